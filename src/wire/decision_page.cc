@@ -1,0 +1,108 @@
+#include "wire/decision_page.h"
+
+#include <string.h>
+
+namespace hearth::wire {
+namespace {
+
+// Index of the copy that holds, or -1.
+template <typename Copy>
+int held(const Copy (&copies)[2], uint64_t commit) {
+  int best = -1;
+  for (int i = 0; i < 2; ++i) {
+    if (copies[i].stamp == 0 || copies[i].stamp > commit) continue;
+    if (best < 0 || copies[i].stamp > copies[best].stamp) best = i;
+  }
+  return best;
+}
+
+template <typename Copy>
+void write_spare(Copy (&copies)[2], uint64_t commit, const void* bytes, uint32_t size) {
+  const int spare = held(copies, commit) == 0 ? 1 : 0;
+  Copy& copy = copies[spare];
+  memcpy(copy.bytes, bytes, size);
+  memset(copy.bytes + size, 0, sizeof copy.bytes - size);
+  // The stamp comes after the bytes: a copy of this commit that was written only in part must not look
+  // complete to a reader that finds the next commit number published by a later turn.
+  std::atomic_signal_fence(std::memory_order_release);
+  copy.stamp = commit + 1;
+}
+
+}  // namespace
+
+void PageWriter::set_slot(SlotIndex slot, const void* bytes, uint32_t size) {
+  if (slot >= max_slots || size > slot_record_bytes) __builtin_trap();
+  write_spare(page_.slot[slot], page_.commit.load(std::memory_order_relaxed), bytes, size);
+  dirty_ = true;
+}
+
+void PageWriter::set_head(const void* bytes, uint32_t size) {
+  if (size > head_record_bytes) __builtin_trap();
+  write_spare(page_.head, page_.commit.load(std::memory_order_relaxed), bytes, size);
+  dirty_ = true;
+}
+
+void PageWriter::add_operation(const OperationRecord& record) {
+  const uint64_t commit = page_.commit.load(std::memory_order_relaxed);
+  OperationRecord* oldest = &page_.operation[0];
+  for (OperationRecord& candidate : page_.operation) {
+    if (candidate.stamp < oldest->stamp) oldest = &candidate;
+    if (oldest->stamp == 0) break;
+  }
+  *oldest = record;
+  oldest->stamp = commit + 1;
+  dirty_ = true;
+}
+
+uint64_t PageWriter::publish() {
+  const uint64_t commit = page_.commit.load(std::memory_order_relaxed);
+  if (!dirty_) return commit;
+  dirty_ = false;
+  page_.commit.store(commit + 1, std::memory_order_release);
+  return commit + 1;
+}
+
+const unsigned char* held_slot(const DecisionPage& page, SlotIndex slot) {
+  const int i = held(page.slot[slot], page.commit.load(std::memory_order_acquire));
+  return i < 0 ? nullptr : page.slot[slot][i].bytes;
+}
+
+const unsigned char* held_head(const DecisionPage& page) {
+  const int i = held(page.head, page.commit.load(std::memory_order_acquire));
+  return i < 0 ? nullptr : page.head[i].bytes;
+}
+
+void discard_uncommitted(DecisionPage& page, uint32_t slots_used) {
+  const uint64_t commit = page.commit.load(std::memory_order_acquire);
+  for (HeadCopy& copy : page.head)
+    if (copy.stamp > commit) copy.stamp = 0;
+  for (OperationRecord& record : page.operation)
+    if (record.stamp > commit) record.stamp = 0;
+  for (uint32_t slot = 0; slot < slots_used && slot < max_slots; ++slot)
+    for (SlotCopy& copy : page.slot[slot])
+      if (copy.stamp > commit) copy.stamp = 0;
+}
+
+const OperationRecord* find_operation(const DecisionPage& page, const unsigned char key[16]) {
+  const uint64_t commit = page.commit.load(std::memory_order_acquire);
+  for (const OperationRecord& record : page.operation) {
+    if (record.stamp == 0 || record.stamp > commit) continue;
+    if (memcmp(record.key, key, sizeof record.key) == 0) return &record;
+  }
+  return nullptr;
+}
+
+void decision_page_init(DecisionPage& page, uint32_t record_version) {
+  page.magic = decision_page_magic;
+  page.version = decision_page_version;
+  page.size = sizeof(DecisionPage);
+  page.record_version = record_version;
+}
+
+bool decision_page_valid(const DecisionPage& page, uint64_t mapped, uint32_t record_version) {
+  return mapped >= sizeof(DecisionPage) && page.magic == decision_page_magic &&
+         page.version == decision_page_version && page.size == sizeof(DecisionPage) &&
+         page.record_version == record_version;
+}
+
+}  // namespace hearth::wire

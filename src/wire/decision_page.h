@@ -1,0 +1,104 @@
+// The decision page: what the supervisor has decided. One memfd, written by the supervisor alone, parked at
+// the keeper, so that a successor goes on from the last commit.
+//
+// Model
+// -----
+// The page has a commit number C. Each slot has two copies of its record, each stamped with the commit that
+// wrote it. *A copy counts if its stamp is not above C; of two that count the later one holds.* A commit:
+//
+//   1. for each changed slot: write the spare copy (the one that does not hold), stamp it C + 1
+//   2. the same for the head, when it changed, and for operation records (a ring; a record counts if its
+//      stamp is not 0 and not above C)
+//   3. one release store of C + 1
+//
+// Killed before 3, nothing happened; killed after 3, all of it happened. Copies stamped C + 1 that were left by
+// a commit that never was must be erased by the successor before its first commit (discard_uncommitted), else
+// its own C + 1 would bring them to life. SIGKILL cannot reorder stores, and both ends run on one machine, so
+// there is no checksum.
+//
+// There is no ring of effects. A slot's record holds its own *outbox cells*: per run the spawn, the last
+// signal and the reap that have been decided. Whether each is done is read from the slot table (entry.run,
+// last_op, run == 0), never from memory, so acting is comparing the two, and redoing it is harmless.
+//
+// The bytes of a record are the business of the room supervisor (`record_version`); this room only keeps
+// copies. Single writer, no concurrent readers: the successor maps it after the keeper has reaped the old one.
+// docs/formats/decision-page.md
+#pragma once
+
+#include <stdint.h>
+
+#include <atomic>
+
+#include "base/ids.h"
+#include "wire/slot_table.h"
+
+namespace hearth::wire {
+
+inline constexpr uint32_t decision_page_magic = 0x31445448;  // "HTD1"
+inline constexpr uint32_t decision_page_version = 1;
+inline constexpr uint32_t slot_record_bytes = 760;
+inline constexpr uint32_t head_record_bytes = 120;
+inline constexpr uint32_t max_operations = 2048;
+
+struct SlotCopy {
+  uint64_t stamp;  // 0 = never written
+  unsigned char bytes[slot_record_bytes];
+};
+
+struct HeadCopy {
+  uint64_t stamp;
+  unsigned char bytes[head_record_bytes];
+};
+
+struct OperationRecord {
+  uint64_t stamp;
+  unsigned char key[16];   // made by the client; it is the operation's id
+  OrderId order;
+  int64_t accepted_wall_ns;
+  uint32_t kind;
+  uint32_t reserved;
+  uint64_t reserved2;
+};
+
+struct DecisionPage {
+  uint32_t magic;
+  uint32_t version;
+  uint64_t size;
+  uint32_t record_version;  // of the bytes in slot and head copies
+  uint32_t reserved;
+  std::atomic<uint64_t> commit;
+  HeadCopy head[2];
+  OperationRecord operation[max_operations];
+  SlotCopy slot[max_slots][2];
+};
+
+// Writer's view: collects changes, then publishes them. Borrowed page must outlive it.
+class PageWriter {
+ public:
+  explicit PageWriter(DecisionPage& page) : page_(page) {}
+  // `size` <= slot_record_bytes. A slot set twice before publish() keeps the later bytes.
+  void set_slot(SlotIndex slot, const void* bytes, uint32_t size);
+  void set_head(const void* bytes, uint32_t size);
+  void add_operation(const OperationRecord& record);  // stamp is filled in; overwrites the oldest
+  // Step 3. Does nothing when nothing was set. Returns the commit number in force.
+  uint64_t publish();
+
+ private:
+  DecisionPage& page_;
+  bool dirty_ = false;
+};
+
+// The copy that holds, or null when none does.
+const unsigned char* held_slot(const DecisionPage& page, SlotIndex slot);
+const unsigned char* held_head(const DecisionPage& page);
+// Erases what an unfinished commit left in head, operations and the first `slots_used` slots. Slots at or
+// beyond that need no care: whoever raises the count writes them in the same commit.
+void discard_uncommitted(DecisionPage& page, uint32_t slots_used);
+// Null when no counted record has that key.
+const OperationRecord* find_operation(const DecisionPage& page, const unsigned char key[16]);
+
+// Writes magic, versions and size into a zeroed page.
+void decision_page_init(DecisionPage& page, uint32_t record_version);
+bool decision_page_valid(const DecisionPage& page, uint64_t mapped, uint32_t record_version);
+
+}  // namespace hearth::wire

@@ -1,0 +1,140 @@
+// Messages between keeper, supervisor, spawners and logger: SOCK_SEQPACKET socketpairs made by the keeper,
+// one pair per start of a process, inherited by the child as descriptor `member_socket_fd`.
+//
+// One message = MessageHeader, then `count` records of the type's struct, then (SCM_RIGHTS) descriptors.
+// Everything is idempotent: it may be repeated by a successor. A reader drops a message whose length does not
+// fit its header. Byte order and layout are the machine's own: both ends come from one installation, and
+// `hello` carries the version.
+//
+// keeper -> supervisor   hello, spawner, parked (windows, each answered by ack), ready
+// supervisor -> keeper   ack, signal, reap, park, unpark, adopt, replace_spawner, finish
+// keeper -> logger       hello, parked (class output only; answered by ack), unpark
+// logger -> keeper       ack
+// supervisor -> spawner  plan
+//
+// When a supervisor dies the keeper first handles *all* that it had sent (a PARK may carry the only other
+// copy of a descriptor whose datagram is consumed), then starts the successor. docs/formats/messages.md
+#pragma once
+
+#include <stdint.h>
+
+#include "base/ids.h"
+
+namespace hearth::wire {
+
+inline constexpr uint32_t message_version = 1;
+inline constexpr int member_socket_fd = 3;
+inline constexpr uint32_t records_per_message_max = 120;
+inline constexpr uint32_t descriptors_per_message_max = 250;  // SCM_MAX_FD is 253
+
+enum class MessageType : uint32_t {
+  hello = 1,        // HelloRecord x1 + descriptors in the order of HelloDescriptor / LoggerDescriptor
+  spawner,          // SpawnerRecord x1 + 1 descriptor: the supervisor's end to that spawner
+  parked,           // ParkRecord xN + N descriptors
+  ready,            // no record: everything parked has been handed over
+  ack,              // no record: one `parked` message taken; the keeper sends the next
+  signal,           // SignalRecord xN
+  reap,             // RunRecord xN
+  park,             // ParkRecord xN + N descriptors
+  unpark,           // ParkRecord xN, no descriptors
+  adopt,            // RunRecord xN + N pidfds: watch a run that is not the keeper's child
+  replace_spawner,  // SpawnerRecord x1: kill that generation and start another
+  finish,           // FinishRecord x1: the keeper ends
+  plan,             // RunRecord x1 + descriptors: plan memfd first, then those the plan numbers from 0
+};
+
+struct MessageHeader {
+  MessageType type;
+  uint32_t count;
+};
+
+// Descriptors of `hello` to the supervisor, in this order.
+enum class HelloDescriptor : uint32_t {
+  slot_table = 0,   // memfd, read-write
+  decision_page,    // memfd, read-write
+  log_page,         // memfd, read-write
+  lock,             // the instance's flock descriptor
+  directory,        // O_PATH|O_DIRECTORY of the instance directory
+  to_supervisor,    // eventfd the supervisor waits on (keeper, spawners, logger write)
+  to_keeper,        // eventfd the keeper waits on
+  to_logger,        // eventfd the logger waits on
+  log_pipe_read,    // the in-flight pipe and the batch buffer of the logger: held so that
+  log_pipe_write,   //   they outlive the keeper
+  log_buffer,
+  count_,
+};
+
+// Descriptors of `hello` to the logger, in this order.
+enum class LoggerDescriptor : uint32_t {
+  log_page = 0,
+  log_buffer,      // memfd
+  log_pipe_read,   // in-flight pipe, non-blocking
+  log_pipe_write,
+  log_directory,   // O_PATH|O_DIRECTORY of the directory that holds the streams' directories
+  to_supervisor,
+  to_logger,
+  count_,
+};
+
+struct HelloRecord {
+  uint32_t version;  // message_version
+  uint32_t keeper_generation;
+  uint32_t generation;  // of the process that receives this
+  uint32_t parked;      // descriptors that will follow
+};
+
+struct SpawnerRecord {
+  uint32_t index;       // 0 .. spawner_count - 1
+  uint32_t generation;  // as in SlotTable::spawner[index].generation
+};
+
+// What a parked descriptor is. Values stand in messages: never renumber.
+enum class ParkClass : uint32_t {
+  output = 1,  // read end of a run's FIFO; key = run. Forwarded to the logger.
+  notify = 2,  // notify socket; key = run
+  store = 3,   // FDSTORE; key = slot; name = FDNAME
+  listen = 4,  // listening socket; key = slot; name = LISTEN_FDNAMES entry
+  spec = 5,    // sealed memfd of a specification document; key = its version
+  probe = 6,   // readiness pipe and the like; key = run
+};
+
+// Identity of a parked descriptor: class, key, name and file. PARK of an equal identity replaces.
+struct ParkRecord {
+  ParkClass type;
+  SlotIndex slot;     // no_slot where it does not apply
+  uint64_t key;
+  uint64_t file;      // for `store`: a hash of st_dev and st_ino, as one name may hold several; else 0
+  char name[104];     // NUL-terminated
+};
+static_assert(sizeof(ParkRecord) == 128);
+inline constexpr uint32_t park_name_max = sizeof(ParkRecord::name) - 1;
+inline constexpr uint32_t max_parked = 4 * 4096 + 1024;
+
+struct RunRecord {
+  EntryIndex entry;
+  uint32_t reserved;
+  RunId run;
+};
+
+// Sent to the process group of the run's leader (or the leader alone, entry_flag_signal_leader_only), if the
+// entry still holds `run`, its pid is known, and `op` is above last_op; `op` is recorded before the signal is
+// sent, so that it is sent at most once. SIGKILL is sent whatever last_op says, as long as the entry holds the
+// run: also to a group whose leader is a zombie.
+struct SignalRecord {
+  EntryIndex entry;
+  int32_t signal;
+  RunId run;
+  OpId op;
+};
+
+enum class FinishMode : uint32_t {
+  all_stopped = 1,     // nothing runs: end members, then exit 0
+  leave_running = 2,   // end members, leave runs alone (SIGQUIT); the next hearth adopts them
+};
+
+struct FinishRecord {
+  FinishMode mode;
+  uint32_t reserved;
+};
+
+}  // namespace hearth::wire

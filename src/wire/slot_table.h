@@ -1,0 +1,175 @@
+// The slot table: what hearth possesses. One memfd, made by the keeper, mapped by keeper, spawners and
+// supervisor; parked at the keeper and held by the supervisor, so that it outlives either.
+//
+// Model
+// -----
+// An *entry* describes one run. Slot s owns entries 2s and 2s+1, so that two runs of a slot may overlap. Each
+// field has one writer, and fields are level state: whoever comes later reads the truth without having seen
+// the events. The life of an entry:
+//
+//   free        run == 0
+//   ordered     supervisor fills stop_* and order fields, then stores run = R (release)
+//   claimed     spawner: CAS claim 0 -> its generation. Who loses the race drops the plan.
+//   spawned     kernel stores pid during clone (CLONE_PARENT_SETTID), before the child runs a single
+//               instruction. A spawner that is killed at any moment leaves either pid == 0 and no child, or
+//               pid and a child of the keeper.
+//   failed      before clone: spawner stores fail_errno, then fail_stage, and pid stays 0. In the child:
+//               the child stores them and exits with 127; the exit is recorded like any other.
+//   watched     keeper holds a pidfd for pid (phase = watched)
+//   exited      keeper: peeks with waitid(P_PIDFD, WNOWAIT), stores wait_code, wait_status, exited_at_ns,
+//               then phase = exited (release). The process stays a zombie, so pid and process group id cannot
+//               be reused by anybody.
+//   free        keeper, upon REAP(entry, run): waits for the zombie, clears the fields, stores run = 0
+//               (release) last. A REAP with another run is ignored.
+//
+// Change notices: after storing, writers set the entry's bit in `changed_for_supervisor` (keeper, spawner,
+// supervisor's own child) or `changed_for_keeper` (spawner) and then write 1 to the reader's eventfd. Readers
+// exchange a word with 0 *before* they read entries. A writer killed between store and bit loses only the
+// notice: whoever reaps a spawner scans all entries, a new supervisor or keeper does too.
+//
+// Signals to a run go through the keeper: it stores last_op = op, then sends; an op at or below last_op is
+// not sent again (KILL excepted). Ops grow monotonically over the whole instance.
+//
+// Limits: max_slots slots. The file is sparse: an entry never used costs no memory.
+// Versions: see docs/formats/slot-table.md. Readers refuse another version.
+#pragma once
+
+#include <stdint.h>
+
+#include <atomic>
+
+#include "base/ids.h"
+
+namespace hearth::wire {
+
+inline constexpr uint32_t slot_table_magic = 0x31425448;  // "HTB1"
+inline constexpr uint32_t slot_table_version = 1;
+inline constexpr uint32_t max_slots = 4096;
+inline constexpr uint32_t entries_per_slot = 2;
+inline constexpr uint32_t max_entries = max_slots * entries_per_slot;
+inline constexpr uint32_t spawner_count = 2;
+inline constexpr uint32_t change_words = max_entries / 64;
+
+enum class EntryPhase : uint32_t {
+  none = 0,     // free, ordered, or not yet seen by the keeper
+  watched = 1,  // the keeper holds a pidfd and is the parent
+  adopted = 2,  // the keeper holds a pidfd of a process that is not its child (an earlier keeper died)
+  exited = 3,   // status is valid; zombie held until REAP (nothing to reap when it was adopted)
+};
+
+// Stages of a spawn, in order. Stored in RunEntry::fail_stage; 0 means no failure.
+enum class SpawnStage : uint32_t {
+  none = 0,
+  plan,        // spawner: the plan does not hold together (fail_errno EINVAL)
+  clone,       // spawner: clone failed
+  cgroup,      // clone into the leaf failed
+  session,     // setsid
+  descriptor,  // dup2 of a descriptor to its place
+  limits,      // prlimit
+  priority,    // nice, io priority, oom score
+  groups,      // setgroups, setresgid
+  user,        // setresuid
+  directory,   // chdir to cwd
+  signals,     // mask and handlers
+  exec,        // execve
+  count_,
+};
+
+// wait_code: as siginfo_t.si_code: CLD_EXITED (1), CLD_KILLED (2), CLD_DUMPED (3), or:
+inline constexpr int32_t wait_code_unknown = -1;  // adopted, and the kernel could not tell
+
+struct alignas(128) RunEntry {
+  // Written by the supervisor before `run`.
+  std::atomic<RunId> run;
+  uint32_t stop_signal;    // 1..64; what the keeper sends when it must stop everything alone
+  uint32_t stop_grace_ms;  // 500..3,600,000
+  uint32_t stop_rank;      // the keeper stops greater ranks first; dependents have greater ranks
+  uint32_t flags;          // entry_flag_*
+
+  // Written by a spawner.
+  std::atomic<uint32_t> claim;  // generation of the spawner at work, 0 = none
+
+  // Written by the kernel.
+  std::atomic<int32_t> pid;
+
+  // Written by the spawner (pid == 0) or by the child.
+  int32_t fail_errno;
+  std::atomic<uint32_t> fail_stage;  // SpawnStage
+
+  // Written by the keeper.
+  std::atomic<EntryPhase> phase;
+  int32_t wait_code;
+  int32_t wait_status;  // exit code or signal number
+  int64_t exited_at_ns;  // CLOCK_MONOTONIC
+  std::atomic<OpId> last_op;
+
+  // Written by the supervisor once it knows it; for adoption after the keeper's death. Field 22 of
+  // /proc/PID/stat, in clock ticks since boot; 0 = not known yet.
+  std::atomic<uint64_t> start_ticks;
+};
+static_assert(sizeof(RunEntry) == 128);
+
+inline constexpr uint32_t entry_flag_signal_leader_only = 1u << 0;  // else the whole process group
+
+// One of hearth's own processes, kept alive by the keeper. Written by the keeper alone.
+struct alignas(64) Member {
+  std::atomic<int32_t> pid;          // 0 = not running
+  std::atomic<uint32_t> generation;  // counts starts, from 1
+  int64_t since_ns;                  // CLOCK_MONOTONIC of the last start
+  std::atomic<uint32_t> deaths;
+  int32_t last_wait_code;
+  int32_t last_wait_status;
+};
+static_assert(sizeof(Member) == 64);
+
+// What a spawner is doing, so that a stuck one can be named. Written by the spawner.
+struct alignas(64) SpawnerWork {
+  std::atomic<uint32_t> entry_plus_1;  // 0 = idle
+  std::atomic<int64_t> since_ns;       // CLOCK_MONOTONIC
+};
+
+struct alignas(128) SlotTable {
+  uint32_t magic;
+  uint32_t version;
+  uint64_t size;                            // bytes of the whole table
+  std::atomic<uint32_t> keeper_generation;  // 1 for the first keeper, +1 for each that took over
+  std::atomic<int32_t> keeper_pid;
+  int64_t created_wall_ns;                  // CLOCK_REALTIME of the instance's start
+
+  // The keeper's own signals, counted; the supervisor compares with what it has handled.
+  std::atomic<uint32_t> signals_term;
+  std::atomic<uint32_t> signals_int;
+  std::atomic<uint32_t> signals_hup;
+  std::atomic<uint32_t> signals_usr1;
+  std::atomic<uint32_t> signals_usr2;
+  std::atomic<uint32_t> signals_quit;
+  std::atomic<uint32_t> strays_reaped;      // children of the keeper that were no run
+
+  Member supervisor;
+  Member logger;
+  Member spawner[spawner_count];
+  SpawnerWork work[spawner_count];
+
+  // Breadcrumb of the input in hand (hash of source and content, 0 = none), written by the supervisor before
+  // it steps; the same value at two deaths in a row makes the successor discard that input.
+  std::atomic<uint64_t> breadcrumb;
+  std::atomic<uint64_t> breadcrumb_at_death;  // written by the successor: value found, and
+  std::atomic<uint32_t> breadcrumb_deaths;    // how many times in a row
+
+  alignas(64) std::atomic<uint64_t> changed_for_supervisor[change_words];
+  alignas(64) std::atomic<uint64_t> changed_for_keeper[change_words];
+
+  RunEntry entry[max_entries];
+};
+
+static_assert(std::atomic<uint64_t>::is_always_lock_free);
+
+// Sets the entry's bit in a change map. Release: what was stored before is visible to who takes the bit.
+inline void mark_changed(std::atomic<uint64_t>* words, EntryIndex entry) {
+  words[entry / 64].fetch_or(uint64_t{1} << (entry % 64), std::memory_order_release);
+}
+
+// True when magic, version and size are ours. `mapped` is the size of the mapping in bytes.
+bool slot_table_valid(const SlotTable& table, uint64_t mapped);
+
+}  // namespace hearth::wire
