@@ -1,0 +1,19 @@
+# What comes from the distribution's packages. A room names these targets under LIBS.
+
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+find_package(Boost 1.81 REQUIRED)
+
+# Asio, Beast and JSON are compiled once here; whoever links hearth_boost sees declarations only.
+# Three files, so that two cores share the work and a room that needs only JSON links only that.
+add_library(hearth_boost STATIC
+  "${PROJECT_SOURCE_DIR}/cmake/boost_asio.cc"
+  "${PROJECT_SOURCE_DIR}/cmake/boost_beast.cc"
+  "${PROJECT_SOURCE_DIR}/cmake/boost_json.cc")
+target_compile_definitions(hearth_boost PUBLIC
+  BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION
+  BOOST_ASIO_NO_DEPRECATED)
+target_link_libraries(hearth_boost PUBLIC Boost::headers Threads::Threads)
+
+add_library(hearth_fmt INTERFACE)
+target_compile_definitions(hearth_fmt INTERFACE FMT_HEADER_ONLY)

@@ -1,0 +1,92 @@
+# hearth_test and hearth_fuzzer.
+
+find_package(GTest REQUIRED)
+include(GoogleTest)
+
+# hearth_test(NAME SOURCES file... [DEPS room...] [LIBS lib...] [LABELS label...]
+#             [PROGRAMS target...] [TIMEOUT seconds] [OWN_MAIN] [ONE_PROCESS] [SERIAL])
+#
+# A GoogleTest executable in build/<preset>/tests, registered with ctest under the label of its
+# directory below tests/ ("unit", "sim", ...) and those named. The label "full" keeps a test out of
+# `./dev test`.
+#
+# Every test case runs in a process of its own: one that leaks children, descriptors or a signal
+# mask cannot hurt the next, two cores share them, and the timeout is per case. ctest asks the
+# executable for its list only when that is newer than the last list. Where a case takes
+# microseconds and there are hundreds, ONE_PROCESS makes the whole executable one entry.
+#
+#   PROGRAMS   built before the test; it finds them in HEARTH_BIN_DIR
+#   OWN_MAIN   the sources define main()
+#   SERIAL     nothing else runs meanwhile (for what measures, or fills, the whole machine)
+#
+# Defined for the sources: HEARTH_SOURCE_DIR, HEARTH_BIN_DIR (absolute paths, as string literals).
+function(hearth_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "OWN_MAIN;ONE_PROCESS;SERIAL" "TIMEOUT"
+    "SOURCES;DEPS;LIBS;LABELS;PROGRAMS")
+  if(arg_UNPARSED_ARGUMENTS OR NOT arg_SOURCES)
+    message(FATAL_ERROR "hearth_test(${name}): SOURCES missing or unknown arguments: "
+      "${arg_UNPARSED_ARGUMENTS}")
+  endif()
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 60)
+  endif()
+
+  add_executable(${name} ${arg_SOURCES})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+  target_include_directories(${name} PRIVATE
+    "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/tests")
+  target_compile_definitions(${name} PRIVATE
+    HEARTH_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+    HEARTH_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
+  hearth_link_rooms(${name} PRIVATE ${arg_DEPS})
+  target_link_libraries(${name} PRIVATE hearth_warnings ${arg_LIBS} GTest::gmock GTest::gtest)
+  if(NOT arg_OWN_MAIN)
+    target_link_libraries(${name} PRIVATE GTest::gtest_main)
+  endif()
+  foreach(program IN LISTS arg_PROGRAMS)
+    if(TARGET ${program})
+      add_dependencies(${name} ${program})
+    else()
+      message(WARNING "hearth_test(${name}): the program \"${program}\" does not exist (yet)")
+    endif()
+  endforeach()
+
+  cmake_path(RELATIVE_PATH CMAKE_CURRENT_SOURCE_DIR BASE_DIRECTORY "${PROJECT_SOURCE_DIR}/tests"
+    OUTPUT_VARIABLE place)
+  string(REGEX REPLACE "/.*" "" place "${place}")
+  set(labels ${place} ${arg_LABELS})
+  set(properties TIMEOUT ${arg_TIMEOUT})
+  if(arg_SERIAL)
+    list(APPEND properties RUN_SERIAL ON)
+  endif()
+  if(arg_ONE_PROCESS)
+    add_test(NAME "${HEARTH_TEST_PREFIX}${name}" COMMAND ${name} --gtest_brief=1)
+    set_tests_properties("${HEARTH_TEST_PREFIX}${name}" PROPERTIES ${properties}
+      LABELS "${labels}")
+  else()
+    gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 30 NO_PRETTY_VALUES
+      TEST_PREFIX "${HEARTH_TEST_PREFIX}"
+      PROPERTIES ${properties})
+    # gtest_discover_tests flattens lists, so several labels have to be set afterwards.
+    set(labels_file "${CMAKE_CURRENT_BINARY_DIR}/${name}_labels.cmake")
+    file(WRITE "${labels_file}"
+      "if(DEFINED ${name}_TESTS)\n"
+      "  set_tests_properties(\${${name}_TESTS} PROPERTIES LABELS \"${labels}\")\n"
+      "endif()\n")
+    set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${labels_file}")
+  endif()
+endfunction()
+
+# hearth_fuzzer(NAME SOURCES file... [DEPS room...] [LIBS lib...])
+# A libFuzzer program in build/fuzz/bin; nothing in the other presets.
+function(hearth_fuzzer name)
+  if(NOT HEARTH_FUZZ)
+    return()
+  endif()
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;DEPS;LIBS")
+  add_executable(${name} ${arg_SOURCES})
+  target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}/src")
+  hearth_link_rooms(${name} PRIVATE ${arg_DEPS})
+  target_link_libraries(${name} PRIVATE hearth_warnings ${arg_LIBS})
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+endfunction()
