@@ -1,0 +1,107 @@
+// The life of one slot: start, stop, restart, backoff, giving up.
+//
+// Model
+// -----
+// A slot has a goal (want_up) and a phase. Orders change the goal; what happens to its run, its dependencies
+// and its clocks moves the phase. At most one run is live; a new one is asked for only after the end of the
+// old one is known. Numbers of runs and operations are not this room's business: step() says what shall be
+// done (Effects), the supervisor numbers it, commits, and acts.
+//
+//   stopped   -- order_start ----------------> waiting, or starting when dependencies are met
+//   waiting   -- dependencies_met -----------> starting           (spawn)
+//   waiting   -- dependency_failed ----------> failed             (a required one, for good)
+//   starting  -- became_ready / no probe ----> running
+//   starting  -- start_timeout --------------> stopping           (restart_after_stop, counts as failure)
+//   starting, running -- exited, failed -----> backoff, failed or completed   (restart policy)
+//   starting  -- spawn_failed ---------------> the same, reason spawn_failed
+//   running   -- unhealthy ------------------> stopping           (restart_after_stop, counts as failure)
+//   running   -- stable deadline ------------> running            (failures = 0)
+//   any up    -- order_stop -----------------> stopping, or stopped when nothing runs
+//   any up    -- order_restart --------------> stopping (restart_after_stop), or as order_start
+//   stopping  -- release_stop ---------------> stopping           (the stop signal, grace begins)
+//   stopping  -- grace deadline -------------> stopping           (KILL; repeated by no clock: one is enough)
+//   stopping  -- exited ---------------------> stopped, or waiting/backoff when restart_after_stop
+//   stopping  -- order_start ----------------> stopping           (restart_after_stop: it comes back)
+//   backoff   -- retry deadline -------------> waiting or starting
+//   backoff   -- dependency lost ------------> waiting            (R5: retries are not burnt meanwhile)
+//   failed, completed -- order_start/restart-> as from stopped, failures = 0
+//
+// An event that names another run than the live one is ignored by the caller, never by chance here.
+// Deliberate stops and shutdown never restart (R4). During `stopping` with want_up == false no exit, probe or
+// clock brings a run back.
+//
+// Restart policy at the end of a run (R1): a success is an exit code in success_exit_codes; an unknown status
+// (adopted run) counts as a failure. always -> restart; on_failure -> restart after failures, completed after
+// success; never -> completed after success, failed after failure. Backoff before restart n (n = failures in a
+// row, from 1): initial * factor^(n-1), at most max, times a jitter from `random` in [1 - jitter, 1 + jitter];
+// an exit with success under `always` restarts after `initial` and does not count as a failure in a row.
+// initial = 0 restarts at once. Crash limit (R3): more than max_restarts automatic restarts within window ->
+// failed, reason crash_loop.
+#pragma once
+
+#include <cstdint>
+
+#include "base/time.h"
+#include "model/service_spec.h"
+#include "model/slot_state.h"
+
+namespace hearth::lifecycle {
+
+enum class EventKind : std::uint8_t {
+  order_start,
+  order_stop,          // hold: dependents must end first
+  order_restart,
+  release_stop,        // dependents have ended
+  dependencies_met,
+  dependencies_unmet,  // some dependency is not there (any more)
+  dependency_failed,   // a required one has failed for good
+  spawned,             // the run has a pid
+  spawn_failed,        // exit carries stage and errno
+  exited,              // exit says how
+  became_ready,
+  lost_ready,
+  start_timeout,
+  unhealthy,           // reason: watchdog or liveness
+  time_passed,         // look at the deadlines
+};
+
+struct Event {
+  EventKind kind = EventKind::time_passed;
+  ExitInfo exit;                  // spawn_failed, exited
+  Reason reason = Reason::none;   // unhealthy
+  bool dependencies_met = true;   // orders, exited, time_passed: are they met now?
+  bool hold = false;              // order_stop, order_restart
+  bool has_readiness = false;     // spec has a readiness probe: running only after became_ready
+  std::uint64_t random = 0;       // for the jitter; uniform 64 bits
+};
+
+struct Effects {
+  bool spawn = false;    // ask for a new run
+  int signal = 0;        // send this to the live run's group; 9 = KILL of the whole tree
+  bool changed = false;  // something of Lifecycle changed
+};
+
+// One step. `life` is updated in place. Never recurses, never reads a clock.
+Effects step(Lifecycle& life, const ServiceSpec& spec, const Event& event, Now now);
+
+// The earliest deadline, or `never`.
+MonoNs next_deadline(const Lifecycle& life);
+
+// After an absence (from, now]: killing deadlines that ran out unwatched start anew. The retry deadline stays:
+// a retry that is due is made.
+void forgive_absence(Lifecycle& life, MonoNs from, MonoNs now);
+
+// R1: is this end a success for the service?
+bool is_success(const ExitInfo& exit, const ServiceSpec& spec);
+
+// R2: delay before the `failures`-th restart in a row (from 1). `random` uniform.
+SpanNs backoff_delay(const Backoff& backoff, std::uint32_t failures, std::uint64_t random);
+
+// The state x event table in words, for docs and for the coverage check of the simulator: every pair that
+// step() has met since start, as a bit set per phase (bit = EventKind).
+struct Coverage {
+  std::uint32_t seen[8] = {};
+};
+Coverage& coverage();
+
+}  // namespace hearth::lifecycle

@@ -1,0 +1,63 @@
+// What clients ask of the supervisor, and what it answers. Pure data between api/ and supervisor/.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "model/service_spec.h"
+#include "model/status.h"
+
+namespace hearth {
+
+// 128 bits made by the client. It is the operation's id: the same key again is the same operation, answered
+// from the decision page, also by a successor of the supervisor that accepted it.
+using OperationKey = std::array<unsigned char, 16>;
+
+enum class Verb : std::uint32_t {
+  apply = 1,     // take the document over and start what is new or changed
+  start,
+  stop,
+  restart,
+  down,          // stop what was applied from document.path, then forget it
+  shutdown,      // stop everything, then end hearth
+  leave,         // end hearth, leave the services running (SIGQUIT)
+};
+
+struct Request {
+  OperationKey key{};
+  Verb verb = Verb::start;
+  std::vector<std::string> names;  // "service", "project.service", "service.INDEX", globs; empty + all
+  bool all = false;
+  std::string project;             // restricts names; "" = any
+  Document document;               // apply, down
+  bool start = true;               // apply: also start
+};
+
+// How one slot stands towards an order.
+enum class Outcome : std::uint8_t { pending, done, failed, superseded };
+
+struct SlotOutcome {
+  Outcome outcome = Outcome::pending;
+  SlotStatus status;
+};
+
+// The answer to a mutation: accepted and committed, or refused (then nothing changed).
+struct Accepted {
+  OrderId order = 0;
+  bool repeated = false;           // the key was known already
+  std::vector<std::string> notes;  // "web is already running" and the like
+  std::vector<SlotIndex> slots;
+};
+
+struct OrderReport {
+  OrderId order = 0;
+  Verb verb = Verb::start;
+  bool settled = false;            // no slot is pending
+  std::vector<SlotOutcome> slots;
+};
+
+}  // namespace hearth

@@ -1,0 +1,156 @@
+// What the supervisor knows and has decided of one slot: plain data, because it stands in the decision page and
+// must be there for a successor at any instant. Pure rooms step parts of it: lifecycle/ the Lifecycle part,
+// health/ the Health part; supervisor/ owns the outbox cells (RunCell) and the rest.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+#include "base/ids.h"
+#include "base/time.h"
+
+namespace hearth {
+
+// Where a slot stands. lifecycle/lifecycle.h has the model and the table of transitions.
+enum class Phase : std::uint8_t {
+  stopped = 0,  // nothing runs, nothing shall
+  waiting,      // shall run; a dependency is not there yet
+  starting,     // a run exists or is being made; not ready
+  running,      // started, and ready when it has a readiness probe (then `ready` may be lost again)
+  stopping,     // asked to end; KILL at the end of the grace period
+  backoff,      // shall run; waits for its retry time
+  failed,       // gave up; only an order brings it back
+  completed,    // ended by itself and shall not be restarted
+};
+
+// Why a slot is where it is; `status` and `explain` put it in words.
+enum class Reason : std::uint8_t {
+  none = 0,
+  ordered,             // somebody asked
+  dependency_missing,  // waits for a dependency
+  dependency_failed,   // a required dependency has failed for good
+  exited,              // the run ended by itself
+  spawn_failed,        // stage and errno say where
+  start_timeout,       // not ready in time
+  watchdog,            // WATCHDOG=1 did not come in time
+  liveness,            // the liveness probe failed
+  crash_loop,          // more restarts than allowed in the window
+  policy,              // restart policy says no
+  adopted,             // taken over after everything of hearth had died
+  lost,                // nobody can say what became of the run
+  refused,             // a resource was missing; tried again
+  shutdown,
+};
+
+// A point in time together with the span it came from: a deadline that ran out while nobody watched starts
+// anew with its whole span. at == 0: none.
+struct Deadline {
+  MonoNs at = 0;
+  SpanNs span = 0;
+  bool set() const { return at != 0; }
+  bool due(MonoNs now) const { return at != 0 && now >= at; }
+  void start(MonoNs now, SpanNs length) {
+    span = length;
+    at = length > 0 ? after(now, length) : 0;
+  }
+  void clear() { at = span = 0; }
+  // Our absence never kills: what ran out between `from` and `now`, unwatched, gets its whole span again.
+  void renew_if_missed(MonoNs from, MonoNs now) {
+    if (at != 0 && at >= from && at <= now) at = after(now, span);
+  }
+};
+
+// How a run ended. code as wire::RunEntry::wait_code; 0 = it has not.
+struct ExitInfo {
+  std::int32_t code = 0;       // CLD_EXITED 1, CLD_KILLED 2, CLD_DUMPED 3, -1 unknown
+  std::int32_t status = 0;     // exit code or signal
+  std::uint32_t fail_stage = 0;  // wire::SpawnStage, when the child never became the program
+  std::int32_t fail_errno = 0;
+  RunId run = no_run;
+  WallNs at = 0;
+};
+
+struct Lifecycle {
+  Phase phase = Phase::stopped;
+  Reason reason = Reason::none;
+  bool want_up = false;         // the goal
+  bool stop_held = false;       // stopping, but dependents must end first: nothing has been sent yet
+  bool kill_sent = false;
+  bool restart_after_stop = false;  // stopping only to start again
+  bool restart_counts = false;      // ... and that restart is a failure (unhealthy), so backoff applies
+  bool run_live = false;        // a run was asked for and has not ended
+  std::uint32_t failures = 0;   // in a row; the exponent of the backoff
+  std::uint32_t restarts = 0;   // in the slot's life, deliberate ones not counted
+  std::uint32_t window_count = 0;   // restarts in the current crash window
+  MonoNs window_start = 0;
+  Deadline retry;               // backoff
+  Deadline grace;               // stop
+  Deadline stable;              // when it passes, failures = 0
+  WallNs since = 0;             // when the phase was entered
+};
+
+struct ProbeState {
+  Deadline next;                // when the next try is due
+  Deadline limit;               // of the try under way
+  std::uint64_t attempt = 0;    // number of the try under way or last made; results of others are ignored
+  std::uint32_t successes = 0;  // in a row
+  std::uint32_t failures = 0;   // in a row
+  bool in_flight = false;
+};
+
+struct Health {
+  bool watching = false;        // a run is being watched
+  bool ready = false;
+  bool reloading = false;       // RELOADING=1 seen, READY=1 not yet
+  bool stopping = false;        // STOPPING=1 seen
+  Deadline start;               // until ready
+  Deadline watchdog;
+  SpanNs watchdog_span = 0;     // WATCHDOG_USEC= may change it
+  ProbeState ready_probe;
+  ProbeState live_probe;
+  WallNs ready_since = 0;
+  std::int32_t reported_errno = 0;  // ERRNO=
+  std::int32_t main_pid = 0;        // MAINPID=
+  char status[160] = {};            // STATUS=, cut at a character boundary, NUL-terminated
+};
+
+// Outbox cells of one run. What has been decided; whether it is done is read from the slot table.
+struct RunCell {
+  RunId run = no_run;
+  EntryIndex entry = no_entry;
+  std::int32_t pid = 0;
+  bool spawn = false;           // shall be spawned; done when the entry has a pid or a failure
+  bool reap = false;            // shall be reaped; done when the entry no longer holds `run`
+  std::uint8_t spawn_tries = 0;
+  bool tree_gone = false;       // leaf removed or group killed after the leader's end
+  std::int32_t signal = 0;      // last signal decided; done when entry.last_op >= op
+  OpId op = 0;
+  std::uint64_t document = 0;   // version of the specification it was started from
+  WallNs started = 0;
+  std::uint64_t start_ticks = 0;
+};
+
+enum class SlotRole : std::uint8_t { service = 0, ready_probe = 1, live_probe = 2 };
+
+struct SlotState {
+  bool used = false;
+  bool removing = false;        // goes away once nothing of it runs
+  SlotRole role = SlotRole::service;
+  SlotIndex parent = no_slot;   // of a probe's slot: whom it probes
+  std::uint64_t document = 0;   // version of the specification it follows
+  std::uint32_t service = 0;    // index in the document
+  std::uint32_t replica = 0;
+  OrderId order = 0;            // the last order that concerned it
+  std::uint64_t probe_attempt = 0;  // of a probe's slot: which try this run is
+  RunCell cell[2];              // [current] is the newest run; the other one may wait for its reap
+  std::uint8_t current = 0;
+  Lifecycle life;
+  Health health;
+  ExitInfo last_exit;
+
+  RunCell& run() { return cell[current]; }
+  const RunCell& run() const { return cell[current]; }
+};
+static_assert(std::is_trivially_copyable_v<SlotState>);
+
+}  // namespace hearth

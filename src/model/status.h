@@ -1,0 +1,59 @@
+// What hearth tells of itself: the model behind `status --json`, which is an interface: extended only by
+// adding. Times are CLOCK_REALTIME nanoseconds, 0 = never. docs/reference/status.md
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/time.h"
+#include "model/slot_state.h"
+
+namespace hearth {
+
+struct SlotStatus {
+  std::string project;
+  std::string name;
+  std::uint32_t index = 0;
+  SlotIndex slot = no_slot;
+  Phase phase = Phase::stopped;
+  bool want_up = false;
+  bool ready = false;
+  bool has_readiness = false;
+  std::int32_t pid = 0;          // 0 = nothing runs
+  RunId run = no_run;            // the newest run; 0 = never started
+  WallNs since = 0;              // of the phase
+  WallNs started = 0;            // of the run
+  WallNs ready_since = 0;
+  std::uint32_t restarts = 0;
+  std::uint32_t failures = 0;    // in a row
+  ExitInfo last_exit;            // run == no_run: none
+  WallNs next_retry = 0;
+  Reason reason = Reason::none;
+  std::string reason_text;       // in words: "waits for db to be ready", "exec of /x failed: No such file"
+  std::string containment;       // "cgroup" | "sweep" | "group"
+  std::string status_text;       // STATUS= of the service
+  OrderId order = 0;
+  std::string log_directory;     // absolute
+};
+
+struct InstanceStatus {
+  std::string instance;
+  std::string version;
+  std::string directory;
+  std::int32_t supervisor_pid = 0;
+  WallNs supervisor_since = 0;
+  std::uint32_t takeovers = 0;   // supervisors that had to be replaced in this instance's life
+  std::int32_t keeper_pid = 0;
+  std::uint32_t keeper_generation = 0;
+  std::vector<std::string> notes;  // what was lost, what is degraded; for people
+  std::vector<SlotStatus> services;
+};
+
+// "stopped", "waiting", "starting", "running", "stopping", "backoff", "failed", "completed".
+const char* phase_name(Phase phase);
+// "none", "ordered", ... as the enumerators.
+const char* reason_name(Reason reason);
+
+}  // namespace hearth

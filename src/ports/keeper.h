@@ -1,0 +1,96 @@
+// The supervisor's view of keeper, spawners and logger: the slot table and orders about runs and descriptors.
+//
+// All orders are idempotent by (entry, run, op) or by identity; a successor repeats them. None blocks: an order
+// that cannot be handed over now returns false and is tried again in a later turn.
+// One thread. Implementations may throw nothing; the simulator throws its own Crash to end the supervisor.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "base/time.h"
+#include "model/service_spec.h"
+#include "model/slot_state.h"
+
+namespace hearth::ports {
+
+// One consistent reading of a slot table entry.
+struct EntryView {
+  RunId run = no_run;           // 0 = free
+  std::uint32_t claim = 0;      // spawner generation, 0 = not claimed
+  std::int32_t pid = 0;
+  std::uint32_t fail_stage = 0; // with pid == 0: the spawner gave up
+  std::int32_t fail_errno = 0;
+  bool watched = false;         // phase watched or adopted
+  bool exited = false;          // exit_code, exit_status, exited_at hold
+  std::int32_t exit_code = 0;
+  std::int32_t exit_status = 0;
+  MonoNs exited_at = 0;
+  OpId last_op = 0;
+  std::uint64_t start_ticks = 0;
+};
+
+// What is needed to start one run. Borrowed for the call.
+struct SpawnOrder {
+  SlotIndex slot = no_slot;
+  EntryIndex entry = no_entry;
+  RunId run = no_run;
+  std::string label;                 // "project.service.index": leaf, log directory
+  const Document* document = nullptr;
+  const ServiceSpec* spec = nullptr;
+  const std::vector<std::string>* command = nullptr;  // the spec's, or a probe's
+  SlotRole role = SlotRole::service;
+  SpanNs watchdog = 0;
+  bool notify = false;               // make and pass a notify socket
+  std::uint32_t stop_rank = 0;
+};
+
+enum class SpawnOutcome {
+  sent,      // the plan is on its way (or the run is known already)
+  later,     // window full, spawner being replaced, entry not free yet
+  refused,   // a resource is missing: see error; nothing was changed
+};
+
+struct SpawnAnswer {
+  SpawnOutcome outcome = SpawnOutcome::later;
+  Error error;  // refused
+};
+
+class Keeper {
+ public:
+  virtual ~Keeper() = default;
+
+  virtual EntryView entry(EntryIndex entry) const = 0;
+  // Entries whose change notice was taken since the last call. May name one that did not change.
+  virtual void take_changed(std::vector<EntryIndex>& entries) = 0;
+
+  // Makes FIFO, leaf, notify socket and listening sockets (by name; existing ones are used again), parks them,
+  // orders the entry and sends the plan. Known run: `sent`, nothing is done twice. A plan is sent again only
+  // when the entry has neither pid nor claim.
+  virtual SpawnAnswer spawn(const SpawnOrder& order) = 0;
+  // To the run's group, at most once per op (KILL may repeat). `leader_only`: never to the group.
+  virtual bool signal(EntryIndex entry, RunId run, OpId op, int signal) = 0;
+  // Ends what is left of a run's tree after its leader's end: KILL to the group while the zombie holds its id,
+  // then the leaf. True when nothing is known to be left (or no leaf is there).
+  virtual bool end_tree(EntryIndex entry, RunId run, const std::string& label) = 0;
+  virtual bool reap(EntryIndex entry, RunId run) = 0;
+  // The run is over and reaped: notify socket and FIFO are dropped when they have nothing more to give.
+  virtual void release_run(SlotIndex slot, RunId run) = 0;
+  // The service is gone for good: listening sockets, fd store.
+  virtual void release_slot(SlotIndex slot) = 0;
+  // Field 22 of /proc/PID/stat; 0 when it cannot be read. Also recorded in the entry.
+  virtual std::uint64_t start_ticks(EntryIndex entry, std::int32_t pid) = 0;
+  // True when the logger has read all that the run's leader can have written.
+  virtual bool output_drained(SlotIndex slot, RunId run) = 0;
+  // Tells the logger that the leader of `run` has ended.
+  virtual void output_ended(SlotIndex slot, RunId run) = 0;
+  // "cgroup", "sweep" or "group": how descendants are contained on this machine.
+  virtual const char* containment() const = 0;
+  // The keeper may end: everything is stopped, or everything shall be left.
+  virtual void finish(bool leave_running) = 0;
+};
+
+}  // namespace hearth::ports
