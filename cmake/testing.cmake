@@ -3,6 +3,9 @@
 find_package(GTest REQUIRED)
 include(GoogleTest)
 
+# All test executables and what they need, without the rest: what a sanitizer build builds.
+add_custom_target(hearth_tests)
+
 # hearth_test(NAME SOURCES file... [DEPS room...] [LIBS lib...] [LABELS label...]
 #             [PROGRAMS target...] [TIMEOUT seconds] [OWN_MAIN] [ONE_PROCESS] [SERIAL])
 #
@@ -32,6 +35,7 @@ function(hearth_test name)
   endif()
 
   add_executable(${name} ${arg_SOURCES})
+  add_dependencies(hearth_tests ${name})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
   target_include_directories(${name} PRIVATE
     "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/tests")
