@@ -20,8 +20,15 @@
 // Formatting is a function of the buffer and `batch` alone, so bytes written twice are the same bytes, and a
 // reader of the file never sees one that is taken back for good.
 //
+// Not every batch has bytes from a FIFO: a change of file, a note or the end of a line left open is a batch of
+// length 0 that begins in `write` (BatchKind), so that `file` and `offset` never change outside that state. All
+// a batch adds to a stream's counters is stored as absolute values made from `batch`: doing it twice counts once.
+//
 // Space for a batch is reserved (fallocate KEEP_SIZE) before its splice: a full disk leaves the bytes in the
 // FIFO, and only that stream waits.
+//
+// One logger at a time: it holds a POSIX write lock (fcntl F_SETLKW, whole file) on the page's memfd, because a
+// new keeper may start its logger while that of the dead one still drains.
 // docs/formats/log-page.md
 #pragma once
 
@@ -57,16 +64,39 @@ constexpr SlotIndex commit_stream(uint64_t word) { return static_cast<SlotIndex>
 constexpr uint64_t commit_file(uint64_t word) { return (word >> 8) & ((uint64_t{1} << 40) - 1); }
 constexpr BatchState commit_state(uint64_t word) { return static_cast<BatchState>(word & 0xff); }
 
+enum class BatchKind : uint32_t {
+  data = 0,   // bytes of a FIFO, to be written
+  discard,    // bytes of a FIFO, to be counted and thrown away
+  rotate,     // length 0, as all below: go on in the next file
+  close_line, // end a line that was left open (json, at the end of its FIFO)
+  lost,       // a line that says how many bytes were discarded
+  removed,    // a line that says that the current file was deleted by somebody; in the next file
+  truncated,  // likewise, cut by somebody
+};
+
 struct LogBatch {
   RunId run;         // whose output it is
   uint64_t length;   // raw bytes
   int64_t wall_ns;   // CLOCK_REALTIME when the splice was done; the stamp of all its lines
   uint64_t offset;   // in the file of commit_word, where it begins
   uint64_t at_line_start;  // 1 when the stream was at a line start before this batch
+
+  // The rest of what formatting and counting depend on, as it was when the batch entered `write` (`kind`: when
+  // it began): the stream's own fields may have moved on when a successor does it again.
+  BatchKind kind;
+  LogFormat format;
+  uint64_t max_size;
+  uint64_t written, discarded, gap_bytes;
+  uint32_t gaps;
+  uint32_t line_tail;   // as LogStream::line_tail
+  uint32_t close_first; // 1: an open line of another run is ended first
+  int32_t note_error;   // errno that `lost` names
+  uint64_t note_bytes;  // bytes that the note speaks of
 };
 
 struct alignas(64) LogStream {
-  // Written by the supervisor before the stream's first FIFO is parked; changed only between runs.
+  // Written by the supervisor before the stream's first FIFO is parked; changed only between runs. Who changes
+  // `directory` stores file = 0 first.
   char directory[128];   // one path component below the log directory, NUL-terminated; "" = not configured
   uint64_t max_size;     // bytes of a file before rotation at the next line end; 0 = never
   uint32_t max_files;    // files kept, the current one included; at least 1
@@ -84,7 +114,12 @@ struct alignas(64) LogStream {
   std::atomic<uint32_t> gaps;      // how many times that happened
   std::atomic<int32_t> error;      // errno that holds the stream up now, 0 = none
   std::atomic<uint32_t> mid_line;  // 1 when the last committed byte was not a newline
-  uint32_t reserved;
+  std::atomic<uint32_t> line_tail; // of the open line. Bits 0..3: how many bytes of a character that is not
+                                   // complete yet are held back (json), 4..7: its LogFormat, 8..31: the bytes
+  std::atomic<RunId> line_run;     // whose line is open
+  std::atomic<RunId> eof_run;      // the newest run whose FIFO has come to its end (all writers gone)
+  std::atomic<uint64_t> gap_bytes; // discarded and not yet told by a line in the file
+  std::atomic<int32_t> gap_error;  // why
 };
 static_assert(sizeof(LogStream) == 256);
 
