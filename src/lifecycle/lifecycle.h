@@ -2,41 +2,64 @@
 //
 // Model
 // -----
-// A slot has a goal (want_up) and a phase. Orders change the goal; what happens to its run, its dependencies
-// and its clocks moves the phase. At most one run is live; a new one is asked for only after the end of the
-// old one is known. Numbers of runs and operations are not this room's business: step() says what shall be
+// A slot has a goal (want_up) and a phase. Only orders change the goal; what happens to its run, its
+// dependencies and its clocks moves the phase. At most one run is live; a new one is asked for only after the end
+// of the old one is known. Numbers of runs and operations are not this room's business: step() says what shall be
 // done (Effects), the supervisor numbers it, commits, and acts.
 //
 //   stopped   -- order_start ----------------> waiting, or starting when dependencies are met
-//   waiting   -- dependencies_met -----------> starting           (spawn)
-//   waiting   -- dependency_failed ----------> failed             (a required one, for good)
+//   waiting   -- dependencies_met -----------> starting           (spawn), or backoff while a retry is to come
+//   waiting, backoff -- dependency_failed ---> failed             (dependency_failed; the goal stays up)
 //   starting  -- became_ready / no probe ----> running
 //   starting  -- start_timeout --------------> stopping           (restart_after_stop, counts as failure)
 //   starting, running -- exited, failed -----> backoff, failed or completed   (restart policy)
-//   starting  -- spawn_failed ---------------> the same, reason spawn_failed
-//   running   -- unhealthy ------------------> stopping           (restart_after_stop, counts as failure)
+//   starting, running -- spawn_failed -------> the same, reason spawn_failed
+//   starting, running -- unhealthy ----------> stopping           (restart_after_stop, counts as failure)
 //   running   -- stable deadline ------------> running            (failures = 0)
-//   any up    -- order_stop -----------------> stopping, or stopped when nothing runs
-//   any up    -- order_restart --------------> stopping (restart_after_stop), or as order_start
+//   waiting, backoff, failed, completed
+//             -- order_stop -----------------> stopped
+//   starting, running -- order_stop ---------> stopping           (the stop signal, grace begins)
+//   starting, running -- order_restart ------> stopping (restart_after_stop)
+//   starting, running -- order_start --------> nothing            (L3)
 //   stopping  -- release_stop ---------------> stopping           (the stop signal, grace begins)
+//   stopping  -- spawned --------------------> stopping           (grace begins anew: the signal can arrive now)
 //   stopping  -- grace deadline -------------> stopping           (KILL; repeated by no clock: one is enough)
-//   stopping  -- exited ---------------------> stopped, or waiting/backoff when restart_after_stop
-//   stopping  -- order_start ----------------> stopping           (restart_after_stop: it comes back)
+//   stopping  -- exited, spawn_failed -------> stopped, or waiting/starting/backoff when restart_after_stop
+//   stopping  -- order_start, order_restart -> stopping           (restart_after_stop: it comes back)
+//   stopping  -- order_stop -----------------> stopping           (KILL at once when it insists, see below)
 //   backoff   -- retry deadline -------------> waiting or starting
-//   backoff   -- dependency lost ------------> waiting            (R5: retries are not burnt meanwhile)
-//   failed, completed -- order_start/restart-> as from stopped, failures = 0
+//   backoff   -- dependencies_unmet ---------> waiting            (R5: retries are not burnt meanwhile)
+//   failed, dependency_failed -- dependencies_met ---> starting, or backoff
+//   failed, dependency_failed -- dependencies_unmet -> waiting
+//   waiting, backoff, failed, completed
+//             -- order_start, order_restart -> as from stopped, failures = 0
 //
-// An event that names another run than the live one is ignored by the caller, never by chance here.
-// Deliberate stops and shutdown never restart (R4). During `stopping` with want_up == false no exit, probe or
-// clock brings a run back.
+// Every other pair changes nothing. An event that names another run than the live one is ignored by the caller,
+// never by chance here. Deliberate stops and shutdown never restart (R4): during `stopping` with want_up == false
+// no exit, probe or clock brings a run back.
+//
+// Dependencies are level, not edge: the supervisor says how they stand (dependencies_met, dependencies_unmet,
+// dependency_failed) whenever that or the slot has changed; saying it twice is harmless. Who waits for something
+// that failed for good is `failed`, so that `up --wait` ends and status names the culprit; but its goal stays up,
+// and once the dependency is there after all it starts by itself. (systemd leaves such a unit dead until somebody
+// starts it by hand: systemd#1312.) It is the only failure that recovers without an order. A retry time survives
+// the detour through waiting or failed: a dependency that flaps shortens nobody's backoff.
+//
+// Stop. hold keeps the signal back until release_stop, because dependents must end first. An order_stop during a
+// deliberate stop, without hold, insists: KILL at once, whatever was held or sent before. One that meets a stop
+// which was not deliberate (restart, unhealthy) only changes the goal. Where the spawn has no pid yet, the stop
+// still waits for its exit or spawn_failed.
 //
 // Restart policy at the end of a run (R1): a success is an exit code in success_exit_codes; an unknown status
-// (adopted run) counts as a failure. always -> restart; on_failure -> restart after failures, completed after
-// success; never -> completed after success, failed after failure. Backoff before restart n (n = failures in a
-// row, from 1): initial * factor^(n-1), at most max, times a jitter from `random` in [1 - jitter, 1 + jitter];
-// an exit with success under `always` restarts after `initial` and does not count as a failure in a row.
-// initial = 0 restarts at once. Crash limit (R3): more than max_restarts automatic restarts within window ->
-// failed, reason crash_loop.
+// (adopted run) counts as a failure. So does any exit of a run that has a readiness probe and was never ready,
+// except under `never`, where a success is completed. always -> restart; on_failure -> restart after failures,
+// completed after success; never -> completed after success, failed after failure. A run that we ended
+// (start_timeout, unhealthy) is a failure however it exits. Backoff before restart n (n = failures in a row,
+// from 1): initial * factor^(n-1), at most max, times a jitter from `random` in [1 - jitter, 1 + jitter]; an exit
+// with success under `always` restarts after `initial` and ends the row of failures. initial = 0 restarts at
+// once. Crash limit (R3): more than max_restarts automatic restarts within window -> failed, reason crash_loop;
+// a window begins with the first restart after the end of the one before. spawn_failed with reason `refused` (a
+// resource of ours was missing) is retried with backoff under every policy and outside the crash limit.
 #pragma once
 
 #include <cstdint>
@@ -68,11 +91,11 @@ enum class EventKind : std::uint8_t {
 struct Event {
   EventKind kind = EventKind::time_passed;
   ExitInfo exit;                  // spawn_failed, exited
-  Reason reason = Reason::none;   // unhealthy
-  bool dependencies_met = true;   // orders, exited, time_passed: are they met now?
+  Reason reason = Reason::none;   // unhealthy; spawn_failed: refused or none; orders: shutdown or none (ordered)
+  bool dependencies_met = true;   // orders, exited, spawn_failed, time_passed: are they met now?
   bool hold = false;              // order_stop, order_restart
-  bool has_readiness = false;     // spec has a readiness probe: running only after became_ready
-  std::uint64_t random = 0;       // for the jitter; uniform 64 bits
+  bool has_readiness = false;     // spawned, exited: there is a readiness probe, running only after became_ready
+  std::uint64_t random = 0;       // exited, spawn_failed: for the jitter; uniform 64 bits
 };
 
 struct Effects {

@@ -13,7 +13,11 @@
 
 namespace hearth {
 
+// GCC 12 takes an enumerator of a scoped enumeration for a shadow of hearth::never, which it cannot hide.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wshadow"
 enum class RestartPolicy { always, on_failure, never };
+#pragma GCC diagnostic pop
 
 struct Backoff {
   SpanNs initial = milliseconds(200);  // before the first retry

@@ -58,6 +58,7 @@ struct Deadline {
   void renew_if_missed(MonoNs from, MonoNs now) {
     if (at != 0 && at >= from && at <= now) at = after(now, span);
   }
+  friend bool operator==(const Deadline&, const Deadline&) = default;
 };
 
 // How a run ended. code as wire::RunEntry::wait_code; 0 = it has not.
@@ -68,6 +69,7 @@ struct ExitInfo {
   std::int32_t fail_errno = 0;
   RunId run = no_run;
   WallNs at = 0;
+  friend bool operator==(const ExitInfo&, const ExitInfo&) = default;
 };
 
 struct Lifecycle {
@@ -87,6 +89,7 @@ struct Lifecycle {
   Deadline grace;               // stop
   Deadline stable;              // when it passes, failures = 0
   WallNs since = 0;             // when the phase was entered
+  friend bool operator==(const Lifecycle&, const Lifecycle&) = default;
 };
 
 struct ProbeState {
@@ -96,6 +99,7 @@ struct ProbeState {
   std::uint32_t successes = 0;  // in a row
   std::uint32_t failures = 0;   // in a row
   bool in_flight = false;
+  friend bool operator==(const ProbeState&, const ProbeState&) = default;
 };
 
 struct Health {
@@ -112,6 +116,7 @@ struct Health {
   std::int32_t reported_errno = 0;  // ERRNO=
   std::int32_t main_pid = 0;        // MAINPID=
   char status[160] = {};            // STATUS=, cut at a character boundary, NUL-terminated
+  friend bool operator==(const Health&, const Health&) = default;
 };
 
 // Outbox cells of one run. What has been decided; whether it is done is read from the slot table.
