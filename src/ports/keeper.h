@@ -89,6 +89,17 @@ class Keeper {
   virtual void output_ended(SlotIndex slot, RunId run) = 0;
   // "cgroup", "sweep" or "group": how descendants are contained on this machine.
   virtual const char* containment() const = 0;
+  // Takes a run over that an earlier hearth left: fills the entry, opens a pidfd after checking `start_ticks`,
+  // hands it to the keeper, opens its FIFO and binds its notify socket again by name. False: it is not there.
+  virtual bool adopt(const SpawnOrder& order, std::int32_t pid, std::uint64_t start_ticks) {
+    (void)order, (void)pid, (void)start_ticks;
+    return false;
+  }
+  // For how long a spawner has been at work on this entry, in nanoseconds; 0 = it is not.
+  virtual SpanNs stuck_for(EntryIndex entry, MonoNs now) const {
+    (void)entry, (void)now;
+    return 0;
+  }
   // The keeper may end: everything is stopped, or everything shall be left.
   virtual void finish(bool leave_running) = 0;
 };
