@@ -22,8 +22,9 @@ struct Edge {
 
 class Graph {
  public:
-  // Fails with fix_input when a name is unknown (nearest valid name in the hint) or when there is a cycle
-  // (named in full: "a -> b -> c -> a").
+  // Fails with fix_input when a name is unknown (nearest valid name in the hint), when two services have one name,
+  // or when there is a cycle (named in full: "a -> b -> c -> a"); an edge that only orders can close one too.
+  // The rules are those of model/dependencies.h.
   static Result<Graph> create(const std::vector<ServiceSpec>& services);
 
   const std::vector<Edge>& dependencies(std::uint32_t node) const { return down_[node]; }
@@ -33,6 +34,8 @@ class Graph {
   std::uint32_t rank(std::uint32_t node) const { return rank_[node]; }
 
  private:
+  void assign_ranks();
+
   std::vector<std::vector<Edge>> down_;
   std::vector<std::vector<std::uint32_t>> up_;
   std::vector<std::uint32_t> rank_;
@@ -43,6 +46,13 @@ enum class Standing { met, unmet, failed };
 
 // phase/ready/exited_success of the dependency against the edge's condition. `failed` only when it cannot be
 // met any more without an order (phase failed, or completed where completed does not meet it).
+//
+//   started                 running or completed; starting, once a run of it has been spawned
+//   ready                   running and ready
+//   completed               completed; or failed after a run of its own (`ever_started`), however that ended
+//   completed_successfully  completed, and its last exit was a success
+//
+// An edge that is not required orders only: met also when the dependency has failed or is stopped.
 Standing standing(const Edge& edge, Phase phase, bool ready, bool ever_started, bool last_exit_success);
 
 // The valid name nearest to `name` (Damerau-Levenshtein distance at most 2 and less than its length), or "".
