@@ -140,6 +140,7 @@ enum class SlotRole : std::uint8_t { service = 0, ready_probe = 1, live_probe = 
 struct SlotState {
   bool used = false;
   bool removing = false;        // goes away once nothing of it runs
+  bool run_wanted = false;      // a run is asked for, but both entries wait for their reap
   SlotRole role = SlotRole::service;
   SlotIndex parent = no_slot;   // of a probe's slot: whom it probes
   std::uint64_t document = 0;   // version of the specification it follows

@@ -1,0 +1,146 @@
+// Making the slot table agree with the decisions. Each act compares a cell with its entry, so that doing it twice,
+// or doing it again in a successor, changes nothing.
+#include <utility>
+
+#include "supervisor/supervisor.h"
+
+namespace hearth::supervisor {
+
+void Supervisor::act(Now now) {
+  std::vector<SlotIndex> acting = std::exchange(acting_, {});
+  for (SlotIndex slot : acting) scratch_[slot].acting = false;
+  for (SlotIndex slot : acting) act_on(slot, now);
+  acting.clear();
+  if (acting_.empty()) acting_.swap(acting);  // keep the capacity
+  for (const ProbeStart& start : probe_starts_) {
+    const SlotState& state = slots_[start.slot];
+    const ProbeState& probe = start.live ? state.health.live_probe : state.health.ready_probe;
+    if (!state.used || !state.health.watching || probe.attempt != start.attempt) continue;
+    const ServiceSpec& spec = spec_of(start.slot);
+    world_.probes.begin(start.slot, start.live, start.attempt, start.live ? spec.live : spec.ready);
+  }
+  probe_starts_.clear();
+  for (SlotIndex slot : probe_cancels_)
+    if (!slots_[slot].health.watching) world_.probes.cancel(slot);
+  probe_cancels_.clear();
+  if (runs_changed_) note_runs();
+  finish_if_done();
+}
+
+void Supervisor::act_on(SlotIndex slot, Now now) {
+  if (!slots_[slot].used) return;
+  SlotState& state = slots_[slot];
+  bool again = false;
+  for (std::uint8_t i = 0; i < 2; ++i) {
+    RunCell& cell = state.cell[i];
+    if (cell.entry == no_entry) continue;
+    if (cell.spawn) again |= !act_spawn(slot, cell, now);
+    if (cell.signal != 0) again |= !act_signal(slot, cell);
+    if (cell.reap) again |= !act_reap(slot, cell, i);
+  }
+  if (again) want_act(slot);
+}
+
+// True when nothing is left to do until the slot table changes.
+bool Supervisor::act_spawn(SlotIndex slot, RunCell& cell, Now now) {
+  if (scratch_[slot].spawn_sent == cell.run) {
+    const ports::EntryView view = world_.keeper.entry(cell.entry);
+    // A spawner that was killed gives its claim back: the plan is sent again.
+    if (view.run == cell.run && (view.pid != 0 || view.claim != 0 || view.fail_stage != 0)) return true;
+  }
+  ports::SpawnOrder order;
+  order.slot = slot;
+  order.entry = cell.entry;
+  order.run = cell.run;
+  order.label = label(slot);
+  order.document = document_of(slot);
+  order.spec = &spec_of(slot);
+  order.role = slots_[slot].role;
+  const ServiceSpec* parent = &order.document->services[slots_[slot].service];
+  if (order.role == SlotRole::service) {
+    order.command = &order.spec->command;
+    order.watchdog = order.spec->watchdog;
+    order.notify = true;
+    order.stop_rank = registry_.find(slots_[slot].document)->graph.rank(slots_[slot].service);
+  } else {
+    // A probe runs as the service does: same user, directory and environment.
+    order.spec = parent;
+    order.command = order.role == SlotRole::ready_probe ? &parent->ready.command : &parent->live.command;
+  }
+  ports::SpawnAnswer answer = world_.keeper.spawn(order);
+  switch (answer.outcome) {
+    case ports::SpawnOutcome::sent:
+      scratch_[slot].spawn_sent = cell.run;
+      return true;
+    case ports::SpawnOutcome::later:
+      return false;
+    case ports::SpawnOutcome::refused:
+      // The next turn decides what follows from that; until then the cell stays as it is.
+      scratch_[slot].refused = true;
+      scratch_[slot].refusal = std::move(answer.error);
+      scratch_[slot].due = now.mono;
+      again_ = true;
+      return true;
+  }
+  return true;
+}
+
+bool Supervisor::act_signal(SlotIndex slot, RunCell& cell) {
+  const ports::EntryView view = world_.keeper.entry(cell.entry);
+  if (view.run != cell.run || view.exited) return true;  // nobody to hear it; end_tree sees to the rest
+  if (view.pid == 0) return true;                          // the PID's arrival brings us here again
+  if (view.last_op >= cell.op || scratch_[slot].signal_sent >= cell.op) return true;
+  if (!world_.keeper.signal(cell.entry, cell.run, cell.op, cell.signal)) return false;
+  scratch_[slot].signal_sent = cell.op;
+  return true;
+}
+
+bool Supervisor::act_reap(SlotIndex slot, RunCell& cell, std::uint8_t which) {
+  const ports::EntryView view = world_.keeper.entry(cell.entry);
+  if (view.run != cell.run) return true;  // done; the evidence of it comes with its notice
+  if (scratch_[slot].reap_sent[which] == cell.run) return true;
+  if (view.pid != 0) {
+    world_.keeper.output_ended(slot, cell.run);
+    if (!world_.keeper.end_tree(cell.entry, cell.run, label(slot))) return false;
+  }
+  if (!world_.keeper.reap(cell.entry, cell.run)) return false;
+  scratch_[slot].reap_sent[which] = cell.run;
+  return true;
+}
+
+void Supervisor::note_runs() {
+  runs_changed_ = false;
+  std::vector<ports::RunNote> notes;
+  for (SlotIndex slot = 0; slot < slots_.size(); ++slot) {
+    const SlotState& state = slots_[slot];
+    if (!state.used || state.role != SlotRole::service) continue;
+    ports::RunNote note;
+    note.label = label(slot);
+    note.document = state.document;
+    note.service = state.service;
+    note.replica = state.replica;
+    note.want_up = state.life.want_up;
+    if (state.life.run_live && state.run().pid != 0) {
+      note.run = state.run().run;
+      note.pid = state.run().pid;
+      note.start_ticks = state.run().start_ticks;
+    }
+    notes.push_back(std::move(note));
+  }
+  world_.store.note_runs(notes, head_.last_run + 1);
+}
+
+void Supervisor::finish_if_done() {
+  if (!head_.shutting_down || finish_sent_ || !replies_.empty()) return;
+  if (!head_.leaving) {
+    for (SlotIndex slot = 0; slot < slots_.size(); ++slot) {
+      if (!slots_[slot].used) continue;
+      if (!over(slot) || slots_[slot].life.phase == Phase::stopping) return;
+      if (slots_[slot].life.want_up) return;
+    }
+  }
+  finish_sent_ = true;
+  world_.keeper.finish(head_.leaving);
+}
+
+}  // namespace hearth::supervisor

@@ -1,0 +1,37 @@
+// What is committed besides the slots: counters that must never go back, and the instance's own state.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+#include "base/ids.h"
+#include "model/slot_state.h"
+#include "wire/decision_page.h"
+
+namespace hearth::supervisor {
+
+// Version of the bytes in head and slot records. A page with another version is not read.
+inline constexpr std::uint32_t record_version = 1;
+
+// Signals of the keeper, in the order of Head::signals_handled.
+inline constexpr int keeper_signals[6] = {15, 2, 1, 10, 12, 3};  // TERM INT HUP USR1 USR2 QUIT
+
+struct Head {
+  RunId last_run = 0;
+  OpId last_op = 0;
+  OrderId last_order = 0;
+  std::uint64_t last_document = 0;
+  std::uint64_t random = 0;            // state of the jitter's generator
+  std::uint32_t slots_used = 0;        // slots 0 .. slots_used - 1 have records
+  std::uint32_t takeovers = 0;
+  std::uint32_t statuses_lost = 0;     // runs whose end nobody could tell
+  bool shutting_down = false;
+  bool leaving = false;                // SIGQUIT: hearth ends, services stay
+  bool force = false;                  // second TERM or INT: no grace
+  std::uint32_t signals_handled[6] = {};
+};
+static_assert(std::is_trivially_copyable_v<Head>);
+static_assert(sizeof(Head) <= wire::head_record_bytes);
+static_assert(sizeof(SlotState) <= wire::slot_record_bytes);
+
+}  // namespace hearth::supervisor

@@ -1,0 +1,350 @@
+// Requests: what users order. Everything here is decided within a turn and answered after its commit.
+#include <algorithm>
+#include <cstring>
+
+#include "supervisor/supervisor.h"
+
+namespace hearth::supervisor {
+
+Result<Accepted> Supervisor::handle_request(const Request& request, Now now) {
+  if (const wire::OperationRecord* known = wire::find_operation(page_, request.key.data())) {
+    Accepted accepted;
+    accepted.order = known->order;
+    accepted.repeated = true;
+    for (SlotIndex slot = 0; slot < slots_.size(); ++slot)
+      if (slots_[slot].used && slots_[slot].order == known->order) accepted.slots.push_back(slot);
+    return accepted;
+  }
+  if (head_.shutting_down && request.verb != Verb::shutdown && request.verb != Verb::leave)
+    return failure(Remedy::conflict, "take the order", options_.instance, "hearth is shutting down", "start it again when it has ended");
+  Result<Accepted> accepted = [&]() -> Result<Accepted> {
+    switch (request.verb) {
+      case Verb::apply:
+        return apply(request, now);
+      case Verb::start:
+      case Verb::stop:
+      case Verb::restart:
+        return order_named(request, now);
+      case Verb::down:
+        return down(request, now);
+      case Verb::shutdown:
+      case Verb::leave: {
+        if (head_.shutting_down && request.verb == Verb::shutdown) head_.force = true;
+        Accepted all;
+        all.order = ++head_.last_order;
+        shut_down(request.verb == Verb::leave, all.order, now);
+        for (SlotIndex slot = 0; slot < slots_.size(); ++slot)
+          if (slots_[slot].used && slots_[slot].role == SlotRole::service) all.slots.push_back(slot);
+        return all;
+      }
+    }
+    return failure(Remedy::fix_input, "take the order", "", "unknown verb");
+  }();
+  if (!accepted) return accepted;
+  wire::OperationRecord record{};
+  std::memcpy(record.key, request.key.data(), sizeof record.key);
+  record.order = accepted->order;
+  record.accepted_wall_ns = now.wall;
+  record.kind = static_cast<std::uint32_t>(request.verb);
+  operations_.push_back(record);
+  head_changed_ = true;
+  return accepted;
+}
+
+std::vector<SlotIndex> Supervisor::select(const Request& request) const {
+  std::vector<SlotIndex> found;
+  for (SlotIndex slot = 0; slot < slots_.size(); ++slot) {
+    const SlotState& state = slots_[slot];
+    if (!state.used || state.role != SlotRole::service || state.removing) continue;
+    const Document* document = document_of(slot);
+    if (!request.project.empty() && document->project != request.project) continue;
+    const std::string& service = document->services[state.service].name;
+    const bool named = std::any_of(request.names.begin(), request.names.end(), [&](const std::string& name) {
+      return selects(name, document->project, service, state.replica);
+    });
+    if (named || (request.all && request.names.empty())) found.push_back(slot);
+  }
+  return found;
+}
+
+Result<Accepted> Supervisor::order_named(const Request& request, Now now) {
+  for (const std::string& name : request.names) {
+    Request one = request;
+    one.names = {name};
+    if (!select(one).empty()) continue;
+    std::vector<std::string> valid;
+    for (SlotIndex slot = 0; slot < slots_.size(); ++slot)
+      if (slots_[slot].used && slots_[slot].role == SlotRole::service) valid.push_back(spec_of(slot).name);
+    const std::string near = lifecycle::nearest(name, valid);
+    return failure(Remedy::not_found, "find", name, "no service has that name",
+                   near.empty() ? "`hearth status` lists them" : "did you mean " + near + "?");
+  }
+  const std::vector<SlotIndex> chosen = select(request);
+  if (chosen.empty()) return failure(Remedy::not_found, "find", "services", "there are none", "add one: hearth up, or hearth run -- COMMAND");
+  Accepted accepted;
+  accepted.order = ++head_.last_order;
+  accepted.slots = chosen;
+  if (request.verb == Verb::stop) {
+    order_stop_all(chosen, accepted.order, false, now);
+    return accepted;
+  }
+  for (SlotIndex slot : chosen) {
+    SlotState& state = slots_[slot];
+    const bool up = state.life.run_live && state.life.phase != Phase::stopping;
+    if (request.verb == Verb::start && up)
+      accepted.notes.push_back(label(slot) + " is already running (PID " + std::to_string(state.run().pid) + ")");
+    state.order = accepted.order;
+    lifecycle::Event event;
+    event.kind = request.verb == Verb::start ? lifecycle::EventKind::order_start : lifecycle::EventKind::order_restart;
+    event.dependencies_met = dependencies_met(slot);
+    event.has_readiness = has_readiness(slot);
+    feed(slot, event, now);
+    touch(slot);
+    propagate_from(slot, now);
+  }
+  runs_changed_ = true;
+  return accepted;
+}
+
+void Supervisor::order_stop_all(const std::vector<SlotIndex>& slots, OrderId order, bool force, Now now) {
+  // First mark all as stopping, dependents before what they depend on, then let go those whom nobody holds.
+  for (SlotIndex slot : slots) slots_[slot].order = order;
+  for (SlotIndex slot : slots) {
+    lifecycle::Event event;
+    event.kind = lifecycle::EventKind::order_stop;
+    event.hold = !force && slots_[slot].role == SlotRole::service && slots_[slot].life.run_live &&
+                 slots_[slot].life.phase != Phase::stopping;
+    feed(slot, event, now);
+    touch(slot);
+    propagate_from(slot, now);
+  }
+  runs_changed_ = true;
+}
+
+void Supervisor::shut_down(bool leave, OrderId order, Now now) {
+  head_.shutting_down = true;
+  head_.leaving = leave;
+  head_changed_ = true;
+  visible_change_ = true;
+  if (leave) return;
+  std::vector<SlotIndex> all;
+  for (SlotIndex slot = 0; slot < slots_.size(); ++slot)
+    if (slots_[slot].used) all.push_back(slot);
+  order_stop_all(all, order, head_.force, now);
+}
+
+const AppliedDocument* Supervisor::current_of(const std::string& project) const {
+  const AppliedDocument* newest = nullptr;
+  for (const auto& [version, applied] : registry_.all()) {
+    if (applied->document.project != project) continue;
+    const bool followed = std::any_of(applied->slots.begin(), applied->slots.end(), [&](SlotIndex slot) {
+      return slot != no_slot && slots_[slot].used && slots_[slot].document == version && !slots_[slot].removing;
+    });
+    if (followed) newest = applied.get();
+  }
+  return newest;
+}
+
+Status Supervisor::refuse_conflicts(const Document& document, std::uint64_t replaced) const {
+  std::vector<std::string> names;
+  for (SlotIndex slot = 0; slot < slots_.size(); ++slot) {
+    const SlotState& state = slots_[slot];
+    if (!state.used || state.role != SlotRole::service || state.document == replaced) continue;
+    const Document* other = document_of(slot);
+    if (other->project != document.project) continue;
+    const std::string& name = other->services[state.service].name;
+    const auto same = std::find_if(document.services.begin(), document.services.end(),
+                                   [&](const ServiceSpec& spec) { return spec.name == name; });
+    if (same == document.services.end()) continue;
+    if (state.life.run_live || state.life.want_up)
+      return failure(Remedy::conflict, "run", name,
+                     "it is already there" + (state.run().pid != 0 ? " (PID " + std::to_string(state.run().pid) + ")" : std::string()),
+                     "choose another --name, or: hearth restart " + name);
+  }
+  return {};
+}
+
+Result<Accepted> Supervisor::apply(const Request& request, Now now) {
+  Document document = request.document;
+  if (document.services.empty()) return failure(Remedy::fix_input, "apply", document.project, "it has no services", "add a [service.NAME] table");
+  const AppliedDocument* before = nullptr;
+  if (document.path.empty()) {
+    if (const Status free = refuse_conflicts(document, 0); !free) return failure(free.error());
+  } else {
+    before = current_of(document.project);
+    if (before != nullptr && before->document.path != document.path)
+      return failure(Remedy::conflict, "apply", document.path,
+                     "project " + document.project + " is already there from " + (before->document.path.empty() ? "`hearth run`" : before->document.path),
+                     "choose another name with [project] name");
+  }
+  document.version = head_.last_document + 1;
+  if (const Status stored = world_.store.put_document(document); !stored) return failure(stored.error());
+  const std::uint64_t version = document.version;
+  if (const Status added = registry_.add(std::move(document)); !added) {
+    dropped_documents_.push_back(version);
+    return failure(added.error());
+  }
+  std::size_t needed = 0;
+  for (const ServiceSpec& spec : registry_.find(version)->document.services)
+    needed += 1 + (spec.ready.type == ProbeType::exec) + (spec.live.type == ProbeType::exec);
+  if (slots_.size() + needed > wire::max_slots) {
+    registry_.drop(version);
+    dropped_documents_.push_back(version);
+    return failure(Remedy::try_later, "apply", request.document.project,
+                   "no more than " + std::to_string(wire::max_slots) + " services fit in one hearth");
+  }
+  head_.last_document = version;
+  Accepted accepted;
+  accepted.order = ++head_.last_order;
+  place_services(*registry_.find(version), before, request.start, accepted, now);
+  drop_unused_documents();
+  head_changed_ = true;
+  runs_changed_ = true;
+  return accepted;
+}
+
+void Supervisor::place_services(AppliedDocument& applied, const AppliedDocument* before, bool start, Accepted& accepted, Now now) {
+  const std::vector<ServiceSpec>& services = applied.document.services;
+  std::vector<SlotIndex> changed, removed;
+  // Slots that go on under the new document; those of `hearth run` that have ended give their names back.
+  for (SlotIndex slot = 0; slot < slots_.size(); ++slot) {
+    SlotState& state = slots_[slot];
+    if (!state.used || state.role != SlotRole::service || state.document == applied.document.version) continue;
+    const Document* old = document_of(slot);
+    if (old->project != applied.document.project) continue;
+    const bool ours = before != nullptr && state.document == before->document.version;
+    const auto same = std::find_if(services.begin(), services.end(), [&](const ServiceSpec& spec) {
+      return spec.name == old->services[state.service].name;
+    });
+    if (same == services.end()) {
+      if (ours) removed.push_back(slot);
+      continue;
+    }
+    const auto index = static_cast<std::uint32_t>(same - services.begin());
+    if (!(old->services[state.service] == *same)) changed.push_back(slot);
+    state.document = applied.document.version;
+    state.service = index;
+    state.removing = false;
+    applied.slots[index] = slot;
+    touch(slot);
+  }
+  for (std::uint32_t i = 0; i < services.size(); ++i)
+    if (applied.slots[i] == no_slot) applied.slots[i] = allocate(applied, i, SlotRole::service);
+  place_probes(applied);
+  for (std::uint32_t i = 0; i < services.size(); ++i) {
+    const SlotIndex slot = applied.slots[i];
+    accepted.slots.push_back(slot);
+    SlotState& state = slots_[slot];
+    state.order = accepted.order;
+    touch(slot);
+    propagate_from(slot, now);
+    const bool differs = std::find(changed.begin(), changed.end(), slot) != changed.end();
+    if (!start) continue;
+    const bool up = state.life.run_live && state.life.phase != Phase::stopping;
+    if (up && !differs) accepted.notes.push_back(services[i].name + " is already running (PID " + std::to_string(state.run().pid) + ")");
+    lifecycle::Event event;
+    event.kind = differs ? lifecycle::EventKind::order_restart : lifecycle::EventKind::order_start;
+    event.dependencies_met = dependencies_met(slot);
+    event.has_readiness = has_readiness(slot);
+    feed(slot, event, now);
+  }
+  for (SlotIndex slot : removed) slots_[slot].removing = true;
+  order_stop_all(removed, accepted.order, false, now);
+}
+
+void Supervisor::place_probes(AppliedDocument& applied) {
+  const std::vector<ServiceSpec>& services = applied.document.services;
+  // Old probe slots of these services go; what still runs of them is stopped first.
+  for (SlotIndex slot = 0; slot < slots_.size(); ++slot) {
+    SlotState& state = slots_[slot];
+    if (!state.used || state.role == SlotRole::service || state.removing) continue;
+    if (std::find(applied.slots.begin(), applied.slots.end(), state.parent) == applied.slots.end()) continue;
+    state.removing = true;
+    touch(slot);
+    order_stop_all({slot}, state.order, true, now_);
+  }
+  for (std::uint32_t i = 0; i < services.size(); ++i) {
+    if (applied.slots[i] == no_slot) continue;
+    if (services[i].ready.type == ProbeType::exec) applied.ready_probes[i] = allocate(applied, i, SlotRole::ready_probe);
+    if (services[i].live.type == ProbeType::exec) applied.live_probes[i] = allocate(applied, i, SlotRole::live_probe);
+  }
+}
+
+SlotIndex Supervisor::allocate(const AppliedDocument& applied, std::uint32_t service, SlotRole role) {
+  SlotIndex slot = 0;
+  while (slot < slots_.size() && slots_[slot].used) ++slot;
+  if (slot == slots_.size()) {
+    slots_.emplace_back();
+    scratch_.emplace_back();
+    head_.slots_used = static_cast<std::uint32_t>(slots_.size());
+    head_changed_ = true;
+  }
+  SlotState fresh;
+  fresh.used = true;
+  fresh.role = role;
+  fresh.document = applied.document.version;
+  fresh.service = service;
+  fresh.parent = role == SlotRole::service ? no_slot : applied.slots[service];
+  slots_[slot] = fresh;
+  const bool in_changed = scratch_[slot].changed, in_acting = scratch_[slot].acting, in_propagate = scratch_[slot].propagate;
+  scratch_[slot] = Scratch{};
+  scratch_[slot].changed = in_changed;
+  scratch_[slot].acting = in_acting;
+  scratch_[slot].propagate = in_propagate;
+  touch(slot);
+  return slot;
+}
+
+Result<Accepted> Supervisor::down(const Request& request, Now now) {
+  std::vector<SlotIndex> chosen;
+  for (SlotIndex slot = 0; slot < slots_.size(); ++slot) {
+    if (!slots_[slot].used || slots_[slot].role != SlotRole::service) continue;
+    const Document* document = document_of(slot);
+    if (request.document.path.empty() ? document->project == request.project : document->path == request.document.path) chosen.push_back(slot);
+  }
+  if (chosen.empty()) return failure(Remedy::not_found, "take down", request.document.path, "nothing of it is here", "`hearth status` shows what is");
+  Accepted accepted;
+  accepted.order = ++head_.last_order;
+  accepted.slots = chosen;
+  for (SlotIndex slot : chosen) slots_[slot].removing = true;
+  for (SlotIndex slot = 0; slot < slots_.size(); ++slot) {
+    if (!slots_[slot].used || slots_[slot].role == SlotRole::service) continue;
+    if (std::find(chosen.begin(), chosen.end(), slots_[slot].parent) == chosen.end()) continue;
+    slots_[slot].removing = true;
+    order_stop_all({slot}, accepted.order, true, now);
+  }
+  order_stop_all(chosen, accepted.order, false, now);
+  return accepted;
+}
+
+void Supervisor::forget(SlotIndex slot) {
+  SlotState& state = slots_[slot];
+  if (AppliedDocument* applied = registry_.find(state.document)) {
+    for (std::vector<SlotIndex>* slots : {&applied->slots, &applied->ready_probes, &applied->live_probes})
+      for (SlotIndex& each : *slots)
+        if (each == slot) each = no_slot;
+  }
+  world_.keeper.release_slot(slot);
+  const OrderId order = state.order;
+  state = SlotState{};
+  state.order = order;
+  scratch_[slot].due = never;
+  touch(slot);
+  drop_unused_documents();
+  runs_changed_ = true;
+}
+
+void Supervisor::drop_unused_documents() {
+  for (auto it = registry_.all().begin(); it != registry_.all().end();) {
+    const std::uint64_t version = it->first;
+    ++it;
+    const bool named = std::any_of(slots_.begin(), slots_.end(), [&](const SlotState& state) {
+      return state.used && state.document == version;
+    });
+    if (named || version > head_.last_document) continue;
+    registry_.drop(version);
+    dropped_documents_.push_back(version);
+  }
+}
+
+}  // namespace hearth::supervisor

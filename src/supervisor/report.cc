@@ -1,0 +1,200 @@
+// Telling: status, and how an order stands.
+#include <cerrno>
+#include <cstring>
+
+#include "supervisor/supervisor.h"
+
+namespace hearth::supervisor {
+namespace {
+
+const char* stage_words(std::uint32_t stage) {
+  switch (static_cast<wire::SpawnStage>(stage)) {
+    case wire::SpawnStage::none: return "";
+    case wire::SpawnStage::plan: return "preparing the start";
+    case wire::SpawnStage::clone: return "clone";
+    case wire::SpawnStage::cgroup: return "clone into the cgroup leaf";
+    case wire::SpawnStage::session: return "setsid";
+    case wire::SpawnStage::descriptor: return "placing a descriptor";
+    case wire::SpawnStage::limits: return "setting limits";
+    case wire::SpawnStage::priority: return "setting priorities";
+    case wire::SpawnStage::groups: return "setting groups";
+    case wire::SpawnStage::user: return "setting the user";
+    case wire::SpawnStage::directory: return "chdir";
+    case wire::SpawnStage::signals: return "resetting signals";
+    case wire::SpawnStage::exec: return "exec";
+    case wire::SpawnStage::count_: break;
+  }
+  return "an unknown stage";
+}
+
+std::string exit_words(const ExitInfo& exit) {
+  switch (exit.code) {
+    case 1: return "exited with code " + std::to_string(exit.status);
+    case 2: return "was killed by signal " + std::to_string(exit.status);
+    case 3: return "was killed by signal " + std::to_string(exit.status) + " (core dumped)";
+    case wire::wait_code_unknown: return "ended; nobody can tell how";
+    default: return "has not ended";
+  }
+}
+
+std::string failure_words(const ExitInfo& exit, const ServiceSpec& spec) {
+  if (exit.fail_stage == 0) return exit_words(exit);
+  std::string text = stage_words(exit.fail_stage);
+  const auto stage = static_cast<wire::SpawnStage>(exit.fail_stage);
+  if (stage == wire::SpawnStage::exec && !spec.command.empty()) text += " of " + spec.command[0];
+  if (stage == wire::SpawnStage::directory) text += " to " + spec.cwd;
+  if (stage == wire::SpawnStage::user && !spec.user.empty()) text += " " + spec.user;
+  text += " failed: ";
+  text += std::strerror(exit.fail_errno);
+  if (stage == wire::SpawnStage::exec && exit.fail_errno == ENOENT) text += "; is it installed, and in PATH?";
+  if (stage == wire::SpawnStage::exec && exit.fail_errno == EACCES) text += "; is it executable?";
+  if (stage == wire::SpawnStage::exec && exit.fail_errno == ENOEXEC) text += "; a script needs a #! line";
+  return text;
+}
+
+}  // namespace
+
+std::string Supervisor::reason_text(SlotIndex slot, Now now) const {
+  const SlotState& state = slots_[slot];
+  const ServiceSpec& spec = spec_of(slot);
+  if (scratch_[slot].refused || state.life.reason == Reason::refused) return scratch_[slot].refusal.text();
+  if (state.life.phase == Phase::starting && state.run().entry != no_entry) {
+    const SpanNs stuck = world_.keeper.stuck_for(state.run().entry, now.mono);
+    if (stuck > seconds(1))
+      return "exec of " + (spec.command.empty() ? "?" : spec.command[0]) + " hangs for " + std::to_string(stuck / ns_per_s) + " s";
+  }
+  switch (state.life.reason) {
+    case Reason::none:
+    case Reason::ordered:
+    case Reason::shutdown:
+      break;
+    case Reason::dependency_missing:
+    case Reason::dependency_failed: {
+      std::string what;
+      dependencies_met(slot, nullptr, &what);
+      return (state.life.reason == Reason::dependency_failed ? "needs, but failed: " : "waits for ") + what;
+    }
+    case Reason::exited:
+    case Reason::policy:
+      return failure_words(state.last_exit, spec);
+    case Reason::spawn_failed:
+      if (scratch_[slot].refusal.code != 0) return scratch_[slot].refusal.text();
+      return failure_words(state.last_exit, spec);
+    case Reason::start_timeout:
+      return "not ready within its start_timeout";
+    case Reason::watchdog:
+      return "no WATCHDOG=1 in time";
+    case Reason::liveness:
+      return "the liveness probe failed";
+    case Reason::crash_loop:
+      return "restarted too often (" + std::to_string(spec.crash_limit.max_restarts) + " in " +
+             std::to_string(spec.crash_limit.window / ns_per_s) + " s); last: " + failure_words(state.last_exit, spec);
+    case Reason::adopted:
+      return "taken over from an earlier hearth";
+    case Reason::lost:
+      return "ended while nobody watched";
+    case Reason::refused:
+      return scratch_[slot].refusal.text();
+  }
+  return "";
+}
+
+SlotStatus Supervisor::slot_status(SlotIndex slot, Now now) const {
+  const SlotState& state = slots_[slot];
+  const Document* document = document_of(slot);
+  const ServiceSpec& spec = spec_of(slot);
+  SlotStatus out;
+  out.project = document->project;
+  out.name = spec.name;
+  out.index = state.replica;
+  out.slot = slot;
+  out.phase = state.life.phase;
+  out.want_up = state.life.want_up;
+  out.has_readiness = has_readiness(slot);
+  out.ready = out.has_readiness ? state.health.ready : state.life.phase == Phase::running;
+  out.pid = state.life.run_live ? state.run().pid : 0;
+  out.run = state.run().run;
+  out.since = state.life.since;
+  out.started = state.life.run_live ? state.run().started : 0;
+  out.ready_since = state.health.ready_since;
+  out.restarts = state.life.restarts;
+  out.failures = state.life.failures;
+  out.last_exit = state.last_exit;
+  out.next_retry = state.life.retry.set() ? now.wall + (state.life.retry.at - now.mono) : 0;
+  out.reason = state.life.reason;
+  out.reason_text = reason_text(slot, now);
+  out.containment = world_.keeper.containment();
+  out.status_text = state.health.status;
+  out.order = state.order;
+  out.log_directory = options_.log_directory + "/" + label(slot);
+  return out;
+}
+
+InstanceStatus Supervisor::status() const {
+  InstanceStatus out;
+  out.instance = options_.instance;
+  out.version = options_.version;
+  out.directory = options_.directory;
+  out.supervisor_pid = options_.pid;
+  out.supervisor_since = since_;
+  out.takeovers = head_.takeovers;
+  out.keeper_pid = options_.keeper_pid;
+  out.keeper_generation = options_.keeper_generation;
+  out.notes = notes_;
+  if (head_.statuses_lost > 0)
+    out.notes.push_back(std::to_string(head_.statuses_lost) + " exit statuses could not be learnt");
+  for (SlotIndex slot = 0; slot < slots_.size(); ++slot)
+    if (slots_[slot].used && slots_[slot].role == SlotRole::service) out.services.push_back(slot_status(slot, now_));
+  return out;
+}
+
+Outcome Supervisor::outcome(SlotIndex slot, Verb verb) const {
+  const SlotState& state = slots_[slot];
+  const Phase phase = state.life.phase;
+  if (verb == Verb::stop || verb == Verb::down || verb == Verb::shutdown)
+    return over(slot) && phase != Phase::stopping ? Outcome::done : Outcome::pending;
+  switch (phase) {
+    case Phase::running:
+      return !has_readiness(slot) || state.health.ready ? Outcome::done : Outcome::pending;
+    case Phase::completed:
+      return Outcome::done;
+    case Phase::failed:
+      return Outcome::failed;
+    case Phase::stopped:
+      return state.life.want_up ? Outcome::pending : Outcome::superseded;
+    case Phase::backoff:
+      // One bad start may be a race with something outside; a program that is not there stays away.
+      if (state.life.failures >= 3) return Outcome::failed;
+      return state.life.reason == Reason::spawn_failed ? Outcome::failed : Outcome::pending;
+    case Phase::waiting:
+    case Phase::starting:
+    case Phase::stopping:
+      return Outcome::pending;
+  }
+  return Outcome::pending;
+}
+
+std::optional<OrderReport> Supervisor::order(const OperationKey& key) const {
+  const wire::OperationRecord* record = wire::find_operation(page_, key.data());
+  if (record == nullptr) return std::nullopt;
+  OrderReport report;
+  report.order = record->order;
+  report.verb = static_cast<Verb>(record->kind);
+  report.settled = true;
+  for (SlotIndex slot = 0; slot < slots_.size(); ++slot) {
+    const SlotState& state = slots_[slot];
+    if (!state.used || state.role != SlotRole::service || state.order != record->order) continue;
+    // What left the document with this order is being stopped, whatever the verb says.
+    const Verb verb = state.removing ? Verb::stop : report.verb;
+    SlotOutcome one{outcome(slot, verb), slot_status(slot, now_)};
+    // The last words of a failure are worth waiting for.
+    if (one.outcome == Outcome::failed && state.last_exit.run != no_run && state.last_exit.fail_stage == 0 &&
+        !world_.keeper.output_drained(slot, state.last_exit.run))
+      one.outcome = Outcome::pending;
+    if (one.outcome == Outcome::pending) report.settled = false;
+    report.slots.push_back(std::move(one));
+  }
+  return report;
+}
+
+}  // namespace hearth::supervisor

@@ -1,0 +1,197 @@
+// Feeding the pure rooms and taking their effects into the slot's record.
+#include "base/check.h"
+#include "supervisor/supervisor.h"
+
+namespace hearth::supervisor {
+
+void Supervisor::touch(SlotIndex slot) {
+  if (scratch_[slot].changed) return;
+  scratch_[slot].changed = true;
+  changed_.push_back(slot);
+}
+
+void Supervisor::want_act(SlotIndex slot) {
+  if (scratch_[slot].acting) return;
+  scratch_[slot].acting = true;
+  acting_.push_back(slot);
+}
+
+std::uint64_t Supervisor::random() {
+  // xorshift64* (Vigna, "An experimental exploration of Marsaglia's xorshift generators, scrambled", 2016). In the
+  // head, so that the same page goes on the same way.
+  std::uint64_t x = head_.random;
+  x ^= x >> 12;
+  x ^= x << 25;
+  x ^= x >> 27;
+  head_.random = x;
+  head_changed_ = true;
+  return x * 0x2545F4914F6CDD1DULL;
+}
+
+void Supervisor::feed(SlotIndex slot, lifecycle::Event event, Now now) {
+  SlotState& state = slots_[slot];
+  const Phase before = state.life.phase;
+  const lifecycle::Effects effects = lifecycle::step(state.life, spec_of(slot), event, now);
+  if (effects.changed) touch(slot);
+  if (effects.spawn) new_run(slot, now);
+  if (effects.signal != 0) {
+    RunCell& cell = state.run();
+    cell.signal = effects.signal;
+    cell.op = ++head_.last_op;
+    head_changed_ = true;
+    touch(slot);
+    want_act(slot);
+  }
+  if (state.life.phase == before) return;
+  if (state.life.phase == Phase::stopping) {
+    // A deliberate end: probes and clocks of the run have nothing more to say.
+    health::unwatch(state.health);
+    probe_cancels_.push_back(slot);
+  }
+  want_act(slot);
+  propagate_from(slot, now);
+  if (state.life.phase == Phase::stopping) cancel_unsent(slot, now);
+}
+
+void Supervisor::new_run(SlotIndex slot, Now now) {
+  (void)now;
+  SlotState& state = slots_[slot];
+  touch(slot);
+  want_act(slot);
+  for (const std::uint8_t next : {static_cast<std::uint8_t>(state.current ^ 1), state.current}) {
+    if (state.cell[next].entry != no_entry) continue;
+    RunCell cell;
+    cell.run = ++head_.last_run;
+    cell.entry = slot * wire::entries_per_slot + next;
+    cell.spawn = true;
+    cell.document = state.document;
+    state.cell[next] = cell;
+    state.current = next;
+    state.run_wanted = false;
+    head_changed_ = true;
+    return;
+  }
+  state.run_wanted = true;
+}
+
+void Supervisor::cancel_unsent(SlotIndex slot, Now now) {
+  SlotState& state = slots_[slot];
+  if (state.life.phase != Phase::stopping || state.life.stop_held || !state.life.run_live) return;
+  RunCell& cell = state.run();
+  if (!state.run_wanted) {
+    // We alone order entries, so a run that has not reached its entry can still be taken back.
+    if (!cell.spawn || world_.keeper.entry(cell.entry).run == cell.run) return;
+    cell.spawn = false;
+    cell.entry = no_entry;
+    cell.signal = 0;
+  }
+  state.run_wanted = false;
+  lifecycle::Event event;
+  event.kind = lifecycle::EventKind::spawn_failed;
+  event.exit.run = cell.run;
+  event.dependencies_met = dependencies_met(slot);
+  touch(slot);
+  feed(slot, event, now);
+}
+
+void Supervisor::apply_verdict(SlotIndex slot, const health::Verdict& verdict, Now now) {
+  SlotState& state = slots_[slot];
+  if (verdict.changed) touch(slot);
+  lifecycle::Event event;
+  event.has_readiness = has_readiness(slot);
+  event.random = 0;
+  if (verdict.became_ready) {
+    event.kind = lifecycle::EventKind::became_ready;
+    feed(slot, event, now);
+    propagate_from(slot, now);
+  }
+  if (verdict.lost_ready) {
+    event.kind = lifecycle::EventKind::lost_ready;
+    feed(slot, event, now);
+    propagate_from(slot, now);
+  }
+  if (verdict.start_timeout) {
+    event.kind = lifecycle::EventKind::start_timeout;
+    event.random = random();
+    feed(slot, event, now);
+  } else if (verdict.unhealthy) {
+    event.kind = lifecycle::EventKind::unhealthy;
+    event.reason = verdict.reason;
+    event.random = random();
+    feed(slot, event, now);
+  }
+  if (!state.health.watching) return;
+  if (verdict.try_ready) begin_try(slot, false, state.health.ready_probe.attempt, now);
+  if (verdict.try_live) begin_try(slot, true, state.health.live_probe.attempt, now);
+}
+
+void Supervisor::begin_try(SlotIndex slot, bool live, std::uint64_t attempt, Now now) {
+  const ServiceSpec& spec = spec_of(slot);
+  const Probe& probe = live ? spec.live : spec.ready;
+  if (probe.type != ProbeType::exec) {
+    probe_starts_.push_back({slot, live, attempt});
+    return;
+  }
+  const AppliedDocument* applied = registry_.find(slots_[slot].document);
+  const SlotIndex runner = (live ? applied->live_probes : applied->ready_probes)[slots_[slot].service];
+  if (runner == no_slot) return;
+  SlotState& state = slots_[runner];
+  lifecycle::Event event;
+  event.random = random();
+  if (state.life.run_live) {
+    // The try before did not end in time: its tree goes, and this try counts as bad by its own limit.
+    event.kind = lifecycle::EventKind::order_stop;
+    feed(runner, event, now);
+    return;
+  }
+  state.probe_attempt = attempt;
+  event.kind = lifecycle::EventKind::order_start;
+  feed(runner, event, now);
+  touch(runner);
+}
+
+void Supervisor::probe_run_ended(SlotIndex probe_slot, const ExitInfo& exit, Now now) {
+  const SlotState& probe = slots_[probe_slot];
+  const SlotIndex parent = probe.parent;
+  if (parent >= slots_.size() || !slots_[parent].used || !slots_[parent].health.watching) return;
+  const bool good = exit.fail_stage == 0 && exit.code == 1 && exit.status == 0;
+  const health::Which which = probe.role == SlotRole::live_probe ? health::Which::live : health::Which::ready;
+  apply_verdict(parent, health::probe_result(slots_[parent].health, spec_of(parent), which, probe.probe_attempt, good, now),
+                now);
+}
+
+const Document* Supervisor::document_of(SlotIndex slot) const {
+  const AppliedDocument* applied = registry_.find(slots_[slot].document);
+  return applied != nullptr && slots_[slot].service < applied->document.services.size() ? &applied->document : nullptr;
+}
+
+const ServiceSpec& Supervisor::spec_of(SlotIndex slot) const {
+  if (slots_[slot].role != SlotRole::service) return probe_spec_;
+  const Document* document = document_of(slot);
+  HEARTH_CHECK(document != nullptr, "a used slot has a document");
+  return document->services[slots_[slot].service];
+}
+
+std::string Supervisor::label(SlotIndex slot) const {
+  const SlotState& state = slots_[slot];
+  const Document* document = document_of(slot);
+  if (document == nullptr) return "slot" + std::to_string(slot);
+  std::string text = label_of(document->project, document->services[state.service].name, state.replica);
+  if (state.role == SlotRole::ready_probe) text += ".ready";
+  if (state.role == SlotRole::live_probe) text += ".live";
+  return text;
+}
+
+bool Supervisor::has_readiness(SlotIndex slot) const {
+  return slots_[slot].role == SlotRole::service && spec_of(slot).ready.type != ProbeType::none;
+}
+
+bool Supervisor::over(SlotIndex slot) const {
+  const SlotState& state = slots_[slot];
+  if (state.life.run_live) return false;
+  for (const RunCell& cell : state.cell)
+    if (cell.reap || cell.spawn) return false;
+  return true;
+}
+
+}  // namespace hearth::supervisor

@@ -1,0 +1,232 @@
+// The supervisor: holds decisions, not possessions.
+//
+// Model
+// -----
+// All it knows is in two places that outlive it: the slot table (what is; written by kernel, keeper, spawners)
+// and the decision page (what shall be; written here). It is built from them at every start, the first one
+// included, so that taking over is not a special case but the only case.
+//
+// A turn:
+//   peek      changed entries of the slot table and inputs, removed from nowhere
+//   step      pure rooms: evidence first, then requests, then deadlines, then dependencies until nothing moves
+//   commit    changed slots and head into the decision page, one store
+//   act       make the slot table agree with the decisions: spawn, signal, end trees, reap. Each act is a
+//             comparison of a slot's outbox cell with the entry; done twice it does nothing.
+//   consume   the inputs that were peeked; answers to requests
+//
+// Killed anywhere, a successor repeats: before the commit the whole turn, after it act and consume.
+//
+// Deadlines are looked at only when the inputs are drained, because evidence may be waiting. *Our absence never
+// kills*: what ran out while nobody watched (we were dead, stopped, or the machine was) starts anew with its
+// whole span; a retry that became due is made.
+//
+// One thread. Borrowed references must outlive it. Nothing here reads a clock or makes a system call.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "health/health.h"
+#include "lifecycle/lifecycle.h"
+#include "model/request.h"
+#include "model/slot_state.h"
+#include "ports/control.h"
+#include "ports/inputs.h"
+#include "ports/keeper.h"
+#include "ports/probes.h"
+#include "ports/store.h"
+#include "supervisor/head.h"
+#include "supervisor/registry.h"
+#include "wire/decision_page.h"
+
+namespace hearth::supervisor {
+
+struct World {
+  ports::Keeper& keeper;
+  ports::Inputs& inputs;
+  ports::Probes& probes;
+  ports::Store& store;
+};
+
+struct Options {
+  std::string instance;
+  std::string version;
+  std::string directory;
+  std::string log_directory;
+  std::int32_t pid = 0;
+  std::int32_t keeper_pid = 0;
+  std::uint32_t keeper_generation = 1;
+  std::uint64_t seed = 0;  // of the jitter, when the page is new
+};
+
+class Supervisor final : public ports::Control {
+ public:
+  // From a new page or a predecessor's. `heritage`: what an earlier hearth in this directory left, for a new page.
+  static std::unique_ptr<Supervisor> create(World world, wire::DecisionPage& page, Options options,
+                                            const ports::Heritage& heritage, Now now);
+
+  // One turn. Returns when the next one is due on CLOCK_MONOTONIC even if nothing happens (`never`: not at all);
+  // a value not above now.mono asks for another turn at once.
+  MonoNs turn(Now now);
+
+  // Everything is stopped (or shall be left) and the keeper has been told so.
+  bool finished() const { return finish_sent_; }
+  // Since the last call: did anything that clients can see change?
+  bool take_changed();
+  void keeper_replaced(std::int32_t pid, std::uint32_t generation);
+  void add_note(std::string note) { notes_.push_back(std::move(note)); }
+
+  InstanceStatus status() const override;
+  std::optional<OrderReport> order(const OperationKey& key) const override;
+
+ private:
+  // What a successor need not know of a slot: it finds out again.
+  struct Scratch {
+    MonoNs due = never;           // earliest deadline
+    RunId spawn_sent = no_run;
+    OpId signal_sent = 0;
+    RunId reap_sent[2] = {};
+    bool changed = false;         // in changed_
+    bool acting = false;          // in acting_
+    bool propagate = false;       // in propagate_
+    bool refused = false;         // a spawn was refused; the error:
+    Error refusal;
+  };
+  struct ProbeStart {
+    SlotIndex slot;
+    bool live;
+    std::uint64_t attempt;
+  };
+  struct StoreAction {
+    std::size_t input;
+    SlotIndex slot;
+    bool remove;
+    std::string name;
+    std::uint32_t most;
+    bool poll;
+  };
+  struct Reply {
+    std::size_t input;
+    Result<Accepted> result;
+  };
+
+  Supervisor(World world, wire::DecisionPage& page, Options options);
+
+  // takeover.cc
+  void load(Now now);
+  void adopt(const ports::Heritage& heritage, Now now);
+  void index_slots();
+
+  // turn.cc
+  void note_absence(Now now);
+  void handle_inputs(Now now);
+  void handle_notify(std::size_t index, const ports::Input& input, Now now);
+  void handle_probe_result(const ports::Input& input, Now now);
+  void handle_keeper_signals(const ports::Input& input, Now now);
+  void pass_time(Now now);
+  void commit(Now now);
+  void consume();
+  MonoNs next_due(Now now) const;
+
+  // evidence.cc: what the slot table shows
+  void look_at(EntryIndex entry, Now now);
+  void run_spawned(SlotIndex slot, RunCell& cell, const ports::EntryView& view, Now now);
+  void run_ended(SlotIndex slot, RunCell& cell, const ports::EntryView& view, Now now);
+  void entry_freed(SlotIndex slot, RunCell& cell, Now now);
+
+  // orders.cc
+  Result<Accepted> handle_request(const Request& request, Now now);
+  Result<Accepted> apply(const Request& request, Now now);
+  Result<Accepted> order_named(const Request& request, Now now);
+  Result<Accepted> down(const Request& request, Now now);
+  Status refuse_conflicts(const Document& document, std::uint64_t replaced) const;
+  void place_services(AppliedDocument& applied, const AppliedDocument* before, bool start, Accepted& accepted, Now now);
+  void place_probes(AppliedDocument& applied);
+  SlotIndex allocate(const AppliedDocument& applied, std::uint32_t service, SlotRole role);
+  void order_stop_all(const std::vector<SlotIndex>& slots, OrderId order, bool force, Now now);
+  void shut_down(bool leave, OrderId order, Now now);
+  std::vector<SlotIndex> select(const Request& request) const;
+  const AppliedDocument* current_of(const std::string& project) const;
+  void drop_unused_documents();
+  void forget(SlotIndex slot);
+
+  // step.cc: feeding the pure rooms
+  void feed(SlotIndex slot, lifecycle::Event event, Now now);
+  void apply_verdict(SlotIndex slot, const health::Verdict& verdict, Now now);
+  void new_run(SlotIndex slot, Now now);
+  void cancel_unsent(SlotIndex slot, Now now);
+  void begin_try(SlotIndex slot, bool live, std::uint64_t attempt, Now now);
+  void probe_run_ended(SlotIndex probe_slot, const ExitInfo& exit, Now now);
+  void touch(SlotIndex slot);
+  void want_act(SlotIndex slot);
+
+  // propagate.cc
+  void propagate(Now now);
+  void propagate_from(SlotIndex slot, Now now);
+  void weigh_dependencies(SlotIndex slot, Now now);
+  bool must_hold(SlotIndex slot) const;
+  bool dependencies_met(SlotIndex slot, Reason* why = nullptr, std::string* what = nullptr) const;
+
+  // act.cc
+  void act(Now now);
+  void act_on(SlotIndex slot, Now now);
+  bool act_spawn(SlotIndex slot, RunCell& cell, Now now);
+  bool act_signal(SlotIndex slot, RunCell& cell);
+  bool act_reap(SlotIndex slot, RunCell& cell, std::uint8_t which);
+  void finish_if_done();
+  void note_runs();
+
+  // report.cc
+  SlotStatus slot_status(SlotIndex slot, Now now) const;
+  std::string reason_text(SlotIndex slot, Now now) const;
+  Outcome outcome(SlotIndex slot, Verb verb) const;
+
+  const Document* document_of(SlotIndex slot) const;
+  const ServiceSpec& spec_of(SlotIndex slot) const;
+  std::string label(SlotIndex slot) const;
+  bool has_readiness(SlotIndex slot) const;
+  bool over(SlotIndex slot) const;  // nothing of it runs and nothing is left to do
+  std::uint64_t random();
+
+  World world_;
+  wire::DecisionPage& page_;
+  wire::PageWriter writer_;
+  Options options_;
+  Head head_;
+  bool head_changed_ = false;
+  std::vector<SlotState> slots_;
+  std::vector<Scratch> scratch_;
+  Registry registry_;
+  ServiceSpec probe_spec_;  // how probes' runs live; their command comes from the parent's probe
+
+  std::vector<ports::Input> inputs_;
+  std::vector<EntryIndex> entries_;
+  std::vector<SlotIndex> changed_;
+  std::vector<SlotIndex> acting_;
+  std::vector<SlotIndex> propagate_;
+  std::vector<ProbeStart> probe_starts_;
+  std::vector<SlotIndex> probe_cancels_;
+  std::vector<StoreAction> store_actions_;
+  std::vector<Reply> replies_;
+  std::vector<wire::OperationRecord> operations_;
+  std::vector<std::uint64_t> dropped_documents_;
+  std::vector<std::string> notes_;
+
+  Now now_{};
+  WallNs since_ = 0;                     // when this supervisor began
+  MonoNs due_ = never;                   // what the last turn returned
+  std::optional<MonoNs> absent_since_;   // deadlines from here to now passed unwatched
+  std::uint32_t undrained_turns_ = 0;
+  bool again_ = false;                   // another turn is wanted at once
+  bool visible_change_ = false;
+  bool runs_changed_ = false;
+  bool finish_sent_ = false;
+};
+
+}  // namespace hearth::supervisor

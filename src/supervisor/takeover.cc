@@ -1,0 +1,172 @@
+// Building the supervisor's knowledge from decision page, slot table and documents.
+#include <algorithm>
+#include <cstring>
+
+#include "base/check.h"
+#include "supervisor/supervisor.h"
+
+namespace hearth::supervisor {
+
+Supervisor::Supervisor(World world, wire::DecisionPage& page, Options options)
+    : world_(world), page_(page), writer_(page), options_(std::move(options)) {
+  probe_spec_.name = "probe";
+  probe_spec_.restart = RestartPolicy::never;
+  probe_spec_.stop_signal = 9;
+  probe_spec_.stop_timeout = milliseconds(500);
+  probe_spec_.start_timeout = 0;
+  probe_spec_.fdstore_max = 0;
+}
+
+std::unique_ptr<Supervisor> Supervisor::create(World world, wire::DecisionPage& page, Options options,
+                                               const ports::Heritage& heritage, Now now) {
+  std::unique_ptr<Supervisor> self(new Supervisor(world, page, std::move(options)));
+  const bool fresh = !wire::decision_page_valid(page, sizeof page, record_version) ||
+                     wire::held_head(page) == nullptr;
+  if (fresh) {
+    wire::decision_page_init(page, record_version);
+    self->head_.random = self->options_.seed | 1;
+    self->head_.last_run = heritage.greatest_run;
+    self->head_changed_ = true;
+    self->now_ = now;
+    self->adopt(heritage, now);
+  } else {
+    self->load(now);
+  }
+  self->since_ = now.wall;
+  self->again_ = true;
+  return self;
+}
+
+void Supervisor::load(Now now) {
+  now_ = now;
+  std::memcpy(&head_, wire::held_head(page_), sizeof head_);
+  wire::discard_uncommitted(page_, head_.slots_used);
+  ++head_.takeovers;
+  head_changed_ = true;
+  // Whatever ran out before this moment ran out while nobody watched.
+  absent_since_ = 0;
+
+  for (Document& document : world_.store.documents()) {
+    const std::uint64_t version = document.version;
+    if (version > head_.last_document) continue;  // of an apply that was never committed
+    if (const Status added = registry_.add(std::move(document)); !added)
+      notes_.push_back("document " + std::to_string(version) + " is lost: " + added.error().text());
+  }
+  slots_.resize(head_.slots_used);
+  scratch_.resize(head_.slots_used);
+  for (SlotIndex slot = 0; slot < head_.slots_used; ++slot) {
+    if (const unsigned char* bytes = wire::held_slot(page_, slot)) std::memcpy(&slots_[slot], bytes, sizeof(SlotState));
+  }
+  index_slots();
+  for (SlotIndex slot = 0; slot < head_.slots_used; ++slot) {
+    if (!slots_[slot].used) continue;
+    if (document_of(slot) == nullptr) {
+      // Without its specification a slot can be neither run nor told about; what runs of it is left alone and
+      // named.
+      notes_.push_back("the specification of slot " + std::to_string(slot) + " is lost; run " +
+                       std::to_string(slots_[slot].run().run) + " (PID " + std::to_string(slots_[slot].run().pid) +
+                       ") is left alone");
+      slots_[slot].used = false;
+      touch(slot);
+      continue;
+    }
+    health::forget_tries(slots_[slot].health, now);
+    touch(slot);
+    want_act(slot);
+    for (std::uint32_t i = 0; i < wire::entries_per_slot; ++i)
+      look_at(slot * wire::entries_per_slot + i, now);
+    propagate_.push_back(slot);
+    scratch_[slot].propagate = true;
+  }
+}
+
+void Supervisor::index_slots() {
+  for (SlotIndex slot = 0; slot < slots_.size(); ++slot) {
+    const SlotState& state = slots_[slot];
+    if (!state.used) continue;
+    AppliedDocument* applied = registry_.find(state.document);
+    if (applied == nullptr || state.service >= applied->slots.size()) continue;
+    std::vector<SlotIndex>& by_service = state.role == SlotRole::service       ? applied->slots
+                                         : state.role == SlotRole::ready_probe ? applied->ready_probes
+                                                                               : applied->live_probes;
+    by_service[state.service] = slot;
+  }
+}
+
+void Supervisor::adopt(const ports::Heritage& heritage, Now now) {
+  for (const std::string& loss : heritage.losses) notes_.push_back(loss);
+  for (const Document& document : heritage.documents) {
+    head_.last_document = std::max(head_.last_document, document.version);
+    if (const Status added = registry_.add(document); !added)
+      notes_.push_back("document " + std::to_string(document.version) + " is lost: " + added.error().text());
+  }
+  const auto place = [&](const ports::RunNote& note) -> SlotIndex {
+    AppliedDocument* applied = registry_.find(note.document);
+    if (applied == nullptr || note.service >= applied->slots.size()) return no_slot;
+    if (applied->slots[note.service] == no_slot)
+      applied->slots[note.service] = allocate(*applied, note.service, SlotRole::service);
+    return applied->slots[note.service];
+  };
+  for (const ports::RunNote& note : heritage.runs) {
+    const SlotIndex slot = place(note);
+    if (slot == no_slot) {
+      notes_.push_back(note.label + " (PID " + std::to_string(note.pid) + ") runs, but its specification is lost");
+      continue;
+    }
+    SlotState& state = slots_[slot];
+    RunCell& cell = state.run();
+    if (cell.run != no_run) {
+      notes_.push_back(note.label + ": a second process (PID " + std::to_string(note.pid) + ") is left alone");
+      continue;
+    }
+    cell.run = note.run;
+    cell.entry = slot * wire::entries_per_slot;
+    cell.document = note.document;
+    cell.started = now.wall;
+    state.life.want_up = note.want_up;
+    state.life.run_live = true;
+    state.life.phase = Phase::starting;
+    state.life.reason = Reason::adopted;
+    ports::SpawnOrder order;
+    order.slot = slot;
+    order.entry = cell.entry;
+    order.run = cell.run;
+    order.label = label(slot);
+    order.document = document_of(slot);
+    order.spec = &spec_of(slot);
+    order.notify = order.spec->ready.type == ProbeType::notify || order.spec->watchdog > 0;
+    head_.last_run = std::max(head_.last_run, note.run);
+    if (!world_.keeper.adopt(order, note.pid, note.start_ticks)) {
+      state.life.run_live = false;
+      state.life.phase = Phase::stopped;
+      state.last_exit.code = wire::wait_code_unknown;
+      state.last_exit.run = cell.run;
+      ++head_.statuses_lost;
+      cell = RunCell{};
+      lifecycle::Event again;
+      again.kind = lifecycle::EventKind::order_start;
+      again.dependencies_met = false;
+      if (note.want_up) feed(slot, again, now);
+    }
+    touch(slot);
+    want_act(slot);
+    look_at(slot * wire::entries_per_slot, now);
+  }
+  for (const ports::RunNote& note : heritage.gone) {
+    const SlotIndex slot = place(note);
+    if (slot == no_slot || slots_[slot].life.run_live) continue;
+    slots_[slot].life.reason = Reason::lost;
+    slots_[slot].last_exit.code = wire::wait_code_unknown;
+    slots_[slot].last_exit.run = note.run;
+    if (note.run != no_run) ++head_.statuses_lost;
+    lifecycle::Event again;
+    again.kind = lifecycle::EventKind::order_start;
+    again.dependencies_met = false;
+    if (note.want_up) feed(slot, again, now);
+    touch(slot);
+    want_act(slot);
+  }
+  for (const auto& [version, applied] : registry_.all()) place_probes(*applied);
+}
+
+}  // namespace hearth::supervisor

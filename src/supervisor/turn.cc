@@ -1,0 +1,225 @@
+// The turn: peek, step, commit, act, consume.
+#include <algorithm>
+#include <cstring>
+
+#include "supervisor/supervisor.h"
+
+namespace hearth::supervisor {
+namespace {
+
+// How late a turn may come before we count as having been away (stopped, suspended, starved).
+constexpr SpanNs tolerated_lateness = milliseconds(500);
+
+// Turns in a row that may find inputs before deadlines are looked at all the same. Each turn takes one datagram
+// from every socket, and a socket queues at most net.unix.max_dgram_qlen (512 at most in practice): after as many
+// turns all that was there before the deadline has been seen, whoever floods.
+constexpr std::uint32_t undrained_turns_max = 600;
+
+}  // namespace
+
+MonoNs Supervisor::turn(Now now) {
+  note_absence(now);
+  now_ = now;
+  again_ = false;
+
+  world_.keeper.take_changed(entries_);
+  world_.inputs.peek(inputs_);
+  for (EntryIndex entry : entries_) look_at(entry, now);
+  handle_inputs(now);
+  undrained_turns_ = inputs_.empty() ? 0 : undrained_turns_ + 1;
+  if (undrained_turns_ == 0 || undrained_turns_ > undrained_turns_max) {
+    undrained_turns_ = 0;
+    pass_time(now);
+  } else {
+    again_ = true;  // evidence may be waiting behind these: deadlines come when there is none
+  }
+  propagate(now);
+  commit(now);
+  act(now);
+  consume();
+  due_ = next_due(now);
+  return due_;
+}
+
+void Supervisor::note_absence(Now now) {
+  if (due_ == never || now.mono <= after(due_, tolerated_lateness)) return;
+  if (!absent_since_ || due_ < *absent_since_) absent_since_ = due_;
+}
+
+void Supervisor::handle_inputs(Now now) {
+  for (std::size_t i = 0; i < inputs_.size(); ++i) {
+    const ports::Input& input = inputs_[i];
+    if (world_.inputs.poisonous(input)) {
+      notes_.push_back("an input that killed two supervisors was thrown away");
+      continue;
+    }
+    world_.inputs.breadcrumb(input);
+    switch (input.kind) {
+      case ports::InputKind::notify:
+        handle_notify(i, input, now);
+        break;
+      case ports::InputKind::probe_result:
+        handle_probe_result(input, now);
+        break;
+      case ports::InputKind::request:
+        replies_.push_back({i, handle_request(input.request, now)});
+        break;
+      case ports::InputKind::keeper_signal:
+        handle_keeper_signals(input, now);
+        break;
+      case ports::InputKind::keeper_lost:
+        break;  // the program replaces the keeper; nothing is decided here
+    }
+  }
+  world_.inputs.clear_breadcrumb();
+}
+
+void Supervisor::handle_notify(std::size_t index, const ports::Input& input, Now now) {
+  if (input.slot >= slots_.size() || !slots_[input.slot].used) return;
+  SlotState& state = slots_[input.slot];
+  const health::NotifyMessage message = health::parse_notify(input.data.data(), input.data.size());
+  const ServiceSpec& spec = spec_of(input.slot);
+  if (message.fdstore && input.descriptors > 0)
+    store_actions_.push_back({index, input.slot, false, message.fdname, spec.fdstore_max, message.fdpoll});
+  if (message.fdstore_remove) store_actions_.push_back({index, input.slot, true, message.fdname, 0, false});
+  // What a run says after its end, or an old run says now, is kept out of the newest one's health.
+  if (state.run().run != input.run || !state.life.run_live) return;
+  // A message is proof that the process lives, even when the keeper's notice is still on its way.
+  look_at(state.run().entry, now);
+  if (!state.life.run_live || state.run().run != input.run) return;
+  if (!state.health.watching && state.life.phase == Phase::starting) apply_verdict(input.slot, health::watch(state.health, spec, now), now);
+  apply_verdict(input.slot, health::notify(state.health, spec, message, now), now);
+}
+
+void Supervisor::handle_probe_result(const ports::Input& input, Now now) {
+  if (input.slot >= slots_.size() || !slots_[input.slot].used || !slots_[input.slot].life.run_live) return;
+  const health::Which which = input.live ? health::Which::live : health::Which::ready;
+  apply_verdict(input.slot,
+                health::probe_result(slots_[input.slot].health, spec_of(input.slot), which, input.attempt, input.good, now),
+                now);
+}
+
+void Supervisor::handle_keeper_signals(const ports::Input& input, Now now) {
+  for (std::size_t i = 0; i < std::size(keeper_signals); ++i) {
+    if (keeper_signals[i] != input.number) continue;
+    const std::uint32_t fresh = input.count - head_.signals_handled[i];
+    if (fresh == 0) return;
+    head_.signals_handled[i] = input.count;
+    head_changed_ = true;
+    switch (input.number) {
+      case 15:
+      case 2:
+        if (head_.shutting_down || fresh > 1) head_.force = true;
+        shut_down(false, ++head_.last_order, now);
+        break;
+      case 3:
+        shut_down(true, ++head_.last_order, now);
+        break;
+      default:
+        visible_change_ = true;  // HUP, USR1: the program rereads or writes out; USR2: it is replaced
+    }
+  }
+}
+
+void Supervisor::pass_time(Now now) {
+  if (absent_since_) {
+    for (SlotIndex slot = 0; slot < slots_.size(); ++slot) {
+      if (!slots_[slot].used) continue;
+      lifecycle::forgive_absence(slots_[slot].life, *absent_since_, now.mono);
+      health::forgive_absence(slots_[slot].health, *absent_since_, now.mono);
+      touch(slot);
+    }
+    absent_since_.reset();
+  }
+  for (SlotIndex slot = 0; slot < slots_.size(); ++slot) {
+    if (scratch_[slot].due > now.mono || !slots_[slot].used) continue;
+    if (scratch_[slot].refused) {
+      scratch_[slot].refused = false;
+      lifecycle::Event event;
+      event.kind = lifecycle::EventKind::spawn_failed;
+      event.exit.run = slots_[slot].run().run;
+      event.exit.fail_stage = static_cast<std::uint32_t>(wire::SpawnStage::plan);
+      event.exit.fail_errno = scratch_[slot].refusal.code;
+      event.exit.at = now.wall;
+      slots_[slot].run().spawn = false;
+      slots_[slot].run().entry = no_entry;
+      slots_[slot].last_exit = event.exit;
+      feed(slot, event, now);
+    }
+    const SlotIndex current = slot;
+    if (slots_[current].health.watching)
+      apply_verdict(current, health::time_passed(slots_[current].health, spec_of(current), now), now);
+    lifecycle::Event event;
+    event.kind = lifecycle::EventKind::time_passed;
+    feed(current, event, now);
+    touch(current);
+  }
+}
+
+void Supervisor::commit(Now now) {
+  for (SlotIndex slot : changed_) {
+    Scratch& scratch = scratch_[slot];
+    scratch.changed = false;
+    const SlotState& state = slots_[slot];
+    writer_.set_slot(slot, &state, sizeof state);
+    scratch.due = never;
+    if (!state.used) continue;
+    scratch.due = lifecycle::next_deadline(state.life);
+    if (state.health.watching) scratch.due = std::min(scratch.due, health::next_deadline(state.health));
+    if (scratch.refused) scratch.due = now.mono;
+  }
+  if (!changed_.empty()) visible_change_ = true;
+  changed_.clear();
+  if (head_changed_) writer_.set_head(&head_, sizeof head_);
+  head_changed_ = false;
+  for (const wire::OperationRecord& operation : operations_) writer_.add_operation(operation);
+  operations_.clear();
+  writer_.publish();
+}
+
+void Supervisor::consume() {
+  for (const StoreAction& action : store_actions_) {
+    if (action.remove)
+      world_.inputs.remove_descriptors(action.slot, action.name);
+    else
+      world_.inputs.store_descriptors(inputs_[action.input], action.name, action.most, action.poll);
+  }
+  store_actions_.clear();
+  for (const ports::Input& input : inputs_) world_.inputs.consume(input);
+  for (const Reply& reply : replies_) world_.inputs.answer(inputs_[reply.input], reply.result);
+  replies_.clear();
+  inputs_.clear();
+  for (std::uint64_t version : dropped_documents_) world_.store.drop_document(version);
+  dropped_documents_.clear();
+}
+
+MonoNs Supervisor::next_due(Now now) const {
+  if (again_) return now.mono;
+  MonoNs due = never;
+  for (const Scratch& scratch : scratch_) due = std::min(due, scratch.due);
+  // Acts that could not be handed over are tried again soon; most are woken earlier by what they wait for.
+  if (!acting_.empty()) due = std::min(due, after(now.mono, milliseconds(20)));
+  return due;
+}
+
+bool Supervisor::take_changed() {
+  const bool changed = visible_change_;
+  visible_change_ = false;
+  return changed;
+}
+
+void Supervisor::keeper_replaced(std::int32_t pid, std::uint32_t generation) {
+  options_.keeper_pid = pid;
+  options_.keeper_generation = generation;
+  // Plans and signals that were on their way to the old one may be lost: forget that they were sent.
+  for (SlotIndex slot = 0; slot < slots_.size(); ++slot) {
+    scratch_[slot].spawn_sent = no_run;
+    scratch_[slot].signal_sent = 0;
+    scratch_[slot].reap_sent[0] = scratch_[slot].reap_sent[1] = no_run;
+    if (slots_[slot].used) want_act(slot);
+  }
+  again_ = true;
+  notes_.push_back("the keeper was replaced; runs were adopted");
+}
+
+}  // namespace hearth::supervisor
