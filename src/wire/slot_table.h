@@ -19,8 +19,11 @@
 //   exited      keeper: peeks with waitid(P_PIDFD, WNOWAIT), stores wait_code, wait_status, exited_at_ns,
 //               then phase = exited (release). The process stays a zombie, so pid and process group id cannot
 //               be reused by anybody.
-//   free        keeper, upon REAP(entry, run): waits for the zombie, clears the fields, stores run = 0
-//               (release) last. A REAP with another run is ignored.
+//   free        keeper, upon REAP(entry, run): takes the claim (claim_keeper), waits for the zombie, clears
+//               the fields, stores run = 0 (release), and gives the claim back last. A REAP with another run is
+//               ignored. An order that nobody has claimed is taken back by REAP, too; while a spawner is at
+//               work on it, REAP does nothing. In this order a plan sent twice never starts a second process:
+//               spawners look at run again after they have the claim, and wait for the keeper's claim to end.
 //
 // Change notices: after storing, writers set the entry's bit in `changed_for_supervisor` (keeper, spawner,
 // supervisor's own child) or `changed_for_keeper` (spawner) and then write 1 to the reader's eventfd. Readers
@@ -49,6 +52,7 @@ inline constexpr uint32_t entries_per_slot = 2;
 inline constexpr uint32_t max_entries = max_slots * entries_per_slot;
 inline constexpr uint32_t spawner_count = 2;
 inline constexpr uint32_t change_words = max_entries / 64;
+inline constexpr uint32_t claim_keeper = UINT32_MAX;  // RunEntry::claim while the keeper frees the entry
 
 enum class EntryPhase : uint32_t {
   none = 0,     // free, ordered, or not yet seen by the keeper
@@ -114,7 +118,8 @@ inline constexpr uint32_t entry_flag_signal_leader_only = 1u << 0;  // else the 
 // One of hearth's own processes, kept alive by the keeper. Written by the keeper alone.
 struct alignas(64) Member {
   std::atomic<int32_t> pid;          // 0 = not running
-  std::atomic<uint32_t> generation;  // counts starts, from 1
+  std::atomic<uint32_t> generation;  // counts starts, from 1; spawners count together, so that a
+                                     // generation names one of them
   int64_t since_ns;                  // CLOCK_MONOTONIC of the last start
   std::atomic<uint32_t> deaths;
   int32_t last_wait_code;
@@ -126,6 +131,8 @@ static_assert(sizeof(Member) == 64);
 struct alignas(64) SpawnerWork {
   std::atomic<uint32_t> entry_plus_1;  // 0 = idle
   std::atomic<int64_t> since_ns;       // CLOCK_MONOTONIC
+  std::atomic<uint32_t> entries_end;   // 1 + the greatest entry a spawner of this index has claimed: where
+                                       // the keeper's scans may stop
 };
 
 struct alignas(128) SlotTable {
@@ -144,6 +151,7 @@ struct alignas(128) SlotTable {
   std::atomic<uint32_t> signals_usr2;
   std::atomic<uint32_t> signals_quit;
   std::atomic<uint32_t> strays_reaped;      // children of the keeper that were no run
+  std::atomic<uint32_t> parks_refused;      // descriptors the keeper could not take: its limit is reached
 
   Member supervisor;
   Member logger;
