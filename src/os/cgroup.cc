@@ -1,0 +1,196 @@
+#include "os/cgroup.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <sstream>
+
+namespace hearth::os {
+namespace {
+
+// mountinfo writes space, tab, newline and backslash as \OOO.
+std::string unescape(const std::string& text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\\' && i + 3 < text.size()) {
+      out += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0'));
+      i += 3;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+std::string hex(std::uint64_t value) {
+  char text[17];
+  std::snprintf(text, sizeof text, "%08llx", static_cast<unsigned long long>(value & 0xffffffffu));
+  return text;
+}
+
+Status write_at(int directory, const std::string& name, std::string_view text) {
+  Fd fd(::openat(directory, name.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!fd) return errno_failure("open", name, errno);
+  return write_all(fd.get(), text, name);
+}
+
+void add_processes(int leaf, std::vector<int>& pids) {
+  Fd fd(::openat(leaf, "cgroup.procs", O_RDONLY | O_CLOEXEC));
+  if (!fd) return;
+  Result<std::string> text = read_all(fd.get(), 8u << 20, "cgroup.procs");
+  if (!text) return;
+  std::istringstream lines(*text);
+  int pid = 0;
+  while (lines >> pid) pids.push_back(pid);
+}
+
+template <typename Visit>
+void each_directory(int directory, Visit visit) {
+  int copy = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR* dir = copy < 0 ? nullptr : ::fdopendir(copy);
+  if (dir == nullptr) {
+    if (copy >= 0) ::close(copy);
+    return;
+  }
+  while (dirent* entry = ::readdir(dir))
+    if (entry->d_type == DT_DIR && entry->d_name[0] != '.') visit(std::string(entry->d_name));
+  ::closedir(dir);
+}
+
+// A service may have made cgroups of its own below its leaf. Depth is bounded by the kernel's own limit on
+// nesting; ours is a guard against surprises.
+void walk(int directory, int depth, std::vector<int>& pids) {
+  add_processes(directory, pids);
+  if (depth == 0) return;
+  each_directory(directory, [&](const std::string& name) {
+    Fd below(::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (below) walk(below.get(), depth - 1, pids);
+  });
+}
+
+bool remove_below(int directory, const std::string& name, int depth) {
+  if (::unlinkat(directory, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return true;
+  if (errno != EBUSY || depth == 0) return false;
+  Fd below(::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!below) return false;
+  bool emptied = true;
+  bool any = false;
+  each_directory(below.get(), [&](const std::string& child) {
+    any = true;
+    emptied = remove_below(below.get(), child, depth - 1) && emptied;
+  });
+  return any && emptied && ::unlinkat(directory, name.c_str(), AT_REMOVEDIR) == 0;
+}
+
+}  // namespace
+
+std::string CgroupPlace::directory() const {
+  if (mount.empty() || own.empty()) return "";
+  std::string below = own;
+  if (root != "/") {
+    // A cgroup namespace or a bind mount shows a part only.
+    if (below.compare(0, root.size(), root) != 0) return "";
+    below.erase(0, root.size());
+  }
+  if (below == "/") below.clear();
+  if (below.find("/..") != std::string::npos) return "";
+  return mount + below;
+}
+
+CgroupPlace parse_cgroup_place(const std::string& mountinfo, const std::string& cgroup) {
+  CgroupPlace place;
+  std::istringstream lines(mountinfo);
+  std::string line;
+  while (std::getline(lines, line)) {
+    std::size_t dash = line.find(" - ");
+    if (dash == std::string::npos || line.compare(dash + 3, 8, "cgroup2 ") != 0) continue;
+    std::istringstream fields(line);
+    std::string id, parent, device, root, mount;
+    fields >> id >> parent >> device >> root >> mount;
+    place.mount = unescape(mount);
+    place.root = unescape(root);
+    // The last one of several is mounted over the others.
+  }
+  std::istringstream groups(cgroup);
+  while (std::getline(groups, line))
+    if (line.compare(0, 3, "0::") == 0) place.own = line.substr(3);
+  return place;
+}
+
+std::string leaf_name(const std::string& label, RunId run) { return label + "." + std::to_string(run); }
+
+CgroupTree CgroupTree::open(const std::string& instance_directory) {
+  Result<std::string> mounts = read_file("/proc/self/mountinfo", 16u << 20);
+  Result<std::string> groups = read_file("/proc/self/cgroup", 1u << 20);
+  CgroupTree none;
+  if (!mounts || !groups) {
+    none.why_ = "/proc cannot be read";
+    return none;
+  }
+  const std::string parent = parse_cgroup_place(*mounts, *groups).directory();
+  if (parent.empty()) {
+    none.why_ = "no cgroup v2 hierarchy is mounted here";
+    return none;
+  }
+  return open_below(parent, instance_directory);
+}
+
+CgroupTree CgroupTree::open_below(const std::string& parent, const std::string& instance_directory) {
+  CgroupTree tree;
+  tree.path_ = parent + "/hearth." + hex(hash_bytes(instance_directory));
+  if (::mkdir(tree.path_.c_str(), 0755) < 0 && errno != EEXIST) {
+    tree.why_ = errno_error("create", tree.path_, errno).text();
+    return tree;
+  }
+  Fd fd(::open(tree.path_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  // To move a process into a leaf we must be able to write cgroup.procs of the common ancestor too; clone3 checks
+  // the same rule.
+  if (!fd || ::faccessat(fd.get(), "cgroup.procs", W_OK, AT_EACCESS) < 0 ||
+      ::access((parent + "/cgroup.procs").c_str(), W_OK) < 0) {
+    tree.why_ = errno_error("use", tree.path_, errno).text();
+    return tree;
+  }
+  tree.tree_ = std::move(fd);
+  return tree;
+}
+
+Result<Fd> CgroupTree::make_leaf(const std::string& label, RunId run) const {
+  const std::string name = leaf_name(label, run);
+  if (::mkdirat(tree_.get(), name.c_str(), 0755) < 0 && errno != EEXIST)
+    return errno_failure("create the cgroup", path_ + "/" + name, errno);
+  Fd fd(::openat(tree_.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd) return errno_failure("open the cgroup", path_ + "/" + name, errno);
+  return fd;
+}
+
+CgroupTree::Removed CgroupTree::remove_leaf(const std::string& label, RunId run) const {
+  if (!usable()) return Removed::gone;
+  const std::string name = leaf_name(label, run);
+  if (::unlinkat(tree_.get(), name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return Removed::gone;
+  if (errno != EBUSY) return Removed::failed;
+  // Either processes are left or the service made cgroups of its own, which may be empty.
+  return remove_below(tree_.get(), name, 8) ? Removed::gone : Removed::busy;
+}
+
+bool CgroupTree::kill_leaf(const std::string& label, RunId run) const {
+  return usable() && write_at(tree_.get(), leaf_name(label, run) + "/cgroup.kill", "1").has_value();
+}
+
+std::vector<int> CgroupTree::processes(const std::string& label, RunId run) const {
+  std::vector<int> pids;
+  if (!usable()) return pids;
+  Fd leaf(::openat(tree_.get(), leaf_name(label, run).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (leaf) walk(leaf.get(), 8, pids);
+  return pids;
+}
+
+std::vector<std::string> CgroupTree::leaves() const {
+  std::vector<std::string> names;
+  if (usable()) each_directory(tree_.get(), [&](const std::string& name) { names.push_back(name); });
+  return names;
+}
+
+}  // namespace hearth::os

@@ -1,0 +1,66 @@
+// A cgroup v2 leaf per run, where the machine lets us have one.
+//
+// Leaves stand below our own cgroup: OWN/hearth.HASH/LABEL.RUN, where HASH tells instances apart. Names are never
+// used again, since cgroup.kill and a new process in the same leaf would race. rmdir is the proof that a leaf is
+// empty (zombies do not count); EBUSY means that something is left.
+//
+// In most containers cgroups are read-only, and a login session owns no subtree: then there is no tree, and
+// containment is "sweep" (sweep.h).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "os/fd.h"
+
+namespace hearth::os {
+
+// Where the v2 hierarchy is mounted and where in it a process stands. Read from text so that every kind of host
+// can be tested on any.
+struct CgroupPlace {
+  std::string mount;  // mount point of the v2 hierarchy; "" = none
+  std::string root;   // what of the hierarchy is mounted there
+  std::string own;    // path of the process in the hierarchy
+
+  // Directory of the process's own cgroup below the mount; "" when it cannot be seen from here.
+  std::string directory() const;
+};
+CgroupPlace parse_cgroup_place(const std::string& mountinfo, const std::string& cgroup);
+
+class CgroupTree {
+ public:
+  CgroupTree() = default;  // no tree: everything answers "nothing there"
+
+  // Tries to create and use the tree of this instance (`directory` names it). Without one, why() says why not.
+  static CgroupTree open(const std::string& instance_directory);
+  // The same below a given directory; for tests.
+  static CgroupTree open_below(const std::string& parent, const std::string& instance_directory);
+
+  bool usable() const { return static_cast<bool>(tree_); }
+  const std::string& why() const { return why_; }
+  const std::string& path() const { return path_; }
+
+  // Makes the leaf, or opens it when it is there. O_DIRECTORY descriptor for CLONE_INTO_CGROUP.
+  Result<Fd> make_leaf(const std::string& label, RunId run) const;
+  enum class Removed { gone, busy, failed };
+  // gone: it is not there any more (or never was). failed: it cannot be removed, and why is of no use here.
+  Removed remove_leaf(const std::string& label, RunId run) const;
+  // SIGKILL to everything in it (cgroup.kill, Linux 5.14); false where the kernel has none.
+  bool kill_leaf(const std::string& label, RunId run) const;
+  // PIDs in the leaf and in what is below it.
+  std::vector<int> processes(const std::string& label, RunId run) const;
+  // Leaves that are there, by name.
+  std::vector<std::string> leaves() const;
+
+ private:
+  std::string path_;
+  std::string why_;
+  Fd tree_;
+};
+
+std::string leaf_name(const std::string& label, RunId run);
+
+}  // namespace hearth::os

@@ -1,0 +1,249 @@
+#include "os/plan_builder.h"
+
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <string_view>
+
+#include "wire/spawn_plan.h"
+
+namespace hearth::os {
+namespace {
+
+// Appends strings and tables behind a header and keeps their offsets.
+class PlanBytes {
+ public:
+  PlanBytes() : bytes_(sizeof(wire::PlanHeader), '\0') {}
+
+  std::uint32_t string(std::string_view text) {
+    std::uint32_t at = size();
+    bytes_.append(text);
+    bytes_ += '\0';
+    return at;
+  }
+
+  template <typename Record>
+  wire::PlanTable table(const std::vector<Record>& records) {
+    if (records.empty()) return {0, 0};
+    bytes_.resize((bytes_.size() + alignof(Record) - 1) / alignof(Record) * alignof(Record), '\0');
+    wire::PlanTable table{size(), static_cast<std::uint32_t>(records.size())};
+    bytes_.append(reinterpret_cast<const char*>(records.data()), records.size() * sizeof(Record));
+    return table;
+  }
+
+  wire::PlanTable strings(const std::vector<std::string>& texts) {
+    std::vector<std::uint32_t> offsets;
+    offsets.reserve(texts.size());
+    for (const std::string& text : texts) offsets.push_back(string(text));
+    return table(offsets);
+  }
+
+  std::uint32_t size() const { return static_cast<std::uint32_t>(bytes_.size()); }
+
+  std::string finish(wire::PlanHeader& header) {
+    header.size = size();
+    std::memcpy(bytes_.data(), &header, sizeof header);
+    return std::move(bytes_);
+  }
+
+ private:
+  std::string bytes_;
+};
+
+using Environment = std::map<std::string, std::string>;
+
+constexpr std::string_view pid_field = "0000000000";
+
+bool ours(std::string_view name) {
+  return name.starts_with("HEARTH_") || name.starts_with("LISTEN_") || name == "NOTIFY_SOCKET" ||
+         name.starts_with("WATCHDOG_");
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string out;
+  for (const std::string& name : names) out += (out.empty() ? "" : ":") + name;
+  return out;
+}
+
+Environment environment_of(const ports::SpawnOrder& order, const PlanContext& context) {
+  Environment env;
+  if (order.document != nullptr) {
+    for (const std::string& pair : order.document->environment) {
+      std::size_t equals = pair.find('=');
+      if (equals == std::string::npos || equals == 0) continue;
+      env[pair.substr(0, equals)] = pair.substr(equals + 1);
+    }
+  }
+  for (const auto& [name, value] : order.spec->env) env[name] = value;
+  std::erase_if(env, [](const auto& pair) { return ours(pair.first); });
+  env["HEARTH_RUN"] = std::to_string(order.run);
+  env["HEARTH_SLOT"] = order.label;
+  env["HEARTH_INSTANCE"] = context.instance_directory;
+  if (!context.notify_path.empty()) env["NOTIFY_SOCKET"] = context.notify_path;
+  if (order.watchdog > 0) {
+    env["WATCHDOG_USEC"] = std::to_string(order.watchdog / ns_per_us);
+    env["WATCHDOG_PID"] = pid_field;
+  }
+  if (!context.passed.empty()) {
+    env["LISTEN_FDS"] = std::to_string(context.passed.size());
+    env["LISTEN_FDNAMES"] = joined(context.passed);
+    env["LISTEN_PID"] = pid_field;
+  }
+  return env;
+}
+
+void add_environment(const Environment& env, PlanBytes& bytes, wire::PlanHeader& header) {
+  std::vector<std::uint32_t> offsets;
+  std::vector<std::uint32_t> patches;
+  for (const auto& [name, value] : env) {
+    std::uint32_t at = bytes.string(name + "=" + value);
+    offsets.push_back(at);
+    if (name == "LISTEN_PID" || name == "WATCHDOG_PID")
+      patches.push_back(at + static_cast<std::uint32_t>(name.size()) + 1);
+  }
+  header.env = bytes.table(offsets);
+  header.pid_patches = bytes.table(patches);
+}
+
+// execvp(3): an empty element of PATH is the working directory.
+std::vector<std::string> candidates(const std::string& program, const Environment& env) {
+  if (program.find('/') != std::string::npos) return {program};
+  auto found = env.find("PATH");
+  const std::string path = found == env.end() ? default_path : found->second;
+  std::vector<std::string> out;
+  std::size_t at = 0;
+  while (at <= path.size()) {
+    std::size_t end = path.find(':', at);
+    if (end == std::string::npos) end = path.size();
+    std::string directory = path.substr(at, end - at);
+    out.push_back((directory.empty() ? "." : directory) + "/" + program);
+    at = end + 1;
+  }
+  return out;
+}
+
+Result<std::string> expand(const std::string& argument, const std::vector<std::string>& passed) {
+  std::string out;
+  std::size_t at = 0;
+  for (;;) {
+    std::size_t open = argument.find("{fd:", at);
+    std::size_t close = open == std::string::npos ? open : argument.find('}', open);
+    if (close == std::string::npos) return out + argument.substr(at);
+    const std::string name = argument.substr(open + 4, close - open - 4);
+    out += argument.substr(at, open - at);
+    std::size_t index = 0;
+    while (index < passed.size() && passed[index] != name) ++index;
+    if (index == passed.size())
+      return failure(Remedy::fix_input, "expand", argument, "the service has no socket named \"" + name + "\"",
+                     passed.empty() ? "add it under listen" : "it has " + joined(passed));
+    out += std::to_string(3 + index);
+    at = close + 1;
+  }
+}
+
+struct LimitName {
+  const char* name;
+  std::uint32_t resource;
+};
+constexpr LimitName limit_names[] = {
+    {"as", RLIMIT_AS},           {"core", RLIMIT_CORE},       {"cpu", RLIMIT_CPU},
+    {"data", RLIMIT_DATA},       {"fsize", RLIMIT_FSIZE},     {"locks", RLIMIT_LOCKS},
+    {"memlock", RLIMIT_MEMLOCK}, {"msgqueue", RLIMIT_MSGQUEUE}, {"nice", RLIMIT_NICE},
+    {"nofile", RLIMIT_NOFILE},   {"nproc", RLIMIT_NPROC},     {"rss", RLIMIT_RSS},
+    {"rtprio", RLIMIT_RTPRIO},   {"rttime", RLIMIT_RTTIME},   {"sigpending", RLIMIT_SIGPENDING},
+    {"stack", RLIMIT_STACK},
+};
+
+Result<std::vector<wire::PlanLimit>> limits_of(const ServiceSpec& spec, const std::optional<NofileLimit>& nofile) {
+  std::map<std::uint32_t, wire::PlanLimit> limits;
+  if (nofile) limits[RLIMIT_NOFILE] = {RLIMIT_NOFILE, 0, nofile->soft, nofile->hard};
+  for (const ResourceLimit& limit : spec.limits) {
+    const LimitName* known = nullptr;
+    for (const LimitName& candidate : limit_names)
+      if (limit.name == candidate.name) known = &candidate;
+    if (known == nullptr)
+      return failure(Remedy::fix_input, "set the limit", limit.name, "there is no limit of that name");
+    limits[known->resource] = {known->resource, 0, limit.soft, limit.hard};
+  }
+  std::vector<wire::PlanLimit> out;
+  for (const auto& [resource, limit] : limits) out.push_back(limit);
+  return out;
+}
+
+std::vector<wire::PlanDescriptor> descriptors_of(std::size_t passed) {
+  std::vector<wire::PlanDescriptor> out = {{0, 0}, {1, 1}, {1, 2}};
+  for (std::uint32_t i = 0; i < passed; ++i) out.push_back({2 + i, static_cast<std::int32_t>(3 + i)});
+  return out;
+}
+
+// Without root nobody can become somebody else; asking to be who we are already is no change.
+void set_user(const ServiceSpec& spec, PlanBytes& bytes, wire::PlanHeader& header) {
+  const bool same = (!spec.uid || *spec.uid == ::geteuid()) && (!spec.gid || *spec.gid == ::getegid());
+  header.uid = wire::plan_keep_id;
+  header.gid = wire::plan_keep_id;
+  if (same && ::geteuid() != 0) return;
+  if (spec.uid) header.uid = *spec.uid;
+  if (spec.gid) header.gid = *spec.gid;
+  if (spec.uid || spec.gid) header.groups = bytes.table(spec.groups);
+}
+
+}  // namespace
+
+std::optional<NofileLimit> parse_nofile(const char* text) {
+  if (text == nullptr) return std::nullopt;
+  unsigned long long soft = 0;
+  unsigned long long hard = 0;
+  int used = 0;
+  if (std::sscanf(text, "%llu:%llu%n", &soft, &hard, &used) != 2 || text[used] != 0 || soft > hard)
+    return std::nullopt;
+  return NofileLimit{soft, hard};
+}
+
+Result<std::string> build_plan(const ports::SpawnOrder& order, const PlanContext& context) {
+  const ServiceSpec& spec = *order.spec;
+  const std::vector<std::string>& command = *order.command;
+  if (command.empty() || command[0].empty())
+    return failure(Remedy::fix_input, "start", order.label, "its command is empty");
+  if (context.passed.size() + 3 > wire::plan_descriptors_max)
+    return failure(Remedy::fix_input, "start", order.label, "it would get too many descriptors",
+                   "lower fdstore_max or the number of sockets");
+  PlanBytes bytes;
+  wire::PlanHeader header{};
+  header.magic = wire::plan_magic;
+  header.version = wire::plan_version;
+  header.entry = order.entry;
+  header.run = order.run;
+
+  const Environment env = environment_of(order, context);
+  std::vector<std::string> arguments;
+  for (const std::string& argument : command) {
+    Result<std::string> expanded = expand(argument, context.passed);
+    if (!expanded) return expanded;
+    arguments.push_back(std::move(*expanded));
+  }
+  Result<std::vector<wire::PlanLimit>> limits = limits_of(spec, context.nofile);
+  if (!limits) return failure(limits.error());
+
+  header.paths = bytes.strings(candidates(arguments[0], env));
+  header.argv = bytes.strings(arguments);
+  add_environment(env, bytes, header);
+  header.descriptors = bytes.table(descriptors_of(context.passed.size()));
+  header.limits = bytes.table(*limits);
+  set_user(spec, bytes, header);
+  if (!spec.cwd.empty()) header.cwd = bytes.string(spec.cwd);
+  header.cgroup = context.leaf ? static_cast<std::int32_t>(2 + context.passed.size()) : -1;
+  header.umask = spec.umask.value_or(022);
+  header.nice = spec.nice.value_or(wire::plan_keep);
+  header.oom_score_adj = spec.oom_score_adj.value_or(wire::plan_keep);
+  std::string plan = bytes.finish(header);
+  const std::uint32_t descriptors = static_cast<std::uint32_t>(2 + context.passed.size() + (context.leaf ? 1 : 0));
+  if (const char* problem = wire::plan_problem(plan.data(), plan.size(), descriptors))
+    return failure(Remedy::fix_input, "start", order.label,
+                   std::string("its command, environment and settings are too large or malformed: ") + problem);
+  return plan;
+}
+
+}  // namespace hearth::os

@@ -1,0 +1,46 @@
+// What a service is started with, as bytes for a spawner (wire/spawn_plan.h).
+//
+// Descriptors of the message, after the plan itself: 0 /dev/null, 1 the run's FIFO (read-write), then those of
+// `passed` in order, then the leaf when there is one. In the child: 0 = /dev/null, 1 and 2 = FIFO, 3 .. = passed.
+//
+// Environment, later wins: the document's captured one, the service's own, then ours: HEARTH_RUN, HEARTH_SLOT,
+// HEARTH_INSTANCE, NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, LISTEN_FDS, LISTEN_FDNAMES and LISTEN_PID
+// (sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3)). Where we have no value for one of ours it is removed:
+// a stale one would make the service talk to somebody else.
+//
+// A command without a slash is looked for in PATH of the environment so made, as execvp(3) does.
+// `{fd:NAME}` in an argument becomes the number of the passed descriptor of that name.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "ports/keeper.h"
+
+namespace hearth::os {
+
+// RLIMIT_NOFILE as it was before hearth raised its own.
+struct NofileLimit {
+  std::uint64_t soft = 0;
+  std::uint64_t hard = 0;
+};
+// From HEARTH_NOFILE=SOFT:HARD; nullopt when it is absent or no such text.
+std::optional<NofileLimit> parse_nofile(const char* text);
+
+struct PlanContext {
+  std::string instance_directory;
+  std::string notify_path;               // "" = no notify socket
+  std::vector<std::string> passed;       // names of descriptors from 3 on, listening sockets first
+  bool leaf = false;                     // a leaf descriptor follows
+  std::optional<NofileLimit> nofile;     // for services that say nothing themselves
+};
+
+inline constexpr const char* default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+// Fails (fix_input) when the command names an unknown descriptor or limit, or the plan would be too large.
+Result<std::string> build_plan(const ports::SpawnOrder& order, const PlanContext& context);
+
+}  // namespace hearth::os

@@ -1,0 +1,129 @@
+#include "os/proc_stat.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+
+namespace hearth::os {
+namespace {
+
+std::string proc_path(pid_t pid, const char* file) { return "/proc/" + std::to_string(pid) + "/" + file; }
+
+}  // namespace
+
+bool parse_stat(const std::string& line, ProcStat& stat) {
+  std::size_t open = line.find('(');
+  std::size_t close = line.rfind(')');
+  if (open == std::string::npos || close == std::string::npos || close < open) return false;
+  stat.name = line.substr(open + 1, close - open - 1);
+  const char* rest = line.c_str() + close + 1;
+  unsigned long long start = 0;
+  int parent = 0;
+  int group = 0;
+  int session = 0;
+  // Fields 3 to 6, then 7 to 21 skipped, then 22.
+  int got = std::sscanf(rest,
+                        " %c %d %d %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+                        &stat.state, &parent, &group, &session, &start);
+  if (got != 5) return false;
+  stat.parent = parent;
+  stat.group = group;
+  stat.session = session;
+  stat.start_ticks = start;
+  return true;
+}
+
+bool read_stat(pid_t pid, ProcStat& stat) {
+  Fd fd(::open(proc_path(pid, "stat").c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return false;
+  char buffer[1024];
+  ssize_t n = ::read(fd.get(), buffer, sizeof buffer);
+  return n > 0 && parse_stat(std::string(buffer, static_cast<std::size_t>(n)), stat);
+}
+
+std::uint64_t start_ticks(pid_t pid) {
+  ProcStat stat;
+  return read_stat(pid, stat) ? stat.start_ticks : 0;
+}
+
+std::string boot_id() {
+  Result<std::string> text = read_file("/proc/sys/kernel/random/boot_id", 256);
+  if (!text) return "";
+  while (!text->empty() && text->back() == '\n') text->pop_back();
+  return *text;
+}
+
+std::uint64_t pid_namespace() {
+  struct stat st {};
+  return ::stat("/proc/self/ns/pid", &st) == 0 ? st.st_ino : 0;
+}
+
+Fd open_process(pid_t pid, std::uint64_t ticks) {
+  if (pid <= 0 || ticks == 0) return Fd();
+  Fd pidfd(pidfd_open(pid));
+  // Compared after the pidfd is there: what has this start time now is what the pidfd names.
+  if (!pidfd || start_ticks(pid) != ticks) return Fd();
+  return pidfd;
+}
+
+bool process_lives(pid_t pid, std::uint64_t ticks) {
+  ProcStat stat;
+  return pid > 0 && read_stat(pid, stat) && stat.start_ticks == ticks && stat.state != 'Z' && stat.state != 'X';
+}
+
+std::vector<pid_t> list_processes() {
+  std::vector<pid_t> pids;
+  DIR* directory = ::opendir("/proc");
+  if (directory == nullptr) return pids;
+  while (dirent* entry = ::readdir(directory)) {
+    char* end = nullptr;
+    long pid = std::strtol(entry->d_name, &end, 10);
+    if (pid > 0 && *end == 0) pids.push_back(static_cast<pid_t>(pid));
+  }
+  ::closedir(directory);
+  return pids;
+}
+
+std::string command_of(pid_t pid) {
+  Result<std::string> text = read_file(proc_path(pid, "cmdline"), 4u << 20);
+  if (text && !text->empty()) {
+    while (!text->empty() && text->back() == 0) text->pop_back();
+    for (char& c : *text)
+      if (static_cast<unsigned char>(c) < ' ') c = ' ';
+    if (text->size() > 200) text->resize(200);
+    return *text;
+  }
+  ProcStat stat;
+  return read_stat(pid, stat) ? "[" + stat.name + "]" : "";
+}
+
+std::string environment_of(pid_t pid, const std::string& name, bool* found) {
+  if (found != nullptr) *found = false;
+  Result<std::string> text = read_file(proc_path(pid, "environ"), 4u << 20);
+  if (!text) return "";
+  const std::string key = name + "=";
+  std::size_t at = 0;
+  while (at < text->size()) {
+    std::size_t end = text->find('\0', at);
+    if (end == std::string::npos) end = text->size();
+    if (text->compare(at, key.size(), key) == 0) {
+      if (found != nullptr) *found = true;
+      return text->substr(at + key.size(), end - at - key.size());
+    }
+    at = end + 1;
+  }
+  return "";
+}
+
+int pidfd_open(pid_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
+
+int pidfd_signal(int pidfd, int signal) {
+  return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0));
+}
+
+}  // namespace hearth::os

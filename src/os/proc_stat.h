@@ -1,0 +1,54 @@
+// Who a process is. A PID alone names nobody: it is used again. PID and start time, within one boot and one PID
+// namespace, name one process for good; a pidfd opened before the start time is compared pins it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "os/fd.h"
+
+namespace hearth::os {
+
+// From /proc/PID/stat (proc_pid_stat(5)).
+struct ProcStat {
+  char state = 0;               // R, S, D, Z, T, t, X ...
+  pid_t parent = 0;
+  pid_t group = 0;
+  pid_t session = 0;
+  std::uint64_t start_ticks = 0;  // field 22, clock ticks since boot
+  std::string name;             // comm, at most 15 characters
+};
+
+// False when the process is not there (any more) or cannot be read.
+bool read_stat(pid_t pid, ProcStat& stat);
+// Parses one line of /proc/PID/stat. comm may hold spaces and parentheses: its end is the last ')'.
+bool parse_stat(const std::string& line, ProcStat& stat);
+
+// 0 when it cannot be read.
+std::uint64_t start_ticks(pid_t pid);
+
+// /proc/sys/kernel/random/boot_id; "" when it cannot be read.
+std::string boot_id();
+// Inode of our PID namespace; 0 when it cannot be read.
+std::uint64_t pid_namespace();
+
+// A pidfd of the process that has this PID *and* began at these ticks; none when that one is gone. A zombie
+// counts as there.
+Fd open_process(pid_t pid, std::uint64_t ticks);
+// Alive and no zombie.
+bool process_lives(pid_t pid, std::uint64_t ticks);
+
+// All PIDs in /proc, in its order.
+std::vector<pid_t> list_processes();
+// The command line as people type it, cut at 200 bytes; "[name]" when there is none. "" when it is gone.
+std::string command_of(pid_t pid);
+// The value of NAME in the process's initial environment, "" when absent or unreadable. `found` may be null.
+std::string environment_of(pid_t pid, const std::string& name, bool* found = nullptr);
+
+int pidfd_open(pid_t pid);
+int pidfd_signal(int pidfd, int signal);
+
+}  // namespace hearth::os
