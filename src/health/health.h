@@ -2,28 +2,41 @@
 //
 // Model
 // -----
-// watch() begins with a run and forgets all of the run before. Then:
+// watch() begins with a run and forgets all of the run before, except the numbers of its tries. Then:
 //
 //   startup    `start` runs from watch() until ready. EXTEND_TIMEOUT_USEC=n moves it to now + n if that is
 //              later (sd_notify(3)); so loading may take an hour as long as the service says so. When it
 //              passes: verdict start_timeout, once.
 //   readiness  notify: READY=1. http, tcp, exec: success_threshold good tries in a row; tries begin at once
 //              and are repeated `interval` after each end. After ready the probe goes on, and
-//              failure_threshold bad tries in a row lose readiness (verdict lost_ready), which is not death.
+//              failure_threshold bad tries in a row lose readiness (verdict lost_ready), which is not death;
+//              success_threshold good ones bring it back.
 //              none: ready with watch().
 //              RELOADING=1 sets reloading and keeps ready; the next READY=1 ends it. STOPPING=1 ends the
-//              start clock and readiness (lost_ready), and probes stop.
-//   liveness   the live probe begins when ready; failure_threshold bad tries in a row: verdict unhealthy
-//              (Reason::liveness), once. Watchdog: begins with ready (or at watch() without a readiness
-//              probe) when watchdog_span > 0; WATCHDOG=1 starts it anew, WATCHDOG=trigger or its end: verdict
-//              unhealthy (Reason::watchdog), once. WATCHDOG_USEC=n changes the span. EXTEND_TIMEOUT_USEC
+//              start clock and readiness (lost_ready), and probes stop, for the rest of the run: a READY=1
+//              after it, or in the same message, is not heard. The watchdog goes on, because without it
+//              nothing would bound a service that hangs while it ends by itself.
+//   liveness   the live probe begins when ready for the first time and goes on when readiness is lost;
+//              failure_threshold bad tries in a row: verdict unhealthy (Reason::liveness), once. Watchdog:
+//              begins with the first ready (at watch() without a readiness probe) when watchdog_span > 0;
+//              WATCHDOG=1 starts it anew, WATCHDOG=trigger or its end: verdict unhealthy (Reason::watchdog),
+//              once. WATCHDOG_USEC=n changes the span (0: off) and starts it anew. EXTEND_TIMEOUT_USEC
 //              extends it too.
 //
+// start_timeout and unhealthy give the run up: with the verdict it is watched no more (and lost_ready is set when
+// it was ready), which is why they come once. unwatch() keeps what the service said of itself (status, errno,
+// main PID), and notify() goes on taking that; nothing else of a run that is not watched counts.
+//
 // A try is named by `attempt`; results of other tries are ignored, so a result may come late, twice or never
-// (`limit` ends a try that never answers; it counts as bad). Every notify message is an absolute statement
-// about its run: seeing it twice changes nothing.
+// (`limit` ends a try that never answers; it counts as bad). Numbers are never used twice in the life of a slot.
+// Every notify message is an absolute statement about its run: seeing it twice changes nothing.
+//
+// adopt() is watch() for a run that was found alive after all of hearth had died. Whether it has said READY=1
+// nobody knows any more, and it will not say it again: with `notify` it counts as ready, and there is no start
+// clock, so that our absence does not end what has been loading for an hour. Probes are tried as ever.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -55,7 +68,10 @@ struct NotifyMessage {
 };
 
 // Parses one datagram: lines NAME=VALUE; unknown names are ignored, malformed values of known names too
-// (absolute statements only; the rest of the message holds). STATUS is made valid UTF-8.
+// (absolute statements only; the rest of the message holds), and so are lines with a NUL in them. Of a name that is
+// there twice the last valid value holds. STATUS is made valid UTF-8. Numbers are decimal digits; spans beyond
+// 63 bits saturate. FDNAME: printable ASCII without ':', at most 103 bytes, else "stored" as in
+// sd_pid_notify_with_fds(3). Any size, linear time.
 NotifyMessage parse_notify(const char* data, std::size_t size);
 
 struct Verdict {
@@ -72,6 +88,7 @@ struct Verdict {
 enum class Which : std::uint8_t { ready, live };
 
 Verdict watch(Health& health, const ServiceSpec& spec, Now now);       // a run has been spawned
+Verdict adopt(Health& health, const ServiceSpec& spec, Now now);       // ... or found, after hearth had died
 void unwatch(Health& health);                                          // it ended, or is being stopped
 Verdict notify(Health& health, const ServiceSpec& spec, const NotifyMessage& message, Now now);
 Verdict probe_result(Health& health, const ServiceSpec& spec, Which which, std::uint64_t attempt, bool good, Now now);

@@ -1,0 +1,279 @@
+#include "health/health.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "health/utf8.h"
+
+namespace hearth::health {
+namespace {
+
+// Probe intervals and limits of 0 would be clocks that never run, or that run without end.
+constexpr SpanNs shortest = milliseconds(1);
+
+SpanNs from_usec(std::int64_t usec) {
+  return usec > std::numeric_limits<SpanNs>::max() / ns_per_us ? std::numeric_limits<SpanNs>::max()
+                                                               : usec * ns_per_us;
+}
+
+// A probe that is run: notify and none are not.
+bool is_tried(const Probe& probe) {
+  return probe.type == ProbeType::http || probe.type == ProbeType::tcp ||
+         probe.type == ProbeType::exec;
+}
+
+// ---- tries ------------------------------------------------------------------------------------
+
+void begin_try(ProbeState& state, const Probe& probe, Now now) {
+  ++state.attempt;
+  state.in_flight = true;
+  state.next.clear();
+  state.limit.start(now.mono, std::max(probe.timeout, shortest));
+}
+
+void end_try(ProbeState& state, const Probe& probe, bool good, Now now) {
+  state.in_flight = false;
+  state.limit.clear();
+  state.next.start(now.mono, std::max(probe.interval, shortest));
+  std::uint32_t& more = good ? state.successes : state.failures;
+  (good ? state.failures : state.successes) = 0;
+  if (more < UINT32_MAX) ++more;
+}
+
+bool enough(std::uint32_t in_a_row, std::uint32_t threshold) {
+  return in_a_row >= std::max<std::uint32_t>(threshold, 1);
+}
+
+// Numbers of tries go on from run to run: a result that is late by a whole run must not be taken for ours.
+void forget_all_but_number(ProbeState& state) {
+  const std::uint64_t attempt = state.attempt;
+  state = ProbeState{};
+  state.attempt = attempt;
+}
+
+// ---- readiness and death -----------------------------------------------------------------------
+
+void become_ready(Health& health, const ServiceSpec& spec, Verdict& verdict, Now now) {
+  if (health.ready || health.stopping) return;
+  const bool first = health.ready_since == 0;
+  health.ready = true;
+  health.ready_since = std::max<WallNs>(now.wall, 1);  // 0 means never
+  health.start.clear();
+  verdict.became_ready = true;
+  if (!first) return;
+  health.watchdog.start(now.mono, health.watchdog_span);
+  if (is_tried(spec.live)) {
+    begin_try(health.live_probe, spec.live, now);
+    verdict.try_live = true;
+  }
+}
+
+void lose_ready(Health& health, Verdict& verdict) {
+  if (!health.ready) return;
+  health.ready = false;
+  verdict.lost_ready = true;
+}
+
+// The run is given up, and nobody watches it any more: that is why a verdict of death comes once.
+void give_up(Health& health, Verdict& verdict) {
+  verdict.became_ready = verdict.try_ready = verdict.try_live = false;
+  lose_ready(health, verdict);
+  unwatch(health);
+}
+
+void be_unhealthy(Health& health, Reason reason, Verdict& verdict) {
+  verdict.unhealthy = true;
+  verdict.reason = reason;
+  give_up(health, verdict);
+}
+
+void judge_readiness(Health& health, const ServiceSpec& spec, Verdict& verdict, Now now) {
+  if (enough(health.ready_probe.successes, spec.ready.success_threshold)) {
+    become_ready(health, spec, verdict, now);
+  } else if (enough(health.ready_probe.failures, spec.ready.failure_threshold)) {
+    lose_ready(health, verdict);
+  }
+}
+
+void judge_liveness(Health& health, const ServiceSpec& spec, Verdict& verdict) {
+  if (enough(health.live_probe.failures, spec.live.failure_threshold)) {
+    be_unhealthy(health, Reason::liveness, verdict);
+  }
+}
+
+// ---- notify -----------------------------------------------------------------------------------
+
+void take_texts(Health& health, const NotifyMessage& message) {
+  if (message.has_errno) health.reported_errno = message.error_number;
+  if (message.main_pid != 0) health.main_pid = message.main_pid;
+  if (!message.has_status) return;
+  const std::string_view text = cut_utf8(message.status, sizeof health.status - 1);
+  std::memset(health.status, 0, sizeof health.status);
+  std::memcpy(health.status, text.data(), text.size());
+}
+
+void take_stopping(Health& health, Verdict& verdict) {
+  health.stopping = true;
+  health.reloading = false;
+  health.start.clear();
+  forget_all_but_number(health.ready_probe);
+  forget_all_but_number(health.live_probe);
+  lose_ready(health, verdict);
+}
+
+// The watchdog of a run that was never ready has not begun; one of a run that lost readiness goes on.
+bool watchdog_begun(const Health& health) { return health.ready_since != 0; }
+
+void take_watchdog(Health& health, const NotifyMessage& message, Now now) {
+  if (message.watchdog_usec >= 0) {
+    health.watchdog_span = from_usec(message.watchdog_usec);
+    if (watchdog_begun(health)) health.watchdog.start(now.mono, health.watchdog_span);
+  }
+  if (message.watchdog && watchdog_begun(health)) {
+    health.watchdog.start(now.mono, health.watchdog_span);
+  }
+}
+
+void extend(Deadline& deadline, SpanNs span, Now now) {
+  if (deadline.set() && after(now.mono, span) > deadline.at) deadline.start(now.mono, span);
+}
+
+template <typename Change>
+Verdict changing(Health& health, Change change) {
+  const Health before = health;
+  Verdict verdict;
+  change(verdict);
+  verdict.changed = !(before == health);
+  return verdict;
+}
+
+void forget_run(Health& health) {
+  forget_all_but_number(health.ready_probe);
+  forget_all_but_number(health.live_probe);
+  const ProbeState ready = health.ready_probe;
+  const ProbeState live = health.live_probe;
+  health = Health{};
+  health.ready_probe = ready;
+  health.live_probe = live;
+}
+
+void begin(Health& health, const ServiceSpec& spec, bool is_ready, Verdict& verdict, Now now) {
+  forget_run(health);
+  health.watching = true;
+  health.watchdog_span = spec.watchdog;
+  if (is_ready) become_ready(health, spec, verdict, now);
+  if (is_tried(spec.ready)) {
+    begin_try(health.ready_probe, spec.ready, now);
+    verdict.try_ready = true;
+  }
+}
+
+}  // namespace
+
+Verdict watch(Health& health, const ServiceSpec& spec, Now now) {
+  return changing(health, [&](Verdict& verdict) {
+    begin(health, spec, spec.ready.type == ProbeType::none, verdict, now);
+    if (!health.ready) health.start.start(now.mono, spec.start_timeout);
+  });
+}
+
+Verdict adopt(Health& health, const ServiceSpec& spec, Now now) {
+  return changing(health, [&](Verdict& verdict) {
+    begin(health, spec, !is_tried(spec.ready), verdict, now);
+  });
+}
+
+void unwatch(Health& health) {
+  health.watching = false;
+  health.ready = false;
+  health.reloading = false;
+  health.start.clear();
+  health.watchdog.clear();
+  forget_all_but_number(health.ready_probe);
+  forget_all_but_number(health.live_probe);
+}
+
+Verdict notify(Health& health, const ServiceSpec& spec, const NotifyMessage& message, Now now) {
+  return changing(health, [&](Verdict& verdict) {
+    take_texts(health, message);
+    if (!health.watching) return;
+    if (message.stopping) take_stopping(health, verdict);
+    if (message.reloading && !health.stopping) health.reloading = true;
+    if (message.ready) {
+      health.reloading = false;
+      if (spec.ready.type == ProbeType::notify) become_ready(health, spec, verdict, now);
+    }
+    take_watchdog(health, message, now);
+    if (message.extend_timeout_usec >= 0) {
+      extend(health.start, from_usec(message.extend_timeout_usec), now);
+      extend(health.watchdog, from_usec(message.extend_timeout_usec), now);
+    }
+    if (message.watchdog_trigger) be_unhealthy(health, Reason::watchdog, verdict);
+  });
+}
+
+Verdict probe_result(Health& health, const ServiceSpec& spec, Which which, std::uint64_t attempt,
+                     bool good, Now now) {
+  return changing(health, [&](Verdict& verdict) {
+    const bool readiness = which == Which::ready;
+    ProbeState& state = readiness ? health.ready_probe : health.live_probe;
+    if (!health.watching || !state.in_flight || attempt != state.attempt) return;
+    end_try(state, readiness ? spec.ready : spec.live, good, now);
+    readiness ? judge_readiness(health, spec, verdict, now) : judge_liveness(health, spec, verdict);
+  });
+}
+
+Verdict time_passed(Health& health, const ServiceSpec& spec, Now now) {
+  return changing(health, [&](Verdict& verdict) {
+    if (health.ready_probe.limit.due(now.mono)) {
+      end_try(health.ready_probe, spec.ready, false, now);
+      judge_readiness(health, spec, verdict, now);
+    }
+    if (health.live_probe.limit.due(now.mono)) {
+      end_try(health.live_probe, spec.live, false, now);
+      judge_liveness(health, spec, verdict);
+    }
+    if (health.watchdog.due(now.mono)) be_unhealthy(health, Reason::watchdog, verdict);
+    if (health.start.due(now.mono)) {
+      verdict.start_timeout = true;
+      give_up(health, verdict);
+    }
+    if (health.ready_probe.next.due(now.mono)) {
+      begin_try(health.ready_probe, spec.ready, now);
+      verdict.try_ready = true;
+    }
+    if (health.live_probe.next.due(now.mono)) {
+      begin_try(health.live_probe, spec.live, now);
+      verdict.try_live = true;
+    }
+  });
+}
+
+MonoNs next_deadline(const Health& health) {
+  MonoNs earliest = never;
+  for (const Deadline& deadline :
+       {health.start, health.watchdog, health.ready_probe.next, health.ready_probe.limit,
+        health.live_probe.next, health.live_probe.limit}) {
+    if (deadline.set()) earliest = std::min(earliest, deadline.at);
+  }
+  return earliest;
+}
+
+void forgive_absence(Health& health, MonoNs from, MonoNs now) {
+  health.start.renew_if_missed(from, now);
+  health.watchdog.renew_if_missed(from, now);
+  health.ready_probe.limit.renew_if_missed(from, now);
+  health.live_probe.limit.renew_if_missed(from, now);
+}
+
+void forget_tries(Health& health, Now now) {
+  for (ProbeState* state : {&health.ready_probe, &health.live_probe}) {
+    if (!state->in_flight) continue;
+    state->in_flight = false;
+    state->limit.clear();
+    state->next = {now.mono, shortest};
+  }
+}
+
+}  // namespace hearth::health
