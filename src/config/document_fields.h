@@ -1,0 +1,128 @@
+// Every field of a document, once: `describe` walks over a struct and tells the archive key, value, default and
+// range of each field. JsonWriter and JsonReader are archives, so what is written is what is read.
+//
+// A new field is one line here. Keys are never renamed or reused within a format; docs/formats/document.md has
+// the list.
+#pragma once
+
+#include <limits>
+
+#include "config/limits.h"
+#include "config/words.h"
+#include "model/service_spec.h"
+
+namespace hearth::config {
+
+// T is the struct or its const; A has the member functions used below.
+template <typename A, typename T>
+void describe_backoff(A& a, T& v) {
+  const Backoff d;
+  a.span("initial_ns", v.initial, d.initial);
+  a.span("max_ns", v.max, d.max);
+  a.thousandths("factor", v.factor, d.factor, 1, 10);
+  a.thousandths("jitter", v.jitter, d.jitter, 0, 1);
+  a.span("reset_after_ns", v.reset_after, d.reset_after);
+}
+
+template <typename A, typename T>
+void describe_crash_limit(A& a, T& v) {
+  const CrashLimit d;
+  a.number("max_restarts", v.max_restarts, d.max_restarts);
+  a.span("window_ns", v.window, d.window);
+}
+
+template <typename A, typename T>
+void describe_dependency(A& a, T& v) {
+  const Dependency d;
+  a.name("service", v.service);
+  a.choice("condition", v.condition, d.condition, condition_words);
+  a.flag("required", v.required, d.required);
+  a.flag("restart", v.restart, d.restart);
+}
+
+template <typename A, typename T>
+void describe_probe(A& a, T& v) {
+  const Probe d;
+  a.choice("type", v.type, d.type, probe_words);
+  a.text("url", v.url);
+  a.text("address", v.address);
+  a.texts("command", v.command);
+  a.number("expect_status", v.expect_status, d.expect_status, 0, 599);
+  a.span("interval_ns", v.interval, d.interval);
+  a.span("timeout_ns", v.timeout, d.timeout);
+  a.number("success_threshold", v.success_threshold, d.success_threshold);
+  a.number("failure_threshold", v.failure_threshold, d.failure_threshold);
+}
+
+template <typename A, typename T>
+void describe_listen(A& a, T& v) {
+  const ListenSocket d;
+  a.text("name", v.name);
+  a.text("address", v.address);
+  a.number("backlog", v.backlog, d.backlog, 0, std::numeric_limits<int>::max());
+}
+
+template <typename A, typename T>
+void describe_log(A& a, T& v) {
+  const LogSpec d;
+  a.word("format", v.format, d.format, log_formats);
+  a.number("max_size", v.max_size, d.max_size);
+  a.number("max_files", v.max_files, d.max_files);
+  a.span("full_wait_ns", v.full_wait, d.full_wait);
+}
+
+template <typename A, typename T>
+void describe_limit(A& a, T& v) {
+  a.word("name", v.name, "", limit_names);
+  a.limit("soft", v.soft);
+  a.limit("hard", v.hard);
+}
+
+template <typename A, typename T>
+void describe_service(A& a, T& v) {
+  const ServiceSpec d;
+  a.name("name", v.name);
+  a.texts("command", v.command);
+  a.text("cwd", v.cwd);
+  a.variables("env", v.env);
+  a.text("user", v.user);
+  a.text("group", v.group);
+  a.optional("uid", v.uid);
+  a.optional("gid", v.gid);
+  a.numbers("groups", v.groups, d.groups);
+  a.optional("umask", v.umask, 0, 0777);
+  a.optional("nice", v.nice, -20, 19);
+  a.optional("oom_score_adj", v.oom_score_adj, -1000, 1000);
+  a.list("limits", v.limits, [](auto& b, auto& item) { describe_limit(b, item); });
+
+  a.choice("restart", v.restart, d.restart, restart_words);
+  a.object("backoff", v.backoff, d.backoff, [](auto& b, auto& item) { describe_backoff(b, item); });
+  a.object("crash_limit", v.crash_limit, d.crash_limit, [](auto& b, auto& item) { describe_crash_limit(b, item); });
+  a.numbers("success_exit_codes", v.success_exit_codes, d.success_exit_codes, 0, 255);
+  a.list("depends_on", v.depends_on, [](auto& b, auto& item) { describe_dependency(b, item); });
+
+  a.object("ready", v.ready, d.ready, [](auto& b, auto& item) { describe_probe(b, item); });
+  a.object("live", v.live, d.live, [](auto& b, auto& item) { describe_probe(b, item); });
+  a.span("start_timeout_ns", v.start_timeout, d.start_timeout);
+  a.span("watchdog_ns", v.watchdog, d.watchdog);
+
+  a.number("stop_signal", v.stop_signal, d.stop_signal, 1, max_signal);
+  a.span("stop_timeout_ns", v.stop_timeout, d.stop_timeout);
+  a.number("reload_signal", v.reload_signal, d.reload_signal, 1, max_signal);
+
+  a.list("listen", v.listen, [](auto& b, auto& item) { describe_listen(b, item); });
+  a.number("fdstore_max", v.fdstore_max, d.fdstore_max);
+  a.object("log", v.log, d.log, [](auto& b, auto& item) { describe_log(b, item); });
+}
+
+template <typename A, typename T>
+void describe_document(A& a, T& v) {
+  const Document d;
+  a.number("version", v.version, d.version);
+  a.name("project", v.project);
+  a.text("path", v.path);
+  a.texts("environment", v.environment);
+  a.list("services", v.services, [](auto& b, auto& item) { describe_service(b, item); });
+}
+
+}  // namespace hearth::config

@@ -1,0 +1,23 @@
+// Small pure helpers on text.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace hearth::config {
+
+// Well-formed UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF.
+bool valid_utf8(std::string_view text);
+
+// How many characters `text` has, counting bytes that continue one as nothing.
+std::size_t character_count(std::string_view text);
+
+// Lower-case hexadecimal digits and back; from_hex answers false for anything else than pairs of digits.
+std::string to_hex(std::string_view bytes);
+bool from_hex(std::string_view digits, std::string& bytes);
+
+// The text in double quotes, for a message: control characters escaped, cut after 60 bytes at a character
+// boundary with "...".
+std::string quoted(std::string_view text);
+
+}  // namespace hearth::config
