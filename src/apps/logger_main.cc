@@ -1,0 +1,32 @@
+// hearth-logger --dir DIR --logs LOGDIR: started by the keeper, with its socket as descriptor 3. The arguments
+// are for people who read a process list; everything that matters comes by descriptor.
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "logger/logger.h"
+#include "wire/keeper_messages.h"
+
+namespace {
+
+// A terminal's signals go to hearth's whole group, and the keeper decides what they mean; the logger ends when
+// the keeper closes its socket. SIGXFSZ and SIGPIPE become errors of the call.
+void ignore_signals() {
+  for (int signal_number : {SIGINT, SIGQUIT, SIGHUP, SIGTSTP, SIGPIPE, SIGXFSZ, SIGUSR1, SIGUSR2}) {
+    signal(signal_number, SIG_IGN);
+  }
+}
+
+}  // namespace
+
+int main() {
+  ignore_signals();
+  prctl(PR_SET_NAME, "hearth-logger");
+  hearth::logger::System system;
+  hearth::Status done = hearth::logger::run_logger(system, hearth::wire::member_socket_fd);
+  if (done) return 0;
+  std::string text = "hearth-logger: " + done.error().text() + "\n";
+  return write(STDERR_FILENO, text.data(), text.size()) < 0 ? 2 : 1;
+}

@@ -1,0 +1,110 @@
+#include "logger/log_files.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+namespace hearth::logger {
+namespace {
+
+constexpr uint32_t keep_owner = UINT32_MAX;
+
+bool sets_owner(const wire::LogStream& stream) {
+  return stream.uid != keep_owner || stream.gid != keep_owner;
+}
+
+}  // namespace
+
+FileName file_name(uint64_t number) {
+  FileName name;
+  snprintf(name.text, sizeof name.text, "%08llu.log", static_cast<unsigned long long>(number));
+  return name;
+}
+
+uint64_t file_number(const char* name) {
+  uint64_t number = 0;
+  int digits = 0;
+  for (; *name >= '0' && *name <= '9'; ++name, ++digits) {
+    if (digits == 15) return 0;
+    number = number * 10 + static_cast<uint64_t>(*name - '0');
+  }
+  return digits >= 8 && strcmp(name, ".log") == 0 ? number : 0;
+}
+
+bool directory_name_valid(const char (&name)[128]) {
+  if (memchr(name, '\0', sizeof name) == nullptr || name[0] == '\0') return false;
+  if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) return false;
+  return strchr(name, '/') == nullptr;
+}
+
+int64_t open_directory(System& system, int log_directory, const wire::LogStream& stream) {
+  if (!directory_name_valid(stream.directory)) return -EINVAL;
+  int64_t fd = system.open(log_directory, stream.directory, O_RDONLY | O_DIRECTORY, 0);
+  if (fd != -ENOENT) return fd;
+  int64_t made = system.make_directory(log_directory, stream.directory);
+  if (made < 0 && made != -EEXIST) return made;
+  fd = system.open(log_directory, stream.directory, O_RDONLY | O_DIRECTORY, 0);
+  if (fd >= 0 && made == 0 && sets_owner(stream)) {
+    int64_t owned = system.change_owner(static_cast<int>(fd), stream.uid, stream.gid);
+    if (owned < 0) {
+      close(static_cast<int>(fd));
+      return owned;
+    }
+  }
+  return fd;
+}
+
+int64_t create_file(System& system, int directory, uint64_t number, const wire::LogStream& stream) {
+  FileName name = file_name(number);
+  constexpr int flags = O_WRONLY | O_CREAT | O_EXCL;
+  int64_t fd = system.open(directory, name.text, flags, 0600);
+  if (fd == -EEXIST) {
+    int64_t removed = system.remove(directory, name.text);
+    if (removed < 0) return removed;
+    fd = system.open(directory, name.text, flags, 0600);
+  }
+  if (fd >= 0 && sets_owner(stream)) {
+    int64_t owned = system.change_owner(static_cast<int>(fd), stream.uid, stream.gid);
+    if (owned < 0) {
+      close(static_cast<int>(fd));
+      return owned;
+    }
+  }
+  return fd;
+}
+
+int64_t open_file(System& system, int directory, uint64_t number, const wire::LogStream& stream) {
+  FileName name = file_name(number);
+  // O_NONBLOCK: a FIFO of that name must not hold us.
+  int64_t fd = system.open(directory, name.text, O_RDWR | O_NONBLOCK, 0);
+  if (fd == -ELOOP || fd == -EISDIR) return -ENOENT;
+  if (fd < 0) return fd;
+  struct stat info {};
+  int64_t known = system.stat(static_cast<int>(fd), info);
+  uint32_t owner = stream.uid == keep_owner ? geteuid() : stream.uid;
+  bool ours = known >= 0 && S_ISREG(info.st_mode) && info.st_nlink == 1 &&
+              (info.st_uid == owner || info.st_uid == geteuid());
+  if (ours) return fd;
+  close(static_cast<int>(fd));
+  return known < 0 ? known : -ENOENT;
+}
+
+void point_current(System& system, int directory, uint64_t number) {
+  FileName name = file_name(number);
+  constexpr const char* fresh = "current.new";
+  int64_t made = system.link_to(directory, name.text, fresh);
+  if (made == -EEXIST && system.remove(directory, fresh) == 0) made = system.link_to(directory, name.text, fresh);
+  if (made == 0) system.rename(directory, fresh, "current");
+}
+
+int64_t remove_from(System& system, int directory, uint64_t first) {
+  for (uint64_t number = first;; ++number) {
+    int64_t removed = system.remove(directory, file_name(number).text);
+    if (removed == -ENOENT) return 0;
+    if (removed < 0) return removed;
+  }
+}
+
+}  // namespace hearth::logger

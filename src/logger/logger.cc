@@ -1,0 +1,220 @@
+#include "logger/logger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/epoll.h>
+
+#include <array>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "logger/mover.h"
+#include "logger/pump.h"
+#include "logger/report.h"
+#include "os/fd.h"
+#include "os/messages.h"
+#include "wire/keeper_messages.h"
+#include "wire/log_page.h"
+
+namespace hearth::logger {
+namespace {
+
+using wire::LoggerDescriptor;
+
+constexpr uint64_t token_socket = UINT64_MAX;
+constexpr uint64_t token_eventfd = UINT64_MAX - 1;
+
+struct BatchBuffer {
+  char bytes[wire::log_buffer_bytes];
+};
+
+// What `hello` brought.
+struct Possessions {
+  std::array<os::Fd, static_cast<size_t>(LoggerDescriptor::count_)> fds;
+  os::Mapping<wire::LogPage> page;
+  os::Mapping<BatchBuffer> buffer;
+  uint64_t pipe_bytes = 0;
+
+  int fd(LoggerDescriptor which) const { return fds[static_cast<size_t>(which)].get(); }
+};
+
+// A new keeper may start its logger while that of the dead one still drains, and two of them would tear one
+// batch apart. A POSIX lock belongs to the process, so it works although both inherit one open file; it ends
+// with the process, however that ends.
+Status lock_page(int page) {
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  while (fcntl(page, F_SETLKW, &lock) < 0) {
+    if (errno != EINTR) return errno_failure("lock", "the log page", errno);
+  }
+  return {};
+}
+
+Result<Possessions> take_hello(int socket) {
+  os::Message message;
+  os::Received received = os::receive_message(socket, message, -1);
+  const wire::HelloRecord* hello = message.record<wire::HelloRecord>(0);
+  if (received != os::Received::message || message.type != wire::MessageType::hello || hello == nullptr)
+    return failure(Remedy::environment, "start", "the logger", "the first message on descriptor 3 is no hello",
+                   "hearth-logger is started by the keeper, not by hand");
+  if (hello->version != wire::message_version ||
+      message.descriptors.size() != static_cast<size_t>(LoggerDescriptor::count_))
+    return failure(Remedy::environment, "start", "the logger", "the keeper is of another version",
+                   "install keeper and logger from one release");
+  Possessions own;
+  for (size_t i = 0; i < own.fds.size(); ++i) own.fds[i] = std::move(message.descriptors[i]);
+  int page = own.fd(LoggerDescriptor::log_page);
+  if (Status locked = lock_page(page); !locked) return failure(locked.error());
+
+  auto mapped = os::Mapping<wire::LogPage>::map(page, os::Access::write, "the log page");
+  if (!mapped) return failure(mapped.error());
+  own.page = std::move(*mapped);
+  if (!wire::log_page_valid(*own.page, sizeof(wire::LogPage)))
+    return failure(Remedy::environment, "read", "the log page", "it is of another version",
+                   "install keeper and logger from one release");
+  auto buffer = os::Mapping<BatchBuffer>::map(own.fd(LoggerDescriptor::log_buffer), os::Access::write,
+                                              "the log buffer");
+  if (!buffer) return failure(buffer.error());
+  own.buffer = std::move(*buffer);
+  int size = fcntl(own.fd(LoggerDescriptor::log_pipe_write), F_GETPIPE_SZ);
+  if (size <= 0) return errno_failure("measure", "the in-flight pipe", errno);
+  own.pipe_bytes = static_cast<uint64_t>(size);
+  return own;
+}
+
+class Loop {
+ public:
+  Loop(System& system, int socket, Possessions own, os::Fd epoll)
+      : system_(system), socket_(socket), own_(std::move(own)), epoll_(std::move(epoll)),
+        mover_(system, parts()), pump_(system, mover_, *own_.page, epoll_.get()) {}
+
+  Status run() {
+    if (Status added = add(socket_, token_socket); !added) return added;
+    if (Status added = add(own_.fd(LoggerDescriptor::to_logger), token_eventfd); !added) return added;
+    MoveResult recovered = mover_.recover();
+    if (recovered.what == Moved::stuck) pump_.note_stuck(recovered.error);
+    while (!finished_) {
+      pump_.run_due();
+      tell_supervisor();
+      if (pump_.is_stuck()) {
+        wait_stuck();
+      } else {
+        wait_and_serve();
+      }
+    }
+    pump_.drain();
+    tell_supervisor();
+    return {};
+  }
+
+ private:
+  MoverParts parts() const {
+    return {.page = own_.page.get(),
+            .buffer = own_.buffer->bytes,
+            .pipe_read = own_.fd(LoggerDescriptor::log_pipe_read),
+            .pipe_write = own_.fd(LoggerDescriptor::log_pipe_write),
+            .pipe_bytes = own_.pipe_bytes,
+            .log_directory = own_.fd(LoggerDescriptor::log_directory)};
+  }
+
+  Status add(int fd, uint64_t token) {
+    epoll_event event{.events = EPOLLIN, .data = {.u64 = token}};
+    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) < 0) return errno_failure("watch", "a descriptor", errno);
+    return {};
+  }
+
+  // Milliseconds until run_due() has something to do, rounded up; -1 = only events can bring something.
+  int wait_ms() {
+    MonoNs due = pump_.next_due();
+    if (due == never) return -1;
+    if (due == 0) return 0;
+    SpanNs left = due - system_.mono_ns();
+    return left <= 0 ? 0 : static_cast<int>((left + ns_per_ms - 1) / ns_per_ms);
+  }
+
+  void wait_and_serve() {
+    std::array<epoll_event, 64> events;
+    int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), wait_ms());
+    for (int i = 0; i < count; ++i) {
+      const epoll_event& event = events[static_cast<size_t>(i)];
+      if (event.data.u64 == token_socket) {
+        take_messages();
+      } else if (event.data.u64 == token_eventfd) {
+        hear_supervisor();
+      } else {
+        pump_.ready(event.data.u64, (event.events & EPOLLHUP) != 0);
+      }
+    }
+  }
+
+  // While a batch is stuck, readable FIFOs would make epoll return at once.
+  void wait_stuck() {
+    pollfd fds[2] = {{socket_, POLLIN, 0}, {own_.fd(LoggerDescriptor::to_logger), POLLIN, 0}};
+    if (poll(fds, 2, wait_ms()) <= 0) return;
+    if (fds[0].revents != 0) take_messages();
+    if (fds[1].revents != 0) hear_supervisor();
+  }
+
+  // A FIFO whose run has ended may be in the socket still: messages first.
+  void hear_supervisor() {
+    take_messages();
+    os::drain(own_.fd(LoggerDescriptor::to_logger));
+    pump_.look_at_ended();
+  }
+
+  void take_messages() {
+    while (!finished_) {
+      os::Message message;
+      switch (os::receive_message(socket_, message, 0)) {
+        case os::Received::message: take_message(message); break;
+        case os::Received::nothing: return;
+        case os::Received::lost: finished_ = true; return;
+        case os::Received::malformed: report("a message of the keeper is malformed", 0); break;
+      }
+    }
+  }
+
+  void take_message(os::Message& message) {
+    bool brings = message.type == wire::MessageType::parked;
+    if (!brings && message.type != wire::MessageType::unpark) return;
+    for (uint32_t i = 0; i < message.count; ++i) {
+      const wire::ParkRecord* record = message.record<wire::ParkRecord>(i);
+      if (record == nullptr || record->type != wire::ParkClass::output) continue;
+      if (!brings) {
+        pump_.remove(record->key);
+      } else if (i < message.descriptors.size()) {
+        pump_.add(record->key, record->slot, std::move(message.descriptors[i]));
+      }
+    }
+    // A full socket would mean that the keeper has stopped reading acknowledgements of what it sends one at a
+    // time; it cannot happen, and a lost keeper is noticed by the next receive.
+    if (brings) os::send_message(socket_, wire::MessageType::ack, nullptr, 0, 0);
+  }
+
+  void tell_supervisor() {
+    if (pump_.take_notice()) os::ring(own_.fd(LoggerDescriptor::to_supervisor));
+  }
+
+  System& system_;
+  int socket_;
+  Possessions own_;
+  os::Fd epoll_;
+  Mover mover_;
+  Pump pump_;
+  bool finished_ = false;
+};
+
+}  // namespace
+
+Status run_logger(System& system, int socket) {
+  Result<Possessions> own = take_hello(socket);
+  if (!own) return failure(own.error());
+  os::Fd epoll(epoll_create1(EPOLL_CLOEXEC));
+  if (!epoll) return errno_failure("make", "an epoll", errno);
+  return Loop(system, socket, std::move(*own), std::move(epoll)).run();
+}
+
+}  // namespace hearth::logger

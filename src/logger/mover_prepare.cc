@@ -1,0 +1,180 @@
+// What the mover does before a batch: which file is it, is it still ours, and is there space.
+#include <errno.h>
+#include <string.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "logger/log_files.h"
+#include "logger/mover.h"
+
+namespace hearth::logger {
+namespace {
+
+using wire::BatchKind;
+
+constexpr auto relaxed = std::memory_order_relaxed;
+constexpr uint64_t small_step = 64u << 10;
+constexpr uint64_t large_step = 1u << 20;
+constexpr uint64_t least_batch = 512;
+
+uint64_t round_up(uint64_t value, uint64_t step) { return (value + step - 1) / step * step; }
+bool is_shortage(int error) { return error == ENOSPC || error == EDQUOT; }
+
+}  // namespace
+
+int Mover::prepare(SlotIndex slot, OpenFile& file, RunId run) {
+  wire::LogStream& s = stream(slot);
+  if (!directory_name_valid(s.directory)) return EINVAL;
+  if (strcmp(file.directory, s.directory) != 0) {
+    file.close();
+    file.oldest = 0;
+    memcpy(file.directory, s.directory, sizeof file.directory);
+  }
+  if (s.file.load(relaxed) == 0) {
+    int error = first_file(slot, file);
+    if (error != 0) return error;
+  }
+  bool open = file.fd && file.number == s.file.load(relaxed);
+  int error = open ? check_current(slot, file, run) : open_current(slot, file, run);
+  if (error != 0) return error;
+  bool due = s.max_size > 0 && s.mid_line.load(relaxed) == 0 && s.offset.load(relaxed) >= s.max_size;
+  // A failure is not worth stopping for: the batch goes into this file, and the next one tries again.
+  if (due) own_batch(slot, file, run, BatchKind::rotate, 0, 0);
+  return file.fd ? 0 : EBADF;
+}
+
+// A new instance, or a new directory: its numbers go on where the directory's end. What stands there was
+// written by somebody who knew more, so it is left alone, but for the end of a line that will never come.
+int Mover::first_file(SlotIndex slot, OpenFile& file) {
+  wire::LogStream& s = stream(slot);
+  int64_t fd = open_directory(system_, parts_.log_directory, s);
+  if (fd < 0) return static_cast<int>(-fd);
+  os::Fd directory(static_cast<int>(fd));
+  NumberRange range;
+  int64_t done = system_.scan(directory.get(), range);
+  if (done < 0) return static_cast<int>(-done);
+  if (range.greatest > 0) {
+    int64_t last = open_file(system_, directory.get(), range.greatest, s);
+    os::Fd opened(last >= 0 ? static_cast<int>(last) : -1);
+    struct stat info {};
+    if (opened && system_.stat(opened.get(), info) >= 0 && info.st_size > 0) {
+      auto size = static_cast<uint64_t>(info.st_size);
+      if (system_.last_byte(opened.get(), size) != '\n') system_.pwrite(opened.get(), "\n", 1, size);
+    }
+  }
+  file.close();
+  put(s.mid_line, 0u);
+  put(s.line_tail, 0u);
+  put(s.offset, uint64_t{0});
+  put(s.file, range.greatest + 1);  // last: with file 0 nobody reads the others
+  return 0;
+}
+
+int Mover::open_current(SlotIndex slot, OpenFile& file, RunId run) {
+  wire::LogStream& s = stream(slot);
+  uint64_t number = s.file.load(relaxed);
+  uint64_t offset = s.offset.load(relaxed);
+  file.close();
+  int64_t fd = open_directory(system_, parts_.log_directory, s);
+  if (fd < 0) return static_cast<int>(-fd);
+  os::Fd directory(static_cast<int>(fd));
+  fd = open_file(system_, directory.get(), number, s);
+  if (fd == -ENOENT && offset == 0) fd = create_file(system_, directory.get(), number, s);
+  if (fd == -ENOENT) return own_batch(slot, file, run, BatchKind::removed, offset, 0);
+  if (fd < 0) return static_cast<int>(-fd);
+  os::Fd opened(static_cast<int>(fd));
+  struct stat info {};
+  int64_t done = system_.stat(opened.get(), info);
+  if (done < 0) return static_cast<int>(-done);
+  auto size = static_cast<uint64_t>(info.st_size);
+  if (size < offset) return own_batch(slot, file, run, BatchKind::truncated, offset - size, 0);
+  if (size > offset) done = system_.truncate(opened.get(), offset);
+  if (done < 0) return static_cast<int>(-done);
+  file.fd = std::move(opened);
+  file.number = number;
+  file.reserved = 0;
+  file.has_leftovers = true;
+  point_current(system_, directory.get(), number);
+  return 0;
+}
+
+int Mover::check_current(SlotIndex slot, OpenFile& file, RunId run) {
+  struct stat info {};
+  int64_t done = system_.stat(file.fd.get(), info);
+  if (done < 0) return static_cast<int>(-done);
+  uint64_t offset = stream(slot).offset.load(relaxed);
+  auto size = static_cast<uint64_t>(info.st_size);
+  if (info.st_nlink == 0) return own_batch(slot, file, run, BatchKind::removed, offset, 0);
+  if (size < offset) return own_batch(slot, file, run, BatchKind::truncated, offset - size, 0);
+  return 0;
+}
+
+// Makes sure that `need` bytes fit behind the committed ones.
+int Mover::reserve(SlotIndex slot, OpenFile& file, uint64_t need) {
+  const wire::LogStream& s = stream(slot);
+  uint64_t offset = s.offset.load(relaxed);
+  uint64_t end = offset + need;
+  if (end <= file.reserved) return 0;
+  if (!file.can_reserve) {
+    // No promise, as somebody else may take the space in between; then the batch is stuck for a while.
+    int64_t available = system_.free_bytes(file.fd.get());
+    return available >= 0 && static_cast<uint64_t>(available) < need + small_step ? ENOSPC : 0;
+  }
+  uint64_t step = offset < 4 * small_step ? small_step : large_step;
+  uint64_t wanted = round_up(end, step);
+  if (s.max_size > 0) wanted = std::max(end, std::min(wanted, round_up(s.max_size + 1, small_step)));
+  uint64_t from = std::max(offset, file.reserved);
+  for (uint64_t until : {wanted, end}) {
+    int64_t done = system_.reserve(file.fd.get(), from, until - from);
+    if (done == -EINTR) done = system_.reserve(file.fd.get(), from, until - from);
+    if (done >= 0) {
+      file.reserved = until;
+      return 0;
+    }
+    if (done == -EOPNOTSUPP || done == -ENOSYS) {
+      file.can_reserve = false;
+      return reserve(slot, file, need);
+    }
+    if (!is_shortage(static_cast<int>(-done)) || until == end) return static_cast<int>(-done);
+  }
+  return ENOSPC;
+}
+
+// Reserves for as many raw bytes as can be had, at most `raw`: formatting may make a byte into many, and on an
+// almost full disk small batches go on for longer.
+int Mover::reserve_for(SlotIndex slot, OpenFile& file, uint64_t& raw) {
+  for (;;) {
+    int error = reserve(slot, file, formatted_bound(stream(slot).format, raw));
+    if (!is_shortage(error) || raw <= least_batch) return error;
+    raw = std::max(least_batch, raw / 8);
+  }
+}
+
+void Mover::release_reservation(SlotIndex slot, OpenFile& file) {
+  const wire::LogStream& s = stream(slot);
+  uint64_t offset = s.offset.load(relaxed);
+  bool busy = stuck_ && stuck_slot() == slot;
+  if (busy || !file.fd || file.number != s.file.load(relaxed) || file.reserved <= offset) return;
+  if (system_.truncate(file.fd.get(), offset) >= 0) file.reserved = 0;
+}
+
+// Removes the files beyond max_files; after the batch is committed, because doing it again needs file N.
+void Mover::remove_old(SlotIndex slot, OpenFile& file) {
+  const wire::LogStream& s = stream(slot);
+  uint64_t keep = std::max<uint64_t>(1, s.max_files);
+  if (file.oldest != 0 && file.number < file.oldest + keep) return;
+  int64_t fd = open_directory(system_, parts_.log_directory, s);
+  if (fd < 0) return;
+  os::Fd directory(static_cast<int>(fd));
+  if (file.oldest == 0) {
+    NumberRange range;
+    if (system_.scan(directory.get(), range) < 0 || range.least == 0) return;
+    file.oldest = range.least;
+  }
+  for (; file.oldest + keep <= file.number; ++file.oldest) {
+    system_.remove(directory.get(), file_name(file.oldest).text);
+  }
+}
+
+}  // namespace hearth::logger

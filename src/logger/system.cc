@@ -1,0 +1,93 @@
+#include "logger/system.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "logger/log_files.h"
+
+namespace hearth::logger {
+namespace {
+
+int64_t checked(int64_t result) { return result < 0 ? -errno : result; }
+
+int64_t clock_ns(clockid_t clock) {
+  timespec now{};
+  clock_gettime(clock, &now);
+  return now.tv_sec * ns_per_s + now.tv_nsec;
+}
+
+}  // namespace
+
+int64_t System::splice(int from, int to, size_t size) {
+  return checked(::splice(from, nullptr, to, nullptr, size, SPLICE_F_NONBLOCK));
+}
+int64_t System::read(int fd, void* data, size_t size) { return checked(::read(fd, data, size)); }
+int64_t System::pending(int fd) {
+  int bytes = 0;
+  return ioctl(fd, FIONREAD, &bytes) < 0 ? -errno : bytes;
+}
+
+int64_t System::pwrite(int fd, const void* data, size_t size, uint64_t offset) {
+  return checked(::pwrite(fd, data, size, static_cast<off_t>(offset)));
+}
+int64_t System::truncate(int fd, uint64_t size) { return checked(ftruncate(fd, static_cast<off_t>(size))); }
+int64_t System::reserve(int fd, uint64_t offset, uint64_t size) {
+  return checked(fallocate(fd, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset), static_cast<off_t>(size)));
+}
+int64_t System::free_bytes(int fd) {
+  struct statvfs space {};
+  if (fstatvfs(fd, &space) < 0) return -errno;
+  return static_cast<int64_t>(space.f_bavail * space.f_frsize);
+}
+int64_t System::stat(int fd, struct stat& out) { return checked(fstat(fd, &out)); }
+int64_t System::last_byte(int fd, uint64_t size) {
+  unsigned char byte = 0;
+  int64_t got = checked(pread(fd, &byte, 1, static_cast<off_t>(size - 1)));
+  return got < 0 ? got : got == 0 ? -ENODATA : byte;
+}
+
+int64_t System::open(int directory, const char* name, int flags, mode_t mode) {
+  return checked(openat(directory, name, flags | O_CLOEXEC | O_NOFOLLOW, mode));
+}
+int64_t System::make_directory(int directory, const char* name) {
+  return checked(mkdirat(directory, name, 0700));
+}
+int64_t System::remove(int directory, const char* name) { return checked(unlinkat(directory, name, 0)); }
+int64_t System::change_owner(int fd, uint32_t uid, uint32_t gid) { return checked(fchown(fd, uid, gid)); }
+int64_t System::link_to(int directory, const char* target, const char* name) {
+  return checked(symlinkat(target, directory, name));
+}
+int64_t System::rename(int directory, const char* from, const char* to) {
+  return checked(renameat(directory, from, directory, to));
+}
+
+int64_t System::scan(int directory, NumberRange& out) {
+  out = {};
+  int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return -errno;
+  DIR* entries = fdopendir(fd);
+  if (entries == nullptr) {
+    int code = errno;
+    close(fd);
+    return -code;
+  }
+  while (const dirent* entry = readdir(entries)) {
+    uint64_t number = file_number(entry->d_name);
+    if (number == 0) continue;
+    if (out.least == 0 || number < out.least) out.least = number;
+    if (number > out.greatest) out.greatest = number;
+  }
+  closedir(entries);
+  return 0;
+}
+
+MonoNs System::mono_ns() { return clock_ns(CLOCK_MONOTONIC); }
+WallNs System::wall_ns() { return clock_ns(CLOCK_REALTIME); }
+
+}  // namespace hearth::logger
