@@ -1,0 +1,288 @@
+#include "api/routes.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+#include <vector>
+
+#include <boost/json.hpp>
+#include <fmt/format.h>
+
+#include "api/json_members.h"
+#include "api/json_writer.h"
+#include "api/names.h"
+#include "api/status_json.h"
+#include "api/status_table.h"
+#include "config/document_json.h"
+
+namespace hearth::api {
+namespace {
+
+namespace json = boost::json;
+
+struct Target {
+  std::string path;
+  std::vector<std::pair<std::string, std::string>> query;
+
+  std::string_view value(std::string_view name) const {
+    for (const auto& [key, text] : query) {
+      if (key == name) return text;
+    }
+    return {};
+  }
+};
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
+// Percent decoding (RFC 3986, section 2.1). What is no escape stays as it is.
+std::string decoded(std::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '%' && i + 2 < text.size() && hex_digit(text[i + 1]) >= 0 && hex_digit(text[i + 2]) >= 0) {
+      out += static_cast<char>(hex_digit(text[i + 1]) * 16 + hex_digit(text[i + 2]));
+      i += 2;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+Target parse_target(std::string_view target) {
+  Target parsed;
+  const std::size_t question = target.find('?');
+  parsed.path = decoded(target.substr(0, question));
+  if (question == target.npos) return parsed;
+  std::string_view rest = target.substr(question + 1);
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find('&'), rest.size());
+    const std::string_view pair = rest.substr(0, end);
+    const std::size_t equals = std::min(pair.find('='), pair.size());
+    parsed.query.emplace_back(decoded(pair.substr(0, equals)),
+                              equals < pair.size() ? decoded(pair.substr(equals + 1)) : std::string());
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return parsed;
+}
+
+std::vector<std::string> split_names(std::string_view list) {
+  std::vector<std::string> names;
+  while (!list.empty()) {
+    const std::size_t comma = std::min(list.find(','), list.size());
+    if (comma > 0) names.emplace_back(list.substr(0, comma));
+    list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+  return names;
+}
+
+template <typename Integer>
+std::optional<Integer> number(std::string_view text, int base = 10) {
+  Integer value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  if (error != std::errc() || end != text.data() + text.size() || text.empty()) return std::nullopt;
+  return value;
+}
+
+Error bad_request(std::string subject, std::string reason, std::string hint) {
+  return Error{Remedy::fix_input, "read", std::move(subject), std::move(reason), std::move(hint), 0};
+}
+
+Reply get_status(const Target& target, const ports::Control& control, WallNs wall) {
+  const InstanceStatus status = control.status();
+  const Result<std::vector<std::size_t>> chosen = choose(status, split_names(target.value("names")));
+  if (!chosen) return error_reply(chosen.error());
+  Reply reply;
+  reply.exit_code = status_exit_code(status, *chosen);
+  const std::string_view format = target.value("format");
+  if (format == "text") {
+    TableOptions options;
+    options.color = target.value("color") == "1";
+    options.columns = number<std::size_t>(target.value("columns")).value_or(0);
+    reply.type = "text/plain; charset=utf-8";
+    reply.body = status_table(status, *chosen, options, wall);
+  } else if (format.empty() || format == "json") {
+    reply.body = status_json(status, *chosen);
+  } else {
+    return error_reply(bad_request("the format", "\"" + std::string(format) + "\" is not known", "text or json"));
+  }
+  return reply;
+}
+
+Action post_apply(const HttpRequest& request, const OperationKey& key) {
+  const auto members = json_members(request.body);
+  if (!members) return error_reply(members.error());
+  Request mutation;
+  mutation.key = key;
+  mutation.verb = Verb::apply;
+  bool found = false;
+  for (const auto& [name, value] : *members) {
+    if (name == "document") {
+      Result<Document> document = config::document_from_json(value);
+      if (!document) return error_reply(document.error());
+      mutation.document = std::move(*document);
+      found = true;
+    } else if (name == "start") {
+      if (value != "true" && value != "false") {
+        return error_reply(bad_request("\"start\"", "it is neither true nor false", ""));
+      }
+      mutation.start = value == "true";
+    } else {
+      return error_reply(bad_request("the request's body", "\"" + std::string(name) + "\" is not known",
+                                     "\"document\" and \"start\" are"));
+    }
+  }
+  if (!found) return error_reply(bad_request("the request's body", "\"document\" is missing", ""));
+  return mutation;
+}
+
+constexpr Verb order_verbs[] = {Verb::start, Verb::stop, Verb::restart, Verb::down, Verb::shutdown, Verb::leave};
+
+Result<Request> order_of(const json::object& body) {
+  Request order;
+  const auto bad = [](std::string_view name, const char* reason, const char* hint) {
+    return failure(bad_request("\"" + std::string(name) + "\"", reason, hint));
+  };
+  bool has_verb = false;
+  for (const auto& [name, value] : body) {
+    const json::string* text = value.if_string();
+    if (name == "verb") {
+      for (const Verb verb : order_verbs) {
+        if (text == nullptr || *text != verb_name(verb)) continue;
+        order.verb = verb;
+        has_verb = true;
+      }
+      if (!has_verb) return bad(name, "it is no known verb", "start, stop, restart, down, shutdown or leave");
+    } else if (name == "names") {
+      const json::array* names = value.if_array();
+      if (names == nullptr) return bad(name, "it is not a list of texts", "");
+      for (const json::value& item : *names) {
+        const json::string* one = item.if_string();
+        if (one == nullptr || one->empty()) return bad(name, "it is not a list of texts", "");
+        order.names.emplace_back(one->data(), one->size());
+      }
+    } else if (name == "all") {
+      if (!value.is_bool()) return bad(name, "it is neither true nor false", "");
+      order.all = value.get_bool();
+    } else if (name == "project" || name == "path") {
+      if (text == nullptr) return bad(name, "it is not a text", "");
+      (name == "path" ? order.document.path : order.project).assign(text->data(), text->size());
+    } else {
+      return bad(name, "it is not known", "\"verb\", \"names\", \"all\", \"project\" and \"path\" are");
+    }
+  }
+  if (!has_verb) return bad("verb", "it is missing", "");
+  const bool named = order.verb == Verb::start || order.verb == Verb::stop || order.verb == Verb::restart;
+  if (named && order.names.empty() && !order.all) {
+    return bad("names", "it is empty", "name services, or say \"all\": true");
+  }
+  if (order.verb == Verb::down) order.document.project = order.project;
+  return order;
+}
+
+Action post_order(const HttpRequest& request, const OperationKey& key) {
+  json::error_code error;
+  json::value body;
+  // Depth 32 is the library's own limit; sizes are limited by the request's.
+  body = json::parse({request.body.data(), request.body.size()}, error);
+  const json::object* object = error ? nullptr : body.if_object();
+  if (object == nullptr) {
+    return error_reply(bad_request("the request's body", error ? error.message() : "it is not a JSON object",
+                                   "send one JSON object, as docs/reference/api.md says"));
+  }
+  Result<Request> order = order_of(*object);
+  if (!order) return error_reply(order.error());
+  order->key = key;
+  return std::move(*order);
+}
+
+Action get_order(std::string_view key_digits, const Target& target) {
+  OrderWait waiter;
+  if (!parse_key(key_digits, waiter.key)) {
+    return error_reply(bad_request("the key of the order", "it is not 32 hex digits", ""));
+  }
+  if (const std::string_view wait = target.value("wait_ms"); !wait.empty()) {
+    const auto ms = number<std::int64_t>(wait);
+    if (!ms || *ms < 0) return error_reply(bad_request("wait_ms", "it is no number of milliseconds", "0 to 60000"));
+    waiter.wait = milliseconds(std::min<std::int64_t>(*ms, longest_wait / ns_per_ms));
+  }
+  if (const std::string_view seen = target.value("seen"); !seen.empty()) {
+    waiter.seen = number<std::uint64_t>(seen, 16);
+    if (!waiter.seen) return error_reply(bad_request("seen", "it is not the \"seen\" of an earlier answer", ""));
+  }
+  return waiter;
+}
+
+Reply wrong_method(std::string_view path, const char* allowed) {
+  Reply reply = error_reply(bad_request(std::string(path), "this method is not for it", std::string("use ") + allowed));
+  reply.status = 405;
+  reply.allow = allowed;
+  return reply;
+}
+
+}  // namespace
+
+Reply error_reply(const Error& error) {
+  Reply reply;
+  reply.status = http_status(error.remedy);
+  reply.body = error_json(error);
+  return reply;
+}
+
+Reply accepted_reply(const Result<Accepted>& result, const OperationKey& key) {
+  if (!result) return error_reply(result.error());
+  Reply reply;
+  reply.status = 202;
+  reply.body = accepted_json(*result, key);
+  return reply;
+}
+
+std::optional<Reply> look(const OrderWait& waiter, const ports::Control& control, bool time_is_up) {
+  const std::optional<OrderReport> report = control.order(waiter.key);
+  if (!report) {
+    return error_reply(Error{Remedy::not_found, "find order", key_text(waiter.key), "no order has that key",
+                             "keys are known for ten minutes after they were accepted", 0});
+  }
+  ReportText text = report_json(*report);
+  const bool changed = waiter.seen && *waiter.seen != text.seen;
+  if (!report->settled && !changed && !time_is_up) return std::nullopt;
+  Reply reply;
+  reply.body = std::move(text.json);
+  return reply;
+}
+
+Action route(const HttpRequest& request, const ports::Control& control, WallNs wall) {
+  const Target target = parse_target(request.target);
+  const std::string_view path = target.path;
+  constexpr std::string_view order_prefix = "/v1/orders/";
+  const bool get = request.method == "GET" || request.method == "HEAD";
+
+  if (path == "/v1/apply" || path == "/v1/orders") {
+    if (request.method != "POST") return wrong_method(path, "POST");
+    OperationKey key{};
+    if (!parse_key(request.idempotency_key, key)) {
+      return error_reply(bad_request("the header Idempotency-Key",
+                                     request.idempotency_key.empty() ? "it is missing" : "it is not 32 hex digits",
+                                     "make 128 random bits for each operation, and repeat it with the same ones"));
+    }
+    return path == "/v1/apply" ? post_apply(request, key) : post_order(request, key);
+  }
+  const bool order = path.starts_with(order_prefix);
+  if (!order && path != "/v1/status" && path != "/v1/instance" && path != "/v1/health") {
+    return error_reply(Error{Remedy::not_found, "find", std::string(path), "the API has no such path",
+                             "docs/reference/api.md lists them", 0});
+  }
+  if (!get) return wrong_method(path, "GET");
+  if (order) return get_order(path.substr(order_prefix.size()), target);
+  if (path == "/v1/status") return get_status(target, control, wall);
+  Reply reply;
+  reply.body = path == "/v1/instance" ? instance_json(control.status()) : "{\"status\":\"ok\"}\n";
+  return reply;
+}
+
+}  // namespace hearth::api

@@ -1,0 +1,297 @@
+#include "api/server.h"
+
+#include <sys/socket.h>
+
+#include <ctime>
+#include <map>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <fmt/format.h>
+
+#include "api/connection.h"
+#include "api/routes.h"
+
+namespace hearth::api {
+namespace {
+
+using boost::system::error_code;
+using Protocol = boost::asio::local::stream_protocol;
+using State = Connection::State;
+using Clock = Connection::Clock;
+
+// Connections that are only told that there are too many. Beyond these, not even that.
+constexpr std::size_t most_refused = 32;
+constexpr std::chrono::milliseconds accept_pause{100};
+
+WallNs wall_now() {
+  timespec t{};
+  ::clock_gettime(CLOCK_REALTIME, &t);
+  return t.tv_sec * ns_per_s + t.tv_nsec;
+}
+
+}  // namespace
+
+class Server::Impl final : public ConnectionHost, public std::enable_shared_from_this<Server::Impl> {
+ public:
+  Impl(boost::asio::io_context& io, const ports::Control& control, Submit submit, ServerOptions options)
+      : acceptor_(io), deadline_timer_(io), look_timer_(io), accept_timer_(io), control_(control),
+        submit_(std::move(submit)), options_(options) {}
+
+  void open(os::Fd listener) {
+    error_code error;
+    acceptor_.assign(Protocol(), listener.get(), error);
+    if (error) return;  // no listening socket: the supervisor lives on without its API
+    listener.release();
+    accept_next();
+  }
+
+  void shut() {
+    error_code ignored;
+    acceptor_.close(ignored);
+    deadline_timer_.cancel();
+    look_timer_.cancel();
+    accept_timer_.cancel();
+    const auto all = std::exchange(connections_, {});
+    for (const auto& [id, connection] : all) connection->close();
+  }
+
+  void answer(std::uint64_t token, const Result<Accepted>& result);
+  void turn_done();
+  std::size_t connections() const { return connections_.size(); }
+
+  void handle(Connection& connection, const HttpRequest& request) override;
+  bool reserve(std::size_t bytes) override;
+  void release(std::size_t bytes) override { bodies_ -= bytes; }
+  void deadline_set(Clock::time_point deadline) override;
+  void closed(Connection& connection) override;
+
+ private:
+  struct Waiting {
+    std::uint64_t connection = 0;
+    OperationKey key{};
+  };
+
+  void accept_next();
+  void accepted(Connection::Socket socket);
+  bool may_ask(Connection::Socket& socket) const;
+  bool make_room();
+  void arm(Clock::time_point deadline);
+  void time_passed();
+  void due(const std::shared_ptr<Connection>& connection);
+  void look_at_all();
+  void look_at(const std::shared_ptr<Connection>& connection, bool time_is_up);
+  std::shared_ptr<Connection> find(std::uint64_t id) const;
+
+  boost::asio::basic_socket_acceptor<Protocol> acceptor_;
+  boost::asio::steady_timer deadline_timer_, look_timer_, accept_timer_;
+  const ports::Control& control_;
+  const Submit submit_;
+  const ServerOptions options_;
+  std::map<std::uint64_t, std::shared_ptr<Connection>> connections_;
+  std::unordered_map<std::uint64_t, Waiting> waiting_;    // by token
+  std::unordered_map<std::uint64_t, OrderWait> polling_;  // by connection
+  std::uint64_t last_id_ = 0;
+  std::uint64_t last_token_ = 0;
+  std::size_t bodies_ = 0;
+  std::optional<Clock::time_point> armed_;
+  Clock::time_point last_look_{};
+  bool look_armed_ = false;
+};
+
+// ---- connections ------------------------------------------------------------------------------------------
+
+void Server::Impl::accept_next() {
+  acceptor_.async_accept([weak = weak_from_this()](const error_code& error, Connection::Socket socket) {
+    const auto self = weak.lock();
+    if (!self || error == boost::asio::error::operation_aborted) return;
+    if (!error) {
+      self->accepted(std::move(socket));
+      return self->accept_next();
+    }
+    // Out of descriptors or memory: the client stays in the backlog. Trying at once would spin.
+    self->accept_timer_.expires_after(accept_pause);
+    self->accept_timer_.async_wait([weak](const error_code& e) {
+      const auto again = weak.lock();
+      if (again && !e) again->accept_next();
+    });
+  });
+}
+
+bool Server::Impl::may_ask(Connection::Socket& socket) const {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) return false;
+  return peer.uid == options_.owner || peer.uid == 0;
+}
+
+// Closes the connection that has been idle for longest, if there is one.
+bool Server::Impl::make_room() {
+  std::shared_ptr<Connection> oldest;
+  for (const auto& [id, connection] : connections_) {
+    if (connection->state() != State::idle) continue;
+    if (!oldest || connection->deadline() < oldest->deadline()) oldest = connection;
+  }
+  if (oldest) oldest->close();
+  return oldest != nullptr;
+}
+
+void Server::Impl::accepted(Connection::Socket socket) {
+  const bool allowed = may_ask(socket);
+  const bool room = connections_.size() < options_.most_connections || make_room();
+  if (!room && connections_.size() >= options_.most_connections + most_refused) return;
+  const ConnectionLimits limits{options_.most_header, options_.most_body, options_.patience};
+  const auto connection = std::make_shared<Connection>(*this, std::move(socket), ++last_id_, limits);
+  connections_[connection->id()] = connection;
+  if (!allowed) {
+    connection->refuse(error_reply(Error{Remedy::no_access, "use", "this hearth", "it belongs to another user",
+                                         "ask its owner or root", 0}));
+  } else if (!room) {
+    connection->refuse(error_reply(Error{Remedy::try_later, "connect to", "hearth",
+                                         fmt::format("{} clients are connected", connections_.size() - 1),
+                                         "try again in a moment", 0}));
+  } else {
+    connection->start();
+  }
+}
+
+void Server::Impl::closed(Connection& connection) {
+  polling_.erase(connection.id());
+  std::erase_if(waiting_, [&](const auto& entry) { return entry.second.connection == connection.id(); });
+  connections_.erase(connection.id());
+}
+
+std::shared_ptr<Connection> Server::Impl::find(std::uint64_t id) const {
+  const auto it = connections_.find(id);
+  return it == connections_.end() ? nullptr : it->second;
+}
+
+bool Server::Impl::reserve(std::size_t bytes) {
+  if (bodies_ + bytes > options_.most_bodies) return false;
+  bodies_ += bytes;
+  return true;
+}
+
+// ---- requests ---------------------------------------------------------------------------------------------
+
+void Server::Impl::handle(Connection& connection, const HttpRequest& request) {
+  Action action = route(request, control_, wall_now());
+  if (const Reply* reply = std::get_if<Reply>(&action)) return connection.reply(*reply);
+  if (const OrderWait* waiter = std::get_if<OrderWait>(&action)) {
+    if (const std::optional<Reply> reply = look(*waiter, control_, waiter->wait == 0)) {
+      return connection.reply(*reply);
+    }
+    polling_[connection.id()] = *waiter;
+    connection.set_deadline(Clock::now() + std::chrono::nanoseconds(waiter->wait));
+    return;
+  }
+  ports::Input input;
+  input.kind = ports::InputKind::request;
+  input.request = std::move(std::get<Request>(action));
+  input.token = ++last_token_;
+  waiting_[input.token] = Waiting{connection.id(), input.request.key};
+  connection.set_deadline(Clock::now() + options_.answer_within);
+  submit_(std::move(input));
+}
+
+void Server::Impl::answer(std::uint64_t token, const Result<Accepted>& result) {
+  const auto it = waiting_.find(token);
+  if (it == waiting_.end()) return;
+  const Waiting waiting = it->second;
+  waiting_.erase(it);
+  const std::shared_ptr<Connection> connection = find(waiting.connection);
+  if (connection && connection->state() == State::answering) {
+    connection->reply(accepted_reply(result, waiting.key));
+  }
+}
+
+// ---- waiting for orders -----------------------------------------------------------------------------------
+
+void Server::Impl::turn_done() {
+  if (polling_.empty() || look_armed_) return;
+  const auto next = last_look_ + options_.look_pause;
+  if (Clock::now() >= next) return look_at_all();
+  look_armed_ = true;
+  look_timer_.expires_at(next);
+  look_timer_.async_wait([weak = weak_from_this()](const error_code& error) {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->look_armed_ = false;
+    if (!error) self->look_at_all();
+  });
+}
+
+void Server::Impl::look_at_all() {
+  last_look_ = Clock::now();
+  std::vector<std::uint64_t> ids;  // an answer changes polling_
+  ids.reserve(polling_.size());
+  for (const auto& [id, waiter] : polling_) ids.push_back(id);
+  for (const std::uint64_t id : ids) {
+    if (const auto connection = find(id)) look_at(connection, false);
+  }
+}
+
+void Server::Impl::look_at(const std::shared_ptr<Connection>& connection, bool time_is_up) {
+  const auto it = polling_.find(connection->id());
+  if (it == polling_.end()) return;
+  const std::optional<Reply> reply = look(it->second, control_, time_is_up);
+  if (!reply) return;
+  polling_.erase(it);
+  connection->reply(*reply);
+}
+
+// ---- deadlines --------------------------------------------------------------------------------------------
+
+void Server::Impl::deadline_set(Clock::time_point deadline) {
+  // Most deadlines move later; the timer then goes off early once, finds nothing, and is set anew.
+  if (!armed_ || deadline < *armed_) arm(deadline);
+}
+
+void Server::Impl::arm(Clock::time_point deadline) {
+  armed_ = deadline;
+  deadline_timer_.expires_at(deadline);
+  deadline_timer_.async_wait([weak = weak_from_this()](const error_code& error) {
+    const auto self = weak.lock();
+    if (self && !error) self->time_passed();
+  });
+}
+
+void Server::Impl::time_passed() {
+  armed_.reset();
+  const auto now = Clock::now();
+  std::vector<std::shared_ptr<Connection>> over;
+  for (const auto& [id, connection] : connections_) {
+    if (connection->deadline() <= now) over.push_back(connection);
+  }
+  for (const auto& connection : over) due(connection);
+  for (const auto& [id, connection] : connections_) deadline_set(connection->deadline());
+}
+
+void Server::Impl::due(const std::shared_ptr<Connection>& connection) {
+  if (connection->state() != State::answering) return connection->close();
+  if (polling_.contains(connection->id())) return look_at(connection, true);
+  std::erase_if(waiting_, [&](const auto& entry) { return entry.second.connection == connection->id(); });
+  connection->reply(error_reply(Error{Remedy::try_later, "answer", "the request",
+                                      "the supervisor did not come to it in time",
+                                      "repeat it with the same Idempotency-Key", 0}));
+}
+
+// ---- face -------------------------------------------------------------------------------------------------
+
+Server::Server(boost::asio::io_context& io, os::Fd listener, const ports::Control& control, Submit submit,
+               ServerOptions options)
+    : impl_(std::make_shared<Impl>(io, control, std::move(submit), options)) {
+  impl_->open(std::move(listener));
+}
+
+Server::~Server() { impl_->shut(); }
+
+void Server::answer(std::uint64_t token, const Result<Accepted>& result) { impl_->answer(token, result); }
+void Server::turn_done() { impl_->turn_done(); }
+std::size_t Server::connections() const { return impl_->connections(); }
+
+}  // namespace hearth::api

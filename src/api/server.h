@@ -1,0 +1,83 @@
+// The control API of one instance: HTTP/1.1 with JSON on a Unix socket, inside the supervisor's process and on
+// its thread. docs/reference/api.md is the contract.
+//
+// Model
+// -----
+// A connection is idle, or reads one request, or waits for its answer, or writes it; then it is idle again.
+//
+//   idle    -- bytes ------------------> reading
+//   reading -- complete, a question ---> writing
+//   reading -- complete, a mutation ---> waiting    submit() now; answer() brings the rest
+//   reading -- complete, an order's ---> polling    until turn_done() finds it settled or changed, or its time
+//   waiting, polling -- answer --------> writing
+//   writing -- done -------------------> idle, or draining when this connection ends here
+//   any     -- peer gone, 30 s without progress --> closed
+//
+// An idle connection owns no buffer; a request's memory is freed with its answer. What a slow or hostile client
+// can hold is bounded: header 16 KiB, body 8 MiB and 32 MiB for all together, 256 connections (an idle one is
+// closed for a new one), one answer. A connection that breaks leaves nothing behind, except that a submitted
+// mutation takes place: the client repeats it with its key and is told so.
+//
+// Only the owner of the instance and root are answered (SO_PEERCRED); others get 403.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "base/result.h"
+#include "model/request.h"
+#include "os/fd.h"
+#include "ports/control.h"
+#include "ports/inputs.h"
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace hearth::api {
+
+struct ServerOptions {
+  uid_t owner = 0;
+  std::size_t most_connections = 256;
+  std::size_t most_header = 16u << 10;
+  std::size_t most_body = 8u << 20;
+  std::size_t most_bodies = 32u << 20;
+  std::chrono::milliseconds patience{30'000};   // without progress
+  std::chrono::milliseconds answer_within{60'000};
+  // Waiters are looked at not more often than this: a start of 1,000 services has hundreds of turns, and each
+  // look makes a report of all of them.
+  std::chrono::milliseconds look_pause{20};
+};
+
+class Server {
+ public:
+  // Takes a request over for the next turn. `answer` may come from within or any time later.
+  using Submit = std::function<void(ports::Input)>;
+
+  // `listener`: a bound and listening Unix stream socket. `io`, `control` must outlive the server. Nothing is
+  // unlinked at the end: the listener may be parked elsewhere for a successor.
+  Server(boost::asio::io_context& io, os::Fd listener, const ports::Control& control, Submit submit,
+         ServerOptions options);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Answers the request that was submitted under `token`; nothing happens when its client is gone.
+  void answer(std::uint64_t token, const Result<Accepted>& result);
+
+  // After each turn that changed something clients can see, between turns.
+  void turn_done();
+
+  std::size_t connections() const;
+
+ private:
+  class Impl;
+  std::shared_ptr<Impl> impl_;  // shared only with handlers that Asio still holds, and they only weakly
+};
+
+}  // namespace hearth::api
