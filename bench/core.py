@@ -1,0 +1,366 @@
+#!/usr/bin/python3
+"""bench core: hearth against the bare limit, in one run, interleaved.
+
+Each row is one JSON object a line with --json (name, value, unit, limit, ratio, min, max, budget, ok), else a table.
+Values are medians over rounds. The limits are the frozen programs in bench/limit. Nothing here is a test: it prints,
+and people judge; a noisy machine shows in min and max.
+"""
+import argparse
+import http.client
+import json
+import os
+import shutil
+import socket
+import statistics
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+
+STAMP = struct.Struct("=iiq")
+mono = time.monotonic_ns
+
+
+class Fifo:
+    """Where services tell (id, pid, CLOCK_MONOTONIC ns)."""
+
+    def __init__(self, path):
+        os.mkfifo(path, 0o600)
+        self.path = path
+        self.fd = os.open(path, os.O_RDWR)
+        try:
+            import fcntl
+            fcntl.fcntl(self.fd, 1031, 1 << 20)  # F_SETPIPE_SZ
+        except OSError:
+            pass
+
+    def get(self):
+        data = b""
+        while len(data) < STAMP.size:
+            data += os.read(self.fd, STAMP.size - len(data))
+        return STAMP.unpack(data)
+
+    def close(self):
+        os.close(self.fd)
+
+
+class UnixHTTP(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=10)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(10)
+        self.sock.connect(self.path)
+
+
+class Hearth:
+    """One instance in a directory of its own."""
+
+    def __init__(self, bin_dir, keep=False):
+        self.bin = bin_dir
+        self.dir = tempfile.mkdtemp(prefix="hb.", dir="/dev/shm")
+        self.instance = os.path.join(self.dir, "i")
+        os.makedirs(os.path.join(self.dir, "p"))
+        self.fifo = Fifo(os.path.join(self.dir, "stamps"))
+        self.keep = keep
+
+    def cli(self, *args, **kwargs):
+        return subprocess.run([f"{self.bin}/hearth", "--dir", self.instance, *args], check=kwargs.pop("check", True),
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **kwargs)
+
+    def write(self, count, extra="", args="", restart="never"):
+        with open(f"{self.dir}/p/hearth.toml", "w") as f:
+            f.write('[project]\nname = "bench"\n')
+            for i in range(count):
+                f.write(f'[service.s{i}]\ncommand = ["{self.bin}/bench-svc", "{i}", "{self.fifo.path}"{args}]\n'
+                        f'restart = "{restart}"\n{extra}')
+
+    def up(self, wait=False):
+        return self.cli("up", "-f", f"{self.dir}/p/hearth.toml", *([] if wait else ["--no-wait"]))
+
+    def status(self):
+        connection = UnixHTTP(f"{self.instance}/api.sock")
+        connection.request("GET", "/v1/status")
+        answer = json.loads(connection.getresponse().read())
+        connection.close()
+        return answer
+
+    def shutdown(self):
+        self.cli("shutdown", check=False)
+
+    def close(self):
+        self.shutdown()
+        self.fifo.close()
+        if not self.keep:
+            shutil.rmtree(self.dir, ignore_errors=True)
+
+
+def own_pids(status):
+    """hearth's own processes: the keeper, and its children that are no services."""
+    keeper = status["keeper"]["pid"]
+    services = {s["pid"] for s in status["services"] if s["pid"]}
+    children = open(f"/proc/{keeper}/task/{keeper}/children").read().split()
+    return [keeper] + [int(p) for p in children if int(p) not in services]
+
+
+def pss_kib(pids):
+    total = 0
+    for pid in pids:
+        for line in open(f"/proc/{pid}/smaps_rollup"):
+            if line.startswith("Pss:"):
+                total += int(line.split()[1])
+    return total
+
+
+def activity(pids):
+    """(CPU ns, context switches) of all threads."""
+    cpu = switches = 0
+    for pid in pids:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            cpu += int(open(f"/proc/{pid}/task/{task}/schedstat").read().split()[0])
+            for line in open(f"/proc/{pid}/task/{task}/status"):
+                if "ctxt_switches" in line:
+                    switches += int(line.split()[1])
+    return cpu, switches
+
+
+class Report:
+    def __init__(self, as_json):
+        self.as_json = as_json
+        if not as_json:
+            print(f"{'name':<34}{'value':>10} {'unit':<6}{'min':>9}{'max':>9}{'limit':>10}{'ratio':>7}{'budget':>8}")
+
+    def row(self, name, values, unit, limit=None, budget=None, absolute=None):
+        value = statistics.median(values)
+        base = statistics.median(limit) if limit else None
+        ratio = value / base if base else None
+        ok = None
+        if budget is not None and ratio is not None:
+            ok = ratio <= budget
+        if absolute is not None:
+            ok = value <= absolute
+        if self.as_json:
+            print(json.dumps({"name": name, "value": round(value, 4), "unit": unit,
+                              "limit": None if base is None else round(base, 4),
+                              "ratio": None if ratio is None else round(ratio, 3), "min": round(min(values), 4),
+                              "max": round(max(values), 4), "budget": budget if budget is not None else absolute,
+                              "ok": ok, "rounds": len(values)}), flush=True)
+            return
+        budget_text = "" if budget is None and absolute is None else (f"{budget}x" if budget is not None else f"{absolute}")
+        print(f"{name:<34}{value:>10.3f} {unit:<6}{min(values):>9.3f}{max(values):>9.3f}"
+              f"{'' if base is None else f'{base:.3f}':>10}{'' if ratio is None else f'{ratio:.2f}':>7}"
+              f"{budget_text:>8}{'' if ok is None else '  ok' if ok else '  OVER'}", flush=True)
+
+
+def limit(bin_dir, program, *args):
+    out = subprocess.run([f"{bin_dir}/bench-{program}", f"{bin_dir}/bench-svc", *map(str, args)], check=True,
+                         stdout=subprocess.PIPE, text=True).stdout
+    return json.loads(out)
+
+
+def scale(report, bin_dir, count, rounds):
+    starts, stops, same_start, same_stop, bare_start = [], [], [], [], []
+    for turn in range(rounds + 1):
+        bare = limit(bin_dir, "limit_scale", count, "vfork")
+        same = limit(bin_dir, "limit_scale", count, "same")
+        h = Hearth(bin_dir)
+        h.write(0 + count)
+        h.cli("run", "--name", "warm", "--no-wait", "--", f"{bin_dir}/bench-svc", "0", h.fifo.path)  # the daemon is up
+        h.fifo.get()
+        begin = mono()
+        h.up()
+        last = max(h.fifo.get()[2] for _ in range(count))
+        end_pids = [s["pid"] for s in h.status()["services"] if s["pid"]]
+        stop_begin = mono()
+        h.shutdown()
+        stop_end = mono()
+        if any(os.path.exists(f"/proc/{p}") for p in end_pids):
+            print("a service survived the stop", file=sys.stderr)
+        h.close()
+        if turn == 0:
+            continue  # warm-up
+        starts.append((last - begin) / 1e6)
+        stops.append((stop_end - stop_begin) / 1e6)
+        same_start.append(same["start_ms"])
+        same_stop.append(same["stop_ms"])
+        bare_start.append(bare["start_ms"])
+    gate = 1.25 if count == 1000 else None
+    report.row(f"start {count}", starts, "ms", same_start, gate)
+    report.row(f"start {count} / bare vfork", starts, "ms", bare_start)
+    report.row(f"stop {count}", stops, "ms", same_stop, gate)
+
+
+def memory_and_idle(report, bin_dir, count, idle_s):
+    h = Hearth(bin_dir)
+    h.write(count)
+    h.up()
+    for _ in range(count):
+        h.fifo.get()
+    for _ in range(100):
+        h.cli("status", check=False)
+    for _ in range(2):
+        h.up()
+    pids = own_pids(h.status())
+    time.sleep(3)  # not a test: let what was started settle before the idle window
+    report.row(f"PSS of all our processes, {count} up", [pss_kib(pids) / 1024], "MiB", absolute=8)
+    before = activity(pids)
+    time.sleep(idle_s)
+    after = activity(pids)
+    report.row(f"idle {idle_s} s: context switches", [after[1] - before[1]], "", absolute=0)
+    report.row(f"idle {idle_s} s: CPU", [(after[0] - before[0]) / 1e6], "ms", absolute=0)
+    h.close()
+
+
+def restart(report, bin_dir, count, kills):
+    h = Hearth(bin_dir)
+    h.write(count, extra='backoff = { initial = "0s", max = "1ms", jitter = 0 }\n', restart="always")
+    h.up()
+    pids = {}
+    for _ in range(count):
+        stamp = h.fifo.get()
+        pids[stamp[0]] = stamp[1]
+    p50, p99, base50, base99 = [], [], [], []
+    for block in range(5):
+        base = limit(bin_dir, "limit_restart", kills // 5)
+        times = []
+        for i in range(kills // 5):
+            victim = (i * 7 + block) % count
+            time.sleep(0.01)
+            begin = mono()
+            os.kill(pids[victim], 9)
+            stamp = h.fifo.get()
+            pids[stamp[0]] = stamp[1]
+            times.append((stamp[2] - begin) / 1e6)
+        times.sort()
+        p50.append(statistics.median(times))
+        p99.append(times[int(len(times) * 0.99)])
+        base50.append(base["p50_ms"])
+        base99.append(base["p99_ms"])
+    report.row(f"kill to successor p50, {count} up", p50, "ms", base50, 1.25)
+    report.row(f"kill to successor p99, {count} up", p99, "ms", base99, 1.25)
+    h.close()
+
+
+def crash_loop(report, bin_dir, rounds):
+    h = Hearth(bin_dir)
+    h.write(1, extra='backoff = { initial = "0s", max = "1ms", jitter = 0 }\n', args=', "loop"', restart="always")
+    base = limit(bin_dir, "limit_restart", rounds, "loop")
+    h.up()
+    times, last = [], h.fifo.get()
+    for _ in range(rounds):
+        stamp = h.fifo.get()
+        times.append((stamp[2] - last[2]) / 1e6)
+        last = stamp
+    h.close()
+    report.row("crash loop, delay 0, p50", [statistics.median(times)], "ms", [base["p50_ms"]])
+
+
+def status_of(report, bin_dir, count, runs):
+    h = Hearth(bin_dir)
+    h.write(count)
+    h.up(wait=True)
+    ours, true = [], []
+    for _ in range(runs):
+        for command, times in ((["/bin/true"], true), ([f"{bin_dir}/hearth", "--dir", h.instance, "status"], ours)):
+            begin = mono()
+            subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
+            times.append((mono() - begin) / 1e6)
+    report.row(f"status of {count}", ours, "ms", true, 2.4)
+    h.close()
+
+
+def takeover(report, bin_dir, count, kills):
+    h = Hearth(bin_dir)
+    h.write(count)
+    h.up(wait=True)
+    before = {s["name"]: s["pid"] for s in h.status()["services"]}
+    times = []
+    for _ in range(kills):
+        old = h.status()["supervisor"]["pid"]
+        begin = mono()
+        os.kill(old, 9)
+        while True:
+            try:
+                if h.status()["supervisor"]["pid"] != old:
+                    break
+            except (OSError, http.client.HTTPException, ValueError):
+                continue
+        times.append((mono() - begin) / 1e6)
+    after = {s["name"]: s["pid"] for s in h.status()["services"]}
+    report.row(f"takeover, {count} up", times, "ms", absolute=25 if count == 1000 else None)
+    report.row(f"restarted by {kills} takeovers, {count} up", [sum(before[n] != after[n] for n in before)], "", absolute=0)
+    h.close()
+
+
+def parked(report, bin_dir, kills):
+    """Spawn with 3,000 parked descriptors against none."""
+    store = ("import array,os,socket,time\n"
+             "s=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM); s.connect(os.environ['NOTIFY_SOCKET'])\n"
+             "for i in range(3000):\n"
+             "    f=os.memfd_create(str(i)); s.sendmsg([b'FDSTORE=1\\nFDNAME=n'],"
+             "[(socket.SOL_SOCKET,socket.SCM_RIGHTS,array.array('i',[f]))]); os.close(f)\n"
+             "s.send(b'READY=1')\n"
+             "time.sleep(100000)\n")
+    results = {}
+    for name in ("none", "3000"):
+        h = Hearth(bin_dir)
+        h.write(1, extra='backoff = { initial = "0s", max = "1ms", jitter = 0 }\n', restart="always")
+        if name == "3000":
+            with open(f"{h.dir}/store.py", "w") as f:
+                f.write(store)
+            with open(f"{h.dir}/p/hearth.toml", "a") as f:
+                f.write(f'[service.store]\ncommand = ["python3", "{h.dir}/store.py"]\nready = "notify"\nfdstore_max = 4000\n')
+        h.up(wait=True)
+        pid, times = h.fifo.get()[1], []
+        for _ in range(kills):
+            time.sleep(0.01)
+            begin = mono()
+            os.kill(pid, 9)
+            stamp = h.fifo.get()
+            pid = stamp[1]
+            times.append((stamp[2] - begin) / 1e6)
+        results[name] = times
+        h.close()
+    report.row("restart, 3,000 parked / none", results["3000"], "ms", results["none"], 1.1)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bin", required=True)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds; figures are rough")
+    parser.add_argument("--only", default="", help="comma-separated: scale,memory,restart,loop,status,takeover,parked")
+    args = parser.parse_args()
+    bin_dir = os.path.abspath(args.bin)
+    only = set(filter(None, args.only.split(",")))
+    report = Report(args.json)
+
+    def wanted(name):
+        return not only or name in only
+
+    load = os.getloadavg()[0]
+    if load > 0.5:
+        print(f"bench: the machine is busy (load {load:.2f}); figures will be noisy", file=sys.stderr)
+    if wanted("scale"):
+        for count in (10, 100, 1000):
+            scale(report, bin_dir, count, 3 if args.quick else 9)
+    if wanted("restart"):
+        restart(report, bin_dir, 1000, 100 if args.quick else 500)
+    if wanted("loop"):
+        crash_loop(report, bin_dir, 200)
+    if wanted("status"):
+        status_of(report, bin_dir, 100, 30 if args.quick else 200)
+    if wanted("takeover"):
+        for count in (10, 100, 1000):
+            takeover(report, bin_dir, count, 5 if args.quick else 15)
+    if wanted("parked"):
+        parked(report, bin_dir, 50 if args.quick else 200)
+    if wanted("memory"):
+        memory_and_idle(report, bin_dir, 1000, 10 if args.quick else 120)
+
+
+if __name__ == "__main__":
+    main()
