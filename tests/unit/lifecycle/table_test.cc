@@ -1,0 +1,256 @@
+// The whole table of lifecycle.h, phase by event, against an expected one that was written from the prose and not
+// from the code. A cell says how the slot stands afterwards:
+//
+//   phase, + or - for the goal, then what was asked for (spawn, TERM, KILL) and how it stops: held (nothing sent
+//   yet), again (comes back), failure (comes back, and that counts). "." = nothing changed and nothing asked for.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "lifecycle/lifecycle.h"
+#include "model/status.h"
+
+namespace hearth::lifecycle {
+namespace {
+
+constexpr MonoNs began = seconds(100);     // when the state came to be
+constexpr MonoNs soon = seconds(103);      // before every deadline of the states below
+constexpr MonoNs late = seconds(100'000);  // after every one
+
+ServiceSpec spec() {
+  ServiceSpec spec;
+  spec.restart = RestartPolicy::on_failure;
+  spec.backoff.initial = seconds(1);
+  spec.stop_timeout = seconds(10);
+  return spec;
+}
+
+Lifecycle in(Phase phase, bool want_up, Reason reason = Reason::ordered) {
+  Lifecycle life;
+  life.phase = phase;
+  life.want_up = want_up;
+  life.reason = reason;
+  life.run_live = phase == Phase::starting || phase == Phase::running || phase == Phase::stopping;
+  if (phase == Phase::stopping) life.grace.start(began, seconds(10));
+  if (phase == Phase::backoff) life.retry.start(began, seconds(30));
+  return life;
+}
+
+Lifecycle held() {
+  Lifecycle life = in(Phase::stopping, false);
+  life.stop_held = true;
+  life.grace.clear();
+  return life;
+}
+
+Lifecycle restarting(bool counts) {
+  Lifecycle life = in(Phase::stopping, true, counts ? Reason::watchdog : Reason::ordered);
+  life.restart_after_stop = true;
+  life.restart_counts = counts;
+  return life;
+}
+
+// The columns. `stopping` has four faces and `failed` two.
+const std::vector<std::pair<std::string, Lifecycle>>& states() {
+  static const std::vector<std::pair<std::string, Lifecycle>> all = {
+      {"stopped", in(Phase::stopped, false)},
+      {"waiting", in(Phase::waiting, true, Reason::dependency_missing)},
+      {"starting", in(Phase::starting, true)},
+      {"running", in(Phase::running, true)},
+      {"stopping", in(Phase::stopping, false)},
+      {"held", held()},
+      {"restarting", restarting(false)},
+      {"ailing", restarting(true)},
+      {"backoff", in(Phase::backoff, true, Reason::exited)},
+      {"failed", in(Phase::failed, true, Reason::crash_loop)},
+      {"blocked", in(Phase::failed, true, Reason::dependency_failed)},
+      {"completed", in(Phase::completed, true, Reason::exited)},
+  };
+  return all;
+}
+
+std::string shown(const Lifecycle& life, const Effects& effects) {
+  if (!effects.changed && !effects.spawn && effects.signal == 0) return ".";
+  std::string text = phase_name(life.phase);
+  text += life.want_up ? "+" : "-";
+  if (effects.spawn) text += " spawn";
+  if (effects.signal != 0) text += effects.signal == 15 ? " TERM" : effects.signal == 9 ? " KILL" : " ?";
+  if (life.stop_held) text += " held";
+  if (life.restart_after_stop) text += life.restart_counts ? " failure" : " again";
+  return text;
+}
+
+Event event(EventKind kind, bool dependencies_met = true) {
+  Event e;
+  e.kind = kind;
+  e.dependencies_met = dependencies_met;
+  return e;
+}
+
+Event holding(EventKind kind) {
+  Event e = event(kind);
+  e.hold = true;
+  return e;
+}
+
+Event probed(EventKind kind) {
+  Event e = event(kind);
+  e.has_readiness = true;
+  return e;
+}
+
+Event ended(int code, bool has_readiness, bool dependencies_met = true) {
+  Event e = event(EventKind::exited, dependencies_met);
+  e.exit.code = 1;
+  e.exit.status = code;
+  e.has_readiness = has_readiness;
+  return e;
+}
+
+Event not_spawned(bool dependencies_met = true) {
+  Event e = event(EventKind::spawn_failed, dependencies_met);
+  e.exit.fail_stage = 1;
+  e.exit.fail_errno = 2;
+  return e;
+}
+
+struct Row {
+  std::string name;
+  Event event;
+  MonoNs at;
+  std::map<std::string, std::string> expected;  // states that are not named: "."
+};
+
+using Cells = std::map<std::string, std::string>;
+
+Cells operator+(Cells a, const Cells& b) {
+  a.insert(b.begin(), b.end());
+  return a;
+}
+
+// What several rows have in common.
+const Cells up_at_once = {
+    {"stopped", "starting+ spawn"}, {"waiting", "starting+ spawn"}, {"backoff", "starting+ spawn"},
+    {"failed", "starting+ spawn"},  {"blocked", "starting+ spawn"}, {"completed", "starting+ spawn"},
+    {"stopping", "stopping+ again"}, {"held", "stopping+ held again"}, {"ailing", "stopping+ again"}};
+const Cells up_when_met = {
+    {"stopped", "waiting+"}, {"backoff", "waiting+"},   {"failed", "waiting+"},
+    {"blocked", "waiting+"}, {"completed", "waiting+"}, {"stopping", "stopping+ again"},
+    {"held", "stopping+ held again"}, {"ailing", "stopping+ again"}};
+const Cells down = {{"waiting", "stopped-"}, {"backoff", "stopped-"},   {"failed", "stopped-"},
+                    {"blocked", "stopped-"}, {"completed", "stopped-"}, {"restarting", "stopping-"},
+                    {"ailing", "stopping-"}};
+const Cells restart_live = {{"starting", "stopping+ TERM again"}, {"running", "stopping+ TERM again"}};
+const Cells restart_held = {{"starting", "stopping+ held again"}, {"running", "stopping+ held again"}};
+const Cells end_of_stop = {{"stopping", "stopped-"}, {"held", "stopped-"},
+                           {"restarting", "starting+ spawn"}, {"ailing", "backoff+"}};
+const Cells end_of_stop_unmet = {{"stopping", "stopped-"}, {"held", "stopped-"},
+                                 {"restarting", "waiting+"}, {"ailing", "waiting+"}};
+const Cells grace_anew = {{"stopping", "stopping-"}, {"restarting", "stopping+ again"},
+                          {"ailing", "stopping+ failure"}};
+
+const std::vector<Row>& rows() {
+  using enum EventKind;
+  static const std::vector<Row> all = {
+      {"start", event(order_start), soon, up_at_once},
+      {"start, dependencies missing", event(order_start, false), soon, up_when_met},
+      {"stop", event(order_stop), soon,
+       down + Cells{{"starting", "stopping- TERM"}, {"running", "stopping- TERM"},
+                    {"stopping", "stopping- KILL"}, {"held", "stopping- KILL"}}},
+      {"stop, dependents first", holding(order_stop), soon,
+       down + Cells{{"starting", "stopping- held"}, {"running", "stopping- held"}}},
+      {"restart", event(order_restart), soon, up_at_once + restart_live},
+      {"restart, dependencies missing", event(order_restart, false), soon, up_when_met + restart_live},
+      {"restart, dependents first", holding(order_restart), soon, up_at_once + restart_held},
+      {"release", event(release_stop), soon, {{"held", "stopping- TERM"}}},
+      {"dependencies are there", event(dependencies_met), soon,
+       {{"waiting", "starting+ spawn"}, {"blocked", "starting+ spawn"}}},
+      {"dependencies are missing", event(dependencies_unmet, false), soon,
+       {{"backoff", "waiting+"}, {"blocked", "waiting+"}}},
+      {"a dependency failed", event(dependency_failed, false), soon,
+       {{"waiting", "failed+"}, {"backoff", "failed+"}}},
+      {"spawned", event(spawned), soon, grace_anew + Cells{{"starting", "running+"}}},
+      {"spawned, to be probed", probed(spawned), soon, grace_anew},
+      {"spawn failed", not_spawned(), soon,
+       end_of_stop + Cells{{"starting", "backoff+"}, {"running", "backoff+"}}},
+      {"spawn failed, dependencies missing", not_spawned(false), soon,
+       end_of_stop_unmet + Cells{{"starting", "waiting+"}, {"running", "waiting+"}}},
+      {"exit 0", ended(0, false), soon,
+       end_of_stop + Cells{{"starting", "completed+"}, {"running", "completed+"}}},
+      {"exit 0, to be probed", ended(0, true), soon,
+       end_of_stop + Cells{{"starting", "backoff+"}, {"running", "completed+"}}},
+      {"exit 1", ended(1, false), soon,
+       end_of_stop + Cells{{"starting", "backoff+"}, {"running", "backoff+"}}},
+      {"exit 1, dependencies missing", ended(1, false, false), soon,
+       end_of_stop_unmet + Cells{{"starting", "waiting+"}, {"running", "waiting+"}}},
+      {"ready", probed(became_ready), soon, {{"starting", "running+"}}},
+      {"not ready any more", probed(lost_ready), soon, {}},
+      {"start timeout", probed(start_timeout), soon, {{"starting", "stopping+ TERM failure"}}},
+      {"unhealthy", event(unhealthy), soon,
+       {{"starting", "stopping+ TERM failure"}, {"running", "stopping+ TERM failure"}}},
+      {"time, nothing due", event(time_passed), soon, {}},
+      {"time, all due", event(time_passed), late,
+       {{"stopping", "stopping- KILL"}, {"restarting", "stopping+ KILL again"},
+        {"ailing", "stopping+ KILL failure"}, {"backoff", "starting+ spawn"}}},
+      {"time, all due, dependencies missing", event(time_passed, false), late,
+       {{"stopping", "stopping- KILL"}, {"restarting", "stopping+ KILL again"},
+        {"ailing", "stopping+ KILL failure"}, {"backoff", "waiting+"}}},
+  };
+  return all;
+}
+
+TEST(LifecycleTable, EveryPhaseAnswersEveryEventAsTheProseSays) {
+  const ServiceSpec service = spec();
+  for (const Row& row : rows()) {
+    for (const auto& [name, state] : states()) {
+      Lifecycle life = state;
+      const Effects effects = step(life, service, row.event, {row.at, 1});
+      const auto cell = row.expected.find(name);
+      EXPECT_EQ(shown(life, effects), cell == row.expected.end() ? "." : cell->second)
+          << "in state \"" << name << "\" at event \"" << row.name << "\"";
+    }
+  }
+}
+
+TEST(LifecycleTable, TheWalkAboveLeavesNoPairOut) {
+  coverage() = {};
+  for (const Row& row : rows()) {
+    for (const auto& [name, state] : states()) {
+      Lifecycle life = state;
+      step(life, spec(), row.event, {row.at, 1});
+    }
+  }
+  for (std::size_t phase = 0; phase < std::size(coverage().seen); ++phase) {
+    EXPECT_EQ(coverage().seen[phase], (1u << (static_cast<int>(EventKind::time_passed) + 1)) - 1)
+        << phase_name(static_cast<Phase>(phase));
+  }
+}
+
+TEST(LifecycleTable, ExpectationsNameOnlyStatesThatExist) {
+  for (const Row& row : rows()) {
+    for (const auto& [name, cell] : row.expected) {
+      const auto known = [&](const auto& state) { return state.first == name; };
+      EXPECT_TRUE(std::ranges::any_of(states(), known)) << row.name << ": " << name;
+    }
+  }
+}
+
+TEST(LifecycleTable, ARunIsLiveExactlyWhereThePhaseSaysSo) {
+  for (const Row& row : rows()) {
+    for (const auto& [name, state] : states()) {
+      Lifecycle life = state;
+      step(life, spec(), row.event, {row.at, 1});
+      const bool live = life.phase == Phase::starting || life.phase == Phase::running ||
+                        life.phase == Phase::stopping;
+      EXPECT_EQ(life.run_live, live) << "in state \"" << name << "\" at event \"" << row.name << "\"";
+      EXPECT_TRUE(life.want_up || life.phase == Phase::stopped || life.phase == Phase::stopping);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace hearth::lifecycle
