@@ -72,12 +72,14 @@ void become_ready(Health& health, const ServiceSpec& spec, Verdict& verdict, Now
 void lose_ready(Health& health, Verdict& verdict) {
   if (!health.ready) return;
   health.ready = false;
-  verdict.lost_ready = true;
+  // Ready and gone within one step was never ready to anybody.
+  verdict.lost_ready = !verdict.became_ready;
+  verdict.became_ready = false;
 }
 
 // The run is given up, and nobody watches it any more: that is why a verdict of death comes once.
 void give_up(Health& health, Verdict& verdict) {
-  verdict.became_ready = verdict.try_ready = verdict.try_live = false;
+  verdict.try_ready = verdict.try_live = false;
   lose_ready(health, verdict);
   unwatch(health);
 }

@@ -1,0 +1,286 @@
+// Startup and readiness.
+#include <gtest/gtest.h>
+
+#include "unit/health/watched.h"
+
+namespace hearth::health {
+namespace {
+
+TEST(Startup, EndsWithOneVerdictWhenTheTimePasses) {
+  Watched run;
+  run.begin();
+  EXPECT_TRUE(silent(run.verdict));
+  EXPECT_EQ(next_deadline(run.health), run.now.mono + seconds(60));
+  run.pass(seconds(60) - 1);
+  EXPECT_FALSE(run.verdict.start_timeout);
+  run.pass(1);
+  EXPECT_TRUE(run.verdict.start_timeout);
+  run.pass(seconds(1000));
+  EXPECT_TRUE(silent(run.verdict));
+  EXPECT_EQ(next_deadline(run.health), never);
+}
+
+TEST(Startup, WithoutALimitHasNoClock) {
+  Watched run;
+  run.spec.start_timeout = 0;
+  run.begin();
+  EXPECT_EQ(next_deadline(run.health), never);
+  run.say("EXTEND_TIMEOUT_USEC=1");
+  EXPECT_EQ(next_deadline(run.health), never);
+}
+
+TEST(Startup, TakesAnHourWhenTheServiceKeepsAskingForMore) {
+  Watched run;
+  run.begin();
+  for (int minute = 0; minute < 120; ++minute) {
+    run.pass(seconds(30));
+    ASSERT_FALSE(run.verdict.start_timeout);
+    run.say("EXTEND_TIMEOUT_USEC=60000000\nSTATUS=loading");
+  }
+  run.say("READY=1");
+  EXPECT_TRUE(run.verdict.became_ready);
+  EXPECT_EQ(next_deadline(run.health), never);
+}
+
+TEST(Startup, IsNeverShortenedByAnExtension) {
+  Watched run;
+  run.begin();
+  const MonoNs before = next_deadline(run.health);
+  run.say("EXTEND_TIMEOUT_USEC=1000000");
+  EXPECT_EQ(next_deadline(run.health), before);
+  run.say("EXTEND_TIMEOUT_USEC=18446744073709551615");
+  EXPECT_EQ(next_deadline(run.health), never) << "for ever is an answer too";
+}
+
+TEST(Readiness, WithoutAProbeComesWithTheRun) {
+  Watched run(ProbeType::none);
+  run.begin();
+  EXPECT_TRUE(run.verdict.became_ready);
+  EXPECT_TRUE(run.health.ready);
+  EXPECT_EQ(next_deadline(run.health), never) << "an idle service needs no clock";
+}
+
+TEST(Readiness, ByNotifyComesOnce) {
+  Watched run;
+  run.begin();
+  run.say("READY=1");
+  EXPECT_TRUE(run.verdict.became_ready);
+  EXPECT_EQ(run.health.ready_since, run.now.wall);
+  run.say("READY=1");
+  EXPECT_TRUE(silent(run.verdict));
+  EXPECT_FALSE(run.verdict.changed);
+}
+
+TEST(Readiness, ByNotifyIsNotForServicesThatAreProbed) {
+  Watched run(ProbeType::http);
+  run.begin();
+  run.say("READY=1");
+  EXPECT_FALSE(run.health.ready);
+}
+
+TEST(Readiness, StaysDuringAReloadWhichTheNextReadyEnds) {
+  Watched run;
+  run.begin();
+  run.say("READY=1");
+  run.say("RELOADING=1\nMONOTONIC_USEC=12");
+  EXPECT_TRUE(run.health.reloading);
+  EXPECT_TRUE(run.health.ready);
+  EXPECT_FALSE(run.verdict.lost_ready);
+  run.say("READY=1");
+  EXPECT_FALSE(run.health.reloading);
+  EXPECT_TRUE(silent(run.verdict));
+}
+
+TEST(Readiness, EndsForGoodWithStopping) {
+  Watched run;
+  run.begin();
+  run.say("READY=1");
+  run.say("STOPPING=1");
+  EXPECT_TRUE(run.verdict.lost_ready);
+  run.say("READY=1");
+  EXPECT_FALSE(run.health.ready) << "what is ending does not become ready again";
+  EXPECT_EQ(next_deadline(run.health), never);
+}
+
+TEST(Readiness, OfAServiceThatStopsBeforeItWasReadyHasNoClockEither) {
+  Watched run;
+  run.begin();
+  run.say("STOPPING=1\nREADY=1");
+  EXPECT_TRUE(silent(run.verdict));
+  EXPECT_EQ(next_deadline(run.health), never);
+}
+
+TEST(ReadyProbe, TriesAtOnceAndBecomesReadyAfterEnoughGoodTriesInARow) {
+  Watched run(ProbeType::http);
+  run.spec.ready.success_threshold = 2;
+  run.begin();
+  EXPECT_TRUE(run.verdict.try_ready);
+  run.answer(Which::ready, true);
+  EXPECT_FALSE(run.verdict.became_ready);
+  run.next_answer(Which::ready, false);
+  run.next_answer(Which::ready, true);
+  EXPECT_FALSE(run.verdict.became_ready) << "a bad try begins the row anew";
+  run.next_answer(Which::ready, true);
+  EXPECT_TRUE(run.verdict.became_ready);
+}
+
+TEST(ReadyProbe, WaitsTheIntervalAfterTheEndOfATry) {
+  Watched run(ProbeType::tcp);
+  run.spec.ready.interval = seconds(3);
+  run.begin();
+  run.pass(seconds(2));
+  run.answer(Which::ready, false);
+  EXPECT_EQ(next_deadline(run.health), run.now.mono + seconds(3));
+  run.pass(seconds(3) - 1);
+  EXPECT_FALSE(run.verdict.try_ready);
+  run.pass(1);
+  EXPECT_TRUE(run.verdict.try_ready);
+  EXPECT_EQ(run.health.ready_probe.attempt, 2u);
+}
+
+TEST(ReadyProbe, LosesReadinessAfterEnoughBadTriesInARowAndFindsItAgain) {
+  Watched run(ProbeType::http);
+  run.begin();
+  run.answer(Which::ready, true);
+  run.next_answer(Which::ready, false);
+  run.next_answer(Which::ready, false);
+  EXPECT_TRUE(run.health.ready);
+  run.next_answer(Which::ready, false);
+  EXPECT_TRUE(run.verdict.lost_ready);
+  EXPECT_TRUE(run.health.watching) << "not ready is not dead";
+  run.next_answer(Which::ready, true);
+  EXPECT_TRUE(run.verdict.became_ready);
+  EXPECT_FALSE(run.health.start.set()) << "the start clock does not run twice";
+}
+
+TEST(ReadyProbe, CountsATryThatNeverAnswersAsBad) {
+  Watched run(ProbeType::http);
+  run.spec.ready.timeout = seconds(5);
+  run.begin();
+  const std::uint64_t attempt = run.health.ready_probe.attempt;
+  run.pass(seconds(5));
+  EXPECT_EQ(run.health.ready_probe.failures, 1u);
+  EXPECT_FALSE(run.health.ready_probe.in_flight);
+  run.verdict = probe_result(run.health, run.spec, Which::ready, attempt, true, run.now);
+  EXPECT_FALSE(run.verdict.changed) << "too late";
+}
+
+TEST(ReadyProbe, IgnoresResultsThatAreLateDoubleOrForeign) {
+  Watched run(ProbeType::http);
+  run.spec.ready.success_threshold = 3;
+  run.begin();
+  const std::uint64_t first = run.health.ready_probe.attempt;
+  run.answer(Which::ready, true);
+  const Health once = run.health;
+  for (const std::uint64_t attempt : {first, first + 1, first - 1, std::uint64_t{77}}) {
+    run.verdict = probe_result(run.health, run.spec, Which::ready, attempt, true, run.now);
+    EXPECT_FALSE(run.verdict.changed);
+    EXPECT_TRUE(run.health == once);
+  }
+  run.pass(seconds(1));
+  run.verdict = probe_result(run.health, run.spec, Which::ready, first, true, run.now);
+  EXPECT_FALSE(run.verdict.changed) << "the first try's result during the second";
+  run.verdict = probe_result(run.health, run.spec, Which::live, first + 1, true, run.now);
+  EXPECT_FALSE(run.verdict.changed) << "the other probe's result";
+}
+
+TEST(ReadyProbe, DoesNotTakeAResultOfTheRunBefore) {
+  Watched run(ProbeType::http);
+  run.begin();
+  const std::uint64_t old = run.health.ready_probe.attempt;
+  unwatch(run.health);
+  run.verdict = probe_result(run.health, run.spec, Which::ready, old, true, run.now);
+  EXPECT_FALSE(run.verdict.changed);
+  run.begin();
+  EXPECT_GT(run.health.ready_probe.attempt, old);
+  run.verdict = probe_result(run.health, run.spec, Which::ready, old, true, run.now);
+  EXPECT_FALSE(run.verdict.changed);
+  EXPECT_FALSE(run.health.ready);
+}
+
+TEST(ReadyProbe, IsDueAgainAtOnceAfterATakeoverWithoutABadMark) {
+  Watched run(ProbeType::http);
+  run.begin();
+  const std::uint64_t lost = run.health.ready_probe.attempt;
+  forget_tries(run.health, run.now);
+  EXPECT_EQ(next_deadline(run.health), run.now.mono);
+  run.pass(0);
+  EXPECT_TRUE(run.verdict.try_ready);
+  EXPECT_EQ(run.health.ready_probe.attempt, lost + 1);
+  EXPECT_EQ(run.health.ready_probe.failures, 0u);
+}
+
+TEST(ReadyProbe, WithIntervalAndLimitOfZeroStillTakesTurns) {
+  Watched run(ProbeType::http);
+  run.spec.ready.interval = run.spec.ready.timeout = 0;
+  run.begin();
+  for (int i = 0; i < 100; ++i) {
+    const MonoNs due = next_deadline(run.health);
+    ASSERT_GT(due, run.now.mono);
+    run.pass(due - run.now.mono);
+  }
+}
+
+TEST(Adoption, TakesANotifyingServiceForReadyAndHasNoStartClock) {
+  Watched run;
+  run.verdict = adopt(run.health, run.spec, run.now);
+  EXPECT_TRUE(run.verdict.became_ready);
+  EXPECT_EQ(next_deadline(run.health), never);
+}
+
+TEST(Adoption, ProbesAsEverButEndsNobodyForBeingSlow) {
+  Watched run(ProbeType::http);
+  run.verdict = adopt(run.health, run.spec, run.now);
+  EXPECT_TRUE(run.verdict.try_ready);
+  EXPECT_FALSE(run.health.ready);
+  for (int i = 0; i < 1000; ++i) {
+    run.pass(seconds(10));
+    EXPECT_FALSE(run.verdict.start_timeout);
+  }
+}
+
+TEST(Absence, GivesTheWholeStartTimeAgain) {
+  Watched run;
+  run.begin();
+  const MonoNs gone = run.now.mono + seconds(1);
+  run.now.mono += seconds(500);
+  forgive_absence(run.health, gone, run.now.mono);
+  run.pass(0);
+  EXPECT_TRUE(silent(run.verdict));
+  EXPECT_EQ(next_deadline(run.health), run.now.mono + seconds(60));
+}
+
+TEST(Absence, GivesTheWholeExtensionAgainWhenThatIsWhatRanOut) {
+  Watched run;
+  run.begin();
+  run.say("EXTEND_TIMEOUT_USEC=3600000000");
+  const MonoNs gone = run.now.mono;
+  run.now.mono += seconds(10'000);
+  forgive_absence(run.health, gone, run.now.mono);
+  EXPECT_EQ(next_deadline(run.health), run.now.mono + seconds(3600));
+}
+
+TEST(Absence, RenewsOnlyWhatRanOutDuringIt) {
+  Watched run;
+  run.begin();
+  const MonoNs deadline = next_deadline(run.health);
+  forgive_absence(run.health, run.now.mono, deadline - 1);
+  EXPECT_EQ(next_deadline(run.health), deadline);
+  forgive_absence(run.health, deadline + 1, deadline + seconds(9));
+  EXPECT_EQ(next_deadline(run.health), deadline);
+}
+
+TEST(Absence, MarksNoTryBad) {
+  Watched run(ProbeType::http);
+  run.begin();
+  const MonoNs gone = run.now.mono;
+  run.now.mono += seconds(30);
+  forgive_absence(run.health, gone, run.now.mono);
+  run.pass(0);
+  EXPECT_EQ(run.health.ready_probe.failures, 0u);
+  run.answer(Which::ready, true);
+  EXPECT_TRUE(run.verdict.became_ready);
+}
+
+}  // namespace
+}  // namespace hearth::health
