@@ -1,0 +1,173 @@
+// Between clone and exec. This code runs in a process of its own but in the spawner's memory, while the spawner
+// is suspended or dead. So:
+//   - it never returns and touches no lock; system calls are made directly, as libc's setuid and the like talk
+//     to the other threads of the process they think they are in
+//   - all signals are blocked until the last moment, and none is handled or ignored: the spawner has it so
+//   - once the user is changed, that user may stop or kill us: nobody waits for us but a spawner that can be
+//     replaced
+//   - the change of user clears the dumpable flag of the shared memory, which keeps that user from tracing us
+//     here; the spawner sets it again after the exec
+//   - oom_score_adj of a process that shares its memory is changed for all who share it, *except* while its
+//     parent waits in vfork (tried on 6.18: with CLONE_VM|CLONE_VFORK the spawner's stays, with CLONE_VM alone
+//     it changes). A spawner that was killed meanwhile has nothing left to be changed.
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "keeper/message.h"
+#include "keeper/spawner.h"
+#include "keeper/system.h"
+
+namespace hearth::keeper {
+namespace {
+
+using wire::SpawnStage;
+
+constexpr uint32_t targets_end = wire::plan_descriptors_max + 16;
+
+char* argv_pointers[wire::plan_strings_max + 1];
+char* env_pointers[wire::plan_strings_max + 1];
+
+template <typename Record>
+Record* table_at(const wire::PlanHeader& plan, wire::PlanTable table) {
+  return reinterpret_cast<Record*>(reinterpret_cast<uintptr_t>(&plan) + table.offset);
+}
+
+char* text_at(const wire::PlanHeader& plan, uint32_t offset) {
+  return reinterpret_cast<char*>(reinterpret_cast<uintptr_t>(&plan) + offset);
+}
+
+[[noreturn]] void fail(const ChildOrder& order, SpawnStage stage) {
+  order.entry->fail_errno = errno;
+  order.entry->fail_stage.store(static_cast<uint32_t>(stage), std::memory_order_release);
+  wire::mark_changed(order.table->changed_for_supervisor, order.index);
+  for (;;) syscall(SYS_exit_group, 127);
+}
+
+bool write_file(int directory, const char* path, const char* text) {
+  const int fd = openat(directory, path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  const bool done = write(fd, text, strlen(text)) >= 0;
+  const int error = errno;
+  close(fd);
+  errno = error;
+  return done;
+}
+
+// Every source first goes above all targets, where it is in the way; then each to its place; then the rest is
+// closed. Targets that are nobody's are closed, too: the service starts with what its plan names.
+bool place_descriptors(const ChildOrder& order) {
+  const wire::PlanHeader& plan = *order.plan;
+  const auto* wanted = table_at<wire::PlanDescriptor>(plan, plan.descriptors);
+  int source[targets_end];
+  int end = 0;
+  for (int& s : source) s = -1;
+  for (uint32_t i = 0; i < plan.descriptors.count; ++i)
+    if (wanted[i].target >= end) end = wanted[i].target + 1;
+  for (uint32_t i = 0; i < plan.descriptors.count; ++i) {
+    int fd = order.fds[wanted[i].index];
+    if (fd < end && (fd = fcntl(fd, F_DUPFD_CLOEXEC, end)) < 0) return false;
+    source[wanted[i].target] = fd;
+  }
+  for (int target = 0; target < end; ++target) {
+    if (source[target] >= 0 && dup2(source[target], target) < 0) return false;
+    if (source[target] < 0) close(target);
+  }
+  return syscall(SYS_close_range, static_cast<unsigned>(end), ~0u, 0) == 0;
+}
+
+bool set_priority(const wire::PlanHeader& plan) {
+  if (plan.nice != wire::plan_keep && syscall(SYS_setpriority, PRIO_PROCESS, 0, plan.nice) < 0)
+    return false;
+  if (plan.oom_score_adj == wire::plan_keep) return true;
+  char text[16] = "-";
+  char* digits = plan.oom_score_adj < 0 ? text + 1 : text;
+  const int64_t value = plan.oom_score_adj;
+  *put_number(digits, static_cast<uint64_t>(value < 0 ? -value : value)) = 0;
+  return write_file(AT_FDCWD, "/proc/self/oom_score_adj", text);
+}
+
+bool set_limits(const ChildOrder& order) {
+  const wire::PlanHeader& plan = *order.plan;
+  const auto* limits = table_at<wire::PlanLimit>(plan, plan.limits);
+  bool names_nofile = false;
+  for (uint32_t i = 0; i < plan.limits.count; ++i) {
+    const uint64_t pair[2] = {limits[i].soft, limits[i].hard};
+    if (syscall(SYS_prlimit64, 0, limits[i].resource, pair, nullptr) < 0) return false;
+    names_nofile = names_nofile || limits[i].resource == RLIMIT_NOFILE;
+  }
+  // Ours was raised for ourselves; programs that close all they might have, or use select, would suffer.
+  const uint64_t given[2] = {order.nofile.rlim_cur, order.nofile.rlim_max};
+  if (!names_nofile) syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, given, nullptr);
+  if (plan.umask != wire::plan_keep) umask(static_cast<mode_t>(plan.umask));
+  return true;
+}
+
+bool set_groups(const wire::PlanHeader& plan) {
+  if (plan.uid == wire::plan_keep_id && plan.gid == wire::plan_keep_id) return true;
+  if (syscall(SYS_setgroups, plan.groups.count, table_at<uint32_t>(plan, plan.groups)) < 0)
+    return false;
+  return plan.gid == wire::plan_keep_id ||
+         syscall(SYS_setresgid, plan.gid, plan.gid, plan.gid) == 0;
+}
+
+void write_pid(const wire::PlanHeader& plan) {
+  const uint32_t* fields = table_at<uint32_t>(plan, plan.pid_patches);
+  const uint64_t pid = static_cast<uint64_t>(syscall(SYS_getpid));
+  for (uint32_t i = 0; i < plan.pid_patches.count; ++i)
+    *put_number(text_at(plan, fields[i]), pid) = 0;
+}
+
+// As execvp(3) goes through PATH. Returns when nothing could be executed, with errno.
+void execute(const wire::PlanHeader& plan) {
+  const uint32_t* paths = table_at<uint32_t>(plan, plan.paths);
+  bool denied = false;
+  for (uint32_t i = 0; i < plan.paths.count; ++i) {
+    syscall(SYS_execve, text_at(plan, paths[i]), argv_pointers, env_pointers);
+    if (errno == EACCES)
+      denied = true;
+    else if (errno != ENOENT && errno != ENOTDIR)
+      return;
+  }
+  if (denied) errno = EACCES;
+}
+
+}  // namespace
+
+void prepare_child(const wire::PlanHeader& plan) {
+  const auto fill = [&](char** pointers, wire::PlanTable table) {
+    const uint32_t* offsets = table_at<uint32_t>(plan, table);
+    for (uint32_t i = 0; i < table.count; ++i) pointers[i] = text_at(plan, offsets[i]);
+    pointers[table.count] = nullptr;
+  };
+  fill(argv_pointers, plan.argv);
+  fill(env_pointers, plan.env);
+}
+
+// Stages in the order of SpawnStage, but for the priority: what it needs to open might no longer be allowed
+// under the service's limits.
+int child_main(void* argument) {
+  const ChildOrder& order = *static_cast<const ChildOrder*>(argument);
+  const wire::PlanHeader& plan = *order.plan;
+  if (order.enter_cgroup && !write_file(order.fds[plan.cgroup], "cgroup.procs", "0"))
+    fail(order, SpawnStage::cgroup);
+  if (syscall(SYS_setsid) < 0) fail(order, SpawnStage::session);
+  if (!place_descriptors(order)) fail(order, SpawnStage::descriptor);
+  if (!set_priority(plan)) fail(order, SpawnStage::priority);
+  if (!set_limits(order)) fail(order, SpawnStage::limits);
+  if (!set_groups(plan)) fail(order, SpawnStage::groups);
+  if (plan.uid != wire::plan_keep_id && syscall(SYS_setresuid, plan.uid, plan.uid, plan.uid) < 0)
+    fail(order, SpawnStage::user);
+  if (plan.cwd != 0 && chdir(text_at(plan, plan.cwd)) < 0) fail(order, SpawnStage::directory);
+  write_pid(plan);
+  const uint64_t none = 0;
+  if (syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, sizeof none) < 0)
+    fail(order, SpawnStage::signals);
+  execute(plan);
+  fail(order, SpawnStage::exec);
+}
+
+}  // namespace hearth::keeper

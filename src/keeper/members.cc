@@ -1,0 +1,208 @@
+// Hearth's own processes: started, buried, started again.
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+#include "keeper/spawner.h"
+#include "keeper/state.h"
+
+namespace hearth::keeper {
+namespace {
+
+constexpr int64_t many_deaths_within = 10'000 * ms;
+constexpr uint32_t delay_first_ms = 100, delay_most_ms = 5'000;
+constexpr int64_t short_life = 20 * ms;  // killed sooner, it may be the way it starts that is wrong
+constexpr int64_t silent_life =
+    2'000 * ms;  // alive longer, a supervisor is taken for sound without a word
+constexpr uint32_t silent_deaths_most = 5;
+
+// Generations of spawners grow together: one number names one spawner (it is what claims an entry).
+uint32_t next_generation(const Keeper& k, uint32_t role) {
+  uint32_t last = k.member[role].record->generation.load();
+  if (role >= role_spawner)
+    for (const wire::Member& spawner : k.table->spawner)
+      if (spawner.generation.load() > last) last = spawner.generation.load();
+  return last + 1;
+}
+
+// In the child, which is a copy of the keeper with all signals blocked.
+[[noreturn]] void become_program(const Keeper& k, uint32_t role, int socket) {
+  const bool supervisor = role == role_supervisor;
+  const char* path = supervisor ? k.options.supervisor : k.options.logger;
+  const char* argv[] = {supervisor ? "hearth-supervisor" : "hearth-logger",
+                        "--dir",
+                        k.options.dir,
+                        "--logs",
+                        k.options.logs,
+                        nullptr};
+  setpgid(0, 0);
+  dup2(STDERR_FILENO, STDOUT_FILENO);
+  dup2(socket, wire::member_socket_fd);
+  close_range(wire::member_socket_fd + 1, ~0u, 0);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  execve(path, const_cast<char**>(argv), environ);
+  const char* why = strerror(errno);
+  for (const char* part :
+       {"hearth-keeper: cannot execute ", path, ": ", why, "; is hearth installed completely?\n"})
+    if (write(STDERR_FILENO, part, strlen(part)) < 0) break;
+  _exit(127);
+}
+
+[[noreturn]] void become_spawner(const Keeper& k, uint32_t role, uint32_t generation, int socket,
+                                 pid_t keeper) {
+  setpgid(0, 0);
+  SpawnerContext context = {k.table,
+                            role - role_spawner,
+                            generation,
+                            wire::member_socket_fd,
+                            wire::member_socket_fd + 1,
+                            wire::member_socket_fd + 2,
+                            k.nofile};
+  dup2(socket, context.socket);
+  dup2(descriptor(k, wire::HelloDescriptor::to_keeper), context.to_keeper);
+  dup2(descriptor(k, wire::HelloDescriptor::to_supervisor), context.to_supervisor);
+  close_range(static_cast<unsigned>(context.to_supervisor) + 1, ~0u, 0);
+  prctl(PR_SET_NAME, "hearth-spawner");
+  // Without the keeper a spawner's children would be children of PID 1.
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != keeper) _exit(0);
+  spawner_main(context);
+}
+
+bool start_member(Keeper& k, uint32_t role, int64_t now) {
+  MemberState& member = k.member[role];
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) return false;
+  const uint32_t generation = next_generation(k, role);
+  const pid_t keeper = getpid();
+  const pid_t pid = fork();
+  if (pid == 0) {
+    if (role < role_spawner) become_program(k, role, ends[1]);
+    become_spawner(k, role, generation, ends[1], keeper);
+  }
+  close(ends[1]);
+  if (pid < 0 ||
+      (role < role_spawner && !watch_fd(k, ends[0], Source::member_socket, role, EPOLLIN))) {
+    if (pid > 0) kill(pid, SIGKILL);  // reaped as a stray
+    close(ends[0]);
+    return false;
+  }
+  // The other end of a supervisor blocks where it likes; we never do (MSG_DONTWAIT).
+  (role < role_spawner ? member.socket : member.peer) = ends[0];
+  member.pid = pid;
+  member.replaced = false;
+  member.record->since_ns = now;
+  member.record->generation = generation;
+  member.record->pid = pid;
+  client_started(k, role);
+  return true;
+}
+
+// Deaths that say something about the program. Who is killed from outside starts again at once, however
+// often; SIGKILL is not what a program does to itself.
+bool death_counts(const MemberState& member, int code, int status, int64_t lived) {
+  if (member.replaced) return false;
+  return !(code == CLD_KILLED && status == SIGKILL && (member.spoke || lived >= short_life));
+}
+
+void plan_restart(MemberState& member, bool counts, int64_t now) {
+  member.restart_at = now;
+  if (!counts) return;
+  constexpr uint32_t last = sizeof member.died_at / sizeof member.died_at[0] - 1;
+  const bool many = member.died_at[0] != 0 && now - member.died_at[0] < many_deaths_within;
+  memmove(&member.died_at[0], &member.died_at[1], last * sizeof member.died_at[0]);
+  member.died_at[last] = now;
+  if (many)
+    member.delay_ms = member.delay_ms == 0 ? delay_first_ms : member.delay_ms * 2;
+  else
+    member.delay_ms = 0;
+  if (member.delay_ms > delay_most_ms) member.delay_ms = delay_most_ms;
+  member.restart_at = now + member.delay_ms * ms;
+}
+
+}  // namespace
+
+void start_members(Keeper& k, int64_t now) {
+  if (k.ending.phase != Ending::no) return;
+  for (uint32_t role = 0; role < role_end; ++role) {
+    MemberState& member = k.member[role];
+    if (member.pid != 0 || member.restart_at > now) continue;
+    if (role == role_logger && k.old_logger >= 0) continue;
+    // What cannot be started for want of a process or a descriptor is tried again.
+    member.restart_at = start_member(k, role, now) ? 0 : now + retry_after;
+  }
+}
+
+int64_t members_due(const Keeper& k) {
+  int64_t due = 0;
+  if (k.ending.phase != Ending::no) return 0;
+  for (const MemberState& member : k.member)
+    if (member.pid == 0) due = earlier(due, member.restart_at);
+  return due;
+}
+
+void kill_member(Keeper& k, uint32_t role, int signal) {
+  if (role == role_supervisor && k.supervisor_pidfd >= 0)
+    pidfd_signal(k.supervisor_pidfd, signal);
+  else if (k.member[role].pid > 0)
+    kill(k.member[role].pid, signal);
+}
+
+void member_gone(Keeper& k, uint32_t role, int code, int status) {
+  MemberState& member = k.member[role];
+  const int64_t now = now_ns(), lived = now - member.record->since_ns;
+  const bool counts = death_counts(member, code, status, lived);
+  // What it said before it died holds, and may be the only copy of a descriptor.
+  if (role < role_spawner) read_client(k, role, true);
+  unwatch_and_close(k, member.socket);
+  close_fd(member.peer);
+  member.pid = 0;
+  member.record->pid = 0;
+  member.record->deaths.fetch_add(1);
+  member.record->last_wait_code = code;
+  member.record->last_wait_status = status;
+  if (role == role_supervisor) {
+    unwatch_and_close(k, k.supervisor_pidfd);
+    if (!member.spoke && lived < silent_life)
+      ++k.silent_deaths;
+    else
+      k.silent_deaths = 0;
+  } else if (role >= role_spawner) {
+    // Its last child may not have been announced; what it had claimed and not begun is free again.
+    watch_unseen(k);
+    release_claims(k, member.record->generation.load());
+    k.table->work[role - role_spawner].entry_plus_1 = 0;
+  }
+  k.ring_supervisor = true;
+  plan_restart(member, counts, now);
+}
+
+void reap_members(Keeper& k) {
+  siginfo_t info;
+  for (uint32_t role = 0; role < role_end; ++role) {
+    MemberState& member = k.member[role];
+    if (member.pid == 0 || (role == role_supervisor && k.supervisor_pidfd >= 0)) continue;
+    if (wait_now(P_PID, member.pid, info) == 1) member_gone(k, role, info.si_code, info.si_status);
+  }
+}
+
+void replace_spawner(Keeper& k, const wire::SpawnerRecord& record) {
+  if (record.index >= wire::spawner_count) return;
+  MemberState& spawner = k.member[role_spawner + record.index];
+  if (spawner.pid == 0 || spawner.record->generation.load() != record.generation) return;
+  spawner.replaced = true;
+  kill(spawner.pid, SIGKILL);
+}
+
+// None comes up: they die without a word, and the one there now, if any, has not lived long enough.
+bool supervisor_fails(const Keeper& k, int64_t now) {
+  const MemberState& supervisor = k.member[role_supervisor];
+  if (k.silent_deaths <= silent_deaths_most) return false;
+  return supervisor.pid == 0 ||
+         (!supervisor.spoke && now - supervisor.record->since_ns < silent_life);
+}
+
+}  // namespace hearth::keeper

@@ -1,0 +1,176 @@
+// Parked descriptors: a table with an index by identity (class, key, file, name). Everything is O(1), also for
+// thousands that come and go; nothing is allocated.
+
+#include "keeper/state.h"
+
+namespace hearth::keeper {
+namespace {
+
+const char* name_of(const ParkedState& p, const Parked& item) {
+  return p.name[item.name];
+}
+
+uint32_t bucket_of(wire::ParkClass type, uint64_t key, uint64_t file, const char* name) {
+  uint64_t hash = (static_cast<uint64_t>(type) * 0x9e3779b97f4a7c15) ^ (key * 0xff51afd7ed558ccd) ^
+                  (file * 0xc4ceb9fe1a85ec53);
+  for (; *name != 0; ++name) hash = (hash ^ static_cast<unsigned char>(*name)) * 0x100000001b3;
+  return static_cast<uint32_t>((hash ^ hash >> 29 ^ hash >> 47) % park_buckets);
+}
+
+uint32_t bucket_of(const ParkedState& p, const Parked& item) {
+  return bucket_of(item.type, item.key, item.file, name_of(p, item));
+}
+
+// The bucket of that identity, or the empty one where it belongs.
+uint32_t find(const ParkedState& p, const wire::ParkRecord& record) {
+  uint32_t at = bucket_of(record.type, record.key, record.file, record.name);
+  for (; p.bucket[at] != 0; at = (at + 1) % park_buckets) {
+    const Parked& item = p.item[p.bucket[at] - 1];
+    if (item.type == record.type && item.key == record.key && item.file == record.file &&
+        strcmp(name_of(p, item), record.name) == 0)
+      break;
+  }
+  return at;
+}
+
+// Removal from linear probing: later members of the chain move up, so that no search stops early.
+void empty_bucket(ParkedState& p, uint32_t hole) {
+  p.bucket[hole] = 0;
+  for (uint32_t at = (hole + 1) % park_buckets; p.bucket[at] != 0; at = (at + 1) % park_buckets) {
+    const uint32_t home = bucket_of(p, p.item[p.bucket[at] - 1]);
+    const bool stays = hole < at ? home > hole && home <= at : home > hole || home <= at;
+    if (stays) continue;
+    p.bucket[hole] = p.bucket[at];
+    p.bucket[at] = 0;
+    hole = at;
+  }
+}
+
+uint16_t store_name(ParkedState& p, const char* name) {
+  if (*name == 0) return 0;
+  const uint16_t index =
+      p.free_names > 0 ? p.free_name[--p.free_names] : static_cast<uint16_t>(++p.names_end);
+  strcpy(p.name[index], name);
+  return index;
+}
+
+Parked* new_item(ParkedState& p) {
+  if (p.free_item == 0 && p.end == wire::max_parked) return nullptr;
+  Parked* item = &p.item[p.free_item != 0 ? p.free_item - 1 : p.end++];
+  if (p.free_item != 0) p.free_item = item->next;
+  *item = Parked{};
+  item->used = true;
+  return item;
+}
+
+uint16_t number_of(const ParkedState& p, const Parked& item) {
+  return static_cast<uint16_t>(&item - p.item + 1);
+}
+
+void free_item(ParkedState& p, Parked& item) {
+  if (item.name != 0) p.free_name[p.free_names++] = item.name;
+  item = Parked{};
+  item.next = p.free_item;
+  p.free_item = number_of(p, item);
+}
+
+void queue_for_logger(ParkedState& p, Parked& item) {
+  if (item.queued) return;
+  item.queued = true;
+  item.next = 0;
+  if (p.queue_tail != 0)
+    p.item[p.queue_tail - 1].next = number_of(p, item);
+  else
+    p.queue_head = number_of(p, item);
+  p.queue_tail = number_of(p, item);
+}
+
+bool well_formed(const wire::ParkRecord& record) {
+  return record.type >= wire::ParkClass::output && record.type <= wire::ParkClass::probe &&
+         memchr(record.name, 0, sizeof record.name) != nullptr;
+}
+
+}  // namespace
+
+void fill_record(const Keeper& k, const Parked& item, wire::ParkRecord& record) {
+  record = {item.type, item.slot, item.key, item.file, {}};
+  strcpy(record.name, name_of(k.parked, item));
+}
+
+void park(Keeper& k, const wire::ParkRecord& record, int fd, uint32_t by) {
+  ParkedState& p = k.parked;
+  if (!well_formed(record)) {
+    close_fd(fd);
+    return;
+  }
+  const uint32_t at = find(p, record);
+  Parked* item = p.bucket[at] != 0 ? &p.item[p.bucket[at] - 1] : nullptr;
+  const bool room = item != nullptr || p.count + k.pidfds + reserved_descriptors < k.nofile_now;
+  if (item == nullptr && room && fd >= 0) item = new_item(p);
+  if (item == nullptr || !room || fd < 0) {
+    close_fd(fd);
+    k.table->parks_refused.fetch_add(1);
+    k.ring_supervisor = true;
+    return;
+  }
+  if (p.bucket[at] == 0) {
+    item->type = record.type;
+    item->key = record.key;
+    item->file = record.file;
+    item->name = store_name(p, record.name);
+    p.bucket[at] = number_of(p, *item);
+    ++p.count;
+  } else {
+    close_fd(item->fd);
+  }
+  item->slot = record.slot;
+  item->fd = fd;
+  item->by = by;
+  if (record.type == wire::ParkClass::output && k.member[role_logger].socket >= 0)
+    queue_for_logger(p, *item);
+}
+
+void unpark(Keeper& k, const wire::ParkRecord& record) {
+  ParkedState& p = k.parked;
+  if (!well_formed(record)) return;
+  const uint32_t at = find(p, record);
+  if (p.bucket[at] == 0) return;
+  Parked& item = p.item[p.bucket[at] - 1];
+  empty_bucket(p, at);
+  --p.count;
+  close_fd(item.fd);
+  item.dropped = true;
+  if (item.type == wire::ParkClass::output && k.member[role_logger].socket >= 0)
+    queue_for_logger(p, item);
+  if (!item.queued) free_item(p, item);
+}
+
+void queue_outputs(Keeper& k) {
+  ParkedState& p = k.parked;
+  p.queue_head = p.queue_tail = 0;
+  for (uint32_t i = 0; i < p.end; ++i) {
+    Parked& item = p.item[i];
+    if (!item.used) continue;
+    item.queued = false;
+    if (item.dropped)
+      free_item(p, item);
+    else if (item.type == wire::ParkClass::output)
+      queue_for_logger(p, item);
+  }
+}
+
+Parked* next_for_logger(Keeper& k) {
+  return k.parked.queue_head == 0 ? nullptr : &k.parked.item[k.parked.queue_head - 1];
+}
+
+void told_logger(Keeper& k) {
+  ParkedState& p = k.parked;
+  Parked& item = p.item[p.queue_head - 1];
+  p.queue_head = item.next;
+  if (p.queue_head == 0) p.queue_tail = 0;
+  item.queued = false;
+  item.next = 0;
+  if (item.dropped) free_item(p, item);
+}
+
+}  // namespace hearth::keeper

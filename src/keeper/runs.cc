@@ -1,0 +1,268 @@
+// Runs: watched from their pid to their end, signalled, and reaped when the supervisor says so.
+
+#include "keeper/state.h"
+
+namespace hearth::keeper {
+namespace {
+
+using wire::EntryPhase;
+
+// How long a dead process of an earlier keeper may wait for its new parent, before its status is given up.
+constexpr int64_t unknown_after = 1'000 * ms;
+
+wire::RunEntry& shared(Keeper& k, EntryIndex entry) {
+  return k.table->entry[entry];
+}
+
+void drop_pidfd(Keeper& k, EntryIndex entry) {
+  int fd = k.run[entry].pidfd_plus_1 - 1;
+  if (fd < 0) return;
+  unwatch_and_close(k, fd);
+  k.run[entry].pidfd_plus_1 = 0;
+  --k.pidfds;
+}
+
+void keep_pidfd(Keeper& k, EntryIndex entry, int fd) {
+  drop_pidfd(k, entry);
+  k.run[entry].pidfd_plus_1 = fd + 1;
+  ++k.pidfds;
+}
+
+void record_exit(Keeper& k, EntryIndex entry, int code, int status) {
+  wire::RunEntry& e = shared(k, entry);
+  e.wait_code = code;
+  e.wait_status = status;
+  e.exited_at_ns = now_ns();
+  e.phase.store(EntryPhase::exited, std::memory_order_release);
+  tell_supervisor(k, entry);
+}
+
+void try_again(Keeper& k, EntryIndex entry) {
+  wire::mark_changed(k.table->changed_for_keeper, entry);
+  k.retry_at = earlier(k.retry_at, now_ns() + retry_after);
+}
+
+// The zombie keeps the pid, so its pidfd has done its work.
+void child_exited(Keeper& k, EntryIndex entry, const siginfo_t& info) {
+  drop_pidfd(k, entry);
+  record_exit(k, entry, info.si_code, info.si_status);
+}
+
+// `status` as of wait(2).
+void foreign_exited(Keeper& k, EntryIndex entry, bool known, int status) {
+  k.run[entry].unknown_at = 0;
+  epoll_ctl(k.epoll, EPOLL_CTL_DEL, k.run[entry].pidfd_plus_1 - 1, nullptr);
+  if (!known)
+    record_exit(k, entry, wire::wait_code_unknown, 0);
+  else if (WIFEXITED(status))
+    record_exit(k, entry, CLD_EXITED, WEXITSTATUS(status));
+  else
+    record_exit(k, entry, WCOREDUMP(status) ? CLD_DUMPED : CLD_KILLED, WTERMSIG(status));
+}
+
+// The kernel tells the status once the process has been reaped by its new parent, which EPOLLHUP announces.
+void foreign_event(Keeper& k, EntryIndex entry, uint32_t events) {
+  const int fd = k.run[entry].pidfd_plus_1 - 1;
+  PidfdInfo info{};
+  info.mask = pidfd_info_exit;
+  const bool asked = ioctl(fd, pidfd_get_info, &info) == 0;
+  if (asked && (info.mask & pidfd_info_exit) != 0)
+    return foreign_exited(k, entry, true, info.exit_code);
+  if ((events & EPOLLHUP) != 0) return foreign_exited(k, entry, false, 0);
+  if ((events & EPOLLIN) == 0 || k.run[entry].unknown_at != 0) return;
+  k.run[entry].unknown_at = now_ns() + unknown_after;
+  k.unknown_at = earlier(k.unknown_at, k.run[entry].unknown_at);
+  watch_fd(k, fd, Source::run, entry, 0, EPOLL_CTL_MOD);
+}
+
+// Gives the entry back. The keeper has its claim.
+void free_entry(Keeper& k, EntryIndex entry) {
+  wire::RunEntry& e = shared(k, entry);
+  if (k.run[entry].kind == RunKind::child) forget_pid(k, entry);
+  drop_pidfd(k, entry);
+  k.run[entry] = RunState{};
+  e.stop_signal = e.stop_grace_ms = e.stop_rank = e.flags = 0;
+  e.pid = 0;
+  e.fail_errno = 0;
+  e.fail_stage = 0;
+  e.phase = EntryPhase::none;
+  e.wait_code = e.wait_status = 0;
+  e.exited_at_ns = 0;
+  e.last_op = 0;
+  e.start_ticks = 0;
+  e.run.store(no_run, std::memory_order_release);
+  e.claim.store(0, std::memory_order_release);
+  tell_supervisor(k, entry);
+}
+
+// Who adopts an entry that no spawner has claimed says so here, for later scans and later keepers.
+void raise_entries_end(Keeper& k, uint32_t end) {
+  std::atomic<uint32_t>& known = k.table->work[0].entries_end;
+  uint32_t old = known.load();
+  while (old < end && !known.compare_exchange_weak(old, end)) {
+  }
+}
+
+}  // namespace
+
+bool watch_run(Keeper& k, EntryIndex entry) {
+  wire::RunEntry& e = shared(k, entry);
+  const pid_t pid = e.pid.load(std::memory_order_acquire);
+  if (e.run.load(std::memory_order_acquire) == no_run || pid <= 0) return false;
+  if (k.run[entry].kind != RunKind::unseen) return k.run[entry].kind == RunKind::child;
+  siginfo_t info;
+  const int dead = wait_now(P_PID, pid, info, WNOWAIT);
+  if (dead < 0)
+    return false;  // not our child: whoever wrote the pid will hand over a pidfd (adopt)
+  k.run[entry].pid = pid;
+  if (dead == 0) {
+    const int fd = pidfd_open(pid);
+    if (fd < 0 || !watch_fd(k, fd, Source::run, entry, EPOLLIN)) {
+      if (fd >= 0) close(fd);
+      try_again(
+          k, entry);  // no descriptor, no memory: it can be signalled, and its end is found later
+      return true;
+    }
+    keep_pidfd(k, entry, fd);
+    e.phase.store(EntryPhase::watched, std::memory_order_release);
+    tell_supervisor(k, entry);
+  }
+  k.run[entry].kind = RunKind::child;
+  remember_pid(k, entry);
+  if (dead == 1) child_exited(k, entry, info);
+  return true;
+}
+
+void watch_unseen(Keeper& k) {
+  const uint32_t end = entries_end(k);
+  for (EntryIndex i = 0; i < end; ++i)
+    if (k.run[i].kind == RunKind::unseen) watch_run(k, i);
+}
+
+void doorbell(Keeper& k) {
+  drain(descriptor(k, wire::HelloDescriptor::to_keeper));
+  for (uint32_t word = 0; word < wire::change_words; ++word) {
+    std::atomic<uint64_t>& bits = k.table->changed_for_keeper[word];
+    if (bits.load(std::memory_order_relaxed) == 0) continue;
+    for (uint64_t left = bits.exchange(0, std::memory_order_acquire); left != 0; left &= left - 1)
+      watch_run(k, word * 64 + static_cast<uint32_t>(__builtin_ctzll(left)));
+  }
+}
+
+// Events may be of a pidfd that is closed already: what holds is asked again.
+void run_event(Keeper& k, EntryIndex entry, uint32_t events) {
+  if (entry >= wire::max_entries || k.run[entry].pidfd_plus_1 == 0) return;
+  if (shared(k, entry).phase.load() == EntryPhase::exited) return;
+  if (k.run[entry].kind == RunKind::foreign) return foreign_event(k, entry, events);
+  siginfo_t info;
+  const int dead = wait_now(P_PIDFD, k.run[entry].pidfd_plus_1 - 1, info, WNOWAIT);
+  if (dead == 1) {
+    child_exited(k, entry, info);
+  } else if (dead < 0) {  // cannot be: only we reap
+    drop_pidfd(k, entry);
+    record_exit(k, entry, wire::wait_code_unknown, 0);
+  }
+}
+
+void unknown_due(Keeper& k, int64_t now) {
+  k.unknown_at = 0;
+  for (EntryIndex i = 0; i < wire::max_entries; ++i) {
+    if (k.run[i].unknown_at == 0) continue;
+    if (k.run[i].unknown_at <= now)
+      foreign_exited(k, i, false, 0);
+    else
+      k.unknown_at = earlier(k.unknown_at, k.run[i].unknown_at);
+  }
+}
+
+void adopt_run(Keeper& k, const wire::RunRecord& record, int pidfd) {
+  const EntryIndex entry = record.entry;
+  const bool fits = entry < wire::max_entries && record.run != no_run &&
+                    shared(k, entry).run.load(std::memory_order_acquire) == record.run &&
+                    shared(k, entry).pid.load() > 0;
+  // One that turns out to be our child (a supervisor that is not sure) needs no adoption.
+  if (!fits || watch_run(k, entry) || k.run[entry].pidfd_plus_1 != 0) return close_fd(pidfd);
+  wire::RunEntry& e = shared(k, entry);
+  raise_entries_end(k, entry + 1);
+  k.run[entry].kind = RunKind::foreign;
+  k.run[entry].pid = e.pid.load();
+  keep_pidfd(k, entry, pidfd);
+  if (e.phase.load() == EntryPhase::exited) return;
+  if (!watch_fd(k, pidfd, Source::run, entry, EPOLLIN)) {
+    drop_pidfd(k,
+               entry);  // not a pidfd, or epoll has no memory: the supervisor finds it not adopted
+    return;
+  }
+  e.phase.store(EntryPhase::adopted, std::memory_order_release);
+  tell_supervisor(k, entry);
+}
+
+void reap_run(Keeper& k, EntryIndex entry, RunId run) {
+  if (entry >= wire::max_entries || run == no_run) return;
+  wire::RunEntry& e = shared(k, entry);
+  if (e.run.load(std::memory_order_acquire) != run) return;
+  if (e.pid.load(std::memory_order_acquire) == 0 &&
+      e.fail_stage.load(std::memory_order_acquire) == 0) {
+    // An order nobody has begun is taken back; a spawner at work keeps it.
+    uint32_t unclaimed = 0;
+    if (!e.claim.compare_exchange_strong(unclaimed, wire::claim_keeper)) return;
+  } else {
+    if (e.pid.load() != 0 && e.phase.load() != EntryPhase::exited) return;
+    e.claim = wire::claim_keeper;
+  }
+  siginfo_t info;
+  if (k.run[entry].kind == RunKind::child) wait_now(P_PID, k.run[entry].pid, info);
+  free_entry(k, entry);
+}
+
+// To the group; to the leader alone where the entry says so, or while it has not made its group yet (then the
+// signal is pending in it, because all signals are blocked until it executes its program).
+bool send_signal(Keeper& k, EntryIndex entry, int signal) {
+  wire::RunEntry& e = shared(k, entry);
+  const bool alone = (e.flags & wire::entry_flag_signal_leader_only) != 0;
+  if (watch_run(k, entry)) {
+    const pid_t pid = k.run[entry].pid;
+    if (alone || (kill(-pid, signal) < 0 && errno == ESRCH)) kill(pid, signal);
+    return true;
+  }
+  // Not ours. The pid may be somebody else's by now, but a pidfd names that process and its group for ever.
+  const int fd = k.run[entry].pidfd_plus_1 - 1;
+  if (fd < 0) return false;
+  if (pidfd_signal(fd, signal, alone ? 0 : pidfd_signal_group) < 0 && errno == EINVAL &&
+      e.phase.load() != EntryPhase::exited)
+    kill(-k.run[entry].pid, signal);  // before Linux 6.9
+  return true;
+}
+
+void signal_run(Keeper& k, const wire::SignalRecord& record) {
+  if (record.entry >= wire::max_entries || record.run == no_run || record.signal < 1 ||
+      record.signal > 64)
+    return;
+  wire::RunEntry& e = shared(k, record.entry);
+  if (e.run.load(std::memory_order_acquire) != record.run || e.pid.load() <= 0) return;
+  const OpId last = e.last_op.load();
+  if (record.op <= last && record.signal != SIGKILL) return;
+  // One that cannot be reached now (not adopted yet, no descriptor left) has not been sent anything.
+  if (!watch_run(k, record.entry) && k.run[record.entry].pidfd_plus_1 == 0) return;
+  if (record.op > last) e.last_op = record.op;
+  send_signal(k, record.entry, record.signal);
+  tell_supervisor(k, record.entry);
+}
+
+void release_claims(Keeper& k, uint32_t generation) {
+  const uint32_t end = entries_end(k);
+  for (EntryIndex i = 0; i < end; ++i) {
+    wire::RunEntry& e = k.table->entry[i];
+    const uint32_t claim = e.claim.load(std::memory_order_acquire);
+    if (claim == 0 || (generation != 0 && claim != generation)) continue;
+    if (claim == wire::claim_keeper) {  // our predecessor was killed while it freed this one
+      free_entry(k, i);
+      continue;
+    }
+    if (e.pid.load() != 0 || e.fail_stage.load() != 0) continue;
+    e.claim = 0;
+    tell_supervisor(k, i);
+  }
+}
+
+}  // namespace hearth::keeper

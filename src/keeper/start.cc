@@ -1,0 +1,354 @@
+// How a keeper comes to its basics: made by itself, or handed over by a living supervisor.
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include "keeper/message.h"
+#include "keeper/state.h"
+#include "wire/decision_page.h"
+#include "wire/log_page.h"
+
+namespace hearth::keeper {
+namespace {
+
+using wire::HelloDescriptor;
+
+constexpr int exit_usage = 64, exit_basics = 71, exit_taken = 75;
+constexpr int64_t take_over_wait_ms = 10'000, old_spawner_wait_ms = 1'000,
+                  old_logger_wait_ms = 5'000;
+
+// To standard error, only at start: later the keeper writes nothing, so that nothing can hold it.
+void say(const char* what, const char* subject, int error, const char* remedy) {
+  char text[1024] = "hearth-keeper: ";
+  auto add = [&](const char* part) { strncat(text, part, sizeof text - strlen(text) - 1); };
+  add(what);
+  if (subject != nullptr) add(" "), add(subject);
+  if (error != 0) add(": "), add(strerror(error));
+  if (remedy != nullptr) add("; "), add(remedy);
+  add("\n");
+  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, text, strlen(text));
+}
+
+bool fail(const char* what, const char* subject,
+          const char* remedy = "start hearth again when that is mended") {
+  say(what, subject, errno, remedy);
+  return false;
+}
+
+bool usage(const char* problem, const char* subject) {
+  say(problem, subject, 0,
+      "usage: hearth-keeper --dir DIR --logs LOGDIR --supervisor PATH --logger PATH [--take-over "
+      "FD]");
+  return false;
+}
+
+bool parse(Options& options, int argc, char** argv) {
+  struct Option {
+    const char* name;
+    const char** value;
+  };
+  const char* take_over = nullptr;
+  const Option known[] = {{"--dir", &options.dir},
+                          {"--logs", &options.logs},
+                          {"--supervisor", &options.supervisor},
+                          {"--logger", &options.logger},
+                          {"--take-over", &take_over}};
+  for (int i = 1; i < argc; i += 2) {
+    const Option* found = nullptr;
+    for (const Option& option : known)
+      if (strcmp(option.name, argv[i]) == 0) found = &option;
+    if (found == nullptr) return usage("unknown option", argv[i]);
+    if (i + 1 == argc) return usage("no value for", argv[i]);
+    *found->value = argv[i + 1];
+  }
+  for (const Option& option : known)
+    if (*option.value == nullptr && option.value != &take_over)
+      return usage("missing option", option.name);
+  if (take_over != nullptr) {
+    char* end = nullptr;
+    const long fd = strtol(take_over, &end, 10);
+    if (*take_over == 0 || *end != 0 || fd < 0 || fd > 1'000'000)
+      return usage("not a descriptor:", take_over);
+    options.take_over = static_cast<int>(fd);
+  }
+  return true;
+}
+
+// Moves a descriptor out of the way of the children's 3, 4 and 5.
+int own(int fd) {
+  if (fd < 0 || fd >= first_own_descriptor) return fd;
+  const int moved = fcntl(fd, F_DUPFD_CLOEXEC, first_own_descriptor);
+  const int error = errno;
+  close(fd);
+  errno = error;
+  return moved;
+}
+
+// All signals blocked, none handled, none ignored: what spawners inherit is what a service shall have, but for
+// the mask.
+bool prepare_process(Keeper& k) {
+  sigset_t all;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, nullptr);
+  struct sigaction standard = {};
+  standard.sa_handler = SIG_DFL;
+  standard.sa_flags = SA_NOCLDSTOP;
+  for (int s = 1; s < NSIG; ++s) sigaction(s, &standard, nullptr);
+  const int null = open("/dev/null", O_RDWR);
+  if (null < 0) return fail("cannot open", "/dev/null");
+  dup2(null, STDIN_FILENO);
+  for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; ++fd)
+    if (fcntl(fd, F_GETFD) < 0) dup2(null, fd);
+  if (k.options.take_over >= 0 && (k.options.take_over = own(k.options.take_over)) < 0)
+    return fail("the descriptor of --take-over is not open", nullptr);
+  if (null > STDERR_FILENO) close(null);
+  if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
+    return fail("cannot become the reaper of orphans", nullptr);
+  return true;
+}
+
+// Ours goes up to what is allowed; services get what we were given. A keeper started by a supervisor was
+// given what the first keeper made of it, so there the environment says.
+void raise_nofile(Keeper& k) {
+  getrlimit(RLIMIT_NOFILE, &k.nofile);
+  const char* given = k.options.take_over >= 0 ? getenv("HEARTH_NOFILE") : nullptr;
+  if (given != nullptr) {
+    char* colon = nullptr;
+    const unsigned long long soft = strtoull(given, &colon, 10);
+    if (*colon == ':' && soft > 0) k.nofile = {soft, strtoull(colon + 1, nullptr, 10)};
+  }
+  rlimit now;
+  getrlimit(RLIMIT_NOFILE, &now);
+  const rlimit raised = {now.rlim_max, now.rlim_max};
+  if (setrlimit(RLIMIT_NOFILE, &raised) == 0) now = raised;
+  k.nofile_now = now.rlim_cur > UINT32_MAX ? UINT32_MAX : static_cast<uint32_t>(now.rlim_cur);
+  char text[64] = "";
+  char* out = put_number(text, k.nofile.rlim_cur);
+  *out++ = ':';
+  *put_number(out, k.nofile.rlim_max) = 0;
+  setenv("HEARTH_NOFILE", text, 1);
+}
+
+bool take_lock(Keeper& k, int& status) {
+  const int directory = k.fd[static_cast<uint32_t>(HelloDescriptor::directory)];
+  for (int attempt = 0; attempt < 100; ++attempt) {
+    int lock = own(openat(directory, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (lock < 0)
+      return fail("cannot open the lock file in", k.options.dir, "is the directory ours?");
+    if (flock(lock, LOCK_EX | LOCK_NB) < 0) {
+      if (errno != EWOULDBLOCK) return fail("cannot lock the instance", k.options.dir);
+      status = exit_taken;  // quietly: the instance is kept already
+      return false;
+    }
+    struct stat ours, named;
+    if (fstat(lock, &ours) == 0 && fstatat(directory, "lock", &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+        ours.st_dev == named.st_dev && ours.st_ino == named.st_ino) {
+      k.fd[static_cast<uint32_t>(HelloDescriptor::lock)] = lock;
+      return true;
+    }
+    close(lock);  // somebody removed the file between open and lock
+  }
+  errno = EAGAIN;
+  return fail("the lock file keeps changing in", k.options.dir);
+}
+
+int memory(const char* name, uint64_t bytes) {
+  int fd = own(memfd_create(name, MFD_CLOEXEC));
+  if (fd >= 0 && ftruncate(fd, static_cast<off_t>(bytes)) < 0) close_fd(fd);
+  return fd;
+}
+
+void* map(int fd, uint64_t bytes) {
+  struct stat file;
+  if (fstat(fd, &file) < 0 || static_cast<uint64_t>(file.st_size) < bytes) return nullptr;
+  void* at = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  return at == MAP_FAILED ? nullptr : at;
+}
+
+bool make_basics(Keeper& k, int& status) {
+  auto at = [&](HelloDescriptor which) -> int& { return k.fd[static_cast<uint32_t>(which)]; };
+  at(HelloDescriptor::directory) = own(open(k.options.dir, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (at(HelloDescriptor::directory) < 0)
+    return fail("cannot open the instance directory", k.options.dir);
+  if (!take_lock(k, status)) return false;
+  at(HelloDescriptor::slot_table) = memory("hearth-slot-table", sizeof(wire::SlotTable));
+  at(HelloDescriptor::decision_page) = memory("hearth-decision-page", sizeof(wire::DecisionPage));
+  at(HelloDescriptor::log_page) = memory("hearth-log-page", sizeof(wire::LogPage));
+  at(HelloDescriptor::log_buffer) = memory("hearth-log-buffer", wire::log_buffer_bytes);
+  at(HelloDescriptor::to_supervisor) = own(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  at(HelloDescriptor::to_keeper) = own(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  at(HelloDescriptor::to_logger) = own(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+  int ends[2] = {-1, -1};
+  if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) == 0)
+    fcntl(ends[0], F_SETPIPE_SZ, 1 << 20);  // smaller is only slower
+  at(HelloDescriptor::log_pipe_read) = own(ends[0]);
+  at(HelloDescriptor::log_pipe_write) = own(ends[1]);
+  for (int fd : k.fd)
+    if (fd < 0) return fail("cannot make shared memory, eventfd or pipe", nullptr);
+  k.table =
+      static_cast<wire::SlotTable*>(map(at(HelloDescriptor::slot_table), sizeof(wire::SlotTable)));
+  auto* page =
+      static_cast<wire::LogPage*>(map(at(HelloDescriptor::log_page), sizeof(wire::LogPage)));
+  if (k.table == nullptr || page == nullptr) return fail("cannot map shared memory", nullptr);
+  wire::log_page_init(*page);
+  munmap(page, sizeof *page);
+  k.table->magic = wire::slot_table_magic;
+  k.table->version = wire::slot_table_version;
+  k.table->size = sizeof(wire::SlotTable);
+  k.table->keeper_generation = 1;
+  timespec wall;
+  clock_gettime(CLOCK_REALTIME, &wall);
+  k.table->created_wall_ns = int64_t{wall.tv_sec} * 1'000'000'000 + wall.tv_nsec;
+  return true;
+}
+
+// True when `pid` lives under the name `name` (as /proc/PID/comm has it). A number alone may be anybody's.
+int open_old_member(pid_t pid, const char* name) {
+  if (pid <= 0) return -1;
+  int fd = own(pidfd_open(pid));
+  if (fd < 0) return -1;
+  char path[64] = "/proc/", comm[16] = "";
+  strcpy(put_number(path + 6, static_cast<uint64_t>(pid)), "/comm");
+  int file = open(path, O_RDONLY | O_CLOEXEC);
+  const ssize_t got = file < 0 ? -1 : read(file, comm, sizeof comm);
+  close_fd(file);
+  const char* base = strrchr(name, '/') != nullptr ? strrchr(name, '/') + 1 : name;
+  const size_t length = strnlen(base, 15);
+  if (got < 0 || static_cast<size_t>(got) != length + 1 || memcmp(comm, base, length) != 0)
+    close_fd(fd);
+  return fd;
+}
+
+// What the dead keeper left: its spawners are dying of it, and until they are gone one may still be making a
+// child; its logger writes on until it has seen the end of its socket.
+void bury_old_members(Keeper& k) {
+  for (wire::Member& record : k.table->spawner) {
+    int fd = open_old_member(record.pid.load(), "hearth-spawner");
+    if (fd >= 0) {
+      pidfd_signal(fd, SIGKILL);
+      pollfd wait = {fd, POLLIN, 0};
+      poll(&wait, 1, old_spawner_wait_ms);
+      close_fd(fd);
+    }
+    record.pid = 0;
+  }
+  k.old_logger = open_old_member(k.table->logger.pid.load(), k.options.logger);
+  if (k.old_logger >= 0) k.kill_old_logger_at = now_ns() + old_logger_wait_ms * ms;
+  k.table->logger.pid = 0;
+  // Runs that are known to have a process are no children of ours.
+  const uint32_t end = entries_end(k);
+  for (EntryIndex i = 0; i < end; ++i) {
+    const wire::RunEntry& entry = k.table->entry[i];
+    if (entry.run.load(std::memory_order_acquire) == no_run || entry.pid.load() == 0) continue;
+    k.run[i].kind = RunKind::foreign;
+    k.run[i].pid = entry.pid.load();
+  }
+  release_claims(k, 0);
+}
+
+bool take_over_basics(Keeper& k, int& status) {
+  const int socket = k.options.take_over;
+  Received message;
+  pollfd wait = {socket, POLLIN, 0};
+  if (poll(&wait, 1, take_over_wait_ms) != 1 || !receive(socket, message) ||
+      message.header.type != wire::MessageType::hello || message.header.count != 1 ||
+      message.descriptors != static_cast<uint32_t>(HelloDescriptor::count_)) {
+    errno = EPROTO;
+    return fail("the supervisor that started this keeper did not hand the instance over", nullptr,
+                nullptr);
+  }
+  wire::HelloRecord hello;
+  memcpy(&hello, message.records, sizeof hello);
+  if (hello.version != wire::message_version) {
+    errno = EPROTO;
+    return fail("the living supervisor is of another version than", "hearth-keeper",
+                "install both from one build");
+  }
+  for (uint32_t i = 0; i < message.descriptors; ++i)
+    if ((k.fd[i] = own(message.take(i))) < 0)
+      return fail("cannot keep what was handed over", nullptr);
+  k.table = static_cast<wire::SlotTable*>(
+      map(descriptor(k, HelloDescriptor::slot_table), sizeof(wire::SlotTable)));
+  if (k.table == nullptr || !wire::slot_table_valid(*k.table, sizeof(wire::SlotTable))) {
+    errno = EPROTO;
+    return fail("the slot table handed over is not ours", nullptr, nullptr);
+  }
+  if (flock(descriptor(k, HelloDescriptor::lock), LOCK_EX | LOCK_NB) < 0) {
+    status = exit_taken;
+    return false;
+  }
+  k.table->keeper_generation = hello.keeper_generation;
+  ucred peer = {};
+  socklen_t size = sizeof peer;
+  getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+  MemberState& supervisor = k.member[role_supervisor];
+  supervisor.pid = peer.pid;
+  k.table->supervisor.pid = peer.pid;
+  k.supervisor_pidfd = own(pidfd_open(peer.pid));
+  supervisor.socket = socket;
+  fcntl(socket, F_SETFD, FD_CLOEXEC);
+  fcntl(socket, F_SETFL, O_NONBLOCK);
+  supervisor.hello_sent = true;
+  supervisor.spoke = true;
+  bury_old_members(k);
+  return true;
+}
+
+bool open_watches(Keeper& k) {
+  sigset_t wanted;
+  sigemptyset(&wanted);
+  for (int s : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT}) sigaddset(&wanted, s);
+  k.signals = own(signalfd(-1, &wanted, SFD_NONBLOCK | SFD_CLOEXEC));
+  k.epoll = own(epoll_create1(EPOLL_CLOEXEC));
+  if (k.signals < 0 || k.epoll < 0) return fail("cannot make signalfd or epoll", nullptr);
+  // Without it (no CONFIG_PROC_CHILDREN, no /proc) a stray whose SIGCHLD was merged stays a zombie.
+  k.children = own(open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC));
+  bool ok = watch_fd(k, k.signals, Source::signals, 0, EPOLLIN) &&
+            watch_fd(k, descriptor(k, HelloDescriptor::to_keeper), Source::doorbell, 0, EPOLLIN);
+  if (k.old_logger >= 0) ok = ok && watch_fd(k, k.old_logger, Source::old_logger, 0, EPOLLIN);
+  const MemberState& supervisor = k.member[role_supervisor];
+  if (supervisor.socket >= 0)
+    ok = ok && watch_fd(k, supervisor.socket, Source::member_socket, role_supervisor, EPOLLIN) &&
+         watch_fd(k, k.supervisor_pidfd, Source::supervisor_pidfd, 0, EPOLLIN);
+  if (!ok) return fail("cannot watch signals and doorbell", nullptr);
+  return true;
+}
+
+}  // namespace
+
+bool start(Keeper& k, int argc, char** argv, int& status) {
+  for (int& fd : k.fd) fd = -1;
+  k.supervisor_pidfd = k.old_logger = -1;
+  for (MemberState& member : k.member) member.socket = member.peer = -1;
+  status = exit_usage;
+  if (!parse(k.options, argc, argv)) return false;
+  status = exit_basics;
+  if (!prepare_process(k)) return false;
+  raise_nofile(k);
+  mkdir(k.options.logs, 0700);
+  k.log_directory = own(open(k.options.logs, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (k.log_directory < 0) return fail("cannot open the log directory", k.options.logs);
+  if (!(k.options.take_over < 0 ? make_basics(k, status) : take_over_basics(k, status)))
+    return false;
+  k.table->keeper_pid = getpid();
+  k.member[role_supervisor].record = &k.table->supervisor;
+  k.member[role_logger].record = &k.table->logger;
+  for (uint32_t i = 0; i < wire::spawner_count; ++i)
+    k.member[role_spawner + i].record = &k.table->spawner[i];
+  // The supervisor that handed over has died since.
+  if (k.options.take_over >= 0 && k.supervisor_pidfd < 0)
+    member_gone(k, role_supervisor, wire::wait_code_unknown, 0);
+  return open_watches(k);
+}
+
+}  // namespace hearth::keeper

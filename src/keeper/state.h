@@ -1,0 +1,235 @@
+// Everything a keeper has. One object, static, zero-initialised: its pages are touched only as they are used.
+// Inside the room only; what each part does is said in keeper.h.
+#pragma once
+
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+
+#include "keeper/system.h"
+#include "wire/keeper_messages.h"
+#include "wire/slot_table.h"
+
+namespace hearth::keeper {
+
+inline constexpr int64_t retry_after = 100 * ms;
+inline constexpr int first_own_descriptor = 16;  // the children's 3, 4 and 5 are never ours
+inline constexpr int reserved_descriptors = 64;  // for the keeper's own work; parking stops before
+
+struct Options {
+  const char* dir = nullptr;
+  const char* logs = nullptr;
+  const char* supervisor = nullptr;
+  const char* logger = nullptr;
+  int take_over = -1;
+};
+
+// Upper half of epoll's data; the lower half is the index within the kind.
+enum class Source : uint32_t {
+  signals,
+  doorbell,
+  member_socket,
+  supervisor_pidfd,
+  old_logger,
+  run
+};
+
+enum Role : uint32_t {
+  role_supervisor = 0,
+  role_logger,
+  role_spawner,
+  role_end = role_spawner + wire::spawner_count
+};
+
+struct MemberState {
+  wire::Member* record;
+  pid_t pid;           // 0 = not running
+  int socket;          // our end, -1 = none; a spawner's is never read
+  int peer;            // spawners: the end that is handed to supervisors
+  bool spoke;          // a message has come from it
+  bool replaced;       // we killed it ourselves
+  bool wants_room;     // its socket was full: EPOLLOUT is armed
+  int64_t restart_at;  // 0 = no restart pending
+  uint32_t delay_ms;   // of the last delayed restart, 0 = none
+  int64_t died_at[5];  // the last deaths that count, oldest first
+
+  // What it has been told, for supervisor and logger.
+  bool hello_sent;
+  bool ready_sent;
+  uint32_t unacked;                         // `parked` windows on their way
+  uint32_t cursor;                          // supervisor: next index of Parked to hand over
+  uint32_t announced[wire::spawner_count];  // supervisor: generation of each spawner it knows
+};
+
+enum class RunKind : uint8_t { unseen = 0, child, foreign };
+
+struct RunState {
+  int pidfd_plus_1;    // 0 = none
+  int32_t pid;         // private copy: the shared one decides nothing once a run is watched
+  int64_t unknown_at;  // foreign, dead, not yet reaped by its parent: when to give up; 0 = not so
+  RunKind kind;
+};
+
+inline constexpr uint32_t pid_buckets = 2 * wire::max_entries;
+
+// Identities of parked descriptors. The name is kept apart: most have none, and this halves the table.
+struct Parked {
+  wire::ParkClass type;
+  SlotIndex slot;
+  uint64_t key;
+  uint64_t file;
+  int fd;
+  uint32_t by;    // generation of the supervisor that parked it
+  uint16_t name;  // index in Names, 0 = ""
+  uint16_t next;  // index + 1: free list, or the logger's queue
+  bool used;
+  bool queued;   // in the logger's queue
+  bool dropped;  // unparked; kept until the logger has been told
+};
+static_assert(wire::max_parked < UINT16_MAX);
+inline constexpr uint32_t park_buckets = 32768;
+static_assert(park_buckets > wire::max_parked * 3 / 2);
+
+struct ParkedState {
+  Parked item[wire::max_parked];
+  char name[wire::max_parked + 1][sizeof(wire::ParkRecord::name)];
+  uint16_t free_name[wire::max_parked];  // stack of names given back
+  uint32_t free_names;
+  uint32_t names_end;               // names never used begin here, less one
+  uint16_t bucket[park_buckets];    // index + 1, 0 = empty; linear probing
+  uint32_t end;                     // items at and beyond it were never used
+  uint16_t free_item;               // index + 1
+  uint32_t count;                   // used and not dropped
+  uint16_t queue_head, queue_tail;  // what the logger must be told, in order
+};
+
+enum class Ending : uint32_t { no, stopping_runs, finishing };
+
+struct EndingState {
+  Ending phase;
+  bool rank_chosen;
+  bool killed;       // this rank's groups have had SIGKILL
+  int64_t rank;      // at work; before the first: above all
+  int64_t deadline;  // of the rank's grace, or of the members' next step
+  uint32_t step;     // of finishing
+};
+
+struct Keeper {
+  Options options;
+  wire::SlotTable* table;
+  int fd[static_cast<uint32_t>(wire::HelloDescriptor::count_)];  // by HelloDescriptor
+  int log_directory;
+  int epoll, signals, children;
+  rlimit nofile;  // as we were started; services get it
+  uint32_t nofile_now;
+
+  MemberState member[role_end];
+  int supervisor_pidfd;    // of a supervisor that is not our child, else -1
+  int old_logger;          // pidfd of the dead keeper's logger while it lives, else -1
+  uint32_t silent_deaths;  // supervisors in a row that died without a word
+  bool stop_wanted;        // TERM or INT came since a supervisor last spoke
+
+  RunState run[wire::max_entries];
+  uint16_t pid_bucket[pid_buckets];  // entry + 1, 0 = empty; linear probing
+  uint32_t pidfds;
+  ParkedState parked;
+  EndingState ending;
+
+  bool ring_supervisor;  // once per wake-up
+  // When they are due, 0 = not at all.
+  int64_t scan_children_at, retry_at, unknown_at, kill_old_logger_at;
+  bool exit_now;
+};
+
+inline int64_t earlier(int64_t a, int64_t b) {
+  return a == 0 ? b : b == 0 || a < b ? a : b;
+}
+
+inline wire::SlotTable& table(Keeper& k) {
+  return *k.table;
+}
+inline int descriptor(const Keeper& k, wire::HelloDescriptor which) {
+  return k.fd[static_cast<uint32_t>(which)];
+}
+
+// epoll. `events` 0 waits for EPOLLHUP and EPOLLERR, which are always reported. False: errno.
+inline bool watch_fd(Keeper& k, int fd, Source source, uint32_t index, uint32_t events,
+                     int op = EPOLL_CTL_ADD) {
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = static_cast<uint64_t>(source) << 32 | index;
+  return epoll_ctl(k.epoll, op, fd, &event) == 0;
+}
+
+// Removed by hand before each close: a child that has just been forked still holds a copy, and epoll goes by
+// the open file, not by the number.
+inline void unwatch_and_close(Keeper& k, int& fd) {
+  if (fd < 0) return;
+  epoll_ctl(k.epoll, EPOLL_CTL_DEL, fd, nullptr);
+  close_fd(fd);
+}
+
+// Where scans of entries may stop.
+inline uint32_t entries_end(const Keeper& k) {
+  uint32_t end = 0;
+  for (const wire::SpawnerWork& work : k.table->work) {
+    const uint32_t theirs = work.entries_end.load(std::memory_order_acquire);
+    if (theirs > end) end = theirs;
+  }
+  return end < wire::max_entries ? end : wire::max_entries;
+}
+
+inline void tell_supervisor(Keeper& k, EntryIndex entry) {
+  wire::mark_changed(k.table->changed_for_supervisor, entry);
+  k.ring_supervisor = true;
+}
+
+// start.cc. False: a message has been written; exit with `status`.
+bool start(Keeper& k, int argc, char** argv, int& status);
+
+// members.cc
+void start_members(Keeper& k, int64_t now);  // those that are due
+void reap_members(Keeper& k);                // whichever has died
+void member_gone(Keeper& k, uint32_t role, int code, int status);
+void kill_member(Keeper& k, uint32_t role, int signal);
+void replace_spawner(Keeper& k, const wire::SpawnerRecord& record);
+bool supervisor_fails(const Keeper& k, int64_t now);
+int64_t members_due(const Keeper& k);
+
+// clients.cc
+void client_started(Keeper& k, uint32_t role);  // a new one has been told nothing
+void pump_clients(Keeper& k);                   // tells what there is room for
+void read_client(Keeper& k, uint32_t role, bool to_the_end);
+
+// parked.cc
+void park(Keeper& k, const wire::ParkRecord& record, int fd, uint32_t by);
+void unpark(Keeper& k, const wire::ParkRecord& record);
+void queue_outputs(Keeper& k);       // a new logger must be told of all of them
+Parked* next_for_logger(Keeper& k);  // null when there is none
+void told_logger(Keeper& k);         // takes that one from the queue
+void fill_record(const Keeper& k, const Parked& item, wire::ParkRecord& record);
+
+// runs.cc
+void doorbell(Keeper& k);
+bool watch_run(Keeper& k, EntryIndex entry);  // true when the run's process is our child
+void watch_unseen(Keeper& k);                 // all entries
+void run_event(Keeper& k, EntryIndex entry, uint32_t events);
+void unknown_due(Keeper& k, int64_t now);
+void adopt_run(Keeper& k, const wire::RunRecord& record, int pidfd);
+void reap_run(Keeper& k, EntryIndex entry, RunId run);
+void signal_run(Keeper& k, const wire::SignalRecord& record);
+bool send_signal(Keeper& k, EntryIndex entry, int signal);
+void release_claims(Keeper& k, uint32_t generation);  // of a dead spawner; 0 = of all
+
+// strays.cc
+void remember_pid(Keeper& k, EntryIndex entry);
+void forget_pid(Keeper& k, EntryIndex entry);
+void child_died(Keeper& k, pid_t pid);
+void scan_children(Keeper& k);
+
+// ending.cc
+void finish(Keeper& k, wire::FinishMode mode);
+void stop_alone(Keeper& k);
+void ending_step(Keeper& k, int64_t now);
+
+}  // namespace hearth::keeper
