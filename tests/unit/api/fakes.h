@@ -1,0 +1,45 @@
+// A supervisor for the API's tests: tells what it was told to tell, and remembers what it was asked for.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "model/request.h"
+#include "model/status.h"
+#include "ports/control.h"
+
+namespace hearth::api {
+
+class FakeControl final : public ports::Control {
+ public:
+  InstanceStatus told;
+  std::map<OperationKey, OrderReport> orders;
+  mutable int looks = 0;
+
+  InstanceStatus status() const override { return told; }
+  std::optional<OrderReport> order(const OperationKey& key) const override {
+    ++looks;
+    const auto it = orders.find(key);
+    if (it == orders.end()) return std::nullopt;
+    return it->second;
+  }
+};
+
+inline SlotStatus slot(std::string project, std::string name, Phase phase) {
+  SlotStatus s;
+  s.project = std::move(project);
+  s.name = std::move(name);
+  s.phase = phase;
+  s.want_up = phase != Phase::stopped;
+  return s;
+}
+
+inline OperationKey key_of(unsigned char fill) {
+  OperationKey key;
+  key.fill(fill);
+  return key;
+}
+
+}  // namespace hearth::api

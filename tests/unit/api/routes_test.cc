@@ -1,0 +1,148 @@
+#include "api/routes.h"
+
+#include <boost/json.hpp>
+#include <gtest/gtest.h>
+
+#include "api/status_json.h"
+#include "config/document_json.h"
+#include "unit/api/fakes.h"
+
+namespace hearth::api {
+namespace {
+
+namespace json = boost::json;
+
+constexpr const char* some_key = "00112233445566778899aabbccddeeff";
+
+class Routes : public testing::Test {
+ protected:
+  Action ask(std::string_view method, std::string_view target, std::string_view body = {},
+             std::string_view key = some_key) {
+    return route({method, target, key, body}, control, seconds(1'700'000'000));
+  }
+  // The status of an answer, with its error's remedy.
+  std::string refused(const Action& action) {
+    const Reply* reply = std::get_if<Reply>(&action);
+    if (reply == nullptr) return "not answered";
+    const json::value body = json::parse(reply->body);
+    return std::to_string(reply->status) + " " + std::string(body.at("error").at("remedy").as_string());
+  }
+  FakeControl control;
+};
+
+TEST_F(Routes, status_is_json_unless_text_is_asked_for) {
+  control.told.services = {slot("app", "web", Phase::starting)};
+  const Reply as_json = std::get<Reply>(ask("GET", "/v1/status"));
+  EXPECT_EQ(as_json.exit_code, 150);
+  EXPECT_EQ(json::parse(as_json.body).at("services").as_array().size(), 1u);
+  const Reply as_text = std::get<Reply>(ask("GET", "/v1/status?format=text&color=1&columns=60"));
+  EXPECT_TRUE(std::string_view(as_text.type).starts_with("text/plain"));
+  EXPECT_NE(as_text.body.find("\x1b["), std::string::npos);
+}
+
+TEST_F(Routes, status_of_chosen_names_decodes_its_query) {
+  control.told.services = {slot("app", "web", Phase::running), slot("app", "db", Phase::stopped)};
+  EXPECT_EQ(std::get<Reply>(ask("GET", "/v1/status?names=w%65b")).exit_code, 0);
+  EXPECT_EQ(std::get<Reply>(ask("GET", "/v1/status?names=w*,db")).exit_code, 3);
+  EXPECT_EQ(refused(ask("GET", "/v1/status?names=dbb")), "404 not_found");
+}
+
+TEST_F(Routes, an_order_becomes_a_request_with_its_key) {
+  const Request order = std::get<Request>(
+      ask("POST", "/v1/orders", R"({"verb":"restart","names":["web","db.1"],"project":"app"})"));
+  EXPECT_EQ(order.verb, Verb::restart);
+  EXPECT_EQ(order.names, (std::vector<std::string>{"web", "db.1"}));
+  EXPECT_EQ(order.project, "app");
+  EXPECT_EQ(key_text(order.key), some_key);
+}
+
+TEST_F(Routes, an_order_that_names_nothing_is_refused_because_it_may_be_a_mistake) {
+  EXPECT_EQ(refused(ask("POST", "/v1/orders", R"({"verb":"stop"})")), "400 fix_input");
+  EXPECT_TRUE(std::holds_alternative<Request>(ask("POST", "/v1/orders", R"({"verb":"stop","all":true})")));
+  EXPECT_TRUE(std::holds_alternative<Request>(ask("POST", "/v1/orders", R"({"verb":"shutdown"})")));
+}
+
+TEST_F(Routes, apply_carries_the_document) {
+  Document document;
+  document.project = "app";
+  document.path = "/srv/app/hearth.toml";
+  document.services.push_back({.name = "web", .command = {"sleep", "1"}, .cwd = "/"});
+  const std::string body = "{\"document\":" + config::document_to_json(document) + ",\"start\":false}";
+  const Request apply = std::get<Request>(ask("POST", "/v1/apply", body));
+  EXPECT_EQ(apply.verb, Verb::apply);
+  EXPECT_FALSE(apply.start);
+  ASSERT_EQ(apply.document.services.size(), 1u);
+  EXPECT_EQ(apply.document.services[0].command, document.services[0].command);
+}
+
+TEST_F(Routes, mutations_need_a_key) {
+  EXPECT_EQ(refused(ask("POST", "/v1/orders", R"({"verb":"shutdown"})", "")), "400 fix_input");
+  EXPECT_EQ(refused(ask("POST", "/v1/apply", "{}", "abc")), "400 fix_input");
+}
+
+TEST_F(Routes, bodies_that_are_not_understood_are_refused_with_the_field_named) {
+  for (const char* body : {"", "[]", "{", R"({"verb":"explode"})", R"({"verb":1})", R"({"names":["a"]})",
+                           R"({"verb":"stop","names":"a"})", R"({"verb":"stop","names":[1]})",
+                           R"({"verb":"stop","nmaes":["a"]})", R"({"verb":"stop","all":1})"}) {
+    EXPECT_EQ(refused(ask("POST", "/v1/orders", body)), "400 fix_input") << body;
+  }
+  for (const char* body : {"", "[]", "{}", R"({"document":{}})", R"({"document":1})", R"({"start":true})",
+                           R"({"document":{},"start":1})", R"({"documents":{}})"}) {
+    EXPECT_EQ(refused(ask("POST", "/v1/apply", body)), "400 fix_input") << body;
+  }
+}
+
+TEST_F(Routes, deeply_nested_bodies_are_refused_and_do_not_exhaust_the_stack) {
+  const std::string deep(100'000, '[');
+  EXPECT_EQ(refused(ask("POST", "/v1/orders", deep)), "400 fix_input");
+  EXPECT_EQ(refused(ask("POST", "/v1/apply", "{\"document\":" + deep + std::string(100'000, ']') + "}")),
+            "400 fix_input");
+}
+
+TEST_F(Routes, unknown_paths_and_wrong_methods_are_told_apart) {
+  EXPECT_EQ(refused(ask("GET", "/v2/status")), "404 not_found");
+  const Reply reply = std::get<Reply>(ask("POST", "/v1/status"));
+  EXPECT_EQ(reply.status, 405);
+  EXPECT_STREQ(reply.allow, "GET");
+  EXPECT_EQ(std::get<Reply>(ask("GET", "/v1/orders")).status, 405);
+}
+
+TEST_F(Routes, waiting_for_an_order_is_bounded) {
+  const std::string target = std::string("/v1/orders/") + some_key;
+  EXPECT_EQ(std::get<OrderWait>(ask("GET", target + "?wait_ms=999999")).wait, longest_wait);
+  EXPECT_EQ(std::get<OrderWait>(ask("GET", target + "?seen=00000000000000ff")).seen, 255u);
+  EXPECT_EQ(refused(ask("GET", target + "?wait_ms=soon")), "400 fix_input");
+  EXPECT_EQ(refused(ask("GET", target + "?wait_ms=-1")), "400 fix_input");
+  EXPECT_EQ(refused(ask("GET", "/v1/orders/xyz")), "400 fix_input");
+}
+
+TEST_F(Routes, a_waiter_is_answered_when_its_order_settles_changes_or_time_is_up) {
+  OrderWait waiter{.key = key_of(1), .wait = seconds(1)};
+  EXPECT_EQ(look(waiter, control, false)->status, 404);
+  OrderReport& report = control.orders[key_of(1)];
+  report.slots = {{Outcome::pending, slot("a", "b", Phase::starting)}};
+  EXPECT_FALSE(look(waiter, control, false).has_value());
+  EXPECT_TRUE(look(waiter, control, true).has_value());
+  waiter.seen = report_json(report).seen;
+  EXPECT_FALSE(look(waiter, control, false).has_value());
+  report.slots[0].status.pid = 12;
+  EXPECT_TRUE(look(waiter, control, false).has_value());
+  waiter.seen.reset();
+  report.settled = true;
+  EXPECT_TRUE(look(waiter, control, false).has_value());
+}
+
+TEST_F(Routes, refusals_of_the_supervisor_carry_all_parts_of_the_error) {
+  const Result<Accepted> refusal =
+      failure(Remedy::conflict, "apply", "blog", "another file has that label", "rename one of the projects");
+  const Reply reply = accepted_reply(refusal, key_of(2));
+  EXPECT_EQ(reply.status, 409);
+  const json::value error = json::parse(reply.body).at("error");
+  EXPECT_EQ(error.at("operation").as_string(), "apply");
+  EXPECT_EQ(error.at("subject").as_string(), "blog");
+  EXPECT_EQ(error.at("reason").as_string(), "another file has that label");
+  EXPECT_EQ(error.at("hint").as_string(), "rename one of the projects");
+}
+
+}  // namespace
+}  // namespace hearth::api

@@ -1,0 +1,139 @@
+// The table against files of golden text. HEARTH_UPDATE_GOLDEN=1 writes them anew; then read the difference.
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include <gtest/gtest.h>
+
+#include "api/status_table.h"
+#include "api/text.h"
+#include "unit/api/fakes.h"
+
+namespace hearth::api {
+namespace {
+
+constexpr WallNs now = seconds(1'700'000'000);
+
+InstanceStatus stack() {
+  InstanceStatus status;
+  SlotStatus db = slot("blog", "db", Phase::running);
+  db.has_readiness = db.ready = true;
+  db.pid = 4242;
+  db.since = now - seconds(7800);
+  db.reason = Reason::ordered;
+  SlotStatus stt0 = slot("blog", "stt", Phase::starting);
+  stt0.has_readiness = true;
+  stt0.pid = 51234;
+  stt0.restarts = 2;
+  stt0.since = now - seconds(38);
+  stt0.status_text = "loading the model: 61 %";
+  SlotStatus stt1 = stt0;
+  stt1.index = 1;
+  stt1.phase = Phase::waiting;
+  stt1.pid = 0;
+  stt1.reason = Reason::dependency_missing;
+  stt1.reason_text = "waits for audio-capture to be ready";
+  stt1.status_text.clear();
+  SlotStatus web = slot("blog", "web-frontend-with-a-long-name", Phase::backoff);
+  web.restarts = 14;
+  web.failures = 4;
+  web.since = now - seconds(3);
+  web.reason = Reason::exited;
+  web.reason_text = "exited with code 1 after 0.4 s";
+  web.next_retry = now + milliseconds(7500);
+  SlotStatus lost = slot("blog", "api", Phase::running);
+  lost.has_readiness = true;
+  lost.pid = 999;
+  lost.since = now - seconds(400'000);
+  lost.reason_text = "readiness probe: connection refused";
+  SlotStatus off = slot("blog", "off", Phase::stopped);
+  off.reason = Reason::ordered;
+  off.reason_text = "stopped by order";
+  off.since = now - seconds(60);
+  status.services = {db, stt0, stt1, web, lost, off};
+  status.notes = {"the supervisor was replaced once"};
+  return status;
+}
+
+std::vector<std::size_t> all_of(const InstanceStatus& status) {
+  std::vector<std::size_t> all(status.services.size());
+  for (std::size_t i = 0; i < all.size(); ++i) all[i] = i;
+  return all;
+}
+
+std::string rendered(std::size_t columns, bool color = false) {
+  const InstanceStatus status = stack();
+  return status_table(status, all_of(status), {color, columns}, now);
+}
+
+void expect_golden(const std::string& name, const std::string& text) {
+  const std::string path = std::string(HEARTH_SOURCE_DIR) + "/tests/unit/api/golden/" + name;
+  if (std::getenv("HEARTH_UPDATE_GOLDEN") != nullptr) std::ofstream(path) << text;
+  std::ifstream file(path);
+  std::stringstream golden;
+  golden << file.rdbuf();
+  EXPECT_EQ(text, golden.str()) << path;
+}
+
+void expect_lines_within(const std::string& text, std::size_t columns) {
+  std::istringstream lines(text);
+  std::string line;
+  while (std::getline(lines, line)) {
+    EXPECT_TRUE(display_width(line) <= columns || line.starts_with("note:")) << line;
+  }
+}
+
+TEST(StatusTable, at_40_columns_keeps_names_and_states_and_puts_details_below) {
+  expect_golden("table_40.txt", rendered(40));
+  expect_lines_within(rendered(40), 40);
+}
+
+TEST(StatusTable, at_80_columns_is_read_without_wrapping) {
+  expect_golden("table_80.txt", rendered(80));
+  expect_lines_within(rendered(80), 80);
+}
+
+TEST(StatusTable, at_200_columns_shows_everything_on_one_line_each) {
+  expect_golden("table_200.txt", rendered(200));
+  expect_lines_within(rendered(200), 200);
+}
+
+TEST(StatusTable, piped_has_no_limit_and_nothing_is_cut) {
+  const std::string text = rendered(0);
+  EXPECT_EQ(text.find("\xe2\x80\xa6"), text.npos);
+  EXPECT_EQ(text.find('\x1b'), text.npos);
+}
+
+TEST(StatusTable, colors_change_nothing_but_colors) {
+  std::string text = rendered(80, true);
+  EXPECT_NE(text.find("\x1b[32mready"), text.npos);
+  std::string bare;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\x1b') {
+      i = text.find('m', i);
+    } else {
+      bare += text[i];
+    }
+  }
+  // Paint ends behind the blanks of a cell, which a bare line does not have at its end.
+  EXPECT_EQ(bare, rendered(80));
+}
+
+TEST(StatusTable, of_any_width_fits_it) {
+  for (std::size_t columns = 20; columns < 160; ++columns) expect_lines_within(rendered(columns), columns);
+}
+
+TEST(StatusTable, names_the_project_only_when_there_are_several) {
+  InstanceStatus status = stack();
+  status.services.resize(2);
+  EXPECT_EQ(status_table(status, {0, 1}, {}, now).find("blog."), std::string::npos);
+  status.services[1].project = "other";
+  EXPECT_NE(status_table(status, {0, 1}, {}, now).find("blog.db"), std::string::npos);
+}
+
+TEST(StatusTable, without_services_says_what_to_do) {
+  EXPECT_NE(status_table({}, {}, {}, now).find("hearth up"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace hearth::api
