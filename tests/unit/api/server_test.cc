@@ -47,7 +47,7 @@ TEST_F(ServerTest, a_chunked_body_is_a_body) {
   Client client(path);
   client.send("POST /v1/orders HTTP/1.1\r\nHost: h\r\nIdempotency-Key: " + std::string(key_one) +
               "\r\nTransfer-Encoding: chunked\r\n\r\n6\r\n{\"verb\r\n");
-  client.send("c\r\n\":\"shutdown\"}\r\n0\r\n\r\n");
+  client.send("d\r\n\":\"shutdown\"}\r\n0\r\n\r\n");
   ASSERT_TRUE(until([&] { return submitted.size() == 1; }));
   EXPECT_EQ(submitted[0].request.verb, Verb::shutdown);
 }
