@@ -1,0 +1,209 @@
+#include "os/keeper_client.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "base/check.h"
+#include "os/clock.h"
+#include "os/crash_point.h"
+#include "os/instance.h"
+#include "os/proc_stat.h"
+
+namespace hearth::os {
+
+using wire::ParkClass;
+
+KeeperClient::KeeperClient(KeeperLink& link, CgroupTree cgroups, ClientOptions options)
+    : link_(link),
+      cgroups_(std::move(cgroups)),
+      options_(std::move(options)),
+      dev_null_(::open("/dev/null", O_RDWR | O_CLOEXEC)) {
+  find_released();
+}
+
+ports::EntryView KeeperClient::entry(EntryIndex index) const {
+  const wire::RunEntry& entry = link_.table().entry[index];
+  for (;;) {
+    ports::EntryView view;
+    view.run = entry.run.load(std::memory_order_acquire);
+    if (view.run == no_run) return view;
+    const wire::EntryPhase phase = entry.phase.load(std::memory_order_acquire);
+    view.fail_stage = entry.fail_stage.load(std::memory_order_acquire);
+    view.claim = entry.claim.load(std::memory_order_acquire);
+    view.pid = entry.pid.load(std::memory_order_acquire);
+    view.fail_errno = view.fail_stage != 0 ? entry.fail_errno : 0;
+    view.watched = phase == wire::EntryPhase::watched || phase == wire::EntryPhase::adopted;
+    view.exited = phase == wire::EntryPhase::exited;
+    if (view.exited) {
+      view.exit_code = entry.wait_code;
+      view.exit_status = entry.wait_status;
+      view.exited_at = entry.exited_at_ns;
+    }
+    view.last_op = entry.last_op.load(std::memory_order_acquire);
+    view.start_ticks = entry.start_ticks.load(std::memory_order_acquire);
+    // Freed meanwhile: the fields were of nobody.
+    std::atomic_thread_fence(std::memory_order_acquire);
+    if (entry.run.load(std::memory_order_acquire) == view.run) return view;
+  }
+}
+
+void KeeperClient::take_changed(std::vector<EntryIndex>& entries) {
+  entries.clear();
+  // The bell first: who rings after this wakes us again, who rang before has set its bit.
+  drain(link_.descriptor(wire::HelloDescriptor::to_supervisor));
+  for (std::uint32_t word = 0; word < wire::change_words; ++word) {
+    std::atomic<std::uint64_t>& changed = link_.table().changed_for_supervisor[word];
+    if (changed.load(std::memory_order_relaxed) == 0) continue;
+    std::uint64_t bits = changed.exchange(0, std::memory_order_acquire);
+    while (bits != 0) {
+      entries.push_back(word * 64 + static_cast<EntryIndex>(__builtin_ctzll(bits)));
+      bits &= bits - 1;
+    }
+  }
+  link_.receive();
+  prune_outstanding();
+  entries.insert(entries.end(), ask_again_.begin(), ask_again_.end());
+  ask_again_.clear();
+}
+
+bool KeeperClient::signal(EntryIndex index, RunId run, OpId op, int signal) {
+  if (link_.table().entry[index].run.load(std::memory_order_acquire) != run) return true;
+  link_.signal({index, signal, run, op});
+  return true;
+}
+
+bool KeeperClient::end_tree(EntryIndex index, RunId run, const std::string& label) {
+  const wire::RunEntry& entry = link_.table().entry[index];
+  if (entry.run.load(std::memory_order_acquire) != run) return true;
+  const CgroupTree::Removed removed = cgroups_.remove_leaf(label, run);
+  if (cgroups_.usable() && removed == CgroupTree::Removed::gone) {
+    std::erase_if(busy_, [&](const BusyLeaf& busy) { return busy.run == run; });
+    return true;
+  }
+  const MonoNs now = read_mono();
+  auto busy = std::find_if(busy_.begin(), busy_.end(), [&](const BusyLeaf& b) { return b.run == run; });
+  const bool first = busy == busy_.end();
+  // KILL is sent whatever the last operation was, so it needs no number of its own.
+  if (first) link_.signal({index, SIGKILL, run, entry.last_op.load(std::memory_order_relaxed)});
+  if (removed != CgroupTree::Removed::busy) return true;
+  if (first) busy = busy_.insert(busy_.end(), {run, now, milliseconds(1)});
+  if (now - busy->since > busy_leaf_max) {
+    std::string survivors;
+    for (int pid : cgroups_.processes(label, run))
+      survivors += (survivors.empty() ? "" : ", ") + command_of(pid) + " (PID " + std::to_string(pid) + ")";
+    notes_.push_back(label + ": what is left of run " + std::to_string(run) + " cannot be killed: " + survivors);
+    busy_.erase(busy);
+    return true;
+  }
+  if (!cgroups_.kill_leaf(label, run))
+    for (int pid : cgroups_.processes(label, run)) {
+      Fd pidfd(pidfd_open(pid));
+      // The leaf of this run is never used again, so what is in it now is this run's.
+      if (pidfd) (void)pidfd_signal(pidfd.get(), SIGKILL);
+    }
+  link_.wake_in(busy->wait);
+  busy->wait = std::min<SpanNs>(busy->wait * 2, milliseconds(100));
+  return false;
+}
+
+bool KeeperClient::reap(EntryIndex index, RunId run) {
+  const wire::RunEntry& entry = link_.table().entry[index];
+  if (entry.run.load(std::memory_order_acquire) != run) return true;
+  if (entry.pid.load(std::memory_order_acquire) == 0) remove_leaf_of(run);
+  link_.reap({index, 0, run});
+  return true;
+}
+
+// A run that never had a process has no end of its tree, and its label is not known here.
+void KeeperClient::remove_leaf_of(RunId run) {
+  const std::string end = "." + std::to_string(run);
+  for (const std::string& leaf : cgroups_.leaves())
+    if (leaf.ends_with(end)) (void)cgroups_.remove_leaf(leaf.substr(0, leaf.size() - end.size()), run);
+}
+
+void KeeperClient::release_run(SlotIndex, RunId run) {
+  for (const Released& released : released_)
+    if (released.run == run) return;
+  released_.push_back({run, 0, 0});
+}
+
+void KeeperClient::release_slot(SlotIndex slot) {
+  std::vector<std::pair<ParkClass, wire::ParkRecord>> found;
+  for (auto [type, key] : {std::pair{ParkClass::listen, std::uint64_t{slot}},
+                           std::pair{ParkClass::store, store_key(slot, true)},
+                           std::pair{ParkClass::store, store_key(slot, false)}}) {
+    auto [first, last] = link_.parked().range(type, key);
+    for (const Parked* parked = first; parked != last; ++parked) {
+      if (type == ParkClass::listen) {
+        sockaddr_un address{};
+        socklen_t size = sizeof address;
+        if (::getsockname(parked->fd, reinterpret_cast<sockaddr*>(&address), &size) == 0 &&
+            address.sun_family == AF_UNIX && address.sun_path[0] == '/')
+          ::unlink(address.sun_path);
+      }
+      found.emplace_back(type, park_record(type, *parked));
+    }
+  }
+  for (const auto& [type, record] : found) link_.unpark(type, record.key, record.name, record.file);
+}
+
+std::uint64_t KeeperClient::start_ticks(EntryIndex index, std::int32_t pid) {
+  const std::uint64_t ticks = os::start_ticks(pid);
+  wire::RunEntry& entry = link_.table().entry[index];
+  if (ticks != 0 && entry.pid.load(std::memory_order_acquire) == pid)
+    entry.start_ticks.store(ticks, std::memory_order_release);
+  return ticks;
+}
+
+bool KeeperClient::output_drained(SlotIndex slot, RunId run) {
+  const wire::LogStream& stream = link_.logs().stream[slot];
+  return stream.directory[0] == 0 || stream.drained_run.load(std::memory_order_acquire) >= run;
+}
+
+void KeeperClient::output_ended(SlotIndex slot, RunId run) {
+  std::atomic<RunId>& ended = link_.logs().stream[slot].ended_run;
+  if (ended.load(std::memory_order_relaxed) >= run) return;
+  ended.store(run, std::memory_order_release);
+  link_.ring_logger();
+}
+
+bool KeeperClient::adopt(const ports::SpawnOrder& order, std::int32_t pid, std::uint64_t ticks) {
+  wire::RunEntry& entry = link_.table().entry[order.entry];
+  const RunId held = entry.run.load(std::memory_order_acquire);
+  if (held != no_run && held != order.run) return false;
+  Fd pidfd = open_process(pid, ticks);
+  if (!pidfd) return false;
+  configure_log(order);
+  Made made;
+  if (Result<bool> fifo = make_fifo(order, made); !fifo)
+    notes_.push_back(order.label + ": its output cannot be read any more: " + fifo.error().text());
+  if (order.notify)
+    if (Result<bool> notify = make_notify(order, made); !notify)
+      notes_.push_back(order.label + ": its notifications cannot be received any more: " + notify.error().text());
+  Result<bool> listening = make_listeners(order);
+  if (!listening) notes_.push_back(order.label + ": " + listening.error().text());
+  entry.start_ticks.store(ticks, std::memory_order_relaxed);
+  crash_point("before adoption");
+  if (held == no_run) order_entry(order, pid);
+  return link_.adopt({order.entry, 0, order.run}, pidfd.get());
+}
+
+void KeeperClient::finish(bool leave_running) {
+  link_.finish(leave_running ? wire::FinishMode::leave_running : wire::FinishMode::all_stopped);
+}
+
+std::vector<std::string> KeeperClient::take_notes() { return std::exchange(notes_, {}); }
+
+Owner KeeperClient::owner_of(const ServiceSpec& spec) const {
+  if (::geteuid() != 0) return {};
+  return {spec.uid, spec.gid};
+}
+
+}  // namespace hearth::os

@@ -1,0 +1,149 @@
+// ports::Keeper over Linux: makes what a run needs, orders it, and sends the orders to keeper and spawners.
+//
+// The order of spawn(), such that a successor which repeats it for the same run, after a crash at any point, ends
+// in exactly one process:
+//
+//   1 plan       built first: a command that cannot be is refused before anything is made
+//   2 FIFO       by name o/RUN; a found one is opened again. Then PARK (the keeper handles what a dead
+//                supervisor had sent)
+//   3 notify     by name n/RUN; likewise
+//   4 listen     sockets of the slot, once per slot and name; they stay between runs
+//   5 leaf       by name LABEL.RUN
+//   6 entry      stop fields, then run (release): from here on the run is known
+//   7 plan sent  to the spawner at work. Sent twice it starts one process: spawners claim the entry.
+//
+// Plans on their way are counted per spawner generation, at most window_max. When a spawner is gone, entries
+// ordered from it that nobody has claimed are named by take_changed(), and the supervisor asks again.
+//
+// A spawner that has been at one entry for stuck_after (an exec that hangs) is given up: the spare one takes over,
+// the keeper is asked to replace it. The child goes on hanging, and stuck_for() goes on telling.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "os/cgroup.h"
+#include "os/keeper_link.h"
+#include "os/plan_builder.h"
+#include "os/run_files.h"
+#include "ports/keeper.h"
+
+namespace hearth::os {
+
+struct ClientOptions {
+  std::string directory;              // absolute path of the instance directory
+  std::optional<NofileLimit> nofile;  // what services get that say nothing (parse_nofile(getenv("HEARTH_NOFILE")))
+};
+
+class KeeperClient final : public ports::Keeper {
+ public:
+  static constexpr std::size_t window_max = 64;
+  static constexpr SpanNs stuck_after = seconds(1);
+  static constexpr SpanNs busy_leaf_max = seconds(2);
+
+  // `link` is borrowed and must outlive this.
+  KeeperClient(KeeperLink& link, CgroupTree cgroups, ClientOptions options);
+
+  ports::EntryView entry(EntryIndex entry) const override;
+  void take_changed(std::vector<EntryIndex>& entries) override;
+  ports::SpawnAnswer spawn(const ports::SpawnOrder& order) override;
+  bool signal(EntryIndex entry, RunId run, OpId op, int signal) override;
+  bool end_tree(EntryIndex entry, RunId run, const std::string& label) override;
+  bool reap(EntryIndex entry, RunId run) override;
+  void release_run(SlotIndex slot, RunId run) override;
+  void release_slot(SlotIndex slot) override;
+  std::uint64_t start_ticks(EntryIndex entry, std::int32_t pid) override;
+  bool output_drained(SlotIndex slot, RunId run) override;
+  void output_ended(SlotIndex slot, RunId run) override;
+  const char* containment() const override { return cgroups_.usable() ? "cgroup" : "sweep"; }
+  bool adopt(const ports::SpawnOrder& order, std::int32_t pid, std::uint64_t start_ticks) override;
+  SpanNs stuck_for(EntryIndex entry, MonoNs now) const override;
+  void finish(bool leave_running) override;
+
+  // After every turn: sends what has gathered, drops what released runs no longer need, looks after spawners.
+  void flush();
+  // A new keeper holds everything (KeeperLink::take_to): plans on their way are asked for again.
+  void keeper_replaced();
+  // Removes FIFOs and notify sockets of runs that are not known and that nobody writes to. Once, when a new
+  // instance has adopted what it found.
+  void remove_stale_names();
+  // What is worth telling people, since the last call.
+  std::vector<std::string> take_notes();
+  const CgroupTree& cgroups() const { return cgroups_; }
+
+ private:
+  struct Outstanding {
+    EntryIndex entry;
+    RunId run;
+    std::uint32_t generation;
+    MonoNs sent;
+  };
+  struct Hung {
+    EntryIndex entry;
+    RunId run;
+    std::int32_t pid;
+    MonoNs since;
+  };
+  struct Released {
+    RunId run;
+    SpanNs wait;     // until the next look; doubles
+    MonoNs next;     // `never`: when its last writer closes
+  };
+  struct BusyLeaf {
+    RunId run;
+    MonoNs since;
+    SpanNs wait;
+  };
+  // What spawn() made in this call, to be taken back when it is refused.
+  struct Made {
+    bool fifo = false;
+    bool notify = false;
+    bool leaf = false;
+  };
+
+  // Each: done, or not now (the keeper's socket is full), or why not.
+  Result<bool> make_run(const ports::SpawnOrder& order, Made& made, Fd& leaf);
+  Result<bool> make_fifo(const ports::SpawnOrder& order, Made& made);
+  Result<bool> make_notify(const ports::SpawnOrder& order, Made& made);
+  Result<bool> make_listeners(const ports::SpawnOrder& order);
+  void undo(const ports::SpawnOrder& order, const Made& made);
+  void configure_log(const ports::SpawnOrder& order);
+  std::vector<std::string> passed_names(const ports::SpawnOrder& order) const;
+  std::vector<int> passed_descriptors(const ports::SpawnOrder& order) const;
+  Result<bool> send_plan(const ports::SpawnOrder& order, const std::string& plan, int leaf);
+  void order_entry(const ports::SpawnOrder& order, std::int32_t pid);
+
+  void prune_outstanding();
+  SpawnerLine* spawner_at_work();
+  bool is_outstanding(EntryIndex entry, RunId run) const;
+  void mind_spawners(MonoNs now);
+  bool spawner_stuck(std::uint32_t index, MonoNs now) const;
+  void give_up_spawner(std::uint32_t index, MonoNs now);
+  void mind_released(MonoNs now);
+  enum class Dropped { yes, waits_for_reader, waits_for_writers };
+  Dropped try_drop(RunId run);
+  void find_released();
+  void remove_leaf_of(RunId run);
+  Owner owner_of(const ServiceSpec& spec) const;
+  int directory() const { return link_.descriptor(wire::HelloDescriptor::directory); }
+
+  KeeperLink& link_;
+  CgroupTree cgroups_;
+  ClientOptions options_;
+  Fd dev_null_;
+  std::uint32_t at_work_ = 0;
+  std::uint32_t replaced_[wire::spawner_count] = {};  // generation that was given up
+  std::vector<Outstanding> outstanding_;
+  std::vector<EntryIndex> ask_again_;
+  std::vector<Hung> hung_;
+  std::vector<Released> released_;
+  std::vector<BusyLeaf> busy_;
+  std::vector<std::string> notes_;
+};
+
+// Name under which a stored descriptor is passed: what the service said, or "stored" as systemd has it, also when
+// it is no valid name (sd_notify(3): printable, no colon, at most 255; here 103).
+std::string stored_name(const std::string& said);
+
+}  // namespace hearth::os

@@ -1,0 +1,352 @@
+#include "os/keeper_link.h"
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "os/clock.h"
+#include "os/crash_point.h"
+#include "os/proc_stat.h"
+
+namespace hearth::os {
+namespace {
+
+using wire::MessageType;
+using wire::ParkClass;
+
+constexpr SpanNs retry_after = milliseconds(5);
+
+int to_ms(SpanNs span) { return static_cast<int>(std::min<SpanNs>(span / ns_per_ms, INT32_MAX)); }
+
+Error keeper_gone(const char* doing) {
+  return {Remedy::try_later, doing, "the keeper", "it went away", "start hearth again", 0};
+}
+
+}  // namespace
+
+KeeperLink::~KeeperLink() = default;
+
+Result<std::unique_ptr<KeeperLink>> KeeperLink::connect(Fd socket, SpanNs timeout) {
+  std::unique_ptr<KeeperLink> link(new KeeperLink);
+  link->socket_ = std::move(socket);
+  if (Status made = link->open_epoll(); !made) return failure(made.error());
+  // Plans and signals of a large start shall not wait for the keeper's turn. Best effort.
+  const int bytes = 256 * 1024;
+  ::setsockopt(link->socket_.get(), SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+  const MonoNs end = after(read_mono(), timeout);
+  for (;;) {
+    Message message;
+    switch (receive_message(link->socket_.get(), message, to_ms(std::max<SpanNs>(end - read_mono(), 0)))) {
+      case Received::message:
+        break;
+      case Received::nothing:
+        if (read_mono() < end) continue;
+        return failure(Remedy::try_later, "take over from", "the keeper", "it has not sent everything in time");
+      case Received::lost:
+        return failure(keeper_gone("take over from"));
+      case Received::malformed:
+        continue;
+    }
+    Result<bool> ready = link->take(message);
+    if (!ready) return failure(ready.error());
+    if (!*ready) continue;
+    if (!link->table_) return failure(Remedy::environment, "take over from", "the keeper", "it never said hello");
+    return link;
+  }
+}
+
+Status KeeperLink::open_epoll() {
+  epoll_ = Fd(::epoll_create1(EPOLL_CLOEXEC));
+  timer_ = Fd(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+  if (!epoll_ || !timer_) return errno_failure("make", "an epoll and a timer", errno);
+  watch(timer_.get(), EPOLLIN, watch_tag(Watched::timer, 0));
+  watch(socket_.get(), EPOLLIN, watch_tag(Watched::keeper, 0));
+  return {};
+}
+
+Result<bool> KeeperLink::take(Message& message) {
+  switch (message.type) {
+    case MessageType::hello:
+      if (Status taken = take_hello(message); !taken) return failure(taken.error());
+      return false;
+    case MessageType::spawner:
+      take_spawner(message);
+      return false;
+    case MessageType::parked:
+      take_parked(message);
+      // Without the ack the keeper sends no further window.
+      while (send_message(socket_.get(), MessageType::ack, nullptr, 0, 0) == Sent::full && wait_for_room(1000)) {
+      }
+      return false;
+    case MessageType::ready:
+      return true;
+    default:
+      return false;
+  }
+}
+
+Status KeeperLink::take_hello(Message& message) {
+  constexpr std::size_t expected = static_cast<std::size_t>(wire::HelloDescriptor::count_);
+  const wire::HelloRecord* record = message.record<wire::HelloRecord>(0);
+  if (record == nullptr || record->version != wire::message_version || message.descriptors.size() != expected)
+    return failure(Remedy::environment, "talk to", "the keeper", "it speaks another version",
+                   "install all parts of hearth from one version");
+  hello_ = *record;
+  for (std::size_t i = 0; i < expected; ++i) descriptors_[i] = std::move(message.descriptors[i]);
+  auto table = Mapping<wire::SlotTable>::map(descriptor(wire::HelloDescriptor::slot_table), Access::write, "the slot table");
+  auto decisions =
+      Mapping<wire::DecisionPage>::map(descriptor(wire::HelloDescriptor::decision_page), Access::write, "the decision page");
+  auto logs = Mapping<wire::LogPage>::map(descriptor(wire::HelloDescriptor::log_page), Access::write, "the log page");
+  if (!table) return failure(table.error());
+  if (!decisions) return failure(decisions.error());
+  if (!logs) return failure(logs.error());
+  if (!wire::slot_table_valid(**table, sizeof(wire::SlotTable)) || !wire::log_page_valid(**logs, sizeof(wire::LogPage)))
+    return failure(Remedy::environment, "use", "the keeper's pages", "they are of another version",
+                   "install all parts of hearth from one version");
+  table_ = std::move(*table);
+  decisions_ = std::move(*decisions);
+  logs_ = std::move(*logs);
+  watch(descriptor(wire::HelloDescriptor::to_supervisor), EPOLLIN, watch_tag(Watched::doorbell, 0));
+  return {};
+}
+
+void KeeperLink::take_spawner(Message& message) {
+  const wire::SpawnerRecord* record = message.record<wire::SpawnerRecord>(0);
+  if (record == nullptr || record->index >= wire::spawner_count || message.descriptors.size() != 1) return;
+  SpawnerLine& line = spawners_[record->index];
+  if (record->generation < line.generation) return;  // a message that was overtaken
+  line.socket = std::move(message.descriptors[0]);
+  line.generation = record->generation;
+}
+
+void KeeperLink::take_parked(Message& message) {
+  for (std::uint32_t i = 0; i < message.count && i < message.descriptors.size(); ++i) {
+    const wire::ParkRecord* record = message.record<wire::ParkRecord>(i);
+    if (record == nullptr) return;
+    watch_parked(record->type, *parked_.put(*record, std::move(message.descriptors[i])));
+  }
+}
+
+void KeeperLink::watch_parked(ParkClass type, const Parked& parked) {
+  if (type == ParkClass::notify) {
+    watch(parked.fd, EPOLLIN, watch_tag(Watched::notify, parked.key));
+  } else if (type == ParkClass::output) {
+    // Only EPOLLHUP, which is always reported, and once: bytes are the logger's.
+    watch(parked.fd, EPOLLET, watch_tag(Watched::output, parked.key));
+  } else if (type == ParkClass::store && parked.key <= no_slot) {
+    // FDPOLL=1. Files that cannot be polled (memfd) are refused by epoll, and need not be watched.
+    watch(parked.fd, EPOLLET, watch_tag(Watched::stored, static_cast<std::uint64_t>(parked.fd)));
+  }
+}
+
+bool KeeperLink::park(const wire::ParkRecord& record, Fd fd) {
+  const int number = fd.get();
+  // An earlier UNPARK of the same identity must not overtake this.
+  if (!unparks_.empty() && !send_some(MessageType::unpark, unparks_)) return false;
+  const Sent sent = send_records<wire::ParkRecord>(socket_.get(), MessageType::park, {&record, 1}, {&number, 1});
+  if (sent == Sent::lost) lost_ = true;
+  if (sent != Sent::yes) {
+    wake_in(retry_after);
+    return false;
+  }
+  crash_point("park sent");
+  std::string_view name(record.name);
+  if (const Parked* old = parked_.find(record.type, record.key, name, record.file)) unwatch(old->fd);
+  watch_parked(record.type, *parked_.put(record, std::move(fd)));
+  return true;
+}
+
+void KeeperLink::unpark(ParkClass type, std::uint64_t key, std::string_view name, std::uint64_t file) {
+  const Parked* found = parked_.find(type, key, name, file);
+  if (found == nullptr) return;
+  unparks_.push_back(park_record(type, *found));
+  unwatch(found->fd);
+  // `name` may point into what is dropped here.
+  parked_.drop(type, key, std::string(name), file);
+  if (unparks_.size() >= wire::records_per_message_max) send_some(MessageType::unpark, unparks_);
+}
+
+void KeeperLink::replace_spawner(std::uint32_t index, std::uint32_t generation) {
+  replacements_.push_back({index, generation});
+}
+
+void KeeperLink::finish(wire::FinishMode mode) { finishes_.push_back({mode, 0}); }
+
+template <typename Record>
+bool KeeperLink::send_some(MessageType type, std::vector<Record>& records) {
+  std::size_t done = 0;
+  while (done < records.size()) {
+    std::size_t count = std::min<std::size_t>(records.size() - done, wire::records_per_message_max);
+    Sent sent = send_records<Record>(socket_.get(), type, std::span<const Record>(records.data() + done, count));
+    if (sent == Sent::lost) lost_ = true;
+    if (sent != Sent::yes) break;
+    done += count;
+  }
+  const bool all = done == records.size();
+  if (all && records.capacity() > 256)
+    std::vector<Record>().swap(records);
+  else
+    records.erase(records.begin(), records.begin() + static_cast<std::ptrdiff_t>(done));
+  if (!all && !lost_) wake_in(retry_after);
+  return all;
+}
+
+bool KeeperLink::flush() {
+  // Signals of this turn may be for runs that are reaped in this turn.
+  if (!send_some(MessageType::signal, signals_)) return false;
+  crash_point("signals sent");
+  if (!send_some(MessageType::reap, reaps_)) return false;
+  crash_point("reaps sent");
+  return send_some(MessageType::unpark, unparks_) && send_some(MessageType::replace_spawner, replacements_) &&
+         send_some(MessageType::finish, finishes_);
+}
+
+bool KeeperLink::wait_for_room(int timeout_ms) {
+  pollfd waited{socket_.get(), POLLOUT, 0};
+  return ::poll(&waited, 1, timeout_ms) > 0 && (waited.revents & (POLLHUP | POLLERR)) == 0;
+}
+
+bool KeeperLink::adopt(const wire::RunRecord& record, int pidfd) {
+  for (;;) {
+    const Sent sent = send_records<wire::RunRecord>(socket_.get(), MessageType::adopt, {&record, 1}, {&pidfd, 1});
+    if (sent == Sent::yes) return true;
+    if (sent == Sent::lost) lost_ = true;
+    if (sent == Sent::lost || !wait_for_room(1000)) return false;
+  }
+}
+
+void KeeperLink::receive() {
+  for (;;) {
+    Message message;
+    switch (receive_message(socket_.get(), message, 0)) {
+      case Received::message:
+        // A second hello would be another keeper's; take_to() is the way to one.
+        if (message.type != MessageType::hello) (void)take(message);
+        break;
+      case Received::malformed:
+        break;
+      case Received::nothing:
+        return;
+      case Received::lost:
+        // Level-triggered, an end that stays would wake us for ever.
+        if (!lost_) unwatch(socket_.get());
+        lost_ = true;
+        return;
+    }
+  }
+}
+
+void KeeperLink::watch(int fd, std::uint32_t events, std::uint64_t tag) {
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = tag;
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) < 0 && errno == EEXIST)
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event);
+}
+
+void KeeperLink::unwatch(int fd) { ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr); }
+
+void KeeperLink::wake_in(SpanNs span) {
+  const MonoNs at = after(read_mono(), std::max<SpanNs>(span, 1));
+  if (timer_at_ != 0 && timer_at_ <= at) return;
+  timer_at_ = at;
+  itimerspec spec{};
+  spec.it_value.tv_sec = at / ns_per_s;
+  spec.it_value.tv_nsec = at % ns_per_s;
+  ::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &spec, nullptr);
+}
+
+void KeeperLink::timer_fired() {
+  drain(timer_.get());
+  timer_at_ = 0;
+}
+
+Status KeeperLink::take_to(Fd socket, SpanNs timeout) {
+  unwatch(socket_.get());
+  socket_ = std::move(socket);
+  for (SpawnerLine& line : spawners_) line = SpawnerLine{};
+  // What was decided and not sent is decided again by the supervisor (keeper_replaced); what was to be unparked is
+  // not handed over at all.
+  signals_.clear();
+  reaps_.clear();
+  replacements_.clear();
+  unparks_.clear();
+  wire::HelloRecord record{wire::message_version, table_->keeper_generation.load(), hello_.generation,
+                           static_cast<std::uint32_t>(parked_.size())};
+  std::vector<int> numbers;
+  for (const Fd& fd : descriptors_) numbers.push_back(fd.get());
+  if (send_records<wire::HelloRecord>(socket_.get(), MessageType::hello, {&record, 1}, numbers) != Sent::yes)
+    return failure(keeper_gone("hand over to"));
+  if (Status parked = hand_over_parked(); !parked) return parked;
+  if (Status runs = hand_over_runs(); !runs) return runs;
+  if (send_message(socket_.get(), MessageType::ready, nullptr, 0, 0) == Sent::lost)
+    return failure(keeper_gone("hand over to"));
+  lost_ = false;
+  watch(socket_.get(), EPOLLIN, watch_tag(Watched::keeper, 0));
+  // "It has all" is said by its spawners: only what it has is known to them.
+  const MonoNs end = after(read_mono(), timeout);
+  while (!lost_ && !spawners_[0].socket && read_mono() < end) {
+    pollfd waited{socket_.get(), POLLIN, 0};
+    ::poll(&waited, 1, to_ms(end - read_mono()));
+    receive();
+  }
+  if (lost_) return failure(keeper_gone("hand over to"));
+  if (!spawners_[0].socket)
+    return failure(Remedy::try_later, "hand over to", "the new keeper", "it has not started a spawner in time");
+  hello_.keeper_generation = table_->keeper_generation.load();
+  return {};
+}
+
+Status KeeperLink::hand_over_parked() {
+  // Windows that leave room below the limit of descriptors in flight (about 1,250 at RLIMIT_NOFILE 1,024).
+  constexpr std::size_t window = 100;
+  for (std::uint32_t type = 1; type <= static_cast<std::uint32_t>(ParkClass::probe); ++type) {
+    const std::vector<Parked>& list = parked_.all(static_cast<ParkClass>(type));
+    std::size_t at = 0;
+    while (at < list.size()) {
+      std::vector<wire::ParkRecord> records;
+      std::vector<int> numbers;
+      for (std::size_t i = at; i < list.size() && records.size() < window; ++i) {
+        records.push_back(park_record(static_cast<ParkClass>(type), list[i]));
+        numbers.push_back(list[i].fd);
+      }
+      const Sent sent = send_records<wire::ParkRecord>(socket_.get(), MessageType::park, records, numbers);
+      if (sent == Sent::yes) at += records.size();
+      if (sent == Sent::lost || (sent == Sent::full && !wait_for_room(10'000)))
+        return failure(keeper_gone("hand over to"));
+      // Room in the socket says nothing of descriptors in flight (ETOOMANYREFS): then this is a short pause.
+      if (sent == Sent::full) ::poll(nullptr, 0, 1);
+    }
+  }
+  return {};
+}
+
+Status KeeperLink::hand_over_runs() {
+  for (EntryIndex index = 0; index < wire::max_entries; ++index) {
+    wire::RunEntry& entry = table_->entry[index];
+    const RunId run = entry.run.load(std::memory_order_acquire);
+    const std::int32_t pid = entry.pid.load(std::memory_order_acquire);
+    if (run == no_run || pid <= 0 || entry.phase.load(std::memory_order_acquire) == wire::EntryPhase::exited) continue;
+    // Whether the pidfd still names the run is decided by its start time; a run that ended with the keeper gets
+    // a pidfd of nobody, and the keeper finds out.
+    const std::uint64_t ticks = entry.start_ticks.load(std::memory_order_acquire);
+    Fd pidfd = ticks != 0 ? open_process(pid, ticks) : Fd(pidfd_open(pid));
+    if (!pidfd) {
+      // Gone, and nobody can say how: told as unknown.
+      entry.wait_code = wire::wait_code_unknown;
+      entry.wait_status = 0;
+      entry.exited_at_ns = read_mono();
+      entry.phase.store(wire::EntryPhase::exited, std::memory_order_release);
+      wire::mark_changed(table_->changed_for_supervisor, index);
+      continue;
+    }
+    if (!adopt({index, 0, run}, pidfd.get())) return failure(keeper_gone("hand over to"));
+  }
+  return {};
+}
+
+}  // namespace hearth::os

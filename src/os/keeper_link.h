@@ -1,0 +1,137 @@
+// The supervisor's end of the socket to the keeper, and what came over it: the pages, the parked descriptors, the
+// sockets to the spawners. KeeperClient (orders), Inbox (inputs) and DocumentShelf (documents) share one.
+//
+// Waking. All descriptors of services sit in one epoll of our own, which the program's event loop holds as a
+// single descriptor (epoll()). It is level-triggered: readable as long as a turn would find something. A timer in
+// it (wake_in) brings back what could not be handed over.
+//
+// A descriptor in the epoll is removed by hand before it is closed: the keeper holds the same open file, so closing
+// ours would leave the registration behind.
+//
+// One thread. Nothing here blocks but connect().
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "os/fd.h"
+#include "os/messages.h"
+#include "os/parked.h"
+#include "wire/decision_page.h"
+#include "wire/log_page.h"
+#include "wire/slot_table.h"
+
+namespace hearth::os {
+
+// What an event of the epoll is about: the upper 8 bits of its data; the lower 56 name it.
+enum class Watched : std::uint8_t {
+  doorbell = 1,  // to_supervisor
+  keeper,        // the keeper's socket
+  timer,
+  notify,        // of a run
+  output,        // of a run: all writers have closed
+  stored,        // a descriptor number: a stored descriptor has come to its end
+};
+constexpr std::uint64_t watch_tag(Watched what, std::uint64_t id) { return (std::uint64_t(what) << 56) | id; }
+constexpr Watched tag_kind(std::uint64_t tag) { return Watched(tag >> 56); }
+constexpr std::uint64_t tag_id(std::uint64_t tag) { return tag & ((std::uint64_t{1} << 56) - 1); }
+
+struct SpawnerLine {
+  Fd socket;                     // none: not announced yet, or gone
+  std::uint32_t generation = 0;  // 0 = never announced
+};
+
+class KeeperLink {
+ public:
+  // Takes hello, spawners and everything parked; returns after `ready`. Blocks at most `timeout` per message.
+  static Result<std::unique_ptr<KeeperLink>> connect(Fd socket, SpanNs timeout = seconds(30));
+  ~KeeperLink();
+  KeeperLink(const KeeperLink&) = delete;
+  KeeperLink& operator=(const KeeperLink&) = delete;
+
+  wire::SlotTable& table() { return *table_; }
+  const wire::SlotTable& table() const { return *table_; }
+  wire::DecisionPage& decisions() { return *decisions_; }
+  wire::LogPage& logs() { return *logs_; }
+  const wire::LogPage& logs() const { return *logs_; }
+  const wire::HelloRecord& hello() const { return hello_; }
+  int descriptor(wire::HelloDescriptor which) const { return descriptors_[static_cast<std::size_t>(which)].get(); }
+  const ParkedTable& parked() const { return parked_; }
+  SpawnerLine& spawner(std::uint32_t index) { return spawners_[index]; }
+
+  // Hands a descriptor to the keeper and keeps it. False: the socket is full or the keeper is gone; the
+  // descriptor is closed and nothing has changed. The result of put() follows in parked().
+  bool park(const wire::ParkRecord& record, Fd fd);
+  // Closes ours at once; the keeper is told with the next flush().
+  void unpark(wire::ParkClass type, std::uint64_t key, std::string_view name = {}, std::uint64_t file = 0);
+  void signal(const wire::SignalRecord& record) { signals_.push_back(record); }
+  void reap(const wire::RunRecord& record) { reaps_.push_back(record); }
+  void replace_spawner(std::uint32_t index, std::uint32_t generation);
+  void finish(wire::FinishMode mode);
+  // Waits for room, at most a second: adoption happens once, at start.
+  bool adopt(const wire::RunRecord& record, int pidfd);
+  // Sends what has gathered: signals before reaps, because a reap gives the group's id away. False: the rest
+  // waits; wake_in() is set.
+  bool flush();
+
+  // Takes what the keeper has sent meanwhile: new spawners. Sets lost() at its end.
+  void receive();
+  bool lost() const { return lost_; }
+  // Goes on with another keeper. Hands it the pages and everything parked and adopts all live runs (the new
+  // keeper runs with --take-over and this socket's other end). Returns after it is ready.
+  Status take_to(Fd socket, SpanNs timeout = seconds(30));
+
+  int epoll() const { return epoll_.get(); }
+  void watch(int fd, std::uint32_t events, std::uint64_t tag);
+  void unwatch(int fd);
+  // Makes epoll() readable in `span`, or earlier if that was asked for already.
+  void wake_in(SpanNs span);
+  void timer_fired();
+
+  // Runs whose last writer has closed, as the epoll told: filled by Inbox, taken by KeeperClient.
+  std::vector<RunId>& closed_outputs() { return closed_outputs_; }
+
+  void ring_keeper() { ring(descriptor(wire::HelloDescriptor::to_keeper)); }
+  void ring_logger() { ring(descriptor(wire::HelloDescriptor::to_logger)); }
+
+ private:
+  KeeperLink() = default;
+  Status open_epoll();
+  Status take_hello(Message& message);
+  Result<bool> take(Message& message);  // true: it was `ready`
+  void take_parked(Message& message);
+  void take_spawner(Message& message);
+  void watch_parked(wire::ParkClass type, const Parked& parked);
+  template <typename Record>
+  bool send_some(wire::MessageType type, std::vector<Record>& records);
+  bool wait_for_room(int timeout_ms);
+  Status hand_over_parked();
+  Status hand_over_runs();
+
+  Fd socket_;
+  Fd epoll_;
+  Fd timer_;
+  MonoNs timer_at_ = 0;
+  bool lost_ = false;
+  wire::HelloRecord hello_{};
+  Fd descriptors_[static_cast<std::size_t>(wire::HelloDescriptor::count_)];
+  Mapping<wire::SlotTable> table_;
+  Mapping<wire::DecisionPage> decisions_;
+  Mapping<wire::LogPage> logs_;
+  ParkedTable parked_;
+  SpawnerLine spawners_[wire::spawner_count];
+  std::vector<wire::SignalRecord> signals_;
+  std::vector<wire::RunRecord> reaps_;
+  std::vector<wire::ParkRecord> unparks_;
+  std::vector<wire::SpawnerRecord> replacements_;
+  std::vector<wire::FinishRecord> finishes_;
+  std::vector<RunId> closed_outputs_;
+};
+
+}  // namespace hearth::os

@@ -1,0 +1,231 @@
+// KeeperClient: spawners that are at work, and what runs leave behind. Both are looked after at the end of a turn.
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "os/clock.h"
+#include "os/instance.h"
+#include "os/keeper_client.h"
+#include "os/proc_stat.h"
+
+namespace hearth::os {
+namespace {
+
+using wire::ParkClass;
+
+constexpr SpanNs first_look = milliseconds(2);
+constexpr SpanNs longest_look = seconds(1);
+
+bool same_program(pid_t a, pid_t b) {
+  struct stat of_a {};
+  struct stat of_b {};
+  return ::stat(("/proc/" + std::to_string(a) + "/exe").c_str(), &of_a) == 0 &&
+         ::stat(("/proc/" + std::to_string(b) + "/exe").c_str(), &of_b) == 0 && of_a.st_ino == of_b.st_ino &&
+         of_a.st_dev == of_b.st_dev;
+}
+
+// poll(2) tells of the end of writers only where there was a writer since the pipe was opened. After this there
+// was one.
+void touch_as_writer(int reader) {
+  const std::string path = "/proc/self/fd/" + std::to_string(reader);
+  Fd writer(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+}
+
+template <typename Visit>
+void each_number(int directory, const char* name, Visit visit) {
+  const int fd = ::openat(directory, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+  DIR* dir = fd < 0 ? nullptr : ::fdopendir(fd);
+  if (dir == nullptr) return;
+  while (dirent* entry = ::readdir(dir)) {
+    char* end = nullptr;
+    const RunId run = std::strtoull(entry->d_name, &end, 10);
+    if (run != no_run && *end == 0) visit(run);
+  }
+  ::closedir(dir);
+}
+
+bool somebody_writes(int directory, RunId run) {
+  Fd reader(::openat(directory, fifo_name(run).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
+  if (!reader) return false;
+  touch_as_writer(reader.get());
+  return !fifo_complete(reader.get());
+}
+
+}  // namespace
+
+void KeeperClient::flush() {
+  const MonoNs now = read_mono();
+  mind_released(now);
+  if (!outstanding_.empty()) mind_spawners(now);
+  if (!ask_again_.empty()) link_.wake_in(1);
+  (void)link_.flush();
+}
+
+void KeeperClient::prune_outstanding() {
+  std::erase_if(outstanding_, [&](const Outstanding& plan) {
+    const wire::RunEntry& entry = link_.table().entry[plan.entry];
+    if (entry.run.load(std::memory_order_acquire) != plan.run || entry.pid.load(std::memory_order_acquire) != 0 ||
+        entry.fail_stage.load(std::memory_order_acquire) != 0)
+      return true;
+    // A plan that nobody has claimed is sent again only when its spawner has been reaped, which is when the
+    // keeper announces another.
+    for (std::uint32_t i = 0; i < wire::spawner_count; ++i)
+      if (link_.spawner(i).generation == plan.generation) return false;
+    if (entry.claim.load(std::memory_order_acquire) != 0) return false;
+    ask_again_.push_back(plan.entry);
+    return true;
+  });
+}
+
+bool KeeperClient::is_outstanding(EntryIndex entry, RunId run) const {
+  return std::any_of(outstanding_.begin(), outstanding_.end(),
+                     [&](const Outstanding& plan) { return plan.entry == entry && plan.run == run; });
+}
+
+SpawnerLine* KeeperClient::spawner_at_work() {
+  for (std::uint32_t i = 0; i < wire::spawner_count; ++i) {
+    const std::uint32_t index = (at_work_ + i) % wire::spawner_count;
+    SpawnerLine& line = link_.spawner(index);
+    if (!line.socket || replaced_[index] == line.generation) continue;
+    at_work_ = index;
+    return &line;
+  }
+  return nullptr;
+}
+
+bool KeeperClient::spawner_stuck(std::uint32_t index, MonoNs now) const {
+  const wire::SpawnerWork& work = link_.table().work[index];
+  if (work.entry_plus_1.load(std::memory_order_acquire) != 0)
+    return now - work.since_ns.load(std::memory_order_relaxed) > stuck_after;
+  // Idle, yet it does not take its plans: stopped by somebody. It gets longer, as a busy machine looks the same.
+  const std::uint32_t generation = link_.spawner(index).generation;
+  return std::any_of(outstanding_.begin(), outstanding_.end(), [&](const Outstanding& plan) {
+    return plan.generation == generation && now - plan.sent > 3 * stuck_after &&
+           link_.table().entry[plan.entry].claim.load() == 0;
+  });
+}
+
+void KeeperClient::mind_spawners(MonoNs now) {
+  prune_outstanding();
+  for (std::uint32_t i = 0; i < wire::spawner_count; ++i) {
+    const SpawnerLine& line = link_.spawner(i);
+    if (line.generation == 0 || replaced_[i] == line.generation || !spawner_stuck(i, now)) continue;
+    give_up_spawner(i, now);
+  }
+  if (!outstanding_.empty()) link_.wake_in(stuck_after / 4);
+}
+
+void KeeperClient::give_up_spawner(std::uint32_t index, MonoNs now) {
+  const wire::SpawnerWork& work = link_.table().work[index];
+  if (const std::uint32_t plus_1 = work.entry_plus_1.load(); plus_1 != 0 && plus_1 <= wire::max_entries) {
+    const wire::RunEntry& entry = link_.table().entry[plus_1 - 1];
+    std::erase_if(hung_, [&](const Hung& hung) { return !same_program(hung.pid, ::getppid()); });
+    hung_.push_back({plus_1 - 1, entry.run.load(), entry.pid.load(), std::min(work.since_ns.load(), now)});
+  }
+  replaced_[index] = link_.spawner(index).generation;
+  link_.replace_spawner(index, replaced_[index]);
+  at_work_ = (index + 1) % wire::spawner_count;
+}
+
+SpanNs KeeperClient::stuck_for(EntryIndex entry, MonoNs now) const {
+  for (const wire::SpawnerWork& work : link_.table().work)
+    if (work.entry_plus_1.load(std::memory_order_acquire) == entry + 1)
+      return std::max<SpanNs>(now - work.since_ns.load(std::memory_order_relaxed), 1);
+  for (const Hung& hung : hung_)
+    // Until its exec is over the child is still the keeper's program, which is our parent's.
+    if (hung.entry == entry && link_.table().entry[entry].run.load() == hung.run && same_program(hung.pid, ::getppid()))
+      return std::max<SpanNs>(now - hung.since, 1);
+  return 0;
+}
+
+void KeeperClient::keeper_replaced() {
+  for (const Outstanding& plan : outstanding_) ask_again_.push_back(plan.entry);
+  outstanding_.clear();
+  busy_.clear();
+  for (std::uint32_t& generation : replaced_) generation = 0;
+  at_work_ = 0;
+  if (!ask_again_.empty()) link_.wake_in(1);
+}
+
+// A successor finds what released runs had left, because no entry holds them any more.
+void KeeperClient::find_released() {
+  for (ParkClass type : {ParkClass::output, ParkClass::notify}) {
+    for (const Parked& parked : link_.parked().all(type)) {
+      bool live = false;
+      for (std::uint32_t i = 0; i < wire::entries_per_slot && parked.slot < wire::max_slots; ++i)
+        live |= link_.table().entry[parked.slot * wire::entries_per_slot + i].run.load() == parked.key;
+      if (!live) release_run(parked.slot, parked.key);
+    }
+  }
+}
+
+void KeeperClient::mind_released(MonoNs now) {
+  std::vector<RunId>& closed = link_.closed_outputs();
+  for (Released& released : released_)
+    if (std::find(closed.begin(), closed.end(), released.run) != closed.end()) released.next = 0;
+  closed.clear();
+  std::erase_if(released_, [&](Released& released) {
+    if (released.next > now) {
+      if (released.next != never) link_.wake_in(released.next - now);
+      return false;
+    }
+    switch (try_drop(released.run)) {
+      case Dropped::yes:
+        return true;
+      case Dropped::waits_for_writers:
+        released.next = never;  // the epoll tells
+        return false;
+      case Dropped::waits_for_reader:
+        released.wait = released.wait == 0 ? first_look : std::min(released.wait * 2, longest_look);
+        released.next = after(now, released.wait);
+        link_.wake_in(released.wait);
+        return false;
+    }
+    return true;
+  });
+}
+
+KeeperClient::Dropped KeeperClient::try_drop(RunId run) {
+  Dropped result = Dropped::yes;
+  if (const Parked* notify = link_.parked().find(ParkClass::notify, run)) {
+    if (bytes_waiting(notify->fd) == 0) {
+      link_.unpark(ParkClass::notify, run);
+      remove_notify(directory(), run);
+    } else {
+      result = Dropped::waits_for_reader;
+    }
+  }
+  if (const Parked* output = link_.parked().find(ParkClass::output, run)) {
+    pollfd polled{output->fd, 0, 0};
+    if (::poll(&polled, 1, 0) == 0) {
+      touch_as_writer(output->fd);
+      (void)::poll(&polled, 1, 0);
+    }
+    if ((polled.revents & POLLHUP) == 0)
+      return result == Dropped::yes ? Dropped::waits_for_writers : result;
+    if (bytes_waiting(output->fd) != 0) return Dropped::waits_for_reader;
+    link_.unpark(ParkClass::output, run);
+  }
+  remove_fifo(directory(), run);
+  return result;
+}
+
+void KeeperClient::remove_stale_names() {
+  const auto known = [&](ParkClass type, RunId run) { return link_.parked().find(type, run) != nullptr; };
+  std::vector<RunId> fifos;
+  std::vector<RunId> sockets;
+  each_number(directory(), "o", [&](RunId run) {
+    if (!known(ParkClass::output, run) && !somebody_writes(directory(), run)) fifos.push_back(run);
+  });
+  each_number(directory(), "n", [&](RunId run) {
+    if (!known(ParkClass::notify, run)) sockets.push_back(run);
+  });
+  for (RunId run : fifos) remove_fifo(directory(), run);
+  for (RunId run : sockets) remove_notify(directory(), run);
+}
+
+}  // namespace hearth::os

@@ -1,0 +1,43 @@
+// What a run has in the instance directory: its FIFO o/RUN and its notify socket n/RUN. Found again by name after
+// everybody's death.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/ids.h"
+#include "base/result.h"
+#include "os/fd.h"
+
+namespace hearth::os {
+
+// To whom a run's files belong; nothing when we are not root or the service runs as ourselves.
+struct Owner {
+  std::optional<std::uint32_t> uid;
+  std::optional<std::uint32_t> gid;
+};
+
+struct Fifo {
+  Fd reader;          // O_RDONLY|O_NONBLOCK
+  bool made = false;  // it was not there
+};
+
+// Opens the FIFO of the run, makes it when it is missing (0600, the owner's).
+Result<Fifo> open_fifo(int directory, RunId run, const Owner& owner);
+// The end that the service gets: read-write, so that it never sees SIGPIPE or end of file. `reader` is an end we
+// have already, for when the name is gone.
+Result<Fd> open_fifo_for_service(int directory, RunId run, int reader);
+void remove_fifo(int directory, RunId run);
+
+// A datagram socket bound to n/RUN (0600, the owner's) that tells who sent. A socket that an earlier hearth left
+// under that name is replaced: nobody can be reading it but us.
+Result<Fd> bind_notify(int directory, const std::string& directory_path, RunId run, const Owner& owner);
+void remove_notify(int directory, RunId run);
+
+// True when everybody who could write has closed and nothing is left to read.
+bool fifo_complete(int reader);
+// Bytes waiting in a pipe or socket; 0 when that cannot be told.
+int bytes_waiting(int fd);
+
+}  // namespace hearth::os

@@ -1,0 +1,218 @@
+// KeeperClient::spawn and what belongs to it. The order of the steps is in keeper_client.h.
+#include <fcntl.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "os/clock.h"
+#include "os/crash_point.h"
+#include "os/instance.h"
+#include "os/keeper_client.h"
+#include "os/listeners.h"
+#include "wire/spawn_plan.h"
+
+namespace hearth::os {
+namespace {
+
+using ports::SpawnAnswer;
+using ports::SpawnOrder;
+using ports::SpawnOutcome;
+using wire::ParkClass;
+
+wire::LogFormat format_of(const std::string& name) {
+  if (name == "stamped") return wire::LogFormat::stamped;
+  if (name == "json") return wire::LogFormat::json;
+  return wire::LogFormat::raw;
+}
+
+// A bad command or setting stays bad; everything else (descriptors, memory, disk, a port) may come right.
+SpawnAnswer refused(Error error) { return {SpawnOutcome::refused, std::move(error)}; }
+
+}  // namespace
+
+std::string stored_name(const std::string& said) {
+  const bool valid = !said.empty() && said.size() <= wire::park_name_max &&
+                     std::all_of(said.begin(), said.end(), [](char c) { return c > ' ' && c < 0x7f && c != ':'; });
+  return valid ? said : "stored";
+}
+
+SpawnAnswer KeeperClient::spawn(const SpawnOrder& order) {
+  const wire::RunEntry& entry = link_.table().entry[order.entry];
+  const RunId held = entry.run.load(std::memory_order_acquire);
+  if (held != no_run && held != order.run) return {SpawnOutcome::later, {}};
+  const bool ordered = held == order.run;
+  if (ordered && (entry.claim.load() != 0 || entry.pid.load() != 0 || entry.fail_stage.load() != 0))
+    return {SpawnOutcome::sent, {}};
+  prune_outstanding();
+  if (is_outstanding(order.entry, order.run)) return {SpawnOutcome::sent, {}};
+  if (outstanding_.size() >= window_max || spawner_at_work() == nullptr) return {SpawnOutcome::later, {}};
+  std::erase_if(released_, [&](const Released& released) { return released.run == order.run; });
+
+  Made made;
+  Fd leaf;
+  Result<bool> ready = make_run(order, made, leaf);
+  Result<std::string> plan;
+  if (ready && *ready) {
+    plan = build_plan(order, PlanContext{.instance_directory = options_.directory,
+                                         .notify_path = order.notify ? options_.directory + "/" + notify_name(order.run) : "",
+                                         .passed = passed_names(order),
+                                         .leaf = static_cast<bool>(leaf),
+                                         .nofile = options_.nofile});
+    if (!plan) ready = failure(plan.error());
+  }
+  if (!ready) {
+    // An entry that holds the run already cannot be refused any more: it is asked for again.
+    if (ordered) return {SpawnOutcome::later, {}};
+    undo(order, made);
+    return refused(ready.error());
+  }
+  if (!*ready) return {SpawnOutcome::later, {}};
+  crash_point("run made");
+  if (!ordered) order_entry(order, 0);
+  crash_point("entry ordered");
+  Result<bool> sent = send_plan(order, *plan, leaf.get());
+  return {sent && *sent ? SpawnOutcome::sent : SpawnOutcome::later, {}};
+}
+
+Result<bool> KeeperClient::make_run(const SpawnOrder& order, Made& made, Fd& leaf) {
+  Result<bool> done = make_listeners(order);
+  if (!done || !*done) return done;
+  configure_log(order);
+  done = make_fifo(order, made);
+  if (!done || !*done) return done;
+  if (order.notify) {
+    done = make_notify(order, made);
+    if (!done || !*done) return done;
+  }
+  if (cgroups_.usable()) {
+    Result<Fd> opened = cgroups_.make_leaf(order.label, order.run);
+    if (!opened) return failure(opened.error());
+    leaf = std::move(*opened);
+    made.leaf = true;
+    crash_point("leaf made");
+  }
+  return true;
+}
+
+Result<bool> KeeperClient::make_fifo(const SpawnOrder& order, Made& made) {
+  if (link_.parked().find(ParkClass::output, order.run) != nullptr) return true;
+  Result<Fifo> fifo = open_fifo(directory(), order.run, owner_of(*order.spec));
+  if (!fifo) return failure(fifo.error());
+  made.fifo = true;
+  return link_.park(park_record(ParkClass::output, order.slot, order.run), std::move(fifo->reader));
+}
+
+Result<bool> KeeperClient::make_notify(const SpawnOrder& order, Made& made) {
+  if (link_.parked().find(ParkClass::notify, order.run) != nullptr) return true;
+  Result<Fd> socket = bind_notify(directory(), options_.directory, order.run, owner_of(*order.spec));
+  if (!socket) return failure(socket.error());
+  made.notify = true;
+  return link_.park(park_record(ParkClass::notify, order.slot, order.run), std::move(*socket));
+}
+
+Result<bool> KeeperClient::make_listeners(const SpawnOrder& order) {
+  if (order.role != SlotRole::service) return true;
+  for (const ListenSocket& socket : order.spec->listen) {
+    const Parked* parked = link_.parked().find(ParkClass::listen, order.slot, socket.name);
+    if (parked != nullptr && listens_on(parked->fd, socket.address)) continue;
+    // Another address under the same name: the old one is closed first, in case both overlap.
+    if (parked != nullptr) link_.unpark(ParkClass::listen, order.slot, socket.name);
+    Result<Fd> made = listen_on(socket, owner_of(*order.spec));
+    if (!made) return failure(made.error());
+    crash_point("listener bound");
+    if (!link_.park(park_record(ParkClass::listen, order.slot, order.slot, socket.name), std::move(*made))) return false;
+  }
+  return true;
+}
+
+void KeeperClient::undo(const SpawnOrder& order, const Made& made) {
+  if (made.fifo) {
+    link_.unpark(ParkClass::output, order.run);
+    remove_fifo(directory(), order.run);
+  }
+  if (made.notify) {
+    link_.unpark(ParkClass::notify, order.run);
+    remove_notify(directory(), order.run);
+  }
+  if (made.leaf) (void)cgroups_.remove_leaf(order.label, order.run);
+}
+
+void KeeperClient::configure_log(const SpawnOrder& order) {
+  wire::LogStream& stream = link_.logs().stream[order.slot];
+  const LogSpec& log = order.spec->log;
+  const Owner owner = owner_of(*order.spec);
+  if (order.label != stream.directory) {
+    stream.file.store(0);
+    std::memset(stream.directory, 0, sizeof stream.directory);
+    std::memcpy(stream.directory, order.label.data(), std::min(order.label.size(), sizeof stream.directory - 1));
+  }
+  stream.max_size = log.max_size;
+  stream.max_files = std::max<std::uint32_t>(log.max_files, 1);
+  stream.format = format_of(log.format);
+  stream.full_wait_ns = log.full_wait;
+  stream.uid = owner.uid.value_or(UINT32_MAX);
+  stream.gid = owner.gid.value_or(UINT32_MAX);
+}
+
+std::vector<std::string> KeeperClient::passed_names(const SpawnOrder& order) const {
+  std::vector<std::string> names;
+  if (order.role != SlotRole::service) return names;
+  for (const ListenSocket& socket : order.spec->listen) names.push_back(socket.name);
+  for (bool poll : {true, false}) {
+    auto [first, last] = link_.parked().range(ParkClass::store, store_key(order.slot, poll));
+    for (const Parked* parked = first; parked != last; ++parked) names.emplace_back(parked->name());
+  }
+  return names;
+}
+
+std::vector<int> KeeperClient::passed_descriptors(const SpawnOrder& order) const {
+  std::vector<int> numbers;
+  if (order.role != SlotRole::service) return numbers;
+  for (const ListenSocket& socket : order.spec->listen)
+    numbers.push_back(link_.parked().find(ParkClass::listen, order.slot, socket.name)->fd);
+  for (bool poll : {true, false}) {
+    auto [first, last] = link_.parked().range(ParkClass::store, store_key(order.slot, poll));
+    for (const Parked* parked = first; parked != last; ++parked) numbers.push_back(parked->fd);
+  }
+  return numbers;
+}
+
+void KeeperClient::order_entry(const SpawnOrder& order, std::int32_t pid) {
+  wire::RunEntry& entry = link_.table().entry[order.entry];
+  entry.stop_signal = static_cast<std::uint32_t>(order.spec->stop_signal);
+  entry.stop_grace_ms = static_cast<std::uint32_t>(
+      std::clamp<SpanNs>(order.spec->stop_timeout / ns_per_ms, 500, 3'600'000));
+  entry.stop_rank = order.stop_rank;
+  entry.flags = 0;
+  if (pid != 0) entry.pid.store(pid, std::memory_order_relaxed);
+  entry.run.store(order.run, std::memory_order_release);
+}
+
+Result<bool> KeeperClient::send_plan(const SpawnOrder& order, const std::string& plan, int leaf) {
+  const Parked* output = link_.parked().find(ParkClass::output, order.run);
+  if (output == nullptr) return false;
+  Result<Fd> memory = make_sealed_memfd("hearth-plan", plan);
+  if (!memory) return failure(memory.error());
+  Result<Fd> fifo = open_fifo_for_service(directory(), order.run, output->fd);
+  if (!fifo) return failure(fifo.error());
+  std::vector<int> numbers = {memory->get(), dev_null_.get(), fifo->get()};
+  for (int number : passed_descriptors(order)) numbers.push_back(number);
+  if (leaf >= 0) numbers.push_back(leaf);
+  const wire::RunRecord record{order.entry, 0, order.run};
+  while (SpawnerLine* line = spawner_at_work()) {
+    const Sent sent = send_records<wire::RunRecord>(line->socket.get(), wire::MessageType::plan, {&record, 1}, numbers);
+    crash_point("plan sent");
+    if (sent == Sent::lost) {
+      // Died; its successor is announced by the keeper. Meanwhile the spare one works.
+      line->socket.reset();
+      continue;
+    }
+    if (sent == Sent::full) return false;
+    outstanding_.push_back({order.entry, order.run, line->generation, read_mono()});
+    return true;
+  }
+  return false;
+}
+
+}  // namespace hearth::os
