@@ -33,13 +33,14 @@ void Supervisor::run_spawned(SlotIndex slot, RunCell& cell, const ports::EntryVi
   // A program that never came to be has not been spawned, whatever its PID.
   if (view.fail_stage != 0 || &cell != &slots_[slot].run()) return;
   SlotState& state = slots_[slot];
+  const bool adopted = state.life.reason == Reason::adopted;
   lifecycle::Event event;
   event.kind = lifecycle::EventKind::spawned;
   event.has_readiness = has_readiness(slot);
   feed(slot, event, now);
   if (state.role == SlotRole::service && !state.health.watching &&
       (state.life.phase == Phase::starting || state.life.phase == Phase::running))
-    apply_verdict(slot, health::watch(state.health, spec_of(slot), now), now);
+    apply_verdict(slot, adopted ? health::adopt(state.health, spec_of(slot), now) : health::watch(state.health, spec_of(slot), now), now);
 }
 
 void Supervisor::run_ended(SlotIndex slot, RunCell& cell, const ports::EntryView& view, Now now) {

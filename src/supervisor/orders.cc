@@ -112,8 +112,8 @@ void Supervisor::order_stop_all(const std::vector<SlotIndex>& slots, OrderId ord
   for (SlotIndex slot : slots) {
     lifecycle::Event event;
     event.kind = lifecycle::EventKind::order_stop;
-    event.hold = !force && slots_[slot].role == SlotRole::service && slots_[slot].life.run_live &&
-                 slots_[slot].life.phase != Phase::stopping;
+    // Held at first, also when it is being stopped already: only `force` insists.
+    event.hold = !force && slots_[slot].role == SlotRole::service && slots_[slot].life.run_live;
     feed(slot, event, now);
     touch(slot);
     propagate_from(slot, now);

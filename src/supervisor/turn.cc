@@ -137,6 +137,9 @@ void Supervisor::pass_time(Now now) {
       scratch_[slot].refused = false;
       lifecycle::Event event;
       event.kind = lifecycle::EventKind::spawn_failed;
+      event.reason = Reason::refused;
+      event.random = random();
+      event.dependencies_met = dependencies_met(slot);
       event.exit.run = slots_[slot].run().run;
       event.exit.fail_stage = static_cast<std::uint32_t>(wire::SpawnStage::plan);
       event.exit.fail_errno = scratch_[slot].refusal.code;
@@ -151,6 +154,8 @@ void Supervisor::pass_time(Now now) {
       apply_verdict(current, health::time_passed(slots_[current].health, spec_of(current), now), now);
     lifecycle::Event event;
     event.kind = lifecycle::EventKind::time_passed;
+    event.dependencies_met = dependencies_met(slot);
+    event.random = 0;
     feed(current, event, now);
     touch(current);
   }
