@@ -1,0 +1,203 @@
+#include "wire/decision_page.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <memory>
+#include <string>
+
+namespace hearth::wire {
+namespace {
+
+constexpr std::uint32_t record_version = 7;
+
+struct Page {
+  std::unique_ptr<DecisionPage> page = std::make_unique<DecisionPage>();
+  PageWriter writer{*page};
+
+  Page() { decision_page_init(*page, record_version); }
+  void set(SlotIndex slot, const std::string& text) {
+    writer.set_slot(slot, text.data(), static_cast<std::uint32_t>(text.size()));
+  }
+  void head(const std::string& text) { writer.set_head(text.data(), static_cast<std::uint32_t>(text.size())); }
+  void operation(char key, OrderId order) {
+    OperationRecord record{};
+    std::memset(record.key, key, sizeof record.key);
+    record.order = order;
+    writer.add_operation(record);
+  }
+  std::string slot(SlotIndex index) const {
+    const unsigned char* bytes = held_slot(*page, index);
+    return bytes == nullptr ? "none" : reinterpret_cast<const char*>(bytes);
+  }
+  std::string head() const {
+    const unsigned char* bytes = held_head(*page);
+    return bytes == nullptr ? "none" : reinterpret_cast<const char*>(bytes);
+  }
+  OrderId order(char key) const {
+    unsigned char bytes[16];
+    std::memset(bytes, key, sizeof bytes);
+    const OperationRecord* found = find_operation(*page, bytes);
+    return found == nullptr ? 0 : found->order;
+  }
+};
+
+TEST(DecisionPage, HoldsNothingAtFirst) {
+  Page page;
+  EXPECT_EQ(page.slot(0), "none");
+  EXPECT_EQ(page.head(), "none");
+  EXPECT_EQ(page.order('a'), 0u);
+}
+
+TEST(DecisionPage, ShowsAChangeOnlyOnceItIsPublished) {
+  Page page;
+  page.set(3, "one");
+  page.head("head");
+  page.operation('a', 5);
+  EXPECT_EQ(page.slot(3), "none");
+  EXPECT_EQ(page.head(), "none");
+  EXPECT_EQ(page.order('a'), 0u);
+  EXPECT_EQ(page.writer.publish(), 1u);
+  EXPECT_EQ(page.slot(3), "one");
+  EXPECT_EQ(page.head(), "head");
+  EXPECT_EQ(page.order('a'), 5u);
+}
+
+TEST(DecisionPage, KeepsTheOldCopyWhileTheNewOneIsWritten) {
+  Page page;
+  page.set(3, "one");
+  page.writer.publish();
+  page.set(3, "two");
+  EXPECT_EQ(page.slot(3), "one");
+  page.writer.publish();
+  EXPECT_EQ(page.slot(3), "two");
+  page.set(3, "three");
+  EXPECT_EQ(page.slot(3), "two");
+}
+
+TEST(DecisionPage, OfTwoChangesInOneCommitKeepsTheLater) {
+  Page page;
+  page.set(3, "one");
+  page.writer.publish();
+  page.set(3, "two");
+  page.set(3, "three");
+  EXPECT_EQ(page.slot(3), "one");
+  page.writer.publish();
+  EXPECT_EQ(page.slot(3), "three");
+}
+
+TEST(DecisionPage, LeavesNothingOfALongerRecordBehindAShorterOne) {
+  Page page;
+  page.set(0, std::string(slot_record_bytes, 'x'));
+  page.writer.publish();
+  for (int i = 0; i < 2; ++i) {
+    page.set(0, "ab");
+    page.writer.publish();
+  }
+  EXPECT_EQ(page.slot(0), "ab");
+}
+
+TEST(DecisionPage, CommitsNothingWhenNothingWasSet) {
+  Page page;
+  EXPECT_EQ(page.writer.publish(), 0u);
+  page.set(0, "a");
+  EXPECT_EQ(page.writer.publish(), 1u);
+  EXPECT_EQ(page.writer.publish(), 1u);
+}
+
+TEST(DecisionPage, HasRoomForTheLastSlotAndNoMore) {
+  Page page;
+  page.set(max_slots - 1, "last");
+  page.writer.publish();
+  EXPECT_EQ(page.slot(max_slots - 1), "last");
+  EXPECT_DEATH(page.set(max_slots, "beyond"), "");
+  EXPECT_DEATH(page.set(0, std::string(slot_record_bytes + 1, 'x')), "");
+  EXPECT_DEATH(page.head(std::string(head_record_bytes + 1, 'x')), "");
+}
+
+TEST(DecisionPage, RemembersTheNewestOperationsAndForgetsTheOldest) {
+  Page page;
+  for (std::uint32_t i = 0; i < max_operations + 1; ++i) {
+    OperationRecord record{};
+    std::memcpy(record.key, &i, sizeof i);
+    record.key[15] = 1;
+    record.order = i + 1;
+    page.writer.add_operation(record);
+    page.writer.publish();
+  }
+  const auto order = [&](std::uint32_t i) -> OrderId {
+    unsigned char key[16] = {};
+    std::memcpy(key, &i, sizeof i);
+    key[15] = 1;
+    const OperationRecord* found = find_operation(*page.page, key);
+    return found == nullptr ? 0 : found->order;
+  };
+  EXPECT_EQ(order(0), 0u);
+  for (std::uint32_t i = 1; i <= max_operations; ++i) EXPECT_EQ(order(i), i + 1);
+}
+
+TEST(DecisionPage, TakesSeveralOperationsInOneCommit) {
+  Page page;
+  page.operation('a', 1);
+  page.operation('b', 2);
+  page.writer.publish();
+  EXPECT_EQ(page.order('a'), 1u);
+  EXPECT_EQ(page.order('b'), 2u);
+}
+
+// The reason why discard_uncommitted() exists.
+TEST(DecisionPage, WithoutADiscardWouldBringAnUnfinishedCommitToLife) {
+  Page page;
+  page.set(3, "good");
+  page.head("head");
+  page.writer.publish();
+  page.set(3, "never decided");
+  page.head("never decided");
+  page.operation('a', 9);  // killed here, before publish()
+
+  PageWriter successor(*page.page);
+  successor.set_slot(8, "else", 4);
+  successor.publish();
+  EXPECT_EQ(page.slot(3), "never decided");
+  EXPECT_EQ(page.head(), "never decided");
+  EXPECT_EQ(page.order('a'), 9u);
+}
+
+TEST(DecisionPage, AfterADiscardNeverBringsAnUnfinishedCommitToLife) {
+  Page page;
+  page.set(3, "good");
+  page.head("head");
+  page.writer.publish();
+  page.set(3, "never decided");
+  page.head("never decided");
+  page.operation('a', 9);
+
+  discard_uncommitted(*page.page, 9);
+  PageWriter successor(*page.page);
+  for (int i = 0; i < 5; ++i) {
+    successor.set_slot(8, "else", 4);
+    successor.publish();
+    EXPECT_EQ(page.slot(3), "good");
+    EXPECT_EQ(page.head(), "head");
+    EXPECT_EQ(page.order('a'), 0u);
+  }
+}
+
+TEST(DecisionPage, IsRecognisedByMagicVersionsAndSize) {
+  Page page;
+  const auto valid = [&] { return decision_page_valid(*page.page, sizeof(DecisionPage), record_version); };
+  EXPECT_TRUE(valid());
+  EXPECT_FALSE(decision_page_valid(*page.page, sizeof(DecisionPage) - 1, record_version));
+  EXPECT_FALSE(decision_page_valid(*page.page, sizeof(DecisionPage), record_version + 1));
+  page.page->magic ^= 1;
+  EXPECT_FALSE(valid());
+  decision_page_init(*page.page, record_version);
+  page.page->version++;
+  EXPECT_FALSE(valid());
+  decision_page_init(*page.page, record_version);
+  page.page->size--;
+  EXPECT_FALSE(valid());
+}
+
+}  // namespace
+}  // namespace hearth::wire

@@ -1,0 +1,113 @@
+#include "wire/spawn_plan.h"
+
+#include <gtest/gtest.h>
+
+#include "unit/wire/plan_maker.h"
+
+namespace hearth::wire {
+namespace {
+
+TEST(SpawnPlan, ThatIsCompleteHasNoProblem) { EXPECT_STREQ(PlanMaker().problem(), nullptr); }
+
+TEST(SpawnPlan, ThatIsCutAnywhereHasAProblem) {
+  PlanMaker plan;
+  while (!plan.bytes().empty()) {
+    plan.bytes().pop_back();
+    EXPECT_NE(plan.problem(), nullptr) << plan.bytes().size();
+  }
+}
+
+TEST(SpawnPlan, OfAnotherKindVersionOrSizeIsRefused) {
+  PlanMaker plan;
+  plan.header().magic++;
+  EXPECT_STREQ(plan.problem(), "not a spawn plan");
+  plan = {};
+  plan.header().version++;
+  EXPECT_STREQ(plan.problem(), "another version");
+  plan = {};
+  plan.header().size++;
+  EXPECT_STREQ(plan.problem(), "size does not match");
+  plan = {};
+  plan.bytes().resize(plan_size_max + 8);
+  plan.header().size = plan_size_max + 8;
+  EXPECT_STREQ(plan.problem(), "size does not match");
+}
+
+TEST(SpawnPlan, NeedsAProgramAndItsName) {
+  PlanMaker plan;
+  plan.header().paths.count = 0;
+  EXPECT_STREQ(plan.problem(), "paths");
+  plan = {};
+  plan.header().argv.count = 0;
+  EXPECT_STREQ(plan.problem(), "arguments");
+  plan = {};
+  plan.header().env.count = 0;
+  EXPECT_STREQ(plan.problem(), nullptr) << "an empty environment is one";
+}
+
+TEST(SpawnPlan, RefusesTablesOutsideMisalignedOrTooLong) {
+  const auto spoilt = [](PlanTable PlanHeader::*table, PlanTable value) {
+    PlanMaker plan;
+    plan.header().*table = value;
+    return plan.problem() != nullptr;
+  };
+  const std::uint32_t size = PlanMaker().header().size;
+  for (const auto table : {&PlanHeader::paths, &PlanHeader::argv, &PlanHeader::env, &PlanHeader::pid_patches,
+                           &PlanHeader::descriptors, &PlanHeader::limits, &PlanHeader::groups}) {
+    EXPECT_TRUE(spoilt(table, {size, 1}));
+    EXPECT_TRUE(spoilt(table, {size - 2, 1}));
+    EXPECT_TRUE(spoilt(table, {UINT32_MAX - 3, 1}));
+    EXPECT_TRUE(spoilt(table, {0, 1})) << "the header is no table";
+    EXPECT_TRUE(spoilt(table, {sizeof(PlanHeader), UINT32_MAX}));
+    EXPECT_TRUE(spoilt(table, {sizeof(PlanHeader), UINT32_MAX / 4 + 1})) << "a product that wraps";
+    EXPECT_TRUE(spoilt(table, {sizeof(PlanHeader) + 1, 1}));
+  }
+}
+
+TEST(SpawnPlan, RefusesStringsThatDoNotEnd) {
+  PlanMaker plan;
+  const std::uint32_t open = plan.append("abc", 3);
+  plan.header().size = static_cast<std::uint32_t>(plan.bytes().size());
+  EXPECT_STREQ(plan.problem(), nullptr);
+  plan.record<std::uint32_t>(plan.header().argv, 1) = open;
+  EXPECT_STREQ(plan.problem(), "arguments");
+  plan = {};
+  plan.header().cwd = plan.append("abc", 3);
+  plan.header().size = static_cast<std::uint32_t>(plan.bytes().size());
+  EXPECT_STREQ(plan.problem(), "directory");
+}
+
+TEST(SpawnPlan, RefusesPidFieldsThatAreNoFields) {
+  PlanMaker plan;
+  plan.record<std::uint32_t>(plan.header().pid_patches, 0)--;
+  EXPECT_STREQ(plan.problem(), "PID fields");
+  plan = {};
+  plan.record<std::uint32_t>(plan.header().pid_patches, 0) = plan.header().size - 5;
+  EXPECT_STREQ(plan.problem(), "PID fields");
+}
+
+TEST(SpawnPlan, RefusesDescriptorsThatDidNotComeOrShareATarget) {
+  EXPECT_STREQ(PlanMaker().problem(1), "descriptors");
+  EXPECT_STREQ(PlanMaker().problem(2), "cgroup");
+  PlanMaker plan;
+  plan.record<PlanDescriptor>(plan.header().descriptors, 2).target = 1;
+  EXPECT_STREQ(plan.problem(), "descriptors");
+  for (const std::int32_t target : {-1, INT32_MIN, static_cast<std::int32_t>(plan_descriptors_max + 16), INT32_MAX}) {
+    plan = {};
+    plan.record<PlanDescriptor>(plan.header().descriptors, 2).target = target;
+    EXPECT_STREQ(plan.problem(), "descriptors") << target;
+  }
+}
+
+TEST(SpawnPlan, RefusesACgroupThatDidNotCome) {
+  PlanMaker plan;
+  plan.header().cgroup = -1;
+  EXPECT_STREQ(plan.problem(), nullptr);
+  plan.header().cgroup = -2;
+  EXPECT_STREQ(plan.problem(), "cgroup");
+  plan.header().cgroup = PlanMaker::descriptors;
+  EXPECT_STREQ(plan.problem(), "cgroup");
+}
+
+}  // namespace
+}  // namespace hearth::wire
