@@ -24,6 +24,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -63,6 +64,7 @@ struct Options {
   std::int32_t keeper_pid = 0;
   std::uint32_t keeper_generation = 1;
   std::uint64_t seed = 0;  // of the jitter, when the page is new
+  std::function<void()> between_stores;  // before each store of a commit and after the last; null in production
 };
 
 class Supervisor final : public ports::Control {

@@ -162,10 +162,14 @@ void Supervisor::pass_time(Now now) {
 }
 
 void Supervisor::commit(Now now) {
+  const auto between_stores = [this] {
+    if (options_.between_stores) options_.between_stores();
+  };
   for (SlotIndex slot : changed_) {
     Scratch& scratch = scratch_[slot];
     scratch.changed = false;
     const SlotState& state = slots_[slot];
+    between_stores();
     writer_.set_slot(slot, &state, sizeof state);
     scratch.due = never;
     if (!state.used) continue;
@@ -175,11 +179,17 @@ void Supervisor::commit(Now now) {
   }
   if (!changed_.empty()) visible_change_ = true;
   changed_.clear();
+  between_stores();
   if (head_changed_) writer_.set_head(&head_, sizeof head_);
   head_changed_ = false;
-  for (const wire::OperationRecord& operation : operations_) writer_.add_operation(operation);
+  for (const wire::OperationRecord& operation : operations_) {
+    between_stores();
+    writer_.add_operation(operation);
+  }
   operations_.clear();
+  between_stores();
   writer_.publish();
+  between_stores();
 }
 
 void Supervisor::consume() {
