@@ -275,16 +275,17 @@ Status KeeperLink::take_to(Fd socket, SpanNs timeout) {
   reaps_.clear();
   replacements_.clear();
   unparks_.clear();
-  wire::HelloRecord record{wire::message_version, table_->keeper_generation.load(), hello_.generation,
+  // Before the new keeper reads the table: it is nobody's now.
+  const std::vector<LiveRun> runs = live_runs();
+  wire::HelloRecord record{wire::message_version, table_->keeper_generation.load() + 1, hello_.generation,
                            static_cast<std::uint32_t>(parked_.size())};
   std::vector<int> numbers;
   for (const Fd& fd : descriptors_) numbers.push_back(fd.get());
   if (send_records<wire::HelloRecord>(socket_.get(), MessageType::hello, {&record, 1}, numbers) != Sent::yes)
     return failure(keeper_gone("hand over to"));
+  for (const LiveRun& run : runs)
+    if (!adopt(run.record, run.pidfd.get())) return failure(keeper_gone("hand over to"));
   if (Status parked = hand_over_parked(); !parked) return parked;
-  if (Status runs = hand_over_runs(); !runs) return runs;
-  if (send_message(socket_.get(), MessageType::ready, nullptr, 0, 0) == Sent::lost)
-    return failure(keeper_gone("hand over to"));
   lost_ = false;
   watch(socket_.get(), EPOLLIN, watch_tag(Watched::keeper, 0));
   // "It has all" is said by its spawners: only what it has is known to them.
@@ -325,28 +326,28 @@ Status KeeperLink::hand_over_parked() {
   return {};
 }
 
-Status KeeperLink::hand_over_runs() {
+std::vector<KeeperLink::LiveRun> KeeperLink::live_runs() {
+  std::vector<LiveRun> runs;
   for (EntryIndex index = 0; index < wire::max_entries; ++index) {
     wire::RunEntry& entry = table_->entry[index];
     const RunId run = entry.run.load(std::memory_order_acquire);
     const std::int32_t pid = entry.pid.load(std::memory_order_acquire);
     if (run == no_run || pid <= 0 || entry.phase.load(std::memory_order_acquire) == wire::EntryPhase::exited) continue;
-    // Whether the pidfd still names the run is decided by its start time; a run that ended with the keeper gets
-    // a pidfd of nobody, and the keeper finds out.
+    // Without a start time the run was so young that its PID cannot have been used again.
     const std::uint64_t ticks = entry.start_ticks.load(std::memory_order_acquire);
     Fd pidfd = ticks != 0 ? open_process(pid, ticks) : Fd(pidfd_open(pid));
-    if (!pidfd) {
-      // Gone, and nobody can say how: told as unknown.
-      entry.wait_code = wire::wait_code_unknown;
-      entry.wait_status = 0;
-      entry.exited_at_ns = read_mono();
-      entry.phase.store(wire::EntryPhase::exited, std::memory_order_release);
-      wire::mark_changed(table_->changed_for_supervisor, index);
+    if (pidfd) {
+      runs.push_back({{index, 0, run}, std::move(pidfd)});
       continue;
     }
-    if (!adopt({index, 0, run}, pidfd.get())) return failure(keeper_gone("hand over to"));
+    // It ended after the keeper, and somebody else has reaped it: nobody can say how.
+    entry.wait_code = wire::wait_code_unknown;
+    entry.wait_status = 0;
+    entry.exited_at_ns = read_mono();
+    entry.phase.store(wire::EntryPhase::exited, std::memory_order_release);
+    wire::mark_changed(table_->changed_for_supervisor, index);
   }
-  return {};
+  return runs;
 }
 
 }  // namespace hearth::os

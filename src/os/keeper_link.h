@@ -112,7 +112,11 @@ class KeeperLink {
   bool send_some(wire::MessageType type, std::vector<Record>& records);
   bool wait_for_room(int timeout_ms);
   Status hand_over_parked();
-  Status hand_over_runs();
+  struct LiveRun {
+    wire::RunRecord record;
+    Fd pidfd;
+  };
+  std::vector<LiveRun> live_runs();
 
   Fd socket_;
   Fd epoll_;

@@ -1,0 +1,309 @@
+#include "os/keeper_client.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "os/crash_point.h"
+#include "os/inputs.h"
+#include "os/listeners.h"
+#include "os/proc_stat.h"
+#include "unit/os/fake_keeper.h"
+#include "wire/spawn_plan.h"
+
+namespace hearth::os {
+namespace {
+
+using ports::SpawnOutcome;
+using wire::ParkClass;
+
+struct KeeperClientTest : ::testing::Test {
+  test::FakeKeeper keeper;
+  test::OrderMaker maker;
+  std::unique_ptr<KeeperLink> link = keeper.connect();
+  std::unique_ptr<KeeperClient> client = make_client();
+
+  std::unique_ptr<KeeperClient> make_client() {
+    return std::make_unique<KeeperClient>(*link, CgroupTree(), ClientOptions{keeper.instance().directory, NofileLimit{256, 512}});
+  }
+  void restart_supervisor() {
+    client.reset();
+    link.reset();
+    link = keeper.connect();
+    client = make_client();
+  }
+  std::string path(const std::string& name) { return keeper.instance().directory + "/" + name; }
+  std::vector<EntryIndex> changed() {
+    std::vector<EntryIndex> entries;
+    client->take_changed(entries);
+    return entries;
+  }
+};
+
+bool exists(const std::string& path) {
+  struct stat st {};
+  return ::lstat(path.c_str(), &st) == 0;
+}
+
+TEST_F(KeeperClientTest, a_spawn_makes_everything_parks_it_and_sends_one_plan) {
+  EXPECT_EQ(SpawnOutcome::sent, client->spawn(maker.order(0, 7)).outcome);
+  EXPECT_TRUE(exists(path("o/7")));
+  EXPECT_TRUE(exists(path("n/7")));
+  keeper.handle();
+  EXPECT_NE(nullptr, keeper.parked().find(ParkClass::output, 7));
+  EXPECT_NE(nullptr, keeper.parked().find(ParkClass::notify, 7));
+  EXPECT_EQ(7u, keeper.table().entry[0].run);
+  EXPECT_EQ(15u, keeper.table().entry[0].stop_signal);
+  EXPECT_EQ(10'000u, keeper.table().entry[0].stop_grace_ms);
+  EXPECT_STREQ("shop.web.0", keeper.logs().stream[0].directory);
+  keeper.spawn_all();
+  ASSERT_EQ(1u, keeper.taken().size());
+  const test::TakenPlan& plan = keeper.taken()[0];
+  EXPECT_EQ(2u, plan.descriptors.size());
+  EXPECT_EQ(nullptr, wire::plan_problem(plan.bytes.data(), plan.bytes.size(), 2));
+  EXPECT_EQ((std::vector<EntryIndex>{0}), changed());
+  EXPECT_GT(client->entry(0).pid, 0);
+  EXPECT_TRUE(client->entry(0).watched);
+}
+
+TEST_F(KeeperClientTest, a_known_run_is_sent_and_nothing_is_done_twice) {
+  ASSERT_EQ(SpawnOutcome::sent, client->spawn(maker.order(0, 7)).outcome);
+  EXPECT_EQ(SpawnOutcome::sent, client->spawn(maker.order(0, 7)).outcome);
+  keeper.spawn_all();
+  EXPECT_EQ(SpawnOutcome::sent, client->spawn(maker.order(0, 7)).outcome);
+  keeper.spawn_all();
+  EXPECT_EQ(1u, keeper.taken().size());
+  EXPECT_EQ(0u, keeper.dropped_plans());
+}
+
+TEST_F(KeeperClientTest, an_entry_that_holds_another_run_is_waited_for) {
+  ASSERT_EQ(SpawnOutcome::sent, client->spawn(maker.order(0, 7)).outcome);
+  EXPECT_EQ(SpawnOutcome::later, client->spawn(maker.order(0, 8)).outcome);
+  EXPECT_FALSE(exists(path("o/8")));
+}
+
+TEST_F(KeeperClientTest, the_window_holds_64_plans_and_opens_as_they_are_taken) {
+  for (SlotIndex slot = 0; slot < KeeperClient::window_max; ++slot)
+    ASSERT_EQ(SpawnOutcome::sent, client->spawn(maker.order(slot, 100 + slot)).outcome);
+  EXPECT_EQ(SpawnOutcome::later, client->spawn(maker.order(64, 200)).outcome);
+  keeper.handle();
+  keeper.spawn_all();
+  EXPECT_EQ(SpawnOutcome::sent, client->spawn(maker.order(64, 200)).outcome);
+}
+
+TEST_F(KeeperClientTest, a_spawner_that_dies_with_an_unread_plan_has_it_sent_again_to_another) {
+  ASSERT_EQ(SpawnOutcome::sent, client->spawn(maker.order(0, 7)).outcome);
+  keeper.handle();
+  keeper.replace_spawner(0);
+  EXPECT_EQ((std::vector<EntryIndex>{0}), changed());
+  EXPECT_EQ(SpawnOutcome::sent, client->spawn(maker.order(0, 7)).outcome);
+  keeper.spawn_all();
+  EXPECT_EQ(1u, keeper.taken().size());
+}
+
+TEST_F(KeeperClientTest, a_spawner_stuck_in_an_exec_is_replaced_and_the_spare_one_works) {
+  ASSERT_EQ(SpawnOutcome::sent, client->spawn(maker.order(0, 7)).outcome);
+  ASSERT_EQ(SpawnOutcome::sent, client->spawn(maker.order(1, 8)).outcome);
+  wire::SlotTable& table = keeper.table();
+  const std::uint32_t stuck = keeper.spawner_generation(0);
+  table.entry[0].claim = stuck;
+  table.entry[0].pid = 1u << 22;
+  table.work[0].since_ns = 1;  // since the machine was started
+  table.work[0].entry_plus_1 = 1;
+  EXPECT_GT(client->stuck_for(0, seconds(41)), seconds(40));
+  EXPECT_EQ(0, client->stuck_for(2, seconds(41)));
+  client->flush();
+  keeper.handle();
+  EXPECT_NE(stuck, keeper.spawner_generation(0));
+  EXPECT_EQ((std::vector<EntryIndex>{2}), changed());
+  EXPECT_EQ(SpawnOutcome::sent, client->spawn(maker.order(1, 8)).outcome);
+  keeper.spawn_all();
+  ASSERT_EQ(1u, keeper.taken().size());
+  EXPECT_EQ(8u, keeper.taken()[0].run);
+}
+
+TEST_F(KeeperClientTest, a_refused_spawn_leaves_nothing_behind) {
+  maker.spec().command = {"/bin/echo", "{fd:http}"};
+  ports::SpawnAnswer answer = client->spawn(maker.order(0, 7));
+  EXPECT_EQ(SpawnOutcome::refused, answer.outcome);
+  EXPECT_EQ(Remedy::fix_input, answer.error.remedy);
+  client->flush();
+  keeper.handle();
+  EXPECT_FALSE(exists(path("o/7")));
+  EXPECT_FALSE(exists(path("n/7")));
+  EXPECT_EQ(0u, keeper.parked().size());
+  EXPECT_EQ(0u, keeper.table().entry[0].run);
+}
+
+TEST_F(KeeperClientTest, running_out_of_descriptors_refuses_the_start_and_says_what_to_do) {
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  Fd lowest(::open("/dev/null", O_RDONLY));
+  const rlimit tight{static_cast<rlim_t>(lowest.get()), before.rlim_max};
+  lowest.reset();
+  ::setrlimit(RLIMIT_NOFILE, &tight);
+  ports::SpawnAnswer answer = client->spawn(maker.order(0, 7));
+  ::setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_EQ(SpawnOutcome::refused, answer.outcome);
+  EXPECT_EQ(Remedy::try_later, answer.error.remedy);
+  EXPECT_NE(std::string::npos, answer.error.text().find("ulimit"));
+  EXPECT_FALSE(exists(path("o/7")));
+  EXPECT_EQ(SpawnOutcome::sent, client->spawn(maker.order(0, 7)).outcome);
+}
+
+TEST_F(KeeperClientTest, signals_go_out_before_reaps_and_once_per_operation) {
+  ASSERT_EQ(SpawnOutcome::sent, client->spawn(maker.order(0, 7)).outcome);
+  keeper.spawn_all();
+  EXPECT_TRUE(client->signal(0, 7, 3, SIGTERM));
+  EXPECT_TRUE(client->signal(0, 7, 3, SIGTERM));
+  client->flush();
+  keeper.handle();
+  EXPECT_EQ(1u, keeper.signals().size());
+  EXPECT_EQ(3u, client->entry(0).last_op);
+  keeper.exit_run(0, CLD_EXITED, 0);
+  EXPECT_TRUE(client->reap(0, 7));
+  EXPECT_TRUE(client->end_tree(0, 7, "shop.web.0"));
+  client->flush();
+  keeper.handle();
+  ASSERT_EQ(2u, keeper.signals().size());
+  EXPECT_EQ(SIGKILL, keeper.signals()[1].signal);
+  EXPECT_TRUE(keeper.reaped().contains(7));
+}
+
+TEST_F(KeeperClientTest, orders_about_a_run_that_the_entry_no_longer_holds_are_done) {
+  EXPECT_TRUE(client->signal(0, 7, 1, SIGTERM));
+  EXPECT_TRUE(client->end_tree(0, 7, "x"));
+  EXPECT_TRUE(client->reap(0, 7));
+  client->flush();
+  keeper.handle();
+  EXPECT_EQ(0u, keeper.messages());
+}
+
+TEST_F(KeeperClientTest, what_a_released_run_had_is_dropped_once_its_output_is_read_and_nobody_writes) {
+  ASSERT_EQ(SpawnOutcome::sent, client->spawn(maker.order(0, 7)).outcome);
+  keeper.spawn_all();
+  Fd service = std::move(keeper.taken()[0].descriptors[1]);
+  keeper.taken().clear();
+  ASSERT_EQ(5, ::write(service.get(), "hello", 5));
+  keeper.exit_run(0, CLD_EXITED, 0);
+  client->reap(0, 7);
+  client->flush();
+  keeper.handle();
+  client->release_run(0, 7);
+  client->flush();
+  keeper.handle();
+  EXPECT_FALSE(exists(path("n/7")));
+  EXPECT_TRUE(exists(path("o/7"))) << "a descendant may still write";
+  service.reset();
+  Inbox inbox(*link, {});
+  std::vector<ports::Input> inputs;
+  inbox.peek(inputs);
+  client->flush();
+  EXPECT_TRUE(exists(path("o/7"))) << "five bytes are not read";
+  char bytes[8];
+  ASSERT_EQ(5, ::read(link->parked().find(ParkClass::output, 7)->fd, bytes, sizeof bytes));
+  restart_supervisor();  // which need not be told again
+  client->flush();
+  keeper.handle();
+  EXPECT_FALSE(exists(path("o/7")));
+  EXPECT_EQ(0u, keeper.parked().size());
+}
+
+TEST_F(KeeperClientTest, listening_sockets_are_bound_once_and_stay_between_runs) {
+  maker.spec().listen = {{.name = "http", .address = "unix:" + path("web.sock")}};
+  maker.spec().command = {"/bin/server", "--fd={fd:http}"};
+  ASSERT_EQ(SpawnOutcome::sent, client->spawn(maker.order(0, 7)).outcome);
+  keeper.spawn_all();
+  ASSERT_EQ(1u, keeper.taken().size());
+  const std::uint64_t first = file_identity(keeper.taken()[0].descriptors[2].get());
+  keeper.exit_run(0, CLD_EXITED, 0);
+  client->reap(0, 7);
+  client->flush();
+  keeper.handle();
+  restart_supervisor();
+  ASSERT_EQ(SpawnOutcome::sent, client->spawn(maker.order(0, 8)).outcome);
+  keeper.spawn_all();
+  ASSERT_EQ(2u, keeper.taken().size());
+  EXPECT_EQ(first, file_identity(keeper.taken()[1].descriptors[2].get()));
+  EXPECT_NE(std::string::npos, keeper.taken()[1].bytes.find("--fd=3"));
+  client->release_slot(0);
+  client->flush();
+  keeper.handle();
+  EXPECT_FALSE(exists(path("web.sock")));
+  EXPECT_EQ(nullptr, keeper.parked().find(ParkClass::listen, 0, "http"));
+}
+
+TEST_F(KeeperClientTest, adoption_fills_the_entry_and_hands_over_the_process) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::pause();
+    ::_exit(0);
+  }
+  ProcStat stat;
+  ASSERT_TRUE(read_stat(child, stat));
+  EXPECT_FALSE(client->adopt(maker.order(0, 7), child, stat.start_ticks + 1));
+  EXPECT_TRUE(client->adopt(maker.order(0, 7), child, stat.start_ticks));
+  keeper.handle();
+  EXPECT_TRUE(keeper.adopted().contains(7));
+  EXPECT_EQ(child, client->entry(0).pid);
+  EXPECT_EQ(stat.start_ticks, client->entry(0).start_ticks);
+  EXPECT_NE(nullptr, keeper.parked().find(ParkClass::output, 7));
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+}
+
+// Repeats spawn() in one successor after another, each killed at the next place, until one gets through.
+struct Crash {};
+int crash_countdown = 0;
+void crash_when_due(const char*) {
+  if (--crash_countdown == 0) throw Crash{};
+}
+
+TEST_F(KeeperClientTest, killed_at_any_step_of_a_spawn_successors_end_with_exactly_one_process) {
+  maker.spec().listen = {{.name = "http", .address = "unix:" + path("web.sock")}};
+  int steps = 0;
+  for (int at = 1;; ++at) {
+    const RunId run = 1000 + static_cast<RunId>(at);
+    crash_countdown = at;
+    crash_hook = crash_when_due;
+    bool crashed = false;
+    try {
+      client->spawn(maker.order(0, run));
+    } catch (const Crash&) {
+      crashed = true;
+    }
+    crash_hook = nullptr;
+    // The spawner may take what it has before or after the successor comes.
+    if (at % 2 == 0) keeper.spawn_all();
+    if (crashed) {
+      restart_supervisor();
+      EXPECT_EQ(SpawnOutcome::sent, client->spawn(maker.order(0, run)).outcome) << "step " << at;
+    }
+    keeper.handle();
+    keeper.spawn_all();
+    ASSERT_EQ(1u, keeper.taken().size()) << "step " << at;
+    EXPECT_EQ(run, keeper.taken()[0].run);
+    EXPECT_EQ(3u, keeper.taken()[0].descriptors.size());
+    EXPECT_EQ(3u, keeper.parked().size());
+    keeper.taken().clear();
+    keeper.exit_run(0, CLD_KILLED, 9);
+    client->end_tree(0, run, "shop.web.0");
+    client->reap(0, run);
+    client->flush();
+    keeper.handle();
+    client->release_run(0, run);
+    client->flush();
+    keeper.handle();
+    EXPECT_EQ(1u, keeper.parked().size()) << "only the listening socket stays";
+    steps = at;
+    if (!crashed) break;
+  }
+  EXPECT_GE(steps, 8);
+}
+
+}  // namespace
+}  // namespace hearth::os
