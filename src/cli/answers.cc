@@ -1,0 +1,181 @@
+#include "cli/answers.h"
+
+#include <algorithm>
+#include <optional>
+
+#include <boost/json.hpp>
+#include <fmt/format.h>
+
+#include "config/text.h"
+
+namespace hearth::cli {
+namespace {
+
+namespace json = boost::json;
+
+Error not_understood(std::string reason) {
+  return Error{Remedy::try_later, "read", "the supervisor's answer", std::move(reason),
+               "are `hearth` and the running supervisor of versions that fit? `hearth version` tells both", 0};
+}
+
+std::string text(const json::object& object, std::string_view name) {
+  const json::value* value = object.if_contains({name.data(), name.size()});
+  const json::string* found = value != nullptr ? value->if_string() : nullptr;
+  return found != nullptr ? std::string(found->data(), found->size()) : std::string();
+}
+
+std::int64_t number(const json::object& object, std::string_view name) {
+  const json::value* value = object.if_contains({name.data(), name.size()});
+  if (value == nullptr) return 0;
+  if (const std::int64_t* found = value->if_int64()) return *found;
+  return 0;
+}
+
+bool flag(const json::object& object, std::string_view name) {
+  const json::value* value = object.if_contains({name.data(), name.size()});
+  const bool* found = value != nullptr ? value->if_bool() : nullptr;
+  return found != nullptr && *found;
+}
+
+const json::object* member(const json::object& object, std::string_view name) {
+  const json::value* value = object.if_contains({name.data(), name.size()});
+  return value != nullptr ? value->if_object() : nullptr;
+}
+
+SlotNews slot_of(const json::object& object) {
+  SlotNews slot;
+  slot.project = text(object, "project");
+  slot.name = text(object, "name");
+  slot.index = static_cast<std::uint32_t>(number(object, "index"));
+  slot.outcome = text(object, "outcome");
+  slot.state = text(object, "state");
+  slot.ready = flag(object, "ready");
+  slot.has_readiness = flag(object, "has_readiness");
+  slot.pid = number(object, "pid");
+  slot.restarts = number(object, "restarts");
+  slot.reason_text = text(object, "reason_text");
+  slot.status = text(object, "status");
+  slot.log_directory = text(object, "log_directory");
+  return slot;
+}
+
+std::vector<SlotNews> slots_of(const json::object& object, std::string_view name) {
+  std::vector<SlotNews> slots;
+  const json::value* value = object.if_contains({name.data(), name.size()});
+  const json::array* list = value != nullptr ? value->if_array() : nullptr;
+  if (list == nullptr) return slots;
+  slots.reserve(list->size());
+  for (const json::value& item : *list) {
+    if (const json::object* slot = item.if_object()) slots.push_back(slot_of(*slot));
+  }
+  return slots;
+}
+
+Result<json::object> object_of(const Answer& answer) {
+  if (answer.status >= 400) return failure(refusal(answer));
+  json::error_code error;
+  json::value value = json::parse({answer.body.data(), answer.body.size()}, error);
+  if (error) return failure(not_understood(error.message()));
+  if (!value.is_object()) return failure(not_understood("it is no JSON object"));
+  return std::move(value.get_object());
+}
+
+constexpr std::pair<std::string_view, Remedy> remedies[] = {
+    {"fix_input", Remedy::fix_input}, {"try_later", Remedy::try_later},     {"no_access", Remedy::no_access},
+    {"not_found", Remedy::not_found}, {"conflict", Remedy::conflict},       {"environment", Remedy::environment},
+};
+
+}  // namespace
+
+std::string SlotNews::state_word() const {
+  if (state != "running" || !has_readiness) return state;
+  return ready ? "ready" : "not ready";
+}
+
+Error refusal(const Answer& answer) {
+  json::error_code problem;
+  const json::value value = json::parse({answer.body.data(), answer.body.size()}, problem);
+  const json::object* object = problem ? nullptr : value.if_object();
+  const json::object* error = object != nullptr ? member(*object, "error") : nullptr;
+  if (error == nullptr) return not_understood(fmt::format("it has the status {} and no reason", answer.status));
+  Error told{Remedy::try_later, text(*error, "operation"), text(*error, "subject"), text(*error, "reason"),
+             text(*error, "hint"), static_cast<int>(number(*error, "errno"))};
+  const std::string name = text(*error, "remedy");
+  for (const auto& [word, remedy] : remedies) {
+    if (word == name) told.remedy = remedy;
+  }
+  return told;
+}
+
+Result<OrderNews> order_news(const Answer& answer) {
+  const Result<json::object> object = object_of(answer);
+  if (!object) return failure(object.error());
+  return OrderNews{text(*object, "verb"), flag(*object, "settled"), text(*object, "seen"), slots_of(*object, "slots")};
+}
+
+Result<AcceptedNews> accepted_news(const Answer& answer) {
+  const Result<json::object> object = object_of(answer);
+  if (!object) return failure(object.error());
+  AcceptedNews news;
+  news.order = static_cast<std::uint64_t>(number(*object, "order"));
+  const json::value* notes = object->if_contains("notes");
+  if (notes != nullptr && notes->is_array()) {
+    for (const json::value& note : notes->get_array()) {
+      if (const json::string* one = note.if_string()) news.notes.emplace_back(one->data(), one->size());
+    }
+  }
+  return news;
+}
+
+Result<InstanceNews> instance_news(const Answer& answer) {
+  const Result<json::object> object = object_of(answer);
+  if (!object) return failure(object.error());
+  InstanceNews news;
+  news.version = text(*object, "version");
+  if (const json::object* supervisor = member(*object, "supervisor")) news.supervisor_pid = number(*supervisor, "pid");
+  if (const json::object* keeper = member(*object, "keeper")) news.keeper_pid = number(*keeper, "pid");
+  return news;
+}
+
+Result<std::vector<SlotNews>> services_news(const Answer& answer) {
+  const Result<json::object> object = object_of(answer);
+  if (!object) return failure(object.error());
+  return slots_of(*object, "services");
+}
+
+std::string json_text(std::string_view raw) {
+  if (config::valid_utf8(raw)) return json::serialize(json::string_view(raw.data(), raw.size()));
+  std::string clean;  // bytes of another encoding: shown as they are only when ASCII
+  for (const char c : raw) {
+    if (static_cast<unsigned char>(c) < 0x80) {
+      clean += c;
+    } else {
+      clean += "\xef\xbf\xbd";
+    }
+  }
+  return json::serialize(json::string_view(clean.data(), clean.size()));
+}
+
+std::string error_json(const Error& error) {
+  std::string_view remedy = "try_later";
+  for (const auto& [word, value] : remedies) {
+    if (value == error.remedy) remedy = word;
+  }
+  return fmt::format(R"({{"error":{{"operation":{},"subject":{},"reason":{},"hint":{},"remedy":"{}","errno":{}}}}})"
+                     "\n",
+                     json_text(error.operation), json_text(error.subject), json_text(error.reason),
+                     json_text(error.hint), remedy, error.code != 0 ? std::to_string(error.code) : "null");
+}
+
+std::string label(const SlotNews& slot, const std::vector<SlotNews>& among) {
+  bool projects = false, replicas = slot.index > 0;
+  for (const SlotNews& other : among) {
+    projects = projects || other.project != slot.project;
+    replicas = replicas || (other.project == slot.project && other.name == slot.name && other.index > 0);
+  }
+  std::string text = projects ? slot.project + "." + slot.name : slot.name;
+  if (replicas) text += fmt::format(".{}", slot.index);
+  return text;
+}
+
+}  // namespace hearth::cli

@@ -1,0 +1,66 @@
+// The API's answers as the client's own data: what of docs/reference/api.md the commands need.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "cli/client.h"
+
+namespace hearth::cli {
+
+struct SlotNews {
+  std::string project, name;
+  std::uint32_t index = 0;
+  std::string outcome;      // of an order: pending, done, failed, superseded; of a status: empty
+  std::string state;
+  bool ready = false;
+  bool has_readiness = false;
+  std::int64_t pid = 0;
+  std::int64_t restarts = 0;
+  std::string reason_text;
+  std::string status;
+  std::string log_directory;
+
+  // The phase, with `running` split by readiness, as in the table of `hearth status`.
+  std::string state_word() const;
+};
+
+struct OrderNews {
+  std::string verb;
+  bool settled = false;
+  std::string seen;
+  std::vector<SlotNews> slots;
+};
+
+struct AcceptedNews {
+  std::uint64_t order = 0;
+  std::vector<std::string> notes;
+};
+
+struct InstanceNews {
+  std::string version;
+  std::int64_t supervisor_pid = 0;
+  std::int64_t keeper_pid = 0;
+};
+
+// Each fails with the server's own Error when the answer is a refusal, and for anything that is not understood.
+Result<OrderNews> order_news(const Answer& answer);
+Result<AcceptedNews> accepted_news(const Answer& answer);
+Result<InstanceNews> instance_news(const Answer& answer);
+Result<std::vector<SlotNews>> services_news(const Answer& answer);
+
+// The Error of a refusal (status 400 and above).
+Error refusal(const Answer& answer);
+
+// As api/ writes it, for --json.
+std::string error_json(const Error& error);
+
+std::string json_text(std::string_view text);  // with quotes; invalid UTF-8 is replaced
+
+// "stt", "stt.1" where there are several replicas, "blog.stt" where there are several projects.
+std::string label(const SlotNews& slot, const std::vector<SlotNews>& among);
+
+}  // namespace hearth::cli

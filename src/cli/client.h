@@ -1,0 +1,67 @@
+// HTTP over the instance's Unix socket, as much of it as our own server speaks: answers with Content-Length.
+// Without Boost, because `hearth status` shall start as fast as a process can.
+#pragma once
+
+#include <expected>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "os/fd.h"
+
+namespace hearth::cli {
+
+class InterruptWatch;
+
+// What went wrong between us and the supervisor, by what the caller does about it.
+enum class Trouble {
+  not_running,  // no socket, or nobody listens
+  no_access,    // not ours
+  cut,          // the connection broke: the supervisor went away; its successor can be asked
+  timeout,      // it is there and does not answer
+  interrupted,  // Ctrl-C
+  broken,       // no HTTP, or more than we read
+};
+
+struct ClientError {
+  Trouble trouble = Trouble::broken;
+  Error error;
+};
+
+struct Answer {
+  int status = 0;
+  int exit_code = -1;  // header Hearth-Exit; -1: absent
+  std::string body;
+};
+
+struct Question {
+  std::string_view method = "GET";
+  std::string_view target;
+  std::string_view key;   // Idempotency-Key; empty: none
+  std::string_view body;
+};
+
+class Client {
+ public:
+  // `watch` may be null and must outlive the client.
+  explicit Client(std::string socket_path, InterruptWatch* watch = nullptr)
+      : path_(std::move(socket_path)), watch_(watch) {}
+
+  // One attempt, over the open connection if there is one. Until `deadline` on CLOCK_MONOTONIC.
+  std::expected<Answer, ClientError> ask(const Question& question, MonoNs deadline);
+
+  const std::string& path() const { return path_; }
+
+ private:
+  std::expected<void, ClientError> connect(MonoNs deadline);
+  std::expected<void, ClientError> send(std::string_view bytes, MonoNs deadline);
+  std::expected<Answer, ClientError> receive(MonoNs deadline);
+  std::expected<void, ClientError> wait_for(short events, MonoNs deadline);
+
+  std::string path_;
+  InterruptWatch* watch_;
+  os::Fd fd_;
+};
+
+}  // namespace hearth::cli

@@ -1,0 +1,37 @@
+#include "cli/interrupt.h"
+
+#include <signal.h>
+#include <sys/signalfd.h>
+
+namespace hearth::cli {
+namespace {
+
+sigset_t interrupts() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  ::sigaddset(&set, SIGINT);
+  ::sigaddset(&set, SIGTERM);
+  return set;
+}
+
+}  // namespace
+
+InterruptWatch::InterruptWatch() {
+  const sigset_t set = interrupts();
+  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  fd_.reset(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+}
+
+InterruptWatch::~InterruptWatch() {
+  came();  // one that is still pending was for the wait that is over
+  const sigset_t set = interrupts();
+  ::sigprocmask(SIG_UNBLOCK, &set, nullptr);
+}
+
+bool InterruptWatch::came() {
+  signalfd_siginfo info;
+  while (fd_ && ::read(fd_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) came_ = true;
+  return came_;
+}
+
+}  // namespace hearth::cli

@@ -1,0 +1,25 @@
+// Ctrl-C while the client waits: a descriptor that becomes readable, so that one poll(2) sees it beside the socket.
+#pragma once
+
+#include "os/fd.h"
+
+namespace hearth::cli {
+
+// While it lives, SIGINT and SIGTERM do not end the process but are remembered. One at a time.
+class InterruptWatch {
+ public:
+  InterruptWatch();
+  ~InterruptWatch();
+  InterruptWatch(const InterruptWatch&) = delete;
+  InterruptWatch& operator=(const InterruptWatch&) = delete;
+
+  int fd() const { return fd_.get(); }
+  // Sticky: true from the first signal on.
+  bool came();
+
+ private:
+  os::Fd fd_;
+  bool came_ = false;
+};
+
+}  // namespace hearth::cli

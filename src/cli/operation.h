@@ -1,0 +1,55 @@
+// A mutation as the user means it: done once, however often the supervisor dies meanwhile.
+//
+// The client makes a 128-bit key. The supervisor commits the operation under it; a successor finds it there. So
+// when the connection breaks, the client connects again (after 5, 10, 20 ... 250 ms, for up to ten seconds) and
+// repeats the same request with the same key, and waits for the order by that key as well.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "base/time.h"
+#include "cli/client.h"
+
+namespace hearth::cli {
+
+struct Patience {
+  SpanNs reconnect = seconds(10);  // how long without any answer before giving up
+  SpanNs first_pause = milliseconds(5);
+  SpanNs last_pause = milliseconds(250);
+};
+
+// 32 hex digits from getrandom(2).
+std::string make_key();
+
+class Operation {
+ public:
+  // `client` must outlive it. `watch` is the client's, or null.
+  Operation(Client& client, InterruptWatch* watch, Patience patience = {})
+      : client_(client), watch_(watch), patience_(patience), key_(make_key()) {}
+
+  const std::string& key() const { return key_; }
+
+  // POSTs; an answer of any status is an answer. Fails as ClientError only when nobody answered in time.
+  std::expected<Answer, ClientError> post(std::string_view target, std::string_view body, MonoNs deadline);
+
+  // GET /v1/orders/KEY, for at most `wait`; `seen` as in the last answer, or empty.
+  std::expected<Answer, ClientError> look(std::string_view seen, SpanNs wait, MonoNs deadline);
+
+  // How often a broken connection was repaired.
+  int reconnects() const { return reconnects_; }
+
+ private:
+  std::expected<Answer, ClientError> persist(const Question& question, SpanNs server_may_wait, MonoNs deadline);
+
+  Client& client_;
+  InterruptWatch* watch_;
+  Patience patience_;
+  std::string key_;
+  bool reached_ = false;  // somebody answered once: from then on "not running" may be a moment between two lives
+  int reconnects_ = 0;
+};
+
+}  // namespace hearth::cli

@@ -1,0 +1,175 @@
+#include "cli/progress.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "config/text.h"
+
+namespace hearth::cli {
+namespace {
+
+constexpr const char* green = "\x1b[32m";
+constexpr const char* yellow = "\x1b[33m";
+constexpr const char* red = "\x1b[31m";
+constexpr const char* plain = "\x1b[0m";
+
+std::string word_of(const SlotNews& slot) {
+  if (slot.outcome == "superseded") return "superseded";
+  if (slot.outcome == "failed" && slot.state != "failed") return slot.state + " (failed)";
+  return slot.state_word();
+}
+
+const char* color_of(const SlotNews& slot) {
+  if (slot.outcome == "failed") return red;
+  return slot.outcome == "done" ? green : yellow;
+}
+
+// What there is to say beside the state: why it failed or waits, else what the service says of itself.
+std::string remark(const SlotNews& slot) {
+  if (slot.outcome == "superseded") return "by a later order";
+  if (slot.outcome != "done" && !slot.reason_text.empty()) return slot.reason_text;
+  return slot.outcome == "pending" ? slot.status : std::string();
+}
+
+std::string full_name(const SlotNews& slot) { return fmt::format("{}.{}.{}", slot.project, slot.name, slot.index); }
+
+int urgency(const SlotNews& slot) {
+  if (slot.outcome == "failed") return 0;
+  return slot.outcome == "pending" ? 1 : 2;
+}
+
+}  // namespace
+
+std::string shown(std::string_view text, std::size_t width) {
+  std::string clean;
+  const bool utf8 = config::valid_utf8(text);
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (c < 0x20 || c == 0x7f) {
+      clean += ' ';
+    } else if (c >= 0x80 && !utf8) {
+      clean += '?';
+    } else if (utf8 && c == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0) {
+      clean += ' ';  // C1 control characters
+      ++i;
+    } else {
+      clean += text[i];
+    }
+  }
+  if (width == 0 || config::character_count(clean) <= width) return clean;
+  std::size_t at = 0, characters = 0;
+  while (at < clean.size()) {
+    const bool starts = (static_cast<unsigned char>(clean[at]) & 0xc0) != 0x80;
+    if (starts && ++characters == width) break;
+    ++at;
+  }
+  return clean.substr(0, at) + "\xe2\x80\xa6";
+}
+
+std::string elapsed_text(SpanNs span) {
+  if (span < seconds(10)) {
+    const std::int64_t tenths = span > 0 ? span / (ns_per_s / 10) : 0;
+    return fmt::format("{}.{}s", tenths / 10, tenths % 10);
+  }
+  const std::int64_t s = span / ns_per_s;
+  if (s < 60) return fmt::format("{}s", s);
+  return s < 3600 ? fmt::format("{}m {}s", s / 60, s % 60) : fmt::format("{}h {}m", s / 3600, s / 60 % 60);
+}
+
+void Progress::note(const OrderNews& news, SpanNs elapsed) {
+  for (const SlotNews& slot : news.slots) {
+    Known& known = known_[full_name(slot)];
+    if (slot.outcome == "pending") {
+      known.settled_after = -1;
+    } else if (known.settled_after < 0) {
+      known.settled_after = elapsed;
+    }
+  }
+}
+
+std::string Progress::changes(const OrderNews& news, SpanNs elapsed) {
+  note(news, elapsed);
+  std::string text;
+  for (const SlotNews& slot : news.slots) {
+    Known& known = known_[full_name(slot)];
+    const std::string word = word_of(slot) + "/" + slot.outcome;
+    if (known.word == word) continue;
+    known.word = word;
+    text += label(slot, news.slots) + ": " + word_of(slot);
+    if (slot.outcome != "pending") text += fmt::format(" after {}", elapsed_text(known.settled_after));
+    if (const std::string more = remark(slot); !more.empty()) text += ": " + shown(more, 0);
+    text += '\n';
+  }
+  return text;
+}
+
+std::string Progress::region(const OrderNews& news, SpanNs elapsed, const Terminal& terminal) {
+  note(news, elapsed);
+  const std::size_t most = terminal.rows > 4 ? terminal.rows - 3 : 1;
+  std::vector<const SlotNews*> slots;
+  for (const SlotNews& slot : news.slots) slots.push_back(&slot);
+  const bool all = slots.size() <= most;
+  // What does not fit is what is done already.
+  if (!all) std::stable_sort(slots.begin(), slots.end(), [](auto a, auto b) { return urgency(*a) < urgency(*b); });
+  const std::size_t count = all ? slots.size() : most - 1;
+
+  std::size_t name_width = 0, word_width = 0, time_width = 0;
+  std::vector<std::array<std::string, 3>> cells;
+  for (std::size_t i = 0; i < count; ++i) {
+    const SpanNs settled = known_[full_name(*slots[i])].settled_after;
+    cells.push_back({label(*slots[i], news.slots), word_of(*slots[i]), elapsed_text(settled < 0 ? elapsed : settled)});
+    name_width = std::max(name_width, cells[i][0].size());
+    word_width = std::max(word_width, cells[i][1].size());
+    time_width = std::max(time_width, cells[i][2].size());
+  }
+  const std::size_t columns = terminal.columns == 0 ? 80 : terminal.columns;
+  if (name_width + word_width + 3 > columns) name_width = columns > word_width + 11 ? columns - word_width - 3 : 8;
+
+  std::string text = written_ > 0 ? fmt::format("\x1b[{}A", written_) : std::string();
+  const std::size_t before = written_;
+  written_ = 0;
+  const auto line = [&](const std::string& content) {
+    text += "\r" + content + "\x1b[K\n";
+    ++written_;
+  };
+  for (std::size_t i = 0; i < count; ++i) {
+    const char* color = terminal.color ? color_of(*slots[i]) : "";
+    std::string content = fmt::format("{:<{}}  {}{:<{}}{}", shown(cells[i][0], name_width), name_width, color,
+                                      cells[i][1], word_width, terminal.color ? plain : "");
+    std::size_t used = name_width + 2 + word_width;
+    if (used + 2 + time_width < columns) {
+      content += fmt::format("  {:<{}}", cells[i][2], time_width);
+      used += 2 + time_width;
+      // One column stays free: some terminals wrap when the last one is written.
+      const std::string more = remark(*slots[i]);
+      if (!more.empty() && used + 12 < columns) content += "  " + shown(more, columns - used - 3);
+    }
+    line(content);
+  }
+  if (!all) line(fmt::format("... and {} more", slots.size() - count));
+  // A region that has become shorter leaves blank lines, which the next one takes again.
+  while (written_ < before) line("");
+  return text;
+}
+
+std::string summary(const OrderNews& news) {
+  std::vector<std::pair<std::string, std::size_t>> counts;
+  for (const SlotNews& slot : news.slots) {
+    const std::string word = word_of(slot);
+    const auto same = std::find_if(counts.begin(), counts.end(), [&](const auto& c) { return c.first == word; });
+    if (same == counts.end()) {
+      counts.emplace_back(word, 1);
+    } else {
+      ++same->second;
+    }
+  }
+  std::string text;
+  for (const auto& [word, count] : counts) {
+    if (!text.empty()) text += ", ";
+    text += fmt::format("{} {}", count, word);
+  }
+  return text;
+}
+
+}  // namespace hearth::cli

@@ -1,0 +1,49 @@
+// How an order goes, for people: a live region that is rewritten on a terminal, one line per change when piped.
+//
+//   db   ready     0.3s
+//   stt  starting  12s   loading the model: 61 %
+//   web  failed          exited with code 1
+//
+// Text in, text out: who prints it, and when, is follow.cc's business.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "cli/answers.h"
+#include "cli/terminal.h"
+
+namespace hearth::cli {
+
+class Progress {
+ public:
+  // Lines for what changed since the last call. `elapsed` since the order was given.
+  std::string changes(const OrderNews& news, SpanNs elapsed);
+
+  // Rewrites the region that the last call wrote. Never taller than the terminal, never wider.
+  std::string region(const OrderNews& news, SpanNs elapsed, const Terminal& terminal);
+
+ private:
+  struct Known {
+    std::string word;
+    SpanNs settled_after = -1;
+  };
+  void note(const OrderNews& news, SpanNs elapsed);
+
+  std::map<std::string, Known> known_;  // by full name
+  std::size_t written_ = 0;             // lines of the region on the screen
+};
+
+// "0.3s" below ten seconds, then "12s", "2m 5s".
+std::string elapsed_text(SpanNs span);
+
+// "3 ready, 1 running" or "2 stopped": the settled slots by state, in the order of their first.
+std::string summary(const OrderNews& news);
+
+// Control characters of a service's own words never reach the terminal; at most `width` characters (0: all).
+std::string shown(std::string_view text, std::size_t width);
+
+}  // namespace hearth::cli
