@@ -102,10 +102,13 @@ bool start_member(Keeper& k, uint32_t role, int64_t now) {
 }
 
 // Deaths that say something about the program. Who is killed from outside starts again at once, however
-// often; SIGKILL is not what a program does to itself.
-bool death_counts(const MemberState& member, int code, int status, int64_t lived) {
+// often: SIGKILL is not what a program does to itself. One that is killed while it starts may be too much
+// for the machine, though; spawners start with no more than a fork.
+bool death_counts(const Keeper& k, uint32_t role, int code, int status, int64_t lived) {
+  const MemberState& member = k.member[role];
   if (member.replaced) return false;
-  return !(code == CLD_KILLED && status == SIGKILL && (member.spoke || lived >= short_life));
+  if (code != CLD_KILLED || status != SIGKILL) return true;
+  return role < role_spawner && !member.spoke && lived < short_life;
 }
 
 void plan_restart(MemberState& member, bool counts, int64_t now) {
@@ -154,7 +157,7 @@ void kill_member(Keeper& k, uint32_t role, int signal) {
 void member_gone(Keeper& k, uint32_t role, int code, int status) {
   MemberState& member = k.member[role];
   const int64_t now = now_ns(), lived = now - member.record->since_ns;
-  const bool counts = death_counts(member, code, status, lived);
+  const bool counts = death_counts(k, role, code, status, lived);
   // What it said before it died holds, and may be the only copy of a descriptor.
   if (role < role_spawner) read_client(k, role, true);
   unwatch_and_close(k, member.socket);

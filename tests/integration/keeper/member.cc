@@ -1,0 +1,38 @@
+// Stands in for supervisor and logger: hands its socket to the test and lives until the keeper's end is closed.
+// With a file "broken" in the instance directory it is a supervisor that does not come up.
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "wire/keeper_messages.h"
+
+int main(int argc, char** argv) {
+  constexpr int socket_fd = hearth::wire::member_socket_fd;
+  const bool supervisor = strcmp(argv[0], "hearth-supervisor") == 0;
+  if (argc != 5 || chdir(argv[2]) < 0) _exit(2);
+  if (supervisor && access("broken", F_OK) == 0) _exit(3);
+  sockaddr_un name = {AF_UNIX, "control"};
+  const int control = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  if (connect(control, reinterpret_cast<sockaddr*>(&name), sizeof name) < 0) _exit(4);
+  char role = supervisor ? 's' : 'l';
+  iovec part = {&role, 1};
+  alignas(cmsghdr) char space[CMSG_SPACE(sizeof socket_fd)] = {};
+  msghdr m = {};
+  m.msg_iov = &part;
+  m.msg_iovlen = 1;
+  m.msg_control = space;
+  m.msg_controllen = sizeof space;
+  cmsghdr* c = CMSG_FIRSTHDR(&m);
+  c->cmsg_level = SOL_SOCKET;
+  c->cmsg_type = SCM_RIGHTS;
+  c->cmsg_len = CMSG_LEN(sizeof socket_fd);
+  memcpy(CMSG_DATA(c), &socket_fd, sizeof socket_fd);
+  if (sendmsg(control, &m, 0) != 1) _exit(5);
+  pollfd end = {socket_fd, POLLRDHUP, 0};
+  while (poll(&end, 1, -1) < 0) {}
+  return 0;
+}

@@ -1,0 +1,1 @@
+#include "integration/keeper/harness.h"
