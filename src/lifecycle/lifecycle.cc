@@ -292,7 +292,7 @@ void check_stable(Step& s) {
 }
 
 void check_grace(Step& s) {
-  if (s.life.grace.due(s.now.mono) && !s.life.kill_sent) send_kill(s);
+  if (s.life.grace.due(s.now.mono)) send_kill(s);  // which ends this clock
 }
 
 void check_retry(Step& s) {

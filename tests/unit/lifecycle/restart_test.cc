@@ -178,6 +178,18 @@ TEST(CrashLimit, CountsAnewInTheNextWindow) {
   }
 }
 
+TEST(CrashLimit, BeginsItsWindowWithTheFirstRestartAlsoSoonAfterBoot) {
+  Slot slot;
+  slot.now.mono = seconds(10);
+  slot.spec.backoff.initial = 0;
+  slot.spec.crash_limit = {.max_restarts = 1, .window = seconds(60)};
+  slot.start();
+  slot.exit(1);
+  slot.pass(seconds(55));
+  slot.exit(1);
+  EXPECT_EQ(slot.life.reason, Reason::crash_loop) << "second 65 lies within the window that began at 10";
+}
+
 TEST(CrashLimit, CountsRestartsAfterSuccessToo) {
   Slot slot;
   slot.spec.restart = RestartPolicy::always;
