@@ -40,7 +40,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b, std::size_t li
 std::string_view nearest(std::string_view name, std::span<const std::string_view> valid) {
   std::string_view best;
   if (name.empty()) return best;
-  std::size_t limit = std::min<std::size_t>(2, name.size() - 1);
+  std::size_t limit = std::min<std::size_t>(name.size() <= 4 ? 1 : 2, name.size() - 1);
   bool found = false;
   for (const std::string_view word : valid) {
     const std::size_t distance = edit_distance(name, word, limit);

@@ -22,7 +22,7 @@ std::string contradiction(const Document& document) {
   for (std::size_t i = 0; i < document.services.size(); ++i) {
     const ServiceSpec& service = document.services[i];
     const std::string place = "services[" + std::to_string(i) + "]";
-    if (!names.insert(service.name).second) return place + ".name: there is another service " + quoted(service.name);
+    if (!names.insert(service.name).second) return place + ".name: there is another service " + quote(service.name);
     if (service.command.empty() || service.command.front().empty()) return place + ".command is empty";
     for (const ResourceLimit& limit : service.limits) {
       if (limit.name.empty()) return place + ".limits: one has no name";
@@ -30,7 +30,7 @@ std::string contradiction(const Document& document) {
     }
   }
   for (const std::string& line : document.environment) {
-    if (line.find('=') == 0 || line.find('=') == line.npos) return "environment: " + quoted(line) + " is not NAME=VALUE";
+    if (line.find('=') == 0 || line.find('=') == line.npos) return "environment: " + quote(line) + " is not NAME=VALUE";
   }
   return {};
 }

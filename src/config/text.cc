@@ -79,7 +79,7 @@ bool from_hex(std::string_view digits, std::string& bytes) {
   return true;
 }
 
-std::string quoted(std::string_view text) {
+std::string quote(std::string_view text) {
   bool cut = false;
   if (text.size() > longest_quote) {
     std::size_t end = longest_quote;

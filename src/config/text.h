@@ -18,6 +18,6 @@ bool from_hex(std::string_view digits, std::string& bytes);
 
 // The text in double quotes, for a message: control characters escaped, cut after 60 bytes at a character
 // boundary with "...".
-std::string quoted(std::string_view text);
+std::string quote(std::string_view text);
 
 }  // namespace hearth::config

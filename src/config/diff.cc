@@ -1,0 +1,73 @@
+#include "config/diff.h"
+
+#include <unordered_map>
+
+namespace hearth::config {
+namespace {
+
+using ByName = std::unordered_map<std::string_view, const ServiceSpec*>;
+
+ByName by_name(const Document& document) {
+  ByName index;
+  for (const ServiceSpec& service : document.services) index.emplace(service.name, &service);
+  return index;
+}
+
+}  // namespace
+
+Diff diff(const Document& old_document, const Document& new_document) {
+  Diff result;
+  const ByName before = by_name(old_document), after = by_name(new_document);
+  for (const ServiceSpec& service : new_document.services) {
+    const auto found = before.find(service.name);
+    if (found == before.end()) {
+      result.added.push_back(service.name);
+    } else {
+      (*found->second == service ? result.unchanged : result.changed).push_back(service.name);
+    }
+  }
+  for (const ServiceSpec& service : old_document.services) {
+    if (!after.contains(service.name)) result.removed.push_back(service.name);
+  }
+  result.environment = old_document.environment != new_document.environment;
+  return result;
+}
+
+std::vector<std::string> changed_keys(const ServiceSpec& a, const ServiceSpec& b) {
+  std::vector<std::string> keys;
+  const auto compare = [&](const char* key, const auto& left, const auto& right) {
+    if (!(left == right) && (keys.empty() || keys.back() != key)) keys.emplace_back(key);
+  };
+  compare("name", a.name, b.name);
+  compare("command", a.command, b.command);
+  compare("cwd", a.cwd, b.cwd);
+  compare("env", a.env, b.env);
+  compare("user", a.user, b.user);
+  compare("user", a.uid, b.uid);
+  compare("group", a.group, b.group);
+  compare("group", a.gid, b.gid);
+  compare("group", a.groups, b.groups);
+  compare("umask", a.umask, b.umask);
+  compare("nice", a.nice, b.nice);
+  compare("oom_score_adj", a.oom_score_adj, b.oom_score_adj);
+  compare("limits", a.limits, b.limits);
+  compare("restart", a.restart, b.restart);
+  compare("backoff", a.backoff, b.backoff);
+  compare("max_restarts", a.crash_limit.max_restarts, b.crash_limit.max_restarts);
+  compare("restart_window", a.crash_limit.window, b.crash_limit.window);
+  compare("success_exit_codes", a.success_exit_codes, b.success_exit_codes);
+  compare("depends_on", a.depends_on, b.depends_on);
+  compare("ready", a.ready, b.ready);
+  compare("live", a.live, b.live);
+  compare("start_timeout", a.start_timeout, b.start_timeout);
+  compare("watchdog", a.watchdog, b.watchdog);
+  compare("stop_signal", a.stop_signal, b.stop_signal);
+  compare("stop_timeout", a.stop_timeout, b.stop_timeout);
+  compare("reload_signal", a.reload_signal, b.reload_signal);
+  compare("listen", a.listen, b.listen);
+  compare("fdstore_max", a.fdstore_max, b.fdstore_max);
+  compare("log", a.log, b.log);
+  return keys;
+}
+
+}  // namespace hearth::config
