@@ -113,6 +113,47 @@ bool KeeperClient::end_tree(EntryIndex index, RunId run, const std::string& labe
   return false;
 }
 
+SweepTarget KeeperClient::sweep_target(EntryIndex index, RunId run) const {
+  const wire::SlotTable& table = link_.table();
+  SweepTarget target;
+  target.run = run;
+  target.instance = options_.directory;
+  target.leader = table.entry[index].pid.load(std::memory_order_acquire);
+  target.leader_ticks = table.entry[index].start_ticks.load(std::memory_order_acquire);
+  if (const Parked* output = link_.parked().find(ParkClass::output, run)) target.output = output->fd;
+  target.spare = {table.keeper_pid.load(), table.supervisor.pid.load(), table.logger.pid.load()};
+  for (const wire::Member& spawner : table.spawner) target.spare.push_back(spawner.pid.load());
+  return target;
+}
+
+bool KeeperClient::sweep_tree(EntryIndex index, RunId run) {
+  if (cgroups_.usable() || link_.table().entry[index].run.load(std::memory_order_acquire) != run) return true;
+  const MonoNs now = read_mono();
+  auto at = std::find_if(sweeps_.begin(), sweeps_.end(), [&](const Sweeping& s) { return s.run == run; });
+  if (at == sweeps_.end())
+    at = sweeps_.insert(at, {run, std::make_unique<Sweep>(sweep_target(index, run)), 0});
+  Sweep& sweep = *at->sweep;
+  if (now < at->next) {
+    link_.wake_in(at->next - now);
+    return false;
+  }
+  const Sweep::State state = sweep.step(now);
+  if (state == Sweep::State::again) {
+    at->next = after(now, sweep.pause());
+    link_.wake_in(std::max<SpanNs>(sweep.pause(), 1));
+    return false;
+  }
+  const auto name = [&](const char* what, const std::vector<FoundProcess>& found) {
+    for (const FoundProcess& process : found)
+      notes_.push_back("run " + std::to_string(run) + ": " + process.command + " (PID " + std::to_string(process.pid) +
+                       ") " + what);
+  };
+  if (state == Sweep::State::incomplete) name("could not be killed: the stop is incomplete", sweep.survivors());
+  name("holds its output but belongs to another run: it is left alone", sweep.suspects());
+  sweeps_.erase(at);
+  return true;
+}
+
 bool KeeperClient::reap(EntryIndex index, RunId run) {
   const wire::RunEntry& entry = link_.table().entry[index];
   if (entry.run.load(std::memory_order_acquire) != run) return true;

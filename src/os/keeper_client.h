@@ -19,6 +19,7 @@
 // the keeper is asked to replace it. The child goes on hanging, and stuck_for() goes on telling.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,6 +28,7 @@
 #include "os/keeper_link.h"
 #include "os/plan_builder.h"
 #include "os/run_files.h"
+#include "os/sweep.h"
 #include "ports/keeper.h"
 
 namespace hearth::os {
@@ -50,6 +52,7 @@ class KeeperClient final : public ports::Keeper {
   ports::SpawnAnswer spawn(const ports::SpawnOrder& order) override;
   bool signal(EntryIndex entry, RunId run, OpId op, int signal) override;
   bool end_tree(EntryIndex entry, RunId run, const std::string& label) override;
+  bool sweep_tree(EntryIndex entry, RunId run) override;
   bool reap(EntryIndex entry, RunId run) override;
   void release_run(SlotIndex slot, RunId run) override;
   void release_slot(SlotIndex slot) override;
@@ -90,6 +93,11 @@ class KeeperClient final : public ports::Keeper {
     SpanNs wait;     // until the next look; doubles
     MonoNs next;     // `never`: when its last writer closes
   };
+  struct Sweeping {
+    RunId run;
+    std::unique_ptr<Sweep> sweep;
+    MonoNs next;
+  };
   struct BusyLeaf {
     RunId run;
     MonoNs since;
@@ -125,6 +133,7 @@ class KeeperClient final : public ports::Keeper {
   Dropped try_drop(RunId run);
   void find_released();
   void remove_leaf_of(RunId run);
+  SweepTarget sweep_target(EntryIndex entry, RunId run) const;
   Owner owner_of(const ServiceSpec& spec) const;
   int directory() const { return link_.descriptor(wire::HelloDescriptor::directory); }
 
@@ -139,6 +148,7 @@ class KeeperClient final : public ports::Keeper {
   std::vector<Hung> hung_;
   std::vector<Released> released_;
   std::vector<BusyLeaf> busy_;
+  std::vector<Sweeping> sweeps_;
   std::vector<std::string> notes_;
 };
 

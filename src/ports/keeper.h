@@ -76,6 +76,13 @@ class Keeper {
   // Ends what is left of a run's tree after its leader's end: KILL to the group while the zombie holds its id,
   // then the leaf. True when nothing is known to be left (or no leaf is there).
   virtual bool end_tree(EntryIndex entry, RunId run, const std::string& label) = 0;
+  // After end_tree and before reap, when the service shall stay down: where containment is "sweep", one pass (a few
+  // milliseconds) for what has left the run's group; false: call again in the next turn. Bounded; what cannot be
+  // ended is named among the instance's notes. Never on the way of a restart.
+  virtual bool sweep_tree(EntryIndex entry, RunId run) {
+    (void)entry, (void)run;
+    return true;
+  }
   virtual bool reap(EntryIndex entry, RunId run) = 0;
   // The run is over and reaped: notify socket and FIFO are dropped when they have nothing more to give.
   virtual void release_run(SlotIndex slot, RunId run) = 0;
