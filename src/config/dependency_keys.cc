@@ -1,8 +1,8 @@
 // `depends_on`: an array of names, or a table from name to condition. Whether the names exist is seen when all
 // services are known (project.cc).
-#include <fmt/core.h>
-
 #include <array>
+
+#include <fmt/core.h>
 
 #include "config/service_keys.h"
 #include "config/text.h"
@@ -11,28 +11,36 @@ namespace hearth::config {
 namespace {
 
 constexpr std::array condition_synonyms = {
-    Synonym{"service_started", "started"}, Synonym{"process_started", "started"},
-    Synonym{"running", "started"},         Synonym{"service_healthy", "ready"},
-    Synonym{"process_healthy", "ready"},   Synonym{"healthy", "ready"},
-    Synonym{"done", "completed"},          Synonym{"process_completed", "completed"},
-    Synonym{"exited", "completed"},        Synonym{"success", "completed_successfully"},
+    Synonym{"service_started", "started"},
+    Synonym{"process_started", "started"},
+    Synonym{"running", "started"},
+    Synonym{"service_healthy", "ready"},
+    Synonym{"process_healthy", "ready"},
+    Synonym{"healthy", "ready"},
+    Synonym{"done", "completed"},
+    Synonym{"process_completed", "completed"},
+    Synonym{"exited", "completed"},
+    Synonym{"success", "completed_successfully"},
     Synonym{"service_completed_successfully", "completed_successfully"},
     Synonym{"process_completed_successfully", "completed_successfully"},
 };
 
-// clang-format off
 constexpr std::array<KeyRule<Dependency>, 3> rules = {{
-    {"condition", [](Reader& r, const Node& v, std::string_view k, Dependency& t) {
-       r.choice(v, k, condition_words, condition_synonyms, t.condition); }},
-    {"required", [](Reader& r, const Node& v, std::string_view k, Dependency& t) { r.flag(v, k, t.required); }},
-    {"restart", [](Reader& r, const Node& v, std::string_view k, Dependency& t) { r.flag(v, k, t.restart); }},
+    {"condition",
+     [](Reader& r, const Node& v, std::string_view k, Dependency& t) {
+       r.choice(v, k, condition_words, condition_synonyms, t.condition);
+     }},
+    {"required",
+     [](Reader& r, const Node& v, std::string_view k, Dependency& t) { r.flag(v, k, t.required); }},
+    {"restart",
+     [](Reader& r, const Node& v, std::string_view k, Dependency& t) { r.flag(v, k, t.restart); }},
 }};
-// clang-format on
 
 void add(Reader& r, Position at, Dependency dependency, ServiceDraft& draft) {
   for (const Dependency& other : draft.spec.depends_on) {
     if (other.service == dependency.service) {
-      return r.problem(at, fmt::format("depends_on names {} twice", quote(dependency.service)), "remove one of them");
+      return r.problem(at, fmt::format("depends_on names {} twice", quote(dependency.service)),
+                       "remove one of them");
     }
   }
   draft.spec.depends_on.push_back(std::move(dependency));
@@ -55,7 +63,8 @@ void read_one(Reader& r, const Entry& entry, const std::string& key, ServiceDraf
 
 void read_depends_on(Reader& reader, const Node& value, std::string_view key, ServiceDraft& draft) {
   if (value.kind == Node::Kind::table) {
-    for (const Entry& entry : value.entries) read_one(reader, entry, Reader::full_key(key, entry.key), draft);
+    for (const Entry& entry : value.entries)
+      read_one(reader, entry, Reader::full_key(key, entry.key), draft);
     return;
   }
   if (value.kind != Node::Kind::array) {

@@ -7,7 +7,9 @@ namespace {
 
 constexpr std::size_t widest = 100;
 
-bool continues(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
+bool continues(char c) {
+  return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
+}
 
 // The bytes before character number `column` (from 1) of the line.
 std::size_t bytes_before(std::string_view line, std::uint32_t column) {

@@ -14,7 +14,7 @@ namespace hearth::config {
 struct Diff {
   std::vector<std::string> added;
   std::vector<std::string> removed;
-  std::vector<std::string> changed;    // its spec differs
+  std::vector<std::string> changed;  // its spec differs
   std::vector<std::string> unchanged;
 
   // The captured environments differ. No service is `changed` by that alone: else `up` from another terminal would

@@ -13,15 +13,21 @@ struct Foreign {
 
 constexpr std::string_view copies =
     "hearth runs one process per service for now; write one [service.NAME] for each copy";
-constexpr std::string_view streams = "remove it: hearth keeps both streams, see `hearth logs` and the table \"log\"";
-constexpr std::string_view starts = "remove it: `hearth up` starts every service, `hearth stop NAME` keeps one down";
+constexpr std::string_view streams =
+    "remove it: hearth keeps both streams, see `hearth logs` and the table \"log\"";
+constexpr std::string_view starts =
+    "remove it: `hearth up` starts every service, `hearth stop NAME` keeps one down";
 constexpr std::string_view group = "remove it: hearth always ends the whole tree of a service";
-constexpr std::string_view image = "hearth runs programs of this machine, not images; write \"command\"";
-constexpr std::string_view memory = "hearth sets no memory limit yet; limits.as bounds the address space";
-constexpr std::string_view probes = "hearth calls it \"ready\" (and \"live\" for what must stay so)";
+constexpr std::string_view image =
+    "hearth runs programs of this machine, not images; write \"command\"";
+constexpr std::string_view memory =
+    "hearth sets no memory limit yet; limits.as bounds the address space";
+constexpr std::string_view probes =
+    "hearth calls it \"ready\" (and \"live\" for what must stay so)";
 constexpr std::string_view depends = "hearth calls it \"depends_on\"";
 constexpr std::string_view count = "hearth calls it \"max_restarts\" (within \"restart_window\")";
-constexpr std::string_view first_delay = "hearth calls it \"backoff\": backoff = { initial = \"1s\" }";
+constexpr std::string_view first_delay =
+    "hearth calls it \"backoff\": backoff = { initial = \"1s\" }";
 
 constexpr std::array service_keys = {
     Foreign{"after", depends},
@@ -36,7 +42,8 @@ constexpr std::array service_keys = {
     Foreign{"cmd", "hearth calls it \"command\""},
     Foreign{"containername", "the name stands in the header: [service.NAME]"},
     Foreign{"cpus", "hearth sets no CPU limit yet; \"nice\" lowers the priority"},
-    Foreign{"cronrestart", "hearth has no timetable for restarts; cron can call `hearth restart NAME`"},
+    Foreign{"cronrestart",
+            "hearth has no timetable for restarts; cron can call `hearth restart NAME`"},
     Foreign{"depends", depends},
     Foreign{"deploy", copies},
     Foreign{"description", "write it as a comment: # ..."},
@@ -52,8 +59,9 @@ constexpr std::array service_keys = {
     Foreign{"execmode", copies},
     Foreign{"execreload", "hearth calls it \"reload_signal\""},
     Foreign{"execstart", "hearth calls it \"command\": command = [\"program\", \"argument\"]"},
-    Foreign{"execstartpre", "make it a service of its own with restart = \"never\" and depend on it with "
-                            "condition = \"completed_successfully\""},
+    Foreign{"execstartpre",
+            "make it a service of its own with restart = \"never\" and depend on it with "
+            "condition = \"completed_successfully\""},
     Foreign{"execstop", "hearth calls it \"stop_signal\""},
     Foreign{"exitcodes", "hearth calls it \"success_exit_codes\""},
     Foreign{"expbackoffrestartdelay", first_delay},
@@ -64,7 +72,8 @@ constexpr std::array service_keys = {
     Foreign{"healthcheck", probes},
     Foreign{"image", image},
     Foreign{"instances", copies},
-    Foreign{"interpreter", "it is the first item of \"command\": command = [\"python3\", \"server.py\"]"},
+    Foreign{"interpreter",
+            "it is the first item of \"command\": command = [\"python3\", \"server.py\"]"},
     Foreign{"isdaemon", "run the program in the foreground: hearth needs the process itself"},
     Foreign{"killasgroup", group},
     Foreign{"killsignal", "hearth calls it \"stop_signal\""},
@@ -81,7 +90,8 @@ constexpr std::array service_keys = {
     Foreign{"memlimit", memory},
     Foreign{"memorymax", memory},
     Foreign{"mergelogs", streams},
-    Foreign{"minuptime", "hearth calls it backoff.reset_after: backoff = { reset_after = \"60s\" }"},
+    Foreign{"minuptime",
+            "hearth calls it backoff.reset_after: backoff = { reset_after = \"60s\" }"},
     Foreign{"name", "the name stands in the header: [service.NAME]"},
     Foreign{"notify", "hearth calls it \"ready\": ready = \"notify\""},
     Foreign{"numprocesses", copies},
@@ -99,7 +109,8 @@ constexpr std::array service_keys = {
     Foreign{"requires", depends},
     Foreign{"restartdelay", first_delay},
     Foreign{"restartlimitcount", count},
-    Foreign{"restartpolicy", "hearth calls it \"restart\": \"always\", \"on-failure\" or \"never\""},
+    Foreign{"restartpolicy",
+            "hearth calls it \"restart\": \"always\", \"on-failure\" or \"never\""},
     Foreign{"restartsec", first_delay},
     Foreign{"rlimitnofile", "hearth calls it \"limits\": limits = { nofile = 65536 }"},
     Foreign{"run", "hearth calls it \"command\""},
@@ -109,13 +120,15 @@ constexpr std::array service_keys = {
     Foreign{"startlimitburst", count},
     Foreign{"startlimitintervalsec", "hearth calls it \"restart_window\""},
     Foreign{"startretries", count},
-    Foreign{"startsecs", "say when it is up with \"ready\"; how long until restarts are forgiven is "
-                         "backoff.reset_after"},
+    Foreign{"startsecs",
+            "say when it is up with \"ready\"; how long until restarts are forgiven is "
+            "backoff.reset_after"},
     Foreign{"startupprobe", "hearth calls it \"ready\", with \"start_timeout\""},
     Foreign{"stderrlogfile", streams},
     Foreign{"stdoutlogfile", streams},
     Foreign{"stdoutlogfilebackups", "hearth calls it log.max_files: log = { max_files = 10 }"},
-    Foreign{"stdoutlogfilemaxbytes", "hearth calls it log.max_size: log = { max_size = \"10MiB\" }"},
+    Foreign{"stdoutlogfilemaxbytes",
+            "hearth calls it log.max_size: log = { max_size = \"10MiB\" }"},
     Foreign{"stopasgroup", group},
     Foreign{"stopgraceperiod", "hearth calls it \"stop_timeout\""},
     Foreign{"stopwaitsecs", "hearth calls it \"stop_timeout\""},
@@ -127,8 +140,10 @@ constexpr std::array service_keys = {
     Foreign{"ulimits", "hearth calls it \"limits\""},
     Foreign{"volumes", "hearth runs programs of this machine: they see its files as they are"},
     Foreign{"waitready", "hearth calls it \"ready\": ready = \"notify\""},
-    Foreign{"waitsfor", "hearth calls it \"depends_on\": depends_on = { NAME = { required = false } }"},
-    Foreign{"wants", "hearth calls it \"depends_on\": depends_on = { NAME = { required = false } }"},
+    Foreign{"waitsfor",
+            "hearth calls it \"depends_on\": depends_on = { NAME = { required = false } }"},
+    Foreign{"wants",
+            "hearth calls it \"depends_on\": depends_on = { NAME = { required = false } }"},
     Foreign{"watch", "hearth does not watch files; call `hearth restart NAME` when they change"},
     Foreign{"watchdogsec", "hearth calls it \"watchdog\""},
     Foreign{"workdir", "hearth calls it \"cwd\""},
@@ -173,10 +188,14 @@ constexpr std::array backoff_keys = {
 };
 
 constexpr std::array log_keys = {
-    Foreign{"file", "hearth chooses the files; `hearth logs NAME` shows them, `hearth status --json` where they are"},
+    Foreign{"file",
+            "hearth chooses the files; `hearth logs NAME` shows them, `hearth status --json` where "
+            "they are"},
     Foreign{"maxbackups", "hearth calls it \"max_files\""},
     Foreign{"maxbytes", "hearth calls it \"max_size\""},
-    Foreign{"path", "hearth chooses the files; `hearth logs NAME` shows them, `hearth status --json` where they are"},
+    Foreign{"path",
+            "hearth chooses the files; `hearth logs NAME` shows them, `hearth status --json` where "
+            "they are"},
     Foreign{"timestamps", "write format = \"stamped\""},
 };
 

@@ -10,9 +10,9 @@
 
 namespace hearth::config {
 
-inline constexpr std::size_t max_file_bytes = 1u << 20;    // of a hearth.toml
-inline constexpr std::size_t max_json_bytes = 64u << 20;   // of a document: 4,096 services of 16 KiB
-inline constexpr std::size_t max_services = 4096;          // wire::max_slots
+inline constexpr std::size_t max_file_bytes = 1u << 20;   // of a hearth.toml
+inline constexpr std::size_t max_json_bytes = 64u << 20;  // of a document: 4,096 services of 16 KiB
+inline constexpr std::size_t max_services = 4096;         // wire::max_slots
 inline constexpr std::size_t max_name = 48;
 inline constexpr int max_signal = 64;
 // Ten years: sums of a few spans and a clock reading stay far from the end of 64 bits.

@@ -55,7 +55,8 @@ class Reader {
 
   void problem(Position at, std::string message, std::string remedy);
   // "KEY is VALUE, not EXPECTED"
-  void wrong_type(const Node& value, std::string_view key, std::string_view expected, std::string remedy = {});
+  void wrong_type(const Node& value, std::string_view key, std::string_view expected,
+                  std::string remedy = {});
   // Enough was found: whoever walks over many things may stop.
   bool full() const { return problems_.size() >= max_kept; }
   std::vector<Diagnostic> take_problems() { return std::move(problems_); }
@@ -70,7 +71,8 @@ class Reader {
   bool flag(const Node& value, std::string_view key, bool& out);
   bool number(const Node& value, std::string_view key, double least, double greatest, double& out);
   bool span(const Node& value, std::string_view key, SpanRange range, SpanNs& out);
-  bool size(const Node& value, std::string_view key, std::uint64_t least, std::uint64_t greatest, std::uint64_t& out);
+  bool size(const Node& value, std::string_view key, std::uint64_t least, std::uint64_t greatest,
+            std::uint64_t& out);
   bool signal(const Node& value, std::string_view key, int& out);
   // One of `words`; anything else is met with the word that was meant, when that can be guessed.
   bool word(const Node& value, std::string_view key, std::span<const std::string_view> words,
@@ -99,7 +101,8 @@ class Reader {
   // Reads every entry of a table by its rule. `prefix`: of the keys in messages ("backoff"), "" on top.
   // False when it is no table.
   template <typename T>
-  bool table(const Node& value, std::string_view prefix, std::span<const KeyRule<T>> rules, Scope scope, T& out) {
+  bool table(const Node& value, std::string_view prefix, std::span<const KeyRule<T>> rules,
+             Scope scope, T& out) {
     if (value.kind != Node::Kind::table) {
       wrong_type(value, prefix, "a table");
       return false;
@@ -120,7 +123,8 @@ class Reader {
     return true;
   }
 
-  void unknown_key(const Entry& entry, std::string_view prefix, std::span<const std::string_view> valid, Scope scope);
+  void unknown_key(const Entry& entry, std::string_view prefix,
+                   std::span<const std::string_view> valid, Scope scope);
   static std::string full_key(std::string_view prefix, std::string_view name);
 
  private:

@@ -12,9 +12,9 @@ namespace hearth::config {
 // A service under construction: what is known only when all keys have been read stands beside the spec.
 struct ServiceDraft {
   ServiceSpec spec;
-  Position at;                     // of the header
-  const Node* table = nullptr;     // all keys; as long as the tree
-  const Node* command = nullptr;   // its meaning depends on `shell`
+  Position at;                    // of the header
+  const Node* table = nullptr;    // all keys; as long as the tree
+  const Node* command = nullptr;  // its meaning depends on `shell`
   bool shell = false;
   std::vector<Position> dependency_at;  // one for each of spec.depends_on
   std::vector<Position> listen_at;      // one for each of spec.listen

@@ -8,7 +8,9 @@ namespace {
 constexpr std::string_view hex_digits = "0123456789abcdef";
 constexpr std::size_t longest_quote = 60;
 
-bool continues(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
+bool continues(char c) {
+  return (static_cast<unsigned char>(c) & 0xC0) == 0x80;
+}
 
 int digit_value(char c) {
   if (c >= '0' && c <= '9') return c - '0';

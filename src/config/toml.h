@@ -25,9 +25,9 @@ namespace hearth::config {
 inline constexpr std::size_t max_diagnostics = 20;
 
 struct Parsed {
-  std::optional<Document> document;      // exactly when there are no diagnostics
-  std::vector<Diagnostic> diagnostics;   // at most max_diagnostics, by line and column
-  std::size_t more = 0;                  // problems beyond those
+  std::optional<Document> document;     // exactly when there are no diagnostics
+  std::vector<Diagnostic> diagnostics;  // at most max_diagnostics, by line and column
+  std::size_t more = 0;                 // problems beyond those
 
   // One line each, and "... and N more" where there are; empty when all is well.
   std::string text() const;

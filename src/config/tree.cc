@@ -1,11 +1,11 @@
 // The only translation unit that sees toml++ (3.3, header-only, without exceptions).
-#define TOML_HEADER_ONLY 1
-#define TOML_EXCEPTIONS 0
+#define TOML_HEADER_ONLY       1
+#define TOML_EXCEPTIONS        0
 #define TOML_ENABLE_FORMATTERS 0
-#include <toml++/toml.h>
-
 #include <algorithm>
 #include <utility>
+
+#include <toml++/toml.h>
 
 #include "config/limits.h"
 #include "config/node.h"
@@ -26,7 +26,8 @@ Node convert(const toml::node& from, int depth);
 
 void convert_table(const toml::table& from, Node& node, int depth) {
   for (const auto& [key, value] : from) {
-    node.entries.push_back({std::string(key.str()), position_of(key.source().begin), convert(value, depth + 1)});
+    node.entries.push_back(
+        {std::string(key.str()), position_of(key.source().begin), convert(value, depth + 1)});
   }
   // toml++ keeps keys sorted by name; people read files from top to bottom.
   std::stable_sort(node.entries.begin(), node.entries.end(),
@@ -82,7 +83,8 @@ class DotCounter {
         continue;
       }
       if (c == '.' && ++dots >= max_key_parts) return line_;
-      if (c == '\n' || c == '=' || c == ',' || c == '[' || c == ']' || c == '{' || c == '}') dots = 0;
+      if (c == '\n' || c == '=' || c == ',' || c == '[' || c == ']' || c == '{' || c == '}')
+        dots = 0;
       step();
     }
     return 0;
@@ -128,23 +130,29 @@ std::string_view trimmed(std::string_view text) {
 
 // The slips that people coming from other formats make.
 std::string remedy_for(std::string_view description, std::string_view line) {
-  const auto says = [&](std::string_view words) { return description.find(words) != description.npos; };
-  if (says("redefine existing table")) return "two headers name the same table: rename one, or put their keys together";
+  const auto says = [&](std::string_view words) {
+    return description.find(words) != description.npos;
+  };
+  if (says("redefine existing table"))
+    return "two headers name the same table: rename one, or put their keys together";
   if (says("redefine")) return "remove one of them";
   if (says("utf-8")) return "save the file as UTF-8";
   if (says("end-of-file") || says("control characters")) return "is a quote or a bracket missing?";
   line = trimmed(line);
   const std::size_t equals = line.find('=');
   const std::size_t colon = line.find(':');
-  if (colon != line.npos && equals == line.npos && !line.starts_with('[')) return "TOML is written key = value";
+  if (colon != line.npos && equals == line.npos && !line.starts_with('['))
+    return "TOML is written key = value";
   if (equals == line.npos) return "TOML has [service.NAME] headers and key = value lines";
   const std::string_view value = trimmed(line.substr(equals + 1));
-  const bool word = !value.empty() && (std::isalpha(static_cast<unsigned char>(value[0])) || value[0] == '/' ||
-                                       value[0] == '~' || value[0] == '$' || value[0] == '.');
+  const bool word =
+      !value.empty() && (std::isalpha(static_cast<unsigned char>(value[0])) || value[0] == '/' ||
+                         value[0] == '~' || value[0] == '$' || value[0] == '.');
   const bool duration = !value.empty() && value[0] >= '0' && value[0] <= '9' &&
                         std::isalpha(static_cast<unsigned char>(value.back()));
   if (word || duration) {
-    return "text, durations and sizes stand in double quotes: " + quote(value.substr(0, value.find('#')));
+    return "text, durations and sizes stand in double quotes: " +
+           quote(value.substr(0, value.find('#')));
   }
   return "see toml.io for how TOML is written";
 }
@@ -166,7 +174,8 @@ Tree parse_tree(std::string_view text) {
     return tree;
   }
   if (const std::uint32_t line = DotCounter(text).line_of_long_key()) {
-    tree.syntax_error = {{}, {line, 1}, "a key with more than 16 parts", "no key of hearth is that deep"};
+    tree.syntax_error = {
+        {}, {line, 1}, "a key with more than 16 parts", "no key of hearth is that deep"};
     return tree;
   }
   const toml::parse_result result = toml::parse(text);

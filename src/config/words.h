@@ -34,8 +34,8 @@ inline constexpr std::array probe_words = {
 inline constexpr std::array<std::string_view, 3> log_formats = {"raw", "stamped", "json"};
 // The limits of getrlimit(2), without RLIMIT_.
 inline constexpr std::array<std::string_view, 16> limit_names = {
-    "as",       "core", "cpu",    "data",   "fsize",  "locks", "memlock",    "msgqueue",
-    "nice",     "nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack"};
+    "as",   "core",   "cpu",   "data", "fsize",  "locks",  "memlock",    "msgqueue",
+    "nice", "nofile", "nproc", "rss",  "rtprio", "rttime", "sigpending", "stack"};
 
 template <typename Enum, std::size_t n>
 constexpr std::string_view word_of(const std::array<Word<Enum>, n>& words, Enum value) {
@@ -46,7 +46,8 @@ constexpr std::string_view word_of(const std::array<Word<Enum>, n>& words, Enum 
 }
 
 template <typename Enum, std::size_t n>
-constexpr std::optional<Enum> value_of(const std::array<Word<Enum>, n>& words, std::string_view text) {
+constexpr std::optional<Enum> value_of(const std::array<Word<Enum>, n>& words,
+                                       std::string_view text) {
   for (const Word<Enum>& word : words) {
     if (word.text == text) return word.value;
   }

@@ -2,8 +2,6 @@
 // byte but NUL, and everything is within the bounds that the JSON reader enforces.
 #pragma once
 
-#include <rapidcheck.h>
-
 #include <cstdint>
 #include <iterator>
 #include <limits>
@@ -12,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include <rapidcheck.h>
+
 #include "config/limits.h"
 #include "config/words.h"
 #include "model/service_spec.h"
@@ -19,7 +19,8 @@
 namespace hearth::config {
 
 inline std::string any_text() {
-  return *rc::gen::container<std::string>(rc::gen::oneOf(rc::gen::inRange<char>(1, 127), rc::gen::nonZero<char>()));
+  return *rc::gen::container<std::string>(
+      rc::gen::oneOf(rc::gen::inRange<char>(1, 127), rc::gen::nonZero<char>()));
 }
 inline std::string some_text() {
   std::string text = any_text();
@@ -35,13 +36,24 @@ inline std::string any_name() {
 template <typename T>
 T any_from(T least, T greatest) {
   // inRange excludes its end, and the ends are what breaks.
-  return *rc::gen::oneOf(rc::gen::just(least), rc::gen::just(greatest), rc::gen::inRange<T>(least, greatest));
+  return *rc::gen::oneOf(rc::gen::just(least), rc::gen::just(greatest),
+                         rc::gen::inRange<T>(least, greatest));
 }
-inline SpanNs any_span() { return any_from<SpanNs>(0, max_span); }
-inline double any_thousandths(int least, int greatest) { return any_from(least * 1000, greatest * 1000) / 1000.0; }
-inline bool any_flag() { return *rc::gen::arbitrary<bool>(); }
-inline std::uint32_t any_u32() { return any_from<std::uint32_t>(0, UINT32_MAX); }
-inline std::uint64_t any_u64() { return any_from<std::uint64_t>(0, UINT64_MAX); }
+inline SpanNs any_span() {
+  return any_from<SpanNs>(0, max_span);
+}
+inline double any_thousandths(int least, int greatest) {
+  return any_from(least * 1000, greatest * 1000) / 1000.0;
+}
+inline bool any_flag() {
+  return *rc::gen::arbitrary<bool>();
+}
+inline std::uint32_t any_u32() {
+  return any_from<std::uint32_t>(0, UINT32_MAX);
+}
+inline std::uint64_t any_u64() {
+  return any_from<std::uint64_t>(0, UINT64_MAX);
+}
 template <typename Words>
 auto any_word(const Words& words) {
   return words[any_from<std::size_t>(0, words.size() - 1)];
@@ -104,11 +116,13 @@ inline ServiceSpec any_service(const std::string& name) {
   spec.name = name;
   fill_identity(spec);
   spec.restart = any_word(restart_words).value;
-  spec.backoff = Backoff{any_span(), any_span(), any_thousandths(1, 10), any_thousandths(0, 1), any_span()};
+  spec.backoff =
+      Backoff{any_span(), any_span(), any_thousandths(1, 10), any_thousandths(0, 1), any_span()};
   spec.crash_limit = CrashLimit{any_u32(), any_span()};
   spec.success_exit_codes = any_list([] { return any_from(0, 255); });
-  spec.depends_on = any_list(
-      [] { return Dependency{any_name(), any_word(condition_words).value, any_flag(), any_flag()}; });
+  spec.depends_on = any_list([] {
+    return Dependency{any_name(), any_word(condition_words).value, any_flag(), any_flag()};
+  });
   spec.ready = any_probe();
   spec.live = any_probe();
   spec.start_timeout = any_span();
@@ -116,8 +130,9 @@ inline ServiceSpec any_service(const std::string& name) {
   spec.stop_signal = any_from(1, 64);
   spec.stop_timeout = any_span();
   spec.reload_signal = any_from(1, 64);
-  spec.listen = any_list(
-      [] { return ListenSocket{any_text(), any_text(), any_from(0, std::numeric_limits<int>::max())}; });
+  spec.listen = any_list([] {
+    return ListenSocket{any_text(), any_text(), any_from(0, std::numeric_limits<int>::max())};
+  });
   spec.fdstore_max = any_u32();
   spec.log = LogSpec{std::string(any_word(log_formats)), any_u64(), any_u32(), any_span()};
   return spec;
@@ -128,7 +143,8 @@ inline Document any_document() {
   document.version = any_u64();
   document.project = any_name();
   document.path = any_text();
-  document.environment = any_list([] { return "V" + std::to_string(any_u32()) + "=" + any_text(); });
+  document.environment =
+      any_list([] { return "V" + std::to_string(any_u32()) + "=" + any_text(); });
   std::set<std::string> names;
   for (const std::string& name : any_list(any_name)) names.insert(name);
   for (const std::string& name : names) document.services.push_back(any_service(name));
@@ -136,8 +152,8 @@ inline Document any_document() {
 }
 
 inline bool equal(const Document& a, const Document& b) {
-  return a.version == b.version && a.project == b.project && a.path == b.path && a.environment == b.environment &&
-         a.services == b.services;
+  return a.version == b.version && a.project == b.project && a.path == b.path &&
+         a.environment == b.environment && a.services == b.services;
 }
 
 }  // namespace hearth::config
