@@ -91,7 +91,7 @@ bool Supervisor::dependencies_met(SlotIndex slot, Reason* why, std::string* what
       const SlotState& dependency = slots_[other];
       const bool ready = has_readiness(other) ? dependency.health.ready : dependency.life.phase == Phase::running;
       const bool success = dependency.last_exit.run != no_run && lifecycle::is_success(dependency.last_exit, spec_of(other));
-      standing = lifecycle::standing(edge, dependency.life.phase, ready, dependency.run().run != no_run, success);
+      standing = lifecycle::standing(edge, dependency.life.phase, ready, dependency.run().started != 0, success);
     }
     if (standing == lifecycle::Standing::met) continue;
     if (!edge.required && standing == lifecycle::Standing::failed) continue;

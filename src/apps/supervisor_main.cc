@@ -1,0 +1,41 @@
+// hearth-supervisor --dir DIR --logs LOGDIR: started by the keeper, with its socket as descriptor 3. Here the
+// supervisor meets Linux: ports over os/, store/ and probe/, the API, and one event loop.
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "apps/supervisor_program.h"
+
+namespace {
+
+// The keeper hears the world's signals and counts them; here they would only be heard twice.
+void ignore_signals() {
+  for (const int number : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGPIPE, SIGTSTP, SIGXFSZ})
+    signal(number, SIG_IGN);
+}
+
+const char* value_of(int argc, char** argv, const char* name) {
+  for (int i = 1; i + 1 < argc; ++i)
+    if (std::strcmp(argv[i], name) == 0) return argv[i + 1];
+  return "";
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  ignore_signals();
+  prctl(PR_SET_NAME, "hearth-super");
+  hearth::apps::ProgramOptions options;
+  options.directory = value_of(argc, argv, "--dir");
+  options.log_directory = value_of(argc, argv, "--logs");
+  if (const char* nofile = std::getenv("HEARTH_NOFILE")) options.nofile = nofile;
+  const hearth::Status done = hearth::apps::run_supervisor(options);
+  if (done) return 0;
+  std::fprintf(stderr, "hearth-supervisor: %s\n", done.error().text().c_str());
+  return 1;
+}
