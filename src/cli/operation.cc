@@ -4,6 +4,7 @@
 #include <sys/random.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 
 #include <fmt/format.h>
@@ -53,6 +54,7 @@ std::expected<Answer, ClientError> Operation::persist(const Question& question, 
     }
     const Trouble what = answer.error().trouble;
     if (what == Trouble::cut) reached_ = true;  // somebody had accepted the connection
+    if (what == Trouble::not_running && !reached_ && patience_.lives && patience_.lives()) reached_ = true;
     const bool may_come_back = what == Trouble::cut || (what == Trouble::not_running && reached_);
     if (!may_come_back) return answer;
     const MonoNs failed = os::read_mono();
@@ -64,6 +66,10 @@ std::expected<Answer, ClientError> Operation::persist(const Question& question, 
     }
     span = std::min(span * 2, patience_.last_pause);
   }
+}
+
+std::expected<Answer, ClientError> Operation::get(std::string_view target, MonoNs deadline) {
+  return persist(Question{"GET", target, {}, {}}, 0, deadline);
 }
 
 std::expected<Answer, ClientError> Operation::post(std::string_view target, std::string_view body, MonoNs deadline) {

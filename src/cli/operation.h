@@ -5,7 +5,6 @@
 // repeats the same request with the same key, and waits for the order by that key as well.
 #pragma once
 
-#include <array>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -19,6 +18,9 @@ struct Patience {
   SpanNs reconnect = seconds(10);  // how long without any answer before giving up
   SpanNs first_pause = milliseconds(5);
   SpanNs last_pause = milliseconds(250);
+  // Asked when nobody listens at the first try: true means that hearth is there, between two lives of its
+  // supervisor. Empty: it is not.
+  std::function<bool()> lives;
 };
 
 // 32 hex digits from getrandom(2).
@@ -37,6 +39,9 @@ class Operation {
 
   // GET /v1/orders/KEY, for at most `wait`; `seen` as in the last answer, or empty.
   std::expected<Answer, ClientError> look(std::string_view seen, SpanNs wait, MonoNs deadline);
+
+  // Any other question, with the same patience.
+  std::expected<Answer, ClientError> get(std::string_view target, MonoNs deadline);
 
   // How often a broken connection was repaired.
   int reconnects() const { return reconnects_; }

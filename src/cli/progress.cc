@@ -1,6 +1,7 @@
 #include "cli/progress.h"
 
 #include <algorithm>
+#include <array>
 
 #include <fmt/format.h>
 

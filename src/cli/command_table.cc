@@ -1,0 +1,102 @@
+#include "cli/command_table.h"
+
+#include <algorithm>
+
+namespace hearth::cli {
+namespace {
+
+constexpr OptionText global[] = {
+    {0, "dir", "DIR", "use the instance in exactly this directory (environment: HEARTH_DIR)"},
+    {0, "instance", "NAME", "use the instance of this name; the usual one is \"default\" (environment: HEARTH_INSTANCE)"},
+    {0, "json", nullptr, "write JSON for programs"},
+    {'h', "help", nullptr, "explain the command"},
+};
+
+constexpr OptionText file = {'f', "file", "FILE", "this file, instead of hearth.toml here or in a directory above"};
+constexpr OptionText no_wait = {0, "no-wait", nullptr, "return when the order is accepted"};
+constexpr OptionText timeout = {0, "timeout", "TIME", "wait no longer than this (\"90s\", \"5m\"); the order itself goes on"};
+constexpr OptionText all = {0, "all", nullptr, "all services"};
+
+constexpr OptionText up_options[] = {file, no_wait, timeout};
+constexpr OptionText down_options[] = {
+    file, {'p', "project", "NAME", "the project of this name, instead of a file"}, no_wait, timeout};
+constexpr OptionText run_options[] = {
+    {0, "name", "NAME", "call the service so; otherwise it has the name of the program"},
+    {0, "cwd", "DIR", "run it in this directory, otherwise in the current one"},
+    {0, "env", "NAME=VALUE", "set a variable for it; may be repeated"},
+    {0, "restart", "POLICY", "restart it always, on-failure (the default) or never"},
+    {0, "wait", nullptr, "wait until it runs (the default)"},
+    no_wait,
+    timeout,
+};
+constexpr OptionText order_options[] = {all, no_wait, timeout};
+constexpr OptionText wait_options[] = {no_wait, timeout};
+constexpr OptionText logs_options[] = {
+    {'f', "follow", nullptr, "go on with what comes"},
+    {'n', "lines", "COUNT", "begin with so many of the last lines (20)"},
+};
+constexpr OptionText help_options[] = {{0, "man", nullptr, "write the manual page's source"}};
+constexpr OptionText daemon_options[] = {{0, "detach", nullptr, "return when it answers"}};
+
+constexpr CommandText table[] = {
+    {"up", "", "start what ./hearth.toml says, and wait until all of it is ready",
+     "Finds hearth.toml here or in a directory above, starts hearth itself if it is not running, hands the file and "
+     "the environment of the caller over, and waits until every service is ready. Services that run already are left "
+     "alone unless their entry has changed.\n\n"
+     "When a service fails, says which, why, and the last lines it wrote. Ctrl-C ends the waiting, not the services.",
+     up_options},
+    {"down", "", "stop what was started from ./hearth.toml, and forget it",
+     "Stops every service that was applied from that file, renamed ones too, in reverse order of their dependencies. "
+     "hearth itself and other projects go on.",
+     down_options},
+    {"run", "-- COMMAND...", "start one command as a service, without a file",
+     "The command runs like any service: watched, restarted by policy, its output kept. Its name is that of the "
+     "program unless --name says otherwise; a second one of the same name is refused while the first is there.",
+     run_options, Words::none, false, true},
+    {"status", "[NAME...]", "how the services are",
+     "A name is SERVICE, PROJECT.SERVICE or SERVICE.INDEX, with * and ? as in the shell.\n\n"
+     "The exit code tells scripts the worst of them: 0 all running and ready (or completed), 3 not running, "
+     "150 starting, 151 degraded, 152 crash-looping; 4 when hearth cannot be asked or a name is unknown.",
+     {}, Words::services},
+    {"logs", "NAME...", "what services have written",
+     "Reads the log files themselves, so it works whatever state hearth is in. The lines of several services are "
+     "prefixed by their names.",
+     logs_options, Words::services},
+    {"start", "NAME...", "start services", "Starts services that are stopped, failed or completed, with what they depend on.",
+     order_options, Words::services},
+    {"stop", "NAME...", "stop services",
+     "Sends the stop signal, and KILL to what is left after the grace period. What depends on them stops first.",
+     order_options, Words::services},
+    {"restart", "NAME...", "stop services and start them again",
+     "A deliberate restart does not count as a failure.", order_options, Words::services},
+    {"shutdown", "", "stop everything, then hearth itself",
+     "Ends with the line \"Shutdown complete\" when nothing is left.", wait_options},
+    {"version", "", "the version of this program, and of the hearth that runs", "", {}},
+    {"help", "[COMMAND]", "explain a command", "", help_options, Words::commands},
+    {"completion", "bash|zsh|fish", "write a completion script for a shell",
+     "For bash: source <(hearth completion bash). For zsh: put it into a directory of $fpath as _hearth. "
+     "For fish: hearth completion fish > ~/.config/fish/completions/hearth.fish.",
+     {}, Words::shells},
+    {"daemon", "", "run hearth in the foreground, for service managers",
+     "Becomes the keeper of the instance. `hearth up` and `hearth run` do this by themselves.", daemon_options,
+     Words::none, true},
+};
+
+}  // namespace
+
+std::span<const CommandText> commands() { return table; }
+std::span<const OptionText> global_options() { return global; }
+
+const CommandText* find_command(std::string_view name) {
+  const auto found = std::ranges::find_if(table, [&](const CommandText& command) { return command.name == name; });
+  return found == std::end(table) ? nullptr : &*found;
+}
+
+std::string usage_line(const CommandText& command) {
+  std::string line = std::string("hearth ") + command.name;
+  if (!command.options.empty()) line += " [OPTIONS]";
+  if (*command.words != '\0') line += std::string(" ") + command.words;
+  return line;
+}
+
+}  // namespace hearth::cli

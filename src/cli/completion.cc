@@ -1,0 +1,204 @@
+// Completion scripts of three shells, made of the command table. Names of services come from the hearth that
+// runs, by `hearth completion services`.
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "cli/command_table.h"
+
+namespace hearth::cli {
+namespace {
+
+constexpr const char* made_by = "# Made by `hearth completion {}`; change src/cli/command_table.cc instead.\n";
+
+std::string visible_commands() {
+  std::string names;
+  for (const CommandText& command : commands()) {
+    if (command.hidden) continue;
+    if (!names.empty()) names += ' ';
+    names += command.name;
+  }
+  return names;
+}
+
+std::string flags_of(std::span<const OptionText> options) {
+  std::string flags;
+  for (const OptionText& option : options) {
+    if (!flags.empty()) flags += ' ';
+    if (option.letter != 0) flags += fmt::format("-{} ", option.letter);
+    flags += fmt::format("--{}", option.name);
+  }
+  return flags;
+}
+
+std::string bash_script() {
+  std::string out = fmt::format(fmt::runtime(made_by), "bash");
+  out += "_hearth() {\n"
+         "  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command= place=() i\n"
+         "  COMPREPLY=()\n"
+         "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
+         "    case ${COMP_WORDS[i]} in\n"
+         "      --dir|--instance) place+=(\"${COMP_WORDS[i]}\" \"${COMP_WORDS[++i]}\") ;;\n"
+         "      --) return ;;\n"
+         "      -*) ;;\n"
+         "      *) command=${COMP_WORDS[i]}; break ;;\n"
+         "    esac\n"
+         "  done\n"
+         "  case $previous in\n"
+         "    --dir|--cwd) COMPREPLY=($(compgen -d -- \"$current\")); return ;;\n"
+         "    -f|--file) if [[ $command != logs ]]; then COMPREPLY=($(compgen -f -- \"$current\")); return; fi ;;\n"
+         "    --restart) COMPREPLY=($(compgen -W 'always on-failure never' -- \"$current\")); return ;;\n"
+         "  esac\n"
+         "  local words=\n"
+         "  case $command in\n";
+  out += fmt::format("    '') words='{} {}' ;;\n", visible_commands(), flags_of(global_options()));
+  for (const CommandText& command : commands()) {
+    if (command.hidden) continue;
+    std::string words = flags_of(command.options);
+    if (!words.empty()) words += ' ';
+    words += flags_of(global_options());
+    if (command.completes == Words::commands) words += " " + visible_commands();
+    if (command.completes == Words::shells) words += " bash zsh fish";
+    out += fmt::format("    {}) words='{}'", command.name, words);
+    if (command.completes == Words::services) {
+      out += "; [[ $current == -* ]] || words=$(hearth \"${place[@]}\" completion services 2>/dev/null)";
+    }
+    out += " ;;\n";
+  }
+  out += "  esac\n"
+         "  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
+         "}\n"
+         "complete -F _hearth hearth\n";
+  return out;
+}
+
+// Inside single quotes, with the characters that _arguments and _describe read taken away.
+std::string zsh_text(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '\'') {
+      out += "'\\''";
+    } else if (c == '[' || c == ']' || c == ':') {
+      out += '\\';
+      out += c;
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+std::string zsh_option(const OptionText& option) {
+  std::string action;
+  if (option.value != nullptr) {
+    const std::string_view value = option.value;
+    const char* what = value == "FILE" ? "_files" : value == "DIR" ? "_files -/" : value == "POLICY" ? "(always on-failure never)" : " ";
+    action = fmt::format(":{}:{}", option.value, what);
+  }
+  std::string lines = fmt::format(" \\\n        '--{}[{}]{}'", option.name, zsh_text(option.help), action);
+  if (option.letter != 0) lines += fmt::format(" \\\n        '-{}[{}]{}'", option.letter, zsh_text(option.help), action);
+  return lines;
+}
+
+std::string zsh_script() {
+  std::string out = "#compdef hearth\n" + fmt::format(fmt::runtime(made_by), "zsh");
+  out += "_hearth_services() {\n"
+         "  local -a names\n"
+         "  names=(${(f)\"$(hearth completion services 2>/dev/null)\"})\n"
+         "  compadd -a names\n"
+         "}\n"
+         "_hearth() {\n"
+         "  local context state line\n"
+         "  typeset -A opt_args\n"
+         "  _arguments -C";
+  for (const OptionText& option : global_options()) out += zsh_option(option);
+  out += " \\\n        '1:command:->command' '*::argument:->argument'\n"
+         "  case $state in\n"
+         "    command)\n"
+         "      local -a names=(\n";
+  for (const CommandText& command : commands()) {
+    if (!command.hidden) out += fmt::format("        '{}:{}'\n", command.name, zsh_text(command.summary));
+  }
+  out += "      )\n"
+         "      _describe command names ;;\n"
+         "    argument)\n"
+         "      case $words[1] in\n";
+  for (const CommandText& command : commands()) {
+    if (command.hidden) continue;
+    out += fmt::format("      {}) _arguments", command.name);
+    for (const OptionText& option : command.options) out += zsh_option(option);
+    switch (command.completes) {
+      case Words::services: out += " '*:service:_hearth_services'"; break;
+      case Words::commands: out += fmt::format(" '1:command:({})'", visible_commands()); break;
+      case Words::shells: out += " '1:shell:(bash zsh fish)'"; break;
+      case Words::none:
+        if (command.dashes) {
+          out += " '*::command:_normal'";
+        } else if (command.options.empty()) {
+          out += " '*: : '";
+        }
+        break;
+    }
+    out += " ;;\n";
+  }
+  out += "      esac ;;\n"
+         "  esac\n"
+         "}\n"
+         "if [[ $zsh_eval_context[-1] == loadautofunc ]]; then _hearth \"$@\"; else compdef _hearth hearth; fi\n";
+  return out;
+}
+
+std::string fish_quoted(std::string_view text) {
+  std::string out = "'";
+  for (const char c : text) {
+    if (c == '\'' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + "'";
+}
+
+std::string fish_option(const OptionText& option, const std::string& condition) {
+  std::string line = "complete -c hearth" + condition;
+  if (option.letter != 0) line += fmt::format(" -s {}", option.letter);
+  line += fmt::format(" -l {}", option.name);
+  if (option.value != nullptr) {
+    const std::string_view value = option.value;
+    line += value == "FILE" ? " -r -F" : value == "DIR" ? " -x -a '(__fish_complete_directories)'"
+            : value == "POLICY" ? " -x -a 'always on-failure never'" : " -x";
+  }
+  return line + " -d " + fish_quoted(option.help) + "\n";
+}
+
+std::string fish_script() {
+  std::string out = fmt::format(fmt::runtime(made_by), "fish");
+  out += "complete -c hearth -f\n";
+  for (const OptionText& option : global_options()) out += fish_option(option, "");
+  for (const CommandText& command : commands()) {
+    if (command.hidden) continue;
+    out += fmt::format("complete -c hearth -n __fish_use_subcommand -a {} -d {}\n", command.name,
+                       fish_quoted(command.summary));
+    const std::string seen = fmt::format(" -n '__fish_seen_subcommand_from {}'", command.name);
+    for (const OptionText& option : command.options) out += fish_option(option, seen);
+    switch (command.completes) {
+      case Words::services: out += "complete -c hearth" + seen + " -a '(hearth completion services 2>/dev/null)'\n"; break;
+      case Words::commands: out += "complete -c hearth" + seen + fmt::format(" -a '{}'\n", visible_commands()); break;
+      case Words::shells: out += "complete -c hearth" + seen + " -a 'bash zsh fish'\n"; break;
+      case Words::none:
+        if (command.dashes) out += "complete -c hearth" + seen + " -a '(__fish_complete_subcommand)'\n";
+        break;
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string completion_script(std::string_view shell) {
+  if (shell == "bash") return bash_script();
+  if (shell == "zsh") return zsh_script();
+  if (shell == "fish") return fish_script();
+  return {};
+}
+
+}  // namespace hearth::cli

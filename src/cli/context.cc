@@ -1,0 +1,116 @@
+#include "cli/context.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include "cli/answers.h"
+
+namespace hearth::cli {
+namespace {
+
+void write_all_of(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = ::write(fd, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
+
+std::string from_environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : "";
+}
+
+}  // namespace
+
+Result<Context> make_context(Arguments arguments, std::string_view version) {
+  Context context;
+  context.version = version;
+  context.json = arguments.has("json");
+  context.host = os::host_facts();
+  const std::string directory = arguments.value("dir").value_or(from_environment("HEARTH_DIR"));
+  std::string name = arguments.value("instance").value_or(from_environment("HEARTH_INSTANCE"));
+  if (name.empty()) name = "default";
+  if (const auto given = arguments.value("dir")) {
+    context.place_option = fmt::format("--dir {} ", *given);
+  } else if (const auto instance = arguments.value("instance")) {
+    context.place_option = fmt::format("--instance {} ", *instance);
+  }
+  Result<os::Instance> instance = os::find_instance(name, directory, context.host);
+  if (!instance) return failure(instance.error());
+  context.instance = std::move(*instance);
+  context.arguments = std::move(arguments);
+  return context;
+}
+
+void write_out(std::string_view text) { write_all_of(STDOUT_FILENO, text); }
+void write_err(std::string_view text) { write_all_of(STDERR_FILENO, text); }
+
+int complain(const Context& context, const Error& error, int code) {
+  if (context.json) {
+    write_out(error_json(error));
+  } else {
+    const bool color = look_at_terminal(STDERR_FILENO).color;
+    write_err(fmt::format("{}hearth:{} {}\n", color ? "\x1b[31m" : "", color ? "\x1b[0m" : "", error.text()));
+  }
+  return code;
+}
+
+int complain(const Context& context, const Error& error) {
+  switch (error.remedy) {
+    case Remedy::fix_input:
+    case Remedy::not_found: return complain(context, error, exit_code::usage);
+    case Remedy::no_access: return complain(context, error, exit_code::no_permission);
+    case Remedy::conflict:
+    case Remedy::try_later:
+    case Remedy::environment: return complain(context, error, exit_code::failed);
+  }
+  return exit_code::failed;
+}
+
+int complain(const Context& context, const ClientError& error) {
+  switch (error.trouble) {
+    case Trouble::not_running: return complain(context, error.error, exit_code::not_running);
+    case Trouble::no_access: return complain(context, error.error, exit_code::no_permission);
+    case Trouble::interrupted: return complain(context, error.error, exit_code::interrupted);
+    case Trouble::cut:
+    case Trouble::timeout:
+    case Trouble::broken: return complain(context, error.error, exit_code::failed);
+  }
+  return exit_code::failed;
+}
+
+// Trying the lock would for a moment take it, and a keeper that starts just then would think it is not needed.
+// /proc/locks tells without touching: "1: FLOCK  ADVISORY  WRITE 812 00:1f:4711 0 EOF".
+bool instance_lives(const os::Instance& instance) {
+  struct stat st {};
+  if (::stat((instance.directory + "/lock").c_str(), &st) < 0) return false;
+  const Result<std::string> locks = os::read_file("/proc/locks", 16u << 20);
+  if (!locks) return false;
+  // The kernel writes st_dev of the file system, which btrfs and overlayfs do not give to stat: the inode decides.
+  const std::string inode = fmt::format(":{} ", st.st_ino);
+  std::string_view rest = *locks;
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    const std::string_view line = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    if (line.find("FLOCK") != line.npos && line.find(inode) != line.npos) return true;
+  }
+  return false;
+}
+
+Patience patience_for(const Context& context) {
+  Patience patience;
+  patience.lives = [instance = context.instance] { return instance_lives(instance); };
+  return patience;
+}
+
+}  // namespace hearth::cli

@@ -1,0 +1,202 @@
+#include "cli/daemon_start.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "os/clock.h"
+#include "os/fd.h"
+
+namespace hearth::cli {
+namespace {
+
+constexpr SpanNs start_limit = seconds(10);
+constexpr int already_kept = 75;  // EX_TEMPFAIL of the keeper: somebody else keeps this instance
+constexpr std::size_t log_lines = 10;
+
+bool executable(const std::string& path) { return ::access(path.c_str(), X_OK) == 0; }
+
+std::vector<char*> pointers(std::vector<std::string>& words) {
+  std::vector<char*> list;
+  for (std::string& word : words) list.push_back(word.data());
+  list.push_back(nullptr);
+  return list;
+}
+
+// The last lines that the daemon wrote since `from`, for an error.
+std::string end_of_log(const std::string& path, off_t from) {
+  const os::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat st {};
+  if (!fd || ::fstat(fd.get(), &st) < 0 || st.st_size <= from) return {};
+  const off_t begin = std::max<off_t>(from, st.st_size - 16'384);
+  std::string text(static_cast<std::size_t>(st.st_size - begin), '\0');
+  const ssize_t n = ::pread(fd.get(), text.data(), text.size(), begin);
+  if (n <= 0) return {};
+  text.resize(static_cast<std::size_t>(n));
+  while (text.ends_with('\n')) text.pop_back();
+  std::size_t at = text.size();
+  for (std::size_t lines = 0; lines < log_lines && at != std::string::npos && at > 0; ++lines) {
+    at = text.rfind('\n', at - 1);
+  }
+  return at == std::string::npos || at == 0 ? text : text.substr(at + 1);
+}
+
+// In the child of the first fork: a session of its own, then the keeper in the grandchild, so that it belongs to
+// nobody. The grandchild's exit (it exec'ed, then failed) comes back through `report` as one int.
+[[noreturn]] void detach_and_exec(char* const* command, int log, int report) {
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  ::setsid();
+  const pid_t child = ::fork();
+  if (child != 0) {
+    // Waits for the keeper as long as the client may want to know how it ended, and is ended by the client's
+    // going away (SIGPIPE is not it: nothing is written before).
+    ::close(log);
+    int status = 0;
+    if (child > 0) {
+      pollfd gone{report, 0, 0};
+      while (::waitpid(child, &status, WNOHANG) == 0) {
+        if (::poll(&gone, 1, 10) == 1) ::_exit(0);
+      }
+    } else {
+      status = 71 << 8;
+    }
+    (void)!::write(report, &status, sizeof status);
+    ::_exit(0);
+  }
+  ::close(report);
+  const int null = ::open("/dev/null", O_RDONLY);
+  if (null < 0 || ::dup2(null, 0) < 0 || ::dup2(log, 1) < 0 || ::dup2(log, 2) < 0) ::_exit(71);
+  ::close_range(3, ~0u, 0);
+  (void)!::chdir("/");
+  ::execv(command[0], command);
+  ::_exit(errno == ENOENT ? 127 : 126);
+}
+
+struct Started {
+  os::Fd report;  // the keeper's wait status, if it ends within the wait
+};
+
+Result<Started> start(const Programs& programs, const os::Instance& instance, const std::string& log_path) {
+  os::Fd log(::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!log) return errno_failure("open", log_path, errno);
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) < 0) return errno_failure("make a pipe for", "the daemon's start", errno);
+  Started started{os::Fd(ends[0])};
+  const os::Fd report(ends[1]);
+  std::vector<std::string> words = keeper_command(programs, instance);
+  const std::vector<char*> command = pointers(words);
+  const pid_t child = ::fork();
+  if (child < 0) return errno_failure("fork", "the daemon", errno);
+  if (child == 0) {
+    started.report.reset();
+    detach_and_exec(command.data(), log.get(), report.get());
+  }
+  return started;
+}
+
+std::string status_words(int status) {
+  if (WIFSIGNALED(status)) return fmt::format("it was killed by signal {}", WTERMSIG(status));
+  if (WEXITSTATUS(status) == 127 || WEXITSTATUS(status) == 126) return "it cannot be executed";
+  return fmt::format("it exited with code {}", WEXITSTATUS(status));
+}
+
+Error start_error(const os::Instance& instance, const std::string& reason, const std::string& log, off_t from) {
+  const std::string lines = end_of_log(log, from);
+  return Error{Remedy::environment, "start hearth in", instance.directory, reason,
+               lines.empty() ? "look into " + log : "it wrote into " + log + ":\n" + lines, 0};
+}
+
+}  // namespace
+
+Result<Programs> find_programs() {
+  char own[PATH_MAX];
+  const ssize_t n = ::readlink("/proc/self/exe", own, sizeof own);
+  if (n <= 0) return errno_failure("find", "hearth-keeper", errno);
+  const std::string path(own, static_cast<std::size_t>(n));
+  const std::string directory = path.substr(0, path.rfind('/'));
+  const std::string parent = directory.substr(0, directory.rfind('/'));
+  for (const std::string& place : {directory, parent + "/libexec/hearth"}) {
+    Programs programs{place + "/hearth-keeper", place + "/hearth-supervisor", place + "/hearth-logger"};
+    if (executable(programs.keeper)) return programs;
+  }
+  return failure(Remedy::environment, "find", "hearth-keeper",
+                 fmt::format("it is neither in {} nor in {}/libexec/hearth", directory, parent),
+                 "install hearth completely");
+}
+
+std::vector<std::string> keeper_command(const Programs& programs, const os::Instance& instance) {
+  return {programs.keeper, "--dir", instance.directory,  "--logs",  instance.log_directory,
+          "--supervisor",  programs.supervisor, "--logger", programs.logger};
+}
+
+Result<bool> ensure_daemon(const Context& context, Client& client, InterruptWatch* watch) {
+  const MonoNs begin = os::read_mono();
+  const auto answers = [&](MonoNs until) { return client.ask({.target = "/v1/health"}, until); };
+  auto health = answers(after(begin, start_limit));
+  if (health) return false;
+  if (health.error().trouble != Trouble::not_running && health.error().trouble != Trouble::cut) {
+    return failure(health.error().error);
+  }
+  Result<Programs> programs = find_programs();
+  if (!programs) return failure(programs.error());
+  Result<os::Fd> directory = os::make_instance(context.instance, context.host);
+  if (!directory) return failure(directory.error());
+
+  const std::string log = context.instance.directory + "/hearth.log";
+  struct stat st {};
+  const off_t log_from = ::stat(log.c_str(), &st) == 0 ? st.st_size : 0;
+  Result<Started> started = start(*programs, context.instance, log);
+  if (!started) return failure(started.error());
+
+  const MonoNs deadline = after(os::read_mono(), start_limit);
+  bool ours = true;
+  bool reported = false;
+  for (SpanNs pause = milliseconds(2); os::read_mono() < deadline; pause = std::min(pause * 3 / 2, milliseconds(50))) {
+    pollfd polled[2] = {{reported ? -1 : started->report.get(), POLLIN, 0}, {watch != nullptr ? watch->fd() : -1, POLLIN, 0}};
+    const timespec span{0, static_cast<long>(pause)};
+    ::ppoll(polled, 2, &span, nullptr);
+    if (watch != nullptr && watch->came()) {
+      return failure(Remedy::try_later, "wait for", "hearth", "interrupted", "it goes on starting");
+    }
+    health = answers(deadline);
+    if (health) return ours;
+    int status = 0;
+    if (!reported && (polled[0].revents & (POLLIN | POLLHUP)) != 0) {
+      reported = true;
+      const bool told = ::read(started->report.get(), &status, sizeof status) == static_cast<ssize_t>(sizeof status);
+      if (told && WIFEXITED(status) && WEXITSTATUS(status) == already_kept) {
+        ours = false;  // somebody else is starting it; it will answer
+      } else if (told) {
+        return failure(start_error(context.instance, status_words(status), log, log_from));
+      }
+    }
+  }
+  return failure(start_error(context.instance,
+                             ours ? "it does not answer after 10 s" : "another one has its lock and does not answer after 10 s",
+                             log, log_from));
+}
+
+Error become_daemon(const Context& context) {
+  const Result<Programs> programs = find_programs();
+  if (!programs) return programs.error();
+  if (const Result<os::Fd> made = os::make_instance(context.instance, context.host); !made) return made.error();
+  std::vector<std::string> words = keeper_command(*programs, context.instance);
+  const std::vector<char*> command = pointers(words);
+  ::execv(command[0], command.data());
+  return errno_error("execute", programs->keeper, errno);
+}
+
+}  // namespace hearth::cli

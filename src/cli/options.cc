@@ -1,0 +1,162 @@
+#include "cli/options.h"
+
+#include <algorithm>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "base/nearest.h"
+#include "cli/command_table.h"
+#include "config/scalars.h"
+
+namespace hearth::cli {
+namespace {
+
+Error usage(std::string subject, std::string reason, std::string hint) {
+  return Error{Remedy::fix_input, "understand", std::move(subject), std::move(reason), std::move(hint), 0};
+}
+
+const OptionText* global_option(std::string_view word) {
+  if (!word.starts_with("--")) return nullptr;
+  word.remove_prefix(2);
+  word = word.substr(0, word.find('='));
+  for (const OptionText& option : global_options()) {
+    if (word == option.name) return &option;
+  }
+  return nullptr;
+}
+
+// The first word that is no option, nor the value of one: the command. npos when there is none.
+std::size_t command_position(const std::vector<std::string>& line) {
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    if (line[i] == "--") return std::string::npos;
+    if (!line[i].starts_with('-')) return i;
+    const OptionText* option = global_option(line[i]);
+    if (option != nullptr && option->value != nullptr && line[i].find('=') == std::string::npos) ++i;
+  }
+  return std::string::npos;
+}
+
+Error unknown_command(const std::string& name) {
+  std::vector<std::string_view> known;
+  for (const CommandText& command : commands()) {
+    if (!command.hidden) known.push_back(command.name);
+  }
+  std::string_view near = nearest(name, known);
+  // What others call it.
+  static constexpr std::pair<std::string_view, std::string_view> others[] = {
+      {"ps", "status"}, {"ls", "status"}, {"list", "status"}, {"tail", "logs"}, {"log", "logs"}, {"kill", "stop"},
+      {"exec", "run"},  {"quit", "shutdown"}, {"exit", "shutdown"}, {"apply", "up"}, {"rm", "down"}, {"delete", "down"}};
+  for (const auto& [theirs, ours] : others) {
+    if (near.empty() && name == theirs) near = ours;
+  }
+  return usage("the command " + name, "there is none of that name",
+               near.empty() ? "`hearth help` lists them" : fmt::format("did you mean `hearth {}`?", near));
+}
+
+Error unknown_option(const std::string& word, const CommandText* command) {
+  std::vector<std::string> flags;
+  if (command != nullptr) {
+    for (const OptionText& option : command->options) flags.push_back(std::string("--") + option.name);
+  }
+  for (const OptionText& option : global_options()) flags.push_back(std::string("--") + option.name);
+  const std::vector<std::string_view> known(flags.begin(), flags.end());
+  const std::string_view near = nearest(word.substr(0, word.find('=')), known);
+  const std::string where = command != nullptr ? fmt::format("hearth help {}", command->name) : "hearth help";
+  return usage("the option " + word, command != nullptr ? fmt::format("`hearth {}` has none of that name", command->name)
+                                                        : "there is none of that name",
+               near.empty() ? fmt::format("`{}` lists them", where) : fmt::format("did you mean {}?", near));
+}
+
+// CLI11 writes into these; they stay where they are while it parses.
+struct Slots {
+  std::map<std::string, std::vector<std::string>> values;
+  std::map<std::string, bool> flags;
+};
+
+void add_options(CLI::App& app, std::span<const OptionText> options, Slots& slots) {
+  for (const OptionText& option : options) {
+    std::string names = option.letter != 0 ? fmt::format("-{},", option.letter) : std::string();
+    names += fmt::format("--{}", option.name);
+    if (option.value == nullptr) {
+      app.add_flag(names, slots.flags[option.name]);
+    } else {
+      app.add_option(names, slots.values[option.name])->allow_extra_args(false)->expected(1)->take_all();
+    }
+  }
+}
+
+}  // namespace
+
+std::optional<std::string> Arguments::value(std::string_view option) const {
+  const auto found = options.find(option);
+  if (found == options.end() || found->second.empty()) return std::nullopt;
+  return found->second.back();
+}
+
+Result<Arguments> parse_arguments(const std::vector<std::string>& line) {
+  Arguments arguments;
+  const auto dashes = std::find(line.begin(), line.end(), "--");
+  std::vector<std::string> before(line.begin(), dashes);
+  const bool has_dashes = dashes != line.end();
+  if (has_dashes) arguments.after.assign(dashes + 1, line.end());
+  if (before.size() == 1 && before[0] == "--version") before[0] = "version";
+
+  const std::size_t at = command_position(before);
+  const CommandText* command = nullptr;
+  if (at != std::string::npos) {
+    arguments.command = before[at];
+    command = find_command(arguments.command);
+    if (command == nullptr) return failure(unknown_command(arguments.command));
+    before.erase(before.begin() + static_cast<std::ptrdiff_t>(at));
+  }
+  if (has_dashes && (command == nullptr || !command->dashes)) {
+    return failure(usage("--", "only `hearth run` takes a command behind it", "leave it out"));
+  }
+
+  // One parser for the options of this command and the global ones, wherever they stand.
+  CLI::App app;
+  app.set_help_flag();
+  app.allow_extras();
+  Slots slots;
+  add_options(app, global_options(), slots);
+  if (command != nullptr) add_options(app, command->options, slots);
+  try {
+    std::reverse(before.begin(), before.end());  // CLI11 takes words from the end
+    app.parse(before);
+  } catch (const CLI::ParseError& error) {
+    return failure(usage("the command line", error.what(),
+                         command != nullptr ? fmt::format("`hearth help {}` explains it", command->name)
+                                            : "`hearth help` explains it"));
+  }
+  for (const std::string& word : app.remaining()) {
+    if (word.size() > 1 && word[0] == '-') return failure(unknown_option(word, command));
+    arguments.words.push_back(word);
+  }
+  for (const auto& [name, values] : slots.values) {
+    if (!values.empty()) arguments.options[name] = values;
+  }
+  for (const auto& [name, given] : slots.flags) {
+    if (given) arguments.options[name] = {""};
+  }
+  if (command != nullptr && *command->words == '\0' && !arguments.words.empty()) {
+    return failure(usage(arguments.words[0], fmt::format("`hearth {}` takes no names", command->name),
+                         fmt::format("`hearth help {}` explains it", command->name)));
+  }
+  return arguments;
+}
+
+Result<SpanNs> timeout_of(const Arguments& arguments) {
+  const std::optional<std::string> text = arguments.value("timeout");
+  if (!text) return never;
+  if (const auto whole = config::parse_number(*text); whole && *whole > 0 && *whole < 1'000'000'000) {
+    return seconds(static_cast<std::int64_t>(*whole));
+  }
+  const std::optional<SpanNs> span = config::parse_duration(*text);
+  if (!span || *span <= 0) {
+    return failure(usage("--timeout " + *text, "it is no span of time", "write for example 90s, 5m or 1h30m"));
+  }
+  return *span;
+}
+
+}  // namespace hearth::cli
