@@ -1,0 +1,195 @@
+// What a commit may contain.
+#include "sim/checker.h"
+
+#include <algorithm>
+
+namespace hearth::sim {
+namespace {
+
+constexpr int cld_exited = 1;
+
+bool success(const ExitInfo& exit, const ServiceSpec& spec) {
+  return exit.run != no_run && exit.code == cld_exited && exit.fail_stage == 0 &&
+         std::count(spec.success_exit_codes.begin(), spec.success_exit_codes.end(), exit.status) > 0;
+}
+
+}  // namespace
+
+void Checker::fail(const std::string& what) const { throw Violation{what}; }
+
+const ServiceSpec* Checker::spec_of(const SlotState& state) const {
+  const auto found = m_.store_port.on_disk().find(state.document);
+  if (found == m_.store_port.on_disk().end() || state.service >= found->second.services.size()) return nullptr;
+  return &found->second.services[state.service];
+}
+
+std::string Checker::name_of(const SlotState& state) const {
+  const ServiceSpec* spec = spec_of(state);
+  return spec == nullptr ? "?" : spec->name;
+}
+
+const RunCell* Checker::cell_in_page(RunId run, EntryIndex entry) const {
+  const SlotIndex slot = entry / 2;
+  if (slot >= view_.slots.size()) return nullptr;
+  for (const RunCell& cell : view_.slots[slot].cell)
+    if (cell.run == run && cell.entry == entry) return &cell;
+  return nullptr;
+}
+
+// Called when the number of a commit has been stored, before anything is done about it.
+void Checker::committed() {
+  const PageView before = std::move(view_);
+  view_ = m_.page();
+  if (view_.commit == before.commit) return;
+  if (!view_.has_head) fail("a commit without a head");
+  if (view_.head.last_run < before.head.last_run) fail("the counter of runs went back");
+  if (view_.head.last_op < before.head.last_op) fail("the counter of operations went back");
+  if (view_.head.last_order < before.head.last_order) fail("the counter of orders went back");
+  const RunId known_runs = greatest_run_;
+  for (SlotIndex slot = 0; slot < view_.slots.size(); ++slot) {
+    static const SlotState nothing{};
+    const SlotState& was = slot < before.slots.size() ? before.slots[slot] : nothing;
+    const SlotState& now = view_.slots[slot];
+    if (!now.used) {
+      stops_.erase(slot);
+      for (const RunCell& cell : was.cell)
+        if (was.used && cell.entry != no_entry && m_.kernel.entry(cell.entry).run == cell.run)
+          fail("slot " + std::to_string(slot) + " is forgotten while run " + std::to_string(cell.run) + " is in its entry");
+      continue;
+    }
+    if (now.run().run != was.run().run) {
+      if (now.run().run <= known_runs) fail("run " + std::to_string(now.run().run) + " is not a new number");
+      greatest_run_ = std::max(greatest_run_, now.run().run);
+      if (now.role == SlotRole::service) {
+        // Met before this turn, or in it: within a turn things happen at the same time.
+        for (const Dependency& dependency : spec_of(now)->depends_on)
+          if (!dependency_met(now, dependency, view_) && !dependency_met(now, dependency, before))
+            fail(name_of(now) + " is started before " + dependency.service + " is there");
+      }
+      check_new_run(slot, was, now);
+    }
+    for (const RunCell& cell : now.cell) {
+      const bool known = std::any_of(std::begin(was.cell), std::end(was.cell),
+                                     [&](const RunCell& old) { return old.run == cell.run && old.reap; });
+      if (cell.reap && !known) check_end(slot, cell, now);
+      if (cell.op > greatest_op_) greatest_op_ = cell.op;
+    }
+    check_stop(slot, was, now);
+    check_ready(slot, was, now);
+  }
+}
+
+void Checker::check_new_run(SlotIndex slot, const SlotState& before, const SlotState& now) {
+  const RunCell& cell = now.run();
+  if (cell.entry != slot * 2 && cell.entry != slot * 2 + 1) fail("an entry that is not the slot's");
+  if (!now.life.want_up) fail(name_of(now) + " is started, and nobody wants it up");
+  for (const RunCell& other : before.cell) {
+    if (other.entry == no_entry || other.run == cell.run) continue;
+    const Process* process = m_.kernel.process(other.run);
+    if (process != nullptr && process->running()) fail(name_of(now) + ": a second run while run " + std::to_string(other.run) + " lives");
+    if (other.entry == cell.entry && !other.reap) fail(name_of(now) + ": run " + std::to_string(other.run) + " is forgotten");
+  }
+  const bool ordered = before.order != now.order;
+  if (before.used && !ordered && before.life.phase == Phase::backoff && before.life.retry.at > m_.time.now.mono)
+    fail(name_of(now) + " is tried again before its time");
+}
+
+// `cell` says for the first time that its run has ended.
+void Checker::check_end(SlotIndex slot, const RunCell& cell, const SlotState& now) {
+  const Process* process = m_.kernel.process(cell.run);
+  if (process == nullptr) {
+    if (m_.kernel.entry(cell.entry).fail_stage == 0) fail("run " + std::to_string(cell.run) + " ended without having begun");
+    return;
+  }
+  if (process->running()) fail("run " + std::to_string(cell.run) + " is said to have ended, and it lives");
+  if (&cell != &view_.slots[slot].run()) return;
+  const ExitInfo& told = now.last_exit;
+  if (told.run != cell.run || told.code != process->exit_code || told.status != process->exit_status)
+    fail("the exit status of run " + std::to_string(cell.run) + " is not what it was");
+  const bool failed = process->script.fails != wire::SpawnStage::none && process->began == 0;
+  if (failed && told.fail_stage == 0 && !process->killed) fail("a failed exec is taken for an exit");
+}
+
+bool Checker::dependency_met(const SlotState& of, const Dependency& dependency, const PageView& page) const {
+  for (const SlotState& other : page.slots) {
+    if (!other.used || other.role != SlotRole::service || other.document != of.document) continue;
+    const ServiceSpec* spec = spec_of(other);
+    if (spec == nullptr || spec->name != dependency.service) continue;
+    const Phase phase = other.life.phase;
+    if (!dependency.required && (phase == Phase::stopped || phase == Phase::failed || phase == Phase::completed)) return true;
+    switch (dependency.condition) {
+      case Condition::started:
+        return phase == Phase::running || phase == Phase::completed || (phase == Phase::starting && other.run().run != no_run);
+      case Condition::ready:
+        return phase == Phase::running && (spec->ready.type == ProbeType::none || other.health.ready);
+      case Condition::completed:
+        return phase == Phase::completed || (phase == Phase::failed && other.run().run != no_run);
+      case Condition::completed_successfully:
+        return phase == Phase::completed && success(other.last_exit, *spec);
+    }
+  }
+  return false;
+}
+
+bool Checker::unread(RunId run, const char* what) const {
+  const Process* process = m_.kernel.process(run);
+  if (process == nullptr) return false;
+  return std::any_of(process->socket.begin(), process->socket.end(), [&](const Datagram& datagram) {
+    return datagram.data == what && datagram.sent < m_.turn_started();
+  });
+}
+
+void Checker::check_stop(SlotIndex slot, const SlotState& before, const SlotState& now) {
+  const MonoNs time = m_.time.now.mono;
+  const RunId run = now.run().run;
+  const bool begins = now.life.phase == Phase::stopping && (before.life.phase != Phase::stopping || before.run().run != run);
+  if (begins) {
+    const Clocks clocks = clocks_[run];
+    if (now.life.reason == Reason::start_timeout) {
+      if (clocks.start > time) fail(name_of(now) + " is stopped for its start timeout " + std::to_string(clocks.start - time) + " ns too early");
+      if (unread(run, "READY=1")) fail(name_of(now) + " is stopped for its start timeout, and its READY=1 lies unread");
+    }
+    if (now.life.reason == Reason::watchdog) {
+      if (clocks.watchdog > time) fail(name_of(now) + " is stopped by its watchdog " + std::to_string(clocks.watchdog - time) + " ns too early");
+      if (unread(run, "WATCHDOG=1")) fail(name_of(now) + " is stopped by its watchdog, and its WATCHDOG=1 lies unread");
+    }
+  }
+  if (now.life.phase != Phase::stopping) {
+    stops_.erase(slot);
+    return;
+  }
+  const ServiceSpec* spec = spec_of(now);
+  const SpanNs span = spec == nullptr ? 0 : spec->stop_timeout;
+  if (!now.life.stop_held && !stops_.contains(slot)) stops_[slot] = {after(time, span), span, begins ? now.order : before.order};
+  const bool kills = now.life.kill_sent && !(before.life.kill_sent && before.run().run == run);
+  if (!kills || now.role != SlotRole::service || spec == nullptr || spec->stop_signal == 9) return;
+  const Stop& stop = stops_[slot];
+  const bool insisted = now.order != stop.order || view_.head.force;
+  if (!insisted && stop.grace > time)
+    fail(name_of(now) + " is killed " + std::to_string(stop.grace - time) + " ns before the end of its grace period");
+}
+
+void Checker::check_ready(SlotIndex slot, const SlotState& before, const SlotState& now) {
+  if (now.role != SlotRole::service) return;
+  const ServiceSpec* spec = spec_of(now);
+  const Process* process = m_.kernel.process(now.run().run);
+  const bool fresh = now.health.ready && !(before.health.ready && before.run().run == now.run().run);
+  if (fresh && spec != nullptr && now.health.watching) {
+    const RunId run = now.run().run;
+    if (spec->ready.type == ProbeType::notify && (process == nullptr || !process->ready_said))
+      fail(name_of(now) + ": run " + std::to_string(run) + " counts as ready and never said so");
+    if ((spec->ready.type == ProbeType::http || spec->ready.type == ProbeType::tcp) && !probed_well_.contains(run))
+      fail(name_of(now) + ": run " + std::to_string(run) + " counts as ready and no probe of it was good");
+    if (spec->watchdog > 0) {
+      Clocks& clocks = clocks_[run];
+      clocks.watchdog_span = spec->watchdog;
+      if (clocks.watchdog == 0) clocks.watchdog = after(m_.time.now.mono, spec->watchdog);
+    }
+  }
+  const auto kept = retries_at_death_.find(slot);
+  if (kept != retries_at_death_.end() && before.life.phase == Phase::backoff && now.life.phase == Phase::backoff &&
+      before.order == now.order && before.life.failures == now.life.failures && now.life.retry.at != kept->second)
+    fail(name_of(now) + ": its retry time has moved at a take-over");
+}
+
+}  // namespace hearth::sim

@@ -1,0 +1,101 @@
+// What must hold, checked by somebody who knows the world's truth and reads the page, but shares no code with the
+// supervisor. A broken promise throws Violation at the event that broke it.
+//
+// Safety, after every event:
+//   - each run number is spawned once, greater than all before; at most one live run per slot
+//   - every act was committed before: spawn, signal, reap, release
+//   - a run hears its stop signal at most once; no reap before its exit is in the page, with the world's status
+//   - no stop or KILL by a clock that has not run out, by a clock that ran out while nobody watched, or while a
+//     statement of the service that would have stopped that clock lay unread
+//   - what a service has said and what was consumed is known: ready, status; what it has not said is not
+//   - nothing is started that was stopped deliberately, nor before its dependencies, nor before its retry time; a
+//     retry time is the same before and after a take-over
+//   - dependents end before what they depend on
+//   - one key is one order for ever
+//   - the fd store holds what the statements say
+// Liveness is in liveness.h.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "sim/machine.h"
+
+namespace hearth::sim {
+
+class Checker final : public Watcher {
+ public:
+  explicit Checker(Machine& machine) : m_(machine) {}
+
+  // Watcher
+  void committed() override;
+  void absent(MonoNs from, MonoNs to) override;
+  void before_death() override;
+  void turn_done() override;
+  // Observer
+  void cloned(const Process& process) override;
+  void signal_delivered(const Process& process, int signal) override;
+  void spawn_called(const ports::SpawnOrder& order) override;
+  void signal_called(EntryIndex entry, RunId run, OpId op, int signal) override;
+  void reap_called(EntryIndex entry, RunId run) override;
+  void end_tree_called(EntryIndex entry, RunId run) override;
+  void release_run_called(SlotIndex slot, RunId run) override;
+  void release_slot_called(SlotIndex slot) override;
+  void finish_called(bool leave) override;
+  void notify_consumed(const Process& process, const Datagram& datagram) override;
+  void descriptor_consumed(SlotIndex slot, const Datagram& datagram) override;
+  void answered(const Request& request, const Result<Accepted>& result) override;
+  void probe_answered(SlotIndex slot, RunId run, bool live, bool good) override;
+
+  const ServiceSpec* spec_of(const SlotState& state) const;
+  std::string name_of(const SlotState& state) const;
+  const PageView& view() const { return view_; }
+
+ private:
+  // The latest moment that may be the clock's earliest end; the true one is not earlier.
+  struct Clocks {
+    MonoNs start = 0;
+    SpanNs start_span = 0;
+    MonoNs watchdog = 0;
+    SpanNs watchdog_span = 0;
+  };
+  struct Stop {
+    MonoNs grace = 0;
+    SpanNs span = 0;
+    OrderId order = 0;
+  };
+  struct Goal {
+    OrderId order = 0;
+    bool up = false;
+  };
+
+  [[noreturn]] void fail(const std::string& what) const;
+  void check_new_run(SlotIndex slot, const SlotState& before, const SlotState& now);
+  void check_end(SlotIndex slot, const RunCell& cell, const SlotState& now);
+  void check_stop(SlotIndex slot, const SlotState& before, const SlotState& now);
+  void check_ready(SlotIndex slot, const SlotState& before, const SlotState& now);
+  bool dependency_met(const SlotState& of, const Dependency& dependency, const PageView& page) const;
+  bool unread(RunId run, const char* what) const;
+  bool somebody_may_want_up(const std::string& project, const std::string& service) const;
+  void take_goals(const Request& request, OrderId order);
+  const RunCell* cell_in_page(RunId run, EntryIndex entry) const;
+
+  Machine& m_;
+  PageView view_;                      // as of the last commit
+  std::map<RunId, Clocks> clocks_;
+  std::map<SlotIndex, Stop> stops_;
+  std::set<RunId> cloned_;
+  RunId greatest_run_ = 0;
+  OpId greatest_op_ = 0;
+  std::map<OperationKey, OrderId> orders_;
+  std::map<std::string, Goal> goals_;  // "project.service"
+  Goal all_;                           // shutdown
+  std::set<RunId> probed_well_;
+  std::map<SlotIndex, std::map<std::string, std::set<std::uint64_t>>> store_;
+  std::map<SlotIndex, MonoNs> retries_at_death_;
+};
+
+}  // namespace hearth::sim

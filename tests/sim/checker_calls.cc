@@ -1,0 +1,247 @@
+// What may be called, said and answered, and what must be known after a turn.
+#include <algorithm>
+
+#include "health/health.h"
+#include "sim/checker.h"
+
+namespace hearth::sim {
+namespace {
+
+bool is_up(Verb verb) { return verb == Verb::apply || verb == Verb::start || verb == Verb::restart; }
+
+bool same_store(const std::map<std::string, std::set<std::uint64_t>>& a, const std::map<std::string, std::set<std::uint64_t>>& b) {
+  const auto covers = [](const auto& one, const auto& other) {
+    return std::all_of(one.begin(), one.end(), [&](const auto& each) {
+      const auto found = other.find(each.first);
+      return each.second.empty() || (found != other.end() && found->second == each.second);
+    });
+  };
+  return covers(a, b) && covers(b, a);
+}
+
+}  // namespace
+
+// ---- in the machine ---------------------------------------------------------------------------------
+
+void Checker::cloned(const Process& process) {
+  if (!cloned_.insert(process.run).second) fail("run " + std::to_string(process.run) + " is spawned twice");
+  for (const auto& [run, other] : m_.kernel.processes())
+    if (other->slot == process.slot && other->running())
+      fail(process.label + ": runs " + std::to_string(run) + " and " + std::to_string(process.run) + " live at once");
+  const SlotState& state = view_.slots.at(process.slot);
+  if (const ServiceSpec* spec = spec_of(state); spec != nullptr && spec->start_timeout > 0) {
+    clocks_[process.run].start = after(process.born, spec->start_timeout);
+    clocks_[process.run].start_span = spec->start_timeout;
+  }
+}
+
+void Checker::signal_delivered(const Process& process, int signal) {
+  if (signal != 9 && process.stop_signals > 0) fail(process.label + " hears its stop signal twice");
+}
+
+// ---- what the supervisor calls -----------------------------------------------------------------------
+
+bool Checker::somebody_may_want_up(const std::string& project, const std::string& service) const {
+  const auto found = goals_.find(project + "." + service);
+  const Goal goal = found == goals_.end() ? Goal{} : found->second;
+  const OrderId down = std::max(goal.up ? 0 : goal.order, all_.order);
+  if (goal.up && goal.order > all_.order) return true;
+  if (down == 0) return true;
+  // One whose answer is on its way may have been accepted after it.
+  return std::any_of(m_.calls.begin(), m_.calls.end(), [](const ClientCall& call) {
+    return call.sent && !call.answered && is_up(call.request.verb);
+  });
+}
+
+void Checker::spawn_called(const ports::SpawnOrder& order) {
+  const RunCell* cell = cell_in_page(order.run, order.entry);
+  if (cell == nullptr || !cell->spawn) fail("run " + std::to_string(order.run) + " is spawned, and the page does not say so");
+  if (order.role != SlotRole::service) return;
+  if (!somebody_may_want_up(order.document->project, order.spec->name))
+    fail(order.label + " is started after a deliberate stop");
+}
+
+void Checker::signal_called(EntryIndex entry, RunId run, OpId op, int signal) {
+  const RunCell* cell = cell_in_page(run, entry);
+  if (cell == nullptr || cell->op != op || cell->signal != signal)
+    fail("signal " + std::to_string(signal) + " to run " + std::to_string(run) + " is sent, and the page does not say so");
+  const SlotState& state = view_.slots[entry / 2];
+  if (signal == 9 || state.role != SlotRole::service || state.life.want_up || view_.head.force) return;
+  // Dependents that are being stopped have ended before.
+  for (const SlotState& other : view_.slots) {
+    if (!other.used || other.role != SlotRole::service || other.document != state.document || other.life.want_up) continue;
+    const ServiceSpec* spec = spec_of(other);
+    if (spec == nullptr || other.life.phase != Phase::stopping || !other.life.run_live) continue;
+    const bool depends = std::any_of(spec->depends_on.begin(), spec->depends_on.end(),
+                                     [&](const Dependency& d) { return d.service == name_of(state); });
+    const Process* process = m_.kernel.process(other.run().run);
+    const Process* own = m_.kernel.process(run);
+    // An order that comes when the stop of this one is under way finds it too late to wait.
+    if (depends && other.order == state.order && process != nullptr && process->running() && own->stop_signals == 0 &&
+        state.life.reason != Reason::watchdog && state.life.reason != Reason::start_timeout && state.life.reason != Reason::liveness)
+      fail(name_of(state) + " is stopped while " + spec->name + ", which depends on it, lives");
+  }
+}
+
+void Checker::reap_called(EntryIndex entry, RunId run) {
+  const RunCell* cell = cell_in_page(run, entry);
+  if (cell == nullptr || !cell->reap) fail("run " + std::to_string(run) + " is reaped, and its end is not in the page");
+  const Process* process = m_.kernel.process(run);
+  if (process != nullptr && process->running()) fail("run " + std::to_string(run) + " is reaped alive");
+  if (process != nullptr && !process->output_ended) fail("run " + std::to_string(run) + " is reaped, and the logger does not know that it ended");
+}
+
+void Checker::end_tree_called(EntryIndex entry, RunId run) {
+  const RunCell* cell = cell_in_page(run, entry);
+  if (cell == nullptr || !cell->reap) fail("the tree of run " + std::to_string(run) + " is killed, and its end is not in the page");
+  const Process* process = m_.kernel.process(run);
+  if (process != nullptr && process->running()) fail("the tree of run " + std::to_string(run) + " is killed while its leader lives");
+}
+
+void Checker::release_run_called(SlotIndex slot, RunId run) {
+  for (EntryIndex entry = slot * 2; entry < slot * 2 + 2; ++entry)
+    if (m_.kernel.entry(entry).run == run) fail("what run " + std::to_string(run) + " holds is released before it is reaped");
+}
+
+void Checker::release_slot_called(SlotIndex slot) {
+  if (slot < view_.slots.size() && view_.slots[slot].used)
+    fail("sockets and fd store of " + name_of(view_.slots[slot]) + " are released, and the page still has it");
+  store_.erase(slot);
+}
+
+void Checker::finish_called(bool leave) {
+  if (!view_.head.shutting_down) fail("hearth ends, and nobody has ordered it");
+  if (leave != view_.head.leaving) fail("hearth ends otherwise than the page says");
+  if (!leave && m_.kernel.live_count() > 0) fail("hearth ends while services live");
+}
+
+// ---- what services say -------------------------------------------------------------------------------
+
+void Checker::notify_consumed(const Process& process, const Datagram& datagram) {
+  const auto message = health::parse_notify(datagram.data.data(), datagram.data.size());
+  Process& truth = *m_.kernel.process(process.run);
+  const SlotState& state = view_.slots.at(process.slot);
+  // What was consumed unhandled (the slot went on to another run, or is gone) is not missed.
+  if (!state.used || state.run().run != process.run || !state.life.run_live) return;
+  Clocks& clocks = clocks_[process.run];
+  if (state.life.phase != Phase::stopping) {
+    if (message.ready && !truth.stopping_heard) truth.ready_heard = true;
+    if (message.stopping) truth.stopping_heard = true;
+    if (message.watchdog && clocks.watchdog != 0)
+      clocks.watchdog = std::max(clocks.watchdog, after(datagram.peeked, clocks.watchdog_span));
+  }
+  if (message.has_status) truth.status_heard = message.status;
+}
+
+void Checker::descriptor_consumed(SlotIndex slot, const Datagram& datagram) {
+  const auto message = health::parse_notify(datagram.data.data(), datagram.data.size());
+  if (slot >= view_.slots.size() || !view_.slots[slot].used) return;
+  if (message.fdstore && datagram.file != 0) store_[slot][message.fdname].insert(datagram.file);
+  if (message.fdstore_remove) store_[slot].erase(message.fdname);
+}
+
+void Checker::probe_answered(SlotIndex, RunId run, bool, bool good) {
+  if (good) probed_well_.insert(run);
+}
+
+// ---- absence -----------------------------------------------------------------------------------------
+
+// Our absence never kills: what ran out meanwhile starts anew, with its whole span.
+void Checker::absent(MonoNs from, MonoNs to) {
+  const auto renew = [&](MonoNs& at, SpanNs span) {
+    if (at != 0 && at >= from && at <= to) at = after(to, span);
+  };
+  for (auto& [run, clocks] : clocks_) {
+    renew(clocks.start, clocks.start_span);
+    renew(clocks.watchdog, clocks.watchdog_span);
+  }
+  for (auto& [slot, stop] : stops_) renew(stop.grace, stop.span);
+}
+
+void Checker::before_death() {
+  // A commit that was finished before the death holds, also when nothing was done about it.
+  committed();
+  for (SlotIndex slot = 0; slot < view_.slots.size(); ++slot)
+    if (view_.slots[slot].used && view_.slots[slot].life.phase == Phase::backoff)
+      retries_at_death_[slot] = view_.slots[slot].life.retry.at;
+}
+
+// ---- after a turn --------------------------------------------------------------------------------------
+
+void Checker::turn_done() {
+  retries_at_death_.clear();
+  for (const auto& [run, process] : m_.kernel.processes()) {
+    if (process->life == Life::gone || m_.kernel.entry(process->entry).run != run) continue;
+    if (cell_in_page(run, process->entry) == nullptr)
+      fail(process->label + ": run " + std::to_string(run) + " is in its entry, and the page does not know it");
+  }
+  for (SlotIndex slot = 0; slot < view_.slots.size(); ++slot) {
+    const SlotState& state = view_.slots[slot];
+    if (!state.used || state.role != SlotRole::service) continue;
+    const auto expected = store_.find(slot);
+    const auto held = m_.keeper_port.fd_store.find(slot);
+    static const std::map<std::string, std::set<std::uint64_t>> empty;
+    if (!same_store(expected == store_.end() ? empty : expected->second, held == m_.keeper_port.fd_store.end() ? empty : held->second))
+      fail(name_of(state) + ": its fd store is not what it said");
+    const Process* process = m_.kernel.process(state.run().run);
+    const ServiceSpec* spec = spec_of(state);
+    if (process == nullptr || spec == nullptr || !state.life.run_live) continue;
+    if (!process->status_heard.empty() && process->status_heard != state.health.status)
+      fail(name_of(state) + ": STATUS=" + process->status_heard + " is lost");
+    const bool up = state.life.phase == Phase::starting || state.life.phase == Phase::running;
+    if (up && spec->ready.type == ProbeType::notify && process->ready_heard && !process->stopping_heard && !state.health.ready)
+      fail(name_of(state) + ": READY=1 of run " + std::to_string(process->run) + " is lost");
+  }
+}
+
+// ---- clients -------------------------------------------------------------------------------------------
+
+void Checker::take_goals(const Request& request, OrderId order) {
+  const auto set = [&](const std::string& project, const std::string& service, bool up) {
+    Goal& goal = goals_[project + "." + service];
+    if (order > goal.order) goal = {order, up};
+  };
+  switch (request.verb) {
+    case Verb::apply:
+      for (auto& [name, goal] : goals_)
+        if (name.starts_with(request.document.project + ".") && order > goal.order && !request.document.path.empty()) goal = {order, false};
+      if (request.start)
+        for (const ServiceSpec& spec : request.document.services) {
+          goals_[request.document.project + "." + spec.name] = {};
+          set(request.document.project, spec.name, true);
+        }
+      break;
+    case Verb::start:
+    case Verb::stop:
+    case Verb::restart:
+      for (auto& [name, goal] : goals_) {
+        const std::string service = name.substr(name.find('.') + 1);
+        const bool named = request.all || std::count(request.names.begin(), request.names.end(), service) > 0;
+        if (named && order > goal.order) goal = {order, request.verb != Verb::stop};
+      }
+      break;
+    case Verb::down:
+      for (auto& [name, goal] : goals_)
+        if (name.starts_with(request.document.project + ".") && order > goal.order) goal = {order, false};
+      break;
+    case Verb::shutdown:
+      all_ = {order, false};
+      break;
+    case Verb::leave:
+      break;
+  }
+}
+
+void Checker::answered(const Request& request, const Result<Accepted>& result) {
+  if (!result) return;
+  const auto [known, fresh] = orders_.emplace(request.key, result->order);
+  if (!fresh && known->second != result->order)
+    fail("one key is order " + std::to_string(known->second) + " and order " + std::to_string(result->order));
+  if (fresh) {
+    for (const auto& [key, order] : orders_)
+      if (key != request.key && order == result->order) fail("two keys are order " + std::to_string(order));
+    take_goals(request, result->order);
+  }
+}
+
+}  // namespace hearth::sim

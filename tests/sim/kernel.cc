@@ -1,0 +1,194 @@
+// Keeper and slot table: notices, messages, exits, reaps.
+#include "sim/kernel.h"
+
+#include <utility>
+
+#include "wire/slot_table.h"
+
+namespace hearth::sim {
+
+Kernel::Kernel(std::uint64_t seed, Timeline& time, Trace& trace, const Faults& faults, Casting casting)
+    : time_(time),
+      trace_(trace),
+      faults_(faults),
+      casting_(std::move(casting)),
+      latency_(seed, "latency"),
+      deaths_(seed, "spawner deaths"),
+      entries_(entries_max),
+      orders_(entries_max) {
+  spawner_[0].generation = 1;
+  spawner_[1].generation = 2;
+}
+
+SpanNs Kernel::latency(SpanNs usual) {
+  const SpanNs drawn = latency_.between(1'000, usual);
+  const bool late = latency_.one_in(50);
+  const SpanNs extra = latency_.between(milliseconds(1), milliseconds(80));
+  return faults_.lateness && late ? drawn + extra : drawn;
+}
+
+// ---- notices ------------------------------------------------------------------------------------
+
+void Kernel::notice(EntryIndex entry) {
+  changed_.insert(entry);
+  wake();
+}
+
+void Kernel::take_changed(std::vector<EntryIndex>& entries) {
+  entries.assign(changed_.begin(), changed_.end());
+  changed_.clear();
+}
+
+// ---- the supervisor's messages --------------------------------------------------------------------
+
+void Kernel::order_entry(const ports::SpawnOrder& order) {
+  ports::EntryView& entry = entries_[order.entry];
+  entry = ports::EntryView{};
+  entry.run = order.run;
+  orders_[order.entry] = {order.slot, order.role, order.spec->name, order.label};
+}
+
+void Kernel::post_signal(EntryIndex entry, RunId run, OpId op, int signal) {
+  inbox_.push_back({false, entry, run, op, signal});
+  time_.in(latency(200'000), [this] { handle_message(); });
+}
+
+void Kernel::post_reap(EntryIndex entry, RunId run) {
+  inbox_.push_back({true, entry, run, 0, 0});
+  time_.in(latency(200'000), [this] { handle_message(); });
+}
+
+void Kernel::handle_everything_sent() {
+  while (!inbox_.empty()) handle_message();
+}
+
+// One event per message, and each handles whatever is first: so their order holds, whatever their latencies.
+void Kernel::handle_message() {
+  if (inbox_.empty()) return;
+  const Message message = inbox_.front();
+  inbox_.pop_front();
+  ports::EntryView& entry = entries_[message.entry];
+  if (entry.run != message.run) return;
+  if (message.reap) {
+    if (entry.pid == 0 && entry.fail_stage == 0) {
+      if (entry.claim != 0) return;
+    } else if (entry.pid != 0 && !entry.exited) {
+      return;
+    }
+    return free_entry(message.entry);
+  }
+  constexpr int sigkill = 9;
+  if (entry.pid == 0) return;
+  if (message.op <= entry.last_op && message.signal != sigkill) return;
+  if (message.op > entry.last_op) entry.last_op = message.op;
+  Process& process = *processes_.at(entry.run);
+  if (!entry.watched && !entry.exited) watch(message.entry);
+  notice(message.entry);
+  deliver(process, message.signal);
+}
+
+void Kernel::free_entry(EntryIndex entry) {
+  const RunId run = entries_[entry].run;
+  if (Process* p = process(run)) p->life = Life::gone;
+  trace_.note(time_.now.mono, "keeper: entry %u is free, run %lu is reaped", entry, run);
+  entries_[entry] = ports::EntryView{};
+  if (observer != nullptr) observer->entry_freed(entry, run);
+  time_.in(latency(100'000), [this, entry] { notice(entry); });
+}
+
+void Kernel::deliver(Process& process, int signal) {
+  if (!process.running()) return;
+  trace_.note(time_.now.mono, "keeper: signal %d to run %lu (%s)", signal, process.run, process.label.c_str());
+  if (observer != nullptr) observer->signal_delivered(process, signal);
+  const RunId run = process.run;
+  if (signal == 9) {
+    process.killed = true;
+    time_.in(latency(300'000), [this, run] {
+      if (Process* p = this->process(run); p != nullptr && p->running()) exit(*p, 2, 9);
+    });
+    return;
+  }
+  ++process.stop_signals;
+  // Blocked until the exec is over: a program hanging in its exec does not hear it, and one that begins does.
+  const SpanNs takes = process.script.term_takes;
+  if (takes == not_at_all || process.life == Life::in_exec) return;
+  time_.in(takes + latency(100'000), [this, run] {
+    Process* p = this->process(run);
+    if (p != nullptr && p->running()) exit(*p, 1, p->script.term_status);
+  });
+}
+
+// ---- the end of a process -------------------------------------------------------------------------
+
+void Kernel::exit(Process& process, int code, int status) {
+  if (!process.running()) return;
+  process.life = Life::zombie;
+  process.exit_code = code;
+  process.exit_status = status;
+  trace_.note(time_.now.mono, "run %lu (%s) ends: %s %d", process.run, process.label.c_str(),
+              code == 1 ? "exit code" : "signal", status);
+  time_.in(latency(200'000), [this, entry = process.entry, run = process.run] { record_exit(entry, run); });
+}
+
+// Only a process that is watched is seen to end; one whose spawner has not told of it yet is seen when it does.
+void Kernel::record_exit(EntryIndex index, RunId run) {
+  ports::EntryView& entry = entries_[index];
+  const Process* p = process(run);
+  if (entry.run != run || entry.exited || p == nullptr || p->life != Life::zombie) return;
+  if (!entry.watched) return;
+  entry.exit_code = p->exit_code;
+  entry.exit_status = p->exit_status;
+  entry.exited_at = time_.now.mono;
+  entry.exited = true;
+  notice(index);
+}
+
+void Kernel::watch(EntryIndex index) {
+  ports::EntryView& entry = entries_[index];
+  if (entry.run == no_run || entry.pid == 0 || entry.watched) return;
+  entry.watched = true;
+  if (processes_.at(entry.run)->life == Life::zombie) {
+    record_exit(index, entry.run);
+  } else {
+    notice(index);
+  }
+}
+
+// ---- what a run holds -----------------------------------------------------------------------------
+
+void Kernel::end_output(RunId run) {
+  if (Process* p = process(run)) p->output_ended = true;
+}
+
+void Kernel::release_run(SlotIndex, RunId run) {
+  Process* p = process(run);
+  if (p == nullptr) return;
+  p->socket_open = false;  // closed when the last datagram is consumed
+}
+
+void Kernel::release_slot(SlotIndex slot) {
+  for (auto& [run, p] : processes_) {
+    if (p->slot != slot || p->running()) continue;
+    p->socket_open = false;
+    p->socket.clear();
+  }
+}
+
+Process* Kernel::process(RunId run) {
+  const auto found = processes_.find(run);
+  return found == processes_.end() ? nullptr : found->second.get();
+}
+
+Process* Kernel::live_process_of(SlotIndex slot) {
+  for (auto& [run, p] : processes_)
+    if (p->slot == slot && p->running()) return p.get();
+  return nullptr;
+}
+
+unsigned Kernel::live_count() const {
+  unsigned count = 0;
+  for (const auto& [run, p] : processes_) count += p->running();
+  return count;
+}
+
+}  // namespace hearth::sim

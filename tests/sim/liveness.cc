@@ -1,0 +1,117 @@
+#include "sim/liveness.h"
+
+#include <algorithm>
+
+namespace hearth::sim {
+namespace {
+
+const SlotState* find(const PageView& page, const Checker& checker, const SlotState& of, const std::string& name) {
+  for (const SlotState& state : page.slots)
+    if (state.used && state.role == SlotRole::service && state.document == of.document && checker.name_of(state) == name)
+      return &state;
+  return nullptr;
+}
+
+bool ended(Phase phase) { return phase == Phase::failed || phase == Phase::completed || phase == Phase::stopped; }
+
+// A service that never gets up is somewhere between two tries for ever.
+bool restless(Phase phase) { return phase == Phase::starting || phase == Phase::running || phase == Phase::backoff || phase == Phase::stopping; }
+
+std::string wrong_phase(const PageView& page, const Checker& checker, const Troupe& troupe, const SlotState& state) {
+  const ServiceSpec& spec = *checker.spec_of(state);
+  const Phase phase = state.life.phase;
+  const Character character = troupe.character(spec.name);
+  const std::string is = spec.name + " is " + phase_name(phase) + " (" + reason_name(state.life.reason) + ")";
+  if (!state.life.want_up) return phase == Phase::stopped ? "" : is + ", and nobody wants it";
+  if (character == Character::broken && restless(phase)) return "";
+  switch (phase) {
+    case Phase::running:
+      if (spec.ready.type == ProbeType::none || state.health.ready) return "";
+      return is + " and not ready";
+    case Phase::completed:
+      if (spec.restart == RestartPolicy::always) return is + " under restart = always";
+      return "";
+    case Phase::failed: {
+      if (state.life.reason == Reason::crash_loop && spec.crash_limit.max_restarts > 0) return "";
+      if (state.life.reason == Reason::dependency_failed) {
+        for (const Dependency& dependency : spec.depends_on) {
+          const SlotState* other = find(page, checker, state, dependency.service);
+          if (other != nullptr && ended(other->life.phase)) return "";
+        }
+        return is + ", and none of its dependencies has";
+      }
+      if (spec.restart == RestartPolicy::never) return "";
+      return is + ", and its policy says to go on";
+    }
+    case Phase::waiting: {
+      for (const Dependency& dependency : spec.depends_on) {
+        const SlotState* other = find(page, checker, state, dependency.service);
+        if (other == nullptr) return "";
+        // What is not there for good, or never will be.
+        const bool away = ended(other->life.phase) || other->life.phase == Phase::waiting ||
+                          troupe.character(dependency.service) == Character::broken;
+        const bool never_ends = (dependency.condition == Condition::completed || dependency.condition == Condition::completed_successfully) &&
+                                !ended(other->life.phase);
+        if (away || never_ends) return "";
+      }
+      return is + ", and its dependencies are there";
+    }
+    case Phase::stopped:
+      return is + ", and it is wanted";
+    case Phase::starting:
+    case Phase::stopping:
+    case Phase::backoff:
+      return is;
+  }
+  return is;
+}
+
+}  // namespace
+
+std::string not_at_rest(Machine& machine, const Checker& checker, const Troupe& troupe) {
+  if (!machine.alive()) return "there is no supervisor";
+  const PageView page = machine.page();
+  for (SlotIndex slot = 0; slot < page.slots.size(); ++slot) {
+    const SlotState& state = page.slots[slot];
+    if (!state.used) continue;
+    if (state.removing) return checker.name_of(state) + " should have been forgotten";
+    const bool busy = troupe.character(checker.name_of(state)) == Character::broken;
+    for (const RunCell& cell : state.cell) {
+      if (busy || state.role != SlotRole::service) break;
+      if (cell.reap) return checker.name_of(state) + ": run " + std::to_string(cell.run) + " waits for its reap";
+      if (cell.spawn) return checker.name_of(state) + ": run " + std::to_string(cell.run) + " waits for its spawn";
+    }
+    if (state.role != SlotRole::service) continue;
+    if (std::string wrong = wrong_phase(page, checker, troupe, state); !wrong.empty()) return wrong;
+    // What the supervisor tells is what it has committed.
+    for (const SlotStatus& told : machine.supervisor().status().services) {
+      if (told.slot != slot) continue;
+      if (told.phase != state.life.phase || told.run != state.run().run || told.last_exit.run != state.last_exit.run)
+        return told.name + ": status and page differ";
+    }
+  }
+  for (const auto& [run, process] : machine.kernel.processes()) {
+    if (!process->running()) continue;
+    const bool known = std::any_of(page.slots.begin(), page.slots.end(), [&](const SlotState& state) {
+      return state.used && state.life.run_live && state.run().run == run;
+    });
+    if (!known) return process->label + ": run " + std::to_string(run) + " lives, and nobody knows it";
+  }
+  for (const ClientCall& call : machine.calls) {
+    if (!call.sent) continue;
+    if (!call.answered) return "an order is not answered";
+    if (!call.answer->has_value()) continue;
+    const auto report = machine.supervisor().order(call.request.key);
+    if (!report) return "an order is forgotten";
+    if (report->settled) continue;
+    for (const SlotOutcome& one : report->slots) {
+      if (one.outcome != hearth::Outcome::pending) continue;
+      const Phase phase = one.status.phase;
+      if (phase == Phase::waiting || troupe.character(one.status.name) == Character::broken) continue;
+      return "order " + std::to_string(report->order) + " is not settled: " + one.status.name + " is " + phase_name(phase);
+    }
+  }
+  return "";
+}
+
+}  // namespace hearth::sim

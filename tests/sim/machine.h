@@ -1,0 +1,129 @@
+// One simulated machine with one hearth on it: kernel, ports, page, the real supervisor, and clients that repeat
+// their requests until they are answered. Used by the simulator (everything by chance) and by the scenarios
+// (everything by hand).
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "sim/kernel.h"
+#include "sim/outside.h"
+#include "sim/page_reader.h"
+#include "supervisor/supervisor.h"
+
+namespace hearth::sim {
+
+class Machine;
+
+// Places where a planted bug takes hold, all outside the supervisor. Null: nothing is planted there.
+struct Sabotage {
+  std::string name;
+  std::function<std::unique_ptr<ports::Keeper>(Machine&, ports::Keeper&)> keeper;
+  std::function<std::unique_ptr<ports::Inputs>(Machine&, ports::Inputs&)> inputs;
+  std::function<void(Machine&, bool published)> between_stores;
+  std::function<void(Machine&, bool published)> died;  // published: this turn's commit number was stored
+  std::function<void(Machine&)> before_takeover;       // the page as the successor will find it
+  std::function<void(Machine&)> after_create;
+  std::function<void(Machine&)> after_turn;
+  bool strays_are_taken_for_runs = false;
+};
+
+// What a client wants, until it knows that hearth has it.
+struct ClientCall {
+  Request request;
+  bool sent = false;
+  bool answered = false;
+  std::optional<Result<Accepted>> answer;  // the first one
+};
+
+// Told by the machine, beside what ports and kernel tell an Observer.
+class Watcher : public Observer {
+ public:
+  virtual void committed() {}                          // a commit number has just been stored
+  virtual void absent(MonoNs /*from*/, MonoNs /*to*/) {}  // nobody watched; called before the turn that ends it
+  virtual void before_death() {}
+  virtual void turn_done() {}                          // a whole turn without a crash
+};
+
+class Machine {
+ public:
+  Machine(std::uint64_t seed, const Faults& faults, Casting casting, bool keep_trace, const Sabotage* sabotage = nullptr);
+  ~Machine();
+
+  // One event or one turn. False: nothing more happens until then (time is moved there).
+  bool step(MonoNs until);
+  void run_for(SpanNs span) {
+    const MonoNs until = after(time.now.mono, span);
+    while (step(until)) {}
+  }
+
+  // ---- faults ----
+  void kill_supervisor(const std::string& why);   // SIGKILL between turns; dead_for() says when the next begins
+  void stop_supervisor(SpanNs span) { stopped_until_ = after(time.now.mono, span); }
+  void suspend(SpanNs span) { time.step_wall(span); }
+  std::function<SpanNs()> dead_for = [] { return milliseconds(5); };
+  std::function<void()> before_turn = [] {};
+  std::function<SpanNs()> wake_latency = [] { return SpanNs{50'000}; };
+
+  // ---- clients ----
+  // Sent now, and again (same key) to each successor until it is answered.
+  ClientCall& send(Request request);
+  void send_again(ClientCall& call) { inputs_port.post_request(call.request); }
+
+  bool alive() const { return supervisor_ != nullptr; }
+  supervisor::Supervisor& supervisor() { return *supervisor_; }
+  PageView page() const { return read_page(*page_); }
+  wire::DecisionPage& raw_page() { return *page_; }
+  MonoNs turn_started() const { return turn_started_; }
+
+  Faults faults;
+  Timeline time;
+  Trace trace;
+  CrashPoints crash;
+  Watcher* watcher = nullptr;
+  Observer* observer = nullptr;  // the same, as ports and kernel see it
+  Kernel kernel;
+  KeeperPort keeper_port;
+  InputsPort inputs_port;
+  ProbesPort probes_port;
+  StorePort store_port;
+  std::deque<ClientCall> calls;
+  std::uint64_t steps = 0;
+  std::uint32_t crashes = 0;
+  std::uint32_t suspended = 0;
+
+  void watch(Watcher* who) {
+    watcher = who;
+    observer = kernel.observer = who;
+  }
+
+ private:
+  Outside outside() { return {kernel, time, trace, crash, faults, &observer}; }
+  void begin_supervisor();
+  void turn();
+  void died(const std::string& where);
+  void between_stores();
+  void scribble_on_a_spare_copy();
+
+  Random random_;
+  std::uint64_t seed_;
+  const Sabotage* sabotage_;
+  wire::DecisionPage* page_;
+  std::unique_ptr<ports::Keeper> planted_keeper_;
+  std::unique_ptr<ports::Inputs> planted_inputs_;
+  std::unique_ptr<supervisor::Supervisor> supervisor_;
+  bool was_away_ = false;      // the next turn is the first after a death
+  MonoNs due_ = never;
+  MonoNs wake_at_ = never;
+  MonoNs restart_at_ = 0;
+  MonoNs stopped_until_ = 0;
+  MonoNs last_turn_ = 0;
+  MonoNs turn_started_ = 0;
+  std::uint64_t commit_before_ = 0;
+};
+
+}  // namespace hearth::sim

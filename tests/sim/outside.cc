@@ -1,0 +1,178 @@
+// Keeper, probes and store. Each call is a place to die before and after its effect.
+#include "sim/outside.h"
+
+#include <cerrno>
+
+namespace hearth::sim {
+
+// ---- keeper -----------------------------------------------------------------------------------------
+
+ports::EntryView KeeperPort::entry(EntryIndex entry) const {
+  o_.crash.point("entry");
+  return o_.kernel.entry(entry);
+}
+
+void KeeperPort::take_changed(std::vector<EntryIndex>& entries) {
+  o_.crash.point("take_changed");
+  o_.kernel.take_changed(entries);
+  o_.crash.point("take_changed done");
+}
+
+ports::SpawnAnswer KeeperPort::spawn(const ports::SpawnOrder& order) {
+  using ports::SpawnOutcome;
+  o_.crash.point("spawn");
+  if (*o_.observer != nullptr) (*o_.observer)->spawn_called(order);
+  const ports::EntryView& entry = o_.kernel.entry(order.entry);
+  const bool full = random_.one_in(12), short_of = random_.one_in(20);
+  if (entry.run != order.run) {
+    if (entry.run != no_run || (full && o_.faults.handover)) return {SpawnOutcome::later, {}};
+    if ((short_of && o_.faults.refusals) || refuse_next > 0) {
+      if (refuse_next > 0) --refuse_next;
+      const int code = random_.one_in(2) ? EMFILE : ENOSPC;
+      o_.trace.note(o_.time.now.mono, "spawn of run %lu (%s) is refused: errno %d", order.run, order.label.c_str(), code);
+      return {SpawnOutcome::refused, errno_error("start", order.label, code)};
+    }
+    o_.trace.note(o_.time.now.mono, "entry %u is ordered for run %lu (%s)", order.entry, order.run, order.label.c_str());
+    o_.kernel.order_entry(order);
+    o_.crash.point("spawn ordered");
+  } else if (entry.pid != 0 || entry.claim != 0 || entry.fail_stage != 0) {
+    return {SpawnOutcome::sent, {}};
+  }
+  if (!o_.kernel.plan_on_its_way(order.entry, order.run) && !o_.kernel.send_plan(order.entry, order.run))
+    return {SpawnOutcome::later, {}};
+  o_.crash.point("spawn done");
+  return {SpawnOutcome::sent, {}};
+}
+
+bool KeeperPort::signal(EntryIndex entry, RunId run, OpId op, int signal) {
+  o_.crash.point("signal");
+  if (*o_.observer != nullptr) (*o_.observer)->signal_called(entry, run, op, signal);
+  const bool busy = random_.one_in(10);
+  if (busy && o_.faults.handover) return false;
+  o_.kernel.post_signal(entry, run, op, signal);
+  o_.crash.point("signal done");
+  return true;
+}
+
+bool KeeperPort::end_tree(EntryIndex entry, RunId run, const std::string&) {
+  o_.crash.point("end_tree");
+  if (*o_.observer != nullptr) (*o_.observer)->end_tree_called(entry, run);
+  const bool survivors = random_.one_in(8);
+  o_.crash.point("end_tree done");
+  return !(survivors && o_.faults.handover);
+}
+
+bool KeeperPort::reap(EntryIndex entry, RunId run) {
+  o_.crash.point("reap");
+  if (*o_.observer != nullptr) (*o_.observer)->reap_called(entry, run);
+  const bool busy = random_.one_in(10);
+  if (busy && o_.faults.handover) return false;
+  o_.kernel.post_reap(entry, run);
+  o_.crash.point("reap done");
+  return true;
+}
+
+void KeeperPort::release_run(SlotIndex slot, RunId run) {
+  o_.crash.point("release_run");
+  if (*o_.observer != nullptr) (*o_.observer)->release_run_called(slot, run);
+  o_.kernel.release_run(slot, run);
+  o_.crash.point("release_run done");
+}
+
+void KeeperPort::release_slot(SlotIndex slot) {
+  o_.crash.point("release_slot");
+  if (*o_.observer != nullptr) (*o_.observer)->release_slot_called(slot);
+  o_.kernel.release_slot(slot);
+  fd_store.erase(slot);
+  o_.crash.point("release_slot done");
+}
+
+std::uint64_t KeeperPort::start_ticks(EntryIndex entry, std::int32_t pid) {
+  o_.crash.point("start_ticks");
+  const ports::EntryView& view = o_.kernel.entry(entry);
+  return view.pid == pid ? view.start_ticks : 0;
+}
+
+bool KeeperPort::output_drained(SlotIndex, RunId run) {
+  o_.crash.point("output_drained");
+  const Process* process = o_.kernel.process(run);
+  return process == nullptr || process->output_ended || !process->running();
+}
+
+void KeeperPort::output_ended(SlotIndex, RunId run) {
+  o_.crash.point("output_ended");
+  o_.kernel.end_output(run);
+  o_.crash.point("output_ended done");
+}
+
+SpanNs KeeperPort::stuck_for(EntryIndex entry, MonoNs) const { return o_.kernel.stuck_for(entry); }
+
+void KeeperPort::finish(bool leave_running) {
+  o_.crash.point("finish");
+  if (*o_.observer != nullptr) (*o_.observer)->finish_called(leave_running);
+  finished = true;
+  o_.trace.note(o_.time.now.mono, "the keeper may end");
+  o_.crash.point("finish done");
+}
+
+// ---- probes -----------------------------------------------------------------------------------------
+
+void ProbesPort::begin(SlotIndex slot, bool live, std::uint64_t attempt, const Probe& probe) {
+  o_.crash.point("probe begin");
+  const bool hangs = random_.one_in(30);
+  const SpanNs takes = random_.between(100'000, milliseconds(20));
+  o_.crash.point("probe begin done");
+  if (hangs && o_.faults.misbehaviour) return;
+  (void)probe;
+  o_.time.in(takes, [this, slot, live, attempt, epoch = epoch_] {
+    if (epoch != epoch_) return;
+    const Process* process = o_.kernel.live_process_of(slot);
+    const SpanNs needs = process == nullptr ? not_at_all : process->script.ready_after;
+    ports::Input result;
+    result.kind = ports::InputKind::probe_result;
+    result.slot = slot;
+    result.live = live;
+    result.attempt = attempt;
+    result.good = needs != not_at_all && process->life == Life::alive && o_.time.now.mono >= process->began + needs;
+    if (*o_.observer != nullptr && process != nullptr)
+      (*o_.observer)->probe_answered(slot, process->run, live, result.good);
+    inputs_.post_probe_result(std::move(result));
+  });
+}
+
+void ProbesPort::cancel(SlotIndex) {
+  o_.crash.point("probe cancel");
+  // The result may come all the same; here it always does.
+}
+
+// ---- store ------------------------------------------------------------------------------------------
+
+Status StorePort::put_document(const Document& document) {
+  o_.crash.point("put_document");
+  const bool full = random_.one_in(10);
+  if (full && o_.faults.refusals) return errno_failure("store", document.project, ENOSPC);
+  documents_[document.version] = document;
+  o_.crash.point("put_document done");
+  return {};
+}
+
+void StorePort::drop_document(std::uint64_t version) {
+  o_.crash.point("drop_document");
+  documents_.erase(version);
+  o_.crash.point("drop_document done");
+}
+
+std::vector<Document> StorePort::documents() {
+  o_.crash.point("documents");
+  std::vector<Document> all;
+  for (const auto& [version, document] : documents_) all.push_back(document);
+  return all;
+}
+
+void StorePort::note_runs(const std::vector<ports::RunNote>& runs, RunId) {
+  o_.crash.point("note_runs");
+  noted = runs;
+  o_.crash.point("note_runs done");
+}
+
+}  // namespace hearth::sim

@@ -1,0 +1,133 @@
+// The four ports, as the simulated machine answers them. What a port remembers for its supervisor is lost with it
+// (supervisor_died()); what stands in the kernel, in sockets, in the fd store or on disk is not.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "ports/inputs.h"
+#include "ports/keeper.h"
+#include "ports/probes.h"
+#include "ports/store.h"
+#include "sim/kernel.h"
+
+namespace hearth::sim {
+
+// What every port needs. Everything outlives the ports.
+struct Outside {
+  Kernel& kernel;
+  Timeline& time;
+  Trace& trace;
+  CrashPoints& crash;
+  const Faults& faults;
+  Observer** observer;
+};
+
+class KeeperPort final : public ports::Keeper {
+ public:
+  KeeperPort(Outside outside, std::uint64_t seed) : o_(outside), random_(seed, "keeper port") {}
+
+  ports::EntryView entry(EntryIndex entry) const override;
+  void take_changed(std::vector<EntryIndex>& entries) override;
+  ports::SpawnAnswer spawn(const ports::SpawnOrder& order) override;
+  bool signal(EntryIndex entry, RunId run, OpId op, int signal) override;
+  bool end_tree(EntryIndex entry, RunId run, const std::string& label) override;
+  bool reap(EntryIndex entry, RunId run) override;
+  void release_run(SlotIndex slot, RunId run) override;
+  void release_slot(SlotIndex slot) override;
+  std::uint64_t start_ticks(EntryIndex entry, std::int32_t pid) override;
+  bool output_drained(SlotIndex slot, RunId run) override;
+  void output_ended(SlotIndex slot, RunId run) override;
+  const char* containment() const override { return "cgroup"; }
+  SpanNs stuck_for(EntryIndex entry, MonoNs now) const override;
+  void finish(bool leave_running) override;
+
+  bool finished = false;
+  std::map<SlotIndex, std::map<std::string, std::set<std::uint64_t>>> fd_store;
+  std::uint32_t refuse_next = 0;  // so many spawns are refused
+
+ private:
+  Outside o_;
+  Random random_;
+};
+
+class InputsPort final : public ports::Inputs {
+ public:
+  InputsPort(Outside outside, KeeperPort& keeper, std::uint64_t seed)
+      : o_(outside), keeper_(keeper), random_(seed, "inputs port") {}
+
+  void peek(std::vector<ports::Input>& inputs) override;
+  void store_descriptors(const ports::Input& input, const std::string& name, std::uint32_t most, bool poll) override;
+  void remove_descriptors(SlotIndex slot, const std::string& name) override;
+  void consume(const ports::Input& input) override;
+  void answer(const ports::Input& input, const Result<Accepted>& result) override;
+  void breadcrumb(const ports::Input& input) override;
+  void clear_breadcrumb() override;
+  bool poisonous(const ports::Input& input) const override;
+
+  void supervisor_died();
+  void post_request(Request request);
+  void post_probe_result(ports::Input result);
+  void post_keeper_signal(int number);
+  std::function<void(const Request&, const Result<Accepted>&)> deliver = [](const Request&, const Result<Accepted>&) {};
+  // Datagrams with this text kill the supervisor that handles them.
+  std::string poison;
+
+ private:
+  struct Call {
+    std::uint64_t token;
+    Request request;
+    bool consumed = false;
+  };
+  const Datagram* front(const ports::Input& input) const;
+
+  Outside o_;
+  KeeperPort& keeper_;
+  Random random_;
+  std::deque<Call> calls_;
+  std::vector<ports::Input> results_;
+  std::map<int, std::uint32_t> signals_, signals_consumed_;
+  std::uint64_t next_token_ = 1'000'000'000;
+  std::uint64_t rotation_ = 0;
+  std::uint64_t crumb_ = 0, crumb_at_death_ = 0;
+  unsigned crumb_deaths_ = 0;
+};
+
+class ProbesPort final : public ports::Probes {
+ public:
+  ProbesPort(Outside outside, InputsPort& inputs, std::uint64_t seed)
+      : o_(outside), inputs_(inputs), random_(seed, "probes port") {}
+  void begin(SlotIndex slot, bool live, std::uint64_t attempt, const Probe& probe) override;
+  void cancel(SlotIndex slot) override;
+  void supervisor_died() { ++epoch_; }
+
+ private:
+  Outside o_;
+  InputsPort& inputs_;
+  Random random_;
+  std::uint64_t epoch_ = 0;
+};
+
+class StorePort final : public ports::Store {
+ public:
+  StorePort(Outside outside, std::uint64_t seed) : o_(outside), random_(seed, "store port") {}
+  Status put_document(const Document& document) override;
+  void drop_document(std::uint64_t version) override;
+  std::vector<Document> documents() override;
+  void note_runs(const std::vector<ports::RunNote>& runs, RunId next_run) override;
+
+  std::vector<ports::RunNote> noted;
+  const std::map<std::uint64_t, Document>& on_disk() const { return documents_; }
+
+ private:
+  Outside o_;
+  Random random_;
+  std::map<std::uint64_t, Document> documents_;
+};
+
+}  // namespace hearth::sim

@@ -1,0 +1,46 @@
+// What one simulated process does with its life. Drawn from the seed by the simulator, written by hand in the
+// scenarios.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "model/slot_state.h"
+#include "wire/slot_table.h"
+
+namespace hearth::sim {
+
+inline constexpr SpanNs not_at_all = -1;
+
+// A notify datagram, `after` the program began. `file` names an open file that comes with it; 0 = none.
+struct Saying {
+  SpanNs after = 0;
+  std::string data;
+  std::uint64_t file = 0;
+};
+
+struct Script {
+  // The stage that fails and why; stages before `session` fail in the spawner, later ones in the child.
+  wire::SpawnStage fails = wire::SpawnStage::none;
+  int fail_errno = 0;
+  SpanNs exec_takes = 0;
+
+  SpanNs ready_after = not_at_all;    // READY=1, or probes are answered well from then on
+  SpanNs exit_after = not_at_all;     // by itself:
+  int exit_code = 1;                  // CLD_EXITED, CLD_KILLED
+  int exit_status = 0;
+  SpanNs term_takes = milliseconds(2);  // from the stop signal to the end; not_at_all: ignores it
+  int term_status = 0;                // exit code after the stop signal
+  SpanNs watchdog_every = 0;          // WATCHDOG=1 from the beginning on
+  SpanNs watchdog_until = never;      // ... until it hangs
+  SpanNs stray_after = not_at_all;    // a descendant whose parent has died ends
+  SpanNs closes_output_after = not_at_all;  // its output pipes are at EOF, and it lives on
+  std::vector<Saying> says;
+};
+
+// Whom the world asks when a process begins: service, what for, how many runs of it were before.
+using Casting = std::function<Script(const std::string& service, SlotRole role, unsigned nth)>;
+
+}  // namespace hearth::sim

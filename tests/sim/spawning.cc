@@ -1,0 +1,208 @@
+// Spawners, and the lives of the processes they make.
+#include "sim/kernel.h"
+
+namespace hearth::sim {
+
+namespace {
+constexpr SpanNs stuck_after = seconds(1);
+}
+
+void Kernel::forget_port_memory() { sent_to_.clear(); }
+
+bool Kernel::plan_on_its_way(EntryIndex entry, RunId run) const {
+  if (entries_[entry].run != run) return false;
+  const auto sent = sent_to_.find(entry);
+  if (sent == sent_to_.end()) return false;
+  for (const Spawner& spawner : spawner_)
+    if (spawner.generation == sent->second) return spawner.alive;
+  return false;
+}
+
+bool Kernel::send_plan(EntryIndex entry, RunId run) {
+  for (int tries = 0; tries < 2; ++tries) {
+    const std::uint32_t index = next_spawner_++ % 2;
+    Spawner& spawner = spawner_[index];
+    if (!spawner.alive) continue;
+    sent_to_[entry] = spawner.generation;
+    spawner.inbox.push_back({entry, run});
+    if (!spawner.busy) spawner_next(index);
+    return true;
+  }
+  return false;
+}
+
+SpanNs Kernel::stuck_for(EntryIndex entry) const {
+  for (const Spawner& spawner : spawner_)
+    if (spawner.alive && spawner.busy && spawner.at_work == entry) return time_.now.mono - spawner.since;
+  return 0;
+}
+
+// ---- a spawner's work ------------------------------------------------------------------------------
+
+void Kernel::spawner_next(std::uint32_t index) {
+  Spawner& spawner = spawner_[index];
+  spawner.busy = !spawner.inbox.empty();
+  spawner.at_work = no_entry;
+  if (!spawner.busy) return;
+  const Plan plan = spawner.inbox.front();
+  time_.in(latency(150'000), [this, index, plan, generation = spawner.generation] {
+    Spawner& mine = spawner_[index];
+    if (!mine.alive || mine.generation != generation) return;
+    mine.inbox.pop_front();
+    spawner_claims(index, plan);
+  });
+}
+
+void Kernel::spawner_claims(std::uint32_t index, Plan plan) {
+  Spawner& spawner = spawner_[index];
+  const bool dies_before = deaths_.one_in(60), dies_after = deaths_.one_in(60);
+  if (faults_.spawners && dies_before) return kill_spawner(index);
+  ports::EntryView& entry = entries_[plan.entry];
+  if (entry.run != plan.run || entry.claim != 0) return spawner_next(index);
+  entry.claim = spawner.generation;
+  spawner.at_work = plan.entry;
+  spawner.since = time_.now.mono;
+  if (faults_.spawners && dies_after) return kill_spawner(index);
+  time_.in(latency(100'000), [this, index, plan, generation = spawner.generation] {
+    if (spawner_[index].alive && spawner_[index].generation == generation) spawner_clones(index, plan);
+  });
+}
+
+void Kernel::spawner_clones(std::uint32_t index, Plan plan) {
+  Spawner& spawner = spawner_[index];
+  ports::EntryView& entry = entries_[plan.entry];
+  const Order& order = orders_[plan.entry];
+  const Script script = casting_(order.service, order.role, runs_of_[order.label]++);
+  const bool dies = deaths_.one_in(60);
+  if (script.fails != wire::SpawnStage::none && script.fails < wire::SpawnStage::session) {
+    entry.fail_errno = script.fail_errno;
+    entry.fail_stage = static_cast<std::uint32_t>(script.fails);
+    trace_.note(time_.now.mono, "spawner: run %lu (%s) fails at stage %u", plan.run, order.label.c_str(),
+                entry.fail_stage);
+    time_.in(latency(100'000), [this, at = plan.entry] { notice(at); });
+    return spawner_next(index);
+  }
+  entry.pid = next_pid_++;
+  entry.start_ticks = static_cast<std::uint64_t>(time_.now.mono / 10'000'000);
+  auto child = std::make_unique<Process>();
+  child->run = plan.run;
+  child->slot = order.slot;
+  child->entry = plan.entry;
+  child->role = order.role;
+  child->service = order.service;
+  child->label = order.label;
+  child->pid = entry.pid;
+  child->script = script;
+  child->born = time_.now.mono;
+  trace_.note(time_.now.mono, "spawner: run %lu (%s) is PID %d", plan.run, order.label.c_str(), entry.pid);
+  if (observer != nullptr) observer->cloned(*child);
+  processes_[plan.run] = std::move(child);
+  const SpanNs takes = script.exec_takes + latency(300'000);
+  const std::uint32_t generation = spawner.generation;
+  time_.in(takes, [this, run = plan.run, index, generation] { exec_over(run, index, generation); });
+  if (faults_.spawners && dies) return kill_spawner(index);
+  // Blocked by its child's exec: after a second it is replaced.
+  if (takes > stuck_after)
+    time_.in(stuck_after, [this, index, generation] {
+      if (spawner_[index].alive && spawner_[index].generation == generation) kill_spawner(index);
+    });
+}
+
+// The child has become its program, or has ended. Its spawner, if that still lives, tells the keeper.
+void Kernel::exec_over(RunId run, std::uint32_t index, std::uint32_t generation) {
+  Process& process = *processes_.at(run);
+  const EntryIndex at = process.entry;
+  if (process.life == Life::in_exec) {
+    if (process.script.fails != wire::SpawnStage::none) {
+      entries_[at].fail_errno = process.script.fail_errno;
+      entries_[at].fail_stage = static_cast<std::uint32_t>(process.script.fails);
+      exit(process, 1, 127);
+    } else {
+      begin(process);
+    }
+  }
+  if (!spawner_[index].alive || spawner_[index].generation != generation) return;
+  time_.in(latency(100'000), [this, at, run] {
+    if (entries_[at].run == run) watch(at);
+  });
+  spawner_next(index);
+}
+
+void Kernel::kill_spawner(std::uint32_t index) {
+  Spawner& spawner = spawner_[index];
+  if (!spawner.alive) return;
+  spawner.alive = false;
+  trace_.note(time_.now.mono, "spawner %u dies", spawner.generation);
+  time_.in(latency(500'000), [this, index, generation = spawner.generation] { spawner_reaped(index, generation); });
+}
+
+// A writer that died may have lost its notice: everything is looked at.
+void Kernel::spawner_reaped(std::uint32_t index, std::uint32_t generation) {
+  spawner_[index] = Spawner{};
+  spawner_[index].generation = ++generations_;
+  for (EntryIndex i = 0; i < entries_.size(); ++i) {
+    ports::EntryView& entry = entries_[i];
+    if (entry.run == no_run) continue;
+    if (entry.claim == generation && entry.pid == 0 && entry.fail_stage == 0) entry.claim = 0;
+    watch(i);
+    notice(i);
+  }
+}
+
+// ---- a program's life ------------------------------------------------------------------------------
+
+void Kernel::begin(Process& process) {
+  process.life = Life::alive;
+  process.began = time_.now.mono;
+  const Script& script = process.script;
+  const RunId run = process.run;
+  const auto later = [&](SpanNs span, auto what) {
+    if (span == not_at_all) return;
+    time_.in(span, [this, run, what] {
+      Process* p = this->process(run);
+      if (p != nullptr && p->life == Life::alive) what(*p);
+    });
+  };
+  // What came before there was a program was pending in it.
+  if (process.stop_signals > 0 && script.term_takes != not_at_all)
+    later(script.term_takes, [this](Process& p) { exit(p, 1, p.script.term_status); });
+  for (const Saying& saying : script.says)
+    later(saying.after, [this, saying](Process& p) { say(p, saying.data, saying.file); });
+  later(script.ready_after, [this](Process& p) { say(p, "READY=1"); });
+  later(script.exit_after, [this](Process& p) { exit(p, p.script.exit_code, p.script.exit_status); });
+  later(script.stray_after, [this](Process& p) {
+    ++strays_reaped;
+    if (!strays_are_taken_for_runs) return;
+    ports::EntryView& entry = entries_[p.entry];
+    if (entry.run != p.run || !entry.watched || entry.exited) return;
+    entry.exit_code = 1;
+    entry.exited = true;
+    notice(p.entry);
+  });
+  if (script.watchdog_every > 0) later(0, [this](Process& p) { ping(p.run); });
+}
+
+void Kernel::ping(RunId run) {
+  Process* p = process(run);
+  if (p == nullptr || p->life != Life::alive || time_.now.mono - p->began > p->script.watchdog_until) return;
+  say(*p, "WATCHDOG=1");
+  time_.in(p->script.watchdog_every, [this, run] { ping(run); });
+}
+
+void Kernel::say(Process& process, std::string data, std::uint64_t file) {
+  constexpr std::size_t queue_max = 512;
+  if (!process.socket_open || process.socket.size() >= queue_max || process.role != SlotRole::service) return;
+  Datagram datagram;
+  datagram.token = next_token_++;
+  datagram.run = process.run;
+  datagram.slot = process.slot;
+  datagram.data = std::move(data);
+  datagram.file = file;
+  datagram.sent = time_.now.mono;
+  if (datagram.data == "READY=1") process.ready_said = true;
+  trace_.note(time_.now.mono, "run %lu (%s) says %s", process.run, process.label.c_str(), datagram.data.c_str());
+  process.socket.push_back(std::move(datagram));
+  wake();
+}
+
+}  // namespace hearth::sim

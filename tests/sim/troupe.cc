@@ -1,0 +1,177 @@
+#include "sim/troupe.h"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace hearth::sim {
+
+Character Troupe::character(const std::string& service) const {
+  const auto found = characters_.find(service);
+  return found == characters_.end() ? Character::sound : found->second;
+}
+
+Document Troupe::document(const std::string& project, const std::string& path, std::uint32_t count, std::uint32_t version) {
+  Document document;
+  document.project = project;
+  document.path = path;
+  for (std::uint32_t i = 0; i < count; ++i)
+    document.services.push_back(service(std::string(1, static_cast<char>('a' + i)), i, version));
+  return document;
+}
+
+ServiceSpec Troupe::service(const std::string& name, std::uint32_t index, std::uint32_t version) {
+  Random random(seed_ + index * 1'000 + version * 1'000'000, "service");
+  Random forever(seed_ + index * 1'000, "character");
+  if (!characters_.contains(name)) {
+    const std::uint64_t draw = forever.below(100);
+    Character character = draw < 50 ? Character::sound : draw < 80 ? Character::moody : draw < 90 ? Character::task : Character::broken;
+    if (!misbehaviour_ && (character == Character::moody || character == Character::broken)) character = Character::sound;
+    characters_[name] = character;
+  }
+  ServiceSpec spec;
+  spec.name = name;
+  spec.command = {"/bin/" + name, std::to_string(version)};
+  const bool task = characters_[name] == Character::task;
+  const std::uint64_t restart = random.below(10);
+  spec.restart = restart < 6 ? RestartPolicy::on_failure : restart < 9 ? RestartPolicy::always : RestartPolicy::never;
+  if (task) spec.restart = restart < 7 ? RestartPolicy::on_failure : RestartPolicy::never;
+  spec.backoff.initial = random.one_in(4) ? 0 : milliseconds(random.between(20, 400));
+  spec.backoff.max = seconds(2);
+  spec.backoff.reset_after = seconds(random.between(1, 10));
+  if (spec.backoff.initial == 0 && characters_[name] == Character::broken) spec.backoff.initial = milliseconds(30);
+  if (random.one_in(6)) spec.crash_limit = {static_cast<std::uint32_t>(random.between(1, 5)), seconds(10)};
+  if (random.one_in(8)) spec.success_exit_codes = {0, 3};
+
+  const std::uint64_t probe = random.below(100);
+  if (!task || probe < 15)
+    spec.ready.type = probe < 30 ? ProbeType::none : probe < 72 ? ProbeType::notify : probe < 86 ? ProbeType::http : ProbeType::exec;
+  if (!task && random.one_in(8)) spec.live.type = random.one_in(2) ? ProbeType::http : ProbeType::exec;
+  for (Probe* each : {&spec.ready, &spec.live}) {
+    each->command = {"/bin/check"};
+    each->interval = milliseconds(random.between(50, 1'000));
+    each->timeout = milliseconds(random.between(100, 1'000));
+    each->failure_threshold = static_cast<std::uint32_t>(random.between(1, 3));
+    each->success_threshold = static_cast<std::uint32_t>(random.between(1, 2));
+  }
+  spec.start_timeout = random.one_in(6) ? 0 : milliseconds(random.between(1'000, 5'000));
+  if (characters_[name] == Character::moody && spec.start_timeout == 0) spec.start_timeout = seconds(4);
+  if (spec.ready.type == ProbeType::notify && random.one_in(3)) spec.watchdog = milliseconds(random.between(600, 2'000));
+  spec.stop_timeout = milliseconds(random.between(500, 2'500));
+  const int signals[] = {15, 15, 15, 2, 1, 9};
+  spec.stop_signal = signals[random.below(6)];
+
+  for (std::uint32_t other = 0; other < index; ++other) {
+    if (!random.percent(40)) continue;
+    Dependency dependency;
+    dependency.service = std::string(1, static_cast<char>('a' + other));
+    const bool of_task = character(dependency.service) == Character::task;
+    const std::uint64_t kind = random.below(10);
+    dependency.condition = of_task    ? (kind < 5 ? Condition::completed_successfully : Condition::completed)
+                           : kind < 7 ? Condition::ready
+                                      : Condition::started;
+    dependency.required = !random.one_in(5);
+    spec.depends_on.push_back(dependency);
+  }
+  specs_[name] = spec;
+  return spec;
+}
+
+Script Troupe::script(const std::string& service, SlotRole role, unsigned nth, bool parent_answers) {
+  Random random(seed_ * 31 + nth, "script of " + service + std::to_string(static_cast<int>(role)));
+  Script script;
+  if (role != SlotRole::service) {
+    script.exit_after = random.between(200'000, milliseconds(30));
+    script.exit_status = parent_answers ? 0 : 1;
+    script.term_takes = not_at_all;
+    if (misbehaviour_ && !healed_ && random.one_in(25)) script.exit_after = not_at_all;
+    return script;
+  }
+  const ServiceSpec& spec = specs_.at(service);
+  const Character character = this->character(service);
+  script.ready_after = random.between(500'000, milliseconds(300));
+  script.term_takes = random.between(500'000, milliseconds(100));
+  script.term_status = random.one_in(3) ? 1 : 0;
+  if (spec.watchdog > 0) script.watchdog_every = spec.watchdog / 4;
+  if (random.one_in(3)) script.says.push_back({random.between(0, seconds(1)), "STATUS=run " + std::to_string(nth)});
+  if (random.one_in(4)) {
+    const std::string name = "f" + std::to_string(nth % 3);
+    const SpanNs when = random.between(0, seconds(2));
+    script.says.push_back({when, "FDSTORE=1\nFDNAME=" + name, next_file_++});
+    if (random.one_in(2)) script.says.push_back({when + seconds(1), "FDSTOREREMOVE=1\nFDNAME=" + name});
+  }
+  if (random.one_in(5)) {
+    script.says.push_back({milliseconds(700), "RELOADING=1"});
+    script.says.push_back({milliseconds(900), "READY=1"});
+  }
+  if (character == Character::task) {
+    script.exit_after = script.ready_after + random.between(milliseconds(1), milliseconds(400));
+  } else if (character == Character::broken) {
+    if (random.one_in(2)) {
+      script.fails = wire::SpawnStage::exec;
+      script.fail_errno = ENOENT;
+    } else {
+      script.ready_after = not_at_all;
+      script.exit_after = random.between(500'000, milliseconds(200));
+      script.exit_status = 2;
+    }
+  } else if (character == Character::moody && !healed_ && !random.one_in(3)) {
+    misbehave(script, random, spec);
+  }
+  return script;
+}
+
+void Troupe::misbehave(Script& script, Random& random, const ServiceSpec& spec) const {
+  const SpanNs when = random.between(100'000, seconds(4));
+  switch (random.below(13)) {
+    case 0:  // crashes
+      script.exit_after = when;
+      script.exit_code = 2;
+      script.exit_status = 11;
+      break;
+    case 1:  // ends well, though nobody has asked
+      script.exit_after = when;
+      break;
+    case 2:
+      script.term_takes = not_at_all;
+      break;
+    case 3:
+      script.exec_takes = random.between(milliseconds(100), seconds(6));
+      break;
+    case 4:
+      script.fails = wire::SpawnStage::exec;
+      script.fail_errno = EACCES;
+      break;
+    case 5:
+      script.fails = wire::SpawnStage::clone;
+      script.fail_errno = EAGAIN;
+      break;
+    case 6:
+      script.ready_after = not_at_all;
+      break;
+    case 7:  // floods
+      for (int i = 0; i < 150; ++i) script.says.push_back({when + i * 20'000, "STATUS=flood " + std::to_string(i)});
+      break;
+    case 8:
+      if (spec.watchdog > 0) script.watchdog_until = when;
+      break;
+    case 9:  // ends by itself, and says so
+      script.says.push_back({when, "STOPPING=1"});
+      script.exit_after = when + milliseconds(300);
+      break;
+    case 10:
+      script.closes_output_after = when;
+      script.stray_after = when;
+      break;
+    case 11:  // says that it is ready with its last breath
+      script.exit_after = script.ready_after + random.between(0, 100'000);
+      script.exit_status = random.one_in(2) ? 0 : 3;
+      break;
+    case 12:
+      script.says.push_back({script.ready_after / 2, "EXTEND_TIMEOUT_USEC=3000000"});
+      script.ready_after = random.between(seconds(1), seconds(7));
+      script.ready_after = std::min(script.ready_after, seconds(7));
+      break;
+  }
+}
+
+}  // namespace hearth::sim
