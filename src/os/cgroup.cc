@@ -122,7 +122,11 @@ CgroupPlace parse_cgroup_place(const std::string& mountinfo, const std::string& 
 
 std::string leaf_name(const std::string& label, RunId run) { return label + "." + std::to_string(run); }
 
-CgroupTree CgroupTree::open(const std::string& instance_directory) {
+void CgroupTree::remove() const {
+  if (usable()) ::rmdir(path_.c_str());
+}
+
+CgroupTree CgroupTree::open(const std::string& instance_directory, Missing missing) {
   Result<std::string> mounts = read_file("/proc/self/mountinfo", 16u << 20);
   Result<std::string> groups = read_file("/proc/self/cgroup", 1u << 20);
   CgroupTree none;
@@ -135,13 +139,13 @@ CgroupTree CgroupTree::open(const std::string& instance_directory) {
     none.why_ = "no cgroup v2 hierarchy is mounted here";
     return none;
   }
-  return open_below(parent, instance_directory);
+  return open_below(parent, instance_directory, missing);
 }
 
-CgroupTree CgroupTree::open_below(const std::string& parent, const std::string& instance_directory) {
+CgroupTree CgroupTree::open_below(const std::string& parent, const std::string& instance_directory, Missing missing) {
   CgroupTree tree;
   tree.path_ = parent + "/hearth." + hex(hash_bytes(instance_directory));
-  if (::mkdir(tree.path_.c_str(), 0755) < 0 && errno != EEXIST) {
+  if (missing == Missing::create && ::mkdir(tree.path_.c_str(), 0755) < 0 && errno != EEXIST) {
     tree.why_ = errno_error("create", tree.path_, errno).text();
     return tree;
   }

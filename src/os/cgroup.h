@@ -35,9 +35,13 @@ class CgroupTree {
   CgroupTree() = default;  // no tree: everything answers "nothing there"
 
   // Tries to create and use the tree of this instance (`directory` names it). Without one, why() says why not.
-  static CgroupTree open(const std::string& instance_directory);
+  enum class Missing { create, leave };
+  static CgroupTree open(const std::string& instance_directory, Missing missing = Missing::create);
   // The same below a given directory; for tests.
-  static CgroupTree open_below(const std::string& parent, const std::string& instance_directory);
+  static CgroupTree open_below(const std::string& parent, const std::string& instance_directory,
+                               Missing missing = Missing::create);
+  // Removes the tree itself, if nothing is in it. When the instance ends.
+  void remove() const;
 
   bool usable() const { return static_cast<bool>(tree_); }
   const std::string& why() const { return why_; }

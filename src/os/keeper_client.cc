@@ -237,6 +237,7 @@ bool KeeperClient::adopt(const ports::SpawnOrder& order, std::int32_t pid, std::
 }
 
 void KeeperClient::finish(bool leave_running) {
+  if (!leave_running) cgroups_.remove();
   link_.finish(leave_running ? wire::FinishMode::leave_running : wire::FinishMode::all_stopped);
 }
 

@@ -1,0 +1,113 @@
+#include "store/disk_store.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "os/crash_point.h"
+#include "os/proc_stat.h"
+#include "store/run_list.h"
+
+namespace hearth::store {
+namespace {
+
+using wire::ParkClass;
+
+std::string spec_name(std::uint64_t version) { return "spec/" + std::to_string(version) + ".json"; }
+
+// The memfd is shared with keeper and predecessors: read with offsets, never through its file position.
+Result<std::string> read_memory(int fd) {
+  Result<std::uint64_t> size = os::file_size(fd, "a document");
+  if (!size) return failure(size.error());
+  if (*size > document_bytes_max) return failure(Remedy::fix_input, "read", "a document", "it is too large");
+  std::string text(*size, '\0');
+  std::size_t done = 0;
+  while (done < text.size()) {
+    const ssize_t n = ::pread(fd, text.data() + done, text.size() - done, static_cast<off_t>(done));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return errno_failure("read", "a document", n < 0 ? errno : EIO);
+    done += static_cast<std::size_t>(n);
+  }
+  return text;
+}
+
+}  // namespace
+
+DiskStore::DiskStore(os::KeeperLink& link, std::string directory, DocumentFormat format)
+    : link_(link),
+      directory_(std::move(directory)),
+      format_(std::move(format)),
+      boot_id_(os::boot_id()),
+      pid_namespace_(os::pid_namespace()) {}
+
+Status DiskStore::write_file(const std::string& name, std::string_view text) {
+  const std::string temporary = name + ".new";
+  os::Fd fd(::openat(instance(), temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!fd) return errno_failure("write", directory_ + "/" + name, errno);
+  Status written = os::write_all(fd.get(), text, directory_ + "/" + name);
+  os::crash_point("file written");
+  if (written && ::renameat(instance(), temporary.c_str(), instance(), name.c_str()) < 0)
+    written = errno_failure("write", directory_ + "/" + name, errno);
+  if (!written) ::unlinkat(instance(), temporary.c_str(), 0);
+  return written;
+}
+
+Status DiskStore::put_document(const Document& document) {
+  const std::string text = format_.to_text(document);
+  const std::string name = spec_name(document.version);
+  Result<os::Fd> memory = os::make_sealed_memfd("hearth-document", text);
+  if (!memory) return failure(memory.error());
+  if (Status written = write_file(name, text); !written) return written;
+  os::crash_point("document written");
+  if (!link_.park(os::park_record(ParkClass::spec, no_slot, document.version), std::move(*memory))) {
+    ::unlinkat(instance(), name.c_str(), 0);
+    return failure(Remedy::try_later, "keep", "the document of " + document.project,
+                   "the keeper does not take it now", "try again");
+  }
+  return {};
+}
+
+void DiskStore::drop_document(std::uint64_t version) {
+  link_.unpark(ParkClass::spec, version);
+  ::unlinkat(instance(), spec_name(version).c_str(), 0);
+}
+
+std::vector<Document> DiskStore::documents() {
+  std::vector<Document> out;
+  for (const os::Parked& parked : link_.parked().all(ParkClass::spec)) {
+    Result<std::string> text = read_memory(parked.fd);
+    Result<Document> document = text ? format_.from_text(*text) : failure(text.error());
+    if (document && document->version == parked.key) out.push_back(std::move(*document));
+  }
+  return out;
+}
+
+void DiskStore::note_runs(const std::vector<ports::RunNote>& runs, RunId next_run) {
+  runs_ = runs;
+  next_run_ = next_run;
+  waits_ = true;
+}
+
+MonoNs DiskStore::flush(MonoNs now) {
+  if (!waits_) return never;
+  if (written_at_ != 0 && now < after(written_at_, write_every)) return after(written_at_, write_every);
+  flush_now(now);
+  return waits_ ? after(now, write_every) : never;
+}
+
+void DiskStore::flush_now(MonoNs now) {
+  if (!waits_) return;
+  written_at_ = now;
+  const Status written = write_file("runs.json", run_list_text({boot_id_, pid_namespace_, directory_, next_run_, runs_}));
+  if (!written) {
+    // A full disk is tried again with every change, and with every call until then.
+    ++failures_;
+    return;
+  }
+  waits_ = false;
+  std::vector<ports::RunNote>().swap(runs_);
+}
+
+}  // namespace hearth::store

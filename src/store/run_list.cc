@@ -1,0 +1,66 @@
+#include "store/run_list.h"
+
+#include "store/flat_json.h"
+
+namespace hearth::store {
+namespace {
+
+constexpr std::uint64_t format = 1;
+
+ports::RunNote note_of(const FlatObject& object) {
+  ports::RunNote note;
+  note.label = string_of(object, "label");
+  note.document = number_of(object, "document");
+  note.service = static_cast<std::uint32_t>(number_of(object, "service"));
+  note.replica = static_cast<std::uint32_t>(number_of(object, "replica"));
+  note.run = number_of(object, "run");
+  note.pid = static_cast<std::int32_t>(number_of(object, "pid"));
+  note.start_ticks = number_of(object, "start_ticks");
+  note.want_up = string_of(object, "want_up") == "true";
+  return note;
+}
+
+}  // namespace
+
+std::string run_list_text(const RunList& list) {
+  std::string out;
+  out.reserve(256 + list.runs.size() * 160);
+  FlatWriter head(out);
+  head.add("format", format).add("boot_id", list.boot_id).add("pid_namespace", list.pid_namespace);
+  head.add("instance", list.instance).add("next_run", list.next_run);
+  out += ",\"runs\":[\n";
+  bool first = true;
+  for (const ports::RunNote& note : list.runs) {
+    if (!first) out += ",\n";
+    first = false;
+    FlatWriter run(out);
+    run.add("label", note.label).add("document", note.document).add("service", std::uint64_t{note.service});
+    run.add("replica", std::uint64_t{note.replica}).add("run", note.run);
+    run.add("pid", static_cast<std::uint64_t>(note.pid < 0 ? 0 : note.pid)).add("start_ticks", note.start_ticks);
+    run.add("want_up", note.want_up);
+    run.close();
+  }
+  out += first ? "]}\n" : "\n]}\n";
+  return out;
+}
+
+Result<RunList> parse_run_list(const std::string& text) {
+  FlatObject object;
+  if (!read_flat(text, object) || number_of(object, "format") != format)
+    return failure(Remedy::fix_input, "read", "runs.json", "it is no list of runs of this version");
+  RunList list;
+  list.boot_id = string_of(object, "boot_id");
+  list.pid_namespace = number_of(object, "pid_namespace");
+  list.instance = string_of(object, "instance");
+  list.next_run = number_of(object, "next_run");
+  std::size_t at = text.find('\n');
+  while (at != std::string::npos) {
+    const std::size_t end = text.find('\n', at + 1);
+    const std::string line = text.substr(at + 1, end == std::string::npos ? end : end - at - 1);
+    if (line.starts_with('{') && read_flat(line, object)) list.runs.push_back(note_of(object));
+    at = end;
+  }
+  return list;
+}
+
+}  // namespace hearth::store

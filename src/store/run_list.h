@@ -1,0 +1,25 @@
+// The file runs.json: what runs, for a hearth that comes after everybody's death.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "ports/store.h"
+
+namespace hearth::store {
+
+struct RunList {
+  std::string boot_id;
+  std::uint64_t pid_namespace = 0;
+  std::string instance;  // directory
+  RunId next_run = 0;
+  std::vector<ports::RunNote> runs;
+};
+
+// One object; the runs stand one per line.
+std::string run_list_text(const RunList& list);
+// Takes what can be read: after a power loss the file may end early. fix_input when not even the head holds.
+Result<RunList> parse_run_list(const std::string& text);
+
+}  // namespace hearth::store

@@ -1,0 +1,164 @@
+#include "store/heritage.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "os/proc_stat.h"
+#include "store/run_list.h"
+#include "unit/os/temp_directory.h"
+
+namespace hearth::store {
+namespace {
+
+// A service as a spawner would have started it. Ends with the test.
+class Service {
+ public:
+  Service(const std::string& directory, RunId run, const std::string& label) {
+    int ready[2];
+    if (::pipe(ready) < 0) return;
+    pid_ = ::fork();
+    if (pid_ == 0) {
+      ::setsid();
+      const std::string texts[] = {"HEARTH_INSTANCE=" + directory, "HEARTH_RUN=" + std::to_string(run),
+                                   "HEARTH_SLOT=" + label};
+      const char* environment[] = {texts[0].c_str(), texts[1].c_str(), texts[2].c_str(), nullptr};
+      const char* arguments[] = {"/bin/sh", "-c", "echo; read x", nullptr};
+      ::dup2(ready[1], 1);
+      ::close(0);
+      int never[2];
+      if (::pipe(never) < 0) ::_exit(1);
+      ::execve("/bin/sh", const_cast<char**>(arguments), const_cast<char**>(environment));
+      ::_exit(1);
+    }
+    ::close(ready[1]);
+    char byte = 0;
+    EXPECT_EQ(1, ::read(ready[0], &byte, 1));  // it has executed: its environment is there
+    ::close(ready[0]);
+  }
+  ~Service() {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  pid_t pid() const { return pid_; }
+  std::uint64_t ticks() const { return os::start_ticks(pid_); }
+
+ private:
+  pid_t pid_ = 0;
+};
+
+Result<Document> shop_document(std::string_view text) {
+  if (text != "shop") return failure(Remedy::fix_input, "read", "document", "it is none");
+  Document document;
+  document.version = 4;
+  document.project = "shop";
+  ServiceSpec web;
+  web.name = "web";
+  document.services = {ServiceSpec{}, web};
+  return document;
+}
+
+struct HeritageTest : ::testing::Test {
+  test::TempDirectory directory;
+  RunList list{os::boot_id(), os::pid_namespace(), directory.path(), 20, {}};
+
+  HeritageTest() {
+    ::mkdir((directory / "spec").c_str(), 0700);
+    std::ofstream(directory / "spec/4.json") << "shop";
+  }
+  ports::Heritage read() {
+    std::ofstream(directory / "runs.json") << run_list_text(list);
+    Result<ports::Heritage> heritage = read_heritage(directory.path(), shop_document);
+    EXPECT_TRUE(heritage);
+    return *heritage;
+  }
+  void note(RunId run, pid_t pid, std::uint64_t ticks, const std::string& label = "shop.web.0") {
+    ports::RunNote note;
+    note.label = label;
+    note.document = 4;
+    note.service = 1;
+    note.run = run;
+    note.pid = pid;
+    note.start_ticks = ticks;
+    list.runs.push_back(note);
+  }
+};
+
+TEST_F(HeritageTest, a_noted_run_whose_process_is_the_same_lives) {
+  Service service(directory.path(), 9, "shop.web.0");
+  note(9, service.pid(), service.ticks());
+  const ports::Heritage heritage = read();
+  ASSERT_EQ(1u, heritage.runs.size());
+  EXPECT_EQ(9u, heritage.runs[0].run);
+  EXPECT_EQ(19u, heritage.greatest_run);
+  EXPECT_EQ(1u, heritage.documents.size());
+  EXPECT_TRUE(heritage.losses.empty());
+}
+
+TEST_F(HeritageTest, a_PID_that_was_used_again_is_not_the_run) {
+  note(9, ::getpid(), os::start_ticks(::getpid()) + 1);
+  const ports::Heritage heritage = read();
+  EXPECT_TRUE(heritage.runs.empty());
+  ASSERT_EQ(1u, heritage.gone.size());
+  EXPECT_EQ(9u, heritage.gone[0].run);
+}
+
+TEST_F(HeritageTest, after_a_restart_of_the_machine_everything_is_gone_whatever_the_numbers_say) {
+  note(9, ::getpid(), os::start_ticks(::getpid()));
+  list.boot_id = "another";
+  const ports::Heritage heritage = read();
+  EXPECT_TRUE(heritage.runs.empty());
+  EXPECT_EQ(1u, heritage.gone.size());
+  EXPECT_EQ(1u, heritage.losses.size());
+}
+
+TEST_F(HeritageTest, a_run_started_after_the_last_write_is_found_by_its_environment) {
+  Service service(directory.path(), 42, "shop.web.0");
+  note(0, 0, 0);  // the slot was noted while nothing ran
+  const ports::Heritage heritage = read();
+  ASSERT_EQ(1u, heritage.runs.size());
+  EXPECT_EQ(42u, heritage.runs[0].run);
+  EXPECT_EQ(service.pid(), heritage.runs[0].pid);
+  EXPECT_EQ(4u, heritage.runs[0].document);
+  EXPECT_EQ(1u, heritage.runs[0].service);
+  EXPECT_TRUE(heritage.gone.empty());
+  EXPECT_EQ(42u, heritage.greatest_run);
+}
+
+TEST_F(HeritageTest, what_another_instance_runs_is_not_ours) {
+  Service service("/elsewhere", 42, "shop.web.0");
+  EXPECT_TRUE(read().runs.empty());
+}
+
+TEST_F(HeritageTest, a_leftover_of_a_dead_leader_is_named_and_left_alone) {
+  Service stray(directory.path(), 9, "shop.web.0");
+  note(9, 1, 1);
+  const ports::Heritage heritage = read();
+  EXPECT_TRUE(heritage.runs.empty());
+  ASSERT_EQ(1u, heritage.losses.size());
+  EXPECT_NE(std::string::npos, heritage.losses[0].find(std::to_string(stray.pid())));
+}
+
+TEST_F(HeritageTest, names_of_pipes_and_sockets_keep_numbers_from_being_used_again) {
+  ::mkdir((directory / "o").c_str(), 0711);
+  std::ofstream(directory / "o/77") << "";
+  EXPECT_EQ(77u, read().greatest_run);
+}
+
+TEST_F(HeritageTest, torn_and_foreign_files_are_losses_in_words_and_no_failure) {
+  std::ofstream(directory / "spec/5.json") << "rubbish";
+  std::ofstream(directory / "spec/6.json.new") << "shop";
+  std::ofstream(directory / "runs.json") << "{\"for";
+  Result<ports::Heritage> heritage = read_heritage(directory.path(), shop_document);
+  ASSERT_TRUE(heritage);
+  EXPECT_EQ(1u, heritage->documents.size());
+  EXPECT_EQ(2u, heritage->losses.size());
+  EXPECT_FALSE(read_heritage(directory / "none", shop_document));
+}
+
+}  // namespace
+}  // namespace hearth::store
