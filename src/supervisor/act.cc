@@ -7,6 +7,9 @@
 namespace hearth::supervisor {
 
 void Supervisor::act(Now now) {
+  // Only now, because before the commit an order could still have brought the service back.
+  for (SlotIndex slot : released_slots_) world_.keeper.release_slot(slot);
+  released_slots_.clear();
   std::vector<SlotIndex> acting = std::exchange(acting_, {});
   for (SlotIndex slot : acting) scratch_[slot].acting = false;
   for (SlotIndex slot : acting) act_on(slot, now);
@@ -102,6 +105,8 @@ bool Supervisor::act_reap(SlotIndex slot, RunCell& cell, std::uint8_t which) {
   if (view.pid != 0) {
     world_.keeper.output_ended(slot, cell.run);
     if (!world_.keeper.end_tree(cell.entry, cell.run, label(slot))) return false;
+    // Where there are no cgroups, a stop is complete only after a sweep; a restart does not wait for one.
+    if (!slots_[slot].life.want_up && !world_.keeper.sweep_tree(cell.entry, cell.run)) return false;
   }
   if (!world_.keeper.reap(cell.entry, cell.run)) return false;
   scratch_[slot].reap_sent[which] = cell.run;

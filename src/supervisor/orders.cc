@@ -7,7 +7,11 @@
 namespace hearth::supervisor {
 
 Result<Accepted> Supervisor::handle_request(const Request& request, Now now) {
-  if (const wire::OperationRecord* known = wire::find_operation(page_, request.key.data())) {
+  const wire::OperationRecord* known = wire::find_operation(page_, request.key.data());
+  // An impatient client may have sent it twice before this turn.
+  for (const wire::OperationRecord& operation : operations_)
+    if (std::memcmp(operation.key, request.key.data(), sizeof operation.key) == 0) known = &operation;
+  if (known != nullptr) {
     Accepted accepted;
     accepted.order = known->order;
     accepted.repeated = true;
@@ -324,7 +328,7 @@ void Supervisor::forget(SlotIndex slot) {
       for (SlotIndex& each : *slots)
         if (each == slot) each = no_slot;
   }
-  world_.keeper.release_slot(slot);
+  released_slots_.push_back(slot);
   const OrderId order = state.order;
   state = SlotState{};
   state.order = order;

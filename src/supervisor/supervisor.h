@@ -214,6 +214,7 @@ class Supervisor final : public ports::Control {
   std::vector<SlotIndex> propagate_;
   std::vector<ProbeStart> probe_starts_;
   std::vector<SlotIndex> probe_cancels_;
+  std::vector<SlotIndex> released_slots_;  // forgotten in this turn
   std::vector<StoreAction> store_actions_;
   std::vector<Reply> replies_;
   std::vector<wire::OperationRecord> operations_;

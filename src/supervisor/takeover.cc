@@ -59,7 +59,10 @@ void Supervisor::load(Now now) {
   }
   index_slots();
   for (SlotIndex slot = 0; slot < head_.slots_used; ++slot) {
-    if (!slots_[slot].used) continue;
+    if (!slots_[slot].used) {
+      world_.keeper.release_slot(slot);  // forgotten, and perhaps not released any more
+      continue;
+    }
     if (document_of(slot) == nullptr) {
       // Without its specification a slot can be neither run nor told about; what runs of it is left alone and
       // named.
