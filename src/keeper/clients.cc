@@ -205,7 +205,7 @@ void read_client(Keeper& k, uint32_t role, bool to_the_end) {
       ++ends;
       continue;
     }
-    if (role == role_supervisor) k.silent_deaths = 0, k.stop_wanted = false;
+    if (role == role_supervisor) k.silent_deaths = 0, k.stop_wanted_at = 0;
     client.spoke = true;
     if (message.header.type == MessageType::ack) {
       if (client.unacked > 0) --client.unacked;

@@ -18,7 +18,7 @@ void count_signal(Keeper& k, uint32_t signal) {
     case SIGQUIT: t.signals_quit.fetch_add(1); break;
     default: return;
   }
-  if (signal == SIGTERM || signal == SIGINT) k.stop_wanted = true;
+  if ((signal == SIGTERM || signal == SIGINT) && k.stop_wanted_at == 0) k.stop_wanted_at = now_ns();
   k.ring_supervisor = true;
 }
 
@@ -75,7 +75,7 @@ void handle_due(Keeper& k, int64_t now) {
   if (take_due(k.retry_at, now)) doorbell(k);
   if (k.unknown_at != 0 && k.unknown_at <= now) unknown_due(k, now);
   if (take_due(k.kill_old_logger_at, now) && k.old_logger >= 0) pidfd_signal(k.old_logger, SIGKILL);
-  if (k.stop_wanted && supervisor_fails(k, now)) stop_alone(k);
+  if (supervisor_fails(k, now)) stop_alone(k);
   start_members(k, now);
   if (k.ending.phase != Ending::no) ending_step(k, now);
 }

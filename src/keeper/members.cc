@@ -12,7 +12,8 @@ namespace {
 
 constexpr int64_t many_deaths_within = 10'000 * ms;
 constexpr uint32_t delay_first_ms = 100, delay_most_ms = 5'000;
-constexpr int64_t short_life = 20 * ms;  // killed sooner, it may be the way it starts that is wrong
+constexpr int64_t short_life = 20 * ms;  // between two starts of one that is killed
+constexpr int64_t stop_waits_for_supervisor = 2'000 * ms;
 constexpr int64_t silent_life =
     2'000 * ms;  // alive longer, a supervisor is taken for sound without a word
 constexpr uint32_t silent_deaths_most = 5;
@@ -101,27 +102,20 @@ bool start_member(Keeper& k, uint32_t role, int64_t now) {
   return true;
 }
 
-// Deaths that say something about the program. Who is killed from outside starts again at once, however
-// often: SIGKILL is not what a program does to itself. One that is killed while it starts may be too much
-// for the machine, though; spawners start with no more than a fork.
-bool death_counts(const Keeper& k, uint32_t role, int code, int status, int64_t lived) {
-  const MemberState& member = k.member[role];
-  if (member.replaced) return false;
-  if (code != CLD_KILLED || status != SIGKILL) return true;
-  return role < role_spawner && !member.spoke && lived < short_life;
-}
-
-void plan_restart(MemberState& member, bool counts, int64_t now) {
+// Deaths that say something about the program delay the next start. SIGKILL is not what a program does to
+// itself: who is killed starts again at once, however often, but for one that never got far: that may be a
+// machine without memory, which a fast loop would not help.
+void plan_restart(MemberState& member, int code, int status, int64_t lived, int64_t now) {
   member.restart_at = now;
-  if (!counts) return;
+  if (code == CLD_KILLED && status == SIGKILL) {
+    if (!member.replaced && lived < short_life) member.restart_at += short_life - lived;
+    return;
+  }
   constexpr uint32_t last = sizeof member.died_at / sizeof member.died_at[0] - 1;
   const bool many = member.died_at[0] != 0 && now - member.died_at[0] < many_deaths_within;
   memmove(&member.died_at[0], &member.died_at[1], last * sizeof member.died_at[0]);
   member.died_at[last] = now;
-  if (many)
-    member.delay_ms = member.delay_ms == 0 ? delay_first_ms : member.delay_ms * 2;
-  else
-    member.delay_ms = 0;
+  member.delay_ms = !many ? 0 : member.delay_ms == 0 ? delay_first_ms : member.delay_ms * 2;
   if (member.delay_ms > delay_most_ms) member.delay_ms = delay_most_ms;
   member.restart_at = now + member.delay_ms * ms;
 }
@@ -144,6 +138,8 @@ int64_t members_due(const Keeper& k) {
   if (k.ending.phase != Ending::no) return 0;
   for (const MemberState& member : k.member)
     if (member.pid == 0) due = earlier(due, member.restart_at);
+  if (k.stop_wanted_at != 0 && k.silent_deaths > silent_deaths_most)
+    due = earlier(due, k.stop_wanted_at + stop_waits_for_supervisor);
   return due;
 }
 
@@ -157,7 +153,6 @@ void kill_member(Keeper& k, uint32_t role, int signal) {
 void member_gone(Keeper& k, uint32_t role, int code, int status) {
   MemberState& member = k.member[role];
   const int64_t now = now_ns(), lived = now - member.record->since_ns;
-  const bool counts = death_counts(k, role, code, status, lived);
   // What it said before it died holds, and may be the only copy of a descriptor.
   if (role < role_spawner) read_client(k, role, true);
   unwatch_and_close(k, member.socket);
@@ -180,7 +175,7 @@ void member_gone(Keeper& k, uint32_t role, int code, int status) {
     k.table->work[role - role_spawner].entry_plus_1 = 0;
   }
   k.ring_supervisor = true;
-  plan_restart(member, counts, now);
+  plan_restart(member, code, status, lived, now);
 }
 
 void reap_members(Keeper& k) {
@@ -200,12 +195,10 @@ void replace_spawner(Keeper& k, const wire::SpawnerRecord& record) {
   kill(spawner.pid, SIGKILL);
 }
 
-// None comes up: they die without a word, and the one there now, if any, has not lived long enough.
+// TERM or INT is waiting, supervisors die without a word, and none has said anything since.
 bool supervisor_fails(const Keeper& k, int64_t now) {
-  const MemberState& supervisor = k.member[role_supervisor];
-  if (k.silent_deaths <= silent_deaths_most) return false;
-  return supervisor.pid == 0 ||
-         (!supervisor.spoke && now - supervisor.record->since_ns < silent_life);
+  return k.silent_deaths > silent_deaths_most && k.stop_wanted_at != 0 &&
+         now - k.stop_wanted_at >= stop_waits_for_supervisor;
 }
 
 }  // namespace hearth::keeper

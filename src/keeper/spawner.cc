@@ -1,6 +1,7 @@
 #include "keeper/spawner.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -152,6 +153,12 @@ void ring_both(Spawner& s) {
   ring(s.context.to_supervisor);
 }
 
+// An empty message looks like the end, but only then has everybody closed the other side.
+bool hung_up(int socket) {
+  pollfd p = {socket, POLLRDHUP, 0};
+  return poll(&p, 1, 0) == 1;
+}
+
 // A stack for children, with an unmapped page below: one that needs more ends instead of writing into us.
 char* make_stack() {
   const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
@@ -175,7 +182,7 @@ void spawner_main(const SpawnerContext& context) {
       handle_plan(s);
     else if (errno == EAGAIN && s.unrung != 0)
       ring_both(s);
-    else if (s.message.end && errno != EBADMSG)
+    else if (s.message.end && hung_up(context.socket))
       _exit(0);
     s.message.drop();
     if (s.unrung >= ring_after) ring_both(s);

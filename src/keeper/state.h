@@ -127,7 +127,7 @@ struct Keeper {
   int supervisor_pidfd;    // of a supervisor that is not our child, else -1
   int old_logger;          // pidfd of the dead keeper's logger while it lives, else -1
   uint32_t silent_deaths;  // supervisors in a row that died without a word
-  bool stop_wanted;        // TERM or INT came since a supervisor last spoke
+  int64_t stop_wanted_at;  // TERM or INT came since a supervisor last spoke; 0 = neither
 
   RunState run[wire::max_entries];
   uint16_t pid_bucket[pid_buckets];  // entry + 1, 0 = empty; linear probing

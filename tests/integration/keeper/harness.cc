@@ -1,7 +1,12 @@
 #include "integration/keeper/harness.h"
 
 #include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -13,24 +18,36 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <filesystem>
-#include <fstream>
-
 namespace hearth::test {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
 int left_ms(Clock::time_point end) {
-  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()).count();
+  const auto left =
+      std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()).count();
   return left < 0 ? 0 : static_cast<int>(left);
 }
 
-Clock::time_point in(int within_ms) { return Clock::now() + std::chrono::milliseconds(within_ms); }
+Clock::time_point in(int within_ms) {
+  return Clock::now() + std::chrono::milliseconds(within_ms);
+}
 
 bool readable(int fd, int within_ms) {
   pollfd p = {fd, POLLIN, 0};
   return poll(&p, 1, within_ms) == 1;
+}
+
+void refuse_clone3(int error) {
+  sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(error)),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program_of_filter = {sizeof code / sizeof code[0], code};
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program_of_filter);
 }
 
 Message receive_from(int socket, bool& ok) {
@@ -55,7 +72,8 @@ Message receive_from(int socket, bool& ok) {
   }
   if (got >= static_cast<ssize_t>(sizeof message.header)) {
     std::memcpy(&message.header, bytes, sizeof message.header);
-    message.records.assign(bytes + sizeof message.header, static_cast<std::size_t>(got) - sizeof message.header);
+    message.records.assign(bytes + sizeof message.header,
+                           static_cast<std::size_t>(got) - sizeof message.header);
   } else {
     ok = ok && got > 0;
     if (ok) message.records.assign(bytes, static_cast<std::size_t>(got));
@@ -72,7 +90,9 @@ Fd& Fd::operator=(Fd&& other) noexcept {
   }
   return *this;
 }
-int Fd::release() { return std::exchange(fd_, -1); }
+int Fd::release() {
+  return std::exchange(fd_, -1);
+}
 void Fd::reset() {
   if (fd_ >= 0) close(fd_);
   fd_ = -1;
@@ -104,14 +124,19 @@ bool Peer::send_bytes(const std::string& bytes, const std::vector<int>& fds) {
   return sendmsg(socket.get(), &m, MSG_NOSIGNAL) == static_cast<ssize_t>(bytes.size());
 }
 
-bool Peer::acknowledge() { return send<wire::RunRecord>(wire::MessageType::ack, {}); }
+bool Peer::acknowledge() {
+  return send<wire::RunRecord>(wire::MessageType::ack, {});
+}
 
-std::string program(const char* name) { return std::string(HEARTH_BIN_DIR) + "/" + name; }
+std::string program(const char* name) {
+  return std::string(HEARTH_BIN_DIR) + "/" + name;
+}
 
-pid_t Instance::start_keeper(const std::vector<std::string>& more, const Options& options) {
+pid_t Instance::start_keeper(const std::vector<std::string>& more, const KeeperOptions& options) {
   const std::string member = program("hearth-test-member");
-  std::vector<std::string> words = {program("hearth-keeper"), "--dir", dir,        "--logs", dir + "/logs",
-                                    "--supervisor",           member,  "--logger", member};
+  std::vector<std::string> words = {
+      program("hearth-keeper"), "--dir", dir,        "--logs", dir + "/logs",
+      "--supervisor",           member,  "--logger", member};
   words.insert(words.end(), more.begin(), more.end());
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
@@ -122,13 +147,14 @@ pid_t Instance::start_keeper(const std::vector<std::string>& more, const Options
       const rlimit limit = {*options.nofile, *options.nofile};
       setrlimit(RLIMIT_NOFILE, &limit);
     }
+    if (options.refuse_clone3 != 0) refuse_clone3(options.refuse_clone3);
     execv(argv[0], argv.data());
     _exit(127);
   }
   return pid;
 }
 
-Instance::Instance(const Options& options) {
+Instance::Instance(const KeeperOptions& options) {
   prctl(PR_SET_CHILD_SUBREAPER, 1);  // what a killed keeper leaves comes to us, and goes with us
   dir = std::filesystem::temp_directory_path().string() + "/hearth-test.XXXXXX";
   EXPECT_NE(mkdtemp(dir.data()), nullptr);
@@ -228,15 +254,45 @@ bool Instance::handle_message(int within_ms) {
 void Instance::take_over_from_keeper() {
   parked.clear();
   hello_record = {};
-  while (handle_message()) {}
+  while (handle_message()) {
+  }
   ASSERT_EQ(hello_record.version, wire::message_version);
   ASSERT_EQ(hello.size(), static_cast<std::size_t>(wire::HelloDescriptor::count_));
   if (table == nullptr) {
-    void* at = mmap(nullptr, sizeof(wire::SlotTable), PROT_READ | PROT_WRITE, MAP_SHARED, hello[0].get(), 0);
+    void* at = mmap(nullptr, sizeof(wire::SlotTable), PROT_READ | PROT_WRITE, MAP_SHARED,
+                    hello[0].get(), 0);
     ASSERT_NE(at, MAP_FAILED);
     table = static_cast<wire::SlotTable*>(at);
   }
   ASSERT_TRUE(wire::slot_table_valid(*table, sizeof *table));
+  for (const Fd& s : spawner) ASSERT_GE(s.get(), 0);
+}
+
+void Instance::start_successor_of_keeper(std::uint32_t keeper_generation) {
+  // Who makes the pair is the supervisor to the keeper (SO_PEERCRED). It shares our descriptors, to give it us.
+  auto [made_read, made_write] = make_pipe();
+  const long stand_in = syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+  if (stand_in == 0) {
+    int pair[2] = {-1, -1};
+    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
+    if (write(made_write.get(), pair, sizeof pair) < 0) _exit(1);
+    for (;;) pause();
+  }
+  int ends[2] = {-1, -1};
+  ASSERT_EQ(read(made_read.get(), ends, sizeof ends), static_cast<ssize_t>(sizeof ends));
+  supervisor.pid = static_cast<pid_t>(stand_in);
+  supervisor.socket = Fd(ends[0]);
+  const int inherited = fcntl(ends[1], F_DUPFD, 100);
+  close(ends[1]);
+  for (Fd& s : spawner) s.reset();
+  keeper = start_keeper({"--take-over", std::to_string(inherited)});
+  close(inherited);
+  std::vector<int> all;
+  for (const Fd& fd : hello) all.push_back(fd.get());
+  ASSERT_TRUE(supervisor.send<wire::HelloRecord>(
+      wire::MessageType::hello, {{wire::message_version, keeper_generation, 0, 0}}, all));
+  while (handle_message()) {
+  }
   for (const Fd& s : spawner) ASSERT_GE(s.get(), 0);
 }
 
@@ -255,7 +311,8 @@ void Instance::order(EntryIndex i, RunId run, std::uint32_t rank, std::uint32_t 
   e.run.store(run, std::memory_order_release);
 }
 
-bool Instance::send_plan(const Plan& plan, const std::vector<int>& fds, std::uint32_t spawner_index) {
+bool Instance::send_plan(const Plan& plan, const std::vector<int>& fds,
+                         std::uint32_t spawner_index) {
   Fd memory = memfd_of(plan.bytes());
   std::vector<int> all = {memory.get()};
   all.insert(all.end(), fds.begin(), fds.end());
@@ -279,7 +336,9 @@ bool Instance::reap(EntryIndex i, RunId run) {
 
 bool Instance::until(const std::function<bool()>& holds, int within_ms) {
   const Clock::time_point end = in(within_ms);
-  const int doorbell = hello.empty() ? -1 : hello[static_cast<std::size_t>(wire::HelloDescriptor::to_supervisor)].get();
+  const int doorbell =
+      hello.empty() ? -1
+                    : hello[static_cast<std::size_t>(wire::HelloDescriptor::to_supervisor)].get();
   while (!holds()) {
     const int left = left_ms(end);
     if (left == 0) return false;

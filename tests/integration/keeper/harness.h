@@ -2,15 +2,15 @@
 // it starts hand their sockets over to us (member.cc).
 #pragma once
 
-#include <gtest/gtest.h>
-#include <sys/types.h>
-
 #include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <sys/types.h>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "integration/keeper/plan_builder.h"
 #include "wire/keeper_messages.h"
@@ -56,7 +56,8 @@ struct Peer {
   std::optional<Message> receive(int within_ms = deadline_ms);
   bool send_bytes(const std::string& bytes, const std::vector<int>& fds = {});
   template <typename Record>
-  bool send(wire::MessageType type, const std::vector<Record>& records, const std::vector<int>& fds = {}) {
+  bool send(wire::MessageType type, const std::vector<Record>& records,
+            const std::vector<int>& fds = {}) {
     const wire::MessageHeader h{type, static_cast<std::uint32_t>(records.size())};
     std::string bytes(reinterpret_cast<const char*>(&h), sizeof h);
     bytes.append(reinterpret_cast<const char*>(records.data()), records.size() * sizeof(Record));
@@ -65,20 +66,21 @@ struct Peer {
   bool acknowledge();
 };
 
+struct KeeperOptions {
+  std::optional<std::uint64_t> nofile;  // hard and soft limit of the keeper
+  int refuse_clone3 = 0;                // errno of a filter, as container runtimes have it
+};
+
 class Instance {
  public:
-  struct Options {
-    std::optional<std::uint64_t> nofile;  // hard and soft limit of the keeper
-  };
-  Instance() : Instance(Options()) {}
-  explicit Instance(const Options& options);
+  explicit Instance(const KeeperOptions& options = {});
   ~Instance();
 
   pid_t keeper = 0;
   std::string dir;
-  Fd control;                 // members connect here
+  Fd control;  // members connect here
   Peer supervisor, logger;
-  std::vector<Fd> hello;      // by HelloDescriptor
+  std::vector<Fd> hello;  // by HelloDescriptor
   wire::HelloRecord hello_record{};
   wire::SlotTable* table = nullptr;
   std::uint32_t spawner_generation[wire::spawner_count] = {};
@@ -99,15 +101,19 @@ class Instance {
   wire::RunEntry& entry(EntryIndex i) { return table->entry[i]; }
   // Fills the entry and sends the plan. `fds` are those the plan numbers.
   void order(EntryIndex i, RunId run, std::uint32_t rank = 0, std::uint32_t grace_ms = 500);
-  bool send_plan(const Plan& plan, const std::vector<int>& fds = {}, std::uint32_t spawner_index = 0);
+  bool send_plan(const Plan& plan, const std::vector<int>& fds = {},
+                 std::uint32_t spawner_index = 0);
   void spawn(const Plan& plan, const std::vector<int>& fds = {});
   bool signal(EntryIndex i, RunId run, OpId op, int signal);
   bool reap(EntryIndex i, RunId run);
   // Waits for the doorbell, and looks again now and then: not all that tests wait for rings it.
   bool until(const std::function<bool()>& holds, int within_ms = deadline_ms);
+  // After the keeper's death: the supervisor lives (a stand-in does, whose socket we have) and starts another.
+  void start_successor_of_keeper(std::uint32_t keeper_generation);
   bool exited(EntryIndex i) { return entry(i).phase.load() == wire::EntryPhase::exited; }
 
-  pid_t start_keeper(const std::vector<std::string>& more = {}, const Options& options = Options());
+  // The first, unless `more` says otherwise.
+  pid_t start_keeper(const std::vector<std::string>& more = {}, const KeeperOptions& options = {});
 
  private:
   std::vector<Peer> waiting_;
@@ -120,7 +126,7 @@ Fd memfd_of(const std::string& bytes);
 std::optional<int> wait_child(pid_t pid, int within_ms = deadline_ms);
 // Reads until there are `bytes` bytes or the deadline passes.
 std::string read_some(int fd, std::size_t bytes, int within_ms = deadline_ms);
-bool alive(pid_t pid);   // not a zombie either
+bool alive(pid_t pid);     // not a zombie either
 char state_of(pid_t pid);  // as in /proc/PID/stat; 0 = gone
 wire::ParkRecord park_record(wire::ParkClass type, std::uint64_t key, const char* name = "");
 std::pair<Fd, Fd> make_pipe();

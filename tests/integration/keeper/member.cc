@@ -33,6 +33,7 @@ int main(int argc, char** argv) {
   memcpy(CMSG_DATA(c), &socket_fd, sizeof socket_fd);
   if (sendmsg(control, &m, 0) != 1) _exit(5);
   pollfd end = {socket_fd, POLLRDHUP, 0};
-  while (poll(&end, 1, -1) < 0) {}
+  while (poll(&end, 1, -1) < 0) {
+  }
   return 0;
 }

@@ -1,1 +1,203 @@
+// Hearth's own processes, and how a keeper begins and ends.
+
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "integration/keeper/harness.h"
+
+namespace hearth::test {
+namespace {
+
+using wire::FinishMode;
+using wire::FinishRecord;
+using wire::MessageType;
+
+class Keeper : public testing::Test {
+ protected:
+  void SetUp() override {
+    h.accept_supervisor();
+    h.take_over_from_keeper();
+  }
+  pid_t start_service(EntryIndex entry, RunId run, std::uint32_t rank = 0,
+                      const char* kind = "pause") {
+    auto [read_end, write_end] = make_pipe();
+    Plan plan = service_plan(entry, run, {kind});
+    plan.descriptors = {{0, 1}};
+    h.order(entry, run, rank);
+    EXPECT_TRUE(h.send_plan(plan, {write_end.get()}));
+    write_end.reset();
+    EXPECT_EQ(read_some(read_end.get(), 1), "r");
+    speaks.push_back(std::move(read_end));
+    return h.entry(entry).pid.load();
+  }
+  long switches() {
+    std::ifstream file("/proc/" + std::to_string(h.keeper) + "/status");
+    long sum = 0;
+    for (std::string line; std::getline(file, line);)
+      if (line.find("ctxt_switches:") != std::string::npos)
+        sum += std::stol(line.substr(line.find(':') + 1));
+    return sum;
+  }
+  Instance h;
+  std::vector<Fd> speaks;
+};
+
+TEST_F(Keeper, StartsItsMembersAndSaysSo) {
+  h.accept_logger();
+  EXPECT_EQ(h.hello_record.keeper_generation, 1u);
+  EXPECT_EQ(h.hello_record.generation, 1u);
+  EXPECT_EQ(h.hello_record.parked, 0u);
+  EXPECT_EQ(h.table->keeper_pid.load(), h.keeper);
+  EXPECT_EQ(h.table->supervisor.pid.load(), h.supervisor.pid);
+  EXPECT_EQ(h.table->logger.pid.load(), h.logger.pid);
+  EXPECT_NE(h.spawner_generation[0], h.spawner_generation[1]);
+  for (const wire::Member& spawner : h.table->spawner) EXPECT_TRUE(alive(spawner.pid.load()));
+  std::ifstream environment("/proc/" + std::to_string(h.supervisor.pid) + "/environ");
+  std::string all((std::istreambuf_iterator<char>(environment)), {});
+  EXPECT_NE(all.find("HEARTH_NOFILE="), std::string::npos);
+  EXPECT_EQ(getpgid(h.supervisor.pid), h.supervisor.pid);
+}
+
+TEST_F(Keeper, IsAloneInItsInstance) {
+  EXPECT_EQ(wait_child(h.start_keeper()), std::optional(75 << 8));
+  struct stat lock;
+  ASSERT_EQ(stat((h.dir + "/lock").c_str(), &lock), 0);
+  EXPECT_EQ(lock.st_mode & 0777, 0600u);
+}
+
+TEST_F(Keeper, SaysWhatIsMissingAtItsStart) {
+  EXPECT_EQ(wait_child(h.start_keeper({"--dir", "/nowhere"})), std::optional(71 << 8));
+  EXPECT_EQ(wait_child(h.start_keeper({"--what", "ever"})), std::optional(64 << 8));
+  EXPECT_EQ(wait_child(h.start_keeper({"--dir"})), std::optional(64 << 8));
+  EXPECT_EQ(wait_child(h.start_keeper({"--take-over", "999"})), std::optional(71 << 8));
+}
+
+TEST_F(Keeper, CountsItsSignals) {
+  for (int s : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT, SIGHUP}) {
+    kill(h.keeper, s);
+    const auto counted = [&] {
+      return h.table->signals_term + h.table->signals_int + h.table->signals_hup +
+             h.table->signals_usr1 + h.table->signals_usr2 + h.table->signals_quit;
+    };
+    static std::uint32_t expected = 0;
+    ++expected;
+    ASSERT_TRUE(h.until([&] { return counted() == expected; }));
+  }
+  EXPECT_EQ(h.table->signals_hup.load(), 2u);
+}
+
+TEST_F(Keeper, StartsASupervisorAHundredTimesAndTouchesNoRun) {
+  const pid_t service = start_service(0, 1);
+  for (int i = 0; i < 100; ++i) {
+    // Now and then before it has been told a thing.
+    h.kill_supervisor();
+    h.accept_supervisor();
+    if (i % 3 != 0) h.take_over_from_keeper();
+    if (i % 10 == 0) {
+      const EntryIndex entry = static_cast<EntryIndex>(i / 10 * 2 + 2);
+      h.order(entry, static_cast<RunId>(i) + 2);
+      ASSERT_TRUE(h.send_plan(service_plan(entry, static_cast<RunId>(i) + 2, {"exit", "1"})));
+    }
+  }
+  h.kill_supervisor();
+  h.accept_supervisor();
+  h.take_over_from_keeper();
+  ASSERT_TRUE(h.until([&] {
+    for (EntryIndex i = 2; i <= 20; i += 2)
+      if (!h.exited(i)) return false;
+    return true;
+  }));
+  EXPECT_EQ(h.hello_record.generation, 102u);
+  EXPECT_EQ(h.table->supervisor.deaths.load(), 101u);
+  EXPECT_EQ(h.table->supervisor.last_wait_status, SIGKILL);
+  EXPECT_TRUE(alive(service));
+  EXPECT_EQ(h.entry(0).phase.load(), wire::EntryPhase::watched);
+}
+
+TEST_F(Keeper, DoesNothingWhenThereIsNothingToDo) {
+  start_service(0, 1);
+  h.spawn(service_plan(2, 2, {"exit"}));
+  ASSERT_TRUE(h.until([&] { return h.exited(2); }));
+  // After a death there is one look at all children; a held zombie is no reason for more.
+  long before = -1;
+  ASSERT_TRUE(h.until([&] {
+    const long last = std::exchange(before, switches());
+    pollfd nothing = {-1, 0, 0};
+    poll(&nothing, 1, 200);
+    return last == before;
+  }));
+  pollfd nothing = {-1, 0, 0};
+  poll(&nothing, 1, 1'000);
+  EXPECT_EQ(switches(), before);
+}
+
+TEST_F(Keeper, EndsItsMembersWhenTheSupervisorIsFinished) {
+  h.accept_logger();
+  const pid_t spawner = h.table->spawner[0].pid.load();
+  ASSERT_TRUE(h.supervisor.send<FinishRecord>(MessageType::finish, {{FinishMode::all_stopped, 0}}));
+  EXPECT_EQ(wait_child(h.keeper), std::optional(0));
+  h.keeper = 0;
+  for (pid_t pid : {h.supervisor.pid, h.logger.pid, spawner}) EXPECT_FALSE(alive(pid));
+  EXPECT_EQ(h.table->logger.last_wait_code, CLD_EXITED) << "the logger was not let finish";
+}
+
+TEST_F(Keeper, LeavesRunsAloneWhenToldSo) {
+  const pid_t service = start_service(0, 1);
+  ASSERT_TRUE(
+      h.supervisor.send<FinishRecord>(MessageType::finish, {{FinishMode::leave_running, 0}}));
+  EXPECT_EQ(wait_child(h.keeper), std::optional(0));
+  h.keeper = 0;
+  EXPECT_TRUE(alive(service));
+}
+
+TEST_F(Keeper, StopsEverythingItselfWhenNoSupervisorComesUp) {
+  const pid_t low = start_service(0, 1, 0), high = start_service(2, 2, 7),
+              stubborn = start_service(4, 3, 5, "count-terms");
+  // Each says when it is gone; the order is read from the pipes' ends. "stubborn" tells its TERM and stays.
+  std::ofstream(h.dir + "/broken") << "no supervisor";
+  h.kill_supervisor();
+  ASSERT_TRUE(h.until([&] { return h.table->supervisor.deaths.load() > 7; }, 60'000));
+  kill(h.keeper, SIGTERM);
+  EXPECT_EQ(read_some(speaks[1].get(), 1), "");
+  EXPECT_TRUE(alive(low));
+  EXPECT_EQ(read_some(speaks[2].get(), 1), "t");
+  EXPECT_FALSE(alive(high));
+  EXPECT_TRUE(alive(low));
+  EXPECT_EQ(read_some(speaks[2].get(), 1), "");  // SIGKILL after its grace
+  EXPECT_EQ(wait_child(h.keeper), std::optional(0));
+  h.keeper = 0;
+  EXPECT_FALSE(alive(low));
+  EXPECT_FALSE(alive(stubborn));
+  EXPECT_EQ(h.entry(0).run.load(), no_run);
+}
+
+TEST_F(Keeper, OnlyCountsTermWhileASupervisorWorks) {
+  const pid_t service = start_service(0, 1);
+  kill(h.keeper, SIGTERM);
+  ASSERT_TRUE(h.until([&] { return h.table->signals_term.load() == 1; }));
+  h.spawn(service_plan(2, 2, {"exit"}));
+  ASSERT_TRUE(h.until([&] { return h.exited(2); }));
+  EXPECT_TRUE(alive(service));
+}
+
+// A supervisor that dies by itself again and again is started later and later; runs are watched meanwhile.
+TEST_F(Keeper, WaitsLongerForASupervisorThatKeepsDying) {
+  std::ofstream(h.dir + "/broken") << "no supervisor";
+  h.kill_supervisor();
+  ASSERT_TRUE(h.until([&] { return h.table->supervisor.deaths.load() > 7; }, 60'000));
+  h.spawn(service_plan(2, 2, {"exit", "3"}));
+  ASSERT_TRUE(h.until([&] { return h.exited(2); }));
+  EXPECT_LT(h.table->supervisor.deaths.load(), 20u);
+  std::filesystem::remove(h.dir + "/broken");
+  h.accept_supervisor();
+  h.take_over_from_keeper();
+}
+
+}  // namespace
+}  // namespace hearth::test

@@ -1,18 +1,17 @@
 // Runs: spawned, watched, signalled, reaped.
 
 #include <fcntl.h>
+#include <fstream>
+#include <map>
 #include <poll.h>
+#include <set>
 #include <signal.h>
+#include <sstream>
 #include <sys/fanotify.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <fstream>
-#include <map>
-#include <set>
-#include <sstream>
 
 #include "integration/keeper/harness.h"
 
@@ -46,14 +45,16 @@ class Runs : public testing::Test {
     return said;
   }
   // Starts a service that says one byte when it is there; returns where it says it.
-  Fd start_speaking(EntryIndex entry, RunId run, const std::vector<std::string>& arguments, std::string first = "r") {
+  Fd start_speaking(EntryIndex entry, RunId run, const std::vector<std::string>& arguments,
+                    std::string first = "r") {
     auto [read_end, write_end] = make_pipe();
     Plan plan = service_plan(entry, run, arguments);
     plan.descriptors = {{0, 1}};
     h.spawn(plan, {write_end.get()});
     write_end.reset();
     EXPECT_EQ(read_some(read_end.get(), 1), first);
-    EXPECT_TRUE(h.until([&] { return h.entry(entry).phase.load() == EntryPhase::watched || h.exited(entry); }));
+    EXPECT_TRUE(h.until(
+        [&] { return h.entry(entry).phase.load() == EntryPhase::watched || h.exited(entry); }));
     return std::move(read_end);
   }
   void expect_failure(EntryIndex entry, SpawnStage stage, int error) {
@@ -75,7 +76,8 @@ TEST_F(Runs, AreChildrenOfTheKeeperInASessionOfTheirOwn) {
 
 TEST_F(Runs, BeginWithNoSignalBlockedIgnoredOrHandled) {
   auto said = describe(service_plan(0, 1, {"describe"}));
-  for (const char* field : {"SigBlk", "SigIgn", "SigCgt"}) EXPECT_EQ(said[field], "\t0000000000000000") << field;
+  for (const char* field : {"SigBlk", "SigIgn", "SigCgt"})
+    EXPECT_EQ(said[field], "\t0000000000000000") << field;
 }
 
 TEST_F(Runs, HaveTheDescriptorsOfTheirPlanAndNoOthers) {
@@ -148,7 +150,8 @@ TEST_F(Runs, KeepTheirExitStatusAndTheirPidUntilReaped) {
   EXPECT_EQ(state_of(pid), 'Z');
   ASSERT_TRUE(h.reap(3, 8));  // another run: ignored
   ASSERT_TRUE(h.reap(3, 9));
-  ASSERT_TRUE(h.until([&] { return h.entry(3).run.load() == no_run && h.entry(3).claim.load() == 0; }));
+  ASSERT_TRUE(
+      h.until([&] { return h.entry(3).run.load() == no_run && h.entry(3).claim.load() == 0; }));
   EXPECT_EQ(state_of(pid), '\0');
   EXPECT_EQ(h.entry(3).pid.load(), 0);
   EXPECT_EQ(h.table->strays_reaped.load(), 0u);
@@ -243,7 +246,8 @@ TEST_F(Runs, BeginInTheirLeaf) {
   h.spawn(plan, {directory.get()});
   ASSERT_TRUE(h.until([&] { return h.entry(1).fail_stage.load() != 0; }));
   EXPECT_EQ(h.entry(1).fail_stage.load(), static_cast<std::uint32_t>(SpawnStage::cgroup));
-  EXPECT_TRUE(h.entry(1).fail_errno == ENODEV || h.entry(1).fail_errno == ENOENT) << h.entry(1).fail_errno;
+  EXPECT_TRUE(h.entry(1).fail_errno == ENODEV || h.entry(1).fail_errno == ENOENT)
+      << h.entry(1).fail_errno;
 }
 
 TEST_F(Runs, GetASignalAtMostOncePerOperation) {
@@ -308,7 +312,8 @@ TEST_F(Runs, WhosePlanComesTwiceStartOnce) {
 TEST_F(Runs, OrderedAndNotBegunAreTakenBackByReap) {
   h.order(0, 1);
   ASSERT_TRUE(h.reap(0, 1));
-  ASSERT_TRUE(h.until([&] { return h.entry(0).run.load() == no_run && h.entry(0).claim.load() == 0; }));
+  ASSERT_TRUE(
+      h.until([&] { return h.entry(0).run.load() == no_run && h.entry(0).claim.load() == 0; }));
   ASSERT_TRUE(h.send_plan(service_plan(0, 1, {"exit"})));  // too late
   h.spawn(service_plan(2, 2, {"exit"}));
   ASSERT_TRUE(h.until([&] { return h.exited(2); }));
@@ -325,19 +330,24 @@ TEST_F(Runs, AreToldFromStraysAtAThousandForksASecond) {
   std::uint32_t finished = 0;
   // Meanwhile runs come and go in 20 entries.
   for (EntryIndex i = 0; i < 20; ++i) h.spawn(service_plan(i, run++, {"exit", "9"}));
-  ASSERT_TRUE(h.until([&] {
-    for (EntryIndex i = 0; i < 20; ++i) {
-      if (h.exited(i)) {
-        EXPECT_EQ(h.entry(i).wait_code, CLD_EXITED);
-        EXPECT_EQ(h.entry(i).wait_status, 9);
-        ++finished;
-        h.reap(i, h.entry(i).run.load());
-        EXPECT_TRUE(h.until([&] { return h.entry(i).run.load() == no_run && h.entry(i).claim.load() == 0; }));
-      }
-      if (h.entry(i).run.load() == no_run && finished < 500) h.spawn(service_plan(i, run++, {"exit", "9"}));
-    }
-    return finished >= 500 && h.exited(8190) && h.table->strays_reaped.load() == 1500;
-  }, 60'000)) << finished << " runs, " << h.table->strays_reaped.load() << " strays";
+  ASSERT_TRUE(h.until(
+      [&] {
+        for (EntryIndex i = 0; i < 20; ++i) {
+          if (h.exited(i)) {
+            EXPECT_EQ(h.entry(i).wait_code, CLD_EXITED);
+            EXPECT_EQ(h.entry(i).wait_status, 9);
+            ++finished;
+            h.reap(i, h.entry(i).run.load());
+            EXPECT_TRUE(h.until(
+                [&] { return h.entry(i).run.load() == no_run && h.entry(i).claim.load() == 0; }));
+          }
+          if (h.entry(i).run.load() == no_run && finished < 500)
+            h.spawn(service_plan(i, run++, {"exit", "9"}));
+        }
+        return finished >= 500 && h.exited(8190) && h.table->strays_reaped.load() == 1500;
+      },
+      60'000))
+      << finished << " runs, " << h.table->strays_reaped.load() << " strays";
   EXPECT_EQ(h.entry(8190).wait_status, 0);
 }
 
@@ -372,6 +382,34 @@ TEST_F(Runs, AThousandAtOnceAreAllWatchedAndStopped) {
   EXPECT_EQ(h.table->strays_reaped.load(), 0u);
 }
 
+// Container runtimes refuse clone3, with one number or the other.
+class RunsWithoutClone3 : public testing::TestWithParam<int> {};
+
+TEST_P(RunsWithoutClone3, AreMadeByCloneAndEnterTheirLeafByHand) {
+  Instance h({.refuse_clone3 = GetParam()});
+  h.accept_supervisor();
+  h.take_over_from_keeper();
+  h.spawn(service_plan(0, 1, {"exit", "7"}));
+  ASSERT_TRUE(h.until([&] { return h.exited(0); }));
+  EXPECT_EQ(h.entry(0).wait_status, 7);
+  const std::string leaf = make_leaf();
+  if (leaf.empty()) return;
+  Fd directory(open(leaf.c_str(), O_RDONLY | O_DIRECTORY));
+  auto [read_end, write_end] = make_pipe();
+  Plan plan = service_plan(2, 2, {"describe"});
+  plan.cgroup = 0;
+  plan.descriptors = {{1, 1}};
+  h.spawn(plan, {directory.get(), write_end.get()});
+  write_end.reset();
+  EXPECT_NE(read_some(read_end.get(), 1 << 20).find("0::/hearth-test"), std::string::npos);
+  ASSERT_TRUE(h.until([&] { return h.exited(2); }));
+  EXPECT_EQ(h.entry(2).fail_stage.load(), 0u);
+  ASSERT_TRUE(h.reap(2, 2));
+  ASSERT_TRUE(h.until([&] { return rmdir(leaf.c_str()) == 0; }));
+}
+
+INSTANTIATE_TEST_SUITE_P(Refused, RunsWithoutClone3, testing::Values(ENOSYS, EPERM));
+
 // Descriptors that run out hold up nothing but themselves.
 TEST(RunsOfAPoorKeeper, AreWatchedWithoutDescriptorsForAll) {
   Instance h({.nofile = 100});
@@ -403,7 +441,8 @@ class HangingExec {
  public:
   explicit HangingExec(const std::string& path) {
     fd_ = Fd(fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC | FAN_NONBLOCK, O_RDONLY));
-    if (fd_.get() >= 0 && fanotify_mark(fd_.get(), FAN_MARK_ADD, FAN_OPEN_EXEC_PERM, AT_FDCWD, path.c_str()) < 0)
+    if (fd_.get() >= 0 &&
+        fanotify_mark(fd_.get(), FAN_MARK_ADD, FAN_OPEN_EXEC_PERM, AT_FDCWD, path.c_str()) < 0)
       fd_.reset();
   }
   bool works() const { return fd_.get() >= 0; }
@@ -446,7 +485,8 @@ TEST_F(HangingRuns, HoldASpawnerAndNobodyElseAndSurviveItsReplacement) {
   h.order(4, 3);
   ASSERT_TRUE(h.send_plan(service_plan(4, 3, {"exit", "2"}), {}, 0));
   const std::uint32_t old = h.spawner_generation[0];
-  ASSERT_TRUE(h.supervisor.send<wire::SpawnerRecord>(wire::MessageType::replace_spawner, {{0, old}}));
+  ASSERT_TRUE(
+      h.supervisor.send<wire::SpawnerRecord>(wire::MessageType::replace_spawner, {{0, old}}));
   while (h.spawner_generation[0] == old) ASSERT_TRUE(h.handle_message());
   EXPECT_GT(h.spawner_generation[0], h.spawner_generation[1]);
   EXPECT_EQ(h.entry(4).claim.load(), 0u);
@@ -500,7 +540,8 @@ TEST_F(Runs, AreNotLostWhenSpawnersAreKilledAllTheTime) {
       sent[i] = run++;
     }
     const std::uint32_t old = h.spawner_generation[0];
-    ASSERT_TRUE(h.until([&] { return h.entry(static_cast<EntryIndex>(kills % 30)).claim.load() != 0; }));
+    ASSERT_TRUE(
+        h.until([&] { return h.entry(static_cast<EntryIndex>(kills % 30)).claim.load() != 0; }));
     kill(h.table->spawner[0].pid.load(), SIGKILL);
     while (h.spawner_generation[0] == old) ASSERT_TRUE(h.handle_message());
     for (const auto& [i, r] : sent) {
@@ -511,7 +552,8 @@ TEST_F(Runs, AreNotLostWhenSpawnersAreKilledAllTheTime) {
       for (EntryIndex i = 0; i < 30; ++i)
         if (!h.exited(i)) return false;
       return true;
-    })) << "after " << kills << " kills";
+    })) << "after "
+        << kills << " kills";
     for (EntryIndex i = 0; i < 30; ++i) {
       EXPECT_EQ(h.entry(i).wait_code, CLD_EXITED);
       EXPECT_EQ(h.entry(i).wait_status, 8);

@@ -1,1 +1,163 @@
+// A keeper is killed, and a living supervisor (here: the test) starts its successor.
+
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "integration/keeper/harness.h"
+
+namespace hearth::test {
+namespace {
+
+using wire::EntryPhase;
+using wire::MessageType;
+
+class TakeOver : public testing::Test {
+ protected:
+  void SetUp() override {
+    h.accept_supervisor();
+    h.take_over_from_keeper();
+  }
+  pid_t start_service(EntryIndex entry, RunId run,
+                      const std::vector<std::string>& arguments = {"pause"}) {
+    auto [read_end, write_end] = make_pipe();
+    Plan plan = service_plan(entry, run, arguments);
+    plan.descriptors = {{0, 1}};
+    h.spawn(plan, {write_end.get()});
+    write_end.reset();
+    EXPECT_FALSE(read_some(read_end.get(), 1).empty());
+    speaks.push_back(std::move(read_end));
+    return h.entry(entry).pid.load();
+  }
+  Fd pidfd_of(pid_t pid) { return Fd(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))); }
+  bool adopt(EntryIndex entry, RunId run, int pidfd) {
+    return h.supervisor.send<wire::RunRecord>(MessageType::adopt, {{entry, 0, run}}, {pidfd});
+  }
+  // The dead keeper's children are ours now: what init does, we do.
+  void replace_keeper(std::uint32_t generation) {
+    const pid_t spawners[] = {h.table->spawner[0].pid.load(), h.table->spawner[1].pid.load()};
+    kill(h.keeper, SIGKILL);
+    ASSERT_TRUE(wait_child(h.keeper).has_value());
+    for (pid_t pid : spawners)
+      ASSERT_EQ(wait_child(pid), std::optional(SIGKILL)) << "a spawner outlived its keeper";
+    h.start_successor_of_keeper(generation);
+  }
+  static bool kernel_tells_exits() {
+    const pid_t child = fork();
+    if (child == 0) _exit(5);
+    const int fd = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
+    waitpid(child, nullptr, 0);
+    std::uint64_t info[8] = {1u << 3};
+    const bool can = ioctl(fd, _IOWR(0xff, 11, info), info) == 0 && (info[0] & (1u << 3)) != 0;
+    close(fd);
+    return can;
+  }
+  Instance h;
+  std::vector<Fd> speaks;
+};
+
+TEST_F(TakeOver, LeavesRunsUntouchedAndTheirExitCodesKnown) {
+  const pid_t killed = start_service(0, 1), exits = start_service(2, 2, {"leave-child"}),
+              stays = start_service(4, 3), early = start_service(6, 4);
+  std::vector<std::pair<EntryIndex, Fd>> pidfds;
+  for (const auto& [entry, pid] : {std::pair{0u, killed}, {2u, exits}, {4u, stays}, {6u, early}})
+    pidfds.emplace_back(entry, pidfd_of(pid));
+  replace_keeper(2);
+  EXPECT_EQ(h.table->keeper_generation.load(), 2u);
+  EXPECT_EQ(h.table->keeper_pid.load(), h.keeper);
+  EXPECT_TRUE(alive(stays));
+  // One ends before the new keeper has heard of it.
+  kill(early, SIGKILL);
+  ASSERT_TRUE(wait_child(early).has_value());
+  for (const auto& [entry, fd] : pidfds)
+    ASSERT_TRUE(adopt(entry, h.entry(entry).run.load(), fd.get()));
+  ASSERT_TRUE(
+      h.until([&] { return h.entry(4).phase.load() == EntryPhase::adopted && h.exited(6); }));
+  const bool told = kernel_tells_exits();
+  EXPECT_EQ(h.entry(6).wait_code, told ? CLD_KILLED : wire::wait_code_unknown);
+  // Signals work, to the whole group, and only once.
+  ASSERT_TRUE(h.signal(2, 2, 1, SIGTERM));
+  ASSERT_TRUE(wait_child(exits).has_value());
+  EXPECT_EQ(read_some(speaks[1].get(), 1), "") << "the rest of the group lives";
+  ASSERT_TRUE(h.signal(0, 1, 2, SIGUSR1));
+  ASSERT_TRUE(wait_child(killed).has_value());
+  ASSERT_TRUE(h.until([&] { return h.exited(0) && h.exited(2); }));
+  EXPECT_EQ(h.entry(0).wait_code, told ? CLD_KILLED : wire::wait_code_unknown);
+  EXPECT_EQ(h.entry(0).wait_status, told ? SIGUSR1 : 0);
+  ASSERT_TRUE(h.reap(0, 1));
+  ASSERT_TRUE(
+      h.until([&] { return h.entry(0).run.load() == no_run && h.entry(0).claim.load() == 0; }));
+  // New runs are the new keeper's children.
+  h.spawn(service_plan(0, 9, {"exit", "4"}));
+  ASSERT_TRUE(h.until([&] { return h.exited(0); }));
+  EXPECT_EQ(h.entry(0).wait_status, 4);
+}
+
+TEST_F(TakeOver, FindsAnExitUnknownWhenNobodyReaps) {
+  const pid_t pid = start_service(0, 1);
+  Fd fd = pidfd_of(pid);
+  replace_keeper(2);
+  ASSERT_TRUE(adopt(0, 1, fd.get()));
+  ASSERT_TRUE(h.until([&] { return h.entry(0).phase.load() == EntryPhase::adopted; }));
+  kill(pid, SIGKILL);  // and we do not wait for it
+  ASSERT_TRUE(h.until([&] { return h.exited(0); }));
+  EXPECT_EQ(h.entry(0).wait_code, wire::wait_code_unknown);
+}
+
+TEST_F(TakeOver, FreesWhatSpawnersHadClaimedAndNotBegun) {
+  h.order(0, 1);
+  h.entry(0).claim = h.spawner_generation[0];
+  h.order(2, 2);
+  h.entry(2).claim = wire::claim_keeper;  // the dead one was freeing it
+  h.table->work[0].entries_end = 3;
+  replace_keeper(2);
+  EXPECT_EQ(h.entry(0).claim.load(), 0u);
+  EXPECT_EQ(h.entry(2).run.load(), no_run);
+  ASSERT_TRUE(h.send_plan(service_plan(0, 1, {"exit", "4"})));
+  ASSERT_TRUE(h.until([&] { return h.exited(0); }));
+  EXPECT_EQ(h.entry(0).wait_status, 4);
+}
+
+TEST_F(TakeOver, KeepsWhatTheSupervisorParksForTheNextOne) {
+  replace_keeper(2);
+  auto [a, b] = make_pipe();
+  ASSERT_TRUE(h.supervisor.send<wire::ParkRecord>(
+      MessageType::park, {park_record(wire::ParkClass::store, 3, "x")}, {a.get()}));
+  // The lock goes from keeper to keeper.
+  EXPECT_EQ(wait_child(h.start_keeper()), std::optional(75 << 8));
+  h.kill_supervisor();
+  h.accept_supervisor();
+  h.take_over_from_keeper();
+  EXPECT_EQ(h.hello_record.keeper_generation, 2u);
+  EXPECT_EQ(h.hello_record.generation, 2u);
+  ASSERT_EQ(h.parked.size(), 1u);
+  EXPECT_EQ(h.parked[0].first.key, 3u);
+}
+
+TEST_F(TakeOver, EndsAsAnyKeeperDoes) {
+  replace_keeper(2);
+  ASSERT_TRUE(h.supervisor.send<wire::FinishRecord>(MessageType::finish,
+                                                    {{wire::FinishMode::all_stopped, 0}}));
+  EXPECT_EQ(wait_child(h.keeper), std::optional(0));
+  h.keeper = 0;
+  EXPECT_FALSE(alive(h.supervisor.pid));
+}
+
+TEST_F(TakeOver, GoesOnFromKeeperToKeeper) {
+  const pid_t pid = start_service(0, 1);
+  Fd fd = pidfd_of(pid);
+  for (std::uint32_t generation = 2; generation < 6; ++generation) {
+    replace_keeper(generation);
+    ASSERT_TRUE(adopt(0, 1, fd.get()));
+    ASSERT_TRUE(h.until([&] { return h.entry(0).phase.load() == EntryPhase::adopted; }));
+    h.spawn(service_plan(2 * generation, generation, {"exit", "1"}));
+    ASSERT_TRUE(h.until([&] { return h.exited(2 * generation); }));
+  }
+  EXPECT_TRUE(alive(pid));
+  EXPECT_EQ(h.table->strays_reaped.load(), 0u);
+}
+
+}  // namespace
+}  // namespace hearth::test
