@@ -138,6 +138,18 @@ int KeeperStandIn::stop() {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+KeeperStandIn::Process KeeperStandIn::leave_running() { return {std::move(socket_), std::exchange(pid_, -1)}; }
+
+void KeeperStandIn::Process::end() {
+  socket.reset();
+  waitpid(pid, nullptr, 0);
+}
+
+bool KeeperStandIn::acknowledged_within(std::chrono::milliseconds time) {
+  pollfd readable{socket_.get(), POLLIN, 0};
+  return poll(&readable, 1, static_cast<int>(time.count())) == 1;
+}
+
 bool KeeperStandIn::wait_until(const std::function<bool()>& holds, std::chrono::seconds deadline) {
   auto until = std::chrono::steady_clock::now() + deadline;
   while (!holds()) {
@@ -160,6 +172,11 @@ bool KeeperStandIn::wait_acknowledged() {
     if (message.type != wire::MessageType::ack) return false;
   }
   return true;
+}
+
+int wait_for_exit(pid_t pid) {
+  int status = 0;
+  return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 std::string read_log(const std::string& directory) {

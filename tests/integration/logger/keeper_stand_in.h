@@ -45,15 +45,24 @@ class KeeperStandIn {
   // The leader of the run has ended.
   void end_run(RunId run, SlotIndex slot);
 
-  // Starts a logger and hands over everything. `ulimit_fsize` 0 = none.
+  // Starts a logger and hands over everything.
   void start();
   void kill_now();  // SIGKILL, and reaped
   int stop();       // closes the socket; exit code, -1 = killed or stuck
+  // A logger that goes on beside the next one; end() closes its socket and waits for it.
+  struct Process {
+    os::Fd socket;
+    pid_t pid = -1;
+    void end();
+  };
+  Process leave_running();
   // Waits on the supervisor's eventfd until `holds`. False after `deadline`.
   bool wait_until(const std::function<bool()>& holds, std::chrono::seconds deadline = std::chrono::seconds(20));
   bool wait_drained(RunId run, SlotIndex slot);
   // Waits until the logger has taken the `parked` and `unpark` messages sent so far.
   bool wait_acknowledged();
+  // Whether anything is acknowledged in that time.
+  bool acknowledged_within(std::chrono::milliseconds time);
 
  private:
   struct Parked {
@@ -72,6 +81,8 @@ class KeeperStandIn {
   int unacknowledged_ = 0;
 };
 
+// Exit code of a child; -1 = killed.
+int wait_for_exit(pid_t pid);
 // Everything in the numbered files of `directory`, in order.
 std::string read_log(const std::string& directory);
 // A fresh directory below the system's place for temporary files; removed with what is in it.

@@ -1,0 +1,175 @@
+// The real program with a stand-in for the keeper: what they say to each other.
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <string>
+
+#include "gtest/gtest.h"
+#include "integration/logger/keeper_stand_in.h"
+
+namespace hearth::logger::test {
+namespace {
+
+constexpr const char* program = HEARTH_BIN_DIR "/hearth-logger";
+
+void put(const os::Fd& fifo, std::string_view bytes) {
+  ASSERT_EQ(write(fifo.get(), bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+}
+
+TEST(Logger, MovesTheOutputOfARunAndTellsWhenItIsDrained) {
+  TemporaryDirectory logs;
+  KeeperStandIn keeper(program, logs.path());
+  keeper.configure(0, {.directory = "web.0"});
+  os::Fd out = keeper.add_run(17, 0);
+  keeper.start();
+  ASSERT_TRUE(keeper.wait_acknowledged());
+  put(out, "hello\n");
+  keeper.end_run(17, 0);
+  ASSERT_TRUE(keeper.wait_drained(17, 0));
+  EXPECT_EQ(read_log(logs.path() + "/web.0"), "hello\n");
+  EXPECT_EQ(keeper.stop(), 0);
+}
+
+TEST(Logger, RingsWhenTheLastWriterIsGone) {
+  TemporaryDirectory logs;
+  KeeperStandIn keeper(program, logs.path());
+  keeper.configure(0, {.directory = "s"});
+  keeper.start();
+  os::Fd out = keeper.add_run(5, 0);
+  put(out, "hello\n");
+  out.reset();
+  ASSERT_TRUE(keeper.wait_until([&] { return keeper.stream(0).eof_run.load() == 5; }));
+  EXPECT_EQ(read_log(logs.path() + "/s"), "hello\n");
+  EXPECT_EQ(keeper.stop(), 0);
+}
+
+TEST(Logger, WritesEverythingBeforeItEndsWhenTheKeeperIsGone) {
+  TemporaryDirectory logs;
+  KeeperStandIn keeper(program, logs.path());
+  keeper.configure(0, {.directory = "s"});
+  os::Fd out = keeper.add_run(5, 0);
+  put(out, "before there was a logger\n");
+  keeper.start();
+  EXPECT_EQ(keeper.stop(), 0);
+  EXPECT_EQ(read_log(logs.path() + "/s"), "before there was a logger\n");
+}
+
+TEST(Logger, AnUnparkedFifoIsClosedAfterItsBytesAreWritten) {
+  TemporaryDirectory logs;
+  KeeperStandIn keeper(program, logs.path());
+  keeper.configure(0, {.directory = "s"});
+  os::Fd out = keeper.add_run(5, 0);
+  keeper.start();
+  ASSERT_TRUE(keeper.wait_acknowledged());
+  put(out, "hello\n");
+  keeper.unpark(5);
+  // Messages are taken in order: this one is acknowledged after the unpark.
+  os::Fd other = keeper.add_run(6, 0);
+  ASSERT_TRUE(keeper.wait_acknowledged());
+  pollfd readerless{out.get(), 0, 0};
+  EXPECT_EQ(poll(&readerless, 1, 20'000), 1);
+  EXPECT_TRUE((readerless.revents & POLLERR) != 0) << "somebody still reads the FIFO";
+  EXPECT_EQ(read_log(logs.path() + "/s"), "hello\n");
+  EXPECT_EQ(keeper.stop(), 0);
+}
+
+TEST(Logger, RefusesToStartWithoutAKeeper) {
+  EXPECT_NE(system((std::string(program) + " 3</dev/null 2>/dev/null").c_str()), 0);
+}
+
+TEST(Logger, TheSecondOfTwoWaitsUntilTheFirstIsGone) {
+  TemporaryDirectory logs;
+  KeeperStandIn keeper(program, logs.path());
+  keeper.configure(0, {.directory = "s"});
+  os::Fd out = keeper.add_run(5, 0);
+  keeper.start();
+  ASSERT_TRUE(keeper.wait_acknowledged());
+  KeeperStandIn::Process first = keeper.leave_running();
+  put(out, "hello\n");
+  keeper.start();
+  // The first one's keeper is alive: it goes on, and the second one has not said a word.
+  keeper.end_run(5, 0);
+  ASSERT_TRUE(keeper.wait_drained(5, 0));
+  EXPECT_FALSE(keeper.acknowledged_within(std::chrono::milliseconds(50)));
+  first.end();
+  EXPECT_TRUE(keeper.wait_acknowledged());
+  EXPECT_EQ(keeper.stop(), 0);
+  EXPECT_EQ(read_log(logs.path() + "/s"), "hello\n");
+}
+
+// A small file system in memory.
+class SmallDisk {
+ public:
+  SmallDisk(const std::string& path, const char* options)
+      : path_(path), mounted_(mount("none", path.c_str(), "tmpfs", 0, options) == 0) {}
+  ~SmallDisk() {
+    if (mounted_) umount2(path_.c_str(), MNT_DETACH);
+  }
+  explicit operator bool() const { return mounted_; }
+
+ private:
+  std::string path_;
+  bool mounted_;
+};
+
+// A real file system of 1 MiB: two streams fill it; what waits is not lost when space comes in time.
+TEST(Logger, OnAFullDiskNothingIsLostWhenSpaceComesInTime) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root for a mount; the unit tests fill a pretended disk";
+  TemporaryDirectory logs;
+  SmallDisk disk(logs.path(), "size=1m,mode=700");
+  if (!disk) GTEST_SKIP() << "no mounts here";
+  std::string ballast = logs.path() + "/ballast";
+  os::Fd big(open(ballast.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+  ASSERT_EQ(posix_fallocate(big.get(), 0, 800 << 10), 0);
+  KeeperStandIn keeper(program, logs.path());
+  keeper.configure(0, {.directory = "s", .full_wait_ns = 60'000'000'000});
+  os::Fd out = keeper.add_run(5, 0);
+  keeper.start();
+  std::string line(99, 'x');
+  line += '\n';
+  std::string all;
+  pid_t writer = fork();
+  for (int i = 0; i < 4'000; ++i) all += line;
+  if (writer == 0) _exit(write(out.get(), all.data(), all.size()) == static_cast<ssize_t>(all.size()) ? 0 : 1);
+  ASSERT_TRUE(keeper.wait_until([&] { return keeper.stream(0).error.load() == ENOSPC; }));
+  ASSERT_EQ(ftruncate(big.get(), 0), 0);  // not remove: the writer has inherited the descriptor
+  ASSERT_TRUE(keeper.wait_until([&] { return keeper.stream(0).error.load() == 0; }));
+  EXPECT_EQ(wait_for_exit(writer), 0);
+  keeper.end_run(5, 0);
+  ASSERT_TRUE(keeper.wait_drained(5, 0));
+  EXPECT_EQ(read_log(logs.path() + "/s").size(), all.size());
+  EXPECT_EQ(keeper.stream(0).discarded.load(), 0u);
+  EXPECT_EQ(keeper.stop(), 0);
+}
+
+TEST(Logger, OnADiskThatStaysFullItCountsWhatIsLostAndOtherStreamsGoOn) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root for a mount; the unit tests fill a pretended disk";
+  TemporaryDirectory logs;
+  std::string full = logs.path() + "/full";
+  std::filesystem::create_directory(full);
+  SmallDisk disk(full, "size=64k,mode=700");
+  if (!disk) GTEST_SKIP() << "no mounts here";
+  KeeperStandIn keeper(program, logs.path());
+  keeper.configure(0, {.directory = "full", .full_wait_ns = 0});
+  keeper.configure(1, {.directory = "s"});
+  os::Fd lost = keeper.add_run(5, 0);
+  os::Fd kept = keeper.add_run(6, 1);
+  keeper.start();
+  put(lost, std::string(65'536, 'x'));
+  ASSERT_TRUE(keeper.wait_until([&] { return keeper.stream(0).error.load() == ENOSPC; }));
+  put(kept, "hello\n");
+  keeper.end_run(5, 0);
+  keeper.end_run(6, 1);
+  ASSERT_TRUE(keeper.wait_drained(6, 1));
+  ASSERT_TRUE(keeper.wait_drained(5, 0));
+  EXPECT_EQ(read_log(logs.path() + "/s"), "hello\n");
+  EXPECT_EQ(keeper.stream(0).written.load() + keeper.stream(0).discarded.load(), 65'536u);
+  EXPECT_EQ(keeper.stream(0).gaps.load(), 1u);
+  EXPECT_EQ(keeper.stop(), 0);
+}
+
+}  // namespace
+}  // namespace hearth::logger::test

@@ -1,0 +1,219 @@
+#include "logger/pump.h"
+
+#include <sys/epoll.h>
+
+#include <memory>
+#include <string>
+
+#include "gtest/gtest.h"
+#include "unit/logger/mover_world.h"
+
+namespace hearth::logger::test {
+namespace {
+
+class PumpTest : public testing::Test {
+ protected:
+  PumpTest() { world.configure(0, "s", wire::LogFormat::raw, 0); }
+
+  void add(RunId run, SlotIndex slot = 0) {
+    world.fifo(run);
+    pump.add(run, slot, world.take_reader(run));
+  }
+  // What the event loop does, until nothing is left to do now.
+  void settle() {
+    for (int turns = 0; turns < 1'000; ++turns) {
+      pump.run_due();
+      epoll_event events[16];
+      int count = pump.is_stuck() ? 0 : epoll_wait(epoll.get(), events, 16, 0);
+      for (int i = 0; i < count; ++i) pump.ready(events[i].data.u64, (events[i].events & EPOLLHUP) != 0);
+      if (count == 0 && pump.next_due() > system.now) return;
+    }
+    ADD_FAILURE() << "it never comes to rest";
+  }
+  void advance(SpanNs span) {
+    system.now += span;
+    settle();
+  }
+
+  World world;
+  FaultySystem system;
+  Mover mover{system, world.parts()};
+  os::Fd epoll{epoll_create1(EPOLL_CLOEXEC)};
+  Pump pump{system, mover, world.page(), epoll.get()};
+};
+
+TEST_F(PumpTest, MovesWhatComesAndThenNeedsNoTimer) {
+  add(1);
+  world.feed(1, "hello\n");
+  settle();
+  EXPECT_EQ(world.all("s"), "hello\n");
+  EXPECT_EQ(pump.next_due(), never);
+}
+
+TEST_F(PumpTest, TellsThatAnEndedRunIsDrainedOnlyAfterALaterReadGaveNothing) {
+  add(1);
+  world.feed(1, "last words\n");
+  world.stream().ended_run = 1;
+  EXPECT_EQ(world.stream().drained_run.load(), 0u);
+  pump.look_at_ended();
+  settle();
+  EXPECT_EQ(world.stream().drained_run.load(), 1u);
+  EXPECT_EQ(world.all("s"), "last words\n");
+  EXPECT_TRUE(pump.take_notice());
+}
+
+TEST_F(PumpTest, TellsThatARunIsDrainedWhoseFifoComesAfterItsEnd) {
+  world.stream().ended_run = 1;
+  pump.look_at_ended();
+  world.feed(1, "late\n");
+  add(1);
+  settle();
+  EXPECT_EQ(world.stream().drained_run.load(), 1u);
+  EXPECT_EQ(world.all("s"), "late\n");
+}
+
+TEST_F(PumpTest, StopsWatchingAtTheEndOfAFifoAndSaysSo) {
+  add(1);
+  world.feed(1, "hello\n");
+  world.close_writer(1);
+  settle();
+  EXPECT_EQ(world.stream().eof_run.load(), 1u);
+  EXPECT_TRUE(pump.take_notice());
+}
+
+TEST_F(PumpTest, EndsAJsonObjectThatItsRunLeftOpen) {
+  world.configure(0, "s", wire::LogFormat::json, 0);
+  add(1);
+  world.feed(1, "cut sho");
+  world.close_writer(1);
+  settle();
+  EXPECT_TRUE(world.all("s").ends_with("\"text\":\"cut sho\"}\n")) << world.all("s");
+}
+
+TEST_F(PumpTest, MovesWhatAFifoHoldsBeforeItIsForgotten) {
+  add(1);
+  world.feed(1, "hello\n");
+  pump.remove(1);
+  settle();
+  EXPECT_EQ(world.all("s"), "hello\n");
+}
+
+TEST_F(PumpTest, LeavesBytesInTheFifoWhileTheDiskIsFullAndGoesOnWhenThereIsSpace) {
+  add(1);
+  system.full = true;
+  world.feed(1, "patient\n");
+  settle();
+  EXPECT_EQ(world.stream().error.load(), ENOSPC);
+  advance(seconds(2));
+  EXPECT_EQ(world.stream().discarded.load(), 0u);
+  system.full = false;
+  advance(seconds(1));
+  EXPECT_EQ(world.all("s"), "patient\n");
+  EXPECT_EQ(world.stream().error.load(), 0);
+  EXPECT_EQ(world.stream().gaps.load(), 0u);
+  world.feed(1, "at once\n");
+  settle();
+  EXPECT_EQ(world.all("s"), "patient\nat once\n");
+}
+
+TEST_F(PumpTest, DiscardsAndCountsAfterTheWaitAndTellsWhenThereIsSpace) {
+  add(1);
+  system.full = true;
+  world.feed(1, "0123456789");
+  settle();
+  for (int i = 0; i < 8; ++i) advance(seconds(1));
+  EXPECT_EQ(world.stream().discarded.load(), 10u);
+  world.feed(1, "01234");
+  settle();
+  EXPECT_EQ(world.stream().discarded.load(), 15u);
+  EXPECT_EQ(world.stream().error.load(), ENOSPC);
+  system.full = false;
+  advance(seconds(1));
+  EXPECT_EQ(world.all("s"), "[hearth: 15 bytes lost: No space left on device]\n");
+  world.feed(1, "again\n");
+  settle();
+  EXPECT_EQ(world.all("s"), "[hearth: 15 bytes lost: No space left on device]\nagain\n");
+  EXPECT_EQ(world.stream().gaps.load(), 1u);
+  EXPECT_EQ(pump.next_due(), never);
+}
+
+TEST_F(PumpTest, DrainsAnEndedRunAlsoWhenItHasToDiscard) {
+  add(1);
+  system.full = true;
+  world.feed(1, "0123456789");
+  world.stream().ended_run = 1;
+  pump.look_at_ended();
+  settle();
+  EXPECT_EQ(world.stream().drained_run.load(), 0u);
+  for (int i = 0; i < 8; ++i) advance(seconds(1));
+  EXPECT_EQ(world.stream().drained_run.load(), 1u);
+  EXPECT_EQ(world.stream().discarded.load(), 10u);
+}
+
+TEST_F(PumpTest, ABadStreamDoesNotStopAnother) {
+  world.configure(1, "../elsewhere", wire::LogFormat::raw, 0);
+  add(1, 0);
+  add(2, 1);
+  world.feed(2, "nowhere to go\n");
+  world.feed(1, "hello\n");
+  settle();
+  EXPECT_EQ(world.all("s"), "hello\n");
+  EXPECT_EQ(world.stream(1).error.load(), EINVAL);
+}
+
+TEST_F(PumpTest, AStuckBatchIsGivenUpAfterASecondAndThenOthersGoOn) {
+  world.configure(1, "t", wire::LogFormat::raw, 0);
+  add(1, 0);
+  add(2, 1);
+  system.write_error = EIO;
+  world.feed(1, "stuck\n");
+  settle();
+  EXPECT_TRUE(pump.is_stuck());
+  EXPECT_EQ(world.stream(0).error.load(), EIO);
+  for (int i = 0; i < 30; ++i) advance(milliseconds(100));
+  EXPECT_FALSE(pump.is_stuck());
+  EXPECT_EQ(world.stream(0).discarded.load(), 6u);
+  system.write_error = 0;
+  world.feed(2, "hello\n");
+  settle();
+  EXPECT_EQ(world.all("t"), "hello\n");
+  advance(seconds(1));
+  EXPECT_EQ(world.all("s"), "[hearth: 6 bytes lost: Input/output error]\n");
+}
+
+TEST_F(PumpTest, WithoutFallocateAFullDiskIsSeenBeforeTheBatchIsTaken) {
+  system.no_reserve = true;
+  add(1);
+  system.full = true;
+  world.feed(1, "patient\n");
+  settle();
+  EXPECT_FALSE(pump.is_stuck());
+  EXPECT_EQ(world.stream().error.load(), ENOSPC);
+  system.full = false;
+  advance(seconds(1));
+  EXPECT_EQ(world.all("s"), "patient\n");
+}
+
+TEST_F(PumpTest, AFloodTakesOneTurnLikeOthers) {
+  world.configure(1, "t", wire::LogFormat::raw, 0);
+  add(1, 0);
+  add(2, 1);
+  world.feed(1, std::string(65'536, 'x'));
+  world.feed(2, "hello\n");
+  epoll_event events[16];
+  int count = epoll_wait(epoll.get(), events, 16, 0);
+  ASSERT_EQ(count, 2);
+  for (int i = 0; i < count; ++i) pump.ready(events[i].data.u64, false);
+  EXPECT_EQ(world.all("t"), "hello\n") << "both were served in one turn";
+}
+
+TEST_F(PumpTest, AtTheEndItMovesWhatIsThereAndLeavesWhatCannotBeWritten) {
+  world.configure(1, "t", wire::LogFormat::raw, 0);
+  add(1, 0);
+  world.feed(1, "last\n");
+  pump.drain();
+  EXPECT_EQ(world.all("s"), "last\n");
+}
+
+}  // namespace
+}  // namespace hearth::logger::test
