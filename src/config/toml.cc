@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <tuple>
 
 #include <fmt/core.h>
 
@@ -196,8 +197,10 @@ Parsed parse_project(std::string_view text, std::string_view path, const Environ
   } else {
     parsed.diagnostics.push_back(tree.syntax_error);
   }
-  std::stable_sort(parsed.diagnostics.begin(), parsed.diagnostics.end(),
-                   [](const Diagnostic& a, const Diagnostic& b) { return a.at < b.at; });
+  std::sort(parsed.diagnostics.begin(), parsed.diagnostics.end(),
+            [](const Diagnostic& a, const Diagnostic& b) {
+              return std::tie(a.at, a.message) < std::tie(b.at, b.message);
+            });
   if (parsed.diagnostics.size() > max_diagnostics) {
     parsed.more = parsed.diagnostics.size() - max_diagnostics;
     parsed.diagnostics.resize(max_diagnostics);
