@@ -1,24 +1,28 @@
 #include "apps/supervisor_program.h"
 
 #include <malloc.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <algorithm>
 #include <chrono>
-#include <map>
 #include <memory>
 
 #include "api/server.h"
 #include "base/version.h"
+#include "config/document_json.h"
 #include "os/clock.h"
+#include "os/control_socket.h"
 #include "os/inputs.h"
 #include "os/keeper_client.h"
 #include "os/keeper_link.h"
+#include "os/keeper_successor.h"
 #include "os/plan_builder.h"
+#include "probe/prober.h"
+#include "store/disk_store.h"
+#include "store/heritage.h"
 #include "supervisor/supervisor.h"
 #include "wire/keeper_messages.h"
 
@@ -26,25 +30,6 @@ namespace hearth::apps {
 namespace {
 
 namespace asio = boost::asio;
-
-class TempStore final : public ports::Store {
- public:
-  Status put_document(const Document& document) override {
-    documents_[document.version] = document;
-    return {};
-  }
-  void drop_document(std::uint64_t version) override { documents_.erase(version); }
-  std::vector<Document> documents() override { return {}; }
-  void note_runs(const std::vector<ports::RunNote>&, RunId) override {}
-
- private:
-  std::map<std::uint64_t, Document> documents_;
-};
-class TempProbes final : public ports::Probes {
- public:
-  void begin(SlotIndex, bool, std::uint64_t, const Probe&) override {}
-  void cancel(SlotIndex) override {}
-};
 
 // Wakes the loop when a descriptor that nests others is readable. Level: it is armed again before each sleep.
 class Watch {
@@ -65,18 +50,6 @@ class Watch {
   bool armed_ = false;
 };
 
-Result<os::Fd> bind_control(const std::string& directory) {
-  const std::string path = directory + "/api.sock";
-  os::Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  sockaddr_un a{};
-  a.sun_family = AF_UNIX;
-  path.copy(a.sun_path, sizeof a.sun_path - 1);
-  unlink(path.c_str());
-  if (bind(fd.get(), reinterpret_cast<sockaddr*>(&a), sizeof a) != 0 || listen(fd.get(), 128) != 0)
-    return errno_failure("bind", path, errno);
-  return fd;
-}
-
 std::string name_of(const std::string& directory) {
   const std::size_t slash = directory.rfind('/');
   return slash == std::string::npos ? directory : directory.substr(slash + 1);
@@ -94,9 +67,39 @@ class Program {
     client.directory = options_.directory;
     client.nofile = os::parse_nofile(options_.nofile.c_str());
     keeper_ = std::make_unique<os::KeeperClient>(*link_, os::CgroupTree::open(options_.directory), client);
+    store_ = std::make_unique<store::DiskStore>(
+        *link_, options_.directory, store::DocumentFormat{config::document_to_json, config::document_from_json});
     inbox_ = std::make_unique<os::Inbox>(*link_, [this](const ports::Input& input, const Result<Accepted>& result) {
       server_->answer(input.token, result);
     });
+    Result<std::unique_ptr<probe::Prober>> prober =
+        probe::Prober::create([this](ports::Input input) { inbox_->push(std::move(input)); });
+    if (!prober) return failure(prober.error());
+    probes_ = std::move(*prober);
+    if (const Status begun = begin(); !begun) return begun;
+    Result<os::Fd> listener =
+        os::bind_control_socket(link_->descriptor(wire::HelloDescriptor::directory), options_.directory);
+    if (!listener) return failure(listener.error());
+    api::ServerOptions api;
+    api.owner = geteuid();
+    server_ = std::make_unique<api::Server>(
+        io_, std::move(*listener), *supervisor_, [this](ports::Input input) { inbox_->push(std::move(input)); }, api);
+    keeper_watch_ = std::make_unique<Watch>(io_, link_->epoll());
+    probe_watch_ = std::make_unique<Watch>(io_, probes_->epoll());
+    return {};
+  }
+
+  Status run() {
+    for (;;) {
+      const MonoNs due = turn();
+      if (supervisor_->finished()) return end();
+      sleep_until(link_->lost() ? replace_keeper() : due);
+    }
+  }
+
+ private:
+  // The supervisor itself, from what the keeper handed over or, in a new instance, from what is on disk.
+  Status begin() {
     supervisor::Options facts;
     facts.instance = name_of(options_.directory);
     facts.version = version;
@@ -107,38 +110,73 @@ class Program {
     facts.keeper_generation = link_->hello().keeper_generation;
     const Now now = os::read_clock();
     facts.seed = static_cast<std::uint64_t>(now.wall) ^ (static_cast<std::uint64_t>(facts.pid) << 32);
-    supervisor_ = supervisor::Supervisor::create({*keeper_, *inbox_, probes_, store_}, link_->decisions(),
-                                                 std::move(facts), {}, now);
-    Result<os::Fd> listener = bind_control(options_.directory);
-    if (!listener) return failure(listener.error());
-    api::ServerOptions api;
-    api.owner = geteuid();
-    server_ = std::make_unique<api::Server>(
-        io_, std::move(*listener), *supervisor_, [this](ports::Input input) { inbox_->push(std::move(input)); }, api);
-    watch_ = std::make_unique<Watch>(io_, link_->epoll());
+    ports::Heritage heritage;
+    const bool fresh = !supervisor::Supervisor::readable(link_->decisions());
+    if (fresh) {
+      Result<ports::Heritage> found = store::read_heritage(options_.directory, config::document_from_json);
+      if (!found) return failure(found.error());
+      heritage = std::move(*found);
+    }
+    supervisor_ = supervisor::Supervisor::create({*keeper_, *inbox_, *probes_, *store_}, link_->decisions(),
+                                                 std::move(facts), heritage, now);
+    if (fresh) keeper_->remove_stale_names();
+    malloc_trim(0);  // documents are parsed into more than they keep
     return {};
   }
 
-  Status run() {
-    for (;;) {
-      const MonoNs due = turn();
-      if (supervisor_->finished() && link_->lost()) return {};
-      if (link_->lost()) return failure(Remedy::try_later, "go on", "without a keeper", "it died");
-      sleep_until(due);
-    }
-  }
-
- private:
   MonoNs turn() {
-    const MonoNs due = supervisor_->turn(os::read_clock());
+    probes_->ready();
+    probes_->advance_to(os::read_mono());
+    MonoNs due = supervisor_->turn(os::read_clock());
     keeper_->flush();
     for (std::string& note : keeper_->take_notes()) supervisor_->add_note(std::move(note));
     if (supervisor_->take_changed()) server_->turn_done();
+    due = std::min({due, store_->flush(os::read_mono()), probes_->next_deadline()});
     return inbox_->pending() ? 0 : due;
   }
 
+  // The keeper is dead and everything lives. Returns when to look again.
+  MonoNs replace_keeper() {
+    const MonoNs now = os::read_mono();
+    if (keeper_lost_at_ == 0) keeper_lost_at_ = now;
+    const MonoNs begin_at = std::max(after(keeper_lost_at_, os::successor_wait()), next_keeper_try_);
+    if (now < begin_at) return begin_at;
+    os::SuccessorCommand command;
+    command.keeper = os::program_beside("hearth-keeper");
+    command.supervisor = os::program_beside("hearth-supervisor");
+    command.logger = os::program_beside("hearth-logger");
+    command.directory = options_.directory;
+    command.log_directory = options_.log_directory;
+    Result<os::Fd> socket = os::start_keeper(command);
+    Status taken = socket ? link_->take_to(std::move(*socket)) : Status(failure(socket.error()));
+    if (!taken) {
+      supervisor_->add_note("the keeper died, and no other could be started: " + taken.error().text());
+      next_keeper_try_ = after(now, seconds(1));
+      return next_keeper_try_;
+    }
+    keeper_lost_at_ = 0;
+    keeper_->keeper_replaced();
+    supervisor_->keeper_replaced(link_->table().keeper_pid, link_->table().keeper_generation);
+    return now;
+  }
+
+  // All is done: answers that are under way are given, then the keeper's end ends us.
+  Status end() {
+    store_->flush_now(os::read_mono());
+    server_->turn_done();
+    const MonoNs until = after(os::read_mono(), seconds(2));
+    while (!link_->lost() && os::read_mono() < until) {
+      sleep_until(until);
+      link_->receive();
+      keeper_->flush();
+    }
+    unlink((options_.directory + "/" + os::control_socket_name).c_str());
+    return {};
+  }
+
   void sleep_until(MonoNs due) {
-    watch_->arm();
+    keeper_watch_->arm();
+    probe_watch_->arm();
     const MonoNs now = os::read_mono();
     if (due <= now) {
       io_.poll();
@@ -159,11 +197,14 @@ class Program {
   std::unique_ptr<os::KeeperLink> link_;
   std::unique_ptr<os::KeeperClient> keeper_;
   std::unique_ptr<os::Inbox> inbox_;
-  TempStore store_;
-  TempProbes probes_;
+  std::unique_ptr<store::DiskStore> store_;
+  std::unique_ptr<probe::Prober> probes_;
   std::unique_ptr<supervisor::Supervisor> supervisor_;
   std::unique_ptr<api::Server> server_;
-  std::unique_ptr<Watch> watch_;
+  std::unique_ptr<Watch> keeper_watch_;
+  std::unique_ptr<Watch> probe_watch_;
+  MonoNs keeper_lost_at_ = 0;
+  MonoNs next_keeper_try_ = 0;
 };
 
 }  // namespace

@@ -145,6 +145,11 @@ void Supervisor::finish_if_done() {
     }
   }
   finish_sent_ = true;
+  if (!head_.leaving) {
+    // A deliberate end: the next hearth in this directory begins with nothing.
+    for (const auto& [version, applied] : registry_.all()) world_.store.drop_document(version);
+    world_.store.note_runs({}, head_.last_run + 1);
+  }
   world_.keeper.finish(head_.leaving);
 }
 

@@ -76,7 +76,8 @@ void Supervisor::new_run(SlotIndex slot, Now now) {
 
 void Supervisor::cancel_unsent(SlotIndex slot, Now now) {
   SlotState& state = slots_[slot];
-  if (state.life.phase != Phase::stopping || state.life.stop_held || !state.life.run_live) return;
+  // Also while the stop is held for dependents: there is nothing yet that they could need.
+  if (state.life.phase != Phase::stopping || !state.life.run_live) return;
   RunCell& cell = state.run();
   if (!state.run_wanted) {
     // We alone order entries, so a run that has not reached its entry can still be taken back.

@@ -73,6 +73,9 @@ class Supervisor final : public ports::Control {
   static std::unique_ptr<Supervisor> create(World world, wire::DecisionPage& page, Options options,
                                             const ports::Heritage& heritage, Now now);
 
+  // False: create() begins anew, from heritage.
+  static bool readable(const wire::DecisionPage& page);
+
   // One turn. Returns when the next one is due on CLOCK_MONOTONIC even if nothing happens (`never`: not at all);
   // a value not above now.mono asks for another turn at once.
   MonoNs turn(Now now);

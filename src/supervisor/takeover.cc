@@ -17,12 +17,14 @@ Supervisor::Supervisor(World world, wire::DecisionPage& page, Options options)
   probe_spec_.fdstore_max = 0;
 }
 
+bool Supervisor::readable(const wire::DecisionPage& page) {
+  return wire::decision_page_valid(page, sizeof page, record_version) && wire::held_head(page) != nullptr;
+}
+
 std::unique_ptr<Supervisor> Supervisor::create(World world, wire::DecisionPage& page, Options options,
                                                const ports::Heritage& heritage, Now now) {
   std::unique_ptr<Supervisor> self(new Supervisor(world, page, std::move(options)));
-  const bool fresh = !wire::decision_page_valid(page, sizeof page, record_version) ||
-                     wire::held_head(page) == nullptr;
-  if (fresh) {
+  if (!readable(page)) {
     wire::decision_page_init(page, record_version);
     self->head_.random = self->options_.seed | 1;
     self->head_.last_run = heritage.greatest_run;
