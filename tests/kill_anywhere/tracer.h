@@ -2,17 +2,23 @@
 //
 // Model
 // -----
-// The keeper is started as a tracee; PTRACE_O_TRACEFORK and its kin attach its children by themselves, so that a
-// process is watched from its first instruction. Processes are named by their *ordinal* among the keeper's
-// children (0 is the keeper itself), which is the same in every run, and get a role when they exec or name
-// themselves. One process is the *target*: it is stopped at entry and exit of every system call; all others
-// run freely. Services, the children that spawners make, are let go at once.
+// The keeper is seized before it executes its program, with PTRACE_O_TRACEFORK and its kin: its children are
+// seized from their first instruction. A process is named by its *ordinal* among them (0 is the keeper itself),
+// which is the same in every run. One process is the *target*: it is stopped at entry and exit of every system
+// call. All other children are let go at their first stop, and whatever they fork is never seen; only the keeper
+// stays attached, because it must tell of its children.
 //
-// A *point* is (ordinal, number of the system call, before or after it), or (ordinal, number of the commit, number
-// of the instruction inside it). When the target reaches it, `victims` are killed with SIGKILL while it is stopped
-// there, and everybody is let go: what follows happens at full speed.
+// A *point* is (ordinal, number of the system call, before or after it), or (number of the commit, number of the
+// instruction inside it), the latter in the supervisor. When the target reaches it, `before_kill` is called, the
+// victims get SIGKILL while the target stands there, and the tracer's thread ends, which detaches everybody: what
+// follows happens at full speed.
 //
-// ptrace belongs to a thread: the tracer runs in one of its own, started by start().
+// PTRACE_SEIZE and not PTRACE_TRACEME: a seized process has no SIGSTOP of its own, so that whoever is detached at
+// the wrong moment does not stay stopped for ever.
+//
+// ptrace belongs to a thread: the tracer runs in one of its own, from start() to finish(). The keeper is this
+// process's child; its exit status is left for the caller to wait for, unless Report::keeper_exited says that the
+// tracer had to.
 #pragma once
 
 #include <sys/types.h>
@@ -21,101 +27,85 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "points.h"
+
 namespace hearth::kill_anywhere {
-
-struct Point {
-  std::uint32_t ordinal = 0;       // whose system calls are counted; see Report::children
-  std::uint64_t call = 0;          // from 0
-  bool after = false;              // at exit of the call instead of at entry
-  std::uint64_t commit = 0;        // from 1: single-step this commit instead; 0 = not
-  std::uint64_t instruction = 0;   // inside that commit
-  bool everything = false;         // kill all of hearth there, not only the target
-  bool with_keeper = false;        // kill the keeper together with the target
-};
-
-// What a run showed of one process.
-struct Child {
-  std::uint32_t ordinal = 0;
-  pid_t pid = 0;
-  std::string role;                // "keeper", "supervisor", "logger", "spawner", "?"
-  std::uint64_t calls = 0;         // counted only for the target
-};
 
 struct Report {
   bool reached = false;
-  long call_number = -1;           // of the call at which it was killed
-  std::vector<Child> children;
-  std::map<long, std::uint64_t> calls_by_number;  // of the target
-  std::vector<std::uint64_t> commits;             // instructions of each commit, when they were counted
+  long call_number = -1;                // of the call at which it was killed; -1: inside a commit
+  std::string role;                     // of the target: "keeper", "supervisor", "logger", "spawner"; "": not seen
+  std::uint32_t children = 0;           // how many the keeper had
+  std::vector<std::uint16_t> calls;     // of the target, in order
+  std::vector<bool> returned;           // whether the call came back
+  std::vector<std::uint64_t> commits;   // instructions of each commit, when they were counted
+  bool keeper_exited = false;           // waited for by the tracer:
+  int keeper_status = 0;                // as of wait(2)
+  std::string problem;                  // of the tool itself
 };
 
 class Tracer {
  public:
   struct Options {
     std::vector<std::string> argv;      // of the keeper
+    std::vector<std::string> env;
     std::string output;                 // file for its stderr
-    bool attack = false;                // false: only count the calls of `point.ordinal`
-    Point point;
-    std::string supervisor_program;     // whose symbol marks the commit
-    std::string commit_symbol;          // mangled
-    bool count_commits = false;         // clean run: single-step every commit and count instructions
+    bool attack = false;                // false: only count
+    Point point;                        // its ordinal is the target
+    std::string supervisor_program;     // whose commits are meant
+    std::uint64_t commit_offset = 0;    // of the commit function in it
+    bool count_commits = false;         // single-step every commit and count its instructions
+    std::function<void()> before_kill;  // on the tracer's thread
+    std::function<void()> after_kill;
   };
   explicit Tracer(Options options) : options_(std::move(options)) {}
-  ~Tracer();
+  ~Tracer() { finish(); }
   Tracer(const Tracer&) = delete;
   Tracer& operator=(const Tracer&) = delete;
 
   void start();
-  // Lets everybody go and ends the tracer's thread; the processes live on.
-  Report finish();
+  // Lets everybody go and ends the tracer's thread; the processes live on. Once.
+  const Report& finish();
   bool reached() const { return reached_.load(); }
   pid_t keeper() const { return keeper_.load(); }
-  // All of hearth's processes seen and not known to be dead.
-  std::vector<pid_t> members() const;
 
  private:
   struct Tracee {
-    Child child;
-    bool target = false;
-    bool in_call = false;
+    std::uint32_t ordinal = 0;
     bool stepping = false;
-    std::uint64_t commits = 0;
     std::uint64_t instructions = 0;
-    std::uint64_t return_address = 0;
-    std::uint64_t stack = 0;
-    std::uint64_t breakpoint = 0;
+    std::uint64_t stack = 0;       // at the entry of the commit
+    std::uint64_t breakpoint = 0;  // 0 = none
     long original_word = 0;
   };
 
   void run();
   pid_t launch();
   void on_stop(pid_t pid, int status);
-  void on_event(Tracee& tracee, int event);
-  void on_call(Tracee& tracee);
-  void on_trap(Tracee& tracee);
-  void add_child(pid_t pid, bool of_keeper);
-  void name_role(Tracee& tracee);
-  void set_breakpoint(Tracee& tracee);
-  bool at_commit(Tracee& tracee);
-  void strike(Tracee& tracee, long call_number);
-  void resume(const Tracee& tracee, int signal);
-  void let_go(pid_t pid);
-  void let_all_go();
+  void on_event(pid_t pid, Tracee& tracee, int event);
+  void on_call(pid_t pid, Tracee& tracee);
+  void on_trap(pid_t pid, Tracee& tracee);
+  void add_child(pid_t pid);
+  void name_role(pid_t pid);
+  void set_breakpoint(pid_t pid, Tracee& tracee);
+  void arm(pid_t pid, const Tracee& tracee);
+  void disarm(pid_t pid, const Tracee& tracee);
+  void strike(pid_t pid, long call_number);
+  void resume(pid_t pid, const Tracee& tracee, int signal);
+  bool is_target(const Tracee& tracee) const { return tracee.ordinal == options_.point.ordinal; }
 
   Options options_;
   std::thread thread_;
   std::atomic<bool> stop_{false};
+  std::atomic<bool> ended_{false};
   std::atomic<bool> reached_{false};
   std::atomic<pid_t> keeper_{0};
-  mutable std::mutex mutex_;  // tracees_, for members()
   std::map<pid_t, Tracee> tracees_;
-  std::map<pid_t, Child> gone_;
-  std::map<pid_t, Child> released_;
+  std::vector<pid_t> released_;
   std::uint32_t next_ordinal_ = 0;
   Report report_;
 };

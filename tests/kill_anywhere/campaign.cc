@@ -1,0 +1,210 @@
+#include "campaign.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+
+#include <fmt/format.h>
+
+#include "elf_symbol.h"
+#include "os/clock.h"
+#include "processes.h"
+
+namespace hearth::kill_anywhere {
+namespace {
+
+// Covers all stores of a commit, the copies as well as the number.
+constexpr const char* commit_symbol = "_ZN6hearth10supervisor10Supervisor6commitENS_3NowE";
+
+constexpr std::uint64_t every_of_last_instructions = 200;
+constexpr std::uint64_t some_of_other_instructions = 20;
+constexpr double percent_needed = 95.0;
+
+class Campaign {
+ public:
+  explicit Campaign(const CampaignOptions& options) : options_(options) {}
+
+  int run() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "hearth-ka-XXXXXX").string();
+    if (mkdtemp(pattern.data()) == nullptr) return fail("cannot make a directory for the runs");
+    root_ = pattern;
+    // Services of another user must be able to reach their sockets.
+    chmod(root_.c_str(), 0711);
+    become_reaper();
+    const std::string supervisor = options_.supervisor.empty() ? options_.programs + "/hearth-supervisor" : options_.supervisor;
+    commit_offset_ = symbol_offset(supervisor, commit_symbol);
+    const int status = options_.only ? repeat() : everything();
+    if (kept_ == 0 && !options_.keep) std::filesystem::remove_all(root_);
+    return status;
+  }
+
+ private:
+  int fail(const std::string& why) {
+    std::fprintf(stderr, "hearth-kill-anywhere: %s\n", why.c_str());
+    return 2;
+  }
+
+  void say(const std::string& text) {
+    std::fputs(text.c_str(), options_.json ? stderr : stdout);
+    std::fflush(options_.json ? stderr : stdout);
+  }
+
+  void complain(const RunResult& result, const std::string& what, const std::string& directory) {
+    say(what + "\n");
+    for (const std::string& violation : result.verdict.violations) say("    " + violation.substr(0, 1500) + "\n");
+    say("    files: " + directory + "\n");
+  }
+
+  int repeat() {
+    if (options_.only->commit != 0 && commit_offset_ == 0) return fail("the supervisor has no symbol for its commit");
+    Planned planned;
+    planned.point = *options_.only;
+    bool good = true;
+    run_points(options_, root_, commit_offset_, {planned}, [&](const Outcome& outcome) {
+      const RunResult& result = outcome.result;
+      good = result.report.reached && result.verdict.violations.empty();
+      say(fmt::format("{}: {}, {:.0f} ms\n", text_of(*options_.only),
+                      result.report.reached ? "reached, at " + call_name(result.report.call_number) : "not reached",
+                      1000 * result.seconds));
+      for (const std::string& text : result.verdict.tolerated) say("    tolerated: " + text + "\n");
+      if (!result.verdict.violations.empty()) {
+        ++kept_;
+        complain(result, "violations:", outcome.directory);
+      }
+    });
+    return good ? 0 : 1;
+  }
+
+  // One clean run per process that is there from the start. False: one of them had violations.
+  bool learn() {
+    for (std::uint32_t ordinal = 0;; ++ordinal) {
+      ScenarioOptions run;
+      run.directory = root_ + "/clean" + std::to_string(ordinal);
+      run.programs = options_.programs;
+      run.supervisor = options_.supervisor;
+      run.service_mode = options_.service_mode;
+      run.point.ordinal = ordinal;
+      mkdir(run.directory.c_str(), 0755);
+      const RunResult result = isolated_run(run);
+      if (!result.verdict.violations.empty()) {
+        ++kept_;
+        complain(result, fmt::format("the clean run of process {} has violations:", ordinal), run.directory);
+        return false;
+      }
+      if (result.report.calls.empty()) return true;
+      Course course;
+      course.ordinal = ordinal;
+      course.role = result.report.role;
+      course.calls = result.report.calls;
+      course.returned = result.report.returned;
+      if (course.role == "supervisor" && commit_offset_ != 0) course.commits = commits(run);
+      say(fmt::format("clean run {}: {:<10} {:>6} calls, {:>4} commits, {:.0f} ms\n", ordinal, course.role,
+                      course.calls.size(), course.commits.size(), 1000 * result.seconds));
+      courses_.push_back(std::move(course));
+    }
+  }
+
+  std::vector<std::uint64_t> commits(ScenarioOptions run) {
+    run.directory += "-commits";
+    run.commit_offset = commit_offset_;
+    run.count_commits = true;
+    run.point.commit = UINT64_MAX;  // calls are not stopped at
+    mkdir(run.directory.c_str(), 0755);
+    return isolated_run(run).report.commits;
+  }
+
+  std::vector<Planned> plan() {
+    std::vector<Planned> planned;
+    const auto add = [&](std::vector<Planned> more) {
+      if (more.empty() || (!options_.role.empty() && options_.role != more.front().role)) return;
+      planned.insert(planned.end(), more.begin(), more.end());
+    };
+    for (const Course& course : courses_) {
+      add(all_points(course, Scope::target));
+      add(all_points(course, Scope::everything));
+      add(commit_points(course, every_of_last_instructions, some_of_other_instructions));
+    }
+    for (const Planned& one : planned) {
+      Row& row = table_[one.role];
+      ++row.points;
+      row.kinds.try_emplace(one.call_number, 0);
+    }
+    for (const Course& course : courses_) {
+      if (table_.contains(course.role)) table_[course.role].calls += course.calls.size();
+      if (table_.contains("all")) table_["all"].calls += course.calls.size();
+    }
+    return options_.sample == 0 ? planned : sample(planned, options_.sample, options_.seed);
+  }
+
+  void take(const Outcome& outcome) {
+    Row& row = table_[outcome.planned.role];
+    const RunResult& result = outcome.result;
+    ++row.tried;
+    ++done_;
+    row.seconds += result.seconds;
+    if (result.report.reached) {
+      ++row.reached;
+      ++row.kinds[result.report.call_number];
+    }
+    for (const std::string& text : result.verdict.tolerated) ++tolerated_[text.substr(0, text.find(':'))];
+    if (result.verdict.violations.empty()) return;
+    ++row.violations;
+    ++kept_;
+    complain(result,
+             fmt::format("\nVIOLATION at {} of {}, {}. Again: {} --point {}", call_name(result.report.call_number),
+                         outcome.planned.role, text_of(outcome.planned.point), options_.self, text_of(outcome.planned.point)),
+             outcome.directory);
+  }
+
+  void progress(MonoNs begun) {
+    const MonoNs now = os::read_mono();
+    if (now < next_progress_ && done_ != total_) return;
+    next_progress_ = now + seconds(isatty(STDOUT_FILENO) ? 1 : 15);
+    const double spent = static_cast<double>(now - begun) / 1e9;
+    const double left = done_ == 0 ? 0 : spent / static_cast<double>(done_) * static_cast<double>(total_ - done_);
+    say(fmt::format("{}/{} points, {:.0f} s, {:.0f} s to go, {} with violations\n", done_, total_, spent, left, kept_));
+  }
+
+  int everything() {
+    if (!learn()) return 1;
+    const std::vector<Planned> planned = plan();
+    if (planned.empty()) return fail("there is no point for the role \"" + options_.role + "\"");
+    total_ = planned.size();
+    if (options_.sample != 0) say(fmt::format("{} of the points, seed {}\n", total_, options_.seed));
+    const MonoNs begun = os::read_mono();
+    run_points(options_, root_, commit_offset_, planned, [&](const Outcome& outcome) {
+      take(outcome);
+      progress(begun);
+    });
+    say("\n" + text_of(table_));
+    for (const auto& [text, count] : tolerated_) say(fmt::format("tolerated, {} times: {}\n", count, text));
+    if (options_.json) std::fputs(json_of(table_).c_str(), stdout);
+    std::uint64_t tried = 0, reached = 0, violations = 0;
+    for (const auto& [role, row] : table_) tried += row.tried, reached += row.reached, violations += row.violations;
+    const double percent = tried == 0 ? 0 : 100.0 * static_cast<double>(reached) / static_cast<double>(tried);
+    say(fmt::format("{} of {} points reached ({:.1f} %, {:.0f} % needed), {} with violations, {:.0f} s\n", reached, tried, percent,
+                    percent_needed, violations, static_cast<double>(os::read_mono() - begun) / 1e9));
+    if (options_.sample != 0) say(fmt::format("seed {}\n", options_.seed));
+    return violations == 0 && percent >= percent_needed && done_ == total_ ? 0 : 1;
+  }
+
+  const CampaignOptions& options_;
+  std::string root_;
+  std::uint64_t commit_offset_ = 0;
+  std::vector<Course> courses_;
+  Table table_;
+  std::map<std::string, std::uint64_t> tolerated_;
+  std::size_t done_ = 0, total_ = 0;
+  std::uint64_t kept_ = 0;
+  MonoNs next_progress_ = 0;
+};
+
+}  // namespace
+
+int run_campaign(const CampaignOptions& options) { return Campaign(options).run(); }
+
+}  // namespace hearth::kill_anywhere

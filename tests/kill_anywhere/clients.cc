@@ -1,0 +1,109 @@
+#include "clients.h"
+
+#include <poll.h>
+
+#include <utility>
+
+#include <boost/json.hpp>
+
+#include "cli/operation.h"
+#include "os/clock.h"
+#include "os/fd.h"
+
+namespace hearth::kill_anywhere {
+namespace {
+
+namespace json = boost::json;
+
+constexpr SpanNs patience = seconds(20);
+// Short, because nobody interrupts it: whether to go on is looked at between two streaks of attempts.
+constexpr cli::Patience between_looks{milliseconds(200), milliseconds(1), milliseconds(8)};
+
+bool given_up(const Circumstances& circumstances) {
+  return circumstances.cancelled.load() || circumstances.hearth_gone.load();
+}
+
+// Nobody listens yet, or for a moment: there is no event to wait for in another process's start.
+void wait_a_moment() { poll(nullptr, 0, 1); }
+
+json::value parsed(const std::string& text) {
+  json::error_code error;
+  json::value value = json::parse(text, error);
+  return error ? json::value() : value;
+}
+
+const json::value* member(const json::value& value, const char* name) {
+  const json::object* object = value.if_object();
+  return object == nullptr ? nullptr : object->if_contains(name);
+}
+
+}  // namespace
+
+void Job::start(int wake, std::function<void()> work) {
+  thread_ = std::thread([this, wake, work = std::move(work)] {
+    work();
+    done_ = true;
+    os::ring(wake);
+  });
+}
+
+void Order::start(Circumstances& circumstances, std::string name, std::string target, std::string body) {
+  name_ = std::move(name);
+  job_.start(circumstances.wake, [this, &circumstances, target = std::move(target), body = std::move(body)] {
+    run(circumstances, target, body);
+  });
+}
+
+void Order::run(Circumstances& circumstances, const std::string& target, const std::string& body) {
+  cli::Client client(circumstances.socket);
+  cli::Operation operation(client, nullptr, between_looks);
+  key_ = operation.key();
+  const MonoNs deadline = after(os::read_mono(), patience);
+  bool accepted = false;
+  for (bool settled = false; !settled && !given_up(circumstances);) {
+    if (os::read_mono() > deadline) {
+      error_ = "no answer within 20 s";
+      break;
+    }
+    auto answer = accepted ? operation.look("", seconds(10), deadline) : operation.post(target, body, deadline);
+    reconnects_ = operation.reconnects();
+    if (!answer) {
+      wait_a_moment();
+      continue;
+    }
+    const json::value value = parsed(answer->body);
+    if (const json::value* order = member(value, "order"); order != nullptr && order->is_number())
+      orders_.insert(order->to_number<std::uint64_t>());
+    if (accepted && answer->status == 404) {
+      // Keys end with the decision page, that is, when all of hearth dies. A user's client would ask again.
+      ++key_unknown_;
+      accepted = false;
+    } else if (answer->status != (accepted ? 200 : 202)) {
+      error_ = "answer " + std::to_string(answer->status) + ": " + answer->body;
+      break;
+    } else if (accepted) {
+      const json::value* is = member(value, "settled");
+      settled = is != nullptr && is->is_bool() && is->get_bool();
+      if (settled) report_ = answer->body;
+    } else {
+      accepted = true;
+    }
+  }
+}
+
+void Question::start(Circumstances& circumstances, std::string target) {
+  job_.start(circumstances.wake, [this, &circumstances, target = std::move(target)] {
+    cli::Client client(circumstances.socket);
+    const MonoNs deadline = after(os::read_mono(), patience);
+    while (!given_up(circumstances) && os::read_mono() < deadline) {
+      auto answer = client.ask(cli::Question{"GET", target, {}, {}}, deadline);
+      if (answer && answer->status == 200) {
+        answer_ = answer->body;
+        return;
+      }
+      wait_a_moment();
+    }
+  });
+}
+
+}  // namespace hearth::kill_anywhere

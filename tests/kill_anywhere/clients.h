@@ -1,0 +1,80 @@
+// Clients of the API as a user's own: the CLI's client and its repetition with the same key. Each question is
+// asked in a thread, because the test's own must go on reaping orphans meanwhile.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <set>
+#include <string>
+#include <thread>
+
+namespace hearth::kill_anywhere {
+
+// Runs `work` in a thread and rings an eventfd at its end.
+class Job {
+ public:
+  Job() = default;
+  ~Job() { join(); }
+  Job(const Job&) = delete;
+  Job& operator=(const Job&) = delete;
+
+  void start(int wake, std::function<void()> work);
+  bool done() const { return done_.load(); }
+  void join() {
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  std::thread thread_;
+  std::atomic<bool> done_{false};
+};
+
+// What clients have to know of the run.
+struct Circumstances {
+  std::string socket;
+  int wake = -1;                         // eventfd
+  std::atomic<bool> cancelled{false};    // the run is given up
+  std::atomic<bool> hearth_gone{false};  // nobody will answer any more, and nobody should
+};
+
+// One mutation: accepted and waited for until all that it concerns has settled.
+class Order {
+ public:
+  void start(Circumstances& circumstances, std::string name, std::string target, std::string body);
+  bool started() const { return !name_.empty(); }
+  bool done() const { return job_.done(); }
+  void join() { job_.join(); }
+
+  // Once done:
+  const std::string& name() const { return name_; }
+  const std::string& key() const { return key_; }
+  const std::set<std::uint64_t>& orders() const { return orders_; }  // all that the key was ever said to be
+  const std::string& report() const { return report_; }              // JSON; "" when hearth ended before
+  const std::string& error() const { return error_; }
+  int key_unknown() const { return key_unknown_; }                   // how often an accepted key was not known any more
+  int reconnects() const { return reconnects_; }
+
+ private:
+  void run(Circumstances& circumstances, const std::string& target, const std::string& body);
+
+  Job job_;
+  std::string name_, key_, report_, error_;
+  std::set<std::uint64_t> orders_;
+  int key_unknown_ = 0;
+  int reconnects_ = 0;
+};
+
+// GET, repeated until somebody answers. "" when the run was given up or hearth is gone.
+class Question {
+ public:
+  void start(Circumstances& circumstances, std::string target);
+  bool done() const { return job_.done(); }
+  const std::string& answer() const { return answer_; }
+
+ private:
+  Job job_;
+  std::string answer_;
+};
+
+}  // namespace hearth::kill_anywhere

@@ -1,0 +1,153 @@
+#include "invariants.h"
+
+#include <sys/wait.h>
+
+#include <algorithm>
+
+namespace hearth::kill_anywhere {
+namespace {
+
+class Judge {
+ public:
+  explicit Judge(const Evidence& evidence) : e_(evidence) {}
+
+  Verdict verdict() {
+    if (!e_.stuck.empty()) violation("the run did not come to its end: " + e_.stuck);
+    for (const std::string& overlap : e_.overlaps) violation(overlap);
+    logs();
+    for (const std::string& left : e_.left_over) violation("left over: " + left);
+    // What follows is about a run that went through all its steps.
+    if (!e_.stuck.empty()) return std::move(verdict_);
+    runs();
+    exits();
+    health();
+    orders();
+    end();
+    return std::move(verdict_);
+  }
+
+ private:
+  void violation(const std::string& text) { verdict_.violations.push_back(text); }
+  void tolerated(const std::string& text) { verdict_.tolerated.push_back(text); }
+  void only_after(Loss least, const std::string& text) { e_.loss >= least ? tolerated(text) : violation(text); }
+
+  std::vector<SeenProcess> of(const std::string& name) const {
+    std::vector<SeenProcess> found;
+    for (const SeenProcess& process : e_.processes)
+      if (process.name == name) found.push_back(process);
+    return found;
+  }
+
+  void count(const std::string& name, std::size_t expected) {
+    const std::size_t seen = of(name).size();
+    if (seen != expected)
+      violation("service " + name + " was started " + std::to_string(seen) + " times instead of " + std::to_string(expected));
+  }
+
+  const ServiceView& last(const std::string& name) const {
+    static const ServiceView none;
+    const auto it = e_.last.services.find(name);
+    return it == e_.last.services.end() ? none : it->second;
+  }
+
+  void runs() {
+    count("a", 1);
+    count("c", 2);
+    count("d", 1);
+    // Keys do not outlive all of hearth: a restart that was under way then may be asked for again.
+    const bool asked_again = e_.loss == Loss::all_of_hearth && of("b").size() == 3;
+    asked_again ? tolerated("b was restarted twice: its order died with hearth and was repeated") : count("b", 2);
+    for (const char* name : {"a", "b"}) {
+      const std::vector<SeenProcess> seen = of(name);
+      if (seen.empty() || (last(name).pid == seen.back().pid && last(name).run == seen.back().run)) continue;
+      violation(std::string("status says that ") + name + " is PID " + std::to_string(last(name).pid) + ", run " +
+                std::to_string(last(name).run) + "; it is PID " + std::to_string(seen.back().pid) + ", run " +
+                std::to_string(seen.back().run));
+    }
+    const std::vector<SeenProcess> b = of("b");
+    if (b.size() < 2) return;
+    const SeenProcess& again = b.back();
+    const bool back = again.listen_fds == 1 && again.listen_names == "cache" && again.content == "stored-as-cache";
+    if (back) return;
+    only_after(Loss::all_of_hearth, "the stored descriptor did not come back: LISTEN_FDS=" + std::to_string(again.listen_fds) +
+                                        " LISTEN_FDNAMES=" + again.listen_names + " content " + again.content);
+  }
+
+  void exit_code(const ServiceView& view, const std::string& name, int expected) {
+    if (view.exit_code == expected) return;
+    const std::string what = "exit code " + std::to_string(expected) + " of " + name + " is not known";
+    if (view.exit_code || view.exit_signal) return violation(what + ": status says something else");
+    only_after(Loss::keeper, what);
+  }
+
+  void exits() {
+    const auto c = e_.after_exit.services.find("c");
+    if (c == e_.after_exit.services.end()) return violation("status does not know c");
+    exit_code(c->second, "c", 7);
+    if (c->second.restarts != 1 && e_.loss != Loss::all_of_hearth)
+      violation("c was restarted " + std::to_string(c->second.restarts) + " times by status");
+    exit_code(last("d"), "d", 9);
+    for (const char* name : {"a", "b", "d"})
+      if (last(name).restarts != 0) violation(std::string("status counts restarts of ") + name);
+    if (last("c").state != "stopped") violation("c was stopped and is " + last("c").state);
+  }
+
+  void health() {
+    const auto b = e_.after_ready.services.find("b");
+    if (b == e_.after_ready.services.end()) return violation("status does not know b");
+    if (!b->second.ready) violation("READY=1 of b was lost");
+    if (b->second.status_text != "loading 1")
+      only_after(Loss::all_of_hearth, "STATUS= of b was lost: \"" + b->second.status_text + "\"");
+    if (e_.watchdog_at < e_.watchdog_said + e_.watchdog_span)
+      only_after(Loss::all_of_hearth, "WATCHDOG=1 of b was lost: its deadline ends " +
+                                          std::to_string((e_.watchdog_said + e_.watchdog_span - e_.watchdog_at) / 1'000) +
+                                          " us too early");
+    if (!last("a").ready || last("a").state != "running") violation("a is " + last("a").state);
+    if (!last("b").ready || last("b").state != "running") violation("b is " + last("b").state);
+  }
+
+  void orders() {
+    for (const SeenOrder& order : e_.orders) {
+      if (!order.error.empty()) violation("the client of \"" + order.name + "\" got: " + order.error);
+      if (order.key_unknown > 0) only_after(Loss::all_of_hearth, "the key of \"" + order.name + "\" was forgotten");
+      if (order.orders.size() > 1) only_after(Loss::all_of_hearth, "the key of \"" + order.name + "\" became two orders");
+      const bool failed = order.report.find("\"outcome\":\"failed\"") != std::string::npos ||
+                          order.report.find("\"outcome\":\"superseded\"") != std::string::npos;
+      // d ends on purpose, perhaps before the client of the first order has seen all of it settled.
+      if (failed && order.name != "apply") violation("the order \"" + order.name + "\" failed: " + order.report);
+      if (order.report.empty() && order.error.empty() && order.name != "shutdown")
+        violation("the client of \"" + order.name + "\" got no answer");
+    }
+    if (e_.doubled_keys != 0) violation("a key is twice in the decision page");
+    if (e_.takeovers_known && e_.loss != Loss::all_of_hearth && e_.last.takeovers != e_.supervisors_killed)
+      violation("takeovers is " + std::to_string(e_.last.takeovers) + " after " + std::to_string(e_.supervisors_killed) +
+                " deaths of the supervisor");
+  }
+
+  void logs() {
+    for (const auto& [name, findings] : e_.logs) {
+      if (findings.exact()) continue;
+      const std::string what = "log of " + name + ": " + text_of(findings);
+      // One batch, which is one stretch of bytes, with a cut line at each end of it at most.
+      const bool one_batch = findings.gaps <= 1 && findings.damaged <= 2 && findings.doubled + findings.disordered == 0;
+      one_batch ? only_after(Loss::all_of_hearth, what) : violation(what);
+    }
+    if (e_.stuck.empty() && e_.logs.contains("a") && e_.logs.at("a").files < 2) violation("the log of a was not rotated");
+  }
+
+  void end() {
+    if (!e_.ended) violation("hearth did not end after shutdown");
+    const bool well = WIFEXITED(e_.keeper_status) && WEXITSTATUS(e_.keeper_status) == 0;
+    const bool killed = e_.loss != Loss::nothing && WIFSIGNALED(e_.keeper_status) && WTERMSIG(e_.keeper_status) == SIGKILL;
+    if (e_.ended && !well && !killed) violation("the keeper ended with wait status " + std::to_string(e_.keeper_status));
+  }
+
+  const Evidence& e_;
+  Verdict verdict_;
+};
+
+}  // namespace
+
+Verdict judge(const Evidence& evidence) { return Judge(evidence).verdict(); }
+
+}  // namespace hearth::kill_anywhere

@@ -1,0 +1,71 @@
+// What must hold after a run of the scenario, wherever hearth was killed in it.
+//
+// Everything that was seen is plain data, so that the test of the test can doctor it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "log_check.h"
+#include "views.h"
+
+namespace hearth::kill_anywhere {
+
+// What the point has taken away, and so what hearth need not have kept (the table of promises in the README).
+enum class Loss : std::uint8_t {
+  nothing,          // supervisor, spawner or logger died: all must be there
+  keeper,           // an exit status may be unknown, but nothing else
+  all_of_hearth,    // services live on; fd store, unread messages and one batch of output may be gone
+};
+
+struct SeenProcess {
+  std::string name;
+  pid_t pid = 0;
+  std::uint64_t run = 0;
+  int listen_fds = 0;
+  std::string listen_names;
+  std::string content;
+};
+
+struct SeenOrder {
+  std::string name;
+  std::set<std::uint64_t> orders;  // what its key was said to be
+  std::string report;              // of its end
+  std::string error;
+  int key_unknown = 0;
+};
+
+struct Evidence {
+  Loss loss = Loss::nothing;
+  bool reached = false;             // somebody was killed
+  std::uint32_t supervisors_killed = 0;  // after the first commit; for the count of takeovers
+  bool takeovers_known = false;     // the last status is of after the kill, or there was none
+
+  std::string stuck;                // the step that did not come to its end; "" = all did
+  std::vector<SeenProcess> processes;  // in the order of their greetings
+  std::vector<std::string> overlaps;   // two at a time
+  std::vector<SeenOrder> orders;
+  StatusView after_ready;           // b has said READY=1 and STATUS=
+  StatusView after_exit;            // c has exited with 7 and runs again
+  StatusView last;                  // before shutdown
+  std::int64_t watchdog_said = 0;   // when b said WATCHDOG=1, CLOCK_MONOTONIC
+  std::int64_t watchdog_at = 0;     // the deadline that was committed afterwards
+  std::int64_t watchdog_span = 0;
+  std::uint64_t doubled_keys = 0;
+  std::map<std::string, LogFindings> logs;  // by service
+  std::vector<std::string> left_over;       // processes, files, cgroup leaves
+  int keeper_status = 0;            // of the last keeper, as of wait(2)
+  bool ended = false;               // hearth came to its end
+};
+
+struct Verdict {
+  std::vector<std::string> violations;
+  std::vector<std::string> tolerated;  // losses that are promised to be possible, for the summary
+};
+
+Verdict judge(const Evidence& evidence);
+
+}  // namespace hearth::kill_anywhere

@@ -1,0 +1,82 @@
+// hearth-kill-anywhere: kills hearth's processes at each of their system calls and looks whether anybody noticed.
+// README.md in this directory says how it works.
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <random>
+#include <set>
+#include <string>
+
+#include "campaign.h"
+
+namespace {
+
+constexpr const char* usage =
+    "usage: hearth-kill-anywhere [options]\n"
+    "  --role R          only points of this role: supervisor, spawner, logger, keeper, commit (steps inside the\n"
+    "                    supervisor's commits), all (everything is killed at once)\n"
+    "  --sample N        N points, so that every kind of system call of every role is hit; without it, all points\n"
+    "  --seed S          of the sample; it is printed\n"
+    "  --point P         this one: ORDINAL:CALL:entry|exit[:all|:with-keeper], or commit:N:INSTRUCTION. Ordinals:\n"
+    "                    0 keeper, 1 supervisor, 2 logger, 3 and 4 spawners\n"
+    "  --commit N:I      the same as --point commit:N:I\n"
+    "  --jobs N          runs at a time (1)\n"
+    "  --keep            keep all directories, not only those of runs with violations\n"
+    "  --json            the table as one line of JSON on standard output, the rest on standard error\n"
+    "  --bin DIR         where hearth's programs are (beside this one)\n"
+    "for the test of this test:\n"
+    "  --supervisor F    this program instead of hearth-supervisor\n"
+    "  --service-mode M  drops-a-line: service a leaves one line out\n";
+
+std::string directory_of_self() {
+  char* path = realpath("/proc/self/exe", nullptr);
+  std::string text = path == nullptr ? "" : path;
+  std::free(path);
+  return text.substr(0, text.rfind('/'));
+}
+
+[[noreturn]] void refuse(const std::string& what) {
+  std::fprintf(stderr, "hearth-kill-anywhere: %s\n%s", what.c_str(), usage);
+  std::exit(2);
+}
+
+hearth::kill_anywhere::CampaignOptions parse(int argc, char** argv) {
+  hearth::kill_anywhere::CampaignOptions options;
+  options.programs = directory_of_self();
+  options.self = argv[0];
+  options.seed = std::random_device{}();
+  for (int i = 1; i < argc; ++i) {
+    const std::string name = argv[i];
+    const auto value = [&]() -> std::string {
+      if (i + 1 >= argc) refuse(name + " needs a value");
+      return argv[++i];
+    };
+    if (name == "--role") options.role = value();
+    else if (name == "--sample") options.sample = std::strtoull(value().c_str(), nullptr, 10);
+    else if (name == "--seed") options.seed = std::strtoull(value().c_str(), nullptr, 10);
+    else if (name == "--jobs") options.jobs = std::atoi(value().c_str());
+    else if (name == "--keep") options.keep = true;
+    else if (name == "--json") options.json = true;
+    else if (name == "--bin") options.programs = value();
+    else if (name == "--supervisor") options.supervisor = value();
+    else if (name == "--service-mode") options.service_mode = value();
+    else if (name == "--point" || name == "--commit") {
+      const std::string text = (name == "--commit" ? "commit:" : "") + value();
+      options.only = hearth::kill_anywhere::parse_point(text);
+      if (!options.only) refuse("\"" + text + "\" is no point");
+    } else if (name == "--help") {
+      std::fputs(usage, stdout);
+      std::exit(0);
+    } else {
+      refuse("unknown option " + name);
+    }
+  }
+  static const std::set<std::string> roles = {"", "supervisor", "spawner", "logger", "keeper", "commit", "all"};
+  if (!roles.contains(options.role)) refuse("\"" + options.role + "\" is no role");
+  if (options.jobs < 1) refuse("--jobs is at least 1");
+  return options;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) { return hearth::kill_anywhere::run_campaign(parse(argc, argv)); }

@@ -1,0 +1,57 @@
+// Where to kill: points, how they are written on the command line, and how they are chosen.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace hearth::kill_anywhere {
+
+enum class Scope : std::uint8_t {
+  target,       // the process that reached the point
+  with_keeper,  // it and the keeper
+  everything,   // all of hearth
+};
+
+struct Point {
+  std::uint32_t ordinal = 0;      // which child of the keeper, in the order of their start; 0 = the keeper itself
+  std::uint64_t call = 0;         // number of the system call, from 0
+  bool after = false;             // at its exit instead of at its entry
+  std::uint64_t commit = 0;       // from 1: inside this commit of the supervisor instead; 0 = not
+  std::uint64_t instruction = 0;  // after so many instructions of it
+  Scope scope = Scope::target;
+};
+
+// "2:117:exit", "2:117:entry:all", "3:88:entry:with-keeper"; "commit:12:345".
+std::string text_of(const Point& point);
+std::optional<Point> parse_point(const std::string& text);
+
+// What the clean runs showed of one process.
+struct Course {
+  std::uint32_t ordinal = 0;
+  std::string role;
+  std::vector<std::uint16_t> calls;
+  std::vector<bool> returned;
+  std::vector<std::uint64_t> commits;  // instructions of each; only of the supervisor
+};
+
+struct Planned {
+  Point point;
+  std::string role;  // in the table: that of the process, or "all"
+  long call_number = -1;
+};
+
+// Entry and exit of every call, and steps of commits: each instruction of the last `every_of_last` of a commit and
+// `some_of_rest` of those before.
+std::vector<Planned> all_points(const Course& course, Scope scope);
+std::vector<Planned> commit_points(const Course& course, std::uint64_t every_of_last, std::uint64_t some_of_rest);
+
+// `count` of `planned` (or a few more), spread evenly over the roles, so that every kind of call of every role is
+// hit at entry or exit. The same seed makes the same choice of the same points.
+std::vector<Planned> sample(const std::vector<Planned>& planned, std::size_t count, std::uint64_t seed);
+
+// "openat", or "call 437" for one without a known name.
+std::string call_name(long number);
+
+}  // namespace hearth::kill_anywhere

@@ -1,0 +1,80 @@
+#include "processes.h"
+
+#include <dirent.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+
+#include "os/clock.h"
+#include "os/fd.h"
+
+namespace hearth::kill_anywhere {
+namespace {
+
+std::string slurp(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+}  // namespace
+
+void become_reaper() { prctl(PR_SET_CHILD_SUBREAPER, 1); }
+
+std::vector<pid_t> children() {
+  std::vector<pid_t> pids;
+  DIR* tasks = opendir("/proc/self/task");
+  while (const dirent* task = tasks == nullptr ? nullptr : readdir(tasks)) {
+    if (task->d_name[0] == '.') continue;
+    std::ifstream in("/proc/self/task/" + std::string(task->d_name) + "/children");
+    for (pid_t pid = 0; in >> pid;) pids.push_back(pid);
+  }
+  if (tasks != nullptr) closedir(tasks);
+  return pids;
+}
+
+std::vector<Ended> reap() {
+  std::vector<Ended> ended;
+  int status = 0;
+  for (pid_t pid = 0; (pid = waitpid(-1, &status, WNOHANG | __WALL | __WNOTHREAD)) > 0;) ended.push_back({pid, status});
+  return ended;
+}
+
+std::string program_of(pid_t pid) {
+  char buffer[4096];
+  const ssize_t n = readlink(("/proc/" + std::to_string(pid) + "/exe").c_str(), buffer, sizeof buffer);
+  const std::string path(buffer, n <= 0 ? 0 : static_cast<std::size_t>(n));
+  return path.substr(path.rfind('/') + 1);
+}
+
+std::string describe(pid_t pid) {
+  std::string command = slurp("/proc/" + std::to_string(pid) + "/cmdline");
+  std::replace(command.begin(), command.end(), '\0', ' ');
+  return program_of(pid) + " (PID " + std::to_string(pid) + "): " + command;
+}
+
+bool kill_all_below() {
+  const MonoNs deadline = os::read_mono() + seconds(10);
+  for (;;) {
+    reap();
+    const std::vector<pid_t> left = children();
+    if (left.empty()) return true;
+    if (os::read_mono() > deadline) return false;
+    for (const pid_t pid : left) {
+      const os::Fd handle(pidfd_open(pid, 0));
+      if (!handle) continue;
+      pidfd_send_signal(handle.get(), SIGKILL, nullptr, 0);
+      pollfd wait{handle.get(), POLLIN, 0};
+      poll(&wait, 1, 1'000);
+    }
+  }
+}
+
+}  // namespace hearth::kill_anywhere

@@ -1,0 +1,281 @@
+#include "scenario.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <stdexcept>
+
+#include "os/clock.h"
+#include "os/instance.h"
+#include "processes.h"
+
+namespace hearth::kill_anywhere {
+namespace {
+
+constexpr SpanNs deadline_of_a_step = seconds(20);
+
+// A step whose event did not come.
+struct Stuck : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+std::vector<std::string> names_in(const std::string& directory) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(directory, error))
+    names.push_back(entry.path().string());
+  return names;
+}
+
+}  // namespace
+
+Scenario::Scenario(ScenarioOptions options) : options_(std::move(options)) {
+  if (options_.supervisor.empty()) options_.supervisor = options_.programs + "/hearth-supervisor";
+  project_ = "ka" + std::to_string(getpid());
+  become_reaper();
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGCHLD);
+  sigprocmask(SIG_BLOCK, &set, nullptr);
+  child_signals_.reset(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (Result<os::Fd> made = os::make_eventfd()) wake_ = std::move(*made);
+  circumstances_.socket = options_.directory + "/i/api.sock";
+  circumstances_.wake = wake_.get();
+}
+
+Scenario::~Scenario() {
+  circumstances_.cancelled = true;
+  for (auto& order : orders_) order->join();
+}
+
+// Directories first: everything of a run is below its own.
+void Scenario::launch() {
+  os::Instance instance;
+  instance.name = "default";
+  instance.directory = options_.directory + "/i";
+  instance.log_directory = options_.directory + "/l";
+  if (Result<os::Fd> made = os::make_instance(instance, os::host_facts()); !made) throw Stuck(made.error().text());
+  mkdir((options_.directory + "/counters").c_str(), 0700);
+  Tracer::Options tracing;
+  tracing.argv = {options_.programs + "/hearth-keeper", "--dir", instance.directory, "--logs", instance.log_directory,
+                  "--supervisor", options_.supervisor, "--logger", options_.programs + "/hearth-logger"};
+  tracing.env = {"PATH=/usr/bin:/bin"};
+  tracing.output = options_.directory + "/stderr";
+  tracing.attack = options_.attack;
+  tracing.point = options_.point;
+  tracing.supervisor_program = options_.supervisor;
+  tracing.commit_offset = options_.commit_offset;
+  tracing.count_commits = options_.count_commits;
+  tracing.before_kill = [this] {
+    killed_after_commit_ = committed_.load();
+    hub_.end_now("d", 9);
+  };
+  tracing.after_kill = [this] { os::ring(wake_.get()); };
+  tracer_ = std::make_unique<Tracer>(std::move(tracing));
+  tracer_->start();
+  keeper_ = tracer_->keeper();
+}
+
+RunResult Scenario::run() {
+  RunResult result;
+  const MonoNs begun = os::read_mono();
+  try {
+    steps();
+  } catch (const Stuck& stuck) {
+    evidence_.stuck = stuck.what();
+  }
+  circumstances_.cancelled = true;
+  if (tracer_) result.report = tracer_->finish();
+  if (result.report.keeper_exited) {
+    evidence_.keeper_status = result.report.keeper_status;
+    keeper_ended_ = true;
+  }
+  if (!result.report.problem.empty() && evidence_.stuck.empty()) evidence_.stuck = result.report.problem;
+  collect();
+  if (!kill_all_below()) evidence_.left_over.push_back("processes that cannot be killed");
+  result.verdict = judge(evidence_);
+  result.seconds = static_cast<double>(os::read_mono() - begun) / 1e9;
+  return result;
+}
+
+void Scenario::await(const std::string& what, const std::function<bool()>& holds) {
+  const MonoNs deadline = after(os::read_mono(), deadline_of_a_step);
+  while (!holds()) {
+    if (os::read_mono() > deadline) throw Stuck(what + " did not come within 20 s");
+    pump(100);
+  }
+}
+
+void Scenario::pump(int timeout_ms) {
+  std::vector<pollfd> polled{{wake_.get(), POLLIN, 0}, {child_signals_.get(), POLLIN, 0}};
+  hub_.add_to(polled);
+  poll(polled.data(), polled.size(), timeout_ms);
+  os::drain(wake_.get());
+  signalfd_siginfo info;
+  while (read(child_signals_.get(), &info, sizeof info) > 0) {}
+  hub_.read();
+  for (const Ended& ended : reap()) {
+    if (ended.pid != keeper_) continue;
+    keeper_ended_ = true;
+    evidence_.keeper_status = ended.status;
+  }
+  look_after_hearth();
+}
+
+bool Scenario::hearth_lives() const {
+  for (const pid_t pid : children()) {
+    const std::string program = program_of(pid);
+    if (program == "hearth-keeper" || program == "hearth-supervisor") return true;
+    // The program of a planted violation has a name of its own.
+    if (!options_.supervisor.empty() && options_.supervisor.ends_with("/" + program)) return true;
+  }
+  return false;
+}
+
+bool Scenario::services_live() const {
+  for (const char* name : {"a", "b", "c", "d"})
+    for (const ServiceProcess* process : hub_.all(name))
+      if (process->alive()) return true;
+  return false;
+}
+
+Loss Scenario::loss() const {
+  if (revivals_ > 0) return Loss::all_of_hearth;
+  if (!tracer_ || !tracer_->reached()) return Loss::nothing;
+  if (options_.point.scope == Scope::everything) return Loss::all_of_hearth;
+  return options_.point.ordinal == 0 || options_.point.scope == Scope::with_keeper ? Loss::keeper : Loss::nothing;
+}
+
+void Scenario::look_after_hearth() {
+  if (!tracer_ || circumstances_.hearth_gone.load() || hearth_lives()) return;
+  if (shutdown_ordered_ && !services_live()) {
+    circumstances_.hearth_gone = true;
+    return;
+  }
+  // A keeper that is killed before its supervisor has got everything leaves nobody who could take over.
+  if (loss() == Loss::nothing || revivals_ >= 3) throw Stuck("all of hearth ended by itself");
+  start_another_keeper();
+}
+
+void Scenario::start_another_keeper() {
+  ++revivals_;
+  keeper_ended_ = false;
+  const std::string log = options_.directory + "/stderr";
+  const std::string programs = options_.programs;
+  const pid_t pid = fork();
+  if (pid == 0) {
+    setsid();
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, nullptr);
+    const int fd = open(log.c_str(), O_WRONLY | O_APPEND);
+    dup2(fd, 1);
+    dup2(fd, 2);
+    execle((programs + "/hearth-keeper").c_str(), "hearth-keeper", "--dir", (options_.directory + "/i").c_str(), "--logs",
+           (options_.directory + "/l").c_str(), "--supervisor", options_.supervisor.c_str(), "--logger",
+           (programs + "/hearth-logger").c_str(), nullptr, environ);
+    _exit(127);
+  }
+  keeper_ = pid;
+}
+
+std::string Scenario::command(const std::string& service, const std::string& text) {
+  for (int attempt = 0;; ++attempt) {
+    if (!hub_.send(service, text)) throw Stuck(service + " is not there for: " + text);
+    std::optional<std::string> answer;
+    await("the answer of " + service + " to: " + text, [&] {
+      answer = hub_.take_answer(service);
+      if (!answer && !hub_.newest(service)->control) throw Stuck(service + " died at: " + text);
+      return answer.has_value();
+    });
+    if (answer->starts_with("done")) return answer->size() > 5 ? answer->substr(5) : "";
+    // A notify socket has nobody behind it while all of hearth is dead; sd_notify(3) fails then, too.
+    const bool dead_time = loss() != Loss::nothing && attempt < 50;
+    if (!dead_time) throw Stuck(service + " could not do: " + text + ": " + *answer);
+    status();
+  }
+}
+
+Order& Scenario::order(const std::string& name, const std::string& target, const std::string& body) {
+  orders_.push_back(std::make_unique<Order>());
+  orders_.back()->start(circumstances_, name, target, body);
+  return *orders_.back();
+}
+
+void Scenario::settle(Order& order) {
+  await("the end of the order \"" + order.name() + "\"", [&] { return order.done(); });
+  committed_ = true;
+  if (!order.error().empty()) throw Stuck("the client of \"" + order.name() + "\" got: " + order.error());
+}
+
+StatusView Scenario::status() {
+  Question question;
+  question.start(circumstances_, "/v1/status");
+  await("an answer to status", [&] { return question.done(); });
+  const std::optional<StatusView> view = parse_status(question.answer());
+  if (!view) throw Stuck("status is not readable: " + question.answer());
+  committed_ = true;
+  return *view;
+}
+
+StatusView Scenario::status_when(const std::string& what, const std::function<bool(const StatusView&)>& holds) {
+  const MonoNs deadline = after(os::read_mono(), deadline_of_a_step);
+  for (;;) {
+    StatusView view = status();
+    if (holds(view)) return view;
+    if (os::read_mono() > deadline) throw Stuck("status never said that " + what + ": " + view.text);
+    pump(5);
+  }
+}
+
+void Scenario::collect() {
+  hub_.read();
+  evidence_.loss = loss();
+  evidence_.reached = tracer_ && tracer_->reached();
+  evidence_.overlaps = hub_.violations();
+  for (const char* name : {"a", "b", "c", "d"})
+    for (const ServiceProcess* process : hub_.all(name))
+      evidence_.processes.push_back({process->name, process->pid, process->run, process->listen_fds,
+                                     process->listen_names, process->content});
+  for (auto& order : orders_) {
+    order->join();
+    evidence_.orders.push_back({order->name(), order->orders(), order->report(), order->error(), order->key_unknown()});
+  }
+  evidence_.ended = keeper_ended_;
+  const std::vector<std::pair<std::string, std::string>> formats = {{"a", "raw"}, {"b", "stamped"}, {"c", "json"}, {"d", "raw"}};
+  for (const auto& [name, format] : formats) {
+    const auto service = evidence_.last.services.find(name);
+    if (service == evidence_.last.services.end()) continue;
+    evidence_.logs[name] =
+        check_log(service->second.log_directory, format, read_counters(options_.directory + "/counters/" + name));
+  }
+  // After a step that stuck, everything is still there.
+  if (evidence_.stuck.empty()) find_leftovers();
+}
+
+void Scenario::find_leftovers() {
+  reap();
+  for (const pid_t pid : children()) evidence_.left_over.push_back(describe(pid));
+  for (const char* part : {"/i/o", "/i/n"})
+    for (const std::string& name : names_in(options_.directory + part)) evidence_.left_over.push_back(name);
+  std::error_code error;
+  for (const char* mount : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
+    if (!std::filesystem::exists(std::string(mount) + "/cgroup.procs", error)) continue;
+    for (auto it = std::filesystem::recursive_directory_iterator(
+             mount, std::filesystem::directory_options::skip_permission_denied, error);
+         !error && it != std::filesystem::recursive_directory_iterator(); it.increment(error)) {
+      const std::string name = it->path().filename().string();
+      if (name.starts_with(project_ + ".")) evidence_.left_over.push_back("cgroup leaf " + it->path().string());
+    }
+  }
+}
+
+}  // namespace hearth::kill_anywhere

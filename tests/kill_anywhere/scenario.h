@@ -1,0 +1,100 @@
+// One run: hearth is started, leads four services through their lives, and is shut down; somewhere on the way one
+// of its processes is killed, or nobody (a clean run).
+//
+//   a  no probe; writes log lines (raw, with rotation), never restarted
+//   b  ready by notify, watchdog, fd store; restarted by order
+//   c  exits with 7 and is started again; stopped by order; log in json
+//   d  exits with 9 *while the victim stands at its point*, before it is killed; in a clean run at its own step
+//
+// No step waits for time: each waits for an event (a service's answer, a settled order, a status), with a deadline
+// for the case that it never comes. While it waits, orphans are reaped, since the kernel tells their exit status
+// only then, and hearth is started again where the point has killed all of it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "clients.h"
+#include "hub.h"
+#include "invariants.h"
+#include "tracer.h"
+
+namespace hearth::kill_anywhere {
+
+struct ScenarioOptions {
+  std::string directory;      // of this run alone; made by the caller
+  std::string programs;       // directory of hearth's programs
+  std::string supervisor;     // path; "" = the one in `programs`
+  std::string service_mode;   // second argument of service a: "drops-a-line" plants a violation
+  bool attack = false;
+  Point point;                // its ordinal is whose calls are counted
+  std::uint64_t commit_offset = 0;
+  bool count_commits = false;
+};
+
+struct RunResult {
+  Report report;
+  Verdict verdict;
+  double seconds = 0;
+};
+
+class Scenario {
+ public:
+  explicit Scenario(ScenarioOptions options);
+  ~Scenario();
+  Scenario(const Scenario&) = delete;
+  Scenario& operator=(const Scenario&) = delete;
+
+  RunResult run();
+
+ private:
+  // steps.cc
+  void steps();
+  void bring_up();
+  void say_things();
+  void exit_and_rotate();
+  void restart_b();
+  void end_d();
+  void stop_c();
+  void shut_down();
+
+  // scenario.cc
+  void launch();
+  void await(const std::string& what, const std::function<bool()>& holds);
+  void pump(int timeout_ms);
+  void look_after_hearth();
+  void start_another_keeper();
+  bool hearth_lives() const;
+  bool services_live() const;
+  // Returns the words after "done"; repeats what failed because all of hearth was dead.
+  std::string command(const std::string& service, const std::string& text);
+  Order& order(const std::string& name, const std::string& target, const std::string& body);
+  void settle(Order& order);
+  StatusView status();
+  StatusView status_when(const std::string& what, const std::function<bool(const StatusView&)>& holds);
+  Loss loss() const;
+  void collect();
+  void find_leftovers();
+
+  ScenarioOptions options_;
+  Hub hub_;
+  os::Fd wake_;
+  os::Fd child_signals_;
+  Circumstances circumstances_;
+  std::unique_ptr<Tracer> tracer_;
+  std::vector<std::unique_ptr<Order>> orders_;
+  Evidence evidence_;
+  std::string project_;
+  pid_t keeper_ = 0;
+  bool keeper_ended_ = false;
+  bool shutdown_ordered_ = false;
+  bool d_ended_ = false;
+  int revivals_ = 0;
+  std::atomic<bool> committed_{false};          // somebody has had an answer: the page has a commit
+  std::atomic<bool> killed_after_commit_{false};
+};
+
+}  // namespace hearth::kill_anywhere

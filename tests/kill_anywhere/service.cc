@@ -1,0 +1,197 @@
+// A service that does what the test tells it, and nothing by itself, so that nothing depends on time.
+// tidy: a service under test, it may sleep
+//
+// It connects to the test's abstract SOCK_SEQPACKET socket (KA_SOCKET) and says
+//     hello NAME PID RUN LISTEN_FDS LISTEN_FDNAMES CONTENT      CONTENT: of descriptor 3, "-" without one
+// then it obeys one command a packet and answers each:
+//     write N       N numbered lines to standard output          -> done
+//     notify TEXT   one datagram to NOTIFY_SOCKET                 -> done | failed ERRNO
+//     watchdog      WATCHDOG=1                                    -> done NANOSECONDS (CLOCK_MONOTONIC, just before)
+//     fdstore NAME  a memfd with known content                    -> done
+//     barrier       BARRIER=1, returns when it was handled        -> done
+//     exit CODE, abort                                            -> nothing
+// When the test's socket is gone, it waits for a signal.
+//
+// Lines: "NNNNNNNN rRUN LENGTH TEXT CHECKSUM". Numbers go on over the runs of the service: they are counted in a
+// file (KA_COUNTERS/NAME), before and after each line, so that the test knows what must be in the log.
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "lines.h"
+
+namespace ka = hearth::kill_anywhere;
+
+namespace {
+
+std::string variable(const char* name) {
+  const char* value = getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+struct Service {
+  std::string name;
+  std::string run = variable("HEARTH_RUN");
+  int control = -1;
+  ka::Counters* counters = nullptr;
+  bool drops_a_line = false;  // planted, so that the test of the test has something to find
+};
+
+sockaddr_un address_of(const std::string& path, bool abstract, socklen_t& length) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path + (abstract ? 1 : 0), path.c_str(), path.size());
+  length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + 1);
+  return address;
+}
+
+[[noreturn]] void wait_for_a_signal() {
+  for (;;) pause();
+}
+
+void answer(const Service& service, const std::string& text) {
+  if (send(service.control, text.data(), text.size(), MSG_NOSIGNAL) < 0) wait_for_a_signal();
+}
+
+void open_counters(Service& service) {
+  const std::string path = variable("KA_COUNTERS") + "/" + service.name;
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0 || ftruncate(fd, sizeof(ka::Counters)) < 0) _exit(90);
+  void* at = mmap(nullptr, sizeof(ka::Counters), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (at == MAP_FAILED) _exit(90);
+  service.counters = static_cast<ka::Counters*>(at);
+}
+
+void write_lines(Service& service, long count) {
+  for (long i = 0; i < count; ++i) {
+    const std::uint64_t number = service.counters->begun.fetch_add(1);
+    const std::string line = ka::make_line(number, std::strtoull(service.run.c_str(), nullptr, 10));
+    const bool dropped = service.drops_a_line && number == 25;
+    for (std::size_t done = dropped ? line.size() : 0; done < line.size();) {
+      const ssize_t n = write(STDOUT_FILENO, line.data() + done, line.size() - done);
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return answer(service, "failed " + std::to_string(errno));
+      done += static_cast<std::size_t>(n);
+    }
+    service.counters->finished.fetch_add(1);
+  }
+  answer(service, "done");
+}
+
+// 0 or errno.
+int notify(const std::string& text, int fd = -1) {
+  socklen_t length = 0;
+  const sockaddr_un address = address_of(variable("NOTIFY_SOCKET"), false, length);
+  const int to = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  iovec part{const_cast<char*>(text.data()), text.size()};
+  msghdr message{};
+  message.msg_name = const_cast<sockaddr_un*>(&address);
+  message.msg_namelen = length;
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  if (fd >= 0) {
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
+  }
+  const int error = to < 0 || sendmsg(to, &message, MSG_NOSIGNAL) < 0 ? errno : 0;
+  if (to >= 0) close(to);
+  return error;
+}
+
+void answer_error(const Service& service, int error, const std::string& more = "") {
+  answer(service, error == 0 ? "done" + more : "failed " + std::to_string(error));
+}
+
+void store_descriptor(const Service& service, const std::string& name) {
+  const int fd = memfd_create("ka-store", MFD_CLOEXEC);
+  const std::string content = ka::stored_content(name);
+  if (fd < 0 || write(fd, content.data(), content.size()) < 0) return answer_error(service, errno);
+  answer_error(service, notify("FDSTORE=1\nFDNAME=" + name, fd));
+  close(fd);
+}
+
+void pass_barrier(const Service& service) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) < 0) return answer_error(service, errno);
+  const int error = notify("BARRIER=1", ends[1]);
+  close(ends[1]);
+  pollfd wait{ends[0], 0, 0};  // POLLHUP comes when the last copy of the other end is closed
+  const bool passed = error == 0 && poll(&wait, 1, 20'000) == 1;
+  close(ends[0]);
+  answer_error(service, error != 0 ? error : passed ? 0 : ETIMEDOUT);
+}
+
+void say_watchdog(const Service& service) {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  const long long ns = 1'000'000'000LL * now.tv_sec + now.tv_nsec;
+  answer_error(service, notify("WATCHDOG=1"), " " + std::to_string(ns));
+}
+
+void obey(Service& service, const std::string& command) {
+  const std::size_t space = command.find(' ');
+  const std::string verb = command.substr(0, space);
+  const std::string rest = space == command.npos ? "" : command.substr(space + 1);
+  if (verb == "write") return write_lines(service, std::atol(rest.c_str()));
+  if (verb == "notify") return answer_error(service, notify(rest));
+  if (verb == "watchdog") return say_watchdog(service);
+  if (verb == "fdstore") return store_descriptor(service, rest);
+  if (verb == "barrier") return pass_barrier(service);
+  if (verb == "exit") _exit(std::atoi(rest.c_str()));
+  if (verb == "abort") abort();
+  answer(service, "failed 0");
+}
+
+std::string greeting(const Service& service) {
+  const std::string fds = variable("LISTEN_FDS");
+  std::string content = "-";
+  const bool for_us = variable("LISTEN_PID") == std::to_string(getpid());
+  if (for_us && std::atoi(fds.c_str()) > 0) {
+    char bytes[128];
+    const ssize_t n = pread(3, bytes, sizeof bytes, 0);
+    content = n <= 0 ? "?" : std::string(bytes, static_cast<std::size_t>(n));
+  }
+  const std::string names = variable("LISTEN_FDNAMES");
+  return "hello " + service.name + " " + std::to_string(getpid()) + " " + (service.run.empty() ? "0" : service.run) +
+         " " + (fds.empty() ? "0" : fds) + " " + (names.empty() ? "-" : names) + " " + content;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Service service;
+  service.name = argc > 1 ? argv[1] : "?";
+  service.drops_a_line = argc > 2 && std::string(argv[2]) == "drops-a-line";
+  open_counters(service);
+  socklen_t length = 0;
+  const sockaddr_un address = address_of(variable("KA_SOCKET"), true, length);
+  service.control = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  // The name of an abstract socket ends where the length says, without a NUL.
+  if (connect(service.control, reinterpret_cast<const sockaddr*>(&address), length) < 0) wait_for_a_signal();
+  answer(service, greeting(service));
+  for (;;) {
+    char packet[512];
+    const ssize_t n = recv(service.control, packet, sizeof packet, 0);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) wait_for_a_signal();
+    obey(service, std::string(packet, static_cast<std::size_t>(n)));
+  }
+}

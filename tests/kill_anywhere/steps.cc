@@ -1,0 +1,133 @@
+// The story of a run, in the order in which it happens.
+#include <fmt/format.h>
+
+#include "os/clock.h"
+#include "scenario.h"
+
+namespace hearth::kill_anywhere {
+namespace {
+
+constexpr SpanNs watchdog = seconds(60);
+
+// One service of the document. `more`: further members, beginning with a comma.
+std::string service_json(const std::string& program, const std::string& name, const std::string& mode,
+                         const std::string& socket, const std::string& counters, const std::string& more) {
+  return fmt::format(R"({{"name":"{}","command":["{}","{}"{}],"env":["KA_COUNTERS={}","KA_SOCKET={}"]{}}})", name, program,
+                     name, mode.empty() ? "" : ",\"" + mode + "\"", counters, socket, more);
+}
+
+}  // namespace
+
+void Scenario::steps() {
+  launch();
+  bring_up();
+  say_things();
+  exit_and_rotate();
+  restart_b();
+  end_d();
+  stop_c();
+  shut_down();
+}
+
+// All by one request, whose client waits while the services are still loading.
+void Scenario::bring_up() {
+  const std::string program = options_.programs + "/hearth-ka-service";
+  const std::string counters = options_.directory + "/counters";
+  const auto service = [&](const char* name, const std::string& more) {
+    return service_json(program, name, std::string(name) == "a" ? options_.service_mode : "", hub_.address(), counters, more);
+  };
+  const std::string services =
+      service("a", R"(,"log":{"max_size":32768,"max_files":1000})") + "," +
+      service("b", fmt::format(R"(,"ready":{{"type":"notify"}},"watchdog_ns":{},"log":{{"format":"stamped"}})", watchdog)) + "," +
+      service("c", R"(,"backoff":{"initial_ns":20000000,"max_ns":1000000000,"jitter":0},"log":{"format":"json"})") + "," +
+      service("d", R"(,"restart":"never")");
+  Order& apply = order("apply", "/v1/apply",
+                       fmt::format(R"({{"document":{{"format":1,"project":"{}","path":"/ka/{}/hearth.toml","services":[{}]}},"start":true}})",
+                                   project_, project_, services));
+  for (const char* name : {"a", "b", "c", "d"})
+    await(std::string(name) + "'s greeting", [&] { return hub_.newest(name) != nullptr || (apply.done() && !apply.error().empty()); });
+  if (apply.done() && !apply.error().empty()) return settle(apply);
+  command("a", "write 60");
+  command("b", "notify STATUS=loading 1");
+  command("b", "write 20");
+  command("b", "notify READY=1");
+  settle(apply);
+}
+
+void Scenario::say_things() {
+  evidence_.after_ready = status_when("b is ready", [&](const StatusView& view) {
+    const auto b = view.services.find("b");
+    return b != view.services.end() && b->second.ready;
+  });
+  command("b", "fdstore cache");
+  evidence_.watchdog_said = std::stoll(command("b", "watchdog"));
+  command("b", "notify STATUS=serving");
+  command("b", "barrier");
+  evidence_.watchdog_span = watchdog;
+  const std::uint64_t run = hub_.newest("b")->run;
+  // A supervisor may die between status and the look at its page: then its successor is asked.
+  await("the decision page", [&] {
+    const std::optional<PageView> page = read_page(status().supervisor);
+    if (!page || !page->watchdog_at.contains(run)) return false;
+    evidence_.watchdog_at = page->watchdog_at.at(run);
+    return true;
+  });
+}
+
+void Scenario::exit_and_rotate() {
+  command("c", "write 30");
+  const std::uint64_t before = hub_.newest("c")->run;
+  hub_.send("c", "exit 7");
+  command("a", "write 300");
+  await("c's second run", [&] { return hub_.newest("c")->run > before; });
+  evidence_.after_exit = status_when("c runs again", [&](const StatusView& view) {
+    const auto c = view.services.find("c");
+    return c != view.services.end() && c->second.run > before && c->second.pid == hub_.newest("c")->pid;
+  });
+  command("c", "write 10");
+}
+
+void Scenario::restart_b() {
+  const std::uint64_t before = hub_.newest("b")->run;
+  Order& restart = order("restart b", "/v1/orders", R"({"verb":"restart","names":["b"]})");
+  command("a", "write 40");
+  await("b's second run", [&] { return hub_.newest("b")->run > before || (restart.done() && !restart.error().empty()); });
+  // Where the order died with all of hearth, it may be repeated after the second run has begun.
+  while (!restart.done()) {
+    const std::uint64_t run = hub_.newest("b")->run;
+    command("b", "write 15");
+    command("b", "notify READY=1");
+    await("the end of \"restart b\"", [&] { return restart.done() || hub_.newest("b")->run > run; });
+  }
+  settle(restart);
+}
+
+void Scenario::end_d() {
+  if (hub_.newest("d")->alive()) hub_.end_now("d", 9);
+  evidence_.last = status_when("d has ended", [&](const StatusView& view) {
+    const auto d = view.services.find("d");
+    return d != view.services.end() && d->second.has_exit;
+  });
+}
+
+void Scenario::stop_c() {
+  Order& stop = order("stop c", "/v1/orders", R"({"verb":"stop","names":["c"]})");
+  command("a", "write 20");
+  settle(stop);
+  const bool reached_before = tracer_->reached();
+  evidence_.last = status();
+  const bool attacked_supervisor = options_.attack && options_.point.scope == Scope::target;
+  evidence_.takeovers_known = reached_before || !options_.attack || !attacked_supervisor;
+  if (reached_before && killed_after_commit_.load() && options_.point.ordinal == 1) evidence_.supervisors_killed = 1;
+  if (reached_before && !killed_after_commit_.load() && options_.point.ordinal == 1) evidence_.takeovers_known = false;
+  if (const std::optional<PageView> page = read_page(evidence_.last.supervisor)) evidence_.doubled_keys = page->doubled_keys;
+}
+
+void Scenario::shut_down() {
+  shutdown_ordered_ = true;
+  Order& shutdown = order("shutdown", "/v1/orders", R"({"verb":"shutdown"})");
+  await("hearth's end", [&] { return circumstances_.hearth_gone.load(); });
+  await("the end of the client of \"shutdown\"", [&] { return shutdown.done(); });
+}
+
+}  // namespace hearth::kill_anywhere
