@@ -249,6 +249,17 @@ TEST(Toml, dots_in_strings_and_comments_are_no_parts_of_keys) {
             2u);
 }
 
+TEST(Toml, letters_beyond_ascii_may_follow_a_line_ending_backslash) {
+  EXPECT_THAT(service_of("env.A = \"\"\"a\\\n  ü\"\"\"").env, ElementsAre(Pair("A", "aü")));
+}
+
+TEST(Toml, a_text_may_end_in_the_quotes_that_close_it) {
+  const std::string dots(40, '.');
+  EXPECT_THAT(
+      service_of("env.A = \"\"\"say \"yes\"\"\"\" # " + dots + "\nenv.B =  + dots + ''").env,
+      ElementsAre(Pair("A", "say \"yes\""), Pair("B", "''" + dots + "''")));
+}
+
 TEST(Toml, more_services_than_slots_are_refused) {
   std::string text;
   for (int i = 0; i < 4097; ++i) text += "[service.s" + std::to_string(i) + "]\ncommand=[\"x\"]\n";
