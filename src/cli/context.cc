@@ -36,8 +36,13 @@ Result<Context> make_context(Arguments arguments, std::string_view version) {
   context.version = version;
   context.json = arguments.has("json");
   context.host = os::host_facts();
-  const std::string directory = arguments.value("dir").value_or(from_environment("HEARTH_DIR"));
+  std::string directory = arguments.value("dir").value_or(from_environment("HEARTH_DIR"));
   std::string name = arguments.value("instance").value_or(from_environment("HEARTH_INSTANCE"));
+  if (name.starts_with('/')) {  // what a service has: its own instance's directory
+    if (directory.empty()) directory = name;
+    name.clear();
+  }
+  if (arguments.value("instance") && !arguments.value("dir")) directory.clear();  // options before environment
   if (name.empty()) name = "default";
   if (const auto given = arguments.value("dir")) {
     context.place_option = fmt::format("--dir {} ", *given);

@@ -11,10 +11,11 @@
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
-#include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 
+#include "cli/environment.h"
 #include "os/clock.h"
 #include "os/fd.h"
 
@@ -53,16 +54,15 @@ std::string end_of_log(const std::string& path, off_t from) {
 }
 
 // In the child of the first fork: a session of its own, then the keeper in the grandchild, so that it belongs to
-// nobody. The grandchild's exit (it exec'ed, then failed) comes back through `report` as one int.
-[[noreturn]] void detach_and_exec(char* const* command, int log, int report) {
+// nobody. How the grandchild ended, if it ends soon, comes back through `report` as one int.
+[[noreturn]] void detach_and_exec(char* const* command, char* const* environment, int log, int report) {
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::setsid();
   const pid_t child = ::fork();
   if (child != 0) {
-    // Waits for the keeper as long as the client may want to know how it ended, and is ended by the client's
-    // going away (SIGPIPE is not it: nothing is written before).
+    // Stays while the client may want to know: POLLERR on the pipe says that it has closed its end.
     ::close(log);
     int status = 0;
     if (child > 0) {
@@ -81,12 +81,20 @@ std::string end_of_log(const std::string& path, off_t from) {
   if (null < 0 || ::dup2(null, 0) < 0 || ::dup2(log, 1) < 0 || ::dup2(log, 2) < 0) ::_exit(71);
   ::close_range(3, ~0u, 0);
   (void)!::chdir("/");
-  ::execv(command[0], command);
+  ::execve(command[0], command, environment);
   ::_exit(errno == ENOENT ? 127 : 126);
 }
 
 struct Started {
   os::Fd report;  // the keeper's wait status, if it ends within the wait
+  pid_t child = -1;
+
+  Started(os::Fd fd) : report(std::move(fd)) {}
+  Started(Started&& other) noexcept : report(std::move(other.report)), child(std::exchange(other.child, -1)) {}
+  ~Started() {
+    report.reset();
+    if (child > 0) ::waitpid(child, nullptr, 0);  // it ends because the pipe is closed
+  }
 };
 
 Result<Started> start(const Programs& programs, const os::Instance& instance, const std::string& log_path) {
@@ -98,11 +106,15 @@ Result<Started> start(const Programs& programs, const os::Instance& instance, co
   const os::Fd report(ends[1]);
   std::vector<std::string> words = keeper_command(programs, instance);
   const std::vector<char*> command = pointers(words);
-  const pid_t child = ::fork();
-  if (child < 0) return errno_failure("fork", "the daemon", errno);
-  if (child == 0) {
+  // Nothing of the first caller's session: least of all the cookies of a service that calls us, by which its
+  // sweep would take the keeper for a stray.
+  std::vector<std::string> lines = captured_environment(own_environment());
+  const std::vector<char*> environment = pointers(lines);
+  started.child = ::fork();
+  if (started.child < 0) return errno_failure("fork", "the daemon", errno);
+  if (started.child == 0) {
     started.report.reset();
-    detach_and_exec(command.data(), log.get(), report.get());
+    detach_and_exec(command.data(), environment.data(), log.get(), report.get());
   }
   return started;
 }
@@ -193,6 +205,7 @@ Error become_daemon(const Context& context) {
   const Result<Programs> programs = find_programs();
   if (!programs) return programs.error();
   if (const Result<os::Fd> made = os::make_instance(context.instance, context.host); !made) return made.error();
+  for (const char* name : {"HEARTH_RUN", "HEARTH_SLOT", "HEARTH_INSTANCE"}) ::unsetenv(name);
   std::vector<std::string> words = keeper_command(*programs, context.instance);
   const std::vector<char*> command = pointers(words);
   ::execv(command[0], command.data());

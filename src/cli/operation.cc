@@ -54,8 +54,8 @@ std::expected<Answer, ClientError> Operation::persist(const Question& question, 
     }
     const Trouble what = answer.error().trouble;
     if (what == Trouble::cut) reached_ = true;  // somebody had accepted the connection
-    if (what == Trouble::not_running && !reached_ && patience_.lives && patience_.lives()) reached_ = true;
-    const bool may_come_back = what == Trouble::cut || (what == Trouble::not_running && reached_);
+    const bool lives = patience_.lives ? patience_.lives() : reached_;
+    const bool may_come_back = what == Trouble::cut || (what == Trouble::not_running && lives);
     if (!may_come_back) return answer;
     const MonoNs failed = os::read_mono();
     if (give_up == 0) give_up = std::min(deadline, after(failed, patience_.reconnect));

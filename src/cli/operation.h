@@ -18,8 +18,8 @@ struct Patience {
   SpanNs reconnect = seconds(10);  // how long without any answer before giving up
   SpanNs first_pause = milliseconds(5);
   SpanNs last_pause = milliseconds(250);
-  // Asked when nobody listens at the first try: true means that hearth is there, between two lives of its
-  // supervisor. Empty: it is not.
+  // Asked when nobody listens: true means that hearth is there, between two lives of its supervisor; false, that
+  // it is not worth waiting. Empty: worth waiting once somebody has answered.
   std::function<bool()> lives;
 };
 

@@ -1,0 +1,29 @@
+// One function per command, called with everything parsed. Each returns the exit code. Inside of the room.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "cli/context.h"
+
+namespace hearth::cli {
+
+int command_up(const Context& context);
+int command_down(const Context& context);
+int command_run(const Context& context);
+int command_status(const Context& context);
+int command_logs(const Context& context);
+int command_start(const Context& context);
+int command_stop(const Context& context);
+int command_restart(const Context& context);
+int command_shutdown(const Context& context);
+int command_version(const Context& context);
+int command_help(const Context& context);
+int command_completion(const Context& context);
+int command_daemon(const Context& context);
+
+// `hearth status` without options, before anything else of this program is set up: one question, its answer
+// copied to stdout. nullopt: the long way shall find out what is wrong.
+std::optional<int> fast_status(int argc, char** argv);
+
+}  // namespace hearth::cli

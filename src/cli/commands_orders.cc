@@ -1,0 +1,86 @@
+// start, stop, restart, shutdown, daemon: orders about what is there.
+#include <string>
+
+#include <fmt/format.h>
+
+#include "cli/answers.h"
+#include "cli/commands.h"
+#include "cli/daemon_start.h"
+#include "cli/follow.h"
+#include "cli/interrupt.h"
+#include "os/clock.h"
+
+namespace hearth::cli {
+namespace {
+
+std::string names_json(const std::vector<std::string>& names) {
+  std::string list = "[";
+  for (const std::string& name : names) list += (list.size() > 1 ? "," : "") + json_text(name);
+  return list + "]";
+}
+
+int give_order(const Context& context, const char* verb, const char* done) {
+  const Arguments& arguments = context.arguments;
+  const bool all = arguments.has("all");
+  if (arguments.words.empty() != all) {
+    return complain(context, Error{Remedy::fix_input, verb, arguments.words.empty() ? "nothing" : "everything",
+                                   arguments.words.empty() ? "no service is named" : "--all and names exclude each other",
+                                   fmt::format("hearth {} NAME..., or hearth {} --all", verb, verb), 0},
+                    exit_code::usage);
+  }
+  const Result<SpanNs> timeout = timeout_of(arguments);
+  if (!timeout) return complain(context, timeout.error(), exit_code::usage);
+  Order order;
+  order.body = fmt::format(R"({{"verb":"{}","names":{},"all":{}}})", verb, names_json(arguments.words), all);
+  order.doing = verb;
+  order.wait = !arguments.has("no-wait");
+  order.timeout = *timeout;
+  InterruptWatch watch;
+  Client client(context.socket_path(), &watch);
+  return conclude(context, follow(context, client, watch, order), order, done);
+}
+
+}  // namespace
+
+int command_start(const Context& context) { return give_order(context, "start", "started"); }
+int command_stop(const Context& context) { return give_order(context, "stop", "stopped"); }
+int command_restart(const Context& context) { return give_order(context, "restart", "restarted"); }
+
+int command_shutdown(const Context& context) {
+  const Result<SpanNs> timeout = timeout_of(context.arguments);
+  if (!timeout) return complain(context, timeout.error(), exit_code::usage);
+  InterruptWatch watch;
+  Client client(context.socket_path(), &watch);
+  Operation question(client, &watch, patience_for(context));
+  const auto answer = question.get("/v1/instance", after(os::read_mono(), seconds(10)));
+  if (!answer) return complain(context, answer.error());
+  const Result<InstanceNews> instance = instance_news(*answer);
+  if (!instance) return complain(context, instance.error());
+
+  Order order;
+  order.body = R"({"verb":"shutdown"})";
+  order.doing = "shutdown";
+  order.wait = !context.arguments.has("no-wait");
+  order.timeout = *timeout;
+  order.keeper_pid = static_cast<int>(instance->keeper_pid);
+  const Outcome outcome = follow(context, client, watch, order);
+  const int code = conclude(context, outcome, order, nullptr);
+  if (code == exit_code::done && order.wait && !context.json) write_out("Shutdown complete\n");
+  return code;
+}
+
+int command_daemon(const Context& context) {
+  if (!context.arguments.has("detach")) return complain(context, become_daemon(context));
+  InterruptWatch watch;
+  Client client(context.socket_path(), &watch);
+  const Result<bool> started = ensure_daemon(context, client, &watch);
+  if (!started) return complain(context, started.error(), exit_code::failed);
+  if (context.json) {
+    write_out(fmt::format("{{\"started\":{}}}\n", *started));
+  } else {
+    write_out(*started ? "hearth runs\n" : "hearth ran already\n");
+  }
+  return exit_code::done;
+}
+
+}  // namespace hearth::cli

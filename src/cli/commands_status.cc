@@ -1,0 +1,152 @@
+// status, version, help, completion: commands that ask and change nothing.
+#include <unistd.h>
+
+#include <cctype>
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "cli/answers.h"
+#include "cli/command_table.h"
+#include "cli/commands.h"
+#include "cli/interrupt.h"
+#include "os/clock.h"
+
+namespace hearth::cli {
+namespace {
+
+constexpr SpanNs patience = seconds(5);
+
+// RFC 3986: everything but unreserved characters is escaped; the comma separates names.
+std::string escaped(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '.' || c == '_' || c == '~') {
+      out += c;
+    } else {
+      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+  }
+  return out;
+}
+
+std::string text_target() {
+  const Terminal terminal = look_at_terminal(STDOUT_FILENO);
+  std::string target = "/v1/status?format=text&columns=" + std::to_string(terminal.columns);
+  if (terminal.color) target += "&color=1";
+  return target;
+}
+
+}  // namespace
+
+std::optional<int> fast_status(int argc, char** argv) {
+  std::string directory;
+  int at = 1;
+  if (at + 1 < argc && std::strcmp(argv[at], "--dir") == 0) {
+    directory = argv[at + 1];
+    at += 2;
+  }
+  if (at + 1 != argc || std::strcmp(argv[at], "status") != 0) return std::nullopt;
+  if (std::getenv("HEARTH_DIR") != nullptr || std::getenv("HEARTH_INSTANCE") != nullptr) return std::nullopt;
+  // host_facts() would read the user database and the machine's id; root's place needs neither, nor does --dir.
+  os::HostFacts host;
+  host.uid = ::geteuid();
+  if (host.uid != 0 && directory.empty()) host = os::host_facts();
+  const Result<os::Instance> instance = os::find_instance("default", directory, host);
+  if (!instance) return std::nullopt;
+  Client client(instance->directory + "/api.sock");
+  const auto answer = client.ask({.target = text_target()}, after(os::read_mono(), patience));
+  if (!answer || answer->status != 200 || answer->exit_code < 0) return std::nullopt;
+  write_out(answer->body);
+  return answer->exit_code;
+}
+
+int command_status(const Context& context) {
+  std::string target = context.json ? "/v1/status?format=json" : text_target();
+  std::string names;
+  for (const std::string& name : context.arguments.words) names += (names.empty() ? "" : ",") + escaped(name);
+  if (!names.empty()) target += "&names=" + names;
+
+  InterruptWatch watch;
+  Client client(context.socket_path(), &watch);
+  Operation question(client, &watch, patience_for(context));
+  const auto answer = question.get(target, after(os::read_mono(), 2 * patience));
+  if (!answer) {
+    const bool runs = answer.error().trouble != Trouble::not_running;
+    if (runs) return complain(context, answer.error().error, exit_code::no_permission);
+    return complain(context,
+                    Error{Remedy::not_found, "ask", "hearth in " + context.instance.directory, "it is not running",
+                          "`hearth up` starts it", 0},
+                    exit_code::nothing_runs);
+  }
+  if (answer->status != 200) return complain(context, refusal(*answer), exit_code::no_permission);
+  write_out(answer->body);
+  return answer->exit_code >= 0 ? answer->exit_code : exit_code::no_permission;
+}
+
+int command_version(const Context& context) {
+  Client client(context.socket_path());
+  const auto answer = client.ask({.target = "/v1/instance"}, after(os::read_mono(), seconds(1)));
+  std::string running;
+  if (answer) {
+    if (const Result<InstanceNews> instance = instance_news(*answer)) running = instance->version;
+  }
+  if (context.json) {
+    write_out(fmt::format("{{\"version\":{},\"running\":{}}}\n", json_text(context.version),
+                          running.empty() ? "null" : json_text(running)));
+  } else {
+    write_out(fmt::format("hearth {}\n", context.version));
+    if (!running.empty() && running != context.version) {
+      write_out(fmt::format("the running supervisor is {}\n", running));
+    }
+  }
+  return exit_code::done;
+}
+
+int command_help(const Context& context) {
+  if (context.arguments.has("man")) {
+    write_out(manual_page(context.version));
+  } else if (context.json) {
+    write_out(help_json());
+  } else if (context.arguments.words.empty()) {
+    write_out(help_text());
+  } else {
+    const CommandText* command = find_command(context.arguments.words[0]);
+    if (command == nullptr) {
+      const auto parsed = parse_arguments({context.arguments.words[0]});  // has the nearest one in its hint
+      return complain(context, parsed ? Error{} : parsed.error(), exit_code::usage);
+    }
+    write_out(help_text(*command));
+  }
+  return exit_code::done;
+}
+
+int command_completion(const Context& context) {
+  const std::string shell = context.arguments.words.empty() ? "" : context.arguments.words[0];
+  if (shell == "services") {  // asked by the scripts themselves
+    Client client(context.socket_path());
+    const auto answer = client.ask({.target = "/v1/status"}, after(os::read_mono(), seconds(2)));
+    if (!answer) return exit_code::not_running;
+    const Result<std::vector<SlotNews>> services = services_news(*answer);
+    if (!services) return exit_code::failed;
+    std::string last;
+    for (const SlotNews& slot : *services) {
+      if (slot.name != last) write_out(slot.name + "\n");
+      last = slot.name;
+    }
+    return exit_code::done;
+  }
+  const std::string script = completion_script(shell);
+  if (script.empty()) {
+    return complain(context,
+                    Error{Remedy::fix_input, "make a completion script for", shell.empty() ? "no shell" : shell,
+                          "only bash, zsh and fish are known", "hearth completion bash", 0},
+                    exit_code::usage);
+  }
+  write_out(context.json ? fmt::format("{{\"shell\":{},\"script\":{}}}\n", json_text(shell), json_text(script)) : script);
+  return exit_code::done;
+}
+
+}  // namespace hearth::cli

@@ -1,0 +1,204 @@
+// up, down, run: documents to the supervisor.
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "cli/answers.h"
+#include "cli/commands.h"
+#include "cli/daemon_start.h"
+#include "cli/environment.h"
+#include "cli/follow.h"
+#include "cli/interrupt.h"
+#include "config/document_json.h"
+#include "config/limits.h"
+#include "config/toml.h"
+#include "os/fd.h"
+
+namespace hearth::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* file_name = "hearth.toml";
+
+struct ProjectFile {
+  std::string path;   // canonical where it exists
+  std::string shown;  // as the user would write it
+};
+
+// The file of -f, or the first hearth.toml from here upwards. `must_exist`: not for `down`, whose file may be gone.
+Result<ProjectFile> find_file(const Context& context, bool must_exist) {
+  std::error_code error;
+  if (const auto given = context.arguments.value("file")) {
+    const fs::path path = fs::weakly_canonical(fs::absolute(*given, error), error);
+    if (must_exist && !fs::exists(path, error)) {
+      return failure(Remedy::not_found, "read", *given, "there is no such file", "");
+    }
+    return ProjectFile{path.string(), *given};
+  }
+  const fs::path here = fs::current_path(error);
+  if (error) return errno_failure("find", "the current directory", error.value());
+  for (fs::path directory = here;; directory = directory.parent_path()) {
+    const fs::path candidate = directory / file_name;
+    if (fs::is_regular_file(candidate, error)) {
+      const std::string shown = directory == here ? std::string(file_name) : candidate.string();
+      return ProjectFile{fs::canonical(candidate, error).string(), shown};
+    }
+    if (directory == directory.root_path()) break;
+  }
+  return failure(Remedy::not_found, "find", file_name, fmt::format("there is none in {} or above", here.string()),
+                 "write one, name another with -f, or start a single command: hearth run -- COMMAND");
+}
+
+// 0 and the document, or the exit code of a complaint that has been made.
+struct Loaded {
+  int code = exit_code::done;
+  Document document;
+};
+
+Loaded load(const Context& context) {
+  const Result<ProjectFile> file = find_file(context, true);
+  if (!file) return {complain(context, file.error(), exit_code::not_configured), {}};
+  const Result<std::string> text = os::read_file(file->path, config::max_file_bytes);
+  if (!text) return {complain(context, text.error(), exit_code::not_configured), {}};
+  const std::vector<std::string> lines = own_environment();
+  config::Parsed parsed = config::parse_project(*text, file->path, config::Environment(lines), file->shown);
+  if (!parsed.document) {
+    if (context.json) {
+      const std::string first = parsed.diagnostics.empty() ? "" : parsed.diagnostics[0].text();
+      return {complain(context, Error{Remedy::fix_input, "use", file->shown, parsed.text(), "", 0},
+                       exit_code::not_configured),
+              {}};
+    }
+    for (const config::Diagnostic& diagnostic : parsed.diagnostics) {
+      write_err(diagnostic.text() + "\n" + diagnostic.excerpt(*text));
+    }
+    if (parsed.more > 0) write_err(fmt::format("... and {} more\n", parsed.more));
+    write_err(fmt::format("hearth: {} was not applied; nothing has changed\n", file->shown));
+    return {exit_code::not_configured, {}};
+  }
+  parsed.document->environment = captured_environment(lines);
+  return {exit_code::done, std::move(*parsed.document)};
+}
+
+int apply(const Context& context, const Document& document, const char* done) {
+  const Result<SpanNs> timeout = timeout_of(context.arguments);
+  if (!timeout) return complain(context, timeout.error(), exit_code::usage);
+  InterruptWatch watch;
+  Client client(context.socket_path(), &watch);
+  const Result<bool> started = ensure_daemon(context, client, &watch);
+  if (!started) {
+    return watch.came() ? complain(context, started.error(), exit_code::interrupted)
+                        : complain(context, started.error(), exit_code::failed);
+  }
+  Order order;
+  order.target = "/v1/apply";
+  order.body = "{\"document\":" + config::document_to_json(document) + ",\"start\":true}";
+  order.doing = "start";
+  order.wait = !context.arguments.has("no-wait");
+  order.timeout = *timeout;
+  return conclude(context, follow(context, client, watch, order), order, done);
+}
+
+// A name of what the user typed: "/opt/x/server.py" is "server-py".
+std::string name_of_command(const std::string& command) {
+  std::string name = fs::path(command).filename().string();
+  for (char& c : name) {
+    const bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    if (!good) c = '-';
+  }
+  while (!name.empty() && name[0] == '-') name.erase(0, 1);
+  if (name.size() > config::max_name) name.resize(config::max_name);
+  return name.empty() ? "command" : name;
+}
+
+Result<Document> document_of_run(const Arguments& arguments) {
+  const auto bad = [](std::string subject, std::string reason, std::string hint) {
+    return failure(Remedy::fix_input, "run", std::move(subject), std::move(reason), std::move(hint));
+  };
+  if (arguments.after.empty() || arguments.after[0].empty()) {
+    return bad("nothing", "the command is missing", "put it behind two dashes: hearth run -- python3 server.py");
+  }
+  if (!arguments.words.empty()) {
+    return bad(arguments.words[0], "the command stands behind two dashes", "hearth run -- " + arguments.words[0] + " ...");
+  }
+  Document document;
+  document.project = "run";
+  ServiceSpec spec;
+  spec.command = arguments.after;
+  spec.name = arguments.value("name").value_or(name_of_command(spec.command[0]));
+  if (!config::valid_name(spec.name)) {
+    return bad(spec.name, "a name has 1 to 48 letters, digits, - and _", "choose another --name");
+  }
+  std::error_code error;
+  const std::string cwd = arguments.value("cwd").value_or(".");
+  spec.cwd = fs::canonical(cwd, error).string();
+  if (error) return bad("in " + cwd, error.message(), "choose another --cwd");
+  if (const auto variables = arguments.options.find("env"); variables != arguments.options.end()) {
+    for (const std::string& line : variables->second) {
+      const std::size_t equals = line.find('=');
+      if (equals == 0 || equals == line.npos) return bad("--env " + line, "it is not NAME=VALUE", "");
+      spec.env.emplace_back(line.substr(0, equals), line.substr(equals + 1));
+    }
+  }
+  const std::string policy = arguments.value("restart").value_or("on-failure");
+  if (policy == "always") {
+    spec.restart = RestartPolicy::always;
+  } else if (policy == "on-failure") {
+    spec.restart = RestartPolicy::on_failure;
+  } else if (policy == "never" || policy == "no") {
+    spec.restart = RestartPolicy::never;
+  } else {
+    return bad("--restart " + policy, "it is no policy", "always, on-failure or never");
+  }
+  document.environment = captured_environment(own_environment());
+  document.services.push_back(std::move(spec));
+  return document;
+}
+
+}  // namespace
+
+int command_up(const Context& context) {
+  const Loaded loaded = load(context);
+  if (loaded.code != exit_code::done) return loaded.code;
+  return apply(context, loaded.document, "up");
+}
+
+int command_run(const Context& context) {
+  const Result<Document> document = document_of_run(context.arguments);
+  if (!document) return complain(context, document.error(), exit_code::usage);
+  const std::string& name = document->services[0].name;
+  const int code = apply(context, *document, name.c_str());
+  if (code == exit_code::done && !context.json && look_at_terminal(STDOUT_FILENO).interactive) {
+    write_out(fmt::format("`hearth {0}logs -f {1}` shows its output, `hearth {0}stop {1}` stops it\n",
+                          context.place_option, name));
+  }
+  return code;
+}
+
+int command_down(const Context& context) {
+  const Result<SpanNs> timeout = timeout_of(context.arguments);
+  if (!timeout) return complain(context, timeout.error(), exit_code::usage);
+  Order order;
+  if (const auto project = context.arguments.value("project")) {
+    order.body = fmt::format(R"({{"verb":"down","project":{}}})", json_text(*project));
+  } else {
+    const Result<ProjectFile> file = find_file(context, false);
+    if (!file) return complain(context, file.error(), exit_code::not_configured);
+    order.body = fmt::format(R"({{"verb":"down","path":{}}})", json_text(file->path));
+  }
+  order.doing = "stop";
+  order.wait = !context.arguments.has("no-wait");
+  order.timeout = *timeout;
+  InterruptWatch watch;
+  Client client(context.socket_path(), &watch);
+  return conclude(context, follow(context, client, watch, order), order, "down");
+}
+
+}  // namespace hearth::cli

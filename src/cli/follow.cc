@@ -1,0 +1,197 @@
+#include "cli/follow.h"
+
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "cli/log_lines.h"
+#include "cli/progress.h"
+#include "os/clock.h"
+
+namespace hearth::cli {
+namespace {
+
+constexpr SpanNs quiet_wait = seconds(30);  // between answers when nobody watches
+constexpr SpanNs live_wait = seconds(1);    // on a terminal: the elapsed times move
+constexpr std::size_t tail_lines = 20;
+
+// True once the process is gone. A descriptor of 0 or less: never.
+bool gone(int pidfd) {
+  pollfd polled{pidfd, POLLIN, 0};
+  return pidfd >= 0 && ::poll(&polled, 1, 0) == 1;
+}
+
+bool wait_gone(int pidfd, InterruptWatch& watch, MonoNs deadline) {
+  while (!gone(pidfd)) {
+    const MonoNs now = os::read_mono();
+    if (now >= deadline) return false;
+    pollfd polled[2] = {{pidfd, POLLIN, 0}, {watch.fd(), POLLIN, 0}};
+    ::poll(polled, 2, static_cast<int>(std::min<SpanNs>((deadline - now) / ns_per_ms + 1, 3'600'000)));
+    if (watch.came()) return false;
+  }
+  return true;
+}
+
+Outcome broken(Outcome outcome, const ClientError& error) {
+  outcome.trouble = error.trouble;
+  outcome.error = error.error;
+  outcome.end = error.trouble == Trouble::interrupted ? End::interrupted : End::broken;
+  return outcome;
+}
+
+class Shower {
+ public:
+  explicit Shower(const Context& context) : json_(context.json), terminal_(look_at_terminal(STDOUT_FILENO)) {}
+
+  SpanNs pace() const { return !json_ && terminal_.interactive ? live_wait : quiet_wait; }
+  void show(const OrderNews& news, SpanNs elapsed) {
+    if (json_) return;
+    if (!terminal_.interactive) return write_out(progress_.changes(news, elapsed));
+    terminal_ = look_at_terminal(STDOUT_FILENO);
+    write_out(progress_.region(news, elapsed, terminal_));
+  }
+
+ private:
+  bool json_;
+  Terminal terminal_;
+  Progress progress_;
+};
+
+}  // namespace
+
+Outcome follow(const Context& context, Client& client, InterruptWatch& watch, const Order& order) {
+  Outcome outcome;
+  const os::Fd keeper(order.keeper_pid > 0 ? static_cast<int>(::syscall(SYS_pidfd_open, order.keeper_pid, 0)) : -1);
+  const MonoNs begin = os::read_mono();
+  const MonoNs deadline = after(begin, order.timeout);
+  Operation operation(client, &watch, patience_for(context));
+  auto answer = operation.post(order.target, order.body, never);
+  if (!answer) return broken(std::move(outcome), answer.error());
+  outcome.body = answer->body;
+  Result<AcceptedNews> accepted = accepted_news(*answer);
+  if (!accepted) {
+    outcome.end = End::refused;
+    outcome.error = accepted.error();
+    return outcome;
+  }
+  outcome.accepted = std::move(*accepted);
+  if (!context.json) {
+    for (const std::string& note : outcome.accepted.notes) write_out("note: " + shown(note, 0) + "\n");
+  }
+  if (!order.wait) return outcome;
+
+  Shower shower(context);
+  while (!outcome.news.settled) {
+    const MonoNs now = os::read_mono();
+    outcome.elapsed = now - begin;
+    if (now >= deadline) {
+      outcome.end = End::timeout;
+      return outcome;
+    }
+    const SpanNs wait = std::min(shower.pace(), deadline - now);
+    answer = operation.look(outcome.news.seen, wait, never);
+    outcome.elapsed = os::read_mono() - begin;
+    if (!answer && answer.error().trouble == Trouble::not_running && keeper) break;
+    if (!answer) return broken(std::move(outcome), answer.error());
+    Result<OrderNews> news = order_news(*answer);
+    if (!news) {
+      outcome.end = End::refused;
+      outcome.error = news.error();
+      return outcome;
+    }
+    outcome.body = answer->body;
+    // Slots that are forgotten once they have stopped leave the report; what was seen of them stays true.
+    if (news->settled && news->slots.empty()) news->slots = std::move(outcome.news.slots);
+    outcome.news = std::move(*news);
+    shower.show(outcome.news, outcome.elapsed);
+  }
+  if (keeper && outcome.end == End::settled) {
+    const bool ended = wait_gone(keeper.get(), watch, deadline);
+    outcome.elapsed = os::read_mono() - begin;
+    if (!ended) outcome.end = watch.came() ? End::interrupted : End::timeout;
+    if (ended) outcome.end = End::gone;
+  }
+  return outcome;
+}
+
+namespace {
+
+void tell_failures(const OrderNews& news) {
+  for (const SlotNews& slot : news.slots) {
+    if (slot.outcome != "failed") continue;
+    const std::string name = label(slot, news.slots);
+    const std::string why = slot.reason_text.empty() ? "it is " + slot.state : slot.reason_text;
+    write_err(fmt::format("hearth: {} failed: {}\n", name, shown(why, 0)));
+    const std::vector<std::string> lines = last_lines(slot, tail_lines);
+    if (lines.empty()) {
+      write_err(fmt::format("  it has written nothing; its log is in {}\n", slot.log_directory));
+      continue;
+    }
+    write_err(fmt::format("  the last {} it wrote (all of it: hearth logs {}):\n",
+                          lines.size() == 1 ? std::string("line") : fmt::format("{} lines", lines.size()), name));
+    for (const std::string& line : lines) write_err("  | " + shown(line, 0) + "\n");
+  }
+}
+
+std::string still_pending(const OrderNews& news) {
+  std::string names;
+  for (const SlotNews& slot : news.slots) {
+    if (slot.outcome != "pending") continue;
+    if (!names.empty()) names += ", ";
+    names += label(slot, news.slots) + " is " + slot.state_word();
+    if (!slot.reason_text.empty()) names += " (" + shown(slot.reason_text, 0) + ")";
+  }
+  return names;
+}
+
+}  // namespace
+
+int conclude(const Context& context, const Outcome& outcome, const Order& order, const char* done) {
+  const std::string status = fmt::format("`hearth {}status`", context.place_option);
+  switch (outcome.end) {
+    case End::refused: return complain(context, outcome.error);
+    case End::broken: return complain(context, ClientError{outcome.trouble, outcome.error});
+    case End::interrupted: {
+      // Stopping to wait is not stopping: what was ordered goes on.
+      if (context.json) write_out(outcome.body);
+      write_err(fmt::format("\nhearth: stopped waiting; the {} goes on. {} shows how\n", order.doing, status));
+      return exit_code::interrupted;
+    }
+    case End::timeout: {
+      if (context.json) write_out(outcome.body);
+      const std::string pending = still_pending(outcome.news);
+      write_err(fmt::format("hearth: not done after {}: {}; the {} goes on, {} shows how\n",
+                            elapsed_text(outcome.elapsed), pending.empty() ? "it has not ended" : pending, order.doing,
+                            status));
+      return exit_code::failed;
+    }
+    case End::settled:
+    case End::gone: break;
+  }
+  const bool failed = std::ranges::any_of(
+      outcome.news.slots, [](const SlotNews& slot) { return slot.outcome == "failed" || slot.outcome == "superseded"; });
+  if (context.json) {
+    write_out(outcome.body);
+    return failed ? exit_code::failed : exit_code::done;
+  }
+  if (!order.wait) {
+    write_out(fmt::format("accepted; {} shows how it goes\n", status));
+    return exit_code::done;
+  }
+  if (failed) {
+    tell_failures(outcome.news);
+    return exit_code::failed;
+  }
+  if (outcome.end == End::settled && done != nullptr) {
+    const std::string counts = summary(outcome.news);
+    write_out(counts.empty() ? fmt::format("{}\n", done)
+                             : fmt::format("{}: {}, after {}\n", done, counts, elapsed_text(outcome.elapsed)));
+  }
+  return exit_code::done;
+}
+
+}  // namespace hearth::cli

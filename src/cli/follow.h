@@ -1,0 +1,44 @@
+// Gives an order and stays with it until it settles: the common part of up, run, start, stop, restart, down and
+// shutdown.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/time.h"
+#include "cli/answers.h"
+#include "cli/context.h"
+#include "cli/interrupt.h"
+#include "cli/operation.h"
+
+namespace hearth::cli {
+
+struct Order {
+  const char* target = "/v1/orders";
+  std::string body;
+  const char* doing = "start";       // "start", "stop": for what is said when it does not come to its end
+  bool wait = true;
+  SpanNs timeout = never;            // of the waiting
+  int keeper_pid = 0;                // shutdown: the order is done when this process is gone
+};
+
+enum class End { settled, timeout, interrupted, gone, refused, broken };
+
+struct Outcome {
+  End end = End::settled;
+  Error error;              // refused, broken
+  Trouble trouble = Trouble::broken;
+  AcceptedNews accepted;
+  OrderNews news;           // the last seen
+  std::string body;         // the last answer's, for --json
+  SpanNs elapsed = 0;
+};
+
+// Prints notes and progress (not with --json).
+Outcome follow(const Context& context, Client& client, InterruptWatch& watch, const Order& order);
+
+// What is left to say, and the exit code. `done` is the verb's past participle: "started", "stopped".
+int conclude(const Context& context, const Outcome& outcome, const Order& order, const char* done);
+
+}  // namespace hearth::cli
