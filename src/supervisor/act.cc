@@ -46,6 +46,7 @@ void Supervisor::act_on(SlotIndex slot, Now now) {
 
 // True when nothing is left to do until the slot table changes.
 bool Supervisor::act_spawn(SlotIndex slot, RunCell& cell, Now now) {
+  if (scratch_[slot].refused == cell.run) return true;
   if (scratch_[slot].spawn_sent == cell.run) {
     const ports::EntryView view = world_.keeper.entry(cell.entry);
     // A spawner that was killed gives its claim back: the plan is sent again.
@@ -79,7 +80,7 @@ bool Supervisor::act_spawn(SlotIndex slot, RunCell& cell, Now now) {
       return false;
     case ports::SpawnOutcome::refused:
       // The next turn decides what follows from that; until then the cell stays as it is.
-      scratch_[slot].refused = true;
+      scratch_[slot].refused = cell.run;
       scratch_[slot].refusal = std::move(answer.error);
       scratch_[slot].due = now.mono;
       again_ = true;

@@ -57,7 +57,7 @@ std::string failure_words(const ExitInfo& exit, const ServiceSpec& spec) {
 std::string Supervisor::reason_text(SlotIndex slot, Now now) const {
   const SlotState& state = slots_[slot];
   const ServiceSpec& spec = spec_of(slot);
-  if (scratch_[slot].refused || state.life.reason == Reason::refused) return scratch_[slot].refusal.text();
+  if (scratch_[slot].refused != no_run || state.life.reason == Reason::refused) return scratch_[slot].refusal.text();
   if (state.life.phase == Phase::starting && state.run().entry != no_entry) {
     const SpanNs stuck = world_.keeper.stuck_for(state.run().entry, now.mono);
     if (stuck > seconds(1))

@@ -100,7 +100,7 @@ class Supervisor final : public ports::Control {
     bool changed = false;         // in changed_
     bool acting = false;          // in acting_
     bool propagate = false;       // in propagate_
-    bool refused = false;         // a spawn was refused; the error:
+    RunId refused = no_run;       // whose spawn was refused, until that is decided upon; the error:
     Error refusal;
   };
   struct ProbeStart {

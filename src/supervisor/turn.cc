@@ -1,6 +1,7 @@
 // The turn: peek, step, commit, act, consume.
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "supervisor/supervisor.h"
 
@@ -133,8 +134,9 @@ void Supervisor::pass_time(Now now) {
   }
   for (SlotIndex slot = 0; slot < slots_.size(); ++slot) {
     if (scratch_[slot].due > now.mono || !slots_[slot].used) continue;
-    if (scratch_[slot].refused) {
-      scratch_[slot].refused = false;
+    const RunId refused = std::exchange(scratch_[slot].refused, no_run);
+    // Unless it was stopped meanwhile: what is there then is another run.
+    if (refused != no_run && refused == slots_[slot].run().run && slots_[slot].run().spawn) {
       lifecycle::Event event;
       event.kind = lifecycle::EventKind::spawn_failed;
       event.reason = Reason::refused;
@@ -175,7 +177,7 @@ void Supervisor::commit(Now now) {
     if (!state.used) continue;
     scratch.due = lifecycle::next_deadline(state.life);
     if (state.health.watching) scratch.due = std::min(scratch.due, health::next_deadline(state.health));
-    if (scratch.refused) scratch.due = now.mono;
+    if (scratch.refused != no_run) scratch.due = now.mono;
   }
   if (!changed_.empty()) visible_change_ = true;
   changed_.clear();
