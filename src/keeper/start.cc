@@ -111,7 +111,10 @@ bool prepare_process(Keeper& k) {
     if (fcntl(fd, F_GETFD) < 0) dup2(null, fd);
   if (k.options.take_over >= 0 && (k.options.take_over = own(k.options.take_over)) < 0)
     return fail("the descriptor of --take-over is not open", nullptr);
-  if (null > STDERR_FILENO) close(null);
+  // Whatever else we were started with is nobody's intention, and would be held for as long as we live.
+  const int kept = k.options.take_over;
+  if (kept >= 0) close_range(STDERR_FILENO + 1, static_cast<unsigned>(kept) - 1, 0);
+  close_range(kept >= 0 ? static_cast<unsigned>(kept) + 1 : STDERR_FILENO + 1, ~0u, 0);
   if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
     return fail("cannot become the reaper of orphans", nullptr);
   return true;

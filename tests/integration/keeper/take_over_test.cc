@@ -106,6 +106,35 @@ TEST_F(TakeOver, FindsAnExitUnknownWhenNobodyReaps) {
   EXPECT_EQ(h.entry(0).wait_code, wire::wait_code_unknown);
 }
 
+TEST_F(TakeOver, LosesNoStatusThatWasKnownBefore) {
+  h.spawn(service_plan(0, 1, {"exit", "9"}));
+  ASSERT_TRUE(h.until([&] { return h.exited(0); }));
+  const pid_t zombie = h.entry(0).pid.load();
+  replace_keeper(2);
+  ASSERT_TRUE(wait_child(zombie).has_value());
+  EXPECT_EQ(h.entry(0).wait_status, 9);
+  ASSERT_TRUE(h.signal(0, 1, 1, SIGKILL));  // the number may be anybody's now: nothing is sent
+  ASSERT_TRUE(h.reap(0, 1));
+  ASSERT_TRUE(h.until([&] { return h.entry(0).run.load() == no_run && h.entry(0).claim.load() == 0; }));
+  h.spawn(service_plan(0, 2, {"exit", "4"}));
+  ASSERT_TRUE(h.until([&] { return h.exited(0); }));
+  EXPECT_EQ(h.entry(0).wait_status, 4);
+}
+
+TEST_F(TakeOver, HasOneLoggerAtATime) {
+  h.accept_logger();
+  const pid_t old = h.logger.pid;
+  kill(old, SIGSTOP);
+  ASSERT_TRUE(h.until([&] { return state_of(old) == 'T'; }));
+  replace_keeper(2);
+  EXPECT_EQ(h.table->logger.pid.load(), 0);
+  EXPECT_FALSE(h.accept(300).has_value()) << "a second logger, while the first lives";
+  kill(old, SIGCONT);
+  ASSERT_EQ(wait_child(old), std::optional(0));
+  h.accept_logger();
+  EXPECT_EQ(h.table->logger.pid.load(), h.logger.pid);
+}
+
 TEST_F(TakeOver, FreesWhatSpawnersHadClaimedAndNotBegun) {
   h.order(0, 1);
   h.entry(0).claim = h.spawner_generation[0];
