@@ -100,11 +100,14 @@ void point_current(System& system, int directory, uint64_t number) {
 }
 
 int64_t remove_from(System& system, int directory, uint64_t first) {
-  for (uint64_t number = first;; ++number) {
-    int64_t removed = system.remove(directory, file_name(number).text);
-    if (removed == -ENOENT) return 0;
-    if (removed < 0) return removed;
+  uint64_t end = first;
+  while (system.exists(directory, file_name(end).text)) ++end;
+  int64_t worst = 0;
+  while (end > first) {
+    int64_t removed = system.remove(directory, file_name(--end).text);
+    if (removed < 0 && removed != -ENOENT) worst = removed;
   }
+  return worst;
 }
 
 }  // namespace hearth::logger

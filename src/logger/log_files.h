@@ -33,7 +33,8 @@ int64_t create_file(System& system, int directory, uint64_t number, const wire::
 int64_t open_file(System& system, int directory, uint64_t number, const wire::LogStream& stream);
 // Points `current` at file `number`. A failure is not worth stopping for.
 void point_current(System& system, int directory, uint64_t number);
-// Removes `first`, `first` + 1 ... until one is missing.
+// Removes `first`, `first` + 1 ... up to one that is missing; the greatest first, so that a reader never finds
+// a file missing while a later one stands, which would look like a gap.
 int64_t remove_from(System& system, int directory, uint64_t first);
 
 }  // namespace hearth::logger

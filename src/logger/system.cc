@@ -58,6 +58,9 @@ int64_t System::open(int directory, const char* name, int flags, mode_t mode) {
 int64_t System::make_directory(int directory, const char* name) {
   return checked(mkdirat(directory, name, 0700));
 }
+bool System::exists(int directory, const char* name) {
+  return faccessat(directory, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
 int64_t System::remove(int directory, const char* name) { return checked(unlinkat(directory, name, 0)); }
 int64_t System::change_owner(int fd, uint32_t uid, uint32_t gid) { return checked(fchown(fd, uid, gid)); }
 int64_t System::link_to(int directory, const char* target, const char* name) {

@@ -39,6 +39,7 @@ class System {
   // Names, always relative to a directory's descriptor.
   virtual int64_t open(int directory, const char* name, int flags, mode_t mode);
   virtual int64_t make_directory(int directory, const char* name);
+  virtual bool exists(int directory, const char* name);
   virtual int64_t remove(int directory, const char* name);
   virtual int64_t change_owner(int fd, uint32_t uid, uint32_t gid);
   virtual int64_t link_to(int directory, const char* target, const char* name);  // symlink

@@ -2,6 +2,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -9,13 +10,16 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <random>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "integration/logger/keeper_stand_in.h"
+#include "logs/reader.h"
 
 namespace hearth::logger::test {
 namespace {
@@ -39,6 +43,7 @@ struct WriterSpec {
 // Runs in a child: writes lines until *stop, then tells how many.
 [[noreturn]] void write_lines(int fd, const WriterSpec& spec, std::uint64_t seed, const volatile int* stop,
                               std::uint64_t* count) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
   std::mt19937_64 random(seed);
   std::uniform_int_distribution<std::size_t> sizes(spec.least_write, spec.most_write);
   std::string pending;
@@ -105,6 +110,42 @@ struct Totals {
   std::uint64_t recovered = 0;
 };
 
+// Follows a stream from its first byte, while its logger is killed again and again.
+class Watcher {
+ public:
+  explicit Watcher(std::string directory)
+      : follower_(std::move(*logs::Follower::create(std::move(directory), {}))),
+        stop_(std::move(*os::make_eventfd())),
+        thread_([this] {
+          logs::PieceHandler take = [this](const logs::Piece& piece) {
+            text_ += piece.bytes;
+            gaps_ += piece.gap ? 1 : 0;
+            return true;
+          };
+          status_ = follower_.follow(take, stop_.get());
+          if (status_ && !follower_.take(take)) ++gaps_;
+        }) {}
+  ~Watcher() {
+    if (thread_.joinable()) finish();
+  }
+  // All that was followed. The log must be complete.
+  std::string finish() {
+    os::ring(stop_.get());
+    thread_.join();
+    EXPECT_TRUE(status_.has_value());
+    EXPECT_EQ(gaps_, 0);
+    return std::move(text_);
+  }
+
+ private:
+  logs::Follower follower_;
+  os::Fd stop_;
+  std::string text_;
+  int gaps_ = 0;
+  Status status_;
+  std::thread thread_;  // last: it uses all the others
+};
+
 // One phase: writers, kills, drained, checked.
 void run_phase(std::mt19937_64& random, int kills, Totals& totals) {
   TemporaryDirectory logs;
@@ -128,6 +169,10 @@ void run_phase(std::mt19937_64& random, int kills, Totals& totals) {
     if (streams[slot].pid == 0)
       write_lines(streams[slot].fifo.get(), streams[slot].writer, seed, &shared->stop, &shared->count[slot]);
     streams[slot].fifo.reset();
+  }
+  std::vector<std::unique_ptr<Watcher>> watchers;
+  for (SlotIndex slot = 0; slot < 3; ++slot) {
+    watchers.push_back(std::make_unique<Watcher>(logs.path() + "/s" + std::to_string(slot)));
   }
   std::uniform_int_distribution<long> pause_ns(200'000, 8'000'000);
   for (int i = 0; i < kills; ++i) {
@@ -156,6 +201,7 @@ void run_phase(std::mt19937_64& random, int kills, Totals& totals) {
     EXPECT_EQ(log.size(), keeper.stream(slot).written.load());
     EXPECT_EQ(fault_in(log, streams[slot].format, shared->count[slot], streams[slot].writer.filler), "")
         << "stream " << slot;
+    EXPECT_TRUE(watchers[slot]->finish() == log) << "what was followed is not what stands in the files";
     totals.files += keeper.stream(slot).file.load();
     totals.lines += shared->count[slot];
   }

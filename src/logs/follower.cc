@@ -1,0 +1,171 @@
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "logs/log_file.h"
+#include "logs/reader.h"
+
+namespace hearth::logs {
+namespace {
+
+constexpr std::size_t read_bytes = 64u << 10;
+// A watch of a directory tells of writes to the files in it, too.
+constexpr std::uint32_t log_events = IN_MODIFY | IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_DELETE_SELF;
+
+std::string directory_above(const std::string& path) {
+  std::size_t end = path.find_last_not_of('/');
+  std::size_t slash = path.find_last_of('/', end);
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+}  // namespace
+
+Result<Follower> Follower::create(std::string directory, Cursor from) {
+  Follower follower(std::move(directory), from);
+  follower.inotify_.reset(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+  if (!follower.inotify_) return errno_failure("watch", follower.path_, errno);
+  if (Status watched = follower.watch(); !watched) return failure(watched.error());
+  return follower;
+}
+
+// Watches the directory, or the one above until it appears. Before anything is read: what is written between
+// the last read and the first wait is an event then.
+Status Follower::watch() {
+  if (inotify_add_watch(inotify_.get(), path_.c_str(), log_events | IN_ONLYDIR) >= 0) {
+    directory_.reset(open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (directory_) return {};
+  }
+  if (errno != ENOENT) return errno_failure("watch", path_, errno);
+  std::string above = directory_above(path_);
+  if (inotify_add_watch(inotify_.get(), above.c_str(), IN_CREATE | IN_MOVED_TO | IN_ONLYDIR) < 0)
+    return errno_failure("watch", above, errno);
+  // It may have come in between.
+  if (inotify_add_watch(inotify_.get(), path_.c_str(), log_events | IN_ONLYDIR) >= 0)
+    directory_.reset(open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  return {};
+}
+
+// What the events say is found out by looking.
+void Follower::clear_events() {
+  alignas(inotify_event) char events[4096];
+  while (read(inotify_.get(), events, sizeof events) > 0) {
+  }
+}
+
+Result<bool> Follower::take(const PieceHandler& handler) {
+  clear_events();
+  for (;;) {
+    Result<Step> done = step(handler);
+    if (!done) return failure(done.error());
+    if (*done == Step::enough) return false;
+    if (*done == Step::nothing) return true;
+  }
+}
+
+Status Follower::follow(const PieceHandler& handler, int stop) {
+  for (;;) {
+    Result<bool> more = take(handler);
+    if (!more) return failure(more.error());
+    if (!*more) return {};
+    pollfd fds[2] = {{inotify_.get(), POLLIN, 0}, {stop, POLLIN, 0}};
+    if (poll(fds, 2, -1) < 0 && errno != EINTR) return errno_failure("wait for", path_, errno);
+    if (fds[1].revents != 0) return {};
+  }
+}
+
+Result<Follower::Step> Follower::step(const PieceHandler& handler) {
+  if (!directory_) {
+    if (Status watched = watch(); !watched) return failure(watched.error());
+    if (!directory_) return Step::nothing;
+  }
+  if (!file_ && cursor_.file != 0) {
+    Result<os::Fd> opened = open_file(directory_.get(), cursor_.file);
+    if (!opened) return failure(opened.error());
+    file_ = std::move(*opened);
+  }
+  return file_ ? read_on(handler) : find_file(handler);
+}
+
+Follower::Step Follower::move_to(Cursor next, bool gap, const PieceHandler& handler) {
+  Cursor begin = cursor_;
+  cursor_ = next;
+  file_.reset();
+  if (!gap) return Step::delivered;
+  return handler({.bytes = {}, .begin = begin, .next = next, .gap = true}) ? Step::delivered : Step::enough;
+}
+
+Result<Follower::Step> Follower::read_on(const PieceHandler& handler) {
+  buffer_.resize(read_bytes);
+  std::string name = file_name(cursor_.file);
+  auto read_here = [&] { return pread(file_.get(), buffer_.data(), read_bytes, static_cast<off_t>(cursor_.offset)); };
+  ssize_t got = read_here();
+  bool next_stands = false;
+  if (got == 0) {
+    Result<bool> stands_there = stands(cursor_.file + 1);
+    if (!stands_there) return failure(stands_there.error());
+    next_stands = *stands_there;
+    // This file was complete before the next one was made; but it may have grown since our read.
+    if (next_stands) got = read_here();
+  }
+  if (got < 0 && errno == EINTR) return Step::delivered;
+  if (got < 0) return errno_failure("read", path_ + "/" + name, errno);
+  if (got > 0) {
+    Cursor begin = cursor_;
+    cursor_.offset += static_cast<std::uint64_t>(got);
+    Piece piece{.bytes = std::string_view(buffer_).substr(0, static_cast<std::size_t>(got)),
+                .begin = begin,
+                .next = cursor_,
+                .gap = false};
+    return handler(piece) ? Step::delivered : Step::enough;
+  }
+  // Removed while we had it open: as too old, or by a logger that recovers and makes it again. Looked at after
+  // the next file was seen: then what stands under our number is complete, and it may not be what we hold.
+  struct stat info {};
+  if (fstat(file_.get(), &info) < 0) return errno_failure("read", path_ + "/" + name, errno);
+  if (info.st_nlink == 0) {
+    Result<bool> again = stands(cursor_.file);
+    if (!again) return failure(again.error());
+    if (*again) {
+      file_.reset();
+      return Step::delivered;
+    }
+  }
+  bool cut = static_cast<std::uint64_t>(info.st_size) < cursor_.offset;
+  if (next_stands) return move_to({cursor_.file + 1, 0}, cut, handler);
+  return info.st_nlink > 0 ? Step::nothing : find_file(handler);
+}
+
+// The cursor's file is not there. A later one is where to go on; none is something to wait for.
+Result<Follower::Step> Follower::find_file(const PieceHandler& handler) {
+  Result<std::vector<std::uint64_t>> numbers = list_files(path_);
+  if (!numbers && numbers.error().code == ENOENT) {
+    // The whole directory is gone; the next step watches for a new one.
+    directory_.reset();
+    file_.reset();
+    return Step::delivered;
+  }
+  if (!numbers) return failure(numbers.error());
+  for (std::uint64_t number : *numbers) {
+    if (number == cursor_.file) return Step::delivered;  // it came meanwhile
+    if (number < cursor_.file) continue;
+    // All of an open file that was removed has been read: only files between it and the next are missing.
+    bool nothing_missing = cursor_.file == 0 || (file_ && number == cursor_.file + 1);
+    return move_to({number, 0}, !nothing_missing, handler);
+  }
+  return Step::nothing;
+}
+
+Result<bool> Follower::stands(std::uint64_t number) const {
+  struct stat info {};
+  if (fstatat(directory_.get(), file_name(number).c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) return true;
+  if (errno == ENOENT) return false;
+  return errno_failure("read", path_ + "/" + file_name(number), errno);
+}
+
+}  // namespace hearth::logs
