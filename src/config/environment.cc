@@ -8,14 +8,16 @@
 namespace hearth::config {
 namespace {
 
-constexpr std::array<std::string_view, 6> private_prefixes = {
-    "HEARTH_", "LISTEN_", "NOTIFY_SOCKET", "WATCHDOG_", "SSH_", "TMUX"};
+constexpr std::array<std::string_view, 7> private_prefixes = {
+    "HEARTH_", "LISTEN_", "NOTIFY_SOCKET", "SSH_", "TMUX", "WATCHDOG_", "XDG_SESSION_"};
+constexpr std::array<std::string_view, 6> private_names = {
+    "INVOCATION_ID", "JOURNAL_STREAM", "OLDPWD", "PWD", "SHLVL", "_"};
 
 bool is_private(std::string_view name) {
   for (const std::string_view prefix : private_prefixes) {
     if (name.starts_with(prefix)) return true;
   }
-  return false;
+  return std::ranges::find(private_names, name) != private_names.end();
 }
 
 std::unexpected<Error> problem(std::string reason, std::string hint) {

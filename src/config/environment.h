@@ -21,8 +21,9 @@ class Environment {
   // Null when it is not set. Valid as long as the environment.
   const std::string* find(std::string_view name) const;
 
-  // What services get: NAME=VALUE, sorted, without what belongs to the caller's own session or supervisor
-  // (HEARTH_*, LISTEN_*, NOTIFY_SOCKET, WATCHDOG_*, SSH_*, TMUX*).
+  // What services get: NAME=VALUE, sorted, without what belongs to the caller's own session, shell or
+  // supervisor and would be wrong in a service that outlives it (HEARTH_*, LISTEN_*, NOTIFY_SOCKET, WATCHDOG_*, SSH_*,
+  // TMUX*, XDG_SESSION_*, INVOCATION_ID, JOURNAL_STREAM, PWD, OLDPWD, SHLVL, _).
   std::vector<std::string> captured() const;
 
  private:

@@ -1,5 +1,8 @@
 #include "config/toml.h"
 
+#include <fstream>
+#include <sstream>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -11,8 +14,8 @@ using testing::HasSubstr;
 using testing::Pair;
 
 const std::vector<std::string> environment_lines = {
-    "HOME=/home/ada", "PORT=8080",         "EMPTY=", "DOLLAR=$", "LANG=C",
-    "HEARTH_RUN=7",   "SSH_TTY=/dev/pts/0"};
+    "HOME=/home/ada", "PORT=8080",          "EMPTY=", "DOLLAR=$",          "LANG=C",
+    "HEARTH_RUN=7",   "SSH_TTY=/dev/pts/0", "PWD=/x", "_=/usr/bin/hearth", "XDG_SESSION_ID=2"};
 
 Parsed parse(std::string_view text) {
   return parse_project(text, "/srv/my shop/hearth.toml", Environment(environment_lines),
@@ -255,8 +258,10 @@ TEST(Toml, letters_beyond_ascii_may_follow_a_line_ending_backslash) {
 
 TEST(Toml, a_text_may_end_in_the_quotes_that_close_it) {
   const std::string dots(40, '.');
+  const std::string five(5, '\'');
   EXPECT_THAT(
-      service_of("env.A = \"\"\"say \"yes\"\"\"\" # " + dots + "\nenv.B =  + dots + ''").env,
+      service_of("env.A = \"\"\"say \"yes\"\"\"\" # " + dots + "\nenv.B = " + five + dots + five)
+          .env,
       ElementsAre(Pair("A", "say \"yes\""), Pair("B", "''" + dots + "''")));
 }
 
@@ -293,6 +298,38 @@ TEST(Toml, two_separate_knots_of_services_are_two_cycles) {
                                .text();
   EXPECT_THAT(text, HasSubstr("a -> b -> a"));
   EXPECT_THAT(text, HasSubstr("c -> d -> c"));
+}
+
+// The examples of docs/reference/configuration.md: a block with headers as a whole, else line by line, because such
+// lines are alternatives.
+TEST(Toml, every_example_of_the_reference_page_is_accepted) {
+  std::ifstream page(HEARTH_SOURCE_DIR "/docs/reference/configuration.md");
+  std::string block;
+  bool inside = false;
+  int examples = 0;
+  const std::string others =
+      "[service.redis]\ncommand=['x']\n[service.audio]\ncommand=['x']\n[service.migrate]\ncommand=["
+      "'x']\n";
+  for (std::string line; std::getline(page, line);) {
+    if (!line.starts_with("```")) {
+      if (inside) block += line + "\n";
+      continue;
+    }
+    std::vector<std::string> parts;
+    if (block.find('[' + std::string("service.")) != std::string::npos) {
+      parts.push_back(block);
+    } else {
+      std::istringstream lines(block);
+      for (std::string part; std::getline(lines, part);) {
+        parts.push_back(others + "[service.web]\ncommand = ['x']\n" + part + "\n");
+      }
+    }
+    for (const std::string& part : parts) EXPECT_EQ(parse(part).text(), "") << part;
+    examples += static_cast<int>(parts.size());
+    inside = line == "```toml";
+    block.clear();
+  }
+  EXPECT_GE(examples, 15);
 }
 
 TEST(Toml, numbers_that_are_not_finite_are_refused) {
