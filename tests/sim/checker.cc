@@ -36,6 +36,15 @@ const RunCell* Checker::cell_in_page(RunId run, EntryIndex entry) const {
   return nullptr;
 }
 
+std::string Checker::words(const SlotState& of, const Dependency& dependency) const {
+  for (const SlotState& other : view_.slots) {
+    if (!other.used || other.document != of.document || name_of(other) != dependency.service) continue;
+    return std::string(phase_name(other.life.phase)) + ", run " + std::to_string(other.run().run) + ", condition " +
+           std::to_string(static_cast<int>(dependency.condition));
+  }
+  return "no slot";
+}
+
 // Called when the number of a commit has been stored, before anything is done about it.
 void Checker::committed() {
   const PageView before = std::move(view_);
@@ -46,6 +55,7 @@ void Checker::committed() {
   if (view_.head.last_op < before.head.last_op) fail("the counter of operations went back");
   if (view_.head.last_order < before.head.last_order) fail("the counter of orders went back");
   const RunId known_runs = greatest_run_;
+  orders_before_ = before.head.last_order;
   for (SlotIndex slot = 0; slot < view_.slots.size(); ++slot) {
     static const SlotState nothing{};
     const SlotState& was = slot < before.slots.size() ? before.slots[slot] : nothing;
@@ -60,11 +70,12 @@ void Checker::committed() {
     if (now.run().run != was.run().run) {
       if (now.run().run <= known_runs) fail("run " + std::to_string(now.run().run) + " is not a new number");
       greatest_run_ = std::max(greatest_run_, now.run().run);
-      if (now.role == SlotRole::service) {
+      decided_[now.run().run] = view_.head.last_order;
+      if (now.role == SlotRole::service && now.run().entry != no_entry) {
         // Met before this turn, or in it: within a turn things happen at the same time.
         for (const Dependency& dependency : spec_of(now)->depends_on)
           if (!dependency_met(now, dependency, view_) && !dependency_met(now, dependency, before))
-            fail(name_of(now) + " is started before " + dependency.service + " is there");
+            fail(name_of(now) + " is started before " + dependency.service + " is there (" + words(now, dependency) + ")");
       }
       check_new_run(slot, was, now);
     }
@@ -81,16 +92,17 @@ void Checker::committed() {
 
 void Checker::check_new_run(SlotIndex slot, const SlotState& before, const SlotState& now) {
   const RunCell& cell = now.run();
+  if (cell.entry == no_entry) return;  // taken back in the same turn
   if (cell.entry != slot * 2 && cell.entry != slot * 2 + 1) fail("an entry that is not the slot's");
   if (!now.life.want_up) fail(name_of(now) + " is started, and nobody wants it up");
   for (const RunCell& other : before.cell) {
     if (other.entry == no_entry || other.run == cell.run) continue;
     const Process* process = m_.kernel.process(other.run);
     if (process != nullptr && process->running()) fail(name_of(now) + ": a second run while run " + std::to_string(other.run) + " lives");
-    if (other.entry == cell.entry && !other.reap) fail(name_of(now) + ": run " + std::to_string(other.run) + " is forgotten");
+    if (other.entry == cell.entry && !other.reap && m_.kernel.entry(cell.entry).run == other.run) fail(name_of(now) + ": run " + std::to_string(other.run) + " is forgotten");
   }
   const bool ordered = before.order != now.order;
-  if (before.used && !ordered && before.life.phase == Phase::backoff && before.life.retry.at > m_.time.now.mono)
+  if (now.role == SlotRole::service && before.used && !ordered && before.life.phase == Phase::backoff && before.life.retry.at > m_.time.now.mono)
     fail(name_of(now) + " is tried again before its time");
 }
 
@@ -112,7 +124,8 @@ void Checker::check_end(SlotIndex slot, const RunCell& cell, const SlotState& no
 
 bool Checker::dependency_met(const SlotState& of, const Dependency& dependency, const PageView& page) const {
   for (const SlotState& other : page.slots) {
-    if (!other.used || other.role != SlotRole::service || other.document != of.document) continue;
+    if (!other.used || other.role != SlotRole::service) continue;
+    if (other.document != of.document && &page == &view_) continue;  // before, it may have followed an older one
     const ServiceSpec* spec = spec_of(other);
     if (spec == nullptr || spec->name != dependency.service) continue;
     const Phase phase = other.life.phase;
@@ -160,13 +173,36 @@ void Checker::check_stop(SlotIndex slot, const SlotState& before, const SlotStat
   }
   const ServiceSpec* spec = spec_of(now);
   const SpanNs span = spec == nullptr ? 0 : spec->stop_timeout;
-  if (!now.life.stop_held && !stops_.contains(slot)) stops_[slot] = {after(time, span), span, begins ? now.order : before.order};
+  if (!now.life.stop_held) {
+    Stop& stop = stops_.try_emplace(slot, Stop{after(time, span), span, begins ? now.order : before.order}).first->second;
+    // The signal cannot arrive before there is a process: the grace period begins again.
+    if (now.run().pid != 0 && before.run().pid == 0) stop.grace = after(time, span);
+  }
+  const bool lets_go = !now.life.stop_held && (begins || before.life.stop_held);
+  if (lets_go && !now.life.want_up && (now.life.reason == Reason::ordered || now.life.reason == Reason::shutdown))
+    check_dependents_ended(now);
   const bool kills = now.life.kill_sent && !(before.life.kill_sent && before.run().run == run);
   if (!kills || now.role != SlotRole::service || spec == nullptr || spec->stop_signal == 9) return;
   const Stop& stop = stops_[slot];
-  const bool insisted = now.order != stop.order || view_.head.force;
+  const bool insisted = now.order != stop.order || view_.head.force || view_.head.last_order > orders_before_ + 1;
   if (!insisted && stop.grace > time)
     fail(name_of(now) + " is killed " + std::to_string(stop.grace - time) + " ns before the end of its grace period");
+}
+
+// What one order stops, ends from its dependents down.
+void Checker::check_dependents_ended(const SlotState& now) const {
+  // Of several orders in one turn an earlier one may have let go.
+  if (view_.head.force || now.role != SlotRole::service || view_.head.last_order > orders_before_ + 1) return;
+  for (const SlotState& other : view_.slots) {
+    if (!other.used || other.role != SlotRole::service || other.document != now.document || other.order != now.order) continue;
+    if (other.life.phase != Phase::stopping || other.life.want_up) continue;
+    const ServiceSpec* spec = spec_of(other);
+    const bool depends = std::any_of(spec->depends_on.begin(), spec->depends_on.end(),
+                                     [&](const Dependency& d) { return d.service == name_of(now); });
+    const Process* process = m_.kernel.process(other.run().run);
+    if (depends && process != nullptr && process->running())
+      fail(name_of(now) + " is stopped while " + spec->name + ", which depends on it, lives");
+  }
 }
 
 void Checker::check_ready(SlotIndex slot, const SlotState& before, const SlotState& now) {
@@ -174,6 +210,9 @@ void Checker::check_ready(SlotIndex slot, const SlotState& before, const SlotSta
   const ServiceSpec* spec = spec_of(now);
   const Process* process = m_.kernel.process(now.run().run);
   const bool fresh = now.health.ready && !(before.health.ready && before.run().run == now.run().run);
+  const bool watched = now.health.watching && !(before.health.watching && before.run().run == now.run().run);
+  if (watched && spec != nullptr && spec->start_timeout > 0)
+    clocks_[now.run().run] = {after(m_.time.now.mono, spec->start_timeout), spec->start_timeout, 0, 0};
   if (fresh && spec != nullptr && now.health.watching) {
     const RunId run = now.run().run;
     if (spec->ready.type == ProbeType::notify && (process == nullptr || !process->ready_said))

@@ -55,7 +55,7 @@ class Checker final : public Watcher {
   const PageView& view() const { return view_; }
 
  private:
-  // The latest moment that may be the clock's earliest end; the true one is not earlier.
+  // When the service's clocks run out, reckoned from its words and from when they were heard.
   struct Clocks {
     MonoNs start = 0;
     SpanNs start_span = 0;
@@ -76,10 +76,12 @@ class Checker final : public Watcher {
   void check_new_run(SlotIndex slot, const SlotState& before, const SlotState& now);
   void check_end(SlotIndex slot, const RunCell& cell, const SlotState& now);
   void check_stop(SlotIndex slot, const SlotState& before, const SlotState& now);
+  void check_dependents_ended(const SlotState& now) const;
   void check_ready(SlotIndex slot, const SlotState& before, const SlotState& now);
   bool dependency_met(const SlotState& of, const Dependency& dependency, const PageView& page) const;
+  std::string words(const SlotState& of, const Dependency& dependency) const;
   bool unread(RunId run, const char* what) const;
-  bool somebody_may_want_up(const std::string& project, const std::string& service) const;
+  bool somebody_may_want_up(const std::string& project, const std::string& service, OrderId decided) const;
   void take_goals(const Request& request, OrderId order);
   const RunCell* cell_in_page(RunId run, EntryIndex entry) const;
 
@@ -88,8 +90,10 @@ class Checker final : public Watcher {
   std::map<RunId, Clocks> clocks_;
   std::map<SlotIndex, Stop> stops_;
   std::set<RunId> cloned_;
+  std::map<RunId, OrderId> decided_;   // the last order there was when a run was decided upon
   RunId greatest_run_ = 0;
   OpId greatest_op_ = 0;
+  OrderId orders_before_ = 0;          // the last order of the commit before
   std::map<OperationKey, OrderId> orders_;
   std::map<std::string, Goal> goals_;  // "project.service"
   Goal all_;                           // shutdown

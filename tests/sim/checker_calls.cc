@@ -28,11 +28,6 @@ void Checker::cloned(const Process& process) {
   for (const auto& [run, other] : m_.kernel.processes())
     if (other->slot == process.slot && other->running())
       fail(process.label + ": runs " + std::to_string(run) + " and " + std::to_string(process.run) + " live at once");
-  const SlotState& state = view_.slots.at(process.slot);
-  if (const ServiceSpec* spec = spec_of(state); spec != nullptr && spec->start_timeout > 0) {
-    clocks_[process.run].start = after(process.born, spec->start_timeout);
-    clocks_[process.run].start_span = spec->start_timeout;
-  }
 }
 
 void Checker::signal_delivered(const Process& process, int signal) {
@@ -41,15 +36,15 @@ void Checker::signal_delivered(const Process& process, int signal) {
 
 // ---- what the supervisor calls -----------------------------------------------------------------------
 
-bool Checker::somebody_may_want_up(const std::string& project, const std::string& service) const {
+bool Checker::somebody_may_want_up(const std::string& project, const std::string& service, OrderId decided) const {
   const auto found = goals_.find(project + "." + service);
   const Goal goal = found == goals_.end() ? Goal{} : found->second;
   const OrderId down = std::max(goal.up ? 0 : goal.order, all_.order);
   if (goal.up && goal.order > all_.order) return true;
-  if (down == 0) return true;
-  // One whose answer is on its way may have been accepted after it.
-  return std::any_of(m_.calls.begin(), m_.calls.end(), [](const ClientCall& call) {
-    return call.sent && !call.answered && is_up(call.request.verb);
+  if (down == 0 || decided < down) return true;
+  // One whose answer is on its way may have been accepted after it; so may one that was refused and sent again.
+  return std::any_of(m_.calls.begin(), m_.calls.end(), [this](const ClientCall& call) {
+    return call.sent && !orders_.contains(call.request.key) && is_up(call.request.verb);
   });
 }
 
@@ -57,7 +52,9 @@ void Checker::spawn_called(const ports::SpawnOrder& order) {
   const RunCell* cell = cell_in_page(order.run, order.entry);
   if (cell == nullptr || !cell->spawn) fail("run " + std::to_string(order.run) + " is spawned, and the page does not say so");
   if (order.role != SlotRole::service) return;
-  if (!somebody_may_want_up(order.document->project, order.spec->name))
+  // A run that was decided upon before the stop may still be on its way.
+  const auto decided = decided_.find(order.run);
+  if (decided != decided_.end() && !somebody_may_want_up(order.document->project, order.spec->name, decided->second))
     fail(order.label + " is started after a deliberate stop");
 }
 
@@ -65,22 +62,6 @@ void Checker::signal_called(EntryIndex entry, RunId run, OpId op, int signal) {
   const RunCell* cell = cell_in_page(run, entry);
   if (cell == nullptr || cell->op != op || cell->signal != signal)
     fail("signal " + std::to_string(signal) + " to run " + std::to_string(run) + " is sent, and the page does not say so");
-  const SlotState& state = view_.slots[entry / 2];
-  if (signal == 9 || state.role != SlotRole::service || state.life.want_up || view_.head.force) return;
-  // Dependents that are being stopped have ended before.
-  for (const SlotState& other : view_.slots) {
-    if (!other.used || other.role != SlotRole::service || other.document != state.document || other.life.want_up) continue;
-    const ServiceSpec* spec = spec_of(other);
-    if (spec == nullptr || other.life.phase != Phase::stopping || !other.life.run_live) continue;
-    const bool depends = std::any_of(spec->depends_on.begin(), spec->depends_on.end(),
-                                     [&](const Dependency& d) { return d.service == name_of(state); });
-    const Process* process = m_.kernel.process(other.run().run);
-    const Process* own = m_.kernel.process(run);
-    // An order that comes when the stop of this one is under way finds it too late to wait.
-    if (depends && other.order == state.order && process != nullptr && process->running() && own->stop_signals == 0 &&
-        state.life.reason != Reason::watchdog && state.life.reason != Reason::start_timeout && state.life.reason != Reason::liveness)
-      fail(name_of(state) + " is stopped while " + spec->name + ", which depends on it, lives");
-  }
 }
 
 void Checker::reap_called(EntryIndex entry, RunId run) {
@@ -127,8 +108,17 @@ void Checker::notify_consumed(const Process& process, const Datagram& datagram) 
   if (state.life.phase != Phase::stopping) {
     if (message.ready && !truth.stopping_heard) truth.ready_heard = true;
     if (message.stopping) truth.stopping_heard = true;
-    if (message.watchdog && clocks.watchdog != 0)
-      clocks.watchdog = std::max(clocks.watchdog, after(datagram.peeked, clocks.watchdog_span));
+    const MonoNs time = m_.turn_started();
+    const SpanNs more = message.extend_timeout_usec >= 0 ? message.extend_timeout_usec * ns_per_us : not_at_all;
+    if (message.watchdog && clocks.watchdog != 0) clocks.watchdog = after(time, clocks.watchdog_span);
+    if (more != not_at_all && clocks.watchdog != 0 && after(time, more) > clocks.watchdog) {
+      clocks.watchdog = after(time, more);
+      clocks.watchdog_span = more;
+    }
+    if (more != not_at_all && after(time, more) > clocks.start) {
+      clocks.start = after(time, more);
+      clocks.start_span = more;
+    }
   }
   if (message.has_status) truth.status_heard = message.status;
 }

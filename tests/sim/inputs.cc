@@ -13,6 +13,14 @@ std::uint64_t hash_of(const ports::Input& input) {
 
 }  // namespace
 
+std::string words(const Request& request) {
+  static const char* const verbs[] = {"?", "apply", "start", "stop", "restart", "down", "shutdown", "leave"};
+  std::string text = verbs[static_cast<std::uint32_t>(request.verb) % 8];
+  for (const std::string& name : request.names) text += " " + name;
+  for (const ServiceSpec& spec : request.document.services) text += " " + spec.name;
+  return text + " (key " + std::to_string(request.key[0]) + ")";
+}
+
 void InputsPort::peek(std::vector<ports::Input>& inputs) {
   o_.crash.point("peek");
   inputs.clear();
@@ -112,6 +120,8 @@ void InputsPort::consume(const ports::Input& input) {
 void InputsPort::answer(const ports::Input& input, const Result<Accepted>& result) {
   o_.crash.point("answer");
   if (*o_.observer != nullptr) (*o_.observer)->answered(input.request, result);
+  o_.trace.note(o_.time.now.mono, "answer to %s: %s", words(input.request).c_str(),
+                result ? ("order " + std::to_string(result->order) + (result->repeated ? ", known" : "")).c_str() : result.error().reason.c_str());
   deliver(input.request, result);
   o_.crash.point("answer done");
 }

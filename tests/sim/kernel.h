@@ -58,6 +58,11 @@ struct Process {
   bool killed = false;
   bool socket_open = true;
   bool output_ended = false;
+  // How a probe finds it.
+  bool answers(bool live, MonoNs now) const {
+    if (life != Life::alive || (script.sick_after != not_at_all && now >= began + script.sick_after)) return false;
+    return live || (script.ready_after != not_at_all && now >= began + script.ready_after);
+  }
   bool running() const { return life == Life::in_exec || life == Life::alive; }
   std::deque<Datagram> socket;
   // Of what it has said, what has been consumed:
@@ -163,7 +168,7 @@ class Kernel {
   Spawner spawner_[2];
   std::uint32_t generations_ = 2;
   std::uint32_t next_spawner_ = 0;
-  std::map<EntryIndex, std::uint32_t> sent_to_;  // generation that a plan was sent to; the port's memory
+  std::map<RunId, std::uint32_t> sent_to_;  // generation that a plan was sent to; the port's memory
   std::deque<Message> inbox_;
   std::int32_t next_pid_ = 100;
   std::uint64_t next_token_ = 1;

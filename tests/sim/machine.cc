@@ -167,7 +167,7 @@ ClientCall& Machine::send(Request request) {
   request.key = key_of(calls.size());
   call.request = std::move(request);
   call.sent = true;
-  trace.note(time.now.mono, "a client sends order %zu (verb %u)", calls.size(), static_cast<unsigned>(call.request.verb));
+  trace.note(time.now.mono, "a client sends: %s", words(call.request).c_str());
   if (supervisor_ != nullptr) send_again(call);
   return call;
 }

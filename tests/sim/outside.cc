@@ -127,13 +127,12 @@ void ProbesPort::begin(SlotIndex slot, bool live, std::uint64_t attempt, const P
   o_.time.in(takes, [this, slot, live, attempt, epoch = epoch_] {
     if (epoch != epoch_) return;
     const Process* process = o_.kernel.live_process_of(slot);
-    const SpanNs needs = process == nullptr ? not_at_all : process->script.ready_after;
     ports::Input result;
     result.kind = ports::InputKind::probe_result;
     result.slot = slot;
     result.live = live;
     result.attempt = attempt;
-    result.good = needs != not_at_all && process->life == Life::alive && o_.time.now.mono >= process->began + needs;
+    result.good = process != nullptr && process->answers(live, o_.time.now.mono);
     if (*o_.observer != nullptr && process != nullptr)
       (*o_.observer)->probe_answered(slot, process->run, live, result.good);
     inputs_.post_probe_result(std::move(result));

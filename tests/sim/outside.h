@@ -56,6 +56,9 @@ class KeeperPort final : public ports::Keeper {
   Random random_;
 };
 
+// "stop a (key 3)"
+std::string words(const Request& request);
+
 class InputsPort final : public ports::Inputs {
  public:
   InputsPort(Outside outside, KeeperPort& keeper, std::uint64_t seed)

@@ -54,9 +54,8 @@ class Simulation {
     bool answers = false;
     if (role != SlotRole::service) {
       for (const auto& [run, process] : machine_.kernel.processes()) {
-        if (process->service != service || process->role != SlotRole::service || process->life != Life::alive) continue;
-        const SpanNs needs = process->script.ready_after;
-        answers = needs != not_at_all && machine_.time.now.mono >= process->began + needs;
+        if (process->service != service || process->role != SlotRole::service || !process->running()) continue;
+        answers = process->answers(role == SlotRole::live_probe, machine_.time.now.mono);
       }
     }
     return troupe_.script(service, role, nth, answers);

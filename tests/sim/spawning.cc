@@ -11,7 +11,7 @@ void Kernel::forget_port_memory() { sent_to_.clear(); }
 
 bool Kernel::plan_on_its_way(EntryIndex entry, RunId run) const {
   if (entries_[entry].run != run) return false;
-  const auto sent = sent_to_.find(entry);
+  const auto sent = sent_to_.find(run);
   if (sent == sent_to_.end()) return false;
   for (const Spawner& spawner : spawner_)
     if (spawner.generation == sent->second) return spawner.alive;
@@ -23,7 +23,7 @@ bool Kernel::send_plan(EntryIndex entry, RunId run) {
     const std::uint32_t index = next_spawner_++ % 2;
     Spawner& spawner = spawner_[index];
     if (!spawner.alive) continue;
-    sent_to_[entry] = spawner.generation;
+    sent_to_[run] = spawner.generation;
     spawner.inbox.push_back({entry, run});
     if (!spawner.busy) spawner_next(index);
     return true;

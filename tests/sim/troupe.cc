@@ -54,6 +54,9 @@ ServiceSpec Troupe::service(const std::string& name, std::uint32_t index, std::u
     each->success_threshold = static_cast<std::uint32_t>(random.between(1, 2));
   }
   spec.start_timeout = random.one_in(6) ? 0 : milliseconds(random.between(1'000, 5'000));
+  // Long enough for a sound service to get up, with its tries and between them.
+  if (spec.start_timeout != 0 && spec.ready.type != ProbeType::notify)
+    spec.start_timeout = std::max<SpanNs>(spec.start_timeout, seconds(1) + 4 * (spec.ready.interval + milliseconds(60)));
   if (characters_[name] == Character::moody && spec.start_timeout == 0) spec.start_timeout = seconds(4);
   if (spec.ready.type == ProbeType::notify && random.one_in(3)) spec.watchdog = milliseconds(random.between(600, 2'000));
   spec.stop_timeout = milliseconds(random.between(500, 2'500));
@@ -122,7 +125,7 @@ Script Troupe::script(const std::string& service, SlotRole role, unsigned nth, b
 
 void Troupe::misbehave(Script& script, Random& random, const ServiceSpec& spec) const {
   const SpanNs when = random.between(100'000, seconds(4));
-  switch (random.below(13)) {
+  switch (random.below(14)) {
     case 0:  // crashes
       script.exit_after = when;
       script.exit_code = 2;
@@ -166,7 +169,10 @@ void Troupe::misbehave(Script& script, Random& random, const ServiceSpec& spec) 
       script.exit_after = script.ready_after + random.between(0, 100'000);
       script.exit_status = random.one_in(2) ? 0 : 3;
       break;
-    case 12:
+    case 12:  // answers no more, or late
+      script.sick_after = when;
+      break;
+    case 13:
       script.says.push_back({script.ready_after / 2, "EXTEND_TIMEOUT_USEC=3000000"});
       script.ready_after = random.between(seconds(1), seconds(7));
       script.ready_after = std::min(script.ready_after, seconds(7));
