@@ -170,7 +170,7 @@ void member_gone(Keeper& k, uint32_t role, int code, int status) {
       k.silent_deaths = 0;
   } else if (role >= role_spawner) {
     // Its last child may not have been announced; what it had claimed and not begun is free again.
-    watch_unseen(k);
+    watch_unseen(k, member.record->generation.load());
     release_claims(k, member.record->generation.load());
     k.table->work[role - role_spawner].entry_plus_1 = 0;
   }

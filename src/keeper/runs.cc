@@ -90,6 +90,7 @@ void free_entry(Keeper& k, EntryIndex entry) {
   e.exited_at_ns = 0;
   e.last_op = 0;
   e.start_ticks = 0;
+  e.exec_over = 0;
   e.run.store(no_run, std::memory_order_release);
   e.claim.store(0, std::memory_order_release);
   tell_supervisor(k, entry);
@@ -133,10 +134,10 @@ bool watch_run(Keeper& k, EntryIndex entry) {
   return true;
 }
 
-void watch_unseen(Keeper& k) {
+void watch_unseen(Keeper& k, uint32_t generation) {
   const uint32_t end = entries_end(k);
   for (EntryIndex i = 0; i < end; ++i)
-    if (k.run[i].kind == RunKind::unseen) watch_run(k, i);
+    if (k.table->entry[i].claim.load(std::memory_order_acquire) == generation) watch_run(k, i);
 }
 
 void doorbell(Keeper& k) {

@@ -114,6 +114,7 @@ void start_run(Spawner& s, EntryIndex index, wire::RunEntry& entry, RunId run) {
              false,           s.context.nofile};
   prepare_child(*plan);
   const long pid = clone_child(s, leaf);
+  if (pid > 0) entry.exec_over.store(1, std::memory_order_release);
   if (pid < 0) {
     const int error = static_cast<int>(-pid);
     fail(entry,

@@ -211,8 +211,8 @@ void fill_record(const Keeper& k, const Parked& item, wire::ParkRecord& record);
 
 // runs.cc
 void doorbell(Keeper& k);
-bool watch_run(Keeper& k, EntryIndex entry);  // true when the run's process is our child
-void watch_unseen(Keeper& k);                 // all entries
+bool watch_run(Keeper& k, EntryIndex entry);        // true when the run's process is our child
+void watch_unseen(Keeper& k, uint32_t generation);  // what a dead spawner has made
 void run_event(Keeper& k, EntryIndex entry, uint32_t events);
 void unknown_due(Keeper& k, int64_t now);
 void adopt_run(Keeper& k, const wire::RunRecord& record, int pidfd);

@@ -110,6 +110,10 @@ struct alignas(128) RunEntry {
   // Written by the supervisor once it knows it; for adoption after the keeper's death. Field 22 of
   // /proc/PID/stat, in clock ticks since boot; 0 = not known yet.
   std::atomic<uint64_t> start_ticks;
+
+  // Written by the spawner: 1 once the child has become its program or has ended. 0 in a watched entry: the
+  // spawner was killed or replaced before it saw that, and the exec may hang still (/proc/PID/exe tells).
+  std::atomic<uint32_t> exec_over;
 };
 static_assert(sizeof(RunEntry) == 128);
 
