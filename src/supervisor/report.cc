@@ -76,6 +76,8 @@ std::string Supervisor::reason_text(SlotIndex slot, Now now) const {
     }
     case Reason::exited:
     case Reason::policy:
+      // Of a service that is up again this is history, and says so.
+      if (state.life.run_live) return "the run before " + failure_words(state.last_exit, spec);
       return failure_words(state.last_exit, spec);
     case Reason::spawn_failed:
       if (scratch_[slot].refusal.code != 0) return scratch_[slot].refusal.text();
