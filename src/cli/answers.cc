@@ -118,6 +118,8 @@ Result<AcceptedNews> accepted_news(const Answer& answer) {
   if (!object) return failure(object.error());
   AcceptedNews news;
   news.order = static_cast<std::uint64_t>(number(*object, "order"));
+  const json::value* slots = object->if_contains("slots");
+  if (slots != nullptr && slots->is_array()) news.slots = slots->get_array().size();
   const json::value* notes = object->if_contains("notes");
   if (notes != nullptr && notes->is_array()) {
     for (const json::value& note : notes->get_array()) {

@@ -38,6 +38,7 @@ struct OrderNews {
 struct AcceptedNews {
   std::uint64_t order = 0;
   std::vector<std::string> notes;
+  std::size_t slots = 0;  // how many it concerns
 };
 
 struct InstanceNews {

@@ -33,7 +33,7 @@ constexpr OptionText order_options[] = {all, no_wait, timeout};
 constexpr OptionText wait_options[] = {no_wait, timeout};
 constexpr OptionText logs_options[] = {
     {'f', "follow", nullptr, "go on with what comes"},
-    {'n', "lines", "COUNT", "begin with so many of the last lines (20)"},
+    {'n', "lines", "COUNT", "begin with so many of the last lines (20), or with all"},
 };
 constexpr OptionText help_options[] = {{0, "man", nullptr, "write the manual page's source"}};
 constexpr OptionText daemon_options[] = {{0, "detach", nullptr, "return when it answers"}};

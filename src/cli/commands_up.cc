@@ -152,7 +152,7 @@ Result<Document> document_of_run(const Arguments& arguments) {
     spec.restart = RestartPolicy::always;
   } else if (policy == "on-failure") {
     spec.restart = RestartPolicy::on_failure;
-  } else if (policy == "never" || policy == "no") {
+  } else if (policy == "never") {
     spec.restart = RestartPolicy::never;
   } else {
     return bad("--restart " + policy, "it is no policy", "always, on-failure or never");

@@ -36,6 +36,20 @@ bool wait_gone(int pidfd, InterruptWatch& watch, MonoNs deadline) {
   return true;
 }
 
+// `down` forgets a service as soon as it has stopped, and then it is in no report any more. That is its good end.
+void keep_forgotten(OrderNews& news, const OrderNews& before) {
+  for (const SlotNews& old : before.slots) {
+    const bool there = std::ranges::any_of(news.slots, [&](const SlotNews& slot) {
+      return slot.project == old.project && slot.name == old.name && slot.index == old.index;
+    });
+    if (there) continue;
+    news.slots.push_back(old);
+    news.slots.back().outcome = "done";
+    news.slots.back().state = "stopped";
+    news.slots.back().reason_text.clear();
+  }
+}
+
 Outcome broken(Outcome outcome, const ClientError& error) {
   outcome.trouble = error.trouble;
   outcome.error = error.error;
@@ -92,7 +106,8 @@ Outcome follow(const Context& context, Client& client, InterruptWatch& watch, co
       outcome.end = End::timeout;
       return outcome;
     }
-    const SpanNs wait = std::min(shower.pace(), deadline - now);
+    // The first look takes what there is, so that people see at once what they wait for.
+    const SpanNs wait = outcome.news.seen.empty() ? 0 : std::min(shower.pace(), deadline - now);
     answer = operation.look(outcome.news.seen, wait, never);
     outcome.elapsed = os::read_mono() - begin;
     if (!answer && answer.error().trouble == Trouble::not_running && keeper) break;
@@ -104,8 +119,7 @@ Outcome follow(const Context& context, Client& client, InterruptWatch& watch, co
       return outcome;
     }
     outcome.body = answer->body;
-    // Slots that are forgotten once they have stopped leave the report; what was seen of them stays true.
-    if (news->settled && news->slots.empty()) news->slots = std::move(outcome.news.slots);
+    keep_forgotten(*news, outcome.news);
     outcome.news = std::move(*news);
     shower.show(outcome.news, outcome.elapsed);
   }
@@ -187,7 +201,8 @@ int conclude(const Context& context, const Outcome& outcome, const Order& order,
     return exit_code::failed;
   }
   if (outcome.end == End::settled && done != nullptr) {
-    const std::string counts = summary(outcome.news);
+    std::string counts = summary(outcome.news);
+    if (counts.empty() && outcome.accepted.slots > 0) counts = fmt::format("{} stopped", outcome.accepted.slots);
     write_out(counts.empty() ? fmt::format("{}\n", done)
                              : fmt::format("{}: {}, after {}\n", done, counts, elapsed_text(outcome.elapsed)));
   }

@@ -1,39 +1,106 @@
 #include "cli/log_lines.h"
 
-#include <dirent.h>
-
 #include <algorithm>
-#include <string>
+#include <charconv>
+#include <filesystem>
+#include <optional>
+#include <tuple>
 
-#include "os/fd.h"
+#include "base/glob.h"
+#include "base/nearest.h"
+#include "logs/reader.h"
 
 namespace hearth::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t longest_line = 1u << 20;
+
+// "blog.web.0"; names hold no dots.
+std::optional<SlotNews> slot_of(const std::string& directory, const std::string& label) {
+  const std::size_t last = label.rfind('.');
+  const std::size_t first = label.find('.');
+  if (first == label.npos || first == last || label.find('.', first + 1) != last) return std::nullopt;
+  SlotNews slot;
+  slot.project = label.substr(0, first);
+  slot.name = label.substr(first + 1, last - first - 1);
+  const char* end = label.data() + label.size();
+  const auto [stop, error] = std::from_chars(label.data() + last + 1, end, slot.index);
+  if (error != std::errc() || stop != end) return std::nullopt;
+  slot.log_directory = directory + "/" + label;
+  return slot;
+}
+
+bool selects(std::string_view name, const SlotNews& slot) {
+  const std::string index = std::to_string(slot.index);
+  const std::string full = slot.project + "." + slot.name;
+  return matches_glob(name, slot.name) || matches_glob(name, slot.name + "." + index) || matches_glob(name, full) ||
+         matches_glob(name, full + "." + index);
+}
+
+}  // namespace
 
 std::vector<std::string> last_lines(const SlotNews& slot, std::size_t count) {
-  std::vector<std::string> names;
-  if (DIR* directory = ::opendir(slot.log_directory.c_str())) {
-    while (const dirent* entry = ::readdir(directory)) {
-      const std::string name = entry->d_name;
-      if (name.ends_with(".log") && name[0] != '.') names.push_back(name);
-    }
-    ::closedir(directory);
-  }
-  std::sort(names.begin(), names.end());
   std::vector<std::string> lines;
-  for (auto name = names.rbegin(); name != names.rend() && lines.size() < count; ++name) {
-    const Result<std::string> text = os::read_file(slot.log_directory + "/" + *name, 64u << 20);
-    if (!text) break;
-    std::vector<std::string> here;
-    std::string_view rest = *text;
-    while (!rest.empty()) {
-      const std::size_t end = std::min(rest.find('\n'), rest.size());
-      here.emplace_back(rest.substr(0, end));
-      rest.remove_prefix(std::min(end + 1, rest.size()));
-    }
-    lines.insert(lines.begin(), here.begin(), here.end());
-  }
-  if (lines.size() > count) lines.erase(lines.begin(), lines.end() - static_cast<std::ptrdiff_t>(count));
+  const Result<logs::Tail> tail = logs::last_lines(slot.log_directory, count);
+  if (!tail) return lines;
+  LineCutter cutter;
+  const auto keep = [&](std::string_view line) { lines.emplace_back(line); };
+  cutter.add(tail->bytes, keep);
+  cutter.finish(keep);
   return lines;
+}
+
+Result<std::vector<SlotNews>> services_with_logs(const std::string& log_directory,
+                                                 const std::vector<std::string>& names) {
+  std::vector<SlotNews> known;
+  std::error_code error;
+  for (const fs::directory_entry& entry : fs::directory_iterator(log_directory, error)) {
+    if (std::optional<SlotNews> slot = slot_of(log_directory, entry.path().filename().string())) {
+      known.push_back(std::move(*slot));
+    }
+  }
+  if (error && error != std::errc::no_such_file_or_directory) return errno_failure("read", log_directory, error.value());
+  std::ranges::sort(known, {}, [](const SlotNews& s) { return std::tie(s.project, s.name, s.index); });
+
+  std::vector<SlotNews> chosen;
+  for (const std::string& name : names) {
+    const auto any = std::ranges::find_if(known, [&](const SlotNews& slot) { return selects(name, slot); });
+    if (any != known.end()) continue;
+    std::vector<std::string_view> words;
+    for (const SlotNews& slot : known) words.push_back(slot.name);
+    const std::string_view near = nearest(name, words);
+    return failure(Remedy::not_found, "find the log of", name, "no service of that name has written one here",
+                   near.empty() ? "`hearth status` lists the services" : "did you mean \"" + std::string(near) + "\"?");
+  }
+  for (const SlotNews& slot : known) {
+    if (std::ranges::any_of(names, [&](const std::string& name) { return selects(name, slot); })) chosen.push_back(slot);
+  }
+  return chosen;
+}
+
+void LineCutter::add(std::string_view bytes, const Line& line) {
+  while (!bytes.empty()) {
+    const std::size_t end = bytes.find('\n');
+    const bool whole = end != bytes.npos;
+    const std::string_view piece = bytes.substr(0, end);
+    if (whole && rest_.empty()) {
+      line(piece);
+    } else {
+      rest_ += piece;
+      if (whole || rest_.size() >= longest_line) {
+        line(rest_);
+        rest_.clear();
+      }
+    }
+    bytes.remove_prefix(whole ? end + 1 : bytes.size());
+  }
+}
+
+void LineCutter::finish(const Line& line) {
+  if (!rest_.empty()) line(rest_);
+  rest_.clear();
 }
 
 }  // namespace hearth::cli

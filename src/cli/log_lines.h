@@ -1,15 +1,38 @@
-// What a service has written, for commands: read from the log files themselves.
+// What services have written, for commands: which directories, and lines out of bytes.
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "base/result.h"
 #include "cli/answers.h"
 
 namespace hearth::cli {
 
 // The last lines of all runs, oldest first, without line ends. Empty when there is nothing, or it cannot be read.
 std::vector<std::string> last_lines(const SlotNews& slot, std::size_t count);
+
+// The services whose logs stand in `log_directory` (as PROJECT.SERVICE.INDEX) and that `names` select, with only
+// names and log_directory filled in: for a hearth that does not run, or has forgotten them. A name that selects
+// none is not_found, with the nearest as hint.
+Result<std::vector<SlotNews>> services_with_logs(const std::string& log_directory,
+                                                 const std::vector<std::string>& names);
+
+// Cuts a stream of bytes into lines. A line longer than a mebibyte is delivered in pieces: somebody who writes no
+// newline shall not fill our memory.
+class LineCutter {
+ public:
+  using Line = std::function<void(std::string_view)>;
+
+  void add(std::string_view bytes, const Line& line);
+  // What stands after the last newline.
+  void finish(const Line& line);
+
+ private:
+  std::string rest_;
+};
 
 }  // namespace hearth::cli

@@ -18,6 +18,8 @@ constexpr const char* plain = "\x1b[0m";
 std::string word_of(const SlotNews& slot) {
   if (slot.outcome == "superseded") return "superseded";
   if (slot.outcome == "failed" && slot.state != "failed") return slot.state + " (failed)";
+  // Its leader has ended, but not yet all of its tree.
+  if (slot.outcome == "pending" && slot.state == "stopped") return "stopping";
   return slot.state_word();
 }
 
@@ -69,6 +71,7 @@ std::string shown(std::string_view text, std::size_t width) {
 }
 
 std::string elapsed_text(SpanNs span) {
+  if (span < seconds(1)) return fmt::format("{}ms", span > 0 ? span / ns_per_ms : 0);
   if (span < seconds(10)) {
     const std::int64_t tenths = span > 0 ? span / (ns_per_s / 10) : 0;
     return fmt::format("{}.{}s", tenths / 10, tenths % 10);

@@ -1,8 +1,8 @@
 // How an order goes, for people: a live region that is rewritten on a terminal, one line per change when piped.
 //
-//   db   ready     0.3s
-//   stt  starting  12s   loading the model: 61 %
-//   web  failed          exited with code 1
+//   db   ready     310ms
+//   stt  starting  12s    loading the model: 61 %
+//   web  failed    95ms   exited with code 1
 //
 // Text in, text out: who prints it, and when, is follow.cc's business.
 #pragma once
@@ -37,7 +37,7 @@ class Progress {
   std::size_t written_ = 0;             // lines of the region on the screen
 };
 
-// "0.3s" below ten seconds, then "12s", "2m 5s".
+// "310ms" below a second, "2.3s" below ten, then "12s", "2m 5s".
 std::string elapsed_text(SpanNs span);
 
 // "3 ready, 1 running" or "2 stopped": the settled slots by state, in the order of their first.

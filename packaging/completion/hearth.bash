@@ -1,0 +1,36 @@
+# Made by `hearth completion bash`; change src/cli/command_table.cc instead.
+_hearth() {
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command= place=() i
+  COMPREPLY=()
+  for ((i = 1; i < COMP_CWORD; i++)); do
+    case ${COMP_WORDS[i]} in
+      --dir|--instance) place+=("${COMP_WORDS[i]}" "${COMP_WORDS[++i]}") ;;
+      --) return ;;
+      -*) ;;
+      *) command=${COMP_WORDS[i]}; break ;;
+    esac
+  done
+  case $previous in
+    --dir|--cwd) COMPREPLY=($(compgen -d -- "$current")); return ;;
+    -f|--file) if [[ $command != logs ]]; then COMPREPLY=($(compgen -f -- "$current")); return; fi ;;
+    --restart) COMPREPLY=($(compgen -W 'always on-failure never' -- "$current")); return ;;
+  esac
+  local words=
+  case $command in
+    '') words='up down run status logs start stop restart shutdown version help completion --dir --instance --json -h --help' ;;
+    up) words='-f --file --no-wait --timeout --dir --instance --json -h --help' ;;
+    down) words='-f --file -p --project --no-wait --timeout --dir --instance --json -h --help' ;;
+    run) words='--name --cwd --env --restart --wait --no-wait --timeout --dir --instance --json -h --help' ;;
+    status) words='--dir --instance --json -h --help'; [[ $current == -* ]] || words=$(hearth "${place[@]}" completion services 2>/dev/null) ;;
+    logs) words='-f --follow -n --lines --dir --instance --json -h --help'; [[ $current == -* ]] || words=$(hearth "${place[@]}" completion services 2>/dev/null) ;;
+    start) words='--all --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || words=$(hearth "${place[@]}" completion services 2>/dev/null) ;;
+    stop) words='--all --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || words=$(hearth "${place[@]}" completion services 2>/dev/null) ;;
+    restart) words='--all --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || words=$(hearth "${place[@]}" completion services 2>/dev/null) ;;
+    shutdown) words='--no-wait --timeout --dir --instance --json -h --help' ;;
+    version) words='--dir --instance --json -h --help' ;;
+    help) words='--man --dir --instance --json -h --help up down run status logs start stop restart shutdown version help completion' ;;
+    completion) words='--dir --instance --json -h --help bash zsh fish' ;;
+  esac
+  COMPREPLY=($(compgen -W "$words" -- "$current"))
+}
+complete -F _hearth hearth

@@ -1,0 +1,50 @@
+#include "cli/answers.h"
+
+#include <boost/json.hpp>
+#include <gtest/gtest.h>
+
+namespace hearth::cli {
+namespace {
+
+TEST(Answers, an_order_is_read_with_all_that_progress_shows) {
+  const Result<OrderNews> news = order_news({200, -1, R"({"order":3,"verb":"apply","settled":true,"seen":"00ff","slots":[
+      {"outcome":"failed","project":"app","name":"web","index":2,"state":"backoff","ready":false,"has_readiness":true,
+       "pid":null,"restarts":4,"reason_text":"exited with code 1","status":"x","log_directory":"/l"}],"new_field":{}})"});
+  ASSERT_TRUE(news.has_value());
+  EXPECT_TRUE(news->settled);
+  EXPECT_EQ(news->seen, "00ff");
+  ASSERT_EQ(news->slots.size(), 1u);
+  EXPECT_EQ(news->slots[0].index, 2u);
+  EXPECT_EQ(news->slots[0].pid, 0);
+  EXPECT_EQ(news->slots[0].reason_text, "exited with code 1");
+  EXPECT_EQ(news->slots[0].state_word(), "backoff");
+}
+
+TEST(Answers, a_refusal_is_the_servers_own_error) {
+  const Answer answer{409, -1, R"({"error":{"operation":"run","subject":"web","reason":"it is there","hint":"choose another",
+                                   "remedy":"conflict","errno":null}})"};
+  const Result<AcceptedNews> news = accepted_news(answer);
+  ASSERT_FALSE(news.has_value());
+  EXPECT_EQ(news.error().remedy, Remedy::conflict);
+  EXPECT_EQ(news.error().text(), "cannot run web: it is there; choose another");
+}
+
+TEST(Answers, what_is_not_understood_is_an_error_and_no_crash) {
+  for (const char* body : {"", "[]", "{", "null", "\"x\""}) {
+    EXPECT_FALSE(order_news({200, -1, body}).has_value()) << body;
+    EXPECT_FALSE(order_news({500, -1, body}).has_value()) << body;
+  }
+  EXPECT_TRUE(order_news({200, -1, R"({"slots":[1,null,{"name":5,"index":"x"}],"settled":"yes"})"}).has_value());
+}
+
+TEST(Answers, errors_are_written_as_the_server_writes_them) {
+  const std::string text = error_json(Error{Remedy::no_access, "open", "/a\"b\xff", "no", "", 13});
+  boost::json::error_code error;
+  const boost::json::value value = boost::json::parse(text, error);
+  ASSERT_FALSE(error) << text;
+  EXPECT_EQ(value.at("error").at("remedy").as_string(), "no_access");
+  EXPECT_EQ(value.at("error").at("errno").as_int64(), 13);
+}
+
+}  // namespace
+}  // namespace hearth::cli

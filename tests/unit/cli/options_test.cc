@@ -1,0 +1,104 @@
+#include "cli/options.h"
+
+#include <gtest/gtest.h>
+
+#include "cli/command_table.h"
+
+namespace hearth::cli {
+namespace {
+
+using Words = std::vector<std::string>;
+
+Arguments parsed(const Words& line) {
+  Result<Arguments> arguments = parse_arguments(line);
+  EXPECT_TRUE(arguments.has_value()) << arguments.error().text();
+  return arguments ? *arguments : Arguments{};
+}
+
+std::string hint_of(const Words& line) {
+  const Result<Arguments> arguments = parse_arguments(line);
+  EXPECT_FALSE(arguments.has_value());
+  if (arguments) return "no error";
+  EXPECT_EQ(arguments.error().remedy, Remedy::fix_input);
+  return arguments.error().hint;
+}
+
+TEST(Options, global_options_stand_before_or_behind_the_command) {
+  for (const Words& line : {Words{"--dir", "/x", "status", "web"}, Words{"status", "--dir", "/x", "web"},
+                            Words{"status", "web", "--dir=/x"}, Words{"--dir=/x", "status", "web"}}) {
+    const Arguments arguments = parsed(line);
+    EXPECT_EQ(arguments.command, "status");
+    EXPECT_EQ(arguments.value("dir"), "/x");
+    EXPECT_EQ(arguments.words, Words{"web"});
+  }
+}
+
+TEST(Options, a_directory_may_be_called_like_a_command) {
+  const Arguments arguments = parsed({"--dir", "stop", "status"});
+  EXPECT_EQ(arguments.command, "status");
+  EXPECT_EQ(arguments.value("dir"), "stop");
+}
+
+TEST(Options, letters_and_values_in_every_form) {
+  EXPECT_EQ(parsed({"logs", "-f", "-n", "5", "web"}).value("lines"), "5");
+  EXPECT_EQ(parsed({"logs", "-n5", "web"}).value("lines"), "5");
+  EXPECT_EQ(parsed({"logs", "--lines=5", "web"}).value("lines"), "5");
+  EXPECT_TRUE(parsed({"logs", "web", "--follow"}).has("follow"));
+  EXPECT_FALSE(parsed({"logs", "web"}).has("follow"));
+  EXPECT_EQ(parsed({"up", "-f", "a.toml"}).value("file"), "a.toml");
+}
+
+TEST(Options, what_stands_behind_two_dashes_is_the_command_as_it_is) {
+  const Arguments arguments = parsed({"run", "--name", "n", "--env", "A=1", "--env", "B=2", "--", "sh", "-c", "--", "--json"});
+  EXPECT_EQ(arguments.after, (Words{"sh", "-c", "--", "--json"}));
+  EXPECT_FALSE(arguments.has("json"));
+  EXPECT_EQ(arguments.options.at("env"), (Words{"A=1", "B=2"}));
+}
+
+TEST(Options, an_unknown_command_is_answered_with_the_nearest) {
+  EXPECT_EQ(hint_of({"staus"}), "did you mean `hearth status`?");
+  EXPECT_EQ(hint_of({"--dir", "/x", "restrat", "web"}), "did you mean `hearth restart`?");
+  EXPECT_EQ(hint_of({"ps"}), "did you mean `hearth status`?");
+  EXPECT_EQ(hint_of({"xyzzy"}), "`hearth help` lists them");
+}
+
+TEST(Options, an_unknown_option_is_answered_with_the_nearest_of_that_command) {
+  EXPECT_EQ(hint_of({"logs", "--folow", "web"}), "did you mean --follow?");
+  EXPECT_EQ(hint_of({"up", "--tiemout=3s"}), "did you mean --timeout?");
+  EXPECT_EQ(hint_of({"status", "--follow"}), "`hearth help status` lists them");
+}
+
+TEST(Options, names_where_none_belong_are_refused) {
+  EXPECT_EQ(hint_of({"up", "web"}), "`hearth help up` explains it");
+  EXPECT_EQ(hint_of({"stop", "--", "web"}), "leave it out");
+}
+
+TEST(Options, a_value_that_is_missing_is_said_so) {
+  EXPECT_FALSE(parse_arguments({"status", "--dir"}).has_value());
+  EXPECT_FALSE(parse_arguments({"logs", "-n"}).has_value());
+}
+
+TEST(Options, timeouts_are_spans_or_seconds) {
+  EXPECT_EQ(timeout_of(parsed({"up"})), never);
+  EXPECT_EQ(timeout_of(parsed({"up", "--timeout", "90s"})), seconds(90));
+  EXPECT_EQ(timeout_of(parsed({"up", "--timeout", "15"})), seconds(15));
+  EXPECT_EQ(timeout_of(parsed({"up", "--timeout", "1h30m"})), seconds(5400));
+  EXPECT_FALSE(timeout_of(parsed({"up", "--timeout", "soon"})).has_value());
+  EXPECT_FALSE(timeout_of(parsed({"up", "--timeout", "0"})).has_value());
+  EXPECT_FALSE(timeout_of(parsed({"up", "--timeout", "-5s"})).has_value());
+}
+
+TEST(Options, every_option_of_the_table_is_understood) {
+  for (const CommandText& command : commands()) {
+    for (const OptionText& option : command.options) {
+      Words line = {command.name, std::string("--") + option.name};
+      if (option.value != nullptr) line.push_back("value");
+      const Result<Arguments> arguments = parse_arguments(line);
+      ASSERT_TRUE(arguments.has_value()) << command.name << " --" << option.name << ": " << arguments.error().text();
+      EXPECT_TRUE(arguments->has(option.name)) << command.name << " --" << option.name;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace hearth::cli

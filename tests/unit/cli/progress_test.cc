@@ -1,0 +1,128 @@
+#include "cli/progress.h"
+
+#include <sstream>
+
+#include <gtest/gtest.h>
+
+#include "config/text.h"
+
+namespace hearth::cli {
+namespace {
+
+SlotNews slot(std::string name, std::string outcome, std::string state, std::string reason = {}) {
+  SlotNews s;
+  s.project = "app";
+  s.name = std::move(name);
+  s.outcome = std::move(outcome);
+  s.state = std::move(state);
+  s.reason_text = std::move(reason);
+  s.has_readiness = true;
+  s.ready = s.outcome == "done";
+  return s;
+}
+
+// What a terminal shows: cursor movements obeyed, colors dropped.
+std::vector<std::string> screen(const std::vector<std::string>& writes) {
+  std::vector<std::string> lines(1);
+  std::size_t row = 0, column = 0;
+  for (const std::string& text : writes) {
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      if (text[i] == '\x1b') {
+        const std::size_t end = text.find_first_of("AmK", i);
+        if (text[end] == 'A') row -= std::stoul(text.substr(i + 2, end - i - 2));
+        if (text[end] == 'K') lines[row].resize(column);
+        i = end;
+      } else if (text[i] == '\r') {
+        column = 0;
+      } else if (text[i] == '\n') {
+        if (++row == lines.size()) lines.emplace_back();
+        column = 0;
+      } else {
+        if (lines[row].size() <= column) lines[row].resize(column + 1, ' ');
+        lines[row][column++] = text[i];
+      }
+    }
+  }
+  for (std::string& line : lines) line.resize(line.find_last_not_of(' ') + 1);
+  while (!lines.empty() && lines.back().empty()) lines.pop_back();
+  return lines;
+}
+
+TEST(Progress, piped_says_each_change_once) {
+  Progress progress;
+  OrderNews news;
+  news.slots = {slot("db", "pending", "starting"), slot("web", "pending", "waiting", "waits for db to be ready")};
+  EXPECT_EQ(progress.changes(news, milliseconds(10)), "db: starting\nweb: waiting: waits for db to be ready\n");
+  EXPECT_EQ(progress.changes(news, milliseconds(20)), "");
+  news.slots[0] = slot("db", "done", "running");
+  EXPECT_EQ(progress.changes(news, milliseconds(1250)), "db: ready after 1.2s\n");
+  news.slots[1] = slot("web", "failed", "backoff", "exited with code 1");
+  EXPECT_EQ(progress.changes(news, seconds(12)), "web: backoff (failed) after 12s: exited with code 1\n");
+}
+
+TEST(Progress, on_a_terminal_rewrites_its_lines) {
+  Progress progress;
+  const Terminal terminal{.interactive = true, .color = true, .columns = 60, .rows = 24};
+  OrderNews news;
+  news.slots = {slot("db", "pending", "starting"), slot("web", "pending", "waiting", "waits for db to be ready")};
+  std::vector<std::string> writes = {progress.region(news, milliseconds(300), terminal)};
+  EXPECT_EQ(screen(writes), (std::vector<std::string>{"db   starting  300ms", "web  waiting   300ms  waits for db to be ready"}));
+  news.slots[0] = slot("db", "done", "running");
+  news.slots[1] = slot("web", "pending", "starting");
+  writes.push_back(progress.region(news, milliseconds(900), terminal));
+  writes.push_back(progress.region(news, milliseconds(1900), terminal));
+  EXPECT_EQ(screen(writes), (std::vector<std::string>{"db   ready     900ms", "web  starting  1.9s"}));
+}
+
+TEST(Progress, never_grows_beyond_the_terminal_and_shows_what_is_not_done) {
+  Progress progress;
+  const Terminal terminal{.interactive = true, .color = false, .columns = 40, .rows = 10};
+  OrderNews news;
+  for (int i = 0; i < 100; ++i) news.slots.push_back(slot("service-" + std::to_string(i), "done", "running"));
+  news.slots[70] = slot("the-slow-one", "pending", "starting", std::string(200, 'x'));
+  news.slots[80] = slot("the-broken-one", "failed", "failed", "exec of /x failed");
+  const std::vector<std::string> lines = screen({progress.region(news, seconds(3), terminal)});
+  ASSERT_LE(lines.size(), 9u);
+  EXPECT_TRUE(lines[0].starts_with("the-broken-one"));
+  EXPECT_TRUE(lines[1].starts_with("the-slow-one"));
+  EXPECT_EQ(lines.back(), "... and 94 more");
+  for (const std::string& line : lines) EXPECT_LT(config::character_count(line), 40u) << line;
+}
+
+TEST(Progress, of_any_width_fits_it) {
+  for (std::size_t columns = 28; columns < 100; ++columns) {
+    Progress progress;
+    OrderNews news;
+    news.slots = {slot("a-service-with-quite-a-long-name", "pending", "starting", "größer, länger, öfter, and more of it"),
+                  slot("db", "failed", "backoff", "exited with code 1")};
+    for (const std::string& line : screen({progress.region(news, seconds(3), {true, true, columns, 24})})) {
+      EXPECT_LE(config::character_count(line), columns) << columns << ": " << line;
+    }
+  }
+}
+
+TEST(Progress, a_service_cannot_move_the_cursor) {
+  EXPECT_EQ(shown("a\x1b[2Jb\xc2\x9b" "c\n", 0), "a [2Jb c ");
+  EXPECT_EQ(shown("\xff\xfe", 0), "??");
+  EXPECT_EQ(shown("größer", 4), "grö…");
+}
+
+TEST(Progress, replicas_and_projects_are_told_apart_only_where_there_are_several) {
+  std::vector<SlotNews> slots = {slot("web", "done", "running"), slot("db", "done", "running")};
+  EXPECT_EQ(label(slots[0], slots), "web");
+  slots.push_back(slots[0]);
+  slots[2].index = 1;
+  EXPECT_EQ(label(slots[0], slots), "web.0");
+  EXPECT_EQ(label(slots[1], slots), "db");
+  slots[1].project = "other";
+  EXPECT_EQ(label(slots[1], slots), "other.db");
+}
+
+TEST(Progress, the_summary_counts_by_state) {
+  OrderNews news;
+  news.slots = {slot("a", "done", "running"), slot("b", "done", "completed"), slot("c", "done", "running")};
+  EXPECT_EQ(summary(news), "2 ready, 1 completed");
+}
+
+}  // namespace
+}  // namespace hearth::cli
