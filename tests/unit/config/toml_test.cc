@@ -332,6 +332,15 @@ TEST(Toml, every_example_of_the_reference_page_is_accepted) {
   EXPECT_GE(examples, 15);
 }
 
+TEST(Toml, the_quickstart_is_accepted) {
+  std::ifstream file(HEARTH_SOURCE_DIR "/examples/quickstart/hearth.toml");
+  std::stringstream text;
+  text << file.rdbuf();
+  const Document document = document_of(text.str());
+  EXPECT_EQ(document.project, "quickstart");
+  EXPECT_EQ(document.services.size(), 2u);
+}
+
 TEST(Toml, numbers_that_are_not_finite_are_refused) {
   EXPECT_THAT(problem_of("stop_timeout = nan"), HasSubstr("not a duration"));
   EXPECT_THAT(problem_of("stop_timeout = inf"), HasSubstr("not a duration"));
