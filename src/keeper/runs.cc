@@ -90,7 +90,6 @@ void free_entry(Keeper& k, EntryIndex entry) {
   e.exited_at_ns = 0;
   e.last_op = 0;
   e.start_ticks = 0;
-  e.exec_over = 0;
   e.run.store(no_run, std::memory_order_release);
   e.claim.store(0, std::memory_order_release);
   tell_supervisor(k, entry);

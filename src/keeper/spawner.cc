@@ -114,8 +114,12 @@ void start_run(Spawner& s, EntryIndex index, wire::RunEntry& entry, RunId run) {
              false,           s.context.nofile};
   prepare_child(*plan);
   const long pid = clone_child(s, leaf);
-  if (pid > 0) entry.exec_over.store(1, std::memory_order_release);
-  if (pid < 0) {
+  if (pid > 0) {
+    // The run may be over and its entry hold a later one by now.
+    RunId known = entry.exec_over.load();
+    while (known < run && !entry.exec_over.compare_exchange_weak(known, run)) {
+    }
+  } else {
     const int error = static_cast<int>(-pid);
     fail(entry,
          leaf >= 0 && blames_cgroup(error) ? wire::SpawnStage::cgroup : wire::SpawnStage::clone,

