@@ -71,7 +71,8 @@ void Checker::committed() {
       if (now.run().run <= known_runs) fail("run " + std::to_string(now.run().run) + " is not a new number");
       greatest_run_ = std::max(greatest_run_, now.run().run);
       decided_[now.run().run] = view_.head.last_order;
-      if (now.role == SlotRole::service && now.run().entry != no_entry) {
+      // (Of several orders in one turn, an earlier one may have found them as they were then.)
+      if (now.role == SlotRole::service && now.run().entry != no_entry && view_.head.last_order <= orders_before_ + 1) {
         // Met before this turn, or in it: within a turn things happen at the same time.
         for (const Dependency& dependency : spec_of(now)->depends_on)
           if (!dependency_met(now, dependency, view_) && !dependency_met(now, dependency, before))
@@ -177,6 +178,8 @@ void Checker::check_stop(SlotIndex slot, const SlotState& before, const SlotStat
     Stop& stop = stops_.try_emplace(slot, Stop{after(time, span), span, begins ? now.order : before.order}).first->second;
     // The signal cannot arrive before there is a process: the grace period begins again.
     if (now.run().pid != 0 && before.run().pid == 0) stop.grace = after(time, span);
+    // Of several orders in one turn, one may have begun the stop under another specification.
+    if (begins && view_.head.last_order > orders_before_ + 1) stop.grace = 0;
   }
   const bool lets_go = !now.life.stop_held && (begins || before.life.stop_held);
   if (lets_go && !now.life.want_up && (now.life.reason == Reason::ordered || now.life.reason == Reason::shutdown))

@@ -131,8 +131,7 @@ void Machine::died(const std::string& where) {
   ++crashes;
   crash.disarm();
   supervisor_.reset();
-  const bool published = page_->commit.load() != commit_before_;
-  if (sabotage_ != nullptr && sabotage_->died) sabotage_->died(*this, published);
+  if (sabotage_ != nullptr && sabotage_->died) sabotage_->died(*this, where);
   if (where == "in commit") scribble_on_a_spare_copy();
   if (watcher != nullptr) watcher->before_death();
   kernel.supervisor_died();

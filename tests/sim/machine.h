@@ -25,7 +25,7 @@ struct Sabotage {
   std::function<std::unique_ptr<ports::Keeper>(Machine&, ports::Keeper&)> keeper;
   std::function<std::unique_ptr<ports::Inputs>(Machine&, ports::Inputs&)> inputs;
   std::function<void(Machine&, bool published)> between_stores;
-  std::function<void(Machine&, bool published)> died;  // published: this turn's commit number was stored
+  std::function<void(Machine&, const std::string& where)> died;
   std::function<void(Machine&)> before_takeover;       // the page as the successor will find it
   std::function<void(Machine&)> after_create;
   std::function<void(Machine&)> after_turn;
@@ -79,6 +79,7 @@ class Machine {
   PageView page() const { return read_page(*page_); }
   wire::DecisionPage& raw_page() { return *page_; }
   MonoNs turn_started() const { return turn_started_; }
+  MonoNs due() const { return due_; }  // what the last turn asked for
 
   Faults faults;
   Timeline time;

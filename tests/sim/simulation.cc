@@ -171,6 +171,7 @@ class Simulation {
     troupe_.heal();
     machine_.crash.disarm();
     machine_.stop_supervisor(0);
+    for (const auto& [run, process] : machine_.kernel.processes()) process->script.sick_after = not_at_all;
     machine_.faults = Faults{false, false, false, false, false, false, false, false, false, 0};
   }
 

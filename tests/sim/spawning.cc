@@ -170,6 +170,7 @@ void Kernel::begin(Process& process) {
     later(saying.after, [this, saying](Process& p) { say(p, saying.data, saying.file); });
   later(script.ready_after, [this](Process& p) { say(p, "READY=1"); });
   later(script.exit_after, [this](Process& p) { exit(p, p.script.exit_code, p.script.exit_status); });
+  later(script.closes_output_after, [this](Process& p) { notice(p.entry); });
   later(script.stray_after, [this](Process& p) {
     ++strays_reaped;
     if (!strays_are_taken_for_runs) return;

@@ -1,0 +1,52 @@
+// Ports that hand everything on: a planted bug changes one call.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ports/inputs.h"
+#include "ports/keeper.h"
+
+namespace hearth::sim {
+
+class KeeperDecorator : public ports::Keeper {
+ public:
+  explicit KeeperDecorator(ports::Keeper& inner) : inner_(inner) {}
+  ports::EntryView entry(EntryIndex entry) const override { return inner_.entry(entry); }
+  void take_changed(std::vector<EntryIndex>& entries) override { inner_.take_changed(entries); }
+  ports::SpawnAnswer spawn(const ports::SpawnOrder& order) override { return inner_.spawn(order); }
+  bool signal(EntryIndex entry, RunId run, OpId op, int signal) override { return inner_.signal(entry, run, op, signal); }
+  bool end_tree(EntryIndex entry, RunId run, const std::string& label) override { return inner_.end_tree(entry, run, label); }
+  bool reap(EntryIndex entry, RunId run) override { return inner_.reap(entry, run); }
+  void release_run(SlotIndex slot, RunId run) override { inner_.release_run(slot, run); }
+  void release_slot(SlotIndex slot) override { inner_.release_slot(slot); }
+  std::uint64_t start_ticks(EntryIndex entry, std::int32_t pid) override { return inner_.start_ticks(entry, pid); }
+  bool output_drained(SlotIndex slot, RunId run) override { return inner_.output_drained(slot, run); }
+  void output_ended(SlotIndex slot, RunId run) override { inner_.output_ended(slot, run); }
+  const char* containment() const override { return inner_.containment(); }
+  SpanNs stuck_for(EntryIndex entry, MonoNs now) const override { return inner_.stuck_for(entry, now); }
+  void finish(bool leave_running) override { inner_.finish(leave_running); }
+
+ protected:
+  ports::Keeper& inner_;
+};
+
+class InputsDecorator : public ports::Inputs {
+ public:
+  explicit InputsDecorator(ports::Inputs& inner) : inner_(inner) {}
+  void peek(std::vector<ports::Input>& inputs) override { inner_.peek(inputs); }
+  void store_descriptors(const ports::Input& input, const std::string& name, std::uint32_t most, bool poll) override {
+    inner_.store_descriptors(input, name, most, poll);
+  }
+  void remove_descriptors(SlotIndex slot, const std::string& name) override { inner_.remove_descriptors(slot, name); }
+  void consume(const ports::Input& input) override { inner_.consume(input); }
+  void answer(const ports::Input& input, const Result<Accepted>& result) override { inner_.answer(input, result); }
+  void breadcrumb(const ports::Input& input) override { inner_.breadcrumb(input); }
+  void clear_breadcrumb() override { inner_.clear_breadcrumb(); }
+  bool poisonous(const ports::Input& input) const override { return inner_.poisonous(input); }
+
+ protected:
+  ports::Inputs& inner_;
+};
+
+}  // namespace hearth::sim

@@ -1,0 +1,38 @@
+// Many seeds, each guarded: a failed check of the supervisor ends its process, so seeds run in a child that the
+// parent outlives. What fails is made shorter.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "sim/simulation.h"
+
+namespace hearth::sim {
+
+struct Failure {
+  Plan plan;
+  Outcome outcome;
+};
+
+struct Totals {
+  std::uint64_t seeds = 0;
+  std::uint64_t events = 0;
+  std::uint64_t crashes = 0;
+  std::uint64_t places = 0;
+  double simulated_s = 0;
+  std::uint64_t hash = 0;                     // of all traces, in order
+  std::array<std::uint32_t, 8> coverage{};    // lifecycle: events seen, by phase
+};
+
+// Seeds from .. from + count - 1 up to the first failure.
+std::optional<Failure> explore(Plan plan, std::uint64_t from, std::uint64_t count, Totals& totals);
+
+// One seed in a child. A supervisor that aborts is a failure, too.
+Outcome run_guarded(const Plan& plan);
+
+// The same failure with fewer kinds of faults, fewer services and fewer crashes, with its trace.
+Failure shrink(Failure failure);
+
+}  // namespace hearth::sim
