@@ -37,7 +37,8 @@ uint32_t next_generation(const Keeper& k, uint32_t role) {
                         "--logs",
                         k.options.logs,
                         nullptr};
-  setpgid(0, 0);
+  // Not only a group of its own: when the keeper dies, stopped groups of its session would get SIGHUP.
+  setsid();
   dup2(STDERR_FILENO, STDOUT_FILENO);
   dup2(socket, wire::member_socket_fd);
   close_range(wire::member_socket_fd + 1, ~0u, 0);
@@ -54,7 +55,7 @@ uint32_t next_generation(const Keeper& k, uint32_t role) {
 
 [[noreturn]] void become_spawner(const Keeper& k, uint32_t role, uint32_t generation, int socket,
                                  pid_t keeper) {
-  setpgid(0, 0);
+  setsid();
   SpawnerContext context = {k.table,
                             role - role_spawner,
                             generation,

@@ -61,7 +61,7 @@ TEST_F(Keeper, StartsItsMembersAndSaysSo) {
   std::ifstream environment("/proc/" + std::to_string(h.supervisor.pid) + "/environ");
   std::string all((std::istreambuf_iterator<char>(environment)), {});
   EXPECT_NE(all.find("HEARTH_NOFILE="), std::string::npos);
-  EXPECT_EQ(getpgid(h.supervisor.pid), h.supervisor.pid);
+  EXPECT_EQ(getsid(h.supervisor.pid), h.supervisor.pid);
 }
 
 TEST_F(Keeper, IsAloneInItsInstance) {
