@@ -127,7 +127,16 @@ Outcome follow(const Context& context, Client& client, InterruptWatch& watch, co
     const bool ended = wait_gone(keeper.get(), watch, deadline);
     outcome.elapsed = os::read_mono() - begin;
     if (!ended) outcome.end = watch.came() ? End::interrupted : End::timeout;
-    if (ended) outcome.end = End::gone;
+    if (ended) {
+      // Its supervisor ended with it and could not tell the last of it: nothing runs any more.
+      outcome.end = End::gone;
+      for (SlotNews& slot : outcome.news.slots) {
+        if (slot.outcome != "pending") continue;
+        slot.outcome = "done";
+        slot.state = "stopped";
+      }
+      if (!outcome.news.slots.empty()) shower.show(outcome.news, outcome.elapsed);
+    }
   }
   return outcome;
 }

@@ -1,0 +1,101 @@
+#include "cli/client.h"
+
+#include <signal.h>
+#include <sys/stat.h>
+
+#include "cli/interrupt.h"
+#include "os/clock.h"
+#include "unit/cli/fake_server.h"
+
+namespace hearth::cli {
+namespace {
+
+MonoNs soon() { return after(os::read_mono(), seconds(10)); }
+
+TEST(Client, reads_status_body_and_exit_code) {
+  FakeServer server({{http(200, "hello", "Hearth-Exit: 150\r\n")}});
+  Client client(server.path);
+  const auto answer = client.ask({.target = "/v1/status"}, soon());
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->status, 200);
+  EXPECT_EQ(answer->body, "hello");
+  EXPECT_EQ(answer->exit_code, 150);
+  EXPECT_TRUE(server.requests()[0].starts_with("GET /v1/status HTTP/1.1\r\nHost: hearth\r\n"));
+}
+
+TEST(Client, keeps_its_connection_for_the_next_question) {
+  FakeServer server({{http(200, "1"), http(404, "2")}});
+  Client client(server.path);
+  EXPECT_EQ(client.ask({.target = "/a"}, soon())->body, "1");
+  EXPECT_EQ(client.ask({.target = "/b"}, soon())->status, 404);
+}
+
+TEST(Client, a_kept_connection_that_was_closed_meanwhile_is_opened_anew) {
+  FakeServer server({{http(200, "1")}, {http(200, "2")}});
+  Client client(server.path);
+  EXPECT_EQ(client.ask({.target = "/a"}, soon())->body, "1");
+  const auto second = client.ask({.target = "/b"}, soon());
+  ASSERT_TRUE(second.has_value()) << second.error().error.text();
+  EXPECT_EQ(second->body, "2");
+}
+
+TEST(Client, an_answer_that_says_close_is_not_waited_behind) {
+  FakeServer server({{http(200, "1", "Connection: close\r\n")}, {http(200, "2")}});
+  Client client(server.path);
+  EXPECT_EQ(client.ask({.target = "/a"}, soon())->body, "1");
+  EXPECT_EQ(client.ask({.target = "/b"}, soon())->body, "2");
+}
+
+TEST(Client, says_not_running_when_there_is_no_socket_or_nobody_listens) {
+  Client nowhere("/nonexistent/api.sock");
+  EXPECT_EQ(nowhere.ask({.target = "/"}, soon()).error().trouble, Trouble::not_running);
+  std::string path;
+  {
+    FakeServer server({});
+    path = server.path;
+  }
+  Client stale(path);
+  EXPECT_EQ(stale.ask({.target = "/"}, soon()).error().trouble, Trouble::not_running);
+}
+
+TEST(Client, says_cut_when_the_answer_ends_in_the_middle) {
+  FakeServer server({{"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc"}});
+  Client client(server.path);
+  EXPECT_EQ(client.ask({.target = "/"}, soon()).error().trouble, Trouble::cut);
+}
+
+TEST(Client, says_broken_for_what_is_no_hearth) {
+  for (const std::string& answer : {std::string("SSH-2.0-OpenSSH\r\n\r\n"), std::string("HTTP/1.1 200 OK\r\n\r\n"),
+                                    std::string("HTTP/1.1 abc\r\nContent-Length: 1\r\n\r\nx"),
+                                    std::string("HTTP/1.1 200 OK\r\nContent-Length: 99999999999999\r\n\r\n")}) {
+    FakeServer server({{answer}});
+    Client client(server.path);
+    EXPECT_EQ(client.ask({.target = "/"}, soon()).error().trouble, Trouble::broken) << answer;
+  }
+}
+
+TEST(Client, gives_up_at_its_deadline) {
+  FakeServer server({{std::string("HTTP/1.1 200 OK\r\n"), std::string()}});
+  Client client(server.path);
+  const MonoNs begin = os::read_mono();
+  const auto answer = client.ask({.target = "/"}, after(begin, milliseconds(30)));
+  EXPECT_EQ(answer.error().trouble, Trouble::timeout);
+  EXPECT_GE(os::read_mono() - begin, milliseconds(30));
+}
+
+TEST(Client, ctrl_c_ends_a_wait_and_not_the_program) {
+  FakeServer server({{std::string("HTTP/1.1 200 OK\r\n"), std::string()}});
+  InterruptWatch watch;
+  Client client(server.path, &watch);
+  ::kill(::getpid(), SIGINT);
+  EXPECT_EQ(client.ask({.target = "/"}, soon()).error().trouble, Trouble::interrupted);
+  EXPECT_TRUE(watch.came());
+}
+
+TEST(Client, a_path_too_long_for_a_socket_is_said_so) {
+  Client client("/" + std::string(200, 'x'));
+  EXPECT_EQ(client.ask({.target = "/"}, soon()).error().trouble, Trouble::broken);
+}
+
+}  // namespace
+}  // namespace hearth::cli

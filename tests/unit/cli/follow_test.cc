@@ -1,0 +1,158 @@
+#include "cli/follow.h"
+
+#include <signal.h>
+
+#include "cli/log_lines.h"
+#include "unit/cli/fake_server.h"
+
+namespace hearth::cli {
+namespace {
+
+constexpr const char* accepted = R"({"order":1,"key":"k","repeated":false,"notes":["db is already running"],"slots":[0,1]})";
+
+std::string report(bool settled, const std::string& seen, const std::string& slots) {
+  return http(200, std::string("{\"order\":1,\"verb\":\"apply\",\"settled\":") + (settled ? "true" : "false") +
+                       ",\"seen\":\"" + seen + "\",\"slots\":[" + slots + "]}");
+}
+
+std::string slot(const std::string& name, const std::string& outcome, const std::string& state) {
+  return R"({"project":"app","name":")" + name + R"(","index":0,"outcome":")" + outcome + R"(","state":")" + state +
+         R"(","reason_text":"exited with code 1","log_directory":"/nonexistent"})";
+}
+
+class FollowTest : public testing::Test {
+ protected:
+  // Follows and concludes; what was printed is in out and err.
+  void follow_with(FakeServer& server, Order order = {}) {
+    Context context;
+    context.instance.directory = server.directory;
+    context.json = json;
+    InterruptWatch watch;
+    Client client(server.path, &watch);
+    testing::internal::CaptureStdout();
+    testing::internal::CaptureStderr();
+    if (interrupt) ::kill(::getpid(), SIGINT);
+    order.body = "{}";
+    outcome = follow(context, client, watch, order);
+    code = conclude(context, outcome, order, "up");
+    out = testing::internal::GetCapturedStdout();
+    err = testing::internal::GetCapturedStderr();
+  }
+  bool json = false, interrupt = false;
+  Outcome outcome;
+  int code = -1;
+  std::string out, err;
+};
+
+TEST_F(FollowTest, shows_notes_and_changes_and_a_summary) {
+  FakeServer server({{http(202, accepted), report(false, "01", slot("db", "done", "running") + "," + slot("web", "pending", "starting")),
+                      report(true, "02", slot("db", "done", "running") + "," + slot("web", "done", "running"))}});
+  follow_with(server);
+  EXPECT_EQ(code, 0);
+  EXPECT_NE(out.find("note: db is already running\n"), out.npos);
+  EXPECT_NE(out.find("web: starting"), out.npos);
+  EXPECT_NE(out.find("up: 2 running, after "), out.npos);
+  EXPECT_EQ(err, "");
+}
+
+TEST_F(FollowTest, a_supervisor_killed_in_the_middle_is_not_noticed) {
+  FakeServer server({{http(202, accepted), report(false, "01", slot("web", "pending", "starting")), ""},
+                     {report(true, "02", slot("web", "done", "running"))}});
+  follow_with(server);
+  // Nobody holds this instance's lock, so the successor must be there at once; it is.
+  EXPECT_EQ(code, 0) << err;
+}
+
+TEST_F(FollowTest, a_failure_says_which_service_and_why_and_ends_with_1) {
+  FakeServer server({{http(202, accepted), report(true, "01", slot("web", "failed", "failed"))}});
+  follow_with(server);
+  EXPECT_EQ(code, 1);
+  EXPECT_NE(err.find("hearth: web failed: exited with code 1\n"), err.npos);
+  EXPECT_NE(err.find("written nothing"), err.npos);
+}
+
+TEST_F(FollowTest, a_timeout_says_what_is_missing_and_that_it_goes_on) {
+  FakeServer server({{http(202, accepted), report(false, "01", slot("web", "pending", "starting")),
+                      report(false, "01", slot("web", "pending", "starting"))}});
+  Order order;
+  order.timeout = 1;
+  follow_with(server, order);
+  EXPECT_EQ(code, 1);
+  EXPECT_NE(err.find("not done after"), err.npos);
+  EXPECT_NE(err.find("the start goes on"), err.npos);
+}
+
+TEST_F(FollowTest, ctrl_c_stops_the_waiting_and_says_that_the_start_goes_on) {
+  FakeServer server({{std::string("HTTP/1.1 202 Accepted\r\n"), std::string()}});
+  interrupt = true;
+  follow_with(server);
+  EXPECT_EQ(code, 130);
+  EXPECT_NE(err.find("the start goes on"), err.npos);
+}
+
+TEST_F(FollowTest, without_waiting_asks_nothing_more) {
+  FakeServer server({{http(202, accepted)}});
+  Order order;
+  order.wait = false;
+  follow_with(server, order);
+  EXPECT_EQ(code, 0);
+  EXPECT_EQ(server.requests().size(), 1u);
+}
+
+TEST_F(FollowTest, json_is_the_last_answer_and_nothing_else) {
+  json = true;
+  const std::string last = report(true, "02", slot("web", "failed", "failed"));
+  FakeServer server({{http(202, accepted), last}});
+  follow_with(server);
+  EXPECT_EQ(code, 1);
+  EXPECT_EQ(out, last.substr(last.find("\r\n\r\n") + 4));
+  EXPECT_EQ(err, "");
+}
+
+TEST_F(FollowTest, a_refusal_is_told_by_its_remedy) {
+  const std::string error =
+      R"x({"error":{"operation":"run","subject":"web","reason":"it is already there (PID 7)","hint":"","remedy":")x";
+  for (const auto& [remedy, expected] : std::vector<std::pair<std::string, int>>{
+           {"conflict", 1}, {"not_found", 2}, {"fix_input", 2}, {"no_access", 4}, {"try_later", 1}, {"environment", 1}}) {
+    FakeServer server({{http(400, error + remedy + "\"}}")}});
+    follow_with(server);
+    EXPECT_EQ(code, expected) << remedy;
+    EXPECT_EQ(err, "hearth: cannot run web: it is already there (PID 7)\n");
+  }
+}
+
+TEST_F(FollowTest, a_service_that_down_has_forgotten_has_ended_well) {
+  FakeServer server({{http(202, accepted), report(false, "01", slot("web", "pending", "stopping") + "," + slot("db", "pending", "stopping")),
+                      report(true, "02", "")}});
+  follow_with(server);
+  EXPECT_EQ(code, 0);
+  EXPECT_NE(out.find("2 stopped"), out.npos) << out;
+}
+
+TEST(LineCutter, delivers_lines_whatever_the_pieces) {
+  const std::string text = "one\ntwo\n\nlast";
+  for (std::size_t step = 1; step <= text.size(); ++step) {
+    LineCutter cutter;
+    std::vector<std::string> lines;
+    const auto keep = [&](std::string_view line) { lines.emplace_back(line); };
+    for (std::size_t at = 0; at < text.size(); at += step) cutter.add(std::string_view(text).substr(at, step), keep);
+    cutter.finish(keep);
+    EXPECT_EQ(lines, (std::vector<std::string>{"one", "two", "", "last"})) << step;
+  }
+}
+
+TEST(LineCutter, a_line_without_end_does_not_fill_the_memory) {
+  LineCutter cutter;
+  std::size_t longest = 0, total = 0;
+  const auto count = [&](std::string_view line) {
+    longest = std::max(longest, line.size());
+    total += line.size();
+  };
+  for (int i = 0; i < 100; ++i) cutter.add(std::string(100'000, 'x'), count);
+  cutter.finish(count);
+  EXPECT_EQ(total, 10'000'000u);
+  EXPECT_LT(longest, 2u << 20);
+}
+
+}  // namespace
+}  // namespace hearth::cli
