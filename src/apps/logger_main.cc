@@ -24,6 +24,7 @@ void ignore_signals() {
 int main() {
   ignore_signals();
   prctl(PR_SET_NAME, "hearth-logger");
+  prctl(PR_SET_TIMERSLACK, 5'000);  // ns; rests are short
   hearth::logger::System system;
   hearth::Status done = hearth::logger::run_logger(system, hearth::wire::member_socket_fd);
   if (done) return 0;

@@ -103,6 +103,7 @@ class Loop {
         wait_stuck();
       } else {
         wait_and_serve();
+        if (SpanNs rest = pump_.rest(); rest > 0) system_.nap(rest);
       }
     }
     pump_.drain();

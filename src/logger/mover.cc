@@ -84,7 +84,7 @@ MoveResult Mover::move(SlotIndex slot, OpenFile& file, RunId run, int fifo) {
   }
   int error = prepare(slot, file, run);
   if (error != 0) return {Moved::blocked, 0, error};
-  uint64_t size = std::min<uint64_t>({static_cast<uint64_t>(waiting), parts_.pipe_bytes, wire::log_buffer_bytes});
+  uint64_t size = std::min<uint64_t>({static_cast<uint64_t>(waiting), parts_.pipe_bytes, largest_batch});
   error = reserve_for(slot, file, size);
   if (error != 0) return {Moved::blocked, 0, error};
 
@@ -97,7 +97,7 @@ MoveResult Mover::move(SlotIndex slot, OpenFile& file, RunId run, int fifo) {
 
 MoveResult Mover::discard(SlotIndex slot, RunId run, int fifo, int why) {
   if (stuck_) return {Moved::stuck, 0, 0};
-  uint64_t size = std::min<uint64_t>(parts_.pipe_bytes, wire::log_buffer_bytes);
+  uint64_t size = std::min(parts_.pipe_bytes, largest_batch);
   MoveResult taken = take(slot, run, fifo, size, BatchKind::discard, why);
   if (taken.what == Moved::bytes) finish_discard(slot);
   return taken;

@@ -35,6 +35,10 @@ struct MoveResult {
   int error = 0;       // errno
 };
 
+// More than this at a time is slower: buffer and file pages no longer stay in the cache between the copies.
+inline constexpr uint64_t largest_batch = 256u << 10;
+static_assert(largest_batch <= wire::log_buffer_bytes);
+
 // What the mover works on; parked at the keeper, all but log_directory.
 struct MoverParts {
   wire::LogPage* page = nullptr;

@@ -1,6 +1,7 @@
 #include "logger/pump.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 
@@ -24,8 +25,10 @@ struct Pump::Source {
   bool ended = false;     // all writers gone and nothing left
   bool eager = false;     // in eager_
   bool draining = false;  // its leader has ended: drained_run waits for a read that gives nothing
+  bool polled = false;    // in a flood: out of the epoll, read after rests
   bool closing = false;   // unparked: closed after `left` more bytes, or when there is nothing
   uint64_t left = 0;
+  uint64_t half_capacity = 0;
 
   uint64_t token() const { return static_cast<uint64_t>(generation) << 32 | index; }
 };
@@ -68,6 +71,8 @@ void Pump::add(RunId run, SlotIndex slot, os::Fd fifo) {
   source->run = run;
   source->slot = slot;
   source->fifo = std::move(fifo);
+  int capacity = fcntl(source->fifo.get(), F_GETPIPE_SZ);
+  source->half_capacity = capacity > 0 ? static_cast<uint64_t>(capacity) / 2 : 0;
   if (!streams_[slot]) streams_[slot] = std::make_unique<Stream>();
   Stream& stream = stream_of(slot);
   ++stream.sources;
@@ -150,21 +155,29 @@ void Pump::pump(Source& source, bool hung_up) {
   }
   Stream& stream = stream_of(source.slot);
   if (is_stuck()) {
-    if (source.draining || source.closing) make_eager(source);
+    if (source.draining || source.closing || source.polled) make_eager(source);
     return;
   }
   if (stream.blocked && (!stream.discarding || leaving_)) return;
   MoveResult result = move_or_discard(source, stream);
   switch (result.what) {
     case Moved::bytes:
+      (result.bytes < source.half_capacity ? moved_small_ : moved_large_) = true;
+      if (flood_ && source.watched && result.bytes < source.half_capacity) {
+        unwatch(source);
+        source.polled = true;
+      }
       source.left -= std::min(source.left, result.bytes);
       if (source.closing && source.left == 0) {
         gave_nothing(source, false);
-      } else if (source.draining || source.closing) {
+      } else if (source.draining || source.closing || source.polled) {
         make_eager(source);
       }
       break;
-    case Moved::nothing: gave_nothing(source, hung_up); break;
+    case Moved::nothing:
+      if (std::exchange(source.polled, false)) watch(source);
+      gave_nothing(source, hung_up);
+      break;
     case Moved::blocked: block(source.slot, result.error); break;
     case Moved::stuck: note_stuck(result.error); break;
   }
@@ -228,7 +241,9 @@ void Pump::block(SlotIndex slot, int error) {
   page_.stream[slot].error.store(error, std::memory_order_release);
   notice_ = true;
   for (auto& source : sources_) {
-    if (source && source->slot == slot) unwatch(*source);
+    if (!source || source->slot != slot) continue;
+    unwatch(*source);
+    source->polled = false;
   }
 }
 
@@ -350,6 +365,17 @@ MonoNs Pump::next_due() const {
   MonoNs due = never;
   for (SlotIndex slot : waiting_) due = std::min(due, streams_[slot]->next_try);
   return due;
+}
+
+SpanNs Pump::rest() {
+  bool small = std::exchange(moved_small_, false);
+  bool large = std::exchange(moved_large_, false);
+  flood_ = false;
+  if (!small || large) return 0;
+  MonoNs now = system_.mono_ns();
+  flood_ = now - last_small_turn_ < close_turns;
+  last_small_turn_ = flood_ ? now + rest_span : now;
+  return flood_ ? rest_span : 0;
 }
 
 bool Pump::take_notice() { return std::exchange(notice_, false); }

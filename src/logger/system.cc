@@ -91,6 +91,10 @@ int64_t System::scan(int directory, NumberRange& out) {
 }
 
 MonoNs System::mono_ns() { return clock_ns(CLOCK_MONOTONIC); }
+void System::nap(SpanNs span) {
+  timespec time{span / ns_per_s, span % ns_per_s};
+  nanosleep(&time, nullptr);
+}
 WallNs System::wall_ns() { return clock_ns(CLOCK_REALTIME); }
 
 }  // namespace hearth::logger

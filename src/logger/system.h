@@ -49,6 +49,8 @@ class System {
   virtual MonoNs mono_ns();
   virtual WallNs wall_ns();
 
+  virtual void nap(SpanNs span);
+
   // Called before each store to the log page.
   virtual void before_store() {}
 };

@@ -97,6 +97,10 @@ void KeeperStandIn::hand_over(const Parked& parked) {
   ++unacknowledged_;
 }
 
+void KeeperStandIn::widen_in_flight_pipe(int bytes) {
+  if (bytes > 0) HEARTH_CHECK(fcntl(pipe_write_.get(), F_SETPIPE_SZ, bytes) >= bytes, "F_SETPIPE_SZ");
+}
+
 void KeeperStandIn::start() {
   int ends[2];
   HEARTH_CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0, "socketpair");

@@ -45,6 +45,8 @@ class KeeperStandIn {
   // The leader of the run has ended.
   void end_run(RunId run, SlotIndex slot);
 
+  // Before start(); 0 = leave it.
+  void widen_in_flight_pipe(int bytes);
   // Starts a logger and hands over everything.
   void start();
   void kill_now();  // SIGKILL, and reaped

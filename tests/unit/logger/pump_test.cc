@@ -207,6 +207,50 @@ TEST_F(PumpTest, AFloodTakesOneTurnLikeOthers) {
   EXPECT_EQ(world.all("t"), "hello\n") << "both were served in one turn";
 }
 
+TEST_F(PumpTest, RestsInAFloodOfSmallWritesAndNeverAfterALineAlone) {
+  add(1);
+  auto turn = [&](std::string_view bytes) {
+    if (!bytes.empty()) world.feed(1, bytes);
+    pump.run_due();
+    epoll_event event;
+    int count = epoll_wait(epoll.get(), &event, 1, 0);
+    if (count == 1) pump.ready(event.data.u64, (event.events & EPOLLHUP) != 0);
+    return count;
+  };
+  EXPECT_EQ(turn("alone\n"), 1);
+  EXPECT_EQ(pump.rest(), 0);
+  system.now += seconds(1);
+  EXPECT_EQ(turn("alone again\n"), 1);
+  EXPECT_EQ(pump.rest(), 0);
+  system.now += 50 * ns_per_us;
+  EXPECT_EQ(turn("soon after\n"), 1);
+  EXPECT_EQ(pump.rest(), rest_span);
+  system.now += rest_span;
+  EXPECT_EQ(turn("and on\n"), 1);
+  EXPECT_EQ(pump.rest(), rest_span);
+  system.now += rest_span;
+  EXPECT_EQ(pump.next_due(), 0) << "it is read without an event now";
+  EXPECT_EQ(turn("and on\n"), 0);
+  EXPECT_EQ(pump.rest(), rest_span);
+  EXPECT_EQ(turn(""), 0) << "nothing came: back to events";
+  EXPECT_EQ(pump.rest(), 0);
+  EXPECT_EQ(pump.next_due(), never);
+  world.feed(1, "last\n");
+  world.close_writer(1);
+  settle();
+  EXPECT_EQ(world.stream().eof_run.load(), 1u);
+  EXPECT_TRUE(world.all("s").ends_with("and on\nand on\nlast\n"));
+}
+
+TEST_F(PumpTest, DoesNotRestWhileAFifoIsFilledFasterThanThat) {
+  add(1);
+  for (int i = 0; i < 4; ++i) {
+    world.feed(1, std::string(40'000, 'x'));
+    settle();
+    EXPECT_EQ(pump.rest(), 0);
+  }
+}
+
 TEST_F(PumpTest, AtTheEndItMovesWhatIsThereAndLeavesWhatCannotBeWritten) {
   world.configure(1, "t", wire::LogFormat::raw, 0);
   add(1, 0);
