@@ -205,7 +205,9 @@ std::uint64_t KeeperClient::start_ticks(EntryIndex index, std::int32_t pid) {
 
 bool KeeperClient::output_drained(SlotIndex slot, RunId run) {
   const wire::LogStream& stream = link_.logs().stream[slot];
-  return stream.directory[0] == 0 || stream.drained_run.load(std::memory_order_acquire) >= run;
+  // An output that is not kept any more was dropped because nothing was in it and nobody could write to it.
+  return stream.directory[0] == 0 || stream.drained_run.load(std::memory_order_acquire) >= run ||
+         link_.parked().find(ParkClass::output, run) == nullptr;
 }
 
 void KeeperClient::output_ended(SlotIndex slot, RunId run) {

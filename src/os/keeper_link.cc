@@ -1,5 +1,6 @@
 #include "os/keeper_link.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -33,6 +34,8 @@ KeeperLink::~KeeperLink() = default;
 Result<std::unique_ptr<KeeperLink>> KeeperLink::connect(Fd socket, SpanNs timeout) {
   std::unique_ptr<KeeperLink> link(new KeeperLink);
   link->socket_ = std::move(socket);
+  // It came over exec; a keeper that we start some day must not inherit it.
+  ::fcntl(link->socket_.get(), F_SETFD, FD_CLOEXEC);
   if (Status made = link->open_epoll(); !made) return failure(made.error());
   // Plans and signals of a large start shall not wait for the keeper's turn. Best effort.
   const int bytes = 256 * 1024;

@@ -1,0 +1,110 @@
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "os/proc_stat.h"
+#include "real_keeper.h"
+
+namespace hearth::test {
+namespace {
+
+using ports::InputKind;
+using ports::SpawnOutcome;
+
+struct SuccessorTest : RealKeeper {
+  void kill_keeper() {
+    ::kill(keeper, SIGKILL);
+    ::waitpid(keeper, nullptr, 0);
+    ASSERT_TRUE(turn_until([&] { return link->lost(); }));
+  }
+  void replace_keeper() {
+    Result<os::Fd> socket = os::start_keeper(successor_command());
+    ASSERT_TRUE(socket) << socket.error().text();
+    Status taken = link->take_to(std::move(*socket));
+    ASSERT_TRUE(taken) << taken.error().text();
+    client->keeper_replaced();
+    keeper = link->table().keeper_pid;
+  }
+};
+
+TEST_F(SuccessorTest, a_new_keeper_takes_everything_and_the_services_notice_nothing) {
+  ASSERT_NO_FATAL_FAILURE(start());
+  spec().command = {"sh", "-c", "echo one; read line < " + (directory / "go") + "; echo two; exit 9"};
+  ASSERT_EQ(0, ::mkfifo((directory / "go").c_str(), 0600));
+  ASSERT_EQ(SpawnOutcome::sent, client->spawn(order(0, 5)).outcome);
+  ASSERT_TRUE(turn_until([&] { return logged(0) == "one\n"; }));
+  const pid_t pid = client->entry(0).pid;
+  client->start_ticks(0, pid);
+  kill_keeper();
+  replace_keeper();
+  EXPECT_EQ(2u, link->table().keeper_generation);
+  ASSERT_TRUE(turn_until([&] { return client->entry(0).watched; }));
+  EXPECT_EQ(pid, client->entry(0).pid);
+  os::Fd go(::open((directory / "go").c_str(), O_WRONLY | O_CLOEXEC));
+  ASSERT_EQ(3, ::write(go.get(), "go\n", 3));
+  // We are the reaper of what the old keeper left, as PID 1 would be.
+  ASSERT_EQ(pid, ::waitpid(pid, nullptr, 0));
+  ASSERT_TRUE(turn_until_exited(0));
+  const ports::EntryView end = client->entry(0);
+  if (end.exit_code != wire::wait_code_unknown) {  // Linux 6.15
+    EXPECT_EQ(CLD_EXITED, end.exit_code);
+    EXPECT_EQ(9, end.exit_status);
+  }
+  EXPECT_TRUE(turn_until([&] { return logged(0) == "one\ntwo\n"; })) << logged(0);
+  // And it starts new ones.
+  spec().command = {"sh", "-c", "exit 4"};
+  ASSERT_EQ(SpawnOutcome::sent, client->spawn(order(1, 6)).outcome);
+  ASSERT_TRUE(turn_until_exited(2));
+  EXPECT_EQ(4, client->entry(2).exit_status);
+}
+
+TEST_F(SuccessorTest, a_run_that_ends_while_there_is_no_keeper_is_told_as_ended) {
+  ASSERT_NO_FATAL_FAILURE(start());
+  ASSERT_EQ(SpawnOutcome::sent, client->spawn(order(0, 5)).outcome);
+  ASSERT_TRUE(turn_until_watched(0));
+  const pid_t pid = client->entry(0).pid;
+  client->start_ticks(0, pid);
+  kill_keeper();
+  ::kill(pid, SIGKILL);
+  ::waitpid(pid, nullptr, 0);
+  replace_keeper();
+  ASSERT_TRUE(turn_until_exited(0));
+  EXPECT_EQ(wire::wait_code_unknown, client->entry(0).exit_code);
+  client->reap(0, 5);
+  EXPECT_TRUE(turn_until([&] { return client->entry(0).run == no_run; }));
+}
+
+TEST_F(SuccessorTest, after_the_death_of_all_a_new_instance_adopts_by_name_and_pid) {
+  ASSERT_NO_FATAL_FAILURE(start());
+  spec().command = {"sh", "-c", "read line < " + (directory / "go") + "; echo still here; sleep 1000"};
+  ASSERT_EQ(0, ::mkfifo((directory / "go").c_str(), 0600));
+  ASSERT_EQ(SpawnOutcome::sent, client->spawn(order(0, 5)).outcome);
+  ASSERT_TRUE(turn_until_watched(0));
+  const pid_t pid = client->entry(0).pid;
+  const std::uint64_t ticks = client->start_ticks(0, pid);
+  inbox.reset();
+  client.reset();
+  link.reset();
+  // The keeper first: one that lives on would start a supervisor, which would keep the instance.
+  ::kill(keeper, SIGKILL);
+  ::kill(supervisor, SIGKILL);
+  ::waitpid(keeper, nullptr, 0);
+  ASSERT_EQ(0, ::unlink((instance.directory + "/lend").c_str()));
+  ASSERT_NO_FATAL_FAILURE(start());
+  ASSERT_TRUE(client->adopt(order(0, 5), pid, ticks));
+  client->remove_stale_names();
+  ASSERT_TRUE(turn_until_watched(0));
+  EXPECT_TRUE(client->take_notes().empty());
+  os::Fd go(::open((directory / "go").c_str(), O_WRONLY | O_CLOEXEC));
+  ASSERT_EQ(3, ::write(go.get(), "go\n", 3));
+  EXPECT_TRUE(turn_until([&] { return logged(0) == "still here\n"; })) << logged(0);
+  client->signal(0, 5, 1, SIGTERM);
+  ASSERT_TRUE(turn_until([&] { return client->entry(0).last_op == 1; }));
+  ::waitpid(pid, nullptr, 0);
+  bury(order(0, 5));
+  EXPECT_TRUE(turn_until([&] { return link->parked().size() == 0; }));
+}
+
+}  // namespace
+}  // namespace hearth::test
