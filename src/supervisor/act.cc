@@ -126,7 +126,7 @@ void Supervisor::note_runs() {
     note.service = state.service;
     note.replica = state.replica;
     note.want_up = state.life.want_up;
-    if (state.life.run_live && state.run().pid != 0) {
+    if (state.life.run_live && !state.run_wanted && state.run().pid != 0) {
       note.run = state.run().run;
       note.pid = state.run().pid;
       note.start_ticks = state.run().start_ticks;

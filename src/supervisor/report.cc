@@ -114,10 +114,10 @@ SlotStatus Supervisor::slot_status(SlotIndex slot, Now now) const {
   out.want_up = state.life.want_up;
   out.has_readiness = has_readiness(slot);
   out.ready = out.has_readiness ? state.health.ready : state.life.phase == Phase::running;
-  out.pid = state.life.run_live ? state.run().pid : 0;
+  out.pid = state.life.run_live && !state.run_wanted ? state.run().pid : 0;
   out.run = state.run().run;
   out.since = state.life.since;
-  out.started = state.life.run_live ? state.run().started : 0;
+  out.started = state.life.run_live && !state.run_wanted ? state.run().started : 0;
   out.ready_since = state.health.ready_since;
   out.restarts = state.life.restarts;
   out.failures = state.life.failures;

@@ -83,11 +83,13 @@ void Supervisor::handle_notify(std::size_t index, const ports::Input& input, Now
   if (message.fdstore && input.descriptors > 0)
     store_actions_.push_back({index, input.slot, false, message.fdname, spec.fdstore_max, message.fdpoll});
   if (message.fdstore_remove) store_actions_.push_back({index, input.slot, true, message.fdname, 0, false});
-  // What a run says after its end, or an old run says now, is kept out of the newest one's health.
-  if (state.run().run != input.run || !state.life.run_live) return;
+  // What a run says after its end, or an old run says now, is kept out of the newest one's health. (A run that is
+  // only wanted has no cell yet: the newest cell is of the one before.)
+  const auto is_newest = [&] { return state.run().run == input.run && state.life.run_live && !state.run_wanted; };
+  if (!is_newest()) return;
   // A message is proof that the process lives, even when the keeper's notice is still on its way.
   look_at(state.run().entry, now);
-  if (!state.life.run_live || state.run().run != input.run) return;
+  if (!is_newest()) return;
   if (!state.health.watching && state.life.phase == Phase::starting) apply_verdict(input.slot, health::watch(state.health, spec, now), now);
   apply_verdict(input.slot, health::notify(state.health, spec, message, now), now);
 }
