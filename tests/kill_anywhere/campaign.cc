@@ -55,7 +55,7 @@ class Campaign {
 
   void complain(const RunResult& result, const std::string& what, const std::string& directory) {
     say(what + "\n");
-    for (const std::string& violation : result.verdict.violations) say("    " + violation.substr(0, 1500) + "\n");
+    for (const std::string& violation : result.verdict.violations) say("    " + violation.substr(0, 4000) + "\n");
     say("    files: " + directory + "\n");
   }
 

@@ -17,7 +17,13 @@ namespace json = boost::json;
 
 constexpr SpanNs patience = seconds(20);
 // Short, because nobody interrupts it: whether to go on is looked at between two streaks of attempts.
-constexpr cli::Patience between_looks{milliseconds(200), milliseconds(1), milliseconds(8)};
+cli::Patience between_looks() {
+  cli::Patience patience_of_client;
+  patience_of_client.reconnect = milliseconds(200);
+  patience_of_client.first_pause = milliseconds(1);
+  patience_of_client.last_pause = milliseconds(8);
+  return patience_of_client;
+}
 
 bool given_up(const Circumstances& circumstances) {
   return circumstances.cancelled.load() || circumstances.hearth_gone.load();
@@ -56,7 +62,7 @@ void Order::start(Circumstances& circumstances, std::string name, std::string ta
 
 void Order::run(Circumstances& circumstances, const std::string& target, const std::string& body) {
   cli::Client client(circumstances.socket);
-  cli::Operation operation(client, nullptr, between_looks);
+  cli::Operation operation(client, nullptr, between_looks());
   key_ = operation.key();
   const MonoNs deadline = after(os::read_mono(), patience);
   bool accepted = false;

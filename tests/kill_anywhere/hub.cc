@@ -1,9 +1,12 @@
 #include "hub.h"
 
-#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+extern "C" {
+#include <sys/pidfd.h>  // glibc 2.36 forgot to say so itself
+}
 
 #include <cstddef>
 #include <cstring>

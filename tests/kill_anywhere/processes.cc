@@ -3,10 +3,13 @@
 #include <dirent.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+extern "C" {
+#include <sys/pidfd.h>  // glibc 2.36 forgot to say so itself
+}
 
 #include <algorithm>
 #include <cstdlib>
@@ -45,6 +48,12 @@ std::vector<Ended> reap() {
   int status = 0;
   for (pid_t pid = 0; (pid = waitpid(-1, &status, WNOHANG | __WALL | __WNOTHREAD)) > 0;) ended.push_back({pid, status});
   return ended;
+}
+
+bool lives(pid_t pid) {
+  const std::string stat = slurp("/proc/" + std::to_string(pid) + "/stat");
+  const std::size_t paren = stat.rfind(')');  // the name before may hold anything
+  return paren != stat.npos && paren + 2 < stat.size() && stat[paren + 2] != 'Z' && stat[paren + 2] != 'X';
 }
 
 std::string program_of(pid_t pid) {

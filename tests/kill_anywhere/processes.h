@@ -23,7 +23,10 @@ std::vector<pid_t> children();
 // Waits for those of the calling thread's children that have ended. A traced one belongs to its tracer's thread.
 std::vector<Ended> reap();
 
-// Base name of the program, "" for a zombie.
+// False for a zombie. True also for one that has been killed and still has descriptors open, and so locks.
+bool lives(pid_t pid);
+
+// Base name of the program, "" for one that is dying or dead.
 std::string program_of(pid_t pid);
 
 // "hearth-logger (PID 12): command line", for messages.

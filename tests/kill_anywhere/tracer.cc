@@ -117,6 +117,7 @@ void Tracer::on_stop(pid_t pid, int status) {
     if (pid != keeper_) return;
     report_.keeper_exited = true;
     report_.keeper_status = status;
+    keeper_exited_ = true;
     return;
   }
   // Only the keeper's children are attached by themselves; a child's first stop may come before the event.
@@ -237,10 +238,10 @@ void Tracer::strike(pid_t pid, long call_number) {
   if (options_.point.scope == Scope::everything) victims.insert(victims.end(), released_.begin(), released_.end());
   // Numbers of living children of the keeper: nobody but hearth's own processes has died so far, and a dead one's
   // number is not given away while this short life lasts.
+  reached_ = true;  // first: whoever hears of a death must know whose work it is
   for (pid_t victim : victims) kill(victim, SIGKILL);
   report_.reached = true;
   report_.call_number = call_number;
-  reached_ = true;
   stop_ = true;
   if (options_.after_kill) options_.after_kill();
 }

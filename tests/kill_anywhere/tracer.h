@@ -71,6 +71,8 @@ class Tracer {
   // Lets everybody go and ends the tracer's thread; the processes live on. Once.
   const Report& finish();
   bool reached() const { return reached_.load(); }
+  // The first keeper has ended and the tracer has waited for it.
+  bool keeper_exited() const { return keeper_exited_.load(); }
   pid_t keeper() const { return keeper_.load(); }
 
  private:
@@ -103,6 +105,7 @@ class Tracer {
   std::atomic<bool> stop_{false};
   std::atomic<bool> ended_{false};
   std::atomic<bool> reached_{false};
+  std::atomic<bool> keeper_exited_{false};
   std::atomic<pid_t> keeper_{0};
   std::map<pid_t, Tracee> tracees_;
   std::vector<pid_t> released_;

@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include <boost/json.hpp>
@@ -56,16 +57,14 @@ void run_points(const CampaignOptions& options, const std::string& root, std::ui
     if (fork() == 0) work(options, root, commit_offset, planned, w, ends[1]);
     close(ends[1]);
   }
-  for (bool any = true; any;) {
-    any = false;
+  const auto at_work = [](const Worker& worker) { return static_cast<bool>(worker.results); };
+  while (std::any_of(workers.begin(), workers.end(), at_work)) {
     std::vector<pollfd> polled;
     for (const Worker& worker : workers) polled.push_back({worker.results.get(), POLLIN, 0});
     poll(polled.data(), polled.size(), -1);
     for (std::size_t w = 0; w < workers.size(); ++w) {
       Worker& worker = workers[w];
-      if (!worker.results) continue;
-      any = true;
-      if (polled[w].revents == 0) continue;
+      if (!worker.results || polled[w].revents == 0) continue;
       char bytes[65536];
       const ssize_t n = read(worker.results.get(), bytes, sizeof bytes);
       if (n <= 0) worker.results.reset();
