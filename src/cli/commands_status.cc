@@ -17,7 +17,7 @@
 namespace hearth::cli {
 namespace {
 
-constexpr SpanNs patience = seconds(5);
+constexpr SpanNs patience = seconds(3);
 
 // RFC 3986: everything but unreserved characters is escaped; the comma separates names.
 std::string escaped(std::string_view text) {
@@ -72,7 +72,7 @@ int command_status(const Context& context) {
   InterruptWatch watch;
   Client client(context.socket_path(), &watch);
   Operation question(client, &watch, patience_for(context));
-  const auto answer = question.get(target, after(os::read_mono(), 2 * patience));
+  const auto answer = question.get(target, after(os::read_mono(), patience));
   if (!answer) {
     const bool runs = answer.error().trouble != Trouble::not_running;
     if (runs) return complain(context, answer.error().error, exit_code::no_permission);

@@ -1,0 +1,168 @@
+#include <sys/stat.h>
+
+#include "integration/cli/hearth_command.h"
+
+namespace hearth::cli {
+namespace {
+
+// A zombie does not: whoever is PID 1 here may be slow to reap it, or never do.
+bool lives(pid_t pid) {
+  const std::string stat = text_of("/proc/" + std::to_string(pid) + "/stat");
+  const std::size_t name_end = stat.rfind(") ");
+  return name_end != stat.npos && stat[name_end + 2] != 'Z';
+}
+
+TEST_F(CommandTest, before_anything_runs_status_says_so_with_3_and_orders_with_7) {
+  const Finished status = hearth({"status"});
+  EXPECT_EQ(status.code, 3);
+  EXPECT_NE(status.err.find("`hearth up` starts it"), std::string::npos);
+  EXPECT_EQ(hearth({"stop", "web"}).code, 7);
+  EXPECT_EQ(hearth({"shutdown"}).code, 7);
+  EXPECT_FALSE(fs::exists(directory));
+}
+
+TEST_F(CommandTest, one_command_is_run_seen_stopped_and_shut_down) {
+  const Finished run = hearth({"run", "--name", "nap", "--", "sleep", "1000"});
+  EXPECT_EQ(run.code, 0) << run.err;
+  EXPECT_NE(run.out.find("nap: 1 running"), std::string::npos) << run.out;
+
+  const Finished table = hearth({"status"});
+  EXPECT_EQ(table.code, 0);
+  EXPECT_TRUE(table.out.starts_with("SERVICE  STATE")) << table.out;
+  const boost::json::value nap = status().at("services").at(0);
+  EXPECT_EQ(nap.at("name").as_string(), "nap");
+  const auto pid = static_cast<pid_t>(nap.at("pid").as_int64());
+  EXPECT_TRUE(lives(pid));
+
+  EXPECT_EQ(hearth({"stop", "nap"}).code, 0);
+  EXPECT_FALSE(lives(pid));
+  EXPECT_EQ(hearth({"status"}).code, 3);
+  EXPECT_EQ(hearth({"start", "nap"}).code, 0);
+  EXPECT_EQ(hearth({"restart", "--all"}).code, 0);
+  EXPECT_EQ(hearth({"status", "nap"}).code, 0);
+
+  const auto keeper = static_cast<pid_t>(pid_of("keeper"));
+  const Finished shutdown = hearth({"shutdown"});
+  EXPECT_EQ(shutdown.code, 0) << shutdown.err;
+  EXPECT_TRUE(shutdown.out.ends_with("Shutdown complete\n")) << shutdown.out;
+  EXPECT_FALSE(lives(keeper));
+  EXPECT_EQ(hearth({"status"}).code, 3);
+}
+
+TEST_F(CommandTest, a_second_run_of_the_same_name_is_refused_while_the_first_lives) {
+  ASSERT_EQ(hearth({"run", "--", "sleep", "1000"}).code, 0);
+  const Finished second = hearth({"run", "--", "sleep", "2000"});
+  EXPECT_EQ(second.code, 1);
+  EXPECT_NE(second.err.find("cannot run sleep: it is already there (PID "), std::string::npos) << second.err;
+  EXPECT_EQ(hearth({"run", "--name", "other", "--", "sleep", "2000"}).code, 0);
+}
+
+TEST_F(CommandTest, run_has_its_own_variables_directory_and_none_of_the_callers_session) {
+  ::setenv("SSH_AUTH_SOCK", "/secret", 1);
+  ::setenv("HEARTH_RUN", "99", 1);
+  ::setenv("MARK", "from the caller", 1);
+  fs::create_directory(project + "/sub");
+  ASSERT_EQ(hearth({"run", "--name", "env", "--cwd", "sub", "--env", "OWN=a=b", "--restart", "never", "--", "sh", "-c",
+                    "pwd; env; echo end; sleep 1000"}).code, 0);
+  std::string log;
+  ASSERT_TRUE(eventually([&] {
+    log = hearth({"logs", "-n", "all", "env"}).out;
+    return log.find("\nend\n") != log.npos;
+  })) << log;
+  EXPECT_TRUE(log.starts_with(fs::canonical(project).string() + "/sub\n")) << log;
+  EXPECT_NE(log.find("OWN=a=b\n"), log.npos);
+  EXPECT_NE(log.find("MARK=from the caller\n"), log.npos);
+  EXPECT_EQ(log.find("SSH_AUTH_SOCK"), log.npos);
+  EXPECT_EQ(log.find("HEARTH_RUN=99\n"), log.npos);
+  for (const char* role : {"keeper", "supervisor"}) {
+    const std::string environment = text_of("/proc/" + std::to_string(pid_of(role)) + "/environ");
+    EXPECT_EQ(environment.find("SSH_AUTH_SOCK"), environment.npos) << role;
+    EXPECT_EQ(environment.find("HEARTH_RUN="), environment.npos) << role;
+  }
+}
+
+TEST_F(CommandTest, a_command_that_does_not_exist_is_told_with_its_reason) {
+  const Finished run = hearth({"run", "--restart", "never", "--", "/nonexistent/server"});
+  EXPECT_EQ(run.code, 1);
+  EXPECT_NE(run.err.find("hearth: server failed: "), std::string::npos) << run.err;
+  EXPECT_NE(run.err.find("No such file"), std::string::npos) << run.err;
+}
+
+TEST_F(CommandTest, the_daemon_belongs_to_no_session_of_the_caller) {
+  ASSERT_EQ(hearth({"run", "--", "sleep", "1000"}).code, 0);
+  const auto keeper = static_cast<pid_t>(pid_of("keeper"));
+  EXPECT_NE(::getsid(keeper), ::getsid(0));
+  EXPECT_EQ(fs::read_symlink("/proc/" + std::to_string(keeper) + "/cwd").string(), "/");
+  EXPECT_EQ(fs::read_symlink("/proc/" + std::to_string(keeper) + "/fd/0").string(), "/dev/null");
+  EXPECT_EQ(fs::read_symlink("/proc/" + std::to_string(keeper) + "/fd/2").string(), directory + "/hearth.log");
+}
+
+TEST_F(CommandTest, ten_starts_at_once_make_one_daemon) {
+  std::vector<Running> all;
+  for (int i = 0; i < 10; ++i) all.push_back(start({"run", "--name", "s" + std::to_string(i), "--", "sleep", "1000"}));
+  for (Running& one : all) {
+    const Finished finished = one.finish();
+    EXPECT_EQ(finished.code, 0) << finished.err;
+  }
+  EXPECT_EQ(status().at("services").as_array().size(), 10u);
+}
+
+TEST_F(CommandTest, unknown_names_are_answered_with_the_nearest) {
+  ASSERT_EQ(hearth({"run", "--name", "transcriber", "--", "sleep", "1000"}).code, 0);
+  const Finished stop = hearth({"stop", "transcriper"});
+  EXPECT_EQ(stop.code, 2);
+  EXPECT_NE(stop.err.find("transcriber"), std::string::npos) << stop.err;
+  const Finished status = hearth({"status", "transcriper"});
+  EXPECT_EQ(status.code, 4);
+  EXPECT_NE(status.err.find("transcriber"), std::string::npos) << status.err;
+  EXPECT_EQ(hearth({"logs", "transcriper"}).code, 2);
+  EXPECT_EQ(hearth({"stpo", "transcriber"}).code, 2);
+}
+
+TEST_F(CommandTest, logs_are_followed_and_outlive_hearth) {
+  ASSERT_EQ(::mkfifo((project + "/go").c_str(), 0600), 0);
+  ASSERT_EQ(hearth({"run", "--name", "talk", "--", "sh", "-c", "echo first; read x < go; echo second; sleep 1000"}).code, 0);
+  Running follow = start({"logs", "-f", "talk"});
+  ASSERT_TRUE(eventually([&] { return follow.out() == "first\n"; })) << follow.out();
+  write("go", "x\n");
+  ASSERT_TRUE(eventually([&] { return follow.out().find("second\n") != std::string::npos; })) << follow.out();
+  ::kill(follow.pid(), SIGTERM);
+  follow.finish();
+  ASSERT_EQ(hearth({"shutdown"}).code, 0);
+  EXPECT_EQ(hearth({"logs", "-n", "1", "talk"}).out, "second\n");
+}
+
+TEST_F(CommandTest, everything_speaks_json_when_asked) {
+  boost::json::error_code error;
+  const auto is_json = [&](const Finished& finished) {
+    boost::json::parse(finished.out, error);
+    EXPECT_FALSE(error) << finished.out;
+    EXPECT_EQ(finished.err, "");
+    return !error;
+  };
+  EXPECT_TRUE(is_json(hearth({"status", "--json"})));
+  EXPECT_TRUE(is_json(hearth({"run", "--json", "--", "sleep", "1000"})));
+  EXPECT_TRUE(is_json(hearth({"run", "--json", "--", "sleep", "1000"})));
+  EXPECT_TRUE(is_json(hearth({"restart", "--json", "sleep"})));
+  EXPECT_TRUE(is_json(hearth({"stop", "--json", "nobody"})));
+  EXPECT_TRUE(is_json(hearth({"stop", "--json", "--no-wait", "sleep"})));
+  EXPECT_TRUE(is_json(hearth({"up", "--json"})));
+  EXPECT_TRUE(is_json(hearth({"version", "--json"})));
+  EXPECT_TRUE(is_json(hearth({"help", "--json"})));
+  EXPECT_TRUE(is_json(hearth({"completion", "bash", "--json"})));
+  EXPECT_TRUE(is_json(hearth({"nonsense", "--json"})));
+  EXPECT_TRUE(is_json(hearth({"shutdown", "--json"})));
+}
+
+TEST_F(CommandTest, a_stopped_supervisor_makes_status_say_unreachable) {
+  ASSERT_EQ(hearth({"run", "--", "sleep", "1000"}).code, 0);
+  const auto supervisor = static_cast<pid_t>(pid_of("supervisor"));
+  ::kill(supervisor, SIGSTOP);
+  const Finished status = hearth({"status"});
+  ::kill(supervisor, SIGCONT);
+  EXPECT_EQ(status.code, 4);
+  EXPECT_NE(status.err.find("does not answer"), std::string::npos) << status.err;
+}
+
+}  // namespace
+}  // namespace hearth::cli

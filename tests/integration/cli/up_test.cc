@@ -1,0 +1,136 @@
+#include <sys/stat.h>
+
+#include "integration/cli/hearth_command.h"
+
+namespace hearth::cli {
+namespace {
+
+// Ready as soon as the file "ready" stands in the project's directory: the test decides when.
+constexpr const char* gated = R"(
+[project]
+name = "demo"
+[service.db]
+command = ["sleep", "1000"]
+ready = { type = "exec", command = ["test", "-e", "ready"], interval = "20ms" }
+[service.web]
+command = ["sleep", "1000"]
+depends_on = { db = { condition = "ready" } }
+)";
+
+class UpTest : public CommandTest {
+ protected:
+  bool told(const Running& up, const std::string& text) {
+    return eventually([&] { return up.out().find(text) != std::string::npos; });
+  }
+};
+
+TEST_F(UpTest, waits_until_all_is_ready) {
+  write("hearth.toml", gated);
+  Running up = start({"up"});
+  ASSERT_TRUE(told(up, "web: waiting")) << up.out() << up.err();
+  EXPECT_EQ(hearth({"status"}).code, 150);
+  write("ready", "");
+  const Finished finished = up.finish();
+  EXPECT_EQ(finished.code, 0) << finished.err;
+  EXPECT_NE(finished.out.find("db: ready after"), std::string::npos) << finished.out;
+  EXPECT_NE(finished.out.find("up: 1 ready, 1 running"), std::string::npos) << finished.out;
+  EXPECT_EQ(hearth({"status"}).code, 0);
+  const Finished again = hearth({"up"});
+  EXPECT_EQ(again.code, 0);
+  EXPECT_NE(again.out.find("already running"), std::string::npos) << again.out;
+  const Finished down = hearth({"down"});
+  EXPECT_EQ(down.code, 0) << down.err;
+  EXPECT_NE(down.out.find("2 stopped"), std::string::npos) << down.out;
+}
+
+TEST_F(UpTest, in_flight_survives_kill_9_of_the_supervisor_twice) {
+  write("hearth.toml", gated);
+  Running up = start({"up"});
+  ASSERT_TRUE(told(up, "web: waiting")) << up.out() << up.err();
+  for (int i = 0; i < 2; ++i) {
+    const std::int64_t before = pid_of("supervisor");
+    ::kill(static_cast<pid_t>(before), SIGKILL);
+    ASSERT_TRUE(eventually([&] { return pid_of("supervisor") != before; }));
+  }
+  write("ready", "");
+  const Finished finished = up.finish();
+  EXPECT_EQ(finished.code, 0) << finished.err;
+  EXPECT_EQ(finished.err, "");
+  const boost::json::value after = status();
+  EXPECT_EQ(after.at("supervisor").at("takeovers").as_int64(), 2);
+  for (const boost::json::value& service : after.at("services").as_array()) {
+    EXPECT_EQ(service.at("restarts").as_int64(), 0);
+  }
+}
+
+TEST_F(UpTest, a_failure_is_told_with_its_reason_and_the_last_lines) {
+  write("hearth.toml", R"(
+[service.good]
+command = ["sleep", "1000"]
+[service.bad]
+command = ["sh", "-c", "i=0; while [ $i -lt 30 ]; do i=$((i+1)); echo line $i; done; exit 3"]
+restart = "never"
+)");
+  const Finished up = hearth({"up"});
+  EXPECT_EQ(up.code, 1);
+  EXPECT_NE(up.err.find("hearth: bad failed: exited with code 3"), std::string::npos) << up.err;
+  EXPECT_NE(up.err.find("  | line 30\n"), std::string::npos) << up.err;
+  EXPECT_NE(up.err.find("  | line 11\n"), std::string::npos) << up.err;
+  EXPECT_EQ(up.err.find("  | line 10\n"), std::string::npos) << up.err;
+  EXPECT_EQ(hearth({"status"}).code, 151);
+}
+
+TEST_F(UpTest, ctrl_c_ends_the_waiting_and_not_the_start) {
+  write("hearth.toml", gated);
+  Running up = start({"up"});
+  ASSERT_TRUE(told(up, "web: waiting")) << up.err();
+  ::kill(up.pid(), SIGINT);
+  const Finished finished = up.finish();
+  EXPECT_EQ(finished.code, 130);
+  EXPECT_NE(finished.err.find("the start goes on"), std::string::npos) << finished.err;
+  write("ready", "");
+  EXPECT_TRUE(eventually([&] { return hearth({"status"}).code == 0; }));
+}
+
+TEST_F(UpTest, a_timeout_ends_the_waiting_and_names_what_is_missing) {
+  write("hearth.toml", gated);
+  const Finished up = hearth({"up", "--timeout", "200ms"});
+  EXPECT_EQ(up.code, 1);
+  EXPECT_NE(up.err.find("db is starting"), std::string::npos) << up.err;
+  EXPECT_EQ(hearth({"status"}).code, 150);
+}
+
+TEST_F(UpTest, finds_the_file_above_and_takes_it_down_from_anywhere_below) {
+  write("hearth.toml", "[service.a]\ncommand = [\"sleep\", \"1000\"]\n");
+  const std::string top = project;
+  project += "/deep/er";
+  fs::create_directories(project);
+  EXPECT_EQ(hearth({"up"}).code, 0);
+  EXPECT_EQ(hearth({"down"}).code, 0);
+  fs::remove(top + "/hearth.toml");
+  const Finished none = hearth({"up"});
+  EXPECT_EQ(none.code, 6);
+  EXPECT_NE(none.err.find("hearth.toml"), std::string::npos);
+}
+
+TEST_F(UpTest, a_wrong_file_is_told_with_line_and_column_and_starts_nothing) {
+  write("hearth.toml", "[service.a]\ncomand = [\"sleep\", \"1000\"]\n");
+  const Finished up = hearth({"up"});
+  EXPECT_EQ(up.code, 6);
+  EXPECT_NE(up.err.find("hearth.toml:2:1"), std::string::npos) << up.err;
+  EXPECT_NE(up.err.find("command"), std::string::npos) << up.err;
+  EXPECT_FALSE(fs::exists(directory));
+}
+
+TEST_F(UpTest, a_directory_that_is_not_usable_is_said_so_before_anything_starts) {
+  fs::create_directory(directory);
+  ::chmod(directory.c_str(), 0777);
+  write("hearth.toml", gated);
+  const Finished up = hearth({"up"});
+  EXPECT_EQ(up.code, 1);
+  EXPECT_NE(up.err.find("others may write to it"), std::string::npos) << up.err;
+  fs::remove_all(directory);
+}
+
+}  // namespace
+}  // namespace hearth::cli
