@@ -50,6 +50,7 @@ void Checker::committed() {
   const PageView before = std::move(view_);
   view_ = m_.page();
   if (view_.commit == before.commit) return;
+  renew_what_was_missed();
   if (!view_.has_head) fail("a commit without a head");
   if (view_.head.last_run < before.head.last_run) fail("the counter of runs went back");
   if (view_.head.last_op < before.head.last_op) fail("the counter of operations went back");

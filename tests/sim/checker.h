@@ -18,6 +18,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -67,10 +68,6 @@ class Checker final : public Watcher {
     SpanNs span = 0;
     OrderId order = 0;
   };
-  struct Goal {
-    OrderId order = 0;
-    bool up = false;
-  };
 
   [[noreturn]] void fail(const std::string& what) const;
   void check_new_run(SlotIndex slot, const SlotState& before, const SlotState& now);
@@ -80,9 +77,10 @@ class Checker final : public Watcher {
   void check_ready(SlotIndex slot, const SlotState& before, const SlotState& now);
   bool dependency_met(const SlotState& of, const Dependency& dependency, const PageView& page) const;
   std::string words(const SlotState& of, const Dependency& dependency) const;
+  void renew_what_was_missed();
   bool unread(RunId run, const char* what) const;
   bool somebody_may_want_up(const std::string& project, const std::string& service, OrderId decided) const;
-  void take_goals(const Request& request, OrderId order);
+  static std::optional<bool> goal_in(const Request& request, const std::string& project, const std::string& service);
   const RunCell* cell_in_page(RunId run, EntryIndex entry) const;
 
   Machine& m_;
@@ -95,11 +93,11 @@ class Checker final : public Watcher {
   OpId greatest_op_ = 0;
   OrderId orders_before_ = 0;          // the last order of the commit before
   std::map<OperationKey, OrderId> orders_;
-  std::map<std::string, Goal> goals_;  // "project.service"
-  Goal all_;                           // shutdown
+  std::map<OrderId, Request> accepted_;
   std::set<RunId> probed_well_;
   std::map<SlotIndex, std::map<std::string, std::set<std::uint64_t>>> store_;
   std::map<SlotIndex, MonoNs> retries_at_death_;
+  MonoNs absent_from_ = never;         // since then nobody has looked at a clock; never: somebody does
 };
 
 }  // namespace hearth::sim

@@ -36,13 +36,40 @@ void Checker::signal_delivered(const Process& process, int signal) {
 
 // ---- what the supervisor calls -----------------------------------------------------------------------
 
+// What the order says of this service: nothing, up, or down.
+std::optional<bool> Checker::goal_in(const Request& request, const std::string& project, const std::string& service) {
+  switch (request.verb) {
+    case Verb::apply: {
+      if (request.document.project != project) return std::nullopt;
+      const bool there = std::any_of(request.document.services.begin(), request.document.services.end(),
+                                     [&](const ServiceSpec& spec) { return spec.name == service; });
+      if (there && !request.start) return std::nullopt;
+      return there;
+    }
+    case Verb::start:
+    case Verb::stop:
+    case Verb::restart:
+      if (!request.all && std::count(request.names.begin(), request.names.end(), service) == 0) return std::nullopt;
+      return request.verb != Verb::stop;
+    case Verb::down:
+      if (request.document.project != project) return std::nullopt;
+      return false;
+    case Verb::shutdown:
+      return false;
+    case Verb::leave:
+      break;
+  }
+  return std::nullopt;
+}
+
 bool Checker::somebody_may_want_up(const std::string& project, const std::string& service, OrderId decided) const {
-  const auto found = goals_.find(project + "." + service);
-  const Goal goal = found == goals_.end() ? Goal{} : found->second;
-  const OrderId down = std::max(goal.up ? 0 : goal.order, all_.order);
-  if (goal.up && goal.order > all_.order) return true;
-  if (down == 0 || decided < down) return true;
-  // One whose answer is on its way may have been accepted after it; so may one that was refused and sent again.
+  OrderId last = 0;
+  bool up = true;
+  for (const auto& [order, request] : accepted_)
+    if (const std::optional<bool> goal = goal_in(request, project, service)) last = order, up = *goal;
+  // A run that was decided upon before the stop may still be on its way.
+  if (up || decided < last) return true;
+  // An order whose answer is on its way may have been accepted after that; so may one that was refused and sent again.
   return std::any_of(m_.calls.begin(), m_.calls.end(), [this](const ClientCall& call) {
     return call.sent && !orders_.contains(call.request.key) && is_up(call.request.verb);
   });
@@ -52,7 +79,6 @@ void Checker::spawn_called(const ports::SpawnOrder& order) {
   const RunCell* cell = cell_in_page(order.run, order.entry);
   if (cell == nullptr || !cell->spawn) fail("run " + std::to_string(order.run) + " is spawned, and the page does not say so");
   if (order.role != SlotRole::service) return;
-  // A run that was decided upon before the stop may still be on its way.
   const auto decided = decided_.find(order.run);
   if (decided != decided_.end() && !somebody_may_want_up(order.document->project, order.spec->name, decided->second))
     fail(order.label + " is started after a deliberate stop");
@@ -103,7 +129,7 @@ void Checker::notify_consumed(const Process& process, const Datagram& datagram) 
   Process& truth = *m_.kernel.process(process.run);
   const SlotState& state = view_.slots.at(process.slot);
   // What was consumed unhandled (the slot went on to another run, or is gone) is not missed.
-  if (!state.used || state.run().run != process.run || !state.life.run_live) return;
+  if (!state.used || state.run().run != process.run || !state.life.run_live || state.run().reap) return;
   Clocks& clocks = clocks_[process.run];
   if (state.life.phase != Phase::stopping) {
     if (message.ready && !truth.stopping_heard) truth.ready_heard = true;
@@ -136,16 +162,22 @@ void Checker::probe_answered(SlotIndex, RunId run, bool, bool good) {
 
 // ---- absence -----------------------------------------------------------------------------------------
 
-// Our absence never kills: what ran out meanwhile starts anew, with its whole span.
-void Checker::absent(MonoNs from, MonoNs to) {
+void Checker::absent(MonoNs from, MonoNs) { absent_from_ = std::min(absent_from_, from); }
+
+// Our absence never kills: what ran out meanwhile starts anew, with its whole span, when clocks are looked at again;
+// and that is when nothing is left to be read.
+void Checker::renew_what_was_missed() {
+  if (absent_from_ == never || m_.inputs_port.peeked > 0) return;
+  const MonoNs to = m_.turn_started();
   const auto renew = [&](MonoNs& at, SpanNs span) {
-    if (at != 0 && at >= from && at <= to) at = after(to, span);
+    if (at != 0 && at >= absent_from_ && at <= to) at = after(to, span);
   };
   for (auto& [run, clocks] : clocks_) {
     renew(clocks.start, clocks.start_span);
     renew(clocks.watchdog, clocks.watchdog_span);
   }
   for (auto& [slot, stop] : stops_) renew(stop.grace, stop.span);
+  absent_from_ = never;
 }
 
 void Checker::before_death() {
@@ -175,52 +207,20 @@ void Checker::turn_done() {
       fail(name_of(state) + ": its fd store is not what it said");
     const Process* process = m_.kernel.process(state.run().run);
     const ServiceSpec* spec = spec_of(state);
-    if (process == nullptr || spec == nullptr || !state.life.run_live) continue;
-    if (!process->status_heard.empty() && process->status_heard != state.health.status)
-      fail(name_of(state) + ": STATUS=" + process->status_heard + " is lost");
+    if (process == nullptr || spec == nullptr || !state.life.run_live || state.run().reap) continue;
+    // The next one may have been committed already by somebody who died before consuming it.
+    const bool ahead = !process->socket.empty() && process->socket.front().data == std::string("STATUS=") + state.health.status;
+    if (!process->status_heard.empty() && process->status_heard != state.health.status && !ahead)
+      fail(name_of(state) + ": STATUS=" + process->status_heard + " of run " + std::to_string(process->run) + " is lost, \"" +
+           state.health.status + "\" is told");
     const bool up = state.life.phase == Phase::starting || state.life.phase == Phase::running;
     if (up && spec->ready.type == ProbeType::notify && process->ready_heard && !process->stopping_heard && !state.health.ready)
-      fail(name_of(state) + ": READY=1 of run " + std::to_string(process->run) + " is lost");
+      fail(name_of(state) + ": READY=1 of run " + std::to_string(process->run) + " is lost (" + phase_name(state.life.phase) +
+           (state.health.watching ? ", watched)" : ", not watched)"));
   }
 }
 
 // ---- clients -------------------------------------------------------------------------------------------
-
-void Checker::take_goals(const Request& request, OrderId order) {
-  const auto set = [&](const std::string& project, const std::string& service, bool up) {
-    Goal& goal = goals_[project + "." + service];
-    if (order > goal.order) goal = {order, up};
-  };
-  switch (request.verb) {
-    case Verb::apply:
-      for (auto& [name, goal] : goals_)
-        if (name.starts_with(request.document.project + ".") && order > goal.order && !request.document.path.empty()) goal = {order, false};
-      if (request.start)
-        for (const ServiceSpec& spec : request.document.services) {
-          goals_[request.document.project + "." + spec.name] = {};
-          set(request.document.project, spec.name, true);
-        }
-      break;
-    case Verb::start:
-    case Verb::stop:
-    case Verb::restart:
-      for (auto& [name, goal] : goals_) {
-        const std::string service = name.substr(name.find('.') + 1);
-        const bool named = request.all || std::count(request.names.begin(), request.names.end(), service) > 0;
-        if (named && order > goal.order) goal = {order, request.verb != Verb::stop};
-      }
-      break;
-    case Verb::down:
-      for (auto& [name, goal] : goals_)
-        if (name.starts_with(request.document.project + ".") && order > goal.order) goal = {order, false};
-      break;
-    case Verb::shutdown:
-      all_ = {order, false};
-      break;
-    case Verb::leave:
-      break;
-  }
-}
 
 void Checker::answered(const Request& request, const Result<Accepted>& result) {
   if (!result) return;
@@ -230,7 +230,7 @@ void Checker::answered(const Request& request, const Result<Accepted>& result) {
   if (fresh) {
     for (const auto& [key, order] : orders_)
       if (key != request.key && order == result->order) fail("two keys are order " + std::to_string(order));
-    take_goals(request, result->order);
+    accepted_[result->order] = request;
   }
 }
 

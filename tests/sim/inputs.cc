@@ -61,6 +61,7 @@ void InputsPort::peek(std::vector<ports::Input>& inputs) {
     std::rotate(inputs.begin(), inputs.begin() + shift, inputs.end());
     inputs.resize(most);
   }
+  peeked = inputs.size();
   o_.crash.point("peek done");
 }
 
@@ -138,17 +139,16 @@ void InputsPort::clear_breadcrumb() {
 }
 
 bool InputsPort::poisonous(const ports::Input& input) const {
-  return crumb_deaths_ >= 2 && hash_of(input) == crumb_at_death_;
+  // Two deaths by chance over one input are no proof against it; the simulator would see it lost.
+  return !poison.empty() && crumb_deaths_ >= 2 && hash_of(input) == crumb_at_death_;
 }
 
 void InputsPort::supervisor_died() {
   calls_.clear();
   results_.clear();
   signals_consumed_.clear();  // the port's memory; the supervisor knows from its head which it has handled
-  if (crumb_ != 0) {
-    crumb_deaths_ = crumb_ == crumb_at_death_ ? crumb_deaths_ + 1 : 1;
-    crumb_at_death_ = crumb_;
-  }
+  crumb_deaths_ = crumb_ == 0 ? 0 : crumb_ == crumb_at_death_ ? crumb_deaths_ + 1 : 1;
+  crumb_at_death_ = crumb_;
   crumb_ = 0;
 }
 

@@ -98,6 +98,7 @@ void Machine::begin_supervisor() {
 void Machine::turn() {
   before_turn();
   turn_started_ = time.now.mono;
+  inputs_port.peeked = 0;
   commit_before_ = page_->commit.load();
   try {
     if (supervisor_ == nullptr) {

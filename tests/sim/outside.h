@@ -73,6 +73,8 @@ class InputsPort final : public ports::Inputs {
   void clear_breadcrumb() override;
   bool poisonous(const ports::Input& input) const override;
 
+  std::size_t peeked = 0;  // inputs that the last peek gave
+
   void supervisor_died();
   void post_request(Request request);
   void post_probe_result(ports::Input result);

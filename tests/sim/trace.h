@@ -23,6 +23,8 @@ class Trace {
     va_start(arguments, format);
     std::vsnprintf(line + used, sizeof line - static_cast<std::size_t>(used), format, arguments);
     va_end(arguments);
+    for (char* c = line; *c != 0; ++c)
+      if (*c == '\n') *c = ' ';
     for (const char* c = line; *c != 0; ++c) hash_ = (hash_ ^ static_cast<unsigned char>(*c)) * 0x100000001b3ULL;
     ++events_;
     if (keep_) lines_.emplace_back(line);
