@@ -56,6 +56,7 @@ class Campaign {
   void complain(const RunResult& result, const std::string& what, const std::string& directory) {
     say(what + "\n");
     for (const std::string& violation : result.verdict.violations) say("    " + violation.substr(0, 4000) + "\n");
+    if (!result.report.trail.empty()) say("    calls before: " + result.report.trail + "\n");
     say("    files: " + directory + "\n");
   }
 

@@ -51,9 +51,8 @@ struct Evidence {
   StatusView after_ready;           // b has said READY=1 and STATUS=
   StatusView after_exit;            // c has exited with 7 and runs again
   StatusView last;                  // before shutdown
-  std::int64_t watchdog_said = 0;   // when b said WATCHDOG=1, CLOCK_MONOTONIC
-  std::int64_t watchdog_at = 0;     // the deadline that was committed afterwards
-  std::int64_t watchdog_span = 0;
+  std::int64_t watchdog_before = 0; // the deadline, CLOCK_MONOTONIC, that was committed before b said WATCHDOG=1
+  std::int64_t watchdog_at = 0;     // and afterwards
   std::uint64_t doubled_keys = 0;
   std::map<std::string, LogFindings> logs;  // by service
   std::vector<std::string> left_over;       // processes, files, cgroup leaves

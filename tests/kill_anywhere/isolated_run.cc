@@ -61,6 +61,7 @@ std::string to_json(const RunResult& result) {
   const Report& report = result.report;
   out["reached"] = report.reached;
   out["call"] = report.call_number;
+  out["trail"] = report.trail;
   out["role"] = report.role;
   out["children"] = report.children;
   out["calls"] = array_of(report.calls);
@@ -82,6 +83,7 @@ RunResult result_from_json(const std::string& line) {
   RunResult result;
   result.report.reached = in.at("reached").as_bool();
   result.report.call_number = in.at("call").to_number<long>();
+  result.report.trail = std::string(in.at("trail").as_string());
   result.report.role = std::string(in.at("role").as_string());
   result.report.children = in.at("children").to_number<std::uint32_t>();
   for (const json::value& call : in.at("calls").as_array()) result.report.calls.push_back(call.to_number<std::uint16_t>());

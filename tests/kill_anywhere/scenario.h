@@ -55,6 +55,7 @@ class Scenario {
   void steps();
   void bring_up();
   void say_things();
+  std::int64_t watchdog_deadline();
   void exit_and_rotate();
   void restart_b();
   void end_d();

@@ -6,7 +6,6 @@
 // then it obeys one command a packet and answers each:
 //     write N       N numbered lines to standard output          -> done
 //     notify TEXT   one datagram to NOTIFY_SOCKET                 -> done | failed ERRNO
-//     watchdog      WATCHDOG=1                                    -> done NANOSECONDS (CLOCK_MONOTONIC, just before)
 //     fdstore NAME  a memfd with known content                    -> done
 //     barrier       BARRIER=1, returns when it was handled        -> done
 //     exit CODE, abort                                            -> nothing
@@ -19,7 +18,6 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -116,8 +114,8 @@ int notify(const std::string& text, int fd = -1) {
   return error;
 }
 
-void answer_error(const Service& service, int error, const std::string& more = "") {
-  answer(service, error == 0 ? "done" + more : "failed " + std::to_string(error));
+void answer_error(const Service& service, int error) {
+  answer(service, error == 0 ? "done" : "failed " + std::to_string(error));
 }
 
 void store_descriptor(const Service& service, const std::string& name) {
@@ -139,20 +137,12 @@ void pass_barrier(const Service& service) {
   answer_error(service, error != 0 ? error : passed ? 0 : ETIMEDOUT);
 }
 
-void say_watchdog(const Service& service) {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  const long long ns = 1'000'000'000LL * now.tv_sec + now.tv_nsec;
-  answer_error(service, notify("WATCHDOG=1"), " " + std::to_string(ns));
-}
-
 void obey(Service& service, const std::string& command) {
   const std::size_t space = command.find(' ');
   const std::string verb = command.substr(0, space);
   const std::string rest = space == command.npos ? "" : command.substr(space + 1);
   if (verb == "write") return write_lines(service, std::atol(rest.c_str()));
   if (verb == "notify") return answer_error(service, notify(rest));
-  if (verb == "watchdog") return say_watchdog(service);
   if (verb == "fdstore") return store_descriptor(service, rest);
   if (verb == "barrier") return pass_barrier(service);
   if (verb == "exit") _exit(std::atoi(rest.c_str()));

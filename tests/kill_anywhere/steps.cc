@@ -59,19 +59,25 @@ void Scenario::say_things() {
     const auto b = view.services.find("b");
     return b != view.services.end() && b->second.ready;
   });
+  evidence_.watchdog_before = watchdog_deadline();
   command("b", "fdstore cache");
-  evidence_.watchdog_said = std::stoll(command("b", "watchdog"));
+  command("b", "notify WATCHDOG=1");
   command("b", "notify STATUS=serving");
   command("b", "barrier");
-  evidence_.watchdog_span = watchdog;
+  evidence_.watchdog_at = watchdog_deadline();
+}
+
+// A supervisor may die between status and the look at its page: then its successor is asked.
+std::int64_t Scenario::watchdog_deadline() {
   const std::uint64_t run = hub_.newest("b")->run;
-  // A supervisor may die between status and the look at its page: then its successor is asked.
+  std::int64_t at = 0;
   await("the decision page", [&] {
     const std::optional<PageView> page = read_page(status().supervisor);
     if (!page || !page->watchdog_at.contains(run)) return false;
-    evidence_.watchdog_at = page->watchdog_at.at(run);
+    at = page->watchdog_at.at(run);
     return true;
   });
+  return at;
 }
 
 void Scenario::exit_and_rotate() {

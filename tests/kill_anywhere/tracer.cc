@@ -240,6 +240,8 @@ void Tracer::strike(pid_t pid, long call_number) {
   // number is not given away while this short life lasts.
   reached_ = true;  // first: whoever hears of a death must know whose work it is
   for (pid_t victim : victims) kill(victim, SIGKILL);
+  const std::size_t from = report_.calls.size() > 9 ? report_.calls.size() - 9 : 0;
+  for (std::size_t i = from; i + 1 < report_.calls.size(); ++i) report_.trail += call_name(report_.calls[i]) + " ";
   report_.reached = true;
   report_.call_number = call_number;
   stop_ = true;

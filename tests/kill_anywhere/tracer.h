@@ -38,6 +38,7 @@ namespace hearth::kill_anywhere {
 struct Report {
   bool reached = false;
   long call_number = -1;                // of the call at which it was killed; -1: inside a commit
+  std::string trail;                    // names of the calls before that one
   std::string role;                     // of the target: "keeper", "supervisor", "logger", "spawner"; "": not seen
   std::uint32_t children = 0;           // how many the keeper had
   std::vector<std::uint16_t> calls;     // of the target, in order
