@@ -13,8 +13,12 @@ std::int64_t read(clockid_t clock) {
 
 }  // namespace
 
-Now read_clock() { return {read(CLOCK_MONOTONIC), read(CLOCK_REALTIME)}; }
+Now read_clock() {
+  return {read(CLOCK_MONOTONIC), read(CLOCK_REALTIME)};
+}
 
-MonoNs read_mono() { return read(CLOCK_MONOTONIC); }
+MonoNs read_mono() {
+  return read(CLOCK_MONOTONIC);
+}
 
 }  // namespace hearth::os

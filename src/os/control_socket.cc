@@ -1,13 +1,12 @@
 #include "os/control_socket.h"
 
+#include <cerrno>
+#include <cstring>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-
-#include <cerrno>
-#include <cstring>
 
 namespace hearth::os {
 
@@ -17,7 +16,8 @@ Result<Fd> bind_control_socket(int directory, const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (full.size() >= sizeof address.sun_path)
-    return failure(Remedy::fix_input, "bind", full, "its path is too long for a socket", "choose a shorter directory with --dir");
+    return failure(Remedy::fix_input, "bind", full, "its path is too long for a socket",
+                   "choose a shorter directory with --dir");
   std::memcpy(address.sun_path, full.c_str(), full.size() + 1);
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return errno_failure("make", full, errno);

@@ -1,9 +1,8 @@
 // The API's socket DIR/api.sock: 0600, for the instance's owner and root.
 #pragma once
 
-#include <sys/types.h>
-
 #include <string>
+#include <sys/types.h>
 
 #include "base/result.h"
 #include "os/fd.h"

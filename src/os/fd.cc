@@ -1,10 +1,9 @@
 #include "os/fd.h"
 
+#include <cerrno>
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
-
-#include <cerrno>
 
 namespace hearth::os {
 
@@ -44,7 +43,8 @@ Result<std::string> read_all(int fd, std::size_t most, std::string_view subject)
     if (n < 0) return errno_failure("read", subject, errno);
     if (n == 0) return bytes;
     if (bytes.size() + static_cast<std::size_t>(n) > most)
-      return failure(Remedy::fix_input, "read", std::string(subject), "it is larger than it may be");
+      return failure(Remedy::fix_input, "read", std::string(subject),
+                     "it is larger than it may be");
     bytes.append(buffer, static_cast<std::size_t>(n));
   }
 }
@@ -81,7 +81,8 @@ Status set_nonblocking(int fd) {
 Result<Fd> make_memfd(const char* name, std::uint64_t size) {
   Fd fd(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd) return errno_failure("make", name, errno);
-  if (::ftruncate(fd.get(), static_cast<off_t>(size)) < 0) return errno_failure("size", name, errno);
+  if (::ftruncate(fd.get(), static_cast<off_t>(size)) < 0)
+    return errno_failure("size", name, errno);
   return fd;
 }
 
@@ -95,13 +96,13 @@ Result<Fd> make_sealed_memfd(const char* name, std::string_view bytes) {
 }
 
 Result<std::uint64_t> file_size(int fd, std::string_view subject) {
-  struct stat st {};
+  struct stat st{};
   if (::fstat(fd, &st) < 0) return errno_failure("examine", subject, errno);
   return static_cast<std::uint64_t>(st.st_size);
 }
 
 std::uint64_t file_identity(int fd) {
-  struct stat st {};
+  struct stat st{};
   if (::fstat(fd, &st) < 0) return 1;
   std::uint64_t words[2] = {st.st_dev, st.st_ino};
   std::uint64_t hash = hash_bytes({reinterpret_cast<const char*>(words), sizeof words});

@@ -1,14 +1,13 @@
 #include "os/inputs.h"
 
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <iterator>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include "os/clock.h"
 #include "os/crash_point.h"
@@ -23,7 +22,7 @@ using wire::ParkClass;
 
 struct SignalCounter {
   int number;
-  std::atomic<std::uint32_t> wire::SlotTable::*count;
+  std::atomic<std::uint32_t> wire::SlotTable::* count;
 };
 constexpr SignalCounter signal_counters[] = {
     {SIGTERM, &wire::SlotTable::signals_term}, {SIGINT, &wire::SlotTable::signals_int},
@@ -92,12 +91,14 @@ void discard_datagram(int socket) {
 }  // namespace
 
 std::uint64_t breadcrumb_of(const Input& input) {
-  const std::uint64_t source[] = {static_cast<std::uint64_t>(input.kind), input.run, input.slot, input.attempt,
-                                  static_cast<std::uint64_t>(input.number), input.count};
+  const std::uint64_t source[] = {
+      static_cast<std::uint64_t>(input.kind),   input.run,  input.slot, input.attempt,
+      static_cast<std::uint64_t>(input.number), input.count};
   std::uint64_t hash = hash_bytes({reinterpret_cast<const char*>(source), sizeof source});
   hash = hash_bytes(input.data, hash);
   if (input.kind == InputKind::request)
-    hash = hash_bytes({reinterpret_cast<const char*>(input.request.key.data()), input.request.key.size()}, hash);
+    hash = hash_bytes(
+        {reinterpret_cast<const char*>(input.request.key.data()), input.request.key.size()}, hash);
   return hash == 0 ? 1 : hash;
 }
 
@@ -112,7 +113,9 @@ Inbox::Inbox(KeeperLink& link, Answer answer) : link_(link), answer_(std::move(a
   if (table.breadcrumb_deaths.load() >= 2) poison_ = found;
 }
 
-void Inbox::push(Input input) { pushed_.push_back(std::move(input)); }
+void Inbox::push(Input input) {
+  pushed_.push_back(std::move(input));
+}
 
 void Inbox::peek(std::vector<Input>& inputs) {
   inputs.clear();
@@ -147,7 +150,8 @@ void Inbox::peek(std::vector<Input>& inputs) {
 
 void Inbox::peek_signals(std::vector<Input>& inputs) {
   for (std::size_t i = 0; i < std::size(signal_counters); ++i) {
-    const std::uint32_t count = (link_.table().*signal_counters[i].count).load(std::memory_order_acquire);
+    const std::uint32_t count =
+        (link_.table().*signal_counters[i].count).load(std::memory_order_acquire);
     if (count == handled_[i]) continue;
     Input input;
     input.kind = InputKind::keeper_signal;
@@ -162,16 +166,10 @@ void Inbox::peek_notify(RunId run, std::vector<Input>& inputs) {
   if (parked == nullptr) return;
   Datagram datagram;
   switch (peek_datagram(parked->fd, datagram)) {
-    case Peek::nothing:
-      return;
-    case Peek::scarce:
-      leave_alone(parked->fd, run);
-      return;
-    case Peek::too_long:
-      discard_datagram(parked->fd);
-      return;
-    case Peek::datagram:
-      break;
+    case Peek::nothing: return;
+    case Peek::scarce: leave_alone(parked->fd, run); return;
+    case Peek::too_long: discard_datagram(parked->fd); return;
+    case Peek::datagram: break;
   }
   Input input;
   input.kind = InputKind::notify;
@@ -217,7 +215,8 @@ Inbox::Peeked* Inbox::peeked(std::uint64_t token) {
   return nullptr;
 }
 
-void Inbox::store_descriptors(const Input& input, const std::string& said, std::uint32_t most, bool poll) {
+void Inbox::store_descriptors(const Input& input, const std::string& said, std::uint32_t most,
+                              bool poll) {
   Peeked* peeked = this->peeked(input.token);
   if (peeked == nullptr) return;
   const std::string name = stored_name(said);
@@ -229,11 +228,13 @@ void Inbox::store_descriptors(const Input& input, const std::string& said, std::
     for (bool each : {true, false}) {
       auto [first, last] = link_.parked().range(ParkClass::store, store_key(input.slot, each));
       stored += static_cast<std::size_t>(last - first);
-      known |= std::any_of(first, last, [&](const Parked& p) { return p.file == file && p.name() == name; });
+      known |= std::any_of(first, last,
+                           [&](const Parked& p) { return p.file == file && p.name() == name; });
     }
     if (known || stored >= most) continue;
     Result<Fd> copy = duplicate(fd.get());
-    if (!copy || !link_.park(park_record(ParkClass::store, input.slot, store_key(input.slot, poll), name, file),
+    if (!copy || !link_.park(park_record(ParkClass::store, input.slot, store_key(input.slot, poll),
+                                         name, file),
                              std::move(*copy))) {
       peeked->hold = true;
       return;
@@ -250,7 +251,8 @@ void Inbox::remove_descriptors(SlotIndex slot, const std::string& said) {
     for (const Parked* parked = first; parked != last; ++parked)
       if (parked->name() == name) found.push_back(park_record(ParkClass::store, *parked));
   }
-  for (const wire::ParkRecord& record : found) link_.unpark(ParkClass::store, record.key, record.name, record.file);
+  for (const wire::ParkRecord& record : found)
+    link_.unpark(ParkClass::store, record.key, record.name, record.file);
 }
 
 void Inbox::consume(const Input& input) {
@@ -282,8 +284,12 @@ void Inbox::breadcrumb(const Input& input) {
   link_.table().breadcrumb.store(breadcrumb_of(input), std::memory_order_release);
 }
 
-void Inbox::clear_breadcrumb() { link_.table().breadcrumb.store(0, std::memory_order_release); }
+void Inbox::clear_breadcrumb() {
+  link_.table().breadcrumb.store(0, std::memory_order_release);
+}
 
-bool Inbox::poisonous(const Input& input) const { return poison_ != 0 && breadcrumb_of(input) == poison_; }
+bool Inbox::poisonous(const Input& input) const {
+  return poison_ != 0 && breadcrumb_of(input) == poison_;
+}
 
 }  // namespace hearth::os

@@ -1,12 +1,11 @@
 #include "os/instance.h"
 
-#include <fcntl.h>
-#include <pwd.h>
-#include <sys/stat.h>
-
 #include <cctype>
 #include <cerrno>
+#include <fcntl.h>
 #include <filesystem>
+#include <pwd.h>
+#include <sys/stat.h>
 #include <vector>
 
 namespace hearth::os {
@@ -15,17 +14,19 @@ namespace {
 bool plain_name(const std::string& name) {
   if (name.empty() || name.size() > 32 || name[0] == '.' || name[0] == '-') return false;
   for (char c : name)
-    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '-' && c != '_' && c != '.') return false;
+    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '-' && c != '_' && c != '.')
+      return false;
   return true;
 }
 
 Status check_directory(int fd, const std::string& path, uid_t uid) {
-  struct stat st {};
+  struct stat st{};
   if (::fstat(fd, &st) < 0) return errno_failure("examine", path, errno);
   if (st.st_uid != uid)
-    return failure(Remedy::no_access, "use", path,
-                   "it belongs to user " + std::to_string(st.st_uid) + ", not to " + std::to_string(uid),
-                   "remove it, or choose another directory with --dir");
+    return failure(
+        Remedy::no_access, "use", path,
+        "it belongs to user " + std::to_string(st.st_uid) + ", not to " + std::to_string(uid),
+        "remove it, or choose another directory with --dir");
   if ((st.st_mode & 022) != 0)
     return failure(Remedy::no_access, "use", path, "others may write to it", "chmod go-w " + path);
   return {};
@@ -33,7 +34,8 @@ Status check_directory(int fd, const std::string& path, uid_t uid) {
 
 // Opens one directory below `parent` without following a link, creates it when missing. `strict`: must be
 // ours. Its mode is set to `mode` when it is ours and differs.
-Result<Fd> enter(int parent, const std::string& name, const std::string& path, mode_t mode, uid_t uid) {
+Result<Fd> enter(int parent, const std::string& name, const std::string& path, mode_t mode,
+                 uid_t uid) {
   bool made = ::mkdirat(parent, name.c_str(), mode) == 0;
   if (!made && errno != EEXIST) return errno_failure("create", path, errno);
   Fd fd(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -70,9 +72,9 @@ Place split(const std::string& path, std::size_t above) {
 }
 
 Place place_of(const std::string& path, const HostFacts& host) {
-  for (const std::string& root : {host.run_root + "/hearth", host.log_root + "/hearth",
-                                  host.home + "/.local/state/hearth",
-                                  host.temp_root + "/hearth-" + std::to_string(host.uid)}) {
+  for (const std::string& root :
+       {host.run_root + "/hearth", host.log_root + "/hearth", host.home + "/.local/state/hearth",
+        host.temp_root + "/hearth-" + std::to_string(host.uid)}) {
     if (path.compare(0, root.size() + 1, root + "/") == 0) return split(path, root.rfind('/'));
   }
   return split(path, path.rfind('/'));
@@ -82,7 +84,8 @@ Place place_of(const std::string& path, const HostFacts& host) {
 Status make_above(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
-  if (error && !std::filesystem::is_directory(path)) return errno_failure("create", path, error.value());
+  if (error && !std::filesystem::is_directory(path))
+    return errno_failure("create", path, error.value());
   return {};
 }
 
@@ -108,9 +111,10 @@ HostFacts host_facts() {
   facts.uid = ::geteuid();
   if (const passwd* entry = ::getpwuid(facts.uid); entry != nullptr && entry->pw_dir != nullptr) {
     facts.home = entry->pw_dir;
-    struct stat st {};
+    struct stat st{};
     // "/nonexistent" and "/" are how packages say that there is none.
-    if (facts.home == "/" || ::stat(entry->pw_dir, &st) < 0 || !S_ISDIR(st.st_mode)) facts.home.clear();
+    if (facts.home == "/" || ::stat(entry->pw_dir, &st) < 0 || !S_ISDIR(st.st_mode))
+      facts.home.clear();
   }
   if (Result<std::string> id = read_file("/etc/machine-id", 256); id && id->size() >= 12) {
     facts.host_id = id->substr(0, 12);
@@ -123,9 +127,11 @@ HostFacts host_facts() {
   return facts;
 }
 
-Result<Instance> find_instance(const std::string& name, const std::string& directory, const HostFacts& host) {
+Result<Instance> find_instance(const std::string& name, const std::string& directory,
+                               const HostFacts& host) {
   if (!plain_name(name))
-    return failure(Remedy::fix_input, "use the instance name", name, "it is no plain word of at most 32 characters",
+    return failure(Remedy::fix_input, "use the instance name", name,
+                   "it is no plain word of at most 32 characters",
                    "use letters, digits, '-', '_' and '.'");
   Instance instance{.name = name, .directory = {}, .log_directory = {}};
   if (!directory.empty()) {
@@ -159,24 +165,28 @@ Result<Fd> make_instance(const Instance& instance, const HostFacts& host) {
     mode_t mode;
   };
   for (Part part : {Part{"n", 0711}, Part{"o", 0711}, Part{"spec", 0700}}) {
-    Result<Fd> made =
-        enter(directory->get(), part.name, instance.directory + "/" + part.name, part.mode, host.uid);
+    Result<Fd> made = enter(directory->get(), part.name, instance.directory + "/" + part.name,
+                            part.mode, host.uid);
     if (!made) return made;
   }
   Result<Fd> logs = make_path(instance.log_directory, host);
   if (!logs) return logs;
   Fd path(::open(instance.directory.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!path) return errno_failure("open", instance.directory, errno);
-  struct stat checked {};
-  struct stat opened {};
+  struct stat checked{};
+  struct stat opened{};
   if (::fstat(directory->get(), &checked) < 0 || ::fstat(path.get(), &opened) < 0 ||
       checked.st_ino != opened.st_ino || checked.st_dev != opened.st_dev)
-    return failure(Remedy::conflict, "use", instance.directory, "it was replaced while it was being opened",
-                   "try again");
+    return failure(Remedy::conflict, "use", instance.directory,
+                   "it was replaced while it was being opened", "try again");
   return path;
 }
 
-std::string notify_name(std::uint64_t run) { return "n/" + std::to_string(run); }
-std::string fifo_name(std::uint64_t run) { return "o/" + std::to_string(run); }
+std::string notify_name(std::uint64_t run) {
+  return "n/" + std::to_string(run);
+}
+std::string fifo_name(std::uint64_t run) {
+  return "o/" + std::to_string(run);
+}
 
 }  // namespace hearth::os

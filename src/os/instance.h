@@ -11,10 +11,9 @@
 // 0711, so that a service under another user reaches its own socket by name but lists nothing; spec/ is 0700.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <string>
+#include <sys/types.h>
 
 #include "base/result.h"
 #include "os/fd.h"
@@ -28,8 +27,8 @@ inline constexpr std::size_t instance_path_max = socket_path_max - 3 - 20;
 // Who asks, and on what machine. host_facts() fills it; tests make their own.
 struct HostFacts {
   uid_t uid = 0;
-  std::string home;         // "" = none
-  std::string host_id;      // first 12 characters of /etc/machine-id, or the host name
+  std::string home;     // "" = none
+  std::string host_id;  // first 12 characters of /etc/machine-id, or the host name
   std::string run_root = "/run";
   std::string log_root = "/var/log";
   std::string temp_root = "/var/tmp";
@@ -44,7 +43,8 @@ struct Instance {
 
 // Computes the place; creates and checks nothing on disk. `directory` is what --dir said, "" = the default
 // place. Fails for a name that is no plain word and for a place whose socket paths would be too long.
-Result<Instance> find_instance(const std::string& name, const std::string& directory, const HostFacts& host);
+Result<Instance> find_instance(const std::string& name, const std::string& directory,
+                               const HostFacts& host);
 
 // Creates what is missing and checks what is there: ours, a real directory (symbolic links are refused), not
 // writable by others. Safe to repeat. Returns O_PATH|O_DIRECTORY of the directory.

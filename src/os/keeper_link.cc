@@ -1,13 +1,12 @@
 #include "os/keeper_link.h"
 
+#include <algorithm>
+#include <cerrno>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
-
-#include <algorithm>
-#include <cerrno>
 
 #include "os/clock.h"
 #include "os/crash_point.h"
@@ -21,7 +20,9 @@ using wire::ParkClass;
 
 constexpr SpanNs retry_after = milliseconds(5);
 
-int to_ms(SpanNs span) { return static_cast<int>(std::min<SpanNs>(span / ns_per_ms, INT32_MAX)); }
+int to_ms(SpanNs span) {
+  return static_cast<int>(std::min<SpanNs>(span / ns_per_ms, INT32_MAX));
+}
 
 Error keeper_gone(const char* doing) {
   return {Remedy::try_later, doing, "the keeper", "it went away", "start hearth again", 0};
@@ -43,21 +44,21 @@ Result<std::unique_ptr<KeeperLink>> KeeperLink::connect(Fd socket, SpanNs timeou
   const MonoNs end = after(read_mono(), timeout);
   for (;;) {
     Message message;
-    switch (receive_message(link->socket_.get(), message, to_ms(std::max<SpanNs>(end - read_mono(), 0)))) {
-      case Received::message:
-        break;
+    switch (receive_message(link->socket_.get(), message,
+                            to_ms(std::max<SpanNs>(end - read_mono(), 0)))) {
+      case Received::message: break;
       case Received::nothing:
         if (read_mono() < end) continue;
-        return failure(Remedy::try_later, "take over from", "the keeper", "it has not sent everything in time");
-      case Received::lost:
-        return failure(keeper_gone("take over from"));
-      case Received::malformed:
-        continue;
+        return failure(Remedy::try_later, "take over from", "the keeper",
+                       "it has not sent everything in time");
+      case Received::lost: return failure(keeper_gone("take over from"));
+      case Received::malformed: continue;
     }
     Result<bool> ready = link->take(message);
     if (!ready) return failure(ready.error());
     if (!*ready) continue;
-    if (!link->table_) return failure(Remedy::environment, "take over from", "the keeper", "it never said hello");
+    if (!link->table_)
+      return failure(Remedy::environment, "take over from", "the keeper", "it never said hello");
     return link;
   }
 }
@@ -76,38 +77,39 @@ Result<bool> KeeperLink::take(Message& message) {
     case MessageType::hello:
       if (Status taken = take_hello(message); !taken) return failure(taken.error());
       return false;
-    case MessageType::spawner:
-      take_spawner(message);
-      return false;
+    case MessageType::spawner: take_spawner(message); return false;
     case MessageType::parked:
       take_parked(message);
       // Without the ack the keeper sends no further window.
-      while (send_message(socket_.get(), MessageType::ack, nullptr, 0, 0) == Sent::full && wait_for_room(1000)) {
+      while (send_message(socket_.get(), MessageType::ack, nullptr, 0, 0) == Sent::full &&
+             wait_for_room(1000)) {
       }
       return false;
-    case MessageType::ready:
-      return true;
-    default:
-      return false;
+    case MessageType::ready: return true;
+    default: return false;
   }
 }
 
 Status KeeperLink::take_hello(Message& message) {
   constexpr std::size_t expected = static_cast<std::size_t>(wire::HelloDescriptor::count_);
   const wire::HelloRecord* record = message.record<wire::HelloRecord>(0);
-  if (record == nullptr || record->version != wire::message_version || message.descriptors.size() != expected)
+  if (record == nullptr || record->version != wire::message_version ||
+      message.descriptors.size() != expected)
     return failure(Remedy::environment, "talk to", "the keeper", "it speaks another version",
                    "install all parts of hearth from one version");
   hello_ = *record;
   for (std::size_t i = 0; i < expected; ++i) descriptors_[i] = std::move(message.descriptors[i]);
-  auto table = Mapping<wire::SlotTable>::map(descriptor(wire::HelloDescriptor::slot_table), Access::write, "the slot table");
-  auto decisions =
-      Mapping<wire::DecisionPage>::map(descriptor(wire::HelloDescriptor::decision_page), Access::write, "the decision page");
-  auto logs = Mapping<wire::LogPage>::map(descriptor(wire::HelloDescriptor::log_page), Access::write, "the log page");
+  auto table = Mapping<wire::SlotTable>::map(descriptor(wire::HelloDescriptor::slot_table),
+                                             Access::write, "the slot table");
+  auto decisions = Mapping<wire::DecisionPage>::map(
+      descriptor(wire::HelloDescriptor::decision_page), Access::write, "the decision page");
+  auto logs = Mapping<wire::LogPage>::map(descriptor(wire::HelloDescriptor::log_page),
+                                          Access::write, "the log page");
   if (!table) return failure(table.error());
   if (!decisions) return failure(decisions.error());
   if (!logs) return failure(logs.error());
-  if (!wire::slot_table_valid(**table, sizeof(wire::SlotTable)) || !wire::log_page_valid(**logs, sizeof(wire::LogPage)))
+  if (!wire::slot_table_valid(**table, sizeof(wire::SlotTable)) ||
+      !wire::log_page_valid(**logs, sizeof(wire::LogPage)))
     return failure(Remedy::environment, "use", "the keeper's pages", "they are of another version",
                    "install all parts of hearth from one version");
   table_ = std::move(*table);
@@ -119,7 +121,8 @@ Status KeeperLink::take_hello(Message& message) {
 
 void KeeperLink::take_spawner(Message& message) {
   const wire::SpawnerRecord* record = message.record<wire::SpawnerRecord>(0);
-  if (record == nullptr || record->index >= wire::spawner_count || message.descriptors.size() != 1) return;
+  if (record == nullptr || record->index >= wire::spawner_count || message.descriptors.size() != 1)
+    return;
   SpawnerLine& line = spawners_[record->index];
   if (record->generation < line.generation) return;  // a message that was overtaken
   line.socket = std::move(message.descriptors[0]);
@@ -150,7 +153,8 @@ bool KeeperLink::park(const wire::ParkRecord& record, Fd fd) {
   const int number = fd.get();
   // An earlier UNPARK of the same identity must not overtake this.
   if (!unparks_.empty() && !send_some(MessageType::unpark, unparks_)) return false;
-  const Sent sent = send_records<wire::ParkRecord>(socket_.get(), MessageType::park, {&record, 1}, {&number, 1});
+  const Sent sent =
+      send_records<wire::ParkRecord>(socket_.get(), MessageType::park, {&record, 1}, {&number, 1});
   if (sent == Sent::lost) lost_ = true;
   if (sent != Sent::yes) {
     wake_in(retry_after);
@@ -158,12 +162,14 @@ bool KeeperLink::park(const wire::ParkRecord& record, Fd fd) {
   }
   crash_point("park sent");
   std::string_view name(record.name);
-  if (const Parked* old = parked_.find(record.type, record.key, name, record.file)) unwatch(old->fd);
+  if (const Parked* old = parked_.find(record.type, record.key, name, record.file))
+    unwatch(old->fd);
   watch_parked(record.type, *parked_.put(record, std::move(fd)));
   return true;
 }
 
-void KeeperLink::unpark(ParkClass type, std::uint64_t key, std::string_view name, std::uint64_t file) {
+void KeeperLink::unpark(ParkClass type, std::uint64_t key, std::string_view name,
+                        std::uint64_t file) {
   const Parked* found = parked_.find(type, key, name, file);
   if (found == nullptr) return;
   unparks_.push_back(park_record(type, *found));
@@ -177,14 +183,17 @@ void KeeperLink::replace_spawner(std::uint32_t index, std::uint32_t generation) 
   replacements_.push_back({index, generation});
 }
 
-void KeeperLink::finish(wire::FinishMode mode) { finishes_.push_back({mode, 0}); }
+void KeeperLink::finish(wire::FinishMode mode) {
+  finishes_.push_back({mode, 0});
+}
 
 template <typename Record>
 bool KeeperLink::send_some(MessageType type, std::vector<Record>& records) {
   std::size_t done = 0;
   while (done < records.size()) {
     std::size_t count = std::min<std::size_t>(records.size() - done, wire::records_per_message_max);
-    Sent sent = send_records<Record>(socket_.get(), type, std::span<const Record>(records.data() + done, count));
+    Sent sent = send_records<Record>(socket_.get(), type,
+                                     std::span<const Record>(records.data() + done, count));
     if (sent == Sent::lost) lost_ = true;
     if (sent != Sent::yes) break;
     done += count;
@@ -204,7 +213,8 @@ bool KeeperLink::flush() {
   crash_point("signals sent");
   if (!send_some(MessageType::reap, reaps_)) return false;
   crash_point("reaps sent");
-  return send_some(MessageType::unpark, unparks_) && send_some(MessageType::replace_spawner, replacements_) &&
+  return send_some(MessageType::unpark, unparks_) &&
+         send_some(MessageType::replace_spawner, replacements_) &&
          send_some(MessageType::finish, finishes_);
 }
 
@@ -215,7 +225,8 @@ bool KeeperLink::wait_for_room(int timeout_ms) {
 
 bool KeeperLink::adopt(const wire::RunRecord& record, int pidfd) {
   for (;;) {
-    const Sent sent = send_records<wire::RunRecord>(socket_.get(), MessageType::adopt, {&record, 1}, {&pidfd, 1});
+    const Sent sent =
+        send_records<wire::RunRecord>(socket_.get(), MessageType::adopt, {&record, 1}, {&pidfd, 1});
     if (sent == Sent::yes) return true;
     if (sent == Sent::lost) lost_ = true;
     if (sent == Sent::lost || !wait_for_room(1000)) return false;
@@ -230,10 +241,8 @@ void KeeperLink::receive() {
         // A second hello would be another keeper's; take_to() is the way to one.
         if (message.type != MessageType::hello) (void)take(message);
         break;
-      case Received::malformed:
-        break;
-      case Received::nothing:
-        return;
+      case Received::malformed: break;
+      case Received::nothing: return;
       case Received::lost:
         // Level-triggered, an end that stays would wake us for ever.
         if (!lost_) unwatch(socket_.get());
@@ -251,7 +260,9 @@ void KeeperLink::watch(int fd, std::uint32_t events, std::uint64_t tag) {
     ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event);
 }
 
-void KeeperLink::unwatch(int fd) { ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr); }
+void KeeperLink::unwatch(int fd) {
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+}
 
 void KeeperLink::wake_in(SpanNs span) {
   const MonoNs at = after(read_mono(), std::max<SpanNs>(span, 1));
@@ -280,11 +291,12 @@ Status KeeperLink::take_to(Fd socket, SpanNs timeout) {
   unparks_.clear();
   // Before the new keeper reads the table: it is nobody's now.
   const std::vector<LiveRun> runs = live_runs();
-  wire::HelloRecord record{wire::message_version, table_->keeper_generation.load() + 1, hello_.generation,
-                           static_cast<std::uint32_t>(parked_.size())};
+  wire::HelloRecord record{wire::message_version, table_->keeper_generation.load() + 1,
+                           hello_.generation, static_cast<std::uint32_t>(parked_.size())};
   std::vector<int> numbers;
   for (const Fd& fd : descriptors_) numbers.push_back(fd.get());
-  if (send_records<wire::HelloRecord>(socket_.get(), MessageType::hello, {&record, 1}, numbers) != Sent::yes)
+  if (send_records<wire::HelloRecord>(socket_.get(), MessageType::hello, {&record, 1}, numbers) !=
+      Sent::yes)
     return failure(keeper_gone("hand over to"));
   for (const LiveRun& run : runs)
     if (!adopt(run.record, run.pidfd.get())) return failure(keeper_gone("hand over to"));
@@ -300,7 +312,8 @@ Status KeeperLink::take_to(Fd socket, SpanNs timeout) {
   }
   if (lost_) return failure(keeper_gone("hand over to"));
   if (!spawners_[0].socket)
-    return failure(Remedy::try_later, "hand over to", "the new keeper", "it has not started a spawner in time");
+    return failure(Remedy::try_later, "hand over to", "the new keeper",
+                   "it has not started a spawner in time");
   hello_.keeper_generation = table_->keeper_generation.load();
   return {};
 }
@@ -318,7 +331,8 @@ Status KeeperLink::hand_over_parked() {
         records.push_back(park_record(static_cast<ParkClass>(type), list[i]));
         numbers.push_back(list[i].fd);
       }
-      const Sent sent = send_records<wire::ParkRecord>(socket_.get(), MessageType::park, records, numbers);
+      const Sent sent =
+          send_records<wire::ParkRecord>(socket_.get(), MessageType::park, records, numbers);
       if (sent == Sent::yes) at += records.size();
       if (sent == Sent::lost || (sent == Sent::full && !wait_for_room(10'000)))
         return failure(keeper_gone("hand over to"));
@@ -335,7 +349,9 @@ std::vector<KeeperLink::LiveRun> KeeperLink::live_runs() {
     wire::RunEntry& entry = table_->entry[index];
     const RunId run = entry.run.load(std::memory_order_acquire);
     const std::int32_t pid = entry.pid.load(std::memory_order_acquire);
-    if (run == no_run || pid <= 0 || entry.phase.load(std::memory_order_acquire) == wire::EntryPhase::exited) continue;
+    if (run == no_run || pid <= 0 ||
+        entry.phase.load(std::memory_order_acquire) == wire::EntryPhase::exited)
+      continue;
     // Without a start time the run was so young that its PID cannot have been used again.
     const std::uint64_t ticks = entry.start_ticks.load(std::memory_order_acquire);
     Fd pidfd = ticks != 0 ? open_process(pid, ticks) : Fd(pidfd_open(pid));

@@ -34,13 +34,19 @@ enum class Watched : std::uint8_t {
   doorbell = 1,  // to_supervisor
   keeper,        // the keeper's socket
   timer,
-  notify,        // of a run
-  output,        // of a run: all writers have closed
-  stored,        // a descriptor number: a stored descriptor has come to its end
+  notify,  // of a run
+  output,  // of a run: all writers have closed
+  stored,  // a descriptor number: a stored descriptor has come to its end
 };
-constexpr std::uint64_t watch_tag(Watched what, std::uint64_t id) { return (std::uint64_t(what) << 56) | id; }
-constexpr Watched tag_kind(std::uint64_t tag) { return Watched(tag >> 56); }
-constexpr std::uint64_t tag_id(std::uint64_t tag) { return tag & ((std::uint64_t{1} << 56) - 1); }
+constexpr std::uint64_t watch_tag(Watched what, std::uint64_t id) {
+  return (std::uint64_t(what) << 56) | id;
+}
+constexpr Watched tag_kind(std::uint64_t tag) {
+  return Watched(tag >> 56);
+}
+constexpr std::uint64_t tag_id(std::uint64_t tag) {
+  return tag & ((std::uint64_t{1} << 56) - 1);
+}
 
 struct SpawnerLine {
   Fd socket;                     // none: not announced yet, or gone
@@ -61,7 +67,9 @@ class KeeperLink {
   wire::LogPage& logs() { return *logs_; }
   const wire::LogPage& logs() const { return *logs_; }
   const wire::HelloRecord& hello() const { return hello_; }
-  int descriptor(wire::HelloDescriptor which) const { return descriptors_[static_cast<std::size_t>(which)].get(); }
+  int descriptor(wire::HelloDescriptor which) const {
+    return descriptors_[static_cast<std::size_t>(which)].get();
+  }
   const ParkedTable& parked() const { return parked_; }
   SpawnerLine& spawner(std::uint32_t index) { return spawners_[index]; }
 
@@ -69,7 +77,8 @@ class KeeperLink {
   // descriptor is closed and nothing has changed. The result of put() follows in parked().
   bool park(const wire::ParkRecord& record, Fd fd);
   // Closes ours at once; the keeper is told with the next flush().
-  void unpark(wire::ParkClass type, std::uint64_t key, std::string_view name = {}, std::uint64_t file = 0);
+  void unpark(wire::ParkClass type, std::uint64_t key, std::string_view name = {},
+              std::uint64_t file = 0);
   void signal(const wire::SignalRecord& record) { signals_.push_back(record); }
   void reap(const wire::RunRecord& record) { reaps_.push_back(record); }
   void replace_spawner(std::uint32_t index, std::uint32_t generation);

@@ -1,12 +1,11 @@
 #include "os/keeper_successor.h"
 
+#include <cerrno>
+#include <cstdlib>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-
-#include <cerrno>
-#include <cstdlib>
 
 #include "os/crash_point.h"
 
@@ -26,20 +25,30 @@ namespace {
 }  // namespace
 
 SpanNs successor_wait() {
-  return ::getenv("INVOCATION_ID") != nullptr && ::getenv("NOTIFY_SOCKET") != nullptr ? seconds(5) : 0;
+  return ::getenv("INVOCATION_ID") != nullptr && ::getenv("NOTIFY_SOCKET") != nullptr ? seconds(5)
+                                                                                      : 0;
 }
 
 Result<Fd> start_keeper(const SuccessorCommand& command) {
-  if (::access(command.keeper.c_str(), X_OK) < 0) return errno_failure("start", command.keeper, errno);
+  if (::access(command.keeper.c_str(), X_OK) < 0)
+    return errno_failure("start", command.keeper, errno);
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
     return errno_failure("make", "a socket for the new keeper", errno);
   Fd ours(ends[0]);
   Fd theirs(ends[1]);
   const std::string number = std::to_string(theirs.get());
-  std::vector<std::string> texts = {command.keeper, "--dir",    command.directory,  "--logs",
-                                    command.log_directory, "--supervisor", command.supervisor, "--logger",
-                                    command.logger,  "--take-over", number};
+  std::vector<std::string> texts = {command.keeper,
+                                    "--dir",
+                                    command.directory,
+                                    "--logs",
+                                    command.log_directory,
+                                    "--supervisor",
+                                    command.supervisor,
+                                    "--logger",
+                                    command.logger,
+                                    "--take-over",
+                                    number};
   std::vector<char*> arguments;
   for (std::string& text : texts) arguments.push_back(text.data());
   arguments.push_back(nullptr);

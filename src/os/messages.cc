@@ -1,11 +1,10 @@
 #include "os/messages.h"
 
+#include <cerrno>
+#include <cstring>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-
-#include <cerrno>
-#include <cstring>
 
 #include "base/check.h"
 
@@ -13,7 +12,8 @@ namespace hearth::os {
 namespace {
 
 constexpr std::size_t message_bytes_max =
-    sizeof(wire::MessageHeader) + std::size_t{wire::records_per_message_max} * sizeof(wire::ParkRecord);
+    sizeof(wire::MessageHeader) +
+    std::size_t{wire::records_per_message_max} * sizeof(wire::ParkRecord);
 
 void take_descriptors(msghdr& header, Message& message) {
   for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
@@ -31,7 +31,8 @@ void take_descriptors(msghdr& header, Message& message) {
 
 Sent send_message(int socket, wire::MessageType type, const void* records, std::uint32_t count,
                   std::size_t record_size, std::span<const int> descriptors) {
-  HEARTH_CHECK(count <= wire::records_per_message_max, "a message holds a bounded number of records");
+  HEARTH_CHECK(count <= wire::records_per_message_max,
+               "a message holds a bounded number of records");
   HEARTH_CHECK(descriptors.size() <= wire::descriptors_per_message_max, "and of descriptors");
   wire::MessageHeader head{type, count};
   iovec parts[2] = {{&head, sizeof head}, {const_cast<void*>(records), count * record_size}};
@@ -53,7 +54,8 @@ Sent send_message(int socket, wire::MessageType type, const void* records, std::
     if (::sendmsg(socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return Sent::yes;
     if (errno == EINTR) continue;
     // ETOOMANYREFS: our user has too many descriptors on their way; they arrive when the peer reads.
-    if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM || errno == ETOOMANYREFS) return Sent::full;
+    if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM || errno == ETOOMANYREFS)
+      return Sent::full;
     return Sent::lost;
   }
 }
@@ -81,7 +83,8 @@ Received receive_message(int socket, Message& message, int wait_ms) {
   if (n == 0) return Received::lost;
   take_descriptors(header, message);
   wire::MessageHeader head{};
-  if (static_cast<std::size_t>(n) < sizeof head || (header.msg_flags & MSG_TRUNC) != 0) return Received::malformed;
+  if (static_cast<std::size_t>(n) < sizeof head || (header.msg_flags & MSG_TRUNC) != 0)
+    return Received::malformed;
   std::memcpy(&head, bytes, sizeof head);
   message.type = head.type;
   message.count = head.count;

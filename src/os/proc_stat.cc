@@ -1,18 +1,19 @@
 #include "os/proc_stat.h"
 
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include <cerrno>
-#include <cstdio>
-#include <cstdlib>
-
 namespace hearth::os {
 namespace {
 
-std::string proc_path(pid_t pid, const char* file) { return "/proc/" + std::to_string(pid) + "/" + file; }
+std::string proc_path(pid_t pid, const char* file) {
+  return "/proc/" + std::to_string(pid) + "/" + file;
+}
 
 }  // namespace
 
@@ -27,9 +28,9 @@ bool parse_stat(const std::string& line, ProcStat& stat) {
   int group = 0;
   int session = 0;
   // Fields 3 to 6, then 7 to 21 skipped, then 22.
-  int got = std::sscanf(rest,
-                        " %c %d %d %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
-                        &stat.state, &parent, &group, &session, &start);
+  int got = std::sscanf(
+      rest, " %c %d %d %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+      &stat.state, &parent, &group, &session, &start);
   if (got != 5) return false;
   stat.parent = parent;
   stat.group = group;
@@ -59,7 +60,7 @@ std::string boot_id() {
 }
 
 std::uint64_t pid_namespace() {
-  struct stat st {};
+  struct stat st{};
   return ::stat("/proc/self/ns/pid", &st) == 0 ? st.st_ino : 0;
 }
 
@@ -73,7 +74,8 @@ Fd open_process(pid_t pid, std::uint64_t ticks) {
 
 bool process_lives(pid_t pid, std::uint64_t ticks) {
   ProcStat stat;
-  return pid > 0 && read_stat(pid, stat) && stat.start_ticks == ticks && stat.state != 'Z' && stat.state != 'X';
+  return pid > 0 && read_stat(pid, stat) && stat.start_ticks == ticks && stat.state != 'Z' &&
+         stat.state != 'X';
 }
 
 std::vector<pid_t> list_processes() {
@@ -120,7 +122,9 @@ std::string environment_of(pid_t pid, const std::string& name, bool* found) {
   return "";
 }
 
-int pidfd_open(pid_t pid) { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
+int pidfd_open(pid_t pid) {
+  return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+}
 
 int pidfd_signal(int pidfd, int signal) {
   return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0));

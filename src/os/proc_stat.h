@@ -2,10 +2,9 @@
 // namespace, name one process for good; a pidfd opened before the start time is compared pins it.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 #include "os/fd.h"
@@ -14,12 +13,12 @@ namespace hearth::os {
 
 // From /proc/PID/stat (proc_pid_stat(5)).
 struct ProcStat {
-  char state = 0;               // R, S, D, Z, T, t, X ...
+  char state = 0;  // R, S, D, Z, T, t, X ...
   pid_t parent = 0;
   pid_t group = 0;
   pid_t session = 0;
   std::uint64_t start_ticks = 0;  // field 22, clock ticks since boot
-  std::string name;             // comm, at most 15 characters
+  std::string name;               // comm, at most 15 characters
 };
 
 // False when the process is not there (any more) or cannot be read.

@@ -1,11 +1,10 @@
 // KeeperClient: spawners that are at work, and what runs leave behind. Both are looked after at the end of a turn.
+#include <algorithm>
+#include <cstdlib>
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
-
-#include <algorithm>
-#include <cstdlib>
 
 #include "os/clock.h"
 #include "os/instance.h"
@@ -21,11 +20,11 @@ constexpr SpanNs first_look = milliseconds(2);
 constexpr SpanNs longest_look = seconds(1);
 
 bool same_program(pid_t a, pid_t b) {
-  struct stat of_a {};
-  struct stat of_b {};
+  struct stat of_a{};
+  struct stat of_b{};
   return ::stat(("/proc/" + std::to_string(a) + "/exe").c_str(), &of_a) == 0 &&
-         ::stat(("/proc/" + std::to_string(b) + "/exe").c_str(), &of_b) == 0 && of_a.st_ino == of_b.st_ino &&
-         of_a.st_dev == of_b.st_dev;
+         ::stat(("/proc/" + std::to_string(b) + "/exe").c_str(), &of_b) == 0 &&
+         of_a.st_ino == of_b.st_ino && of_a.st_dev == of_b.st_dev;
 }
 
 // poll(2) tells of the end of writers only where there was a writer since the pipe was opened. After this there
@@ -49,7 +48,8 @@ void each_number(int directory, const char* name, Visit visit) {
 }
 
 bool somebody_writes(int directory, RunId run) {
-  Fd reader(::openat(directory, fifo_name(run).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
+  Fd reader(
+      ::openat(directory, fifo_name(run).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
   if (!reader) return false;
   touch_as_writer(reader.get());
   return !fifo_complete(reader.get());
@@ -68,7 +68,8 @@ void KeeperClient::flush() {
 void KeeperClient::prune_outstanding() {
   std::erase_if(outstanding_, [&](const Outstanding& plan) {
     const wire::RunEntry& entry = link_.table().entry[plan.entry];
-    if (entry.run.load(std::memory_order_acquire) != plan.run || entry.pid.load(std::memory_order_acquire) != 0 ||
+    if (entry.run.load(std::memory_order_acquire) != plan.run ||
+        entry.pid.load(std::memory_order_acquire) != 0 ||
         entry.fail_stage.load(std::memory_order_acquire) != 0)
       return true;
     // A plan that nobody has claimed is sent again only when its spawner has been reaped, which is when the
@@ -82,8 +83,9 @@ void KeeperClient::prune_outstanding() {
 }
 
 bool KeeperClient::is_outstanding(EntryIndex entry, RunId run) const {
-  return std::any_of(outstanding_.begin(), outstanding_.end(),
-                     [&](const Outstanding& plan) { return plan.entry == entry && plan.run == run; });
+  return std::any_of(outstanding_.begin(), outstanding_.end(), [&](const Outstanding& plan) {
+    return plan.entry == entry && plan.run == run;
+  });
 }
 
 SpawnerLine* KeeperClient::spawner_at_work() {
@@ -121,10 +123,12 @@ void KeeperClient::mind_spawners(MonoNs now) {
 
 void KeeperClient::give_up_spawner(std::uint32_t index, MonoNs now) {
   const wire::SpawnerWork& work = link_.table().work[index];
-  if (const std::uint32_t plus_1 = work.entry_plus_1.load(); plus_1 != 0 && plus_1 <= wire::max_entries) {
+  if (const std::uint32_t plus_1 = work.entry_plus_1.load();
+      plus_1 != 0 && plus_1 <= wire::max_entries) {
     const wire::RunEntry& entry = link_.table().entry[plus_1 - 1];
     std::erase_if(hung_, [&](const Hung& hung) { return !same_program(hung.pid, ::getppid()); });
-    hung_.push_back({plus_1 - 1, entry.run.load(), entry.pid.load(), std::min(work.since_ns.load(), now)});
+    hung_.push_back(
+        {plus_1 - 1, entry.run.load(), entry.pid.load(), std::min(work.since_ns.load(), now)});
   }
   replaced_[index] = link_.spawner(index).generation;
   link_.replace_spawner(index, replaced_[index]);
@@ -137,7 +141,8 @@ SpanNs KeeperClient::stuck_for(EntryIndex entry, MonoNs now) const {
       return std::max<SpanNs>(now - work.since_ns.load(std::memory_order_relaxed), 1);
   for (const Hung& hung : hung_)
     // Until its exec is over the child is still the keeper's program, which is our parent's.
-    if (hung.entry == entry && link_.table().entry[entry].run.load() == hung.run && same_program(hung.pid, ::getppid()))
+    if (hung.entry == entry && link_.table().entry[entry].run.load() == hung.run &&
+        same_program(hung.pid, ::getppid()))
       return std::max<SpanNs>(now - hung.since, 1);
   return 0;
 }
@@ -157,7 +162,8 @@ void KeeperClient::find_released() {
     for (const Parked& parked : link_.parked().all(type)) {
       bool live = false;
       for (std::uint32_t i = 0; i < wire::entries_per_slot && parked.slot < wire::max_slots; ++i)
-        live |= link_.table().entry[parked.slot * wire::entries_per_slot + i].run.load() == parked.key;
+        live |=
+            link_.table().entry[parked.slot * wire::entries_per_slot + i].run.load() == parked.key;
       if (!live) release_run(parked.slot, parked.key);
     }
   }
@@ -174,8 +180,7 @@ void KeeperClient::mind_released(MonoNs now) {
       return false;
     }
     switch (try_drop(released.run)) {
-      case Dropped::yes:
-        return true;
+      case Dropped::yes: return true;
       case Dropped::waits_for_writers:
         released.next = never;  // the epoll tells
         return false;
@@ -215,7 +220,9 @@ KeeperClient::Dropped KeeperClient::try_drop(RunId run) {
 }
 
 void KeeperClient::remove_stale_names() {
-  const auto known = [&](ParkClass type, RunId run) { return link_.parked().find(type, run) != nullptr; };
+  const auto known = [&](ParkClass type, RunId run) {
+    return link_.parked().find(type, run) != nullptr;
+  };
   std::vector<RunId> fifos;
   std::vector<RunId> sockets;
   each_number(directory(), "o", [&](RunId run) {

@@ -1,14 +1,13 @@
 #include "os/run_files.h"
 
+#include <cerrno>
+#include <cstring>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-
-#include <cerrno>
-#include <cstring>
 
 #include "os/crash_point.h"
 #include "os/instance.h"
@@ -35,13 +34,14 @@ Result<Fifo> open_fifo(int directory, RunId run, const Owner& owner) {
   crash_point("fifo made");
   // Also when it was there: its maker may have died before it gave it away.
   if (Status given = give(directory, name, owner); !given) return failure(given.error());
-  fifo.reader = Fd(::openat(directory, name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
+  fifo.reader =
+      Fd(::openat(directory, name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
   if (!fifo.reader) {
     const int code = errno;
     if (fifo.made) remove_fifo(directory, run);
     return errno_failure("open the pipe", name, code);
   }
-  struct stat st {};
+  struct stat st{};
   if (::fstat(fifo.reader.get(), &st) < 0 || !S_ISFIFO(st.st_mode))
     return failure(Remedy::conflict, "open the pipe", name, "it is no pipe", "remove it");
   crash_point("fifo opened");
@@ -51,10 +51,10 @@ Result<Fifo> open_fifo(int directory, RunId run, const Owner& owner) {
 Result<Fd> open_fifo_for_service(int directory, RunId run, int reader) {
   const std::string name = fifo_name(run);
   Fd fd(::openat(directory, name.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-  struct stat by_name {};
-  struct stat held {};
-  if (fd && ::fstat(fd.get(), &by_name) == 0 && ::fstat(reader, &held) == 0 && by_name.st_ino == held.st_ino &&
-      by_name.st_dev == held.st_dev)
+  struct stat by_name{};
+  struct stat held{};
+  if (fd && ::fstat(fd.get(), &by_name) == 0 && ::fstat(reader, &held) == 0 &&
+      by_name.st_ino == held.st_ino && by_name.st_dev == held.st_dev)
     return fd;
   if (!fd && errno != ENOENT && errno != ELOOP) return errno_failure("open the pipe", name, errno);
   // Somebody removed or replaced the name; the pipe itself is still ours.
@@ -64,15 +64,19 @@ Result<Fd> open_fifo_for_service(int directory, RunId run, int reader) {
   return fd;
 }
 
-void remove_fifo(int directory, RunId run) { ::unlinkat(directory, fifo_name(run).c_str(), 0); }
+void remove_fifo(int directory, RunId run) {
+  ::unlinkat(directory, fifo_name(run).c_str(), 0);
+}
 
-Result<Fd> bind_notify(int directory, const std::string& directory_path, RunId run, const Owner& owner) {
+Result<Fd> bind_notify(int directory, const std::string& directory_path, RunId run,
+                       const Owner& owner) {
   const std::string name = notify_name(run);
   const std::string path = directory_path + "/" + name;
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path)
-    return failure(Remedy::fix_input, "bind", path, "its path is too long for a socket", "choose a shorter directory with --dir");
+    return failure(Remedy::fix_input, "bind", path, "its path is too long for a socket",
+                   "choose a shorter directory with --dir");
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   Fd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return errno_failure("make", path, errno);
@@ -95,7 +99,9 @@ Result<Fd> bind_notify(int directory, const std::string& directory_path, RunId r
   return fd;
 }
 
-void remove_notify(int directory, RunId run) { ::unlinkat(directory, notify_name(run).c_str(), 0); }
+void remove_notify(int directory, RunId run) {
+  ::unlinkat(directory, notify_name(run).c_str(), 0);
+}
 
 bool fifo_complete(int reader) {
   pollfd polled{reader, 0, 0};

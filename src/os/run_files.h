@@ -32,7 +32,8 @@ void remove_fifo(int directory, RunId run);
 
 // A datagram socket bound to n/RUN (0600, the owner's) that tells who sent. A socket that an earlier hearth left
 // under that name is replaced: nobody can be reading it but us.
-Result<Fd> bind_notify(int directory, const std::string& directory_path, RunId run, const Owner& owner);
+Result<Fd> bind_notify(int directory, const std::string& directory_path, RunId run,
+                       const Owner& owner);
 void remove_notify(int directory, RunId run);
 
 // True when everybody who could write has closed and nothing is left to read.

@@ -1,11 +1,10 @@
 #include "probe/prober.h"
 
-#include <sys/epoll.h>
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include "os/clock.h"
 
@@ -14,7 +13,9 @@ namespace {
 
 constexpr int events_at_once = 64;
 
-std::string describe(const char* what, int code) { return std::string(what) + ": " + std::strerror(code); }
+std::string describe(const char* what, int code) {
+  return std::string(what) + ": " + std::strerror(code);
+}
 
 }  // namespace
 
@@ -28,7 +29,8 @@ Result<std::unique_ptr<Prober>> Prober::create(std::function<void(ports::Input)>
 
 void Prober::begin(SlotIndex slot, bool live, std::uint64_t attempt, const Probe& probe) {
   const bool http = probe.type == ProbeType::http;
-  if (!http && probe.type != ProbeType::tcp) return;  // notify and exec probes are other rooms' business
+  if (!http && probe.type != ProbeType::tcp)
+    return;  // notify and exec probes are other rooms' business
   Result<HttpTarget> target = http ? parse_http_url(probe.url) : parse_tcp_address(probe.address);
   if (!target) return report(slot, live, attempt, false, target.error().text());
   auto made = std::make_unique<Try>(Try{.id = next_id_++,
@@ -77,8 +79,8 @@ Prober::Outcome Prober::connected(Try& t) {
 
 Prober::Outcome Prober::send(Try& t) {
   while (t.sent < t.target.request.size()) {
-    const ssize_t n = ::send(t.socket.get(), t.target.request.data() + t.sent, t.target.request.size() - t.sent,
-                             MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t n = ::send(t.socket.get(), t.target.request.data() + t.sent,
+                             t.target.request.size() - t.sent, MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EAGAIN) {
       watch(t, EPOLLOUT);
@@ -129,7 +131,8 @@ void Prober::ready() {
   const int count = ::epoll_wait(epoll_.get(), events, events_at_once, 0);
   for (int i = 0; i < count; ++i) {
     const std::uint64_t id = events[i].data.u64;
-    auto at = std::find_if(tries_.begin(), tries_.end(), [&](const auto& t) { return t->id == id; });
+    auto at =
+        std::find_if(tries_.begin(), tries_.end(), [&](const auto& t) { return t->id == id; });
     if (at == tries_.end()) continue;  // cancelled by a result of this round
     const Outcome outcome = advance(**at);
     if (outcome.over) finish(id, outcome);
@@ -165,7 +168,8 @@ void Prober::finish(std::uint64_t id, const Outcome& outcome) {
   report(ended->slot, ended->live, ended->attempt, outcome.good, outcome.reason);
 }
 
-void Prober::report(SlotIndex slot, bool live, std::uint64_t attempt, bool good, const std::string& reason) {
+void Prober::report(SlotIndex slot, bool live, std::uint64_t attempt, bool good,
+                    const std::string& reason) {
   ports::Input input;
   input.kind = ports::InputKind::probe_result;
   input.slot = slot;

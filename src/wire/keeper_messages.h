@@ -92,7 +92,7 @@ struct SpawnerRecord {
 enum class ParkClass : uint32_t {
   output = 1,  // read end of a run's FIFO; key = run. Forwarded to the logger.
   notify = 2,  // notify socket; key = run
-  store = 3,   // FDSTORE; key = slot; name = FDNAME
+  store = 3,   // FDSTORE; key = slot, bit 32 set when it is not watched (FDPOLL=0); name = FDNAME
   listen = 4,  // listening socket; key = slot; name = LISTEN_FDNAMES entry
   spec = 5,    // sealed memfd of a specification document; key = its version
   probe = 6,   // readiness pipe and the like; key = run

@@ -1,6 +1,8 @@
 #include "real_keeper.h"
 
+#include <cstring>
 #include <dirent.h>
+#include <fstream>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -8,9 +10,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-
-#include <cstring>
-#include <fstream>
 
 #include "os/clock.h"
 #include "os/crash_point.h"
@@ -32,7 +31,9 @@ std::vector<pid_t> children_of_ours() {
 
 }  // namespace
 
-std::string bin(const std::string& name) { return std::string(HEARTH_BIN_DIR) + "/" + name; }
+std::string bin(const std::string& name) {
+  return std::string(HEARTH_BIN_DIR) + "/" + name;
+}
 
 RealKeeper::RealKeeper() {
   // What outlives the keeper comes to us, and is ended with the test.
@@ -65,7 +66,8 @@ RealKeeper::~RealKeeper() {
   if (client && with_cgroups) {
     for (const std::string& leaf : client->cgroups().leaves()) {
       const std::size_t dot = leaf.rfind('.');
-      (void)client->cgroups().remove_leaf(leaf.substr(0, dot), std::strtoull(leaf.c_str() + dot + 1, nullptr, 10));
+      (void)client->cgroups().remove_leaf(leaf.substr(0, dot),
+                                          std::strtoull(leaf.c_str() + dot + 1, nullptr, 10));
     }
     client->cgroups().remove();
   }
@@ -111,7 +113,8 @@ void RealKeeper::connect() {
   header.msg_iovlen = 1;
   header.msg_control = control;
   header.msg_controllen = sizeof control;
-  ASSERT_EQ(static_cast<ssize_t>(sizeof supervisor), ::recvmsg(lender.get(), &header, MSG_CMSG_CLOEXEC));
+  ASSERT_EQ(static_cast<ssize_t>(sizeof supervisor),
+            ::recvmsg(lender.get(), &header, MSG_CMSG_CLOEXEC));
   int socket = -1;
   std::memcpy(&socket, CMSG_DATA(CMSG_FIRSTHDR(&header)), sizeof socket);
   auto connected = os::KeeperLink::connect(os::Fd(socket), patience);
@@ -186,7 +189,8 @@ std::string RealKeeper::logged(SlotIndex slot) {
   DIR* dir = ::opendir(place.c_str());
   if (dir == nullptr) return text;
   while (dirent* entry = ::readdir(dir)) {
-    if (entry->d_type != DT_REG || entry->d_name[0] == '.') continue;  // a link names the current file
+    if (entry->d_type != DT_REG || entry->d_name[0] == '.')
+      continue;  // a link names the current file
     std::ifstream file(place + "/" + entry->d_name);
     text.append(std::istreambuf_iterator<char>(file), {});
   }

@@ -1,13 +1,13 @@
 // The real keeper, spawners and logger, with the test as their supervisor (lender.cc says how).
 #pragma once
 
-#include <gtest/gtest.h>
-#include <sys/types.h>
-
 #include <functional>
 #include <memory>
 #include <string>
+#include <sys/types.h>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "os/inputs.h"
 #include "os/instance.h"
@@ -49,8 +49,8 @@ struct RealKeeper : ::testing::Test {
   std::unique_ptr<os::KeeperLink> link;
   std::unique_ptr<os::KeeperClient> client;
   std::unique_ptr<os::Inbox> inbox;
-  std::vector<ports::Input> inputs;     // of the last turn
-  std::vector<ports::Input> notified;   // all notify inputs, consumed
+  std::vector<ports::Input> inputs;    // of the last turn
+  std::vector<ports::Input> notified;  // all notify inputs, consumed
   bool consume = true;
   pid_t keeper = 0;
   pid_t supervisor = 0;

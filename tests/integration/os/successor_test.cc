@@ -30,7 +30,8 @@ struct SuccessorTest : RealKeeper {
 
 TEST_F(SuccessorTest, a_new_keeper_takes_everything_and_the_services_notice_nothing) {
   ASSERT_NO_FATAL_FAILURE(start());
-  spec().command = {"sh", "-c", "echo one; read line < " + (directory / "go") + "; echo two; exit 9"};
+  spec().command = {"sh", "-c",
+                    "echo one; read line < " + (directory / "go") + "; echo two; exit 9"};
   ASSERT_EQ(0, ::mkfifo((directory / "go").c_str(), 0600));
   ASSERT_EQ(SpawnOutcome::sent, client->spawn(order(0, 5)).outcome);
   ASSERT_TRUE(turn_until([&] { return logged(0) == "one\n"; }));
@@ -77,7 +78,8 @@ TEST_F(SuccessorTest, a_run_that_ends_while_there_is_no_keeper_is_told_as_ended)
 
 TEST_F(SuccessorTest, after_the_death_of_all_a_new_instance_adopts_by_name_and_pid) {
   ASSERT_NO_FATAL_FAILURE(start());
-  spec().command = {"sh", "-c", "read line < " + (directory / "go") + "; echo still here; sleep 1000"};
+  spec().command = {"sh", "-c",
+                    "read line < " + (directory / "go") + "; echo still here; sleep 1000"};
   ASSERT_EQ(0, ::mkfifo((directory / "go").c_str(), 0600));
   ASSERT_EQ(SpawnOutcome::sent, client->spawn(order(0, 5)).outcome);
   ASSERT_TRUE(turn_until_watched(0));

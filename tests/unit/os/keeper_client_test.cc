@@ -1,12 +1,13 @@
 #include "os/keeper_client.h"
 
 #include <fcntl.h>
-#include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+
+#include <gtest/gtest.h>
 
 #include "os/crash_point.h"
 #include "os/inputs.h"
@@ -28,7 +29,8 @@ struct KeeperClientTest : ::testing::Test {
   std::unique_ptr<KeeperClient> client = make_client();
 
   std::unique_ptr<KeeperClient> make_client() {
-    return std::make_unique<KeeperClient>(*link, CgroupTree(), ClientOptions{keeper.instance().directory, NofileLimit{256, 512}});
+    return std::make_unique<KeeperClient>(
+        *link, CgroupTree(), ClientOptions{keeper.instance().directory, NofileLimit{256, 512}});
   }
   void restart_supervisor() {
     client.reset();
@@ -45,7 +47,7 @@ struct KeeperClientTest : ::testing::Test {
 };
 
 bool exists(const std::string& path) {
-  struct stat st {};
+  struct stat st{};
   return ::lstat(path.c_str(), &st) == 0;
 }
 
@@ -183,7 +185,8 @@ TEST_F(KeeperClientTest, orders_about_a_run_that_the_entry_no_longer_holds_are_d
   EXPECT_EQ(0u, keeper.messages());
 }
 
-TEST_F(KeeperClientTest, what_a_released_run_had_is_dropped_once_its_output_is_read_and_nobody_writes) {
+TEST_F(KeeperClientTest,
+       what_a_released_run_had_is_dropped_once_its_output_is_read_and_nobody_writes) {
   ASSERT_EQ(SpawnOutcome::sent, client->spawn(maker.order(0, 7)).outcome);
   keeper.spawn_all();
   Fd service = std::move(keeper.taken()[0].descriptors[1]);

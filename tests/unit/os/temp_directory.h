@@ -1,9 +1,8 @@
 // A directory that is removed with everything in it at the end of a test.
 #pragma once
 
-#include <stdlib.h>
-
 #include <filesystem>
+#include <stdlib.h>
 #include <string>
 
 namespace hearth::test {

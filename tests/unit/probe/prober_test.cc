@@ -1,9 +1,10 @@
 #include "probe/prober.h"
 
-#include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+
+#include <gtest/gtest.h>
 
 #include "os/clock.h"
 #include "os/listeners.h"
@@ -14,8 +15,8 @@ namespace {
 
 struct ProberTest : ::testing::Test {
   std::vector<ports::Input> results;
-  std::unique_ptr<Prober> prober =
-      std::move(*Prober::create([this](ports::Input input) { results.push_back(std::move(input)); }));
+  std::unique_ptr<Prober> prober = std::move(
+      *Prober::create([this](ports::Input input) { results.push_back(std::move(input)); }));
   os::Fd server;
   std::uint16_t port = 0;
 
@@ -75,7 +76,8 @@ struct ProberTest : ::testing::Test {
 TEST_F(ProberTest, an_http_server_that_answers_200_is_good_and_gets_a_proper_request) {
   listen();
   prober->begin(3, true, 7, http("/health"));
-  EXPECT_TRUE(serve({"HTTP/1.1 200 OK\r\n\r\n"}).starts_with("GET /health HTTP/1.0\r\nHost: 127.0.0.1:"));
+  EXPECT_TRUE(
+      serve({"HTTP/1.1 200 OK\r\n\r\n"}).starts_with("GET /health HTTP/1.0\r\nHost: 127.0.0.1:"));
   run();
   ASSERT_EQ(1u, results.size());
   EXPECT_EQ(ports::InputKind::probe_result, results[0].kind);

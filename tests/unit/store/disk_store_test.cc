@@ -1,9 +1,9 @@
 #include "store/disk_store.h"
 
-#include <gtest/gtest.h>
+#include <filesystem>
 #include <sys/stat.h>
 
-#include <filesystem>
+#include <gtest/gtest.h>
 
 #include "os/crash_point.h"
 #include "store/run_list.h"
@@ -16,20 +16,21 @@ using wire::ParkClass;
 
 // Version, project and path are enough to tell documents apart.
 DocumentFormat plain_format() {
-  return {[](const Document& d) { return std::to_string(d.version) + " " + d.project + " " + d.path; },
-          [](std::string_view text) -> Result<Document> {
-            const std::string line(text);
-            Document document;
-            char project[64] = {};
-            char path[64] = {};
-            unsigned long version = 0;
-            if (std::sscanf(line.c_str(), "%lu %63s %63s", &version, project, path) != 3)
-              return failure(Remedy::fix_input, "read", "document", "it is none");
-            document.version = version;
-            document.project = project;
-            document.path = path;
-            return document;
-          }};
+  return {
+      [](const Document& d) { return std::to_string(d.version) + " " + d.project + " " + d.path; },
+      [](std::string_view text) -> Result<Document> {
+        const std::string line(text);
+        Document document;
+        char project[64] = {};
+        char path[64] = {};
+        unsigned long version = 0;
+        if (std::sscanf(line.c_str(), "%lu %63s %63s", &version, project, path) != 3)
+          return failure(Remedy::fix_input, "read", "document", "it is none");
+        document.version = version;
+        document.project = project;
+        document.path = path;
+        return document;
+      }};
 }
 
 struct DiskStoreTest : ::testing::Test {
