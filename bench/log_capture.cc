@@ -67,7 +67,9 @@ double mb_per_s(std::uint64_t bytes, Clock::time_point begin) {
 }
 
 double cpu_of(const rusage& usage) {
-  auto ns = [](const timeval& time) { return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_usec) * 1e3; };
+  auto ns = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) * 1e9 + static_cast<double>(time.tv_usec) * 1e3;
+  };
   return ns(usage.ru_utime) + ns(usage.ru_stime);
 }
 

@@ -24,7 +24,8 @@ TEST(ListFiles, GivesNumbersInOrderAndPassesOverOtherNames) {
 TEST(Cursor, IsATextForPeople) {
   EXPECT_EQ(to_text({41, 1024}), "41:1024");
   EXPECT_EQ(*cursor_from_text("41:1024"), (Cursor{41, 1024}));
-  for (const char* wrong : {"", ":", "41", "41:", "a:b", "1:2x", "-1:2"}) EXPECT_FALSE(cursor_from_text(wrong)) << wrong;
+  for (const char* wrong : {"", ":", "41", "41:", "a:b", "1:2x", "-1:2"})
+    EXPECT_FALSE(cursor_from_text(wrong)) << wrong;
 }
 
 TEST(LastLines, OfNothingAreNothing) {
