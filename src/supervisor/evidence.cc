@@ -1,4 +1,6 @@
 // What the slot table shows: runs that got a PID, failed, ended, were reaped.
+#include <algorithm>
+
 #include "supervisor/supervisor.h"
 
 namespace hearth::supervisor {
@@ -18,9 +20,36 @@ void Supervisor::look_at(EntryIndex entry, Now now) {
     // A window that was full may have opened, a plan that waited may have been taken.
     want_act(slot);
     if (view.pid != 0 && (view.watched || view.exited) && cell.pid == 0) run_spawned(slot, cell, view, now);
-    if (view.exited || (view.pid == 0 && view.fail_stage != 0)) run_ended(slot, cell, view, now);
+    const bool over = view.exited || (view.pid == 0 && view.fail_stage != 0);
+    if (over && !cell.reap && std::find(ended_.begin(), ended_.end(), entry) == ended_.end()) ended_.push_back(entry);
     return;
   }
+}
+
+// A run that said READY=1 and ended was ready: its end waits until its socket is empty. Descendants may go on talking,
+// so it does not wait for ever.
+void Supervisor::end_runs(Now now) {
+  constexpr std::uint32_t turns_max = 600;  // more than a socket can queue, at one datagram a turn
+  std::vector<EntryIndex> waiting;
+  for (EntryIndex entry : ended_) {
+    const SlotIndex slot = entry / wire::entries_per_slot;
+    if (slot >= slots_.size() || !slots_[slot].used) continue;
+    const ports::EntryView view = world_.keeper.entry(entry);
+    for (RunCell& cell : slots_[slot].cell) {
+      if (cell.run == no_run || cell.entry != entry || view.run != cell.run) continue;
+      const bool talks = std::any_of(inputs_.begin(), inputs_.end(), [&](const ports::Input& input) {
+        return input.kind == ports::InputKind::notify && input.run == cell.run;
+      });
+      if (talks && ++scratch_[slot].heard_out < turns_max) {
+        waiting.push_back(entry);
+      } else {
+        scratch_[slot].heard_out = 0;
+        run_ended(slot, cell, view, now);
+      }
+      break;
+    }
+  }
+  ended_.swap(waiting);
 }
 
 void Supervisor::run_spawned(SlotIndex slot, RunCell& cell, const ports::EntryView& view, Now now) {

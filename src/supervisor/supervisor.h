@@ -8,7 +8,7 @@
 //
 // A turn:
 //   peek      changed entries of the slot table and inputs, removed from nowhere
-//   step      pure rooms: evidence first, then requests, then deadlines, then dependencies until nothing moves
+//   step      pure rooms: evidence first (what a run said before its end, then its end), then requests, then deadlines, then dependencies until nothing moves
 //   commit    changed slots and head into the decision page, one store
 //   act       make the slot table agree with the decisions: spawn, signal, end trees, reap. Each act is a
 //             comparison of a slot's outbox cell with the entry; done twice it does nothing.
@@ -100,6 +100,7 @@ class Supervisor final : public ports::Control {
     bool changed = false;         // in changed_
     bool acting = false;          // in acting_
     bool propagate = false;       // in propagate_
+    std::uint32_t heard_out = 0;  // turns for which the end of a run has waited for its last words
     RunId refused = no_run;       // whose spawn was refused, until that is decided upon; the error:
     Error refusal;
   };
@@ -126,11 +127,12 @@ class Supervisor final : public ports::Control {
   // takeover.cc
   void load(Now now);
   void adopt(const ports::Heritage& heritage, Now now);
+  void forget_tries(SlotIndex slot, Now now);
   void index_slots();
 
   // turn.cc
   void note_absence(Now now);
-  void handle_inputs(Now now);
+  void handle_inputs(bool requests, Now now);
   void handle_notify(std::size_t index, const ports::Input& input, Now now);
   void handle_probe_result(const ports::Input& input, Now now);
   void handle_keeper_signals(const ports::Input& input, Now now);
@@ -142,6 +144,7 @@ class Supervisor final : public ports::Control {
   // evidence.cc: what the slot table shows
   void look_at(EntryIndex entry, Now now);
   void run_spawned(SlotIndex slot, RunCell& cell, const ports::EntryView& view, Now now);
+  void end_runs(Now now);
   void run_ended(SlotIndex slot, RunCell& cell, const ports::EntryView& view, Now now);
   void entry_freed(SlotIndex slot, RunCell& cell, Now now);
 
@@ -212,6 +215,7 @@ class Supervisor final : public ports::Control {
 
   std::vector<ports::Input> inputs_;
   std::vector<EntryIndex> entries_;
+  std::vector<EntryIndex> ended_;        // entries whose run has ended, and that is not decided upon yet
   std::vector<SlotIndex> changed_;
   std::vector<SlotIndex> acting_;
   std::vector<SlotIndex> propagate_;

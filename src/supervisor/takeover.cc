@@ -75,7 +75,7 @@ void Supervisor::load(Now now) {
       touch(slot);
       continue;
     }
-    health::forget_tries(slots_[slot].health, now);
+    forget_tries(slot, now);
     touch(slot);
     want_act(slot);
     for (std::uint32_t i = 0; i < wire::entries_per_slot; ++i)
@@ -83,6 +83,23 @@ void Supervisor::load(Now now) {
     propagate_.push_back(slot);
     scratch_[slot].propagate = true;
   }
+}
+
+// Tries of our own process died with our predecessor. Those of exec probes are runs, and go on without us: their answer
+// is still to come, and another try meanwhile would count against the service.
+void Supervisor::forget_tries(SlotIndex slot, Now now) {
+  Health& health = slots_[slot].health;
+  const Health before = health;
+  health::forget_tries(health, now);
+  if (slots_[slot].role != SlotRole::service) return;
+  const AppliedDocument& applied = *registry_.find(slots_[slot].document);
+  const ServiceSpec& spec = spec_of(slot);
+  const auto goes_on = [&](const Probe& probe, SlotIndex runner, const ProbeState& state) {
+    return probe.type == ProbeType::exec && runner != no_slot && slots_[runner].life.run_live &&
+           slots_[runner].probe_attempt == state.attempt;
+  };
+  if (goes_on(spec.ready, applied.ready_probes[slots_[slot].service], before.ready_probe)) health.ready_probe = before.ready_probe;
+  if (goes_on(spec.live, applied.live_probes[slots_[slot].service], before.live_probe)) health.live_probe = before.live_probe;
 }
 
 void Supervisor::index_slots() {

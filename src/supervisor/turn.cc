@@ -26,7 +26,9 @@ MonoNs Supervisor::turn(Now now) {
   world_.keeper.take_changed(entries_);
   world_.inputs.peek(inputs_);
   for (EntryIndex entry : entries_) look_at(entry, now);
-  handle_inputs(now);
+  handle_inputs(false, now);
+  end_runs(now);
+  handle_inputs(true, now);
   undrained_turns_ = inputs_.empty() ? 0 : undrained_turns_ + 1;
   if (undrained_turns_ == 0 || undrained_turns_ > undrained_turns_max) {
     undrained_turns_ = 0;
@@ -47,9 +49,12 @@ void Supervisor::note_absence(Now now) {
   if (!absent_since_ || due_ < *absent_since_) absent_since_ = due_;
 }
 
-void Supervisor::handle_inputs(Now now) {
+// Evidence or requests: what happened is known before anything new is ordered.
+void Supervisor::handle_inputs(bool requests, Now now) {
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
     const ports::Input& input = inputs_[i];
+    const bool is_evidence = input.kind == ports::InputKind::notify || input.kind == ports::InputKind::probe_result;
+    if (is_evidence == requests) continue;
     if (world_.inputs.poisonous(input)) {
       notes_.push_back("an input that killed two supervisors was thrown away");
       continue;
