@@ -25,7 +25,12 @@ std::unique_ptr<Supervisor> Supervisor::create(World world, wire::DecisionPage& 
                                                const ports::Heritage& heritage, Now now) {
   std::unique_ptr<Supervisor> self(new Supervisor(world, page, std::move(options)));
   if (!readable(page)) {
+    // One of another version must not be taken for ours in parts, and what a first commit that never was has left
+    // must not come alive with ours.
+    if (page.magic != 0 && !wire::decision_page_valid(page, sizeof page, record_version))
+      std::memset(static_cast<void*>(&page), 0, sizeof page);
     wire::decision_page_init(page, record_version);
+    wire::discard_uncommitted(page, 0);
     self->head_.random = self->options_.seed | 1;
     self->head_.last_run = heritage.greatest_run;
     self->head_changed_ = true;
