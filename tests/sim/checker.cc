@@ -116,6 +116,7 @@ void Checker::check_end(SlotIndex slot, const RunCell& cell, const SlotState& no
     return;
   }
   if (process->running()) fail("run " + std::to_string(cell.run) + " is said to have ended, and it lives");
+  if (unread(cell.run, "READY=1")) fail(process->label + ": the end of run " + std::to_string(cell.run) + " is known before its READY=1 is read");
   if (&cell != &view_.slots[slot].run()) return;
   const ExitInfo& told = now.last_exit;
   if (told.run != cell.run || told.code != process->exit_code || told.status != process->exit_status)

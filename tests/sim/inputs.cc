@@ -55,7 +55,7 @@ void InputsPort::peek(std::vector<ports::Input>& inputs) {
     inputs.push_back(input);
   }
   // Bounded in number, and nobody is always first.
-  constexpr std::size_t most = 8;
+  constexpr std::size_t most = 32;
   if (inputs.size() > most) {
     const auto shift = static_cast<std::ptrdiff_t>(rotation_++ % inputs.size());
     std::rotate(inputs.begin(), inputs.begin() + shift, inputs.end());
@@ -96,7 +96,7 @@ void InputsPort::consume(const ports::Input& input) {
         Process& process = *o_.kernel.process(input.run);
         const Datagram datagram = process.socket.front();
         process.socket.pop_front();
-        if (*o_.observer != nullptr) {
+        if (*o_.observer != nullptr && (poison.empty() || datagram.data != poison)) {
           (*o_.observer)->notify_consumed(process, datagram);
           (*o_.observer)->descriptor_consumed(input.slot, datagram);
         }

@@ -1,0 +1,158 @@
+// What users order, and what comes of it.
+#include "scenario/stage.h"
+
+#include <algorithm>
+
+namespace hearth::scenario {
+namespace {
+
+class Orders : public Scenario {};
+
+TEST_F(Orders, DependenciesStartFirst) {
+  ServiceSpec web = service("web");
+  web.depends_on = {on("db")};
+  stage.plays("db", {good(400)});
+  stage.up({web, service("db")});
+  stage.run_ms(300);
+  EXPECT_EQ(stage.runs_of("web"), 0u);
+  EXPECT_EQ(stage.status("web").phase, Phase::waiting);
+  EXPECT_EQ(stage.status("web").reason_text, "waits for db");
+  stage.run_until([&] { return stage.is_ready("web"); });
+}
+
+TEST_F(Orders, DependentsStopFirst) {
+  ServiceSpec web = service("web");
+  web.depends_on = {on("db")};
+  Script slow = good();
+  slow.term_takes = milliseconds(700);
+  stage.plays("web", {slow});
+  stage.up({service("db"), web});
+  stage.run_until([&] { return stage.is_ready("web"); });
+  stage.down();
+  stage.run_ms(600);
+  EXPECT_TRUE(stage.process("db").running());
+  EXPECT_EQ(stage.stop_signals_of("db"), 0u);
+  stage.run_until([&] { return stage.machine().kernel.live_count() == 0; });
+}
+
+TEST_F(Orders, AFailedDependencyThatRecoversBringsItsDependentsUp) {
+  ServiceSpec db = service("db");
+  db.restart = RestartPolicy::never;
+  ServiceSpec web = service("web");
+  web.depends_on = {on("db")};
+  stage.plays("db", {ends(20, 1), good()});
+  stage.up({db, web});
+  stage.run_until([&] { return stage.status("web").phase == Phase::failed; });
+  EXPECT_EQ(stage.status("web").reason, Reason::dependency_failed);
+  stage.order(Verb::start, {"db"});
+  stage.run_until([&] { return stage.is_ready("web"); });
+}
+
+TEST_F(Orders, ASecondRunOfALiveNameIsRefused) {
+  Request run;
+  run.verb = Verb::apply;
+  run.document.project = "run";
+  run.document.services = {service("shell", ProbeType::none)};
+  const sim::ClientCall& first = stage.machine().send(run);
+  stage.run_ms(100);
+  const sim::ClientCall& second = stage.machine().send(run);
+  stage.run_ms(100);
+  EXPECT_TRUE(first.answer->has_value());
+  ASSERT_FALSE(second.answer->has_value());
+  EXPECT_EQ(second.answer->error().remedy, Remedy::conflict);
+  EXPECT_EQ(stage.runs_of("shell"), 1u);
+}
+
+TEST_F(Orders, DownForgets) {
+  Script keeps = good();
+  keeps.says = {{milliseconds(20), "FDSTORE=1\nFDNAME=cache", 7}};
+  stage.plays("db", {keeps});
+  stage.up({service("db")});
+  stage.run_ms(100);
+  EXPECT_EQ(stage.machine().keeper_port.fd_store.size(), 1u);
+  stage.down();
+  stage.run_ms(1'000);
+  EXPECT_EQ(stage.machine().kernel.live_count(), 0u);
+  EXPECT_TRUE(stage.machine().keeper_port.fd_store.empty());
+  EXPECT_TRUE(stage.machine().supervisor().status().services.empty());
+  EXPECT_TRUE(stage.machine().store_port.on_disk().empty());
+  const sim::ClientCall& again = stage.order(Verb::start, {"db"});
+  stage.run_ms(100);
+  ASSERT_TRUE(again.answered);
+  EXPECT_EQ(again.answer->error().remedy, Remedy::not_found);
+}
+
+TEST_F(Orders, AKeySentTwiceInOneTurnIsOneOrder) {
+  sim::ClientCall& up = stage.up({service("db")});
+  stage.machine().send_again(up);
+  stage.run_ms(200);
+  EXPECT_EQ(stage.machine().page().head.last_order, 1u);
+  EXPECT_EQ(stage.runs_of("db"), 1u);
+}
+
+TEST_F(Orders, AStopBeforeTheSpawnIsSentTakesItBack) {
+  stage.machine().stop_supervisor(milliseconds(50));
+  stage.up({service("db")});
+  stage.order(Verb::stop, {"db"});
+  stage.run_ms(200);
+  EXPECT_EQ(stage.status("db").phase, Phase::stopped);
+  EXPECT_EQ(stage.runs_of("db"), 0u);
+}
+
+TEST_F(Orders, ARefusedSpawnIsTriedAgainUnderEveryPolicy) {
+  ServiceSpec db = service("db");
+  db.restart = RestartPolicy::never;
+  stage.machine().keeper_port.refuse_next = 2;
+  stage.up({db});
+  stage.run_ms(50);
+  EXPECT_EQ(stage.status("db").reason, Reason::refused);
+  stage.run_until([&] { return stage.is_ready("db"); });
+}
+
+TEST_F(Orders, AStopSentAgainInsists) {
+  Script deaf = good();
+  deaf.term_takes = sim::not_at_all;
+  stage.plays("db", {deaf});
+  stage.up({service("db")});
+  stage.run_until([&] { return stage.is_ready("db"); });
+  stage.order(Verb::shutdown);
+  stage.run_ms(1'000);
+  EXPECT_TRUE(stage.process("db").running());
+  stage.order(Verb::shutdown);
+  stage.run_ms(100);
+  EXPECT_TRUE(stage.process("db").killed);
+}
+
+TEST_F(Orders, WhoIgnoresTheStopSignalIsKilledAfterItsGracePeriod) {
+  ServiceSpec db = service("db");
+  db.stop_timeout = seconds(3);
+  Script deaf = good();
+  deaf.term_takes = sim::not_at_all;
+  stage.plays("db", {deaf});
+  stage.up({db});
+  stage.run_until([&] { return stage.is_ready("db"); });
+  stage.order(Verb::stop, {"db"});
+  stage.run_ms(2'900);
+  EXPECT_FALSE(stage.process("db").killed);
+  stage.run_ms(200);
+  EXPECT_TRUE(stage.process("db").killed);
+}
+
+TEST_F(Orders, HearthWithNothingToStopEndsAtOnce) {
+  stage.run_ms(100);
+  stage.order(Verb::shutdown);
+  stage.run_ms(100);
+  EXPECT_TRUE(stage.machine().keeper_port.finished);
+}
+
+TEST_F(Orders, LeavingEndsHearthAndNoService) {
+  stage.up({service("db")});
+  stage.run_until([&] { return stage.is_ready("db"); });
+  stage.machine().inputs_port.post_keeper_signal(3);
+  stage.run_ms(100);
+  EXPECT_TRUE(stage.machine().keeper_port.finished);
+  EXPECT_EQ(stage.machine().kernel.live_count(), 1u);
+}
+
+}  // namespace
+}  // namespace hearth::scenario
