@@ -70,6 +70,7 @@ void service_fields(JsonWriter& w, const SlotStatus& s) {
   w.key("reason").string(reason_name(s.reason));
   w.key("reason_text").string(s.reason_text);
   w.key("containment").string(s.containment);
+  w.key("leftover").string(s.leftover);
   w.key("status").string(s.status_text);
   w.key("log_directory").string(s.log_directory);
 }
@@ -206,6 +207,7 @@ const char* outcome_name(Outcome outcome) {
     case Outcome::done: return "done";
     case Outcome::failed: return "failed";
     case Outcome::superseded: return "superseded";
+    case Outcome::incomplete: return "incomplete";
   }
   return "unknown";
 }

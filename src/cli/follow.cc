@@ -145,8 +145,9 @@ namespace {
 
 void tell_failures(const OrderNews& news) {
   for (const SlotNews& slot : news.slots) {
-    if (slot.outcome != "failed") continue;
     const std::string name = label(slot, news.slots);
+    if (slot.outcome == "incomplete") write_err(fmt::format("hearth: {}: {}\n", name, shown(slot.reason_text, 0)));
+    if (slot.outcome != "failed") continue;
     const std::string why = slot.reason_text.empty() ? "it is " + slot.state : slot.reason_text;
     write_err(fmt::format("hearth: {} failed: {}\n", name, shown(why, 0)));
     const std::vector<std::string> lines = last_lines(slot, tail_lines);
@@ -196,7 +197,9 @@ int conclude(const Context& context, const Outcome& outcome, const Order& order,
     case End::gone: break;
   }
   const bool failed = std::ranges::any_of(
-      outcome.news.slots, [](const SlotNews& slot) { return slot.outcome == "failed" || slot.outcome == "superseded"; });
+      outcome.news.slots, [](const SlotNews& slot) {
+        return slot.outcome == "failed" || slot.outcome == "superseded" || slot.outcome == "incomplete";
+      });
   if (context.json) {
     write_out(outcome.body);
     return failed ? exit_code::failed : exit_code::done;

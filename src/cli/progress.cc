@@ -17,6 +17,7 @@ constexpr const char* plain = "\x1b[0m";
 
 std::string word_of(const SlotNews& slot) {
   if (slot.outcome == "superseded") return "superseded";
+  if (slot.outcome == "incomplete") return slot.state + " (incomplete)";
   if (slot.outcome == "failed" && slot.state != "failed") return slot.state + " (failed)";
   // Its leader has ended, but not yet all of its tree.
   if (slot.outcome == "pending" && slot.state == "stopped") return "stopping";
@@ -24,7 +25,7 @@ std::string word_of(const SlotNews& slot) {
 }
 
 const char* color_of(const SlotNews& slot) {
-  if (slot.outcome == "failed") return red;
+  if (slot.outcome == "failed" || slot.outcome == "incomplete") return red;
   return slot.outcome == "done" ? green : yellow;
 }
 
@@ -38,7 +39,7 @@ std::string remark(const SlotNews& slot) {
 std::string full_name(const SlotNews& slot) { return fmt::format("{}.{}.{}", slot.project, slot.name, slot.index); }
 
 int urgency(const SlotNews& slot) {
-  if (slot.outcome == "failed") return 0;
+  if (slot.outcome == "failed" || slot.outcome == "incomplete") return 0;
   return slot.outcome == "pending" ? 1 : 2;
 }
 

@@ -115,6 +115,12 @@ bool prepare_process(Keeper& k) {
   const int kept = k.options.take_over;
   if (kept >= 0) close_range(STDERR_FILENO + 1, static_cast<unsigned>(kept) - 1, 0);
   close_range(kept >= 0 ? static_cast<unsigned>(kept) + 1 : STDERR_FILENO + 1, ~0u, 0);
+  // A service of another hearth may have started us: without its mark (os/sweep.h) we are nobody's descendant.
+  rlimit locks;
+  if (getrlimit(RLIMIT_LOCKS, &locks) == 0 && locks.rlim_cur != locks.rlim_max) {
+    locks.rlim_cur = locks.rlim_max;
+    setrlimit(RLIMIT_LOCKS, &locks);
+  }
   if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
     return fail("cannot become the reaper of orphans", nullptr);
   return true;

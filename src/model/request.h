@@ -38,7 +38,8 @@ struct Request {
 };
 
 // How one slot stands towards an order.
-enum class Outcome : std::uint8_t { pending, done, failed, superseded };
+// incomplete: stopped, but something of its tree could not be ended (SlotStatus::leftover).
+enum class Outcome : std::uint8_t { pending, done, failed, superseded, incomplete };
 
 struct SlotOutcome {
   Outcome outcome = Outcome::pending;

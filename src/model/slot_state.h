@@ -153,6 +153,7 @@ struct SlotState {
   Lifecycle life;
   Health health;
   ExitInfo last_exit;
+  char leftover[96] = {};       // what the last stop could not end, in words, NUL-terminated; "" = nothing
 
   RunCell& run() { return cell[current]; }
   const RunCell& run() const { return cell[current]; }

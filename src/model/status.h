@@ -33,6 +33,7 @@ struct SlotStatus {
   Reason reason = Reason::none;
   std::string reason_text;       // in words: "waits for db to be ready", "exec of /x failed: No such file"
   std::string containment;       // "cgroup" | "sweep" | "group"
+  std::string leftover;          // what the last stop could not end: "cat (PID 7)"; "" = nothing
   std::string status_text;       // STATUS= of the service
   OrderId order = 0;
   std::string log_directory;     // absolute

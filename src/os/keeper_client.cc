@@ -1,6 +1,7 @@
 #include "os/keeper_client.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -19,6 +20,10 @@
 namespace hearth::os {
 
 using wire::ParkClass;
+
+namespace {
+constexpr int sweep_rounds_max = 20;
+}  // namespace
 
 KeeperClient::KeeperClient(KeeperLink& link, CgroupTree cgroups, ClientOptions options)
     : link_(link),
@@ -99,6 +104,7 @@ bool KeeperClient::end_tree(EntryIndex index, RunId run, const std::string& labe
     for (int pid : cgroups_.processes(label, run))
       survivors += (survivors.empty() ? "" : ", ") + command_of(pid) + " (PID " + std::to_string(pid) + ")";
     notes_.push_back(label + ": what is left of run " + std::to_string(run) + " cannot be killed: " + survivors);
+    leftovers_[run] = survivors;
     busy_.erase(busy);
     return true;
   }
@@ -113,17 +119,30 @@ bool KeeperClient::end_tree(EntryIndex index, RunId run, const std::string& labe
   return false;
 }
 
-SweepTarget KeeperClient::sweep_target(EntryIndex index, RunId run) const {
+SweepTarget KeeperClient::sweep_target(EntryIndex index) const {
   const wire::SlotTable& table = link_.table();
+  const SlotIndex slot = index / wire::entries_per_slot;
+  const char* label = link_.logs().stream[slot].directory;
   SweepTarget target;
-  target.run = run;
   target.instance = options_.directory;
+  target.label.assign(label, ::strnlen(label, sizeof link_.logs().stream[slot].directory));
+  target.mark = sweep_mark(target.instance, target.label);
   target.leader = table.entry[index].pid.load(std::memory_order_acquire);
   target.leader_ticks = table.entry[index].start_ticks.load(std::memory_order_acquire);
-  if (const Parked* output = link_.parked().find(ParkClass::output, run)) target.output = output->fd;
+  // Those of earlier runs stay parked while somebody writes to them.
+  for (const Parked& output : link_.parked().all(ParkClass::output))
+    if (output.slot == slot) target.outputs.push_back(output.fd);
   target.spare = {table.keeper_pid.load(), table.supervisor.pid.load(), table.logger.pid.load()};
   for (const wire::Member& spawner : table.spawner) target.spare.push_back(spawner.pid.load());
   return target;
+}
+
+bool KeeperClient::output_is_held(RunId run) const {
+  const Parked* output = link_.parked().find(ParkClass::output, run);
+  if (output == nullptr) return false;
+  touch_as_writer(output->fd);
+  pollfd polled{output->fd, 0, 0};
+  return ::poll(&polled, 1, 0) == 0 || (polled.revents & POLLHUP) == 0;
 }
 
 bool KeeperClient::sweep_tree(EntryIndex index, RunId run) {
@@ -131,7 +150,7 @@ bool KeeperClient::sweep_tree(EntryIndex index, RunId run) {
   const MonoNs now = read_mono();
   auto at = std::find_if(sweeps_.begin(), sweeps_.end(), [&](const Sweeping& s) { return s.run == run; });
   if (at == sweeps_.end())
-    at = sweeps_.insert(at, {run, std::make_unique<Sweep>(sweep_target(index, run)), 0});
+    at = sweeps_.insert(at, {run, std::make_unique<Sweep>(sweep_target(index)), 0, 0});
   Sweep& sweep = *at->sweep;
   if (now < at->next) {
     link_.wake_in(at->next - now);
@@ -148,10 +167,30 @@ bool KeeperClient::sweep_tree(EntryIndex index, RunId run) {
       notes_.push_back("run " + std::to_string(run) + ": " + process.command + " (PID " + std::to_string(process.pid) +
                        ") " + what);
   };
-  if (state == Sweep::State::incomplete) name("could not be killed: the stop is incomplete", sweep.survivors());
+  // The pipe knows better than a list of processes that is old when it is read: as long as it has a writer,
+  // somebody has been overlooked.
+  const bool overlooked = state == Sweep::State::done && sweep.suspects().empty() && output_is_held(run);
+  if (overlooked && ++at->rounds < sweep_rounds_max) {
+    at->sweep = std::make_unique<Sweep>(sweep_target(index));
+    at->next = after(now, milliseconds(1));
+    link_.wake_in(milliseconds(1));
+    return false;
+  }
+  if (overlooked) leftovers_[run] = "somebody who holds its output and cannot be found";
+  if (state == Sweep::State::incomplete) {
+    name("could not be killed: the stop is incomplete", sweep.survivors());
+    std::string& leftover = leftovers_[run];
+    for (const FoundProcess& process : sweep.survivors())
+      leftover += (leftover.empty() ? "" : ", ") + process.command + " (PID " + std::to_string(process.pid) + ")";
+  }
   name("holds its output but belongs to another run: it is left alone", sweep.suspects());
   sweeps_.erase(at);
   return true;
+}
+
+std::string KeeperClient::take_leftover(RunId run) {
+  auto node = leftovers_.extract(run);
+  return node ? std::move(node.mapped()) : std::string();
 }
 
 bool KeeperClient::reap(EntryIndex index, RunId run) {
@@ -239,7 +278,12 @@ bool KeeperClient::adopt(const ports::SpawnOrder& order, std::int32_t pid, std::
 }
 
 void KeeperClient::finish(bool leave_running) {
-  if (!leave_running) cgroups_.remove();
+  if (!leave_running) {
+    cgroups_.remove();
+    // The logger may still be reading, through descriptors; the names have nobody left to lead to the pipes.
+    for (const Parked& parked : link_.parked().all(ParkClass::output)) remove_fifo(directory(), parked.key);
+    for (const Parked& parked : link_.parked().all(ParkClass::notify)) remove_notify(directory(), parked.key);
+  }
   link_.finish(leave_running ? wire::FinishMode::leave_running : wire::FinishMode::all_stopped);
 }
 

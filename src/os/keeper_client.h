@@ -19,6 +19,7 @@
 // the keeper is asked to replace it. The child goes on hanging, and stuck_for() goes on telling.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -53,6 +54,7 @@ class KeeperClient final : public ports::Keeper {
   bool signal(EntryIndex entry, RunId run, OpId op, int signal) override;
   bool end_tree(EntryIndex entry, RunId run, const std::string& label) override;
   bool sweep_tree(EntryIndex entry, RunId run) override;
+  std::string take_leftover(RunId run) override;
   bool reap(EntryIndex entry, RunId run) override;
   void release_run(SlotIndex slot, RunId run) override;
   void release_slot(SlotIndex slot) override;
@@ -97,6 +99,7 @@ class KeeperClient final : public ports::Keeper {
     RunId run;
     std::unique_ptr<Sweep> sweep;
     MonoNs next;
+    int rounds;      // sweeps that found nothing more although somebody held the output
   };
   struct BusyLeaf {
     RunId run;
@@ -133,7 +136,8 @@ class KeeperClient final : public ports::Keeper {
   Dropped try_drop(RunId run);
   void find_released();
   void remove_leaf_of(RunId run);
-  SweepTarget sweep_target(EntryIndex entry, RunId run) const;
+  SweepTarget sweep_target(EntryIndex entry) const;
+  bool output_is_held(RunId run) const;
   Owner owner_of(const ServiceSpec& spec) const;
   int directory() const { return link_.descriptor(wire::HelloDescriptor::directory); }
 
@@ -149,6 +153,7 @@ class KeeperClient final : public ports::Keeper {
   std::vector<Released> released_;
   std::vector<BusyLeaf> busy_;
   std::vector<Sweeping> sweeps_;
+  std::map<RunId, std::string> leftovers_;
   std::vector<std::string> notes_;
 };
 

@@ -157,9 +157,12 @@ constexpr LimitName limit_names[] = {
     {"stack", RLIMIT_STACK},
 };
 
-Result<std::vector<wire::PlanLimit>> limits_of(const ServiceSpec& spec, const std::optional<NofileLimit>& nofile) {
+Result<std::vector<wire::PlanLimit>> limits_of(const ServiceSpec& spec, const PlanContext& context) {
   std::map<std::uint32_t, wire::PlanLimit> limits;
-  if (nofile) limits[RLIMIT_NOFILE] = {RLIMIT_NOFILE, 0, nofile->soft, nofile->hard};
+  if (context.nofile) limits[RLIMIT_NOFILE] = {RLIMIT_NOFILE, 0, context.nofile->soft, context.nofile->hard};
+  rlimit locks{};
+  if (context.mark != 0 && ::getrlimit(RLIMIT_LOCKS, &locks) == 0 && context.mark < locks.rlim_max)
+    limits[RLIMIT_LOCKS] = {RLIMIT_LOCKS, 0, context.mark, locks.rlim_max};
   for (const ResourceLimit& limit : spec.limits) {
     const LimitName* known = nullptr;
     for (const LimitName& candidate : limit_names)
@@ -224,7 +227,7 @@ Result<std::string> build_plan(const ports::SpawnOrder& order, const PlanContext
     if (!expanded) return expanded;
     arguments.push_back(std::move(*expanded));
   }
-  Result<std::vector<wire::PlanLimit>> limits = limits_of(spec, context.nofile);
+  Result<std::vector<wire::PlanLimit>> limits = limits_of(spec, context);
   if (!limits) return failure(limits.error());
 
   header.paths = bytes.strings(candidates(arguments[0], env));

@@ -27,13 +27,6 @@ bool same_program(pid_t a, pid_t b) {
          of_a.st_ino == of_b.st_ino && of_a.st_dev == of_b.st_dev;
 }
 
-// poll(2) tells of the end of writers only where there was a writer since the pipe was opened. After this there
-// was one.
-void touch_as_writer(int reader) {
-  const std::string path = "/proc/self/fd/" + std::to_string(reader);
-  Fd writer(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
-}
-
 template <typename Visit>
 void each_number(int directory, const char* name, Visit visit) {
   const int fd = ::openat(directory, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);

@@ -103,6 +103,11 @@ void remove_notify(int directory, RunId run) {
   ::unlinkat(directory, notify_name(run).c_str(), 0);
 }
 
+void touch_as_writer(int reader) {
+  const std::string path = "/proc/self/fd/" + std::to_string(reader);
+  Fd writer(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+}
+
 bool fifo_complete(int reader) {
   pollfd polled{reader, 0, 0};
   return ::poll(&polled, 1, 0) > 0 && (polled.revents & POLLHUP) != 0 && bytes_waiting(reader) == 0;

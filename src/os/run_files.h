@@ -38,6 +38,9 @@ void remove_notify(int directory, RunId run);
 
 // True when everybody who could write has closed and nothing is left to read.
 bool fifo_complete(int reader);
+// poll(2) tells of the end of writers only where there was a writer since the pipe was opened. After this there
+// was one.
+void touch_as_writer(int reader);
 // Bytes waiting in a pipe or socket; 0 when that cannot be told.
 int bytes_waiting(int fd);
 

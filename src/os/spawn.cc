@@ -58,7 +58,8 @@ SpawnAnswer KeeperClient::spawn(const SpawnOrder& order) {
                                          .notify_path = order.notify ? options_.directory + "/" + notify_name(order.run) : "",
                                          .passed = passed_names(order),
                                          .leaf = static_cast<bool>(leaf),
-                                         .nofile = options_.nofile});
+                                         .nofile = options_.nofile,
+                                         .mark = leaf ? 0 : sweep_mark(options_.directory, order.label)});
     if (!plan) ready = failure(plan.error());
   }
   if (!ready) {

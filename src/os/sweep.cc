@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -13,11 +14,14 @@
 
 namespace hearth::os {
 
+std::uint64_t sweep_mark(const std::string& instance, const std::string& label) {
+  return (hash_bytes(label, hash_bytes(instance)) >> 2) | (std::uint64_t{1} << 40);
+}
+
 Sweep::Sweep(SweepTarget target) : target_(std::move(target)) {
-  struct stat st {};
-  if (target_.output >= 0 && ::fstat(target_.output, &st) == 0) {
-    output_device_ = st.st_dev;
-    output_inode_ = st.st_ino;
+  for (int output : target_.outputs) {
+    struct stat st {};
+    if (::fstat(output, &st) == 0) outputs_.push_back({st.st_dev, st.st_ino});
   }
 }
 
@@ -25,45 +29,86 @@ Sweep::State Sweep::step(MonoNs now) {
   if (began_ == 0) began_ = now;
   ++passes_;
   const Stats stats = read_all_stats();
-  const bool something_new = freeze_new(find_all(stats), stats);
+  const bool stopped = stop_groups_of_the_dead();
+  const bool something_new = freeze_new(find_all(stats), stats) || stopped;
   if (!something_new) {
     kill_all();
-    if (all_gone()) {
+    // Where processes came and went while we looked, one of them may have been the service's, each time another.
+    const bool sure = vanished_ == 0 || ++calm_passes_ >= calm_passes_wanted;
+    if (all_gone() && outran_.empty() && sure) {
       if (std::none_of(held_.begin(), held_.end(), [](const Held& h) { return h.refused; })) return State::done;
       name_survivors();
       return State::incomplete;
     }
   }
+  if (something_new || !outran_.empty()) calm_passes_ = 0;
   if (passes_ < passes_max && now - began_ < limit) return State::again;
   kill_all();  // what is frozen must not stay so
   name_survivors();
   return survivors_.empty() ? State::done : State::incomplete;
 }
 
-Sweep::Stats Sweep::read_all_stats() const {
+Sweep::Stats Sweep::read_all_stats() {
   Stats stats;
+  zombies_.clear();
+  vanished_ = 0;
   for (pid_t pid : list_processes()) {
     ProcStat stat;
-    if (pid > 1 && read_stat(pid, stat) && stat.state != 'Z' && stat.state != 'X') stats.emplace(pid, std::move(stat));
+    if (pid <= 1) continue;
+    if (!read_stat(pid, stat))
+      ++vanished_;
+    else if (stat.state == 'Z')
+      zombies_.emplace_back(pid, std::move(stat));
+    else if (stat.state != 'X')
+      stats.emplace(pid, std::move(stat));
   }
   return stats;
 }
 
+// Of a chain of processes one sees only the dead: the living one is always newer than the list. But the dead tell
+// its group. Each group is stopped once.
+bool Sweep::stop_groups_of_the_dead() {
+  bool stopped = false;
+  for (const auto& [pid, stat] : zombies_) {
+    const bool known = std::find(stopped_groups_.begin(), stopped_groups_.end(), stat.group) != stopped_groups_.end();
+    if (known || stat.group <= 1 || stat.group == target_.leader || stat.group == ::getpgrp()) continue;
+    if (stat.start_ticks < target_.leader_ticks || !marked(pid, true)) continue;
+    stopped_groups_.push_back(stat.group);
+    stopped |= ::kill(-stat.group, SIGSTOP) == 0;
+  }
+  return stopped;
+}
+
 Sweep::Evidence Sweep::direct_evidence(pid_t pid, const ProcStat& stat, bool leader_holds) const {
+  const bool young = stat.start_ticks >= target_.leader_ticks;
+  if (marked(pid, young)) return Evidence::belongs;
+  if (!young) return Evidence::none;
   if (pid == target_.leader && stat.start_ticks == target_.leader_ticks) return Evidence::belongs;
   // While the leader's PID is held (by itself or its zombie) a session or group of that number is its own.
   if (leader_holds && (stat.session == target_.leader || stat.group == target_.leader)) return Evidence::belongs;
   bool has_cookie = false;
-  const std::string run = environment_of(pid, "HEARTH_RUN", &has_cookie);
+  const std::string slot = environment_of(pid, "HEARTH_SLOT", &has_cookie);
   if (has_cookie && environment_of(pid, "HEARTH_INSTANCE") == target_.instance) {
-    if (run == std::to_string(target_.run)) return Evidence::belongs;
+    if (slot == target_.label) return Evidence::belongs;
     return writes_to_output(pid) ? Evidence::suspicious : Evidence::none;
   }
   return writes_to_output(pid) ? Evidence::belongs : Evidence::none;
 }
 
+// The system call answers for processes of our own user (and for all, as root) in a fraction of the time that the
+// file takes; the file is there for everybody: "Max file locks            unlimited            unlimited    locks".
+bool Sweep::marked(pid_t pid, bool read_file_too) const {
+  if (target_.mark == 0) return false;
+  rlimit locks{};
+  if (::prlimit(pid, RLIMIT_LOCKS, nullptr, &locks) == 0) return locks.rlim_cur == target_.mark;
+  if (errno != EPERM || !read_file_too) return false;
+  Result<std::string> text = read_file("/proc/" + std::to_string(pid) + "/limits", 65536);
+  const std::size_t at = text ? text->find("Max file locks") : std::string::npos;
+  return at != std::string::npos && std::strtoull(text->c_str() + at + 14, nullptr, 10) == target_.mark;
+}
+
 bool Sweep::writes_to_output(pid_t pid) const {
-  if (output_inode_ == 0) return false;
+  if (outputs_.empty()) return false;
   const std::string base = "/proc/" + std::to_string(pid);
   DIR* directory = ::opendir((base + "/fd").c_str());
   if (directory == nullptr) return false;
@@ -71,7 +116,10 @@ bool Sweep::writes_to_output(pid_t pid) const {
   while (dirent* entry = writes ? nullptr : ::readdir(directory)) {
     struct stat st {};
     if (entry->d_name[0] == '.' || ::fstatat(::dirfd(directory), entry->d_name, &st, 0) < 0) continue;
-    if (st.st_ino != output_inode_ || st.st_dev != output_device_) continue;
+    if (std::none_of(outputs_.begin(), outputs_.end(), [&](const FifoIdentity& output) {
+          return st.st_ino == output.inode && st.st_dev == output.device;
+        }))
+      continue;
     // Somebody who reads the FIFO by name is no part of the service. fdinfo: "pos:\t0\nflags:\t02\n..." in octal.
     Result<std::string> info = read_file(base + "/fdinfo/" + entry->d_name, 4096);
     const std::size_t at = info ? info->find("flags:") : std::string::npos;
@@ -90,7 +138,7 @@ std::vector<pid_t> Sweep::find_all(const Stats& stats) {
   const pid_t self = ::getpid();
   for (const auto& [pid, stat] : stats) {
     const bool spare = pid == self || std::find(target_.spare.begin(), target_.spare.end(), pid) != target_.spare.end();
-    if (spare || stat.start_ticks < target_.leader_ticks) continue;
+    if (spare) continue;
     const Evidence found = holds(pid, stat.start_ticks) ? Evidence::belongs : direct_evidence(pid, stat, leader_holds);
     evidence.emplace(pid, found);
     if (found == Evidence::suspicious) suspects_.push_back({pid, command_of(pid)});
@@ -117,11 +165,19 @@ bool Sweep::holds(pid_t pid, std::uint64_t ticks) const {
 
 bool Sweep::freeze_new(const std::vector<pid_t>& found, const Stats& stats) {
   bool something_new = false;
+  outran_.clear();
   for (pid_t pid : found) {
-    const std::uint64_t ticks = stats.at(pid).start_ticks;
+    const ProcStat& stat = stats.at(pid);
+    const std::uint64_t ticks = stat.start_ticks;
     if (holds(pid, ticks)) continue;
     Fd pidfd = open_process(pid, ticks);
-    if (!pidfd) continue;
+    if (!pidfd) {
+      outran_.push_back({pid, stat.name});
+      // Its session was made by the leader or by a descendant: whoever is in this group is one, too. While one of
+      // them lives nobody else can get the group's number.
+      if (stat.group > 1 && stat.group != ::getpgrp()) ::kill(-stat.group, SIGSTOP);
+      continue;
+    }
     Held held{pid, ticks, std::move(pidfd)};
     held.refused = pidfd_signal(held.pidfd.get(), SIGSTOP) < 0 && errno == EPERM;
     something_new |= !held.refused;
@@ -135,7 +191,9 @@ void Sweep::kill_all() {
   killing_ = true;
   for (Held& held : held_) {
     if (held.gone || held.refused) continue;
-    if (pidfd_signal(held.pidfd.get(), SIGKILL) == 0) ++killed_;
+    if (pidfd_signal(held.pidfd.get(), SIGKILL) < 0 || held.killed) continue;
+    held.killed = true;
+    ++killed_;
   }
 }
 
@@ -155,6 +213,8 @@ void Sweep::name_survivors() {
   (void)all_gone();
   for (const Held& held : held_)
     if (!held.gone && process_lives(held.pid, held.ticks)) survivors_.push_back({held.pid, command_of(held.pid)});
+  for (const FoundProcess& process : outran_)
+    survivors_.push_back({process.pid, "[" + process.command + "], which forks faster than it can be held"});
 }
 
 }  // namespace hearth::os

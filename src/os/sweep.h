@@ -1,17 +1,21 @@
-// Finding and ending what is left of a run where there are no cgroups (containers, login sessions).
+// Finding and ending what is left of a service where there are no cgroups (containers, login sessions).
 //
 // Model
 // -----
-// A process belongs to the run when there is evidence:
-//   lineage   its session or process group is the leader's, or its parent belongs to the run
-//   cookie    HEARTH_RUN and HEARTH_INSTANCE in its environment
-//   output    it holds the run's FIFO open for writing (also after `setsid env -i`)
-// and none against it: a cookie of another run speaks against `output` (the descriptor was handed to it on
-// purpose), and nothing that began before the leader can descend from it. Hearth's own processes are never
-// candidates. What is only suspicious is listed and left alone.
+// A process belongs to the service when there is evidence:
+//   lineage   its session or process group is the leader's, or its parent belongs to the service
+//   cookie    HEARTH_SLOT and HEARTH_INSTANCE in its environment
+//   output    it holds a FIFO of the service open for writing (also after `setsid env -i`)
+//   mark      its soft RLIMIT_LOCKS is the service's own number. Children inherit limits through everything, this
+//             one has had no meaning since Linux 2.4.25 (getrlimit(2)), and nobody sets it: what has closed all
+//             descriptors, lost its environment and its parents still has it
+// and none against it: a cookie of another service speaks against `output` (the descriptor was handed to it on
+// purpose). What began before the leader may be left of an earlier run, and is known by its mark alone. Hearth's
+// own processes are never candidates. What is only suspicious is listed and left alone.
 //
 //   freezing   each pass: SIGSTOP to everything that is newly found. A frozen process makes no children, so a pass
-//              that finds nothing new has found all.
+//              that finds nothing new has found all. Who ends between being found and being held (a chain of
+//              processes that fork and end) is stopped by its process group, which the kernel does at one stroke.
 //   killing    SIGKILL to all, then passes until they are gone. Something new: freezing again.
 //   done | incomplete   after at most passes_max passes or limit; who is left is named (another user's; one that
 //              hangs in the kernel; a fork bomb that outran us).
@@ -25,6 +29,7 @@
 #include <cstdint>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -34,12 +39,16 @@
 
 namespace hearth::os {
 
+// The number in RLIMIT_LOCKS of a service's processes; never 0, always below RLIM_INFINITY.
+std::uint64_t sweep_mark(const std::string& instance, const std::string& label);
+
 struct SweepTarget {
-  RunId run = no_run;
   std::string instance;          // directory, as in HEARTH_INSTANCE
+  std::string label;             // as in HEARTH_SLOT
+  std::uint64_t mark = 0;        // 0 = its processes have none
   pid_t leader = 0;
   std::uint64_t leader_ticks = 0;  // 0 = unknown: then lineage is no evidence
-  int output = -1;               // an end of the run's FIFO, -1 = none; borrowed for the sweep's life
+  std::vector<int> outputs;      // an end of each FIFO; only looked at when the sweep is made
   std::vector<pid_t> spare;      // hearth's own processes
 };
 
@@ -52,6 +61,7 @@ class Sweep {
  public:
   static constexpr int passes_max = 20;
   static constexpr SpanNs limit = seconds(2);
+  static constexpr int calm_passes_wanted = 5;
 
   explicit Sweep(SweepTarget target);
 
@@ -71,15 +81,22 @@ class Sweep {
     pid_t pid;
     std::uint64_t ticks;
     Fd pidfd;
+    bool killed = false;
     bool gone = false;
     bool refused = false;  // EPERM: another user's
   };
   enum class Evidence { none, suspicious, belongs };
+  struct FifoIdentity {
+    dev_t device;
+    ino_t inode;
+  };
 
   using Stats = std::unordered_map<pid_t, ProcStat>;
-  Stats read_all_stats() const;
+  Stats read_all_stats();
+  bool stop_groups_of_the_dead();
   Evidence direct_evidence(pid_t pid, const ProcStat& stat, bool leader_holds) const;
   bool writes_to_output(pid_t pid) const;
+  bool marked(pid_t pid, bool read_file_too) const;
   std::vector<pid_t> find_all(const Stats& stats);
   bool freeze_new(const std::vector<pid_t>& found, const Stats& stats);
   void kill_all();
@@ -88,15 +105,19 @@ class Sweep {
   bool holds(pid_t pid, std::uint64_t ticks) const;
 
   SweepTarget target_;
-  dev_t output_device_ = 0;
-  ino_t output_inode_ = 0;
+  std::vector<FifoIdentity> outputs_;
   std::vector<Held> held_;
+  std::vector<std::pair<pid_t, ProcStat>> zombies_;  // of the last pass
+  std::vector<pid_t> stopped_groups_;
   std::vector<FoundProcess> survivors_;
   std::vector<FoundProcess> suspects_;
   MonoNs began_ = 0;
   int passes_ = 0;
   int killed_ = 0;
+  int vanished_ = 0;     // processes that ended between the listing and the look, in the last pass
+  int calm_passes_ = 0;  // in a row that found nothing while some vanished
   bool killing_ = false;
+  std::vector<FoundProcess> outran_;  // belonged, and were gone before they could be held; of the last pass
 };
 
 }  // namespace hearth::os

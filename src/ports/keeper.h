@@ -83,6 +83,11 @@ class Keeper {
     (void)entry, (void)run;
     return true;
   }
+  // What end_tree and sweep_tree could not end, in words ("cat (PID 7)"); "" = nothing. Asked once, before reap.
+  virtual std::string take_leftover(RunId run) {
+    (void)run;
+    return {};
+  }
   virtual bool reap(EntryIndex entry, RunId run) = 0;
   // The run is over and reaped: notify socket and FIFO are dropped when they have nothing more to give.
   virtual void release_run(SlotIndex slot, RunId run) = 0;

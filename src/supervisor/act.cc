@@ -106,8 +106,18 @@ bool Supervisor::act_reap(SlotIndex slot, RunCell& cell, std::uint8_t which) {
   if (view.pid != 0) {
     world_.keeper.output_ended(slot, cell.run);
     if (!world_.keeper.end_tree(cell.entry, cell.run, label(slot))) return false;
-    // Where there are no cgroups, a stop is complete only after a sweep; a restart does not wait for one.
-    if (!slots_[slot].life.want_up && !world_.keeper.sweep_tree(cell.entry, cell.run)) return false;
+    // Where there are no cgroups, an end is complete only after a sweep; a restart does not wait for one.
+    const Phase phase = slots_[slot].life.phase;
+    const bool service_is_over = slots_[slot].role == SlotRole::service &&
+                                 (phase == Phase::completed || phase == Phase::failed);
+    const bool stays_down = !slots_[slot].life.want_up || service_is_over;
+    if (stays_down && !world_.keeper.sweep_tree(cell.entry, cell.run)) return false;
+    if (const std::string leftover = world_.keeper.take_leftover(cell.run); !leftover.empty()) {
+      char(&field)[sizeof SlotState::leftover] = slots_[slot].leftover;
+      field[leftover.copy(field, sizeof field - 1)] = '\0';
+      touch(slot);
+      again_ = true;
+    }
   }
   if (!world_.keeper.reap(cell.entry, cell.run)) return false;
   scratch_[slot].reap_sent[which] = cell.run;

@@ -11,7 +11,7 @@
 namespace hearth::supervisor {
 
 // Version of the bytes in head and slot records. A page with another version is not read.
-inline constexpr std::uint32_t record_version = 1;
+inline constexpr std::uint32_t record_version = 2;
 
 // Signals of the keeper, in the order of Head::signals_handled.
 inline constexpr int keeper_signals[6] = {15, 2, 1, 10, 12, 3};  // TERM INT HUP USR1 USR2 QUIT

@@ -67,6 +67,7 @@ std::string Supervisor::reason_text(SlotIndex slot, Now now) const {
     case Reason::none:
     case Reason::ordered:
     case Reason::shutdown:
+      if (state.leftover[0] != '\0') return std::string("the stop is incomplete, this cannot be killed: ") + state.leftover;
       break;
     case Reason::dependency_missing:
     case Reason::dependency_failed: {
@@ -126,6 +127,7 @@ SlotStatus Supervisor::slot_status(SlotIndex slot, Now now) const {
   out.reason = state.life.reason;
   out.reason_text = reason_text(slot, now);
   out.containment = world_.keeper.containment();
+  out.leftover = state.leftover;
   out.status_text = state.health.status;
   out.order = state.order;
   out.log_directory = options_.log_directory + "/" + label(slot);
@@ -154,7 +156,9 @@ Outcome Supervisor::outcome(SlotIndex slot, Verb verb) const {
   const SlotState& state = slots_[slot];
   const Phase phase = state.life.phase;
   if (verb == Verb::stop || verb == Verb::down || verb == Verb::shutdown)
-    return over(slot) && phase != Phase::stopping ? Outcome::done : Outcome::pending;
+    return !over(slot) || phase == Phase::stopping ? Outcome::pending
+           : state.leftover[0] != '\0'             ? Outcome::incomplete
+                                                   : Outcome::done;
   switch (phase) {
     case Phase::running:
       return !has_readiness(slot) || state.health.ready ? Outcome::done : Outcome::pending;

@@ -56,6 +56,7 @@ void Supervisor::feed(SlotIndex slot, lifecycle::Event event, Now now) {
 void Supervisor::new_run(SlotIndex slot, Now now) {
   (void)now;
   SlotState& state = slots_[slot];
+  state.leftover[0] = '\0';
   touch(slot);
   want_act(slot);
   for (const std::uint8_t next : {static_cast<std::uint8_t>(state.current ^ 1), state.current}) {
