@@ -87,7 +87,7 @@ void Pump::add(RunId run, SlotIndex slot, os::Fd fifo) {
 void Pump::remove(RunId run) {
   Source* source = find(run);
   if (source == nullptr) return;
-  if (source->ended) {
+  if (is_over(*source)) {
     erase(*source);
     return;
   }
@@ -109,8 +109,10 @@ void Pump::erase(Source& source) {
 }
 
 void Pump::watch(Source& source) {
-  if (source.watched || source.ended) return;
-  epoll_event event{.events = EPOLLIN, .data = {.u64 = source.token()}};
+  if (source.watched) return;
+  // After a hang-up only by edge: the level is EPOLLHUP for as long as nobody writes.
+  const uint32_t events = source.ended ? uint32_t{EPOLLIN} | EPOLLET : uint32_t{EPOLLIN};
+  epoll_event event{.events = events, .data = {.u64 = source.token()}};
   source.watched = epoll_ctl(epoll_, EPOLL_CTL_ADD, source.fifo.get(), &event) == 0;
   if (!source.watched) report("cannot watch a run's output", errno);
 }
@@ -129,6 +131,7 @@ void Pump::make_eager(Source& source) {
 void Pump::ready(uint64_t token, bool hung_up) {
   auto index = static_cast<uint32_t>(token);
   if (index >= sources_.size() || !sources_[index] || sources_[index]->token() != token) return;
+  if (is_over(*sources_[index])) return;
   pump(*sources_[index], hung_up);
 }
 
@@ -149,7 +152,7 @@ void Pump::check_ended(Source& source) {
 
 // One batch of one source. The source may be gone afterwards.
 void Pump::pump(Source& source, bool hung_up) {
-  if (source.ended) {
+  if (is_over(source)) {
     gave_nothing(source, false);
     return;
   }
@@ -216,6 +219,7 @@ void Pump::gave_nothing(Source& source, bool hung_up) {
 void Pump::end_of_file(Source& source) {
   unwatch(source);
   source.ended = true;
+  watch(source);
   Stream& stream = stream_of(source.slot);
   MoveResult result = mover_.close_line(source.slot, stream.file, source.run);
   if (result.what == Moved::stuck) note_stuck(result.error);
@@ -223,6 +227,16 @@ void Pump::end_of_file(Source& source) {
   if (s.eof_run.load(relaxed) < source.run) s.eof_run.store(source.run, std::memory_order_release);
   notice_ = true;
   if (stream.sources == 1) mover_.release_reservation(source.slot, stream.file);
+}
+
+// Takes the end back when somebody has written since.
+bool Pump::is_over(Source& source) {
+  if (!source.ended || system_.pending(source.fifo.get()) <= 0) return source.ended;
+  unwatch(source);
+  source.ended = false;
+  const Stream& stream = stream_of(source.slot);
+  if (!stream.blocked || stream.discarding) watch(source);
+  return false;
 }
 
 void Pump::block(SlotIndex slot, int error) {
@@ -271,7 +285,7 @@ void Pump::try_blocked(SlotIndex slot, Stream& stream) {
   for (auto& source : sources_) {
     if (!source || source->slot != slot) continue;
     run = source->run;
-    if (!source->ended) result = mover_.move(slot, stream.file, run, source->fifo.get());
+    if (!is_over(*source)) result = mover_.move(slot, stream.file, run, source->fifo.get());
     if (result.what != Moved::nothing) break;
   }
   if (result.what == Moved::nothing) result = mover_.tell_gap(slot, stream.file, run);

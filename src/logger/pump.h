@@ -14,7 +14,9 @@
 // stream becomes blocked.
 //
 // A source ends at EPOLLHUP with nothing left (all writers gone): a FIFO that no writer has opened yet reads as
-// empty too, but does not hang up. It is closed when the keeper unparks it, after what it held then was moved.
+// empty too, but does not hang up. An end need not be for good: a supervisor that dies between opening the FIFO
+// for a service and handing it over hangs up before the service has begun. So whoever writes afterwards is heard
+// again. It is closed when the keeper unparks it, after what it held then was moved.
 //
 // When the leader of a run has ended (`ended_run`), its source is read once more; when that gives nothing,
 // `drained_run` says so.
@@ -89,6 +91,7 @@ class Pump {
   void check_ended(Source& source);
   void gave_nothing(Source& source, bool hung_up);
   void end_of_file(Source& source);
+  bool is_over(Source& source);
   void make_eager(Source& source);
   void erase(Source& source);
   void watch(Source& source);

@@ -1,5 +1,6 @@
 #include "logger/pump.h"
 
+#include <fcntl.h>
 #include <sys/epoll.h>
 
 #include <memory>
@@ -79,6 +80,23 @@ TEST_F(PumpTest, StopsWatchingAtTheEndOfAFifoAndSaysSo) {
   settle();
   EXPECT_EQ(world.stream().eof_run.load(), 1u);
   EXPECT_TRUE(pump.take_notice());
+}
+
+TEST_F(PumpTest, HearsWhoOpensAFifoThatHadHungUp) {
+  world.fifo(1);
+  const std::string path = "/proc/self/fd/" + std::to_string(dup(world.fifo(1)));
+  add(1);
+  world.close_writer(1);
+  settle();
+  EXPECT_EQ(world.stream().eof_run.load(), 1u);
+  os::Fd service(open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+  ASSERT_EQ(write(service.get(), "here\n", 5), 5);
+  settle();
+  EXPECT_EQ(world.all("s"), "here\n");
+  ASSERT_EQ(write(service.get(), "and here\n", 9), 9);
+  settle();
+  EXPECT_EQ(world.all("s"), "here\nand here\n");
+  EXPECT_EQ(pump.next_due(), never);
 }
 
 TEST_F(PumpTest, EndsAJsonObjectThatItsRunLeftOpen) {
