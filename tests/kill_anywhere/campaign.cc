@@ -129,6 +129,10 @@ class Campaign {
       add(all_points(course, Scope::everything));
       add(commit_points(course, every_of_last_instructions, some_of_other_instructions));
     }
+    std::erase_if(planned, [&](const Planned& one) {
+      const std::uint64_t at = one.point.commit != 0 ? one.point.commit : one.point.call;
+      return at < options_.first_call || at > options_.last_call;
+    });
     for (const Planned& one : planned) {
       Row& row = table_[one.role];
       ++row.points;

@@ -24,6 +24,8 @@ struct CampaignOptions {
   std::size_t sample = 0;           // 0 = every point
   std::uint64_t seed = 0;
   std::optional<Point> only;
+  std::uint64_t first_call = 0;     // only points at calls (or commits) with these numbers
+  std::uint64_t last_call = UINT64_MAX;
   int jobs = 1;
   bool keep = false;                // directories of runs without violations, too
   bool json = false;

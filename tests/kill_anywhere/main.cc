@@ -15,6 +15,7 @@ constexpr const char* usage =
     "usage: hearth-kill-anywhere [options]\n"
     "  --role R          only points of this role: supervisor, spawner, logger, keeper, commit (steps inside the\n"
     "                    supervisor's commits), all (everything is killed at once)\n"
+    "  --calls A:B       only points at calls (or commits) number A to B\n"
     "  --sample N        N points, so that every kind of system call of every role is hit; without it, all points\n"
     "  --seed S          of the sample; it is printed\n"
     "  --point P         this one: ORDINAL:CALL:entry|exit[:all|:with-keeper], or commit:N:INSTRUCTION. Ordinals:\n"
@@ -52,7 +53,13 @@ hearth::kill_anywhere::CampaignOptions parse(int argc, char** argv) {
       return argv[++i];
     };
     if (name == "--role") options.role = value();
-    else if (name == "--sample") options.sample = std::strtoull(value().c_str(), nullptr, 10);
+    else if (name == "--calls") {
+      const std::string range = value();
+      char* colon = nullptr;
+      options.first_call = std::strtoull(range.c_str(), &colon, 10);
+      if (*colon != ':') refuse("--calls takes two numbers: A:B");
+      options.last_call = std::strtoull(colon + 1, nullptr, 10);
+    } else if (name == "--sample") options.sample = std::strtoull(value().c_str(), nullptr, 10);
     else if (name == "--seed") options.seed = std::strtoull(value().c_str(), nullptr, 10);
     else if (name == "--jobs") options.jobs = std::atoi(value().c_str());
     else if (name == "--keep") options.keep = true;
