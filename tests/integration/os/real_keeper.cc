@@ -51,7 +51,6 @@ RealKeeper::RealKeeper() {
 
 RealKeeper::~RealKeeper() {
   os::crash_hook = nullptr;
-  std::vector<std::pair<std::string, RunId>> leaves;
   if (link) {
     for (EntryIndex i = 0; i < 64; ++i) {
       const std::int32_t pid = link->table().entry[i].pid;
@@ -60,8 +59,10 @@ RealKeeper::~RealKeeper() {
   }
   if (keeper > 0) ::kill(keeper, SIGKILL);
   for (std::vector<pid_t> left = children_of_ours(); !left.empty(); left = children_of_ours()) {
-    for (pid_t pid : left) ::kill(pid, SIGKILL);
-    ::waitpid(left[0], nullptr, 0);
+    for (pid_t pid : left) {
+      ::kill(pid, SIGKILL);
+      ::waitpid(pid, nullptr, 0);
+    }
   }
   if (client && with_cgroups) {
     for (const std::string& leaf : client->cgroups().leaves()) {
