@@ -128,6 +128,8 @@ void Kernel::exit(Process& process, int code, int status) {
   trace_.note(time_.now.mono, "run %lu (%s) ends: %s %d", process.run, process.label.c_str(),
               code == 1 ? "exit code" : "signal", status);
   time_.in(latency(200'000), [this, entry = process.entry, run = process.run] { record_exit(entry, run); });
+  if (process.script.heir_after != not_at_all)
+    time_.in(process.script.heir_after, [this, run = process.run] { say(*this->process(run), "READY=1"); });
 }
 
 // Only a process that is watched is seen to end; one whose spawner has not told of it yet is seen when it does.

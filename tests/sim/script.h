@@ -36,6 +36,7 @@ struct Script {
   int term_status = 0;                // exit code after the stop signal
   SpanNs watchdog_every = 0;          // WATCHDOG=1 from the beginning on
   SpanNs watchdog_until = never;      // ... until it hangs
+  SpanNs heir_after = not_at_all;     // a descendant says READY=1, so long after the process has ended
   SpanNs stray_after = not_at_all;    // a descendant whose parent has died ends
   SpanNs closes_output_after = not_at_all;  // its output pipes are at EOF, and it lives on
   std::vector<Saying> says;

@@ -125,7 +125,7 @@ Script Troupe::script(const std::string& service, SlotRole role, unsigned nth, b
 
 void Troupe::misbehave(Script& script, Random& random, const ServiceSpec& spec) const {
   const SpanNs when = random.between(100'000, seconds(4));
-  switch (random.below(14)) {
+  switch (random.below(15)) {
     case 0:  // crashes
       script.exit_after = when;
       script.exit_code = 2;
@@ -175,7 +175,12 @@ void Troupe::misbehave(Script& script, Random& random, const ServiceSpec& spec) 
     case 13:
       script.says.push_back({script.ready_after / 2, "EXTEND_TIMEOUT_USEC=3000000"});
       script.ready_after = random.between(seconds(1), seconds(7));
-      script.ready_after = std::min(script.ready_after, seconds(7));
+      break;
+    case 14:  // leaves a child that goes on talking
+      script.ready_after = not_at_all;
+      script.exit_after = random.between(100'000, milliseconds(300));
+      script.exit_status = 1;
+      script.heir_after = random.between(0, milliseconds(2));
       break;
   }
 }

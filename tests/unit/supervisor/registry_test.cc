@@ -1,0 +1,75 @@
+// Names, patterns and documents.
+#include "supervisor/registry.h"
+
+#include <gtest/gtest.h>
+
+namespace hearth::supervisor {
+namespace {
+
+Document document(std::uint64_t version, std::vector<std::string> names) {
+  Document out;
+  out.version = version;
+  out.project = "shop";
+  for (const std::string& name : names) {
+    ServiceSpec spec;
+    spec.name = name;
+    spec.command = {"/bin/" + name};
+    out.services.push_back(spec);
+  }
+  return out;
+}
+
+TEST(GlobMatch, StarAndQuestionMarkMatchTheWholeText) {
+  EXPECT_TRUE(glob_match("web", "web"));
+  EXPECT_TRUE(glob_match("w*", "web"));
+  EXPECT_TRUE(glob_match("*", ""));
+  EXPECT_TRUE(glob_match("w?b", "web"));
+  EXPECT_TRUE(glob_match("*b*", "web"));
+  EXPECT_FALSE(glob_match("w", "web"));
+  EXPECT_FALSE(glob_match("?", ""));
+  EXPECT_FALSE(glob_match("", "web"));
+}
+
+TEST(GlobMatch, AStarGivesBackWhatItTookTooMuch) {
+  EXPECT_TRUE(glob_match("*abc", "ababc"));
+  EXPECT_TRUE(glob_match("a*b*c", "a-b-b-c"));
+  EXPECT_FALSE(glob_match("a*b*c", "a-c-b"));
+}
+
+TEST(GlobMatch, ManyStarsTakeNoExponentialTime) {
+  const std::string text(2'000, 'a');
+  EXPECT_FALSE(glob_match("*a*a*a*a*a*a*a*a*a*a*b", text));
+}
+
+TEST(Selects, EveryFormOfANameNamesTheSlot) {
+  for (const char* name : {"web", "shop.web", "web.0", "shop.web.0", "*", "shop.*", "w*", "*.0"})
+    EXPECT_TRUE(selects(name, "shop", "web", 0)) << name;
+  for (const char* name : {"shop", "we", "web.1", "other.web", "shop.web.1", "0"})
+    EXPECT_FALSE(selects(name, "shop", "web", 0)) << name;
+}
+
+TEST(LabelOf, IsProjectServiceAndIndex) { EXPECT_EQ(label_of("shop", "web", 12), "shop.web.12"); }
+
+TEST(Registry, KeepsADocumentUntilItIsDropped) {
+  Registry registry;
+  ASSERT_TRUE(registry.add(document(3, {"web", "db"})));
+  ASSERT_NE(registry.find(3), nullptr);
+  EXPECT_EQ(registry.find(3)->slots, (std::vector<SlotIndex>{no_slot, no_slot}));
+  EXPECT_EQ(registry.find(4), nullptr);
+  registry.drop(3);
+  EXPECT_EQ(registry.find(3), nullptr);
+}
+
+TEST(Registry, RefusesADocumentWhoseDependenciesFormACycle) {
+  Document cyclic = document(1, {"a", "b"});
+  cyclic.services[0].depends_on = {{.service = "b"}};
+  cyclic.services[1].depends_on = {{.service = "a"}};
+  Registry registry;
+  const Status added = registry.add(cyclic);
+  ASSERT_FALSE(added);
+  EXPECT_EQ(added.error().remedy, Remedy::fix_input);
+  EXPECT_EQ(registry.find(1), nullptr);
+}
+
+}  // namespace
+}  // namespace hearth::supervisor
