@@ -21,7 +21,9 @@ std::uint64_t sweep_mark(const std::string& instance, const std::string& label) 
 Sweep::Sweep(SweepTarget target) : target_(std::move(target)) {
   for (int output : target_.outputs) {
     struct stat st {};
-    if (::fstat(output, &st) == 0) outputs_.push_back({st.st_dev, st.st_ino});
+    if (::fstat(output, &st) < 0) continue;
+    outputs_.push_back({st.st_dev, st.st_ino});
+    if (Result<Fd> copy = duplicate(output); copy) output_ends_.push_back(std::move(*copy));
   }
 }
 
@@ -34,7 +36,9 @@ Sweep::State Sweep::step(MonoNs now) {
   if (!something_new) {
     kill_all();
     // Where processes came and went while we looked, one of them may have been the service's, each time another.
-    const bool sure = vanished_ == 0 || ++calm_passes_ >= calm_passes_wanted;
+    // And the kernel knows whether somebody can still write to the output, whoever that is.
+    const bool calm = vanished_ == 0 || ++calm_passes_ >= calm_passes_wanted;
+    const bool sure = calm && (!suspects_.empty() || !output_is_held());
     if (all_gone() && outran_.empty() && sure) {
       if (std::none_of(held_.begin(), held_.end(), [](const Held& h) { return h.refused; })) return State::done;
       name_survivors();
@@ -207,6 +211,13 @@ bool Sweep::all_gone() {
     all &= held.gone;
   }
   return all;
+}
+
+bool Sweep::output_is_held() const {
+  return std::any_of(output_ends_.begin(), output_ends_.end(), [](const Fd& end) {
+    pollfd polled{end.get(), 0, 0};
+    return ::poll(&polled, 1, 0) == 0;  // no POLLHUP: there is a writer
+  });
 }
 
 void Sweep::name_survivors() {

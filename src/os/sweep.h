@@ -101,11 +101,13 @@ class Sweep {
   bool freeze_new(const std::vector<pid_t>& found, const Stats& stats);
   void kill_all();
   bool all_gone();
+  bool output_is_held() const;
   void name_survivors();
   bool holds(pid_t pid, std::uint64_t ticks) const;
 
   SweepTarget target_;
   std::vector<FifoIdentity> outputs_;
+  std::vector<Fd> output_ends_;
   std::vector<Held> held_;
   std::vector<std::pair<pid_t, ProcStat>> zombies_;  // of the last pass
   std::vector<pid_t> stopped_groups_;
