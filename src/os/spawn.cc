@@ -46,7 +46,7 @@ SpawnAnswer KeeperClient::spawn(const SpawnOrder& order) {
     return {SpawnOutcome::sent, {}};
   prune_outstanding();
   if (is_outstanding(order.entry, order.run)) return {SpawnOutcome::sent, {}};
-  if (outstanding_.size() >= window_max || spawner_at_work() == nullptr) return {SpawnOutcome::later, {}};
+  if (outstanding_.size() >= window_max || spawner_at_work() == nullptr) return {SpawnOutcome::full, {}};
   std::erase_if(released_, [&](const Released& released) { return released.run == order.run; });
 
   Made made;

@@ -50,7 +50,8 @@ struct SpawnOrder {
 
 enum class SpawnOutcome {
   sent,      // the plan is on its way (or the run is known already)
-  later,     // window full, spawner being replaced, entry not free yet
+  later,     // not this one: its entry is not free yet, something of it could not be handed over
+  full,      // not any: the window is full, or no spawner is there
   refused,   // a resource is missing: see error; nothing was changed
 };
 

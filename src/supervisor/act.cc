@@ -10,6 +10,7 @@ void Supervisor::act(Now now) {
   // Only now, because before the commit an order could still have brought the service back.
   for (SlotIndex slot : released_slots_) world_.keeper.release_slot(slot);
   released_slots_.clear();
+  spawners_full_ = false;
   std::vector<SlotIndex> acting = std::exchange(acting_, {});
   for (SlotIndex slot : acting) scratch_[slot].acting = false;
   for (SlotIndex slot : acting) act_on(slot, now);
@@ -26,7 +27,7 @@ void Supervisor::act(Now now) {
   for (SlotIndex slot : probe_cancels_)
     if (!slots_[slot].health.watching) world_.probes.cancel(slot);
   probe_cancels_.clear();
-  if (runs_changed_) note_runs();
+  if (runs_changed_ && now.mono >= note_runs_at_) note_runs(now);
   finish_if_done();
 }
 
@@ -52,6 +53,7 @@ bool Supervisor::act_spawn(SlotIndex slot, RunCell& cell, Now now) {
     // A spawner that was killed gives its claim back: the plan is sent again.
     if (view.run == cell.run && (view.pid != 0 || view.claim != 0 || view.fail_stage != 0)) return true;
   }
+  if (spawners_full_) return false;
   ports::SpawnOrder order;
   order.slot = slot;
   order.entry = cell.entry;
@@ -76,12 +78,15 @@ bool Supervisor::act_spawn(SlotIndex slot, RunCell& cell, Now now) {
     case ports::SpawnOutcome::sent:
       scratch_[slot].spawn_sent = cell.run;
       return true;
+    case ports::SpawnOutcome::full:
+      spawners_full_ = true;
+      return false;
     case ports::SpawnOutcome::later:
       return false;
     case ports::SpawnOutcome::refused:
       // The next turn decides what follows from that; until then the cell stays as it is.
       scratch_[slot].refused = cell.run;
-      scratch_[slot].refusal = std::move(answer.error);
+      scratch_[slot].refusal = std::make_unique<Error>(std::move(answer.error));
       scratch_[slot].due = now.mono;
       again_ = true;
       return true;
@@ -93,7 +98,11 @@ bool Supervisor::act_signal(SlotIndex slot, RunCell& cell) {
   const ports::EntryView view = world_.keeper.entry(cell.entry);
   if (view.run != cell.run || view.exited) return true;  // nobody to hear it; end_tree sees to the rest
   if (view.pid == 0) return true;                          // the PID's arrival brings us here again
-  if (view.last_op >= cell.op || scratch_[slot].signal_sent >= cell.op) return true;
+  if (scratch_[slot].signal_sent >= cell.op) return true;
+  // Recorded is not sent: a keeper may have died between the two. The grace period covers that, but nothing comes
+  // after KILL, which therefore is repeated.
+  constexpr int kill_signal = 9;
+  if (view.last_op >= cell.op && cell.signal != kill_signal) return true;
   if (!world_.keeper.signal(cell.entry, cell.run, cell.op, cell.signal)) return false;
   scratch_[slot].signal_sent = cell.op;
   return true;
@@ -111,7 +120,13 @@ bool Supervisor::act_reap(SlotIndex slot, RunCell& cell, std::uint8_t which) {
     const bool service_is_over = slots_[slot].role == SlotRole::service &&
                                  (phase == Phase::completed || phase == Phase::failed);
     const bool stays_down = !slots_[slot].life.want_up || service_is_over;
-    if (stays_down && !world_.keeper.sweep_tree(cell.entry, cell.run)) return false;
+    // Also when somebody has ordered a start meanwhile: what was found is frozen until the sweep is over.
+    RunId& sweeping = scratch_[slot].sweeping;
+    if (stays_down || sweeping == cell.run) {
+      sweeping = cell.run;
+      if (!world_.keeper.sweep_tree(cell.entry, cell.run)) return false;
+      sweeping = no_run;
+    }
     if (const std::string leftover = world_.keeper.take_leftover(cell.run); !leftover.empty()) {
       char(&field)[sizeof SlotState::leftover] = slots_[slot].leftover;
       field[leftover.copy(field, sizeof field - 1)] = '\0';
@@ -124,8 +139,10 @@ bool Supervisor::act_reap(SlotIndex slot, RunCell& cell, std::uint8_t which) {
   return true;
 }
 
-void Supervisor::note_runs() {
+// The list names every slot, so a thousand starts in a thousand turns must not make it each time.
+void Supervisor::note_runs(Now now) {
   runs_changed_ = false;
+  note_runs_at_ = after(now.mono, milliseconds(100));
   std::vector<ports::RunNote> notes;
   for (SlotIndex slot = 0; slot < slots_.size(); ++slot) {
     const SlotState& state = slots_[slot];

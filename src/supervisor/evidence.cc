@@ -59,6 +59,7 @@ void Supervisor::run_spawned(SlotIndex slot, RunCell& cell, const ports::EntryVi
   if (cell.start_ticks == 0) cell.start_ticks = world_.keeper.start_ticks(cell.entry, view.pid);
   runs_changed_ = true;
   touch(slot);
+  propagate_from(slot, now);  // somebody may wait for it to be started, which need not be a change of phase
   // A program that never came to be has not been spawned, whatever its PID.
   if (view.fail_stage != 0 || &cell != &slots_[slot].run()) return;
   SlotState& state = slots_[slot];
@@ -94,8 +95,9 @@ void Supervisor::run_ended(SlotIndex slot, RunCell& cell, const ports::EntryView
   want_act(slot);
   if (&cell != &state.run()) return;  // an older run of the slot: its end decides nothing
   state.last_exit = exit;
-  health::unwatch(state.health);
-  probe_cancels_.push_back(slot);
+  end_tries(slot, now);
+  // One that we ended says nothing of the service, and the number of its try may be the next one's already.
+  const bool told = state.role != SlotRole::service && state.life.phase != Phase::stopping;
   lifecycle::Event event;
   event.kind = view.fail_stage != 0 ? lifecycle::EventKind::spawn_failed : lifecycle::EventKind::exited;
   event.exit = exit;
@@ -103,7 +105,7 @@ void Supervisor::run_ended(SlotIndex slot, RunCell& cell, const ports::EntryView
   event.dependencies_met = dependencies_met(slot);
   event.random = random();
   feed(slot, event, now);
-  if (state.role != SlotRole::service) probe_run_ended(slot, exit, now);
+  if (told) probe_run_ended(slot, exit, now);
 }
 
 void Supervisor::entry_freed(SlotIndex slot, RunCell& cell, Now now) {

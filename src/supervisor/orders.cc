@@ -1,6 +1,8 @@
 // Requests: what users order. Everything here is decided within a turn and answered after its commit.
 #include <algorithm>
 #include <cstring>
+#include <string_view>
+#include <unordered_set>
 
 #include "supervisor/supervisor.h"
 
@@ -168,6 +170,25 @@ Status Supervisor::refuse_conflicts(const Document& document, std::uint64_t repl
   return {};
 }
 
+// A slot for each service that has none yet, and for each exec probe: the old ones may still be running.
+Status Supervisor::find_room(const Document& document) const {
+  std::unordered_set<std::string_view> placed;
+  std::size_t taken = 0;
+  for (SlotIndex slot = 0; slot < slots_.size(); ++slot) {
+    if (!vacant(slot)) ++taken;
+    if (!slots_[slot].used || slots_[slot].role != SlotRole::service) continue;
+    const Document* other = document_of(slot);
+    if (other->project == document.project) placed.insert(other->services[slots_[slot].service].name);
+  }
+  std::size_t needed = 0;
+  for (const ServiceSpec& spec : document.services)
+    needed += !placed.contains(spec.name) + (spec.ready.type == ProbeType::exec) + (spec.live.type == ProbeType::exec);
+  if (taken + needed <= wire::max_slots) return {};
+  return failure(Remedy::try_later, "apply", document.project,
+                 "no more than " + std::to_string(wire::max_slots) + " services and exec probes fit in one hearth",
+                 "take something down first");
+}
+
 Result<Accepted> Supervisor::apply(const Request& request, Now now) {
   Document document = request.document;
   if (document.services.empty()) return failure(Remedy::fix_input, "apply", document.project, "it has no services", "add a [service.NAME] table");
@@ -181,21 +202,14 @@ Result<Accepted> Supervisor::apply(const Request& request, Now now) {
                      "project " + document.project + " is already there from " + (before->document.path.empty() ? "`hearth run`" : before->document.path),
                      "choose another name with [project] name");
   }
-  document.version = head_.last_document + 1;
-  if (const Status stored = world_.store.put_document(document); !stored) return failure(stored.error());
-  const std::uint64_t version = document.version;
-  if (const Status added = registry_.add(std::move(document)); !added) {
-    dropped_documents_.push_back(version);
-    return failure(added.error());
-  }
-  std::size_t needed = 0;
-  for (const ServiceSpec& spec : registry_.find(version)->document.services)
-    needed += 1 + (spec.ready.type == ProbeType::exec) + (spec.live.type == ProbeType::exec);
-  if (slots_.size() + needed > wire::max_slots) {
+  const std::uint64_t version = head_.last_document + 1;
+  document.version = version;
+  if (const Status room = find_room(document); !room) return failure(room.error());
+  if (const Status added = registry_.add(document); !added) return failure(added.error());
+  // Kept last, when nothing can be refused any more: the number of a refused document is used again.
+  if (const Status stored = world_.store.put_document(document); !stored) {
     registry_.drop(version);
-    dropped_documents_.push_back(version);
-    return failure(Remedy::try_later, "apply", request.document.project,
-                   "no more than " + std::to_string(wire::max_slots) + " services fit in one hearth");
+    return failure(stored.error());
   }
   head_.last_document = version;
   Accepted accepted;
@@ -274,15 +288,33 @@ void Supervisor::place_probes(AppliedDocument& applied) {
   }
 }
 
-SlotIndex Supervisor::allocate(const AppliedDocument& applied, std::uint32_t service, SlotRole role) {
-  SlotIndex slot = 0;
-  while (slot < slots_.size() && slots_[slot].used) ++slot;
-  if (slot == slots_.size()) {
-    slots_.emplace_back();
-    scratch_.emplace_back();
+// A run that is left alone (its specification is lost) holds its entry; nothing could ever be spawned there.
+bool Supervisor::vacant(SlotIndex slot) const {
+  if (slots_[slot].used) return false;
+  for (std::uint32_t i = 0; i < wire::entries_per_slot; ++i)
+    if (world_.keeper.entry(slot * wire::entries_per_slot + i).run != no_run) return false;
+  return true;
+}
+
+// References into slots_ and scratch_ do not outlive this. no_slot: there is none left.
+SlotIndex Supervisor::allocate(const AppliedDocument& applied, std::uint32_t service, SlotRole role, SlotIndex wanted) {
+  const auto grow_to = [this](SlotIndex slot) {
+    if (slot < slots_.size()) return;
+    slots_.resize(slot + 1);
+    scratch_.resize(slot + 1);
     head_.slots_used = static_cast<std::uint32_t>(slots_.size());
     head_changed_ = true;
+  };
+  SlotIndex slot = wanted;
+  if (wanted == no_slot) {
+    while (first_free_ < slots_.size() && slots_[first_free_].used) ++first_free_;
+    for (slot = first_free_;; ++slot) {
+      if (slot == wire::max_slots) return no_slot;
+      grow_to(slot);
+      if (vacant(slot)) break;
+    }
   }
+  grow_to(slot);
   SlotState fresh;
   fresh.used = true;
   fresh.role = role;
@@ -333,19 +365,21 @@ void Supervisor::forget(SlotIndex slot) {
   state = SlotState{};
   state.order = order;
   scratch_[slot].due = never;
+  first_free_ = std::min(first_free_, slot);
   touch(slot);
-  drop_unused_documents();
+  documents_unused_ = true;
   runs_changed_ = true;
 }
 
 void Supervisor::drop_unused_documents() {
+  documents_unused_ = false;
+  std::unordered_set<std::uint64_t> named;
+  for (const SlotState& state : slots_)
+    if (state.used) named.insert(state.document);
   for (auto it = registry_.all().begin(); it != registry_.all().end();) {
     const std::uint64_t version = it->first;
     ++it;
-    const bool named = std::any_of(slots_.begin(), slots_.end(), [&](const SlotState& state) {
-      return state.used && state.document == version;
-    });
-    if (named || version > head_.last_document) continue;
+    if (named.contains(version) || version > head_.last_document) continue;
     registry_.drop(version);
     dropped_documents_.push_back(version);
   }

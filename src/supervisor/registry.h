@@ -1,7 +1,7 @@
 // Documents and slots by name. Holds specifications; decides nothing.
 //
-// A project has one current document; all its slots follow that version. A run remembers the version it was
-// started from, and a document stays as long as a slot or a live run names it.
+// A project has one current document; all its slots follow that version, those that are being removed the one before.
+// A document stays as long as a slot names it.
 #pragma once
 
 #include <map>
@@ -31,7 +31,6 @@ class Registry {
   Status add(Document document);
   AppliedDocument* find(std::uint64_t version);
   const AppliedDocument* find(std::uint64_t version) const;
-  // The document in force of the project named `label` with that path; null when there is none.
   void drop(std::uint64_t version) { documents_.erase(version); }
   const std::map<std::uint64_t, std::unique_ptr<AppliedDocument>>& all() const { return documents_; }
 

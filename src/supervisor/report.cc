@@ -57,7 +57,8 @@ std::string failure_words(const ExitInfo& exit, const ServiceSpec& spec) {
 std::string Supervisor::reason_text(SlotIndex slot, Now now) const {
   const SlotState& state = slots_[slot];
   const ServiceSpec& spec = spec_of(slot);
-  if (scratch_[slot].refused != no_run || state.life.reason == Reason::refused) return scratch_[slot].refusal.text();
+  if (scratch_[slot].refused != no_run || state.life.reason == Reason::refused)
+    return scratch_[slot].refusal ? scratch_[slot].refusal->text() : "a resource was missing; it is tried again";
   if (state.life.phase == Phase::starting && state.run().entry != no_entry) {
     const SpanNs stuck = world_.keeper.stuck_for(state.run().entry, now.mono);
     if (stuck > seconds(1))
@@ -81,7 +82,6 @@ std::string Supervisor::reason_text(SlotIndex slot, Now now) const {
       if (state.life.run_live) return "the run before " + failure_words(state.last_exit, spec);
       return failure_words(state.last_exit, spec);
     case Reason::spawn_failed:
-      if (scratch_[slot].refusal.code != 0) return scratch_[slot].refusal.text();
       return failure_words(state.last_exit, spec);
     case Reason::start_timeout:
       return "not ready within its start_timeout";
@@ -96,8 +96,8 @@ std::string Supervisor::reason_text(SlotIndex slot, Now now) const {
       return "taken over from an earlier hearth";
     case Reason::lost:
       return "ended while nobody watched";
-    case Reason::refused:
-      return scratch_[slot].refusal.text();
+    case Reason::refused:  // above
+      break;
   }
   return "";
 }

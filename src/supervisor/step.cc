@@ -44,9 +44,7 @@ void Supervisor::feed(SlotIndex slot, lifecycle::Event event, Now now) {
   }
   if (state.life.phase == before) return;
   if (state.life.phase == Phase::stopping) {
-    // A deliberate end: probes and clocks of the run have nothing more to say.
-    health::unwatch(state.health);
-    probe_cancels_.push_back(slot);
+    end_tries(slot, now);
   }
   want_act(slot);
   propagate_from(slot, now);
@@ -86,6 +84,7 @@ void Supervisor::cancel_unsent(SlotIndex slot, Now now) {
     cell.spawn = false;
     cell.entry = no_entry;
     cell.signal = 0;
+    world_.keeper.release_run(slot, cell.run);  // what was made for it before the keeper's socket was full
   }
   state.run_wanted = false;
   lifecycle::Event event;
@@ -140,16 +139,26 @@ void Supervisor::begin_try(SlotIndex slot, bool live, std::uint64_t attempt, Now
   SlotState& state = slots_[runner];
   lifecycle::Event event;
   event.random = random();
-  if (state.life.run_live) {
-    // The try before did not end in time: its tree goes, and this try counts as bad by its own limit.
-    event.kind = lifecycle::EventKind::order_stop;
-    feed(runner, event, now);
-    return;
-  }
   state.probe_attempt = attempt;
-  event.kind = lifecycle::EventKind::order_start;
+  // A try that did not end in time has counted as bad; its tree goes, and then this one begins.
+  event.kind = state.life.run_live ? lifecycle::EventKind::order_restart : lifecycle::EventKind::order_start;
   feed(runner, event, now);
   touch(runner);
+}
+
+// Probes and clocks of a run that is over, or that we are ending, have nobody to tell.
+void Supervisor::end_tries(SlotIndex slot, Now now) {
+  SlotState& state = slots_[slot];
+  health::unwatch(state.health);
+  probe_cancels_.push_back(slot);
+  const AppliedDocument* applied = registry_.find(state.document);
+  if (applied == nullptr || state.role != SlotRole::service) return;
+  for (SlotIndex runner : {applied->ready_probes[state.service], applied->live_probes[state.service]}) {
+    if (runner == no_slot || !slots_[runner].life.run_live || slots_[runner].life.phase == Phase::stopping) continue;
+    lifecycle::Event event;
+    event.kind = lifecycle::EventKind::order_stop;
+    feed(runner, event, now);
+  }
 }
 
 void Supervisor::probe_run_ended(SlotIndex probe_slot, const ExitInfo& exit, Now now) {

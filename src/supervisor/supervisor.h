@@ -8,7 +8,8 @@
 //
 // A turn:
 //   peek      changed entries of the slot table and inputs, removed from nowhere
-//   step      pure rooms: evidence first (what a run said before its end, then its end), then requests, then deadlines, then dependencies until nothing moves
+//   step      pure rooms: evidence first (what a run said before its end, then its end), then requests, then
+//             deadlines, then dependencies until nothing moves
 //   commit    changed slots and head into the decision page, one store
 //   act       make the slot table agree with the decisions: spawn, signal, end trees, reap. Each act is a
 //             comparison of a slot's outbox cell with the entry; done twice it does nothing.
@@ -85,7 +86,7 @@ class Supervisor final : public ports::Control {
   // Since the last call: did anything that clients can see change?
   bool take_changed();
   void keeper_replaced(std::int32_t pid, std::uint32_t generation);
-  void add_note(std::string note) { notes_.push_back(std::move(note)); }
+  void add_note(std::string note);  // for people; the newest 50 are kept
 
   InstanceStatus status() const override;
   std::optional<OrderReport> order(const OperationKey& key) const override;
@@ -101,8 +102,9 @@ class Supervisor final : public ports::Control {
     bool acting = false;          // in acting_
     bool propagate = false;       // in propagate_
     std::uint32_t heard_out = 0;  // turns for which the end of a run has waited for its last words
+    RunId sweeping = no_run;      // whose descendants are being swept: frozen, so it must come to its end
     RunId refused = no_run;       // whose spawn was refused, until that is decided upon; the error:
-    Error refusal;
+    std::unique_ptr<Error> refusal;
   };
   struct ProbeStart {
     SlotIndex slot;
@@ -137,6 +139,7 @@ class Supervisor final : public ports::Control {
   void handle_probe_result(const ports::Input& input, Now now);
   void handle_keeper_signals(const ports::Input& input, Now now);
   void pass_time(Now now);
+  void decide_refusal(SlotIndex slot, Now now);
   void commit(Now now);
   void consume();
   MonoNs next_due(Now now) const;
@@ -156,7 +159,9 @@ class Supervisor final : public ports::Control {
   Status refuse_conflicts(const Document& document, std::uint64_t replaced) const;
   void place_services(AppliedDocument& applied, const AppliedDocument* before, bool start, Accepted& accepted, Now now);
   void place_probes(AppliedDocument& applied);
-  SlotIndex allocate(const AppliedDocument& applied, std::uint32_t service, SlotRole role);
+  Status find_room(const Document& document) const;
+  bool vacant(SlotIndex slot) const;
+  SlotIndex allocate(const AppliedDocument& applied, std::uint32_t service, SlotRole role, SlotIndex wanted = no_slot);
   void order_stop_all(const std::vector<SlotIndex>& slots, OrderId order, bool force, Now now);
   void shut_down(bool leave, OrderId order, Now now);
   std::vector<SlotIndex> select(const Request& request) const;
@@ -170,6 +175,7 @@ class Supervisor final : public ports::Control {
   void new_run(SlotIndex slot, Now now);
   void cancel_unsent(SlotIndex slot, Now now);
   void begin_try(SlotIndex slot, bool live, std::uint64_t attempt, Now now);
+  void end_tries(SlotIndex slot, Now now);
   void probe_run_ended(SlotIndex probe_slot, const ExitInfo& exit, Now now);
   void touch(SlotIndex slot);
   void want_act(SlotIndex slot);
@@ -188,7 +194,7 @@ class Supervisor final : public ports::Control {
   bool act_signal(SlotIndex slot, RunCell& cell);
   bool act_reap(SlotIndex slot, RunCell& cell, std::uint8_t which);
   void finish_if_done();
-  void note_runs();
+  void note_runs(Now now);
 
   // report.cc
   SlotStatus slot_status(SlotIndex slot, Now now) const;
@@ -235,8 +241,12 @@ class Supervisor final : public ports::Control {
   std::uint32_t undrained_turns_ = 0;
   bool again_ = false;                   // another turn is wanted at once
   bool visible_change_ = false;
-  bool runs_changed_ = false;
+  bool runs_changed_ = false;            // the list of runs is to be noted, not before:
+  MonoNs note_runs_at_ = 0;
+  bool documents_unused_ = false;        // perhaps: a slot was forgotten
+  SlotIndex first_free_ = 0;             // slots below are used
   bool finish_sent_ = false;
+  bool spawners_full_ = false;           // in this act: the others that wait need not be asked for
 };
 
 }  // namespace hearth::supervisor

@@ -57,7 +57,7 @@ void Supervisor::load(Now now) {
     const std::uint64_t version = document.version;
     if (version > head_.last_document) continue;  // of an apply that was never committed
     if (const Status added = registry_.add(std::move(document)); !added)
-      notes_.push_back("document " + std::to_string(version) + " is lost: " + added.error().text());
+      add_note("document " + std::to_string(version) + " is lost: " + added.error().text());
   }
   slots_.resize(head_.slots_used);
   scratch_.resize(head_.slots_used);
@@ -65,6 +65,7 @@ void Supervisor::load(Now now) {
     if (const unsigned char* bytes = wire::held_slot(page_, slot)) std::memcpy(&slots_[slot], bytes, sizeof(SlotState));
   }
   index_slots();
+  runs_changed_ = true;  // our predecessor may have died before it wrote its last change
   for (SlotIndex slot = 0; slot < head_.slots_used; ++slot) {
     if (!slots_[slot].used) {
       world_.keeper.release_slot(slot);  // forgotten, and perhaps not released any more
@@ -73,7 +74,7 @@ void Supervisor::load(Now now) {
     if (document_of(slot) == nullptr) {
       // Without its specification a slot can be neither run nor told about; what runs of it is left alone and
       // named.
-      notes_.push_back("the specification of slot " + std::to_string(slot) + " is lost; run " +
+      add_note("the specification of slot " + std::to_string(slot) + " is lost; run " +
                        std::to_string(slots_[slot].run().run) + " (PID " + std::to_string(slots_[slot].run().pid) +
                        ") is left alone");
       slots_[slot].used = false;
@@ -121,11 +122,11 @@ void Supervisor::index_slots() {
 }
 
 void Supervisor::adopt(const ports::Heritage& heritage, Now now) {
-  for (const std::string& loss : heritage.losses) notes_.push_back(loss);
+  for (const std::string& loss : heritage.losses) add_note(loss);
   for (const Document& document : heritage.documents) {
     head_.last_document = std::max(head_.last_document, document.version);
     if (const Status added = registry_.add(document); !added)
-      notes_.push_back("document " + std::to_string(document.version) + " is lost: " + added.error().text());
+      add_note("document " + std::to_string(document.version) + " is lost: " + added.error().text());
   }
   const auto place = [&](const ports::RunNote& note) -> SlotIndex {
     AppliedDocument* applied = registry_.find(note.document);
@@ -137,13 +138,13 @@ void Supervisor::adopt(const ports::Heritage& heritage, Now now) {
   for (const ports::RunNote& note : heritage.runs) {
     const SlotIndex slot = place(note);
     if (slot == no_slot) {
-      notes_.push_back(note.label + " (PID " + std::to_string(note.pid) + ") runs, but its specification is lost");
+      add_note(note.label + " (PID " + std::to_string(note.pid) + ") runs, but its specification is lost");
       continue;
     }
     SlotState& state = slots_[slot];
     RunCell& cell = state.run();
     if (cell.run != no_run) {
-      notes_.push_back(note.label + ": a second process (PID " + std::to_string(note.pid) + ") is left alone");
+      add_note(note.label + ": a second process (PID " + std::to_string(note.pid) + ") is left alone");
       continue;
     }
     cell.run = note.run;
@@ -178,6 +179,12 @@ void Supervisor::adopt(const ports::Heritage& heritage, Now now) {
     touch(slot);
     want_act(slot);
     look_at(slot * wire::entries_per_slot, now);
+    if (!note.want_up && state.life.run_live) {
+      // It was being stopped when everything died; as it is it would be kept up.
+      lifecycle::Event stop;
+      stop.kind = lifecycle::EventKind::order_stop;
+      feed(slot, stop, now);
+    }
   }
   for (const ports::RunNote& note : heritage.gone) {
     const SlotIndex slot = place(note);
@@ -193,7 +200,15 @@ void Supervisor::adopt(const ports::Heritage& heritage, Now now) {
     touch(slot);
     want_act(slot);
   }
-  for (const auto& [version, applied] : registry_.all()) place_probes(*applied);
+  for (const auto& [version, applied] : registry_.all()) {
+    place_probes(*applied);
+    // A successor finds only what is parked, and these were found on disk.
+    const bool followed = std::any_of(applied->slots.begin(), applied->slots.end(), [](SlotIndex slot) { return slot != no_slot; });
+    if (!followed) continue;
+    if (const Status kept = world_.store.put_document(applied->document); !kept)
+      add_note("project " + applied->document.project + " would not outlive this supervisor: " + kept.error().text());
+  }
+  runs_changed_ = true;
 }
 
 }  // namespace hearth::supervisor

@@ -37,6 +37,7 @@ MonoNs Supervisor::turn(Now now) {
     again_ = true;  // evidence may be waiting behind these: deadlines come when there is none
   }
   propagate(now);
+  if (documents_unused_) drop_unused_documents();
   commit(now);
   act(now);
   consume();
@@ -56,7 +57,9 @@ void Supervisor::handle_inputs(bool requests, Now now) {
     const bool is_evidence = input.kind == ports::InputKind::notify || input.kind == ports::InputKind::probe_result;
     if (is_evidence == requests) continue;
     if (world_.inputs.poisonous(input)) {
-      notes_.push_back("an input that killed two supervisors was thrown away");
+      add_note("an input that killed two supervisors was thrown away");
+      if (input.kind == ports::InputKind::request)
+        replies_.push_back({i, failure(Remedy::fix_input, "take the order", "", "it has killed two supervisors", "report it, please")});
       continue;
     }
     world_.inputs.breadcrumb(input);
@@ -141,33 +144,36 @@ void Supervisor::pass_time(Now now) {
   }
   for (SlotIndex slot = 0; slot < slots_.size(); ++slot) {
     if (scratch_[slot].due > now.mono || !slots_[slot].used) continue;
-    const RunId refused = std::exchange(scratch_[slot].refused, no_run);
-    // Unless it was stopped meanwhile: what is there then is another run.
-    if (refused != no_run && refused == slots_[slot].run().run && slots_[slot].run().spawn) {
-      lifecycle::Event event;
-      event.kind = lifecycle::EventKind::spawn_failed;
-      event.reason = Reason::refused;
-      event.random = random();
-      event.dependencies_met = dependencies_met(slot);
-      event.exit.run = slots_[slot].run().run;
-      event.exit.fail_stage = static_cast<std::uint32_t>(wire::SpawnStage::plan);
-      event.exit.fail_errno = scratch_[slot].refusal.code;
-      event.exit.at = now.wall;
-      slots_[slot].run().spawn = false;
-      slots_[slot].run().entry = no_entry;
-      slots_[slot].last_exit = event.exit;
-      feed(slot, event, now);
-    }
-    const SlotIndex current = slot;
-    if (slots_[current].health.watching)
-      apply_verdict(current, health::time_passed(slots_[current].health, spec_of(current), now), now);
+    decide_refusal(slot, now);
+    if (slots_[slot].health.watching)
+      apply_verdict(slot, health::time_passed(slots_[slot].health, spec_of(slot), now), now);
     lifecycle::Event event;
     event.kind = lifecycle::EventKind::time_passed;
     event.dependencies_met = dependencies_met(slot);
-    event.random = 0;
-    feed(current, event, now);
-    touch(current);
+    feed(slot, event, now);
+    touch(slot);
   }
+}
+
+// The last turn's act could not spawn this one.
+void Supervisor::decide_refusal(SlotIndex slot, Now now) {
+  const RunId refused = std::exchange(scratch_[slot].refused, no_run);
+  RunCell& cell = slots_[slot].run();
+  // Unless it was stopped meanwhile: what is there then is another run.
+  if (refused == no_run || refused != cell.run || !cell.spawn) return;
+  lifecycle::Event event;
+  event.kind = lifecycle::EventKind::spawn_failed;
+  event.reason = Reason::refused;
+  event.random = random();
+  event.dependencies_met = dependencies_met(slot);
+  event.exit.run = cell.run;
+  event.exit.fail_stage = static_cast<std::uint32_t>(wire::SpawnStage::plan);
+  event.exit.fail_errno = scratch_[slot].refusal->code;
+  event.exit.at = now.wall;
+  cell.spawn = false;
+  cell.entry = no_entry;
+  slots_[slot].last_exit = event.exit;
+  feed(slot, event, now);
 }
 
 void Supervisor::commit(Now now) {
@@ -223,6 +229,7 @@ MonoNs Supervisor::next_due(Now now) const {
   for (const Scratch& scratch : scratch_) due = std::min(due, scratch.due);
   // Acts that could not be handed over are tried again soon; most are woken earlier by what they wait for.
   if (!acting_.empty()) due = std::min(due, after(now.mono, milliseconds(20)));
+  if (runs_changed_) due = std::min(due, note_runs_at_);
   return due;
 }
 
@@ -243,7 +250,14 @@ void Supervisor::keeper_replaced(std::int32_t pid, std::uint32_t generation) {
     if (slots_[slot].used) want_act(slot);
   }
   again_ = true;
-  notes_.push_back("the keeper was replaced; runs were adopted");
+  add_note("the keeper was replaced; runs were adopted");
+}
+
+void Supervisor::add_note(std::string note) {
+  constexpr std::size_t notes_max = 50;
+  if (notes_.size() >= notes_max) notes_.erase(notes_.begin());
+  notes_.push_back(std::move(note));
+  visible_change_ = true;
 }
 
 }  // namespace hearth::supervisor
