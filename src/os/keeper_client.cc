@@ -44,7 +44,9 @@ ports::EntryView KeeperClient::entry(EntryIndex index) const {
     view.claim = entry.claim.load(std::memory_order_acquire);
     view.pid = entry.pid.load(std::memory_order_acquire);
     view.fail_errno = view.fail_stage != 0 ? entry.fail_errno : 0;
-    view.watched = phase == wire::EntryPhase::watched || phase == wire::EntryPhase::adopted;
+    view.watched =
+        phase == wire::EntryPhase::adopted ||
+        (phase == wire::EntryPhase::watched && !exec_hangs(index, view.run, view.pid));
     view.exited = phase == wire::EntryPhase::exited;
     if (view.exited) {
       view.exit_code = entry.wait_code;
@@ -72,6 +74,7 @@ void KeeperClient::take_changed(std::vector<EntryIndex>& entries) {
       bits &= bits - 1;
     }
   }
+  for (EntryIndex entry : entries) note_if_hung(entry);
   link_.receive();
   prune_outstanding();
   entries.insert(entries.end(), ask_again_.begin(), ask_again_.end());
@@ -215,6 +218,14 @@ void KeeperClient::release_run(SlotIndex, RunId run) {
 }
 
 void KeeperClient::release_slot(SlotIndex slot) {
+  // What runs of it have said and nobody has read must not reach the slot's next service, descriptors least of all.
+  std::vector<RunId> unread;
+  for (const Parked& notify : link_.parked().all(ParkClass::notify))
+    if (notify.slot == slot) unread.push_back(notify.key);
+  for (RunId run : unread) {
+    link_.unpark(ParkClass::notify, run);
+    remove_notify(directory(), run);
+  }
   std::vector<std::pair<ParkClass, wire::ParkRecord>> found;
   for (auto [type, key] : {std::pair{ParkClass::listen, std::uint64_t{slot}},
                            std::pair{ParkClass::store, store_key(slot, true)},

@@ -17,6 +17,10 @@
 //
 // A spawner that has been at one entry for stuck_after (an exec that hangs) is given up: the spare one takes over,
 // the keeper is asked to replace it. The child goes on hanging, and stuck_for() goes on telling.
+//
+// A run has started when its exec is over, which its spawner says (RunEntry::exec_over). One whose spawner did not
+// live to say it has started when it is another program than the keeper, whose copy it was; nobody tells when that
+// comes to be, so it is looked at, and take_changed() names the entry.
 #pragma once
 
 #include <map>
@@ -89,6 +93,8 @@ class KeeperClient final : public ports::Keeper {
     RunId run;
     std::int32_t pid;
     MonoNs since;
+    SpanNs wait = 0;  // until the next look; doubles
+    MonoNs next = 0;
   };
   struct Released {
     RunId run;
@@ -131,6 +137,9 @@ class KeeperClient final : public ports::Keeper {
   void mind_spawners(MonoNs now);
   bool spawner_stuck(std::uint32_t index, MonoNs now) const;
   void give_up_spawner(std::uint32_t index, MonoNs now);
+  bool exec_hangs(EntryIndex entry, RunId run, std::int32_t pid) const;
+  void note_if_hung(EntryIndex entry);
+  void mind_hung(MonoNs now);
   void mind_released(MonoNs now);
   enum class Dropped { yes, waits_for_reader, waits_for_writers };
   Dropped try_drop(RunId run);

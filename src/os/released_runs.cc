@@ -54,6 +54,7 @@ void KeeperClient::flush() {
   const MonoNs now = read_mono();
   mind_released(now);
   if (!outstanding_.empty()) mind_spawners(now);
+  mind_hung(now);
   if (!ask_again_.empty()) link_.wake_in(1);
   (void)link_.flush();
 }
@@ -119,9 +120,9 @@ void KeeperClient::give_up_spawner(std::uint32_t index, MonoNs now) {
   if (const std::uint32_t plus_1 = work.entry_plus_1.load();
       plus_1 != 0 && plus_1 <= wire::max_entries) {
     const wire::RunEntry& entry = link_.table().entry[plus_1 - 1];
-    std::erase_if(hung_, [&](const Hung& hung) { return !same_program(hung.pid, ::getppid()); });
-    hung_.push_back(
-        {plus_1 - 1, entry.run.load(), entry.pid.load(), std::min(work.since_ns.load(), now)});
+    if (exec_hangs(plus_1 - 1, entry.run.load(), entry.pid.load()))
+      hung_.push_back(
+          {plus_1 - 1, entry.run.load(), entry.pid.load(), std::min(work.since_ns.load(), now)});
   }
   replaced_[index] = link_.spawner(index).generation;
   link_.replace_spawner(index, replaced_[index]);
@@ -133,11 +134,43 @@ SpanNs KeeperClient::stuck_for(EntryIndex entry, MonoNs now) const {
     if (work.entry_plus_1.load(std::memory_order_acquire) == entry + 1)
       return std::max<SpanNs>(now - work.since_ns.load(std::memory_order_relaxed), 1);
   for (const Hung& hung : hung_)
-    // Until its exec is over the child is still the keeper's program, which is our parent's.
-    if (hung.entry == entry && link_.table().entry[entry].run.load() == hung.run &&
-        same_program(hung.pid, ::getppid()))
+    if (hung.entry == entry && exec_hangs(entry, hung.run, hung.pid))
       return std::max<SpanNs>(now - hung.since, 1);
   return 0;
+}
+
+// Until its exec is over the child is still the keeper's program.
+bool KeeperClient::exec_hangs(EntryIndex index, RunId run, std::int32_t pid) const {
+  const wire::RunEntry& entry = link_.table().entry[index];
+  return entry.run.load(std::memory_order_acquire) == run && pid > 0 &&
+         entry.exec_over.load(std::memory_order_acquire) < run &&
+         entry.phase.load(std::memory_order_acquire) != wire::EntryPhase::exited &&
+         same_program(pid, link_.table().keeper_pid.load());
+}
+
+void KeeperClient::note_if_hung(EntryIndex index) {
+  const wire::RunEntry& entry = link_.table().entry[index];
+  const RunId run = entry.run.load(std::memory_order_acquire);
+  const std::int32_t pid = entry.pid.load(std::memory_order_acquire);
+  const bool known = std::any_of(hung_.begin(), hung_.end(), [&](const Hung& hung) { return hung.run == run; });
+  if (run != no_run && !known && entry.phase.load(std::memory_order_acquire) == wire::EntryPhase::watched &&
+      exec_hangs(index, run, pid))
+    hung_.push_back({index, run, pid, read_mono()});
+}
+
+void KeeperClient::mind_hung(MonoNs now) {
+  std::erase_if(hung_, [&](Hung& hung) {
+    if (hung.next <= now) {
+      if (!exec_hangs(hung.entry, hung.run, hung.pid)) {
+        ask_again_.push_back(hung.entry);
+        return true;
+      }
+      hung.wait = hung.wait == 0 ? first_look : std::min(hung.wait * 2, stuck_after / 4);
+      hung.next = after(now, hung.wait);
+    }
+    link_.wake_in(hung.next - now);
+    return false;
+  });
 }
 
 void KeeperClient::keeper_replaced() {
@@ -158,6 +191,8 @@ void KeeperClient::find_released() {
         live |=
             link_.table().entry[parked.slot * wire::entries_per_slot + i].run.load() == parked.key;
       if (!live) release_run(parked.slot, parked.key);
+      for (std::uint32_t i = 0; live && i < wire::entries_per_slot; ++i)
+        note_if_hung(parked.slot * wire::entries_per_slot + i);
     }
   }
 }

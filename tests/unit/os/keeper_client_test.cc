@@ -1,6 +1,7 @@
 #include "os/keeper_client.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -9,6 +10,7 @@
 
 #include <gtest/gtest.h>
 
+#include "os/clock.h"
 #include "os/crash_point.h"
 #include "os/inputs.h"
 #include "os/listeners.h"
@@ -91,7 +93,7 @@ TEST_F(KeeperClientTest, an_entry_that_holds_another_run_is_waited_for) {
 TEST_F(KeeperClientTest, the_window_holds_64_plans_and_opens_as_they_are_taken) {
   for (SlotIndex slot = 0; slot < KeeperClient::window_max; ++slot)
     ASSERT_EQ(SpawnOutcome::sent, client->spawn(maker.order(slot, 100 + slot)).outcome);
-  EXPECT_EQ(SpawnOutcome::later, client->spawn(maker.order(64, 200)).outcome);
+  EXPECT_EQ(SpawnOutcome::full, client->spawn(maker.order(64, 200)).outcome);
   keeper.handle();
   keeper.spawn_all();
   EXPECT_EQ(SpawnOutcome::sent, client->spawn(maker.order(64, 200)).outcome);
@@ -306,6 +308,77 @@ TEST_F(KeeperClientTest, killed_at_any_step_of_a_spawn_successors_end_with_exact
     if (!crashed) break;
   }
   EXPECT_GE(steps, 8);
+}
+
+// A child that has not become its program yet: a copy of ours, as a spawner's is of the keeper's.
+struct Copy {
+  explicit Copy(const char* becomes = nullptr) {
+    int ends[2];
+    EXPECT_EQ(0, ::pipe2(ends, O_CLOEXEC));
+    go = Fd(ends[1]);
+    Fd wait(ends[0]);
+    pid = ::fork();
+    if (pid != 0) return;
+    char byte = 0;
+    ::close(ends[1]);
+    (void)!::read(ends[0], &byte, 1);
+    if (becomes != nullptr) ::execl(becomes, becomes, "60", nullptr);
+    ::_exit(0);
+  }
+  ~Copy() {
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+  }
+  pid_t pid = -1;
+  Fd go;  // closed: it becomes its program
+};
+
+TEST_F(KeeperClientTest, a_run_has_started_when_its_spawner_says_that_exec_is_over) {
+  client->spawn(maker.order(0, 7));
+  keeper.spawn_all();
+  Copy child;
+  keeper.table().keeper_pid = ::getpid();
+  keeper.table().entry[0].pid = child.pid;
+  EXPECT_EQ((std::vector<EntryIndex>{0}), changed());
+  EXPECT_FALSE(client->entry(0).watched);
+  keeper.table().entry[0].exec_over = 7;
+  EXPECT_TRUE(client->entry(0).watched);
+}
+
+TEST_F(KeeperClientTest, a_run_whose_spawner_died_has_started_when_it_is_another_program) {
+  client->spawn(maker.order(0, 7));
+  keeper.spawn_all();
+  Copy child("/bin/sleep");
+  keeper.table().keeper_pid = ::getpid();
+  keeper.table().entry[0].pid = child.pid;
+  EXPECT_EQ((std::vector<EntryIndex>{0}), changed());
+  client->flush();
+  EXPECT_EQ((std::vector<EntryIndex>{}), changed());
+  EXPECT_GT(client->stuck_for(0, read_mono() + seconds(1)), seconds(0));
+  child.go.reset();
+  // Nobody tells: the client looks by itself, and wakes the supervisor for it.
+  const MonoNs end = after(read_mono(), seconds(10));
+  std::vector<EntryIndex> told;
+  while (told.empty() && read_mono() < end) {
+    pollfd polled{link->epoll(), POLLIN, 0};
+    ::poll(&polled, 1, 1'000);
+    link->timer_fired();
+    client->flush();
+    told = changed();
+  }
+  EXPECT_EQ((std::vector<EntryIndex>{0}), told);
+  EXPECT_TRUE(client->entry(0).watched);
+  EXPECT_EQ(0, client->stuck_for(0, read_mono()));
+}
+
+TEST_F(KeeperClientTest, what_nobody_has_read_of_a_forgotten_slot_reaches_no_other_service) {
+  client->spawn(maker.order(0, 7));
+  keeper.spawn_all();
+  client->release_slot(0);
+  client->flush();
+  keeper.handle();
+  EXPECT_EQ(nullptr, keeper.parked().find(ParkClass::notify, 7));
+  EXPECT_FALSE(exists(path("n/7")));
 }
 
 }  // namespace
