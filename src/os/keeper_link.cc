@@ -290,7 +290,7 @@ Status KeeperLink::take_to(Fd socket, SpanNs timeout) {
   replacements_.clear();
   unparks_.clear();
   // Before the new keeper reads the table: it is nobody's now.
-  const std::vector<LiveRun> runs = live_runs();
+  const std::vector<LiveRun> runs = live_runs(Runs::all);
   wire::HelloRecord record{wire::message_version, table_->keeper_generation.load() + 1,
                            hello_.generation, static_cast<std::uint32_t>(parked_.size())};
   std::vector<int> numbers;
@@ -315,6 +315,10 @@ Status KeeperLink::take_to(Fd socket, SpanNs timeout) {
     return failure(Remedy::try_later, "hand over to", "the new keeper",
                    "it has not started a spawner in time");
   hello_.keeper_generation = table_->keeper_generation.load();
+  // A spawner of the old keeper may have been in the middle of a clone when the runs were listed. All of them are
+  // dead now: the new keeper starts its own only then.
+  for (const LiveRun& run : live_runs(Runs::unseen))
+    if (!adopt(run.record, run.pidfd.get())) return failure(keeper_gone("hand over to"));
   return {};
 }
 
@@ -343,15 +347,15 @@ Status KeeperLink::hand_over_parked() {
   return {};
 }
 
-std::vector<KeeperLink::LiveRun> KeeperLink::live_runs() {
+std::vector<KeeperLink::LiveRun> KeeperLink::live_runs(Runs which) {
   std::vector<LiveRun> runs;
   for (EntryIndex index = 0; index < wire::max_entries; ++index) {
     wire::RunEntry& entry = table_->entry[index];
     const RunId run = entry.run.load(std::memory_order_acquire);
     const std::int32_t pid = entry.pid.load(std::memory_order_acquire);
-    if (run == no_run || pid <= 0 ||
-        entry.phase.load(std::memory_order_acquire) == wire::EntryPhase::exited)
-      continue;
+    const wire::EntryPhase phase = entry.phase.load(std::memory_order_acquire);
+    if (run == no_run || pid <= 0 || phase == wire::EntryPhase::exited) continue;
+    if (which == Runs::unseen && phase != wire::EntryPhase::none) continue;
     // Without a start time the run was so young that its PID cannot have been used again.
     const std::uint64_t ticks = entry.start_ticks.load(std::memory_order_acquire);
     Fd pidfd = ticks != 0 ? open_process(pid, ticks) : Fd(pidfd_open(pid));

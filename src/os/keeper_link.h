@@ -125,7 +125,8 @@ class KeeperLink {
     wire::RunRecord record;
     Fd pidfd;
   };
-  std::vector<LiveRun> live_runs();
+  enum class Runs { all, unseen };  // unseen: that no keeper watches or has adopted
+  std::vector<LiveRun> live_runs(Runs which);
 
   Fd socket_;
   Fd epoll_;
