@@ -106,7 +106,10 @@ Inbox::Inbox(KeeperLink& link, Answer answer) : link_(link), answer_(std::move(a
   wire::SlotTable& table = link_.table();
   // Taken before it is counted: killed in between we forget a death, which is better than counting one twice and
   // throwing an innocent input away.
-  const std::uint64_t found = table.breadcrumb.exchange(0);
+  std::uint64_t found = table.breadcrumb.exchange(0);
+  // No input does that to us, and whoever does it would make us throw away what a service said.
+  const wire::Member& self = table.supervisor;
+  if (self.last_wait_code == CLD_KILLED && self.last_wait_status == SIGKILL) found = 0;
   const bool again = found != 0 && found == table.breadcrumb_at_death.load();
   table.breadcrumb_deaths.store(found == 0 ? 0 : again ? table.breadcrumb_deaths.load() + 1 : 1);
   table.breadcrumb_at_death.store(found);

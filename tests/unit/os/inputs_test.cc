@@ -276,5 +276,19 @@ TEST_F(InboxTest, an_input_that_killed_two_supervisors_in_a_row_is_poisonous_to_
   EXPECT_EQ(0u, keeper.table().breadcrumb_deaths);
 }
 
+TEST_F(InboxTest, an_input_is_not_to_blame_when_somebody_kills_the_supervisor) {
+  start(0, 7);
+  ASSERT_EQ(0, notify(7, "READY=1"));
+  keeper.table().supervisor.last_wait_code = CLD_KILLED;
+  keeper.table().supervisor.last_wait_status = SIGKILL;
+  for (int deaths = 0; deaths < 3; ++deaths) {
+    inbox->peek(inputs);
+    ASSERT_EQ(1u, inputs.size());
+    EXPECT_FALSE(inbox->poisonous(inputs[0])) << deaths;
+    inbox->breadcrumb(inputs[0]);
+    restart_supervisor();
+  }
+}
+
 }  // namespace
 }  // namespace hearth::os
