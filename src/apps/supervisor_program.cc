@@ -93,7 +93,7 @@ class Program {
     for (;;) {
       const MonoNs due = turn();
       if (supervisor_->finished()) return end();
-      sleep_until(link_->lost() ? replace_keeper() : due);
+      sleep_until(link_->lost() ? std::min(due, replace_keeper()) : due);
     }
   }
 
