@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/accounts.h"
 #include "cli/answers.h"
 #include "cli/commands.h"
 #include "cli/daemon_start.h"
@@ -82,6 +83,9 @@ Loaded load(const Context& context) {
     if (parsed.more > 0) write_err(fmt::format("... and {} more\n", parsed.more));
     write_err(fmt::format("hearth: {} was not applied; nothing has changed\n", file->shown));
     return {exit_code::not_configured, {}};
+  }
+  if (const Status accounts = resolve_accounts(*parsed.document, context.host.uid, file->shown); !accounts) {
+    return {complain(context, accounts.error(), exit_code::not_configured), {}};
   }
   parsed.document->environment = captured_environment(lines);
   return {exit_code::done, std::move(*parsed.document)};

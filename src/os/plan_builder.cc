@@ -213,6 +213,10 @@ Result<std::string> build_plan(const ports::SpawnOrder& order, const PlanContext
   if (context.passed.size() + 3 > wire::plan_descriptors_max)
     return failure(Remedy::fix_input, "start", order.label, "it would get too many descriptors",
                    "lower fdstore_max or the number of sockets");
+  // A client that left the name for us to look up: never as root instead.
+  if ((!spec.user.empty() && !spec.uid) || (!spec.group.empty() && !spec.gid))
+    return failure(Remedy::fix_input, "start", order.label, "its user or group was not resolved to a number",
+                   "apply it with `hearth up`");
   PlanBytes bytes;
   wire::PlanHeader header{};
   header.magic = wire::plan_magic;
