@@ -2,6 +2,7 @@
 #include "scenario/stage.h"
 
 #include <algorithm>
+#include <cerrno>
 
 namespace hearth::scenario {
 namespace {
@@ -46,6 +47,26 @@ TEST_F(Orders, AFailedDependencyThatRecoversBringsItsDependentsUp) {
   EXPECT_EQ(stage.status("web").reason, Reason::dependency_failed);
   stage.order(Verb::start, {"db"});
   stage.run_until([&] { return stage.is_ready("web"); });
+}
+
+TEST_F(Orders, WhoOnlyNeedsAFailedDependencyStartedComesUpWithItsNextStart) {
+  ServiceSpec db = service("db");
+  db.restart = RestartPolicy::never;
+  ServiceSpec web = service("web");
+  web.depends_on = {on("db", Condition::started)};
+  Script missing = good();
+  missing.fails = wire::SpawnStage::clone;
+  missing.fail_errno = EAGAIN;
+  stage.plays("db", {missing, good(500)});
+  ServiceSpec gate = service("gate");
+  stage.plays("gate", {good(300)});
+  web.depends_on.push_back(on("gate"));
+  stage.up({db, gate, web});
+  stage.run_until([&] { return stage.status("web").phase == Phase::failed; });
+  stage.run_ms(500);
+  stage.order(Verb::start, {"db"});
+  stage.run_until([&] { return stage.is_ready("web"); });
+  EXPECT_EQ(stage.runs_of("web"), 1u);
 }
 
 TEST_F(Orders, ASecondRunOfALiveNameIsRefused) {

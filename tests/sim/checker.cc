@@ -165,7 +165,8 @@ void Checker::check_stop(SlotIndex slot, const SlotState& before, const SlotStat
       if (clocks.start > time) fail(name_of(now) + " is stopped for its start timeout " + std::to_string(clocks.start - time) + " ns too early");
       if (unread(run, "READY=1")) fail(name_of(now) + " is stopped for its start timeout, and its READY=1 lies unread");
     }
-    if (now.life.reason == Reason::watchdog) {
+    const Process* process = m_.kernel.process(run);
+    if (now.life.reason == Reason::watchdog && !(process != nullptr && process->gave_itself_up)) {
       if (clocks.watchdog > time) fail(name_of(now) + " is stopped by its watchdog " + std::to_string(clocks.watchdog - time) + " ns too early");
       if (unread(run, "WATCHDOG=1")) fail(name_of(now) + " is stopped by its watchdog, and its WATCHDOG=1 lies unread");
     }

@@ -67,6 +67,7 @@ struct Process {
   std::deque<Datagram> socket;
   // Of what it has said, what has been consumed:
   bool ready_said = false;
+  bool gave_itself_up = false;  // WATCHDOG=trigger
   bool ready_heard = false;
   bool stopping_heard = false;
   std::string status_heard;

@@ -125,7 +125,7 @@ Script Troupe::script(const std::string& service, SlotRole role, unsigned nth, b
 
 void Troupe::misbehave(Script& script, Random& random, const ServiceSpec& spec) const {
   const SpanNs when = random.between(100'000, seconds(4));
-  switch (random.below(15)) {
+  switch (random.below(16)) {
     case 0:  // crashes
       script.exit_after = when;
       script.exit_code = 2;
@@ -181,6 +181,9 @@ void Troupe::misbehave(Script& script, Random& random, const ServiceSpec& spec) 
       script.exit_after = random.between(100'000, milliseconds(300));
       script.exit_status = 1;
       script.heir_after = random.between(0, milliseconds(2));
+      break;
+    case 15:  // gives itself up, perhaps before it was ready
+      script.says.push_back({random.one_in(2) ? script.ready_after / 2 : when, "WATCHDOG=trigger"});
       break;
   }
 }
