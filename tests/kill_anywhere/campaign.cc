@@ -88,6 +88,7 @@ class Campaign {
       run.programs = options_.programs;
       run.supervisor = options_.supervisor;
       run.service_mode = options_.service_mode;
+      run.deadline = options_.deadline;
       run.point.ordinal = ordinal;
       mkdir(run.directory.c_str(), 0755);
       const RunResult result = isolated_run(run);

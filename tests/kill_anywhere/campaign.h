@@ -27,6 +27,7 @@ struct CampaignOptions {
   std::uint64_t first_call = 0;     // only points at calls (or commits) with these numbers
   std::uint64_t last_call = UINT64_MAX;
   int jobs = 1;
+  SpanNs deadline = seconds(20);    // of a step of a run
   bool keep = false;                // directories of runs without violations, too
   bool json = false;
   std::string self;                 // how we were called, for the lines that repeat a point

@@ -15,7 +15,6 @@ namespace {
 
 namespace json = boost::json;
 
-constexpr SpanNs patience = seconds(20);
 // Short, because nobody interrupts it: whether to go on is looked at between two streaks of attempts.
 cli::Patience between_looks() {
   cli::Patience patience_of_client;
@@ -64,11 +63,11 @@ void Order::run(Circumstances& circumstances, const std::string& target, const s
   cli::Client client(circumstances.socket);
   cli::Operation operation(client, nullptr, between_looks());
   key_ = operation.key();
-  const MonoNs deadline = after(os::read_mono(), patience);
+  const MonoNs deadline = after(os::read_mono(), circumstances.patience);
   bool accepted = false;
   for (bool settled = false; !settled && !given_up(circumstances);) {
     if (os::read_mono() > deadline) {
-      error_ = "no answer within 20 s";
+      error_ = "no answer in time";
       break;
     }
     auto answer = accepted ? operation.look("", seconds(10), deadline) : operation.post(target, body, deadline);
@@ -100,7 +99,7 @@ void Order::run(Circumstances& circumstances, const std::string& target, const s
 void Question::start(Circumstances& circumstances, std::string target) {
   job_.start(circumstances.wake, [this, &circumstances, target = std::move(target)] {
     cli::Client client(circumstances.socket);
-    const MonoNs deadline = after(os::read_mono(), patience);
+    const MonoNs deadline = after(os::read_mono(), circumstances.patience);
     while (!given_up(circumstances) && os::read_mono() < deadline) {
       auto answer = client.ask(cli::Question{"GET", target, {}, {}}, deadline);
       if (answer && answer->status == 200) {

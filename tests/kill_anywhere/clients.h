@@ -9,6 +9,8 @@
 #include <string>
 #include <thread>
 
+#include "base/time.h"
+
 namespace hearth::kill_anywhere {
 
 // Runs `work` in a thread and rings an eventfd at its end.
@@ -34,6 +36,7 @@ class Job {
 struct Circumstances {
   std::string socket;
   int wake = -1;                         // eventfd
+  SpanNs patience = seconds(20);
   std::atomic<bool> cancelled{false};    // the run is given up
   std::atomic<bool> hearth_gone{false};  // nobody will answer any more, and nobody should
 };

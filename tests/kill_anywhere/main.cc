@@ -22,6 +22,7 @@ constexpr const char* usage =
     "                    0 keeper, 1 supervisor, 2 logger, 3 and 4 spawners\n"
     "  --commit N:I      the same as --point commit:N:I\n"
     "  --jobs N          runs at a time (1)\n"
+    "  --deadline S      seconds that a step may wait for its event (20)\n"
     "  --keep            keep all directories, not only those of runs with violations\n"
     "  --json            the table as one line of JSON on standard output, the rest on standard error\n"
     "  --bin DIR         where hearth's programs are (beside this one)\n"
@@ -62,6 +63,7 @@ hearth::kill_anywhere::CampaignOptions parse(int argc, char** argv) {
     } else if (name == "--sample") options.sample = std::strtoull(value().c_str(), nullptr, 10);
     else if (name == "--seed") options.seed = std::strtoull(value().c_str(), nullptr, 10);
     else if (name == "--jobs") options.jobs = std::atoi(value().c_str());
+    else if (name == "--deadline") options.deadline = hearth::seconds(std::atoi(value().c_str()));
     else if (name == "--keep") options.keep = true;
     else if (name == "--json") options.json = true;
     else if (name == "--bin") options.programs = value();

@@ -20,8 +20,6 @@
 namespace hearth::kill_anywhere {
 namespace {
 
-constexpr SpanNs deadline_of_a_step = seconds(20);
-
 // A step whose event did not come.
 struct Stuck : std::runtime_error {
   using std::runtime_error::runtime_error;
@@ -39,7 +37,8 @@ std::vector<std::string> names_in(const std::string& directory) {
 
 Scenario::Scenario(ScenarioOptions options) : options_(std::move(options)) {
   if (options_.supervisor.empty()) options_.supervisor = options_.programs + "/hearth-supervisor";
-  project_ = "ka" + std::to_string(getpid());
+  // Process numbers are the same in each run; the name of its directory is not.
+  project_ = "ka" + std::to_string(std::hash<std::string>()(options_.directory));
   become_reaper();
   sigset_t set;
   sigemptyset(&set);
@@ -49,6 +48,7 @@ Scenario::Scenario(ScenarioOptions options) : options_(std::move(options)) {
   if (Result<os::Fd> made = os::make_eventfd()) wake_ = std::move(*made);
   circumstances_.socket = options_.directory + "/i/api.sock";
   circumstances_.wake = wake_.get();
+  circumstances_.patience = options_.deadline;
 }
 
 Scenario::~Scenario() {
@@ -107,9 +107,9 @@ RunResult Scenario::run() {
 }
 
 void Scenario::await(const std::string& what, const std::function<bool()>& holds) {
-  const MonoNs deadline = after(os::read_mono(), deadline_of_a_step);
+  const MonoNs deadline = after(os::read_mono(), options_.deadline);
   while (!holds()) {
-    if (os::read_mono() > deadline) throw Stuck(what + " did not come within 20 s");
+    if (os::read_mono() > deadline) throw Stuck(what + " did not come within " + std::to_string(options_.deadline / ns_per_s) + " s");
     pump(100);
   }
 }
@@ -233,7 +233,7 @@ StatusView Scenario::status() {
 }
 
 StatusView Scenario::status_when(const std::string& what, const std::function<bool(const StatusView&)>& holds) {
-  const MonoNs deadline = after(os::read_mono(), deadline_of_a_step);
+  const MonoNs deadline = after(os::read_mono(), options_.deadline);
   for (;;) {
     StatusView view = status();
     if (holds(view)) return view;

@@ -29,6 +29,7 @@ struct ScenarioOptions {
   std::string programs;       // directory of hearth's programs
   std::string supervisor;     // path; "" = the one in `programs`
   std::string service_mode;   // second argument of service a: "drops-a-line" plants a violation
+  SpanNs deadline = seconds(20);  // for the event that each step waits for
   bool attack = false;
   Point point;                // its ordinal is whose calls are counted
   std::uint64_t commit_offset = 0;

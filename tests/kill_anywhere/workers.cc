@@ -32,6 +32,7 @@ void work(const CampaignOptions& options, const std::string& root, std::uint64_t
     run.programs = options.programs;
     run.supervisor = options.supervisor;
     run.service_mode = options.service_mode;
+    run.deadline = options.deadline;
     run.attack = true;
     run.point = planned[i].point;
     run.commit_offset = commit_offset;

@@ -1,0 +1,165 @@
+// The test of the test: what hearth-kill-anywhere is there to find, planted, and found.
+//
+//   evidence  -> judge() -> violations        each kind of evidence doctored once
+//   log files -> check_log() -> findings      a line taken out, doubled, moved, cut
+//   program   -> exit status and words        a service that drops a line, a supervisor that takes nothing over
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "invariants.h"
+#include "lines.h"
+#include "points.h"
+
+namespace hearth::kill_anywhere {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+ServiceView service(const char* state, pid_t pid, std::uint64_t run) {
+  ServiceView view;
+  view.state = state;
+  view.ready = true;
+  view.pid = pid;
+  view.run = run;
+  return view;
+}
+
+// What a run leaves in which nothing went wrong.
+Evidence good() {
+  Evidence e;
+  e.ended = true;
+  e.processes = {{"a", 10, 1, 0, "-", "-"}, {"b", 11, 2, 0, "-", "-"}, {"c", 12, 3, 0, "-", "-"},
+                 {"d", 13, 4, 0, "-", "-"}, {"c", 14, 5, 0, "-", "-"}, {"b", 15, 6, 1, "cache", "stored-as-cache"}};
+  e.orders = {{"apply", {1}, "{}", "", 0}, {"restart b", {2}, "{}", "", 0}, {"shutdown", {3}, "", "", 0}};
+  e.after_ready.services["b"] = service("running", 11, 2);
+  e.after_ready.services["b"].status_text = "loading 1";
+  e.after_exit.services["c"] = service("running", 14, 5);
+  e.after_exit.services["c"].has_exit = true;
+  e.after_exit.services["c"].exit_code = 7;
+  e.after_exit.services["c"].restarts = 1;
+  e.last.services = {{"a", service("running", 10, 1)}, {"b", service("running", 15, 6)},
+                     {"c", service("stopped", 0, 5)}, {"d", service("failed", 0, 4)}};
+  e.last.services["d"].exit_code = 9;
+  e.watchdog_before = 100;
+  e.watchdog_at = 200;
+  e.takeovers_known = true;
+  for (const char* name : {"a", "b", "c", "d"}) e.logs[name].files = 3;
+  return e;
+}
+
+std::vector<std::string> found(const std::function<void(Evidence&)>& doctor) {
+  Evidence evidence = good();
+  doctor(evidence);
+  return judge(evidence).violations;
+}
+
+TEST(KillAnywhereFaults, a_run_without_fault_has_no_violation) { EXPECT_THAT(judge(good()).violations, IsEmpty()); }
+
+TEST(KillAnywhereFaults, each_doctored_piece_of_evidence_is_a_violation) {
+  EXPECT_THAT(found([](Evidence& e) { e.processes.push_back({"a", 20, 7, 0, "-", "-"}); }),
+              testing::Contains(HasSubstr("a was started 2 times")));
+  EXPECT_THAT(found([](Evidence& e) { e.processes.push_back({"c", 20, 7, 0, "-", "-"}); }),
+              ElementsAre(HasSubstr("c was started 3 times")));
+  EXPECT_THAT(found([](Evidence& e) { e.processes.back().listen_fds = 0; }), ElementsAre(HasSubstr("stored descriptor")));
+  EXPECT_THAT(found([](Evidence& e) { e.processes.back().content = "?"; }), ElementsAre(HasSubstr("stored descriptor")));
+  EXPECT_THAT(found([](Evidence& e) { e.after_exit.services["c"].exit_code.reset(); }), ElementsAre(HasSubstr("exit code 7")));
+  EXPECT_THAT(found([](Evidence& e) { e.after_exit.services["c"].restarts = 2; }), ElementsAre(HasSubstr("restarted 2 times")));
+  EXPECT_THAT(found([](Evidence& e) { e.last.services["d"].exit_code = 0; }), ElementsAre(HasSubstr("exit code 9")));
+  EXPECT_THAT(found([](Evidence& e) { e.after_ready.services["b"].status_text = ""; }), ElementsAre(HasSubstr("STATUS=")));
+  EXPECT_THAT(found([](Evidence& e) { e.watchdog_at = e.watchdog_before; }), ElementsAre(HasSubstr("WATCHDOG=1")));
+  EXPECT_THAT(found([](Evidence& e) { e.last.services["a"].pid = 99; }), ElementsAre(HasSubstr("status says that a")));
+  EXPECT_THAT(found([](Evidence& e) { e.last.takeovers = 1; }), ElementsAre(HasSubstr("takeovers")));
+  EXPECT_THAT(found([](Evidence& e) { e.orders[1].orders.insert(9); }), ElementsAre(HasSubstr("two orders")));
+  EXPECT_THAT(found([](Evidence& e) { e.orders[1].report.clear(); }), ElementsAre(HasSubstr("no answer")));
+  EXPECT_THAT(found([](Evidence& e) { e.doubled_keys = 1; }), ElementsAre(HasSubstr("twice in the decision page")));
+  EXPECT_THAT(found([](Evidence& e) { e.left_over = {"o/7"}; }), ElementsAre(HasSubstr("left over: o/7")));
+  EXPECT_THAT(found([](Evidence& e) { e.overlaps = {"two"}; }), ElementsAre("two"));
+  EXPECT_THAT(found([](Evidence& e) { e.stuck = "x"; }), ElementsAre(HasSubstr("did not come to its end")));
+  EXPECT_THAT(found([](Evidence& e) { e.keeper_status = 256; }), ElementsAre(HasSubstr("wait status")));
+  EXPECT_THAT(found([](Evidence& e) { e.logs["b"].lost = 1; }), ElementsAre(HasSubstr("log of b")));
+}
+
+TEST(KillAnywhereFaults, what_only_the_death_of_everything_may_cost_is_tolerated_only_then) {
+  Evidence evidence = good();
+  evidence.logs["a"].lost = 3;
+  evidence.logs["a"].gaps = 1;
+  evidence.loss = Loss::keeper;
+  EXPECT_EQ(judge(evidence).violations.size(), 1u);
+  evidence.loss = Loss::all_of_hearth;
+  EXPECT_THAT(judge(evidence).violations, IsEmpty());
+  evidence.logs["a"].gaps = 2;
+  EXPECT_EQ(judge(evidence).violations.size(), 1u) << "one batch has no two gaps";
+}
+
+class LogCheck : public testing::Test {
+ protected:
+  LogCheck() { std::filesystem::create_directories(directory); }
+  ~LogCheck() override { std::filesystem::remove_all(directory); }
+  LogFindings check(const std::string& text) {
+    std::ofstream(directory + "/00000001.log") << text;
+    return check_log(directory, "raw", {5, 5});
+  }
+  static std::string lines(std::initializer_list<std::uint64_t> numbers) {
+    std::string text;
+    for (const std::uint64_t number : numbers) text += make_line(number, 3);
+    return text;
+  }
+  std::string directory = testing::TempDir() + "/ka-log-" + std::to_string(getpid());
+};
+
+TEST_F(LogCheck, finds_lines_that_are_lost_doubled_moved_and_damaged) {
+  EXPECT_TRUE(check(lines({0, 1, 2, 3, 4})).exact());
+  EXPECT_EQ(check(lines({0, 1, 3, 4})).lost, 1u);
+  EXPECT_EQ(check(lines({0, 1, 1, 2, 3, 4})).doubled, 1u);
+  EXPECT_EQ(check(lines({0, 2, 1, 3, 4})).disordered, 1u);
+  EXPECT_EQ(check(lines({0, 1, 2, 3}) + lines({4}).substr(3)).damaged, 1u);
+  EXPECT_EQ(check(lines({0, 1, 2, 3, 4, 5})).damaged, 1u) << "a line that was never written";
+  std::string flipped = lines({0, 1, 2, 3, 4});
+  flipped[30] = flipped[30] == 'x' ? 'y' : 'x';
+  EXPECT_EQ(check(flipped).damaged, 1u);
+}
+
+TEST(KillAnywhereFaults, points_are_read_as_they_are_written) {
+  for (const char* text : {"1:17:entry", "0:3:exit", "2:5:exit:all", "1:9:entry:with-keeper", "commit:3:120"}) {
+    const std::optional<Point> point = parse_point(text);
+    ASSERT_TRUE(point) << text;
+    EXPECT_EQ(text_of(*point), text);
+  }
+  for (const char* text : {"", "1:2", "1:2:before", "commit:0:1", "1:x:entry", "1:2:exit:some"}) EXPECT_FALSE(parse_point(text)) << text;
+}
+
+// Exit status and output of hearth-kill-anywhere with these arguments.
+std::pair<int, std::string> run_tool(const std::string& arguments) {
+  FILE* tool = popen((std::string(HEARTH_BIN_DIR) + "/hearth-kill-anywhere " + arguments + " 2>&1").c_str(), "r");
+  std::string output;
+  char bytes[4096];
+  while (const std::size_t n = std::fread(bytes, 1, sizeof bytes, tool)) output.append(bytes, n);
+  return {pclose(tool), output};
+}
+
+TEST(KillAnywhereFaults, a_service_that_drops_a_line_is_noticed) {
+  const auto [status, output] = run_tool("--point 4:8:entry --service-mode drops-a-line");
+  EXPECT_NE(status, 0);
+  EXPECT_THAT(output, HasSubstr("log of a"));
+  EXPECT_THAT(output, HasSubstr("line 25 is not there"));
+}
+
+TEST(KillAnywhereFaults, a_supervisor_that_takes_nothing_over_is_noticed) {
+  const auto [status, output] =
+      run_tool("--point 1:700:entry --deadline 4 --supervisor " HEARTH_BIN_DIR "/hearth-ka-refusing-supervisor");
+  EXPECT_NE(status, 0);
+  EXPECT_THAT(output, HasSubstr("did not come to its end"));
+}
+
+}  // namespace
+}  // namespace hearth::kill_anywhere
