@@ -20,6 +20,7 @@
 #include "os/keeper_link.h"
 #include "os/keeper_successor.h"
 #include "os/plan_builder.h"
+#include "os/service_manager.h"
 #include "probe/prober.h"
 #include "store/disk_store.h"
 #include "store/heritage.h"
@@ -86,6 +87,7 @@ class Program {
         io_, std::move(*listener), *supervisor_, [this](ports::Input input) { inbox_->push(std::move(input)); }, api);
     keeper_watch_ = std::make_unique<Watch>(io_, link_->epoll());
     probe_watch_ = std::make_unique<Watch>(io_, probes_->epoll());
+    os::tell_service_manager("READY=1");
     return {};
   }
 
@@ -162,6 +164,7 @@ class Program {
 
   // All is done: answers that are under way are given, then the keeper's end ends us.
   Status end() {
+    os::tell_service_manager("STOPPING=1");
     store_->flush_now(os::read_mono());
     server_->turn_done();
     const MonoNs until = after(os::read_mono(), seconds(2));

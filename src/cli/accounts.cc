@@ -1,12 +1,12 @@
 #include "cli/accounts.h"
 
-#include <grp.h>
 #include <unistd.h>
-#include <pwd.h>
 
 #include <algorithm>
 #include <charconv>
 #include <optional>
+
+#include "os/accounts.h"
 
 namespace hearth::cli {
 namespace {
@@ -22,40 +22,35 @@ std::unexpected<Error> wrong(const std::string& file, const ServiceSpec& spec, s
   return failure(Remedy::fix_input, "apply", file, "service " + spec.name + ": " + std::move(reason), std::move(hint));
 }
 
-void set_default(ServiceSpec& spec, const char* name, const char* value) {
+void set_default(ServiceSpec& spec, const char* name, const std::string& value) {
   const bool said = std::any_of(spec.env.begin(), spec.env.end(), [&](const auto& pair) { return pair.first == name; });
-  if (!said && value != nullptr) spec.env.emplace_back(name, value);
+  if (!said) spec.env.emplace_back(name, value);
 }
 
 Status resolve_user(ServiceSpec& spec, const std::string& file) {
   const std::optional<std::uint32_t> number = number_of(spec.user);
-  const passwd* entry = number ? ::getpwuid(*number) : ::getpwnam(spec.user.c_str());
-  if (entry == nullptr) {
-    if (!number) return wrong(file, spec, "there is no user \"" + spec.user + "\" here", "add it, or write a number");
-    spec.uid = number;
-    if (spec.group.empty())
-      return wrong(file, spec, "user " + spec.user + " has no entry among the users, so its group is unknown",
-                   "say group = \"...\" as well");
-    return {};
-  }
-  spec.uid = entry->pw_uid;
-  spec.gid = entry->pw_gid;
-  set_default(spec, "HOME", entry->pw_dir);
-  set_default(spec, "USER", entry->pw_name);
-  set_default(spec, "LOGNAME", entry->pw_name);
-  const std::string name = entry->pw_name;
-  gid_t list[1024];
-  int count = 1024;
-  if (::getgrouplist(name.c_str(), *spec.gid, list, &count) >= 0) spec.groups.assign(list, list + count);
+  const std::optional<os::Account> account = number ? os::find_user(*number) : os::find_user(spec.user);
+  if (!account && !number)
+    return wrong(file, spec, "there is no user \"" + spec.user + "\" in /etc/passwd", "add it, or write its number");
+  spec.uid = account ? account->uid : *number;
+  if (!account && spec.group.empty())
+    return wrong(file, spec, "user " + spec.user + " is not in /etc/passwd, so its group is unknown",
+                 "say group = \"...\" as well");
+  if (!account) return {};
+  spec.gid = account->gid;
+  spec.groups = os::groups_of(account->name, account->gid);
+  set_default(spec, "HOME", account->home);
+  set_default(spec, "USER", account->name);
+  set_default(spec, "LOGNAME", account->name);
   return {};
 }
 
 Status resolve_group(ServiceSpec& spec, const std::string& file) {
   const std::optional<std::uint32_t> number = number_of(spec.group);
-  const group* entry = number ? nullptr : ::getgrnam(spec.group.c_str());
-  if (!number && entry == nullptr)
-    return wrong(file, spec, "there is no group \"" + spec.group + "\" here", "add it, or write a number");
-  spec.gid = number ? *number : entry->gr_gid;
+  const std::optional<gid_t> known = number ? std::optional<gid_t>(*number) : os::find_group(spec.group);
+  if (!known)
+    return wrong(file, spec, "there is no group \"" + spec.group + "\" in /etc/group", "add it, or write its number");
+  spec.gid = *known;
   return {};
 }
 

@@ -1,5 +1,4 @@
-// Who `user` and `group` of a service are. Asked of the machine once, by whoever applies the document: a directory
-// service may take its time, and the supervisor has none.
+// Who `user` and `group` of a service are. Looked up once, by whoever applies the document.
 #pragma once
 
 #include <sys/types.h>

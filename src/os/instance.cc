@@ -4,9 +4,10 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <filesystem>
-#include <pwd.h>
 #include <sys/stat.h>
 #include <vector>
+
+#include "os/accounts.h"
 
 namespace hearth::os {
 namespace {
@@ -109,11 +110,11 @@ Result<Fd> make_path(const std::string& path, const HostFacts& host) {
 HostFacts host_facts() {
   HostFacts facts;
   facts.uid = ::geteuid();
-  if (const passwd* entry = ::getpwuid(facts.uid); entry != nullptr && entry->pw_dir != nullptr) {
-    facts.home = entry->pw_dir;
+  if (const std::optional<Account> account = find_user(facts.uid)) {
+    facts.home = account->home;
     struct stat st{};
     // "/nonexistent" and "/" are how packages say that there is none.
-    if (facts.home == "/" || ::stat(entry->pw_dir, &st) < 0 || !S_ISDIR(st.st_mode))
+    if (facts.home == "/" || ::stat(facts.home.c_str(), &st) < 0 || !S_ISDIR(st.st_mode))
       facts.home.clear();
   }
   if (Result<std::string> id = read_file("/etc/machine-id", 256); id && id->size() >= 12) {

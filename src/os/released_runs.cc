@@ -261,6 +261,18 @@ void KeeperClient::remove_stale_names() {
   });
   for (RunId run : fifos) remove_fifo(directory(), run);
   for (RunId run : sockets) remove_notify(directory(), run);
+  // Leaves of runs that ended while nobody lived. What is still in one is not ours to judge: it is named.
+  for (const std::string& leaf : cgroups_.leaves()) {
+    const std::size_t dot = leaf.rfind('.');
+    const RunId run = dot == std::string::npos ? no_run : std::strtoull(leaf.c_str() + dot + 1, nullptr, 10);
+    bool live = run == no_run;
+    for (const wire::RunEntry& entry : link_.table().entry) live |= entry.run.load() == run;
+    if (live || cgroups_.remove_leaf(leaf.substr(0, dot), run) != CgroupTree::Removed::busy) continue;
+    std::string left;
+    for (int pid : cgroups_.processes(leaf.substr(0, dot), run))
+      left += (left.empty() ? "" : ", ") + command_of(pid) + " (PID " + std::to_string(pid) + ")";
+    notes_.push_back("left of run " + std::to_string(run) + ", which ended while hearth was dead, and left alone: " + left);
+  }
 }
 
 }  // namespace hearth::os

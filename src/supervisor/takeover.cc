@@ -162,7 +162,7 @@ void Supervisor::adopt(const ports::Heritage& heritage, Now now) {
     order.label = label(slot);
     order.document = document_of(slot);
     order.spec = &spec_of(slot);
-    order.notify = order.spec->ready.type == ProbeType::notify || order.spec->watchdog > 0;
+    order.notify = true;  // as it was started: it may speak without being asked to
     head_.last_run = std::max(head_.last_run, note.run);
     if (!world_.keeper.adopt(order, note.pid, note.start_ticks)) {
       state.life.run_live = false;
@@ -189,10 +189,13 @@ void Supervisor::adopt(const ports::Heritage& heritage, Now now) {
   for (const ports::RunNote& note : heritage.gone) {
     const SlotIndex slot = place(note);
     if (slot == no_slot || slots_[slot].life.run_live) continue;
-    slots_[slot].life.reason = Reason::lost;
-    slots_[slot].last_exit.code = wire::wait_code_unknown;
-    slots_[slot].last_exit.run = note.run;
-    if (note.run != no_run) ++head_.statuses_lost;
+    // Without a run it was down already, and nothing is lost.
+    if (note.run != no_run) {
+      slots_[slot].life.reason = Reason::lost;
+      slots_[slot].last_exit.code = wire::wait_code_unknown;
+      slots_[slot].last_exit.run = note.run;
+      ++head_.statuses_lost;
+    }
     lifecycle::Event again;
     again.kind = lifecycle::EventKind::order_start;
     again.dependencies_met = false;

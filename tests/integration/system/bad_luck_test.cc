@@ -117,8 +117,7 @@ TEST_F(BadLuck, binary_output_is_kept_byte_by_byte) {
 TEST_F(BadLuck, a_crash_loop_ends_in_failed_with_the_reason) {
   project("[service.web]\ncommand = [\"/bin/sh\", \"-c\", \"exit 9\"]\nrestart = \"always\"\nbackoff = { initial = 0 }\n"
           "max_restarts = 4\n");
-  const Output output = up();
-  EXPECT_EQ(1, output.code) << output.all();
+  (void)up();  // whether it ran for a moment, and was up therefore, is a matter of luck
   EXPECT_TRUE(until_state("web", "failed"));
   EXPECT_EQ("crash_loop", service().reason);
   EXPECT_THAT(service().reason_text, AllOf(HasSubstr("4"), HasSubstr("exited with code 9")));

@@ -175,6 +175,10 @@ TEST_F(Death, who_ended_while_all_of_hearth_was_dead_is_started_again_and_said_t
 TEST_F(Death, a_stopped_service_stays_stopped_through_the_death_of_everything) {
   const Actor web = start();
   EXPECT_EQ(0, hearth({"stop", "web"}).code);
+  // The list on disk is written a little later, off the path of supervision.
+  EXPECT_TRUE(until([&] {
+    return os::read_file(directory + "/runs.json").value_or("").find("\"want_up\":false") != std::string::npos;
+  }));
   kill_everything();
   EXPECT_EQ(0, hearth({"run", "--name", "other", "--", bin("hearth-test-puppet"), stage->path(), "other"}).code);
   EXPECT_EQ("other", stage->enter().label);

@@ -332,8 +332,11 @@ std::vector<pid_t> Machine::members(const std::string& program) {
 }
 
 void Machine::kill_members(const std::string& program, int signal) {
-  const std::vector<pid_t> found = members(program);
-  EXPECT_FALSE(found.empty()) << program;
+  std::vector<pid_t> found;
+  EXPECT_TRUE(until([&] {
+    found = members(program);
+    return !found.empty();
+  })) << program;
   // Their parents reap them only after they have died, and they have no other reason to.
   for (const pid_t pid : found) ::kill(pid, signal);
 }
