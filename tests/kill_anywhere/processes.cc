@@ -13,8 +13,7 @@ extern "C" {
 
 #include <algorithm>
 #include <cstdlib>
-#include <fstream>
-#include <iterator>
+#include <sstream>
 
 #include "os/clock.h"
 #include "os/fd.h"
@@ -22,10 +21,8 @@ extern "C" {
 namespace hearth::kill_anywhere {
 namespace {
 
-std::string slurp(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
+// A process may end while it is looked at, and then streams throw.
+std::string slurp(const std::string& path) { return os::read_file(path).value_or(""); }
 
 }  // namespace
 
@@ -36,7 +33,7 @@ std::vector<pid_t> children() {
   DIR* tasks = opendir("/proc/self/task");
   while (const dirent* task = tasks == nullptr ? nullptr : readdir(tasks)) {
     if (task->d_name[0] == '.') continue;
-    std::ifstream in("/proc/self/task/" + std::string(task->d_name) + "/children");
+    std::istringstream in(slurp("/proc/self/task/" + std::string(task->d_name) + "/children"));
     for (pid_t pid = 0; in >> pid;) pids.push_back(pid);
   }
   if (tasks != nullptr) closedir(tasks);
