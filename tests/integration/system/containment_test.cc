@@ -163,5 +163,43 @@ TEST_F(Unkillable, what_belongs_to_root_is_named_and_the_stop_of_an_ordinary_use
   rooted.kill(SIGKILL);
 }
 
+// A process frozen by the old freezer does not die before it thaws.
+struct Frozen : Machine {
+  Frozen() : place("/sys/fs/cgroup/freezer/" + std::filesystem::path(base).filename().string()) {
+    made = root() && ::mkdir(place.c_str(), 0755) == 0;
+  }
+  ~Frozen() override {
+    if (!made) return;
+    thaw();
+    frozen.wait_end();
+    reap();
+    EXPECT_TRUE(until([&] { return ::rmdir(place.c_str()) == 0; })) << place;
+  }
+  void thaw() { write_file(place + "/freezer.state", "THAWED"); }
+
+  std::string place;
+  bool made = false;
+  Actor frozen;
+};
+
+TEST_F(Frozen, what_the_kernel_cannot_kill_is_named_and_the_stop_is_incomplete) {
+  if (!made) GTEST_SKIP() << "no freezer of cgroup v1 here";
+  project("[service.web]\ncommand = [\"@TREE@\", \"@STAGE@\", \"double-fork\"]\nstop_timeout = \"0.5s\"\n");
+  ASSERT_EQ(0, up().code);
+  for (int i = 0; i < 2; ++i) {
+    Actor actor = stage->enter();
+    if (actor.label == "hidden") frozen = std::move(actor);
+  }
+  ASSERT_TRUE(frozen.alive());
+  write_file(place + "/cgroup.procs", std::to_string(frozen.pid));
+  write_file(place + "/freezer.state", "FROZEN");
+  const Output stopped = hearth({"stop", "web"});
+  EXPECT_EQ(1, stopped.code) << stopped.all();
+  EXPECT_NE(std::string::npos, stopped.all().find("incomplete")) << stopped.all();
+  EXPECT_NE(std::string::npos, service().leftover.find("PID " + std::to_string(frozen.pid))) << service().leftover;
+  thaw();
+  EXPECT_TRUE(frozen.wait_end()) << "its KILL has only waited";
+}
+
 }  // namespace
 }  // namespace hearth::test
