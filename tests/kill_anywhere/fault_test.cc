@@ -130,12 +130,12 @@ TEST_F(LogCheck, finds_lines_that_are_lost_doubled_moved_and_damaged) {
 }
 
 TEST(KillAnywhereFaults, points_are_read_as_they_are_written) {
-  for (const char* text : {"1:17:entry", "0:3:exit", "2:5:exit:all", "1:9:entry:with-keeper", "commit:3:120"}) {
+  for (const char* text : {"1:17:entry", "1:openat#4:exit", "2:call999#0:entry:all", "0:3:exit", "2:5:exit:all", "1:9:entry:with-keeper", "commit:3:120"}) {
     const std::optional<Point> point = parse_point(text);
     ASSERT_TRUE(point) << text;
     EXPECT_EQ(text_of(*point), text);
   }
-  for (const char* text : {"", "1:2", "1:2:before", "commit:0:1", "1:x:entry", "1:2:exit:some"}) EXPECT_FALSE(parse_point(text)) << text;
+  for (const char* text : {"", "1:2", "1:2:before", "commit:0:1", "1:x:entry", "1:x#3:entry", "1:2:exit:some"}) EXPECT_FALSE(parse_point(text)) << text;
 }
 
 // Exit status and output of hearth-kill-anywhere with these arguments.

@@ -29,6 +29,46 @@ bool number(std::string_view text, Integer& value) {
   return error == std::errc() && end == text.data() + text.size() && !text.empty();
 }
 
+const std::map<long, const char*>& call_names() {
+  static const std::map<long, const char*> names = {
+      {SYS_read, "read"}, {SYS_write, "write"}, {SYS_close, "close"}, {SYS_fstat, "fstat"}, {SYS_poll, "poll"},
+      {SYS_lseek, "lseek"}, {SYS_mmap, "mmap"}, {SYS_mprotect, "mprotect"}, {SYS_munmap, "munmap"},
+      {SYS_brk, "brk"}, {SYS_rt_sigaction, "rt_sigaction"}, {SYS_rt_sigprocmask, "rt_sigprocmask"},
+      {SYS_ioctl, "ioctl"}, {SYS_pread64, "pread64"}, {SYS_pwrite64, "pwrite64"}, {SYS_access, "access"},
+      {SYS_pipe2, "pipe2"}, {SYS_mremap, "mremap"}, {SYS_madvise, "madvise"}, {SYS_dup2, "dup2"},
+      {SYS_getpid, "getpid"}, {SYS_getppid, "getppid"}, {SYS_socket, "socket"}, {SYS_connect, "connect"},
+      {SYS_accept, "accept"}, {SYS_accept4, "accept4"}, {SYS_sendmsg, "sendmsg"}, {SYS_recvmsg, "recvmsg"}, {SYS_recvfrom, "recvfrom"},
+      {SYS_sendto, "sendto"}, {SYS_bind, "bind"}, {SYS_listen, "listen"}, {SYS_socketpair, "socketpair"},
+      {SYS_setsockopt, "setsockopt"}, {SYS_getsockopt, "getsockopt"}, {SYS_getsockname, "getsockname"},
+      {SYS_getpeername, "getpeername"}, {SYS_clone, "clone"}, {SYS_clone3, "clone3"}, {SYS_fork, "fork"},
+      {SYS_vfork, "vfork"}, {SYS_execve, "execve"}, {SYS_exit, "exit"}, {SYS_exit_group, "exit_group"},
+      {SYS_kill, "kill"}, {SYS_waitid, "waitid"}, {SYS_wait4, "wait4"}, {SYS_fcntl, "fcntl"}, {SYS_flock, "flock"},
+      {SYS_ftruncate, "ftruncate"}, {SYS_fchmod, "fchmod"}, {SYS_fchown, "fchown"}, {SYS_umask, "umask"},
+      {SYS_uname, "uname"}, {SYS_getdents64, "getdents64"}, {SYS_getcwd, "getcwd"}, {SYS_unlink, "unlink"},
+      {SYS_rename, "rename"}, {SYS_mkdir, "mkdir"}, {SYS_rmdir, "rmdir"}, {SYS_getuid, "getuid"},
+      {SYS_geteuid, "geteuid"}, {SYS_getgid, "getgid"}, {SYS_getegid, "getegid"}, {SYS_setpgid, "setpgid"},
+      {SYS_setsid, "setsid"}, {SYS_prctl, "prctl"}, {SYS_arch_prctl, "arch_prctl"}, {SYS_setrlimit, "setrlimit"},
+      {SYS_getrlimit, "getrlimit"}, {SYS_prlimit64, "prlimit64"}, {SYS_futex, "futex"},
+      {SYS_set_tid_address, "set_tid_address"}, {SYS_set_robust_list, "set_robust_list"}, {SYS_rseq, "rseq"},
+      {SYS_epoll_ctl, "epoll_ctl"}, {SYS_epoll_wait, "epoll_wait"}, {SYS_epoll_pwait, "epoll_pwait"},
+      {SYS_epoll_create1, "epoll_create1"}, {SYS_eventfd2, "eventfd2"}, {SYS_signalfd4, "signalfd4"},
+      {SYS_timerfd_create, "timerfd_create"}, {SYS_timerfd_settime, "timerfd_settime"},
+      {SYS_openat, "openat"}, {SYS_openat2, "openat2"}, {SYS_mkdirat, "mkdirat"}, {SYS_mknodat, "mknodat"},
+      {SYS_fchownat, "fchownat"}, {SYS_newfstatat, "newfstatat"}, {SYS_statx, "statx"}, {SYS_unlinkat, "unlinkat"},
+      {SYS_renameat, "renameat"}, {SYS_renameat2, "renameat2"}, {SYS_symlinkat, "symlinkat"},
+      {SYS_readlink, "readlink"}, {SYS_readlinkat, "readlinkat"}, {SYS_faccessat, "faccessat"},
+      {SYS_faccessat2, "faccessat2"}, {SYS_splice, "splice"}, {SYS_tee, "tee"}, {SYS_fallocate, "fallocate"},
+      {SYS_memfd_create, "memfd_create"}, {SYS_getrandom, "getrandom"}, {SYS_close_range, "close_range"},
+      {SYS_pidfd_open, "pidfd_open"}, {SYS_pidfd_send_signal, "pidfd_send_signal"}, {SYS_dup3, "dup3"}, {SYS_dup, "dup"},
+      {SYS_clock_nanosleep, "clock_nanosleep"}, {SYS_sched_getaffinity, "sched_getaffinity"},
+      {SYS_rt_sigreturn, "rt_sigreturn"}, {SYS_restart_syscall, "restart_syscall"}, {SYS_sysinfo, "sysinfo"},
+      {SYS_getresuid, "getresuid"}, {SYS_getresgid, "getresgid"}, {SYS_gettid, "gettid"}, {SYS_writev, "writev"},
+      {SYS_readv, "readv"}, {SYS_ppoll, "ppoll"}, {SYS_shutdown, "shutdown"}, {SYS_stat, "stat"},
+      {SYS_lstat, "lstat"}, {SYS_open, "open"}, {SYS_sigaltstack, "sigaltstack"}, {SYS_sync_file_range, "sync_file_range"},
+  };
+  return names;
+}
+
 }  // namespace
 
 std::string text_of(const Point& point) {
@@ -36,7 +76,9 @@ std::string text_of(const Point& point) {
   if (point.commit != 0) {
     text = "commit:" + std::to_string(point.commit) + ":" + std::to_string(point.instruction);
   } else {
-    text = std::to_string(point.ordinal) + ":" + std::to_string(point.call) + (point.after ? ":exit" : ":entry");
+    text = std::to_string(point.ordinal) + ":";
+    if (point.kind != any_kind) text += call_name(point.kind) + "#";
+    text += std::to_string(point.call) + (point.after ? ":exit" : ":entry");
   }
   if (point.scope == Scope::everything) text += ":all";
   if (point.scope == Scope::with_keeper) text += ":with-keeper";
@@ -52,7 +94,13 @@ std::optional<Point> parse_point(const std::string& text) {
     else return std::nullopt;
     parts.pop_back();
   }
-  if (parts.size() != 3 || !number(parts[1], point.call)) return std::nullopt;
+  if (parts.size() != 3) return std::nullopt;
+  if (const std::size_t hash = parts[1].find('#'); hash != std::string_view::npos) {
+    point.kind = call_number(parts[1].substr(0, hash));
+    if (point.kind < 0) return std::nullopt;
+    parts[1].remove_prefix(hash + 1);
+  }
+  if (!number(parts[1], point.call)) return std::nullopt;
   if (parts[0] == "commit") {
     point.commit = std::exchange(point.call, 0);
     point.ordinal = 1;  // the supervisor is the keeper's first child
@@ -65,12 +113,16 @@ std::optional<Point> parse_point(const std::string& text) {
 
 std::vector<Planned> all_points(const Course& course, Scope scope) {
   std::vector<Planned> planned;
+  std::map<long, std::uint64_t> of_kind;
   for (std::size_t call = 0; call < course.calls.size(); ++call) {
+    const std::uint64_t which = of_kind[course.calls[call]]++;
     for (const bool after : {false, true}) {
       if (after && !course.returned[call]) continue;
       Planned one;
       one.point.ordinal = course.ordinal;
-      one.point.call = call;
+      one.point.kind = course.calls[call];
+      one.point.call = which;
+      one.at = call;
       one.point.after = after;
       one.point.scope = scope;
       one.role = scope == Scope::everything ? "all" : course.role;
@@ -92,6 +144,7 @@ std::vector<Planned> commit_points(const Course& course, std::uint64_t every_of_
       one.point.ordinal = course.ordinal;
       one.point.commit = i + 1;
       one.point.instruction = at;
+      one.at = i + 1;
       one.role = "commit";
       planned.push_back(one);
       // The first instruction after the sparse part begins the dense one.
@@ -132,45 +185,16 @@ std::vector<Planned> sample(const std::vector<Planned>& planned, std::size_t cou
 }
 
 std::string call_name(long number) {
-  static const std::map<long, const char*> names = {
-      {SYS_read, "read"}, {SYS_write, "write"}, {SYS_close, "close"}, {SYS_fstat, "fstat"}, {SYS_poll, "poll"},
-      {SYS_lseek, "lseek"}, {SYS_mmap, "mmap"}, {SYS_mprotect, "mprotect"}, {SYS_munmap, "munmap"},
-      {SYS_brk, "brk"}, {SYS_rt_sigaction, "rt_sigaction"}, {SYS_rt_sigprocmask, "rt_sigprocmask"},
-      {SYS_ioctl, "ioctl"}, {SYS_pread64, "pread64"}, {SYS_pwrite64, "pwrite64"}, {SYS_access, "access"},
-      {SYS_pipe2, "pipe2"}, {SYS_mremap, "mremap"}, {SYS_madvise, "madvise"}, {SYS_dup2, "dup2"},
-      {SYS_getpid, "getpid"}, {SYS_getppid, "getppid"}, {SYS_socket, "socket"}, {SYS_connect, "connect"},
-      {SYS_accept4, "accept4"}, {SYS_sendmsg, "sendmsg"}, {SYS_recvmsg, "recvmsg"}, {SYS_recvfrom, "recvfrom"},
-      {SYS_sendto, "sendto"}, {SYS_bind, "bind"}, {SYS_listen, "listen"}, {SYS_socketpair, "socketpair"},
-      {SYS_setsockopt, "setsockopt"}, {SYS_getsockopt, "getsockopt"}, {SYS_getsockname, "getsockname"},
-      {SYS_getpeername, "getpeername"}, {SYS_clone, "clone"}, {SYS_clone3, "clone3"}, {SYS_fork, "fork"},
-      {SYS_vfork, "vfork"}, {SYS_execve, "execve"}, {SYS_exit, "exit"}, {SYS_exit_group, "exit_group"},
-      {SYS_kill, "kill"}, {SYS_waitid, "waitid"}, {SYS_wait4, "wait4"}, {SYS_fcntl, "fcntl"}, {SYS_flock, "flock"},
-      {SYS_ftruncate, "ftruncate"}, {SYS_fchmod, "fchmod"}, {SYS_fchown, "fchown"}, {SYS_umask, "umask"},
-      {SYS_uname, "uname"}, {SYS_getdents64, "getdents64"}, {SYS_getcwd, "getcwd"}, {SYS_unlink, "unlink"},
-      {SYS_rename, "rename"}, {SYS_mkdir, "mkdir"}, {SYS_rmdir, "rmdir"}, {SYS_getuid, "getuid"},
-      {SYS_geteuid, "geteuid"}, {SYS_getgid, "getgid"}, {SYS_getegid, "getegid"}, {SYS_setpgid, "setpgid"},
-      {SYS_setsid, "setsid"}, {SYS_prctl, "prctl"}, {SYS_arch_prctl, "arch_prctl"}, {SYS_setrlimit, "setrlimit"},
-      {SYS_getrlimit, "getrlimit"}, {SYS_prlimit64, "prlimit64"}, {SYS_futex, "futex"},
-      {SYS_set_tid_address, "set_tid_address"}, {SYS_set_robust_list, "set_robust_list"}, {SYS_rseq, "rseq"},
-      {SYS_epoll_ctl, "epoll_ctl"}, {SYS_epoll_wait, "epoll_wait"}, {SYS_epoll_pwait, "epoll_pwait"},
-      {SYS_epoll_create1, "epoll_create1"}, {SYS_eventfd2, "eventfd2"}, {SYS_signalfd4, "signalfd4"},
-      {SYS_timerfd_create, "timerfd_create"}, {SYS_timerfd_settime, "timerfd_settime"},
-      {SYS_openat, "openat"}, {SYS_openat2, "openat2"}, {SYS_mkdirat, "mkdirat"}, {SYS_mknodat, "mknodat"},
-      {SYS_fchownat, "fchownat"}, {SYS_newfstatat, "newfstatat"}, {SYS_statx, "statx"}, {SYS_unlinkat, "unlinkat"},
-      {SYS_renameat, "renameat"}, {SYS_renameat2, "renameat2"}, {SYS_symlinkat, "symlinkat"},
-      {SYS_readlink, "readlink"}, {SYS_readlinkat, "readlinkat"}, {SYS_faccessat, "faccessat"},
-      {SYS_faccessat2, "faccessat2"}, {SYS_splice, "splice"}, {SYS_tee, "tee"}, {SYS_fallocate, "fallocate"},
-      {SYS_memfd_create, "memfd_create"}, {SYS_getrandom, "getrandom"}, {SYS_close_range, "close_range"},
-      {SYS_pidfd_open, "pidfd_open"}, {SYS_pidfd_send_signal, "pidfd_send_signal"}, {SYS_dup3, "dup3"}, {SYS_dup, "dup"},
-      {SYS_clock_nanosleep, "clock_nanosleep"}, {SYS_sched_getaffinity, "sched_getaffinity"},
-      {SYS_rt_sigreturn, "rt_sigreturn"}, {SYS_restart_syscall, "restart_syscall"}, {SYS_sysinfo, "sysinfo"},
-      {SYS_getresuid, "getresuid"}, {SYS_getresgid, "getresgid"}, {SYS_gettid, "gettid"}, {SYS_writev, "writev"},
-      {SYS_readv, "readv"}, {SYS_ppoll, "ppoll"}, {SYS_shutdown, "shutdown"}, {SYS_stat, "stat"},
-      {SYS_lstat, "lstat"}, {SYS_open, "open"}, {SYS_sigaltstack, "sigaltstack"}, {SYS_sync_file_range, "sync_file_range"},
-  };
   if (number == -1) return "commit";
-  const auto it = names.find(number);
-  return it == names.end() ? "call " + std::to_string(number) : it->second;
+  const auto it = call_names().find(number);
+  return it == call_names().end() ? "call" + std::to_string(number) : it->second;
+}
+
+long call_number(std::string_view name) {
+  for (const auto& [number, known] : call_names())
+    if (name == known) return number;
+  long other = -1;
+  return name.starts_with("call") && number(name.substr(4), other) ? other : -1;
 }
 
 }  // namespace hearth::kill_anywhere

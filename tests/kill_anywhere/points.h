@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace hearth::kill_anywhere {
@@ -14,16 +15,20 @@ enum class Scope : std::uint8_t {
   everything,   // all of hearth
 };
 
+inline constexpr long any_kind = -1;
+
 struct Point {
   std::uint32_t ordinal = 0;      // which child of the keeper, in the order of their start; 0 = the keeper itself
-  std::uint64_t call = 0;         // number of the system call, from 0
+  long kind = any_kind;           // count only calls with this system call number
+  std::uint64_t call = 0;         // number of the call among those, from 0
   bool after = false;             // at its exit instead of at its entry
   std::uint64_t commit = 0;       // from 1: inside this commit of the supervisor instead; 0 = not
-  std::uint64_t instruction = 0;  // after so many instructions of it
+  std::uint64_t instruction = 0;  // after so many instructions of it, or at its end where it has fewer
   Scope scope = Scope::target;
 };
 
-// "2:117:exit", "2:117:entry:all", "3:88:entry:with-keeper"; "commit:12:345".
+// "2:openat#17:exit", "2:openat#17:entry:all", "3:88:entry:with-keeper"; "commit:12:345". By kind is how points are
+// chosen: a run has a few calls more or less than another, but its 18th openat is nearly always the same one.
 std::string text_of(const Point& point);
 std::optional<Point> parse_point(const std::string& text);
 
@@ -40,6 +45,7 @@ struct Planned {
   Point point;
   std::string role;  // in the table: that of the process, or "all"
   long call_number = -1;
+  std::uint64_t at = 0;  // number of the call, or of the commit, in the clean run
 };
 
 // Entry and exit of every call, and steps of commits: each instruction of the last `every_of_last` of a commit and
@@ -53,5 +59,7 @@ std::vector<Planned> sample(const std::vector<Planned>& planned, std::size_t cou
 
 // "openat", or "call 437" for one without a known name.
 std::string call_name(long number);
+// The other way round; -1 for none.
+long call_number(std::string_view name);
 
 }  // namespace hearth::kill_anywhere

@@ -171,14 +171,15 @@ void Tracer::on_call(pid_t pid, Tracee& tracee) {
   if (entry) {
     report_.calls.push_back(static_cast<std::uint16_t>(info.entry.nr));
     report_.returned.push_back(false);
+    if (options_.point.kind == any_kind || options_.point.kind == report_.calls.back()) ++counted_;
   } else if (!report_.calls.empty()) {
     report_.returned.back() = true;
   } else {
     return resume(pid, tracee, 0);  // the keeper's call that was under way when it was seized
   }
   const Point& point = options_.point;
-  const bool here = options_.attack && point.commit == 0 && report_.calls.size() == point.call + 1 &&
-                    entry != point.after;
+  const bool here = options_.attack && point.commit == 0 && counted_ == point.call + 1 &&
+                    (point.kind == any_kind || point.kind == report_.calls.back()) && entry != point.after;
   if (here) return strike(pid, report_.calls.back());
   resume(pid, tracee, 0);
 }
@@ -218,7 +219,10 @@ void Tracer::on_trap(pid_t pid, Tracee& tracee) {
   } else if (tracee.stepping) {
     report_.commits.back() = ++tracee.instructions;
     const bool passing = options_.attack && report_.commits.size() != point.commit;
-    if (registers.rsp > tracee.stack || (passing && tracee.instructions == 1)) {
+    const bool returned = registers.rsp > tracee.stack;
+    // How long a commit is depends on how much its turn has changed: one that is shorter this time ends the wait.
+    if (returned && options_.attack && report_.commits.size() == point.commit) return strike(pid, -1);
+    if (returned || (passing && tracee.instructions == 1)) {
       tracee.stepping = false;
       arm(pid, tracee);
     }

@@ -109,6 +109,7 @@ class Tracer {
   std::atomic<bool> keeper_exited_{false};
   std::atomic<pid_t> keeper_{0};
   std::map<pid_t, Tracee> tracees_;
+  std::uint64_t counted_ = 0;  // calls of the target that the point counts
   std::vector<pid_t> released_;
   std::uint32_t next_ordinal_ = 0;
   Report report_;
