@@ -64,6 +64,8 @@ std::string Supervisor::reason_text(SlotIndex slot, Now now) const {
     if (stuck > seconds(1))
       return "exec of " + (spec.command.empty() ? "?" : spec.command[0]) + " hangs for " + std::to_string(stuck / ns_per_s) + " s";
   }
+  if (state.life.phase == Phase::stopping && state.life.kill_sent && state.run().pid != 0)
+    return "KILL was sent, and PID " + std::to_string(state.run().pid) + " has not ended yet";
   switch (state.life.reason) {
     case Reason::none:
     case Reason::ordered:

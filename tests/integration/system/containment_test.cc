@@ -182,6 +182,21 @@ struct Frozen : Machine {
   Actor frozen;
 };
 
+TEST_F(Frozen, a_service_that_the_kernel_cannot_kill_is_said_to_outlive_its_kill) {
+  if (!made) GTEST_SKIP() << "no freezer of cgroup v1 here";
+  project("[service.web]\nstop_timeout = \"0.5s\"\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  frozen = stage->enter();
+  write_file(place + "/cgroup.procs", std::to_string(frozen.pid));
+  write_file(place + "/freezer.state", "FROZEN");
+  Command stopping = begin({"stop", "web"});
+  const std::string said = "KILL was sent, and PID " + std::to_string(frozen.pid) + " has not ended yet";
+  EXPECT_TRUE(until([&] { return service().reason_text == said; })) << service().reason_text;
+  EXPECT_EQ("stopping", service().state);
+  thaw();
+  EXPECT_EQ(0, stopping.wait().code);
+}
+
 TEST_F(Frozen, what_the_kernel_cannot_kill_is_named_and_the_stop_is_incomplete) {
   if (!made) GTEST_SKIP() << "no freezer of cgroup v1 here";
   project("[service.web]\ncommand = [\"@TREE@\", \"@STAGE@\", \"double-fork\"]\nstop_timeout = \"0.5s\"\n");

@@ -70,9 +70,12 @@ TEST_F(Notify, reloading_keeps_it_ready_and_stopping_takes_it_out) {
 }
 
 TEST_F(Notify, a_missed_watchdog_restarts_with_that_reason) {
-  Actor web = start("watchdog = \"0.3s\"\n");
+  declare("watchdog = \"0.3s\"\n");
+  Command waiting = begin({"up"});
+  Actor web = stage->enter();
   EXPECT_EQ("300000", web.ask("variable WATCHDOG_USEC"));
   EXPECT_EQ(std::to_string(web.pid), web.ask("variable WATCHDOG_PID"));
+  web.order("notify READY=1");  // from here on it is watched
   EXPECT_TRUE(web.wait_end()) << "it was silent";
   const Actor next = stage->enter();
   EXPECT_NE(web.pid, next.pid);
@@ -83,7 +86,7 @@ TEST_F(Notify, a_missed_watchdog_restarts_with_that_reason) {
 TEST_F(Notify, watchdog_trigger_restarts_at_once) {
   Actor web = start("watchdog = \"1h\"\n");
   EXPECT_EQ("ok", web.ask("notify WATCHDOG=1"));
-  EXPECT_EQ("ok", web.ask("notify WATCHDOG=trigger"));
+  web.order("notify WATCHDOG=trigger");
   EXPECT_TRUE(web.wait_end());
   const Actor next = stage->enter();
   EXPECT_EQ("watchdog", service().reason);
