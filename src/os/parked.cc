@@ -101,7 +101,7 @@ wire::ParkRecord park_record(wire::ParkClass type, SlotIndex slot, std::uint64_t
   record.slot = slot;
   record.key = key;
   record.file = file;
-  std::memcpy(record.name, name.data(), std::min<std::size_t>(name.size(), wire::park_name_max));
+  name.copy(record.name, wire::park_name_max);
   return record;
 }
 
