@@ -24,6 +24,19 @@ constexpr std::uint64_t every_of_last_instructions = 200;
 constexpr std::uint64_t some_of_other_instructions = 20;
 constexpr double percent_needed = 95.0;
 
+// "recvmsg 120, epoll_wait 88, ...": what a process that is busier than it should be is busy with.
+std::string frequent(const Course& course) {
+  std::map<long, std::uint64_t> counts;
+  for (const std::uint16_t call : course.calls) ++counts[call];
+  std::vector<std::pair<std::uint64_t, long>> order;
+  for (const auto& [call, count] : counts) order.emplace_back(count, call);
+  std::sort(order.rbegin(), order.rend());
+  std::string text;
+  for (std::size_t i = 0; i < std::min<std::size_t>(4, order.size()); ++i)
+    text += fmt::format("{}{} {}", i == 0 ? "" : ", ", call_name(order[i].second), order[i].first);
+  return text;
+}
+
 class Campaign {
  public:
   explicit Campaign(const CampaignOptions& options) : options_(options) {}
@@ -97,6 +110,7 @@ class Campaign {
         complain(result, fmt::format("the clean run of process {} has violations:", ordinal), run.directory);
         return false;
       }
+      for (const std::string& text : result.verdict.tolerated) say("    " + text + "\n");
       if (result.report.calls.empty()) return true;
       Course course;
       course.ordinal = ordinal;
@@ -104,8 +118,8 @@ class Campaign {
       course.calls = result.report.calls;
       course.returned = result.report.returned;
       if (course.role == "supervisor" && commit_offset_ != 0) course.commits = commits(run);
-      say(fmt::format("clean run {}: {:<10} {:>6} calls, {:>4} commits, {:.0f} ms\n", ordinal, course.role,
-                      course.calls.size(), course.commits.size(), 1000 * result.seconds));
+      say(fmt::format("clean run {}: {:<10} {:>6} calls, {:>4} commits, {:.0f} ms; most: {}\n", ordinal, course.role,
+                      course.calls.size(), course.commits.size(), 1000 * result.seconds, frequent(course)));
       courses_.push_back(std::move(course));
     }
   }

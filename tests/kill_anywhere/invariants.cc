@@ -14,6 +14,7 @@ class Judge {
   Verdict verdict() {
     if (!e_.stuck.empty()) violation("the run did not come to its end: " + e_.stuck);
     for (const std::string& overlap : e_.overlaps) violation(overlap);
+    for (const std::string& late : e_.late) tolerated(late);
     logs();
     for (const std::string& left : e_.left_over) violation("left over: " + left);
     // What follows is about a run that went through all its steps.

@@ -46,6 +46,7 @@ struct Evidence {
 
   std::string stuck;                // the step that did not come to its end; "" = all did
   std::vector<SeenProcess> processes;  // in the order of their greetings
+  std::vector<std::string> late;       // what status said much later than it happened
   std::vector<std::string> overlaps;   // two at a time
   std::vector<SeenOrder> orders;
   StatusView after_ready;           // b has said READY=1 and STATUS=

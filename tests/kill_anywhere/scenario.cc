@@ -233,10 +233,15 @@ StatusView Scenario::status() {
 }
 
 StatusView Scenario::status_when(const std::string& what, const std::function<bool(const StatusView&)>& holds) {
-  const MonoNs deadline = after(os::read_mono(), options_.deadline);
+  const MonoNs begun = os::read_mono();
+  const MonoNs deadline = after(begun, options_.deadline);
   for (;;) {
     StatusView view = status();
-    if (holds(view)) return view;
+    if (holds(view)) {
+      const SpanNs waited = os::read_mono() - begun;
+      if (waited > milliseconds(150)) evidence_.late.push_back("status was late to say that " + what + ": " + std::to_string(waited / ns_per_ms) + " ms");
+      return view;
+    }
     if (os::read_mono() > deadline) throw Stuck("status never said that " + what + ": " + view.text);
     pump(5);
   }
