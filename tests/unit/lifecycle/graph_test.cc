@@ -139,7 +139,8 @@ TEST(Standing, OfADependencyThatOnlyOrdersToleratesFailureAndAbsence) {
 TEST(Nearest, FindsWhatWasMeantAndNothingFarFetched) {
   const std::vector<std::string> valid = {"redis", "web", "worker"};
   EXPECT_EQ(nearest("rdeis", valid), "redis");
-  EXPECT_EQ(nearest("wrkr", valid), "worker");
+  EXPECT_EQ(nearest("wrker", valid), "worker");
+  EXPECT_EQ(nearest("wb", valid), "web");
   EXPECT_EQ(nearest("postgres", valid), "");
   EXPECT_EQ(nearest("x", valid), "") << "as many changes as letters is no likeness";
   EXPECT_EQ(nearest("", valid), "");

