@@ -69,6 +69,7 @@ void Scenario::launch() {
                   "--supervisor", options_.supervisor, "--logger", options_.programs + "/hearth-logger"};
   tracing.env = {"PATH=/usr/bin:/bin"};
   tracing.output = options_.directory + "/stderr";
+  if (options_.write_calls) tracing.calls = options_.directory + "/calls";
   tracing.attack = options_.attack;
   tracing.point = options_.point;
   tracing.supervisor_program = options_.supervisor;

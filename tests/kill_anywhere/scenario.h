@@ -34,6 +34,7 @@ struct ScenarioOptions {
   Point point;                // its ordinal is whose calls are counted
   std::uint64_t commit_offset = 0;
   bool count_commits = false;
+  bool write_calls = false;   // of the target, with times, into the directory
 };
 
 struct RunResult {

@@ -14,6 +14,7 @@
 #include <fstream>
 
 #include "elf_symbol.h"
+#include "os/clock.h"
 
 namespace hearth::kill_anywhere {
 namespace {
@@ -91,6 +92,7 @@ void Tracer::run() {
   struct sigaction wake {};
   wake.sa_handler = [](int) {};  // without SA_RESTART: it ends a waitpid()
   sigaction(SIGUSR1, &wake, nullptr);
+  if (!options_.calls.empty()) calls_.open(options_.calls);
   const pid_t pid = launch();
   tracees_[pid].ordinal = next_ordinal_++;
   keeper_ = pid;
@@ -176,6 +178,11 @@ void Tracer::on_call(pid_t pid, Tracee& tracee) {
     report_.returned.back() = true;
   } else {
     return resume(pid, tracee, 0);  // the keeper's call that was under way when it was seized
+  }
+  if (calls_.is_open()) {
+    // Microseconds; first argument of an entry, result of an exit.
+    calls_ << os::read_mono() / 1'000 << (entry ? " " : " = ") << call_name(report_.calls.back()) << ' '
+           << (entry ? static_cast<std::int64_t>(info.entry.args[0]) : info.exit.rval) << '\n';
   }
   const Point& point = options_.point;
   const bool here = options_.attack && point.commit == 0 && counted_ == point.call + 1 &&

@@ -25,6 +25,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <string>
@@ -55,6 +56,7 @@ class Tracer {
     std::vector<std::string> argv;      // of the keeper
     std::vector<std::string> env;
     std::string output;                 // file for its stderr
+    std::string calls;                  // file for the target's calls with times; "" = none
     bool attack = false;                // false: only count
     Point point;                        // its ordinal is the target
     std::string supervisor_program;     // whose commits are meant
@@ -109,6 +111,7 @@ class Tracer {
   std::atomic<bool> keeper_exited_{false};
   std::atomic<pid_t> keeper_{0};
   std::map<pid_t, Tracee> tracees_;
+  std::ofstream calls_;
   std::uint64_t counted_ = 0;  // calls of the target that the point counts
   std::vector<pid_t> released_;
   std::uint32_t next_ordinal_ = 0;

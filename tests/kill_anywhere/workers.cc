@@ -33,6 +33,7 @@ void work(const CampaignOptions& options, const std::string& root, std::uint64_t
     run.supervisor = options.supervisor;
     run.service_mode = options.service_mode;
     run.deadline = options.deadline;
+    run.write_calls = options.keep;
     run.attack = true;
     run.point = planned[i].point;
     run.commit_offset = commit_offset;
