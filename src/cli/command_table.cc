@@ -33,7 +33,7 @@ constexpr OptionText order_options[] = {all, no_wait, timeout};
 constexpr OptionText wait_options[] = {no_wait, timeout};
 constexpr OptionText logs_options[] = {
     {'f', "follow", nullptr, "go on with what comes"},
-    {'n', "lines", "COUNT", "begin with so many of the last lines (20), or with all"},
+    {'n', "lines", "COUNT", "begin with so many of the last lines (20); \"all\": with everything kept"},
 };
 constexpr OptionText help_options[] = {{0, "man", nullptr, "write the manual page's source"}};
 constexpr OptionText daemon_options[] = {{0, "detach", nullptr, "return when it answers"}};
@@ -47,14 +47,16 @@ constexpr CommandText table[] = {
      up_options},
     {"down", "", "stop what was started from ./hearth.toml, and forget it",
      "Stops every service that was applied from that file, renamed ones too, in reverse order of their dependencies. "
-     "hearth itself and other projects go on.",
+     "hearth itself and other projects go on. A file that is gone is named by -f as before, or its project by -p; "
+     "the project of what `hearth run` started is \"run\".",
      down_options},
     {"run", "-- COMMAND...", "start one command as a service, without a file",
      "The command runs like any service: watched, restarted by policy, its output kept. Its name is that of the "
-     "program unless --name says otherwise; a second one of the same name is refused while the first is there.",
+     "program unless --name says otherwise; a second one of the same name is refused while the first is up. "
+     "`hearth down -p run` stops and forgets all that were started so.",
      run_options, Words::none, false, true},
     {"status", "[NAME...]", "how the services are",
-     "A name is SERVICE, PROJECT.SERVICE or SERVICE.INDEX, with * and ? as in the shell.\n\n"
+     "A name is SERVICE, PROJECT.SERVICE, SERVICE.INDEX or PROJECT.SERVICE.INDEX, with * and ? as in the shell.\n\n"
      "The exit code tells scripts the worst of them: 0 all running and ready (or completed), 3 not running, "
      "150 starting, 151 degraded, 152 crash-looping; 4 when hearth cannot be asked or a name is unknown.",
      {}, Words::services},

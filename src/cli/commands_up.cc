@@ -126,7 +126,8 @@ Result<Document> document_of_run(const Arguments& arguments) {
   const auto bad = [](std::string subject, std::string reason, std::string hint) {
     return failure(Remedy::fix_input, "run", std::move(subject), std::move(reason), std::move(hint));
   };
-  if (arguments.after.empty() || arguments.after[0].empty()) {
+  const bool no_command = arguments.after.empty() || arguments.after[0].empty();
+  if (no_command && arguments.words.empty()) {
     return bad("nothing", "the command is missing", "put it behind two dashes: hearth run -- python3 server.py");
   }
   if (!arguments.words.empty()) {

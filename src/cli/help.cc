@@ -15,7 +15,7 @@ constexpr std::size_t width = 79;
 
 constexpr const char* introduction =
     "hearth keeps expensive processes warm and never loses one: it starts, watches, restarts and stops daemons, "
-    "and neither its own death nor its upgrade touches them.";
+    "and its own death does not touch them.";
 
 struct ExitCode {
   int code;

@@ -338,7 +338,7 @@ Result<Accepted> Supervisor::down(const Request& request, Now now) {
     const Document* document = document_of(slot);
     if (request.document.path.empty() ? document->project == request.project : document->path == request.document.path) chosen.push_back(slot);
   }
-  if (chosen.empty()) return failure(Remedy::not_found, "take down", request.document.path, "nothing of it is here", "`hearth status` shows what is");
+  if (chosen.empty()) return failure(Remedy::not_found, "take down", request.document.path.empty() ? request.project : request.document.path, "nothing of it is here", "`hearth status` shows what is");
   Accepted accepted;
   accepted.order = ++head_.last_order;
   accepted.slots = chosen;

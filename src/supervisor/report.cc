@@ -46,7 +46,7 @@ std::string failure_words(const ExitInfo& exit, const ServiceSpec& spec) {
   if (stage == wire::SpawnStage::user && !spec.user.empty()) text += " " + spec.user;
   text += " failed: ";
   text += std::strerror(exit.fail_errno);
-  if (stage == wire::SpawnStage::exec && exit.fail_errno == ENOENT) text += "; is it installed, and in PATH?";
+  if (stage == wire::SpawnStage::exec && exit.fail_errno == ENOENT) text += spec.command[0].find('/') == std::string::npos ? "; is it installed, and in PATH?" : "; is it installed, and the interpreter of its #! line too?";
   if (stage == wire::SpawnStage::exec && exit.fail_errno == EACCES) text += "; is it executable?";
   if (stage == wire::SpawnStage::exec && exit.fail_errno == ENOEXEC) text += "; a script needs a #! line";
   return text;
@@ -148,7 +148,7 @@ InstanceStatus Supervisor::status() const {
   out.keeper_generation = options_.keeper_generation;
   out.notes = notes_;
   if (head_.statuses_lost > 0)
-    out.notes.push_back(std::to_string(head_.statuses_lost) + " exit statuses could not be learnt");
+    out.notes.push_back("exit statuses that could not be learnt: " + std::to_string(head_.statuses_lost));
   for (SlotIndex slot = 0; slot < slots_.size(); ++slot)
     if (slots_[slot].used && slots_[slot].role == SlotRole::service) out.services.push_back(slot_status(slot, now_));
   return out;
