@@ -214,7 +214,8 @@ int conclude(const Context& context, const Outcome& outcome, const Order& order,
   }
   if (outcome.end == End::settled && done != nullptr) {
     std::string counts = summary(outcome.news);
-    if (counts.empty() && outcome.accepted.slots > 0) counts = fmt::format("{} stopped", outcome.accepted.slots);
+    // Services that `down` forgot before the first look are in no report: the answer to the order counted them.
+    if (outcome.news.slots.size() < outcome.accepted.slots) counts = fmt::format("{} stopped", outcome.accepted.slots);
     write_out(counts.empty() ? fmt::format("{}\n", done)
                              : fmt::format("{}: {}, after {}\n", done, counts, elapsed_text(outcome.elapsed)));
   }

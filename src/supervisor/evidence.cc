@@ -4,6 +4,12 @@
 #include "supervisor/supervisor.h"
 
 namespace hearth::supervisor {
+namespace {
+
+// How long a service without a readiness probe must live before an order calls it done.
+constexpr SpanNs settling = milliseconds(100);
+
+}  // namespace
 
 void Supervisor::look_at(EntryIndex entry, Now now) {
   const SlotIndex slot = entry / wire::entries_per_slot;
@@ -58,6 +64,8 @@ void Supervisor::run_spawned(SlotIndex slot, RunCell& cell, const ports::EntryVi
   if (cell.started == 0) cell.started = now.wall;
   if (cell.start_ticks == 0) cell.start_ticks = world_.keeper.start_ticks(cell.entry, view.pid);
   runs_changed_ = true;
+  // A program that dies of its arguments does so at once; who waits for it shall hear of that, not of a start.
+  if (!has_readiness(slot)) scratch_[slot].settle_at = after(now.mono, settling);
   touch(slot);
   propagate_from(slot, now);  // somebody may wait for it to be started, which need not be a change of phase
   // A program that never came to be has not been spawned, whatever its PID.
@@ -80,6 +88,7 @@ void Supervisor::run_ended(SlotIndex slot, RunCell& cell, const ports::EntryView
   cell.spawn = false;
   cell.pid = view.pid;
   runs_changed_ = true;
+  scratch_[slot].settle_at = 0;
   ExitInfo exit;
   exit.code = view.exited ? view.exit_code : 0;
   exit.status = view.exit_status;
@@ -118,7 +127,17 @@ void Supervisor::entry_freed(SlotIndex slot, RunCell& cell, Now now) {
   want_act(slot);
   propagate_from(slot, now);
   world_.keeper.release_run(slot, cell.run);
-  if (slots_[slot].run_wanted) new_run(slot, now);
+  if (!slots_[slot].run_wanted) return;
+  if (dependencies_met(slot)) return new_run(slot, now);
+  // What it depends on went away while both entries waited for their reap: the run that was asked for never
+  // comes to be, and the retry waits for the dependency.
+  slots_[slot].run_wanted = false;
+  lifecycle::Event event;
+  event.kind = lifecycle::EventKind::spawn_failed;
+  event.reason = Reason::refused;
+  event.dependencies_met = false;
+  event.random = random();
+  feed(slot, event, now);
 }
 
 }  // namespace hearth::supervisor

@@ -163,7 +163,8 @@ Outcome Supervisor::outcome(SlotIndex slot, Verb verb) const {
                                                    : Outcome::done;
   switch (phase) {
     case Phase::running:
-      return !has_readiness(slot) || state.health.ready ? Outcome::done : Outcome::pending;
+      if (has_readiness(slot)) return state.health.ready ? Outcome::done : Outcome::pending;
+      return scratch_[slot].settle_at == 0 ? Outcome::done : Outcome::pending;
     case Phase::completed:
       return Outcome::done;
     case Phase::failed:
@@ -175,11 +176,25 @@ Outcome Supervisor::outcome(SlotIndex slot, Verb verb) const {
       if (state.life.failures >= 3) return Outcome::failed;
       return state.life.reason == Reason::spawn_failed ? Outcome::failed : Outcome::pending;
     case Phase::waiting:
+      return waits_for_a_failure(slot) ? Outcome::failed : Outcome::pending;
     case Phase::starting:
+      return state.life.failures >= 3 ? Outcome::failed : Outcome::pending;
     case Phase::stopping:
       return Outcome::pending;
   }
   return Outcome::pending;
+}
+
+// Does it need somebody whose own start counts as failed? The graph has no cycle.
+bool Supervisor::waits_for_a_failure(SlotIndex slot) const {
+  const AppliedDocument* applied = registry_.find(slots_[slot].document);
+  if (applied == nullptr || slots_[slot].role != SlotRole::service) return false;
+  for (const lifecycle::Edge& edge : applied->graph.dependencies(slots_[slot].service)) {
+    const SlotIndex other = applied->slots[edge.to];
+    if (edge.required && other != no_slot && slots_[other].used && outcome(other, Verb::start) == Outcome::failed)
+      return true;
+  }
+  return false;
 }
 
 std::optional<OrderReport> Supervisor::order(const OperationKey& key) const {

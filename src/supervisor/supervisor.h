@@ -95,6 +95,7 @@ class Supervisor final : public ports::Control {
   // What a successor need not know of a slot: it finds out again.
   struct Scratch {
     MonoNs due = never;           // earliest deadline
+    MonoNs settle_at = 0;         // without a readiness probe: until then an order does not call it done
     RunId spawn_sent = no_run;
     OpId signal_sent = 0;
     RunId reap_sent[2] = {};
@@ -200,6 +201,7 @@ class Supervisor final : public ports::Control {
   SlotStatus slot_status(SlotIndex slot, Now now) const;
   std::string reason_text(SlotIndex slot, Now now) const;
   Outcome outcome(SlotIndex slot, Verb verb) const;
+  bool waits_for_a_failure(SlotIndex slot) const;
 
   const Document* document_of(SlotIndex slot) const;
   const ServiceSpec& spec_of(SlotIndex slot) const;

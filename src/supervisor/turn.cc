@@ -145,6 +145,7 @@ void Supervisor::pass_time(Now now) {
   for (SlotIndex slot = 0; slot < slots_.size(); ++slot) {
     if (scratch_[slot].due > now.mono || !slots_[slot].used) continue;
     decide_refusal(slot, now);
+    if (scratch_[slot].settle_at <= now.mono) scratch_[slot].settle_at = 0;
     if (slots_[slot].health.watching)
       apply_verdict(slot, health::time_passed(slots_[slot].health, spec_of(slot), now), now);
     lifecycle::Event event;
@@ -191,6 +192,7 @@ void Supervisor::commit(Now now) {
     scratch.due = lifecycle::next_deadline(state.life);
     if (state.health.watching) scratch.due = std::min(scratch.due, health::next_deadline(state.health));
     if (scratch.refused != no_run) scratch.due = now.mono;
+    if (scratch.settle_at != 0) scratch.due = std::min(scratch.due, scratch.settle_at);
   }
   if (!changed_.empty()) visible_change_ = true;
   changed_.clear();

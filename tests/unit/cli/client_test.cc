@@ -87,7 +87,7 @@ TEST(Client, ctrl_c_ends_a_wait_and_not_the_program) {
   FakeServer server({{std::string("HTTP/1.1 200 OK\r\n"), std::string()}});
   InterruptWatch watch;
   Client client(server.path, &watch);
-  ::kill(::getpid(), SIGINT);
+  ::raise(SIGINT);
   EXPECT_EQ(client.ask({.target = "/"}, soon()).error().trouble, Trouble::interrupted);
   EXPECT_TRUE(watch.came());
 }

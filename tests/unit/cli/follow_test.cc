@@ -31,7 +31,7 @@ class FollowTest : public testing::Test {
     Client client(server.path, &watch);
     testing::internal::CaptureStdout();
     testing::internal::CaptureStderr();
-    if (interrupt) ::kill(::getpid(), SIGINT);
+    if (interrupt) ::raise(SIGINT);
     order.body = "{}";
     outcome = follow(context, client, watch, order);
     code = conclude(context, outcome, order, "up");

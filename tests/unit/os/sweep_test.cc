@@ -16,6 +16,10 @@
 namespace hearth::os {
 namespace {
 
+// Other tests sweep at the same time: each program is an instance of its own, also seen from its children.
+const std::string instance_name = "/instance." + std::to_string(::getpid());
+const std::string& instance() { return instance_name; }
+
 // A leader that runs `body` in its own session and writes a byte when everything is set up.
 struct SweepTest : ::testing::Test {
   test::TempDirectory directory;
@@ -77,7 +81,7 @@ struct SweepTest : ::testing::Test {
   }
   SweepTarget target() {
     SweepTarget out;
-    out.instance = "/instance";
+    out.instance = instance();
     out.label = "shop.web.0";
     out.leader = leader;
     out.leader_ticks = start_ticks(leader);
@@ -176,7 +180,7 @@ TEST_F(SweepTest, a_process_of_another_service_that_holds_the_pipe_is_named_and_
   if (friendly == 0) {
     Fd held(::open((directory / "o").c_str(), O_WRONLY));
     ::fcntl(held.get(), F_SETFD, 0);
-    execute({"HEARTH_SLOT=shop.db.0", "HEARTH_INSTANCE=/instance"});
+    execute({"HEARTH_SLOT=shop.db.0", "HEARTH_INSTANCE=" + instance()});
   }
   others.push_back(friendly);
   const MonoNs end = read_mono() + seconds(10);
@@ -195,7 +199,7 @@ TEST_F(SweepTest, the_cookie_finds_what_has_neither_parent_nor_pipe) {
       ::setsid();
       if (::fork() == 0) {
         tell();
-        execute({"HEARTH_SLOT=shop.web.0", "HEARTH_INSTANCE=/instance"});
+        execute({"HEARTH_SLOT=shop.web.0", "HEARTH_INSTANCE=" + instance()});
       }
       ::_exit(0);
     }
