@@ -152,7 +152,8 @@ void Supervisor::note_runs(Now now) {
     note.document = state.document;
     note.service = state.service;
     note.replica = state.replica;
-    note.want_up = state.life.want_up;
+    // What has ended for good is not brought back by the next hearth.
+    note.want_up = state.life.want_up && state.life.phase != Phase::completed && state.life.phase != Phase::failed;
     if (state.life.run_live && !state.run_wanted && state.run().pid != 0) {
       note.run = state.run().run;
       note.pid = state.run().pid;

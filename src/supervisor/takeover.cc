@@ -196,10 +196,16 @@ void Supervisor::adopt(const ports::Heritage& heritage, Now now) {
       slots_[slot].last_exit.run = note.run;
       ++head_.statuses_lost;
     }
-    lifecycle::Event again;
-    again.kind = lifecycle::EventKind::order_start;
-    again.dependencies_met = false;
-    if (note.want_up) feed(slot, again, now);
+    if (note.want_up && note.run != no_run && spec_of(slot).restart == RestartPolicy::never) {
+      // It ran and ended, nobody can say how: that is a failure, and its policy forbids another run.
+      slots_[slot].life.want_up = true;
+      slots_[slot].life.phase = Phase::failed;
+    } else if (note.want_up) {
+      lifecycle::Event again;
+      again.kind = lifecycle::EventKind::order_start;
+      again.dependencies_met = false;
+      feed(slot, again, now);
+    }
     touch(slot);
     want_act(slot);
   }
