@@ -299,7 +299,7 @@ def parked(report, bin_dir, kills):
     """Spawn with 3,000 parked descriptors against none."""
     store = ("import array,os,socket,time\n"
              "s=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM); s.connect(os.environ['NOTIFY_SOCKET'])\n"
-             "for i in range(3000):\n"
+             "for i in range(188):\n"
              "    f=os.memfd_create(str(i)); s.sendmsg([b'FDSTORE=1\\nFDNAME=n'],"
              "[(socket.SOL_SOCKET,socket.SCM_RIGHTS,array.array('i',[f]))]); os.close(f)\n"
              "s.send(b'READY=1')\n"
@@ -312,7 +312,9 @@ def parked(report, bin_dir, kills):
             with open(f"{h.dir}/store.py", "w") as f:
                 f.write(store)
             with open(f"{h.dir}/p/hearth.toml", "a") as f:
-                f.write(f'[service.store]\ncommand = ["python3", "{h.dir}/store.py"]\nready = "notify"\nfdstore_max = 4000\n')
+                for i in range(16):  # a service may store 200 at most
+                    f.write(f'[service.store{i}]\ncommand = ["python3", "{h.dir}/store.py"]\nready = "notify"\n'
+                            'fdstore_max = 190\n')
         h.up(wait=True)
         pid, times = h.fifo.get()[1], []
         for _ in range(kills):
