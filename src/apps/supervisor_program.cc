@@ -8,7 +8,9 @@
 #include <boost/asio/steady_timer.hpp>
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <memory>
+#include <utility>
 
 #include "api/server.h"
 #include "base/version.h"
@@ -35,7 +37,7 @@ namespace asio = boost::asio;
 // Wakes the loop when a descriptor that nests others is readable. Level: it is armed again before each sleep.
 class Watch {
  public:
-  Watch(asio::io_context& io, int fd) : descriptor_(io, ::dup(fd)) {}
+  Watch(asio::io_context& io, int fd, std::function<void()> ready = {}) : descriptor_(io, ::dup(fd)), ready_(std::move(ready)) {}
   ~Watch() { descriptor_.close(); }
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
@@ -43,11 +45,15 @@ class Watch {
     if (armed_) return;
     armed_ = true;
     descriptor_.async_wait(asio::posix::stream_descriptor::wait_read,
-                           [this](const boost::system::error_code& error) { armed_ = error == asio::error::operation_aborted; });
+                           [this](const boost::system::error_code& error) {
+                             armed_ = error == asio::error::operation_aborted;
+                             if (!error && ready_) ready_();
+                           });
   }
 
  private:
   asio::posix::stream_descriptor descriptor_;
+  std::function<void()> ready_;
   bool armed_ = false;
 };
 
@@ -87,6 +93,11 @@ class Program {
         io_, std::move(*listener), *supervisor_, [this](ports::Input input) { inbox_->push(std::move(input)); }, api);
     keeper_watch_ = std::make_unique<Watch>(io_, link_->epoll());
     probe_watch_ = std::make_unique<Watch>(io_, probes_->epoll());
+    Result<os::Fd> offers =
+        os::bind_keeper_socket(link_->descriptor(wire::HelloDescriptor::directory), options_.directory);
+    if (!offers) return failure(offers.error());
+    offers_ = std::move(*offers);
+    offers_watch_ = std::make_unique<Watch>(io_, offers_.get(), [this] { consider_offer(); });
     os::tell_service_manager("READY=1");
     return {};
   }
@@ -137,19 +148,26 @@ class Program {
     return inbox_->pending() ? 0 : due;
   }
 
+  // Somebody would be our keeper. Dropped, which declines it, as long as there is one that lives.
+  void consider_offer() {
+    os::Fd candidate = os::accept_keeper(offers_.get(), geteuid());
+    link_->receive();
+    if (link_->lost() && candidate) offered_ = std::move(candidate);
+  }
+
   // The keeper is dead and everything lives. Returns when to look again.
   MonoNs replace_keeper() {
     const MonoNs now = os::read_mono();
     if (keeper_lost_at_ == 0) keeper_lost_at_ = now;
     const MonoNs begin_at = std::max(after(keeper_lost_at_, os::successor_wait()), next_keeper_try_);
-    if (now < begin_at) return begin_at;
+    if (!offered_ && now < begin_at) return begin_at;
     os::SuccessorCommand command;
     command.keeper = os::program_beside("hearth-keeper");
     command.supervisor = os::program_beside("hearth-supervisor");
     command.logger = os::program_beside("hearth-logger");
     command.directory = options_.directory;
     command.log_directory = options_.log_directory;
-    Result<os::Fd> socket = os::start_keeper(command);
+    Result<os::Fd> socket = offered_ ? Result<os::Fd>(std::move(offered_)) : os::start_keeper(command);
     Status taken = socket ? link_->take_to(std::move(*socket)) : Status(failure(socket.error()));
     if (!taken) {
       supervisor_->add_note("the keeper died, and no other could be started: " + taken.error().text());
@@ -157,6 +175,7 @@ class Program {
       return next_keeper_try_;
     }
     keeper_lost_at_ = 0;
+    os::tell_service_manager("READY=1");  // of the start that made this keeper
     keeper_->keeper_replaced();
     supervisor_->keeper_replaced(link_->table().keeper_pid, link_->table().keeper_generation);
     return now;
@@ -173,13 +192,15 @@ class Program {
       link_->receive();
       keeper_->flush();
     }
-    unlink((options_.directory + "/" + os::control_socket_name).c_str());
+    for (const char* name : {os::control_socket_name, os::keeper_socket_name})
+      unlink((options_.directory + "/" + name).c_str());
     return {};
   }
 
   void sleep_until(MonoNs due) {
     keeper_watch_->arm();
     probe_watch_->arm();
+    offers_watch_->arm();
     const MonoNs now = os::read_mono();
     if (due <= now) {
       handle_some();
@@ -212,6 +233,9 @@ class Program {
   std::unique_ptr<api::Server> server_;
   std::unique_ptr<Watch> keeper_watch_;
   std::unique_ptr<Watch> probe_watch_;
+  std::unique_ptr<Watch> offers_watch_;
+  os::Fd offers_;   // DIR/keeper.sock
+  os::Fd offered_;  // a keeper for the one that died
   MonoNs keeper_lost_at_ = 0;
   MonoNs next_keeper_try_ = 0;
 };

@@ -18,6 +18,7 @@
 #include "cli/environment.h"
 #include "os/clock.h"
 #include "os/fd.h"
+#include "os/keeper_successor.h"
 
 namespace hearth::cli {
 namespace {
@@ -207,6 +208,14 @@ Error become_daemon(const Context& context) {
   if (const Result<os::Fd> made = os::make_instance(context.instance, context.host); !made) return made.error();
   for (const char* name : {"HEARTH_RUN", "HEARTH_SLOT", "HEARTH_INSTANCE"}) ::unsetenv(name);
   std::vector<std::string> words = keeper_command(*programs, context.instance);
+  const os::Offer offer = os::offer_as_keeper(context.instance.directory);
+  if (offer.ignored)
+    return {Remedy::try_later, "become the keeper of", context.instance.directory,
+            "its supervisor has no keeper, or stands still, and does not answer", "try again when it goes on (is it stopped?)", 0};
+  if (offer.socket) {
+    words.emplace_back("--take-over");
+    words.push_back(std::to_string(offer.socket.get()));
+  }
   const std::vector<char*> command = pointers(words);
   ::execv(command[0], command.data());
   return errno_error("execute", programs->keeper, errno);

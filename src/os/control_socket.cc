@@ -10,26 +10,54 @@
 
 namespace hearth::os {
 
-Result<Fd> bind_control_socket(int directory, const std::string& path) {
-  constexpr const char* new_name = "api.new";
-  const std::string full = path + "/" + new_name;
+namespace {
+
+Result<sockaddr_un> address_of(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (full.size() >= sizeof address.sun_path)
-    return failure(Remedy::fix_input, "bind", full, "its path is too long for a socket",
+  if (path.size() >= sizeof address.sun_path)
+    return failure(Remedy::fix_input, "use", path, "its path is too long for a socket",
                    "choose a shorter directory with --dir");
-  std::memcpy(address.sun_path, full.c_str(), full.size() + 1);
-  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  return address;
+}
+
+Result<Fd> bind_listener(int directory, const std::string& path, const std::string& name, int type) {
+  const std::string new_name = name + ".new";
+  const std::string full = path + "/" + new_name;
+  const Result<sockaddr_un> address = address_of(full);
+  if (!address) return failure(address.error());
+  Fd fd(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return errno_failure("make", full, errno);
-  ::unlinkat(directory, new_name, 0);
+  ::unlinkat(directory, new_name.c_str(), 0);
   // The name inherits the mode of the socket's own inode, so it is closed to others from its first moment.
   if (::fchmod(fd.get(), 0600) < 0 ||
-      ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0 ||
+      ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) < 0 ||
       ::listen(fd.get(), 128) < 0)
     return errno_failure("bind", full, errno);
   // Renamed when it listens: a client finds the old one, which refuses, or one that answers.
-  if (::renameat(directory, new_name, directory, control_socket_name) < 0)
-    return errno_failure("bind", path + "/" + control_socket_name, errno);
+  if (::renameat(directory, new_name.c_str(), directory, name.c_str()) < 0)
+    return errno_failure("bind", path + "/" + name, errno);
+  return fd;
+}
+
+}  // namespace
+
+Result<Fd> bind_control_socket(int directory, const std::string& path) {
+  return bind_listener(directory, path, control_socket_name, SOCK_STREAM);
+}
+
+Result<Fd> bind_keeper_socket(int directory, const std::string& path) {
+  return bind_listener(directory, path, keeper_socket_name, SOCK_SEQPACKET);
+}
+
+Result<Fd> connect_socket(const std::string& path, const char* name, int type) {
+  const std::string full = path + "/" + name;
+  const Result<sockaddr_un> address = address_of(full);
+  if (!address) return failure(address.error());
+  Fd fd(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
+  if (!fd || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) < 0)
+    return errno_failure("connect to", full, errno);
   return fd;
 }
 

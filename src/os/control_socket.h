@@ -1,4 +1,5 @@
-// The API's socket DIR/api.sock: 0600, for the instance's owner and root.
+// The sockets of an instance that others connect to, 0600, for its owner and root: DIR/api.sock, the API, and
+// DIR/keeper.sock, where a keeper that a service manager started offers itself (os/keeper_successor.h).
 #pragma once
 
 #include <string>
@@ -10,10 +11,16 @@
 namespace hearth::os {
 
 inline constexpr const char* control_socket_name = "api.sock";
+inline constexpr const char* keeper_socket_name = "keeper.sock";
 
-// A listening stream socket, non-blocking. A name that is there is replaced in one step, because whoever calls
-// this holds the instance's lock: it is a dead predecessor's. `directory` is the descriptor of `path`.
+// A listening socket, non-blocking: a stream for the API, SEQPACKET for keepers. A name that is there is replaced in
+// one step, because whoever calls this holds the instance's lock: it is a dead predecessor's. `directory` is the
+// descriptor of `path`.
 Result<Fd> bind_control_socket(int directory, const std::string& path);
+Result<Fd> bind_keeper_socket(int directory, const std::string& path);
+
+// Connected to DIR/NAME; `type` as in socket(2). Fails when nobody listens there.
+Result<Fd> connect_socket(const std::string& path, const char* name, int type);
 
 struct Peer {
   pid_t pid = 0;

@@ -3,10 +3,12 @@
 #include <cerrno>
 #include <cstdlib>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include "os/control_socket.h"
 #include "os/crash_point.h"
 
 namespace hearth::os {
@@ -66,6 +68,23 @@ Result<Fd> start_keeper(const SuccessorCommand& command) {
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
     return failure(Remedy::try_later, "start", command.keeper, "no process can be made");
   return ours;
+}
+
+Offer offer_as_keeper(const std::string& directory, SpanNs patience) {
+  Result<Fd> socket = connect_socket(directory, keeper_socket_name, SOCK_SEQPACKET);
+  if (!socket) return {};
+  pollfd waited{socket->get(), POLLIN, 0};
+  if (::poll(&waited, 1, static_cast<int>(patience / ns_per_ms)) <= 0) return {{}, true};
+  char byte;
+  if (::recv(socket->get(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0) return {};
+  ::fcntl(socket->get(), F_SETFD, 0);
+  return {std::move(*socket), false};
+}
+
+Fd accept_keeper(int listener, uid_t owner) {
+  Fd socket(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (socket && !check_peer(socket.get(), owner)) socket.reset();
+  return socket;
 }
 
 std::string program_beside(const std::string& name) {

@@ -6,11 +6,17 @@
 //   3 KeeperClient::keeper_replaced(), Supervisor::keeper_replaced(): what was on its way is decided again
 //
 // The supervisor's only fork. Under a systemd unit (INVOCATION_ID and NOTIFY_SOCKET in our environment) systemd
-// restarts the keeper by itself, and two must not race: successor_wait() says how long to leave it that chance. A
-// keeper that systemd starts finds the lock held, and `hearth daemon` then offers itself as keeper through the API
-// (the program's business); it arrives here as a socket for take_to(). The lock decides: who cannot take it is no
-// keeper.
+// restarts the keeper by itself, and two must not race: successor_wait() says how long to leave it that chance. What
+// systemd starts (`hearth daemon`) then offers itself on DIR/keeper.sock before it becomes a keeper:
+//
+//   hearth daemon: offer_as_keeper()  ->  supervisor: accept_keeper()
+//     a socket, at hello                    the old keeper is dead: take_to() says hello
+//     none, when it is closed               it lives: declined
+//
+// The lock decides in the end: who cannot take it is no keeper.
 #pragma once
+
+#include <sys/types.h>
 
 #include <string>
 #include <vector>
@@ -35,6 +41,16 @@ SpanNs successor_wait();
 // Our end of the new keeper's socket. The keeper waits for hello on the other one. Blocks for the middle process,
 // which ends at once.
 Result<Fd> start_keeper(const SuccessorCommand& command);
+
+// What became of an offer.
+struct Offer {
+  Fd socket;             // for --take-over: the supervisor's hello waits in it; none: nobody wants a keeper
+  bool ignored = false;  // somebody listens and has not answered: a supervisor that is stopped
+};
+// For who is about to become the keeper of `directory`. Waits for an answer, at most `patience`.
+Offer offer_as_keeper(const std::string& directory, SpanNs patience = seconds(10));
+// Takes one offer from the socket DIR/keeper.sock; none when there is none any more, or it is a stranger's.
+Fd accept_keeper(int listener, uid_t owner);
 
 // Path of a program beside our own (/proc/self/exe): all parts come from one installation.
 std::string program_beside(const std::string& name);

@@ -1,8 +1,11 @@
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "os/control_socket.h"
 #include "os/proc_stat.h"
 #include "real_keeper.h"
 
@@ -106,6 +109,56 @@ TEST_F(SuccessorTest, after_the_death_of_all_a_new_instance_adopts_by_name_and_p
   ::waitpid(pid, nullptr, 0);
   bury(order(0, 5));
   EXPECT_TRUE(turn_until([&] { return link->parked().size() == 0; }));
+}
+
+// A keeper that a service manager started, and the supervisor whose keeper has died.
+struct OfferTest : RealKeeper {
+  os::Fd listen() {
+    const os::Fd at(::open(directory.path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    Result<os::Fd> listener = os::bind_keeper_socket(at.get(), directory.path());
+    EXPECT_TRUE(listener) << listener.error().text();
+    return listener ? std::move(*listener) : os::Fd();
+  }
+};
+
+TEST_F(OfferTest, nobody_there_wants_a_keeper) {
+  const os::Offer offer = os::offer_as_keeper(directory.path(), 0);
+  EXPECT_FALSE(offer.socket);
+  EXPECT_FALSE(offer.ignored);
+}
+
+TEST_F(OfferTest, supervisor_that_does_not_answer_is_not_taken_for_a_dead_one) {
+  const os::Fd listener = listen();
+  const os::Offer offer = os::offer_as_keeper(directory.path(), 0);
+  EXPECT_FALSE(offer.socket);
+  EXPECT_TRUE(offer.ignored);
+}
+
+TEST_F(OfferTest, offer_is_declined_by_closing_it_and_accepted_by_speaking) {
+  const os::Fd listener = listen();
+  const auto answered = [&](bool accept) {
+    const pid_t other = ::fork();
+    if (other == 0) {
+      pollfd waited{listener.get(), POLLIN, 0};
+      ::poll(&waited, 1, -1);
+      const os::Fd candidate = os::accept_keeper(listener.get(), ::geteuid());
+      if (accept && ::send(candidate.get(), "hello", 5, 0) != 5) ::_exit(1);
+      ::_exit(candidate ? 0 : 1);
+    }
+    os::Offer offer = os::offer_as_keeper(directory.path());
+    int status = -1;
+    EXPECT_EQ(other, ::waitpid(other, &status, 0));
+    EXPECT_EQ(0, status);
+    return offer;
+  };
+  os::Offer offer = answered(false);
+  EXPECT_FALSE(offer.socket || offer.ignored);
+  offer = answered(true);
+  ASSERT_TRUE(offer.socket);
+  // It was only looked at: the keeper reads it. And it goes through the keeper's exec.
+  char bytes[8];
+  EXPECT_EQ(5, ::recv(offer.socket.get(), bytes, sizeof bytes, 0));
+  EXPECT_EQ(0, ::fcntl(offer.socket.get(), F_GETFD) & FD_CLOEXEC);
 }
 
 }  // namespace

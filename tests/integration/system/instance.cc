@@ -366,6 +366,7 @@ void Machine::expect_clean_shutdown() {
          }();
   for (const char* name : {"o", "n"}) EXPECT_TRUE(fs::is_empty(directory + "/" + name)) << name;
   EXPECT_FALSE(exists(directory + "/api.sock"));
+  EXPECT_FALSE(exists(directory + "/keeper.sock"));
   const os::CgroupTree cgroups = os::CgroupTree::open(directory, os::CgroupTree::Missing::leave);
   EXPECT_FALSE(cgroups.usable()) << cgroups.path();
 }
