@@ -1,7 +1,7 @@
 # Made by `hearth completion fish`; change src/cli/command_table.cc instead.
 complete -c hearth -f
-complete -c hearth -l dir -x -a '(__fish_complete_directories)' -d 'use the instance in exactly this directory (environment: HEARTH_DIR)'
-complete -c hearth -l instance -x -d 'use the instance of this name; the usual one is "default" (environment: HEARTH_INSTANCE)'
+complete -c hearth -l dir -x -a '(__fish_complete_directories)' -d 'use the instance in exactly this directory'
+complete -c hearth -l instance -x -d 'use the instance of this name; the usual one is "default"'
 complete -c hearth -l json -d 'write JSON for programs'
 complete -c hearth -s h -l help -d 'explain the command'
 complete -c hearth -n __fish_use_subcommand -a up -d 'start what ./hearth.toml says, and wait until all of it is ready'

@@ -6,8 +6,8 @@ namespace hearth::cli {
 namespace {
 
 constexpr OptionText global[] = {
-    {0, "dir", "DIR", "use the instance in exactly this directory (environment: HEARTH_DIR)"},
-    {0, "instance", "NAME", "use the instance of this name; the usual one is \"default\" (environment: HEARTH_INSTANCE)"},
+    {0, "dir", "DIR", "use the instance in exactly this directory"},
+    {0, "instance", "NAME", "use the instance of this name; the usual one is \"default\""},
     {0, "json", nullptr, "write JSON for programs"},
     {'h', "help", nullptr, "explain the command"},
 };

@@ -87,7 +87,6 @@ Loaded load(const Context& context) {
   if (const Status accounts = resolve_accounts(*parsed.document, context.host.uid, file->shown); !accounts) {
     return {complain(context, accounts.error(), exit_code::not_configured), {}};
   }
-  parsed.document->environment = captured_environment(lines);
   return {exit_code::done, std::move(*parsed.document)};
 }
 
@@ -162,7 +161,7 @@ Result<Document> document_of_run(const Arguments& arguments) {
   } else {
     return bad("--restart " + policy, "it is no policy", "always, on-failure or never");
   }
-  document.environment = captured_environment(own_environment());
+  document.environment = captured_environment();
   document.services.push_back(std::move(spec));
   return document;
 }

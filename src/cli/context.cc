@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 
 #include <fmt/format.h>
 
@@ -24,11 +23,6 @@ void write_all_of(int fd, std::string_view text) {
   }
 }
 
-std::string from_environment(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr ? value : "";
-}
-
 }  // namespace
 
 Result<Context> make_context(Arguments arguments, std::string_view version) {
@@ -36,14 +30,8 @@ Result<Context> make_context(Arguments arguments, std::string_view version) {
   context.version = version;
   context.json = arguments.has("json");
   context.host = os::host_facts();
-  std::string directory = arguments.value("dir").value_or(from_environment("HEARTH_DIR"));
-  std::string name = arguments.value("instance").value_or(from_environment("HEARTH_INSTANCE"));
-  if (name.starts_with('/')) {  // what a service has: its own instance's directory
-    if (directory.empty()) directory = name;
-    name.clear();
-  }
-  if (arguments.value("instance") && !arguments.value("dir")) directory.clear();  // options before environment
-  if (name.empty()) name = "default";
+  const std::string directory = arguments.value("dir").value_or("");
+  const std::string name = arguments.value("instance").value_or("default");
   if (const auto given = arguments.value("dir")) {
     context.place_option = fmt::format("--dir {} ", *given);
   } else if (const auto instance = arguments.value("instance")) {

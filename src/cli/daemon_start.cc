@@ -109,7 +109,7 @@ Result<Started> start(const Programs& programs, const os::Instance& instance, co
   const std::vector<char*> command = pointers(words);
   // Nothing of the first caller's session: least of all the cookies of a service that calls us, by which its
   // sweep would take the keeper for a stray.
-  std::vector<std::string> lines = captured_environment(own_environment());
+  std::vector<std::string> lines = captured_environment();
   const std::vector<char*> environment = pointers(lines);
   started.child = ::fork();
   if (started.child < 0) return errno_failure("fork", "the daemon", errno);

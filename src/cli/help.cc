@@ -169,8 +169,7 @@ std::string manual_page(std::string_view version) {
   out += ".SH OPTIONS\nThese stand before or behind every command.\n" + roff_options(global_options());
   out += ".SH EXIT STATUS\n";
   for (const ExitCode& each : exit_codes) out += fmt::format(".TP\n.B {}\n{}\n", each.code, roff(each.meaning));
-  out += ".SH ENVIRONMENT\n.TP\n.BR HEARTH_DIR \", \" HEARTH_INSTANCE\nAs \\-\\-dir and \\-\\-instance.\n"
-         ".TP\n.B NO_COLOR\nSet to anything: no colors.\n";
+  out += ".SH ENVIRONMENT\n.TP\n.B NO_COLOR\nSet to anything: no colors.\n";
   out += ".SH FILES\n.TP\n.I hearth.toml\nThe services of a project.\n"
          ".TP\n.I /run/hearth/NAME\nInstance directory of root; logs are in \\fI/var/log/hearth/NAME\\fR.\n"
          ".TP\n.I ~/.local/state/hearth/HOST/NAME\nInstance directory of other users; logs are in its \\fIlogs\\fR.\n";

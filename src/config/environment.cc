@@ -8,10 +8,10 @@
 namespace hearth::config {
 namespace {
 
-constexpr std::array<std::string_view, 7> private_prefixes = {
-    "HEARTH_", "LISTEN_", "NOTIFY_SOCKET", "SSH_", "TMUX", "WATCHDOG_", "XDG_SESSION_"};
-constexpr std::array<std::string_view, 6> private_names = {
-    "INVOCATION_ID", "JOURNAL_STREAM", "OLDPWD", "PWD", "SHLVL", "_"};
+constexpr std::array<std::string_view, 6> private_prefixes = {
+    "HEARTH_", "LISTEN_", "SSH_", "TMUX", "WATCHDOG_", "XDG_SESSION_"};
+constexpr std::array<std::string_view, 7> private_names = {
+    "INVOCATION_ID", "JOURNAL_STREAM", "NOTIFY_SOCKET", "OLDPWD", "PWD", "SHLVL", "_"};
 
 bool is_private(std::string_view name) {
   for (const std::string_view prefix : private_prefixes) {

@@ -12,6 +12,10 @@ namespace {
 // Probe intervals and limits of 0 would be clocks that never run, or that run without end.
 constexpr SpanNs shortest = milliseconds(1);
 
+// Before a run was ever ready, bad tries follow each other quickly at first: a service that is up after 80 ms shall
+// not be waited for a whole interval. Doubled with each, so that one that loads for an hour is not asked for ever.
+constexpr SpanNs first_pause = milliseconds(50);
+
 SpanNs from_usec(std::int64_t usec) {
   return usec > std::numeric_limits<SpanNs>::max() / ns_per_us ? std::numeric_limits<SpanNs>::max()
                                                                : usec * ns_per_us;
@@ -39,6 +43,14 @@ void end_try(ProbeState& state, const Probe& probe, bool good, Now now) {
   std::uint32_t& more = good ? state.successes : state.failures;
   (good ? state.failures : state.successes) = 0;
   if (more < UINT32_MAX) ++more;
+}
+
+void end_ready_try(Health& health, const Probe& probe, bool good, Now now) {
+  ProbeState& state = health.ready_probe;
+  end_try(state, probe, good, now);
+  if (good || health.ready_since != 0 || state.failures > 16) return;  // 50 ms doubled so often is beyond any interval
+  const SpanNs quick = first_pause << (state.failures - 1);
+  if (quick < probe.interval) state.next.start(now.mono, quick);
 }
 
 bool enough(std::uint32_t in_a_row, std::uint32_t threshold) {
@@ -219,9 +231,9 @@ Verdict probe_result(Health& health, const ServiceSpec& spec, Which which, std::
                      bool good, Now now) {
   return changing(health, [&](Verdict& verdict) {
     const bool readiness = which == Which::ready;
-    ProbeState& state = readiness ? health.ready_probe : health.live_probe;
+    const ProbeState& state = readiness ? health.ready_probe : health.live_probe;
     if (!health.watching || !state.in_flight || attempt != state.attempt) return;
-    end_try(state, readiness ? spec.ready : spec.live, good, now);
+    readiness ? end_ready_try(health, spec.ready, good, now) : end_try(health.live_probe, spec.live, good, now);
     readiness ? judge_readiness(health, spec, verdict, now) : judge_liveness(health, spec, verdict);
   });
 }
@@ -229,7 +241,7 @@ Verdict probe_result(Health& health, const ServiceSpec& spec, Which which, std::
 Verdict time_passed(Health& health, const ServiceSpec& spec, Now now) {
   return changing(health, [&](Verdict& verdict) {
     if (health.ready_probe.limit.due(now.mono)) {
-      end_try(health.ready_probe, spec.ready, false, now);
+      end_ready_try(health, spec.ready, false, now);
       judge_readiness(health, spec, verdict, now);
     }
     if (health.live_probe.limit.due(now.mono)) {

@@ -8,7 +8,8 @@
 //              later (sd_notify(3)); so loading may take an hour as long as the service says so. When it
 //              passes: verdict start_timeout, once.
 //   readiness  notify: READY=1. http, tcp, exec: success_threshold good tries in a row; tries begin at once
-//              and are repeated `interval` after each end. After ready the probe goes on, and
+//              and are repeated `interval` after each end; until the run was ready for the first time, bad ones
+//              after 50, 100, 200 ms ... as long as that is less. After ready the probe goes on, and
 //              failure_threshold bad tries in a row lose readiness (verdict lost_ready), which is not death;
 //              success_threshold good ones bring it back.
 //              none: ready with watch().

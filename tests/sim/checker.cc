@@ -199,6 +199,9 @@ void Checker::check_stop(SlotIndex slot, const SlotState& before, const SlotStat
 void Checker::check_dependents_ended(const SlotState& now) const {
   // Of several orders in one turn an earlier one may have let go.
   if (view_.head.force || now.role != SlotRole::service || view_.head.last_order > orders_before_ + 1) return;
+  // A run that gave itself up in the turn of the order is stopped for that.
+  const Process* own = m_.kernel.process(now.run().run);
+  if (own != nullptr && own->gave_itself_up) return;
   for (const SlotState& other : view_.slots) {
     if (!other.used || other.role != SlotRole::service || other.document != now.document || other.order != now.order) continue;
     if (other.life.phase != Phase::stopping || other.life.want_up) continue;

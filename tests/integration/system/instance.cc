@@ -239,7 +239,7 @@ Command Machine::execute(const std::vector<std::string>& words, const std::funct
     ::dup2(command.out_.get(), 1);
     ::dup2(command.err_.get(), 2);
     if (::chdir(work.c_str()) < 0) ::_exit(98);
-    for (const char* name : {"HEARTH_DIR", "HEARTH_INSTANCE", "NOTIFY_SOCKET"}) ::unsetenv(name);
+    ::unsetenv("NOTIFY_SOCKET");
     if (prepare) prepare();
     become();
     ::execv(pointers[0], pointers.data());

@@ -1,3 +1,4 @@
+#include "cli/context.h"
 #include "cli/options.h"
 
 #include <gtest/gtest.h>
@@ -98,6 +99,18 @@ TEST(Options, every_option_of_the_table_is_understood) {
       EXPECT_TRUE(arguments->has(option.name)) << command.name << " --" << option.name;
     }
   }
+}
+
+TEST(Context, no_environment_variable_chooses_the_instance) {
+  const auto usual = make_context(*parse_arguments({"status"}), "0");
+  ASSERT_TRUE(usual);
+  ::setenv("HEARTH_DIR", "/tmp/another", 1);
+  ::setenv("HEARTH_INSTANCE", "/tmp/another", 1);
+  const auto context = make_context(*parse_arguments({"status"}), "0");
+  ::unsetenv("HEARTH_DIR");
+  ::unsetenv("HEARTH_INSTANCE");
+  ASSERT_TRUE(context);
+  EXPECT_EQ(context->instance.directory, usual->instance.directory);
 }
 
 }  // namespace

@@ -128,6 +128,8 @@ TEST(ReadyProbe, WaitsTheIntervalAfterTheEndOfATry) {
   Watched run(ProbeType::tcp);
   run.spec.ready.interval = seconds(3);
   run.begin();
+  run.answer(Which::ready, true);
+  run.pass(seconds(3));
   run.pass(seconds(2));
   run.answer(Which::ready, false);
   EXPECT_EQ(next_deadline(run.health), run.now.mono + seconds(3));
@@ -135,7 +137,33 @@ TEST(ReadyProbe, WaitsTheIntervalAfterTheEndOfATry) {
   EXPECT_FALSE(run.verdict.try_ready);
   run.pass(1);
   EXPECT_TRUE(run.verdict.try_ready);
-  EXPECT_EQ(run.health.ready_probe.attempt, 2u);
+  EXPECT_EQ(run.health.ready_probe.attempt, 3u);
+}
+
+TEST(ReadyProbe, IsTriedAgainQuicklyUntilTheRunWasReadyOnce) {
+  Watched run(ProbeType::http);
+  run.begin();
+  for (const std::int64_t ms : {50, 100, 200, 400, 800, 1000, 1000}) {
+    run.answer(Which::ready, false);
+    EXPECT_EQ(next_deadline(run.health), run.now.mono + milliseconds(ms));
+    run.pass(milliseconds(ms));
+    EXPECT_TRUE(run.verdict.try_ready);
+  }
+  run.answer(Which::ready, true);
+  EXPECT_TRUE(run.verdict.became_ready);
+  run.next_answer(Which::ready, false);
+  EXPECT_EQ(next_deadline(run.health), run.now.mono + seconds(1)) << "a service that is up is not hurried";
+}
+
+TEST(ReadyProbe, IsNeverTriedMoreRarelyThanItsInterval) {
+  Watched run(ProbeType::tcp);
+  run.spec.ready.interval = milliseconds(20);
+  run.begin();
+  for (int i = 0; i < 100; ++i) {
+    run.answer(Which::ready, false);
+    ASSERT_EQ(next_deadline(run.health), run.now.mono + milliseconds(20));
+    run.pass(milliseconds(20));
+  }
 }
 
 TEST(ReadyProbe, LosesReadinessAfterEnoughBadTriesInARowAndFindsItAgain) {
