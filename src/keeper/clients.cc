@@ -122,6 +122,19 @@ void tell_logger(Keeper& k) {
   }
 }
 
+// Only our direction is closed: unread acknowledgements in a socket that is closed would be an error at the other
+// end (ECONNRESET), before the messages that are still on their way there.
+void say_goodbye(Keeper& k, uint32_t role) {
+  MemberState& client = k.member[role];
+  if (client.socket < 0 || client.goodbye_said) return;
+  client.goodbye_said = true;
+  shutdown(client.socket, SHUT_WR);
+}
+
+bool has_ear(const MemberState& client) {
+  return client.socket >= 0 && !client.wants_room && !client.goodbye_said;
+}
+
 template <typename Record>
 Record record_at(const Received& message, uint32_t index) {
   Record record;
@@ -166,6 +179,7 @@ void handle_supervisor(Keeper& k, Received& message) {
         replace_spawner(k, record_at<wire::SpawnerRecord>(message, i));
       break;
     case MessageType::finish:
+      k.member[role_supervisor].finish_heard = true;
       if (count == 1) finish(k, record_at<wire::FinishRecord>(message, 0).mode);
       break;
     default: break;
@@ -177,6 +191,7 @@ void handle_supervisor(Keeper& k, Received& message) {
 void client_started(Keeper& k, uint32_t role) {
   MemberState& client = k.member[role];
   client.hello_sent = client.ready_sent = client.wants_room = client.spoke = false;
+  client.finish_heard = client.goodbye_said = false;
   client.unacked = client.cursor = 0;
   for (uint32_t& generation : client.announced) generation = 0;
   if (role == role_logger) queue_outputs(k);
@@ -184,11 +199,15 @@ void client_started(Keeper& k, uint32_t role) {
 
 void pump_clients(Keeper& k) {
   const MemberState& supervisor = k.member[role_supervisor];
-  if (supervisor.socket >= 0 && !supervisor.wants_room && tell_hello(k, role_supervisor) &&
-      tell_spawners(k) && !supervisor.ready_sent)
+  if (has_ear(supervisor) && tell_hello(k, role_supervisor) && tell_spawners(k) &&
+      !supervisor.ready_sent)
     tell_parked(k);
   const MemberState& logger = k.member[role_logger];
-  if (logger.socket >= 0 && !logger.wants_room && tell_hello(k, role_logger)) tell_logger(k);
+  if (has_ear(logger) && tell_hello(k, role_logger)) tell_logger(k);
+  if (k.ending.phase != Ending::finishing) return;
+  if (supervisor.finish_heard) say_goodbye(k, role_supervisor);
+  // It ends when it has moved what it knows of: first it must know all.
+  if (logger.hello_sent && next_for_logger(k) == nullptr) say_goodbye(k, role_logger);
 }
 
 void read_client(Keeper& k, uint32_t role, bool to_the_end) {

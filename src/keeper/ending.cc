@@ -1,13 +1,13 @@
 // How a keeper ends: told to by the supervisor, or all alone.
 
+#include <poll.h>
+
 #include "keeper/state.h"
 
 namespace hearth::keeper {
 namespace {
 
-constexpr int64_t member_grace =
-    2'000 * ms;  // supervisor to end; then logger to write what it has read
-constexpr int64_t logger_grace = 3'000 * ms;
+constexpr int64_t members_grace = 10'000 * ms;  // for the last documents and the last lines
 constexpr int64_t after_kill =
     1'000 * ms;  // what SIGKILL does not end hangs in the kernel: left behind
 constexpr uint32_t stop_grace_least_ms = 500, stop_grace_most_ms = 3'600'000;
@@ -82,20 +82,37 @@ void stop_runs(Keeper& k, int64_t now) {
   }
 }
 
+// Standard error may be a pipe that nobody empties.
+void say_if_heard(const char* text) {
+  pollfd out = {STDERR_FILENO, POLLOUT, 0};
+  if (poll(&out, 1, 0) != 1 || (out.revents & POLLOUT) == 0) return;
+  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, text, strlen(text));
+}
+
+void give_up_members(Keeper& k, int64_t now) {
+  k.ending.out_of_time = true;
+  k.ending.deadline = now + after_kill;
+  if (!k.member[role_logger].done)
+    say_if_heard(
+        "hearth-keeper: the logger has not ended within 10 s and is given up; output of services "
+        "that it had not written is lost; look for a hung disk under the log directory\n");
+  if (!k.ending.alone && !k.member[role_supervisor].done)
+    say_if_heard(
+        "hearth-keeper: the supervisor has not ended within 10 s and is given up; the next hearth "
+        "may remember services that were taken down; look for a hung disk under the instance "
+        "directory\n");
+  kill_member(k, role_supervisor, SIGKILL);
+  kill_member(k, role_logger, SIGKILL);
+}
+
 void end_members(Keeper& k, int64_t now) {
   EndingState& ending = k.ending;
   bool some = false;
-  for (const MemberState& member : k.member) some = some || member.pid != 0;
-  k.exit_now = !some || (ending.step == 2 && now >= ending.deadline);
-  if (k.exit_now || now < ending.deadline) return;
-  if (++ending.step == 1) {
-    kill_member(k, role_supervisor, SIGKILL);
-    kill_member(k, role_logger, SIGTERM);
-    ending.deadline = now + logger_grace;
-  } else {
-    kill_member(k, role_logger, SIGKILL);
-    ending.deadline = now + after_kill;
-  }
+  for (uint32_t role = 0; role < role_end; ++role)
+    some = some || k.member[role].pid != 0 || member_wanted(k, role);
+  const bool due = now >= ending.deadline;
+  k.exit_now = !some || (ending.out_of_time && due);
+  if (!k.exit_now && due) give_up_members(k, now);
 }
 
 }  // namespace
@@ -104,13 +121,11 @@ void end_members(Keeper& k, int64_t now) {
 void finish(Keeper& k, wire::FinishMode mode) {
   if (mode != wire::FinishMode::all_stopped && mode != wire::FinishMode::leave_running) return;
   if (k.ending.phase == Ending::finishing) return;
+  const bool alone = k.ending.phase == Ending::stopping_runs;
   k.ending = {};
   k.ending.phase = Ending::finishing;
-  k.ending.deadline = now_ns() + member_grace;
-  // The logger ends by itself when it has written what its FIFOs hold.
-  unwatch_and_close(k, k.member[role_supervisor].socket);
-  unwatch_and_close(k, k.member[role_logger].socket);
-  kill_member(k, role_supervisor, SIGTERM);
+  k.ending.alone = alone;
+  k.ending.deadline = now_ns() + members_grace;
   for (uint32_t role = role_spawner; role < role_end; ++role) kill_member(k, role, SIGKILL);
 }
 
@@ -118,6 +133,7 @@ void stop_alone(Keeper& k) {
   if (k.ending.phase != Ending::no) return;
   k.ending = {};
   k.ending.phase = Ending::stopping_runs;
+  k.ending.alone = true;
   k.ending.rank = int64_t{UINT32_MAX} + 1;
   kill_member(k, role_supervisor, SIGKILL);
   for (uint32_t role = role_spawner; role < role_end; ++role) kill_member(k, role, SIGKILL);

@@ -27,7 +27,10 @@
 // pid of a run into its entry before that run executes an instruction (strays.cc).
 //
 // How the keeper ends:
-//   finish        the supervisor says so: members end, the logger last, exit 0
+//   finish        the supervisor says so: spawners are killed; supervisor and logger see the end of their
+//                 sockets, the logger when it knows of all output. Both have done their work when they exit
+//                 with 0: one that dies otherwise is started again, as ever. After 10 s they are killed, and
+//                 standard error says what that costs. Exit 0
 //   stop alone    TERM or INT came, and no supervisor comes up: the keeper stops the runs itself, greatest
 //                 stop_rank first, then as above (ending.cc)
 //   killed        a living supervisor starts another keeper with --take-over; the runs are then foreign

@@ -123,11 +123,18 @@ void plan_restart(MemberState& member, int code, int status, int64_t lived, int6
 
 }  // namespace
 
+// While a keeper ends it still keeps its members: a logger that is killed in its last drain has a successor that
+// finishes it, and a supervisor one that writes down what the next hearth shall know. Who exits with 0 is done.
+bool member_wanted(const Keeper& k, uint32_t role) {
+  if (k.ending.phase == Ending::no) return true;
+  if (k.ending.out_of_time || k.member[role].done) return false;
+  return role == role_logger || (role == role_supervisor && !k.ending.alone);
+}
+
 void start_members(Keeper& k, int64_t now) {
-  if (k.ending.phase != Ending::no) return;
   for (uint32_t role = 0; role < role_end; ++role) {
     MemberState& member = k.member[role];
-    if (member.pid != 0 || member.restart_at > now) continue;
+    if (member.pid != 0 || member.restart_at > now || !member_wanted(k, role)) continue;
     if (role == role_logger && k.old_logger >= 0) continue;
     // What cannot be started for want of a process or a descriptor is tried again.
     member.restart_at = start_member(k, role, now) ? 0 : now + retry_after;
@@ -136,9 +143,9 @@ void start_members(Keeper& k, int64_t now) {
 
 int64_t members_due(const Keeper& k) {
   int64_t due = 0;
-  if (k.ending.phase != Ending::no) return 0;
-  for (const MemberState& member : k.member)
-    if (member.pid == 0) due = earlier(due, member.restart_at);
+  for (uint32_t role = 0; role < role_end; ++role)
+    if (k.member[role].pid == 0 && member_wanted(k, role))
+      due = earlier(due, k.member[role].restart_at);
   if (k.stop_wanted_at != 0 && k.silent_deaths > silent_deaths_most)
     due = earlier(due, k.stop_wanted_at + stop_waits_for_supervisor);
   return due;
@@ -163,6 +170,9 @@ void member_gone(Keeper& k, uint32_t role, int code, int status) {
   member.record->deaths.fetch_add(1);
   member.record->last_wait_code = code;
   member.record->last_wait_status = status;
+  // The status of a supervisor that is not our child nobody tells; it was not ours to restart either.
+  member.done = k.ending.phase == Ending::finishing &&
+                ((code == CLD_EXITED && status == 0) || code == wire::wait_code_unknown);
   if (role == role_supervisor) {
     unwatch_and_close(k, k.supervisor_pidfd);
     if (!member.spoke && lived < silent_life)

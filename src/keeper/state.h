@@ -49,6 +49,7 @@ struct MemberState {
   bool spoke;          // a message has come from it
   bool replaced;       // we killed it ourselves
   bool wants_room;     // its socket was full: EPOLLOUT is armed
+  bool done;           // ending: it has exited with 0, and is not started again
   int64_t restart_at;  // 0 = no restart pending
   uint32_t delay_ms;   // of the last delayed restart, 0 = none
   int64_t died_at[5];  // the last deaths that count, oldest first
@@ -56,6 +57,8 @@ struct MemberState {
   // What it has been told, for supervisor and logger.
   bool hello_sent;
   bool ready_sent;
+  bool finish_heard;                        // supervisor: has said `finish` itself
+  bool goodbye_said;                        // nothing more will be told: it reads the end
   uint32_t unacked;                         // `parked` windows on their way
   uint32_t cursor;                          // supervisor: next index of Parked to hand over
   uint32_t announced[wire::spawner_count];  // supervisor: generation of each spawner it knows
@@ -110,8 +113,9 @@ struct EndingState {
   bool rank_chosen;
   bool killed;       // this rank's groups have had SIGKILL
   int64_t rank;      // at work; before the first: above all
-  int64_t deadline;  // of the rank's grace, or of the members' next step
-  uint32_t step;     // of finishing
+  int64_t deadline;  // of the rank's grace, or of the members' end
+  bool alone;        // no supervisor is wanted any more
+  bool out_of_time;  // the members have had SIGKILL
 };
 
 struct Keeper {
@@ -192,6 +196,7 @@ void start_members(Keeper& k, int64_t now);  // those that are due
 void reap_members(Keeper& k);                // whichever has died
 void member_gone(Keeper& k, uint32_t role, int code, int status);
 void kill_member(Keeper& k, uint32_t role, int signal);
+bool member_wanted(const Keeper& k, uint32_t role);  // when it is not running, it is started
 void replace_spawner(Keeper& k, const wire::SpawnerRecord& record);
 bool supervisor_fails(const Keeper& k, int64_t now);
 int64_t members_due(const Keeper& k);

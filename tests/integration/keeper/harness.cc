@@ -148,6 +148,7 @@ pid_t Instance::start_keeper(const std::vector<std::string>& more, const KeeperO
       setrlimit(RLIMIT_NOFILE, &limit);
     }
     if (options.refuse_clone3 != 0) refuse_clone3(options.refuse_clone3);
+    dup2(open((dir + "/stderr").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600), STDERR_FILENO);
     execv(argv[0], argv.data());
     _exit(127);
   }
@@ -276,7 +277,10 @@ void Instance::start_successor_of_keeper(std::uint32_t keeper_generation) {
     int pair[2] = {-1, -1};
     socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair);
     if (write(made_write.get(), pair, sizeof pair) < 0) _exit(1);
-    for (;;) pause();
+    pollfd end = {pair[0], POLLRDHUP, 0};
+    while (poll(&end, 1, -1) < 0) {
+    }
+    _exit(0);
   }
   int ends[2] = {-1, -1};
   ASSERT_EQ(read(made_read.get(), ends, sizeof ends), static_cast<ssize_t>(sizeof ends));
@@ -347,6 +351,11 @@ bool Instance::until(const std::function<bool()>& holds, int within_ms) {
     if (poll(&p, 1, std::min(left, 20)) == 1 && read(doorbell, &count, sizeof count) < 0) continue;
   }
   return true;
+}
+
+std::string Instance::said() {
+  std::ifstream file(dir + "/stderr");
+  return std::string((std::istreambuf_iterator<char>(file)), {});
 }
 
 Plan service_plan(EntryIndex entry, RunId run, const std::vector<std::string>& arguments) {

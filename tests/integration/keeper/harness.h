@@ -110,6 +110,8 @@ class Instance {
   bool until(const std::function<bool()>& holds, int within_ms = deadline_ms);
   // After the keeper's death: the supervisor lives (a stand-in does, whose socket we have) and starts another.
   void start_successor_of_keeper(std::uint32_t keeper_generation);
+  // Standard error of keepers and members.
+  std::string said();
   bool exited(EntryIndex i) { return entry(i).phase.load() == wire::EntryPhase::exited; }
 
   // The first, unless `more` says otherwise.

@@ -147,6 +147,63 @@ TEST_F(Keeper, EndsItsMembersWhenTheSupervisorIsFinished) {
   EXPECT_EQ(h.table->logger.last_wait_code, CLD_EXITED) << "the logger was not let finish";
 }
 
+// A stopped member is in the middle of its last work, for as long as the test likes.
+TEST_F(Keeper, StartsALoggerAgainThatIsKilledInItsLastDrainAndTellsItAllOutput) {
+  h.accept_logger();
+  ASSERT_TRUE(h.logger.receive().has_value());  // hello
+  auto [output, writer] = make_pipe();
+  ASSERT_TRUE(h.supervisor.send<wire::ParkRecord>(
+      MessageType::park, {park_record(wire::ParkClass::output, 7)}, {output.get()}));
+  ASSERT_TRUE(h.logger.receive().has_value());
+  ASSERT_TRUE(h.logger.acknowledge());
+  const pid_t killed = h.logger.pid;
+  kill(killed, SIGSTOP);
+  ASSERT_TRUE(h.until([&] { return state_of(killed) == 'T'; }));
+  ASSERT_TRUE(h.supervisor.send<FinishRecord>(MessageType::finish, {{FinishMode::all_stopped, 0}}));
+  EXPECT_FALSE(h.logger.receive().value_or(Message{}).header.count) << "the end was to come";
+  kill(killed, SIGKILL);
+  h.accept_logger();
+  EXPECT_NE(h.logger.pid, killed);
+  EXPECT_TRUE(alive(h.keeper));
+  std::optional<Message> hello = h.logger.receive(), told = h.logger.receive();
+  ASSERT_TRUE(hello && told);
+  EXPECT_EQ(hello->header.type, MessageType::hello);
+  EXPECT_EQ(told->header.type, MessageType::parked);
+  EXPECT_EQ(told->at<wire::ParkRecord>().key, 7u);
+  EXPECT_EQ(wait_child(h.keeper), std::optional(0));
+  h.keeper = 0;
+  EXPECT_EQ(h.table->logger.last_wait_code, CLD_EXITED);
+  EXPECT_EQ(h.table->logger.deaths.load(), 2u);
+}
+
+TEST_F(Keeper, StartsASupervisorAgainThatIsKilledBeforeItHasEnded) {
+  const pid_t killed = h.supervisor.pid;
+  kill(killed, SIGSTOP);
+  ASSERT_TRUE(h.until([&] { return state_of(killed) == 'T'; }));
+  ASSERT_TRUE(h.supervisor.send<FinishRecord>(MessageType::finish, {{FinishMode::all_stopped, 0}}));
+  ASSERT_TRUE(h.until([&] { return h.table->spawner[0].pid.load() == 0; }));
+  h.kill_supervisor();
+  h.accept_supervisor();
+  EXPECT_NE(h.supervisor.pid, killed);
+  while (h.handle_message()) {
+  }
+  ASSERT_TRUE(h.supervisor.send<FinishRecord>(MessageType::finish, {{FinishMode::all_stopped, 0}}));
+  EXPECT_EQ(wait_child(h.keeper), std::optional(0));
+  h.keeper = 0;
+  EXPECT_EQ(h.table->supervisor.last_wait_code, CLD_EXITED);
+}
+
+TEST_F(Keeper, GivesUpALoggerThatHangsInItsLastDrainAndSaysSo) {
+  h.accept_logger();
+  kill(h.logger.pid, SIGSTOP);
+  ASSERT_TRUE(h.until([&] { return state_of(h.logger.pid) == 'T'; }));
+  ASSERT_TRUE(h.supervisor.send<FinishRecord>(MessageType::finish, {{FinishMode::all_stopped, 0}}));
+  EXPECT_EQ(wait_child(h.keeper), std::optional(0));
+  h.keeper = 0;
+  EXPECT_FALSE(alive(h.logger.pid));
+  EXPECT_NE(h.said().find("the logger has not ended within 10 s"), std::string::npos) << h.said();
+}
+
 TEST_F(Keeper, LeavesRunsAloneWhenToldSo) {
   const pid_t service = start_service(0, 1);
   ASSERT_TRUE(
