@@ -104,9 +104,11 @@ class Program {
 
   Status run() {
     for (;;) {
-      const MonoNs due = turn();
-      if (supervisor_->finished()) return end();
-      sleep_until(link_->lost() ? std::min(due, replace_keeper()) : due);
+      MonoNs due = turn();
+      if (supervisor_->finished() && !link_->handing_over()) return end();
+      if (link_->lost()) due = std::min(due, replace_keeper());
+      if (link_->handing_over()) due = std::min(due, hand_over());
+      sleep_until(due);
     }
   }
 
@@ -148,37 +150,49 @@ class Program {
     return inbox_->pending() ? 0 : due;
   }
 
-  // Somebody would be our keeper. Dropped, which declines it, as long as there is one that lives.
+  // Somebody would be our keeper. Dropped, which declines it, as long as there is one that lives or is on its way.
   void consider_offer() {
-    os::Fd candidate = os::accept_keeper(offers_.get(), geteuid());
+    os::NewKeeper candidate = os::accept_keeper(offers_.get(), geteuid());
     link_->receive();
-    if (link_->lost() && candidate) offered_ = std::move(candidate);
+    if (link_->lost() && candidate.socket) offered_ = std::move(candidate);
   }
 
-  // The keeper is dead and everything lives. Returns when to look again.
+  // The keeper is dead and everything lives. This and hand_over() return when to look again.
   MonoNs replace_keeper() {
     const MonoNs now = os::read_mono();
     if (keeper_lost_at_ == 0) keeper_lost_at_ = now;
     const MonoNs begin_at = std::max(after(keeper_lost_at_, os::successor_wait()), next_keeper_try_);
-    if (!offered_ && now < begin_at) return begin_at;
+    if (!offered_.socket && now < begin_at) return begin_at;
     os::SuccessorCommand command;
     command.keeper = os::program_beside("hearth-keeper");
     command.supervisor = os::program_beside("hearth-supervisor");
     command.logger = os::program_beside("hearth-logger");
     command.directory = options_.directory;
     command.log_directory = options_.log_directory;
-    Result<os::Fd> socket = offered_ ? Result<os::Fd>(std::move(offered_)) : os::start_keeper(command);
-    Status taken = socket ? link_->take_to(std::move(*socket)) : Status(failure(socket.error()));
-    if (!taken) {
-      supervisor_->add_note("the keeper died, and no other could be started: " + taken.error().text());
-      next_keeper_try_ = after(now, seconds(1));
+    next_keeper_try_ = after(now, seconds(1));
+    Result<os::NewKeeper> keeper = std::exchange(offered_, {});
+    if (!keeper->socket) keeper = os::start_keeper(command);
+    if (keeper) {
+      link_->hand_over_to(std::move(*keeper));
+      return now;
+    }
+    supervisor_->add_note("the keeper died, and no other could be started: " + keeper.error().text());
+    return next_keeper_try_;
+  }
+
+  MonoNs hand_over() {
+    const Result<bool> done = link_->continue_hand_over();
+    if (!done) {
+      supervisor_->add_note("the keeper died, and no other could be started: " + done.error().text());
       return next_keeper_try_;
     }
+    if (!*done) return link_->hand_over_due();
     keeper_lost_at_ = 0;
+    next_keeper_try_ = 0;
     os::tell_service_manager("READY=1");  // of the start that made this keeper
     keeper_->keeper_replaced();
     supervisor_->keeper_replaced(link_->table().keeper_pid, link_->table().keeper_generation);
-    return now;
+    return os::read_mono();
   }
 
   // All is done: answers that are under way are given, then the keeper's end ends us.
@@ -186,11 +200,14 @@ class Program {
     os::tell_service_manager("STOPPING=1");
     store_->flush_now(os::read_mono());
     server_->turn_done();
+    // What services and probes say stays readable from here on: watched, it would keep us awake.
+    keeper_watch_ = std::make_unique<Watch>(io_, link_->socket());
+    probe_watch_.reset();
+    offers_watch_.reset();
     const MonoNs until = after(os::read_mono(), seconds(2));
-    while (!link_->lost() && os::read_mono() < until) {
-      sleep_until(until);
+    for (MonoNs now = os::read_mono(); !link_->lost() && now < until; now = os::read_mono()) {
+      sleep_until(link_->flush() ? until : std::min(until, after(now, milliseconds(5))));
       link_->receive();
-      keeper_->flush();
     }
     for (const char* name : {os::control_socket_name, os::keeper_socket_name})
       unlink((options_.directory + "/" + name).c_str());
@@ -199,8 +216,8 @@ class Program {
 
   void sleep_until(MonoNs due) {
     keeper_watch_->arm();
-    probe_watch_->arm();
-    offers_watch_->arm();
+    for (Watch* watch : {probe_watch_.get(), offers_watch_.get()})
+      if (watch != nullptr) watch->arm();
     const MonoNs now = os::read_mono();
     if (due <= now) {
       handle_some();
@@ -234,8 +251,8 @@ class Program {
   std::unique_ptr<Watch> keeper_watch_;
   std::unique_ptr<Watch> probe_watch_;
   std::unique_ptr<Watch> offers_watch_;
-  os::Fd offers_;   // DIR/keeper.sock
-  os::Fd offered_;  // a keeper for the one that died
+  os::Fd offers_;          // DIR/keeper.sock
+  os::NewKeeper offered_;  // for the one that died
   MonoNs keeper_lost_at_ = 0;
   MonoNs next_keeper_try_ = 0;
 };

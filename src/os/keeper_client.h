@@ -72,7 +72,7 @@ class KeeperClient final : public ports::Keeper {
 
   // After every turn: sends what has gathered, drops what released runs no longer need, looks after spawners.
   void flush();
-  // A new keeper holds everything (KeeperLink::take_to): plans on their way are asked for again.
+  // A new keeper holds everything (KeeperLink::hand_over_to): plans on their way are asked for again.
   void keeper_replaced();
   // Removes FIFOs and notify sockets of runs that are not known and that nobody writes to. Once, when a new
   // instance has adopted what it found.

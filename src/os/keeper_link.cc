@@ -10,7 +10,6 @@
 
 #include "os/clock.h"
 #include "os/crash_point.h"
-#include "os/proc_stat.h"
 
 namespace hearth::os {
 namespace {
@@ -149,16 +148,29 @@ void KeeperLink::watch_parked(ParkClass type, const Parked& parked) {
   }
 }
 
-bool KeeperLink::park(const wire::ParkRecord& record, Fd fd) {
-  const int number = fd.get();
+Sent KeeperLink::send_park(const wire::ParkRecord& record, int fd) {
   // An earlier UNPARK of the same identity must not overtake this.
-  if (!unparks_.empty() && !send_some(MessageType::unpark, unparks_)) return false;
-  const Sent sent =
-      send_records<wire::ParkRecord>(socket_.get(), MessageType::park, {&record, 1}, {&number, 1});
-  if (sent == Sent::lost) lost_ = true;
-  if (sent != Sent::yes) {
-    wake_in(retry_after);
-    return false;
+  if (!unparks_.empty() && !send_some(MessageType::unpark, unparks_))
+    return lost_ ? Sent::lost : Sent::full;
+  return send_records<wire::ParkRecord>(socket_.get(), MessageType::park, {&record, 1}, {&fd, 1});
+}
+
+bool KeeperLink::park(const wire::ParkRecord& record, Fd fd, SpanNs patience) {
+  if (hand_over_) late_parks_.push_back(record);
+  if (!lost_ && !hand_over_) {
+    const MonoNs end = after(read_mono(), patience);
+    Sent sent = send_park(record, fd.get());
+    while (sent == Sent::full && read_mono() < end) {
+      // Room in the socket says nothing of descriptors in flight (ETOOMANYREFS): then this is a short pause.
+      (void)wait_for_room(to_ms(end - read_mono()));
+      ::poll(nullptr, 0, 1);
+      sent = send_park(record, fd.get());
+    }
+    if (sent == Sent::lost) lost_ = true;
+    if (sent == Sent::full) {
+      wake_in(retry_after);
+      return false;
+    }
   }
   crash_point("park sent");
   std::string_view name(record.name);
@@ -208,12 +220,14 @@ bool KeeperLink::send_some(MessageType type, std::vector<Record>& records) {
 }
 
 bool KeeperLink::flush() {
+  // Before hello and the runs that are to be adopted nothing else may come.
+  if (lost_ || (hand_over_ && !hand_over_->handed)) return false;
   // Signals of this turn may be for runs that are reaped in this turn.
   if (!send_some(MessageType::signal, signals_)) return false;
   crash_point("signals sent");
   if (!send_some(MessageType::reap, reaps_)) return false;
   crash_point("reaps sent");
-  return send_some(MessageType::unpark, unparks_) &&
+  return send_some(MessageType::unpark, unparks_) && send_late_parks() &&
          send_some(MessageType::replace_spawner, replacements_) &&
          send_some(MessageType::finish, finishes_);
 }
@@ -224,6 +238,7 @@ bool KeeperLink::wait_for_room(int timeout_ms) {
 }
 
 bool KeeperLink::adopt(const wire::RunRecord& record, int pidfd) {
+  if (lost_ || hand_over_) return false;
   for (;;) {
     const Sent sent =
         send_records<wire::RunRecord>(socket_.get(), MessageType::adopt, {&record, 1}, {&pidfd, 1});
@@ -238,14 +253,14 @@ void KeeperLink::receive() {
     Message message;
     switch (receive_message(socket_.get(), message, 0)) {
       case Received::message:
-        // A second hello would be another keeper's; take_to() is the way to one.
+        // A second hello would be another keeper's; hand_over_to() is the way to one.
         if (message.type != MessageType::hello) (void)take(message);
         break;
       case Received::malformed: break;
       case Received::nothing: return;
       case Received::lost:
         // Level-triggered, an end that stays would wake us for ever.
-        if (!lost_) unwatch(socket_.get());
+        unwatch(socket_.get());
         lost_ = true;
         return;
     }
@@ -277,100 +292,6 @@ void KeeperLink::wake_in(SpanNs span) {
 void KeeperLink::timer_fired() {
   drain(timer_.get());
   timer_at_ = 0;
-}
-
-Status KeeperLink::take_to(Fd socket, SpanNs timeout) {
-  unwatch(socket_.get());
-  socket_ = std::move(socket);
-  for (SpawnerLine& line : spawners_) line = SpawnerLine{};
-  // What was decided and not sent is decided again by the supervisor (keeper_replaced); what was to be unparked is
-  // not handed over at all.
-  signals_.clear();
-  reaps_.clear();
-  replacements_.clear();
-  unparks_.clear();
-  // Before the new keeper reads the table: it is nobody's now.
-  const std::vector<LiveRun> runs = live_runs(Runs::all);
-  wire::HelloRecord record{wire::message_version, table_->keeper_generation.load() + 1,
-                           hello_.generation, static_cast<std::uint32_t>(parked_.size())};
-  std::vector<int> numbers;
-  for (const Fd& fd : descriptors_) numbers.push_back(fd.get());
-  if (send_records<wire::HelloRecord>(socket_.get(), MessageType::hello, {&record, 1}, numbers) !=
-      Sent::yes)
-    return failure(keeper_gone("hand over to"));
-  for (const LiveRun& run : runs)
-    if (!adopt(run.record, run.pidfd.get())) return failure(keeper_gone("hand over to"));
-  if (Status parked = hand_over_parked(); !parked) return parked;
-  lost_ = false;
-  watch(socket_.get(), EPOLLIN, watch_tag(Watched::keeper, 0));
-  // "It has all" is said by its spawners: only what it has is known to them.
-  const MonoNs end = after(read_mono(), timeout);
-  while (!lost_ && !spawners_[0].socket && read_mono() < end) {
-    pollfd waited{socket_.get(), POLLIN, 0};
-    ::poll(&waited, 1, to_ms(end - read_mono()));
-    receive();
-  }
-  if (lost_) return failure(keeper_gone("hand over to"));
-  if (!spawners_[0].socket)
-    return failure(Remedy::try_later, "hand over to", "the new keeper",
-                   "it has not started a spawner in time");
-  hello_.keeper_generation = table_->keeper_generation.load();
-  // A spawner of the old keeper may have been in the middle of a clone when the runs were listed. All of them are
-  // dead now: the new keeper starts its own only then.
-  for (const LiveRun& run : live_runs(Runs::unseen))
-    if (!adopt(run.record, run.pidfd.get())) return failure(keeper_gone("hand over to"));
-  return {};
-}
-
-Status KeeperLink::hand_over_parked() {
-  // Windows that leave room below the limit of descriptors in flight (about 1,250 at RLIMIT_NOFILE 1,024).
-  constexpr std::size_t window = 100;
-  for (std::uint32_t type = 1; type <= static_cast<std::uint32_t>(ParkClass::probe); ++type) {
-    const std::vector<Parked>& list = parked_.all(static_cast<ParkClass>(type));
-    std::size_t at = 0;
-    while (at < list.size()) {
-      std::vector<wire::ParkRecord> records;
-      std::vector<int> numbers;
-      for (std::size_t i = at; i < list.size() && records.size() < window; ++i) {
-        records.push_back(park_record(static_cast<ParkClass>(type), list[i]));
-        numbers.push_back(list[i].fd);
-      }
-      const Sent sent =
-          send_records<wire::ParkRecord>(socket_.get(), MessageType::park, records, numbers);
-      if (sent == Sent::yes) at += records.size();
-      if (sent == Sent::lost || (sent == Sent::full && !wait_for_room(10'000)))
-        return failure(keeper_gone("hand over to"));
-      // Room in the socket says nothing of descriptors in flight (ETOOMANYREFS): then this is a short pause.
-      if (sent == Sent::full) ::poll(nullptr, 0, 1);
-    }
-  }
-  return {};
-}
-
-std::vector<KeeperLink::LiveRun> KeeperLink::live_runs(Runs which) {
-  std::vector<LiveRun> runs;
-  for (EntryIndex index = 0; index < wire::max_entries; ++index) {
-    wire::RunEntry& entry = table_->entry[index];
-    const RunId run = entry.run.load(std::memory_order_acquire);
-    const std::int32_t pid = entry.pid.load(std::memory_order_acquire);
-    const wire::EntryPhase phase = entry.phase.load(std::memory_order_acquire);
-    if (run == no_run || pid <= 0 || phase == wire::EntryPhase::exited) continue;
-    if (which == Runs::unseen && phase != wire::EntryPhase::none) continue;
-    // Without a start time the run was so young that its PID cannot have been used again.
-    const std::uint64_t ticks = entry.start_ticks.load(std::memory_order_acquire);
-    Fd pidfd = ticks != 0 ? open_process(pid, ticks) : Fd(pidfd_open(pid));
-    if (pidfd) {
-      runs.push_back({{index, 0, run}, std::move(pidfd)});
-      continue;
-    }
-    // It ended after the keeper, and somebody else has reaped it: nobody can say how.
-    entry.wait_code = wire::wait_code_unknown;
-    entry.wait_status = 0;
-    entry.exited_at_ns = read_mono();
-    entry.phase.store(wire::EntryPhase::exited, std::memory_order_release);
-    wire::mark_changed(table_->changed_for_supervisor, index);
-  }
-  return runs;
 }
 
 }  // namespace hearth::os

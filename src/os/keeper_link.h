@@ -8,12 +8,24 @@
 // A descriptor in the epoll is removed by hand before it is closed: the keeper holds the same open file, so closing
 // ours would leave the registration behind.
 //
-// One thread. Nothing here blocks but connect().
+// The keeper's death. The line is *up*, or *lost*, or *handing over* to a new keeper:
+//
+//   up            -> lost           its end of the socket is closed
+//   lost          -> handing over   hand_over_to(): a new keeper was started (keeper_successor.h)
+//   handing over  -> up             it has been told everything and says so by announcing a spawner
+//                 -> lost           it went away, or time is up: it is killed, and only then its socket is closed, so
+//                                   that it can neither be a second keeper nor start a second supervisor
+//
+// What is told meanwhile waits (signals, reaps), or is kept here and told later (park), since for a time this process
+// is the only holder anyway. Supervision goes on with what needs no keeper.
+//
+// One thread. Nothing here blocks but connect(), and park() where it is asked to.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -53,6 +65,12 @@ struct SpawnerLine {
   std::uint32_t generation = 0;  // 0 = never announced
 };
 
+// A keeper that has been started and waits for hello.
+struct NewKeeper {
+  Fd socket;   // our end
+  Fd process;  // pidfd
+};
+
 class KeeperLink {
  public:
   // Takes hello, spawners and everything parked; returns after `ready`. Blocks at most `timeout` per message.
@@ -73,9 +91,10 @@ class KeeperLink {
   const ParkedTable& parked() const { return parked_; }
   SpawnerLine& spawner(std::uint32_t index) { return spawners_[index]; }
 
-  // Hands a descriptor to the keeper and keeps it. False: the socket is full or the keeper is gone; the
-  // descriptor is closed and nothing has changed. The result of put() follows in parked().
-  bool park(const wire::ParkRecord& record, Fd fd);
+  // Hands a descriptor to the keeper and keeps it; without a keeper it is kept for the next one. False: the socket
+  // is full, and stayed so for `patience`; the descriptor is closed and nothing has changed. The result of put()
+  // follows in parked().
+  bool park(const wire::ParkRecord& record, Fd fd, SpanNs patience = 0);
   // Closes ours at once; the keeper is told with the next flush().
   void unpark(wire::ParkClass type, std::uint64_t key, std::string_view name = {},
               std::uint64_t file = 0);
@@ -83,7 +102,7 @@ class KeeperLink {
   void reap(const wire::RunRecord& record) { reaps_.push_back(record); }
   void replace_spawner(std::uint32_t index, std::uint32_t generation);
   void finish(wire::FinishMode mode);
-  // Waits for room, at most a second: adoption happens once, at start.
+  // Waits for room, at most a second: adoption happens once, at start. False without a keeper.
   bool adopt(const wire::RunRecord& record, int pidfd);
   // Sends what has gathered: signals before reaps, because a reap gives the group's id away. False: the rest
   // waits; wake_in() is set.
@@ -91,12 +110,17 @@ class KeeperLink {
 
   // Takes what the keeper has sent meanwhile: new spawners. Sets lost() at its end.
   void receive();
-  bool lost() const { return lost_; }
-  // Goes on with another keeper. Hands it the pages and everything parked and adopts all live runs (the new
-  // keeper runs with --take-over and this socket's other end). Returns after it is ready.
-  Status take_to(Fd socket, SpanNs timeout = seconds(30));
+  bool lost() const { return lost_ && !hand_over_; }
+  // Goes on with another keeper: it is given the pages, pidfds of all live runs, and everything parked.
+  void hand_over_to(NewKeeper keeper, SpanNs timeout = seconds(10));
+  bool handing_over() const { return hand_over_ != nullptr; }
+  // While handing_over(): the next step. True: the new keeper has everything; the error: it was given up.
+  Result<bool> continue_hand_over();
+  // When to call that again if the epoll does not say so earlier.
+  MonoNs hand_over_due() const;
 
   int epoll() const { return epoll_.get(); }
+  int socket() const { return socket_.get(); }
   void watch(int fd, std::uint32_t events, std::uint64_t tag);
   void unwatch(int fd);
   // Makes epoll() readable in `span`, or earlier if that was asked for already.
@@ -120,13 +144,31 @@ class KeeperLink {
   template <typename Record>
   bool send_some(wire::MessageType type, std::vector<Record>& records);
   bool wait_for_room(int timeout_ms);
-  Status hand_over_parked();
+  Sent send_park(const wire::ParkRecord& record, int fd);
+  bool send_late_parks();
+
+  // keeper_handover.cc. Functions that send say whether all has been sent.
   struct LiveRun {
     wire::RunRecord record;
     Fd pidfd;
   };
+  struct HandOver {
+    Fd keeper;  // pidfd
+    MonoNs deadline = 0;
+    bool greeted = false;                     // hello is sent
+    bool handed = false;                      // runs and everything parked, too
+    bool confirmed = false;                   // it has announced a spawner; `runs` are those found since
+    std::vector<LiveRun> runs;                // still to be adopted
+    std::uint32_t type = 1;                   // of ParkClass, at work
+    std::optional<wire::ParkRecord> last;     // of that class, sent
+  };
   enum class Runs { all, unseen };  // unseen: that no keeper watches or has adopted
   std::vector<LiveRun> live_runs(Runs which);
+  bool hand_over_some();
+  bool hand_over_runs();
+  bool hand_over_window();
+  bool sent_to_new_keeper(Sent sent);
+  void give_up_hand_over();
 
   Fd socket_;
   Fd epoll_;
@@ -143,6 +185,8 @@ class KeeperLink {
   std::vector<wire::SignalRecord> signals_;
   std::vector<wire::RunRecord> reaps_;
   std::vector<wire::ParkRecord> unparks_;
+  std::vector<wire::ParkRecord> late_parks_;
+  std::unique_ptr<HandOver> hand_over_;
   std::vector<wire::SpawnerRecord> replacements_;
   std::vector<wire::FinishRecord> finishes_;
   std::vector<RunId> closed_outputs_;

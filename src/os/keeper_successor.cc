@@ -10,6 +10,7 @@
 
 #include "os/control_socket.h"
 #include "os/crash_point.h"
+#include "os/proc_stat.h"
 
 namespace hearth::os {
 namespace {
@@ -24,6 +25,15 @@ namespace {
   ::_exit(127);
 }
 
+// In the middle process: lives until the other end is closed.
+[[noreturn]] void name_and_wait(int socket, pid_t keeper) {
+  char end = 0;
+  if (::write(socket, &keeper, sizeof keeper) > 0)
+    while (::read(socket, &end, 1) < 0 && errno == EINTR) {
+    }
+  ::_exit(0);
+}
+
 }  // namespace
 
 SpanNs successor_wait() {
@@ -31,7 +41,7 @@ SpanNs successor_wait() {
                                                                                       : 0;
 }
 
-Result<Fd> start_keeper(const SuccessorCommand& command) {
+Result<NewKeeper> start_keeper(const SuccessorCommand& command) {
   if (::access(command.keeper.c_str(), X_OK) < 0)
     return errno_failure("start", command.keeper, errno);
   int ends[2];
@@ -39,6 +49,10 @@ Result<Fd> start_keeper(const SuccessorCommand& command) {
     return errno_failure("make", "a socket for the new keeper", errno);
   Fd ours(ends[0]);
   Fd theirs(ends[1]);
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+    return errno_failure("make", "a socket for the new keeper", errno);
+  Fd told(ends[0]);
+  Fd tells(ends[1]);
   const std::string number = std::to_string(theirs.get());
   std::vector<std::string> texts = {command.keeper,
                                     "--dir",
@@ -58,16 +72,26 @@ Result<Fd> start_keeper(const SuccessorCommand& command) {
   const pid_t middle = ::fork();
   if (middle < 0) return errno_failure("start", command.keeper, errno);
   if (middle == 0) {
+    ::close(told.get());
     const pid_t keeper = ::fork();
     if (keeper == 0) become_keeper(arguments.data(), theirs.get());
-    ::_exit(keeper < 0 ? 1 : 0);
+    name_and_wait(tells.get(), keeper);
   }
-  int status = 0;
-  while (::waitpid(middle, &status, 0) < 0 && errno == EINTR) {
+  tells.reset();
+  theirs.reset();
+  pid_t keeper = -1;
+  while (::read(told.get(), &keeper, sizeof keeper) < 0 && errno == EINTR) {
   }
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-    return failure(Remedy::try_later, "start", command.keeper, "no process can be made");
-  return ours;
+  // Its parent, the middle process, is alive: the number is nobody else's.
+  Fd process(keeper > 0 ? pidfd_open(keeper) : -1);
+  const int error = errno;
+  told.reset();
+  while (::waitpid(middle, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  if (keeper < 0) return failure(Remedy::try_later, "start", command.keeper, "no process can be made");
+  // Without hello it ends by itself.
+  if (!process) return errno_failure("hold", "the new keeper", error);
+  return NewKeeper{std::move(ours), std::move(process)};
 }
 
 Offer offer_as_keeper(const std::string& directory, SpanNs patience) {
@@ -81,10 +105,18 @@ Offer offer_as_keeper(const std::string& directory, SpanNs patience) {
   return {std::move(*socket), false};
 }
 
-Fd accept_keeper(int listener, uid_t owner) {
+NewKeeper accept_keeper(int listener, uid_t owner) {
   Fd socket(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-  if (socket && !check_peer(socket.get(), owner)) socket.reset();
-  return socket;
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (!socket || !check_peer(socket.get(), owner) ||
+      ::getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+    return {};
+  Fd process(pidfd_open(peer.pid));
+  // Still at the other end after the pidfd was made: the number is its own.
+  pollfd end{socket.get(), POLLRDHUP, 0};
+  if (!process || ::poll(&end, 1, 0) != 0) return {};
+  return {std::move(socket), std::move(process)};
 }
 
 std::string program_beside(const std::string& name) {

@@ -1,8 +1,9 @@
 // Starting a new keeper when the old one has died under a living supervisor.
 //
 //   1 socketpair; double fork, so that the keeper is not our child (its supervisor must not be its parent);
-//     exec of the keeper with --take-over FD
-//   2 KeeperLink::take_to(): pages and parked descriptors are handed over, all live runs are adopted
+//     exec of the keeper with --take-over FD. We hold its pidfd: a keeper that does not come up is killed, never
+//     just forgotten, or there would be two (its lock is no help, for it is one open file in all hands)
+//   2 KeeperLink::hand_over_to(): pages and parked descriptors are handed over, all live runs are adopted
 //   3 KeeperClient::keeper_replaced(), Supervisor::keeper_replaced(): what was on its way is decided again
 //
 // The supervisor's only fork. Under a systemd unit (INVOCATION_ID and NOTIFY_SOCKET in our environment) systemd
@@ -10,7 +11,7 @@
 // systemd starts (`hearth daemon`) then offers itself on DIR/keeper.sock before it becomes a keeper:
 //
 //   hearth daemon: offer_as_keeper()  ->  supervisor: accept_keeper()
-//     a socket, at hello                    the old keeper is dead: take_to() says hello
+//     a socket, at hello                    the old keeper is dead: hand_over_to() says hello
 //     none, when it is closed               it lives: declined
 //
 // The lock decides in the end: who cannot take it is no keeper.
@@ -24,6 +25,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "os/fd.h"
+#include "os/keeper_link.h"
 
 namespace hearth::os {
 
@@ -38,9 +40,9 @@ struct SuccessorCommand {
 // 0 outside systemd, 5 s under it.
 SpanNs successor_wait();
 
-// Our end of the new keeper's socket. The keeper waits for hello on the other one. Blocks for the middle process,
-// which ends at once.
-Result<Fd> start_keeper(const SuccessorCommand& command);
+// The keeper waits for hello on the other end of the socket, and ends when that is closed. Blocks for the middle
+// process, which ends at once.
+Result<NewKeeper> start_keeper(const SuccessorCommand& command);
 
 // What became of an offer.
 struct Offer {
@@ -49,8 +51,8 @@ struct Offer {
 };
 // For who is about to become the keeper of `directory`. Waits for an answer, at most `patience`.
 Offer offer_as_keeper(const std::string& directory, SpanNs patience = seconds(10));
-// Takes one offer from the socket DIR/keeper.sock; none when there is none any more, or it is a stranger's.
-Fd accept_keeper(int listener, uid_t owner);
+// Takes one offer from the socket DIR/keeper.sock; no socket when there is none any more, or it is a stranger's.
+NewKeeper accept_keeper(int listener, uid_t owner);
 
 // Path of a program beside our own (/proc/self/exe): all parts come from one installation.
 std::string program_beside(const std::string& name);

@@ -64,11 +64,12 @@ Status DiskStore::put_document(const Document& document) {
   if (!memory) return failure(memory.error());
   if (Status written = write_file(name, text); !written) return written;
   os::crash_point("document written");
-  if (!link_.park(os::park_record(ParkClass::spec, no_slot, document.version),
-                  std::move(*memory))) {
+  if (!link_.park(os::park_record(ParkClass::spec, no_slot, document.version), std::move(*memory),
+                  keeper_patience)) {
     ::unlinkat(instance(), name.c_str(), 0);
     return failure(Remedy::try_later, "keep", "the document of " + document.project,
-                   "the keeper does not take it now", "try again");
+                   "the keeper has taken nothing for a second",
+                   "look whether something has stopped hearth-keeper, and try again");
   }
   return {};
 }

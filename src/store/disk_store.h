@@ -27,6 +27,7 @@ struct DocumentFormat {
 class DiskStore final : public ports::Store {
  public:
   static constexpr SpanNs write_every = milliseconds(100);
+  static constexpr SpanNs keeper_patience = seconds(1);
 
   // `link` is borrowed; `directory` is the absolute path of the instance.
   DiskStore(os::KeeperLink& link, std::string directory, DocumentFormat format);

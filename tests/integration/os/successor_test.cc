@@ -22,13 +22,25 @@ struct SuccessorTest : RealKeeper {
     ASSERT_TRUE(turn_until([&] { return link->lost(); }));
   }
   void replace_keeper() {
-    Result<os::Fd> socket = os::start_keeper(successor_command());
-    ASSERT_TRUE(socket) << socket.error().text();
-    Status taken = link->take_to(std::move(*socket));
-    ASSERT_TRUE(taken) << taken.error().text();
+    Result<os::NewKeeper> started = os::start_keeper(successor_command());
+    ASSERT_TRUE(started) << started.error().text();
+    link->hand_over_to(std::move(*started));
+    ASSERT_TRUE(hand_over()) << why;
     client->keeper_replaced();
     keeper = link->table().keeper_pid;
   }
+  // True: the new keeper has everything. False: it was given up, `why` says the reason.
+  bool hand_over() {
+    bool done = false;
+    EXPECT_TRUE(turn_until([&] {
+      Result<bool> step = link->continue_hand_over();
+      if (!step) why = step.error().text();
+      done = step && *step;
+      return !link->handing_over();
+    }));
+    return done;
+  }
+  std::string why;
 };
 
 TEST_F(SuccessorTest, a_new_keeper_takes_everything_and_the_services_notice_nothing) {
@@ -77,6 +89,32 @@ TEST_F(SuccessorTest, a_run_that_ends_while_there_is_no_keeper_is_told_as_ended)
   EXPECT_EQ(wire::wait_code_unknown, client->entry(0).exit_code);
   client->reap(0, 5);
   EXPECT_TRUE(turn_until([&] { return client->entry(0).run == no_run; }));
+}
+
+// Stopped after it was given everything, it would come to itself one day, find our end closed, kill us and start a
+// supervisor; and its lock is the same open file that the next keeper has.
+TEST_F(SuccessorTest, a_new_keeper_that_does_not_get_up_is_dead_before_another_is_started) {
+  ASSERT_NO_FATAL_FAILURE(start());
+  ASSERT_EQ(SpawnOutcome::sent, client->spawn(order(0, 5)).outcome);
+  ASSERT_TRUE(turn_until_watched(0));
+  const pid_t pid = client->entry(0).pid;
+  kill_keeper();
+  Result<os::NewKeeper> started = os::start_keeper(successor_command());
+  ASSERT_TRUE(started) << started.error().text();
+  os::Fd process(::dup(started->process.get()));
+  ASSERT_EQ(0, os::pidfd_signal(process.get(), SIGSTOP));
+  link->hand_over_to(std::move(*started), milliseconds(50));
+  EXPECT_FALSE(hand_over());
+  EXPECT_NE(std::string::npos, why.find("in time")) << why;
+  EXPECT_TRUE(link->lost());
+  pollfd ended{process.get(), POLLIN, 0};
+  EXPECT_EQ(1, ::poll(&ended, 1, 10'000)) << "it lives, or nobody killed it";
+  // What was ordered meanwhile is with the one that comes.
+  ASSERT_TRUE(link->park(os::park_record(wire::ParkClass::spec, no_slot, 77), std::move(*os::make_memfd("m", 1))));
+  ASSERT_NO_FATAL_FAILURE(replace_keeper());
+  EXPECT_EQ(0u, link->table().supervisor.deaths.load());
+  ASSERT_TRUE(turn_until_watched(0));
+  EXPECT_EQ(pid, client->entry(0).pid);
 }
 
 TEST_F(SuccessorTest, after_the_death_of_all_a_new_instance_adopts_by_name_and_pid) {
@@ -141,9 +179,9 @@ TEST_F(OfferTest, offer_is_declined_by_closing_it_and_accepted_by_speaking) {
     if (other == 0) {
       pollfd waited{listener.get(), POLLIN, 0};
       ::poll(&waited, 1, -1);
-      const os::Fd candidate = os::accept_keeper(listener.get(), ::geteuid());
-      if (accept && ::send(candidate.get(), "hello", 5, 0) != 5) ::_exit(1);
-      ::_exit(candidate ? 0 : 1);
+      const os::NewKeeper candidate = os::accept_keeper(listener.get(), ::geteuid());
+      if (accept && ::send(candidate.socket.get(), "hello", 5, 0) != 5) ::_exit(1);
+      ::_exit(candidate.socket && candidate.process ? 0 : 1);
     }
     os::Offer offer = os::offer_as_keeper(directory.path());
     int status = -1;

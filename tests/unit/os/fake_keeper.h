@@ -184,6 +184,27 @@ class FakeKeeper {
 
   void lose() { supervisor_.reset(); }
 
+  // Another keeper in the place of a dead one: it has nothing, and its spawners are not announced yet.
+  os::NewKeeper replace(int buffer_bytes = 0) {
+    for (std::uint32_t type = 1; type <= 6; ++type)
+      while (!parked_.all(static_cast<wire::ParkClass>(type)).empty()) {
+        const wire::ParkRecord record = os::park_record(
+            static_cast<wire::ParkClass>(type), parked_.all(static_cast<wire::ParkClass>(type))[0]);
+        parked_.drop(record.type, record.key, record.name, record.file);
+      }
+    adopted_.clear();
+    for (std::uint32_t i = 0; i < wire::spawner_count; ++i) start_spawner(i);
+    int ends[2];
+    EXPECT_EQ(0, ::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends));
+    if (buffer_bytes != 0)
+      ::setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &buffer_bytes, sizeof buffer_bytes);
+    supervisor_ = os::Fd(ends[0]);
+    return {os::Fd(ends[1]), os::Fd()};
+  }
+  void announce_spawners() {
+    for (std::uint32_t i = 0; i < wire::spawner_count; ++i) announce_spawner(i);
+  }
+
   wire::SlotTable& table() { return *table_; }
   wire::LogPage& logs() { return *logs_; }
   const os::ParkedTable& parked() const { return parked_; }

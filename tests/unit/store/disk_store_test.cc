@@ -68,6 +68,23 @@ TEST_F(DiskStoreTest, a_document_is_on_disk_and_with_the_keeper_and_a_successor_
   EXPECT_FALSE(std::filesystem::exists(path("spec/3.json")));
 }
 
+TEST_F(DiskStoreTest, a_document_that_comes_while_there_is_no_keeper_is_accepted_and_goes_to_the_next_one) {
+  keeper.lose();
+  ASSERT_TRUE(store->put_document(document(3)));
+  ASSERT_TRUE(link->lost());
+  link->hand_over_to(keeper.replace());
+  ASSERT_TRUE(link->continue_hand_over());
+  ASSERT_TRUE(store->put_document(document(4)));
+  keeper.announce_spawners();
+  Result<bool> done = link->continue_hand_over();
+  ASSERT_TRUE(done && *done);
+  link->flush();
+  keeper.handle();
+  EXPECT_NE(nullptr, keeper.parked().find(ParkClass::spec, 3));
+  EXPECT_NE(nullptr, keeper.parked().find(ParkClass::spec, 4));
+  EXPECT_EQ(2u, store->documents().size());
+}
+
 TEST_F(DiskStoreTest, a_document_that_cannot_be_written_is_refused_and_leaves_nothing) {
   std::filesystem::remove_all(path("spec"));
   const Status refused = store->put_document(document(3));
