@@ -19,7 +19,7 @@ _hearth() {
   case $command in
     '') words='up down run status logs start stop restart shutdown version help completion --dir --instance --json -h --help' ;;
     up) words='-f --file --no-wait --timeout --dir --instance --json -h --help' ;;
-    down) words='-f --file -p --project --no-wait --timeout --dir --instance --json -h --help' ;;
+    down) words='-f --file -p --project --all --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || words=$(hearth "${place[@]}" completion services 2>/dev/null) ;;
     run) words='--name --cwd --env --restart --wait --no-wait --timeout --dir --instance --json -h --help' ;;
     status) words='--dir --instance --json -h --help'; [[ $current == -* ]] || words=$(hearth "${place[@]}" completion services 2>/dev/null) ;;
     logs) words='-f --follow -n --lines --dir --instance --json -h --help'; [[ $current == -* ]] || words=$(hearth "${place[@]}" completion services 2>/dev/null) ;;

@@ -181,7 +181,14 @@ Result<Request> order_of(const json::object& body) {
   if (named && order.names.empty() && !order.all) {
     return bad("names", "it is empty", "name services, or say \"all\": true");
   }
-  if (order.verb == Verb::down) order.document.project = order.project;
+  if (order.verb == Verb::down) {
+    const bool services = !order.names.empty() || order.all;
+    if (!services && order.project.empty() && order.document.path.empty()) {
+      return bad("names", "it is empty", "name services, a \"project\" or a \"path\", or say \"all\": true");
+    }
+    if (services && !order.document.path.empty()) return bad("path", "it excludes names and all", "");
+    order.document.project = order.project;
+  }
   return order;
 }
 

@@ -158,6 +158,12 @@ std::string json_text(std::string_view raw) {
   return json::serialize(json::string_view(clean.data(), clean.size()));
 }
 
+std::string names_json(const std::vector<std::string>& names) {
+  std::string list = "[";
+  for (const std::string& name : names) list += (list.size() > 1 ? "," : "") + json_text(name);
+  return list + "]";
+}
+
 std::string error_json(const Error& error) {
   std::string_view remedy = "try_later";
   for (const auto& [word, value] : remedies) {

@@ -60,6 +60,7 @@ Error refusal(const Answer& answer);
 std::string error_json(const Error& error);
 
 std::string json_text(std::string_view text);  // with quotes; invalid UTF-8 is replaced
+std::string names_json(const std::vector<std::string>& names);  // a list of texts
 
 // "stt", "stt.1" where there are several replicas, "blog.stt" where there are several projects.
 std::string label(const SlotNews& slot, const std::vector<SlotNews>& among);

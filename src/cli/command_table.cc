@@ -19,7 +19,8 @@ constexpr OptionText all = {0, "all", nullptr, "all services"};
 
 constexpr OptionText up_options[] = {file, no_wait, timeout};
 constexpr OptionText down_options[] = {
-    file, {'p', "project", "NAME", "the project of this name, instead of a file"}, no_wait, timeout};
+    file, {'p', "project", "PROJECT", "the project of this name, instead of a file"},
+    {0, "all", nullptr, "every service of every project"}, no_wait, timeout};
 constexpr OptionText run_options[] = {
     {0, "name", "NAME", "call the service so; otherwise it has the name of the program"},
     {0, "cwd", "DIR", "run it in this directory, otherwise in the current one"},
@@ -45,15 +46,17 @@ constexpr CommandText table[] = {
      "alone unless their entry has changed.\n\n"
      "When a service fails, says which, why, and the last lines it wrote. Ctrl-C ends the waiting, not the services.",
      up_options},
-    {"down", "", "stop what was started from ./hearth.toml, and forget it",
-     "Stops every service that was applied from that file, renamed ones too, in reverse order of their dependencies. "
-     "hearth itself and other projects go on. A file that is gone is named by -f as before, or its project by -p; "
-     "the project of what `hearth run` started is \"run\".",
-     down_options},
+    {"down", "[NAME...]", "stop and forget: the services of ./hearth.toml, or by name",
+     "With names, stops these services and forgets them; their logs stay. It is the way to get rid of one that "
+     "`hearth run` has made. One that stands in a hearth.toml comes back with the next `hearth up`.\n\n"
+     "Without names, stops every service that was applied from ./hearth.toml, renamed ones too, in reverse order of "
+     "their dependencies. A file that is gone is named by -f as before, or its project by -p; the project of what "
+     "`hearth run` started is \"run\". hearth itself and other projects go on.",
+     down_options, Words::services},
     {"run", "-- COMMAND...", "start one command as a service, without a file",
      "The command runs like any service: watched, restarted by policy, its output kept. Its name is that of the "
      "program unless --name says otherwise; a second one of the same name is refused while the first is up. "
-     "`hearth down -p run` stops and forgets all that were started so.",
+     "`hearth down NAME` stops it and forgets it, `hearth down -p run` all that were started so.",
      run_options, Words::none, false, true},
     {"status", "[NAME...]", "how the services are",
      "A name is SERVICE, PROJECT.SERVICE, SERVICE.INDEX or PROJECT.SERVICE.INDEX, with * and ? as in the shell.\n\n"

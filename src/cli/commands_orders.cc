@@ -13,12 +13,6 @@
 namespace hearth::cli {
 namespace {
 
-std::string names_json(const std::vector<std::string>& names) {
-  std::string list = "[";
-  for (const std::string& name : names) list += (list.size() > 1 ? "," : "") + json_text(name);
-  return list + "]";
-}
-
 int give_order(const Context& context, const char* verb, const char* done) {
   const Arguments& arguments = context.arguments;
   const bool all = arguments.has("all");

@@ -8,6 +8,7 @@
 #include <string>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "cli/accounts.h"
 #include "cli/answers.h"
@@ -19,6 +20,7 @@
 #include "config/document_json.h"
 #include "config/limits.h"
 #include "config/toml.h"
+#include "os/clock.h"
 #include "os/fd.h"
 
 namespace hearth::cli {
@@ -166,6 +168,44 @@ Result<Document> document_of_run(const Arguments& arguments) {
   return document;
 }
 
+// The projects of the hearth that runs, in words, for somebody whose file is gone. Empty when there is none.
+std::string projects_up(Client& client) {
+  const auto answer = client.ask({.target = "/v1/status"}, after(os::read_mono(), seconds(2)));
+  if (!answer) return {};
+  const Result<std::vector<SlotNews>> services = services_news(*answer);
+  if (!services) return {};
+  std::vector<std::string> projects;
+  for (const SlotNews& slot : *services) projects.push_back(slot.project);
+  std::ranges::sort(projects);
+  projects.erase(std::unique(projects.begin(), projects.end()), projects.end());
+  return fmt::format("{}", fmt::join(projects, ", "));
+}
+
+// The members of the order that say what: names or all, else a project, else a file.
+Result<std::string> what_goes_down(const Context& context, Client& client) {
+  const Arguments& arguments = context.arguments;
+  const auto project = arguments.value("project");
+  const bool names = !arguments.words.empty(), all = arguments.has("all"), file = arguments.has("file");
+  if (int{names || project} + all + file > 1) {
+    return failure(Remedy::fix_input, "take down", "this", "names, --all, -f and -p exclude each other",
+                   "names may be restricted to a project with -p; `hearth help down` explains it");
+  }
+  if (names) {
+    const std::string of = project ? ",\"project\":" + json_text(*project) : std::string();
+    return "\"names\":" + names_json(arguments.words) + of;
+  }
+  if (all) return std::string("\"all\":true");
+  if (project) return "\"project\":" + json_text(*project);
+  Result<ProjectFile> found = find_file(context, false);
+  if (!found && found.error().remedy == Remedy::not_found) {
+    const std::string up = projects_up(client);
+    found.error().hint = up.empty() ? "nothing is up"
+                                    : fmt::format("up are: {}; name one with -p PROJECT, or services: hearth down NAME", up);
+  }
+  if (!found) return failure(found.error());
+  return "\"path\":" + json_text(found->path);
+}
+
 }  // namespace
 
 int command_up(const Context& context) {
@@ -187,21 +227,21 @@ int command_run(const Context& context) {
 }
 
 int command_down(const Context& context) {
-  const Result<SpanNs> timeout = timeout_of(context.arguments);
+  const Arguments& arguments = context.arguments;
+  const Result<SpanNs> timeout = timeout_of(arguments);
   if (!timeout) return complain(context, timeout.error(), exit_code::usage);
-  Order order;
-  if (const auto project = context.arguments.value("project")) {
-    order.body = fmt::format(R"({{"verb":"down","project":{}}})", json_text(*project));
-  } else {
-    const Result<ProjectFile> file = find_file(context, false);
-    if (!file) return complain(context, file.error(), exit_code::not_configured);
-    order.body = fmt::format(R"({{"verb":"down","path":{}}})", json_text(file->path));
-  }
-  order.doing = "stop";
-  order.wait = !context.arguments.has("no-wait");
-  order.timeout = *timeout;
   InterruptWatch watch;
   Client client(context.socket_path(), &watch);
+  Order order;
+  const Result<std::string> what = what_goes_down(context, client);
+  if (!what) {
+    const bool no_file = what.error().remedy == Remedy::not_found;
+    return complain(context, what.error(), no_file ? exit_code::not_configured : exit_code::usage);
+  }
+  order.body = "{\"verb\":\"down\"," + *what + "}";
+  order.doing = "stop";
+  order.wait = !arguments.has("no-wait");
+  order.timeout = *timeout;
   return conclude(context, follow(context, client, watch, order), order, "down");
 }
 

@@ -46,7 +46,8 @@ Error unknown_command(const std::string& name) {
   // What others call it.
   static constexpr std::pair<std::string_view, std::string_view> others[] = {
       {"ps", "status"}, {"ls", "status"}, {"list", "status"}, {"tail", "logs"}, {"log", "logs"}, {"kill", "stop"},
-      {"exec", "run"},  {"quit", "shutdown"}, {"exit", "shutdown"}, {"apply", "up"}, {"rm", "down"}, {"delete", "down"}};
+      {"exec", "run"},  {"quit", "shutdown"}, {"exit", "shutdown"}, {"apply", "up"}, {"rm", "down"}, {"delete", "down"},
+      {"remove", "down"}, {"forget", "down"}};
   for (const auto& [theirs, ours] : others) {
     if (near.empty() && name == theirs) near = ours;
   }

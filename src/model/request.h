@@ -22,7 +22,7 @@ enum class Verb : std::uint32_t {
   start,
   stop,
   restart,
-  down,          // stop what was applied from document.path, then forget it
+  down,          // stop and forget: names or all, else what was applied from document.path, else project
   shutdown,      // stop everything, then end hearth
   leave,         // end hearth, leave the services running (SIGQUIT)
 };

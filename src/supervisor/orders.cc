@@ -1,6 +1,7 @@
 // Requests: what users order. Everything here is decided within a turn and answered after its commit.
 #include <algorithm>
 #include <cstring>
+#include <set>
 #include <string_view>
 #include <unordered_set>
 
@@ -73,7 +74,18 @@ std::vector<SlotIndex> Supervisor::select(const Request& request) const {
   return found;
 }
 
-Result<Accepted> Supervisor::order_named(const Request& request, Now now) {
+// The projects that have services here, for whoever named one that has not.
+std::string Supervisor::projects_here() const {
+  std::set<std::string> projects;
+  for (SlotIndex slot = 0; slot < slots_.size(); ++slot)
+    if (slots_[slot].used && slots_[slot].role == SlotRole::service) projects.insert(document_of(slot)->project);
+  if (projects.empty()) return "there are no services at all";
+  std::string text;
+  for (const std::string& project : projects) text += (text.empty() ? "" : ", ") + project;
+  return (projects.size() == 1 ? "the project that is here: " : "the projects that are here: ") + text + "; hearth down -p NAME";
+}
+
+Result<std::vector<SlotIndex>> Supervisor::named(const Request& request) const {
   for (const std::string& name : request.names) {
     Request one = request;
     one.names = {name};
@@ -85,8 +97,15 @@ Result<Accepted> Supervisor::order_named(const Request& request, Now now) {
     return failure(Remedy::not_found, "find", name, "no service has that name",
                    near.empty() ? "`hearth status` lists them" : "did you mean " + near + "?");
   }
-  const std::vector<SlotIndex> chosen = select(request);
+  std::vector<SlotIndex> chosen = select(request);
   if (chosen.empty()) return failure(Remedy::not_found, "find", "services", "there are none", "add one: hearth up, or hearth run -- COMMAND");
+  return chosen;
+}
+
+Result<Accepted> Supervisor::order_named(const Request& request, Now now) {
+  const Result<std::vector<SlotIndex>> found = named(request);
+  if (!found) return failure(found.error());
+  const std::vector<SlotIndex>& chosen = *found;
   Accepted accepted;
   accepted.order = ++head_.last_order;
   accepted.slots = chosen;
@@ -333,12 +352,18 @@ SlotIndex Supervisor::allocate(const AppliedDocument& applied, std::uint32_t ser
 
 Result<Accepted> Supervisor::down(const Request& request, Now now) {
   std::vector<SlotIndex> chosen;
-  for (SlotIndex slot = 0; slot < slots_.size(); ++slot) {
-    if (!slots_[slot].used || slots_[slot].role != SlotRole::service) continue;
-    const Document* document = document_of(slot);
-    if (request.document.path.empty() ? document->project == request.project : document->path == request.document.path) chosen.push_back(slot);
+  if (request.all || !request.names.empty()) {
+    Result<std::vector<SlotIndex>> found = named(request);
+    if (!found) return failure(found.error());
+    chosen = std::move(*found);
+  } else {
+    for (SlotIndex slot = 0; slot < slots_.size(); ++slot) {
+      if (!slots_[slot].used || slots_[slot].role != SlotRole::service) continue;
+      const Document* document = document_of(slot);
+      if (request.document.path.empty() ? document->project == request.project : document->path == request.document.path) chosen.push_back(slot);
+    }
   }
-  if (chosen.empty()) return failure(Remedy::not_found, "take down", request.document.path.empty() ? request.project : request.document.path, "nothing of it is here", "`hearth status` shows what is");
+  if (chosen.empty()) return failure(Remedy::not_found, "take down", request.document.path.empty() ? request.project : request.document.path, "nothing of it is here", projects_here());
   Accepted accepted;
   accepted.order = ++head_.last_order;
   accepted.slots = chosen;

@@ -25,7 +25,13 @@ void Supervisor::propagate(Now now) {
     const SlotState& state = slots_[slot];
     if (!state.used) continue;
     if (state.removing && over(slot)) {
+      const std::uint32_t service = state.service;
+      const AppliedDocument* left = state.role == SlotRole::service ? registry_.find(state.document) : nullptr;
       forget(slot);
+      // Whoever failed because of it waits for it again, as for one that was never started.
+      if (left == nullptr) continue;
+      for (std::uint32_t dependent : left->graph.dependents(service))
+        if (left->slots[dependent] != no_slot) weigh_dependencies(left->slots[dependent], now);
       continue;
     }
     weigh_dependencies(slot, now);

@@ -156,6 +156,8 @@ class Supervisor final : public ports::Control {
   Result<Accepted> handle_request(const Request& request, Now now);
   Result<Accepted> apply(const Request& request, Now now);
   Result<Accepted> order_named(const Request& request, Now now);
+  Result<std::vector<SlotIndex>> named(const Request& request) const;  // refuses names that select nothing
+  std::string projects_here() const;
   Result<Accepted> down(const Request& request, Now now);
   Status refuse_conflicts(const Document& document, std::uint64_t replaced) const;
   void place_services(AppliedDocument& applied, const AppliedDocument* before, bool start, Accepted& accepted, Now now);

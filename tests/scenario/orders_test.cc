@@ -103,6 +103,58 @@ TEST_F(Orders, DownForgets) {
   EXPECT_EQ(again.answer->error().remedy, Remedy::not_found);
 }
 
+TEST_F(Orders, DownOfANameForgetsThatOneAndUpBringsItBack) {
+  ServiceSpec web = service("web");
+  web.depends_on = {on("db")};
+  const std::vector<ServiceSpec> both = {service("db"), web};
+  stage.up(both);
+  stage.run_ms(100);
+  const std::int32_t web_was = stage.status("web").pid;
+  stage.order(Verb::down, {"db"});
+  stage.run_ms(1'000);
+  ASSERT_EQ(stage.machine().supervisor().status().services.size(), 1u);
+  EXPECT_EQ(stage.status("web").pid, web_was) << "who depends on it runs on, as when it is stopped";
+  stage.kill_supervisor(5);
+  stage.run_ms(1'000);
+  EXPECT_EQ(stage.machine().supervisor().status().services.size(), 1u) << "its successor has forgotten it too";
+  stage.up(both);
+  stage.run_until([&] { return stage.machine().supervisor().status().services.size() == 2 && stage.is_ready("db"); });
+  EXPECT_EQ(stage.status("web").pid, web_was);
+}
+
+TEST_F(Orders, WhoFailedBecauseOfOneThatIsForgottenWaitsForItAgain) {
+  ServiceSpec db = service("db"), web = service("web");
+  db.restart = RestartPolicy::never;
+  web.depends_on = {on("db")};
+  stage.plays("db", {ends(5, 1)});
+  stage.up({db, web});
+  stage.run_until([&] { return stage.status("web").phase == Phase::failed; });
+  stage.order(Verb::down, {"db"});
+  stage.run_ms(100);
+  EXPECT_EQ(stage.status("web").phase, Phase::waiting);
+}
+
+TEST_F(Orders, DownOfAllForgetsEveryProject) {
+  stage.up({service("db"), service("web")});
+  stage.run_ms(100);
+  stage.order(Verb::down);
+  stage.run_ms(1'000);
+  EXPECT_TRUE(stage.machine().supervisor().status().services.empty());
+  EXPECT_TRUE(stage.machine().store_port.on_disk().empty());
+}
+
+TEST_F(Orders, DownOfWhatIsNotHereNamesTheProjectsThatAre) {
+  stage.up({service("db")});
+  stage.run_ms(100);
+  Request request;
+  request.verb = Verb::down;
+  request.project = request.document.project = "another";
+  const sim::ClientCall& call = stage.machine().send(request);
+  stage.run_ms(100);
+  ASSERT_TRUE(call.answered && !*call.answer);
+  EXPECT_NE(call.answer->error().hint.find("the project that is here: p; hearth down -p"), std::string::npos);
+}
+
 TEST_F(Orders, AKeySentTwiceInOneTurnIsOneOrder) {
   sim::ClientCall& up = stage.up({service("db")});
   stage.machine().send_again(up);

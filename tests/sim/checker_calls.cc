@@ -52,6 +52,7 @@ std::optional<bool> Checker::goal_in(const Request& request, const std::string& 
       if (!request.all && std::count(request.names.begin(), request.names.end(), service) == 0) return std::nullopt;
       return request.verb != Verb::stop;
     case Verb::down:
+      if (!request.names.empty() && std::count(request.names.begin(), request.names.end(), service) == 0) return std::nullopt;
       if (request.document.project != project) return std::nullopt;
       return false;
     case Verb::shutdown:

@@ -144,6 +144,7 @@ class Simulation {
         count = static_cast<std::uint32_t>(orders_.between(1, services_));
       } else {
         request.verb = Verb::down;
+        if (kind < 97) request.names.clear();  // the whole project
         request.project = "p";
         request.document.project = "p";
         request.document.path = "/home/p/hearth.toml";

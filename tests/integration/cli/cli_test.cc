@@ -57,6 +57,29 @@ TEST_F(CommandTest, a_second_run_of_the_same_name_is_refused_while_the_first_liv
   EXPECT_EQ(hearth({"run", "--name", "other", "--", "sleep", "2000"}).code, 0);
 }
 
+TEST_F(CommandTest, one_service_is_taken_down_by_its_name_and_its_logs_stay) {
+  ASSERT_EQ(hearth({"run", "--name", "a", "--", "sh", "-c", "echo said; exec sleep 1000"}).code, 0);
+  ASSERT_EQ(hearth({"run", "--name", "b", "--", "sleep", "1000"}).code, 0);
+  const Finished down = hearth({"down", "a"});
+  EXPECT_EQ(down.code, 0) << down.err;
+  EXPECT_NE(down.out.find("down: 1 stopped"), std::string::npos) << down.out;
+  EXPECT_EQ(status().at("services").as_array().size(), 1u);
+  EXPECT_EQ(hearth({"status", "b"}).code, 0);
+  EXPECT_EQ(hearth({"logs", "a"}).out, "said\n");
+  EXPECT_EQ(hearth({"down", "a"}).code, 2);
+
+  const Finished no_file = hearth({"down"});
+  EXPECT_EQ(no_file.code, 6);
+  EXPECT_NE(no_file.err.find("up are: run; name one with -p"), std::string::npos) << no_file.err;
+  const Finished unknown = hearth({"down", "-p", "runn"});
+  EXPECT_NE(unknown.err.find("the project that is here: run"), std::string::npos) << unknown.err;
+  EXPECT_EQ(hearth({"down", "--all", "b"}).code, 2);
+  EXPECT_EQ(hearth({"down", "-p", "run", "b"}).code, 0);
+  EXPECT_EQ(hearth({"run", "--name", "c", "--", "sleep", "1000"}).code, 0);
+  EXPECT_EQ(hearth({"down", "--all"}).code, 0);
+  EXPECT_EQ(status().at("services").as_array().size(), 0u);
+}
+
 TEST_F(CommandTest, run_has_its_own_variables_directory_and_none_of_the_callers_session) {
   ::setenv("SSH_AUTH_SOCK", "/secret", 1);
   ::setenv("HEARTH_RUN", "99", 1);

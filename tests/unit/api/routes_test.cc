@@ -62,6 +62,15 @@ TEST_F(Routes, an_order_that_names_nothing_is_refused_because_it_may_be_a_mistak
   EXPECT_TRUE(std::holds_alternative<Request>(ask("POST", "/v1/orders", R"({"verb":"shutdown"})")));
 }
 
+TEST_F(Routes, down_names_services_a_project_or_a_file) {
+  EXPECT_EQ(refused(ask("POST", "/v1/orders", R"({"verb":"down"})")), "400 fix_input");
+  EXPECT_EQ(refused(ask("POST", "/v1/orders", R"({"verb":"down","names":["web"],"path":"/x"})")), "400 fix_input");
+  for (const char* body : {R"({"verb":"down","names":["web"]})", R"({"verb":"down","all":true})",
+                           R"({"verb":"down","project":"app","names":["web"]})", R"({"verb":"down","path":"/x"})"}) {
+    EXPECT_TRUE(std::holds_alternative<Request>(ask("POST", "/v1/orders", body))) << body;
+  }
+}
+
 TEST_F(Routes, apply_carries_the_document) {
   Document document;
   document.project = "app";
