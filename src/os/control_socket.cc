@@ -1,31 +1,21 @@
 #include "os/control_socket.h"
 
 #include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
+
+#include "os/unix_address.h"
 
 namespace hearth::os {
 
 namespace {
 
-Result<sockaddr_un> address_of(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path)
-    return failure(Remedy::fix_input, "use", path, "its path is too long for a socket",
-                   "choose a shorter directory with --dir");
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  return address;
-}
-
 Result<Fd> bind_listener(int directory, const std::string& path, const std::string& name, int type) {
   const std::string new_name = name + ".new";
   const std::string full = path + "/" + new_name;
-  const Result<sockaddr_un> address = address_of(full);
+  const Result<sockaddr_un> address = unix_address(full);
   if (!address) return failure(address.error());
   Fd fd(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return errno_failure("make", full, errno);
@@ -53,7 +43,7 @@ Result<Fd> bind_keeper_socket(int directory, const std::string& path) {
 
 Result<Fd> connect_socket(const std::string& path, const char* name, int type) {
   const std::string full = path + "/" + name;
-  const Result<sockaddr_un> address = address_of(full);
+  const Result<sockaddr_un> address = unix_address(full);
   if (!address) return failure(address.error());
   Fd fd(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
   if (!fd || ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) < 0)

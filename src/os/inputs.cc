@@ -12,6 +12,7 @@
 #include "os/clock.h"
 #include "os/crash_point.h"
 #include "os/keeper_client.h"
+#include "os/messages.h"
 
 namespace hearth::os {
 namespace {
@@ -63,12 +64,7 @@ Peek peek_datagram(int socket, Datagram& datagram) {
   msghdr header{};
   header.msg_iov = &part;
   header.msg_iovlen = 1;
-  header.msg_control = control;
-  header.msg_controllen = sizeof control;
-  ssize_t n = 0;
-  do {
-    n = ::recvmsg(socket, &header, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  } while (n < 0 && errno == EINTR);
+  const ssize_t n = receive_with_control(socket, header, control, MSG_PEEK);
   if (n < 0) return errno == EAGAIN ? Peek::nothing : Peek::scarce;
   take_control(header, datagram);
   if ((header.msg_flags & MSG_TRUNC) != 0) return Peek::too_long;

@@ -3,7 +3,6 @@
 #include <cerrno>
 #include <cstring>
 #include <poll.h>
-#include <sys/socket.h>
 #include <sys/uio.h>
 
 #include "base/check.h"
@@ -60,6 +59,16 @@ Sent send_message(int socket, wire::MessageType type, const void* records, std::
   }
 }
 
+ssize_t receive_with_control(int socket, msghdr& header, std::span<char> control, int flags) {
+  header.msg_control = control.data();
+  header.msg_controllen = control.size();
+  ssize_t n = 0;
+  do {
+    n = ::recvmsg(socket, &header, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  } while (n < 0 && errno == EINTR);
+  return n;
+}
+
 Received receive_message(int socket, Message& message, int wait_ms) {
   message = Message{};
   if (wait_ms != 0) {
@@ -73,12 +82,7 @@ Received receive_message(int socket, Message& message, int wait_ms) {
   msghdr header{};
   header.msg_iov = &part;
   header.msg_iovlen = 1;
-  header.msg_control = control;
-  header.msg_controllen = sizeof control;
-  ssize_t n = 0;
-  do {
-    n = ::recvmsg(socket, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-  } while (n < 0 && errno == EINTR);
+  const ssize_t n = receive_with_control(socket, header, control, 0);
   if (n < 0) return errno == EAGAIN ? Received::nothing : Received::lost;
   if (n == 0) return Received::lost;
   take_descriptors(header, message);

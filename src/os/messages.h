@@ -1,6 +1,8 @@
 // One message of wire/keeper_messages.h over a SOCK_SEQPACKET socket, with its descriptors.
 #pragma once
 
+#include <sys/socket.h>
+
 #include <cstdint>
 #include <span>
 #include <string>
@@ -43,5 +45,9 @@ enum class Received { message, nothing, lost, malformed };
 
 // Takes one message. `wait_ms`: 0 = do not wait, -1 = for ever. `malformed`: it was dropped.
 Received receive_message(int socket, Message& message, int wait_ms);
+
+// recvmsg(2) into `header`, with `control` for what comes beside the bytes. Never blocks, begins again after a signal;
+// received descriptors are close-on-exec. `flags`: MSG_PEEK or 0.
+ssize_t receive_with_control(int socket, msghdr& header, std::span<char> control, int flags);
 
 }  // namespace hearth::os

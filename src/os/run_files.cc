@@ -10,6 +10,7 @@
 #include <sys/un.h>
 
 #include "os/crash_point.h"
+#include "os/unix_address.h"
 #include "os/instance.h"
 
 namespace hearth::os {
@@ -72,21 +73,17 @@ Result<Fd> bind_notify(int directory, const std::string& directory_path, RunId r
                        const Owner& owner) {
   const std::string name = notify_name(run);
   const std::string path = directory_path + "/" + name;
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path)
-    return failure(Remedy::fix_input, "bind", path, "its path is too long for a socket",
-                   "choose a shorter directory with --dir");
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  const Result<sockaddr_un> address = unix_address(path);
+  if (!address) return failure(address.error());
   Fd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return errno_failure("make", path, errno);
   // The name gets its mode from the socket's own inode (less the umask): never open to others, not even briefly.
   if (::fchmod(fd.get(), 0600) < 0) return errno_failure("protect", path, errno);
-  const sockaddr* to = reinterpret_cast<const sockaddr*>(&address);
-  if (::bind(fd.get(), to, sizeof address) < 0) {
+  const sockaddr* to = reinterpret_cast<const sockaddr*>(&*address);
+  if (::bind(fd.get(), to, sizeof *address) < 0) {
     if (errno != EADDRINUSE) return errno_failure("bind", path, errno);
     ::unlinkat(directory, name.c_str(), 0);
-    if (::bind(fd.get(), to, sizeof address) < 0) return errno_failure("bind", path, errno);
+    if (::bind(fd.get(), to, sizeof *address) < 0) return errno_failure("bind", path, errno);
   }
   crash_point("notify bound");
   if (Status given = give(directory, name, owner); !given) {

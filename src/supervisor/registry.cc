@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "base/glob.h"
+
 namespace hearth::supervisor {
 
 Status Registry::add(Document document) {
@@ -25,25 +27,6 @@ const AppliedDocument* Registry::find(std::uint64_t version) const {
   return it == documents_.end() ? nullptr : it->second.get();
 }
 
-bool glob_match(std::string_view pattern, std::string_view text) {
-  std::size_t p = 0, t = 0, star = std::string_view::npos, mark = 0;
-  while (t < text.size()) {
-    if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t])) {
-      ++p, ++t;
-    } else if (p < pattern.size() && pattern[p] == '*') {
-      star = p++;
-      mark = t;
-    } else if (star != std::string_view::npos) {
-      p = star + 1;
-      t = ++mark;
-    } else {
-      return false;
-    }
-  }
-  while (p < pattern.size() && pattern[p] == '*') ++p;
-  return p == pattern.size();
-}
-
 std::string label_of(std::string_view project, std::string_view service, std::uint32_t replica) {
   std::string label;
   label.reserve(project.size() + service.size() + 6);
@@ -56,8 +39,8 @@ bool selects(std::string_view name, std::string_view project, std::string_view s
   const std::string_view view = full;
   const std::size_t without_index = full.rfind('.');
   const std::size_t from_service = project.size() + 1;
-  return glob_match(name, view) || glob_match(name, view.substr(0, without_index)) ||
-         glob_match(name, view.substr(from_service)) || glob_match(name, service);
+  return matches_glob(name, view) || matches_glob(name, view.substr(0, without_index)) ||
+         matches_glob(name, view.substr(from_service)) || matches_glob(name, service);
 }
 
 }  // namespace hearth::supervisor

@@ -38,9 +38,6 @@ class Registry {
   std::map<std::uint64_t, std::unique_ptr<AppliedDocument>> documents_;
 };
 
-// "*" and "?" as in the shell; the whole text must match.
-bool glob_match(std::string_view pattern, std::string_view text);
-
 // Does `name` ("service", "project.service", "service.INDEX", "project.service.INDEX", each with globs) select
 // this slot?
 bool selects(std::string_view name, std::string_view project, std::string_view service, std::uint32_t replica);
