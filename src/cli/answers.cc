@@ -53,6 +53,8 @@ SlotNews slot_of(const json::object& object) {
   slot.has_readiness = flag(object, "has_readiness");
   slot.pid = number(object, "pid");
   slot.restarts = number(object, "restarts");
+  slot.want_up = flag(object, "want_up");
+  slot.reason = text(object, "reason");
   slot.reason_text = text(object, "reason_text");
   slot.status = text(object, "status");
   slot.log_directory = text(object, "log_directory");

@@ -20,6 +20,8 @@ struct SlotNews {
   bool has_readiness = false;
   std::int64_t pid = 0;
   std::int64_t restarts = 0;
+  bool want_up = false;
+  std::string reason;
   std::string reason_text;
   std::string status;
   std::string log_directory;

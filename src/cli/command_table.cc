@@ -75,7 +75,9 @@ constexpr CommandText table[] = {
     {"restart", "NAME...", "stop services and start them again",
      "A deliberate restart does not count as a failure.", order_options, Words::services},
     {"shutdown", "", "stop everything, then hearth itself",
-     "Ends with the line \"Shutdown complete\" when nothing is left.", wait_options},
+     "Ends with the line \"Shutdown complete\" when nothing is left. When hearth does not run, says so; that is no "
+     "failure.",
+     wait_options},
     {"version", "", "the version of this program, and of the hearth that runs", "", {}},
     {"help", "[COMMAND]", "explain a command", "", help_options, Words::commands},
     {"completion", "bash|zsh|fish", "write a completion script for a shell",

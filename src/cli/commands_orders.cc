@@ -47,6 +47,12 @@ int command_shutdown(const Context& context) {
   Client client(context.socket_path(), &watch);
   Operation question(client, &watch, patience_for(context));
   const auto answer = question.get("/v1/instance", after(os::read_mono(), seconds(10)));
+  if (!answer && answer.error().trouble == Trouble::not_running) {
+    // Its goal is reached, as for `stop` of an init script (LSB) and systemctl(1).
+    write_out(context.json ? R"({"order":null,"verb":"shutdown","settled":true,"seen":"","slots":[]})" "\n"
+                           : "hearth is not running\n");
+    return exit_code::done;
+  }
   if (!answer) return complain(context, answer.error());
   const Result<InstanceNews> instance = instance_news(*answer);
   if (!instance) return complain(context, instance.error());

@@ -61,6 +61,13 @@ class Shower {
  public:
   explicit Shower(const Context& context) : json_(context.json), terminal_(look_at_terminal(STDOUT_FILENO)) {}
 
+  // Tells a note; what it says of a service that runs already is told with that service.
+  void note(const std::string& text, bool services_follow) {
+    constexpr std::string_view already = " is already running";
+    const std::size_t at = text.find(already);
+    if (services_follow && at != text.npos) return progress_.ran_before(text.substr(0, at));
+    if (!json_) write_out("note: " + shown(text, 0) + "\n");
+  }
   SpanNs pace() const { return !json_ && terminal_.interactive ? live_wait : quiet_wait; }
   void show(const OrderNews& news, SpanNs elapsed) {
     if (json_) return;
@@ -93,12 +100,10 @@ Outcome follow(const Context& context, Client& client, InterruptWatch& watch, co
     return outcome;
   }
   outcome.accepted = std::move(*accepted);
-  if (!context.json) {
-    for (const std::string& note : outcome.accepted.notes) write_out("note: " + shown(note, 0) + "\n");
-  }
+  Shower shower(context);
+  for (const std::string& note : outcome.accepted.notes) shower.note(note, order.wait);
   if (!order.wait) return outcome;
 
-  Shower shower(context);
   while (!outcome.news.settled) {
     const MonoNs now = os::read_mono();
     outcome.elapsed = now - begin;
@@ -143,32 +148,47 @@ Outcome follow(const Context& context, Client& client, InterruptWatch& watch, co
 
 namespace {
 
-void tell_failures(const OrderNews& news) {
+// Why, the last it wrote, where the rest is, and whether hearth goes on trying.
+void tell_failure(const Context& context, const SlotNews& slot, const std::string& name) {
+  const std::string why = slot.reason_text.empty() ? "it is " + slot.state : slot.reason_text;
+  write_err(fmt::format("hearth: {} failed: {}\n", name, shown(why, 0)));
+  if (slot.reason == "dependency_failed" || slot.state == "waiting") return;  // the dependency has more to say
+  const std::vector<std::string> lines = last_lines(slot, tail_lines);
+  if (lines.empty()) {
+    write_err(fmt::format("  it has written nothing; its log is in {}\n", slot.log_directory));
+  } else {
+    write_err(fmt::format("  the last {} it wrote:\n",
+                          lines.size() == 1 ? std::string("line") : fmt::format("{} lines", lines.size())));
+    for (const std::string& line : lines) write_err("  | " + shown(line, 0) + "\n");
+    write_err(fmt::format("  all of it: `hearth {}logs -n all {}`, or the files in {}\n", context.place_option, name,
+                          slot.log_directory));
+  }
+  if (slot.state == "failed") {
+    write_err(fmt::format("  hearth has given up on it; `hearth {}start {}` tries again\n", context.place_option, name));
+  } else if (slot.want_up) {
+    write_err(fmt::format("  hearth goes on trying; `hearth {}stop {}` ends that\n", context.place_option, name));
+  }
+}
+
+void tell_failures(const Context& context, const OrderNews& news) {
   for (const SlotNews& slot : news.slots) {
     const std::string name = label(slot, news.slots);
     if (slot.outcome == "incomplete") write_err(fmt::format("hearth: {}: {}\n", name, shown(slot.reason_text, 0)));
-    if (slot.outcome != "failed") continue;
-    const std::string why = slot.reason_text.empty() ? "it is " + slot.state : slot.reason_text;
-    write_err(fmt::format("hearth: {} failed: {}\n", name, shown(why, 0)));
-    const std::vector<std::string> lines = last_lines(slot, tail_lines);
-    if (lines.empty()) {
-      write_err(fmt::format("  it has written nothing; its log is in {}\n", slot.log_directory));
-      continue;
-    }
-    write_err(fmt::format("  the last {} it wrote (all of it: hearth logs {}):\n",
-                          lines.size() == 1 ? std::string("line") : fmt::format("{} lines", lines.size()), name));
-    for (const std::string& line : lines) write_err("  | " + shown(line, 0) + "\n");
+    if (slot.outcome == "failed") tell_failure(context, slot, name);
   }
 }
 
 std::string still_pending(const OrderNews& news) {
+  constexpr std::size_t most = 6;
   std::string names;
+  std::size_t count = 0;
   for (const SlotNews& slot : news.slots) {
-    if (slot.outcome != "pending") continue;
+    if (slot.outcome != "pending" || ++count > most) continue;
     if (!names.empty()) names += ", ";
     names += label(slot, news.slots) + " is " + slot.state_word();
     if (!slot.reason_text.empty()) names += " (" + shown(slot.reason_text, 0) + ")";
   }
+  if (count > most) names += fmt::format(", and {} more", count - most);
   return names;
 }
 
@@ -182,7 +202,11 @@ int conclude(const Context& context, const Outcome& outcome, const Order& order,
     case End::interrupted: {
       // Stopping to wait is not stopping: what was ordered goes on.
       if (context.json) write_out(outcome.body);
-      write_err(fmt::format("\nhearth: stopped waiting; the {} goes on. {} shows how\n", order.doing, status));
+      const std::string pending = still_pending(outcome.news);
+      const bool starting = std::string_view(order.doing) == "start" || std::string_view(order.doing) == "restart";
+      write_err(fmt::format("\nhearth: stopped waiting; the {} goes on{}{}. {} shows how{}\n", order.doing,
+                            pending.empty() ? "" : ": ", pending, status,
+                            starting ? fmt::format(", `hearth {}stop NAME` ends it", context.place_option) : ""));
       return exit_code::interrupted;
     }
     case End::timeout: {
@@ -209,7 +233,10 @@ int conclude(const Context& context, const Outcome& outcome, const Order& order,
     return exit_code::done;
   }
   if (failed) {
-    tell_failures(outcome.news);
+    if (outcome.news.slots.size() > 1 && done != nullptr) {
+      write_out(fmt::format("not all {}: {}, after {}\n", done, summary(outcome.news), elapsed_text(outcome.elapsed)));
+    }
+    tell_failures(context, outcome.news);
     return exit_code::failed;
   }
   if (outcome.end == End::settled && done != nullptr) {

@@ -30,7 +30,13 @@ InterruptWatch::~InterruptWatch() {
 
 bool InterruptWatch::came() {
   signalfd_siginfo info;
-  while (fd_ && ::read(fd_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) came_ = true;
+  bool now = false;
+  while (fd_ && ::read(fd_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) now = true;
+  if (now && !came_) {
+    came_ = true;
+    const sigset_t set = interrupts();
+    ::sigprocmask(SIG_UNBLOCK, &set, nullptr);
+  }
   return came_;
 }
 

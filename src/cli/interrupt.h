@@ -5,7 +5,8 @@
 
 namespace hearth::cli {
 
-// While it lives, SIGINT and SIGTERM do not end the process but are remembered. One at a time.
+// While it lives, the first SIGINT or SIGTERM does not end the process but is remembered. From when it has been
+// noticed, a second one ends the process at once, whatever it does then. One at a time.
 class InterruptWatch {
  public:
   InterruptWatch();

@@ -87,8 +87,9 @@ void Progress::note(const OrderNews& news, SpanNs elapsed) {
     Known& known = known_[full_name(slot)];
     if (slot.outcome == "pending") {
       known.settled_after = -1;
-    } else if (known.settled_after < 0) {
+    } else if (known.settled_after < 0 || known.settled_state != slot.state) {
       known.settled_after = elapsed;
+      known.settled_state = slot.state;
     }
   }
 }
@@ -100,10 +101,23 @@ std::string Progress::changes(const OrderNews& news, SpanNs elapsed) {
     Known& known = known_[full_name(slot)];
     const std::string word = word_of(slot) + "/" + slot.outcome;
     if (known.word == word) continue;
+    const bool first = known.word.empty(), pending = slot.outcome == "pending";
     known.word = word;
+    const std::string more = remark(slot);
+    if (pending && slot.state == "running" && !slot.has_readiness) continue;
+    if (pending && slot.state == "starting" && known.tried) continue;
+    if (pending && slot.state == "backoff") {
+      if (known.tried && known.retry == more) continue;
+      known.tried = true;
+      known.retry = more;
+    }
     text += label(slot, news.slots) + ": " + word_of(slot);
-    if (slot.outcome != "pending") text += fmt::format(" after {}", elapsed_text(known.settled_after));
-    if (const std::string more = remark(slot); !more.empty()) text += ": " + shown(more, 0);
+    if (first && slot.outcome == "done" && (ran_before_.contains(slot.name) || ran_before_.contains(full_name(slot)))) {
+      text += fmt::format(" as before (PID {})\n", slot.pid);
+      continue;
+    }
+    if (!pending) text += fmt::format(" after {}", elapsed_text(known.settled_after));
+    if (!more.empty()) text += ": " + shown(more, 0);
     text += '\n';
   }
   return text;

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,11 @@ namespace hearth::cli {
 
 class Progress {
  public:
-  // Lines for what changed since the last call. `elapsed` since the order was given.
+  // These ran before the order was given, by service or full name: told once, not as if it were an event.
+  void ran_before(std::string name) { ran_before_.insert(std::move(name)); }
+
+  // Lines for what changed since the last call. `elapsed` since the order was given. Further tries of the same start
+  // that end in the same way, and the moment in which a run may still prove to be none, are no news.
   std::string changes(const OrderNews& news, SpanNs elapsed);
 
   // Rewrites the region that the last call wrote. Never taller than the terminal, never wider.
@@ -29,11 +34,15 @@ class Progress {
  private:
   struct Known {
     std::string word;
+    std::string retry;           // why the last try failed, if one did
+    std::string settled_state;
     SpanNs settled_after = -1;
+    bool tried = false;
   };
   void note(const OrderNews& news, SpanNs elapsed);
 
   std::map<std::string, Known> known_;  // by full name
+  std::set<std::string> ran_before_;
   std::size_t written_ = 0;             // lines of the region on the screen
 };
 

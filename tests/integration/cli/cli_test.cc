@@ -17,7 +17,10 @@ TEST_F(CommandTest, before_anything_runs_status_says_so_with_3_and_orders_with_7
   EXPECT_EQ(status.code, 3);
   EXPECT_NE(status.err.find("`hearth up` starts it"), std::string::npos);
   EXPECT_EQ(hearth({"stop", "web"}).code, 7);
-  EXPECT_EQ(hearth({"shutdown"}).code, 7);
+  const Finished shutdown = hearth({"shutdown"});
+  EXPECT_EQ(shutdown.code, 0);
+  EXPECT_EQ(shutdown.out, "hearth is not running\n");
+  EXPECT_EQ(hearth({"shutdown", "--json"}).code, 0);
   EXPECT_FALSE(fs::exists(directory));
 }
 

@@ -37,7 +37,7 @@ TEST_F(UpTest, waits_until_all_is_ready) {
   EXPECT_EQ(hearth({"status"}).code, 0);
   const Finished again = hearth({"up"});
   EXPECT_EQ(again.code, 0);
-  EXPECT_NE(again.out.find("already running"), std::string::npos) << again.out;
+  EXPECT_NE(again.out.find("db: ready as before (PID "), std::string::npos) << again.out;
   const Finished down = hearth({"down"});
   EXPECT_EQ(down.code, 0) << down.err;
   EXPECT_NE(down.out.find("2 stopped"), std::string::npos) << down.out;

@@ -2,6 +2,9 @@
 
 #include <signal.h>
 
+#include <filesystem>
+#include <fstream>
+
 #include "cli/log_lines.h"
 #include "unit/cli/fake_server.h"
 
@@ -49,7 +52,8 @@ TEST_F(FollowTest, shows_notes_and_changes_and_a_summary) {
                       report(true, "02", slot("db", "done", "running") + "," + slot("web", "done", "running"))}});
   follow_with(server);
   EXPECT_EQ(code, 0);
-  EXPECT_NE(out.find("note: db is already running\n"), out.npos);
+  EXPECT_NE(out.find("db: running as before (PID 0)\n"), out.npos) << out;
+  EXPECT_EQ(out.find("note:"), out.npos) << out;
   EXPECT_NE(out.find("web: starting"), out.npos);
   EXPECT_NE(out.find("up: 2 running, after "), out.npos);
   EXPECT_EQ(err, "");
@@ -69,6 +73,43 @@ TEST_F(FollowTest, a_failure_says_which_service_and_why_and_ends_with_1) {
   EXPECT_EQ(code, 1);
   EXPECT_NE(err.find("hearth: web failed: exited with code 1\n"), err.npos);
   EXPECT_NE(err.find("written nothing"), err.npos);
+  EXPECT_NE(err.find("hearth has given up on it; `hearth start web` tries again\n"), err.npos);
+}
+
+TEST_F(FollowTest, a_failure_that_is_tried_again_says_how_to_end_that_and_where_the_log_is) {
+  const std::string directory = testing::TempDir() + "app.web.0";
+  std::filesystem::create_directories(directory);
+  std::ofstream(directory + "/00000001.log") << "no such table\n";
+  const std::string web = R"({"project":"app","name":"web","index":0,"outcome":"failed","state":"backoff","want_up":true,)"
+                          R"("reason":"exited","reason_text":"exited with code 1","log_directory":")" + directory + "\"}";
+  const std::string front = R"({"project":"app","name":"front","index":0,"outcome":"failed","state":"waiting","want_up":true,)"
+                            R"("reason":"dependency_missing","reason_text":"waits for web","log_directory":"/nonexistent"})";
+  FakeServer server({{http(202, accepted), report(true, "01", web + "," + front)}});
+  follow_with(server);
+  EXPECT_EQ(code, 1);
+  EXPECT_EQ(err, "hearth: web failed: exited with code 1\n"
+                 "  the last line it wrote:\n"
+                 "  | no such table\n"
+                 "  all of it: `hearth logs -n all web`, or the files in " + directory + "\n"
+                 "  hearth goes on trying; `hearth stop web` ends that\n"
+                 "hearth: front failed: waits for web\n");
+  EXPECT_NE(out.find("not all up: 1 backoff (failed), 1 waiting (failed), after "), out.npos) << out;
+  std::filesystem::remove_all(directory);
+}
+
+TEST(InterruptWatch, remembers_the_first_signal_and_lets_the_second_end_the_process) {
+  const auto blocked = [] {
+    sigset_t now;
+    ::sigprocmask(SIG_BLOCK, nullptr, &now);
+    return ::sigismember(&now, SIGINT) == 1 && ::sigismember(&now, SIGTERM) == 1;
+  };
+  InterruptWatch watch;
+  EXPECT_FALSE(watch.came());
+  EXPECT_TRUE(blocked());
+  ::raise(SIGINT);
+  EXPECT_TRUE(watch.came());
+  EXPECT_TRUE(watch.came()) << "it stays so";
+  EXPECT_FALSE(blocked());
 }
 
 TEST_F(FollowTest, a_timeout_says_what_is_missing_and_that_it_goes_on) {

@@ -60,6 +60,43 @@ TEST(Progress, piped_says_each_change_once) {
   EXPECT_EQ(progress.changes(news, seconds(12)), "web: backoff (failed) after 12s: exited with code 1\n");
 }
 
+TEST(Progress, piped_tells_tries_that_fail_alike_once) {
+  Progress progress;
+  OrderNews news;
+  const auto next = [&](const char* outcome, const char* state, const char* reason, std::int64_t ms) {
+    news.slots = {slot("web", outcome, state, reason)};
+    news.slots[0].has_readiness = false;
+    return progress.changes(news, milliseconds(ms));
+  };
+  EXPECT_EQ(next("pending", "starting", "", 0), "web: starting\n");
+  EXPECT_EQ(next("pending", "running", "", 10), "") << "it may still prove to be none";
+  EXPECT_EQ(next("pending", "backoff", "exited with code 3", 20), "web: backoff: exited with code 3\n");
+  EXPECT_EQ(next("pending", "starting", "the run before exited with code 3", 120), "");
+  EXPECT_EQ(next("pending", "backoff", "exited with code 3", 130), "");
+  EXPECT_EQ(next("pending", "starting", "the run before exited with code 3", 330), "");
+  EXPECT_EQ(next("pending", "backoff", "exited with code 4", 340), "web: backoff: exited with code 4\n");
+  EXPECT_EQ(next("failed", "backoff", "exited with code 4", 700), "web: backoff (failed) after 700ms: exited with code 4\n");
+}
+
+TEST(Progress, what_ends_after_it_has_settled_is_told_with_its_own_time) {
+  Progress progress;
+  OrderNews news;
+  news.slots = {slot("migrate", "done", "running")};
+  news.slots[0].has_readiness = false;
+  EXPECT_EQ(progress.changes(news, milliseconds(100)), "migrate: running after 100ms\n");
+  news.slots[0].state = "completed";
+  EXPECT_EQ(progress.changes(news, milliseconds(310)), "migrate: completed after 310ms\n");
+}
+
+TEST(Progress, what_ran_before_is_told_so) {
+  Progress progress;
+  progress.ran_before("db");
+  OrderNews news;
+  news.slots = {slot("db", "done", "running"), slot("web", "pending", "starting")};
+  news.slots[0].pid = 42;
+  EXPECT_EQ(progress.changes(news, milliseconds(3)), "db: ready as before (PID 42)\nweb: starting\n");
+}
+
 TEST(Progress, on_a_terminal_rewrites_its_lines) {
   Progress progress;
   const Terminal terminal{.interactive = true, .color = true, .columns = 60, .rows = 24};
