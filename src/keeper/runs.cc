@@ -75,6 +75,21 @@ void foreign_event(Keeper& k, EntryIndex entry, uint32_t events) {
   watch_fd(k, fd, Source::run, entry, 0, EPOLL_CTL_MOD);
 }
 
+void watch_adopted(Keeper& k, EntryIndex entry) {
+  wire::RunEntry& e = shared(k, entry);
+  k.run[entry].unwatched = false;
+  if (e.phase.load() == EntryPhase::exited) return;
+  if (watch_fd(k, k.run[entry].pidfd_plus_1 - 1, Source::run, entry, EPOLLIN)) {
+    e.phase.store(EntryPhase::adopted, std::memory_order_release);
+    tell_supervisor(k, entry);
+  } else if (errno == ENOMEM || errno == ENOSPC) {
+    k.run[entry].unwatched = true;  // it can be signalled, and its end is found later
+    try_again(k, entry);
+  } else {
+    drop_pidfd(k, entry);  // not a pidfd
+  }
+}
+
 // Gives the entry back. The keeper has its claim.
 void free_entry(Keeper& k, EntryIndex entry) {
   wire::RunEntry& e = shared(k, entry);
@@ -144,8 +159,13 @@ void doorbell(Keeper& k) {
   for (uint32_t word = 0; word < wire::change_words; ++word) {
     std::atomic<uint64_t>& bits = k.table->changed_for_keeper[word];
     if (bits.load(std::memory_order_relaxed) == 0) continue;
-    for (uint64_t left = bits.exchange(0, std::memory_order_acquire); left != 0; left &= left - 1)
-      watch_run(k, word * 64 + static_cast<uint32_t>(__builtin_ctzll(left)));
+    for (uint64_t left = bits.exchange(0, std::memory_order_acquire); left != 0; left &= left - 1) {
+      const EntryIndex entry = word * 64 + static_cast<uint32_t>(__builtin_ctzll(left));
+      if (k.run[entry].unwatched)
+        watch_adopted(k, entry);
+      else
+        watch_run(k, entry);
+    }
   }
 }
 
@@ -187,14 +207,7 @@ void adopt_run(Keeper& k, const wire::RunRecord& record, int pidfd) {
   k.run[entry].kind = RunKind::foreign;
   k.run[entry].pid = e.pid.load();
   keep_pidfd(k, entry, pidfd);
-  if (e.phase.load() == EntryPhase::exited) return;
-  if (!watch_fd(k, pidfd, Source::run, entry, EPOLLIN)) {
-    drop_pidfd(k,
-               entry);  // not a pidfd, or epoll has no memory: the supervisor finds it not adopted
-    return;
-  }
-  e.phase.store(EntryPhase::adopted, std::memory_order_release);
-  tell_supervisor(k, entry);
+  watch_adopted(k, entry);
 }
 
 void reap_run(Keeper& k, EntryIndex entry, RunId run) {

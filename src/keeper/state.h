@@ -71,6 +71,7 @@ struct RunState {
   int32_t pid;         // private copy: the shared one decides nothing once a run is watched
   int64_t unknown_at;  // foreign, dead, not yet reaped by its parent: when to give up; 0 = not so
   RunKind kind;
+  bool unwatched;      // foreign: epoll had no room for its pidfd; tried again
 };
 
 inline constexpr uint32_t pid_buckets = 2 * wire::max_entries;

@@ -148,10 +148,12 @@ pid_t Instance::start_keeper(const std::vector<std::string>& more, const KeeperO
       setrlimit(RLIMIT_NOFILE, &limit);
     }
     if (options.refuse_clone3 != 0) refuse_clone3(options.refuse_clone3);
+    if (options.scarce_epoll != nullptr) options.scarce_epoll->enter();
     dup2(open((dir + "/stderr").c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600), STDERR_FILENO);
     execv(argv[0], argv.data());
     _exit(127);
   }
+  if (options.scarce_epoll != nullptr) options.scarce_epoll->serve(pid);
   return pid;
 }
 
@@ -269,7 +271,8 @@ void Instance::take_over_from_keeper() {
   for (const Fd& s : spawner) ASSERT_GE(s.get(), 0);
 }
 
-void Instance::start_successor_of_keeper(std::uint32_t keeper_generation) {
+void Instance::start_successor_of_keeper(std::uint32_t keeper_generation,
+                                         const KeeperOptions& options) {
   // Who makes the pair is the supervisor to the keeper (SO_PEERCRED). It shares our descriptors, to give it us.
   auto [made_read, made_write] = make_pipe();
   const long stand_in = syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
@@ -289,7 +292,7 @@ void Instance::start_successor_of_keeper(std::uint32_t keeper_generation) {
   const int inherited = fcntl(ends[1], F_DUPFD, 100);
   close(ends[1]);
   for (Fd& s : spawner) s.reset();
-  keeper = start_keeper({"--take-over", std::to_string(inherited)});
+  keeper = start_keeper({"--take-over", std::to_string(inherited)}, options);
   close(inherited);
   std::vector<int> all;
   for (const Fd& fd : hello) all.push_back(fd.get());

@@ -13,6 +13,7 @@
 #include <gtest/gtest.h>
 
 #include "integration/keeper/plan_builder.h"
+#include "integration/keeper/scarce_epoll.h"
 #include "wire/keeper_messages.h"
 #include "wire/slot_table.h"
 
@@ -69,6 +70,7 @@ struct Peer {
 struct KeeperOptions {
   std::optional<std::uint64_t> nofile;  // hard and soft limit of the keeper
   int refuse_clone3 = 0;                // errno of a filter, as container runtimes have it
+  ScarceEpoll* scarce_epoll = nullptr;  // borrowed
 };
 
 class Instance {
@@ -109,7 +111,7 @@ class Instance {
   // Waits for the doorbell, and looks again now and then: not all that tests wait for rings it.
   bool until(const std::function<bool()>& holds, int within_ms = deadline_ms);
   // After the keeper's death: the supervisor lives (a stand-in does, whose socket we have) and starts another.
-  void start_successor_of_keeper(std::uint32_t keeper_generation);
+  void start_successor_of_keeper(std::uint32_t keeper_generation, const KeeperOptions& options = {});
   // Standard error of keepers and members.
   std::string said();
   bool exited(EntryIndex i) { return entry(i).phase.load() == wire::EntryPhase::exited; }

@@ -36,12 +36,12 @@ class TakeOver : public testing::Test {
     return h.supervisor.send<wire::RunRecord>(MessageType::adopt, {{entry, 0, run}}, {pidfd});
   }
   // The dead keeper's children are ours now: what init does, we do.
-  void replace_keeper(std::uint32_t generation) {
+  void replace_keeper(std::uint32_t generation, const KeeperOptions& options = {}) {
     const pid_t spawners[] = {h.table->spawner[0].pid.load(), h.table->spawner[1].pid.load()};
     kill(h.keeper, SIGKILL);
     ASSERT_TRUE(wait_child(h.keeper).has_value());
     for (pid_t pid : spawners) ASSERT_TRUE(wait_child(pid)) << "a spawner outlived its keeper";
-    h.start_successor_of_keeper(generation);
+    h.start_successor_of_keeper(generation, options);
   }
   static bool kernel_tells_exits() {
     const pid_t child = fork();
@@ -53,9 +53,24 @@ class TakeOver : public testing::Test {
     close(fd);
     return can;
   }
+  ScarceEpoll scarce;  // outlives the keeper
   Instance h;
   std::vector<Fd> speaks;
 };
+
+// A run that is not seen would end unseen, and never be started again.
+TEST_F(TakeOver, AdoptsARunThatEpollHasNoRoomForAsSoonAsItHas) {
+  const pid_t pid = start_service(0, 1);
+  Fd fd = pidfd_of(pid);
+  replace_keeper(2, {.scarce_epoll = &scarce});
+  scarce.refuse_pidfds(2);
+  ASSERT_TRUE(adopt(0, 1, fd.get()));
+  ASSERT_TRUE(h.until([&] { return scarce.refused() == 2; }));
+  ASSERT_TRUE(h.until([&] { return h.entry(0).phase.load() == EntryPhase::adopted; }));
+  ASSERT_TRUE(h.signal(0, 1, 1, SIGTERM));
+  ASSERT_TRUE(wait_child(pid).has_value());
+  ASSERT_TRUE(h.until([&] { return h.exited(0); }));
+}
 
 TEST_F(TakeOver, LeavesRunsUntouchedAndTheirExitCodesKnown) {
   const pid_t killed = start_service(0, 1), exits = start_service(2, 2, {"leave-child"}),
