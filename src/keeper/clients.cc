@@ -213,16 +213,13 @@ void pump_clients(Keeper& k) {
 void read_client(Keeper& k, uint32_t role, bool to_the_end) {
   MemberState& client = k.member[role];
   static Received message;
-  // A living client has its turn like everybody else. And a socket holds at most a few hundred messages: the
-  // bound on ends is for empty ones, which look like the end.
-  uint32_t handled = 0;
-  for (uint32_t ends = 0; client.socket >= 0 && ends < 1'000; ++handled) {
-    if (!to_the_end && handled == 256 && ends == 0) return;
+  // A living client has its turn like everybody else.
+  for (uint32_t handled = 0; client.socket >= 0; ++handled) {
+    if (!to_the_end && handled == 256) return;
     if (!receive(client.socket, message)) {
-      if (errno == EBADMSG && !message.end) continue;
-      if (!message.end) return;
-      ++ends;
-      continue;
+      if (message.end) break;
+      if (errno == EBADMSG) continue;
+      return;
     }
     if (role == role_supervisor) k.silent_deaths = 0, k.stop_wanted_at = 0;
     client.spoke = true;

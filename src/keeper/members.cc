@@ -4,6 +4,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
+#include "keeper/message.h"
 #include "keeper/spawner.h"
 #include "keeper/state.h"
 
@@ -78,6 +79,7 @@ bool start_member(Keeper& k, uint32_t role, int64_t now) {
   MemberState& member = k.member[role];
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) return false;
+  tell_ends(ends[0]);
   const uint32_t generation = next_generation(k, role);
   const pid_t keeper = getpid();
   const pid_t pid = fork();

@@ -29,10 +29,16 @@ void Received::drop() {
   descriptors = 0;
 }
 
+void tell_ends(int socket) {
+  const int on = 1;
+  setsockopt(socket, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
+}
+
 bool receive(int socket, Received& message, int flags) {
   message.drop();
   message.end = message.short_of_descriptors = false;
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * descriptors_received_max)];
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * descriptors_received_max) +
+                                CMSG_SPACE(sizeof(ucred))];
   iovec parts[] = {{&message.header, sizeof message.header},
                    {message.records, sizeof message.records}};
   msghdr m{};
@@ -46,7 +52,7 @@ bool receive(int socket, Received& message, int flags) {
     // ECONNRESET: the peer died with messages of ours unread. Reported once, *before* what it had sent to us,
     // which is still there to be read.
   } while (got < 0 && (errno == EINTR || errno == ECONNRESET));
-  if (got <= 0) {
+  if (got < 0 || (got == 0 && m.msg_controllen == 0)) {
     message.end = got == 0 || errno != EAGAIN;
     return false;
   }

@@ -24,7 +24,7 @@ struct Received {
   int fds[descriptors_received_max];
   uint32_t descriptors = 0;
   bool short_of_descriptors;  // some that were sent could not be had
-  bool end;  // nothing was received and, but for an empty message, nothing more comes
+  bool end;  // nothing was received and nothing more comes; without tell_ends() perhaps an empty message
 
   Received() = default;
   Received(const Received&) = delete;
@@ -38,6 +38,10 @@ struct Received {
   }
   void drop();
 };
+
+// An empty message reads like the end of a socket. With the sender's credentials asked for, each message brings
+// those, and the end does not.
+void tell_ends(int socket);
 
 // True: `message` is well formed (length fits header). False with errno EAGAIN: nothing there now; EBADMSG: a
 // message that is to be ignored; else `end`.

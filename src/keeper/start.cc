@@ -307,6 +307,7 @@ bool take_over_basics(Keeper& k, int& status) {
   supervisor.socket = socket;
   fcntl(socket, F_SETFD, FD_CLOEXEC);
   fcntl(socket, F_SETFL, O_NONBLOCK);
+  tell_ends(socket);
   supervisor.hello_sent = true;
   supervisor.spoke = true;
   bury_old_members(k);

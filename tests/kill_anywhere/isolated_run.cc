@@ -81,10 +81,10 @@ std::string to_json(const RunResult& result) {
   out["trail"] = report.trail;
   out["role"] = report.role;
   out["children"] = report.children;
-  out["calls"] = array_of(report.calls);
-  json::array returned;
-  for (const bool value : report.returned) returned.emplace_back(value);
-  out["returned"] = std::move(returned);
+  json::array calls;
+  for (const Call& call : report.calls)
+    calls.push_back(json::array{call.kind, static_cast<int>(call.phase), call.returned});
+  out["calls"] = std::move(calls);
   out["commits"] = array_of(report.commits);
   out["violations"] = array_of(result.verdict.violations);
   out["tolerated"] = array_of(result.verdict.tolerated);
@@ -103,8 +103,11 @@ RunResult result_from_json(const std::string& line) {
   result.report.trail = std::string(in.at("trail").as_string());
   result.report.role = std::string(in.at("role").as_string());
   result.report.children = in.at("children").to_number<std::uint32_t>();
-  for (const json::value& call : in.at("calls").as_array()) result.report.calls.push_back(call.to_number<std::uint16_t>());
-  for (const json::value& item : in.at("returned").as_array()) result.report.returned.push_back(item.as_bool());
+  for (const json::value& item : in.at("calls").as_array()) {
+    const json::array& call = item.as_array();
+    result.report.calls.push_back(
+        {call.at(0).to_number<long>(), static_cast<Phase>(call.at(1).to_number<int>()), call.at(2).as_bool()});
+  }
   for (const json::value& item : in.at("commits").as_array())
     result.report.commits.push_back(item.to_number<std::uint64_t>());
   result.verdict.violations = texts_of(in.at("violations"));

@@ -69,6 +69,11 @@ const std::map<long, const char*>& call_names() {
   return names;
 }
 
+constexpr std::pair<Phase, std::string_view> phase_names[] = {
+    {Phase::launch, "launch"}, {Phase::up, "up"},           {Phase::say, "say"},   {Phase::exit, "exit"},
+    {Phase::restart, "restart"}, {Phase::end, "end"},       {Phase::stop, "stop"}, {Phase::down, "down"},
+};
+
 }  // namespace
 
 std::string text_of(const Point& point) {
@@ -77,6 +82,8 @@ std::string text_of(const Point& point) {
     text = "commit:" + std::to_string(point.commit) + ":" + std::to_string(point.instruction);
   } else {
     text = std::to_string(point.ordinal) + ":";
+    for (const auto& [phase, name] : phase_names)
+      if (phase == point.phase) text += std::string(name) + "/";
     if (point.kind != any_kind) text += call_name(point.kind) + "#";
     text += std::to_string(point.call) + (point.after ? ":exit" : ":entry");
   }
@@ -95,6 +102,12 @@ std::optional<Point> parse_point(const std::string& text) {
     parts.pop_back();
   }
   if (parts.size() != 3) return std::nullopt;
+  if (const std::size_t slash = parts[1].find('/'); slash != std::string_view::npos) {
+    for (const auto& [phase, name] : phase_names)
+      if (name == parts[1].substr(0, slash)) point.phase = phase;
+    if (point.phase == Phase::any) return std::nullopt;
+    parts[1].remove_prefix(slash + 1);
+  }
   if (const std::size_t hash = parts[1].find('#'); hash != std::string_view::npos) {
     point.kind = call_number(parts[1].substr(0, hash));
     if (point.kind < 0) return std::nullopt;
@@ -111,22 +124,50 @@ std::optional<Point> parse_point(const std::string& text) {
   return point;
 }
 
+std::vector<Call> common_calls(const std::vector<std::vector<Call>>& runs) {
+  using Kind = std::pair<Phase, long>;
+  std::map<Kind, std::size_t> fewest;
+  std::map<std::pair<Kind, std::size_t>, std::size_t> returned;  // in how many runs
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    std::map<Kind, std::size_t> counts;
+    for (const Call& call : runs[i]) {
+      const Kind kind{call.phase, call.kind};
+      const std::size_t which = counts[kind]++;
+      if (call.returned) ++returned[{kind, which}];
+    }
+    if (i == 0) fewest = counts;
+    for (auto& [kind, count] : fewest) count = std::min(count, counts[kind]);
+  }
+  std::vector<Call> common;
+  std::map<Kind, std::size_t> seen;
+  for (Call call : runs.empty() ? std::vector<Call>() : runs.front()) {
+    const Kind kind{call.phase, call.kind};
+    const std::size_t which = seen[kind]++;
+    if (which >= fewest[kind]) continue;
+    call.returned = returned[{kind, which}] == runs.size();
+    common.push_back(call);
+  }
+  return common;
+}
+
 std::vector<Planned> all_points(const Course& course, Scope scope) {
   std::vector<Planned> planned;
-  std::map<long, std::uint64_t> of_kind;
-  for (std::size_t call = 0; call < course.calls.size(); ++call) {
-    const std::uint64_t which = of_kind[course.calls[call]]++;
+  std::map<std::pair<Phase, long>, std::uint64_t> of_kind;
+  for (std::size_t i = 0; i < course.calls.size(); ++i) {
+    const Call& call = course.calls[i];
+    const std::uint64_t which = of_kind[{call.phase, call.kind}]++;
     for (const bool after : {false, true}) {
-      if (after && !course.returned[call]) continue;
+      if (after && !call.returned) continue;
       Planned one;
       one.point.ordinal = course.ordinal;
-      one.point.kind = course.calls[call];
+      one.point.phase = call.phase;
+      one.point.kind = call.kind;
       one.point.call = which;
-      one.at = call;
+      one.at = i;
       one.point.after = after;
       one.point.scope = scope;
       one.role = scope == Scope::everything ? "all" : course.role;
-      one.call_number = course.calls[call];
+      one.call_number = call.kind;
       planned.push_back(one);
     }
   }

@@ -17,8 +17,13 @@ enum class Scope : std::uint8_t {
 
 inline constexpr long any_kind = -1;
 
+// Steps of the scenario. How many calls a process makes in one varies (how much comes in one turn is a matter of
+// time), so that its 400th openat is now here, now there; the third openat of `restart` is there in each run.
+enum class Phase : std::uint8_t { launch, up, say, exit, restart, end, stop, down, any };
+
 struct Point {
   std::uint32_t ordinal = 0;      // which child of the keeper, in the order of their start; 0 = the keeper itself
+  Phase phase = Phase::any;       // count only calls in this step of the scenario
   long kind = any_kind;           // count only calls with this system call number
   std::uint64_t call = 0;         // number of the call among those, from 0
   bool after = false;             // at its exit instead of at its entry
@@ -27,17 +32,22 @@ struct Point {
   Scope scope = Scope::target;
 };
 
-// "2:openat#17:exit", "2:openat#17:entry:all", "3:88:entry:with-keeper"; "commit:12:345". By kind is how points are
-// chosen: a run has a few calls more or less than another, but its 18th openat is nearly always the same one.
+// "2:stop/openat#3:exit", "2:openat#17:entry:all", "3:88:entry:with-keeper"; "commit:12:345". By phase and kind is
+// how points are chosen.
 std::string text_of(const Point& point);
 std::optional<Point> parse_point(const std::string& text);
+
+struct Call {
+  long kind = any_kind;
+  Phase phase = Phase::any;
+  bool returned = false;
+};
 
 // What the clean runs showed of one process.
 struct Course {
   std::uint32_t ordinal = 0;
   std::string role;
-  std::vector<std::uint16_t> calls;
-  std::vector<bool> returned;
+  std::vector<Call> calls;
   std::vector<std::uint64_t> commits;  // instructions of each; only of the supervisor
 };
 
@@ -47,6 +57,10 @@ struct Planned {
   long call_number = -1;
   std::uint64_t at = 0;  // number of the call, or of the commit, in the clean run
 };
+
+// The calls of the first run, without those that not every run had: of each kind in each phase as many as the run with
+// the fewest. Empty when there is no run.
+std::vector<Call> common_calls(const std::vector<std::vector<Call>>& runs);
 
 // Entry and exit of every call, and steps of commits: each instruction of the last `every_of_last` of a commit and
 // `some_of_rest` of those before.

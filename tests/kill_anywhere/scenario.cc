@@ -138,6 +138,8 @@ bool Scenario::hearth_lives() const {
   if (!waited_for && lives(keeper_)) return true;
   for (const pid_t pid : children()) {
     const std::string program = program_of(pid);
+    // After its keeper's death it writes what there is, and ends.
+    if (shutdown_ordered_ && program == "hearth-logger" && !services_live()) return true;
     if (program == "hearth-keeper" || program == "hearth-supervisor") return true;
     // Without a program, but not yet a zombie: dying, with the instance's lock perhaps still in its hands.
     if (program.empty() && lives(pid)) return true;

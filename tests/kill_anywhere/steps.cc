@@ -19,14 +19,18 @@ std::string service_json(const std::string& program, const std::string& name, co
 }  // namespace
 
 void Scenario::steps() {
-  launch();
-  bring_up();
-  say_things();
-  exit_and_rotate();
-  restart_b();
-  end_d();
-  stop_c();
-  shut_down();
+  const auto step = [this](Phase phase, void (Scenario::*what)()) {
+    if (tracer_) tracer_->begin(phase);
+    (this->*what)();
+  };
+  step(Phase::launch, &Scenario::launch);
+  step(Phase::up, &Scenario::bring_up);
+  step(Phase::say, &Scenario::say_things);
+  step(Phase::exit, &Scenario::exit_and_rotate);
+  step(Phase::restart, &Scenario::restart_b);
+  step(Phase::end, &Scenario::end_d);
+  step(Phase::stop, &Scenario::stop_c);
+  step(Phase::down, &Scenario::shut_down);
 }
 
 // All by one request, whose client waits while the services are still loading.
@@ -133,6 +137,7 @@ void Scenario::shut_down() {
   shutdown_ordered_ = true;
   Order& shutdown = order("shutdown", "/v1/orders", R"({"verb":"shutdown"})");
   await("hearth's end", [&] { return circumstances_.hearth_gone.load(); });
+  await("the keeper's status", [&] { return keeper_ended_ || tracer_->keeper_exited(); });
   await("the end of the client of \"shutdown\"", [&] { return shutdown.done(); });
 }
 

@@ -165,29 +165,33 @@ void Tracer::name_role(pid_t pid) {
   if (pid == keeper_) report_.role = "keeper";
 }
 
+bool Tracer::counts(const Call& call) const {
+  const Point& point = options_.point;
+  return (point.kind == any_kind || point.kind == call.kind) && (point.phase == Phase::any || point.phase == call.phase);
+}
+
 void Tracer::on_call(pid_t pid, Tracee& tracee) {
   if (report_.role.empty() && !options_.attack) name_role(pid);
   __ptrace_syscall_info info{};
   request(PTRACE_GET_SYSCALL_INFO, pid, sizeof info, reinterpret_cast<std::uint64_t>(&info));
   const bool entry = info.op == PTRACE_SYSCALL_INFO_ENTRY;
   if (entry) {
-    report_.calls.push_back(static_cast<std::uint16_t>(info.entry.nr));
-    report_.returned.push_back(false);
-    if (options_.point.kind == any_kind || options_.point.kind == report_.calls.back()) ++counted_;
+    report_.calls.push_back({static_cast<long>(info.entry.nr), phase_.load(), false});
+    if (counts(report_.calls.back())) ++counted_;
   } else if (!report_.calls.empty()) {
-    report_.returned.back() = true;
+    report_.calls.back().returned = true;
   } else {
     return resume(pid, tracee, 0);  // the keeper's call that was under way when it was seized
   }
   if (calls_.is_open()) {
     // Microseconds; first argument of an entry, result of an exit.
-    calls_ << os::read_mono() / 1'000 << (entry ? " " : " = ") << call_name(report_.calls.back()) << ' '
+    calls_ << os::read_mono() / 1'000 << (entry ? " " : " = ") << call_name(report_.calls.back().kind) << ' '
            << (entry ? static_cast<std::int64_t>(info.entry.args[0]) : info.exit.rval) << '\n';
   }
   const Point& point = options_.point;
   const bool here = options_.attack && point.commit == 0 && counted_ == point.call + 1 &&
-                    (point.kind == any_kind || point.kind == report_.calls.back()) && entry != point.after;
-  if (here) return strike(pid, report_.calls.back());
+                    counts(report_.calls.back()) && entry != point.after;
+  if (here) return strike(pid, report_.calls.back().kind);
   resume(pid, tracee, 0);
 }
 
@@ -252,7 +256,7 @@ void Tracer::strike(pid_t pid, long call_number) {
   reached_ = true;  // first: whoever hears of a death must know whose work it is
   for (pid_t victim : victims) kill(victim, SIGKILL);
   const std::size_t from = report_.calls.size() > 9 ? report_.calls.size() - 9 : 0;
-  for (std::size_t i = from; i + 1 < report_.calls.size(); ++i) report_.trail += call_name(report_.calls[i]) + " ";
+  for (std::size_t i = from; i + 1 < report_.calls.size(); ++i) report_.trail += call_name(report_.calls[i].kind) + " ";
   report_.reached = true;
   report_.call_number = call_number;
   stop_ = true;

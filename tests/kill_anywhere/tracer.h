@@ -8,7 +8,7 @@
 // call. All other children are let go at their first stop, and whatever they fork is never seen; only the keeper
 // stays attached, because it must tell of its children.
 //
-// A *point* is (ordinal, number of the system call, before or after it), or (number of the commit, number of the
+// A *point* is (ordinal, phase, number of the system call, before or after it), or (number of the commit, number of the
 // instruction inside it), the latter in the supervisor. When the target reaches it, `before_kill` is called, the
 // victims get SIGKILL while the target stands there, and the tracer's thread ends, which detaches everybody: what
 // follows happens at full speed.
@@ -42,8 +42,7 @@ struct Report {
   std::string trail;                    // names of the calls before that one
   std::string role;                     // of the target: "keeper", "supervisor", "logger", "spawner"; "": not seen
   std::uint32_t children = 0;           // how many the keeper had
-  std::vector<std::uint16_t> calls;     // of the target, in order
-  std::vector<bool> returned;           // whether the call came back
+  std::vector<Call> calls;              // of the target, in order
   std::vector<std::uint64_t> commits;   // instructions of each commit, when they were counted
   bool keeper_exited = false;           // waited for by the tracer:
   int keeper_status = 0;                // as of wait(2)
@@ -73,6 +72,8 @@ class Tracer {
   void start();
   // Lets everybody go and ends the tracer's thread; the processes live on. Once.
   const Report& finish();
+  // From any thread: calls that are entered from now on are of this phase.
+  void begin(Phase phase) { phase_ = phase; }
   bool reached() const { return reached_.load(); }
   // The first keeper has ended and the tracer has waited for it.
   bool keeper_exited() const { return keeper_exited_.load(); }
@@ -92,6 +93,7 @@ class Tracer {
   pid_t launch();
   void on_stop(pid_t pid, int status);
   void on_event(pid_t pid, Tracee& tracee, int event);
+  bool counts(const Call& call) const;
   void on_call(pid_t pid, Tracee& tracee);
   void on_trap(pid_t pid, Tracee& tracee);
   void add_child(pid_t pid);
@@ -112,6 +114,7 @@ class Tracer {
   std::atomic<pid_t> keeper_{0};
   std::map<pid_t, Tracee> tracees_;
   std::ofstream calls_;
+  std::atomic<Phase> phase_{Phase::launch};
   std::uint64_t counted_ = 0;  // calls of the target that the point counts
   std::vector<pid_t> released_;
   std::uint32_t next_ordinal_ = 0;

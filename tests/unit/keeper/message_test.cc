@@ -45,6 +45,20 @@ TEST_F(Messages, AreReadAfterTheirSenderHasDiedWithSomethingUnread) {
   EXPECT_TRUE(message.end);
 }
 
+TEST_F(Messages, ThatAreEmptyAreNotTheEnd) {
+  tell_ends(pair[0]);
+  ASSERT_EQ(send(pair[1], "", 0, 0), 0);
+  ASSERT_EQ(send_message(pair[1], wire::MessageType::ack, nullptr, 0, nullptr, 0), 0);
+  close(pair[1]);
+  pair[1] = -1;
+  EXPECT_FALSE(receive(pair[0], message));
+  EXPECT_EQ(errno, EBADMSG);
+  EXPECT_FALSE(message.end);
+  EXPECT_TRUE(receive(pair[0], message));
+  EXPECT_FALSE(receive(pair[0], message));
+  EXPECT_TRUE(message.end);
+}
+
 TEST_F(Messages, OfRandomBytesAreIgnoredUnlessTheyFit) {
   std::mt19937 random(3);
   for (int i = 0; i < 20'000; ++i) {
