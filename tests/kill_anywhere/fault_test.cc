@@ -130,12 +130,27 @@ TEST_F(LogCheck, finds_lines_that_are_lost_doubled_moved_and_damaged) {
 }
 
 TEST(KillAnywhereFaults, points_are_read_as_they_are_written) {
-  for (const char* text : {"1:17:entry", "1:openat#4:exit", "2:call999#0:entry:all", "0:3:exit", "2:5:exit:all", "1:9:entry:with-keeper", "commit:3:120"}) {
+  for (const char* text : {"1:17:entry", "1:openat#4:exit", "2:stop/openat#4:exit", "0:launch/3:entry:all", "2:call999#0:entry:all", "0:3:exit", "2:5:exit:all", "1:9:entry:with-keeper", "commit:3:120"}) {
     const std::optional<Point> point = parse_point(text);
     ASSERT_TRUE(point) << text;
     EXPECT_EQ(text_of(*point), text);
   }
-  for (const char* text : {"", "1:2", "1:2:before", "commit:0:1", "1:x:entry", "1:x#3:entry", "1:2:exit:some"}) EXPECT_FALSE(parse_point(text)) << text;
+  for (const char* text : {"", "1:2", "1:2:before", "commit:0:1", "1:x:entry", "1:x#3:entry", "1:nowhere/openat#3:entry", "1:2:exit:some"}) EXPECT_FALSE(parse_point(text)) << text;
+}
+
+TEST(KillAnywhereFaults, points_are_only_at_calls_that_every_clean_run_had) {
+  const auto call = [](long kind, Phase phase, bool returned = true) { return Call{kind, phase, returned}; };
+  const std::vector<Call> common =
+      common_calls({{call(1, Phase::up), call(2, Phase::up), call(1, Phase::up), call(1, Phase::stop), call(9, Phase::down)},
+                    {call(1, Phase::up, false), call(2, Phase::up), call(3, Phase::up), call(9, Phase::down, false)}});
+  ASSERT_EQ(common.size(), 3u);
+  EXPECT_EQ(common[0].kind, 1);
+  EXPECT_FALSE(common[0].returned) << "in one of the runs it did not";
+  EXPECT_EQ(common[1].kind, 2);
+  EXPECT_TRUE(common[1].returned);
+  EXPECT_EQ(common[2].kind, 9);
+  EXPECT_EQ(common[2].phase, Phase::down);
+  EXPECT_TRUE(common_calls({}).empty());
 }
 
 // Exit status and output of hearth-kill-anywhere with these arguments.
