@@ -1,6 +1,7 @@
 #include "apps/supervisor_program.h"
 
 #include <malloc.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <boost/asio/io_context.hpp>
@@ -18,6 +19,7 @@
 #include "os/clock.h"
 #include "os/control_socket.h"
 #include "os/inputs.h"
+#include "os/instance.h"
 #include "os/keeper_client.h"
 #include "os/keeper_link.h"
 #include "os/keeper_successor.h"
@@ -123,6 +125,10 @@ class Program {
     facts.pid = getpid();
     facts.keeper_pid = link_->table().keeper_pid;
     facts.keeper_generation = link_->hello().keeper_generation;
+    const wire::SlotTable& table = link_->table();
+    facts.continued_by = table.continued_by;
+    facts.signals = {{SIGTERM, table.signals_term}, {SIGINT, table.signals_int}, {SIGHUP, table.signals_hup},
+                     {SIGUSR1, table.signals_usr1}, {SIGUSR2, table.signals_usr2}, {SIGQUIT, table.signals_quit}};
     const Now now = os::read_clock();
     facts.seed = static_cast<std::uint64_t>(now.wall) ^ (static_cast<std::uint64_t>(facts.pid) << 32);
     ports::Heritage heritage;
@@ -134,7 +140,8 @@ class Program {
     }
     supervisor_ = supervisor::Supervisor::create({*keeper_, *inbox_, *probes_, *store_}, link_->decisions(),
                                                  std::move(facts), heritage, now);
-    if (fresh) keeper_->remove_stale_names();
+    if (fresh || supervisor_->revived()) keeper_->remove_stale_names();
+    if (const std::string risk = os::state_risk(table); !risk.empty()) supervisor_->add_note(risk);
     malloc_trim(0);  // documents are parsed into more than they keep
     return {};
   }

@@ -167,6 +167,8 @@ Result<bool> ensure_daemon(const Context& context, Client& client, InterruptWatc
   if (!programs) return failure(programs.error());
   Result<os::Fd> directory = os::make_instance(context.instance, context.host);
   if (!directory) return failure(directory.error());
+  // Best effort: without it the keeper says so, and status.
+  (void)os::make_state_directory(context.instance, context.host);
 
   const std::string log = context.instance.directory + "/hearth.log";
   struct stat st {};
@@ -206,6 +208,7 @@ Error become_daemon(const Context& context) {
   const Result<Programs> programs = find_programs();
   if (!programs) return programs.error();
   if (const Result<os::Fd> made = os::make_instance(context.instance, context.host); !made) return made.error();
+  (void)os::make_state_directory(context.instance, context.host);
   for (const char* name : {"HEARTH_RUN", "HEARTH_SLOT", "HEARTH_INSTANCE"}) ::unsetenv(name);
   std::vector<std::string> words = keeper_command(*programs, context.instance);
   const os::Offer offer = os::offer_as_keeper(context.instance.directory);

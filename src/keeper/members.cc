@@ -1,6 +1,7 @@
 // Hearth's own processes: started, buried, started again.
 
 #include <fcntl.h>
+#include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
@@ -100,7 +101,10 @@ bool start_member(Keeper& k, uint32_t role, int64_t now) {
   member.replaced = false;
   member.record->since_ns = now;
   member.record->generation = generation;
+  // Never the one of this start with the other of an earlier one.
+  member.record->start_ticks = 0;
   member.record->pid = pid;
+  member.record->start_ticks = start_ticks(pid);
   client_started(k, role);
   return true;
 }
@@ -124,6 +128,21 @@ void plan_restart(MemberState& member, int code, int status, int64_t lived, int6
 }
 
 }  // namespace
+
+uint64_t start_ticks(pid_t pid) {
+  char path[64] = "/proc/", text[1024];
+  strcpy(put_number(path + 6, static_cast<uint64_t>(pid)), "/stat");
+  const int file = open(path, O_RDONLY | O_CLOEXEC);
+  if (file < 0) return 0;
+  const ssize_t got = read(file, text, sizeof text - 1);
+  close(file);
+  if (got <= 0) return 0;
+  text[got] = 0;
+  // The name may hold anything; its end is the last parenthesis, and field 2.
+  const char* at = strrchr(text, ')');
+  for (int field = 2; at != nullptr && field < 22; ++field) at = strchr(at + 1, ' ');
+  return at == nullptr ? 0 : strtoull(at + 1, nullptr, 10);
+}
 
 // While a keeper ends it still keeps its members: a logger that is killed in its last drain has a successor that
 // finishes it, and a supervisor one that writes down what the next hearth shall know. Who exits with 0 is done.

@@ -15,7 +15,6 @@
 
 #include "keeper/message.h"
 #include "keeper/state.h"
-#include "wire/decision_page.h"
 #include "wire/log_page.h"
 
 namespace hearth::keeper {
@@ -184,14 +183,52 @@ void* map(int fd, uint64_t bytes) {
   return at == MAP_FAILED ? nullptr : at;
 }
 
+// A pidfd of the member that `record` tells of, if it lives still. A number alone may be anybody's by now.
+int open_old_member(const wire::Member& record) {
+  const pid_t pid = record.pid.load();
+  if (pid <= 0 || record.start_ticks == 0) return -1;
+  int fd = own(pidfd_open(pid));
+  if (fd >= 0 && start_ticks(pid) != record.start_ticks) close_fd(fd);
+  return fd;
+}
+
+// What the dead keeper left: its spawners are dying of it, and until they are gone one may still be making a
+// child; its logger writes on until it has seen the end of its socket.
+void bury_old_members(Keeper& k) {
+  for (wire::Member& record : k.table->spawner) {
+    int fd = open_old_member(record);
+    if (fd >= 0) {
+      pidfd_signal(fd, SIGKILL);
+      pollfd wait = {fd, POLLIN, 0};
+      poll(&wait, 1, old_spawner_wait_ms);
+      close_fd(fd);
+    }
+    record.pid = 0;
+  }
+  for (wire::SpawnerWork& work : k.table->work) work.entry_plus_1 = 0;
+  k.old_logger = open_old_member(k.table->logger);
+  if (k.old_logger >= 0) k.kill_old_logger_at = now_ns() + old_logger_wait_ms * ms;
+  k.table->logger.pid = 0;
+  // Runs that are known to have a process are no children of ours.
+  const uint32_t end = entries_end(k);
+  for (EntryIndex i = 0; i < end; ++i) {
+    const wire::RunEntry& entry = k.table->entry[i];
+    if (entry.run.load(std::memory_order_acquire) == no_run || entry.pid.load() == 0) continue;
+    k.run[i].kind = RunKind::foreign;
+    k.run[i].pid = entry.pid.load();
+  }
+  release_claims(k, 0);
+}
+
 bool make_basics(Keeper& k, int& status) {
   auto at = [&](HelloDescriptor which) -> int& { return k.fd[static_cast<uint32_t>(which)]; };
   at(HelloDescriptor::directory) = own(open(k.options.dir, O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (at(HelloDescriptor::directory) < 0)
     return fail("cannot open the instance directory", k.options.dir);
   if (!take_lock(k, status)) return false;
-  at(HelloDescriptor::slot_table) = memory("hearth-slot-table", sizeof(wire::SlotTable));
-  at(HelloDescriptor::decision_page) = memory("hearth-decision-page", sizeof(wire::DecisionPage));
+  if (!open_pages(k)) return fail("cannot make shared memory", nullptr);
+  for (HelloDescriptor which : {HelloDescriptor::slot_table, HelloDescriptor::decision_page})
+    at(which) = own(at(which));
   at(HelloDescriptor::log_page) = memory("hearth-log-page", sizeof(wire::LogPage));
   at(HelloDescriptor::log_buffer) = memory("hearth-log-buffer", wire::log_buffer_bytes);
   at(HelloDescriptor::to_supervisor) = own(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
@@ -204,65 +241,16 @@ bool make_basics(Keeper& k, int& status) {
   at(HelloDescriptor::log_pipe_write) = own(ends[1]);
   for (int fd : k.fd)
     if (fd < 0) return fail("cannot make shared memory, eventfd or pipe", nullptr);
-  k.table =
-      static_cast<wire::SlotTable*>(map(at(HelloDescriptor::slot_table), sizeof(wire::SlotTable)));
   auto* page =
       static_cast<wire::LogPage*>(map(at(HelloDescriptor::log_page), sizeof(wire::LogPage)));
-  if (k.table == nullptr || page == nullptr) return fail("cannot map shared memory", nullptr);
+  if (page == nullptr) return fail("cannot map shared memory", nullptr);
   wire::log_page_init(*page);
   munmap(page, sizeof *page);
-  k.table->magic = wire::slot_table_magic;
-  k.table->version = wire::slot_table_version;
-  k.table->size = sizeof(wire::SlotTable);
-  k.table->keeper_generation = 1;
-  timespec wall;
-  clock_gettime(CLOCK_REALTIME, &wall);
-  k.table->created_wall_ns = int64_t{wall.tv_sec} * 1'000'000'000 + wall.tv_nsec;
+  if (k.table->origin == wire::StateOrigin::continued) {
+    k.table->supervisor.pid = 0;
+    bury_old_members(k);
+  }
   return true;
-}
-
-// True when `pid` lives under the name `name` (as /proc/PID/comm has it). A number alone may be anybody's.
-int open_old_member(pid_t pid, const char* name) {
-  if (pid <= 0) return -1;
-  int fd = own(pidfd_open(pid));
-  if (fd < 0) return -1;
-  char path[64] = "/proc/", comm[16] = "";
-  strcpy(put_number(path + 6, static_cast<uint64_t>(pid)), "/comm");
-  int file = open(path, O_RDONLY | O_CLOEXEC);
-  const ssize_t got = file < 0 ? -1 : read(file, comm, sizeof comm);
-  close_fd(file);
-  const char* base = strrchr(name, '/') != nullptr ? strrchr(name, '/') + 1 : name;
-  const size_t length = strnlen(base, 15);
-  if (got < 0 || static_cast<size_t>(got) != length + 1 || memcmp(comm, base, length) != 0)
-    close_fd(fd);
-  return fd;
-}
-
-// What the dead keeper left: its spawners are dying of it, and until they are gone one may still be making a
-// child; its logger writes on until it has seen the end of its socket.
-void bury_old_members(Keeper& k) {
-  for (wire::Member& record : k.table->spawner) {
-    int fd = open_old_member(record.pid.load(), "hearth-spawner");
-    if (fd >= 0) {
-      pidfd_signal(fd, SIGKILL);
-      pollfd wait = {fd, POLLIN, 0};
-      poll(&wait, 1, old_spawner_wait_ms);
-      close_fd(fd);
-    }
-    record.pid = 0;
-  }
-  k.old_logger = open_old_member(k.table->logger.pid.load(), k.options.logger);
-  if (k.old_logger >= 0) k.kill_old_logger_at = now_ns() + old_logger_wait_ms * ms;
-  k.table->logger.pid = 0;
-  // Runs that are known to have a process are no children of ours.
-  const uint32_t end = entries_end(k);
-  for (EntryIndex i = 0; i < end; ++i) {
-    const wire::RunEntry& entry = k.table->entry[i];
-    if (entry.run.load(std::memory_order_acquire) == no_run || entry.pid.load() == 0) continue;
-    k.run[i].kind = RunKind::foreign;
-    k.run[i].pid = entry.pid.load();
-  }
-  release_claims(k, 0);
 }
 
 bool take_over_basics(Keeper& k, int& status) {

@@ -192,7 +192,11 @@ inline void tell_supervisor(Keeper& k, EntryIndex entry) {
 // start.cc. False: a message has been written; exit with `status`.
 bool start(Keeper& k, int argc, char** argv, int& status);
 
+// pages.cc
+bool open_pages(Keeper& k);  // sets table and both descriptors; false: errno
+
 // members.cc
+uint64_t start_ticks(pid_t pid);  // field 22 of /proc/PID/stat; 0 = not known
 void start_members(Keeper& k, int64_t now);  // those that are due
 void reap_members(Keeper& k);                // whichever has died
 void member_gone(Keeper& k, uint32_t role, int code, int status);

@@ -9,6 +9,10 @@
 //
 // In it: n/ (a notify socket per run), o/ (a FIFO per run), spec/ (documents). The directory, n/ and o/ are
 // 0711, so that a service under another user reaches its own socket by name but lists nothing; spec/ is 0700.
+//
+// state is the directory of what must outlive a SIGKILL of everything and never wait for a disk (wire/state.h): a real
+// one where the instance directory is on tmpfs, as /run is; else a link to /dev/shm/hearth-UID/HASH, where HASH is of
+// path, device and inode of the instance directory, so that a copy of a directory has a state of its own.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +21,7 @@
 
 #include "base/result.h"
 #include "os/fd.h"
+#include "wire/slot_table.h"
 
 namespace hearth::os {
 
@@ -32,6 +37,7 @@ struct HostFacts {
   std::string run_root = "/run";
   std::string log_root = "/var/log";
   std::string temp_root = "/var/tmp";
+  std::string memory_root = "/dev/shm";
 };
 HostFacts host_facts();
 
@@ -49,6 +55,14 @@ Result<Instance> find_instance(const std::string& name, const std::string& direc
 // Creates what is missing and checks what is there: ours, a real directory (symbolic links are refused), not
 // writable by others. Safe to repeat. Returns O_PATH|O_DIRECTORY of the directory.
 Result<Fd> make_instance(const Instance& instance, const HostFacts& host);
+
+// Makes DIR/state, below an instance directory that make_instance() has made. Safe to repeat, also while a hearth lives
+// there. Where it fails, hearth works all the same, and status says what is at risk.
+Status make_state_directory(const Instance& instance, const HostFacts& host);
+// What people should know of how slot table and decision page are kept; "" = as it should be.
+std::string state_risk(const wire::SlotTable& table);
+// Removes it with all that is in it; `directory` is the instance's. At a deliberate end.
+void remove_state_directory(int directory);
 
 // "n/RUN", "o/RUN", relative to the directory.
 std::string notify_name(std::uint64_t run);

@@ -67,6 +67,7 @@ class KeeperClient final : public ports::Keeper {
   void output_ended(SlotIndex slot, RunId run) override;
   const char* containment() const override { return cgroups_.usable() ? "cgroup" : "sweep"; }
   bool adopt(const ports::SpawnOrder& order, std::int32_t pid, std::uint64_t start_ticks) override;
+  void take_up(const ports::SpawnOrder& order) override;
   SpanNs stuck_for(EntryIndex entry, MonoNs now) const override;
   void finish(bool leave_running) override;
 
@@ -130,6 +131,8 @@ class KeeperClient final : public ports::Keeper {
   std::vector<int> passed_descriptors(const ports::SpawnOrder& order) const;
   Result<bool> send_plan(const ports::SpawnOrder& order, const std::string& plan, int leaf);
   void order_entry(const ports::SpawnOrder& order, std::int32_t pid);
+  void open_again(const ports::SpawnOrder& order);
+  Fd open_run(const wire::RunEntry& entry, RunId run) const;
 
   void prune_outstanding();
   SpawnerLine* spawner_at_work();

@@ -176,14 +176,21 @@ std::vector<KeeperLink::LiveRun> KeeperLink::live_runs(Runs which) {
       runs.push_back({{index, 0, run}, std::move(pidfd)});
       continue;
     }
-    // It ended after the keeper, and somebody else has reaped it: nobody can say how.
-    entry.wait_code = wire::wait_code_unknown;
-    entry.wait_status = 0;
-    entry.exited_at_ns = read_mono();
-    entry.phase.store(wire::EntryPhase::exited, std::memory_order_release);
-    wire::mark_changed(table_->changed_for_supervisor, index);
+    // It ended after the keeper, and somebody else has reaped it.
+    record_unseen_end(index);
   }
   return runs;
+}
+
+void KeeperLink::record_unseen_end(EntryIndex index) {
+  wire::RunEntry& entry = table_->entry[index];
+  // A child that could not become its program has left why, and ends with 127.
+  const bool failed = entry.fail_stage.load(std::memory_order_acquire) != 0;
+  entry.wait_code = failed ? CLD_EXITED : wire::wait_code_unknown;
+  entry.wait_status = failed ? 127 : 0;
+  entry.exited_at_ns = read_mono();
+  entry.phase.store(wire::EntryPhase::exited, std::memory_order_release);
+  wire::mark_changed(table_->changed_for_supervisor, index);
 }
 
 }  // namespace hearth::os

@@ -104,6 +104,8 @@ class KeeperLink {
   void finish(wire::FinishMode mode);
   // Waits for room, at most a second: adoption happens once, at start. False without a keeper.
   bool adopt(const wire::RunRecord& record, int pidfd);
+  // The run's process is gone, and nobody saw how: recorded for everybody as a keeper would.
+  void record_unseen_end(EntryIndex entry);
   // Sends what has gathered: signals before reaps, because a reap gives the group's id away. False: the rest
   // waits; wake_in() is set.
   bool flush();

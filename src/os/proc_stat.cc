@@ -122,6 +122,14 @@ std::string environment_of(pid_t pid, const std::string& name, bool* found) {
   return "";
 }
 
+bool same_program(pid_t a, pid_t b) {
+  struct stat of_a{};
+  struct stat of_b{};
+  return ::stat(("/proc/" + std::to_string(a) + "/exe").c_str(), &of_a) == 0 &&
+         ::stat(("/proc/" + std::to_string(b) + "/exe").c_str(), &of_b) == 0 &&
+         of_a.st_ino == of_b.st_ino && of_a.st_dev == of_b.st_dev;
+}
+
 int pidfd_open(pid_t pid) {
   return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
 }

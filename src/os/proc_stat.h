@@ -47,6 +47,9 @@ std::string command_of(pid_t pid);
 // The value of NAME in the process's initial environment, "" when absent or unreadable. `found` may be null.
 std::string environment_of(pid_t pid, const std::string& name, bool* found = nullptr);
 
+// Both execute the same file.
+bool same_program(pid_t a, pid_t b);
+
 int pidfd_open(pid_t pid);
 int pidfd_signal(int pidfd, int signal);
 

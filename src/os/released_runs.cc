@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/stat.h>
 
 #include "os/clock.h"
 #include "os/instance.h"
@@ -18,14 +17,6 @@ using wire::ParkClass;
 
 constexpr SpanNs first_look = milliseconds(2);
 constexpr SpanNs longest_look = seconds(1);
-
-bool same_program(pid_t a, pid_t b) {
-  struct stat of_a{};
-  struct stat of_b{};
-  return ::stat(("/proc/" + std::to_string(a) + "/exe").c_str(), &of_a) == 0 &&
-         ::stat(("/proc/" + std::to_string(b) + "/exe").c_str(), &of_b) == 0 &&
-         of_a.st_ino == of_b.st_ino && of_a.st_dev == of_b.st_dev;
-}
 
 template <typename Visit>
 void each_number(int directory, const char* name, Visit visit) {

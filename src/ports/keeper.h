@@ -108,6 +108,10 @@ class Keeper {
     (void)order, (void)pid, (void)start_ticks;
     return false;
   }
+  // After the death of everything: the entry is as it was left. Opens again by name what was parked of the run, and
+  // hands its process to the keeper; where there is none any more, its end is recorded as unknown. Without an entry:
+  // the run is over, and what is left of it is released. Repeating it is harmless.
+  virtual void take_up(const SpawnOrder& order) { (void)order; }
   // For how long a spawner has been at work on this entry, in nanoseconds; 0 = it is not.
   virtual SpanNs stuck_for(EntryIndex entry, MonoNs now) const {
     (void)entry, (void)now;

@@ -40,10 +40,18 @@ class Store {
   // Durable enough to survive our death, not power. Fails when the disk is full: then the request is refused.
   virtual Status put_document(const Document& document) = 0;
   virtual void drop_document(std::uint64_t version) = 0;
-  // All parked documents, after a take-over.
+  // All that were put and not dropped, after a take-over.
   virtual std::vector<Document> documents() = 0;
+  // Room for the records of this many slots in slot table and decision page. Fails when there is none: then the
+  // request is refused, and what is there goes on.
+  virtual Status reserve(std::uint32_t slots) {
+    (void)slots;
+    return {};
+  }
   // Replaces the list of runs; failures are counted and tried with the next change.
   virtual void note_runs(const std::vector<RunNote>& runs, RunId next_run) = 0;
+  // A deliberate end: nothing is left for the next hearth but the number of its first run. At once.
+  virtual void finish(RunId next_run) { note_runs({}, next_run); }
 };
 
 }  // namespace hearth::ports

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 
+#include "os/clock.h"
 #include "os/crash_point.h"
 #include "os/proc_stat.h"
 #include "store/run_list.h"
@@ -86,13 +89,58 @@ std::vector<Document> DiskStore::documents() {
     Result<Document> document = text ? format_.from_text(*text) : failure(text.error());
     if (document && document->version == parked.key) out.push_back(std::move(*document));
   }
+  read_disk(out);
   return out;
+}
+
+void DiskStore::read_disk(std::vector<Document>& documents) {
+  os::Fd spec(::openat(instance(), "spec", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+  DIR* directory = spec ? ::fdopendir(spec.get()) : nullptr;
+  if (directory == nullptr) return;
+  (void)spec.release();
+  while (dirent* entry = ::readdir(directory)) {
+    char* end = nullptr;
+    const std::uint64_t version = std::strtoull(entry->d_name, &end, 10);
+    if (version == 0 || std::string_view(end) != ".json") continue;
+    if (link_.parked().find(ParkClass::spec, version) != nullptr) continue;
+    Result<std::string> text = os::read_file_at(instance(), spec_name(version), document_bytes_max);
+    Result<Document> document = text ? format_.from_text(*text) : failure(text.error());
+    if (!document || document->version != version) continue;
+    // Not parked, it would be read here again.
+    if (Result<os::Fd> memory = os::make_sealed_memfd("hearth-document", *text))
+      (void)link_.park(os::park_record(ParkClass::spec, no_slot, version), std::move(*memory));
+    documents.push_back(std::move(*document));
+  }
+  ::closedir(directory);
+}
+
+// tmpfs allocates here, where it can still be refused, and not at a store, which would be SIGBUS. In steps, because
+// services come one by one.
+Status DiskStore::reserve(std::uint32_t slots) {
+  constexpr std::uint32_t step = 64;
+  if (slots <= reserved_) return {};
+  const std::uint32_t wanted = std::min((slots + step - 1) / step * step, wire::max_slots);
+  const int page = link_.descriptor(wire::HelloDescriptor::decision_page);
+  if (::fallocate(page, 0, 0, static_cast<off_t>(wire::decision_page_bytes(wanted))) < 0) {
+    Error error = errno_error("make room for more services in", directory_ + "/" + wire::state_directory_name, errno);
+    error.hint = "make room there (df " + directory_ + "/" + wire::state_directory_name + "/.), then repeat it";
+    return failure(std::move(error));
+  }
+  reserved_ = wanted;
+  return {};
 }
 
 void DiskStore::note_runs(const std::vector<ports::RunNote>& runs, RunId next_run) {
   runs_ = runs;
   next_run_ = next_run;
   waits_ = true;
+}
+
+void DiskStore::finish(RunId next_run) {
+  note_runs({}, next_run);
+  flush_now(os::read_mono());
+  // On a full disk: better no list than one by which the next hearth would start what was stopped.
+  if (waits_) ::unlinkat(instance(), "runs.json", 0);
 }
 
 MonoNs DiskStore::flush(MonoNs now) {

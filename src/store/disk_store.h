@@ -2,7 +2,7 @@
 //
 // A document is on disk (temporary file, rename) and in a sealed memfd of class spec before put_document() returns.
 // The memfd is what a successor reads; the disk is for the next hearth. Nothing is synced: a kill loses nothing,
-// power may.
+// power may. documents() parks again what is only on disk, because all who held it have died.
 //
 // The list of runs is written behind: note_runs() keeps the newest, flush() writes it at most once in write_every.
 #pragma once
@@ -35,7 +35,9 @@ class DiskStore final : public ports::Store {
   Status put_document(const Document& document) override;
   void drop_document(std::uint64_t version) override;
   std::vector<Document> documents() override;
+  Status reserve(std::uint32_t slots) override;
   void note_runs(const std::vector<ports::RunNote>& runs, RunId next_run) override;
+  void finish(RunId next_run) override;
 
   // Writes the list when it is due. Returns when to call again, `never` when nothing waits.
   MonoNs flush(MonoNs now);
@@ -45,6 +47,7 @@ class DiskStore final : public ports::Store {
 
  private:
   Status write_file(const std::string& name, std::string_view text);
+  void read_disk(std::vector<Document>& documents);
   int instance() const { return link_.descriptor(wire::HelloDescriptor::directory); }
 
   os::KeeperLink& link_;
@@ -54,6 +57,7 @@ class DiskStore final : public ports::Store {
   std::uint64_t pid_namespace_ = 0;
   std::vector<ports::RunNote> runs_;
   RunId next_run_ = 0;
+  std::uint32_t reserved_ = 0;  // slots
   bool waits_ = false;
   MonoNs written_at_ = 0;
   std::uint32_t failures_ = 0;

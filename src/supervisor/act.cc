@@ -45,15 +45,7 @@ void Supervisor::act_on(SlotIndex slot, Now now) {
   if (again) want_act(slot);
 }
 
-// True when nothing is left to do until the slot table changes.
-bool Supervisor::act_spawn(SlotIndex slot, RunCell& cell, Now now) {
-  if (scratch_[slot].refused == cell.run) return true;
-  if (scratch_[slot].spawn_sent == cell.run) {
-    const ports::EntryView view = world_.keeper.entry(cell.entry);
-    // A spawner that was killed gives its claim back: the plan is sent again.
-    if (view.run == cell.run && (view.pid != 0 || view.claim != 0 || view.fail_stage != 0)) return true;
-  }
-  if (spawners_full_) return false;
+ports::SpawnOrder Supervisor::spawn_order(SlotIndex slot, const RunCell& cell) const {
   ports::SpawnOrder order;
   order.slot = slot;
   order.entry = cell.entry;
@@ -73,7 +65,19 @@ bool Supervisor::act_spawn(SlotIndex slot, RunCell& cell, Now now) {
     order.spec = parent;
     order.command = order.role == SlotRole::ready_probe ? &parent->ready.command : &parent->live.command;
   }
-  ports::SpawnAnswer answer = world_.keeper.spawn(order);
+  return order;
+}
+
+// True when nothing is left to do until the slot table changes.
+bool Supervisor::act_spawn(SlotIndex slot, RunCell& cell, Now now) {
+  if (scratch_[slot].refused == cell.run) return true;
+  if (scratch_[slot].spawn_sent == cell.run) {
+    const ports::EntryView view = world_.keeper.entry(cell.entry);
+    // A spawner that was killed gives its claim back: the plan is sent again.
+    if (view.run == cell.run && (view.pid != 0 || view.claim != 0 || view.fail_stage != 0)) return true;
+  }
+  if (spawners_full_) return false;
+  ports::SpawnAnswer answer = world_.keeper.spawn(spawn_order(slot, cell));
   switch (answer.outcome) {
     case ports::SpawnOutcome::sent:
       scratch_[slot].spawn_sent = cell.run;
@@ -177,7 +181,7 @@ void Supervisor::finish_if_done() {
   if (!head_.leaving) {
     // A deliberate end: the next hearth in this directory begins with nothing.
     for (const auto& [version, applied] : registry_.all()) world_.store.drop_document(version);
-    world_.store.note_runs({}, head_.last_run + 1);
+    world_.store.finish(head_.last_run + 1);
   }
   world_.keeper.finish(head_.leaving);
 }

@@ -11,7 +11,7 @@
 namespace hearth::supervisor {
 
 // Version of the bytes in head and slot records. A page with another version is not read.
-inline constexpr std::uint32_t record_version = 2;
+inline constexpr std::uint32_t record_version = wire::decision_record_version;
 
 // Signals of the keeper, in the order of Head::signals_handled.
 inline constexpr int keeper_signals[6] = {15, 2, 1, 10, 12, 3};  // TERM INT HUP USR1 USR2 QUIT
@@ -25,6 +25,7 @@ struct Head {
   std::uint32_t slots_used = 0;        // slots 0 .. slots_used - 1 have records
   std::uint32_t takeovers = 0;
   std::uint32_t statuses_lost = 0;     // runs whose end nobody could tell
+  std::uint32_t keeper_generation = 0; // of the keeper that held our runs when this was committed
   bool shutting_down = false;
   bool leaving = false;                // SIGQUIT: hearth ends, services stay
   bool force = false;                  // second TERM or INT: no grace

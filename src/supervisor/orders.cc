@@ -202,7 +202,8 @@ Status Supervisor::find_room(const Document& document) const {
   std::size_t needed = 0;
   for (const ServiceSpec& spec : document.services)
     needed += !placed.contains(spec.name) + (spec.ready.type == ProbeType::exec) + (spec.live.type == ProbeType::exec);
-  if (taken + needed <= wire::max_slots) return {};
+  if (taken + needed <= wire::max_slots)
+    return world_.store.reserve(static_cast<std::uint32_t>(std::min<std::size_t>(slots_.size() + needed, wire::max_slots)));
   return failure(Remedy::try_later, "apply", document.project,
                  "no more than " + std::to_string(wire::max_slots) + " services and exec probes fit in one hearth",
                  "take something down first");
@@ -328,7 +329,7 @@ SlotIndex Supervisor::allocate(const AppliedDocument& applied, std::uint32_t ser
   if (wanted == no_slot) {
     while (first_free_ < slots_.size() && slots_[first_free_].used) ++first_free_;
     for (slot = first_free_;; ++slot) {
-      if (slot == wire::max_slots) return no_slot;
+      if (slot == wire::max_slots || !world_.store.reserve(slot + 1)) return no_slot;
       grow_to(slot);
       if (vacant(slot)) break;
     }

@@ -64,6 +64,8 @@ struct Options {
   std::int32_t pid = 0;
   std::int32_t keeper_pid = 0;
   std::uint32_t keeper_generation = 1;
+  std::uint32_t continued_by = 0;  // SlotTable::continued_by
+  std::vector<std::pair<int, std::uint32_t>> signals;  // the keeper's counters, for signals of a dead one
   std::uint64_t seed = 0;  // of the jitter, when the page is new
   std::function<void()> between_stores;  // before each store of a commit and after the last; null in production
 };
@@ -83,6 +85,8 @@ class Supervisor final : public ports::Control {
 
   // Everything is stopped (or shall be left) and the keeper has been told so.
   bool finished() const { return finish_sent_; }
+  // All of hearth had died, and this goes on from its slot table and page.
+  bool revived() const { return revived_; }
   // Since the last call: did anything that clients can see change?
   bool take_changed();
   void keeper_replaced(std::int32_t pid, std::uint32_t generation);
@@ -130,6 +134,8 @@ class Supervisor final : public ports::Control {
   // takeover.cc
   void load(Now now);
   void adopt(const ports::Heritage& heritage, Now now);
+  void revive(Now now);
+  void take_up(SlotIndex slot, Now now);
   void forget_tries(SlotIndex slot, Now now);
   void index_slots();
 
@@ -194,6 +200,7 @@ class Supervisor final : public ports::Control {
   void act(Now now);
   void act_on(SlotIndex slot, Now now);
   bool act_spawn(SlotIndex slot, RunCell& cell, Now now);
+  ports::SpawnOrder spawn_order(SlotIndex slot, const RunCell& cell) const;
   bool act_signal(SlotIndex slot, RunCell& cell);
   bool act_reap(SlotIndex slot, RunCell& cell, std::uint8_t which);
   void finish_if_done();
@@ -243,6 +250,7 @@ class Supervisor final : public ports::Control {
   MonoNs due_ = never;                   // what the last turn returned
   std::optional<MonoNs> absent_since_;   // deadlines from here to now passed unwatched
   std::uint32_t undrained_turns_ = 0;
+  bool revived_ = false;
   bool again_ = false;                   // another turn is wanted at once
   bool visible_change_ = false;
   bool runs_changed_ = false;            // the list of runs is to be noted, not before:

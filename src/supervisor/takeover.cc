@@ -27,12 +27,16 @@ std::unique_ptr<Supervisor> Supervisor::create(World world, wire::DecisionPage& 
   if (!readable(page)) {
     // One of another version must not be taken for ours in parts, and what a first commit that never was has left
     // must not come alive with ours.
-    if (page.magic != 0 && !wire::decision_page_valid(page, sizeof page, record_version))
+    if (page.magic != 0 && !wire::decision_page_valid(page, sizeof page, record_version)) {
+      const std::uint64_t state_id = page.state_id;
       std::memset(static_cast<void*>(&page), 0, sizeof page);
+      page.state_id = state_id;
+    }
     wire::decision_page_init(page, record_version);
     wire::discard_uncommitted(page, 0);
     self->head_.random = self->options_.seed | 1;
     self->head_.last_run = heritage.greatest_run;
+    self->head_.keeper_generation = self->options_.keeper_generation;
     self->head_changed_ = true;
     self->now_ = now;
     self->adopt(heritage, now);
@@ -52,6 +56,9 @@ void Supervisor::load(Now now) {
   head_changed_ = true;
   // Whatever ran out before this moment ran out while nobody watched.
   absent_since_ = 0;
+  revived_ = head_.keeper_generation < options_.continued_by;
+  if (revived_) revive(now);
+  head_.keeper_generation = options_.keeper_generation;
 
   for (Document& document : world_.store.documents()) {
     const std::uint64_t version = document.version;
@@ -82,6 +89,7 @@ void Supervisor::load(Now now) {
       continue;
     }
     forget_tries(slot, now);
+    if (revived_) take_up(slot, now);
     touch(slot);
     want_act(slot);
     for (std::uint32_t i = 0; i < wire::entries_per_slot; ++i)
@@ -89,6 +97,51 @@ void Supervisor::load(Now now) {
     propagate_.push_back(slot);
     scratch_[slot].propagate = true;
   }
+}
+
+// All of hearth died at once. Slot table and page are as they were; what was parked at the keeper, and what was under way
+// in sockets, is gone.
+void Supervisor::revive(Now now) {
+  (void)now;
+  add_note("all of hearth had died; it goes on from DIR/state. Lost are descriptors that services had stored, their unread "
+           "notifications, and at most one batch of output");
+  // Who was told to leave the services has left them.
+  if (head_.leaving) head_.shutting_down = head_.leaving = head_.force = false;
+  // Signals that nobody had handled were for a hearth that is dead.
+  for (std::size_t i = 0; i < std::size(keeper_signals); ++i)
+    for (const auto& [number, count] : options_.signals)
+      if (keeper_signals[i] == number) head_.signals_handled[i] = count;
+}
+
+void Supervisor::take_up(SlotIndex slot, Now now) {
+  SlotState& state = slots_[slot];
+  for (RunCell& cell : state.cell) {
+    if (cell.run == no_run) continue;
+    world_.keeper.take_up(spawn_order(slot, cell));
+    if (cell.entry == no_entry) continue;
+    const ports::EntryView view = world_.keeper.entry(cell.entry);
+    // It began unseen, and may have said what nobody will hear (run_spawned).
+    if (view.run == cell.run && view.pid != 0 && cell.pid == 0 && state.life.phase == Phase::starting)
+      state.life.reason = Reason::adopted;
+    if (view.run != cell.run && !cell.spawn && !cell.reap) {
+      // The keeper, left without a supervisor, has ended it and given the entry back.
+      ports::EntryView lost;
+      lost.run = cell.run;
+      lost.pid = cell.pid;
+      lost.exited = true;
+      lost.exit_code = wire::wait_code_unknown;
+      run_ended(slot, cell, lost, now);
+    }
+  }
+  // READY=1 may have been said while nobody listened, and is not said twice: what has been loading for an hour must not
+  // be ended for that (health.h, adopt).
+  Health& health = state.health;
+  if (state.role != SlotRole::service || !health.watching || health.ready || spec_of(slot).ready.type != ProbeType::notify) return;
+  char said[sizeof health.status];
+  std::memcpy(said, health.status, sizeof said);
+  apply_verdict(slot, health::adopt(health, spec_of(slot), now), now);
+  std::memcpy(health.status, said, sizeof said);
+  add_note(label(slot) + " counts as ready: nobody knows whether it said so while all of hearth was dead");
 }
 
 // Tries of our own process died with our predecessor. Those of exec probes are runs, and go on without us: their answer

@@ -243,7 +243,8 @@ bool Supervisor::take_changed() {
 
 void Supervisor::keeper_replaced(std::int32_t pid, std::uint32_t generation) {
   options_.keeper_pid = pid;
-  options_.keeper_generation = generation;
+  options_.keeper_generation = head_.keeper_generation = generation;
+  head_changed_ = true;
   // Plans and signals that were on their way to the old one may be lost: forget that they were sent.
   for (SlotIndex slot = 0; slot < slots_.size(); ++slot) {
     scratch_[slot].spawn_sent = no_run;

@@ -1,5 +1,6 @@
 #include "wire/decision_page.h"
 
+#include <stddef.h>
 #include <string.h>
 
 namespace hearth::wire {
@@ -90,6 +91,10 @@ const OperationRecord* find_operation(const DecisionPage& page, const unsigned c
     if (memcmp(record.key, key, sizeof record.key) == 0) return &record;
   }
   return nullptr;
+}
+
+uint64_t decision_page_bytes(uint32_t slots) {
+  return offsetof(DecisionPage, slot) + uint64_t{slots} * sizeof(DecisionPage::slot[0]);
 }
 
 void decision_page_init(DecisionPage& page, uint32_t record_version) {

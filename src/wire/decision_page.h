@@ -1,5 +1,6 @@
-// The decision page: what the supervisor has decided. One memfd, written by the supervisor alone, parked at
-// the keeper, so that a successor goes on from the last commit.
+// The decision page: what the supervisor has decided. Shared memory, made by the keeper beside the slot table
+// (a file in DIR/state where there can be one, wire/state.h), written by the supervisor alone, so that a successor
+// goes on from the last commit.
 //
 // Model
 // -----
@@ -20,8 +21,10 @@
 // signal and the reap that have been decided. Whether each is done is read from the slot table (entry.run,
 // last_op, run == 0), never from memory, so acting is comparing the two, and redoing it is harmless.
 //
-// The bytes of a record are the business of the room supervisor (`record_version`); this room only keeps
-// copies. Single writer, no concurrent readers: the successor maps it after the keeper has reaped the old one.
+// The bytes of a record are the business of the room supervisor (`decision_record_version`); this room only keeps
+// copies. Room for head, operations and slots is reserved before they are written (decision_page_bytes): a store
+// into a hole of a full tmpfs is SIGBUS, and so is a load.
+// Single writer, no concurrent readers: the successor maps it after the keeper has reaped the old one.
 // docs/formats/decision-page.md
 #pragma once
 
@@ -35,7 +38,10 @@
 namespace hearth::wire {
 
 inline constexpr uint32_t decision_page_magic = 0x31445448;  // "HTD1"
-inline constexpr uint32_t decision_page_version = 1;
+inline constexpr uint32_t decision_page_version = 2;
+// Of the bytes in head and slot records (supervisor/head.h). Here, because a keeper must know whether its supervisor
+// will be able to read a page that it finds.
+inline constexpr uint32_t decision_record_version = 3;
 inline constexpr uint32_t slot_record_bytes = 760;
 inline constexpr uint32_t head_record_bytes = 120;
 inline constexpr uint32_t max_operations = 2048;
@@ -66,6 +72,7 @@ struct DecisionPage {
   uint64_t size;
   uint32_t record_version;  // of the bytes in slot and head copies
   uint32_t reserved;
+  uint64_t state_id;        // written by the keeper: SlotTable::state_id of the table that goes with it
   std::atomic<uint64_t> commit;
   HeadCopy head[2];
   OperationRecord operation[max_operations];
@@ -97,7 +104,10 @@ void discard_uncommitted(DecisionPage& page, uint32_t slots_used);
 // Null when no counted record has that key.
 const OperationRecord* find_operation(const DecisionPage& page, const unsigned char key[16]);
 
-// Writes magic, versions and size into a zeroed page.
+// How much of a page must have been reserved for the first `slots` slots.
+uint64_t decision_page_bytes(uint32_t slots);
+
+// Writes magic, versions and size into a page whose other bytes are zero, but for state_id.
 void decision_page_init(DecisionPage& page, uint32_t record_version);
 bool decision_page_valid(const DecisionPage& page, uint64_t mapped, uint32_t record_version);
 

@@ -1,5 +1,6 @@
-// The slot table: what hearth possesses. One memfd, made by the keeper, mapped by keeper, spawners and
-// supervisor; parked at the keeper and held by the supervisor, so that it outlives either.
+// The slot table: what hearth possesses. Shared memory, made by the keeper, mapped by keeper, spawners and
+// supervisor, and held by keeper and supervisor, so that it outlives either; a file in DIR/state where there can
+// be one (wire/state.h), so that it outlives all.
 //
 // Model
 // -----
@@ -33,7 +34,7 @@
 // Signals to a run go through the keeper: it stores last_op = op, then sends; an op at or below last_op is
 // not sent again (KILL excepted). Ops grow monotonically over the whole instance.
 //
-// Limits: max_slots slots. The file is sparse: an entry never used costs no memory.
+// Limits: max_slots slots. In memory it is sparse: an entry never used costs nothing.
 // Versions: see docs/formats/slot-table.md. Readers refuse another version.
 #pragma once
 
@@ -42,11 +43,12 @@
 #include <atomic>
 
 #include "base/ids.h"
+#include "wire/state.h"
 
 namespace hearth::wire {
 
 inline constexpr uint32_t slot_table_magic = 0x31425448;  // "HTB1"
-inline constexpr uint32_t slot_table_version = 1;
+inline constexpr uint32_t slot_table_version = 2;
 inline constexpr uint32_t max_slots = 4096;
 inline constexpr uint32_t entries_per_slot = 2;
 inline constexpr uint32_t max_entries = max_slots * entries_per_slot;
@@ -130,6 +132,7 @@ struct alignas(64) Member {
   std::atomic<uint32_t> deaths;
   int32_t last_wait_code;
   int32_t last_wait_status;
+  uint64_t start_ticks;              // field 22 of /proc/PID/stat; 0 = not known: the PID alone names nobody
 };
 static_assert(sizeof(Member) == 64);
 
@@ -158,6 +161,14 @@ struct alignas(128) SlotTable {
   std::atomic<uint32_t> signals_quit;
   std::atomic<uint32_t> strays_reaped;      // children of the keeper that were no run
   std::atomic<uint32_t> parks_refused;      // descriptors the keeper could not take: its limit is reached
+
+  // Written by a keeper that was started without a living supervisor.
+  StateIdentity identity;
+  uint64_t state_id;      // the decision page that goes with this table has the same
+  StateOrigin origin;
+  StateProblem problem;   // in memory: why; new: why the one that was there could not be used
+  int32_t problem_errno;  // 0 = there is none
+  uint32_t continued_by;  // generation of the last keeper that found these files after everybody's death; 0 = none
 
   Member supervisor;
   Member logger;

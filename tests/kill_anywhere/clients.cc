@@ -80,7 +80,7 @@ void Order::run(Circumstances& circumstances, const std::string& target, const s
     if (const json::value* order = member(value, "order"); order != nullptr && order->is_number())
       orders_.insert(order->to_number<std::uint64_t>());
     if (accepted && answer->status == 404) {
-      // Keys end with the decision page, that is, when all of hearth dies. A user's client would ask again.
+      // Keys end with the decision page, which no kill can end. A user's client would ask again.
       ++key_unknown_;
       accepted = false;
     } else if (answer->status != (accepted ? 200 : 202)) {

@@ -55,9 +55,7 @@ class Judge {
     count("a", 1);
     count("c", 2);
     count("d", 1);
-    // Keys do not outlive all of hearth: a restart that was under way then may be asked for again.
-    const bool asked_again = e_.loss == Loss::all_of_hearth && of("b").size() == 3;
-    asked_again ? tolerated("b was restarted twice: its order died with hearth and was repeated") : count("b", 2);
+    count("b", 2);
     for (const char* name : {"a", "b"}) {
       const std::vector<SeenProcess> seen = of(name);
       if (seen.empty() || (last(name).pid == seen.back().pid && last(name).run == seen.back().run)) continue;
@@ -85,7 +83,7 @@ class Judge {
     const auto c = e_.after_exit.services.find("c");
     if (c == e_.after_exit.services.end()) return violation("status does not know c");
     exit_code(c->second, "c", 7);
-    if (c->second.restarts != 1 && e_.loss != Loss::all_of_hearth)
+    if (c->second.restarts != 1)
       violation("c was restarted " + std::to_string(c->second.restarts) + " times by status");
     exit_code(last("d"), "d", 9);
     for (const char* name : {"a", "b", "d"})
@@ -107,8 +105,8 @@ class Judge {
   void orders() {
     for (const SeenOrder& order : e_.orders) {
       if (!order.error.empty()) violation("the client of \"" + order.name + "\" got: " + order.error);
-      if (order.key_unknown > 0) only_after(Loss::all_of_hearth, "the key of \"" + order.name + "\" was forgotten");
-      if (order.orders.size() > 1) only_after(Loss::all_of_hearth, "the key of \"" + order.name + "\" became two orders");
+      if (order.key_unknown > 0) violation("the key of \"" + order.name + "\" was forgotten");
+      if (order.orders.size() > 1) violation("the key of \"" + order.name + "\" became two orders");
       const bool failed = order.report.find("\"outcome\":\"failed\"") != std::string::npos ||
                           order.report.find("\"outcome\":\"superseded\"") != std::string::npos;
       // d ends on purpose, perhaps before the client of the first order has seen all of it settled.

@@ -63,6 +63,7 @@ void Scenario::launch() {
   instance.directory = options_.directory + "/i";
   instance.log_directory = options_.directory + "/l";
   if (Result<os::Fd> made = os::make_instance(instance, os::host_facts()); !made) throw Stuck(made.error().text());
+  if (Status made = os::make_state_directory(instance, os::host_facts()); !made) throw Stuck(made.error().text());
   mkdir((options_.directory + "/counters").c_str(), 0700);
   Tracer::Options tracing;
   tracing.argv = {options_.programs + "/hearth-keeper", "--dir", instance.directory, "--logs", instance.log_directory,
@@ -165,7 +166,10 @@ Loss Scenario::loss() const {
 
 void Scenario::look_after_hearth() {
   if (!tracer_ || circumstances_.hearth_gone.load() || hearth_lives()) return;
-  if (shutdown_ordered_ && !services_live()) {
+  // Its state is the last thing that a hearth removes when it ends on purpose: as long as it is there, somebody has
+  // still to clean up.
+  const bool unfinished = loss() == Loss::all_of_hearth && std::filesystem::exists(options_.directory + "/i/state/decision-page");
+  if (shutdown_ordered_ && !services_live() && !unfinished) {
     circumstances_.hearth_gone = true;
     return;
   }

@@ -60,7 +60,7 @@ os::Fd open_page(pid_t supervisor) {
     char target[256];
     const ssize_t n = readlink(link.c_str(), target, sizeof target);
     const std::string_view name(target, n <= 0 ? 0 : static_cast<std::size_t>(n));
-    if (name.find("hearth-decision-page") != name.npos) found.reset(open(link.c_str(), O_RDONLY | O_CLOEXEC));
+    if (name.find("decision-page") != name.npos) found.reset(open(link.c_str(), O_RDONLY | O_CLOEXEC));
     if (found) break;
   }
   if (fds != nullptr) closedir(fds);

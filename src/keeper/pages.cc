@@ -1,0 +1,235 @@
+// Slot table and decision page: gone on with, made in DIR/state, or made in memory. wire/state.h has the model.
+// Called once, at start, by who has the instance's lock.
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include "keeper/state.h"
+#include "wire/decision_page.h"
+
+namespace hearth::keeper {
+namespace {
+
+using wire::HelloDescriptor;
+using wire::StateOrigin;
+using wire::StateProblem;
+
+// What is reserved of a new decision page; the supervisor reserves more as slots are added.
+constexpr uint32_t slots_reserved = 32;
+
+struct Pages {
+  int table_fd = -1;
+  int page_fd = -1;
+  wire::SlotTable* table = nullptr;
+  wire::DecisionPage* page = nullptr;
+};
+
+void drop(Pages& pages) {
+  if (pages.table != nullptr) munmap(pages.table, sizeof *pages.table);
+  if (pages.page != nullptr) munmap(pages.page, sizeof *pages.page);
+  close_fd(pages.table_fd);
+  close_fd(pages.page_fd);
+  pages = Pages();
+}
+
+template <typename T>
+T* map(int fd) {
+  void* at = mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  return at == MAP_FAILED ? nullptr : static_cast<T*>(at);
+}
+
+bool map_both(Pages& pages) {
+  pages.table = map<wire::SlotTable>(pages.table_fd);
+  pages.page = map<wire::DecisionPage>(pages.page_fd);
+  return pages.table != nullptr && pages.page != nullptr;
+}
+
+wire::StateIdentity identify(int directory) {
+  wire::StateIdentity identity = {};
+  const int file = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+  if (file >= 0) {
+    const ssize_t got = read(file, identity.boot_id, sizeof identity.boot_id - 1);
+    if (got < 36) memset(identity.boot_id, 0, sizeof identity.boot_id);
+    identity.boot_id[36] = 0;
+    close(file);
+  }
+  struct stat space;
+  if (stat("/proc/self/ns/pid", &space) == 0) identity.pid_namespace = space.st_ino;
+  struct statx x;
+  if (statx(directory, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &x) == 0) {
+    identity.device = uint64_t{x.stx_dev_major} << 32 | x.stx_dev_minor;
+    identity.inode = x.stx_ino;
+    if ((x.stx_mask & STATX_BTIME) != 0)
+      identity.birth_ns = x.stx_btime.tv_sec * 1'000'000'000 + x.stx_btime.tv_nsec;
+  }
+  return identity;
+}
+
+// A link is followed: it stands in the instance directory, where only we may write.
+int open_state_directory(int instance, StateProblem& problem) {
+  int fd = openat(instance, wire::state_directory_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) {
+    problem = StateProblem::no_directory;
+    return -1;
+  }
+  struct stat st;
+  struct statfs fs;
+  if (fstat(fd, &st) < 0 || st.st_uid != geteuid() || (st.st_mode & 077) != 0)
+    problem = StateProblem::not_ours;
+  else if (fstatfs(fd, &fs) < 0 || fs.f_type != TMPFS_MAGIC)
+    problem = StateProblem::not_tmpfs;
+  else
+    return fd;
+  errno = 0;
+  close_fd(fd);
+  return -1;
+}
+
+StateProblem open_file(int state, const char* name, uint64_t bytes, int& fd) {
+  // Non-blocking, in case somebody has put a FIFO there.
+  fd = openat(state, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (fd < 0) return errno == ENOENT ? StateProblem::incomplete : StateProblem::not_ours;
+  struct stat st;
+  if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_nlink != 1)
+    return StateProblem::not_ours;
+  return static_cast<uint64_t>(st.st_size) == bytes ? StateProblem::none : StateProblem::damaged;
+}
+
+StateProblem examine(const Pages& pages, const wire::StateIdentity& ours) {
+  const wire::SlotTable& table = *pages.table;
+  const wire::DecisionPage& page = *pages.page;
+  if (page.magic == 0) return StateProblem::incomplete;  // its supervisor had not come so far
+  if (table.magic != wire::slot_table_magic || page.magic != wire::decision_page_magic)
+    return StateProblem::damaged;
+  if (!wire::slot_table_valid(table, sizeof table) ||
+      !wire::decision_page_valid(page, sizeof page, wire::decision_record_version))
+    return StateProblem::other_version;
+  if (table.state_id != page.state_id) return StateProblem::not_a_pair;
+  const StateProblem other = wire::compare_identities(table.identity, ours);
+  if (other != StateProblem::none) return other;
+  return wire::held_head(page) == nullptr ? StateProblem::incomplete : StateProblem::none;
+}
+
+// None: they are open and mapped.
+StateProblem open_files(int state, const wire::StateIdentity& ours, Pages& pages) {
+  StateProblem problem =
+      open_file(state, wire::slot_table_file, sizeof(wire::SlotTable), pages.table_fd);
+  const StateProblem other =
+      open_file(state, wire::decision_page_file, sizeof(wire::DecisionPage), pages.page_fd);
+  if (problem == StateProblem::none) problem = other;
+  if (problem == StateProblem::none && !map_both(pages)) problem = StateProblem::damaged;
+  if (problem == StateProblem::none) problem = examine(pages, ours);
+  return problem;
+}
+
+int make_file(int state, const char* name, uint64_t bytes, uint64_t reserved) {
+  const int fd = openat(state, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) return -1;
+  if (ftruncate(fd, static_cast<off_t>(bytes)) == 0 &&
+      fallocate(fd, 0, 0, static_cast<off_t>(reserved)) == 0)
+    return fd;
+  const int error = errno;
+  unlinkat(state, name, 0);
+  close(fd);
+  errno = error;
+  return -1;
+}
+
+bool make_files(int state, Pages& pages) {
+  pages.table_fd = make_file(state, wire::slot_table_file, sizeof(wire::SlotTable), sizeof(wire::SlotTable));
+  if (pages.table_fd < 0) return false;
+  pages.page_fd = make_file(state, wire::decision_page_file, sizeof(wire::DecisionPage),
+                            wire::decision_page_bytes(slots_reserved));
+  if (pages.page_fd >= 0 && map_both(pages)) return true;
+  const int error = errno;
+  unlinkat(state, wire::slot_table_file, 0);
+  drop(pages);
+  errno = error;
+  return false;
+}
+
+bool make_memory(Pages& pages) {
+  pages.table_fd = memfd_create("hearth-slot-table", MFD_CLOEXEC);
+  pages.page_fd = memfd_create("hearth-decision-page", MFD_CLOEXEC);
+  return pages.table_fd >= 0 && pages.page_fd >= 0 &&
+         ftruncate(pages.table_fd, sizeof(wire::SlotTable)) == 0 &&
+         ftruncate(pages.page_fd, sizeof(wire::DecisionPage)) == 0 && map_both(pages);
+}
+
+// One generation is kept for whoever wants to know what was wrong.
+bool put_aside(int state) {
+  bool found = false;
+  for (const char* name : {wire::slot_table_file, wire::decision_page_file}) {
+    char aside[64] = "";
+    strcat(strcat(aside, name), wire::put_aside_suffix);
+    if (renameat(state, name, state, aside) == 0)
+      found = true;
+    else if (errno != ENOENT)
+      unlinkat(state, name, 0);
+  }
+  return found;
+}
+
+void begin_table(const Pages& pages, const wire::StateIdentity& identity) {
+  wire::SlotTable& table = *pages.table;
+  table.magic = wire::slot_table_magic;
+  table.version = wire::slot_table_version;
+  table.size = sizeof table;
+  table.keeper_generation = 1;
+  timespec wall;
+  clock_gettime(CLOCK_REALTIME, &wall);
+  table.created_wall_ns = int64_t{wall.tv_sec} * 1'000'000'000 + wall.tv_nsec;
+  table.identity = identity;
+  if (getrandom(&table.state_id, sizeof table.state_id, GRND_NONBLOCK) != sizeof table.state_id)
+    table.state_id = static_cast<uint64_t>(table.created_wall_ns);
+  pages.page->state_id = table.state_id;
+}
+
+}  // namespace
+
+bool open_pages(Keeper& k) {
+  const int instance = descriptor(k, HelloDescriptor::directory);
+  const wire::StateIdentity identity = identify(instance);
+  Pages pages;
+  StateProblem problem = StateProblem::none;
+  StateOrigin origin = StateOrigin::memory;
+  int state = open_state_directory(instance, problem);
+  int error = state < 0 ? errno : 0;
+  if (state >= 0) {
+    problem = open_files(state, identity, pages);
+    if (problem == StateProblem::none) {
+      origin = StateOrigin::continued;
+    } else {
+      drop(pages);
+      if (!put_aside(state)) problem = StateProblem::none;
+      if (make_files(state, pages)) {
+        origin = StateOrigin::made;
+      } else {
+        error = errno;
+        problem = StateProblem::no_room;
+      }
+    }
+    close(state);
+  }
+  if (origin == StateOrigin::memory && !make_memory(pages)) return false;
+  if (origin != StateOrigin::continued)
+    begin_table(pages, identity);
+  else
+    pages.table->continued_by = pages.table->keeper_generation.fetch_add(1) + 1;
+  pages.table->origin = origin;
+  pages.table->problem = problem;
+  pages.table->problem_errno = error;
+  k.table = pages.table;
+  munmap(pages.page, sizeof *pages.page);
+  k.fd[static_cast<uint32_t>(HelloDescriptor::slot_table)] = pages.table_fd;
+  k.fd[static_cast<uint32_t>(HelloDescriptor::decision_page)] = pages.page_fd;
+  return true;
+}
+
+}  // namespace hearth::keeper
