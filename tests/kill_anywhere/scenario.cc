@@ -282,9 +282,15 @@ void Scenario::collect() {
 void Scenario::find_leftovers() {
   reap();
   for (const pid_t pid : children()) evidence_.left_over.push_back(describe(pid));
-  for (const char* part : {"/i/o", "/i/n"})
+  for (const char* part : {"/i/o", "/i/n", "/i/spec"})
     for (const std::string& name : names_in(options_.directory + part)) evidence_.left_over.push_back(name);
   std::error_code error;
+  for (const char* name : {"/i/api.sock", "/i/keeper.sock"})
+    if (std::filesystem::exists(options_.directory + name, error)) evidence_.left_over.push_back(options_.directory + name);
+  // What was shut down is not to come back with the next hearth.
+  const Result<std::string> runs = os::read_file(options_.directory + "/i/runs.json");
+  if (!runs || runs->find("\"label\"") != std::string::npos)
+    evidence_.left_over.push_back("in runs.json: " + (runs ? *runs : runs.error().text()));
   for (const char* mount : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
     if (!std::filesystem::exists(std::string(mount) + "/cgroup.procs", error)) continue;
     for (auto it = std::filesystem::recursive_directory_iterator(
