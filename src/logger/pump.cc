@@ -403,6 +403,12 @@ void Pump::drain() {
   for (RunId run : runs) remove(run);
   while (!eager_.empty() && !is_stuck()) run_due();
   release_all_reservations();
+  for (auto& source : sources_) {
+    int64_t bytes = source ? system_.pending(source->fifo.get()) : 0;
+    if (bytes <= 0) continue;
+    int error = is_stuck() ? stuck_error_ : stream_of(source->slot).error;
+    report_unwritten(page_.stream[source->slot].directory, static_cast<uint64_t>(bytes), error);
+  }
 }
 
 }  // namespace hearth::logger

@@ -34,4 +34,13 @@ void report_stream(const char* directory, int code) {
   put_line(line, length, sizeof line);
 }
 
+void report_unwritten(const char* directory, uint64_t bytes, int code) {
+  char line[400];
+  int length = snprintf(line, sizeof line,
+                        "hearth-logger: %llu bytes for the log \"%.127s\" could not be written: %s; they are lost, "
+                        "unless their service goes on running and hearth is started again\n",
+                        static_cast<unsigned long long>(bytes), directory, reason(code));
+  put_line(line, length, sizeof line);
+}
+
 }  // namespace hearth::logger

@@ -277,5 +277,15 @@ TEST_F(PumpTest, AtTheEndItMovesWhatIsThereAndLeavesWhatCannotBeWritten) {
   EXPECT_EQ(world.all("s"), "last\n");
 }
 
+TEST_F(PumpTest, AtTheEndItSaysHowMuchCouldNotBeWritten) {
+  add(1);
+  system.full = true;
+  world.feed(1, "last\n");
+  testing::internal::CaptureStderr();
+  pump.drain();
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find("5 bytes for the log \"s\" could not be written: No space left on device"), std::string::npos) << said;
+}
+
 }  // namespace
 }  // namespace hearth::logger::test
