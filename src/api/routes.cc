@@ -93,8 +93,17 @@ Error bad_request(std::string subject, std::string reason, std::string hint) {
   return Error{Remedy::fix_input, "read", std::move(subject), std::move(reason), std::move(hint), 0};
 }
 
+// Events of more than a day ago are history: the status tells of now.
+constexpr SpanNs notes_kept = seconds(24 * 3600);
+
+InstanceStatus status_now(const ports::Control& control, WallNs wall) {
+  InstanceStatus status = control.status();
+  std::erase_if(status.notes, [&](const Note& note) { return note.at > 0 && wall - note.at > notes_kept; });
+  return status;
+}
+
 Reply get_status(const Target& target, const ports::Control& control, WallNs wall) {
-  const InstanceStatus status = control.status();
+  const InstanceStatus status = status_now(control, wall);
   const Result<std::vector<std::size_t>> chosen = choose(status, split_names(target.value("names")));
   if (!chosen) return error_reply(chosen.error());
   Reply reply;
@@ -288,7 +297,7 @@ Action route(const HttpRequest& request, const ports::Control& control, WallNs w
   if (order) return get_order(path.substr(order_prefix.size()), target);
   if (path == "/v1/status") return get_status(target, control, wall);
   Reply reply;
-  reply.body = path == "/v1/instance" ? instance_json(control.status()) : "{\"status\":\"ok\"}\n";
+  reply.body = path == "/v1/instance" ? instance_json(status_now(control, wall)) : "{\"status\":\"ok\"}\n";
   return reply;
 }
 

@@ -89,7 +89,10 @@ void instance_fields(JsonWriter& w, const InstanceStatus& status) {
   w.key("generation").number(status.keeper_generation);
   w.end_object();
   w.key("notes").array();
-  for (const std::string& note : status.notes) w.string(note);
+  for (const Note& note : status.notes) w.string(note.text);
+  w.end_array();
+  w.key("notes_at").array();
+  for (const Note& note : status.notes) note.at == 0 ? w.null() : w.string(rfc3339(note.at));
   w.end_array();
 }
 

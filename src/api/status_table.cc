@@ -200,9 +200,11 @@ std::string status_table(const InstanceStatus& status, const std::vector<std::si
     append_line(out, head, layout, options.color, true);
     for (const Row& row : rows) append_line(out, row, layout, options.color, false);
   }
-  for (const std::string& note : status.notes) {
+  for (const Note& note : status.notes) {
     out += options.color ? std::string(yellow) + "note:" + plain : std::string("note:");
-    out += " " + printable(note) + "\n";
+    out += " " + printable(note.text);
+    if (note.at > 0) out += " (" + short_span(now - note.at) + " ago)";
+    out += '\n';
   }
   return out;
 }

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "api/server.h"
+#include "apps/member_log.h"
 #include "base/version.h"
 #include "config/document_json.h"
 #include "os/clock.h"
@@ -141,7 +142,8 @@ class Program {
     supervisor_ = supervisor::Supervisor::create({*keeper_, *inbox_, *probes_, *store_}, link_->decisions(),
                                                  std::move(facts), heritage, now);
     if (fresh || supervisor_->revived()) keeper_->remove_stale_names();
-    if (const std::string risk = os::state_risk(table); !risk.empty()) supervisor_->add_note(risk);
+    if (const std::string risk = os::state_risk(table); !risk.empty()) supervisor_->add_note(risk, false);
+    member_log_.begin(table, now.wall);
     malloc_trim(0);  // documents are parsed into more than they keep
     return {};
   }
@@ -149,8 +151,10 @@ class Program {
   MonoNs turn() {
     probes_->ready();
     probes_->advance_to(os::read_mono());
-    MonoNs due = supervisor_->turn(os::read_clock());
+    const Now now = os::read_clock();
+    MonoNs due = supervisor_->turn(now);
     keeper_->flush();
+    if (!link_->lost()) member_log_.look(link_->table(), now.wall);
     for (std::string& note : keeper_->take_notes()) supervisor_->add_note(std::move(note));
     if (supervisor_->take_changed()) server_->turn_done();
     due = std::min({due, store_->flush(os::read_mono()), probes_->next_deadline()});
@@ -199,6 +203,7 @@ class Program {
     os::tell_service_manager("READY=1");  // of the start that made this keeper
     keeper_->keeper_replaced();
     supervisor_->keeper_replaced(link_->table().keeper_pid, link_->table().keeper_generation);
+    member_log_.keeper_replaced(link_->table(), os::read_clock().wall);
     return os::read_mono();
   }
 
@@ -260,6 +265,7 @@ class Program {
   std::unique_ptr<Watch> offers_watch_;
   os::Fd offers_;          // DIR/keeper.sock
   os::NewKeeper offered_;  // for the one that died
+  MemberLog member_log_;
   MonoNs keeper_lost_at_ = 0;
   MonoNs next_keeper_try_ = 0;
 };

@@ -39,6 +39,11 @@ struct SlotStatus {
   std::string log_directory;     // absolute
 };
 
+struct Note {
+  WallNs at = 0;  // 0: not an event but how things are
+  std::string text;
+};
+
 struct InstanceStatus {
   std::string instance;
   std::string version;
@@ -48,7 +53,7 @@ struct InstanceStatus {
   std::uint32_t takeovers = 0;   // supervisors that had to be replaced in this instance's life
   std::int32_t keeper_pid = 0;
   std::uint32_t keeper_generation = 0;
-  std::vector<std::string> notes;  // what was lost, what is degraded; for people
+  std::vector<Note> notes;  // what was lost, what is degraded; for people
   std::vector<SlotStatus> services;
 };
 

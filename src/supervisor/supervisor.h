@@ -90,7 +90,7 @@ class Supervisor final : public ports::Control {
   // Since the last call: did anything that clients can see change?
   bool take_changed();
   void keeper_replaced(std::int32_t pid, std::uint32_t generation);
-  void add_note(std::string note);  // for people; the newest 50 are kept
+  void add_note(std::string note, bool event = true);  // for people; the newest 50 are kept. Not an event: has no time
 
   InstanceStatus status() const override;
   std::optional<OrderReport> order(const OperationKey& key) const override;
@@ -243,7 +243,7 @@ class Supervisor final : public ports::Control {
   std::vector<Reply> replies_;
   std::vector<wire::OperationRecord> operations_;
   std::vector<std::uint64_t> dropped_documents_;
-  std::vector<std::string> notes_;
+  std::vector<Note> notes_;
 
   Now now_{};
   WallNs since_ = 0;                     // when this supervisor began

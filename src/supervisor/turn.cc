@@ -256,10 +256,10 @@ void Supervisor::keeper_replaced(std::int32_t pid, std::uint32_t generation) {
   add_note("the keeper was replaced; runs were adopted");
 }
 
-void Supervisor::add_note(std::string note) {
+void Supervisor::add_note(std::string note, bool event) {
   constexpr std::size_t notes_max = 50;
   if (notes_.size() >= notes_max) notes_.erase(notes_.begin());
-  notes_.push_back(std::move(note));
+  notes_.push_back({event ? now_.wall : 0, std::move(note)});
   visible_change_ = true;
 }
 

@@ -180,6 +180,34 @@ TEST_F(CommandTest, everything_speaks_json_when_asked) {
   EXPECT_TRUE(is_json(hearth({"shutdown", "--json"})));
 }
 
+TEST_F(CommandTest, each_death_of_a_process_of_hearth_is_a_line_of_its_log) {
+  ASSERT_EQ(hearth({"run", "--", "sleep", "1000"}).code, 0);
+  const auto keeper = static_cast<pid_t>(pid_of("keeper"));
+  const auto child = [&](const std::string& name) -> pid_t {
+    std::istringstream children(text_of("/proc/" + std::to_string(keeper) + "/task/" + std::to_string(keeper) + "/children"));
+    for (pid_t pid = 0; children >> pid;) {
+      if (text_of("/proc/" + std::to_string(pid) + "/comm") == name + "\n") return pid;
+    }
+    return 0;
+  };
+  const auto told = [&](const std::string& what) {
+    return eventually([&] { return text_of(directory + "/hearth.log").find(what) != std::string::npos; });
+  };
+  const pid_t logger = child("hearth-logger"), spawner = child("hearth-spawner");
+  ASSERT_TRUE(logger > 0 && spawner > 0);
+  EXPECT_EQ(text_of(directory + "/hearth.log"), "");
+  ::kill(logger, SIGKILL);
+  EXPECT_TRUE(told(R"("event":"died","process":"logger","pid":)" + std::to_string(logger) + R"(,"code":null,"signal":9,"deaths":1})"));
+  ::kill(spawner, SIGKILL);
+  EXPECT_TRUE(told(R"("process":"spawner","pid":)" + std::to_string(spawner)));
+  ::kill(static_cast<pid_t>(pid_of("supervisor")), SIGKILL);
+  EXPECT_TRUE(told(R"("process":"supervisor","pid":null,"code":null,"signal":9,"deaths":1})"));
+  ::kill(keeper, SIGKILL);
+  EXPECT_TRUE(told(R"("event":"replaced","process":"keeper","pid":)" + std::to_string(keeper)));
+  EXPECT_TRUE(text_of(directory + "/hearth.log").starts_with(R"({"time":"2)"));
+  EXPECT_NE(hearth({"status"}).out.find("the keeper was replaced; runs were adopted (0s ago)"), std::string::npos);
+}
+
 TEST_F(CommandTest, a_stopped_supervisor_makes_status_say_unreachable) {
   ASSERT_EQ(hearth({"run", "--", "sleep", "1000"}).code, 0);
   const auto supervisor = static_cast<pid_t>(pid_of("supervisor"));

@@ -40,6 +40,15 @@ TEST_F(Routes, status_is_json_unless_text_is_asked_for) {
   EXPECT_NE(as_text.body.find("\x1b["), std::string::npos);
 }
 
+TEST_F(Routes, notes_have_a_time_and_are_told_for_a_day) {
+  // "now" of these tests is the wall clock that ask() passes on.
+  control.told.notes = {{0, "how things are"}, {seconds(1), "long ago"}};
+  const json::value told = json::parse(std::get<Reply>(ask("GET", "/v1/status")).body);
+  ASSERT_EQ(told.at("notes").as_array().size(), 1u);
+  EXPECT_EQ(told.at("notes").at(0).as_string(), "how things are");
+  EXPECT_TRUE(told.at("notes_at").at(0).is_null());
+}
+
 TEST_F(Routes, status_of_chosen_names_decodes_its_query) {
   control.told.services = {slot("app", "web", Phase::running), slot("app", "db", Phase::stopped)};
   EXPECT_EQ(std::get<Reply>(ask("GET", "/v1/status?names=w%65b")).exit_code, 0);

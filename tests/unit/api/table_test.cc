@@ -51,7 +51,7 @@ InstanceStatus stack() {
   off.reason_text = "stopped by order";
   off.since = now - seconds(60);
   status.services = {db, stt0, stt1, web, lost, off};
-  status.notes = {"the supervisor was replaced once"};
+  status.notes = {{0, "the supervisor was replaced once"}, {now - seconds(65), "the keeper was replaced"}};
   return status;
 }
 

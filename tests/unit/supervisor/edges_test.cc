@@ -63,9 +63,10 @@ TEST_F(Edges, AProbeThatHangsEndsWithItsService) {
 
 TEST_F(Edges, NotesForPeopleAreTheNewestFifty) {
   for (int i = 0; i < 60; ++i) stage.machine().supervisor().add_note(std::to_string(i));
-  const std::vector<std::string> notes = stage.machine().supervisor().status().notes;
+  const std::vector<Note> notes = stage.machine().supervisor().status().notes;
   ASSERT_EQ(notes.size(), 50u);
-  EXPECT_EQ(notes.back(), "59");
+  EXPECT_EQ(notes.back().text, "59");
+  EXPECT_GT(notes.back().at, 0);
 }
 
 }  // namespace
