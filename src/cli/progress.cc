@@ -103,7 +103,8 @@ std::string Progress::changes(const OrderNews& news, SpanNs elapsed) {
     if (known.word == word) continue;
     const bool first = known.word.empty(), pending = slot.outcome == "pending";
     known.word = word;
-    const std::string more = remark(slot);
+    std::string more = remark(slot);
+    if (slot.state == "stopping" && more == slot.status) more.clear();  // said while it was up
     if (pending && slot.state == "running" && !slot.has_readiness) continue;
     if (pending && slot.state == "starting" && known.tried) continue;
     if (pending && slot.state == "backoff") {

@@ -88,6 +88,14 @@ TEST(Progress, what_ends_after_it_has_settled_is_told_with_its_own_time) {
   EXPECT_EQ(progress.changes(news, milliseconds(310)), "migrate: completed after 310ms\n");
 }
 
+TEST(Progress, what_a_service_said_while_it_was_up_is_not_told_of_its_stop) {
+  Progress progress;
+  OrderNews news;
+  news.slots = {slot("db", "pending", "stopping")};
+  news.slots[0].status = "accepting connections";
+  EXPECT_EQ(progress.changes(news, milliseconds(3)), "db: stopping\n");
+}
+
 TEST(Progress, what_ran_before_is_told_so) {
   Progress progress;
   progress.ran_before("db");
