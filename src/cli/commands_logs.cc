@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <limits>
 #include <memory>
@@ -60,6 +61,11 @@ Result<std::vector<SlotNews>> choose(const Context& context) {
   return chosen;
 }
 
+// A line of a tail, with the time to sort by: its own stamp, or the one before it in the same log.
+struct StampedLine {
+  std::string stamp, text;
+};
+
 // One service's output on its way to stdout.
 class Source {
  public:
@@ -86,13 +92,25 @@ class Source {
     return true;
   }
 
-  Status begin(std::size_t lines, bool follow) {
+  // The last lines go into `tail`, to be merged with those of others; `-n all` is a stream of its own.
+  Status begin(std::size_t lines, bool follow, std::vector<StampedLine>& tail) {
     logs::Cursor from;
     if (lines != all_lines) {
-      const Result<logs::Tail> tail = logs::last_lines(slot_.log_directory, lines);
-      if (!tail) return failure(tail.error());
-      show(tail->bytes);
-      from = tail->end;
+      const Result<logs::Tail> last = logs::last_lines(slot_.log_directory, lines);
+      if (!last) return failure(last.error());
+      from = last->end;
+      if (!json_ && prefix_.empty()) {
+        write_out(last->bytes);
+      } else {
+        std::string stamp;
+        const auto keep = [&](std::string_view line) {
+          if (const std::string_view own = stamp_of(line); !own.empty()) stamp = own;
+          tail.push_back({stamp, {}});
+          append(tail.back().text, line);
+        };
+        cutter_.add(last->bytes, keep);
+        if (!follow) cutter_.finish(keep);
+      }
       if (!follow) return {};
     }
     Result<logs::Follower> follower = logs::Follower::create(slot_.log_directory, from);
@@ -171,10 +189,16 @@ int command_logs(const Context& context) {
   const std::vector<std::string> prefix = prefixes(*chosen, look_at_terminal(STDOUT_FILENO).color);
   std::vector<Source> sources;
   for (std::size_t i = 0; i < chosen->size(); ++i) sources.emplace_back(context, (*chosen)[i], prefix[i]);
+  std::vector<StampedLine> tail;
   for (Source& source : sources) {
-    if (const Status begun = source.begin(*lines, follow); !begun) return complain(context, begun.error(), exit_code::failed);
+    if (const Status begun = source.begin(*lines, follow, tail); !begun) return complain(context, begun.error(), exit_code::failed);
     if (!follow) source.finish();
   }
+  // Lines without any stamp (log.format = "raw") have no time: they stay together, before the others.
+  std::ranges::stable_sort(tail, {}, &StampedLine::stamp);
+  std::string out;
+  for (const StampedLine& line : tail) out += line.text;
+  write_out(out);
   return follow ? follow_all(context, sources) : exit_code::done;
 }
 

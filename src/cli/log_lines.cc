@@ -103,4 +103,15 @@ void LineCutter::finish(const Line& line) {
   rest_.clear();
 }
 
+std::string_view stamp_of(std::string_view line) {
+  constexpr std::string_view json = "{\"ts\":\"", form = "0000-00-00T00:00:00.000000Z";
+  if (line.starts_with(json)) line.remove_prefix(json.size());
+  if (line.size() < form.size()) return {};
+  for (std::size_t i = 0; i < form.size(); ++i) {
+    const bool digit = line[i] >= '0' && line[i] <= '9';
+    if (form[i] == '0' ? !digit : line[i] != form[i]) return {};
+  }
+  return line.substr(0, form.size());
+}
+
 }  // namespace hearth::cli

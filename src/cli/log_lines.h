@@ -35,4 +35,8 @@ class LineCutter {
   std::string rest_;
 };
 
+// The time that a stamped or json line begins with (docs/formats/log-files.md), as it stands there: such texts
+// sort by time. Empty for a line that has none.
+std::string_view stamp_of(std::string_view line);
+
 }  // namespace hearth::cli

@@ -158,6 +158,22 @@ TEST_F(CommandTest, logs_are_followed_and_outlive_hearth) {
   EXPECT_EQ(hearth({"logs", "-n", "1", "talk"}).out, "second\n");
 }
 
+TEST_F(CommandTest, logs_of_several_services_are_merged_by_the_time_of_their_lines) {
+  const auto log = [&](const std::string& service, const std::string& text) {
+    fs::create_directories(directory + "/logs/demo." + service + ".0");
+    std::ofstream(directory + "/logs/demo." + service + ".0/00000001.log") << text;
+  };
+  fs::create_directory(directory);
+  fs::permissions(directory, fs::perms::owner_all);
+  log("a", "2025-01-31T12:00:00.000001Z one\n2025-01-31T12:00:00.000003Z three\n");
+  log("b", "{\"ts\":\"2025-01-31T12:00:00.000002Z\",\"run\":1,\"text\":\"two\"}\n");
+  log("raw", "no time\n");
+  const std::string all = hearth({"logs", "a", "b", "raw"}).out;
+  const std::size_t one = all.find("one"), two = all.find("two"), three = all.find("three"), raw = all.find("raw | no time");
+  ASSERT_TRUE(raw < one && one < two && two < three && three != all.npos) << all;
+  EXPECT_EQ(hearth({"logs", "a"}).out.find(" | "), std::string::npos);
+}
+
 TEST_F(CommandTest, everything_speaks_json_when_asked) {
   boost::json::error_code error;
   const auto is_json = [&](const Finished& finished) {
