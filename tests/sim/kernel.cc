@@ -45,7 +45,7 @@ void Kernel::order_entry(const ports::SpawnOrder& order) {
   ports::EntryView& entry = entries_[order.entry];
   entry = ports::EntryView{};
   entry.run = order.run;
-  orders_[order.entry] = {order.slot, order.role, order.spec->name, order.label};
+  orders_[order.entry] = {order.slot, order.role, *order.spec, order.label};
 }
 
 void Kernel::post_signal(EntryIndex entry, RunId run, OpId op, int signal) {

@@ -137,7 +137,7 @@ class Kernel {
   struct Order {
     SlotIndex slot;
     SlotRole role;
-    std::string service;
+    ServiceSpec spec;
     std::string label;
   };
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "model/service_spec.h"
 #include "model/slot_state.h"
 #include "wire/slot_table.h"
 
@@ -42,7 +43,8 @@ struct Script {
   std::vector<Saying> says;
 };
 
-// Whom the world asks when a process begins: service, what for, how many runs of it were before.
-using Casting = std::function<Script(const std::string& service, SlotRole role, unsigned nth)>;
+// Whom the world asks when a process begins: the specification it was started from (of a probe: its service's), what
+// for, how many runs of it were before.
+using Casting = std::function<Script(const ServiceSpec& spec, SlotRole role, unsigned nth)>;
 
 }  // namespace hearth::sim

@@ -14,7 +14,7 @@ class Simulation {
   explicit Simulation(const Plan& plan)
       : plan_(plan),
         troupe_(plan.seed, plan.faults.misbehaviour),
-        machine_(plan.seed, plan.faults, [this](const std::string& service, SlotRole role, unsigned nth) { return cast(service, role, nth); },
+        machine_(plan.seed, plan.faults, [this](const ServiceSpec& spec, SlotRole role, unsigned nth) { return cast(spec, role, nth); },
                  plan.keep_trace, plan.sabotage),
         checker_(machine_),
         crash_(plan.seed, "crash"),
@@ -50,15 +50,15 @@ class Simulation {
  private:
   static constexpr SpanNs under_faults = seconds(20);
 
-  Script cast(const std::string& service, SlotRole role, unsigned nth) {
+  Script cast(const ServiceSpec& spec, SlotRole role, unsigned nth) {
     bool answers = false;
     if (role != SlotRole::service) {
       for (const auto& [run, process] : machine_.kernel.processes()) {
-        if (process->service != service || process->role != SlotRole::service || !process->running()) continue;
+        if (process->service != spec.name || process->role != SlotRole::service || !process->running()) continue;
         answers = process->answers(role == SlotRole::live_probe, machine_.time.now.mono);
       }
     }
-    return troupe_.script(service, role, nth, answers);
+    return troupe_.script(spec, role, nth, answers);
   }
 
   void before_turn() {

@@ -72,7 +72,7 @@ void Kernel::spawner_clones(std::uint32_t index, Plan plan) {
   Spawner& spawner = spawner_[index];
   ports::EntryView& entry = entries_[plan.entry];
   const Order& order = orders_[plan.entry];
-  const Script script = casting_(order.service, order.role, runs_of_[order.label]++);
+  const Script script = casting_(order.spec, order.role, runs_of_[order.label]++);
   const bool dies = deaths_.one_in(60);
   if (script.fails != wire::SpawnStage::none && script.fails < wire::SpawnStage::session) {
     entry.fail_errno = script.fail_errno;
@@ -89,7 +89,7 @@ void Kernel::spawner_clones(std::uint32_t index, Plan plan) {
   child->slot = order.slot;
   child->entry = plan.entry;
   child->role = order.role;
-  child->service = order.service;
+  child->service = order.spec.name;
   child->label = order.label;
   child->pid = entry.pid;
   child->script = script;

@@ -75,12 +75,11 @@ ServiceSpec Troupe::service(const std::string& name, std::uint32_t index, std::u
     dependency.required = !random.one_in(5);
     spec.depends_on.push_back(dependency);
   }
-  specs_[name] = spec;
   return spec;
 }
 
-Script Troupe::script(const std::string& service, SlotRole role, unsigned nth, bool parent_answers) {
-  Random random(seed_ * 31 + nth, "script of " + service + std::to_string(static_cast<int>(role)));
+Script Troupe::script(const ServiceSpec& spec, SlotRole role, unsigned nth, bool parent_answers) {
+  Random random(seed_ * 31 + nth, "script of " + spec.name + std::to_string(static_cast<int>(role)));
   Script script;
   if (role != SlotRole::service) {
     script.exit_after = random.between(200'000, milliseconds(30));
@@ -89,8 +88,7 @@ Script Troupe::script(const std::string& service, SlotRole role, unsigned nth, b
     if (misbehaviour_ && !healed_ && random.one_in(25)) script.exit_after = not_at_all;
     return script;
   }
-  const ServiceSpec& spec = specs_.at(service);
-  const Character character = this->character(service);
+  const Character character = this->character(spec.name);
   script.ready_after = random.between(500'000, milliseconds(300));
   script.term_takes = random.between(500'000, milliseconds(100));
   script.term_status = random.one_in(3) ? 1 : 0;

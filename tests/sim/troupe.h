@@ -24,7 +24,7 @@ class Troupe {
 
   // Names "a", "b", ...; each depends only on those before it. `version` changes some of them.
   Document document(const std::string& project, const std::string& path, std::uint32_t count, std::uint32_t version);
-  Script script(const std::string& service, SlotRole role, unsigned nth, bool parent_answers);
+  Script script(const ServiceSpec& spec, SlotRole role, unsigned nth, bool parent_answers);
   Character character(const std::string& service) const;
   void heal() { healed_ = true; }
 
@@ -36,7 +36,6 @@ class Troupe {
   bool misbehaviour_;
   bool healed_ = false;
   std::map<std::string, Character> characters_;
-  std::map<std::string, ServiceSpec> specs_;
   std::uint64_t next_file_ = 1;
 };
 
