@@ -186,13 +186,27 @@ void Checker::check_stop(SlotIndex slot, const SlotState& before, const SlotStat
   }
   const bool lets_go = !now.life.stop_held && (begins || before.life.stop_held);
   if (lets_go && !now.life.want_up && (now.life.reason == Reason::ordered || now.life.reason == Reason::shutdown))
-    check_dependents_ended(now);
+    if (!(begins && was_ill(slot, before))) check_dependents_ended(now);
   const bool kills = now.life.kill_sent && !(before.life.kill_sent && before.run().run == run);
   if (!kills || now.role != SlotRole::service || spec == nullptr || spec->stop_signal == 9) return;
   const Stop& stop = stops_[slot];
   const bool insisted = now.order != stop.order || view_.head.force || view_.head.last_order > orders_before_ + 1;
   if (!insisted && stop.grace > time)
     fail(name_of(now) + " is killed " + std::to_string(stop.grace - time) + " ns before the end of its grace period");
+}
+
+// Evidence comes before orders: a liveness probe may have ended it in the same turn, and that waits for nobody.
+bool Checker::was_ill(SlotIndex slot, const SlotState& before) const {
+  const RunId run = before.run().run;
+  if (const Process* process = m_.kernel.process(run); process != nullptr && process->gave_itself_up) return true;
+  const ServiceSpec* spec = spec_of(before);
+  if (spec == nullptr || spec->live.type == ProbeType::none) return false;
+  if (before.health.live_probe.failures + 1 < spec->live.failure_threshold) return false;
+  if (spec->live.type != ProbeType::exec) return probed_ill_.contains(run);
+  return std::any_of(view_.slots.begin(), view_.slots.end(), [&](const SlotState& probe) {
+    return probe.used && probe.role == SlotRole::live_probe && probe.parent == slot &&
+           !(probe.last_exit.code == cld_exited && probe.last_exit.status == 0);
+  });
 }
 
 // What one order stops, ends from its dependents down.

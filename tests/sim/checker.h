@@ -74,6 +74,7 @@ class Checker final : public Watcher {
   void check_end(SlotIndex slot, const RunCell& cell, const SlotState& now);
   void check_stop(SlotIndex slot, const SlotState& before, const SlotState& now);
   void check_dependents_ended(const SlotState& now) const;
+  bool was_ill(SlotIndex slot, const SlotState& before) const;
   void check_ready(SlotIndex slot, const SlotState& before, const SlotState& now);
   bool dependency_met(const SlotState& of, const Dependency& dependency, const PageView& page) const;
   std::string words(const SlotState& of, const Dependency& dependency) const;
@@ -95,6 +96,7 @@ class Checker final : public Watcher {
   std::map<OperationKey, OrderId> orders_;
   std::map<OrderId, Request> accepted_;
   std::set<RunId> probed_well_;
+  std::set<RunId> probed_ill_;         // the last answer about its liveness was a bad one
   std::map<SlotIndex, std::map<std::string, std::set<std::uint64_t>>> store_;
   std::map<SlotIndex, MonoNs> retries_at_death_;
   MonoNs absent_from_ = never;         // since then nobody has looked at a clock; never: somebody does

@@ -157,8 +157,11 @@ void Checker::descriptor_consumed(SlotIndex slot, const Datagram& datagram) {
   if (message.fdstore_remove) store_[slot].erase(message.fdname);
 }
 
-void Checker::probe_answered(SlotIndex, RunId run, bool, bool good) {
+void Checker::probe_answered(SlotIndex, RunId run, bool live, bool good) {
   if (good) probed_well_.insert(run);
+  if (!live) return;
+  if (good) probed_ill_.erase(run);
+  else probed_ill_.insert(run);
 }
 
 // ---- absence -----------------------------------------------------------------------------------------
