@@ -44,6 +44,7 @@ void PageWriter::set_head(const void* bytes, uint32_t size) {
 }
 
 void PageWriter::add_operation(const OperationRecord& record) {
+  if (++new_operations_ > max_new_operations) __builtin_trap();
   const uint64_t commit = page_.commit.load(std::memory_order_relaxed);
   OperationRecord* oldest = &page_.operation[0];
   for (OperationRecord& candidate : page_.operation) {
@@ -59,6 +60,7 @@ uint64_t PageWriter::publish() {
   const uint64_t commit = page_.commit.load(std::memory_order_relaxed);
   if (!dirty_) return commit;
   dirty_ = false;
+  new_operations_ = 0;
   page_.commit.store(commit + 1, std::memory_order_release);
   return commit + 1;
 }

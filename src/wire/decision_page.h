@@ -45,6 +45,9 @@ inline constexpr uint32_t decision_record_version = 3;
 inline constexpr uint32_t slot_record_bytes = 760;
 inline constexpr uint32_t head_record_bytes = 120;
 inline constexpr uint32_t max_operations = 2048;
+inline constexpr uint32_t max_new_operations = 64;  // in one commit
+// The newest so many are known for sure: a commit that never was may have overwritten max_new_operations others.
+inline constexpr uint32_t kept_operations = max_operations - max_new_operations;
 
 struct SlotCopy {
   uint64_t stamp;  // 0 = never written
@@ -86,13 +89,15 @@ class PageWriter {
   // `size` <= slot_record_bytes. A slot set twice before publish() keeps the later bytes.
   void set_slot(SlotIndex slot, const void* bytes, uint32_t size);
   void set_head(const void* bytes, uint32_t size);
-  void add_operation(const OperationRecord& record);  // stamp is filled in; overwrites the oldest
+  // Stamp is filled in; overwrites the oldest, at once. At most max_new_operations between two publish().
+  void add_operation(const OperationRecord& record);
   // Step 3. Does nothing when nothing was set. Returns the commit number in force.
   uint64_t publish();
 
  private:
   DecisionPage& page_;
   bool dirty_ = false;
+  uint32_t new_operations_ = 0;
 };
 
 // The copy that holds, or null when none does.

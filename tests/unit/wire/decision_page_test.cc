@@ -136,6 +136,25 @@ TEST(DecisionPage, RemembersTheNewestOperationsAndForgetsTheOldest) {
   for (std::uint32_t i = 1; i <= max_operations; ++i) EXPECT_EQ(order(i), i + 1);
 }
 
+TEST(DecisionPage, ACommitThatNeverWasCostsNoneOfTheNewestOperations) {
+  Page page;
+  const auto record = [](std::uint32_t i) {
+    OperationRecord operation{};
+    std::memcpy(operation.key, &i, sizeof i);
+    operation.key[15] = 1;
+    return operation;
+  };
+  for (std::uint32_t i = 0; i < max_operations; ++i) {
+    page.writer.add_operation(record(i));
+    page.writer.publish();
+  }
+  for (std::uint32_t i = 0; i < max_new_operations; ++i) page.writer.add_operation(record(max_operations + i));
+  EXPECT_DEATH(page.writer.add_operation(record(0)), "");
+  discard_uncommitted(*page.page, 0);
+  for (std::uint32_t i = max_operations - kept_operations; i < max_operations; ++i)
+    EXPECT_NE(find_operation(*page.page, record(i).key), nullptr) << i;
+}
+
 TEST(DecisionPage, TakesSeveralOperationsInOneCommit) {
   Page page;
   page.operation('a', 1);
