@@ -36,10 +36,14 @@ void begin_try(ProbeState& state, const Probe& probe, Now now) {
   state.limit.start(now.mono, std::max(probe.timeout, shortest));
 }
 
-void end_try(ProbeState& state, const Probe& probe, bool good, Now now) {
+void await_next_try(ProbeState& state, const Probe& probe, Now now) {
   state.in_flight = false;
   state.limit.clear();
   state.next.start(now.mono, std::max(probe.interval, shortest));
+}
+
+void end_try(ProbeState& state, const Probe& probe, bool good, Now now) {
+  await_next_try(state, probe, now);
   std::uint32_t& more = good ? state.successes : state.failures;
   (good ? state.failures : state.successes) = 0;
   if (more < UINT32_MAX) ++more;
@@ -51,6 +55,10 @@ void end_ready_try(Health& health, const Probe& probe, bool good, Now now) {
   if (good || health.ready_since != 0 || state.failures > 16) return;  // 50 ms doubled so often is beyond any interval
   const SpanNs quick = first_pause << (state.failures - 1);
   if (quick < probe.interval) state.next.start(now.mono, quick);
+}
+
+bool is_under_way(const Health& health, const ProbeState& state, std::uint64_t attempt) {
+  return health.watching && state.in_flight && attempt == state.attempt;
 }
 
 bool enough(std::uint32_t in_a_row, std::uint32_t threshold) {
@@ -232,9 +240,19 @@ Verdict probe_result(Health& health, const ServiceSpec& spec, Which which, std::
   return changing(health, [&](Verdict& verdict) {
     const bool readiness = which == Which::ready;
     const ProbeState& state = readiness ? health.ready_probe : health.live_probe;
-    if (!health.watching || !state.in_flight || attempt != state.attempt) return;
+    if (!is_under_way(health, state, attempt)) return;
     readiness ? end_ready_try(health, spec.ready, good, now) : end_try(health.live_probe, spec.live, good, now);
     readiness ? judge_readiness(health, spec, verdict, now) : judge_liveness(health, spec, verdict);
+  });
+}
+
+Verdict try_refused(Health& health, const ServiceSpec& spec, Which which, std::uint64_t attempt, Now now) {
+  return changing(health, [&](Verdict&) {
+    const bool readiness = which == Which::ready;
+    ProbeState& state = readiness ? health.ready_probe : health.live_probe;
+    if (!is_under_way(health, state, attempt)) return;
+    await_next_try(state, readiness ? spec.ready : spec.live, now);
+    if (readiness && health.start.set()) health.start.start(now.mono, health.start.span);
   });
 }
 

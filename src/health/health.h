@@ -32,6 +32,10 @@
 // (`limit` ends a try that never answers; it counts as bad). Numbers are never used twice in the life of a slot.
 // Every notify message is an absolute statement about its run: seeing it twice changes nothing.
 //
+// try_refused(): the try was never made, because something of ours was missing (a descriptor, a spawner). That says
+// nothing of the service: it counts neither way, the next try comes after the interval, and the start clock begins
+// anew, since nobody looked.
+//
 // adopt() is watch() for a run that was found alive after all of hearth had died. Whether it has said READY=1
 // nobody knows any more, and it will not say it again: with `notify` it counts as ready, and there is no start
 // clock, so that our absence does not end what has been loading for an hour. Probes are tried as ever.
@@ -93,6 +97,7 @@ Verdict adopt(Health& health, const ServiceSpec& spec, Now now);       // ... or
 void unwatch(Health& health);                                          // it ended, or is being stopped
 Verdict notify(Health& health, const ServiceSpec& spec, const NotifyMessage& message, Now now);
 Verdict probe_result(Health& health, const ServiceSpec& spec, Which which, std::uint64_t attempt, bool good, Now now);
+Verdict try_refused(Health& health, const ServiceSpec& spec, Which which, std::uint64_t attempt, Now now);
 Verdict time_passed(Health& health, const ServiceSpec& spec, Now now);
 MonoNs next_deadline(const Health& health);
 // After an absence: start, watchdog and try limits that ran out unwatched start anew.

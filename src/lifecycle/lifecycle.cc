@@ -14,9 +14,6 @@ namespace {
 constexpr int kill_signal = 9;
 constexpr int cld_exited = 1;
 
-constexpr std::size_t phase_count = 8;
-constexpr std::size_t event_count = static_cast<std::size_t>(EventKind::time_passed) + 1;
-
 struct Step {
   Lifecycle& life;
   const ServiceSpec& spec;
@@ -128,6 +125,7 @@ void count_failure(Lifecycle& life) {
 }
 
 void after_success(Step& s) {
+  s.life.last_end = Reason::exited;
   s.life.failures = 0;
   if (s.spec.restart != RestartPolicy::always) return enter(s, Phase::completed, Reason::exited);
   if (!within_crash_limit(s)) return enter(s, Phase::failed, Reason::crash_loop);
@@ -137,6 +135,7 @@ void after_success(Step& s) {
 
 void after_failure(Step& s, Reason cause) {
   count_failure(s.life);
+  s.life.last_end = cause;
   if (s.spec.restart == RestartPolicy::never) return enter(s, Phase::failed, cause);
   if (!within_crash_limit(s)) return enter(s, Phase::failed, Reason::crash_loop);
   ++s.life.restarts;
@@ -159,7 +158,7 @@ void begin_up(Step& s) {
 void go_down(Step& s) {
   s.life.want_up = false;
   s.life.retry.clear();
-  if (s.life.phase != Phase::stopped) enter(s, Phase::stopped, reason_of_order(s.event));
+  enter(s, Phase::stopped, reason_of_order(s.event));
 }
 
 void stop_run(Step& s) {
@@ -271,6 +270,10 @@ void ended_while_stopping(Step& s) {
   after_failure(s, reason);
 }
 
+void follow_dependency(Step& s) {
+  begin_stop(s, true, false, s.event.hold, Reason::dependency_restarted);
+}
+
 void too_slow(Step& s) { begin_stop(s, true, true, false, Reason::start_timeout); }
 
 void sick(Step& s) {
@@ -307,12 +310,13 @@ using Cell = void (*)(Step&);
 constexpr Cell table[event_count][phase_count] = {
   //                     stopped   waiting             starting              running              stopping              backoff             failed                           completed
   /* order_start     */ {begin_up, begin_up,           ignore,               ignore,              come_back,            begin_up,           begin_up,                        begin_up},
-  /* order_stop      */ {go_down,  go_down,            stop_run,             stop_run,            stop_again,           go_down,            go_down,                         go_down},
+  /* order_stop      */ {ignore,   go_down,            stop_run,             stop_run,            stop_again,           go_down,            go_down,                         go_down},
   /* order_restart   */ {begin_up, begin_up,           restart_run,          restart_run,         come_back,            begin_up,           begin_up,                        begin_up},
   /* release_stop    */ {ignore,   ignore,             ignore,               ignore,              release,              ignore,             ignore,                          ignore},
   /* dependencies_met*/ {ignore,   resume,             ignore,               ignore,              ignore,               ignore,             resume_if_dependency_failed,     ignore},
   /* deps_unmet      */ {ignore,   ignore,             ignore,               ignore,              ignore,               wait_again,         wait_again_if_dependency_failed, ignore},
   /* dep_failed      */ {ignore,   fail_by_dependency, ignore,               ignore,              ignore,               fail_by_dependency, ignore,                          ignore},
+  /* dep_restarted   */ {ignore,   ignore,             follow_dependency,    follow_dependency,   ignore,               ignore,             ignore,                          ignore},
   /* spawned         */ {ignore,   ignore,             has_pid,              ignore,              has_pid_to_stop,      ignore,             ignore,                          ignore},
   /* spawn_failed    */ {ignore,   ignore,             spawn_ended,          spawn_ended,         ended_while_stopping, ignore,             ignore,                          ignore},
   /* exited          */ {ignore,   ignore,             ended_while_starting, ended_while_running, ended_while_stopping, ignore,             ignore,                          ignore},
@@ -336,6 +340,10 @@ Effects step(Lifecycle& life, const ServiceSpec& spec, const Event& event, Now n
   table[row][column](s);
   s.effects.changed = !(life == before);
   return s.effects;
+}
+
+bool acts_on(Phase phase, EventKind event) {
+  return table[static_cast<std::size_t>(event)][static_cast<std::size_t>(phase)] != ignore;
 }
 
 MonoNs next_deadline(const Lifecycle& life) {

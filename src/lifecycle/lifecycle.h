@@ -15,6 +15,7 @@
 //   starting, running -- exited, failed -----> backoff, failed or completed   (restart policy)
 //   starting, running -- spawn_failed -------> the same, reason spawn_failed
 //   starting, running -- unhealthy ----------> stopping           (restart_after_stop, counts as failure)
+//   starting, running -- dependency_restarted > stopping          (restart_after_stop, counts as nothing)
 //   running   -- stable deadline ------------> running            (failures = 0)
 //   waiting, backoff, failed, completed
 //             -- order_stop -----------------> stopped
@@ -45,6 +46,9 @@
 // starts it by hand: systemd#1312.) It is the only failure that recovers without an order. A retry time survives
 // the detour through waiting or failed: a dependency that flaps shortens nobody's backoff.
 //
+// dependency_restarted is a restart that nobody ordered and that is nobody's failure: counters and goal stay as they
+// are. When it comes is the supervisor's business (supervisor/propagate.cc).
+//
 // Stop. hold keeps the signal back until release_stop, because dependents must end first. An order_stop during a
 // deliberate stop, without hold, insists: KILL at once, whatever was held or sent before. One that meets a stop
 // which was not deliberate (restart, unhealthy) only changes the goal. Where the spawn has no pid yet, the stop
@@ -62,6 +66,7 @@
 // resource of ours was missing) is retried with backoff under every policy and outside the crash limit.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "base/time.h"
@@ -78,6 +83,7 @@ enum class EventKind : std::uint8_t {
   dependencies_met,
   dependencies_unmet,  // some dependency is not there (any more)
   dependency_failed,   // a required one has failed for good
+  dependency_restarted,  // one with restart = true: was restarted, or is about to be
   spawned,             // the run has a pid
   spawn_failed,        // exit carries stage and errno
   exited,              // exit says how
@@ -93,7 +99,7 @@ struct Event {
   ExitInfo exit;                  // spawn_failed, exited
   Reason reason = Reason::none;   // unhealthy; spawn_failed: refused or none; orders: shutdown or none (ordered)
   bool dependencies_met = true;   // orders, exited, spawn_failed, time_passed: are they met now?
-  bool hold = false;              // order_stop, order_restart
+  bool hold = false;              // order_stop, order_restart, dependency_restarted
   bool has_readiness = false;     // spawned, exited: there is a readiness probe, running only after became_ready
   std::uint64_t random = 0;       // exited, spawn_failed: for the jitter; uniform 64 bits
 };
@@ -120,10 +126,15 @@ bool is_success(const ExitInfo& exit, const ServiceSpec& spec);
 // R2: delay before the `failures`-th restart in a row (from 1). `random` uniform.
 SpanNs backoff_delay(const Backoff& backoff, std::uint32_t failures, std::uint64_t random);
 
-// The state x event table in words, for docs and for the coverage check of the simulator: every pair that
-// step() has met since start, as a bit set per phase (bit = EventKind).
+inline constexpr std::size_t phase_count = 8;
+inline constexpr std::size_t event_count = static_cast<std::size_t>(EventKind::time_passed) + 1;
+
+// Is there a transition for this pair, or does it change nothing?
+bool acts_on(Phase phase, EventKind event);
+
+// For tests and the simulator: every pair that step() has met since start, as a bit set per phase (bit = EventKind).
 struct Coverage {
-  std::uint32_t seen[8] = {};
+  std::uint32_t seen[phase_count] = {};
 };
 Coverage& coverage();
 

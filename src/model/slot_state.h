@@ -40,6 +40,7 @@ enum class Reason : std::uint8_t {
   lost,                // nobody can say what became of the run
   refused,             // a resource was missing; tried again
   shutdown,
+  dependency_restarted,  // of a dependency with restart = true there is a newer run than its own
 };
 
 // A point in time together with the span it came from: a deadline that ran out while nobody watched starts
@@ -75,6 +76,7 @@ struct ExitInfo {
 struct Lifecycle {
   Phase phase = Phase::stopped;
   Reason reason = Reason::none;
+  Reason last_end = Reason::none;  // why the last run did not stay; what a crash loop was made of
   bool want_up = false;         // the goal
   bool stop_held = false;       // stopping, but dependents must end first: nothing has been sent yet
   bool kill_sent = false;

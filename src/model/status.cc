@@ -33,6 +33,7 @@ const char* reason_name(Reason reason) {
     case Reason::lost: return "lost";
     case Reason::refused: return "refused";
     case Reason::shutdown: return "shutdown";
+    case Reason::dependency_restarted: return "dependency_restarted";
   }
   return "unknown";
 }

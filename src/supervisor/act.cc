@@ -136,6 +136,7 @@ bool Supervisor::act_reap(SlotIndex slot, RunCell& cell, std::uint8_t which) {
       field[leftover.copy(field, sizeof field - 1)] = '\0';
       touch(slot);
       again_ = true;
+      return false;  // reaped once that is committed: a successor finds nobody to name any more
     }
   }
   if (!world_.keeper.reap(cell.entry, cell.run)) return false;

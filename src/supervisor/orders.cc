@@ -24,6 +24,8 @@ Result<Accepted> Supervisor::handle_request(const Request& request, Now now) {
   }
   if (head_.shutting_down && request.verb != Verb::shutdown && request.verb != Verb::leave)
     return failure(Remedy::conflict, "take the order", options_.instance, "hearth is shutting down", "start it again when it has ended");
+  if (operations_.size() == wire::max_new_operations)
+    return failure(Remedy::try_later, "take the order", options_.instance, "too many came at once", "send it again");
   Result<Accepted> accepted = [&]() -> Result<Accepted> {
     switch (request.verb) {
       case Verb::apply:
@@ -113,21 +115,23 @@ Result<Accepted> Supervisor::order_named(const Request& request, Now now) {
     order_stop_all(chosen, accepted.order, false, now);
     return accepted;
   }
+  runs_changed_ = true;
+  if (request.verb == Verb::restart) {
+    order_restarts(chosen, accepted, now);
+    return accepted;
+  }
   for (SlotIndex slot : chosen) {
     SlotState& state = slots_[slot];
-    const bool up = state.life.run_live && state.life.phase != Phase::stopping;
-    if (request.verb == Verb::start && up)
-      accepted.notes.push_back(label(slot) + " is already running (PID " + std::to_string(state.run().pid) + ")");
+    if (is_up(slot)) accepted.notes.push_back(label(slot) + " is already running (PID " + std::to_string(state.run().pid) + ")");
     state.order = accepted.order;
     lifecycle::Event event;
-    event.kind = request.verb == Verb::start ? lifecycle::EventKind::order_start : lifecycle::EventKind::order_restart;
+    event.kind = lifecycle::EventKind::order_start;
     event.dependencies_met = dependencies_met(slot);
     event.has_readiness = has_readiness(slot);
     feed(slot, event, now);
     touch(slot);
     propagate_from(slot, now);
   }
-  runs_changed_ = true;
   return accepted;
 }
 
@@ -269,19 +273,19 @@ void Supervisor::place_services(AppliedDocument& applied, const AppliedDocument*
   for (std::uint32_t i = 0; i < services.size(); ++i)
     if (applied.slots[i] == no_slot) applied.slots[i] = allocate(applied, i, SlotRole::service);
   place_probes(applied);
-  for (std::uint32_t i = 0; i < services.size(); ++i) {
-    const SlotIndex slot = applied.slots[i];
-    accepted.slots.push_back(slot);
-    SlotState& state = slots_[slot];
-    state.order = accepted.order;
+  accepted.slots = applied.slots;
+  for (const SlotIndex slot : applied.slots) {
+    slots_[slot].order = accepted.order;
     touch(slot);
     propagate_from(slot, now);
-    const bool differs = std::find(changed.begin(), changed.end(), slot) != changed.end();
-    if (!start) continue;
-    const bool up = state.life.run_live && state.life.phase != Phase::stopping;
-    if (up && !differs) accepted.notes.push_back(services[i].name + " is already running (PID " + std::to_string(state.run().pid) + ")");
+  }
+  const std::vector<SlotIndex> restarted = start ? order_restarts(changed, accepted, now) : changed;
+  for (const SlotIndex slot : applied.slots) {
+    const SlotState& state = slots_[slot];
+    if (!start || std::find(restarted.begin(), restarted.end(), slot) != restarted.end()) continue;
+    if (is_up(slot)) accepted.notes.push_back(services[state.service].name + " is already running (PID " + std::to_string(state.run().pid) + ")");
     lifecycle::Event event;
-    event.kind = differs ? lifecycle::EventKind::order_restart : lifecycle::EventKind::order_start;
+    event.kind = lifecycle::EventKind::order_start;
     event.dependencies_met = dependencies_met(slot);
     event.has_readiness = has_readiness(slot);
     feed(slot, event, now);

@@ -1,5 +1,14 @@
 // Dependencies: a change of one slot is weighed for those that depend on it, until nothing moves. A worklist, no
 // recursion: feed() only adds to it.
+//
+// `restart = true` means: no run of this service outlives a restart of that one. Run numbers grow, and a service is
+// started after what it depends on, so a dependency whose run has the greater number was started again since; once
+// that stands as the condition asks, the dependent is restarted. That is a comparison and no memory, and holds across
+// crashes and take-overs. Until then the dependent stays up: a dependency that crashed and does not come back costs
+// nobody else a loaded model. Where we end the dependency ourselves, on an order, its dependents end before it does,
+// as they do at every stop, and come up after it.
+#include <algorithm>
+
 #include "supervisor/supervisor.h"
 
 namespace hearth::supervisor {
@@ -12,6 +21,8 @@ void Supervisor::propagate_from(SlotIndex slot, Now now) {
 }
 
 void Supervisor::propagate(Now now) {
+  // What goes down goes first: nobody shall be started over a run that is about to be restarted. Feeding adds to the list.
+  for (std::size_t i = 0; i < propagate_.size(); ++i) restart_followers(propagate_[i], now);
   // Each pass moves phases along the graph, which has no cycle; the bound is for a bug, not for a use.
   std::size_t budget = 64 * (slots_.size() + 1);
   while (!propagate_.empty()) {
@@ -34,6 +45,7 @@ void Supervisor::propagate(Now now) {
         if (left->slots[dependent] != no_slot) weigh_dependencies(left->slots[dependent], now);
       continue;
     }
+    restart_followers(slot, now);
     weigh_dependencies(slot, now);
     if (state.role != SlotRole::service) continue;
     const AppliedDocument* applied = registry_.find(state.document);
@@ -49,6 +61,8 @@ void Supervisor::weigh_dependencies(SlotIndex slot, Now now) {
   SlotState& state = slots_[slot];
   if (!state.used) return;
   if (state.life.stop_held && !must_hold(slot)) {
+    // A stop that an order has turned into a restart: now there are some to be restarted with it.
+    if (state.life.want_up && restart_all(with_restarted_dependents({slot}), 1, now)) return;
     lifecycle::Event event;
     event.kind = lifecycle::EventKind::release_stop;
     feed(slot, event, now);
@@ -84,6 +98,15 @@ bool Supervisor::must_hold(SlotIndex slot) const {
   return false;
 }
 
+lifecycle::Standing Supervisor::standing_of(const AppliedDocument& applied, lifecycle::Edge edge) const {
+  const SlotIndex other = applied.slots[edge.to];
+  if (other == no_slot || !slots_[other].used) return lifecycle::Standing::unmet;
+  const SlotState& dependency = slots_[other];
+  const bool ready = has_readiness(other) ? dependency.health.ready : dependency.life.phase == Phase::running;
+  const bool success = dependency.last_exit.run != no_run && lifecycle::is_success(dependency.last_exit, spec_of(other));
+  return lifecycle::standing(edge, dependency.life.phase, ready, dependency.run().started != 0, success);
+}
+
 bool Supervisor::dependencies_met(SlotIndex slot, Reason* why, std::string* what) const {
   const SlotState& state = slots_[slot];
   if (state.role != SlotRole::service) return true;
@@ -91,14 +114,7 @@ bool Supervisor::dependencies_met(SlotIndex slot, Reason* why, std::string* what
   if (applied == nullptr) return true;
   bool met = true;
   for (const lifecycle::Edge& edge : applied->graph.dependencies(state.service)) {
-    const SlotIndex other = applied->slots[edge.to];
-    lifecycle::Standing standing = lifecycle::Standing::unmet;
-    if (other != no_slot && slots_[other].used) {
-      const SlotState& dependency = slots_[other];
-      const bool ready = has_readiness(other) ? dependency.health.ready : dependency.life.phase == Phase::running;
-      const bool success = dependency.last_exit.run != no_run && lifecycle::is_success(dependency.last_exit, spec_of(other));
-      standing = lifecycle::standing(edge, dependency.life.phase, ready, dependency.run().started != 0, success);
-    }
+    const lifecycle::Standing standing = standing_of(*applied, edge);
     if (standing == lifecycle::Standing::met) continue;
     if (!edge.required && standing == lifecycle::Standing::failed) continue;
     met = false;
@@ -111,6 +127,91 @@ bool Supervisor::dependencies_met(SlotIndex slot, Reason* why, std::string* what
     }
   }
   return met;
+}
+
+// ---- restart = true ----------------------------------------------------------------------------------
+
+bool Supervisor::is_up(SlotIndex slot) const {
+  const SlotState& state = slots_[slot];
+  return state.used && state.life.run_live && state.life.phase != Phase::stopping;
+}
+
+// Those that depend on this one and have outlived a restart.
+void Supervisor::restart_followers(SlotIndex slot, Now now) {
+  const AppliedDocument* applied = registry_.find(slots_[slot].document);
+  if (applied == nullptr || !slots_[slot].used || slots_[slot].role != SlotRole::service) return;
+  for (const std::uint32_t dependent : applied->graph.dependents(slots_[slot].service)) {
+    const SlotIndex other = applied->slots[dependent];
+    if (other != no_slot && outlived_a_dependency(other)) restart_all(with_restarted_dependents({other}), 0, now);
+  }
+}
+
+// False: there are none from `first` on.
+bool Supervisor::restart_all(const std::vector<SlotIndex>& slots, std::size_t first, Now now) {
+  lifecycle::Event event;
+  event.kind = lifecycle::EventKind::dependency_restarted;
+  event.hold = true;
+  for (std::size_t i = first; i < slots.size(); ++i) feed(slots[i], event, now);
+  return first < slots.size();
+}
+
+bool Supervisor::outlived_a_dependency(SlotIndex slot) const {
+  const SlotState& state = slots_[slot];
+  const AppliedDocument* applied = registry_.find(state.document);
+  if (applied == nullptr || !is_up(slot) || state.run_wanted || state.removing) return false;
+  const std::vector<lifecycle::Edge>& edges = applied->graph.dependencies(state.service);
+  return std::any_of(edges.begin(), edges.end(), [&](lifecycle::Edge edge) {
+    const SlotIndex other = applied->slots[edge.to];
+    if (!edge.restart || other == no_slot || slots_[other].run().run < state.run().run) return false;
+    edge.required = true;  // what merely is tolerated to be away has not been restarted
+    return standing_of(*applied, edge) == lifecycle::Standing::met;
+  });
+}
+
+// And all that is up and is restarted with one of them, their dependents included.
+std::vector<SlotIndex> Supervisor::with_restarted_dependents(std::vector<SlotIndex> chosen) const {
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    const SlotState& state = slots_[chosen[i]];
+    const AppliedDocument* applied = registry_.find(state.document);
+    // Of some nothing runs any more, or has been told to end, that anybody could have to go before.
+    if (applied == nullptr || !(is_up(chosen[i]) || state.life.stop_held)) continue;
+    for (const std::uint32_t dependent : applied->graph.dependents(state.service)) {
+      const SlotIndex other = applied->slots[dependent];
+      if (other == no_slot || !is_up(other) || std::find(chosen.begin(), chosen.end(), other) != chosen.end()) continue;
+      const std::vector<lifecycle::Edge>& edges = applied->graph.dependencies(dependent);
+      const bool follows = std::any_of(edges.begin(), edges.end(), [&](const lifecycle::Edge& edge) {
+        return edge.to == state.service && edge.restart;
+      });
+      if (follows) chosen.push_back(other);
+    }
+  }
+  return chosen;
+}
+
+// All are marked before propagate() lets go those whom nobody holds: dependents first. Returns them.
+std::vector<SlotIndex> Supervisor::order_restarts(const std::vector<SlotIndex>& chosen, Accepted& accepted, Now now) {
+  std::vector<SlotIndex> all = with_restarted_dependents(chosen);
+  const auto first_dependent = all.begin() + static_cast<std::ptrdiff_t>(chosen.size());
+  for (auto it = first_dependent; it != all.end(); ++it) {
+    accepted.notes.push_back(label(*it) + " is restarted with what it depends on");
+    if (std::find(accepted.slots.begin(), accepted.slots.end(), *it) == accepted.slots.end()) accepted.slots.push_back(*it);
+  }
+  const std::vector<SlotIndex> followers(first_dependent, all.end());
+  // What runs goes first: a start beside it must see that it is going.
+  std::stable_partition(all.begin(), all.end(), [this](SlotIndex slot) { return is_up(slot); });
+  for (const SlotIndex slot : all) {
+    const bool follows = std::find(followers.begin(), followers.end(), slot) != followers.end();
+    slots_[slot].order = accepted.order;
+    lifecycle::Event event;
+    event.kind = follows ? lifecycle::EventKind::dependency_restarted : lifecycle::EventKind::order_restart;
+    event.hold = is_up(slot);
+    event.dependencies_met = dependencies_met(slot);
+    event.has_readiness = has_readiness(slot);
+    feed(slot, event, now);
+    touch(slot);
+    propagate_from(slot, now);
+  }
+  return all;
 }
 
 }  // namespace hearth::supervisor

@@ -52,6 +52,25 @@ std::string failure_words(const ExitInfo& exit, const ServiceSpec& spec) {
   return text;
 }
 
+std::string span_words(SpanNs span) {
+  std::string text = std::to_string(span / ns_per_s);
+  if (const SpanNs rest = span % ns_per_s / ns_per_ms; rest != 0) {
+    text += "." + std::to_string(1'000 + rest).substr(1);
+    text.erase(text.find_last_not_of('0') + 1);
+  }
+  return text + " s";
+}
+
+// Why we ended a run; "" when we did not.
+std::string verdict_words(Reason reason, const ServiceSpec& spec) {
+  switch (reason) {
+    case Reason::start_timeout: return "not ready within its start_timeout of " + span_words(spec.start_timeout);
+    case Reason::watchdog: return spec.watchdog == 0 ? "no WATCHDOG=1 in time" : "no WATCHDOG=1 within " + span_words(spec.watchdog);
+    case Reason::liveness: return "the liveness probe failed";
+    default: return "";
+  }
+}
+
 }  // namespace
 
 std::string Supervisor::reason_text(SlotIndex slot, Now now) const {
@@ -66,6 +85,7 @@ std::string Supervisor::reason_text(SlotIndex slot, Now now) const {
   }
   if (state.life.phase == Phase::stopping && state.life.kill_sent && state.run().pid != 0)
     return "KILL was sent, and PID " + std::to_string(state.run().pid) + " has not ended yet";
+  if (scratch_[slot].unprobed) return scratch_[slot].unprobed->text();
   switch (state.life.reason) {
     case Reason::none:
     case Reason::ordered:
@@ -86,14 +106,17 @@ std::string Supervisor::reason_text(SlotIndex slot, Now now) const {
     case Reason::spawn_failed:
       return failure_words(state.last_exit, spec);
     case Reason::start_timeout:
-      return "not ready within its start_timeout";
     case Reason::watchdog:
-      return "no WATCHDOG=1 in time";
     case Reason::liveness:
-      return "the liveness probe failed";
-    case Reason::crash_loop:
-      return "restarted too often (" + std::to_string(spec.crash_limit.max_restarts) + " in " +
-             std::to_string(spec.crash_limit.window / ns_per_s) + " s); last: " + failure_words(state.last_exit, spec);
+      return verdict_words(state.life.reason, spec);
+    case Reason::crash_loop: {
+      // How a run ended that we ended ourselves says less than why.
+      const std::string verdict = verdict_words(state.life.last_end, spec);
+      return "restarted too often (" + std::to_string(spec.crash_limit.max_restarts) + " in " + span_words(spec.crash_limit.window) +
+             "); last: " + (verdict.empty() ? failure_words(state.last_exit, spec) : verdict);
+    }
+    case Reason::dependency_restarted:
+      return "restarted with what it depends on";
     case Reason::adopted:
       return "taken over from an earlier hearth";
     case Reason::lost:

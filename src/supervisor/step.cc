@@ -150,11 +150,13 @@ void Supervisor::begin_try(SlotIndex slot, bool live, std::uint64_t attempt, Now
 void Supervisor::end_tries(SlotIndex slot, Now now) {
   SlotState& state = slots_[slot];
   health::unwatch(state.health);
+  scratch_[slot].unprobed.reset();
   probe_cancels_.push_back(slot);
   const AppliedDocument* applied = registry_.find(state.document);
   if (applied == nullptr || state.role != SlotRole::service) return;
   for (SlotIndex runner : {applied->ready_probes[state.service], applied->live_probes[state.service]}) {
-    if (runner == no_slot || !slots_[runner].life.run_live || slots_[runner].life.phase == Phase::stopping) continue;
+    // Also one that hangs and is being replaced by the next try: it shall not come back.
+    if (runner == no_slot || !slots_[runner].life.want_up || !slots_[runner].life.run_live) continue;
     lifecycle::Event event;
     event.kind = lifecycle::EventKind::order_stop;
     feed(runner, event, now);
@@ -165,10 +167,40 @@ void Supervisor::probe_run_ended(SlotIndex probe_slot, const ExitInfo& exit, Now
   const SlotState& probe = slots_[probe_slot];
   const SlotIndex parent = probe.parent;
   if (parent >= slots_.size() || !slots_[parent].used || !slots_[parent].health.watching) return;
+  scratch_[parent].unprobed.reset();
   const bool good = exit.fail_stage == 0 && exit.code == 1 && exit.status == 0;
   const health::Which which = probe.role == SlotRole::live_probe ? health::Which::live : health::Which::ready;
   apply_verdict(parent, health::probe_result(slots_[parent].health, spec_of(parent), which, probe.probe_attempt, good, now),
                 now);
+}
+
+// Retried with the next try of its service, not by itself.
+void Supervisor::probe_refused(SlotIndex probe_slot, const Error& why, Now now) {
+  lifecycle::Event event;
+  event.kind = lifecycle::EventKind::order_stop;
+  feed(probe_slot, event, now);
+  const SlotState& probe = slots_[probe_slot];
+  const SlotIndex parent = probe.parent;
+  if (parent >= slots_.size() || !slots_[parent].used || !slots_[parent].health.watching) return;
+  scratch_[parent].unprobed = std::make_unique<Error>(why);
+  const health::Which which = probe.role == SlotRole::live_probe ? health::Which::live : health::Which::ready;
+  apply_verdict(parent, health::try_refused(slots_[parent].health, spec_of(parent), which, probe.probe_attempt, now), now);
+}
+
+// A try whose time ran out before its program was there: spawners had no room for it, and the service is not to blame.
+void Supervisor::refuse_overdue_tries(SlotIndex slot, Now now) {
+  const SlotState& state = slots_[slot];
+  const AppliedDocument* applied = registry_.find(state.document);
+  if (state.role != SlotRole::service || applied == nullptr || !state.health.watching) return;
+  for (const bool live : {false, true}) {
+    const SlotIndex runner = (live ? applied->live_probes : applied->ready_probes)[state.service];
+    const ProbeState& probe = live ? state.health.live_probe : state.health.ready_probe;
+    if (runner == no_slot || !probe.limit.due(now.mono) || !slots_[runner].life.run_live) continue;
+    const RunCell& cell = slots_[runner].run();
+    const bool unspawned = slots_[runner].run_wanted || (cell.spawn && world_.keeper.entry(cell.entry).pid == 0);
+    if (!unspawned || slots_[runner].probe_attempt != probe.attempt) continue;
+    probe_refused(runner, {Remedy::try_later, "probe", label(slot), "no spawner had room for it", "it is tried again"}, now);
+  }
 }
 
 const Document* Supervisor::document_of(SlotIndex slot) const {

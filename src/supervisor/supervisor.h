@@ -110,6 +110,7 @@ class Supervisor final : public ports::Control {
     RunId sweeping = no_run;      // whose descendants are being swept: frozen, so it must come to its end
     RunId refused = no_run;       // whose spawn was refused, until that is decided upon; the error:
     std::unique_ptr<Error> refusal;
+    std::unique_ptr<Error> unprobed;  // why the last try of its exec probe could not be made; null: it could
   };
   struct ProbeStart {
     SlotIndex slot;
@@ -186,6 +187,8 @@ class Supervisor final : public ports::Control {
   void begin_try(SlotIndex slot, bool live, std::uint64_t attempt, Now now);
   void end_tries(SlotIndex slot, Now now);
   void probe_run_ended(SlotIndex probe_slot, const ExitInfo& exit, Now now);
+  void probe_refused(SlotIndex probe_slot, const Error& why, Now now);
+  void refuse_overdue_tries(SlotIndex slot, Now now);
   void touch(SlotIndex slot);
   void want_act(SlotIndex slot);
 
@@ -194,6 +197,13 @@ class Supervisor final : public ports::Control {
   void propagate_from(SlotIndex slot, Now now);
   void weigh_dependencies(SlotIndex slot, Now now);
   bool must_hold(SlotIndex slot) const;
+  bool is_up(SlotIndex slot) const;  // has a run, and that is not being stopped
+  void restart_followers(SlotIndex slot, Now now);
+  bool restart_all(const std::vector<SlotIndex>& slots, std::size_t first, Now now);
+  bool outlived_a_dependency(SlotIndex slot) const;
+  lifecycle::Standing standing_of(const AppliedDocument& applied, lifecycle::Edge edge) const;
+  std::vector<SlotIndex> with_restarted_dependents(std::vector<SlotIndex> chosen) const;
+  std::vector<SlotIndex> order_restarts(const std::vector<SlotIndex>& chosen, Accepted& accepted, Now now);
   bool dependencies_met(SlotIndex slot, Reason* why = nullptr, std::string* what = nullptr) const;
 
   // act.cc

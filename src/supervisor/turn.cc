@@ -146,6 +146,7 @@ void Supervisor::pass_time(Now now) {
     if (scratch_[slot].due > now.mono || !slots_[slot].used) continue;
     decide_refusal(slot, now);
     if (scratch_[slot].settle_at <= now.mono) scratch_[slot].settle_at = 0;
+    refuse_overdue_tries(slot, now);
     if (slots_[slot].health.watching)
       apply_verdict(slot, health::time_passed(slots_[slot].health, spec_of(slot), now), now);
     lifecycle::Event event;
@@ -175,6 +176,7 @@ void Supervisor::decide_refusal(SlotIndex slot, Now now) {
   cell.entry = no_entry;
   slots_[slot].last_exit = event.exit;
   feed(slot, event, now);
+  if (slots_[slot].role != SlotRole::service) probe_refused(slot, *scratch_[slot].refusal, now);
 }
 
 void Supervisor::commit(Now now) {

@@ -75,6 +75,92 @@ TEST_F(HealthScenario, AWatchdogThatIsNotFedEndsTheRunAndStartsAnother) {
   EXPECT_EQ(stage.runs_of("db"), 2u);
 }
 
+TEST_F(HealthScenario, AnExecProbeThatIsRefusedIsTriedAgainAndHeldAgainstNobody) {
+  ServiceSpec db = service("db", ProbeType::exec);
+  db.start_timeout = seconds(1);
+  db.ready.interval = milliseconds(100);
+  db.ready.timeout = milliseconds(150);
+  db.live = db.ready;
+  db.live.failure_threshold = 1;
+  db.ready.success_threshold = 2;
+  stage.plays("db", {good(2'500)});
+  stage.up({db});
+  stage.run_until([&] { return stage.runs_of("db") == 1; });
+  stage.run_ms(50);
+  stage.machine().keeper_port.refuse_next = 25;
+  stage.run_ms(2'000);
+  EXPECT_EQ(stage.status("db").phase, Phase::starting);
+  EXPECT_NE(stage.status("db").reason_text.find("cannot start p.db.0.ready"), std::string::npos) << stage.status("db").reason_text;
+  stage.run_until([&] { return stage.is_ready("db"); });
+  EXPECT_EQ(stage.status("db").reason_text, "");
+  stage.machine().keeper_port.refuse_next = 25;
+  stage.run_ms(3'000);
+  EXPECT_TRUE(stage.is_ready("db"));
+  EXPECT_EQ(stage.runs_of("db"), 1u);
+}
+
+TEST_F(HealthScenario, AnExecProbeThatNoSpawnerHadRoomForIsHeldAgainstNobody) {
+  ServiceSpec db = service("db", ProbeType::none);
+  db.live.type = ProbeType::exec;
+  db.live.command = {"/bin/check"};
+  db.live.interval = milliseconds(100);
+  db.live.timeout = milliseconds(300);
+  db.live.failure_threshold = 1;
+  ServiceSpec slow = service("slow");
+  Script hangs = good();
+  hangs.exec_takes = seconds(60);
+  stage.plays("slow", {hangs});
+  stage.up({db});
+  stage.run_ms(1'050);
+  // Both spawners are held up, and so are those that replace them, by programs whose exec hangs.
+  ServiceSpec slower = slow, slowest = slow;
+  slower.name = "slower";
+  slowest.name = "slowest";
+  stage.plays("slower", {hangs});
+  stage.plays("slowest", {hangs});
+  Request more;
+  more.verb = Verb::apply;
+  more.document.project = "q";
+  more.document.path = "/q";
+  more.document.services = {slow, slower, slowest};
+  stage.machine().send(more);
+  stage.run_ms(5'000);
+  EXPECT_EQ(stage.status("db").phase, Phase::running);
+  EXPECT_EQ(stage.runs_of("db"), 1u);
+}
+
+TEST_F(HealthScenario, AHungExecProbeOfAServiceThatHasEndedDoesNotComeBack) {
+  ServiceSpec db = service("db", ProbeType::exec);
+  db.restart = RestartPolicy::never;
+  db.ready.timeout = milliseconds(200);
+  db.ready.interval = milliseconds(100);
+  Script hangs = ends(5, 0);
+  hangs.exit_after = sim::not_at_all;
+  stage.probe_plays("db", {hangs});
+  stage.plays("db", {ends(600, 0)});
+  stage.up({db});
+  stage.run_ms(100);
+  stage.machine().keeper_port.takes_no_signal = true;  // so that the next try waits for the hung one's KILL
+  stage.run_ms(700);
+  stage.machine().keeper_port.takes_no_signal = false;
+  stage.run_ms(3'000);
+  EXPECT_EQ(stage.status("db").phase, Phase::completed);
+  EXPECT_EQ(stage.machine().kernel.live_count(), 0u);
+}
+
+TEST_F(HealthScenario, WhoNeverGetsReadyAndIsGivenUpIsToldForBoth) {
+  ServiceSpec db = service("db");
+  db.start_timeout = milliseconds(1'500);
+  db.crash_limit = {4, seconds(60)};
+  db.backoff.initial = 0;
+  Script mute = good();
+  mute.ready_after = sim::not_at_all;
+  stage.plays("db", {mute});
+  stage.up({db});
+  stage.run_until([&] { return stage.status("db").phase == Phase::failed; });
+  EXPECT_EQ(stage.status("db").reason_text, "restarted too often (4 in 60 s); last: not ready within its start_timeout of 1.5 s");
+}
+
 TEST_F(HealthScenario, StartingDoesNotWaitForEver) {
   ServiceSpec db = service("db");
   db.start_timeout = seconds(1);

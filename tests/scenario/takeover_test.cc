@@ -102,6 +102,21 @@ TEST_F(TakeOver, AStopInFlightIsFinishedAndItsSignalSentOnce) {
   EXPECT_EQ(stage.runs_of("db"), 1u);
 }
 
+TEST_F(TakeOver, WhatAStopCouldNotEndIsToldUntilTheNextStart) {
+  stage.up({service("db")});
+  stage.run_until([&] { return stage.is_ready("db"); });
+  stage.machine().keeper_port.survivor = "cat (PID 7)";
+  stage.machine().crash.arm_at("reap done");
+  const sim::ClientCall& stop = stage.order(Verb::stop, {"db"});
+  stage.run_ms(1'000);
+  EXPECT_EQ(stage.machine().crashes, 1u);
+  EXPECT_EQ(stage.status("db").leftover, "cat (PID 7)");
+  EXPECT_EQ(stage.machine().supervisor().order(stop.request.key)->slots[0].outcome, Outcome::incomplete);
+  stage.order(Verb::start, {"db"});
+  stage.run_until([&] { return stage.is_ready("db"); });
+  EXPECT_EQ(stage.status("db").leftover, "");
+}
+
 TEST_F(TakeOver, OurAbsenceNeverKills) {
   ServiceSpec db = service("db");
   db.watchdog = seconds(1);

@@ -39,7 +39,7 @@ const RunCell* Checker::cell_in_page(RunId run, EntryIndex entry) const {
 std::string Checker::words(const SlotState& of, const Dependency& dependency) const {
   for (const SlotState& other : view_.slots) {
     if (!other.used || other.document != of.document || name_of(other) != dependency.service) continue;
-    return std::string(phase_name(other.life.phase)) + ", run " + std::to_string(other.run().run) + ", condition " +
+    return std::string(phase_name(other.life.phase)) + " (" + reason_name(other.life.reason) + "), run " + std::to_string(other.run().run) + ", condition " +
            std::to_string(static_cast<int>(dependency.condition));
   }
   return "no slot";
@@ -125,6 +125,20 @@ void Checker::check_end(SlotIndex slot, const RunCell& cell, const SlotState& no
   if (failed && told.fail_stage == 0 && !process->killed) fail("a failed exec is taken for an exit");
 }
 
+// Whoever is restarted with this one has ended when we begin to stop it.
+void Checker::check_followers_ended(const SlotState& now) const {
+  if (now.role != SlotRole::service || view_.head.force || view_.head.last_order > orders_before_ + 1) return;
+  for (const SlotState& other : view_.slots) {
+    if (!other.used || other.role != SlotRole::service || other.document != now.document || !other.life.want_up) continue;
+    const ServiceSpec* spec = spec_of(other);
+    const bool follows = std::any_of(spec->depends_on.begin(), spec->depends_on.end(),
+                                     [&](const Dependency& d) { return d.restart && d.service == name_of(now); });
+    const Process* process = m_.kernel.process(other.run().run);
+    if (follows && process != nullptr && process->running())
+      fail(name_of(now) + " is restarted while " + spec->name + ", which is restarted with it, lives");
+  }
+}
+
 bool Checker::dependency_met(const SlotState& of, const Dependency& dependency, const PageView& page) const {
   for (const SlotState& other : page.slots) {
     if (!other.used || other.role != SlotRole::service) continue;
@@ -162,7 +176,9 @@ void Checker::check_stop(SlotIndex slot, const SlotState& before, const SlotStat
   if (begins) {
     const Clocks clocks = clocks_[run];
     if (now.life.reason == Reason::start_timeout) {
-      if (clocks.start > time) fail(name_of(now) + " is stopped for its start timeout " + std::to_string(clocks.start - time) + " ns too early");
+      MonoNs start = clocks.start;
+      for (const MonoNs other : clocks.other_starts) start = std::min(start, other);
+      if (start > time) fail(name_of(now) + " is stopped for its start timeout " + std::to_string(start - time) + " ns too early");
       if (unread(run, "READY=1")) fail(name_of(now) + " is stopped for its start timeout, and its READY=1 lies unread");
     }
     const Process* process = m_.kernel.process(run);
@@ -187,6 +203,8 @@ void Checker::check_stop(SlotIndex slot, const SlotState& before, const SlotStat
   const bool lets_go = !now.life.stop_held && (begins || before.life.stop_held);
   if (lets_go && !now.life.want_up && (now.life.reason == Reason::ordered || now.life.reason == Reason::shutdown))
     if (!(begins && was_ill(slot, before))) check_dependents_ended(now);
+  const bool comes_back = now.life.want_up && now.life.restart_after_stop && !now.life.restart_counts;
+  if (lets_go && comes_back && !(begins && was_ill(slot, before))) check_followers_ended(now);
   const bool kills = now.life.kill_sent && !(before.life.kill_sent && before.run().run == run);
   if (!kills || now.role != SlotRole::service || spec == nullptr || spec->stop_signal == 9) return;
   const Stop& stop = stops_[slot];
@@ -235,7 +253,7 @@ void Checker::check_ready(SlotIndex slot, const SlotState& before, const SlotSta
   const bool fresh = now.health.ready && !(before.health.ready && before.run().run == now.run().run);
   const bool watched = now.health.watching && !(before.health.watching && before.run().run == now.run().run);
   if (watched && spec != nullptr && spec->start_timeout > 0)
-    clocks_[now.run().run] = {after(m_.time.now.mono, spec->start_timeout), spec->start_timeout, 0, 0};
+    clocks_[now.run().run] = {after(m_.time.now.mono, spec->start_timeout), spec->start_timeout, {}, 0, 0};
   if (fresh && spec != nullptr && now.health.watching) {
     const RunId run = now.run().run;
     if (spec->ready.type == ProbeType::notify && (process == nullptr || !process->ready_said))

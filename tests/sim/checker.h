@@ -10,7 +10,7 @@
 //   - what a service has said and what was consumed is known: ready, status; what it has not said is not
 //   - nothing is started that was stopped deliberately, nor before its dependencies, nor before its retry time; a
 //     retry time is the same before and after a take-over
-//   - dependents end before what they depend on
+//   - dependents end before what they depend on; those that are restarted with it, also before it is restarted
 //   - one key is one order for ever
 //   - the fd store holds what the statements say
 // Liveness is in liveness.h.
@@ -40,6 +40,7 @@ class Checker final : public Watcher {
   void cloned(const Process& process) override;
   void signal_delivered(const Process& process, int signal) override;
   void spawn_called(const ports::SpawnOrder& order) override;
+  void spawn_refused(const ports::SpawnOrder& order) override;
   void signal_called(EntryIndex entry, RunId run, OpId op, int signal) override;
   void reap_called(EntryIndex entry, RunId run) override;
   void end_tree_called(EntryIndex entry, RunId run) override;
@@ -60,6 +61,7 @@ class Checker final : public Watcher {
   struct Clocks {
     MonoNs start = 0;
     SpanNs start_span = 0;
+    std::vector<MonoNs> other_starts;  // the same, if a readiness try that was refused has been decided upon
     MonoNs watchdog = 0;
     SpanNs watchdog_span = 0;
   };
@@ -74,6 +76,7 @@ class Checker final : public Watcher {
   void check_end(SlotIndex slot, const RunCell& cell, const SlotState& now);
   void check_stop(SlotIndex slot, const SlotState& before, const SlotState& now);
   void check_dependents_ended(const SlotState& now) const;
+  void check_followers_ended(const SlotState& now) const;
   bool was_ill(SlotIndex slot, const SlotState& before) const;
   void check_ready(SlotIndex slot, const SlotState& before, const SlotState& now);
   bool dependency_met(const SlotState& of, const Dependency& dependency, const PageView& page) const;

@@ -85,6 +85,16 @@ void Checker::spawn_called(const ports::SpawnOrder& order) {
     fail(order.label + " is started after a deliberate stop");
 }
 
+// Who could not look does not hold it against the service: its start clock begins anew, unless the supervisor dies
+// before it has decided that.
+void Checker::spawn_refused(const ports::SpawnOrder& order) {
+  if (order.role != SlotRole::ready_probe || order.slot >= view_.slots.size()) return;
+  const SlotIndex parent = view_.slots[order.slot].parent;
+  if (parent >= view_.slots.size()) return;
+  Clocks& clocks = clocks_[view_.slots[parent].run().run];
+  if (clocks.start != 0) clocks.other_starts.push_back(after(m_.time.now.mono, clocks.start_span));
+}
+
 void Checker::signal_called(EntryIndex entry, RunId run, OpId op, int signal) {
   const RunCell* cell = cell_in_page(run, entry);
   if (cell == nullptr || cell->op != op || cell->signal != signal)
@@ -142,6 +152,8 @@ void Checker::notify_consumed(const Process& process, const Datagram& datagram) 
       clocks.watchdog = after(time, more);
       clocks.watchdog_span = more;
     }
+    if (more != not_at_all)
+      for (MonoNs& start : clocks.other_starts) start = std::max(start, after(time, more));
     if (more != not_at_all && after(time, more) > clocks.start) {
       clocks.start = after(time, more);
       clocks.start_span = more;
@@ -178,6 +190,7 @@ void Checker::renew_what_was_missed() {
   };
   for (auto& [run, clocks] : clocks_) {
     renew(clocks.start, clocks.start_span);
+    for (MonoNs& start : clocks.other_starts) renew(start, clocks.start_span);
     renew(clocks.watchdog, clocks.watchdog_span);
   }
   for (auto& [slot, stop] : stops_) renew(stop.grace, stop.span);

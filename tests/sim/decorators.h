@@ -17,6 +17,8 @@ class KeeperDecorator : public ports::Keeper {
   ports::SpawnAnswer spawn(const ports::SpawnOrder& order) override { return inner_.spawn(order); }
   bool signal(EntryIndex entry, RunId run, OpId op, int signal) override { return inner_.signal(entry, run, op, signal); }
   bool end_tree(EntryIndex entry, RunId run, const std::string& label) override { return inner_.end_tree(entry, run, label); }
+  bool sweep_tree(EntryIndex entry, RunId run) override { return inner_.sweep_tree(entry, run); }
+  std::string take_leftover(RunId run) override { return inner_.take_leftover(run); }
   bool reap(EntryIndex entry, RunId run) override { return inner_.reap(entry, run); }
   void release_run(SlotIndex slot, RunId run) override { inner_.release_run(slot, run); }
   void release_slot(SlotIndex slot) override { inner_.release_slot(slot); }

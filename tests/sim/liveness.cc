@@ -17,6 +17,21 @@ bool ended(Phase phase) { return phase == Phase::failed || phase == Phase::compl
 // A service that never gets up is somewhere between two tries for ever.
 bool restless(Phase phase) { return phase == Phase::starting || phase == Phase::running || phase == Phase::backoff || phase == Phase::stopping; }
 
+// Where one with restart = true was started again, and is as the condition asks.
+std::string outlived(const PageView& page, const Checker& checker, const SlotState& state) {
+  for (const Dependency& dependency : checker.spec_of(state)->depends_on) {
+    const SlotState* other = find(page, checker, state, dependency.service);
+    if (!dependency.restart || other == nullptr || other->run().run < state.run().run) continue;
+    const bool ready = checker.spec_of(*other)->ready.type == ProbeType::none || other->health.ready;
+    const bool there = dependency.condition == Condition::ready ? other->life.phase == Phase::running && ready
+                                                                : other->life.phase == Phase::running || other->life.phase == Phase::completed;
+    const bool asked = (dependency.condition != Condition::completed && dependency.condition != Condition::completed_successfully) ||
+                       other->life.phase == Phase::completed;
+    if (there && asked) return dependency.service;
+  }
+  return "";
+}
+
 std::string wrong_phase(const PageView& page, const Checker& checker, const Troupe& troupe, const SlotState& state) {
   const ServiceSpec& spec = *checker.spec_of(state);
   const Phase phase = state.life.phase;
@@ -26,6 +41,8 @@ std::string wrong_phase(const PageView& page, const Checker& checker, const Trou
   if (character == Character::broken && restless(phase)) return "";
   switch (phase) {
     case Phase::running:
+      if (const std::string dependency = outlived(page, checker, state); !dependency.empty())
+        return is + ", and has outlived a restart of " + dependency;
       if (spec.ready.type == ProbeType::none || state.health.ready) return "";
       return is + " and not ready";
     case Phase::completed:

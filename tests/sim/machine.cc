@@ -136,6 +136,7 @@ void Machine::died(const std::string& where) {
   if (where == "in commit") scribble_on_a_spare_copy();
   if (watcher != nullptr) watcher->before_death();
   kernel.supervisor_died();
+  keeper_port.supervisor_died();
   inputs_port.supervisor_died();
   probes_port.supervisor_died();
   was_away_ = true;

@@ -20,6 +20,7 @@ class Observer {
   virtual void entry_freed(EntryIndex, RunId) {}
   // The supervisor calls.
   virtual void spawn_called(const ports::SpawnOrder&) {}
+  virtual void spawn_refused(const ports::SpawnOrder&) {}
   virtual void signal_called(EntryIndex, RunId, OpId, int /*signal*/) {}
   virtual void reap_called(EntryIndex, RunId) {}
   virtual void end_tree_called(EntryIndex, RunId) {}

@@ -28,6 +28,7 @@ ports::SpawnAnswer KeeperPort::spawn(const ports::SpawnOrder& order) {
     if (entry.run != no_run || (full && o_.faults.handover)) return {SpawnOutcome::later, {}};
     if ((short_of && o_.faults.refusals) || refuse_next > 0) {
       if (refuse_next > 0) --refuse_next;
+      if (*o_.observer != nullptr) (*o_.observer)->spawn_refused(order);
       const int code = random_.one_in(2) ? EMFILE : ENOSPC;
       o_.trace.note(o_.time.now.mono, "spawn of run %lu (%s) is refused: errno %d", order.run, order.label.c_str(), code);
       return {SpawnOutcome::refused, errno_error("start", order.label, code)};
@@ -47,8 +48,8 @@ ports::SpawnAnswer KeeperPort::spawn(const ports::SpawnOrder& order) {
 bool KeeperPort::signal(EntryIndex entry, RunId run, OpId op, int signal) {
   o_.crash.point("signal");
   if (*o_.observer != nullptr) (*o_.observer)->signal_called(entry, run, op, signal);
-  const bool busy = random_.one_in(10);
-  if (busy && o_.faults.handover) return false;
+  const bool full = random_.one_in(10);
+  if (takes_no_signal || (full && o_.faults.handover)) return false;
   o_.kernel.post_signal(entry, run, op, signal);
   o_.crash.point("signal done");
   return true;
@@ -60,6 +61,11 @@ bool KeeperPort::end_tree(EntryIndex entry, RunId run, const std::string&) {
   const bool survivors = random_.one_in(8);
   o_.crash.point("end_tree done");
   return !(survivors && o_.faults.handover);
+}
+
+std::string KeeperPort::take_leftover(RunId run) {
+  o_.crash.point("take_leftover");
+  return survivor.empty() || !told_.insert(run).second ? "" : survivor;
 }
 
 bool KeeperPort::reap(EntryIndex entry, RunId run) {

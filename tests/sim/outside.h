@@ -45,15 +45,20 @@ class KeeperPort final : public ports::Keeper {
   void output_ended(SlotIndex slot, RunId run) override;
   const char* containment() const override { return "cgroup"; }
   SpanNs stuck_for(EntryIndex entry, MonoNs now) const override;
+  std::string take_leftover(RunId run) override;
   void finish(bool leave_running) override;
+  void supervisor_died() { told_.clear(); }
 
   bool finished = false;
   std::map<SlotIndex, std::map<std::string, std::set<std::uint64_t>>> fd_store;
   std::uint32_t refuse_next = 0;  // so many spawns are refused
+  bool takes_no_signal = false;   // none can be handed over
+  std::string survivor;           // what no stop can end
 
  private:
   Outside o_;
   Random random_;
+  std::set<RunId> told_;          // whose survivor has been named
 };
 
 // "stop a (key 3)"
