@@ -120,7 +120,7 @@ Result<Accepted> Supervisor::order_named(const Request& request, Now now) {
     order_restarts(chosen, accepted, now);
     return accepted;
   }
-  for (SlotIndex slot : chosen) {
+  for (SlotIndex slot : dependencies_first(chosen)) {
     SlotState& state = slots_[slot];
     if (is_up(slot)) accepted.notes.push_back(label(slot) + " is already running (PID " + std::to_string(state.run().pid) + ")");
     state.order = accepted.order;
@@ -279,8 +279,9 @@ void Supervisor::place_services(AppliedDocument& applied, const AppliedDocument*
     touch(slot);
     propagate_from(slot, now);
   }
+  std::erase_if(changed, [this](SlotIndex slot) { return !is_up(slot); });  // those are merely started
   const std::vector<SlotIndex> restarted = start ? order_restarts(changed, accepted, now) : changed;
-  for (const SlotIndex slot : applied.slots) {
+  for (const SlotIndex slot : dependencies_first(applied.slots)) {
     const SlotState& state = slots_[slot];
     if (!start || std::find(restarted.begin(), restarted.end(), slot) != restarted.end()) continue;
     if (is_up(slot)) accepted.notes.push_back(services[state.service].name + " is already running (PID " + std::to_string(state.run().pid) + ")");

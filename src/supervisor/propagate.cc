@@ -188,6 +188,16 @@ std::vector<SlotIndex> Supervisor::with_restarted_dependents(std::vector<SlotInd
   return chosen;
 }
 
+// In the order of their starts: who waits only for what is not stopped must see it starting.
+std::vector<SlotIndex> Supervisor::dependencies_first(std::vector<SlotIndex> slots) const {
+  const auto rank = [this](SlotIndex slot) {
+    const AppliedDocument* applied = registry_.find(slots_[slot].document);
+    return applied == nullptr ? 0 : applied->graph.rank(slots_[slot].service);
+  };
+  std::stable_sort(slots.begin(), slots.end(), [&](SlotIndex a, SlotIndex b) { return rank(a) < rank(b); });
+  return slots;
+}
+
 // All are marked before propagate() lets go those whom nobody holds: dependents first. Returns them.
 std::vector<SlotIndex> Supervisor::order_restarts(const std::vector<SlotIndex>& chosen, Accepted& accepted, Now now) {
   std::vector<SlotIndex> all = with_restarted_dependents(chosen);
@@ -197,6 +207,7 @@ std::vector<SlotIndex> Supervisor::order_restarts(const std::vector<SlotIndex>& 
     if (std::find(accepted.slots.begin(), accepted.slots.end(), *it) == accepted.slots.end()) accepted.slots.push_back(*it);
   }
   const std::vector<SlotIndex> followers(first_dependent, all.end());
+  all = dependencies_first(all);
   // What runs goes first: a start beside it must see that it is going.
   std::stable_partition(all.begin(), all.end(), [this](SlotIndex slot) { return is_up(slot); });
   for (const SlotIndex slot : all) {

@@ -203,6 +203,7 @@ class Supervisor final : public ports::Control {
   bool outlived_a_dependency(SlotIndex slot) const;
   lifecycle::Standing standing_of(const AppliedDocument& applied, lifecycle::Edge edge) const;
   std::vector<SlotIndex> with_restarted_dependents(std::vector<SlotIndex> chosen) const;
+  std::vector<SlotIndex> dependencies_first(std::vector<SlotIndex> slots) const;
   std::vector<SlotIndex> order_restarts(const std::vector<SlotIndex>& chosen, Accepted& accepted, Now now);
   bool dependencies_met(SlotIndex slot, Reason* why = nullptr, std::string* what = nullptr) const;
 

@@ -152,6 +152,23 @@ TEST_F(Orders, AStopThatIsTakenBackBeforeItBeganIsARestartLikeAnyOther) {
   EXPECT_EQ(stage.runs_of("db"), 2u);
 }
 
+TEST_F(Orders, WhoMerelyComesAfterAnotherWaitsForItWhereverItIsListed) {
+  ServiceSpec web = service("web");
+  web.depends_on = {on("db")};
+  web.depends_on[0].required = false;
+  stage.plays("db", {good(300)});
+  stage.up({web, service("db")});
+  stage.run_ms(200);
+  EXPECT_EQ(stage.runs_of("web"), 0u);
+  stage.run_until([&] { return stage.is_ready("web"); });
+  stage.order(Verb::stop);
+  stage.run_ms(500);
+  stage.order(Verb::start);
+  stage.run_ms(200);
+  EXPECT_EQ(stage.runs_of("web"), 1u);
+  stage.run_until([&] { return stage.runs_of("web") == 2; });
+}
+
 // Every place that such a restart passes.
 TEST(KilledAnywhereWhileRestarting, ADependencyAndItsDependentComeOutTheSame) {
   for (unsigned place = 1;; ++place) {
