@@ -87,6 +87,9 @@ void Checker::committed() {
       if (cell.reap && !known) check_end(slot, cell, now);
       if (cell.op > greatest_op_) greatest_op_ = cell.op;
     }
+    // A readiness try that is taken back before there was a process for it.
+    const bool taken_back = was.used && was.life.phase == Phase::starting && now.life.phase != Phase::starting;
+    if (now.role == SlotRole::ready_probe && taken_back && m_.kernel.process(was.run().run) == nullptr) not_looked_at(now.parent);
     check_stop(slot, was, now);
     check_ready(slot, was, now);
   }

@@ -74,6 +74,7 @@ class Checker final : public Watcher {
   [[noreturn]] void fail(const std::string& what) const;
   void check_new_run(SlotIndex slot, const SlotState& before, const SlotState& now);
   void check_end(SlotIndex slot, const RunCell& cell, const SlotState& now);
+  void not_looked_at(SlotIndex parent);
   void check_stop(SlotIndex slot, const SlotState& before, const SlotState& now);
   void check_dependents_ended(const SlotState& now) const;
   void check_followers_ended(const SlotState& now) const;

@@ -85,11 +85,13 @@ void Checker::spawn_called(const ports::SpawnOrder& order) {
     fail(order.label + " is started after a deliberate stop");
 }
 
-// Who could not look does not hold it against the service: its start clock begins anew, unless the supervisor dies
-// before it has decided that.
+// Unless the supervisor dies before it has decided that.
 void Checker::spawn_refused(const ports::SpawnOrder& order) {
-  if (order.role != SlotRole::ready_probe || order.slot >= view_.slots.size()) return;
-  const SlotIndex parent = view_.slots[order.slot].parent;
+  if (order.role == SlotRole::ready_probe && order.slot < view_.slots.size()) not_looked_at(view_.slots[order.slot].parent);
+}
+
+// Who could not look does not hold it against the service: its start clock begins anew.
+void Checker::not_looked_at(SlotIndex parent) {
   if (parent >= view_.slots.size()) return;
   Clocks& clocks = clocks_[view_.slots[parent].run().run];
   if (clocks.start != 0) clocks.other_starts.push_back(after(m_.time.now.mono, clocks.start_span));
