@@ -223,6 +223,7 @@ class Program {
     }
     for (const char* name : {os::control_socket_name, os::keeper_socket_name})
       unlink((options_.directory + "/" + name).c_str());
+    keeper_->remove_state();
     return {};
   }
 

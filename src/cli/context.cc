@@ -103,6 +103,7 @@ bool instance_lives(const os::Instance& instance) {
 Patience patience_for(const Context& context) {
   Patience patience;
   patience.lives = [instance = context.instance] { return instance_lives(instance); };
+  patience.unfinished = [instance = context.instance] { return os::state_is_left(instance.directory); };
   return patience;
 }
 

@@ -54,7 +54,8 @@ std::expected<Answer, ClientError> Operation::persist(const Question& question, 
     }
     const Trouble what = answer.error().trouble;
     if (what == Trouble::cut) reached_ = true;  // somebody had accepted the connection
-    const bool lives = patience_.lives ? patience_.lives() : reached_;
+    const bool lives = (patience_.lives ? patience_.lives() : reached_) ||
+                       (reached_ && patience_.unfinished && patience_.unfinished());
     const bool may_come_back = what == Trouble::cut || (what == Trouble::not_running && lives);
     if (!may_come_back) return answer;
     const MonoNs failed = os::read_mono();

@@ -21,6 +21,9 @@ struct Patience {
   // Asked when nobody listens: true means that hearth is there, between two lives of its supervisor; false, that
   // it is not worth waiting. Empty: worth waiting once somebody has answered.
   std::function<bool()> lives;
+  // Asked then too, once somebody has answered: true means that all of hearth died without coming to its end, so that
+  // the next one will know our key. Empty: false.
+  std::function<bool()> unfinished;
 };
 
 // 32 hex digits from getrandom(2).

@@ -277,6 +277,11 @@ std::string state_risk(const wire::SlotTable& table) {
   return "the files of an earlier hearth in DIR/state are put aside: " + why() + "; runs.json says what ran";
 }
 
+bool state_is_left(const std::string& directory) {
+  const std::string page = directory + "/" + wire::state_directory_name + "/" + wire::decision_page_file;
+  return ::access(page.c_str(), F_OK) == 0;
+}
+
 void remove_state_directory(int directory) {
   const char* name = wire::state_directory_name;
   const Fd state(::openat(directory, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));

@@ -61,6 +61,8 @@ Result<Fd> make_instance(const Instance& instance, const HostFacts& host);
 Status make_state_directory(const Instance& instance, const HostFacts& host);
 // What people should know of how slot table and decision page are kept; "" = as it should be.
 std::string state_risk(const wire::SlotTable& table);
+// A hearth that ends on purpose leaves none.
+bool state_is_left(const std::string& directory);
 // Removes it with all that is in it; `directory` is the instance's. At a deliberate end.
 void remove_state_directory(int directory);
 

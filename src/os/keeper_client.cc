@@ -343,12 +343,15 @@ void KeeperClient::finish(bool leave_running) {
     // The logger may still be reading, through descriptors; the names have nobody left to lead to the pipes.
     for (const Parked& parked : link_.parked().all(ParkClass::output)) remove_fifo(directory(), parked.key);
     for (const Parked& parked : link_.parked().all(ParkClass::notify)) remove_notify(directory(), parked.key);
-    if (link_.table().origin != wire::StateOrigin::memory) {
-      const Fd instance(::open(options_.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-      if (instance) remove_state_directory(instance.get());
-    }
   }
+  all_stopped_ = !leave_running;
   link_.finish(leave_running ? wire::FinishMode::leave_running : wire::FinishMode::all_stopped);
+}
+
+void KeeperClient::remove_state() {
+  if (!all_stopped_ || link_.table().origin == wire::StateOrigin::memory) return;
+  const Fd instance(::open(options_.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (instance) remove_state_directory(instance.get());
 }
 
 std::vector<std::string> KeeperClient::take_notes() { return std::exchange(notes_, {}); }

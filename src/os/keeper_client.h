@@ -78,6 +78,9 @@ class KeeperClient final : public ports::Keeper {
   // Removes FIFOs and notify sockets of runs that are not known and that nobody writes to. Once, when a new
   // instance has adopted what it found.
   void remove_stale_names();
+  // After a deliberate end, and after everything else is removed: as long as there is a state, the next hearth goes on
+  // with what this one has not done.
+  void remove_state();
   // What is worth telling people, since the last call.
   std::vector<std::string> take_notes();
   const CgroupTree& cgroups() const { return cgroups_; }
@@ -167,6 +170,7 @@ class KeeperClient final : public ports::Keeper {
   std::vector<Sweeping> sweeps_;
   std::map<RunId, std::string> leftovers_;
   std::vector<std::string> notes_;
+  bool all_stopped_ = false;
 };
 
 // Name under which a stored descriptor is passed: what the service said, or "stored" as systemd has it, also when

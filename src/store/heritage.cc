@@ -135,6 +135,10 @@ void sort_noted(RunList&& list, const std::string& directory, Heritage& heritage
     heritage.losses.push_back("the directory was " + list.instance +
                               " before: services were told the old name");
   for (RunNote& note : list.runs) {
+    // The list is written behind: an apply may have replaced the document since.
+    const bool there = std::any_of(heritage.documents.begin(), heritage.documents.end(),
+                                   [&](const Document& document) { return document.version == note.document; });
+    if (!there) (void)place(note.label, heritage.documents, note);
     heritage.greatest_run = std::max(heritage.greatest_run, note.run);
     const bool lives =
         same_boot && note.run != no_run && os::process_lives(note.pid, note.start_ticks);

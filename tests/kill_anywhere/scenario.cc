@@ -168,7 +168,7 @@ void Scenario::look_after_hearth() {
   if (!tracer_ || circumstances_.hearth_gone.load() || hearth_lives()) return;
   // Its state is the last thing that a hearth removes when it ends on purpose: as long as it is there, somebody has
   // still to clean up.
-  const bool unfinished = loss() == Loss::all_of_hearth && std::filesystem::exists(options_.directory + "/i/state/decision-page");
+  const bool unfinished = loss() == Loss::all_of_hearth && os::state_is_left(options_.directory + "/i");
   if (shutdown_ordered_ && !services_live() && !unfinished) {
     circumstances_.hearth_gone = true;
     return;

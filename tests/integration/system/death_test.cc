@@ -23,22 +23,6 @@ struct Death : Machine {
     EXPECT_EQ(0, output.code) << output.all();
     return stage->enter();
   }
-  // All of hearth at once: the supervisor is stopped first, so that it does not replace whom it survives.
-  void kill_everything() {
-    const InstanceView view = status();
-    std::vector<pid_t> all = {view.keeper, view.supervisor};
-    for (const char* program : {"hearth-logger", "hearth-spawner"})
-      for (const pid_t pid : members(program)) all.push_back(pid);
-    std::vector<os::Fd> ends;
-    for (const pid_t pid : all) ends.emplace_back(os::pidfd_open(pid));
-    os::pidfd_signal(ends[1].get(), SIGSTOP);
-    for (const os::Fd& end : ends) os::pidfd_signal(end.get(), SIGKILL);
-    for (const os::Fd& end : ends) {
-      pollfd polled{end.get(), POLLIN, 0};
-      EXPECT_EQ(1, ::poll(&polled, 1, patience_ms));
-    }
-    reap();
-  }
 };
 
 TEST_F(Death, up_in_flight_survives_the_supervisor) {

@@ -20,6 +20,7 @@
 #include <boost/json.hpp>
 
 #include "os/cgroup.h"
+#include "os/instance.h"
 #include "os/clock.h"
 #include "os/proc_stat.h"
 
@@ -208,8 +209,26 @@ Machine::~Machine() {
   const os::CgroupTree cgroups = os::CgroupTree::open(directory, os::CgroupTree::Missing::leave);
   for (const std::string& leaf : cgroups.leaves()) ::rmdir((cgroups.path() + "/" + leaf).c_str());
   cgroups.remove();
+  const os::Fd opened(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (opened) os::remove_state_directory(opened.get());
   std::error_code error;
   if (!HasFailure() || std::getenv("KEEP") == nullptr) fs::remove_all(base, error);
+}
+
+void Machine::kill_everything() {
+  const InstanceView view = status();
+  std::vector<pid_t> all = {view.keeper, view.supervisor};
+  for (const char* program : {"hearth-logger", "hearth-spawner"})
+    for (const pid_t pid : members(program)) all.push_back(pid);
+  std::vector<os::Fd> ends;
+  for (const pid_t pid : all) ends.emplace_back(os::pidfd_open(pid));
+  os::pidfd_signal(ends[1].get(), SIGSTOP);
+  for (const os::Fd& end : ends) os::pidfd_signal(end.get(), SIGKILL);
+  for (const os::Fd& end : ends) {
+    pollfd polled{end.get(), POLLIN, 0};
+    EXPECT_EQ(1, ::poll(&polled, 1, patience_ms));
+  }
+  reap();
 }
 
 void Machine::reap() {

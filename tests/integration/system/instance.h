@@ -103,6 +103,9 @@ class Machine : public ::testing::Test {
   // Ends hearth and says what is left.
   void expect_clean_shutdown();
   void reap();
+  // All of hearth at once, and nobody else. The supervisor is stopped first, so that it does not replace whom it
+  // survives.
+  void kill_everything();
 
   bool root() const;
   std::string bin(const std::string& program) const { return bin_ + "/" + program; }

@@ -99,6 +99,17 @@ TEST_F(HeritageTest, a_noted_run_whose_process_is_the_same_lives) {
   EXPECT_TRUE(heritage.losses.empty());
 }
 
+TEST_F(HeritageTest, a_run_whose_document_was_replaced_after_the_last_write_follows_the_new_one) {
+  const Service service(directory.path(), 19, "shop.web.0");
+  note(19, service.pid(), service.ticks());
+  list.runs[0].document = 3;
+  list.runs[0].service = 0;
+  const ports::Heritage heritage = read();
+  ASSERT_EQ(1u, heritage.runs.size());
+  EXPECT_EQ(4u, heritage.runs[0].document);
+  EXPECT_EQ(1u, heritage.runs[0].service);
+}
+
 TEST_F(HeritageTest, a_PID_that_was_used_again_is_not_the_run) {
   note(9, ::getpid(), os::start_ticks(::getpid()) + 1);
   const ports::Heritage heritage = read();

@@ -27,6 +27,21 @@ TEST(SlotTable, IsRecognisedByMagicVersionAndSize) {
   EXPECT_FALSE(slot_table_valid(*table, sizeof(SlotTable)));
 }
 
+TEST(SlotTable, IsGoneOnWithInTheSameBootPidNamespaceAndDirectoryOnly) {
+  const StateIdentity ours{"8b5c", 4026531836, 1, 2, 3};
+  const auto changed = [&](auto change) {
+    StateIdentity theirs = ours;
+    change(theirs);
+    return compare_identities(theirs, ours);
+  };
+  EXPECT_EQ(StateProblem::none, compare_identities(ours, ours));
+  EXPECT_EQ(StateProblem::other_boot, changed([](StateIdentity& id) { id.boot_id[0] = 'x'; }));
+  EXPECT_EQ(StateProblem::other_pid_namespace, changed([](StateIdentity& id) { ++id.pid_namespace; }));
+  EXPECT_EQ(StateProblem::other_directory, changed([](StateIdentity& id) { ++id.inode; }));
+  EXPECT_EQ(StateProblem::other_directory, changed([](StateIdentity& id) { ++id.birth_ns; })) << "removed, made again";
+  EXPECT_EQ(StateProblem::other_boot, compare_identities(StateIdentity{}, StateIdentity{})) << "who knows?";
+}
+
 TEST(SlotTable, GivesEveryRunCacheLinesOfItsOwn) {
   EXPECT_EQ(offsetof(SlotTable, entry) % 128, 0u);
   EXPECT_EQ(sizeof(RunEntry) % 128, 0u);

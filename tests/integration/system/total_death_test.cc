@@ -1,0 +1,233 @@
+// All of hearth dies at once, and the next hearth goes on where it stood. runs.json, which is written behind, is removed
+// each time but where it is what is tested: what is known afterwards comes from DIR/state.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#include "instance.h"
+#include "wire/slot_table.h"
+
+namespace hearth::test {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+struct TotalDeath : Machine {
+  std::string state(const std::string& file) const { return directory + "/state/" + file; }
+  void die() {
+    kill_everything();
+    ASSERT_EQ(0, ::unlink((directory + "/runs.json").c_str()));
+  }
+  // Another service, so that nothing is ordered about those that were there.
+  void next_hearth() {
+    const Output output = hearth({"run", "--name", "other", "--", bin("hearth-test-puppet"), stage->path(), "other"});
+    EXPECT_EQ(0, output.code) << output.all();
+    const Actor other = stage->enter();
+    EXPECT_EQ("other", other.label);
+    greatest_run = std::stoull(other.run);
+  }
+  std::uint64_t greatest_run = 0;
+};
+
+TEST_F(TotalDeath, an_order_that_was_answered_a_moment_before_is_carried_out) {
+  project("[service.web]\nstop_timeout = \"60s\"\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  Actor web = stage->enter();
+  EXPECT_EQ("ok", web.ask("catch 15"));
+  ASSERT_EQ(0, hearth({"stop", "--no-wait", "web"}).code);
+  die();
+  next_hearth();
+  EXPECT_EQ("signal 15", web.hear());
+  EXPECT_TRUE(until_state("web", "stopping"));
+  web.order("exit 0");
+  EXPECT_TRUE(until_state("web", "stopped"));
+  EXPECT_GT(greatest_run, std::stoull(web.run)) << "no number twice";
+}
+
+TEST_F(TotalDeath, a_stop_in_flight_goes_on_sends_its_signal_once_and_answers_who_waits_for_it) {
+  project("[service.web]\nstop_timeout = \"60s\"\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  Actor web = stage->enter();
+  EXPECT_EQ("ok", web.ask("catch 15"));
+  Command stopping = begin({"stop", "web"});
+  EXPECT_EQ("signal 15", web.hear());
+  die();
+  next_hearth();
+  EXPECT_EQ("stopping", service().state);
+  EXPECT_EQ("-", web.ask("variable HERE")) << "a second TERM";
+  EXPECT_FALSE(stopping.ended());
+  web.order("exit 0");
+  const Output output = stopping.wait();
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_EQ("stopped", service().state);
+}
+
+TEST_F(TotalDeath, up_in_flight_is_answered_by_the_next_hearth) {
+  project("[service.slow]\nstart_timeout = \"60s\"\nready = { type = \"exec\", command = [\"test\", \"-e\", \"" + base +
+          "/loaded\"], interval = \"20ms\" }\n" + puppet("slow"));
+  Command waiting = begin({"up"});
+  const Actor slow = stage->enter();
+  EXPECT_TRUE(until_state("slow", "starting"));
+  die();
+  next_hearth();
+  EXPECT_EQ("starting", service("slow").state);
+  EXPECT_EQ(slow.pid, service("slow").pid);
+  write_file(base + "/loaded", "");
+  const Output output = waiting.wait();
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_TRUE(stage->quiet(0)) << "it was started again";
+}
+
+TEST_F(TotalDeath, a_service_in_backoff_waits_on_and_comes_back) {
+  project("[service.web]\nrestart = \"always\"\nbackoff = { initial = \"60s\", max = \"60s\", jitter = 0 }\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  Actor web = stage->enter();
+  web.order("exit 7");
+  EXPECT_TRUE(until_state("web", "backoff"));
+  die();
+  next_hearth();
+  EXPECT_EQ("backoff", service().state);
+  EXPECT_EQ(7, service().exit_code);
+  ASSERT_EQ(0, hearth({"start", "web"}).code);
+  EXPECT_GT(std::stoull(stage->enter().run), greatest_run);
+}
+
+TEST_F(TotalDeath, what_has_completed_is_not_started_again) {
+  project("[service.once]\nrestart = \"never\"\n" + puppet("once"));
+  ASSERT_EQ(0, up().code);
+  Actor once = stage->enter();
+  once.order("exit 0");
+  EXPECT_TRUE(until_state("once", "completed"));
+  die();
+  next_hearth();
+  EXPECT_EQ("completed", service("once").state);
+  EXPECT_EQ(0, service("once").exit_code);
+  EXPECT_TRUE(stage->quiet(0));
+}
+
+TEST_F(TotalDeath, an_end_in_the_dead_time_is_unknown_and_the_policy_decides) {
+  project("[service.once]\nrestart = \"never\"\n" + puppet("once"));
+  ASSERT_EQ(0, up().code);
+  Actor once = stage->enter();
+  die();
+  once.order("exit 0");
+  EXPECT_TRUE(once.wait_end());
+  reap();
+  next_hearth();
+  EXPECT_TRUE(until_state("once", "failed"));
+  EXPECT_EQ(-1, service("once").exit_code);
+  EXPECT_TRUE(stage->quiet(0));
+}
+
+TEST_F(TotalDeath, status_says_what_was_lost_and_a_shutdown_leaves_no_state) {
+  project("[service.web]\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  const Actor web = stage->enter();
+  EXPECT_THAT(status().notes_text(), Not(HasSubstr("DIR/state")));
+  die();
+  next_hearth();
+  EXPECT_THAT(status().notes_text(), HasSubstr("all of hearth had died"));
+  EXPECT_TRUE(exists(state("slot-table")));
+  expect_clean_shutdown();
+  EXPECT_FALSE(exists(directory + "/state"));
+  next_hearth();
+  EXPECT_FALSE(service().there) << "a deliberate end forgets";
+}
+
+TEST_F(TotalDeath, files_that_cannot_be_used_are_put_aside_and_what_runs_is_found_all_the_same) {
+  project("[service.web]\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  const Actor web = stage->enter();
+  const auto overwrite = [&](const std::string& file, off_t at, const std::string& bytes) {
+    const os::Fd fd(::open(state(file).c_str(), O_WRONLY));
+    EXPECT_EQ(static_cast<ssize_t>(bytes.size()), ::pwrite(fd.get(), bytes.data(), bytes.size(), at));
+  };
+  struct Harm {
+    const char* said;
+    std::function<void()> done;
+  };
+  const Harm harms[] = {
+      {"damaged", [&] { overwrite("decision-page", 0, std::string(4096, '\xff')); }},
+      {"damaged", [&] { EXPECT_EQ(0, ::truncate(state("slot-table").c_str(), 1000)); }},
+      {"of another version", [&] { overwrite("slot-table", 4, std::string("\x63\0\0\0", 4)); }},
+      {"of another boot", [&] { overwrite("slot-table", offsetof(wire::SlotTable, identity), "somewhen"); }},
+      {"not ours alone", [&] {
+         EXPECT_EQ(0, ::unlink(state("slot-table").c_str()));
+         EXPECT_EQ(0, ::symlink("/dev/null", state("slot-table").c_str()));
+       }},
+      {"incomplete", [&] { EXPECT_EQ(0, ::unlink(state("decision-page").c_str())); }},
+  };
+  for (const Harm& harm : harms) {
+    // Here the second line is what is tested: it must have been written.
+    EXPECT_TRUE(until([&] { return os::read_file(directory + "/runs.json").value_or("").find(std::to_string(web.pid)) != std::string::npos; }));
+    kill_everything();
+    harm.done();
+    const Output output = up();
+    EXPECT_EQ(0, output.code) << output.all();
+    ASSERT_EQ(web.pid, service().pid) << harm.said << ": " << status().notes_text();
+    EXPECT_THAT(status().notes_text(), HasSubstr(harm.said));
+    EXPECT_TRUE(exists(state("slot-table.put-aside")) || exists(state("decision-page.put-aside")));
+  }
+  EXPECT_TRUE(stage->quiet(0)) << "nobody was started twice";
+}
+
+TEST_F(TotalDeath, a_second_keeper_leaves_the_state_of_the_first_alone) {
+  project("[service.web]\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  const Actor web = stage->enter();
+  const auto inode = [&] {
+    struct stat st {};
+    return ::stat(state("decision-page").c_str(), &st) == 0 ? st.st_ino : 0;
+  };
+  const ino_t before = inode();
+  Command second = execute({bin("hearth-keeper"), "--dir", directory, "--logs", directory + "/logs", "--supervisor",
+                            bin("hearth-supervisor"), "--logger", bin("hearth-logger")});
+  EXPECT_EQ(75, second.wait().code);
+  EXPECT_EQ(before, inode());
+  die();
+  next_hearth();
+  EXPECT_EQ(web.pid, service().pid);
+}
+
+TEST_F(TotalDeath, on_a_full_tmpfs_up_is_refused_and_what_runs_goes_on) {
+  ::mkdir(directory.c_str(), 0711);
+  if (::unshare(CLONE_NEWNS) < 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0 ||
+      ::mount("tmpfs", directory.c_str(), "tmpfs", 0, "size=4m,mode=0711") < 0)
+    GTEST_SKIP() << "only root can mount a tmpfs";
+  project("[service.web]\nrestart = \"always\"\nbackoff = { initial = 0 }\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  Actor web = stage->enter();
+  struct stat st {};
+  ASSERT_EQ(0, ::lstat((directory + "/state").c_str(), &st));
+  EXPECT_TRUE(S_ISDIR(st.st_mode)) << "on tmpfs it needs no other place";
+  const std::string filler = directory + "/filler";
+  {
+    const os::Fd fd(::open(filler.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    const std::string block(4096, 'x');
+    while (::write(fd.get(), block.data(), block.size()) > 0) {
+    }
+  }
+  std::string many;
+  for (int i = 0; i < 200; ++i) many += "[service.s" + std::to_string(i) + "]\ncommand = [\"sleep\", \"1000\"]\n";
+  const std::string first = os::read_file(work + "/hearth.toml").value_or("");
+  project(first + many);
+  const Output refused = up();
+  EXPECT_NE(0, refused.code);
+  EXPECT_THAT(refused.all(), HasSubstr("No space left on device"));
+  // Supervision goes on, and so it does through the death of everything.
+  web.kill(SIGKILL);
+  web = stage->enter();
+  kill_everything();
+  EXPECT_EQ(0, ::unlink(filler.c_str()));
+  next_hearth();
+  EXPECT_EQ(web.pid, service().pid);
+  EXPECT_FALSE(service("s0").there);
+  expect_clean_shutdown();
+}
+
+}  // namespace
+}  // namespace hearth::test
