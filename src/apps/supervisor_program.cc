@@ -213,7 +213,8 @@ class Program {
     store_->flush_now(os::read_mono());
     server_->turn_done();
     // What services and probes say stays readable from here on: watched, it would keep us awake.
-    keeper_watch_ = std::make_unique<Watch>(io_, link_->socket());
+    // (Without a keeper, who may have died just now, there is no socket and nothing to wait for.)
+    if (link_->socket() >= 0) keeper_watch_ = std::make_unique<Watch>(io_, link_->socket());
     probe_watch_.reset();
     offers_watch_.reset();
     const MonoNs until = after(os::read_mono(), seconds(2));
