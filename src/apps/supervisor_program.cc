@@ -37,6 +37,8 @@ namespace {
 
 namespace asio = boost::asio;
 
+constexpr SpanNs trim_after = seconds(2);
+
 // Wakes the loop when a descriptor that nests others is readable. Level: it is armed again before each sleep.
 class Watch {
  public:
@@ -81,6 +83,7 @@ class Program {
         *link_, options_.directory, store::DocumentFormat{config::document_to_json, config::document_from_json});
     inbox_ = std::make_unique<os::Inbox>(*link_, [this](const ports::Input& input, const Result<Accepted>& result) {
       server_->answer(input.token, result);
+      if (input.request.verb == Verb::apply) trim_at_ = after(os::read_mono(), trim_after);
     });
     Result<std::unique_ptr<probe::Prober>> prober =
         probe::Prober::create([this](ports::Input input) { inbox_->push(std::move(input)); });
@@ -144,7 +147,7 @@ class Program {
     if (fresh || supervisor_->revived()) keeper_->remove_stale_names();
     if (const std::string risk = os::state_risk(table); !risk.empty()) supervisor_->add_note(risk, false);
     member_log_.begin(table, now.wall);
-    malloc_trim(0);  // documents are parsed into more than they keep
+    trim_at_ = after(os::read_mono(), trim_after);
     return {};
   }
 
@@ -157,7 +160,7 @@ class Program {
     if (!link_->lost()) member_log_.look(link_->table(), now.wall);
     for (std::string& note : keeper_->take_notes()) supervisor_->add_note(std::move(note));
     if (supervisor_->take_changed()) server_->turn_done();
-    due = std::min({due, store_->flush(os::read_mono()), probes_->next_deadline()});
+    due = std::min({due, store_->flush(os::read_mono()), probes_->next_deadline(), trim()});
     return inbox_->pending() ? 0 : due;
   }
 
@@ -166,6 +169,13 @@ class Program {
     os::NewKeeper candidate = os::accept_keeper(offers_.get(), geteuid());
     link_->receive();
     if (link_->lost() && candidate.socket) offered_ = std::move(candidate);
+  }
+
+  // Documents are parsed and compared in more memory than they keep. Not at once: whoever applied one waits for us.
+  MonoNs trim() {
+    if (trim_at_ == never || os::read_mono() < trim_at_) return trim_at_;
+    malloc_trim(0);
+    return trim_at_ = never;
   }
 
   // The keeper is dead and everything lives. This and hand_over() return when to look again.
@@ -270,6 +280,7 @@ class Program {
   MemberLog member_log_;
   MonoNs keeper_lost_at_ = 0;
   MonoNs next_keeper_try_ = 0;
+  MonoNs trim_at_ = never;
 };
 
 }  // namespace
