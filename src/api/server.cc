@@ -27,6 +27,7 @@ using Clock = Connection::Clock;
 // Connections that are only told that there are too many. Beyond these, not even that.
 constexpr std::size_t most_refused = 32;
 constexpr std::chrono::milliseconds accept_pause{100};
+constexpr int look_share = 10;  // waiters are told how it goes in at most a tenth of the time that it takes
 
 WallNs wall_now() {
   timespec t{};
@@ -100,6 +101,7 @@ class Server::Impl final : public ConnectionHost, public std::enable_shared_from
   std::size_t bodies_ = 0;
   std::optional<Clock::time_point> armed_;
   Clock::time_point last_look_{};
+  Clock::duration look_took_{};
   bool look_armed_ = false;
 };
 
@@ -182,9 +184,8 @@ void Server::Impl::handle(Connection& connection, const HttpRequest& request) {
   Action action = route(request, control_, wall_now());
   if (const Reply* reply = std::get_if<Reply>(&action)) return connection.reply(*reply);
   if (const OrderWait* waiter = std::get_if<OrderWait>(&action)) {
-    if (const std::optional<Reply> reply = look(*waiter, control_, waiter->wait == 0)) {
-      return connection.reply(*reply);
-    }
+    const std::optional<Reply> reply = look(*waiter, control_, waiter->wait == 0);
+    if (reply) return connection.reply(*reply);
     polling_[connection.id()] = *waiter;
     connection.set_deadline(Clock::now() + std::chrono::nanoseconds(waiter->wait));
     return;
@@ -213,7 +214,7 @@ void Server::Impl::answer(std::uint64_t token, const Result<Accepted>& result) {
 
 void Server::Impl::turn_done() {
   if (polling_.empty() || look_armed_) return;
-  const auto next = last_look_ + options_.look_pause;
+  const auto next = last_look_ + std::max<Clock::duration>(options_.look_pause, look_share * look_took_);
   if (Clock::now() >= next) return look_at_all();
   look_armed_ = true;
   look_timer_.expires_at(next);
@@ -233,6 +234,7 @@ void Server::Impl::look_at_all() {
   for (const std::uint64_t id : ids) {
     if (const auto connection = find(id)) look_at(connection, false);
   }
+  look_took_ = Clock::now() - last_look_;
 }
 
 void Server::Impl::look_at(const std::shared_ptr<Connection>& connection, bool time_is_up) {

@@ -49,8 +49,8 @@ struct ServerOptions {
   std::size_t most_bodies = 32u << 20;
   std::chrono::milliseconds patience{30'000};   // without progress
   std::chrono::milliseconds answer_within{60'000};
-  // Waiters are looked at not more often than this: a start of 1,000 services has hundreds of turns, and each
-  // look makes a report of all of them.
+  // Waiters are looked at not more often than this, and less often when a look takes long: a start of 1,000 services
+  // has hundreds of turns, and each look makes a report of all of them.
   std::chrono::milliseconds look_pause{20};
 };
 

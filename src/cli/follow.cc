@@ -89,7 +89,9 @@ Outcome follow(const Context& context, Client& client, InterruptWatch& watch, co
   const os::Fd keeper(order.keeper_pid > 0 ? static_cast<int>(::syscall(SYS_pidfd_open, order.keeper_pid, 0)) : -1);
   const MonoNs begin = os::read_mono();
   const MonoNs deadline = after(begin, order.timeout);
-  Operation operation(client, &watch, patience_for(context));
+  Patience patience = patience_for(context);
+  patience.last_of_all = keeper ? keeper.get() : -1;
+  Operation operation(client, &watch, patience);
   auto answer = operation.post(order.target, order.body, never);
   if (!answer) return broken(std::move(outcome), answer.error());
   outcome.body = answer->body;

@@ -20,9 +20,9 @@ namespace {
 constexpr SpanNs grace = seconds(30);
 
 // False when it was interrupted.
-bool pause(SpanNs span, InterruptWatch* watch) {
-  pollfd polled{watch != nullptr ? watch->fd() : -1, POLLIN, 0};
-  ::poll(&polled, 1, static_cast<int>(span / ns_per_ms));
+bool pause(SpanNs span, InterruptWatch* watch, int last_of_all) {
+  pollfd polled[2] = {{watch != nullptr ? watch->fd() : -1, POLLIN, 0}, {last_of_all, POLLIN, 0}};
+  ::poll(polled, 2, static_cast<int>(span / ns_per_ms));
   return watch == nullptr || !watch->came();
 }
 
@@ -62,7 +62,7 @@ std::expected<Answer, ClientError> Operation::persist(const Question& question, 
     if (give_up == 0) give_up = std::min(deadline, after(failed, patience_.reconnect));
     if (failed >= give_up) return answer;
     ++reconnects_;
-    if (!pause(std::min(span, give_up - failed), watch_)) {
+    if (!pause(std::min(span, give_up - failed), watch_, patience_.last_of_all)) {
       return std::unexpected(ClientError{Trouble::interrupted, answer.error().error});
     }
     span = std::min(span * 2, patience_.last_pause);

@@ -24,6 +24,8 @@ struct Patience {
   // Asked then too, once somebody has answered: true means that all of hearth died without coming to its end, so that
   // the next one will know our key. Empty: false.
   std::function<bool()> unfinished;
+  // A pidfd whose process is the last of hearth to end, or -1: its end ends a pause.
+  int last_of_all = -1;
 };
 
 // 32 hex digits from getrandom(2).

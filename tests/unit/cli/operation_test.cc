@@ -1,5 +1,7 @@
 #include "cli/operation.h"
 
+#include <sys/eventfd.h>
+
 #include <set>
 
 #include "os/clock.h"
@@ -11,7 +13,9 @@ namespace {
 constexpr const char* accepted = R"({"order":1,"key":"k","repeated":false,"notes":[],"slots":[]})";
 constexpr const char* body = R"({"verb":"stop","all":true})";
 
-Patience quick() { return {.reconnect = seconds(5), .first_pause = milliseconds(1), .last_pause = milliseconds(5), .lives = {}}; }
+Patience quick() {
+  return {.reconnect = seconds(5), .first_pause = milliseconds(1), .last_pause = milliseconds(5), .lives = {}, .last_of_all = -1};
+}
 
 std::string key_in(const std::string& request) {
   const std::size_t at = request.find("Idempotency-Key: ");
@@ -98,6 +102,19 @@ TEST(Operation, gives_up_when_nobody_comes_back) {
   const MonoNs begin = os::read_mono();
   EXPECT_FALSE(operation.post("/v1/orders", body, never).has_value());
   EXPECT_GE(os::read_mono() - begin, milliseconds(40));
+}
+
+TEST(Operation, a_pause_ends_with_the_last_process) {
+  Patience patience = quick();
+  patience.reconnect = patience.first_pause = seconds(3'600);  // without the end, longer than any test may take
+  int asked = 0;
+  patience.lives = [&asked] { return ++asked == 1; };
+  os::Fd ended(::eventfd(1, EFD_CLOEXEC));  // readable, as the pidfd of a process that has ended
+  patience.last_of_all = ended.get();
+  Client client("/nonexistent/api.sock");
+  Operation operation(client, nullptr, patience);
+  EXPECT_FALSE(operation.post("/v1/orders", "{}", never).has_value());
+  EXPECT_EQ(asked, 2);
 }
 
 }  // namespace
