@@ -88,6 +88,16 @@ int wait_ms(const Keeper& k) {
   return left <= 0 ? 0 : static_cast<int>((left + ms - 1) / ms);
 }
 
+bool is_of_run(const epoll_event& event) {
+  return static_cast<Source>(event.data.u64 >> 32) == Source::run;
+}
+
+// Once for many: a thousand exits are a few wake-ups of the supervisor.
+void ring_if_wanted(Keeper& k) {
+  if (k.ring_supervisor) ring(descriptor(k, wire::HelloDescriptor::to_supervisor));
+  k.ring_supervisor = false;
+}
+
 }  // namespace
 
 int keeper_main(int argc, char** argv) {
@@ -97,13 +107,16 @@ int keeper_main(int argc, char** argv) {
   while (!k.exit_now) {
     handle_due(k, now_ns());
     pump_clients(k);
-    // Once per turn: a thousand exits are one wake-up of the supervisor.
-    if (k.ring_supervisor) ring(descriptor(k, wire::HelloDescriptor::to_supervisor));
-    k.ring_supervisor = false;
+    ring_if_wanted(k);
     if (k.exit_now) break;
     epoll_event events[64];
     const int count = epoll_wait(k.epoll, events, 64, wait_ms(k));
-    for (int i = 0; i < count; ++i) dispatch(k, events[i]);
+    // Whose run has ended wants to know at once: the rest of the turn does not stand before that.
+    for (int i = 0; i < count; ++i)
+      if (is_of_run(events[i])) dispatch(k, events[i]);
+    ring_if_wanted(k);
+    for (int i = 0; i < count; ++i)
+      if (!is_of_run(events[i])) dispatch(k, events[i]);
   }
   return 0;
 }

@@ -17,7 +17,8 @@ uint32_t record_size(MessageType type) {
     case MessageType::signal: return sizeof(wire::SignalRecord);
     case MessageType::reap:
     case MessageType::adopt:
-    case MessageType::plan: return sizeof(wire::RunRecord);
+    case MessageType::plan:
+    case MessageType::short_plan: return sizeof(wire::RunRecord);
     case MessageType::finish: return sizeof(wire::FinishRecord);
   }
   return UINT32_MAX;
@@ -66,12 +67,15 @@ bool receive(int socket, Received& message, int flags) {
   uint32_t size = UINT32_MAX;
   if (length >= sizeof message.header && (m.msg_flags & MSG_TRUNC) == 0)
     size = record_size(message.header.type);
-  if (size == UINT32_MAX || message.header.count > wire::records_per_message_max ||
-      length != sizeof message.header + uint64_t{size} * message.header.count) {
+  const uint64_t due = sizeof message.header + uint64_t{size} * message.header.count;
+  const bool open_end = message.header.type == MessageType::short_plan;
+  if (size == UINT32_MAX || message.header.count > wire::records_per_message_max || length < due ||
+      (length > due && !open_end)) {
     message.drop();
     errno = EBADMSG;
     return false;
   }
+  message.rest = static_cast<uint32_t>(length - due);
   return true;
 }
 

@@ -23,6 +23,7 @@ struct Received {
   unsigned char records[wire::records_per_message_max * record_size_max];
   int fds[descriptors_received_max];
   uint32_t descriptors = 0;
+  uint32_t rest;  // bytes behind the records: the plan in a short_plan, else 0
   bool short_of_descriptors;  // some that were sent could not be had
   bool end;  // nothing was received and nothing more comes; without tell_ends() perhaps an empty message
 

@@ -156,6 +156,7 @@ void watch_unseen(Keeper& k, uint32_t generation) {
 
 void doorbell(Keeper& k) {
   drain(descriptor(k, wire::HelloDescriptor::to_keeper));
+  k.ring_supervisor = true;  // spawners leave that to us, also for what has failed
   for (uint32_t word = 0; word < wire::change_words; ++word) {
     std::atomic<uint64_t>& bits = k.table->changed_for_keeper[word];
     if (bits.load(std::memory_order_relaxed) == 0) continue;

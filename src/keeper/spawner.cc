@@ -28,7 +28,15 @@ struct Spawner {
 
 alignas(8) unsigned char plan_bytes[wire::plan_size_max];
 
-// Reads the plan; null and errno when it cannot be had. What holds is checked by the caller.
+// Copies of the plan: nobody can change it after it was checked. Null and errno when it cannot be had; what holds
+// is checked by the caller.
+const wire::PlanHeader* copy_plan(const unsigned char* bytes, uint64_t length) {
+  errno = EINVAL;
+  if (length < sizeof(wire::PlanHeader)) return nullptr;
+  memcpy(plan_bytes, bytes, length);
+  return reinterpret_cast<const wire::PlanHeader*>(plan_bytes);
+}
+
 const wire::PlanHeader* read_plan(int fd, uint64_t& length) {
   struct stat file;
   if (fstat(fd, &file) < 0) return nullptr;
@@ -100,15 +108,19 @@ long clone_child(Spawner& s, int leaf) {
 }
 
 void start_run(Spawner& s, EntryIndex index, wire::RunEntry& entry, RunId run) {
-  const uint32_t descriptors = s.message.descriptors;
   if (s.message.short_of_descriptors) return fail(entry, wire::SpawnStage::descriptor, EMFILE);
-  uint64_t length = 0;
-  const wire::PlanHeader* plan = descriptors == 0 ? nullptr : read_plan(s.message.fds[0], length);
-  if (plan == nullptr) return fail(entry, wire::SpawnStage::plan, descriptors == 0 ? EBADF : errno);
-  if (wire::plan_problem(plan, length, descriptors - 1) != nullptr || plan->entry != index ||
-      plan->run != run)
+  const bool in_message = s.message.header.type == wire::MessageType::short_plan;
+  const uint32_t own = in_message ? 0 : 1;  // descriptors that are the plan's, and not of it
+  if (s.message.descriptors < own) return fail(entry, wire::SpawnStage::plan, EBADF);
+  uint64_t length = s.message.rest;
+  const wire::PlanHeader* plan = in_message
+                                     ? copy_plan(s.message.records + sizeof(wire::RunRecord), length)
+                                     : read_plan(s.message.fds[0], length);
+  if (plan == nullptr) return fail(entry, wire::SpawnStage::plan, errno);
+  if (wire::plan_problem(plan, length, s.message.descriptors - own) != nullptr ||
+      plan->entry != index || plan->run != run)
     return fail(entry, wire::SpawnStage::plan, EINVAL);
-  const int* fds = s.message.fds + 1;
+  const int* fds = s.message.fds + own;
   const int leaf = plan->cgroup >= 0 ? fds[plan->cgroup] : -1;
   s.order = {s.context.table, &entry,          index, const_cast<wire::PlanHeader*>(plan), fds,
              false,           s.context.nofile};
@@ -131,7 +143,9 @@ void start_run(Spawner& s, EntryIndex index, wire::RunEntry& entry, RunId run) {
 }
 
 void handle_plan(Spawner& s) {
-  if (s.message.header.type != wire::MessageType::plan || s.message.header.count != 1) return;
+  const wire::MessageType type = s.message.header.type;
+  if (type != wire::MessageType::plan && type != wire::MessageType::short_plan) return;
+  if (s.message.header.count != 1) return;
   wire::RunRecord record;
   memcpy(&record, s.message.records, sizeof record);
   if (record.entry >= wire::max_entries || record.run == no_run) return;
@@ -151,11 +165,13 @@ void handle_plan(Spawner& s) {
   ++s.unrung;
 }
 
-void ring_both(Spawner& s) {
+// The keeper rings the supervisor when it watches the run, which is what the supervisor waits for. But of a whole
+// window of plans the supervisor is told at once, as the next window need not wait for the keeper.
+void ring_for(Spawner& s) {
   if (s.unrung == 0) return;
+  if (s.unrung >= ring_after) ring(s.context.to_supervisor);
   s.unrung = 0;
   ring(s.context.to_keeper);
-  ring(s.context.to_supervisor);
 }
 
 // An empty message looks like the end, but only then has everybody closed the other side.
@@ -186,11 +202,11 @@ void spawner_main(const SpawnerContext& context) {
     if (got)
       handle_plan(s);
     else if (errno == EAGAIN && s.unrung != 0)
-      ring_both(s);
+      ring_for(s);
     else if (s.message.end && hung_up(context.socket))
       _exit(0);
     s.message.drop();
-    if (s.unrung >= ring_after) ring_both(s);
+    if (s.unrung >= ring_after) ring_for(s);
   }
 }
 

@@ -3,15 +3,16 @@
 //
 // Model
 // -----
-// It reads plans (message `plan`: which run, the plan's memfd, the descriptors the plan numbers) and for each:
+// It reads plans (message `short_plan`: which run, the plan, the descriptors it numbers; or `plan`, where a memfd has
+// the plan) and for each:
 //
 //   claim    the entry must hold that run; CAS claim 0 -> our generation; look at the run again, because the
 //            entry may have been freed, and ordered anew, between the two. Whoever loses drops the plan: some
 //            other plan for that run is at work.
-//   check    pread into a private buffer, plan_problem() on that copy
+//   check    copied into a private buffer, plan_problem() on that copy
 //   clone    CLONE_PARENT: the child is the keeper's. CLONE_VM|CLONE_VFORK: it costs no copy, and we wait until
 //            it executes or ends. CLONE_PARENT_SETTID into entry.pid: the run is known before it runs.
-//   tell     mark the entry for keeper and supervisor; ring once for many.
+//   tell     mark the entry for keeper and supervisor; ring the keeper once for many, which rings the supervisor.
 //
 // A child that hangs before its program (in exec on a dead file server, stopped by its user) holds us in the
 // clone; the supervisor sees it in SpawnerWork and has us replaced. Then the child goes on alone, in memory

@@ -225,7 +225,6 @@ void Pump::end_of_file(Source& source) {
   if (result.what == Moved::stuck) note_stuck(result.error);
   wire::LogStream& s = page_.stream[source.slot];
   if (s.eof_run.load(relaxed) < source.run) s.eof_run.store(source.run, std::memory_order_release);
-  notice_ = true;
   if (stream.sources == 1) mover_.release_reservation(source.slot, stream.file);
 }
 

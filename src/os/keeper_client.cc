@@ -212,6 +212,7 @@ void KeeperClient::remove_leaf_of(RunId run) {
 }
 
 void KeeperClient::release_run(SlotIndex, RunId run) {
+  if (spare_.run == run) drop_spare();
   for (const Released& released : released_)
     if (released.run == run) return;
   released_.push_back({run, 0, 0});
@@ -260,6 +261,13 @@ bool KeeperClient::output_drained(SlotIndex slot, RunId run) {
          link_.parked().find(ParkClass::output, run) == nullptr;
 }
 
+bool KeeperClient::output_closed(RunId run) const {
+  const Parked* output = link_.parked().find(ParkClass::output, run);
+  if (output == nullptr) return true;
+  pollfd polled{output->fd, 0, 0};
+  return ::poll(&polled, 1, 0) > 0 && (polled.revents & POLLHUP) != 0;
+}
+
 void KeeperClient::output_ended(SlotIndex slot, RunId run) {
   std::atomic<RunId>& ended = link_.logs().stream[slot].ended_run;
   if (ended.load(std::memory_order_relaxed) >= run) return;
@@ -286,7 +294,7 @@ void KeeperClient::take_up(const ports::SpawnOrder& order) {
     struct stat st{};
     if (::fstatat(directory(), fifo_name(order.run).c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0) return;
     configure_log(order);
-    (void)make_fifo(order, made);
+    if (make_fifo(order, made)) (void)park_made(order, made);
     release_run(order.slot, order.run);
     return;
   }
@@ -303,18 +311,19 @@ void KeeperClient::take_up(const ports::SpawnOrder& order) {
   }
   // Its descendants may go on writing.
   configure_log(order);
-  (void)make_fifo(order, made);
+  if (make_fifo(order, made)) (void)park_made(order, made);
   if (!exited) link_.record_unseen_end(order.entry);
 }
 
 void KeeperClient::open_again(const ports::SpawnOrder& order) {
   configure_log(order);
   Made made;
-  if (Result<bool> fifo = make_fifo(order, made); !fifo)
+  if (const Status fifo = make_fifo(order, made); !fifo)
     notes_.push_back(order.label + ": its output cannot be read any more: " + fifo.error().text());
   if (order.notify)
-    if (Result<bool> notify = make_notify(order, made); !notify)
+    if (const Status notify = make_notify(order, made); !notify)
       notes_.push_back(order.label + ": its notifications cannot be received any more: " + notify.error().text());
+  (void)park_made(order, made);
   if (Result<bool> listening = make_listeners(order); !listening)
     notes_.push_back(order.label + ": " + listening.error().text());
 }
@@ -338,11 +347,12 @@ Fd KeeperClient::open_run(const wire::RunEntry& entry, RunId run) const {
 }
 
 void KeeperClient::finish(bool leave_running) {
+  drop_spare();
+  last_run_ = no_run;
   if (!leave_running) {
     cgroups_.remove();
     // The logger may still be reading, through descriptors; the names have nobody left to lead to the pipes.
-    for (const Parked& parked : link_.parked().all(ParkClass::output)) remove_fifo(directory(), parked.key);
-    for (const Parked& parked : link_.parked().all(ParkClass::notify)) remove_notify(directory(), parked.key);
+    remove_names();
   }
   all_stopped_ = !leave_running;
   link_.finish(leave_running ? wire::FinishMode::leave_running : wire::FinishMode::all_stopped);

@@ -4,13 +4,18 @@
 // in exactly one process:
 //
 //   1 plan       built first: a command that cannot be is refused before anything is made
-//   2 FIFO       by name o/RUN; a found one is opened again. Then PARK (the keeper handles what a dead
-//                supervisor had sent)
-//   3 notify     by name n/RUN; likewise
-//   4 listen     sockets of the slot, once per slot and name; they stay between runs
+//   2 listen     sockets of the slot, once per slot and name; they stay between runs
+//   3 FIFO       by name o/RUN; a found one is opened again
+//   4 notify     by name n/RUN; likewise
 //   5 leaf       by name LABEL.RUN
-//   6 entry      stop fields, then run (release): from here on the run is known
-//   7 plan sent  to the spawner at work. Sent twice it starts one process: spawners claim the entry.
+//   6 PARK       of FIFO and notify socket, in one message (the keeper handles what a dead supervisor had sent).
+//                Late, because it wakes the keeper, whom nobody waits for now
+//   7 entry      stop fields, then run (release): from here on the run is known
+//   8 plan sent  to the spawner at work. Sent twice it starts one process: spawners claim the entry.
+//
+// FIFO and notify socket of the next run, whosever it will be, are made ahead when nothing is on its way: their
+// names hold nothing but the number, and run numbers only grow. So a restart finds them made (Spare). What is not
+// used, because numbers were passed over or all ends, is removed.
 //
 // Plans on their way are counted per spawner generation, at most window_max. When a spawner is gone, entries
 // ordered from it that nobody has claimed are named by take_changed(), and the supervisor asks again.
@@ -64,6 +69,7 @@ class KeeperClient final : public ports::Keeper {
   void release_slot(SlotIndex slot) override;
   std::uint64_t start_ticks(EntryIndex entry, std::int32_t pid) override;
   bool output_drained(SlotIndex slot, RunId run) override;
+  bool output_closed(RunId run) const override;
   void output_ended(SlotIndex slot, RunId run) override;
   const char* containment() const override { return cgroups_.usable() ? "cgroup" : "sweep"; }
   bool adopt(const ports::SpawnOrder& order, std::int32_t pid, std::uint64_t start_ticks) override;
@@ -116,18 +122,28 @@ class KeeperClient final : public ports::Keeper {
     MonoNs since;
     SpanNs wait;
   };
-  // What spawn() made in this call, to be taken back when it is refused.
+  // What spawn() made in this call: taken back when it is refused, else parked in one message.
   struct Made {
-    bool fifo = false;
-    bool notify = false;
-    bool leaf = false;
+    Fd fifo;
+    Fd notify;
+    Fd leaf;
+  };
+
+  // Made for the run that is likely to come next; not parked.
+  struct Spare {
+    RunId run = no_run;
+    Fd fifo;
+    Fd notify;
   };
 
   // Each: done, or not now (the keeper's socket is full), or why not.
-  Result<bool> make_run(const ports::SpawnOrder& order, Made& made, Fd& leaf);
-  Result<bool> make_fifo(const ports::SpawnOrder& order, Made& made);
-  Result<bool> make_notify(const ports::SpawnOrder& order, Made& made);
+  Result<bool> make_run(const ports::SpawnOrder& order, Made& made);
+  Status make_fifo(const ports::SpawnOrder& order, Made& made);
+  Status make_notify(const ports::SpawnOrder& order, Made& made);
   Result<bool> make_listeners(const ports::SpawnOrder& order);
+  void make_spare();
+  void drop_spare();
+  bool park_made(const ports::SpawnOrder& order, Made& made);
   void undo(const ports::SpawnOrder& order, const Made& made);
   void configure_log(const ports::SpawnOrder& order);
   std::vector<std::string> passed_names(const ports::SpawnOrder& order) const;
@@ -150,6 +166,7 @@ class KeeperClient final : public ports::Keeper {
   enum class Dropped { yes, waits_for_reader, waits_for_writers };
   Dropped try_drop(RunId run);
   void find_released();
+  void remove_names();
   void remove_leaf_of(RunId run);
   SweepTarget sweep_target(EntryIndex entry) const;
   bool output_is_held(RunId run) const;
@@ -162,6 +179,8 @@ class KeeperClient final : public ports::Keeper {
   Fd dev_null_;
   std::uint32_t at_work_ = 0;
   std::uint32_t replaced_[wire::spawner_count] = {};  // generation that was given up
+  RunId last_run_ = no_run;  // the greatest whose plan was sent since the last look at the spare
+  Spare spare_;
   std::vector<Outstanding> outstanding_;
   std::vector<EntryIndex> ask_again_;
   std::vector<Hung> hung_;

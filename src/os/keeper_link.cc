@@ -23,6 +23,12 @@ int to_ms(SpanNs span) {
   return static_cast<int>(std::min<SpanNs>(span / ns_per_ms, INT32_MAX));
 }
 
+// Best effort.
+void send_much(int socket) {
+  const int bytes = 256 * 1024;
+  ::setsockopt(socket, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+}
+
 Error keeper_gone(const char* doing) {
   return {Remedy::try_later, doing, "the keeper", "it went away", "start hearth again", 0};
 }
@@ -37,9 +43,7 @@ Result<std::unique_ptr<KeeperLink>> KeeperLink::connect(Fd socket, SpanNs timeou
   // It came over exec; a keeper that we start some day must not inherit it.
   ::fcntl(link->socket_.get(), F_SETFD, FD_CLOEXEC);
   if (Status made = link->open_epoll(); !made) return failure(made.error());
-  // Plans and signals of a large start shall not wait for the keeper's turn. Best effort.
-  const int bytes = 256 * 1024;
-  ::setsockopt(link->socket_.get(), SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+  send_much(link->socket_.get());  // what is parked in a large start shall not wait for the keeper's turn
   const MonoNs end = after(read_mono(), timeout);
   for (;;) {
     Message message;
@@ -125,6 +129,7 @@ void KeeperLink::take_spawner(Message& message) {
   SpawnerLine& line = spawners_[record->index];
   if (record->generation < line.generation) return;  // a message that was overtaken
   line.socket = std::move(message.descriptors[0]);
+  send_much(line.socket.get());  // a window of plans with their environments
   line.generation = record->generation;
 }
 
@@ -139,32 +144,36 @@ void KeeperLink::take_parked(Message& message) {
 void KeeperLink::watch_parked(ParkClass type, const Parked& parked) {
   if (type == ParkClass::notify) {
     watch(parked.fd, EPOLLIN, watch_tag(Watched::notify, parked.key));
-  } else if (type == ParkClass::output) {
-    // Only EPOLLHUP, which is always reported, and once: bytes are the logger's.
-    watch(parked.fd, EPOLLET, watch_tag(Watched::output, parked.key));
   } else if (type == ParkClass::store && parked.key <= no_slot) {
     // FDPOLL=1. Files that cannot be polled (memfd) are refused by epoll, and need not be watched.
     watch(parked.fd, EPOLLET, watch_tag(Watched::stored, static_cast<std::uint64_t>(parked.fd)));
   }
 }
 
-Sent KeeperLink::send_park(const wire::ParkRecord& record, int fd) {
+Sent KeeperLink::send_park(std::span<const wire::ParkRecord> records, std::span<const int> numbers) {
   // An earlier UNPARK of the same identity must not overtake this.
   if (!unparks_.empty() && !send_some(MessageType::unpark, unparks_))
     return lost_ ? Sent::lost : Sent::full;
-  return send_records<wire::ParkRecord>(socket_.get(), MessageType::park, {&record, 1}, {&fd, 1});
+  return send_records(socket_.get(), MessageType::park, records, numbers);
 }
 
 bool KeeperLink::park(const wire::ParkRecord& record, Fd fd, SpanNs patience) {
-  if (hand_over_) late_parks_.push_back(record);
+  return park({&record, 1}, {&fd, 1}, patience);
+}
+
+bool KeeperLink::park(std::span<const wire::ParkRecord> records, std::span<Fd> descriptors, SpanNs patience) {
+  if (records.empty()) return true;
+  if (hand_over_) late_parks_.insert(late_parks_.end(), records.begin(), records.end());
   if (!lost_ && !hand_over_) {
+    std::vector<int> numbers;
+    for (const Fd& fd : descriptors) numbers.push_back(fd.get());
     const MonoNs end = after(read_mono(), patience);
-    Sent sent = send_park(record, fd.get());
+    Sent sent = send_park(records, numbers);
     while (sent == Sent::full && read_mono() < end) {
       // Room in the socket says nothing of descriptors in flight (ETOOMANYREFS): then this is a short pause.
       (void)wait_for_room(to_ms(end - read_mono()));
       ::poll(nullptr, 0, 1);
-      sent = send_park(record, fd.get());
+      sent = send_park(records, numbers);
     }
     if (sent == Sent::lost) lost_ = true;
     if (sent == Sent::full) {
@@ -173,10 +182,13 @@ bool KeeperLink::park(const wire::ParkRecord& record, Fd fd, SpanNs patience) {
     }
   }
   crash_point("park sent");
-  std::string_view name(record.name);
-  if (const Parked* old = parked_.find(record.type, record.key, name, record.file))
-    unwatch(old->fd);
-  watch_parked(record.type, *parked_.put(record, std::move(fd)));
+  for (std::size_t i = 0; i < records.size(); ++i) {
+    const wire::ParkRecord& record = records[i];
+    const std::string_view name(record.name);
+    if (const Parked* old = parked_.find(record.type, record.key, name, record.file))
+      unwatch(old->fd);
+    watch_parked(record.type, *parked_.put(record, std::move(descriptors[i])));
+  }
   return true;
 }
 

@@ -95,6 +95,8 @@ class KeeperLink {
   // is full, and stayed so for `patience`; the descriptor is closed and nothing has changed. The result of put()
   // follows in parked().
   bool park(const wire::ParkRecord& record, Fd fd, SpanNs patience = 0);
+  // Several in one message: all or none. As many descriptors as records.
+  bool park(std::span<const wire::ParkRecord> records, std::span<Fd> descriptors, SpanNs patience = 0);
   // Closes ours at once; the keeper is told with the next flush().
   void unpark(wire::ParkClass type, std::uint64_t key, std::string_view name = {},
               std::uint64_t file = 0);
@@ -123,7 +125,7 @@ class KeeperLink {
 
   int epoll() const { return epoll_.get(); }
   int socket() const { return socket_.get(); }
-  void watch(int fd, std::uint32_t events, std::uint64_t tag);
+  void watch(int fd, std::uint32_t events, std::uint64_t tag);  // again: the later events and tag hold
   void unwatch(int fd);
   // Makes epoll() readable in `span`, or earlier if that was asked for already.
   void wake_in(SpanNs span);
@@ -146,7 +148,7 @@ class KeeperLink {
   template <typename Record>
   bool send_some(wire::MessageType type, std::vector<Record>& records);
   bool wait_for_room(int timeout_ms);
-  Sent send_park(const wire::ParkRecord& record, int fd);
+  Sent send_park(std::span<const wire::ParkRecord> records, std::span<const int> numbers);
   bool send_late_parks();
 
   // keeper_handover.cc. Functions that send say whether all has been sent.

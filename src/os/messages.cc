@@ -26,19 +26,14 @@ void take_descriptors(msghdr& header, Message& message) {
   }
 }
 
-}  // namespace
-
-Sent send_message(int socket, wire::MessageType type, const void* records, std::uint32_t count,
-                  std::size_t record_size, std::span<const int> descriptors) {
-  HEARTH_CHECK(count <= wire::records_per_message_max,
-               "a message holds a bounded number of records");
-  HEARTH_CHECK(descriptors.size() <= wire::descriptors_per_message_max, "and of descriptors");
-  wire::MessageHeader head{type, count};
-  iovec parts[2] = {{&head, sizeof head}, {const_cast<void*>(records), count * record_size}};
+// The first of `parts` is the message's header.
+Sent send_parts(int socket, std::span<iovec> parts, std::span<const int> descriptors) {
+  HEARTH_CHECK(descriptors.size() <= wire::descriptors_per_message_max,
+               "a message holds a bounded number of descriptors");
   alignas(cmsghdr) char control[CMSG_SPACE(wire::descriptors_per_message_max * sizeof(int))];
   msghdr header{};
-  header.msg_iov = parts;
-  header.msg_iovlen = count == 0 ? 1 : 2;
+  header.msg_iov = parts.data();
+  header.msg_iovlen = parts.size();
   if (!descriptors.empty()) {
     header.msg_control = control;
     header.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
@@ -57,6 +52,27 @@ Sent send_message(int socket, wire::MessageType type, const void* records, std::
       return Sent::full;
     return Sent::lost;
   }
+}
+
+}  // namespace
+
+Sent send_message(int socket, wire::MessageType type, const void* records, std::uint32_t count,
+                  std::size_t record_size, std::span<const int> descriptors) {
+  HEARTH_CHECK(count <= wire::records_per_message_max,
+               "a message holds a bounded number of records");
+  wire::MessageHeader head{type, count};
+  iovec parts[] = {{&head, sizeof head}, {const_cast<void*>(records), count * record_size}};
+  return send_parts(socket, std::span(parts, count == 0 ? 1 : 2), descriptors);
+}
+
+Sent send_short_plan(int socket, const wire::RunRecord& record, std::string_view plan,
+                     std::span<const int> descriptors) {
+  HEARTH_CHECK(plan.size() <= wire::short_plan_max, "a longer one goes as a memfd");
+  wire::MessageHeader head{wire::MessageType::short_plan, 1};
+  iovec parts[] = {{&head, sizeof head},
+                   {const_cast<wire::RunRecord*>(&record), sizeof record},
+                   {const_cast<char*>(plan.data()), plan.size()}};
+  return send_parts(socket, parts, descriptors);
 }
 
 ssize_t receive_with_control(int socket, msghdr& header, std::span<char> control, int flags) {

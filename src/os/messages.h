@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "os/fd.h"
@@ -40,6 +41,10 @@ Sent send_records(int socket, wire::MessageType type, std::span<const Record> re
   return send_message(socket, type, records.data(), static_cast<std::uint32_t>(records.size()),
                       sizeof(Record), descriptors);
 }
+
+// A plan that is short enough travels in its message: one system call instead of six for a memfd.
+Sent send_short_plan(int socket, const wire::RunRecord& record, std::string_view plan,
+                     std::span<const int> descriptors);
 
 enum class Received { message, nothing, lost, malformed };
 

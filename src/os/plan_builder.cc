@@ -3,8 +3,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <concepts>
 #include <cstdio>
 #include <cstring>
+#include <deque>
 #include <map>
 #include <string_view>
 
@@ -16,11 +19,15 @@ namespace {
 // Appends strings and tables behind a header and keeps their offsets.
 class PlanBytes {
  public:
-  PlanBytes() : bytes_(sizeof(wire::PlanHeader), '\0') {}
+  PlanBytes() {
+    bytes_.reserve(4096);
+    bytes_.assign(sizeof(wire::PlanHeader), '\0');
+  }
 
-  std::uint32_t string(std::string_view text) {
-    std::uint32_t at = size();
-    bytes_.append(text);
+  // The parts as one string.
+  std::uint32_t string(std::convertible_to<std::string_view> auto... parts) {
+    const std::uint32_t at = size();
+    (bytes_.append(parts), ...);
     bytes_ += '\0';
     return at;
   }
@@ -53,7 +60,33 @@ class PlanBytes {
   std::string bytes_;
 };
 
-using Environment = std::map<std::string, std::string>;
+// Sorted by name, each once. Views of the document, of the specification and of `own`: a restart builds one, so
+// nothing is copied before it is in the plan.
+struct Environment {
+  struct Variable {
+    std::string_view name, value;
+  };
+  std::vector<Variable> variables;
+  std::deque<std::string> own;
+
+  void add(std::string_view name, std::string value) {
+    variables.push_back({name, own.emplace_back(std::move(value))});
+  }
+  // Of equal names the one that was added last holds.
+  void settle() {
+    std::stable_sort(variables.begin(), variables.end(),
+                     [](const Variable& a, const Variable& b) { return a.name < b.name; });
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < variables.size(); ++i)
+      if (i + 1 == variables.size() || variables[i + 1].name != variables[i].name) variables[kept++] = variables[i];
+    variables.resize(kept);
+  }
+  const std::string_view* find(std::string_view name) const {
+    for (const Variable& variable : variables)
+      if (variable.name == name) return &variable.value;
+    return nullptr;
+  }
+};
 
 constexpr std::string_view pid_field = "0000000000";
 
@@ -70,36 +103,40 @@ std::string joined(const std::vector<std::string>& names) {
 
 Environment environment_of(const ports::SpawnOrder& order, const PlanContext& context) {
   Environment env;
+  const auto given = [&](std::string_view name, std::string_view value) {
+    if (!ours(name)) env.variables.push_back({name, value});
+  };
   if (order.document != nullptr) {
-    for (const std::string& pair : order.document->environment) {
-      std::size_t equals = pair.find('=');
-      if (equals == std::string::npos || equals == 0) continue;
-      env[pair.substr(0, equals)] = pair.substr(equals + 1);
+    env.variables.reserve(order.document->environment.size() + order.spec->env.size() + 8);
+    for (const std::string_view pair : order.document->environment) {
+      const std::size_t equals = pair.find('=');
+      if (equals == std::string_view::npos || equals == 0) continue;
+      given(pair.substr(0, equals), pair.substr(equals + 1));
     }
   }
-  for (const auto& [name, value] : order.spec->env) env[name] = value;
-  std::erase_if(env, [](const auto& pair) { return ours(pair.first); });
-  env["HEARTH_RUN"] = std::to_string(order.run);
-  env["HEARTH_SLOT"] = order.label;
-  env["HEARTH_INSTANCE"] = context.instance_directory;
-  if (!context.notify_path.empty()) env["NOTIFY_SOCKET"] = context.notify_path;
+  for (const auto& [name, value] : order.spec->env) given(name, value);
+  env.add("HEARTH_RUN", std::to_string(order.run));
+  env.add("HEARTH_SLOT", order.label);
+  env.add("HEARTH_INSTANCE", context.instance_directory);
+  if (!context.notify_path.empty()) env.add("NOTIFY_SOCKET", context.notify_path);
   if (order.watchdog > 0) {
-    env["WATCHDOG_USEC"] = std::to_string(order.watchdog / ns_per_us);
-    env["WATCHDOG_PID"] = pid_field;
+    env.add("WATCHDOG_USEC", std::to_string(order.watchdog / ns_per_us));
+    env.add("WATCHDOG_PID", std::string(pid_field));
   }
   if (!context.passed.empty()) {
-    env["LISTEN_FDS"] = std::to_string(context.passed.size());
-    env["LISTEN_FDNAMES"] = joined(context.passed);
-    env["LISTEN_PID"] = pid_field;
+    env.add("LISTEN_FDS", std::to_string(context.passed.size()));
+    env.add("LISTEN_FDNAMES", joined(context.passed));
+    env.add("LISTEN_PID", std::string(pid_field));
   }
+  env.settle();
   return env;
 }
 
 void add_environment(const Environment& env, PlanBytes& bytes, wire::PlanHeader& header) {
   std::vector<std::uint32_t> offsets;
   std::vector<std::uint32_t> patches;
-  for (const auto& [name, value] : env) {
-    std::uint32_t at = bytes.string(name + "=" + value);
+  for (const auto& [name, value] : env.variables) {
+    const std::uint32_t at = bytes.string(name, "=", value);
     offsets.push_back(at);
     if (name == "LISTEN_PID" || name == "WATCHDOG_PID")
       patches.push_back(at + static_cast<std::uint32_t>(name.size()) + 1);
@@ -111,8 +148,8 @@ void add_environment(const Environment& env, PlanBytes& bytes, wire::PlanHeader&
 // execvp(3): an empty element of PATH is the working directory.
 std::vector<std::string> candidates(const std::string& program, const Environment& env) {
   if (program.find('/') != std::string::npos) return {program};
-  auto found = env.find("PATH");
-  const std::string path = found == env.end() ? default_path : found->second;
+  const std::string_view* const found = env.find("PATH");
+  const std::string path(found == nullptr ? std::string_view(default_path) : *found);
   std::vector<std::string> out;
   std::size_t at = 0;
   while (at <= path.size()) {

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/epoll.h>
 
 #include "os/clock.h"
 #include "os/instance.h"
@@ -46,6 +47,7 @@ void KeeperClient::flush() {
   mind_released(now);
   if (!outstanding_.empty()) mind_spawners(now);
   mind_hung(now);
+  make_spare();
   if (!ask_again_.empty()) link_.wake_in(1);
   (void)link_.flush();
 }
@@ -215,13 +217,12 @@ void KeeperClient::mind_released(MonoNs now) {
 
 KeeperClient::Dropped KeeperClient::try_drop(RunId run) {
   Dropped result = Dropped::yes;
-  if (const Parked* notify = link_.parked().find(ParkClass::notify, run)) {
-    if (bytes_waiting(notify->fd) == 0) {
-      link_.unpark(ParkClass::notify, run);
-      remove_notify(directory(), run);
-    } else {
-      result = Dropped::waits_for_reader;
-    }
+  const Parked* notify = link_.parked().find(ParkClass::notify, run);
+  if (notify != nullptr && bytes_waiting(notify->fd) != 0) {
+    result = Dropped::waits_for_reader;
+  } else {
+    if (notify != nullptr) link_.unpark(ParkClass::notify, run);
+    remove_notify(directory(), run);  // also of one that was made and never parked
   }
   if (const Parked* output = link_.parked().find(ParkClass::output, run)) {
     pollfd polled{output->fd, 0, 0};
@@ -229,13 +230,24 @@ KeeperClient::Dropped KeeperClient::try_drop(RunId run) {
       touch_as_writer(output->fd);
       (void)::poll(&polled, 1, 0);
     }
-    if ((polled.revents & POLLHUP) == 0)
-      return result == Dropped::yes ? Dropped::waits_for_writers : result;
+    if ((polled.revents & POLLHUP) == 0) {
+      if (result != Dropped::yes) return result;
+      // Only EPOLLHUP, which is always reported, and once: bytes are the logger's. Not before: the end of a run is
+      // learnt from its leader, and a pipe that closes just before would wake us for nothing.
+      link_.watch(output->fd, EPOLLET, watch_tag(Watched::output, run));
+      return Dropped::waits_for_writers;
+    }
     if (bytes_waiting(output->fd) != 0) return Dropped::waits_for_reader;
     link_.unpark(ParkClass::output, run);
   }
   remove_fifo(directory(), run);
   return result;
+}
+
+// All of them, as some may be of nobody: what a predecessor had made ahead.
+void KeeperClient::remove_names() {
+  each_number(directory(), "o", [&](RunId run) { remove_fifo(directory(), run); });
+  each_number(directory(), "n", [&](RunId run) { remove_notify(directory(), run); });
 }
 
 void KeeperClient::remove_stale_names() {

@@ -27,6 +27,14 @@ Status give(int directory, const std::string& name, const Owner& owner) {
 
 }  // namespace
 
+Status give_fifo(int directory, RunId run, const Owner& owner) {
+  return give(directory, fifo_name(run), owner);
+}
+
+Status give_notify(int directory, RunId run, const Owner& owner) {
+  return give(directory, notify_name(run), owner);
+}
+
 Result<Fifo> open_fifo(int directory, RunId run, const Owner& owner) {
   const std::string name = fifo_name(run);
   Fifo fifo;

@@ -29,12 +29,15 @@ Result<Fifo> open_fifo(int directory, RunId run, const Owner& owner);
 // have already, for when the name is gone.
 Result<Fd> open_fifo_for_service(int directory, RunId run, int reader);
 void remove_fifo(int directory, RunId run);
+// One that was made for nobody yet gets its owner.
+Status give_fifo(int directory, RunId run, const Owner& owner);
 
 // A datagram socket bound to n/RUN (0600, the owner's) that tells who sent. A socket that an earlier hearth left
 // under that name is replaced: nobody can be reading it but us.
 Result<Fd> bind_notify(int directory, const std::string& directory_path, RunId run,
                        const Owner& owner);
 void remove_notify(int directory, RunId run);
+Status give_notify(int directory, RunId run, const Owner& owner);
 
 // True when everybody who could write has closed and nothing is left to read.
 bool fifo_complete(int reader);

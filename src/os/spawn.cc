@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <span>
 
 #include "os/clock.h"
 #include "os/crash_point.h"
@@ -50,16 +51,15 @@ SpawnAnswer KeeperClient::spawn(const SpawnOrder& order) {
   std::erase_if(released_, [&](const Released& released) { return released.run == order.run; });
 
   Made made;
-  Fd leaf;
-  Result<bool> ready = make_run(order, made, leaf);
+  Result<bool> ready = make_run(order, made);
   Result<std::string> plan;
   if (ready && *ready) {
     plan = build_plan(order, PlanContext{.instance_directory = options_.directory,
                                          .notify_path = order.notify ? options_.directory + "/" + notify_name(order.run) : "",
                                          .passed = passed_names(order),
-                                         .leaf = static_cast<bool>(leaf),
+                                         .leaf = static_cast<bool>(made.leaf),
                                          .nofile = options_.nofile,
-                                         .mark = leaf ? 0 : sweep_mark(options_.directory, order.label)});
+                                         .mark = made.leaf ? 0 : sweep_mark(options_.directory, order.label)});
     if (!plan) ready = failure(plan.error());
   }
   if (!ready) {
@@ -68,48 +68,91 @@ SpawnAnswer KeeperClient::spawn(const SpawnOrder& order) {
     undo(order, made);
     return refused(ready.error());
   }
-  if (!*ready) return {SpawnOutcome::later, {}};
+  if (!*ready || !park_made(order, made)) return {SpawnOutcome::later, {}};
   crash_point("run made");
   if (!ordered) order_entry(order, 0);
   crash_point("entry ordered");
-  Result<bool> sent = send_plan(order, *plan, leaf.get());
-  return {sent && *sent ? SpawnOutcome::sent : SpawnOutcome::later, {}};
+  Result<bool> sent = send_plan(order, *plan, made.leaf.get());
+  if (!sent) return {SpawnOutcome::later, {}};
+  // No room in the spawner's socket: there is none for others either, and what they need must not be made in vain.
+  return {*sent ? SpawnOutcome::sent : SpawnOutcome::full, {}};
 }
 
-Result<bool> KeeperClient::make_run(const SpawnOrder& order, Made& made, Fd& leaf) {
-  Result<bool> done = make_listeners(order);
-  if (!done || !*done) return done;
+Result<bool> KeeperClient::make_run(const SpawnOrder& order, Made& made) {
+  Result<bool> listening = make_listeners(order);
+  if (!listening || !*listening) return listening;
   configure_log(order);
-  done = make_fifo(order, made);
-  if (!done || !*done) return done;
-  if (order.notify) {
-    done = make_notify(order, made);
-    if (!done || !*done) return done;
-  }
+  if (const Status fifo = make_fifo(order, made); !fifo) return failure(fifo.error());
+  if (order.notify)
+    if (const Status notify = make_notify(order, made); !notify) return failure(notify.error());
   if (cgroups_.usable()) {
     Result<Fd> opened = cgroups_.make_leaf(order.label, order.run);
     if (!opened) return failure(opened.error());
-    leaf = std::move(*opened);
-    made.leaf = true;
+    made.leaf = std::move(*opened);
     crash_point("leaf made");
   }
   return true;
 }
 
-Result<bool> KeeperClient::make_fifo(const SpawnOrder& order, Made& made) {
-  if (link_.parked().find(ParkClass::output, order.run) != nullptr) return true;
+Status KeeperClient::make_fifo(const SpawnOrder& order, Made& made) {
+  if (link_.parked().find(ParkClass::output, order.run) != nullptr) return {};
+  if (spare_.run == order.run && spare_.fifo) {
+    made.fifo = std::move(spare_.fifo);
+    return give_fifo(directory(), order.run, owner_of(*order.spec));
+  }
   Result<Fifo> fifo = open_fifo(directory(), order.run, owner_of(*order.spec));
   if (!fifo) return failure(fifo.error());
-  made.fifo = true;
-  return link_.park(park_record(ParkClass::output, order.slot, order.run), std::move(fifo->reader));
+  made.fifo = std::move(fifo->reader);
+  return {};
 }
 
-Result<bool> KeeperClient::make_notify(const SpawnOrder& order, Made& made) {
-  if (link_.parked().find(ParkClass::notify, order.run) != nullptr) return true;
+Status KeeperClient::make_notify(const SpawnOrder& order, Made& made) {
+  if (link_.parked().find(ParkClass::notify, order.run) != nullptr) return {};
+  if (spare_.run == order.run && spare_.notify) {
+    made.notify = std::move(spare_.notify);
+    return give_notify(directory(), order.run, owner_of(*order.spec));
+  }
   Result<Fd> socket = bind_notify(directory(), options_.directory, order.run, owner_of(*order.spec));
   if (!socket) return failure(socket.error());
-  made.notify = true;
-  return link_.park(park_record(ParkClass::notify, order.slot, order.run), std::move(*socket));
+  made.notify = std::move(*socket);
+  return {};
+}
+
+// Best effort: who finds no spare makes what it needs.
+void KeeperClient::make_spare() {
+  if (last_run_ == no_run || !outstanding_.empty() || link_.lost()) return;
+  const RunId run = std::exchange(last_run_, no_run) + 1;
+  if (spare_.run == run) return;
+  drop_spare();
+  // After a take-over plans of old runs may be sent again: a number that exists is not the next one.
+  for (ParkClass type : {ParkClass::output, ParkClass::notify})
+    if (const std::vector<Parked>& all = link_.parked().all(type); !all.empty() && all.back().key >= run) return;
+  Result<Fifo> fifo = open_fifo(directory(), run, {});
+  if (!fifo) return;
+  spare_.run = run;
+  spare_.fifo = std::move(fifo->reader);
+  if (Result<Fd> socket = bind_notify(directory(), options_.directory, run, {})) spare_.notify = std::move(*socket);
+  crash_point("spare made");
+}
+
+void KeeperClient::drop_spare() {
+  if (spare_.fifo) remove_fifo(directory(), spare_.run);
+  if (spare_.notify) remove_notify(directory(), spare_.run);
+  spare_ = Spare{};
+}
+
+bool KeeperClient::park_made(const SpawnOrder& order, Made& made) {
+  wire::ParkRecord records[2];
+  Fd descriptors[2];
+  std::size_t count = 0;
+  const auto add = [&](ParkClass type, Fd& fd) {
+    if (!fd) return;
+    records[count] = park_record(type, order.slot, order.run);
+    descriptors[count++] = std::move(fd);
+  };
+  add(ParkClass::output, made.fifo);
+  add(ParkClass::notify, made.notify);
+  return link_.park(std::span(records, count), std::span(descriptors, count));
 }
 
 Result<bool> KeeperClient::make_listeners(const SpawnOrder& order) {
@@ -128,14 +171,8 @@ Result<bool> KeeperClient::make_listeners(const SpawnOrder& order) {
 }
 
 void KeeperClient::undo(const SpawnOrder& order, const Made& made) {
-  if (made.fifo) {
-    link_.unpark(ParkClass::output, order.run);
-    remove_fifo(directory(), order.run);
-  }
-  if (made.notify) {
-    link_.unpark(ParkClass::notify, order.run);
-    remove_notify(directory(), order.run);
-  }
+  if (made.fifo) remove_fifo(directory(), order.run);
+  if (made.notify) remove_notify(directory(), order.run);
   if (made.leaf) (void)cgroups_.remove_leaf(order.label, order.run);
 }
 
@@ -193,16 +230,24 @@ void KeeperClient::order_entry(const SpawnOrder& order, std::int32_t pid) {
 Result<bool> KeeperClient::send_plan(const SpawnOrder& order, const std::string& plan, int leaf) {
   const Parked* output = link_.parked().find(ParkClass::output, order.run);
   if (output == nullptr) return false;
-  Result<Fd> memory = make_sealed_memfd("hearth-plan", plan);
-  if (!memory) return failure(memory.error());
+  const bool in_message = plan.size() <= wire::short_plan_max;
+  Fd memory;
+  if (!in_message) {
+    Result<Fd> made = make_sealed_memfd("hearth-plan", plan);
+    if (!made) return failure(made.error());
+    memory = std::move(*made);
+  }
   Result<Fd> fifo = open_fifo_for_service(directory(), order.run, output->fd);
   if (!fifo) return failure(fifo.error());
-  std::vector<int> numbers = {memory->get(), dev_null_.get(), fifo->get()};
+  std::vector<int> numbers;
+  if (memory) numbers.push_back(memory.get());
+  numbers.insert(numbers.end(), {dev_null_.get(), fifo->get()});
   for (int number : passed_descriptors(order)) numbers.push_back(number);
   if (leaf >= 0) numbers.push_back(leaf);
   const wire::RunRecord record{order.entry, 0, order.run};
   while (SpawnerLine* line = spawner_at_work()) {
-    const Sent sent = send_records<wire::RunRecord>(line->socket.get(), wire::MessageType::plan, {&record, 1}, numbers);
+    const Sent sent = in_message ? send_short_plan(line->socket.get(), record, plan, numbers)
+                                 : send_records<wire::RunRecord>(line->socket.get(), wire::MessageType::plan, {&record, 1}, numbers);
     crash_point("plan sent");
     if (sent == Sent::lost) {
       // Died; its successor is announced by the keeper. Meanwhile the spare one works.
@@ -211,6 +256,7 @@ Result<bool> KeeperClient::send_plan(const SpawnOrder& order, const std::string&
     }
     if (sent == Sent::full) return false;
     outstanding_.push_back({order.entry, order.run, line->generation, read_mono()});
+    last_run_ = std::max(last_run_, order.run);
     return true;
   }
   return false;

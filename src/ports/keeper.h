@@ -98,6 +98,11 @@ class Keeper {
   virtual std::uint64_t start_ticks(EntryIndex entry, std::int32_t pid) = 0;
   // True when the logger has read all that the run's leader can have written.
   virtual bool output_drained(SlotIndex slot, RunId run) = 0;
+  // Nobody has the output of `run` open for writing: with its leader, its tree has ended, as far as that shows.
+  virtual bool output_closed(RunId run) const {
+    (void)run;
+    return true;
+  }
   // Tells the logger that the leader of `run` has ended.
   virtual void output_ended(SlotIndex slot, RunId run) = 0;
   // "cgroup", "sweep" or "group": how descendants are contained on this machine.

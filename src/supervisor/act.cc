@@ -5,6 +5,12 @@
 #include "supervisor/supervisor.h"
 
 namespace hearth::supervisor {
+namespace {
+
+// How long the clearing of a run may wait for its successor's exec.
+constexpr SpanNs successor_span = milliseconds(20);
+
+}  // namespace
 
 void Supervisor::act(Now now) {
   // Only now, because before the commit an order could still have brought the service back.
@@ -13,6 +19,8 @@ void Supervisor::act(Now now) {
   spawners_full_ = false;
   std::vector<SlotIndex> acting = std::exchange(acting_, {});
   for (SlotIndex slot : acting) scratch_[slot].acting = false;
+  // A successor does not wait until its predecessor has been cleared away.
+  for (SlotIndex slot : acting) spawn_for(slot, now);
   for (SlotIndex slot : acting) act_on(slot, now);
   acting.clear();
   if (acting_.empty()) acting_.swap(acting);  // keep the capacity
@@ -31,6 +39,12 @@ void Supervisor::act(Now now) {
   finish_if_done();
 }
 
+void Supervisor::spawn_for(SlotIndex slot, Now now) {
+  if (!slots_[slot].used) return;
+  for (RunCell& cell : slots_[slot].cell)
+    if (cell.entry != no_entry && cell.spawn && !act_spawn(slot, cell, now)) want_act(slot);
+}
+
 void Supervisor::act_on(SlotIndex slot, Now now) {
   if (!slots_[slot].used) return;
   SlotState& state = slots_[slot];
@@ -38,9 +52,8 @@ void Supervisor::act_on(SlotIndex slot, Now now) {
   for (std::uint8_t i = 0; i < 2; ++i) {
     RunCell& cell = state.cell[i];
     if (cell.entry == no_entry) continue;
-    if (cell.spawn) again |= !act_spawn(slot, cell, now);
     if (cell.signal != 0) again |= !act_signal(slot, cell);
-    if (cell.reap) again |= !act_reap(slot, cell, i);
+    if (cell.reap) again |= successor_first(slot, i, now) || !act_reap(slot, cell, i);
   }
   if (again) want_act(slot);
 }
@@ -91,7 +104,7 @@ bool Supervisor::act_spawn(SlotIndex slot, RunCell& cell, Now now) {
       // The next turn decides what follows from that; until then the cell stays as it is.
       scratch_[slot].refused = cell.run;
       scratch_[slot].refusal = std::make_unique<Error>(std::move(answer.error));
-      scratch_[slot].due = now.mono;
+      due_at_[slot] = now.mono;
       again_ = true;
       return true;
   }
@@ -110,6 +123,19 @@ bool Supervisor::act_signal(SlotIndex slot, RunCell& cell) {
   if (!world_.keeper.signal(cell.entry, cell.run, cell.op, cell.signal)) return false;
   scratch_[slot].signal_sent = cell.op;
   return true;
+}
+
+// Clearing away takes as long as a good part of a start, and from the same processors and kernel locks. But a tree
+// that goes on without its leader may hold what the successor needs: that one ends now.
+bool Supervisor::successor_first(SlotIndex slot, std::uint8_t which, Now now) {
+  const RunCell& next = slots_[slot].cell[which ^ 1];
+  MonoNs& until = scratch_[slot].clear_at;
+  if (!next.spawn || scratch_[slot].spawn_sent != next.run || !world_.keeper.output_closed(slots_[slot].cell[which].run)) {
+    until = 0;
+    return false;
+  }
+  if (until == 0) until = after(now.mono, successor_span);
+  return now.mono < until;
 }
 
 bool Supervisor::act_reap(SlotIndex slot, RunCell& cell, std::uint8_t which) {

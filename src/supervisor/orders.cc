@@ -327,6 +327,7 @@ SlotIndex Supervisor::allocate(const AppliedDocument& applied, std::uint32_t ser
     if (slot < slots_.size()) return;
     slots_.resize(slot + 1);
     scratch_.resize(slot + 1);
+    due_at_.resize(slot + 1, never);
     head_.slots_used = static_cast<std::uint32_t>(slots_.size());
     head_changed_ = true;
   };
@@ -349,6 +350,7 @@ SlotIndex Supervisor::allocate(const AppliedDocument& applied, std::uint32_t ser
   slots_[slot] = fresh;
   const bool in_changed = scratch_[slot].changed, in_acting = scratch_[slot].acting, in_propagate = scratch_[slot].propagate;
   scratch_[slot] = Scratch{};
+  due_at_[slot] = never;
   scratch_[slot].changed = in_changed;
   scratch_[slot].acting = in_acting;
   scratch_[slot].propagate = in_propagate;
@@ -395,7 +397,7 @@ void Supervisor::forget(SlotIndex slot) {
   const OrderId order = state.order;
   state = SlotState{};
   state.order = order;
-  scratch_[slot].due = never;
+  due_at_[slot] = never;
   first_free_ = std::min(first_free_, slot);
   touch(slot);
   documents_unused_ = true;

@@ -98,11 +98,11 @@ class Supervisor final : public ports::Control {
  private:
   // What a successor need not know of a slot: it finds out again.
   struct Scratch {
-    MonoNs due = never;           // earliest deadline
     MonoNs settle_at = 0;         // without a readiness probe: until then an order does not call it done
     RunId spawn_sent = no_run;
     OpId signal_sent = 0;
     RunId reap_sent[2] = {};
+    MonoNs clear_at = 0;          // until then an ended run is not cleared away, because its successor comes first
     bool changed = false;         // in changed_
     bool acting = false;          // in acting_
     bool propagate = false;       // in propagate_
@@ -209,7 +209,9 @@ class Supervisor final : public ports::Control {
 
   // act.cc
   void act(Now now);
+  void spawn_for(SlotIndex slot, Now now);
   void act_on(SlotIndex slot, Now now);
+  bool successor_first(SlotIndex slot, std::uint8_t which, Now now);
   bool act_spawn(SlotIndex slot, RunCell& cell, Now now);
   ports::SpawnOrder spawn_order(SlotIndex slot, const RunCell& cell) const;
   bool act_signal(SlotIndex slot, RunCell& cell);
@@ -238,6 +240,7 @@ class Supervisor final : public ports::Control {
   bool head_changed_ = false;
   std::vector<SlotState> slots_;
   std::vector<Scratch> scratch_;
+  std::vector<MonoNs> due_at_;  // earliest deadline of each slot; apart, because each turn walks it
   Registry registry_;
   ServiceSpec probe_spec_;  // how probes' runs live; their command comes from the parent's probe
 

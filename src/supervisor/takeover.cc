@@ -68,6 +68,7 @@ void Supervisor::load(Now now) {
   }
   slots_.resize(head_.slots_used);
   scratch_.resize(head_.slots_used);
+  due_at_.resize(head_.slots_used, never);
   for (SlotIndex slot = 0; slot < head_.slots_used; ++slot) {
     if (const unsigned char* bytes = wire::held_slot(page_, slot)) std::memcpy(&slots_[slot], bytes, sizeof(SlotState));
   }

@@ -143,7 +143,7 @@ void Supervisor::pass_time(Now now) {
     absent_since_.reset();
   }
   for (SlotIndex slot = 0; slot < slots_.size(); ++slot) {
-    if (scratch_[slot].due > now.mono || !slots_[slot].used) continue;
+    if (due_at_[slot] > now.mono || !slots_[slot].used) continue;
     decide_refusal(slot, now);
     if (scratch_[slot].settle_at <= now.mono) scratch_[slot].settle_at = 0;
     refuse_overdue_tries(slot, now);
@@ -189,12 +189,13 @@ void Supervisor::commit(Now now) {
     const SlotState& state = slots_[slot];
     between_stores();
     writer_.set_slot(slot, &state, sizeof state);
-    scratch.due = never;
+    MonoNs& due = due_at_[slot];
+    due = never;
     if (!state.used) continue;
-    scratch.due = lifecycle::next_deadline(state.life);
-    if (state.health.watching) scratch.due = std::min(scratch.due, health::next_deadline(state.health));
-    if (scratch.refused != no_run) scratch.due = now.mono;
-    if (scratch.settle_at != 0) scratch.due = std::min(scratch.due, scratch.settle_at);
+    due = lifecycle::next_deadline(state.life);
+    if (state.health.watching) due = std::min(due, health::next_deadline(state.health));
+    if (scratch.refused != no_run) due = now.mono;
+    if (scratch.settle_at != 0) due = std::min(due, scratch.settle_at);
   }
   if (!changed_.empty()) visible_change_ = true;
   changed_.clear();
@@ -230,7 +231,7 @@ void Supervisor::consume() {
 MonoNs Supervisor::next_due(Now now) const {
   if (again_) return now.mono;
   MonoNs due = never;
-  for (const Scratch& scratch : scratch_) due = std::min(due, scratch.due);
+  for (const MonoNs at : due_at_) due = std::min(due, at);
   // Acts that could not be handed over are tried again soon; most are woken earlier by what they wait for.
   if (!acting_.empty()) due = std::min(due, after(now.mono, milliseconds(20)));
   if (runs_changed_) due = std::min(due, note_runs_at_);

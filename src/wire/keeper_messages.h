@@ -10,7 +10,7 @@
 // supervisor -> keeper   ack, signal, reap, park, unpark, adopt, replace_spawner, finish
 // keeper -> logger       hello, parked (class output only; answered by ack), unpark
 // logger -> keeper       ack
-// supervisor -> spawner  plan
+// supervisor -> spawner  plan, short_plan
 //
 // When a supervisor dies the keeper first handles *all* that it had sent (a PARK may carry the only other
 // copy of a descriptor whose datagram is consumed), then starts the successor. docs/formats/messages.md
@@ -22,7 +22,7 @@
 
 namespace hearth::wire {
 
-inline constexpr uint32_t message_version = 1;
+inline constexpr uint32_t message_version = 2;
 inline constexpr int member_socket_fd = 3;
 inline constexpr uint32_t records_per_message_max = 120;
 inline constexpr uint32_t descriptors_per_message_max = 250;  // SCM_MAX_FD is 253
@@ -41,6 +41,7 @@ enum class MessageType : uint32_t {
   replace_spawner,  // SpawnerRecord x1: kill that generation and start another
   finish,           // FinishRecord x1: the keeper ends
   plan,             // RunRecord x1 + descriptors: plan memfd first, then those the plan numbers from 0
+  short_plan,       // RunRecord x1, then the bytes of the plan, at most short_plan_max + the plan's descriptors
 };
 
 struct MessageHeader {
@@ -107,6 +108,8 @@ struct ParkRecord {
   char name[104];     // NUL-terminated
 };
 static_assert(sizeof(ParkRecord) == 128);
+// So that it fits where the records of other messages do.
+inline constexpr uint32_t short_plan_max = records_per_message_max * sizeof(ParkRecord) - 16;
 inline constexpr uint32_t park_name_max = sizeof(ParkRecord::name) - 1;
 inline constexpr uint32_t max_parked = 4 * 4096 + 1024;
 
@@ -115,6 +118,7 @@ struct RunRecord {
   uint32_t reserved;
   RunId run;
 };
+static_assert(short_plan_max + sizeof(RunRecord) == records_per_message_max * sizeof(ParkRecord));
 
 // Sent to the process group of the run's leader (or the leader alone, entry_flag_signal_leader_only), if the
 // entry still holds `run`, its pid is known, and `op` is above last_op; `op` is recorded before the signal is

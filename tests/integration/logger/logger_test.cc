@@ -35,7 +35,7 @@ TEST(Logger, MovesTheOutputOfARunAndTellsWhenItIsDrained) {
   EXPECT_EQ(keeper.stop(), 0);
 }
 
-TEST(Logger, RingsWhenTheLastWriterIsGone) {
+TEST(Logger, NotesWhenTheLastWriterIsGone) {
   TemporaryDirectory logs;
   KeeperStandIn keeper(program, logs.path());
   keeper.configure(0, {.directory = "s"});
@@ -43,7 +43,14 @@ TEST(Logger, RingsWhenTheLastWriterIsGone) {
   os::Fd out = keeper.add_run(5, 0);
   put(out, "hello\n");
   out.reset();
-  ASSERT_TRUE(keeper.wait_until([&] { return keeper.stream(0).eof_run.load() == 5; }));
+  // It rings for nobody: a supervisor that was woken by this would find that the keeper has not told the end yet. So
+  // the test asks, a message at a time.
+  std::vector<os::Fd> others;
+  for (RunId run = 6; keeper.stream(0).eof_run.load() != 5 && run < 1'000; ++run) {
+    others.push_back(keeper.add_run(run, 0));
+    ASSERT_TRUE(keeper.wait_acknowledged());
+  }
+  EXPECT_EQ(keeper.stream(0).eof_run.load(), 5u);
   EXPECT_EQ(read_log(logs.path() + "/s"), "hello\n");
   EXPECT_EQ(keeper.stop(), 0);
 }

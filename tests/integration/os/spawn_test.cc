@@ -186,7 +186,7 @@ TEST_F(SpawnTest, killed_at_any_step_successors_end_with_exactly_one_process) {
     steps = at;
     if (!crashed) break;
   }
-  EXPECT_GE(steps, 8);
+  EXPECT_GE(steps, 6);
 }
 
 TEST_F(SpawnTest, an_ordinary_user_has_all_of_this_too) {

@@ -59,6 +59,23 @@ TEST_F(Messages, ThatAreEmptyAreNotTheEnd) {
   EXPECT_TRUE(message.end);
 }
 
+TEST_F(Messages, OnlyAShortPlanMayHaveMoreBytesThanItsRecords) {
+  struct {
+    wire::MessageHeader header;
+    wire::RunRecord record;
+    char rest[5];
+  } bytes = {{wire::MessageType::short_plan, 1}, {1, 0, 2}, "plan"};
+  const size_t length = offsetof(decltype(bytes), rest) + sizeof bytes.rest;
+  ASSERT_EQ(send(pair[1], &bytes, length, 0), static_cast<ssize_t>(length));
+  ASSERT_TRUE(receive(pair[0], message));
+  EXPECT_EQ(message.rest, 5u);
+  EXPECT_STREQ(reinterpret_cast<const char*>(message.records + sizeof(wire::RunRecord)), "plan");
+  bytes.header.type = wire::MessageType::plan;
+  ASSERT_EQ(send(pair[1], &bytes, length, 0), static_cast<ssize_t>(length));
+  EXPECT_FALSE(receive(pair[0], message));
+  EXPECT_EQ(errno, EBADMSG);
+}
+
 TEST_F(Messages, OfRandomBytesAreIgnoredUnlessTheyFit) {
   std::mt19937 random(3);
   for (int i = 0; i < 20'000; ++i) {
@@ -73,8 +90,8 @@ TEST_F(Messages, OfRandomBytesAreIgnoredUnlessTheyFit) {
     }
     ASSERT_EQ(send(pair[1], bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
     if (receive(pair[0], message)) {
-      EXPECT_EQ(bytes.size(),
-                sizeof message.header + record_size(message.header.type) * message.header.count);
+      EXPECT_EQ(bytes.size(), sizeof message.header +
+                                  record_size(message.header.type) * message.header.count + message.rest);
     }
   }
 }

@@ -73,13 +73,13 @@ TEST_F(PumpTest, TellsThatARunIsDrainedWhoseFifoComesAfterItsEnd) {
   EXPECT_EQ(world.all("s"), "late\n");
 }
 
-TEST_F(PumpTest, StopsWatchingAtTheEndOfAFifoAndSaysSo) {
+TEST_F(PumpTest, StopsWatchingAtTheEndOfAFifoAndWakesNobodyForIt) {
   add(1);
   world.feed(1, "hello\n");
   world.close_writer(1);
   settle();
   EXPECT_EQ(world.stream().eof_run.load(), 1u);
-  EXPECT_TRUE(pump.take_notice());
+  EXPECT_FALSE(pump.take_notice());
 }
 
 TEST_F(PumpTest, HearsWhoOpensAFifoThatHadHungUp) {

@@ -140,10 +140,16 @@ class FakeKeeper {
           continue;
         }
         TakenPlan plan{record->entry, record->run, {}, {}};
-        plan.bytes.resize(*os::file_size(message.descriptors[0].get(), "plan"));
-        EXPECT_EQ(static_cast<ssize_t>(plan.bytes.size()),
-                  ::pread(message.descriptors[0].get(), plan.bytes.data(), plan.bytes.size(), 0));
-        for (std::size_t d = 1; d < message.descriptors.size(); ++d)
+        std::size_t own = 0;  // descriptors that are the plan's
+        if (message.type == wire::MessageType::short_plan) {
+          plan.bytes.assign(message.records.begin() + sizeof *record, message.records.end());
+        } else {
+          own = 1;
+          plan.bytes.resize(*os::file_size(message.descriptors[0].get(), "plan"));
+          EXPECT_EQ(static_cast<ssize_t>(plan.bytes.size()),
+                    ::pread(message.descriptors[0].get(), plan.bytes.data(), plan.bytes.size(), 0));
+        }
+        for (std::size_t d = own; d < message.descriptors.size(); ++d)
           plan.descriptors.push_back(std::move(message.descriptors[d]));
         entry.pid = next_pid_++;
         entry.phase = wire::EntryPhase::watched;
