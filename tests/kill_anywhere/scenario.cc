@@ -103,6 +103,9 @@ RunResult Scenario::run() {
   if (!result.report.problem.empty() && evidence_.stuck.empty()) evidence_.stuck = result.report.problem;
   collect();
   if (!kill_all_below()) evidence_.left_over.push_back("processes that cannot be killed");
+  // A run that stuck has left its state, which is memory.
+  const os::Fd instance(open((options_.directory + "/i").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (instance) os::remove_state_directory(instance.get());
   result.verdict = judge(evidence_);
   result.seconds = static_cast<double>(os::read_mono() - begun) / 1e9;
   return result;
