@@ -182,6 +182,7 @@ ReportText report_json(const OrderReport& report) {
   top.key("order").number(report.order);
   top.key("verb").string(verb_name(report.verb));
   top.key("settled").boolean(report.settled);
+  top.key("overtaken").number(report.overtaken);
   std::string seen(16, '0');
   for (unsigned i = 0; i < 16; ++i) seen[i] = hex[(text.seen >> (60 - 4 * i)) & 15];
   top.key("seen").string(seen);

@@ -38,7 +38,10 @@ int code_of(const SlotStatus& s) {
     case Phase::stopped: return stopped;
     case Phase::waiting:
     case Phase::starting: return s.failures >= loop_from ? looping : starting;
-    case Phase::running: return s.ready || !s.has_readiness ? ok : degraded;
+    case Phase::running:
+      // Up again is not yet well: the failures count until it has stayed up for reset_after.
+      if (s.failures >= loop_from) return looping;
+      return s.ready || !s.has_readiness ? ok : degraded;
     case Phase::stopping: return s.want_up ? starting : stopped;
     case Phase::backoff: return s.failures >= loop_from ? looping : degraded;
     case Phase::failed: return s.reason == Reason::crash_loop ? looping : degraded;

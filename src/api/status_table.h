@@ -34,7 +34,7 @@ const char* state_word(const SlotStatus& slot);
 // The exit code of `hearth status`: the worst (greatest) over the chosen ones; 3 for none at all.
 //   0 running and ready, or completed     3 stopped, or about to be
 //   150 on its way up                     151 degraded: not ready any more, failed, waiting for its next try
-//   152 crash-looping: three failures in a row and more, or given up because of too many restarts
+//   152 crash-looping: three failures in a row and more without staying up for reset_after since, or given up because of too many restarts
 int status_exit_code(const InstanceStatus& status, const std::vector<std::size_t>& chosen);
 
 }  // namespace hearth::api

@@ -112,7 +112,8 @@ Error refusal(const Answer& answer) {
 Result<OrderNews> order_news(const Answer& answer) {
   const Result<json::object> object = object_of(answer);
   if (!object) return failure(object.error());
-  return OrderNews{text(*object, "verb"), flag(*object, "settled"), text(*object, "seen"), slots_of(*object, "slots")};
+  return OrderNews{text(*object, "verb"), flag(*object, "settled"), text(*object, "seen"), slots_of(*object, "slots"),
+                   static_cast<std::uint64_t>(number(*object, "overtaken"))};
 }
 
 Result<AcceptedNews> accepted_news(const Answer& answer) {

@@ -35,6 +35,7 @@ struct OrderNews {
   bool settled = false;
   std::string seen;
   std::vector<SlotNews> slots;
+  std::uint64_t overtaken = 0;  // slots that a later order has taken over
 };
 
 struct AcceptedNews {

@@ -36,16 +36,18 @@ bool wait_gone(int pidfd, InterruptWatch& watch, MonoNs deadline) {
   return true;
 }
 
-// `down` forgets a service as soon as it has stopped, and then it is in no report any more. That is its good end.
-void keep_forgotten(OrderNews& news, const OrderNews& before) {
+// A service is in no report of the order any more when a later order has taken it over, which is told as that; or when it
+// was forgotten as soon as it had stopped (`down`, `up` of what left the file): its good end.
+void keep_missing(OrderNews& news, const OrderNews& before) {
   for (const SlotNews& old : before.slots) {
     const bool there = std::ranges::any_of(news.slots, [&](const SlotNews& slot) {
       return slot.project == old.project && slot.name == old.name && slot.index == old.index;
     });
     if (there) continue;
     news.slots.push_back(old);
-    news.slots.back().outcome = "done";
-    news.slots.back().state = "stopped";
+    const bool overtaken = news.overtaken > 0 && old.want_up;
+    news.slots.back().outcome = overtaken ? "superseded" : "done";
+    news.slots.back().state = overtaken ? old.state : "stopped";
     news.slots.back().reason_text.clear();
   }
 }
@@ -126,7 +128,7 @@ Outcome follow(const Context& context, Client& client, InterruptWatch& watch, co
       return outcome;
     }
     outcome.body = answer->body;
-    keep_forgotten(*news, outcome.news);
+    keep_missing(*news, outcome.news);
     outcome.news = std::move(*news);
     shower.show(outcome.news, outcome.elapsed);
   }
@@ -173,8 +175,13 @@ void tell_failure(const Context& context, const SlotNews& slot, const std::strin
 }
 
 void tell_failures(const Context& context, const OrderNews& news) {
+  if (news.overtaken > 0) {
+    write_err(fmt::format("hearth: a later order has taken over {} service{}; `hearth {}status` shows how it goes\n",
+                          news.overtaken, news.overtaken == 1 ? "" : "s", context.place_option));
+  }
   for (const SlotNews& slot : news.slots) {
     const std::string name = label(slot, news.slots);
+    if (slot.outcome == "superseded") continue;  // they are counted
     if (slot.outcome == "incomplete") write_err(fmt::format("hearth: {}: {}\n", name, shown(slot.reason_text, 0)));
     if (slot.outcome == "failed") tell_failure(context, slot, name);
   }
@@ -222,7 +229,7 @@ int conclude(const Context& context, const Outcome& outcome, const Order& order,
     case End::settled:
     case End::gone: break;
   }
-  const bool failed = std::ranges::any_of(
+  const bool failed = outcome.news.overtaken > 0 || std::ranges::any_of(
       outcome.news.slots, [](const SlotNews& slot) {
         return slot.outcome == "failed" || slot.outcome == "superseded" || slot.outcome == "incomplete";
       });

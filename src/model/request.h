@@ -58,6 +58,7 @@ struct OrderReport {
   OrderId order = 0;
   Verb verb = Verb::start;
   bool settled = false;            // no slot is pending
+  std::uint32_t overtaken = 0;     // slots that a later order has taken over; they are not in `slots`
   std::vector<SlotOutcome> slots;
 };
 

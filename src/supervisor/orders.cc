@@ -55,6 +55,7 @@ Result<Accepted> Supervisor::handle_request(const Request& request, Now now) {
   record.order = accepted->order;
   record.accepted_wall_ns = now.wall;
   record.kind = static_cast<std::uint32_t>(request.verb);
+  record.slots = static_cast<std::uint32_t>(accepted->slots.size());
   operations_.push_back(record);
   head_changed_ = true;
   return accepted;

@@ -227,11 +227,13 @@ std::optional<OrderReport> Supervisor::order(const OperationKey& key) const {
   report.order = record->order;
   report.verb = static_cast<Verb>(record->kind);
   report.settled = true;
+  std::uint32_t still = 0;
   for (SlotIndex slot = 0; slot < slots_.size(); ++slot) {
     const SlotState& state = slots_[slot];
     if (!state.used || state.role != SlotRole::service || state.order != record->order) continue;
     // What left the document with this order is being stopped, whatever the verb says.
     const Verb verb = state.removing ? Verb::stop : report.verb;
+    if (!state.removing) ++still;
     SlotOutcome one{outcome(slot, verb), slot_status(slot, now_)};
     // The last words of a failure are worth waiting for.
     if (one.outcome == Outcome::failed && state.last_exit.run != no_run && state.last_exit.fail_stage == 0 &&
@@ -240,6 +242,9 @@ std::optional<OrderReport> Supervisor::order(const OperationKey& key) const {
     if (one.outcome == Outcome::pending) report.settled = false;
     report.slots.push_back(std::move(one));
   }
+  // What `down` and `shutdown` have forgotten, nobody has taken over.
+  const bool forgets = report.verb == Verb::down || report.verb == Verb::shutdown || report.verb == Verb::leave;
+  if (!forgets && still < record->slots) report.overtaken = record->slots - still;
   return report;
 }
 

@@ -65,8 +65,8 @@ struct OperationRecord {
   OrderId order;
   int64_t accepted_wall_ns;
   uint32_t kind;
-  uint32_t reserved;
-  uint64_t reserved2;
+  uint32_t slots;          // that it concerned when it was accepted
+  uint64_t reserved;
 };
 
 struct DecisionPage {

@@ -332,6 +332,29 @@ TEST_F(Orders, WhoIgnoresTheStopSignalIsKilledAfterItsGracePeriod) {
   EXPECT_TRUE(stage.process("db").killed);
 }
 
+TEST_F(Orders, ServicesThatALaterOrderTookOverAreCountedAndNotToldAsStopped) {
+  stage.plays("db", {good(5'000)});
+  const sim::ClientCall& first = stage.up({service("db"), service("web")});
+  stage.run_ms(100);
+  const sim::ClientCall& second = stage.order(Verb::restart, {"db"});
+  stage.run_ms(100);
+  const auto report = [&](const sim::ClientCall& call) { return *stage.machine().supervisor().order(call.request.key); };
+  EXPECT_EQ(report(first).overtaken, 1u);
+  EXPECT_EQ(report(first).slots.size(), 1u);
+  EXPECT_EQ(report(second).overtaken, 0u);
+}
+
+TEST_F(Orders, WhatLeftTheDocumentIsNotOvertakenButGone) {
+  stage.up({service("db"), service("web")});
+  stage.run_until([&] { return stage.is_ready("web"); });
+  const sim::ClientCall& call = stage.up({service("db")});
+  stage.run_ms(500);
+  const OrderReport report = *stage.machine().supervisor().order(call.request.key);
+  EXPECT_TRUE(report.settled);
+  EXPECT_EQ(report.overtaken, 0u);
+  EXPECT_EQ(report.slots.size(), 1u);
+}
+
 TEST_F(Orders, HearthWithNothingToStopEndsAtOnce) {
   stage.run_ms(100);
   stage.order(Verb::shutdown);

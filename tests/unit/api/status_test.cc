@@ -114,6 +114,7 @@ TEST(ApiExitCode, says_how_one_service_stands) {
   for (const CodeCase& c : {CodeCase{Phase::running, false, false, 0, Reason::none, 0},
                             {Phase::running, true, true, 0, Reason::none, 0},
                             {Phase::running, true, false, 0, Reason::none, 151},
+                            {Phase::running, true, true, 3, Reason::exited, 152},
                             {Phase::completed, false, false, 0, Reason::none, 0},
                             {Phase::stopped, false, false, 0, Reason::ordered, 3},
                             {Phase::starting, true, false, 0, Reason::none, 150},
