@@ -38,12 +38,13 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr SpanNs trim_after = seconds(2);
+constexpr SpanNs accept_pause = milliseconds(100);
 
-// Wakes the loop when a descriptor that nests others is readable. Level: it is armed again before each sleep.
+// Wakes the loop when a descriptor that nests others is readable. Level: it is armed again before each sleep. It lives as
+// long as the loop, which calls its handler also after the descriptor is closed.
 class Watch {
  public:
   Watch(asio::io_context& io, int fd, std::function<void()> ready = {}) : descriptor_(io, ::dup(fd)), ready_(std::move(ready)) {}
-  ~Watch() { descriptor_.close(); }
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
   void arm() {
@@ -157,7 +158,8 @@ class Program {
     const Now now = os::read_clock();
     MonoNs due = supervisor_->turn(now);
     keeper_->flush();
-    if (!link_->lost()) member_log_.look(link_->table(), now.wall);
+    // Who ends because it was told to is no news.
+    if (!link_->lost() && !supervisor_->finished()) member_log_.look(link_->table(), now.wall);
     for (std::string& note : keeper_->take_notes()) supervisor_->add_note(std::move(note));
     if (supervisor_->take_changed()) server_->turn_done();
     due = std::min({due, store_->flush(os::read_mono()), probes_->next_deadline(), trim()});
@@ -167,6 +169,8 @@ class Program {
   // Somebody would be our keeper. Dropped, which declines it, as long as there is one that lives or is on its way.
   void consider_offer() {
     os::NewKeeper candidate = os::accept_keeper(offers_.get(), geteuid());
+    // Without a descriptor to spare it stays in the backlog, and the socket readable: trying at once would spin.
+    if (!candidate.socket) accept_from_ = after(os::read_mono(), accept_pause);
     link_->receive();
     if (link_->lost() && candidate.socket) offered_ = std::move(candidate);
   }
@@ -197,19 +201,28 @@ class Program {
       link_->hand_over_to(std::move(*keeper));
       return now;
     }
-    supervisor_->add_note("the keeper died, and no other could be started: " + keeper.error().text());
+    note_no_keeper(keeper.error());
     return next_keeper_try_;
+  }
+
+  // Each second, perhaps: said once, so that it does not push out all other notes.
+  void note_no_keeper(const Error& error) {
+    std::string note = "the keeper died, and no other could be started: " + error.text();
+    if (note == no_keeper_note_) return;
+    no_keeper_note_ = note;
+    supervisor_->add_note(std::move(note));
   }
 
   MonoNs hand_over() {
     const Result<bool> done = link_->continue_hand_over();
     if (!done) {
-      supervisor_->add_note("the keeper died, and no other could be started: " + done.error().text());
+      note_no_keeper(done.error());
       return next_keeper_try_;
     }
     if (!*done) return link_->hand_over_due();
     keeper_lost_at_ = 0;
     next_keeper_try_ = 0;
+    no_keeper_note_.clear();
     os::tell_service_manager("READY=1");  // of the start that made this keeper
     keeper_->keeper_replaced();
     supervisor_->keeper_replaced(link_->table().keeper_pid, link_->table().keeper_generation);
@@ -224,9 +237,8 @@ class Program {
     server_->turn_done();
     // What services and probes say stays readable from here on: watched, it would keep us awake.
     // (Without a keeper, who may have died just now, there is no socket and nothing to wait for.)
-    if (link_->socket() >= 0) keeper_watch_ = std::make_unique<Watch>(io_, link_->socket());
-    probe_watch_.reset();
-    offers_watch_.reset();
+    ending_ = true;
+    if (link_->socket() >= 0) end_watch_ = std::make_unique<Watch>(io_, link_->socket());
     const MonoNs until = after(os::read_mono(), seconds(2));
     for (MonoNs now = os::read_mono(); !link_->lost() && now < until; now = os::read_mono()) {
       sleep_until(link_->flush() ? until : std::min(until, after(now, milliseconds(5))));
@@ -238,11 +250,20 @@ class Program {
     return {};
   }
 
-  void sleep_until(MonoNs due) {
+  void arm_watches(MonoNs now) {
+    if (ending_) {
+      if (end_watch_) end_watch_->arm();
+      return;
+    }
     keeper_watch_->arm();
-    for (Watch* watch : {probe_watch_.get(), offers_watch_.get()})
-      if (watch != nullptr) watch->arm();
+    probe_watch_->arm();
+    if (now >= accept_from_) offers_watch_->arm();
+  }
+
+  void sleep_until(MonoNs due) {
     const MonoNs now = os::read_mono();
+    arm_watches(now);
+    if (now < accept_from_) due = std::min(due, accept_from_);
     if (due <= now) {
       handle_some();
       return;
@@ -275,9 +296,13 @@ class Program {
   std::unique_ptr<Watch> keeper_watch_;
   std::unique_ptr<Watch> probe_watch_;
   std::unique_ptr<Watch> offers_watch_;
+  std::unique_ptr<Watch> end_watch_;  // while ending_, in the place of all others
   os::Fd offers_;          // DIR/keeper.sock
   os::NewKeeper offered_;  // for the one that died
   MemberLog member_log_;
+  bool ending_ = false;
+  std::string no_keeper_note_;  // the last that was said of this death
+  MonoNs accept_from_ = 0;
   MonoNs keeper_lost_at_ = 0;
   MonoNs next_keeper_try_ = 0;
   MonoNs trim_at_ = never;

@@ -230,11 +230,12 @@ void read_client(Keeper& k, uint32_t role, bool to_the_end) {
     }
     message.drop();
   }
-  // Alive, but it has closed its end: of no use to anybody.
-  if (!to_the_end && client.socket >= 0 && client.pid > 0) {
-    unwatch_and_close(k, client.socket);
-    kill_member(k, role, SIGKILL);
-  }
+  if (to_the_end || client.socket < 0 || client.pid <= 0) return;
+  // Alive, but it has closed its end: of no use to anybody. Unless it was told to end, and is on its way out: killed
+  // there it would not count as done, and another would be started. One that hangs is given up later.
+  unwatch_and_close(k, client.socket);
+  const bool leaves = k.ending.phase == Ending::finishing && (client.goodbye_said || client.finish_heard);
+  if (!leaves) kill_member(k, role, SIGKILL);
 }
 
 }  // namespace hearth::keeper

@@ -2,12 +2,13 @@
 
 #include <poll.h>
 
+#include "keeper/message.h"
 #include "keeper/state.h"
 
 namespace hearth::keeper {
 namespace {
 
-constexpr int64_t members_grace = 10'000 * ms;  // for the last documents and the last lines
+constexpr int64_t members_grace_s = 10;  // for the last documents and the last lines
 constexpr int64_t after_kill =
     1'000 * ms;  // what SIGKILL does not end hangs in the kernel: left behind
 constexpr uint32_t stop_grace_least_ms = 500, stop_grace_most_ms = 3'600'000;
@@ -83,24 +84,27 @@ void stop_runs(Keeper& k, int64_t now) {
 }
 
 // Standard error may be a pipe that nobody empties.
-void say_if_heard(const char* text) {
+void say_given_up(const char* member, const char* consequence) {
   pollfd out = {STDERR_FILENO, POLLOUT, 0};
   if (poll(&out, 1, 0) != 1 || (out.revents & POLLOUT) == 0) return;
-  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, text, strlen(text));
+  char text[512];
+  char* at = stpcpy(stpcpy(text, "hearth-keeper: the "), member);
+  at = put_number(stpcpy(at, " has not ended within "), uint64_t{members_grace_s});
+  at = stpcpy(stpcpy(at, " s and is given up; "), consequence);
+  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, text, static_cast<size_t>(at - text));
 }
 
 void give_up_members(Keeper& k, int64_t now) {
   k.ending.out_of_time = true;
   k.ending.deadline = now + after_kill;
   if (!k.member[role_logger].done)
-    say_if_heard(
-        "hearth-keeper: the logger has not ended within 10 s and is given up; output of services "
-        "that it had not written is lost; look for a hung disk under the log directory\n");
+    say_given_up("logger",
+                 "output of services that it had not written is lost; look for a hung disk under "
+                 "the log directory\n");
   if (!k.ending.alone && !k.member[role_supervisor].done)
-    say_if_heard(
-        "hearth-keeper: the supervisor has not ended within 10 s and is given up; the next hearth "
-        "may remember services that were taken down; look for a hung disk under the instance "
-        "directory\n");
+    say_given_up("supervisor",
+                 "the next hearth may remember services that were taken down; look for a hung disk "
+                 "under the instance directory\n");
   kill_member(k, role_supervisor, SIGKILL);
   kill_member(k, role_logger, SIGKILL);
 }
@@ -125,7 +129,7 @@ void finish(Keeper& k, wire::FinishMode mode) {
   k.ending = {};
   k.ending.phase = Ending::finishing;
   k.ending.alone = alone;
-  k.ending.deadline = now_ns() + members_grace;
+  k.ending.deadline = now_ns() + members_grace_s * 1'000 * ms;
   for (uint32_t role = role_spawner; role < role_end; ++role) kill_member(k, role, SIGKILL);
 }
 

@@ -1,5 +1,6 @@
 // Stands in for supervisor and logger: hands its socket to the test and lives until the keeper's end is closed.
-// With a file "broken" in the instance directory it is a supervisor that does not come up.
+// With a file "broken" in the instance directory it is a supervisor that does not come up; with FIFOs "left" and "go"
+// one that has closed its end, says so through the first, and goes on living until the second is closed.
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -34,6 +35,11 @@ int main(int argc, char** argv) {
   if (sendmsg(control, &m, 0) != 1) _exit(5);
   pollfd end = {socket_fd, POLLRDHUP, 0};
   while (poll(&end, 1, -1) < 0) {
+  }
+  if (const int left = supervisor ? open("left", O_WRONLY | O_CLOEXEC) : -1; left >= 0) {
+    const int go = open("go", O_RDONLY | O_CLOEXEC);
+    close(socket_fd);
+    if (write(left, &role, 1) != 1 || read(go, &role, 1) != 0) _exit(6);
   }
   return 0;
 }

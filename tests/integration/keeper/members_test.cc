@@ -192,6 +192,23 @@ TEST_F(Keeper, StartsASupervisorAgainThatIsKilledBeforeItHasEnded) {
   EXPECT_EQ(h.table->supervisor.last_wait_code, CLD_EXITED);
 }
 
+TEST_F(Keeper, LeavesASupervisorAloneThatHasClosedItsEndOnItsWayOut) {
+  for (const char* name : {"/left", "/go"}) ASSERT_EQ(0, mkfifo((h.dir + name).c_str(), 0600));
+  Fd left(open((h.dir + "/left").c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  Fd go(open((h.dir + "/go").c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_TRUE(h.supervisor.send<FinishRecord>(MessageType::finish, {{FinishMode::all_stopped, 0}}));
+  h.supervisor.socket.reset();
+  EXPECT_EQ(read_some(left.get(), 1), "s");
+  // What the keeper sees after that end.
+  kill(h.keeper, SIGHUP);
+  ASSERT_TRUE(h.until([&] { return h.table->signals_hup.load() == 1; }));
+  go.reset();
+  EXPECT_EQ(wait_child(h.keeper), std::optional(0));
+  h.keeper = 0;
+  EXPECT_EQ(h.table->supervisor.last_wait_code, CLD_EXITED) << "it was killed";
+  EXPECT_EQ(h.table->supervisor.deaths.load(), 1u);
+}
+
 TEST_F(Keeper, GivesUpALoggerThatHangsInItsLastDrainAndSaysSo) {
   h.accept_logger();
   kill(h.logger.pid, SIGSTOP);

@@ -56,6 +56,24 @@ TEST_F(Death, up_in_flight_survives_the_keeper) {
   expect_clean_shutdown();
 }
 
+TEST_F(Death, a_keeper_that_cannot_be_started_is_told_once_and_tried_until_it_can) {
+  use_copies_of_programs();
+  const Actor web = start();
+  const pid_t keeper = status().keeper;
+  const std::string tries = base + "/tries", program = bin("hearth-keeper");
+  ASSERT_EQ(0, ::rename(program.c_str(), (program + ".good").c_str()));
+  write_file(program, "#!/bin/sh\necho x >>" + tries + "\nexit 1\n", 0755);
+  kill_members("hearth-keeper", SIGKILL);
+  ASSERT_TRUE(until([&] { return os::read_file(tries).value_or("").size() >= 6; }));
+  int told = 0;
+  for (const std::string& note : status().notes) told += note.find("no other could be started") != std::string::npos;
+  EXPECT_EQ(1, told);
+  ASSERT_EQ(0, ::rename((program + ".good").c_str(), program.c_str()));
+  EXPECT_TRUE(until([&] { return status().keeper != keeper; }));
+  EXPECT_EQ(web.pid, service().pid);
+  expect_clean_shutdown();
+}
+
 TEST_F(Death, a_stop_in_flight_survives_the_supervisor_and_sends_its_signal_once) {
   Actor web = start("stop_timeout = \"60s\"\n");
   EXPECT_EQ("ok", web.ask("catch 15"));
@@ -201,6 +219,9 @@ TEST_F(Death, a_directory_can_be_used_again_after_a_shutdown_that_left_nothing) 
     expect_clean_shutdown();
     EXPECT_FALSE(web.alive());
   }
+  // Nobody was killed on the way out.
+  const std::string said = os::read_file(directory + "/hearth.log").value_or("no hearth.log: died");
+  EXPECT_EQ(std::string::npos, said.find("died")) << said;
 }
 
 TEST_F(Death, in_the_foreground_it_tells_the_service_manager_when_it_is_ready_and_when_it_ends) {

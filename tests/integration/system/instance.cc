@@ -171,15 +171,17 @@ void Machine::use_programs_that_the_user_may_read() {
   for (fs::path path = bin_; path != path.root_path(); path = path.parent_path()) {
     struct stat st {};
     if (::stat(path.c_str(), &st) == 0 && (st.st_mode & S_IXOTH) != 0) continue;
-    // The build is in somebody's home.
-    ::mkdir((base + "/bin").c_str(), 0755);
-    std::error_code error;
-    for (const char* program : {"hearth", "hearth-keeper", "hearth-supervisor", "hearth-logger", "hearth-test-puppet",
-                                "hearth-test-tree"})
-      fs::copy_file(bin(program), base + "/bin/" + program, error);
-    bin_ = base + "/bin";
-    return;
+    return use_copies_of_programs();  // the build is in somebody's home
   }
+}
+
+void Machine::use_copies_of_programs() {
+  ::mkdir((base + "/bin").c_str(), 0755);
+  std::error_code error;
+  for (const char* program : {"hearth", "hearth-keeper", "hearth-supervisor", "hearth-logger", "hearth-test-puppet",
+                              "hearth-test-tree"})
+    fs::copy_file(bin(program), base + "/bin/" + program, error);
+  bin_ = base + "/bin";
 }
 
 std::string Machine::obstacle() const {

@@ -109,6 +109,7 @@ class Machine : public ::testing::Test {
 
   bool root() const;
   std::string bin(const std::string& program) const { return bin_ + "/" + program; }
+  void use_copies_of_programs();  // from here on; in base/bin, to be broken
 
   As as_;
   std::string base;       // the test's directory
