@@ -44,9 +44,7 @@ ports::EntryView KeeperClient::entry(EntryIndex index) const {
     view.claim = entry.claim.load(std::memory_order_acquire);
     view.pid = entry.pid.load(std::memory_order_acquire);
     view.fail_errno = view.fail_stage != 0 ? entry.fail_errno : 0;
-    view.watched =
-        phase == wire::EntryPhase::adopted ||
-        (phase == wire::EntryPhase::watched && !exec_hangs(index, view.run, view.pid));
+    view.watched = is_watched(phase) && !exec_hangs(index, view.run, view.pid);
     view.exited = phase == wire::EntryPhase::exited;
     if (view.exited) {
       view.exit_code = entry.wait_code;
@@ -273,77 +271,6 @@ void KeeperClient::output_ended(SlotIndex slot, RunId run) {
   if (ended.load(std::memory_order_relaxed) >= run) return;
   ended.store(run, std::memory_order_release);
   link_.ring_logger();
-}
-
-bool KeeperClient::adopt(const ports::SpawnOrder& order, std::int32_t pid, std::uint64_t ticks) {
-  wire::RunEntry& entry = link_.table().entry[order.entry];
-  const RunId held = entry.run.load(std::memory_order_acquire);
-  if (held != no_run && held != order.run) return false;
-  Fd pidfd = open_process(pid, ticks);
-  if (!pidfd) return false;
-  open_again(order);
-  entry.start_ticks.store(ticks, std::memory_order_relaxed);
-  crash_point("before adoption");
-  if (held == no_run) order_entry(order, pid);
-  return link_.adopt({order.entry, 0, order.run}, pidfd.get());
-}
-
-void KeeperClient::take_up(const ports::SpawnOrder& order) {
-  Made made;
-  if (order.entry == no_entry) {
-    struct stat st{};
-    if (::fstatat(directory(), fifo_name(order.run).c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0) return;
-    configure_log(order);
-    if (make_fifo(order, made)) (void)park_made(order, made);
-    release_run(order.slot, order.run);
-    return;
-  }
-  const wire::RunEntry& entry = link_.table().entry[order.entry];
-  // One that has no process yet is spawned as if nothing had been.
-  if (entry.run.load(std::memory_order_acquire) != order.run || entry.pid.load() == 0) return;
-  const bool exited = entry.phase.load(std::memory_order_acquire) == wire::EntryPhase::exited;
-  const Fd pidfd = exited ? Fd() : open_run(entry, order.run);
-  if (pidfd) {
-    open_again(order);
-    crash_point("before adoption");
-    (void)link_.adopt({order.entry, 0, order.run}, pidfd.get());
-    return;
-  }
-  // Its descendants may go on writing.
-  configure_log(order);
-  if (make_fifo(order, made)) (void)park_made(order, made);
-  if (!exited) link_.record_unseen_end(order.entry);
-}
-
-void KeeperClient::open_again(const ports::SpawnOrder& order) {
-  configure_log(order);
-  Made made;
-  if (const Status fifo = make_fifo(order, made); !fifo)
-    notes_.push_back(order.label + ": its output cannot be read any more: " + fifo.error().text());
-  if (order.notify)
-    if (const Status notify = make_notify(order, made); !notify)
-      notes_.push_back(order.label + ": its notifications cannot be received any more: " + notify.error().text());
-  (void)park_made(order, made);
-  if (Result<bool> listening = make_listeners(order); !listening)
-    notes_.push_back(order.label + ": " + listening.error().text());
-}
-
-// The process of a run that began so shortly before everybody's death that its start time has not been recorded is
-// told by its environment, which is the keeper's until its exec is over.
-Fd KeeperClient::open_run(const wire::RunEntry& entry, RunId run) const {
-  const pid_t pid = entry.pid.load();
-  if (const std::uint64_t ticks = entry.start_ticks.load(); ticks != 0) return open_process(pid, ticks);
-  constexpr int looks_max = 500;
-  for (int looks = 0;; ++looks) {
-    Fd pidfd(pidfd_open(pid));
-    if (!pidfd) return pidfd;
-    if (environment_of(pid, "HEARTH_INSTANCE") == options_.directory &&
-        environment_of(pid, "HEARTH_RUN") == std::to_string(run))
-      return pidfd;
-    if (!same_program(pid, link_.table().keeper_pid.load()) || !process_lives(pid, os::start_ticks(pid))) return Fd();
-    if (looks == looks_max) return pidfd;  // its exec hangs
-    ::poll(nullptr, 0, 1);
-  }
 }
 
 void KeeperClient::finish(bool leave_running) {

@@ -37,6 +37,7 @@
 #include "os/cgroup.h"
 #include "os/keeper_link.h"
 #include "os/plan_builder.h"
+#include "os/proc_stat.h"
 #include "os/run_files.h"
 #include "os/sweep.h"
 #include "ports/keeper.h"
@@ -129,6 +130,11 @@ class KeeperClient final : public ports::Keeper {
     Fd leaf;
   };
 
+  struct ToPark {
+    std::vector<wire::ParkRecord> records;
+    std::vector<Fd> descriptors;
+  };
+
   // Made for the run that is likely to come next; not parked.
   struct Spare {
     RunId run = no_run;
@@ -143,6 +149,7 @@ class KeeperClient final : public ports::Keeper {
   Result<bool> make_listeners(const ports::SpawnOrder& order);
   void make_spare();
   void drop_spare();
+  static ToPark to_park(const ports::SpawnOrder& order, Made& made);
   bool park_made(const ports::SpawnOrder& order, Made& made);
   void undo(const ports::SpawnOrder& order, const Made& made);
   void configure_log(const ports::SpawnOrder& order);
@@ -150,8 +157,18 @@ class KeeperClient final : public ports::Keeper {
   std::vector<int> passed_descriptors(const ports::SpawnOrder& order) const;
   Result<bool> send_plan(const ports::SpawnOrder& order, const std::string& plan, int leaf);
   void order_entry(const ports::SpawnOrder& order, std::int32_t pid);
-  void open_again(const ports::SpawnOrder& order);
-  Fd open_run(const wire::RunEntry& entry, RunId run) const;
+  // adoption.cc
+  struct Adoption {
+    EntryIndex entry;
+    RunId run;
+  };
+  void open_again(const ports::SpawnOrder& order, int process);
+  void open_output_again(const ports::SpawnOrder& order);
+  void recover_listeners(const ports::SpawnOrder& order, int process);
+  OpenedProcess open_run(const wire::RunEntry& entry, RunId run) const;
+  bool is_process_of(pid_t pid, RunId run) const;
+  void hand_to_keeper(const Adoption& adoption, OpenedProcess process, SpanNs wait);
+  void mind_adoptions();
 
   void prune_outstanding();
   SpawnerLine* spawner_at_work();
@@ -159,6 +176,9 @@ class KeeperClient final : public ports::Keeper {
   void mind_spawners(MonoNs now);
   bool spawner_stuck(std::uint32_t index, MonoNs now) const;
   void give_up_spawner(std::uint32_t index, MonoNs now);
+  static bool is_watched(wire::EntryPhase phase) {
+    return phase == wire::EntryPhase::watched || phase == wire::EntryPhase::adopted;
+  }
   bool exec_hangs(EntryIndex entry, RunId run, std::int32_t pid) const;
   void note_if_hung(EntryIndex entry);
   void mind_hung(MonoNs now);
@@ -184,6 +204,7 @@ class KeeperClient final : public ports::Keeper {
   std::vector<Outstanding> outstanding_;
   std::vector<EntryIndex> ask_again_;
   std::vector<Hung> hung_;
+  std::vector<Adoption> adoptions_;  // which the keeper could not be told yet
   std::vector<Released> released_;
   std::vector<BusyLeaf> busy_;
   std::vector<Sweeping> sweeps_;

@@ -64,8 +64,10 @@ Result<bool> KeeperLink::continue_hand_over() {
     return true;
   }
   if (read_mono() < hand_over_->deadline) return false;
+  const char* late =
+      hand_over_->handed ? "it has not started a spawner in time" : "it was not possible to hand it everything in time";
   give_up_hand_over();
-  return failure(Remedy::try_later, "hand over to", "the new keeper", "it has not started a spawner in time");
+  return failure(Remedy::try_later, "hand over to", "the new keeper", late);
 }
 
 MonoNs KeeperLink::hand_over_due() const {
@@ -101,13 +103,22 @@ bool KeeperLink::hand_over_some() {
 }
 
 bool KeeperLink::hand_over_runs() {
-  std::vector<LiveRun>& runs = hand_over_->runs;
-  while (!runs.empty()) {
-    const int pidfd = runs.back().pidfd.get();
-    if (!sent_to_new_keeper(
-            send_records<wire::RunRecord>(socket_.get(), MessageType::adopt, {&runs.back().record, 1}, {&pidfd, 1})))
+  for (std::vector<wire::RunRecord>& runs = hand_over_->runs; !runs.empty(); runs.pop_back()) {
+    const wire::RunRecord& record = runs.back();
+    const wire::RunEntry& entry = table_->entry[record.entry];
+    const std::int32_t pid = entry.pid.load(std::memory_order_acquire);
+    // Without a start time the run was so young that its PID cannot have been used again.
+    const std::uint64_t ticks = entry.start_ticks.load(std::memory_order_acquire);
+    const OpenedProcess process = ticks != 0 ? open_process(pid, ticks) : open_process(pid);
+    if (process.gone) {
+      // It ended after the keeper, and somebody else has reaped it.
+      record_unseen_end(record.entry);
+      continue;
+    }
+    const int pidfd = process.pidfd.get();
+    if (pidfd < 0 ||
+        !sent_to_new_keeper(send_records<wire::RunRecord>(socket_.get(), MessageType::adopt, {&record, 1}, {&pidfd, 1})))
       return false;
-    runs.pop_back();
   }
   return true;
 }
@@ -160,24 +171,15 @@ bool KeeperLink::send_late_parks() {
   return true;
 }
 
-std::vector<KeeperLink::LiveRun> KeeperLink::live_runs(Runs which) {
-  std::vector<LiveRun> runs;
+std::vector<wire::RunRecord> KeeperLink::live_runs(Runs which) const {
+  std::vector<wire::RunRecord> runs;
   for (EntryIndex index = 0; index < wire::max_entries; ++index) {
-    wire::RunEntry& entry = table_->entry[index];
+    const wire::RunEntry& entry = table_->entry[index];
     const RunId run = entry.run.load(std::memory_order_acquire);
-    const std::int32_t pid = entry.pid.load(std::memory_order_acquire);
     const wire::EntryPhase phase = entry.phase.load(std::memory_order_acquire);
-    if (run == no_run || pid <= 0 || phase == wire::EntryPhase::exited) continue;
+    if (run == no_run || entry.pid.load(std::memory_order_acquire) <= 0 || phase == wire::EntryPhase::exited) continue;
     if (which == Runs::unseen && phase != wire::EntryPhase::none) continue;
-    // Without a start time the run was so young that its PID cannot have been used again.
-    const std::uint64_t ticks = entry.start_ticks.load(std::memory_order_acquire);
-    Fd pidfd = ticks != 0 ? open_process(pid, ticks) : Fd(pidfd_open(pid));
-    if (pidfd) {
-      runs.push_back({{index, 0, run}, std::move(pidfd)});
-      continue;
-    }
-    // It ended after the keeper, and somebody else has reaped it.
-    record_unseen_end(index);
+    runs.push_back({index, 0, run});
   }
   return runs;
 }

@@ -157,6 +157,20 @@ Sent KeeperLink::send_park(std::span<const wire::ParkRecord> records, std::span<
   return send_records(socket_.get(), MessageType::park, records, numbers);
 }
 
+template <typename Send>
+Sent KeeperLink::send_patiently(SpanNs patience, Send send) {
+  const MonoNs end = after(read_mono(), patience);
+  Sent sent = send();
+  while (sent == Sent::full && read_mono() < end) {
+    // Room in the socket says nothing of descriptors in flight (ETOOMANYREFS): then this is a short pause.
+    (void)wait_for_room(to_ms(end - read_mono()));
+    ::poll(nullptr, 0, 1);
+    sent = send();
+  }
+  if (sent == Sent::lost) lost_ = true;
+  return sent;
+}
+
 bool KeeperLink::park(const wire::ParkRecord& record, Fd fd, SpanNs patience) {
   return park({&record, 1}, {&fd, 1}, patience);
 }
@@ -167,21 +181,23 @@ bool KeeperLink::park(std::span<const wire::ParkRecord> records, std::span<Fd> d
   if (!lost_ && !hand_over_) {
     std::vector<int> numbers;
     for (const Fd& fd : descriptors) numbers.push_back(fd.get());
-    const MonoNs end = after(read_mono(), patience);
-    Sent sent = send_park(records, numbers);
-    while (sent == Sent::full && read_mono() < end) {
-      // Room in the socket says nothing of descriptors in flight (ETOOMANYREFS): then this is a short pause.
-      (void)wait_for_room(to_ms(end - read_mono()));
-      ::poll(nullptr, 0, 1);
-      sent = send_park(records, numbers);
-    }
-    if (sent == Sent::lost) lost_ = true;
-    if (sent == Sent::full) {
+    if (send_patiently(patience, [&] { return send_park(records, numbers); }) == Sent::full) {
       wake_in(retry_after);
       return false;
     }
   }
   crash_point("park sent");
+  hold(records, descriptors);
+  return true;
+}
+
+void KeeperLink::keep(std::span<const wire::ParkRecord> records, std::span<Fd> descriptors, SpanNs patience) {
+  if (park(records, descriptors, late_parks_.empty() ? patience : 0)) return;
+  late_parks_.insert(late_parks_.end(), records.begin(), records.end());
+  hold(records, descriptors);
+}
+
+void KeeperLink::hold(std::span<const wire::ParkRecord> records, std::span<Fd> descriptors) {
   for (std::size_t i = 0; i < records.size(); ++i) {
     const wire::ParkRecord& record = records[i];
     const std::string_view name(record.name);
@@ -189,7 +205,6 @@ bool KeeperLink::park(std::span<const wire::ParkRecord> records, std::span<Fd> d
       unwatch(old->fd);
     watch_parked(record.type, *parked_.put(record, std::move(descriptors[i])));
   }
-  return true;
 }
 
 void KeeperLink::unpark(ParkClass type, std::uint64_t key, std::string_view name,
@@ -249,15 +264,11 @@ bool KeeperLink::wait_for_room(int timeout_ms) {
   return ::poll(&waited, 1, timeout_ms) > 0 && (waited.revents & (POLLHUP | POLLERR)) == 0;
 }
 
-bool KeeperLink::adopt(const wire::RunRecord& record, int pidfd) {
+bool KeeperLink::adopt(const wire::RunRecord& record, int pidfd, SpanNs patience) {
   if (lost_ || hand_over_) return false;
-  for (;;) {
-    const Sent sent =
-        send_records<wire::RunRecord>(socket_.get(), MessageType::adopt, {&record, 1}, {&pidfd, 1});
-    if (sent == Sent::yes) return true;
-    if (sent == Sent::lost) lost_ = true;
-    if (sent == Sent::lost || !wait_for_room(1000)) return false;
-  }
+  return send_patiently(patience, [&] {
+           return send_records<wire::RunRecord>(socket_.get(), MessageType::adopt, {&record, 1}, {&pidfd, 1});
+         }) == Sent::yes;
 }
 
 void KeeperLink::receive() {

@@ -19,7 +19,7 @@
 // What is told meanwhile waits (signals, reaps), or is kept here and told later (park), since for a time this process
 // is the only holder anyway. Supervision goes on with what needs no keeper.
 //
-// One thread. Nothing here blocks but connect(), and park() where it is asked to.
+// One thread. Nothing here blocks but connect(), and park(), keep() and adopt() where they are asked to.
 #pragma once
 
 #include <cstdint>
@@ -97,6 +97,9 @@ class KeeperLink {
   bool park(const wire::ParkRecord& record, Fd fd, SpanNs patience = 0);
   // Several in one message: all or none. As many descriptors as records.
   bool park(std::span<const wire::ParkRecord> records, std::span<Fd> descriptors, SpanNs patience = 0);
+  // As park(), but nothing is lost: what the keeper does not take within `patience` goes out with a later flush(). Who
+  // is late makes those that come after him not wait.
+  void keep(std::span<const wire::ParkRecord> records, std::span<Fd> descriptors, SpanNs patience = seconds(1));
   // Closes ours at once; the keeper is told with the next flush().
   void unpark(wire::ParkClass type, std::uint64_t key, std::string_view name = {},
               std::uint64_t file = 0);
@@ -104,8 +107,8 @@ class KeeperLink {
   void reap(const wire::RunRecord& record) { reaps_.push_back(record); }
   void replace_spawner(std::uint32_t index, std::uint32_t generation);
   void finish(wire::FinishMode mode);
-  // Waits for room, at most a second: adoption happens once, at start. False without a keeper.
-  bool adopt(const wire::RunRecord& record, int pidfd);
+  // False: without a keeper, or the socket is full, and stayed so for `patience`.
+  bool adopt(const wire::RunRecord& record, int pidfd, SpanNs patience = 0);
   // The run's process is gone, and nobody saw how: recorded for everybody as a keeper would.
   void record_unseen_end(EntryIndex entry);
   // Sends what has gathered: signals before reaps, because a reap gives the group's id away. False: the rest
@@ -148,26 +151,25 @@ class KeeperLink {
   template <typename Record>
   bool send_some(wire::MessageType type, std::vector<Record>& records);
   bool wait_for_room(int timeout_ms);
+  template <typename Send>
+  Sent send_patiently(SpanNs patience, Send send);
+  void hold(std::span<const wire::ParkRecord> records, std::span<Fd> descriptors);
   Sent send_park(std::span<const wire::ParkRecord> records, std::span<const int> numbers);
   bool send_late_parks();
 
   // keeper_handover.cc. Functions that send say whether all has been sent.
-  struct LiveRun {
-    wire::RunRecord record;
-    Fd pidfd;
-  };
   struct HandOver {
     Fd keeper;  // pidfd
     MonoNs deadline = 0;
     bool greeted = false;                     // hello is sent
     bool handed = false;                      // runs and everything parked, too
     bool confirmed = false;                   // it has announced a spawner; `runs` are those found since
-    std::vector<LiveRun> runs;                // still to be adopted
+    std::vector<wire::RunRecord> runs;        // still to be adopted; each is opened when it is sent
     std::uint32_t type = 1;                   // of ParkClass, at work
     std::optional<wire::ParkRecord> last;     // of that class, sent
   };
   enum class Runs { all, unseen };  // unseen: that no keeper watches or has adopted
-  std::vector<LiveRun> live_runs(Runs which);
+  std::vector<wire::RunRecord> live_runs(Runs which) const;
   bool hand_over_some();
   bool hand_over_runs();
   bool hand_over_window();

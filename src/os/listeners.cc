@@ -7,7 +7,9 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "os/crash_point.h"
 #include "os/port_owner.h"
@@ -220,6 +222,16 @@ bool listens_on(int fd, const std::string& text) {
                                      : IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr);
   }
   return length == wanted->length && std::memcmp(bound.bytes, wanted->bytes, length) == 0;
+}
+
+Fd listener_of(int pidfd, int number, const std::string& address) {
+  Fd fd(static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd, number, 0)));
+  int listens = 0;
+  socklen_t size = sizeof listens;
+  if (!fd || ::getsockopt(fd.get(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) < 0 || listens == 0 ||
+      !listens_on(fd.get(), address))
+    return Fd();
+  return fd;
 }
 
 }  // namespace hearth::os

@@ -40,5 +40,7 @@ Result<Fd> listen_on(const ListenSocket& socket, const Owner& owner);
 
 // Whether a socket that is parked already listens on that address.
 bool listens_on(int fd, const std::string& address);
+// The socket of that address which a process has under `number`; none when that is something else, or not to be had.
+Fd listener_of(int pidfd, int number, const std::string& address);
 
 }  // namespace hearth::os

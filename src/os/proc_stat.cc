@@ -64,12 +64,21 @@ std::uint64_t pid_namespace() {
   return ::stat("/proc/self/ns/pid", &st) == 0 ? st.st_ino : 0;
 }
 
-Fd open_process(pid_t pid, std::uint64_t ticks) {
-  if (pid <= 0 || ticks == 0) return Fd();
+OpenedProcess open_process(pid_t pid) {
+  if (pid <= 0) return {Fd(), true};
   Fd pidfd(pidfd_open(pid));
+  const bool gone = !pidfd && errno == ESRCH;
+  return {std::move(pidfd), gone};
+}
+
+OpenedProcess open_process(pid_t pid, std::uint64_t ticks) {
+  if (ticks == 0) return {Fd(), true};
+  OpenedProcess process = open_process(pid);
+  if (!process.pidfd) return process;
   // Compared after the pidfd is there: what has this start time now is what the pidfd names.
-  if (!pidfd || start_ticks(pid) != ticks) return Fd();
-  return pidfd;
+  const std::uint64_t its = start_ticks(pid);
+  if (its == ticks) return process;
+  return {Fd(), its != 0 || is_gone(process.pidfd.get())};
 }
 
 bool process_lives(pid_t pid, std::uint64_t ticks) {
@@ -137,5 +146,7 @@ int pidfd_open(pid_t pid) {
 int pidfd_signal(int pidfd, int signal) {
   return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0));
 }
+
+bool is_gone(int pidfd) { return pidfd_signal(pidfd, 0) < 0 && errno == ESRCH; }
 
 }  // namespace hearth::os

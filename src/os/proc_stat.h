@@ -34,9 +34,16 @@ std::string boot_id();
 // Inode of our PID namespace; 0 when it cannot be read.
 std::uint64_t pid_namespace();
 
-// A pidfd of the process that has this PID *and* began at these ticks; none when that one is gone. A zombie
-// counts as there.
-Fd open_process(pid_t pid, std::uint64_t ticks);
+// A process that was looked for: there, or gone, or neither. Then it cannot be opened now, for want of a descriptor or of
+// memory, and is to be tried again: it must not be taken for gone.
+struct OpenedProcess {
+  Fd pidfd;
+  bool gone = false;
+};
+// The one that has this PID *and* began at these ticks. A zombie counts as there.
+OpenedProcess open_process(pid_t pid, std::uint64_t ticks);
+// Whoever has this PID.
+OpenedProcess open_process(pid_t pid);
 // Alive and no zombie.
 bool process_lives(pid_t pid, std::uint64_t ticks);
 
@@ -52,5 +59,7 @@ bool same_program(pid_t a, pid_t b);
 
 int pidfd_open(pid_t pid);
 int pidfd_signal(int pidfd, int signal);
+// Reaped.
+bool is_gone(int pidfd);
 
 }  // namespace hearth::os

@@ -47,6 +47,7 @@ void KeeperClient::flush() {
   mind_released(now);
   if (!outstanding_.empty()) mind_spawners(now);
   mind_hung(now);
+  mind_adoptions();
   make_spare();
   if (!ask_again_.empty()) link_.wake_in(1);
   (void)link_.flush();
@@ -146,8 +147,7 @@ void KeeperClient::note_if_hung(EntryIndex index) {
   const RunId run = entry.run.load(std::memory_order_acquire);
   const std::int32_t pid = entry.pid.load(std::memory_order_acquire);
   const bool known = std::any_of(hung_.begin(), hung_.end(), [&](const Hung& hung) { return hung.run == run; });
-  if (run != no_run && !known && entry.phase.load(std::memory_order_acquire) == wire::EntryPhase::watched &&
-      exec_hangs(index, run, pid))
+  if (run != no_run && !known && is_watched(entry.phase.load(std::memory_order_acquire)) && exec_hangs(index, run, pid))
     hung_.push_back({index, run, pid, read_mono()});
 }
 

@@ -141,18 +141,21 @@ void KeeperClient::drop_spare() {
   spare_ = Spare{};
 }
 
-bool KeeperClient::park_made(const SpawnOrder& order, Made& made) {
-  wire::ParkRecord records[2];
-  Fd descriptors[2];
-  std::size_t count = 0;
+KeeperClient::ToPark KeeperClient::to_park(const SpawnOrder& order, Made& made) {
+  ToPark all;
   const auto add = [&](ParkClass type, Fd& fd) {
     if (!fd) return;
-    records[count] = park_record(type, order.slot, order.run);
-    descriptors[count++] = std::move(fd);
+    all.records.push_back(park_record(type, order.slot, order.run));
+    all.descriptors.push_back(std::move(fd));
   };
   add(ParkClass::output, made.fifo);
   add(ParkClass::notify, made.notify);
-  return link_.park(std::span(records, count), std::span(descriptors, count));
+  return all;
+}
+
+bool KeeperClient::park_made(const SpawnOrder& order, Made& made) {
+  ToPark all = to_park(order, made);
+  return link_.park(all.records, all.descriptors);
 }
 
 Result<bool> KeeperClient::make_listeners(const SpawnOrder& order) {

@@ -174,7 +174,7 @@ bool Sweep::freeze_new(const std::vector<pid_t>& found, const Stats& stats) {
     const ProcStat& stat = stats.at(pid);
     const std::uint64_t ticks = stat.start_ticks;
     if (holds(pid, ticks)) continue;
-    Fd pidfd = open_process(pid, ticks);
+    Fd pidfd = open_process(pid, ticks).pidfd;
     if (!pidfd) {
       outran_.push_back({pid, stat.name});
       // Its session was made by the leader or by a descendant: whoever is in this group is one, too. While one of

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -16,6 +15,7 @@
 #include "os/listeners.h"
 #include "os/proc_stat.h"
 #include "unit/os/fake_keeper.h"
+#include "unit/os/few_descriptors.h"
 #include "wire/spawn_plan.h"
 
 namespace hearth::os {
@@ -227,19 +227,14 @@ TEST_F(KeeperClientTest, a_refused_spawn_leaves_nothing_behind) {
 }
 
 TEST_F(KeeperClientTest, running_out_of_descriptors_refuses_the_start_and_says_what_to_do) {
-#if defined(__has_feature)
-#if __has_feature(undefined_behavior_sanitizer) || __has_feature(address_sanitizer)
+#if HEARTH_SANITIZED
   GTEST_SKIP() << "the sanitizer's own checks need a descriptor";
 #endif
-#endif
-  rlimit before{};
-  ::getrlimit(RLIMIT_NOFILE, &before);
-  Fd lowest(::open("/dev/null", O_RDONLY));
-  const rlimit tight{static_cast<rlim_t>(lowest.get()), before.rlim_max};
-  lowest.reset();
-  ::setrlimit(RLIMIT_NOFILE, &tight);
-  ports::SpawnAnswer answer = client->spawn(maker.order(0, 7));
-  ::setrlimit(RLIMIT_NOFILE, &before);
+  ports::SpawnAnswer answer;
+  {
+    const test::FewDescriptors none(0);
+    answer = client->spawn(maker.order(0, 7));
+  }
   EXPECT_EQ(SpawnOutcome::refused, answer.outcome);
   EXPECT_EQ(Remedy::try_later, answer.error.remedy);
   EXPECT_NE(std::string::npos, answer.error.text().find("ulimit"));

@@ -7,6 +7,7 @@
 
 #include "os/proc_stat.h"
 #include "unit/os/fake_keeper.h"
+#include "unit/os/few_descriptors.h"
 
 namespace hearth::os {
 namespace {
@@ -106,6 +107,28 @@ TEST_F(KeeperHandoverTest, signals_and_reaps_come_after_hello) {
   EXPECT_TRUE(link->flush());
   keeper.handle();
   ASSERT_EQ(1u, keeper.signals().size());
+}
+
+TEST_F(KeeperHandoverTest, a_run_that_cannot_be_opened_now_has_not_ended_and_is_handed_over_later) {
+#if HEARTH_SANITIZED
+  GTEST_SKIP() << "the sanitizer's own checks need a descriptor";
+#endif
+  wire::RunEntry& entry = keeper.table().entry[4];
+  entry.pid = bystander.pid;
+  entry.start_ticks = start_ticks(bystander.pid);
+  entry.run = 9;
+  lose();
+  link->hand_over_to(keeper.replace());
+  {
+    const test::FewDescriptors none(0);
+    Result<bool> done = link->continue_hand_over();
+    ASSERT_TRUE(done);
+    EXPECT_FALSE(*done);
+  }
+  EXPECT_EQ(wire::EntryPhase::none, entry.phase.load());
+  ASSERT_TRUE(link->continue_hand_over());
+  keeper.handle();
+  EXPECT_TRUE(keeper.adopted().contains(9));
 }
 
 TEST_F(KeeperHandoverTest, kills_a_keeper_that_says_nothing_in_time_before_it_lets_go_of_it) {

@@ -16,6 +16,7 @@
 #include "os/fd.h"
 #include "os/instance.h"
 #include "os/proc_stat.h"
+#include "unit/os/few_descriptors.h"
 #include "unit/os/temp_directory.h"
 
 namespace hearth::os {
@@ -181,17 +182,34 @@ TEST(ProcStat, a_process_is_known_by_pid_and_start_time_until_it_ends) {
   const std::uint64_t ticks = start_ticks(child);
   EXPECT_TRUE(process_lives(child, ticks));
   EXPECT_FALSE(process_lives(child, ticks + 1));
-  EXPECT_TRUE(open_process(child, ticks));
-  EXPECT_FALSE(open_process(child, ticks + 1));
-  Fd pidfd = open_process(child, ticks);
+  EXPECT_TRUE(open_process(child, ticks).pidfd);
+  EXPECT_TRUE(open_process(child, ticks + 1).gone);
+  Fd pidfd = open_process(child, ticks).pidfd;
   EXPECT_EQ(0, pidfd_signal(pidfd.get(), SIGKILL));
   siginfo_t info;
   ASSERT_EQ(0, ::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT));
   EXPECT_FALSE(process_lives(child, ticks)) << "a zombie does not live";
-  EXPECT_TRUE(open_process(child, ticks)) << "but it is there";
+  EXPECT_TRUE(open_process(child, ticks).pidfd) << "but it is there";
+  EXPECT_FALSE(is_gone(pidfd.get()));
   ::waitpid(child, nullptr, 0);
-  EXPECT_FALSE(open_process(child, ticks));
+  EXPECT_TRUE(open_process(child, ticks).gone);
+  EXPECT_TRUE(open_process(child).gone);
+  EXPECT_TRUE(is_gone(pidfd.get()));
   EXPECT_EQ("", command_of(child));
+}
+
+TEST(ProcStat, a_process_is_not_gone_because_descriptors_are) {
+#if HEARTH_SANITIZED
+  GTEST_SKIP() << "the sanitizer's own checks need a descriptor";
+#endif
+  const std::uint64_t ticks = start_ticks(::getpid());
+  for (int spare : {0, 1}) {  // for neither, for the pidfd alone
+    const test::FewDescriptors few(spare);
+    const OpenedProcess process = open_process(::getpid(), ticks);
+    EXPECT_FALSE(process.pidfd);
+    EXPECT_FALSE(process.gone);
+  }
+  EXPECT_TRUE(open_process(::getpid(), ticks).pidfd);
 }
 
 TEST(ProcStat, boot_and_namespace_are_known) {

@@ -1,0 +1,163 @@
+// KeeperClient: runs that an earlier hearth has left. Their names are opened again, and the keeper is given a pidfd of
+// each. What cannot be done now, for want of descriptors or of room in the keeper's socket, waits (adoptions_): until then
+// the run is neither watched nor taken for ended.
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <utility>
+
+#include "os/clock.h"
+#include "os/crash_point.h"
+#include "os/instance.h"
+#include "os/keeper_client.h"
+#include "os/listeners.h"
+#include "os/proc_stat.h"
+
+namespace hearth::os {
+namespace {
+
+using wire::ParkClass;
+
+constexpr SpanNs patience = seconds(1);  // once: who comes after one that waited in vain does not wait
+constexpr SpanNs try_again = milliseconds(5);
+constexpr int first_passed = 3;  // SD_LISTEN_FDS_START
+
+}  // namespace
+
+bool KeeperClient::adopt(const ports::SpawnOrder& order, std::int32_t pid, std::uint64_t ticks) {
+  wire::RunEntry& entry = link_.table().entry[order.entry];
+  const RunId held = entry.run.load(std::memory_order_acquire);
+  if (held != no_run && held != order.run) return false;
+  OpenedProcess process = open_process(pid, ticks);
+  if (process.gone) return false;
+  open_again(order, process.pidfd.get());
+  entry.start_ticks.store(ticks, std::memory_order_relaxed);
+  entry.exec_over.store(order.run, std::memory_order_relaxed);
+  crash_point("before adoption");
+  if (held == no_run) order_entry(order, pid);
+  hand_to_keeper({order.entry, order.run}, std::move(process), adoptions_.empty() ? patience : 0);
+  return true;
+}
+
+void KeeperClient::take_up(const ports::SpawnOrder& order) {
+  if (order.entry == no_entry) {
+    struct stat st{};
+    if (::fstatat(directory(), fifo_name(order.run).c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0) return;
+    open_output_again(order);
+    release_run(order.slot, order.run);
+    return;
+  }
+  wire::RunEntry& entry = link_.table().entry[order.entry];
+  // One that has no process yet is spawned as if nothing had been.
+  if (entry.run.load(std::memory_order_acquire) != order.run || entry.pid.load() == 0) return;
+  const bool exited = entry.phase.load(std::memory_order_acquire) == wire::EntryPhase::exited;
+  OpenedProcess process = exited ? OpenedProcess{Fd(), true} : open_run(entry, order.run);
+  if (process.gone) {
+    open_output_again(order);  // its descendants may go on writing
+    if (!exited) link_.record_unseen_end(order.entry);
+    return;
+  }
+  open_again(order, process.pidfd.get());
+  crash_point("before adoption");
+  hand_to_keeper({order.entry, order.run}, std::move(process), adoptions_.empty() ? patience : 0);
+}
+
+void KeeperClient::open_output_again(const ports::SpawnOrder& order) {
+  configure_log(order);
+  Made made;
+  if (const Status fifo = make_fifo(order, made); !fifo)
+    notes_.push_back(order.label + ": its output cannot be read any more: " + fifo.error().text());
+  ToPark all = to_park(order, made);
+  link_.keep(all.records, all.descriptors, patience);
+}
+
+void KeeperClient::open_again(const ports::SpawnOrder& order, int process) {
+  open_output_again(order);
+  Made made;
+  if (order.notify)
+    if (const Status notify = make_notify(order, made); !notify)
+      notes_.push_back(order.label + ": its notifications cannot be received any more: " + notify.error().text());
+  ToPark all = to_park(order, made);
+  link_.keep(all.records, all.descriptors, patience);
+  if (order.role == SlotRole::service) recover_listeners(order, process);
+}
+
+// Who else held them is dead. The service has them where they were passed, unless it has closed or moved them.
+void KeeperClient::recover_listeners(const ports::SpawnOrder& order, int process) {
+  int number = first_passed;
+  for (const ListenSocket& socket : order.spec->listen) {
+    Fd fd = listener_of(process, number++, socket.address);
+    if (link_.parked().find(ParkClass::listen, order.slot, socket.name) != nullptr) continue;
+    if (!fd) {
+      Result<Fd> made = listen_on(socket, owner_of(*order.spec));
+      if (!made) {
+        // Whoever has it is most likely the service: nobody must be told to end that.
+        notes_.push_back(order.label + ": " +
+                         (made.error().remedy == Remedy::conflict
+                              ? "its listening socket " + socket.address +
+                                    " is held by the running service only: connections that wait in it are lost when it ends"
+                              : made.error().text()));
+        continue;
+      }
+      fd = std::move(*made);
+    }
+    const wire::ParkRecord record = park_record(ParkClass::listen, order.slot, order.slot, socket.name);
+    link_.keep({&record, 1}, {&fd, 1}, patience);
+  }
+}
+
+// The process of a run that began so shortly before everybody's death that its start time has not been recorded is told by
+// its environment or, until its exec is over, by the keeper's program, of which it is a copy; but not of ours.
+bool KeeperClient::is_process_of(pid_t pid, RunId run) const {
+  const auto says_so = [&] {
+    return environment_of(pid, "HEARTH_INSTANCE") == options_.directory &&
+           environment_of(pid, "HEARTH_RUN") == std::to_string(run);
+  };
+  const pid_t keeper = link_.table().keeper_pid.load();
+  const auto is_copy = [&] { return same_program(pid, keeper) && os::start_ticks(pid) <= os::start_ticks(keeper); };
+  // Again, if its exec was over in between.
+  return says_so() || is_copy() || says_so();
+}
+
+OpenedProcess KeeperClient::open_run(const wire::RunEntry& entry, RunId run) const {
+  const pid_t pid = entry.pid.load();
+  if (const std::uint64_t ticks = entry.start_ticks.load(); ticks != 0) return open_process(pid, ticks);
+  OpenedProcess process = open_process(pid);
+  if (!process.pidfd) return process;
+  const bool fits = is_process_of(pid, run);
+  // Only as long as it lives is what was seen under its PID its own.
+  if (is_gone(process.pidfd.get())) return {Fd(), true};
+  if (fits) return process;
+  // Without the keeper to compare with, or a descriptor to look with, that says nothing.
+  const pid_t keeper = link_.table().keeper_pid.load();
+  return {Fd(), process_lives(keeper, os::start_ticks(keeper))};
+}
+
+void KeeperClient::hand_to_keeper(const Adoption& adoption, OpenedProcess process, SpanNs wait) {
+  wire::RunEntry& entry = link_.table().entry[adoption.entry];
+  if (process.pidfd && entry.start_ticks.load() == 0) entry.start_ticks.store(os::start_ticks(entry.pid.load()));
+  if (process.pidfd && link_.adopt({adoption.entry, 0, adoption.run}, process.pidfd.get(), wait)) return;
+  adoptions_.push_back(adoption);
+  link_.wake_in(try_again);
+}
+
+// A new keeper is given all runs, also these (KeeperLink::hand_over_to): then they have a phase.
+void KeeperClient::mind_adoptions() {
+  if (adoptions_.empty() || link_.lost() || link_.handing_over()) return;
+  std::vector<Adoption> waiting = std::exchange(adoptions_, {});
+  for (const Adoption& adoption : waiting) {
+    const wire::RunEntry& entry = link_.table().entry[adoption.entry];
+    if (entry.run.load(std::memory_order_acquire) != adoption.run ||
+        entry.phase.load(std::memory_order_acquire) != wire::EntryPhase::none)
+      continue;
+    OpenedProcess process = open_run(entry, adoption.run);
+    if (process.gone) {
+      link_.record_unseen_end(adoption.entry);
+      link_.wake_in(1);
+      continue;
+    }
+    hand_to_keeper(adoption, std::move(process), 0);
+  }
+}
+
+}  // namespace hearth::os

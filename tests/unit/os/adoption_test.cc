@@ -1,0 +1,198 @@
+// Runs that an earlier hearth has left: found again, or not, and handed to the keeper at once, or later.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include "os/listeners.h"
+#include "os/proc_stat.h"
+#include "unit/os/fake_keeper.h"
+#include "unit/os/few_descriptors.h"
+
+namespace hearth::os {
+namespace {
+
+using wire::EntryPhase;
+using wire::ParkClass;
+
+// A copy of ours that waits, or becomes a program when it is let go.
+struct Child {
+  explicit Child(int at_3 = -1, const char* becomes = nullptr) {
+    int ends[2];
+    EXPECT_EQ(0, ::pipe2(ends, O_CLOEXEC));
+    go = Fd(ends[1]);
+    Fd wait(ends[0]);
+    pid = ::fork();
+    if (pid != 0) return;
+    const int out = ::fcntl(ends[0], F_DUPFD_CLOEXEC, 100);
+    if (at_3 >= 0) ::dup2(at_3, 3);
+    ::close_range(4, 99, 0);
+    char byte = 0;
+    (void)!::read(out, &byte, 1);
+    if (becomes != nullptr) ::execl(becomes, becomes, "60", nullptr);
+    for (;;) ::pause();
+  }
+  ~Child() { end(); }
+  void end() {
+    if (pid <= 0) return;
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+    pid = -1;
+  }
+  pid_t pid = -1;
+  Fd go;
+};
+
+struct AdoptionTest : ::testing::Test {
+  test::FakeKeeper keeper;
+  test::OrderMaker maker;
+  std::unique_ptr<KeeperLink> link = keeper.connect();
+  std::unique_ptr<KeeperClient> client =
+      std::make_unique<KeeperClient>(*link, CgroupTree(), ClientOptions{keeper.instance().directory, std::nullopt});
+
+  wire::RunEntry& left(RunId run, pid_t pid, std::uint64_t ticks) {
+    wire::RunEntry& entry = keeper.table().entry[0];
+    entry.pid = pid;
+    entry.start_ticks = ticks;
+    entry.run = run;
+    return entry;
+  }
+  void fill_the_socket() {
+    for (std::uint64_t key = 1000; link->park(park_record(ParkClass::spec, no_slot, key), std::move(*make_memfd("m", 1)));)
+      ++key;
+  }
+  void settle() {
+    for (int i = 0; i < 100; ++i) {
+      keeper.handle();
+      client->flush();
+    }
+    keeper.handle();
+  }
+};
+
+TEST_F(AdoptionTest, a_run_that_cannot_be_opened_now_has_not_ended_and_is_adopted_later) {
+#if HEARTH_SANITIZED
+  GTEST_SKIP() << "the sanitizer's own checks need a descriptor";
+#endif
+  Child service;
+  wire::RunEntry& entry = left(7, service.pid, start_ticks(service.pid));
+  {
+    const test::FewDescriptors none(0);
+    client->take_up(maker.order(0, 7));
+    client->flush();
+  }
+  EXPECT_EQ(EntryPhase::none, entry.phase.load());
+  settle();
+  EXPECT_EQ(EntryPhase::none, entry.phase.load());
+  EXPECT_TRUE(keeper.adopted().contains(7));
+}
+
+TEST_F(AdoptionTest, a_run_of_the_list_that_cannot_be_opened_now_is_not_given_up) {
+#if HEARTH_SANITIZED
+  GTEST_SKIP() << "the sanitizer's own checks need a descriptor";
+#endif
+  Child service;
+  const std::uint64_t ticks = start_ticks(service.pid);
+  {
+    const test::FewDescriptors none(0);
+    EXPECT_TRUE(client->adopt(maker.order(0, 7), service.pid, ticks));
+  }
+  EXPECT_EQ(service.pid, client->entry(0).pid);
+  settle();
+  EXPECT_TRUE(keeper.adopted().contains(7));
+}
+
+TEST_F(AdoptionTest, one_that_ends_before_it_could_be_adopted_is_told_as_ended) {
+#if HEARTH_SANITIZED
+  GTEST_SKIP() << "the sanitizer's own checks need a descriptor";
+#endif
+  Child service;
+  wire::RunEntry& entry = left(7, service.pid, start_ticks(service.pid));
+  {
+    const test::FewDescriptors none(0);
+    client->take_up(maker.order(0, 7));
+  }
+  service.end();
+  client->flush();
+  EXPECT_EQ(EntryPhase::exited, entry.phase.load());
+  EXPECT_EQ(wire::wait_code_unknown, entry.wait_code);
+}
+
+TEST_F(AdoptionTest, what_a_full_socket_does_not_take_goes_out_when_there_is_room) {
+  Child service;
+  left(7, service.pid, start_ticks(service.pid));
+  fill_the_socket();
+  client->take_up(maker.order(0, 7));
+  EXPECT_NE(nullptr, link->parked().find(ParkClass::output, 7));
+  EXPECT_FALSE(keeper.adopted().contains(7));
+  settle();
+  EXPECT_NE(nullptr, keeper.parked().find(ParkClass::output, 7));
+  EXPECT_NE(nullptr, keeper.parked().find(ParkClass::notify, 7));
+  EXPECT_TRUE(keeper.adopted().contains(7));
+}
+
+TEST_F(AdoptionTest, a_young_run_that_is_still_a_copy_of_the_keeper_is_adopted_and_has_not_started) {
+  Child service(-1, "/bin/sleep");
+  Child program;
+  keeper.table().keeper_pid = program.pid;
+  wire::RunEntry& entry = left(7, service.pid, 0);
+  client->take_up(maker.order(0, 7));
+  keeper.handle();
+  EXPECT_TRUE(keeper.adopted().contains(7));
+  EXPECT_EQ(start_ticks(service.pid), entry.start_ticks.load());
+  entry.phase = EntryPhase::adopted;
+  EXPECT_FALSE(client->entry(0).watched);
+  entry.exec_over = 7;
+  EXPECT_TRUE(client->entry(0).watched);
+}
+
+TEST_F(AdoptionTest, a_stranger_with_the_number_of_a_young_run_is_not_adopted) {
+  Child stranger(-1, "/bin/sleep");
+  keeper.table().keeper_pid = ::getpid();
+  stranger.go.reset();
+  while (same_program(stranger.pid, ::getpid())) ::sched_yield();
+  wire::RunEntry& entry = left(7, stranger.pid, 0);
+  client->take_up(maker.order(0, 7));
+  keeper.handle();
+  EXPECT_FALSE(keeper.adopted().contains(7));
+  EXPECT_EQ(EntryPhase::exited, entry.phase.load());
+}
+
+struct ListenerAdoptionTest : AdoptionTest {
+  std::string address = "unix:" + keeper.instance().directory + "/web.sock";
+  Fd listener = std::move(*listen_on({.name = "http", .address = address}, {}));
+  void adopt(pid_t pid) {
+    maker.spec().listen = {{.name = "http", .address = address}};
+    listener.reset();  // of the dead
+    EXPECT_TRUE(client->adopt(maker.order(0, 7), pid, start_ticks(pid)));
+    keeper.handle();
+  }
+};
+
+TEST_F(ListenerAdoptionTest, a_listening_socket_is_taken_back_from_the_service_that_lives) {
+  Child service(listener.get());
+  const std::uint64_t identity = file_identity(listener.get());
+  // When it is there: the child closes and moves what it has.
+  while (!listener_of(open_process(service.pid).pidfd.get(), 3, address)) ::sched_yield();
+  adopt(service.pid);
+  const Parked* parked = keeper.parked().find(ParkClass::listen, 0, "http");
+  ASSERT_NE(nullptr, parked);
+  EXPECT_EQ(identity, file_identity(parked->fd));
+  EXPECT_TRUE(client->take_notes().empty());
+}
+
+TEST_F(ListenerAdoptionTest, a_service_that_has_moved_its_listening_socket_must_not_be_ended_for_it) {
+  Child service;
+  Fd moved(::fcntl(listener.get(), F_DUPFD_CLOEXEC, 200));  // held by somebody who cannot be asked
+  adopt(service.pid);
+  EXPECT_EQ(nullptr, keeper.parked().find(ParkClass::listen, 0, "http"));
+  const std::vector<std::string> notes = client->take_notes();
+  ASSERT_EQ(1u, notes.size());
+  EXPECT_NE(std::string::npos, notes[0].find("held by the running service only")) << notes[0];
+  EXPECT_EQ(std::string::npos, notes[0].find("stop that")) << notes[0];
+}
+
+}  // namespace
+}  // namespace hearth::os

@@ -1,0 +1,39 @@
+// A process that has run out of descriptors, or almost.
+#pragma once
+
+#include <fcntl.h>
+#include <sys/resource.h>
+
+#include "os/fd.h"
+
+// The checks of the sanitizers open descriptors themselves.
+#if defined(__has_feature)
+#if __has_feature(undefined_behavior_sanitizer) || __has_feature(address_sanitizer)
+#define HEARTH_SANITIZED 1
+#endif
+#endif
+#ifndef HEARTH_SANITIZED
+#define HEARTH_SANITIZED 0
+#endif
+
+namespace hearth::test {
+
+// While it lives, `spare` descriptors can be opened: the lowest free numbers, which is where open(2) looks.
+class FewDescriptors {
+ public:
+  explicit FewDescriptors(int spare) {
+    ::getrlimit(RLIMIT_NOFILE, &before_);
+    os::Fd free[8];
+    for (int i = 0; i <= spare; ++i) free[i] = os::Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+    const rlimit tight{static_cast<rlim_t>(free[spare].get()), before_.rlim_max};
+    ::setrlimit(RLIMIT_NOFILE, &tight);
+  }
+  ~FewDescriptors() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  FewDescriptors(const FewDescriptors&) = delete;
+  FewDescriptors& operator=(const FewDescriptors&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+}  // namespace hearth::test
