@@ -17,6 +17,9 @@ namespace {
 
 using wire::ParkClass;
 
+// No document has this version. Parked among them, it says that the keeper has all there are.
+constexpr std::uint64_t all_read = 0;
+
 std::string spec_name(std::uint64_t version) {
   return "spec/" + std::to_string(version) + ".json";
 }
@@ -85,19 +88,29 @@ void DiskStore::drop_document(std::uint64_t version) {
 std::vector<Document> DiskStore::documents() {
   std::vector<Document> out;
   for (const os::Parked& parked : link_.parked().all(ParkClass::spec)) {
+    if (parked.key == all_read) continue;
     Result<std::string> text = read_memory(parked.fd);
     Result<Document> document = text ? format_.from_text(*text) : failure(text.error());
     if (document && document->version == parked.key) out.push_back(std::move(*document));
   }
-  read_disk(out);
+  const wire::SlotTable& table = link_.table();
+  const bool inherited = table.continued_by != 0 || table.problem != wire::StateProblem::none;
+  if (inherited && link_.parked().find(ParkClass::spec, all_read) == nullptr && read_disk(out)) (void)park(all_read, "");
   return out;
 }
 
-void DiskStore::read_disk(std::vector<Document>& documents) {
+// Without patience: nobody is supervised meanwhile.
+bool DiskStore::park(std::uint64_t version, std::string_view text) {
+  Result<os::Fd> memory = os::make_sealed_memfd("hearth-document", text);
+  return memory && link_.park(os::park_record(ParkClass::spec, no_slot, version), std::move(*memory));
+}
+
+bool DiskStore::read_disk(std::vector<Document>& documents) {
   os::Fd spec(::openat(instance(), "spec", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
   DIR* directory = spec ? ::fdopendir(spec.get()) : nullptr;
-  if (directory == nullptr) return;
+  if (directory == nullptr) return false;
   (void)spec.release();
+  bool all_parked = true;
   while (dirent* entry = ::readdir(directory)) {
     char* end = nullptr;
     const std::uint64_t version = std::strtoull(entry->d_name, &end, 10);
@@ -106,12 +119,11 @@ void DiskStore::read_disk(std::vector<Document>& documents) {
     Result<std::string> text = os::read_file_at(instance(), spec_name(version), document_bytes_max);
     Result<Document> document = text ? format_.from_text(*text) : failure(text.error());
     if (!document || document->version != version) continue;
-    // Not parked, it would be read here again.
-    if (Result<os::Fd> memory = os::make_sealed_memfd("hearth-document", *text))
-      (void)link_.park(os::park_record(ParkClass::spec, no_slot, version), std::move(*memory));
+    all_parked = park(version, *text) && all_parked;
     documents.push_back(std::move(*document));
   }
   ::closedir(directory);
+  return all_parked;
 }
 
 // tmpfs allocates here, where it can still be refused, and not at a store, which would be SIGBUS. In steps, because

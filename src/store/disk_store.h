@@ -2,7 +2,9 @@
 //
 // A document is on disk (temporary file, rename) and in a sealed memfd of class spec before put_document() returns.
 // The memfd is what a successor reads; the disk is for the next hearth. Nothing is synced: a kill loses nothing,
-// power may. documents() parks again what is only on disk, because all who held it have died.
+// power may. documents() reads the disk only where an earlier hearth may have left some: then it parks them again, and last
+// a mark (an empty memfd of version 0) that lets its successors do without the disk. What the keeper did not take
+// is read by each of them, until it has.
 //
 // The list of runs is written behind: note_runs() keeps the newest, flush() writes it at most once in write_every.
 #pragma once
@@ -47,7 +49,9 @@ class DiskStore final : public ports::Store {
 
  private:
   Status write_file(const std::string& name, std::string_view text);
-  void read_disk(std::vector<Document>& documents);
+  // True when the keeper has taken all.
+  bool read_disk(std::vector<Document>& documents);
+  bool park(std::uint64_t version, std::string_view text);
   int instance() const { return link_.descriptor(wire::HelloDescriptor::directory); }
 
   os::KeeperLink& link_;

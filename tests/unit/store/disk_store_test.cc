@@ -1,5 +1,6 @@
 #include "store/disk_store.h"
 
+#include <fcntl.h>
 #include <filesystem>
 #include <sys/stat.h>
 
@@ -39,6 +40,10 @@ struct DiskStoreTest : ::testing::Test {
   std::unique_ptr<DiskStore> store =
       std::make_unique<DiskStore>(*link, keeper.instance().directory, plain_format());
   std::string path(const std::string& name) { return keeper.instance().directory + "/" + name; }
+  void write(const std::string& name, const std::string& text) {
+    const os::Fd fd(::open(path(name).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    ASSERT_TRUE(fd && os::write_all(fd.get(), text, name));
+  }
   void restart_supervisor() {
     store.reset();
     link.reset();
@@ -83,6 +88,36 @@ TEST_F(DiskStoreTest, a_document_that_comes_while_there_is_no_keeper_is_accepted
   EXPECT_NE(nullptr, keeper.parked().find(ParkClass::spec, 3));
   EXPECT_NE(nullptr, keeper.parked().find(ParkClass::spec, 4));
   EXPECT_EQ(2u, store->documents().size());
+}
+
+TEST_F(DiskStoreTest, a_successor_reads_no_disk) {
+  ASSERT_TRUE(store->put_document(document(3)));
+  write("spec/4.json", "4 shop /srv/shop.toml");
+  restart_supervisor();
+  ASSERT_EQ(1u, store->documents().size());
+  EXPECT_EQ(3u, store->documents()[0].version);
+}
+
+TEST_F(DiskStoreTest, after_the_death_of_all_the_disk_is_read_once) {
+  write("spec/3.json", "3 shop /srv/shop.toml");
+  keeper.table().continued_by = 2;
+  ASSERT_EQ(1u, store->documents().size());
+  write("spec/4.json", "4 shop /srv/shop.toml");
+  restart_supervisor();
+  ASSERT_EQ(1u, store->documents().size());
+  EXPECT_EQ(3u, store->documents()[0].version);
+}
+
+TEST_F(DiskStoreTest, what_the_keeper_has_not_taken_is_read_again) {
+  write("spec/3.json", "3 shop /srv/shop.toml");
+  keeper.table().continued_by = 2;
+  // Always the same one, until its socket is full.
+  while (link->park(os::park_record(ParkClass::listen, 0, 1), std::move(*os::make_eventfd()))) {
+  }
+  ASSERT_EQ(1u, store->documents().size());
+  restart_supervisor();
+  ASSERT_EQ(1u, store->documents().size());
+  EXPECT_NE(nullptr, link->parked().find(ParkClass::spec, 3));
 }
 
 TEST_F(DiskStoreTest, a_document_that_cannot_be_written_is_refused_and_leaves_nothing) {
