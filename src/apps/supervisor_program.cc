@@ -26,6 +26,7 @@
 #include "os/keeper_successor.h"
 #include "os/plan_builder.h"
 #include "os/service_manager.h"
+#include "os/state_directory.h"
 #include "probe/prober.h"
 #include "store/disk_store.h"
 #include "store/heritage.h"

@@ -9,6 +9,7 @@
 #include "cli/follow.h"
 #include "cli/interrupt.h"
 #include "os/clock.h"
+#include "os/state_directory.h"
 
 namespace hearth::cli {
 namespace {
@@ -46,8 +47,16 @@ int command_shutdown(const Context& context) {
   InterruptWatch watch;
   Client client(context.socket_path(), &watch);
   Operation question(client, &watch, patience_for(context));
-  const auto answer = question.get("/v1/instance", after(os::read_mono(), seconds(10)));
-  if (!answer && answer.error().trouble == Trouble::not_running) {
+  const auto not_running = [](const auto& answer) { return !answer && answer.error().trouble == Trouble::not_running; };
+  auto answer = question.get("/v1/instance", after(os::read_mono(), seconds(10)));
+  if (not_running(answer) && os::state_is_left(context.instance.directory)) {
+    // All of hearth died, or was told to leave its services: they may run, and only a hearth can end them in order.
+    if (const Result<bool> started = ensure_daemon(context, client, &watch); !started) {
+      return complain_of_start(context, started.error(), watch);
+    }
+    answer = question.get("/v1/instance", after(os::read_mono(), seconds(10)));
+  }
+  if (not_running(answer)) {
     // Its goal is reached, as for `stop` of an init script (LSB) and systemctl(1).
     write_out(context.json ? R"({"order":null,"verb":"shutdown","settled":true,"seen":"","slots":[]})" "\n"
                            : "hearth is not running\n");
@@ -74,7 +83,7 @@ int command_daemon(const Context& context) {
   InterruptWatch watch;
   Client client(context.socket_path(), &watch);
   const Result<bool> started = ensure_daemon(context, client, &watch);
-  if (!started) return complain(context, started.error(), exit_code::failed);
+  if (!started) return complain_of_start(context, started.error(), watch);
   if (context.json) {
     write_out(fmt::format("{{\"started\":{}}}\n", *started));
   } else {

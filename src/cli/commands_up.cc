@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <string>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -92,23 +93,42 @@ Loaded load(const Context& context) {
   return {exit_code::done, std::move(*parsed.document)};
 }
 
+// The hearth that was reached is ending, as somebody ordered, or has ended, and has not taken the order.
+bool too_late(const Outcome& outcome) {
+  if (outcome.accepted) return false;
+  if (outcome.end == End::refused) return outcome.error.remedy == Remedy::conflict && outcome.error.reason == "hearth is shutting down";
+  return outcome.end == End::broken && (outcome.trouble == Trouble::not_running || outcome.trouble == Trouble::cut);
+}
+
 int apply(const Context& context, const Document& document, const char* done) {
   const Result<SpanNs> timeout = timeout_of(context.arguments);
   if (!timeout) return complain(context, timeout.error(), exit_code::usage);
   InterruptWatch watch;
   Client client(context.socket_path(), &watch);
-  const Result<bool> started = ensure_daemon(context, client, &watch);
-  if (!started) {
-    return watch.came() ? complain(context, started.error(), exit_code::interrupted)
-                        : complain(context, started.error(), exit_code::failed);
-  }
   Order order;
   order.target = "/v1/apply";
   order.body = "{\"document\":" + config::document_to_json(document) + ",\"start\":true}";
   order.doing = "start";
   order.wait = !context.arguments.has("no-wait");
-  order.timeout = *timeout;
-  return conclude(context, follow(context, client, watch, order), order, done);
+  const MonoNs deadline = after(os::read_mono(), *timeout);
+  constexpr int broken_max = 3;
+  bool noted = false;
+  for (int broken = 0;;) {
+    const Result<bool> started = ensure_daemon(context, client, &watch);
+    if (!started) return complain_of_start(context, started.error(), watch);
+    order.timeout = deadline == never ? never : std::max<SpanNs>(deadline - os::read_mono(), 0);
+    const Outcome outcome = follow(context, client, watch, order);
+    if (!too_late(outcome)) return conclude(context, outcome, order, done);
+    if (outcome.end == End::broken && ++broken > broken_max) return conclude(context, outcome, order, done);
+    if (outcome.end == End::refused && !std::exchange(noted, true) && !context.json) {
+      write_out("note: hearth is shutting down; this begins when it has ended\n");
+    }
+    if (!wait_for_end(client, watch, deadline)) {
+      const char* why = watch.came() ? "interrupted" : "it has not ended in time";
+      return complain(context, Error{Remedy::try_later, "wait for", "the end of hearth", why, "nothing was started; repeat it", 0},
+                      watch.came() ? exit_code::interrupted : exit_code::failed);
+    }
+  }
 }
 
 // A name of what the user typed: "/opt/x/server.py" is "server-py".

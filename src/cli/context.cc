@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "cli/answers.h"
+#include "os/state_directory.h"
 
 namespace hearth::cli {
 namespace {

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
+#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -19,11 +20,14 @@
 #include "os/clock.h"
 #include "os/fd.h"
 #include "os/keeper_successor.h"
+#include "os/state_directory.h"
 
 namespace hearth::cli {
 namespace {
 
 constexpr SpanNs start_limit = seconds(10);
+// A hearth that ends keeps its lock while it writes its last documents and lines: for 11 s at most (keeper/ending.cc).
+constexpr SpanNs lock_limit = seconds(15);
 constexpr int already_kept = 75;  // EX_TEMPFAIL of the keeper: somebody else keeps this instance
 constexpr std::size_t log_lines = 10;
 
@@ -120,6 +124,14 @@ Result<Started> start(const Programs& programs, const os::Instance& instance, co
   return started;
 }
 
+// Both directories each time: the hearth that ended meanwhile may have taken them along, or somebody else.
+Result<Started> make_and_start(const Context& context, const Programs& programs, const std::string& log) {
+  if (const Result<os::Fd> made = os::make_instance(context.instance, context.host); !made) return failure(made.error());
+  // Best effort: without it the keeper says so, and status.
+  (void)os::make_state_directory(context.instance, context.host);
+  return start(programs, context.instance, log);
+}
+
 std::string status_words(int status) {
   if (WIFSIGNALED(status)) return fmt::format("it was killed by signal {}", WTERMSIG(status));
   if (WEXITSTATUS(status) == 127 || WEXITSTATUS(status) == 126) return "it cannot be executed";
@@ -163,45 +175,64 @@ Result<bool> ensure_daemon(const Context& context, Client& client, InterruptWatc
   if (health.error().trouble != Trouble::not_running && health.error().trouble != Trouble::cut) {
     return failure(health.error().error);
   }
-  Result<Programs> programs = find_programs();
+  const Result<Programs> programs = find_programs();
   if (!programs) return failure(programs.error());
-  Result<os::Fd> directory = os::make_instance(context.instance, context.host);
-  if (!directory) return failure(directory.error());
-  // Best effort: without it the keeper says so, and status.
-  (void)os::make_state_directory(context.instance, context.host);
-
   const std::string log = context.instance.directory + "/hearth.log";
   struct stat st {};
   const off_t log_from = ::stat(log.c_str(), &st) == 0 ? st.st_size : 0;
-  Result<Started> started = start(*programs, context.instance, log);
-  if (!started) return failure(started.error());
 
-  const MonoNs deadline = after(os::read_mono(), start_limit);
-  bool ours = true;
-  bool reported = false;
-  for (SpanNs pause = milliseconds(2); os::read_mono() < deadline; pause = std::min(pause * 3 / 2, milliseconds(50))) {
-    pollfd polled[2] = {{reported ? -1 : started->report.get(), POLLIN, 0}, {watch != nullptr ? watch->fd() : -1, POLLIN, 0}};
+  // Whoever has the lock is starting, and will answer, or ending, and then it is our turn. instance_lives() sees the
+  // lock go, but it may err: so a keeper is tried all the same, now and then.
+  bool held = instance_lives(context.instance);
+  MonoNs try_at = held ? after(begin, milliseconds(250)) : begin;
+  MonoNs deadline = after(begin, lock_limit);
+  std::optional<Started> started;
+  bool finished_another = false;
+  SpanNs pause = milliseconds(2);
+  for (MonoNs now = os::read_mono(); now < deadline; now = os::read_mono()) {
+    if (!started && (now >= try_at || (held && !instance_lives(context.instance)))) {
+      Result<Started> tried = make_and_start(context, *programs, log);
+      if (!tried) return failure(tried.error());
+      started.emplace(std::move(*tried));
+      deadline = after(now, start_limit);
+      pause = milliseconds(2);
+    }
+    pollfd polled[2] = {{started ? started->report.get() : -1, POLLIN, 0}, {watch != nullptr ? watch->fd() : -1, POLLIN, 0}};
     const timespec span{0, static_cast<long>(pause)};
     ::ppoll(polled, 2, &span, nullptr);
+    pause = std::min(pause * 3 / 2, milliseconds(50));
     if (watch != nullptr && watch->came()) {
-      return failure(Remedy::try_later, "wait for", "hearth", "interrupted", "it goes on starting");
+      return failure(Remedy::try_later, "wait for", "hearth", "interrupted", started ? "it goes on starting" : "");
     }
     health = answers(deadline);
-    if (health) return ours;
+    if (health) return started.has_value();
+    if (!started || (polled[0].revents & (POLLIN | POLLHUP)) == 0) continue;
     int status = 0;
-    if (!reported && (polled[0].revents & (POLLIN | POLLHUP)) != 0) {
-      reported = true;
-      const bool told = ::read(started->report.get(), &status, sizeof status) == static_cast<ssize_t>(sizeof status);
-      if (told && WIFEXITED(status) && WEXITSTATUS(status) == already_kept) {
-        ours = false;  // somebody else is starting it; it will answer
-      } else if (told) {
-        return failure(start_error(context.instance, status_words(status), log, log_from));
-      }
+    const bool told = ::read(started->report.get(), &status, sizeof status) == static_cast<ssize_t>(sizeof status);
+    if (!told) {
+      started->report.reset();  // whoever was to tell was killed; the keeper may answer all the same
+      continue;
     }
+    const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    if (code == already_kept) {
+      held = instance_lives(context.instance);
+      try_at = after(os::read_mono(), held ? seconds(1) : milliseconds(100));
+      deadline = after(begin, lock_limit);
+    } else if (code == 0 && !finished_another) {
+      finished_another = true;  // an end that its predecessor had begun
+      try_at = 0;
+    } else {
+      return failure(start_error(context.instance, status_words(status), log, log_from));
+    }
+    started.reset();
   }
   return failure(start_error(context.instance,
-                             ours ? "it does not answer after 10 s" : "another one has its lock and does not answer after 10 s",
+                             started ? "it does not answer after 10 s" : "another one has its lock and does not answer after 15 s",
                              log, log_from));
+}
+
+int complain_of_start(const Context& context, const Error& error, InterruptWatch& watch) {
+  return complain(context, error, watch.came() ? exit_code::interrupted : exit_code::failed);
 }
 
 Error become_daemon(const Context& context) {

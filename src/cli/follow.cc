@@ -36,6 +36,8 @@ bool wait_gone(int pidfd, InterruptWatch& watch, MonoNs deadline) {
   return true;
 }
 
+os::Fd open_keeper(std::int64_t pid) { return os::Fd(pid > 0 ? static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)) : -1); }
+
 // A service is in no report of the order any more when a later order has taken it over, which is told as that; or when it
 // was forgotten as soon as it had stopped (`down`, `up` of what left the file): its good end.
 void keep_missing(OrderNews& news, const OrderNews& before) {
@@ -88,7 +90,7 @@ class Shower {
 
 Outcome follow(const Context& context, Client& client, InterruptWatch& watch, const Order& order) {
   Outcome outcome;
-  const os::Fd keeper(order.keeper_pid > 0 ? static_cast<int>(::syscall(SYS_pidfd_open, order.keeper_pid, 0)) : -1);
+  const os::Fd keeper = open_keeper(order.keeper_pid);
   const MonoNs begin = os::read_mono();
   const MonoNs deadline = after(begin, order.timeout);
   Patience patience = patience_for(context);
@@ -105,7 +107,7 @@ Outcome follow(const Context& context, Client& client, InterruptWatch& watch, co
   }
   outcome.accepted = std::move(*accepted);
   Shower shower(context);
-  for (const std::string& note : outcome.accepted.notes) shower.note(note, order.wait);
+  for (const std::string& note : outcome.accepted->notes) shower.note(note, order.wait);
   if (!order.wait) return outcome;
 
   while (!outcome.news.settled) {
@@ -148,6 +150,14 @@ Outcome follow(const Context& context, Client& client, InterruptWatch& watch, co
     }
   }
   return outcome;
+}
+
+bool wait_for_end(Client& client, InterruptWatch& watch, MonoNs deadline) {
+  const auto answer = client.ask({.target = "/v1/instance"}, std::min(deadline, after(os::read_mono(), seconds(10))));
+  if (!answer) return !watch.came();
+  const Result<InstanceNews> instance = instance_news(*answer);
+  const os::Fd keeper = open_keeper(instance ? instance->keeper_pid : 0);
+  return keeper ? wait_gone(keeper.get(), watch, deadline) : !watch.came();
 }
 
 namespace {
@@ -251,7 +261,7 @@ int conclude(const Context& context, const Outcome& outcome, const Order& order,
   if (outcome.end == End::settled && done != nullptr) {
     std::string counts = summary(outcome.news);
     // Services that `down` forgot before the first look are in no report: the answer to the order counted them.
-    if (outcome.news.slots.size() < outcome.accepted.slots) counts = fmt::format("{} stopped", outcome.accepted.slots);
+    if (outcome.accepted && outcome.news.slots.size() < outcome.accepted->slots) counts = fmt::format("{} stopped", outcome.accepted->slots);
     write_out(counts.empty() ? fmt::format("{}\n", done)
                              : fmt::format("{}: {}, after {}\n", done, counts, elapsed_text(outcome.elapsed)));
   }

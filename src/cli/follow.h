@@ -29,7 +29,7 @@ struct Outcome {
   End end = End::settled;
   Error error;              // refused, broken
   Trouble trouble = Trouble::broken;
-  AcceptedNews accepted;
+  std::optional<AcceptedNews> accepted;
   OrderNews news;           // the last seen
   std::string body;         // the last answer's, for --json
   SpanNs elapsed = 0;
@@ -37,6 +37,10 @@ struct Outcome {
 
 // Prints notes and progress (not with --json).
 Outcome follow(const Context& context, Client& client, InterruptWatch& watch, const Order& order);
+
+// Waits until the keeper of the hearth that answers has ended; true also when nobody answers. False: interrupted, or
+// `deadline` has passed.
+bool wait_for_end(Client& client, InterruptWatch& watch, MonoNs deadline);
 
 // What is left to say, and the exit code. `done` is the verb's past participle: "started", "stopped".
 int conclude(const Context& context, const Outcome& outcome, const Order& order, const char* done);

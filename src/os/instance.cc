@@ -2,17 +2,12 @@
 
 #include <cctype>
 #include <cerrno>
-#include <cstdio>
-#include <cstring>
 #include <fcntl.h>
 #include <filesystem>
-#include <linux/magic.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <vector>
 
 #include "os/accounts.h"
-#include "wire/state.h"
 
 namespace hearth::os {
 namespace {
@@ -36,23 +31,6 @@ Status check_directory(int fd, const std::string& path, uid_t uid) {
   if ((st.st_mode & 022) != 0)
     return failure(Remedy::no_access, "use", path, "others may write to it", "chmod go-w " + path);
   return {};
-}
-
-// Opens one directory below `parent` without following a link, creates it when missing. `strict`: must be
-// ours. Its mode is set to `mode` when it is ours and differs.
-Result<Fd> enter(int parent, const std::string& name, const std::string& path, mode_t mode,
-                 uid_t uid) {
-  bool made = ::mkdirat(parent, name.c_str(), mode) == 0;
-  if (!made && errno != EEXIST) return errno_failure("create", path, errno);
-  Fd fd(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!fd && (errno == ELOOP || errno == ENOTDIR))
-    return failure(Remedy::fix_input, "use", path, "it is a symbolic link or no directory",
-                   "remove it, or choose another directory with --dir");
-  if (!fd) return errno_failure("open", path, errno);
-  if (Status ours = check_directory(fd.get(), path, uid); !ours) return failure(ours.error());
-  // Explicitly, because of our umask; and again, because an earlier hearth may have died in between.
-  if (::fchmod(fd.get(), mode) < 0) return errno_failure("set the mode of", path, errno);
-  return fd;
 }
 
 // The part of the path that is ours to check: everything from the component named in `first` on. What is
@@ -103,43 +81,11 @@ Result<Fd> make_path(const std::string& path, const HostFacts& host) {
   std::string so_far = place.above == "/" ? "" : place.above;
   for (const std::string& name : place.ours) {
     so_far += "/" + name;
-    Result<Fd> next = enter(at.get(), name, so_far, 0711, host.uid);
+    Result<Fd> next = enter_directory(at.get(), name, so_far, 0711, host.uid);
     if (!next) return next;
     at = std::move(*next);
   }
   return at;
-}
-
-bool on_tmpfs(int fd) {
-  struct statfs fs{};
-  return ::fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
-}
-
-std::string link_target(int directory, const char* name) {
-  char target[256];
-  const ssize_t n = ::readlinkat(directory, name, target, sizeof target);
-  return n <= 0 ? "" : std::string(target, static_cast<std::size_t>(n));
-}
-
-// The directory on `host.memory_root` that belongs to this instance directory.
-Result<std::string> make_state_in_memory(int directory, const Instance& instance,
-                                         const HostFacts& host) {
-  const Fd root(::open(host.memory_root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!root) return errno_failure("open", host.memory_root, errno);
-  if (!on_tmpfs(root.get()))
-    return failure(Remedy::environment, "use", host.memory_root, "it is no tmpfs",
-                   "mount one there");
-  const std::string ours_name = "hearth-" + std::to_string(host.uid);
-  const std::string ours_path = host.memory_root + "/" + ours_name;
-  Result<Fd> ours = enter(root.get(), ours_name, ours_path, 0700, host.uid);
-  if (!ours) return failure(ours.error());
-  const std::uint64_t hash = hash_bytes(instance.directory + " " + std::to_string(file_identity(directory)));
-  char name[17];
-  std::snprintf(name, sizeof name, "%016llx", static_cast<unsigned long long>(hash));
-  const std::string path = ours_path + "/" + name;
-  if (Result<Fd> made = enter(ours->get(), name, path, 0700, host.uid); !made)
-    return failure(made.error());
-  return path;
 }
 
 }  // namespace
@@ -163,6 +109,21 @@ HostFacts host_facts() {
   }
   if (!plain_name(facts.host_id)) facts.host_id = "host";
   return facts;
+}
+
+Result<Fd> enter_directory(int parent, const std::string& name, const std::string& path, mode_t mode,
+                 uid_t uid) {
+  bool made = ::mkdirat(parent, name.c_str(), mode) == 0;
+  if (!made && errno != EEXIST) return errno_failure("create", path, errno);
+  Fd fd(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd && (errno == ELOOP || errno == ENOTDIR))
+    return failure(Remedy::fix_input, "use", path, "it is a symbolic link or no directory",
+                   "remove it, or choose another directory with --dir");
+  if (!fd) return errno_failure("open", path, errno);
+  if (Status ours = check_directory(fd.get(), path, uid); !ours) return failure(ours.error());
+  // Explicitly, because of our umask; and again, because an earlier hearth may have died in between.
+  if (::fchmod(fd.get(), mode) < 0) return errno_failure("set the mode of", path, errno);
+  return fd;
 }
 
 Result<Instance> find_instance(const std::string& name, const std::string& directory,
@@ -203,7 +164,7 @@ Result<Fd> make_instance(const Instance& instance, const HostFacts& host) {
     mode_t mode;
   };
   for (Part part : {Part{"n", 0711}, Part{"o", 0711}, Part{"spec", 0700}}) {
-    Result<Fd> made = enter(directory->get(), part.name, instance.directory + "/" + part.name,
+    Result<Fd> made = enter_directory(directory->get(), part.name, instance.directory + "/" + part.name,
                             part.mode, host.uid);
     if (!made) return made;
   }
@@ -218,84 +179,6 @@ Result<Fd> make_instance(const Instance& instance, const HostFacts& host) {
     return failure(Remedy::conflict, "use", instance.directory,
                    "it was replaced while it was being opened", "try again");
   return path;
-}
-
-Status make_state_directory(const Instance& instance, const HostFacts& host) {
-  const Fd directory(::open(instance.directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!directory) return errno_failure("open", instance.directory, errno);
-  const std::string name = wire::state_directory_name;
-  const std::string path = instance.directory + "/" + name;
-  const std::string linked = link_target(directory.get(), name.c_str());
-  std::string wanted;
-  if (!on_tmpfs(directory.get())) {
-    Result<std::string> made = make_state_in_memory(directory.get(), instance, host);
-    if (!made) {
-      ::unlinkat(directory.get(), name.c_str(), 0);
-      return failure(made.error());
-    }
-    wanted = std::move(*made);
-    if (linked == wanted) return {};
-  }
-  // A link in a copied instance directory leads to another one's state.
-  if (!linked.empty() && ::unlinkat(directory.get(), name.c_str(), 0) < 0 && errno != ENOENT)
-    return errno_failure("replace", path, errno);
-  if (wanted.empty()) {
-    if (Result<Fd> made = enter(directory.get(), name, path, 0700, host.uid); !made)
-      return failure(made.error());
-    return {};
-  }
-  // Somebody who starts hearth at the same time makes the same link.
-  if (::symlinkat(wanted.c_str(), directory.get(), name.c_str()) < 0 &&
-      link_target(directory.get(), name.c_str()) != wanted)
-    return errno_failure("make", path, errno);
-  return {};
-}
-
-std::string state_risk(const wire::SlotTable& table) {
-  const auto why = [&]() -> std::string {
-    switch (table.problem) {
-      case wire::StateProblem::none: return "";
-      case wire::StateProblem::no_directory: return "it is not there";
-      case wire::StateProblem::not_ours: return "it is not ours alone";
-      case wire::StateProblem::not_tmpfs: return "it is not on tmpfs";
-      case wire::StateProblem::no_room: return "there is no room in it";
-      case wire::StateProblem::incomplete: return "they are incomplete";
-      case wire::StateProblem::damaged: return "they are damaged";
-      case wire::StateProblem::other_version: return "they are of another version of hearth";
-      case wire::StateProblem::not_a_pair: return "they do not belong together";
-      case wire::StateProblem::other_boot: return "they are of another boot";
-      case wire::StateProblem::other_pid_namespace: return "they are of another PID namespace";
-      case wire::StateProblem::other_directory: return "they are of another instance directory";
-    }
-    return "of a problem that is not known here";
-  };
-  const std::string error = table.problem_errno != 0 ? std::string(" (") + ::strerror(table.problem_errno) + ")" : "";
-  if (table.origin == wire::StateOrigin::memory)
-    return "decisions are kept in memory only, because DIR/state cannot be used: " + why() + error +
-           "; the death of all of hearth at once would cost the last of them";
-  if (table.problem == wire::StateProblem::none) return "";
-  return "the files of an earlier hearth in DIR/state are put aside: " + why() + "; runs.json says what ran";
-}
-
-bool state_is_left(const std::string& directory) {
-  const std::string page = directory + "/" + wire::state_directory_name + "/" + wire::decision_page_file;
-  return ::access(page.c_str(), F_OK) == 0;
-}
-
-void remove_state_directory(int directory) {
-  const char* name = wire::state_directory_name;
-  const Fd state(::openat(directory, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!state) return;
-  for (const std::string file : {wire::slot_table_file, wire::decision_page_file}) {
-    ::unlinkat(state.get(), file.c_str(), 0);
-    ::unlinkat(state.get(), (file + wire::put_aside_suffix).c_str(), 0);
-  }
-  if (const std::string target = link_target(directory, name); !target.empty()) {
-    ::unlinkat(directory, name, 0);
-    ::rmdir(target.c_str());
-  } else {
-    ::unlinkat(directory, name, AT_REMOVEDIR);
-  }
 }
 
 std::string notify_name(std::uint64_t run) {

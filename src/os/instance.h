@@ -8,11 +8,8 @@
 //   --dir    exactly that directory                         logs in DIR/logs
 //
 // In it: n/ (a notify socket per run), o/ (a FIFO per run), spec/ (documents). The directory, n/ and o/ are
-// 0711, so that a service under another user reaches its own socket by name but lists nothing; spec/ is 0700.
-//
-// state is the directory of what must outlive a SIGKILL of everything and never wait for a disk (wire/state.h): a real
-// one where the instance directory is on tmpfs, as /run is; else a link to /dev/shm/hearth-UID/HASH, where HASH is of
-// path, device and inode of the instance directory, so that a copy of a directory has a state of its own.
+// 0711, so that a service under another user reaches its own socket by name but lists nothing; spec/ is 0700. And
+// state, which os/state_directory.h makes.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +18,6 @@
 
 #include "base/result.h"
 #include "os/fd.h"
-#include "wire/slot_table.h"
 
 namespace hearth::os {
 
@@ -56,15 +52,9 @@ Result<Instance> find_instance(const std::string& name, const std::string& direc
 // writable by others. Safe to repeat. Returns O_PATH|O_DIRECTORY of the directory.
 Result<Fd> make_instance(const Instance& instance, const HostFacts& host);
 
-// Makes DIR/state, below an instance directory that make_instance() has made. Safe to repeat, also while a hearth lives
-// there. Where it fails, hearth works all the same, and status says what is at risk.
-Status make_state_directory(const Instance& instance, const HostFacts& host);
-// What people should know of how slot table and decision page are kept; "" = as it should be.
-std::string state_risk(const wire::SlotTable& table);
-// A hearth that ends on purpose leaves none.
-bool state_is_left(const std::string& directory);
-// Removes it with all that is in it; `directory` is the instance's. At a deliberate end.
-void remove_state_directory(int directory);
+// Opens one directory below `parent` without following a link; makes it when missing. It must be ours and closed to
+// other writers; its mode is set. `path` is for messages.
+Result<Fd> enter_directory(int parent, const std::string& name, const std::string& path, mode_t mode, uid_t uid);
 
 // "n/RUN", "o/RUN", relative to the directory.
 std::string notify_name(std::uint64_t run);

@@ -16,6 +16,7 @@
 #include "os/crash_point.h"
 #include "os/instance.h"
 #include "os/proc_stat.h"
+#include "os/state_directory.h"
 
 namespace hearth::os {
 
@@ -287,8 +288,7 @@ void KeeperClient::finish(bool leave_running) {
 
 void KeeperClient::remove_state() {
   if (!all_stopped_ || link_.table().origin == wire::StateOrigin::memory) return;
-  const Fd instance(::open(options_.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (instance) remove_state_directory(instance.get());
+  os::remove_state(directory());
 }
 
 std::vector<std::string> KeeperClient::take_notes() { return std::exchange(notes_, {}); }

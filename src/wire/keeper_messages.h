@@ -51,8 +51,8 @@ struct MessageHeader {
 
 // Descriptors of `hello` to the supervisor, in this order.
 enum class HelloDescriptor : uint32_t {
-  slot_table = 0,   // memfd, read-write
-  decision_page,    // memfd, read-write
+  slot_table = 0,   // of DIR/state (wire/state.h), else a memfd; read-write
+  decision_page,    // the same
   log_page,         // memfd, read-write
   lock,             // the instance's flock descriptor
   directory,        // O_PATH|O_DIRECTORY of the instance directory

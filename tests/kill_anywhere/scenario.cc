@@ -15,6 +15,7 @@
 
 #include "os/clock.h"
 #include "os/instance.h"
+#include "os/state_directory.h"
 #include "processes.h"
 
 namespace hearth::kill_anywhere {

@@ -5,6 +5,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/fanotify.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
@@ -134,6 +136,47 @@ TEST_F(BadLuck, up_fails_with_the_last_twenty_lines_of_the_log) {
   EXPECT_EQ(1, output.code);
   EXPECT_THAT(output.err, AllOf(HasSubstr("web failed"), HasSubstr("exited with code 1"), HasSubstr("| line 6\n"),
                                 HasSubstr("| line 25\n"), Not(HasSubstr("| line 5\n"))));
+}
+
+TEST_F(BadLuck, up_waits_for_the_lock_of_a_hearth_that_is_ending_and_then_starts) {
+  project("[service.web]\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  (void)stage->enter();
+  expect_clean_shutdown();
+  const std::string path = directory + "/lock";
+  os::Fd lock(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_EQ(0, ::flock(lock.get(), LOCK_EX | LOCK_NB));
+  const os::Fd watch(::inotify_init1(IN_CLOEXEC));
+  ASSERT_LE(0, ::inotify_add_watch(watch.get(), path.c_str(), IN_CLOSE_WRITE));
+  Command waiting = begin({"up"});
+  // A keeper was started, did not get the lock and has ended.
+  pollfd closed{watch.get(), POLLIN, 0};
+  ASSERT_EQ(1, ::poll(&closed, 1, patience_ms));
+  EXPECT_FALSE(waiting.ended());
+  // The last that a hearth does; and what another one, or somebody, may do meanwhile.
+  std::filesystem::remove(directory + "/state");
+  std::filesystem::remove_all(directory + "/spec");
+  lock.reset();
+  const Output output = waiting.wait();
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_EQ(stage->enter().pid, service().pid);
+  EXPECT_THAT(status().notes_text(), Not(HasSubstr("DIR/state")));
+}
+
+TEST_F(BadLuck, an_order_to_start_right_after_one_to_end_is_carried_out_after_it) {
+  project("[service.web]\nstop_timeout = \"60s\"\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  Actor web = stage->enter();
+  EXPECT_EQ("ok", web.ask("catch 15"));
+  ASSERT_EQ(0, hearth({"shutdown", "--no-wait"}).code);
+  EXPECT_EQ("signal 15", web.hear());
+  Command waiting = begin({"up"});
+  EXPECT_TRUE(until([&] { return waiting.out().find("hearth is shutting down") != std::string::npos; }));
+  web.order("exit 0");
+  const Actor next = stage->enter();
+  const Output output = waiting.wait();
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_EQ(next.pid, service().pid);
 }
 
 TEST_F(BadLuck, an_interrupt_of_up_ends_the_waiting_and_not_the_service) {

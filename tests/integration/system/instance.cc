@@ -20,9 +20,10 @@
 #include <boost/json.hpp>
 
 #include "os/cgroup.h"
-#include "os/instance.h"
 #include "os/clock.h"
+#include "os/instance.h"
 #include "os/proc_stat.h"
+#include "os/state_directory.h"
 
 namespace hearth::test {
 namespace {

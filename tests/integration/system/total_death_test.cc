@@ -2,12 +2,13 @@
 // each time but where it is what is tested: what is known afterwards comes from DIR/state.
 #include <fcntl.h>
 #include <gmock/gmock.h>
-#include <sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "instance.h"
+#include "os/proc_stat.h"
 #include "wire/slot_table.h"
 
 namespace hearth::test {
@@ -133,9 +134,75 @@ TEST_F(TotalDeath, status_says_what_was_lost_and_a_shutdown_leaves_no_state) {
   EXPECT_THAT(status().notes_text(), HasSubstr("all of hearth had died"));
   EXPECT_TRUE(exists(state("slot-table")));
   expect_clean_shutdown();
-  EXPECT_FALSE(exists(directory + "/state"));
+  for (const char* file : {"slot-table", "decision-page"}) EXPECT_FALSE(exists(state(file))) << file;
   next_hearth();
   EXPECT_FALSE(service().there) << "a deliberate end forgets";
+}
+
+TEST_F(TotalDeath, a_shutdown_of_what_died_ends_the_services_that_live) {
+  project("[service.web]\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  Actor web = stage->enter();
+  EXPECT_EQ("ok", web.ask("catch 15"));
+  die();
+  Command ending = begin({"shutdown"});
+  EXPECT_EQ("signal 15", web.hear());
+  web.order("exit 0");
+  const Output output = ending.wait();
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_THAT(output.out, HasSubstr("Shutdown complete"));
+  EXPECT_TRUE(web.wait_end());
+  EXPECT_FALSE(exists(state("decision-page")));
+  EXPECT_THAT(hearth({"shutdown"}).out, HasSubstr("hearth is not running"));
+}
+
+TEST_F(TotalDeath, a_shutdown_ends_the_services_that_an_earlier_hearth_was_told_to_leave) {
+  project("[service.web]\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  Actor web = stage->enter();
+  const os::Fd keeper(os::pidfd_open(status().keeper));
+  os::pidfd_signal(keeper.get(), SIGQUIT);
+  pollfd polled{keeper.get(), POLLIN, 0};
+  ASSERT_EQ(1, ::poll(&polled, 1, patience_ms));
+  EXPECT_TRUE(web.alive());
+  const Output output = hearth({"shutdown"});
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_TRUE(web.wait_end());
+}
+
+TEST_F(TotalDeath, up_lets_the_next_hearth_finish_a_shutdown_and_begins_when_it_has_ended) {
+  project("[service.web]\nstop_timeout = \"60s\"\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  Actor web = stage->enter();
+  EXPECT_EQ("ok", web.ask("catch 15"));
+  ASSERT_EQ(0, hearth({"shutdown", "--no-wait"}).code);
+  EXPECT_EQ("signal 15", web.hear());
+  die();
+  Command upping = begin({"up"});
+  EXPECT_TRUE(until([&] { return upping.out().find("hearth is shutting down") != std::string::npos; }));
+  web.order("exit 0");
+  const Actor next = stage->enter();
+  EXPECT_GT(std::stoull(next.run), std::stoull(web.run));
+  const Output output = upping.wait();
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_EQ(next.pid, service().pid);
+  expect_clean_shutdown();
+}
+
+TEST_F(TotalDeath, up_starts_a_second_hearth_when_the_first_has_only_the_end_of_a_shutdown_to_do) {
+  project("[service.web]\nstop_timeout = \"60s\"\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  Actor web = stage->enter();
+  EXPECT_EQ("ok", web.ask("catch 15"));
+  ASSERT_EQ(0, hearth({"shutdown", "--no-wait"}).code);
+  EXPECT_EQ("signal 15", web.hear());
+  die();
+  web.order("exit 0");
+  EXPECT_TRUE(web.wait_end());
+  reap();
+  const Output output = up();
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_EQ(stage->enter().pid, service().pid);
 }
 
 TEST_F(TotalDeath, files_that_cannot_be_used_are_put_aside_and_what_runs_is_found_all_the_same) {
@@ -193,11 +260,21 @@ TEST_F(TotalDeath, a_second_keeper_leaves_the_state_of_the_first_alone) {
   EXPECT_EQ(web.pid, service().pid);
 }
 
-TEST_F(TotalDeath, on_a_full_tmpfs_up_is_refused_and_what_runs_goes_on) {
-  ::mkdir(directory.c_str(), 0711);
-  if (::unshare(CLONE_NEWNS) < 0 || ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0 ||
-      ::mount("tmpfs", directory.c_str(), "tmpfs", 0, "size=4m,mode=0711") < 0)
-    GTEST_SKIP() << "only root can mount a tmpfs";
+struct TotalDeathOnTmpfs : TotalDeath {
+  TotalDeathOnTmpfs() {
+    ::mkdir(directory.c_str(), 0711);
+    mounted_ = ::mount("none", directory.c_str(), "tmpfs", 0, "size=4m,mode=0711") == 0;
+  }
+  ~TotalDeathOnTmpfs() override {
+    if (!mounted_) return;
+    if (exists(directory + "/api.sock")) (void)hearth({"shutdown"});
+    ::umount2(directory.c_str(), MNT_DETACH);
+  }
+  bool mounted_ = false;
+};
+
+TEST_F(TotalDeathOnTmpfs, when_it_is_full_up_is_refused_and_what_runs_goes_on) {
+  if (!mounted_) GTEST_SKIP() << "a small tmpfs cannot be mounted here";
   project("[service.web]\nrestart = \"always\"\nbackoff = { initial = 0 }\n" + puppet());
   ASSERT_EQ(0, up().code);
   Actor web = stage->enter();

@@ -1,0 +1,201 @@
+#include "os/state_directory.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "os/fd.h"
+#include "wire/state.h"
+
+namespace hearth::os {
+namespace {
+
+constexpr char name_of_instance[] = "instance";
+
+bool on_tmpfs(int fd) {
+  struct statfs fs{};
+  return ::fstatfs(fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
+}
+
+std::string link_target(int directory, const char* name) {
+  char target[512];
+  const ssize_t n = ::readlinkat(directory, name, target, sizeof target);
+  return n <= 0 ? "" : std::string(target, static_cast<std::size_t>(n));
+}
+
+std::string hash_name(const std::string& path, int directory) {
+  const std::uint64_t hash = hash_bytes(path + " " + std::to_string(file_identity(directory)));
+  char name[17];
+  std::snprintf(name, sizeof name, "%016llx", static_cast<unsigned long long>(hash));
+  return name;
+}
+
+std::string mount_namespace() { return link_target(AT_FDCWD, "/proc/self/ns/mnt"); }
+
+void remove_files(int state) {
+  for (const std::string file : {wire::slot_table_file, wire::decision_page_file}) {
+    ::unlinkat(state, file.c_str(), 0);
+    ::unlinkat(state, (file + wire::put_aside_suffix).c_str(), 0);
+  }
+}
+
+// A write lease is given only when nobody else has the file open or mapped. Somebody who opens it in that moment makes
+// the kernel send us a signal: one that does nothing, instead of SIGIO.
+bool nobody_has(int state, const char* file) {
+  const Fd fd(::openat(state, file, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (!fd) return errno == ENOENT;
+  return ::fcntl(fd.get(), F_SETSIG, SIGURG) == 0 && ::fcntl(fd.get(), F_SETLEASE, F_WRLCK) == 0;
+}
+
+// The instance directory that it was made for cannot come back to it. What cannot be told is no.
+bool orphaned(int state, const std::string& name) {
+  const std::string made_for = link_target(state, name_of_instance);
+  const std::size_t space = made_for.find(' ');
+  if (space == std::string::npos || made_for.substr(0, space) != mount_namespace()) return false;
+  const std::string path = made_for.substr(space + 1);
+  const Fd directory(::open(path.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!directory) return errno == ENOENT || errno == ENOTDIR || errno == ELOOP;
+  return hash_name(path, directory.get()) != name;
+}
+
+// `ours` is /dev/shm/hearth-UID, locked.
+void remove_orphans(int ours, uid_t uid) {
+  Fd listed(::openat(ours, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  DIR* directory = listed ? ::fdopendir(listed.get()) : nullptr;
+  if (directory == nullptr) return;
+  (void)listed.release();
+  while (const dirent* entry = ::readdir(directory)) {
+    const std::string name = entry->d_name;
+    if (name.size() != 16) continue;
+    const Fd state(::openat(ours, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    struct stat st{};
+    if (!state || ::fstat(state.get(), &st) < 0 || st.st_uid != uid || !orphaned(state.get(), name)) continue;
+    if (!nobody_has(state.get(), wire::slot_table_file) || !nobody_has(state.get(), wire::decision_page_file)) continue;
+    remove_files(state.get());
+    ::unlinkat(state.get(), name_of_instance, 0);
+    ::unlinkat(ours, name.c_str(), AT_REMOVEDIR);
+  }
+  ::closedir(directory);
+}
+
+// Held for moments only; whoever was stopped while he had it must not keep others from starting. It goes with the
+// descriptor.
+bool lock_for_a_moment(int fd) {
+  constexpr int tries_max = 200;
+  for (int tries = 0; ::flock(fd, LOCK_EX | LOCK_NB) < 0; ++tries) {
+    if (errno != EWOULDBLOCK || tries == tries_max) return false;
+    ::poll(nullptr, 0, 5);
+  }
+  return true;
+}
+
+std::string path_of_ours(const HostFacts& host) { return host.memory_root + "/hearth-" + std::to_string(host.uid); }
+
+// The directory `name` in memory, for the instance directory `path`.
+Status make_in_memory(const std::string& name, const std::string& path, const HostFacts& host) {
+  const Fd root(::open(host.memory_root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!root) return errno_failure("open", host.memory_root, errno);
+  if (!on_tmpfs(root.get()))
+    return failure(Remedy::environment, "use", host.memory_root, "it is no tmpfs",
+                   "mount one there");
+  const std::string ours_path = path_of_ours(host);
+  Result<Fd> ours = enter_directory(root.get(), "hearth-" + std::to_string(host.uid), ours_path, 0700, host.uid);
+  if (!ours) return failure(ours.error());
+  const bool locked = lock_for_a_moment(ours->get());
+  Result<Fd> made = enter_directory(ours->get(), name, ours_path + "/" + name, 0700, host.uid);
+  if (!made) return failure(made.error());
+  const std::string made_for = mount_namespace() + " " + path;
+  if (link_target(made->get(), name_of_instance) != made_for) {
+    ::unlinkat(made->get(), name_of_instance, 0);
+    // Without it, it is never taken for an orphan.
+    (void)!::symlinkat(made_for.c_str(), made->get(), name_of_instance);
+  }
+  if (locked) remove_orphans(ours->get(), host.uid);
+  return {};
+}
+
+}  // namespace
+
+Status make_state_directory(const Instance& instance, const HostFacts& host) {
+  const Fd directory(::open(instance.directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!directory) return errno_failure("open", instance.directory, errno);
+  const char* name = wire::state_directory_name;
+  const std::string path = instance.directory + "/" + name;
+  const std::string linked = link_target(directory.get(), name);
+  const bool here = on_tmpfs(directory.get());
+  const std::string hash = hash_name(instance.directory, directory.get());
+  const std::string wanted = here ? "" : path_of_ours(host) + "/" + hash;
+  // A link in a copied instance directory leads to another one's state. The right one stays, whatever fails below.
+  if (!linked.empty() && linked != wanted && ::unlinkat(directory.get(), name, 0) < 0 && errno != ENOENT)
+    return errno_failure("replace", path, errno);
+  if (here) {
+    const Result<Fd> made = enter_directory(directory.get(), name, path, 0700, host.uid);
+    return made ? Status() : failure(made.error());
+  }
+  if (Status made = make_in_memory(hash, instance.directory, host); !made) return made;
+  // Somebody who starts hearth at the same time makes the same link.
+  if (::symlinkat(wanted.c_str(), directory.get(), name) < 0 && link_target(directory.get(), name) != wanted)
+    return errno_failure("make", path, errno);
+  return {};
+}
+
+std::string state_risk(const wire::SlotTable& table) {
+  const auto why = [&]() -> std::string {
+    switch (table.problem) {
+      case wire::StateProblem::none: return "";
+      case wire::StateProblem::no_directory: return "it is not there";
+      case wire::StateProblem::not_ours: return "it is not ours alone";
+      case wire::StateProblem::not_tmpfs: return "it is not on tmpfs";
+      case wire::StateProblem::no_room: return "there is no room in it";
+      case wire::StateProblem::incomplete: return "they are incomplete";
+      case wire::StateProblem::damaged: return "they are damaged";
+      case wire::StateProblem::other_version: return "they are of another version of hearth";
+      case wire::StateProblem::not_a_pair: return "they do not belong together";
+      case wire::StateProblem::other_boot: return "they are of another boot";
+      case wire::StateProblem::other_pid_namespace: return "they are of another PID namespace";
+      case wire::StateProblem::other_directory: return "they are of another instance directory";
+    }
+    return "of a problem that is not known here";
+  };
+  const std::string error = table.problem_errno != 0 ? std::string(" (") + ::strerror(table.problem_errno) + ")" : "";
+  if (table.origin == wire::StateOrigin::memory)
+    return "decisions are kept in memory only, because DIR/state cannot be used: " + why() + error +
+           "; the death of all of hearth at once would cost the last of them";
+  if (table.problem == wire::StateProblem::none) return "";
+  return "the files of an earlier hearth in DIR/state are put aside: " + why() + "; runs.json says what ran";
+}
+
+bool state_is_left(const std::string& directory) {
+  const std::string page = directory + "/" + wire::state_directory_name + "/" + wire::decision_page_file;
+  return ::access(page.c_str(), F_OK) == 0;
+}
+
+void remove_state(int directory) {
+  const Fd state(::openat(directory, wire::state_directory_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (state) remove_files(state.get());
+}
+
+void remove_state_directory(int directory) {
+  const char* name = wire::state_directory_name;
+  const Fd state(::openat(directory, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!state) return;
+  remove_files(state.get());
+  if (const std::string target = link_target(directory, name); !target.empty()) {
+    ::unlinkat(state.get(), name_of_instance, 0);
+    ::unlinkat(directory, name, 0);
+    ::rmdir(target.c_str());
+  } else {
+    ::unlinkat(directory, name, AT_REMOVEDIR);
+  }
+}
+
+}  // namespace hearth::os

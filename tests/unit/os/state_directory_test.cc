@@ -1,0 +1,143 @@
+#include "os/state_directory.h"
+
+#include <fcntl.h>
+#include <filesystem>
+#include <linux/magic.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#include <gtest/gtest.h>
+
+#include "unit/os/temp_directory.h"
+#include "wire/state.h"
+
+namespace hearth::os {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool on_tmpfs(const std::string& path) {
+  struct statfs st{};
+  return ::statfs(path.c_str(), &st) == 0 && st.f_type == TMPFS_MAGIC;
+}
+
+// Instance directories on a disk, states in a directory of its own on /dev/shm.
+struct StateDirectoryTest : ::testing::Test {
+  void SetUp() override {
+    if (!on_tmpfs("/dev/shm") || on_tmpfs(root.path())) GTEST_SKIP() << "needs a tmpfs beside a disk";
+    char place[] = "/dev/shm/hearth-test.XXXXXX";
+    ASSERT_NE(nullptr, ::mkdtemp(place));
+    host = host_facts();
+    host.memory_root = place;
+  }
+  ~StateDirectoryTest() override {
+    if (host.memory_root != HostFacts().memory_root) fs::remove_all(host.memory_root);
+  }
+
+  // Both files, as a keeper leaves them. Returns what DIR/state leads to.
+  std::string make(const std::string& name) {
+    EXPECT_TRUE(make_instance(instance(name), host));
+    const Status made = make_state_directory(instance(name), host);
+    EXPECT_TRUE(made) << made.error().text();
+    for (const char* file : {wire::slot_table_file, wire::decision_page_file})
+      Fd(::open((root / name + "/state/" + file).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    return target(name);
+  }
+  Instance instance(const std::string& name) { return {name, root / name, root / name + "/logs"}; }
+  std::string target(const std::string& name) {
+    std::error_code error;
+    return fs::read_symlink(root / name + "/state", error).string();
+  }
+
+  test::TempDirectory root;
+  HostFacts host;
+};
+
+TEST_F(StateDirectoryTest, each_instance_has_its_own_in_memory_and_making_it_again_changes_nothing) {
+  const std::string a = make("a");
+  EXPECT_NE(a, make("b"));
+  EXPECT_TRUE(make_state_directory(instance("a"), host));
+  EXPECT_EQ(a, target("a"));
+  EXPECT_TRUE(on_tmpfs(a));
+  EXPECT_TRUE(state_is_left(root / "a"));
+}
+
+TEST_F(StateDirectoryTest, a_failure_leaves_what_is_there) {
+  const std::string a = make("a");
+  struct rlimit before{};
+  ASSERT_EQ(0, ::getrlimit(RLIMIT_NOFILE, &before));
+  const int next = ::dup(0);
+  ::close(next);
+  // The instance directory can be opened, and nothing after it.
+  const struct rlimit scarce{static_cast<rlim_t>(next) + 1, before.rlim_max};
+  ASSERT_EQ(0, ::setrlimit(RLIMIT_NOFILE, &scarce));
+  const Status made = make_state_directory(instance("a"), host);
+  ASSERT_EQ(0, ::setrlimit(RLIMIT_NOFILE, &before));
+  ASSERT_FALSE(made);
+  EXPECT_EQ(EMFILE, made.error().code);
+  EXPECT_EQ(a, target("a"));
+  EXPECT_TRUE(state_is_left(root / "a"));
+}
+
+TEST_F(StateDirectoryTest, the_link_in_a_copied_directory_is_replaced) {
+  const std::string a = make("a");
+  fs::copy(root / "a", root / "b", fs::copy_options::copy_symlinks | fs::copy_options::recursive);
+  ASSERT_EQ(a, target("b"));
+  EXPECT_TRUE(make_state_directory(instance("b"), host));
+  EXPECT_NE(a, target("b"));
+  EXPECT_TRUE(state_is_left(root / "a"));
+  EXPECT_FALSE(state_is_left(root / "b"));
+}
+
+TEST_F(StateDirectoryTest, what_an_instance_that_was_removed_left_in_memory_goes_with_the_next_start_of_any) {
+  const std::string gone = make("gone");
+  const std::string replaced = make("replaced");
+  make("dead");
+  fs::remove_all(root / "gone");
+  fs::rename(root / "replaced", root / "moved");
+  fs::create_directory(root / "replaced");
+  make("a");
+  EXPECT_FALSE(fs::exists(gone));
+  EXPECT_FALSE(fs::exists(replaced));
+  EXPECT_TRUE(state_is_left(root / "dead")) << "its instance is there";
+}
+
+TEST_F(StateDirectoryTest, what_somebody_has_open_is_left_until_he_has_ended) {
+  const std::string gone = make("gone");
+  Fd used(::open((gone + "/" + wire::decision_page_file).c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_TRUE(used);
+  fs::remove_all(root / "gone");
+  make("a");
+  EXPECT_TRUE(fs::exists(gone + "/" + wire::slot_table_file));
+  used.reset();
+  EXPECT_TRUE(make_state_directory(instance("a"), host));
+  EXPECT_FALSE(fs::exists(gone));
+}
+
+TEST_F(StateDirectoryTest, what_may_be_in_use_elsewhere_or_is_just_being_made_is_left) {
+  const std::string elsewhere = make("elsewhere");
+  const std::string nameless = make("nameless");
+  fs::remove(elsewhere + "/instance");
+  fs::create_symlink("mnt:[1] " + (root / "elsewhere"), elsewhere + "/instance");
+  fs::remove(nameless + "/instance");
+  fs::remove_all(root / "elsewhere");
+  fs::remove_all(root / "nameless");
+  make("a");
+  EXPECT_TRUE(fs::exists(elsewhere)) << "its mount namespace is another one";
+  EXPECT_TRUE(fs::exists(nameless));
+}
+
+TEST_F(StateDirectoryTest, a_deliberate_end_leaves_no_files_and_the_place_for_the_next) {
+  const std::string a = make("a");
+  const Fd directory(::open((root / "a").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  remove_state(directory.get());
+  EXPECT_FALSE(state_is_left(root / "a"));
+  EXPECT_TRUE(fs::exists(a));
+  remove_state_directory(directory.get());
+  EXPECT_FALSE(fs::exists(a));
+  EXPECT_EQ("", target("a"));
+}
+
+}  // namespace
+}  // namespace hearth::os
