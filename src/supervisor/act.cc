@@ -142,7 +142,8 @@ bool Supervisor::act_reap(SlotIndex slot, RunCell& cell, std::uint8_t which) {
   const ports::EntryView view = world_.keeper.entry(cell.entry);
   if (view.run != cell.run) return true;  // done; the evidence of it comes with its notice
   if (scratch_[slot].reap_sent[which] == cell.run) return true;
-  if (view.pid != 0) {
+  RunId& cleared = scratch_[slot].cleared;
+  if (view.pid != 0 && cleared != cell.run) {
     world_.keeper.output_ended(slot, cell.run);
     if (!world_.keeper.end_tree(cell.entry, cell.run, label(slot))) return false;
     // Where there are no cgroups, an end is complete only after a sweep; a restart does not wait for one.
@@ -157,6 +158,7 @@ bool Supervisor::act_reap(SlotIndex slot, RunCell& cell, std::uint8_t which) {
       if (!world_.keeper.sweep_tree(cell.entry, cell.run)) return false;
       sweeping = no_run;
     }
+    cleared = cell.run;
     if (const std::string leftover = world_.keeper.take_leftover(cell.run); !leftover.empty()) {
       char(&field)[sizeof SlotState::leftover] = slots_[slot].leftover;
       field[leftover.copy(field, sizeof field - 1)] = '\0';

@@ -108,6 +108,7 @@ class Supervisor final : public ports::Control {
     bool propagate = false;       // in propagate_
     std::uint32_t heard_out = 0;  // turns for which the end of a run has waited for its last words
     RunId sweeping = no_run;      // whose descendants are being swept: frozen, so it must come to its end
+    RunId cleared = no_run;       // whose tree has been ended as far as it can be; what is left is named, then it is reaped
     RunId refused = no_run;       // whose spawn was refused, until that is decided upon; the error:
     std::unique_ptr<Error> refusal;
     std::unique_ptr<Error> unprobed;  // why the last try of its exec probe could not be made; null: it could
