@@ -60,12 +60,15 @@ bool KeeperPort::end_tree(EntryIndex entry, RunId run, const std::string&) {
   if (*o_.observer != nullptr) (*o_.observer)->end_tree_called(entry, run);
   const bool survivors = random_.one_in(8);
   o_.crash.point("end_tree done");
-  return !(survivors && o_.faults.handover);
+  if (survivors && o_.faults.handover) return false;
+  // Like the real one it looks again whenever it is asked, and finds the same.
+  if (!survivor.empty()) to_tell_.insert(run);
+  return true;
 }
 
 std::string KeeperPort::take_leftover(RunId run) {
   o_.crash.point("take_leftover");
-  return survivor.empty() || !told_.insert(run).second ? "" : survivor;
+  return to_tell_.erase(run) == 0 ? "" : survivor;
 }
 
 bool KeeperPort::reap(EntryIndex entry, RunId run) {

@@ -47,7 +47,7 @@ class KeeperPort final : public ports::Keeper {
   SpanNs stuck_for(EntryIndex entry, MonoNs now) const override;
   std::string take_leftover(RunId run) override;
   void finish(bool leave_running) override;
-  void supervisor_died() { told_.clear(); }
+  void supervisor_died() { to_tell_.clear(); }
 
   bool finished = false;
   std::map<SlotIndex, std::map<std::string, std::set<std::uint64_t>>> fd_store;
@@ -58,7 +58,7 @@ class KeeperPort final : public ports::Keeper {
  private:
   Outside o_;
   Random random_;
-  std::set<RunId> told_;          // whose survivor has been named
+  std::set<RunId> to_tell_;       // whose survivor was found and is not named yet
 };
 
 // "stop a (key 3)"
