@@ -76,7 +76,7 @@ int command_status(const Context& context) {
     if (runs) return complain(context, answer.error().error, exit_code::no_permission);
     return complain(context,
                     Error{Remedy::not_found, "ask", "hearth in " + context.instance.directory, "it is not running",
-                          "`hearth up` starts it", 0},
+                          hint_without_hearth(context), 0},
                     exit_code::nothing_runs);
   }
   if (answer->status != 200) return complain(context, refusal(*answer), exit_code::no_permission);

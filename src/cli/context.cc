@@ -70,9 +70,19 @@ int complain(const Context& context, const Error& error) {
   return exit_code::failed;
 }
 
+std::string hint_without_hearth(const Context& context) {
+  if (!os::state_is_left(context.instance.directory)) return fmt::format("`hearth {}up` starts it", context.place_option);
+  return fmt::format("services of an earlier hearth may still run: `hearth {0}daemon --detach` takes them over, "
+                     "`hearth {0}shutdown` stops them", context.place_option);
+}
+
 int complain(const Context& context, const ClientError& error) {
   switch (error.trouble) {
-    case Trouble::not_running: return complain(context, error.error, exit_code::not_running);
+    case Trouble::not_running: {
+      Error told = error.error;
+      told.hint = hint_without_hearth(context);
+      return complain(context, told, exit_code::not_running);
+    }
     case Trouble::no_access: return complain(context, error.error, exit_code::no_permission);
     case Trouble::interrupted: return complain(context, error.error, exit_code::interrupted);
     case Trouble::cut:

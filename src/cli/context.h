@@ -44,6 +44,8 @@ int complain(const Context& context, const Error& error, int code);
 // The code follows from the remedy and the trouble.
 int complain(const Context& context, const Error& error);
 int complain(const Context& context, const ClientError& error);
+// What to do when nobody answers: start hearth, or see to what an earlier one has left.
+std::string hint_without_hearth(const Context& context);
 
 // Writes everything, through interruptions and short writes. A reader that went away is no error of ours.
 void write_out(std::string_view text);

@@ -15,7 +15,7 @@ bool lives(pid_t pid) {
 TEST_F(CommandTest, before_anything_runs_status_says_so_with_3_and_orders_with_7) {
   const Finished status = hearth({"status"});
   EXPECT_EQ(status.code, 3);
-  EXPECT_NE(status.err.find("`hearth up` starts it"), std::string::npos);
+  EXPECT_NE(status.err.find("`hearth --dir " + directory + " up` starts it"), std::string::npos) << status.err;
   EXPECT_EQ(hearth({"stop", "web"}).code, 7);
   const Finished shutdown = hearth({"shutdown"});
   EXPECT_EQ(shutdown.code, 0);

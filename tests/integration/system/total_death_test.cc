@@ -145,6 +145,12 @@ TEST_F(TotalDeath, a_shutdown_of_what_died_ends_the_services_that_live) {
   Actor web = stage->enter();
   EXPECT_EQ("ok", web.ask("catch 15"));
   die();
+  const Output before = hearth({"status"});
+  EXPECT_EQ(3, before.code);
+  EXPECT_THAT(before.err, HasSubstr("may still run"));
+  const Output refused = hearth({"down", "web"});
+  EXPECT_EQ(7, refused.code);
+  EXPECT_THAT(refused.err, HasSubstr("may still run"));
   Command ending = begin({"shutdown"});
   EXPECT_EQ("signal 15", web.hear());
   web.order("exit 0");
