@@ -128,7 +128,7 @@ void Supervisor::entry_freed(SlotIndex slot, RunCell& cell, Now now) {
   propagate_from(slot, now);
   world_.keeper.release_run(slot, cell.run);
   if (!slots_[slot].run_wanted) return;
-  if (dependencies_met(slot)) return new_run(slot, now);
+  if (dependencies_met(slot)) return new_run(slot);
   // What it depends on went away while both entries waited for their reap: the run that was asked for never
   // comes to be, and the retry waits for the dependency.
   slots_[slot].run_wanted = false;

@@ -197,9 +197,7 @@ Status Supervisor::refuse_conflicts(const Document& document, std::uint64_t repl
 // A slot for each service that has none yet, and for each exec probe: the old ones may still be running.
 Status Supervisor::find_room(const Document& document) const {
   std::unordered_set<std::string_view> placed;
-  std::size_t taken = 0;
   for (SlotIndex slot = 0; slot < slots_.size(); ++slot) {
-    if (!vacant(slot)) ++taken;
     if (!slots_[slot].used || slots_[slot].role != SlotRole::service) continue;
     const Document* other = document_of(slot);
     if (other->project == document.project) placed.insert(other->services[slots_[slot].service].name);
@@ -207,8 +205,10 @@ Status Supervisor::find_room(const Document& document) const {
   std::size_t needed = 0;
   for (const ServiceSpec& spec : document.services)
     needed += !placed.contains(spec.name) + (spec.ready.type == ProbeType::exec) + (spec.live.type == ProbeType::exec);
-  if (taken + needed <= wire::max_slots)
-    return world_.store.reserve(static_cast<std::uint32_t>(std::min<std::size_t>(slots_.size() + needed, wire::max_slots)));
+  // The ones that allocate() will take: entries of runs whose specification is lost may lie between and behind ours.
+  SlotIndex end = 0;
+  for (; needed > 0 && end < wire::max_slots; ++end) needed -= vacant(end);
+  if (needed == 0) return world_.store.reserve(std::max(end, static_cast<SlotIndex>(slots_.size())));
   return failure(Remedy::try_later, "apply", document.project,
                  "no more than " + std::to_string(wire::max_slots) + " services and exec probes fit in one hearth",
                  "take something down first");
@@ -316,7 +316,7 @@ void Supervisor::place_probes(AppliedDocument& applied) {
 
 // A run that is left alone (its specification is lost) holds its entry; nothing could ever be spawned there.
 bool Supervisor::vacant(SlotIndex slot) const {
-  if (slots_[slot].used) return false;
+  if (slot < slots_.size() && slots_[slot].used) return false;
   for (std::uint32_t i = 0; i < wire::entries_per_slot; ++i)
     if (world_.keeper.entry(slot * wire::entries_per_slot + i).run != no_run) return false;
   return true;

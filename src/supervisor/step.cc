@@ -33,7 +33,7 @@ void Supervisor::feed(SlotIndex slot, lifecycle::Event event, Now now) {
   const Phase before = state.life.phase;
   const lifecycle::Effects effects = lifecycle::step(state.life, spec_of(slot), event, now);
   if (effects.changed) touch(slot);
-  if (effects.spawn) new_run(slot, now);
+  if (effects.spawn) new_run(slot);
   if (effects.signal != 0) {
     RunCell& cell = state.run();
     cell.signal = effects.signal;
@@ -51,8 +51,7 @@ void Supervisor::feed(SlotIndex slot, lifecycle::Event event, Now now) {
   if (state.life.phase == Phase::stopping) cancel_unsent(slot, now);
 }
 
-void Supervisor::new_run(SlotIndex slot, Now now) {
-  (void)now;
+void Supervisor::new_run(SlotIndex slot) {
   SlotState& state = slots_[slot];
   state.leftover[0] = '\0';
   touch(slot);

@@ -136,7 +136,7 @@ class Supervisor final : public ports::Control {
   // takeover.cc
   void load(Now now);
   void adopt(const ports::Heritage& heritage, Now now);
-  void revive(Now now);
+  void revive();
   void take_up(SlotIndex slot, Now now);
   void forget_tries(SlotIndex slot, Now now);
   void index_slots();
@@ -183,7 +183,7 @@ class Supervisor final : public ports::Control {
   // step.cc: feeding the pure rooms
   void feed(SlotIndex slot, lifecycle::Event event, Now now);
   void apply_verdict(SlotIndex slot, const health::Verdict& verdict, Now now);
-  void new_run(SlotIndex slot, Now now);
+  void new_run(SlotIndex slot);
   void cancel_unsent(SlotIndex slot, Now now);
   void begin_try(SlotIndex slot, bool live, std::uint64_t attempt, Now now);
   void end_tries(SlotIndex slot, Now now);

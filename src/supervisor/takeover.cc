@@ -57,7 +57,7 @@ void Supervisor::load(Now now) {
   // Whatever ran out before this moment ran out while nobody watched.
   absent_since_ = 0;
   revived_ = head_.keeper_generation < options_.continued_by;
-  if (revived_) revive(now);
+  if (revived_) revive();
   head_.keeper_generation = options_.keeper_generation;
 
   for (Document& document : world_.store.documents()) {
@@ -102,10 +102,9 @@ void Supervisor::load(Now now) {
 
 // All of hearth died at once. Slot table and page are as they were; what was parked at the keeper, and what was under way
 // in sockets, is gone.
-void Supervisor::revive(Now now) {
-  (void)now;
-  add_note("all of hearth had died; it goes on from DIR/state. Lost are descriptors that services had stored, their unread "
-           "notifications, and at most one batch of output");
+void Supervisor::revive() {
+  add_note((head_.leaving ? "an earlier hearth has left its services" : "all of hearth had died") + std::string("; this one goes on from ") +
+           options_.directory + "/state. Lost are descriptors that services had stored, their unread notifications, and at most one batch of output");
   // Who was told to leave the services has left them.
   if (head_.leaving) head_.shutting_down = head_.leaving = head_.force = false;
   // Signals that nobody had handled were for a hearth that is dead.
@@ -192,7 +191,8 @@ void Supervisor::adopt(const ports::Heritage& heritage, Now now) {
   for (const ports::RunNote& note : heritage.runs) {
     const SlotIndex slot = place(note);
     if (slot == no_slot) {
-      add_note(note.label + " (PID " + std::to_string(note.pid) + ") runs, but its specification is lost");
+      add_note(note.label + " (PID " + std::to_string(note.pid) + ") runs, but " +
+               (registry_.find(note.document) == nullptr ? "its specification is lost" : "there is no room for it") + "; it is left alone");
       continue;
     }
     SlotState& state = slots_[slot];
