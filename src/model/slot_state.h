@@ -149,6 +149,7 @@ struct SlotState {
   std::uint32_t service = 0;    // index in the document
   std::uint32_t replica = 0;
   OrderId order = 0;            // the last order that concerned it
+  OrderId order_before = 0;     // the one before, when both want it up: it still waits for the same; 0 = none
   std::uint64_t probe_attempt = 0;  // of a probe's slot: which try this run is
   RunCell cell[2];              // [current] is the newest run; the other one may wait for its reap
   std::uint8_t current = 0;

@@ -124,7 +124,7 @@ Result<Accepted> Supervisor::order_named(const Request& request, Now now) {
   for (SlotIndex slot : dependencies_first(chosen)) {
     SlotState& state = slots_[slot];
     if (is_up(slot)) accepted.notes.push_back(label(slot) + " is already running (PID " + std::to_string(state.run().pid) + ")");
-    state.order = accepted.order;
+    enlist(slot, accepted.order, true);
     lifecycle::Event event;
     event.kind = lifecycle::EventKind::order_start;
     event.dependencies_met = dependencies_met(slot);
@@ -136,9 +136,17 @@ Result<Accepted> Supervisor::order_named(const Request& request, Now now) {
   return accepted;
 }
 
+// Two that want the same of a service at the same time both get it: the earlier one is not overtaken.
+void Supervisor::enlist(SlotIndex slot, OrderId order, bool up) {
+  SlotState& state = slots_[slot];
+  if (state.order == order) return;
+  state.order_before = up && state.life.want_up ? state.order : 0;
+  state.order = order;
+}
+
 void Supervisor::order_stop_all(const std::vector<SlotIndex>& slots, OrderId order, bool force, Now now) {
   // First mark all as stopping, dependents before what they depend on, then let go those whom nobody holds.
-  for (SlotIndex slot : slots) slots_[slot].order = order;
+  for (SlotIndex slot : slots) enlist(slot, order, false);
   for (SlotIndex slot : slots) {
     lifecycle::Event event;
     event.kind = lifecycle::EventKind::order_stop;
@@ -276,7 +284,7 @@ void Supervisor::place_services(AppliedDocument& applied, const AppliedDocument*
   place_probes(applied);
   accepted.slots = applied.slots;
   for (const SlotIndex slot : applied.slots) {
-    slots_[slot].order = accepted.order;
+    enlist(slot, accepted.order, start);
     touch(slot);
     propagate_from(slot, now);
   }

@@ -212,7 +212,7 @@ std::vector<SlotIndex> Supervisor::order_restarts(const std::vector<SlotIndex>& 
   std::stable_partition(all.begin(), all.end(), [this](SlotIndex slot) { return is_up(slot); });
   for (const SlotIndex slot : all) {
     const bool follows = std::find(followers.begin(), followers.end(), slot) != followers.end();
-    slots_[slot].order = accepted.order;
+    enlist(slot, accepted.order, true);
     lifecycle::Event event;
     event.kind = follows ? lifecycle::EventKind::dependency_restarted : lifecycle::EventKind::order_restart;
     event.hold = is_up(slot);

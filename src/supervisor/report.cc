@@ -230,7 +230,7 @@ std::optional<OrderReport> Supervisor::order(const OperationKey& key) const {
   std::uint32_t still = 0;
   for (SlotIndex slot = 0; slot < slots_.size(); ++slot) {
     const SlotState& state = slots_[slot];
-    if (!state.used || state.role != SlotRole::service || state.order != record->order) continue;
+    if (!state.used || state.role != SlotRole::service || (state.order != record->order && state.order_before != record->order)) continue;
     // What left the document with this order is being stopped, whatever the verb says.
     const Verb verb = state.removing ? Verb::stop : report.verb;
     if (!state.removing) ++still;

@@ -336,12 +336,29 @@ TEST_F(Orders, ServicesThatALaterOrderTookOverAreCountedAndNotToldAsStopped) {
   stage.plays("db", {good(5'000)});
   const sim::ClientCall& first = stage.up({service("db"), service("web")});
   stage.run_ms(100);
-  const sim::ClientCall& second = stage.order(Verb::restart, {"db"});
+  const sim::ClientCall& second = stage.order(Verb::stop, {"db"});
   stage.run_ms(100);
   const auto report = [&](const sim::ClientCall& call) { return *stage.machine().supervisor().order(call.request.key); };
   EXPECT_EQ(report(first).overtaken, 1u);
   EXPECT_EQ(report(first).slots.size(), 1u);
   EXPECT_EQ(report(second).overtaken, 0u);
+}
+
+TEST_F(Orders, TwoThatWantTheSameBothGetIt) {
+  stage.plays("db", {good(1'000)});
+  const sim::ClientCall& first = stage.up({service("db")});
+  stage.run_ms(100);
+  const sim::ClientCall& second = stage.up({service("db")});
+  stage.run_ms(100);
+  stage.kill_supervisor(1);
+  stage.run_until([&] { return stage.is_ready("db"); });
+  for (const sim::ClientCall* call : {&first, &second}) {
+    const OrderReport report = *stage.machine().supervisor().order(call->request.key);
+    EXPECT_TRUE(report.settled);
+    EXPECT_EQ(report.overtaken, 0u);
+    ASSERT_EQ(report.slots.size(), 1u);
+    EXPECT_EQ(report.slots[0].outcome, Outcome::done);
+  }
 }
 
 TEST_F(Orders, WhatLeftTheDocumentIsNotOvertakenButGone) {
