@@ -221,8 +221,9 @@ void read_client(Keeper& k, uint32_t role, bool to_the_end) {
       if (errno == EBADMSG) continue;
       return;
     }
-    if (role == role_supervisor) k.silent_deaths = 0, k.stop_wanted_at = 0;
     client.spoke = true;
+    if (role == role_supervisor && now_ns() - client.record->since_ns >= silent_life)
+      k.silent_deaths = 0, k.stop_wanted_at = 0;
     if (message.header.type == MessageType::ack) {
       if (client.unacked > 0) --client.unacked;
     } else if (role == role_supervisor) {
@@ -234,6 +235,7 @@ void read_client(Keeper& k, uint32_t role, bool to_the_end) {
   // Alive, but it has closed its end: of no use to anybody. Unless it was told to end, and is on its way out: killed
   // there it would not count as done, and another would be started. One that hangs is given up later.
   unwatch_and_close(k, client.socket);
+  client.spoke = false;  // whatever it said: it has failed
   const bool leaves = k.ending.phase == Ending::finishing && (client.goodbye_said || client.finish_heard);
   if (!leaves) kill_member(k, role, SIGKILL);
 }

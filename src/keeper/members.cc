@@ -16,8 +16,6 @@ constexpr int64_t many_deaths_within = 10'000 * ms;
 constexpr uint32_t delay_first_ms = 100, delay_most_ms = 5'000;
 constexpr int64_t short_life = 20 * ms;  // between two starts of one that is killed
 constexpr int64_t stop_waits_for_supervisor = 2'000 * ms;
-constexpr int64_t silent_life =
-    2'000 * ms;  // alive longer, a supervisor is taken for sound without a word
 constexpr uint32_t silent_deaths_most = 5;
 
 // Generations of spawners grow together: one number names one spawner (it is what claims an entry).
@@ -196,7 +194,9 @@ void member_gone(Keeper& k, uint32_t role, int code, int status) {
                 ((code == CLD_EXITED && status == 0) || code == wire::wait_code_unknown);
   if (role == role_supervisor) {
     unwatch_and_close(k, k.supervisor_pidfd);
-    if (!member.spoke && lived < silent_life)
+    // It takes over and says something before it has its own sockets, and may fail there.
+    const bool failed = code == CLD_EXITED && status != 0;
+    if ((!member.spoke || failed) && lived < silent_life)
       ++k.silent_deaths;
     else
       k.silent_deaths = 0;

@@ -41,6 +41,8 @@ enum Role : uint32_t {
   role_end = role_spawner + wire::spawner_count
 };
 
+constexpr int64_t silent_life = 2'000'000'000;  // ns; alive longer, a supervisor is taken for sound
+
 struct MemberState {
   wire::Member* record;
   pid_t pid;           // 0 = not running
@@ -131,8 +133,8 @@ struct Keeper {
   MemberState member[role_end];
   int supervisor_pidfd;    // of a supervisor that is not our child, else -1
   int old_logger;          // pidfd of the dead keeper's logger while it lives, else -1
-  uint32_t silent_deaths;  // supervisors in a row that died without a word
-  int64_t stop_wanted_at;  // TERM or INT came since a supervisor last spoke; 0 = neither
+  uint32_t silent_deaths;  // supervisors in a row that did not come up: died soon, without a word or by themselves
+  int64_t stop_wanted_at;  // TERM or INT came since a supervisor that was up last spoke; 0 = neither
 
   RunState run[wire::max_entries];
   uint16_t pid_bucket[pid_buckets];  // entry + 1, 0 = empty; linear probing

@@ -1,5 +1,6 @@
 // Stands in for supervisor and logger: hands its socket to the test and lives until the keeper's end is closed.
-// With a file "broken" in the instance directory it is a supervisor that does not come up; with FIFOs "left" and "go"
+// With a file "broken" in the instance directory it is a supervisor that does not come up, with "fails" one that says
+// something and then does not come up; with FIFOs "left" and "go"
 // one that has closed its end, says so through the first, and goes on living until the second is closed.
 #include <fcntl.h>
 #include <poll.h>
@@ -33,6 +34,10 @@ int main(int argc, char** argv) {
   c->cmsg_len = CMSG_LEN(sizeof socket_fd);
   memcpy(CMSG_DATA(c), &socket_fd, sizeof socket_fd);
   if (sendmsg(control, &m, 0) != 1) _exit(5);
+  if (supervisor && access("fails", F_OK) == 0) {
+    const hearth::wire::MessageHeader word = {hearth::wire::MessageType::ack, 0};
+    _exit(send(socket_fd, &word, sizeof word, 0) == sizeof word ? 7 : 8);
+  }
   pollfd end = {socket_fd, POLLRDHUP, 0};
   while (poll(&end, 1, -1) < 0) {
   }

@@ -250,6 +250,17 @@ TEST_F(Keeper, StopsEverythingItselfWhenNoSupervisorComesUp) {
   EXPECT_EQ(h.entry(0).run.load(), no_run);
 }
 
+TEST_F(Keeper, StopsEverythingItselfWhenSupervisorsTalkAndThenFail) {
+  const pid_t service = start_service(0, 1);
+  std::ofstream(h.dir + "/fails") << "after a word";
+  h.kill_supervisor();
+  ASSERT_TRUE(h.until([&] { return h.table->supervisor.deaths.load() > 7; }, 60'000));
+  kill(h.keeper, SIGTERM);
+  EXPECT_EQ(wait_child(h.keeper), std::optional(0));
+  h.keeper = 0;
+  EXPECT_FALSE(alive(service));
+}
+
 TEST_F(Keeper, OnlyCountsTermWhileASupervisorWorks) {
   const pid_t service = start_service(0, 1);
   kill(h.keeper, SIGTERM);
