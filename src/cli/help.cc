@@ -114,7 +114,7 @@ std::string help_text() {
   }
   out += "\nOptions of every command:\n" + option_lines(global_options());
   out += "\n`hearth help COMMAND` explains one. Exit codes: 0 done, 1 failed, 2 wrong usage;\n"
-         "`hearth help status` has those of status.\n";
+         "`hearth help status` has those of status. `hearth help daemon`: for systemd.\n";
   return out;
 }
 

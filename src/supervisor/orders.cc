@@ -101,7 +101,9 @@ Result<std::vector<SlotIndex>> Supervisor::named(const Request& request) const {
                    near.empty() ? "`hearth status` lists them" : "did you mean " + near + "?");
   }
   std::vector<SlotIndex> chosen = select(request);
-  if (chosen.empty()) return failure(Remedy::not_found, "find", "services", "there are none", "add one: hearth up, or hearth run -- COMMAND");
+  // Nothing is there to be stopped: the goal is reached.
+  const bool ends = request.verb == Verb::down || request.verb == Verb::stop;
+  if (chosen.empty() && !(request.all && ends)) return failure(Remedy::not_found, "find", "services", "there are none", "add one: hearth up, or hearth run -- COMMAND");
   return chosen;
 }
 
@@ -380,7 +382,7 @@ Result<Accepted> Supervisor::down(const Request& request, Now now) {
       if (request.document.path.empty() ? document->project == request.project : document->path == request.document.path) chosen.push_back(slot);
     }
   }
-  if (chosen.empty()) return failure(Remedy::not_found, "take down", request.document.path.empty() ? request.project : request.document.path, "nothing of it is here", projects_here());
+  if (chosen.empty() && !request.all) return failure(Remedy::not_found, "take down", request.document.path.empty() ? request.project : request.document.path, "nothing of it is here", projects_here());
   Accepted accepted;
   accepted.order = ++head_.last_order;
   accepted.slots = chosen;

@@ -80,6 +80,7 @@ TEST_F(CommandTest, one_service_is_taken_down_by_its_name_and_its_logs_stay) {
   EXPECT_EQ(hearth({"down", "-p", "run", "b"}).code, 0);
   EXPECT_EQ(hearth({"run", "--name", "c", "--", "sleep", "1000"}).code, 0);
   EXPECT_EQ(hearth({"down", "--all"}).code, 0);
+  EXPECT_EQ(hearth({"down", "--all"}).code, 0) << "as it was wanted";
   EXPECT_EQ(status().at("services").as_array().size(), 0u);
 }
 
