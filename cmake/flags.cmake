@@ -59,7 +59,9 @@ target_compile_options(hearth_warnings INTERFACE
   # A designated initializer that names only what differs from the default is how we write specs.
   -Wno-missing-field-initializers
   $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor -Woverloaded-virtual>
-  $<$<CXX_COMPILER_ID:Clang>:-Wno-missing-designated-field-initializers>)
+  $<$<CXX_COMPILER_ID:Clang>:-Wno-missing-designated-field-initializers>
+  # libstdc++ 12 deprecates what its own stable_sort() and stable_partition() use.
+  $<$<CXX_COMPILER_ID:Clang>:-Wno-deprecated-declarations>)
 if(HEARTH_WERROR)
   target_compile_options(hearth_warnings INTERFACE -Werror)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")

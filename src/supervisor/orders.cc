@@ -127,15 +127,21 @@ Result<Accepted> Supervisor::order_named(const Request& request, Now now) {
     SlotState& state = slots_[slot];
     if (is_up(slot)) accepted.notes.push_back(label(slot) + " is already running (PID " + std::to_string(state.run().pid) + ")");
     enlist(slot, accepted.order, true);
-    lifecycle::Event event;
-    event.kind = lifecycle::EventKind::order_start;
-    event.dependencies_met = dependencies_met(slot);
-    event.has_readiness = has_readiness(slot);
-    feed(slot, event, now);
-    touch(slot);
-    propagate_from(slot, now);
+    order_up(slot, lifecycle::EventKind::order_start, now);
   }
   return accepted;
+}
+
+// A start or a restart; what is restarted is held until those that depend on it have ended.
+void Supervisor::order_up(SlotIndex slot, lifecycle::EventKind kind, Now now) {
+  lifecycle::Event event;
+  event.kind = kind;
+  event.hold = kind != lifecycle::EventKind::order_start && is_up(slot);
+  event.dependencies_met = dependencies_met(slot);
+  event.has_readiness = has_readiness(slot);
+  feed(slot, event, now);
+  touch(slot);
+  propagate_from(slot, now);
 }
 
 // Two that want the same of a service at the same time both get it: the earlier one is not overtaken.
@@ -296,11 +302,7 @@ void Supervisor::place_services(AppliedDocument& applied, const AppliedDocument*
     const SlotState& state = slots_[slot];
     if (!start || std::find(restarted.begin(), restarted.end(), slot) != restarted.end()) continue;
     if (is_up(slot)) accepted.notes.push_back(services[state.service].name + " is already running (PID " + std::to_string(state.run().pid) + ")");
-    lifecycle::Event event;
-    event.kind = lifecycle::EventKind::order_start;
-    event.dependencies_met = dependencies_met(slot);
-    event.has_readiness = has_readiness(slot);
-    feed(slot, event, now);
+    order_up(slot, lifecycle::EventKind::order_start, now);
   }
   for (SlotIndex slot : removed) slots_[slot].removing = true;
   order_stop_all(removed, accepted.order, false, now);

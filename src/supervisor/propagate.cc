@@ -213,14 +213,7 @@ std::vector<SlotIndex> Supervisor::order_restarts(const std::vector<SlotIndex>& 
   for (const SlotIndex slot : all) {
     const bool follows = std::find(followers.begin(), followers.end(), slot) != followers.end();
     enlist(slot, accepted.order, true);
-    lifecycle::Event event;
-    event.kind = follows ? lifecycle::EventKind::dependency_restarted : lifecycle::EventKind::order_restart;
-    event.hold = is_up(slot);
-    event.dependencies_met = dependencies_met(slot);
-    event.has_readiness = has_readiness(slot);
-    feed(slot, event, now);
-    touch(slot);
-    propagate_from(slot, now);
+    order_up(slot, follows ? lifecycle::EventKind::dependency_restarted : lifecycle::EventKind::order_restart, now);
   }
   return all;
 }

@@ -173,6 +173,7 @@ class Supervisor final : public ports::Control {
   Status find_room(const Document& document) const;
   bool vacant(SlotIndex slot) const;
   SlotIndex allocate(const AppliedDocument& applied, std::uint32_t service, SlotRole role, SlotIndex wanted = no_slot);
+  void order_up(SlotIndex slot, lifecycle::EventKind kind, Now now);
   void enlist(SlotIndex slot, OrderId order, bool up);
   void order_stop_all(const std::vector<SlotIndex>& slots, OrderId order, bool force, Now now);
   void shut_down(bool leave, OrderId order, Now now);

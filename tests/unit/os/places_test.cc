@@ -43,7 +43,8 @@ TEST(Fd, closes_once_and_moves) {
     Fd other = std::move(fd);
     EXPECT_FALSE(fd);  // NOLINT(bugprone-use-after-move)
     EXPECT_EQ(number, other.get());
-    other = std::move(other);
+    Fd& same = other;
+    other = std::move(same);
     EXPECT_GE(::fcntl(number, F_GETFD), 0);
   }
   EXPECT_LT(::fcntl(number, F_GETFD), 0);
