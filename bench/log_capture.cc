@@ -4,22 +4,21 @@
 //   bench-log_capture [--quick] [--json] [--rounds N] [--dir DIR]
 //
 // DIR is where the files go (default: the system's place for temporary files); make it a disk, not memory.
-#include <fcntl.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <string>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <vector>
 
 #include "base/check.h"
@@ -149,10 +148,11 @@ void print_row(const std::string& name, const char* unit, const std::vector<doub
                const std::vector<double>& limit, const char* budget) {
   Spread a = spread_of(ours);
   Spread b = spread_of(limit);
-  printf("{\"name\":\"%s\",\"value\":%.1f,\"unit\":\"%s\",\"limit\":%.1f,\"ratio\":%.2f,\"min\":%.1f,\"max\":%.1f,"
-         "\"limit_min\":%.1f,\"limit_max\":%.1f,\"budget\":\"%s\",\"rounds\":%zu}\n",
-         name.c_str(), a.median, unit, b.median, b.median > 0 ? a.median / b.median : 0, a.least, a.most, b.least,
-         b.most, budget, ours.size());
+  printf(
+      "{\"name\":\"%s\",\"value\":%.1f,\"unit\":\"%s\",\"limit\":%.1f,\"ratio\":%.2f,\"min\":%.1f,\"max\":%.1f,"
+      "\"limit_min\":%.1f,\"limit_max\":%.1f,\"budget\":\"%s\",\"rounds\":%zu}\n",
+      name.c_str(), a.median, unit, b.median, b.median > 0 ? a.median / b.median : 0, a.least, a.most, b.least, b.most,
+      budget, ours.size());
   fflush(stdout);
 }
 
@@ -188,9 +188,12 @@ int main(int argc, char** argv) {
   fs::path base = fs::temp_directory_path();
   for (int i = 1; i < argc; ++i) {
     std::string option = argv[i];
-    if (option == "--quick") quick = true;
-    else if (option == "--rounds" && i + 1 < argc) rounds = std::max(1, atoi(argv[++i]));
-    else if (option == "--dir" && i + 1 < argc) base = argv[++i];
+    if (option == "--quick")
+      quick = true;
+    else if (option == "--rounds" && i + 1 < argc)
+      rounds = std::max(1, atoi(argv[++i]));
+    else if (option == "--dir" && i + 1 < argc)
+      base = argv[++i];
     else if (option != "--json") {
       fprintf(stderr, "bench-log_capture [--quick] [--json] [--rounds N] [--dir DIR]\n");
       return 2;

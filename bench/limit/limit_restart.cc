@@ -1,18 +1,17 @@
 // limit_restart SVC KILLS [loop]: SIGKILL of a service to its successor's own time stamp, one bare parent. With
 // `loop` the service exits by itself, and the figure is the time from one stamp to the next. See README.md.
+#include <algorithm>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <string>
 #include <vector>
 
 extern char** environ;

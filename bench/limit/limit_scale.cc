@@ -1,4 +1,5 @@
 // limit_scale SVC N vfork|same [DIR]: start and stop of N services in one bare loop. See README.md.
+#include <algorithm>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -7,14 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <string>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <string>
 #include <vector>
 
 extern char** environ;
@@ -68,10 +67,7 @@ int64_t now_ns() {
   args.exit_signal = SIGCHLD;
   args.cgroup = leaf >= 0 ? static_cast<uint64_t>(leaf) : 0;
   long result;
-  asm volatile("syscall"
-               : "=a"(result)
-               : "a"(SYS_clone3), "D"(&args), "S"(sizeof args)
-               : "rcx", "r11", "memory");
+  asm volatile("syscall" : "=a"(result) : "a"(SYS_clone3), "D"(&args), "S"(sizeof args) : "rcx", "r11", "memory");
   if (result == 0) child(argv, output);
   if (result < 0) {
     errno = static_cast<int>(-result);
@@ -96,7 +92,8 @@ int main(int argc, char** argv) {
   if (argc < 4) return 2;
   const int count = atoi(argv[2]);
   const bool same = strcmp(argv[3], "same") == 0;
-  const std::string dir = (argc > 4 ? std::string(argv[4]) : std::string("/dev/shm")) + "/limit." + std::to_string(getpid());
+  const std::string dir =
+      (argc > 4 ? std::string(argv[4]) : std::string("/dev/shm")) + "/limit." + std::to_string(getpid());
   if (mkdir(dir.c_str(), 0700) != 0) give_up("mkdir");
   const std::string stamps = dir + "/stamps";
   mkfifo(stamps.c_str(), 0600);

@@ -1,13 +1,12 @@
 #include "api/connection.h"
 
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <optional>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 #include <utility>
 
 #include <boost/beast/http/parser.hpp>
@@ -263,12 +262,11 @@ void Connection::flush() {
     const ssize_t n = ::sendmsg(socket_.native_handle(), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EAGAIN) {
-      socket_.async_wait(SocketBase::wait_write,
-                         [self = shared_from_this()](const boost::system::error_code& error) {
-                           if (self->state_ != State::writing) return;
-                           if (error) return self->close();
-                           self->flush();
-                         });
+      socket_.async_wait(SocketBase::wait_write, [self = shared_from_this()](const boost::system::error_code& error) {
+        if (self->state_ != State::writing) return;
+        if (error) return self->close();
+        self->flush();
+      });
       return;
     }
     if (n < 0) return close();

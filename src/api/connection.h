@@ -83,7 +83,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool keep_alive_ = false;
   bool head_only_ = false;
   bool http_1_0_ = false;
-  bool drain_ = false;         // after the answer: unread bytes would make close() cut the answer off
+  bool drain_ = false;  // after the answer: unread bytes would make close() cut the answer off
   bool advancing_ = false;
   bool watching_input_ = false;
   bool watching_peer_ = false;
@@ -91,8 +91,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::unique_ptr<Parser> parser_;
   std::size_t reserved_ = 0;
   std::size_t discarded_ = 0;
-  std::string input_;          // read, not parsed yet
-  std::string head_, body_;    // of the answer
+  std::string input_;        // read, not parsed yet
+  std::string head_, body_;  // of the answer
   std::size_t sent_ = 0;
 };
 

@@ -1,10 +1,9 @@
 #include "api/server.h"
 
-#include <sys/socket.h>
-
 #include <ctime>
 #include <map>
 #include <optional>
+#include <sys/socket.h>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -40,8 +39,13 @@ WallNs wall_now() {
 class Server::Impl final : public ConnectionHost, public std::enable_shared_from_this<Server::Impl> {
  public:
   Impl(boost::asio::io_context& io, const ports::Control& control, Submit submit, ServerOptions options)
-      : acceptor_(io), deadline_timer_(io), look_timer_(io), accept_timer_(io), control_(control),
-        submit_(std::move(submit)), options_(options) {}
+      : acceptor_(io),
+        deadline_timer_(io),
+        look_timer_(io),
+        accept_timer_(io),
+        control_(control),
+        submit_(std::move(submit)),
+        options_(options) {}
 
   void open(os::Fd listener) {
     error_code error;
@@ -150,8 +154,8 @@ void Server::Impl::accepted(Connection::Socket socket) {
   const auto connection = std::make_shared<Connection>(*this, std::move(socket), ++last_id_, limits);
   connections_[connection->id()] = connection;
   if (!allowed) {
-    connection->refuse(error_reply(Error{Remedy::no_access, "use", "this hearth", "it belongs to another user",
-                                         "ask its owner or root", 0}));
+    connection->refuse(error_reply(
+        Error{Remedy::no_access, "use", "this hearth", "it belongs to another user", "ask its owner or root", 0}));
   } else if (!room) {
     connection->refuse(error_reply(Error{Remedy::try_later, "connect to", "hearth",
                                          fmt::format("{} clients are connected", connections_.size() - 1),
@@ -277,9 +281,9 @@ void Server::Impl::due(const std::shared_ptr<Connection>& connection) {
   if (connection->state() != State::answering) return connection->close();
   if (polling_.contains(connection->id())) return look_at(connection, true);
   std::erase_if(waiting_, [&](const auto& entry) { return entry.second.connection == connection->id(); });
-  connection->reply(error_reply(Error{Remedy::try_later, "answer", "the request",
-                                      "the supervisor did not come to it in time",
-                                      "repeat it with the same Idempotency-Key", 0}));
+  connection->reply(
+      error_reply(Error{Remedy::try_later, "answer", "the request", "the supervisor did not come to it in time",
+                        "repeat it with the same Idempotency-Key", 0}));
 }
 
 // ---- face -------------------------------------------------------------------------------------------------
@@ -290,10 +294,18 @@ Server::Server(boost::asio::io_context& io, os::Fd listener, const ports::Contro
   impl_->open(std::move(listener));
 }
 
-Server::~Server() { impl_->shut(); }
+Server::~Server() {
+  impl_->shut();
+}
 
-void Server::answer(std::uint64_t token, const Result<Accepted>& result) { impl_->answer(token, result); }
-void Server::turn_done() { impl_->turn_done(); }
-std::size_t Server::connections() const { return impl_->connections(); }
+void Server::answer(std::uint64_t token, const Result<Accepted>& result) {
+  impl_->answer(token, result);
+}
+void Server::turn_done() {
+  impl_->turn_done();
+}
+std::size_t Server::connections() const {
+  return impl_->connections();
+}
 
 }  // namespace hearth::api

@@ -21,13 +21,12 @@
 // Only the owner of the instance and root are answered (SO_PEERCRED); others get 403.
 #pragma once
 
-#include <sys/types.h>
-
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <sys/types.h>
 
 #include "base/result.h"
 #include "model/request.h"
@@ -47,7 +46,7 @@ struct ServerOptions {
   std::size_t most_header = 16u << 10;
   std::size_t most_body = 8u << 20;
   std::size_t most_bodies = 32u << 20;
-  std::chrono::milliseconds patience{30'000};   // without progress
+  std::chrono::milliseconds patience{30'000};  // without progress
   std::chrono::milliseconds answer_within{60'000};
   // Waiters are looked at not more often than this, and less often when a look takes long: a start of 1,000 services
   // has hundreds of turns, and each look makes a report of all of them.

@@ -1,10 +1,9 @@
 // hearth-logger --dir DIR --logs LOGDIR: started by the keeper, with its socket as descriptor 3. The arguments
 // are for people who read a process list; everything that matters comes by descriptor.
 #include <signal.h>
+#include <string>
 #include <sys/prctl.h>
 #include <unistd.h>
-
-#include <string>
 
 #include "logger/logger.h"
 #include "wire/keeper_messages.h"

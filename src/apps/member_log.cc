@@ -12,9 +12,13 @@ const wire::Member& member_of(const wire::SlotTable& table, std::size_t index) {
   return index == 0 ? table.supervisor : index == 1 ? table.logger : table.spawner[index - 2];
 }
 
-const char* name_of(std::size_t index) { return index == 0 ? "supervisor" : index == 1 ? "logger" : "spawner"; }
+const char* name_of(std::size_t index) {
+  return index == 0 ? "supervisor" : index == 1 ? "logger" : "spawner";
+}
 
-std::string number_or_null(std::int64_t number) { return number > 0 ? std::to_string(number) : "null"; }
+std::string number_or_null(std::int64_t number) {
+  return number > 0 ? std::to_string(number) : "null";
+}
 
 // One write, so that lines of several processes do not mix. A log that cannot be written holds nobody up.
 void write_line(WallNs now, const std::string& rest) {
@@ -24,8 +28,8 @@ void write_line(WallNs now, const std::string& rest) {
 
 void tell_death(const wire::Member& member, std::size_t index, std::int32_t pid, WallNs now) {
   const bool exited = member.last_wait_code == CLD_EXITED;
-  write_line(now, std::string("\"event\":\"died\",\"process\":\"") + name_of(index) + "\",\"pid\":" + number_or_null(pid) +
-                      ",\"code\":" + (exited ? std::to_string(member.last_wait_status) : "null") +
+  write_line(now, std::string("\"event\":\"died\",\"process\":\"") + name_of(index) + "\",\"pid\":" +
+                      number_or_null(pid) + ",\"code\":" + (exited ? std::to_string(member.last_wait_status) : "null") +
                       ",\"signal\":" + (exited ? "null" : number_or_null(member.last_wait_status)) +
                       ",\"deaths\":" + std::to_string(member.deaths.load()));
 }

@@ -1,13 +1,12 @@
 // hearth-supervisor --dir DIR --logs LOGDIR: started by the keeper, with its socket as descriptor 3. Here the
 // supervisor meets Linux: ports over os/, store/ and probe/, the API, and one event loop.
-#include <signal.h>
-#include <sys/prctl.h>
-#include <unistd.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <signal.h>
 #include <string>
+#include <sys/prctl.h>
+#include <unistd.h>
 
 #include "apps/supervisor_program.h"
 

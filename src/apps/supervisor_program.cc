@@ -1,17 +1,17 @@
 #include "apps/supervisor_program.h"
 
+#include <algorithm>
+#include <chrono>
+#include <functional>
 #include <malloc.h>
+#include <memory>
 #include <signal.h>
 #include <unistd.h>
+#include <utility>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <algorithm>
-#include <chrono>
-#include <functional>
-#include <memory>
-#include <utility>
 
 #include "api/server.h"
 #include "apps/member_log.h"
@@ -45,17 +45,17 @@ constexpr SpanNs accept_pause = milliseconds(100);
 // long as the loop, which calls its handler also after the descriptor is closed.
 class Watch {
  public:
-  Watch(asio::io_context& io, int fd, std::function<void()> ready = {}) : descriptor_(io, ::dup(fd)), ready_(std::move(ready)) {}
+  Watch(asio::io_context& io, int fd, std::function<void()> ready = {})
+      : descriptor_(io, ::dup(fd)), ready_(std::move(ready)) {}
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
   void arm() {
     if (armed_) return;
     armed_ = true;
-    descriptor_.async_wait(asio::posix::stream_descriptor::wait_read,
-                           [this](const boost::system::error_code& error) {
-                             armed_ = error == asio::error::operation_aborted;
-                             if (!error && ready_) ready_();
-                           });
+    descriptor_.async_wait(asio::posix::stream_descriptor::wait_read, [this](const boost::system::error_code& error) {
+      armed_ = error == asio::error::operation_aborted;
+      if (!error && ready_) ready_();
+    });
   }
 
  private:
@@ -133,7 +133,7 @@ class Program {
     facts.keeper_generation = link_->hello().keeper_generation;
     const wire::SlotTable& table = link_->table();
     facts.continued_by = table.continued_by;
-    facts.signals = {{SIGTERM, table.signals_term}, {SIGINT, table.signals_int}, {SIGHUP, table.signals_hup},
+    facts.signals = {{SIGTERM, table.signals_term}, {SIGINT, table.signals_int},   {SIGHUP, table.signals_hup},
                      {SIGUSR1, table.signals_usr1}, {SIGUSR2, table.signals_usr2}, {SIGQUIT, table.signals_quit}};
     const Now now = os::read_clock();
     facts.seed = static_cast<std::uint64_t>(now.wall) ^ (static_cast<std::uint64_t>(facts.pid) << 32);
@@ -281,7 +281,8 @@ class Program {
   // What is ready, but not as long as something is: clients that ask without a pause always have something ready,
   // and supervision would wait for them.
   void handle_some() {
-    for (int handled = 0; handled < 64 && io_.poll_one() > 0; ++handled) {}
+    for (int handled = 0; handled < 64 && io_.poll_one() > 0; ++handled) {
+    }
   }
 
   ProgramOptions options_;
@@ -298,8 +299,8 @@ class Program {
   std::unique_ptr<Watch> probe_watch_;
   std::unique_ptr<Watch> offers_watch_;
   std::unique_ptr<Watch> end_watch_;  // while ending_, in the place of all others
-  os::Fd offers_;          // DIR/keeper.sock
-  os::NewKeeper offered_;  // for the one that died
+  os::Fd offers_;                     // DIR/keeper.sock
+  os::NewKeeper offered_;             // for the one that died
   MemberLog member_log_;
   bool ending_ = false;
   std::string no_keeper_note_;  // the last that was said of this death

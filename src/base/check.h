@@ -7,7 +7,7 @@ namespace hearth {
 [[noreturn]] void check_failed(const char* condition, const char* what, const char* file, int line) noexcept;
 }  // namespace hearth
 
-#define HEARTH_CHECK(condition, what)                                              \
-  do {                                                                             \
+#define HEARTH_CHECK(condition, what)                                                 \
+  do {                                                                                \
     if (!(condition)) ::hearth::check_failed(#condition, (what), __FILE__, __LINE__); \
   } while (false)

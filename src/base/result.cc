@@ -10,45 +10,33 @@ Remedy remedy_of(int code) {
   switch (code) {
     case EACCES:
     case EPERM:
-    case EROFS:
-      return Remedy::no_access;
+    case EROFS: return Remedy::no_access;
     case ENOENT:
     case ENOTDIR:
-    case ESRCH:
-      return Remedy::not_found;
+    case ESRCH: return Remedy::not_found;
     case EEXIST:
     case EBUSY:
     case EADDRINUSE:
-    case ENOTEMPTY:
-      return Remedy::conflict;
+    case ENOTEMPTY: return Remedy::conflict;
     case EINVAL:
     case ENAMETOOLONG:
     case E2BIG:
-    case ENOEXEC:
-      return Remedy::fix_input;
+    case ENOEXEC: return Remedy::fix_input;
     case ENOSYS:
-    case EOPNOTSUPP:
-      return Remedy::environment;
-    default:
-      return Remedy::try_later;
+    case EOPNOTSUPP: return Remedy::environment;
+    default: return Remedy::try_later;
   }
 }
 
 const char* hint_of(int code) {
   switch (code) {
     case ENOSPC:
-    case EDQUOT:
-      return "free some space or raise the quota";
-    case EMFILE:
-      return "raise the limit of open files (ulimit -n)";
-    case ENFILE:
-      return "the whole system is out of open files";
-    case EROFS:
-      return "the file system is read-only";
-    case ENOMEM:
-      return "the system is out of memory";
-    default:
-      return "";
+    case EDQUOT: return "free some space or raise the quota";
+    case EMFILE: return "raise the limit of open files (ulimit -n)";
+    case ENFILE: return "the whole system is out of open files";
+    case EROFS: return "the file system is read-only";
+    case ENOMEM: return "the system is out of memory";
+    default: return "";
   }
 }
 

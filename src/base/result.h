@@ -11,12 +11,12 @@ namespace hearth {
 
 // Named by what the caller can do.
 enum class Remedy {
-  fix_input,   // the request or file is wrong: change it
-  try_later,   // a resource is short or a peer is away: the same request may work later
-  no_access,   // permission or ownership: somebody else must act
-  not_found,   // the name is unknown: choose another
-  conflict,    // something else holds it: stop that, or choose another
-  environment, // the machine lacks something: install or configure it
+  fix_input,    // the request or file is wrong: change it
+  try_later,    // a resource is short or a peer is away: the same request may work later
+  no_access,    // permission or ownership: somebody else must act
+  not_found,    // the name is unknown: choose another
+  conflict,     // something else holds it: stop that, or choose another
+  environment,  // the machine lacks something: install or configure it
 };
 
 struct Error {
@@ -40,9 +40,11 @@ using Status = std::expected<void, Error>;
 Error errno_error(std::string_view operation, std::string_view subject, int code);
 
 // failure(...) in a return statement builds the unexpected side.
-inline std::unexpected<Error> failure(Error error) { return std::unexpected<Error>(std::move(error)); }
-inline std::unexpected<Error> failure(Remedy remedy, std::string operation, std::string subject,
-                                      std::string reason, std::string hint = {}) {
+inline std::unexpected<Error> failure(Error error) {
+  return std::unexpected<Error>(std::move(error));
+}
+inline std::unexpected<Error> failure(Remedy remedy, std::string operation, std::string subject, std::string reason,
+                                      std::string hint = {}) {
   return failure(Error{remedy, std::move(operation), std::move(subject), std::move(reason), std::move(hint), 0});
 }
 inline std::unexpected<Error> errno_failure(std::string_view operation, std::string_view subject, int code) {

@@ -18,11 +18,17 @@ inline constexpr SpanNs ns_per_ms = 1'000'000;
 inline constexpr SpanNs ns_per_s = 1'000'000'000;
 inline constexpr MonoNs never = INT64_MAX;
 
-constexpr SpanNs milliseconds(std::int64_t n) { return n * ns_per_ms; }
-constexpr SpanNs seconds(std::int64_t n) { return n * ns_per_s; }
+constexpr SpanNs milliseconds(std::int64_t n) {
+  return n * ns_per_ms;
+}
+constexpr SpanNs seconds(std::int64_t n) {
+  return n * ns_per_s;
+}
 
 // The later point, saturating at `never`.
-constexpr MonoNs after(MonoNs now, SpanNs span) { return span >= never - now ? never : now + span; }
+constexpr MonoNs after(MonoNs now, SpanNs span) {
+  return span >= never - now ? never : now + span;
+}
 
 // A reading of both clocks, taken once per turn: time stands still within a turn.
 struct Now {

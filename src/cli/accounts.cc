@@ -1,10 +1,9 @@
 #include "cli/accounts.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <unistd.h>
 
 #include "os/accounts.h"
 

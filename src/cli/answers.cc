@@ -14,8 +14,12 @@ namespace {
 namespace json = boost::json;
 
 Error not_understood(std::string reason) {
-  return Error{Remedy::try_later, "read", "the supervisor's answer", std::move(reason),
-               "are `hearth` and the running supervisor of versions that fit? `hearth version` tells both", 0};
+  return Error{Remedy::try_later,
+               "read",
+               "the supervisor's answer",
+               std::move(reason),
+               "are `hearth` and the running supervisor of versions that fit? `hearth version` tells both",
+               0};
 }
 
 std::string text(const json::object& object, std::string_view name) {
@@ -83,8 +87,8 @@ Result<json::object> object_of(const Answer& answer) {
 }
 
 constexpr std::pair<std::string_view, Remedy> remedies[] = {
-    {"fix_input", Remedy::fix_input}, {"try_later", Remedy::try_later},     {"no_access", Remedy::no_access},
-    {"not_found", Remedy::not_found}, {"conflict", Remedy::conflict},       {"environment", Remedy::environment},
+    {"fix_input", Remedy::fix_input}, {"try_later", Remedy::try_later}, {"no_access", Remedy::no_access},
+    {"not_found", Remedy::not_found}, {"conflict", Remedy::conflict},   {"environment", Remedy::environment},
 };
 
 }  // namespace
@@ -100,8 +104,8 @@ Error refusal(const Answer& answer) {
   const json::object* object = problem ? nullptr : value.if_object();
   const json::object* error = object != nullptr ? member(*object, "error") : nullptr;
   if (error == nullptr) return not_understood(fmt::format("it has the status {} and no reason", answer.status));
-  Error told{Remedy::try_later, text(*error, "operation"), text(*error, "subject"), text(*error, "reason"),
-             text(*error, "hint"), static_cast<int>(number(*error, "errno"))};
+  Error told{Remedy::try_later,      text(*error, "operation"), text(*error, "subject"),
+             text(*error, "reason"), text(*error, "hint"),      static_cast<int>(number(*error, "errno"))};
   const std::string name = text(*error, "remedy");
   for (const auto& [word, remedy] : remedies) {
     if (word == name) told.remedy = remedy;

@@ -14,7 +14,7 @@ namespace hearth::cli {
 struct SlotNews {
   std::string project, name;
   std::uint32_t index = 0;
-  std::string outcome;      // of an order: pending, done, failed, superseded; of a status: empty
+  std::string outcome;  // of an order: pending, done, failed, superseded; of a status: empty
   std::string state;
   bool ready = false;
   bool has_readiness = false;
@@ -62,7 +62,7 @@ Error refusal(const Answer& answer);
 // As api/ writes it, for --json.
 std::string error_json(const Error& error);
 
-std::string json_text(std::string_view text);  // with quotes; invalid UTF-8 is replaced
+std::string json_text(std::string_view text);                   // with quotes; invalid UTF-8 is replaced
 std::string names_json(const std::vector<std::string>& names);  // a list of texts
 
 // "stt", "stt.1" where there are several replicas, "blog.stt" where there are several projects.

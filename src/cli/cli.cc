@@ -1,10 +1,9 @@
 #include "cli/cli.h"
 
+#include <algorithm>
 #include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
-
-#include <algorithm>
 
 #include <fmt/format.h>
 
@@ -22,10 +21,10 @@ struct Command {
 };
 
 constexpr Command functions[] = {
-    {"up", command_up},           {"down", command_down},         {"run", command_run},
-    {"status", command_status},   {"logs", command_logs},         {"start", command_start},
-    {"stop", command_stop},       {"restart", command_restart},   {"shutdown", command_shutdown},
-    {"version", command_version}, {"help", command_help},         {"completion", command_completion},
+    {"up", command_up},           {"down", command_down},       {"run", command_run},
+    {"status", command_status},   {"logs", command_logs},       {"start", command_start},
+    {"stop", command_stop},       {"restart", command_restart}, {"shutdown", command_shutdown},
+    {"version", command_version}, {"help", command_help},       {"completion", command_completion},
     {"daemon", command_daemon},
 };
 

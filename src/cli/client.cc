@@ -1,13 +1,12 @@
 #include "cli/client.h"
 
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <optional>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #include "cli/interrupt.h"
 #include "os/clock.h"
@@ -33,7 +32,9 @@ std::unexpected<ClientError> cut(const std::string& path) {
   return trouble(Trouble::cut, "talk to", path, "the connection broke");
 }
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
 
 // The value of a header field; `name` in lower case.
 std::optional<std::string_view> field(std::string_view head, std::string_view name) {

@@ -38,7 +38,7 @@ struct Answer {
 struct Question {
   std::string_view method = "GET";
   std::string_view target;
-  std::string_view key;   // Idempotency-Key; empty: none
+  std::string_view key;  // Idempotency-Key; empty: none
   std::string_view body;
 };
 

@@ -14,13 +14,16 @@ constexpr OptionText global[] = {
 
 constexpr OptionText file = {'f', "file", "FILE", "this file, instead of hearth.toml here or in a directory above"};
 constexpr OptionText no_wait = {0, "no-wait", nullptr, "return when the order is accepted"};
-constexpr OptionText timeout = {0, "timeout", "TIME", "wait no longer than this (\"90s\", \"5m\"); the order itself goes on"};
+constexpr OptionText timeout = {0, "timeout", "TIME",
+                                "wait no longer than this (\"90s\", \"5m\"); the order itself goes on"};
 constexpr OptionText all = {0, "all", nullptr, "all services"};
 
 constexpr OptionText up_options[] = {file, no_wait, timeout};
-constexpr OptionText down_options[] = {
-    file, {'p', "project", "PROJECT", "the project of this name, instead of a file"},
-    {0, "all", nullptr, "every service of every project"}, no_wait, timeout};
+constexpr OptionText down_options[] = {file,
+                                       {'p', "project", "PROJECT", "the project of this name, instead of a file"},
+                                       {0, "all", nullptr, "every service of every project"},
+                                       no_wait,
+                                       timeout};
 constexpr OptionText run_options[] = {
     {0, "name", "NAME", "call the service so; otherwise it has the name of the program"},
     {0, "cwd", "DIR", "run it in this directory, otherwise in the current one"},
@@ -58,32 +61,39 @@ constexpr CommandText table[] = {
      "program unless --name says otherwise; a second one of the same name is refused while the first is up. "
      "`hearth down NAME` stops it and forgets it, `hearth down -p run` all that were started so.",
      run_options, Words::none, false, true},
-    {"status", "[NAME...]", "how the services are",
+    {"status",
+     "[NAME...]",
+     "how the services are",
      "A name is SERVICE, PROJECT.SERVICE, SERVICE.INDEX or PROJECT.SERVICE.INDEX, with * and ? as in the shell.\n\n"
      "The exit code tells scripts the worst of them: 0 all running and ready (or completed), 3 not running, "
      "150 starting, 151 degraded, 152 crash-looping; 4 when hearth cannot be asked or a name is unknown.",
-     {}, Words::services},
+     {},
+     Words::services},
     {"logs", "NAME...", "what services have written",
      "Reads the log files themselves, so it works whatever state hearth is in. The lines of several services are "
      "prefixed by their names.",
      logs_options, Words::services},
-    {"start", "NAME...", "start services", "Starts services that are stopped, failed or completed, with what they depend on.",
-     order_options, Words::services},
+    {"start", "NAME...", "start services",
+     "Starts services that are stopped, failed or completed, with what they depend on.", order_options,
+     Words::services},
     {"stop", "NAME...", "stop services",
      "Sends the stop signal, and KILL to what is left after the grace period. What depends on them stops first.",
      order_options, Words::services},
-    {"restart", "NAME...", "stop services and start them again",
-     "A deliberate restart does not count as a failure.", order_options, Words::services},
+    {"restart", "NAME...", "stop services and start them again", "A deliberate restart does not count as a failure.",
+     order_options, Words::services},
     {"shutdown", "", "stop everything, then hearth itself",
      "Ends with the line \"Shutdown complete\" when nothing is left. When hearth does not run, says so; that is no "
      "failure.",
      wait_options},
     {"version", "", "the version of this program, and of the hearth that runs", "", {}},
     {"help", "[COMMAND]", "explain a command", "", help_options, Words::commands},
-    {"completion", "bash|zsh|fish", "write a completion script for a shell",
+    {"completion",
+     "bash|zsh|fish",
+     "write a completion script for a shell",
      "For bash: source <(hearth completion bash). For zsh: put it into a directory of $fpath as _hearth. "
      "For fish: hearth completion fish > ~/.config/fish/completions/hearth.fish.",
-     {}, Words::shells},
+     {},
+     Words::shells},
     {"daemon", "", "run hearth in the foreground, for service managers",
      "Becomes the keeper of the instance. `hearth up` and `hearth run` do this by themselves.", daemon_options,
      Words::none, true},
@@ -91,8 +101,12 @@ constexpr CommandText table[] = {
 
 }  // namespace
 
-std::span<const CommandText> commands() { return table; }
-std::span<const OptionText> global_options() { return global; }
+std::span<const CommandText> commands() {
+  return table;
+}
+std::span<const OptionText> global_options() {
+  return global;
+}
 
 const CommandText* find_command(std::string_view name) {
   const auto found = std::ranges::find_if(table, [&](const CommandText& command) { return command.name == name; });

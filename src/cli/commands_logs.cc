@@ -1,14 +1,13 @@
 // logs: reads the files themselves, so that it works whatever state hearth is in. Only which services a name means
 // is asked of hearth, and read from the log directory when it does not answer.
-#include <poll.h>
-#include <signal.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <limits>
 #include <memory>
+#include <poll.h>
+#include <signal.h>
 #include <string>
+#include <unistd.h>
 #include <vector>
 
 #include <fmt/format.h>
@@ -87,7 +86,8 @@ class Source {
     write_out(out);
   }
   bool piece(const logs::Piece& piece) {
-    if (piece.gap) write_err(fmt::format("hearth: older lines of {} are gone: its files were rotated away\n", slot_.name));
+    if (piece.gap)
+      write_err(fmt::format("hearth: older lines of {} are gone: its files were rotated away\n", slot_.name));
     show(piece.bytes);
     return true;
   }
@@ -191,7 +191,8 @@ int command_logs(const Context& context) {
   for (std::size_t i = 0; i < chosen->size(); ++i) sources.emplace_back(context, (*chosen)[i], prefix[i]);
   std::vector<StampedLine> tail;
   for (Source& source : sources) {
-    if (const Status begun = source.begin(*lines, follow, tail); !begun) return complain(context, begun.error(), exit_code::failed);
+    if (const Status begun = source.begin(*lines, follow, tail); !begun)
+      return complain(context, begun.error(), exit_code::failed);
     if (!follow) source.finish();
   }
   // Lines without any stamp (log.format = "raw") have no time: they stay together, before the others.

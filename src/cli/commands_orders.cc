@@ -18,9 +18,10 @@ int give_order(const Context& context, const char* verb, const char* done) {
   const Arguments& arguments = context.arguments;
   const bool all = arguments.has("all");
   if (arguments.words.empty() != all) {
-    return complain(context, Error{Remedy::fix_input, verb, arguments.words.empty() ? "nothing" : "everything",
-                                   arguments.words.empty() ? "no service is named" : "--all and names exclude each other",
-                                   fmt::format("hearth {} NAME..., or hearth {} --all", verb, verb), 0},
+    return complain(context,
+                    Error{Remedy::fix_input, verb, arguments.words.empty() ? "nothing" : "everything",
+                          arguments.words.empty() ? "no service is named" : "--all and names exclude each other",
+                          fmt::format("hearth {} NAME..., or hearth {} --all", verb, verb), 0},
                     exit_code::usage);
   }
   const Result<SpanNs> timeout = timeout_of(arguments);
@@ -37,9 +38,15 @@ int give_order(const Context& context, const char* verb, const char* done) {
 
 }  // namespace
 
-int command_start(const Context& context) { return give_order(context, "start", "started"); }
-int command_stop(const Context& context) { return give_order(context, "stop", "stopped"); }
-int command_restart(const Context& context) { return give_order(context, "restart", "restarted"); }
+int command_start(const Context& context) {
+  return give_order(context, "start", "started");
+}
+int command_stop(const Context& context) {
+  return give_order(context, "stop", "stopped");
+}
+int command_restart(const Context& context) {
+  return give_order(context, "restart", "restarted");
+}
 
 int command_shutdown(const Context& context) {
   const Result<SpanNs> timeout = timeout_of(context.arguments);
@@ -58,7 +65,8 @@ int command_shutdown(const Context& context) {
   }
   if (not_running(answer)) {
     // Its goal is reached, as for `stop` of an init script (LSB) and systemctl(1).
-    write_out(context.json ? R"({"order":null,"verb":"shutdown","settled":true,"seen":"","slots":[]})" "\n"
+    write_out(context.json ? R"({"order":null,"verb":"shutdown","settled":true,"seen":"","slots":[]})"
+                             "\n"
                            : "hearth is not running\n");
     return exit_code::done;
   }

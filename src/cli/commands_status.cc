@@ -1,9 +1,8 @@
 // status, version, help, completion: commands that ask and change nothing.
-#include <unistd.h>
-
 #include <cctype>
 #include <cstring>
 #include <string>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -143,7 +142,8 @@ int command_completion(const Context& context) {
                           "only bash, zsh and fish are known", "hearth completion bash", 0},
                     exit_code::usage);
   }
-  write_out(context.json ? fmt::format("{{\"shell\":{},\"script\":{}}}\n", json_text(shell), json_text(script)) : script);
+  write_out(context.json ? fmt::format("{{\"shell\":{},\"script\":{}}}\n", json_text(shell), json_text(script))
+                         : script);
   return exit_code::done;
 }
 

@@ -1,11 +1,10 @@
 // up, down, run: documents to the supervisor.
-#include <limits.h>
-#include <stdlib.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <filesystem>
+#include <limits.h>
+#include <stdlib.h>
 #include <string>
+#include <unistd.h>
 #include <utility>
 
 #include <fmt/format.h>
@@ -96,7 +95,8 @@ Loaded load(const Context& context) {
 // The hearth that was reached is ending, as somebody ordered, or has ended, and has not taken the order.
 bool too_late(const Outcome& outcome) {
   if (outcome.accepted) return false;
-  if (outcome.end == End::refused) return outcome.error.remedy == Remedy::conflict && outcome.error.reason == "hearth is shutting down";
+  if (outcome.end == End::refused)
+    return outcome.error.remedy == Remedy::conflict && outcome.error.reason == "hearth is shutting down";
   return outcome.end == End::broken && (outcome.trouble == Trouble::not_running || outcome.trouble == Trouble::cut);
 }
 
@@ -125,8 +125,9 @@ int apply(const Context& context, const Document& document, const char* done) {
     }
     if (!wait_for_end(client, watch, deadline)) {
       const char* why = watch.came() ? "interrupted" : "it has not ended in time";
-      return complain(context, Error{Remedy::try_later, "wait for", "the end of hearth", why, "nothing was started; repeat it", 0},
-                      watch.came() ? exit_code::interrupted : exit_code::failed);
+      return complain(
+          context, Error{Remedy::try_later, "wait for", "the end of hearth", why, "nothing was started; repeat it", 0},
+          watch.came() ? exit_code::interrupted : exit_code::failed);
     }
   }
 }
@@ -135,7 +136,8 @@ int apply(const Context& context, const Document& document, const char* done) {
 std::string name_of_command(const std::string& command) {
   std::string name = fs::path(command).filename().string();
   for (char& c : name) {
-    const bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    const bool good =
+        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
     if (!good) c = '-';
   }
   while (!name.empty() && name[0] == '-') name.erase(0, 1);
@@ -152,7 +154,8 @@ Result<Document> document_of_run(const Arguments& arguments) {
     return bad("nothing", "the command is missing", "put it behind two dashes: hearth run -- python3 server.py");
   }
   if (!arguments.words.empty()) {
-    return bad(arguments.words[0], "the command stands behind two dashes", "hearth run -- " + arguments.words[0] + " ...");
+    return bad(arguments.words[0], "the command stands behind two dashes",
+               "hearth run -- " + arguments.words[0] + " ...");
   }
   Document document;
   document.project = "run";
@@ -219,8 +222,9 @@ Result<std::string> what_goes_down(const Context& context, Client& client) {
   Result<ProjectFile> found = find_file(context, false);
   if (!found && found.error().remedy == Remedy::not_found) {
     const std::string up = projects_up(client);
-    found.error().hint = up.empty() ? "nothing is up"
-                                    : fmt::format("up are: {}; name one with -p PROJECT, or services: hearth down NAME", up);
+    found.error().hint = up.empty()
+                             ? "nothing is up"
+                             : fmt::format("up are: {}; name one with -p PROJECT, or services: hearth down NAME", up);
   }
   if (!found) return failure(found.error());
   return "\"path\":" + json_text(found->path);

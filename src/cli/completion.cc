@@ -34,24 +34,25 @@ std::string flags_of(std::span<const OptionText> options) {
 
 std::string bash_script() {
   std::string out = fmt::format(fmt::runtime(made_by), "bash");
-  out += "_hearth() {\n"
-         "  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command= place=() i\n"
-         "  COMPREPLY=()\n"
-         "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
-         "    case ${COMP_WORDS[i]} in\n"
-         "      --dir|--instance) place+=(\"${COMP_WORDS[i]}\" \"${COMP_WORDS[++i]}\") ;;\n"
-         "      --) return ;;\n"
-         "      -*) ;;\n"
-         "      *) command=${COMP_WORDS[i]}; break ;;\n"
-         "    esac\n"
-         "  done\n"
-         "  case $previous in\n"
-         "    --dir|--cwd) COMPREPLY=($(compgen -d -- \"$current\")); return ;;\n"
-         "    -f|--file) if [[ $command != logs ]]; then COMPREPLY=($(compgen -f -- \"$current\")); return; fi ;;\n"
-         "    --restart) COMPREPLY=($(compgen -W 'always on-failure never' -- \"$current\")); return ;;\n"
-         "  esac\n"
-         "  local words=\n"
-         "  case $command in\n";
+  out +=
+      "_hearth() {\n"
+      "  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command= place=() i\n"
+      "  COMPREPLY=()\n"
+      "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
+      "    case ${COMP_WORDS[i]} in\n"
+      "      --dir|--instance) place+=(\"${COMP_WORDS[i]}\" \"${COMP_WORDS[++i]}\") ;;\n"
+      "      --) return ;;\n"
+      "      -*) ;;\n"
+      "      *) command=${COMP_WORDS[i]}; break ;;\n"
+      "    esac\n"
+      "  done\n"
+      "  case $previous in\n"
+      "    --dir|--cwd) COMPREPLY=($(compgen -d -- \"$current\")); return ;;\n"
+      "    -f|--file) if [[ $command != logs ]]; then COMPREPLY=($(compgen -f -- \"$current\")); return; fi ;;\n"
+      "    --restart) COMPREPLY=($(compgen -W 'always on-failure never' -- \"$current\")); return ;;\n"
+      "  esac\n"
+      "  local words=\n"
+      "  case $command in\n";
   out += fmt::format("    '') words='{} {}' ;;\n", visible_commands(), flags_of(global_options()));
   for (const CommandText& command : commands()) {
     if (command.hidden) continue;
@@ -66,10 +67,11 @@ std::string bash_script() {
     }
     out += " ;;\n";
   }
-  out += "  esac\n"
-         "  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
-         "}\n"
-         "complete -F _hearth hearth\n";
+  out +=
+      "  esac\n"
+      "  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
+      "}\n"
+      "complete -F _hearth hearth\n";
   return out;
 }
 
@@ -93,37 +95,44 @@ std::string zsh_option(const OptionText& option) {
   std::string action;
   if (option.value != nullptr) {
     const std::string_view value = option.value;
-    const char* what = value == "FILE" ? "_files" : value == "DIR" ? "_files -/" : value == "POLICY" ? "(always on-failure never)" : " ";
+    const char* what = value == "FILE"     ? "_files"
+                       : value == "DIR"    ? "_files -/"
+                       : value == "POLICY" ? "(always on-failure never)"
+                                           : " ";
     action = fmt::format(":{}:{}", option.value, what);
   }
   std::string lines = fmt::format(" \\\n        '--{}[{}]{}'", option.name, zsh_text(option.help), action);
-  if (option.letter != 0) lines += fmt::format(" \\\n        '-{}[{}]{}'", option.letter, zsh_text(option.help), action);
+  if (option.letter != 0)
+    lines += fmt::format(" \\\n        '-{}[{}]{}'", option.letter, zsh_text(option.help), action);
   return lines;
 }
 
 std::string zsh_script() {
   std::string out = "#compdef hearth\n" + fmt::format(fmt::runtime(made_by), "zsh");
-  out += "_hearth_services() {\n"
-         "  local -a names\n"
-         "  names=(${(f)\"$(hearth completion services 2>/dev/null)\"})\n"
-         "  compadd -a names\n"
-         "}\n"
-         "_hearth() {\n"
-         "  local context state line\n"
-         "  typeset -A opt_args\n"
-         "  _arguments -C";
+  out +=
+      "_hearth_services() {\n"
+      "  local -a names\n"
+      "  names=(${(f)\"$(hearth completion services 2>/dev/null)\"})\n"
+      "  compadd -a names\n"
+      "}\n"
+      "_hearth() {\n"
+      "  local context state line\n"
+      "  typeset -A opt_args\n"
+      "  _arguments -C";
   for (const OptionText& option : global_options()) out += zsh_option(option);
-  out += " \\\n        '1:command:->command' '*::argument:->argument'\n"
-         "  case $state in\n"
-         "    command)\n"
-         "      local -a names=(\n";
+  out +=
+      " \\\n        '1:command:->command' '*::argument:->argument'\n"
+      "  case $state in\n"
+      "    command)\n"
+      "      local -a names=(\n";
   for (const CommandText& command : commands()) {
     if (!command.hidden) out += fmt::format("        '{}:{}'\n", command.name, zsh_text(command.summary));
   }
-  out += "      )\n"
-         "      _describe command names ;;\n"
-         "    argument)\n"
-         "      case $words[1] in\n";
+  out +=
+      "      )\n"
+      "      _describe command names ;;\n"
+      "    argument)\n"
+      "      case $words[1] in\n";
   for (const CommandText& command : commands()) {
     if (command.hidden) continue;
     out += fmt::format("      {}) _arguments", command.name);
@@ -142,10 +151,11 @@ std::string zsh_script() {
     }
     out += " ;;\n";
   }
-  out += "      esac ;;\n"
-         "  esac\n"
-         "}\n"
-         "if [[ $zsh_eval_context[-1] == loadautofunc ]]; then _hearth \"$@\"; else compdef _hearth hearth; fi\n";
+  out +=
+      "      esac ;;\n"
+      "  esac\n"
+      "}\n"
+      "if [[ $zsh_eval_context[-1] == loadautofunc ]]; then _hearth \"$@\"; else compdef _hearth hearth; fi\n";
   return out;
 }
 
@@ -164,8 +174,10 @@ std::string fish_option(const OptionText& option, const std::string& condition) 
   line += fmt::format(" -l {}", option.name);
   if (option.value != nullptr) {
     const std::string_view value = option.value;
-    line += value == "FILE" ? " -r -F" : value == "DIR" ? " -x -a '(__fish_complete_directories)'"
-            : value == "POLICY" ? " -x -a 'always on-failure never'" : " -x";
+    line += value == "FILE"     ? " -r -F"
+            : value == "DIR"    ? " -x -a '(__fish_complete_directories)'"
+            : value == "POLICY" ? " -x -a 'always on-failure never'"
+                                : " -x";
   }
   return line + " -d " + fish_quoted(option.help) + "\n";
 }
@@ -181,7 +193,9 @@ std::string fish_script() {
     const std::string seen = fmt::format(" -n '__fish_seen_subcommand_from {}'", command.name);
     for (const OptionText& option : command.options) out += fish_option(option, seen);
     switch (command.completes) {
-      case Words::services: out += "complete -c hearth" + seen + " -a '(hearth completion services 2>/dev/null)'\n"; break;
+      case Words::services:
+        out += "complete -c hearth" + seen + " -a '(hearth completion services 2>/dev/null)'\n";
+        break;
       case Words::commands: out += "complete -c hearth" + seen + fmt::format(" -a '{}'\n", visible_commands()); break;
       case Words::shells: out += "complete -c hearth" + seen + " -a 'bash zsh fish'\n"; break;
       case Words::none:

@@ -1,11 +1,10 @@
 #include "cli/context.h"
 
+#include <cerrno>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
-
-#include <cerrno>
 
 #include <fmt/format.h>
 
@@ -45,8 +44,12 @@ Result<Context> make_context(Arguments arguments, std::string_view version) {
   return context;
 }
 
-void write_out(std::string_view text) { write_all_of(STDOUT_FILENO, text); }
-void write_err(std::string_view text) { write_all_of(STDERR_FILENO, text); }
+void write_out(std::string_view text) {
+  write_all_of(STDOUT_FILENO, text);
+}
+void write_err(std::string_view text) {
+  write_all_of(STDERR_FILENO, text);
+}
 
 int complain(const Context& context, const Error& error, int code) {
   if (context.json) {
@@ -71,9 +74,12 @@ int complain(const Context& context, const Error& error) {
 }
 
 std::string hint_without_hearth(const Context& context) {
-  if (!os::state_is_left(context.instance.directory)) return fmt::format("`hearth {}up` starts it", context.place_option);
-  return fmt::format("services of an earlier hearth may still run: `hearth {0}daemon --detach` takes them over, "
-                     "`hearth {0}shutdown` stops them", context.place_option);
+  if (!os::state_is_left(context.instance.directory))
+    return fmt::format("`hearth {}up` starts it", context.place_option);
+  return fmt::format(
+      "services of an earlier hearth may still run: `hearth {0}daemon --detach` takes them over, "
+      "`hearth {0}shutdown` stops them",
+      context.place_option);
 }
 
 int complain(const Context& context, const ClientError& error) {
@@ -95,7 +101,7 @@ int complain(const Context& context, const ClientError& error) {
 // Trying the lock would for a moment take it, and a keeper that starts just then would think it is not needed.
 // /proc/locks tells without touching: "1: FLOCK  ADVISORY  WRITE 812 00:1f:4711 0 EOF".
 bool instance_lives(const os::Instance& instance) {
-  struct stat st {};
+  struct stat st{};
   if (::stat((instance.directory + "/lock").c_str(), &st) < 0) return false;
   const Result<std::string> locks = os::read_file("/proc/locks", 16u << 20);
   if (!locks) return false;

@@ -18,8 +18,8 @@ namespace exit_code {
 inline constexpr int done = 0;
 inline constexpr int failed = 1;
 inline constexpr int usage = 2;
-inline constexpr int nothing_runs = 3;    // status
-inline constexpr int no_permission = 4;   // status: cannot be asked
+inline constexpr int nothing_runs = 3;   // status
+inline constexpr int no_permission = 4;  // status: cannot be asked
 inline constexpr int not_configured = 6;
 inline constexpr int not_running = 7;
 inline constexpr int interrupted = 130;

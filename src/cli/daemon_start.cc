@@ -1,17 +1,16 @@
 #include "cli/daemon_start.h"
 
+#include <algorithm>
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
 #include <fcntl.h>
+#include <optional>
 #include <poll.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <climits>
-#include <cstdlib>
-#include <optional>
 #include <utility>
 
 #include <fmt/format.h>
@@ -31,7 +30,9 @@ constexpr SpanNs lock_limit = seconds(15);
 constexpr int already_kept = 75;  // EX_TEMPFAIL of the keeper: somebody else keeps this instance
 constexpr std::size_t log_lines = 10;
 
-bool executable(const std::string& path) { return ::access(path.c_str(), X_OK) == 0; }
+bool executable(const std::string& path) {
+  return ::access(path.c_str(), X_OK) == 0;
+}
 
 std::vector<char*> pointers(std::vector<std::string>& words) {
   std::vector<char*> list;
@@ -43,7 +44,7 @@ std::vector<char*> pointers(std::vector<std::string>& words) {
 // The last lines that the daemon wrote since `from`, for an error.
 std::string end_of_log(const std::string& path, off_t from) {
   const os::Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  struct stat st {};
+  struct stat st{};
   if (!fd || ::fstat(fd.get(), &st) < 0 || st.st_size <= from) return {};
   const off_t begin = std::max<off_t>(from, st.st_size - 16'384);
   std::string text(static_cast<std::size_t>(st.st_size - begin), '\0');
@@ -126,7 +127,8 @@ Result<Started> start(const Programs& programs, const os::Instance& instance, co
 
 // Both directories each time: the hearth that ended meanwhile may have taken them along, or somebody else.
 Result<Started> make_and_start(const Context& context, const Programs& programs, const std::string& log) {
-  if (const Result<os::Fd> made = os::make_instance(context.instance, context.host); !made) return failure(made.error());
+  if (const Result<os::Fd> made = os::make_instance(context.instance, context.host); !made)
+    return failure(made.error());
   // Best effort: without it the keeper says so, and status.
   (void)os::make_state_directory(context.instance, context.host);
   return start(programs, context.instance, log);
@@ -140,8 +142,12 @@ std::string status_words(int status) {
 
 Error start_error(const os::Instance& instance, const std::string& reason, const std::string& log, off_t from) {
   const std::string lines = end_of_log(log, from);
-  return Error{Remedy::environment, "start hearth in", instance.directory, reason,
-               lines.empty() ? "look into " + log : "it wrote into " + log + ":\n" + lines, 0};
+  return Error{Remedy::environment,
+               "start hearth in",
+               instance.directory,
+               reason,
+               lines.empty() ? "look into " + log : "it wrote into " + log + ":\n" + lines,
+               0};
 }
 
 }  // namespace
@@ -163,8 +169,8 @@ Result<Programs> find_programs() {
 }
 
 std::vector<std::string> keeper_command(const Programs& programs, const os::Instance& instance) {
-  return {programs.keeper, "--dir", instance.directory,  "--logs",  instance.log_directory,
-          "--supervisor",  programs.supervisor, "--logger", programs.logger};
+  return {programs.keeper,     "--dir",    instance.directory, "--logs", instance.log_directory, "--supervisor",
+          programs.supervisor, "--logger", programs.logger};
 }
 
 Result<bool> ensure_daemon(const Context& context, Client& client, InterruptWatch* watch) {
@@ -178,7 +184,7 @@ Result<bool> ensure_daemon(const Context& context, Client& client, InterruptWatc
   const Result<Programs> programs = find_programs();
   if (!programs) return failure(programs.error());
   const std::string log = context.instance.directory + "/hearth.log";
-  struct stat st {};
+  struct stat st{};
   const off_t log_from = ::stat(log.c_str(), &st) == 0 ? st.st_size : 0;
 
   // Whoever has the lock is starting, and will answer, or ending, and then it is our turn. instance_lives() sees the
@@ -197,7 +203,8 @@ Result<bool> ensure_daemon(const Context& context, Client& client, InterruptWatc
       deadline = after(now, start_limit);
       pause = milliseconds(2);
     }
-    pollfd polled[2] = {{started ? started->report.get() : -1, POLLIN, 0}, {watch != nullptr ? watch->fd() : -1, POLLIN, 0}};
+    pollfd polled[2] = {{started ? started->report.get() : -1, POLLIN, 0},
+                        {watch != nullptr ? watch->fd() : -1, POLLIN, 0}};
     const timespec span{0, static_cast<long>(pause)};
     ::ppoll(polled, 2, &span, nullptr);
     pause = std::min(pause * 3 / 2, milliseconds(50));
@@ -226,9 +233,10 @@ Result<bool> ensure_daemon(const Context& context, Client& client, InterruptWatc
     }
     started.reset();
   }
-  return failure(start_error(context.instance,
-                             started ? "it does not answer after 10 s" : "another one has its lock and does not answer after 15 s",
-                             log, log_from));
+  return failure(
+      start_error(context.instance,
+                  started ? "it does not answer after 10 s" : "another one has its lock and does not answer after 15 s",
+                  log, log_from));
 }
 
 int complain_of_start(const Context& context, const Error& error, InterruptWatch& watch) {
@@ -244,8 +252,12 @@ Error become_daemon(const Context& context) {
   std::vector<std::string> words = keeper_command(*programs, context.instance);
   const os::Offer offer = os::offer_as_keeper(context.instance.directory);
   if (offer.ignored)
-    return {Remedy::try_later, "become the keeper of", context.instance.directory,
-            "its supervisor has no keeper, or stands still, and does not answer", "try again when it goes on (is it stopped?)", 0};
+    return {Remedy::try_later,
+            "become the keeper of",
+            context.instance.directory,
+            "its supervisor has no keeper, or stands still, and does not answer",
+            "try again when it goes on (is it stopped?)",
+            0};
   if (offer.socket) {
     words.emplace_back("--take-over");
     words.push_back(std::to_string(offer.socket.get()));

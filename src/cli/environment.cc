@@ -1,8 +1,7 @@
 #include "cli/environment.h"
 
-#include <unistd.h>
-
 #include <string_view>
+#include <unistd.h>
 
 namespace hearth::cli {
 
@@ -15,6 +14,8 @@ std::vector<std::string> own_environment() {
   return lines;
 }
 
-std::vector<std::string> captured_environment() { return config::Environment(own_environment()).captured(); }
+std::vector<std::string> captured_environment() {
+  return config::Environment(own_environment()).captured();
+}
 
 }  // namespace hearth::cli

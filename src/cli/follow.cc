@@ -1,10 +1,9 @@
 #include "cli/follow.h"
 
+#include <algorithm>
 #include <poll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include <algorithm>
 
 #include <fmt/format.h>
 
@@ -36,7 +35,9 @@ bool wait_gone(int pidfd, InterruptWatch& watch, MonoNs deadline) {
   return true;
 }
 
-os::Fd open_keeper(std::int64_t pid) { return os::Fd(pid > 0 ? static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)) : -1); }
+os::Fd open_keeper(std::int64_t pid) {
+  return os::Fd(pid > 0 ? static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)) : -1);
+}
 
 // A service is in no report of the order any more when a later order has taken it over, which is told as that; or when it
 // was forgotten as soon as it had stopped (`down`, `up` of what left the file): its good end.
@@ -178,7 +179,8 @@ void tell_failure(const Context& context, const SlotNews& slot, const std::strin
                           slot.log_directory));
   }
   if (slot.state == "failed") {
-    write_err(fmt::format("  hearth has given up on it; `hearth {}start {}` tries again\n", context.place_option, name));
+    write_err(
+        fmt::format("  hearth has given up on it; `hearth {}start {}` tries again\n", context.place_option, name));
   } else if (slot.want_up) {
     write_err(fmt::format("  hearth goes on trying; `hearth {}stop {}` ends that\n", context.place_option, name));
   }
@@ -239,10 +241,9 @@ int conclude(const Context& context, const Outcome& outcome, const Order& order,
     case End::settled:
     case End::gone: break;
   }
-  const bool failed = outcome.news.overtaken > 0 || std::ranges::any_of(
-      outcome.news.slots, [](const SlotNews& slot) {
-        return slot.outcome == "failed" || slot.outcome == "superseded" || slot.outcome == "incomplete";
-      });
+  const bool failed = outcome.news.overtaken > 0 || std::ranges::any_of(outcome.news.slots, [](const SlotNews& slot) {
+                        return slot.outcome == "failed" || slot.outcome == "superseded" || slot.outcome == "incomplete";
+                      });
   if (context.json) {
     write_out(outcome.body);
     return failed ? exit_code::failed : exit_code::done;
@@ -261,7 +262,8 @@ int conclude(const Context& context, const Outcome& outcome, const Order& order,
   if (outcome.end == End::settled && done != nullptr) {
     std::string counts = summary(outcome.news);
     // Services that `down` forgot before the first look are in no report: the answer to the order counted them.
-    if (outcome.accepted && outcome.news.slots.size() < outcome.accepted->slots) counts = fmt::format("{} stopped", outcome.accepted->slots);
+    if (outcome.accepted && outcome.news.slots.size() < outcome.accepted->slots)
+      counts = fmt::format("{} stopped", outcome.accepted->slots);
     write_out(counts.empty() ? fmt::format("{}\n", done)
                              : fmt::format("{}: {}, after {}\n", done, counts, elapsed_text(outcome.elapsed)));
   }

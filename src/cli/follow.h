@@ -17,21 +17,21 @@ namespace hearth::cli {
 struct Order {
   const char* target = "/v1/orders";
   std::string body;
-  const char* doing = "start";       // "start", "stop": for what is said when it does not come to its end
+  const char* doing = "start";  // "start", "stop": for what is said when it does not come to its end
   bool wait = true;
-  SpanNs timeout = never;            // of the waiting
-  int keeper_pid = 0;                // shutdown: the order is done when this process is gone
+  SpanNs timeout = never;  // of the waiting
+  int keeper_pid = 0;      // shutdown: the order is done when this process is gone
 };
 
 enum class End { settled, timeout, interrupted, gone, refused, broken };
 
 struct Outcome {
   End end = End::settled;
-  Error error;              // refused, broken
+  Error error;  // refused, broken
   Trouble trouble = Trouble::broken;
   std::optional<AcceptedNews> accepted;
-  OrderNews news;           // the last seen
-  std::string body;         // the last answer's, for --json
+  OrderNews news;    // the last seen
+  std::string body;  // the last answer's, for --json
   SpanNs elapsed = 0;
 };
 

@@ -113,8 +113,9 @@ std::string help_text() {
     if (!command.hidden) out += fmt::format("  {:<11} {}\n", command.name, command.summary);
   }
   out += "\nOptions of every command:\n" + option_lines(global_options());
-  out += "\n`hearth help COMMAND` explains one. Exit codes: 0 done, 1 failed, 2 wrong usage;\n"
-         "`hearth help status` has those of status. `hearth help daemon`: for systemd.\n";
+  out +=
+      "\n`hearth help COMMAND` explains one. Exit codes: 0 done, 1 failed, 2 wrong usage;\n"
+      "`hearth help status` has those of status. `hearth help daemon`: for systemd.\n";
   return out;
 }
 
@@ -154,8 +155,9 @@ std::string manual_page(std::string_view version) {
   std::string out = ".\\\" Made by `hearth help --man`; change src/cli/command_table.cc instead.\n";
   out += fmt::format(".TH HEARTH 1 \"\" \"hearth {}\" \"User Commands\"\n", version);
   out += ".SH NAME\nhearth \\- keep expensive processes warm\n";
-  out += ".SH SYNOPSIS\n.B hearth\n[\\fB\\-\\-dir\\fR \\fIDIR\\fR | \\fB\\-\\-instance\\fR \\fINAME\\fR] "
-         "\\fICOMMAND\\fR\n";
+  out +=
+      ".SH SYNOPSIS\n.B hearth\n[\\fB\\-\\-dir\\fR \\fIDIR\\fR | \\fB\\-\\-instance\\fR \\fINAME\\fR] "
+      "\\fICOMMAND\\fR\n";
   out += ".SH DESCRIPTION\n" + roff(introduction) + "\n";
   out += ".SH COMMANDS\n";
   for (const CommandText& command : commands()) {
@@ -170,9 +172,10 @@ std::string manual_page(std::string_view version) {
   out += ".SH EXIT STATUS\n";
   for (const ExitCode& each : exit_codes) out += fmt::format(".TP\n.B {}\n{}\n", each.code, roff(each.meaning));
   out += ".SH ENVIRONMENT\n.TP\n.B NO_COLOR\nSet to anything: no colors.\n";
-  out += ".SH FILES\n.TP\n.I hearth.toml\nThe services of a project.\n"
-         ".TP\n.I /run/hearth/NAME\nInstance directory of root; logs are in \\fI/var/log/hearth/NAME\\fR.\n"
-         ".TP\n.I ~/.local/state/hearth/HOST/NAME\nInstance directory of other users; logs are in its \\fIlogs\\fR.\n";
+  out +=
+      ".SH FILES\n.TP\n.I hearth.toml\nThe services of a project.\n"
+      ".TP\n.I /run/hearth/NAME\nInstance directory of root; logs are in \\fI/var/log/hearth/NAME\\fR.\n"
+      ".TP\n.I ~/.local/state/hearth/HOST/NAME\nInstance directory of other users; logs are in its \\fIlogs\\fR.\n";
   return out;
 }
 

@@ -61,7 +61,8 @@ Result<std::vector<SlotNews>> services_with_logs(const std::string& log_director
       known.push_back(std::move(*slot));
     }
   }
-  if (error && error != std::errc::no_such_file_or_directory) return errno_failure("read", log_directory, error.value());
+  if (error && error != std::errc::no_such_file_or_directory)
+    return errno_failure("read", log_directory, error.value());
   std::ranges::sort(known, {}, [](const SlotNews& s) { return std::tie(s.project, s.name, s.index); });
 
   std::vector<SlotNews> chosen;
@@ -75,7 +76,8 @@ Result<std::vector<SlotNews>> services_with_logs(const std::string& log_director
                    near.empty() ? "`hearth status` lists the services" : "did you mean \"" + std::string(near) + "\"?");
   }
   for (const SlotNews& slot : known) {
-    if (std::ranges::any_of(names, [&](const std::string& name) { return selects(name, slot); })) chosen.push_back(slot);
+    if (std::ranges::any_of(names, [&](const std::string& name) { return selects(name, slot); }))
+      chosen.push_back(slot);
   }
   return chosen;
 }

@@ -1,11 +1,10 @@
 #include "cli/operation.h"
 
-#include <poll.h>
-#include <sys/random.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <poll.h>
+#include <sys/random.h>
 
 #include <fmt/format.h>
 

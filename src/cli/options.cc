@@ -45,9 +45,9 @@ Error unknown_command(const std::string& name) {
   std::string_view near = nearest(name, known);
   // What others call it.
   static constexpr std::pair<std::string_view, std::string_view> others[] = {
-      {"ps", "status"}, {"ls", "status"}, {"list", "status"}, {"tail", "logs"}, {"log", "logs"}, {"kill", "stop"},
-      {"exec", "run"},  {"quit", "shutdown"}, {"exit", "shutdown"}, {"apply", "up"}, {"rm", "down"}, {"delete", "down"},
-      {"remove", "down"}, {"forget", "down"}};
+      {"ps", "status"}, {"ls", "status"},   {"list", "status"},   {"tail", "logs"},     {"log", "logs"},
+      {"kill", "stop"}, {"exec", "run"},    {"quit", "shutdown"}, {"exit", "shutdown"}, {"apply", "up"},
+      {"rm", "down"},   {"delete", "down"}, {"remove", "down"},   {"forget", "down"}};
   for (const auto& [theirs, ours] : others) {
     if (near.empty() && name == theirs) near = ours;
   }
@@ -64,8 +64,9 @@ Error unknown_option(const std::string& word, const CommandText* command) {
   const std::vector<std::string_view> known(flags.begin(), flags.end());
   const std::string_view near = nearest(word.substr(0, word.find('=')), known);
   const std::string where = command != nullptr ? fmt::format("hearth help {}", command->name) : "hearth help";
-  return usage("the option " + word, command != nullptr ? fmt::format("`hearth {}` has none of that name", command->name)
-                                                        : "there is none of that name",
+  return usage("the option " + word,
+               command != nullptr ? fmt::format("`hearth {}` has none of that name", command->name)
+                                  : "there is none of that name",
                near.empty() ? fmt::format("`{}` lists them", where) : fmt::format("did you mean {}?", near));
 }
 
@@ -126,9 +127,9 @@ Result<Arguments> parse_arguments(const std::vector<std::string>& line) {
     std::reverse(before.begin(), before.end());  // CLI11 takes words from the end
     app.parse(before);
   } catch (const CLI::ParseError& error) {
-    return failure(usage("the command line", error.what(),
-                         command != nullptr ? fmt::format("`hearth help {}` explains it", command->name)
-                                            : "`hearth help` explains it"));
+    return failure(usage(
+        "the command line", error.what(),
+        command != nullptr ? fmt::format("`hearth help {}` explains it", command->name) : "`hearth help` explains it"));
   }
   for (const std::string& word : app.remaining()) {
     if (word.size() > 1 && word[0] == '-') return failure(unknown_option(word, command));

@@ -14,9 +14,9 @@
 namespace hearth::cli {
 
 struct Arguments {
-  std::string command;                 // "" = none was given
-  std::vector<std::string> words;      // names
-  std::vector<std::string> after;      // behind "--"
+  std::string command;                                                   // "" = none was given
+  std::vector<std::string> words;                                        // names
+  std::vector<std::string> after;                                        // behind "--"
   std::map<std::string, std::vector<std::string>, std::less<>> options;  // by long name; flags hold ""
 
   bool has(std::string_view option) const { return options.find(option) != options.end(); }

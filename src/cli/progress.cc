@@ -36,7 +36,9 @@ std::string remark(const SlotNews& slot) {
   return slot.outcome == "pending" ? slot.status : std::string();
 }
 
-std::string full_name(const SlotNews& slot) { return fmt::format("{}.{}.{}", slot.project, slot.name, slot.index); }
+std::string full_name(const SlotNews& slot) {
+  return fmt::format("{}.{}.{}", slot.project, slot.name, slot.index);
+}
 
 int urgency(const SlotNews& slot) {
   if (slot.outcome == "failed" || slot.outcome == "incomplete") return 0;

@@ -34,7 +34,7 @@ class Progress {
  private:
   struct Known {
     std::string word;
-    std::string retry;           // why the last try failed, if one did
+    std::string retry;  // why the last try failed, if one did
     std::string settled_state;
     SpanNs settled_after = -1;
     bool tried = false;
@@ -43,7 +43,7 @@ class Progress {
 
   std::map<std::string, Known> known_;  // by full name
   std::set<std::string> ran_before_;
-  std::size_t written_ = 0;             // lines of the region on the screen
+  std::size_t written_ = 0;  // lines of the region on the screen
 };
 
 // "310ms" below a second, "2.3s" below ten, then "12s", "2m 5s".

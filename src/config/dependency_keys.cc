@@ -26,21 +26,16 @@ constexpr std::array condition_synonyms = {
 };
 
 constexpr std::array<KeyRule<Dependency>, 3> rules = {{
-    {"condition",
-     [](Reader& r, const Node& v, std::string_view k, Dependency& t) {
-       r.choice(v, k, condition_words, condition_synonyms, t.condition);
-     }},
-    {"required",
-     [](Reader& r, const Node& v, std::string_view k, Dependency& t) { r.flag(v, k, t.required); }},
-    {"restart",
-     [](Reader& r, const Node& v, std::string_view k, Dependency& t) { r.flag(v, k, t.restart); }},
+    {"condition", [](Reader& r, const Node& v, std::string_view k,
+                     Dependency& t) { r.choice(v, k, condition_words, condition_synonyms, t.condition); }},
+    {"required", [](Reader& r, const Node& v, std::string_view k, Dependency& t) { r.flag(v, k, t.required); }},
+    {"restart", [](Reader& r, const Node& v, std::string_view k, Dependency& t) { r.flag(v, k, t.restart); }},
 }};
 
 void add(Reader& r, Position at, Dependency dependency, ServiceDraft& draft) {
   for (const Dependency& other : draft.spec.depends_on) {
     if (other.service == dependency.service) {
-      return r.problem(at, fmt::format("depends_on names {} twice", quote(dependency.service)),
-                       "remove one of them");
+      return r.problem(at, fmt::format("depends_on names {} twice", quote(dependency.service)), "remove one of them");
     }
   }
   draft.spec.depends_on.push_back(std::move(dependency));
@@ -63,8 +58,7 @@ void read_one(Reader& r, const Entry& entry, const std::string& key, ServiceDraf
 
 void read_depends_on(Reader& reader, const Node& value, std::string_view key, ServiceDraft& draft) {
   if (value.kind == Node::Kind::table) {
-    for (const Entry& entry : value.entries)
-      read_one(reader, entry, Reader::full_key(key, entry.key), draft);
+    for (const Entry& entry : value.entries) read_one(reader, entry, Reader::full_key(key, entry.key), draft);
     return;
   }
   if (value.kind != Node::Kind::array) {

@@ -97,8 +97,7 @@ void describe_service(A& a, T& v) {
 
   a.choice("restart", v.restart, d.restart, restart_words);
   a.object("backoff", v.backoff, d.backoff, [](auto& b, auto& item) { describe_backoff(b, item); });
-  a.object("crash_limit", v.crash_limit, d.crash_limit,
-           [](auto& b, auto& item) { describe_crash_limit(b, item); });
+  a.object("crash_limit", v.crash_limit, d.crash_limit, [](auto& b, auto& item) { describe_crash_limit(b, item); });
   a.numbers("success_exit_codes", v.success_exit_codes, d.success_exit_codes, 0, 255);
   a.list("depends_on", v.depends_on, [](auto& b, auto& item) { describe_dependency(b, item); });
 

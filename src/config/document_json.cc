@@ -23,18 +23,15 @@ std::string contradiction(const Document& document) {
   for (std::size_t i = 0; i < document.services.size(); ++i) {
     const ServiceSpec& service = document.services[i];
     const std::string place = "services[" + std::to_string(i) + "]";
-    if (!names.insert(service.name).second)
-      return place + ".name: there is another service " + quote(service.name);
-    if (service.command.empty() || service.command.front().empty())
-      return place + ".command is empty";
+    if (!names.insert(service.name).second) return place + ".name: there is another service " + quote(service.name);
+    if (service.command.empty() || service.command.front().empty()) return place + ".command is empty";
     for (const ResourceLimit& limit : service.limits) {
       if (limit.name.empty()) return place + ".limits: one has no name";
       if (limit.soft > limit.hard) return place + ".limits: " + limit.name + " has soft above hard";
     }
   }
   for (const std::string& line : document.environment) {
-    if (line.find('=') == 0 || line.find('=') == line.npos)
-      return "environment: " + quote(line) + " is not NAME=VALUE";
+    if (line.find('=') == 0 || line.find('=') == line.npos) return "environment: " + quote(line) + " is not NAME=VALUE";
   }
   return {};
 }
@@ -55,8 +52,8 @@ Result<Document> document_from_json(std::string_view text) {
   boost::json::error_code error;
   boost::json::parse_options options;
   options.max_depth = 16;
-  const boost::json::value json = boost::json::parse(
-      boost::json::string_view(text.data(), text.size()), error, &memory, options);
+  const boost::json::value json =
+      boost::json::parse(boost::json::string_view(text.data(), text.size()), error, &memory, options);
   if (error) return refused("it is not JSON: " + error.message());
   if (!json.is_object()) return refused("it is not a JSON object");
 
@@ -64,9 +61,9 @@ Result<Document> document_from_json(std::string_view text) {
   const boost::json::value* format = object.if_contains("format");
   if (format == nullptr || !format->is_int64()) return refused("it has no \"format\"");
   if (format->get_int64() != document_format) {
-    return refused("its format is " + std::to_string(format->get_int64()) + ", known is " +
-                       std::to_string(document_format),
-                   "it was written by another version of hearth");
+    return refused(
+        "its format is " + std::to_string(format->get_int64()) + ", known is " + std::to_string(document_format),
+        "it was written by another version of hearth");
   }
   Document document;
   JsonTrail trail;

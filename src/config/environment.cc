@@ -8,8 +8,8 @@
 namespace hearth::config {
 namespace {
 
-constexpr std::array<std::string_view, 6> private_prefixes = {
-    "HEARTH_", "LISTEN_", "SSH_", "TMUX", "WATCHDOG_", "XDG_SESSION_"};
+constexpr std::array<std::string_view, 6> private_prefixes = {"HEARTH_", "LISTEN_",   "SSH_",
+                                                              "TMUX",    "WATCHDOG_", "XDG_SESSION_"};
 constexpr std::array<std::string_view, 7> private_names = {
     "INVOCATION_ID", "JOURNAL_STREAM", "NOTIFY_SOCKET", "OLDPWD", "PWD", "SHLVL", "_"};
 
@@ -38,8 +38,7 @@ Result<std::string> value_of_reference(std::string_view inner, const Environment
   const std::size_t mark = inner.find(":-");
   const std::string name(inner.substr(0, mark));
   if (!plain_variable(name)) {
-    return problem("it has " + quote("${" + std::string(inner) + "}") +
-                       ", which is not ${NAME} or ${NAME:-default}",
+    return problem("it has " + quote("${" + std::string(inner) + "}") + ", which is not ${NAME} or ${NAME:-default}",
                    "for the characters themselves write $${");
   }
   const std::string* value = env.find(name);
@@ -47,9 +46,9 @@ Result<std::string> value_of_reference(std::string_view inner, const Environment
     return value != nullptr && !value->empty() ? *value : std::string(inner.substr(mark + 2));
   }
   if (value != nullptr) return *value;
-  return problem("it uses ${" + name + "}, and " + name + " is not set in your environment",
-                 "set it, give a default with ${" + name + ":-default}, or write $${" + name +
-                     "} for the characters themselves");
+  return problem(
+      "it uses ${" + name + "}, and " + name + " is not set in your environment",
+      "set it, give a default with ${" + name + ":-default}, or write $${" + name + "} for the characters themselves");
 }
 
 }  // namespace
@@ -91,8 +90,7 @@ Result<std::string> expand_variables(std::string_view text, const Environment& e
     }
     const std::size_t end = text.find('}');
     if (end == text.npos) {
-      return problem("it has \"${\" without \"}\"",
-                     "close it, or write $${ for the characters themselves");
+      return problem("it has \"${\" without \"}\"", "close it, or write $${ for the characters themselves");
     }
     Result<std::string> value = value_of_reference(text.substr(0, end), env);
     if (!value) return value;
@@ -108,8 +106,7 @@ Result<std::string> expand_home(std::string_view text, const Environment& env) {
   }
   const std::string* home = env.find("HOME");
   if (home == nullptr || !home->starts_with('/')) {
-    return problem("it begins with ~, and HOME is not set to a path",
-                   "set HOME or write the whole path");
+    return problem("it begins with ~, and HOME is not set to a path", "set HOME or write the whole path");
   }
   return *home + std::string(text.substr(1));
 }

@@ -13,21 +13,15 @@ struct Foreign {
 
 constexpr std::string_view copies =
     "hearth runs one process per service for now; write one [service.NAME] for each copy";
-constexpr std::string_view streams =
-    "remove it: hearth keeps both streams, see `hearth logs` and the table \"log\"";
-constexpr std::string_view starts =
-    "remove it: `hearth up` starts every service, `hearth stop NAME` keeps one down";
+constexpr std::string_view streams = "remove it: hearth keeps both streams, see `hearth logs` and the table \"log\"";
+constexpr std::string_view starts = "remove it: `hearth up` starts every service, `hearth stop NAME` keeps one down";
 constexpr std::string_view group = "remove it: hearth always ends the whole tree of a service";
-constexpr std::string_view image =
-    "hearth runs programs of this machine, not images; write \"command\"";
-constexpr std::string_view memory =
-    "hearth sets no memory limit yet; limits.as bounds the address space";
-constexpr std::string_view probes =
-    "hearth calls it \"ready\" (and \"live\" for what must stay so)";
+constexpr std::string_view image = "hearth runs programs of this machine, not images; write \"command\"";
+constexpr std::string_view memory = "hearth sets no memory limit yet; limits.as bounds the address space";
+constexpr std::string_view probes = "hearth calls it \"ready\" (and \"live\" for what must stay so)";
 constexpr std::string_view depends = "hearth calls it \"depends_on\"";
 constexpr std::string_view count = "hearth calls it \"max_restarts\" (within \"restart_window\")";
-constexpr std::string_view first_delay =
-    "hearth calls it \"backoff\": backoff = { initial = \"1s\" }";
+constexpr std::string_view first_delay = "hearth calls it \"backoff\": backoff = { initial = \"1s\" }";
 
 constexpr std::array service_keys = {
     Foreign{"after", depends},
@@ -42,8 +36,7 @@ constexpr std::array service_keys = {
     Foreign{"cmd", "hearth calls it \"command\""},
     Foreign{"containername", "the name stands in the header: [service.NAME]"},
     Foreign{"cpus", "hearth sets no CPU limit yet; \"nice\" lowers the priority"},
-    Foreign{"cronrestart",
-            "hearth has no timetable for restarts; cron can call `hearth restart NAME`"},
+    Foreign{"cronrestart", "hearth has no timetable for restarts; cron can call `hearth restart NAME`"},
     Foreign{"depends", depends},
     Foreign{"deploy", copies},
     Foreign{"description", "write it as a comment: # ..."},
@@ -72,8 +65,7 @@ constexpr std::array service_keys = {
     Foreign{"healthcheck", probes},
     Foreign{"image", image},
     Foreign{"instances", copies},
-    Foreign{"interpreter",
-            "it is the first item of \"command\": command = [\"python3\", \"server.py\"]"},
+    Foreign{"interpreter", "it is the first item of \"command\": command = [\"python3\", \"server.py\"]"},
     Foreign{"isdaemon", "run the program in the foreground: hearth needs the process itself"},
     Foreign{"killasgroup", group},
     Foreign{"killsignal", "hearth calls it \"stop_signal\""},
@@ -90,8 +82,7 @@ constexpr std::array service_keys = {
     Foreign{"memlimit", memory},
     Foreign{"memorymax", memory},
     Foreign{"mergelogs", streams},
-    Foreign{"minuptime",
-            "hearth calls it backoff.reset_after: backoff = { reset_after = \"60s\" }"},
+    Foreign{"minuptime", "hearth calls it backoff.reset_after: backoff = { reset_after = \"60s\" }"},
     Foreign{"name", "the name stands in the header: [service.NAME]"},
     Foreign{"notify", "hearth calls it \"ready\": ready = \"notify\""},
     Foreign{"numprocesses", copies},
@@ -109,8 +100,7 @@ constexpr std::array service_keys = {
     Foreign{"requires", depends},
     Foreign{"restartdelay", first_delay},
     Foreign{"restartlimitcount", count},
-    Foreign{"restartpolicy",
-            "hearth calls it \"restart\": \"always\", \"on-failure\" or \"never\""},
+    Foreign{"restartpolicy", "hearth calls it \"restart\": \"always\", \"on-failure\" or \"never\""},
     Foreign{"restartsec", first_delay},
     Foreign{"rlimitnofile", "hearth calls it \"limits\": limits = { nofile = 65536 }"},
     Foreign{"run", "hearth calls it \"command\""},
@@ -127,8 +117,7 @@ constexpr std::array service_keys = {
     Foreign{"stderrlogfile", streams},
     Foreign{"stdoutlogfile", streams},
     Foreign{"stdoutlogfilebackups", "hearth calls it log.max_files: log = { max_files = 10 }"},
-    Foreign{"stdoutlogfilemaxbytes",
-            "hearth calls it log.max_size: log = { max_size = \"10MiB\" }"},
+    Foreign{"stdoutlogfilemaxbytes", "hearth calls it log.max_size: log = { max_size = \"10MiB\" }"},
     Foreign{"stopasgroup", group},
     Foreign{"stopgraceperiod", "hearth calls it \"stop_timeout\""},
     Foreign{"stopwaitsecs", "hearth calls it \"stop_timeout\""},
@@ -140,10 +129,8 @@ constexpr std::array service_keys = {
     Foreign{"ulimits", "hearth calls it \"limits\""},
     Foreign{"volumes", "hearth runs programs of this machine: they see its files as they are"},
     Foreign{"waitready", "hearth calls it \"ready\": ready = \"notify\""},
-    Foreign{"waitsfor",
-            "hearth calls it \"depends_on\": depends_on = { NAME = { required = false } }"},
-    Foreign{"wants",
-            "hearth calls it \"depends_on\": depends_on = { NAME = { required = false } }"},
+    Foreign{"waitsfor", "hearth calls it \"depends_on\": depends_on = { NAME = { required = false } }"},
+    Foreign{"wants", "hearth calls it \"depends_on\": depends_on = { NAME = { required = false } }"},
     Foreign{"watch", "hearth does not watch files; call `hearth restart NAME` when they change"},
     Foreign{"watchdogsec", "hearth calls it \"watchdog\""},
     Foreign{"workdir", "hearth calls it \"cwd\""},
@@ -180,10 +167,8 @@ constexpr std::array probe_keys = {
 };
 
 constexpr std::array backoff_keys = {
-    Foreign{"base", "hearth calls it \"factor\""},
-    Foreign{"delay", "hearth calls it \"initial\""},
-    Foreign{"maxdelay", "hearth calls it \"max\""},
-    Foreign{"min", "hearth calls it \"initial\""},
+    Foreign{"base", "hearth calls it \"factor\""},       Foreign{"delay", "hearth calls it \"initial\""},
+    Foreign{"maxdelay", "hearth calls it \"max\""},      Foreign{"min", "hearth calls it \"initial\""},
     Foreign{"multiplier", "hearth calls it \"factor\""},
 };
 

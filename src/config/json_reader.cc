@@ -22,8 +22,7 @@ void JsonReader::texts(std::string_view key, std::vector<std::string>& values) {
   each(key, [&](const boost::json::value& json) { string(json, values.emplace_back()); });
 }
 
-void JsonReader::variables(std::string_view key,
-                           std::vector<std::pair<std::string, std::string>>& values) {
+void JsonReader::variables(std::string_view key, std::vector<std::pair<std::string, std::string>>& values) {
   each(key, [&](const boost::json::value& json) {
     std::string line;
     string(json, line);
@@ -64,8 +63,7 @@ void JsonReader::word(std::string_view key, std::string& value, std::string_view
                       std::span<const std::string_view> words) {
   read(key, [&](const boost::json::value& json) {
     string(json, value);
-    if (std::find(words.begin(), words.end(), value) == words.end())
-      fail("is not one of the words of this field");
+    if (std::find(words.begin(), words.end(), value) == words.end()) fail("is not one of the words of this field");
   });
 }
 
@@ -73,8 +71,7 @@ void JsonReader::string(const boost::json::value& json, std::string& value) {
   if (json.is_string()) {
     value = view(json.get_string());
   } else {
-    const boost::json::value* hex =
-        json.is_object() ? json.get_object().if_contains("hex") : nullptr;
+    const boost::json::value* hex = json.is_object() ? json.get_object().if_contains("hex") : nullptr;
     if (hex == nullptr || !hex->is_string() || !from_hex(view(hex->get_string()), value)) {
       return fail("is not a string");
     }

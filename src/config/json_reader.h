@@ -47,14 +47,12 @@ class JsonReader {
   }
 
   template <typename T>
-  void number(std::string_view key, T& value, std::type_identity_t<T>,
-              std::type_identity_t<T> least = 0,
+  void number(std::string_view key, T& value, std::type_identity_t<T>, std::type_identity_t<T> least = 0,
               std::type_identity_t<T> greatest = std::numeric_limits<T>::max()) {
     read(key, [&](const boost::json::value& json) { integer(json, value, least, greatest); });
   }
   template <typename T>
-  void numbers(std::string_view key, std::vector<T>& values, const std::vector<T>&,
-               std::type_identity_t<T> least = 0,
+  void numbers(std::string_view key, std::vector<T>& values, const std::vector<T>&, std::type_identity_t<T> least = 0,
                std::type_identity_t<T> greatest = std::numeric_limits<T>::max()) {
     if (in_.if_contains(json_key(key)) != nullptr) values.clear();
     each(key, [&](const boost::json::value& json) {
@@ -66,8 +64,7 @@ class JsonReader {
   template <typename T>
   void optional(std::string_view key, std::optional<T>& value, std::type_identity_t<T> least = 0,
                 std::type_identity_t<T> greatest = std::numeric_limits<T>::max()) {
-    read(key,
-         [&](const boost::json::value& json) { integer(json, value.emplace(), least, greatest); });
+    read(key, [&](const boost::json::value& json) { integer(json, value.emplace(), least, greatest); });
   }
   template <typename Enum, std::size_t n>
   void choice(std::string_view key, Enum& value, Enum, const std::array<Word<Enum>, n>& words) {
@@ -86,24 +83,18 @@ class JsonReader {
   }
   template <typename T, typename Describe>
   void list(std::string_view key, std::vector<T>& values, Describe describe) {
-    each(key,
-         [&](const boost::json::value& json) { nested(json, values.emplace_back(), describe); });
+    each(key, [&](const boost::json::value& json) { nested(json, values.emplace_back(), describe); });
   }
 
  private:
   // Arguments, variables, services: nothing has more of anything.
   static constexpr std::size_t max_items = 65536;
 
-  static boost::json::string_view json_key(std::string_view key) {
-    return {key.data(), key.size()};
-  }
-  static std::string_view view(const boost::json::string& string) {
-    return {string.data(), string.size()};
-  }
+  static boost::json::string_view json_key(std::string_view key) { return {key.data(), key.size()}; }
+  static std::string_view view(const boost::json::string& string) { return {string.data(), string.size()}; }
 
   void fail(const std::string& what) {
-    if (trail_.problem.empty())
-      trail_.problem = (trail_.place.empty() ? "it" : trail_.place) + " " + what;
+    if (trail_.problem.empty()) trail_.problem = (trail_.place.empty() ? "it" : trail_.place) + " " + what;
   }
 
   // Calls `use` with the field's value, when there is one and nothing was wrong so far.

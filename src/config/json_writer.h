@@ -33,8 +33,7 @@ class JsonWriter {
     for (const std::string& value : values) array.push_back(text_value(value));
     put(key, std::move(array));
   }
-  void variables(std::string_view key,
-                 const std::vector<std::pair<std::string, std::string>>& values) {
+  void variables(std::string_view key, const std::vector<std::pair<std::string, std::string>>& values) {
     std::vector<std::string> lines;
     lines.reserve(values.size());
     for (const auto& [variable, value] : values) lines.push_back(variable + '=' + value);
@@ -48,8 +47,8 @@ class JsonWriter {
     if (value != standard) put(key, value);
   }
   template <typename T>
-  void numbers(std::string_view key, const std::vector<T>& values, const std::vector<T>& standard,
-               long long = 0, long long = 0) {
+  void numbers(std::string_view key, const std::vector<T>& values, const std::vector<T>& standard, long long = 0,
+               long long = 0) {
     if (values != standard) put(key, boost::json::array(values.begin(), values.end()));
   }
   template <typename T>
@@ -74,13 +73,11 @@ class JsonWriter {
     }
   }
   template <typename Words>
-  void word(std::string_view key, const std::string& value, std::string_view standard,
-            const Words&) {
+  void word(std::string_view key, const std::string& value, std::string_view standard, const Words&) {
     if (value != standard) put(key, text_value(value));
   }
   template <typename Enum, std::size_t n>
-  void choice(std::string_view key, Enum value, Enum standard,
-              const std::array<Word<Enum>, n>& words) {
+  void choice(std::string_view key, Enum value, Enum standard, const std::array<Word<Enum>, n>& words) {
     if (value != standard) put(key, word_of(words, value));
   }
   template <typename T, typename Describe>

@@ -21,8 +21,7 @@ std::string remedy_for(std::string_view address) {
   if (address.starts_with("tcp:")) {
     const auto port = parse_number(address.substr(4));
     if (port && *port <= 65535)
-      return fmt::format("write \"tcp:127.0.0.1:{}\", or \"tcp:*:{}\" for all addresses", *port,
-                         *port);
+      return fmt::format("write \"tcp:127.0.0.1:{}\", or \"tcp:*:{}\" for all addresses", *port, *port);
   } else if (address.starts_with('/') || address.starts_with("./")) {
     return fmt::format("write {}", quote("unix:" + std::string(address)));
   } else if (parse_host_port(address)) {
@@ -37,13 +36,11 @@ void read_address(Reader& r, const Node& value, std::string_view key, ListenSock
   if (address.starts_with("unix:")) {
     std::string path = address.substr(5);
     if (path.empty())
-      return r.problem(value.at, fmt::format("{} is {}, without a path", key, quote(address)),
-                       std::string(forms));
+      return r.problem(value.at, fmt::format("{} is {}, without a path", key, quote(address)), std::string(forms));
     if (path.starts_with('@')) {
       return r.problem(
           value.at,
-          fmt::format("{} is {}, an abstract socket, which has no owner and no permissions", key,
-                      quote(address)),
+          fmt::format("{} is {}, an abstract socket, which has no owner and no permissions", key, quote(address)),
           "write a path");
     }
     if (!r.at_home(value, key, path)) return;
@@ -51,8 +48,7 @@ void read_address(Reader& r, const Node& value, std::string_view key, ListenSock
   } else if (address.starts_with("tcp:") && parse_host_port(std::string_view(address).substr(4))) {
     out.address = address;
   } else {
-    r.problem(value.at, fmt::format("{} is {}, not an address", key, quote(address)),
-              remedy_for(address));
+    r.problem(value.at, fmt::format("{} is {}, not an address", key, quote(address)), remedy_for(address));
   }
 }
 
@@ -69,8 +65,8 @@ void read_name(Reader& r, const Node& value, std::string_view key, ListenSocket&
 constexpr std::array<KeyRule<ListenSocket>, 3> rules = {{
     {"name", read_name},
     {"address", read_address},
-    {"backlog", [](Reader& r, const Node& v, std::string_view k,
-                   ListenSocket& t) { r.integer(v, k, 1, 65535, t.backlog); }},
+    {"backlog",
+     [](Reader& r, const Node& v, std::string_view k, ListenSocket& t) { r.integer(v, k, 1, 65535, t.backlog); }},
 }};
 
 void read_socket(Reader& r, const Node& value, std::string_view key, ServiceDraft& draft) {
@@ -78,8 +74,7 @@ void read_socket(Reader& r, const Node& value, std::string_view key, ServiceDraf
   if (value.kind == Node::Kind::table) {
     r.table<ListenSocket>(value, key, rules, Scope::listen, socket);
     if (value.find("address") == nullptr) {
-      r.problem(value.at, fmt::format("{} has no address", key),
-                "add address = \"tcp:HOST:PORT\" or \"unix:PATH\"");
+      r.problem(value.at, fmt::format("{} has no address", key), "add address = \"tcp:HOST:PORT\" or \"unix:PATH\"");
     }
   } else if (value.kind == Node::Kind::string) {
     read_address(r, value, key, socket);
@@ -100,9 +95,8 @@ void read_listen(Reader& reader, const Node& value, std::string_view key, Servic
                              text ? fmt::format("write listen = [{}]", quote(value.text)) : "");
   }
   if (value.items.size() > max_sockets) {
-    return reader.problem(
-        value.at,
-        fmt::format("{} has {} sockets, more than {}", key, value.items.size(), max_sockets), {});
+    return reader.problem(value.at,
+                          fmt::format("{} has {} sockets, more than {}", key, value.items.size(), max_sockets), {});
   }
   for (std::size_t i = 0; i < value.items.size(); ++i) {
     read_socket(reader, value.items[i], fmt::format("{}[{}]", key, i), draft);
@@ -116,24 +110,21 @@ void finish_listen(Reader& reader, ServiceDraft& draft) {
     const Position at = draft.listen_at[i];
     if (socket.name.empty()) socket.name = fmt::format("socket{}", i);
     if (socket.address.starts_with("unix:")) {
-      const std::string path =
-          (std::filesystem::path(draft.spec.cwd) / socket.address.substr(5)).lexically_normal();
+      const std::string path = (std::filesystem::path(draft.spec.cwd) / socket.address.substr(5)).lexically_normal();
       if (path.size() > max_socket_path) {
         reader.problem(at,
-                       fmt::format("the path of a socket has {} bytes, more than {}: {}",
-                                   path.size(), max_socket_path, quote(path)),
+                       fmt::format("the path of a socket has {} bytes, more than {}: {}", path.size(), max_socket_path,
+                                   quote(path)),
                        "choose a shorter one");
       }
       socket.address = "unix:" + path;
     }
     if (!names.insert(socket.name).second) {
-      reader.problem(at, fmt::format("two sockets have the name {}", quote(socket.name)),
-                     "rename one of them");
+      reader.problem(at, fmt::format("two sockets have the name {}", quote(socket.name)), "rename one of them");
     }
     const bool any_port = socket.address.starts_with("tcp:") && socket.address.ends_with(":0");
     if (!addresses.insert(socket.address).second && !any_port) {
-      reader.problem(at, fmt::format("two sockets have the address {}", quote(socket.address)),
-                     "remove one of them");
+      reader.problem(at, fmt::format("two sockets have the address {}", quote(socket.address)), "remove one of them");
     }
   }
 }

@@ -33,10 +33,8 @@ constexpr std::array<TypeKeys, 4> types = {{
     {"exec", ProbeType::exec, "command", "command = [\"program\", \"argument\"]"},
 }};
 
-constexpr std::array<Word<ProbeType>, 4> type_words = {{{"notify", ProbeType::notify},
-                                                        {"http", ProbeType::http},
-                                                        {"tcp", ProbeType::tcp},
-                                                        {"exec", ProbeType::exec}}};
+constexpr std::array<Word<ProbeType>, 4> type_words = {
+    {{"notify", ProbeType::notify}, {"http", ProbeType::http}, {"tcp", ProbeType::tcp}, {"exec", ProbeType::exec}}};
 constexpr std::array type_synonyms = {
     Synonym{"sd_notify", "notify"}, Synonym{"systemd", "notify"}, Synonym{"https", "http"},
     Synonym{"httpGet", "http"},     Synonym{"http_get", "http"},  Synonym{"port", "tcp"},
@@ -50,13 +48,11 @@ void read_url(Reader& r, const Node& value, std::string_view key, ProbeDraft& dr
   constexpr std::string_view scheme = "http://";
   const std::string remedy = "write \"http://127.0.0.1:8080/health\"";
   if (url.starts_with("https://")) {
-    return r.problem(
-        value.at, fmt::format("{} is {}, and hearth probes without TLS", key, quote(url)),
-        "give the service a plain address on 127.0.0.1, or use type = \"exec\" with curl");
+    return r.problem(value.at, fmt::format("{} is {}, and hearth probes without TLS", key, quote(url)),
+                     "give the service a plain address on 127.0.0.1, or use type = \"exec\" with curl");
   }
   if (!url.starts_with(scheme)) {
-    return r.problem(value.at, fmt::format("{} is {}, not http://HOST:PORT/PATH", key, quote(url)),
-                     remedy);
+    return r.problem(value.at, fmt::format("{} is {}, not http://HOST:PORT/PATH", key, quote(url)), remedy);
   }
   std::string_view rest = std::string_view(url).substr(scheme.size());
   const std::size_t slash = std::min(rest.find_first_of("/?"), rest.size());
@@ -68,8 +64,7 @@ void read_url(Reader& r, const Node& value, std::string_view key, ProbeDraft& dr
   const auto host_port = parse_host_port(authority);
   const bool sound_path = path.find_first_of(" \t\r\n") == path.npos;
   if (!host_port || host_port->port == 0 || host_port->host == "*" || !sound_path) {
-    return r.problem(value.at, fmt::format("{} is {}, not http://HOST:PORT/PATH", key, quote(url)),
-                     remedy);
+    return r.problem(value.at, fmt::format("{} is {}, not http://HOST:PORT/PATH", key, quote(url)), remedy);
   }
   // One form for the prober: always with port and path, without a fragment.
   draft.probe.url = std::string(scheme) + authority + path.substr(0, path.find('#'));
@@ -95,11 +90,9 @@ void read_probe_command(Reader& r, const Node& value, std::string_view key, Prob
   std::vector<std::string> command;
   if (!r.expanded_list(value, key, command)) return;
   if (command.empty() || command[0].empty()) {
-    return r.problem(value.at, fmt::format("{} has no program", key),
-                     "write [\"program\", \"argument\"]");
+    return r.problem(value.at, fmt::format("{} has no program", key), "write [\"program\", \"argument\"]");
   }
-  if (r.at_home(value.items[0], fmt::format("{}[0]", key), command[0]))
-    draft.probe.command = std::move(command);
+  if (r.at_home(value.items[0], fmt::format("{}[0]", key), command[0])) draft.probe.command = std::move(command);
 }
 
 constexpr std::array<KeyRule<ProbeDraft>, 9> rules = {{
@@ -113,22 +106,14 @@ constexpr std::array<KeyRule<ProbeDraft>, 9> rules = {{
     {"command", read_probe_command},
     {"expect_status", [](Reader& r, const Node& v, std::string_view k,
                          ProbeDraft& d) { r.integer(v, k, 100, 599, d.probe.expect_status); }},
-    {"interval",
-     [](Reader& r, const Node& v, std::string_view k, ProbeDraft& d) {
-       r.span(v, k, {milliseconds(10), seconds(3600)}, d.probe.interval);
-     }},
-    {"timeout",
-     [](Reader& r, const Node& v, std::string_view k, ProbeDraft& d) {
-       r.span(v, k, {milliseconds(10), seconds(3600)}, d.probe.timeout);
-     }},
-    {"success_threshold",
-     [](Reader& r, const Node& v, std::string_view k, ProbeDraft& d) {
-       r.integer(v, k, 1, 1000, d.probe.success_threshold);
-     }},
-    {"failure_threshold",
-     [](Reader& r, const Node& v, std::string_view k, ProbeDraft& d) {
-       r.integer(v, k, 1, 1000, d.probe.failure_threshold);
-     }},
+    {"interval", [](Reader& r, const Node& v, std::string_view k,
+                    ProbeDraft& d) { r.span(v, k, {milliseconds(10), seconds(3600)}, d.probe.interval); }},
+    {"timeout", [](Reader& r, const Node& v, std::string_view k,
+                   ProbeDraft& d) { r.span(v, k, {milliseconds(10), seconds(3600)}, d.probe.timeout); }},
+    {"success_threshold", [](Reader& r, const Node& v, std::string_view k,
+                             ProbeDraft& d) { r.integer(v, k, 1, 1000, d.probe.success_threshold); }},
+    {"failure_threshold", [](Reader& r, const Node& v, std::string_view k,
+                             ProbeDraft& d) { r.integer(v, k, 1, 1000, d.probe.failure_threshold); }},
 }};
 
 // The type that the keys of a probe without type speak of.
@@ -150,15 +135,12 @@ void check_keys_of_type(Reader& r, const Node& table, std::string_view key, cons
       if (other.needs == entry.key) owner = other.type;
     }
     if (entry.key == "expect_status") owner = "http";
-    const bool known = owner.empty() ? entry.key == "interval" || entry.key == "timeout" ||
-                                           entry.key.ends_with("_threshold")
-                                     : true;
-    const bool strange =
-        owner.empty() ? known && type.value == ProbeType::notify : owner != type.type;
+    const bool known =
+        owner.empty() ? entry.key == "interval" || entry.key == "timeout" || entry.key.ends_with("_threshold") : true;
+    const bool strange = owner.empty() ? known && type.value == ProbeType::notify : owner != type.type;
     if (!strange) continue;
-    r.problem(
-        entry.at, fmt::format("{}.{} has no meaning with type = \"{}\"", key, entry.key, type.type),
-        owner.empty() ? "remove it" : fmt::format("remove it, or write type = \"{}\"", owner));
+    r.problem(entry.at, fmt::format("{}.{} has no meaning with type = \"{}\"", key, entry.key, type.type),
+              owner.empty() ? "remove it" : fmt::format("remove it, or write type = \"{}\"", owner));
   }
 }
 
@@ -183,19 +165,16 @@ void read_probe(Reader& r, const Node& value, std::string_view key, Probe& out) 
       out.type = ProbeType::notify;
       return;
     }
-    std::string remedy =
-        "write ready = \"notify\", or a table with type, like { type = \"tcp\", address = ... }";
+    std::string remedy = "write ready = \"notify\", or a table with type, like { type = \"tcp\", address = ... }";
     if (value.text.starts_with("http://"))
       remedy = fmt::format("write {} = {{ type = \"http\", url = {} }}", key, quote(value.text));
     if (parse_host_port(value.text))
       remedy = fmt::format("write {} = {{ type = \"tcp\", address = {} }}", key, quote(value.text));
-    return r.problem(value.at, fmt::format("{} is {}, not a probe", key, quote(value.text)),
-                     std::move(remedy));
+    return r.problem(value.at, fmt::format("{} is {}, not a probe", key, quote(value.text)), std::move(remedy));
   }
   if (value.kind != Node::Kind::table) {
-    return r.wrong_type(
-        value, key, "a probe",
-        "write \"notify\" or a table with type, like { type = \"tcp\", address = ... }");
+    return r.wrong_type(value, key, "a probe",
+                        "write \"notify\" or a table with type, like { type = \"tcp\", address = ... }");
   }
   read_probe_table(r, value, key, out);
 }
@@ -209,8 +188,7 @@ void read_ready(Reader& reader, const Node& value, std::string_view key, Service
 void read_live(Reader& reader, const Node& value, std::string_view key, ServiceDraft& draft) {
   read_probe(reader, value, key, draft.spec.live);
   if (draft.spec.live.type != ProbeType::notify) return;
-  reader.problem(value.at,
-                 "live is \"notify\", and a program tells that it is alive through the watchdog",
+  reader.problem(value.at, "live is \"notify\", and a program tells that it is alive through the watchdog",
                  "write watchdog = \"30s\" and send WATCHDOG=1, or probe with http, tcp or exec");
 }
 

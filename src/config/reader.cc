@@ -13,8 +13,8 @@ namespace hearth::config {
 namespace {
 
 std::string range_text(SpanRange range) {
-  return fmt::format("{}within \"{}\" to \"{}\"", range.zero ? "0 or " : "",
-                     duration_text(range.least), duration_text(range.greatest));
+  return fmt::format("{}within \"{}\" to \"{}\"", range.zero ? "0 or " : "", duration_text(range.least),
+                     duration_text(range.greatest));
 }
 
 }  // namespace
@@ -25,22 +25,18 @@ void Reader::problem(Position at, std::string message, std::string remedy) {
   problems_.push_back({{}, at, std::move(message), std::move(remedy)});
 }
 
-void Reader::wrong_type(const Node& value, std::string_view key, std::string_view expected,
-                        std::string remedy) {
-  problem(value.at, fmt::format("{} is {}, not {}", key, value.described(), expected),
-          std::move(remedy));
+void Reader::wrong_type(const Node& value, std::string_view key, std::string_view expected, std::string remedy) {
+  problem(value.at, fmt::format("{} is {}, not {}", key, value.described(), expected), std::move(remedy));
 }
 
 bool Reader::text(const Node& value, std::string_view key, std::string& out) {
   if (value.kind != Node::Kind::string) {
     const bool simple = value.kind == Node::Kind::integer || value.kind == Node::Kind::boolean;
-    wrong_type(value, key, "text",
-               simple ? fmt::format("put it in quotes: \"{}\"", value.described()) : "");
+    wrong_type(value, key, "text", simple ? fmt::format("put it in quotes: \"{}\"", value.described()) : "");
     return false;
   }
   if (value.text.find('\0') != value.text.npos) {
-    problem(value.at, fmt::format("{} contains a NUL character, which the kernel cannot take", key),
-            "remove it");
+    problem(value.at, fmt::format("{} contains a NUL character, which the kernel cannot take", key), "remove it");
     return false;
   }
   out = value.text;
@@ -78,8 +74,7 @@ bool Reader::expanded_list(const Node& value, std::string_view key, std::vector<
 bool Reader::at_home(const Node& value, std::string_view key, std::string& out) {
   Result<std::string> result = expand_home(out, env_);
   if (!result) {
-    problem(value.at, fmt::format("{} is {}: {}", key, quote(out), result.error().reason),
-            result.error().hint);
+    problem(value.at, fmt::format("{} is {}: {}", key, quote(out), result.error().reason), result.error().hint);
     return false;
   }
   out = std::move(*result);
@@ -95,8 +90,8 @@ bool Reader::flag(const Node& value, std::string_view key, bool& out) {
   return true;
 }
 
-bool Reader::integer64(const Node& value, std::string_view key, std::int64_t least,
-                       std::int64_t greatest, std::int64_t& out) {
+bool Reader::integer64(const Node& value, std::string_view key, std::int64_t least, std::int64_t greatest,
+                       std::int64_t& out) {
   const std::string expected = fmt::format("an integer from {} to {}", least, greatest);
   if (value.kind != Node::Kind::integer) {
     const bool quoted_number = value.kind == Node::Kind::string && parse_number(value.text);
@@ -111,8 +106,7 @@ bool Reader::integer64(const Node& value, std::string_view key, std::int64_t lea
   return true;
 }
 
-bool Reader::number(const Node& value, std::string_view key, double least, double greatest,
-                    double& out) {
+bool Reader::number(const Node& value, std::string_view key, double least, double greatest, double& out) {
   double number = value.floating;
   if (value.kind == Node::Kind::integer) {
     number = static_cast<double>(value.integer);
@@ -121,8 +115,7 @@ bool Reader::number(const Node& value, std::string_view key, double least, doubl
     return false;
   }
   if (!(number >= least && number <= greatest)) {  // also NaN
-    problem(value.at,
-            fmt::format("{} is {}, not a number from {} to {}", key, number, least, greatest), {});
+    problem(value.at, fmt::format("{} is {}, not a number from {} to {}", key, number, least, greatest), {});
     return false;
   }
   out = std::round(number * 1000) / 1000;  // as documents keep it
@@ -130,40 +123,34 @@ bool Reader::number(const Node& value, std::string_view key, double least, doubl
 }
 
 bool Reader::span(const Node& value, std::string_view key, SpanRange range, SpanNs& out) {
-  constexpr std::string_view remedy =
-      "write seconds as a number, or text like \"500ms\", \"30s\", \"1h30m\"";
+  constexpr std::string_view remedy = "write seconds as a number, or text like \"500ms\", \"30s\", \"1h30m\"";
   std::optional<SpanNs> span;
   if (value.kind == Node::Kind::string) {
     span = parse_duration(value.text);
     // "30" is most likely thirty seconds, but it may be anything: say so.
   } else if (value.kind == Node::Kind::integer || value.kind == Node::Kind::floating) {
-    const double count =
-        value.kind == Node::Kind::integer ? static_cast<double>(value.integer) : value.floating;
+    const double count = value.kind == Node::Kind::integer ? static_cast<double>(value.integer) : value.floating;
     const double ns = count * static_cast<double>(ns_per_s);
     if (ns >= 0 && ns <= static_cast<double>(max_span)) span = std::llround(ns);
   }
   if (!span) {
-    problem(value.at, fmt::format("{} is {}, not a duration", key, value.described()),
-            std::string(remedy));
+    problem(value.at, fmt::format("{} is {}, not a duration", key, value.described()), std::string(remedy));
     return false;
   }
-  const bool allowed =
-      (*span >= range.least && *span <= range.greatest) || (range.zero && *span == 0);
+  const bool allowed = (*span >= range.least && *span <= range.greatest) || (range.zero && *span == 0);
   if (!allowed) {
-    problem(value.at, fmt::format("{} is {}, not {}", key, value.described(), range_text(range)),
-            {});
+    problem(value.at, fmt::format("{} is {}, not {}", key, value.described(), range_text(range)), {});
     return false;
   }
   out = *span;
   return true;
 }
 
-bool Reader::size(const Node& value, std::string_view key, std::uint64_t least,
-                  std::uint64_t greatest, std::uint64_t& out) {
+bool Reader::size(const Node& value, std::string_view key, std::uint64_t least, std::uint64_t greatest,
+                  std::uint64_t& out) {
   std::optional<std::uint64_t> bytes;
   if (value.kind == Node::Kind::string) bytes = parse_size(value.text);
-  if (value.kind == Node::Kind::integer && value.integer >= 0)
-    bytes = static_cast<std::uint64_t>(value.integer);
+  if (value.kind == Node::Kind::integer && value.integer >= 0) bytes = static_cast<std::uint64_t>(value.integer);
   if (!bytes) {
     problem(value.at, fmt::format("{} is {}, not a size", key, value.described()),
             "write bytes as a number, or text like \"64KiB\", \"10MiB\", \"1G\"");
@@ -171,8 +158,7 @@ bool Reader::size(const Node& value, std::string_view key, std::uint64_t least,
   }
   if (*bytes < least || *bytes > greatest) {
     problem(value.at,
-            fmt::format("{} is {}, not within {} to {}", key, value.described(), size_text(least),
-                        size_text(greatest)),
+            fmt::format("{} is {}, not within {} to {}", key, value.described(), size_text(least), size_text(greatest)),
             {});
     return false;
   }
@@ -189,16 +175,13 @@ bool Reader::signal(const Node& value, std::string_view key, int& out) {
   if (!number) {
     const std::string near = value.kind == Node::Kind::string ? nearest_signal(value.text) : "";
     problem(value.at, fmt::format("{} is {}, not a signal", key, value.described()),
-            near.empty() ? "write a name like \"TERM\" or \"INT\", or its number"
-                         : "did you mean \"" + near + "\"?");
+            near.empty() ? "write a name like \"TERM\" or \"INT\", or its number" : "did you mean \"" + near + "\"?");
     return false;
   }
   // STOP and CONT do not end or wake anything; 32 and 33 belong to the C library's threads.
-  const bool useless =
-      *number == 17 || *number == 18 || *number == 19 || *number == 32 || *number == 33;
+  const bool useless = *number == 17 || *number == 18 || *number == 19 || *number == 32 || *number == 33;
   if (useless) {
-    problem(value.at,
-            fmt::format("{} is {}, a signal that no program can act upon", key, value.described()),
+    problem(value.at, fmt::format("{} is {}, a signal that no program can act upon", key, value.described()),
             "choose one that the program handles, like \"TERM\", \"INT\" or \"HUP\"");
     return false;
   }
@@ -237,8 +220,8 @@ std::string Reader::full_key(std::string_view prefix, std::string_view name) {
   return key;
 }
 
-void Reader::unknown_key(const Entry& entry, std::string_view prefix,
-                         std::span<const std::string_view> valid, Scope scope) {
+void Reader::unknown_key(const Entry& entry, std::string_view prefix, std::span<const std::string_view> valid,
+                         Scope scope) {
   std::string near;
   for (const std::string_view name : valid) {
     if (plain_key(name) == plain_key(entry.key)) near = name;

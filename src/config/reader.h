@@ -55,8 +55,7 @@ class Reader {
 
   void problem(Position at, std::string message, std::string remedy);
   // "KEY is VALUE, not EXPECTED"
-  void wrong_type(const Node& value, std::string_view key, std::string_view expected,
-                  std::string remedy = {});
+  void wrong_type(const Node& value, std::string_view key, std::string_view expected, std::string remedy = {});
   // Enough was found: whoever walks over many things may stop.
   bool full() const { return problems_.size() >= max_kept; }
   std::vector<Diagnostic> take_problems() { return std::move(problems_); }
@@ -71,16 +70,15 @@ class Reader {
   bool flag(const Node& value, std::string_view key, bool& out);
   bool number(const Node& value, std::string_view key, double least, double greatest, double& out);
   bool span(const Node& value, std::string_view key, SpanRange range, SpanNs& out);
-  bool size(const Node& value, std::string_view key, std::uint64_t least, std::uint64_t greatest,
-            std::uint64_t& out);
+  bool size(const Node& value, std::string_view key, std::uint64_t least, std::uint64_t greatest, std::uint64_t& out);
   bool signal(const Node& value, std::string_view key, int& out);
   // One of `words`; anything else is met with the word that was meant, when that can be guessed.
   bool word(const Node& value, std::string_view key, std::span<const std::string_view> words,
             std::span<const Synonym> synonyms, std::string& out);
 
   template <typename T>
-  bool integer(const Node& value, std::string_view key, std::type_identity_t<T> least,
-               std::type_identity_t<T> greatest, T& out) {
+  bool integer(const Node& value, std::string_view key, std::type_identity_t<T> least, std::type_identity_t<T> greatest,
+               T& out) {
     std::int64_t number = 0;
     if (!integer64(value, key, std::int64_t{least}, std::int64_t{greatest}, number)) return false;
     out = static_cast<T>(number);
@@ -101,8 +99,7 @@ class Reader {
   // Reads every entry of a table by its rule. `prefix`: of the keys in messages ("backoff"), "" on top.
   // False when it is no table.
   template <typename T>
-  bool table(const Node& value, std::string_view prefix, std::span<const KeyRule<T>> rules,
-             Scope scope, T& out) {
+  bool table(const Node& value, std::string_view prefix, std::span<const KeyRule<T>> rules, Scope scope, T& out) {
     if (value.kind != Node::Kind::table) {
       wrong_type(value, prefix, "a table");
       return false;
@@ -123,16 +120,14 @@ class Reader {
     return true;
   }
 
-  void unknown_key(const Entry& entry, std::string_view prefix,
-                   std::span<const std::string_view> valid, Scope scope);
+  void unknown_key(const Entry& entry, std::string_view prefix, std::span<const std::string_view> valid, Scope scope);
   static std::string full_key(std::string_view prefix, std::string_view name);
 
  private:
   // More than are shown: they are sorted by place before the first twenty are taken.
   static constexpr std::size_t max_kept = 200;
 
-  bool integer64(const Node& value, std::string_view key, std::int64_t least, std::int64_t greatest,
-                 std::int64_t& out);
+  bool integer64(const Node& value, std::string_view key, std::int64_t least, std::int64_t greatest, std::int64_t& out);
 
   const Environment& env_;
   std::string directory_;

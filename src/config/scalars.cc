@@ -26,12 +26,11 @@ constexpr std::array<Unit, 6> units = {{{"d", 24 * 3600 * ns_per_s},
 
 // As on x86, ARM and RISC-V (signal(7)).
 constexpr std::array<std::pair<std::string_view, int>, 33> signals = {{
-    {"HUP", 1},   {"INT", 2},     {"QUIT", 3},   {"ILL", 4},     {"TRAP", 5},  {"ABRT", 6},
-    {"BUS", 7},   {"FPE", 8},     {"KILL", 9},   {"USR1", 10},   {"SEGV", 11}, {"USR2", 12},
-    {"PIPE", 13}, {"ALRM", 14},   {"TERM", 15},  {"STKFLT", 16}, {"CHLD", 17}, {"CONT", 18},
-    {"STOP", 19}, {"TSTP", 20},   {"TTIN", 21},  {"TTOU", 22},   {"URG", 23},  {"XCPU", 24},
-    {"XFSZ", 25}, {"VTALRM", 26}, {"PROF", 27},  {"WINCH", 28},  {"IO", 29},   {"PWR", 30},
-    {"SYS", 31},  {"RTMIN", 34},  {"RTMAX", 64},
+    {"HUP", 1},   {"INT", 2},     {"QUIT", 3},  {"ILL", 4},    {"TRAP", 5},    {"ABRT", 6},  {"BUS", 7},
+    {"FPE", 8},   {"KILL", 9},    {"USR1", 10}, {"SEGV", 11},  {"USR2", 12},   {"PIPE", 13}, {"ALRM", 14},
+    {"TERM", 15}, {"STKFLT", 16}, {"CHLD", 17}, {"CONT", 18},  {"STOP", 19},   {"TSTP", 20}, {"TTIN", 21},
+    {"TTOU", 22}, {"URG", 23},    {"XCPU", 24}, {"XFSZ", 25},  {"VTALRM", 26}, {"PROF", 27}, {"WINCH", 28},
+    {"IO", 29},   {"PWR", 30},    {"SYS", 31},  {"RTMIN", 34}, {"RTMAX", 64},
 }};
 
 bool is_digit(char c) {
@@ -43,10 +42,8 @@ std::optional<double> take_number(std::string_view& text) {
   std::size_t end = 0;
   while (end < text.size() && (is_digit(text[end]) || text[end] == '.')) ++end;
   double value = 0;
-  const auto [stop, error] =
-      std::from_chars(text.data(), text.data() + end, value, std::chars_format::fixed);
-  if (end == 0 || error != std::errc() || stop != text.data() + end || !is_digit(text[0]))
-    return std::nullopt;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + end, value, std::chars_format::fixed);
+  if (end == 0 || error != std::errc() || stop != text.data() + end || !is_digit(text[0])) return std::nullopt;
   text.remove_prefix(end);
   return value;
 }
@@ -105,8 +102,7 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
   double base = 1024;
   if (unit.size() == 2 && unit.ends_with('B')) base = 1000;
   if (unit.size() == 3 && unit.ends_with("IB")) unit.pop_back();
-  if (unit.size() > 2 || (unit.size() == 2 && unit[1] != 'B' && unit[1] != 'I'))
-    return std::nullopt;
+  if (unit.size() > 2 || (unit.size() == 2 && unit[1] != 'B' && unit[1] != 'I')) return std::nullopt;
   double factor = 1;
   if (!unit.empty() && unit != "B") {
     const std::size_t power = std::string_view("KMGT").find(unit[0]);
@@ -159,8 +155,7 @@ std::string nearest_signal(std::string_view text) {
 std::optional<std::uint64_t> parse_number(std::string_view text) {
   std::uint64_t value = 0;
   const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || error != std::errc() || stop != text.data() + text.size())
-    return std::nullopt;
+  if (text.empty() || error != std::errc() || stop != text.data() + text.size()) return std::nullopt;
   return value;
 }
 

@@ -20,8 +20,7 @@ constexpr SpanNs day = 24 * hour;
 
 // What hearth itself puts into the environment of a service.
 constexpr std::array<std::string_view, 7> own_variables = {
-    "HEARTH_RUN",    "LISTEN_FDS",   "LISTEN_PID",   "LISTEN_FDNAMES",
-    "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"};
+    "HEARTH_RUN", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"};
 
 constexpr std::array restart_synonyms = {
     Synonym{"no", "never"},
@@ -43,8 +42,7 @@ constexpr std::array restart_synonyms = {
 void read_cwd(Reader& r, const Node& value, std::string_view key, ServiceDraft& draft) {
   std::string path;
   if (!r.expanded(value, key, path) || !r.at_home(value, key, path)) return;
-  if (path.empty())
-    return r.problem(value.at, fmt::format("{} is empty", key), "remove it, or write a directory");
+  if (path.empty()) return r.problem(value.at, fmt::format("{} is empty", key), "remove it, or write a directory");
   std::filesystem::path full = (std::filesystem::path(r.directory()) / path).lexically_normal();
   if (!full.has_filename()) full = full.parent_path();  // "/srv/" and "/srv" are one directory
   draft.spec.cwd = full.string();
@@ -105,10 +103,8 @@ void read_umask(Reader& r, const Node& value, std::string_view key, ServiceDraft
   int mask = 0;
   for (const char c : text) mask = octal ? mask * 8 + (c - '0') : 0;
   if (!octal || mask > 0777) {
-    return r.problem(
-        value.at,
-        fmt::format("{} is {}, not a umask from \"000\" to \"777\"", key, value.described()),
-        std::string(remedy));
+    return r.problem(value.at, fmt::format("{} is {}, not a umask from \"000\" to \"777\"", key, value.described()),
+                     std::string(remedy));
   }
   draft.spec.umask = mask;
 }
@@ -120,12 +116,10 @@ bool read_limit_value(Reader& r, const Node& value, std::string_view key, std::u
     return true;
   }
   std::optional<std::uint64_t> number;
-  if (value.kind == Node::Kind::integer && value.integer >= 0)
-    number = static_cast<std::uint64_t>(value.integer);
+  if (value.kind == Node::Kind::integer && value.integer >= 0) number = static_cast<std::uint64_t>(value.integer);
   if (value.kind == Node::Kind::string) number = parse_size(value.text);
   if (!number) {
-    r.wrong_type(value, key, "a limit",
-                 "write an integer, a size like \"64MiB\", or \"unlimited\"");
+    r.wrong_type(value, key, "a limit", "write an integer, a size like \"64MiB\", or \"unlimited\"");
     return false;
   }
   out = *number;
@@ -141,10 +135,10 @@ void read_limit(Reader& r, const Entry& entry, std::string_view key, ServiceDraf
     return;
   }
   static constexpr std::array<KeyRule<ResourceLimit>, 2> rules = {{
-      {"soft", [](Reader& q, const Node& v, std::string_view k,
-                  ResourceLimit& t) { read_limit_value(q, v, k, t.soft); }},
-      {"hard", [](Reader& q, const Node& v, std::string_view k,
-                  ResourceLimit& t) { read_limit_value(q, v, k, t.hard); }},
+      {"soft",
+       [](Reader& q, const Node& v, std::string_view k, ResourceLimit& t) { read_limit_value(q, v, k, t.soft); }},
+      {"hard",
+       [](Reader& q, const Node& v, std::string_view k, ResourceLimit& t) { read_limit_value(q, v, k, t.hard); }},
   }};
   r.table<ResourceLimit>(entry.value, key, rules, Scope::limits, limit);
   if (entry.value.find("soft") == nullptr || entry.value.find("hard") == nullptr) {
@@ -185,24 +179,20 @@ void read_exit_codes(Reader& r, const Node& value, std::string_view key, Service
 
 void read_backoff(Reader& r, const Node& value, std::string_view key, ServiceDraft& draft) {
   static constexpr std::array<KeyRule<Backoff>, 5> rules = {{
-      {"initial", [](Reader& q, const Node& v, std::string_view k,
-                     Backoff& t) { q.span(v, k, {0, hour}, t.initial); }},
-      {"max", [](Reader& q, const Node& v, std::string_view k,
-                 Backoff& t) { q.span(v, k, {0, day}, t.max); }},
-      {"factor", [](Reader& q, const Node& v, std::string_view k,
-                    Backoff& t) { q.number(v, k, 1, 10, t.factor); }},
-      {"jitter", [](Reader& q, const Node& v, std::string_view k,
-                    Backoff& t) { q.number(v, k, 0, 1, t.jitter); }},
-      {"reset_after", [](Reader& q, const Node& v, std::string_view k,
-                         Backoff& t) { q.span(v, k, {0, 30 * day}, t.reset_after); }},
+      {"initial", [](Reader& q, const Node& v, std::string_view k, Backoff& t) { q.span(v, k, {0, hour}, t.initial); }},
+      {"max", [](Reader& q, const Node& v, std::string_view k, Backoff& t) { q.span(v, k, {0, day}, t.max); }},
+      {"factor", [](Reader& q, const Node& v, std::string_view k, Backoff& t) { q.number(v, k, 1, 10, t.factor); }},
+      {"jitter", [](Reader& q, const Node& v, std::string_view k, Backoff& t) { q.number(v, k, 0, 1, t.jitter); }},
+      {"reset_after",
+       [](Reader& q, const Node& v, std::string_view k, Backoff& t) { q.span(v, k, {0, 30 * day}, t.reset_after); }},
   }};
   Backoff& backoff = draft.spec.backoff;
   if (!r.table<Backoff>(value, key, rules, Scope::backoff, backoff)) return;
   if (backoff.initial <= backoff.max) return;
   if (value.find("max") != nullptr) {
     return r.problem(value.at,
-                     fmt::format("{}: initial ({}) is above max ({})", key,
-                                 duration_text(backoff.initial), duration_text(backoff.max)),
+                     fmt::format("{}: initial ({}) is above max ({})", key, duration_text(backoff.initial),
+                                 duration_text(backoff.max)),
                      "exchange them");
   }
   backoff.max = backoff.initial;  // only the default was below
@@ -210,17 +200,16 @@ void read_backoff(Reader& r, const Node& value, std::string_view key, ServiceDra
 
 void read_log(Reader& r, const Node& value, std::string_view key, ServiceDraft& draft) {
   static constexpr std::array format_synonyms = {Synonym{"text", "raw"}, Synonym{"plain", "raw"},
-                                                 Synonym{"timestamps", "stamped"},
-                                                 Synonym{"jsonl", "json"}};
+                                                 Synonym{"timestamps", "stamped"}, Synonym{"jsonl", "json"}};
   static constexpr std::array<KeyRule<LogSpec>, 4> rules = {{
       {"format", [](Reader& q, const Node& v, std::string_view k,
                     LogSpec& t) { q.word(v, k, log_formats, format_synonyms, t.format); }},
       {"max_size", [](Reader& q, const Node& v, std::string_view k,
                       LogSpec& t) { q.size(v, k, 4096, std::uint64_t{1} << 40, t.max_size); }},
-      {"max_files", [](Reader& q, const Node& v, std::string_view k,
-                       LogSpec& t) { q.integer(v, k, 1, 10000, t.max_files); }},
-      {"full_wait", [](Reader& q, const Node& v, std::string_view k,
-                       LogSpec& t) { q.span(v, k, {0, day}, t.full_wait); }},
+      {"max_files",
+       [](Reader& q, const Node& v, std::string_view k, LogSpec& t) { q.integer(v, k, 1, 10000, t.max_files); }},
+      {"full_wait",
+       [](Reader& q, const Node& v, std::string_view k, LogSpec& t) { q.span(v, k, {0, day}, t.full_wait); }},
   }};
   r.table<LogSpec>(value, key, rules, Scope::log, draft.spec.log);
 }
@@ -256,8 +245,7 @@ void finish_shell_command(Reader& r, ServiceDraft& draft) {
 bool has_misspelt_command(const Node& table) {
   constexpr std::array<std::string_view, 1> ours = {"command"};
   return std::ranges::any_of(table.entries, [&](const Entry& entry) {
-    const bool theirs =
-        foreign_advice(Scope::service, entry.key).find("\"command\"") != std::string_view::npos;
+    const bool theirs = foreign_advice(Scope::service, entry.key).find("\"command\"") != std::string_view::npos;
     return theirs || plain_key(entry.key) == "command" || !nearest(entry.key, ours).empty();
   });
 }
@@ -271,16 +259,13 @@ void finish_command(Reader& r, ServiceDraft& draft) {
   const Node& node = *draft.command;
   if (node.kind == Node::Kind::string) {
     const std::string array = as_array(node.text);
-    return r.problem(
-        node.at,
-        fmt::format("command is {}, one text, and hearth does not split it", node.described()),
-        array.empty() ? "write [\"program\", \"argument\"], or add shell = true"
-                      : "write command = " + array + ", or add shell = true");
+    return r.problem(node.at, fmt::format("command is {}, one text, and hearth does not split it", node.described()),
+                     array.empty() ? "write [\"program\", \"argument\"], or add shell = true"
+                                   : "write command = " + array + ", or add shell = true");
   }
   std::vector<std::string> command;
   if (!r.expanded_list(node, "command", command)) return;
-  if (command.empty())
-    return r.problem(node.at, "command is empty", "write [\"program\", \"argument\"]");
+  if (command.empty()) return r.problem(node.at, "command is empty", "write [\"program\", \"argument\"]");
   if (!r.at_home(node.items[0], "command[0]", command[0])) return;
   if (command[0].empty()) {
     return r.problem(node.items[0].at, "command[0] is empty", "the first item is the program");
@@ -290,14 +275,12 @@ void finish_command(Reader& r, ServiceDraft& draft) {
 
 constexpr std::array<KeyRule<ServiceDraft>, 26> rules = {{
     {"command", [](Reader&, const Node& v, std::string_view, ServiceDraft& d) { d.command = &v; }},
-    {"shell",
-     [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) { r.flag(v, k, d.shell); }},
+    {"shell", [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) { r.flag(v, k, d.shell); }},
     {"cwd", read_cwd},
     {"env", read_env},
-    {"user", [](Reader& r, const Node& v, std::string_view k,
-                ServiceDraft& d) { read_account(r, v, k, d.spec.user); }},
-    {"group", [](Reader& r, const Node& v, std::string_view k,
-                 ServiceDraft& d) { read_account(r, v, k, d.spec.group); }},
+    {"user", [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) { read_account(r, v, k, d.spec.user); }},
+    {"group",
+     [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) { read_account(r, v, k, d.spec.group); }},
     {"umask", read_umask},
     {"nice",
      [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) {
@@ -308,39 +291,27 @@ constexpr std::array<KeyRule<ServiceDraft>, 26> rules = {{
        if (int n = 0; r.integer(v, k, -1000, 1000, n)) d.spec.oom_score_adj = n;
      }},
     {"limits", read_limits},
-    {"restart",
-     [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) {
-       r.choice(v, k, restart_words, restart_synonyms, d.spec.restart);
-     }},
+    {"restart", [](Reader& r, const Node& v, std::string_view k,
+                   ServiceDraft& d) { r.choice(v, k, restart_words, restart_synonyms, d.spec.restart); }},
     {"success_exit_codes", read_exit_codes},
     {"backoff", read_backoff},
-    {"max_restarts",
-     [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) {
-       r.integer(v, k, 0, 1000000, d.spec.crash_limit.max_restarts);
-     }},
-    {"restart_window",
-     [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) {
-       r.span(v, k, {seconds(1), 30 * day}, d.spec.crash_limit.window);
-     }},
+    {"max_restarts", [](Reader& r, const Node& v, std::string_view k,
+                        ServiceDraft& d) { r.integer(v, k, 0, 1000000, d.spec.crash_limit.max_restarts); }},
+    {"restart_window", [](Reader& r, const Node& v, std::string_view k,
+                          ServiceDraft& d) { r.span(v, k, {seconds(1), 30 * day}, d.spec.crash_limit.window); }},
     {"depends_on", read_depends_on},
     {"ready", read_ready},
     {"live", read_live},
-    {"start_timeout",
-     [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) {
-       r.span(v, k, {milliseconds(100), 7 * day, true}, d.spec.start_timeout);
-     }},
-    {"watchdog",
-     [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) {
-       r.span(v, k, {milliseconds(100), day, true}, d.spec.watchdog);
-     }},
-    {"stop_signal", [](Reader& r, const Node& v, std::string_view k,
-                       ServiceDraft& d) { r.signal(v, k, d.spec.stop_signal); }},
-    {"stop_timeout",
-     [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) {
-       r.span(v, k, {milliseconds(500), hour}, d.spec.stop_timeout);
-     }},
-    {"reload_signal", [](Reader& r, const Node& v, std::string_view k,
-                         ServiceDraft& d) { r.signal(v, k, d.spec.reload_signal); }},
+    {"start_timeout", [](Reader& r, const Node& v, std::string_view k,
+                         ServiceDraft& d) { r.span(v, k, {milliseconds(100), 7 * day, true}, d.spec.start_timeout); }},
+    {"watchdog", [](Reader& r, const Node& v, std::string_view k,
+                    ServiceDraft& d) { r.span(v, k, {milliseconds(100), day, true}, d.spec.watchdog); }},
+    {"stop_signal",
+     [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) { r.signal(v, k, d.spec.stop_signal); }},
+    {"stop_timeout", [](Reader& r, const Node& v, std::string_view k,
+                        ServiceDraft& d) { r.span(v, k, {milliseconds(500), hour}, d.spec.stop_timeout); }},
+    {"reload_signal",
+     [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) { r.signal(v, k, d.spec.reload_signal); }},
     {"listen", read_listen},
     {"fdstore_max", [](Reader& r, const Node& v, std::string_view k,
                        ServiceDraft& d) { r.integer(v, k, 0, 200, d.spec.fdstore_max); }},

@@ -75,9 +75,7 @@ class Project {
            if (!r.text(v, k, name)) return;
            if (!valid_name(name)) {
              return r.problem(
-                 v.at,
-                 fmt::format("{} is {}, not a name of 1 to 48 letters, digits, '_' and '-'", k,
-                             quote(name)),
+                 v.at, fmt::format("{} is {}, not a name of 1 to 48 letters, digits, '_' and '-'", k, quote(name)),
                  fmt::format("write name = \"{}\"", sanitised(name)));
            }
            d.project = name;
@@ -90,16 +88,14 @@ class Project {
   void read_services(const Entry& all) {
     reader_.set_subject({});
     if (all.value.kind != Node::Kind::table) {
-      return reader_.wrong_type(all.value, "service", "a table",
-                                "services are written [service.NAME]");
+      return reader_.wrong_type(all.value, "service", "a table", "services are written [service.NAME]");
     }
     if (all.value.entries.empty()) {
       return reader_.problem(all.at, "service is empty", "add [service.NAME] with a command");
     }
     if (all.value.entries.size() > max_services) {
-      return reader_.problem(
-          all.at, fmt::format("{} services, more than {}", all.value.entries.size(), max_services),
-          "split them over several projects");
+      return reader_.problem(all.at, fmt::format("{} services, more than {}", all.value.entries.size(), max_services),
+                             "split them over several projects");
     }
     for (const Entry& entry : all.value.entries) {
       if (reader_.full()) return;
@@ -110,15 +106,13 @@ class Project {
   void read_one(const Entry& entry) {
     reader_.set_subject({});
     if (entry.value.kind != Node::Kind::table) {
-      return reader_.problem(
-          entry.at, fmt::format("{} stands in [service] and not in a service", quote(entry.key)),
-          "give the service a name: [service.NAME]");
+      return reader_.problem(entry.at, fmt::format("{} stands in [service] and not in a service", quote(entry.key)),
+                             "give the service a name: [service.NAME]");
     }
     if (!valid_name(entry.key)) {
-      reader_.problem(
-          entry.at,
-          fmt::format("{} is not a name of 1 to 48 letters, digits, '_' and '-'", quote(entry.key)),
-          fmt::format("write [service.{}]", sanitised(entry.key)));
+      reader_.problem(entry.at,
+                      fmt::format("{} is not a name of 1 to 48 letters, digits, '_' and '-'", quote(entry.key)),
+                      fmt::format("write [service.{}]", sanitised(entry.key)));
     }
     reader_.set_subject("service " + (valid_name(entry.key) ? entry.key : quote(entry.key)));
     ServiceDraft draft;
@@ -132,8 +126,7 @@ class Project {
   void unknown_top_key(const Entry& entry) {
     reader_.set_subject({});
     top_problem_ = true;
-    const bool looks_like_service =
-        entry.value.kind == Node::Kind::table && entry.value.find("command") != nullptr;
+    const bool looks_like_service = entry.value.kind == Node::Kind::table && entry.value.find("command") != nullptr;
     if (looks_like_service && valid_name(entry.key)) {
       return reader_.problem(entry.at, fmt::format("unknown table [{}]", entry.key),
                              fmt::format("a service is written [service.{}]", entry.key));
@@ -149,18 +142,14 @@ class Project {
       const Position at = dependency_at_[problem.service][problem.dependency];
       reader_.set_subject("service " + service.name);
       switch (problem.fault) {
-        case DependencyFault::self:
-          reader_.problem(at, "it depends on itself", "remove that dependency");
-          break;
+        case DependencyFault::self: reader_.problem(at, "it depends on itself", "remove that dependency"); break;
         case DependencyFault::unknown:
           reader_.problem(at, fmt::format("it depends on {}, and there is no such service", wanted),
-                          problem.nearest.empty()
-                              ? std::string("add [service.NAME] for it, or remove the dependency")
-                              : fmt::format("did you mean \"{}\"?", problem.nearest));
+                          problem.nearest.empty() ? std::string("add [service.NAME] for it, or remove the dependency")
+                                                  : fmt::format("did you mean \"{}\"?", problem.nearest));
           break;
         case DependencyFault::cycle:
-          reader_.problem(at, "its dependencies form a cycle: " + problem.cycle,
-                          "remove one of them");
+          reader_.problem(at, "its dependencies form a cycle: " + problem.cycle, "remove one of them");
           break;
       }
     }
@@ -182,8 +171,7 @@ std::string Parsed::text() const {
   return out;
 }
 
-Parsed parse_project(std::string_view text, std::string_view path, const Environment& env,
-                     std::string_view shown) {
+Parsed parse_project(std::string_view text, std::string_view path, const Environment& env, std::string_view shown) {
   Parsed parsed;
   const Tree tree = parse_tree(text);
   if (tree.ok) {
@@ -197,10 +185,9 @@ Parsed parse_project(std::string_view text, std::string_view path, const Environ
   } else {
     parsed.diagnostics.push_back(tree.syntax_error);
   }
-  std::sort(parsed.diagnostics.begin(), parsed.diagnostics.end(),
-            [](const Diagnostic& a, const Diagnostic& b) {
-              return std::tie(a.at, a.message) < std::tie(b.at, b.message);
-            });
+  std::sort(parsed.diagnostics.begin(), parsed.diagnostics.end(), [](const Diagnostic& a, const Diagnostic& b) {
+    return std::tie(a.at, a.message) < std::tie(b.at, b.message);
+  });
   if (parsed.diagnostics.size() > max_diagnostics) {
     parsed.more = parsed.diagnostics.size() - max_diagnostics;
     parsed.diagnostics.resize(max_diagnostics);

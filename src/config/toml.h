@@ -36,7 +36,6 @@ struct Parsed {
 // `path` is the canonical absolute path of the file: Document::path, and the base of relative directories.
 // `shown` is how messages call it, usually as the user wrote it; empty means `path`. Document::environment is
 // env.captured(); version, uid, gid and groups are left for who applies the document.
-Parsed parse_project(std::string_view text, std::string_view path, const Environment& env,
-                     std::string_view shown = {});
+Parsed parse_project(std::string_view text, std::string_view path, const Environment& env, std::string_view shown = {});
 
 }  // namespace hearth::config

@@ -47,13 +47,11 @@ Node convert(const toml::node& from, int depth);
 
 void convert_table(const toml::table& from, Node& node, int depth) {
   for (const auto& [key, value] : from) {
-    node.entries.push_back(
-        {std::string(key.str()), position_of(key.source().begin), convert(value, depth + 1)});
+    node.entries.push_back({std::string(key.str()), position_of(key.source().begin), convert(value, depth + 1)});
   }
   // toml++ keeps keys sorted by name; people read files from top to bottom.
-  std::sort(node.entries.begin(), node.entries.end(), [](const Entry& a, const Entry& b) {
-    return std::tie(a.at, a.key) < std::tie(b.at, b.key);
-  });
+  std::sort(node.entries.begin(), node.entries.end(),
+            [](const Entry& a, const Entry& b) { return std::tie(a.at, a.key) < std::tie(b.at, b.key); });
 }
 
 Node convert(const toml::node& from, int depth) {
@@ -105,8 +103,7 @@ class DotCounter {
         continue;
       }
       if (c == '.' && ++dots >= max_key_parts) return line_;
-      if (c == '\n' || c == '=' || c == ',' || c == '[' || c == ']' || c == '{' || c == '}')
-        dots = 0;
+      if (c == '\n' || c == '=' || c == ',' || c == '[' || c == ']' || c == '{' || c == '}') dots = 0;
       step();
     }
     return 0;
@@ -129,9 +126,7 @@ class DotCounter {
     }
     at_ = std::min(at_ + closing.size(), text_.size());
     // One or two more quotes belong to the text: """say "yes""""
-    for (int more = 0; closing.size() == 3 && more < 2 && text_.substr(at_).starts_with(quote);
-         ++more)
-      ++at_;
+    for (int more = 0; closing.size() == 3 && more < 2 && text_.substr(at_).starts_with(quote); ++more) ++at_;
   }
 
   std::string_view text_;
@@ -156,32 +151,26 @@ std::string_view trimmed(std::string_view text) {
 
 // The slips that people coming from other formats make.
 std::string remedy_for(std::string_view description, std::string_view line) {
-  const auto says = [&](std::string_view words) {
-    return description.find(words) != description.npos;
-  };
-  if (says("redefine existing table"))
-    return "two headers name the same table: rename one, or put their keys together";
+  const auto says = [&](std::string_view words) { return description.find(words) != description.npos; };
+  if (says("redefine existing table")) return "two headers name the same table: rename one, or put their keys together";
   if (says("redefine")) return "remove one of them";
   if (says("utf-8")) return "save the file as UTF-8";
   if (says("end-of-file") || says("control characters")) return "is a quote or a bracket missing?";
   line = trimmed(line);
   const std::size_t equals = line.find('=');
   const std::size_t colon = line.find(':');
-  if (colon != line.npos && equals == line.npos && !line.starts_with('['))
-    return "TOML is written key = value";
+  if (colon != line.npos && equals == line.npos && !line.starts_with('[')) return "TOML is written key = value";
   if (line.starts_with('[') && equals == line.npos) {
     return "a header is [service.NAME], where NAME has letters, digits, '_' and '-'";
   }
   if (equals == line.npos) return "TOML has [service.NAME] headers and key = value lines";
   const std::string_view value = trimmed(line.substr(equals + 1));
-  const bool word =
-      !value.empty() && (std::isalpha(static_cast<unsigned char>(value[0])) || value[0] == '/' ||
-                         value[0] == '~' || value[0] == '$' || value[0] == '.');
-  const bool duration = !value.empty() && value[0] >= '0' && value[0] <= '9' &&
-                        std::isalpha(static_cast<unsigned char>(value.back()));
+  const bool word = !value.empty() && (std::isalpha(static_cast<unsigned char>(value[0])) || value[0] == '/' ||
+                                       value[0] == '~' || value[0] == '$' || value[0] == '.');
+  const bool duration =
+      !value.empty() && value[0] >= '0' && value[0] <= '9' && std::isalpha(static_cast<unsigned char>(value.back()));
   if (word || duration) {
-    return "text, durations and sizes stand in double quotes: " +
-           quote(value.substr(0, value.find('#')));
+    return "text, durations and sizes stand in double quotes: " + quote(value.substr(0, value.find('#')));
   }
   return "see toml.io for how TOML is written";
 }
@@ -203,8 +192,7 @@ Tree parse_tree(std::string_view text) {
     return tree;
   }
   if (const std::uint32_t line = DotCounter(text).line_of_long_key()) {
-    tree.syntax_error = {
-        {}, {line, 1}, "a key with more than 16 parts", "no key of hearth is that deep"};
+    tree.syntax_error = {{}, {line, 1}, "a key with more than 16 parts", "no key of hearth is that deep"};
     return tree;
   }
   const toml::parse_result result = toml::parse(text);

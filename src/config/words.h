@@ -46,8 +46,7 @@ constexpr std::string_view word_of(const std::array<Word<Enum>, n>& words, Enum 
 }
 
 template <typename Enum, std::size_t n>
-constexpr std::optional<Enum> value_of(const std::array<Word<Enum>, n>& words,
-                                       std::string_view text) {
+constexpr std::optional<Enum> value_of(const std::array<Word<Enum>, n>& words, std::string_view text) {
   for (const Word<Enum>& word : words) {
     if (word.text == text) return word.value;
   }

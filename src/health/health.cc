@@ -17,14 +17,12 @@ constexpr SpanNs shortest = milliseconds(1);
 constexpr SpanNs first_pause = milliseconds(50);
 
 SpanNs from_usec(std::int64_t usec) {
-  return usec > std::numeric_limits<SpanNs>::max() / ns_per_us ? std::numeric_limits<SpanNs>::max()
-                                                               : usec * ns_per_us;
+  return usec > std::numeric_limits<SpanNs>::max() / ns_per_us ? std::numeric_limits<SpanNs>::max() : usec * ns_per_us;
 }
 
 // A probe that is run: notify and none are not.
 bool is_tried(const Probe& probe) {
-  return probe.type == ProbeType::http || probe.type == ProbeType::tcp ||
-         probe.type == ProbeType::exec;
+  return probe.type == ProbeType::http || probe.type == ProbeType::tcp || probe.type == ProbeType::exec;
 }
 
 // ---- tries ------------------------------------------------------------------------------------
@@ -145,7 +143,9 @@ void take_stopping(Health& health, Verdict& verdict) {
 }
 
 // The watchdog of a run that was never ready has not begun; one of a run that lost readiness goes on.
-bool watchdog_begun(const Health& health) { return health.ready_since != 0; }
+bool watchdog_begun(const Health& health) {
+  return health.ready_since != 0;
+}
 
 void take_watchdog(Health& health, const NotifyMessage& message, Now now) {
   if (message.watchdog_usec >= 0) {
@@ -201,9 +201,7 @@ Verdict watch(Health& health, const ServiceSpec& spec, Now now) {
 }
 
 Verdict adopt(Health& health, const ServiceSpec& spec, Now now) {
-  return changing(health, [&](Verdict& verdict) {
-    begin(health, spec, !is_tried(spec.ready), verdict, now);
-  });
+  return changing(health, [&](Verdict& verdict) { begin(health, spec, !is_tried(spec.ready), verdict, now); });
 }
 
 void unwatch(Health& health) {
@@ -235,8 +233,7 @@ Verdict notify(Health& health, const ServiceSpec& spec, const NotifyMessage& mes
   });
 }
 
-Verdict probe_result(Health& health, const ServiceSpec& spec, Which which, std::uint64_t attempt,
-                     bool good, Now now) {
+Verdict probe_result(Health& health, const ServiceSpec& spec, Which which, std::uint64_t attempt, bool good, Now now) {
   return changing(health, [&](Verdict& verdict) {
     const bool readiness = which == Which::ready;
     const ProbeState& state = readiness ? health.ready_probe : health.live_probe;
@@ -284,9 +281,8 @@ Verdict time_passed(Health& health, const ServiceSpec& spec, Now now) {
 
 MonoNs next_deadline(const Health& health) {
   MonoNs earliest = never;
-  for (const Deadline& deadline :
-       {health.start, health.watchdog, health.ready_probe.next, health.ready_probe.limit,
-        health.live_probe.next, health.live_probe.limit}) {
+  for (const Deadline& deadline : {health.start, health.watchdog, health.ready_probe.next, health.ready_probe.limit,
+                                   health.live_probe.next, health.live_probe.limit}) {
     if (deadline.set()) earliest = std::min(earliest, deadline.at);
   }
   return earliest;

@@ -63,13 +63,13 @@ struct NotifyMessage {
   std::string status;
   bool has_errno = false;
   std::int32_t error_number = 0;
-  std::int32_t main_pid = 0;             // 0 = not said
-  std::int64_t watchdog_usec = -1;       // -1 = not said
+  std::int32_t main_pid = 0;        // 0 = not said
+  std::int64_t watchdog_usec = -1;  // -1 = not said
   std::int64_t extend_timeout_usec = -1;
   bool fdstore = false;
   bool fdstore_remove = false;
-  bool fdpoll = true;                    // FDPOLL=0
-  std::string fdname;                    // "" = not said
+  bool fdpoll = true;  // FDPOLL=0
+  std::string fdname;  // "" = not said
 };
 
 // Parses one datagram: lines NAME=VALUE; unknown names are ignored, malformed values of known names too
@@ -84,17 +84,17 @@ struct Verdict {
   bool lost_ready = false;
   bool start_timeout = false;
   bool unhealthy = false;
-  Reason reason = Reason::none;     // of unhealthy
-  bool try_ready = false;           // begin readiness try number ready_probe.attempt
-  bool try_live = false;            // begin liveness try number live_probe.attempt
+  Reason reason = Reason::none;  // of unhealthy
+  bool try_ready = false;        // begin readiness try number ready_probe.attempt
+  bool try_live = false;         // begin liveness try number live_probe.attempt
   bool changed = false;
 };
 
 enum class Which : std::uint8_t { ready, live };
 
-Verdict watch(Health& health, const ServiceSpec& spec, Now now);       // a run has been spawned
-Verdict adopt(Health& health, const ServiceSpec& spec, Now now);       // ... or found, after hearth had died
-void unwatch(Health& health);                                          // it ended, or is being stopped
+Verdict watch(Health& health, const ServiceSpec& spec, Now now);  // a run has been spawned
+Verdict adopt(Health& health, const ServiceSpec& spec, Now now);  // ... or found, after hearth had died
+void unwatch(Health& health);                                     // it ended, or is being stopped
 Verdict notify(Health& health, const ServiceSpec& spec, const NotifyMessage& message, Now now);
 Verdict probe_result(Health& health, const ServiceSpec& spec, Which which, std::uint64_t attempt, bool good, Now now);
 Verdict try_refused(Health& health, const ServiceSpec& spec, Which which, std::uint64_t attempt, Now now);

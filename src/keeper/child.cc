@@ -80,8 +80,7 @@ bool place_descriptors(const ChildOrder& order) {
 }
 
 bool set_priority(const wire::PlanHeader& plan) {
-  if (plan.nice != wire::plan_keep && syscall(SYS_setpriority, PRIO_PROCESS, 0, plan.nice) < 0)
-    return false;
+  if (plan.nice != wire::plan_keep && syscall(SYS_setpriority, PRIO_PROCESS, 0, plan.nice) < 0) return false;
   if (plan.oom_score_adj == wire::plan_keep) return true;
   char text[16] = "-";
   char* digits = plan.oom_score_adj < 0 ? text + 1 : text;
@@ -108,17 +107,14 @@ bool set_limits(const ChildOrder& order) {
 
 bool set_groups(const wire::PlanHeader& plan) {
   if (plan.uid == wire::plan_keep_id && plan.gid == wire::plan_keep_id) return true;
-  if (syscall(SYS_setgroups, plan.groups.count, table_at<uint32_t>(plan, plan.groups)) < 0)
-    return false;
-  return plan.gid == wire::plan_keep_id ||
-         syscall(SYS_setresgid, plan.gid, plan.gid, plan.gid) == 0;
+  if (syscall(SYS_setgroups, plan.groups.count, table_at<uint32_t>(plan, plan.groups)) < 0) return false;
+  return plan.gid == wire::plan_keep_id || syscall(SYS_setresgid, plan.gid, plan.gid, plan.gid) == 0;
 }
 
 void write_pid(const wire::PlanHeader& plan) {
   const uint32_t* fields = table_at<uint32_t>(plan, plan.pid_patches);
   const uint64_t pid = static_cast<uint64_t>(syscall(SYS_getpid));
-  for (uint32_t i = 0; i < plan.pid_patches.count; ++i)
-    *put_number(text_at(plan, fields[i]), pid) = 0;
+  for (uint32_t i = 0; i < plan.pid_patches.count; ++i) *put_number(text_at(plan, fields[i]), pid) = 0;
 }
 
 // As execvp(3) goes through PATH. Returns when nothing could be executed, with errno.
@@ -152,8 +148,7 @@ void prepare_child(const wire::PlanHeader& plan) {
 int child_main(void* argument) {
   const ChildOrder& order = *static_cast<const ChildOrder*>(argument);
   const wire::PlanHeader& plan = *order.plan;
-  if (order.enter_cgroup && !write_file(order.fds[plan.cgroup], "cgroup.procs", "0"))
-    fail(order, SpawnStage::cgroup);
+  if (order.enter_cgroup && !write_file(order.fds[plan.cgroup], "cgroup.procs", "0")) fail(order, SpawnStage::cgroup);
   if (syscall(SYS_setsid) < 0) fail(order, SpawnStage::session);
   if (!place_descriptors(order)) fail(order, SpawnStage::descriptor);
   if (!set_priority(plan)) fail(order, SpawnStage::priority);
@@ -164,8 +159,7 @@ int child_main(void* argument) {
   if (plan.cwd != 0 && chdir(text_at(plan, plan.cwd)) < 0) fail(order, SpawnStage::directory);
   write_pid(plan);
   const uint64_t none = 0;
-  if (syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, sizeof none) < 0)
-    fail(order, SpawnStage::signals);
+  if (syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, sizeof none) < 0) fail(order, SpawnStage::signals);
   execute(plan);
   fail(order, SpawnStage::exec);
 }

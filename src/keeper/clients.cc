@@ -22,8 +22,8 @@ struct Window {
 };
 
 // True: sent. Else the client is gone on with when its socket has room, or in a while.
-bool tell(Keeper& k, uint32_t role, MessageType type, const void* records, uint32_t count,
-          const int* fds = nullptr, uint32_t descriptors = 0) {
+bool tell(Keeper& k, uint32_t role, MessageType type, const void* records, uint32_t count, const int* fds = nullptr,
+          uint32_t descriptors = 0) {
   MemberState& client = k.member[role];
   const int error = send_message(client.socket, type, records, count, fds, descriptors);
   if (error == 0) return true;
@@ -39,8 +39,8 @@ bool tell(Keeper& k, uint32_t role, MessageType type, const void* records, uint3
 bool tell_hello(Keeper& k, uint32_t role) {
   MemberState& client = k.member[role];
   if (client.hello_sent) return true;
-  wire::HelloRecord hello = {wire::message_version, k.table->keeper_generation.load(),
-                             client.record->generation.load(), 0};
+  wire::HelloRecord hello = {wire::message_version, k.table->keeper_generation.load(), client.record->generation.load(),
+                             0};
   const int of_logger[] = {descriptor(k, HelloDescriptor::log_page),
                            descriptor(k, HelloDescriptor::log_buffer),
                            descriptor(k, HelloDescriptor::log_pipe_read),
@@ -48,15 +48,14 @@ bool tell_hello(Keeper& k, uint32_t role) {
                            k.log_directory,
                            descriptor(k, HelloDescriptor::to_supervisor),
                            descriptor(k, HelloDescriptor::to_logger)};
-  static_assert(sizeof of_logger / sizeof(int) ==
-                static_cast<uint32_t>(wire::LoggerDescriptor::count_));
+  static_assert(sizeof of_logger / sizeof(int) == static_cast<uint32_t>(wire::LoggerDescriptor::count_));
   if (role == role_supervisor) {
     hello.parked = k.parked.count;
-    client.hello_sent = tell(k, role, MessageType::hello, &hello, 1, k.fd,
-                             static_cast<uint32_t>(HelloDescriptor::count_));
+    client.hello_sent =
+        tell(k, role, MessageType::hello, &hello, 1, k.fd, static_cast<uint32_t>(HelloDescriptor::count_));
   } else {
-    client.hello_sent = tell(k, role, MessageType::hello, &hello, 1, of_logger,
-                             static_cast<uint32_t>(wire::LoggerDescriptor::count_));
+    client.hello_sent =
+        tell(k, role, MessageType::hello, &hello, 1, of_logger, static_cast<uint32_t>(wire::LoggerDescriptor::count_));
   }
   return client.hello_sent;
 }
@@ -91,9 +90,7 @@ void tell_parked(Keeper& k) {
       client.ready_sent = tell(k, role_supervisor, MessageType::ready, nullptr, 0);
       return;
     }
-    if (!tell(k, role_supervisor, MessageType::parked, window.record, window.count, window.fds,
-              window.count))
-      return;
+    if (!tell(k, role_supervisor, MessageType::parked, window.record, window.count, window.fds, window.count)) return;
     client.cursor = at;
     ++client.unacked;
   }
@@ -108,14 +105,13 @@ void tell_logger(Keeper& k) {
     if (!dropped && client.unacked >= windows_max) return;
     // Linked through `next`, which stays as it is until told_logger.
     window.count = 0;
-    for (Parked* item = first;
-         item != nullptr && item->dropped == dropped && window.count < window_records;
+    for (Parked* item = first; item != nullptr && item->dropped == dropped && window.count < window_records;
          item = item->next != 0 ? &k.parked.item[item->next - 1] : nullptr) {
       fill_record(k, *item, window.record[window.count]);
       window.fds[window.count++] = item->fd;
     }
-    if (!tell(k, role_logger, dropped ? MessageType::unpark : MessageType::parked, window.record,
-              window.count, window.fds, dropped ? 0 : window.count))
+    if (!tell(k, role_logger, dropped ? MessageType::unpark : MessageType::parked, window.record, window.count,
+              window.fds, dropped ? 0 : window.count))
       return;
     if (!dropped) ++client.unacked;
     for (uint32_t i = 0; i < window.count; ++i) told_logger(k);
@@ -175,8 +171,7 @@ void handle_supervisor(Keeper& k, Received& message) {
         adopt_run(k, record_at<wire::RunRecord>(message, i), message.take(i));
       break;
     case MessageType::replace_spawner:
-      for (uint32_t i = 0; i < count; ++i)
-        replace_spawner(k, record_at<wire::SpawnerRecord>(message, i));
+      for (uint32_t i = 0; i < count; ++i) replace_spawner(k, record_at<wire::SpawnerRecord>(message, i));
       break;
     case MessageType::finish:
       k.member[role_supervisor].finish_heard = true;
@@ -199,8 +194,7 @@ void client_started(Keeper& k, uint32_t role) {
 
 void pump_clients(Keeper& k) {
   const MemberState& supervisor = k.member[role_supervisor];
-  if (has_ear(supervisor) && tell_hello(k, role_supervisor) && tell_spawners(k) &&
-      !supervisor.ready_sent)
+  if (has_ear(supervisor) && tell_hello(k, role_supervisor) && tell_spawners(k) && !supervisor.ready_sent)
     tell_parked(k);
   const MemberState& logger = k.member[role_logger];
   if (has_ear(logger) && tell_hello(k, role_logger)) tell_logger(k);

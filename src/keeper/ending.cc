@@ -8,9 +8,8 @@
 namespace hearth::keeper {
 namespace {
 
-constexpr int64_t members_grace_s = 10;  // for the last documents and the last lines
-constexpr int64_t after_kill =
-    1'000 * ms;  // what SIGKILL does not end hangs in the kernel: left behind
+constexpr int64_t members_grace_s = 10;     // for the last documents and the last lines
+constexpr int64_t after_kill = 1'000 * ms;  // what SIGKILL does not end hangs in the kernel: left behind
 constexpr uint32_t stop_grace_least_ms = 500, stop_grace_most_ms = 3'600'000;
 
 // Can be signalled and has not ended.
@@ -38,9 +37,7 @@ void begin_rank(Keeper& k, int64_t now) {
     if (entry.stop_rank != rank || !lives(k, i)) continue;
     if (entry.stop_grace_ms > grace_ms) grace_ms = entry.stop_grace_ms;
     send_signal(k, i,
-                entry.stop_signal >= 1 && entry.stop_signal <= 64
-                    ? static_cast<int>(entry.stop_signal)
-                    : SIGTERM);
+                entry.stop_signal >= 1 && entry.stop_signal <= 64 ? static_cast<int>(entry.stop_signal) : SIGTERM);
   }
   if (grace_ms > stop_grace_most_ms) grace_ms = stop_grace_most_ms;
   ending.deadline = now + grace_ms * ms;
@@ -112,8 +109,7 @@ void give_up_members(Keeper& k, int64_t now) {
 void end_members(Keeper& k, int64_t now) {
   EndingState& ending = k.ending;
   bool some = false;
-  for (uint32_t role = 0; role < role_end; ++role)
-    some = some || k.member[role].pid != 0 || member_wanted(k, role);
+  for (uint32_t role = 0; role < role_end; ++role) some = some || k.member[role].pid != 0 || member_wanted(k, role);
   const bool due = now >= ending.deadline;
   k.exit_now = !some || (ending.out_of_time && due);
   if (!k.exit_now && due) give_up_members(k, now);

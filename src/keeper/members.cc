@@ -31,12 +31,8 @@ uint32_t next_generation(const Keeper& k, uint32_t role) {
 [[noreturn]] void become_program(const Keeper& k, uint32_t role, int socket) {
   const bool supervisor = role == role_supervisor;
   const char* path = supervisor ? k.options.supervisor : k.options.logger;
-  const char* argv[] = {supervisor ? "hearth-supervisor" : "hearth-logger",
-                        "--dir",
-                        k.options.dir,
-                        "--logs",
-                        k.options.logs,
-                        nullptr};
+  const char* argv[] = {
+      supervisor ? "hearth-supervisor" : "hearth-logger", "--dir", k.options.dir, "--logs", k.options.logs, nullptr};
   // Not only a group of its own: when the keeper dies, stopped groups of its session would get SIGHUP.
   setsid();
   dup2(STDERR_FILENO, STDOUT_FILENO);
@@ -47,14 +43,12 @@ uint32_t next_generation(const Keeper& k, uint32_t role) {
   sigprocmask(SIG_SETMASK, &none, nullptr);
   execve(path, const_cast<char**>(argv), environ);
   const char* why = strerror(errno);
-  for (const char* part :
-       {"hearth-keeper: cannot execute ", path, ": ", why, "; is hearth installed completely?\n"})
+  for (const char* part : {"hearth-keeper: cannot execute ", path, ": ", why, "; is hearth installed completely?\n"})
     if (write(STDERR_FILENO, part, strlen(part)) < 0) break;
   _exit(127);
 }
 
-[[noreturn]] void become_spawner(const Keeper& k, uint32_t role, uint32_t generation, int socket,
-                                 pid_t keeper) {
+[[noreturn]] void become_spawner(const Keeper& k, uint32_t role, uint32_t generation, int socket, pid_t keeper) {
   setsid();
   SpawnerContext context = {k.table,
                             role - role_spawner,
@@ -87,8 +81,7 @@ bool start_member(Keeper& k, uint32_t role, int64_t now) {
     become_spawner(k, role, generation, ends[1], keeper);
   }
   close(ends[1]);
-  if (pid < 0 ||
-      (role < role_spawner && !watch_fd(k, ends[0], Source::member_socket, role, EPOLLIN))) {
+  if (pid < 0 || (role < role_spawner && !watch_fd(k, ends[0], Source::member_socket, role, EPOLLIN))) {
     if (pid > 0) kill(pid, SIGKILL);  // reaped as a stray
     close(ends[0]);
     return false;
@@ -163,8 +156,7 @@ void start_members(Keeper& k, int64_t now) {
 int64_t members_due(const Keeper& k) {
   int64_t due = 0;
   for (uint32_t role = 0; role < role_end; ++role)
-    if (k.member[role].pid == 0 && member_wanted(k, role))
-      due = earlier(due, k.member[role].restart_at);
+    if (k.member[role].pid == 0 && member_wanted(k, role)) due = earlier(due, k.member[role].restart_at);
   if (k.stop_wanted_at != 0 && k.silent_deaths > silent_deaths_most)
     due = earlier(due, k.stop_wanted_at + stop_waits_for_supervisor);
   return due;
@@ -190,8 +182,8 @@ void member_gone(Keeper& k, uint32_t role, int code, int status) {
   member.record->last_wait_code = code;
   member.record->last_wait_status = status;
   // The status of a supervisor that is not our child nobody tells; it was not ours to restart either.
-  member.done = k.ending.phase == Ending::finishing &&
-                ((code == CLD_EXITED && status == 0) || code == wire::wait_code_unknown);
+  member.done =
+      k.ending.phase == Ending::finishing && ((code == CLD_EXITED && status == 0) || code == wire::wait_code_unknown);
   if (role == role_supervisor) {
     unwatch_and_close(k, k.supervisor_pidfd);
     // It takes over and says something before it has its own sockets, and may fail there.

@@ -38,10 +38,8 @@ void tell_ends(int socket) {
 bool receive(int socket, Received& message, int flags) {
   message.drop();
   message.end = message.short_of_descriptors = false;
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * descriptors_received_max) +
-                                CMSG_SPACE(sizeof(ucred))];
-  iovec parts[] = {{&message.header, sizeof message.header},
-                   {message.records, sizeof message.records}};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * descriptors_received_max) + CMSG_SPACE(sizeof(ucred))];
+  iovec parts[] = {{&message.header, sizeof message.header}, {message.records, sizeof message.records}};
   msghdr m{};
   m.msg_iov = parts;
   m.msg_iovlen = 2;
@@ -65,8 +63,7 @@ bool receive(int socket, Received& message, int flags) {
   message.short_of_descriptors = (m.msg_flags & MSG_CTRUNC) != 0;
   const uint64_t length = static_cast<uint64_t>(got);
   uint32_t size = UINT32_MAX;
-  if (length >= sizeof message.header && (m.msg_flags & MSG_TRUNC) == 0)
-    size = record_size(message.header.type);
+  if (length >= sizeof message.header && (m.msg_flags & MSG_TRUNC) == 0) size = record_size(message.header.type);
   const uint64_t due = sizeof message.header + uint64_t{size} * message.header.count;
   const bool open_end = message.header.type == MessageType::short_plan;
   if (size == UINT32_MAX || message.header.count > wire::records_per_message_max || length < due ||
@@ -82,8 +79,7 @@ bool receive(int socket, Received& message, int flags) {
 int send_message(int socket, MessageType type, const void* records, uint32_t count, const int* fds,
                  uint32_t descriptors) {
   wire::MessageHeader header = {type, count};
-  iovec parts[] = {{&header, sizeof header},
-                   {const_cast<void*>(records), size_t{record_size(type)} * count}};
+  iovec parts[] = {{&header, sizeof header}, {const_cast<void*>(records), size_t{record_size(type)} * count}};
   msghdr m{};
   m.msg_iov = parts;
   m.msg_iovlen = parts[1].iov_len != 0 ? 2 : 1;

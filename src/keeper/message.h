@@ -23,7 +23,7 @@ struct Received {
   unsigned char records[wire::records_per_message_max * record_size_max];
   int fds[descriptors_received_max];
   uint32_t descriptors = 0;
-  uint32_t rest;  // bytes behind the records: the plan in a short_plan, else 0
+  uint32_t rest;              // bytes behind the records: the plan in a short_plan, else 0
   bool short_of_descriptors;  // some that were sent could not be had
   bool end;  // nothing was received and nothing more comes; without tell_ends() perhaps an empty message
 
@@ -49,8 +49,8 @@ void tell_ends(int socket);
 bool receive(int socket, Received& message, int flags = MSG_DONTWAIT);
 
 // 0 or errno. `records` holds `count` records of the type. Never blocks.
-int send_message(int socket, wire::MessageType type, const void* records, uint32_t count,
-                 const int* fds, uint32_t descriptors);
+int send_message(int socket, wire::MessageType type, const void* records, uint32_t count, const int* fds,
+                 uint32_t descriptors);
 
 // Decimal digits of `value`; returns the place after them.
 inline char* put_number(char* at, uint64_t value) {

@@ -65,8 +65,7 @@ wire::StateIdentity identify(int directory) {
   if (statx(directory, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &x) == 0) {
     identity.device = uint64_t{x.stx_dev_major} << 32 | x.stx_dev_minor;
     identity.inode = x.stx_ino;
-    if ((x.stx_mask & STATX_BTIME) != 0)
-      identity.birth_ns = x.stx_btime.tv_sec * 1'000'000'000 + x.stx_btime.tv_nsec;
+    if ((x.stx_mask & STATX_BTIME) != 0) identity.birth_ns = x.stx_btime.tv_sec * 1'000'000'000 + x.stx_btime.tv_nsec;
   }
   return identity;
 }
@@ -105,8 +104,7 @@ StateProblem examine(const Pages& pages, const wire::StateIdentity& ours) {
   const wire::SlotTable& table = *pages.table;
   const wire::DecisionPage& page = *pages.page;
   if (page.magic == 0) return StateProblem::incomplete;  // its supervisor had not come so far
-  if (table.magic != wire::slot_table_magic || page.magic != wire::decision_page_magic)
-    return StateProblem::damaged;
+  if (table.magic != wire::slot_table_magic || page.magic != wire::decision_page_magic) return StateProblem::damaged;
   if (!wire::slot_table_valid(table, sizeof table) ||
       !wire::decision_page_valid(page, sizeof page, wire::decision_record_version))
     return StateProblem::other_version;
@@ -118,10 +116,8 @@ StateProblem examine(const Pages& pages, const wire::StateIdentity& ours) {
 
 // None: they are open and mapped.
 StateProblem open_files(int state, const wire::StateIdentity& ours, Pages& pages) {
-  StateProblem problem =
-      open_file(state, wire::slot_table_file, sizeof(wire::SlotTable), pages.table_fd);
-  const StateProblem other =
-      open_file(state, wire::decision_page_file, sizeof(wire::DecisionPage), pages.page_fd);
+  StateProblem problem = open_file(state, wire::slot_table_file, sizeof(wire::SlotTable), pages.table_fd);
+  const StateProblem other = open_file(state, wire::decision_page_file, sizeof(wire::DecisionPage), pages.page_fd);
   if (problem == StateProblem::none) problem = other;
   if (problem == StateProblem::none && !map_both(pages)) problem = StateProblem::damaged;
   if (problem == StateProblem::none) problem = examine(pages, ours);
@@ -131,8 +127,7 @@ StateProblem open_files(int state, const wire::StateIdentity& ours, Pages& pages
 int make_file(int state, const char* name, uint64_t bytes, uint64_t reserved) {
   const int fd = openat(state, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return -1;
-  if (ftruncate(fd, static_cast<off_t>(bytes)) == 0 &&
-      fallocate(fd, 0, 0, static_cast<off_t>(reserved)) == 0)
+  if (ftruncate(fd, static_cast<off_t>(bytes)) == 0 && fallocate(fd, 0, 0, static_cast<off_t>(reserved)) == 0)
     return fd;
   const int error = errno;
   unlinkat(state, name, 0);
@@ -144,8 +139,8 @@ int make_file(int state, const char* name, uint64_t bytes, uint64_t reserved) {
 bool make_files(int state, Pages& pages) {
   pages.table_fd = make_file(state, wire::slot_table_file, sizeof(wire::SlotTable), sizeof(wire::SlotTable));
   if (pages.table_fd < 0) return false;
-  pages.page_fd = make_file(state, wire::decision_page_file, sizeof(wire::DecisionPage),
-                            wire::decision_page_bytes(slots_reserved));
+  pages.page_fd =
+      make_file(state, wire::decision_page_file, sizeof(wire::DecisionPage), wire::decision_page_bytes(slots_reserved));
   if (pages.page_fd >= 0 && map_both(pages)) return true;
   const int error = errno;
   unlinkat(state, wire::slot_table_file, 0);
@@ -157,8 +152,7 @@ bool make_files(int state, Pages& pages) {
 bool make_memory(Pages& pages) {
   pages.table_fd = memfd_create("hearth-slot-table", MFD_CLOEXEC);
   pages.page_fd = memfd_create("hearth-decision-page", MFD_CLOEXEC);
-  return pages.table_fd >= 0 && pages.page_fd >= 0 &&
-         ftruncate(pages.table_fd, sizeof(wire::SlotTable)) == 0 &&
+  return pages.table_fd >= 0 && pages.page_fd >= 0 && ftruncate(pages.table_fd, sizeof(wire::SlotTable)) == 0 &&
          ftruncate(pages.page_fd, sizeof(wire::DecisionPage)) == 0 && map_both(pages);
 }
 

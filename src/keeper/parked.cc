@@ -11,8 +11,8 @@ const char* name_of(const ParkedState& p, const Parked& item) {
 }
 
 uint32_t bucket_of(wire::ParkClass type, uint64_t key, uint64_t file, const char* name) {
-  uint64_t hash = (static_cast<uint64_t>(type) * 0x9e3779b97f4a7c15) ^ (key * 0xff51afd7ed558ccd) ^
-                  (file * 0xc4ceb9fe1a85ec53);
+  uint64_t hash =
+      (static_cast<uint64_t>(type) * 0x9e3779b97f4a7c15) ^ (key * 0xff51afd7ed558ccd) ^ (file * 0xc4ceb9fe1a85ec53);
   for (; *name != 0; ++name) hash = (hash ^ static_cast<unsigned char>(*name)) * 0x100000001b3;
   return static_cast<uint32_t>((hash ^ hash >> 29 ^ hash >> 47) % park_buckets);
 }
@@ -48,8 +48,7 @@ void empty_bucket(ParkedState& p, uint32_t hole) {
 
 uint16_t store_name(ParkedState& p, const char* name) {
   if (*name == 0) return 0;
-  const uint16_t index =
-      p.free_names > 0 ? p.free_name[--p.free_names] : static_cast<uint16_t>(++p.names_end);
+  const uint16_t index = p.free_names > 0 ? p.free_name[--p.free_names] : static_cast<uint16_t>(++p.names_end);
   strcpy(p.name[index], name);
   return index;
 }
@@ -126,8 +125,7 @@ void park(Keeper& k, const wire::ParkRecord& record, int fd, uint32_t by) {
   item->slot = record.slot;
   item->fd = fd;
   item->by = by;
-  if (record.type == wire::ParkClass::output && k.member[role_logger].socket >= 0)
-    queue_for_logger(p, *item);
+  if (record.type == wire::ParkClass::output && k.member[role_logger].socket >= 0) queue_for_logger(p, *item);
 }
 
 void unpark(Keeper& k, const wire::ParkRecord& record) {
@@ -140,8 +138,7 @@ void unpark(Keeper& k, const wire::ParkRecord& record) {
   --p.count;
   close_fd(item.fd);
   item.dropped = true;
-  if (item.type == wire::ParkClass::output && k.member[role_logger].socket >= 0)
-    queue_for_logger(p, item);
+  if (item.type == wire::ParkClass::output && k.member[role_logger].socket >= 0) queue_for_logger(p, item);
   if (!item.queued) free_item(p, item);
 }
 

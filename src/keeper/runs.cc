@@ -66,8 +66,7 @@ void foreign_event(Keeper& k, EntryIndex entry, uint32_t events) {
   PidfdInfo info{};
   info.mask = pidfd_info_exit;
   const bool asked = ioctl(fd, pidfd_get_info, &info) == 0;
-  if (asked && (info.mask & pidfd_info_exit) != 0)
-    return foreign_exited(k, entry, true, info.exit_code);
+  if (asked && (info.mask & pidfd_info_exit) != 0) return foreign_exited(k, entry, true, info.exit_code);
   if ((events & EPOLLHUP) != 0) return foreign_exited(k, entry, false, 0);
   if ((events & EPOLLIN) == 0 || k.run[entry].unknown_at != 0) return;
   k.run[entry].unknown_at = now_ns() + unknown_after;
@@ -127,15 +126,13 @@ bool watch_run(Keeper& k, EntryIndex entry) {
   if (k.run[entry].kind != RunKind::unseen) return k.run[entry].kind == RunKind::child;
   siginfo_t info;
   const int dead = wait_now(P_PID, pid, info, WNOWAIT);
-  if (dead < 0)
-    return false;  // not our child: whoever wrote the pid will hand over a pidfd (adopt)
+  if (dead < 0) return false;  // not our child: whoever wrote the pid will hand over a pidfd (adopt)
   k.run[entry].pid = pid;
   if (dead == 0) {
     const int fd = pidfd_open(pid);
     if (fd < 0 || !watch_fd(k, fd, Source::run, entry, EPOLLIN)) {
       if (fd >= 0) close(fd);
-      try_again(
-          k, entry);  // no descriptor, no memory: it can be signalled, and its end is found later
+      try_again(k, entry);  // no descriptor, no memory: it can be signalled, and its end is found later
       return true;
     }
     keep_pidfd(k, entry, fd);
@@ -215,8 +212,7 @@ void reap_run(Keeper& k, EntryIndex entry, RunId run) {
   if (entry >= wire::max_entries || run == no_run) return;
   wire::RunEntry& e = shared(k, entry);
   if (e.run.load(std::memory_order_acquire) != run) return;
-  if (e.pid.load(std::memory_order_acquire) == 0 &&
-      e.fail_stage.load(std::memory_order_acquire) == 0) {
+  if (e.pid.load(std::memory_order_acquire) == 0 && e.fail_stage.load(std::memory_order_acquire) == 0) {
     // An order nobody has begun is taken back; a spawner at work keeps it.
     uint32_t unclaimed = 0;
     if (!e.claim.compare_exchange_strong(unclaimed, wire::claim_keeper)) return;
@@ -249,9 +245,7 @@ bool send_signal(Keeper& k, EntryIndex entry, int signal) {
 }
 
 void signal_run(Keeper& k, const wire::SignalRecord& record) {
-  if (record.entry >= wire::max_entries || record.run == no_run || record.signal < 1 ||
-      record.signal > 64)
-    return;
+  if (record.entry >= wire::max_entries || record.run == no_run || record.signal < 1 || record.signal > 64) return;
   wire::RunEntry& e = shared(k, record.entry);
   if (e.run.load(std::memory_order_acquire) != record.run || e.pid.load() <= 0) return;
   const OpId last = e.last_op.load();

@@ -80,8 +80,8 @@ bool is_refusal(int error) {
 
 // What the kernel says when it is the leaf that will not do.
 bool blames_cgroup(int error) {
-  return error == ENODEV || error == EACCES || error == EBUSY || error == EOPNOTSUPP ||
-         error == ENOENT || error == EBADF || error == EINVAL;
+  return error == ENODEV || error == EACCES || error == EBUSY || error == EOPNOTSUPP || error == ENOENT ||
+         error == EBADF || error == EINVAL;
 }
 
 // The pid, or -errno. The kernel has stored it in the entry by then, before the child ran.
@@ -113,17 +113,15 @@ void start_run(Spawner& s, EntryIndex index, wire::RunEntry& entry, RunId run) {
   const uint32_t own = in_message ? 0 : 1;  // descriptors that are the plan's, and not of it
   if (s.message.descriptors < own) return fail(entry, wire::SpawnStage::plan, EBADF);
   uint64_t length = s.message.rest;
-  const wire::PlanHeader* plan = in_message
-                                     ? copy_plan(s.message.records + sizeof(wire::RunRecord), length)
-                                     : read_plan(s.message.fds[0], length);
+  const wire::PlanHeader* plan =
+      in_message ? copy_plan(s.message.records + sizeof(wire::RunRecord), length) : read_plan(s.message.fds[0], length);
   if (plan == nullptr) return fail(entry, wire::SpawnStage::plan, errno);
-  if (wire::plan_problem(plan, length, s.message.descriptors - own) != nullptr ||
-      plan->entry != index || plan->run != run)
+  if (wire::plan_problem(plan, length, s.message.descriptors - own) != nullptr || plan->entry != index ||
+      plan->run != run)
     return fail(entry, wire::SpawnStage::plan, EINVAL);
   const int* fds = s.message.fds + own;
   const int leaf = plan->cgroup >= 0 ? fds[plan->cgroup] : -1;
-  s.order = {s.context.table, &entry,          index, const_cast<wire::PlanHeader*>(plan), fds,
-             false,           s.context.nofile};
+  s.order = {s.context.table, &entry, index, const_cast<wire::PlanHeader*>(plan), fds, false, s.context.nofile};
   prepare_child(*plan);
   const long pid = clone_child(s, leaf);
   if (pid > 0) {
@@ -133,9 +131,7 @@ void start_run(Spawner& s, EntryIndex index, wire::RunEntry& entry, RunId run) {
     }
   } else {
     const int error = static_cast<int>(-pid);
-    fail(entry,
-         leaf >= 0 && blames_cgroup(error) ? wire::SpawnStage::cgroup : wire::SpawnStage::clone,
-         error);
+    fail(entry, leaf >= 0 && blames_cgroup(error) ? wire::SpawnStage::cgroup : wire::SpawnStage::clone, error);
   }
   // The child's change of user took it from the memory we share. It is safe to have it back only now: before,
   // that user could have traced a process with our memory in it.
@@ -183,8 +179,7 @@ bool hung_up(int socket) {
 // A stack for children, with an unmapped page below: one that needs more ends instead of writing into us.
 char* make_stack() {
   const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  void* at =
-      mmap(nullptr, page + stack_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  void* at = mmap(nullptr, page + stack_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
   if (at == MAP_FAILED) return nullptr;
   char* lowest = static_cast<char*>(at) + page;
   return mprotect(lowest, stack_bytes, PROT_READ | PROT_WRITE) == 0 ? lowest : nullptr;

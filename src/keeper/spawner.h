@@ -62,8 +62,7 @@ long clone3_call(CloneArguments* arguments, int (*function)(void*), void* argume
 // struct clone_args of <linux/sched.h>, first published size that has `cgroup`.
 struct CloneArguments {
   alignas(8) uint64_t flags;
-  uint64_t pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size,
-      cgroup;
+  uint64_t pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup;
 };
 static_assert(sizeof(CloneArguments) == 88);
 

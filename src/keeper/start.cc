@@ -23,8 +23,7 @@ namespace {
 using wire::HelloDescriptor;
 
 constexpr int exit_usage = 64, exit_basics = 71, exit_taken = 75;
-constexpr int64_t take_over_wait_ms = 10'000, old_spawner_wait_ms = 1'000,
-                  old_logger_wait_ms = 5'000;
+constexpr int64_t take_over_wait_ms = 10'000, old_spawner_wait_ms = 1'000, old_logger_wait_ms = 5'000;
 
 // To standard error, only at start: later the keeper writes nothing, so that nothing can hold it.
 void say(const char* what, const char* subject, int error, const char* remedy) {
@@ -38,8 +37,7 @@ void say(const char* what, const char* subject, int error, const char* remedy) {
   [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, text, strlen(text));
 }
 
-bool fail(const char* what, const char* subject,
-          const char* remedy = "start hearth again when that is mended") {
+bool fail(const char* what, const char* subject, const char* remedy = "start hearth again when that is mended") {
   say(what, subject, errno, remedy);
   return false;
 }
@@ -71,13 +69,11 @@ bool parse(Options& options, int argc, char** argv) {
     *found->value = argv[i + 1];
   }
   for (const Option& option : known)
-    if (*option.value == nullptr && option.value != &take_over)
-      return usage("missing option", option.name);
+    if (*option.value == nullptr && option.value != &take_over) return usage("missing option", option.name);
   if (take_over != nullptr) {
     char* end = nullptr;
     const long fd = strtol(take_over, &end, 10);
-    if (*take_over == 0 || *end != 0 || fd < 0 || fd > 1'000'000)
-      return usage("not a descriptor:", take_over);
+    if (*take_over == 0 || *end != 0 || fd < 0 || fd > 1'000'000) return usage("not a descriptor:", take_over);
     options.take_over = static_cast<int>(fd);
   }
   return true;
@@ -120,8 +116,7 @@ bool prepare_process(Keeper& k) {
     locks.rlim_cur = locks.rlim_max;
     setrlimit(RLIMIT_LOCKS, &locks);
   }
-  if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
-    return fail("cannot become the reaper of orphans", nullptr);
+  if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) return fail("cannot become the reaper of orphans", nullptr);
   return true;
 }
 
@@ -151,8 +146,7 @@ bool take_lock(Keeper& k, int& status) {
   const int directory = k.fd[static_cast<uint32_t>(HelloDescriptor::directory)];
   for (int attempt = 0; attempt < 100; ++attempt) {
     int lock = own(openat(directory, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-    if (lock < 0)
-      return fail("cannot open the lock file in", k.options.dir, "is the directory ours?");
+    if (lock < 0) return fail("cannot open the lock file in", k.options.dir, "is the directory ours?");
     if (flock(lock, LOCK_EX | LOCK_NB) < 0) {
       if (errno != EWOULDBLOCK) return fail("cannot lock the instance", k.options.dir);
       status = exit_taken;  // quietly: the instance is kept already
@@ -223,8 +217,7 @@ void bury_old_members(Keeper& k) {
 bool make_basics(Keeper& k, int& status) {
   auto at = [&](HelloDescriptor which) -> int& { return k.fd[static_cast<uint32_t>(which)]; };
   at(HelloDescriptor::directory) = own(open(k.options.dir, O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (at(HelloDescriptor::directory) < 0)
-    return fail("cannot open the instance directory", k.options.dir);
+  if (at(HelloDescriptor::directory) < 0) return fail("cannot open the instance directory", k.options.dir);
   if (!take_lock(k, status)) return false;
   if (!open_pages(k)) return fail("cannot make shared memory", nullptr);
   for (HelloDescriptor which : {HelloDescriptor::slot_table, HelloDescriptor::decision_page})
@@ -235,14 +228,12 @@ bool make_basics(Keeper& k, int& status) {
   at(HelloDescriptor::to_keeper) = own(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   at(HelloDescriptor::to_logger) = own(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
   int ends[2] = {-1, -1};
-  if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) == 0)
-    fcntl(ends[0], F_SETPIPE_SZ, 1 << 20);  // smaller is only slower
+  if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) == 0) fcntl(ends[0], F_SETPIPE_SZ, 1 << 20);  // smaller is only slower
   at(HelloDescriptor::log_pipe_read) = own(ends[0]);
   at(HelloDescriptor::log_pipe_write) = own(ends[1]);
   for (int fd : k.fd)
     if (fd < 0) return fail("cannot make shared memory, eventfd or pipe", nullptr);
-  auto* page =
-      static_cast<wire::LogPage*>(map(at(HelloDescriptor::log_page), sizeof(wire::LogPage)));
+  auto* page = static_cast<wire::LogPage*>(map(at(HelloDescriptor::log_page), sizeof(wire::LogPage)));
   if (page == nullptr) return fail("cannot map shared memory", nullptr);
   wire::log_page_init(*page);
   munmap(page, sizeof *page);
@@ -261,21 +252,17 @@ bool take_over_basics(Keeper& k, int& status) {
       message.header.type != wire::MessageType::hello || message.header.count != 1 ||
       message.descriptors != static_cast<uint32_t>(HelloDescriptor::count_)) {
     errno = EPROTO;
-    return fail("the supervisor that started this keeper did not hand the instance over", nullptr,
-                nullptr);
+    return fail("the supervisor that started this keeper did not hand the instance over", nullptr, nullptr);
   }
   wire::HelloRecord hello;
   memcpy(&hello, message.records, sizeof hello);
   if (hello.version != wire::message_version) {
     errno = EPROTO;
-    return fail("the living supervisor is of another version than", "hearth-keeper",
-                "install both from one build");
+    return fail("the living supervisor is of another version than", "hearth-keeper", "install both from one build");
   }
   for (uint32_t i = 0; i < message.descriptors; ++i)
-    if ((k.fd[i] = own(message.take(i))) < 0)
-      return fail("cannot keep what was handed over", nullptr);
-  k.table = static_cast<wire::SlotTable*>(
-      map(descriptor(k, HelloDescriptor::slot_table), sizeof(wire::SlotTable)));
+    if ((k.fd[i] = own(message.take(i))) < 0) return fail("cannot keep what was handed over", nullptr);
+  k.table = static_cast<wire::SlotTable*>(map(descriptor(k, HelloDescriptor::slot_table), sizeof(wire::SlotTable)));
   if (k.table == nullptr || !wire::slot_table_valid(*k.table, sizeof(wire::SlotTable))) {
     errno = EPROTO;
     return fail("the slot table handed over is not ours", nullptr, nullptr);
@@ -336,16 +323,13 @@ bool start(Keeper& k, int argc, char** argv, int& status) {
   mkdir(k.options.logs, 0700);
   k.log_directory = own(open(k.options.logs, O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (k.log_directory < 0) return fail("cannot open the log directory", k.options.logs);
-  if (!(k.options.take_over < 0 ? make_basics(k, status) : take_over_basics(k, status)))
-    return false;
+  if (!(k.options.take_over < 0 ? make_basics(k, status) : take_over_basics(k, status))) return false;
   k.table->keeper_pid = getpid();
   k.member[role_supervisor].record = &k.table->supervisor;
   k.member[role_logger].record = &k.table->logger;
-  for (uint32_t i = 0; i < wire::spawner_count; ++i)
-    k.member[role_spawner + i].record = &k.table->spawner[i];
+  for (uint32_t i = 0; i < wire::spawner_count; ++i) k.member[role_spawner + i].record = &k.table->spawner[i];
   // The supervisor that handed over has died since.
-  if (k.options.take_over >= 0 && k.supervisor_pidfd < 0)
-    member_gone(k, role_supervisor, wire::wait_code_unknown, 0);
+  if (k.options.take_over >= 0 && k.supervisor_pidfd < 0) member_gone(k, role_supervisor, wire::wait_code_unknown, 0);
   return open_watches(k);
 }
 

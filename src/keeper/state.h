@@ -25,21 +25,9 @@ struct Options {
 };
 
 // Upper half of epoll's data; the lower half is the index within the kind.
-enum class Source : uint32_t {
-  signals,
-  doorbell,
-  member_socket,
-  supervisor_pidfd,
-  old_logger,
-  run
-};
+enum class Source : uint32_t { signals, doorbell, member_socket, supervisor_pidfd, old_logger, run };
 
-enum Role : uint32_t {
-  role_supervisor = 0,
-  role_logger,
-  role_spawner,
-  role_end = role_spawner + wire::spawner_count
-};
+enum Role : uint32_t { role_supervisor = 0, role_logger, role_spawner, role_end = role_spawner + wire::spawner_count };
 
 constexpr int64_t silent_life = 2'000'000'000;  // ns; alive longer, a supervisor is taken for sound
 
@@ -73,7 +61,7 @@ struct RunState {
   int32_t pid;         // private copy: the shared one decides nothing once a run is watched
   int64_t unknown_at;  // foreign, dead, not yet reaped by its parent: when to give up; 0 = not so
   RunKind kind;
-  bool unwatched;      // foreign: epoll had no room for its pidfd; tried again
+  bool unwatched;  // foreign: epoll had no room for its pidfd; tried again
 };
 
 inline constexpr uint32_t pid_buckets = 2 * wire::max_entries;
@@ -160,8 +148,7 @@ inline int descriptor(const Keeper& k, wire::HelloDescriptor which) {
 }
 
 // epoll. `events` 0 waits for EPOLLHUP and EPOLLERR, which are always reported. False: errno.
-inline bool watch_fd(Keeper& k, int fd, Source source, uint32_t index, uint32_t events,
-                     int op = EPOLL_CTL_ADD) {
+inline bool watch_fd(Keeper& k, int fd, Source source, uint32_t index, uint32_t events, int op = EPOLL_CTL_ADD) {
   epoll_event event{};
   event.events = events;
   event.data.u64 = static_cast<uint64_t>(source) << 32 | index;
@@ -198,7 +185,7 @@ bool start(Keeper& k, int argc, char** argv, int& status);
 bool open_pages(Keeper& k);  // sets table and both descriptors; false: errno
 
 // members.cc
-uint64_t start_ticks(pid_t pid);  // field 22 of /proc/PID/stat; 0 = not known
+uint64_t start_ticks(pid_t pid);             // field 22 of /proc/PID/stat; 0 = not known
 void start_members(Keeper& k, int64_t now);  // those that are due
 void reap_members(Keeper& k);                // whichever has died
 void member_gone(Keeper& k, uint32_t role, int code, int status);

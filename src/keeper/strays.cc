@@ -13,8 +13,7 @@ uint32_t home(int32_t pid) {
 // Bucket of `pid`, or the empty one where it belongs.
 uint32_t find(const Keeper& k, int32_t pid) {
   uint32_t at = home(pid);
-  while (k.pid_bucket[at] != 0 && k.run[k.pid_bucket[at] - 1].pid != pid)
-    at = (at + 1) % pid_buckets;
+  while (k.pid_bucket[at] != 0 && k.run[k.pid_bucket[at] - 1].pid != pid) at = (at + 1) % pid_buckets;
   return at;
 }
 

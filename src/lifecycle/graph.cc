@@ -15,15 +15,12 @@ std::unexpected<Error> refused(const std::string& service, std::string reason, s
   return failure(Remedy::fix_input, "order services", service, std::move(reason), std::move(hint));
 }
 
-std::unexpected<Error> refused(const std::vector<ServiceSpec>& services,
-                               const DependencyProblem& problem) {
+std::unexpected<Error> refused(const std::vector<ServiceSpec>& services, const DependencyProblem& problem) {
   const ServiceSpec& service = services[problem.service];
   switch (problem.fault) {
-    case DependencyFault::self:
-      return refused(service.name, "it depends on itself", "remove that dependency");
+    case DependencyFault::self: return refused(service.name, "it depends on itself", "remove that dependency");
     case DependencyFault::cycle:
-      return refused(service.name, "the dependencies form a cycle: " + problem.cycle,
-                     "remove one of them");
+      return refused(service.name, "the dependencies form a cycle: " + problem.cycle, "remove one of them");
     case DependencyFault::unknown: break;
   }
   const std::string& name = service.depends_on[problem.dependency].service;
@@ -32,8 +29,7 @@ std::unexpected<Error> refused(const std::vector<ServiceSpec>& services,
                                          : "did you mean \"" + problem.nearest + "\"?");
 }
 
-Standing standing_of_required(Condition condition, Phase phase, bool ready, bool ever_started,
-                              bool last_exit_success) {
+Standing standing_of_required(Condition condition, Phase phase, bool ready, bool ever_started, bool last_exit_success) {
   const bool ended = phase == Phase::completed || phase == Phase::failed;
   const auto final_unless = [ended](bool met) {
     return met ? Standing::met : ended ? Standing::failed : Standing::unmet;
@@ -42,12 +38,10 @@ Standing standing_of_required(Condition condition, Phase phase, bool ready, bool
     case Condition::started:
       return final_unless(phase == Phase::running || phase == Phase::completed ||
                           (phase == Phase::starting && ever_started));
-    case Condition::ready:
-      return final_unless(phase == Phase::running && ready);
+    case Condition::ready: return final_unless(phase == Phase::running && ready);
     case Condition::completed:
       return final_unless(phase == Phase::completed || (phase == Phase::failed && ever_started));
-    case Condition::completed_successfully:
-      return final_unless(phase == Phase::completed && last_exit_success);
+    case Condition::completed_successfully: return final_unless(phase == Phase::completed && last_exit_success);
   }
   return Standing::unmet;
 }
@@ -70,8 +64,7 @@ Result<Graph> Graph::create(const std::vector<ServiceSpec>& services) {
   for (std::uint32_t node = 0; node < services.size(); ++node) {
     for (const Dependency& dependency : services[node].depends_on) {
       const std::uint32_t to = ids.at(dependency.service);
-      graph.down_[node].push_back(
-          {to, dependency.condition, dependency.required, dependency.restart});
+      graph.down_[node].push_back({to, dependency.condition, dependency.required, dependency.restart});
       // Two conditions on one service are two edges, but one dependent.
       std::vector<std::uint32_t>& dependents = graph.up_[to];
       if (dependents.empty() || dependents.back() != node) dependents.push_back(node);
@@ -102,10 +95,8 @@ void Graph::assign_ranks() {
   }
 }
 
-Standing standing(const Edge& edge, Phase phase, bool ready, bool ever_started,
-                  bool last_exit_success) {
-  const Standing required =
-      standing_of_required(edge.condition, phase, ready, ever_started, last_exit_success);
+Standing standing(const Edge& edge, Phase phase, bool ready, bool ever_started, bool last_exit_success) {
+  const Standing required = standing_of_required(edge.condition, phase, ready, ever_started, last_exit_success);
   if (edge.required) return required;
   // Order only: what has failed, or what nobody wants up, is not waited for.
   if (required == Standing::failed || phase == Phase::stopped) return Standing::met;

@@ -142,7 +142,9 @@ void after_failure(Step& s, Reason cause) {
   retry_later(s, s.life.failures, cause);
 }
 
-Reason cause_of_exit(const ExitInfo& exit) { return exit.code < 0 ? Reason::lost : Reason::exited; }
+Reason cause_of_exit(const ExitInfo& exit) {
+  return exit.code < 0 ? Reason::lost : Reason::exited;
+}
 
 // ---- cells of the table ----------------------------------------------------------------------
 
@@ -208,13 +210,17 @@ void resume_if_dependency_failed(Step& s) {
   if (s.life.want_up && s.life.reason == Reason::dependency_failed) resume(s);
 }
 
-void wait_again(Step& s) { enter(s, Phase::waiting, Reason::dependency_missing); }
+void wait_again(Step& s) {
+  enter(s, Phase::waiting, Reason::dependency_missing);
+}
 
 void wait_again_if_dependency_failed(Step& s) {
   if (s.life.want_up && s.life.reason == Reason::dependency_failed) wait_again(s);
 }
 
-void fail_by_dependency(Step& s) { enter(s, Phase::failed, Reason::dependency_failed); }
+void fail_by_dependency(Step& s) {
+  enter(s, Phase::failed, Reason::dependency_failed);
+}
 
 // No clock for a run that has nothing to be forgiven: an idle hearth wakes for nothing.
 void begin_stable(Step& s) {
@@ -231,9 +237,13 @@ void has_pid(Step& s) {
   if (!s.event.has_readiness) begin_running(s);
 }
 
-void ready_again(Step& s) { begin_stable(s); }
+void ready_again(Step& s) {
+  begin_stable(s);
+}
 
-void not_ready(Step& s) { s.life.stable.clear(); }
+void not_ready(Step& s) {
+  s.life.stable.clear();
+}
 
 void spawn_ended(Step& s) {
   forget_run(s.life);
@@ -249,15 +259,14 @@ void ended_while_starting(Step& s) {
   forget_run(s.life);
   // A daemon that ends before it was ever ready has not done its work, whatever its exit code; where nobody
   // wants a restart, it is a task that ended well.
-  const bool good = is_success(s.event.exit, s.spec) &&
-                    (!s.event.has_readiness || s.spec.restart == RestartPolicy::never);
+  const bool good =
+      is_success(s.event.exit, s.spec) && (!s.event.has_readiness || s.spec.restart == RestartPolicy::never);
   good ? after_success(s) : after_failure(s, cause_of_exit(s.event.exit));
 }
 
 void ended_while_running(Step& s) {
   forget_run(s.life);
-  is_success(s.event.exit, s.spec) ? after_success(s)
-                                   : after_failure(s, cause_of_exit(s.event.exit));
+  is_success(s.event.exit, s.spec) ? after_success(s) : after_failure(s, cause_of_exit(s.event.exit));
 }
 
 void ended_while_stopping(Step& s) {
@@ -274,11 +283,12 @@ void follow_dependency(Step& s) {
   begin_stop(s, true, false, s.event.hold, Reason::dependency_restarted);
 }
 
-void too_slow(Step& s) { begin_stop(s, true, true, false, Reason::start_timeout); }
+void too_slow(Step& s) {
+  begin_stop(s, true, true, false, Reason::start_timeout);
+}
 
 void sick(Step& s) {
-  begin_stop(s, true, true, false,
-             s.event.reason == Reason::none ? Reason::liveness : s.event.reason);
+  begin_stop(s, true, true, false, s.event.reason == Reason::none ? Reason::liveness : s.event.reason);
 }
 
 // The stop signal could not be delivered before there was a process: its grace period begins now.
@@ -369,8 +379,7 @@ SpanNs backoff_delay(const Backoff& backoff, std::uint32_t failures, std::uint64
   // In floating point, where the power of a service that failed for a year is infinity and not a wrapped
   // number; the cap makes it finite before anything else is done with it.
   const double exponent = failures == 0 ? 0 : failures - 1;
-  const double grown =
-      static_cast<double>(backoff.initial) * std::pow(std::max(backoff.factor, 1.0), exponent);
+  const double grown = static_cast<double>(backoff.initial) * std::pow(std::max(backoff.factor, 1.0), exponent);
   const double capped = std::min(grown, static_cast<double>(backoff.max));
   const double unit = static_cast<double>(random >> 11) * 0x1p-53;  // [0, 1)
   const double jitter = std::clamp(backoff.jitter, 0.0, 1.0);

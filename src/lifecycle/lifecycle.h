@@ -77,31 +77,31 @@ namespace hearth::lifecycle {
 
 enum class EventKind : std::uint8_t {
   order_start,
-  order_stop,          // hold: dependents must end first
+  order_stop,  // hold: dependents must end first
   order_restart,
-  release_stop,        // dependents have ended
+  release_stop,  // dependents have ended
   dependencies_met,
-  dependencies_unmet,  // some dependency is not there (any more)
-  dependency_failed,   // a required one has failed for good
+  dependencies_unmet,    // some dependency is not there (any more)
+  dependency_failed,     // a required one has failed for good
   dependency_restarted,  // one with restart = true: was restarted, or is about to be
-  spawned,             // the run has a pid
-  spawn_failed,        // exit carries stage and errno
-  exited,              // exit says how
+  spawned,               // the run has a pid
+  spawn_failed,          // exit carries stage and errno
+  exited,                // exit says how
   became_ready,
   lost_ready,
   start_timeout,
-  unhealthy,           // reason: watchdog or liveness
-  time_passed,         // look at the deadlines
+  unhealthy,    // reason: watchdog or liveness
+  time_passed,  // look at the deadlines
 };
 
 struct Event {
   EventKind kind = EventKind::time_passed;
-  ExitInfo exit;                  // spawn_failed, exited
-  Reason reason = Reason::none;   // unhealthy; spawn_failed: refused or none; orders: shutdown or none (ordered)
-  bool dependencies_met = true;   // orders, exited, spawn_failed, time_passed: are they met now?
-  bool hold = false;              // order_stop, order_restart, dependency_restarted
-  bool has_readiness = false;     // spawned, exited: there is a readiness probe, running only after became_ready
-  std::uint64_t random = 0;       // exited, spawn_failed: for the jitter; uniform 64 bits
+  ExitInfo exit;                 // spawn_failed, exited
+  Reason reason = Reason::none;  // unhealthy; spawn_failed: refused or none; orders: shutdown or none (ordered)
+  bool dependencies_met = true;  // orders, exited, spawn_failed, time_passed: are they met now?
+  bool hold = false;             // order_stop, order_restart, dependency_restarted
+  bool has_readiness = false;    // spawned, exited: there is a readiness probe, running only after became_ready
+  std::uint64_t random = 0;      // exited, spawn_failed: for the jitter; uniform 64 bits
 };
 
 struct Effects {

@@ -17,11 +17,11 @@ inline constexpr uint64_t long_line_slack = 1u << 20;
 struct OpenFile {
   os::Fd fd;
   uint64_t number = 0;
-  uint64_t reserved = 0;     // blocks are ours up to here
-  uint64_t oldest = 0;       // least number in the directory, 0 = not looked yet
-  bool can_reserve = true;   // the file system knows fallocate
-  bool has_leftovers = true; // there may be more blocks than `reserved` says (a killed logger's)
-  char directory[128] = {};  // the name under which it was opened
+  uint64_t reserved = 0;      // blocks are ours up to here
+  uint64_t oldest = 0;        // least number in the directory, 0 = not looked yet
+  bool can_reserve = true;    // the file system knows fallocate
+  bool has_leftovers = true;  // there may be more blocks than `reserved` says (a killed logger's)
+  char directory[128] = {};   // the name under which it was opened
 
   void close();
 };
@@ -34,8 +34,15 @@ class FileSink : public LineSink {
   // All references must outlive the sink. `file` is open at `number`, or the first call is next_file().
   FileSink(System& system, int log_directory, const wire::LogStream& stream, uint64_t max_size, OpenFile& file,
            uint64_t number, uint64_t offset, char* buffer)
-      : system_(system), log_directory_(log_directory), stream_(stream), max_size_(max_size), file_(file),
-        number_(number), offset_(offset), written_(offset), buffer_(buffer) {}
+      : system_(system),
+        log_directory_(log_directory),
+        stream_(stream),
+        max_size_(max_size),
+        file_(file),
+        number_(number),
+        offset_(offset),
+        written_(offset),
+        buffer_(buffer) {}
 
   void append(const char* data, size_t size) override;
   uint64_t room() const override;
@@ -43,12 +50,12 @@ class FileSink : public LineSink {
   void next_file() override;
 
   void flush();
-  int error() const { return error_; }            // errno of a write that failed, 0 = none
+  int error() const { return error_; }                    // errno of a write that failed, 0 = none
   int rotation_error() const { return rotation_error_; }  // why there is no next file, 0 = none
   uint64_t number() const { return number_; }
-  uint64_t offset() const { return offset_; }     // of the file `number()`
+  uint64_t offset() const { return offset_; }  // of the file `number()`
   uint64_t appended() const { return appended_; }
-  char last() const { return last_; }             // the last byte appended
+  char last() const { return last_; }  // the last byte appended
 
  private:
   bool bounded() const { return max_size_ > 0 && error_ == 0 && rotation_error_ == 0; }
@@ -60,7 +67,7 @@ class FileSink : public LineSink {
   uint64_t max_size_;
   OpenFile& file_;
   uint64_t number_;
-  uint64_t offset_;  // what is buffered included
+  uint64_t offset_;   // what is buffered included
   uint64_t written_;  // what is buffered not
   char* buffer_;
   size_t buffered_ = 0;

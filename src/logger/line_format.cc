@@ -1,9 +1,8 @@
 #include "logger/line_format.h"
 
+#include <algorithm>
 #include <stdio.h>
 #include <string.h>
-
-#include <algorithm>
 
 namespace hearth::logger {
 namespace {
@@ -15,7 +14,9 @@ constexpr std::string_view json_cut_end = "\",\"cut\":true}\n";
 // What always fits behind a piece of a json text: three escapes of held bytes and the end of a cut object.
 constexpr uint64_t json_reserve = 64;
 
-void append(LineSink& sink, std::string_view text) { sink.append(text.data(), text.size()); }
+void append(LineSink& sink, std::string_view text) {
+  sink.append(text.data(), text.size());
+}
 
 const char* find_newline(const char* from, const char* end) {
   return static_cast<const char*>(memchr(from, '\n', static_cast<size_t>(end - from)));
@@ -76,8 +77,7 @@ bool format_raw(bool at_line_start, const char* data, const char* end, LineSink&
   return at_line_start;
 }
 
-bool format_stamped(const Prefix& prefix, bool at_line_start, const char* data, const char* end,
-                    LineSink& sink) {
+bool format_stamped(const Prefix& prefix, bool at_line_start, const char* data, const char* end, LineSink& sink) {
   while (data < end) {
     if (at_line_start) {
       rotate_if_due(sink);
@@ -340,9 +340,8 @@ StampText stamp_text(WallNs wall_ns) {
   auto year = static_cast<int>(year_of_era + era * 400 + (month <= 2 ? 1 : 0));
 
   char wide[96];  // room for whatever the compiler thinks an int may be
-  snprintf(wide, sizeof wide, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", year, month, day,
-           static_cast<int>(of_day / 3'600), static_cast<int>(of_day / 60 % 60), static_cast<int>(of_day % 60),
-           static_cast<int>(micros));
+  snprintf(wide, sizeof wide, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", year, month, day, static_cast<int>(of_day / 3'600),
+           static_cast<int>(of_day / 60 % 60), static_cast<int>(of_day % 60), static_cast<int>(micros));
   StampText stamp{};
   memcpy(stamp.text, wide, sizeof stamp.text - 1);
   return stamp;

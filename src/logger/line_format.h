@@ -18,7 +18,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-
 #include <string_view>
 
 #include "base/ids.h"
@@ -42,7 +41,7 @@ class LineSink {
 // What is carried from one batch of a stream to the next.
 struct LineState {
   bool at_line_start = true;
-  uint32_t held_count = 0;      // json: bytes of a character that is not complete yet
+  uint32_t held_count = 0;  // json: bytes of a character that is not complete yet
   unsigned char held[3] = {};
 
   // LogStream::line_tail
@@ -58,13 +57,12 @@ struct LineStamp {
   WallNs wall_ns = 0;
 };
 
-LineState format_lines(wire::LogFormat format, const LineStamp& stamp, LineState state, const char* data,
-                       size_t size, LineSink& sink);
+LineState format_lines(wire::LogFormat format, const LineStamp& stamp, LineState state, const char* data, size_t size,
+                       LineSink& sink);
 // Ends the open line, if there is one.
 void close_line(wire::LogFormat format, LineState& state, LineSink& sink);
 // One line that hearth itself writes, "[hearth: TEXT]"; in json with "lost":`lost`. At a line start.
-void format_note(wire::LogFormat format, const LineStamp& stamp, std::string_view text, uint64_t lost,
-                 LineSink& sink);
+void format_note(wire::LogFormat format, const LineStamp& stamp, std::string_view text, uint64_t lost, LineSink& sink);
 
 // An upper bound of what `size` raw bytes become, a closing of the line before them included.
 uint64_t formatted_bound(wire::LogFormat format, uint64_t size);

@@ -81,11 +81,11 @@ int64_t open_file(System& system, int directory, uint64_t number, const wire::Lo
   int64_t fd = system.open(directory, name.text, O_RDWR | O_NONBLOCK, 0);
   if (fd == -ELOOP || fd == -EISDIR) return -ENOENT;
   if (fd < 0) return fd;
-  struct stat info {};
+  struct stat info{};
   int64_t known = system.stat(static_cast<int>(fd), info);
   uint32_t owner = stream.uid == keep_owner ? geteuid() : stream.uid;
-  bool ours = known >= 0 && S_ISREG(info.st_mode) && info.st_nlink == 1 &&
-              (info.st_uid == owner || info.st_uid == geteuid());
+  bool ours =
+      known >= 0 && S_ISREG(info.st_mode) && info.st_nlink == 1 && (info.st_uid == owner || info.st_uid == geteuid());
   if (ours) return fd;
   close(static_cast<int>(fd));
   return known < 0 ? known : -ENOENT;

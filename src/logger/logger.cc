@@ -1,13 +1,12 @@
 #include "logger/logger.h"
 
+#include <array>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <sys/epoll.h>
-
-#include <array>
 #include <memory>
+#include <poll.h>
 #include <string>
+#include <sys/epoll.h>
 #include <utility>
 
 #include "logger/mover.h"
@@ -44,7 +43,7 @@ struct Possessions {
 // batch apart. A POSIX lock belongs to the process, so it works although both inherit one open file; it ends
 // with the process, however that ends.
 Status lock_page(int page) {
-  struct flock lock {};
+  struct flock lock{};
   lock.l_type = F_WRLCK;
   lock.l_whence = SEEK_SET;
   while (fcntl(page, F_SETLKW, &lock) < 0) {
@@ -75,8 +74,8 @@ Result<Possessions> take_hello(int socket) {
   if (!wire::log_page_valid(*own.page, sizeof(wire::LogPage)))
     return failure(Remedy::environment, "read", "the log page", "it is of another version",
                    "install keeper and logger from one release");
-  auto buffer = os::Mapping<BatchBuffer>::map(own.fd(LoggerDescriptor::log_buffer), os::Access::write,
-                                              "the log buffer");
+  auto buffer =
+      os::Mapping<BatchBuffer>::map(own.fd(LoggerDescriptor::log_buffer), os::Access::write, "the log buffer");
   if (!buffer) return failure(buffer.error());
   own.buffer = std::move(*buffer);
   int size = fcntl(own.fd(LoggerDescriptor::log_pipe_write), F_GETPIPE_SZ);
@@ -88,8 +87,12 @@ Result<Possessions> take_hello(int socket) {
 class Loop {
  public:
   Loop(System& system, int socket, Possessions own, os::Fd epoll)
-      : system_(system), socket_(socket), own_(std::move(own)), epoll_(std::move(epoll)),
-        mover_(system, parts()), pump_(system, mover_, *own_.page, epoll_.get()) {}
+      : system_(system),
+        socket_(socket),
+        own_(std::move(own)),
+        epoll_(std::move(epoll)),
+        mover_(system, parts()),
+        pump_(system, mover_, *own_.page, epoll_.get()) {}
 
   Status run() {
     if (Status added = add(socket_, token_socket); !added) return added;

@@ -1,11 +1,10 @@
 #include "logger/mover.h"
 
+#include <algorithm>
+#include <atomic>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-#include <algorithm>
-#include <atomic>
 
 #include "logger/line_format.h"
 #include "logger/log_files.h"
@@ -45,7 +44,9 @@ void Mover::commit(SlotIndex slot, uint64_t file, BatchState state) {
 Mover::Mover(System& system, const MoverParts& parts)
     : system_(system), parts_(parts), page_(*parts.page), sink_buffer_(new char[sink_buffer_bytes]) {}
 
-SlotIndex Mover::stuck_slot() const { return wire::commit_stream(page_.commit_word.load(relaxed)); }
+SlotIndex Mover::stuck_slot() const {
+  return wire::commit_stream(page_.commit_word.load(relaxed));
+}
 
 MoveResult Mover::recover() {
   BatchState state = wire::commit_state(page_.commit_word.load(std::memory_order_acquire));
@@ -244,7 +245,7 @@ int Mover::reopen(SlotIndex slot, OpenFile& file, const wire::LogBatch& batch) {
   if (fd == -ENOENT) return 0;
   if (fd < 0) return static_cast<int>(-fd);
   os::Fd opened(static_cast<int>(fd));
-  struct stat info {};
+  struct stat info{};
   int64_t done = system_.stat(opened.get(), info);
   if (done >= 0 && static_cast<uint64_t>(info.st_size) < batch.offset) return 0;
   if (done >= 0) done = system_.truncate(opened.get(), batch.offset);

@@ -8,11 +8,10 @@
 // One thread. Everything borrowed outlives the mover. Nothing here allocates, except create().
 #pragma once
 
-#include <stddef.h>
-#include <stdint.h>
-
 #include <atomic>
 #include <memory>
+#include <stddef.h>
+#include <stdint.h>
 #include <type_traits>
 
 #include "base/ids.h"

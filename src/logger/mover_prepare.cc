@@ -1,8 +1,7 @@
 // What the mover does before a batch: which file is it, is it still ours, and is there space.
+#include <algorithm>
 #include <errno.h>
 #include <string.h>
-
-#include <algorithm>
 #include <utility>
 
 #include "logger/log_files.h"
@@ -18,8 +17,12 @@ constexpr uint64_t small_step = 64u << 10;
 constexpr uint64_t large_step = 1u << 20;
 constexpr uint64_t least_batch = 512;
 
-uint64_t round_up(uint64_t value, uint64_t step) { return (value + step - 1) / step * step; }
-bool is_shortage(int error) { return error == ENOSPC || error == EDQUOT; }
+uint64_t round_up(uint64_t value, uint64_t step) {
+  return (value + step - 1) / step * step;
+}
+bool is_shortage(int error) {
+  return error == ENOSPC || error == EDQUOT;
+}
 
 }  // namespace
 
@@ -57,7 +60,7 @@ int Mover::first_file(SlotIndex slot, OpenFile& file) {
   if (range.greatest > 0) {
     int64_t last = open_file(system_, directory.get(), range.greatest, s);
     os::Fd opened(last >= 0 ? static_cast<int>(last) : -1);
-    struct stat info {};
+    struct stat info{};
     if (opened && system_.stat(opened.get(), info) >= 0 && info.st_size > 0) {
       auto size = static_cast<uint64_t>(info.st_size);
       if (system_.last_byte(opened.get(), size) != '\n') system_.pwrite(opened.get(), "\n", 1, size);
@@ -84,7 +87,7 @@ int Mover::open_current(SlotIndex slot, OpenFile& file, RunId run) {
   if (fd == -ENOENT) return own_batch(slot, file, run, BatchKind::removed, offset, 0);
   if (fd < 0) return static_cast<int>(-fd);
   os::Fd opened(static_cast<int>(fd));
-  struct stat info {};
+  struct stat info{};
   int64_t done = system_.stat(opened.get(), info);
   if (done < 0) return static_cast<int>(-done);
   auto size = static_cast<uint64_t>(info.st_size);
@@ -100,7 +103,7 @@ int Mover::open_current(SlotIndex slot, OpenFile& file, RunId run) {
 }
 
 int Mover::check_current(SlotIndex slot, OpenFile& file, RunId run) {
-  struct stat info {};
+  struct stat info{};
   int64_t done = system_.stat(file.fd.get(), info);
   if (done < 0) return static_cast<int>(-done);
   uint64_t offset = stream(slot).offset.load(relaxed);

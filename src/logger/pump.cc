@@ -1,11 +1,10 @@
 #include "logger/pump.h"
 
+#include <algorithm>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/epoll.h>
-
-#include <algorithm>
 #include <utility>
 
 #include "logger/report.h"
@@ -48,7 +47,9 @@ Pump::Pump(System& system, Mover& mover, wire::LogPage& page, int epoll)
     : system_(system), mover_(mover), page_(page), epoll_(epoll), streams_(wire::max_slots) {}
 Pump::~Pump() = default;
 
-Pump::Stream& Pump::stream_of(SlotIndex slot) { return *streams_[slot]; }
+Pump::Stream& Pump::stream_of(SlotIndex slot) {
+  return *streams_[slot];
+}
 
 Pump::Source* Pump::find(RunId run) {
   for (auto& source : sources_) {
@@ -391,7 +392,9 @@ SpanNs Pump::rest() {
   return flood_ ? rest_span : 0;
 }
 
-bool Pump::take_notice() { return std::exchange(notice_, false); }
+bool Pump::take_notice() {
+  return std::exchange(notice_, false);
+}
 
 void Pump::drain() {
   leaving_ = true;  // what cannot be written stays in its FIFO, for whoever opens that by name

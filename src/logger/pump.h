@@ -30,9 +30,8 @@
 // One thread. Allocates only when sources come.
 #pragma once
 
-#include <stdint.h>
-
 #include <memory>
+#include <stdint.h>
 #include <vector>
 
 #include "base/ids.h"

@@ -14,7 +14,9 @@
 namespace hearth::logger {
 namespace {
 
-int64_t checked(int64_t result) { return result < 0 ? -errno : result; }
+int64_t checked(int64_t result) {
+  return result < 0 ? -errno : result;
+}
 
 int64_t clock_ns(clockid_t clock) {
   timespec now{};
@@ -27,7 +29,9 @@ int64_t clock_ns(clockid_t clock) {
 int64_t System::splice(int from, int to, size_t size) {
   return checked(::splice(from, nullptr, to, nullptr, size, SPLICE_F_NONBLOCK));
 }
-int64_t System::read(int fd, void* data, size_t size) { return checked(::read(fd, data, size)); }
+int64_t System::read(int fd, void* data, size_t size) {
+  return checked(::read(fd, data, size));
+}
 int64_t System::pending(int fd) {
   int bytes = 0;
   return ioctl(fd, FIONREAD, &bytes) < 0 ? -errno : bytes;
@@ -36,16 +40,20 @@ int64_t System::pending(int fd) {
 int64_t System::pwrite(int fd, const void* data, size_t size, uint64_t offset) {
   return checked(::pwrite(fd, data, size, static_cast<off_t>(offset)));
 }
-int64_t System::truncate(int fd, uint64_t size) { return checked(ftruncate(fd, static_cast<off_t>(size))); }
+int64_t System::truncate(int fd, uint64_t size) {
+  return checked(ftruncate(fd, static_cast<off_t>(size)));
+}
 int64_t System::reserve(int fd, uint64_t offset, uint64_t size) {
   return checked(fallocate(fd, FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset), static_cast<off_t>(size)));
 }
 int64_t System::free_bytes(int fd) {
-  struct statvfs space {};
+  struct statvfs space{};
   if (fstatvfs(fd, &space) < 0) return -errno;
   return static_cast<int64_t>(space.f_bavail * space.f_frsize);
 }
-int64_t System::stat(int fd, struct stat& out) { return checked(fstat(fd, &out)); }
+int64_t System::stat(int fd, struct stat& out) {
+  return checked(fstat(fd, &out));
+}
 int64_t System::last_byte(int fd, uint64_t size) {
   unsigned char byte = 0;
   int64_t got = checked(pread(fd, &byte, 1, static_cast<off_t>(size - 1)));
@@ -61,8 +69,12 @@ int64_t System::make_directory(int directory, const char* name) {
 bool System::exists(int directory, const char* name) {
   return faccessat(directory, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
-int64_t System::remove(int directory, const char* name) { return checked(unlinkat(directory, name, 0)); }
-int64_t System::change_owner(int fd, uint32_t uid, uint32_t gid) { return checked(fchown(fd, uid, gid)); }
+int64_t System::remove(int directory, const char* name) {
+  return checked(unlinkat(directory, name, 0));
+}
+int64_t System::change_owner(int fd, uint32_t uid, uint32_t gid) {
+  return checked(fchown(fd, uid, gid));
+}
 int64_t System::link_to(int directory, const char* target, const char* name) {
   return checked(symlinkat(target, directory, name));
 }
@@ -90,11 +102,15 @@ int64_t System::scan(int directory, NumberRange& out) {
   return 0;
 }
 
-MonoNs System::mono_ns() { return clock_ns(CLOCK_MONOTONIC); }
+MonoNs System::mono_ns() {
+  return clock_ns(CLOCK_MONOTONIC);
+}
 void System::nap(SpanNs span) {
   timespec time{span / ns_per_s, span % ns_per_s};
   nanosleep(&time, nullptr);
 }
-WallNs System::wall_ns() { return clock_ns(CLOCK_REALTIME); }
+WallNs System::wall_ns() {
+  return clock_ns(CLOCK_REALTIME);
+}
 
 }  // namespace hearth::logger

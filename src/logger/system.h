@@ -34,7 +34,7 @@ class System {
   virtual int64_t reserve(int fd, uint64_t offset, uint64_t size);  // fallocate, the file's size stays
   virtual int64_t free_bytes(int fd);                               // what fstatvfs offers to us
   virtual int64_t stat(int fd, struct stat& out);
-  virtual int64_t last_byte(int fd, uint64_t size);                 // the byte at size - 1
+  virtual int64_t last_byte(int fd, uint64_t size);  // the byte at size - 1
 
   // Names, always relative to a directory's descriptor.
   virtual int64_t open(int directory, const char* name, int flags, mode_t mode);

@@ -1,10 +1,9 @@
+#include <cerrno>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cerrno>
 #include <utility>
 
 #include "logs/log_file.h"
@@ -126,7 +125,7 @@ Result<Follower::Step> Follower::read_on(const PieceHandler& handler) {
   }
   // Removed while we had it open: as too old, or by a logger that recovers and makes it again. Looked at after
   // the next file was seen: then what stands under our number is complete, and it may not be what we hold.
-  struct stat info {};
+  struct stat info{};
   if (fstat(file_.get(), &info) < 0) return errno_failure("read", path_ + "/" + name, errno);
   if (info.st_nlink == 0) {
     Result<bool> again = stands(cursor_.file);
@@ -162,7 +161,7 @@ Result<Follower::Step> Follower::find_file(const PieceHandler& handler) {
 }
 
 Result<bool> Follower::stands(std::uint64_t number) const {
-  struct stat info {};
+  struct stat info{};
   if (fstatat(directory_.get(), file_name(number).c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) return true;
   if (errno == ENOENT) return false;
   return errno_failure("read", path_ + "/" + file_name(number), errno);

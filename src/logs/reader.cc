@@ -1,14 +1,13 @@
 #include "logs/reader.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <utility>
 
 #include "logs/log_file.h"
@@ -97,7 +96,9 @@ class Backwards {
 
 }  // namespace
 
-std::string to_text(Cursor cursor) { return std::to_string(cursor.file) + ":" + std::to_string(cursor.offset); }
+std::string to_text(Cursor cursor) {
+  return std::to_string(cursor.file) + ":" + std::to_string(cursor.offset);
+}
 
 Result<Cursor> cursor_from_text(std::string_view text) {
   Cursor cursor;
@@ -157,7 +158,7 @@ Result<Tail> last_lines(const std::string& directory, std::size_t lines, std::si
       if (tail.end.file == 0) continue;  // a logger recovers: it will be there again, behind this cursor
       break;                             // removed as too old meanwhile
     }
-    struct stat info {};
+    struct stat info{};
     if (fstat(file->get(), &info) < 0) return errno_failure("read", file_name(*number), errno);
     auto size = static_cast<std::uint64_t>(info.st_size);
     if (tail.end.file == 0) tail.begin = tail.end = {*number, size};

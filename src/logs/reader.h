@@ -58,7 +58,7 @@ struct Piece {
   std::string_view bytes;  // valid during the call
   Cursor begin;
   Cursor next;
-  bool gap = false;        // what stood between begin and next is gone
+  bool gap = false;  // what stood between begin and next is gone
 };
 // False = enough for now.
 using PieceHandler = std::function<bool(const Piece&)>;

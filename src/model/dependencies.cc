@@ -19,10 +19,7 @@ struct Edge {
 class CycleSearch {
  public:
   CycleSearch(const std::vector<ServiceSpec>& services, std::vector<std::vector<Edge>> edges)
-      : services_(services),
-        edges_(std::move(edges)),
-        mark_(services.size(), Mark::fresh),
-        told_(services.size()) {}
+      : services_(services), edges_(std::move(edges)), mark_(services.size(), Mark::fresh), told_(services.size()) {}
 
   void run(std::vector<DependencyProblem>& out, std::size_t limit) {
     for (std::size_t root = 0; root < services_.size() && out.size() < limit; ++root) {
@@ -86,8 +83,7 @@ class CycleSearch {
 
 }  // namespace
 
-std::vector<DependencyProblem> dependency_problems(const std::vector<ServiceSpec>& services,
-                                                   std::size_t limit) {
+std::vector<DependencyProblem> dependency_problems(const std::vector<ServiceSpec>& services, std::size_t limit) {
   std::vector<DependencyProblem> problems;
   std::vector<std::string_view> names;
   Index index;

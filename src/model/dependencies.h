@@ -27,7 +27,6 @@ struct DependencyProblem {
 
 // The first `limit` problems, those of single names first, each kind in the order of the services. Linear in
 // services and edges, but for the search of near names. Of two services of the same name the first counts.
-std::vector<DependencyProblem> dependency_problems(const std::vector<ServiceSpec>& services,
-                                                   std::size_t limit);
+std::vector<DependencyProblem> dependency_problems(const std::vector<ServiceSpec>& services, std::size_t limit);
 
 }  // namespace hearth

@@ -18,13 +18,13 @@ namespace hearth {
 using OperationKey = std::array<unsigned char, 16>;
 
 enum class Verb : std::uint32_t {
-  apply = 1,     // take the document over and start what is new or changed
+  apply = 1,  // take the document over and start what is new or changed
   start,
   stop,
   restart,
-  down,          // stop and forget: names or all, else what was applied from document.path, else project
-  shutdown,      // stop everything, then end hearth
-  leave,         // end hearth, leave the services running (SIGQUIT)
+  down,      // stop and forget: names or all, else what was applied from document.path, else project
+  shutdown,  // stop everything, then end hearth
+  leave,     // end hearth, leave the services running (SIGQUIT)
 };
 
 struct Request {
@@ -32,9 +32,9 @@ struct Request {
   Verb verb = Verb::start;
   std::vector<std::string> names;  // "service", "project.service", "service.INDEX", globs; empty + all
   bool all = false;
-  std::string project;             // restricts names; "" = any
-  Document document;               // apply, down
-  bool start = true;               // apply: also start
+  std::string project;  // restricts names; "" = any
+  Document document;    // apply, down
+  bool start = true;    // apply: also start
 };
 
 // How one slot stands towards an order.
@@ -57,8 +57,8 @@ struct Accepted {
 struct OrderReport {
   OrderId order = 0;
   Verb verb = Verb::start;
-  bool settled = false;            // no slot is pending
-  std::uint32_t overtaken = 0;     // slots that a later order has taken over; they are not in `slots`
+  bool settled = false;         // no slot is pending
+  std::uint32_t overtaken = 0;  // slots that a later order has taken over; they are not in `slots`
   std::vector<SlotOutcome> slots;
 };
 

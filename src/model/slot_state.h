@@ -64,8 +64,8 @@ struct Deadline {
 
 // How a run ended. code as wire::RunEntry::wait_code; 0 = it has not.
 struct ExitInfo {
-  std::int32_t code = 0;       // CLD_EXITED 1, CLD_KILLED 2, CLD_DUMPED 3, -1 unknown
-  std::int32_t status = 0;     // exit code or signal
+  std::int32_t code = 0;         // CLD_EXITED 1, CLD_KILLED 2, CLD_DUMPED 3, -1 unknown
+  std::int32_t status = 0;       // exit code or signal
   std::uint32_t fail_stage = 0;  // wire::SpawnStage, when the child never became the program
   std::int32_t fail_errno = 0;
   RunId run = no_run;
@@ -77,20 +77,20 @@ struct Lifecycle {
   Phase phase = Phase::stopped;
   Reason reason = Reason::none;
   Reason last_end = Reason::none;  // why the last run did not stay; what a crash loop was made of
-  bool want_up = false;         // the goal
-  bool stop_held = false;       // stopping, but dependents must end first: nothing has been sent yet
+  bool want_up = false;            // the goal
+  bool stop_held = false;          // stopping, but dependents must end first: nothing has been sent yet
   bool kill_sent = false;
   bool restart_after_stop = false;  // stopping only to start again
   bool restart_counts = false;      // ... and that restart is a failure (unhealthy), so backoff applies
-  bool run_live = false;        // a run was asked for and has not ended
-  std::uint32_t failures = 0;   // in a row; the exponent of the backoff
-  std::uint32_t restarts = 0;   // in the slot's life, deliberate ones not counted
+  bool run_live = false;            // a run was asked for and has not ended
+  std::uint32_t failures = 0;       // in a row; the exponent of the backoff
+  std::uint32_t restarts = 0;       // in the slot's life, deliberate ones not counted
   std::uint32_t window_count = 0;   // restarts in the current crash window
   MonoNs window_start = 0;
-  Deadline retry;               // backoff
-  Deadline grace;               // stop
-  Deadline stable;              // when it passes, failures = 0
-  WallNs since = 0;             // when the phase was entered
+  Deadline retry;    // backoff
+  Deadline grace;    // stop
+  Deadline stable;   // when it passes, failures = 0
+  WallNs since = 0;  // when the phase was entered
   friend bool operator==(const Lifecycle&, const Lifecycle&) = default;
 };
 
@@ -105,13 +105,13 @@ struct ProbeState {
 };
 
 struct Health {
-  bool watching = false;        // a run is being watched
+  bool watching = false;  // a run is being watched
   bool ready = false;
-  bool reloading = false;       // RELOADING=1 seen, READY=1 not yet
-  bool stopping = false;        // STOPPING=1 seen
-  Deadline start;               // until ready
+  bool reloading = false;  // RELOADING=1 seen, READY=1 not yet
+  bool stopping = false;   // STOPPING=1 seen
+  Deadline start;          // until ready
   Deadline watchdog;
-  SpanNs watchdog_span = 0;     // WATCHDOG_USEC= may change it
+  SpanNs watchdog_span = 0;  // WATCHDOG_USEC= may change it
   ProbeState ready_probe;
   ProbeState live_probe;
   WallNs ready_since = 0;
@@ -126,13 +126,13 @@ struct RunCell {
   RunId run = no_run;
   EntryIndex entry = no_entry;
   std::int32_t pid = 0;
-  bool spawn = false;           // shall be spawned; done when the entry has a pid or a failure
-  bool reap = false;            // shall be reaped; done when the entry no longer holds `run`
+  bool spawn = false;  // shall be spawned; done when the entry has a pid or a failure
+  bool reap = false;   // shall be reaped; done when the entry no longer holds `run`
   std::uint8_t spawn_tries = 0;
-  bool tree_gone = false;       // leaf removed or group killed after the leader's end
-  std::int32_t signal = 0;      // last signal decided; done when entry.last_op >= op
+  bool tree_gone = false;   // leaf removed or group killed after the leader's end
+  std::int32_t signal = 0;  // last signal decided; done when entry.last_op >= op
   OpId op = 0;
-  std::uint64_t document = 0;   // version of the specification it was started from
+  std::uint64_t document = 0;  // version of the specification it was started from
   WallNs started = 0;
   std::uint64_t start_ticks = 0;
 };
@@ -141,22 +141,22 @@ enum class SlotRole : std::uint8_t { service = 0, ready_probe = 1, live_probe = 
 
 struct SlotState {
   bool used = false;
-  bool removing = false;        // goes away once nothing of it runs
-  bool run_wanted = false;      // a run is asked for, but both entries wait for their reap
+  bool removing = false;    // goes away once nothing of it runs
+  bool run_wanted = false;  // a run is asked for, but both entries wait for their reap
   SlotRole role = SlotRole::service;
-  SlotIndex parent = no_slot;   // of a probe's slot: whom it probes
-  std::uint64_t document = 0;   // version of the specification it follows
-  std::uint32_t service = 0;    // index in the document
+  SlotIndex parent = no_slot;  // of a probe's slot: whom it probes
+  std::uint64_t document = 0;  // version of the specification it follows
+  std::uint32_t service = 0;   // index in the document
   std::uint32_t replica = 0;
-  OrderId order = 0;            // the last order that concerned it
-  OrderId order_before = 0;     // the one before, when both want it up: it still waits for the same; 0 = none
+  OrderId order = 0;                // the last order that concerned it
+  OrderId order_before = 0;         // the one before, when both want it up: it still waits for the same; 0 = none
   std::uint64_t probe_attempt = 0;  // of a probe's slot: which try this run is
-  RunCell cell[2];              // [current] is the newest run; the other one may wait for its reap
+  RunCell cell[2];                  // [current] is the newest run; the other one may wait for its reap
   std::uint8_t current = 0;
   Lifecycle life;
   Health health;
   ExitInfo last_exit;
-  char leftover[96] = {};       // what the last stop could not end, in words, NUL-terminated; "" = nothing
+  char leftover[96] = {};  // what the last stop could not end, in words, NUL-terminated; "" = nothing
 
   RunCell& run() { return cell[current]; }
   const RunCell& run() const { return cell[current]; }

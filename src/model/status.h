@@ -21,22 +21,22 @@ struct SlotStatus {
   bool want_up = false;
   bool ready = false;
   bool has_readiness = false;
-  std::int32_t pid = 0;          // 0 = nothing runs
-  RunId run = no_run;            // the newest run; 0 = never started
-  WallNs since = 0;              // of the phase
-  WallNs started = 0;            // of the run
+  std::int32_t pid = 0;  // 0 = nothing runs
+  RunId run = no_run;    // the newest run; 0 = never started
+  WallNs since = 0;      // of the phase
+  WallNs started = 0;    // of the run
   WallNs ready_since = 0;
   std::uint32_t restarts = 0;
-  std::uint32_t failures = 0;    // in a row
-  ExitInfo last_exit;            // run == no_run: none
+  std::uint32_t failures = 0;  // in a row
+  ExitInfo last_exit;          // run == no_run: none
   WallNs next_retry = 0;
   Reason reason = Reason::none;
-  std::string reason_text;       // in words: "waits for db to be ready", "exec of /x failed: No such file"
-  std::string containment;       // "cgroup" | "sweep" | "group"
-  std::string leftover;          // what the last stop could not end: "cat (PID 7)"; "" = nothing
-  std::string status_text;       // STATUS= of the service
+  std::string reason_text;  // in words: "waits for db to be ready", "exec of /x failed: No such file"
+  std::string containment;  // "cgroup" | "sweep" | "group"
+  std::string leftover;     // what the last stop could not end: "cat (PID 7)"; "" = nothing
+  std::string status_text;  // STATUS= of the service
   OrderId order = 0;
-  std::string log_directory;     // absolute
+  std::string log_directory;  // absolute
 };
 
 struct Note {
@@ -50,7 +50,7 @@ struct InstanceStatus {
   std::string directory;
   std::int32_t supervisor_pid = 0;
   WallNs supervisor_since = 0;
-  std::uint32_t takeovers = 0;   // supervisors that had to be replaced in this instance's life
+  std::uint32_t takeovers = 0;  // supervisors that had to be replaced in this instance's life
   std::int32_t keeper_pid = 0;
   std::uint32_t keeper_generation = 0;
   std::vector<Note> notes;  // what was lost, what is degraded; for people

@@ -1,11 +1,10 @@
 #include "os/accounts.h"
 
-#include <grp.h>
-#include <pwd.h>
-
 #include <algorithm>
 #include <cstdio>
+#include <grp.h>
 #include <memory>
+#include <pwd.h>
 
 namespace hearth::os {
 namespace {

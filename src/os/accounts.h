@@ -5,11 +5,10 @@
 // (seen with an unknown name on Debian 12, nss-systemd). Accounts of directory services are written as numbers.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 namespace hearth::os {

@@ -3,7 +3,6 @@
 // the run is neither watched nor taken for ended.
 #include <fcntl.h>
 #include <sys/stat.h>
-
 #include <utility>
 
 #include "os/clock.h"
@@ -92,11 +91,12 @@ void KeeperClient::recover_listeners(const ports::SpawnOrder& order, int process
       Result<Fd> made = listen_on(socket, owner_of(*order.spec));
       if (!made) {
         // Whoever has it is most likely the service: nobody must be told to end that.
-        notes_.push_back(order.label + ": " +
-                         (made.error().remedy == Remedy::conflict
-                              ? "its listening socket " + socket.address +
-                                    " is held by the running service only: connections that wait in it are lost when it ends"
-                              : made.error().text()));
+        notes_.push_back(
+            order.label + ": " +
+            (made.error().remedy == Remedy::conflict
+                 ? "its listening socket " + socket.address +
+                       " is held by the running service only: connections that wait in it are lost when it ends"
+                 : made.error().text()));
         continue;
       }
       fd = std::move(*made);

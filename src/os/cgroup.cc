@@ -15,8 +15,7 @@ std::string unescape(const std::string& text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '\\' && i + 3 < text.size()) {
-      out += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 +
-                               (text[i + 3] - '0'));
+      out += static_cast<char>((text[i + 1] - '0') * 64 + (text[i + 2] - '0') * 8 + (text[i + 3] - '0'));
       i += 3;
     } else {
       out += text[i];
@@ -144,8 +143,7 @@ CgroupTree CgroupTree::open(const std::string& instance_directory, Missing missi
   return open_below(parent, instance_directory, missing);
 }
 
-CgroupTree CgroupTree::open_below(const std::string& parent, const std::string& instance_directory,
-                                  Missing missing) {
+CgroupTree CgroupTree::open_below(const std::string& parent, const std::string& instance_directory, Missing missing) {
   CgroupTree tree;
   tree.path_ = parent + "/hearth." + hex(hash_bytes(instance_directory));
   if (missing == Missing::create && ::mkdir(tree.path_.c_str(), 0755) < 0 && errno != EEXIST) {
@@ -176,8 +174,7 @@ Result<Fd> CgroupTree::make_leaf(const std::string& label, RunId run) const {
 CgroupTree::Removed CgroupTree::remove_leaf(const std::string& label, RunId run) const {
   if (!usable()) return Removed::gone;
   const std::string name = leaf_name(label, run);
-  if (::unlinkat(tree_.get(), name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT)
-    return Removed::gone;
+  if (::unlinkat(tree_.get(), name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return Removed::gone;
   if (errno != EBUSY) return Removed::failed;
   // Either processes are left or the service made cgroups of its own, which may be empty.
   return remove_below(tree_.get(), name, 8) ? Removed::gone : Removed::busy;
@@ -197,8 +194,7 @@ std::vector<int> CgroupTree::processes(const std::string& label, RunId run) cons
 
 std::vector<std::string> CgroupTree::leaves() const {
   std::vector<std::string> names;
-  if (usable())
-    each_directory(tree_.get(), [&](const std::string& name) { names.push_back(name); });
+  if (usable()) each_directory(tree_.get(), [&](const std::string& name) { names.push_back(name); });
   return names;
 }
 

@@ -43,8 +43,7 @@ Result<std::string> read_all(int fd, std::size_t most, std::string_view subject)
     if (n < 0) return errno_failure("read", subject, errno);
     if (n == 0) return bytes;
     if (bytes.size() + static_cast<std::size_t>(n) > most)
-      return failure(Remedy::fix_input, "read", std::string(subject),
-                     "it is larger than it may be");
+      return failure(Remedy::fix_input, "read", std::string(subject), "it is larger than it may be");
     bytes.append(buffer, static_cast<std::size_t>(n));
   }
 }
@@ -81,8 +80,7 @@ Status set_nonblocking(int fd) {
 Result<Fd> make_memfd(const char* name, std::uint64_t size) {
   Fd fd(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd) return errno_failure("make", name, errno);
-  if (::ftruncate(fd.get(), static_cast<off_t>(size)) < 0)
-    return errno_failure("size", name, errno);
+  if (::ftruncate(fd.get(), static_cast<off_t>(size)) < 0) return errno_failure("size", name, errno);
   return fd;
 }
 

@@ -96,8 +96,7 @@ class Mapping {
     Result<std::uint64_t> size = file_size(fd, subject);
     if (!size) return failure(size.error());
     if (*size < sizeof(T))
-      return failure(Remedy::fix_input, "map", std::string(subject),
-                     "it is too short for its format");
+      return failure(Remedy::fix_input, "map", std::string(subject), "it is too short for its format");
     int protection = access == Access::write ? PROT_READ | PROT_WRITE : PROT_READ;
     void* at = ::mmap(nullptr, sizeof(T), protection, MAP_SHARED, fd, 0);
     if (at == MAP_FAILED) return errno_failure("map", subject, errno);

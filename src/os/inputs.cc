@@ -87,14 +87,12 @@ void discard_datagram(int socket) {
 }  // namespace
 
 std::uint64_t breadcrumb_of(const Input& input) {
-  const std::uint64_t source[] = {
-      static_cast<std::uint64_t>(input.kind),   input.run,  input.slot, input.attempt,
-      static_cast<std::uint64_t>(input.number), input.count};
+  const std::uint64_t source[] = {static_cast<std::uint64_t>(input.kind),   input.run,  input.slot, input.attempt,
+                                  static_cast<std::uint64_t>(input.number), input.count};
   std::uint64_t hash = hash_bytes({reinterpret_cast<const char*>(source), sizeof source});
   hash = hash_bytes(input.data, hash);
   if (input.kind == InputKind::request)
-    hash = hash_bytes(
-        {reinterpret_cast<const char*>(input.request.key.data()), input.request.key.size()}, hash);
+    hash = hash_bytes({reinterpret_cast<const char*>(input.request.key.data()), input.request.key.size()}, hash);
   return hash == 0 ? 1 : hash;
 }
 
@@ -149,8 +147,7 @@ void Inbox::peek(std::vector<Input>& inputs) {
 
 void Inbox::peek_signals(std::vector<Input>& inputs) {
   for (std::size_t i = 0; i < std::size(signal_counters); ++i) {
-    const std::uint32_t count =
-        (link_.table().*signal_counters[i].count).load(std::memory_order_acquire);
+    const std::uint32_t count = (link_.table().*signal_counters[i].count).load(std::memory_order_acquire);
     if (count == handled_[i]) continue;
     Input input;
     input.kind = InputKind::keeper_signal;
@@ -214,8 +211,7 @@ Inbox::Peeked* Inbox::peeked(std::uint64_t token) {
   return nullptr;
 }
 
-void Inbox::store_descriptors(const Input& input, const std::string& said, std::uint32_t most,
-                              bool poll) {
+void Inbox::store_descriptors(const Input& input, const std::string& said, std::uint32_t most, bool poll) {
   Peeked* peeked = this->peeked(input.token);
   if (peeked == nullptr) return;
   const std::string name = stored_name(said);
@@ -227,13 +223,11 @@ void Inbox::store_descriptors(const Input& input, const std::string& said, std::
     for (bool each : {true, false}) {
       auto [first, last] = link_.parked().range(ParkClass::store, store_key(input.slot, each));
       stored += static_cast<std::size_t>(last - first);
-      known |= std::any_of(first, last,
-                           [&](const Parked& p) { return p.file == file && p.name() == name; });
+      known |= std::any_of(first, last, [&](const Parked& p) { return p.file == file && p.name() == name; });
     }
     if (known || stored >= most) continue;
     Result<Fd> copy = duplicate(fd.get());
-    if (!copy || !link_.park(park_record(ParkClass::store, input.slot, store_key(input.slot, poll),
-                                         name, file),
+    if (!copy || !link_.park(park_record(ParkClass::store, input.slot, store_key(input.slot, poll), name, file),
                              std::move(*copy))) {
       peeked->hold = true;
       return;
@@ -250,8 +244,7 @@ void Inbox::remove_descriptors(SlotIndex slot, const std::string& said) {
     for (const Parked* parked = first; parked != last; ++parked)
       if (parked->name() == name) found.push_back(park_record(ParkClass::store, *parked));
   }
-  for (const wire::ParkRecord& record : found)
-    link_.unpark(ParkClass::store, record.key, record.name, record.file);
+  for (const wire::ParkRecord& record : found) link_.unpark(ParkClass::store, record.key, record.name, record.file);
 }
 
 void Inbox::consume(const Input& input) {

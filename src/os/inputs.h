@@ -18,9 +18,8 @@ namespace hearth::os {
 
 class Inbox final : public ports::Inputs {
  public:
-  static constexpr std::size_t inputs_max = 64;  // per peek
-  static constexpr std::size_t datagram_max =
-      8192;  // longer notifications are dropped, as nobody sends any
+  static constexpr std::size_t inputs_max = 64;      // per peek
+  static constexpr std::size_t datagram_max = 8192;  // longer notifications are dropped, as nobody sends any
   static constexpr SpanNs scarce_wait = milliseconds(100);
 
   using Answer = std::function<void(const ports::Input&, const Result<Accepted>&)>;
@@ -34,8 +33,7 @@ class Inbox final : public ports::Inputs {
   bool pending() const { return !pushed_.empty(); }
 
   void peek(std::vector<ports::Input>& inputs) override;
-  void store_descriptors(const ports::Input& input, const std::string& name, std::uint32_t most,
-                         bool poll) override;
+  void store_descriptors(const ports::Input& input, const std::string& name, std::uint32_t most, bool poll) override;
   void remove_descriptors(SlotIndex slot, const std::string& name) override;
   void consume(const ports::Input& input) override;
   void answer(const ports::Input& input, const Result<Accepted>& result) override;

@@ -15,8 +15,7 @@ namespace {
 bool plain_name(const std::string& name) {
   if (name.empty() || name.size() > 32 || name[0] == '.' || name[0] == '-') return false;
   for (char c : name)
-    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '-' && c != '_' && c != '.')
-      return false;
+    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '-' && c != '_' && c != '.') return false;
   return true;
 }
 
@@ -24,10 +23,9 @@ Status check_directory(int fd, const std::string& path, uid_t uid) {
   struct stat st{};
   if (::fstat(fd, &st) < 0) return errno_failure("examine", path, errno);
   if (st.st_uid != uid)
-    return failure(
-        Remedy::no_access, "use", path,
-        "it belongs to user " + std::to_string(st.st_uid) + ", not to " + std::to_string(uid),
-        "remove it, or choose another directory with --dir");
+    return failure(Remedy::no_access, "use", path,
+                   "it belongs to user " + std::to_string(st.st_uid) + ", not to " + std::to_string(uid),
+                   "remove it, or choose another directory with --dir");
   if ((st.st_mode & 022) != 0)
     return failure(Remedy::no_access, "use", path, "others may write to it", "chmod go-w " + path);
   return {};
@@ -68,8 +66,7 @@ Place place_of(const std::string& path, const HostFacts& host) {
 Status make_above(const std::string& path) {
   std::error_code error;
   std::filesystem::create_directories(path, error);
-  if (error && !std::filesystem::is_directory(path))
-    return errno_failure("create", path, error.value());
+  if (error && !std::filesystem::is_directory(path)) return errno_failure("create", path, error.value());
   return {};
 }
 
@@ -97,8 +94,7 @@ HostFacts host_facts() {
     facts.home = account->home;
     struct stat st{};
     // "/nonexistent" and "/" are how packages say that there is none.
-    if (facts.home == "/" || ::stat(facts.home.c_str(), &st) < 0 || !S_ISDIR(st.st_mode))
-      facts.home.clear();
+    if (facts.home == "/" || ::stat(facts.home.c_str(), &st) < 0 || !S_ISDIR(st.st_mode)) facts.home.clear();
   }
   if (Result<std::string> id = read_file("/etc/machine-id", 256); id && id->size() >= 12) {
     facts.host_id = id->substr(0, 12);
@@ -111,8 +107,7 @@ HostFacts host_facts() {
   return facts;
 }
 
-Result<Fd> enter_directory(int parent, const std::string& name, const std::string& path, mode_t mode,
-                 uid_t uid) {
+Result<Fd> enter_directory(int parent, const std::string& name, const std::string& path, mode_t mode, uid_t uid) {
   bool made = ::mkdirat(parent, name.c_str(), mode) == 0;
   if (!made && errno != EEXIST) return errno_failure("create", path, errno);
   Fd fd(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -126,11 +121,9 @@ Result<Fd> enter_directory(int parent, const std::string& name, const std::strin
   return fd;
 }
 
-Result<Instance> find_instance(const std::string& name, const std::string& directory,
-                               const HostFacts& host) {
+Result<Instance> find_instance(const std::string& name, const std::string& directory, const HostFacts& host) {
   if (!plain_name(name))
-    return failure(Remedy::fix_input, "use the instance name", name,
-                   "it is no plain word of at most 32 characters",
+    return failure(Remedy::fix_input, "use the instance name", name, "it is no plain word of at most 32 characters",
                    "use letters, digits, '-', '_' and '.'");
   Instance instance{.name = name, .directory = {}, .log_directory = {}};
   if (!directory.empty()) {
@@ -164,8 +157,8 @@ Result<Fd> make_instance(const Instance& instance, const HostFacts& host) {
     mode_t mode;
   };
   for (Part part : {Part{"n", 0711}, Part{"o", 0711}, Part{"spec", 0700}}) {
-    Result<Fd> made = enter_directory(directory->get(), part.name, instance.directory + "/" + part.name,
-                            part.mode, host.uid);
+    Result<Fd> made =
+        enter_directory(directory->get(), part.name, instance.directory + "/" + part.name, part.mode, host.uid);
     if (!made) return made;
   }
   Result<Fd> logs = make_path(instance.log_directory, host);
@@ -174,10 +167,10 @@ Result<Fd> make_instance(const Instance& instance, const HostFacts& host) {
   if (!path) return errno_failure("open", instance.directory, errno);
   struct stat checked{};
   struct stat opened{};
-  if (::fstat(directory->get(), &checked) < 0 || ::fstat(path.get(), &opened) < 0 ||
-      checked.st_ino != opened.st_ino || checked.st_dev != opened.st_dev)
-    return failure(Remedy::conflict, "use", instance.directory,
-                   "it was replaced while it was being opened", "try again");
+  if (::fstat(directory->get(), &checked) < 0 || ::fstat(path.get(), &opened) < 0 || checked.st_ino != opened.st_ino ||
+      checked.st_dev != opened.st_dev)
+    return failure(Remedy::conflict, "use", instance.directory, "it was replaced while it was being opened",
+                   "try again");
   return path;
 }
 

@@ -45,8 +45,7 @@ struct Instance {
 
 // Computes the place; creates and checks nothing on disk. `directory` is what --dir said, "" = the default
 // place. Fails for a name that is no plain word and for a place whose socket paths would be too long.
-Result<Instance> find_instance(const std::string& name, const std::string& directory,
-                               const HostFacts& host);
+Result<Instance> find_instance(const std::string& name, const std::string& directory, const HostFacts& host);
 
 // Creates what is missing and checks what is there: ours, a real directory (symbolic links are refused), not
 // writable by others. Safe to repeat. Returns O_PATH|O_DIRECTORY of the directory.

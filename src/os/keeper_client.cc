@@ -1,15 +1,14 @@
 #include "os/keeper_client.h"
 
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-
-#include <algorithm>
-#include <cstdlib>
-#include <cstring>
 
 #include "base/check.h"
 #include "os/clock.h"
@@ -151,8 +150,7 @@ bool KeeperClient::sweep_tree(EntryIndex index, RunId run) {
   if (cgroups_.usable() || link_.table().entry[index].run.load(std::memory_order_acquire) != run) return true;
   const MonoNs now = read_mono();
   auto at = std::find_if(sweeps_.begin(), sweeps_.end(), [&](const Sweeping& s) { return s.run == run; });
-  if (at == sweeps_.end())
-    at = sweeps_.insert(at, {run, std::make_unique<Sweep>(sweep_target(index)), 0, 0});
+  if (at == sweeps_.end()) at = sweeps_.insert(at, {run, std::make_unique<Sweep>(sweep_target(index)), 0, 0});
   Sweep& sweep = *at->sweep;
   if (now < at->next) {
     link_.wake_in(at->next - now);
@@ -227,9 +225,9 @@ void KeeperClient::release_slot(SlotIndex slot) {
     remove_notify(directory(), run);
   }
   std::vector<std::pair<ParkClass, wire::ParkRecord>> found;
-  for (auto [type, key] : {std::pair{ParkClass::listen, std::uint64_t{slot}},
-                           std::pair{ParkClass::store, store_key(slot, true)},
-                           std::pair{ParkClass::store, store_key(slot, false)}}) {
+  for (auto [type, key] :
+       {std::pair{ParkClass::listen, std::uint64_t{slot}}, std::pair{ParkClass::store, store_key(slot, true)},
+        std::pair{ParkClass::store, store_key(slot, false)}}) {
     auto [first, last] = link_.parked().range(type, key);
     for (const Parked* parked = first; parked != last; ++parked) {
       if (type == ParkClass::listen) {
@@ -291,7 +289,9 @@ void KeeperClient::remove_state() {
   os::remove_state(directory());
 }
 
-std::vector<std::string> KeeperClient::take_notes() { return std::exchange(notes_, {}); }
+std::vector<std::string> KeeperClient::take_notes() {
+  return std::exchange(notes_, {});
+}
 
 Owner KeeperClient::owner_of(const ServiceSpec& spec) const {
   if (::geteuid() != 0) return {};

@@ -109,14 +109,14 @@ class KeeperClient final : public ports::Keeper {
   };
   struct Released {
     RunId run;
-    SpanNs wait;     // until the next look; doubles
-    MonoNs next;     // `never`: when its last writer closes
+    SpanNs wait;  // until the next look; doubles
+    MonoNs next;  // `never`: when its last writer closes
   };
   struct Sweeping {
     RunId run;
     std::unique_ptr<Sweep> sweep;
     MonoNs next;
-    int rounds;      // sweeps that found nothing more although somebody held the output
+    int rounds;  // sweeps that found nothing more although somebody held the output
   };
   struct BusyLeaf {
     RunId run;

@@ -116,8 +116,8 @@ bool KeeperLink::hand_over_runs() {
       continue;
     }
     const int pidfd = process.pidfd.get();
-    if (pidfd < 0 ||
-        !sent_to_new_keeper(send_records<wire::RunRecord>(socket_.get(), MessageType::adopt, {&record, 1}, {&pidfd, 1})))
+    if (pidfd < 0 || !sent_to_new_keeper(
+                         send_records<wire::RunRecord>(socket_.get(), MessageType::adopt, {&record, 1}, {&pidfd, 1})))
       return false;
   }
   return true;

@@ -47,21 +47,18 @@ Result<std::unique_ptr<KeeperLink>> KeeperLink::connect(Fd socket, SpanNs timeou
   const MonoNs end = after(read_mono(), timeout);
   for (;;) {
     Message message;
-    switch (receive_message(link->socket_.get(), message,
-                            to_ms(std::max<SpanNs>(end - read_mono(), 0)))) {
+    switch (receive_message(link->socket_.get(), message, to_ms(std::max<SpanNs>(end - read_mono(), 0)))) {
       case Received::message: break;
       case Received::nothing:
         if (read_mono() < end) continue;
-        return failure(Remedy::try_later, "take over from", "the keeper",
-                       "it has not sent everything in time");
+        return failure(Remedy::try_later, "take over from", "the keeper", "it has not sent everything in time");
       case Received::lost: return failure(keeper_gone("take over from"));
       case Received::malformed: continue;
     }
     Result<bool> ready = link->take(message);
     if (!ready) return failure(ready.error());
     if (!*ready) continue;
-    if (!link->table_)
-      return failure(Remedy::environment, "take over from", "the keeper", "it never said hello");
+    if (!link->table_) return failure(Remedy::environment, "take over from", "the keeper", "it never said hello");
     return link;
   }
 }
@@ -84,8 +81,7 @@ Result<bool> KeeperLink::take(Message& message) {
     case MessageType::parked:
       take_parked(message);
       // Without the ack the keeper sends no further window.
-      while (send_message(socket_.get(), MessageType::ack, nullptr, 0, 0) == Sent::full &&
-             wait_for_room(1000)) {
+      while (send_message(socket_.get(), MessageType::ack, nullptr, 0, 0) == Sent::full && wait_for_room(1000)) {
       }
       return false;
     case MessageType::ready: return true;
@@ -96,23 +92,20 @@ Result<bool> KeeperLink::take(Message& message) {
 Status KeeperLink::take_hello(Message& message) {
   constexpr std::size_t expected = static_cast<std::size_t>(wire::HelloDescriptor::count_);
   const wire::HelloRecord* record = message.record<wire::HelloRecord>(0);
-  if (record == nullptr || record->version != wire::message_version ||
-      message.descriptors.size() != expected)
+  if (record == nullptr || record->version != wire::message_version || message.descriptors.size() != expected)
     return failure(Remedy::environment, "talk to", "the keeper", "it speaks another version",
                    "install all parts of hearth from one version");
   hello_ = *record;
   for (std::size_t i = 0; i < expected; ++i) descriptors_[i] = std::move(message.descriptors[i]);
-  auto table = Mapping<wire::SlotTable>::map(descriptor(wire::HelloDescriptor::slot_table),
-                                             Access::write, "the slot table");
-  auto decisions = Mapping<wire::DecisionPage>::map(
-      descriptor(wire::HelloDescriptor::decision_page), Access::write, "the decision page");
-  auto logs = Mapping<wire::LogPage>::map(descriptor(wire::HelloDescriptor::log_page),
-                                          Access::write, "the log page");
+  auto table =
+      Mapping<wire::SlotTable>::map(descriptor(wire::HelloDescriptor::slot_table), Access::write, "the slot table");
+  auto decisions = Mapping<wire::DecisionPage>::map(descriptor(wire::HelloDescriptor::decision_page), Access::write,
+                                                    "the decision page");
+  auto logs = Mapping<wire::LogPage>::map(descriptor(wire::HelloDescriptor::log_page), Access::write, "the log page");
   if (!table) return failure(table.error());
   if (!decisions) return failure(decisions.error());
   if (!logs) return failure(logs.error());
-  if (!wire::slot_table_valid(**table, sizeof(wire::SlotTable)) ||
-      !wire::log_page_valid(**logs, sizeof(wire::LogPage)))
+  if (!wire::slot_table_valid(**table, sizeof(wire::SlotTable)) || !wire::log_page_valid(**logs, sizeof(wire::LogPage)))
     return failure(Remedy::environment, "use", "the keeper's pages", "they are of another version",
                    "install all parts of hearth from one version");
   table_ = std::move(*table);
@@ -124,8 +117,7 @@ Status KeeperLink::take_hello(Message& message) {
 
 void KeeperLink::take_spawner(Message& message) {
   const wire::SpawnerRecord* record = message.record<wire::SpawnerRecord>(0);
-  if (record == nullptr || record->index >= wire::spawner_count || message.descriptors.size() != 1)
-    return;
+  if (record == nullptr || record->index >= wire::spawner_count || message.descriptors.size() != 1) return;
   SpawnerLine& line = spawners_[record->index];
   if (record->generation < line.generation) return;  // a message that was overtaken
   line.socket = std::move(message.descriptors[0]);
@@ -152,8 +144,7 @@ void KeeperLink::watch_parked(ParkClass type, const Parked& parked) {
 
 Sent KeeperLink::send_park(std::span<const wire::ParkRecord> records, std::span<const int> numbers) {
   // An earlier UNPARK of the same identity must not overtake this.
-  if (!unparks_.empty() && !send_some(MessageType::unpark, unparks_))
-    return lost_ ? Sent::lost : Sent::full;
+  if (!unparks_.empty() && !send_some(MessageType::unpark, unparks_)) return lost_ ? Sent::lost : Sent::full;
   return send_records(socket_.get(), MessageType::park, records, numbers);
 }
 
@@ -201,14 +192,12 @@ void KeeperLink::hold(std::span<const wire::ParkRecord> records, std::span<Fd> d
   for (std::size_t i = 0; i < records.size(); ++i) {
     const wire::ParkRecord& record = records[i];
     const std::string_view name(record.name);
-    if (const Parked* old = parked_.find(record.type, record.key, name, record.file))
-      unwatch(old->fd);
+    if (const Parked* old = parked_.find(record.type, record.key, name, record.file)) unwatch(old->fd);
     watch_parked(record.type, *parked_.put(record, std::move(descriptors[i])));
   }
 }
 
-void KeeperLink::unpark(ParkClass type, std::uint64_t key, std::string_view name,
-                        std::uint64_t file) {
+void KeeperLink::unpark(ParkClass type, std::uint64_t key, std::string_view name, std::uint64_t file) {
   const Parked* found = parked_.find(type, key, name, file);
   if (found == nullptr) return;
   unparks_.push_back(park_record(type, *found));
@@ -231,8 +220,7 @@ bool KeeperLink::send_some(MessageType type, std::vector<Record>& records) {
   std::size_t done = 0;
   while (done < records.size()) {
     std::size_t count = std::min<std::size_t>(records.size() - done, wire::records_per_message_max);
-    Sent sent = send_records<Record>(socket_.get(), type,
-                                     std::span<const Record>(records.data() + done, count));
+    Sent sent = send_records<Record>(socket_.get(), type, std::span<const Record>(records.data() + done, count));
     if (sent == Sent::lost) lost_ = true;
     if (sent != Sent::yes) break;
     done += count;
@@ -255,8 +243,7 @@ bool KeeperLink::flush() {
   if (!send_some(MessageType::reap, reaps_)) return false;
   crash_point("reaps sent");
   return send_some(MessageType::unpark, unparks_) && send_late_parks() &&
-         send_some(MessageType::replace_spawner, replacements_) &&
-         send_some(MessageType::finish, finishes_);
+         send_some(MessageType::replace_spawner, replacements_) && send_some(MessageType::finish, finishes_);
 }
 
 bool KeeperLink::wait_for_room(int timeout_ms) {

@@ -85,9 +85,7 @@ class KeeperLink {
   wire::LogPage& logs() { return *logs_; }
   const wire::LogPage& logs() const { return *logs_; }
   const wire::HelloRecord& hello() const { return hello_; }
-  int descriptor(wire::HelloDescriptor which) const {
-    return descriptors_[static_cast<std::size_t>(which)].get();
-  }
+  int descriptor(wire::HelloDescriptor which) const { return descriptors_[static_cast<std::size_t>(which)].get(); }
   const ParkedTable& parked() const { return parked_; }
   SpawnerLine& spawner(std::uint32_t index) { return spawners_[index]; }
 
@@ -101,8 +99,7 @@ class KeeperLink {
   // is late makes those that come after him not wait.
   void keep(std::span<const wire::ParkRecord> records, std::span<Fd> descriptors, SpanNs patience = seconds(1));
   // Closes ours at once; the keeper is told with the next flush().
-  void unpark(wire::ParkClass type, std::uint64_t key, std::string_view name = {},
-              std::uint64_t file = 0);
+  void unpark(wire::ParkClass type, std::uint64_t key, std::string_view name = {}, std::uint64_t file = 0);
   void signal(const wire::SignalRecord& record) { signals_.push_back(record); }
   void reap(const wire::RunRecord& record) { reaps_.push_back(record); }
   void replace_spawner(std::uint32_t index, std::uint32_t generation);
@@ -161,12 +158,12 @@ class KeeperLink {
   struct HandOver {
     Fd keeper;  // pidfd
     MonoNs deadline = 0;
-    bool greeted = false;                     // hello is sent
-    bool handed = false;                      // runs and everything parked, too
-    bool confirmed = false;                   // it has announced a spawner; `runs` are those found since
-    std::vector<wire::RunRecord> runs;        // still to be adopted; each is opened when it is sent
-    std::uint32_t type = 1;                   // of ParkClass, at work
-    std::optional<wire::ParkRecord> last;     // of that class, sent
+    bool greeted = false;                  // hello is sent
+    bool handed = false;                   // runs and everything parked, too
+    bool confirmed = false;                // it has announced a spawner; `runs` are those found since
+    std::vector<wire::RunRecord> runs;     // still to be adopted; each is opened when it is sent
+    std::uint32_t type = 1;                // of ParkClass, at work
+    std::optional<wire::ParkRecord> last;  // of that class, sent
   };
   enum class Runs { all, unseen };  // unseen: that no keeper watches or has adopted
   std::vector<wire::RunRecord> live_runs(Runs which) const;

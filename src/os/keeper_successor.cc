@@ -37,13 +37,11 @@ namespace {
 }  // namespace
 
 SpanNs successor_wait() {
-  return ::getenv("INVOCATION_ID") != nullptr && ::getenv("NOTIFY_SOCKET") != nullptr ? seconds(5)
-                                                                                      : 0;
+  return ::getenv("INVOCATION_ID") != nullptr && ::getenv("NOTIFY_SOCKET") != nullptr ? seconds(5) : 0;
 }
 
 Result<NewKeeper> start_keeper(const SuccessorCommand& command) {
-  if (::access(command.keeper.c_str(), X_OK) < 0)
-    return errno_failure("start", command.keeper, errno);
+  if (::access(command.keeper.c_str(), X_OK) < 0) return errno_failure("start", command.keeper, errno);
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
     return errno_failure("make", "a socket for the new keeper", errno);

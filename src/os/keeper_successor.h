@@ -17,9 +17,8 @@
 // The lock decides in the end: who cannot take it is no keeper.
 #pragma once
 
-#include <sys/types.h>
-
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 #include "base/result.h"

@@ -25,12 +25,8 @@ void set(SocketAddress& out, const Address& address) {
 }
 
 Error bad_address(const std::string& text, const char* reason) {
-  return {Remedy::fix_input,
-          "use the address",
-          text,
-          reason,
-          "write HOST:PORT with a literal address, localhost or *",
-          0};
+  return {
+      Remedy::fix_input, "use the address", text, reason, "write HOST:PORT with a literal address, localhost or *", 0};
 }
 
 bool parse_port(std::string_view text, std::uint16_t& port) {
@@ -57,10 +53,8 @@ void fill_v6(SocketAddress& out, const in6_addr& host, std::uint16_t port) {
 Result<Fd> refuse_port(const ListenSocket& socket, const SocketAddress& address) {
   Error error = errno_error("listen on", socket.address, EADDRINUSE);
   const std::string owner = tcp_port_owner(address.port());
-  error.reason = "port " + std::to_string(address.port()) + " is in use" +
-                 (owner.empty() ? "" : " by " + owner);
-  error.hint =
-      owner.empty() ? "find its owner with: ss -ltnp" : "stop that, or choose another port";
+  error.reason = "port " + std::to_string(address.port()) + " is in use" + (owner.empty() ? "" : " by " + owner);
+  error.hint = owner.empty() ? "find its owner with: ss -ltnp" : "stop that, or choose another port";
   return failure(std::move(error));
 }
 
@@ -75,10 +69,8 @@ Result<Fd> listen_tcp(const ListenSocket& socket, const SocketAddress& wanted) {
   const int on = 1;
   const int only_v6 = wanted.any ? 0 : 1;
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  if (address.family() == AF_INET6)
-    ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &only_v6, sizeof only_v6);
-  if (::bind(fd.get(), address.get(), address.length) < 0 ||
-      ::listen(fd.get(), socket.backlog) < 0) {
+  if (address.family() == AF_INET6) ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &only_v6, sizeof only_v6);
+  if (::bind(fd.get(), address.get(), address.length) < 0 || ::listen(fd.get(), socket.backlog) < 0) {
     if (errno == EADDRINUSE) return refuse_port(socket, wanted);
     return errno_failure("listen on", socket.address, errno);
   }
@@ -91,8 +83,7 @@ Status clear_stale(const ListenSocket& socket, const SocketAddress& address, con
   if (::lstat(address.path.c_str(), &st) < 0)
     return errno == ENOENT ? Status() : errno_failure("examine", address.path, errno);
   if (!S_ISSOCK(st.st_mode))
-    return failure(Remedy::conflict, "listen on", socket.address,
-                   "something that is no socket has that name",
+    return failure(Remedy::conflict, "listen on", socket.address, "something that is no socket has that name",
                    "remove it, or choose another path");
   Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!probe) return errno_failure("examine", address.path, errno);
@@ -108,20 +99,16 @@ Status clear_stale(const ListenSocket& socket, const SocketAddress& address, con
   if (errno != ECONNREFUSED) return errno_failure("examine", address.path, errno);
   if (st.st_uid != ::geteuid() && st.st_uid != owner.uid.value_or(::geteuid()))
     return failure(Remedy::no_access, "listen on", socket.address,
-                   "a stale socket of user " + std::to_string(st.st_uid) + " has that name",
-                   "remove it");
-  if (::unlink(address.path.c_str()) < 0 && errno != ENOENT)
-    return errno_failure("remove", address.path, errno);
+                   "a stale socket of user " + std::to_string(st.st_uid) + " has that name", "remove it");
+  if (::unlink(address.path.c_str()) < 0 && errno != ENOENT) return errno_failure("remove", address.path, errno);
   return {};
 }
 
-Result<Fd> listen_unix(const ListenSocket& socket, const SocketAddress& address,
-                       const Owner& owner) {
+Result<Fd> listen_unix(const ListenSocket& socket, const SocketAddress& address, const Owner& owner) {
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return errno_failure("listen on", socket.address, errno);
   if (Status clear = clear_stale(socket, address, owner); !clear) return failure(clear.error());
-  if (::bind(fd.get(), address.get(), address.length) < 0)
-    return errno_failure("listen on", socket.address, errno);
+  if (::bind(fd.get(), address.get(), address.length) < 0) return errno_failure("listen on", socket.address, errno);
   crash_point("unix listener bound");
   if (owner.uid || owner.gid)
     (void)!::lchown(address.path.c_str(), owner.uid.value_or(static_cast<uid_t>(-1)),
@@ -153,8 +140,7 @@ Result<SocketAddress> parse_host_port(const std::string& text) {
   std::uint16_t port = 0;
   if (!parse_port(std::string_view(text).substr(colon + 1), port))
     return failure(bad_address(text, "its port is no number from 1 to 65535"));
-  if (host.size() >= 2 && host.front() == '[' && host.back() == ']')
-    host = host.substr(1, host.size() - 2);
+  if (host.size() >= 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
   SocketAddress out;
   in_addr v4{};
   in6_addr v6{};
@@ -168,8 +154,7 @@ Result<SocketAddress> parse_host_port(const std::string& text) {
   } else if (::inet_pton(AF_INET6, host.c_str(), &v6) == 1) {
     fill_v6(out, v6, port);
   } else {
-    return failure(bad_address(
-        text, "its host is a name; names are not looked up here, because that may take long"));
+    return failure(bad_address(text, "its host is a name; names are not looked up here, because that may take long"));
   }
   return out;
 }
@@ -178,11 +163,10 @@ Result<SocketAddress> parse_unix_path(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.empty() || path[0] != '/')
-    return failure(Remedy::fix_input, "use the address", "unix:" + path,
-                   "its path is not absolute");
+    return failure(Remedy::fix_input, "use the address", "unix:" + path, "its path is not absolute");
   if (path.size() >= sizeof address.sun_path)
-    return failure(Remedy::fix_input, "use the address", "unix:" + path,
-                   "its path is longer than 107 bytes", "choose a shorter one");
+    return failure(Remedy::fix_input, "use the address", "unix:" + path, "its path is longer than 107 bytes",
+                   "choose a shorter one");
   std::memcpy(address.sun_path, path.data(), path.size());
   SocketAddress out;
   set(out, address);
@@ -193,23 +177,20 @@ Result<SocketAddress> parse_unix_path(const std::string& path) {
 Result<SocketAddress> parse_listen_address(const std::string& text) {
   if (text.starts_with("tcp:")) return parse_host_port(text.substr(4));
   if (text.starts_with("unix:")) return parse_unix_path(text.substr(5));
-  return failure(Remedy::fix_input, "use the address", text,
-                 "it begins with neither tcp: nor unix:");
+  return failure(Remedy::fix_input, "use the address", text, "it begins with neither tcp: nor unix:");
 }
 
 Result<Fd> listen_on(const ListenSocket& socket, const Owner& owner) {
   Result<SocketAddress> address = parse_listen_address(socket.address);
   if (!address) return failure(address.error());
-  return address->path.empty() ? listen_tcp(socket, *address)
-                               : listen_unix(socket, *address, owner);
+  return address->path.empty() ? listen_tcp(socket, *address) : listen_unix(socket, *address, owner);
 }
 
 bool listens_on(int fd, const std::string& text) {
   Result<SocketAddress> wanted = parse_listen_address(text);
   SocketAddress bound;
   socklen_t length = sizeof bound.bytes;
-  if (!wanted || ::getsockname(fd, reinterpret_cast<sockaddr*>(bound.bytes), &length) < 0)
-    return false;
+  if (!wanted || ::getsockname(fd, reinterpret_cast<sockaddr*>(bound.bytes), &length) < 0) return false;
   if (bound.family() == AF_UNIX) {
     const auto* address = reinterpret_cast<const sockaddr_un*>(bound.bytes);
     return wanted->path == address->sun_path;

@@ -11,8 +11,7 @@ namespace hearth::os {
 namespace {
 
 constexpr std::size_t message_bytes_max =
-    sizeof(wire::MessageHeader) +
-    std::size_t{wire::records_per_message_max} * sizeof(wire::ParkRecord);
+    sizeof(wire::MessageHeader) + std::size_t{wire::records_per_message_max} * sizeof(wire::ParkRecord);
 
 void take_descriptors(msghdr& header, Message& message) {
   for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
@@ -48,18 +47,16 @@ Sent send_parts(int socket, std::span<iovec> parts, std::span<const int> descrip
     if (::sendmsg(socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return Sent::yes;
     if (errno == EINTR) continue;
     // ETOOMANYREFS: our user has too many descriptors on their way; they arrive when the peer reads.
-    if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM || errno == ETOOMANYREFS)
-      return Sent::full;
+    if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM || errno == ETOOMANYREFS) return Sent::full;
     return Sent::lost;
   }
 }
 
 }  // namespace
 
-Sent send_message(int socket, wire::MessageType type, const void* records, std::uint32_t count,
-                  std::size_t record_size, std::span<const int> descriptors) {
-  HEARTH_CHECK(count <= wire::records_per_message_max,
-               "a message holds a bounded number of records");
+Sent send_message(int socket, wire::MessageType type, const void* records, std::uint32_t count, std::size_t record_size,
+                  std::span<const int> descriptors) {
+  HEARTH_CHECK(count <= wire::records_per_message_max, "a message holds a bounded number of records");
   wire::MessageHeader head{type, count};
   iovec parts[] = {{&head, sizeof head}, {const_cast<void*>(records), count * record_size}};
   return send_parts(socket, std::span(parts, count == 0 ? 1 : 2), descriptors);
@@ -103,8 +100,7 @@ Received receive_message(int socket, Message& message, int wait_ms) {
   if (n == 0) return Received::lost;
   take_descriptors(header, message);
   wire::MessageHeader head{};
-  if (static_cast<std::size_t>(n) < sizeof head || (header.msg_flags & MSG_TRUNC) != 0)
-    return Received::malformed;
+  if (static_cast<std::size_t>(n) < sizeof head || (header.msg_flags & MSG_TRUNC) != 0) return Received::malformed;
   std::memcpy(&head, bytes, sizeof head);
   message.type = head.type;
   message.count = head.count;

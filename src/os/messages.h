@@ -1,12 +1,11 @@
 // One message of wire/keeper_messages.h over a SOCK_SEQPACKET socket, with its descriptors.
 #pragma once
 
-#include <sys/socket.h>
-
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
+#include <sys/socket.h>
 #include <vector>
 
 #include "os/fd.h"
@@ -23,8 +22,7 @@ struct Message {
   // Record `index`, or null when the message is too short for it.
   template <typename Record>
   const Record* record(std::uint32_t index) const {
-    if (index >= count || (std::size_t{index} + 1) * sizeof(Record) > records.size())
-      return nullptr;
+    if (index >= count || (std::size_t{index} + 1) * sizeof(Record) > records.size()) return nullptr;
     return reinterpret_cast<const Record*>(records.data()) + index;
   }
 };
@@ -33,13 +31,13 @@ enum class Sent { yes, full, lost };
 
 // `full`: nothing was sent, try later (also when too many descriptors are in flight). `lost`: the peer is gone.
 // Never blocks.
-Sent send_message(int socket, wire::MessageType type, const void* records, std::uint32_t count,
-                  std::size_t record_size, std::span<const int> descriptors = {});
+Sent send_message(int socket, wire::MessageType type, const void* records, std::uint32_t count, std::size_t record_size,
+                  std::span<const int> descriptors = {});
 template <typename Record>
 Sent send_records(int socket, wire::MessageType type, std::span<const Record> records,
                   std::span<const int> descriptors = {}) {
-  return send_message(socket, type, records.data(), static_cast<std::uint32_t>(records.size()),
-                      sizeof(Record), descriptors);
+  return send_message(socket, type, records.data(), static_cast<std::uint32_t>(records.size()), sizeof(Record),
+                      descriptors);
 }
 
 // A plan that is short enough travels in its message: one system call instead of six for a memfd.

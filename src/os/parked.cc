@@ -62,24 +62,21 @@ const Parked* ParkedTable::find(wire::ParkClass type, std::uint64_t key, std::st
   return at != list.end() && identity(*at) == wanted ? &*at : nullptr;
 }
 
-std::pair<const Parked*, const Parked*> ParkedTable::range(wire::ParkClass type,
-                                                           std::uint64_t key) const {
+std::pair<const Parked*, const Parked*> ParkedTable::range(wire::ParkClass type, std::uint64_t key) const {
   const std::vector<Parked>& list = classes_[slot_of(type)];
-  auto [first, last] =
-      std::equal_range(list.begin(), list.end(), key, [](const auto& a, const auto& b) {
-        auto key_of = [](const auto& x) -> std::uint64_t {
-          if constexpr (std::is_same_v<std::decay_t<decltype(x)>, Parked>)
-            return x.key;
-          else
-            return x;
-        };
-        return key_of(a) < key_of(b);
-      });
+  auto [first, last] = std::equal_range(list.begin(), list.end(), key, [](const auto& a, const auto& b) {
+    auto key_of = [](const auto& x) -> std::uint64_t {
+      if constexpr (std::is_same_v<std::decay_t<decltype(x)>, Parked>)
+        return x.key;
+      else
+        return x;
+    };
+    return key_of(a) < key_of(b);
+  });
   return {list.data() + (first - list.begin()), list.data() + (last - list.begin())};
 }
 
-bool ParkedTable::drop(wire::ParkClass type, std::uint64_t key, std::string_view name,
-                       std::uint64_t file) {
+bool ParkedTable::drop(wire::ParkClass type, std::uint64_t key, std::string_view name, std::uint64_t file) {
   const Parked* found = find(type, key, name, file);
   if (found == nullptr) return false;
   std::vector<Parked>& list = classes_[slot_of(type)];
@@ -94,8 +91,8 @@ std::size_t ParkedTable::size() const {
   return total;
 }
 
-wire::ParkRecord park_record(wire::ParkClass type, SlotIndex slot, std::uint64_t key,
-                             std::string_view name, std::uint64_t file) {
+wire::ParkRecord park_record(wire::ParkClass type, SlotIndex slot, std::uint64_t key, std::string_view name,
+                             std::uint64_t file) {
   wire::ParkRecord record{};
   record.type = type;
   record.slot = slot;

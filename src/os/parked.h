@@ -23,9 +23,7 @@ struct Parked {
   int fd = -1;                        // owned by the table
   SlotIndex slot = no_slot;
 
-  std::string_view name() const {
-    return name_text ? std::string_view(name_text.get()) : std::string_view();
-  }
+  std::string_view name() const { return name_text ? std::string_view(name_text.get()) : std::string_view(); }
 };
 
 class ParkedTable {
@@ -38,14 +36,12 @@ class ParkedTable {
   // Takes the descriptor; one of equal identity is closed and replaced. The pointer holds until the next change.
   const Parked* put(const wire::ParkRecord& record, Fd fd);
   // Null when there is none.
-  const Parked* find(wire::ParkClass type, std::uint64_t key, std::string_view name = {},
-                     std::uint64_t file = 0) const;
+  const Parked* find(wire::ParkClass type, std::uint64_t key, std::string_view name = {}, std::uint64_t file = 0) const;
   // All of a class with that key, in order of name and file. The span holds until the next change.
   std::pair<const Parked*, const Parked*> range(wire::ParkClass type, std::uint64_t key) const;
   const std::vector<Parked>& all(wire::ParkClass type) const { return classes_[slot_of(type)]; }
   // Closes and forgets; false when there was none.
-  bool drop(wire::ParkClass type, std::uint64_t key, std::string_view name = {},
-            std::uint64_t file = 0);
+  bool drop(wire::ParkClass type, std::uint64_t key, std::string_view name = {}, std::uint64_t file = 0);
   std::size_t size() const;
 
  private:
@@ -54,8 +50,8 @@ class ParkedTable {
 };
 
 // `name` is cut at park_name_max.
-wire::ParkRecord park_record(wire::ParkClass type, SlotIndex slot, std::uint64_t key,
-                             std::string_view name = {}, std::uint64_t file = 0);
+wire::ParkRecord park_record(wire::ParkClass type, SlotIndex slot, std::uint64_t key, std::string_view name = {},
+                             std::uint64_t file = 0);
 wire::ParkRecord park_record(wire::ParkClass type, const Parked& parked);
 
 // The key of a stored descriptor: the slot, and in bit 32 whether it is *not* watched for its end (FDPOLL=0), so

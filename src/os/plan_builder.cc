@@ -1,8 +1,5 @@
 #include "os/plan_builder.h"
 
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <concepts>
 #include <cstdio>
@@ -10,6 +7,8 @@
 #include <deque>
 #include <map>
 #include <string_view>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "wire/spawn_plan.h"
 
@@ -186,11 +185,11 @@ struct LimitName {
   std::uint32_t resource;
 };
 constexpr LimitName limit_names[] = {
-    {"as", RLIMIT_AS},           {"core", RLIMIT_CORE},       {"cpu", RLIMIT_CPU},
-    {"data", RLIMIT_DATA},       {"fsize", RLIMIT_FSIZE},     {"locks", RLIMIT_LOCKS},
+    {"as", RLIMIT_AS},           {"core", RLIMIT_CORE},         {"cpu", RLIMIT_CPU},
+    {"data", RLIMIT_DATA},       {"fsize", RLIMIT_FSIZE},       {"locks", RLIMIT_LOCKS},
     {"memlock", RLIMIT_MEMLOCK}, {"msgqueue", RLIMIT_MSGQUEUE}, {"nice", RLIMIT_NICE},
-    {"nofile", RLIMIT_NOFILE},   {"nproc", RLIMIT_NPROC},     {"rss", RLIMIT_RSS},
-    {"rtprio", RLIMIT_RTPRIO},   {"rttime", RLIMIT_RTTIME},   {"sigpending", RLIMIT_SIGPENDING},
+    {"nofile", RLIMIT_NOFILE},   {"nproc", RLIMIT_NPROC},       {"rss", RLIMIT_RSS},
+    {"rtprio", RLIMIT_RTPRIO},   {"rttime", RLIMIT_RTTIME},     {"sigpending", RLIMIT_SIGPENDING},
     {"stack", RLIMIT_STACK},
 };
 
@@ -237,8 +236,7 @@ std::optional<NofileLimit> parse_nofile(const char* text) {
   unsigned long long soft = 0;
   unsigned long long hard = 0;
   int used = 0;
-  if (std::sscanf(text, "%llu:%llu%n", &soft, &hard, &used) != 2 || text[used] != 0 || soft > hard)
-    return std::nullopt;
+  if (std::sscanf(text, "%llu:%llu%n", &soft, &hard, &used) != 2 || text[used] != 0 || soft > hard) return std::nullopt;
   return NofileLimit{soft, hard};
 }
 

@@ -32,11 +32,11 @@ std::optional<NofileLimit> parse_nofile(const char* text);
 
 struct PlanContext {
   std::string instance_directory;
-  std::string notify_path;               // "" = no notify socket
-  std::vector<std::string> passed;       // names of descriptors from 3 on, listening sockets first
-  bool leaf = false;                     // a leaf descriptor follows
-  std::optional<NofileLimit> nofile;     // for services that say nothing themselves
-  std::uint64_t mark = 0;                // for RLIMIT_LOCKS, by which a sweep knows its own; 0 = none
+  std::string notify_path;            // "" = no notify socket
+  std::vector<std::string> passed;    // names of descriptors from 3 on, listening sockets first
+  bool leaf = false;                  // a leaf descriptor follows
+  std::optional<NofileLimit> nofile;  // for services that say nothing themselves
+  std::uint64_t mark = 0;             // for RLIMIT_LOCKS, by which a sweep knows its own; 0 = none
 };
 
 inline constexpr const char* default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

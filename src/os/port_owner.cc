@@ -27,8 +27,7 @@ bool find_listener(const char* table, std::uint16_t port, Listener& found) {
     unsigned state = 0;
     unsigned uid = 0;
     unsigned long inode = 0;
-    if (std::sscanf(line.c_str(),
-                    " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*x:%*x %*x:%*x %*x %u %*d %lu",
+    if (std::sscanf(line.c_str(), " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*x:%*x %*x:%*x %*x %u %*d %lu",
                     &local_port, &state, &uid, &inode) == 4 &&
         state == 0x0a && local_port == port) {
       found = {inode, uid};
@@ -57,12 +56,9 @@ bool holds_socket(pid_t pid, unsigned long inode) {
 
 std::string tcp_port_owner(std::uint16_t port) {
   Listener listener;
-  if (!find_listener("/proc/net/tcp", port, listener) &&
-      !find_listener("/proc/net/tcp6", port, listener))
-    return "";
+  if (!find_listener("/proc/net/tcp", port, listener) && !find_listener("/proc/net/tcp6", port, listener)) return "";
   for (pid_t pid : list_processes())
-    if (holds_socket(pid, listener.inode))
-      return command_of(pid) + " (PID " + std::to_string(pid) + ")";
+    if (holds_socket(pid, listener.inode)) return command_of(pid) + " (PID " + std::to_string(pid) + ")";
   return "user " + std::to_string(listener.uid);
 }
 

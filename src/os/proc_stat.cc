@@ -28,9 +28,8 @@ bool parse_stat(const std::string& line, ProcStat& stat) {
   int group = 0;
   int session = 0;
   // Fields 3 to 6, then 7 to 21 skipped, then 22.
-  int got = std::sscanf(
-      rest, " %c %d %d %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
-      &stat.state, &parent, &group, &session, &start);
+  int got = std::sscanf(rest, " %c %d %d %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
+                        &stat.state, &parent, &group, &session, &start);
   if (got != 5) return false;
   stat.parent = parent;
   stat.group = group;
@@ -83,8 +82,7 @@ OpenedProcess open_process(pid_t pid, std::uint64_t ticks) {
 
 bool process_lives(pid_t pid, std::uint64_t ticks) {
   ProcStat stat;
-  return pid > 0 && read_stat(pid, stat) && stat.start_ticks == ticks && stat.state != 'Z' &&
-         stat.state != 'X';
+  return pid > 0 && read_stat(pid, stat) && stat.start_ticks == ticks && stat.state != 'Z' && stat.state != 'X';
 }
 
 std::vector<pid_t> list_processes() {
@@ -135,8 +133,8 @@ bool same_program(pid_t a, pid_t b) {
   struct stat of_a{};
   struct stat of_b{};
   return ::stat(("/proc/" + std::to_string(a) + "/exe").c_str(), &of_a) == 0 &&
-         ::stat(("/proc/" + std::to_string(b) + "/exe").c_str(), &of_b) == 0 &&
-         of_a.st_ino == of_b.st_ino && of_a.st_dev == of_b.st_dev;
+         ::stat(("/proc/" + std::to_string(b) + "/exe").c_str(), &of_b) == 0 && of_a.st_ino == of_b.st_ino &&
+         of_a.st_dev == of_b.st_dev;
 }
 
 int pidfd_open(pid_t pid) {
@@ -147,6 +145,8 @@ int pidfd_signal(int pidfd, int signal) {
   return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0));
 }
 
-bool is_gone(int pidfd) { return pidfd_signal(pidfd, 0) < 0 && errno == ESRCH; }
+bool is_gone(int pidfd) {
+  return pidfd_signal(pidfd, 0) < 0 && errno == ESRCH;
+}
 
 }  // namespace hearth::os

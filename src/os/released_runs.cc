@@ -33,8 +33,7 @@ void each_number(int directory, const char* name, Visit visit) {
 }
 
 bool somebody_writes(int directory, RunId run) {
-  Fd reader(
-      ::openat(directory, fifo_name(run).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
+  Fd reader(::openat(directory, fifo_name(run).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
   if (!reader) return false;
   touch_as_writer(reader.get());
   return !fifo_complete(reader.get());
@@ -56,8 +55,7 @@ void KeeperClient::flush() {
 void KeeperClient::prune_outstanding() {
   std::erase_if(outstanding_, [&](const Outstanding& plan) {
     const wire::RunEntry& entry = link_.table().entry[plan.entry];
-    if (entry.run.load(std::memory_order_acquire) != plan.run ||
-        entry.pid.load(std::memory_order_acquire) != 0 ||
+    if (entry.run.load(std::memory_order_acquire) != plan.run || entry.pid.load(std::memory_order_acquire) != 0 ||
         entry.fail_stage.load(std::memory_order_acquire) != 0)
       return true;
     // A plan that nobody has claimed is sent again only when its spawner has been reaped, which is when the
@@ -71,9 +69,8 @@ void KeeperClient::prune_outstanding() {
 }
 
 bool KeeperClient::is_outstanding(EntryIndex entry, RunId run) const {
-  return std::any_of(outstanding_.begin(), outstanding_.end(), [&](const Outstanding& plan) {
-    return plan.entry == entry && plan.run == run;
-  });
+  return std::any_of(outstanding_.begin(), outstanding_.end(),
+                     [&](const Outstanding& plan) { return plan.entry == entry && plan.run == run; });
 }
 
 SpawnerLine* KeeperClient::spawner_at_work() {
@@ -111,12 +108,10 @@ void KeeperClient::mind_spawners(MonoNs now) {
 
 void KeeperClient::give_up_spawner(std::uint32_t index, MonoNs now) {
   const wire::SpawnerWork& work = link_.table().work[index];
-  if (const std::uint32_t plus_1 = work.entry_plus_1.load();
-      plus_1 != 0 && plus_1 <= wire::max_entries) {
+  if (const std::uint32_t plus_1 = work.entry_plus_1.load(); plus_1 != 0 && plus_1 <= wire::max_entries) {
     const wire::RunEntry& entry = link_.table().entry[plus_1 - 1];
     if (exec_hangs(plus_1 - 1, entry.run.load(), entry.pid.load()))
-      hung_.push_back(
-          {plus_1 - 1, entry.run.load(), entry.pid.load(), std::min(work.since_ns.load(), now)});
+      hung_.push_back({plus_1 - 1, entry.run.load(), entry.pid.load(), std::min(work.since_ns.load(), now)});
   }
   replaced_[index] = link_.spawner(index).generation;
   link_.replace_spawner(index, replaced_[index]);
@@ -128,8 +123,7 @@ SpanNs KeeperClient::stuck_for(EntryIndex entry, MonoNs now) const {
     if (work.entry_plus_1.load(std::memory_order_acquire) == entry + 1)
       return std::max<SpanNs>(now - work.since_ns.load(std::memory_order_relaxed), 1);
   for (const Hung& hung : hung_)
-    if (hung.entry == entry && exec_hangs(entry, hung.run, hung.pid))
-      return std::max<SpanNs>(now - hung.since, 1);
+    if (hung.entry == entry && exec_hangs(entry, hung.run, hung.pid)) return std::max<SpanNs>(now - hung.since, 1);
   return 0;
 }
 
@@ -181,8 +175,7 @@ void KeeperClient::find_released() {
     for (const Parked& parked : link_.parked().all(type)) {
       bool live = false;
       for (std::uint32_t i = 0; i < wire::entries_per_slot && parked.slot < wire::max_slots; ++i)
-        live |=
-            link_.table().entry[parked.slot * wire::entries_per_slot + i].run.load() == parked.key;
+        live |= link_.table().entry[parked.slot * wire::entries_per_slot + i].run.load() == parked.key;
       if (!live) release_run(parked.slot, parked.key);
       for (std::uint32_t i = 0; live && i < wire::entries_per_slot; ++i)
         note_if_hung(parked.slot * wire::entries_per_slot + i);
@@ -251,9 +244,7 @@ void KeeperClient::remove_names() {
 }
 
 void KeeperClient::remove_stale_names() {
-  const auto known = [&](ParkClass type, RunId run) {
-    return link_.parked().find(type, run) != nullptr;
-  };
+  const auto known = [&](ParkClass type, RunId run) { return link_.parked().find(type, run) != nullptr; };
   std::vector<RunId> fifos;
   std::vector<RunId> sockets;
   each_number(directory(), "o", [&](RunId run) {
@@ -274,7 +265,8 @@ void KeeperClient::remove_stale_names() {
     std::string left;
     for (int pid : cgroups_.processes(leaf.substr(0, dot), run))
       left += (left.empty() ? "" : ", ") + command_of(pid) + " (PID " + std::to_string(pid) + ")";
-    notes_.push_back("left of run " + std::to_string(run) + ", which ended while hearth was dead, and left alone: " + left);
+    notes_.push_back("left of run " + std::to_string(run) +
+                     ", which ended while hearth was dead, and left alone: " + left);
   }
 }
 

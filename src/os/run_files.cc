@@ -10,8 +10,8 @@
 #include <sys/un.h>
 
 #include "os/crash_point.h"
-#include "os/unix_address.h"
 #include "os/instance.h"
+#include "os/unix_address.h"
 
 namespace hearth::os {
 namespace {
@@ -43,8 +43,7 @@ Result<Fifo> open_fifo(int directory, RunId run, const Owner& owner) {
   crash_point("fifo made");
   // Also when it was there: its maker may have died before it gave it away.
   if (Status given = give(directory, name, owner); !given) return failure(given.error());
-  fifo.reader =
-      Fd(::openat(directory, name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
+  fifo.reader = Fd(::openat(directory, name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
   if (!fifo.reader) {
     const int code = errno;
     if (fifo.made) remove_fifo(directory, run);
@@ -62,8 +61,8 @@ Result<Fd> open_fifo_for_service(int directory, RunId run, int reader) {
   Fd fd(::openat(directory, name.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
   struct stat by_name{};
   struct stat held{};
-  if (fd && ::fstat(fd.get(), &by_name) == 0 && ::fstat(reader, &held) == 0 &&
-      by_name.st_ino == held.st_ino && by_name.st_dev == held.st_dev)
+  if (fd && ::fstat(fd.get(), &by_name) == 0 && ::fstat(reader, &held) == 0 && by_name.st_ino == held.st_ino &&
+      by_name.st_dev == held.st_dev)
     return fd;
   if (!fd && errno != ENOENT && errno != ELOOP) return errno_failure("open the pipe", name, errno);
   // Somebody removed or replaced the name; the pipe itself is still ours.
@@ -77,8 +76,7 @@ void remove_fifo(int directory, RunId run) {
   ::unlinkat(directory, fifo_name(run).c_str(), 0);
 }
 
-Result<Fd> bind_notify(int directory, const std::string& directory_path, RunId run,
-                       const Owner& owner) {
+Result<Fd> bind_notify(int directory, const std::string& directory_path, RunId run, const Owner& owner) {
   const std::string name = notify_name(run);
   const std::string path = directory_path + "/" + name;
   const Result<sockaddr_un> address = unix_address(path);
@@ -99,8 +97,7 @@ Result<Fd> bind_notify(int directory, const std::string& directory_path, RunId r
     return failure(given.error());
   }
   const int on = 1;
-  if (::setsockopt(fd.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0)
-    return errno_failure("set up", path, errno);
+  if (::setsockopt(fd.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof on) < 0) return errno_failure("set up", path, errno);
   return fd;
 }
 

@@ -34,8 +34,7 @@ Status give_fifo(int directory, RunId run, const Owner& owner);
 
 // A datagram socket bound to n/RUN (0600, the owner's) that tells who sent. A socket that an earlier hearth left
 // under that name is replaced: nobody can be reading it but us.
-Result<Fd> bind_notify(int directory, const std::string& directory_path, RunId run,
-                       const Owner& owner);
+Result<Fd> bind_notify(int directory, const std::string& directory_path, RunId run, const Owner& owner);
 void remove_notify(int directory, RunId run);
 Status give_notify(int directory, RunId run, const Owner& owner);
 

@@ -1,9 +1,8 @@
 // KeeperClient::spawn and what belongs to it. The order of the steps is in keeper_client.h.
-#include <fcntl.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <span>
 
 #include "os/clock.h"
@@ -28,7 +27,9 @@ wire::LogFormat format_of(const std::string& name) {
 }
 
 // A bad command or setting stays bad; everything else (descriptors, memory, disk, a port) may come right.
-SpawnAnswer refused(Error error) { return {SpawnOutcome::refused, std::move(error)}; }
+SpawnAnswer refused(Error error) {
+  return {SpawnOutcome::refused, std::move(error)};
+}
 
 }  // namespace
 
@@ -54,12 +55,13 @@ SpawnAnswer KeeperClient::spawn(const SpawnOrder& order) {
   Result<bool> ready = make_run(order, made);
   Result<std::string> plan;
   if (ready && *ready) {
-    plan = build_plan(order, PlanContext{.instance_directory = options_.directory,
-                                         .notify_path = order.notify ? options_.directory + "/" + notify_name(order.run) : "",
-                                         .passed = passed_names(order),
-                                         .leaf = static_cast<bool>(made.leaf),
-                                         .nofile = options_.nofile,
-                                         .mark = made.leaf ? 0 : sweep_mark(options_.directory, order.label)});
+    plan = build_plan(order,
+                      PlanContext{.instance_directory = options_.directory,
+                                  .notify_path = order.notify ? options_.directory + "/" + notify_name(order.run) : "",
+                                  .passed = passed_names(order),
+                                  .leaf = static_cast<bool>(made.leaf),
+                                  .nofile = options_.nofile,
+                                  .mark = made.leaf ? 0 : sweep_mark(options_.directory, order.label)});
     if (!plan) ready = failure(plan.error());
   }
   if (!ready) {
@@ -168,7 +170,8 @@ Result<bool> KeeperClient::make_listeners(const SpawnOrder& order) {
     Result<Fd> made = listen_on(socket, owner_of(*order.spec));
     if (!made) return failure(made.error());
     crash_point("listener bound");
-    if (!link_.park(park_record(ParkClass::listen, order.slot, order.slot, socket.name), std::move(*made))) return false;
+    if (!link_.park(park_record(ParkClass::listen, order.slot, order.slot, socket.name), std::move(*made)))
+      return false;
   }
   return true;
 }
@@ -222,8 +225,8 @@ std::vector<int> KeeperClient::passed_descriptors(const SpawnOrder& order) const
 void KeeperClient::order_entry(const SpawnOrder& order, std::int32_t pid) {
   wire::RunEntry& entry = link_.table().entry[order.entry];
   entry.stop_signal = static_cast<std::uint32_t>(order.spec->stop_signal);
-  entry.stop_grace_ms = static_cast<std::uint32_t>(
-      std::clamp<SpanNs>(order.spec->stop_timeout / ns_per_ms, 500, 3'600'000));
+  entry.stop_grace_ms =
+      static_cast<std::uint32_t>(std::clamp<SpanNs>(order.spec->stop_timeout / ns_per_ms, 500, 3'600'000));
   entry.stop_rank = order.stop_rank;
   entry.flags = 0;
   if (pid != 0) entry.pid.store(pid, std::memory_order_relaxed);
@@ -249,8 +252,9 @@ Result<bool> KeeperClient::send_plan(const SpawnOrder& order, const std::string&
   if (leaf >= 0) numbers.push_back(leaf);
   const wire::RunRecord record{order.entry, 0, order.run};
   while (SpawnerLine* line = spawner_at_work()) {
-    const Sent sent = in_message ? send_short_plan(line->socket.get(), record, plan, numbers)
-                                 : send_records<wire::RunRecord>(line->socket.get(), wire::MessageType::plan, {&record, 1}, numbers);
+    const Sent sent =
+        in_message ? send_short_plan(line->socket.get(), record, plan, numbers)
+                   : send_records<wire::RunRecord>(line->socket.get(), wire::MessageType::plan, {&record, 1}, numbers);
     crash_point("plan sent");
     if (sent == Sent::lost) {
       // Died; its successor is announced by the keeper. Meanwhile the spare one works.

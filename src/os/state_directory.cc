@@ -39,7 +39,9 @@ std::string hash_name(const std::string& path, int directory) {
   return name;
 }
 
-std::string mount_namespace() { return link_target(AT_FDCWD, "/proc/self/ns/mnt"); }
+std::string mount_namespace() {
+  return link_target(AT_FDCWD, "/proc/self/ns/mnt");
+}
 
 void remove_files(int state) {
   for (const std::string file : {wire::slot_table_file, wire::decision_page_file}) {
@@ -98,15 +100,16 @@ bool lock_for_a_moment(int fd) {
   return true;
 }
 
-std::string path_of_ours(const HostFacts& host) { return host.memory_root + "/hearth-" + std::to_string(host.uid); }
+std::string path_of_ours(const HostFacts& host) {
+  return host.memory_root + "/hearth-" + std::to_string(host.uid);
+}
 
 // The directory `name` in memory, for the instance directory `path`.
 Status make_in_memory(const std::string& name, const std::string& path, const HostFacts& host) {
   const Fd root(::open(host.memory_root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!root) return errno_failure("open", host.memory_root, errno);
   if (!on_tmpfs(root.get()))
-    return failure(Remedy::environment, "use", host.memory_root, "it is no tmpfs",
-                   "mount one there");
+    return failure(Remedy::environment, "use", host.memory_root, "it is no tmpfs", "mount one there");
   const std::string ours_path = path_of_ours(host);
   Result<Fd> ours = enter_directory(root.get(), "hearth-" + std::to_string(host.uid), ours_path, 0700, host.uid);
   if (!ours) return failure(ours.error());

@@ -1,16 +1,15 @@
 #include "os/sweep.h"
 
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <cstdlib>
 
 namespace hearth::os {
 
@@ -20,7 +19,7 @@ std::uint64_t sweep_mark(const std::string& instance, const std::string& label) 
 
 Sweep::Sweep(SweepTarget target) : target_(std::move(target)) {
   for (int output : target_.outputs) {
-    struct stat st {};
+    struct stat st{};
     if (::fstat(output, &st) < 0) continue;
     outputs_.push_back({st.st_dev, st.st_ino});
     if (Result<Fd> copy = duplicate(output); copy) output_ends_.push_back(std::move(*copy));
@@ -118,7 +117,7 @@ bool Sweep::writes_to_output(pid_t pid) const {
   if (directory == nullptr) return false;
   bool writes = false;
   while (dirent* entry = writes ? nullptr : ::readdir(directory)) {
-    struct stat st {};
+    struct stat st{};
     if (entry->d_name[0] == '.' || ::fstatat(::dirfd(directory), entry->d_name, &st, 0) < 0) continue;
     if (std::none_of(outputs_.begin(), outputs_.end(), [&](const FifoIdentity& output) {
           return st.st_ino == output.inode && st.st_dev == output.device;
@@ -135,8 +134,8 @@ bool Sweep::writes_to_output(pid_t pid) const {
 }
 
 std::vector<pid_t> Sweep::find_all(const Stats& stats) {
-  const bool leader_holds = target_.leader > 0 && target_.leader_ticks != 0 &&
-                            start_ticks(target_.leader) == target_.leader_ticks;
+  const bool leader_holds =
+      target_.leader > 0 && target_.leader_ticks != 0 && start_ticks(target_.leader) == target_.leader_ticks;
   std::unordered_map<pid_t, Evidence> evidence;
   suspects_.clear();
   const pid_t self = ::getpid();

@@ -24,10 +24,9 @@
 // a restart. Signals go through pidfds that were checked against the start time, so that no PID used again is hit.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <string>
+#include <sys/types.h>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -43,13 +42,13 @@ namespace hearth::os {
 std::uint64_t sweep_mark(const std::string& instance, const std::string& label);
 
 struct SweepTarget {
-  std::string instance;          // directory, as in HEARTH_INSTANCE
-  std::string label;             // as in HEARTH_SLOT
-  std::uint64_t mark = 0;        // 0 = its processes have none
+  std::string instance;    // directory, as in HEARTH_INSTANCE
+  std::string label;       // as in HEARTH_SLOT
+  std::uint64_t mark = 0;  // 0 = its processes have none
   pid_t leader = 0;
   std::uint64_t leader_ticks = 0;  // 0 = unknown: then lineage is no evidence
-  std::vector<int> outputs;      // an end of each FIFO; only looked at when the sweep is made
-  std::vector<pid_t> spare;      // hearth's own processes
+  std::vector<int> outputs;        // an end of each FIFO; only looked at when the sweep is made
+  std::vector<pid_t> spare;        // hearth's own processes
 };
 
 struct FoundProcess {

@@ -1,8 +1,7 @@
 #include "os/unix_address.h"
 
-#include <sys/socket.h>
-
 #include <cstring>
+#include <sys/socket.h>
 
 namespace hearth::os {
 

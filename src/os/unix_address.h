@@ -1,9 +1,8 @@
 // Addresses of Unix sockets.
 #pragma once
 
-#include <sys/un.h>
-
 #include <string>
+#include <sys/un.h>
 
 #include "base/result.h"
 

@@ -15,27 +15,27 @@
 namespace hearth::ports {
 
 enum class InputKind : std::uint8_t {
-  notify,          // one datagram of a run's notify socket
-  probe_result,    // not repeated to a successor: tries are forgotten with the supervisor
-  request,         // not repeated by us: the client repeats it with its key
-  keeper_signal,   // the keeper's counter of `number` went up
-  keeper_lost,     // the keeper died
+  notify,         // one datagram of a run's notify socket
+  probe_result,   // not repeated to a successor: tries are forgotten with the supervisor
+  request,        // not repeated by us: the client repeats it with its key
+  keeper_signal,  // the keeper's counter of `number` went up
+  keeper_lost,    // the keeper died
 };
 
 struct Input {
   InputKind kind = InputKind::notify;
-  RunId run = no_run;            // notify
-  SlotIndex slot = no_slot;      // notify, probe_result
-  std::string data;              // notify: the datagram
-  std::uint32_t descriptors = 0; // notify: how many came along (kept by the port until consume)
-  std::int32_t sender_pid = 0;   // notify: SCM_CREDENTIALS
-  std::uint64_t attempt = 0;     // probe_result
-  bool live = false;             // probe_result: of the liveness probe
-  bool good = false;             // probe_result
-  int number = 0;                // keeper_signal: signal; its new count:
+  RunId run = no_run;             // notify
+  SlotIndex slot = no_slot;       // notify, probe_result
+  std::string data;               // notify: the datagram
+  std::uint32_t descriptors = 0;  // notify: how many came along (kept by the port until consume)
+  std::int32_t sender_pid = 0;    // notify: SCM_CREDENTIALS
+  std::uint64_t attempt = 0;      // probe_result
+  bool live = false;              // probe_result: of the liveness probe
+  bool good = false;              // probe_result
+  int number = 0;                 // keeper_signal: signal; its new count:
   std::uint32_t count = 0;
-  Request request;               // request
-  std::uint64_t token = 0;       // the port's own name for it
+  Request request;          // request
+  std::uint64_t token = 0;  // the port's own name for it
 };
 
 class Inputs {

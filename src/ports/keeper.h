@@ -19,13 +19,13 @@ namespace hearth::ports {
 
 // One consistent reading of a slot table entry.
 struct EntryView {
-  RunId run = no_run;           // 0 = free
-  std::uint32_t claim = 0;      // spawner generation, 0 = not claimed
+  RunId run = no_run;       // 0 = free
+  std::uint32_t claim = 0;  // spawner generation, 0 = not claimed
   std::int32_t pid = 0;
-  std::uint32_t fail_stage = 0; // with pid == 0: the spawner gave up
+  std::uint32_t fail_stage = 0;  // with pid == 0: the spawner gave up
   std::int32_t fail_errno = 0;
-  bool watched = false;         // phase watched or adopted
-  bool exited = false;          // exit_code, exit_status, exited_at hold
+  bool watched = false;  // phase watched or adopted
+  bool exited = false;   // exit_code, exit_status, exited_at hold
   std::int32_t exit_code = 0;
   std::int32_t exit_status = 0;
   MonoNs exited_at = 0;
@@ -38,21 +38,21 @@ struct SpawnOrder {
   SlotIndex slot = no_slot;
   EntryIndex entry = no_entry;
   RunId run = no_run;
-  std::string label;                 // "project.service.index": leaf, log directory
+  std::string label;  // "project.service.index": leaf, log directory
   const Document* document = nullptr;
   const ServiceSpec* spec = nullptr;
   const std::vector<std::string>* command = nullptr;  // the spec's, or a probe's
   SlotRole role = SlotRole::service;
   SpanNs watchdog = 0;
-  bool notify = false;               // make and pass a notify socket
+  bool notify = false;  // make and pass a notify socket
   std::uint32_t stop_rank = 0;
 };
 
 enum class SpawnOutcome {
-  sent,      // the plan is on its way (or the run is known already)
-  later,     // not this one: its entry is not free yet, something of it could not be handed over
-  full,      // not any: the window is full, or no spawner is there
-  refused,   // a resource is missing: see error; nothing was changed
+  sent,     // the plan is on its way (or the run is known already)
+  later,    // not this one: its entry is not free yet, something of it could not be handed over
+  full,     // not any: the window is full, or no spawner is there
+  refused,  // a resource is missing: see error; nothing was changed
 };
 
 struct SpawnAnswer {

@@ -15,7 +15,7 @@ namespace hearth::ports {
 
 // One live run, for the list on disk.
 struct RunNote {
-  std::string label;        // project.service.index, as in the service's environment
+  std::string label;  // project.service.index, as in the service's environment
   std::uint64_t document = 0;
   std::uint32_t service = 0;
   std::uint32_t replica = 0;
@@ -27,8 +27,8 @@ struct RunNote {
 
 // What the last hearth in this directory left behind.
 struct Heritage {
-  std::vector<RunNote> runs;        // still alive, identity checked (boot, PID namespace, pid, start time)
-  std::vector<RunNote> gone;        // noted but no longer there
+  std::vector<RunNote> runs;  // still alive, identity checked (boot, PID namespace, pid, start time)
+  std::vector<RunNote> gone;  // noted but no longer there
   std::vector<Document> documents;
   RunId greatest_run = 0;
   std::vector<std::string> losses;  // in words, for status

@@ -39,24 +39,18 @@ Result<HttpTarget> unix_target(const std::string& url) {
 
 Result<HttpTarget> parse_http_url(const std::string& url) {
   if (!plain(url))
-    return failure(
-        bad_url(url, "it holds white space or characters beyond ASCII", "percent-encode them"));
+    return failure(bad_url(url, "it holds white space or characters beyond ASCII", "percent-encode them"));
   if (url.starts_with("unix:")) return unix_target(url);
   constexpr std::string_view scheme = "http://";
   if (!url.starts_with(scheme))
-    return failure(bad_url(url, "it does not begin with http://",
-                           "https is not probed; use an exec probe with curl"));
+    return failure(bad_url(url, "it does not begin with http://", "https is not probed; use an exec probe with curl"));
   const std::size_t slash = url.find('/', scheme.size());
-  std::string host =
-      url.substr(scheme.size(), slash == std::string::npos ? slash : slash - scheme.size());
-  const std::string path =
-      slash == std::string::npos ? "/" : url.substr(slash, url.find('#') - slash);
+  std::string host = url.substr(scheme.size(), slash == std::string::npos ? slash : slash - scheme.size());
+  const std::string path = slash == std::string::npos ? "/" : url.substr(slash, url.find('#') - slash);
   const std::string said = host;
   const std::size_t bracket = host.rfind(']');
-  if (host.find(':', bracket == std::string::npos ? 0 : bracket) == std::string::npos)
-    host += ":80";
-  if (host.starts_with(':'))
-    return failure(bad_url(url, "it names no host", "write http://127.0.0.1:PORT/PATH"));
+  if (host.find(':', bracket == std::string::npos ? 0 : bracket) == std::string::npos) host += ":80";
+  if (host.starts_with(':')) return failure(bad_url(url, "it names no host", "write http://127.0.0.1:PORT/PATH"));
   Result<HttpTarget> target = parse_tcp_address(host);
   if (!target) return failure(target.error());
   target->request = request_for(path, said);
@@ -74,8 +68,7 @@ Result<HttpTarget> parse_tcp_address(const std::string& text) {
   HttpTarget target{*address, {}, {}};
   // A wildcard is a place to listen; to connect, it is this machine.
   if (address->any) return parse_tcp_address("localhost:" + std::to_string(address->port()));
-  if (is_localhost(text))
-    target.fallback = *os::parse_host_port("[::1]:" + std::to_string(address->port()));
+  if (is_localhost(text)) target.fallback = *os::parse_host_port("[::1]:" + std::to_string(address->port()));
   return target;
 }
 
@@ -86,9 +79,7 @@ int parse_status(std::string_view received) {
   if (line.substr(0, version.size()) != version.substr(0, line.size())) return 0;
   if (end == std::string_view::npos) return -1;
   // "HTTP/1.x SSS" and then a space or the end.
-  if (line.size() < 12 || line[8] != ' ' ||
-      (line.size() > 12 && line[12] != ' ' && line[12] != '\r'))
-    return 0;
+  if (line.size() < 12 || line[8] != ' ' || (line.size() > 12 && line[12] != ' ' && line[12] != '\r')) return 0;
   int status = 0;
   for (char c : line.substr(9, 3)) {
     if (c < '0' || c > '9') return 0;

@@ -29,8 +29,7 @@ Result<std::unique_ptr<Prober>> Prober::create(std::function<void(ports::Input)>
 
 void Prober::begin(SlotIndex slot, bool live, std::uint64_t attempt, const Probe& probe) {
   const bool http = probe.type == ProbeType::http;
-  if (!http && probe.type != ProbeType::tcp)
-    return;  // notify and exec probes are other rooms' business
+  if (!http && probe.type != ProbeType::tcp) return;  // notify and exec probes are other rooms' business
   Result<HttpTarget> target = http ? parse_http_url(probe.url) : parse_tcp_address(probe.address);
   if (!target) return report(slot, live, attempt, false, target.error().text());
   auto made = std::make_unique<Try>(Try{.id = next_id_++,
@@ -79,8 +78,8 @@ Prober::Outcome Prober::connected(Try& t) {
 
 Prober::Outcome Prober::send(Try& t) {
   while (t.sent < t.target.request.size()) {
-    const ssize_t n = ::send(t.socket.get(), t.target.request.data() + t.sent,
-                             t.target.request.size() - t.sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+    const ssize_t n = ::send(t.socket.get(), t.target.request.data() + t.sent, t.target.request.size() - t.sent,
+                             MSG_NOSIGNAL | MSG_DONTWAIT);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EAGAIN) {
       watch(t, EPOLLOUT);
@@ -104,8 +103,7 @@ Prober::Outcome Prober::receive(Try& t, bool& progress) {
   progress = true;
   t.received.append(buffer, static_cast<std::size_t>(n));
   const int status = parse_status(t.received);
-  if (status == 0 || (status < 0 && t.received.size() >= answer_max))
-    return {true, false, "the answer is not HTTP"};
+  if (status == 0 || (status < 0 && t.received.size() >= answer_max)) return {true, false, "the answer is not HTTP"};
   if (status < 0) return {};
   const bool good = status_is_good(status, t.expect);
   return {true, good, good ? "" : "status " + std::to_string(status)};
@@ -131,8 +129,7 @@ void Prober::ready() {
   const int count = ::epoll_wait(epoll_.get(), events, events_at_once, 0);
   for (int i = 0; i < count; ++i) {
     const std::uint64_t id = events[i].data.u64;
-    auto at =
-        std::find_if(tries_.begin(), tries_.end(), [&](const auto& t) { return t->id == id; });
+    auto at = std::find_if(tries_.begin(), tries_.end(), [&](const auto& t) { return t->id == id; });
     if (at == tries_.end()) continue;  // cancelled by a result of this round
     const Outcome outcome = advance(**at);
     if (outcome.over) finish(id, outcome);
@@ -168,8 +165,7 @@ void Prober::finish(std::uint64_t id, const Outcome& outcome) {
   report(ended->slot, ended->live, ended->attempt, outcome.good, outcome.reason);
 }
 
-void Prober::report(SlotIndex slot, bool live, std::uint64_t attempt, bool good,
-                    const std::string& reason) {
+void Prober::report(SlotIndex slot, bool live, std::uint64_t attempt, bool good, const std::string& reason) {
   ports::Input input;
   input.kind = ports::InputKind::probe_result;
   input.slot = slot;

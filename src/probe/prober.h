@@ -74,8 +74,7 @@ class Prober final : public ports::Probes {
   Outcome failed_to_connect(Try& t, int code);
   void watch(const Try& t, std::uint32_t events);
   void finish(std::uint64_t id, const Outcome& outcome);
-  void report(SlotIndex slot, bool live, std::uint64_t attempt, bool good,
-              const std::string& reason);
+  void report(SlotIndex slot, bool live, std::uint64_t attempt, bool good, const std::string& reason);
 
   std::function<void(ports::Input)> push_;
   os::Fd epoll_;

@@ -28,8 +28,7 @@ std::string spec_name(std::uint64_t version) {
 Result<std::string> read_memory(int fd) {
   Result<std::uint64_t> size = os::file_size(fd, "a document");
   if (!size) return failure(size.error());
-  if (*size > document_bytes_max)
-    return failure(Remedy::fix_input, "read", "a document", "it is too large");
+  if (*size > document_bytes_max) return failure(Remedy::fix_input, "read", "a document", "it is too large");
   std::string text(*size, '\0');
   std::size_t done = 0;
   while (done < text.size()) {
@@ -52,8 +51,7 @@ DiskStore::DiskStore(os::KeeperLink& link, std::string directory, DocumentFormat
 
 Status DiskStore::write_file(const std::string& name, std::string_view text) {
   const std::string temporary = name + ".new";
-  os::Fd fd(::openat(instance(), temporary.c_str(),
-                     O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+  os::Fd fd(::openat(instance(), temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return errno_failure("write", directory_ + "/" + name, errno);
   Status written = os::write_all(fd.get(), text, directory_ + "/" + name);
   os::crash_point("file written");
@@ -70,8 +68,7 @@ Status DiskStore::put_document(const Document& document) {
   if (!memory) return failure(memory.error());
   if (Status written = write_file(name, text); !written) return written;
   os::crash_point("document written");
-  if (!link_.park(os::park_record(ParkClass::spec, no_slot, document.version), std::move(*memory),
-                  keeper_patience)) {
+  if (!link_.park(os::park_record(ParkClass::spec, no_slot, document.version), std::move(*memory), keeper_patience)) {
     ::unlinkat(instance(), name.c_str(), 0);
     return failure(Remedy::try_later, "keep", "the document of " + document.project,
                    "the keeper has taken nothing for a second",
@@ -95,7 +92,8 @@ std::vector<Document> DiskStore::documents() {
   }
   const wire::SlotTable& table = link_.table();
   const bool inherited = table.continued_by != 0 || table.problem != wire::StateProblem::none;
-  if (inherited && link_.parked().find(ParkClass::spec, all_read) == nullptr && read_disk(out)) (void)park(all_read, "");
+  if (inherited && link_.parked().find(ParkClass::spec, all_read) == nullptr && read_disk(out))
+    (void)park(all_read, "");
   return out;
 }
 
@@ -157,8 +155,7 @@ void DiskStore::finish(RunId next_run) {
 
 MonoNs DiskStore::flush(MonoNs now) {
   if (!waits_) return never;
-  if (written_at_ != 0 && now < after(written_at_, write_every))
-    return after(written_at_, write_every);
+  if (written_at_ != 0 && now < after(written_at_, write_every)) return after(written_at_, write_every);
   flush_now(now);
   return waits_ ? after(now, write_every) : never;
 }
@@ -166,8 +163,8 @@ MonoNs DiskStore::flush(MonoNs now) {
 void DiskStore::flush_now(MonoNs now) {
   if (!waits_) return;
   written_at_ = now;
-  const Status written = write_file(
-      "runs.json", run_list_text({boot_id_, pid_namespace_, directory_, next_run_, runs_}));
+  const Status written =
+      write_file("runs.json", run_list_text({boot_id_, pid_namespace_, directory_, next_run_, runs_}));
   if (!written) {
     // A full disk is tried again with every change, and with every call until then.
     ++failures_;

@@ -47,8 +47,7 @@ class Scanner {
       if (text_[at_] == 'u') {
         unsigned value = 0;
         if (text_.size() - at_ < 5) return false;
-        auto [end, problem] =
-            std::from_chars(text_.data() + at_ + 1, text_.data() + at_ + 5, value, 16);
+        auto [end, problem] = std::from_chars(text_.data() + at_ + 1, text_.data() + at_ + 5, value, 16);
         // We write only control characters so.
         if (problem != std::errc() || end != text_.data() + at_ + 5 || value > 0x7f) return false;
         out += static_cast<char>(value);
@@ -63,8 +62,7 @@ class Scanner {
   bool word(std::string& out) {
     skip();
     const std::size_t begin = at_;
-    while (at_ < text_.size() &&
-           ((text_[at_] >= 'a' && text_[at_] <= 'z') || (text_[at_] >= '0' && text_[at_] <= '9')))
+    while (at_ < text_.size() && ((text_[at_] >= 'a' && text_[at_] <= 'z') || (text_[at_] >= '0' && text_[at_] <= '9')))
       ++at_;
     out = text_.substr(begin, at_ - begin);
     if (out == "true" || out == "false") return true;
@@ -78,8 +76,7 @@ class Scanner {
 
  private:
   void skip() {
-    while (at_ < text_.size() &&
-           (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t'))
+    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\r' || text_[at_] == '\t'))
       ++at_;
   }
   std::string_view text_;
@@ -133,8 +130,7 @@ bool read_flat(std::string_view text, FlatObject& object) {
 std::uint64_t number_of(const FlatObject& object, const std::string& name) {
   auto found = object.find(name);
   std::uint64_t value = 0;
-  if (found != object.end())
-    std::from_chars(found->second.data(), found->second.data() + found->second.size(), value);
+  if (found != object.end()) std::from_chars(found->second.data(), found->second.data() + found->second.size(), value);
   return value;
 }
 

@@ -28,8 +28,7 @@ Result<std::vector<std::string>> names_in(const std::string& path) {
   return names;
 }
 
-void read_documents(const std::string& directory,
-                    const std::function<Result<Document>(std::string_view)>& from_text,
+void read_documents(const std::string& directory, const std::function<Result<Document>(std::string_view)>& from_text,
                     Heritage& heritage) {
   Result<std::vector<std::string>> names = names_in(directory + "/spec");
   if (!names) {
@@ -79,8 +78,7 @@ bool place(const std::string& label, const std::vector<Document>& documents, Run
       if (document.services[i].name != service) continue;
       note.document = document.version;
       note.service = i;
-      note.replica =
-          static_cast<std::uint32_t>(std::strtoul(label.c_str() + last + 1, nullptr, 10));
+      note.replica = static_cast<std::uint32_t>(std::strtoul(label.c_str() + last + 1, nullptr, 10));
       found = true;
     }
   }
@@ -118,8 +116,7 @@ RunId greatest_name(const std::string& directory) {
     for (const std::string& name : *names)
       greatest = std::max<RunId>(greatest, std::strtoull(name.c_str(), nullptr, 10));
   }
-  for (const std::string& leaf :
-       os::CgroupTree::open(directory, os::CgroupTree::Missing::leave).leaves()) {
+  for (const std::string& leaf : os::CgroupTree::open(directory, os::CgroupTree::Missing::leave).leaves()) {
     const std::size_t dot = leaf.rfind('.');
     if (dot != std::string::npos)
       greatest = std::max<RunId>(greatest, std::strtoull(leaf.c_str() + dot + 1, nullptr, 10));
@@ -132,16 +129,14 @@ void sort_noted(RunList&& list, const std::string& directory, Heritage& heritage
   if (!same_boot && !list.runs.empty())
     heritage.losses.push_back("the machine or container was restarted: what ran before has ended");
   else if (!list.instance.empty() && list.instance != directory)
-    heritage.losses.push_back("the directory was " + list.instance +
-                              " before: services were told the old name");
+    heritage.losses.push_back("the directory was " + list.instance + " before: services were told the old name");
   for (RunNote& note : list.runs) {
     // The list is written behind: an apply may have replaced the document since.
     const bool there = std::any_of(heritage.documents.begin(), heritage.documents.end(),
                                    [&](const Document& document) { return document.version == note.document; });
     if (!there) (void)place(note.label, heritage.documents, note);
     heritage.greatest_run = std::max(heritage.greatest_run, note.run);
-    const bool lives =
-        same_boot && note.run != no_run && os::process_lives(note.pid, note.start_ticks);
+    const bool lives = same_boot && note.run != no_run && os::process_lives(note.pid, note.start_ticks);
     (lives ? heritage.runs : heritage.gone).push_back(std::move(note));
   }
   if (list.next_run > 0) heritage.greatest_run = std::max(heritage.greatest_run, list.next_run - 1);
@@ -157,13 +152,11 @@ void add_found(RunId run, const FoundRun& process, Heritage& heritage) {
   note.run = run;
   note.pid = process.pid;
   note.start_ticks = process.ticks;
-  const std::string who =
-      process.label + " (run " + std::to_string(run) + ", PID " + std::to_string(process.pid) + ")";
+  const std::string who = process.label + " (run " + std::to_string(run) + ", PID " + std::to_string(process.pid) + ")";
   auto gone = std::find_if(heritage.gone.begin(), heritage.gone.end(),
                            [&](const RunNote& g) { return g.label == process.label; });
   if (gone != heritage.gone.end() && gone->run == run) {
-    heritage.losses.push_back(who +
-                              " is what is left of a run whose leader has ended; it is left alone");
+    heritage.losses.push_back(who + " is what is left of a run whose leader has ended; it is left alone");
     return;
   }
   if (std::any_of(heritage.runs.begin(), heritage.runs.end(),
@@ -183,8 +176,7 @@ void add_found(RunId run, const FoundRun& process, Heritage& heritage) {
 
 Result<Heritage> read_heritage(const std::string& directory,
                                const std::function<Result<Document>(std::string_view)>& from_text) {
-  if (Result<std::vector<std::string>> names = names_in(directory); !names)
-    return failure(names.error());
+  if (Result<std::vector<std::string>> names = names_in(directory); !names) return failure(names.error());
   Heritage heritage;
   read_documents(directory, from_text, heritage);
   sort_noted(read_list(directory, heritage), directory, heritage);

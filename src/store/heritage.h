@@ -16,8 +16,7 @@ namespace hearth::store {
 //
 // Only for a new instance, by who holds the lock. Unreadable files are losses, told in words, never failures; fails
 // only when the directory itself cannot be read.
-Result<ports::Heritage> read_heritage(
-    const std::string& directory,
-    const std::function<Result<Document>(std::string_view)>& from_text);
+Result<ports::Heritage> read_heritage(const std::string& directory,
+                                      const std::function<Result<Document>(std::string_view)>& from_text);
 
 }  // namespace hearth::store

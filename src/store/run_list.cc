@@ -34,12 +34,9 @@ std::string run_list_text(const RunList& list) {
     if (!first) out += ",\n";
     first = false;
     FlatWriter run(out);
-    run.add("label", note.label)
-        .add("document", note.document)
-        .add("service", std::uint64_t{note.service});
+    run.add("label", note.label).add("document", note.document).add("service", std::uint64_t{note.service});
     run.add("replica", std::uint64_t{note.replica}).add("run", note.run);
-    run.add("pid", static_cast<std::uint64_t>(note.pid < 0 ? 0 : note.pid))
-        .add("start_ticks", note.start_ticks);
+    run.add("pid", static_cast<std::uint64_t>(note.pid < 0 ? 0 : note.pid)).add("start_ticks", note.start_ticks);
     run.add("want_up", note.want_up);
     run.close();
   }

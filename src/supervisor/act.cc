@@ -92,14 +92,9 @@ bool Supervisor::act_spawn(SlotIndex slot, RunCell& cell, Now now) {
   if (spawners_full_) return false;
   ports::SpawnAnswer answer = world_.keeper.spawn(spawn_order(slot, cell));
   switch (answer.outcome) {
-    case ports::SpawnOutcome::sent:
-      scratch_[slot].spawn_sent = cell.run;
-      return true;
-    case ports::SpawnOutcome::full:
-      spawners_full_ = true;
-      return false;
-    case ports::SpawnOutcome::later:
-      return false;
+    case ports::SpawnOutcome::sent: scratch_[slot].spawn_sent = cell.run; return true;
+    case ports::SpawnOutcome::full: spawners_full_ = true; return false;
+    case ports::SpawnOutcome::later: return false;
     case ports::SpawnOutcome::refused:
       // The next turn decides what follows from that; until then the cell stays as it is.
       scratch_[slot].refused = cell.run;
@@ -114,7 +109,7 @@ bool Supervisor::act_spawn(SlotIndex slot, RunCell& cell, Now now) {
 bool Supervisor::act_signal(SlotIndex slot, RunCell& cell) {
   const ports::EntryView view = world_.keeper.entry(cell.entry);
   if (view.run != cell.run || view.exited) return true;  // nobody to hear it; end_tree sees to the rest
-  if (view.pid == 0) return true;                          // the PID's arrival brings us here again
+  if (view.pid == 0) return true;                        // the PID's arrival brings us here again
   if (scratch_[slot].signal_sent >= cell.op) return true;
   // Recorded is not sent: a keeper may have died between the two. The grace period covers that, but nothing comes
   // after KILL, which therefore is repeated.
@@ -130,7 +125,8 @@ bool Supervisor::act_signal(SlotIndex slot, RunCell& cell) {
 bool Supervisor::successor_first(SlotIndex slot, std::uint8_t which, Now now) {
   const RunCell& next = slots_[slot].cell[which ^ 1];
   MonoNs& until = scratch_[slot].clear_at;
-  if (!next.spawn || scratch_[slot].spawn_sent != next.run || !world_.keeper.output_closed(slots_[slot].cell[which].run)) {
+  if (!next.spawn || scratch_[slot].spawn_sent != next.run ||
+      !world_.keeper.output_closed(slots_[slot].cell[which].run)) {
     until = 0;
     return false;
   }
@@ -148,8 +144,8 @@ bool Supervisor::act_reap(SlotIndex slot, RunCell& cell, std::uint8_t which) {
     if (!world_.keeper.end_tree(cell.entry, cell.run, label(slot))) return false;
     // Where there are no cgroups, an end is complete only after a sweep; a restart does not wait for one.
     const Phase phase = slots_[slot].life.phase;
-    const bool service_is_over = slots_[slot].role == SlotRole::service &&
-                                 (phase == Phase::completed || phase == Phase::failed);
+    const bool service_is_over =
+        slots_[slot].role == SlotRole::service && (phase == Phase::completed || phase == Phase::failed);
     const bool stays_down = !slots_[slot].life.want_up || service_is_over;
     // Also when somebody has ordered a start meanwhile: what was found is frozen until the sweep is over.
     RunId& sweeping = scratch_[slot].sweeping;

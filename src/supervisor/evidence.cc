@@ -78,7 +78,10 @@ void Supervisor::run_spawned(SlotIndex slot, RunCell& cell, const ports::EntryVi
   feed(slot, event, now);
   if (state.role == SlotRole::service && !state.health.watching &&
       (state.life.phase == Phase::starting || state.life.phase == Phase::running))
-    apply_verdict(slot, adopted ? health::adopt(state.health, spec_of(slot), now) : health::watch(state.health, spec_of(slot), now), now);
+    apply_verdict(
+        slot,
+        adopted ? health::adopt(state.health, spec_of(slot), now) : health::watch(state.health, spec_of(slot), now),
+        now);
 }
 
 void Supervisor::run_ended(SlotIndex slot, RunCell& cell, const ports::EntryView& view, Now now) {

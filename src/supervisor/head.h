@@ -21,14 +21,14 @@ struct Head {
   OpId last_op = 0;
   OrderId last_order = 0;
   std::uint64_t last_document = 0;
-  std::uint64_t random = 0;            // state of the jitter's generator
-  std::uint32_t slots_used = 0;        // slots 0 .. slots_used - 1 have records
+  std::uint64_t random = 0;      // state of the jitter's generator
+  std::uint32_t slots_used = 0;  // slots 0 .. slots_used - 1 have records
   std::uint32_t takeovers = 0;
-  std::uint32_t statuses_lost = 0;     // runs whose end nobody could tell
-  std::uint32_t keeper_generation = 0; // of the keeper that held our runs when this was committed
+  std::uint32_t statuses_lost = 0;      // runs whose end nobody could tell
+  std::uint32_t keeper_generation = 0;  // of the keeper that held our runs when this was committed
   bool shutting_down = false;
-  bool leaving = false;                // SIGQUIT: hearth ends, services stay
-  bool force = false;                  // second TERM or INT: no grace
+  bool leaving = false;  // SIGQUIT: hearth ends, services stay
+  bool force = false;    // second TERM or INT: no grace
   std::uint32_t signals_handled[6] = {};
 };
 static_assert(std::is_trivially_copyable_v<Head>);

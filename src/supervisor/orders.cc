@@ -23,19 +23,17 @@ Result<Accepted> Supervisor::handle_request(const Request& request, Now now) {
     return accepted;
   }
   if (head_.shutting_down && request.verb != Verb::shutdown && request.verb != Verb::leave)
-    return failure(Remedy::conflict, "take the order", options_.instance, "hearth is shutting down", "start it again when it has ended");
+    return failure(Remedy::conflict, "take the order", options_.instance, "hearth is shutting down",
+                   "start it again when it has ended");
   if (operations_.size() == wire::max_new_operations)
     return failure(Remedy::try_later, "take the order", options_.instance, "too many came at once", "send it again");
   Result<Accepted> accepted = [&]() -> Result<Accepted> {
     switch (request.verb) {
-      case Verb::apply:
-        return apply(request, now);
+      case Verb::apply: return apply(request, now);
       case Verb::start:
       case Verb::stop:
-      case Verb::restart:
-        return order_named(request, now);
-      case Verb::down:
-        return down(request, now);
+      case Verb::restart: return order_named(request, now);
+      case Verb::down: return down(request, now);
       case Verb::shutdown:
       case Verb::leave: {
         if (head_.shutting_down && request.verb == Verb::shutdown) head_.force = true;
@@ -85,7 +83,8 @@ std::string Supervisor::projects_here() const {
   if (projects.empty()) return "there are no services at all";
   std::string text;
   for (const std::string& project : projects) text += (text.empty() ? "" : ", ") + project;
-  return (projects.size() == 1 ? "the project that is here: " : "the projects that are here: ") + text + "; hearth down -p NAME";
+  return (projects.size() == 1 ? "the project that is here: " : "the projects that are here: ") + text +
+         "; hearth down -p NAME";
 }
 
 Result<std::vector<SlotIndex>> Supervisor::named(const Request& request) const {
@@ -103,7 +102,9 @@ Result<std::vector<SlotIndex>> Supervisor::named(const Request& request) const {
   std::vector<SlotIndex> chosen = select(request);
   // Nothing is there to be stopped: the goal is reached.
   const bool ends = request.verb == Verb::down || request.verb == Verb::stop;
-  if (chosen.empty() && !(request.all && ends)) return failure(Remedy::not_found, "find", "services", "there are none", "add one: hearth up, or hearth run -- COMMAND");
+  if (chosen.empty() && !(request.all && ends))
+    return failure(Remedy::not_found, "find", "services", "there are none",
+                   "add one: hearth up, or hearth run -- COMMAND");
   return chosen;
 }
 
@@ -125,7 +126,8 @@ Result<Accepted> Supervisor::order_named(const Request& request, Now now) {
   }
   for (SlotIndex slot : dependencies_first(chosen)) {
     SlotState& state = slots_[slot];
-    if (is_up(slot)) accepted.notes.push_back(label(slot) + " is already running (PID " + std::to_string(state.run().pid) + ")");
+    if (is_up(slot))
+      accepted.notes.push_back(label(slot) + " is already running (PID " + std::to_string(state.run().pid) + ")");
     enlist(slot, accepted.order, true);
     order_up(slot, lifecycle::EventKind::order_start, now);
   }
@@ -204,7 +206,8 @@ Status Supervisor::refuse_conflicts(const Document& document, std::uint64_t repl
     if (same == document.services.end()) continue;
     if (state.life.run_live || state.life.want_up)
       return failure(Remedy::conflict, "run", name,
-                     "it is already there" + (state.run().pid != 0 ? " (PID " + std::to_string(state.run().pid) + ")" : std::string()),
+                     "it is already there" +
+                         (state.run().pid != 0 ? " (PID " + std::to_string(state.run().pid) + ")" : std::string()),
                      "choose another --name, or: hearth restart " + name);
   }
   return {};
@@ -232,7 +235,8 @@ Status Supervisor::find_room(const Document& document) const {
 
 Result<Accepted> Supervisor::apply(const Request& request, Now now) {
   Document document = request.document;
-  if (document.services.empty()) return failure(Remedy::fix_input, "apply", document.project, "it has no services", "add a [service.NAME] table");
+  if (document.services.empty())
+    return failure(Remedy::fix_input, "apply", document.project, "it has no services", "add a [service.NAME] table");
   const AppliedDocument* before = nullptr;
   if (document.path.empty()) {
     if (const Status free = refuse_conflicts(document, 0); !free) return failure(free.error());
@@ -240,7 +244,8 @@ Result<Accepted> Supervisor::apply(const Request& request, Now now) {
     before = current_of(document.project);
     if (before != nullptr && before->document.path != document.path)
       return failure(Remedy::conflict, "apply", document.path,
-                     "project " + document.project + " is already there from " + (before->document.path.empty() ? "`hearth run`" : before->document.path),
+                     "project " + document.project + " is already there from " +
+                         (before->document.path.empty() ? "`hearth run`" : before->document.path),
                      "choose another name with [project] name");
   }
   const std::uint64_t version = head_.last_document + 1;
@@ -262,7 +267,8 @@ Result<Accepted> Supervisor::apply(const Request& request, Now now) {
   return accepted;
 }
 
-void Supervisor::place_services(AppliedDocument& applied, const AppliedDocument* before, bool start, Accepted& accepted, Now now) {
+void Supervisor::place_services(AppliedDocument& applied, const AppliedDocument* before, bool start, Accepted& accepted,
+                                Now now) {
   const std::vector<ServiceSpec>& services = applied.document.services;
   std::vector<SlotIndex> changed, removed;
   // Slots that go on under the new document; those of `hearth run` that have ended give their names back.
@@ -301,7 +307,9 @@ void Supervisor::place_services(AppliedDocument& applied, const AppliedDocument*
   for (const SlotIndex slot : dependencies_first(applied.slots)) {
     const SlotState& state = slots_[slot];
     if (!start || std::find(restarted.begin(), restarted.end(), slot) != restarted.end()) continue;
-    if (is_up(slot)) accepted.notes.push_back(services[state.service].name + " is already running (PID " + std::to_string(state.run().pid) + ")");
+    if (is_up(slot))
+      accepted.notes.push_back(services[state.service].name + " is already running (PID " +
+                               std::to_string(state.run().pid) + ")");
     order_up(slot, lifecycle::EventKind::order_start, now);
   }
   for (SlotIndex slot : removed) slots_[slot].removing = true;
@@ -321,7 +329,8 @@ void Supervisor::place_probes(AppliedDocument& applied) {
   }
   for (std::uint32_t i = 0; i < services.size(); ++i) {
     if (applied.slots[i] == no_slot) continue;
-    if (services[i].ready.type == ProbeType::exec) applied.ready_probes[i] = allocate(applied, i, SlotRole::ready_probe);
+    if (services[i].ready.type == ProbeType::exec)
+      applied.ready_probes[i] = allocate(applied, i, SlotRole::ready_probe);
     if (services[i].live.type == ProbeType::exec) applied.live_probes[i] = allocate(applied, i, SlotRole::live_probe);
   }
 }
@@ -361,7 +370,8 @@ SlotIndex Supervisor::allocate(const AppliedDocument& applied, std::uint32_t ser
   fresh.service = service;
   fresh.parent = role == SlotRole::service ? no_slot : applied.slots[service];
   slots_[slot] = fresh;
-  const bool in_changed = scratch_[slot].changed, in_acting = scratch_[slot].acting, in_propagate = scratch_[slot].propagate;
+  const bool in_changed = scratch_[slot].changed, in_acting = scratch_[slot].acting,
+             in_propagate = scratch_[slot].propagate;
   scratch_[slot] = Scratch{};
   due_at_[slot] = never;
   scratch_[slot].changed = in_changed;
@@ -381,10 +391,15 @@ Result<Accepted> Supervisor::down(const Request& request, Now now) {
     for (SlotIndex slot = 0; slot < slots_.size(); ++slot) {
       if (!slots_[slot].used || slots_[slot].role != SlotRole::service) continue;
       const Document* document = document_of(slot);
-      if (request.document.path.empty() ? document->project == request.project : document->path == request.document.path) chosen.push_back(slot);
+      if (request.document.path.empty() ? document->project == request.project
+                                        : document->path == request.document.path)
+        chosen.push_back(slot);
     }
   }
-  if (chosen.empty() && !request.all) return failure(Remedy::not_found, "take down", request.document.path.empty() ? request.project : request.document.path, "nothing of it is here", projects_here());
+  if (chosen.empty() && !request.all)
+    return failure(Remedy::not_found, "take down",
+                   request.document.path.empty() ? request.project : request.document.path, "nothing of it is here",
+                   projects_here());
   Accepted accepted;
   accepted.order = ++head_.last_order;
   accepted.slots = chosen;

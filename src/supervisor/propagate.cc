@@ -70,7 +70,8 @@ void Supervisor::weigh_dependencies(SlotIndex slot, Now now) {
     return;
   }
   if (state.role != SlotRole::service || !state.life.want_up) return;
-  if (state.life.phase != Phase::waiting && state.life.phase != Phase::backoff && state.life.phase != Phase::failed) return;
+  if (state.life.phase != Phase::waiting && state.life.phase != Phase::backoff && state.life.phase != Phase::failed)
+    return;
   if (state.life.phase == Phase::failed && state.life.reason != Reason::dependency_failed) return;
   Reason why = Reason::none;
   lifecycle::Event event;
@@ -103,7 +104,8 @@ lifecycle::Standing Supervisor::standing_of(const AppliedDocument& applied, life
   if (other == no_slot || !slots_[other].used) return lifecycle::Standing::unmet;
   const SlotState& dependency = slots_[other];
   const bool ready = has_readiness(other) ? dependency.health.ready : dependency.life.phase == Phase::running;
-  const bool success = dependency.last_exit.run != no_run && lifecycle::is_success(dependency.last_exit, spec_of(other));
+  const bool success =
+      dependency.last_exit.run != no_run && lifecycle::is_success(dependency.last_exit, spec_of(other));
   return lifecycle::standing(edge, dependency.life.phase, ready, dependency.run().started != 0, success);
 }
 
@@ -204,7 +206,8 @@ std::vector<SlotIndex> Supervisor::order_restarts(const std::vector<SlotIndex>& 
   const auto first_dependent = all.begin() + static_cast<std::ptrdiff_t>(chosen.size());
   for (auto it = first_dependent; it != all.end(); ++it) {
     accepted.notes.push_back(label(*it) + " is restarted with what it depends on");
-    if (std::find(accepted.slots.begin(), accepted.slots.end(), *it) == accepted.slots.end()) accepted.slots.push_back(*it);
+    if (std::find(accepted.slots.begin(), accepted.slots.end(), *it) == accepted.slots.end())
+      accepted.slots.push_back(*it);
   }
   const std::vector<SlotIndex> followers(first_dependent, all.end());
   all = dependencies_first(all);

@@ -20,8 +20,8 @@ namespace hearth::supervisor {
 struct AppliedDocument {
   Document document;
   lifecycle::Graph graph;
-  std::vector<SlotIndex> slots;          // by service index; no_slot while none follows it
-  std::vector<SlotIndex> ready_probes;   // slots of exec probes, by service index; no_slot = none
+  std::vector<SlotIndex> slots;         // by service index; no_slot while none follows it
+  std::vector<SlotIndex> ready_probes;  // slots of exec probes, by service index; no_slot = none
   std::vector<SlotIndex> live_probes;
 };
 

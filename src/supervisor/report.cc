@@ -46,7 +46,10 @@ std::string failure_words(const ExitInfo& exit, const ServiceSpec& spec) {
   if (stage == wire::SpawnStage::user && !spec.user.empty()) text += " " + spec.user;
   text += " failed: ";
   text += std::strerror(exit.fail_errno);
-  if (stage == wire::SpawnStage::exec && exit.fail_errno == ENOENT) text += spec.command[0].find('/') == std::string::npos ? "; is it installed, and in PATH?" : "; is it installed, and the interpreter of its #! line too?";
+  if (stage == wire::SpawnStage::exec && exit.fail_errno == ENOENT)
+    text += spec.command[0].find('/') == std::string::npos
+                ? "; is it installed, and in PATH?"
+                : "; is it installed, and the interpreter of its #! line too?";
   if (stage == wire::SpawnStage::exec && exit.fail_errno == EACCES) text += "; is it executable?";
   if (stage == wire::SpawnStage::exec && exit.fail_errno == ENOEXEC) text += "; a script needs a #! line";
   return text;
@@ -65,7 +68,8 @@ std::string span_words(SpanNs span) {
 std::string verdict_words(Reason reason, const ServiceSpec& spec) {
   switch (reason) {
     case Reason::start_timeout: return "not ready within its start_timeout of " + span_words(spec.start_timeout);
-    case Reason::watchdog: return spec.watchdog == 0 ? "no WATCHDOG=1 in time" : "no WATCHDOG=1 within " + span_words(spec.watchdog);
+    case Reason::watchdog:
+      return spec.watchdog == 0 ? "no WATCHDOG=1 in time" : "no WATCHDOG=1 within " + span_words(spec.watchdog);
     case Reason::liveness: return "the liveness probe failed";
     default: return "";
   }
@@ -81,7 +85,8 @@ std::string Supervisor::reason_text(SlotIndex slot, Now now) const {
   if (state.life.phase == Phase::starting && state.run().entry != no_entry) {
     const SpanNs stuck = world_.keeper.stuck_for(state.run().entry, now.mono);
     if (stuck > seconds(1))
-      return "exec of " + (spec.command.empty() ? "?" : spec.command[0]) + " hangs for " + std::to_string(stuck / ns_per_s) + " s";
+      return "exec of " + (spec.command.empty() ? "?" : spec.command[0]) + " hangs for " +
+             std::to_string(stuck / ns_per_s) + " s";
   }
   if (state.life.phase == Phase::stopping && state.life.kill_sent && state.run().pid != 0)
     return "KILL was sent, and PID " + std::to_string(state.run().pid) + " has not ended yet";
@@ -90,7 +95,8 @@ std::string Supervisor::reason_text(SlotIndex slot, Now now) const {
     case Reason::none:
     case Reason::ordered:
     case Reason::shutdown:
-      if (state.leftover[0] != '\0') return std::string("the stop is incomplete, this cannot be killed: ") + state.leftover;
+      if (state.leftover[0] != '\0')
+        return std::string("the stop is incomplete, this cannot be killed: ") + state.leftover;
       break;
     case Reason::dependency_missing:
     case Reason::dependency_failed: {
@@ -103,24 +109,20 @@ std::string Supervisor::reason_text(SlotIndex slot, Now now) const {
       // Of a service that is up again this is history, and says so.
       if (state.life.run_live) return "the run before " + failure_words(state.last_exit, spec);
       return failure_words(state.last_exit, spec);
-    case Reason::spawn_failed:
-      return failure_words(state.last_exit, spec);
+    case Reason::spawn_failed: return failure_words(state.last_exit, spec);
     case Reason::start_timeout:
     case Reason::watchdog:
-    case Reason::liveness:
-      return verdict_words(state.life.reason, spec);
+    case Reason::liveness: return verdict_words(state.life.reason, spec);
     case Reason::crash_loop: {
       // How a run ended that we ended ourselves says less than why.
       const std::string verdict = verdict_words(state.life.last_end, spec);
-      return "restarted too often (" + std::to_string(spec.crash_limit.max_restarts) + " in " + span_words(spec.crash_limit.window) +
+      return "restarted too often (" + std::to_string(spec.crash_limit.max_restarts) + " in " +
+             span_words(spec.crash_limit.window) +
              "); last: " + (verdict.empty() ? failure_words(state.last_exit, spec) : verdict);
     }
-    case Reason::dependency_restarted:
-      return "restarted with what it depends on";
-    case Reason::adopted:
-      return "taken over from an earlier hearth";
-    case Reason::lost:
-      return "ended while nobody watched";
+    case Reason::dependency_restarted: return "restarted with what it depends on";
+    case Reason::adopted: return "taken over from an earlier hearth";
+    case Reason::lost: return "ended while nobody watched";
     case Reason::refused:  // above
       break;
   }
@@ -188,22 +190,16 @@ Outcome Supervisor::outcome(SlotIndex slot, Verb verb) const {
     case Phase::running:
       if (has_readiness(slot)) return state.health.ready ? Outcome::done : Outcome::pending;
       return scratch_[slot].settle_at == 0 ? Outcome::done : Outcome::pending;
-    case Phase::completed:
-      return Outcome::done;
-    case Phase::failed:
-      return Outcome::failed;
-    case Phase::stopped:
-      return state.life.want_up ? Outcome::pending : Outcome::superseded;
+    case Phase::completed: return Outcome::done;
+    case Phase::failed: return Outcome::failed;
+    case Phase::stopped: return state.life.want_up ? Outcome::pending : Outcome::superseded;
     case Phase::backoff:
       // One bad start may be a race with something outside; a program that is not there stays away.
       if (state.life.failures >= 3) return Outcome::failed;
       return state.life.reason == Reason::spawn_failed ? Outcome::failed : Outcome::pending;
-    case Phase::waiting:
-      return waits_for_a_failure(slot) ? Outcome::failed : Outcome::pending;
-    case Phase::starting:
-      return state.life.failures >= 3 ? Outcome::failed : Outcome::pending;
-    case Phase::stopping:
-      return Outcome::pending;
+    case Phase::waiting: return waits_for_a_failure(slot) ? Outcome::failed : Outcome::pending;
+    case Phase::starting: return state.life.failures >= 3 ? Outcome::failed : Outcome::pending;
+    case Phase::stopping: return Outcome::pending;
   }
   return Outcome::pending;
 }
@@ -230,7 +226,9 @@ std::optional<OrderReport> Supervisor::order(const OperationKey& key) const {
   std::uint32_t still = 0;
   for (SlotIndex slot = 0; slot < slots_.size(); ++slot) {
     const SlotState& state = slots_[slot];
-    if (!state.used || state.role != SlotRole::service || (state.order != record->order && state.order_before != record->order)) continue;
+    if (!state.used || state.role != SlotRole::service ||
+        (state.order != record->order && state.order_before != record->order))
+      continue;
     // What left the document with this order is being stopped, whatever the verb says.
     const Verb verb = state.removing ? Verb::stop : report.verb;
     if (!state.removing) ++still;

@@ -169,8 +169,8 @@ void Supervisor::probe_run_ended(SlotIndex probe_slot, const ExitInfo& exit, Now
   scratch_[parent].unprobed.reset();
   const bool good = exit.fail_stage == 0 && exit.code == 1 && exit.status == 0;
   const health::Which which = probe.role == SlotRole::live_probe ? health::Which::live : health::Which::ready;
-  apply_verdict(parent, health::probe_result(slots_[parent].health, spec_of(parent), which, probe.probe_attempt, good, now),
-                now);
+  apply_verdict(
+      parent, health::probe_result(slots_[parent].health, spec_of(parent), which, probe.probe_attempt, good, now), now);
 }
 
 // Retried with the next try of its service, not by itself.
@@ -183,7 +183,8 @@ void Supervisor::probe_refused(SlotIndex probe_slot, const Error& why, Now now) 
   if (parent >= slots_.size() || !slots_[parent].used || !slots_[parent].health.watching) return;
   scratch_[parent].unprobed = std::make_unique<Error>(why);
   const health::Which which = probe.role == SlotRole::live_probe ? health::Which::live : health::Which::ready;
-  apply_verdict(parent, health::try_refused(slots_[parent].health, spec_of(parent), which, probe.probe_attempt, now), now);
+  apply_verdict(parent, health::try_refused(slots_[parent].health, spec_of(parent), which, probe.probe_attempt, now),
+                now);
 }
 
 // A try whose time ran out before its program was there: spawners had no room for it, and the service is not to blame.
@@ -198,7 +199,8 @@ void Supervisor::refuse_overdue_tries(SlotIndex slot, Now now) {
     const RunCell& cell = slots_[runner].run();
     const bool unspawned = slots_[runner].run_wanted || (cell.spawn && world_.keeper.entry(cell.entry).pid == 0);
     if (!unspawned || slots_[runner].probe_attempt != probe.attempt) continue;
-    probe_refused(runner, {Remedy::try_later, "probe", label(slot), "no spawner had room for it", "it is tried again"}, now);
+    probe_refused(runner, {Remedy::try_later, "probe", label(slot), "no spawner had room for it", "it is tried again"},
+                  now);
   }
 }
 

@@ -64,9 +64,9 @@ struct Options {
   std::int32_t pid = 0;
   std::int32_t keeper_pid = 0;
   std::uint32_t keeper_generation = 1;
-  std::uint32_t continued_by = 0;  // SlotTable::continued_by
+  std::uint32_t continued_by = 0;                      // SlotTable::continued_by
   std::vector<std::pair<int, std::uint32_t>> signals;  // the keeper's counters, for signals of a dead one
-  std::uint64_t seed = 0;  // of the jitter, when the page is new
+  std::uint64_t seed = 0;                              // of the jitter, when the page is new
   std::function<void()> between_stores;  // before each store of a commit and after the last; null in production
 };
 
@@ -98,7 +98,7 @@ class Supervisor final : public ports::Control {
  private:
   // What a successor need not know of a slot: it finds out again.
   struct Scratch {
-    MonoNs settle_at = 0;         // without a readiness probe: until then an order does not call it done
+    MonoNs settle_at = 0;  // without a readiness probe: until then an order does not call it done
     RunId spawn_sent = no_run;
     OpId signal_sent = 0;
     RunId reap_sent[2] = {};
@@ -108,8 +108,8 @@ class Supervisor final : public ports::Control {
     bool propagate = false;       // in propagate_
     std::uint32_t heard_out = 0;  // turns for which the end of a run has waited for its last words
     RunId sweeping = no_run;      // whose descendants are being swept: frozen, so it must come to its end
-    RunId cleared = no_run;       // whose tree has been ended as far as it can be; what is left is named, then it is reaped
-    RunId refused = no_run;       // whose spawn was refused, until that is decided upon; the error:
+    RunId cleared = no_run;  // whose tree has been ended as far as it can be; what is left is named, then it is reaped
+    RunId refused = no_run;  // whose spawn was refused, until that is decided upon; the error:
     std::unique_ptr<Error> refusal;
     std::unique_ptr<Error> unprobed;  // why the last try of its exec probe could not be made; null: it could
   };
@@ -249,7 +249,7 @@ class Supervisor final : public ports::Control {
 
   std::vector<ports::Input> inputs_;
   std::vector<EntryIndex> entries_;
-  std::vector<EntryIndex> ended_;        // entries whose run has ended, and that is not decided upon yet
+  std::vector<EntryIndex> ended_;  // entries whose run has ended, and that is not decided upon yet
   std::vector<SlotIndex> changed_;
   std::vector<SlotIndex> acting_;
   std::vector<SlotIndex> propagate_;
@@ -263,19 +263,19 @@ class Supervisor final : public ports::Control {
   std::vector<Note> notes_;
 
   Now now_{};
-  WallNs since_ = 0;                     // when this supervisor began
-  MonoNs due_ = never;                   // what the last turn returned
-  std::optional<MonoNs> absent_since_;   // deadlines from here to now passed unwatched
+  WallNs since_ = 0;                    // when this supervisor began
+  MonoNs due_ = never;                  // what the last turn returned
+  std::optional<MonoNs> absent_since_;  // deadlines from here to now passed unwatched
   std::uint32_t undrained_turns_ = 0;
   bool revived_ = false;
-  bool again_ = false;                   // another turn is wanted at once
+  bool again_ = false;  // another turn is wanted at once
   bool visible_change_ = false;
-  bool runs_changed_ = false;            // the list of runs is to be noted, not before:
+  bool runs_changed_ = false;  // the list of runs is to be noted, not before:
   MonoNs note_runs_at_ = 0;
-  bool documents_unused_ = false;        // perhaps: a slot was forgotten
-  SlotIndex first_free_ = 0;             // slots below are used
+  bool documents_unused_ = false;  // perhaps: a slot was forgotten
+  SlotIndex first_free_ = 0;       // slots below are used
   bool finish_sent_ = false;
-  bool spawners_full_ = false;           // in this act: the others that wait need not be asked for
+  bool spawners_full_ = false;  // in this act: the others that wait need not be asked for
 };
 
 }  // namespace hearth::supervisor

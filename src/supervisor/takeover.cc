@@ -83,8 +83,8 @@ void Supervisor::load(Now now) {
       // Without its specification a slot can be neither run nor told about; what runs of it is left alone and
       // named.
       add_note("the specification of slot " + std::to_string(slot) + " is lost; run " +
-                       std::to_string(slots_[slot].run().run) + " (PID " + std::to_string(slots_[slot].run().pid) +
-                       ") is left alone");
+               std::to_string(slots_[slot].run().run) + " (PID " + std::to_string(slots_[slot].run().pid) +
+               ") is left alone");
       slots_[slot].used = false;
       touch(slot);
       continue;
@@ -93,8 +93,7 @@ void Supervisor::load(Now now) {
     if (revived_) take_up(slot, now);
     touch(slot);
     want_act(slot);
-    for (std::uint32_t i = 0; i < wire::entries_per_slot; ++i)
-      look_at(slot * wire::entries_per_slot + i, now);
+    for (std::uint32_t i = 0; i < wire::entries_per_slot; ++i) look_at(slot * wire::entries_per_slot + i, now);
     propagate_.push_back(slot);
     scratch_[slot].propagate = true;
   }
@@ -103,8 +102,10 @@ void Supervisor::load(Now now) {
 // All of hearth died at once. Slot table and page are as they were; what was parked at the keeper, and what was under way
 // in sockets, is gone.
 void Supervisor::revive() {
-  add_note((head_.leaving ? "an earlier hearth has left its services" : "all of hearth had died") + std::string("; this one goes on from ") +
-           options_.directory + "/state. Lost are descriptors that services had stored, their unread notifications, and at most one batch of output");
+  add_note((head_.leaving ? "an earlier hearth has left its services" : "all of hearth had died") +
+           std::string("; this one goes on from ") + options_.directory +
+           "/state. Lost are descriptors that services had stored, their unread notifications, and at most one batch "
+           "of output");
   // Who was told to leave the services has left them.
   if (head_.leaving) head_.shutting_down = head_.leaving = head_.force = false;
   // Signals that nobody had handled were for a hearth that is dead.
@@ -136,7 +137,9 @@ void Supervisor::take_up(SlotIndex slot, Now now) {
   // READY=1 may have been said while nobody listened, and is not said twice: what has been loading for an hour must not
   // be ended for that (health.h, adopt).
   Health& health = state.health;
-  if (state.role != SlotRole::service || !health.watching || health.ready || spec_of(slot).ready.type != ProbeType::notify) return;
+  if (state.role != SlotRole::service || !health.watching || health.ready ||
+      spec_of(slot).ready.type != ProbeType::notify)
+    return;
   char said[sizeof health.status];
   std::memcpy(said, health.status, sizeof said);
   apply_verdict(slot, health::adopt(health, spec_of(slot), now), now);
@@ -157,8 +160,10 @@ void Supervisor::forget_tries(SlotIndex slot, Now now) {
     return probe.type == ProbeType::exec && runner != no_slot && slots_[runner].life.run_live &&
            slots_[runner].probe_attempt == state.attempt;
   };
-  if (goes_on(spec.ready, applied.ready_probes[slots_[slot].service], before.ready_probe)) health.ready_probe = before.ready_probe;
-  if (goes_on(spec.live, applied.live_probes[slots_[slot].service], before.live_probe)) health.live_probe = before.live_probe;
+  if (goes_on(spec.ready, applied.ready_probes[slots_[slot].service], before.ready_probe))
+    health.ready_probe = before.ready_probe;
+  if (goes_on(spec.live, applied.live_probes[slots_[slot].service], before.live_probe))
+    health.live_probe = before.live_probe;
 }
 
 void Supervisor::index_slots() {
@@ -192,7 +197,8 @@ void Supervisor::adopt(const ports::Heritage& heritage, Now now) {
     const SlotIndex slot = place(note);
     if (slot == no_slot) {
       add_note(note.label + " (PID " + std::to_string(note.pid) + ") runs, but " +
-               (registry_.find(note.document) == nullptr ? "its specification is lost" : "there is no room for it") + "; it is left alone");
+               (registry_.find(note.document) == nullptr ? "its specification is lost" : "there is no room for it") +
+               "; it is left alone");
       continue;
     }
     SlotState& state = slots_[slot];
@@ -266,7 +272,8 @@ void Supervisor::adopt(const ports::Heritage& heritage, Now now) {
   for (const auto& [version, applied] : registry_.all()) {
     place_probes(*applied);
     // A successor finds only what is parked, and these were found on disk.
-    const bool followed = std::any_of(applied->slots.begin(), applied->slots.end(), [](SlotIndex slot) { return slot != no_slot; });
+    const bool followed =
+        std::any_of(applied->slots.begin(), applied->slots.end(), [](SlotIndex slot) { return slot != no_slot; });
     if (!followed) continue;
     if (const Status kept = world_.store.put_document(applied->document); !kept)
       add_note("project " + applied->document.project + " would not outlive this supervisor: " + kept.error().text());

@@ -59,25 +59,17 @@ void Supervisor::handle_inputs(bool requests, Now now) {
     if (world_.inputs.poisonous(input)) {
       add_note("an input that killed two supervisors was thrown away");
       if (input.kind == ports::InputKind::request)
-        replies_.push_back({i, failure(Remedy::fix_input, "take the order", "", "it has killed two supervisors", "report it, please")});
+        replies_.push_back({i, failure(Remedy::fix_input, "take the order", "", "it has killed two supervisors",
+                                       "report it, please")});
       continue;
     }
     world_.inputs.breadcrumb(input);
     switch (input.kind) {
-      case ports::InputKind::notify:
-        handle_notify(i, input, now);
-        break;
-      case ports::InputKind::probe_result:
-        handle_probe_result(input, now);
-        break;
-      case ports::InputKind::request:
-        replies_.push_back({i, handle_request(input.request, now)});
-        break;
-      case ports::InputKind::keeper_signal:
-        handle_keeper_signals(input, now);
-        break;
-      case ports::InputKind::keeper_lost:
-        break;  // the program replaces the keeper; nothing is decided here
+      case ports::InputKind::notify: handle_notify(i, input, now); break;
+      case ports::InputKind::probe_result: handle_probe_result(input, now); break;
+      case ports::InputKind::request: replies_.push_back({i, handle_request(input.request, now)}); break;
+      case ports::InputKind::keeper_signal: handle_keeper_signals(input, now); break;
+      case ports::InputKind::keeper_lost: break;  // the program replaces the keeper; nothing is decided here
     }
   }
   world_.inputs.clear_breadcrumb();
@@ -98,16 +90,17 @@ void Supervisor::handle_notify(std::size_t index, const ports::Input& input, Now
   // A message is proof that the process lives, even when the keeper's notice is still on its way.
   look_at(state.run().entry, now);
   if (!is_newest()) return;
-  if (!state.health.watching && state.life.phase == Phase::starting) apply_verdict(input.slot, health::watch(state.health, spec, now), now);
+  if (!state.health.watching && state.life.phase == Phase::starting)
+    apply_verdict(input.slot, health::watch(state.health, spec, now), now);
   apply_verdict(input.slot, health::notify(state.health, spec, message, now), now);
 }
 
 void Supervisor::handle_probe_result(const ports::Input& input, Now now) {
   if (input.slot >= slots_.size() || !slots_[input.slot].used || !slots_[input.slot].life.run_live) return;
   const health::Which which = input.live ? health::Which::live : health::Which::ready;
-  apply_verdict(input.slot,
-                health::probe_result(slots_[input.slot].health, spec_of(input.slot), which, input.attempt, input.good, now),
-                now);
+  apply_verdict(
+      input.slot,
+      health::probe_result(slots_[input.slot].health, spec_of(input.slot), which, input.attempt, input.good, now), now);
 }
 
 void Supervisor::handle_keeper_signals(const ports::Input& input, Now now) {
@@ -123,11 +116,8 @@ void Supervisor::handle_keeper_signals(const ports::Input& input, Now now) {
         if (head_.shutting_down || fresh > 1) head_.force = true;
         shut_down(false, ++head_.last_order, now);
         break;
-      case 3:
-        shut_down(true, ++head_.last_order, now);
-        break;
-      default:
-        visible_change_ = true;  // HUP, USR1: the program rereads or writes out; USR2: it is replaced
+      case 3: shut_down(true, ++head_.last_order, now); break;
+      default: visible_change_ = true;  // HUP, USR1: the program rereads or writes out; USR2: it is replaced
     }
   }
 }

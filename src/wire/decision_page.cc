@@ -107,9 +107,8 @@ void decision_page_init(DecisionPage& page, uint32_t record_version) {
 }
 
 bool decision_page_valid(const DecisionPage& page, uint64_t mapped, uint32_t record_version) {
-  return mapped >= sizeof(DecisionPage) && page.magic == decision_page_magic &&
-         page.version == decision_page_version && page.size == sizeof(DecisionPage) &&
-         page.record_version == record_version;
+  return mapped >= sizeof(DecisionPage) && page.magic == decision_page_magic && page.version == decision_page_version &&
+         page.size == sizeof(DecisionPage) && page.record_version == record_version;
 }
 
 }  // namespace hearth::wire

@@ -28,9 +28,8 @@
 // docs/formats/decision-page.md
 #pragma once
 
-#include <stdint.h>
-
 #include <atomic>
+#include <stdint.h>
 
 #include "base/ids.h"
 #include "wire/slot_table.h"
@@ -61,11 +60,11 @@ struct HeadCopy {
 
 struct OperationRecord {
   uint64_t stamp;
-  unsigned char key[16];   // made by the client; it is the operation's id
+  unsigned char key[16];  // made by the client; it is the operation's id
   OrderId order;
   int64_t accepted_wall_ns;
   uint32_t kind;
-  uint32_t slots;          // that it concerned when it was accepted
+  uint32_t slots;  // that it concerned when it was accepted
   uint64_t reserved;
 };
 
@@ -75,7 +74,7 @@ struct DecisionPage {
   uint64_t size;
   uint32_t record_version;  // of the bytes in slot and head copies
   uint32_t reserved;
-  uint64_t state_id;        // written by the keeper: SlotTable::state_id of the table that goes with it
+  uint64_t state_id;  // written by the keeper: SlotTable::state_id of the table that goes with it
   std::atomic<uint64_t> commit;
   HeadCopy head[2];
   OperationRecord operation[max_operations];

@@ -51,16 +51,16 @@ struct MessageHeader {
 
 // Descriptors of `hello` to the supervisor, in this order.
 enum class HelloDescriptor : uint32_t {
-  slot_table = 0,   // of DIR/state (wire/state.h), else a memfd; read-write
-  decision_page,    // the same
-  log_page,         // memfd, read-write
-  lock,             // the instance's flock descriptor
-  directory,        // O_PATH|O_DIRECTORY of the instance directory
-  to_supervisor,    // eventfd the supervisor waits on (keeper, spawners, logger write)
-  to_keeper,        // eventfd the keeper waits on
-  to_logger,        // eventfd the logger waits on
-  log_pipe_read,    // the in-flight pipe and the batch buffer of the logger: held so that
-  log_pipe_write,   //   they outlive the keeper
+  slot_table = 0,  // of DIR/state (wire/state.h), else a memfd; read-write
+  decision_page,   // the same
+  log_page,        // memfd, read-write
+  lock,            // the instance's flock descriptor
+  directory,       // O_PATH|O_DIRECTORY of the instance directory
+  to_supervisor,   // eventfd the supervisor waits on (keeper, spawners, logger write)
+  to_keeper,       // eventfd the keeper waits on
+  to_logger,       // eventfd the logger waits on
+  log_pipe_read,   // the in-flight pipe and the batch buffer of the logger: held so that
+  log_pipe_write,  //   they outlive the keeper
   log_buffer,
   count_,
 };
@@ -68,10 +68,10 @@ enum class HelloDescriptor : uint32_t {
 // Descriptors of `hello` to the logger, in this order.
 enum class LoggerDescriptor : uint32_t {
   log_page = 0,
-  log_buffer,      // memfd
-  log_pipe_read,   // in-flight pipe, non-blocking
+  log_buffer,     // memfd
+  log_pipe_read,  // in-flight pipe, non-blocking
   log_pipe_write,
-  log_directory,   // O_PATH|O_DIRECTORY of the directory that holds the streams' directories
+  log_directory,  // O_PATH|O_DIRECTORY of the directory that holds the streams' directories
   to_supervisor,
   to_logger,
   count_,
@@ -102,10 +102,10 @@ enum class ParkClass : uint32_t {
 // Identity of a parked descriptor: class, key, name and file. PARK of an equal identity replaces.
 struct ParkRecord {
   ParkClass type;
-  SlotIndex slot;     // no_slot where it does not apply
+  SlotIndex slot;  // no_slot where it does not apply
   uint64_t key;
-  uint64_t file;      // for `store`: a hash of st_dev and st_ino, as one name may hold several; else 0
-  char name[104];     // NUL-terminated
+  uint64_t file;   // for `store`: a hash of st_dev and st_ino, as one name may hold several; else 0
+  char name[104];  // NUL-terminated
 };
 static_assert(sizeof(ParkRecord) == 128);
 // So that it fits where the records of other messages do.
@@ -132,8 +132,8 @@ struct SignalRecord {
 };
 
 enum class FinishMode : uint32_t {
-  all_stopped = 1,     // nothing runs: end members, then exit 0
-  leave_running = 2,   // end members, leave runs alone (SIGQUIT); the next hearth adopts them
+  all_stopped = 1,    // nothing runs: end members, then exit 0
+  leave_running = 2,  // end members, leave runs alone (SIGQUIT); the next hearth adopts them
 };
 
 struct FinishRecord {

@@ -32,9 +32,8 @@
 // docs/formats/log-page.md
 #pragma once
 
-#include <stdint.h>
-
 #include <atomic>
+#include <stdint.h>
 
 #include "base/ids.h"
 #include "wire/slot_table.h"
@@ -60,25 +59,31 @@ constexpr uint64_t pack_commit(SlotIndex stream, uint64_t file, BatchState state
   return (static_cast<uint64_t>(stream) << 48) | ((file & ((uint64_t{1} << 40) - 1)) << 8) |
          static_cast<uint64_t>(state);
 }
-constexpr SlotIndex commit_stream(uint64_t word) { return static_cast<SlotIndex>(word >> 48); }
-constexpr uint64_t commit_file(uint64_t word) { return (word >> 8) & ((uint64_t{1} << 40) - 1); }
-constexpr BatchState commit_state(uint64_t word) { return static_cast<BatchState>(word & 0xff); }
+constexpr SlotIndex commit_stream(uint64_t word) {
+  return static_cast<SlotIndex>(word >> 48);
+}
+constexpr uint64_t commit_file(uint64_t word) {
+  return (word >> 8) & ((uint64_t{1} << 40) - 1);
+}
+constexpr BatchState commit_state(uint64_t word) {
+  return static_cast<BatchState>(word & 0xff);
+}
 
 enum class BatchKind : uint32_t {
-  data = 0,   // bytes of a FIFO, to be written
-  discard,    // bytes of a FIFO, to be counted and thrown away
-  rotate,     // length 0, as all below: go on in the next file
-  close_line, // end a line that was left open (json, at the end of its FIFO)
-  lost,       // a line that says how many bytes were discarded
-  removed,    // a line that says that the current file was deleted by somebody; in the next file
-  truncated,  // likewise, cut by somebody
+  data = 0,    // bytes of a FIFO, to be written
+  discard,     // bytes of a FIFO, to be counted and thrown away
+  rotate,      // length 0, as all below: go on in the next file
+  close_line,  // end a line that was left open (json, at the end of its FIFO)
+  lost,        // a line that says how many bytes were discarded
+  removed,     // a line that says that the current file was deleted by somebody; in the next file
+  truncated,   // likewise, cut by somebody
 };
 
 struct LogBatch {
-  RunId run;         // whose output it is
-  uint64_t length;   // raw bytes
-  int64_t wall_ns;   // CLOCK_REALTIME when the splice was done; the stamp of all its lines
-  uint64_t offset;   // in the file of commit_word, where it begins
+  RunId run;               // whose output it is
+  uint64_t length;         // raw bytes
+  int64_t wall_ns;         // CLOCK_REALTIME when the splice was done; the stamp of all its lines
+  uint64_t offset;         // in the file of commit_word, where it begins
   uint64_t at_line_start;  // 1 when the stream was at a line start before this batch
 
   // The rest of what formatting and counting depend on, as it was when the batch entered `write` (`kind`: when
@@ -88,38 +93,38 @@ struct LogBatch {
   uint64_t max_size;
   uint64_t written, discarded, gap_bytes;
   uint32_t gaps;
-  uint32_t line_tail;   // as LogStream::line_tail
-  uint32_t close_first; // 1: an open line of another run is ended first
-  int32_t note_error;   // errno that `lost` names
-  uint64_t note_bytes;  // bytes that the note speaks of
+  uint32_t line_tail;    // as LogStream::line_tail
+  uint32_t close_first;  // 1: an open line of another run is ended first
+  int32_t note_error;    // errno that `lost` names
+  uint64_t note_bytes;   // bytes that the note speaks of
 };
 
 struct alignas(64) LogStream {
   // Written by the supervisor before the stream's first FIFO is parked; changed only between runs. Who changes
   // `directory` stores file = 0 first.
-  char directory[128];   // one path component below the log directory, NUL-terminated; "" = not configured
-  uint64_t max_size;     // bytes of a file before rotation at the next line end; 0 = never
-  uint32_t max_files;    // files kept, the current one included; at least 1
+  char directory[128];  // one path component below the log directory, NUL-terminated; "" = not configured
+  uint64_t max_size;    // bytes of a file before rotation at the next line end; 0 = never
+  uint32_t max_files;   // files kept, the current one included; at least 1
   LogFormat format;
-  int64_t full_wait_ns;  // how long bytes wait in the FIFO when the disk is full; then they are discarded
-  uint32_t uid, gid;     // owner of directory and files; UINT32_MAX = hearth's own
-  std::atomic<RunId> ended_run;    // the newest run whose leader has exited
+  int64_t full_wait_ns;          // how long bytes wait in the FIFO when the disk is full; then they are discarded
+  uint32_t uid, gid;             // owner of directory and files; UINT32_MAX = hearth's own
+  std::atomic<RunId> ended_run;  // the newest run whose leader has exited
 
   // Written by the logger.
-  std::atomic<RunId> drained_run;  // ended_run as it was when a later read of its FIFO gave nothing
-  std::atomic<uint64_t> file;      // number of the current file, from 1; 0 = none yet
-  std::atomic<uint64_t> offset;    // bytes of it that are committed
-  std::atomic<uint64_t> written;   // bytes committed over all files
-  std::atomic<uint64_t> discarded; // raw bytes thrown away because the disk was full
-  std::atomic<uint32_t> gaps;      // how many times that happened
-  std::atomic<int32_t> error;      // errno that holds the stream up now, 0 = none
-  std::atomic<uint32_t> mid_line;  // 1 when the last committed byte was not a newline
-  std::atomic<uint32_t> line_tail; // of the open line. Bits 0..3: how many bytes of a character that is not
-                                   // complete yet are held back (json), 4..7: its LogFormat, 8..31: the bytes
-  std::atomic<RunId> line_run;     // whose line is open
-  std::atomic<RunId> eof_run;      // the newest run whose FIFO has come to its end (all writers gone)
-  std::atomic<uint64_t> gap_bytes; // discarded and not yet told by a line in the file
-  std::atomic<int32_t> gap_error;  // why
+  std::atomic<RunId> drained_run;   // ended_run as it was when a later read of its FIFO gave nothing
+  std::atomic<uint64_t> file;       // number of the current file, from 1; 0 = none yet
+  std::atomic<uint64_t> offset;     // bytes of it that are committed
+  std::atomic<uint64_t> written;    // bytes committed over all files
+  std::atomic<uint64_t> discarded;  // raw bytes thrown away because the disk was full
+  std::atomic<uint32_t> gaps;       // how many times that happened
+  std::atomic<int32_t> error;       // errno that holds the stream up now, 0 = none
+  std::atomic<uint32_t> mid_line;   // 1 when the last committed byte was not a newline
+  std::atomic<uint32_t> line_tail;  // of the open line. Bits 0..3: how many bytes of a character that is not
+                                    // complete yet are held back (json), 4..7: its LogFormat, 8..31: the bytes
+  std::atomic<RunId> line_run;      // whose line is open
+  std::atomic<RunId> eof_run;       // the newest run whose FIFO has come to its end (all writers gone)
+  std::atomic<uint64_t> gap_bytes;  // discarded and not yet told by a line in the file
+  std::atomic<int32_t> gap_error;   // why
 };
 static_assert(sizeof(LogStream) == 256);
 

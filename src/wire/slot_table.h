@@ -38,9 +38,8 @@
 // Versions: see docs/formats/slot-table.md. Readers refuse another version.
 #pragma once
 
-#include <stdint.h>
-
 #include <atomic>
+#include <stdint.h>
 
 #include "base/ids.h"
 #include "wire/state.h"
@@ -105,7 +104,7 @@ struct alignas(128) RunEntry {
   // Written by the keeper.
   std::atomic<EntryPhase> phase;
   int32_t wait_code;
-  int32_t wait_status;  // exit code or signal number
+  int32_t wait_status;   // exit code or signal number
   int64_t exited_at_ns;  // CLOCK_MONOTONIC
   std::atomic<OpId> last_op;
 
@@ -132,7 +131,7 @@ struct alignas(64) Member {
   std::atomic<uint32_t> deaths;
   int32_t last_wait_code;
   int32_t last_wait_status;
-  uint64_t start_ticks;              // field 22 of /proc/PID/stat; 0 = not known: the PID alone names nobody
+  uint64_t start_ticks;  // field 22 of /proc/PID/stat; 0 = not known: the PID alone names nobody
 };
 static_assert(sizeof(Member) == 64);
 
@@ -150,7 +149,7 @@ struct alignas(128) SlotTable {
   uint64_t size;                            // bytes of the whole table
   std::atomic<uint32_t> keeper_generation;  // 1 for the first keeper, +1 for each that took over
   std::atomic<int32_t> keeper_pid;
-  int64_t created_wall_ns;                  // CLOCK_REALTIME of the instance's start
+  int64_t created_wall_ns;  // CLOCK_REALTIME of the instance's start
 
   // The keeper's own signals, counted; the supervisor compares with what it has handled.
   std::atomic<uint32_t> signals_term;
@@ -159,12 +158,12 @@ struct alignas(128) SlotTable {
   std::atomic<uint32_t> signals_usr1;
   std::atomic<uint32_t> signals_usr2;
   std::atomic<uint32_t> signals_quit;
-  std::atomic<uint32_t> strays_reaped;      // children of the keeper that were no run
-  std::atomic<uint32_t> parks_refused;      // descriptors the keeper could not take: its limit is reached
+  std::atomic<uint32_t> strays_reaped;  // children of the keeper that were no run
+  std::atomic<uint32_t> parks_refused;  // descriptors the keeper could not take: its limit is reached
 
   // Written by a keeper that was started without a living supervisor.
   StateIdentity identity;
-  uint64_t state_id;      // the decision page that goes with this table has the same
+  uint64_t state_id;  // the decision page that goes with this table has the same
   StateOrigin origin;
   StateProblem problem;   // in memory: why; new: why the one that was there could not be used
   int32_t problem_errno;  // 0 = there is none

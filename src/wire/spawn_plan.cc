@@ -11,8 +11,7 @@ bool inside(const PlanHeader& plan, uint64_t offset, uint64_t bytes) {
 
 bool table_inside(const PlanHeader& plan, PlanTable table, uint32_t record, uint32_t most, uint32_t align) {
   if (table.count == 0) return true;
-  return table.count <= most && table.offset % align == 0 &&
-         inside(plan, table.offset, uint64_t{table.count} * record);
+  return table.count <= most && table.offset % align == 0 && inside(plan, table.offset, uint64_t{table.count} * record);
 }
 
 bool string_inside(const PlanHeader& plan, uint32_t offset) {

@@ -14,12 +14,12 @@ namespace hearth::wire {
 inline constexpr uint32_t plan_magic = 0x31505448;  // "HTP1"
 inline constexpr uint32_t plan_version = 1;
 inline constexpr uint32_t plan_size_max = 2u << 20;
-inline constexpr uint32_t plan_strings_max = 16384;    // argv + env + paths
+inline constexpr uint32_t plan_strings_max = 16384;  // argv + env + paths
 inline constexpr uint32_t plan_descriptors_max = 240;
 inline constexpr uint32_t plan_limits_max = 16;
 inline constexpr uint32_t plan_groups_max = 256;
 inline constexpr uint32_t plan_keep_id = UINT32_MAX;  // uid, gid: stay as we are
-inline constexpr int32_t plan_keep = INT32_MIN;        // nice, oom_score_adj, umask: stay as we are
+inline constexpr int32_t plan_keep = INT32_MIN;       // nice, oom_score_adj, umask: stay as we are
 
 struct PlanTable {
   uint32_t offset;

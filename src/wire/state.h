@@ -23,7 +23,7 @@ struct StateIdentity {
   uint64_t pid_namespace;  // inode of /proc/self/ns/pid
   // The instance directory: one that was removed and made again under the same path is another one.
   uint64_t device, inode;
-  int64_t birth_ns;        // CLOCK_REALTIME; 0 where the file system does not know
+  int64_t birth_ns;  // CLOCK_REALTIME; 0 where the file system does not know
 };
 
 enum class StateOrigin : uint32_t {
@@ -35,12 +35,12 @@ enum class StateOrigin : uint32_t {
 // Values stand in shared memory: never renumber.
 enum class StateProblem : uint32_t {
   none = 0,
-  no_directory,         // DIR/state is not there
-  not_ours,             // it, or a file in it, is somebody else's, or others may look into it
-  not_tmpfs,            // a page fault on another file system may wait for a disk
-  no_room,              // the file system is full
-  incomplete,           // one of the two is missing, or it has not been used yet
-  damaged,              // wrong size or magic
+  no_directory,  // DIR/state is not there
+  not_ours,      // it, or a file in it, is somebody else's, or others may look into it
+  not_tmpfs,     // a page fault on another file system may wait for a disk
+  no_room,       // the file system is full
+  incomplete,    // one of the two is missing, or it has not been used yet
+  damaged,       // wrong size or magic
   other_version,
   not_a_pair,
   other_boot,

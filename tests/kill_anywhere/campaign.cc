@@ -1,12 +1,11 @@
 #include "campaign.h"
 
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -56,7 +55,8 @@ class Campaign {
     // Services of another user must be able to reach their sockets.
     chmod(root_.c_str(), 0711);
     become_reaper();
-    const std::string supervisor = options_.supervisor.empty() ? options_.programs + "/hearth-supervisor" : options_.supervisor;
+    const std::string supervisor =
+        options_.supervisor.empty() ? options_.programs + "/hearth-supervisor" : options_.supervisor;
     commit_offset_ = symbol_offset(supervisor, commit_symbol);
     const int status = options_.only ? repeat() : everything();
     if (kept_ == 0 && !options_.keep) std::filesystem::remove_all(root_);
@@ -135,10 +135,12 @@ class Campaign {
         runs.push_back(std::move(result.report.calls));
       }
       course.calls = common_calls(runs);
-      if (course.role == "supervisor" && options_.role != "supervisor" && commit_offset_ != 0) course.commits = commits(run);
-      say(fmt::format("clean runs {}: {:<10} {:>5} to {} calls, {:>5} in all of them, {:>3} commits, {:.0f} ms; most: {}\n",
-                      ordinal, course.role, fewest(runs), most, course.calls.size(), course.commits.size(),
-                      1000 * seconds / clean_runs, frequent(course)));
+      if (course.role == "supervisor" && options_.role != "supervisor" && commit_offset_ != 0)
+        course.commits = commits(run);
+      say(fmt::format(
+          "clean runs {}: {:<10} {:>5} to {} calls, {:>5} in all of them, {:>3} commits, {:.0f} ms; most: {}\n",
+          ordinal, course.role, fewest(runs), most, course.calls.size(), course.commits.size(),
+          1000 * seconds / clean_runs, frequent(course)));
       courses_.push_back(std::move(course));
     }
     return true;
@@ -184,9 +186,8 @@ class Campaign {
       add(all_points(course, Scope::everything));
       add(commit_points(course, every_of_last_instructions, some_of_other_instructions));
     }
-    std::erase_if(planned, [&](const Planned& one) {
-      return one.at < options_.first_call || one.at > options_.last_call;
-    });
+    std::erase_if(planned,
+                  [&](const Planned& one) { return one.at < options_.first_call || one.at > options_.last_call; });
     for (const Planned& one : planned) {
       Row& row = table_[one.role];
       ++row.points;
@@ -215,7 +216,8 @@ class Campaign {
     ++kept_;
     complain(result,
              fmt::format("\nVIOLATION at {} of {}, {}. Again: {} --point {}", call_name(result.report.call_number),
-                         outcome.planned.role, text_of(outcome.planned.point), options_.self, text_of(outcome.planned.point)),
+                         outcome.planned.role, text_of(outcome.planned.point), options_.self,
+                         text_of(outcome.planned.point)),
              outcome.directory);
   }
 
@@ -246,8 +248,8 @@ class Campaign {
     for (const auto& [role, row] : table_) tried += row.tried, reached += row.reached, violations += row.violations;
     const double percent = tried == 0 ? 0 : 100.0 * static_cast<double>(reached) / static_cast<double>(tried);
     const double needed = options_.sample == 0 ? percent_needed_of_all : percent_needed_of_sample;
-    say(fmt::format("{} of {} points reached ({:.1f} %, {:.0f} % needed), {} with violations, {:.0f} s\n", reached, tried, percent,
-                    needed, violations, static_cast<double>(os::read_mono() - begun) / 1e9));
+    say(fmt::format("{} of {} points reached ({:.1f} %, {:.0f} % needed), {} with violations, {:.0f} s\n", reached,
+                    tried, percent, needed, violations, static_cast<double>(os::read_mono() - begun) / 1e9));
     if (options_.sample != 0) say(fmt::format("seed {}\n", options_.seed));
     return violations == 0 && percent >= needed && done_ == total_ ? 0 : 1;
   }
@@ -265,6 +267,8 @@ class Campaign {
 
 }  // namespace
 
-int run_campaign(const CampaignOptions& options) { return Campaign(options).run(); }
+int run_campaign(const CampaignOptions& options) {
+  return Campaign(options).run();
+}
 
 }  // namespace hearth::kill_anywhere

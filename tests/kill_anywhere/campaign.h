@@ -17,27 +17,27 @@
 namespace hearth::kill_anywhere {
 
 struct CampaignOptions {
-  std::string programs;             // directory of hearth's programs
-  std::string supervisor;           // "" = the one there
-  std::string service_mode;         // plants a violation in service a
-  std::string role;                 // "" = all of them and "all"
-  std::size_t sample = 0;           // 0 = every point
+  std::string programs;      // directory of hearth's programs
+  std::string supervisor;    // "" = the one there
+  std::string service_mode;  // plants a violation in service a
+  std::string role;          // "" = all of them and "all"
+  std::size_t sample = 0;    // 0 = every point
   std::uint64_t seed = 0;
   std::optional<Point> only;
-  std::uint64_t first_call = 0;     // only points at calls (or commits) with these numbers
+  std::uint64_t first_call = 0;  // only points at calls (or commits) with these numbers
   std::uint64_t last_call = UINT64_MAX;
   int jobs = 1;
-  SpanNs deadline = seconds(20);    // of a step of a run
-  bool keep = false;                // directories of runs without violations, too
+  SpanNs deadline = seconds(20);  // of a step of a run
+  bool keep = false;              // directories of runs without violations, too
   bool json = false;
-  std::string self;                 // how we were called, for the lines that repeat a point
+  std::string self;  // how we were called, for the lines that repeat a point
 };
 
 // One finished run.
 struct Outcome {
   Planned planned;
   RunResult result;
-  std::string directory;            // "" = removed
+  std::string directory;  // "" = removed
 };
 
 // 0: no violation and enough points reached; 1: not so; 2: the tool itself could not work.
@@ -56,12 +56,12 @@ void run_points(const CampaignOptions& options, const std::string& root, std::ui
 
 // table.cc
 struct Row {
-  std::uint64_t calls = 0;          // of the clean run
-  std::uint64_t points = 0;         // that there are
+  std::uint64_t calls = 0;   // of the clean run
+  std::uint64_t points = 0;  // that there are
   std::uint64_t tried = 0;
   std::uint64_t reached = 0;
-  std::uint64_t violations = 0;     // points with at least one
-  std::map<long, std::uint64_t> kinds;      // of call in the clean run, and at how many points each was hit
+  std::uint64_t violations = 0;         // points with at least one
+  std::map<long, std::uint64_t> kinds;  // of call in the clean run, and at how many points each was hit
   double seconds = 0;
 };
 using Table = std::map<std::string, Row>;

@@ -1,7 +1,6 @@
 #include "clients.h"
 
 #include <poll.h>
-
 #include <utility>
 
 #include <boost/json.hpp>
@@ -29,7 +28,9 @@ bool given_up(const Circumstances& circumstances) {
 }
 
 // Nobody listens yet, or for a moment: there is no event to wait for in another process's start.
-void wait_a_moment() { poll(nullptr, 0, 1); }
+void wait_a_moment() {
+  poll(nullptr, 0, 1);
+}
 
 json::value parsed(const std::string& text) {
   json::error_code error;

@@ -35,7 +35,7 @@ class Job {
 // What clients have to know of the run.
 struct Circumstances {
   std::string socket;
-  int wake = -1;                         // eventfd
+  int wake = -1;  // eventfd
   SpanNs patience = seconds(20);
   std::atomic<bool> cancelled{false};    // the run is given up
   std::atomic<bool> hearth_gone{false};  // nobody will answer any more, and nobody should
@@ -55,7 +55,7 @@ class Order {
   const std::set<std::uint64_t>& orders() const { return orders_; }  // all that the key was ever said to be
   const std::string& report() const { return report_; }              // JSON; "" when hearth ended before
   const std::string& error() const { return error_; }
-  int key_unknown() const { return key_unknown_; }                   // how often an accepted key was not known any more
+  int key_unknown() const { return key_unknown_; }  // how often an accepted key was not known any more
   int reconnects() const { return reconnects_; }
 
  private:

@@ -1,9 +1,8 @@
 #include "elf_symbol.h"
 
-#include <elf.h>
-
 #include <cstdlib>
 #include <cstring>
+#include <elf.h>
 #include <fstream>
 #include <sstream>
 #include <vector>

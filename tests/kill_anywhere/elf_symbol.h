@@ -1,10 +1,9 @@
 // Where a function is in a program: just enough of ELF to set a breakpoint without a debugger.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <string>
+#include <sys/types.h>
 
 namespace hearth::kill_anywhere {
 

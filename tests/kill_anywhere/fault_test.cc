@@ -3,13 +3,12 @@
 //   evidence  -> judge() -> violations        each kind of evidence doctored once
 //   log files -> check_log() -> findings      a line taken out, doubled, moved, cut
 //   program   -> exit status and words        a service that drops a line, a supervisor that takes nothing over
-#include <unistd.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <unistd.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -47,8 +46,10 @@ Evidence good() {
   e.after_exit.services["c"].has_exit = true;
   e.after_exit.services["c"].exit_code = 7;
   e.after_exit.services["c"].restarts = 1;
-  e.last.services = {{"a", service("running", 10, 1)}, {"b", service("running", 15, 6)},
-                     {"c", service("stopped", 0, 5)}, {"d", service("failed", 0, 4)}};
+  e.last.services = {{"a", service("running", 10, 1)},
+                     {"b", service("running", 15, 6)},
+                     {"c", service("stopped", 0, 5)},
+                     {"d", service("failed", 0, 4)}};
   e.last.services["d"].exit_code = 9;
   e.watchdog_before = 100;
   e.watchdog_at = 200;
@@ -63,19 +64,26 @@ std::vector<std::string> found(const std::function<void(Evidence&)>& doctor) {
   return judge(evidence).violations;
 }
 
-TEST(KillAnywhereFaults, a_run_without_fault_has_no_violation) { EXPECT_THAT(judge(good()).violations, IsEmpty()); }
+TEST(KillAnywhereFaults, a_run_without_fault_has_no_violation) {
+  EXPECT_THAT(judge(good()).violations, IsEmpty());
+}
 
 TEST(KillAnywhereFaults, each_doctored_piece_of_evidence_is_a_violation) {
   EXPECT_THAT(found([](Evidence& e) { e.processes.push_back({"a", 20, 7, 0, "-", "-"}); }),
               testing::Contains(HasSubstr("a was started 2 times")));
   EXPECT_THAT(found([](Evidence& e) { e.processes.push_back({"c", 20, 7, 0, "-", "-"}); }),
               ElementsAre(HasSubstr("c was started 3 times")));
-  EXPECT_THAT(found([](Evidence& e) { e.processes.back().listen_fds = 0; }), ElementsAre(HasSubstr("stored descriptor")));
-  EXPECT_THAT(found([](Evidence& e) { e.processes.back().content = "?"; }), ElementsAre(HasSubstr("stored descriptor")));
-  EXPECT_THAT(found([](Evidence& e) { e.after_exit.services["c"].exit_code.reset(); }), ElementsAre(HasSubstr("exit code 7")));
-  EXPECT_THAT(found([](Evidence& e) { e.after_exit.services["c"].restarts = 2; }), ElementsAre(HasSubstr("restarted 2 times")));
+  EXPECT_THAT(found([](Evidence& e) { e.processes.back().listen_fds = 0; }),
+              ElementsAre(HasSubstr("stored descriptor")));
+  EXPECT_THAT(found([](Evidence& e) { e.processes.back().content = "?"; }),
+              ElementsAre(HasSubstr("stored descriptor")));
+  EXPECT_THAT(found([](Evidence& e) { e.after_exit.services["c"].exit_code.reset(); }),
+              ElementsAre(HasSubstr("exit code 7")));
+  EXPECT_THAT(found([](Evidence& e) { e.after_exit.services["c"].restarts = 2; }),
+              ElementsAre(HasSubstr("restarted 2 times")));
   EXPECT_THAT(found([](Evidence& e) { e.last.services["d"].exit_code = 0; }), ElementsAre(HasSubstr("exit code 9")));
-  EXPECT_THAT(found([](Evidence& e) { e.after_ready.services["b"].status_text = ""; }), ElementsAre(HasSubstr("STATUS=")));
+  EXPECT_THAT(found([](Evidence& e) { e.after_ready.services["b"].status_text = ""; }),
+              ElementsAre(HasSubstr("STATUS=")));
   EXPECT_THAT(found([](Evidence& e) { e.watchdog_at = e.watchdog_before; }), ElementsAre(HasSubstr("WATCHDOG=1")));
   EXPECT_THAT(found([](Evidence& e) { e.last.services["a"].pid = 99; }), ElementsAre(HasSubstr("status says that a")));
   EXPECT_THAT(found([](Evidence& e) { e.last.takeovers = 1; }), ElementsAre(HasSubstr("takeovers")));
@@ -130,19 +138,23 @@ TEST_F(LogCheck, finds_lines_that_are_lost_doubled_moved_and_damaged) {
 }
 
 TEST(KillAnywhereFaults, points_are_read_as_they_are_written) {
-  for (const char* text : {"1:17:entry", "1:openat#4:exit", "2:stop/openat#4:exit", "0:launch/3:entry:all", "2:call999#0:entry:all", "0:3:exit", "2:5:exit:all", "1:9:entry:with-keeper", "commit:3:120"}) {
+  for (const char* text :
+       {"1:17:entry", "1:openat#4:exit", "2:stop/openat#4:exit", "0:launch/3:entry:all", "2:call999#0:entry:all",
+        "0:3:exit", "2:5:exit:all", "1:9:entry:with-keeper", "commit:3:120"}) {
     const std::optional<Point> point = parse_point(text);
     ASSERT_TRUE(point) << text;
     EXPECT_EQ(text_of(*point), text);
   }
-  for (const char* text : {"", "1:2", "1:2:before", "commit:0:1", "1:x:entry", "1:x#3:entry", "1:nowhere/openat#3:entry", "1:2:exit:some"}) EXPECT_FALSE(parse_point(text)) << text;
+  for (const char* text :
+       {"", "1:2", "1:2:before", "commit:0:1", "1:x:entry", "1:x#3:entry", "1:nowhere/openat#3:entry", "1:2:exit:some"})
+    EXPECT_FALSE(parse_point(text)) << text;
 }
 
 TEST(KillAnywhereFaults, points_are_only_at_calls_that_every_clean_run_had) {
   const auto call = [](long kind, Phase phase, bool returned = true) { return Call{kind, phase, returned}; };
-  const std::vector<Call> common =
-      common_calls({{call(1, Phase::up), call(2, Phase::up), call(1, Phase::up), call(1, Phase::stop), call(9, Phase::down)},
-                    {call(1, Phase::up, false), call(2, Phase::up), call(3, Phase::up), call(9, Phase::down, false)}});
+  const std::vector<Call> common = common_calls(
+      {{call(1, Phase::up), call(2, Phase::up), call(1, Phase::up), call(1, Phase::stop), call(9, Phase::down)},
+       {call(1, Phase::up, false), call(2, Phase::up), call(3, Phase::up), call(9, Phase::down, false)}});
   ASSERT_EQ(common.size(), 3u);
   EXPECT_EQ(common[0].kind, 1);
   EXPECT_FALSE(common[0].returned) << "in one of the runs it did not";

@@ -27,15 +27,17 @@ std::string name_of(const ServiceProcess& process) {
 
 }  // namespace
 
-bool ServiceProcess::alive() const { return handle && !has_ended(handle.get(), 0); }
+bool ServiceProcess::alive() const {
+  return handle && !has_ended(handle.get(), 0);
+}
 
 Hub::Hub() : listener_(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) {
   sockaddr_un bound{};
   bound.sun_family = AF_UNIX;
   // The kernel chooses an abstract name that nobody has.
   socklen_t length = sizeof bound.sun_family;
-  const bool ok = bind(listener_.get(), reinterpret_cast<sockaddr*>(&bound), length) == 0 &&
-                  listen(listener_.get(), 64) == 0;
+  const bool ok =
+      bind(listener_.get(), reinterpret_cast<sockaddr*>(&bound), length) == 0 && listen(listener_.get(), 64) == 0;
   length = sizeof bound;
   if (!ok || getsockname(listener_.get(), reinterpret_cast<sockaddr*>(&bound), &length) < 0)
     throw std::runtime_error(std::string("cannot make the command socket: ") + std::strerror(errno));
@@ -72,8 +74,9 @@ void Hub::greet(ServiceProcess& process, const std::string& text) {
   in >> hello >> name >> said >> process.run >> process.listen_fds >> process.listen_names >> process.content;
   for (const auto& other : processes_) {
     if (other.get() == &process || other->name != name) continue;
-    if (other->alive()) violations_.push_back("two processes of one slot live: " + name_of(*other) + " and PID " +
-                                              std::to_string(said) + ", run " + std::to_string(process.run));
+    if (other->alive())
+      violations_.push_back("two processes of one slot live: " + name_of(*other) + " and PID " + std::to_string(said) +
+                            ", run " + std::to_string(process.run));
     if (other->run >= process.run)
       violations_.push_back("run " + std::to_string(process.run) + " of " + name + " came after run " +
                             std::to_string(other->run));
@@ -95,8 +98,10 @@ void Hub::read() {
         break;
       }
       const std::string text(packet, static_cast<std::size_t>(n));
-      if (process->name.empty()) greet(*process, text);
-      else process->answers.push_back(text);
+      if (process->name.empty())
+        greet(*process, text);
+      else
+        process->answers.push_back(text);
     }
   }
 }

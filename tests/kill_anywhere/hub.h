@@ -4,15 +4,14 @@
 // that greets while another one of the same service lives is a violation.
 #pragma once
 
-#include <poll.h>
-#include <sys/types.h>
-
 #include <cstdint>
 #include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <poll.h>
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 #include "os/fd.h"
@@ -25,12 +24,12 @@ struct ServiceProcess {
   std::uint64_t run = 0;
   int listen_fds = 0;
   std::string listen_names;
-  std::string content;         // of its first passed descriptor, "-" without one
+  std::string content;  // of its first passed descriptor, "-" without one
   os::Fd control;
-  os::Fd handle;               // pidfd
+  os::Fd handle;  // pidfd
   std::deque<std::string> answers;
 
-  bool alive() const;          // a zombie does not live
+  bool alive() const;  // a zombie does not live
 };
 
 class Hub {

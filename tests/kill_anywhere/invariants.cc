@@ -1,8 +1,7 @@
 #include "invariants.h"
 
-#include <sys/wait.h>
-
 #include <algorithm>
+#include <sys/wait.h>
 
 namespace hearth::kill_anywhere {
 namespace {
@@ -42,7 +41,8 @@ class Judge {
   void count(const std::string& name, std::size_t expected) {
     const std::size_t seen = of(name).size();
     if (seen != expected)
-      violation("service " + name + " was started " + std::to_string(seen) + " times instead of " + std::to_string(expected));
+      violation("service " + name + " was started " + std::to_string(seen) + " times instead of " +
+                std::to_string(expected));
   }
 
   const ServiceView& last(const std::string& name) const {
@@ -68,8 +68,9 @@ class Judge {
     const SeenProcess& again = b.back();
     const bool back = again.listen_fds == 1 && again.listen_names == "cache" && again.content == "stored-as-cache";
     if (back) return;
-    only_after(Loss::all_of_hearth, "the stored descriptor did not come back: LISTEN_FDS=" + std::to_string(again.listen_fds) +
-                                        " LISTEN_FDNAMES=" + again.listen_names + " content " + again.content);
+    only_after(Loss::all_of_hearth,
+               "the stored descriptor did not come back: LISTEN_FDS=" + std::to_string(again.listen_fds) +
+                   " LISTEN_FDNAMES=" + again.listen_names + " content " + again.content);
   }
 
   void exit_code(const ServiceView& view, const std::string& name, int expected) {
@@ -97,7 +98,8 @@ class Judge {
     if (!b->second.ready) violation("READY=1 of b was lost");
     if (b->second.status_text != "loading 1")
       only_after(Loss::all_of_hearth, "STATUS= of b was lost: \"" + b->second.status_text + "\"");
-    if (e_.watchdog_at <= e_.watchdog_before) only_after(Loss::all_of_hearth, "WATCHDOG=1 of b was lost: its deadline did not move");
+    if (e_.watchdog_at <= e_.watchdog_before)
+      only_after(Loss::all_of_hearth, "WATCHDOG=1 of b was lost: its deadline did not move");
     if (!last("a").ready || last("a").state != "running") violation("a is " + last("a").state);
     if (!last("b").ready || last("b").state != "running") violation("b is " + last("b").state);
   }
@@ -116,8 +118,8 @@ class Judge {
     }
     if (e_.doubled_keys != 0) violation("a key is twice in the decision page");
     if (e_.takeovers_known && e_.loss != Loss::all_of_hearth && e_.last.takeovers != e_.supervisors_killed)
-      violation("takeovers is " + std::to_string(e_.last.takeovers) + " after " + std::to_string(e_.supervisors_killed) +
-                " deaths of the supervisor");
+      violation("takeovers is " + std::to_string(e_.last.takeovers) + " after " +
+                std::to_string(e_.supervisors_killed) + " deaths of the supervisor");
   }
 
   void logs() {
@@ -128,14 +130,17 @@ class Judge {
       const bool one_batch = findings.gaps <= 1 && findings.damaged <= 2 && findings.doubled + findings.disordered == 0;
       one_batch ? only_after(Loss::all_of_hearth, what) : violation(what);
     }
-    if (e_.stuck.empty() && e_.logs.contains("a") && e_.logs.at("a").files < 2) violation("the log of a was not rotated");
+    if (e_.stuck.empty() && e_.logs.contains("a") && e_.logs.at("a").files < 2)
+      violation("the log of a was not rotated");
   }
 
   void end() {
     if (!e_.ended) violation("hearth did not end after shutdown");
     const bool well = WIFEXITED(e_.keeper_status) && WEXITSTATUS(e_.keeper_status) == 0;
-    const bool killed = e_.loss != Loss::nothing && WIFSIGNALED(e_.keeper_status) && WTERMSIG(e_.keeper_status) == SIGKILL;
-    if (e_.ended && !well && !killed) violation("the keeper ended with wait status " + std::to_string(e_.keeper_status));
+    const bool killed =
+        e_.loss != Loss::nothing && WIFSIGNALED(e_.keeper_status) && WTERMSIG(e_.keeper_status) == SIGKILL;
+    if (e_.ended && !well && !killed)
+      violation("the keeper ended with wait status " + std::to_string(e_.keeper_status));
   }
 
   const Evidence& e_;
@@ -144,6 +149,8 @@ class Judge {
 
 }  // namespace
 
-Verdict judge(const Evidence& evidence) { return Judge(evidence).verdict(); }
+Verdict judge(const Evidence& evidence) {
+  return Judge(evidence).verdict();
+}
 
 }  // namespace hearth::kill_anywhere

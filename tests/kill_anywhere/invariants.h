@@ -16,9 +16,9 @@ namespace hearth::kill_anywhere {
 
 // What the point has taken away, and so what hearth need not have kept (the table of promises in the README).
 enum class Loss : std::uint8_t {
-  nothing,          // supervisor, spawner or logger died: all must be there
-  keeper,           // an exit status may be unknown, but nothing else
-  all_of_hearth,    // services live on; fd store, unread messages and one batch of output may be gone
+  nothing,        // supervisor, spawner or logger died: all must be there
+  keeper,         // an exit status may be unknown, but nothing else
+  all_of_hearth,  // services live on; fd store, unread messages and one batch of output may be gone
 };
 
 struct SeenProcess {
@@ -40,25 +40,25 @@ struct SeenOrder {
 
 struct Evidence {
   Loss loss = Loss::nothing;
-  bool reached = false;             // somebody was killed
+  bool reached = false;                  // somebody was killed
   std::uint32_t supervisors_killed = 0;  // after the first commit; for the count of takeovers
-  bool takeovers_known = false;     // the last status is of after the kill, or there was none
+  bool takeovers_known = false;          // the last status is of after the kill, or there was none
 
-  std::string stuck;                // the step that did not come to its end; "" = all did
+  std::string stuck;                   // the step that did not come to its end; "" = all did
   std::vector<SeenProcess> processes;  // in the order of their greetings
   std::vector<std::string> late;       // what status said much later than it happened
   std::vector<std::string> overlaps;   // two at a time
   std::vector<SeenOrder> orders;
-  StatusView after_ready;           // b has said READY=1 and STATUS=
-  StatusView after_exit;            // c has exited with 7 and runs again
-  StatusView last;                  // before shutdown
-  std::int64_t watchdog_before = 0; // the deadline, CLOCK_MONOTONIC, that was committed before b said WATCHDOG=1
-  std::int64_t watchdog_at = 0;     // and afterwards
+  StatusView after_ready;            // b has said READY=1 and STATUS=
+  StatusView after_exit;             // c has exited with 7 and runs again
+  StatusView last;                   // before shutdown
+  std::int64_t watchdog_before = 0;  // the deadline, CLOCK_MONOTONIC, that was committed before b said WATCHDOG=1
+  std::int64_t watchdog_at = 0;      // and afterwards
   std::uint64_t doubled_keys = 0;
   std::map<std::string, LogFindings> logs;  // by service
   std::vector<std::string> left_over;       // processes, files, cgroup leaves
-  int keeper_status = 0;            // of the last keeper, as of wait(2)
-  bool ended = false;               // hearth came to its end
+  int keeper_status = 0;                    // of the last keeper, as of wait(2)
+  bool ended = false;                       // hearth came to its end
 };
 
 struct Verdict {

@@ -1,11 +1,10 @@
+#include <cstdio>
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cstdio>
 
 #include <boost/json.hpp>
 
@@ -66,8 +65,8 @@ void make_own_world() {
     waitpid(first, nullptr, 0);
     _exit(0);
   }
-  const bool mounted = mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-                       mount("proc", "/proc", "proc", 0, nullptr) == 0;
+  const bool mounted =
+      mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 && mount("proc", "/proc", "proc", 0, nullptr) == 0;
   if (!mounted) std::fputs("hearth-kill-anywhere: no /proc of our own\n", stderr);
 }
 

@@ -44,6 +44,8 @@ inline std::string make_line(std::uint64_t number, std::uint64_t run) {
   return line + head;
 }
 
-inline std::string stored_content(const std::string& name) { return "stored-as-" + name; }
+inline std::string stored_content(const std::string& name) {
+  return "stored-as-" + name;
+}
 
 }  // namespace hearth::kill_anywhere

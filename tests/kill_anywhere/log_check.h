@@ -15,13 +15,13 @@ Written read_counters(const std::string& path);
 
 struct LogFindings {
   std::uint64_t files = 0;
-  std::uint64_t lines = 0;     // whole and right
-  std::uint64_t lost = 0;      // lines
-  std::uint64_t gaps = 0;      // stretches of lost lines without one that is there between them
+  std::uint64_t lines = 0;  // whole and right
+  std::uint64_t lost = 0;   // lines
+  std::uint64_t gaps = 0;   // stretches of lost lines without one that is there between them
   std::uint64_t doubled = 0;
   std::uint64_t disordered = 0;
-  std::uint64_t damaged = 0;   // lines that are none of ours
-  std::string example;         // the first thing that is wrong, in words
+  std::uint64_t damaged = 0;  // lines that are none of ours
+  std::string example;        // the first thing that is wrong, in words
   bool exact() const { return lost + doubled + disordered + damaged == 0; }
 };
 

@@ -19,7 +19,8 @@ constexpr const char* usage =
     "  --sample N        N points, so that every kind of system call of every role is hit; without it, all points\n"
     "  --seed S          of the sample; it is printed\n"
     "  --point P         this one: ORDINAL:CALL:entry|exit[:all|:with-keeper], or commit:N:INSTRUCTION. CALL is\n"
-    "                    the number of the call, or of one of its kind: 17, openat#4. Ordinals: 0 keeper, 1 supervisor, 2 logger, 3 and 4 spawners\n"
+    "                    the number of the call, or of one of its kind: 17, openat#4. Ordinals: 0 keeper, 1 "
+    "supervisor, 2 logger, 3 and 4 spawners\n"
     "  --commit N:I      the same as --point commit:N:I\n"
     "  --jobs N          runs at a time (1)\n"
     "  --deadline S      seconds that a step may wait for its event (20)\n"
@@ -54,22 +55,32 @@ hearth::kill_anywhere::CampaignOptions parse(int argc, char** argv) {
       if (i + 1 >= argc) refuse(name + " needs a value");
       return argv[++i];
     };
-    if (name == "--role") options.role = value();
+    if (name == "--role")
+      options.role = value();
     else if (name == "--calls") {
       const std::string range = value();
       char* colon = nullptr;
       options.first_call = std::strtoull(range.c_str(), &colon, 10);
       if (*colon != ':') refuse("--calls takes two numbers: A:B");
       options.last_call = std::strtoull(colon + 1, nullptr, 10);
-    } else if (name == "--sample") options.sample = std::strtoull(value().c_str(), nullptr, 10);
-    else if (name == "--seed") options.seed = std::strtoull(value().c_str(), nullptr, 10);
-    else if (name == "--jobs") options.jobs = std::atoi(value().c_str());
-    else if (name == "--deadline") options.deadline = hearth::seconds(std::atoi(value().c_str()));
-    else if (name == "--keep") options.keep = true;
-    else if (name == "--json") options.json = true;
-    else if (name == "--bin") options.programs = value();
-    else if (name == "--supervisor") options.supervisor = value();
-    else if (name == "--service-mode") options.service_mode = value();
+    } else if (name == "--sample")
+      options.sample = std::strtoull(value().c_str(), nullptr, 10);
+    else if (name == "--seed")
+      options.seed = std::strtoull(value().c_str(), nullptr, 10);
+    else if (name == "--jobs")
+      options.jobs = std::atoi(value().c_str());
+    else if (name == "--deadline")
+      options.deadline = hearth::seconds(std::atoi(value().c_str()));
+    else if (name == "--keep")
+      options.keep = true;
+    else if (name == "--json")
+      options.json = true;
+    else if (name == "--bin")
+      options.programs = value();
+    else if (name == "--supervisor")
+      options.supervisor = value();
+    else if (name == "--service-mode")
+      options.service_mode = value();
     else if (name == "--point" || name == "--commit") {
       const std::string text = (name == "--commit" ? "commit:" : "") + value();
       options.only = hearth::kill_anywhere::parse_point(text);
@@ -89,4 +100,6 @@ hearth::kill_anywhere::CampaignOptions parse(int argc, char** argv) {
 
 }  // namespace
 
-int main(int argc, char** argv) { return hearth::kill_anywhere::run_campaign(parse(argc, argv)); }
+int main(int argc, char** argv) {
+  return hearth::kill_anywhere::run_campaign(parse(argc, argv));
+}

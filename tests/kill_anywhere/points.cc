@@ -1,13 +1,12 @@
 #include "points.h"
 
-#include <sys/syscall.h>
-
 #include <algorithm>
 #include <charconv>
 #include <map>
 #include <random>
 #include <set>
 #include <string_view>
+#include <sys/syscall.h>
 #include <utility>
 
 namespace hearth::kill_anywhere {
@@ -31,47 +30,138 @@ bool number(std::string_view text, Integer& value) {
 
 const std::map<long, const char*>& call_names() {
   static const std::map<long, const char*> names = {
-      {SYS_read, "read"}, {SYS_write, "write"}, {SYS_close, "close"}, {SYS_fstat, "fstat"}, {SYS_poll, "poll"},
-      {SYS_lseek, "lseek"}, {SYS_mmap, "mmap"}, {SYS_mprotect, "mprotect"}, {SYS_munmap, "munmap"},
-      {SYS_brk, "brk"}, {SYS_rt_sigaction, "rt_sigaction"}, {SYS_rt_sigprocmask, "rt_sigprocmask"},
-      {SYS_ioctl, "ioctl"}, {SYS_pread64, "pread64"}, {SYS_pwrite64, "pwrite64"}, {SYS_access, "access"},
-      {SYS_pipe2, "pipe2"}, {SYS_mremap, "mremap"}, {SYS_madvise, "madvise"}, {SYS_dup2, "dup2"},
-      {SYS_getpid, "getpid"}, {SYS_getppid, "getppid"}, {SYS_socket, "socket"}, {SYS_connect, "connect"},
-      {SYS_accept, "accept"}, {SYS_accept4, "accept4"}, {SYS_sendmsg, "sendmsg"}, {SYS_recvmsg, "recvmsg"}, {SYS_recvfrom, "recvfrom"},
-      {SYS_sendto, "sendto"}, {SYS_bind, "bind"}, {SYS_listen, "listen"}, {SYS_socketpair, "socketpair"},
-      {SYS_setsockopt, "setsockopt"}, {SYS_getsockopt, "getsockopt"}, {SYS_getsockname, "getsockname"},
-      {SYS_getpeername, "getpeername"}, {SYS_clone, "clone"}, {SYS_clone3, "clone3"}, {SYS_fork, "fork"},
-      {SYS_vfork, "vfork"}, {SYS_execve, "execve"}, {SYS_exit, "exit"}, {SYS_exit_group, "exit_group"},
-      {SYS_kill, "kill"}, {SYS_waitid, "waitid"}, {SYS_wait4, "wait4"}, {SYS_fcntl, "fcntl"}, {SYS_flock, "flock"},
-      {SYS_ftruncate, "ftruncate"}, {SYS_fchmod, "fchmod"}, {SYS_fchown, "fchown"}, {SYS_umask, "umask"},
-      {SYS_uname, "uname"}, {SYS_getdents64, "getdents64"}, {SYS_getcwd, "getcwd"}, {SYS_unlink, "unlink"},
-      {SYS_rename, "rename"}, {SYS_mkdir, "mkdir"}, {SYS_rmdir, "rmdir"}, {SYS_getuid, "getuid"},
-      {SYS_geteuid, "geteuid"}, {SYS_getgid, "getgid"}, {SYS_getegid, "getegid"}, {SYS_setpgid, "setpgid"},
-      {SYS_setsid, "setsid"}, {SYS_prctl, "prctl"}, {SYS_arch_prctl, "arch_prctl"}, {SYS_setrlimit, "setrlimit"},
-      {SYS_getrlimit, "getrlimit"}, {SYS_prlimit64, "prlimit64"}, {SYS_futex, "futex"},
-      {SYS_set_tid_address, "set_tid_address"}, {SYS_set_robust_list, "set_robust_list"}, {SYS_rseq, "rseq"},
-      {SYS_epoll_ctl, "epoll_ctl"}, {SYS_epoll_wait, "epoll_wait"}, {SYS_epoll_pwait, "epoll_pwait"},
-      {SYS_epoll_create1, "epoll_create1"}, {SYS_eventfd2, "eventfd2"}, {SYS_signalfd4, "signalfd4"},
-      {SYS_timerfd_create, "timerfd_create"}, {SYS_timerfd_settime, "timerfd_settime"},
-      {SYS_openat, "openat"}, {SYS_openat2, "openat2"}, {SYS_mkdirat, "mkdirat"}, {SYS_mknodat, "mknodat"},
-      {SYS_fchownat, "fchownat"}, {SYS_newfstatat, "newfstatat"}, {SYS_statx, "statx"}, {SYS_unlinkat, "unlinkat"},
-      {SYS_renameat, "renameat"}, {SYS_renameat2, "renameat2"}, {SYS_symlinkat, "symlinkat"},
-      {SYS_readlink, "readlink"}, {SYS_readlinkat, "readlinkat"}, {SYS_faccessat, "faccessat"},
-      {SYS_faccessat2, "faccessat2"}, {SYS_splice, "splice"}, {SYS_tee, "tee"}, {SYS_fallocate, "fallocate"},
-      {SYS_memfd_create, "memfd_create"}, {SYS_getrandom, "getrandom"}, {SYS_close_range, "close_range"},
-      {SYS_pidfd_open, "pidfd_open"}, {SYS_pidfd_send_signal, "pidfd_send_signal"}, {SYS_dup3, "dup3"}, {SYS_dup, "dup"},
-      {SYS_clock_nanosleep, "clock_nanosleep"}, {SYS_sched_getaffinity, "sched_getaffinity"},
-      {SYS_rt_sigreturn, "rt_sigreturn"}, {SYS_restart_syscall, "restart_syscall"}, {SYS_sysinfo, "sysinfo"},
-      {SYS_getresuid, "getresuid"}, {SYS_getresgid, "getresgid"}, {SYS_gettid, "gettid"}, {SYS_writev, "writev"},
-      {SYS_readv, "readv"}, {SYS_ppoll, "ppoll"}, {SYS_shutdown, "shutdown"}, {SYS_stat, "stat"},
-      {SYS_lstat, "lstat"}, {SYS_open, "open"}, {SYS_sigaltstack, "sigaltstack"}, {SYS_sync_file_range, "sync_file_range"},
+      {SYS_read, "read"},
+      {SYS_write, "write"},
+      {SYS_close, "close"},
+      {SYS_fstat, "fstat"},
+      {SYS_poll, "poll"},
+      {SYS_lseek, "lseek"},
+      {SYS_mmap, "mmap"},
+      {SYS_mprotect, "mprotect"},
+      {SYS_munmap, "munmap"},
+      {SYS_brk, "brk"},
+      {SYS_rt_sigaction, "rt_sigaction"},
+      {SYS_rt_sigprocmask, "rt_sigprocmask"},
+      {SYS_ioctl, "ioctl"},
+      {SYS_pread64, "pread64"},
+      {SYS_pwrite64, "pwrite64"},
+      {SYS_access, "access"},
+      {SYS_pipe2, "pipe2"},
+      {SYS_mremap, "mremap"},
+      {SYS_madvise, "madvise"},
+      {SYS_dup2, "dup2"},
+      {SYS_getpid, "getpid"},
+      {SYS_getppid, "getppid"},
+      {SYS_socket, "socket"},
+      {SYS_connect, "connect"},
+      {SYS_accept, "accept"},
+      {SYS_accept4, "accept4"},
+      {SYS_sendmsg, "sendmsg"},
+      {SYS_recvmsg, "recvmsg"},
+      {SYS_recvfrom, "recvfrom"},
+      {SYS_sendto, "sendto"},
+      {SYS_bind, "bind"},
+      {SYS_listen, "listen"},
+      {SYS_socketpair, "socketpair"},
+      {SYS_setsockopt, "setsockopt"},
+      {SYS_getsockopt, "getsockopt"},
+      {SYS_getsockname, "getsockname"},
+      {SYS_getpeername, "getpeername"},
+      {SYS_clone, "clone"},
+      {SYS_clone3, "clone3"},
+      {SYS_fork, "fork"},
+      {SYS_vfork, "vfork"},
+      {SYS_execve, "execve"},
+      {SYS_exit, "exit"},
+      {SYS_exit_group, "exit_group"},
+      {SYS_kill, "kill"},
+      {SYS_waitid, "waitid"},
+      {SYS_wait4, "wait4"},
+      {SYS_fcntl, "fcntl"},
+      {SYS_flock, "flock"},
+      {SYS_ftruncate, "ftruncate"},
+      {SYS_fchmod, "fchmod"},
+      {SYS_fchown, "fchown"},
+      {SYS_umask, "umask"},
+      {SYS_uname, "uname"},
+      {SYS_getdents64, "getdents64"},
+      {SYS_getcwd, "getcwd"},
+      {SYS_unlink, "unlink"},
+      {SYS_rename, "rename"},
+      {SYS_mkdir, "mkdir"},
+      {SYS_rmdir, "rmdir"},
+      {SYS_getuid, "getuid"},
+      {SYS_geteuid, "geteuid"},
+      {SYS_getgid, "getgid"},
+      {SYS_getegid, "getegid"},
+      {SYS_setpgid, "setpgid"},
+      {SYS_setsid, "setsid"},
+      {SYS_prctl, "prctl"},
+      {SYS_arch_prctl, "arch_prctl"},
+      {SYS_setrlimit, "setrlimit"},
+      {SYS_getrlimit, "getrlimit"},
+      {SYS_prlimit64, "prlimit64"},
+      {SYS_futex, "futex"},
+      {SYS_set_tid_address, "set_tid_address"},
+      {SYS_set_robust_list, "set_robust_list"},
+      {SYS_rseq, "rseq"},
+      {SYS_epoll_ctl, "epoll_ctl"},
+      {SYS_epoll_wait, "epoll_wait"},
+      {SYS_epoll_pwait, "epoll_pwait"},
+      {SYS_epoll_create1, "epoll_create1"},
+      {SYS_eventfd2, "eventfd2"},
+      {SYS_signalfd4, "signalfd4"},
+      {SYS_timerfd_create, "timerfd_create"},
+      {SYS_timerfd_settime, "timerfd_settime"},
+      {SYS_openat, "openat"},
+      {SYS_openat2, "openat2"},
+      {SYS_mkdirat, "mkdirat"},
+      {SYS_mknodat, "mknodat"},
+      {SYS_fchownat, "fchownat"},
+      {SYS_newfstatat, "newfstatat"},
+      {SYS_statx, "statx"},
+      {SYS_unlinkat, "unlinkat"},
+      {SYS_renameat, "renameat"},
+      {SYS_renameat2, "renameat2"},
+      {SYS_symlinkat, "symlinkat"},
+      {SYS_readlink, "readlink"},
+      {SYS_readlinkat, "readlinkat"},
+      {SYS_faccessat, "faccessat"},
+      {SYS_faccessat2, "faccessat2"},
+      {SYS_splice, "splice"},
+      {SYS_tee, "tee"},
+      {SYS_fallocate, "fallocate"},
+      {SYS_memfd_create, "memfd_create"},
+      {SYS_getrandom, "getrandom"},
+      {SYS_close_range, "close_range"},
+      {SYS_pidfd_open, "pidfd_open"},
+      {SYS_pidfd_send_signal, "pidfd_send_signal"},
+      {SYS_dup3, "dup3"},
+      {SYS_dup, "dup"},
+      {SYS_clock_nanosleep, "clock_nanosleep"},
+      {SYS_sched_getaffinity, "sched_getaffinity"},
+      {SYS_rt_sigreturn, "rt_sigreturn"},
+      {SYS_restart_syscall, "restart_syscall"},
+      {SYS_sysinfo, "sysinfo"},
+      {SYS_getresuid, "getresuid"},
+      {SYS_getresgid, "getresgid"},
+      {SYS_gettid, "gettid"},
+      {SYS_writev, "writev"},
+      {SYS_readv, "readv"},
+      {SYS_ppoll, "ppoll"},
+      {SYS_shutdown, "shutdown"},
+      {SYS_stat, "stat"},
+      {SYS_lstat, "lstat"},
+      {SYS_open, "open"},
+      {SYS_sigaltstack, "sigaltstack"},
+      {SYS_sync_file_range, "sync_file_range"},
   };
   return names;
 }
 
 constexpr std::pair<Phase, std::string_view> phase_names[] = {
-    {Phase::launch, "launch"}, {Phase::up, "up"},           {Phase::say, "say"},   {Phase::exit, "exit"},
-    {Phase::restart, "restart"}, {Phase::end, "end"},       {Phase::stop, "stop"}, {Phase::down, "down"},
+    {Phase::launch, "launch"},   {Phase::up, "up"},   {Phase::say, "say"},   {Phase::exit, "exit"},
+    {Phase::restart, "restart"}, {Phase::end, "end"}, {Phase::stop, "stop"}, {Phase::down, "down"},
 };
 
 }  // namespace
@@ -96,9 +186,12 @@ std::optional<Point> parse_point(const std::string& text) {
   std::vector<std::string_view> parts = split(text);
   Point point;
   if (parts.size() == 4) {
-    if (parts[3] == "all") point.scope = Scope::everything;
-    else if (parts[3] == "with-keeper") point.scope = Scope::with_keeper;
-    else return std::nullopt;
+    if (parts[3] == "all")
+      point.scope = Scope::everything;
+    else if (parts[3] == "with-keeper")
+      point.scope = Scope::with_keeper;
+    else
+      return std::nullopt;
     parts.pop_back();
   }
   if (parts.size() != 3) return std::nullopt;

@@ -22,11 +22,15 @@ namespace hearth::kill_anywhere {
 namespace {
 
 // A process may end while it is looked at, and then streams throw.
-std::string slurp(const std::string& path) { return os::read_file(path).value_or(""); }
+std::string slurp(const std::string& path) {
+  return os::read_file(path).value_or("");
+}
 
 }  // namespace
 
-void become_reaper() { prctl(PR_SET_CHILD_SUBREAPER, 1); }
+void become_reaper() {
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+}
 
 std::vector<pid_t> children() {
   std::vector<pid_t> pids;

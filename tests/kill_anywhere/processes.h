@@ -2,9 +2,8 @@
 // their parent dies, because we are a subreaper. A child's number is not given away before we have waited for it.
 #pragma once
 
-#include <sys/types.h>
-
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 namespace hearth::kill_anywhere {

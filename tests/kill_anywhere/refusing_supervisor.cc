@@ -1,12 +1,11 @@
 // A planted fault: the first supervisor of an instance is the real one, and none of its successors takes over.
 // Beside hearth-supervisor; hearth-kill-anywhere must notice (--supervisor).
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fcntl.h>
 #include <string>
+#include <unistd.h>
 
 int main(int argc, char** argv) {
   std::string directory;

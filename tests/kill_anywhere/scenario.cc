@@ -1,17 +1,16 @@
 #include "scenario.h"
 
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <signal.h>
+#include <stdexcept>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
-#include <stdexcept>
 
 #include "os/clock.h"
 #include "os/instance.h"
@@ -67,8 +66,15 @@ void Scenario::launch() {
   if (Status made = os::make_state_directory(instance, os::host_facts()); !made) throw Stuck(made.error().text());
   mkdir((options_.directory + "/counters").c_str(), 0700);
   Tracer::Options tracing;
-  tracing.argv = {options_.programs + "/hearth-keeper", "--dir", instance.directory, "--logs", instance.log_directory,
-                  "--supervisor", options_.supervisor, "--logger", options_.programs + "/hearth-logger"};
+  tracing.argv = {options_.programs + "/hearth-keeper",
+                  "--dir",
+                  instance.directory,
+                  "--logs",
+                  instance.log_directory,
+                  "--supervisor",
+                  options_.supervisor,
+                  "--logger",
+                  options_.programs + "/hearth-logger"};
   tracing.env = {"PATH=/usr/bin:/bin"};
   tracing.output = options_.directory + "/stderr";
   if (options_.write_calls) tracing.calls = options_.directory + "/calls";
@@ -115,7 +121,8 @@ RunResult Scenario::run() {
 void Scenario::await(const std::string& what, const std::function<bool()>& holds) {
   const MonoNs deadline = after(os::read_mono(), options_.deadline);
   while (!holds()) {
-    if (os::read_mono() > deadline) throw Stuck(what + " did not come within " + std::to_string(options_.deadline / ns_per_s) + " s");
+    if (os::read_mono() > deadline)
+      throw Stuck(what + " did not come within " + std::to_string(options_.deadline / ns_per_s) + " s");
     pump(100);
   }
 }
@@ -126,7 +133,8 @@ void Scenario::pump(int timeout_ms) {
   poll(polled.data(), polled.size(), timeout_ms);
   os::drain(wake_.get());
   signalfd_siginfo info;
-  while (read(child_signals_.get(), &info, sizeof info) > 0) {}
+  while (read(child_signals_.get(), &info, sizeof info) > 0) {
+  }
   hub_.read();
   for (const Ended& ended : reap()) {
     if (ended.pid != keeper_) continue;
@@ -196,8 +204,8 @@ void Scenario::start_another_keeper() {
     const int fd = open(log.c_str(), O_WRONLY | O_APPEND);
     dup2(fd, 1);
     dup2(fd, 2);
-    execle((programs + "/hearth-keeper").c_str(), "hearth-keeper", "--dir", (options_.directory + "/i").c_str(), "--logs",
-           (options_.directory + "/l").c_str(), "--supervisor", options_.supervisor.c_str(), "--logger",
+    execle((programs + "/hearth-keeper").c_str(), "hearth-keeper", "--dir", (options_.directory + "/i").c_str(),
+           "--logs", (options_.directory + "/l").c_str(), "--supervisor", options_.supervisor.c_str(), "--logger",
            (programs + "/hearth-logger").c_str(), nullptr, environ);
     _exit(127);
   }
@@ -250,7 +258,9 @@ StatusView Scenario::status_when(const std::string& what, const std::function<bo
     StatusView view = status();
     if (holds(view)) {
       const SpanNs waited = os::read_mono() - begun;
-      if (waited > milliseconds(150)) evidence_.late.push_back("status was late to say that " + what + ": " + std::to_string(waited / ns_per_ms) + " ms");
+      if (waited > milliseconds(150))
+        evidence_.late.push_back("status was late to say that " + what + ": " + std::to_string(waited / ns_per_ms) +
+                                 " ms");
       return view;
     }
     if (os::read_mono() > deadline) throw Stuck("status never said that " + what + ": " + view.text);
@@ -265,14 +275,15 @@ void Scenario::collect() {
   evidence_.overlaps = hub_.violations();
   for (const char* name : {"a", "b", "c", "d"})
     for (const ServiceProcess* process : hub_.all(name))
-      evidence_.processes.push_back({process->name, process->pid, process->run, process->listen_fds,
-                                     process->listen_names, process->content});
+      evidence_.processes.push_back(
+          {process->name, process->pid, process->run, process->listen_fds, process->listen_names, process->content});
   for (auto& order : orders_) {
     order->join();
     evidence_.orders.push_back({order->name(), order->orders(), order->report(), order->error(), order->key_unknown()});
   }
   evidence_.ended = keeper_ended_;
-  const std::vector<std::pair<std::string, std::string>> formats = {{"a", "raw"}, {"b", "stamped"}, {"c", "json"}, {"d", "raw"}};
+  const std::vector<std::pair<std::string, std::string>> formats = {
+      {"a", "raw"}, {"b", "stamped"}, {"c", "json"}, {"d", "raw"}};
   for (const auto& [name, format] : formats) {
     const auto service = evidence_.last.services.find(name);
     if (service == evidence_.last.services.end()) continue;
@@ -290,7 +301,8 @@ void Scenario::find_leftovers() {
     for (const std::string& name : names_in(options_.directory + part)) evidence_.left_over.push_back(name);
   std::error_code error;
   for (const char* name : {"/i/api.sock", "/i/keeper.sock"})
-    if (std::filesystem::exists(options_.directory + name, error)) evidence_.left_over.push_back(options_.directory + name);
+    if (std::filesystem::exists(options_.directory + name, error))
+      evidence_.left_over.push_back(options_.directory + name);
   // What was shut down is not to come back with the next hearth.
   const Result<std::string> runs = os::read_file(options_.directory + "/i/runs.json");
   if (!runs || runs->find("\"label\"") != std::string::npos)

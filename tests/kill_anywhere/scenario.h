@@ -25,16 +25,16 @@
 namespace hearth::kill_anywhere {
 
 struct ScenarioOptions {
-  std::string directory;      // of this run alone; made by the caller
-  std::string programs;       // directory of hearth's programs
-  std::string supervisor;     // path; "" = the one in `programs`
-  std::string service_mode;   // second argument of service a: "drops-a-line" plants a violation
+  std::string directory;          // of this run alone; made by the caller
+  std::string programs;           // directory of hearth's programs
+  std::string supervisor;         // path; "" = the one in `programs`
+  std::string service_mode;       // second argument of service a: "drops-a-line" plants a violation
   SpanNs deadline = seconds(20);  // for the event that each step waits for
   bool attack = false;
-  Point point;                // its ordinal is whose calls are counted
+  Point point;  // its ordinal is whose calls are counted
   std::uint64_t commit_offset = 0;
   bool count_commits = false;
-  bool write_calls = false;   // of the target, with times, into the directory
+  bool write_calls = false;  // of the target, with times, into the directory
 };
 
 struct RunResult {
@@ -96,7 +96,7 @@ class Scenario {
   bool shutdown_ordered_ = false;
   bool d_ended_ = false;
   int revivals_ = 0;
-  std::atomic<bool> committed_{false};          // somebody has had an answer: the page has a commit
+  std::atomic<bool> committed_{false};  // somebody has had an answer: the page has a commit
   std::atomic<bool> killed_after_commit_{false};
 };
 

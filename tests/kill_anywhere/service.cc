@@ -13,20 +13,19 @@
 //
 // Lines: "NNNNNNNN rRUN LENGTH TEXT CHECKSUM". Numbers go on over the runs of the service: they are counted in a
 // file (KA_COUNTERS/NAME), before and after each line, so that the test knows what must be in the log.
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fcntl.h>
+#include <poll.h>
 #include <string>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "lines.h"
 

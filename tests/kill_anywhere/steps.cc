@@ -14,8 +14,8 @@ constexpr SpanNs watchdog = seconds(60);
 // One service of the document. `more`: further members, beginning with a comma.
 std::string service_json(const std::string& program, const std::string& name, const std::string& mode,
                          const std::string& socket, const std::string& counters, const std::string& more) {
-  return fmt::format(R"({{"name":"{}","command":["{}","{}"{}],"env":["KA_COUNTERS={}","KA_SOCKET={}"]{}}})", name, program,
-                     name, mode.empty() ? "" : ",\"" + mode + "\"", counters, socket, more);
+  return fmt::format(R"({{"name":"{}","command":["{}","{}"{}],"env":["KA_COUNTERS={}","KA_SOCKET={}"]{}}})", name,
+                     program, name, mode.empty() ? "" : ",\"" + mode + "\"", counters, socket, more);
 }
 
 }  // namespace
@@ -40,18 +40,24 @@ void Scenario::bring_up() {
   const std::string program = options_.programs + "/hearth-ka-service";
   const std::string counters = options_.directory + "/counters";
   const auto service = [&](const char* name, const std::string& more) {
-    return service_json(program, name, std::string(name) == "a" ? options_.service_mode : "", hub_.address(), counters, more);
+    return service_json(program, name, std::string(name) == "a" ? options_.service_mode : "", hub_.address(), counters,
+                        more);
   };
   const std::string services =
       service("a", R"(,"log":{"max_size":32768,"max_files":1000})") + "," +
-      service("b", fmt::format(R"(,"ready":{{"type":"notify"}},"watchdog_ns":{},"log":{{"format":"stamped"}})", watchdog)) + "," +
-      service("c", R"(,"backoff":{"initial_ns":20000000,"max_ns":1000000000,"jitter":0},"log":{"format":"json"})") + "," +
-      service("d", R"(,"restart":"never")");
-  Order& apply = order("apply", "/v1/apply",
-                       fmt::format(R"({{"document":{{"format":1,"project":"{}","path":"/ka/{}/hearth.toml","services":[{}]}},"start":true}})",
-                                   project_, project_, services));
+      service("b",
+              fmt::format(R"(,"ready":{{"type":"notify"}},"watchdog_ns":{},"log":{{"format":"stamped"}})", watchdog)) +
+      "," +
+      service("c", R"(,"backoff":{"initial_ns":20000000,"max_ns":1000000000,"jitter":0},"log":{"format":"json"})") +
+      "," + service("d", R"(,"restart":"never")");
+  Order& apply = order(
+      "apply", "/v1/apply",
+      fmt::format(
+          R"({{"document":{{"format":1,"project":"{}","path":"/ka/{}/hearth.toml","services":[{}]}},"start":true}})",
+          project_, project_, services));
   for (const char* name : {"a", "b", "c", "d"})
-    await(std::string(name) + "'s greeting", [&] { return hub_.newest(name) != nullptr || (apply.done() && !apply.error().empty()); });
+    await(std::string(name) + "'s greeting",
+          [&] { return hub_.newest(name) != nullptr || (apply.done() && !apply.error().empty()); });
   if (apply.done() && !apply.error().empty()) return settle(apply);
   command("a", "write 60");
   command("b", "notify STATUS=loading 1");
@@ -103,7 +109,8 @@ void Scenario::restart_b() {
   const std::uint64_t before = hub_.newest("b")->run;
   Order& restart = order("restart b", "/v1/orders", R"({"verb":"restart","names":["b"]})");
   command("a", "write 40");
-  await("b's second run", [&] { return hub_.newest("b")->run > before || (restart.done() && !restart.error().empty()); });
+  await("b's second run",
+        [&] { return hub_.newest("b")->run > before || (restart.done() && !restart.error().empty()); });
   // Where the order died with all of hearth, it may be repeated after the second run has begun.
   while (!restart.done()) {
     const std::uint64_t run = hub_.newest("b")->run;
@@ -137,7 +144,8 @@ void Scenario::stop_c() {
   evidence_.takeovers_known = reached_before || !options_.attack || !attacked_supervisor;
   if (reached_before && killed_after_commit_.load() && options_.point.ordinal == 1) evidence_.supervisors_killed = 1;
   if (reached_before && !killed_after_commit_.load() && options_.point.ordinal == 1) evidence_.takeovers_known = false;
-  if (const std::optional<PageView> page = read_page(evidence_.last.supervisor)) evidence_.doubled_keys = page->doubled_keys;
+  if (const std::optional<PageView> page = read_page(evidence_.last.supervisor))
+    evidence_.doubled_keys = page->doubled_keys;
 }
 
 void Scenario::shut_down() {

@@ -1,6 +1,5 @@
-#include <fmt/format.h>
-
 #include <boost/json.hpp>
+#include <fmt/format.h>
 
 #include "campaign.h"
 
@@ -20,8 +19,8 @@ std::size_t kinds_hit(const Row& row) {
 }  // namespace
 
 std::string text_of(const Table& table) {
-  std::string text = fmt::format("{:<11} {:>7} {:>8} {:>7} {:>8} {:>8} {:>10} {:>11} {:>9}\n", "ROLE", "CALLS", "POINTS",
-                                 "TRIED", "REACHED", "PERCENT", "KINDS", "VIOLATIONS", "MS/POINT");
+  std::string text = fmt::format("{:<11} {:>7} {:>8} {:>7} {:>8} {:>8} {:>10} {:>11} {:>9}\n", "ROLE", "CALLS",
+                                 "POINTS", "TRIED", "REACHED", "PERCENT", "KINDS", "VIOLATIONS", "MS/POINT");
   for (const auto& [role, row] : table) {
     text += fmt::format("{:<11} {:>7} {:>8} {:>7} {:>8} {:>8.1f} {:>10} {:>11} {:>9.0f}\n", role, row.calls, row.points,
                         row.tried, row.reached, percent(row), fmt::format("{}/{}", kinds_hit(row), row.kinds.size()),

@@ -1,17 +1,16 @@
 #include "tracer.h"
 
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <fcntl.h>
+#include <fstream>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 
 #include "elf_symbol.h"
 #include "os/clock.h"
@@ -74,7 +73,8 @@ pid_t Tracer::launch() {
   }
   close(gate[1]);
   char byte;
-  while (read(gate[0], &byte, 1) < 0 && errno == EINTR) {}
+  while (read(gate[0], &byte, 1) < 0 && errno == EINTR) {
+  }
   setsid();
   sigset_t none;
   sigemptyset(&none);
@@ -89,7 +89,7 @@ pid_t Tracer::launch() {
 }
 
 void Tracer::run() {
-  struct sigaction wake {};
+  struct sigaction wake{};
   wake.sa_handler = [](int) {};  // without SA_RESTART: it ends a waitpid()
   sigaction(SIGUSR1, &wake, nullptr);
   if (!options_.calls.empty()) calls_.open(options_.calls);
@@ -167,7 +167,8 @@ void Tracer::name_role(pid_t pid) {
 
 bool Tracer::counts(const Call& call) const {
   const Point& point = options_.point;
-  return (point.kind == any_kind || point.kind == call.kind) && (point.phase == Phase::any || point.phase == call.phase);
+  return (point.kind == any_kind || point.kind == call.kind) &&
+         (point.phase == Phase::any || point.phase == call.phase);
 }
 
 void Tracer::on_call(pid_t pid, Tracee& tracee) {
@@ -238,8 +239,8 @@ void Tracer::on_trap(pid_t pid, Tracee& tracee) {
       arm(pid, tracee);
     }
   }
-  const bool here = options_.attack && point.commit != 0 && tracee.stepping &&
-                    report_.commits.size() == point.commit && tracee.instructions == point.instruction;
+  const bool here = options_.attack && point.commit != 0 && tracee.stepping && report_.commits.size() == point.commit &&
+                    tracee.instructions == point.instruction;
   if (here) return strike(pid, -1);
   resume(pid, tracee, 0);
 }
@@ -265,8 +266,10 @@ void Tracer::strike(pid_t pid, long call_number) {
 
 void Tracer::resume(pid_t pid, const Tracee& tracee, int signal) {
   int how = PTRACE_CONT;
-  if (tracee.stepping) how = PTRACE_SINGLESTEP;
-  else if (is_target(tracee) && options_.point.commit == 0) how = PTRACE_SYSCALL;
+  if (tracee.stepping)
+    how = PTRACE_SINGLESTEP;
+  else if (is_target(tracee) && options_.point.commit == 0)
+    how = PTRACE_SYSCALL;
   request(how, pid, 0, static_cast<std::uint64_t>(signal));
 }
 

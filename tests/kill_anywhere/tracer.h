@@ -21,14 +21,13 @@
 // tracer had to.
 #pragma once
 
-#include <sys/types.h>
-
 #include <atomic>
 #include <cstdint>
 #include <fstream>
 #include <functional>
 #include <map>
 #include <string>
+#include <sys/types.h>
 #include <thread>
 #include <vector>
 
@@ -38,21 +37,21 @@ namespace hearth::kill_anywhere {
 
 struct Report {
   bool reached = false;
-  long call_number = -1;                // of the call at which it was killed; -1: inside a commit
-  std::string trail;                    // names of the calls before that one
-  std::string role;                     // of the target: "keeper", "supervisor", "logger", "spawner"; "": not seen
-  std::uint32_t children = 0;           // how many the keeper had
-  std::vector<Call> calls;              // of the target, in order
-  std::vector<std::uint64_t> commits;   // instructions of each commit, when they were counted
-  bool keeper_exited = false;           // waited for by the tracer:
-  int keeper_status = 0;                // as of wait(2)
-  std::string problem;                  // of the tool itself
+  long call_number = -1;               // of the call at which it was killed; -1: inside a commit
+  std::string trail;                   // names of the calls before that one
+  std::string role;                    // of the target: "keeper", "supervisor", "logger", "spawner"; "": not seen
+  std::uint32_t children = 0;          // how many the keeper had
+  std::vector<Call> calls;             // of the target, in order
+  std::vector<std::uint64_t> commits;  // instructions of each commit, when they were counted
+  bool keeper_exited = false;          // waited for by the tracer:
+  int keeper_status = 0;               // as of wait(2)
+  std::string problem;                 // of the tool itself
 };
 
 class Tracer {
  public:
   struct Options {
-    std::vector<std::string> argv;      // of the keeper
+    std::vector<std::string> argv;  // of the keeper
     std::vector<std::string> env;
     std::string output;                 // file for its stderr
     std::string calls;                  // file for the target's calls with times; "" = none

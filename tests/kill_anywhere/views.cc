@@ -1,12 +1,11 @@
 #include "views.h"
 
+#include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
-#include <unistd.h>
-
-#include <cstring>
 #include <set>
 #include <string_view>
+#include <unistd.h>
 
 #include <boost/json.hpp>
 
@@ -19,7 +18,9 @@ namespace {
 
 namespace json = boost::json;
 
-const json::value* at(const json::object& object, const char* name) { return object.if_contains(name); }
+const json::value* at(const json::object& object, const char* name) {
+  return object.if_contains(name);
+}
 
 std::string text(const json::object& object, const char* name) {
   const json::value* value = at(object, name);

@@ -1,11 +1,10 @@
+#include <algorithm>
 #include <fcntl.h>
+#include <filesystem>
 #include <poll.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <filesystem>
 
 #include <boost/json.hpp>
 
@@ -23,7 +22,9 @@ struct Worker {
   std::string rest;
 };
 
-std::string directory_of(const std::string& root, std::size_t index) { return root + "/" + std::to_string(index); }
+std::string directory_of(const std::string& root, std::size_t index) {
+  return root + "/" + std::to_string(index);
+}
 
 void work(const CampaignOptions& options, const std::string& root, std::uint64_t commit_offset,
           const std::vector<Planned>& planned, std::size_t first, int results) {
@@ -94,7 +95,8 @@ void run_points(const CampaignOptions& options, const std::string& root, std::ui
       }
     }
   }
-  while (wait(nullptr) > 0) {}
+  while (wait(nullptr) > 0) {
+  }
 }
 
 }  // namespace hearth::kill_anywhere

@@ -90,7 +90,8 @@ TEST_F(HealthScenario, AnExecProbeThatIsRefusedIsTriedAgainAndHeldAgainstNobody)
   stage.machine().keeper_port.refuse_next = 25;
   stage.run_ms(2'000);
   EXPECT_EQ(stage.status("db").phase, Phase::starting);
-  EXPECT_NE(stage.status("db").reason_text.find("cannot start p.db.0.ready"), std::string::npos) << stage.status("db").reason_text;
+  EXPECT_NE(stage.status("db").reason_text.find("cannot start p.db.0.ready"), std::string::npos)
+      << stage.status("db").reason_text;
   stage.run_until([&] { return stage.is_ready("db"); });
   EXPECT_EQ(stage.status("db").reason_text, "");
   stage.machine().keeper_port.refuse_next = 25;
@@ -158,7 +159,8 @@ TEST_F(HealthScenario, WhoNeverGetsReadyAndIsGivenUpIsToldForBoth) {
   stage.plays("db", {mute});
   stage.up({db});
   stage.run_until([&] { return stage.status("db").phase == Phase::failed; });
-  EXPECT_EQ(stage.status("db").reason_text, "restarted too often (4 in 60 s); last: not ready within its start_timeout of 1.5 s");
+  EXPECT_EQ(stage.status("db").reason_text,
+            "restarted too often (4 in 60 s); last: not ready within its start_timeout of 1.5 s");
 }
 
 TEST_F(HealthScenario, StartingDoesNotWaitForEver) {

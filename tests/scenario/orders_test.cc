@@ -1,8 +1,8 @@
 // What users order, and what comes of it.
-#include "scenario/stage.h"
-
 #include <algorithm>
 #include <cerrno>
+
+#include "scenario/stage.h"
 
 namespace hearth::scenario {
 namespace {
@@ -105,7 +105,13 @@ TEST_F(Orders, WhoIsRestartedWithItsDependencyStaysUpUntilThatIsBackFromItsCrash
   ServiceSpec db = service("db"), web = service("web");
   db.backoff.initial = seconds(2);
   web.depends_on = {restarted_with("db")};
-  stage.plays("db", {[] { Script once = good(); once.exit_after = milliseconds(500); once.exit_status = 1; return once; }(), good()});
+  stage.plays("db", {[] {
+                       Script once = good();
+                       once.exit_after = milliseconds(500);
+                       once.exit_status = 1;
+                       return once;
+                     }(),
+                     good()});
   stage.up({db, web});
   stage.run_until([&] { return stage.status("db").phase == Phase::backoff; });
   stage.run_ms(1'900);
@@ -338,7 +344,9 @@ TEST_F(Orders, ServicesThatALaterOrderTookOverAreCountedAndNotToldAsStopped) {
   stage.run_ms(100);
   const sim::ClientCall& second = stage.order(Verb::stop, {"db"});
   stage.run_ms(100);
-  const auto report = [&](const sim::ClientCall& call) { return *stage.machine().supervisor().order(call.request.key); };
+  const auto report = [&](const sim::ClientCall& call) {
+    return *stage.machine().supervisor().order(call.request.key);
+  };
   EXPECT_EQ(report(first).overtaken, 1u);
   EXPECT_EQ(report(first).slots.size(), 1u);
   EXPECT_EQ(report(second).overtaken, 0u);

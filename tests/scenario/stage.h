@@ -3,12 +3,12 @@
 // watches all the while.
 #pragma once
 
-#include <gtest/gtest.h>
-
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "sim/checker.h"
 #include "sim/machine.h"
@@ -66,7 +66,6 @@ class Stage {
   sim::PageView page_;
   std::string problems_;
   SpanNs dead_for_ = milliseconds(5);
-
 };
 
 // A fixture that shows the trace of what went wrong, and fails when the checker has found something.

@@ -203,7 +203,8 @@ TEST(KilledAnywhere, AStartARestartAndAStopComeOutTheSame) {
     EXPECT_EQ(stage.runs_of("db"), 2u) << "killed at place " << place;
     EXPECT_EQ(stage.runs_of("web"), 1u) << "killed at place " << place;
     stage.down();
-    stage.run_until([&] { return stage.machine().kernel.live_count() == 0 && stage.machine().page().slots[0].used == false; });
+    stage.run_until(
+        [&] { return stage.machine().kernel.live_count() == 0 && stage.machine().page().slots[0].used == false; });
     EXPECT_EQ(stage.stop_signals_of("db") + stage.stop_signals_of("web"), 2u) << "killed at place " << place;
     ASSERT_EQ(stage.problems(), "") << "killed at place " << place << "\n" << stage.trace();
     if (stage.machine().crashes == 0) {

@@ -15,7 +15,9 @@ bool success(const ExitInfo& exit, const ServiceSpec& spec) {
 
 }  // namespace
 
-void Checker::fail(const std::string& what) const { throw Violation{what}; }
+void Checker::fail(const std::string& what) const {
+  throw Violation{what};
+}
 
 const ServiceSpec* Checker::spec_of(const SlotState& state) const {
   const auto found = m_.store_port.on_disk().find(state.document);
@@ -39,8 +41,8 @@ const RunCell* Checker::cell_in_page(RunId run, EntryIndex entry) const {
 std::string Checker::words(const SlotState& of, const Dependency& dependency) const {
   for (const SlotState& other : view_.slots) {
     if (!other.used || other.document != of.document || name_of(other) != dependency.service) continue;
-    return std::string(phase_name(other.life.phase)) + " (" + reason_name(other.life.reason) + "), run " + std::to_string(other.run().run) + ", condition " +
-           std::to_string(static_cast<int>(dependency.condition));
+    return std::string(phase_name(other.life.phase)) + " (" + reason_name(other.life.reason) + "), run " +
+           std::to_string(other.run().run) + ", condition " + std::to_string(static_cast<int>(dependency.condition));
   }
   return "no slot";
 }
@@ -65,7 +67,8 @@ void Checker::committed() {
       stops_.erase(slot);
       for (const RunCell& cell : was.cell)
         if (was.used && cell.entry != no_entry && m_.kernel.entry(cell.entry).run == cell.run)
-          fail("slot " + std::to_string(slot) + " is forgotten while run " + std::to_string(cell.run) + " is in its entry");
+          fail("slot " + std::to_string(slot) + " is forgotten while run " + std::to_string(cell.run) +
+               " is in its entry");
       continue;
     }
     if (now.run().run != was.run().run) {
@@ -77,7 +80,8 @@ void Checker::committed() {
         // Met before this turn, or in it: within a turn things happen at the same time.
         for (const Dependency& dependency : spec_of(now)->depends_on)
           if (!dependency_met(now, dependency, view_) && !dependency_met(now, dependency, before))
-            fail(name_of(now) + " is started before " + dependency.service + " is there (" + words(now, dependency) + ")");
+            fail(name_of(now) + " is started before " + dependency.service + " is there (" + words(now, dependency) +
+                 ")");
       }
       check_new_run(slot, was, now);
     }
@@ -89,7 +93,8 @@ void Checker::committed() {
     }
     // A readiness try that is taken back before there was a process for it.
     const bool taken_back = was.used && was.life.phase == Phase::starting && now.life.phase != Phase::starting;
-    if (now.role == SlotRole::ready_probe && taken_back && m_.kernel.process(was.run().run) == nullptr) not_looked_at(now.parent);
+    if (now.role == SlotRole::ready_probe && taken_back && m_.kernel.process(was.run().run) == nullptr)
+      not_looked_at(now.parent);
     check_stop(slot, was, now);
     check_ready(slot, was, now);
   }
@@ -103,11 +108,14 @@ void Checker::check_new_run(SlotIndex slot, const SlotState& before, const SlotS
   for (const RunCell& other : before.cell) {
     if (other.entry == no_entry || other.run == cell.run) continue;
     const Process* process = m_.kernel.process(other.run);
-    if (process != nullptr && process->running()) fail(name_of(now) + ": a second run while run " + std::to_string(other.run) + " lives");
-    if (other.entry == cell.entry && !other.reap && m_.kernel.entry(cell.entry).run == other.run) fail(name_of(now) + ": run " + std::to_string(other.run) + " is forgotten");
+    if (process != nullptr && process->running())
+      fail(name_of(now) + ": a second run while run " + std::to_string(other.run) + " lives");
+    if (other.entry == cell.entry && !other.reap && m_.kernel.entry(cell.entry).run == other.run)
+      fail(name_of(now) + ": run " + std::to_string(other.run) + " is forgotten");
   }
   const bool ordered = before.order != now.order;
-  if (now.role == SlotRole::service && before.used && !ordered && before.life.phase == Phase::backoff && before.life.retry.at > m_.time.now.mono)
+  if (now.role == SlotRole::service && before.used && !ordered && before.life.phase == Phase::backoff &&
+      before.life.retry.at > m_.time.now.mono)
     fail(name_of(now) + " is tried again before its time");
 }
 
@@ -115,11 +123,13 @@ void Checker::check_new_run(SlotIndex slot, const SlotState& before, const SlotS
 void Checker::check_end(SlotIndex slot, const RunCell& cell, const SlotState& now) {
   const Process* process = m_.kernel.process(cell.run);
   if (process == nullptr) {
-    if (m_.kernel.entry(cell.entry).fail_stage == 0) fail("run " + std::to_string(cell.run) + " ended without having begun");
+    if (m_.kernel.entry(cell.entry).fail_stage == 0)
+      fail("run " + std::to_string(cell.run) + " ended without having begun");
     return;
   }
   if (process->running()) fail("run " + std::to_string(cell.run) + " is said to have ended, and it lives");
-  if (unread(cell.run, "READY=1")) fail(process->label + ": the end of run " + std::to_string(cell.run) + " is known before its READY=1 is read");
+  if (unread(cell.run, "READY=1"))
+    fail(process->label + ": the end of run " + std::to_string(cell.run) + " is known before its READY=1 is read");
   if (&cell != &view_.slots[slot].run()) return;
   const ExitInfo& told = now.last_exit;
   if (told.run != cell.run || told.code != process->exit_code || told.status != process->exit_status)
@@ -132,7 +142,8 @@ void Checker::check_end(SlotIndex slot, const RunCell& cell, const SlotState& no
 void Checker::check_followers_ended(const SlotState& now) const {
   if (now.role != SlotRole::service || view_.head.force || view_.head.last_order > orders_before_ + 1) return;
   for (const SlotState& other : view_.slots) {
-    if (!other.used || other.role != SlotRole::service || other.document != now.document || !other.life.want_up) continue;
+    if (!other.used || other.role != SlotRole::service || other.document != now.document || !other.life.want_up)
+      continue;
     const ServiceSpec* spec = spec_of(other);
     const bool follows = std::any_of(spec->depends_on.begin(), spec->depends_on.end(),
                                      [&](const Dependency& d) { return d.restart && d.service == name_of(now); });
@@ -149,16 +160,17 @@ bool Checker::dependency_met(const SlotState& of, const Dependency& dependency, 
     const ServiceSpec* spec = spec_of(other);
     if (spec == nullptr || spec->name != dependency.service) continue;
     const Phase phase = other.life.phase;
-    if (!dependency.required && (phase == Phase::stopped || phase == Phase::failed || phase == Phase::completed)) return true;
+    if (!dependency.required && (phase == Phase::stopped || phase == Phase::failed || phase == Phase::completed))
+      return true;
     switch (dependency.condition) {
       case Condition::started:
-        return phase == Phase::running || phase == Phase::completed || (phase == Phase::starting && other.run().run != no_run);
+        return phase == Phase::running || phase == Phase::completed ||
+               (phase == Phase::starting && other.run().run != no_run);
       case Condition::ready:
         return phase == Phase::running && (spec->ready.type == ProbeType::none || other.health.ready);
       case Condition::completed:
         return phase == Phase::completed || (phase == Phase::failed && other.run().run != no_run);
-      case Condition::completed_successfully:
-        return phase == Phase::completed && success(other.last_exit, *spec);
+      case Condition::completed_successfully: return phase == Phase::completed && success(other.last_exit, *spec);
     }
   }
   return false;
@@ -175,18 +187,21 @@ bool Checker::unread(RunId run, const char* what) const {
 void Checker::check_stop(SlotIndex slot, const SlotState& before, const SlotState& now) {
   const MonoNs time = m_.time.now.mono;
   const RunId run = now.run().run;
-  const bool begins = now.life.phase == Phase::stopping && (before.life.phase != Phase::stopping || before.run().run != run);
+  const bool begins =
+      now.life.phase == Phase::stopping && (before.life.phase != Phase::stopping || before.run().run != run);
   if (begins) {
     const Clocks clocks = clocks_[run];
     if (now.life.reason == Reason::start_timeout) {
       MonoNs start = clocks.start;
       for (const MonoNs other : clocks.other_starts) start = std::min(start, other);
-      if (start > time) fail(name_of(now) + " is stopped for its start timeout " + std::to_string(start - time) + " ns too early");
+      if (start > time)
+        fail(name_of(now) + " is stopped for its start timeout " + std::to_string(start - time) + " ns too early");
       if (unread(run, "READY=1")) fail(name_of(now) + " is stopped for its start timeout, and its READY=1 lies unread");
     }
     const Process* process = m_.kernel.process(run);
     if (now.life.reason == Reason::watchdog && !(process != nullptr && process->gave_itself_up)) {
-      if (clocks.watchdog > time) fail(name_of(now) + " is stopped by its watchdog " + std::to_string(clocks.watchdog - time) + " ns too early");
+      if (clocks.watchdog > time)
+        fail(name_of(now) + " is stopped by its watchdog " + std::to_string(clocks.watchdog - time) + " ns too early");
       if (unread(run, "WATCHDOG=1")) fail(name_of(now) + " is stopped by its watchdog, and its WATCHDOG=1 lies unread");
     }
   }
@@ -197,7 +212,8 @@ void Checker::check_stop(SlotIndex slot, const SlotState& before, const SlotStat
   const ServiceSpec* spec = spec_of(now);
   const SpanNs span = spec == nullptr ? 0 : spec->stop_timeout;
   if (!now.life.stop_held) {
-    Stop& stop = stops_.try_emplace(slot, Stop{after(time, span), span, begins ? now.order : before.order}).first->second;
+    Stop& stop =
+        stops_.try_emplace(slot, Stop{after(time, span), span, begins ? now.order : before.order}).first->second;
     // The signal cannot arrive before there is a process: the grace period begins again.
     if (now.run().pid != 0 && before.run().pid == 0) stop.grace = after(time, span);
     // Of several orders in one turn, one may have begun the stop under another specification.
@@ -238,7 +254,8 @@ void Checker::check_dependents_ended(const SlotState& now) const {
   const Process* own = m_.kernel.process(now.run().run);
   if (own != nullptr && own->gave_itself_up) return;
   for (const SlotState& other : view_.slots) {
-    if (!other.used || other.role != SlotRole::service || other.document != now.document || other.order != now.order) continue;
+    if (!other.used || other.role != SlotRole::service || other.document != now.document || other.order != now.order)
+      continue;
     if (other.life.phase != Phase::stopping || other.life.want_up) continue;
     const ServiceSpec* spec = spec_of(other);
     const bool depends = std::any_of(spec->depends_on.begin(), spec->depends_on.end(),

@@ -89,21 +89,21 @@ class Checker final : public Watcher {
   const RunCell* cell_in_page(RunId run, EntryIndex entry) const;
 
   Machine& m_;
-  PageView view_;                      // as of the last commit
+  PageView view_;  // as of the last commit
   std::map<RunId, Clocks> clocks_;
   std::map<SlotIndex, Stop> stops_;
   std::set<RunId> cloned_;
-  std::map<RunId, OrderId> decided_;   // the last order there was when a run was decided upon
+  std::map<RunId, OrderId> decided_;  // the last order there was when a run was decided upon
   RunId greatest_run_ = 0;
   OpId greatest_op_ = 0;
-  OrderId orders_before_ = 0;          // the last order of the commit before
+  OrderId orders_before_ = 0;  // the last order of the commit before
   std::map<OperationKey, OrderId> orders_;
   std::map<OrderId, Request> accepted_;
   std::set<RunId> probed_well_;
-  std::set<RunId> probed_ill_;         // the last answer about its liveness was a bad one
+  std::set<RunId> probed_ill_;  // the last answer about its liveness was a bad one
   std::map<SlotIndex, std::map<std::string, std::set<std::uint64_t>>> store_;
   std::map<SlotIndex, MonoNs> retries_at_death_;
-  MonoNs absent_from_ = never;         // since then nobody has looked at a clock; never: somebody does
+  MonoNs absent_from_ = never;  // since then nobody has looked at a clock; never: somebody does
 };
 
 }  // namespace hearth::sim

@@ -7,9 +7,12 @@
 namespace hearth::sim {
 namespace {
 
-bool is_up(Verb verb) { return verb == Verb::apply || verb == Verb::start || verb == Verb::restart; }
+bool is_up(Verb verb) {
+  return verb == Verb::apply || verb == Verb::start || verb == Verb::restart;
+}
 
-bool same_store(const std::map<std::string, std::set<std::uint64_t>>& a, const std::map<std::string, std::set<std::uint64_t>>& b) {
+bool same_store(const std::map<std::string, std::set<std::uint64_t>>& a,
+                const std::map<std::string, std::set<std::uint64_t>>& b) {
   const auto covers = [](const auto& one, const auto& other) {
     return std::all_of(one.begin(), one.end(), [&](const auto& each) {
       const auto found = other.find(each.first);
@@ -52,13 +55,12 @@ std::optional<bool> Checker::goal_in(const Request& request, const std::string& 
       if (!request.all && std::count(request.names.begin(), request.names.end(), service) == 0) return std::nullopt;
       return request.verb != Verb::stop;
     case Verb::down:
-      if (!request.names.empty() && std::count(request.names.begin(), request.names.end(), service) == 0) return std::nullopt;
+      if (!request.names.empty() && std::count(request.names.begin(), request.names.end(), service) == 0)
+        return std::nullopt;
       if (request.document.project != project) return std::nullopt;
       return false;
-    case Verb::shutdown:
-      return false;
-    case Verb::leave:
-      break;
+    case Verb::shutdown: return false;
+    case Verb::leave: break;
   }
   return std::nullopt;
 }
@@ -78,7 +80,8 @@ bool Checker::somebody_may_want_up(const std::string& project, const std::string
 
 void Checker::spawn_called(const ports::SpawnOrder& order) {
   const RunCell* cell = cell_in_page(order.run, order.entry);
-  if (cell == nullptr || !cell->spawn) fail("run " + std::to_string(order.run) + " is spawned, and the page does not say so");
+  if (cell == nullptr || !cell->spawn)
+    fail("run " + std::to_string(order.run) + " is spawned, and the page does not say so");
   if (order.role != SlotRole::service) return;
   const auto decided = decided_.find(order.run);
   if (decided != decided_.end() && !somebody_may_want_up(order.document->project, order.spec->name, decided->second))
@@ -87,7 +90,8 @@ void Checker::spawn_called(const ports::SpawnOrder& order) {
 
 // Unless the supervisor dies before it has decided that.
 void Checker::spawn_refused(const ports::SpawnOrder& order) {
-  if (order.role == SlotRole::ready_probe && order.slot < view_.slots.size()) not_looked_at(view_.slots[order.slot].parent);
+  if (order.role == SlotRole::ready_probe && order.slot < view_.slots.size())
+    not_looked_at(view_.slots[order.slot].parent);
 }
 
 // Who could not look does not hold it against the service: its start clock begins anew.
@@ -100,7 +104,8 @@ void Checker::not_looked_at(SlotIndex parent) {
 void Checker::signal_called(EntryIndex entry, RunId run, OpId op, int signal) {
   const RunCell* cell = cell_in_page(run, entry);
   if (cell == nullptr || cell->op != op || cell->signal != signal)
-    fail("signal " + std::to_string(signal) + " to run " + std::to_string(run) + " is sent, and the page does not say so");
+    fail("signal " + std::to_string(signal) + " to run " + std::to_string(run) +
+         " is sent, and the page does not say so");
 }
 
 void Checker::reap_called(EntryIndex entry, RunId run) {
@@ -108,19 +113,23 @@ void Checker::reap_called(EntryIndex entry, RunId run) {
   if (cell == nullptr || !cell->reap) fail("run " + std::to_string(run) + " is reaped, and its end is not in the page");
   const Process* process = m_.kernel.process(run);
   if (process != nullptr && process->running()) fail("run " + std::to_string(run) + " is reaped alive");
-  if (process != nullptr && !process->output_ended) fail("run " + std::to_string(run) + " is reaped, and the logger does not know that it ended");
+  if (process != nullptr && !process->output_ended)
+    fail("run " + std::to_string(run) + " is reaped, and the logger does not know that it ended");
 }
 
 void Checker::end_tree_called(EntryIndex entry, RunId run) {
   const RunCell* cell = cell_in_page(run, entry);
-  if (cell == nullptr || !cell->reap) fail("the tree of run " + std::to_string(run) + " is killed, and its end is not in the page");
+  if (cell == nullptr || !cell->reap)
+    fail("the tree of run " + std::to_string(run) + " is killed, and its end is not in the page");
   const Process* process = m_.kernel.process(run);
-  if (process != nullptr && process->running()) fail("the tree of run " + std::to_string(run) + " is killed while its leader lives");
+  if (process != nullptr && process->running())
+    fail("the tree of run " + std::to_string(run) + " is killed while its leader lives");
 }
 
 void Checker::release_run_called(SlotIndex slot, RunId run) {
   for (EntryIndex entry = slot * 2; entry < slot * 2 + 2; ++entry)
-    if (m_.kernel.entry(entry).run == run) fail("what run " + std::to_string(run) + " holds is released before it is reaped");
+    if (m_.kernel.entry(entry).run == run)
+      fail("what run " + std::to_string(run) + " holds is released before it is reaped");
 }
 
 void Checker::release_slot_called(SlotIndex slot) {
@@ -174,13 +183,17 @@ void Checker::descriptor_consumed(SlotIndex slot, const Datagram& datagram) {
 void Checker::probe_answered(SlotIndex, RunId run, bool live, bool good) {
   if (good) probed_well_.insert(run);
   if (!live) return;
-  if (good) probed_ill_.erase(run);
-  else probed_ill_.insert(run);
+  if (good)
+    probed_ill_.erase(run);
+  else
+    probed_ill_.insert(run);
 }
 
 // ---- absence -----------------------------------------------------------------------------------------
 
-void Checker::absent(MonoNs from, MonoNs) { absent_from_ = std::min(absent_from_, from); }
+void Checker::absent(MonoNs from, MonoNs) {
+  absent_from_ = std::min(absent_from_, from);
+}
 
 // Our absence never kills: what ran out meanwhile starts anew, with its whole span, when clocks are looked at again;
 // and that is when nothing is left to be read.
@@ -222,20 +235,23 @@ void Checker::turn_done() {
     const auto expected = store_.find(slot);
     const auto held = m_.keeper_port.fd_store.find(slot);
     static const std::map<std::string, std::set<std::uint64_t>> empty;
-    if (!same_store(expected == store_.end() ? empty : expected->second, held == m_.keeper_port.fd_store.end() ? empty : held->second))
+    if (!same_store(expected == store_.end() ? empty : expected->second,
+                    held == m_.keeper_port.fd_store.end() ? empty : held->second))
       fail(name_of(state) + ": its fd store is not what it said");
     const Process* process = m_.kernel.process(state.run().run);
     const ServiceSpec* spec = spec_of(state);
     if (process == nullptr || spec == nullptr || !state.life.run_live || state.run().reap) continue;
     // The next one may have been committed already by somebody who died before consuming it.
-    const bool ahead = !process->socket.empty() && process->socket.front().data == std::string("STATUS=") + state.health.status;
+    const bool ahead =
+        !process->socket.empty() && process->socket.front().data == std::string("STATUS=") + state.health.status;
     if (!process->status_heard.empty() && process->status_heard != state.health.status && !ahead)
-      fail(name_of(state) + ": STATUS=" + process->status_heard + " of run " + std::to_string(process->run) + " is lost, \"" +
-           state.health.status + "\" is told");
+      fail(name_of(state) + ": STATUS=" + process->status_heard + " of run " + std::to_string(process->run) +
+           " is lost, \"" + state.health.status + "\" is told");
     const bool up = state.life.phase == Phase::starting || state.life.phase == Phase::running;
-    if (up && spec->ready.type == ProbeType::notify && process->ready_heard && !process->stopping_heard && !state.health.ready)
-      fail(name_of(state) + ": READY=1 of run " + std::to_string(process->run) + " is lost (" + phase_name(state.life.phase) +
-           (state.health.watching ? ", watched)" : ", not watched)"));
+    if (up && spec->ready.type == ProbeType::notify && process->ready_heard && !process->stopping_heard &&
+        !state.health.ready)
+      fail(name_of(state) + ": READY=1 of run " + std::to_string(process->run) + " is lost (" +
+           phase_name(state.life.phase) + (state.health.watching ? ", watched)" : ", not watched)"));
   }
 }
 

@@ -15,8 +15,12 @@ class KeeperDecorator : public ports::Keeper {
   ports::EntryView entry(EntryIndex entry) const override { return inner_.entry(entry); }
   void take_changed(std::vector<EntryIndex>& entries) override { inner_.take_changed(entries); }
   ports::SpawnAnswer spawn(const ports::SpawnOrder& order) override { return inner_.spawn(order); }
-  bool signal(EntryIndex entry, RunId run, OpId op, int signal) override { return inner_.signal(entry, run, op, signal); }
-  bool end_tree(EntryIndex entry, RunId run, const std::string& label) override { return inner_.end_tree(entry, run, label); }
+  bool signal(EntryIndex entry, RunId run, OpId op, int signal) override {
+    return inner_.signal(entry, run, op, signal);
+  }
+  bool end_tree(EntryIndex entry, RunId run, const std::string& label) override {
+    return inner_.end_tree(entry, run, label);
+  }
   bool sweep_tree(EntryIndex entry, RunId run) override { return inner_.sweep_tree(entry, run); }
   std::string take_leftover(RunId run) override { return inner_.take_leftover(run); }
   bool reap(EntryIndex entry, RunId run) override { return inner_.reap(entry, run); }

@@ -1,15 +1,14 @@
 #include "sim/explore.h"
 
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cctype>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <new>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "lifecycle/lifecycle.h"
 
@@ -92,7 +91,8 @@ Outcome in_child(Shared& shared, Work work) {
   waitpid(child, &status, 0);
   if (!shared.finished) {
     shared.failed = true;
-    std::snprintf(shared.what, sizeof shared.what, "the supervisor aborted (signal %d)", WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+    std::snprintf(shared.what, sizeof shared.what, "the supervisor aborted (signal %d)",
+                  WIFSIGNALED(status) ? WTERMSIG(status) : 0);
   }
   return get_outcome(shared);
 }
@@ -106,7 +106,9 @@ Shared& fresh_shared() {
   return *new (memory) Shared;
 }
 
-void drop(Shared& shared) { munmap(&shared, sizeof(Shared)); }
+void drop(Shared& shared) {
+  munmap(&shared, sizeof(Shared));
+}
 
 // Failures are the same when they differ in numbers and names of services only.
 std::string kind_of(const std::string& what) {

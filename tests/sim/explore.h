@@ -22,8 +22,8 @@ struct Totals {
   std::uint64_t crashes = 0;
   std::uint64_t places = 0;
   double simulated_s = 0;
-  std::uint64_t hash = 0;                     // of all traces, in order
-  std::array<std::uint32_t, 8> coverage{};    // lifecycle: events seen, by phase
+  std::uint64_t hash = 0;                   // of all traces, in order
+  std::array<std::uint32_t, 8> coverage{};  // lifecycle: events seen, by phase
 };
 
 // Seeds from .. from + count - 1 up to the first failure.

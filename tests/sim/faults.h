@@ -19,20 +19,20 @@ struct Violation {
 
 // Each can be taken away without changing the others.
 struct Faults {
-  bool crash = true;          // the supervisor is killed at any call and between the stores of a commit
-  bool absence = true;        // ... stays dead for long, or is stopped
-  bool clocks = true;         // suspend, CLOCK_REALTIME steps
-  bool spawners = true;       // spawners die before claim, after claim, after the pid
-  bool refusals = true;       // EMFILE, ENOSPC
-  bool handover = true;       // window full, a signal or reap that cannot be handed over now
-  bool lateness = true;       // events and messages take long
-  bool misbehaviour = true;   // services crash, hang, ignore, spam
-  bool orders = true;         // requests after the first
+  bool crash = true;         // the supervisor is killed at any call and between the stores of a commit
+  bool absence = true;       // ... stays dead for long, or is stopped
+  bool clocks = true;        // suspend, CLOCK_REALTIME steps
+  bool spawners = true;      // spawners die before claim, after claim, after the pid
+  bool refusals = true;      // EMFILE, ENOSPC
+  bool handover = true;      // window full, a signal or reap that cannot be handed over now
+  bool lateness = true;      // events and messages take long
+  bool misbehaviour = true;  // services crash, hang, ignore, spam
+  bool orders = true;        // requests after the first
   std::uint32_t crashes_max = UINT32_MAX;
 
   static constexpr std::pair<const char*, bool Faults::*> kinds[] = {
-      {"crash", &Faults::crash},       {"absence", &Faults::absence},   {"clocks", &Faults::clocks},
-      {"spawners", &Faults::spawners}, {"refusals", &Faults::refusals}, {"handover", &Faults::handover},
+      {"crash", &Faults::crash},       {"absence", &Faults::absence},           {"clocks", &Faults::clocks},
+      {"spawners", &Faults::spawners}, {"refusals", &Faults::refusals},         {"handover", &Faults::handover},
       {"lateness", &Faults::lateness}, {"misbehaviour", &Faults::misbehaviour}, {"orders", &Faults::orders},
   };
 };

@@ -22,12 +22,25 @@ const char usage[] =
     "hearth-sim --plant NAME [--seeds N]     one of them, with its shortest trace\n"
     "hearth-sim --repeat [--seeds N]         twice, and the traces must be the same\n"
     "hearth-sim --coverage ...               which pairs of phase and event were not met\n"
-    "also: --without FAULT                   crash absence clocks spawners refusals handover lateness misbehaviour orders\n";
+    "also: --without FAULT                   crash absence clocks spawners refusals handover lateness misbehaviour "
+    "orders\n";
 
-const char* const event_names[] = {"order_start",        "order_stop",        "order_restart",        "release_stop",
-                                   "dependencies_met",   "dependencies_unmet", "dependency_failed",   "dependency_restarted",
-                                   "spawned",            "spawn_failed",      "exited",               "became_ready",
-                                   "lost_ready",         "start_timeout",     "unhealthy",            "time_passed"};
+const char* const event_names[] = {"order_start",
+                                   "order_stop",
+                                   "order_restart",
+                                   "release_stop",
+                                   "dependencies_met",
+                                   "dependencies_unmet",
+                                   "dependency_failed",
+                                   "dependency_restarted",
+                                   "spawned",
+                                   "spawn_failed",
+                                   "exited",
+                                   "became_ready",
+                                   "lost_ready",
+                                   "start_timeout",
+                                   "unhealthy",
+                                   "time_passed"};
 static_assert(std::size(event_names) == lifecycle::event_count);
 
 struct Arguments {
@@ -46,23 +59,34 @@ bool parse(int argc, char** argv, Arguments& arguments) {
     const std::string word = argv[i];
     const char* value = i + 1 < argc ? argv[i + 1] : nullptr;
     const auto number = [&] { return ++i, value == nullptr ? 0 : std::strtoull(value, nullptr, 10); };
-    if (word == "--seeds") arguments.seeds = number();
-    else if (word == "--from") arguments.from = number();
-    else if (word == "--seed") arguments.seed = number();
-    else if (word == "--services") arguments.services = static_cast<std::uint32_t>(number());
-    else if (word == "--crashes") arguments.crashes = static_cast<std::uint32_t>(number());
-    else if (word == "--trace") arguments.trace = true;
-    else if (word == "--planted") arguments.planted = true;
-    else if (word == "--repeat") arguments.repeat = true;
-    else if (word == "--coverage") arguments.coverage = true;
-    else if (word == "--plant" && value != nullptr) arguments.plant = argv[++i];
+    if (word == "--seeds")
+      arguments.seeds = number();
+    else if (word == "--from")
+      arguments.from = number();
+    else if (word == "--seed")
+      arguments.seed = number();
+    else if (word == "--services")
+      arguments.services = static_cast<std::uint32_t>(number());
+    else if (word == "--crashes")
+      arguments.crashes = static_cast<std::uint32_t>(number());
+    else if (word == "--trace")
+      arguments.trace = true;
+    else if (word == "--planted")
+      arguments.planted = true;
+    else if (word == "--repeat")
+      arguments.repeat = true;
+    else if (word == "--coverage")
+      arguments.coverage = true;
+    else if (word == "--plant" && value != nullptr)
+      arguments.plant = argv[++i];
     else if (word == "--without" && value != nullptr) {
       bool known = false;
       for (const auto& [name, fault] : Faults::kinds)
         if (std::strcmp(name, value) == 0) known = true, arguments.faults.*fault = false;
       if (!known) return false;
       ++i;
-    } else return false;
+    } else
+      return false;
   }
   return true;
 }
@@ -79,7 +103,8 @@ void print_how_to_repeat(const Plan& plan) {
 void print(const Failure& failure) {
   for (const std::string& line : failure.outcome.trace) std::printf("%s\n", line.c_str());
   std::printf("seed %lu: %s\n", failure.plan.seed, failure.outcome.what.c_str());
-  std::printf("%lu events, %lu steps, %u crashes\n", failure.outcome.events, failure.outcome.steps, failure.outcome.crashes);
+  std::printf("%lu events, %lu steps, %u crashes\n", failure.outcome.events, failure.outcome.steps,
+              failure.outcome.crashes);
   print_how_to_repeat(failure.plan);
 }
 
@@ -90,8 +115,10 @@ void print_coverage(const Totals& totals, bool missing) {
     for (std::size_t event = 0; event < lifecycle::event_count; ++event) {
       if (!lifecycle::acts_on(static_cast<Phase>(phase), static_cast<lifecycle::EventKind>(event))) continue;
       ++all;
-      if ((totals.coverage[phase] >> event & 1) != 0) ++seen;
-      else not_seen += std::string(" ") + event_names[event];
+      if ((totals.coverage[phase] >> event & 1) != 0)
+        ++seen;
+      else
+        not_seen += std::string(" ") + event_names[event];
     }
     if (missing && !not_seen.empty())
       std::printf("not met while %s:%s\n", phase_name(static_cast<Phase>(phase)), not_seen.c_str());
@@ -102,8 +129,8 @@ void print_coverage(const Totals& totals, bool missing) {
 int run_many(const Arguments& arguments, Plan plan) {
   Totals totals;
   std::optional<Failure> failure = explore(plan, arguments.from, arguments.seeds, totals);
-  std::printf("%lu seeds, %.1f simulated hours, %lu events, supervisor killed %lu times at %lu places it passed\n", totals.seeds,
-              totals.simulated_s / 3600, totals.events, totals.crashes, totals.places);
+  std::printf("%lu seeds, %.1f simulated hours, %lu events, supervisor killed %lu times at %lu places it passed\n",
+              totals.seeds, totals.simulated_s / 3600, totals.events, totals.crashes, totals.places);
   print_coverage(totals, arguments.coverage);
   if (!failure) return 0;
   std::printf("seed %lu fails: %s\nmaking it shorter ...\n", failure->plan.seed, failure->outcome.what.c_str());
@@ -118,8 +145,8 @@ int run_planted(const Arguments& arguments, Plan plan) {
     Totals totals;
     const std::optional<Failure> failure = explore(plan, arguments.from, arguments.seeds, totals);
     if (failure)
-      std::printf("%-30s caught   seed %-5lu %5lu events  %s\n", plant.name.c_str(), failure->plan.seed, failure->outcome.events,
-                  failure->outcome.what.c_str());
+      std::printf("%-30s caught   seed %-5lu %5lu events  %s\n", plant.name.c_str(), failure->plan.seed,
+                  failure->outcome.events, failure->outcome.what.c_str());
     else
       std::printf("%-30s PLANTED AND NOT CAUGHT in %lu seeds\n", plant.name.c_str(), totals.seeds), ++escaped;
   }
@@ -160,7 +187,8 @@ int main(int argc, char** argv) {
     const Failure one{plan, run_guarded(plan)};
     if (one.outcome.failed) return print(one), 1;
     for (const std::string& line : one.outcome.trace) std::printf("%s\n", line.c_str());
-    std::printf("seed %lu holds: %lu events, %u crashes, trace %016lx\n", plan.seed, one.outcome.events, one.outcome.crashes, one.outcome.hash);
+    std::printf("seed %lu holds: %lu events, %u crashes, trace %016lx\n", plan.seed, one.outcome.events,
+                one.outcome.crashes, one.outcome.hash);
     return 0;
   }
   if (arguments.planted) return run_planted(arguments, plan);

@@ -109,11 +109,8 @@ void InputsPort::consume(const ports::Input& input) {
       // Taken from the connection; the connection itself waits for its answer.
       std::erase_if(calls_, [&](const Call& call) { return call.token == input.token; });
       break;
-    case ports::InputKind::keeper_signal:
-      signals_consumed_[input.number] = input.count;
-      break;
-    case ports::InputKind::keeper_lost:
-      break;
+    case ports::InputKind::keeper_signal: signals_consumed_[input.number] = input.count; break;
+    case ports::InputKind::keeper_lost: break;
   }
   o_.crash.point("consume done");
 }
@@ -122,7 +119,8 @@ void InputsPort::answer(const ports::Input& input, const Result<Accepted>& resul
   o_.crash.point("answer");
   if (*o_.observer != nullptr) (*o_.observer)->answered(input.request, result);
   o_.trace.note(o_.time.now.mono, "answer to %s: %s", words(input.request).c_str(),
-                result ? ("order " + std::to_string(result->order) + (result->repeated ? ", known" : "")).c_str() : result.error().reason.c_str());
+                result ? ("order " + std::to_string(result->order) + (result->repeated ? ", known" : "")).c_str()
+                       : result.error().reason.c_str());
   deliver(input.request, result);
   o_.crash.point("answer done");
 }

@@ -54,7 +54,7 @@ struct Process {
   MonoNs began = 0;            // the exec was over
   std::int32_t exit_code = 0;  // valid as zombie or gone
   std::int32_t exit_status = 0;
-  unsigned stop_signals = 0;   // other than KILL, delivered
+  unsigned stop_signals = 0;  // other than KILL, delivered
   bool killed = false;
   bool socket_open = true;
   bool output_ended = false;
@@ -110,7 +110,7 @@ class Kernel {
   ports::EntryView& planted_entry(EntryIndex entry) { return entries_[entry]; }
 
   Observer* observer = nullptr;
-  std::function<void()> wake = [] {};  // the supervisor's eventfd
+  std::function<void()> wake = [] {};      // the supervisor's eventfd
   bool strays_are_taken_for_runs = false;  // a planted bug of the keeper's
   std::uint32_t strays_reaped = 0;
 

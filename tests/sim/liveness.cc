@@ -7,15 +7,20 @@ namespace {
 
 const SlotState* find(const PageView& page, const Checker& checker, const SlotState& of, const std::string& name) {
   for (const SlotState& state : page.slots)
-    if (state.used && state.role == SlotRole::service && state.document == of.document && checker.name_of(state) == name)
+    if (state.used && state.role == SlotRole::service && state.document == of.document &&
+        checker.name_of(state) == name)
       return &state;
   return nullptr;
 }
 
-bool ended(Phase phase) { return phase == Phase::failed || phase == Phase::completed || phase == Phase::stopped; }
+bool ended(Phase phase) {
+  return phase == Phase::failed || phase == Phase::completed || phase == Phase::stopped;
+}
 
 // A service that never gets up is somewhere between two tries for ever.
-bool restless(Phase phase) { return phase == Phase::starting || phase == Phase::running || phase == Phase::backoff || phase == Phase::stopping; }
+bool restless(Phase phase) {
+  return phase == Phase::starting || phase == Phase::running || phase == Phase::backoff || phase == Phase::stopping;
+}
 
 // Where one with restart = true was started again, and is as the condition asks.
 std::string outlived(const PageView& page, const Checker& checker, const SlotState& state) {
@@ -23,10 +28,12 @@ std::string outlived(const PageView& page, const Checker& checker, const SlotSta
     const SlotState* other = find(page, checker, state, dependency.service);
     if (!dependency.restart || other == nullptr || other->run().run < state.run().run) continue;
     const bool ready = checker.spec_of(*other)->ready.type == ProbeType::none || other->health.ready;
-    const bool there = dependency.condition == Condition::ready ? other->life.phase == Phase::running && ready
-                                                                : other->life.phase == Phase::running || other->life.phase == Phase::completed;
-    const bool asked = (dependency.condition != Condition::completed && dependency.condition != Condition::completed_successfully) ||
-                       other->life.phase == Phase::completed;
+    const bool there = dependency.condition == Condition::ready
+                           ? other->life.phase == Phase::running && ready
+                           : other->life.phase == Phase::running || other->life.phase == Phase::completed;
+    const bool asked =
+        (dependency.condition != Condition::completed && dependency.condition != Condition::completed_successfully) ||
+        other->life.phase == Phase::completed;
     if (there && asked) return dependency.service;
   }
   return "";
@@ -67,18 +74,17 @@ std::string wrong_phase(const PageView& page, const Checker& checker, const Trou
         // What is not there for good, or never will be.
         const bool away = ended(other->life.phase) || other->life.phase == Phase::waiting ||
                           troupe.character(dependency.service) == Character::broken;
-        const bool never_ends = (dependency.condition == Condition::completed || dependency.condition == Condition::completed_successfully) &&
+        const bool never_ends = (dependency.condition == Condition::completed ||
+                                 dependency.condition == Condition::completed_successfully) &&
                                 !ended(other->life.phase);
         if (away || never_ends) return "";
       }
       return is + ", and its dependencies are there";
     }
-    case Phase::stopped:
-      return is + ", and it is wanted";
+    case Phase::stopped: return is + ", and it is wanted";
     case Phase::starting:
     case Phase::stopping:
-    case Phase::backoff:
-      return is;
+    case Phase::backoff: return is;
   }
   return is;
 }
@@ -125,7 +131,8 @@ std::string not_at_rest(Machine& machine, const Checker& checker, const Troupe& 
       if (one.outcome != hearth::Outcome::pending) continue;
       const Phase phase = one.status.phase;
       if (phase == Phase::waiting || troupe.character(one.status.name) == Character::broken) continue;
-      return "order " + std::to_string(report->order) + " is not settled: " + one.status.name + " is " + phase_name(phase);
+      return "order " + std::to_string(report->order) + " is not settled: " + one.status.name + " is " +
+             phase_name(phase);
     }
   }
   return "";

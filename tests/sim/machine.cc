@@ -84,7 +84,8 @@ void Machine::begin_supervisor() {
   options.between_stores = [this] { between_stores(); };
   ports::Keeper& keeper = planted_keeper_ ? *planted_keeper_ : static_cast<ports::Keeper&>(keeper_port);
   ports::Inputs& inputs = planted_inputs_ ? *planted_inputs_ : static_cast<ports::Inputs&>(inputs_port);
-  supervisor_ = supervisor::Supervisor::create({keeper, inputs, probes_port, store_port}, *page_, options, {}, time.now);
+  supervisor_ =
+      supervisor::Supervisor::create({keeper, inputs, probes_port, store_port}, *page_, options, {}, time.now);
   if (sabotage_ != nullptr && sabotage_->after_create) sabotage_->after_create(*this);
   due_ = time.now.mono;
   for (ClientCall& call : calls) {
@@ -152,7 +153,8 @@ void Machine::scribble_on_a_spare_copy() {
   wire::SlotCopy(&copies)[2] = page_->slot[random_.below(view.slots.size())];
   const wire::SlotCopy* holds = copy_that_holds(copies, commit);
   for (wire::SlotCopy& copy : copies)
-    if (holds != nullptr && &copy != holds && copy.stamp <= commit) std::memset(copy.bytes, 0xa5, sizeof copy.bytes / 2);
+    if (holds != nullptr && &copy != holds && copy.stamp <= commit)
+      std::memset(copy.bytes, 0xa5, sizeof copy.bytes / 2);
 }
 
 void Machine::between_stores() {

@@ -26,7 +26,7 @@ struct Sabotage {
   std::function<std::unique_ptr<ports::Inputs>(Machine&, ports::Inputs&)> inputs;
   std::function<void(Machine&, bool published)> between_stores;
   std::function<void(Machine&, const std::string& where)> died;
-  std::function<void(Machine&)> before_takeover;       // the page as the successor will find it
+  std::function<void(Machine&)> before_takeover;  // the page as the successor will find it
   std::function<void(Machine&)> after_create;
   std::function<void(Machine&)> after_turn;
   bool strays_are_taken_for_runs = false;
@@ -43,26 +43,28 @@ struct ClientCall {
 // Told by the machine, beside what ports and kernel tell an Observer.
 class Watcher : public Observer {
  public:
-  virtual void committed() {}                          // a commit number has just been stored
+  virtual void committed() {}                             // a commit number has just been stored
   virtual void absent(MonoNs /*from*/, MonoNs /*to*/) {}  // nobody watched; called before the turn that ends it
   virtual void before_death() {}
-  virtual void turn_done() {}                          // a whole turn without a crash
+  virtual void turn_done() {}  // a whole turn without a crash
 };
 
 class Machine {
  public:
-  Machine(std::uint64_t seed, const Faults& faults, Casting casting, bool keep_trace, const Sabotage* sabotage = nullptr);
+  Machine(std::uint64_t seed, const Faults& faults, Casting casting, bool keep_trace,
+          const Sabotage* sabotage = nullptr);
   ~Machine();
 
   // One event or one turn. False: nothing more happens until then (time is moved there).
   bool step(MonoNs until);
   void run_for(SpanNs span) {
     const MonoNs until = after(time.now.mono, span);
-    while (step(until)) {}
+    while (step(until)) {
+    }
   }
 
   // ---- faults ----
-  void kill_supervisor(const std::string& why);   // SIGKILL between turns; dead_for() says when the next begins
+  void kill_supervisor(const std::string& why);  // SIGKILL between turns; dead_for() says when the next begins
   void stop_supervisor(SpanNs span) { stopped_until_ = after(time.now.mono, span); }
   void suspend(SpanNs span) { time.step_wall(span); }
   std::function<SpanNs()> dead_for = [] { return milliseconds(5); };
@@ -117,7 +119,7 @@ class Machine {
   std::unique_ptr<ports::Keeper> planted_keeper_;
   std::unique_ptr<ports::Inputs> planted_inputs_;
   std::unique_ptr<supervisor::Supervisor> supervisor_;
-  bool was_away_ = false;      // the next turn is the first after a death
+  bool was_away_ = false;  // the next turn is the first after a death
   MonoNs due_ = never;
   MonoNs wake_at_ = never;
   MonoNs restart_at_ = 0;

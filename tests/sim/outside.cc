@@ -30,10 +30,12 @@ ports::SpawnAnswer KeeperPort::spawn(const ports::SpawnOrder& order) {
       if (refuse_next > 0) --refuse_next;
       if (*o_.observer != nullptr) (*o_.observer)->spawn_refused(order);
       const int code = random_.one_in(2) ? EMFILE : ENOSPC;
-      o_.trace.note(o_.time.now.mono, "spawn of run %lu (%s) is refused: errno %d", order.run, order.label.c_str(), code);
+      o_.trace.note(o_.time.now.mono, "spawn of run %lu (%s) is refused: errno %d", order.run, order.label.c_str(),
+                    code);
       return {SpawnOutcome::refused, errno_error("start", order.label, code)};
     }
-    o_.trace.note(o_.time.now.mono, "entry %u is ordered for run %lu (%s)", order.entry, order.run, order.label.c_str());
+    o_.trace.note(o_.time.now.mono, "entry %u is ordered for run %lu (%s)", order.entry, order.run,
+                  order.label.c_str());
     o_.kernel.order_entry(order);
     o_.crash.point("spawn ordered");
   } else if (entry.pid != 0 || entry.claim != 0 || entry.fail_stage != 0) {
@@ -114,7 +116,9 @@ void KeeperPort::output_ended(SlotIndex, RunId run) {
   o_.crash.point("output_ended done");
 }
 
-SpanNs KeeperPort::stuck_for(EntryIndex entry, MonoNs) const { return o_.kernel.stuck_for(entry); }
+SpanNs KeeperPort::stuck_for(EntryIndex entry, MonoNs) const {
+  return o_.kernel.stuck_for(entry);
+}
 
 void KeeperPort::finish(bool leave_running) {
   o_.crash.point("finish");

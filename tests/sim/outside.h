@@ -58,7 +58,7 @@ class KeeperPort final : public ports::Keeper {
  private:
   Outside o_;
   Random random_;
-  std::set<RunId> to_tell_;       // whose survivor was found and is not named yet
+  std::set<RunId> to_tell_;  // whose survivor was found and is not named yet
 };
 
 // "stop a (key 3)"

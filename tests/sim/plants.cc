@@ -58,7 +58,8 @@ class DeadlinesFirst final : public InputsDecorator {
   DeadlinesFirst(Machine& machine, ports::Inputs& inner) : InputsDecorator(inner), machine_(machine) {}
   void peek(std::vector<ports::Input>& inputs) override {
     inputs.clear();
-    if (machine_.due() > machine_.time.now.mono || std::exchange(skipped_, machine_.due()) == machine_.due()) inner_.peek(inputs);
+    if (machine_.due() > machine_.time.now.mono || std::exchange(skipped_, machine_.due()) == machine_.due())
+      inner_.peek(inputs);
   }
 
  private:
@@ -111,7 +112,8 @@ class TakesEofForExit final : public KeeperDecorator {
   ports::EntryView entry(EntryIndex entry) const override {
     ports::EntryView view = inner_.entry(entry);
     const Process* process = machine_.kernel.process(view.run);
-    if (process == nullptr || process->life != Life::alive || process->script.closes_output_after == not_at_all) return view;
+    if (process == nullptr || process->life != Life::alive || process->script.closes_output_after == not_at_all)
+      return view;
     if (machine_.time.now.mono < process->began + process->script.closes_output_after) return view;
     view.exited = true;
     view.exit_code = 1;
@@ -220,9 +222,12 @@ Sabotage unparks_before_commit() {
 
 std::vector<Sabotage> all_plants() {
   std::vector<Sabotage> all;
-  all.push_back(with_inputs("consume-before-commit", [](Machine&, ports::Inputs& inner) { return std::make_unique<ConsumesFirst>(inner); }));
+  all.push_back(with_inputs("consume-before-commit",
+                            [](Machine&, ports::Inputs& inner) { return std::make_unique<ConsumesFirst>(inner); }));
   all.push_back(acts_before_commit());
-  all.push_back(with_inputs("deadline-before-drain", [](Machine& machine, ports::Inputs& inner) { return std::make_unique<DeadlinesFirst>(machine, inner); }));
+  all.push_back(with_inputs("deadline-before-drain", [](Machine& machine, ports::Inputs& inner) {
+    return std::make_unique<DeadlinesFirst>(machine, inner);
+  }));
   all.push_back(at_takeover("outbox-redone-under-a-new-run", [](Machine& machine) {
     edit_head(machine, [&](supervisor::Head& head) {
       edit_slots(machine, [&](SlotState& state) {
@@ -238,17 +243,25 @@ std::vector<Sabotage> all_plants() {
   stray.name = "stray-taken-for-a-run";
   stray.strays_are_taken_for_runs = true;
   all.push_back(stray);
-  all.push_back(with_keeper("reap-of-the-wrong-run", [](Machine&, ports::Keeper& inner) { return std::make_unique<ReapsTheOtherEntry>(inner); }));
-  all.push_back(with_keeper("eof-taken-for-exit", [](Machine& machine, ports::Keeper& inner) { return std::make_unique<TakesEofForExit>(machine, inner); }));
+  all.push_back(with_keeper("reap-of-the-wrong-run", [](Machine&, ports::Keeper& inner) {
+    return std::make_unique<ReapsTheOtherEntry>(inner);
+  }));
+  all.push_back(with_keeper("eof-taken-for-exit", [](Machine& machine, ports::Keeper& inner) {
+    return std::make_unique<TakesEofForExit>(machine, inner);
+  }));
   all.push_back(stale_copies());
-  all.push_back(with_inputs("ready-of-an-old-run", [](Machine& machine, ports::Inputs& inner) { return std::make_unique<GoesBySlot>(machine, inner); }));
+  all.push_back(with_inputs("ready-of-an-old-run", [](Machine& machine, ports::Inputs& inner) {
+    return std::make_unique<GoesBySlot>(machine, inner);
+  }));
   all.push_back(at_takeover("retry-renewed-at-takeover", [](Machine& machine) {
     edit_slots(machine, [&](SlotState& state) {
       if (state.life.retry.set()) state.life.retry.at = after(machine.time.now.mono, state.life.retry.span);
     });
   }));
   all.push_back(unparks_before_commit());
-  all.push_back(with_keeper("signal-without-operation", [](Machine&, ports::Keeper& inner) { return std::make_unique<SignalsWithoutOperation>(inner); }));
+  all.push_back(with_keeper("signal-without-operation", [](Machine&, ports::Keeper& inner) {
+    return std::make_unique<SignalsWithoutOperation>(inner);
+  }));
   all.push_back(at_takeover("absence-kills", [](Machine& machine) {
     // As if what ran out unwatched were not forgiven: it is due as soon as somebody looks.
     const MonoNs now = machine.time.now.mono;

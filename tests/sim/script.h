@@ -28,17 +28,17 @@ struct Script {
   int fail_errno = 0;
   SpanNs exec_takes = 0;
 
-  SpanNs ready_after = not_at_all;    // READY=1, or probes are answered well from then on
-  SpanNs sick_after = not_at_all;     // probes are answered badly from then on
-  SpanNs exit_after = not_at_all;     // by itself:
-  int exit_code = 1;                  // CLD_EXITED, CLD_KILLED
+  SpanNs ready_after = not_at_all;  // READY=1, or probes are answered well from then on
+  SpanNs sick_after = not_at_all;   // probes are answered badly from then on
+  SpanNs exit_after = not_at_all;   // by itself:
+  int exit_code = 1;                // CLD_EXITED, CLD_KILLED
   int exit_status = 0;
-  SpanNs term_takes = milliseconds(2);  // from the stop signal to the end; not_at_all: ignores it
-  int term_status = 0;                // exit code after the stop signal
-  SpanNs watchdog_every = 0;          // WATCHDOG=1 from the beginning on
-  SpanNs watchdog_until = never;      // ... until it hangs
-  SpanNs heir_after = not_at_all;     // a descendant says READY=1, so long after the process has ended
-  SpanNs stray_after = not_at_all;    // a descendant whose parent has died ends
+  SpanNs term_takes = milliseconds(2);      // from the stop signal to the end; not_at_all: ignores it
+  int term_status = 0;                      // exit code after the stop signal
+  SpanNs watchdog_every = 0;                // WATCHDOG=1 from the beginning on
+  SpanNs watchdog_until = never;            // ... until it hangs
+  SpanNs heir_after = not_at_all;           // a descendant says READY=1, so long after the process has ended
+  SpanNs stray_after = not_at_all;          // a descendant whose parent has died ends
   SpanNs closes_output_after = not_at_all;  // its output pipes are at EOF, and it lives on
   std::vector<Saying> says;
 };

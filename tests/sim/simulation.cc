@@ -14,8 +14,10 @@ class Simulation {
   explicit Simulation(const Plan& plan)
       : plan_(plan),
         troupe_(plan.seed, plan.faults.misbehaviour),
-        machine_(plan.seed, plan.faults, [this](const ServiceSpec& spec, SlotRole role, unsigned nth) { return cast(spec, role, nth); },
-                 plan.keep_trace, plan.sabotage),
+        machine_(
+            plan.seed, plan.faults,
+            [this](const ServiceSpec& spec, SlotRole role, unsigned nth) { return cast(spec, role, nth); },
+            plan.keep_trace, plan.sabotage),
         checker_(machine_),
         crash_(plan.seed, "crash"),
         absence_(plan.seed, "absence"),
@@ -26,7 +28,8 @@ class Simulation {
     machine_.before_turn = [this] { before_turn(); };
     machine_.dead_for = [this] { return dead_for(); };
     machine_.wake_latency = [this] { return latency_.between(5'000, 300'000); };
-    services_ = static_cast<std::uint32_t>(std::min<std::int64_t>(Random(plan.seed, "size").between(1, 6), plan.services_max));
+    services_ =
+        static_cast<std::uint32_t>(std::min<std::int64_t>(Random(plan.seed, "size").between(1, 6), plan.services_max));
   }
 
   Outcome run() {
@@ -82,7 +85,8 @@ class Simulation {
       const SpanNs span = absence_.between(milliseconds(1), absence_.one_in(4) ? seconds(60) : seconds(2));
       machine_.time.in(at, [this, span] {
         if (healed_ || !plan_.faults.absence) return;
-        machine_.trace.note(machine_.time.now.mono, "the supervisor is stopped for %ld ms", static_cast<long>(span / ns_per_ms));
+        machine_.trace.note(machine_.time.now.mono, "the supervisor is stopped for %ld ms",
+                            static_cast<long>(span / ns_per_ms));
         machine_.stop_supervisor(span);
       });
     }
@@ -94,7 +98,8 @@ class Simulation {
     }
     for (MonoNs at = 0; at < under_faults; at += crash_.between(milliseconds(200), seconds(5))) {
       machine_.time.in(at, [this] {
-        if (!healed_ && plan_.faults.crash && machine_.crashes < plan_.faults.crashes_max) machine_.kill_supervisor("between turns");
+        if (!healed_ && plan_.faults.crash && machine_.crashes < plan_.faults.crashes_max)
+          machine_.kill_supervisor("between turns");
       });
     }
   }
@@ -121,7 +126,8 @@ class Simulation {
   void schedule_orders() {
     machine_.time.in(orders_.between(0, milliseconds(3)), [this] { send(apply(services_, 0)); });
     std::uint32_t version = 0;
-    for (SpanNs at = orders_.between(milliseconds(1), seconds(3)); at < under_faults; at += orders_.between(milliseconds(1), seconds(5))) {
+    for (SpanNs at = orders_.between(milliseconds(1), seconds(3)); at < under_faults;
+         at += orders_.between(milliseconds(1), seconds(5))) {
       Request request;
       const std::uint64_t kind = orders_.below(100);
       const std::string name(1, static_cast<char>('a' + orders_.below(services_)));
@@ -209,6 +215,8 @@ class Simulation {
 
 }  // namespace
 
-Outcome simulate(const Plan& plan) { return Simulation(plan).run(); }
+Outcome simulate(const Plan& plan) {
+  return Simulation(plan).run();
+}
 
 }  // namespace hearth::sim

@@ -20,12 +20,12 @@ struct Plan {
 
 struct Outcome {
   bool failed = false;
-  std::string what;               // which promise was broken
+  std::string what;  // which promise was broken
   std::uint64_t events = 0;
   std::uint64_t steps = 0;
-  std::uint64_t hash = 0;         // of the trace
+  std::uint64_t hash = 0;  // of the trace
   std::uint32_t crashes = 0;
-  std::uint64_t places = 0;       // where a crash could have happened
+  std::uint64_t places = 0;  // where a crash could have happened
   double simulated_s = 0;
   std::vector<std::string> trace;
 };

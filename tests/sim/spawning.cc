@@ -7,7 +7,9 @@ namespace {
 constexpr SpanNs stuck_after = seconds(1);
 }
 
-void Kernel::forget_port_memory() { sent_to_.clear(); }
+void Kernel::forget_port_memory() {
+  sent_to_.clear();
+}
 
 bool Kernel::plan_on_its_way(EntryIndex entry, RunId run) const {
   if (entries_[entry].run != run) return false;

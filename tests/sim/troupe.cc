@@ -10,7 +10,8 @@ Character Troupe::character(const std::string& service) const {
   return found == characters_.end() ? Character::sound : found->second;
 }
 
-Document Troupe::document(const std::string& project, const std::string& path, std::uint32_t count, std::uint32_t version) {
+Document Troupe::document(const std::string& project, const std::string& path, std::uint32_t count,
+                          std::uint32_t version) {
   Document document;
   document.project = project;
   document.path = path;
@@ -24,8 +25,12 @@ ServiceSpec Troupe::service(const std::string& name, std::uint32_t index, std::u
   Random forever(seed_ + index * 1'000, "character");
   if (!characters_.contains(name)) {
     const std::uint64_t draw = forever.below(100);
-    Character character = draw < 50 ? Character::sound : draw < 80 ? Character::moody : draw < 90 ? Character::task : Character::broken;
-    if (!misbehaviour_ && (character == Character::moody || character == Character::broken)) character = Character::sound;
+    Character character = draw < 50   ? Character::sound
+                          : draw < 80 ? Character::moody
+                          : draw < 90 ? Character::task
+                                      : Character::broken;
+    if (!misbehaviour_ && (character == Character::moody || character == Character::broken))
+      character = Character::sound;
     characters_[name] = character;
   }
   ServiceSpec spec;
@@ -44,7 +49,10 @@ ServiceSpec Troupe::service(const std::string& name, std::uint32_t index, std::u
 
   const std::uint64_t probe = random.below(100);
   if (!task || probe < 15)
-    spec.ready.type = probe < 30 ? ProbeType::none : probe < 72 ? ProbeType::notify : probe < 86 ? ProbeType::http : ProbeType::exec;
+    spec.ready.type = probe < 30   ? ProbeType::none
+                      : probe < 72 ? ProbeType::notify
+                      : probe < 86 ? ProbeType::http
+                                   : ProbeType::exec;
   if (!task && random.one_in(8)) spec.live.type = random.one_in(2) ? ProbeType::http : ProbeType::exec;
   for (Probe* each : {&spec.ready, &spec.live}) {
     each->command = {"/bin/check"};
@@ -56,9 +64,11 @@ ServiceSpec Troupe::service(const std::string& name, std::uint32_t index, std::u
   spec.start_timeout = random.one_in(6) ? 0 : milliseconds(random.between(1'000, 5'000));
   // Long enough for a sound service to get up, with its tries and between them.
   if (spec.start_timeout != 0 && spec.ready.type != ProbeType::notify)
-    spec.start_timeout = std::max<SpanNs>(spec.start_timeout, seconds(1) + 4 * (spec.ready.interval + milliseconds(60)));
+    spec.start_timeout =
+        std::max<SpanNs>(spec.start_timeout, seconds(1) + 4 * (spec.ready.interval + milliseconds(60)));
   if (characters_[name] == Character::moody && spec.start_timeout == 0) spec.start_timeout = seconds(4);
-  if (spec.ready.type == ProbeType::notify && random.one_in(3)) spec.watchdog = milliseconds(random.between(600, 2'000));
+  if (spec.ready.type == ProbeType::notify && random.one_in(3))
+    spec.watchdog = milliseconds(random.between(600, 2'000));
   spec.stop_timeout = milliseconds(random.between(500, 2'500));
   const int signals[] = {15, 15, 15, 2, 1, 9};
   spec.stop_signal = signals[random.below(6)];
@@ -134,12 +144,8 @@ void Troupe::misbehave(Script& script, Random& random, const ServiceSpec& spec) 
     case 1:  // ends well, though nobody has asked
       script.exit_after = when;
       break;
-    case 2:
-      script.term_takes = not_at_all;
-      break;
-    case 3:
-      script.exec_takes = random.between(milliseconds(100), seconds(6));
-      break;
+    case 2: script.term_takes = not_at_all; break;
+    case 3: script.exec_takes = random.between(milliseconds(100), seconds(6)); break;
     case 4:
       script.fails = wire::SpawnStage::exec;
       script.fail_errno = EACCES;
@@ -148,9 +154,7 @@ void Troupe::misbehave(Script& script, Random& random, const ServiceSpec& spec) 
       script.fails = wire::SpawnStage::clone;
       script.fail_errno = EAGAIN;
       break;
-    case 6:
-      script.ready_after = not_at_all;
-      break;
+    case 6: script.ready_after = not_at_all; break;
     case 7:  // floods
       for (int i = 0; i < 150; ++i) script.says.push_back({when + i * 20'000, "STATUS=flood " + std::to_string(i)});
       break;

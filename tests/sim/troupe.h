@@ -12,10 +12,10 @@
 namespace hearth::sim {
 
 enum class Character : std::uint8_t {
-  sound,    // does what its specification says
-  moody,    // now and then crashes, hangs, lies, is mute; sound once it is healed
-  broken,   // never gets up
-  task,     // does its work and ends with 0
+  sound,   // does what its specification says
+  moody,   // now and then crashes, hangs, lies, is mute; sound once it is healed
+  broken,  // never gets up
+  task,    // does its work and ends with 0
 };
 
 class Troupe {

@@ -64,9 +64,8 @@ std::vector<Token> tokens_of(std::string_view code) {
 }
 
 bool is_statement_word(std::string_view text) {
-  static constexpr std::array<std::string_view, 12> words = {
-      ";",   "if",   "for",    "while",     "do",       "switch",
-      "try", "case", "return", "co_return", "co_yield", "else"};
+  static constexpr std::array<std::string_view, 12> words = {";",   "if",   "for",    "while",     "do",       "switch",
+                                                             "try", "case", "return", "co_return", "co_yield", "else"};
   for (std::string_view word : words) {
     if (text == word) return true;
   }
@@ -123,9 +122,8 @@ Findings check_coroutines(const SourceTree& tree) {
       if (tokens[i].text != "co_await") continue;
       const std::string_view fault = fault_of(tokens, i);
       if (fault.empty()) continue;
-      findings.push_back(
-          {file.path, line_of(file.code, tokens[i].offset),
-           std::string(fault) + ": GCC 12 miscompiles it; await into a local first"});
+      findings.push_back({file.path, line_of(file.code, tokens[i].offset),
+                          std::string(fault) + ": GCC 12 miscompiles it; await into a local first"});
     }
   }
   return findings;

@@ -26,8 +26,7 @@ const std::map<std::string, Names, std::less<>>& edges() {
       {"pool", {"base", "model"}},
       {"channel", {"base", "model"}},
       {"protocol", {"base", "model", "wire"}},
-      {"supervisor",
-       {"base", "model", "config", "lifecycle", "health", "pool", "protocol", "wire", "ports"}},
+      {"supervisor", {"base", "model", "config", "lifecycle", "health", "pool", "protocol", "wire", "ports"}},
       {"keeper", {"wire", "base/ids.h"}},
       {"os", outside},
       {"store", outside},
@@ -77,36 +76,35 @@ std::vector<Include> includes_of(const SourceFile& file) {
   return found;
 }
 
-void find_all(const SourceFile& file, const std::string& text, const std::regex& pattern,
-              const std::string& what, Findings& findings) {
+void find_all(const SourceFile& file, const std::string& text, const std::regex& pattern, const std::string& what,
+              Findings& findings) {
   for (std::sregex_iterator it(text.begin(), text.end(), pattern), end; it != end; ++it) {
     findings.push_back({file.path, line_of(text, static_cast<std::size_t>(it->position())), what});
   }
 }
 
-void check_include_edge(const SourceFile& file, const std::string& room, const Names& allowed,
-                        const Include& include, Findings& findings) {
+void check_include_edge(const SourceFile& file, const std::string& room, const Names& allowed, const Include& include,
+                        Findings& findings) {
   const std::size_t slash = include.target.find('/');
   const std::string other = include.target.substr(0, slash);
   if (slash == std::string::npos || other == "." || other == "..") {
-    findings.push_back({file.path, include.line,
-                        "\"" + include.target + "\" names no room: write it as \"room/header.h\""});
+    findings.push_back(
+        {file.path, include.line, "\"" + include.target + "\" names no room: write it as \"room/header.h\""});
   } else if (other == "hearth") {
     if (room != "sdk" && room != "apps") {
-      findings.push_back({file.path, include.line,
-                          "public headers are for users; inside, only sdk and apps see them"});
+      findings.push_back({file.path, include.line, "public headers are for users; inside, only sdk and apps see them"});
     }
   } else if (!edges().contains(other)) {
     findings.push_back({file.path, include.line, "there is no room \"" + other + "\""});
   } else if (other != room && !allowed.contains(other) && !allowed.contains(include.target)) {
     findings.push_back({file.path, include.line,
-                        room + " may not include \"" + include.target +
-                            "\": no edge of the design goes from " + room + " to " + other});
+                        room + " may not include \"" + include.target + "\": no edge of the design goes from " + room +
+                            " to " + other});
   }
 }
 
-void check_cmake_deps(const SourceTree& tree, const SourceFile& file, const std::string& room,
-                      const Names& allowed, Findings& findings) {
+void check_cmake_deps(const SourceTree& tree, const SourceFile& file, const std::string& room, const Names& allowed,
+                      Findings& findings) {
   static const std::regex call(R"(hearth_room\(\s*([a-z_]+)([^)]*)\))");
   std::smatch match;
   if (!std::regex_search(file.text, match, call)) return;
@@ -117,15 +115,14 @@ void check_cmake_deps(const SourceTree& tree, const SourceFile& file, const std:
       in_deps = word == "DEPS";
       continue;
     }
-    const bool by_header = std::ranges::any_of(
-        allowed, [&](const std::string& edge) { return edge.starts_with(word + "/"); });
+    const bool by_header =
+        std::ranges::any_of(allowed, [&](const std::string& edge) { return edge.starts_with(word + "/"); });
     if (!in_deps) continue;
     const int line = line_of(file.text, static_cast<std::size_t>(match.position()));
     if (!allowed.contains(word) && !by_header) {
       findings.push_back({file.path, line, room + " may not depend on " + word});
     } else if (tree.find("src/" + word + "/CMakeLists.txt") == nullptr) {
-      findings.push_back(
-          {file.path, line, room + " depends on " + word + ", which does not exist"});
+      findings.push_back({file.path, line, room + " depends on " + word + ", which does not exist"});
     }
   }
 }
@@ -167,8 +164,7 @@ Findings check_purity(const SourceTree& tree) {
   static const std::regex impure(
       R"(^(sys/.*|linux/.*|unistd\.h|fcntl\.h|signal\.h|csignal|poll\.h|sched\.h|pthread\.h|thread|)"
       R"(future|coroutine|boost/asio.*|boost/beast.*)$)");
-  static const std::regex clock(
-      R"(\b(system_clock|steady_clock|high_resolution_clock|clock_gettime|gettimeofday)\b)");
+  static const std::regex clock(R"(\b(system_clock|steady_clock|high_resolution_clock|clock_gettime|gettimeofday)\b)");
   Findings findings;
   for (const SourceFile& file : tree.files) {
     const std::string room = room_of(file.path);
@@ -177,17 +173,15 @@ Findings check_purity(const SourceTree& tree) {
     for (const Include& include : includes_of(file)) {
       if (include.open != '<') continue;
       if (pure && std::regex_match(include.target, impure)) {
-        findings.push_back(
-            {file.path, include.line,
-             "<" + include.target + "> in the pure room " + room + ": ask for it through a port"});
+        findings.push_back({file.path, include.line,
+                            "<" + include.target + "> in the pure room " + room + ": ask for it through a port"});
       }
       if (kRoomsWithoutFmt.contains(room) && include.target.starts_with("fmt/")) {
         findings.push_back({file.path, include.line, "fmt in " + room + ", which does without it"});
       }
     }
     if (pure) {
-      find_all(file, file.code, clock,
-               "a clock in the pure room " + room + ": time arrives as an argument", findings);
+      find_all(file, file.code, clock, "a clock in the pure room " + room + ": time arrives as an argument", findings);
     }
   }
   return findings;
@@ -216,8 +210,7 @@ SizeReport check_sizes(const SourceTree& tree, std::string_view exceptions) {
       report.failures.push_back({list, number, path + " needs no exception any more: remove it"});
     } else if (file->line_count() < limit) {
       report.failures.push_back(
-          {list, number,
-           path + " has shrunk: lower its limit to " + std::to_string(file->line_count())});
+          {list, number, path + " has shrunk: lower its limit to " + std::to_string(file->line_count())});
     }
     allowed[path] = limit;
   }
@@ -230,8 +223,7 @@ SizeReport check_sizes(const SourceTree& tree, std::string_view exceptions) {
     const int limit = exception == allowed.end() ? kFail : exception->second;
     const std::string has = "has " + std::to_string(count) + " lines";
     if (count > limit) {
-      report.failures.push_back(
-          {file.path, 0, has + ", more than " + std::to_string(limit) + ": split it by subject"});
+      report.failures.push_back({file.path, 0, has + ", more than " + std::to_string(limit) + ": split it by subject"});
     } else if (count > kWarn) {
       report.warnings.push_back({file.path, 0, has + "; at 800 this is an error"});
     }
@@ -245,17 +237,14 @@ Findings check_no_sleep(const SourceTree& tree) {
   static const std::regex cpp_test(R"(\b(TEST|TEST_F|TEST_P|TYPED_TEST)\s*\()");
   static const std::regex cpp_main(R"(\bint\s+main\s*\()");
   static const std::regex python_sleep(R"(^[^#\n]*\bsleep\s*\()", std::regex::multiline);
-  static const std::regex shell_sleep(R"(^([^#\n]*[;&|(\s])?sleep\s+["$0-9])",
-                                      std::regex::multiline);
-  static const std::string what =
-      "a test that sleeps: advance a clock, or wait for the event with a deadline";
+  static const std::regex shell_sleep(R"(^([^#\n]*[;&|(\s])?sleep\s+["$0-9])", std::regex::multiline);
+  static const std::string what = "a test that sleeps: advance a clock, or wait for the event with a deadline";
   Findings findings;
   for (const SourceFile& file : tree.files) {
     if (!file.path.starts_with("tests/")) continue;
     const bool marked = file.text.find(kServiceMarker) != std::string::npos;
     if (file.is_cpp()) {
-      const bool is_program =
-          std::regex_search(file.code, cpp_main) && !std::regex_search(file.code, cpp_test);
+      const bool is_program = std::regex_search(file.code, cpp_main) && !std::regex_search(file.code, cpp_test);
       if (!marked || !is_program) find_all(file, file.code, cpp_sleep, what, findings);
       continue;
     }
@@ -284,13 +273,11 @@ Findings check_room_readmes(const SourceTree& tree) {
     const std::string path = "src/" + room + "/README.md";
     const SourceFile* readme = tree.find(path);
     if (readme == nullptr) {
-      findings.push_back(
-          {path, 0, "missing: say what the room is for and which header is its face"});
+      findings.push_back({path, 0, "missing: say what the room is for and which header is its face"});
       continue;
     }
-    const bool names_one = std::ranges::any_of(names, [&](const std::string& name) {
-      return readme->text.find(name) != std::string::npos;
-    });
+    const bool names_one = std::ranges::any_of(
+        names, [&](const std::string& name) { return readme->text.find(name) != std::string::npos; });
     if (!names.empty() && !names_one) {
       findings.push_back({path, 0, "names none of the room's headers: which one is its face?"});
     }

@@ -43,8 +43,7 @@ class PlantedTree : public ::testing::Test {
 class Layering : public PlantedTree {};
 
 TEST_F(Layering, an_edge_of_the_design_is_allowed) {
-  plant("src/os/fd.cc",
-        "#include \"os/fd.h\"\n#include \"wire/slot_table.h\"\n#include <vector>\n");
+  plant("src/os/fd.cc", "#include \"os/fd.h\"\n#include \"wire/slot_table.h\"\n#include <vector>\n");
   plant("src/keeper/reap.cc", "#include \"wire/slot_table.h\"\n#include \"base/ids.h\"\n");
   EXPECT_EQ(to_string(check_layering(tree())), "");
 }
@@ -89,8 +88,7 @@ TEST_F(Layering, a_forbidden_link_in_cmake_is_found) {
   plant("src/model/CMakeLists.txt", "hearth_room(model\n  DEPS base os\n  LIBS hearth_fmt)\n");
   plant("src/wire/CMakeLists.txt", "hearth_room(wire DEPS base)\n");
   plant("src/base/CMakeLists.txt", "hearth_room(base)\n");
-  EXPECT_EQ(to_string(check_layering(tree())),
-            "src/model/CMakeLists.txt:1: model may not depend on os\n");
+  EXPECT_EQ(to_string(check_layering(tree())), "src/model/CMakeLists.txt:1: model may not depend on os\n");
 }
 
 TEST_F(Layering, a_link_to_a_room_that_does_not_exist_is_found) {
@@ -126,8 +124,7 @@ TEST_F(Purity, a_clock_in_a_pure_room_is_found_and_a_comment_about_one_is_not) {
 
 TEST_F(Purity, fmt_in_the_keeper_is_found) {
   plant("src/keeper/a.cc", "#include <unistd.h>\n#include <fmt/format.h>\n");
-  EXPECT_EQ(to_string(check_purity(tree())),
-            "src/keeper/a.cc:2: fmt in keeper, which does without it\n");
+  EXPECT_EQ(to_string(check_purity(tree())), "src/keeper/a.cc:2: fmt in keeper, which does without it\n");
 }
 
 class Sizes : public PlantedTree {
@@ -149,18 +146,15 @@ TEST_F(Sizes, more_than_500_lines_warn_and_more_than_800_fail) {
 TEST_F(Sizes, an_exception_holds_up_to_its_own_limit) {
   plant("src/os/huge.cc", lines(900));
   EXPECT_THAT(check_sizes(tree(), "# why\nsrc/os/huge.cc 900\n").failures, IsEmpty());
-  EXPECT_THAT(to_string(check_sizes(tree(), "src/os/huge.cc 850\n").failures),
-              HasSubstr("more than 850"));
+  EXPECT_THAT(to_string(check_sizes(tree(), "src/os/huge.cc 850\n").failures), HasSubstr("more than 850"));
 }
 
 TEST_F(Sizes, the_list_of_exceptions_only_shrinks) {
   plant("src/os/now_small.cc", lines(700));
   plant("src/os/huge.cc", lines(900));
-  const std::string found = to_string(
-      check_sizes(tree(), "src/os/now_small.cc 900\nsrc/os/huge.cc 950\nsrc/gone.cc 900\n")
-          .failures);
-  EXPECT_THAT(found, AllOf(HasSubstr("now_small.cc needs no exception"),
-                           HasSubstr("gone.cc needs no exception"),
+  const std::string found =
+      to_string(check_sizes(tree(), "src/os/now_small.cc 900\nsrc/os/huge.cc 950\nsrc/gone.cc 900\n").failures);
+  EXPECT_THAT(found, AllOf(HasSubstr("now_small.cc needs no exception"), HasSubstr("gone.cc needs no exception"),
                            HasSubstr("huge.cc has shrunk: lower its limit to 900")));
 }
 
@@ -170,8 +164,8 @@ class NoSleep : public PlantedTree {
 };
 
 TEST_F(NoSleep, each_way_to_sleep_is_found) {
-  for (const std::string call : {"sleep(1)", "::usleep(5)", "std::this_thread::sleep_for(x)",
-                                 "nanosleep(&t, nullptr)", "sleep_until (x)"}) {
+  for (const std::string call :
+       {"sleep(1)", "::usleep(5)", "std::this_thread::sleep_for(x)", "nanosleep(&t, nullptr)", "sleep_until (x)"}) {
     plant("tests/unit/a_test.cc", "void f() {\n  " + call + ";\n}\n");
     EXPECT_THAT(to_string(check_no_sleep(tree())), StartsWith("tests/unit/a_test.cc:2:")) << call;
   }
@@ -219,8 +213,7 @@ TEST_F(RoomReadmes, a_missing_readme_and_one_without_a_face_are_found) {
   plant("src/model/event.h", "");
   plant("src/model/README.md", "# model\nFace: `event.h`.\n");
   const std::string found = to_string(check_room_readmes(tree()));
-  EXPECT_THAT(found, AllOf(HasSubstr("src/os/README.md: missing"),
-                           HasSubstr("src/store/README.md: names none")));
+  EXPECT_THAT(found, AllOf(HasSubstr("src/os/README.md: missing"), HasSubstr("src/store/README.md: names none")));
   EXPECT_EQ(found.find("model"), std::string::npos);
 }
 
@@ -233,19 +226,17 @@ class Coroutines : public PlantedTree {
 };
 
 TEST_F(Coroutines, co_await_inside_braces_is_found) {
-  for (const std::string body :
-       {"auto p = Pair{co_await a(), 1};", "g({co_await a()});",
-        "std::vector<int> v{co_await a()};", "co_return Reply{.text = h(co_await a())};",
-        "x = {{co_await a()}, {2}};", "if (ok) { auto p = Pair{\n  1, co_await a()}; }"}) {
+  for (const std::string body : {"auto p = Pair{co_await a(), 1};", "g({co_await a()});",
+                                 "std::vector<int> v{co_await a()};", "co_return Reply{.text = h(co_await a())};",
+                                 "x = {{co_await a()}, {2}};", "if (ok) { auto p = Pair{\n  1, co_await a()}; }"}) {
     EXPECT_THAT(found_in(body), HasSubstr("inside an initializer's braces")) << body;
   }
 }
 
 TEST_F(Coroutines, co_await_inside_a_conditional_is_found) {
   for (const std::string body :
-       {"auto x = ok ? co_await a() : 1;", "auto x = ok ? 1 : co_await a();",
-        "auto x = co_await a() ? 1 : 2;", "g(1, ok ? h(co_await a()) : 2);",
-        "co_return ok ? (co_await a()).value() : 0;"}) {
+       {"auto x = ok ? co_await a() : 1;", "auto x = ok ? 1 : co_await a();", "auto x = co_await a() ? 1 : 2;",
+        "g(1, ok ? h(co_await a()) : 2);", "co_return ok ? (co_await a()).value() : 0;"}) {
     EXPECT_THAT(found_in(body), HasSubstr("inside ?:")) << body;
   }
 }

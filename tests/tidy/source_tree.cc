@@ -8,8 +8,7 @@
 namespace hearth::tidy {
 namespace {
 
-constexpr std::string_view kTopDirectories[] = {"src",  "include", "tests",   "bench",
-                                                "docs", "cmake",   "examples"};
+constexpr std::string_view kTopDirectories[] = {"src", "include", "tests", "bench", "docs", "cmake", "examples"};
 constexpr std::uintmax_t kMaxBytes = 2u << 20;
 
 std::string read_all(const std::filesystem::path& path) {
@@ -24,8 +23,7 @@ bool is_word(char c) {
 // One pass over a source; copies it with the unwanted parts turned into spaces.
 class Blanker {
  public:
-  Blanker(std::string_view in, bool blank_literals)
-      : in_(in), out_(in), blank_literals_(blank_literals) {}
+  Blanker(std::string_view in, bool blank_literals) : in_(in), out_(in), blank_literals_(blank_literals) {}
 
   std::string run() {
     while (at_ < in_.size()) {
@@ -48,8 +46,7 @@ class Blanker {
   bool starts_with(std::string_view what) const { return in_.substr(at_, what.size()) == what; }
 
   bool is_digit_separator() const {
-    return at_ > 0 && at_ + 1 < in_.size() &&
-           std::isxdigit(static_cast<unsigned char>(in_[at_ - 1])) != 0 &&
+    return at_ > 0 && at_ + 1 < in_.size() && std::isxdigit(static_cast<unsigned char>(in_[at_ - 1])) != 0 &&
            std::isxdigit(static_cast<unsigned char>(in_[at_ + 1])) != 0;
   }
 
@@ -98,8 +95,7 @@ class Blanker {
 };
 
 bool is_skipped_directory(const std::string& name) {
-  return name.starts_with('.') || name == "build" || name == "node_modules" ||
-         name == "__pycache__";
+  return name.starts_with('.') || name == "build" || name == "node_modules" || name == "__pycache__";
 }
 
 }  // namespace
@@ -128,8 +124,7 @@ SourceTree SourceTree::load(const std::filesystem::path& root) {
   SourceTree tree{root, {}};
   for (std::string_view top : kTopDirectories) {
     if (!fs::is_directory(root / top)) continue;
-    for (auto it = fs::recursive_directory_iterator(root / top);
-         it != fs::recursive_directory_iterator(); ++it) {
+    for (auto it = fs::recursive_directory_iterator(root / top); it != fs::recursive_directory_iterator(); ++it) {
       const std::string name = it->path().filename();
       if (it->is_directory()) {
         if (is_skipped_directory(name)) it.disable_recursion_pending();

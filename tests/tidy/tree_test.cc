@@ -29,8 +29,7 @@ TEST(Tree, pure_rooms_touch_no_kernel_no_thread_and_no_clock) {
 TEST(Tree, files_stay_readable_in_one_sitting) {
   std::ifstream in(HEARTH_SOURCE_DIR "/tests/tidy/size_exceptions.txt");
   ASSERT_TRUE(in.is_open());
-  const std::string exceptions{std::istreambuf_iterator<char>(in),
-                               std::istreambuf_iterator<char>()};
+  const std::string exceptions{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
   const SizeReport report = check_sizes(here(), exceptions);
   if (!report.warnings.empty()) std::cout << "warning:\n" << to_string(report.warnings);
   EXPECT_EQ(to_string(report.failures), "");

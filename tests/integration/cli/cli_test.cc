@@ -90,7 +90,9 @@ TEST_F(CommandTest, run_has_its_own_variables_directory_and_none_of_the_callers_
   ::setenv("MARK", "from the caller", 1);
   fs::create_directory(project + "/sub");
   ASSERT_EQ(hearth({"run", "--name", "env", "--cwd", "sub", "--env", "OWN=a=b", "--restart", "never", "--", "sh", "-c",
-                    "pwd; env; echo end; sleep 1000"}).code, 0);
+                    "pwd; env; echo end; sleep 1000"})
+                .code,
+            0);
   std::string log;
   ASSERT_TRUE(eventually([&] {
     log = hearth({"logs", "-n", "all", "env"}).out;
@@ -148,7 +150,8 @@ TEST_F(CommandTest, unknown_names_are_answered_with_the_nearest) {
 
 TEST_F(CommandTest, logs_are_followed_and_outlive_hearth) {
   ASSERT_EQ(::mkfifo((project + "/go").c_str(), 0600), 0);
-  ASSERT_EQ(hearth({"run", "--name", "talk", "--", "sh", "-c", "echo first; read x < go; echo second; sleep 1000"}).code, 0);
+  ASSERT_EQ(
+      hearth({"run", "--name", "talk", "--", "sh", "-c", "echo first; read x < go; echo second; sleep 1000"}).code, 0);
   Running follow = start({"logs", "-f", "talk"});
   ASSERT_TRUE(eventually([&] { return follow.out() == "first\n"; })) << follow.out();
   write("go", "x\n");
@@ -170,7 +173,8 @@ TEST_F(CommandTest, logs_of_several_services_are_merged_by_the_time_of_their_lin
   log("b", "{\"ts\":\"2025-01-31T12:00:00.000002Z\",\"run\":1,\"text\":\"two\"}\n");
   log("raw", "no time\n");
   const std::string all = hearth({"logs", "a", "b", "raw"}).out;
-  const std::size_t one = all.find("one"), two = all.find("two"), three = all.find("three"), raw = all.find("raw | no time");
+  const std::size_t one = all.find("one"), two = all.find("two"), three = all.find("three"),
+                    raw = all.find("raw | no time");
   ASSERT_TRUE(raw < one && one < two && two < three && three != all.npos) << all;
   EXPECT_EQ(hearth({"logs", "a"}).out.find(" | "), std::string::npos);
 }
@@ -201,7 +205,8 @@ TEST_F(CommandTest, each_death_of_a_process_of_hearth_is_a_line_of_its_log) {
   ASSERT_EQ(hearth({"run", "--", "sleep", "1000"}).code, 0);
   const auto keeper = static_cast<pid_t>(pid_of("keeper"));
   const auto child = [&](const std::string& name) -> pid_t {
-    std::istringstream children(text_of("/proc/" + std::to_string(keeper) + "/task/" + std::to_string(keeper) + "/children"));
+    std::istringstream children(
+        text_of("/proc/" + std::to_string(keeper) + "/task/" + std::to_string(keeper) + "/children"));
     for (pid_t pid = 0; children >> pid;) {
       if (text_of("/proc/" + std::to_string(pid) + "/comm") == name + "\n") return pid;
     }
@@ -214,7 +219,8 @@ TEST_F(CommandTest, each_death_of_a_process_of_hearth_is_a_line_of_its_log) {
   ASSERT_TRUE(logger > 0 && spawner > 0);
   EXPECT_EQ(text_of(directory + "/hearth.log"), "");
   ::kill(logger, SIGKILL);
-  EXPECT_TRUE(told(R"("event":"died","process":"logger","pid":)" + std::to_string(logger) + R"(,"code":null,"signal":9,"deaths":1})"));
+  EXPECT_TRUE(told(R"("event":"died","process":"logger","pid":)" + std::to_string(logger) +
+                   R"(,"code":null,"signal":9,"deaths":1})"));
   ::kill(spawner, SIGKILL);
   EXPECT_TRUE(told(R"("process":"spawner","pid":)" + std::to_string(spawner)));
   ::kill(static_cast<pid_t>(pid_of("supervisor")), SIGKILL);

@@ -24,8 +24,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 int left_ms(Clock::time_point end) {
-  const auto left =
-      std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()).count();
+  const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - Clock::now()).count();
   return left < 0 ? 0 : static_cast<int>(left);
 }
 
@@ -72,8 +71,7 @@ Message receive_from(int socket, bool& ok) {
   }
   if (got >= static_cast<ssize_t>(sizeof message.header)) {
     std::memcpy(&message.header, bytes, sizeof message.header);
-    message.records.assign(bytes + sizeof message.header,
-                           static_cast<std::size_t>(got) - sizeof message.header);
+    message.records.assign(bytes + sizeof message.header, static_cast<std::size_t>(got) - sizeof message.header);
   } else {
     ok = ok && got > 0;
     if (ok) message.records.assign(bytes, static_cast<std::size_t>(got));
@@ -134,9 +132,8 @@ std::string program(const char* name) {
 
 pid_t Instance::start_keeper(const std::vector<std::string>& more, const KeeperOptions& options) {
   const std::string member = program("hearth-test-member");
-  std::vector<std::string> words = {
-      program("hearth-keeper"), "--dir", dir,        "--logs", dir + "/logs",
-      "--supervisor",           member,  "--logger", member};
+  std::vector<std::string> words = {program("hearth-keeper"), "--dir", dir,        "--logs", dir + "/logs",
+                                    "--supervisor",           member,  "--logger", member};
   words.insert(words.end(), more.begin(), more.end());
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
@@ -262,8 +259,7 @@ void Instance::take_over_from_keeper() {
   ASSERT_EQ(hello_record.version, wire::message_version);
   ASSERT_EQ(hello.size(), static_cast<std::size_t>(wire::HelloDescriptor::count_));
   if (table == nullptr) {
-    void* at = mmap(nullptr, sizeof(wire::SlotTable), PROT_READ | PROT_WRITE, MAP_SHARED,
-                    hello[0].get(), 0);
+    void* at = mmap(nullptr, sizeof(wire::SlotTable), PROT_READ | PROT_WRITE, MAP_SHARED, hello[0].get(), 0);
     ASSERT_NE(at, MAP_FAILED);
     table = static_cast<wire::SlotTable*>(at);
   }
@@ -271,8 +267,7 @@ void Instance::take_over_from_keeper() {
   for (const Fd& s : spawner) ASSERT_GE(s.get(), 0);
 }
 
-void Instance::start_successor_of_keeper(std::uint32_t keeper_generation,
-                                         const KeeperOptions& options) {
+void Instance::start_successor_of_keeper(std::uint32_t keeper_generation, const KeeperOptions& options) {
   // Who makes the pair is the supervisor to the keeper (SO_PEERCRED). It shares our descriptors, to give it us.
   auto [made_read, made_write] = make_pipe();
   const long stand_in = syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
@@ -296,8 +291,8 @@ void Instance::start_successor_of_keeper(std::uint32_t keeper_generation,
   close(inherited);
   std::vector<int> all;
   for (const Fd& fd : hello) all.push_back(fd.get());
-  ASSERT_TRUE(supervisor.send<wire::HelloRecord>(
-      wire::MessageType::hello, {{wire::message_version, keeper_generation, 0, 0}}, all));
+  ASSERT_TRUE(supervisor.send<wire::HelloRecord>(wire::MessageType::hello,
+                                                 {{wire::message_version, keeper_generation, 0, 0}}, all));
   while (handle_message()) {
   }
   for (const Fd& s : spawner) ASSERT_GE(s.get(), 0);
@@ -318,8 +313,7 @@ void Instance::order(EntryIndex i, RunId run, std::uint32_t rank, std::uint32_t 
   e.run.store(run, std::memory_order_release);
 }
 
-bool Instance::send_plan(const Plan& plan, const std::vector<int>& fds,
-                         std::uint32_t spawner_index) {
+bool Instance::send_plan(const Plan& plan, const std::vector<int>& fds, std::uint32_t spawner_index) {
   Fd memory = memfd_of(plan.bytes());
   std::vector<int> all = {memory.get()};
   all.insert(all.end(), fds.begin(), fds.end());
@@ -343,9 +337,7 @@ bool Instance::reap(EntryIndex i, RunId run) {
 
 bool Instance::until(const std::function<bool()>& holds, int within_ms) {
   const Clock::time_point end = in(within_ms);
-  const int doorbell =
-      hello.empty() ? -1
-                    : hello[static_cast<std::size_t>(wire::HelloDescriptor::to_supervisor)].get();
+  const int doorbell = hello.empty() ? -1 : hello[static_cast<std::size_t>(wire::HelloDescriptor::to_supervisor)].get();
   while (!holds()) {
     const int left = left_ms(end);
     if (left == 0) return false;

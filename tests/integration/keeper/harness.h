@@ -57,8 +57,7 @@ struct Peer {
   std::optional<Message> receive(int within_ms = deadline_ms);
   bool send_bytes(const std::string& bytes, const std::vector<int>& fds = {});
   template <typename Record>
-  bool send(wire::MessageType type, const std::vector<Record>& records,
-            const std::vector<int>& fds = {}) {
+  bool send(wire::MessageType type, const std::vector<Record>& records, const std::vector<int>& fds = {}) {
     const wire::MessageHeader h{type, static_cast<std::uint32_t>(records.size())};
     std::string bytes(reinterpret_cast<const char*>(&h), sizeof h);
     bytes.append(reinterpret_cast<const char*>(records.data()), records.size() * sizeof(Record));
@@ -103,8 +102,7 @@ class Instance {
   wire::RunEntry& entry(EntryIndex i) { return table->entry[i]; }
   // Fills the entry and sends the plan. `fds` are those the plan numbers.
   void order(EntryIndex i, RunId run, std::uint32_t rank = 0, std::uint32_t grace_ms = 500);
-  bool send_plan(const Plan& plan, const std::vector<int>& fds = {},
-                 std::uint32_t spawner_index = 0);
+  bool send_plan(const Plan& plan, const std::vector<int>& fds = {}, std::uint32_t spawner_index = 0);
   void spawn(const Plan& plan, const std::vector<int>& fds = {});
   bool signal(EntryIndex i, RunId run, OpId op, int signal);
   bool reap(EntryIndex i, RunId run);

@@ -24,8 +24,7 @@ class Keeper : public testing::Test {
     h.accept_supervisor();
     h.take_over_from_keeper();
   }
-  pid_t start_service(EntryIndex entry, RunId run, std::uint32_t rank = 0,
-                      const char* kind = "pause") {
+  pid_t start_service(EntryIndex entry, RunId run, std::uint32_t rank = 0, const char* kind = "pause") {
     auto [read_end, write_end] = make_pipe();
     Plan plan = service_plan(entry, run, {kind});
     plan.descriptors = {{0, 1}};
@@ -40,8 +39,7 @@ class Keeper : public testing::Test {
     std::ifstream file("/proc/" + std::to_string(h.keeper) + "/status");
     long sum = 0;
     for (std::string line; std::getline(file, line);)
-      if (line.find("ctxt_switches:") != std::string::npos)
-        sum += std::stol(line.substr(line.find(':') + 1));
+      if (line.find("ctxt_switches:") != std::string::npos) sum += std::stol(line.substr(line.find(':') + 1));
     return sum;
   }
   Instance h;
@@ -82,8 +80,8 @@ TEST_F(Keeper, CountsItsSignals) {
   for (int s : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGQUIT, SIGHUP}) {
     kill(h.keeper, s);
     const auto counted = [&] {
-      return h.table->signals_term + h.table->signals_int + h.table->signals_hup +
-             h.table->signals_usr1 + h.table->signals_usr2 + h.table->signals_quit;
+      return h.table->signals_term + h.table->signals_int + h.table->signals_hup + h.table->signals_usr1 +
+             h.table->signals_usr2 + h.table->signals_quit;
     };
     static std::uint32_t expected = 0;
     ++expected;
@@ -152,8 +150,8 @@ TEST_F(Keeper, StartsALoggerAgainThatIsKilledInItsLastDrainAndTellsItAllOutput) 
   h.accept_logger();
   ASSERT_TRUE(h.logger.receive().has_value());  // hello
   auto [output, writer] = make_pipe();
-  ASSERT_TRUE(h.supervisor.send<wire::ParkRecord>(
-      MessageType::park, {park_record(wire::ParkClass::output, 7)}, {output.get()}));
+  ASSERT_TRUE(h.supervisor.send<wire::ParkRecord>(MessageType::park, {park_record(wire::ParkClass::output, 7)},
+                                                  {output.get()}));
   ASSERT_TRUE(h.logger.receive().has_value());
   ASSERT_TRUE(h.logger.acknowledge());
   const pid_t killed = h.logger.pid;
@@ -222,8 +220,7 @@ TEST_F(Keeper, GivesUpALoggerThatHangsInItsLastDrainAndSaysSo) {
 
 TEST_F(Keeper, LeavesRunsAloneWhenToldSo) {
   const pid_t service = start_service(0, 1);
-  ASSERT_TRUE(
-      h.supervisor.send<FinishRecord>(MessageType::finish, {{FinishMode::leave_running, 0}}));
+  ASSERT_TRUE(h.supervisor.send<FinishRecord>(MessageType::finish, {{FinishMode::leave_running, 0}}));
   EXPECT_EQ(wait_child(h.keeper), std::optional(0));
   h.keeper = 0;
   EXPECT_TRUE(alive(service));

@@ -67,8 +67,7 @@ TEST_F(ParkedDescriptors, OfEqualIdentityReplaceTheOldOne) {
   a.reset();
   succeed();
   ASSERT_EQ(h.parked.size(), 2u);
-  for (const auto& [record, fd] : h.parked)
-    EXPECT_EQ(inode_of(fd.get()), inode_of(null.get())) << record.name;
+  for (const auto& [record, fd] : h.parked) EXPECT_EQ(inode_of(fd.get()), inode_of(null.get())) << record.name;
   // Nobody holds the replaced one: its other end says so.
   signal(SIGPIPE, SIG_IGN);
   EXPECT_EQ(write(b.get(), "x", 1), -1);
@@ -78,8 +77,8 @@ TEST_F(ParkedDescriptors, AreClosedWhenUnparked) {
   auto [a, b] = make_pipe();
   ASSERT_TRUE(park(park_record(ParkClass::notify, 1), a.get()));
   ASSERT_TRUE(park(park_record(ParkClass::notify, 2), a.get()));
-  ASSERT_TRUE(h.supervisor.send<ParkRecord>(
-      MessageType::unpark, {park_record(ParkClass::notify, 2), park_record(ParkClass::notify, 9)}));
+  ASSERT_TRUE(h.supervisor.send<ParkRecord>(MessageType::unpark,
+                                            {park_record(ParkClass::notify, 2), park_record(ParkClass::notify, 9)}));
   succeed();
   ASSERT_EQ(h.parked.size(), 1u);
   EXPECT_EQ(h.parked[0].first.key, 1u);
@@ -115,37 +114,31 @@ TEST_F(ParkedDescriptors, OfManyServicesComeInWindowsToASupervisorWithFewDescrip
   Fd null(open("/dev/null", O_RDONLY));
   std::map<std::pair<std::uint32_t, std::uint64_t>, std::string> expected;
   for (std::uint64_t key = 0; key < 1000; ++key) {
-    std::vector<ParkRecord> records = {
-        park_record(ParkClass::output, key), park_record(ParkClass::notify, key),
-        park_record(ParkClass::listen, key, "a long name of a socket")};
-    for (const ParkRecord& r : records)
-      expected[{static_cast<std::uint32_t>(r.type), r.key}] = r.name;
-    ASSERT_TRUE(h.supervisor.send<ParkRecord>(MessageType::park, records,
-                                              {null.get(), null.get(), null.get()}));
+    std::vector<ParkRecord> records = {park_record(ParkClass::output, key), park_record(ParkClass::notify, key),
+                                       park_record(ParkClass::listen, key, "a long name of a socket")};
+    for (const ParkRecord& r : records) expected[{static_cast<std::uint32_t>(r.type), r.key}] = r.name;
+    ASSERT_TRUE(h.supervisor.send<ParkRecord>(MessageType::park, records, {null.get(), null.get(), null.get()}));
   }
   for (int round = 0; round < 3; ++round) {
     succeed();
     EXPECT_EQ(h.hello_record.parked, 3000u);
     std::map<std::pair<std::uint32_t, std::uint64_t>, std::string> got;
-    for (const auto& [record, fd] : h.parked)
-      got[{static_cast<std::uint32_t>(record.type), record.key}] = record.name;
+    for (const auto& [record, fd] : h.parked) got[{static_cast<std::uint32_t>(record.type), record.key}] = record.name;
     EXPECT_EQ(got, expected);
     EXPECT_EQ(h.parked.size(), 3000u);
   }
   // And they go as they came.
   for (std::uint64_t key = 0; key < 1000; ++key)
-    ASSERT_TRUE(h.supervisor.send<ParkRecord>(
-        MessageType::unpark,
-        {park_record(ParkClass::output, key), park_record(ParkClass::notify, key),
-         park_record(ParkClass::listen, key, "a long name of a socket")}));
+    ASSERT_TRUE(h.supervisor.send<ParkRecord>(MessageType::unpark,
+                                              {park_record(ParkClass::output, key), park_record(ParkClass::notify, key),
+                                               park_record(ParkClass::listen, key, "a long name of a socket")}));
   succeed();
   EXPECT_TRUE(h.parked.empty());
 }
 
 TEST_F(ParkedDescriptors, WaitForAcknowledgementsAndGoOnWhereTheyWere) {
   Fd null(open("/dev/null", O_RDONLY));
-  for (std::uint64_t key = 0; key < 1000; ++key)
-    ASSERT_TRUE(park(park_record(ParkClass::probe, key), null.get()));
+  for (std::uint64_t key = 0; key < 1000; ++key) ASSERT_TRUE(park(park_record(ParkClass::probe, key), null.get()));
   h.kill_supervisor();
   h.accept_supervisor();
   std::size_t windows = 0;
@@ -174,8 +167,7 @@ TEST_F(ParkedDescriptors, OfOutputGoToTheLoggerAndToItsSuccessor) {
   message = to_logger();
   ASSERT_TRUE(message && message->header.type == MessageType::parked);
   EXPECT_EQ(message->at<ParkRecord>().key, 12u);
-  ASSERT_TRUE(
-      h.supervisor.send<ParkRecord>(MessageType::unpark, {park_record(ParkClass::output, 11)}));
+  ASSERT_TRUE(h.supervisor.send<ParkRecord>(MessageType::unpark, {park_record(ParkClass::output, 11)}));
   message = to_logger();
   ASSERT_TRUE(message && message->header.type == MessageType::unpark);
   EXPECT_EQ(message->at<ParkRecord>().key, 11u);
@@ -193,13 +185,10 @@ TEST_F(ParkedDescriptors, OfOutputReachALoggerInOrderEvenWhenItLagsBehind) {
   h.accept_logger();
   Fd null(open("/dev/null", O_RDONLY));
   // Parked, dropped and parked again, while the logger acknowledges nothing.
-  for (std::uint64_t key = 0; key < 400; ++key)
-    ASSERT_TRUE(park(park_record(ParkClass::output, key), null.get()));
+  for (std::uint64_t key = 0; key < 400; ++key) ASSERT_TRUE(park(park_record(ParkClass::output, key), null.get()));
   for (std::uint64_t key = 0; key < 400; key += 2)
-    ASSERT_TRUE(
-        h.supervisor.send<ParkRecord>(MessageType::unpark, {park_record(ParkClass::output, key)}));
-  for (std::uint64_t key = 0; key < 400; key += 4)
-    ASSERT_TRUE(park(park_record(ParkClass::output, key), null.get()));
+    ASSERT_TRUE(h.supervisor.send<ParkRecord>(MessageType::unpark, {park_record(ParkClass::output, key)}));
+  for (std::uint64_t key = 0; key < 400; key += 4) ASSERT_TRUE(park(park_record(ParkClass::output, key), null.get()));
   std::set<std::uint64_t> has, expected;
   for (std::uint64_t key = 0; key < 400; ++key)
     if (key % 2 == 1 || key % 4 == 0) expected.insert(key);
@@ -225,8 +214,7 @@ TEST(ParkedDescriptorsOfAPoorKeeper, ThatCannotBeHadAreCountedAndNothingElseSuff
   h.take_over_from_keeper();
   Fd null(open("/dev/null", O_RDONLY));
   for (std::uint64_t key = 0; key < 300; ++key)
-    ASSERT_TRUE(h.supervisor.send<ParkRecord>(MessageType::park,
-                                              {park_record(ParkClass::store, key)}, {null.get()}));
+    ASSERT_TRUE(h.supervisor.send<ParkRecord>(MessageType::park, {park_record(ParkClass::store, key)}, {null.get()}));
   ASSERT_TRUE(h.until([&] { return h.table->parks_refused.load() > 100; }));
   h.spawn(service_plan(0, 1, {"exit", "2"}));
   ASSERT_TRUE(h.until([&] { return h.exited(0); }));

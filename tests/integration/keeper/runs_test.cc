@@ -45,16 +45,14 @@ class Runs : public testing::Test {
     return said;
   }
   // Starts a service that says one byte when it is there; returns where it says it.
-  Fd start_speaking(EntryIndex entry, RunId run, const std::vector<std::string>& arguments,
-                    std::string first = "r") {
+  Fd start_speaking(EntryIndex entry, RunId run, const std::vector<std::string>& arguments, std::string first = "r") {
     auto [read_end, write_end] = make_pipe();
     Plan plan = service_plan(entry, run, arguments);
     plan.descriptors = {{0, 1}};
     h.spawn(plan, {write_end.get()});
     write_end.reset();
     EXPECT_EQ(read_some(read_end.get(), 1), first);
-    EXPECT_TRUE(h.until(
-        [&] { return h.entry(entry).phase.load() == EntryPhase::watched || h.exited(entry); }));
+    EXPECT_TRUE(h.until([&] { return h.entry(entry).phase.load() == EntryPhase::watched || h.exited(entry); }));
     return std::move(read_end);
   }
   void expect_failure(EntryIndex entry, SpawnStage stage, int error) {
@@ -76,8 +74,7 @@ TEST_F(Runs, AreChildrenOfTheKeeperInASessionOfTheirOwn) {
 
 TEST_F(Runs, BeginWithNoSignalBlockedIgnoredOrHandled) {
   auto said = describe(service_plan(0, 1, {"describe"}));
-  for (const char* field : {"SigBlk", "SigIgn", "SigCgt"})
-    EXPECT_EQ(said[field], "\t0000000000000000") << field;
+  for (const char* field : {"SigBlk", "SigIgn", "SigCgt"}) EXPECT_EQ(said[field], "\t0000000000000000") << field;
 }
 
 TEST_F(Runs, HaveTheDescriptorsOfTheirPlanAndNoOthers) {
@@ -150,8 +147,7 @@ TEST_F(Runs, KeepTheirExitStatusAndTheirPidUntilReaped) {
   EXPECT_EQ(state_of(pid), 'Z');
   ASSERT_TRUE(h.reap(3, 8));  // another run: ignored
   ASSERT_TRUE(h.reap(3, 9));
-  ASSERT_TRUE(
-      h.until([&] { return h.entry(3).run.load() == no_run && h.entry(3).claim.load() == 0; }));
+  ASSERT_TRUE(h.until([&] { return h.entry(3).run.load() == no_run && h.entry(3).claim.load() == 0; }));
   EXPECT_EQ(state_of(pid), '\0');
   EXPECT_EQ(h.entry(3).pid.load(), 0);
   EXPECT_EQ(h.table->strays_reaped.load(), 0u);
@@ -246,8 +242,7 @@ TEST_F(Runs, BeginInTheirLeaf) {
   h.spawn(plan, {directory.get()});
   ASSERT_TRUE(h.until([&] { return h.entry(1).fail_stage.load() != 0; }));
   EXPECT_EQ(h.entry(1).fail_stage.load(), static_cast<std::uint32_t>(SpawnStage::cgroup));
-  EXPECT_TRUE(h.entry(1).fail_errno == ENODEV || h.entry(1).fail_errno == ENOENT)
-      << h.entry(1).fail_errno;
+  EXPECT_TRUE(h.entry(1).fail_errno == ENODEV || h.entry(1).fail_errno == ENOENT) << h.entry(1).fail_errno;
 }
 
 TEST_F(Runs, GetASignalAtMostOncePerOperation) {
@@ -312,8 +307,7 @@ TEST_F(Runs, WhosePlanComesTwiceStartOnce) {
 TEST_F(Runs, OrderedAndNotBegunAreTakenBackByReap) {
   h.order(0, 1);
   ASSERT_TRUE(h.reap(0, 1));
-  ASSERT_TRUE(
-      h.until([&] { return h.entry(0).run.load() == no_run && h.entry(0).claim.load() == 0; }));
+  ASSERT_TRUE(h.until([&] { return h.entry(0).run.load() == no_run && h.entry(0).claim.load() == 0; }));
   ASSERT_TRUE(h.send_plan(service_plan(0, 1, {"exit"})));  // too late
   h.spawn(service_plan(2, 2, {"exit"}));
   ASSERT_TRUE(h.until([&] { return h.exited(2); }));
@@ -338,11 +332,9 @@ TEST_F(Runs, AreToldFromStraysAtAThousandForksASecond) {
             EXPECT_EQ(h.entry(i).wait_status, 9);
             ++finished;
             h.reap(i, h.entry(i).run.load());
-            EXPECT_TRUE(h.until(
-                [&] { return h.entry(i).run.load() == no_run && h.entry(i).claim.load() == 0; }));
+            EXPECT_TRUE(h.until([&] { return h.entry(i).run.load() == no_run && h.entry(i).claim.load() == 0; }));
           }
-          if (h.entry(i).run.load() == no_run && finished < 500)
-            h.spawn(service_plan(i, run++, {"exit", "9"}));
+          if (h.entry(i).run.load() == no_run && finished < 500) h.spawn(service_plan(i, run++, {"exit", "9"}));
         }
         return finished >= 500 && h.exited(8190) && h.table->strays_reaped.load() == 1500;
       },
@@ -441,8 +433,7 @@ class HangingExec {
  public:
   explicit HangingExec(const std::string& path) {
     fd_ = Fd(fanotify_init(FAN_CLASS_CONTENT | FAN_CLOEXEC | FAN_NONBLOCK, O_RDONLY));
-    if (fd_.get() >= 0 &&
-        fanotify_mark(fd_.get(), FAN_MARK_ADD, FAN_OPEN_EXEC_PERM, AT_FDCWD, path.c_str()) < 0)
+    if (fd_.get() >= 0 && fanotify_mark(fd_.get(), FAN_MARK_ADD, FAN_OPEN_EXEC_PERM, AT_FDCWD, path.c_str()) < 0)
       fd_.reset();
   }
   bool works() const { return fd_.get() >= 0; }
@@ -485,8 +476,7 @@ TEST_F(HangingRuns, HoldASpawnerAndNobodyElseAndSurviveItsReplacement) {
   h.order(4, 3);
   ASSERT_TRUE(h.send_plan(service_plan(4, 3, {"exit", "2"}), {}, 0));
   const std::uint32_t old = h.spawner_generation[0];
-  ASSERT_TRUE(
-      h.supervisor.send<wire::SpawnerRecord>(wire::MessageType::replace_spawner, {{0, old}}));
+  ASSERT_TRUE(h.supervisor.send<wire::SpawnerRecord>(wire::MessageType::replace_spawner, {{0, old}}));
   while (h.spawner_generation[0] == old) ASSERT_TRUE(h.handle_message());
   EXPECT_GT(h.spawner_generation[0], h.spawner_generation[1]);
   EXPECT_EQ(h.entry(4).claim.load(), 0u);
@@ -542,8 +532,7 @@ TEST_F(Runs, AreNotLostWhenSpawnersAreKilledAllTheTime) {
       sent[i] = run++;
     }
     const std::uint32_t old = h.spawner_generation[0];
-    ASSERT_TRUE(
-        h.until([&] { return h.entry(static_cast<EntryIndex>(kills % 30)).claim.load() != 0; }));
+    ASSERT_TRUE(h.until([&] { return h.entry(static_cast<EntryIndex>(kills % 30)).claim.load() != 0; }));
     kill(h.table->spawner[0].pid.load(), SIGKILL);
     while (h.spawner_generation[0] == old) ASSERT_TRUE(h.handle_message());
     for (const auto& [i, r] : sent) {

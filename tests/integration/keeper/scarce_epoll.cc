@@ -1,7 +1,7 @@
 #include "integration/keeper/scarce_epoll.h"
 
-#include <cstddef>
 #include <cerrno>
+#include <cstddef>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
@@ -45,8 +45,7 @@ void ScarceEpoll::enter() {
   };
   const sock_fprog program = {sizeof code / sizeof code[0], code};
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-  const long listener =
-      syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+  const long listener = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
   const int number = static_cast<int>(listener);
   char go = 0;
   if (write(ends_[1], &number, sizeof number) < 0 || read(ends_[1], &go, 1) < 0) _exit(126);
@@ -74,8 +73,7 @@ void ScarceEpoll::decide(int listener) {
     seccomp_notif_resp answer{};
     answer.id = call.id;
     answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-    const bool adds_pidfd = static_cast<pid_t>(call.pid) == child_ &&
-                            call.data.args[1] == EPOLL_CTL_ADD &&
+    const bool adds_pidfd = static_cast<pid_t>(call.pid) == child_ && call.data.args[1] == EPOLL_CTL_ADD &&
                             target_of(child_, call.data.args[2]).find("pidfd") != std::string::npos;
     if (adds_pidfd && left_ > 0) {
       --left_;

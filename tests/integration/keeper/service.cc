@@ -33,8 +33,7 @@ void describe() {
   std::string fds;
   DIR* directory = opendir("/proc/self/fd");
   for (dirent* e = readdir(directory); e != nullptr; e = readdir(directory))
-    if (e->d_name[0] != '.' && atoi(e->d_name) != dirfd(directory))
-      fds += std::string(e->d_name) + ",";
+    if (e->d_name[0] != '.' && atoi(e->d_name) != dirfd(directory)) fds += std::string(e->d_name) + ",";
   closedir(directory);
   rlimit nofile, core;
   getrlimit(RLIMIT_NOFILE, &nofile);
@@ -42,13 +41,11 @@ void describe() {
   char cwd[4096] = "";
   if (getcwd(cwd, sizeof cwd) == nullptr) cwd[0] = 0;
   const mode_t mask = umask(0);
-  printf("pid=%d\nppid=%d\nsid=%d\npgid=%d\nfds=%s\n", getpid(), getppid(), getsid(0), getpgid(0),
-         fds.c_str());
+  printf("pid=%d\nppid=%d\nsid=%d\npgid=%d\nfds=%s\n", getpid(), getppid(), getsid(0), getpgid(0), fds.c_str());
   printf("nofile=%llu:%llu\ncore=%llu\n", static_cast<unsigned long long>(nofile.rlim_cur),
-         static_cast<unsigned long long>(nofile.rlim_max),
-         static_cast<unsigned long long>(core.rlim_cur));
-  printf("cwd=%s\numask=%o\nnice=%d\nuid=%u\ngid=%u\ngroups=%d\n", cwd, mask,
-         getpriority(PRIO_PROCESS, 0), getuid(), getgid(), getgroups(0, nullptr));
+         static_cast<unsigned long long>(nofile.rlim_max), static_cast<unsigned long long>(core.rlim_cur));
+  printf("cwd=%s\numask=%o\nnice=%d\nuid=%u\ngid=%u\ngroups=%d\n", cwd, mask, getpriority(PRIO_PROCESS, 0), getuid(),
+         getgid(), getgroups(0, nullptr));
   printf("oom=%s", slurp("/proc/self/oom_score_adj").c_str());
   printf("env_pid=%s\n", getenv("LISTEN_PID") != nullptr ? getenv("LISTEN_PID") : "");
   const std::string status = slurp("/proc/self/status");

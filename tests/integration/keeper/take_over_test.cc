@@ -20,8 +20,7 @@ class TakeOver : public testing::Test {
     h.accept_supervisor();
     h.take_over_from_keeper();
   }
-  pid_t start_service(EntryIndex entry, RunId run,
-                      const std::vector<std::string>& arguments = {"pause"}) {
+  pid_t start_service(EntryIndex entry, RunId run, const std::vector<std::string>& arguments = {"pause"}) {
     auto [read_end, write_end] = make_pipe();
     Plan plan = service_plan(entry, run, arguments);
     plan.descriptors = {{0, 1}};
@@ -73,8 +72,8 @@ TEST_F(TakeOver, AdoptsARunThatEpollHasNoRoomForAsSoonAsItHas) {
 }
 
 TEST_F(TakeOver, LeavesRunsUntouchedAndTheirExitCodesKnown) {
-  const pid_t killed = start_service(0, 1), exits = start_service(2, 2, {"leave-child"}),
-              stays = start_service(4, 3), early = start_service(6, 4);
+  const pid_t killed = start_service(0, 1), exits = start_service(2, 2, {"leave-child"}), stays = start_service(4, 3),
+              early = start_service(6, 4);
   std::vector<std::pair<EntryIndex, Fd>> pidfds;
   for (const auto& [entry, pid] : {std::pair{0u, killed}, {2u, exits}, {4u, stays}, {6u, early}})
     pidfds.emplace_back(entry, pidfd_of(pid));
@@ -85,10 +84,8 @@ TEST_F(TakeOver, LeavesRunsUntouchedAndTheirExitCodesKnown) {
   // One ends before the new keeper has heard of it.
   kill(early, SIGKILL);
   ASSERT_TRUE(wait_child(early).has_value());
-  for (const auto& [entry, fd] : pidfds)
-    ASSERT_TRUE(adopt(entry, h.entry(entry).run.load(), fd.get()));
-  ASSERT_TRUE(
-      h.until([&] { return h.entry(4).phase.load() == EntryPhase::adopted && h.exited(6); }));
+  for (const auto& [entry, fd] : pidfds) ASSERT_TRUE(adopt(entry, h.entry(entry).run.load(), fd.get()));
+  ASSERT_TRUE(h.until([&] { return h.entry(4).phase.load() == EntryPhase::adopted && h.exited(6); }));
   const bool told = kernel_tells_exits();
   EXPECT_EQ(h.entry(6).wait_code, told ? CLD_KILLED : wire::wait_code_unknown);
   // Signals work, to the whole group, and only once.
@@ -101,8 +98,7 @@ TEST_F(TakeOver, LeavesRunsUntouchedAndTheirExitCodesKnown) {
   EXPECT_EQ(h.entry(0).wait_code, told ? CLD_KILLED : wire::wait_code_unknown);
   EXPECT_EQ(h.entry(0).wait_status, told ? SIGUSR1 : 0);
   ASSERT_TRUE(h.reap(0, 1));
-  ASSERT_TRUE(
-      h.until([&] { return h.entry(0).run.load() == no_run && h.entry(0).claim.load() == 0; }));
+  ASSERT_TRUE(h.until([&] { return h.entry(0).run.load() == no_run && h.entry(0).claim.load() == 0; }));
   // New runs are the new keeper's children.
   h.spawn(service_plan(0, 9, {"exit", "4"}));
   ASSERT_TRUE(h.until([&] { return h.exited(0); }));
@@ -166,8 +162,8 @@ TEST_F(TakeOver, FreesWhatSpawnersHadClaimedAndNotBegun) {
 TEST_F(TakeOver, KeepsWhatTheSupervisorParksForTheNextOne) {
   replace_keeper(2);
   auto [a, b] = make_pipe();
-  ASSERT_TRUE(h.supervisor.send<wire::ParkRecord>(
-      MessageType::park, {park_record(wire::ParkClass::store, 3, "x")}, {a.get()}));
+  ASSERT_TRUE(
+      h.supervisor.send<wire::ParkRecord>(MessageType::park, {park_record(wire::ParkClass::store, 3, "x")}, {a.get()}));
   // The lock goes from keeper to keeper.
   EXPECT_EQ(wait_child(h.start_keeper()), std::optional(75 << 8));
   h.kill_supervisor();
@@ -181,8 +177,7 @@ TEST_F(TakeOver, KeepsWhatTheSupervisorParksForTheNextOne) {
 
 TEST_F(TakeOver, EndsAsAnyKeeperDoes) {
   replace_keeper(2);
-  ASSERT_TRUE(h.supervisor.send<wire::FinishRecord>(MessageType::finish,
-                                                    {{wire::FinishMode::all_stopped, 0}}));
+  ASSERT_TRUE(h.supervisor.send<wire::FinishRecord>(MessageType::finish, {{wire::FinishMode::all_stopped, 0}}));
   EXPECT_EQ(wait_child(h.keeper), std::optional(0));
   h.keeper = 0;
   EXPECT_FALSE(alive(h.supervisor.pid));

@@ -1,6 +1,10 @@
 #include "integration/logger/keeper_stand_in.h"
 
+#include <algorithm>
 #include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -10,11 +14,6 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <utility>
 
 #include "base/check.h"
@@ -142,7 +141,9 @@ int KeeperStandIn::stop() {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-KeeperStandIn::Process KeeperStandIn::leave_running() { return {std::move(socket_), std::exchange(pid_, -1)}; }
+KeeperStandIn::Process KeeperStandIn::leave_running() {
+  return {std::move(socket_), std::exchange(pid_, -1)};
+}
 
 void KeeperStandIn::Process::end() {
   socket.reset();

@@ -2,12 +2,11 @@
 // FIFOs, starts the real program, kills it, starts the next one on the same possessions.
 #pragma once
 
-#include <sys/types.h>
-
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 #include "os/fd.h"

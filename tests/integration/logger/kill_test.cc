@@ -1,20 +1,19 @@
 // The promise under fire: writers at full speed, the logger killed at random moments, every line once.
-#include <poll.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <poll.h>
 #include <random>
+#include <signal.h>
 #include <string>
 #include <string_view>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -150,8 +149,8 @@ class Watcher {
 void run_phase(std::mt19937_64& random, int kills, Totals& totals) {
   TemporaryDirectory logs;
   KeeperStandIn keeper(HEARTH_BIN_DIR "/hearth-logger", logs.path());
-  auto* shared = static_cast<Shared*>(
-      mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  auto* shared =
+      static_cast<Shared*>(mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
   Stream streams[3] = {{wire::LogFormat::raw, {1, 200'000, 0}},
                        {wire::LogFormat::stamped, {20, 300, 90}},
                        {wire::LogFormat::json, {1, 9'000, 400}}};

@@ -1,13 +1,12 @@
 // The real program with a stand-in for the keeper: what they say to each other.
 #include <fcntl.h>
+#include <filesystem>
 #include <poll.h>
 #include <signal.h>
+#include <string>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <unistd.h>
-
-#include <filesystem>
-#include <string>
 
 #include "gtest/gtest.h"
 #include "integration/logger/keeper_stand_in.h"

@@ -58,8 +58,7 @@ TEST_F(ContainmentTest, a_leaf_of_a_run_that_never_had_a_process_goes_with_its_r
   EXPECT_TRUE(turn_until([&] { return client->cgroups().leaves().empty(); }));
 }
 
-TEST_F(ContainmentTest,
-       without_cgroups_the_sweep_finds_who_left_session_and_environment_by_the_pipe_it_holds) {
+TEST_F(ContainmentTest, without_cgroups_the_sweep_finds_who_left_session_and_environment_by_the_pipe_it_holds) {
   ASSERT_NO_FATAL_FAILURE(start(false));
   EXPECT_STREQ("sweep", client->containment());
   const pid_t pid = escaped();

@@ -62,8 +62,7 @@ int notify(const char* text) {
   if (path == nullptr) return 2;
   const sockaddr_un address = address_of(path);
   const int socket = ::socket(AF_UNIX, SOCK_DGRAM, 0);
-  if (send_with(socket, &address, text, strlen(text), strncmp(text, "FDSTORE", 7) == 0 ? 0 : -1) !=
-      0) {
+  if (send_with(socket, &address, text, strlen(text), strncmp(text, "FDSTORE", 7) == 0 ? 0 : -1) != 0) {
     perror("notify");
     return 3;
   }

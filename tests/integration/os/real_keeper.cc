@@ -67,8 +67,7 @@ RealKeeper::~RealKeeper() {
   if (client && with_cgroups) {
     for (const std::string& leaf : client->cgroups().leaves()) {
       const std::size_t dot = leaf.rfind('.');
-      (void)client->cgroups().remove_leaf(leaf.substr(0, dot),
-                                          std::strtoull(leaf.c_str() + dot + 1, nullptr, 10));
+      (void)client->cgroups().remove_leaf(leaf.substr(0, dot), std::strtoull(leaf.c_str() + dot + 1, nullptr, 10));
     }
     client->cgroups().remove();
   }
@@ -114,8 +113,7 @@ void RealKeeper::connect() {
   header.msg_iovlen = 1;
   header.msg_control = control;
   header.msg_controllen = sizeof control;
-  ASSERT_EQ(static_cast<ssize_t>(sizeof supervisor),
-            ::recvmsg(lender.get(), &header, MSG_CMSG_CLOEXEC));
+  ASSERT_EQ(static_cast<ssize_t>(sizeof supervisor), ::recvmsg(lender.get(), &header, MSG_CMSG_CLOEXEC));
   int socket = -1;
   std::memcpy(&socket, CMSG_DATA(CMSG_FIRSTHDR(&header)), sizeof socket);
   auto connected = os::KeeperLink::connect(os::Fd(socket), patience);
@@ -190,8 +188,7 @@ std::string RealKeeper::logged(SlotIndex slot) {
   DIR* dir = ::opendir(place.c_str());
   if (dir == nullptr) return text;
   while (dirent* entry = ::readdir(dir)) {
-    if (entry->d_type != DT_REG || entry->d_name[0] == '.')
-      continue;  // a link names the current file
+    if (entry->d_type != DT_REG || entry->d_name[0] == '.') continue;  // a link names the current file
     std::ifstream file(place + "/" + entry->d_name);
     text.append(std::istreambuf_iterator<char>(file), {});
   }

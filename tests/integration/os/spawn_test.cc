@@ -25,9 +25,8 @@ TEST_F(SpawnTest, a_service_runs_its_output_is_logged_its_exit_code_known_and_no
   EXPECT_EQ(CLD_EXITED, client->entry(0).exit_code);
   EXPECT_EQ(7, client->entry(0).exit_status);
   bury(first);
-  EXPECT_TRUE(turn_until([&] {
-    return logged(0).find("hello from shop.web.0 run 5\n") != std::string::npos;
-  })) << logged(0);
+  EXPECT_TRUE(turn_until([&] { return logged(0).find("hello from shop.web.0 run 5\n") != std::string::npos; }))
+      << logged(0);
   EXPECT_TRUE(turn_until([&] { return client->output_drained(0, 5); }));
   EXPECT_TRUE(turn_until([&] { return link->parked().size() == 0; }));
   struct stat st{};
@@ -44,15 +43,13 @@ TEST_F(SpawnTest, the_environment_is_the_documents_the_services_and_ours_with_th
   ports::SpawnOrder o = order(0, 5);
   o.watchdog = seconds(3);
   ASSERT_EQ(SpawnOutcome::sent, client->spawn(o).outcome);
-  ASSERT_TRUE(turn_until([&] { return logged(0).find("fd=3\n") != std::string::npos; }))
-      << logged(0);
+  ASSERT_TRUE(turn_until([&] { return logged(0).find("fd=3\n") != std::string::npos; })) << logged(0);
   const std::string pid = std::to_string(client->entry(0).pid);
   for (const std::string& line :
-       {std::string("LANG=C"), std::string("COLOUR=blue"), std::string("HEARTH_RUN=5"),
-        std::string("LISTEN_FDS=1"), std::string("LISTEN_FDNAMES=http"), "LISTEN_PID=" + pid,
-        "WATCHDOG_PID=" + pid, std::string("WATCHDOG_USEC=3000000"),
-        "NOTIFY_SOCKET=" + instance.directory + "/n/5", "HEARTH_INSTANCE=" + instance.directory,
-        "my pid is " + pid, std::string("1024")})
+       {std::string("LANG=C"), std::string("COLOUR=blue"), std::string("HEARTH_RUN=5"), std::string("LISTEN_FDS=1"),
+        std::string("LISTEN_FDNAMES=http"), "LISTEN_PID=" + pid, "WATCHDOG_PID=" + pid,
+        std::string("WATCHDOG_USEC=3000000"), "NOTIFY_SOCKET=" + instance.directory + "/n/5",
+        "HEARTH_INSTANCE=" + instance.directory, "my pid is " + pid, std::string("1024")})
     EXPECT_NE(std::string::npos, logged(0).find(line + "\n")) << line << "\n" << logged(0);
 }
 
@@ -103,23 +100,20 @@ TEST_F(SpawnTest, a_descriptor_given_to_keep_outlives_service_and_supervisor) {
   bury(order(0, 5));
   spec().command = {"sh", "-c", "echo $LISTEN_FDNAMES; readlink /proc/self/fd/3; sleep 1000"};
   ASSERT_EQ(SpawnOutcome::sent, client->spawn(order(0, 6)).outcome);
-  EXPECT_TRUE(turn_until([&] { return logged(0).find("null\n/dev/null\n") != std::string::npos; }))
-      << logged(0);
+  EXPECT_TRUE(turn_until([&] { return logged(0).find("null\n/dev/null\n") != std::string::npos; })) << logged(0);
 }
 
-TEST_F(SpawnTest,
-       a_service_under_another_user_reaches_its_socket_and_owns_its_pipe_and_nothing_else) {
+TEST_F(SpawnTest, a_service_under_another_user_reaches_its_socket_and_owns_its_pipe_and_nothing_else) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root starts services under other users";
   ASSERT_NO_FATAL_FAILURE(start());
   spec().uid = 65534;
   spec().gid = 65534;
   spec().command = {"sh", "-c",
-                    bin("hearth-test-lender") + " notify READY=1 & echo again >/dev/stdout; ls " +
-                        instance.directory + " || echo closed; wait"};
+                    bin("hearth-test-lender") + " notify READY=1 & echo again >/dev/stdout; ls " + instance.directory +
+                        " || echo closed; wait"};
   ASSERT_EQ(SpawnOutcome::sent, client->spawn(order(0, 5)).outcome);
   ASSERT_TRUE(turn_until([&] { return !notified.empty(); })) << logged(0);
-  EXPECT_TRUE(turn_until([&] { return logged(0).find("closed") != std::string::npos; }))
-      << logged(0);
+  EXPECT_TRUE(turn_until([&] { return logged(0).find("closed") != std::string::npos; })) << logged(0);
   EXPECT_NE(std::string::npos, logged(0).find("again"));
   struct stat st{};
   ASSERT_EQ(0, ::stat((instance.directory + "/o/5").c_str(), &st));
@@ -180,8 +174,7 @@ TEST_F(SpawnTest, killed_at_any_step_successors_end_with_exactly_one_process) {
     EXPECT_EQ(std::vector<pid_t>{client->entry(0).pid}, processes_of(o.run)) << "step " << at;
     client->signal(0, o.run, static_cast<OpId>(at), SIGTERM);
     bury(o);
-    EXPECT_TRUE(turn_until([&] { return link->parked().size() == 1; }))
-        << "only the listening socket stays";
+    EXPECT_TRUE(turn_until([&] { return link->parked().size() == 1; })) << "only the listening socket stays";
     EXPECT_TRUE(processes_of(o.run).empty());
     steps = at;
     if (!crashed) break;

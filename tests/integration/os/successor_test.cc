@@ -45,8 +45,7 @@ struct SuccessorTest : RealKeeper {
 
 TEST_F(SuccessorTest, a_new_keeper_takes_everything_and_the_services_notice_nothing) {
   ASSERT_NO_FATAL_FAILURE(start());
-  spec().command = {"sh", "-c",
-                    "echo one; read line < " + (directory / "go") + "; echo two; exit 9"};
+  spec().command = {"sh", "-c", "echo one; read line < " + (directory / "go") + "; echo two; exit 9"};
   ASSERT_EQ(0, ::mkfifo((directory / "go").c_str(), 0600));
   ASSERT_EQ(SpawnOutcome::sent, client->spawn(order(0, 5)).outcome);
   ASSERT_TRUE(turn_until([&] { return logged(0) == "one\n"; }));
@@ -119,8 +118,7 @@ TEST_F(SuccessorTest, a_new_keeper_that_does_not_get_up_is_dead_before_another_i
 
 TEST_F(SuccessorTest, after_the_death_of_all_a_new_instance_adopts_by_name_and_pid) {
   ASSERT_NO_FATAL_FAILURE(start());
-  spec().command = {"sh", "-c",
-                    "read line < " + (directory / "go") + "; echo still here; sleep 1000"};
+  spec().command = {"sh", "-c", "read line < " + (directory / "go") + "; echo still here; sleep 1000"};
   ASSERT_EQ(0, ::mkfifo((directory / "go").c_str(), 0600));
   ASSERT_EQ(SpawnOutcome::sent, client->spawn(order(0, 5)).outcome);
   ASSERT_TRUE(turn_until_watched(0));

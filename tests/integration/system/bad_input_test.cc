@@ -1,14 +1,14 @@
 // What people get wrong: a clear message each time, and nothing lost.
-#include <gmock/gmock.h>
+#include <cstring>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <fcntl.h>
 #include <unistd.h>
 
-#include <cstring>
+#include <gmock/gmock.h>
 
 #include "instance.h"
 
@@ -42,7 +42,8 @@ TEST_F(BadInput, a_command_that_is_nowhere_in_path_is_named) {
 
 TEST_F(BadInput, a_file_that_is_not_executable_is_named_with_a_hint) {
   write_file(work + "/plain", "text\n", 0644);
-  EXPECT_THAT(refused("[\"./plain\"]"), AllOf(HasSubstr("exec of"), HasSubstr("Permission denied"), HasSubstr("executable")));
+  EXPECT_THAT(refused("[\"./plain\"]"),
+              AllOf(HasSubstr("exec of"), HasSubstr("Permission denied"), HasSubstr("executable")));
 }
 
 TEST_F(BadInput, a_script_without_an_interpreter_line_fails_in_the_child_and_says_what_it_needs) {
@@ -62,12 +63,14 @@ TEST_F(BadInput, a_user_that_is_missing_is_named_and_nothing_is_started) {
 }
 
 TEST_F(BadInput, a_second_run_of_a_name_is_refused_and_the_first_goes_on) {
-  const std::vector<std::string> words = {"run", "--name", "web", "--", bin("hearth-test-puppet"), stage->path(), "web"};
+  const std::vector<std::string> words = {"run",         "--name", "web", "--", bin("hearth-test-puppet"),
+                                          stage->path(), "web"};
   ASSERT_EQ(0, hearth(words).code);
   const Actor web = stage->enter();
   const Output second = hearth(words);
   EXPECT_EQ(1, second.code) << second.all();
-  EXPECT_THAT(second.all(), AllOf(HasSubstr("web"), HasSubstr("already"), HasSubstr(std::to_string(web.pid)), HasSubstr("--name")));
+  EXPECT_THAT(second.all(),
+              AllOf(HasSubstr("web"), HasSubstr("already"), HasSubstr(std::to_string(web.pid)), HasSubstr("--name")));
   EXPECT_EQ(web.pid, service().pid);
   EXPECT_TRUE(web.alive());
 }
@@ -90,7 +93,8 @@ TEST_F(BadInput, the_same_project_name_from_another_file_is_refused_naming_both)
   write_file(work + "/other/hearth.toml", "[project]\nname = \"shop\"\n[service.web]\ncommand = [\"/bin/true\"]\n");
   const Output other = up({"-f", work + "/other/hearth.toml"});
   EXPECT_EQ(1, other.code);
-  EXPECT_THAT(other.all(), AllOf(HasSubstr(work + "/other/hearth.toml"), HasSubstr(work + "/hearth.toml"), HasSubstr("[project]")));
+  EXPECT_THAT(other.all(),
+              AllOf(HasSubstr(work + "/other/hearth.toml"), HasSubstr(work + "/hearth.toml"), HasSubstr("[project]")));
   EXPECT_TRUE(web.alive());
 }
 

@@ -1,6 +1,8 @@
 // What goes wrong by itself: hangs, floods, loops, clocks, cut connections.
+#include <cstring>
+#include <ctime>
 #include <fcntl.h>
-#include <gmock/gmock.h>
+#include <filesystem>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -12,9 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <cstring>
-#include <ctime>
-#include <filesystem>
+#include <gmock/gmock.h>
 
 #include "instance.h"
 
@@ -117,8 +117,9 @@ TEST_F(BadLuck, binary_output_is_kept_byte_by_byte) {
 }
 
 TEST_F(BadLuck, a_crash_loop_ends_in_failed_with_the_reason) {
-  project("[service.web]\ncommand = [\"/bin/sh\", \"-c\", \"exit 9\"]\nrestart = \"always\"\nbackoff = { initial = 0 }\n"
-          "max_restarts = 4\n");
+  project(
+      "[service.web]\ncommand = [\"/bin/sh\", \"-c\", \"exit 9\"]\nrestart = \"always\"\nbackoff = { initial = 0 }\n"
+      "max_restarts = 4\n");
   (void)up();  // whether it ran for a moment, and was up therefore, is a matter of luck
   EXPECT_TRUE(until_state("web", "failed"));
   EXPECT_EQ("crash_loop", service().reason);
@@ -229,12 +230,15 @@ TEST_F(Probes, a_port_that_nobody_opens_is_not_ready) {
 }
 
 TEST_F(Probes, an_exec_probe_that_hangs_is_ended_each_time) {
-  expect_start_fails("{ type = \"exec\", command = [\"/bin/sleep\", \"1000\"], timeout = \"0.1s\", interval = \"20ms\" }");
+  expect_start_fails(
+      "{ type = \"exec\", command = [\"/bin/sleep\", \"1000\"], timeout = \"0.1s\", interval = \"20ms\" }");
 }
 
 TEST_F(Probes, a_liveness_probe_that_hangs_restarts_the_service_with_that_reason) {
-  project("[service.web]\nrestart = \"always\"\nbackoff = { initial = 0 }\nlive = { type = \"exec\", command = "
-          "[\"/bin/sleep\", \"1000\"], timeout = \"0.1s\", interval = \"20ms\", failure_threshold = 2 }\n" + puppet());
+  project(
+      "[service.web]\nrestart = \"always\"\nbackoff = { initial = 0 }\nlive = { type = \"exec\", command = "
+      "[\"/bin/sleep\", \"1000\"], timeout = \"0.1s\", interval = \"20ms\", failure_threshold = 2 }\n" +
+      puppet());
   ASSERT_EQ(0, up().code);
   const Actor web = stage->enter();
   EXPECT_TRUE(web.wait_end());
@@ -284,12 +288,15 @@ TEST_F(BadLuck, garbage_and_cut_requests_on_the_api_socket_harm_nobody) {
   const Actor web = stage->enter();
   const pid_t supervisor = status().supervisor;
   const std::string pieces[] = {
-      std::string("\0\xff\x16\x03\x01", 5), "GET", "GET /v1/status HTTP/1.1\r\n",
+      std::string("\0\xff\x16\x03\x01", 5),
+      "GET",
+      "GET /v1/status HTTP/1.1\r\n",
       "POST /v1/apply HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\n{\"document\":",
       "POST /v1/orders HTTP/1.1\r\nHost: h\r\nIdempotency-Key: 00\r\nContent-Length: 2\r\n\r\n{}",
       "POST /v1/orders HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999\r\n\r\n",
       "GET /v1/orders/0123456789abcdef0123456789abcdef?wait_ms=99999999999999999999 HTTP/1.1\r\nHost: h\r\n\r\n",
-      std::string(300'000, 'A'), "GET /" + std::string(70'000, '%') + " HTTP/1.1\r\n\r\n",
+      std::string(300'000, 'A'),
+      "GET /" + std::string(70'000, '%') + " HTTP/1.1\r\n\r\n",
   };
   std::vector<os::Fd> stalled;
   for (int round = 0; round < 20; ++round) {

@@ -1,11 +1,10 @@
 // L6: after a stop nothing of a service's tree lives, whatever it did to hide; and what cannot be ended is named.
 // Proven three times: with cgroups, as root without, and as an ordinary user who may write to none.
+#include <filesystem>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-
-#include <filesystem>
 
 #include "instance.h"
 #include "os/proc_stat.h"
@@ -45,7 +44,9 @@ struct Containment : Machine, ::testing::WithParamInterface<As> {
   std::vector<Actor> tree;
 };
 
-std::string kind_name(const ::testing::TestParamInfo<As>& info) { return as_name(info.param); }
+std::string kind_name(const ::testing::TestParamInfo<As>& info) {
+  return as_name(info.param);
+}
 INSTANTIATE_TEST_SUITE_P(, Containment, ::testing::Values(As::caller, As::root_without_cgroups, As::user), kind_name);
 
 TEST_P(Containment, a_program_that_ignores_every_signal_is_killed_after_its_grace) {
@@ -100,8 +101,9 @@ TEST_P(Containment, a_wrapper_shell_ends_with_the_server_it_started) {
 }
 
 TEST_P(Containment, descendants_of_a_run_that_crashed_are_gone_before_its_successor_is_stopped) {
-  project("[service.web]\nshell = true\nbackoff = { initial = 0 }\nrestart = \"always\"\n"
-          "command = \"@TREE@ @STAGE@ double-fork\"\n");
+  project(
+      "[service.web]\nshell = true\nbackoff = { initial = 0 }\nrestart = \"always\"\n"
+      "command = \"@TREE@ @STAGE@ double-fork\"\n");
   ASSERT_EQ(0, up().code);
   tree.push_back(stage->enter());
   tree.push_back(stage->enter());
@@ -113,8 +115,10 @@ TEST_P(Containment, descendants_of_a_run_that_crashed_are_gone_before_its_succes
 }
 
 TEST_P(Containment, another_service_and_strangers_are_left_alone) {
-  project("[service.web]\ncommand = [\"@TREE@\", \"@STAGE@\", \"double-fork\"]\nstop_timeout = \"0.5s\"\n"
-          "[service.other]\n" + puppet("other"));
+  project(
+      "[service.web]\ncommand = [\"@TREE@\", \"@STAGE@\", \"double-fork\"]\nstop_timeout = \"0.5s\"\n"
+      "[service.other]\n" +
+      puppet("other"));
   ASSERT_EQ(0, up().code);
   std::vector<Actor> others;
   for (int i = 0; i < 3; ++i) {
@@ -138,13 +142,14 @@ struct Unkillable : Machine {
 
 TEST_F(Unkillable, what_belongs_to_root_is_named_and_the_stop_of_an_ordinary_user_is_incomplete) {
   if (const std::string why = obstacle(); !why.empty()) GTEST_SKIP() << why;
-  struct statvfs file_system {};
+  struct statvfs file_system{};
   ASSERT_EQ(0, ::statvfs(base.c_str(), &file_system));
   if ((file_system.f_flag & ST_NOSUID) != 0) GTEST_SKIP() << "/tmp is mounted nosuid";
   std::filesystem::copy_file(bin("hearth-test-tree"), base + "/as-root");
   ASSERT_EQ(0, ::chmod((base + "/as-root").c_str(), 04755));
-  project("[service.web]\nshell = true\ncommand = \"@BASE@/as-root @STAGE@ becomes-root & @PUPPET@ @STAGE@ web\"\n"
-          "stop_timeout = \"0.5s\"\n");
+  project(
+      "[service.web]\nshell = true\ncommand = \"@BASE@/as-root @STAGE@ becomes-root & @PUPPET@ @STAGE@ web\"\n"
+      "stop_timeout = \"0.5s\"\n");
   ASSERT_EQ(0, up().code);
   Actor rooted, web;
   for (int i = 0; i < 2; ++i) {

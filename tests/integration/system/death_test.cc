@@ -1,12 +1,12 @@
 // Anything of hearth may die at any time; services do not notice, and nothing is forgotten.
-#include <gmock/gmock.h>
+#include <algorithm>
+#include <cstring>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include <algorithm>
-#include <cstring>
+#include <gmock/gmock.h>
 
 #include "instance.h"
 #include "os/proc_stat.h"

@@ -1,6 +1,10 @@
 #include "instance.h"
 
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
 #include <fcntl.h>
+#include <filesystem>
 #include <grp.h>
 #include <poll.h>
 #include <sched.h>
@@ -11,11 +15,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cstdlib>
-#include <cstring>
-#include <filesystem>
 
 #include <boost/json.hpp>
 
@@ -136,8 +135,12 @@ bool Command::ended() const {
   return ::poll(&polled, 1, 0) == 1;
 }
 
-void Command::signal(int number) const { os::pidfd_signal(pidfd_.get(), number); }
-std::string Command::out() const { return content(out_.get()); }
+void Command::signal(int number) const {
+  os::pidfd_signal(pidfd_.get(), number);
+}
+std::string Command::out() const {
+  return content(out_.get());
+}
 
 Output Command::wait(int timeout_ms) {
   Output output;
@@ -170,7 +173,7 @@ Machine::Machine(As as) : as_(as), bin_(HEARTH_BIN_DIR) {
 
 void Machine::use_programs_that_the_user_may_read() {
   for (fs::path path = bin_; path != path.root_path(); path = path.parent_path()) {
-    struct stat st {};
+    struct stat st{};
     if (::stat(path.c_str(), &st) == 0 && (st.st_mode & S_IXOTH) != 0) continue;
     return use_copies_of_programs();  // the build is in somebody's home
   }
@@ -179,8 +182,8 @@ void Machine::use_programs_that_the_user_may_read() {
 void Machine::use_copies_of_programs() {
   ::mkdir((base + "/bin").c_str(), 0755);
   std::error_code error;
-  for (const char* program : {"hearth", "hearth-keeper", "hearth-supervisor", "hearth-logger", "hearth-test-puppet",
-                              "hearth-test-tree"})
+  for (const char* program :
+       {"hearth", "hearth-keeper", "hearth-supervisor", "hearth-logger", "hearth-test-puppet", "hearth-test-tree"})
     fs::copy_file(bin(program), base + "/bin/" + program, error);
   bin_ = base + "/bin";
 }
@@ -196,7 +199,9 @@ std::string Machine::obstacle() const {
   return status == 0 ? "" : "no mount namespace can be made here";
 }
 
-bool Machine::root() const { return ::geteuid() == 0 && as_ != As::user; }
+bool Machine::root() const {
+  return ::geteuid() == 0 && as_ != As::user;
+}
 
 Machine::~Machine() {
   if (exists(directory + "/api.sock")) (void)hearth({"shutdown", "--timeout", "20s"});
@@ -318,7 +323,9 @@ InstanceView Machine::status() {
   return view;
 }
 
-ServiceView Machine::service(const std::string& name) { return status().services[name]; }
+ServiceView Machine::service(const std::string& name) {
+  return status().services[name];
+}
 
 bool Machine::until(const std::function<bool()>& holds, int timeout_ms) {
   const MonoNs deadline = after(os::read_mono(), milliseconds(timeout_ms));
@@ -405,7 +412,7 @@ std::string read_logs(const std::string& directory) {
 }
 
 bool exists(const std::string& path) {
-  struct stat st {};
+  struct stat st{};
   return ::lstat(path.c_str(), &st) == 0;
 }
 

@@ -5,14 +5,14 @@
 // after generation. Nobody else's process can be hit.
 #pragma once
 
-#include <gtest/gtest.h>
-#include <sys/types.h>
-
 #include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <sys/types.h>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "os/fd.h"
 #include "stage.h"
@@ -64,9 +64,9 @@ struct InstanceView {
 };
 
 enum class As {
-  caller,                 // whoever runs the tests
-  root_without_cgroups,   // in a mount namespace where they are read-only
-  user,                   // 65534, who may write to none
+  caller,                // whoever runs the tests
+  root_without_cgroups,  // in a mount namespace where they are read-only
+  user,                  // 65534, who may write to none
 };
 const char* as_name(As as);
 

@@ -1,7 +1,8 @@
 // The whole of sd_notify(3), the fd store, and sockets that outlive their services.
 #include <arpa/inet.h>
+#include <cstring>
 #include <fcntl.h>
-#include <gmock/gmock.h>
+#include <filesystem>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -9,8 +10,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include <cstring>
-#include <filesystem>
+#include <gmock/gmock.h>
 
 #include "instance.h"
 
@@ -208,7 +208,7 @@ TEST_F(Notify, sockets_are_passed_by_name_and_their_backlog_survives_a_restart) 
   };
   EXPECT_EQ(0, hearth({"stop", "web"}).code);
   EXPECT_FALSE(web.alive());
-  const os::Fd by_tcp = call(true);   // while nobody is there
+  const os::Fd by_tcp = call(true);  // while nobody is there
   const os::Fd by_unix = call(false);
   Command starting = begin({"start", "web"});
   Actor next = stage->enter();
@@ -264,9 +264,16 @@ TEST_F(Notify, garbage_on_a_notify_socket_harms_nobody) {
   address.sun_family = AF_UNIX;
   std::strncpy(address.sun_path, path.c_str(), sizeof address.sun_path - 1);
   ASSERT_EQ(0, ::connect(rude.get(), reinterpret_cast<sockaddr*>(&address), sizeof address));
-  const std::string pieces[] = {std::string("\0\0\0", 3), std::string(100'000, 'A'), "WATCHDOG_USEC=-1\nEXTEND_TIMEOUT_USEC=x",
-                                "STATUS=\xff\xfe\x01", "FDSTORE=1", "BARRIER=1", "FDSTOREREMOVE=1", "\n\n\n==\n",
-                                "ERRNO=999999999999999999999", "MAINPID=-7"};
+  const std::string pieces[] = {std::string("\0\0\0", 3),
+                                std::string(100'000, 'A'),
+                                "WATCHDOG_USEC=-1\nEXTEND_TIMEOUT_USEC=x",
+                                "STATUS=\xff\xfe\x01",
+                                "FDSTORE=1",
+                                "BARRIER=1",
+                                "FDSTOREREMOVE=1",
+                                "\n\n\n==\n",
+                                "ERRNO=999999999999999999999",
+                                "MAINPID=-7"};
   for (int round = 0; round < 50; ++round)
     for (const std::string& piece : pieces) (void)::send(rude.get(), piece.data(), piece.size(), MSG_NOSIGNAL);
   EXPECT_EQ(0, ::send(rude.get(), "", 0, 0));

@@ -1,13 +1,13 @@
 #include "stage.h"
 
-#include <gtest/gtest.h>
+#include <cstring>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#include <cstring>
+#include <gtest/gtest.h>
 
 #include "os/proc_stat.h"
 
@@ -25,9 +25,15 @@ bool wait_for(int fd, short events, int timeout_ms) {
 
 }  // namespace
 
-bool Actor::alive() const { return here() && !wait_for(pidfd_.get(), POLLIN, 0); }
-bool Actor::wait_end(int timeout_ms) const { return here() && wait_for(pidfd_.get(), POLLIN, timeout_ms); }
-bool Actor::kill(int signal) const { return here() && os::pidfd_signal(pidfd_.get(), signal) == 0; }
+bool Actor::alive() const {
+  return here() && !wait_for(pidfd_.get(), POLLIN, 0);
+}
+bool Actor::wait_end(int timeout_ms) const {
+  return here() && wait_for(pidfd_.get(), POLLIN, timeout_ms);
+}
+bool Actor::kill(int signal) const {
+  return here() && os::pidfd_signal(pidfd_.get(), signal) == 0;
+}
 bool Actor::wait_silence(int timeout_ms) const {
   pollfd polled{connection_.get(), POLLRDHUP, 0};
   return connection_ && ::poll(&polled, 1, timeout_ms) == 1;
@@ -88,6 +94,8 @@ Actor Stage::enter(int timeout_ms) {
   return actor;
 }
 
-bool Stage::quiet(int timeout_ms) const { return !wait_for(listener_.get(), POLLIN, timeout_ms); }
+bool Stage::quiet(int timeout_ms) const {
+  return !wait_for(listener_.get(), POLLIN, timeout_ms);
+}
 
 }  // namespace hearth::test

@@ -2,9 +2,8 @@
 // All waits end after a generous deadline, with a failure of the test.
 #pragma once
 
-#include <sys/types.h>
-
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 #include "os/fd.h"
@@ -17,11 +16,14 @@ class Actor {
  public:
   Actor() = default;
   Actor(std::string its_label, std::string its_run, pid_t its_pid, os::Fd connection, os::Fd pidfd)
-      : label(std::move(its_label)), run(std::move(its_run)), pid(its_pid), connection_(std::move(connection)),
+      : label(std::move(its_label)),
+        run(std::move(its_run)),
+        pid(its_pid),
+        connection_(std::move(connection)),
         pidfd_(std::move(pidfd)) {}
 
   bool here() const { return static_cast<bool>(pidfd_); }
-  bool alive() const;        // neither ended nor a zombie
+  bool alive() const;  // neither ended nor a zombie
   bool wait_end(int timeout_ms = patience_ms) const;
   bool kill(int signal) const;
   // Every process that inherited this connection has ended or closed it.

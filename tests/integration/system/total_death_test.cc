@@ -1,11 +1,12 @@
 // All of hearth dies at once, and the next hearth goes on where it stood. runs.json, which is written behind, is removed
 // each time but where it is what is tested: what is known afterwards comes from DIR/state.
 #include <fcntl.h>
-#include <gmock/gmock.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+
+#include <gmock/gmock.h>
 
 #include "instance.h"
 #include "os/proc_stat.h"
@@ -84,7 +85,8 @@ TEST_F(TotalDeath, up_in_flight_is_answered_by_the_next_hearth) {
 }
 
 TEST_F(TotalDeath, a_service_in_backoff_waits_on_and_comes_back) {
-  project("[service.web]\nrestart = \"always\"\nbackoff = { initial = \"60s\", max = \"60s\", jitter = 0 }\n" + puppet());
+  project("[service.web]\nrestart = \"always\"\nbackoff = { initial = \"60s\", max = \"60s\", jitter = 0 }\n" +
+          puppet());
   ASSERT_EQ(0, up().code);
   Actor web = stage->enter();
   web.order("exit 7");
@@ -228,7 +230,8 @@ TEST_F(TotalDeath, files_that_cannot_be_used_are_put_aside_and_what_runs_is_foun
       {"damaged", [&] { EXPECT_EQ(0, ::truncate(state("slot-table").c_str(), 1000)); }},
       {"of another version", [&] { overwrite("slot-table", 4, std::string("\x63\0\0\0", 4)); }},
       {"of another boot", [&] { overwrite("slot-table", offsetof(wire::SlotTable, identity), "somewhen"); }},
-      {"not ours alone", [&] {
+      {"not ours alone",
+       [&] {
          EXPECT_EQ(0, ::unlink(state("slot-table").c_str()));
          EXPECT_EQ(0, ::symlink("/dev/null", state("slot-table").c_str()));
        }},
@@ -236,7 +239,9 @@ TEST_F(TotalDeath, files_that_cannot_be_used_are_put_aside_and_what_runs_is_foun
   };
   for (const Harm& harm : harms) {
     // Here the second line is what is tested: it must have been written.
-    EXPECT_TRUE(until([&] { return os::read_file(directory + "/runs.json").value_or("").find(std::to_string(web.pid)) != std::string::npos; }));
+    EXPECT_TRUE(until([&] {
+      return os::read_file(directory + "/runs.json").value_or("").find(std::to_string(web.pid)) != std::string::npos;
+    }));
     kill_everything();
     harm.done();
     const Output output = up();
@@ -253,7 +258,7 @@ TEST_F(TotalDeath, a_second_keeper_leaves_the_state_of_the_first_alone) {
   ASSERT_EQ(0, up().code);
   const Actor web = stage->enter();
   const auto inode = [&] {
-    struct stat st {};
+    struct stat st{};
     return ::stat(state("decision-page").c_str(), &st) == 0 ? st.st_ino : 0;
   };
   const ino_t before = inode();
@@ -284,7 +289,7 @@ TEST_F(TotalDeathOnTmpfs, when_it_is_full_up_is_refused_and_what_runs_goes_on) {
   project("[service.web]\nrestart = \"always\"\nbackoff = { initial = 0 }\n" + puppet());
   ASSERT_EQ(0, up().code);
   Actor web = stage->enter();
-  struct stat st {};
+  struct stat st{};
   ASSERT_EQ(0, ::lstat((directory + "/state").c_str(), &st));
   EXPECT_TRUE(S_ISDIR(st.st_mode)) << "on tmpfs it needs no other place";
   const std::string filler = directory + "/filler";

@@ -1,16 +1,16 @@
 // hearth as a unit of a real systemd that runs as PID 1: in namespaces of its own, with a root of its own (boot.sh).
 // One boot for all tests; each begins and ends with the unit stopped.
-#include <gmock/gmock.h>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
 #include <poll.h>
 #include <signal.h>
+#include <string>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdlib>
-#include <filesystem>
-#include <functional>
-#include <string>
+#include <gmock/gmock.h>
 
 #include "os/cgroup.h"
 #include "os/clock.h"
@@ -102,13 +102,15 @@ struct Systemd : ::testing::Test {
     if (boot_ == 0) {
       ::setsid();
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-      if (std::freopen("/dev/null", "r", stdin) == nullptr || std::freopen(log.c_str(), "w", stdout) == nullptr) ::_exit(126);
+      if (std::freopen("/dev/null", "r", stdin) == nullptr || std::freopen(log.c_str(), "w", stdout) == nullptr)
+        ::_exit(126);
       ::dup2(STDOUT_FILENO, STDERR_FILENO);
       ::execl("/bin/bash", "bash", here.c_str(), cgroup_.c_str(), root_.c_str(), HEARTH_BIN_DIR, unit.c_str(), nullptr);
       ::_exit(127);
     }
     const bool up = until([] {
-      const Result<std::string> children = os::read_file("/proc/" + std::to_string(boot_) + "/task/" + std::to_string(boot_) + "/children");
+      const Result<std::string> children =
+          os::read_file("/proc/" + std::to_string(boot_) + "/task/" + std::to_string(boot_) + "/children");
       init_ = children ? std::atoi(children->c_str()) : 0;
       return init_ > 0 && inside("systemctl is-active test.target").out == "active";
     });
@@ -123,7 +125,8 @@ struct Systemd : ::testing::Test {
   // In the namespaces, by their PID 1; `command` is for its shell.
   static Ran inside(const std::string& command) {
     const std::string target = std::to_string(init_);
-    return run("nsenter --target " + target + " --all -- env PATH=/hearth:/usr/sbin:/usr/bin:/sbin:/bin sh -c '" + command + "'");
+    return run("nsenter --target " + target + " --all -- env PATH=/hearth:/usr/sbin:/usr/bin:/sbin:/bin sh -c '" +
+               command + "'");
   }
 
   void SetUp() override {
@@ -144,10 +147,13 @@ struct Systemd : ::testing::Test {
     inside("systemctl reset-failed hearth");
   }
 
-  static std::string unit(const std::string& property) { return inside("systemctl show --value -p " + property + " hearth").out; }
+  static std::string unit(const std::string& property) {
+    return inside("systemctl show --value -p " + property + " hearth").out;
+  }
   // The unit is up with a main process that is hearth's keeper, hearth answers, and the service is the same process.
   void expect_that_nobody_noticed() {
-    EXPECT_TRUE(until([] { return unit("SubState") == "running"; })) << inside("systemctl status hearth; hearth status").out;
+    EXPECT_TRUE(until([] { return unit("SubState") == "running"; }))
+        << inside("systemctl status hearth; hearth status").out;
     EXPECT_TRUE(until([] { return inside("hearth status model").code == 0; })) << inside("hearth status").out;
     EXPECT_EQ(model_, inside("pidof sleep").out);
     const std::string json = inside("hearth status --json").out;

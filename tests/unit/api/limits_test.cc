@@ -1,7 +1,6 @@
 // What hostile, slow and too many clients can do to the API: nothing to the others.
-#include <sys/wait.h>
-
 #include <random>
+#include <sys/wait.h>
 
 #include "unit/api/server_fixture.h"
 
@@ -40,7 +39,8 @@ TEST_F(LimitsTest, garbage_is_answered_with_400_and_the_connection_ends) {
 TEST_F(LimitsTest, random_bytes_never_hurt) {
   std::mt19937 random(7);
   for (int round = 0; round < 300; ++round) {
-    std::string bytes = round % 3 == 0 ? get("/v1/status") : post("/v1/orders", R"({"verb":"stop","all":true})", key_one);
+    std::string bytes =
+        round % 3 == 0 ? get("/v1/status") : post("/v1/orders", R"({"verb":"stop","all":true})", key_one);
     for (int change = 0; change < 1 + round % 5; ++change) {
       bytes[random() % bytes.size()] = static_cast<char>(random());
     }

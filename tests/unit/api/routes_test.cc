@@ -57,8 +57,8 @@ TEST_F(Routes, status_of_chosen_names_decodes_its_query) {
 }
 
 TEST_F(Routes, an_order_becomes_a_request_with_its_key) {
-  const Request order = std::get<Request>(
-      ask("POST", "/v1/orders", R"({"verb":"restart","names":["web","db.1"],"project":"app"})"));
+  const Request order =
+      std::get<Request>(ask("POST", "/v1/orders", R"({"verb":"restart","names":["web","db.1"],"project":"app"})"));
   EXPECT_EQ(order.verb, Verb::restart);
   EXPECT_EQ(order.names, (std::vector<std::string>{"web", "db.1"}));
   EXPECT_EQ(order.project, "app");
@@ -99,9 +99,9 @@ TEST_F(Routes, mutations_need_a_key) {
 }
 
 TEST_F(Routes, bodies_that_are_not_understood_are_refused_with_the_field_named) {
-  for (const char* body : {"", "[]", "{", R"({"verb":"explode"})", R"({"verb":1})", R"({"names":["a"]})",
-                           R"({"verb":"stop","names":"a"})", R"({"verb":"stop","names":[1]})",
-                           R"({"verb":"stop","nmaes":["a"]})", R"({"verb":"stop","all":1})"}) {
+  for (const char* body :
+       {"", "[]", "{", R"({"verb":"explode"})", R"({"verb":1})", R"({"names":["a"]})", R"({"verb":"stop","names":"a"})",
+        R"({"verb":"stop","names":[1]})", R"({"verb":"stop","nmaes":["a"]})", R"({"verb":"stop","all":1})"}) {
     EXPECT_EQ(refused(ask("POST", "/v1/orders", body)), "400 fix_input") << body;
   }
   for (const char* body : {"", "[]", "{}", R"({"document":{}})", R"({"document":1})", R"({"start":true})",

@@ -2,20 +2,19 @@
 // runs the server's events until what it waits for has happened, or fails after ten seconds.
 #pragma once
 
-#include <fcntl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <fcntl.h>
 #include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
@@ -93,8 +92,9 @@ class ServerTest : public testing::Test {
     ASSERT_EQ(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
     ASSERT_EQ(::listen(listener.get(), 1024), 0);
     options.owner = ::geteuid();
-    server = std::make_unique<Server>(io, std::move(listener), control,
-                                      [this](ports::Input input) { submitted.push_back(std::move(input)); }, options);
+    server = std::make_unique<Server>(
+        io, std::move(listener), control, [this](ports::Input input) { submitted.push_back(std::move(input)); },
+        options);
   }
   void TearDown() override {
     server.reset();
@@ -140,7 +140,9 @@ class ServerTest : public testing::Test {
     return client.received;
   }
 
-  static std::string get(std::string_view target) { return "GET " + std::string(target) + " HTTP/1.1\r\nHost: h\r\n\r\n"; }
+  static std::string get(std::string_view target) {
+    return "GET " + std::string(target) + " HTTP/1.1\r\nHost: h\r\n\r\n";
+  }
   static std::string post(std::string_view target, std::string_view body, std::string_view key) {
     return "POST " + std::string(target) + " HTTP/1.1\r\nHost: h\r\nIdempotency-Key: " + std::string(key) +
            "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + std::string(body);

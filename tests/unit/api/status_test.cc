@@ -31,8 +31,7 @@ TEST(ApiStatus, has_every_documented_field_and_null_for_what_is_not_there) {
   const json::value parsed = json::parse(status_json(status, {0}));
   const json::object& service = parsed.at("services").at(0).as_object();
   for (const char* name : {"project", "name", "index", "state", "ready", "pid", "run", "since", "started", "restarts",
-                           "exit", "next_retry", "reason", "reason_text", "containment", "status",
-                           "log_directory"}) {
+                           "exit", "next_retry", "reason", "reason_text", "containment", "status", "log_directory"}) {
     EXPECT_TRUE(service.contains(name)) << name;
   }
   for (const char* name : {"pid", "run", "since", "started", "exit", "next_retry"}) {

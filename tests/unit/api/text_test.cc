@@ -25,7 +25,9 @@ TEST(ApiText, spans_have_two_units_at_most) {
 
 TEST(ApiText, what_a_service_says_cannot_reach_the_terminal_as_a_command) {
   EXPECT_EQ(printable("\x1b[31mred\x07\r\n"), " [31mred   ");
-  EXPECT_EQ(printable("\xc2\x9b" "31m"), " 31m");
+  EXPECT_EQ(printable("\xc2\x9b"
+                      "31m"),
+            " 31m");
   EXPECT_EQ(printable("bad \xff utf8"), "bad \xef\xbf\xbd utf8");
   EXPECT_EQ(printable("größer"), "größer");
 }
@@ -75,9 +77,9 @@ TEST(ApiJson, members_are_found_without_parsing_what_is_in_them) {
 }
 
 TEST(ApiJson, what_is_no_object_is_refused) {
-  for (const char* text : {"", " ", "[]", "{", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":1,", "{\"a\":1,}", "{a:1}",
-                           "{\"a\":1}x", "{\"a\":\"x}", "{\"a\":[1}", "{\"a\":,}", "{\"a\" 1}", "{\"a\":1 \"b\":2}",
-                           "{\"a\\", "]", "{\"a\":]}"}) {
+  for (const char* text :
+       {"", " ", "[]", "{", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":1,", "{\"a\":1,}", "{a:1}", "{\"a\":1}x",
+        "{\"a\":\"x}", "{\"a\":[1}", "{\"a\":,}", "{\"a\" 1}", "{\"a\":1 \"b\":2}", "{\"a\\", "]", "{\"a\":]}"}) {
     EXPECT_FALSE(json_members(text).has_value()) << text;
   }
 }

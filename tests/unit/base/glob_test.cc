@@ -1,8 +1,8 @@
 #include "base/glob.h"
 
-#include <gtest/gtest.h>
-
 #include <string>
+
+#include <gtest/gtest.h>
 
 namespace hearth::test {
 namespace {

@@ -7,7 +7,8 @@ namespace hearth::cli {
 namespace {
 
 TEST(Answers, an_order_is_read_with_all_that_progress_shows) {
-  const Result<OrderNews> news = order_news({200, -1, R"({"order":3,"verb":"apply","settled":true,"seen":"00ff","slots":[
+  const Result<OrderNews> news =
+      order_news({200, -1, R"({"order":3,"verb":"apply","settled":true,"seen":"00ff","slots":[
       {"outcome":"failed","project":"app","name":"web","index":2,"state":"backoff","ready":false,"has_readiness":true,
        "pid":null,"restarts":4,"reason_text":"exited with code 1","status":"x","log_directory":"/l"}],"new_field":{}})"});
   ASSERT_TRUE(news.has_value());
@@ -21,7 +22,8 @@ TEST(Answers, an_order_is_read_with_all_that_progress_shows) {
 }
 
 TEST(Answers, a_refusal_is_the_servers_own_error) {
-  const Answer answer{409, -1, R"({"error":{"operation":"run","subject":"web","reason":"it is there","hint":"choose another",
+  const Answer answer{409, -1,
+                      R"({"error":{"operation":"run","subject":"web","reason":"it is there","hint":"choose another",
                                    "remedy":"conflict","errno":null}})"};
   const Result<AcceptedNews> news = accepted_news(answer);
   ASSERT_FALSE(news.has_value());

@@ -10,7 +10,9 @@
 namespace hearth::cli {
 namespace {
 
-MonoNs soon() { return after(os::read_mono(), seconds(10)); }
+MonoNs soon() {
+  return after(os::read_mono(), seconds(10));
+}
 
 TEST(Client, reads_status_body_and_exit_code) {
   FakeServer server({{http(200, "hello", "Hearth-Exit: 150\r\n")}});

@@ -64,7 +64,8 @@ std::string problem_of(const std::string& text) {
     if (word == "--") break;
     const bool option = word.starts_with('-');
     if (command == nullptr && !option) {
-      if (std::isupper(static_cast<unsigned char>(word[0])) != 0 || word[0] == '[' || word[0] == '(' || word[0] == '$') return "";
+      if (std::isupper(static_cast<unsigned char>(word[0])) != 0 || word[0] == '[' || word[0] == '(' || word[0] == '$')
+        return "";
       command = find_command(word);
       if (command == nullptr) return "hearth " + text + ": there is no command \"" + word + "\"";
     }
@@ -77,7 +78,8 @@ std::string problem_of(const std::string& text) {
       continue;
     }
     if (command == nullptr && word == "--version") return "";
-    if (command == nullptr || !is_option_of(command->options, word)) return "hearth " + text + ": there is no option " + word;
+    if (command == nullptr || !is_option_of(command->options, word))
+      return "hearth " + text + ": there is no option " + word;
   }
   return "";
 }

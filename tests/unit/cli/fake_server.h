@@ -2,14 +2,13 @@
 // under test blocks.
 #pragma once
 
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
 #include <cstdlib>
 #include <mutex>
 #include <string>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -19,8 +18,9 @@
 namespace hearth::cli {
 
 inline std::string http(int status, const std::string& body, const std::string& more = {}) {
-  return "HTTP/1.1 " + std::to_string(status) + " Any\r\nContent-Type: application/json\r\nContent-Length: " +
-         std::to_string(body.size()) + "\r\n" + more + "\r\n" + body;
+  return "HTTP/1.1 " + std::to_string(status) +
+         " Any\r\nContent-Type: application/json\r\nContent-Length: " + std::to_string(body.size()) + "\r\n" + more +
+         "\r\n" + body;
 }
 
 class FakeServer {

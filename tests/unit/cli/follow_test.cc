@@ -1,9 +1,8 @@
 #include "cli/follow.h"
 
-#include <signal.h>
-
 #include <filesystem>
 #include <fstream>
+#include <signal.h>
 
 #include "cli/log_lines.h"
 #include "unit/cli/fake_server.h"
@@ -11,7 +10,8 @@
 namespace hearth::cli {
 namespace {
 
-constexpr const char* accepted = R"({"order":1,"key":"k","repeated":false,"notes":["db is already running"],"slots":[0,1]})";
+constexpr const char* accepted =
+    R"({"order":1,"key":"k","repeated":false,"notes":["db is already running"],"slots":[0,1]})";
 
 std::string report(bool settled, const std::string& seen, const std::string& slots) {
   return http(200, std::string("{\"order\":1,\"verb\":\"apply\",\"settled\":") + (settled ? "true" : "false") +
@@ -48,7 +48,8 @@ class FollowTest : public testing::Test {
 };
 
 TEST_F(FollowTest, shows_notes_and_changes_and_a_summary) {
-  FakeServer server({{http(202, accepted), report(false, "01", slot("db", "done", "running") + "," + slot("web", "pending", "starting")),
+  FakeServer server({{http(202, accepted),
+                      report(false, "01", slot("db", "done", "running") + "," + slot("web", "pending", "starting")),
                       report(true, "02", slot("db", "done", "running") + "," + slot("web", "done", "running"))}});
   follow_with(server);
   EXPECT_EQ(code, 0);
@@ -80,19 +81,25 @@ TEST_F(FollowTest, a_failure_that_is_tried_again_says_how_to_end_that_and_where_
   const std::string directory = testing::TempDir() + "app.web.0";
   std::filesystem::create_directories(directory);
   std::ofstream(directory + "/00000001.log") << "no such table\n";
-  const std::string web = R"({"project":"app","name":"web","index":0,"outcome":"failed","state":"backoff","want_up":true,)"
-                          R"("reason":"exited","reason_text":"exited with code 1","log_directory":")" + directory + "\"}";
-  const std::string front = R"({"project":"app","name":"front","index":0,"outcome":"failed","state":"waiting","want_up":true,)"
-                            R"("reason":"dependency_missing","reason_text":"waits for web","log_directory":"/nonexistent"})";
+  const std::string web =
+      R"({"project":"app","name":"web","index":0,"outcome":"failed","state":"backoff","want_up":true,)"
+      R"("reason":"exited","reason_text":"exited with code 1","log_directory":")" +
+      directory + "\"}";
+  const std::string front =
+      R"({"project":"app","name":"front","index":0,"outcome":"failed","state":"waiting","want_up":true,)"
+      R"("reason":"dependency_missing","reason_text":"waits for web","log_directory":"/nonexistent"})";
   FakeServer server({{http(202, accepted), report(true, "01", web + "," + front)}});
   follow_with(server);
   EXPECT_EQ(code, 1);
-  EXPECT_EQ(err, "hearth: web failed: exited with code 1\n"
-                 "  the last line it wrote:\n"
-                 "  | no such table\n"
-                 "  all of it: `hearth logs -n all web`, or the files in " + directory + "\n"
-                 "  hearth goes on trying; `hearth stop web` ends that\n"
-                 "hearth: front failed: waits for web\n");
+  EXPECT_EQ(err,
+            "hearth: web failed: exited with code 1\n"
+            "  the last line it wrote:\n"
+            "  | no such table\n"
+            "  all of it: `hearth logs -n all web`, or the files in " +
+                directory +
+                "\n"
+                "  hearth goes on trying; `hearth stop web` ends that\n"
+                "hearth: front failed: waits for web\n");
   EXPECT_NE(out.find("not all up: 1 backoff (failed), 1 waiting (failed), after "), out.npos) << out;
   std::filesystem::remove_all(directory);
 }
@@ -153,8 +160,12 @@ TEST_F(FollowTest, json_is_the_last_answer_and_nothing_else) {
 TEST_F(FollowTest, a_refusal_is_told_by_its_remedy) {
   const std::string error =
       R"x({"error":{"operation":"run","subject":"web","reason":"it is already there (PID 7)","hint":"","remedy":")x";
-  for (const auto& [remedy, expected] : std::vector<std::pair<std::string, int>>{
-           {"conflict", 1}, {"not_found", 2}, {"fix_input", 2}, {"no_access", 4}, {"try_later", 1}, {"environment", 1}}) {
+  for (const auto& [remedy, expected] : std::vector<std::pair<std::string, int>>{{"conflict", 1},
+                                                                                 {"not_found", 2},
+                                                                                 {"fix_input", 2},
+                                                                                 {"no_access", 4},
+                                                                                 {"try_later", 1},
+                                                                                 {"environment", 1}}) {
     FakeServer server({{http(400, error + remedy + "\"}}")}});
     follow_with(server);
     EXPECT_EQ(code, expected) << remedy;
@@ -163,7 +174,8 @@ TEST_F(FollowTest, a_refusal_is_told_by_its_remedy) {
 }
 
 TEST_F(FollowTest, a_service_that_down_has_forgotten_has_ended_well) {
-  FakeServer server({{http(202, accepted), report(false, "01", slot("web", "pending", "stopping") + "," + slot("db", "pending", "stopping")),
+  FakeServer server({{http(202, accepted),
+                      report(false, "01", slot("web", "pending", "stopping") + "," + slot("db", "pending", "stopping")),
                       report(true, "02", "")}});
   follow_with(server);
   EXPECT_EQ(code, 0);
@@ -173,7 +185,8 @@ TEST_F(FollowTest, a_service_that_down_has_forgotten_has_ended_well) {
 TEST(Stamps, are_those_of_stamped_and_json_lines_only) {
   EXPECT_EQ(stamp_of("2025-01-31T12:00:00.000001Z text"), "2025-01-31T12:00:00.000001Z");
   EXPECT_EQ(stamp_of(R"({"ts":"2025-01-31T12:00:00.000001Z","run":7,"text":"x"})"), "2025-01-31T12:00:00.000001Z");
-  for (const char* line : {"", "text", "2025-01-31 12:00:00", "2025-01-31T12:00:00.0000x1Z text", "{\"ts\":\"soon\"}"}) {
+  for (const char* line :
+       {"", "text", "2025-01-31 12:00:00", "2025-01-31T12:00:00.0000x1Z text", "{\"ts\":\"soon\"}"}) {
     EXPECT_EQ(stamp_of(line), "") << line;
   }
 }

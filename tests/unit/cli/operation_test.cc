@@ -1,8 +1,7 @@
 #include "cli/operation.h"
 
-#include <sys/eventfd.h>
-
 #include <set>
+#include <sys/eventfd.h>
 
 #include "os/clock.h"
 #include "unit/cli/fake_server.h"
@@ -14,7 +13,12 @@ constexpr const char* accepted = R"({"order":1,"key":"k","repeated":false,"notes
 constexpr const char* body = R"({"verb":"stop","all":true})";
 
 Patience quick() {
-  return {.reconnect = seconds(5), .first_pause = milliseconds(1), .last_pause = milliseconds(5), .lives = {}, .unfinished = {}, .last_of_all = -1};
+  return {.reconnect = seconds(5),
+          .first_pause = milliseconds(1),
+          .last_pause = milliseconds(5),
+          .lives = {},
+          .unfinished = {},
+          .last_of_all = -1};
 }
 
 std::string key_in(const std::string& request) {

@@ -1,9 +1,9 @@
-#include "cli/context.h"
 #include "cli/options.h"
 
 #include <gtest/gtest.h>
 
 #include "cli/command_table.h"
+#include "cli/context.h"
 
 namespace hearth::cli {
 namespace {
@@ -50,7 +50,8 @@ TEST(Options, letters_and_values_in_every_form) {
 }
 
 TEST(Options, what_stands_behind_two_dashes_is_the_command_as_it_is) {
-  const Arguments arguments = parsed({"run", "--name", "n", "--env", "A=1", "--env", "B=2", "--", "sh", "-c", "--", "--json"});
+  const Arguments arguments =
+      parsed({"run", "--name", "n", "--env", "A=1", "--env", "B=2", "--", "sh", "-c", "--", "--json"});
   EXPECT_EQ(arguments.after, (Words{"sh", "-c", "--", "--json"}));
   EXPECT_FALSE(arguments.has("json"));
   EXPECT_EQ(arguments.options.at("env"), (Words{"A=1", "B=2"}));

@@ -75,7 +75,8 @@ TEST(Progress, piped_tells_tries_that_fail_alike_once) {
   EXPECT_EQ(next("pending", "backoff", "exited with code 3", 130), "");
   EXPECT_EQ(next("pending", "starting", "the run before exited with code 3", 330), "");
   EXPECT_EQ(next("pending", "backoff", "exited with code 4", 340), "web: backoff: exited with code 4\n");
-  EXPECT_EQ(next("failed", "backoff", "exited with code 4", 700), "web: backoff (failed) after 700ms: exited with code 4\n");
+  EXPECT_EQ(next("failed", "backoff", "exited with code 4", 700),
+            "web: backoff (failed) after 700ms: exited with code 4\n");
 }
 
 TEST(Progress, what_ends_after_it_has_settled_is_told_with_its_own_time) {
@@ -111,7 +112,8 @@ TEST(Progress, on_a_terminal_rewrites_its_lines) {
   OrderNews news;
   news.slots = {slot("db", "pending", "starting"), slot("web", "pending", "waiting", "waits for db to be ready")};
   std::vector<std::string> writes = {progress.region(news, milliseconds(300), terminal)};
-  EXPECT_EQ(screen(writes), (std::vector<std::string>{"db   starting  300ms", "web  waiting   300ms  waits for db to be ready"}));
+  EXPECT_EQ(screen(writes),
+            (std::vector<std::string>{"db   starting  300ms", "web  waiting   300ms  waits for db to be ready"}));
   news.slots[0] = slot("db", "done", "running");
   news.slots[1] = slot("web", "pending", "starting");
   writes.push_back(progress.region(news, milliseconds(900), terminal));
@@ -138,8 +140,9 @@ TEST(Progress, of_any_width_fits_it) {
   for (std::size_t columns = 28; columns < 100; ++columns) {
     Progress progress;
     OrderNews news;
-    news.slots = {slot("a-service-with-quite-a-long-name", "pending", "starting", "größer, länger, öfter, and more of it"),
-                  slot("db", "failed", "backoff", "exited with code 1")};
+    news.slots = {
+        slot("a-service-with-quite-a-long-name", "pending", "starting", "größer, länger, öfter, and more of it"),
+        slot("db", "failed", "backoff", "exited with code 1")};
     for (const std::string& line : screen({progress.region(news, seconds(3), {true, true, columns, 24})})) {
       EXPECT_LE(config::character_count(line), columns) << columns << ": " << line;
     }
@@ -147,7 +150,10 @@ TEST(Progress, of_any_width_fits_it) {
 }
 
 TEST(Progress, a_service_cannot_move_the_cursor) {
-  EXPECT_EQ(shown("a\x1b[2Jb\xc2\x9b" "c\n", 0), "a [2Jb c ");
+  EXPECT_EQ(shown("a\x1b[2Jb\xc2\x9b"
+                  "c\n",
+                  0),
+            "a [2Jb c ");
   EXPECT_EQ(shown("\xff\xfe", 0), "??");
   EXPECT_EQ(shown("größer", 4), "grö…");
 }

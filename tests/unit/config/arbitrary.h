@@ -19,8 +19,7 @@
 namespace hearth::config {
 
 inline std::string any_text() {
-  return *rc::gen::container<std::string>(
-      rc::gen::oneOf(rc::gen::inRange<char>(1, 127), rc::gen::nonZero<char>()));
+  return *rc::gen::container<std::string>(rc::gen::oneOf(rc::gen::inRange<char>(1, 127), rc::gen::nonZero<char>()));
 }
 inline std::string some_text() {
   std::string text = any_text();
@@ -36,8 +35,7 @@ inline std::string any_name() {
 template <typename T>
 T any_from(T least, T greatest) {
   // inRange excludes its end, and the ends are what breaks.
-  return *rc::gen::oneOf(rc::gen::just(least), rc::gen::just(greatest),
-                         rc::gen::inRange<T>(least, greatest));
+  return *rc::gen::oneOf(rc::gen::just(least), rc::gen::just(greatest), rc::gen::inRange<T>(least, greatest));
 }
 inline SpanNs any_span() {
   return any_from<SpanNs>(0, max_span);
@@ -116,13 +114,11 @@ inline ServiceSpec any_service(const std::string& name) {
   spec.name = name;
   fill_identity(spec);
   spec.restart = any_word(restart_words).value;
-  spec.backoff =
-      Backoff{any_span(), any_span(), any_thousandths(1, 10), any_thousandths(0, 1), any_span()};
+  spec.backoff = Backoff{any_span(), any_span(), any_thousandths(1, 10), any_thousandths(0, 1), any_span()};
   spec.crash_limit = CrashLimit{any_u32(), any_span()};
   spec.success_exit_codes = any_list([] { return any_from(0, 255); });
-  spec.depends_on = any_list([] {
-    return Dependency{any_name(), any_word(condition_words).value, any_flag(), any_flag()};
-  });
+  spec.depends_on =
+      any_list([] { return Dependency{any_name(), any_word(condition_words).value, any_flag(), any_flag()}; });
   spec.ready = any_probe();
   spec.live = any_probe();
   spec.start_timeout = any_span();
@@ -130,9 +126,8 @@ inline ServiceSpec any_service(const std::string& name) {
   spec.stop_signal = any_from(1, 64);
   spec.stop_timeout = any_span();
   spec.reload_signal = any_from(1, 64);
-  spec.listen = any_list([] {
-    return ListenSocket{any_text(), any_text(), any_from(0, std::numeric_limits<int>::max())};
-  });
+  spec.listen =
+      any_list([] { return ListenSocket{any_text(), any_text(), any_from(0, std::numeric_limits<int>::max())}; });
   spec.fdstore_max = any_u32();
   spec.log = LogSpec{std::string(any_word(log_formats)), any_u64(), any_u32(), any_span()};
   return spec;
@@ -143,8 +138,7 @@ inline Document any_document() {
   document.version = any_u64();
   document.project = any_name();
   document.path = any_text();
-  document.environment =
-      any_list([] { return "V" + std::to_string(any_u32()) + "=" + any_text(); });
+  document.environment = any_list([] { return "V" + std::to_string(any_u32()) + "=" + any_text(); });
   std::set<std::string> names;
   for (const std::string& name : any_list(any_name)) names.insert(name);
   for (const std::string& name : names) document.services.push_back(any_service(name));
@@ -152,8 +146,8 @@ inline Document any_document() {
 }
 
 inline bool equal(const Document& a, const Document& b) {
-  return a.version == b.version && a.project == b.project && a.path == b.path &&
-         a.environment == b.environment && a.services == b.services;
+  return a.version == b.version && a.project == b.project && a.path == b.path && a.environment == b.environment &&
+         a.services == b.services;
 }
 
 }  // namespace hearth::config

@@ -15,8 +15,7 @@
 namespace hearth::config {
 namespace {
 
-const std::filesystem::path directory =
-    std::filesystem::path(HEARTH_SOURCE_DIR) / "tests/unit/config/bad";
+const std::filesystem::path directory = std::filesystem::path(HEARTH_SOURCE_DIR) / "tests/unit/config/bad";
 
 std::vector<std::string> names() {
   std::vector<std::string> found;
@@ -42,18 +41,15 @@ std::vector<std::string> lines_of(const std::string& text) {
 class BadConfiguration : public testing::TestWithParam<std::string> {};
 
 TEST_P(BadConfiguration, is_answered_with_every_problem_and_its_place) {
-  const std::vector<std::string> variables = {"HOME=/home/ada", "PORT=8080",
-                                              "LONG=" + std::string(120, 'x')};
+  const std::vector<std::string> variables = {"HOME=/home/ada", "PORT=8080", "LONG=" + std::string(120, 'x')};
   const std::string text = contents(directory / (GetParam() + ".toml"));
   const Parsed parsed = parse_project(text, "/srv/shop/hearth.toml", Environment(variables), "F");
   EXPECT_FALSE(parsed.document.has_value());
 
   std::string found;
-  for (const std::string& line : lines_of(parsed.text()))
-    found += line.substr(line.starts_with("F:") ? 2 : 0) + "\n";
+  for (const std::string& line : lines_of(parsed.text())) found += line.substr(line.starts_with("F:") ? 2 : 0) + "\n";
   const std::filesystem::path file = directory / (GetParam() + ".expected");
-  if (std::getenv("HEARTH_WRITE_EXPECTED") != nullptr)
-    std::ofstream(file, std::ios::binary) << found;
+  if (std::getenv("HEARTH_WRITE_EXPECTED") != nullptr) std::ofstream(file, std::ios::binary) << found;
 
   EXPECT_EQ(found, contents(file));
 }

@@ -16,8 +16,7 @@ std::string reason_of(std::string_view text) {
 }
 
 std::string with_service(std::string_view fields) {
-  return R"({"format":1,"project":"p","services":[{"name":"a","command":["x"],)" +
-         std::string(fields) + "}]}";
+  return R"({"format":1,"project":"p","services":[{"name":"a","command":["x"],)" + std::string(fields) + "}]}";
 }
 
 TEST(DocumentJson, every_field_survives_the_round_trip) {
@@ -42,17 +41,15 @@ TEST(DocumentJson, defaults_are_not_written) {
   Document document;
   document.project = "p";
   document.services.push_back({.name = "a", .command = {"sleep", "1"}, .cwd = "/"});
-  EXPECT_EQ(
-      document_to_json(document),
-      R"({"format":1,"project":"p","services":[{"name":"a","command":["sleep","1"],"cwd":"/"}]})");
+  EXPECT_EQ(document_to_json(document),
+            R"({"format":1,"project":"p","services":[{"name":"a","command":["sleep","1"],"cwd":"/"}]})");
 }
 
 TEST(DocumentJson, bytes_that_are_not_utf8_are_written_in_hexadecimal) {
   Document document;
   document.project = "p";
   document.environment = {"A=\xff"};
-  EXPECT_EQ(document_to_json(document),
-            R"({"format":1,"project":"p","environment":[{"hex":"413dff"}]})");
+  EXPECT_EQ(document_to_json(document), R"({"format":1,"project":"p","environment":[{"hex":"413dff"}]})");
 }
 
 TEST(DocumentJson, unknown_fields_of_a_newer_writer_are_ignored) {
@@ -76,26 +73,21 @@ TEST(DocumentJson, what_is_not_a_json_object_is_refused) {
 }
 
 TEST(DocumentJson, a_refusal_names_the_place) {
-  EXPECT_EQ(reason_of(with_service(R"("stop_signal":65)")),
-            "services[0].stop_signal is not an integer from 1 to 64");
+  EXPECT_EQ(reason_of(with_service(R"("stop_signal":65)")), "services[0].stop_signal is not an integer from 1 to 64");
   EXPECT_EQ(reason_of(with_service(R"("ready":{"type":"telepathy"})")),
             "services[0].ready.type is not one of the words of this field");
   EXPECT_EQ(reason_of(with_service(R"("depends_on":[{"condition":"ready"}])")),
             "services[0].depends_on[0] has no service");
-  EXPECT_EQ(reason_of(with_service(R"("env":["A"])")),
-            "services[0].env[0] is not of the form NAME=VALUE");
+  EXPECT_EQ(reason_of(with_service(R"("env":["A"])")), "services[0].env[0] is not of the form NAME=VALUE");
   EXPECT_EQ(reason_of(with_service(R"("cwd":7)")), "services[0].cwd is not a string");
   EXPECT_EQ(reason_of(with_service(R"("backoff":{"factor":11})")),
             "services[0].backoff.factor is not a number from 1 to 10");
 }
 
 TEST(DocumentJson, spans_and_numbers_outside_their_range_are_refused) {
-  EXPECT_THAT(reason_of(with_service(R"("stop_timeout_ns":-1)")),
-              HasSubstr("stop_timeout_ns is not an integer"));
-  EXPECT_THAT(reason_of(with_service(R"("stop_timeout_ns":9223372036854775807)")),
-              HasSubstr("is not an integer"));
-  EXPECT_THAT(reason_of(with_service(R"("fdstore_max":4294967296)")),
-              HasSubstr("is not an integer"));
+  EXPECT_THAT(reason_of(with_service(R"("stop_timeout_ns":-1)")), HasSubstr("stop_timeout_ns is not an integer"));
+  EXPECT_THAT(reason_of(with_service(R"("stop_timeout_ns":9223372036854775807)")), HasSubstr("is not an integer"));
+  EXPECT_THAT(reason_of(with_service(R"("fdstore_max":4294967296)")), HasSubstr("is not an integer"));
   EXPECT_THAT(reason_of(with_service(R"("watchdog_ns":1.5)")), HasSubstr("is not an integer"));
   EXPECT_THAT(reason_of(with_service(R"("uid":-1)")), HasSubstr("is not an integer"));
 }
@@ -106,17 +98,14 @@ TEST(DocumentJson, what_cannot_reach_the_kernel_is_refused) {
   EXPECT_THAT(reason_of(with_service(R"("user":{"hex":"0"})")), HasSubstr("user is not a string"));
   EXPECT_THAT(reason_of(with_service(R"("limits":[{"name":"nofile","soft":2,"hard":1}])")),
               HasSubstr("soft above hard"));
-  EXPECT_THAT(reason_of(R"({"format":1,"project":"p","services":[{"name":"a"}]})"),
-              HasSubstr("command is empty"));
+  EXPECT_THAT(reason_of(R"({"format":1,"project":"p","services":[{"name":"a"}]})"), HasSubstr("command is empty"));
 }
 
 TEST(DocumentJson, names_are_checked_and_unique) {
   EXPECT_THAT(reason_of(R"({"format":1,"project":"../p"})"), HasSubstr("project is not a name"));
-  EXPECT_THAT(reason_of(R"({"format":1,"project":"p","services":[{"command":["x"]}]})"),
-              HasSubstr("has no name"));
+  EXPECT_THAT(reason_of(R"({"format":1,"project":"p","services":[{"command":["x"]}]})"), HasSubstr("has no name"));
   EXPECT_THAT(
-      reason_of(
-          R"({"format":1,"project":"p","services":[{"name":"a","command":["x"]},{"name":"a","command":["x"]}]})"),
+      reason_of(R"({"format":1,"project":"p","services":[{"name":"a","command":["x"]},{"name":"a","command":["x"]}]})"),
       HasSubstr("there is another service \"a\""));
 }
 

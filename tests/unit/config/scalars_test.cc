@@ -20,8 +20,8 @@ TEST(Duration, units_stand_alone_or_together) {
 }
 
 TEST(Duration, anything_else_is_refused) {
-  for (const char* text : {"", "5", "s", "5x", "1s 2s", "1m1h", "1s1s", "-1s", "1.2.3s", ".5s",
-                           "1 s", "1e3s", "99999999999d", "1min"}) {
+  for (const char* text :
+       {"", "5", "s", "5x", "1s 2s", "1m1h", "1s1s", "-1s", "1.2.3s", ".5s", "1 s", "1e3s", "99999999999d", "1min"}) {
     EXPECT_EQ(parse_duration(text), std::nullopt) << text;
   }
 }
@@ -42,8 +42,7 @@ TEST(Size, binary_and_decimal_units) {
   EXPECT_EQ(parse_size("1.5K"), 1536u);
   EXPECT_EQ(parse_size("10MB"), 10'000'000u);
   EXPECT_EQ(parse_size("12B"), 12u);
-  for (const char* text :
-       {"", "K", "1X", "1KiBi", "-1", "1 K", "0.3", "99999999999T", "1iB", "1Kx"}) {
+  for (const char* text : {"", "K", "1X", "1KiBi", "-1", "1 K", "0.3", "99999999999T", "1iB", "1Kx"}) {
     EXPECT_EQ(parse_size(text), std::nullopt) << text;
   }
   EXPECT_EQ(size_text(10u << 20), "10MiB");
@@ -69,16 +68,15 @@ TEST(HostPort, hosts_are_names_addresses_or_bracketed) {
   EXPECT_EQ(parse_host_port("127.0.0.1:80")->host, "127.0.0.1");
   EXPECT_EQ(parse_host_port("[::1]:80")->host, "[::1]");
   EXPECT_EQ(parse_host_port("*:0")->port, 0u);
-  for (const char* text :
-       {"", ":80", "host", "host:", "host:x", "host:65536", "a b:1", "::1:80", "[]:1", "a/b:1"}) {
+  for (const char* text : {"", ":80", "host", "host:", "host:x", "host:65536", "a b:1", "::1:80", "[]:1", "a/b:1"}) {
     EXPECT_EQ(parse_host_port(text), std::nullopt) << text;
   }
 }
 
 TEST(Text, utf8_is_told_from_other_bytes) {
   EXPECT_TRUE(valid_utf8("aü€😀"));
-  for (const char* text : {"\x80", "\xc0\x80", "\xc3", "\xe0\x80\x80", "\xed\xa0\x80",
-                           "\xf4\x90\x80\x80", "\xf5", "a\xff"}) {
+  for (const char* text :
+       {"\x80", "\xc0\x80", "\xc3", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf5", "a\xff"}) {
     EXPECT_FALSE(valid_utf8(text));
   }
 }

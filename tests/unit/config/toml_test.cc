@@ -18,8 +18,7 @@ const std::vector<std::string> environment_lines = {
     "HEARTH_RUN=7",   "SSH_TTY=/dev/pts/0", "PWD=/x", "_=/usr/bin/hearth", "XDG_SESSION_ID=2"};
 
 Parsed parse(std::string_view text) {
-  return parse_project(text, "/srv/my shop/hearth.toml", Environment(environment_lines),
-                       "hearth.toml");
+  return parse_project(text, "/srv/my shop/hearth.toml", Environment(environment_lines), "hearth.toml");
 }
 
 Document document_of(std::string_view text) {
@@ -39,13 +38,11 @@ std::string problem_of(std::string_view keys) {
 }
 
 TEST(Toml, the_shortest_file_is_a_header_and_a_command) {
-  const Document document =
-      document_of("[service.web]\ncommand = [\"python3\", \"-m\", \"http.server\"]\n");
+  const Document document = document_of("[service.web]\ncommand = [\"python3\", \"-m\", \"http.server\"]\n");
   EXPECT_EQ(document.project, "my-shop");
   EXPECT_EQ(document.path, "/srv/my shop/hearth.toml");
   EXPECT_EQ(document.version, 0u);
-  ServiceSpec expected{
-      .name = "web", .command = {"python3", "-m", "http.server"}, .cwd = "/srv/my shop"};
+  ServiceSpec expected{.name = "web", .command = {"python3", "-m", "http.server"}, .cwd = "/srv/my shop"};
   EXPECT_THAT(document.services, ElementsAre(expected));
 }
 
@@ -111,8 +108,7 @@ TEST(Toml, every_key_reaches_the_model) {
   expected.umask = 027;
   expected.nice = -5;
   expected.oom_score_adj = 200;
-  expected.limits = {
-      {"nofile", 65536, 65536}, {"core", UINT64_MAX, UINT64_MAX}, {"memlock", 64 << 10, 1 << 20}};
+  expected.limits = {{"nofile", 65536, 65536}, {"core", UINT64_MAX, UINT64_MAX}, {"memlock", 64 << 10, 1 << 20}};
   expected.restart = RestartPolicy::always;
   expected.success_exit_codes = {0, 3};
   expected.backoff = Backoff{seconds(1), seconds(90), 1.5, 0, seconds(600)};
@@ -131,8 +127,7 @@ TEST(Toml, every_key_reaches_the_model) {
   expected.stop_signal = 2;
   expected.stop_timeout = milliseconds(500);
   expected.reload_signal = 12;
-  expected.listen = {{"socket0", "tcp:*:80", 4096},
-                     {"admin", "unix:/srv/my shop/run/admin.sock", 16}};
+  expected.listen = {{"socket0", "tcp:*:80", 4096}, {"admin", "unix:/srv/my shop/run/admin.sock", 16}};
   expected.fdstore_max = 0;
   expected.log = LogSpec{"json", 1u << 30, 3, 0};
   EXPECT_EQ(document.project, "shop");
@@ -145,15 +140,13 @@ TEST(Toml, a_command_for_the_shell_is_one_text) {
     shell = true
     command = "echo $HOME $$ $${LANG} ${LANG} | tee log"
   )");
-  EXPECT_THAT(document.services.at(0).command,
-              ElementsAre("/bin/sh", "-c", "echo $HOME $$ ${LANG} C | tee log"));
+  EXPECT_THAT(document.services.at(0).command, ElementsAre("/bin/sh", "-c", "echo $HOME $$ ${LANG} C | tee log"));
 }
 
 TEST(Toml, variables_have_defaults_for_unset_and_for_empty) {
   const ServiceSpec spec = service_of(
       R"(env = { A = "${NOPE:-a b}", B = "${EMPTY:-b}", C = "${EMPTY}", D = "${PORT:-1}", E = "${NOPE:-}" })");
-  EXPECT_THAT(spec.env, ElementsAre(Pair("A", "a b"), Pair("B", "b"), Pair("C", ""),
-                                    Pair("D", "8080"), Pair("E", "")));
+  EXPECT_THAT(spec.env, ElementsAre(Pair("A", "a b"), Pair("B", "b"), Pair("C", ""), Pair("D", "8080"), Pair("E", "")));
 }
 
 TEST(Toml, a_value_that_ends_in_a_dollar_escapes_nothing) {
@@ -162,8 +155,7 @@ TEST(Toml, a_value_that_ends_in_a_dollar_escapes_nothing) {
 
 TEST(Toml, the_callers_environment_is_captured_without_what_is_private_to_his_session) {
   const Document document = document_of("[service.web]\ncommand = [\"x\"]\n");
-  EXPECT_THAT(document.environment,
-              ElementsAre("DOLLAR=$", "EMPTY=", "HOME=/home/ada", "LANG=C", "PORT=8080"));
+  EXPECT_THAT(document.environment, ElementsAre("DOLLAR=$", "EMPTY=", "HOME=/home/ada", "LANG=C", "PORT=8080"));
 }
 
 TEST(Toml, directories_are_relative_to_the_project_file_or_begin_at_home) {
@@ -181,21 +173,18 @@ TEST(Toml, readiness_has_a_short_form_for_notify) {
 }
 
 TEST(Toml, a_probe_url_always_has_a_port_and_a_path) {
-  EXPECT_EQ(service_of("ready = { type = \"http\", url = \"http://localhost\" }").ready.url,
-            "http://localhost:80/");
-  EXPECT_EQ(service_of("ready = { type = \"http\", url = \"http://[::1]?a\" }").ready.url,
-            "http://[::1]:80/?a");
+  EXPECT_EQ(service_of("ready = { type = \"http\", url = \"http://localhost\" }").ready.url, "http://localhost:80/");
+  EXPECT_EQ(service_of("ready = { type = \"http\", url = \"http://[::1]?a\" }").ready.url, "http://[::1]:80/?a");
 }
 
 TEST(Toml, dependencies_are_names_words_or_tables) {
   const auto of = [](std::string_view form) {
-    const Document document = document_of(
-        "[service.a]\ncommand = [\"x\"]\n[service.web]\ncommand = [\"x\"]\n" + std::string(form));
+    const Document document =
+        document_of("[service.a]\ncommand = [\"x\"]\n[service.web]\ncommand = [\"x\"]\n" + std::string(form));
     return document.services.at(1).depends_on;
   };
   EXPECT_THAT(of("depends_on = [\"a\"]"), ElementsAre(Dependency{"a"}));
-  EXPECT_THAT(of("depends_on = { a = \"completed\" }"),
-              ElementsAre(Dependency{"a", Condition::completed}));
+  EXPECT_THAT(of("depends_on = { a = \"completed\" }"), ElementsAre(Dependency{"a", Condition::completed}));
   EXPECT_THAT(of("depends_on.a.condition = \"completed_successfully\""),
               ElementsAre(Dependency{"a", Condition::completed_successfully}));
 }
@@ -243,12 +232,8 @@ TEST(Toml, a_key_of_nothing_but_dots_overflows_no_stack) {
 
 TEST(Toml, dots_in_strings_and_comments_are_no_parts_of_keys) {
   const std::string dots(40, '.');
-  EXPECT_EQ(
-      service_of("env = { A = \"" + dots + "\", B = '" + dots + "' } # " + dots + "\n").env.size(),
-      2u);
-  EXPECT_EQ(service_of("env.A = \"\"\"" + dots + "\\\"\n" + dots + "\"\"\"\nenv.B = '''\n" + dots +
-                       "'''\n")
-                .env.size(),
+  EXPECT_EQ(service_of("env = { A = \"" + dots + "\", B = '" + dots + "' } # " + dots + "\n").env.size(), 2u);
+  EXPECT_EQ(service_of("env.A = \"\"\"" + dots + "\\\"\n" + dots + "\"\"\"\nenv.B = '''\n" + dots + "'''\n").env.size(),
             2u);
 }
 
@@ -259,10 +244,8 @@ TEST(Toml, letters_beyond_ascii_may_follow_a_line_ending_backslash) {
 TEST(Toml, a_text_may_end_in_the_quotes_that_close_it) {
   const std::string dots(40, '.');
   const std::string five(5, '\'');
-  EXPECT_THAT(
-      service_of("env.A = \"\"\"say \"yes\"\"\"\" # " + dots + "\nenv.B = " + five + dots + five)
-          .env,
-      ElementsAre(Pair("A", "say \"yes\""), Pair("B", "''" + dots + "''")));
+  EXPECT_THAT(service_of("env.A = \"\"\"say \"yes\"\"\"\" # " + dots + "\nenv.B = " + five + dots + five).env,
+              ElementsAre(Pair("A", "say \"yes\""), Pair("B", "''" + dots + "''")));
 }
 
 TEST(Toml, more_services_than_slots_are_refused) {

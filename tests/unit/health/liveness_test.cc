@@ -1,7 +1,7 @@
 // Liveness: watchdog and live probe; and what a service says of itself.
-#include <gtest/gtest.h>
-
 #include <string>
+
+#include <gtest/gtest.h>
 
 #include "unit/health/watched.h"
 

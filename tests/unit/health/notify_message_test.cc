@@ -1,7 +1,7 @@
-#include <gtest/gtest.h>
-
 #include <string>
 #include <string_view>
+
+#include <gtest/gtest.h>
 
 #include "health/health.h"
 
@@ -10,7 +10,9 @@ namespace {
 
 using namespace std::string_view_literals;
 
-NotifyMessage parse(std::string_view text) { return parse_notify(text.data(), text.size()); }
+NotifyMessage parse(std::string_view text) {
+  return parse_notify(text.data(), text.size());
+}
 
 TEST(NotifyMessage, OfNoBytesSaysNothing) {
   const NotifyMessage m = parse_notify(nullptr, 0);
@@ -58,8 +60,8 @@ TEST(NotifyMessage, TakesTheLastOfTwo) {
 }
 
 TEST(NotifyMessage, IgnoresValuesThatAreNotOne) {
-  for (const auto* text : {"READY=0", "READY=", "READY=11", "READY=yes", "READY", "READY =1", " READY=1",
-                           "ready=1", "=1", "READY=1\r"}) {
+  for (const auto* text :
+       {"READY=0", "READY=", "READY=11", "READY=yes", "READY", "READY =1", " READY=1", "ready=1", "=1", "READY=1\r"}) {
     EXPECT_FALSE(parse(text).ready) << text;
   }
 }
@@ -96,7 +98,11 @@ TEST(NotifyMessage, SaturatesHugeSpansAndIgnoresHugeIds) {
 
 TEST(NotifyMessage, MakesAStatusValidUtf8) {
   EXPECT_EQ(parse("STATUS=ok \xe2\x82\xac").status, "ok \xe2\x82\xac");
-  EXPECT_EQ(parse("STATUS=a\xff" "b").status, "a\xef\xbf\xbd" "b");
+  EXPECT_EQ(parse("STATUS=a\xff"
+                  "b")
+                .status,
+            "a\xef\xbf\xbd"
+            "b");
   EXPECT_EQ(parse("STATUS=a\xe2\x82\nREADY=1").status, "a\xef\xbf\xbd");
 }
 

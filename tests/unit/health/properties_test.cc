@@ -1,10 +1,10 @@
 // Promises over random runs: messages, results and time in any order.
-#include <gtest/gtest.h>
-#include <rapidcheck/gtest.h>
-
 #include <string>
 #include <utility>
 #include <vector>
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
 
 #include "health/health.h"
 
@@ -12,10 +12,10 @@ namespace hearth::health {
 namespace {
 
 rc::Gen<std::string> line() {
-  return rc::gen::element<std::string>(
-      "READY=1", "RELOADING=1", "STOPPING=1", "WATCHDOG=1", "WATCHDOG=trigger", "STATUS=busy", "STATUS=",
-      "ERRNO=2", "MAINPID=77", "WATCHDOG_USEC=0", "WATCHDOG_USEC=500000", "EXTEND_TIMEOUT_USEC=90000000",
-      "EXTEND_TIMEOUT_USEC=1", "EXTEND_TIMEOUT_USEC=99999999999999999999", "nonsense", "READY=0");
+  return rc::gen::element<std::string>("READY=1", "RELOADING=1", "STOPPING=1", "WATCHDOG=1", "WATCHDOG=trigger",
+                                       "STATUS=busy", "STATUS=", "ERRNO=2", "MAINPID=77", "WATCHDOG_USEC=0",
+                                       "WATCHDOG_USEC=500000", "EXTEND_TIMEOUT_USEC=90000000", "EXTEND_TIMEOUT_USEC=1",
+                                       "EXTEND_TIMEOUT_USEC=99999999999999999999", "nonsense", "READY=0");
 }
 
 std::string any_message() {

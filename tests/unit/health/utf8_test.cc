@@ -1,8 +1,8 @@
 #include "health/utf8.h"
 
-#include <gtest/gtest.h>
-
 #include <string>
+
+#include <gtest/gtest.h>
 
 namespace hearth::health {
 namespace {
@@ -32,7 +32,9 @@ TEST(Utf8, ReplacesEachMaximalPartOnce) {
 }
 
 TEST(Utf8, IsCutBetweenCharacters) {
-  const std::string text = "a\xe2\x82\xac" "b";
+  const std::string text =
+      "a\xe2\x82\xac"
+      "b";
   EXPECT_EQ(cut_utf8(text, 0), "");
   EXPECT_EQ(cut_utf8(text, 1), "a");
   EXPECT_EQ(cut_utf8(text, 2), "a");

@@ -19,9 +19,7 @@ struct Watched {
     verdict = watch(health, spec, now);
     return *this;
   }
-  void say(std::string_view text) {
-    verdict = notify(health, spec, parse_notify(text.data(), text.size()), now);
-  }
+  void say(std::string_view text) { verdict = notify(health, spec, parse_notify(text.data(), text.size()), now); }
   void pass(SpanNs span) {
     now.mono += span;
     now.wall += span;

@@ -90,8 +90,8 @@ TEST_F(Messages, OfRandomBytesAreIgnoredUnlessTheyFit) {
     }
     ASSERT_EQ(send(pair[1], bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
     if (receive(pair[0], message)) {
-      EXPECT_EQ(bytes.size(), sizeof message.header +
-                                  record_size(message.header.type) * message.header.count + message.rest);
+      EXPECT_EQ(bytes.size(),
+                sizeof message.header + record_size(message.header.type) * message.header.count + message.rest);
     }
   }
 }

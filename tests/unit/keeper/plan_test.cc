@@ -48,8 +48,7 @@ std::size_t use(const std::string& bytes) {
   std::memcpy(&h, base, sizeof h);
   std::size_t sum = 0;
   const auto records = [&](wire::PlanTable table, std::size_t size) {
-    for (std::size_t i = 0; i < table.count * size; ++i)
-      sum += static_cast<unsigned char>(base[table.offset + i]);
+    for (std::size_t i = 0; i < table.count * size; ++i) sum += static_cast<unsigned char>(base[table.offset + i]);
   };
   const auto strings = [&](wire::PlanTable table) {
     for (std::uint32_t i = 0; i < table.count; ++i) {
@@ -106,8 +105,7 @@ TEST(SpawnPlan, WithAnyOneByteChangedIsRejectedOrHarmless) {
 
 TEST(SpawnPlan, CutShortAnywhereIsRejected) {
   const std::string good = full_plan().bytes();
-  for (std::size_t length = 0; length < good.size(); ++length)
-    EXPECT_NE(problem(good.substr(0, length)), nullptr);
+  for (std::size_t length = 0; length < good.size(); ++length) EXPECT_NE(problem(good.substr(0, length)), nullptr);
   EXPECT_NE(problem(good + '\0'), nullptr);
 }
 

@@ -47,8 +47,7 @@ TEST(PidIndex, HoldsExactlyWhatItWasTold) {
   EXPECT_EQ(used, model.size());
   for (const auto& [entry, pid] : model) EXPECT_TRUE(indexed(*k, entry));
   for (const auto& [entry, pid] : std::map(model)) forget_pid(*k, entry);
-  for (const uint16_t bucket : k->pid_bucket)
-    ASSERT_EQ(bucket, 0) << "an entry could not be found again";
+  for (const uint16_t bucket : k->pid_bucket) ASSERT_EQ(bucket, 0) << "an entry could not be found again";
 }
 
 }  // namespace

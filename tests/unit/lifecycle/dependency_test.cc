@@ -23,10 +23,22 @@ struct Slot {
     event.dependencies_met = met;
     effects = step(life, spec, event, now);
   }
-  void lose() { met = false; tell(EventKind::dependencies_unmet); }
-  void find() { met = true; tell(EventKind::dependencies_met); }
-  void run() { tell(EventKind::order_start); tell(EventKind::spawned); }
-  void pass(SpanNs span) { now.mono += span; tell(EventKind::time_passed); }
+  void lose() {
+    met = false;
+    tell(EventKind::dependencies_unmet);
+  }
+  void find() {
+    met = true;
+    tell(EventKind::dependencies_met);
+  }
+  void run() {
+    tell(EventKind::order_start);
+    tell(EventKind::spawned);
+  }
+  void pass(SpanNs span) {
+    now.mono += span;
+    tell(EventKind::time_passed);
+  }
 };
 
 TEST(Dependencies, AreWaitedForBeforeTheFirstRun) {

@@ -1,9 +1,9 @@
 #include "lifecycle/graph.h"
 
+#include <map>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <map>
 
 namespace hearth::lifecycle {
 namespace {
@@ -61,8 +61,8 @@ TEST(Graph, KeepsTwoConditionsOnOneServiceAsTwoEdgesAndOneDependent) {
 }
 
 TEST(Graph, RefusesACycleAndNamesItInFull) {
-  const auto graph = Graph::create(
-      {service("x", {"a"}), service("a", {"b"}), service("b", {"c"}), service("c", {"a"})});
+  const auto graph =
+      Graph::create({service("x", {"a"}), service("a", {"b"}), service("b", {"c"}), service("c", {"a"})});
   ASSERT_FALSE(graph);
   EXPECT_EQ(graph.error().remedy, Remedy::fix_input);
   EXPECT_THAT(graph.error().reason, HasSubstr("a -> b -> c -> a"));

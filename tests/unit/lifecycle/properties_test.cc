@@ -1,10 +1,10 @@
 // Promises over random lives. The test plays the world: it delivers the end of a run only while one lives (the
 // caller's part of the contract); everything else comes in any order.
-#include <gtest/gtest.h>
-#include <rapidcheck/gtest.h>
-
 #include <algorithm>
 #include <vector>
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
 
 #include "lifecycle/lifecycle.h"
 
@@ -25,14 +25,12 @@ void showValue(const Happening& h, std::ostream& out) {
 }
 
 rc::Gen<std::vector<Happening>> happenings() {
-  const auto kind = rc::gen::map(rc::gen::inRange(0, event_kinds),
-                                 [](int n) { return static_cast<EventKind>(n); });
-  const auto later = rc::gen::element<SpanNs>(0, 1, milliseconds(1), milliseconds(100), seconds(1),
-                                              seconds(10), seconds(100));
-  return rc::gen::container<std::vector<Happening>>(
-      rc::gen::build<Happening>(rc::gen::set(&Happening::kind, kind), rc::gen::set(&Happening::later, later),
-                                rc::gen::set(&Happening::choice, rc::gen::inRange(0, 16)),
-                                rc::gen::set(&Happening::random)));
+  const auto kind = rc::gen::map(rc::gen::inRange(0, event_kinds), [](int n) { return static_cast<EventKind>(n); });
+  const auto later =
+      rc::gen::element<SpanNs>(0, 1, milliseconds(1), milliseconds(100), seconds(1), seconds(10), seconds(100));
+  return rc::gen::container<std::vector<Happening>>(rc::gen::build<Happening>(
+      rc::gen::set(&Happening::kind, kind), rc::gen::set(&Happening::later, later),
+      rc::gen::set(&Happening::choice, rc::gen::inRange(0, 16)), rc::gen::set(&Happening::random)));
 }
 
 ServiceSpec any_spec() {

@@ -1,7 +1,7 @@
 // Backoff, crash limit, what counts as a failure, and when failures are forgotten.
-#include <gtest/gtest.h>
-
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "lifecycle/lifecycle.h"
 
@@ -21,8 +21,7 @@ struct Slot {
 
   Slot() {
     spec.restart = RestartPolicy::on_failure;
-    spec.backoff = {.initial = seconds(1), .max = seconds(30), .factor = 2, .jitter = 0,
-                    .reset_after = seconds(60)};
+    spec.backoff = {.initial = seconds(1), .max = seconds(30), .factor = 2, .jitter = 0, .reset_after = seconds(60)};
   }
   void tell(EventKind kind, ExitInfo exit = {}, Reason reason = Reason::none) {
     Event event;
@@ -32,7 +31,10 @@ struct Slot {
     event.has_readiness = has_readiness;
     effects = step(life, spec, event, now);
   }
-  void start() { tell(EventKind::order_start); tell(EventKind::spawned); }
+  void start() {
+    tell(EventKind::order_start);
+    tell(EventKind::spawned);
+  }
   void exit(int status) { tell(EventKind::exited, {.code = cld_exited, .status = status}); }
   void pass(SpanNs span) {
     now.mono += span;
@@ -95,7 +97,10 @@ TEST(Backoff, WithoutAnInitialDelayRestartsAtOnce) {
 TEST(Backoff, IsForgottenAfterRunningLongEnough) {
   Slot slot;
   slot.start();
-  for (int i = 0; i < 3; ++i) { slot.exit(1); slot.retry(); }
+  for (int i = 0; i < 3; ++i) {
+    slot.exit(1);
+    slot.retry();
+  }
   EXPECT_EQ(next_deadline(slot.life), slot.now.mono + seconds(60));
   slot.pass(seconds(60) - 1);
   EXPECT_EQ(slot.life.failures, 3u);
@@ -204,7 +209,10 @@ TEST(RestartPolicy, AlwaysRestartsAfterSuccessWithTheInitialDelayAndEndsTheRowOf
   Slot slot;
   slot.spec.restart = RestartPolicy::always;
   slot.start();
-  for (int i = 0; i < 4; ++i) { slot.exit(1); slot.retry(); }
+  for (int i = 0; i < 4; ++i) {
+    slot.exit(1);
+    slot.retry();
+  }
   slot.exit(0);
   EXPECT_EQ(slot.life.failures, 0u);
   EXPECT_EQ(slot.retry(), seconds(1));
@@ -301,7 +309,10 @@ TEST(RestartPolicy, ASpawnThatOurOwnShortageRefusedIsRetriedUnderEveryPolicyAndN
 TEST(RestartPolicy, AnOrderOvertakesTheBackoffAndForgetsTheFailures) {
   Slot slot;
   slot.start();
-  for (int i = 0; i < 4; ++i) { slot.exit(1); slot.retry(); }
+  for (int i = 0; i < 4; ++i) {
+    slot.exit(1);
+    slot.retry();
+  }
   slot.exit(1);
   slot.tell(EventKind::order_start);
   EXPECT_TRUE(slot.effects.spawn);

@@ -4,14 +4,14 @@
 //   phase, + or - for the goal, then what was asked for (spawn, TERM, KILL) and how it stops: held (nothing sent
 //   yet), again (comes back), failure (comes back, and that counts); steady: failures will be forgiven. "." = nothing
 //   changed and nothing asked for.
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <map>
 #include <sstream>
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "lifecycle/lifecycle.h"
 #include "model/status.h"
@@ -147,24 +147,24 @@ Cells operator+(Cells a, const Cells& b) {
 
 // What several rows have in common.
 const Cells up_at_once = {
-    {"stopped", "starting+ spawn"}, {"waiting", "starting+ spawn"}, {"backoff", "starting+ spawn"},
-    {"failed", "starting+ spawn"},  {"blocked", "starting+ spawn"}, {"completed", "starting+ spawn"},
+    {"stopped", "starting+ spawn"},  {"waiting", "starting+ spawn"},   {"backoff", "starting+ spawn"},
+    {"failed", "starting+ spawn"},   {"blocked", "starting+ spawn"},   {"completed", "starting+ spawn"},
     {"stopping", "stopping+ again"}, {"held", "stopping+ held again"}, {"ailing", "stopping+ again"}};
-const Cells up_when_met = {
-    {"stopped", "waiting+"}, {"backoff", "waiting+"},   {"failed", "waiting+"},
-    {"blocked", "waiting+"}, {"completed", "waiting+"}, {"stopping", "stopping+ again"},
-    {"held", "stopping+ held again"}, {"ailing", "stopping+ again"}};
+const Cells up_when_met = {{"stopped", "waiting+"},          {"backoff", "waiting+"},
+                           {"failed", "waiting+"},           {"blocked", "waiting+"},
+                           {"completed", "waiting+"},        {"stopping", "stopping+ again"},
+                           {"held", "stopping+ held again"}, {"ailing", "stopping+ again"}};
 const Cells down = {{"waiting", "stopped-"}, {"backoff", "stopped-"},   {"failed", "stopped-"},
                     {"blocked", "stopped-"}, {"completed", "stopped-"}, {"restarting", "stopping-"},
                     {"ailing", "stopping-"}};
 const Cells restart_live = {{"starting", "stopping+ TERM again"}, {"running", "stopping+ TERM again"}};
 const Cells restart_held = {{"starting", "stopping+ held again"}, {"running", "stopping+ held again"}};
-const Cells end_of_stop = {{"stopping", "stopped-"}, {"held", "stopped-"},
-                           {"restarting", "starting+ spawn"}, {"ailing", "backoff+"}};
-const Cells end_of_stop_unmet = {{"stopping", "stopped-"}, {"held", "stopped-"},
-                                 {"restarting", "waiting+"}, {"ailing", "waiting+"}};
-const Cells grace_anew = {{"stopping", "stopping-"}, {"restarting", "stopping+ again"},
-                          {"ailing", "stopping+ failure"}};
+const Cells end_of_stop = {
+    {"stopping", "stopped-"}, {"held", "stopped-"}, {"restarting", "starting+ spawn"}, {"ailing", "backoff+"}};
+const Cells end_of_stop_unmet = {
+    {"stopping", "stopped-"}, {"held", "stopped-"}, {"restarting", "waiting+"}, {"ailing", "waiting+"}};
+const Cells grace_anew = {
+    {"stopping", "stopping-"}, {"restarting", "stopping+ again"}, {"ailing", "stopping+ failure"}};
 
 const std::vector<Row>& rows() {
   using enum EventKind;
@@ -172,48 +172,62 @@ const std::vector<Row>& rows() {
       {"start", event(order_start), soon, up_at_once},
       {"start, dependencies missing", event(order_start, false), soon, up_when_met},
       {"stop", event(order_stop), soon,
-       down + Cells{{"starting", "stopping- TERM"}, {"running", "stopping- TERM"},
-                    {"stopping", "stopping- KILL"}, {"held", "stopping- KILL"}}},
+       down + Cells{{"starting", "stopping- TERM"},
+                    {"running", "stopping- TERM"},
+                    {"stopping", "stopping- KILL"},
+                    {"held", "stopping- KILL"}}},
       {"stop, dependents first", holding(order_stop), soon,
        down + Cells{{"starting", "stopping- held"}, {"running", "stopping- held"}}},
       {"restart", event(order_restart), soon, up_at_once + restart_live},
       {"restart, dependencies missing", event(order_restart, false), soon, up_when_met + restart_live},
       {"restart, dependents first", holding(order_restart), soon, up_at_once + restart_held},
       {"release", event(release_stop), soon, {{"held", "stopping- TERM"}}},
-      {"dependencies are there", event(dependencies_met), soon,
+      {"dependencies are there",
+       event(dependencies_met),
+       soon,
        {{"waiting", "starting+ spawn"}, {"blocked", "starting+ spawn"}}},
-      {"dependencies are missing", event(dependencies_unmet, false), soon,
+      {"dependencies are missing",
+       event(dependencies_unmet, false),
+       soon,
        {{"backoff", "waiting+"}, {"blocked", "waiting+"}}},
-      {"a dependency failed", event(dependency_failed, false), soon,
-       {{"waiting", "failed+"}, {"backoff", "failed+"}}},
+      {"a dependency failed", event(dependency_failed, false), soon, {{"waiting", "failed+"}, {"backoff", "failed+"}}},
       {"a dependency was restarted", event(dependency_restarted), soon, restart_live},
       {"a dependency will be restarted", holding(dependency_restarted), soon, restart_held},
       {"spawned", event(spawned), soon, grace_anew + Cells{{"starting", "running+"}}},
       {"spawned, to be probed", probed(spawned), soon, grace_anew},
-      {"spawn failed", not_spawned(), soon,
-       end_of_stop + Cells{{"starting", "backoff+"}, {"running", "backoff+"}}},
+      {"spawn failed", not_spawned(), soon, end_of_stop + Cells{{"starting", "backoff+"}, {"running", "backoff+"}}},
       {"spawn failed, dependencies missing", not_spawned(false), soon,
        end_of_stop_unmet + Cells{{"starting", "waiting+"}, {"running", "waiting+"}}},
-      {"exit 0", ended(0, false), soon,
-       end_of_stop + Cells{{"starting", "completed+"}, {"running", "completed+"}}},
+      {"exit 0", ended(0, false), soon, end_of_stop + Cells{{"starting", "completed+"}, {"running", "completed+"}}},
       {"exit 0, to be probed", ended(0, true), soon,
        end_of_stop + Cells{{"starting", "backoff+"}, {"running", "completed+"}}},
-      {"exit 1", ended(1, false), soon,
-       end_of_stop + Cells{{"starting", "backoff+"}, {"running", "backoff+"}}},
+      {"exit 1", ended(1, false), soon, end_of_stop + Cells{{"starting", "backoff+"}, {"running", "backoff+"}}},
       {"exit 1, dependencies missing", ended(1, false, false), soon,
        end_of_stop_unmet + Cells{{"starting", "waiting+"}, {"running", "waiting+"}}},
       {"ready", probed(became_ready), soon, {{"starting", "running+"}, {"shaky", "running+ steady"}}},
       {"not ready any more", probed(lost_ready), soon, {{"steadying", "running+"}}},
       {"start timeout", probed(start_timeout), soon, {{"starting", "stopping+ TERM failure"}}},
-      {"unhealthy", event(unhealthy), soon,
+      {"unhealthy",
+       event(unhealthy),
+       soon,
        {{"starting", "stopping+ TERM failure"}, {"running", "stopping+ TERM failure"}}},
       {"time, nothing due", event(time_passed), soon, {}},
-      {"time, all due", event(time_passed), late,
-       {{"steadying", "running+"}, {"stopping", "stopping- KILL"}, {"restarting", "stopping+ KILL again"},
-        {"ailing", "stopping+ KILL failure"}, {"backoff", "starting+ spawn"}}},
-      {"time, all due, dependencies missing", event(time_passed, false), late,
-       {{"steadying", "running+"}, {"stopping", "stopping- KILL"}, {"restarting", "stopping+ KILL again"},
-        {"ailing", "stopping+ KILL failure"}, {"backoff", "waiting+"}}},
+      {"time, all due",
+       event(time_passed),
+       late,
+       {{"steadying", "running+"},
+        {"stopping", "stopping- KILL"},
+        {"restarting", "stopping+ KILL again"},
+        {"ailing", "stopping+ KILL failure"},
+        {"backoff", "starting+ spawn"}}},
+      {"time, all due, dependencies missing",
+       event(time_passed, false),
+       late,
+       {{"steadying", "running+"},
+        {"stopping", "stopping- KILL"},
+        {"restarting", "stopping+ KILL again"},
+        {"ailing", "stopping+ KILL failure"},
+        {"backoff", "waiting+"}}},
   };
   return all;
 }
@@ -282,8 +296,7 @@ TEST(LifecycleTable, ARunIsLiveExactlyWhereThePhaseSaysSo) {
     for (const auto& [name, state] : states()) {
       Lifecycle life = state;
       step(life, spec(), row.event, {row.at, 1});
-      const bool live = life.phase == Phase::starting || life.phase == Phase::running ||
-                        life.phase == Phase::stopping;
+      const bool live = life.phase == Phase::starting || life.phase == Phase::running || life.phase == Phase::stopping;
       EXPECT_EQ(life.run_live, live) << "in state \"" << name << "\" at event \"" << row.name << "\"";
       EXPECT_TRUE(life.want_up || life.phase == Phase::stopped || life.phase == Phase::stopping);
     }

@@ -48,13 +48,12 @@ ScriptStep feed_and_move(RunId run, std::string bytes) {
 std::vector<ScriptStep> script() {
   std::vector<ScriptStep> steps;
   steps.push_back(feed_and_move(1, "first\nsecond ends la"));
-  steps.push_back(feed_and_move(1, "ter \xe2\x82"));            // a character in two batches
+  steps.push_back(feed_and_move(1, "ter \xe2\x82"));  // a character in two batches
   steps.push_back(feed_and_move(1, "\xac and \xff is none\n"));
   steps.push_back(feed_and_move(1, numbered(0, 60, " over several files")));
   steps.push_back({[](World& world) { world.feed(1, "a neighbour's turn\n"); },
                    [](World& world, FaultySystem&, Life& life) {
-                     while (life.mover.move(neighbour, life.neighbours_file, 1, world.fifo(1)).what ==
-                            Moved::bytes) {
+                     while (life.mover.move(neighbour, life.neighbours_file, 1, world.fifo(1)).what == Moved::bytes) {
                      }
                    }});
   steps.push_back(feed_and_move(1, "run 1 stops in the mid"));
@@ -85,8 +84,8 @@ std::vector<ScriptStep> script() {
                      world.feed(2, "after a cut, with an open end");
                    },
                    [](World& world, FaultySystem&, Life& life) { move_all(world, life, 2); }});
-  steps.push_back({[](World&) {},
-                   [](World&, FaultySystem&, Life& life) { life.mover.close_line(slot, life.file, 2); }});
+  steps.push_back(
+      {[](World&) {}, [](World&, FaultySystem&, Life& life) { life.mover.close_line(slot, life.file, 2); }});
   return steps;
 }
 
@@ -105,9 +104,9 @@ struct Outcome {
 
 std::string counters_of(wire::LogStream& s) {
   return "file " + std::to_string(s.file) + " offset " + std::to_string(s.offset) + " written " +
-         std::to_string(s.written) + " discarded " + std::to_string(s.discarded) + " gaps " +
-         std::to_string(s.gaps) + " gap_bytes " + std::to_string(s.gap_bytes) + " mid_line " +
-         std::to_string(s.mid_line) + " error " + std::to_string(s.error);
+         std::to_string(s.written) + " discarded " + std::to_string(s.discarded) + " gaps " + std::to_string(s.gaps) +
+         " gap_bytes " + std::to_string(s.gap_bytes) + " mid_line " + std::to_string(s.mid_line) + " error " +
+         std::to_string(s.error);
 }
 
 // Dies at the `first`th point, and at the `second`th after that; 0 = does not.

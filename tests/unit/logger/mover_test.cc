@@ -1,7 +1,6 @@
 #include "logger/mover.h"
 
 #include <grp.h>
-
 #include <string>
 
 #include "gtest/gtest.h"
@@ -32,7 +31,7 @@ TEST_F(MoverTest, MakesTheDirectoryTheFileAndTheLinkWithModesForTheOwnerOnly) {
   feed_and_move("hello\n");
   EXPECT_EQ(world.files("s"), (std::map<std::string, std::string>{{"00000001.log", "hello\n"}}));
   EXPECT_EQ(world.current("s"), "00000001.log");
-  struct stat info {};
+  struct stat info{};
   stat(world.path("s").c_str(), &info);
   EXPECT_EQ(info.st_mode & 07777, 0700u);
   stat(world.path("s/00000001.log").c_str(), &info);
@@ -47,7 +46,7 @@ TEST_F(MoverTest, GivesDirectoryAndFilesToTheOwnerOfTheStream) {
   feed_and_move("hello\n");
   feed_and_move("again\n");
   for (const char* name : {"s", "s/00000001.log", "s/00000002.log"}) {
-    struct stat info {};
+    struct stat info{};
     ASSERT_EQ(stat(world.path(name).c_str(), &info), 0) << name;
     EXPECT_EQ(info.st_uid, 65'534u) << name;
     EXPECT_EQ(info.st_gid, 65'533u) << name;
@@ -57,9 +56,9 @@ TEST_F(MoverTest, GivesDirectoryAndFilesToTheOwnerOfTheStream) {
 TEST_F(MoverTest, RotatesWithinABatchAndKeepsTheNewestFiles) {
   world.configure(0, "s", wire::LogFormat::raw, 10, 3);
   feed_and_move("0 aaaaaaaa\n1 aaaaaaaa\n2 aaaaaaaa\n3 aaaaaaaa\n4 aaaaaaaa\n");
-  EXPECT_EQ(world.files("s"), (std::map<std::string, std::string>{{"00000003.log", "2 aaaaaaaa\n"},
-                                                                  {"00000004.log", "3 aaaaaaaa\n"},
-                                                                  {"00000005.log", "4 aaaaaaaa\n"}}));
+  EXPECT_EQ(world.files("s"),
+            (std::map<std::string, std::string>{
+                {"00000003.log", "2 aaaaaaaa\n"}, {"00000004.log", "3 aaaaaaaa\n"}, {"00000005.log", "4 aaaaaaaa\n"}}));
   EXPECT_EQ(world.current("s"), "00000005.log");
 }
 
@@ -144,7 +143,7 @@ TEST_F(MoverTest, GivesBackReservedBlocksAtRotation) {
   world.configure(0, "s", wire::LogFormat::json, 2'000);
   for (int i = 0; i < 40; ++i) feed_and_move("a line of some fifty bytes, to be made into an object\n");
   ASSERT_GT(world.stream().file.load(), 2u);
-  struct stat info {};
+  struct stat info{};
   stat(world.path("s/00000001.log").c_str(), &info);
   EXPECT_LE(static_cast<uint64_t>(info.st_blocks) * 512, 8'192u);
 }

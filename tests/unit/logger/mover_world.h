@@ -2,22 +2,21 @@
 // that dies, fails or cuts short where it is told to, on top of the real one.
 #pragma once
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <map>
 #include <string>
 #include <string_view>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "logger/mover.h"
@@ -32,11 +31,11 @@ struct Died {};
 
 class FaultySystem : public System {
  public:
-  std::uint64_t points = 0;   // passed so far
-  std::uint64_t die_at = 0;   // 0 = live
-  bool full = false;          // no space can be reserved
-  bool no_reserve = false;    // a file system without fallocate
-  int write_error = 0;        // errno of every pwrite
+  std::uint64_t points = 0;  // passed so far
+  std::uint64_t die_at = 0;  // 0 = live
+  bool full = false;         // no space can be reserved
+  bool no_reserve = false;   // a file system without fallocate
+  int write_error = 0;       // errno of every pwrite
   std::size_t longest_write = SIZE_MAX;
   MonoNs now = seconds(1'000);
   WallNs wall = 1'700'000'000'123'456'789;

@@ -1,10 +1,9 @@
 #include "logger/pump.h"
 
 #include <fcntl.h>
-#include <sys/epoll.h>
-
 #include <memory>
 #include <string>
+#include <sys/epoll.h>
 
 #include "gtest/gtest.h"
 #include "unit/logger/mover_world.h"
@@ -284,7 +283,8 @@ TEST_F(PumpTest, AtTheEndItSaysHowMuchCouldNotBeWritten) {
   testing::internal::CaptureStderr();
   pump.drain();
   const std::string said = testing::internal::GetCapturedStderr();
-  EXPECT_NE(said.find("5 bytes for the log \"s\" could not be written: No space left on device"), std::string::npos) << said;
+  EXPECT_NE(said.find("5 bytes for the log \"s\" could not be written: No space left on device"), std::string::npos)
+      << said;
 }
 
 }  // namespace

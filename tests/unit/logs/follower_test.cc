@@ -1,5 +1,4 @@
 #include <poll.h>
-
 #include <string>
 
 #include "gtest/gtest.h"

@@ -1,14 +1,13 @@
 // Writes log files the way a logger does, by hand.
 #pragma once
 
-#include <unistd.h>
-
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
 #include <string_view>
+#include <unistd.h>
 
 #include "base/check.h"
 

@@ -29,15 +29,13 @@ TEST(Dependencies, of_a_diamond_have_no_problem) {
   // b   c
   //  \ /
   //   d
-  EXPECT_THAT(dependency_problems({service("a", {"b", "c"}), service("b", {"d"}),
-                                   service("c", {"d"}), service("d")},
-                                  no_limit),
-              IsEmpty());
+  EXPECT_THAT(
+      dependency_problems({service("a", {"b", "c"}), service("b", {"d"}), service("c", {"d"}), service("d")}, no_limit),
+      IsEmpty());
 }
 
 TEST(Dependencies, that_are_unknown_come_with_the_name_that_may_be_meant) {
-  const auto problems =
-      dependency_problems({service("database"), service("web", {"databsae", "queue"})}, no_limit);
+  const auto problems = dependency_problems({service("database"), service("web", {"databsae", "queue"})}, no_limit);
   ASSERT_THAT(problems, SizeIs(2));
   EXPECT_EQ(problems[0].fault, DependencyFault::unknown);
   EXPECT_EQ(problems[0].service, 1u);
@@ -54,10 +52,9 @@ TEST(Dependencies, on_oneself_are_no_cycle_of_others) {
 
 TEST(Dependencies, in_a_cycle_are_told_in_full_from_where_it_is_entered) {
   // x -> a -> b -> c -> a: x is not part of it.
-  const auto problems =
-      dependency_problems({service("x", {"a"}), service("a", {"y", "b"}), service("b", {"c"}),
-                           service("c", {"a"}), service("y")},
-                          no_limit);
+  const auto problems = dependency_problems(
+      {service("x", {"a"}), service("a", {"y", "b"}), service("b", {"c"}), service("c", {"a"}), service("y")},
+      no_limit);
   ASSERT_THAT(problems, SizeIs(1));
   EXPECT_EQ(problems[0].fault, DependencyFault::cycle);
   EXPECT_EQ(problems[0].cycle, "a -> b -> c -> a");
@@ -66,12 +63,10 @@ TEST(Dependencies, in_a_cycle_are_told_in_full_from_where_it_is_entered) {
 }
 
 TEST(Dependencies, in_one_knot_are_told_once_and_in_two_knots_twice) {
-  EXPECT_THAT(dependency_problems(
-                  {service("a", {"b", "c"}), service("b", {"a"}), service("c", {"a"})}, no_limit),
+  EXPECT_THAT(dependency_problems({service("a", {"b", "c"}), service("b", {"a"}), service("c", {"a"})}, no_limit),
               SizeIs(1));
-  EXPECT_THAT(dependency_problems({service("a", {"b"}), service("b", {"a", "c"}),
-                                   service("c", {"d"}), service("d", {"c"})},
-                                  no_limit),
+  EXPECT_THAT(dependency_problems(
+                  {service("a", {"b"}), service("b", {"a", "c"}), service("c", {"d"}), service("d", {"c"})}, no_limit),
               SizeIs(2));
 }
 

@@ -60,7 +60,8 @@ struct AdoptionTest : ::testing::Test {
     return entry;
   }
   void fill_the_socket() {
-    for (std::uint64_t key = 1000; link->park(park_record(ParkClass::spec, no_slot, key), std::move(*make_memfd("m", 1)));)
+    for (std::uint64_t key = 1000;
+         link->park(park_record(ParkClass::spec, no_slot, key), std::move(*make_memfd("m", 1)));)
       ++key;
   }
   void settle() {

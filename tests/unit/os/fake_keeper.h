@@ -32,16 +32,13 @@ struct TakenPlan {
 
 class FakeKeeper {
  public:
-  explicit FakeKeeper(std::uint32_t first_pid = 1u << 22)
-      : next_pid_(static_cast<std::int32_t>(first_pid)) {
+  explicit FakeKeeper(std::uint32_t first_pid = 1u << 22) : next_pid_(static_cast<std::int32_t>(first_pid)) {
     os::HostFacts host = os::host_facts();
     instance_ = os::Instance{"test", directory_ / "i", directory_ / "i/logs"};
     auto opened = os::make_instance(instance_, host);
     EXPECT_TRUE(opened) << opened.error().text();
-    at(wire::HelloDescriptor::slot_table) =
-        std::move(*os::make_memfd("t", sizeof(wire::SlotTable)));
-    at(wire::HelloDescriptor::decision_page) =
-        std::move(*os::make_memfd("d", sizeof(wire::DecisionPage)));
+    at(wire::HelloDescriptor::slot_table) = std::move(*os::make_memfd("t", sizeof(wire::SlotTable)));
+    at(wire::HelloDescriptor::decision_page) = std::move(*os::make_memfd("d", sizeof(wire::DecisionPage)));
     at(wire::HelloDescriptor::log_page) = std::move(*os::make_memfd("l", sizeof(wire::LogPage)));
     at(wire::HelloDescriptor::lock) = std::move(*os::make_memfd("k", 0));
     at(wire::HelloDescriptor::directory) = std::move(*opened);
@@ -53,14 +50,14 @@ class FakeKeeper {
     at(wire::HelloDescriptor::log_pipe_read) = os::Fd(ends[0]);
     at(wire::HelloDescriptor::log_pipe_write) = os::Fd(ends[1]);
     at(wire::HelloDescriptor::log_buffer) = std::move(*os::make_memfd("b", 4096));
-    table_ = std::move(*os::Mapping<wire::SlotTable>::map(
-        at(wire::HelloDescriptor::slot_table).get(), os::Access::write, "t"));
+    table_ = std::move(
+        *os::Mapping<wire::SlotTable>::map(at(wire::HelloDescriptor::slot_table).get(), os::Access::write, "t"));
     table_->magic = wire::slot_table_magic;
     table_->version = wire::slot_table_version;
     table_->size = sizeof(wire::SlotTable);
     table_->keeper_generation = 1;
-    logs_ = std::move(*os::Mapping<wire::LogPage>::map(at(wire::HelloDescriptor::log_page).get(),
-                                                       os::Access::write, "l"));
+    logs_ =
+        std::move(*os::Mapping<wire::LogPage>::map(at(wire::HelloDescriptor::log_page).get(), os::Access::write, "l"));
     wire::log_page_init(*logs_);
     for (std::uint32_t i = 0; i < wire::spawner_count; ++i) start_spawner(i);
   }
@@ -73,17 +70,14 @@ class FakeKeeper {
     supervisor_ = os::Fd(ends[0]);
     std::vector<int> numbers;
     for (const os::Fd& fd : descriptors_) numbers.push_back(fd.get());
-    const wire::HelloRecord hello{wire::message_version, 1, ++generation_,
-                                  static_cast<std::uint32_t>(parked_.size())};
+    const wire::HelloRecord hello{wire::message_version, 1, ++generation_, static_cast<std::uint32_t>(parked_.size())};
     send<wire::HelloRecord>(wire::MessageType::hello, {hello}, numbers);
     for (std::uint32_t i = 0; i < wire::spawner_count; ++i) announce_spawner(i);
     for (std::uint32_t type = 1; type <= 6; ++type)
       for (const os::Parked& parked : parked_.all(static_cast<wire::ParkClass>(type)))
-        send<wire::ParkRecord>(wire::MessageType::parked,
-                               {os::park_record(static_cast<wire::ParkClass>(type), parked)},
+        send<wire::ParkRecord>(wire::MessageType::parked, {os::park_record(static_cast<wire::ParkClass>(type), parked)},
                                {parked.fd});
-    EXPECT_EQ(os::Sent::yes,
-              os::send_message(supervisor_.get(), wire::MessageType::ready, nullptr, 0, 0));
+    EXPECT_EQ(os::Sent::yes, os::send_message(supervisor_.get(), wire::MessageType::ready, nullptr, 0, 0));
     return os::Fd(ends[1]);
   }
 
@@ -96,8 +90,7 @@ class FakeKeeper {
   // Handles all that the supervisor has sent.
   void handle() {
     os::Message message;
-    while (supervisor_ &&
-           os::receive_message(supervisor_.get(), message, 0) == os::Received::message) {
+    while (supervisor_ && os::receive_message(supervisor_.get(), message, 0) == os::Received::message) {
       ++messages_;
       if (message.type == wire::MessageType::park)
         for (std::uint32_t i = 0; i < message.count; ++i)
@@ -108,21 +101,17 @@ class FakeKeeper {
           parked_.drop(r->type, r->key, r->name, r->file);
         }
       if (message.type == wire::MessageType::signal)
-        for (std::uint32_t i = 0; i < message.count; ++i)
-          take_signal(*message.record<wire::SignalRecord>(i));
+        for (std::uint32_t i = 0; i < message.count; ++i) take_signal(*message.record<wire::SignalRecord>(i));
       if (message.type == wire::MessageType::reap)
-        for (std::uint32_t i = 0; i < message.count; ++i)
-          take_reap(*message.record<wire::RunRecord>(i));
+        for (std::uint32_t i = 0; i < message.count; ++i) take_reap(*message.record<wire::RunRecord>(i));
       if (message.type == wire::MessageType::replace_spawner)
         for (std::uint32_t i = 0; i < message.count; ++i) {
           const auto* r = message.record<wire::SpawnerRecord>(i);
           if (r->generation == spawners_[r->index].generation) replace_spawner(r->index);
         }
       if (message.type == wire::MessageType::adopt)
-        for (std::uint32_t i = 0; i < message.count; ++i)
-          adopted_.insert(message.record<wire::RunRecord>(i)->run);
-      if (message.type == wire::MessageType::finish)
-        finished_ = message.record<wire::FinishRecord>(0)->mode;
+        for (std::uint32_t i = 0; i < message.count; ++i) adopted_.insert(message.record<wire::RunRecord>(i)->run);
+      if (message.type == wire::MessageType::finish) finished_ = message.record<wire::FinishRecord>(0)->mode;
     }
   }
 
@@ -134,8 +123,7 @@ class FakeKeeper {
         const auto* record = message.record<wire::RunRecord>(0);
         wire::RunEntry& entry = table_->entry[record->entry];
         std::uint32_t none = 0;
-        if (entry.run != record->run ||
-            !entry.claim.compare_exchange_strong(none, spawners_[i].generation)) {
+        if (entry.run != record->run || !entry.claim.compare_exchange_strong(none, spawners_[i].generation)) {
           ++dropped_plans_;
           continue;
         }
@@ -194,16 +182,15 @@ class FakeKeeper {
   os::NewKeeper replace(int buffer_bytes = 0) {
     for (std::uint32_t type = 1; type <= 6; ++type)
       while (!parked_.all(static_cast<wire::ParkClass>(type)).empty()) {
-        const wire::ParkRecord record = os::park_record(
-            static_cast<wire::ParkClass>(type), parked_.all(static_cast<wire::ParkClass>(type))[0]);
+        const wire::ParkRecord record =
+            os::park_record(static_cast<wire::ParkClass>(type), parked_.all(static_cast<wire::ParkClass>(type))[0]);
         parked_.drop(record.type, record.key, record.name, record.file);
       }
     adopted_.clear();
     for (std::uint32_t i = 0; i < wire::spawner_count; ++i) start_spawner(i);
     int ends[2];
     EXPECT_EQ(0, ::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends));
-    if (buffer_bytes != 0)
-      ::setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &buffer_bytes, sizeof buffer_bytes);
+    if (buffer_bytes != 0) ::setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &buffer_bytes, sizeof buffer_bytes);
     supervisor_ = os::Fd(ends[0]);
     return {os::Fd(ends[1]), os::Fd()};
   }
@@ -222,9 +209,7 @@ class FakeKeeper {
   std::set<RunId>& adopted() { return adopted_; }
   wire::FinishMode finished() const { return finished_; }
   std::uint32_t messages() const { return messages_; }
-  std::uint32_t spawner_generation(std::uint32_t index) const {
-    return spawners_[index].generation;
-  }
+  std::uint32_t spawner_generation(std::uint32_t index) const { return spawners_[index].generation; }
 
  private:
   struct Spawner {

@@ -22,8 +22,8 @@ struct InboxTest : ::testing::Test {
   test::FakeKeeper keeper;
   test::OrderMaker maker;
   std::unique_ptr<KeeperLink> link = keeper.connect();
-  std::unique_ptr<KeeperClient> client = std::make_unique<KeeperClient>(
-      *link, CgroupTree(), ClientOptions{keeper.instance().directory, std::nullopt});
+  std::unique_ptr<KeeperClient> client =
+      std::make_unique<KeeperClient>(*link, CgroupTree(), ClientOptions{keeper.instance().directory, std::nullopt});
   std::unique_ptr<Inbox> inbox = std::make_unique<Inbox>(*link, nullptr);
   std::vector<Input> inputs;
 
@@ -32,8 +32,8 @@ struct InboxTest : ::testing::Test {
     client.reset();
     link.reset();
     link = keeper.connect();
-    client = std::make_unique<KeeperClient>(
-        *link, CgroupTree(), ClientOptions{keeper.instance().directory, std::nullopt});
+    client =
+        std::make_unique<KeeperClient>(*link, CgroupTree(), ClientOptions{keeper.instance().directory, std::nullopt});
     inbox = std::make_unique<Inbox>(*link, nullptr);
   }
   void start(SlotIndex slot, RunId run) {
@@ -50,8 +50,7 @@ struct InboxTest : ::testing::Test {
     Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
-    std::strcpy(address.sun_path,
-                (keeper.instance().directory + "/n/" + std::to_string(run)).c_str());
+    std::strcpy(address.sun_path, (keeper.instance().directory + "/n/" + std::to_string(run)).c_str());
     iovec part{const_cast<char*>(text.data()), text.size()};
     alignas(cmsghdr) char control[CMSG_SPACE(253 * sizeof(int))] = {};
     msghdr header{};
@@ -244,8 +243,7 @@ TEST_F(InboxTest, the_death_of_the_keeper_is_one_input_and_does_not_keep_the_loo
 
 TEST_F(InboxTest, pushed_inputs_come_with_the_next_peek_and_requests_are_answered) {
   std::vector<std::uint64_t> answered;
-  Inbox answering(
-      *link, [&](const Input& input, const Result<Accepted>&) { answered.push_back(input.token); });
+  Inbox answering(*link, [&](const Input& input, const Result<Accepted>&) { answered.push_back(input.token); });
   Input request;
   request.kind = InputKind::request;
   request.token = 42;

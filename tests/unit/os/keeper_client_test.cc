@@ -31,8 +31,8 @@ struct KeeperClientTest : ::testing::Test {
   std::unique_ptr<KeeperClient> client = make_client();
 
   std::unique_ptr<KeeperClient> make_client() {
-    return std::make_unique<KeeperClient>(
-        *link, CgroupTree(), ClientOptions{keeper.instance().directory, NofileLimit{256, 512}});
+    return std::make_unique<KeeperClient>(*link, CgroupTree(),
+                                          ClientOptions{keeper.instance().directory, NofileLimit{256, 512}});
   }
   void restart_supervisor() {
     client.reset();
@@ -270,8 +270,7 @@ TEST_F(KeeperClientTest, orders_about_a_run_that_the_entry_no_longer_holds_are_d
   EXPECT_EQ(0u, keeper.messages());
 }
 
-TEST_F(KeeperClientTest,
-       what_a_released_run_had_is_dropped_once_its_output_is_read_and_nobody_writes) {
+TEST_F(KeeperClientTest, what_a_released_run_had_is_dropped_once_its_output_is_read_and_nobody_writes) {
   ASSERT_EQ(SpawnOutcome::sent, client->spawn(maker.order(0, 7)).outcome);
   keeper.spawn_all();
   Fd service = std::move(keeper.taken()[0].descriptors[1]);

@@ -39,9 +39,8 @@ TEST(Addresses, literal_hosts_wildcards_and_localhost_are_understood_and_names_a
   EXPECT_TRUE(parse_listen_address("tcp::80")->any);
   EXPECT_EQ(AF_INET, parse_listen_address("tcp:localhost:80")->family());
   EXPECT_EQ("/run/x", parse_listen_address("unix:/run/x")->path);
-  for (const char* text :
-       {"tcp:example.com:80", "tcp:127.0.0.1", "tcp:127.0.0.1:0", "tcp:127.0.0.1:70000",
-        "tcp:127.0.0.1:80x", "udp:127.0.0.1:80", "unix:x", "unix:", ""})
+  for (const char* text : {"tcp:example.com:80", "tcp:127.0.0.1", "tcp:127.0.0.1:0", "tcp:127.0.0.1:70000",
+                           "tcp:127.0.0.1:80x", "udp:127.0.0.1:80", "unix:x", "unix:", ""})
     EXPECT_FALSE(parse_listen_address(text)) << text;
   EXPECT_FALSE(parse_listen_address("unix:/" + std::string(107, 'x')));
 }
@@ -102,16 +101,14 @@ TEST(ParkedTable, equal_identity_replaces_and_a_key_has_its_names_in_order) {
   EXPECT_EQ(32u, sizeof(Parked));
 }
 
-TEST(Messages,
-     records_and_descriptors_arrive_together_and_a_dead_peer_is_told_apart_from_a_full_socket) {
+TEST(Messages, records_and_descriptors_arrive_together_and_a_dead_peer_is_told_apart_from_a_full_socket) {
   int ends[2];
   ASSERT_EQ(0, ::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends));
   Fd a(ends[0]);
   Fd b(ends[1]);
   const wire::RunRecord records[] = {{1, 0, 10}, {2, 0, 20}};
   const int numbers[] = {0, 1, 2};
-  EXPECT_EQ(Sent::yes,
-            send_records<wire::RunRecord>(a.get(), wire::MessageType::adopt, records, numbers));
+  EXPECT_EQ(Sent::yes, send_records<wire::RunRecord>(a.get(), wire::MessageType::adopt, records, numbers));
   Message message;
   ASSERT_EQ(Received::message, receive_message(b.get(), message, 0));
   EXPECT_EQ(wire::MessageType::adopt, message.type);

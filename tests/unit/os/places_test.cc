@@ -82,8 +82,7 @@ TEST(Fd, a_bell_is_taken_once_however_often_it_was_rung) {
 
 struct InstanceTest : ::testing::Test {
   test::TempDirectory root;
-  HostFacts host{::geteuid(),  root / "home", "0123456789ab",
-                 root / "run", root / "log",  root / "tmp"};
+  HostFacts host{::geteuid(), root / "home", "0123456789ab", root / "run", root / "log", root / "tmp"};
   mode_t mode(const std::string& path) {
     struct stat st{};
     return ::stat(path.c_str(), &st) == 0 ? st.st_mode & 07777 : 0;
@@ -97,20 +96,16 @@ TEST_F(InstanceTest, the_place_follows_from_user_and_host_and_never_from_the_env
   EXPECT_EQ(root / "run/hearth/main", find_instance("main", "", host)->directory);
   EXPECT_EQ(root / "log/hearth/main", find_instance("main", "", host)->log_directory);
   host.uid = 1000;
-  EXPECT_EQ(root / "home/.local/state/hearth/0123456789ab/main",
-            find_instance("main", "", host)->directory);
-  EXPECT_EQ(root / "home/.local/state/hearth/0123456789ab/main/logs",
-            find_instance("main", "", host)->log_directory);
+  EXPECT_EQ(root / "home/.local/state/hearth/0123456789ab/main", find_instance("main", "", host)->directory);
+  EXPECT_EQ(root / "home/.local/state/hearth/0123456789ab/main/logs", find_instance("main", "", host)->log_directory);
   host.home.clear();
   EXPECT_EQ(root / "tmp/hearth-1000/main", find_instance("main", "", host)->directory);
   EXPECT_EQ("/srv/h", find_instance("main", "/srv/x/../h/", host)->directory);
   EXPECT_EQ("/srv/h/logs", find_instance("main", "/srv/h", host)->log_directory);
 }
 
-TEST_F(InstanceTest,
-       names_that_are_no_words_and_paths_too_long_for_sockets_are_refused_with_the_remedy) {
-  for (const char* name : {"", "..", "a/b", "-x", "a b"})
-    EXPECT_FALSE(find_instance(name, "", host)) << name;
+TEST_F(InstanceTest, names_that_are_no_words_and_paths_too_long_for_sockets_are_refused_with_the_remedy) {
+  for (const char* name : {"", "..", "a/b", "-x", "a b"}) EXPECT_FALSE(find_instance(name, "", host)) << name;
   EXPECT_TRUE(find_instance("main", "/" + std::string(instance_path_max - 1, 'x'), host));
   Result<Instance> tall = find_instance("main", "/" + std::string(instance_path_max, 'x'), host);
   ASSERT_FALSE(tall);
@@ -162,8 +157,7 @@ TEST_F(InstanceTest, an_ordinary_user_makes_one_in_his_home) {
 
 TEST(ProcStat, a_command_name_may_hold_anything) {
   ProcStat stat;
-  ASSERT_TRUE(
-      parse_stat("42 (a) b) (c) S 7 42 41 0 -1 4 0 0 0 0 0 0 0 0 20 0 1 0 987654 1 2 3", stat));
+  ASSERT_TRUE(parse_stat("42 (a) b) (c) S 7 42 41 0 -1 4 0 0 0 0 0 0 0 0 20 0 1 0 987654 1 2 3", stat));
   EXPECT_EQ("a) b) (c", stat.name);
   EXPECT_EQ(7, stat.parent);
   EXPECT_EQ(42, stat.group);
@@ -219,24 +213,20 @@ TEST(ProcStat, boot_and_namespace_are_known) {
 }
 
 TEST(CgroupPlace, unified_hybrid_namespaced_and_absent_hierarchies) {
-  const std::string unified =
-      "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
-  EXPECT_EQ("/sys/fs/cgroup/user.slice/x",
-            parse_cgroup_place(unified, "0::/user.slice/x\n").directory());
+  const std::string unified = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
+  EXPECT_EQ("/sys/fs/cgroup/user.slice/x", parse_cgroup_place(unified, "0::/user.slice/x\n").directory());
   EXPECT_EQ("/sys/fs/cgroup", parse_cgroup_place(unified, "0::/\n").directory());
   const std::string hybrid =
       "32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"
       "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n";
-  EXPECT_EQ("/sys/fs/cgroup/unified/a",
-            parse_cgroup_place(hybrid, "1:cpu:/z\n0::/a\n").directory());
+  EXPECT_EQ("/sys/fs/cgroup/unified/a", parse_cgroup_place(hybrid, "1:cpu:/z\n0::/a\n").directory());
   const std::string part = "30 23 0:26 /docker/abc /sys/fs/cgroup ro - cgroup2 cgroup rw\n";
   EXPECT_EQ("/sys/fs/cgroup/x", parse_cgroup_place(part, "0::/docker/abc/x\n").directory());
   EXPECT_EQ("", parse_cgroup_place(part, "0::/elsewhere\n").directory());
   EXPECT_EQ("", parse_cgroup_place(part, "0::/docker/abc/../..\n").directory());
   EXPECT_EQ("", parse_cgroup_place("", "0::/a\n").directory());
   EXPECT_EQ("/mnt/with space",
-            parse_cgroup_place("1 1 0:1 / /mnt/with\\040space rw - cgroup2 c rw\n", "0::/\n")
-                .directory());
+            parse_cgroup_place("1 1 0:1 / /mnt/with\\040space rw - cgroup2 c rw\n", "0::/\n").directory());
 }
 
 TEST(CgroupTree, without_one_it_says_why_and_everything_is_gone_already) {
@@ -305,8 +295,7 @@ TEST(ControlSocket, another_user_is_refused_even_with_the_descriptor) {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) return false;
     Result<Peer> refused = check_peer(ends[0], 1000);
-    return !refused && refused.error().remedy == Remedy::no_access &&
-           check_peer(ends[0], 65534).has_value();
+    return !refused && refused.error().remedy == Remedy::no_access && check_peer(ends[0], 65534).has_value();
   }));
 }
 

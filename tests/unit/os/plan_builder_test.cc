@@ -14,11 +14,8 @@ namespace {
 
 struct PlanTest : ::testing::Test {
   test::OrderMaker maker;
-  PlanContext context{.instance_directory = "/run/hearth/main",
-                      .notify_path = "",
-                      .passed = {},
-                      .leaf = false,
-                      .nofile = {}};
+  PlanContext context{
+      .instance_directory = "/run/hearth/main", .notify_path = "", .passed = {}, .leaf = false, .nofile = {}};
   std::string bytes;
 
   const wire::PlanHeader& build(std::uint32_t descriptors) {
@@ -56,8 +53,7 @@ TEST_F(PlanTest, names_the_run_and_the_program) {
 }
 
 TEST_F(PlanTest, the_service_overrides_the_document_and_ours_overrides_both) {
-  maker.document.environment = {"A=document",   "B=document",       "HEARTH_RUN=1",
-                                "LISTEN_FDS=4", "NOTIFY_SOCKET=/x", "=odd"};
+  maker.document.environment = {"A=document", "B=document", "HEARTH_RUN=1", "LISTEN_FDS=4", "NOTIFY_SOCKET=/x", "=odd"};
   maker.spec().env = {{"A", "service"}, {"HEARTH_INSTANCE", "/other"}};
   const wire::PlanHeader& plan = build(2);
   EXPECT_TRUE(has(plan, "A=service"));
@@ -72,8 +68,7 @@ TEST_F(PlanTest, the_service_overrides_the_document_and_ours_overrides_both) {
 TEST_F(PlanTest, a_command_without_slash_is_looked_for_where_its_own_PATH_says) {
   maker.spec().command = {"server"};
   maker.spec().env = {{"PATH", "/opt/bin::/usr/bin"}};
-  EXPECT_EQ((std::vector<std::string>{"/opt/bin/server", "./server", "/usr/bin/server"}),
-            strings(build(2).paths));
+  EXPECT_EQ((std::vector<std::string>{"/opt/bin/server", "./server", "/usr/bin/server"}), strings(build(2).paths));
   maker.spec().env.clear();
   maker.document.environment.clear();
   EXPECT_EQ("/usr/local/sbin/server", strings(build(2).paths)[0]);
@@ -83,11 +78,9 @@ TEST_F(PlanTest, sockets_and_stored_descriptors_follow_3_with_names_and_patched_
   context.passed = {"http", "cache"};
   context.leaf = true;
   context.notify_path = "/run/hearth/main/n/77";
-  maker.spec().command = {"/bin/server",         "--listen", "fd:{fd:http}",
-                          "{fd:cache}{fd:http}", "{fd",      "{fd:http"};
+  maker.spec().command = {"/bin/server", "--listen", "fd:{fd:http}", "{fd:cache}{fd:http}", "{fd", "{fd:http"};
   const wire::PlanHeader& plan = build(5);
-  EXPECT_EQ((std::vector<std::string>{"/bin/server", "--listen", "fd:3", "43", "{fd", "{fd:http"}),
-            strings(plan.argv));
+  EXPECT_EQ((std::vector<std::string>{"/bin/server", "--listen", "fd:3", "43", "{fd", "{fd:http"}), strings(plan.argv));
   EXPECT_TRUE(has(plan, "LISTEN_FDS=2"));
   EXPECT_TRUE(has(plan, "LISTEN_FDNAMES=http:cache"));
   EXPECT_TRUE(has(plan, "LISTEN_PID=0000000000"));
@@ -125,8 +118,7 @@ TEST_F(PlanTest, what_cannot_be_is_refused_before_anything_is_made) {
 TEST(Nofile, is_read_strictly) {
   EXPECT_EQ(256u, parse_nofile("256:1024")->soft);
   EXPECT_EQ(1024u, parse_nofile("256:1024")->hard);
-  for (const char* text : {"", "256", "a:b", "1024:256", "1:2x"})
-    EXPECT_FALSE(parse_nofile(text)) << text;
+  for (const char* text : {"", "256", "a:b", "1024:256", "1:2x"}) EXPECT_FALSE(parse_nofile(text)) << text;
   EXPECT_FALSE(parse_nofile(nullptr));
 }
 

@@ -18,7 +18,9 @@ namespace {
 
 // Other tests sweep at the same time: each program is an instance of its own, also seen from its children.
 const std::string instance_name = "/instance." + std::to_string(::getpid());
-const std::string& instance() { return instance_name; }
+const std::string& instance() {
+  return instance_name;
+}
 
 // A leader that runs `body` in its own session and writes a byte when everything is set up.
 struct SweepTest : ::testing::Test {
@@ -65,8 +67,8 @@ struct SweepTest : ::testing::Test {
     std::vector<char*> env;
     for (const std::string& pair : environment) env.push_back(const_cast<char*>(pair.c_str()));
     env.push_back(nullptr);
-    char* const arguments[] = {const_cast<char*>("sh"), const_cast<char*>("-c"),
-                               const_cast<char*>("exec sleep 1000"), nullptr};
+    char* const arguments[] = {const_cast<char*>("sh"), const_cast<char*>("-c"), const_cast<char*>("exec sleep 1000"),
+                               nullptr};
     ::execve("/bin/sh", arguments, env.data());
     ::_exit(1);
   }
@@ -184,8 +186,7 @@ TEST_F(SweepTest, a_process_of_another_service_that_holds_the_pipe_is_named_and_
   }
   others.push_back(friendly);
   const MonoNs end = read_mono() + seconds(10);
-  while (environment_of(friendly, "HEARTH_SLOT") != "shop.db.0" && read_mono() < end)
-    ::poll(nullptr, 0, 1);
+  while (environment_of(friendly, "HEARTH_SLOT") != "shop.db.0" && read_mono() < end) ::poll(nullptr, 0, 1);
   Sweep s(target());
   EXPECT_EQ(Sweep::State::done, sweep(s));
   EXPECT_TRUE(alive(friendly));
@@ -206,8 +207,7 @@ TEST_F(SweepTest, the_cookie_finds_what_has_neither_parent_nor_pipe) {
   });
   const pid_t orphan = heard();
   const MonoNs end = read_mono() + seconds(10);
-  while (environment_of(orphan, "HEARTH_SLOT") != "shop.web.0" && read_mono() < end)
-    ::poll(nullptr, 0, 1);
+  while (environment_of(orphan, "HEARTH_SLOT") != "shop.web.0" && read_mono() < end) ::poll(nullptr, 0, 1);
   Sweep s(target());
   EXPECT_EQ(Sweep::State::done, sweep(s));
   EXPECT_FALSE(alive(orphan));
@@ -225,10 +225,7 @@ TEST_F(SweepTest, what_may_not_be_killed_is_a_survivor_with_its_name) {
     Sweep s(target());
     Sweep::State state = Sweep::State::again;
     while (state == Sweep::State::again) state = s.step(read_mono());
-    ::_exit(state == Sweep::State::incomplete && s.survivors().size() == 1 &&
-                    s.survivors()[0].pid == leader
-                ? 0
-                : 1);
+    ::_exit(state == Sweep::State::incomplete && s.survivors().size() == 1 && s.survivors()[0].pid == leader ? 0 : 1);
   }
   int status = 0;
   ::waitpid(sweeper, &status, 0);

@@ -9,8 +9,7 @@ TEST(HttpTarget, a_url_gives_address_and_request) {
   Result<HttpTarget> target = parse_http_url("http://127.0.0.1:8080/health?deep=1#x");
   ASSERT_TRUE(target);
   EXPECT_EQ(8080, target->address.port());
-  EXPECT_TRUE(
-      target->request.starts_with("GET /health?deep=1 HTTP/1.0\r\nHost: 127.0.0.1:8080\r\n"));
+  EXPECT_TRUE(target->request.starts_with("GET /health?deep=1 HTTP/1.0\r\nHost: 127.0.0.1:8080\r\n"));
   EXPECT_TRUE(target->request.ends_with("\r\n\r\n"));
 }
 
@@ -31,15 +30,13 @@ TEST(HttpTarget, localhost_is_both_families_and_unix_sockets_have_a_form_of_thei
 
 TEST(HttpTarget, what_is_refused_is_refused_with_the_way_out) {
   for (const char* url :
-       {"https://127.0.0.1/", "http://example.com/", "http://:80/", "http://127.0.0.1:0/",
-        "http://127.0.0.1:99999/", "http://127.0.0.1/a b", "http://127.0.0.1/\r\nX: y",
-        "unix:relative:/x", "unix:/a:b", "", "http://"}) {
+       {"https://127.0.0.1/", "http://example.com/", "http://:80/", "http://127.0.0.1:0/", "http://127.0.0.1:99999/",
+        "http://127.0.0.1/a b", "http://127.0.0.1/\r\nX: y", "unix:relative:/x", "unix:/a:b", "", "http://"}) {
     Result<HttpTarget> target = parse_http_url(url);
     ASSERT_FALSE(target) << url;
     EXPECT_EQ(Remedy::fix_input, target.error().remedy) << url;
   }
-  EXPECT_NE(std::string::npos,
-            parse_http_url("http://example.com/").error().text().find("not looked up"));
+  EXPECT_NE(std::string::npos, parse_http_url("http://example.com/").error().text().find("not looked up"));
 }
 
 TEST(HttpStatus, the_first_line_decides_once_it_is_whole) {
@@ -49,8 +46,8 @@ TEST(HttpStatus, the_first_line_decides_once_it_is_whole) {
   EXPECT_EQ(-1, parse_status("HTTP/1.1 200 OK"));
   EXPECT_EQ(-1, parse_status("HT"));
   EXPECT_EQ(-1, parse_status(""));
-  for (const char* text : {"SSH-2.0-OpenSSH\r\n", "HTTP/2 200\r\n", "HTTP/1.1 20\r\n",
-                           "HTTP/1.1 2000\r\n", "HTTP/1.1 999 x\r\n", "\r\n", "HTTP/1.1200 OK\r\n"})
+  for (const char* text : {"SSH-2.0-OpenSSH\r\n", "HTTP/2 200\r\n", "HTTP/1.1 20\r\n", "HTTP/1.1 2000\r\n",
+                           "HTTP/1.1 999 x\r\n", "\r\n", "HTTP/1.1200 OK\r\n"})
     EXPECT_EQ(0, parse_status(text)) << text;
 }
 

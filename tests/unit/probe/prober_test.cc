@@ -15,8 +15,8 @@ namespace {
 
 struct ProberTest : ::testing::Test {
   std::vector<ports::Input> results;
-  std::unique_ptr<Prober> prober = std::move(
-      *Prober::create([this](ports::Input input) { results.push_back(std::move(input)); }));
+  std::unique_ptr<Prober> prober =
+      std::move(*Prober::create([this](ports::Input input) { results.push_back(std::move(input)); }));
   os::Fd server;
   std::uint16_t port = 0;
 
@@ -76,8 +76,7 @@ struct ProberTest : ::testing::Test {
 TEST_F(ProberTest, an_http_server_that_answers_200_is_good_and_gets_a_proper_request) {
   listen();
   prober->begin(3, true, 7, http("/health"));
-  EXPECT_TRUE(
-      serve({"HTTP/1.1 200 OK\r\n\r\n"}).starts_with("GET /health HTTP/1.0\r\nHost: 127.0.0.1:"));
+  EXPECT_TRUE(serve({"HTTP/1.1 200 OK\r\n\r\n"}).starts_with("GET /health HTTP/1.0\r\nHost: 127.0.0.1:"));
   run();
   ASSERT_EQ(1u, results.size());
   EXPECT_EQ(ports::InputKind::probe_result, results[0].kind);

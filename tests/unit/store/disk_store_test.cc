@@ -17,28 +17,26 @@ using wire::ParkClass;
 
 // Version, project and path are enough to tell documents apart.
 DocumentFormat plain_format() {
-  return {
-      [](const Document& d) { return std::to_string(d.version) + " " + d.project + " " + d.path; },
-      [](std::string_view text) -> Result<Document> {
-        const std::string line(text);
-        Document document;
-        char project[64] = {};
-        char path[64] = {};
-        unsigned long version = 0;
-        if (std::sscanf(line.c_str(), "%lu %63s %63s", &version, project, path) != 3)
-          return failure(Remedy::fix_input, "read", "document", "it is none");
-        document.version = version;
-        document.project = project;
-        document.path = path;
-        return document;
-      }};
+  return {[](const Document& d) { return std::to_string(d.version) + " " + d.project + " " + d.path; },
+          [](std::string_view text) -> Result<Document> {
+            const std::string line(text);
+            Document document;
+            char project[64] = {};
+            char path[64] = {};
+            unsigned long version = 0;
+            if (std::sscanf(line.c_str(), "%lu %63s %63s", &version, project, path) != 3)
+              return failure(Remedy::fix_input, "read", "document", "it is none");
+            document.version = version;
+            document.project = project;
+            document.path = path;
+            return document;
+          }};
 }
 
 struct DiskStoreTest : ::testing::Test {
   test::FakeKeeper keeper;
   std::unique_ptr<os::KeeperLink> link = keeper.connect();
-  std::unique_ptr<DiskStore> store =
-      std::make_unique<DiskStore>(*link, keeper.instance().directory, plain_format());
+  std::unique_ptr<DiskStore> store = std::make_unique<DiskStore>(*link, keeper.instance().directory, plain_format());
   std::string path(const std::string& name) { return keeper.instance().directory + "/" + name; }
   void write(const std::string& name, const std::string& text) {
     const os::Fd fd(::open(path(name).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));

@@ -24,8 +24,8 @@ class Service {
     pid_ = ::fork();
     if (pid_ == 0) {
       ::setsid();
-      const std::string texts[] = {"HEARTH_INSTANCE=" + directory,
-                                   "HEARTH_RUN=" + std::to_string(run), "HEARTH_SLOT=" + label};
+      const std::string texts[] = {"HEARTH_INSTANCE=" + directory, "HEARTH_RUN=" + std::to_string(run),
+                                   "HEARTH_SLOT=" + label};
       const char* environment[] = {texts[0].c_str(), texts[1].c_str(), texts[2].c_str(), nullptr};
       const char* arguments[] = {"/bin/sh", "-c", "echo; read x", nullptr};
       ::dup2(ready[1], 1);

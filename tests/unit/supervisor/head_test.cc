@@ -1,10 +1,10 @@
 // Which pages a supervisor goes on from.
 #include "supervisor/head.h"
 
-#include <gtest/gtest.h>
-
 #include <cstdlib>
 #include <memory>
+
+#include <gtest/gtest.h>
 
 #include "supervisor/supervisor.h"
 
@@ -17,9 +17,13 @@ struct Free {
 using Page = std::unique_ptr<wire::DecisionPage, Free>;
 
 // Zeroed as a new memfd is, and as sparse.
-Page new_page() { return Page(static_cast<wire::DecisionPage*>(std::calloc(1, sizeof(wire::DecisionPage)))); }
+Page new_page() {
+  return Page(static_cast<wire::DecisionPage*>(std::calloc(1, sizeof(wire::DecisionPage))));
+}
 
-TEST(Readable, ANewPageIsNot) { EXPECT_FALSE(Supervisor::readable(*new_page())); }
+TEST(Readable, ANewPageIsNot) {
+  EXPECT_FALSE(Supervisor::readable(*new_page()));
+}
 
 TEST(Readable, APageIsFromItsFirstCommitOn) {
   const Page page = new_page();

@@ -26,7 +26,9 @@ TEST(Selects, EveryFormOfANameNamesTheSlot) {
     EXPECT_FALSE(selects(name, "shop", "web", 0)) << name;
 }
 
-TEST(LabelOf, IsProjectServiceAndIndex) { EXPECT_EQ(label_of("shop", "web", 12), "shop.web.12"); }
+TEST(LabelOf, IsProjectServiceAndIndex) {
+  EXPECT_EQ(label_of("shop", "web", 12), "shop.web.12");
+}
 
 TEST(Registry, KeepsADocumentUntilItIsDropped) {
   Registry registry;

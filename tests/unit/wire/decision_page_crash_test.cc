@@ -1,13 +1,13 @@
 // A writer that dies between any two stores. The page is copied at every step of a commit, and, inside a step, with
 // only some of its bytes stored (the stamp is always stored last); a successor then works on the copy.
-#include <gtest/gtest.h>
-#include <rapidcheck/gtest.h>
-
 #include <cstring>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
 
 #include "wire/decision_page.h"
 

@@ -1,10 +1,10 @@
 #include "wire/decision_page.h"
 
-#include <gtest/gtest.h>
-
 #include <cstring>
 #include <memory>
 #include <string>
+
+#include <gtest/gtest.h>
 
 namespace hearth::wire {
 namespace {

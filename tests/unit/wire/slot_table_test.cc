@@ -1,9 +1,9 @@
 #include "wire/slot_table.h"
 
-#include <gtest/gtest.h>
-
 #include <cstddef>
 #include <memory>
+
+#include <gtest/gtest.h>
 
 namespace hearth::wire {
 namespace {

@@ -1,9 +1,9 @@
 // Whatever happens to the bytes of a plan: plan_problem() reads nothing outside of them, and what it lets pass, a
 // spawner can follow blindly. The second half is checked by a walk of its own.
+#include <set>
+
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
-
-#include <set>
 
 #include "unit/wire/plan_maker.h"
 

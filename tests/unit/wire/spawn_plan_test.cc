@@ -7,7 +7,9 @@
 namespace hearth::wire {
 namespace {
 
-TEST(SpawnPlan, ThatIsCompleteHasNoProblem) { EXPECT_STREQ(PlanMaker().problem(), nullptr); }
+TEST(SpawnPlan, ThatIsCompleteHasNoProblem) {
+  EXPECT_STREQ(PlanMaker().problem(), nullptr);
+}
 
 TEST(SpawnPlan, ThatIsCutAnywhereHasAProblem) {
   PlanMaker plan;
@@ -46,7 +48,7 @@ TEST(SpawnPlan, NeedsAProgramAndItsName) {
 }
 
 TEST(SpawnPlan, RefusesTablesOutsideMisalignedOrTooLong) {
-  const auto spoilt = [](PlanTable PlanHeader::*table, PlanTable value) {
+  const auto spoilt = [](PlanTable PlanHeader::* table, PlanTable value) {
     PlanMaker plan;
     plan.header().*table = value;
     return plan.problem() != nullptr;

@@ -1,14 +1,13 @@
 // A service that does what the test tells it over the stage, one message an order, one an answer:
 //   hearth-test-puppet STAGE LABEL
 // It ends with code 0 when the test is gone, so that nothing is left of a test that crashed.
+#include <cstdio>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-
-#include <cstdio>
 
 #include "stage.h"
 
@@ -135,7 +134,7 @@ bool obey(const std::string& order) {
   } else if (verb == "serve") {
     tell(serve_one(number));
   } else if (verb == "catch") {
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = on_signal;
     action.sa_flags = SA_RESTART;
     tell(sigaction(number, &action, nullptr) == 0 ? "ok" : "no");

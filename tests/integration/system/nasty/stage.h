@@ -3,15 +3,14 @@
 // the pidfd, whatever it calls itself and whoever its parent is.
 #pragma once
 
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/un.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 namespace hearth::nasty {
 
