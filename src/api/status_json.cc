@@ -75,6 +75,17 @@ void service_fields(JsonWriter& w, const SlotStatus& s) {
   w.key("log_directory").string(s.log_directory);
 }
 
+// Not in the report of an order: who waits for that is woken by every change of it.
+void log_field(JsonWriter& w, const LogStatus& log) {
+  w.key("log").object();
+  w.key("written").number(log.written);
+  w.key("discarded").number(log.discarded);
+  w.key("gaps").number(log.gaps);
+  w.key("waiting");
+  log.waiting.empty() ? w.null() : w.string(log.waiting);
+  w.end_object();
+}
+
 void instance_fields(JsonWriter& w, const InstanceStatus& status) {
   w.key("instance").string(status.instance);
   w.key("version").string(status.version);
@@ -110,6 +121,7 @@ std::string status_json(const InstanceStatus& status, const std::vector<std::siz
   for (const std::size_t i : chosen) {
     w.object();
     service_fields(w, status.services[i]);
+    log_field(w, status.services[i].log);
     w.end_object();
   }
   w.end_array().end_object();

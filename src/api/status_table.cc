@@ -59,7 +59,15 @@ const char* color_of(const SlotStatus& s) {
   }
 }
 
-// Why it is so, when that needs telling; else what the service says of itself.
+std::string log_trouble(const LogStatus& log) {
+  std::string text;
+  if (!log.waiting.empty()) text = "its log waits: " + printable(log.waiting);
+  if (log.discarded == 0) return text;
+  if (!text.empty()) text += ", and ";
+  return text + fmt::format("{} bytes of its output are lost", log.discarded);
+}
+
+// Why it is so, when that needs telling; then what its log suffers; then what the service says of itself.
 std::string detail_of(const SlotStatus& s, WallNs now) {
   std::string detail;
   const bool calm = code_of(s) == ok || s.phase == Phase::stopped;
@@ -69,6 +77,10 @@ std::string detail_of(const SlotStatus& s, WallNs now) {
   if (s.phase == Phase::backoff && s.next_retry > 0) {
     if (!detail.empty()) detail += "; ";
     detail += s.next_retry > now ? "next try in " + short_span(s.next_retry - now + ns_per_s - 1) : "next try now";
+  }
+  if (const std::string log = log_trouble(s.log); !log.empty()) {
+    if (!detail.empty()) detail += "; ";
+    detail += log;
   }
   if (!s.status_text.empty()) {
     if (!detail.empty()) detail += "; ";

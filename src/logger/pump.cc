@@ -105,6 +105,8 @@ void Pump::erase(Source& source) {
   sources_[source.index].reset();
   if (--stream.sources > 0) return;
   mover_.release_reservation(slot, stream.file);
+  // With its last source gone nothing of it waits any more.
+  if (stream.blocked) page_.stream[slot].error.store(0, std::memory_order_release);
   std::erase(waiting_, slot);
   streams_[slot].reset();
 }

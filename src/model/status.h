@@ -12,6 +12,14 @@
 
 namespace hearth {
 
+// What the logger says of a slot's output, since its log directory was made its own.
+struct LogStatus {
+  std::uint64_t written = 0;    // bytes in its files, rotated and removed ones included
+  std::uint64_t discarded = 0;  // bytes of the service that were thrown away because they could not be written
+  std::uint32_t gaps = 0;       // how many times that happened
+  std::string waiting;          // why nothing can be written now: "No space left on device"; "" = it can
+};
+
 struct SlotStatus {
   std::string project;
   std::string name;
@@ -37,6 +45,7 @@ struct SlotStatus {
   std::string status_text;  // STATUS= of the service
   OrderId order = 0;
   std::string log_directory;  // absolute
+  LogStatus log;
 };
 
 struct Note {

@@ -272,6 +272,20 @@ void KeeperClient::output_ended(SlotIndex slot, RunId run) {
   link_.ring_logger();
 }
 
+LogStatus KeeperClient::log_status(SlotIndex slot, const std::string& label) const {
+  const wire::LogStream& stream = link_.logs().stream[slot];
+  // The slot may have belonged to another service, until the first spawn says otherwise.
+  if (label.compare(0, sizeof stream.directory - 1, stream.directory) != 0) return {};
+  LogStatus out;
+  out.written = stream.written.load(std::memory_order_relaxed);
+  out.discarded = stream.discarded.load(std::memory_order_relaxed);
+  out.gaps = stream.gaps.load(std::memory_order_relaxed);
+  const std::int32_t error = stream.error.load(std::memory_order_acquire);
+  const char* words = error != 0 ? ::strerrordesc_np(error) : "";
+  out.waiting = words != nullptr ? words : "errno " + std::to_string(error);
+  return out;
+}
+
 void KeeperClient::finish(bool leave_running) {
   drop_spare();
   last_run_ = no_run;

@@ -72,6 +72,7 @@ class KeeperClient final : public ports::Keeper {
   bool output_drained(SlotIndex slot, RunId run) override;
   bool output_closed(RunId run) const override;
   void output_ended(SlotIndex slot, RunId run) override;
+  LogStatus log_status(SlotIndex slot, const std::string& label) const override;
   const char* containment() const override { return cgroups_.usable() ? "cgroup" : "sweep"; }
   bool adopt(const ports::SpawnOrder& order, std::int32_t pid, std::uint64_t start_ticks) override;
   void take_up(const ports::SpawnOrder& order) override;

@@ -188,6 +188,10 @@ void KeeperClient::configure_log(const SpawnOrder& order) {
   const Owner owner = owner_of(*order.spec);
   if (order.label != stream.directory) {
     stream.file.store(0);
+    // What the slot's service of before has written is not this one's.
+    stream.written.store(0);
+    stream.discarded.store(0);
+    stream.gaps.store(0);
     std::memset(stream.directory, 0, sizeof stream.directory);
     std::memcpy(stream.directory, order.label.data(), std::min(order.label.size(), sizeof stream.directory - 1));
   }

@@ -14,6 +14,7 @@
 #include "base/time.h"
 #include "model/service_spec.h"
 #include "model/slot_state.h"
+#include "model/status.h"
 
 namespace hearth::ports {
 
@@ -105,6 +106,11 @@ class Keeper {
   }
   // Tells the logger that the leader of `run` has ended.
   virtual void output_ended(SlotIndex slot, RunId run) = 0;
+  // How far the output of `slot` has got under the name `label`; all 0 when that has not begun yet.
+  virtual LogStatus log_status(SlotIndex slot, const std::string& label) const {
+    (void)slot, (void)label;
+    return {};
+  }
   // "cgroup", "sweep" or "group": how descendants are contained on this machine.
   virtual const char* containment() const = 0;
   // Takes a run over that an earlier hearth left: fills the entry, opens a pidfd after checking `start_ticks`,

@@ -157,6 +157,7 @@ SlotStatus Supervisor::slot_status(SlotIndex slot, Now now) const {
   out.leftover = state.leftover;
   out.status_text = state.health.status;
   out.order = state.order;
+  out.log = world_.keeper.log_status(slot, label(slot));
   out.log_directory = options_.log_directory + "/" + label(slot);
   return out;
 }

@@ -30,8 +30,9 @@ TEST(ApiStatus, has_every_documented_field_and_null_for_what_is_not_there) {
   InstanceStatus status = three();
   const json::value parsed = json::parse(status_json(status, {0}));
   const json::object& service = parsed.at("services").at(0).as_object();
-  for (const char* name : {"project", "name", "index", "state", "ready", "pid", "run", "since", "started", "restarts",
-                           "exit", "next_retry", "reason", "reason_text", "containment", "status", "log_directory"}) {
+  for (const char* name :
+       {"project", "name", "index", "state", "ready", "pid", "run", "since", "started", "restarts", "exit",
+        "next_retry", "reason", "reason_text", "containment", "status", "log_directory", "log"}) {
     EXPECT_TRUE(service.contains(name)) << name;
   }
   for (const char* name : {"pid", "run", "since", "started", "exit", "next_retry"}) {
@@ -61,6 +62,26 @@ TEST(ApiStatus, an_exit_tells_code_or_signal_and_where_a_start_failed) {
   EXPECT_TRUE(at.at("code").is_null());
   EXPECT_EQ(at.at("stage").as_int64(), 4);
   EXPECT_EQ(at.at("errno").as_int64(), 2);
+}
+
+TEST(ApiStatus, a_log_tells_what_was_written_and_lost_and_why_it_waits) {
+  InstanceStatus status = three();
+  json::value log = json::parse(status_json(status, {0})).at("services").at(0).at("log");
+  EXPECT_EQ(log.at("written").as_int64(), 0);
+  EXPECT_TRUE(log.at("waiting").is_null());
+  status.services[0].log = {.written = 81'234, .discarded = 4096, .gaps = 2, .waiting = "No space left on device"};
+  log = json::parse(status_json(status, {0})).at("services").at(0).at("log");
+  EXPECT_EQ(log.at("written").as_int64(), 81'234);
+  EXPECT_EQ(log.at("discarded").as_int64(), 4096);
+  EXPECT_EQ(log.at("gaps").as_int64(), 2);
+  EXPECT_EQ(log.at("waiting").as_string(), "No space left on device");
+}
+
+TEST(ApiStatus, output_alone_does_not_wake_who_waits_for_an_order) {
+  OrderReport report{.order = 1, .verb = Verb::apply, .slots = {{Outcome::pending, slot("a", "b", Phase::starting)}}};
+  const ReportText first = report_json(report);
+  report.slots[0].status.log.written = 1;
+  EXPECT_EQ(report_json(report).seen, first.seen);
 }
 
 TEST(ApiStatus, the_report_of_an_order_has_another_seen_when_anything_in_it_changed) {

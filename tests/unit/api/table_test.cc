@@ -98,6 +98,24 @@ TEST(StatusTable, at_200_columns_shows_everything_on_one_line_each) {
   expect_lines_within(rendered(200), 200);
 }
 
+TEST(StatusTable, says_that_output_waits_or_was_lost_before_what_the_service_says_of_itself) {
+  InstanceStatus status;
+  status.services = {slot("blog", "db", Phase::running)};
+  SlotStatus& db = status.services[0];
+  const auto text = [&] { return status_table(status, {0}, {false, 0}, now); };
+  db.status_text = "well";
+  db.log.written = 4'000'000;
+  EXPECT_EQ(text().find("log"), std::string::npos);
+  db.log.waiting = "No space left on device";
+  EXPECT_NE(text().find("  its log waits: No space left on device; well\n"), std::string::npos) << text();
+  db.log.discarded = 4096;
+  EXPECT_NE(text().find("  its log waits: No space left on device, and 4096 bytes of its output are lost; well\n"),
+            std::string::npos)
+      << text();
+  db.log.waiting.clear();
+  EXPECT_NE(text().find("  4096 bytes of its output are lost; well\n"), std::string::npos) << text();
+}
+
 TEST(StatusTable, piped_has_no_limit_and_nothing_is_cut) {
   const std::string text = rendered(0);
   EXPECT_EQ(text.find("\xe2\x80\xa6"), text.npos);

@@ -165,6 +165,9 @@ TEST_F(PumpTest, DrainsAnEndedRunAlsoWhenItHasToDiscard) {
   for (int i = 0; i < 8; ++i) advance(seconds(1));
   EXPECT_EQ(world.stream().drained_run.load(), 1u);
   EXPECT_EQ(world.stream().discarded.load(), 10u);
+  pump.remove(1);
+  settle();
+  EXPECT_EQ(world.stream().error.load(), 0) << "nothing of it waits any more";
 }
 
 TEST_F(PumpTest, ABadStreamDoesNotStopAnother) {

@@ -79,6 +79,27 @@ TEST_F(KeeperClientTest, a_spawn_makes_everything_parks_it_and_sends_one_plan) {
   EXPECT_TRUE(client->entry(0).watched);
 }
 
+TEST_F(KeeperClientTest, tells_how_far_the_output_of_a_service_is_and_nothing_of_the_one_before_it) {
+  wire::LogStream& stream = keeper.logs().stream[0];
+  std::string_view("shop.before.0").copy(stream.directory, sizeof stream.directory);
+  stream.written = 1'000;
+  EXPECT_EQ(1'000u, client->log_status(0, "shop.before.0").written);
+  EXPECT_EQ(0u, client->log_status(0, "shop.web.0").written);
+  ASSERT_EQ(SpawnOutcome::sent, client->spawn(maker.order(0, 7)).outcome);
+  EXPECT_EQ(0u, client->log_status(0, "shop.web.0").written);
+  stream.written = 100;
+  stream.discarded = 20;
+  stream.gaps = 1;
+  stream.error = ENOSPC;
+  LogStatus log = client->log_status(0, "shop.web.0");
+  EXPECT_EQ(100u, log.written);
+  EXPECT_EQ(20u, log.discarded);
+  EXPECT_EQ(1u, log.gaps);
+  EXPECT_EQ("No space left on device", log.waiting);
+  stream.error = 0;
+  EXPECT_EQ("", client->log_status(0, "shop.web.0").waiting);
+}
+
 TEST_F(KeeperClientTest, fifo_and_notify_socket_are_parked_with_one_message) {
   const std::size_t before = keeper.messages();
   ASSERT_EQ(SpawnOutcome::sent, client->spawn(maker.order(0, 7)).outcome);
