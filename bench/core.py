@@ -244,6 +244,57 @@ def restart(report, bin_dir, count, kills):
     h.close()
 
 
+def flood(report, bin_dir, count, kills):
+    """Others' restarts while one service writes as fast as it can: with lines, with blocks; beside quiet times, and
+    beside the same writer and `cat > file` outside of hearth, which is what a flood costs any machine."""
+    h = Hearth(bin_dir)
+    h.write(count, extra='backoff = { initial = "0s", max = "1ms", jitter = 0 }\n', restart="always")
+    h.up()
+    pids = {}
+    for _ in range(count):
+        stamp = h.fifo.get()
+        pids[stamp[0]] = stamp[1]
+    writer = [f"{bin_dir}/bench-log_capture", "--write"]
+    forever, at_once = str(100 << 40), "/dev/zero"
+    kinds = {"quiet": None, "lines": writer + ["100", forever, at_once], "blocks": writer + ["65500", forever, at_once]}
+    p50, p99 = {}, {}
+    blocks = 5
+    for block in range(blocks):
+        for kind in ("quiet", "lines", "blocks", "lines outside", "blocks outside"):
+            name, _, outside = kind.partition(" ")
+            command, process = kinds[name], None
+            if outside:
+                process = subprocess.Popen([f'{" ".join(command)} | while head -c 104857600 > {h.dir}/outside; do :; done'], shell=True,
+                                           start_new_session=True)
+            elif command:
+                h.cli("run", "--name", f"flood{block}{name}", "--no-wait", "--", *command)
+            time.sleep(0.2)
+            times = []
+            for i in range(kills // blocks):
+                victim = (i * 7 + block) % count
+                time.sleep(0.01)
+                begin = mono()
+                os.kill(pids[victim], 9)
+                stamp = h.fifo.get()
+                pids[stamp[0]] = stamp[1]
+                times.append((stamp[2] - begin) / 1e6)
+            if process:
+                os.killpg(process.pid, 9)
+                process.wait()
+                os.unlink(f"{h.dir}/outside")
+            elif command:
+                h.cli("down", f"flood{block}{name}")
+            times.sort()
+            p50.setdefault(kind, []).append(statistics.median(times))
+            p99.setdefault(kind, []).append(times[int(len(times) * 0.99)])
+    for kind in ("lines", "blocks"):
+        report.row(f"restart p50, flood of {kind} / quiet", p50[kind], "ms", p50["quiet"])
+        report.row(f"restart p99, flood of {kind} / quiet", p99[kind], "ms", p99["quiet"], 2.0)
+        report.row(f"restart p50, {kind} to cat outside", p50[kind + " outside"], "ms", p50["quiet"])
+        report.row(f"restart p99, {kind} to cat outside", p99[kind + " outside"], "ms", p99["quiet"])
+    h.close()
+
+
 def crash_loop(report, bin_dir, rounds):
     h = Hearth(bin_dir)
     h.write(1, extra='backoff = { initial = "0s", max = "1ms", jitter = 0 }\n', args=', "loop"', restart="always")
@@ -334,7 +385,7 @@ def main():
     parser.add_argument("--bin", required=True)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--quick", action="store_true", help="fewer rounds; figures are rough")
-    parser.add_argument("--only", default="", help="comma-separated: scale,memory,restart,loop,status,takeover,parked")
+    parser.add_argument("--only", default="", help="comma-separated: scale,memory,restart,flood,loop,status,takeover,parked")
     args = parser.parse_args()
     bin_dir = os.path.abspath(args.bin)
     only = set(filter(None, args.only.split(",")))
@@ -351,6 +402,8 @@ def main():
             scale(report, bin_dir, count, 3 if args.quick else 9)
     if wanted("restart"):
         restart(report, bin_dir, 1000, 100 if args.quick else 500)
+    if wanted("flood"):
+        flood(report, bin_dir, 100, 100 if args.quick else 500)
     if wanted("loop"):
         crash_loop(report, bin_dir, 200)
     if wanted("status"):
