@@ -114,8 +114,7 @@ Sample run_cat(const Load& load, const std::string& directory) {
 }
 
 Sample run_s6(const Load& load, const std::string& directory) {
-  return run_reader(load, directory,
-                    [](const std::string& out) { execute({"s6-log", "n1000", "s10485760", out}); });
+  return run_reader(load, directory, [](const std::string& out) { execute({"s6-log", "n1000", "s10485760", out}); });
 }
 
 Sample run_s6_stamped(const Load& load, const std::string& directory) {
@@ -138,9 +137,10 @@ Sample run_supervisord(const Load& load, const std::string& directory) {
   HEARTH_CHECK(mkfifo(go.c_str(), 0600) == 0, "mkfifo");
   const std::string conf = directory + "/supervisord.conf";
   std::ofstream(conf) << "[supervisord]\nnodaemon=true\nlogfile=/dev/null\nlogfile_maxbytes=0\npidfile=" << directory
-                      << "/pid\nchildlogdir=" << directory << "\n[program:writer]\ncommand="
-                      << fs::read_symlink("/proc/self/exe").string() << " --write " << load.write_bytes << " "
-                      << load.total << " " << go << "\nautorestart=false\nstartsecs=0\nstdout_logfile=" << out
+                      << "/pid\nchildlogdir=" << directory
+                      << "\n[program:writer]\ncommand=" << fs::read_symlink("/proc/self/exe").string() << " --write "
+                      << load.write_bytes << " " << load.total << " " << go
+                      << "\nautorestart=false\nstartsecs=0\nstdout_logfile=" << out
                       << "/out\nstdout_logfile_maxbytes=10485760\nstdout_logfile_backups=1000\n";
   const pid_t reader = fork();
   if (reader == 0) {

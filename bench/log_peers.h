@@ -22,8 +22,8 @@ struct Load {
 
 struct Sample {
   double mb_per_s = 0;
-  double cpu_ns = 0;           // of the reading process
-  std::uint64_t missing = 0;   // line ends that are not in the files
+  double cpu_ns = 0;          // of the reading process
+  std::uint64_t missing = 0;  // line ends that are not in the files
 };
 
 using Clock = std::chrono::steady_clock;

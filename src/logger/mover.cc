@@ -68,7 +68,7 @@ MoveResult Mover::try_again(OpenFile& file) {
     word = page_.commit_word.load(relaxed);
   }
   if (wire::commit_state(word) == BatchState::read) {
-    int error = copy_to_buffer();
+    int error = copy_to_buffer(system_.pending(parts_.pipe_read));
     if (error != 0) return {Moved::stuck, 0, error};
     enter_write(slot);
   }
@@ -140,7 +140,7 @@ MoveResult Mover::take(SlotIndex slot, RunId run, int fifo, uint64_t size, Batch
   put(page_.batch.length, static_cast<uint64_t>(taken));
   put(page_.batch.wall_ns, system_.wall_ns());
   commit(slot, number, BatchState::read);
-  int error = copy_to_buffer();
+  int error = copy_to_buffer(taken);
   if (error != 0) {
     stuck_ = true;
     return {Moved::stuck, 0, error};
@@ -149,11 +149,11 @@ MoveResult Mover::take(SlotIndex slot, RunId run, int fifo, uint64_t size, Batch
   return {Moved::bytes, static_cast<uint64_t>(taken), 0};
 }
 
-// What FIONREAD still shows has not been copied: the pipe gives up a byte only after it was copied.
-int Mover::copy_to_buffer() {
+// `left`: what FIONREAD shows, which after one's own splice is what that moved. It has not been copied yet: the pipe
+// gives up a byte only after it was copied.
+int Mover::copy_to_buffer(int64_t left) {
   uint64_t length = page_.batch.length;
   if (length > wire::log_buffer_bytes) return EINVAL;
-  int64_t left = system_.pending(parts_.pipe_read);
   while (left > 0) {
     auto rest = static_cast<uint64_t>(left);
     if (rest > length) return EINVAL;
@@ -304,7 +304,7 @@ void Mover::give_up(int why) {
   uint64_t word = page_.commit_word.load(relaxed);
   if (slot >= wire::max_slots) return;
   if (wire::commit_state(word) == BatchState::read) {
-    if (copy_to_buffer() != 0) return;
+    if (copy_to_buffer(system_.pending(parts_.pipe_read)) != 0) return;
     enter_write(slot);
   }
   // Not needed to be right, as `offset` is what counts; but a follower should not read what is not there.

@@ -8,6 +8,7 @@
 // One thread. Everything borrowed outlives the mover. Nothing here allocates, except create().
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <stddef.h>
@@ -52,6 +53,8 @@ class Mover {
  public:
   Mover(System& system, const MoverParts& parts);
 
+  // Bytes of the largest batch.
+  uint64_t most() const { return std::min(parts_.pipe_bytes, largest_batch); }
   // Finishes what the predecessor left. Call it first; `nothing` when there was nothing.
   MoveResult recover();
 
@@ -102,7 +105,7 @@ class Mover {
 
   // A batch.
   MoveResult take(SlotIndex slot, RunId run, int fifo, uint64_t size, wire::BatchKind kind, int why);
-  int copy_to_buffer();
+  int copy_to_buffer(int64_t left);
   void enter_write(SlotIndex slot);
   MoveResult write(SlotIndex slot, OpenFile& file, bool again);
   int reopen(SlotIndex slot, OpenFile& file, const wire::LogBatch& batch);

@@ -126,7 +126,9 @@ int Mover::reserve(SlotIndex slot, OpenFile& file, uint64_t need) {
   }
   uint64_t step = offset < 4 * small_step ? small_step : large_step;
   uint64_t wanted = round_up(end, step);
-  if (s.max_size > 0) wanted = std::max(end, std::min(wanted, round_up(s.max_size + 1, small_step)));
+  // Not more than the file will take, unless the batch itself may need it: for what will go into the next one.
+  uint64_t most = round_up(s.max_size + 1, small_step);
+  if (s.max_size > 0 && end <= most) wanted = std::min(wanted, most);
   uint64_t from = std::max(offset, file.reserved);
   for (uint64_t until : {wanted, end}) {
     int64_t done = system_.reserve(file.fd.get(), from, until - from);

@@ -27,7 +27,8 @@ struct Pump::Source {
   bool polled = false;    // in a flood: out of the epoll, read after rests
   bool closing = false;   // unparked: closed after `left` more bytes, or when there is nothing
   uint64_t left = 0;
-  uint64_t half_capacity = 0;
+  uint64_t capacity = 0;
+  uint32_t well_filled = 0;  // reads in a row that gave a quarter of it and more; above widen_after: no wider
 
   uint64_t token() const { return static_cast<uint64_t>(generation) << 32 | index; }
 };
@@ -73,7 +74,7 @@ void Pump::add(RunId run, SlotIndex slot, os::Fd fifo) {
   source->slot = slot;
   source->fifo = std::move(fifo);
   int capacity = fcntl(source->fifo.get(), F_GETPIPE_SZ);
-  source->half_capacity = capacity > 0 ? static_cast<uint64_t>(capacity) / 2 : 0;
+  source->capacity = capacity > 0 ? static_cast<uint64_t>(capacity) : 0;
   if (!streams_[slot]) streams_[slot] = std::make_unique<Stream>();
   Stream& stream = stream_of(slot);
   ++stream.sources;
@@ -168,11 +169,7 @@ void Pump::pump(Source& source, bool hung_up) {
   MoveResult result = move_or_discard(source, stream);
   switch (result.what) {
     case Moved::bytes:
-      (result.bytes < source.half_capacity ? moved_small_ : moved_large_) = true;
-      if (flood_ && source.watched && result.bytes < source.half_capacity) {
-        unwatch(source);
-        source.polled = true;
-      }
+      moved(source, result.bytes);
       source.left -= std::min(source.left, result.bytes);
       if (source.closing && source.left == 0) {
         gave_nothing(source, false);
@@ -187,6 +184,24 @@ void Pump::pump(Source& source, bool hung_up) {
     case Moved::blocked: block(source.slot, result.error); break;
     case Moved::stuck: note_stuck(result.error); break;
   }
+}
+
+// Learns from a batch how its writer writes.
+void Pump::moved(Source& source, uint64_t bytes) {
+  // What one batch can be at most, of what such a FIFO may hold: all of a wide one never comes at once.
+  const uint64_t most = std::min(source.capacity, mover_.most());
+  const bool small = bytes < most / 2;
+  (small ? moved_small_ : moved_large_) = true;
+  if (bytes > most / 8) filling_ = true;
+  if (flood_ && source.watched && small) {
+    unwatch(source);
+    source.polled = true;
+  }
+  if (source.well_filled > widen_after) return;
+  source.well_filled = bytes >= most / 4 ? source.well_filled + 1 : 0;
+  if (source.well_filled <= widen_after || source.capacity >= wide_fifo) return;
+  int64_t capacity = system_.widen(source.fifo.get(), wide_fifo);
+  if (capacity > 0) source.capacity = static_cast<uint64_t>(capacity);
 }
 
 MoveResult Pump::move_or_discard(Source& source, Stream& stream) {
@@ -386,12 +401,21 @@ MonoNs Pump::next_due() const {
 SpanNs Pump::rest() {
   bool small = std::exchange(moved_small_, false);
   bool large = std::exchange(moved_large_, false);
+  bool filling = std::exchange(filling_, false);
   flood_ = false;
+  if (large) rest_ = std::max(rest_span, rest_ / 2);
   if (!small || large) return 0;
   MonoNs now = system_.mono_ns();
   flood_ = now - last_small_turn_ < close_turns;
-  last_small_turn_ = flood_ ? now + rest_span : now;
-  return flood_ ? rest_span : 0;
+  last_small_turn_ = now;
+  if (!flood_) {
+    rest_ = rest_span;
+    return 0;
+  }
+  SpanNs rest = rest_;
+  last_small_turn_ += rest;
+  if (!filling) rest_ = std::min(longest_rest, rest_ * 2);
+  return rest;
 }
 
 bool Pump::take_notice() {

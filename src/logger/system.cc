@@ -37,6 +37,10 @@ int64_t System::pending(int fd) {
   return ioctl(fd, FIONREAD, &bytes) < 0 ? -errno : bytes;
 }
 
+int64_t System::widen(int fd, size_t size) {
+  return checked(fcntl(fd, F_SETPIPE_SZ, static_cast<int>(size)));
+}
+
 int64_t System::pwrite(int fd, const void* data, size_t size, uint64_t offset) {
   return checked(::pwrite(fd, data, size, static_cast<off_t>(offset)));
 }

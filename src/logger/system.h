@@ -27,6 +27,7 @@ class System {
   virtual int64_t splice(int from, int to, size_t size);
   virtual int64_t read(int fd, void* data, size_t size);
   virtual int64_t pending(int fd);
+  virtual int64_t widen(int fd, size_t size);  // returns the capacity
 
   // Files.
   virtual int64_t pwrite(int fd, const void* data, size_t size, uint64_t offset);

@@ -36,6 +36,8 @@ class FaultySystem : public System {
   bool full = false;         // no space can be reserved
   bool no_reserve = false;   // a file system without fallocate
   int write_error = 0;       // errno of every pwrite
+  bool may_widen = true;
+  int widened = 0;  // how many times that was tried
   std::size_t longest_write = SIZE_MAX;
   MonoNs now = seconds(1'000);
   WallNs wall = 1'700'000'000'123'456'789;
@@ -62,6 +64,10 @@ class FaultySystem : public System {
       point();
       return first;
     });
+  }
+  std::int64_t widen(int fd, size_t size) override {
+    ++widened;
+    return may_widen ? System::widen(fd, size) : -EPERM;
   }
   std::int64_t pwrite(int fd, const void* data, size_t size, std::uint64_t offset) override {
     if (write_error != 0) return -write_error;

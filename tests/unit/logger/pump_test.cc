@@ -247,11 +247,11 @@ TEST_F(PumpTest, RestsInAFloodOfSmallWritesAndNeverAfterALineAlone) {
   EXPECT_EQ(pump.rest(), rest_span);
   system.now += rest_span;
   EXPECT_EQ(turn("and on\n"), 1);
-  EXPECT_EQ(pump.rest(), rest_span);
-  system.now += rest_span;
+  EXPECT_EQ(pump.rest(), 2 * rest_span) << "longer, as little came in the first";
+  system.now += 2 * rest_span;
   EXPECT_EQ(pump.next_due(), 0) << "it is read without an event now";
   EXPECT_EQ(turn("and on\n"), 0);
-  EXPECT_EQ(pump.rest(), rest_span);
+  EXPECT_EQ(pump.rest(), 4 * rest_span);
   EXPECT_EQ(turn(""), 0) << "nothing came: back to events";
   EXPECT_EQ(pump.rest(), 0);
   EXPECT_EQ(pump.next_due(), never);
@@ -266,6 +266,75 @@ TEST_F(PumpTest, DoesNotRestWhileAFifoIsFilledFasterThanThat) {
   add(1);
   for (int i = 0; i < 4; ++i) {
     world.feed(1, std::string(40'000, 'x'));
+    settle();
+    EXPECT_EQ(pump.rest(), 0);
+  }
+}
+
+TEST_F(PumpTest, RestsGrowWhileLittleComesAndNoLongerWhenTheFifoFills) {
+  add(1);
+  SpanNs rest = 0;
+  const auto turn = [&](std::size_t bytes) {
+    world.feed(1, std::string(bytes, 'x'));
+    settle();
+    rest = pump.rest();
+    system.now += rest;
+  };
+  for (int i = 0; i < 20; ++i) turn(100);
+  EXPECT_EQ(rest, longest_rest);
+  turn(40'000);
+  EXPECT_EQ(rest, 0) << "it would fill in a rest";
+  turn(10'000);
+  EXPECT_EQ(rest, longest_rest / 2);
+  turn(10'000);
+  EXPECT_EQ(rest, longest_rest / 2) << "well filled, and not full";
+}
+
+int capacity_of(int fifo) {
+  return fcntl(fifo, F_GETPIPE_SZ);
+}
+
+TEST_F(PumpTest, WidensAFifoThatIsWellFilledManyTimesInARow) {
+  const int fifo = world.fifo(1);
+  add(1);
+  for (uint32_t i = 0; i < widen_after; ++i) {
+    world.feed(1, std::string(40'000, 'x'));
+    settle();
+  }
+  EXPECT_EQ(capacity_of(fifo), 65'536);
+  world.feed(1, "a quiet moment\n");
+  settle();
+  for (uint32_t i = 0; i < widen_after; ++i) {
+    world.feed(1, std::string(40'000, 'x'));
+    settle();
+  }
+  EXPECT_EQ(capacity_of(fifo), 65'536);
+  world.feed(1, std::string(40'000, 'x'));
+  settle();
+  EXPECT_EQ(capacity_of(fifo), static_cast<int>(wide_fifo));
+  EXPECT_EQ(world.all("s").size(), (2 * widen_after + 1) * 40'000 + 15);
+}
+
+TEST_F(PumpTest, AFifoThatMayNotBeWidenedIsReadAsBefore) {
+  system.may_widen = false;
+  const int fifo = world.fifo(1);
+  add(1);
+  for (uint32_t i = 0; i < 3 * widen_after; ++i) {
+    world.feed(1, std::string(40'000, 'x'));
+    settle();
+  }
+  EXPECT_EQ(system.widened, 1) << "not asked for again";
+  EXPECT_EQ(capacity_of(fifo), 65'536);
+  EXPECT_EQ(world.all("s").size(), 3 * widen_after * 40'000);
+}
+
+TEST_F(PumpTest, NeverRestsWhileBatchesAreAsLargeAsTheyCanBe) {
+  const int fifo = world.fifo(1);
+  ASSERT_EQ(fcntl(fifo, F_SETPIPE_SZ, 1 << 20), 1 << 20);
+  add(1);
+  // What the in-flight pipe takes is little of such a FIFO, and yet all that one batch can be.
+  for (int i = 0; i < 10; ++i) {
+    world.feed(1, std::string(65'536, 'x'));
     settle();
     EXPECT_EQ(pump.rest(), 0);
   }
