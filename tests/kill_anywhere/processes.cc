@@ -26,6 +26,17 @@ std::string slurp(const std::string& path) {
   return os::read_file(path).value_or("");
 }
 
+// The first thread of one that was killed is a zombie before the last has given back what they share: the instance's
+// lock, too.
+bool has_other_threads(pid_t pid) {
+  DIR* tasks = opendir(("/proc/" + std::to_string(pid) + "/task").c_str());
+  if (tasks == nullptr) return false;
+  int threads = 0;
+  while (const dirent* task = readdir(tasks)) threads += task->d_name[0] != '.';
+  closedir(tasks);
+  return threads > 1;
+}
+
 }  // namespace
 
 void become_reaper() {
@@ -54,7 +65,8 @@ std::vector<Ended> reap() {
 bool lives(pid_t pid) {
   const std::string stat = slurp("/proc/" + std::to_string(pid) + "/stat");
   const std::size_t paren = stat.rfind(')');  // the name before may hold anything
-  return paren != stat.npos && paren + 2 < stat.size() && stat[paren + 2] != 'Z' && stat[paren + 2] != 'X';
+  if (paren == stat.npos || paren + 2 >= stat.size() || stat[paren + 2] == 'X') return false;
+  return stat[paren + 2] != 'Z' || has_other_threads(pid);
 }
 
 std::string program_of(pid_t pid) {
