@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <malloc.h>
 #include <signal.h>
 #include <string>
 #include <sys/prctl.h>
@@ -28,6 +29,7 @@ const char* value_of(int argc, char** argv, const char* name) {
 
 int main(int argc, char** argv) {
   ignore_signals();
+  mallopt(M_ARENA_MAX, 1);  // the store's writer is a second thread: it must not bring a second heap
   prctl(PR_SET_NAME, "hearth-super");
   hearth::apps::ProgramOptions options;
   options.directory = value_of(argc, argv, "--dir");

@@ -234,7 +234,6 @@ class Program {
   // All is done: answers that are under way are given, then the keeper's end ends us.
   Status end() {
     os::tell_service_manager("STOPPING=1");
-    store_->flush_now(os::read_mono());
     server_->turn_done();
     // What services and probes say stays readable from here on: watched, it would keep us awake.
     // (Without a keeper, who may have died just now, there is no socket and nothing to wait for.)
@@ -245,9 +244,12 @@ class Program {
       sleep_until(link_->flush() ? until : std::min(until, after(now, milliseconds(5))));
       link_->receive();
     }
+    // Also when the services are left: the list of them. A disk that hangs is not waited for; after an end that it does
+    // not show, DIR/state stays, so that the next hearth knows of it.
+    const bool written = store_->settle(seconds(1));
     for (const char* name : {os::control_socket_name, os::keeper_socket_name})
       unlink((options_.directory + "/" + name).c_str());
-    keeper_->remove_state();
+    if (written) keeper_->remove_state();
     return {};
   }
 

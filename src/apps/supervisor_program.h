@@ -1,4 +1,5 @@
-// The supervisor's process: one thread, one loop. Between two turns it sleeps in epoll; nothing else wakes it than
+// The supervisor's process: one loop on one thread, and the store's writer, which alone waits for disks and decides
+// nothing (store/writer.h). Between two turns it sleeps in epoll; nothing else wakes it than
 // the keeper, spawners and logger (an eventfd), notify sockets, probes, API clients and the next deadline.
 #pragma once
 

@@ -15,7 +15,7 @@
 namespace hearth::os {
 namespace {
 
-// Only async-signal-safe calls: the supervisor may have threads in its libraries.
+// Only async-signal-safe calls: the supervisor has a second thread, the store's writer.
 [[noreturn]] void become_keeper(char* const* arguments, int socket) {
   ::setsid();
   sigset_t none;

@@ -8,6 +8,7 @@
 #include <linux/magic.h>
 #include <poll.h>
 #include <signal.h>
+#include <string_view>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -43,11 +44,19 @@ std::string mount_namespace() {
   return link_target(AT_FDCWD, "/proc/self/ns/mnt");
 }
 
+// The page first: without it nothing is left that a next hearth would go on with (state_is_left).
 void remove_files(int state) {
-  for (const std::string file : {wire::slot_table_file, wire::decision_page_file}) {
+  for (const std::string file : {wire::decision_page_file, wire::slot_table_file}) {
     ::unlinkat(state, file.c_str(), 0);
     ::unlinkat(state, (file + wire::put_aside_suffix).c_str(), 0);
   }
+  Fd listed(::openat(state, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  DIR* directory = listed ? ::fdopendir(listed.get()) : nullptr;
+  if (directory == nullptr) return;
+  (void)listed.release();
+  while (const dirent* entry = ::readdir(directory))
+    if (std::string_view(entry->d_name).starts_with(wire::document_file_prefix)) ::unlinkat(state, entry->d_name, 0);
+  ::closedir(directory);
 }
 
 // A write lease is given only when nobody else has the file open or mapped. Somebody who opens it in that moment makes

@@ -1,9 +1,10 @@
-// What outlives even the death of everything: specification documents and the list of runs, on disk.
-// Documents are also sealed memfds parked at the keeper. The list of runs is written behind and never synced:
-// it serves adoption after keeper and supervisor both died.
+// What outlives even the death of everything: specification documents, in memory and on disk, and the list of runs, on
+// disk. Nothing here waits for a disk: it is written behind and never synced, and serves the next hearth when memory
+// was lost, too.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,13 +24,21 @@ struct RunNote {
   std::int32_t pid = 0;
   std::uint64_t start_ticks = 0;
   bool want_up = true;
+  friend bool operator==(const RunNote&, const RunNote&) = default;
+};
+
+// What the list has in the place of a slot. Without a label: nothing.
+struct SlotNote {
+  SlotIndex slot = no_slot;
+  RunNote note;
 };
 
 // What the last hearth in this directory left behind.
 struct Heritage {
-  std::vector<RunNote> runs;  // still alive, identity checked (boot, PID namespace, pid, start time)
-  std::vector<RunNote> gone;  // noted but no longer there
-  std::vector<Document> documents;
+  std::vector<RunNote> runs;        // still alive, identity checked (boot, PID namespace, pid, start time)
+  std::vector<RunNote> gone;        // noted but no longer there
+  std::vector<Document> documents;  // of those runs
+  std::uint64_t greatest_document = 0;
   RunId greatest_run = 0;
   std::vector<std::string> losses;  // in words, for status
 };
@@ -37,21 +46,26 @@ struct Heritage {
 class Store {
  public:
   virtual ~Store() = default;
-  // Durable enough to survive our death, not power. Fails when the disk is full: then the request is refused.
+  // Outlives the death of every process when it returns, and a reboot a moment later. Fails when there is no room for the
+  // former: then the request is refused. A document of the same version is replaced.
   virtual Status put_document(const Document& document) = 0;
   virtual void drop_document(std::uint64_t version) = 0;
-  // All that were put and not dropped, after a take-over.
-  virtual std::vector<Document> documents() = 0;
+  // After a take-over: those of `versions` that were put. All others are dropped.
+  virtual std::vector<Document> documents(const std::vector<std::uint64_t>& versions) = 0;
   // Room for the records of this many slots in slot table and decision page. Fails when there is none: then the
   // request is refused, and what is there goes on.
   virtual Status reserve(std::uint32_t slots) {
     (void)slots;
     return {};
   }
-  // Replaces the list of runs; failures are counted and tried with the next change.
-  virtual void note_runs(const std::vector<RunNote>& runs, RunId next_run) = 0;
-  // A deliberate end: nothing is left for the next hearth but the number of its first run. At once.
-  virtual void finish(RunId next_run) { note_runs({}, next_run); }
+  // The list of runs, written behind: of slots that have changed; all others are as they were noted. A new store has
+  // noted none.
+  virtual void note_runs(const std::vector<SlotNote>& changed, RunId next_run) = 0;
+  // A deliberate end: nothing is left for the next hearth but the number of its first run. False: it is not on the disk
+  // yet; to be asked again in a moment. True: it is, or there is no use in waiting any longer.
+  virtual bool finish(RunId next_run) = 0;
+  // Why what is written behind is not written; in words, for status. As long as it is so.
+  virtual std::optional<std::string> trouble() const { return {}; }
 };
 
 }  // namespace hearth::ports

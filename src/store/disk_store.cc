@@ -2,30 +2,24 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
+#include <cstring>
+#include <ctime>
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <utility>
 
 #include "os/clock.h"
 #include "os/crash_point.h"
 #include "os/proc_stat.h"
-#include "store/run_list.h"
 
 namespace hearth::store {
 namespace {
 
 using wire::ParkClass;
 
-// No document has this version. Parked among them, it says that the keeper has all there are.
-constexpr std::uint64_t all_read = 0;
-
-std::string spec_name(std::uint64_t version) {
-  return "spec/" + std::to_string(version) + ".json";
-}
-
-// The memfd is shared with keeper and predecessors: read with offsets, never through its file position.
-Result<std::string> read_memory(int fd) {
+// Shared with keeper and predecessors: read with offsets, never through its file position.
+Result<std::string> read_whole(int fd) {
   Result<std::uint64_t> size = os::file_size(fd, "a document");
   if (!size) return failure(size.error());
   if (*size > document_bytes_max) return failure(Remedy::fix_input, "read", "a document", "it is too large");
@@ -40,88 +34,149 @@ Result<std::string> read_memory(int fd) {
   return text;
 }
 
+os::Fd open_directory(int parent, const char* name) {
+  return os::Fd(::openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+}
+
+// The keeper has looked at it: it is ours, and on tmpfs. Its link is followed.
+os::Fd open_state(const os::KeeperLink& link) {
+  if (link.table().origin == wire::StateOrigin::memory) return {};
+  return open_directory(link.descriptor(wire::HelloDescriptor::directory), wire::state_directory_name);
+}
+
+Mirror::Place place_of(const os::KeeperLink& link, const std::string& directory, int state) {
+  Mirror::Place place;
+  place.directory = directory;
+  // Of its own: what a writer that hangs holds must not be closed and used again under it.
+  place.instance = os::Fd(::fcntl(link.descriptor(wire::HelloDescriptor::directory), F_DUPFD_CLOEXEC, 0));
+  if (state >= 0) place.state = os::Fd(::fcntl(state, F_DUPFD_CLOEXEC, 0));
+  place.boot_id = os::boot_id();
+  place.pid_namespace = os::pid_namespace();
+  return place;
+}
+
+std::string seconds_text(SpanNs span) {
+  return std::to_string(span / ns_per_s) + " s";
+}
+
+std::string time_text(WallNs wall) {
+  const std::time_t at = wall / ns_per_s;
+  std::tm parts{};
+  char text[32] = "";
+  if (::gmtime_r(&at, &parts) != nullptr) std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
 }  // namespace
 
-DiskStore::DiskStore(os::KeeperLink& link, std::string directory, DocumentFormat format)
+DiskStore::DiskStore(os::KeeperLink& link, std::string directory, DocumentFormat format, WriterOptions options)
     : link_(link),
       directory_(std::move(directory)),
       format_(std::move(format)),
-      boot_id_(os::boot_id()),
-      pid_namespace_(os::pid_namespace()) {}
+      state_(open_state(link)),
+      writer_(place_of(link, directory_, state_.get()), options) {}
 
-Status DiskStore::write_file(const std::string& name, std::string_view text) {
+std::string DiskStore::state_path() const {
+  return directory_ + "/" + wire::state_directory_name;
+}
+
+// The document's bytes in memory: a file of DIR/state, or a memfd.
+Result<os::Fd> DiskStore::keep_text(std::uint64_t version, std::string_view text) {
+  if (!state_) return os::make_sealed_memfd("hearth-document", text);
+  const std::string name = state_name(version);
   const std::string temporary = name + ".new";
-  os::Fd fd(::openat(instance(), temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!fd) return errno_failure("write", directory_ + "/" + name, errno);
-  Status written = os::write_all(fd.get(), text, directory_ + "/" + name);
-  os::crash_point("file written");
-  if (written && ::renameat(instance(), temporary.c_str(), instance(), name.c_str()) < 0)
-    written = errno_failure("write", directory_ + "/" + name, errno);
-  if (!written) ::unlinkat(instance(), temporary.c_str(), 0);
-  return written;
+  const auto refused = [&](int code) {
+    Error error = errno_error("keep a document in", state_path(), code);
+    if (code == ENOSPC) error.hint = "make room there (df " + state_path() + "/.), then repeat it";
+    return failure(std::move(error));
+  };
+  os::Fd fd(::openat(state_.get(), temporary.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+  // Somebody has removed it (logind does, with RemoveIPC): table and page live on in their mappings only, too.
+  if (!fd && errno == ENOENT) return os::make_sealed_memfd("hearth-document", text);
+  if (!fd) return refused(errno);
+  const Status written = os::write_all(fd.get(), text, state_path());
+  os::crash_point("document in state");
+  if (written && ::renameat(state_.get(), temporary.c_str(), state_.get(), name.c_str()) == 0) return fd;
+  const int error = written ? errno : written.error().code;
+  ::unlinkat(state_.get(), temporary.c_str(), 0);
+  return refused(error);
+}
+
+bool DiskStore::park(std::uint64_t version, os::Fd fd, SpanNs patience) {
+  return link_.park(os::park_record(ParkClass::spec, no_slot, version), std::move(fd), patience);
 }
 
 Status DiskStore::put_document(const Document& document) {
-  const std::string text = format_.to_text(document);
-  const std::string name = spec_name(document.version);
-  Result<os::Fd> memory = os::make_sealed_memfd("hearth-document", text);
-  if (!memory) return failure(memory.error());
-  if (Status written = write_file(name, text); !written) return written;
-  os::crash_point("document written");
-  if (!link_.park(os::park_record(ParkClass::spec, no_slot, document.version), std::move(*memory), keeper_patience)) {
-    ::unlinkat(instance(), name.c_str(), 0);
+  Result<os::Fd> kept = keep_text(document.version, format_.to_text(document));
+  if (!kept) return failure(kept.error());
+  os::crash_point("document kept");
+  const bool in_state = is_in_state(document.version);
+  os::Fd also;  // for the writer, which opens what is in DIR/state by itself
+  if (!in_state) also = os::Fd(::fcntl(kept->get(), F_DUPFD_CLOEXEC, 0));
+  if (!in_state && !also) return errno_failure("keep", "the document of " + document.project, errno);
+  // In DIR/state a successor finds it also when the keeper has not taken it.
+  if (!park(document.version, std::move(*kept), in_state ? 0 : keeper_patience) && !in_state)
     return failure(Remedy::try_later, "keep", "the document of " + document.project,
                    "the keeper has taken nothing for a second",
                    "look whether something has stopped hearth-keeper, and try again");
-  }
+  os::crash_point("document parked");
+  writer_.mirror().want(document.version, std::move(also));
+  writer_.post();
   return {};
 }
 
 void DiskStore::drop_document(std::uint64_t version) {
+  if (state_) ::unlinkat(state_.get(), state_name(version).c_str(), 0);
+  os::crash_point("document out of state");
   link_.unpark(ParkClass::spec, version);
-  ::unlinkat(instance(), spec_name(version).c_str(), 0);
+  writer_.mirror().drop(version);
+  writer_.post();
 }
 
-std::vector<Document> DiskStore::documents() {
+Result<std::string> DiskStore::find_text(std::uint64_t version) {
+  const std::string kept = state_name(version);
+  if (state_)
+    if (Result<std::string> text = os::read_file_at(state_.get(), kept, document_bytes_max)) return text;
+  if (const os::Parked* parked = link_.parked().find(ParkClass::spec, version)) return read_whole(parked->fd);
+  return os::read_file_at(instance(), spec_name(version), document_bytes_max);
+}
+
+bool DiskStore::is_in_state(std::uint64_t version) const {
+  return state_ && ::faccessat(state_.get(), state_name(version).c_str(), F_OK, 0) == 0;
+}
+
+// What was in one place only is put where it belongs, as far as there is room; without patience, because nobody is
+// supervised meanwhile. Whatever fails, the writer is told that it is wanted: it takes no copy away.
+void DiskStore::keep_found(std::uint64_t version, std::string_view text) {
+  if (!is_in_state(version)) (void)keep_text(version, text);
+  const bool in_state = is_in_state(version);
+  const os::Parked* parked = link_.parked().find(ParkClass::spec, version);
+  if (parked == nullptr) {
+    Result<os::Fd> found = in_state ? os::Fd(::openat(state_.get(), state_name(version).c_str(), O_RDONLY | O_CLOEXEC))
+                                    : os::make_sealed_memfd("hearth-document", text);
+    if (found && *found) (void)park(version, std::move(*found), 0);
+    parked = link_.parked().find(ParkClass::spec, version);
+  }
+  os::Fd memory;
+  if (!in_state && parked != nullptr) memory = os::Fd(::fcntl(parked->fd, F_DUPFD_CLOEXEC, 0));
+  writer_.mirror().want(version, std::move(memory));
+}
+
+std::vector<Document> DiskStore::documents(const std::vector<std::uint64_t>& versions) {
   std::vector<Document> out;
-  for (const os::Parked& parked : link_.parked().all(ParkClass::spec)) {
-    if (parked.key == all_read) continue;
-    Result<std::string> text = read_memory(parked.fd);
-    Result<Document> document = text ? format_.from_text(*text) : failure(text.error());
-    if (document && document->version == parked.key) out.push_back(std::move(*document));
+  for (const std::uint64_t version : versions) {
+    Result<std::string> text = find_text(version);
+    if (!text) continue;
+    keep_found(version, *text);
+    Result<Document> document = format_.from_text(*text);
+    if (document && document->version == version) out.push_back(std::move(*document));
   }
-  const wire::SlotTable& table = link_.table();
-  const bool inherited = table.continued_by != 0 || table.problem != wire::StateProblem::none;
-  if (inherited && link_.parked().find(ParkClass::spec, all_read) == nullptr && read_disk(out))
-    (void)park(all_read, "");
+  std::vector<std::uint64_t> unwanted;
+  for (const os::Parked& parked : link_.parked().all(ParkClass::spec))
+    if (std::find(versions.begin(), versions.end(), parked.key) == versions.end()) unwanted.push_back(parked.key);
+  for (const std::uint64_t version : unwanted) link_.unpark(ParkClass::spec, version);
+  writer_.post();
   return out;
-}
-
-// Without patience: nobody is supervised meanwhile.
-bool DiskStore::park(std::uint64_t version, std::string_view text) {
-  Result<os::Fd> memory = os::make_sealed_memfd("hearth-document", text);
-  return memory && link_.park(os::park_record(ParkClass::spec, no_slot, version), std::move(*memory));
-}
-
-bool DiskStore::read_disk(std::vector<Document>& documents) {
-  os::Fd spec(::openat(instance(), "spec", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
-  DIR* directory = spec ? ::fdopendir(spec.get()) : nullptr;
-  if (directory == nullptr) return false;
-  (void)spec.release();
-  bool all_parked = true;
-  while (dirent* entry = ::readdir(directory)) {
-    char* end = nullptr;
-    const std::uint64_t version = std::strtoull(entry->d_name, &end, 10);
-    if (version == 0 || std::string_view(end) != ".json") continue;
-    if (link_.parked().find(ParkClass::spec, version) != nullptr) continue;
-    Result<std::string> text = os::read_file_at(instance(), spec_name(version), document_bytes_max);
-    Result<Document> document = text ? format_.from_text(*text) : failure(text.error());
-    if (!document || document->version != version) continue;
-    all_parked = park(version, *text) && all_parked;
-    documents.push_back(std::move(*document));
-  }
-  ::closedir(directory);
-  return all_parked;
 }
 
 // tmpfs allocates here, where it can still be refused, and not at a store, which would be SIGBUS. In steps, because
@@ -132,46 +187,75 @@ Status DiskStore::reserve(std::uint32_t slots) {
   const std::uint32_t wanted = std::min((slots + step - 1) / step * step, wire::max_slots);
   const int page = link_.descriptor(wire::HelloDescriptor::decision_page);
   if (::fallocate(page, 0, 0, static_cast<off_t>(wire::decision_page_bytes(wanted))) < 0) {
-    Error error = errno_error("make room for more services in", directory_ + "/" + wire::state_directory_name, errno);
-    error.hint = "make room there (df " + directory_ + "/" + wire::state_directory_name + "/.), then repeat it";
+    Error error = errno_error("make room for more services in", state_path(), errno);
+    error.hint = "make room there (df " + state_path() + "/.), then repeat it";
     return failure(std::move(error));
   }
   reserved_ = wanted;
   return {};
 }
 
-void DiskStore::note_runs(const std::vector<ports::RunNote>& runs, RunId next_run) {
-  runs_ = runs;
-  next_run_ = next_run;
-  waits_ = true;
+void DiskStore::note_runs(const std::vector<ports::SlotNote>& changed, RunId next_run) {
+  if (!std::exchange(noted_, true)) remove_unwanted_state();
+  if (writer_.mirror().note(changed, next_run)) writer_.post();
 }
 
-void DiskStore::finish(RunId next_run) {
-  note_runs({}, next_run);
-  flush_now(os::read_mono());
-  // On a full disk: better no list than one by which the next hearth would start what was stopped.
-  if (waits_) ::unlinkat(instance(), "runs.json", 0);
+// What predecessors have left there: of orders that were never committed, of documents that were dropped as they died.
+void DiskStore::remove_unwanted_state() const {
+  os::Fd fd = state_ ? open_directory(state_.get(), ".") : os::Fd();
+  DIR* listed = fd ? ::fdopendir(fd.get()) : nullptr;
+  if (listed == nullptr) return;
+  (void)fd.release();
+  while (const dirent* entry = ::readdir(listed)) {
+    const std::uint64_t version = version_of(entry->d_name);
+    if (version != 0 && entry->d_name != state_name(version)) {
+      ::unlinkat(state_.get(), entry->d_name, 0);  // a temporary one, of somebody who was killed
+    } else if (version != 0 && !writer_.mirror().wants(version)) {
+      ::unlinkat(state_.get(), entry->d_name, 0);
+    }
+  }
+  ::closedir(listed);
+}
+
+bool DiskStore::finish(RunId next_run) {
+  const MonoNs now = os::read_mono();
+  if (finish_until_ == 0) {
+    finish_until_ = after(now, patience_at_end);
+    writer_.mirror().finish(next_run);
+    writer_.post(true);
+  }
+  // Mostly there at once: a millisecond's patience spares another turn.
+  return writer_.settle(milliseconds(1)) || now >= finish_until_;
 }
 
 MonoNs DiskStore::flush(MonoNs now) {
-  if (!waits_) return never;
-  if (written_at_ != 0 && now < after(written_at_, write_every)) return after(written_at_, write_every);
-  flush_now(now);
-  return waits_ ? after(now, write_every) : never;
+  return writer_.runs() ? never : after(now, seconds(1));
 }
 
-void DiskStore::flush_now(MonoNs now) {
-  if (!waits_) return;
-  written_at_ = now;
-  const Status written =
-      write_file("runs.json", run_list_text({boot_id_, pid_namespace_, directory_, next_run_, runs_}));
-  if (!written) {
-    // A full disk is tried again with every change, and with every call until then.
-    ++failures_;
-    return;
-  }
-  waits_ = false;
-  std::vector<ports::RunNote>().swap(runs_);
+std::optional<std::string> DiskStore::trouble() const {
+  return trouble_at(os::read_clock());
+}
+
+std::optional<std::string> DiskStore::trouble_at(Now now) const {
+  const Mirror::Condition condition = writer_.mirror().condition();
+  const std::string cost =
+      state_
+          ? "; services are supervised as before and a kill of hearth forgets nothing, but a reboot, or the loss of " +
+                state_path() + ", would forget what was changed since"
+          : "; services are supervised as before, but the death of all of hearth would forget what was changed since";
+  if (writer_.error() != 0)
+    return "nothing is written to " + directory_ + ": cannot make a thread: " + std::strerror(writer_.error()) + cost +
+           "; it is tried again each second";
+  if (!condition.doing.empty() && now.mono > after(condition.doing_since, hangs_after))
+    return "the disk hangs: the order to " + condition.doing + " " + condition.doing_subject +
+           " has not returned for " + seconds_text(now.mono - condition.doing_since) + cost +
+           "; look at the disk or file server behind it";
+  if (condition.failed.empty()) return std::nullopt;
+  const bool full = condition.error == ENOSPC || condition.error == EDQUOT;
+  return "cannot " + condition.failed + " " + condition.failed_subject + ": " + std::strerror(condition.error) +
+         " (since " + time_text(condition.failing_since) + ", tried " + std::to_string(condition.tries) +
+         (condition.tries == 1 ? " time)" : " times)") + cost +
+         (full ? "; make room there (df " + directory_ + "), it is tried again" : "; it is tried again");
 }
 
 }  // namespace hearth::store

@@ -1,15 +1,19 @@
-// ports::Store: documents in DIR/spec and parked at the keeper; the list of runs in DIR/runs.json.
+// ports::Store: documents in memory that outlives every process, and on the disk; the list of runs on the disk.
 //
-// A document is on disk (temporary file, rename) and in a sealed memfd of class spec before put_document() returns.
-// The memfd is what a successor reads; the disk is for the next hearth. Nothing is synced: a kill loses nothing,
-// power may. documents() reads the disk only where an earlier hearth may have left some: then it parks them again, and last
-// a mark (an empty memfd of version 0) that lets its successors do without the disk. What the keeper did not take
-// is read by each of them, until it has.
+// Two lines of defence, and two threads:
 //
-// The list of runs is written behind: note_runs() keeps the newest, flush() writes it at most once in write_every.
+//   memory   for the death of any and all processes. A document is a file of DIR/state (tmpfs) and parked at the keeper
+//            when put_document() returns; where DIR/state cannot be used it is a memfd, parked. Done by the supervision
+//            thread, since nothing there waits for a disk. No room there refuses the document.
+//   disk     for the loss of that: a reboot, a removed DIR/state. DIR/spec and DIR/runs.json follow what is in memory,
+//            written by the writer's thread (mirror.h, writer.h). A disk that is full or hangs costs a note in status.
+//
+// Slot table, page and documents are one line: whoever finds the first two finds the documents that they name. Only if
+// one is missing all the same it is looked for on the disk.
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +21,7 @@
 #include "base/time.h"
 #include "os/keeper_link.h"
 #include "ports/store.h"
+#include "store/writer.h"
 
 namespace hearth::store {
 
@@ -28,43 +33,49 @@ struct DocumentFormat {
 
 class DiskStore final : public ports::Store {
  public:
-  static constexpr SpanNs write_every = milliseconds(100);
+  // For the keeper to take a document that has no other place.
   static constexpr SpanNs keeper_patience = seconds(1);
+  // A write that has not returned for so long is told.
+  static constexpr SpanNs hangs_after = seconds(1);
+  // How long a deliberate end waits for the disk.
+  static constexpr SpanNs patience_at_end = seconds(2);
 
   // `link` is borrowed; `directory` is the absolute path of the instance.
-  DiskStore(os::KeeperLink& link, std::string directory, DocumentFormat format);
+  DiskStore(os::KeeperLink& link, std::string directory, DocumentFormat format, WriterOptions options = {});
 
   Status put_document(const Document& document) override;
   void drop_document(std::uint64_t version) override;
-  std::vector<Document> documents() override;
+  std::vector<Document> documents(const std::vector<std::uint64_t>& versions) override;
   Status reserve(std::uint32_t slots) override;
-  void note_runs(const std::vector<ports::RunNote>& runs, RunId next_run) override;
-  void finish(RunId next_run) override;
+  void note_runs(const std::vector<ports::SlotNote>& changed, RunId next_run) override;
+  bool finish(RunId next_run) override;
+  std::optional<std::string> trouble() const override;
 
-  // Writes the list when it is due. Returns when to call again, `never` when nothing waits.
+  std::optional<std::string> trouble_at(Now now) const;
+  // Returns when to call again: there may be no thread yet.
   MonoNs flush(MonoNs now);
-  // Writes what waits at once; before an orderly end.
-  void flush_now(MonoNs now);
-  std::uint32_t failures() const { return failures_; }
+  // Waits until the disk is as memory; false: it still is not.
+  bool settle(SpanNs patience) { return writer_.settle(patience); }
+  Mirror& mirror() { return writer_.mirror(); }
 
  private:
-  Status write_file(const std::string& name, std::string_view text);
-  // True when the keeper has taken all.
-  bool read_disk(std::vector<Document>& documents);
-  bool park(std::uint64_t version, std::string_view text);
+  Result<os::Fd> keep_text(std::uint64_t version, std::string_view text);
+  Result<std::string> find_text(std::uint64_t version);
+  bool is_in_state(std::uint64_t version) const;
+  void keep_found(std::uint64_t version, std::string_view text);
+  bool park(std::uint64_t version, os::Fd fd, SpanNs patience);
+  void remove_unwanted_state() const;
   int instance() const { return link_.descriptor(wire::HelloDescriptor::directory); }
+  std::string state_path() const;
 
   os::KeeperLink& link_;
   std::string directory_;
   DocumentFormat format_;
-  std::string boot_id_;
-  std::uint64_t pid_namespace_ = 0;
-  std::vector<ports::RunNote> runs_;
-  RunId next_run_ = 0;
+  os::Fd state_;  // DIR/state; none: it cannot be used
+  Writer writer_;
   std::uint32_t reserved_ = 0;  // slots
-  bool waits_ = false;
-  MonoNs written_at_ = 0;
-  std::uint32_t failures_ = 0;
+  bool noted_ = false;
+  MonoNs finish_until_ = 0;
 };
 
 // The largest document that is read back.

@@ -1,13 +1,23 @@
 #include "store/flat_json.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 
 namespace hearth::store {
 namespace {
 
+bool is_plain(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != '"' && c != '\\'; });
+}
+
 void append_string(std::string& out, std::string_view text) {
   out += '"';
+  if (is_plain(text)) {
+    out.append(text).append("\"");
+    return;
+  }
   for (char c : text) {
     const unsigned char u = static_cast<unsigned char>(c);
     if (c == '"' || c == '\\') {
@@ -88,8 +98,7 @@ class Scanner {
 void FlatWriter::begin(std::string_view name) {
   if (!first_) out_ += ',';
   first_ = false;
-  append_string(out_, name);
-  out_ += ':';
+  out_.append("\"").append(name).append("\":");
 }
 
 FlatWriter& FlatWriter::add(std::string_view name, std::string_view value) {
@@ -100,7 +109,8 @@ FlatWriter& FlatWriter::add(std::string_view name, std::string_view value) {
 
 FlatWriter& FlatWriter::add(std::string_view name, std::uint64_t value) {
   begin(name);
-  out_ += std::to_string(value);
+  char digits[20];
+  out_.append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
   return *this;
 }
 

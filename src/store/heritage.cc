@@ -5,11 +5,16 @@
 #include <cstdlib>
 #include <dirent.h>
 #include <map>
+#include <memory>
+#include <set>
+#include <stdio.h>
 
 #include "os/cgroup.h"
 #include "os/proc_stat.h"
 #include "store/disk_store.h"
+#include "store/mirror.h"
 #include "store/run_list.h"
+#include "wire/state.h"
 
 namespace hearth::store {
 namespace {
@@ -28,26 +33,85 @@ Result<std::vector<std::string>> names_in(const std::string& path) {
   return names;
 }
 
-void read_documents(const std::string& directory, const std::function<Result<Document>(std::string_view)>& from_text,
-                    Heritage& heritage) {
-  Result<std::vector<std::string>> names = names_in(directory + "/spec");
-  if (!names) {
-    if (names.error().code != ENOENT) heritage.losses.push_back(names.error().text());
-    return;
+// The documents there are, each read when somebody asks for it: most may be of services that are long gone, and a disk may
+// be slow. In DIR/state, where the newest are, else in DIR/spec.
+class Shelf {
+ public:
+  using FromText = std::function<Result<Document>(std::string_view)>;
+  Shelf(const std::string& directory, const FromText& from_text, Heritage& heritage)
+      : directory_(directory), from_text_(from_text), heritage_(heritage) {
+    for (const char* part : {"/spec", "/state"}) {
+      Result<std::vector<std::string>> names = names_in(directory + part);
+      if (!names) {
+        if (names.error().code != ENOENT) heritage.losses.push_back(names.error().text());
+        continue;
+      }
+      for (const std::string& name : *names)
+        if (const std::uint64_t version = version_of(name); version != 0 && !name.ends_with(".new"))
+          documents_.emplace(version, nullptr);
+    }
+    if (!documents_.empty()) heritage.greatest_document = documents_.rbegin()->first;
   }
-  for (const std::string& name : *names) {
-    if (!name.ends_with(".json")) continue;  // a temporary file of one that was killed
-    const std::string path = directory + "/spec/" + name;
+
+  // Null: there is none, or nobody can read it. Stays valid.
+  const Document* get(std::uint64_t version) {
+    const auto at = documents_.find(version);
+    if (at == documents_.end() || unreadable_.contains(version)) return nullptr;
+    if (at->second != nullptr) return at->second.get();
+    const std::string path = directory_ + "/" + spec_name(version);
+    Result<Document> document = read(directory_ + "/state/" + state_name(version));
+    if (!document) document = read(path);
+    if (document && document->version == version)
+      return (at->second = std::make_unique<Document>(std::move(*document))).get();
+    unreadable_.insert(version);
+    // Out of the writer's way, for whoever wants to know what was wrong with it.
+    ::rename(path.c_str(), (path + wire::put_aside_suffix).c_str());
+    heritage_.losses.push_back(path + " is lost: " + (document ? "it is of another version" : document.error().text()));
+    return nullptr;
+  }
+
+  // Where "project.service.index" stands in the newest document that has it. False when none does.
+  bool place(RunNote& note) {
+    const std::size_t first = note.label.find('.');
+    const std::size_t last = note.label.rfind('.');
+    if (first == std::string::npos || last == first) return false;
+    const std::string project = note.label.substr(0, first);
+    const std::string service = note.label.substr(first + 1, last - first - 1);
+    for (auto at = documents_.rbegin(); at != documents_.rend(); ++at) {
+      const Document* document = get(at->first);
+      if (document == nullptr || document->project != project) continue;
+      const auto found = std::find_if(document->services.begin(), document->services.end(),
+                                      [&](const ServiceSpec& spec) { return spec.name == service; });
+      if (found == document->services.end()) continue;
+      note.document = document->version;
+      note.service = static_cast<std::uint32_t>(found - document->services.begin());
+      note.replica = static_cast<std::uint32_t>(std::strtoul(note.label.c_str() + last + 1, nullptr, 10));
+      return true;
+    }
+    return false;
+  }
+
+  // Those that runs name, oldest first.
+  void give_named() {
+    std::set<std::uint64_t> named;
+    for (const std::vector<RunNote>* notes : {&heritage_.runs, &heritage_.gone})
+      for (const RunNote& note : *notes) named.insert(note.document);
+    for (const std::uint64_t version : named)
+      if (const Document* document = get(version)) heritage_.documents.push_back(*document);
+  }
+
+ private:
+  Result<Document> read(const std::string& path) {
     Result<std::string> text = os::read_file(path, document_bytes_max);
-    Result<Document> document = text ? from_text(*text) : failure(text.error());
-    if (document)
-      heritage.documents.push_back(std::move(*document));
-    else
-      heritage.losses.push_back(path + " is lost: " + document.error().text());
+    return text ? from_text_(*text) : failure(text.error());
   }
-  std::sort(heritage.documents.begin(), heritage.documents.end(),
-            [](const Document& a, const Document& b) { return a.version < b.version; });
-}
+
+  const std::string& directory_;
+  const FromText& from_text_;
+  Heritage& heritage_;
+  std::map<std::uint64_t, std::unique_ptr<Document>> documents_;  // null: not read yet
+  std::set<std::uint64_t> unreadable_;
+};
 
 RunList read_list(const std::string& directory, Heritage& heritage) {
   RunList list;
@@ -62,27 +126,6 @@ RunList read_list(const std::string& directory, Heritage& heritage) {
     return list;
   }
   return std::move(*parsed);
-}
-
-// Where "project.service.index" stands in the newest document that has it. False when none does.
-bool place(const std::string& label, const std::vector<Document>& documents, RunNote& note) {
-  const std::size_t first = label.find('.');
-  const std::size_t last = label.rfind('.');
-  if (first == std::string::npos || last == first) return false;
-  const std::string project = label.substr(0, first);
-  const std::string service = label.substr(first + 1, last - first - 1);
-  bool found = false;
-  for (const Document& document : documents) {
-    if (document.project != project) continue;
-    for (std::uint32_t i = 0; i < document.services.size(); ++i) {
-      if (document.services[i].name != service) continue;
-      note.document = document.version;
-      note.service = i;
-      note.replica = static_cast<std::uint32_t>(std::strtoul(label.c_str() + last + 1, nullptr, 10));
-      found = true;
-    }
-  }
-  return found;
 }
 
 // Leaders of runs by run: of several session leaders with one run the earliest is it, the others descend from it.
@@ -124,7 +167,7 @@ RunId greatest_name(const std::string& directory) {
   return greatest;
 }
 
-void sort_noted(RunList&& list, const std::string& directory, Heritage& heritage) {
+void sort_noted(RunList&& list, const std::string& directory, Shelf& shelf, Heritage& heritage) {
   const bool same_boot = list.boot_id == os::boot_id() && list.pid_namespace == os::pid_namespace();
   if (!same_boot && !list.runs.empty())
     heritage.losses.push_back("the machine or container was restarted: what ran before has ended");
@@ -132,9 +175,7 @@ void sort_noted(RunList&& list, const std::string& directory, Heritage& heritage
     heritage.losses.push_back("the directory was " + list.instance + " before: services were told the old name");
   for (RunNote& note : list.runs) {
     // The list is written behind: an apply may have replaced the document since.
-    const bool there = std::any_of(heritage.documents.begin(), heritage.documents.end(),
-                                   [&](const Document& document) { return document.version == note.document; });
-    if (!there) (void)place(note.label, heritage.documents, note);
+    if (shelf.get(note.document) == nullptr) (void)shelf.place(note);
     heritage.greatest_run = std::max(heritage.greatest_run, note.run);
     const bool lives = same_boot && note.run != no_run && os::process_lives(note.pid, note.start_ticks);
     (lives ? heritage.runs : heritage.gone).push_back(std::move(note));
@@ -143,7 +184,7 @@ void sort_noted(RunList&& list, const std::string& directory, Heritage& heritage
 }
 
 // A service that was started after the list was last written.
-void add_found(RunId run, const FoundRun& process, Heritage& heritage) {
+void add_found(RunId run, const FoundRun& process, Shelf& shelf, Heritage& heritage) {
   heritage.greatest_run = std::max(heritage.greatest_run, run);
   for (const RunNote& known : heritage.runs)
     if (known.run == run) return;
@@ -164,7 +205,7 @@ void add_found(RunId run, const FoundRun& process, Heritage& heritage) {
     heritage.losses.push_back(who + " is not the service's newest run; it is left alone");
     return;
   }
-  if (!place(note.label, heritage.documents, note)) {
+  if (!shelf.place(note)) {
     heritage.losses.push_back(who + " runs, but no document tells of it; it is left alone");
     return;
   }
@@ -178,9 +219,10 @@ Result<Heritage> read_heritage(const std::string& directory,
                                const std::function<Result<Document>(std::string_view)>& from_text) {
   if (Result<std::vector<std::string>> names = names_in(directory); !names) return failure(names.error());
   Heritage heritage;
-  read_documents(directory, from_text, heritage);
-  sort_noted(read_list(directory, heritage), directory, heritage);
-  for (const auto& [run, process] : find_runs(directory)) add_found(run, process, heritage);
+  Shelf shelf(directory, from_text, heritage);
+  sort_noted(read_list(directory, heritage), directory, shelf, heritage);
+  for (const auto& [run, process] : find_runs(directory)) add_found(run, process, shelf, heritage);
+  shelf.give_named();
   heritage.greatest_run = std::max(heritage.greatest_run, greatest_name(directory));
   return heritage;
 }

@@ -1,5 +1,7 @@
 #include "store/run_list.h"
 
+#include <utility>
+
 #include "store/flat_json.h"
 
 namespace hearth::store {
@@ -22,25 +24,34 @@ ports::RunNote note_of(const FlatObject& object) {
 
 }  // namespace
 
+void append_run_list_head(std::string& out, const std::string& boot_id, std::uint64_t pid_namespace,
+                          const std::string& instance, RunId next_run) {
+  FlatWriter head(out);
+  head.add("format", format).add("boot_id", boot_id).add("pid_namespace", pid_namespace);
+  head.add("instance", instance).add("next_run", next_run);
+  out += ",\"runs\":[\n";
+}
+
+void append_run(std::string& out, const ports::RunNote& note, bool first) {
+  if (!first) out += ",\n";
+  FlatWriter run(out);
+  run.add("label", note.label).add("document", note.document).add("service", std::uint64_t{note.service});
+  run.add("replica", std::uint64_t{note.replica}).add("run", note.run);
+  run.add("pid", static_cast<std::uint64_t>(note.pid < 0 ? 0 : note.pid)).add("start_ticks", note.start_ticks);
+  run.add("want_up", note.want_up);
+  run.close();
+}
+
+void append_run_list_end(std::string& out, bool empty) {
+  out += empty ? "]}\n" : "\n]}\n";
+}
+
 std::string run_list_text(const RunList& list) {
   std::string out;
-  out.reserve(256 + list.runs.size() * 160);
-  FlatWriter head(out);
-  head.add("format", format).add("boot_id", list.boot_id).add("pid_namespace", list.pid_namespace);
-  head.add("instance", list.instance).add("next_run", list.next_run);
-  out += ",\"runs\":[\n";
+  append_run_list_head(out, list.boot_id, list.pid_namespace, list.instance, list.next_run);
   bool first = true;
-  for (const ports::RunNote& note : list.runs) {
-    if (!first) out += ",\n";
-    first = false;
-    FlatWriter run(out);
-    run.add("label", note.label).add("document", note.document).add("service", std::uint64_t{note.service});
-    run.add("replica", std::uint64_t{note.replica}).add("run", note.run);
-    run.add("pid", static_cast<std::uint64_t>(note.pid < 0 ? 0 : note.pid)).add("start_ticks", note.start_ticks);
-    run.add("want_up", note.want_up);
-    run.close();
-  }
-  out += first ? "]}\n" : "\n]}\n";
+  for (const ports::RunNote& note : list.runs) append_run(out, note, std::exchange(first, false));
+  append_run_list_end(out, first);
   return out;
 }
 

@@ -17,7 +17,11 @@ struct RunList {
   std::vector<ports::RunNote> runs;
 };
 
-// One object; the runs stand one per line.
+// One object; the runs stand one per line. In pieces, appended: a head, runs of which the first is `first`, an end.
+void append_run_list_head(std::string& out, const std::string& boot_id, std::uint64_t pid_namespace,
+                          const std::string& instance, RunId next_run);
+void append_run(std::string& out, const ports::RunNote& note, bool first);
+void append_run_list_end(std::string& out, bool empty);
 std::string run_list_text(const RunList& list);
 // Takes what can be read: after a power loss the file may end early. fix_input when not even the head holds.
 Result<RunList> parse_run_list(const std::string& text);

@@ -168,29 +168,36 @@ bool Supervisor::act_reap(SlotIndex slot, RunCell& cell, std::uint8_t which) {
   return true;
 }
 
-// The list names every slot, so a thousand starts in a thousand turns must not make it each time.
+// Of what has changed, and not in each turn: a thousand starts come in as many turns.
 void Supervisor::note_runs(Now now) {
   runs_changed_ = false;
   note_runs_at_ = after(now.mono, milliseconds(100));
-  std::vector<ports::RunNote> notes;
-  for (SlotIndex slot = 0; slot < slots_.size(); ++slot) {
-    const SlotState& state = slots_[slot];
-    if (!state.used || state.role != SlotRole::service) continue;
-    ports::RunNote note;
-    note.label = label(slot);
-    note.document = state.document;
-    note.service = state.service;
-    note.replica = state.replica;
-    // What has ended for good is not brought back by the next hearth.
-    note.want_up = state.life.want_up && state.life.phase != Phase::completed && state.life.phase != Phase::failed;
-    if (state.life.run_live && !state.run_wanted && state.run().pid != 0) {
-      note.run = state.run().run;
-      note.pid = state.run().pid;
-      note.start_ticks = state.run().start_ticks;
-    }
-    notes.push_back(std::move(note));
+  std::vector<ports::SlotNote> notes;
+  notes.reserve(noting_.size());
+  for (SlotIndex slot : noting_) {
+    scratch_[slot].noting = false;
+    notes.push_back({slot, note_of(slot)});
   }
+  noting_.clear();
   world_.store.note_runs(notes, head_.last_run + 1);
+}
+
+ports::RunNote Supervisor::note_of(SlotIndex slot) const {
+  const SlotState& state = slots_[slot];
+  if (!state.used || state.role != SlotRole::service) return {};
+  ports::RunNote note;
+  note.label = label(slot);
+  note.document = state.document;
+  note.service = state.service;
+  note.replica = state.replica;
+  // What has ended for good is not brought back by the next hearth.
+  note.want_up = state.life.want_up && state.life.phase != Phase::completed && state.life.phase != Phase::failed;
+  if (state.life.run_live && !state.run_wanted && state.run().pid != 0) {
+    note.run = state.run().run;
+    note.pid = state.run().pid;
+    note.start_ticks = state.run().start_ticks;
+  }
+  return note;
 }
 
 void Supervisor::finish_if_done() {
@@ -202,12 +209,14 @@ void Supervisor::finish_if_done() {
       if (slots_[slot].life.want_up) return;
     }
   }
-  finish_sent_ = true;
   if (!head_.leaving) {
     // A deliberate end: the next hearth in this directory begins with nothing.
-    for (const auto& [version, applied] : registry_.all()) world_.store.drop_document(version);
-    world_.store.finish(head_.last_run + 1);
+    if (!finish_waits_)
+      for (const auto& [version, applied] : registry_.all()) world_.store.drop_document(version);
+    finish_waits_ = !world_.store.finish(head_.last_run + 1);
+    if (finish_waits_) return;
   }
+  finish_sent_ = true;
   world_.keeper.finish(head_.leaving);
 }
 

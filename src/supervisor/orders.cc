@@ -371,12 +371,13 @@ SlotIndex Supervisor::allocate(const AppliedDocument& applied, std::uint32_t ser
   fresh.parent = role == SlotRole::service ? no_slot : applied.slots[service];
   slots_[slot] = fresh;
   const bool in_changed = scratch_[slot].changed, in_acting = scratch_[slot].acting,
-             in_propagate = scratch_[slot].propagate;
+             in_propagate = scratch_[slot].propagate, in_noting = scratch_[slot].noting;
   scratch_[slot] = Scratch{};
   due_at_[slot] = never;
   scratch_[slot].changed = in_changed;
   scratch_[slot].acting = in_acting;
   scratch_[slot].propagate = in_propagate;
+  scratch_[slot].noting = in_noting;
   touch(slot);
   return slot;
 }

@@ -175,6 +175,7 @@ InstanceStatus Supervisor::status() const {
   out.notes = notes_;
   if (head_.statuses_lost > 0)
     out.notes.push_back({0, "exit statuses that could not be learnt: " + std::to_string(head_.statuses_lost)});
+  if (const std::optional<std::string> trouble = world_.store.trouble()) out.notes.push_back({0, *trouble});
   for (SlotIndex slot = 0; slot < slots_.size(); ++slot)
     if (slots_[slot].used && slots_[slot].role == SlotRole::service) out.services.push_back(slot_status(slot, now_));
   return out;

@@ -106,6 +106,7 @@ class Supervisor final : public ports::Control {
     bool changed = false;         // in changed_
     bool acting = false;          // in acting_
     bool propagate = false;       // in propagate_
+    bool noting = false;          // in noting_
     std::uint32_t heard_out = 0;  // turns for which the end of a run has waited for its last words
     RunId sweeping = no_run;      // whose descendants are being swept: frozen, so it must come to its end
     RunId cleared = no_run;  // whose tree has been ended as far as it can be; what is left is named, then it is reaped
@@ -136,6 +137,7 @@ class Supervisor final : public ports::Control {
   // takeover.cc
   void load(Now now);
   void adopt(const ports::Heritage& heritage, Now now);
+  void load_documents();
   void revive();
   void take_up(SlotIndex slot, Now now);
   void forget_tries(SlotIndex slot, Now now);
@@ -221,6 +223,7 @@ class Supervisor final : public ports::Control {
   bool act_reap(SlotIndex slot, RunCell& cell, std::uint8_t which);
   void finish_if_done();
   void note_runs(Now now);
+  ports::RunNote note_of(SlotIndex slot) const;
 
   // report.cc
   SlotStatus slot_status(SlotIndex slot, Now now) const;
@@ -253,6 +256,7 @@ class Supervisor final : public ports::Control {
   std::vector<SlotIndex> changed_;
   std::vector<SlotIndex> acting_;
   std::vector<SlotIndex> propagate_;
+  std::vector<SlotIndex> noting_;  // changed since runs were noted
   std::vector<ProbeStart> probe_starts_;
   std::vector<SlotIndex> probe_cancels_;
   std::vector<SlotIndex> released_slots_;  // forgotten in this turn
@@ -274,6 +278,7 @@ class Supervisor final : public ports::Control {
   MonoNs note_runs_at_ = 0;
   bool documents_unused_ = false;  // perhaps: a slot was forgotten
   SlotIndex first_free_ = 0;       // slots below are used
+  bool finish_waits_ = false;      // for the store
   bool finish_sent_ = false;
   bool spawners_full_ = false;  // in this act: the others that wait need not be asked for
 };

@@ -60,18 +60,13 @@ void Supervisor::load(Now now) {
   if (revived_) revive();
   head_.keeper_generation = options_.keeper_generation;
 
-  for (Document& document : world_.store.documents()) {
-    const std::uint64_t version = document.version;
-    if (version > head_.last_document) continue;  // of an apply that was never committed
-    if (const Status added = registry_.add(std::move(document)); !added)
-      add_note("document " + std::to_string(version) + " is lost: " + added.error().text());
-  }
   slots_.resize(head_.slots_used);
   scratch_.resize(head_.slots_used);
   due_at_.resize(head_.slots_used, never);
   for (SlotIndex slot = 0; slot < head_.slots_used; ++slot) {
     if (const unsigned char* bytes = wire::held_slot(page_, slot)) std::memcpy(&slots_[slot], bytes, sizeof(SlotState));
   }
+  load_documents();
   index_slots();
   runs_changed_ = true;  // our predecessor may have died before it wrote its last change
   for (SlotIndex slot = 0; slot < head_.slots_used; ++slot) {
@@ -96,6 +91,20 @@ void Supervisor::load(Now now) {
     for (std::uint32_t i = 0; i < wire::entries_per_slot; ++i) look_at(slot * wire::entries_per_slot + i, now);
     propagate_.push_back(slot);
     scratch_[slot].propagate = true;
+  }
+}
+
+// Those that slots name: of an apply that was never committed nothing is taken over.
+void Supervisor::load_documents() {
+  std::vector<std::uint64_t> versions;
+  for (const SlotState& state : slots_)
+    if (state.used) versions.push_back(state.document);
+  std::sort(versions.begin(), versions.end());
+  versions.erase(std::unique(versions.begin(), versions.end()), versions.end());
+  for (Document& document : world_.store.documents(versions)) {
+    const std::uint64_t version = document.version;
+    if (const Status added = registry_.add(std::move(document)); !added)
+      add_note("document " + std::to_string(version) + " is lost: " + added.error().text());
   }
 }
 
@@ -181,6 +190,7 @@ void Supervisor::index_slots() {
 
 void Supervisor::adopt(const ports::Heritage& heritage, Now now) {
   for (const std::string& loss : heritage.losses) add_note(loss);
+  head_.last_document = heritage.greatest_document;
   for (const Document& document : heritage.documents) {
     head_.last_document = std::max(head_.last_document, document.version);
     if (const Status added = registry_.add(document); !added)

@@ -176,6 +176,8 @@ void Supervisor::commit(Now now) {
   for (SlotIndex slot : changed_) {
     Scratch& scratch = scratch_[slot];
     scratch.changed = false;
+    if (!scratch.noting) noting_.push_back(slot);
+    scratch.noting = true;
     const SlotState& state = slots_[slot];
     between_stores();
     writer_.set_slot(slot, &state, sizeof state);
@@ -225,6 +227,7 @@ MonoNs Supervisor::next_due(Now now) const {
   // Acts that could not be handed over are tried again soon; most are woken earlier by what they wait for.
   if (!acting_.empty()) due = std::min(due, after(now.mono, milliseconds(20)));
   if (runs_changed_) due = std::min(due, note_runs_at_);
+  if (finish_waits_ && !finish_sent_) due = std::min(due, after(now.mono, milliseconds(1)));
   return due;
 }
 

@@ -174,17 +174,30 @@ void StorePort::drop_document(std::uint64_t version) {
   o_.crash.point("drop_document done");
 }
 
-std::vector<Document> StorePort::documents() {
+std::vector<Document> StorePort::documents(const std::vector<std::uint64_t>& versions) {
   o_.crash.point("documents");
   std::vector<Document> all;
-  for (const auto& [version, document] : documents_) all.push_back(document);
+  for (const std::uint64_t version : versions)
+    if (const auto found = documents_.find(version); found != documents_.end()) all.push_back(found->second);
+  std::erase_if(documents_, [&](const auto& each) {
+    return std::find(versions.begin(), versions.end(), each.first) == versions.end();
+  });
+  o_.crash.point("documents done");
   return all;
 }
 
-void StorePort::note_runs(const std::vector<ports::RunNote>& runs, RunId) {
+void StorePort::note_runs(const std::vector<ports::SlotNote>& changed, RunId) {
   o_.crash.point("note_runs");
-  noted = runs;
+  for (const ports::SlotNote& each : changed) noted[each.slot] = each.note;
   o_.crash.point("note_runs done");
+}
+
+bool StorePort::finish(RunId) {
+  o_.crash.point("store finish");
+  noted.clear();
+  o_.crash.point("store finish done");
+  // Now and then the disk takes its time.
+  return !o_.faults.refusals || !random_.one_in(3);
 }
 
 }  // namespace hearth::sim

@@ -128,10 +128,11 @@ class StorePort final : public ports::Store {
   StorePort(Outside outside, std::uint64_t seed) : o_(outside), random_(seed, "store port") {}
   Status put_document(const Document& document) override;
   void drop_document(std::uint64_t version) override;
-  std::vector<Document> documents() override;
-  void note_runs(const std::vector<ports::RunNote>& runs, RunId next_run) override;
+  std::vector<Document> documents(const std::vector<std::uint64_t>& versions) override;
+  void note_runs(const std::vector<ports::SlotNote>& changed, RunId next_run) override;
+  bool finish(RunId next_run) override;
 
-  std::vector<ports::RunNote> noted;
+  std::map<SlotIndex, ports::RunNote> noted;
   const std::map<std::uint64_t, Document>& on_disk() const { return documents_; }
 
  private:

@@ -1,5 +1,6 @@
 #include "store/heritage.h"
 
+#include <filesystem>
 #include <fstream>
 #include <signal.h>
 #include <sys/stat.h>
@@ -140,6 +141,25 @@ TEST_F(HeritageTest, a_run_started_after_the_last_write_is_found_by_its_environm
   EXPECT_EQ(42u, heritage.greatest_run);
 }
 
+TEST_F(HeritageTest, only_documents_of_services_that_are_left_are_read) {
+  std::ofstream(directory / "spec/9.json") << "never read";
+  const Service service(directory.path(), 9, "shop.web.0");
+  note(9, service.pid(), service.ticks());
+  const ports::Heritage heritage = read();
+  ASSERT_EQ(1u, heritage.documents.size());
+  EXPECT_EQ(4u, heritage.documents[0].version);
+  EXPECT_EQ(9u, heritage.greatest_document);
+  EXPECT_TRUE(heritage.losses.empty());
+}
+
+TEST_F(HeritageTest, a_document_that_never_came_to_the_disk_is_found_in_DIR_state) {
+  ::mkdir((directory / "state").c_str(), 0700);
+  std::filesystem::rename(directory / "spec/4.json", directory / "state/document-4");
+  const Service service(directory.path(), 9, "shop.web.0");
+  note(9, service.pid(), service.ticks());
+  EXPECT_EQ(1u, read().documents.size());
+}
+
 TEST_F(HeritageTest, what_another_instance_runs_is_not_ours) {
   Service service("/elsewhere", 42, "shop.web.0");
   EXPECT_TRUE(read().runs.empty());
@@ -161,13 +181,17 @@ TEST_F(HeritageTest, names_of_pipes_and_sockets_keep_numbers_from_being_used_aga
 }
 
 TEST_F(HeritageTest, torn_and_foreign_files_are_losses_in_words_and_no_failure) {
+  // Whose service it is nobody knows: all documents are looked at.
+  const Service service(directory.path(), 42, "shop.other.0");
   std::ofstream(directory / "spec/5.json") << "rubbish";
   std::ofstream(directory / "spec/6.json.new") << "shop";
   std::ofstream(directory / "runs.json") << "{\"for";
   Result<ports::Heritage> heritage = read_heritage(directory.path(), shop_document);
   ASSERT_TRUE(heritage);
-  EXPECT_EQ(1u, heritage->documents.size());
-  EXPECT_EQ(2u, heritage->losses.size());
+  EXPECT_TRUE(heritage->documents.empty());
+  EXPECT_EQ(3u, heritage->losses.size());
+  EXPECT_EQ(5u, heritage->greatest_document);
+  EXPECT_TRUE(std::ifstream(directory / "spec/5.json.put-aside").good());
   EXPECT_FALSE(read_heritage(directory / "none", shop_document));
 }
 
