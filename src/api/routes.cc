@@ -178,11 +178,15 @@ Result<Request> order_of(const json::object& body) {
     } else if (name == "all") {
       if (!value.is_bool()) return bad(name, "it is neither true nor false", "");
       order.all = value.get_bool();
+    } else if (name == "dependencies") {
+      if (!value.is_bool()) return bad(name, "it is neither true nor false", "");
+      order.dependencies = value.get_bool();
     } else if (name == "project" || name == "path") {
       if (text == nullptr) return bad(name, "it is not a text", "");
       (name == "path" ? order.document.path : order.project).assign(text->data(), text->size());
     } else {
-      return bad(name, "it is not known", "\"verb\", \"names\", \"all\", \"project\" and \"path\" are");
+      return bad(name, "it is not known",
+                 "\"verb\", \"names\", \"all\", \"dependencies\", \"project\" and \"path\" are");
     }
   }
   if (!has_verb) return bad("verb", "it is missing", "");

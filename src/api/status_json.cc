@@ -152,6 +152,9 @@ std::string accepted_json(const Accepted& accepted, const OperationKey& key) {
   w.end_array();
   w.key("slots").array();
   for (const SlotIndex slot : accepted.slots) w.number(slot);
+  w.end_array();
+  w.key("removed").array();
+  for (const std::string& label : accepted.removed) w.string(label);
   w.end_array().end_object();
   out += '\n';
   return out;

@@ -1,6 +1,7 @@
 #include "cli/answers.h"
 
 #include <algorithm>
+#include <charconv>
 #include <optional>
 
 #include <boost/json.hpp>
@@ -62,6 +63,17 @@ SlotNews slot_of(const json::object& object) {
   slot.reason_text = text(object, "reason_text");
   slot.status = text(object, "status");
   slot.log_directory = text(object, "log_directory");
+  return slot;
+}
+
+// Of "PROJECT.SERVICE.INDEX"; none of them has a dot in it.
+SlotNews named_slot(std::string_view label) {
+  SlotNews slot;
+  const std::size_t first = std::min(label.find('.'), label.size());
+  const std::size_t last = std::min(label.rfind('.'), label.size());
+  slot.project = label.substr(0, first);
+  if (first < last) slot.name = label.substr(first + 1, last - first - 1);
+  if (last < label.size()) std::from_chars(label.data() + last + 1, label.data() + label.size(), slot.index);
   return slot;
 }
 
@@ -133,7 +145,42 @@ Result<AcceptedNews> accepted_news(const Answer& answer) {
       if (const json::string* one = note.if_string()) news.notes.emplace_back(one->data(), one->size());
     }
   }
+  const json::value* removed = object->if_contains("removed");
+  if (removed != nullptr && removed->is_array()) {
+    for (const json::value& label : removed->get_array()) {
+      if (const json::string* one = label.if_string()) news.removed.push_back(named_slot({one->data(), one->size()}));
+    }
+  }
   return news;
+}
+
+Result<NotedRuns> noted_runs(std::string_view raw) {
+  json::error_code error;
+  const json::value value = json::parse({raw.data(), raw.size()}, error);
+  const json::object* object = error ? nullptr : value.if_object();
+  if (object == nullptr || number(*object, "format") != 1)
+    return failure(Remedy::fix_input, "read", "runs.json", "it is no list of runs of this version");
+  NotedRuns noted;
+  noted.boot_id = text(*object, "boot_id");
+  noted.pid_namespace = static_cast<std::uint64_t>(number(*object, "pid_namespace"));
+  const json::value* runs = object->if_contains("runs");
+  if (runs == nullptr || !runs->is_array()) return noted;
+  for (const json::value& item : runs->get_array()) {
+    const json::object* run = item.if_object();
+    if (run == nullptr) continue;
+    noted.runs.push_back({text(*run, "label"), static_cast<std::uint64_t>(number(*run, "run")),
+                          static_cast<std::int32_t>(number(*run, "pid")),
+                          static_cast<std::uint64_t>(number(*run, "start_ticks"))});
+  }
+  return noted;
+}
+
+std::string with_removed(std::string report, const std::vector<SlotNews>& removed) {
+  const std::size_t end = report.rfind('}');
+  if (end == std::string::npos) return report;
+  std::vector<std::string> names;
+  for (const SlotNews& slot : removed) names.push_back(fmt::format("{}.{}.{}", slot.project, slot.name, slot.index));
+  return report.insert(end, ",\"removed\":" + names_json(names));
 }
 
 Result<InstanceNews> instance_news(const Answer& answer) {

@@ -25,6 +25,7 @@ struct SlotNews {
   std::string reason_text;
   std::string status;
   std::string log_directory;
+  bool removed = false;  // it has left the file: forgotten once it is stopped
 
   // The phase, with `running` split by readiness, as in the table of `hearth status`.
   std::string state_word() const;
@@ -41,7 +42,8 @@ struct OrderNews {
 struct AcceptedNews {
   std::uint64_t order = 0;
   std::vector<std::string> notes;
-  std::size_t slots = 0;  // how many it concerns
+  std::size_t slots = 0;          // how many it concerns
+  std::vector<SlotNews> removed;  // only their names: what is stopped and forgotten
 };
 
 struct InstanceNews {
@@ -55,6 +57,23 @@ Result<OrderNews> order_news(const Answer& answer);
 Result<AcceptedNews> accepted_news(const Answer& answer);
 Result<InstanceNews> instance_news(const Answer& answer);
 Result<std::vector<SlotNews>> services_news(const Answer& answer);
+
+// The report of `up` and `down`, for --json: with what was removed, of which the supervisor itself soon knows no more.
+std::string with_removed(std::string report, const std::vector<SlotNews>& removed);
+
+// DIR/runs.json (docs/formats/runs.md), as much of it as tells whether a run lives.
+struct NotedRun {
+  std::string label;
+  std::uint64_t run = 0;
+  std::int32_t pid = 0;
+  std::uint64_t start_ticks = 0;
+};
+struct NotedRuns {
+  std::string boot_id;
+  std::uint64_t pid_namespace = 0;
+  std::vector<NotedRun> runs;
+};
+Result<NotedRuns> noted_runs(std::string_view text);
 
 // The Error of a refusal (status 400 and above).
 Error refusal(const Answer& answer);

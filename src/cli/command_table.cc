@@ -34,6 +34,8 @@ constexpr OptionText run_options[] = {
     timeout,
 };
 constexpr OptionText order_options[] = {all, no_wait, timeout};
+constexpr OptionText start_options[] = {
+    all, {0, "no-deps", nullptr, "leave what they depend on as it is"}, no_wait, timeout};
 constexpr OptionText wait_options[] = {no_wait, timeout};
 constexpr OptionText logs_options[] = {
     {'f', "follow", nullptr, "go on with what comes"},
@@ -74,13 +76,16 @@ constexpr CommandText table[] = {
      "prefixed by their names.",
      logs_options, Words::services},
     {"start", "NAME...", "start services",
-     "Starts services that are stopped, failed or completed, with what they depend on.", order_options,
-     Words::services},
+     "Starts services that are stopped, failed or completed, and what they need and is not up: other services that "
+     "were "
+     "stopped on purpose, too. With --no-deps they wait for those until somebody starts them.",
+     start_options, Words::services},
     {"stop", "NAME...", "stop services",
      "Sends the stop signal, and KILL to what is left after the grace period. What depends on them stops first.",
      order_options, Words::services},
-    {"restart", "NAME...", "stop services and start them again", "A deliberate restart does not count as a failure.",
-     order_options, Words::services},
+    {"restart", "NAME...", "stop services and start them again",
+     "A deliberate restart does not count as a failure. What they need and is not up is started, as by `start`.",
+     start_options, Words::services},
     {"shutdown", "", "stop everything, then hearth itself",
      "Ends with the line \"Shutdown complete\" when nothing is left. When hearth does not run, says so; that is no "
      "failure.",

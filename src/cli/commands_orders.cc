@@ -8,8 +8,8 @@
 #include "cli/daemon_start.h"
 #include "cli/follow.h"
 #include "cli/interrupt.h"
+#include "cli/left_behind.h"
 #include "os/clock.h"
-#include "os/state_directory.h"
 
 namespace hearth::cli {
 namespace {
@@ -27,7 +27,8 @@ int give_order(const Context& context, const char* verb, const char* done) {
   const Result<SpanNs> timeout = timeout_of(arguments);
   if (!timeout) return complain(context, timeout.error(), exit_code::usage);
   Order order;
-  order.body = fmt::format(R"({{"verb":"{}","names":{},"all":{}}})", verb, names_json(arguments.words), all);
+  order.body = fmt::format(R"({{"verb":"{}","names":{},"all":{}{}}})", verb, names_json(arguments.words), all,
+                           arguments.has("no-deps") ? R"(,"dependencies":false)" : "");
   order.doing = verb;
   order.wait = !arguments.has("no-wait");
   order.timeout = *timeout;
@@ -56,7 +57,8 @@ int command_shutdown(const Context& context) {
   Operation question(client, &watch, patience_for(context));
   const auto not_running = [](const auto& answer) { return !answer && answer.error().trouble == Trouble::not_running; };
   auto answer = question.get("/v1/instance", after(os::read_mono(), seconds(10)));
-  if (not_running(answer) && os::state_is_left(context.instance.directory)) {
+  const bool left = not_running(answer) && something_is_left(context.instance.directory);
+  if (left) {
     // All of hearth died, or was told to leave its services: they may run, and only a hearth can end them in order.
     if (const Result<bool> started = ensure_daemon(context, client, &watch); !started) {
       return complain_of_start(context, started.error(), watch);
@@ -82,7 +84,18 @@ int command_shutdown(const Context& context) {
   order.keeper_pid = static_cast<int>(instance->keeper_pid);
   const Outcome outcome = follow(context, client, watch, order);
   const int code = conclude(context, outcome, order, nullptr);
-  if (code == exit_code::done && order.wait && !context.json) write_out("Shutdown complete\n");
+  if (code != exit_code::done || !order.wait) return code;
+  // What it could not place, because no document tells of it, was left alone, and nobody watches it any more.
+  if (const std::vector<LeftRun> alone = left ? left_runs(context.instance.directory) : std::vector<LeftRun>();
+      !alone.empty()) {
+    Context people = context;
+    people.json = false;  // stdout has its object already
+    return complain(people,
+                    Error{Remedy::environment, "stop", words_of(alone), "what an earlier hearth knew of it is lost",
+                          "hearth has ended, and this still runs; `kill PID` ends it", 0},
+                    exit_code::failed);
+  }
+  if (!context.json) write_out("Shutdown complete\n");
   return code;
 }
 

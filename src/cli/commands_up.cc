@@ -107,6 +107,7 @@ int apply(const Context& context, const Document& document, const char* done) {
   Client client(context.socket_path(), &watch);
   Order order;
   order.target = "/v1/apply";
+  order.tells_removed = order.applies_a_file = true;
   order.body = "{\"document\":" + config::document_to_json(document) + ",\"start\":true}";
   order.doing = "start";
   order.wait = !context.arguments.has("no-wait");
@@ -264,6 +265,7 @@ int command_down(const Context& context) {
   }
   order.body = "{\"verb\":\"down\"," + *what + "}";
   order.doing = "stop";
+  order.tells_removed = true;
   order.wait = !arguments.has("no-wait");
   order.timeout = *timeout;
   return conclude(context, follow(context, client, watch, order), order, "down");

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "cli/answers.h"
+#include "cli/left_behind.h"
 #include "os/state_directory.h"
 
 namespace hearth::cli {
@@ -74,12 +75,14 @@ int complain(const Context& context, const Error& error) {
 }
 
 std::string hint_without_hearth(const Context& context) {
-  if (!os::state_is_left(context.instance.directory))
+  const std::string& directory = context.instance.directory;
+  const std::vector<LeftRun> left = left_runs(directory);
+  if (left.empty() && !os::state_is_left(directory))
     return fmt::format("`hearth {}up` starts it", context.place_option);
-  return fmt::format(
-      "services of an earlier hearth may still run: `hearth {0}daemon --detach` takes them over, "
-      "`hearth {0}shutdown` stops them",
-      context.place_option);
+  return fmt::format("{1}: `hearth {0}daemon --detach` takes them over, `hearth {0}shutdown` stops them",
+                     context.place_option,
+                     left.empty() ? "services of an earlier hearth may still run"
+                                  : "services of an earlier hearth still run, " + words_of(left));
 }
 
 int complain(const Context& context, const ClientError& error) {

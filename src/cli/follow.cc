@@ -39,19 +39,35 @@ os::Fd open_keeper(std::int64_t pid) {
   return os::Fd(pid > 0 ? static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)) : -1);
 }
 
+bool same_slot(const SlotNews& a, const SlotNews& b) {
+  return a.project == b.project && a.name == b.name && a.index == b.index;
+}
+
 // A service is in no report of the order any more when a later order has taken it over, which is told as that; or when it
 // was forgotten as soon as it had stopped (`down`, `up` of what left the file): its good end.
 void keep_missing(OrderNews& news, const OrderNews& before) {
   for (const SlotNews& old : before.slots) {
-    const bool there = std::ranges::any_of(news.slots, [&](const SlotNews& slot) {
-      return slot.project == old.project && slot.name == old.name && slot.index == old.index;
-    });
-    if (there) continue;
+    if (std::ranges::any_of(news.slots, [&](const SlotNews& slot) { return same_slot(slot, old); })) continue;
     news.slots.push_back(old);
     const bool overtaken = news.overtaken > 0 && old.want_up;
     news.slots.back().outcome = overtaken ? "superseded" : "done";
     news.slots.back().state = overtaken ? old.state : "stopped";
     news.slots.back().reason_text.clear();
+  }
+}
+
+// Also what was forgotten before the first look is told, and of an `up`, why it is stopped.
+void mark_removed(OrderNews& news, const std::vector<SlotNews>& removed, bool left_file) {
+  for (const SlotNews& one : removed) {
+    const auto same = std::ranges::find_if(news.slots, [&](const SlotNews& slot) { return same_slot(slot, one); });
+    if (same != news.slots.end()) {
+      same->removed = left_file;
+      continue;
+    }
+    news.slots.push_back(one);
+    news.slots.back().outcome = "done";
+    news.slots.back().state = "stopped";
+    news.slots.back().removed = left_file;
   }
 }
 
@@ -109,7 +125,11 @@ Outcome follow(const Context& context, Client& client, InterruptWatch& watch, co
   outcome.accepted = std::move(*accepted);
   Shower shower(context);
   for (const std::string& note : outcome.accepted->notes) shower.note(note, order.wait);
-  if (!order.wait) return outcome;
+  if (!order.wait) {
+    for (const SlotNews& slot : order.applies_a_file ? outcome.accepted->removed : std::vector<SlotNews>())
+      shower.note(slot.name + " has left the file: it is stopped and removed", false);
+    return outcome;
+  }
 
   while (!outcome.news.settled) {
     const MonoNs now = os::read_mono();
@@ -131,7 +151,9 @@ Outcome follow(const Context& context, Client& client, InterruptWatch& watch, co
       return outcome;
     }
     outcome.body = answer->body;
+    if (order.tells_removed) outcome.body = with_removed(std::move(outcome.body), outcome.accepted->removed);
     keep_missing(*news, outcome.news);
+    mark_removed(*news, outcome.accepted->removed, order.applies_a_file);
     outcome.news = std::move(*news);
     shower.show(outcome.news, outcome.elapsed);
   }

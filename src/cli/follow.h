@@ -19,8 +19,10 @@ struct Order {
   std::string body;
   const char* doing = "start";  // "start", "stop": for what is said when it does not come to its end
   bool wait = true;
-  SpanNs timeout = never;  // of the waiting
-  int keeper_pid = 0;      // shutdown: the order is done when this process is gone
+  bool tells_removed = false;   // up, down: names what is stopped and forgotten
+  bool applies_a_file = false;  // up: it is that because it has left the file
+  SpanNs timeout = never;       // of the waiting
+  int keeper_pid = 0;           // shutdown: the order is done when this process is gone
 };
 
 enum class End { settled, timeout, interrupted, gone, refused, broken };

@@ -32,9 +32,10 @@ struct Request {
   Verb verb = Verb::start;
   std::vector<std::string> names;  // "service", "project.service", "service.INDEX", globs; empty + all
   bool all = false;
-  std::string project;  // restricts names; "" = any
-  Document document;    // apply, down
-  bool start = true;    // apply: also start
+  std::string project;       // restricts names; "" = any
+  Document document;         // apply, down
+  bool start = true;         // apply: also start
+  bool dependencies = true;  // start, restart: also what is needed and nobody wants up
 };
 
 // How one slot stands towards an order.
@@ -52,6 +53,7 @@ struct Accepted {
   bool repeated = false;           // the key was known already
   std::vector<std::string> notes;  // "web is already running" and the like
   std::vector<SlotIndex> slots;
+  std::vector<std::string> removed;  // apply, down: PROJECT.SERVICE.INDEX of what is stopped and forgotten
 };
 
 struct OrderReport {

@@ -19,7 +19,10 @@ Result<Accepted> Supervisor::handle_request(const Request& request, Now now) {
     accepted.order = known->order;
     accepted.repeated = true;
     for (SlotIndex slot = 0; slot < slots_.size(); ++slot)
-      if (slots_[slot].used && slots_[slot].order == known->order) accepted.slots.push_back(slot);
+      if (slots_[slot].used && slots_[slot].order == known->order) {
+        accepted.slots.push_back(slot);
+        if (slots_[slot].removing) accepted.removed.push_back(label(slot));
+      }
     return accepted;
   }
   if (head_.shutting_down && request.verb != Verb::shutdown && request.verb != Verb::leave)
@@ -120,6 +123,7 @@ Result<Accepted> Supervisor::order_named(const Request& request, Now now) {
     return accepted;
   }
   runs_changed_ = true;
+  if (request.dependencies) start_needed(chosen, request.verb == Verb::restart, accepted, now);
   if (request.verb == Verb::restart) {
     order_restarts(chosen, accepted, now);
     return accepted;
@@ -312,7 +316,10 @@ void Supervisor::place_services(AppliedDocument& applied, const AppliedDocument*
                                std::to_string(state.run().pid) + ")");
     order_up(slot, lifecycle::EventKind::order_start, now);
   }
-  for (SlotIndex slot : removed) slots_[slot].removing = true;
+  for (SlotIndex slot : removed) {
+    slots_[slot].removing = true;
+    accepted.removed.push_back(label(slot));
+  }
   order_stop_all(removed, accepted.order, false, now);
 }
 
@@ -404,7 +411,10 @@ Result<Accepted> Supervisor::down(const Request& request, Now now) {
   Accepted accepted;
   accepted.order = ++head_.last_order;
   accepted.slots = chosen;
-  for (SlotIndex slot : chosen) slots_[slot].removing = true;
+  for (SlotIndex slot : chosen) {
+    slots_[slot].removing = true;
+    accepted.removed.push_back(label(slot));
+  }
   for (SlotIndex slot = 0; slot < slots_.size(); ++slot) {
     if (!slots_[slot].used || slots_[slot].role == SlotRole::service) continue;
     if (std::find(chosen.begin(), chosen.end(), slots_[slot].parent) == chosen.end()) continue;

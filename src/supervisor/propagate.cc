@@ -190,6 +190,34 @@ std::vector<SlotIndex> Supervisor::with_restarted_dependents(std::vector<SlotInd
   return chosen;
 }
 
+// An explicit start is one of what it needs, too: who waited for something that was stopped on purpose would wait for ever
+// (docs/decisions/0014). Not below what stands as it must, nor below what is up and stays so: that has what it needed.
+void Supervisor::start_needed(const std::vector<SlotIndex>& chosen, bool restart, Accepted& accepted, Now now) {
+  std::vector<SlotIndex> seen = restart ? with_restarted_dependents(chosen) : chosen;
+  std::vector<SlotIndex> needed;
+  for (std::size_t i = 0, ordered = seen.size(); i < seen.size(); ++i) {
+    const SlotState& state = slots_[seen[i]];
+    const AppliedDocument* applied = registry_.find(state.document);
+    if (applied == nullptr || (is_up(seen[i]) && !(restart && i < ordered))) continue;
+    for (const lifecycle::Edge& edge : applied->graph.dependencies(state.service)) {
+      const SlotIndex other = applied->slots[edge.to];
+      if (!edge.required || other == no_slot || !slots_[other].used || slots_[other].removing) continue;
+      if (standing_of(*applied, edge) == lifecycle::Standing::met) continue;
+      if (std::find(seen.begin(), seen.end(), other) != seen.end()) continue;
+      seen.push_back(other);
+      const Lifecycle& life = slots_[other].life;
+      if (life.want_up && life.phase != Phase::failed && life.phase != Phase::completed) continue;
+      needed.push_back(other);
+      accepted.slots.push_back(other);
+      accepted.notes.push_back(spec_of(other).name + " is started too: " + spec_of(seen[i]).name + " needs it");
+    }
+  }
+  for (const SlotIndex slot : dependencies_first(needed)) {
+    enlist(slot, accepted.order, true);
+    order_up(slot, lifecycle::EventKind::order_start, now);
+  }
+}
+
 // In the order of their starts: who waits only for what is not stopped must see it starting.
 std::vector<SlotIndex> Supervisor::dependencies_first(std::vector<SlotIndex> slots) const {
   const auto rank = [this](SlotIndex slot) {

@@ -98,11 +98,11 @@ std::string Supervisor::reason_text(SlotIndex slot, Now now) const {
       if (state.leftover[0] != '\0')
         return std::string("the stop is incomplete, this cannot be killed: ") + state.leftover;
       break;
-    case Reason::dependency_missing:
+    case Reason::dependency_missing: return waiting_words(slot);
     case Reason::dependency_failed: {
       std::string what;
       dependencies_met(slot, nullptr, &what);
-      return (state.life.reason == Reason::dependency_failed ? "needs, but failed: " : "waits for ") + what;
+      return "needs, but failed: " + what;
     }
     case Reason::exited:
     case Reason::policy:
@@ -127,6 +127,37 @@ std::string Supervisor::reason_text(SlotIndex slot, Now now) const {
       break;
   }
   return "";
+}
+
+// What does not come up by itself is told with the command that ends the wait.
+std::string Supervisor::waiting_words(SlotIndex slot) const {
+  const AppliedDocument* applied = registry_.find(slots_[slot].document);
+  std::string all, stopped, gone;
+  std::string names;  // of the stopped ones, for the command
+  const auto add = [](std::string& list, const std::string& name) { list += (list.empty() ? "" : ", ") + name; };
+  auto last = static_cast<std::uint32_t>(applied->document.services.size());
+  for (const lifecycle::Edge& edge : applied->graph.dependencies(slots_[slot].service)) {
+    if (edge.to == last || standing_of(*applied, edge) == lifecycle::Standing::met) continue;
+    last = edge.to;
+    const SlotIndex other = applied->slots[edge.to];
+    const std::string& name = applied->document.services[edge.to].name;
+    add(all, name);
+    if (other == no_slot || !slots_[other].used || slots_[other].removing) {
+      add(gone, name);
+    } else if (!slots_[other].life.want_up) {
+      add(stopped, name);
+      names += " " + name;
+    }
+  }
+  std::string text = "waits for " + all;
+  const auto tell = [&](const std::string& list, const char* state, const std::string& command) {
+    if (list.empty()) return;
+    const char* is = list.find(',') == std::string::npos ? " is " : " are ";
+    text += (list == all ? ", which" : "; of these " + list) + is + state + ": " + command;
+  };
+  tell(stopped, "stopped", "hearth start" + names);
+  tell(gone, "down", "hearth up");
+  return text;
 }
 
 SlotStatus Supervisor::slot_status(SlotIndex slot, Now now) const {

@@ -209,6 +209,7 @@ class Supervisor final : public ports::Control {
   lifecycle::Standing standing_of(const AppliedDocument& applied, lifecycle::Edge edge) const;
   std::vector<SlotIndex> with_restarted_dependents(std::vector<SlotIndex> chosen) const;
   std::vector<SlotIndex> dependencies_first(std::vector<SlotIndex> slots) const;
+  void start_needed(const std::vector<SlotIndex>& chosen, bool restart, Accepted& accepted, Now now);
   std::vector<SlotIndex> order_restarts(const std::vector<SlotIndex>& chosen, Accepted& accepted, Now now);
   bool dependencies_met(SlotIndex slot, Reason* why = nullptr, std::string* what = nullptr) const;
 
@@ -230,6 +231,7 @@ class Supervisor final : public ports::Control {
   std::string reason_text(SlotIndex slot, Now now) const;
   Outcome outcome(SlotIndex slot, Verb verb) const;
   bool waits_for_a_failure(SlotIndex slot) const;
+  std::string waiting_words(SlotIndex slot) const;
 
   const Document* document_of(SlotIndex slot) const;
   const ServiceSpec& spec_of(SlotIndex slot) const;

@@ -63,10 +63,11 @@ sim::ClientCall& Stage::up(std::vector<ServiceSpec> services) {
   return machine_->send(std::move(request));
 }
 
-sim::ClientCall& Stage::order(Verb verb, std::vector<std::string> names) {
+sim::ClientCall& Stage::order(Verb verb, std::vector<std::string> names, bool dependencies) {
   Request request;
   request.verb = verb;
   request.all = names.empty();
+  request.dependencies = dependencies;
   request.names = std::move(names);
   return machine_->send(std::move(request));
 }

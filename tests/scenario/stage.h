@@ -36,7 +36,7 @@ class Stage {
 
   // `hearth up` of project p with these services.
   sim::ClientCall& up(std::vector<ServiceSpec> services);
-  sim::ClientCall& order(Verb verb, std::vector<std::string> names = {});
+  sim::ClientCall& order(Verb verb, std::vector<std::string> names = {}, bool dependencies = true);
   sim::ClientCall& down();
 
   void run_ms(std::int64_t milliseconds);

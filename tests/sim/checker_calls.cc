@@ -68,8 +68,12 @@ std::optional<bool> Checker::goal_in(const Request& request, const std::string& 
 bool Checker::somebody_may_want_up(const std::string& project, const std::string& service, OrderId decided) const {
   OrderId last = 0;
   bool up = true;
-  for (const auto& [order, request] : accepted_)
-    if (const std::optional<bool> goal = goal_in(request, project, service)) last = order, up = *goal;
+  for (const auto& [order, request] : accepted_) {
+    std::optional<bool> goal = goal_in(request, project, service);
+    const auto also = started_.find(order);
+    if (!goal && also != started_.end() && also->second.contains(service)) goal = true;
+    if (goal) last = order, up = *goal;
+  }
   // A run that was decided upon before the stop may still be on its way.
   if (up || decided < last) return true;
   // An order whose answer is on its way may have been accepted after that; so may one that was refused and sent again.
@@ -259,6 +263,10 @@ void Checker::turn_done() {
 
 void Checker::answered(const Request& request, const Result<Accepted>& result) {
   if (!result) return;
+  if (request.verb == Verb::start || request.verb == Verb::restart)
+    for (const SlotIndex slot : result->slots)
+      if (slot < view_.slots.size() && view_.slots[slot].used)
+        started_[result->order].insert(name_of(view_.slots[slot]));
   const auto [known, fresh] = orders_.emplace(request.key, result->order);
   if (!fresh && known->second != result->order)
     fail("one key is order " + std::to_string(known->second) + " and order " + std::to_string(result->order));

@@ -60,6 +60,36 @@ TEST_F(FollowTest, shows_notes_and_changes_and_a_summary) {
   EXPECT_EQ(err, "");
 }
 
+TEST_F(FollowTest, what_has_left_the_file_is_told_also_when_it_was_forgotten_before_the_first_look) {
+  const char* with_removed =
+      R"({"order":1,"key":"k","repeated":false,"notes":[],"slots":[0],"removed":["app.old.0","app.gone.0"]})";
+  const std::vector<std::string> lives = {
+      http(202, with_removed),
+      report(false, "01", slot("db", "pending", "starting") + "," + slot("old", "pending", "stopping")),
+      report(true, "02", slot("db", "done", "running"))};
+  Order order;
+  order.tells_removed = order.applies_a_file = true;
+  {
+    FakeServer server({lives});
+    follow_with(server, order);
+  }
+  EXPECT_EQ(code, 0) << err;
+  EXPECT_NE(out.find("gone: removed after "), out.npos) << out;
+  EXPECT_NE(out.find("old: removed after "), out.npos) << out;
+  EXPECT_NE(out.find(": it has left the file\n"), out.npos) << out;
+  EXPECT_NE(out.find("up: 1 running, 2 removed, after "), out.npos) << out;
+  {
+    FakeServer server({{http(202, with_removed)}});
+    order.wait = false;
+    follow_with(server, order);
+  }
+  EXPECT_NE(out.find("note: old has left the file: it is stopped and removed\n"), out.npos) << out;
+  json = order.wait = true;
+  FakeServer server({lives});
+  follow_with(server, order);
+  EXPECT_TRUE(out.ends_with(",\"removed\":[\"app.old.0\",\"app.gone.0\"]}")) << out;
+}
+
 TEST_F(FollowTest, a_supervisor_killed_in_the_middle_is_not_noticed) {
   FakeServer server({{http(202, accepted), report(false, "01", slot("web", "pending", "starting")), ""},
                      {report(true, "02", slot("web", "done", "running"))}});
