@@ -1,15 +1,26 @@
 # Made by `hearth completion bash`; change src/cli/command_table.cc instead.
+_hearth_unquoted() {
+  local word=${1//[\"\']/}
+  word=${word//\\/}
+  [[ $1 == \~/* ]] && word=$HOME${word#\~}
+  printf '%s' "$word"
+}
 _hearth() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command= place=() i
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
-      --dir|--instance) place+=("${COMP_WORDS[i]}" "${COMP_WORDS[++i]}") ;;
+      --dir|--instance)
+        local option=${COMP_WORDS[i]}
+        [[ ${COMP_WORDS[i+1]} == = ]] && ((i++))
+        ((++i < COMP_CWORD)) && place+=("$option" "$(_hearth_unquoted "${COMP_WORDS[i]}")") ;;
       --) return ;;
       -*) ;;
-      *) command=${COMP_WORDS[i]}; break ;;
+      *) : "${command:=${COMP_WORDS[i]}}" ;;
     esac
   done
+  [[ $current == = ]] && current=
+  [[ $previous == = ]] && previous=${COMP_WORDS[COMP_CWORD-2]}
   case $previous in
     --dir|--cwd) COMPREPLY=($(compgen -d -- "$current")); return ;;
     -f|--file) if [[ $command != logs ]]; then COMPREPLY=($(compgen -f -- "$current")); return; fi ;;
@@ -23,9 +34,9 @@ _hearth() {
     run) words='--name --cwd --env --restart --wait --no-wait --timeout --dir --instance --json -h --help' ;;
     status) words='--dir --instance --json -h --help'; [[ $current == -* ]] || words=$(hearth "${place[@]}" completion services 2>/dev/null) ;;
     logs) words='-f --follow -n --lines --dir --instance --json -h --help'; [[ $current == -* ]] || words=$(hearth "${place[@]}" completion services 2>/dev/null) ;;
-    start) words='--all --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || words=$(hearth "${place[@]}" completion services 2>/dev/null) ;;
+    start) words='--all --no-deps --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || words=$(hearth "${place[@]}" completion services 2>/dev/null) ;;
     stop) words='--all --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || words=$(hearth "${place[@]}" completion services 2>/dev/null) ;;
-    restart) words='--all --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || words=$(hearth "${place[@]}" completion services 2>/dev/null) ;;
+    restart) words='--all --no-deps --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || words=$(hearth "${place[@]}" completion services 2>/dev/null) ;;
     shutdown) words='--no-wait --timeout --dir --instance --json -h --help' ;;
     version) words='--dir --instance --json -h --help' ;;
     help) words='--man --dir --instance --json -h --help up down run status logs start stop restart shutdown version help completion' ;;

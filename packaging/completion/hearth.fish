@@ -1,21 +1,54 @@
 # Made by `hearth completion fish`; change src/cli/command_table.cc instead.
+function __hearth_services
+  set -l place
+  set -l words (commandline -opc)
+  set -l i 2
+  while test $i -le (count $words)
+    set -l word $words[$i]
+    set i (math $i + 1)
+    switch $word
+      case --
+        break
+      case '--dir=*' '--instance=*'
+        set -a place (string replace '=~/' "=$HOME/" -- $word)
+      case --dir --instance
+        test $i -le (count $words); and set -a place $word (string replace -r '^~/' "$HOME/" -- $words[$i])
+        set i (math $i + 1)
+    end
+  end
+  hearth $place completion services 2>/dev/null
+end
+function __hearth_needs_command
+  set -l words (commandline -opc)
+  set -l i 2
+  while test $i -le (count $words)
+    switch $words[$i]
+      case --dir --instance
+        set i (math $i + 1)
+      case '-*'
+      case '*'
+        return 1
+    end
+    set i (math $i + 1)
+  end
+end
 complete -c hearth -f
 complete -c hearth -l dir -x -a '(__fish_complete_directories)' -d 'use the instance in exactly this directory'
 complete -c hearth -l instance -x -d 'use the instance of this name; the usual one is "default"'
 complete -c hearth -l json -d 'write JSON for programs'
 complete -c hearth -s h -l help -d 'explain the command'
-complete -c hearth -n __fish_use_subcommand -a up -d 'start what ./hearth.toml says, and wait until all of it is ready'
+complete -c hearth -n __hearth_needs_command -a up -d 'start what ./hearth.toml says, and wait until all of it is ready'
 complete -c hearth -n '__fish_seen_subcommand_from up' -s f -l file -r -F -d 'this file, instead of hearth.toml here or in a directory above'
 complete -c hearth -n '__fish_seen_subcommand_from up' -l no-wait -d 'return when the order is accepted'
 complete -c hearth -n '__fish_seen_subcommand_from up' -l timeout -x -d 'wait no longer than this ("90s", "5m"); the order itself goes on'
-complete -c hearth -n __fish_use_subcommand -a down -d 'stop and forget: the services of ./hearth.toml, or by name'
+complete -c hearth -n __hearth_needs_command -a down -d 'stop and forget: the services of ./hearth.toml, or by name'
 complete -c hearth -n '__fish_seen_subcommand_from down' -s f -l file -r -F -d 'this file, instead of hearth.toml here or in a directory above'
 complete -c hearth -n '__fish_seen_subcommand_from down' -s p -l project -x -d 'the project of this name, instead of a file'
 complete -c hearth -n '__fish_seen_subcommand_from down' -l all -d 'every service of every project'
 complete -c hearth -n '__fish_seen_subcommand_from down' -l no-wait -d 'return when the order is accepted'
 complete -c hearth -n '__fish_seen_subcommand_from down' -l timeout -x -d 'wait no longer than this ("90s", "5m"); the order itself goes on'
-complete -c hearth -n '__fish_seen_subcommand_from down' -a '(hearth completion services 2>/dev/null)'
-complete -c hearth -n __fish_use_subcommand -a run -d 'start one command as a service, without a file'
+complete -c hearth -n '__fish_seen_subcommand_from down' -a '(__hearth_services)'
+complete -c hearth -n __hearth_needs_command -a run -d 'start one command as a service, without a file'
 complete -c hearth -n '__fish_seen_subcommand_from run' -l name -x -d 'call the service so; otherwise it has the name of the program'
 complete -c hearth -n '__fish_seen_subcommand_from run' -l cwd -x -a '(__fish_complete_directories)' -d 'run it in this directory, otherwise in the current one'
 complete -c hearth -n '__fish_seen_subcommand_from run' -l env -x -d 'set a variable for it; may be repeated'
@@ -24,33 +57,35 @@ complete -c hearth -n '__fish_seen_subcommand_from run' -l wait -d 'wait until i
 complete -c hearth -n '__fish_seen_subcommand_from run' -l no-wait -d 'return when the order is accepted'
 complete -c hearth -n '__fish_seen_subcommand_from run' -l timeout -x -d 'wait no longer than this ("90s", "5m"); the order itself goes on'
 complete -c hearth -n '__fish_seen_subcommand_from run' -a '(__fish_complete_subcommand)'
-complete -c hearth -n __fish_use_subcommand -a status -d 'how the services are'
-complete -c hearth -n '__fish_seen_subcommand_from status' -a '(hearth completion services 2>/dev/null)'
-complete -c hearth -n __fish_use_subcommand -a logs -d 'what services have written'
+complete -c hearth -n __hearth_needs_command -a status -d 'how the services are'
+complete -c hearth -n '__fish_seen_subcommand_from status' -a '(__hearth_services)'
+complete -c hearth -n __hearth_needs_command -a logs -d 'what services have written'
 complete -c hearth -n '__fish_seen_subcommand_from logs' -s f -l follow -d 'go on with what comes'
 complete -c hearth -n '__fish_seen_subcommand_from logs' -s n -l lines -x -d 'begin with so many of the last lines (20); "all": with everything kept'
-complete -c hearth -n '__fish_seen_subcommand_from logs' -a '(hearth completion services 2>/dev/null)'
-complete -c hearth -n __fish_use_subcommand -a start -d 'start services'
+complete -c hearth -n '__fish_seen_subcommand_from logs' -a '(__hearth_services)'
+complete -c hearth -n __hearth_needs_command -a start -d 'start services'
 complete -c hearth -n '__fish_seen_subcommand_from start' -l all -d 'all services'
+complete -c hearth -n '__fish_seen_subcommand_from start' -l no-deps -d 'leave what they depend on as it is'
 complete -c hearth -n '__fish_seen_subcommand_from start' -l no-wait -d 'return when the order is accepted'
 complete -c hearth -n '__fish_seen_subcommand_from start' -l timeout -x -d 'wait no longer than this ("90s", "5m"); the order itself goes on'
-complete -c hearth -n '__fish_seen_subcommand_from start' -a '(hearth completion services 2>/dev/null)'
-complete -c hearth -n __fish_use_subcommand -a stop -d 'stop services'
+complete -c hearth -n '__fish_seen_subcommand_from start' -a '(__hearth_services)'
+complete -c hearth -n __hearth_needs_command -a stop -d 'stop services'
 complete -c hearth -n '__fish_seen_subcommand_from stop' -l all -d 'all services'
 complete -c hearth -n '__fish_seen_subcommand_from stop' -l no-wait -d 'return when the order is accepted'
 complete -c hearth -n '__fish_seen_subcommand_from stop' -l timeout -x -d 'wait no longer than this ("90s", "5m"); the order itself goes on'
-complete -c hearth -n '__fish_seen_subcommand_from stop' -a '(hearth completion services 2>/dev/null)'
-complete -c hearth -n __fish_use_subcommand -a restart -d 'stop services and start them again'
+complete -c hearth -n '__fish_seen_subcommand_from stop' -a '(__hearth_services)'
+complete -c hearth -n __hearth_needs_command -a restart -d 'stop services and start them again'
 complete -c hearth -n '__fish_seen_subcommand_from restart' -l all -d 'all services'
+complete -c hearth -n '__fish_seen_subcommand_from restart' -l no-deps -d 'leave what they depend on as it is'
 complete -c hearth -n '__fish_seen_subcommand_from restart' -l no-wait -d 'return when the order is accepted'
 complete -c hearth -n '__fish_seen_subcommand_from restart' -l timeout -x -d 'wait no longer than this ("90s", "5m"); the order itself goes on'
-complete -c hearth -n '__fish_seen_subcommand_from restart' -a '(hearth completion services 2>/dev/null)'
-complete -c hearth -n __fish_use_subcommand -a shutdown -d 'stop everything, then hearth itself'
+complete -c hearth -n '__fish_seen_subcommand_from restart' -a '(__hearth_services)'
+complete -c hearth -n __hearth_needs_command -a shutdown -d 'stop everything, then hearth itself'
 complete -c hearth -n '__fish_seen_subcommand_from shutdown' -l no-wait -d 'return when the order is accepted'
 complete -c hearth -n '__fish_seen_subcommand_from shutdown' -l timeout -x -d 'wait no longer than this ("90s", "5m"); the order itself goes on'
-complete -c hearth -n __fish_use_subcommand -a version -d 'the version of this program, and of the hearth that runs'
-complete -c hearth -n __fish_use_subcommand -a help -d 'explain a command'
+complete -c hearth -n __hearth_needs_command -a version -d 'the version of this program, and of the hearth that runs'
+complete -c hearth -n __hearth_needs_command -a help -d 'explain a command'
 complete -c hearth -n '__fish_seen_subcommand_from help' -l man -d 'write the manual page\'s source'
 complete -c hearth -n '__fish_seen_subcommand_from help' -a 'up down run status logs start stop restart shutdown version help completion'
-complete -c hearth -n __fish_use_subcommand -a completion -d 'write a completion script for a shell'
+complete -c hearth -n __hearth_needs_command -a completion -d 'write a completion script for a shell'
 complete -c hearth -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'

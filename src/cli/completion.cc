@@ -1,5 +1,6 @@
 // Completion scripts of three shells, made of the command table. Names of services come from the hearth that
-// runs, by `hearth completion services`.
+// --dir or --instance names, wherever they stand in the line, by `hearth completion services`. Shells hand the words over
+// as they were typed: what the line would have made of quotes and of ~/ is done here.
 #include <string>
 #include <vector>
 
@@ -35,17 +36,28 @@ std::string flags_of(std::span<const OptionText> options) {
 std::string bash_script() {
   std::string out = fmt::format(fmt::runtime(made_by), "bash");
   out +=
+      "_hearth_unquoted() {\n"
+      "  local word=${1//[\\\"\\']/}\n"
+      "  word=${word//\\\\/}\n"
+      "  [[ $1 == \\~/* ]] && word=$HOME${word#\\~}\n"
+      "  printf '%s' \"$word\"\n"
+      "}\n"
       "_hearth() {\n"
       "  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command= place=() i\n"
       "  COMPREPLY=()\n"
       "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
       "    case ${COMP_WORDS[i]} in\n"
-      "      --dir|--instance) place+=(\"${COMP_WORDS[i]}\" \"${COMP_WORDS[++i]}\") ;;\n"
+      "      --dir|--instance)\n"
+      "        local option=${COMP_WORDS[i]}\n"
+      "        [[ ${COMP_WORDS[i+1]} == = ]] && ((i++))\n"  // "=" is a word of its own here
+      "        ((++i < COMP_CWORD)) && place+=(\"$option\" \"$(_hearth_unquoted \"${COMP_WORDS[i]}\")\") ;;\n"
       "      --) return ;;\n"
       "      -*) ;;\n"
-      "      *) command=${COMP_WORDS[i]}; break ;;\n"
+      "      *) : \"${command:=${COMP_WORDS[i]}}\" ;;\n"
       "    esac\n"
       "  done\n"
+      "  [[ $current == = ]] && current=\n"
+      "  [[ $previous == = ]] && previous=${COMP_WORDS[COMP_CWORD-2]}\n"
       "  case $previous in\n"
       "    --dir|--cwd) COMPREPLY=($(compgen -d -- \"$current\")); return ;;\n"
       "    -f|--file) if [[ $command != logs ]]; then COMPREPLY=($(compgen -f -- \"$current\")); return; fi ;;\n"
@@ -101,7 +113,8 @@ std::string zsh_option(const OptionText& option) {
                                            : " ";
     action = fmt::format(":{}:{}", option.value, what);
   }
-  std::string lines = fmt::format(" \\\n        '--{}[{}]{}'", option.name, zsh_text(option.help), action);
+  const char* equals = option.value != nullptr ? "=" : "";  // also as --option=value
+  std::string lines = fmt::format(" \\\n        '--{}{}[{}]{}'", option.name, equals, zsh_text(option.help), action);
   if (option.letter != 0)
     lines += fmt::format(" \\\n        '-{}[{}]{}'", option.letter, zsh_text(option.help), action);
   return lines;
@@ -112,16 +125,28 @@ std::string zsh_script() {
   out +=
       "_hearth_services() {\n"
       "  local -a names\n"
-      "  names=(${(f)\"$(hearth completion services 2>/dev/null)\"})\n"
+      "  names=(${(f)\"$(hearth $hearth_place completion services 2>/dev/null)\"})\n"
       "  compadd -a names\n"
       "}\n"
       "_hearth() {\n"
-      "  local context state line\n"
+      "  local context state line word\n"
+      "  local -a hearth_place global\n"
+      "  local -i i\n"
       "  typeset -A opt_args\n"
-      "  _arguments -C";
+      "  for ((i = 2; i < CURRENT; i++)); do\n"
+      "    word=$words[i]\n"
+      "    case $word in\n"
+      "      --) break ;;\n"
+      "      --dir=*|--instance=*) hearth_place+=(${word%%=*} ${${(Q)word#*=}/#\\~\\//$HOME/}) ;;\n"
+      "      --dir|--instance)\n"
+      "        ((++i < CURRENT)) && hearth_place+=($word ${${(Q)words[i]}/#\\~\\//$HOME/}) ;;\n"
+      "    esac\n"
+      "  done\n"
+      "  global=(";
   for (const OptionText& option : global_options()) out += zsh_option(option);
   out +=
-      " \\\n        '1:command:->command' '*::argument:->argument'\n"
+      ")\n"
+      "  _arguments -C -A '-*' $global '1:command:->command' '*::argument:->argument'\n"
       "  case $state in\n"
       "    command)\n"
       "      local -a names=(\n";
@@ -135,7 +160,7 @@ std::string zsh_script() {
       "      case $words[1] in\n";
   for (const CommandText& command : commands()) {
     if (command.hidden) continue;
-    out += fmt::format("      {}) _arguments", command.name);
+    out += fmt::format("      {}) _arguments $global", command.name);
     for (const OptionText& option : command.options) out += zsh_option(option);
     switch (command.completes) {
       case Words::services: out += " '*:service:_hearth_services'"; break;
@@ -184,18 +209,51 @@ std::string fish_option(const OptionText& option, const std::string& condition) 
 
 std::string fish_script() {
   std::string out = fmt::format(fmt::runtime(made_by), "fish");
-  out += "complete -c hearth -f\n";
+  out +=
+      "function __hearth_services\n"
+      "  set -l place\n"
+      "  set -l words (commandline -opc)\n"
+      "  set -l i 2\n"
+      "  while test $i -le (count $words)\n"
+      "    set -l word $words[$i]\n"
+      "    set i (math $i + 1)\n"
+      "    switch $word\n"
+      "      case --\n"
+      "        break\n"
+      "      case '--dir=*' '--instance=*'\n"
+      "        set -a place (string replace '=~/' \"=$HOME/\" -- $word)\n"
+      "      case --dir --instance\n"
+      "        test $i -le (count $words); and set -a place $word (string replace -r '^~/' \"$HOME/\" -- $words[$i])\n"
+      "        set i (math $i + 1)\n"
+      "    end\n"
+      "  end\n"
+      "  hearth $place completion services 2>/dev/null\n"
+      "end\n"
+      // __fish_use_subcommand takes the value of --dir for a command.
+      "function __hearth_needs_command\n"
+      "  set -l words (commandline -opc)\n"
+      "  set -l i 2\n"
+      "  while test $i -le (count $words)\n"
+      "    switch $words[$i]\n"
+      "      case --dir --instance\n"
+      "        set i (math $i + 1)\n"
+      "      case '-*'\n"
+      "      case '*'\n"
+      "        return 1\n"
+      "    end\n"
+      "    set i (math $i + 1)\n"
+      "  end\n"
+      "end\n"
+      "complete -c hearth -f\n";
   for (const OptionText& option : global_options()) out += fish_option(option, "");
   for (const CommandText& command : commands()) {
     if (command.hidden) continue;
-    out += fmt::format("complete -c hearth -n __fish_use_subcommand -a {} -d {}\n", command.name,
+    out += fmt::format("complete -c hearth -n __hearth_needs_command -a {} -d {}\n", command.name,
                        fish_quoted(command.summary));
     const std::string seen = fmt::format(" -n '__fish_seen_subcommand_from {}'", command.name);
     for (const OptionText& option : command.options) out += fish_option(option, seen);
     switch (command.completes) {
-      case Words::services:
-        out += "complete -c hearth" + seen + " -a '(hearth completion services 2>/dev/null)'\n";
-        break;
+      case Words::services: out += "complete -c hearth" + seen + " -a '(__hearth_services)'\n"; break;
       case Words::commands: out += "complete -c hearth" + seen + fmt::format(" -a '{}'\n", visible_commands()); break;
       case Words::shells: out += "complete -c hearth" + seen + " -a 'bash zsh fish'\n"; break;
       case Words::none:
