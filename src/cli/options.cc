@@ -70,6 +70,19 @@ Error unknown_option(const std::string& word, const CommandText* command) {
                near.empty() ? fmt::format("`{}` lists them", where) : fmt::format("did you mean {}?", near));
 }
 
+Error missing_value(const std::string& option, const CommandText* command) {
+  const char* value = "VALUE";
+  const auto look = [&](std::span<const OptionText> options) {
+    for (const OptionText& one : options)
+      if (one.value != nullptr && option == std::string("--") + one.name) value = one.value;
+  };
+  look(global_options());
+  if (command != nullptr) look(command->options);
+  return usage("the option " + option, "its value is missing",
+               fmt::format("write {} {}; `hearth help{}{}` explains it", option, value, command != nullptr ? " " : "",
+                           command != nullptr ? command->name : ""));
+}
+
 // CLI11 writes into these; they stay where they are while it parses.
 struct Slots {
   std::map<std::string, std::vector<std::string>> values;
@@ -126,6 +139,9 @@ Result<Arguments> parse_arguments(const std::vector<std::string>& line) {
   try {
     std::reverse(before.begin(), before.end());  // CLI11 takes words from the end
     app.parse(before);
+  } catch (const CLI::ArgumentMismatch& error) {  // its message: "--lines: 1 required TEXT missing"
+    const std::string_view message = error.what();
+    return failure(missing_value(std::string(message.substr(0, message.find(':'))), command));
   } catch (const CLI::ParseError& error) {
     return failure(usage(
         "the command line", error.what(),

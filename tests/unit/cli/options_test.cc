@@ -77,7 +77,8 @@ TEST(Options, names_where_none_belong_are_refused) {
 
 TEST(Options, a_value_that_is_missing_is_said_so) {
   EXPECT_FALSE(parse_arguments({"status", "--dir"}).has_value());
-  EXPECT_FALSE(parse_arguments({"logs", "-n"}).has_value());
+  EXPECT_EQ(hint_of({"logs", "-n"}), "write --lines COUNT; `hearth help logs` explains it");
+  EXPECT_EQ(hint_of({"--dir"}), "write --dir DIR; `hearth help` explains it");
 }
 
 TEST(Options, timeouts_are_spans_or_seconds) {
