@@ -96,7 +96,8 @@ std::uint64_t breadcrumb_of(const Input& input) {
   return hash == 0 ? 1 : hash;
 }
 
-Inbox::Inbox(KeeperLink& link, Answer answer) : link_(link), answer_(std::move(answer)) {
+Inbox::Inbox(KeeperLink& link, Answer answer, NotifySenders senders)
+    : link_(link), answer_(std::move(answer)), senders_(senders) {
   wire::SlotTable& table = link_.table();
   // Taken before it is counted: killed in between we forget a death, which is better than counting one twice and
   // throwing an innocent input away.
@@ -143,6 +144,7 @@ void Inbox::peek(std::vector<Input>& inputs) {
     pushed_.pop_front();
   }
   if (!pushed_.empty()) link_.wake_in(1);
+  senders_.looked();
 }
 
 void Inbox::peek_signals(std::vector<Input>& inputs) {
@@ -167,6 +169,7 @@ void Inbox::peek_notify(RunId run, std::vector<Input>& inputs) {
     case Peek::too_long: discard_datagram(parked->fd); return;
     case Peek::datagram: break;
   }
+  if (refuse_stranger(*parked, run, datagram.sender)) return;
   Input input;
   input.kind = InputKind::notify;
   input.run = run;
@@ -177,6 +180,27 @@ void Inbox::peek_notify(RunId run, std::vector<Input>& inputs) {
   input.token = next_token_++;
   peeked_.push_back({input.token, std::move(datagram.descriptors), false});
   inputs.push_back(std::move(input));
+}
+
+bool Inbox::refuse_stranger(const Parked& parked, RunId run, std::int32_t sender) {
+  std::int32_t leader = 0;
+  for (std::uint32_t i = 0; i < wire::entries_per_slot && parked.slot < wire::max_slots; ++i) {
+    const wire::RunEntry& entry = link_.table().entry[parked.slot * wire::entries_per_slot + i];
+    if (entry.run.load(std::memory_order_acquire) == run) leader = entry.pid.load(std::memory_order_acquire);
+  }
+  const NotifySenders::Stranger stranger = senders_.look(parked.fd, sender, leader, run);
+  if (stranger.who.empty()) return false;
+  discard_datagram(parked.fd);
+  std::erase_if(refused_, [&](const auto& one) {
+    return one.first != run && link_.parked().find(ParkClass::notify, one.first) == nullptr;
+  });
+  std::uint64_t told = 1;
+  const std::uint64_t count = ++refused_[run];
+  while (told < count) told *= 10;
+  if (told == count)
+    notes_.push_back(stranger.label + ": a notification is refused, because it comes from " + stranger.who +
+                     (count > 1 ? " (" + std::to_string(count) + " by now)" : std::string()));
+  return true;
 }
 
 // Readable and not read, a socket would keep the epoll awake: it is taken out until the next look.

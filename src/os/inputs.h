@@ -3,15 +3,19 @@
 //
 // Each peek of a datagram installs its descriptors anew. They are kept for the turn, closed by consume(), which
 // then takes the datagram away without a control buffer. When descriptors run out (EMFILE) the datagram stays where
-// it is, its socket is left alone for a while, and nothing is lost.
+// it is, its socket is left alone for a while, and nothing is lost. One that a stranger sent (notify_sender.h) is dropped
+// at once and told: the first of a run, the tenth, the hundredth.
 #pragma once
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "os/keeper_link.h"
+#include "os/notify_sender.h"
 #include "ports/inputs.h"
 
 namespace hearth::os {
@@ -25,7 +29,7 @@ class Inbox final : public ports::Inputs {
   using Answer = std::function<void(const ports::Input&, const Result<Accepted>&)>;
 
   // `link` is borrowed. `answer` gets what answer() is told: the API's business.
-  Inbox(KeeperLink& link, Answer answer);
+  Inbox(KeeperLink& link, Answer answer, NotifySenders senders = NotifySenders());
 
   // Adds an input of another source; seen by the next peek. Its token is the source's own.
   void push(ports::Input input);
@@ -40,6 +44,8 @@ class Inbox final : public ports::Inputs {
   void breadcrumb(const ports::Input& input) override;
   void clear_breadcrumb() override;
   bool poisonous(const ports::Input& input) const override;
+  // What is worth telling people, since the last call.
+  std::vector<std::string> take_notes() { return std::exchange(notes_, {}); }
 
  private:
   struct Peeked {
@@ -50,6 +56,7 @@ class Inbox final : public ports::Inputs {
 
   void peek_signals(std::vector<ports::Input>& inputs);
   void peek_notify(RunId run, std::vector<ports::Input>& inputs);
+  bool refuse_stranger(const Parked& parked, RunId run, std::int32_t sender);
   void leave_alone(int fd, RunId run);
   void look_again();
   void drop_ended(int fd);
@@ -57,6 +64,9 @@ class Inbox final : public ports::Inputs {
 
   KeeperLink& link_;
   Answer answer_;
+  NotifySenders senders_;
+  std::map<RunId, std::uint64_t> refused_;  // notifications of strangers, of runs that are there
+  std::vector<std::string> notes_;
   std::deque<ports::Input> pushed_;
   std::vector<Peeked> peeked_;
   std::vector<RunId> left_alone_;
