@@ -354,11 +354,14 @@ bool Supervisor::vacant(SlotIndex slot) const {
 SlotIndex Supervisor::allocate(const AppliedDocument& applied, std::uint32_t service, SlotRole role, SlotIndex wanted) {
   const auto grow_to = [this](SlotIndex slot) {
     if (slot < slots_.size()) return;
+    const auto first = static_cast<SlotIndex>(slots_.size());
     slots_.resize(slot + 1);
     scratch_.resize(slot + 1);
     due_at_.resize(slot + 1, never);
     head_.slots_used = static_cast<std::uint32_t>(slots_.size());
     head_changed_ = true;
+    // Also those that are passed over: what an unfinished commit has left there would come alive with ours.
+    for (SlotIndex i = first; i <= slot; ++i) touch(i);
   };
   SlotIndex slot = wanted;
   if (wanted == no_slot) {

@@ -138,6 +138,7 @@ class Supervisor final : public ports::Control {
   void load(Now now);
   void adopt(const ports::Heritage& heritage, Now now);
   void load_documents();
+  std::unordered_map<RunId, SlotIndex> runs_in_table(const ports::Heritage& heritage) const;
   void revive();
   void take_up(SlotIndex slot, Now now);
   void forget_tries(SlotIndex slot, Now now);

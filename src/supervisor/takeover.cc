@@ -131,7 +131,7 @@ void Supervisor::take_up(SlotIndex slot, Now now) {
     if (cell.entry == no_entry) continue;
     const ports::EntryView view = world_.keeper.entry(cell.entry);
     // It began unseen, and may have said what nobody will hear (run_spawned).
-    if (view.run == cell.run && view.pid != 0 && cell.pid == 0 && state.life.phase == Phase::starting)
+    if (view.run == cell.run && view.pid != 0 && !view.exited && cell.pid == 0 && state.life.phase == Phase::starting)
       state.life.reason = Reason::adopted;
     if (view.run != cell.run && !cell.spawn && !cell.reap) {
       // The keeper, left without a supervisor, has ended it and given the entry back.
@@ -144,10 +144,10 @@ void Supervisor::take_up(SlotIndex slot, Now now) {
     }
   }
   // READY=1 may have been said while nobody listened, and is not said twice: what has been loading for an hour must not
-  // be ended for that (health.h, adopt).
+  // be ended for that (health.h, adopt). What has ended loads no more.
   Health& health = state.health;
   if (state.role != SlotRole::service || !health.watching || health.ready ||
-      spec_of(slot).ready.type != ProbeType::notify)
+      spec_of(slot).ready.type != ProbeType::notify || world_.keeper.entry(state.run().entry).exited)
     return;
   char said[sizeof health.status];
   std::memcpy(said, health.status, sizeof said);
@@ -188,6 +188,15 @@ void Supervisor::index_slots() {
   }
 }
 
+// Those of the heritage that an entry holds already.
+std::unordered_map<RunId, SlotIndex> Supervisor::runs_in_table(const ports::Heritage& heritage) const {
+  std::unordered_map<RunId, SlotIndex> found;
+  if (heritage.runs.empty() && heritage.gone.empty()) return found;
+  for (SlotIndex slot = 0; slot < wire::max_slots; ++slot)
+    if (const RunId run = world_.keeper.entry(slot * wire::entries_per_slot).run; run != no_run) found[run] = slot;
+  return found;
+}
+
 void Supervisor::adopt(const ports::Heritage& heritage, Now now) {
   for (const std::string& loss : heritage.losses) add_note(loss);
   head_.last_document = heritage.greatest_document;
@@ -196,14 +205,24 @@ void Supervisor::adopt(const ports::Heritage& heritage, Now now) {
     if (const Status added = registry_.add(document); !added)
       add_note("document " + std::to_string(document.version) + " is lost: " + added.error().text());
   }
+  // A predecessor that died before its first commit may have taken over some of them: they stay where they are, and
+  // what has ended since is known there.
+  const std::unordered_map<RunId, SlotIndex> taken = runs_in_table(heritage);
   const auto place = [&](const ports::RunNote& note) -> SlotIndex {
     AppliedDocument* applied = registry_.find(note.document);
     if (applied == nullptr || note.service >= applied->slots.size()) return no_slot;
+    const auto its = taken.find(note.run);
     if (applied->slots[note.service] == no_slot)
-      applied->slots[note.service] = allocate(*applied, note.service, SlotRole::service);
+      applied->slots[note.service] =
+          allocate(*applied, note.service, SlotRole::service, its == taken.end() ? no_slot : its->second);
     return applied->slots[note.service];
   };
-  for (const ports::RunNote& note : heritage.runs) {
+  std::vector<ports::RunNote> runs = heritage.runs;
+  for (const ports::RunNote& note : heritage.gone)
+    if (taken.contains(note.run)) runs.push_back(note);
+  // First those whose place is fixed.
+  std::stable_partition(runs.begin(), runs.end(), [&](const ports::RunNote& note) { return taken.contains(note.run); });
+  for (const ports::RunNote& note : runs) {
     const SlotIndex slot = place(note);
     if (slot == no_slot) {
       add_note(note.label + " (PID " + std::to_string(note.pid) + ") runs, but " +
@@ -234,7 +253,9 @@ void Supervisor::adopt(const ports::Heritage& heritage, Now now) {
     order.spec = &spec_of(slot);
     order.notify = true;  // as it was started: it may speak without being asked to
     head_.last_run = std::max(head_.last_run, note.run);
-    if (!world_.keeper.adopt(order, note.pid, note.start_ticks)) {
+    if (taken.contains(note.run)) {
+      world_.keeper.take_up(order);
+    } else if (!world_.keeper.adopt(order, note.pid, note.start_ticks)) {
       state.life.run_live = false;
       state.life.phase = Phase::stopped;
       state.last_exit.code = wire::wait_code_unknown;
@@ -257,6 +278,7 @@ void Supervisor::adopt(const ports::Heritage& heritage, Now now) {
     }
   }
   for (const ports::RunNote& note : heritage.gone) {
+    if (taken.contains(note.run)) continue;
     const SlotIndex slot = place(note);
     if (slot == no_slot || slots_[slot].life.run_live) continue;
     // Without a run it was down already, and nothing is lost.
