@@ -36,11 +36,9 @@ Dependency on(const std::string& name, Condition condition) {
 }
 
 Stage::Stage(bool begun) {
-  sim::Faults none{};
-  for (const auto& [name, fault] : sim::Faults::kinds) none.*fault = false;
   machine_ = std::make_unique<sim::Machine>(
-      1, none, [this](const ServiceSpec& spec, SlotRole role, unsigned nth) { return cast(spec.name, role, nth); },
-      true);
+      1, sim::Faults::none(),
+      [this](const ServiceSpec& spec, SlotRole role, unsigned nth) { return cast(spec.name, role, nth); }, true);
   checker_ = std::make_unique<sim::Checker>(*machine_);
   machine_->watch(checker_.get());
   machine_->dead_for = [this] { return dead_for_; };

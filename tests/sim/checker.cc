@@ -58,6 +58,7 @@ void Checker::committed() {
   if (view_.head.last_op < before.head.last_op) fail("the counter of operations went back");
   if (view_.head.last_order < before.head.last_order) fail("the counter of orders went back");
   const RunId known_runs = greatest_run_;
+  std::uint32_t lost = 0;
   orders_before_ = before.head.last_order;
   for (SlotIndex slot = 0; slot < view_.slots.size(); ++slot) {
     static const SlotState nothing{};
@@ -71,7 +72,9 @@ void Checker::committed() {
                " is in its entry");
       continue;
     }
-    if (now.run().run != was.run().run) {
+    const Process* newest = m_.kernel.process(now.run().run);
+    const bool found = !was.used && newest != nullptr && newest->inherited;
+    if (now.run().run != was.run().run && !found) {
       if (now.run().run <= known_runs) fail("run " + std::to_string(now.run().run) + " is not a new number");
       greatest_run_ = std::max(greatest_run_, now.run().run);
       decided_[now.run().run] = view_.head.last_order;
@@ -89,6 +92,8 @@ void Checker::committed() {
       const bool known = std::any_of(std::begin(was.cell), std::end(was.cell),
                                      [&](const RunCell& old) { return old.run == cell.run && old.reap; });
       if (cell.reap && !known) check_end(slot, cell, now);
+      const Process* process = m_.kernel.process(cell.run);
+      lost += cell.reap && !known && process != nullptr && !process->exit_known && !process->script_failed();
       if (cell.op > greatest_op_) greatest_op_ = cell.op;
     }
     // A readiness try that is taken back before there was a process for it.
@@ -98,6 +103,7 @@ void Checker::committed() {
     check_stop(slot, was, now);
     check_ready(slot, was, now);
   }
+  check_losses_counted(before, lost);
 }
 
 void Checker::check_new_run(SlotIndex slot, const SlotState& before, const SlotState& now) {
@@ -132,10 +138,17 @@ void Checker::check_end(SlotIndex slot, const RunCell& cell, const SlotState& no
     fail(process->label + ": the end of run " + std::to_string(cell.run) + " is known before its READY=1 is read");
   if (&cell != &view_.slots[slot].run()) return;
   const ExitInfo& told = now.last_exit;
-  if (told.run != cell.run || told.code != process->exit_code || told.status != process->exit_status)
-    fail("the exit status of run " + std::to_string(cell.run) + " is not what it was");
-  const bool failed = process->script.fails != wire::SpawnStage::none && process->began == 0;
-  if (failed && told.fail_stage == 0 && !process->killed) fail("a failed exec is taken for an exit");
+  const bool failed = process->script_failed();
+  const bool true_one = told.code == process->exit_code && told.status == process->exit_status;
+  const bool unknown = told.code == wire::wait_code_unknown;
+  if (told.run != cell.run || (process->exit_known && !true_one) || (!process->exit_known && !unknown && !failed))
+    fail("the exit status of run " + std::to_string(cell.run) + " is not what it was" +
+         (unknown               ? ": it was there to be known"
+          : process->exit_known ? ""
+                                : ": nobody can know it"));
+  if (unknown && now.role == SlotRole::service && now.life.phase == Phase::completed)
+    fail(name_of(now) + ": nobody knows how run " + std::to_string(cell.run) + " ended, and it counts as a success");
+  if (failed && told.fail_stage == 0 && !process->killed && !unknown) fail("a failed exec is taken for an exit");
 }
 
 // Whoever is restarted with this one has ended when we begin to stop it.
@@ -276,7 +289,7 @@ void Checker::check_ready(SlotIndex slot, const SlotState& before, const SlotSta
     clocks_[now.run().run] = {after(m_.time.now.mono, spec->start_timeout), spec->start_timeout, {}, 0, 0};
   if (fresh && spec != nullptr && now.health.watching) {
     const RunId run = now.run().run;
-    if (spec->ready.type == ProbeType::notify && (process == nullptr || !process->ready_said))
+    if (spec->ready.type == ProbeType::notify && (process == nullptr || (!process->ready_said && !process->unheard)))
       fail(name_of(now) + ": run " + std::to_string(run) + " counts as ready and never said so");
     if ((spec->ready.type == ProbeType::http || spec->ready.type == ProbeType::tcp) && !probed_well_.contains(run))
       fail(name_of(now) + ": run " + std::to_string(run) + " counts as ready and no probe of it was good");

@@ -12,6 +12,11 @@
 //     retry time is the same before and after a take-over
 //   - dependents end before what they depend on; those that are restarted with it, also before it is restarted
 //   - one key is one order for ever
+//   - a process that runs is in its entry, or named as left alone; how a run ended is true, or said to be unknown
+//     where nobody can tell, and those are counted; a new keeper moves no retry time
+// The death of everybody takes nothing of this away. Only where slot table and page are lost with it, what is known is
+// what is on disk: counters begin anew, but no number of a run that is there is given again, and what was noted as down
+// stays down.
 //   - the fd store holds what the statements say
 // Liveness is in liveness.h.
 #pragma once
@@ -36,6 +41,9 @@ class Checker final : public Watcher {
   void absent(MonoNs from, MonoNs to) override;
   void before_death() override;
   void turn_done() override;
+  void keeper_replaced() override;
+  void everybody_died(bool state_lost) override;
+  void inherits(const ports::Heritage& heritage) override;
   // Observer
   void cloned(const Process& process) override;
   void signal_delivered(const Process& process, int signal) override;
@@ -86,6 +94,10 @@ class Checker final : public Watcher {
   bool unread(RunId run, const char* what) const;
   bool somebody_may_want_up(const std::string& project, const std::string& service, OrderId decided) const;
   static std::optional<bool> goal_in(const Request& request, const std::string& project, const std::string& service);
+  void remember_retries();
+  void check_accounted_for() const;
+  bool cannot_be_found(const Process& process) const;
+  void check_losses_counted(const PageView& before, std::uint32_t lost) const;
   const RunCell* cell_in_page(RunId run, EntryIndex entry) const;
 
   Machine& m_;
@@ -104,7 +116,10 @@ class Checker final : public Watcher {
   std::set<RunId> probed_ill_;  // the last answer about its liveness was a bad one
   std::map<SlotIndex, std::map<std::string, std::set<std::uint64_t>>> store_;
   std::map<SlotIndex, MonoNs> retries_at_death_;
-  MonoNs absent_from_ = never;  // since then nobody has looked at a clock; never: somebody does
+  std::map<std::string, bool> noted_goals_;     // by label, of the last heritage
+  std::vector<std::string> noted_losses_;       // ... in words
+  std::set<std::int32_t> in_exec_at_heritage_;  // PIDs
+  MonoNs absent_from_ = never;                  // since then nobody has looked at a clock; never: somebody does
 };
 
 }  // namespace hearth::sim

@@ -29,12 +29,13 @@ bool same_store(const std::map<std::string, std::set<std::uint64_t>>& a,
 void Checker::cloned(const Process& process) {
   if (!cloned_.insert(process.run).second) fail("run " + std::to_string(process.run) + " is spawned twice");
   for (const auto& [run, other] : m_.kernel.processes())
-    if (other->slot == process.slot && other->running())
+    if (other->slot == process.slot && other->running() && !other->left_alone)
       fail(process.label + ": runs " + std::to_string(run) + " and " + std::to_string(process.run) + " live at once");
 }
 
 void Checker::signal_delivered(const Process& process, int signal) {
-  if (signal != 9 && process.stop_signals > 0) fail(process.label + " hears its stop signal twice");
+  if (signal != 9 && process.stop_signals > process.forgotten_signals)
+    fail(process.label + " hears its stop signal twice");
 }
 
 // ---- what the supervisor calls -----------------------------------------------------------------------
@@ -67,7 +68,8 @@ std::optional<bool> Checker::goal_in(const Request& request, const std::string& 
 
 bool Checker::somebody_may_want_up(const std::string& project, const std::string& service, OrderId decided) const {
   OrderId last = 0;
-  bool up = true;
+  const auto noted = noted_goals_.find(project + "." + service + ".0");
+  bool up = noted == noted_goals_.end() || noted->second;
   for (const auto& [order, request] : accepted_) {
     std::optional<bool> goal = goal_in(request, project, service);
     const auto also = started_.find(order);
@@ -78,7 +80,7 @@ bool Checker::somebody_may_want_up(const std::string& project, const std::string
   if (up || decided < last) return true;
   // An order whose answer is on its way may have been accepted after that; so may one that was refused and sent again.
   return std::any_of(m_.calls.begin(), m_.calls.end(), [this](const ClientCall& call) {
-    return call.sent && !orders_.contains(call.request.key) && is_up(call.request.verb);
+    return call.sent && !call.forgotten && !orders_.contains(call.request.key) && is_up(call.request.verb);
   });
 }
 
@@ -219,17 +221,17 @@ void Checker::renew_what_was_missed() {
 void Checker::before_death() {
   // A commit that was finished before the death holds, also when nothing was done about it.
   committed();
-  for (SlotIndex slot = 0; slot < view_.slots.size(); ++slot)
-    if (view_.slots[slot].used && view_.slots[slot].life.phase == Phase::backoff)
-      retries_at_death_[slot] = view_.slots[slot].life.retry.at;
+  remember_retries();
 }
 
 // ---- after a turn --------------------------------------------------------------------------------------
 
 void Checker::turn_done() {
   retries_at_death_.clear();
+  check_accounted_for();
   for (const auto& [run, process] : m_.kernel.processes()) {
-    if (process->life == Life::gone || m_.kernel.entry(process->entry).run != run) continue;
+    if (process->life == Life::gone || process->entry == no_entry) continue;
+    if (m_.kernel.entry(process->entry).run != run) continue;
     if (cell_in_page(run, process->entry) == nullptr)
       fail(process->label + ": run " + std::to_string(run) + " is in its entry, and the page does not know it");
   }

@@ -23,6 +23,10 @@ class KeeperDecorator : public ports::Keeper {
   }
   bool sweep_tree(EntryIndex entry, RunId run) override { return inner_.sweep_tree(entry, run); }
   std::string take_leftover(RunId run) override { return inner_.take_leftover(run); }
+  bool adopt(const ports::SpawnOrder& order, std::int32_t pid, std::uint64_t start_ticks) override {
+    return inner_.adopt(order, pid, start_ticks);
+  }
+  void take_up(const ports::SpawnOrder& order) override { inner_.take_up(order); }
   bool reap(EntryIndex entry, RunId run) override { return inner_.reap(entry, run); }
   void release_run(SlotIndex slot, RunId run) override { inner_.release_run(slot, run); }
   void release_slot(SlotIndex slot) override { inner_.release_slot(slot); }

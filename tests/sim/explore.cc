@@ -138,6 +138,9 @@ std::optional<Failure> explore(Plan plan, std::uint64_t from, std::uint64_t coun
       ++sum.seeds;
       sum.events += outcome.events;
       sum.crashes += outcome.crashes;
+      sum.keepers += outcome.keepers;
+      sum.everybody += outcome.everybody;
+      sum.states += outcome.states;
       sum.places += outcome.places;
       sum.simulated_s += outcome.simulated_s;
       sum.hash = (sum.hash ^ outcome.hash) * 0x100000001b3ULL;

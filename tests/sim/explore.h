@@ -20,6 +20,9 @@ struct Totals {
   std::uint64_t seeds = 0;
   std::uint64_t events = 0;
   std::uint64_t crashes = 0;
+  std::uint64_t keepers = 0;
+  std::uint64_t everybody = 0;
+  std::uint64_t states = 0;
   std::uint64_t places = 0;
   double simulated_s = 0;
   std::uint64_t hash = 0;                   // of all traces, in order

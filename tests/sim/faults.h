@@ -28,13 +28,24 @@ struct Faults {
   bool lateness = true;      // events and messages take long
   bool misbehaviour = true;  // services crash, hang, ignore, spam
   bool orders = true;        // requests after the first
+  bool keeper = true;        // the keeper is killed, its spawners with it; the supervisor starts another
+  bool everybody = true;     // all of hearth is killed at once; slot table and decision page stay
+  bool state = true;         // the same, and they do not stay: what is on disk is left
   std::uint32_t crashes_max = UINT32_MAX;
 
   static constexpr std::pair<const char*, bool Faults::*> kinds[] = {
       {"crash", &Faults::crash},       {"absence", &Faults::absence},           {"clocks", &Faults::clocks},
       {"spawners", &Faults::spawners}, {"refusals", &Faults::refusals},         {"handover", &Faults::handover},
       {"lateness", &Faults::lateness}, {"misbehaviour", &Faults::misbehaviour}, {"orders", &Faults::orders},
+      {"keeper", &Faults::keeper},     {"everybody", &Faults::everybody},       {"state", &Faults::state},
   };
+
+  static Faults none() {
+    Faults faults;
+    for (const auto& [name, fault] : kinds) faults.*fault = false;
+    faults.crashes_max = 0;
+    return faults;
+  }
 };
 
 // The places where the supervisor can be killed: each port call has one before and one after its effect, and a

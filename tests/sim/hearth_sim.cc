@@ -23,7 +23,7 @@ const char usage[] =
     "hearth-sim --repeat [--seeds N]         twice, and the traces must be the same\n"
     "hearth-sim --coverage ...               which pairs of phase and event were not met\n"
     "also: --without FAULT                   crash absence clocks spawners refusals handover lateness misbehaviour "
-    "orders\n";
+    "orders keeper everybody state\n";
 
 const char* const event_names[] = {"order_start",
                                    "order_stop",
@@ -131,6 +131,8 @@ int run_many(const Arguments& arguments, Plan plan) {
   std::optional<Failure> failure = explore(plan, arguments.from, arguments.seeds, totals);
   std::printf("%lu seeds, %.1f simulated hours, %lu events, supervisor killed %lu times at %lu places it passed\n",
               totals.seeds, totals.simulated_s / 3600, totals.events, totals.crashes, totals.places);
+  std::printf("keeper killed %lu times, everybody at once %lu times, slot table and page lost with them %lu times\n",
+              totals.keepers, totals.everybody, totals.states);
   print_coverage(totals, arguments.coverage);
   if (!failure) return 0;
   std::printf("seed %lu fails: %s\nmaking it shorter ...\n", failure->plan.seed, failure->outcome.what.c_str());
@@ -145,10 +147,10 @@ int run_planted(const Arguments& arguments, Plan plan) {
     Totals totals;
     const std::optional<Failure> failure = explore(plan, arguments.from, arguments.seeds, totals);
     if (failure)
-      std::printf("%-30s caught   seed %-5lu %5lu events  %s\n", plant.name.c_str(), failure->plan.seed,
+      std::printf("%-34s caught   seed %-5lu %5lu events  %s\n", plant.name.c_str(), failure->plan.seed,
                   failure->outcome.events, failure->outcome.what.c_str());
     else
-      std::printf("%-30s PLANTED AND NOT CAUGHT in %lu seeds\n", plant.name.c_str(), totals.seeds), ++escaped;
+      std::printf("%-34s PLANTED AND NOT CAUGHT in %lu seeds\n", plant.name.c_str(), totals.seeds), ++escaped;
   }
   return escaped == 0 ? 0 : 1;
 }

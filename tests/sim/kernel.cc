@@ -6,6 +6,12 @@
 #include "wire/slot_table.h"
 
 namespace hearth::sim {
+namespace {
+
+// How long a keeper waits for another parent to reap a run (keeper/runs.cc).
+constexpr SpanNs unknown_after = seconds(1);
+
+}  // namespace
 
 Kernel::Kernel(std::uint64_t seed, Timeline& time, Trace& trace, const Faults& faults, Casting casting)
     : time_(time),
@@ -14,10 +20,14 @@ Kernel::Kernel(std::uint64_t seed, Timeline& time, Trace& trace, const Faults& f
       casting_(std::move(casting)),
       latency_(seed, "latency"),
       deaths_(seed, "spawner deaths"),
+      keeper_(seed, "keeper at work"),
       entries_(entries_max),
       orders_(entries_max) {
   spawner_[0].generation = 1;
   spawner_[1].generation = 2;
+  const std::uint64_t init = keeper_.below(100);
+  init_ = init < 60 ? Init::tells : init < 85 ? Init::silent : Init::never_reaps;
+  mortal_ = keeper_.percent(40);
 }
 
 SpanNs Kernel::latency(SpanNs usual) {
@@ -48,28 +58,34 @@ void Kernel::order_entry(const ports::SpawnOrder& order) {
   orders_[order.entry] = {order.slot, order.role, *order.spec, order.label};
 }
 
+void Kernel::post(Message message) {
+  const SpanNs takes = latency(200'000);
+  if (!keeper_lives_) return;  // into a socket that nobody reads any more
+  inbox_.push_back(message);
+  time_.in(takes, [this] { handle_message(true); });
+}
+
 void Kernel::post_signal(EntryIndex entry, RunId run, OpId op, int signal) {
-  inbox_.push_back({false, entry, run, op, signal});
-  time_.in(latency(200'000), [this] { handle_message(); });
+  post({Kind::signal, entry, run, op, signal});
 }
 
 void Kernel::post_reap(EntryIndex entry, RunId run) {
-  inbox_.push_back({true, entry, run, 0, 0});
-  time_.in(latency(200'000), [this] { handle_message(); });
+  post({Kind::reap, entry, run, 0, 0});
 }
 
 void Kernel::handle_everything_sent() {
-  while (!inbox_.empty()) handle_message();
+  while (!inbox_.empty()) handle_message(false);
 }
 
 // One event per message, and each handles whatever is first: so their order holds, whatever their latencies.
-void Kernel::handle_message() {
-  if (inbox_.empty()) return;
+void Kernel::handle_message(bool may_die) {
+  if (inbox_.empty() || (may_die && keeper_dies_here())) return;
   const Message message = inbox_.front();
   inbox_.pop_front();
   ports::EntryView& entry = entries_[message.entry];
   if (entry.run != message.run) return;
-  if (message.reap) {
+  if (message.kind == Kind::adopt) return watch_adopted(message.entry, message.run);
+  if (message.kind == Kind::reap) {
     if (entry.pid == 0 && entry.fail_stage == 0) {
       if (entry.claim != 0) return;
     } else if (entry.pid != 0 && !entry.exited) {
@@ -80,8 +96,9 @@ void Kernel::handle_message() {
   constexpr int sigkill = 9;
   if (entry.pid == 0) return;
   if (message.op <= entry.last_op && message.signal != sigkill) return;
-  if (message.op > entry.last_op) entry.last_op = message.op;
   Process& process = *processes_.at(entry.run);
+  if (process.foreign && !process.held) return;  // it cannot be reached: nothing has been sent
+  if (message.op > entry.last_op) entry.last_op = message.op;
   if (!entry.watched && !entry.exited) watch(message.entry);
   notice(message.entry);
   deliver(process, message.signal);
@@ -98,13 +115,15 @@ void Kernel::free_entry(EntryIndex entry) {
 
 void Kernel::deliver(Process& process, int signal) {
   if (!process.running()) return;
-  trace_.note(time_.now.mono, "keeper: signal %d to run %lu (%s)", signal, process.run, process.label.c_str());
+  trace_.note(time_.now.mono, "keeper: signal %d to run %lu (%s), entry %u, operation %lu", signal, process.run,
+              process.label.c_str(), process.entry, process.entry == no_entry ? 0 : entries_[process.entry].last_op);
   if (observer != nullptr) observer->signal_delivered(process, signal);
   const RunId run = process.run;
+  const std::int32_t pid = process.pid;
   if (signal == 9) {
     process.killed = true;
-    time_.in(latency(300'000), [this, run] {
-      if (Process* p = this->process(run); p != nullptr && p->running()) exit(*p, 2, 9);
+    time_.in(latency(300'000), [this, run, pid] {
+      if (Process* p = this->process(run, pid); p != nullptr && p->running()) exit(*p, 2, 9);
     });
     return;
   }
@@ -112,8 +131,8 @@ void Kernel::deliver(Process& process, int signal) {
   // Blocked until the exec is over: a program hanging in its exec does not hear it, and one that begins does.
   const SpanNs takes = process.script.term_takes;
   if (takes == not_at_all || process.life == Life::in_exec) return;
-  time_.in(takes + latency(100'000), [this, run] {
-    Process* p = this->process(run);
+  time_.in(takes + latency(100'000), [this, run, pid] {
+    Process* p = this->process(run, pid);
     if (p != nullptr && p->running()) exit(*p, 1, p->script.term_status);
   });
 }
@@ -123,21 +142,37 @@ void Kernel::deliver(Process& process, int signal) {
 void Kernel::exit(Process& process, int code, int status) {
   if (!process.running()) return;
   process.life = Life::zombie;
+  process.ended = time_.now.mono;
   process.exit_code = code;
   process.exit_status = status;
   trace_.note(time_.now.mono, "run %lu (%s) ends: %s %d", process.run, process.label.c_str(),
               code == 1 ? "exit code" : "signal", status);
-  time_.in(latency(200'000), [this, entry = process.entry, run = process.run] { record_exit(entry, run); });
+  const SpanNs noticed = latency(200'000);
+  if (process.foreign) {
+    if (init_ != Init::never_reaps) process.life = Life::gone;
+    // Whoever has no pidfd of it finds it gone. What could not be executed has left why.
+    const bool told = process.held ? init_ == Init::tells : failed_exec(process);
+    if (!told) process.exit_known = false;
+  }
+  const auto look = [this, run = process.run, pid = process.pid] {
+    if (const Process* p = this->process(run, pid)) record_exit(p->entry, run);
+  };
+  time_.in(noticed, look);
+  if (process.foreign && init_ == Init::never_reaps) time_.in(noticed + unknown_after, look);
   if (process.script.heir_after != not_at_all)
-    time_.in(process.script.heir_after, [this, run = process.run] { say(*this->process(run), "READY=1"); });
+    time_.in(process.script.heir_after, [this, run = process.run, pid = process.pid] {
+      if (Process* p = this->process(run, pid)) say(*p, "READY=1");
+    });
 }
 
 // Only a process that is watched is seen to end; one whose spawner has not told of it yet is seen when it does.
 void Kernel::record_exit(EntryIndex index, RunId run) {
+  if (index == no_entry) return;  // no hearth knows it any more
   ports::EntryView& entry = entries_[index];
   const Process* p = process(run);
-  if (entry.run != run || entry.exited || p == nullptr || p->life != Life::zombie) return;
-  if (!entry.watched) return;
+  if (!keeper_lives_ || entry.run != run || entry.exited || p == nullptr || p->running()) return;
+  if (p->foreign) return record_foreign_exit(index, run);
+  if (!entry.watched || keeper_dies_here()) return;
   entry.exit_code = p->exit_code;
   entry.exit_status = p->exit_status;
   entry.exited_at = time_.now.mono;
@@ -147,7 +182,8 @@ void Kernel::record_exit(EntryIndex index, RunId run) {
 
 void Kernel::watch(EntryIndex index) {
   ports::EntryView& entry = entries_[index];
-  if (entry.run == no_run || entry.pid == 0 || entry.watched) return;
+  if (!keeper_lives_ || entry.run == no_run || entry.pid == 0 || entry.watched) return;
+  if (processes_.at(entry.run)->foreign) return;  // not its child: whoever wrote the pid hands a pidfd over
   entry.watched = true;
   if (processes_.at(entry.run)->life == Life::zombie) {
     record_exit(index, entry.run);
@@ -166,6 +202,7 @@ void Kernel::release_run(SlotIndex, RunId run) {
   Process* p = process(run);
   if (p == nullptr) return;
   p->socket_open = false;  // closed when the last datagram is consumed
+  p->released = true;
 }
 
 void Kernel::release_slot(SlotIndex slot) {
@@ -181,15 +218,20 @@ Process* Kernel::process(RunId run) {
   return found == processes_.end() ? nullptr : found->second.get();
 }
 
+Process* Kernel::process(RunId run, std::int32_t pid) {
+  Process* found = process(run);
+  return found != nullptr && found->pid == pid ? found : nullptr;
+}
+
 Process* Kernel::live_process_of(SlotIndex slot) {
   for (auto& [run, p] : processes_)
-    if (p->slot == slot && p->running()) return p.get();
+    if (p->slot == slot && p->running() && !p->left_alone) return p.get();
   return nullptr;
 }
 
 unsigned Kernel::live_count() const {
   unsigned count = 0;
-  for (const auto& [run, p] : processes_) count += p->running();
+  for (const auto& [run, p] : processes_) count += p->running() && !p->left_alone;
   return count;
 }
 

@@ -7,7 +7,12 @@
 // are messages in one queue, handled in order a little later; those of a supervisor that died are handled before
 // its successor begins. Nothing here knows the supervisor's code.
 //
-// A run's process is described twice: `Entry` is what the supervisor may see, `Process` is the truth.
+// The keeper dies, and all of hearth (deaths.cc). Its children are then somebody else's (`foreign`): whoever is keeper
+// next reaches a run only when it is given a pidfd of it, and learns its status only if it had that when the run ended,
+// its new parent reaps, and the kernel tells (Linux 6.15). Lost with a keeper: messages that it has not handled; of the
+// one in hand, that it is done. Lost with everybody: plans, datagrams, stored descriptors. What stays are entries.
+//
+// A run's process is described twice: `EntryView` is what the supervisor may see, `Process` is the truth.
 #pragma once
 
 #include <cstdint>
@@ -51,19 +56,31 @@ struct Process {
   Life life = Life::in_exec;
   Script script;
   MonoNs born = 0;
-  MonoNs began = 0;            // the exec was over
+  MonoNs began = 0;  // the exec was over
+  MonoNs ended = 0;
   std::int32_t exit_code = 0;  // valid as zombie or gone
   std::int32_t exit_status = 0;
-  unsigned stop_signals = 0;  // other than KILL, delivered
+  unsigned stop_signals = 0;       // other than KILL, delivered
+  unsigned forgotten_signals = 0;  // of them, by a hearth whose state is lost
   bool killed = false;
   bool socket_open = true;
   bool output_ended = false;
+  // After the deaths of keepers:
+  bool foreign = false;     // not the child of the keeper that lives
+  bool held = false;        // foreign: that keeper has a pidfd of it, or it is on its way there
+  bool adopted = false;     // foreign: it has been told so
+  bool exit_known = true;   // false: nobody can tell any more how it ended
+  bool unheard = false;     // it was there while all of hearth was dead, and may have spoken to nobody
+  bool released = false;    // its names are given back
+  bool left_alone = false;  // no hearth knows of it any more
+  bool inherited = false;   // found by a hearth that began with nothing but what is on disk
   // How a probe finds it.
   bool answers(bool live, MonoNs now) const {
     if (life != Life::alive || (script.sick_after != not_at_all && now >= began + script.sick_after)) return false;
     return live || (script.ready_after != not_at_all && now >= began + script.ready_after);
   }
   bool running() const { return life == Life::in_exec || life == Life::alive; }
+  bool script_failed() const { return script.fails != wire::SpawnStage::none && began == 0; }
   std::deque<Datagram> socket;
   // Of what it has said, what has been consumed:
   bool ready_said = false;
@@ -92,6 +109,23 @@ class Kernel {
   void end_output(RunId run);
   void release_run(SlotIndex slot, RunId run);
   void release_slot(SlotIndex slot);
+
+  // ---- deaths.cc ----
+  bool keeper_lives() const { return keeper_lives_; }
+  std::uint32_t keeper_generation() const { return keeper_generation_; }
+  std::uint32_t continued_by() const { return continued_by_; }
+  void kill_keeper();
+  void keeper_begins();                // by a supervisor that lives, or in a table that was lost
+  void keeper_continues();             // with the table of a hearth that died as a whole
+  void hand_over();                    // a supervisor that lives gives a new keeper all that runs
+  void everybody_died();               // after kill_keeper()
+  void lose_table();                   // after that
+  void forget_runs_above(RunId last);  // their numbers are given again
+  void leave_the_rest_alone();         // what no entry holds
+  bool adopt(const ports::SpawnOrder& order, std::int32_t pid);
+  void take_up(const ports::SpawnOrder& order);
+  RunId greatest_name() const;
+  std::function<void()> keeper_died = [] {};  // at its work, not by kill_keeper()
 
   // ---- what happens to the supervisor ----
   void supervisor_died() { forget_port_memory(); }
@@ -127,8 +161,11 @@ class Kernel {
     MonoNs since = 0;
     std::deque<Plan> inbox;
   };
+  enum class Kind : std::uint8_t { signal, reap, adopt };
+  // What becomes of a child of a keeper that has died, and what its new parent lets others know.
+  enum class Init : std::uint8_t { tells, silent, never_reaps };
   struct Message {
-    bool reap;
+    Kind kind;
     EntryIndex entry;
     RunId run;
     OpId op;
@@ -146,26 +183,48 @@ class Kernel {
   void spawner_next(std::uint32_t index);
   void spawner_claims(std::uint32_t index, Plan plan);
   void spawner_clones(std::uint32_t index, Plan plan);
-  void exec_over(RunId run, std::uint32_t index, std::uint32_t generation);
+  void exec_over(RunId run, std::int32_t pid, std::uint32_t index, std::uint32_t generation);
   void spawner_reaped(std::uint32_t index, std::uint32_t generation);
   void begin(Process& process);
-  void ping(RunId run);
+  void ping(RunId run, std::int32_t pid);
   void watch(EntryIndex entry);
+  Process* process(RunId run, std::int32_t pid);  // null when the number has been given again
+  Process& make_child(EntryIndex entry, const Script& script);
   void record_exit(EntryIndex entry, RunId run);
-  void handle_message();
+  void post(Message message);
+  void handle_message(bool may_die);
   void deliver(Process& process, int signal);
   void free_entry(EntryIndex entry);
+  bool fails_in_spawner(EntryIndex entry, const Script& script);
+
+  // deaths.cc
+  bool keeper_dies_here();
+  void half_handle(const Message& message);
+  void end_spawner(std::uint32_t index);
+  void orphan(Process& process);
+  bool failed_exec(const Process& process) const;  // and says so in its entry
+  void renew_members();
+  void watch_adopted(EntryIndex entry, RunId run);
+  void record_foreign_exit(EntryIndex entry, RunId run);
+  void record_unseen_end(EntryIndex entry);
 
   Timeline& time_;
   Trace& trace_;
   const Faults& faults_;
   Casting casting_;
-  Random latency_, deaths_;
+  Random latency_, deaths_, keeper_;
+  Init init_;
+  bool mortal_;  // the keeper dies at its work in this seed
+  bool keeper_lives_ = true;
+  std::uint32_t keeper_generation_ = 1;
+  std::uint32_t continued_by_ = 0;
   std::vector<ports::EntryView> entries_;
   std::vector<Order> orders_;
   std::map<std::string, unsigned> runs_of_;
   std::set<EntryIndex> changed_;
   std::map<RunId, std::unique_ptr<Process>> processes_;
+  RunId named_ = no_run;  // greatest that had a name when the table was lost
+  std::vector<std::unique_ptr<Process>> forgotten_;
   Spawner spawner_[2];
   std::uint32_t generations_ = 2;
   std::uint32_t next_spawner_ = 0;

@@ -114,7 +114,7 @@ std::string not_at_rest(Machine& machine, const Checker& checker, const Troupe& 
     }
   }
   for (const auto& [run, process] : machine.kernel.processes()) {
-    if (!process->running()) continue;
+    if (!process->running() || process->left_alone) continue;
     const bool known = std::any_of(page.slots.begin(), page.slots.end(), [&](const SlotState& state) {
       return state.used && state.life.run_live && state.run().run == run;
     });
@@ -123,6 +123,7 @@ std::string not_at_rest(Machine& machine, const Checker& checker, const Troupe& 
   for (const ClientCall& call : machine.calls) {
     if (!call.sent) continue;
     if (!call.answered) return "an order is not answered";
+    if (call.forgotten) continue;
     if (!call.answer->has_value()) continue;
     const auto report = machine.supervisor().order(call.request.key);
     if (!report) return "an order is forgotten";

@@ -31,8 +31,9 @@ Machine::Machine(std::uint64_t seed, const Faults& with, Casting casting, bool k
       random_(seed, "machine"),
       seed_(seed),
       sabotage_(sabotage),
-      page_(static_cast<wire::DecisionPage*>(std::calloc(1, sizeof(wire::DecisionPage)))) {
-  if (page_ == nullptr) std::abort();
+      page_(nullptr) {
+  renew_page();
+  kernel.keeper_died = [this] { keeper_is_dead(); };
   kernel.wake = [this] { wake_at_ = std::min(wake_at_, after(time.now.mono, wake_latency())); };
   inputs_port.deliver = [this](const Request& request, const Result<Accepted>& result) {
     for (ClientCall& call : calls) {
@@ -71,7 +72,16 @@ bool Machine::step(MonoNs until) {
   return true;
 }
 
+// Not set to 0 by hand: most of it is never touched.
+void Machine::renew_page() {
+  std::free(page_);
+  page_ = static_cast<wire::DecisionPage*>(std::calloc(1, sizeof(wire::DecisionPage)));
+  if (page_ == nullptr) std::abort();
+}
+
 void Machine::begin_supervisor() {
+  const bool fresh = !supervisor::Supervisor::readable(*page_);
+  if (!kernel.keeper_lives()) begin_keeper(fresh);
   // What its predecessor had sent is handled first: it may carry the only copy of something.
   kernel.handle_everything_sent();
   if (sabotage_ != nullptr && sabotage_->before_takeover) sabotage_->before_takeover(*this);
@@ -81,11 +91,16 @@ void Machine::begin_supervisor() {
   options.seed = seed_;
   options.pid = 2;
   options.keeper_pid = 1;
+  options.keeper_generation = kernel.keeper_generation();
+  options.continued_by = kernel.continued_by();
+  options.signals = inputs_port.signals();
   options.between_stores = [this] { between_stores(); };
   ports::Keeper& keeper = planted_keeper_ ? *planted_keeper_ : static_cast<ports::Keeper&>(keeper_port);
   ports::Inputs& inputs = planted_inputs_ ? *planted_inputs_ : static_cast<ports::Inputs&>(inputs_port);
+  const ports::Heritage heritage = fresh ? inherit() : ports::Heritage();
   supervisor_ =
-      supervisor::Supervisor::create({keeper, inputs, probes_port, store_port}, *page_, options, {}, time.now);
+      supervisor::Supervisor::create({keeper, inputs, probes_port, store_port}, *page_, options, heritage, time.now);
+  if (fresh) kernel.leave_the_rest_alone();
   if (sabotage_ != nullptr && sabotage_->after_create) sabotage_->after_create(*this);
   due_ = time.now.mono;
   for (ClientCall& call : calls) {
@@ -118,17 +133,17 @@ void Machine::turn() {
     if (sabotage_ != nullptr && sabotage_->after_turn) sabotage_->after_turn(*this);
     if (watcher != nullptr) watcher->turn_done();
   } catch (const Crash& crash_here) {
-    died(crash_here.where);
+    died(crash_here.where, who_dies());
   }
 }
 
 void Machine::kill_supervisor(const std::string& why) {
   if (supervisor_ == nullptr) return;
   commit_before_ = page_->commit.load();
-  died(why);
+  died(why, Death::supervisor);
 }
 
-void Machine::died(const std::string& where) {
+void Machine::died(const std::string& where, Death death) {
   trace.note(time.now.mono, "the supervisor is killed at: %s", where.c_str());
   ++crashes;
   crash.disarm();
@@ -140,9 +155,11 @@ void Machine::died(const std::string& where) {
   keeper_port.supervisor_died();
   inputs_port.supervisor_died();
   probes_port.supervisor_died();
+  store_port.supervisor_died();
   was_away_ = true;
   wake_at_ = never;
   restart_at_ = after(time.now.mono, dead_for());
+  if (death != Death::supervisor || !kernel.keeper_lives()) everybody_is_dead(death == Death::everybody_and_state);
 }
 
 // Killed in the middle of writing a copy: half of its bytes are new, its stamp is old.

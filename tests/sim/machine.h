@@ -27,6 +27,9 @@ struct Sabotage {
   std::function<void(Machine&, bool published)> between_stores;
   std::function<void(Machine&, const std::string& where)> died;
   std::function<void(Machine&)> before_takeover;  // the page as the successor will find it
+  std::function<void(Machine&)> before_handover;  // a new keeper is there, and has been told nothing
+  std::function<void(Machine&)> before_revival;   // the table as the next keeper will find it, after everybody's death
+  std::function<void(ports::Heritage&)> heritage;
   std::function<void(Machine&)> after_create;
   std::function<void(Machine&)> after_turn;
   bool strays_are_taken_for_runs = false;
@@ -37,8 +40,12 @@ struct ClientCall {
   Request request;
   bool sent = false;
   bool answered = false;
+  bool forgotten = false;                  // it was answered by a hearth of which nothing is left but what is on disk
   std::optional<Result<Accepted>> answer;  // the first one
 };
+
+// What goes down with a supervisor.
+enum class Death : std::uint8_t { supervisor, everybody, everybody_and_state };
 
 // Told by the machine, beside what ports and kernel tell an Observer.
 class Watcher : public Observer {
@@ -46,7 +53,10 @@ class Watcher : public Observer {
   virtual void committed() {}                             // a commit number has just been stored
   virtual void absent(MonoNs /*from*/, MonoNs /*to*/) {}  // nobody watched; called before the turn that ends it
   virtual void before_death() {}
-  virtual void turn_done() {}  // a whole turn without a crash
+  virtual void keeper_replaced() {}  // and the supervisor is about to be told
+  virtual void everybody_died(bool /*state_lost*/) {}
+  virtual void inherits(const ports::Heritage&) {}  // a supervisor begins, and knows nothing but this
+  virtual void turn_done() {}                       // a whole turn without a crash
 };
 
 class Machine {
@@ -65,16 +75,27 @@ class Machine {
 
   // ---- faults ----
   void kill_supervisor(const std::string& why);  // SIGKILL between turns; dead_for() says when the next begins
+  void kill_keeper();                            // the supervisor makes another; without one, everybody is dead
+  void kill_everybody(bool state_lost);
   void stop_supervisor(SpanNs span) { stopped_until_ = after(time.now.mono, span); }
   void suspend(SpanNs span) { time.step_wall(span); }
   std::function<SpanNs()> dead_for = [] { return milliseconds(5); };
+  std::function<SpanNs()> keeper_away_for = [] { return milliseconds(5); };
+  std::function<SpanNs()> nobody_for = [] { return milliseconds(50); };
+  std::function<Death()> who_dies = [] { return Death::supervisor; };  // when one is killed in a turn
   std::function<void()> before_turn = [] {};
   std::function<SpanNs()> wake_latency = [] { return SpanNs{50'000}; };
 
   // ---- clients ----
   // Sent now, and again (same key) to each successor until it is answered.
   ClientCall& send(Request request);
-  void send_again(ClientCall& call) { inputs_port.post_request(call.request); }
+  void send_again(ClientCall& call) {
+    if (call.forgotten) {
+      call.forgotten = call.answered = false;
+      call.answer.reset();
+    }
+    inputs_port.post_request(call.request);
+  }
 
   bool alive() const { return supervisor_ != nullptr; }
   supervisor::Supervisor& supervisor() { return *supervisor_; }
@@ -98,6 +119,9 @@ class Machine {
   std::uint64_t steps = 0;
   std::uint32_t crashes = 0;
   std::uint32_t suspended = 0;
+  std::uint32_t keepers_killed = 0;
+  std::uint32_t everybody_killed = 0;
+  std::uint32_t states_lost = 0;
 
   void watch(Watcher* who) {
     watcher = who;
@@ -108,7 +132,13 @@ class Machine {
   Outside outside() { return {kernel, time, trace, crash, faults, &observer}; }
   void begin_supervisor();
   void turn();
-  void died(const std::string& where);
+  void died(const std::string& where, Death death);
+  void keeper_is_dead();
+  void replace_keeper();
+  void everybody_is_dead(bool state_lost);
+  void begin_keeper(bool fresh);
+  ports::Heritage inherit();
+  void renew_page();
   void between_stores();
   void scribble_on_a_spare_copy();
 

@@ -2,6 +2,7 @@
 #include "sim/outside.h"
 
 #include <cerrno>
+#include <utility>
 
 namespace hearth::sim {
 
@@ -9,7 +10,7 @@ namespace hearth::sim {
 
 ports::EntryView KeeperPort::entry(EntryIndex entry) const {
   o_.crash.point("entry");
-  return o_.kernel.entry(entry);
+  return entry < Kernel::entries_max ? o_.kernel.entry(entry) : ports::EntryView();
 }
 
 void KeeperPort::take_changed(std::vector<EntryIndex>& entries) {
@@ -71,6 +72,19 @@ bool KeeperPort::end_tree(EntryIndex entry, RunId run, const std::string&) {
 std::string KeeperPort::take_leftover(RunId run) {
   o_.crash.point("take_leftover");
   return to_tell_.erase(run) == 0 ? "" : survivor;
+}
+
+bool KeeperPort::adopt(const ports::SpawnOrder& order, std::int32_t pid, std::uint64_t) {
+  o_.crash.point("adopt");
+  const bool adopted = o_.kernel.adopt(order, pid);
+  o_.crash.point("adopt done");
+  return adopted;
+}
+
+void KeeperPort::take_up(const ports::SpawnOrder& order) {
+  o_.crash.point("take_up");
+  o_.kernel.take_up(order);
+  o_.crash.point("take_up done");
 }
 
 bool KeeperPort::reap(EntryIndex entry, RunId run) {
@@ -186,9 +200,19 @@ std::vector<Document> StorePort::documents(const std::vector<std::uint64_t>& ver
   return all;
 }
 
-void StorePort::note_runs(const std::vector<ports::SlotNote>& changed, RunId) {
+void StorePort::note_runs(const std::vector<ports::SlotNote>& changed, RunId next_run) {
+  constexpr SpanNs write_every = milliseconds(100);
   o_.crash.point("note_runs");
   for (const ports::SlotNote& each : changed) noted[each.slot] = each.note;
+  next_ = next_run;
+  if (!std::exchange(waits_, true))
+    o_.time.at(written_at_ == 0 ? o_.time.now.mono : after(written_at_, write_every), [this, epoch = epoch_] {
+      if (epoch != epoch_) return;
+      waits_ = false;
+      written_ = noted;
+      written_next_ = next_;
+      written_at_ = o_.time.now.mono;
+    });
   o_.crash.point("note_runs done");
 }
 
@@ -198,6 +222,14 @@ bool StorePort::finish(RunId) {
   o_.crash.point("store finish done");
   // Now and then the disk takes its time.
   return !o_.faults.refusals || !random_.one_in(3);
+}
+
+// A new store has noted nothing; what is on disk stays until it writes.
+void StorePort::supervisor_died() {
+  ++epoch_;
+  waits_ = false;
+  written_at_ = 0;
+  noted.clear();
 }
 
 }  // namespace hearth::sim

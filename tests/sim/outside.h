@@ -46,8 +46,11 @@ class KeeperPort final : public ports::Keeper {
   const char* containment() const override { return "cgroup"; }
   SpanNs stuck_for(EntryIndex entry, MonoNs now) const override;
   std::string take_leftover(RunId run) override;
+  bool adopt(const ports::SpawnOrder& order, std::int32_t pid, std::uint64_t start_ticks) override;
+  void take_up(const ports::SpawnOrder& order) override;
   void finish(bool leave_running) override;
   void supervisor_died() { to_tell_.clear(); }
+  void everybody_died() { fd_store.clear(); }
 
   bool finished = false;
   std::map<SlotIndex, std::map<std::string, std::set<std::uint64_t>>> fd_store;
@@ -81,6 +84,8 @@ class InputsPort final : public ports::Inputs {
   std::size_t peeked = 0;  // inputs that the last peek gave
 
   void supervisor_died();
+  void table_lost() { signals_.clear(); }
+  std::vector<std::pair<int, std::uint32_t>> signals() const { return {signals_.begin(), signals_.end()}; }
   void post_request(Request request);
   void post_probe_result(ports::Input result);
   void post_keeper_signal(int number);
@@ -132,13 +137,27 @@ class StorePort final : public ports::Store {
   void note_runs(const std::vector<ports::SlotNote>& changed, RunId next_run) override;
   bool finish(RunId next_run) override;
 
+  // The list is written behind: a supervisor that dies takes what waits along.
+  void supervisor_died();
+
   std::map<SlotIndex, ports::RunNote> noted;
   const std::map<std::uint64_t, Document>& on_disk() const { return documents_; }
+  const std::map<SlotIndex, ports::RunNote>& list_on_disk() const { return written_; }
+  RunId next_run_on_disk() const { return written_next_; }
 
  private:
   Outside o_;
   Random random_;
   std::map<std::uint64_t, Document> documents_;
+  std::map<SlotIndex, ports::RunNote> written_;
+  RunId next_ = no_run, written_next_ = no_run;
+  MonoNs written_at_ = 0;
+  bool waits_ = false;
+  std::uint64_t epoch_ = 0;
 };
+
+// What a hearth finds that begins in this directory without slot table and page: documents, the list of runs, and
+// whoever lives. By the rules of store/heritage.cc.
+ports::Heritage read_heritage(const Kernel& kernel, const StorePort& store);
 
 }  // namespace hearth::sim

@@ -270,6 +270,7 @@ std::vector<Sabotage> all_plants() {
         if (deadline->due(now)) deadline->at = now + 1;
     });
   }));
+  add_plants_of_deaths(all);
   return all;
 }
 

@@ -11,5 +11,6 @@ namespace hearth::sim {
 
 // All of them; the names are what `hearth-sim --plant` takes.
 const std::vector<Sabotage>& plants();
+void add_plants_of_deaths(std::vector<Sabotage>& all);  // plants_deaths.cc
 
 }  // namespace hearth::sim

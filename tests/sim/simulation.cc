@@ -23,10 +23,18 @@ class Simulation {
         absence_(plan.seed, "absence"),
         orders_(plan.seed, "orders"),
         clocks_(plan.seed, "clocks"),
+        keeper_(plan.seed, "keeper"),
+        everybody_(plan.seed, "everybody"),
+        state_(plan.seed, "state"),
         latency_(plan.seed, "wake") {
     machine_.watch(&checker_);
     machine_.before_turn = [this] { before_turn(); };
     machine_.dead_for = [this] { return dead_for(); };
+    machine_.keeper_away_for = [this] { return keeper_away_for(); };
+    machine_.nobody_for = [this] { return nobody_for(); };
+    machine_.who_dies = [this] { return who_dies(); };
+    everybody_dies_ = everybody_.percent(30);
+    state_dies_ = state_.percent(12);
     machine_.wake_latency = [this] { return latency_.between(5'000, 300'000); };
     services_ =
         static_cast<std::uint32_t>(std::min<std::int64_t>(Random(plan.seed, "size").between(1, 6), plan.services_max));
@@ -44,6 +52,9 @@ class Simulation {
     outcome.steps = machine_.steps;
     outcome.hash = machine_.trace.hash();
     outcome.crashes = machine_.crashes;
+    outcome.keepers = machine_.keepers_killed;
+    outcome.everybody = machine_.everybody_killed;
+    outcome.states = machine_.states_lost;
     outcome.places = machine_.crash.passed();
     outcome.simulated_s = static_cast<double>(machine_.time.now.mono - Trace::origin) / 1e9;
     outcome.trace = machine_.trace.lines();
@@ -78,7 +89,49 @@ class Simulation {
     return away && plan_.faults.absence && !healed_ ? late : soon;
   }
 
+  // A service manager may be the one to start the next keeper, and is waited for (os/service_manager.h).
+  SpanNs keeper_away_for() {
+    const SpanNs soon = keeper_.between(500'000, milliseconds(20));
+    const SpanNs late = keeper_.between(milliseconds(100), seconds(6));
+    const bool waits = keeper_.one_in(6);
+    return waits && !healed_ ? late : soon;
+  }
+
+  SpanNs nobody_for() { return everybody_.between(milliseconds(1), everybody_.one_in(4) ? seconds(60) : seconds(2)); }
+
+  bool may_crash() const { return !healed_ && machine_.crashes < plan_.faults.crashes_max; }
+
+  Death who_dies() {
+    const bool everybody = everybody_.one_in(10), state = state_.one_in(40);
+    if (!may_crash()) return Death::supervisor;
+    if (state && state_dies_ && plan_.faults.state) return Death::everybody_and_state;
+    return everybody && everybody_dies_ && plan_.faults.everybody ? Death::everybody : Death::supervisor;
+  }
+
   // ---- what happens without anybody's wish ----
+
+  void schedule_deaths() {
+    const bool keeper_dies = keeper_.percent(45);
+    for (MonoNs at = keeper_.between(0, seconds(3)); at < under_faults;
+         at += keeper_.between(milliseconds(1), seconds(12))) {
+      if (keeper_dies)
+        machine_.time.in(at, [this] {
+          if (!healed_ && plan_.faults.keeper) machine_.kill_keeper();
+        });
+    }
+    for (MonoNs at = everybody_.between(0, seconds(8)); at < under_faults;
+         at += everybody_.between(milliseconds(10), seconds(20))) {
+      if (everybody_dies_)
+        machine_.time.in(at, [this] {
+          if (may_crash() && plan_.faults.everybody) machine_.kill_everybody(false);
+        });
+    }
+    const SpanNs at = state_.between(0, under_faults);
+    if (state_dies_)
+      machine_.time.in(at, [this] {
+        if (may_crash() && plan_.faults.state) machine_.kill_everybody(true);
+      });
+  }
 
   void schedule_faults() {
     for (MonoNs at = 0; at < under_faults; at += absence_.between(milliseconds(500), seconds(8))) {
@@ -166,6 +219,7 @@ class Simulation {
   void live() {
     schedule_orders();
     schedule_faults();
+    schedule_deaths();
     machine_.run_for(under_faults);
     heal();
     come_to_rest();
@@ -178,8 +232,12 @@ class Simulation {
     troupe_.heal();
     machine_.crash.disarm();
     machine_.stop_supervisor(0);
-    for (const auto& [run, process] : machine_.kernel.processes()) process->script.sick_after = not_at_all;
-    machine_.faults = Faults{false, false, false, false, false, false, false, false, false, 0};
+    for (const auto& [run, process] : machine_.kernel.processes()) {
+      process->script.sick_after = not_at_all;
+      // One that was adopted has no start clock (health.h): whoever is mute there is mended by somebody.
+      if (process->unheard && process->script.ready_after == not_at_all) process->script.ready_after = 0;
+    }
+    machine_.faults = Faults::none();
   }
 
   void come_to_rest() {
@@ -208,7 +266,8 @@ class Simulation {
   Troupe troupe_;
   Machine machine_;
   Checker checker_;
-  Random crash_, absence_, orders_, clocks_, latency_;
+  Random crash_, absence_, orders_, clocks_, keeper_, everybody_, state_, latency_;
+  bool everybody_dies_ = false, state_dies_ = false;  // in this seed
   std::uint32_t services_ = 1;
   bool healed_ = false;
 };

@@ -25,7 +25,10 @@ struct Outcome {
   std::uint64_t steps = 0;
   std::uint64_t hash = 0;  // of the trace
   std::uint32_t crashes = 0;
-  std::uint64_t places = 0;  // where a crash could have happened
+  std::uint32_t keepers = 0;    // killed
+  std::uint32_t everybody = 0;  // killed at once
+  std::uint32_t states = 0;     // lost with them
+  std::uint64_t places = 0;     // where a crash could have happened
   double simulated_s = 0;
   std::vector<std::string> trace;
 };

@@ -72,36 +72,16 @@ void Kernel::spawner_claims(std::uint32_t index, Plan plan) {
 
 void Kernel::spawner_clones(std::uint32_t index, Plan plan) {
   Spawner& spawner = spawner_[index];
-  ports::EntryView& entry = entries_[plan.entry];
+  const ports::EntryView& entry = entries_[plan.entry];
   const Order& order = orders_[plan.entry];
   const Script script = casting_(order.spec, order.role, runs_of_[order.label]++);
   const bool dies = deaths_.one_in(60);
-  if (script.fails != wire::SpawnStage::none && script.fails < wire::SpawnStage::session) {
-    entry.fail_errno = script.fail_errno;
-    entry.fail_stage = static_cast<std::uint32_t>(script.fails);
-    trace_.note(time_.now.mono, "spawner: run %lu (%s) fails at stage %u", plan.run, order.label.c_str(),
-                entry.fail_stage);
-    time_.in(latency(100'000), [this, at = plan.entry] { notice(at); });
-    return spawner_next(index);
-  }
-  entry.pid = next_pid_++;
-  entry.start_ticks = static_cast<std::uint64_t>(time_.now.mono / 10'000'000);
-  auto child = std::make_unique<Process>();
-  child->run = plan.run;
-  child->slot = order.slot;
-  child->entry = plan.entry;
-  child->role = order.role;
-  child->service = order.spec.name;
-  child->label = order.label;
-  child->pid = entry.pid;
-  child->script = script;
-  child->born = time_.now.mono;
-  trace_.note(time_.now.mono, "spawner: run %lu (%s) is PID %d", plan.run, order.label.c_str(), entry.pid);
-  if (observer != nullptr) observer->cloned(*child);
-  processes_[plan.run] = std::move(child);
+  if (fails_in_spawner(plan.entry, script)) return spawner_next(index);
+  make_child(plan.entry, script);
   const SpanNs takes = script.exec_takes + latency(300'000);
   const std::uint32_t generation = spawner.generation;
-  time_.in(takes, [this, run = plan.run, index, generation] { exec_over(run, index, generation); });
+  time_.in(takes,
+           [this, run = plan.run, pid = entry.pid, index, generation] { exec_over(run, pid, index, generation); });
   if (faults_.spawners && dies) return kill_spawner(index);
   // Blocked by its child's exec: after a second it is replaced.
   if (takes > stuck_after)
@@ -110,14 +90,50 @@ void Kernel::spawner_clones(std::uint32_t index, Plan plan) {
     });
 }
 
+// Before the clone: the spawner says so, and there is no process.
+bool Kernel::fails_in_spawner(EntryIndex at, const Script& script) {
+  if (script.fails == wire::SpawnStage::none || script.fails >= wire::SpawnStage::session) return false;
+  ports::EntryView& entry = entries_[at];
+  entry.fail_errno = script.fail_errno;
+  entry.fail_stage = static_cast<std::uint32_t>(script.fails);
+  trace_.note(time_.now.mono, "spawner: run %lu (%s) fails at stage %u", entry.run, orders_[at].label.c_str(),
+              entry.fail_stage);
+  time_.in(latency(100'000), [this, at] { notice(at); });
+  return true;
+}
+
+Process& Kernel::make_child(EntryIndex at, const Script& script) {
+  ports::EntryView& entry = entries_[at];
+  const Order& order = orders_[at];
+  entry.pid = next_pid_++;
+  entry.start_ticks = static_cast<std::uint64_t>(time_.now.mono / 10'000'000);
+  auto child = std::make_unique<Process>();
+  child->run = entry.run;
+  child->slot = order.slot;
+  child->entry = at;
+  child->role = order.role;
+  child->service = order.spec.name;
+  child->label = order.label;
+  child->pid = entry.pid;
+  child->script = script;
+  child->born = time_.now.mono;
+  trace_.note(time_.now.mono, "spawner: run %lu (%s) is PID %d", entry.run, order.label.c_str(), entry.pid);
+  if (observer != nullptr) observer->cloned(*child);
+  std::unique_ptr<Process>& place = processes_[entry.run];
+  place = std::move(child);
+  return *place;
+}
+
 // The child has become its program, or has ended. Its spawner, if that still lives, tells the keeper.
-void Kernel::exec_over(RunId run, std::uint32_t index, std::uint32_t generation) {
-  Process& process = *processes_.at(run);
+void Kernel::exec_over(RunId run, std::int32_t pid, std::uint32_t index, std::uint32_t generation) {
+  Process* child = this->process(run, pid);
+  if (child == nullptr) return;
+  Process& process = *child;
   const EntryIndex at = process.entry;
   if (process.life == Life::in_exec) {
     if (process.script.fails != wire::SpawnStage::none) {
-      entries_[at].fail_errno = process.script.fail_errno;
-      entries_[at].fail_stage = static_cast<std::uint32_t>(process.script.fails);
+      if (at != no_entry) entries_[at].fail_errno = process.script.fail_errno;
+      if (at != no_entry) entries_[at].fail_stage = static_cast<std::uint32_t>(process.script.fails);
       exit(process, 1, 127);
     } else {
       begin(process);
@@ -140,6 +156,7 @@ void Kernel::kill_spawner(std::uint32_t index) {
 
 // A writer that died may have lost its notice: everything is looked at.
 void Kernel::spawner_reaped(std::uint32_t index, std::uint32_t generation) {
+  if (!keeper_lives_ || spawner_[index].generation != generation) return;
   spawner_[index] = Spawner{};
   spawner_[index].generation = ++generations_;
   for (EntryIndex i = 0; i < entries_.size(); ++i) {
@@ -158,10 +175,11 @@ void Kernel::begin(Process& process) {
   process.began = time_.now.mono;
   const Script& script = process.script;
   const RunId run = process.run;
+  const std::int32_t pid = process.pid;
   const auto later = [&](SpanNs span, auto what) {
     if (span == not_at_all) return;
-    time_.in(span, [this, run, what] {
-      Process* p = this->process(run);
+    time_.in(span, [this, run, pid, what] {
+      Process* p = this->process(run, pid);
       if (p != nullptr && p->life == Life::alive) what(*p);
     });
   };
@@ -172,24 +190,26 @@ void Kernel::begin(Process& process) {
     later(saying.after, [this, saying](Process& p) { say(p, saying.data, saying.file); });
   later(script.ready_after, [this](Process& p) { say(p, "READY=1"); });
   later(script.exit_after, [this](Process& p) { exit(p, p.script.exit_code, p.script.exit_status); });
-  later(script.closes_output_after, [this](Process& p) { notice(p.entry); });
+  later(script.closes_output_after, [this](Process& p) {
+    if (p.entry != no_entry) notice(p.entry);
+  });
   later(script.stray_after, [this](Process& p) {
     ++strays_reaped;
-    if (!strays_are_taken_for_runs) return;
+    if (!strays_are_taken_for_runs || p.foreign) return;
     ports::EntryView& entry = entries_[p.entry];
     if (entry.run != p.run || !entry.watched || entry.exited) return;
     entry.exit_code = 1;
     entry.exited = true;
     notice(p.entry);
   });
-  if (script.watchdog_every > 0) later(0, [this](Process& p) { ping(p.run); });
+  if (script.watchdog_every > 0) later(0, [this](Process& p) { ping(p.run, p.pid); });
 }
 
-void Kernel::ping(RunId run) {
-  Process* p = process(run);
+void Kernel::ping(RunId run, std::int32_t pid) {
+  Process* p = process(run, pid);
   if (p == nullptr || p->life != Life::alive || time_.now.mono - p->began > p->script.watchdog_until) return;
   say(*p, "WATCHDOG=1");
-  time_.in(p->script.watchdog_every, [this, run] { ping(run); });
+  time_.in(p->script.watchdog_every, [this, run, pid] { ping(run, pid); });
 }
 
 void Kernel::say(Process& process, std::string data, std::uint64_t file) {

@@ -1,0 +1,127 @@
+// The keeper is killed, or all of hearth at once.
+#include <algorithm>
+
+#include "scenario/stage.h"
+#include "wire/slot_table.h"
+
+namespace hearth::scenario {
+namespace {
+
+class Deaths : public Scenario {
+ protected:
+  bool is_noted(const std::string& text) {
+    const InstanceStatus status = stage.machine().supervisor().status();
+    return std::any_of(status.notes.begin(), status.notes.end(),
+                       [&](const Note& note) { return note.text.find(text) != std::string::npos; });
+  }
+  void nobody_lives_for(std::int64_t ms) {
+    stage.machine().nobody_for = [ms] { return milliseconds(ms); };
+  }
+};
+
+TEST_F(Deaths, AKeeperThatDiesTakesNoServiceAlongAndTheNextOneStopsIt) {
+  stage.up({service("db")});
+  stage.run_ms(100);
+  stage.machine().kill_keeper();
+  stage.run_ms(100);
+  EXPECT_TRUE(stage.is_ready("db"));
+  EXPECT_EQ(stage.runs_of("db"), 1u);
+  stage.order(Verb::stop, {"db"});
+  stage.run_ms(100);
+  EXPECT_EQ(stage.status("db").phase, Phase::stopped);
+  EXPECT_EQ(stage.stop_signals_of("db"), 1u);
+}
+
+TEST_F(Deaths, WhatEndsWhileThereIsNoKeeperEndsAsUnknownWhichIsAFailure) {
+  stage.plays("db", {ends(300, 0), good()});
+  stage.machine().keeper_away_for = [] { return milliseconds(500); };
+  stage.up({service("db", ProbeType::none)});
+  stage.run_ms(100);
+  stage.machine().kill_keeper();
+  stage.run_ms(550);
+  EXPECT_EQ(stage.status("db").last_exit.code, wire::wait_code_unknown);
+  stage.run_ms(3'000);
+  EXPECT_EQ(stage.runs_of("db"), 2u);
+  EXPECT_EQ(stage.status("db").phase, Phase::running);
+}
+
+TEST_F(Deaths, AServiceThatWasDownStaysDownAndOneThatWasUpIsTheSameRun) {
+  stage.up({service("db"), service("web")});
+  stage.run_ms(100);
+  stage.order(Verb::stop, {"web"});
+  stage.run_ms(200);
+  stage.machine().kill_everybody(false);
+  stage.run_ms(500);
+  EXPECT_TRUE(stage.is_ready("db"));
+  EXPECT_EQ(stage.runs_of("db"), 1u);
+  EXPECT_EQ(stage.status("web").phase, Phase::stopped);
+  EXPECT_EQ(stage.runs_of("web"), 1u);
+}
+
+// It had been taken for ready, because it might have said so unheard; it was said to be ready and ended at once.
+TEST_F(Deaths, AServiceThatEndedWhileNobodyLivedIsNotTakenForReady) {
+  stage.plays("db", {ends(300, 1), good()});
+  stage.up({service("db")});
+  stage.run_ms(100);
+  nobody_lives_for(1'000);
+  stage.machine().kill_everybody(false);
+  stage.run_ms(1'010);
+  EXPECT_FALSE(is_noted("counts as ready"));
+  stage.run_ms(3'000);
+  EXPECT_TRUE(stage.is_ready("db"));
+  EXPECT_EQ(stage.runs_of("db"), 2u);
+}
+
+// The same, of a run that nobody but the keeper had seen: its exit with 0 counted as success.
+TEST_F(Deaths, AServiceThatEndedWithoutBeingReadyHasFailedAlsoWhenOnlyTheKeeperSawIt) {
+  stage.plays("db", {ends(50, 0), good()});
+  stage.machine().dead_for = [] { return milliseconds(500); };
+  stage.machine().crash.arm_at("spawn done");
+  stage.up({service("db")});
+  stage.run_ms(200);
+  ASSERT_FALSE(stage.machine().alive());
+  stage.machine().kill_everybody(false);
+  stage.run_ms(3'000);
+  EXPECT_TRUE(stage.is_ready("db"));
+  EXPECT_EQ(stage.runs_of("db"), 2u);
+}
+
+// The next supervisor found the entry occupied, by its predecessor's work, and gave the run another one: it was
+// signalled through both.
+TEST_F(Deaths, ARunThatWasAdoptedBeforeTheFirstCommitIsAdoptedOnce) {
+  stage.up({service("db")});
+  stage.run_ms(1'000);
+  stage.machine().kill_everybody(true);
+  stage.machine().crash.arm_at("in commit");
+  stage.run_ms(200);
+  EXPECT_EQ(stage.machine().crashes, 2u);
+  EXPECT_TRUE(stage.is_ready("db"));
+  stage.down();
+  stage.run_ms(200);
+  EXPECT_EQ(stage.stop_signals_of("db"), 1u);
+  EXPECT_EQ(stage.process("db").life, sim::Life::gone);
+}
+
+// Its entry was occupied for ever, and the status that the keeper had seen was thrown away.
+TEST_F(Deaths, ARunThatWasAdoptedBeforeTheFirstCommitAndEndsIsNotForgotten) {
+  Script once = good();
+  once.exit_after = milliseconds(1'100);
+  once.exit_status = 4;
+  stage.plays("db", {once, good()});
+  stage.up({service("db")});
+  stage.run_ms(1'000);
+  stage.machine().dead_for = [] { return milliseconds(300); };
+  nobody_lives_for(5);
+  stage.machine().kill_everybody(true);
+  stage.machine().crash.arm_at("in commit");
+  stage.run_ms(5'000);
+  EXPECT_TRUE(stage.is_ready("db"));
+  EXPECT_EQ(stage.runs_of("db"), 2u);
+  for (EntryIndex entry = 0; entry < 8; ++entry) {
+    const RunId run = stage.machine().kernel.entry(entry).run;
+    EXPECT_TRUE(run == no_run || run == stage.status("db").run) << "entry " << entry << " holds run " << run;
+  }
+}
+
+}  // namespace
+}  // namespace hearth::scenario
