@@ -2,6 +2,16 @@
 //
 // Model
 // -----
+// States, as the flags of Health say them together (tests/unit/health/table_test.cc holds each against each event):
+//
+//   unwatched  no run, or one that was given up. What it says of itself is taken, and nothing else
+//   starting   was never ready: the start clock runs, readiness is tried
+//   ready      the watchdog runs, both probes are tried
+//   lost       was ready, and its probe says that it is not: all goes on as in ready
+//   ending     has said STOPPING=1: nothing is tried, and of the clocks only a watchdog that had begun goes on
+//
+// reloading is beside starting, ready and lost: RELOADING=1 was said, and READY=1 not since.
+//
 // watch() begins with a run and forgets all of the run before, except the numbers of its tries. Then:
 //
 //   startup    `start` runs from watch() until ready. EXTEND_TIMEOUT_USEC=n moves it to now + n if that is

@@ -271,10 +271,12 @@ void Supervisor::adopt(const ports::Heritage& heritage, Now now) {
     want_act(slot);
     look_at(slot * wire::entries_per_slot, now);
     if (!note.want_up && state.life.run_live) {
-      // It was being stopped when everything died; as it is it would be kept up.
+      // It was being stopped when everything died; as it is it would be kept up. Its dependents still end before it.
       lifecycle::Event stop;
       stop.kind = lifecycle::EventKind::order_stop;
+      stop.hold = true;
       feed(slot, stop, now);
+      propagate_from(slot, now);
     }
   }
   for (const ports::RunNote& note : heritage.gone) {

@@ -123,5 +123,27 @@ TEST_F(Deaths, ARunThatWasAdoptedBeforeTheFirstCommitAndEndsIsNotForgotten) {
   }
 }
 
+// All that was being stopped was told to stop at once.
+TEST_F(Deaths, WhatWasBeingStoppedGoesOnToEndFromItsDependentsDown) {
+  ServiceSpec web = service("web");
+  web.depends_on.push_back(on("db"));
+  Script slow = good();
+  slow.term_takes = milliseconds(1'000);
+  stage.plays("web", {slow});
+  stage.up({service("db"), web});
+  stage.run_ms(500);
+  stage.order(Verb::stop);
+  stage.run_ms(300);
+  ASSERT_EQ(stage.stop_signals_of("web"), 1u);
+  stage.machine().kill_everybody(true);
+  stage.run_ms(200);
+  EXPECT_EQ(stage.status("web").phase, Phase::stopping);
+  EXPECT_EQ(stage.stop_signals_of("db"), 0u);
+  stage.run_ms(2'000);
+  EXPECT_EQ(stage.status("web").phase, Phase::stopped);
+  EXPECT_EQ(stage.status("db").phase, Phase::stopped);
+  EXPECT_EQ(stage.stop_signals_of("db"), 1u);
+}
+
 }  // namespace
 }  // namespace hearth::scenario

@@ -25,8 +25,7 @@ void Checker::everybody_died(bool) {
 }
 
 void Checker::check_losses_counted(const PageView& before, std::uint32_t lost) const {
-  if (view_.head.statuses_lost < before.head.statuses_lost + lost)
-    fail("a status is lost, and that is not counted");
+  if (view_.head.statuses_lost < before.head.statuses_lost + lost) fail("a status is lost, and that is not counted");
 }
 
 // Called also for the first supervisor of all, and for each that begins before anything has been committed: then

@@ -67,7 +67,8 @@ ports::Heritage read_heritage(const Kernel& kernel, const StorePort& store) {
                        process->second->pid == note.pid && note.start_ticks != 0;
     (lives ? heritage.runs : heritage.gone).push_back(std::move(note));
   }
-  if (store.next_run_on_disk() > 0) heritage.greatest_run = std::max(heritage.greatest_run, store.next_run_on_disk() - 1);
+  if (store.next_run_on_disk() > 0)
+    heritage.greatest_run = std::max(heritage.greatest_run, store.next_run_on_disk() - 1);
   for (const auto& [run, process] : kernel.processes())
     if (process->life == Life::alive) add_found(*process, heritage);
   heritage.greatest_run = std::max(heritage.greatest_run, kernel.greatest_name());
