@@ -47,7 +47,7 @@
 // the detour through waiting or failed: a dependency that flaps shortens nobody's backoff.
 //
 // dependency_restarted is a restart that nobody ordered and that is nobody's failure: counters and goal stay as they
-// are. When it comes is the supervisor's business (supervisor/propagate.cc).
+// are. When it comes is the supervisor's business (supervisor/dependencies.h).
 //
 // Stop. hold keeps the signal back until release_stop, because dependents must end first. An order_stop during a
 // deliberate stop, without hold, insists: KILL at once, whatever was held or sent before. One that meets a stop

@@ -1,7 +1,11 @@
-// What the slot table shows: runs that got a PID, failed, ended, were reaped.
-#include <algorithm>
+#include "supervisor/evidence.h"
 
-#include "supervisor/supervisor.h"
+#include <algorithm>
+#include <utility>
+
+#include "supervisor/book.h"
+#include "supervisor/dependencies.h"
+#include "supervisor/lives.h"
 
 namespace hearth::supervisor {
 namespace {
@@ -11,11 +15,11 @@ constexpr SpanNs settling = milliseconds(100);
 
 }  // namespace
 
-void Supervisor::look_at(EntryIndex entry, Now now) {
+void Evidence::look_at(EntryIndex entry, Now now) {
   const SlotIndex slot = entry / wire::entries_per_slot;
-  if (slot >= slots_.size() || !slots_[slot].used) return;
-  const ports::EntryView view = world_.keeper.entry(entry);
-  for (RunCell& cell : slots_[slot].cell) {
+  if (!book_.in_use(slot)) return;
+  const ports::EntryView view = keeper_.entry(entry);
+  for (RunCell& cell : book_.slots[slot].cell) {
     if (cell.run == no_run || cell.entry != entry) continue;
     if (view.run != cell.run) {
       // Free, or reused: only a reap of this run can have led there. A spawn that was decided and has not
@@ -24,7 +28,7 @@ void Supervisor::look_at(EntryIndex entry, Now now) {
       continue;
     }
     // A window that was full may have opened, a plan that waited may have been taken.
-    want_act(slot);
+    book_.want_act(slot);
     if (view.pid != 0 && (view.watched || view.exited) && cell.pid == 0) run_spawned(slot, cell, view, now);
     const bool over = view.exited || (view.pid == 0 && view.fail_stage != 0);
     if (over && !cell.reap && std::find(ended_.begin(), ended_.end(), entry) == ended_.end()) ended_.push_back(entry);
@@ -32,66 +36,97 @@ void Supervisor::look_at(EntryIndex entry, Now now) {
   }
 }
 
-// A run that said READY=1 and ended was ready: its end waits until its socket is empty. Descendants may go on talking,
-// so it does not wait for ever.
-void Supervisor::end_runs(Now now) {
+// Is it the newest run of its slot, and alive? (A run that is only wanted has no cell yet: the newest cell is of the
+// one before.)
+bool Evidence::speaks_for(SlotIndex slot, RunId run) const {
+  const SlotState& state = book_.slots[slot];
+  return state.run().run == run && state.life.run_live && !state.run_wanted;
+}
+
+void Evidence::notified(std::size_t index, const ports::Input& input, Now now) {
+  if (!book_.in_use(input.slot)) return;
+  SlotState& state = book_.slots[input.slot];
+  const health::NotifyMessage message = health::parse_notify(input.data.data(), input.data.size());
+  const ServiceSpec& spec = book_.spec_of(input.slot);
+  std::vector<StoreAction>& actions = book_.errands.store_actions;
+  if (message.fdstore && input.descriptors > 0)
+    actions.push_back({index, input.slot, false, message.fdname, spec.fdstore_max, message.fdpoll});
+  if (message.fdstore_remove) actions.push_back({index, input.slot, true, message.fdname, 0, false});
+  if (!speaks_for(input.slot, input.run)) return;
+  // A message is proof that the process lives, even when the keeper's notice is still on its way.
+  look_at(state.run().entry, now);
+  if (!speaks_for(input.slot, input.run)) return;
+  if (!state.health.watching && state.life.phase == Phase::starting)
+    lives_.judge(input.slot, health::watch(state.health, spec, now), now);
+  lives_.judge(input.slot, health::notify(state.health, spec, message, now), now);
+}
+
+void Evidence::probed(const ports::Input& input, Now now) {
+  if (!book_.in_use(input.slot) || !book_.slots[input.slot].life.run_live) return;
+  const health::Which which = input.live ? health::Which::live : health::Which::ready;
+  lives_.judge(input.slot,
+               health::probe_result(book_.slots[input.slot].health, book_.spec_of(input.slot), which, input.attempt,
+                                    input.good, now),
+               now);
+}
+
+// Descendants may go on talking, so an end does not wait for ever.
+void Evidence::end_runs(const std::vector<ports::Input>& inputs, Now now) {
   constexpr std::uint32_t turns_max = 600;  // more than a socket can queue, at one datagram a turn
-  std::vector<EntryIndex> waiting;
-  for (EntryIndex entry : ended_) {
+  waiting_.clear();
+  for (const EntryIndex entry : ended_) {
     const SlotIndex slot = entry / wire::entries_per_slot;
-    if (slot >= slots_.size() || !slots_[slot].used) continue;
-    const ports::EntryView view = world_.keeper.entry(entry);
-    for (RunCell& cell : slots_[slot].cell) {
+    if (!book_.in_use(slot)) continue;
+    const ports::EntryView view = keeper_.entry(entry);
+    for (RunCell& cell : book_.slots[slot].cell) {
       if (cell.run == no_run || cell.entry != entry || view.run != cell.run) continue;
-      const bool talks = std::any_of(inputs_.begin(), inputs_.end(), [&](const ports::Input& input) {
+      const bool talks = std::any_of(inputs.begin(), inputs.end(), [&](const ports::Input& input) {
         return input.kind == ports::InputKind::notify && input.run == cell.run;
       });
-      if (talks && ++scratch_[slot].heard_out < turns_max) {
-        waiting.push_back(entry);
+      if (talks && ++book_.scratch[slot].heard_out < turns_max) {
+        waiting_.push_back(entry);
       } else {
-        scratch_[slot].heard_out = 0;
+        book_.scratch[slot].heard_out = 0;
         run_ended(slot, cell, view, now);
       }
       break;
     }
   }
-  ended_.swap(waiting);
+  ended_.swap(waiting_);
 }
 
-void Supervisor::run_spawned(SlotIndex slot, RunCell& cell, const ports::EntryView& view, Now now) {
+void Evidence::run_spawned(SlotIndex slot, RunCell& cell, const ports::EntryView& view, Now now) {
   cell.pid = view.pid;
   cell.spawn = false;
   if (cell.started == 0) cell.started = now.wall;
-  if (cell.start_ticks == 0) cell.start_ticks = world_.keeper.start_ticks(cell.entry, view.pid);
-  runs_changed_ = true;
+  if (cell.start_ticks == 0) cell.start_ticks = keeper_.start_ticks(cell.entry, view.pid);
+  book_.runs_changed = true;
   // A program that dies of its arguments does so at once; who waits for it shall hear of that, not of a start.
-  if (!has_readiness(slot)) scratch_[slot].settle_at = after(now.mono, settling);
-  touch(slot);
-  propagate_from(slot, now);  // somebody may wait for it to be started, which need not be a change of phase
+  if (!book_.has_readiness(slot)) book_.scratch[slot].settle_at = after(now.mono, settling);
+  book_.touch(slot);
+  book_.weigh(slot);  // somebody may wait for it to be started, which need not be a change of phase
   // A program that never came to be has not been spawned, whatever its PID.
-  if (view.fail_stage != 0 || &cell != &slots_[slot].run()) return;
-  SlotState& state = slots_[slot];
+  if (view.fail_stage != 0 || &cell != &book_.slots[slot].run()) return;
+  SlotState& state = book_.slots[slot];
   const bool adopted = state.life.reason == Reason::adopted;
   lifecycle::Event event;
   event.kind = lifecycle::EventKind::spawned;
-  event.has_readiness = has_readiness(slot);
-  feed(slot, event, now);
-  if (state.role == SlotRole::service && !state.health.watching &&
-      (state.life.phase == Phase::starting || state.life.phase == Phase::running))
-    apply_verdict(
-        slot,
-        adopted ? health::adopt(state.health, spec_of(slot), now) : health::watch(state.health, spec_of(slot), now),
-        now);
+  event.has_readiness = book_.has_readiness(slot);
+  lives_.feed(slot, event, now);
+  if (state.role != SlotRole::service || state.health.watching) return;
+  if (state.life.phase != Phase::starting && state.life.phase != Phase::running) return;
+  const ServiceSpec& spec = book_.spec_of(slot);
+  lives_.judge(slot, adopted ? health::adopt(state.health, spec, now) : health::watch(state.health, spec, now), now);
 }
 
-void Supervisor::run_ended(SlotIndex slot, RunCell& cell, const ports::EntryView& view, Now now) {
+void Evidence::run_ended(SlotIndex slot, RunCell& cell, const ports::EntryView& view, Now now) {
   if (cell.reap) return;  // known already
-  SlotState& state = slots_[slot];
+  SlotState& state = book_.slots[slot];
   cell.reap = true;
   cell.spawn = false;
   cell.pid = view.pid;
-  runs_changed_ = true;
-  scratch_[slot].settle_at = 0;
+  book_.runs_changed = true;
+  book_.scratch[slot].settle_at = 0;
   ExitInfo exit;
   exit.code = view.exited ? view.exit_code : 0;
   exit.status = view.exit_status;
@@ -100,47 +135,80 @@ void Supervisor::run_ended(SlotIndex slot, RunCell& cell, const ports::EntryView
   exit.run = cell.run;
   exit.at = now.wall;
   if (view.exited && view.exit_code == wire::wait_code_unknown) {
-    ++head_.statuses_lost;
-    head_changed_ = true;
+    ++book_.head.statuses_lost;
+    book_.head_changed = true;
   }
-  touch(slot);
-  want_act(slot);
+  book_.touch(slot);
+  book_.want_act(slot);
   if (&cell != &state.run()) return;  // an older run of the slot: its end decides nothing
   state.last_exit = exit;
-  end_tries(slot, now);
+  lives_.end_tries(slot, now);
   // One that we ended says nothing of the service, and the number of its try may be the next one's already.
   const bool told = state.role != SlotRole::service && state.life.phase != Phase::stopping;
   lifecycle::Event event;
   event.kind = view.fail_stage != 0 ? lifecycle::EventKind::spawn_failed : lifecycle::EventKind::exited;
   event.exit = exit;
-  event.has_readiness = has_readiness(slot);
-  event.dependencies_met = dependencies_met(slot);
-  event.random = random();
-  feed(slot, event, now);
-  if (told) probe_run_ended(slot, exit, now);
+  event.has_readiness = book_.has_readiness(slot);
+  event.dependencies_met = dependencies_met(book_, slot);
+  event.random = book_.random();
+  lives_.feed(slot, event, now);
+  if (told) lives_.try_ended(slot, exit, now);
 }
 
-void Supervisor::entry_freed(SlotIndex slot, RunCell& cell, Now now) {
+void Evidence::lost(SlotIndex slot, RunCell& cell, Now now) {
+  ports::EntryView view;
+  view.run = cell.run;
+  view.pid = cell.pid;
+  view.exited = true;
+  view.exit_code = wire::wait_code_unknown;
+  run_ended(slot, cell, view, now);
+}
+
+void Evidence::entry_freed(SlotIndex slot, RunCell& cell, Now now) {
   cell.reap = false;
   cell.entry = no_entry;
   cell.pid = 0;
   cell.signal = 0;
-  runs_changed_ = true;
-  touch(slot);
-  want_act(slot);
-  propagate_from(slot, now);
-  world_.keeper.release_run(slot, cell.run);
-  if (!slots_[slot].run_wanted) return;
-  if (dependencies_met(slot)) return new_run(slot);
+  book_.runs_changed = true;
+  book_.touch(slot);
+  book_.want_act(slot);
+  book_.weigh(slot);
+  keeper_.release_run(slot, cell.run);
+  SlotState& state = book_.slots[slot];
+  if (!state.run_wanted) return;
+  if (dependencies_met(book_, slot)) return lives_.new_run(slot);
   // What it depends on went away while both entries waited for their reap: the run that was asked for never
   // comes to be, and the retry waits for the dependency.
-  slots_[slot].run_wanted = false;
+  state.run_wanted = false;
   lifecycle::Event event;
   event.kind = lifecycle::EventKind::spawn_failed;
   event.reason = Reason::refused;
   event.dependencies_met = false;
-  event.random = random();
-  feed(slot, event, now);
+  event.random = book_.random();
+  lives_.feed(slot, event, now);
+}
+
+void Evidence::decide_refusal(SlotIndex slot, Now now) {
+  Scratch& scratch = book_.scratch[slot];
+  SlotState& state = book_.slots[slot];
+  const RunId refused = std::exchange(scratch.refused, no_run);
+  RunCell& cell = state.run();
+  // Unless it was stopped meanwhile: what is there then is another run.
+  if (refused == no_run || refused != cell.run || !cell.spawn) return;
+  lifecycle::Event event;
+  event.kind = lifecycle::EventKind::spawn_failed;
+  event.reason = Reason::refused;
+  event.random = book_.random();
+  event.dependencies_met = dependencies_met(book_, slot);
+  event.exit.run = cell.run;
+  event.exit.fail_stage = static_cast<std::uint32_t>(wire::SpawnStage::plan);
+  event.exit.fail_errno = scratch.refusal->code;
+  event.exit.at = now.wall;
+  cell.spawn = false;
+  cell.entry = no_entry;
+  state.last_exit = event.exit;
+  lives_.feed(slot, event, now);
+  if (state.role != SlotRole::service) lives_.try_refused(slot, *scratch.refusal, now);
 }
 
 }  // namespace hearth::supervisor

@@ -1,8 +1,11 @@
-// Telling: status, and how an order stands.
+#include "supervisor/report.h"
+
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
-#include "supervisor/supervisor.h"
+#include "supervisor/book.h"
+#include "supervisor/dependencies.h"
 
 namespace hearth::supervisor {
 namespace {
@@ -75,22 +78,52 @@ std::string verdict_words(Reason reason, const ServiceSpec& spec) {
   }
 }
 
-}  // namespace
+// What does not come up by itself is told with the command that ends the wait.
+std::string waiting_words(const SlotBook& book, SlotIndex slot) {
+  const AppliedDocument* applied = book.applied(slot);
+  std::string all, stopped, gone;
+  std::string names;  // of the stopped ones, for the command
+  const auto add = [](std::string& list, const std::string& name) { list += (list.empty() ? "" : ", ") + name; };
+  auto last = static_cast<std::uint32_t>(applied->document.services.size());
+  for (const lifecycle::Edge& edge : applied->graph.dependencies(book.slots[slot].service)) {
+    if (edge.to == last || standing_of(book, *applied, edge) == lifecycle::Standing::met) continue;
+    last = edge.to;
+    const SlotIndex other = applied->slots[edge.to];
+    const std::string& name = applied->document.services[edge.to].name;
+    add(all, name);
+    if (other == no_slot || !book.slots[other].used || book.slots[other].removing) {
+      add(gone, name);
+    } else if (!book.slots[other].life.want_up) {
+      add(stopped, name);
+      names += " " + name;
+    }
+  }
+  std::string text = "waits for " + all;
+  const auto tell = [&](const std::string& list, const char* state, const std::string& command) {
+    if (list.empty()) return;
+    const char* is = list.find(',') == std::string::npos ? " is " : " are ";
+    text += (list == all ? ", which" : "; of these " + list) + is + state + ": " + command;
+  };
+  tell(stopped, "stopped", "hearth start" + names);
+  tell(gone, "down", "hearth up");
+  return text;
+}
 
-std::string Supervisor::reason_text(SlotIndex slot, Now now) const {
-  const SlotState& state = slots_[slot];
-  const ServiceSpec& spec = spec_of(slot);
-  if (scratch_[slot].refused != no_run || state.life.reason == Reason::refused)
-    return scratch_[slot].refusal ? scratch_[slot].refusal->text() : "a resource was missing; it is tried again";
+std::string reason_text(const SlotBook& book, const ports::Keeper& keeper, SlotIndex slot, Now now) {
+  const SlotState& state = book.slots[slot];
+  const ServiceSpec& spec = book.spec_of(slot);
+  if (book.scratch[slot].refused != no_run || state.life.reason == Reason::refused)
+    return book.scratch[slot].refusal ? book.scratch[slot].refusal->text()
+                                      : "a resource was missing; it is tried again";
   if (state.life.phase == Phase::starting && state.run().entry != no_entry) {
-    const SpanNs stuck = world_.keeper.stuck_for(state.run().entry, now.mono);
+    const SpanNs stuck = keeper.stuck_for(state.run().entry, now.mono);
     if (stuck > seconds(1))
       return "exec of " + (spec.command.empty() ? "?" : spec.command[0]) + " hangs for " +
              std::to_string(stuck / ns_per_s) + " s";
   }
   if (state.life.phase == Phase::stopping && state.life.kill_sent && state.run().pid != 0)
     return "KILL was sent, and PID " + std::to_string(state.run().pid) + " has not ended yet";
-  if (scratch_[slot].unprobed) return scratch_[slot].unprobed->text();
+  if (book.scratch[slot].unprobed) return book.scratch[slot].unprobed->text();
   switch (state.life.reason) {
     case Reason::none:
     case Reason::ordered:
@@ -98,10 +131,10 @@ std::string Supervisor::reason_text(SlotIndex slot, Now now) const {
       if (state.leftover[0] != '\0')
         return std::string("the stop is incomplete, this cannot be killed: ") + state.leftover;
       break;
-    case Reason::dependency_missing: return waiting_words(slot);
+    case Reason::dependency_missing: return waiting_words(book, slot);
     case Reason::dependency_failed: {
       std::string what;
-      dependencies_met(slot, nullptr, &what);
+      dependencies_met(book, slot, nullptr, &what);
       return "needs, but failed: " + what;
     }
     case Reason::exited:
@@ -129,41 +162,53 @@ std::string Supervisor::reason_text(SlotIndex slot, Now now) const {
   return "";
 }
 
-// What does not come up by itself is told with the command that ends the wait.
-std::string Supervisor::waiting_words(SlotIndex slot) const {
-  const AppliedDocument* applied = registry_.find(slots_[slot].document);
-  std::string all, stopped, gone;
-  std::string names;  // of the stopped ones, for the command
-  const auto add = [](std::string& list, const std::string& name) { list += (list.empty() ? "" : ", ") + name; };
-  auto last = static_cast<std::uint32_t>(applied->document.services.size());
-  for (const lifecycle::Edge& edge : applied->graph.dependencies(slots_[slot].service)) {
-    if (edge.to == last || standing_of(*applied, edge) == lifecycle::Standing::met) continue;
-    last = edge.to;
+Outcome outcome_of(const SlotBook& book, SlotIndex slot, Verb verb);
+
+// Does it need somebody whose own start counts as failed? The graph has no cycle.
+bool waits_for_a_failure(const SlotBook& book, SlotIndex slot) {
+  const AppliedDocument* applied = book.applied(slot);
+  if (applied == nullptr || book.slots[slot].role != SlotRole::service) return false;
+  for (const lifecycle::Edge& edge : applied->graph.dependencies(book.slots[slot].service)) {
     const SlotIndex other = applied->slots[edge.to];
-    const std::string& name = applied->document.services[edge.to].name;
-    add(all, name);
-    if (other == no_slot || !slots_[other].used || slots_[other].removing) {
-      add(gone, name);
-    } else if (!slots_[other].life.want_up) {
-      add(stopped, name);
-      names += " " + name;
-    }
+    if (edge.required && other != no_slot && book.slots[other].used &&
+        outcome_of(book, other, Verb::start) == Outcome::failed)
+      return true;
   }
-  std::string text = "waits for " + all;
-  const auto tell = [&](const std::string& list, const char* state, const std::string& command) {
-    if (list.empty()) return;
-    const char* is = list.find(',') == std::string::npos ? " is " : " are ";
-    text += (list == all ? ", which" : "; of these " + list) + is + state + ": " + command;
-  };
-  tell(stopped, "stopped", "hearth start" + names);
-  tell(gone, "down", "hearth up");
-  return text;
+  return false;
 }
 
-SlotStatus Supervisor::slot_status(SlotIndex slot, Now now) const {
-  const SlotState& state = slots_[slot];
-  const Document* document = document_of(slot);
-  const ServiceSpec& spec = spec_of(slot);
+Outcome outcome_of(const SlotBook& book, SlotIndex slot, Verb verb) {
+  const SlotState& state = book.slots[slot];
+  const Phase phase = state.life.phase;
+  if (verb == Verb::stop || verb == Verb::down || verb == Verb::shutdown)
+    return !book.over(slot) || phase == Phase::stopping ? Outcome::pending
+           : state.leftover[0] != '\0'                  ? Outcome::incomplete
+                                                        : Outcome::done;
+  switch (phase) {
+    case Phase::running:
+      if (book.has_readiness(slot)) return state.health.ready ? Outcome::done : Outcome::pending;
+      return book.scratch[slot].settle_at == 0 ? Outcome::done : Outcome::pending;
+    case Phase::completed: return Outcome::done;
+    case Phase::failed: return Outcome::failed;
+    case Phase::stopped: return state.life.want_up ? Outcome::pending : Outcome::superseded;
+    case Phase::backoff:
+      // One bad start may be a race with something outside; a program that is not there stays away.
+      if (state.life.failures >= 3) return Outcome::failed;
+      return state.life.reason == Reason::spawn_failed ? Outcome::failed : Outcome::pending;
+    case Phase::waiting: return waits_for_a_failure(book, slot) ? Outcome::failed : Outcome::pending;
+    case Phase::starting: return state.life.failures >= 3 ? Outcome::failed : Outcome::pending;
+    case Phase::stopping: return Outcome::pending;
+  }
+  return Outcome::pending;
+}
+
+}  // namespace
+
+SlotStatus slot_status(const SlotBook& book, const ports::Keeper& keeper, const std::string& log_directory,
+                       SlotIndex slot, Now now) {
+  const SlotState& state = book.slots[slot];
+  const Document* document = book.document_of(slot);
+  const ServiceSpec& spec = book.spec_of(slot);
   SlotStatus out;
   out.project = document->project;
   out.name = spec.name;
@@ -171,7 +216,7 @@ SlotStatus Supervisor::slot_status(SlotIndex slot, Now now) const {
   out.slot = slot;
   out.phase = state.life.phase;
   out.want_up = state.life.want_up;
-  out.has_readiness = has_readiness(slot);
+  out.has_readiness = book.has_readiness(slot);
   out.ready = out.has_readiness ? state.health.ready : state.life.phase == Phase::running;
   out.pid = state.life.run_live && !state.run_wanted ? state.run().pid : 0;
   out.run = state.run().run;
@@ -183,99 +228,40 @@ SlotStatus Supervisor::slot_status(SlotIndex slot, Now now) const {
   out.last_exit = state.last_exit;
   out.next_retry = state.life.retry.set() ? now.wall + (state.life.retry.at - now.mono) : 0;
   out.reason = state.life.reason;
-  out.reason_text = reason_text(slot, now);
-  out.containment = world_.keeper.containment();
+  out.reason_text = reason_text(book, keeper, slot, now);
+  out.containment = keeper.containment();
   out.leftover = state.leftover;
   out.status_text = state.health.status;
   out.order = state.order;
-  out.log = world_.keeper.log_status(slot, label(slot));
-  out.log_directory = options_.log_directory + "/" + label(slot);
+  out.log = keeper.log_status(slot, book.label(slot));
+  out.log_directory = log_directory + "/" + book.label(slot);
   return out;
 }
 
-InstanceStatus Supervisor::status() const {
-  InstanceStatus out;
-  out.instance = options_.instance;
-  out.version = options_.version;
-  out.directory = options_.directory;
-  out.supervisor_pid = options_.pid;
-  out.supervisor_since = since_;
-  out.takeovers = head_.takeovers;
-  out.keeper_pid = options_.keeper_pid;
-  out.keeper_generation = options_.keeper_generation;
-  out.notes = notes_;
-  if (head_.statuses_lost > 0)
-    out.notes.push_back({0, "exit statuses that could not be learnt: " + std::to_string(head_.statuses_lost)});
-  if (const std::optional<std::string> trouble = world_.store.trouble()) out.notes.push_back({0, *trouble});
-  for (SlotIndex slot = 0; slot < slots_.size(); ++slot)
-    if (slots_[slot].used && slots_[slot].role == SlotRole::service) out.services.push_back(slot_status(slot, now_));
-  return out;
-}
-
-Outcome Supervisor::outcome(SlotIndex slot, Verb verb) const {
-  const SlotState& state = slots_[slot];
-  const Phase phase = state.life.phase;
-  if (verb == Verb::stop || verb == Verb::down || verb == Verb::shutdown)
-    return !over(slot) || phase == Phase::stopping ? Outcome::pending
-           : state.leftover[0] != '\0'             ? Outcome::incomplete
-                                                   : Outcome::done;
-  switch (phase) {
-    case Phase::running:
-      if (has_readiness(slot)) return state.health.ready ? Outcome::done : Outcome::pending;
-      return scratch_[slot].settle_at == 0 ? Outcome::done : Outcome::pending;
-    case Phase::completed: return Outcome::done;
-    case Phase::failed: return Outcome::failed;
-    case Phase::stopped: return state.life.want_up ? Outcome::pending : Outcome::superseded;
-    case Phase::backoff:
-      // One bad start may be a race with something outside; a program that is not there stays away.
-      if (state.life.failures >= 3) return Outcome::failed;
-      return state.life.reason == Reason::spawn_failed ? Outcome::failed : Outcome::pending;
-    case Phase::waiting: return waits_for_a_failure(slot) ? Outcome::failed : Outcome::pending;
-    case Phase::starting: return state.life.failures >= 3 ? Outcome::failed : Outcome::pending;
-    case Phase::stopping: return Outcome::pending;
-  }
-  return Outcome::pending;
-}
-
-// Does it need somebody whose own start counts as failed? The graph has no cycle.
-bool Supervisor::waits_for_a_failure(SlotIndex slot) const {
-  const AppliedDocument* applied = registry_.find(slots_[slot].document);
-  if (applied == nullptr || slots_[slot].role != SlotRole::service) return false;
-  for (const lifecycle::Edge& edge : applied->graph.dependencies(slots_[slot].service)) {
-    const SlotIndex other = applied->slots[edge.to];
-    if (edge.required && other != no_slot && slots_[other].used && outcome(other, Verb::start) == Outcome::failed)
-      return true;
-  }
-  return false;
-}
-
-std::optional<OrderReport> Supervisor::order(const OperationKey& key) const {
-  const wire::OperationRecord* record = wire::find_operation(page_, key.data());
-  if (record == nullptr) return std::nullopt;
+OrderReport order_report(const SlotBook& book, ports::Keeper& keeper, const std::string& log_directory,
+                         const wire::OperationRecord& record, Now now) {
   OrderReport report;
-  report.order = record->order;
-  report.verb = static_cast<Verb>(record->kind);
+  report.order = record.order;
+  report.verb = static_cast<Verb>(record.kind);
   report.settled = true;
   std::uint32_t still = 0;
-  for (SlotIndex slot = 0; slot < slots_.size(); ++slot) {
-    const SlotState& state = slots_[slot];
-    if (!state.used || state.role != SlotRole::service ||
-        (state.order != record->order && state.order_before != record->order))
-      continue;
+  for (const SlotIndex slot : book.services()) {
+    const SlotState& state = book.slots[slot];
+    if (state.order != record.order && state.order_before != record.order) continue;
     // What left the document with this order is being stopped, whatever the verb says.
     const Verb verb = state.removing ? Verb::stop : report.verb;
     if (!state.removing) ++still;
-    SlotOutcome one{outcome(slot, verb), slot_status(slot, now_)};
+    SlotOutcome one{outcome_of(book, slot, verb), slot_status(book, keeper, log_directory, slot, now)};
     // The last words of a failure are worth waiting for.
     if (one.outcome == Outcome::failed && state.last_exit.run != no_run && state.last_exit.fail_stage == 0 &&
-        !world_.keeper.output_drained(slot, state.last_exit.run))
+        !keeper.output_drained(slot, state.last_exit.run))
       one.outcome = Outcome::pending;
     if (one.outcome == Outcome::pending) report.settled = false;
     report.slots.push_back(std::move(one));
   }
   // What `down` and `shutdown` have forgotten, nobody has taken over.
   const bool forgets = report.verb == Verb::down || report.verb == Verb::shutdown || report.verb == Verb::leave;
-  if (!forgets && still < record->slots) report.overtaken = record->slots - still;
+  if (!forgets && still < record.slots) report.overtaken = record.slots - still;
   return report;
 }
 

@@ -1,0 +1,250 @@
+#include "supervisor/acts.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "supervisor/book.h"
+
+namespace hearth::supervisor {
+namespace {
+
+// How long the clearing of a run may wait for its successor's exec.
+constexpr SpanNs successor_span = milliseconds(20);
+
+// Until what could not be handed over is tried again.
+constexpr SpanNs retry_span = milliseconds(20);
+
+}  // namespace
+
+ports::SpawnOrder spawn_order(const SlotBook& book, SlotIndex slot, const RunCell& cell) {
+  ports::SpawnOrder order;
+  order.slot = slot;
+  order.entry = cell.entry;
+  order.run = cell.run;
+  order.label = book.label(slot);
+  order.document = book.document_of(slot);
+  order.spec = &book.spec_of(slot);
+  order.role = book.slots[slot].role;
+  const ServiceSpec* parent = &order.document->services[book.slots[slot].service];
+  if (order.role == SlotRole::service) {
+    order.command = &order.spec->command;
+    order.watchdog = order.spec->watchdog;
+    order.notify = true;
+    order.stop_rank = book.applied(slot)->graph.rank(book.slots[slot].service);
+  } else {
+    // A probe runs as the service does: same user, directory and environment.
+    order.spec = parent;
+    order.command = order.role == SlotRole::ready_probe ? &parent->ready.command : &parent->live.command;
+  }
+  return order;
+}
+
+void Acts::act(Now now) {
+  // Only now, because before the commit an order could still have brought the service back.
+  for (const SlotIndex slot : book_.errands.released_slots) keeper_.release_slot(slot);
+  book_.errands.released_slots.clear();
+  spawners_full_ = false;
+  book_.acting.take(batch_);
+  for (const SlotIndex slot : batch_) spawn_for(slot, now);
+  for (const SlotIndex slot : batch_) act_on(slot, now);
+  run_probes();
+  if (book_.runs_changed && now.mono >= note_runs_at_) note_runs(now);
+  finish_if_done();
+}
+
+MonoNs Acts::next_due(Now now) const {
+  MonoNs due = never;
+  if (!book_.acting.empty()) due = after(now.mono, retry_span);
+  if (book_.runs_changed) due = std::min(due, note_runs_at_);
+  if (finish_waits_ && !finish_sent_) due = std::min(due, after(now.mono, milliseconds(1)));
+  return due;
+}
+
+void Acts::forget_sent() {
+  for (SlotIndex slot = 0; slot < book_.size(); ++slot) {
+    Scratch& scratch = book_.scratch[slot];
+    scratch.spawn_sent = no_run;
+    scratch.signal_sent = 0;
+    scratch.reap_sent[0] = scratch.reap_sent[1] = no_run;
+    if (book_.slots[slot].used) book_.want_act(slot);
+  }
+}
+
+void Acts::spawn_for(SlotIndex slot, Now now) {
+  if (!book_.slots[slot].used) return;
+  for (RunCell& cell : book_.slots[slot].cell)
+    if (cell.entry != no_entry && cell.spawn && !spawn(slot, cell, now)) book_.want_act(slot);
+}
+
+void Acts::act_on(SlotIndex slot, Now now) {
+  if (!book_.slots[slot].used) return;
+  SlotState& state = book_.slots[slot];
+  bool again = false;
+  for (std::uint8_t i = 0; i < 2; ++i) {
+    RunCell& cell = state.cell[i];
+    if (cell.entry == no_entry) continue;
+    if (cell.signal != 0) again |= !signal(slot, cell);
+    if (cell.reap) again |= successor_first(slot, i, now) || !reap(slot, cell, i);
+  }
+  if (again) book_.want_act(slot);
+}
+
+// True when nothing is left to do until the slot table changes. So are those that follow.
+bool Acts::spawn(SlotIndex slot, RunCell& cell, Now now) {
+  Scratch& scratch = book_.scratch[slot];
+  if (scratch.refused == cell.run) return true;
+  if (scratch.spawn_sent == cell.run) {
+    const ports::EntryView view = keeper_.entry(cell.entry);
+    // A spawner that was killed gives its claim back: the plan is sent again.
+    if (view.run == cell.run && (view.pid != 0 || view.claim != 0 || view.fail_stage != 0)) return true;
+  }
+  if (spawners_full_) return false;
+  ports::SpawnAnswer answer = keeper_.spawn(spawn_order(book_, slot, cell));
+  switch (answer.outcome) {
+    case ports::SpawnOutcome::sent: scratch.spawn_sent = cell.run; return true;
+    case ports::SpawnOutcome::full: spawners_full_ = true; return false;
+    case ports::SpawnOutcome::later: return false;
+    case ports::SpawnOutcome::refused:
+      // The next turn decides what follows from that; until then the cell stays as it is.
+      scratch.refused = cell.run;
+      scratch.refusal = std::make_unique<Error>(std::move(answer.error));
+      book_.due_at[slot] = now.mono;
+      book_.another_turn = true;
+      return true;
+  }
+  return true;
+}
+
+bool Acts::signal(SlotIndex slot, RunCell& cell) {
+  const ports::EntryView view = keeper_.entry(cell.entry);
+  if (view.run != cell.run || view.exited) return true;  // nobody to hear it; end_tree sees to the rest
+  if (view.pid == 0) return true;                        // the PID's arrival brings us here again
+  if (book_.scratch[slot].signal_sent >= cell.op) return true;
+  // Recorded is not sent: a keeper may have died between the two. The grace period covers that, but nothing comes
+  // after KILL, which therefore is repeated.
+  constexpr int kill_signal = 9;
+  if (view.last_op >= cell.op && cell.signal != kill_signal) return true;
+  if (!keeper_.signal(cell.entry, cell.run, cell.op, cell.signal)) return false;
+  book_.scratch[slot].signal_sent = cell.op;
+  return true;
+}
+
+// Clearing away takes as long as a good part of a start, and from the same processors and kernel locks. But a tree
+// that goes on without its leader may hold what the successor needs: that one ends now.
+bool Acts::successor_first(SlotIndex slot, std::uint8_t which, Now now) {
+  const RunCell& next = book_.slots[slot].cell[which ^ 1];
+  MonoNs& until = book_.scratch[slot].clear_at;
+  if (!next.spawn || book_.scratch[slot].spawn_sent != next.run ||
+      !keeper_.output_closed(book_.slots[slot].cell[which].run)) {
+    until = 0;
+    return false;
+  }
+  if (until == 0) until = after(now.mono, successor_span);
+  return now.mono < until;
+}
+
+bool Acts::reap(SlotIndex slot, RunCell& cell, std::uint8_t which) {
+  const ports::EntryView view = keeper_.entry(cell.entry);
+  if (view.run != cell.run) return true;  // done; the evidence of it comes with its notice
+  Scratch& scratch = book_.scratch[slot];
+  if (scratch.reap_sent[which] == cell.run) return true;
+  if (view.pid != 0 && scratch.cleared != cell.run && !clear_away(slot, cell)) return false;
+  if (!keeper_.reap(cell.entry, cell.run)) return false;
+  scratch.reap_sent[which] = cell.run;
+  return true;
+}
+
+bool Acts::clear_away(SlotIndex slot, const RunCell& cell) {
+  SlotState& state = book_.slots[slot];
+  Scratch& scratch = book_.scratch[slot];
+  keeper_.output_ended(slot, cell.run);
+  if (!keeper_.end_tree(cell.entry, cell.run, book_.label(slot))) return false;
+  // Where there are no cgroups, an end is complete only after a sweep; a restart does not wait for one.
+  const Phase phase = state.life.phase;
+  const bool service_is_over = state.role == SlotRole::service && (phase == Phase::completed || phase == Phase::failed);
+  const bool stays_down = !state.life.want_up || service_is_over;
+  // Also when somebody has ordered a start meanwhile: what was found is frozen until the sweep is over.
+  if (stays_down || scratch.sweeping == cell.run) {
+    scratch.sweeping = cell.run;
+    if (!keeper_.sweep_tree(cell.entry, cell.run)) return false;
+    scratch.sweeping = no_run;
+  }
+  scratch.cleared = cell.run;
+  const std::string leftover = keeper_.take_leftover(cell.run);
+  if (leftover.empty()) return true;
+  state.leftover[leftover.copy(state.leftover, sizeof state.leftover - 1)] = '\0';
+  book_.touch(slot);
+  book_.another_turn = true;
+  return false;  // reaped once that is committed: a successor finds nobody to name any more
+}
+
+void Acts::run_probes() {
+  for (const ProbeStart& start : book_.errands.probe_starts) {
+    const SlotState& state = book_.slots[start.slot];
+    const ProbeState& probe = start.live ? state.health.live_probe : state.health.ready_probe;
+    if (!state.used || !state.health.watching || probe.attempt != start.attempt) continue;
+    const ServiceSpec& spec = book_.spec_of(start.slot);
+    probes_.begin(start.slot, start.live, start.attempt, start.live ? spec.live : spec.ready);
+  }
+  book_.errands.probe_starts.clear();
+  for (const SlotIndex slot : book_.errands.probe_cancels)
+    if (!book_.slots[slot].health.watching) probes_.cancel(slot);
+  book_.errands.probe_cancels.clear();
+}
+
+// Of what has changed, and not in each turn: a thousand starts come in as many turns.
+void Acts::note_runs(Now now) {
+  book_.runs_changed = false;
+  note_runs_at_ = after(now.mono, milliseconds(100));
+  std::vector<ports::SlotNote> notes;
+  notes.reserve(book_.noting.size());
+  for (const SlotIndex slot : book_.noting.all()) notes.push_back({slot, note_of(slot)});
+  book_.noting.clear();
+  store_.note_runs(notes, book_.head.last_run + 1);
+}
+
+ports::RunNote Acts::note_of(SlotIndex slot) const {
+  if (!book_.is_service(slot)) return {};
+  const SlotState& state = book_.slots[slot];
+  ports::RunNote note;
+  note.label = book_.label(slot);
+  note.document = state.document;
+  note.service = state.service;
+  note.replica = state.replica;
+  // What has ended for good is not brought back by the next hearth.
+  note.want_up = state.life.want_up && state.life.phase != Phase::completed && state.life.phase != Phase::failed;
+  if (state.life.run_live && !state.run_wanted && state.run().pid != 0) {
+    note.run = state.run().run;
+    note.pid = state.run().pid;
+    note.start_ticks = state.run().start_ticks;
+  }
+  return note;
+}
+
+// The answers of a turn go out first.
+void Acts::finish_if_done() {
+  const Head& head = book_.head;
+  if (!head.shutting_down || finish_sent_ || !book_.errands.replies.empty()) return;
+  if (!head.leaving && !all_stopped()) return;
+  if (!head.leaving) {
+    // A deliberate end: the next hearth in this directory begins with nothing.
+    if (!finish_waits_)
+      for (const auto& [version, applied] : book_.registry.all()) store_.drop_document(version);
+    finish_waits_ = !store_.finish(head.last_run + 1);
+    if (finish_waits_) return;
+  }
+  finish_sent_ = true;
+  keeper_.finish(head.leaving);
+}
+
+bool Acts::all_stopped() const {
+  for (const SlotIndex slot : book_.used()) {
+    const Lifecycle& life = book_.slots[slot].life;
+    if (!book_.over(slot) || life.phase == Phase::stopping || life.want_up) return false;
+  }
+  return true;
+}
+
+}  // namespace hearth::supervisor

@@ -1,0 +1,142 @@
+#include "supervisor/book.h"
+
+#include <algorithm>
+#include <unordered_set>
+#include <utility>
+
+#include "base/check.h"
+
+namespace hearth::supervisor {
+
+SlotBook::SlotBook() {
+  probe_spec_.name = "probe";
+  probe_spec_.restart = RestartPolicy::never;
+  probe_spec_.stop_signal = 9;
+  probe_spec_.stop_timeout = milliseconds(500);
+  probe_spec_.start_timeout = 0;
+  probe_spec_.fdstore_max = 0;
+}
+
+std::uint64_t SlotBook::random() {
+  // xorshift64* (Vigna, "An experimental exploration of Marsaglia's xorshift generators, scrambled", 2016). In the
+  // head, so that the same page goes on the same way.
+  std::uint64_t x = head.random;
+  x ^= x >> 12;
+  x ^= x << 25;
+  x ^= x >> 27;
+  head.random = x;
+  head_changed = true;
+  return x * 0x2545F4914F6CDD1DULL;
+}
+
+const Document* SlotBook::document_of(SlotIndex slot) const {
+  const AppliedDocument* found = applied(slot);
+  return found != nullptr && slots[slot].service < found->document.services.size() ? &found->document : nullptr;
+}
+
+const ServiceSpec& SlotBook::spec_of(SlotIndex slot) const {
+  if (slots[slot].role != SlotRole::service) return probe_spec_;
+  const Document* document = document_of(slot);
+  HEARTH_CHECK(document != nullptr, "a used slot has a document");
+  return document->services[slots[slot].service];
+}
+
+std::string SlotBook::label(SlotIndex slot) const {
+  const SlotState& state = slots[slot];
+  const Document* document = document_of(slot);
+  if (document == nullptr) return "slot" + std::to_string(slot);
+  std::string text = label_of(document->project, document->services[state.service].name, state.replica);
+  if (state.role == SlotRole::ready_probe) text += ".ready";
+  if (state.role == SlotRole::live_probe) text += ".live";
+  return text;
+}
+
+bool SlotBook::has_readiness(SlotIndex slot) const {
+  return slots[slot].role == SlotRole::service && spec_of(slot).ready.type != ProbeType::none;
+}
+
+bool SlotBook::is_up(SlotIndex slot) const {
+  const SlotState& state = slots[slot];
+  return state.used && state.life.run_live && state.life.phase != Phase::stopping;
+}
+
+bool SlotBook::over(SlotIndex slot) const {
+  const SlotState& state = slots[slot];
+  if (state.life.run_live) return false;
+  for (const RunCell& cell : state.cell)
+    if (cell.reap || cell.spawn) return false;
+  return true;
+}
+
+void SlotBook::grow_to(SlotIndex wanted) {
+  if (wanted <= slots.size()) return;
+  slots.resize(wanted);
+  scratch.resize(wanted);
+  due_at.resize(wanted, never);
+  head.slots_used = size();
+  head_changed = true;
+}
+
+SlotIndex SlotBook::first_free() {
+  while (first_free_ < slots.size() && slots[first_free_].used) ++first_free_;
+  return first_free_;
+}
+
+void SlotBook::take_into_use(SlotIndex slot, const SlotState& fresh) {
+  slots[slot] = fresh;
+  scratch[slot] = Scratch{};
+  due_at[slot] = never;
+  touch(slot);
+}
+
+void SlotBook::forget(SlotIndex slot) {
+  SlotState& state = slots[slot];
+  if (AppliedDocument* found = registry.find(state.document)) {
+    for (std::vector<SlotIndex>* by_service : {&found->slots, &found->ready_probes, &found->live_probes})
+      for (SlotIndex& each : *by_service)
+        if (each == slot) each = no_slot;
+  }
+  errands.released_slots.push_back(slot);
+  const OrderId order = state.order;
+  state = SlotState{};
+  state.order = order;
+  due_at[slot] = never;
+  first_free_ = std::min(first_free_, slot);
+  touch(slot);
+  documents_unused = true;
+  runs_changed = true;
+}
+
+void SlotBook::index_slots() {
+  for (const SlotIndex slot : used()) {
+    const SlotState& state = slots[slot];
+    AppliedDocument* found = registry.find(state.document);
+    if (found == nullptr || state.service >= found->slots.size()) continue;
+    std::vector<SlotIndex>& by_service = state.role == SlotRole::service       ? found->slots
+                                         : state.role == SlotRole::ready_probe ? found->ready_probes
+                                                                               : found->live_probes;
+    by_service[state.service] = slot;
+  }
+}
+
+void SlotBook::drop_unused_documents() {
+  documents_unused = false;
+  std::unordered_set<std::uint64_t> named;
+  for (const SlotIndex slot : used()) named.insert(slots[slot].document);
+  for (auto it = registry.all().begin(); it != registry.all().end();) {
+    const std::uint64_t version = it->first;
+    ++it;
+    if (named.contains(version) || version > head.last_document) continue;
+    registry.drop(version);
+    errands.dropped_documents.push_back(version);
+  }
+}
+
+void SlotBook::add_note(std::string text, WallNs at) {
+  constexpr std::size_t notes_max = 50;
+  if (notes.size() >= notes_max) notes.erase(notes.begin());
+  notes.push_back({at, std::move(text)});
+  visible_change = true;
+}
+
+}  // namespace hearth::supervisor

@@ -1,0 +1,119 @@
+// What everybody in this room reads and marks: the slots, and what is to be done about them. Decides nothing.
+//
+// Model
+// -----
+// A slot is known by its index, and has four parts:
+//   slots     its record. Committed: all that a successor knows of it. Who changes it says so with touch().
+//   scratch   what a successor finds out again, and what need not be known twice.
+//   due_at    its earliest deadline, made anew by the commit of each change.
+//   registry  its specification, in the version of the document that it follows.
+// The head is committed beside them; who changes it sets head_changed (next_run() and the like do).
+//
+// Three queues say which slots a turn still has to look at. A slot stands in each of them once:
+//   changed   touch()     its record goes into the next commit
+//   weighed   weigh()     it moved: it and its neighbours in the graph are weighed before the commit (propagate.h)
+//   acting    want_act()  its cells are compared with the slot table after the commit (acts.h)
+//
+// The pieces of the room (lives, evidence, goals, placing, orders, acts) hold references to the one book of the
+// supervisor, and to pieces that come before them in this list; what one has to tell a later one it marks here.
+// References to slots do not outlive grow_to().
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <ranges>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "model/service_spec.h"
+#include "model/slot_state.h"
+#include "model/status.h"
+#include "supervisor/errands.h"
+#include "supervisor/head.h"
+#include "supervisor/registry.h"
+#include "supervisor/slot_queue.h"
+
+namespace hearth::supervisor {
+
+// What a successor need not know of a slot: it finds out again.
+struct Scratch {
+  MonoNs settle_at = 0;  // without a readiness probe: until then an order does not call it done
+  RunId spawn_sent = no_run;
+  OpId signal_sent = 0;
+  RunId reap_sent[2] = {};
+  MonoNs clear_at = 0;          // until then an ended run is not cleared away, because its successor comes first
+  std::uint32_t heard_out = 0;  // turns for which the end of a run has waited for its last words
+  RunId sweeping = no_run;      // whose descendants are being swept: frozen, so it must come to its end
+  RunId cleared = no_run;  // whose tree has been ended as far as it can be; what is left is named, then it is reaped
+  RunId refused = no_run;  // whose spawn was refused, until that is decided upon; the error:
+  std::unique_ptr<Error> refusal;
+  std::unique_ptr<Error> unprobed;  // why the last try of its exec probe could not be made; null: it could
+};
+
+class SlotBook {
+ public:
+  SlotBook();
+
+  Head head;
+  bool head_changed = false;
+  std::vector<SlotState> slots;
+  std::vector<Scratch> scratch;
+  std::vector<MonoNs> due_at;  // apart, because each turn walks it
+  Registry registry;
+
+  SlotQueue changed, weighed, acting;
+  SlotQueue noting;  // committed since the list of runs was noted
+  Errands errands;
+  bool another_turn = false;      // is wanted at once
+  bool visible_change = false;    // something that clients can see
+  bool runs_changed = false;      // the list of runs on disk is to be noted anew
+  bool documents_unused = false;  // perhaps: a slot was forgotten
+  std::vector<Note> notes;        // for people; the newest 50
+
+  void touch(SlotIndex slot) { changed.push(slot); }
+  void weigh(SlotIndex slot) { weighed.push(slot); }
+  void want_act(SlotIndex slot) { acting.push(slot); }
+
+  RunId next_run() { return head_changed = true, ++head.last_run; }
+  OpId next_op() { return head_changed = true, ++head.last_op; }
+  OrderId next_order() { return head_changed = true, ++head.last_order; }
+  std::uint64_t random();
+
+  SlotIndex size() const { return static_cast<SlotIndex>(slots.size()); }
+  bool in_use(SlotIndex slot) const { return slot < slots.size() && slots[slot].used; }
+  bool is_service(SlotIndex slot) const { return slots[slot].used && slots[slot].role == SlotRole::service; }
+  // Slots in use, and those of them that are services. What is walked may be changed meanwhile, but not grow.
+  auto used() const {
+    return std::views::iota(SlotIndex{0}, size()) | std::views::filter([this](SlotIndex slot) { return in_use(slot); });
+  }
+  auto services() const {
+    return std::views::iota(SlotIndex{0}, size()) |
+           std::views::filter([this](SlotIndex slot) { return is_service(slot); });
+  }
+
+  const AppliedDocument* applied(SlotIndex slot) const { return registry.find(slots[slot].document); }
+  const Document* document_of(SlotIndex slot) const;  // null: it is lost
+  const ServiceSpec& spec_of(SlotIndex slot) const;   // of a probe's slot: how probes live
+  std::string label(SlotIndex slot) const;            // project.service.index, .ready and .live of its probes
+  bool has_readiness(SlotIndex slot) const;
+  bool is_up(SlotIndex slot) const;  // has a run, and that is not being stopped
+  bool over(SlotIndex slot) const;   // nothing of it runs and nothing is left to do
+
+  void grow_to(SlotIndex size);
+  SlotIndex first_free();  // none below is; size() when all are used
+  void take_into_use(SlotIndex slot, const SlotState& fresh);
+  void forget(SlotIndex slot);
+  // Enters all slots into the documents that they follow.
+  void index_slots();
+  void drop_unused_documents();
+
+  void add_note(std::string text, WallNs at);  // at 0: what has no time
+
+ private:
+  ServiceSpec probe_spec_;  // how probes' runs live; their command comes from the parent's probe
+  SlotIndex first_free_ = 0;
+};
+
+}  // namespace hearth::supervisor

@@ -1,0 +1,96 @@
+#include "supervisor/dependencies.h"
+
+#include <algorithm>
+
+#include "lifecycle/lifecycle.h"
+#include "supervisor/book.h"
+
+namespace hearth::supervisor {
+
+lifecycle::Standing standing_of(const SlotBook& book, const AppliedDocument& applied, lifecycle::Edge edge) {
+  const SlotIndex other = applied.slots[edge.to];
+  if (other == no_slot || !book.slots[other].used) return lifecycle::Standing::unmet;
+  const SlotState& dependency = book.slots[other];
+  const bool ready = book.has_readiness(other) ? dependency.health.ready : dependency.life.phase == Phase::running;
+  const bool success =
+      dependency.last_exit.run != no_run && lifecycle::is_success(dependency.last_exit, book.spec_of(other));
+  return lifecycle::standing(edge, dependency.life.phase, ready, dependency.run().started != 0, success);
+}
+
+bool dependencies_met(const SlotBook& book, SlotIndex slot, Reason* why, std::string* what) {
+  const SlotState& state = book.slots[slot];
+  if (state.role != SlotRole::service) return true;
+  const AppliedDocument* applied = book.applied(slot);
+  if (applied == nullptr) return true;
+  bool met = true;
+  for (const lifecycle::Edge& edge : applied->graph.dependencies(state.service)) {
+    const lifecycle::Standing standing = standing_of(book, *applied, edge);
+    if (standing == lifecycle::Standing::met) continue;
+    if (!edge.required && standing == lifecycle::Standing::failed) continue;
+    met = false;
+    const bool failed = standing == lifecycle::Standing::failed;
+    if (why != nullptr && (*why == Reason::none || failed))
+      *why = failed ? Reason::dependency_failed : Reason::dependency_missing;
+    if (what != nullptr) {
+      if (!what->empty()) *what += ", ";
+      *what += applied->document.services[edge.to].name;
+    }
+  }
+  return met;
+}
+
+bool must_hold(const SlotBook& book, SlotIndex slot) {
+  const SlotState& state = book.slots[slot];
+  const AppliedDocument* applied = book.applied(slot);
+  if (applied == nullptr || state.role != SlotRole::service || book.head.force) return false;
+  for (const std::uint32_t dependent : applied->graph.dependents(state.service)) {
+    const SlotIndex other = applied->slots[dependent];
+    if (other == no_slot || !book.slots[other].used) continue;
+    if (book.slots[other].life.run_live && book.slots[other].life.phase == Phase::stopping) return true;
+  }
+  return false;
+}
+
+bool outlived_a_dependency(const SlotBook& book, SlotIndex slot) {
+  const SlotState& state = book.slots[slot];
+  const AppliedDocument* applied = book.applied(slot);
+  if (applied == nullptr || !book.is_up(slot) || state.run_wanted || state.removing) return false;
+  const std::vector<lifecycle::Edge>& edges = applied->graph.dependencies(state.service);
+  return std::any_of(edges.begin(), edges.end(), [&](lifecycle::Edge edge) {
+    const SlotIndex other = applied->slots[edge.to];
+    if (!edge.restart || other == no_slot || book.slots[other].run().run < state.run().run) return false;
+    edge.required = true;  // what merely is tolerated to be away has not been restarted
+    return standing_of(book, *applied, edge) == lifecycle::Standing::met;
+  });
+}
+
+std::vector<SlotIndex> with_restarted_dependents(const SlotBook& book, std::vector<SlotIndex> chosen) {
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    const SlotState& state = book.slots[chosen[i]];
+    const AppliedDocument* applied = book.applied(chosen[i]);
+    // Of some nothing runs any more, or has been told to end, that anybody could have to go before.
+    if (applied == nullptr || !(book.is_up(chosen[i]) || state.life.stop_held)) continue;
+    for (const std::uint32_t dependent : applied->graph.dependents(state.service)) {
+      const SlotIndex other = applied->slots[dependent];
+      if (other == no_slot || !book.is_up(other) || std::find(chosen.begin(), chosen.end(), other) != chosen.end())
+        continue;
+      const std::vector<lifecycle::Edge>& edges = applied->graph.dependencies(dependent);
+      const bool follows = std::any_of(edges.begin(), edges.end(), [&](const lifecycle::Edge& edge) {
+        return edge.to == state.service && edge.restart;
+      });
+      if (follows) chosen.push_back(other);
+    }
+  }
+  return chosen;
+}
+
+std::vector<SlotIndex> dependencies_first(const SlotBook& book, std::vector<SlotIndex> slots) {
+  const auto rank = [&book](SlotIndex slot) {
+    const AppliedDocument* applied = book.applied(slot);
+    return applied == nullptr ? 0 : applied->graph.rank(book.slots[slot].service);
+  };
+  std::stable_sort(slots.begin(), slots.end(), [&](SlotIndex a, SlotIndex b) { return rank(a) < rank(b); });
+  return slots;
+}
+
+}  // namespace hearth::supervisor

@@ -1,0 +1,42 @@
+// How the slots of a document stand to each other: questions to the book, answered from its graph and the records. They
+// change nothing; what follows from the answers is propagate.h's and goals.h's.
+//
+// `restart = true` means: no run of this service outlives a restart of that one. Run numbers grow, and a service is
+// started after what it depends on, so a dependency whose run has the greater number was started again since; once
+// that stands as the condition asks, the dependent is restarted. That is a comparison and no memory, and holds across
+// crashes and take-overs. Until then the dependent stays up: a dependency that crashed and does not come back costs
+// nobody else a loaded model. Where we end the dependency ourselves, on an order, its dependents end before it does,
+// as they do at every stop, and come up after it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "lifecycle/graph.h"
+#include "model/slot_state.h"
+
+namespace hearth::supervisor {
+
+struct AppliedDocument;
+class SlotBook;
+
+// What the dependent of this edge finds: may it start, as far as this one is concerned?
+lifecycle::Standing standing_of(const SlotBook& book, const AppliedDocument& applied, lifecycle::Edge edge);
+
+// May it be started? `why` and `what` (names) say what is missing; one that failed for good counts before others.
+bool dependencies_met(const SlotBook& book, SlotIndex slot, Reason* why = nullptr, std::string* what = nullptr);
+
+// Must its stop signal be held back, because dependents are still ending?
+bool must_hold(const SlotBook& book, SlotIndex slot);
+
+// Is it up, and older than a dependency that it has to be restarted with?
+bool outlived_a_dependency(const SlotBook& book, SlotIndex slot);
+
+// And all that is up and is restarted with one of them, their dependents included; behind those that were given.
+std::vector<SlotIndex> with_restarted_dependents(const SlotBook& book, std::vector<SlotIndex> chosen);
+
+// In the order of their starts: who waits only for what is not stopped must see it starting.
+std::vector<SlotIndex> dependencies_first(const SlotBook& book, std::vector<SlotIndex> slots);
+
+}  // namespace hearth::supervisor

@@ -1,0 +1,106 @@
+#include "supervisor/goals.h"
+
+#include <algorithm>
+
+#include "supervisor/book.h"
+#include "supervisor/dependencies.h"
+#include "supervisor/lives.h"
+
+namespace hearth::supervisor {
+
+// Two that want the same of a service at the same time both get it: the earlier one is not overtaken.
+void Goals::enlist(SlotIndex slot, OrderId order, bool up) {
+  SlotState& state = book_.slots[slot];
+  if (state.order == order) return;
+  state.order_before = up && state.life.want_up ? state.order : 0;
+  state.order = order;
+}
+
+// What is restarted is held until those that depend on it have ended.
+void Goals::raise(SlotIndex slot, lifecycle::EventKind kind, Now now) {
+  lifecycle::Event event;
+  event.kind = kind;
+  event.hold = kind != lifecycle::EventKind::order_start && book_.is_up(slot);
+  event.dependencies_met = dependencies_met(book_, slot);
+  event.has_readiness = book_.has_readiness(slot);
+  lives_.feed(slot, event, now);
+  book_.touch(slot);
+  book_.weigh(slot);
+}
+
+// An explicit start is one of what it needs, too: who waited for something that was stopped on purpose would wait for
+// ever (docs/decisions/0014). Not below what stands as it must, nor below what is up and stays so: that has what it
+// needed.
+void Goals::start_needed(const std::vector<SlotIndex>& chosen, bool restart, Accepted& accepted, Now now) {
+  std::vector<SlotIndex> seen = restart ? with_restarted_dependents(book_, chosen) : chosen;
+  std::vector<SlotIndex> needed;
+  for (std::size_t i = 0, ordered = seen.size(); i < seen.size(); ++i) {
+    const SlotIndex slot = seen[i];
+    const AppliedDocument* applied = book_.applied(slot);
+    if (applied == nullptr || (book_.is_up(slot) && !(restart && i < ordered))) continue;
+    for (const lifecycle::Edge& edge : applied->graph.dependencies(book_.slots[slot].service)) {
+      const SlotIndex other = applied->slots[edge.to];
+      if (!edge.required || other == no_slot || !book_.in_use(other) || book_.slots[other].removing) continue;
+      if (standing_of(book_, *applied, edge) == lifecycle::Standing::met) continue;
+      if (std::find(seen.begin(), seen.end(), other) != seen.end()) continue;
+      seen.push_back(other);
+      const Lifecycle& life = book_.slots[other].life;
+      if (life.want_up && life.phase != Phase::failed && life.phase != Phase::completed) continue;
+      needed.push_back(other);
+      accepted.slots.push_back(other);
+      accepted.notes.push_back(book_.spec_of(other).name + " is started too: " + book_.spec_of(slot).name +
+                               " needs it");
+    }
+  }
+  for (const SlotIndex slot : dependencies_first(book_, needed)) {
+    enlist(slot, accepted.order, true);
+    raise(slot, lifecycle::EventKind::order_start, now);
+  }
+}
+
+std::vector<SlotIndex> Goals::restart(const std::vector<SlotIndex>& chosen, Accepted& accepted, Now now) {
+  std::vector<SlotIndex> all = with_restarted_dependents(book_, chosen);
+  const auto first_dependent = all.begin() + static_cast<std::ptrdiff_t>(chosen.size());
+  for (auto it = first_dependent; it != all.end(); ++it) {
+    accepted.notes.push_back(book_.label(*it) + " is restarted with what it depends on");
+    if (std::find(accepted.slots.begin(), accepted.slots.end(), *it) == accepted.slots.end())
+      accepted.slots.push_back(*it);
+  }
+  const std::vector<SlotIndex> followers(first_dependent, all.end());
+  all = dependencies_first(book_, all);
+  // What runs goes first: a start beside it must see that it is going.
+  std::stable_partition(all.begin(), all.end(), [this](SlotIndex slot) { return book_.is_up(slot); });
+  for (const SlotIndex slot : all) {
+    const bool follows = std::find(followers.begin(), followers.end(), slot) != followers.end();
+    enlist(slot, accepted.order, true);
+    raise(slot, follows ? lifecycle::EventKind::dependency_restarted : lifecycle::EventKind::order_restart, now);
+  }
+  return all;
+}
+
+void Goals::stop(const std::vector<SlotIndex>& slots, OrderId order, bool force, Now now) {
+  for (const SlotIndex slot : slots) enlist(slot, order, false);
+  for (const SlotIndex slot : slots) {
+    lifecycle::Event event;
+    event.kind = lifecycle::EventKind::order_stop;
+    // Held at first, also when it is being stopped already: only `force` insists.
+    event.hold = !force && book_.slots[slot].role == SlotRole::service && book_.slots[slot].life.run_live;
+    lives_.feed(slot, event, now);
+    book_.touch(slot);
+    book_.weigh(slot);
+  }
+  book_.runs_changed = true;
+}
+
+void Goals::shut_down(bool leave, OrderId order, Now now) {
+  book_.head.shutting_down = true;
+  book_.head.leaving = leave;
+  book_.head_changed = true;
+  book_.visible_change = true;
+  if (leave) return;
+  std::vector<SlotIndex> all;
+  for (const SlotIndex slot : book_.used()) all.push_back(slot);
+  stop(all, order, book_.head.force, now);
+}
+
+}  // namespace hearth::supervisor

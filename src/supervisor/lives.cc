@@ -1,0 +1,101 @@
+#include "supervisor/lives.h"
+
+#include "supervisor/book.h"
+#include "supervisor/dependencies.h"
+
+namespace hearth::supervisor {
+
+void Lives::feed(SlotIndex slot, lifecycle::Event event, Now now) {
+  SlotState& state = book_.slots[slot];
+  const Phase before = state.life.phase;
+  const lifecycle::Effects effects = lifecycle::step(state.life, book_.spec_of(slot), event, now);
+  if (effects.changed) book_.touch(slot);
+  if (effects.spawn) new_run(slot);
+  if (effects.signal != 0) {
+    RunCell& cell = state.run();
+    cell.signal = effects.signal;
+    cell.op = book_.next_op();
+    book_.touch(slot);
+    book_.want_act(slot);
+  }
+  if (state.life.phase == before) return;
+  if (state.life.phase == Phase::stopping) end_tries(slot, now);
+  book_.want_act(slot);
+  book_.weigh(slot);
+  if (state.life.phase == Phase::stopping) cancel_unsent(slot, now);
+}
+
+void Lives::new_run(SlotIndex slot) {
+  SlotState& state = book_.slots[slot];
+  state.leftover[0] = '\0';
+  book_.touch(slot);
+  book_.want_act(slot);
+  for (const std::uint8_t next : {static_cast<std::uint8_t>(state.current ^ 1), state.current}) {
+    if (state.cell[next].entry != no_entry) continue;
+    RunCell cell;
+    cell.run = book_.next_run();
+    cell.entry = slot * wire::entries_per_slot + next;
+    cell.spawn = true;
+    cell.document = state.document;
+    state.cell[next] = cell;
+    state.current = next;
+    state.run_wanted = false;
+    return;
+  }
+  state.run_wanted = true;
+}
+
+void Lives::cancel_unsent(SlotIndex slot, Now now) {
+  SlotState& state = book_.slots[slot];
+  // Also while the stop is held for dependents: there is nothing yet that they could need.
+  if (state.life.phase != Phase::stopping || !state.life.run_live) return;
+  RunCell& cell = state.run();
+  if (!state.run_wanted) {
+    // We alone order entries, so a run that has not reached its entry can still be taken back.
+    if (!cell.spawn || keeper_.entry(cell.entry).run == cell.run) return;
+    cell.spawn = false;
+    cell.entry = no_entry;
+    cell.signal = 0;
+    keeper_.release_run(slot, cell.run);  // what was made for it before the keeper's socket was full
+  }
+  state.run_wanted = false;
+  lifecycle::Event event;
+  event.kind = lifecycle::EventKind::spawn_failed;
+  event.exit.run = cell.run;
+  event.dependencies_met = dependencies_met(book_, slot);
+  book_.touch(slot);
+  feed(slot, event, now);
+}
+
+void Lives::judge(SlotIndex slot, const health::Verdict& verdict, Now now) {
+  SlotState& state = book_.slots[slot];
+  if (verdict.changed) book_.touch(slot);
+  lifecycle::Event event;
+  event.has_readiness = book_.has_readiness(slot);
+  event.random = 0;
+  if (verdict.became_ready) {
+    event.kind = lifecycle::EventKind::became_ready;
+    feed(slot, event, now);
+    book_.weigh(slot);
+  }
+  if (verdict.lost_ready) {
+    event.kind = lifecycle::EventKind::lost_ready;
+    feed(slot, event, now);
+    book_.weigh(slot);
+  }
+  if (verdict.start_timeout) {
+    event.kind = lifecycle::EventKind::start_timeout;
+    event.random = book_.random();
+    feed(slot, event, now);
+  } else if (verdict.unhealthy) {
+    event.kind = lifecycle::EventKind::unhealthy;
+    event.reason = verdict.reason;
+    event.random = book_.random();
+    feed(slot, event, now);
+  }
+  if (!state.health.watching) return;
+  if (verdict.try_ready) begin_try(slot, false, state.health.ready_probe.attempt, now);
+  if (verdict.try_live) begin_try(slot, true, state.health.live_probe.attempt, now);
+}
+
+}  // namespace hearth::supervisor

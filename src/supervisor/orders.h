@@ -1,0 +1,48 @@
+// Requests and signals: what users order. Decided within a turn and answered after its commit.
+//
+// The key of a request is remembered with its order (decision page, 10 minutes): the same key again gets the same order
+// and changes nothing. During a shutdown only another one is taken, and it insists. Of the keeper's signals the counter
+// is compared with the head's: TERM and INT shut down, a second one insists, QUIT leaves the services running.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "model/request.h"
+#include "ports/inputs.h"
+#include "wire/decision_page.h"
+
+namespace hearth::supervisor {
+
+class Goals;
+class Placing;
+class SlotBook;
+
+class Orders {
+ public:
+  Orders(SlotBook& book, Goals& goals, Placing& placing, const wire::DecisionPage& page, std::string instance)
+      : book_(book), goals_(goals), placing_(placing), page_(page), instance_(std::move(instance)) {}
+
+  Result<Accepted> handle(const Request& request, Now now);
+  void signalled(const ports::Input& input, Now now);
+
+ private:
+  const wire::OperationRecord* find_known(const OperationKey& key) const;
+  Accepted repeat(const wire::OperationRecord& known) const;
+  Result<Accepted> carry_out(const Request& request, Now now);
+  Result<Accepted> order_named(const Request& request, Now now);
+  void start(const std::vector<SlotIndex>& chosen, Accepted& accepted, Now now);
+  Result<Accepted> down(const Request& request, Now now);
+  Accepted shut_down(const Request& request, Now now);
+
+  SlotBook& book_;
+  Goals& goals_;
+  Placing& placing_;
+  const wire::DecisionPage& page_;
+  std::string instance_;
+};
+
+}  // namespace hearth::supervisor

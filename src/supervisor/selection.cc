@@ -1,0 +1,76 @@
+#include "supervisor/selection.h"
+
+#include <algorithm>
+#include <set>
+#include <string>
+
+#include "lifecycle/graph.h"
+#include "supervisor/book.h"
+
+namespace hearth::supervisor {
+namespace {
+
+std::vector<SlotIndex> select(const SlotBook& book, const Request& request) {
+  std::vector<SlotIndex> found;
+  for (const SlotIndex slot : book.services()) {
+    const SlotState& state = book.slots[slot];
+    if (state.removing) continue;
+    const Document* document = book.document_of(slot);
+    if (!request.project.empty() && document->project != request.project) continue;
+    const std::string& service = document->services[state.service].name;
+    const bool named = std::any_of(request.names.begin(), request.names.end(), [&](const std::string& name) {
+      return selects(name, document->project, service, state.replica);
+    });
+    if (named || (request.all && request.names.empty())) found.push_back(slot);
+  }
+  return found;
+}
+
+// The projects that have services here, for whoever named one that has not.
+std::string projects_here(const SlotBook& book) {
+  std::set<std::string> projects;
+  for (const SlotIndex slot : book.services()) projects.insert(book.document_of(slot)->project);
+  if (projects.empty()) return "there are no services at all";
+  std::string text;
+  for (const std::string& project : projects) text += (text.empty() ? "" : ", ") + project;
+  return (projects.size() == 1 ? "the project that is here: " : "the projects that are here: ") + text +
+         "; hearth down -p NAME";
+}
+
+}  // namespace
+
+Result<std::vector<SlotIndex>> named(const SlotBook& book, const Request& request) {
+  for (const std::string& name : request.names) {
+    Request one = request;
+    one.names = {name};
+    if (!select(book, one).empty()) continue;
+    std::vector<std::string> valid;
+    for (const SlotIndex slot : book.services()) valid.push_back(book.spec_of(slot).name);
+    const std::string near = lifecycle::nearest(name, valid);
+    return failure(Remedy::not_found, "find", name, "no service has that name",
+                   near.empty() ? "`hearth status` lists them" : "did you mean " + near + "?");
+  }
+  std::vector<SlotIndex> chosen = select(book, request);
+  // Nothing is there to be stopped: the goal is reached.
+  const bool ends = request.verb == Verb::down || request.verb == Verb::stop;
+  if (chosen.empty() && !(request.all && ends))
+    return failure(Remedy::not_found, "find", "services", "there are none",
+                   "add one: hearth up, or hearth run -- COMMAND");
+  return chosen;
+}
+
+Result<std::vector<SlotIndex>> to_take_down(const SlotBook& book, const Request& request) {
+  if (request.all || !request.names.empty()) return named(book, request);
+  std::vector<SlotIndex> chosen;
+  const std::string& path = request.document.path;
+  for (const SlotIndex slot : book.services()) {
+    const Document* document = book.document_of(slot);
+    if (path.empty() ? document->project == request.project : document->path == path) chosen.push_back(slot);
+  }
+  if (chosen.empty())
+    return failure(Remedy::not_found, "take down", path.empty() ? request.project : path, "nothing of it is here",
+                   projects_here(book));
+  return chosen;
+}
+
+}  // namespace hearth::supervisor

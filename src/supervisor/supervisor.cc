@@ -1,0 +1,95 @@
+// A supervisor's beginning, and what is asked of it between turns.
+#include "supervisor/supervisor.h"
+
+#include <cstring>
+
+#include "supervisor/report.h"
+#include "supervisor/takeover.h"
+
+namespace hearth::supervisor {
+
+Supervisor::Supervisor(World world, wire::DecisionPage& page, Options options)
+    : world_(world),
+      page_(page),
+      writer_(page),
+      options_(std::move(options)),
+      lives_(book_, world.keeper),
+      evidence_(book_, lives_, world.keeper),
+      goals_(book_, lives_),
+      placing_(book_, goals_, world.keeper, world.store),
+      orders_(book_, goals_, placing_, page, options_.instance),
+      acts_(book_, world.keeper, world.probes, world.store) {}
+
+bool Supervisor::readable(const wire::DecisionPage& page) {
+  return wire::decision_page_valid(page, sizeof page, record_version) && wire::held_head(page) != nullptr;
+}
+
+std::unique_ptr<Supervisor> Supervisor::create(World world, wire::DecisionPage& page, Options options,
+                                               const ports::Heritage& heritage, Now now) {
+  std::unique_ptr<Supervisor> self(new Supervisor(world, page, std::move(options)));
+  SlotBook& book = self->book_;
+  self->now_ = now;
+  self->since_ = now.wall;
+  Takeover takeover(book, self->lives_, self->evidence_, self->placing_, world, self->options_, now);
+  if (readable(page)) {
+    self->revived_ = takeover.resume(page);
+    self->absent_since_ = 0;  // whatever ran out before this moment ran out while nobody watched
+  } else {
+    // One of another version must not be taken for ours in parts, and what a first commit that never was has left
+    // must not come alive with ours.
+    if (page.magic != 0 && !wire::decision_page_valid(page, sizeof page, record_version)) {
+      const std::uint64_t state_id = page.state_id;
+      std::memset(static_cast<void*>(&page), 0, sizeof page);
+      page.state_id = state_id;
+    }
+    wire::decision_page_init(page, record_version);
+    wire::discard_uncommitted(page, 0);
+    book.head.random = self->options_.seed | 1;
+    book.head.last_run = heritage.greatest_run;
+    book.head.keeper_generation = self->options_.keeper_generation;
+    book.head_changed = true;
+    takeover.adopt(heritage);
+  }
+  book.another_turn = true;
+  return self;
+}
+
+void Supervisor::keeper_replaced(std::int32_t pid, std::uint32_t generation) {
+  options_.keeper_pid = pid;
+  options_.keeper_generation = book_.head.keeper_generation = generation;
+  book_.head_changed = true;
+  acts_.forget_sent();
+  book_.another_turn = true;
+  add_note("the keeper was replaced; runs were adopted");
+}
+
+void Supervisor::add_note(std::string note, bool event) {
+  book_.add_note(std::move(note), event ? now_.wall : 0);
+}
+
+InstanceStatus Supervisor::status() const {
+  InstanceStatus out;
+  out.instance = options_.instance;
+  out.version = options_.version;
+  out.directory = options_.directory;
+  out.supervisor_pid = options_.pid;
+  out.supervisor_since = since_;
+  out.takeovers = book_.head.takeovers;
+  out.keeper_pid = options_.keeper_pid;
+  out.keeper_generation = options_.keeper_generation;
+  out.notes = book_.notes;
+  if (book_.head.statuses_lost > 0)
+    out.notes.push_back({0, "exit statuses that could not be learnt: " + std::to_string(book_.head.statuses_lost)});
+  if (const std::optional<std::string> trouble = world_.store.trouble()) out.notes.push_back({0, *trouble});
+  for (const SlotIndex slot : book_.services())
+    out.services.push_back(slot_status(book_, world_.keeper, options_.log_directory, slot, now_));
+  return out;
+}
+
+std::optional<OrderReport> Supervisor::order(const OperationKey& key) const {
+  const wire::OperationRecord* record = wire::find_operation(page_, key.data());
+  if (record == nullptr) return std::nullopt;
+  return order_report(book_, world_.keeper, options_.log_directory, *record, now_);
+}
+
+}  // namespace hearth::supervisor
