@@ -49,6 +49,7 @@ class Watch {
       : descriptor_(io, ::dup(fd)), ready_(std::move(ready)) {}
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
+  bool armed() const { return armed_; }
   void arm() {
     if (armed_) return;
     armed_ = true;
@@ -266,10 +267,12 @@ class Program {
 
   void sleep_until(MonoNs due) {
     const MonoNs now = os::read_mono();
+    const bool unserved = !keeper_watch_->armed();
     arm_watches(now);
+    if (unserved && handle_some()) return;
     if (now < accept_from_) due = std::min(due, accept_from_);
     if (due <= now) {
-      handle_some();
+      (void)handle_some();
       return;
     }
     if (due != never) {
@@ -278,14 +281,16 @@ class Program {
     }
     io_.run_one();
     timer_.cancel();
-    handle_some();
+    // What came over the keeper's line does not wait for clients: they are served before the next sleep.
+    if (keeper_watch_->armed()) handle_some();
   }
 
   // What is ready, but not as long as something is: clients that ask without a pause always have something ready,
   // and supervision would wait for them.
-  void handle_some() {
-    for (int handled = 0; handled < 64 && io_.poll_one() > 0; ++handled) {
-    }
+  bool handle_some() {
+    int handled = 0;
+    while (handled < 64 && io_.poll_one() > 0) ++handled;
+    return handled > 0;
   }
 
   ProgramOptions options_;

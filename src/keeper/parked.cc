@@ -73,6 +73,11 @@ void free_item(ParkedState& p, Parked& item) {
   p.free_item = number_of(p, item);
 }
 
+// An output that is nobody's yet is made ahead; the logger hears of it when it is parked again for its slot.
+bool concerns_logger(const Parked& item) {
+  return item.type == wire::ParkClass::output && item.slot != no_slot;
+}
+
 void queue_for_logger(ParkedState& p, Parked& item) {
   if (item.queued) return;
   item.queued = true;
@@ -125,7 +130,7 @@ void park(Keeper& k, const wire::ParkRecord& record, int fd, uint32_t by) {
   item->slot = record.slot;
   item->fd = fd;
   item->by = by;
-  if (record.type == wire::ParkClass::output && k.member[role_logger].socket >= 0) queue_for_logger(p, *item);
+  if (concerns_logger(*item) && k.member[role_logger].socket >= 0) queue_for_logger(p, *item);
 }
 
 void unpark(Keeper& k, const wire::ParkRecord& record) {
@@ -138,7 +143,7 @@ void unpark(Keeper& k, const wire::ParkRecord& record) {
   --p.count;
   close_fd(item.fd);
   item.dropped = true;
-  if (item.type == wire::ParkClass::output && k.member[role_logger].socket >= 0) queue_for_logger(p, item);
+  if (concerns_logger(item) && k.member[role_logger].socket >= 0) queue_for_logger(p, item);
   if (!item.queued) free_item(p, item);
 }
 
@@ -151,7 +156,7 @@ void queue_outputs(Keeper& k) {
     item.queued = false;
     if (item.dropped)
       free_item(p, item);
-    else if (item.type == wire::ParkClass::output)
+    else if (concerns_logger(item))
       queue_for_logger(p, item);
   }
 }

@@ -42,9 +42,7 @@ void try_again(Keeper& k, EntryIndex entry) {
   k.retry_at = earlier(k.retry_at, now_ns() + retry_after);
 }
 
-// The zombie keeps the pid, so its pidfd has done its work.
 void child_exited(Keeper& k, EntryIndex entry, const siginfo_t& info) {
-  drop_pidfd(k, entry);
   record_exit(k, entry, info.si_code, info.si_status);
 }
 
@@ -180,6 +178,13 @@ void run_event(Keeper& k, EntryIndex entry, uint32_t events) {
     drop_pidfd(k, entry);
     record_exit(k, entry, wire::wait_code_unknown, 0);
   }
+}
+
+// The zombie keeps the pid, so its pidfd has done its work; watched on, it would wake us for ever. Apart from
+// run_event(), because the supervisor is told first.
+void run_event_done(Keeper& k, EntryIndex entry) {
+  if (entry >= wire::max_entries || k.run[entry].kind != RunKind::child) return;
+  if (shared(k, entry).phase.load() == EntryPhase::exited) drop_pidfd(k, entry);
 }
 
 void unknown_due(Keeper& k, int64_t now) {

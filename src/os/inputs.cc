@@ -117,13 +117,6 @@ void Inbox::push(Input input) {
 
 void Inbox::peek(std::vector<Input>& inputs) {
   inputs.clear();
-  link_.receive();
-  if (link_.lost() && !lost_told_) {
-    Input lost;
-    lost.kind = InputKind::keeper_lost;
-    inputs.push_back(std::move(lost));
-  }
-  if (!link_.lost()) lost_told_ = false;
   peek_signals(inputs);
   if (look_again_at_ != 0 && read_mono() >= look_again_at_) look_again();
   epoll_event events[inputs_max];
@@ -136,9 +129,15 @@ void Inbox::peek(std::vector<Input>& inputs) {
       case Watched::output: link_.closed_outputs().push_back(id); break;
       case Watched::stored: drop_ended(static_cast<int>(id)); break;
       case Watched::doorbell: break;  // take_changed() drains it
-      case Watched::keeper: break;    // received above
+      case Watched::keeper: link_.receive(); break;
     }
   }
+  if (link_.lost() && !lost_told_) {
+    Input lost;
+    lost.kind = InputKind::keeper_lost;
+    inputs.push_back(std::move(lost));
+  }
+  if (!link_.lost()) lost_told_ = false;
   while (!pushed_.empty() && inputs.size() < inputs_max) {
     inputs.push_back(std::move(pushed_.front()));
     pushed_.pop_front();

@@ -30,6 +30,7 @@ KeeperClient::KeeperClient(KeeperLink& link, CgroupTree cgroups, ClientOptions o
       cgroups_(std::move(cgroups)),
       options_(std::move(options)),
       dev_null_(::open("/dev/null", O_RDWR | O_CLOEXEC)) {
+  find_spare();
   find_released();
 }
 

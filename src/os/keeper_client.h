@@ -14,8 +14,10 @@
 //   8 plan sent  to the spawner at work. Sent twice it starts one process: spawners claim the entry.
 //
 // FIFO and notify socket of the next run, whosever it will be, are made ahead when nothing is on its way: their
-// names hold nothing but the number, and run numbers only grow. So a restart finds them made (Spare). What is not
-// used, because numbers were passed over or all ends, is removed.
+// names hold nothing but the number, and run numbers only grow. So a restart finds them made (Spare), and parked: for no
+// slot, which keeps them from the logger and from our epoll. When their run has started they are parked again, for
+// its slot; before that nobody needs to know whose they are. What is not used, because numbers were passed over or all
+// ends, is removed.
 //
 // Plans on their way are counted per spawner generation, at most window_max. When a spawner is gone, entries
 // ordered from it that nobody has claimed are named by take_changed(), and the supervisor asks again.
@@ -136,11 +138,15 @@ class KeeperClient final : public ports::Keeper {
     std::vector<Fd> descriptors;
   };
 
-  // Made for the run that is likely to come next; not parked.
+  // Made and parked for the run that is likely to come next.
   struct Spare {
     RunId run = no_run;
-    Fd fifo;
-    Fd notify;
+    Fd output;  // the service's end; none after a take-over
+  };
+  // A run that uses a spare, which is still parked for no slot.
+  struct Unassigned {
+    RunId run;
+    SlotIndex slot;
   };
 
   // Each: done, or not now (the keeper's socket is full), or why not.
@@ -148,8 +154,13 @@ class KeeperClient final : public ports::Keeper {
   Status make_fifo(const ports::SpawnOrder& order, Made& made);
   Status make_notify(const ports::SpawnOrder& order, Made& made);
   Result<bool> make_listeners(const ports::SpawnOrder& order);
+  // spare.cc
   void make_spare();
   void drop_spare();
+  bool is_spare(RunId run) const;
+  void find_spare();
+  void assign_spares();
+  bool is_unassigned(RunId run) const;
   static ToPark to_park(const ports::SpawnOrder& order, Made& made);
   bool park_made(const ports::SpawnOrder& order, Made& made);
   void undo(const ports::SpawnOrder& order, const Made& made);
@@ -202,6 +213,7 @@ class KeeperClient final : public ports::Keeper {
   std::uint32_t replaced_[wire::spawner_count] = {};  // generation that was given up
   RunId last_run_ = no_run;  // the greatest whose plan was sent since the last look at the spare
   Spare spare_;
+  std::vector<Unassigned> unassigned_;
   std::vector<Outstanding> outstanding_;
   std::vector<EntryIndex> ask_again_;
   std::vector<Hung> hung_;

@@ -134,7 +134,7 @@ void KeeperLink::take_parked(Message& message) {
 }
 
 void KeeperLink::watch_parked(ParkClass type, const Parked& parked) {
-  if (type == ParkClass::notify) {
+  if (type == ParkClass::notify && parked.slot != no_slot) {
     watch(parked.fd, EPOLLIN, watch_tag(Watched::notify, parked.key));
   } else if (type == ParkClass::store && parked.key <= no_slot) {
     // FDPOLL=1. Files that cannot be polled (memfd) are refused by epoll, and need not be watched.

@@ -43,6 +43,7 @@ bool somebody_writes(int directory, RunId run) {
 
 void KeeperClient::flush() {
   const MonoNs now = read_mono();
+  assign_spares();
   mind_released(now);
   if (!outstanding_.empty()) mind_spawners(now);
   mind_hung(now);
@@ -173,6 +174,7 @@ void KeeperClient::keeper_replaced() {
 void KeeperClient::find_released() {
   for (ParkClass type : {ParkClass::output, ParkClass::notify}) {
     for (const Parked& parked : link_.parked().all(type)) {
+      if (parked.slot == no_slot) continue;
       bool live = false;
       for (std::uint32_t i = 0; i < wire::entries_per_slot && parked.slot < wire::max_slots; ++i)
         live |= link_.table().entry[parked.slot * wire::entries_per_slot + i].run.load() == parked.key;
@@ -209,6 +211,7 @@ void KeeperClient::mind_released(MonoNs now) {
 }
 
 KeeperClient::Dropped KeeperClient::try_drop(RunId run) {
+  if (is_unassigned(run)) return Dropped::waits_for_reader;  // the logger has not heard of it
   Dropped result = Dropped::yes;
   const Parked* notify = link_.parked().find(ParkClass::notify, run);
   if (notify != nullptr && bytes_waiting(notify->fd) != 0) {

@@ -97,11 +97,8 @@ Result<bool> KeeperClient::make_run(const SpawnOrder& order, Made& made) {
 }
 
 Status KeeperClient::make_fifo(const SpawnOrder& order, Made& made) {
-  if (link_.parked().find(ParkClass::output, order.run) != nullptr) return {};
-  if (spare_.run == order.run && spare_.fifo) {
-    made.fifo = std::move(spare_.fifo);
-    return give_fifo(directory(), order.run, owner_of(*order.spec));
-  }
+  if (const Parked* parked = link_.parked().find(ParkClass::output, order.run))
+    return parked->slot != no_slot ? Status() : give_fifo(directory(), order.run, owner_of(*order.spec));
   Result<Fifo> fifo = open_fifo(directory(), order.run, owner_of(*order.spec));
   if (!fifo) return failure(fifo.error());
   made.fifo = std::move(fifo->reader);
@@ -109,38 +106,12 @@ Status KeeperClient::make_fifo(const SpawnOrder& order, Made& made) {
 }
 
 Status KeeperClient::make_notify(const SpawnOrder& order, Made& made) {
-  if (link_.parked().find(ParkClass::notify, order.run) != nullptr) return {};
-  if (spare_.run == order.run && spare_.notify) {
-    made.notify = std::move(spare_.notify);
-    return give_notify(directory(), order.run, owner_of(*order.spec));
-  }
+  if (const Parked* parked = link_.parked().find(ParkClass::notify, order.run))
+    return parked->slot != no_slot ? Status() : give_notify(directory(), order.run, owner_of(*order.spec));
   Result<Fd> socket = bind_notify(directory(), options_.directory, order.run, owner_of(*order.spec));
   if (!socket) return failure(socket.error());
   made.notify = std::move(*socket);
   return {};
-}
-
-// Best effort: who finds no spare makes what it needs.
-void KeeperClient::make_spare() {
-  if (last_run_ == no_run || !outstanding_.empty() || link_.lost()) return;
-  const RunId run = std::exchange(last_run_, no_run) + 1;
-  if (spare_.run == run) return;
-  drop_spare();
-  // After a take-over plans of old runs may be sent again: a number that exists is not the next one.
-  for (ParkClass type : {ParkClass::output, ParkClass::notify})
-    if (const std::vector<Parked>& all = link_.parked().all(type); !all.empty() && all.back().key >= run) return;
-  Result<Fifo> fifo = open_fifo(directory(), run, {});
-  if (!fifo) return;
-  spare_.run = run;
-  spare_.fifo = std::move(fifo->reader);
-  if (Result<Fd> socket = bind_notify(directory(), options_.directory, run, {})) spare_.notify = std::move(*socket);
-  crash_point("spare made");
-}
-
-void KeeperClient::drop_spare() {
-  if (spare_.fifo) remove_fifo(directory(), spare_.run);
-  if (spare_.notify) remove_notify(directory(), spare_.run);
-  spare_ = Spare{};
 }
 
 KeeperClient::ToPark KeeperClient::to_park(const SpawnOrder& order, Made& made) {
@@ -177,6 +148,7 @@ Result<bool> KeeperClient::make_listeners(const SpawnOrder& order) {
 }
 
 void KeeperClient::undo(const SpawnOrder& order, const Made& made) {
+  if (spare_.run == order.run) drop_spare();
   if (made.fifo) remove_fifo(directory(), order.run);
   if (made.notify) remove_notify(directory(), order.run);
   if (made.leaf) (void)cgroups_.remove_leaf(order.label, order.run);
@@ -247,7 +219,9 @@ Result<bool> KeeperClient::send_plan(const SpawnOrder& order, const std::string&
     if (!made) return failure(made.error());
     memory = std::move(*made);
   }
-  Result<Fd> fifo = open_fifo_for_service(directory(), order.run, output->fd);
+  const bool spare = is_spare(order.run);
+  Result<Fd> fifo = spare && spare_.output ? Result<Fd>(std::move(spare_.output))
+                                           : open_fifo_for_service(directory(), order.run, output->fd);
   if (!fifo) return failure(fifo.error());
   std::vector<int> numbers;
   if (memory) numbers.push_back(memory.get());
@@ -267,6 +241,8 @@ Result<bool> KeeperClient::send_plan(const SpawnOrder& order, const std::string&
     }
     if (sent == Sent::full) return false;
     outstanding_.push_back({order.entry, order.run, line->generation, read_mono()});
+    if (spare && !is_unassigned(order.run)) unassigned_.push_back({order.run, order.slot});
+    if (spare_.run == order.run) spare_ = Spare{};
     last_run_ = std::max(last_run_, order.run);
     return true;
   }

@@ -14,6 +14,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "os/crash_point.h"
 #include "os/fd.h"
 #include "wire/state.h"
 
@@ -48,6 +49,7 @@ std::string mount_namespace() {
 void remove_files(int state) {
   for (const std::string file : {wire::decision_page_file, wire::slot_table_file}) {
     ::unlinkat(state, file.c_str(), 0);
+    crash_point("state file removed");
     ::unlinkat(state, (file + wire::put_aside_suffix).c_str(), 0);
   }
   Fd listed(::openat(state, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));

@@ -125,6 +125,7 @@ Prober::Outcome Prober::advance(Try& t) {
 }
 
 void Prober::ready() {
+  if (tries_.empty()) return;
   epoll_event events[events_at_once];
   const int count = ::epoll_wait(epoll_.get(), events, events_at_once, 0);
   for (int i = 0; i < count; ++i) {

@@ -403,7 +403,7 @@ bool alive(pid_t pid) {
 }
 
 wire::ParkRecord park_record(wire::ParkClass type, std::uint64_t key, const char* name) {
-  wire::ParkRecord record{type, no_slot, key, 0, {}};
+  wire::ParkRecord record{type, 0, key, 0, {}};
   std::strncpy(record.name, name, sizeof record.name - 1);
   return record;
 }

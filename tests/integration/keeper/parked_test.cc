@@ -181,6 +181,31 @@ TEST_F(ParkedDescriptors, OfOutputGoToTheLoggerAndToItsSuccessor) {
   EXPECT_EQ(message->at<ParkRecord>().key, 12u);
 }
 
+TEST_F(ParkedDescriptors, OfOutputThatIsMadeAheadReachTheLoggerOnceTheyAreSomebodys) {
+  h.accept_logger();
+  auto [a, b] = make_pipe();
+  ParkRecord ahead = park_record(ParkClass::output, 11);
+  ahead.slot = no_slot;
+  ASSERT_TRUE(park(ahead, a.get()));
+  ASSERT_TRUE(park(park_record(ParkClass::output, 12), a.get()));
+  std::optional<Message> message = to_logger();
+  ASSERT_TRUE(message && message->header.count == 1);
+  EXPECT_EQ(message->at<ParkRecord>().key, 12u);
+  ASSERT_TRUE(h.logger.acknowledge());
+  // Neither is the next logger told.
+  kill(h.logger.pid, SIGKILL);
+  h.logger.socket.reset();
+  h.accept_logger();
+  message = to_logger();
+  ASSERT_TRUE(message && message->header.count == 1);
+  EXPECT_EQ(message->at<ParkRecord>().key, 12u);
+  ASSERT_TRUE(h.logger.acknowledge());
+  ASSERT_TRUE(park(park_record(ParkClass::output, 11), a.get()));
+  message = to_logger();
+  ASSERT_TRUE(message && message->header.type == MessageType::parked && message->fds.size() == 1);
+  EXPECT_EQ(message->at<ParkRecord>().key, 11u);
+}
+
 TEST_F(ParkedDescriptors, OfOutputReachALoggerInOrderEvenWhenItLagsBehind) {
   h.accept_logger();
   Fd null(open("/dev/null", O_RDONLY));

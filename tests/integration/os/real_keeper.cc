@@ -133,6 +133,14 @@ void RealKeeper::crash_supervisor() {
   connect();
 }
 
+std::size_t RealKeeper::parked_for_slots() const {
+  std::size_t count = 0;
+  for (wire::ParkClass type :
+       {wire::ParkClass::output, wire::ParkClass::notify, wire::ParkClass::listen, wire::ParkClass::store})
+    for (const os::Parked& parked : link->parked().all(type)) count += parked.slot != no_slot;
+  return count;
+}
+
 bool RealKeeper::turn_until(const std::function<bool()>& done) {
   const MonoNs end = os::read_mono() + patience;
   std::vector<EntryIndex> changed;

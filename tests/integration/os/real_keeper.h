@@ -35,6 +35,9 @@ struct RealKeeper : ::testing::Test {
   // Reaps and releases a run that has ended.
   void bury(const ports::SpawnOrder& order);
 
+  // Without what is made ahead, which is nobody's.
+  std::size_t parked_for_slots() const;
+
   ports::SpawnOrder order(SlotIndex slot, RunId run);
   ServiceSpec& spec() { return document.services[0]; }
   // What the service has written so far, as the logger has it on disk.

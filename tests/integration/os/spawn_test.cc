@@ -28,7 +28,7 @@ TEST_F(SpawnTest, a_service_runs_its_output_is_logged_its_exit_code_known_and_no
   EXPECT_TRUE(turn_until([&] { return logged(0).find("hello from shop.web.0 run 5\n") != std::string::npos; }))
       << logged(0);
   EXPECT_TRUE(turn_until([&] { return client->output_drained(0, 5); }));
-  EXPECT_TRUE(turn_until([&] { return link->parked().size() == 0; }));
+  EXPECT_TRUE(turn_until([&] { return parked_for_slots() == 0; }));
   struct stat st{};
   EXPECT_NE(0, ::stat((instance.directory + "/o/5").c_str(), &st));
   EXPECT_NE(0, ::stat((instance.directory + "/n/5").c_str(), &st));
@@ -67,7 +67,7 @@ TEST_F(SpawnTest, a_program_that_is_not_there_fails_with_stage_and_errno_and_lea
   client->reap(0, 5);
   ASSERT_TRUE(turn_until([&] { return client->entry(0).run == no_run; }));
   client->release_run(0, 5);
-  EXPECT_TRUE(turn_until([&] { return link->parked().size() == 0; }));
+  EXPECT_TRUE(turn_until([&] { return parked_for_slots() == 0; }));
 }
 
 TEST_F(SpawnTest, what_a_service_says_is_heard_by_the_successor_of_who_did_not_live_to_hear_it) {
@@ -154,7 +154,7 @@ TEST_F(SpawnTest, killed_at_any_step_successors_end_with_exactly_one_process) {
   spec().listen = {{.name = "http", .address = "unix:" + directory / "http.sock"}};
   int steps = 0;
   for (int at = 1;; ++at) {
-    const ports::SpawnOrder o = order(0, 100 + static_cast<RunId>(at));
+    const ports::SpawnOrder o = order(0, 100 + 2 * static_cast<RunId>(at));  // not the one that is made ahead
     crash_countdown = at;
     os::crash_hook = crash_when_due;
     bool crashed = false;
@@ -174,7 +174,7 @@ TEST_F(SpawnTest, killed_at_any_step_successors_end_with_exactly_one_process) {
     EXPECT_EQ(std::vector<pid_t>{client->entry(0).pid}, processes_of(o.run)) << "step " << at;
     client->signal(0, o.run, static_cast<OpId>(at), SIGTERM);
     bury(o);
-    EXPECT_TRUE(turn_until([&] { return link->parked().size() == 1; })) << "only the listening socket stays";
+    EXPECT_TRUE(turn_until([&] { return parked_for_slots() == 1; })) << "only the listening socket stays";
     EXPECT_TRUE(processes_of(o.run).empty());
     steps = at;
     if (!crashed) break;
@@ -196,7 +196,7 @@ TEST_F(SpawnTest, an_ordinary_user_has_all_of_this_too) {
   ASSERT_NO_FATAL_FAILURE(crash_supervisor());
   bury(order(0, 5));
   EXPECT_TRUE(turn_until([&] { return logged(0) == "hello\n"; })) << logged(0);
-  EXPECT_TRUE(turn_until([&] { return link->parked().size() == 0; }));
+  EXPECT_TRUE(turn_until([&] { return parked_for_slots() == 0; }));
 }
 
 }  // namespace

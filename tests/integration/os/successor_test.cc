@@ -144,7 +144,7 @@ TEST_F(SuccessorTest, after_the_death_of_all_a_new_instance_adopts_by_name_and_p
   ASSERT_TRUE(turn_until([&] { return client->entry(0).last_op == 1; }));
   ::waitpid(pid, nullptr, 0);
   bury(order(0, 5));
-  EXPECT_TRUE(turn_until([&] { return link->parked().size() == 0; }));
+  EXPECT_TRUE(turn_until([&] { return parked_for_slots() == 0; }));
 }
 
 // A keeper that a service manager started, and the supervisor whose keeper has died.

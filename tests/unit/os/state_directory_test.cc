@@ -6,9 +6,11 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include <vector>
 
 #include <gtest/gtest.h>
 
+#include "os/crash_point.h"
 #include "unit/os/temp_directory.h"
 #include "wire/state.h"
 
@@ -126,6 +128,19 @@ TEST_F(StateDirectoryTest, what_may_be_in_use_elsewhere_or_is_just_being_made_is
   make("a");
   EXPECT_TRUE(fs::exists(elsewhere)) << "its mount namespace is another one";
   EXPECT_TRUE(fs::exists(nameless));
+}
+
+TEST_F(StateDirectoryTest, it_ends_with_its_decision_page_and_not_before) {
+  make("a");
+  const Fd directory(::open((root / "a").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  static std::string instance_directory;
+  static std::vector<bool> left;
+  instance_directory = root / "a";
+  left = {state_is_left(instance_directory)};
+  crash_hook = [](const char*) { left.push_back(state_is_left(instance_directory)); };
+  remove_state(directory.get());
+  crash_hook = nullptr;
+  EXPECT_EQ((std::vector<bool>{true, false, false}), left) << "nobody goes on with a table alone";
 }
 
 TEST_F(StateDirectoryTest, a_deliberate_end_leaves_no_files_and_the_place_for_the_next) {
