@@ -222,9 +222,10 @@ def restart(report, bin_dir, count, kills):
     for _ in range(count):
         stamp = h.fifo.get()
         pids[stamp[0]] = stamp[1]
-    p50, p99, base50, base99 = [], [], [], []
+    p50, p99, base50, base99, bare50, bare99 = [], [], [], [], [], []
     for block in range(5):
-        base = limit(bin_dir, "limit_restart", kills // 5)
+        base = limit(bin_dir, "limit_restart", kills // 5, "same")
+        bare = limit(bin_dir, "limit_restart", kills // 5)
         times = []
         for i in range(kills // 5):
             victim = (i * 7 + block) % count
@@ -239,8 +240,12 @@ def restart(report, bin_dir, count, kills):
         p99.append(times[int(len(times) * 0.99)])
         base50.append(base["p50_ms"])
         base99.append(base["p99_ms"])
+        bare50.append(bare["p50_ms"])
+        bare99.append(bare["p99_ms"])
     report.row(f"kill to successor p50, {count} up", p50, "ms", base50, 1.25)
     report.row(f"kill to successor p99, {count} up", p99, "ms", base99, 1.25)
+    report.row(f"kill to successor p50 / bare vfork", p50, "ms", bare50)
+    report.row(f"kill to successor p99 / bare vfork", p99, "ms", bare99)
     h.close()
 
 
@@ -298,7 +303,8 @@ def flood(report, bin_dir, count, kills):
 def crash_loop(report, bin_dir, rounds):
     h = Hearth(bin_dir)
     h.write(1, extra='backoff = { initial = "0s", max = "1ms", jitter = 0 }\n', args=', "loop"', restart="always")
-    base = limit(bin_dir, "limit_restart", rounds, "loop")
+    base = limit(bin_dir, "limit_restart", rounds, "same", "loop")
+    bare = limit(bin_dir, "limit_restart", rounds, "loop")
     h.up()
     times, last = [], h.fifo.get()
     for _ in range(rounds):
@@ -307,6 +313,7 @@ def crash_loop(report, bin_dir, rounds):
         last = stamp
     h.close()
     report.row("crash loop, delay 0, p50", [statistics.median(times)], "ms", [base["p50_ms"]])
+    report.row("crash loop, delay 0, p50 / bare vfork", [statistics.median(times)], "ms", [bare["p50_ms"]])
 
 
 def status_of(report, bin_dir, count, runs):

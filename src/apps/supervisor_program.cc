@@ -241,6 +241,8 @@ class Program {
     // (Without a keeper, who may have died just now, there is no socket and nothing to wait for.)
     ending_ = true;
     if (link_->socket() >= 0) end_watch_ = std::make_unique<Watch>(io_, link_->socket());
+    (void)link_->flush();
+    keeper_->remove_names();
     const MonoNs until = after(os::read_mono(), seconds(2));
     for (MonoNs now = os::read_mono(); !link_->lost() && now < until; now = os::read_mono()) {
       sleep_until(link_->flush() ? until : std::min(until, after(now, milliseconds(5))));

@@ -290,11 +290,7 @@ LogStatus KeeperClient::log_status(SlotIndex slot, const std::string& label) con
 void KeeperClient::finish(bool leave_running) {
   drop_spare();
   last_run_ = no_run;
-  if (!leave_running) {
-    cgroups_.remove();
-    // The logger may still be reading, through descriptors; the names have nobody left to lead to the pipes.
-    remove_names();
-  }
+  if (!leave_running) cgroups_.remove();
   all_stopped_ = !leave_running;
   link_.finish(leave_running ? wire::FinishMode::leave_running : wire::FinishMode::all_stopped);
 }

@@ -88,6 +88,9 @@ class KeeperClient final : public ports::Keeper {
   // Removes FIFOs and notify sockets of runs that are not known and that nobody writes to. Once, when a new
   // instance has adopted what it found.
   void remove_stale_names();
+  // After finish() and a flush(): keeper and logger end meanwhile, through descriptors. The names of runs have nobody left
+  // to lead to the pipes.
+  void remove_names();
   // After a deliberate end, and after everything else is removed: as long as there is a state, the next hearth goes on
   // with what this one has not done.
   void remove_state();
@@ -198,7 +201,6 @@ class KeeperClient final : public ports::Keeper {
   enum class Dropped { yes, waits_for_reader, waits_for_writers };
   Dropped try_drop(RunId run);
   void find_released();
-  void remove_names();
   void remove_leaf_of(RunId run);
   SweepTarget sweep_target(EntryIndex entry) const;
   bool output_is_held(RunId run) const;

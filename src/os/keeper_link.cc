@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <utility>
 
 #include "os/clock.h"
 #include "os/crash_point.h"
@@ -235,6 +236,7 @@ bool KeeperLink::send_some(MessageType type, std::vector<Record>& records) {
 }
 
 bool KeeperLink::flush() {
+  if (std::exchange(logger_wanted_, false)) ring(descriptor(wire::HelloDescriptor::to_logger));
   // Before hello and the runs that are to be adopted nothing else may come.
   if (lost_ || (hand_over_ && !hand_over_->handed)) return false;
   // Signals of this turn may be for runs that are reaped in this turn.

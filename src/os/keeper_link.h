@@ -135,7 +135,8 @@ class KeeperLink {
   std::vector<RunId>& closed_outputs() { return closed_outputs_; }
 
   void ring_keeper() { ring(descriptor(wire::HelloDescriptor::to_keeper)); }
-  void ring_logger() { ring(descriptor(wire::HelloDescriptor::to_logger)); }
+  // With the next flush(): once for all whose end was decided in a turn.
+  void ring_logger() { logger_wanted_ = true; }
 
  private:
   KeeperLink() = default;
@@ -178,6 +179,7 @@ class KeeperLink {
   Fd timer_;
   MonoNs timer_at_ = 0;
   bool lost_ = false;
+  bool logger_wanted_ = false;
   wire::HelloRecord hello_{};
   Fd descriptors_[static_cast<std::size_t>(wire::HelloDescriptor::count_)];
   Mapping<wire::SlotTable> table_;

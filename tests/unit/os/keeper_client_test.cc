@@ -235,6 +235,7 @@ TEST_F(KeeperClientTest, what_a_killed_supervisor_had_made_ahead_is_gone_at_the_
   ASSERT_TRUE(exists(path("o/8")));
   restart_supervisor();
   client->finish(false);
+  client->remove_names();
   EXPECT_FALSE(exists(path("o/8")));
   EXPECT_FALSE(exists(path("n/8")));
 }
