@@ -208,58 +208,5 @@ TEST_F(BadInputOfUser, another_user_for_a_service_needs_root_and_says_so) {
   EXPECT_THAT(output.all(), HasSubstr("root"));
 }
 
-struct FullDisk : Machine {
-  FullDisk() {
-    if (!root()) return;
-    directory = base + "/full";
-    ::mkdir(directory.c_str(), 0711);
-    mounted_ = ::mount("none", directory.c_str(), "tmpfs", 0, "size=256k,mode=0711") == 0;
-  }
-  ~FullDisk() override {
-    if (!mounted_) return;
-    if (exists(directory + "/api.sock")) (void)hearth({"shutdown"});
-    ::umount2(directory.c_str(), MNT_DETACH);
-  }
-  void fill() {
-    const os::Fd fd(::open((directory + "/ballast").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-    const std::string block(4096, 'b');
-    while (::write(fd.get(), block.data(), block.size()) > 0) {
-    }
-  }
-  bool mounted_ = false;
-};
-
-TEST_F(FullDisk, services_that_run_go_on_and_new_work_is_refused_with_the_reason) {
-  if (!mounted_) GTEST_SKIP() << "a small tmpfs cannot be mounted here";
-  project("[service.web]\nrestart = \"always\"\nbackoff = { initial = 0 }\n" + puppet());
-  ASSERT_EQ(0, up().code);
-  Actor web = stage->enter();
-  fill();
-  EXPECT_TRUE(web.alive());
-  EXPECT_EQ("running", service().state);
-  const Output refused = hearth({"run", "--name", "other", "--", bin("hearth-test-puppet"), stage->path(), "other"});
-  EXPECT_NE(0, refused.code) << refused.all();
-  EXPECT_THAT(refused.all(), HasSubstr("No space left"));
-  // Supervision needs no disk: the crash is seen and the restart comes.
-  web.order("exit 3");
-  EXPECT_TRUE(web.wait_end());
-  ASSERT_EQ(0, ::unlink((directory + "/ballast").c_str()));
-  const Actor next = stage->enter();
-  EXPECT_TRUE(next.alive());
-}
-
-TEST_F(FullDisk, a_start_on_a_full_disk_fails_with_the_reason) {
-  if (!mounted_) GTEST_SKIP() << "a small tmpfs cannot be mounted here";
-  fill();
-  project("[service.web]\n" + puppet());
-  const Output output = up();
-  EXPECT_NE(0, output.code);
-  EXPECT_THAT(output.all(), HasSubstr("No space left"));
-  ASSERT_EQ(0, ::unlink((directory + "/ballast").c_str()));
-  Command again = begin({"up"});
-  EXPECT_TRUE(stage->enter().alive());
-  EXPECT_EQ(0, again.wait().code);
-}
-
 }  // namespace
 }  // namespace hearth::test

@@ -1,7 +1,10 @@
 // A disk that is full or does not answer, under DIR/spec and DIR/runs.json.
+#include <fcntl.h>
 #include <filesystem>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <gmock/gmock.h>
 
@@ -51,7 +54,7 @@ TEST_F(Disk, what_does_not_return_holds_up_neither_orders_nor_services_nor_the_e
   Actor web = stage->enter();
   web.order("exit 1");
   const Actor next = stage->enter();
-  EXPECT_EQ(next.pid, service().pid);
+  EXPECT_TRUE(until([&] { return service().pid == next.pid; }));  // who speaks first is no matter
   EXPECT_TRUE(until([&] { return status().notes_text().find("the disk hangs") != std::string::npos; }));
   kill_members("hearth-supervisor", SIGKILL);
   EXPECT_TRUE(until([&] { return status().takeovers == 1; }));
@@ -68,6 +71,64 @@ TEST_F(Disk, what_does_not_return_holds_up_neither_orders_nor_services_nor_the_e
   EXPECT_EQ(0, again.code) << again.all();
   EXPECT_EQ(stage->enter().pid, service().pid);
   expect_clean_shutdown();
+}
+
+// The instance directory on a small tmpfs that is full: DIR/state has no room there either, and is in memory.
+struct FullDisk : Machine {
+  FullDisk() {
+    if (!root()) return;
+    directory = base + "/full";
+    ::mkdir(directory.c_str(), 0711);
+    mounted_ = ::mount("none", directory.c_str(), "tmpfs", 0, "size=256k,mode=0711") == 0;
+  }
+  ~FullDisk() override {
+    if (!mounted_) return;
+    if (exists(directory + "/api.sock")) (void)hearth({"shutdown"});
+    ::umount2(directory.c_str(), MNT_DETACH);
+  }
+  void fill() {
+    const os::Fd fd(::open((directory + "/ballast").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    const std::string block(4096, 'b');
+    while (::write(fd.get(), block.data(), block.size()) > 0) {
+    }
+  }
+  void make_room() { ASSERT_EQ(0, ::unlink((directory + "/ballast").c_str())); }
+  bool told(const char* words) { return status().notes_text().find(words) != std::string::npos; }
+  bool mounted_ = false;
+};
+
+TEST_F(FullDisk, services_run_new_work_is_taken_and_status_says_what_is_not_on_disk) {
+  if (!mounted_) GTEST_SKIP() << "a small tmpfs cannot be mounted here";
+  project("[service.web]\nrestart = \"always\"\nbackoff = { initial = 0 }\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  Actor web = stage->enter();
+  fill();
+  EXPECT_TRUE(web.alive());
+  ASSERT_EQ(0, hearth({"run", "--name", "other", "--", bin("hearth-test-puppet"), stage->path(), "other"}).code);
+  const Actor other = stage->enter();
+  EXPECT_EQ("other", other.label);
+  EXPECT_TRUE(until([&] { return told("cannot write"); })) << status().notes_text();
+  // Supervision needs no disk: the crash is seen and the restart comes.
+  web.order("exit 3");
+  EXPECT_TRUE(web.wait_end());
+  const Actor next = stage->enter();
+  EXPECT_TRUE(next.alive());
+  make_room();
+  EXPECT_TRUE(until([&] { return !told("cannot write"); })) << status().notes_text();
+  EXPECT_TRUE(exists(directory + "/spec/2.json"));
+  EXPECT_TRUE(other.alive());
+}
+
+TEST_F(FullDisk, a_first_start_goes_on_in_memory_and_says_so) {
+  if (!mounted_) GTEST_SKIP() << "a small tmpfs cannot be mounted here";
+  fill();
+  project("[service.web]\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  const Actor web = stage->enter();
+  EXPECT_TRUE(until([&] { return told("cannot write"); })) << status().notes_text();
+  make_room();
+  EXPECT_TRUE(until([&] { return exists(directory + "/spec/1.json") && exists(directory + "/runs.json"); }));
+  EXPECT_TRUE(web.alive());
 }
 
 }  // namespace
