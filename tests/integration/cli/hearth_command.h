@@ -34,6 +34,7 @@ inline std::string text_of(const std::string& path) {
 struct Finished {
   int code = -1;
   std::string out, err;
+  std::string all() const { return out + err; }
 };
 
 // A `hearth` under way.

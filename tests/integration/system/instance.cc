@@ -125,7 +125,7 @@ std::string InstanceView::notes_text() const {
 }
 
 Command::~Command() {
-  if (pid_ <= 0) return;
+  if (pid_ <= 0 || !pidfd_) return;  // waited for, or moved from
   os::pidfd_signal(pidfd_.get(), SIGKILL);
   ::waitpid(pid_, nullptr, 0);
 }

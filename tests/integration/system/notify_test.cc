@@ -18,8 +18,10 @@ namespace hearth::test {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 struct Notify : Machine {
+  explicit Notify(As as = As::caller) : Machine(as) {}
   // A service whose readiness is its own word, restarted at once.
   void declare(const std::string& more = "") {
     project("[service.web]\nready = \"notify\"\nrestart = \"always\"\nbackoff = { initial = 0 }\n" + puppet() + more);
@@ -67,6 +69,64 @@ TEST_F(Notify, reloading_keeps_it_ready_and_stopping_takes_it_out) {
   EXPECT_TRUE(until_status("going"));
   EXPECT_FALSE(service().ready);
   EXPECT_EQ(web.pid, service().pid);
+}
+
+// Two services of one user: `other` is up, `web` is starting, and `other` knows the way to its socket.
+struct Strangers : Notify {
+  explicit Strangers(As as = As::caller) : Notify(as) {}
+  void set_out() {
+    project("[service.web]\nready = \"notify\"\n" + puppet() + "[service.other]\n" + puppet("other"));
+    waiting = begin({"up"});
+    for (int i = 0; i < 2; ++i) {
+      Actor one = stage->enter();
+      (one.label == "web" ? web : other) = std::move(one);
+    }
+    EXPECT_EQ("ok", other.ask("set NOTIFY_SOCKET " + web.ask("variable NOTIFY_SOCKET")));
+  }
+  Command waiting;
+  Actor web, other;
+};
+
+TEST_F(Strangers, what_another_service_says_in_the_name_of_this_one_is_refused_and_told) {
+  set_out();
+  if (service().containment != "cgroup") GTEST_SKIP() << "there are no cgroups here";
+  EXPECT_EQ("ok", other.ask("notify READY=1\nSTATUS=forged"));
+  EXPECT_EQ("ok", other.ask("child READY=1\nSTATUS=forged"));
+  EXPECT_EQ("ok", web.ask("notify STATUS=own"));
+  EXPECT_TRUE(until_status("own"));
+  EXPECT_FALSE(service().ready);
+  EXPECT_FALSE(waiting.ended()) << waiting.out();
+  const std::string notes = status().notes_text();
+  EXPECT_THAT(notes, HasSubstr(".web.0: a notification is refused, because it comes from PID " +
+                               std::to_string(other.pid) + " ("));
+  EXPECT_THAT(notes, HasSubstr(".other.0"));
+  EXPECT_EQ(notes.find("is refused"), notes.rfind("is refused")) << "told once: " << notes;
+  EXPECT_EQ("ok", web.ask("notify READY=1"));
+  EXPECT_EQ(0, waiting.wait().code);
+}
+
+TEST_F(Strangers, children_of_the_service_may_speak_for_it_also_when_they_have_ended_since) {
+  set_out();
+  EXPECT_EQ("ok", web.ask("child STATUS=of a child"));
+  EXPECT_TRUE(until_status("of a child"));
+  const pid_t supervisor = status().supervisor;
+  ASSERT_EQ(0, ::kill(supervisor, SIGSTOP));
+  EXPECT_EQ("ok", web.ask("ended-child READY=1"));
+  ASSERT_EQ(0, ::kill(supervisor, SIGCONT));
+  const Output output = waiting.wait();
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_THAT(status().notes_text(), Not(HasSubstr("is refused")));
+}
+
+struct StrangersWithoutCgroups : Strangers {
+  StrangersWithoutCgroups() : Strangers(As::root_without_cgroups) {}
+};
+
+TEST_F(StrangersWithoutCgroups, nobody_can_tell_the_services_of_one_user_apart) {
+  if (const std::string why = obstacle(); !why.empty()) GTEST_SKIP() << why;
+  set_out();
+  EXPECT_EQ("ok", other.ask("notify READY=1"));
+  EXPECT_EQ(0, waiting.wait().code);
 }
 
 TEST_F(Notify, a_missed_watchdog_restarts_with_that_reason) {

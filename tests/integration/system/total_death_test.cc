@@ -1,6 +1,7 @@
 // All of hearth dies at once, and the next hearth goes on where it stood. runs.json, which is written behind, is removed
 // each time but where it is what is tested: what is known afterwards comes from DIR/state.
 #include <fcntl.h>
+#include <filesystem>
 #include <poll.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -149,10 +150,10 @@ TEST_F(TotalDeath, a_shutdown_of_what_died_ends_the_services_that_live) {
   die();
   const Output before = hearth({"status"});
   EXPECT_EQ(3, before.code);
-  EXPECT_THAT(before.err, HasSubstr("may still run"));
+  EXPECT_THAT(before.err, HasSubstr("still run, p.web.0 (PID " + std::to_string(web.pid) + ")"));
   const Output refused = hearth({"down", "web"});
   EXPECT_EQ(7, refused.code);
-  EXPECT_THAT(refused.err, HasSubstr("may still run"));
+  EXPECT_THAT(refused.err, HasSubstr("still run, p.web.0 (PID " + std::to_string(web.pid) + ")"));
   Command ending = begin({"shutdown"});
   EXPECT_EQ("signal 15", web.hear());
   web.order("exit 0");
@@ -176,6 +177,81 @@ TEST_F(TotalDeath, a_shutdown_ends_the_services_that_an_earlier_hearth_was_told_
   const Output output = hearth({"shutdown"});
   EXPECT_EQ(0, output.code) << output.all();
   EXPECT_TRUE(web.wait_end());
+}
+
+// Without DIR/state (it could not be used, say): first the list of runs, then only what the processes say themselves.
+TEST_F(TotalDeath, services_that_only_the_list_of_runs_knows_are_named_and_ended) {
+  for (const bool listed : {true, false}) {
+    project("[service.web]\n" + puppet());
+    ASSERT_EQ(0, up().code);
+    Actor web = stage->enter();
+    EXPECT_EQ("ok", web.ask("catch 15"));
+    EXPECT_TRUE(until([&] {
+      return os::read_file(directory + "/runs.json").value_or("").find(std::to_string(web.pid)) != std::string::npos;
+    }));
+    kill_everything();
+    for (const char* file : {"slot-table", "decision-page"}) ASSERT_EQ(0, ::unlink(state(file).c_str()));
+    if (!listed) {
+      ASSERT_EQ(0, ::unlink((directory + "/runs.json").c_str()));
+    }
+    const std::string who = ".web.0 (PID " + std::to_string(web.pid) + ")";
+    const Output before = hearth({"status"});
+    EXPECT_EQ(3, before.code);
+    EXPECT_THAT(before.err, HasSubstr(who));
+    for (const char* verb : {"stop", "down"}) {
+      const Output refused = hearth({verb, "web"});
+      EXPECT_EQ(7, refused.code);
+      EXPECT_THAT(refused.err, HasSubstr(who));
+    }
+    Command ending = begin({"shutdown"});
+    EXPECT_EQ("signal 15", web.hear());
+    web.order("exit 0");
+    const Output output = ending.wait();
+    EXPECT_EQ(0, output.code) << output.all();
+    EXPECT_THAT(output.out, HasSubstr("Shutdown complete"));
+    EXPECT_TRUE(web.wait_end());
+    reap();
+    EXPECT_THAT(hearth({"shutdown"}).out, HasSubstr("hearth is not running"));
+  }
+}
+
+TEST_F(TotalDeath, a_list_of_another_boot_names_nobody) {
+  project("[service.web]\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  const Actor web = stage->enter();
+  expect_clean_shutdown();
+  // The test itself stands for whoever has the PID now.
+  const std::string self = std::to_string(::getpid()), ticks = std::to_string(os::start_ticks(::getpid()));
+  const auto list = [&](const std::string& boot, const std::string& start) {
+    write_file(directory + "/runs.json",
+               R"({"format":1,"boot_id":")" + boot + R"(","pid_namespace":)" + std::to_string(os::pid_namespace()) +
+                   R"(,"instance":"x","next_run":9,"runs":[)"
+                   "\n"
+                   R"({"label":"p.web.0","document":1,"service":0,"replica":0,"run":8,"pid":)" +
+                   self + R"(,"start_ticks":)" + start +
+                   R"(,"want_up":true})"
+                   "\n]}\n");
+    return hearth({"status"}).err;
+  };
+  EXPECT_THAT(list(os::boot_id(), ticks), HasSubstr("p.web.0 (PID " + self + ")"));
+  EXPECT_THAT(list(os::boot_id(), ticks + "0"), Not(HasSubstr("p.web.0")));
+  EXPECT_THAT(list("another", ticks), Not(HasSubstr("p.web.0")));
+  ASSERT_EQ(0, ::unlink((directory + "/runs.json").c_str()));
+}
+
+TEST_F(TotalDeath, what_no_document_tells_of_is_named_when_hearth_has_ended_and_it_has_not) {
+  project("[service.web]\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  const Actor web = stage->enter();
+  die();
+  // DIR/state may be a link.
+  for (const char* part : {"state/", "spec/"})
+    for (const auto& file : std::filesystem::directory_iterator(directory + "/" + part)) std::filesystem::remove(file);
+  const Output output = hearth({"shutdown"});
+  EXPECT_EQ(1, output.code) << output.all();
+  EXPECT_THAT(output.err, HasSubstr(".web.0 (PID " + std::to_string(web.pid) + ")"));
+  EXPECT_TRUE(web.alive());
+  EXPECT_TRUE(web.kill(SIGKILL));
 }
 
 TEST_F(TotalDeath, up_lets_the_next_hearth_finish_a_shutdown_and_begins_when_it_has_ended) {

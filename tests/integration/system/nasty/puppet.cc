@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "stage.h"
 
@@ -58,6 +59,27 @@ std::string notify(const std::string& text, int descriptor = -1) {
   }
   close(fd);
   return "ok";
+}
+
+// Of a child that lives on, or has been reaped when this returns.
+std::string notify_of_child(const std::string& text, bool lives) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) < 0) return "no pipe";
+  const pid_t child = fork();
+  if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const std::string sent = notify(text);
+    (void)!write(ends[1], sent.data(), sent.size());
+    close(ends[1]);
+    if (!lives) _exit(0);
+    for (;;) pause();
+  }
+  close(ends[1]);
+  char sent[256];
+  const ssize_t n = read(ends[0], sent, sizeof sent);
+  close(ends[0]);
+  if (!lives) waitpid(child, nullptr, 0);
+  return n < 0 ? std::strerror(errno) : std::string(sent, static_cast<std::size_t>(n));
 }
 
 int file_with(const std::string& content) {
@@ -120,6 +142,11 @@ bool obey(const std::string& order) {
     raise(number);
   } else if (verb == "notify") {
     tell(notify(rest));
+  } else if (verb == "child" || verb == "ended-child") {  // notifies
+    tell(notify_of_child(rest, verb == "child"));
+  } else if (verb == "set") {  // NAME VALUE
+    const std::size_t gap = rest.find(' ');
+    tell(setenv(rest.substr(0, gap).c_str(), rest.substr(gap + 1).c_str(), 1) == 0 ? "ok" : "no");
   } else if (verb == "keep") {  // NAME CONTENT
     const std::size_t gap = rest.find(' ');
     const int fd = file_with(rest.substr(gap + 1));
