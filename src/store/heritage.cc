@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "os/cgroup.h"
+#include "os/found_runs.h"
 #include "os/proc_stat.h"
 #include "store/disk_store.h"
 #include "store/mirror.h"
@@ -128,29 +129,6 @@ RunList read_list(const std::string& directory, Heritage& heritage) {
   return std::move(*parsed);
 }
 
-// Leaders of runs by run: of several session leaders with one run the earliest is it, the others descend from it.
-struct FoundRun {
-  pid_t pid;
-  std::uint64_t ticks;
-  std::string label;
-};
-std::map<RunId, FoundRun> find_runs(const std::string& directory) {
-  std::map<RunId, FoundRun> found;
-  for (pid_t pid : os::list_processes()) {
-    os::ProcStat stat;
-    if (!os::read_stat(pid, stat) || stat.session != pid || stat.state == 'Z') continue;
-    if (os::environment_of(pid, "HEARTH_INSTANCE") != directory) continue;
-    const RunId run = std::strtoull(os::environment_of(pid, "HEARTH_RUN").c_str(), nullptr, 10);
-    if (run == no_run) continue;
-    FoundRun candidate{pid, stat.start_ticks, os::environment_of(pid, "HEARTH_SLOT")};
-    // Read again: between the two the PID may have become another's.
-    if (os::start_ticks(pid) != stat.start_ticks) continue;
-    auto [at, added] = found.emplace(run, candidate);
-    if (!added && candidate.ticks < at->second.ticks) at->second = candidate;
-  }
-  return found;
-}
-
 RunId greatest_name(const std::string& directory) {
   RunId greatest = 0;
   for (const char* part : {"/o", "/n"}) {
@@ -184,7 +162,7 @@ void sort_noted(RunList&& list, const std::string& directory, Shelf& shelf, Heri
 }
 
 // A service that was started after the list was last written.
-void add_found(RunId run, const FoundRun& process, Shelf& shelf, Heritage& heritage) {
+void add_found(RunId run, const os::FoundRun& process, Shelf& shelf, Heritage& heritage) {
   heritage.greatest_run = std::max(heritage.greatest_run, run);
   for (const RunNote& known : heritage.runs)
     if (known.run == run) return;
@@ -221,7 +199,7 @@ Result<Heritage> read_heritage(const std::string& directory,
   Heritage heritage;
   Shelf shelf(directory, from_text, heritage);
   sort_noted(read_list(directory, heritage), directory, shelf, heritage);
-  for (const auto& [run, process] : find_runs(directory)) add_found(run, process, shelf, heritage);
+  for (const auto& [run, process] : os::find_runs(directory)) add_found(run, process, shelf, heritage);
   shelf.give_named();
   heritage.greatest_run = std::max(heritage.greatest_run, greatest_name(directory));
   return heritage;
