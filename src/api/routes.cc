@@ -157,7 +157,7 @@ Result<Request> order_of(const json::object& body) {
   const auto bad = [](std::string_view name, const char* reason, const char* hint) {
     return failure(bad_request("\"" + std::string(name) + "\"", reason, hint));
   };
-  bool has_verb = false;
+  bool has_verb = false, has_dependencies = false;
   for (const auto& [name, value] : body) {
     const json::string* text = value.if_string();
     if (name == "verb") {
@@ -181,6 +181,7 @@ Result<Request> order_of(const json::object& body) {
     } else if (name == "dependencies") {
       if (!value.is_bool()) return bad(name, "it is neither true nor false", "");
       order.dependencies = value.get_bool();
+      has_dependencies = true;
     } else if (name == "project" || name == "path") {
       if (text == nullptr) return bad(name, "it is not a text", "");
       (name == "path" ? order.document.path : order.project).assign(text->data(), text->size());
@@ -190,6 +191,8 @@ Result<Request> order_of(const json::object& body) {
     }
   }
   if (!has_verb) return bad("verb", "it is missing", "");
+  if (has_dependencies && order.verb != Verb::start && order.verb != Verb::restart)
+    return bad("dependencies", "only start and restart have it", "leave it out");
   const bool named = order.verb == Verb::start || order.verb == Verb::stop || order.verb == Verb::restart;
   if (named && order.names.empty() && !order.all) {
     return bad("names", "it is empty", "name services, or say \"all\": true");

@@ -71,6 +71,23 @@ TEST_F(Routes, an_order_that_names_nothing_is_refused_because_it_may_be_a_mistak
   EXPECT_TRUE(std::holds_alternative<Request>(ask("POST", "/v1/orders", R"({"verb":"shutdown"})")));
 }
 
+TEST_F(Routes, only_start_and_restart_have_dependencies) {
+  const auto body = [](const char* verb, const char* value) {
+    return std::string(R"({"dependencies":)") + value + R"(,"verb":")" + verb + R"(","all":true})";
+  };
+  for (const char* verb : {"start", "restart"}) {
+    EXPECT_FALSE(std::get<Request>(ask("POST", "/v1/orders", body(verb, "false"))).dependencies);
+    EXPECT_TRUE(std::get<Request>(ask("POST", "/v1/orders", body(verb, "true"))).dependencies);
+  }
+  for (const char* verb : {"stop", "down", "shutdown", "leave"}) {
+    for (const char* value : {"false", "true"}) {
+      const auto answer = ask("POST", "/v1/orders", body(verb, value));
+      EXPECT_EQ(refused(answer), "400 fix_input");
+      EXPECT_NE(std::get<Reply>(answer).body.find("only start and restart"), std::string::npos) << verb;
+    }
+  }
+}
+
 TEST_F(Routes, down_names_services_a_project_or_a_file) {
   EXPECT_EQ(refused(ask("POST", "/v1/orders", R"({"verb":"down"})")), "400 fix_input");
   EXPECT_EQ(refused(ask("POST", "/v1/orders", R"({"verb":"down","names":["web"],"path":"/x"})")), "400 fix_input");
