@@ -214,7 +214,8 @@ def memory_and_idle(report, bin_dir, count, idle_s):
     h.close()
 
 
-def restart(report, bin_dir, count, kills):
+def restarting(bin_dir, count):
+    """An instance whose services are up and come back at once, and their PIDs by number."""
     h = Hearth(bin_dir)
     h.write(count, extra='backoff = { initial = "0s", max = "1ms", jitter = 0 }\n', restart="always")
     h.up()
@@ -222,6 +223,11 @@ def restart(report, bin_dir, count, kills):
     for _ in range(count):
         stamp = h.fifo.get()
         pids[stamp[0]] = stamp[1]
+    return h, pids
+
+
+def restart(report, bin_dir, count, kills):
+    h, pids = restarting(bin_dir, count)
     p50, p99, base50, base99, bare50, bare99 = [], [], [], [], [], []
     for block in range(5):
         base = limit(bin_dir, "limit_restart", kills // 5, "same")
@@ -252,13 +258,7 @@ def restart(report, bin_dir, count, kills):
 def flood(report, bin_dir, count, kills):
     """Others' restarts while one service writes as fast as it can: with lines, with blocks; beside quiet times, and
     beside the same writer and `cat > file` outside of hearth, which is what a flood costs any machine."""
-    h = Hearth(bin_dir)
-    h.write(count, extra='backoff = { initial = "0s", max = "1ms", jitter = 0 }\n', restart="always")
-    h.up()
-    pids = {}
-    for _ in range(count):
-        stamp = h.fifo.get()
-        pids[stamp[0]] = stamp[1]
+    h, pids = restarting(bin_dir, count)
     writer = [f"{bin_dir}/bench-log_capture", "--write"]
     forever, at_once = str(100 << 40), "/dev/zero"
     kinds = {"quiet": None, "lines": writer + ["100", forever, at_once], "blocks": writer + ["65500", forever, at_once]}

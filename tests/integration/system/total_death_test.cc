@@ -33,6 +33,16 @@ struct TotalDeath : Machine {
     EXPECT_EQ("other", other.label);
     greatest_run = std::stoull(other.run);
   }
+  // In order: the service is told first, and then has time.
+  void shutdown_ends(const Actor& service) {
+    Command ending = begin({"shutdown"});
+    EXPECT_EQ("signal 15", service.hear());
+    service.order("exit 0");
+    const Output output = ending.wait();
+    EXPECT_EQ(0, output.code) << output.all();
+    EXPECT_THAT(output.out, HasSubstr("Shutdown complete"));
+    EXPECT_TRUE(service.wait_end());
+  }
   std::uint64_t greatest_run = 0;
 };
 
@@ -154,13 +164,7 @@ TEST_F(TotalDeath, a_shutdown_of_what_died_ends_the_services_that_live) {
   const Output refused = hearth({"down", "web"});
   EXPECT_EQ(7, refused.code);
   EXPECT_THAT(refused.err, HasSubstr("still run, p.web.0 (PID " + std::to_string(web.pid) + ")"));
-  Command ending = begin({"shutdown"});
-  EXPECT_EQ("signal 15", web.hear());
-  web.order("exit 0");
-  const Output output = ending.wait();
-  EXPECT_EQ(0, output.code) << output.all();
-  EXPECT_THAT(output.out, HasSubstr("Shutdown complete"));
-  EXPECT_TRUE(web.wait_end());
+  shutdown_ends(web);
   EXPECT_FALSE(exists(state("decision-page")));
   EXPECT_THAT(hearth({"shutdown"}).out, HasSubstr("hearth is not running"));
 }
@@ -203,13 +207,7 @@ TEST_F(TotalDeath, services_that_only_the_list_of_runs_knows_are_named_and_ended
       EXPECT_EQ(7, refused.code);
       EXPECT_THAT(refused.err, HasSubstr(who));
     }
-    Command ending = begin({"shutdown"});
-    EXPECT_EQ("signal 15", web.hear());
-    web.order("exit 0");
-    const Output output = ending.wait();
-    EXPECT_EQ(0, output.code) << output.all();
-    EXPECT_THAT(output.out, HasSubstr("Shutdown complete"));
-    EXPECT_TRUE(web.wait_end());
+    shutdown_ends(web);
     reap();
     EXPECT_THAT(hearth({"shutdown"}).out, HasSubstr("hearth is not running"));
   }
