@@ -81,7 +81,8 @@ constexpr CommandText table[] = {
      "stopped on purpose, too. With --no-deps they wait for those until somebody starts them.",
      start_options, Words::services},
     {"stop", "NAME...", "stop services",
-     "Sends the stop signal, and KILL to what is left after the grace period. What depends on them stops first.",
+     "Sends the stop signal, and KILL to what is left after the grace period. Of the services that are named, those "
+     "that depend on others stop first; what depends on them and is not named goes on.",
      order_options, Words::services},
     {"restart", "NAME...", "stop services and start them again",
      "A deliberate restart does not count as a failure. What they need and is not up is started, as by `start`.",
