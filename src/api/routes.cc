@@ -266,6 +266,9 @@ Reply accepted_reply(const Result<Accepted>& result, const OperationKey& key) {
 }
 
 std::optional<Reply> look(const OrderWait& waiter, const ports::Control& control, bool time_is_up) {
+  // Who has seen nothing yet is answered at the end; a report of a thousand services for each turn until then is work
+  // that the services wait for.
+  if (!waiter.seen && !time_is_up && !control.settled(waiter.key).value_or(true)) return std::nullopt;
   const std::optional<OrderReport> report = control.order(waiter.key);
   if (!report) {
     return error_reply(Error{Remedy::not_found, "find order", key_text(waiter.key), "no order has that key",

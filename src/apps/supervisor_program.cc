@@ -323,9 +323,10 @@ class Program {
 }  // namespace
 
 Status run_supervisor(const ProgramOptions& options) {
-  Program program(options);
-  if (const Status opened = program.open(); !opened) return opened;
-  return program.run();
+  // Never taken apart: the process ends with it, somebody waits for that, and the kernel is faster.
+  static Program* const program = new Program(options);
+  if (const Status opened = program->open(); !opened) return opened;
+  return program->run();
 }
 
 }  // namespace hearth::apps

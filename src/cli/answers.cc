@@ -229,15 +229,21 @@ std::string error_json(const Error& error) {
                      json_text(error.hint), remedy, error.code != 0 ? std::to_string(error.code) : "null");
 }
 
-std::string label(const SlotNews& slot, const std::vector<SlotNews>& among) {
-  bool projects = false, replicas = slot.index > 0;
-  for (const SlotNews& other : among) {
-    projects = projects || other.project != slot.project;
-    replicas = replicas || (other.project == slot.project && other.name == slot.name && other.index > 0);
+Labels::Labels(const std::vector<SlotNews>& slots) {
+  for (const SlotNews& slot : slots) {
+    projects_ = projects_ || slot.project != slots.front().project;
+    if (slot.index > 0) replicated_.emplace(slot.project, slot.name);
   }
-  std::string text = projects ? slot.project + "." + slot.name : slot.name;
-  if (replicas) text += fmt::format(".{}", slot.index);
+}
+
+std::string Labels::of(const SlotNews& slot) const {
+  std::string text = projects_ ? slot.project + "." + slot.name : slot.name;
+  if (replicated_.contains({slot.project, slot.name})) text += fmt::format(".{}", slot.index);
   return text;
+}
+
+std::string full_name(const SlotNews& slot) {
+  return fmt::format("{}.{}.{}", slot.project, slot.name, slot.index);
 }
 
 }  // namespace hearth::cli

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -84,7 +86,18 @@ std::string error_json(const Error& error);
 std::string json_text(std::string_view text);                   // with quotes; invalid UTF-8 is replaced
 std::string names_json(const std::vector<std::string>& names);  // a list of texts
 
-// "stt", "stt.1" where there are several replicas, "blog.stt" where there are several projects.
-std::string label(const SlotNews& slot, const std::vector<SlotNews>& among);
+// Names of slots among others: "stt", "stt.1" where there are several replicas, "blog.stt" where there are several projects.
+class Labels {
+ public:
+  explicit Labels(const std::vector<SlotNews>& slots);  // borrowed
+  std::string of(const SlotNews& slot) const;           // one of them
+
+ private:
+  bool projects_ = false;
+  std::set<std::pair<std::string_view, std::string_view>> replicated_;  // project and name
+};
+
+// "project.name.index", which is one slot's alone.
+std::string full_name(const SlotNews& slot);
 
 }  // namespace hearth::cli

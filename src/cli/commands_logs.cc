@@ -147,10 +147,11 @@ std::vector<std::string> prefixes(const std::vector<SlotNews>& slots, bool color
   static constexpr int colors[] = {36, 33, 35, 32, 34, 31};
   std::vector<std::string> texts(slots.size());
   if (slots.size() < 2) return texts;
+  const Labels labels(slots);
   std::size_t widest = 0;
-  for (const SlotNews& slot : slots) widest = std::max(widest, label(slot, slots).size());
+  for (const SlotNews& slot : slots) widest = std::max(widest, labels.of(slot).size());
   for (std::size_t i = 0; i < slots.size(); ++i) {
-    const std::string name = label(slots[i], slots);
+    const std::string name = labels.of(slots[i]);
     texts[i] = color ? fmt::format("\x1b[{}m{:<{}} |\x1b[0m ", colors[i % std::size(colors)], name, widest)
                      : fmt::format("{:<{}} | ", name, widest);
   }

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <unordered_set>
 
 #include <fmt/format.h>
 
@@ -14,8 +15,10 @@
 namespace hearth::cli {
 namespace {
 
-constexpr SpanNs quiet_wait = seconds(30);  // between answers when nobody watches
-constexpr SpanNs live_wait = seconds(1);    // on a terminal: the elapsed times move
+constexpr SpanNs silent_wait = seconds(30);  // between answers when only the last is told
+constexpr SpanNs told_wait = seconds(1);     // between answers that are told; on a terminal the elapsed times move
+constexpr SpanNs first_wait =
+    milliseconds(250);  // before the first that is told elsewhere: what is over by then is told at once
 constexpr std::size_t tail_lines = 20;
 
 // True once the process is gone. A descriptor of 0 or less: never.
@@ -39,15 +42,13 @@ os::Fd open_keeper(std::int64_t pid) {
   return os::Fd(pid > 0 ? static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)) : -1);
 }
 
-bool same_slot(const SlotNews& a, const SlotNews& b) {
-  return a.project == b.project && a.name == b.name && a.index == b.index;
-}
-
 // A service is in no report of the order any more when a later order has taken it over, which is told as that; or when it
 // was forgotten as soon as it had stopped (`down`, `up` of what left the file): its good end.
 void keep_missing(OrderNews& news, const OrderNews& before) {
+  std::unordered_set<std::string> told;
+  for (const SlotNews& slot : news.slots) told.insert(full_name(slot));
   for (const SlotNews& old : before.slots) {
-    if (std::ranges::any_of(news.slots, [&](const SlotNews& slot) { return same_slot(slot, old); })) continue;
+    if (told.contains(full_name(old))) continue;
     news.slots.push_back(old);
     const bool overtaken = news.overtaken > 0 && old.want_up;
     news.slots.back().outcome = overtaken ? "superseded" : "done";
@@ -59,7 +60,8 @@ void keep_missing(OrderNews& news, const OrderNews& before) {
 // Also what was forgotten before the first look is told, and of an `up`, why it is stopped.
 void mark_removed(OrderNews& news, const std::vector<SlotNews>& removed, bool left_file) {
   for (const SlotNews& one : removed) {
-    const auto same = std::ranges::find_if(news.slots, [&](const SlotNews& slot) { return same_slot(slot, one); });
+    const auto same =
+        std::ranges::find_if(news.slots, [&](const SlotNews& slot) { return full_name(slot) == full_name(one); });
     if (same != news.slots.end()) {
       same->removed = left_file;
       continue;
@@ -89,7 +91,12 @@ class Shower {
     if (services_follow && at != text.npos) return progress_.ran_before(text.substr(0, at));
     if (!json_) write_out("note: " + shown(text, 0) + "\n");
   }
-  SpanNs pace() const { return !json_ && terminal_.interactive ? live_wait : quiet_wait; }
+  SpanNs pace() const { return json_ ? silent_wait : told_wait; }
+  // The first look at a terminal takes what there is, so that people see at once what they wait for.
+  SpanNs first_pace() const { return wants_each_change() ? 0 : json_ ? silent_wait : first_wait; }
+  // A report of a thousand services takes milliseconds on both sides, and from the same processors: whoever does not look
+  // at a terminal is told of changes once in a while, and of the end at once.
+  bool wants_each_change() const { return !json_ && terminal_.interactive; }
   void show(const OrderNews& news, SpanNs elapsed) {
     if (json_) return;
     if (!terminal_.interactive) return write_out(progress_.changes(news, elapsed));
@@ -138,9 +145,8 @@ Outcome follow(const Context& context, Client& client, InterruptWatch& watch, co
       outcome.end = End::timeout;
       return outcome;
     }
-    // The first look takes what there is, so that people see at once what they wait for.
-    const SpanNs wait = outcome.news.seen.empty() ? 0 : std::min(shower.pace(), deadline - now);
-    answer = operation.look(outcome.news.seen, wait, never);
+    const SpanNs wait = std::min(outcome.news.seen.empty() ? shower.first_pace() : shower.pace(), deadline - now);
+    answer = operation.look(shower.wants_each_change() ? std::string_view(outcome.news.seen) : "", wait, never);
     outcome.elapsed = os::read_mono() - begin;
     if (!answer && answer.error().trouble == Trouble::not_running && keeper) break;
     if (!answer) return broken(std::move(outcome), answer.error());
@@ -213,8 +219,9 @@ void tell_failures(const Context& context, const OrderNews& news) {
     write_err(fmt::format("hearth: a later order has taken over {} service{}; `hearth {}status` shows how it goes\n",
                           news.overtaken, news.overtaken == 1 ? "" : "s", context.place_option));
   }
+  const Labels labels(news.slots);
   for (const SlotNews& slot : news.slots) {
-    const std::string name = label(slot, news.slots);
+    const std::string name = labels.of(slot);
     if (slot.outcome == "superseded") continue;  // they are counted
     if (slot.outcome == "incomplete") write_err(fmt::format("hearth: {}: {}\n", name, shown(slot.reason_text, 0)));
     if (slot.outcome == "failed") tell_failure(context, slot, name);
@@ -223,12 +230,13 @@ void tell_failures(const Context& context, const OrderNews& news) {
 
 std::string still_pending(const OrderNews& news) {
   constexpr std::size_t most = 6;
+  const Labels labels(news.slots);
   std::string names;
   std::size_t count = 0;
   for (const SlotNews& slot : news.slots) {
     if (slot.outcome != "pending" || ++count > most) continue;
     if (!names.empty()) names += ", ";
-    names += label(slot, news.slots) + " is " + slot.state_word();
+    names += labels.of(slot) + " is " + slot.state_word();
     if (!slot.reason_text.empty()) names += " (" + shown(slot.reason_text, 0) + ")";
   }
   if (count > most) names += fmt::format(", and {} more", count - most);

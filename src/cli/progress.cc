@@ -38,10 +38,6 @@ std::string remark(const SlotNews& slot) {
   return slot.outcome == "pending" ? slot.status : std::string();
 }
 
-std::string full_name(const SlotNews& slot) {
-  return fmt::format("{}.{}.{}", slot.project, slot.name, slot.index);
-}
-
 int urgency(const SlotNews& slot) {
   if (slot.outcome == "failed" || slot.outcome == "incomplete") return 0;
   return slot.outcome == "pending" ? 1 : 2;
@@ -100,6 +96,7 @@ void Progress::note(const OrderNews& news, SpanNs elapsed) {
 
 std::string Progress::changes(const OrderNews& news, SpanNs elapsed) {
   note(news, elapsed);
+  const Labels labels(news.slots);
   std::string text;
   for (const SlotNews& slot : news.slots) {
     Known& known = known_[full_name(slot)];
@@ -116,7 +113,7 @@ std::string Progress::changes(const OrderNews& news, SpanNs elapsed) {
       known.tried = true;
       known.retry = more;
     }
-    text += label(slot, news.slots) + ": " + word_of(slot);
+    text += labels.of(slot) + ": " + word_of(slot);
     if (first && slot.outcome == "done" && (ran_before_.contains(slot.name) || ran_before_.contains(full_name(slot)))) {
       text += fmt::format(" as before (PID {})\n", slot.pid);
       continue;
@@ -138,11 +135,12 @@ std::string Progress::region(const OrderNews& news, SpanNs elapsed, const Termin
   if (!all) std::stable_sort(slots.begin(), slots.end(), [](auto a, auto b) { return urgency(*a) < urgency(*b); });
   const std::size_t count = all ? slots.size() : most - 1;
 
+  const Labels labels(news.slots);
   std::size_t name_width = 0, word_width = 0, time_width = 0;
   std::vector<std::array<std::string, 3>> cells;
   for (std::size_t i = 0; i < count; ++i) {
     const SpanNs settled = known_[full_name(*slots[i])].settled_after;
-    cells.push_back({label(*slots[i], news.slots), word_of(*slots[i]), elapsed_text(settled < 0 ? elapsed : settled)});
+    cells.push_back({labels.of(*slots[i]), word_of(*slots[i]), elapsed_text(settled < 0 ? elapsed : settled)});
     name_width = std::max(name_width, cells[i][0].size());
     word_width = std::max(word_width, cells[i][1].size());
     time_width = std::max(time_width, cells[i][2].size());

@@ -102,6 +102,7 @@ class KeeperLink {
   void unpark(wire::ParkClass type, std::uint64_t key, std::string_view name = {}, std::uint64_t file = 0);
   void signal(const wire::SignalRecord& record) { signals_.push_back(record); }
   void reap(const wire::RunRecord& record) { reaps_.push_back(record); }
+  bool has_news() const { return !signals_.empty() || !reaps_.empty(); }
   void replace_spawner(std::uint32_t index, std::uint32_t generation);
   void finish(wire::FinishMode mode);
   // False: without a keeper, or the socket is full, and stayed so for `patience`.

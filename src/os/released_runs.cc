@@ -191,8 +191,9 @@ void KeeperClient::mind_released(MonoNs now) {
   for (Released& released : released_)
     if (std::find(closed.begin(), closed.end(), released.run) != closed.end()) released.next = 0;
   closed.clear();
-  // Of a thousand that end at once nobody waits for the remains; an end of everything is faster when they are left.
-  int tries_left = tries_per_turn;
+  // Of a thousand that end at once nobody waits for the remains; an end of everything is faster when they are left. But
+  // one a turn goes, so that they cannot gather for ever.
+  int tries_left = link_.has_news() ? 1 : tries_per_turn;
   std::erase_if(released_, [&](Released& released) {
     if (released.next > now) {
       if (released.next != never) link_.wake_in(released.next - now);

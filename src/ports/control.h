@@ -14,6 +14,11 @@ class Control {
   virtual InstanceStatus status() const = 0;
   // How the order behind `key` stands; nullopt when the key is unknown.
   virtual std::optional<OrderReport> order(const OperationKey& key) const = 0;
+  // order(key)->settled, without the report.
+  virtual std::optional<bool> settled(const OperationKey& key) const {
+    const std::optional<OrderReport> report = order(key);
+    return report ? std::optional(report->settled) : std::nullopt;
+  }
 };
 
 }  // namespace hearth::ports

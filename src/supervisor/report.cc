@@ -202,6 +202,18 @@ Outcome outcome_of(const SlotBook& book, SlotIndex slot, Verb verb) {
   return Outcome::pending;
 }
 
+// Of a slot that the order names.
+Outcome outcome_of_order(const SlotBook& book, ports::Keeper& keeper, const wire::OperationRecord& record,
+                         SlotIndex slot) {
+  const SlotState& state = book.slots[slot];
+  // What left the document with this order is being stopped, whatever the verb says.
+  const Outcome outcome = outcome_of(book, slot, state.removing ? Verb::stop : static_cast<Verb>(record.kind));
+  // The last words of a failure are worth waiting for.
+  const bool speaks = outcome == Outcome::failed && state.last_exit.run != no_run && state.last_exit.fail_stage == 0 &&
+                      !keeper.output_drained(slot, state.last_exit.run);
+  return speaks ? Outcome::pending : outcome;
+}
+
 }  // namespace
 
 SlotStatus slot_status(const SlotBook& book, const ports::Keeper& keeper, const std::string& log_directory,
@@ -248,14 +260,8 @@ OrderReport order_report(const SlotBook& book, ports::Keeper& keeper, const std:
   for (const SlotIndex slot : book.services()) {
     const SlotState& state = book.slots[slot];
     if (state.order != record.order && state.order_before != record.order) continue;
-    // What left the document with this order is being stopped, whatever the verb says.
-    const Verb verb = state.removing ? Verb::stop : report.verb;
     if (!state.removing) ++still;
-    SlotOutcome one{outcome_of(book, slot, verb), slot_status(book, keeper, log_directory, slot, now)};
-    // The last words of a failure are worth waiting for.
-    if (one.outcome == Outcome::failed && state.last_exit.run != no_run && state.last_exit.fail_stage == 0 &&
-        !keeper.output_drained(slot, state.last_exit.run))
-      one.outcome = Outcome::pending;
+    SlotOutcome one{outcome_of_order(book, keeper, record, slot), slot_status(book, keeper, log_directory, slot, now)};
     if (one.outcome == Outcome::pending) report.settled = false;
     report.slots.push_back(std::move(one));
   }
@@ -263,6 +269,15 @@ OrderReport order_report(const SlotBook& book, ports::Keeper& keeper, const std:
   const bool forgets = report.verb == Verb::down || report.verb == Verb::shutdown || report.verb == Verb::leave;
   if (!forgets && still < record.slots) report.overtaken = record.slots - still;
   return report;
+}
+
+bool order_settled(const SlotBook& book, ports::Keeper& keeper, const wire::OperationRecord& record) {
+  for (const SlotIndex slot : book.services()) {
+    const SlotState& state = book.slots[slot];
+    if (state.order != record.order && state.order_before != record.order) continue;
+    if (outcome_of_order(book, keeper, record, slot) == Outcome::pending) return false;
+  }
+  return true;
 }
 
 }  // namespace hearth::supervisor

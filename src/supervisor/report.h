@@ -23,5 +23,7 @@ SlotStatus slot_status(const SlotBook& book, const ports::Keeper& keeper, const 
                        SlotIndex slot, Now now);
 OrderReport order_report(const SlotBook& book, ports::Keeper& keeper, const std::string& log_directory,
                          const wire::OperationRecord& record, Now now);
+// order_report().settled, at the first pending slot known not to be: who waits for a thousand asks at each turn.
+bool order_settled(const SlotBook& book, ports::Keeper& keeper, const wire::OperationRecord& record);
 
 }  // namespace hearth::supervisor

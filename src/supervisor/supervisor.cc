@@ -92,4 +92,10 @@ std::optional<OrderReport> Supervisor::order(const OperationKey& key) const {
   return order_report(book_, world_.keeper, options_.log_directory, *record, now_);
 }
 
+std::optional<bool> Supervisor::settled(const OperationKey& key) const {
+  const wire::OperationRecord* record = wire::find_operation(page_, key.data());
+  if (record == nullptr) return std::nullopt;
+  return order_settled(book_, world_.keeper, *record);
+}
+
 }  // namespace hearth::supervisor

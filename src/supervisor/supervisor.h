@@ -98,6 +98,7 @@ class Supervisor final : public ports::Control {
 
   InstanceStatus status() const override;
   std::optional<OrderReport> order(const OperationKey& key) const override;
+  std::optional<bool> settled(const OperationKey& key) const override;
 
  private:
   Supervisor(World world, wire::DecisionPage& page, Options options);

@@ -49,10 +49,10 @@ TEST_F(Notify, up_waits_for_ready_and_shows_what_the_service_says_of_itself) {
   EXPECT_TRUE(until_status("loading 7 of 9"));
   EXPECT_FALSE(waiting.ended()) << waiting.out();
   EXPECT_EQ("starting", service().state);
+  EXPECT_TRUE(until([&] { return waiting.out().find("web: starting") != std::string::npos; }));
   EXPECT_EQ("ok", web.ask("notify READY=1\nSTATUS=serving"));
   const Output output = waiting.wait();
   EXPECT_EQ(0, output.code);
-  EXPECT_THAT(output.out, HasSubstr("web: starting"));
   EXPECT_THAT(output.out, HasSubstr("web: ready"));
   EXPECT_TRUE(service().ready);
   EXPECT_EQ("serving", service().status);

@@ -160,13 +160,13 @@ TEST(Progress, a_service_cannot_move_the_cursor) {
 
 TEST(Progress, replicas_and_projects_are_told_apart_only_where_there_are_several) {
   std::vector<SlotNews> slots = {slot("web", "done", "running"), slot("db", "done", "running")};
-  EXPECT_EQ(label(slots[0], slots), "web");
+  EXPECT_EQ(Labels(slots).of(slots[0]), "web");
   slots.push_back(slots[0]);
   slots[2].index = 1;
-  EXPECT_EQ(label(slots[0], slots), "web.0");
-  EXPECT_EQ(label(slots[1], slots), "db");
+  EXPECT_EQ(Labels(slots).of(slots[0]), "web.0");
+  EXPECT_EQ(Labels(slots).of(slots[1]), "db");
   slots[1].project = "other";
-  EXPECT_EQ(label(slots[1], slots), "other.db");
+  EXPECT_EQ(Labels(slots).of(slots[1]), "other.db");
 }
 
 TEST(Progress, the_summary_counts_by_state) {
