@@ -1,6 +1,8 @@
 // KeeperClient: runs that an earlier hearth has left. Their names are opened again, and the keeper is given a pidfd of
 // each. What cannot be done now, for want of descriptors or of room in the keeper's socket, waits (adoptions_): until then
 // the run is neither watched nor taken for ended.
+#include <algorithm>
+#include <cerrno>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <utility>
@@ -19,7 +21,17 @@ using wire::ParkClass;
 
 constexpr SpanNs patience = seconds(1);  // once: who comes after one that waited in vain does not wait
 constexpr SpanNs try_again = milliseconds(5);
+constexpr SpanNs open_again_wait = milliseconds(100);
 constexpr int first_passed = 3;  // SD_LISTEN_FDS_START
+
+Result<Fd> reader_of(Result<Fifo> fifo) {
+  if (!fifo) return failure(fifo.error());
+  return std::move(fifo->reader);
+}
+
+bool is_scarce(const Error& error) {
+  return error.code == EMFILE || error.code == ENFILE || error.code == ENOMEM || error.code == ENOBUFS;
+}
 
 }  // namespace
 
@@ -64,8 +76,7 @@ void KeeperClient::take_up(const ports::SpawnOrder& order) {
 void KeeperClient::open_output_again(const ports::SpawnOrder& order) {
   configure_log(order);
   Made made;
-  if (const Status fifo = make_fifo(order, made); !fifo)
-    notes_.push_back(order.label + ": its output cannot be read any more: " + fifo.error().text());
+  if (const Status fifo = make_fifo(order, made); !fifo) not_opened(order, ParkClass::output, fifo.error());
   ToPark all = to_park(order, made);
   link_.keep(all.records, all.descriptors, patience);
 }
@@ -74,11 +85,49 @@ void KeeperClient::open_again(const ports::SpawnOrder& order, int process) {
   open_output_again(order);
   Made made;
   if (order.notify)
-    if (const Status notify = make_notify(order, made); !notify)
-      notes_.push_back(order.label + ": its notifications cannot be received any more: " + notify.error().text());
+    if (const Status notify = make_notify(order, made); !notify) not_opened(order, ParkClass::notify, notify.error());
   ToPark all = to_park(order, made);
   link_.keep(all.records, all.descriptors, patience);
   if (order.role == SlotRole::service) recover_listeners(order, process);
+}
+
+void KeeperClient::note_unopened(const std::string& label, ParkClass type, const Error& error) {
+  const char* lost = type == ParkClass::output ? ": its output cannot be read any more: "
+                                               : ": its notifications cannot be received any more: ";
+  notes_.push_back(label + lost + error.text());
+}
+
+// A run without an entry is released at once, and its names go with it.
+void KeeperClient::not_opened(const ports::SpawnOrder& order, ParkClass type, const Error& error) {
+  if (!is_scarce(error) || order.entry == no_entry) return note_unopened(order.label, type, error);
+  const Unopened one{order.entry, order.run, order.label, owner_of(*order.spec), type};
+  const auto same = [&](const Unopened& other) { return other.run == one.run && other.type == type; };
+  if (std::none_of(unopened_.begin(), unopened_.end(), same)) unopened_.push_back(one);
+  open_next_ = after(read_mono(), open_again_wait);
+  link_.wake_in(open_again_wait);
+}
+
+// Until then the service's output waits in its FIFO, and who notifies is refused, as while all of hearth is dead.
+void KeeperClient::mind_unopened(MonoNs now) {
+  if (unopened_.empty() || now < open_next_) return;
+  std::vector<Unopened> waiting = std::exchange(unopened_, {});
+  for (Unopened& one : waiting) {
+    if (link_.table().entry[one.entry].run.load(std::memory_order_acquire) != one.run) continue;
+    if (link_.parked().find(one.type, one.run) != nullptr) continue;
+    Result<Fd> opened = one.type == ParkClass::notify ? bind_notify(directory(), options_.directory, one.run, one.owner)
+                                                      : reader_of(open_fifo(directory(), one.run, one.owner));
+    if (opened) {
+      const wire::ParkRecord record = park_record(one.type, one.entry / wire::entries_per_slot, one.run);
+      link_.keep({&record, 1}, {&*opened, 1}, 0);
+    } else if (is_scarce(opened.error())) {
+      unopened_.push_back(std::move(one));
+    } else {
+      note_unopened(one.label, one.type, opened.error());
+    }
+  }
+  if (unopened_.empty()) return;
+  open_next_ = after(now, open_again_wait);
+  link_.wake_in(open_again_wait);
 }
 
 // Who else held them is dead. The service has them where they were passed, unless it has closed or moved them.

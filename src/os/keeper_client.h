@@ -177,9 +177,20 @@ class KeeperClient final : public ports::Keeper {
     EntryIndex entry;
     RunId run;
   };
+  // Of a run that lives: what could not be opened while descriptors were short.
+  struct Unopened {
+    EntryIndex entry;
+    RunId run;
+    std::string label;
+    Owner owner;
+    wire::ParkClass type;  // output or notify
+  };
   void open_again(const ports::SpawnOrder& order, int process);
   void open_output_again(const ports::SpawnOrder& order);
   void recover_listeners(const ports::SpawnOrder& order, int process);
+  void not_opened(const ports::SpawnOrder& order, wire::ParkClass type, const Error& error);
+  void note_unopened(const std::string& label, wire::ParkClass type, const Error& error);
+  void mind_unopened(MonoNs now);
   OpenedProcess open_run(const wire::RunEntry& entry, RunId run) const;
   bool is_process_of(pid_t pid, RunId run) const;
   void hand_to_keeper(const Adoption& adoption, OpenedProcess process, SpanNs wait);
@@ -220,6 +231,8 @@ class KeeperClient final : public ports::Keeper {
   std::vector<EntryIndex> ask_again_;
   std::vector<Hung> hung_;
   std::vector<Adoption> adoptions_;  // which the keeper could not be told yet
+  std::vector<Unopened> unopened_;
+  MonoNs open_next_ = 0;
   std::vector<Released> released_;
   std::vector<BusyLeaf> busy_;
   std::vector<Sweeping> sweeps_;

@@ -49,6 +49,7 @@ void KeeperClient::flush() {
   if (!outstanding_.empty()) mind_spawners(now);
   mind_hung(now);
   mind_adoptions();
+  mind_unopened(now);
   make_spare();
   if (!ask_again_.empty()) link_.wake_in(1);
   (void)link_.flush();

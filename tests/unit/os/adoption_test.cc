@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "os/clock.h"
 #include "os/listeners.h"
 #include "os/proc_stat.h"
 #include "unit/os/fake_keeper.h"
@@ -103,6 +104,27 @@ TEST_F(AdoptionTest, a_run_of_the_list_that_cannot_be_opened_now_is_not_given_up
   EXPECT_EQ(service.pid, client->entry(0).pid);
   settle();
   EXPECT_TRUE(keeper.adopted().contains(7));
+}
+
+TEST_F(AdoptionTest, what_could_not_be_opened_while_descriptors_were_short_is_opened_later) {
+#if HEARTH_SANITIZED
+  GTEST_SKIP() << "the sanitizer's own checks need a descriptor";
+#endif
+  Child service;
+  left(7, service.pid, start_ticks(service.pid));
+  {
+    const test::FewDescriptors none(0);
+    client->take_up(maker.order(0, 7));
+    EXPECT_TRUE(client->take_notes().empty());
+  }
+  const MonoNs until = after(read_mono(), seconds(30));
+  while (keeper.parked().find(ParkClass::output, 7) == nullptr ||
+         keeper.parked().find(ParkClass::notify, 7) == nullptr) {
+    ASSERT_LT(read_mono(), until);
+    settle();
+  }
+  EXPECT_EQ(0u, keeper.parked().find(ParkClass::output, 7)->slot);
+  EXPECT_TRUE(client->take_notes().empty());
 }
 
 TEST_F(AdoptionTest, one_that_ends_before_it_could_be_adopted_is_told_as_ended) {
