@@ -69,8 +69,25 @@ void KeeperClient::take_up(const ports::SpawnOrder& order) {
     return;
   }
   open_again(order, process.pidfd.get());
+  // What it says is of the dead keeper: until ours has the run, nobody watches it, and a successor sees that.
+  entry.phase.store(wire::EntryPhase::none, std::memory_order_release);
   crash_point("before adoption");
   hand_to_keeper({order.entry, order.run}, std::move(process), adoptions_.empty() ? patience : 0);
+}
+
+// A predecessor may have died before the keeper could be told. What our keeper is the parent of, it finds itself.
+void KeeperClient::find_unadopted() {
+  const pid_t keeper = link_.table().keeper_pid.load();
+  for (EntryIndex index = 0; index < wire::max_entries; ++index) {
+    const wire::RunEntry& entry = link_.table().entry[index];
+    const RunId run = entry.run.load(std::memory_order_acquire);
+    const pid_t pid = entry.pid.load(std::memory_order_acquire);
+    if (run == no_run || pid <= 0 || entry.phase.load(std::memory_order_acquire) != wire::EntryPhase::none) continue;
+    ProcStat stat;
+    if (!read_stat(pid, stat) || stat.parent == keeper) continue;
+    adoptions_.push_back({index, run});
+    link_.wake_in(try_again);
+  }
 }
 
 void KeeperClient::open_output_again(const ports::SpawnOrder& order) {

@@ -32,6 +32,7 @@ KeeperClient::KeeperClient(KeeperLink& link, CgroupTree cgroups, ClientOptions o
       dev_null_(::open("/dev/null", O_RDWR | O_CLOEXEC)) {
   find_spare();
   find_released();
+  find_unadopted();
 }
 
 ports::EntryView KeeperClient::entry(EntryIndex index) const {
@@ -197,6 +198,12 @@ std::string KeeperClient::take_leftover(RunId run) {
 bool KeeperClient::reap(EntryIndex index, RunId run) {
   const wire::RunEntry& entry = link_.table().entry[index];
   if (entry.run.load(std::memory_order_acquire) != run) return true;
+  // With its entry goes what would tell a successor whose output it is.
+  if (is_unassigned(run)) {
+    prune_outstanding();
+    assign_spares();
+  }
+  if (is_unassigned(run)) return false;
   if (entry.pid.load(std::memory_order_acquire) == 0) remove_leaf_of(run);
   link_.reap({index, 0, run});
   return true;

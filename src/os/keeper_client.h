@@ -195,6 +195,7 @@ class KeeperClient final : public ports::Keeper {
   bool is_process_of(pid_t pid, RunId run) const;
   void hand_to_keeper(const Adoption& adoption, OpenedProcess process, SpanNs wait);
   void mind_adoptions();
+  void find_unadopted();
 
   void prune_outstanding();
   SpawnerLine* spawner_at_work();

@@ -58,8 +58,10 @@ bool KeeperClient::is_unassigned(RunId run) const {
   return std::any_of(unassigned_.begin(), unassigned_.end(), [&](const Unassigned& u) { return u.run == run; });
 }
 
-// A successor finds its predecessor's: in use, when an entry holds its run.
+// A successor finds its predecessor's: in use, when an entry holds its run. Of several that are not, which a kill between
+// the parking of one and the dropping of another leaves, the newest may still be used.
 void KeeperClient::find_spare() {
+  std::vector<RunId> unused;
   for (const Parked& output : link_.parked().all(ParkClass::output)) {
     if (output.slot != no_slot) continue;
     const wire::RunEntry* const entries = link_.table().entry;
@@ -67,9 +69,13 @@ void KeeperClient::find_spare() {
         std::find_if(entries, entries + wire::max_entries,
                      [&](const wire::RunEntry& entry) { return entry.run.load() == output.key; });
     if (holder == entries + wire::max_entries)
-      spare_.run = output.key;
+      unused.push_back(output.key);
     else
       unassigned_.push_back({output.key, static_cast<SlotIndex>(holder - entries) / wire::entries_per_slot});
+  }
+  for (const RunId run : unused) {
+    drop_spare();
+    spare_.run = run;  // in ascending order, as the table has them
   }
 }
 

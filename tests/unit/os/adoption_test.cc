@@ -65,6 +65,13 @@ struct AdoptionTest : ::testing::Test {
          link->park(park_record(ParkClass::spec, no_slot, key), std::move(*make_memfd("m", 1)));)
       ++key;
   }
+  void restart_supervisor() {
+    client.reset();
+    link.reset();
+    link = keeper.connect();
+    client =
+        std::make_unique<KeeperClient>(*link, CgroupTree(), ClientOptions{keeper.instance().directory, std::nullopt});
+  }
   void settle() {
     for (int i = 0; i < 100; ++i) {
       keeper.handle();
@@ -154,6 +161,46 @@ TEST_F(AdoptionTest, what_a_full_socket_does_not_take_goes_out_when_there_is_roo
   EXPECT_NE(nullptr, keeper.parked().find(ParkClass::output, 7));
   EXPECT_NE(nullptr, keeper.parked().find(ParkClass::notify, 7));
   EXPECT_TRUE(keeper.adopted().contains(7));
+}
+
+TEST_F(AdoptionTest, what_the_dead_keeper_had_watched_is_handed_over_when_there_is_room) {
+  Child service;
+  left(7, service.pid, start_ticks(service.pid)).phase = EntryPhase::watched;
+  fill_the_socket();
+  client->take_up(maker.order(0, 7));
+  EXPECT_FALSE(keeper.adopted().contains(7));
+  settle();
+  EXPECT_TRUE(keeper.adopted().contains(7));
+}
+
+TEST_F(AdoptionTest, what_a_killed_supervisor_could_not_hand_over_its_successor_does) {
+#if HEARTH_SANITIZED
+  GTEST_SKIP() << "the sanitizer's own checks need a descriptor";
+#endif
+  Child service;
+  left(7, service.pid, start_ticks(service.pid)).phase = EntryPhase::watched;
+  {
+    const test::FewDescriptors none(0);
+    client->take_up(maker.order(0, 7));
+  }
+  keeper.handle();
+  ASSERT_FALSE(keeper.adopted().contains(7));
+  restart_supervisor();
+  settle();
+  EXPECT_TRUE(keeper.adopted().contains(7));
+}
+
+TEST_F(AdoptionTest, what_the_keeper_is_the_parent_of_it_finds_itself) {
+  Child service;
+  keeper.table().keeper_pid = ::getpid();
+  wire::RunEntry& entry = left(7, service.pid, start_ticks(service.pid));
+  ::kill(service.pid, SIGKILL);
+  siginfo_t ended{};
+  ASSERT_EQ(0, ::waitid(P_PID, static_cast<id_t>(service.pid), &ended, WEXITED | WNOWAIT));
+  restart_supervisor();
+  settle();
+  EXPECT_FALSE(keeper.adopted().contains(7));
+  EXPECT_EQ(EntryPhase::none, entry.phase.load()) << "its status is the keeper's to tell";
 }
 
 TEST_F(AdoptionTest, a_young_run_that_is_still_a_copy_of_the_keeper_is_adopted_and_has_not_started) {

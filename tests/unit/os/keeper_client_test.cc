@@ -201,13 +201,44 @@ TEST_F(KeeperClientTest, an_output_is_not_dropped_before_the_logger_has_heard_of
   {
     test::FewDescriptors few(0);
     changed();
+    EXPECT_FALSE(client->reap(4, 8)) << "it could not be parked for its slot";
     client->release_run(2, 8);
     client->flush();
-    EXPECT_TRUE(exists(path("o/8"))) << "it could not be parked for its slot";
+    EXPECT_TRUE(exists(path("o/8")));
   }
+  keeper.handle();
+  EXPECT_EQ(8u, keeper.table().entry[4].run);
+  restart_supervisor();
+  EXPECT_TRUE(client->reap(4, 8));
   client->flush();
   keeper.handle();
+  EXPECT_TRUE(exists(path("o/8"))) << "its leader's end is not the end of its output";
   EXPECT_EQ(2u, keeper.parked().find(ParkClass::output, 8)->slot);
+}
+
+TEST_F(KeeperClientTest, of_two_spares_that_a_kill_has_left_a_successor_keeps_the_newer) {
+  ASSERT_EQ(SpawnOutcome::sent, client->spawn(maker.order(0, 7)).outcome);
+  keeper.spawn_all();
+  changed();
+  client->flush();
+  ASSERT_EQ(SpawnOutcome::sent, client->spawn(maker.order(2, 9)).outcome);
+  keeper.spawn_all();
+  changed();
+  static bool parked;
+  parked = false;
+  crash_hook = [](const char* place) {
+    parked = parked || place == std::string_view("spare parked");
+    if (parked) throw 0;
+  };
+  EXPECT_THROW(client->flush(), int);
+  crash_hook = nullptr;
+  restart_supervisor();
+  client->flush();
+  keeper.handle();
+  EXPECT_EQ(nullptr, keeper.parked().find(ParkClass::output, 8));
+  EXPECT_EQ(nullptr, keeper.parked().find(ParkClass::notify, 8));
+  EXPECT_FALSE(exists(path("o/8")));
+  EXPECT_NE(nullptr, keeper.parked().find(ParkClass::output, 10));
 }
 
 TEST_F(KeeperClientTest, what_was_made_ahead_is_removed_when_its_number_is_passed_over_or_all_ends) {
