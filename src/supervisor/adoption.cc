@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "supervisor/acts.h"
 #include "supervisor/book.h"
 #include "supervisor/evidence.h"
 #include "supervisor/lives.h"
@@ -87,14 +88,7 @@ void Takeover::adopt_run(const ports::RunNote& run) {
 void Takeover::give_to_keeper(SlotIndex slot, const ports::RunNote& run) {
   SlotState& state = book_.slots[slot];
   RunCell& cell = state.run();
-  ports::SpawnOrder order;
-  order.slot = slot;
-  order.entry = cell.entry;
-  order.run = cell.run;
-  order.label = book_.label(slot);
-  order.document = book_.document_of(slot);
-  order.spec = &book_.spec_of(slot);
-  order.notify = true;  // as it was started: it may speak without being asked to
+  const ports::SpawnOrder order = spawn_order(book_, slot, cell);
   book_.head.last_run = std::max(book_.head.last_run, run.run);
   if (taken_.contains(run.run)) return keeper_.take_up(order);
   if (keeper_.adopt(order, run.pid, run.start_ticks)) return;

@@ -145,5 +145,20 @@ TEST_F(Deaths, WhatWasBeingStoppedGoesOnToEndFromItsDependentsDown) {
   EXPECT_EQ(stage.stop_signals_of("db"), 1u);
 }
 
+// All adopted runs had the same rank: a keeper without a supervisor ended them in any order.
+TEST_F(Deaths, AnAdoptedRunKeepsItsPlaceInTheOrderOfStopping) {
+  ServiceSpec web = service("web");
+  web.depends_on.push_back(on("db"));
+  stage.up({service("db"), web});
+  stage.run_ms(500);
+  std::map<RunId, std::uint32_t>& ranks = stage.machine().keeper_port.stop_ranks;
+  const std::map<RunId, std::uint32_t> before = ranks;
+  ASSERT_GT(before.at(stage.status("web").run), before.at(stage.status("db").run));
+  ranks.clear();
+  stage.machine().kill_everybody(true);
+  stage.run_ms(500);
+  EXPECT_EQ(ranks, before);
+}
+
 }  // namespace
 }  // namespace hearth::scenario

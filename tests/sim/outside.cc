@@ -38,6 +38,7 @@ ports::SpawnAnswer KeeperPort::spawn(const ports::SpawnOrder& order) {
     o_.trace.note(o_.time.now.mono, "entry %u is ordered for run %lu (%s)", order.entry, order.run,
                   order.label.c_str());
     o_.kernel.order_entry(order);
+    stop_ranks[order.run] = order.stop_rank;
     o_.crash.point("spawn ordered");
   } else if (entry.pid != 0 || entry.claim != 0 || entry.fail_stage != 0) {
     return {SpawnOutcome::sent, {}};
@@ -77,6 +78,7 @@ std::string KeeperPort::take_leftover(RunId run) {
 bool KeeperPort::adopt(const ports::SpawnOrder& order, std::int32_t pid, std::uint64_t) {
   o_.crash.point("adopt");
   const bool adopted = o_.kernel.adopt(order, pid);
+  if (adopted) stop_ranks[order.run] = order.stop_rank;
   o_.crash.point("adopt done");
   return adopted;
 }

@@ -54,9 +54,10 @@ class KeeperPort final : public ports::Keeper {
 
   bool finished = false;
   std::map<SlotIndex, std::map<std::string, std::set<std::uint64_t>>> fd_store;
-  std::uint32_t refuse_next = 0;  // so many spawns are refused
-  bool takes_no_signal = false;   // none can be handed over
-  std::string survivor;           // what no stop can end
+  std::map<RunId, std::uint32_t> stop_ranks;  // as entries have them: for a keeper without a supervisor
+  std::uint32_t refuse_next = 0;              // so many spawns are refused
+  bool takes_no_signal = false;               // none can be handed over
+  std::string survivor;                       // what no stop can end
 
  private:
   Outside o_;
