@@ -230,13 +230,14 @@ void Acts::finish_if_done() {
   if (!head.leaving && !all_stopped()) return;
   if (!head.leaving) {
     // A deliberate end: the next hearth in this directory begins with nothing.
-    if (!finish_waits_)
-      for (const auto& [version, applied] : book_.registry.all()) store_.drop_document(version);
     finish_waits_ = !store_.finish(head.last_run + 1);
     if (finish_waits_) return;
   }
   finish_sent_ = true;
   keeper_.finish(head.leaving);
+  // Last, because slots name them: until the keeper knows that it may end, a successor would miss them.
+  if (!head.leaving)
+    for (const auto& [version, applied] : book_.registry.all()) store_.drop_document(version);
 }
 
 bool Acts::all_stopped() const {

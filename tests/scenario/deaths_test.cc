@@ -160,5 +160,22 @@ TEST_F(Deaths, AnAdoptedRunKeepsItsPlaceInTheOrderOfStopping) {
   EXPECT_EQ(ranks, before);
 }
 
+// The documents were dropped first, and whoever was killed while the disk took its time had lost them.
+TEST_F(Deaths, AnEndThatIsCutShortHasLostNothingThatItTells) {
+  for (const char* place : {"store finish done", "finish"}) {
+    Stage ending;
+    ending.up({service("db")});
+    ending.run_until([&] { return ending.is_ready("db"); });
+    ending.machine().crash.arm_at(place);
+    ending.machine().inputs_port.post_keeper_signal(15);
+    ending.run_until([&] { return ending.machine().keeper_port.finished; });
+    EXPECT_EQ(ending.machine().crashes, 1u);
+    for (const Note& note : ending.machine().supervisor().status().notes)
+      EXPECT_EQ(note.text.find("lost"), std::string::npos) << place << ": " << note.text;
+    EXPECT_TRUE(ending.machine().store_port.on_disk().empty());
+    EXPECT_EQ(ending.problems(), "");
+  }
+}
+
 }  // namespace
 }  // namespace hearth::scenario
