@@ -1,6 +1,7 @@
 #include "os/clock.h"
 
 #include <time.h>
+#include <unistd.h>
 
 namespace hearth::os {
 namespace {
@@ -19,6 +20,11 @@ Now read_clock() {
 
 MonoNs read_mono() {
   return read(CLOCK_MONOTONIC);
+}
+
+std::uint64_t read_boot_ticks() {
+  const auto per_tick = static_cast<std::uint64_t>(ns_per_s / ::sysconf(_SC_CLK_TCK));
+  return static_cast<std::uint64_t>(read(CLOCK_BOOTTIME)) / per_tick;
 }
 
 }  // namespace hearth::os

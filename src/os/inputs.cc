@@ -119,13 +119,18 @@ void Inbox::peek(std::vector<Input>& inputs) {
   inputs.clear();
   peek_signals(inputs);
   if (look_again_at_ != 0 && read_mono() >= look_again_at_) look_again();
+  const std::uint64_t look_ticks = read_boot_ticks();
+  std::vector<RunId> waiting = left_alone_;
   epoll_event events[inputs_max];
   const int ready = ::epoll_wait(link_.epoll(), events, static_cast<int>(inputs_max), 0);
   for (int i = 0; i < ready; ++i) {
     const std::uint64_t id = tag_id(events[i].data.u64);
     switch (tag_kind(events[i].data.u64)) {
       case Watched::timer: link_.timer_fired(); break;
-      case Watched::notify: peek_notify(id, inputs); break;
+      case Watched::notify:
+        waiting.push_back(id);
+        peek_notify(id, inputs);
+        break;
       case Watched::output: link_.closed_outputs().push_back(id); break;
       case Watched::stored: drop_ended(static_cast<int>(id)); break;
       case Watched::doorbell: break;  // take_changed() drains it
@@ -143,7 +148,8 @@ void Inbox::peek(std::vector<Input>& inputs) {
     pushed_.pop_front();
   }
   if (!pushed_.empty()) link_.wake_in(1);
-  senders_.looked();
+  // A full list, or none, leaves unsaid which sockets were empty.
+  if (ready >= 0 && ready < static_cast<int>(inputs_max)) senders_.looked(look_ticks, waiting);
 }
 
 void Inbox::peek_signals(std::vector<Input>& inputs) {

@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <ctime>
+#include <optional>
 #include <string_view>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "os/fd.h"
 #include "os/messages.h"
@@ -45,10 +44,11 @@ std::string label_beside(const std::string& path, const std::string& leaf) {
   return name.substr(0, name.rfind('.'));
 }
 
-// Of the message's own sender. Nothing when it has ended, when the kernel cannot tell, or descriptors are short.
-Fd pidfd_of_message(int socket) {
+// Of the message's own sender; an empty one when it has ended, or when descriptors are short and nothing can be proven.
+// Nothing when the kernel cannot tell.
+std::optional<Fd> pidfd_of_message(int socket) {
   int on = 1;
-  if (::setsockopt(socket, SOL_SOCKET, SO_PASSPIDFD, &on, sizeof on) < 0) return Fd();
+  if (::setsockopt(socket, SOL_SOCKET, SO_PASSPIDFD, &on, sizeof on) < 0) return std::nullopt;
   char byte = 0;
   alignas(cmsghdr) char control[CMSG_SPACE(253 * sizeof(int)) + CMSG_SPACE(sizeof(ucred)) + CMSG_SPACE(sizeof(int))];
   iovec part{&byte, 1};
@@ -59,15 +59,16 @@ Fd pidfd_of_message(int socket) {
   on = 0;
   (void)::setsockopt(socket, SOL_SOCKET, SO_PASSPIDFD, &on, sizeof on);
   if (n < 0) return Fd();
-  Fd pidfd;
+  std::optional<Fd> pidfd;
   for (cmsghdr* c = CMSG_FIRSTHDR(&header); c != nullptr; c = CMSG_NXTHDR(&header, c)) {
     if (c->cmsg_level != SOL_SOCKET || (c->cmsg_type != SCM_PIDFD && c->cmsg_type != SCM_RIGHTS)) continue;
     const std::size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (std::size_t i = 0; i < count; ++i) {
       int fd = -1;
       std::memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
-      Fd received(fd);  // what the datagram carries was installed once more, and goes at once
-      if (c->cmsg_type == SCM_PIDFD && fd >= 0) pidfd = std::move(received);
+      // A pidfd that cannot be is a negative errno. What the datagram carries was installed once more, and goes at once.
+      Fd received(std::max(fd, -1));
+      if (c->cmsg_type == SCM_PIDFD) pidfd = std::move(received);
     }
   }
   return pidfd;
@@ -90,17 +91,17 @@ NotifySenders::Stranger NotifySenders::look(int socket, pid_t sender, pid_t lead
   if (sender <= 0 || leader <= 0 || sender == leader) return {};
   const std::string leaf = leaf_in(cgroup_of(leader), run);
   if (leaf.empty()) return {};
-  Fd pidfd = pidfd_messages_ ? pidfd_of_message(socket) : Fd();
+  std::optional<Fd> pidfd = pidfd_messages_ ? pidfd_of_message(socket) : std::nullopt;
   if (!pidfd) {
-    // No such option, or it has ended. Whoever has its PID now and is younger than our last look may be another one.
     pidfd = std::move(open_process(sender).pidfd);
     const std::uint64_t began = start_ticks(sender);
-    if (!pidfd || began == 0 || began >= last_look_ticks_) return {};
+    if (began == 0 || began >= last_empty(run)) return {};
   }
+  if (!*pidfd) return {};
   const std::string its = cgroup_of(sender);
   const std::string command = command_of(sender);
   // Only of one that still was there can what was read under its PID be its own.
-  if (its.empty() || is_gone(pidfd.get()) || is_below(its, leaf)) return {};
+  if (its.empty() || is_gone(pidfd->get()) || is_below(its, leaf)) return {};
   const std::string other = label_beside(its, leaf);
   const std::string label = leaf.substr(leaf.rfind('/') + 1);
   return {"PID " + std::to_string(sender) + " (" + command + "), " +
@@ -108,12 +109,16 @@ NotifySenders::Stranger NotifySenders::look(int socket, pid_t sender, pid_t lead
           label.substr(0, label.rfind('.'))};
 }
 
-void NotifySenders::looked() {
-  timespec now{};
-  ::clock_gettime(CLOCK_BOOTTIME, &now);
-  const auto per_second = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
-  last_look_ticks_ = static_cast<std::uint64_t>(now.tv_sec) * per_second +
-                     static_cast<std::uint64_t>(now.tv_nsec) * per_second / 1'000'000'000;
+void NotifySenders::looked(std::uint64_t ticks, std::span<const RunId> waiting) {
+  std::map<RunId, std::uint64_t> since;
+  for (const RunId run : waiting) since.emplace(run, last_empty(run));
+  waiting_since_ = std::move(since);
+  last_look_ticks_ = ticks;
+}
+
+std::uint64_t NotifySenders::last_empty(RunId run) const {
+  const auto waiting = waiting_since_.find(run);
+  return waiting == waiting_since_.end() ? last_look_ticks_ : waiting->second;
 }
 
 }  // namespace hearth::os

@@ -9,11 +9,15 @@
 // comes from another PID namespace. Everybody, where the leader itself is in no leaf.
 //
 // A PID names the sender of a datagram only as long as that lives; it may have waited for us for long. So the same datagram
-// is peeked once more with SO_PASSPIDFD (Linux 6.5): the message holds the sender's identity, and the pidfd is made of that.
-// Before, a process that has the PID is taken for the sender when it began before our last look at the sockets.
+// is peeked once more with SO_PASSPIDFD (Linux 6.5): the message holds the sender's identity, and the pidfd is made of that;
+// that there is none to be made is an answer too, and whoever has the PID now is not asked.
+// Before Linux 6.5, whoever has the PID is taken for the sender when it began before this socket was last seen empty: then
+// it had the PID already when the datagram was sent. A socket that always holds one is thus believed for longer.
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <span>
 #include <string>
 #include <sys/types.h>
 
@@ -33,12 +37,16 @@ class NotifySenders {
   // Of the datagram at the head of `socket`, which was peeked with these credentials.
   Stranger look(int socket, pid_t sender, pid_t leader, RunId run) const;
 
-  // The sockets have been looked at.
-  void looked();
+  // A look at all sockets that began at `ticks` (read_boot_ticks()) found datagrams at those of `waiting`; all others were
+  // empty then.
+  void looked(std::uint64_t ticks, std::span<const RunId> waiting);
 
  private:
+  std::uint64_t last_empty(RunId run) const;
+
   bool pidfd_messages_;
   std::uint64_t last_look_ticks_ = 0;
+  std::map<RunId, std::uint64_t> waiting_since_;  // of sockets that hold datagrams: the last look without
 };
 
 // The leaf of the run in a path of /proc/PID/cgroup: everything up to and with ".../hearth.HASH/LABEL.RUN"; "" = none.
