@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "os/control_socket.h"
 #include "os/crash_point.h"
@@ -15,7 +16,16 @@
 namespace hearth::os {
 namespace {
 
-// Only async-signal-safe calls: the supervisor has a second thread, the store's writer.
+// From here to the end of the namespace runs in children of a fork: only async-signal-safe calls, as the supervisor has a
+// second thread, the store's writer. fork(2) is none of them: it runs atfork handlers and takes malloc's locks.
+pid_t fork_in_child() {
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 34)
+  return ::_Fork();
+#else
+  return ::fork();
+#endif
+}
+
 [[noreturn]] void become_keeper(char* const* arguments, int socket) {
   ::setsid();
   sigset_t none;
@@ -71,7 +81,7 @@ Result<NewKeeper> start_keeper(const SuccessorCommand& command) {
   if (middle < 0) return errno_failure("start", command.keeper, errno);
   if (middle == 0) {
     ::close(told.get());
-    const pid_t keeper = ::fork();
+    const pid_t keeper = fork_in_child();
     if (keeper == 0) become_keeper(arguments.data(), theirs.get());
     name_and_wait(tells.get(), keeper);
   }
