@@ -226,22 +226,27 @@ def restarting(bin_dir, count):
     return h, pids
 
 
+def kill_and_time(h, pids, count, kills, block):
+    """Milliseconds from a kill to the successor, of as many kills, sorted; each block begins at another service."""
+    times = []
+    for i in range(kills):
+        victim = (i * 7 + block) % count
+        time.sleep(0.01)
+        begin = mono()
+        os.kill(pids[victim], 9)
+        stamp = h.fifo.get()
+        pids[stamp[0]] = stamp[1]
+        times.append((stamp[2] - begin) / 1e6)
+    return sorted(times)
+
+
 def restart(report, bin_dir, count, kills):
     h, pids = restarting(bin_dir, count)
     p50, p99, base50, base99, bare50, bare99 = [], [], [], [], [], []
     for block in range(5):
         base = limit(bin_dir, "limit_restart", kills // 5, "same")
         bare = limit(bin_dir, "limit_restart", kills // 5)
-        times = []
-        for i in range(kills // 5):
-            victim = (i * 7 + block) % count
-            time.sleep(0.01)
-            begin = mono()
-            os.kill(pids[victim], 9)
-            stamp = h.fifo.get()
-            pids[stamp[0]] = stamp[1]
-            times.append((stamp[2] - begin) / 1e6)
-        times.sort()
+        times = kill_and_time(h, pids, count, kills // 5, block)
         p50.append(statistics.median(times))
         p99.append(times[int(len(times) * 0.99)])
         base50.append(base["p50_ms"])
@@ -250,8 +255,8 @@ def restart(report, bin_dir, count, kills):
         bare99.append(bare["p99_ms"])
     report.row(f"kill to successor p50, {count} up", p50, "ms", base50, 1.25)
     report.row(f"kill to successor p99, {count} up", p99, "ms", base99, 1.25)
-    report.row(f"kill to successor p50 / bare vfork", p50, "ms", bare50)
-    report.row(f"kill to successor p99 / bare vfork", p99, "ms", bare99)
+    report.row("kill to successor p50 / bare vfork", p50, "ms", bare50)
+    report.row("kill to successor p99 / bare vfork", p99, "ms", bare99)
     h.close()
 
 
@@ -274,22 +279,13 @@ def flood(report, bin_dir, count, kills):
             elif command:
                 h.cli("run", "--name", f"flood{block}{name}", "--no-wait", "--", *command)
             time.sleep(0.2)
-            times = []
-            for i in range(kills // blocks):
-                victim = (i * 7 + block) % count
-                time.sleep(0.01)
-                begin = mono()
-                os.kill(pids[victim], 9)
-                stamp = h.fifo.get()
-                pids[stamp[0]] = stamp[1]
-                times.append((stamp[2] - begin) / 1e6)
+            times = kill_and_time(h, pids, count, kills // blocks, block)
             if process:
                 os.killpg(process.pid, 9)
                 process.wait()
                 os.unlink(f"{h.dir}/outside")
             elif command:
                 h.cli("down", f"flood{block}{name}")
-            times.sort()
             p50.setdefault(kind, []).append(statistics.median(times))
             p99.setdefault(kind, []).append(times[int(len(times) * 0.99)])
     for kind in ("lines", "blocks"):
