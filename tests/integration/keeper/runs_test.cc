@@ -1,5 +1,7 @@
 // Runs: spawned, watched, signalled, reaped.
 
+#include <algorithm>
+#include <cerrno>
 #include <fcntl.h>
 #include <fstream>
 #include <map>
@@ -91,7 +93,10 @@ TEST_F(Runs, HaveTheLimitsPriorityMaskDirectoryAndPidOfTheirPlan) {
   Plan plan = service_plan(0, 1, {"describe"});
   plan.limits = {{RLIMIT_CORE, 0, 4096, 8192}};
   plan.umask = 027;
-  plan.nice = 5;
+  errno = 0;
+  const int our_nice = getpriority(PRIO_PROCESS, 0);
+  ASSERT_EQ(errno, 0);
+  plan.nice = std::min(our_nice + 5, 19);
   plan.oom_score_adj = 123;
   plan.cwd = "/usr";
   plan.env.push_back("LISTEN_PID=0000000000");
@@ -99,13 +104,13 @@ TEST_F(Runs, HaveTheLimitsPriorityMaskDirectoryAndPidOfTheirPlan) {
   auto said = describe(plan);
   EXPECT_EQ(said["core"], "4096");
   EXPECT_EQ(said["umask"], "27");
-  EXPECT_EQ(said["nice"], "5");
+  EXPECT_EQ(said["nice"], std::to_string(plan.nice));
   EXPECT_EQ(said["oom"], "123");
   EXPECT_EQ(said["cwd"], "/usr");
   EXPECT_EQ(said["env_pid"], said["pid"]);
   // The next one has nothing of it: neither the spawner nor its oom_score_adj was touched.
   said = describe(service_plan(1, 2, {"describe"}));
-  EXPECT_EQ(said["nice"], "0");
+  EXPECT_EQ(said["nice"], std::to_string(our_nice));
   std::ifstream ours("/proc/self/oom_score_adj");
   std::string value;
   ours >> value;
