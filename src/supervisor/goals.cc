@@ -5,6 +5,7 @@
 #include "supervisor/book.h"
 #include "supervisor/dependencies.h"
 #include "supervisor/lives.h"
+#include "supervisor/selection.h"
 
 namespace hearth::supervisor {
 
@@ -34,6 +35,7 @@ void Goals::raise(SlotIndex slot, lifecycle::EventKind kind, Now now) {
 void Goals::start_needed(const std::vector<SlotIndex>& chosen, bool restart, Accepted& accepted, Now now) {
   std::vector<SlotIndex> seen = restart ? with_restarted_dependents(book_, chosen) : chosen;
   std::vector<SlotIndex> needed;
+  const TypedNames names(book_);
   for (std::size_t i = 0, ordered = seen.size(); i < seen.size(); ++i) {
     const SlotIndex slot = seen[i];
     const AppliedDocument* applied = book_.applied(slot);
@@ -48,8 +50,7 @@ void Goals::start_needed(const std::vector<SlotIndex>& chosen, bool restart, Acc
       if (life.want_up && life.phase != Phase::failed && life.phase != Phase::completed) continue;
       needed.push_back(other);
       accepted.slots.push_back(other);
-      accepted.notes.push_back(book_.spec_of(other).name + " is started too: " + book_.spec_of(slot).name +
-                               " needs it");
+      accepted.notes.push_back(names.of(other) + " is started too: " + names.of(slot) + " needs it");
     }
   }
   for (const SlotIndex slot : dependencies_first(book_, needed)) {
@@ -60,9 +61,10 @@ void Goals::start_needed(const std::vector<SlotIndex>& chosen, bool restart, Acc
 
 std::vector<SlotIndex> Goals::restart(const std::vector<SlotIndex>& chosen, Accepted& accepted, Now now) {
   std::vector<SlotIndex> all = with_restarted_dependents(book_, chosen);
+  const TypedNames names(book_);
   const auto first_dependent = all.begin() + static_cast<std::ptrdiff_t>(chosen.size());
   for (auto it = first_dependent; it != all.end(); ++it) {
-    accepted.notes.push_back(book_.label(*it) + " is restarted with what it depends on");
+    accepted.notes.push_back(names.of(*it) + " is restarted with what it depends on");
     if (std::find(accepted.slots.begin(), accepted.slots.end(), *it) == accepted.slots.end())
       accepted.slots.push_back(*it);
   }

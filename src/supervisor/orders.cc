@@ -84,9 +84,10 @@ Result<Accepted> Orders::order_named(const Request& request, Now now) {
 }
 
 void Orders::start(const std::vector<SlotIndex>& chosen, Accepted& accepted, Now now) {
+  const TypedNames names(book_);
   for (const SlotIndex slot : dependencies_first(book_, chosen)) {
     if (book_.is_up(slot))
-      accepted.notes.push_back(book_.label(slot) + " is already running (PID " +
+      accepted.notes.push_back(names.of(slot) + " is already running (PID " +
                                std::to_string(book_.slots[slot].run().pid) + ")");
     goals_.enlist(slot, accepted.order, true);
     goals_.raise(slot, lifecycle::EventKind::order_start, now);

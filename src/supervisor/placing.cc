@@ -4,9 +4,11 @@
 #include <string_view>
 #include <unordered_set>
 
+#include "base/check.h"
 #include "supervisor/book.h"
 #include "supervisor/dependencies.h"
 #include "supervisor/goals.h"
+#include "supervisor/selection.h"
 
 namespace hearth::supervisor {
 namespace {
@@ -175,6 +177,12 @@ void Placing::place_services(AppliedDocument& applied, const AppliedDocument* be
   for (std::uint32_t i = 0; i < applied.slots.size(); ++i)
     if (applied.slots[i] == no_slot) applied.slots[i] = allocate(applied, i, SlotRole::service);
   place_probes(applied, now);
+  for (std::uint32_t i = 0; i < applied.slots.size(); ++i) {
+    const ServiceSpec& spec = applied.document.services[i];
+    HEARTH_CHECK(applied.slots[i] != no_slot, "find_room has counted it");
+    HEARTH_CHECK(spec.ready.type != ProbeType::exec || applied.ready_probes[i] != no_slot, "find_room has counted it");
+    HEARTH_CHECK(spec.live.type != ProbeType::exec || applied.live_probes[i] != no_slot, "find_room has counted it");
+  }
   accepted.slots = applied.slots;
   for (const SlotIndex slot : applied.slots) {
     goals_.enlist(slot, accepted.order, start);
@@ -194,12 +202,12 @@ void Placing::place_services(AppliedDocument& applied, const AppliedDocument* be
 
 void Placing::start_services(const AppliedDocument& applied, const std::vector<SlotIndex>& restarted,
                              Accepted& accepted, Now now) {
+  const TypedNames names(book_);
   for (const SlotIndex slot : dependencies_first(book_, applied.slots)) {
-    const SlotState& state = book_.slots[slot];
     if (contains(restarted, slot)) continue;
     if (book_.is_up(slot))
-      accepted.notes.push_back(applied.document.services[state.service].name + " is already running (PID " +
-                               std::to_string(state.run().pid) + ")");
+      accepted.notes.push_back(names.of(slot) + " is already running (PID " +
+                               std::to_string(book_.slots[slot].run().pid) + ")");
     goals_.raise(slot, lifecycle::EventKind::order_start, now);
   }
 }

@@ -73,4 +73,15 @@ Result<std::vector<SlotIndex>> to_take_down(const SlotBook& book, const Request&
   return chosen;
 }
 
+TypedNames::TypedNames(const SlotBook& book) : book_(book) {
+  for (const SlotIndex slot : book.services())
+    if (!book.slots[slot].removing) ++bearers_[book.spec_of(slot).name];
+}
+
+std::string TypedNames::of(SlotIndex slot) const {
+  const std::string& name = book_.spec_of(slot).name;
+  const auto found = bearers_.find(name);
+  return found == bearers_.end() || found->second == 1 ? name : book_.label(slot);
+}
+
 }  // namespace hearth::supervisor

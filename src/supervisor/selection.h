@@ -2,8 +2,14 @@
 //
 // A request names services by pattern (registry.h, selects), all of them, or those of a project or its file. Probes are
 // never named: they go where their service goes. What is being removed is not found by name any more.
+//
+// And the other way round: by which name an answer speaks of a slot.
 #pragma once
 
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/ids.h"
@@ -19,5 +25,17 @@ Result<std::vector<SlotIndex>> named(const SlotBook& book, const Request& reques
 
 // Of `down`: by its names, or what was applied from its file, or else all that belongs to its project.
 Result<std::vector<SlotIndex>> to_take_down(const SlotBook& book, const Request& request);
+
+// "web" where that selects one slot alone, else "project.web.0". Borrows the book, for the time of one order: what is
+// applied or taken down afterwards is not seen.
+class TypedNames {
+ public:
+  explicit TypedNames(const SlotBook& book);
+  std::string of(SlotIndex slot) const;  // of a service that is there
+
+ private:
+  const SlotBook& book_;
+  std::unordered_map<std::string_view, std::uint32_t> bearers_;  // of each service name
+};
 
 }  // namespace hearth::supervisor

@@ -211,6 +211,27 @@ TEST_F(Orders, ASecondRunOfALiveNameIsRefused) {
   EXPECT_EQ(stage.runs_of("shell"), 1u);
 }
 
+TEST_F(Orders, NotesNameAServiceAsPeopleTypeItAndInFullWhereThatNamesTwo) {
+  stage.up({service("db"), service("web")});
+  stage.run_until([&] { return stage.is_ready("db") && stage.is_ready("web"); });
+  Request other;
+  other.verb = Verb::apply;
+  other.document.project = "q";
+  other.document.path = "/q";
+  other.document.services = {service("db")};
+  stage.machine().send(other);
+  stage.run_ms(1'000);
+  for (const sim::ClientCall* call : {&stage.order(Verb::start), &stage.machine().send(other)}) {
+    stage.run_ms(100);
+    std::vector<std::string> names;
+    for (const std::string& note : (*call->answer)->notes)
+      names.push_back(note.substr(0, note.find(" is already running")));
+    std::ranges::sort(names);
+    EXPECT_EQ(names, call->request.verb == Verb::start ? (std::vector<std::string>{"p.db.0", "q.db.0", "web"})
+                                                       : std::vector<std::string>{"q.db.0"});
+  }
+}
+
 TEST_F(Orders, DownForgets) {
   Script keeps = good();
   keeps.says = {{milliseconds(20), "FDSTORE=1\nFDNAME=cache", 7}};
