@@ -77,8 +77,7 @@ constexpr CommandText table[] = {
      logs_options, Words::services},
     {"start", "NAME...", "start services",
      "Starts services that are stopped, failed or completed, and what they need and is not up: other services that "
-     "were "
-     "stopped on purpose, too. With --no-deps they wait for those until somebody starts them.",
+     "were stopped on purpose, too. With --no-deps they wait for those until somebody starts them.",
      start_options, Words::services},
     {"stop", "NAME...", "stop services",
      "Sends the stop signal, and KILL to what is left after the grace period. Of the services that are named, those "

@@ -17,8 +17,8 @@ namespace {
 
 constexpr SpanNs silent_wait = seconds(30);  // between answers when only the last is told
 constexpr SpanNs told_wait = seconds(1);     // between answers that are told; on a terminal the elapsed times move
-constexpr SpanNs first_wait =
-    milliseconds(250);  // before the first that is told elsewhere: what is over by then is told at once
+// Before the first that is told elsewhere: what is over by then is told at once.
+constexpr SpanNs first_wait = milliseconds(250);
 constexpr std::size_t tail_lines = 20;
 
 // True once the process is gone. A descriptor of 0 or less: never.

@@ -16,6 +16,9 @@ constexpr SpanNs successor_span = milliseconds(20);
 // Until what could not be handed over is tried again.
 constexpr SpanNs retry_span = milliseconds(20);
 
+// Until the store is asked again whether it has written everything; nothing else is left to wait for.
+constexpr SpanNs finish_span = milliseconds(1);
+
 }  // namespace
 
 ports::SpawnOrder spawn_order(const SlotBook& book, SlotIndex slot, const RunCell& cell) {
@@ -58,7 +61,7 @@ MonoNs Acts::next_due(Now now) const {
   MonoNs due = never;
   if (!book_.acting.empty()) due = after(now.mono, retry_span);
   if (book_.runs_changed) due = std::min(due, note_runs_at_);
-  if (finish_waits_ && !finish_sent_) due = std::min(due, after(now.mono, milliseconds(1)));
+  if (finish_waits_ && !finish_sent_) due = std::min(due, after(now.mono, finish_span));
   return due;
 }
 

@@ -84,6 +84,7 @@ std::string waiting_words(const SlotBook& book, SlotIndex slot) {
   std::string all, stopped, gone;
   std::string names;  // of the stopped ones, for the command
   const auto add = [](std::string& list, const std::string& name) { list += (list.empty() ? "" : ", ") + name; };
+  // Relied on: edges to one service are neighbours, as its document names it once; so it is told once.
   auto last = static_cast<std::uint32_t>(applied->document.services.size());
   for (const lifecycle::Edge& edge : applied->graph.dependencies(book.slots[slot].service)) {
     if (edge.to == last || standing_of(book, *applied, edge) == lifecycle::Standing::met) continue;
