@@ -49,6 +49,8 @@ class Store {
   // Outlives the death of every process when it returns, and a reboot a moment later. Fails when there is no room for the
   // former: then the request is refused. A document of the same version is replaced.
   virtual Status put_document(const Document& document) = 0;
+  // The same of one that an earlier hearth has left somewhere. Whatever fails, what there is of it is not removed.
+  virtual Status keep_document(const Document& document) = 0;
   virtual void drop_document(std::uint64_t version) = 0;
   // After a take-over: those of `versions` that were put. All others are dropped.
   virtual std::vector<Document> documents(const std::vector<std::uint64_t>& versions) = 0;

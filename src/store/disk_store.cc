@@ -125,6 +125,15 @@ Status DiskStore::put_document(const Document& document) {
   return {};
 }
 
+Status DiskStore::keep_document(const Document& document) {
+  Status kept = put_document(document);
+  if (!kept) {
+    writer_.mirror().want(document.version, {});  // it takes no copy away
+    writer_.post();
+  }
+  return kept;
+}
+
 void DiskStore::drop_document(std::uint64_t version) {
   if (state_) ::unlinkat(state_.get(), state_name(version).c_str(), 0);
   os::crash_point("document out of state");

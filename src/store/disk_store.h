@@ -44,6 +44,7 @@ class DiskStore final : public ports::Store {
   DiskStore(os::KeeperLink& link, std::string directory, DocumentFormat format, WriterOptions options = {});
 
   Status put_document(const Document& document) override;
+  Status keep_document(const Document& document) override;
   void drop_document(std::uint64_t version) override;
   std::vector<Document> documents(const std::vector<std::uint64_t>& versions) override;
   Status reserve(std::uint32_t slots) override;

@@ -139,8 +139,9 @@ void Takeover::keep_documents() {
     const bool followed =
         std::any_of(applied->slots.begin(), applied->slots.end(), [](SlotIndex slot) { return slot != no_slot; });
     if (!followed) continue;
-    if (const Status kept = store_.put_document(applied->document); !kept)
-      note("project " + applied->document.project + " would not outlive this supervisor: " + kept.error().text());
+    if (const Status kept = store_.keep_document(applied->document); !kept)
+      note("the specification of project " + applied->document.project +
+           " stays only where it was found: " + kept.error().text());
   }
 }
 

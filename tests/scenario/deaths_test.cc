@@ -160,6 +160,20 @@ TEST_F(Deaths, AnAdoptedRunKeepsItsPlaceInTheOrderOfStopping) {
   EXPECT_EQ(ranks, before);
 }
 
+// The take-over went on without it, and the only copy was removed as one that nobody wants.
+TEST_F(Deaths, ASpecificationForWhichThereWasNoRoomAtAnAdoptionIsNotLost) {
+  stage.up({service("db")});
+  stage.run_ms(500);
+  stage.machine().store_port.full_for = 1;
+  stage.machine().kill_everybody(true);
+  stage.run_ms(500);
+  EXPECT_TRUE(is_noted("stays only where it was found"));
+  stage.kill_supervisor(10);
+  stage.run_ms(500);
+  EXPECT_TRUE(stage.is_ready("db"));
+  EXPECT_FALSE(is_noted("lost"));
+}
+
 // The documents were dropped first, and whoever was killed while the disk took its time had lost them.
 TEST_F(Deaths, AnEndThatIsCutShortHasLostNothingThatItTells) {
   for (const char* place : {"store finish done", "finish"}) {

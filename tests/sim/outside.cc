@@ -178,15 +178,26 @@ void ProbesPort::cancel(SlotIndex) {
 Status StorePort::put_document(const Document& document) {
   o_.crash.point("put_document");
   const bool full = random_.one_in(10);
-  if (full && o_.faults.refusals) return errno_failure("store", document.project, ENOSPC);
+  if (full_for > 0 || (full && o_.faults.refusals)) {
+    if (full_for > 0) --full_for;
+    return errno_failure("store", document.project, ENOSPC);
+  }
   documents_[document.version] = document;
+  wanted_.insert(document.version);
   o_.crash.point("put_document done");
   return {};
+}
+
+Status StorePort::keep_document(const Document& document) {
+  Status kept = put_document(document);
+  wanted_.insert(document.version);
+  return kept;
 }
 
 void StorePort::drop_document(std::uint64_t version) {
   o_.crash.point("drop_document");
   documents_.erase(version);
+  wanted_.erase(version);
   o_.crash.point("drop_document done");
 }
 
@@ -198,6 +209,7 @@ std::vector<Document> StorePort::documents(const std::vector<std::uint64_t>& ver
   std::erase_if(documents_, [&](const auto& each) {
     return std::find(versions.begin(), versions.end(), each.first) == versions.end();
   });
+  wanted_.insert(versions.begin(), versions.end());
   o_.crash.point("documents done");
   return all;
 }
@@ -205,6 +217,8 @@ std::vector<Document> StorePort::documents(const std::vector<std::uint64_t>& ver
 void StorePort::note_runs(const std::vector<ports::SlotNote>& changed, RunId next_run) {
   constexpr SpanNs write_every = milliseconds(100);
   o_.crash.point("note_runs");
+  if (!std::exchange(has_noted_, true))
+    std::erase_if(documents_, [this](const auto& each) { return !wanted_.contains(each.first); });
   for (const ports::SlotNote& each : changed) noted[each.slot] = each.note;
   next_ = next_run;
   if (!std::exchange(waits_, true))
@@ -229,9 +243,10 @@ bool StorePort::finish(RunId) {
 // A new store has noted nothing; what is on disk stays until it writes.
 void StorePort::supervisor_died() {
   ++epoch_;
-  waits_ = false;
+  waits_ = has_noted_ = false;
   written_at_ = 0;
   noted.clear();
+  wanted_.clear();
 }
 
 }  // namespace hearth::sim

@@ -133,6 +133,7 @@ class StorePort final : public ports::Store {
  public:
   StorePort(Outside outside, std::uint64_t seed) : o_(outside), random_(seed, "store port") {}
   Status put_document(const Document& document) override;
+  Status keep_document(const Document& document) override;
   void drop_document(std::uint64_t version) override;
   std::vector<Document> documents(const std::vector<std::uint64_t>& versions) override;
   void note_runs(const std::vector<ports::SlotNote>& changed, RunId next_run) override;
@@ -140,6 +141,8 @@ class StorePort final : public ports::Store {
 
   // The list is written behind: a supervisor that dies takes what waits along.
   void supervisor_died();
+
+  std::uint32_t full_for = 0;  // so many documents find no room
 
   std::map<SlotIndex, ports::RunNote> noted;
   const std::map<std::uint64_t, Document>& on_disk() const { return documents_; }
@@ -150,6 +153,8 @@ class StorePort final : public ports::Store {
   Outside o_;
   Random random_;
   std::map<std::uint64_t, Document> documents_;
+  std::set<std::uint64_t> wanted_;  // by this supervisor; with its first list of runs all others are removed
+  bool has_noted_ = false;
   std::map<SlotIndex, ports::RunNote> written_;
   RunId next_ = no_run, written_next_ = no_run;
   MonoNs written_at_ = 0;

@@ -216,6 +216,22 @@ TEST_F(DiskStoreTest, a_document_for_which_memory_has_no_room_any_more_stays_on_
   EXPECT_EQ(Versions{3}, versions({3}));
 }
 
+// The take-over goes on without it, and its first list of runs had the only copies removed.
+TEST_F(DiskStoreTest, a_document_of_an_earlier_hearth_stays_where_it_is_when_memory_has_no_room_for_it) {
+  for (const char* name : {"spec/3.json", "state/document-4", "spec/5.json"})
+    write(name, std::string(1, name[std::string(name).find_first_of("345")]) + " shop /srv/shop.toml");
+  for (const std::uint64_t version : {3u, 4u}) {
+    std::filesystem::create_directory(path("state/" + state_name(version) + ".new"));  // nothing can be written there
+    EXPECT_FALSE(store->keep_document(document(version)));
+  }
+  store->note_runs({}, 1);
+  ASSERT_TRUE(store->mirror().pass());
+  for (const char* name : {"spec/3.json", "state/document-4", "spec/4.json"}) EXPECT_TRUE(there(name)) << name;
+  EXPECT_FALSE(there("spec/5.json")) << "nobody wants it";
+  restart_supervisor();
+  EXPECT_EQ((Versions{3, 4}), versions({3, 4}));
+}
+
 TEST_F(DiskStoreTest, without_room_in_memory_a_document_is_refused_and_leaves_nothing) {
   std::filesystem::create_directory(path("state/document-3"));  // what no rename replaces
   const Status refused = store->put_document(document(3));
