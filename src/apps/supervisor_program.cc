@@ -145,8 +145,10 @@ class Program {
       if (!found) return failure(found.error());
       heritage = std::move(*found);
     }
-    supervisor_ = supervisor::Supervisor::create({*keeper_, *inbox_, *probes_, *store_}, link_->decisions(),
-                                                 std::move(facts), heritage, now);
+    Result<std::unique_ptr<supervisor::Supervisor>> begun = supervisor::Supervisor::create(
+        {*keeper_, *inbox_, *probes_, *store_}, link_->decisions(), std::move(facts), heritage, now);
+    if (!begun) return failure(begun.error());
+    supervisor_ = std::move(*begun);
     if (fresh || supervisor_->revived()) keeper_->remove_stale_names();
     if (const std::string risk = os::state_risk(table); !risk.empty()) supervisor_->add_note(risk, false);
     member_log_.begin(table, now.wall);

@@ -52,8 +52,9 @@ class Store {
   // The same of one that an earlier hearth has left somewhere. Whatever fails, what there is of it is not removed.
   virtual Status keep_document(const Document& document) = 0;
   virtual void drop_document(std::uint64_t version) = 0;
-  // After a take-over: those of `versions` that were put. All others are dropped.
-  virtual std::vector<Document> documents(const std::vector<std::uint64_t>& versions) = 0;
+  // After a take-over: those of `versions` that were put. All others are dropped. Fails when something is so short that
+  // nobody can say which are there: then nothing is dropped, and another supervisor may find more.
+  virtual Result<std::vector<Document>> documents(const std::vector<std::uint64_t>& versions) = 0;
   // Room for the records of this many slots in slot table and decision page. Fails when there is none: then the
   // request is refused, and what is there goes on.
   virtual Status reserve(std::uint32_t slots) {

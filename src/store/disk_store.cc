@@ -39,9 +39,16 @@ os::Fd open_directory(int parent, const char* name) {
 }
 
 // The keeper has looked at it: it is ours, and on tmpfs. Its link is followed.
-os::Fd open_state(const os::KeeperLink& link) {
+os::Fd open_state(const os::KeeperLink& link, int& error) {
   if (link.table().origin == wire::StateOrigin::memory) return {};
-  return open_directory(link.descriptor(wire::HelloDescriptor::directory), wire::state_directory_name);
+  os::Fd state = open_directory(link.descriptor(wire::HelloDescriptor::directory), wire::state_directory_name);
+  error = state ? 0 : errno;
+  return state;
+}
+
+// It may pass; all other errors would be there for the next supervisor, too.
+bool is_shortage(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOMEM;
 }
 
 Mirror::Place place_of(const os::KeeperLink& link, const std::string& directory, int state) {
@@ -73,7 +80,7 @@ DiskStore::DiskStore(os::KeeperLink& link, std::string directory, DocumentFormat
     : link_(link),
       directory_(std::move(directory)),
       format_(std::move(format)),
-      state_(open_state(link)),
+      state_(open_state(link, state_error_)),
       writer_(place_of(link, directory_, state_.get()), options) {}
 
 std::string DiskStore::state_path() const {
@@ -142,12 +149,22 @@ void DiskStore::drop_document(std::uint64_t version) {
   writer_.post();
 }
 
+// The first of three places that has it. ENOENT: none has; otherwise one may have it, and a shortage goes before what
+// else was wrong.
 Result<std::string> DiskStore::find_text(std::uint64_t version) {
-  const std::string kept = state_name(version);
+  Error error = errno_error("open", state_path(), is_shortage(state_error_) ? state_error_ : ENOENT);
+  const auto found = [&error](const Result<std::string>& text) {
+    if (!text && (error.code == ENOENT || is_shortage(text.error().code))) error = text.error();
+    return text.has_value();
+  };
   if (state_)
-    if (Result<std::string> text = os::read_file_at(state_.get(), kept, document_bytes_max)) return text;
-  if (const os::Parked* parked = link_.parked().find(ParkClass::spec, version)) return read_whole(parked->fd);
-  return os::read_file_at(instance(), spec_name(version), document_bytes_max);
+    if (Result<std::string> text = os::read_file_at(state_.get(), state_name(version), document_bytes_max); found(text))
+      return text;
+  if (const os::Parked* parked = link_.parked().find(ParkClass::spec, version))
+    if (Result<std::string> text = read_whole(parked->fd); found(text)) return text;
+  if (Result<std::string> text = os::read_file_at(instance(), spec_name(version), document_bytes_max); found(text))
+    return text;
+  return failure(std::move(error));
 }
 
 bool DiskStore::is_in_state(std::uint64_t version) const {
@@ -171,11 +188,19 @@ void DiskStore::keep_found(std::uint64_t version, std::string_view text) {
   writer_.mirror().want(version, std::move(memory));
 }
 
-std::vector<Document> DiskStore::documents(const std::vector<std::uint64_t>& versions) {
+Result<std::vector<Document>> DiskStore::documents(const std::vector<std::uint64_t>& versions) {
   std::vector<Document> out;
   for (const std::uint64_t version : versions) {
     Result<std::string> text = find_text(version);
-    if (!text) continue;
+    if (!text && is_shortage(text.error().code)) {
+      text.error().hint = "free what is short; the keeper starts another supervisor, which tries again";
+      return failure(text.error());
+    }
+    if (!text) {
+      // There, but not to be read: it stays, for whoever wants to know what is wrong with it.
+      if (text.error().code != ENOENT) writer_.mirror().want(version, {});
+      continue;
+    }
     keep_found(version, *text);
     Result<Document> document = format_.from_text(*text);
     if (document && document->version == version) out.push_back(std::move(*document));

@@ -46,7 +46,7 @@ class DiskStore final : public ports::Store {
   Status put_document(const Document& document) override;
   Status keep_document(const Document& document) override;
   void drop_document(std::uint64_t version) override;
-  std::vector<Document> documents(const std::vector<std::uint64_t>& versions) override;
+  Result<std::vector<Document>> documents(const std::vector<std::uint64_t>& versions) override;
   Status reserve(std::uint32_t slots) override;
   void note_runs(const std::vector<ports::SlotNote>& changed, RunId next_run) override;
   bool finish(RunId next_run) override;
@@ -72,7 +72,8 @@ class DiskStore final : public ports::Store {
   os::KeeperLink& link_;
   std::string directory_;
   DocumentFormat format_;
-  os::Fd state_;  // DIR/state; none: it cannot be used
+  int state_error_ = 0;  // errno of opening what follows
+  os::Fd state_;         // DIR/state; none: it cannot be used
   Writer writer_;
   std::uint32_t reserved_ = 0;  // slots
   bool noted_ = false;

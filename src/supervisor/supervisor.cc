@@ -24,15 +24,17 @@ bool Supervisor::readable(const wire::DecisionPage& page) {
   return wire::decision_page_valid(page, sizeof page, record_version) && wire::held_head(page) != nullptr;
 }
 
-std::unique_ptr<Supervisor> Supervisor::create(World world, wire::DecisionPage& page, Options options,
-                                               const ports::Heritage& heritage, Now now) {
+Result<std::unique_ptr<Supervisor>> Supervisor::create(World world, wire::DecisionPage& page, Options options,
+                                                       const ports::Heritage& heritage, Now now) {
   std::unique_ptr<Supervisor> self(new Supervisor(world, page, std::move(options)));
   SlotBook& book = self->book_;
   self->now_ = now;
   self->since_ = now.wall;
   Takeover takeover(book, self->lives_, self->evidence_, self->placing_, world, self->options_, now);
   if (readable(page)) {
-    self->revived_ = takeover.resume(page);
+    const Result<bool> revived = takeover.resume(page);
+    if (!revived) return failure(revived.error());
+    self->revived_ = *revived;
     self->absent_since_ = 0;  // whatever ran out before this moment ran out while nobody watched
   } else {
     // One of another version must not be taken for ours in parts, and what a first commit that never was has left

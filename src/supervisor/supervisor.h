@@ -77,8 +77,9 @@ struct Options {
 class Supervisor final : public ports::Control {
  public:
   // From a new page or a predecessor's. `heritage`: what an earlier hearth in this directory left, for a new page.
-  static std::unique_ptr<Supervisor> create(World world, wire::DecisionPage& page, Options options,
-                                            const ports::Heritage& heritage, Now now);
+  // Fails, with nothing changed, when the store cannot say which documents there are.
+  static Result<std::unique_ptr<Supervisor>> create(World world, wire::DecisionPage& page, Options options,
+                                                    const ports::Heritage& heritage, Now now);
 
   // False: create() begins anew, from heritage.
   static bool readable(const wire::DecisionPage& page);

@@ -28,7 +28,7 @@ void Takeover::note(std::string text) {
   book_.add_note(std::move(text), now_.wall);
 }
 
-bool Takeover::resume(wire::DecisionPage& page) {
+Result<bool> Takeover::resume(wire::DecisionPage& page) {
   Head& head = book_.head;
   std::memcpy(&head, wire::held_head(page), sizeof head);
   wire::discard_uncommitted(page, head.slots_used);
@@ -42,7 +42,7 @@ bool Takeover::resume(wire::DecisionPage& page) {
   for (SlotIndex slot = 0; slot < book_.size(); ++slot)
     if (const unsigned char* bytes = wire::held_slot(page, slot))
       std::memcpy(&book_.slots[slot], bytes, sizeof(SlotState));
-  read_documents();
+  if (const Status read = read_documents(); !read) return failure(read.error());
   book_.index_slots();
   book_.runs_changed = true;  // our predecessor may have died before it wrote its last change
   for (SlotIndex slot = 0; slot < book_.size(); ++slot) resume_slot(slot, revived);
@@ -50,16 +50,19 @@ bool Takeover::resume(wire::DecisionPage& page) {
 }
 
 // Those that slots name: of an apply that was never committed nothing is taken over.
-void Takeover::read_documents() {
+Status Takeover::read_documents() {
   std::vector<std::uint64_t> versions;
   for (const SlotIndex slot : book_.used()) versions.push_back(book_.slots[slot].document);
   std::sort(versions.begin(), versions.end());
   versions.erase(std::unique(versions.begin(), versions.end()), versions.end());
-  for (Document& document : store_.documents(versions)) {
+  Result<std::vector<Document>> documents = store_.documents(versions);
+  if (!documents) return failure(documents.error());
+  for (Document& document : *documents) {
     const std::uint64_t version = document.version;
     if (const Status added = book_.registry.add(std::move(document)); !added)
       note("document " + std::to_string(version) + " is lost: " + added.error().text());
   }
+  return {};
 }
 
 // What was parked at the keeper, and what was under way in sockets, is gone; slot table and page are as they were.

@@ -16,6 +16,7 @@
 #include <unordered_map>
 
 #include "base/ids.h"
+#include "base/result.h"
 #include "base/time.h"
 #include "model/slot_state.h"
 #include "ports/keeper.h"
@@ -37,12 +38,12 @@ class Takeover {
   Takeover(SlotBook& book, Lives& lives, Evidence& evidence, Placing& placing, const World& world,
            const Options& options, Now now);
 
-  // True: all of hearth had died.
-  bool resume(wire::DecisionPage& page);
+  // True: all of hearth had died. Fails as Store::documents does, before anything is done.
+  Result<bool> resume(wire::DecisionPage& page);
   void adopt(const ports::Heritage& heritage);
 
  private:
-  void read_documents();
+  Status read_documents();
   void revive();
   void resume_slot(SlotIndex slot, bool revived);
   void give_up(SlotIndex slot);

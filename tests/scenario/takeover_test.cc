@@ -62,6 +62,17 @@ TEST(TakeOverAtTheBeginning, AnApplyThatDiedInTheFirstCommitOfAllNeverWas) {
   EXPECT_TRUE(stage.is_ready("db"));
 }
 
+TEST_F(TakeOver, ASupervisorThatCannotReadTheDocumentsLeavesItToTheNextOne) {
+  stage.up({service("db")});
+  stage.run_ms(100);
+  stage.machine().store_port.short_for = 2;
+  stage.kill_supervisor(10);
+  stage.run_ms(1'000);
+  EXPECT_EQ(stage.machine().store_port.short_for, 0u);
+  EXPECT_TRUE(stage.is_ready("db"));
+  EXPECT_EQ(stage.runs_of("db"), 1u);
+}
+
 TEST_F(TakeOver, ABackoffDeadlineSurvives) {
   ServiceSpec db = service("db");
   db.backoff.initial = seconds(10);

@@ -98,8 +98,10 @@ void Machine::begin_supervisor() {
   ports::Keeper& keeper = planted_keeper_ ? *planted_keeper_ : static_cast<ports::Keeper&>(keeper_port);
   ports::Inputs& inputs = planted_inputs_ ? *planted_inputs_ : static_cast<ports::Inputs&>(inputs_port);
   const ports::Heritage heritage = fresh ? inherit() : ports::Heritage();
-  supervisor_ =
+  Result<std::unique_ptr<supervisor::Supervisor>> begun =
       supervisor::Supervisor::create({keeper, inputs, probes_port, store_port}, *page_, options, heritage, time.now);
+  if (!begun) throw Crash{"documents refused"};
+  supervisor_ = std::move(*begun);
   if (fresh) kernel.leave_the_rest_alone();
   if (sabotage_ != nullptr && sabotage_->after_create) sabotage_->after_create(*this);
   due_ = time.now.mono;

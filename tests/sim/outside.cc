@@ -201,8 +201,12 @@ void StorePort::drop_document(std::uint64_t version) {
   o_.crash.point("drop_document done");
 }
 
-std::vector<Document> StorePort::documents(const std::vector<std::uint64_t>& versions) {
+Result<std::vector<Document>> StorePort::documents(const std::vector<std::uint64_t>& versions) {
   o_.crash.point("documents");
+  if (short_for > 0) {
+    --short_for;
+    return errno_failure("read", "a document", EMFILE);
+  }
   std::vector<Document> all;
   for (const std::uint64_t version : versions)
     if (const auto found = documents_.find(version); found != documents_.end()) all.push_back(found->second);

@@ -135,14 +135,15 @@ class StorePort final : public ports::Store {
   Status put_document(const Document& document) override;
   Status keep_document(const Document& document) override;
   void drop_document(std::uint64_t version) override;
-  std::vector<Document> documents(const std::vector<std::uint64_t>& versions) override;
+  Result<std::vector<Document>> documents(const std::vector<std::uint64_t>& versions) override;
   void note_runs(const std::vector<ports::SlotNote>& changed, RunId next_run) override;
   bool finish(RunId next_run) override;
 
   // The list is written behind: a supervisor that dies takes what waits along.
   void supervisor_died();
 
-  std::uint32_t full_for = 0;  // so many documents find no room
+  std::uint32_t full_for = 0;   // so many documents find no room
+  std::uint32_t short_for = 0;  // so many supervisors cannot read the documents
 
   std::map<SlotIndex, ports::RunNote> noted;
   const std::map<std::uint64_t, Document>& on_disk() const { return documents_; }

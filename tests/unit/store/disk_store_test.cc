@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <functional>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <thread>
 
@@ -116,7 +117,10 @@ struct DiskStoreTest : ::testing::Test {
   }
   std::vector<std::uint64_t> versions(const std::vector<std::uint64_t>& asked) {
     std::vector<std::uint64_t> out;
-    for (const Document& each : store->documents(asked)) out.push_back(each.version);
+    const Result<std::vector<Document>> found = store->documents(asked);
+    EXPECT_TRUE(found);
+    if (found)
+      for (const Document& each : *found) out.push_back(each.version);
     return out;
   }
   bool there(const std::string& name) { return std::filesystem::exists(path(name)); }
@@ -214,6 +218,45 @@ TEST_F(DiskStoreTest, a_document_for_which_memory_has_no_room_any_more_stays_on_
   EXPECT_TRUE(there("spec/3.json"));
   restart_supervisor();
   EXPECT_EQ(Versions{3}, versions({3}));
+}
+
+// "Cannot be read now" was taken for "is not there", and what was there was removed.
+TEST_F(DiskStoreTest, while_descriptors_are_short_nobody_says_that_a_document_is_lost) {
+  write("spec/3.json", "3 shop /srv/shop.toml");
+  rlimit before{};
+  ASSERT_EQ(0, ::getrlimit(RLIMIT_NOFILE, &before));
+  const rlimit none{0, before.rlim_max};
+  ASSERT_EQ(0, ::setrlimit(RLIMIT_NOFILE, &none));
+  const Result<std::vector<Document>> found = store->documents({3});
+  ASSERT_EQ(0, ::setrlimit(RLIMIT_NOFILE, &before));
+  ASSERT_FALSE(found);
+  EXPECT_EQ(EMFILE, found.error().code);
+  EXPECT_TRUE(there("spec/3.json"));
+  restart_supervisor();
+  EXPECT_EQ(Versions{3}, versions({3}));
+}
+
+TEST_F(DiskStoreTest, DIR_state_that_could_not_be_opened_for_lack_of_descriptors_may_have_had_the_document) {
+  ASSERT_TRUE(store->put_document(document(3)));
+  everybody_dies();
+  rlimit before{};
+  ASSERT_EQ(0, ::getrlimit(RLIMIT_NOFILE, &before));
+  const rlimit none{0, before.rlim_max};
+  store.reset();
+  ASSERT_EQ(0, ::setrlimit(RLIMIT_NOFILE, &none));
+  store = std::make_unique<DiskStore>(*link, keeper.instance().directory, plain_format(), by_hand());
+  ASSERT_EQ(0, ::setrlimit(RLIMIT_NOFILE, &before));
+  EXPECT_FALSE(store->documents({3}));
+  restart_supervisor();
+  EXPECT_EQ(Versions{3}, versions({3}));
+}
+
+TEST_F(DiskStoreTest, a_document_that_is_there_and_cannot_be_read_stays_there) {
+  std::filesystem::create_symlink("/nowhere", path("spec/3.json"));  // ELOOP: links are not followed
+  EXPECT_EQ(Versions{}, versions({3}));
+  store->note_runs({}, 1);
+  ASSERT_TRUE(store->mirror().pass());
+  EXPECT_TRUE(std::filesystem::is_symlink(path("spec/3.json")));
 }
 
 // The take-over goes on without it, and its first list of runs had the only copies removed.
