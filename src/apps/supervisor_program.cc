@@ -167,7 +167,7 @@ class Program {
     for (std::string& note : keeper_->take_notes()) supervisor_->add_note(std::move(note));
     for (std::string& note : inbox_->take_notes()) supervisor_->add_note(std::move(note));
     if (supervisor_->take_changed()) server_->turn_done();
-    due = std::min({due, store_->flush(os::read_mono()), probes_->next_deadline(), trim()});
+    due = std::min({due, store_->ensure_writer(os::read_mono()), probes_->next_deadline(), trim()});
     return inbox_->pending() ? 0 : due;
   }
 

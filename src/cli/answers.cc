@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "config/text.h"
+#include "ports/store.h"
 
 namespace hearth::cli {
 namespace {
@@ -158,7 +159,7 @@ Result<NotedRuns> noted_runs(std::string_view raw) {
   json::error_code error;
   const json::value value = json::parse({raw.data(), raw.size()}, error);
   const json::object* object = error ? nullptr : value.if_object();
-  if (object == nullptr || number(*object, "format") != 1)
+  if (object == nullptr || number(*object, "format") != static_cast<std::int64_t>(ports::run_list_format))
     return failure(Remedy::fix_input, "read", "runs.json", "it is no list of runs of this version");
   NotedRuns noted;
   noted.boot_id = text(*object, "boot_id");

@@ -14,6 +14,9 @@
 
 namespace hearth::ports {
 
+// Of DIR/runs.json (docs/formats/runs.md): one with another number is not read.
+inline constexpr std::uint64_t run_list_format = 1;
+
 // One live run, for the list on disk.
 struct RunNote {
   std::string label;  // project.service.index, as in the service's environment

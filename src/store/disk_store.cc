@@ -254,7 +254,7 @@ void DiskStore::remove_unwanted_state() const {
 bool DiskStore::finish(RunId next_run) {
   const MonoNs now = os::read_mono();
   if (finish_until_ == 0) {
-    finish_until_ = after(now, patience_at_end);
+    finish_until_ = after(now, finish_patience);
     writer_.mirror().finish(next_run);
     writer_.post(true);
   }
@@ -262,8 +262,8 @@ bool DiskStore::finish(RunId next_run) {
   return writer_.settle(milliseconds(1)) || now >= finish_until_;
 }
 
-MonoNs DiskStore::flush(MonoNs now) {
-  return writer_.runs() ? never : after(now, seconds(1));
+MonoNs DiskStore::ensure_writer(MonoNs now) {
+  return writer_.ensure_thread() ? never : after(now, seconds(1));
 }
 
 std::optional<std::string> DiskStore::trouble() const {

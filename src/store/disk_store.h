@@ -37,8 +37,8 @@ class DiskStore final : public ports::Store {
   static constexpr SpanNs keeper_patience = seconds(1);
   // A write that has not returned for so long is told.
   static constexpr SpanNs hangs_after = seconds(1);
-  // How long a deliberate end waits for the disk.
-  static constexpr SpanNs patience_at_end = seconds(2);
+  // How long a deliberate end waits for the disk before the keeper is told.
+  static constexpr SpanNs finish_patience = seconds(2);
 
   // `link` is borrowed; `directory` is the absolute path of the instance.
   DiskStore(os::KeeperLink& link, std::string directory, DocumentFormat format, WriterOptions options = {});
@@ -53,8 +53,8 @@ class DiskStore final : public ports::Store {
   std::optional<std::string> trouble() const override;
 
   std::optional<std::string> trouble_at(Now now) const;
-  // Returns when to call again: there may be no thread yet.
-  MonoNs flush(MonoNs now);
+  // Makes the writer's thread if it could not be made before. Returns when to call again.
+  MonoNs ensure_writer(MonoNs now);
   // Waits until the disk is as memory; false: it still is not.
   bool settle(SpanNs patience) { return writer_.settle(patience); }
   Mirror& mirror() { return writer_.mirror(); }

@@ -9,6 +9,7 @@
 #include <memory>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <utility>
 
 #include "os/clock.h"
@@ -78,10 +79,16 @@ os::Fd make_temporary(int directory, const std::string& name) {
   return os::Fd(::openat(directory, name.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
 }
 
-// Under its name once `good`, away otherwise; errno stays that of what failed first.
-bool put_in_place(int directory, const std::string& temporary, const std::string& name, bool good) {
+// Under its name once `good`, away otherwise; errno stays that of what failed first. Closed before: NFS says only there
+// that the disk is full.
+bool put_in_place(int directory, os::Fd written, const std::string& temporary, const std::string& name, bool good) {
+  int error = errno;
+  if (::close(written.release()) < 0 && good) {
+    good = false;
+    error = errno;
+  }
   if (good && ::renameat(directory, temporary.c_str(), directory, name.c_str()) == 0) return true;
-  const int error = errno;
+  if (good) error = errno;
   ::unlinkat(directory, temporary.c_str(), 0);
   errno = error;
   return false;
@@ -152,16 +159,16 @@ void Mirror::want(std::uint64_t version, os::Fd memory) {
 void Mirror::drop(std::uint64_t version) {
   const std::lock_guard lock(mutex_);
   std::erase_if(documents_, [&](const Wanted& each) { return each.version == version; });
-  look_ = true;
+  removal_due_ = true;
 }
 
 bool Mirror::note(const std::vector<ports::SlotNote>& changed, RunId next_run) {
   const std::lock_guard lock(mutex_);
   if (finished_) return false;
-  bool other = next_run != next_run_ || !looked_;
+  bool other = next_run != next_run_ || !noted_once_;
   // Only now: documents that the supervisor goes on with are all here when it has noted its runs.
-  look_ = look_ || !looked_;
-  looked_ = true;
+  removal_due_ = removal_due_ || !noted_once_;
+  noted_once_ = true;
   next_run_ = next_run;
   for (const ports::SlotNote& each : changed) {
     if (each.slot >= runs_.size()) runs_.resize(each.slot + 1);
@@ -176,7 +183,7 @@ bool Mirror::note(const std::vector<ports::SlotNote>& changed, RunId next_run) {
 void Mirror::finish(RunId next_run) {
   const std::lock_guard lock(mutex_);
   if (finished_) return;
-  finished_ = look_ = looked_ = true;
+  finished_ = removal_due_ = noted_once_ = true;
   documents_.clear();
   runs_.clear();
   next_run_ = next_run;
@@ -190,7 +197,7 @@ bool Mirror::wants(std::uint64_t version) const {
 
 bool Mirror::settled() const {
   const std::lock_guard lock(mutex_);
-  return runs_written_ == runs_serial_ && !look_ && step_.act == Act::none &&
+  return runs_written_ == runs_serial_ && !removal_due_ && step_.act == Act::none &&
          std::all_of(documents_.begin(), documents_.end(), [](const Wanted& each) { return each.written; });
 }
 
@@ -266,7 +273,7 @@ bool Mirror::write_document(Step step, os::Fd& memory) {
   if (!fd) return false;
   const bool copied = copy_bytes(from, fd.get());
   os::crash_point("document copied");
-  const bool good = put_in_place(directory, temporary, name, copied);
+  const bool good = put_in_place(directory, std::move(fd), temporary, name, copied);
   os::crash_point("document in place");
   return good;
 }
@@ -285,7 +292,7 @@ bool Mirror::write_runs() {
   if (os::Fd fd = make_temporary(directory, temporary)) {
     good = write_run_lines(fd.get(), serial);
     os::crash_point("runs written");
-    good = put_in_place(directory, temporary, runs_name, good);
+    good = put_in_place(directory, std::move(fd), temporary, runs_name, good);
     os::crash_point("runs in place");
   }
   // At a deliberate end, on a full disk: better no list than one by which the next hearth would start what was stopped.
@@ -338,14 +345,14 @@ bool Mirror::write_run_lines(int fd, std::uint64_t& serial) {
 bool Mirror::remove_unwanted() {
   {
     const std::lock_guard lock(mutex_);
-    if (!look_) return true;
-    look_ = false;
+    if (!removal_due_) return true;
+    removal_due_ = false;
   }
   Step step{Act::removal, 0};
   if (remove_from_spec(step)) return true;
   (void)fail(step);
   const std::lock_guard lock(mutex_);
-  look_ = true;
+  removal_due_ = true;
   return false;
 }
 

@@ -112,8 +112,8 @@ class Mirror {
   std::uint64_t serial_ = 0;
   std::uint64_t runs_serial_ = 0;
   std::uint64_t runs_written_ = 0;
-  bool look_ = false;    // for documents that nobody wants
-  bool looked_ = false;  // once, for what others have left
+  bool removal_due_ = false;  // of documents that nobody wants
+  bool noted_once_ = false;   // what others have left is looked for since then
   bool finished_ = false;
   Step step_;
   MonoNs step_since_ = 0;

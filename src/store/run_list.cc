@@ -7,8 +7,6 @@
 namespace hearth::store {
 namespace {
 
-constexpr std::uint64_t format = 1;
-
 ports::RunNote note_of(const FlatObject& object) {
   ports::RunNote note;
   note.label = string_of(object, "label");
@@ -27,7 +25,7 @@ ports::RunNote note_of(const FlatObject& object) {
 void append_run_list_head(std::string& out, const std::string& boot_id, std::uint64_t pid_namespace,
                           const std::string& instance, RunId next_run) {
   FlatWriter head(out);
-  head.add("format", format).add("boot_id", boot_id).add("pid_namespace", pid_namespace);
+  head.add("format", ports::run_list_format).add("boot_id", boot_id).add("pid_namespace", pid_namespace);
   head.add("instance", instance).add("next_run", next_run);
   out += ",\"runs\":[\n";
 }
@@ -57,7 +55,7 @@ std::string run_list_text(const RunList& list) {
 
 Result<RunList> parse_run_list(const std::string& text) {
   FlatObject object;
-  if (!read_flat(text, object) || number_of(object, "format") != format)
+  if (!read_flat(text, object) || number_of(object, "format") != ports::run_list_format)
     return failure(Remedy::fix_input, "read", "runs.json", "it is no list of runs of this version");
   RunList list;
   list.boot_id = string_of(object, "boot_id");

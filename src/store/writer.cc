@@ -74,7 +74,7 @@ Writer::~Writer() {
     std::unique_lock lock(shared_->mutex);
     shared_->stop = true;
     shared_->changed.notify_all();
-    ended = shared_->passed.wait_until(lock, Clock::now() + std::chrono::nanoseconds(options_.patience_at_end),
+    ended = shared_->passed.wait_until(lock, Clock::now() + std::chrono::nanoseconds(options_.join_patience),
                                        [this] { return shared_->ended; });
   }
   if (ended)
@@ -97,7 +97,7 @@ void* Writer::main(void* shared) {
   return nullptr;
 }
 
-bool Writer::runs() {
+bool Writer::ensure_thread() {
   if (started_ || !wanted_ || !options_.thread) return true;
   pthread_attr_t attributes;
   if (error_ = ::pthread_attr_init(&attributes); error_ != 0) return false;
@@ -124,7 +124,7 @@ void Writer::post(bool now) {
     shared_->at_once = shared_->at_once || now;
   }
   shared_->changed.notify_one();
-  (void)runs();
+  (void)ensure_thread();
 }
 
 bool Writer::settle(SpanNs patience) {

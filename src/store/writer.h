@@ -17,8 +17,8 @@ namespace hearth::store {
 struct WriterOptions {
   SpanNs retry_first = milliseconds(100);
   SpanNs retry_most = seconds(5);
-  SpanNs patience_at_end = seconds(1);
-  bool thread = true;  // false: a test calls Mirror::pass()
+  SpanNs join_patience = seconds(1);  // of the destructor
+  bool thread = true;                 // false: a test calls Mirror::pass()
 };
 
 // Supervision thread.
@@ -33,8 +33,8 @@ class Writer {
   const Mirror& mirror() const;
   // Something has changed. `now`: also if it has just failed.
   void post(bool now = false);
-  // There is a thread where one is needed. errno of pthread_create otherwise.
-  bool runs();
+  // Makes the thread where one is needed and there is none. False: it could not; error() says why.
+  bool ensure_thread();
   int error() const { return error_; }
   // Until the disk is as wanted; false: it was not within `patience`.
   bool settle(SpanNs patience);

@@ -68,7 +68,7 @@ struct DiskStoreTest : ::testing::Test {
     WriterOptions options;
     options.retry_first = milliseconds(1);
     options.retry_most = milliseconds(4);
-    options.patience_at_end = milliseconds(1);
+    options.join_patience = milliseconds(1);
     return options;
   }
 
@@ -372,7 +372,7 @@ TEST_F(DiskStoreTest, the_list_of_runs_is_written_by_the_thread_and_reads_back) 
   EXPECT_EQ(keeper.instance().directory, list->instance);
   ASSERT_EQ(1u, list->runs.size());
   EXPECT_EQ(note(0, 11).note, list->runs[0]);
-  EXPECT_EQ(never, store->flush(seconds(1)));
+  EXPECT_EQ(never, store->ensure_writer(seconds(1)));
   EXPECT_EQ(std::nullopt, store->trouble());
 }
 
@@ -434,7 +434,7 @@ TEST_F(HungDiskTest, a_write_that_does_not_return_holds_up_nothing_and_is_told) 
   EXPECT_TRUE(store->put_document(document(4)));
   store->note_runs({note(0, 9)}, 10);
   store->drop_document(4);
-  EXPECT_EQ(never, store->flush(seconds(1)));
+  EXPECT_EQ(never, store->ensure_writer(seconds(1)));
   EXPECT_FALSE(store->settle(0));
   EXPECT_FALSE(there("runs.json"));
   answer();
