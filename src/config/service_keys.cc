@@ -19,8 +19,9 @@ constexpr SpanNs hour = seconds(3600);
 constexpr SpanNs day = 24 * hour;
 
 // What hearth itself puts into the environment of a service.
-constexpr std::array<std::string_view, 7> own_variables = {
-    "HEARTH_RUN", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"};
+constexpr std::array<std::string_view, 9> own_variables = {"HEARTH_RUN",    "HEARTH_SLOT",  "HEARTH_INSTANCE",
+                                                           "LISTEN_FDS",    "LISTEN_PID",   "LISTEN_FDNAMES",
+                                                           "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"};
 
 constexpr std::array restart_synonyms = {
     Synonym{"no", "never"},
@@ -187,6 +188,13 @@ void read_backoff(Reader& r, const Node& value, std::string_view key, ServiceDra
        [](Reader& q, const Node& v, std::string_view k, Backoff& t) { q.span(v, k, {0, 30 * day}, t.reset_after); }},
   }};
   Backoff& backoff = draft.spec.backoff;
+  if (value.kind != Node::Kind::table) {
+    // A duration most likely is the first delay; it is written as toml would have it.
+    const bool number = value.kind == Node::Kind::integer || value.kind == Node::Kind::floating;
+    const bool text = value.kind == Node::Kind::string && parse_duration(value.text);
+    const std::string initial = number ? value.described() : quote(text ? value.text : "1s");
+    return r.wrong_type(value, key, "a table", fmt::format("write backoff = {{ initial = {} }}", initial));
+  }
   if (!r.table<Backoff>(value, key, rules, Scope::backoff, backoff)) return;
   if (backoff.initial <= backoff.max) return;
   if (value.find("max") != nullptr) {

@@ -28,6 +28,8 @@
 #include <tuple>
 #include <utility>
 
+#include <fmt/core.h>
+
 #include "config/limits.h"
 #include "config/node.h"
 #include "config/text.h"
@@ -165,6 +167,13 @@ std::string remedy_for(std::string_view description, std::string_view line) {
   }
   if (equals == line.npos) return "TOML has [service.NAME] headers and key = value lines";
   const std::string_view value = trimmed(line.substr(equals + 1));
+  if (says("leading zeroes")) {
+    // umask = 022, as chmod(1) and the shell have it.
+    const std::string_view digits = value.substr(0, value.find_first_not_of("0123456789"));
+    if (trimmed(line.substr(0, equals)) == "umask")
+      return fmt::format("octal digits stand in double quotes: umask = {}", quote(digits));
+    return "an integer begins with no 0; text that looks like one stands in double quotes: " + quote(digits);
+  }
   const bool word = !value.empty() && (std::isalpha(static_cast<unsigned char>(value[0])) || value[0] == '/' ||
                                        value[0] == '~' || value[0] == '$' || value[0] == '.');
   const bool duration =
