@@ -18,7 +18,8 @@ std::optional<std::uint32_t> number_of(const std::string& text) {
 }
 
 std::unexpected<Error> wrong(const std::string& file, const ServiceSpec& spec, std::string reason, std::string hint) {
-  return failure(Remedy::fix_input, "apply", file, "service " + spec.name + ": " + std::move(reason), std::move(hint));
+  return failure(Remedy::fix_input, "apply", file, "service " + spec.name + ": " + std::move(reason),
+                 std::move(hint) + "; nothing has changed");
 }
 
 void set_default(ServiceSpec& spec, const char* name, const std::string& value) {

@@ -79,10 +79,12 @@ std::string hint_without_hearth(const Context& context) {
   const std::vector<LeftRun> left = left_runs(directory);
   if (left.empty() && !os::state_is_left(directory))
     return fmt::format("`hearth {}up` starts it", context.place_option);
-  return fmt::format("{1}: `hearth {0}daemon --detach` takes them over, `hearth {0}shutdown` stops them",
-                     context.place_option,
-                     left.empty() ? "services of an earlier hearth may still run"
-                                  : "services of an earlier hearth still run, " + words_of(left));
+  return fmt::format(
+      "{1}: `hearth {0}up` or `hearth {0}daemon --detach` takes them over, `hearth {0}shutdown` stops "
+      "them",
+      context.place_option,
+      left.empty() ? "services of an earlier hearth may still run"
+                   : "services of an earlier hearth still run, " + words_of(left));
 }
 
 int complain(const Context& context, const ClientError& error) {

@@ -40,7 +40,7 @@ std::size_t command_position(const std::vector<std::string>& line) {
 Error unknown_command(const std::string& name) {
   std::vector<std::string_view> known;
   for (const CommandText& command : commands()) {
-    if (!command.hidden) known.push_back(command.name);
+    known.push_back(command.name);
   }
   std::string_view near = nearest(name, known);
   // What others call it.
@@ -64,10 +64,33 @@ Error unknown_option(const std::string& word, const CommandText* command) {
   const std::vector<std::string_view> known(flags.begin(), flags.end());
   const std::string_view near = nearest(word.substr(0, word.find('=')), known);
   const std::string where = command != nullptr ? fmt::format("hearth help {}", command->name) : "hearth help";
-  return usage("the option " + word,
-               command != nullptr ? fmt::format("`hearth {}` has none of that name", command->name)
-                                  : "there is none of that name",
-               near.empty() ? fmt::format("`{}` lists them", where) : fmt::format("did you mean {}?", near));
+  return usage(
+      command != nullptr ? "the option " + word : "the command line",
+      command != nullptr ? fmt::format("`hearth {}` has none of that name", command->name) : "unknown option " + word,
+      near.empty() ? fmt::format("`{}` lists them", where) : fmt::format("did you mean {}?", near));
+}
+
+bool has_option(std::span<const OptionText> options, std::string_view word) {
+  const std::string_view name = word.substr(0, word.find('='));
+  return std::ranges::any_of(options, [&](const OptionText& option) {
+    return name == std::string("--") + option.name || (option.letter != 0 && word == std::string("-") + option.letter);
+  });
+}
+
+// `hearth --instanc x status`: "x" is no command that somebody mistyped but the value of an option that stands before
+// the command and that only the command, or nobody, knows.
+Error no_command_at(const std::vector<std::string>& line, std::size_t at) {
+  for (std::size_t i = 0; i < at; ++i) {
+    const std::string& word = line[i];
+    if (word.size() < 2 || word[0] != '-' || has_option(global_options(), word)) continue;
+    const bool of_a_command =
+        std::ranges::any_of(commands(), [&](const CommandText& command) { return has_option(command.options, word); });
+    if (!of_a_command) return unknown_option(word, nullptr);
+    if (i + 1 == at && word.find('=') == word.npos)
+      return usage("the command " + line[at], "there is none of that name",
+                   fmt::format("options of a command stand behind it: hearth COMMAND {} {}", word, line[at]));
+  }
+  return unknown_command(line[at]);
 }
 
 Error missing_value(const std::string& option, const CommandText* command) {
@@ -115,14 +138,14 @@ Result<Arguments> parse_arguments(const std::vector<std::string>& line) {
   std::vector<std::string> before(line.begin(), dashes);
   const bool has_dashes = dashes != line.end();
   if (has_dashes) arguments.after.assign(dashes + 1, line.end());
-  if (before.size() == 1 && before[0] == "--version") before[0] = "version";
+  if (before.size() == 1 && (before[0] == "--version" || before[0] == "-v")) before[0] = "version";
 
   const std::size_t at = command_position(before);
   const CommandText* command = nullptr;
   if (at != std::string::npos) {
     arguments.command = before[at];
     command = find_command(arguments.command);
-    if (command == nullptr) return failure(unknown_command(arguments.command));
+    if (command == nullptr) return failure(no_command_at(before, at));
     before.erase(before.begin() + static_cast<std::ptrdiff_t>(at));
   }
   if (has_dashes && (command == nullptr || !command->dashes)) {
@@ -142,6 +165,11 @@ Result<Arguments> parse_arguments(const std::vector<std::string>& line) {
   } catch (const CLI::ArgumentMismatch& error) {  // its message: "--lines: 1 required TEXT missing"
     const std::string_view message = error.what();
     return failure(missing_value(std::string(message.substr(0, message.find(':'))), command));
+  } catch (const CLI::ConversionError& error) {  // its message: "Could not convert: --follow = x"
+    const std::string_view message = error.what();
+    const std::size_t from = std::min(message.find("--"), message.size());
+    const std::string option(message.substr(from, message.find_first_of(" =", from) - from));
+    return failure(usage("the option " + option, "it takes no value", "write it without: " + option));
   } catch (const CLI::ParseError& error) {
     return failure(usage(
         "the command line", error.what(),
@@ -170,7 +198,8 @@ Result<SpanNs> timeout_of(const Arguments& arguments) {
   if (const auto whole = config::parse_number(*text); whole && *whole > 0 && *whole < 1'000'000'000) {
     return seconds(static_cast<std::int64_t>(*whole));
   }
-  const std::optional<SpanNs> span = config::parse_duration(*text);
+  const bool bare = text->find_first_not_of("0123456789.") == text->npos;  // 1.5: seconds, as 2 is
+  const std::optional<SpanNs> span = config::parse_duration(bare ? *text + "s" : *text);
   if (!span || *span <= 0) {
     return failure(usage("--timeout " + *text, "it is no span of time", "write for example 90s, 5m or 1h30m"));
   }

@@ -70,6 +70,29 @@ TEST(Options, an_unknown_option_is_answered_with_the_nearest_of_that_command) {
   EXPECT_EQ(hint_of({"status", "--follow"}), "`hearth help status` lists them");
 }
 
+TEST(Options, an_unknown_option_before_the_command_is_told_and_not_its_value) {
+  const Result<Arguments> arguments = parse_arguments({"--instanc", "x", "status"});
+  ASSERT_FALSE(arguments.has_value());
+  EXPECT_EQ(arguments.error().reason, "unknown option --instanc");
+  EXPECT_EQ(arguments.error().hint, "did you mean --instance?");
+  EXPECT_EQ(hint_of({"--instanc=x", "staus"}), "did you mean --instance?");
+  EXPECT_EQ(hint_of({"--instance", "x", "staus"}), "did you mean `hearth status`?");
+  EXPECT_EQ(hint_of({"-f", "a.toml", "up"}), "options of a command stand behind it: hearth COMMAND -f a.toml");
+  EXPECT_EQ(parsed({"--no-wait", "up"}).command, "up");
+}
+
+TEST(Options, a_value_where_none_belongs_is_refused_in_our_words) {
+  const Result<Arguments> arguments = parse_arguments({"logs", "--follow=x", "web"});
+  ASSERT_FALSE(arguments.has_value());
+  EXPECT_EQ(arguments.error().subject, "the option --follow");
+  EXPECT_EQ(arguments.error().hint, "write it without: --follow");
+}
+
+TEST(Options, version_is_also_an_option) {
+  EXPECT_EQ(parsed({"--version"}).command, "version");
+  EXPECT_EQ(parsed({"-v"}).command, "version");
+}
+
 TEST(Options, names_where_none_belong_are_refused) {
   EXPECT_EQ(hint_of({"up", "web"}), "`hearth help up` explains it");
   EXPECT_EQ(hint_of({"stop", "--", "web"}), "leave it out");
@@ -86,8 +109,11 @@ TEST(Options, timeouts_are_spans_or_seconds) {
   EXPECT_EQ(timeout_of(parsed({"up", "--timeout", "90s"})), seconds(90));
   EXPECT_EQ(timeout_of(parsed({"up", "--timeout", "15"})), seconds(15));
   EXPECT_EQ(timeout_of(parsed({"up", "--timeout", "1h30m"})), seconds(5400));
+  EXPECT_EQ(timeout_of(parsed({"up", "--timeout", "1.5"})), milliseconds(1500));
   EXPECT_FALSE(timeout_of(parsed({"up", "--timeout", "soon"})).has_value());
   EXPECT_FALSE(timeout_of(parsed({"up", "--timeout", "0"})).has_value());
+  EXPECT_FALSE(timeout_of(parsed({"up", "--timeout", "0.0"})).has_value());
+  EXPECT_FALSE(timeout_of(parsed({"up", "--timeout", "1.2.3"})).has_value());
   EXPECT_FALSE(timeout_of(parsed({"up", "--timeout", "-5s"})).has_value());
 }
 
