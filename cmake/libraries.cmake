@@ -14,6 +14,8 @@ target_compile_definitions(hearth_boost PUBLIC
   BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION
   BOOST_ASIO_NO_DEPRECATED)
 target_link_libraries(hearth_boost PUBLIC Boost::headers Threads::Threads)
+# The supervisor lives for years beside its user's models: what runs seldom is made small (hearth_seldom_run).
+target_compile_options(hearth_boost PRIVATE $<$<NOT:$<CONFIG:Debug>>:-Os>)
 
 add_library(hearth_fmt INTERFACE)
 target_compile_definitions(hearth_fmt INTERFACE FMT_HEADER_ONLY)

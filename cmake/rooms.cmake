@@ -45,6 +45,12 @@ function(hearth_room name)
 endfunction()
 set(HEARTH_C_ROOMS wire keeper)
 
+# hearth_seldom_run(NAME): a room that is not on the way of starts, ends and output is compiled for size. A third of the
+# supervisor's memory is its program.
+function(hearth_seldom_run name)
+  target_compile_options(hearth_${name} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-Os>)
+endfunction()
+
 # hearth_program(NAME [SOURCES file...] [DEPS room...] [LIBS lib...] [STATIC])
 # An executable in build/<preset>/bin. Without SOURCES it is made from NAME.cc, where a dash in
 # NAME is an underscore. The C++ library is always linked in; STATIC links in libc as well.

@@ -107,14 +107,6 @@ void free_entry(Keeper& k, EntryIndex entry) {
   tell_supervisor(k, entry);
 }
 
-// Who adopts an entry that no spawner has claimed says so here, for later scans and later keepers.
-void raise_entries_end(Keeper& k, uint32_t end) {
-  std::atomic<uint32_t>& known = k.table->work[0].entries_end;
-  uint32_t old = known.load();
-  while (old < end && !known.compare_exchange_weak(old, end)) {
-  }
-}
-
 }  // namespace
 
 bool watch_run(Keeper& k, EntryIndex entry) {
@@ -206,7 +198,7 @@ void adopt_run(Keeper& k, const wire::RunRecord& record, int pidfd) {
   // One that turns out to be our child (a supervisor that is not sure) needs no adoption.
   if (!fits || watch_run(k, entry) || k.run[entry].pidfd_plus_1 != 0) return close_fd(pidfd);
   wire::RunEntry& e = shared(k, entry);
-  raise_entries_end(k, entry + 1);
+  wire::raise_entries_end(*k.table, entry + 1);
   k.run[entry].kind = RunKind::foreign;
   k.run[entry].pid = e.pid.load();
   keep_pidfd(k, entry, pidfd);

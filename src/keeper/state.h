@@ -163,14 +163,8 @@ inline void unwatch_and_close(Keeper& k, int& fd) {
   close_fd(fd);
 }
 
-// Where scans of entries may stop.
 inline uint32_t entries_end(const Keeper& k) {
-  uint32_t end = 0;
-  for (const wire::SpawnerWork& work : k.table->work) {
-    const uint32_t theirs = work.entries_end.load(std::memory_order_acquire);
-    if (theirs > end) end = theirs;
-  }
-  return end < wire::max_entries ? end : wire::max_entries;
+  return wire::entries_end(*k.table);
 }
 
 inline void tell_supervisor(Keeper& k, EntryIndex entry) {

@@ -78,7 +78,7 @@ void KeeperClient::take_up(const ports::SpawnOrder& order) {
 // A predecessor may have died before the keeper could be told. What our keeper is the parent of, it finds itself.
 void KeeperClient::find_unadopted() {
   const pid_t keeper = link_.table().keeper_pid.load();
-  for (EntryIndex index = 0; index < wire::max_entries; ++index) {
+  for (EntryIndex index = 0; index < wire::entries_end(link_.table()); ++index) {
     const wire::RunEntry& entry = link_.table().entry[index];
     const RunId run = entry.run.load(std::memory_order_acquire);
     const pid_t pid = entry.pid.load(std::memory_order_acquire);

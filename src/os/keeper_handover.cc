@@ -173,7 +173,7 @@ bool KeeperLink::send_late_parks() {
 
 std::vector<wire::RunRecord> KeeperLink::live_runs(Runs which) const {
   std::vector<wire::RunRecord> runs;
-  for (EntryIndex index = 0; index < wire::max_entries; ++index) {
+  for (EntryIndex index = 0; index < wire::entries_end(*table_); ++index) {
     const wire::RunEntry& entry = table_->entry[index];
     const RunId run = entry.run.load(std::memory_order_acquire);
     const wire::EntryPhase phase = entry.phase.load(std::memory_order_acquire);

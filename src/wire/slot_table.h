@@ -139,8 +139,8 @@ static_assert(sizeof(Member) == 64);
 struct alignas(64) SpawnerWork {
   std::atomic<uint32_t> entry_plus_1;  // 0 = idle
   std::atomic<int64_t> since_ns;       // CLOCK_MONOTONIC
-  std::atomic<uint32_t> entries_end;   // 1 + the greatest entry a spawner of this index has claimed: where
-                                       // the keeper's scans may stop
+  std::atomic<uint32_t> entries_end;   // 1 + the greatest entry a spawner of this index has claimed (of the first:
+                                       // or that was adopted): where scans may stop
 };
 
 struct alignas(128) SlotTable {
@@ -191,6 +191,24 @@ static_assert(std::atomic<uint64_t>::is_always_lock_free);
 // Sets the entry's bit in a change map. Release: what was stored before is visible to who takes the bit.
 inline void mark_changed(std::atomic<uint64_t>* words, EntryIndex entry) {
   words[entry / 64].fetch_or(uint64_t{1} << (entry % 64), std::memory_order_release);
+}
+
+// Where scans may stop: what lies behind has never been used, and to look at it would bring it into memory.
+inline uint32_t entries_end(const SlotTable& table) {
+  uint32_t end = 0;
+  for (const SpawnerWork& work : table.work) {
+    const uint32_t theirs = work.entries_end.load(std::memory_order_acquire);
+    if (theirs > end) end = theirs;
+  }
+  return end < max_entries ? end : max_entries;
+}
+
+// Who adopts an entry that no spawner has claimed says so here, for later scans and later keepers.
+inline void raise_entries_end(SlotTable& table, uint32_t end) {
+  std::atomic<uint32_t>& known = table.work[0].entries_end;
+  uint32_t old = known.load();
+  while (old < end && !known.compare_exchange_weak(old, end)) {
+  }
 }
 
 // True when magic, version and size are ours. `mapped` is the size of the mapping in bytes.
