@@ -55,6 +55,14 @@ Result<const AppliedDocument*> Placing::predecessor_of(const Document& document)
     if (const Status free = refuse_conflicts(document); !free) return failure(free.error());
     return nullptr;
   }
+  // Under another name everything in it would start a second time.
+  for (const SlotIndex slot : book_.services()) {
+    const Document& other = *book_.document_of(slot);
+    if (book_.slots[slot].removing || other.path != document.path || other.project == document.project) continue;
+    return failure(Remedy::conflict, "apply", document.path,
+                   "it is up as project " + other.project + ", and its services would be started a second time",
+                   "hearth down -p " + other.project + " first, or leave [project] name as it was");
+  }
   const AppliedDocument* before = current_of(document.project);
   if (before != nullptr && before->document.path != document.path)
     return failure(Remedy::conflict, "apply", document.path,

@@ -187,7 +187,8 @@ Outcome outcome_of(const SlotBook& book, SlotIndex slot, Verb verb) {
                                                         : Outcome::done;
   switch (phase) {
     case Phase::running:
-      if (book.has_readiness(slot)) return state.health.ready ? Outcome::done : Outcome::pending;
+      // Who was ready and is not any more is nobody to wait for: perhaps he never will be again, and status tells it.
+      if (book.has_readiness(slot)) return state.health.ready_since != 0 ? Outcome::done : Outcome::pending;
       return book.scratch[slot].settle_at == 0 ? Outcome::done : Outcome::pending;
     case Phase::completed: return Outcome::done;
     case Phase::failed: return Outcome::failed;

@@ -232,6 +232,42 @@ TEST_F(Orders, NotesNameAServiceAsPeopleTypeItAndInFullWhereThatNamesTwo) {
   }
 }
 
+TEST_F(Orders, AFileThatIsUpUnderAnotherNameIsRefusedUntilThatIsDown) {
+  stage.up({service("db")});
+  stage.run_ms(100);
+  Request renamed;
+  renamed.verb = Verb::apply;
+  renamed.document.project = "q";
+  renamed.document.path = "/home/p/hearth.toml";
+  renamed.document.services = {service("db")};
+  const sim::ClientCall& refused = stage.machine().send(renamed);
+  stage.run_ms(100);
+  ASSERT_TRUE(refused.answered);
+  ASSERT_FALSE(refused.answer->has_value());
+  EXPECT_NE(std::string::npos, refused.answer->error().text().find("hearth down -p p"));
+  EXPECT_EQ(stage.runs_of("db"), 1u);
+  stage.down();
+  stage.run_ms(1'000);
+  const sim::ClientCall& taken = stage.machine().send(renamed);
+  stage.run_ms(100);
+  EXPECT_TRUE(taken.answer->has_value());
+}
+
+TEST_F(Orders, WhoWasReadyAndIsNotAnyMoreIsNotWaitedFor) {
+  ServiceSpec db = service("db", ProbeType::exec);
+  db.ready.interval = milliseconds(100);
+  db.ready.failure_threshold = 1;
+  stage.probe_plays("db", {ends(5, 0), ends(5, 1)});
+  stage.plays("slow", {good(2'000)});
+  const sim::ClientCall& up = stage.up({db, service("slow")});
+  stage.run_ms(1'000);
+  EXPECT_FALSE(stage.is_ready("db"));
+  EXPECT_FALSE(stage.machine().supervisor().settled(up.request.key).value()) << "slow is starting";
+  stage.run_ms(1'500);
+  EXPECT_TRUE(stage.machine().supervisor().settled(up.request.key).value());
+  EXPECT_FALSE(stage.is_ready("db"));
+}
+
 TEST_F(Orders, DownForgets) {
   Script keeps = good();
   keeps.says = {{milliseconds(20), "FDSTORE=1\nFDNAME=cache", 7}};
