@@ -167,8 +167,10 @@ Result<Fd> CgroupTree::make_leaf(const std::string& label, RunId run) const {
   if (::mkdirat(tree_.get(), name.c_str(), 0755) < 0 && errno != EEXIST)
     return errno_failure("create the cgroup", path_ + "/" + name, errno);
   Fd fd(::openat(tree_.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!fd) return errno_failure("open the cgroup", path_ + "/" + name, errno);
-  return fd;
+  if (fd) return fd;
+  const int code = errno;
+  ::unlinkat(tree_.get(), name.c_str(), AT_REMOVEDIR);
+  return errno_failure("open the cgroup", path_ + "/" + name, code);
 }
 
 CgroupTree::Removed CgroupTree::remove_leaf(const std::string& label, RunId run) const {

@@ -47,7 +47,7 @@ ports::EntryView KeeperClient::entry(EntryIndex index) const {
     view.pid = entry.pid.load(std::memory_order_acquire);
     view.fail_errno = view.fail_stage != 0 ? entry.fail_errno : 0;
     view.watched = is_watched(phase) && !exec_hangs(index, view.run, view.pid);
-    view.exited = phase == wire::EntryPhase::exited;
+    view.exited = phase == wire::EntryPhase::exited && !is_unassigned(view.run);
     if (view.exited) {
       view.exit_code = entry.wait_code;
       view.exit_status = entry.wait_status;
@@ -77,6 +77,7 @@ void KeeperClient::take_changed(std::vector<EntryIndex>& entries) {
   for (EntryIndex entry : entries) note_if_hung(entry);
   link_.receive();
   prune_outstanding();
+  assign_spares();  // before the inputs are looked at: what was said before an end must be known with it
   entries.insert(entries.end(), ask_again_.begin(), ask_again_.end());
   ask_again_.clear();
 }

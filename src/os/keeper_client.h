@@ -146,10 +146,10 @@ class KeeperClient final : public ports::Keeper {
     RunId run = no_run;
     Fd output;  // the service's end; none after a take-over
   };
-  // A run that uses a spare, which is still parked for no slot.
+  // A run that uses a spare, which is still parked for no slot. Its end is not told before: what it has said is not heard.
   struct Unassigned {
     RunId run;
-    SlotIndex slot;
+    EntryIndex entry;
   };
 
   // Each: done, or not now (the keeper's socket is full), or why not.

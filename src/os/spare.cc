@@ -71,7 +71,7 @@ void KeeperClient::find_spare() {
     if (holder == entries + wire::max_entries)
       unused.push_back(output.key);
     else
-      unassigned_.push_back({output.key, static_cast<SlotIndex>(holder - entries) / wire::entries_per_slot});
+      unassigned_.push_back({output.key, static_cast<EntryIndex>(holder - entries)});
   }
   for (const RunId run : unused) {
     drop_spare();
@@ -95,10 +95,12 @@ void KeeperClient::assign_spares() {
         link_.wake_in(milliseconds(100));
         return false;
       }
-      records.push_back(park_record(type, unassigned.slot, unassigned.run));
+      records.push_back(park_record(type, unassigned.entry / wire::entries_per_slot, unassigned.run));
       descriptors.push_back(std::move(*copy));
     }
-    return link_.park(records, descriptors);
+    if (!link_.park(records, descriptors)) return false;
+    ask_again_.push_back(unassigned.entry);
+    return true;
   });
 }
 

@@ -244,7 +244,7 @@ Result<bool> KeeperClient::send_plan(const SpawnOrder& order, const std::string&
     }
     if (sent == Sent::full) return false;
     outstanding_.push_back({order.entry, order.run, line->generation, read_mono()});
-    if (spare && !is_unassigned(order.run)) unassigned_.push_back({order.run, order.slot});
+    if (spare && !is_unassigned(order.run)) unassigned_.push_back({order.run, order.entry});
     if (spare_.run == order.run) spare_ = Spare{};
     last_run_ = std::max(last_run_, order.run);
     return true;

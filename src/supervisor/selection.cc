@@ -40,8 +40,12 @@ std::string projects_here(const SlotBook& book) {
 }  // namespace
 
 Result<std::vector<SlotIndex>> named(const SlotBook& book, const Request& request) {
+  // Each is compared with every service, and supervision waits for that.
+  if (request.names.size() > wire::max_slots)
+    return failure(Remedy::fix_input, "find", "services", "more are named than there can be",
+                   "use a pattern, or --all");
+  Request one = request;
   for (const std::string& name : request.names) {
-    Request one = request;
     one.names = {name};
     if (!select(book, one).empty()) continue;
     std::vector<std::string> valid;

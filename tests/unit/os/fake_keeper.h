@@ -59,6 +59,7 @@ class FakeKeeper {
     logs_ =
         std::move(*os::Mapping<wire::LogPage>::map(at(wire::HelloDescriptor::log_page).get(), os::Access::write, "l"));
     wire::log_page_init(*logs_);
+    wire::raise_entries_end(*table_, 64);  // tests write entries without a spawner that would claim them
     for (std::uint32_t i = 0; i < wire::spawner_count; ++i) start_spawner(i);
   }
 

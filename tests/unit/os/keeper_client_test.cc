@@ -1,5 +1,6 @@
 #include "os/keeper_client.h"
 
+#include <algorithm>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -167,11 +168,32 @@ TEST_F(KeeperClientTest, what_a_spare_has_been_told_before_it_is_anybodys_is_hea
   inbox.peek(inputs);
   EXPECT_TRUE(inputs.empty()) << "nobody knows yet whose it is";
   changed();
-  client->flush();
   inbox.peek(inputs);
   ASSERT_EQ(1u, inputs.size());
   EXPECT_EQ(8u, inputs[0].run);
   EXPECT_EQ(2u, inputs[0].slot);
+}
+
+TEST_F(KeeperClientTest, what_a_run_on_a_spare_said_before_its_end_is_heard_in_the_turn_that_learns_of_it) {
+  ASSERT_EQ(SpawnOutcome::sent, client->spawn(maker.order(0, 7)).outcome);
+  keeper.spawn_all();
+  client->flush();
+  ASSERT_EQ(SpawnOutcome::sent, client->spawn(maker.order(2, 8)).outcome);
+  keeper.spawn_all();
+  Fd sender(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_un to{AF_UNIX, {}};
+  path("n/8").copy(to.sun_path, sizeof to.sun_path - 1);
+  ASSERT_EQ(7, ::sendto(sender.get(), "READY=1", 7, 0, reinterpret_cast<sockaddr*>(&to), sizeof to));
+  keeper.exit_run(4, CLD_EXITED, 0);
+  EXPECT_FALSE(client->entry(4).exited) << "nobody could have heard it yet";
+  const std::vector<EntryIndex> entries = changed();
+  EXPECT_NE(entries.end(), std::find(entries.begin(), entries.end(), 4u));
+  EXPECT_TRUE(client->entry(4).exited);
+  Inbox inbox(*link, {});
+  std::vector<ports::Input> inputs;
+  inbox.peek(inputs);
+  ASSERT_EQ(1u, inputs.size());
+  EXPECT_EQ(8u, inputs[0].run);
 }
 
 TEST_F(KeeperClientTest, a_successor_uses_the_spare_and_assigns_the_one_that_is_in_use) {
@@ -201,7 +223,8 @@ TEST_F(KeeperClientTest, an_output_is_not_dropped_before_the_logger_has_heard_of
   {
     test::FewDescriptors few(0);
     changed();
-    EXPECT_FALSE(client->reap(4, 8)) << "it could not be parked for its slot";
+    EXPECT_FALSE(client->entry(4).exited) << "it could not be parked for its slot";
+    EXPECT_FALSE(client->reap(4, 8));
     client->release_run(2, 8);
     client->flush();
     EXPECT_TRUE(exists(path("o/8")));
