@@ -5,6 +5,9 @@ _hearth_unquoted() {
   [[ $1 == \~/* ]] && word=$HOME${word#\~}
   printf '%s' "$word"
 }
+_hearth_offer() {
+  COMPREPLY=($(compgen -W "$(hearth "${place[@]}" completion "$1" 2>/dev/null)" -- "$current"))
+}
 _hearth() {
   local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command= place=() i
   COMPREPLY=()
@@ -25,22 +28,25 @@ _hearth() {
     --dir|--cwd) COMPREPLY=($(compgen -d -- "$current")); return ;;
     -f|--file) if [[ $command != logs ]]; then COMPREPLY=($(compgen -f -- "$current")); return; fi ;;
     --restart) COMPREPLY=($(compgen -W 'always on-failure never' -- "$current")); return ;;
+    -p|--project) _hearth_offer projects; return ;;
+    --instance|--timeout|--name|--env|-n|--lines) return ;;
   esac
   local words=
   case $command in
-    '') words='up down run status logs start stop restart shutdown version help completion --dir --instance --json -h --help' ;;
+    '') words='--dir --instance --json -h --help'; [[ $current == -* ]] || words='up down run status logs start stop restart shutdown version help completion daemon' ;;
     up) words='-f --file --no-wait --timeout --dir --instance --json -h --help' ;;
-    down) words='-f --file -p --project --all --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || words=$(hearth "${place[@]}" completion services 2>/dev/null) ;;
+    down) words='-f --file -p --project --all --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
     run) words='--name --cwd --env --restart --wait --no-wait --timeout --dir --instance --json -h --help' ;;
-    status) words='--dir --instance --json -h --help'; [[ $current == -* ]] || words=$(hearth "${place[@]}" completion services 2>/dev/null) ;;
-    logs) words='-f --follow -n --lines --dir --instance --json -h --help'; [[ $current == -* ]] || words=$(hearth "${place[@]}" completion services 2>/dev/null) ;;
-    start) words='--all --no-deps --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || words=$(hearth "${place[@]}" completion services 2>/dev/null) ;;
-    stop) words='--all --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || words=$(hearth "${place[@]}" completion services 2>/dev/null) ;;
-    restart) words='--all --no-deps --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || words=$(hearth "${place[@]}" completion services 2>/dev/null) ;;
+    status) words='--dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
+    logs) words='-f --follow -n --lines --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
+    start) words='--all --no-deps --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
+    stop) words='--all --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
+    restart) words='--all --no-deps --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
     shutdown) words='--no-wait --timeout --dir --instance --json -h --help' ;;
     version) words='--dir --instance --json -h --help' ;;
-    help) words='--man --dir --instance --json -h --help up down run status logs start stop restart shutdown version help completion' ;;
-    completion) words='--dir --instance --json -h --help bash zsh fish' ;;
+    help) words='--man --dir --instance --json -h --help'; [[ $current == -* ]] || words='up down run status logs start stop restart shutdown version help completion daemon' ;;
+    completion) words='--dir --instance --json -h --help'; [[ $current == -* ]] || words='bash zsh fish' ;;
+    daemon) words='--detach --dir --instance --json -h --help' ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$current"))
 }

@@ -1,5 +1,5 @@
 # Made by `hearth completion fish`; change src/cli/command_table.cc instead.
-function __hearth_services
+function __hearth_ask
   set -l place
   set -l words (commandline -opc)
   set -l i 2
@@ -16,7 +16,13 @@ function __hearth_services
         set i (math $i + 1)
     end
   end
-  hearth $place completion services 2>/dev/null
+  hearth $place completion $argv[1] 2>/dev/null
+end
+function __hearth_services
+  set -l typed (commandline -ct)
+  set -l names (__hearth_ask services | string match -- "$typed*")
+  or set names (__hearth_ask names)
+  printf '%s\n' $names
 end
 function __hearth_needs_command
   set -l words (commandline -opc)
@@ -43,7 +49,7 @@ complete -c hearth -n '__fish_seen_subcommand_from up' -l no-wait -d 'return whe
 complete -c hearth -n '__fish_seen_subcommand_from up' -l timeout -x -d 'wait no longer than this ("90s", "5m"); the order itself goes on'
 complete -c hearth -n __hearth_needs_command -a down -d 'stop and forget: the services of ./hearth.toml, or by name'
 complete -c hearth -n '__fish_seen_subcommand_from down' -s f -l file -r -F -d 'this file, instead of hearth.toml here or in a directory above'
-complete -c hearth -n '__fish_seen_subcommand_from down' -s p -l project -x -d 'the project of this name, instead of a file'
+complete -c hearth -n '__fish_seen_subcommand_from down' -s p -l project -x -a '(__hearth_ask projects)' -d 'the project of this name, instead of a file'
 complete -c hearth -n '__fish_seen_subcommand_from down' -l all -d 'every service of every project'
 complete -c hearth -n '__fish_seen_subcommand_from down' -l no-wait -d 'return when the order is accepted'
 complete -c hearth -n '__fish_seen_subcommand_from down' -l timeout -x -d 'wait no longer than this ("90s", "5m"); the order itself goes on'
@@ -86,6 +92,8 @@ complete -c hearth -n '__fish_seen_subcommand_from shutdown' -l timeout -x -d 'w
 complete -c hearth -n __hearth_needs_command -a version -d 'the version of this program, and of the hearth that runs'
 complete -c hearth -n __hearth_needs_command -a help -d 'explain a command'
 complete -c hearth -n '__fish_seen_subcommand_from help' -l man -d 'write the manual page\'s source'
-complete -c hearth -n '__fish_seen_subcommand_from help' -a 'up down run status logs start stop restart shutdown version help completion'
+complete -c hearth -n '__fish_seen_subcommand_from help' -a 'up down run status logs start stop restart shutdown version help completion daemon'
 complete -c hearth -n __hearth_needs_command -a completion -d 'write a completion script for a shell'
 complete -c hearth -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
+complete -c hearth -n __hearth_needs_command -a daemon -d 'run hearth in the foreground, for service managers'
+complete -c hearth -n '__fish_seen_subcommand_from daemon' -l detach -d 'return when it answers'

@@ -62,7 +62,7 @@ constexpr CommandText table[] = {
      "The command runs like any service: watched, restarted by policy, its output kept. Its name is that of the "
      "program unless --name says otherwise; a second one of the same name is refused while the first is up. "
      "`hearth down NAME` stops it and forgets it, `hearth down -p run` all that were started so.",
-     run_options, Words::none, false, true},
+     run_options, Words::none, true},
     {"status",
      "[NAME...]",
      "how the services are",
@@ -100,8 +100,11 @@ constexpr CommandText table[] = {
      {},
      Words::shells},
     {"daemon", "", "run hearth in the foreground, for service managers",
-     "Becomes the keeper of the instance. `hearth up` and `hearth run` do this by themselves.", daemon_options,
-     Words::none, true},
+     "Becomes the keeper of the instance. `hearth up` and `hearth run` do this by themselves.\n\n"
+     "When hearth answers orders, it says READY=1 to the service manager that started it (Type=notify), and STOPPING=1 "
+     "when it ends. Exit code 75 means that hearth runs already in this instance: RestartPreventExitStatus=75 keeps "
+     "systemd from trying again and again.",
+     daemon_options},
 };
 
 }  // namespace

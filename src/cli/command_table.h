@@ -25,7 +25,6 @@ struct CommandText {
   const char* details;  // paragraphs for `hearth help NAME` and the manual
   std::span<const OptionText> options;
   Words completes = Words::none;
-  bool hidden = false;
   bool dashes = false;  // takes what stands behind "--"
 };
 

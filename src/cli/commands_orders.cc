@@ -1,4 +1,5 @@
 // start, stop, restart, shutdown, daemon: orders about what is there.
+#include <poll.h>
 #include <string>
 
 #include <fmt/format.h>
@@ -10,6 +11,7 @@
 #include "cli/interrupt.h"
 #include "cli/left_behind.h"
 #include "os/clock.h"
+#include "os/fd.h"
 
 namespace hearth::cli {
 namespace {
@@ -99,8 +101,38 @@ int command_shutdown(const Context& context) {
   return code;
 }
 
+namespace {
+
+// The keeper of a hearth that answers and goes on, or 0. A supervisor that has lost its keeper wants another.
+int living_keeper(const Context& context) {
+  Client client(context.socket_path());
+  const auto answer = client.ask({.target = "/v1/instance"}, after(os::read_mono(), seconds(2)));
+  if (!answer) return 0;
+  const Result<InstanceNews> instance = instance_news(*answer);
+  const os::Fd keeper = open_keeper(instance ? instance->keeper_pid : 0);
+  pollfd ended{keeper.get(), POLLIN, 0};  // a zombie has ended
+  return keeper && ::poll(&ended, 1, 0) == 0 ? static_cast<int>(instance->keeper_pid) : 0;
+}
+
+// The keeper itself, which has the last word, says nothing when it finds the instance locked.
+int daemon_in_the_foreground(const Context& context) {
+  if (const int keeper = living_keeper(context)) {
+    return complain(context,
+                    Error{Remedy::conflict,
+                          "start another one",
+                          {},
+                          fmt::format("hearth runs already in {} (keeper PID {})", context.instance.directory, keeper),
+                          fmt::format("`hearth {}shutdown` ends it", context.place_option),
+                          0},
+                    exit_code::runs_already);
+  }
+  return complain(context, become_daemon(context));
+}
+
+}  // namespace
+
 int command_daemon(const Context& context) {
-  if (!context.arguments.has("detach")) return complain(context, become_daemon(context));
+  if (!context.arguments.has("detach")) return daemon_in_the_foreground(context);
   InterruptWatch watch;
   Client client(context.socket_path(), &watch);
   const Result<bool> started = ensure_daemon(context, client, &watch);

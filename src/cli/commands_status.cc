@@ -1,6 +1,7 @@
 // status, version, help, completion: commands that ask and change nothing.
 #include <cctype>
 #include <cstring>
+#include <set>
 #include <string>
 #include <unistd.h>
 
@@ -120,21 +121,29 @@ int command_help(const Context& context) {
   return exit_code::done;
 }
 
+namespace {
+
+// For the completion scripts: each name once, one a line.
+int names_for_completion(const Context& context, std::string (*name_of)(const SlotNews&)) {
+  Client client(context.socket_path());
+  const auto answer = client.ask({.target = "/v1/status"}, after(os::read_mono(), seconds(2)));
+  if (!answer) return exit_code::not_running;
+  const Result<std::vector<SlotNews>> services = services_news(*answer);
+  if (!services) return exit_code::failed;
+  std::set<std::string> names;
+  for (const SlotNews& slot : *services) names.insert(name_of(slot));
+  for (const std::string& name : names) write_out(name + "\n");
+  return exit_code::done;
+}
+
+}  // namespace
+
 int command_completion(const Context& context) {
   const std::string shell = context.arguments.words.empty() ? "" : context.arguments.words[0];
-  if (shell == "services") {  // asked by the scripts themselves
-    Client client(context.socket_path());
-    const auto answer = client.ask({.target = "/v1/status"}, after(os::read_mono(), seconds(2)));
-    if (!answer) return exit_code::not_running;
-    const Result<std::vector<SlotNews>> services = services_news(*answer);
-    if (!services) return exit_code::failed;
-    std::string last;
-    for (const SlotNews& slot : *services) {
-      if (slot.name != last) write_out(slot.name + "\n");
-      last = slot.name;
-    }
-    return exit_code::done;
-  }
+  if (shell == "services") return names_for_completion(context, [](const SlotNews& slot) { return slot.name; });
+  if (shell == "projects") return names_for_completion(context, [](const SlotNews& slot) { return slot.project; });
+  if (shell == "names")
+    return names_for_completion(context, [](const SlotNews& slot) { return slot.project + "." + slot.name; });
   const std::string script = completion_script(shell);
   if (script.empty()) {
     return complain(context,

@@ -1,5 +1,6 @@
 // Completion scripts of three shells, made of the command table. Names of services come from the hearth that
-// --dir or --instance names, wherever they stand in the line, by `hearth completion services`. Shells hand the words over
+// --dir or --instance names, wherever they stand in the line, by `hearth completion services`; when none of them fits
+// what is typed, PROJECT.SERVICE by `hearth completion names`. `hearth completion projects` is for `down -p`. Shells hand the words over
 // as they were typed: what the line would have made of quotes and of ~/ is done here.
 #include <string>
 #include <vector>
@@ -16,7 +17,6 @@ constexpr const char* made_by = "# Made by `hearth completion {}`; change src/cl
 std::string visible_commands() {
   std::string names;
   for (const CommandText& command : commands()) {
-    if (command.hidden) continue;
     if (!names.empty()) names += ' ';
     names += command.name;
   }
@@ -33,6 +33,25 @@ std::string flags_of(std::span<const OptionText> options) {
   return flags;
 }
 
+// "--timeout|-n|--lines": options whose value nobody can guess. A letter may mean something else to another command.
+std::string free_values() {
+  std::string all;
+  const auto add = [&](std::span<const OptionText> options) {
+    for (const OptionText& option : options) {
+      const std::string_view value = option.value == nullptr ? "" : option.value;
+      if (value.empty() || value == "FILE" || value == "DIR" || value == "POLICY" || value == "PROJECT") continue;
+      const std::string flag = fmt::format("--{}", option.name);
+      if ((all + '|').find(flag + '|') != all.npos) continue;
+      if (!all.empty()) all += '|';
+      if (option.letter != 0) all += fmt::format("-{}|", option.letter);
+      all += flag;
+    }
+  };
+  add(global_options());
+  for (const CommandText& command : commands()) add(command.options);
+  return all;
+}
+
 std::string bash_script() {
   std::string out = fmt::format(fmt::runtime(made_by), "bash");
   out +=
@@ -41,6 +60,9 @@ std::string bash_script() {
       "  word=${word//\\\\/}\n"
       "  [[ $1 == \\~/* ]] && word=$HOME${word#\\~}\n"
       "  printf '%s' \"$word\"\n"
+      "}\n"
+      "_hearth_offer() {\n"
+      "  COMPREPLY=($(compgen -W \"$(hearth \"${place[@]}\" completion \"$1\" 2>/dev/null)\" -- \"$current\"))\n"
       "}\n"
       "_hearth() {\n"
       "  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command= place=() i\n"
@@ -62,22 +84,32 @@ std::string bash_script() {
       "    --dir|--cwd) COMPREPLY=($(compgen -d -- \"$current\")); return ;;\n"
       "    -f|--file) if [[ $command != logs ]]; then COMPREPLY=($(compgen -f -- \"$current\")); return; fi ;;\n"
       "    --restart) COMPREPLY=($(compgen -W 'always on-failure never' -- \"$current\")); return ;;\n"
+      "    -p|--project) _hearth_offer projects; return ;;\n";
+  out += fmt::format("    {}) return ;;\n", free_values());
+  out +=
       "  esac\n"
       "  local words=\n"
       "  case $command in\n";
-  out += fmt::format("    '') words='{} {}' ;;\n", visible_commands(), flags_of(global_options()));
+  const auto line = [&](std::string_view command, const std::string& flags, const std::string& others) {
+    // Flags where they are asked for, or where there is nothing else: bash sorts them before all words.
+    out += others.empty() ? fmt::format("    {}) words='{}' ;;\n", command, flags)
+                          : fmt::format("    {}) words='{}'; [[ $current == -* ]] || {} ;;\n", command, flags, others);
+  };
+  line("''", flags_of(global_options()), "words='" + visible_commands() + "'");
   for (const CommandText& command : commands()) {
-    if (command.hidden) continue;
     std::string words = flags_of(command.options);
     if (!words.empty()) words += ' ';
     words += flags_of(global_options());
-    if (command.completes == Words::commands) words += " " + visible_commands();
-    if (command.completes == Words::shells) words += " bash zsh fish";
-    out += fmt::format("    {}) words='{}'", command.name, words);
-    if (command.completes == Words::services) {
-      out += "; [[ $current == -* ]] || words=$(hearth \"${place[@]}\" completion services 2>/dev/null)";
+    std::string others;
+    switch (command.completes) {
+      case Words::services:
+        others = "{ _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; }";
+        break;
+      case Words::commands: others = "words='" + visible_commands() + "'"; break;
+      case Words::shells: others = "words='bash zsh fish'"; break;
+      case Words::none: break;
     }
-    out += " ;;\n";
+    line(command.name, words, others);
   }
   out +=
       "  esac\n"
@@ -107,10 +139,11 @@ std::string zsh_option(const OptionText& option) {
   std::string action;
   if (option.value != nullptr) {
     const std::string_view value = option.value;
-    const char* what = value == "FILE"     ? "_files"
-                       : value == "DIR"    ? "_files -/"
-                       : value == "POLICY" ? "(always on-failure never)"
-                                           : " ";
+    const char* what = value == "FILE"      ? "_files"
+                       : value == "DIR"     ? "_files -/"
+                       : value == "POLICY"  ? "(always on-failure never)"
+                       : value == "PROJECT" ? "_hearth_projects"
+                                            : " ";
     action = fmt::format(":{}:{}", option.value, what);
   }
   const char* equals = option.value != nullptr ? "=" : "";  // also as --option=value
@@ -126,6 +159,13 @@ std::string zsh_script() {
       "_hearth_services() {\n"
       "  local -a names\n"
       "  names=(${(f)\"$(hearth $hearth_place completion services 2>/dev/null)\"})\n"
+      "  compadd -a names && return\n"
+      "  names=(${(f)\"$(hearth $hearth_place completion names 2>/dev/null)\"})\n"
+      "  compadd -a names\n"
+      "}\n"
+      "_hearth_projects() {\n"
+      "  local -a names\n"
+      "  names=(${(f)\"$(hearth $hearth_place completion projects 2>/dev/null)\"})\n"
       "  compadd -a names\n"
       "}\n"
       "_hearth() {\n"
@@ -151,7 +191,7 @@ std::string zsh_script() {
       "    command)\n"
       "      local -a names=(\n";
   for (const CommandText& command : commands()) {
-    if (!command.hidden) out += fmt::format("        '{}:{}'\n", command.name, zsh_text(command.summary));
+    out += fmt::format("        '{}:{}'\n", command.name, zsh_text(command.summary));
   }
   out +=
       "      )\n"
@@ -159,7 +199,6 @@ std::string zsh_script() {
       "    argument)\n"
       "      case $words[1] in\n";
   for (const CommandText& command : commands()) {
-    if (command.hidden) continue;
     out += fmt::format("      {}) _arguments $global", command.name);
     for (const OptionText& option : command.options) out += zsh_option(option);
     switch (command.completes) {
@@ -199,10 +238,11 @@ std::string fish_option(const OptionText& option, const std::string& condition) 
   line += fmt::format(" -l {}", option.name);
   if (option.value != nullptr) {
     const std::string_view value = option.value;
-    line += value == "FILE"     ? " -r -F"
-            : value == "DIR"    ? " -x -a '(__fish_complete_directories)'"
-            : value == "POLICY" ? " -x -a 'always on-failure never'"
-                                : " -x";
+    line += value == "FILE"      ? " -r -F"
+            : value == "DIR"     ? " -x -a '(__fish_complete_directories)'"
+            : value == "POLICY"  ? " -x -a 'always on-failure never'"
+            : value == "PROJECT" ? " -x -a '(__hearth_ask projects)'"
+                                 : " -x";
   }
   return line + " -d " + fish_quoted(option.help) + "\n";
 }
@@ -210,7 +250,7 @@ std::string fish_option(const OptionText& option, const std::string& condition) 
 std::string fish_script() {
   std::string out = fmt::format(fmt::runtime(made_by), "fish");
   out +=
-      "function __hearth_services\n"
+      "function __hearth_ask\n"
       "  set -l place\n"
       "  set -l words (commandline -opc)\n"
       "  set -l i 2\n"
@@ -227,7 +267,13 @@ std::string fish_script() {
       "        set i (math $i + 1)\n"
       "    end\n"
       "  end\n"
-      "  hearth $place completion services 2>/dev/null\n"
+      "  hearth $place completion $argv[1] 2>/dev/null\n"
+      "end\n"
+      "function __hearth_services\n"
+      "  set -l typed (commandline -ct)\n"
+      "  set -l names (__hearth_ask services | string match -- \"$typed*\")\n"
+      "  or set names (__hearth_ask names)\n"
+      "  printf '%s\\n' $names\n"
       "end\n"
       // __fish_use_subcommand takes the value of --dir for a command.
       "function __hearth_needs_command\n"
@@ -247,7 +293,6 @@ std::string fish_script() {
       "complete -c hearth -f\n";
   for (const OptionText& option : global_options()) out += fish_option(option, "");
   for (const CommandText& command : commands()) {
-    if (command.hidden) continue;
     out += fmt::format("complete -c hearth -n __hearth_needs_command -a {} -d {}\n", command.name,
                        fish_quoted(command.summary));
     const std::string seen = fmt::format(" -n '__fish_seen_subcommand_from {}'", command.name);

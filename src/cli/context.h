@@ -22,6 +22,7 @@ inline constexpr int nothing_runs = 3;   // status
 inline constexpr int no_permission = 4;  // status: cannot be asked
 inline constexpr int not_configured = 6;
 inline constexpr int not_running = 7;
+inline constexpr int runs_already = 75;  // daemon; EX_TEMPFAIL, also of the keeper (keeper/start.cc)
 inline constexpr int interrupted = 130;
 }  // namespace exit_code
 

@@ -27,7 +27,6 @@ namespace {
 constexpr SpanNs start_limit = seconds(10);
 // A hearth that ends keeps its lock while it writes its last documents and lines: for 11 s at most (keeper/ending.cc).
 constexpr SpanNs lock_limit = seconds(15);
-constexpr int already_kept = 75;  // EX_TEMPFAIL of the keeper: somebody else keeps this instance
 constexpr std::size_t log_lines = 10;
 
 bool executable(const std::string& path) {
@@ -221,7 +220,7 @@ Result<bool> ensure_daemon(const Context& context, Client& client, InterruptWatc
       continue;
     }
     const int code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    if (code == already_kept) {
+    if (code == exit_code::runs_already) {
       held = instance_lives(context.instance);
       try_at = after(os::read_mono(), held ? seconds(1) : milliseconds(100));
       deadline = after(begin, lock_limit);

@@ -38,9 +38,13 @@ bool wait_gone(int pidfd, InterruptWatch& watch, MonoNs deadline) {
   return true;
 }
 
+}  // namespace
+
 os::Fd open_keeper(std::int64_t pid) {
   return os::Fd(pid > 0 ? static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)) : -1);
 }
+
+namespace {
 
 // A service is in no report of the order any more when a later order has taken it over, which is told as that; or when it
 // was forgotten as soon as it had stopped (`down`, `up` of what left the file): its good end.
@@ -263,9 +267,11 @@ int conclude(const Context& context, const Outcome& outcome, const Order& order,
     case End::timeout: {
       if (context.json) write_out(outcome.body);
       const std::string pending = still_pending(outcome.news);
+      // The limit that was given, not what of it was left for the last question.
+      const Result<SpanNs> limit = timeout_of(context.arguments);
       write_err(fmt::format("hearth: not done after {}: {}; the {} goes on, {} shows how\n",
-                            elapsed_text(outcome.elapsed), pending.empty() ? "it has not ended" : pending, order.doing,
-                            status));
+                            elapsed_text(limit && *limit != never ? *limit : outcome.elapsed),
+                            pending.empty() ? "it has not ended" : pending, order.doing, status));
       return exit_code::failed;
     }
     case End::settled:

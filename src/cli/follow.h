@@ -11,6 +11,7 @@
 #include "cli/context.h"
 #include "cli/interrupt.h"
 #include "cli/operation.h"
+#include "os/fd.h"
 
 namespace hearth::cli {
 
@@ -39,6 +40,9 @@ struct Outcome {
 
 // Prints notes and progress (not with --json).
 Outcome follow(const Context& context, Client& client, InterruptWatch& watch, const Order& order);
+
+// A pidfd of the keeper that an answer told; none when it is gone or was not told.
+os::Fd open_keeper(std::int64_t pid);
 
 // Waits until the keeper of the hearth that answers has ended; true also when nobody answers. False: interrupted, or
 // `deadline` has passed.

@@ -29,6 +29,7 @@ constexpr ExitCode exit_codes[] = {
     {4, "no permission; status: hearth cannot be asked, or the name is unknown"},
     {6, "no configuration, or a wrong one"},
     {7, "hearth is not running"},
+    {75, "daemon: hearth runs already in this instance"},
     {130, "interrupted while waiting; the order goes on"},
     {150, "status: starting"},
     {151, "status: degraded"},
@@ -110,12 +111,12 @@ std::string help_text() {
   std::string out = wrapped(introduction, 0);
   out += "\nUsage: hearth [--dir DIR | --instance NAME] COMMAND\n\nCommands:\n";
   for (const CommandText& command : commands()) {
-    if (!command.hidden) out += fmt::format("  {:<11} {}\n", command.name, command.summary);
+    out += fmt::format("  {:<11} {}\n", command.name, command.summary);
   }
   out += "\nOptions of every command:\n" + option_lines(global_options());
   out +=
       "\n`hearth help COMMAND` explains one. Exit codes: 0 done, 1 failed, 2 wrong usage;\n"
-      "`hearth help status` has those of status. `hearth help daemon`: for systemd.\n";
+      "`hearth help status` has those of status, `hearth help daemon` that for systemd.\n";
   return out;
 }
 
@@ -141,7 +142,6 @@ std::string help_json() {
     return list + "]";
   };
   for (const CommandText& command : commands()) {
-    if (command.hidden) continue;
     if (!first) out += ",";
     first = false;
     out += fmt::format(R"({{"name":"{}","usage":{},"summary":{},"details":{},"options":{}}})", command.name,
@@ -161,7 +161,6 @@ std::string manual_page(std::string_view version) {
   out += ".SH DESCRIPTION\n" + roff(introduction) + "\n";
   out += ".SH COMMANDS\n";
   for (const CommandText& command : commands()) {
-    if (command.hidden) continue;
     out += fmt::format(".SS \"{}\"\n", roff(usage_line(command)));
     std::string summary = command.summary;
     out += roff(summary) + ".\n";

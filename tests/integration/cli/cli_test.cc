@@ -126,6 +126,13 @@ TEST_F(CommandTest, the_daemon_belongs_to_no_session_of_the_caller) {
   EXPECT_EQ(fs::read_symlink("/proc/" + std::to_string(keeper) + "/fd/2").string(), directory + "/hearth.log");
 }
 
+TEST_F(CommandTest, a_second_daemon_says_who_keeps_the_instance) {
+  ASSERT_EQ(hearth({"daemon", "--detach"}).code, 0);
+  const Finished second = hearth({"daemon"});
+  EXPECT_EQ(second.code, 75);
+  EXPECT_NE(second.err.find("hearth runs already in " + directory + " (keeper PID "), std::string::npos) << second.err;
+}
+
 TEST_F(CommandTest, ten_starts_at_once_make_one_daemon) {
   std::vector<Running> all;
   for (int i = 0; i < 10; ++i) all.push_back(start({"run", "--name", "s" + std::to_string(i), "--", "sleep", "1000"}));

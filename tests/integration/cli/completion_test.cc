@@ -68,6 +68,11 @@ TEST_F(CompletionTest, bash_completes_services_of_the_instance_that_is_named) {
   EXPECT_EQ(completed("hearth --dir " + home + "/nothing stop ''"), "\n");
   EXPECT_EQ(completed("hearth --dir " + directory + " sta"), "status start\n");
   EXPECT_EQ(completed("hearth --dir " + directory + " start --no"), "--no-deps --no-wait\n");
+  EXPECT_EQ(completed("hearth --dir " + directory + " restart run.al"), "run.alpha\n");
+  EXPECT_EQ(completed("hearth --dir " + directory + " restart ru"), "run.alpha\n");
+  EXPECT_EQ(completed("hearth --dir " + directory + " down -p ''"), "run\n");
+  EXPECT_EQ(completed("hearth --instance ''"), "\n");
+  EXPECT_EQ(completed("hearth completion ''"), "bash zsh fish\n");
 }
 
 TEST_F(CompletionTest, fish_completes_services_of_the_instance_that_is_named) {
@@ -84,6 +89,8 @@ TEST_F(CompletionTest, fish_completes_services_of_the_instance_that_is_named) {
   EXPECT_EQ(completed("hearth --dir ~/i stop "), "alpha\n");
   EXPECT_EQ(completed("hearth --dir " + home + "/nothing stop "), "");
   EXPECT_EQ(completed("hearth --dir " + directory + " sta"), "start\nstatus\n");
+  EXPECT_EQ(completed("hearth --dir " + directory + " restart run.al"), "run.alpha\n");
+  EXPECT_EQ(completed("hearth --dir " + directory + " down -p "), "run\n");
 }
 
 TEST_F(CompletionTest, zsh_completes_services_of_the_instance_that_is_named) {
@@ -116,6 +123,8 @@ TEST_F(CompletionTest, zsh_completes_services_of_the_instance_that_is_named) {
   EXPECT_EQ(completed("hearth stop --dir " + directory + " "), "hearth stop --dir " + directory + " alpha ");
   EXPECT_EQ(completed("hearth --dir=" + directory + " stop al"), "hearth --dir=" + directory + " stop alpha ");
   EXPECT_EQ(completed("hearth --dir ~/i stop "), "hearth --dir ~/i stop alpha ");
+  EXPECT_EQ(completed("hearth --dir " + directory + " stop run.al"), "hearth --dir " + directory + " stop run.alpha ");
+  EXPECT_EQ(completed("hearth --dir " + directory + " down -p "), "hearth --dir " + directory + " down -p run ");
   EXPECT_EQ(completed("hearth --dir " + directory + " shutd"), "hearth --dir " + directory + " shutdown ");
 }
 

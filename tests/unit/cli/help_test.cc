@@ -30,10 +30,10 @@ TEST(Help, fits_eighty_columns) {
   while (std::getline(lines, line)) EXPECT_LE(line.size(), 80u) << line;
 }
 
-TEST(Help, names_every_command_that_is_not_hidden) {
+TEST(Help, names_every_command) {
   const std::string text = help_text();
   for (const CommandText& command : commands()) {
-    EXPECT_EQ(text.find(std::string("\n  ") + command.name + " ") == text.npos, command.hidden) << command.name;
+    EXPECT_NE(text.find(std::string("\n  ") + command.name + " "), text.npos) << command.name;
   }
 }
 
