@@ -206,7 +206,8 @@ bool Mirror::pass() {
   first_failed_ = {};
   bool good = write_documents();
   good = write_runs() && good;
-  good = remove_unwanted() && good;
+  // What is not wanted any more is what a next hearth would go on with as long as the rest is not written.
+  if (good) good = remove_unwanted();
   const WallNs wall = os::read_clock().wall;
   const std::lock_guard lock(mutex_);
   if (good) {

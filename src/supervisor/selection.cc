@@ -33,8 +33,8 @@ std::string projects_here(const SlotBook& book) {
   if (projects.empty()) return "there are no services at all";
   std::string text;
   for (const std::string& project : projects) text += (text.empty() ? "" : ", ") + project;
-  return (projects.size() == 1 ? "the project that is here: " : "the projects that are here: ") + text +
-         "; hearth down -p NAME";
+  return projects.size() == 1 ? "the project that is here: " + text + "; hearth down -p " + text
+                              : "the projects that are here: " + text + "; hearth down -p NAME";
 }
 
 }  // namespace

@@ -200,6 +200,21 @@ TEST_F(MirrorTest, what_cannot_be_written_is_told_until_it_can) {
   EXPECT_TRUE(mirror->settled());
 }
 
+TEST_F(MirrorTest, what_was_there_stays_until_what_replaces_it_is_written) {
+  want(3, "three");
+  (void)mirror->note({note(0, 9)}, 10);
+  EXPECT_TRUE(mirror->pass());
+  std::filesystem::create_directory(directory / "spec/4.json");  // what no rename replaces
+  want(4, "four");
+  mirror->drop(3);
+  EXPECT_FALSE(mirror->pass());
+  EXPECT_EQ("three", read("spec/3.json")) << "a next hearth would go on with it";
+  std::filesystem::remove(directory / "spec/4.json");
+  EXPECT_TRUE(mirror->pass());
+  EXPECT_FALSE(std::filesystem::exists(directory / "spec/3.json"));
+  EXPECT_EQ("four", read("spec/4.json"));
+}
+
 TEST_F(MirrorTest, an_end_on_a_full_disk_leaves_no_list_by_which_the_next_hearth_would_start_what_was_stopped) {
   want(3, "three");
   (void)mirror->note({note(0, 9)}, 10);
