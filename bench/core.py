@@ -231,7 +231,7 @@ def kill_and_time(h, pids, count, kills, block):
     times = []
     for i in range(kills):
         victim = (i * 7 + block) % count
-        time.sleep(0.01)
+        time.sleep(0.01)  # not a test: a crash comes out of idleness, as in limit_restart
         begin = mono()
         os.kill(pids[victim], 9)
         stamp = h.fifo.get()

@@ -62,13 +62,13 @@ bool KeeperClient::is_unassigned(RunId run) const {
 // the parking of one and the dropping of another leaves, the newest may still be used.
 void KeeperClient::find_spare() {
   std::vector<RunId> unused;
+  const wire::RunEntry* const entries = link_.table().entry;
+  const wire::RunEntry* const end = entries + wire::entries_end(link_.table());
   for (const Parked& output : link_.parked().all(ParkClass::output)) {
     if (output.slot != no_slot) continue;
-    const wire::RunEntry* const entries = link_.table().entry;
     const wire::RunEntry* const holder =
-        std::find_if(entries, entries + wire::max_entries,
-                     [&](const wire::RunEntry& entry) { return entry.run.load() == output.key; });
-    if (holder == entries + wire::max_entries)
+        std::find_if(entries, end, [&](const wire::RunEntry& entry) { return entry.run.load() == output.key; });
+    if (holder == end)
       unused.push_back(output.key);
     else
       unassigned_.push_back({output.key, static_cast<EntryIndex>(holder - entries)});

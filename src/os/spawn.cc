@@ -205,10 +205,8 @@ void KeeperClient::order_entry(const SpawnOrder& order, std::int32_t pid) {
       static_cast<std::uint32_t>(std::clamp<SpanNs>(order.spec->stop_timeout / ns_per_ms, 500, 3'600'000));
   entry.stop_rank = order.stop_rank;
   entry.flags = 0;
-  if (pid != 0) {
-    wire::raise_entries_end(link_.table(), order.entry + 1);
-    entry.pid.store(pid, std::memory_order_relaxed);
-  }
+  wire::raise_entries_end(link_.table(), order.entry + 1);
+  if (pid != 0) entry.pid.store(pid, std::memory_order_relaxed);
   entry.run.store(order.run, std::memory_order_release);
 }
 

@@ -140,7 +140,7 @@ struct alignas(64) SpawnerWork {
   std::atomic<uint32_t> entry_plus_1;  // 0 = idle
   std::atomic<int64_t> since_ns;       // CLOCK_MONOTONIC
   std::atomic<uint32_t> entries_end;   // 1 + the greatest entry a spawner of this index has claimed (of the first:
-                                       // or that was adopted): where scans may stop
+                                       // or that was ordered or adopted): where scans may stop
 };
 
 struct alignas(128) SlotTable {
@@ -203,7 +203,7 @@ inline uint32_t entries_end(const SlotTable& table) {
   return end < max_entries ? end : max_entries;
 }
 
-// Who adopts an entry that no spawner has claimed says so here, for later scans and later keepers.
+// Who orders or adopts an entry that no spawner has claimed says so here, for later scans and later keepers.
 inline void raise_entries_end(SlotTable& table, uint32_t end) {
   std::atomic<uint32_t>& known = table.work[0].entries_end;
   uint32_t old = known.load();
