@@ -190,14 +190,31 @@ void unknown_due(Keeper& k, int64_t now) {
   }
 }
 
+// The supervisor may record an end meanwhile.
+void forget_watching(Keeper& k) {
+  const uint32_t end = entries_end(k);
+  for (EntryIndex i = 0; i < end; ++i) {
+    for (EntryPhase old : {EntryPhase::watched, EntryPhase::adopted})
+      shared(k, i).phase.compare_exchange_strong(old, EntryPhase::none);
+  }
+}
+
 void adopt_run(Keeper& k, const wire::RunRecord& record, int pidfd) {
   const EntryIndex entry = record.entry;
   const bool fits = entry < wire::max_entries && record.run != no_run &&
                     shared(k, entry).run.load(std::memory_order_acquire) == record.run &&
                     shared(k, entry).pid.load() > 0;
-  // One that turns out to be our child (a supervisor that is not sure) needs no adoption.
-  if (!fits || watch_run(k, entry) || k.run[entry].pidfd_plus_1 != 0) return close_fd(pidfd);
+  if (!fits) return close_fd(pidfd);
   wire::RunEntry& e = shared(k, entry);
+  // A supervisor that is not sure. One that is our child, or was handed over before, needs no adoption; but it is told.
+  const bool child = watch_run(k, entry);
+  if (child || k.run[entry].pidfd_plus_1 != 0) {
+    EntryPhase unsure = EntryPhase::none;
+    if (!k.run[entry].unwatched && k.run[entry].pidfd_plus_1 != 0 &&
+        e.phase.compare_exchange_strong(unsure, child ? EntryPhase::watched : EntryPhase::adopted))
+      tell_supervisor(k, entry);
+    return close_fd(pidfd);
+  }
   wire::raise_entries_end(*k.table, entry + 1);
   k.run[entry].kind = RunKind::foreign;
   k.run[entry].pid = e.pid.load();

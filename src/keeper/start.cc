@@ -272,6 +272,10 @@ bool take_over_basics(Keeper& k, int& status) {
     return false;
   }
   k.table->keeper_generation = hello.keeper_generation;
+  // Should the supervisor die before it has handed over everything and committed that, its successor goes on from the
+  // table as after the death of all; and of what the dead keeper watched, we watch nothing yet.
+  k.table->continued_by = hello.keeper_generation;
+  forget_watching(k);
   ucred peer = {};
   socklen_t size = sizeof peer;
   getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size);

@@ -212,6 +212,7 @@ void unknown_due(Keeper& k, int64_t now);
 void adopt_run(Keeper& k, const wire::RunRecord& record, int pidfd);
 void reap_run(Keeper& k, EntryIndex entry, RunId run);
 void signal_run(Keeper& k, const wire::SignalRecord& record);
+void forget_watching(Keeper& k);  // of the keeper before us: its runs are to be adopted
 bool send_signal(Keeper& k, EntryIndex entry, int signal);
 void release_claims(Keeper& k, uint32_t generation);  // of a dead spawner; 0 = of all
 

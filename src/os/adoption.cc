@@ -70,7 +70,9 @@ void KeeperClient::take_up(const ports::SpawnOrder& order) {
   }
   open_again(order, process.pidfd.get());
   // What it says is of the dead keeper: until ours has the run, nobody watches it, and a successor sees that.
-  entry.phase.store(wire::EntryPhase::none, std::memory_order_release);
+  // After a handover that was broken off the keeper may have it, and see its end just now.
+  for (wire::EntryPhase old : {wire::EntryPhase::watched, wire::EntryPhase::adopted})
+    entry.phase.compare_exchange_strong(old, wire::EntryPhase::none);
   crash_point("before adoption");
   hand_to_keeper({order.entry, order.run}, std::move(process), adoptions_.empty() ? patience : 0);
 }

@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "os/clock.h"
+#include "os/crash_point.h"
 #include "os/keeper_link.h"
 #include "os/proc_stat.h"
 
@@ -94,6 +95,7 @@ bool KeeperLink::hand_over_some() {
     if (!sent_to_new_keeper(send_records<wire::HelloRecord>(socket_.get(), MessageType::hello, {&record, 1}, numbers)))
       return false;
     hand_over_->greeted = true;
+    crash_point("keeper greeted");
   }
   if (!hand_over_runs()) return false;
   while (hand_over_->type <= static_cast<std::uint32_t>(ParkClass::probe)) {

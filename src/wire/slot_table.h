@@ -167,7 +167,10 @@ struct alignas(128) SlotTable {
   StateOrigin origin;
   StateProblem problem;   // in memory: why; new: why the one that was there could not be used
   int32_t problem_errno;  // 0 = there is none
-  uint32_t continued_by;  // generation of the last keeper that found these files after everybody's death; 0 = none
+  // Generation of the last keeper that did not start its own supervisor's commits: it found these files after everybody's
+  // death, or was handed them by a living supervisor, which commits that generation when the keeper has everything. A
+  // page below it is of a supervisor that did not come so far. 0 = none.
+  uint32_t continued_by;
 
   Member supervisor;
   Member logger;

@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "os/control_socket.h"
+#include "os/crash_point.h"
 #include "os/proc_stat.h"
 #include "real_keeper.h"
 
@@ -88,6 +89,66 @@ TEST_F(SuccessorTest, a_run_that_ends_while_there_is_no_keeper_is_told_as_ended)
   EXPECT_EQ(wire::wait_code_unknown, client->entry(0).exit_code);
   client->reap(0, 5);
   EXPECT_TRUE(turn_until([&] { return client->entry(0).run == no_run; }));
+}
+
+// A supervisor that hands over to a new keeper, in a process of its own, and dies: at that place, or when all is done.
+struct BrokenHandover : SuccessorTest {
+  void die_handing_over(const char* place) {
+    kill_keeper();
+    const pid_t dying = ::fork();
+    if (dying == 0) {
+      static const char* wanted = place;
+      os::crash_hook = [](const char* at) {
+        if (wanted != nullptr && std::string(at) == wanted) ::_exit(0);
+      };
+      Result<os::NewKeeper> started = os::start_keeper(successor_command());
+      if (started) link->hand_over_to(std::move(*started));
+      ::_exit(started && hand_over() ? 0 : 1);
+    }
+    int status = 0;
+    ASSERT_EQ(dying, ::waitpid(dying, &status, 0));
+    ASSERT_EQ(0, status);
+    inbox.reset();
+    client.reset();
+    link.reset();
+    connect();
+    keeper = link->table().keeper_pid;
+  }
+  // As the supervisor does that sees the generation.
+  void goes_on(const ports::SpawnOrder& order, pid_t pid) {
+    EXPECT_EQ(2u, link->table().keeper_generation);
+    EXPECT_EQ(2u, link->table().continued_by) << "its successor would not go on as after the death of all";
+    client->take_up(order);
+    ASSERT_TRUE(turn_until_watched(order.entry));
+    EXPECT_EQ(pid, client->entry(order.entry).pid);
+    client->signal(order.entry, order.run, 1, SIGUSR1);
+    EXPECT_TRUE(turn_until([&] { return logged(order.slot) == "one\ntwo\n"; })) << logged(order.slot);
+    client->signal(order.entry, order.run, 2, SIGKILL);
+    ASSERT_TRUE(turn_until([&] { return ::waitpid(pid, nullptr, WNOHANG) == pid; })) << "nobody sent it";
+    ASSERT_TRUE(turn_until_exited(order.entry));
+  }
+  void begin() {
+    ASSERT_NO_FATAL_FAILURE(start());
+    spec().command = {"sh", "-c", "trap 'echo two' USR1; echo one; while :; do sleep 1000 & wait; done"};
+    ASSERT_EQ(SpawnOutcome::sent, client->spawn(order(0, 5)).outcome);
+    ASSERT_TRUE(turn_until([&] { return client->entry(0).watched && logged(0) == "one\n"; }));
+    client->start_ticks(0, client->entry(0).pid);
+  }
+};
+
+TEST_F(BrokenHandover, before_any_run_was_handed_over_loses_none) {
+  ASSERT_NO_FATAL_FAILURE(begin());
+  const pid_t pid = client->entry(0).pid;
+  ASSERT_NO_FATAL_FAILURE(die_handing_over("keeper greeted"));
+  EXPECT_FALSE(client->entry(0).watched) << "nobody watches it";
+  goes_on(order(0, 5), pid);
+}
+
+TEST_F(BrokenHandover, before_its_end_was_committed_is_done_again) {
+  ASSERT_NO_FATAL_FAILURE(begin());
+  const pid_t pid = client->entry(0).pid;
+  ASSERT_NO_FATAL_FAILURE(die_handing_over(nullptr));
+  goes_on(order(0, 5), pid);
 }
 
 // Stopped after it was given everything, it would come to itself one day, find our end closed, kill us and start a
