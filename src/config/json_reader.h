@@ -2,6 +2,7 @@
 // that it reads nothing more. Only document_json.cc uses it.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdint>
@@ -31,7 +32,7 @@ struct JsonTrail {
 class JsonReader {
  public:
   // Both must live as long as the reader.
-  JsonReader(const boost::json::object& in, JsonTrail& trail) : in_(in), trail_(trail) {}
+  JsonReader(const boost::json::object& in, JsonTrail& trail) : in_(in), next_(in.begin()), trail_(trail) {}
 
   void name(std::string_view key, std::string& value);
   void text(std::string_view key, std::string& value);
@@ -54,7 +55,7 @@ class JsonReader {
   template <typename T>
   void numbers(std::string_view key, std::vector<T>& values, const std::vector<T>&, std::type_identity_t<T> least = 0,
                std::type_identity_t<T> greatest = std::numeric_limits<T>::max()) {
-    if (in_.if_contains(json_key(key)) != nullptr) values.clear();
+    if (find(key) != nullptr) values.clear();
     each(key, [&](const boost::json::value& json) {
       T value{};
       integer(json, value, least, greatest);
@@ -83,6 +84,8 @@ class JsonReader {
   }
   template <typename T, typename Describe>
   void list(std::string_view key, std::vector<T>& values, Describe describe) {
+    if (const boost::json::value* json = find(key); json != nullptr && json->is_array())
+      values.reserve(std::min(json->get_array().size(), max_items));
     each(key, [&](const boost::json::value& json) { nested(json, values.emplace_back(), describe); });
   }
 
@@ -92,15 +95,32 @@ class JsonReader {
 
   static boost::json::string_view json_key(std::string_view key) { return {key.data(), key.size()}; }
   static std::string_view view(const boost::json::string& string) { return {string.data(), string.size()}; }
+  static std::string_view view(boost::json::string_view text) { return {text.data(), text.size()}; }
 
   void fail(const std::string& what) {
     if (trail_.problem.empty()) trail_.problem = (trail_.place.empty() ? "it" : trail_.place) + " " + what;
   }
 
+  // Null when it is not there. Our own writer puts members in the order in which they are described, and leaves out
+  // what is as usual: so the next one is either this field or a later one, and after the last there is nothing to look for.
+  const boost::json::value* find(std::string_view key) {
+    if (found_ == key) return found_value_;
+    if (next_ == in_.end() && in_order_) return nullptr;
+    found_ = key;
+    if (in_order_ && view(next_->key()) == key) {
+      found_value_ = &next_->value();
+      ++next_;
+      return found_value_;
+    }
+    found_value_ = in_.if_contains(json_key(key));
+    if (found_value_ != nullptr) in_order_ = false;
+    return found_value_;
+  }
+
   // Calls `use` with the field's value, when there is one and nothing was wrong so far.
   template <typename Use>
   void read(std::string_view key, Use use) {
-    const boost::json::value* json = in_.if_contains(json_key(key));
+    const boost::json::value* json = find(key);
     if (json == nullptr || !trail_.problem.empty()) return;
     const std::size_t length = trail_.place.size();
     if (length != 0) trail_.place += '.';
@@ -150,6 +170,10 @@ class JsonReader {
   void string(const boost::json::value& json, std::string& value);
 
   const boost::json::object& in_;
+  boost::json::object::const_iterator next_;  // as long as in_order_: all members before it have been asked for
+  bool in_order_ = true;
+  std::string_view found_;  // the field that was asked for last
+  const boost::json::value* found_value_ = nullptr;
   JsonTrail& trail_;
 };
 
