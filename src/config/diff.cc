@@ -13,6 +13,37 @@ ByName by_name(const Document& document) {
   return index;
 }
 
+template <typename Compare>
+void compare_surroundings(const Surroundings& a, const Surroundings& b, const Compare& compare) {
+  compare("io_priority", a.io_class, b.io_class);
+  compare("io_priority", a.io_level, b.io_level);
+  compare("cpus", a.cpus, b.cpus);
+  compare("library_path", a.library_path, b.library_path);
+  compare("preload", a.preload, b.preload);
+  compare("stdin", a.stdin_from, b.stdin_from);
+  compare("stdin", a.stdin_path, b.stdin_path);
+  compare("credentials", a.credentials, b.credentials);
+  compare("runtime_directory", a.runtime_directories, b.runtime_directories);
+  compare("state_directory", a.state_directories, b.state_directories);
+  compare("cache_directory", a.cache_directories, b.cache_directories);
+  compare("env_files", a.env_files, b.env_files);
+  compare("ports", a.ports, b.ports);
+  compare("ready_file", a.ready_file, b.ready_file);
+  compare("pid_file", a.pid_file, b.pid_file);
+}
+
+template <typename Compare>
+void compare_actions(const Actions& a, const Actions& b, const Compare& compare) {
+  compare("before_start", a.before_start, b.before_start);
+  compare("after_start", a.after_start, b.after_start);
+  compare("before_stop", a.before_stop, b.before_stop);
+  compare("after_stop", a.after_stop, b.after_stop);
+  compare("on_failure", a.on_failure, b.on_failure);
+  compare("on_give_up", a.on_give_up, b.on_give_up);
+  compare("stop_command", a.stop, b.stop);
+  compare("reload_command", a.reload, b.reload);
+}
+
 }  // namespace
 
 Diff diff(const Document& old_document, const Document& new_document) {
@@ -51,10 +82,18 @@ std::vector<std::string> changed_keys(const ServiceSpec& a, const ServiceSpec& b
   compare("nice", a.nice, b.nice);
   compare("oom_score_adj", a.oom_score_adj, b.oom_score_adj);
   compare("limits", a.limits, b.limits);
+  compare_surroundings(*a.around, *b.around, compare);
+  compare("type", a.type, b.type);
+  compare("replicas", a.replicas, b.replicas);
+  compare("autostart", a.autostart, b.autostart);
+  compare("tags", a.tags, b.tags);
+  compare_actions(*a.actions, *b.actions, compare);
   compare("restart", a.restart, b.restart);
   compare("backoff", a.backoff, b.backoff);
   compare("max_restarts", a.crash_limit.max_restarts, b.crash_limit.max_restarts);
   compare("restart_window", a.crash_limit.window, b.crash_limit.window);
+  compare("on_give_up", a.give_up, b.give_up);
+  compare("retry_after", a.retry_after, b.retry_after);
   compare("success_exit_codes", a.success_exit_codes, b.success_exit_codes);
   compare("depends_on", a.depends_on, b.depends_on);
   compare("ready", a.ready, b.ready);

@@ -47,7 +47,9 @@ void describe_probe(A& a, T& v) {
   a.text("url", v.url);
   a.text("address", v.address);
   a.texts("command", v.command);
+  a.text("target", v.target);
   a.number("expect_status", v.expect_status, d.expect_status, 0, 599);
+  a.number("descriptor", v.descriptor, d.descriptor, 0, 1023);
   a.span("interval_ns", v.interval, d.interval);
   a.span("timeout_ns", v.timeout, d.timeout);
   a.number("success_threshold", v.success_threshold, d.success_threshold);
@@ -68,6 +70,11 @@ void describe_log(A& a, T& v) {
   a.word("format", v.format, d.format, log_formats);
   a.number("max_size", v.max_size, d.max_size);
   a.number("max_files", v.max_files, d.max_files);
+  a.span("max_age_ns", v.max_age, d.max_age);
+  a.number("max_total", v.max_total, d.max_total);
+  a.flag("compress", v.compress, d.compress);
+  a.flag("per_process", v.per_process, d.per_process);
+  a.word("sink", v.sink, d.sink, log_sinks);
   a.span("full_wait_ns", v.full_wait, d.full_wait);
 }
 
@@ -76,6 +83,49 @@ void describe_limit(A& a, T& v) {
   a.word("name", v.name, "", limit_names);
   a.limit("soft", v.soft);
   a.limit("hard", v.hard);
+}
+
+template <typename A, typename T>
+void describe_action(A& a, T& v) {
+  const Action d;
+  a.texts("command", v.command);
+  a.span("timeout_ns", v.timeout, d.timeout);
+}
+
+template <typename A, typename T>
+void describe_actions(A& a, T& v) {
+  const Action d;
+  const auto action = [&](const char* key, auto& its) {
+    a.object(key, its, d, [](auto& b, auto& item) { describe_action(b, item); });
+  };
+  action("before_start", v.before_start);
+  action("after_start", v.after_start);
+  action("before_stop", v.before_stop);
+  action("after_stop", v.after_stop);
+  action("on_failure", v.on_failure);
+  action("on_give_up", v.on_give_up);
+  action("stop", v.stop);
+  action("reload", v.reload);
+}
+
+template <typename A, typename T>
+void describe_surroundings(A& a, T& v) {
+  const Surroundings d;
+  a.choice("io_class", v.io_class, d.io_class, io_class_words);
+  a.number("io_level", v.io_level, d.io_level, 0, 7);
+  a.numbers("cpus", v.cpus, d.cpus, 0, 4095);
+  a.texts("library_path", v.library_path);
+  a.texts("preload", v.preload);
+  a.choice("stdin", v.stdin_from, d.stdin_from, stdin_words);
+  a.text("stdin_path", v.stdin_path);
+  a.variables("credentials", v.credentials);
+  a.texts("runtime_directories", v.runtime_directories);
+  a.texts("state_directories", v.state_directories);
+  a.texts("cache_directories", v.cache_directories);
+  a.texts("env_files", v.env_files);
+  a.numbers("ports", v.ports, d.ports, 1);
+  a.text("ready_file", v.ready_file);
+  a.text("pid_file", v.pid_file);
 }
 
 template <typename A, typename T>
@@ -94,10 +144,19 @@ void describe_service(A& a, T& v) {
   a.optional("nice", v.nice, -20, 19);
   a.optional("oom_score_adj", v.oom_score_adj, -1000, 1000);
   a.list("limits", v.limits, [](auto& b, auto& item) { describe_limit(b, item); });
+  a.boxed("around", v.around, [](auto& b, auto& item) { describe_surroundings(b, item); });
+
+  a.choice("type", v.type, d.type, type_words);
+  a.number("replicas", v.replicas, d.replicas, 0, max_services);
+  a.flag("autostart", v.autostart, d.autostart);
+  a.texts("tags", v.tags);
+  a.boxed("actions", v.actions, [](auto& b, auto& item) { describe_actions(b, item); });
 
   a.choice("restart", v.restart, d.restart, restart_words);
   a.object("backoff", v.backoff, d.backoff, [](auto& b, auto& item) { describe_backoff(b, item); });
   a.object("crash_limit", v.crash_limit, d.crash_limit, [](auto& b, auto& item) { describe_crash_limit(b, item); });
+  a.choice("give_up", v.give_up, d.give_up, give_up_words);
+  a.span("retry_after_ns", v.retry_after, d.retry_after);
   a.numbers("success_exit_codes", v.success_exit_codes, d.success_exit_codes, 0, 255);
   a.list("depends_on", v.depends_on, [](auto& b, auto& item) { describe_dependency(b, item); });
 
@@ -122,6 +181,7 @@ void describe_document(A& a, T& v) {
   a.name("project", v.project);
   a.text("path", v.path);
   a.texts("environment", v.environment);
+  a.number("start_concurrency", v.start_concurrency, d.start_concurrency);
   a.list("services", v.services, [](auto& b, auto& item) { describe_service(b, item); });
 }
 

@@ -17,6 +17,7 @@
 
 #include <boost/json.hpp>
 
+#include "base/boxed.h"
 #include "config/limits.h"
 #include "config/text.h"
 #include "config/words.h"
@@ -81,6 +82,10 @@ class JsonReader {
   template <typename T, typename Describe>
   void object(std::string_view key, T& value, const T&, Describe describe) {
     read(key, [&](const boost::json::value& json) { nested(json, value, describe); });
+  }
+  template <typename T, typename Describe>
+  void boxed(std::string_view key, Boxed<T>& value, Describe describe) {
+    read(key, [&](const boost::json::value& json) { nested(json, value.edit(), describe); });
   }
   template <typename T, typename Describe>
   void list(std::string_view key, std::vector<T>& values, Describe describe) {

@@ -12,6 +12,7 @@
 
 #include <boost/json.hpp>
 
+#include "base/boxed.h"
 #include "config/text.h"
 #include "config/words.h"
 
@@ -83,6 +84,10 @@ class JsonWriter {
   template <typename T, typename Describe>
   void object(std::string_view key, const T& value, const T& standard, Describe describe) {
     if (!(value == standard)) put(key, object_value(value, describe));
+  }
+  template <typename T, typename Describe>
+  void boxed(std::string_view key, const Boxed<T>& value, Describe describe) {
+    if (!value.is_usual()) put(key, object_value(*value, describe));
   }
   template <typename T, typename Describe>
   void list(std::string_view key, const std::vector<T>& values, Describe describe) {

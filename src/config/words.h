@@ -29,8 +29,28 @@ inline constexpr std::array condition_words = {
 // "none" is for JSON only; in a hearth.toml a probe that is not there is none.
 inline constexpr std::array probe_words = {
     Word{"notify", ProbeType::notify}, Word{"http", ProbeType::http}, Word{"tcp", ProbeType::tcp},
-    Word{"exec", ProbeType::exec},     Word{"none", ProbeType::none},
+    Word{"exec", ProbeType::exec},     Word{"fd", ProbeType::fd},     Word{"unix", ProbeType::unix_socket},
+    Word{"log", ProbeType::log},       Word{"file", ProbeType::file}, Word{"frame", ProbeType::frame},
+    Word{"none", ProbeType::none},
 };
+inline constexpr std::array type_words = {
+    Word{"service", ServiceType::service},
+    Word{"task", ServiceType::task},
+    Word{"forking", ServiceType::forking},
+};
+inline constexpr std::array give_up_words = {Word{"hold", GiveUp::hold}, Word{"exit", GiveUp::exit}};
+inline constexpr std::array io_class_words = {
+    Word{"none", IoClass::none},
+    Word{"realtime", IoClass::realtime},
+    Word{"best-effort", IoClass::best_effort},
+    Word{"idle", IoClass::idle},
+};
+inline constexpr std::array stdin_words = {
+    Word{"null", StdinFrom::null},
+    Word{"file", StdinFrom::file},
+    Word{"pty", StdinFrom::pty},
+};
+inline constexpr std::array<std::string_view, 4> log_sinks = {"", "stdout", "journald", "syslog"};
 inline constexpr std::array<std::string_view, 3> log_formats = {"raw", "stamped", "json"};
 // The limits of getrlimit(2), without RLIMIT_.
 inline constexpr std::array<std::string_view, 16> limit_names = {

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/boxed.h"
 #include "base/time.h"
 
 namespace hearth {
@@ -45,14 +46,16 @@ struct Dependency {
   friend bool operator==(const Dependency&, const Dependency&) = default;
 };
 
-enum class ProbeType { none, notify, http, tcp, exec };
+enum class ProbeType { none, notify, http, tcp, exec, fd, unix_socket, log, file, frame };
 
 struct Probe {
   ProbeType type = ProbeType::none;
   std::string url;                   // http: "http://HOST:PORT/PATH"
   std::string address;               // tcp: "HOST:PORT"
   std::vector<std::string> command;  // exec
+  std::string target;                // unix_socket, frame: path of the socket; file: path; log: regular expression
   int expect_status = 0;             // http: 0 = any 2xx or 3xx
+  int descriptor = 0;                // fd: number in the service, 3 or above
   SpanNs interval = seconds(1);      // between the end of one try and the start of the next
   SpanNs timeout = seconds(5);       // of one try
   std::uint32_t success_threshold = 1;
@@ -68,9 +71,14 @@ struct ListenSocket {
 };
 
 struct LogSpec {
-  std::string format = "raw";  // raw | stamped | json
-  std::uint64_t max_size = 10u << 20;
+  std::string format = "raw";          // raw | stamped | json
+  std::uint64_t max_size = 10u << 20;  // of a file
   std::uint32_t max_files = 10;
+  SpanNs max_age = 0;           // of a file until the next one is begun; 0 = any
+  std::uint64_t max_total = 0;  // of all files of a slot together; 0 = any
+  bool compress = false;        // files that are complete, with zstd
+  bool per_process = false;     // files NAME_PID.log, one run each
+  std::string sink;             // "" = files only; "stdout", "journald" or "syslog" besides
   SpanNs full_wait = seconds(30);
   friend bool operator==(const LogSpec&, const LogSpec&) = default;
 };
@@ -81,6 +89,54 @@ struct ResourceLimit {
   std::uint64_t hard = 0;
   friend bool operator==(const ResourceLimit&, const ResourceLimit&) = default;
 };
+
+// A command of hearth's that belongs to a service: a hook, or how it is stopped or reloaded. It runs as the service
+// does (user, directory, environment), as a run of its own. No command: none.
+struct Action {
+  std::vector<std::string> command;
+  SpanNs timeout = seconds(30);  // then its tree is killed, and it has failed
+  friend bool operator==(const Action&, const Action&) = default;
+};
+
+struct Actions {
+  Action before_start;  // fails: the service is not started, which counts as a failed start
+  Action after_start;   // when it is ready
+  Action before_stop;
+  Action after_stop;  // also after an end by itself
+  Action on_failure;  // each end that counts as a failure
+  Action on_give_up;  // when it becomes `failed`
+  Action stop;        // asks it to end, before the stop signal; stop_timeout begins with it
+  Action reload;      // instead of reload_signal
+  friend bool operator==(const Actions&, const Actions&) = default;
+};
+
+enum class IoClass : std::uint8_t { none, realtime, best_effort, idle };  // ioprio_set(2)
+enum class StdinFrom : std::uint8_t { null, file, pty };
+
+// What of its surroundings a service asks for beyond the usual.
+struct Surroundings {
+  IoClass io_class = IoClass::none;
+  int io_level = 4;                       // 0 (first) .. 7; realtime and best_effort
+  std::vector<std::uint32_t> cpus;        // sched_setaffinity(2), ascending; empty = all
+  std::vector<std::string> library_path;  // before LD_LIBRARY_PATH; absolute
+  std::vector<std::string> preload;       // before LD_PRELOAD
+  StdinFrom stdin_from = StdinFrom::null;
+  std::string stdin_path;                                        // file
+  std::vector<std::pair<std::string, std::string>> credentials;  // name and file; copied to $CREDENTIALS_DIRECTORY
+  // Names below the roots of runtime, state and cache, made and owned before a start; RUNTIME_DIRECTORY and so on.
+  std::vector<std::string> runtime_directories, state_directories, cache_directories;
+  std::vector<std::string> env_files;  // read again for each run
+  std::vector<std::uint16_t> ports;    // TCP ports it listens on by itself: looked at before a start
+  std::string ready_file;              // there exactly while it is ready
+  std::string pid_file;                // forking: written by the service; else written by hearth
+  friend bool operator==(const Surroundings&, const Surroundings&) = default;
+};
+
+// task: runs to its end, which is what is wanted of it. forking: the program that is started ends, and leaves its daemon.
+enum class ServiceType : std::uint8_t { service, task, forking };
+
+// What happens when a service is given up (crash limit): it stays failed; all of hearth shuts down.
+enum class GiveUp : std::uint8_t { hold, exit };
 
 struct ServiceSpec {
   std::string name;                                      // [A-Za-z0-9_-]{1,48}
@@ -95,10 +151,19 @@ struct ServiceSpec {
   std::optional<int> nice;
   std::optional<int> oom_score_adj;
   std::vector<ResourceLimit> limits;
+  Boxed<Surroundings> around;
+
+  ServiceType type = ServiceType::service;
+  std::uint32_t replicas = 1;     // slots; {index} in texts is the number of the slot, from 0
+  bool autostart = true;          // false: `up` makes it known and leaves it stopped
+  std::vector<std::string> tags;  // names of groups it is in: @TAG on the command line
+  Boxed<Actions> actions;
 
   RestartPolicy restart = RestartPolicy::on_failure;
   Backoff backoff;
   CrashLimit crash_limit;
+  GiveUp give_up = GiveUp::hold;
+  SpanNs retry_after = 0;  // what was given up is tried again after this long, for ever; 0 = not
   std::vector<int> success_exit_codes = {0};
 
   std::vector<Dependency> depends_on;
@@ -125,6 +190,7 @@ struct Document {
   std::string project;                   // label; [A-Za-z0-9_-]{1,48}
   std::string path;                      // canonical path of the project file; "" for `hearth run`
   std::vector<std::string> environment;  // captured NAME=VALUE, sorted
+  std::uint32_t start_concurrency = 0;   // so many may be starting at a time; 0 = any
   std::vector<ServiceSpec> services;
 };
 

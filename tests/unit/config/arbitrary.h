@@ -75,6 +75,8 @@ inline Probe any_probe() {
   probe.url = any_text();
   probe.address = any_text();
   probe.command = any_list(any_text);
+  probe.target = any_text();
+  probe.descriptor = any_from(0, 1023);
   probe.expect_status = any_from(0, 599);
   probe.interval = any_span();
   probe.timeout = any_span();
@@ -89,15 +91,17 @@ inline ResourceLimit any_limit() {
   return limit;
 }
 
+inline std::pair<std::string, std::string> any_variable() {
+  std::string name = some_text();
+  for (char& c : name) c = c == '=' ? '_' : c;
+  return {name, any_text()};
+}
+
 inline void fill_identity(ServiceSpec& spec) {
   spec.command = any_list(any_text);
   spec.command.insert(spec.command.begin(), some_text());
   spec.cwd = any_text();
-  spec.env = any_list([] {
-    std::string name = some_text();
-    for (char& c : name) c = c == '=' ? '_' : c;
-    return std::pair(name, any_text());
-  });
+  spec.env = any_list(any_variable);
   spec.user = any_text();
   spec.group = any_text();
   spec.uid = perhaps(any_u32);
@@ -109,10 +113,47 @@ inline void fill_identity(ServiceSpec& spec) {
   spec.limits = any_list(any_limit);
 }
 
+inline Action any_action() {
+  return {any_list(any_text), any_span()};
+}
+
+inline Actions any_actions() {
+  return {any_action(), any_action(), any_action(), any_action(),
+          any_action(), any_action(), any_action(), any_action()};
+}
+
+inline Surroundings any_surroundings() {
+  Surroundings around;
+  around.io_class = any_word(io_class_words).value;
+  around.io_level = any_from(0, 7);
+  around.cpus = any_list([] { return any_from<std::uint32_t>(0, 4095); });
+  around.library_path = any_list(any_text);
+  around.preload = any_list(any_text);
+  around.stdin_from = any_word(stdin_words).value;
+  around.stdin_path = any_text();
+  around.credentials = any_list(any_variable);
+  around.runtime_directories = any_list(any_text);
+  around.state_directories = any_list(any_text);
+  around.cache_directories = any_list(any_text);
+  around.env_files = any_list(any_text);
+  around.ports = any_list([] { return any_from<std::uint16_t>(1, UINT16_MAX); });
+  around.ready_file = any_text();
+  around.pid_file = any_text();
+  return around;
+}
+
 inline ServiceSpec any_service(const std::string& name) {
   ServiceSpec spec;
   spec.name = name;
   fill_identity(spec);
+  if (any_flag()) spec.around.edit() = any_surroundings();
+  if (any_flag()) spec.actions.edit() = any_actions();
+  spec.type = any_word(type_words).value;
+  spec.replicas = any_from<std::uint32_t>(0, max_services);
+  spec.autostart = any_flag();
+  spec.tags = any_list(any_text);
+  spec.give_up = any_word(give_up_words).value;
+  spec.retry_after = any_span();
   spec.restart = any_word(restart_words).value;
   spec.backoff = Backoff{any_span(), any_span(), any_thousandths(1, 10), any_thousandths(0, 1), any_span()};
   spec.crash_limit = CrashLimit{any_u32(), any_span()};
@@ -129,7 +170,9 @@ inline ServiceSpec any_service(const std::string& name) {
   spec.listen =
       any_list([] { return ListenSocket{any_text(), any_text(), any_from(0, std::numeric_limits<int>::max())}; });
   spec.fdstore_max = any_u32();
-  spec.log = LogSpec{std::string(any_word(log_formats)), any_u64(), any_u32(), any_span()};
+  spec.log =
+      LogSpec{std::string(any_word(log_formats)), any_u64(), any_u32(), any_span(), any_u64(), any_flag(), any_flag(),
+              std::string(any_word(log_sinks)),   any_span()};
   return spec;
 }
 
@@ -138,6 +181,7 @@ inline Document any_document() {
   document.version = any_u64();
   document.project = any_name();
   document.path = any_text();
+  document.start_concurrency = any_u32();
   document.environment = any_list([] { return "V" + std::to_string(any_u32()) + "=" + any_text(); });
   std::set<std::string> names;
   for (const std::string& name : any_list(any_name)) names.insert(name);
