@@ -54,8 +54,6 @@ void read_one(Reader& r, const Entry& entry, const std::string& key, ServiceDraf
   add(r, entry.at, std::move(dependency), draft);
 }
 
-}  // namespace
-
 void read_depends_on(Reader& reader, const Node& value, std::string_view key, ServiceDraft& draft) {
   if (value.kind == Node::Kind::table) {
     for (const Entry& entry : value.entries) read_one(reader, entry, Reader::full_key(key, entry.key), draft);
@@ -71,6 +69,16 @@ void read_depends_on(Reader& reader, const Node& value, std::string_view key, Se
     if (!reader.text(value.items[i], fmt::format("{}[{}]", key, i), dependency.service)) continue;
     add(reader, value.items[i].at, std::move(dependency), draft);
   }
+}
+
+constexpr std::array group_rules = {
+    ServiceRule{"depends_on", read_depends_on, "The services that have to be there before it is started."},
+};
+
+}  // namespace
+
+KeyGroup dependency_keys() {
+  return {group_rules};
 }
 
 }  // namespace hearth::config

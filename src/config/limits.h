@@ -1,5 +1,5 @@
 // Bounds that hold for every document, however it comes. What a hearth.toml is held to beyond these stands
-// beside its keys, in service_keys.cc.
+// beside its keys, in the *_keys.cc.
 #pragma once
 
 #include <cstddef>

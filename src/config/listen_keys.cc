@@ -86,8 +86,6 @@ void read_socket(Reader& r, const Node& value, std::string_view key, ServiceDraf
   draft.listen_at.push_back(value.at);
 }
 
-}  // namespace
-
 void read_listen(Reader& reader, const Node& value, std::string_view key, ServiceDraft& draft) {
   if (value.kind != Node::Kind::array) {
     const bool text = value.kind == Node::Kind::string;
@@ -127,6 +125,21 @@ void finish_listen(Reader& reader, ServiceDraft& draft) {
       reader.problem(at, fmt::format("two sockets have the address {}", quote(socket.address)), "remove one of them");
     }
   }
+}
+
+constexpr std::array group_rules = {
+    ServiceRule{"listen", read_listen, "Sockets that hearth opens, keeps across restarts, and hands to the service."},
+    ServiceRule{"fdstore_max",
+                [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) {
+                  r.integer(v, k, 0, 200, d.spec.fdstore_max);
+                },
+                "How many descriptors it may leave with hearth (FDSTORE=1)."},
+};
+
+}  // namespace
+
+KeyGroup listen_keys() {
+  return {group_rules, finish_listen};
 }
 
 }  // namespace hearth::config

@@ -179,8 +179,6 @@ void read_probe(Reader& r, const Node& value, std::string_view key, Probe& out) 
   read_probe_table(r, value, key, out);
 }
 
-}  // namespace
-
 void read_ready(Reader& reader, const Node& value, std::string_view key, ServiceDraft& draft) {
   read_probe(reader, value, key, draft.spec.ready);
 }
@@ -190,6 +188,27 @@ void read_live(Reader& reader, const Node& value, std::string_view key, ServiceD
   if (draft.spec.live.type != ProbeType::notify) return;
   reader.problem(value.at, "live is \"notify\", and a program tells that it is alive through the watchdog",
                  "write watchdog = \"30s\" and send WATCHDOG=1, or probe with http, tcp or exec");
+}
+
+constexpr std::array group_rules = {
+    ServiceRule{"ready", read_ready, "How hearth learns that it is ready for work: \"notify\" or a probe."},
+    ServiceRule{"live", read_live, "A probe that must go on succeeding; when it fails, the service is restarted."},
+    ServiceRule{"start_timeout",
+                [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) {
+                  r.span(v, k, {milliseconds(100), 7 * day, true}, d.spec.start_timeout);
+                },
+                "Not ready by then is a failed start. 0: it may take for ever."},
+    ServiceRule{"watchdog",
+                [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) {
+                  r.span(v, k, {milliseconds(100), day, true}, d.spec.watchdog);
+                },
+                "It must send WATCHDOG=1 within this time, again and again. 0: off."},
+};
+
+}  // namespace
+
+KeyGroup probe_keys() {
+  return {group_rules};
 }
 
 }  // namespace hearth::config

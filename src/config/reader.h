@@ -23,11 +23,13 @@ namespace hearth::config {
 
 class Reader;
 
-// A key of a table: its name, and how it gets into the struct. `key` is the whole name for messages.
+// A key of a table: its name, how it gets into the struct, and a sentence for those who write the file with an editor
+// that knows our schema. `key` is the whole name for messages.
 template <typename T>
 struct KeyRule {
   std::string_view name;
   void (*read)(Reader& reader, const Node& value, std::string_view key, T& out);
+  std::string_view about = {};
 };
 
 struct SpanRange {

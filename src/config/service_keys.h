@@ -1,6 +1,10 @@
 // The keys of [service.NAME]: from a Node to a ServiceSpec. Inside; toml.h is the face.
+//
+// A key is one line in the table of a group, a group is one *_keys.cc, and service_keys.cc lists the groups. Reader,
+// JSON schema and the defaults that `hearth config` shows are made of these tables: a new key needs no other place.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "config/node.h"
@@ -8,6 +12,9 @@
 #include "model/service_spec.h"
 
 namespace hearth::config {
+
+inline constexpr SpanNs hour = seconds(3600);
+inline constexpr SpanNs day = 24 * hour;
 
 // A service under construction: what is known only when all keys have been read stands beside the spec.
 struct ServiceDraft {
@@ -20,17 +27,29 @@ struct ServiceDraft {
   std::vector<Position> listen_at;      // one for each of spec.listen
 };
 
+using ServiceRule = KeyRule<ServiceDraft>;
+
+struct KeyGroup {
+  std::span<const ServiceRule> rules;  // static
+  // When all keys of the service have been read, in the order of the groups: what depends on several of them.
+  void (*finish)(Reader& reader, ServiceDraft& draft) = nullptr;
+};
+
+KeyGroup command_keys();
+KeyGroup process_keys();
+KeyGroup limits_keys();
+KeyGroup restart_keys();
+KeyGroup dependency_keys();
+KeyGroup probe_keys();
+KeyGroup stop_keys();
+KeyGroup listen_keys();
+KeyGroup log_keys();
+
+// All of the groups' rules.
+std::span<const ServiceRule> service_rules();
+
 // Reads all keys of the service's table; the reader's subject is set by the caller. The result holds what could be
 // read, also when there were problems.
 void read_service(Reader& reader, const Node& table, ServiceDraft& draft);
-
-// The probe tables "ready" and "live" (probe_keys.cc).
-void read_ready(Reader& reader, const Node& value, std::string_view key, ServiceDraft& draft);
-void read_live(Reader& reader, const Node& value, std::string_view key, ServiceDraft& draft);
-// "listen" (listen_keys.cc), and what needs the final cwd.
-void read_listen(Reader& reader, const Node& value, std::string_view key, ServiceDraft& draft);
-void finish_listen(Reader& reader, ServiceDraft& draft);
-// "depends_on" (dependency_keys.cc).
-void read_depends_on(Reader& reader, const Node& value, std::string_view key, ServiceDraft& draft);
 
 }  // namespace hearth::config
