@@ -129,7 +129,7 @@ TEST(Toml, every_key_reaches_the_model) {
   expected.reload_signal = 12;
   expected.listen = {{"socket0", "tcp:*:80", 4096}, {"admin", "unix:/srv/my shop/run/admin.sock", 16}};
   expected.fdstore_max = 0;
-  expected.log = LogSpec{"json", 1u << 30, 3, 0};
+  expected.log = LogSpec{.format = "json", .max_size = 1u << 30, .max_files = 3, .full_wait = 0};
   EXPECT_EQ(document.project, "shop");
   EXPECT_EQ(document.services[1], expected);
 }
