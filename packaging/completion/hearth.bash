@@ -33,7 +33,7 @@ _hearth() {
   esac
   local words=
   case $command in
-    '') words='--dir --instance --json -h --help'; [[ $current == -* ]] || words='up down run status logs start stop restart shutdown version help completion daemon' ;;
+    '') words='--dir --instance --json -h --help'; [[ $current == -* ]] || words='up down run status logs start stop restart shutdown version help completion daemon doctor reset' ;;
     up) words='-f --file --no-wait --timeout --dir --instance --json -h --help' ;;
     down) words='-f --file -p --project --all --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
     run) words='--name --cwd --env --restart --wait --no-wait --timeout --dir --instance --json -h --help' ;;
@@ -44,9 +44,11 @@ _hearth() {
     restart) words='--all --no-deps --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
     shutdown) words='--no-wait --timeout --dir --instance --json -h --help' ;;
     version) words='--dir --instance --json -h --help' ;;
-    help) words='--man --dir --instance --json -h --help'; [[ $current == -* ]] || words='up down run status logs start stop restart shutdown version help completion daemon' ;;
+    help) words='--man --dir --instance --json -h --help'; [[ $current == -* ]] || words='up down run status logs start stop restart shutdown version help completion daemon doctor reset' ;;
     completion) words='--dir --instance --json -h --help'; [[ $current == -* ]] || words='bash zsh fish' ;;
     daemon) words='--detach --dir --instance --json -h --help' ;;
+    doctor) words='--fix --dir --instance --json -h --help' ;;
+    reset) words='-y --yes --force --dir --instance --json -h --help' ;;
   esac
   COMPREPLY=($(compgen -W "$words" -- "$current"))
 }

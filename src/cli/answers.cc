@@ -176,6 +176,19 @@ Result<NotedRuns> noted_runs(std::string_view raw) {
   return noted;
 }
 
+Result<std::string> without_runs(std::string_view raw) {
+  json::error_code error;
+  json::value value = json::parse({raw.data(), raw.size()}, error);
+  json::object* object = error ? nullptr : value.if_object();
+  if (object == nullptr || number(*object, "format") != static_cast<std::int64_t>(ports::run_list_format))
+    return failure(Remedy::fix_input, "read", "runs.json", "it is no list of runs of this version");
+  // One run a line, and none: as src/store reads it.
+  object->erase("runs");
+  std::string text = json::serialize(*object);
+  text.pop_back();
+  return text + ",\"runs\":[\n]}\n";
+}
+
 std::string with_removed(std::string report, const std::vector<SlotNews>& removed) {
   const std::size_t end = report.rfind('}');
   if (end == std::string::npos) return report;

@@ -76,6 +76,8 @@ struct NotedRuns {
   std::vector<NotedRun> runs;
 };
 Result<NotedRuns> noted_runs(std::string_view text);
+// The same list with nothing in it; the number of the next run stays.
+Result<std::string> without_runs(std::string_view text);
 
 // The Error of a refusal (status 400 and above).
 Error refusal(const Answer& answer);

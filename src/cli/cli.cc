@@ -25,7 +25,7 @@ constexpr Command functions[] = {
     {"status", command_status},   {"logs", command_logs},       {"start", command_start},
     {"stop", command_stop},       {"restart", command_restart}, {"shutdown", command_shutdown},
     {"version", command_version}, {"help", command_help},       {"completion", command_completion},
-    {"daemon", command_daemon},
+    {"daemon", command_daemon},   {"doctor", command_doctor},   {"reset", command_reset},
 };
 
 // A program that was started without stdin, stdout or stderr would open its socket there.

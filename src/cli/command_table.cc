@@ -44,6 +44,13 @@ constexpr OptionText logs_options[] = {
 constexpr OptionText help_options[] = {{0, "man", nullptr, "write the manual page's source"}};
 constexpr OptionText daemon_options[] = {{0, "detach", nullptr, "return when it answers"}};
 
+constexpr OptionText doctor_options[] = {
+    {0, "fix", nullptr, "put right what can be put right without touching services"}};
+constexpr OptionText reset_options[] = {
+    {'y', "yes", nullptr, "do not ask"},
+    {0, "force", nullptr, "do not try an orderly shutdown first"},
+};
+
 constexpr CommandText table[] = {
     {"up", "", "start what ./hearth.toml says, and wait until all of it is ready",
      "Finds hearth.toml here or in a directory above, starts hearth itself if it is not running, hands the file and "
@@ -105,6 +112,21 @@ constexpr CommandText table[] = {
      "when it ends. Exit code 75 means that hearth runs already in this instance: RestartPreventExitStatus=75 keeps "
      "systemd from trying again and again.",
      daemon_options},
+    {"doctor", "", "what of this machine and this instance is not as it should be",
+     "Looks at the kernel's features (by trying them), cgroups, limits, the programs of hearth, the instance "
+     "directory, "
+     "room on its file systems, services that nobody watches, and memory of GPUs. Each finding says what to do; --fix "
+     "removes what a dead hearth has left, while none runs. Exit code 1 when there is a problem, 0 otherwise.",
+     doctor_options},
+    {"reset", "", "kill everything of this instance, whatever state it is in",
+     "For when a shutdown does not help. Stops in order first, for ten seconds, if hearth answers; then kills hearth's "
+     "processes (who has the instance's lock open) and every process of its services (by PID and start time, "
+     "environment, "
+     "cgroup, output and lineage, never by the name of a command), removes sockets, pipes, state and documents, and "
+     "tells who still has memory of a GPU. Logs stay, and numbers of runs go on. Ends with \"Reset complete\", or "
+     "names "
+     "what could not be killed.",
+     reset_options},
 };
 
 }  // namespace

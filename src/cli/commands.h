@@ -21,6 +21,8 @@ int command_version(const Context& context);
 int command_help(const Context& context);
 int command_completion(const Context& context);
 int command_daemon(const Context& context);
+int command_doctor(const Context& context);
+int command_reset(const Context& context);
 
 // `hearth status` without options, before anything else of this program is set up: one question, its answer
 // copied to stdout. nullopt: the long way shall find out what is wrong.

@@ -1,0 +1,165 @@
+// The checks of `hearth doctor` that are about the instance and what runs in it.
+#include <cerrno>
+#include <dirent.h>
+#include <fcntl.h>
+#include <set>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "cli/answers.h"
+#include "cli/doctor.h"
+#include "cli/left_behind.h"
+#include "os/clock.h"
+#include "os/found_runs.h"
+#include "os/holders.h"
+#include "os/proc_stat.h"
+#include "os/state_directory.h"
+
+namespace hearth::cli {
+namespace {
+
+constexpr const char* sockets[] = {"api.sock", "keeper.sock"};
+constexpr const char* name_directories[] = {"n", "o"};  // a notify socket and a FIFO per run
+
+std::vector<std::string> names_in(const std::string& path) {
+  std::vector<std::string> names;
+  DIR* directory = ::opendir(path.c_str());
+  if (directory == nullptr) return names;
+  while (const dirent* entry = ::readdir(directory))
+    if (entry->d_name[0] != '.') names.emplace_back(entry->d_name);
+  ::closedir(directory);
+  return names;
+}
+
+Status remove_file(const std::string& path) {
+  if (::unlink(path.c_str()) < 0 && errno != ENOENT) return errno_failure("remove", path, errno);
+  return {};
+}
+
+// Whether the directory is such that a hearth would use it.
+void check_directory(const std::string& path, Findings& findings) {
+  struct stat st {};
+  if (::lstat(path.c_str(), &st) < 0) return;
+  if (!S_ISDIR(st.st_mode)) {
+    findings.push_back({Verdict::problem, "instance", path + " is not a directory", "move it away", {}});
+  } else if (st.st_uid != ::geteuid()) {
+    findings.push_back({Verdict::problem, "instance", fmt::format("{} belongs to user {}", path, st.st_uid),
+                        "use another instance (--instance, --dir), or be that user", {}});
+  } else if ((st.st_mode & 022) != 0) {
+    findings.push_back({Verdict::problem, "instance", "others may write in " + path, "`chmod 711` of it",
+                        [path]() -> Status {
+                          if (::chmod(path.c_str(), 0711) < 0) return errno_failure("close", path, errno);
+                          return {};
+                        }});
+  }
+}
+
+void check_living(const Context& context, const InstanceState& state, Findings& findings) {
+  if (state.answers) {
+    findings.push_back({Verdict::good, "instance", "hearth runs in " + context.instance.directory, {}, {}});
+    return;
+  }
+  std::string who;
+  for (const os::Holder& holder : os::holders_of(context.instance.directory + "/lock")) {
+    os::ProcStat stat;
+    const bool stopped = os::read_stat(holder.pid, stat) && stat.state == 'T';
+    who += fmt::format("{}{} (PID {}{})", who.empty() ? "" : ", ", holder.command, holder.pid, stopped ? ", stopped" : "");
+  }
+  findings.push_back({Verdict::problem, "instance",
+                      fmt::format("hearth lives in {} and does not answer: {}", context.instance.directory,
+                                  who.empty() ? "who it is cannot be seen" : who),
+                      fmt::format("`kill -CONT` a stopped one; `hearth {}reset` ends all of it", context.place_option),
+                      {}});
+}
+
+// Of a hearth that is dead. What its services still need stays: they are named by check_strays.
+void check_leftovers(const Context& context, Findings& findings) {
+  const std::string& directory = context.instance.directory;
+  const bool services = !left_runs(directory).empty();
+  for (const char* socket : sockets) {
+    const std::string path = directory + "/" + socket;
+    if (::access(path.c_str(), F_OK) == 0)
+      findings.push_back({Verdict::warning, "instance", path + " is left of a hearth that died",
+                          "the next hearth replaces it; --fix removes it", [path] { return remove_file(path); }});
+  }
+  if (services) return;
+  if (os::state_is_left(directory))
+    findings.push_back({Verdict::warning, "instance", "the state of a hearth that died is left, and nothing of it runs",
+                        "the next `up` goes on from it; --fix forgets it", [directory]() -> Status {
+                          const os::Fd at(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+                          if (!at) return errno_failure("open", directory, errno);
+                          os::remove_state(at.get());
+                          return {};
+                        }});
+  for (const char* name : name_directories) {
+    const std::string path = directory + "/" + name;
+    const std::vector<std::string> names = names_in(path);
+    if (names.empty()) continue;
+    findings.push_back({Verdict::warning, "instance",
+                        fmt::format("{} names of runs that are over are left in {}", names.size(), path),
+                        "the next hearth removes them, and so does --fix", [path, names]() -> Status {
+                          for (const std::string& one : names)
+                            if (const Status removed = remove_file(path + "/" + one); !removed) return removed;
+                          return {};
+                        }});
+  }
+}
+
+}  // namespace
+
+InstanceState look_at_instance(const Context& context) {
+  InstanceState state;
+  state.exists = ::access(context.instance.directory.c_str(), F_OK) == 0;
+  state.lives = state.exists && instance_lives(context.instance);
+  Client client(context.socket_path());
+  const auto answer = client.ask({.target = "/v1/instance"}, after(os::read_mono(), seconds(3)));
+  if (!answer) return state;
+  state.answers = true;
+  if (const Result<InstanceNews> instance = instance_news(*answer)) state.version = instance->version;
+  return state;
+}
+
+void check_instance(const Context& context, const InstanceState& state, Findings& findings) {
+  if (!state.exists) {
+    findings.push_back(
+        {Verdict::note, "instance", context.instance.directory + " is not there yet: no hearth has run in it", {}, {}});
+    return;
+  }
+  check_directory(context.instance.directory, findings);
+  if (state.lives) return check_living(context, state, findings);
+  findings.push_back({Verdict::note, "instance", "hearth does not run in " + context.instance.directory, {}, {}});
+  check_leftovers(context, findings);
+}
+
+void check_strays(const Context& context, const InstanceState& state, Findings& findings) {
+  if (!state.exists) return;
+  if (!state.lives) {
+    const std::vector<LeftRun> left = left_runs(context.instance.directory);
+    if (!left.empty())
+      findings.push_back({Verdict::problem, "services", "services run and nobody watches them: " + words_of(left),
+                          fmt::format("`hearth {0}up` or `hearth {0}daemon --detach` takes them over, `hearth "
+                                      "{0}shutdown` stops them, `hearth {0}reset` kills them",
+                                      context.place_option),
+                          {}});
+    return;
+  }
+  if (!state.answers) return;
+  Client client(context.socket_path());
+  const auto answer = client.ask({.target = "/v1/status"}, after(os::read_mono(), seconds(10)));
+  const Result<std::vector<SlotNews>> services =
+      answer ? services_news(*answer) : Result<std::vector<SlotNews>>(failure(answer.error().error));
+  if (!services) return;
+  std::set<std::int64_t> known;
+  for (const SlotNews& slot : *services) known.insert(slot.pid);
+  for (const auto& [run, found] : os::find_runs(context.instance.directory)) {
+    if (known.contains(found.pid)) continue;
+    findings.push_back({Verdict::note, "services",
+                        fmt::format("PID {} is of run {} of {}, which is not its present one: {}", found.pid, run,
+                                    found.label, os::command_of(found.pid)),
+                        "a run that is ending, or a probe, is gone when you look again", {}});
+  }
+}
+
+}  // namespace hearth::cli

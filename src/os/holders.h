@@ -1,0 +1,22 @@
+// Who has a file open. Evidence of identity where nothing else is left: who holds an instance's lock file is its hearth,
+// whatever it is called.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "os/fd.h"
+
+namespace hearth::os {
+
+struct Holder {
+  pid_t pid = 0;
+  Fd pidfd;             // of the process that was seen with it
+  std::string command;  // for people
+};
+
+// Other processes that have the file (not another one of the same name) open, as far as we may look: those of our user,
+// all for root. Empty when there is no such file.
+std::vector<Holder> holders_of(const std::string& path);
+
+}  // namespace hearth::os

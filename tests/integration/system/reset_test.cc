@@ -1,0 +1,133 @@
+// `hearth reset` and `hearth doctor` on an instance in each state in which it can be found.
+#include <filesystem>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include <gmock/gmock.h>
+
+#include "instance.h"
+#include "os/proc_stat.h"
+
+namespace hearth::test {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+struct Reset : Machine {
+  bool empty(const char* below) const {
+    const std::string path = directory + "/" + below;
+    return !exists(path) || std::filesystem::is_empty(path);
+  }
+  void expect_nothing_left() {
+    EXPECT_TRUE(empty("n"));
+    EXPECT_TRUE(empty("o"));
+    EXPECT_TRUE(empty("spec"));
+    EXPECT_FALSE(exists(directory + "/api.sock"));
+    EXPECT_FALSE(exists(directory + "/keeper.sock"));
+  }
+};
+
+TEST_F(Reset, of_a_hearth_that_is_stopped_kills_it_and_its_services_and_numbers_go_on) {
+  project("[service.web]\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  const Actor web = stage->enter();
+  EXPECT_EQ("ok", web.ask("catch 15"));
+  const InstanceView before = status();
+  ::kill(before.keeper, SIGSTOP);
+  ::kill(before.supervisor, SIGSTOP);
+  const Output output = hearth({"reset", "--yes"});
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_THAT(output.out, HasSubstr("Reset complete"));
+  EXPECT_THAT(output.out, HasSubstr("hearth-keeper"));
+  EXPECT_TRUE(web.wait_end());
+  reap();
+  expect_nothing_left();
+  ASSERT_EQ(0, up().code);
+  const Actor again = stage->enter();
+  EXPECT_GT(std::stoull(again.run), std::stoull(web.run)) << "no number twice";
+}
+
+TEST_F(Reset, of_services_whose_hearth_is_dead_ends_their_trees_and_nobody_elses) {
+  project("[service.web]\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  const Actor web = stage->enter();
+  // Of the same name as hearth's own, and none of it.
+  Command stranger = execute({"/bin/bash", "-c", "exec -a hearth-supervisor sleep 1000"});
+  kill_everything();
+  const Output output = hearth({"reset", "--yes", "--force"});
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_THAT(output.out, HasSubstr("web.0"));
+  EXPECT_TRUE(web.wait_end());
+  EXPECT_FALSE(stranger.ended());
+  reap();
+  expect_nothing_left();
+  EXPECT_EQ(3, hearth({"status"}).code);
+}
+
+TEST_F(Reset, of_a_hearth_that_answers_stops_in_order_first) {
+  project("[service.web]\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  const Actor web = stage->enter();
+  EXPECT_EQ("ok", web.ask("catch 15"));
+  Command resetting = begin({"reset", "--yes"});
+  EXPECT_EQ("signal 15", web.hear()) << "it was not asked to end";
+  web.order("exit 0");
+  const Output output = resetting.wait();
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_THAT(output.out, HasSubstr("Reset complete"));
+}
+
+TEST_F(Reset, asks_first_and_without_a_terminal_wants_to_be_told) {
+  const Output output = hearth({"reset"});
+  EXPECT_EQ(2, output.code);
+  EXPECT_THAT(output.err, HasSubstr("--yes"));
+}
+
+TEST_F(Reset, of_what_never_was_does_nothing) {
+  const Output output = hearth({"reset", "--yes"});
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_FALSE(exists(directory));
+}
+
+TEST_F(Reset, doctor_names_a_hearth_that_does_not_answer) {
+  project("[service.web]\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  (void)stage->enter();
+  const Output well = hearth({"doctor"});
+  EXPECT_EQ(0, well.code) << well.all();
+  EXPECT_THAT(well.out, HasSubstr("hearth runs in " + directory));
+  const InstanceView before = status();
+  ::kill(before.supervisor, SIGSTOP);
+  const Output ill = hearth({"doctor"});
+  ::kill(before.supervisor, SIGCONT);
+  EXPECT_EQ(1, ill.code) << ill.all();
+  EXPECT_THAT(ill.out, HasSubstr("(PID " + std::to_string(before.supervisor) + ", stopped)"));
+  EXPECT_THAT(ill.out, HasSubstr("reset"));
+}
+
+TEST_F(Reset, doctor_removes_what_a_dead_hearth_left_and_nothing_that_runs) {
+  project("[service.web]\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  const Actor web = stage->enter();
+  kill_everything();
+  const Output found = hearth({"doctor", "--fix"});
+  EXPECT_EQ(1, found.code) << found.all();
+  EXPECT_THAT(found.out, HasSubstr("web.0 (PID " + std::to_string(web.pid) + ")"));
+  EXPECT_TRUE(web.alive());
+  EXPECT_FALSE(empty("o")) << "its output is waiting in there";
+  EXPECT_FALSE(exists(directory + "/api.sock"));
+  EXPECT_TRUE(web.kill(SIGKILL));
+  EXPECT_TRUE(web.wait_end());
+  reap();
+  const Output mended = hearth({"doctor", "--fix"});
+  EXPECT_EQ(0, mended.code) << mended.all();
+  EXPECT_THAT(mended.out, HasSubstr("fixed"));
+  EXPECT_TRUE(empty("o"));
+  const Output json = hearth({"doctor", "--json"});
+  EXPECT_THAT(json.out, HasSubstr(R"({"findings":[{"verdict":")"));
+  EXPECT_THAT(json.out, Not(HasSubstr(R"("verdict":"warning","area":"instance")")));
+}
+
+}  // namespace
+}  // namespace hearth::test
