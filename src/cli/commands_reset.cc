@@ -22,8 +22,8 @@ Result<bool> confirmed(const Context& context) {
   if (::isatty(STDIN_FILENO) == 0 || context.json)
     return failure(Remedy::fix_input, "reset", context.instance.directory, "it kills every service of this instance",
                    "say --yes");
-  write_err(fmt::format("This kills hearth and every service in {}. Logs stay. Go on? [y/N] ",
-                        context.instance.directory));
+  write_err(
+      fmt::format("This kills hearth and every service in {}. Logs stay. Go on? [y/N] ", context.instance.directory));
   std::string line(16, '\0');
   const ssize_t got = ::read(STDIN_FILENO, line.data(), line.size());
   return got > 0 && (line[0] == 'y' || line[0] == 'Y');
@@ -82,8 +82,8 @@ std::string report_json(const ResetReport& report, const os::GpuReport& gpu) {
                       list_json(report.services), report.processes, report.files, list_json(report.survivors),
                       report.trouble.empty() ? "null" : json_text(report.trouble));
   for (const os::GpuUse& use : gpu.uses)
-    text += fmt::format(R"({}{{"gpu":{},"pid":{},"bytes":{}}})", &use == gpu.uses.data() ? "" : ",",
-                        json_text(use.gpu), use.pid, use.bytes);
+    text += fmt::format(R"({}{{"gpu":{},"pid":{},"bytes":{}}})", &use == gpu.uses.data() ? "" : ",", json_text(use.gpu),
+                        use.pid, use.bytes);
   return text + "]}\n";
 }
 

@@ -40,19 +40,22 @@ Status remove_file(const std::string& path) {
 
 // Whether the directory is such that a hearth would use it.
 void check_directory(const std::string& path, Findings& findings) {
-  struct stat st {};
+  struct stat st{};
   if (::lstat(path.c_str(), &st) < 0) return;
   if (!S_ISDIR(st.st_mode)) {
     findings.push_back({Verdict::problem, "instance", path + " is not a directory", "move it away", {}});
   } else if (st.st_uid != ::geteuid()) {
-    findings.push_back({Verdict::problem, "instance", fmt::format("{} belongs to user {}", path, st.st_uid),
-                        "use another instance (--instance, --dir), or be that user", {}});
+    findings.push_back({Verdict::problem,
+                        "instance",
+                        fmt::format("{} belongs to user {}", path, st.st_uid),
+                        "use another instance (--instance, --dir), or be that user",
+                        {}});
   } else if ((st.st_mode & 022) != 0) {
-    findings.push_back({Verdict::problem, "instance", "others may write in " + path, "`chmod 711` of it",
-                        [path]() -> Status {
-                          if (::chmod(path.c_str(), 0711) < 0) return errno_failure("close", path, errno);
-                          return {};
-                        }});
+    findings.push_back(
+        {Verdict::problem, "instance", "others may write in " + path, "`chmod 711` of it", [path]() -> Status {
+           if (::chmod(path.c_str(), 0711) < 0) return errno_failure("close", path, errno);
+           return {};
+         }});
   }
 }
 
@@ -65,9 +68,11 @@ void check_living(const Context& context, const InstanceState& state, Findings& 
   for (const os::Holder& holder : os::holders_of(context.instance.directory + "/lock")) {
     os::ProcStat stat;
     const bool stopped = os::read_stat(holder.pid, stat) && stat.state == 'T';
-    who += fmt::format("{}{} (PID {}{})", who.empty() ? "" : ", ", holder.command, holder.pid, stopped ? ", stopped" : "");
+    who +=
+        fmt::format("{}{} (PID {}{})", who.empty() ? "" : ", ", holder.command, holder.pid, stopped ? ", stopped" : "");
   }
-  findings.push_back({Verdict::problem, "instance",
+  findings.push_back({Verdict::problem,
+                      "instance",
                       fmt::format("hearth lives in {} and does not answer: {}", context.instance.directory,
                                   who.empty() ? "who it is cannot be seen" : who),
                       fmt::format("`kill -CONT` a stopped one; `hearth {}reset` ends all of it", context.place_option),
@@ -138,7 +143,9 @@ void check_strays(const Context& context, const InstanceState& state, Findings& 
   if (!state.lives) {
     const std::vector<LeftRun> left = left_runs(context.instance.directory);
     if (!left.empty())
-      findings.push_back({Verdict::problem, "services", "services run and nobody watches them: " + words_of(left),
+      findings.push_back({Verdict::problem,
+                          "services",
+                          "services run and nobody watches them: " + words_of(left),
                           fmt::format("`hearth {0}up` or `hearth {0}daemon --detach` takes them over, `hearth "
                                       "{0}shutdown` stops them, `hearth {0}reset` kills them",
                                       context.place_option),
@@ -155,10 +162,12 @@ void check_strays(const Context& context, const InstanceState& state, Findings& 
   for (const SlotNews& slot : *services) known.insert(slot.pid);
   for (const auto& [run, found] : os::find_runs(context.instance.directory)) {
     if (known.contains(found.pid)) continue;
-    findings.push_back({Verdict::note, "services",
+    findings.push_back({Verdict::note,
+                        "services",
                         fmt::format("PID {} is of run {} of {}, which is not its present one: {}", found.pid, run,
                                     found.label, os::command_of(found.pid)),
-                        "a run that is ending, or a probe, is gone when you look again", {}});
+                        "a run that is ending, or a probe, is gone when you look again",
+                        {}});
   }
 }
 

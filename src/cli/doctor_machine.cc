@@ -38,16 +38,21 @@ std::uint64_t system_number(const char* path) {
 }
 
 void check_file_system(const std::string& what, const std::string& path, Findings& findings) {
-  struct statvfs fs {};
+  struct statvfs fs{};
   if (::statvfs(path.c_str(), &fs) < 0) return;
   const std::uint64_t free = std::uint64_t{fs.f_bavail} * fs.f_frsize;
   if (free < little_space) {
-    findings.push_back({free == 0 ? Verdict::problem : Verdict::warning, "space",
-                        fmt::format("{} MiB are free for {} ({})", free / mib, what, path), "make room", {}});
+    findings.push_back({free == 0 ? Verdict::problem : Verdict::warning,
+                        "space",
+                        fmt::format("{} MiB are free for {} ({})", free / mib, what, path),
+                        "make room",
+                        {}});
   } else if (fs.f_files > 0 && fs.f_favail < 1000) {
-    findings.push_back({Verdict::warning, "space",
+    findings.push_back({Verdict::warning,
+                        "space",
                         fmt::format("room for {} more files only, for {} ({})", fs.f_favail, what, path),
-                        "remove files there", {}});
+                        "remove files there",
+                        {}});
   } else {
     findings.push_back(
         {Verdict::good, "space", fmt::format("{} MiB are free for {} ({})", free / mib, what, path), {}, {}});
@@ -60,24 +65,28 @@ void check_kernel(Findings& findings) {
   const std::string release = os::kernel_release();
   const std::vector<os::KernelFeature> features = os::kernel_features();
   if (is_old(release)) {
-    findings.push_back({Verdict::problem, "kernel",
+    findings.push_back({Verdict::problem,
+                        "kernel",
                         fmt::format("Linux {} is older than {}.{}, the oldest that hearth is made for", release,
                                     oldest_major, oldest_minor),
-                        "install a newer kernel", {}});
+                        "install a newer kernel",
+                        {}});
   }
   std::size_t missing = 0;
   for (const os::KernelFeature& feature : features) {
     if (feature.there) continue;
     ++missing;
-    findings.push_back({feature.required ? Verdict::problem : Verdict::note, "kernel",
-                        fmt::format("{} is not there: {}", feature.name, feature.without),
-                        fmt::format("Linux has it from {} on; a container's seccomp profile may refuse it",
-                                    feature.since),
-                        {}});
+    findings.push_back(
+        {feature.required ? Verdict::problem : Verdict::note,
+         "kernel",
+         fmt::format("{} is not there: {}", feature.name, feature.without),
+         fmt::format("Linux has it from {} on; a container's seccomp profile may refuse it", feature.since),
+         {}});
   }
-  findings.push_back({Verdict::good, "kernel",
-                      fmt::format("Linux {}: {} of {} features that hearth can use", release,
-                                  features.size() - missing, features.size()),
+  findings.push_back({Verdict::good,
+                      "kernel",
+                      fmt::format("Linux {}: {} of {} features that hearth can use", release, features.size() - missing,
+                                  features.size()),
                       {},
                       {}});
 }
@@ -90,23 +99,27 @@ void check_cgroups(const Context& context, const InstanceState& state, Findings&
     const bool kills = ::access((tree.path() + "/cgroup.kill").c_str(), F_OK) == 0;
     findings.push_back({Verdict::good, "cgroups", "each run gets a cgroup of its own below " + tree.path(), {}, {}});
     if (!kills)
-      findings.push_back({Verdict::note, "cgroups", "cgroup.kill is not there (Linux 5.14): trees are killed one by one",
-                          {}, {}});
+      findings.push_back(
+          {Verdict::note, "cgroups", "cgroup.kill is not there (Linux 5.14): trees are killed one by one", {}, {}});
     if (ours && tree.leaves().empty()) tree.remove();
     return;
   }
   // A living hearth's tree is below its own cgroup, which need not be ours.
   if (state.lives) {
-    findings.push_back({Verdict::note, "cgroups",
+    findings.push_back({Verdict::note,
+                        "cgroups",
                         "the cgroups of the hearth that runs cannot be seen from here; `hearth status --json` tells "
                         "how each service is contained",
-                        {}, {}});
+                        {},
+                        {}});
     return;
   }
-  findings.push_back({Verdict::note, "cgroups",
+  findings.push_back({Verdict::note,
+                      "cgroups",
                       "no cgroups: " + tree.why() + "; what a service leaves is found by a sweep of /proc",
-                      ::geteuid() == 0 ? "mount cgroup v2 writable, as `docker run --privileged` or systemd's Delegate=yes do"
-                                       : "run hearth under your systemd (packaging/systemd/hearth@.service)",
+                      ::geteuid() == 0
+                          ? "mount cgroup v2 writable, as `docker run --privileged` or systemd's Delegate=yes do"
+                          : "run hearth under your systemd (packaging/systemd/hearth@.service)",
                       {}});
 }
 
@@ -114,22 +127,28 @@ void check_limits(Findings& findings) {
   rlimit files{};
   ::getrlimit(RLIMIT_NOFILE, &files);
   if (files.rlim_max != RLIM_INFINITY && files.rlim_max < few_descriptors) {
-    findings.push_back({Verdict::warning, "limits",
-                        fmt::format("{} descriptors at most: enough for about {} services", files.rlim_max,
-                                    files.rlim_max / 5),
-                        "raise the hard limit (`ulimit -Hn`, LimitNOFILE= of the unit)", {}});
+    findings.push_back(
+        {Verdict::warning,
+         "limits",
+         fmt::format("{} descriptors at most: enough for about {} services", files.rlim_max, files.rlim_max / 5),
+         "raise the hard limit (`ulimit -Hn`, LimitNOFILE= of the unit)",
+         {}});
   } else {
-    findings.push_back({Verdict::good, "limits",
+    findings.push_back({Verdict::good,
+                        "limits",
                         files.rlim_max == RLIM_INFINITY ? "any number of descriptors"
                                                         : fmt::format("{} descriptors at most", files.rlim_max),
-                        {}, {}});
+                        {},
+                        {}});
   }
   const std::uint64_t pages = system_number("/proc/sys/fs/pipe-user-pages-soft");
   if (::geteuid() != 0 && pages > 0 && pages < 65536) {
-    findings.push_back({Verdict::note, "limits",
-                        fmt::format("pipes beyond {} of one user hold 8 KiB only (fs.pipe-user-pages-soft = {})",
-                                    pages / 16, pages),
-                        "with more services than that, raise it: sysctl fs.pipe-user-pages-soft=262144", {}});
+    findings.push_back(
+        {Verdict::note,
+         "limits",
+         fmt::format("pipes beyond {} of one user hold 8 KiB only (fs.pipe-user-pages-soft = {})", pages / 16, pages),
+         "with more services than that, raise it: sysctl fs.pipe-user-pages-soft=262144",
+         {}});
   }
 }
 
@@ -137,15 +156,19 @@ void check_programs(const Context& context, const InstanceState& state, Findings
   if (const Result<Programs> programs = find_programs(); !programs) {
     findings.push_back({Verdict::problem, "programs", programs.error().text(), programs.error().hint, {}});
   } else {
-    findings.push_back({Verdict::good, "programs",
-                        fmt::format("hearth {}, with {}, hearth-supervisor and hearth-logger beside it", version,
-                                    programs->keeper),
-                        {}, {}});
+    findings.push_back(
+        {Verdict::good,
+         "programs",
+         fmt::format("hearth {}, with {}, hearth-supervisor and hearth-logger beside it", version, programs->keeper),
+         {},
+         {}});
   }
   if (!state.version.empty() && state.version != version) {
-    findings.push_back({Verdict::warning, "programs",
+    findings.push_back({Verdict::warning,
+                        "programs",
                         fmt::format("the hearth that runs is version {}, this program is {}", state.version, version),
-                        fmt::format("`hearth {}shutdown` and `up` bring the new one", context.place_option), {}});
+                        fmt::format("`hearth {}shutdown` and `up` bring the new one", context.place_option),
+                        {}});
   }
 }
 
@@ -171,17 +194,20 @@ void check_gpu(const Context& context, Findings& findings) {
   if (report.uses.empty()) findings.push_back({Verdict::good, "gpu", "no process has memory of a GPU", {}, {}});
   for (const os::GpuUse& use : report.uses) {
     if (use.pid == 0) {
-      findings.push_back({Verdict::note, "gpu", fmt::format("{}: {} MiB are in use", use.gpu, use.bytes / mib), {}, {}});
+      findings.push_back(
+          {Verdict::note, "gpu", fmt::format("{}: {} MiB are in use", use.gpu, use.bytes / mib), {}, {}});
       continue;
     }
     const bool ours = os::environment_of(use.pid, "HEARTH_INSTANCE") == context.instance.directory;
     const std::string whose = ours ? os::environment_of(use.pid, "HEARTH_SLOT") : os::command_of(use.pid);
     // A context whose process is gone, as the driver tells it after a crash.
     const bool gone = whose.empty();
-    findings.push_back({gone ? Verdict::warning : Verdict::note, "gpu",
+    findings.push_back({gone ? Verdict::warning : Verdict::note,
+                        "gpu",
                         fmt::format("{}: {} MiB are held by {} (PID {})", use.gpu, use.bytes / mib,
                                     gone ? "a process that cannot be seen" : whose, use.pid),
-                        gone ? "in a container look from outside; else the driver has lost track of it" : "", {}});
+                        gone ? "in a container look from outside; else the driver has lost track of it" : "",
+                        {}});
   }
 }
 

@@ -165,7 +165,7 @@ void remove_files(const std::string& directory, ResetReport& report) {
 ResetReport reset_instance(const os::Instance& instance) {
   ResetReport report;
   const std::string& directory = instance.directory;
-  struct stat st {};
+  struct stat st{};
   if (::stat(directory.c_str(), &st) < 0) return report;
   const std::string lock_path = directory + "/lock";
   if (!end_hearth(lock_path, report)) return report;

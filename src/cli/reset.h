@@ -29,12 +29,12 @@ struct Killed {
 };
 
 struct ResetReport {
-  std::vector<Killed> hearth;     // processes of hearth itself
+  std::vector<Killed> hearth;         // processes of hearth itself
   std::vector<std::string> services;  // labels of what was swept
-  int processes = 0;              // of services, that were killed
+  int processes = 0;                  // of services, that were killed
   std::vector<std::string> survivors;
-  std::size_t files = 0;          // removed
-  std::string trouble;            // why it could not be done to its end; "" = it was
+  std::size_t files = 0;  // removed
+  std::string trouble;    // why it could not be done to its end; "" = it was
 };
 
 ResetReport reset_instance(const os::Instance& instance);

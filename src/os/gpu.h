@@ -11,14 +11,14 @@
 namespace hearth::os {
 
 struct GpuUse {
-  std::string gpu;          // UUID, or "card0"
-  int pid = 0;              // 0 = of all processes together, where the driver tells no more
+  std::string gpu;  // UUID, or "card0"
+  int pid = 0;      // 0 = of all processes together, where the driver tells no more
   std::uint64_t bytes = 0;
 };
 
 struct GpuReport {
-  bool seen = false;     // there is a GPU that can be asked
-  std::string trouble;   // why it could not be asked; "" = it could, or there is none
+  bool seen = false;    // there is a GPU that can be asked
+  std::string trouble;  // why it could not be asked; "" = it could, or there is none
   std::vector<GpuUse> uses;
 };
 

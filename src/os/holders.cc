@@ -19,7 +19,7 @@ bool holds(pid_t pid, const struct stat& file) {
   const std::unique_ptr<DIR, CloseDirectory> directory(::opendir(base.c_str()));
   if (!directory) return false;
   while (const dirent* entry = ::readdir(directory.get())) {
-    struct stat st {};
+    struct stat st{};
     if (::stat((base + "/" + entry->d_name).c_str(), &st) == 0 && st.st_dev == file.st_dev && st.st_ino == file.st_ino)
       return true;
   }
@@ -30,7 +30,7 @@ bool holds(pid_t pid, const struct stat& file) {
 
 std::vector<Holder> holders_of(const std::string& path) {
   std::vector<Holder> all;
-  struct stat file {};
+  struct stat file{};
   if (::stat(path.c_str(), &file) < 0) return all;
   for (const pid_t pid : list_processes()) {
     if (pid == ::getpid() || !holds(pid, file)) continue;
