@@ -39,7 +39,16 @@ constexpr OptionText start_options[] = {
 constexpr OptionText wait_options[] = {no_wait, timeout};
 constexpr OptionText logs_options[] = {
     {'f', "follow", nullptr, "go on with what comes"},
-    {'n', "lines", "COUNT", "begin with so many of the last lines (20); \"all\": with everything kept"},
+    {'n', "lines", "COUNT",
+     "of each service so many of the last lines that are wanted (20; all, where a time or a pattern is given); "
+     "\"all\": "
+     "everything kept"},
+    {0, "since", "TIME", "what came at this time or later"},
+    {0, "until", "TIME", "what came at this time or earlier"},
+    {0, "grep", "RE", "lines that match this regular expression, as for `grep -E`"},
+    {'i', "ignore-case", nullptr, "--grep takes upper and lower case as one"},
+    {0, "invert-match", nullptr, "lines that --grep does not match"},
+    {'t', "timestamps", nullptr, "before each line that has no time of its own the time at which it came"},
 };
 constexpr OptionText help_options[] = {{0, "man", nullptr, "write the manual page's source"}};
 constexpr OptionText daemon_options[] = {{0, "detach", nullptr, "return when it answers"}};
@@ -78,9 +87,15 @@ constexpr CommandText table[] = {
      "150 starting, 151 degraded, 152 crash-looping; 4 when hearth cannot be asked or a name is unknown.",
      {},
      Words::services},
-    {"logs", "NAME...", "what services have written",
-     "Reads the log files themselves, so it works whatever state hearth is in. The lines of several services are "
-     "prefixed by their names.",
+    {"logs", "[NAME...]", "what services have written",
+     "Reads the log files themselves, so it works whatever state hearth is in. Without names, those of all services. "
+     "The "
+     "lines of several are merged in the order of time and prefixed by the services' names.\n\n"
+     "A TIME is \"5m\" or \"5m ago\", \"14:30\" (the last time that the clock showed this), \"today\", \"yesterday "
+     "09:00\", "
+     "\"2025-01-31 14:30\", \"2025-01-31T14:30:00Z\" or \"@SECONDS\" since 1970. It is found by the time index beside "
+     "each log "
+     "file; the times of lines that carry none are exact to 10 ms.",
      logs_options, Words::services},
     {"start", "NAME...", "start services",
      "Starts services that are stopped, failed or completed, and what they need and is not up: other services that "

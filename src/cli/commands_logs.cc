@@ -1,12 +1,16 @@
 // logs: reads the files themselves, so that it works whatever state hearth is in. Only which services a name means
 // is asked of hearth, and read from the log directory when it does not answer.
 #include <algorithm>
+#include <array>
 #include <cerrno>
-#include <limits>
 #include <memory>
+#include <optional>
 #include <poll.h>
+#include <queue>
 #include <signal.h>
 #include <string>
+#include <sys/inotify.h>
+#include <tuple>
 #include <unistd.h>
 #include <vector>
 
@@ -15,8 +19,11 @@
 #include "cli/answers.h"
 #include "cli/commands.h"
 #include "cli/log_lines.h"
+#include "cli/log_source.h"
+#include "cli/log_times.h"
 #include "cli/progress.h"
 #include "config/scalars.h"
+#include "logs/lines.h"
 #include "logs/reader.h"
 #include "os/clock.h"
 
@@ -24,19 +31,52 @@ namespace hearth::cli {
 namespace {
 
 constexpr std::size_t usual_lines = 20;
-constexpr std::size_t all_lines = std::numeric_limits<std::size_t>::max();
+constexpr std::size_t enough_output = 64u << 10;
 
-Result<std::size_t> lines_of(const Arguments& arguments) {
-  const std::string text = arguments.value("lines").value_or(std::to_string(usual_lines));
-  if (text == "all") return all_lines;
-  const auto count = config::parse_number(text);
-  if (!count) {
-    return failure(Remedy::fix_input, "show", "--lines " + text, "it is no number of lines", "a number, or all");
-  }
-  return static_cast<std::size_t>(*count);
+Error usage(std::string subject, std::string reason, std::string hint) {
+  return {Remedy::fix_input, "show", std::move(subject), std::move(reason), std::move(hint), 0};
 }
 
-Result<std::vector<SlotNews>> choose(const Context& context) {
+Result<LogQuery> query_of(const Arguments& arguments, WallNs now) {
+  LogQuery query;
+  for (const char* option : {"since", "until"}) {
+    const std::optional<std::string> text = arguments.value(option);
+    if (!text) continue;
+    const Result<WallNs> moment = parse_moment("--" + std::string(option), *text, now);
+    if (!moment) return failure(moment.error());
+    (option[0] == 's' ? query.since : query.until) = *moment;
+  }
+  if (query.since && query.until && *query.since > *query.until)
+    return failure(usage("--since and --until", "the beginning is later than the end", "exchange them"));
+  if (query.until && arguments.has("follow"))
+    return failure(usage("--follow with --until", "what comes is later than any end", "leave one of them out"));
+  const std::optional<std::string> expression = arguments.value("grep");
+  if (!expression && (arguments.has("invert-match") || arguments.has("ignore-case"))) {
+    return failure(usage(arguments.has("invert-match") ? "--invert-match" : "--ignore-case", "it belongs to --grep",
+                         "write --grep RE, too"));
+  }
+  if (expression) {
+    Result<LogPattern> pattern = LogPattern::create(*expression, arguments.has("ignore-case"));
+    if (!pattern) return failure(pattern.error());
+    query.pattern = std::move(*pattern);
+    query.invert = arguments.has("invert-match");
+  }
+  const std::optional<std::string> lines = arguments.value("lines");
+  if (!lines && !query.filters()) query.lines = usual_lines;
+  if (lines && *lines != "all") {
+    const auto count = config::parse_number(*lines);
+    if (!count) return failure(usage("--lines " + *lines, "it is no number of lines", "a number, or all"));
+    query.lines = static_cast<std::size_t>(*count);
+  }
+  return query;
+}
+
+struct Chosen {
+  std::string directory;  // of all logs
+  std::vector<SlotNews> slots;
+};
+
+Result<Chosen> choose(const Context& context) {
   Client client(context.socket_path());
   const auto answer = client.ask({.target = "/v1/status"}, after(os::read_mono(), seconds(2)));
   std::vector<SlotNews> running;
@@ -47,161 +87,238 @@ Result<std::vector<SlotNews>> choose(const Context& context) {
   std::string directory = context.instance.log_directory;
   if (!running.empty()) directory = running[0].log_directory.substr(0, running[0].log_directory.rfind('/'));
   Result<std::vector<SlotNews>> chosen = services_with_logs(directory, context.arguments.words);
-  if (chosen || running.empty()) return chosen;
+  if (!chosen && running.empty()) return failure(chosen.error());
   // A service that has not written yet has no directory; following it makes sense all the same.
+  const Error unknown = chosen ? Error{} : chosen.error();
   for (const SlotNews& slot : running) {
     for (const std::string& name : context.arguments.words) {
-      if (name != slot.name) continue;
-      if (!chosen) chosen = std::vector<SlotNews>();
-      chosen->push_back(slot);
-      break;
+      if (chosen || name != slot.name) continue;
+      chosen = std::vector<SlotNews>();
     }
   }
-  return chosen;
+  if (!chosen) return failure(unknown);
+  for (const SlotNews& slot : running) {
+    const bool named = std::ranges::find(context.arguments.words, slot.name) != context.arguments.words.end();
+    const bool there =
+        std::ranges::any_of(*chosen, [&](const SlotNews& one) { return one.log_directory == slot.log_directory; });
+    if (named && !there) chosen->push_back(slot);
+  }
+  return Chosen{directory, std::move(*chosen)};
 }
 
-// A line of a tail, with the time to sort by: its own stamp, or the one before it in the same log.
-struct StampedLine {
-  std::string stamp, text;
-};
+// Everything that one service writes, byte by byte: a line that has not come to its end is shown, too.
+int pass_through(const Context& context, const SlotNews& slot, std::optional<std::size_t> lines, bool follow) {
+  logs::Cursor from;
+  if (lines) {
+    const Result<logs::Tail> last = logs::last_lines(slot.log_directory, *lines);
+    if (!last) return complain(context, last.error(), exit_code::failed);
+    write_out(last->bytes);
+    if (!follow) return exit_code::done;
+    from = last->end;
+  }
+  Result<logs::Follower> created = logs::Follower::create(slot.log_directory, from);
+  if (!created && follow) return complain(context, created.error(), exit_code::failed);
+  logs::Follower follower = created ? std::move(*created) : logs::Follower::unwatched(slot.log_directory, from);
+  for (;;) {
+    const Result<bool> taken = follower.take([&](const logs::Piece& piece) {
+      if (piece.gap)
+        write_err(fmt::format("hearth: older lines of {} are gone: its files were rotated away\n", slot.name));
+      write_out(piece.bytes);
+      return true;
+    });
+    if (!taken) return complain(context, taken.error(), exit_code::failed);
+    if (!follow) return exit_code::done;
+    std::array<pollfd, 2> polled{{{follower.descriptor(), POLLIN, 0}, {STDOUT_FILENO, 0, 0}}};
+    if (::poll(polled.data(), polled.size(), -1) < 0 && errno != EINTR)
+      return complain(context, errno_error("wait for", "logs", errno));
+    if ((polled[1].revents & POLLERR) != 0) return exit_code::done;  // whoever read us is gone
+  }
+}
 
-// One service's output on its way to stdout.
-class Source {
+// How lines of several services look.
+class Look {
  public:
-  Source(const Context& context, const SlotNews& slot, std::string prefix)
-      : json_(context.json), slot_(slot), prefix_(std::move(prefix)) {
-    head_ = fmt::format(R"({{"project":{},"service":{},"index":{},"line":)", json_text(slot.project),
-                        json_text(slot.name), slot.index);
+  Look(const Context& context, bool prefixed) : json_(context.json), prefixed_(prefixed && !context.json) {
+    timestamps_ = context.arguments.has("timestamps");
+    color_ = look_at_terminal(STDOUT_FILENO).color;
   }
 
-  void show(std::string_view bytes) {
-    if (!json_ && prefix_.empty()) return write_out(bytes);
-    std::string out;
-    cutter_.add(bytes, [&](std::string_view line) { append(out, line); });
-    write_out(out);
-  }
-  void finish() {
-    std::string out;
-    cutter_.finish([&](std::string_view line) { append(out, line); });
-    write_out(out);
-  }
-  bool piece(const logs::Piece& piece) {
-    if (piece.gap)
-      write_err(fmt::format("hearth: older lines of {} are gone: its files were rotated away\n", slot_.name));
-    show(piece.bytes);
-    return true;
+  // A service that will be shown; its label is the shortest that tells it from the others known so far.
+  void add(const std::vector<SlotNews>& slots) {
+    const Labels labels(slots);
+    if (prefixes_.empty())
+      for (const SlotNews& slot : slots) widest_ = std::max(widest_, labels.of(slot).size());
+    for (std::size_t i = prefixes_.size(); i < slots.size(); ++i) prefixes_.push_back(prefix(labels.of(slots[i]), i));
   }
 
-  // The last lines go into `tail`, to be merged with those of others; `-n all` is a stream of its own.
-  Status begin(std::size_t lines, bool follow, std::vector<StampedLine>& tail) {
-    logs::Cursor from;
-    if (lines != all_lines) {
-      const Result<logs::Tail> last = logs::last_lines(slot_.log_directory, lines);
-      if (!last) return failure(last.error());
-      from = last->end;
-      if (!json_ && prefix_.empty()) {
-        write_out(last->bytes);
-      } else {
-        std::string stamp;
-        const auto keep = [&](std::string_view line) {
-          if (const std::string_view own = stamp_of(line); !own.empty()) stamp = own;
-          tail.push_back({stamp, {}});
-          append(tail.back().text, line);
-        };
-        cutter_.add(last->bytes, keep);
-        if (!follow) cutter_.finish(keep);
-      }
-      if (!follow) return {};
+  void append(std::string& out, const SlotNews& slot, std::size_t source, const logs::Line& line) const {
+    if (json_) {
+      out += fmt::format(R"({{"project":{},"service":{},"index":{},"line":{})", json_text(slot.project),
+                         json_text(slot.name), slot.index, json_text(line.text));
+      if (line.wall_ns != 0) out += fmt::format(R"(,"time":"{}")", logs::stamp_text(line.wall_ns));
+      out += "}\n";
+      return;
     }
-    Result<logs::Follower> follower = logs::Follower::create(slot_.log_directory, from);
-    if (!follower) return failure(follower.error());
-    follower_ = std::make_unique<logs::Follower>(std::move(*follower));
-    return more();
+    if (prefixed_) out += prefixes_[source];
+    if (timestamps_ && !line.stamped) {
+      out += line.wall_ns != 0 ? logs::stamp_text(line.wall_ns) : std::string("-");
+      out += ' ';
+    }
+    out += line.text;
+    out += '\n';
   }
-  Status more() {
-    const Result<bool> taken = follower_->take([this](const logs::Piece& p) { return piece(p); });
-    if (!taken) return failure(taken.error());
-    return {};
-  }
-  int descriptor() const { return follower_->descriptor(); }
 
  private:
-  void append(std::string& out, std::string_view line) {
-    if (json_) {
-      out += head_ + json_text(line) + "}\n";
-    } else {
-      out += prefix_;
-      out += line;
-      out += '\n';
-    }
+  std::string prefix(const std::string& name, std::size_t i) const {
+    static constexpr std::array colors = {36, 33, 35, 32, 34, 31};
+    return color_ ? fmt::format("\x1b[{}m{:<{}} |\x1b[0m ", colors[i % colors.size()], name, widest_)
+                  : fmt::format("{:<{}} | ", name, widest_);
   }
 
-  bool json_;
-  SlotNews slot_;
-  std::string prefix_, head_;
-  LineCutter cutter_;
-  std::unique_ptr<logs::Follower> follower_;
+  bool json_, prefixed_;
+  bool timestamps_ = false;
+  bool color_ = false;
+  std::size_t widest_ = 0;
+  std::vector<std::string> prefixes_;
 };
 
-std::vector<std::string> prefixes(const std::vector<SlotNews>& slots, bool color) {
-  static constexpr int colors[] = {36, 33, 35, 32, 34, 31};
-  std::vector<std::string> texts(slots.size());
-  if (slots.size() < 2) return texts;
-  const Labels labels(slots);
-  std::size_t widest = 0;
-  for (const SlotNews& slot : slots) widest = std::max(widest, labels.of(slot).size());
-  for (std::size_t i = 0; i < slots.size(); ++i) {
-    const std::string name = labels.of(slots[i]);
-    texts[i] = color ? fmt::format("\x1b[{}m{:<{}} |\x1b[0m ", colors[i % std::size(colors)], name, widest)
-                     : fmt::format("{:<{}} | ", name, widest);
+class Merge {
+ public:
+  Merge(const Context& context, const LogQuery& query, Chosen chosen, bool prefixed)
+      : context_(context), query_(query), chosen_(std::move(chosen)), look_(context, prefixed) {
+    look_.add(chosen_.slots);
+    for (const SlotNews& slot : chosen_.slots) sources_.emplace_back(slot, query);
   }
-  return texts;
-}
 
-int follow_all(const Context& context, std::vector<Source>& sources) {
-  std::vector<pollfd> polled;
-  for (const Source& source : sources) polled.push_back({source.descriptor(), POLLIN, 0});
-  polled.push_back({STDOUT_FILENO, 0, 0});  // POLLERR: whoever read us is gone
-  for (;;) {
-    const int n = ::poll(polled.data(), polled.size(), -1);
-    if (n < 0 && errno != EINTR) return complain(context, errno_error("wait for", "logs", errno));
-    if ((polled.back().revents & POLLERR) != 0) return exit_code::done;
-    for (std::size_t i = 0; n > 0 && i < sources.size(); ++i) {
-      if (polled[i].revents == 0) continue;
-      if (const Status more = sources[i].more(); !more) return complain(context, more.error(), exit_code::failed);
+  // What stands there now, in the order of time. Lines of no known time stay together, before the others.
+  Status show_kept(bool to_the_end) {
+    using Next = std::tuple<WallNs, std::size_t>;
+    std::priority_queue<Next, std::vector<Next>, std::greater<>> order;
+    std::vector<logs::Line> lines(sources_.size());
+    const auto advance = [&](std::size_t i) -> Status {
+      const Result<bool> got = sources_[i].next(lines[i]);
+      if (!got) return failure(got.error());
+      tell_gap(sources_[i]);
+      if (*got || (to_the_end && sources_[i].finish(lines[i]))) order.emplace(lines[i].wall_ns, i);
+      return {};
+    };
+    for (std::size_t i = 0; i < sources_.size(); ++i) {
+      if (Status opened = sources_[i].open(); !opened) return opened;
+      if (Status advanced = advance(i); !advanced) return advanced;
+    }
+    while (!order.empty()) {
+      const std::size_t i = std::get<1>(order.top());
+      order.pop();
+      show(i, lines[i]);
+      if (Status advanced = advance(i); !advanced) return advanced;
+    }
+    flush();
+    return {};
+  }
+
+  // `open_ended`: services that come later are shown, too.
+  Status follow(bool open_ended) {
+    Result<logs::Watcher> created = logs::Watcher::create();
+    if (!created) return failure(created.error());
+    logs::Watcher watcher = std::move(*created);
+    // Before its content is looked at.
+    const int above = open_ended ? watcher.watch(chosen_.directory, IN_CREATE | IN_MOVED_TO | IN_ONLYDIR) : -1;
+    for (std::size_t i = 0; i < sources_.size(); ++i) {
+      if (Status begun = sources_[i].begin_following(watcher); !begun) return begun;
+      if (Status shown = show_live(i); !shown) return shown;
+    }
+    for (std::uint64_t seen = 0, first = 1;; first = 0) {
+      if (above >= 0 && (first != 0 || watcher.events_of(above) != seen)) {
+        seen = watcher.events_of(above);
+        if (Status found = take_new(watcher); !found) return found;
+      }
+      flush();
+      std::array<pollfd, 2> polled{{{watcher.descriptor(), POLLIN, 0}, {STDOUT_FILENO, 0, 0}}};
+      if (::poll(polled.data(), polled.size(), -1) < 0 && errno != EINTR)
+        return errno_failure("wait for", "logs", errno);
+      if ((polled[1].revents & POLLERR) != 0) return {};  // whoever read us is gone
+      watcher.take_events();
+      for (std::size_t i = 0; i < sources_.size(); ++i) {
+        if (!sources_[i].has_news()) continue;
+        if (Status shown = show_live(i); !shown) return shown;
+      }
     }
   }
+
+ private:
+  void show(std::size_t i, const logs::Line& line) {
+    look_.append(out_, sources_[i].slot(), i, line);
+    if (out_.size() >= enough_output) flush();
+  }
+  void flush() {
+    write_out(out_);
+    out_.clear();
+  }
+  void tell_gap(LogSource& source) {
+    if (!source.take_gap()) return;
+    flush();
+    write_err(fmt::format("hearth: older lines of {} are gone: its files were rotated away\n", source.slot().name));
+  }
+  Status show_live(std::size_t i) {
+    logs::Line line;
+    for (;;) {
+      const Result<bool> got = sources_[i].next_live(line);
+      if (!got) return failure(got.error());
+      tell_gap(sources_[i]);
+      if (!*got) return {};
+      show(i, line);
+    }
+  }
+  // Services that have begun to write since.
+  Status take_new(logs::Watcher& watcher) {
+    const Result<std::vector<SlotNews>> found = services_with_logs(chosen_.directory, context_.arguments.words);
+    if (!found) return {};
+    for (const SlotNews& slot : *found) {
+      const bool known = std::ranges::any_of(
+          chosen_.slots, [&](const SlotNews& one) { return one.log_directory == slot.log_directory; });
+      if (known) continue;
+      chosen_.slots.push_back(slot);
+      look_.add(chosen_.slots);
+      sources_.emplace_back(slot, query_);
+      if (Status begun = sources_.back().begin_following(watcher); !begun) return begun;
+      if (Status shown = show_live(sources_.size() - 1); !shown) return shown;
+    }
+    return {};
+  }
+
+  const Context& context_;
+  const LogQuery& query_;
+  Chosen chosen_;
+  Look look_;
+  std::vector<LogSource> sources_;
+  std::string out_;
+};
+
+bool is_glob(const std::string& name) {
+  return name.find_first_of("*?") != name.npos;
 }
 
 }  // namespace
 
 int command_logs(const Context& context) {
   ::signal(SIGPIPE, SIG_DFL);  // `hearth logs -f web | head` ends like tail
-  if (context.arguments.words.empty()) {
-    return complain(context, Error{Remedy::fix_input, "show", "logs", "no service is named", "hearth logs NAME...", 0},
-                    exit_code::usage);
-  }
-  const Result<std::size_t> lines = lines_of(context.arguments);
-  if (!lines) return complain(context, lines.error(), exit_code::usage);
-  const Result<std::vector<SlotNews>> chosen = choose(context);
+  const Arguments& arguments = context.arguments;
+  const Result<LogQuery> query = query_of(arguments, os::read_clock().wall);
+  if (!query) return complain(context, query.error(), exit_code::usage);
+  Result<Chosen> chosen = choose(context);
   if (!chosen) return complain(context, chosen.error());
 
-  const bool follow = context.arguments.has("follow");
-  const std::vector<std::string> prefix = prefixes(*chosen, look_at_terminal(STDOUT_FILENO).color);
-  std::vector<Source> sources;
-  for (std::size_t i = 0; i < chosen->size(); ++i) sources.emplace_back(context, (*chosen)[i], prefix[i]);
-  std::vector<StampedLine> tail;
-  for (Source& source : sources) {
-    if (const Status begun = source.begin(*lines, follow, tail); !begun)
-      return complain(context, begun.error(), exit_code::failed);
-    if (!follow) source.finish();
-  }
-  // Lines without any stamp (log.format = "raw") have no time: they stay together, before the others.
-  std::ranges::stable_sort(tail, {}, &StampedLine::stamp);
-  std::string out;
-  for (const StampedLine& line : tail) out += line.text;
-  write_out(out);
-  return follow ? follow_all(context, sources) : exit_code::done;
+  const bool follow = arguments.has("follow");
+  const bool open_ended = arguments.words.empty() || std::ranges::any_of(arguments.words, is_glob);
+  const bool several = chosen->slots.size() > 1 || (follow && open_ended);
+  if (!several && chosen->slots.empty()) return exit_code::done;
+  if (!several && !context.json && !query->filters() && !arguments.has("timestamps"))
+    return pass_through(context, chosen->slots[0], query->lines, follow);
+
+  Merge merge(context, *query, std::move(*chosen), several);
+  Status done = merge.show_kept(!follow);
+  if (done && follow) done = merge.follow(open_ended);
+  return done ? exit_code::done : complain(context, done.error(), exit_code::failed);
 }
 
 }  // namespace hearth::cli

@@ -76,7 +76,7 @@ Result<std::vector<SlotNews>> services_with_logs(const std::string& log_director
                    near.empty() ? "`hearth status` lists the services" : "did you mean \"" + std::string(near) + "\"?");
   }
   for (const SlotNews& slot : known) {
-    if (std::ranges::any_of(names, [&](const std::string& name) { return selects(name, slot); }))
+    if (names.empty() || std::ranges::any_of(names, [&](const std::string& name) { return selects(name, slot); }))
       chosen.push_back(slot);
   }
   return chosen;
@@ -103,17 +103,6 @@ void LineCutter::add(std::string_view bytes, const Line& line) {
 void LineCutter::finish(const Line& line) {
   if (!rest_.empty()) line(rest_);
   rest_.clear();
-}
-
-std::string_view stamp_of(std::string_view line) {
-  constexpr std::string_view json = "{\"ts\":\"", form = "0000-00-00T00:00:00.000000Z";
-  if (line.starts_with(json)) line.remove_prefix(json.size());
-  if (line.size() < form.size()) return {};
-  for (std::size_t i = 0; i < form.size(); ++i) {
-    const bool digit = line[i] >= '0' && line[i] <= '9';
-    if (form[i] == '0' ? !digit : line[i] != form[i]) return {};
-  }
-  return line.substr(0, form.size());
 }
 
 }  // namespace hearth::cli

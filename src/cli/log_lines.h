@@ -16,8 +16,8 @@ namespace hearth::cli {
 std::vector<std::string> last_lines(const SlotNews& slot, std::size_t count);
 
 // The services whose logs stand in `log_directory` (as PROJECT.SERVICE.INDEX) and that `names` select, with only
-// names and log_directory filled in: for a hearth that does not run, or has forgotten them. A name that selects
-// none is not_found, with the nearest as hint.
+// names and log_directory filled in: for a hearth that does not run, or has forgotten them. No names select all. A name
+// that selects none is not_found, with the nearest as hint.
 Result<std::vector<SlotNews>> services_with_logs(const std::string& log_directory,
                                                  const std::vector<std::string>& names);
 
@@ -34,9 +34,5 @@ class LineCutter {
  private:
   std::string rest_;
 };
-
-// The time that a stamped or json line begins with (docs/formats/log-files.md), as it stands there: such texts
-// sort by time. Empty for a line that has none.
-std::string_view stamp_of(std::string_view line);
 
 }  // namespace hearth::cli

@@ -12,6 +12,7 @@ void OpenFile::close() {
   number = 0;
   reserved = 0;
   has_leftovers = true;
+  index = {};
 }
 
 void FileSink::append(const char* data, size_t size) {
@@ -89,6 +90,7 @@ void FileSink::next_file() {
   offset_ = 0;
   written_ = 0;
   point_current(system_, directory.get(), number_);
+  note_time();
 }
 
 }  // namespace hearth::logger

@@ -5,6 +5,7 @@
 
 #include "logger/line_format.h"
 #include "logger/system.h"
+#include "logger/time_index.h"
 #include "os/fd.h"
 #include "wire/log_page.h"
 
@@ -21,7 +22,8 @@ struct OpenFile {
   uint64_t oldest = 0;        // least number in the directory, 0 = not looked yet
   bool can_reserve = true;    // the file system knows fallocate
   bool has_leftovers = true;  // there may be more blocks than `reserved` says (a killed logger's)
-  char directory[128] = {};   // the name under which it was opened
+  OpenIndex index;
+  char directory[128] = {};  // the name under which it was opened
 
   void close();
 };
@@ -33,7 +35,7 @@ class FileSink : public LineSink {
  public:
   // All references must outlive the sink. `file` is open at `number`, or the first call is next_file().
   FileSink(System& system, int log_directory, const wire::LogStream& stream, uint64_t max_size, OpenFile& file,
-           uint64_t number, uint64_t offset, char* buffer)
+           uint64_t number, uint64_t offset, WallNs wall_ns, char* buffer)
       : system_(system),
         log_directory_(log_directory),
         stream_(stream),
@@ -42,6 +44,7 @@ class FileSink : public LineSink {
         number_(number),
         offset_(offset),
         written_(offset),
+        wall_ns_(wall_ns),
         buffer_(buffer) {}
 
   void append(const char* data, size_t size) override;
@@ -50,6 +53,8 @@ class FileSink : public LineSink {
   void next_file() override;
 
   void flush();
+  // Puts what comes now into the time index.
+  void note_time() { logger::note_time(system_, log_directory_, stream_, file_, wall_ns_, offset_); }
   int error() const { return error_; }                    // errno of a write that failed, 0 = none
   int rotation_error() const { return rotation_error_; }  // why there is no next file, 0 = none
   uint64_t number() const { return number_; }
@@ -69,6 +74,7 @@ class FileSink : public LineSink {
   uint64_t number_;
   uint64_t offset_;   // what is buffered included
   uint64_t written_;  // what is buffered not
+  WallNs wall_ns_;    // of what is appended
   char* buffer_;
   size_t buffered_ = 0;
   uint64_t appended_ = 0;

@@ -11,6 +11,21 @@ namespace {
 
 constexpr uint32_t keep_owner = UINT32_MAX;
 
+struct Ending {
+  FileKind kind;
+  const char* text;
+};
+constexpr Ending endings[] = {{FileKind::log, ".log"},
+                              {FileKind::index, ".idx"},
+                              {FileKind::compressed, ".log.zst"},
+                              {FileKind::unfinished, ".tmp"}};
+
+FileName numbered(uint64_t number, const char* ending) {
+  FileName name;
+  snprintf(name.text, sizeof name.text, "%08llu%s", static_cast<unsigned long long>(number), ending);
+  return name;
+}
+
 bool sets_owner(const wire::LogStream& stream) {
   return stream.uid != keep_owner || stream.gid != keep_owner;
 }
@@ -18,19 +33,33 @@ bool sets_owner(const wire::LogStream& stream) {
 }  // namespace
 
 FileName file_name(uint64_t number) {
-  FileName name;
-  snprintf(name.text, sizeof name.text, "%08llu.log", static_cast<unsigned long long>(number));
-  return name;
+  return numbered(number, endings[0].text);
+}
+FileName index_name(uint64_t number) {
+  return numbered(number, endings[1].text);
+}
+FileName compressed_name(uint64_t number) {
+  return numbered(number, endings[2].text);
+}
+FileName unfinished_name(uint64_t number) {
+  return numbered(number, endings[3].text);
 }
 
-uint64_t file_number(const char* name) {
+bool parse_name(const char* name, NumberedFile& out) {
   uint64_t number = 0;
   int digits = 0;
   for (; *name >= '0' && *name <= '9'; ++name, ++digits) {
-    if (digits == 15) return 0;
+    if (digits == 15) return false;
     number = number * 10 + static_cast<uint64_t>(*name - '0');
   }
-  return digits >= 8 && strcmp(name, ".log") == 0 ? number : 0;
+  if (digits < 8 || number == 0) return false;
+  for (const Ending& ending : endings) {
+    if (strcmp(name, ending.text) != 0) continue;
+    out.number = number;
+    out.kind = ending.kind;
+    return true;
+  }
+  return false;
 }
 
 bool directory_name_valid(const char (&name)[128]) {
@@ -56,14 +85,13 @@ int64_t open_directory(System& system, int log_directory, const wire::LogStream&
   return fd;
 }
 
-int64_t create_file(System& system, int directory, uint64_t number, const wire::LogStream& stream) {
-  FileName name = file_name(number);
-  constexpr int flags = O_WRONLY | O_CREAT | O_EXCL;
-  int64_t fd = system.open(directory, name.text, flags, 0600);
+int64_t create_named(System& system, int directory, const char* name, const wire::LogStream& stream) {
+  constexpr int flags = O_RDWR | O_CREAT | O_EXCL;
+  int64_t fd = system.open(directory, name, flags, 0600);
   if (fd == -EEXIST) {
-    int64_t removed = system.remove(directory, name.text);
+    int64_t removed = system.remove(directory, name);
     if (removed < 0) return removed;
-    fd = system.open(directory, name.text, flags, 0600);
+    fd = system.open(directory, name, flags, 0600);
   }
   if (fd >= 0 && sets_owner(stream)) {
     int64_t owned = system.change_owner(static_cast<int>(fd), stream.uid, stream.gid);
@@ -75,10 +103,9 @@ int64_t create_file(System& system, int directory, uint64_t number, const wire::
   return fd;
 }
 
-int64_t open_file(System& system, int directory, uint64_t number, const wire::LogStream& stream) {
-  FileName name = file_name(number);
+int64_t open_named(System& system, int directory, const char* name, const wire::LogStream& stream) {
   // O_NONBLOCK: a FIFO of that name must not hold us.
-  int64_t fd = system.open(directory, name.text, O_RDWR | O_NONBLOCK, 0);
+  int64_t fd = system.open(directory, name, O_RDWR | O_NONBLOCK, 0);
   if (fd == -ELOOP || fd == -EISDIR) return -ENOENT;
   if (fd < 0) return fd;
   struct stat info{};
@@ -89,6 +116,26 @@ int64_t open_file(System& system, int directory, uint64_t number, const wire::Lo
   if (ours) return fd;
   close(static_cast<int>(fd));
   return known < 0 ? known : -ENOENT;
+}
+
+// A file that is written is claimed, for whoever else might think of going on in it (Mover::first_file).
+int64_t create_file(System& system, int directory, uint64_t number, const wire::LogStream& stream) {
+  system.remove(directory, index_name(number).text);
+  int64_t fd = create_named(system, directory, file_name(number).text, stream);
+  if (fd >= 0) system.claim(static_cast<int>(fd));
+  return fd;
+}
+
+int64_t open_file(System& system, int directory, uint64_t number, const wire::LogStream& stream) {
+  int64_t fd = open_named(system, directory, file_name(number).text, stream);
+  if (fd >= 0) system.claim(static_cast<int>(fd));
+  return fd;
+}
+
+int64_t remove_file(System& system, int directory, uint64_t number) {
+  system.remove(directory, index_name(number).text);
+  int64_t removed = system.remove(directory, file_name(number).text);
+  return removed == -ENOENT ? system.remove(directory, compressed_name(number).text) : removed;
 }
 
 void point_current(System& system, int directory, uint64_t number) {
@@ -104,7 +151,7 @@ int64_t remove_from(System& system, int directory, uint64_t first) {
   while (system.exists(directory, file_name(end).text)) ++end;
   int64_t worst = 0;
   while (end > first) {
-    int64_t removed = system.remove(directory, file_name(--end).text);
+    int64_t removed = remove_file(system, directory, --end);
     if (removed < 0 && removed != -ENOENT) worst = removed;
   }
   return worst;

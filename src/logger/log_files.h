@@ -1,5 +1,5 @@
-// Names and descriptors of a stream's files: LOGDIR/<directory>/<at least 8 digits>.log, and the symbolic link
-// `current`. Nothing here knows about batches.
+// Names and descriptors of a stream's files: LOGDIR/<directory>/<at least 8 digits>.log, .idx beside it, and the
+// symbolic link `current`. Nothing here knows about batches.
 //
 // A directory may belong to the service's user, who then can put anything there: everything is opened relative
 // to descriptors and without following links, a file must be a regular one with a single name and the expected
@@ -17,8 +17,11 @@ struct FileName {
   char text[32];
 };
 FileName file_name(uint64_t number);
-// 0 when `name` is not the name of a numbered file.
-uint64_t file_number(const char* name);
+FileName index_name(uint64_t number);
+FileName compressed_name(uint64_t number);  // .log.zst
+FileName unfinished_name(uint64_t number);  // .tmp
+// False when `name` is not the name of a numbered file.
+bool parse_name(const char* name, NumberedFile& out);
 
 // One component: not empty, not "." or "..", no slash, NUL-terminated.
 bool directory_name_valid(const char (&name)[128]);
@@ -27,10 +30,15 @@ bool directory_name_valid(const char (&name)[128]);
 
 // Opens the stream's directory, makes it when it is missing.
 int64_t open_directory(System& system, int log_directory, const wire::LogStream& stream);
-// Makes file `number`; one that stands there already (left by a killed logger) is removed first.
+// Makes a file; one of that name is removed first.
+int64_t create_named(System& system, int directory, const char* name, const wire::LogStream& stream);
+// Opens a file for writing. -ENOENT also when what stands there is not a file of ours.
+int64_t open_named(System& system, int directory, const char* name, const wire::LogStream& stream);
+// Makes file `number`, without an index; one that stands there already (left by a killed logger) is removed first.
 int64_t create_file(System& system, int directory, uint64_t number, const wire::LogStream& stream);
-// Opens file `number` for writing. -ENOENT also when what stands there is not a file of ours.
 int64_t open_file(System& system, int directory, uint64_t number, const wire::LogStream& stream);
+// Removes file `number`, compressed or not, and its index.
+int64_t remove_file(System& system, int directory, uint64_t number);
 // Points `current` at file `number`. A failure is not worth stopping for.
 void point_current(System& system, int directory, uint64_t number);
 // Removes `first`, `first` + 1 ... up to one that is missing; the greatest first, so that a reader never finds

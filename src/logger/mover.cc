@@ -192,7 +192,7 @@ MoveResult Mover::write(SlotIndex slot, OpenFile& file, bool again) {
     return {Moved::bytes, 0, 0};
   }
   int error = again ? reopen(slot, file, batch) : 0;
-  FileSink sink(system_, parts_.log_directory, stream(slot), batch.max_size, file, number, batch.offset,
+  FileSink sink(system_, parts_.log_directory, stream(slot), batch.max_size, file, number, batch.offset, batch.wall_ns,
                 sink_buffer_.get());
   LineState state = LineState::unpack(batch.at_line_start != 0, batch.line_tail);
   if (error == 0) {
@@ -202,6 +202,7 @@ MoveResult Mover::write(SlotIndex slot, OpenFile& file, bool again) {
     error = file.fd ? 0 : sink.rotation_error();
   }
   if (error == 0) {
+    sink.note_time();
     if (batch.close_first != 0) ::hearth::logger::close_line(line_tail_format(batch.line_tail), state, sink);
     if (batch.kind == BatchKind::data) {
       state = format_lines(batch.format, {batch.run, batch.wall_ns}, state, parts_.buffer, batch.length, sink);

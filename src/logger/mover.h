@@ -98,6 +98,7 @@ class Mover {
   // Before a batch.
   int prepare(SlotIndex slot, OpenFile& file, RunId run);
   int first_file(SlotIndex slot, OpenFile& file);
+  int64_t end_of_newest(int directory, uint64_t number, const wire::LogStream& s);
   int open_current(SlotIndex slot, OpenFile& file, RunId run);
   int check_current(SlotIndex slot, OpenFile& file, RunId run);
   int reserve(SlotIndex slot, OpenFile& file, uint64_t need);

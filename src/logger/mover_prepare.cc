@@ -47,8 +47,7 @@ int Mover::prepare(SlotIndex slot, OpenFile& file, RunId run) {
   return file.fd ? 0 : EBADF;
 }
 
-// A new instance, or a new directory: its numbers go on where the directory's end. What stands there was
-// written by somebody who knew more, so it is left alone, but for the end of a line that will never come.
+// A new instance, or a new directory: it goes on in the newest file, or else behind the greatest number.
 int Mover::first_file(SlotIndex slot, OpenFile& file) {
   wire::LogStream& s = stream(slot);
   int64_t fd = open_directory(system_, parts_.log_directory, s);
@@ -57,21 +56,37 @@ int Mover::first_file(SlotIndex slot, OpenFile& file) {
   NumberRange range;
   int64_t done = system_.scan(directory.get(), range);
   if (done < 0) return static_cast<int>(-done);
-  if (range.greatest > 0) {
-    int64_t last = open_file(system_, directory.get(), range.greatest, s);
-    os::Fd opened(last >= 0 ? static_cast<int>(last) : -1);
-    struct stat info{};
-    if (opened && system_.stat(opened.get(), info) >= 0 && info.st_size > 0) {
-      auto size = static_cast<uint64_t>(info.st_size);
-      if (system_.last_byte(opened.get(), size) != '\n') system_.pwrite(opened.get(), "\n", 1, size);
-    }
-  }
+  int64_t end = range.greatest > 0 ? end_of_newest(directory.get(), range.greatest, s) : -ENOENT;
   file.close();
   put(s.mid_line, 0u);
   put(s.line_tail, 0u);
-  put(s.offset, uint64_t{0});
-  put(s.file, range.greatest + 1);  // last: with file 0 nobody reads the others
+  put(s.offset, end >= 0 ? static_cast<uint64_t>(end) : uint64_t{0});
+  put(s.file, end >= 0 ? range.greatest : range.greatest + 1);  // last: with file 0 nobody reads the others
   return 0;
+}
+
+// Where to go on in a file that an earlier instance has written, or a negative errno when that is not to be done: it is
+// full, it ends as a power loss ends files, or its logger lives: that of a dead keeper drains until the last moment,
+// and two who write at offsets of their own would overwrite each other. A line that will never come to its end is
+// ended. Whatever its format was: that of a stream may change within a file at any time.
+int64_t Mover::end_of_newest(int directory, uint64_t number, const wire::LogStream& s) {
+  int64_t fd = open_named(system_, directory, file_name(number).text, s);
+  if (fd < 0) return fd;
+  os::Fd opened(static_cast<int>(fd));
+  if (int64_t claimed = system_.claim(opened.get()); claimed < 0) return claimed;
+  struct stat info{};
+  int64_t done = system_.stat(opened.get(), info);
+  if (done < 0) return done;
+  auto size = static_cast<uint64_t>(info.st_size);
+  int64_t last = size > 0 ? system_.last_byte(opened.get(), size) : '\n';
+  if (last < 0) return last;
+  if (last != '\n') {
+    done = system_.pwrite(opened.get(), "\n", 1, size);
+    if (done <= 0) return done < 0 ? done : -ENOSPC;
+    ++size;
+  }
+  if (last == 0 || (s.max_size > 0 && size >= s.max_size)) return -EFBIG;
+  return static_cast<int64_t>(size);
 }
 
 int Mover::open_current(SlotIndex slot, OpenFile& file, RunId run) {
@@ -178,7 +193,7 @@ void Mover::remove_old(SlotIndex slot, OpenFile& file) {
     file.oldest = range.least;
   }
   for (; file.oldest + keep <= file.number; ++file.oldest) {
-    system_.remove(directory.get(), file_name(file.oldest).text);
+    remove_file(system_, directory.get(), file.oldest);
   }
 }
 

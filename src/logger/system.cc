@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -22,6 +23,21 @@ int64_t clock_ns(clockid_t clock) {
   timespec now{};
   clock_gettime(clock, &now);
   return now.tv_sec * ns_per_s + now.tv_nsec;
+}
+
+template <typename Each>
+int64_t each_file(int directory, Each each) {
+  int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return -errno;
+  DIR* entries = fdopendir(fd);
+  if (entries == nullptr) {
+    int code = errno;
+    close(fd);
+    return -code;
+  }
+  while (const dirent* entry = readdir(entries)) each(*entry);
+  closedir(entries);
+  return 0;
 }
 
 }  // namespace
@@ -58,6 +74,9 @@ int64_t System::free_bytes(int fd) {
 int64_t System::stat(int fd, struct stat& out) {
   return checked(fstat(fd, &out));
 }
+int64_t System::read_at(int fd, void* data, size_t size, uint64_t offset) {
+  return checked(pread(fd, data, size, static_cast<off_t>(offset)));
+}
 int64_t System::last_byte(int fd, uint64_t size) {
   unsigned char byte = 0;
   int64_t got = checked(pread(fd, &byte, 1, static_cast<off_t>(size - 1)));
@@ -86,24 +105,37 @@ int64_t System::rename(int directory, const char* from, const char* to) {
   return checked(renameat(directory, from, directory, to));
 }
 
+int64_t System::claim(int fd) {
+  return checked(flock(fd, LOCK_EX | LOCK_NB));
+}
+
 int64_t System::scan(int directory, NumberRange& out) {
   out = {};
-  int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return -errno;
-  DIR* entries = fdopendir(fd);
-  if (entries == nullptr) {
-    int code = errno;
-    close(fd);
-    return -code;
-  }
-  while (const dirent* entry = readdir(entries)) {
-    uint64_t number = file_number(entry->d_name);
-    if (number == 0) continue;
-    if (out.least == 0 || number < out.least) out.least = number;
-    if (number > out.greatest) out.greatest = number;
-  }
-  closedir(entries);
-  return 0;
+  return each_file(directory, [&](const dirent& entry) {
+    NumberedFile file;
+    if (!parse_name(entry.d_name, file) || file.kind == FileKind::index || file.kind == FileKind::unfinished) return;
+    if (out.least == 0 || file.number < out.least) out.least = file.number;
+    if (file.number > out.greatest) out.greatest = file.number;
+  });
+}
+
+int64_t System::list(int directory, std::vector<NumberedFile>& out) {
+  out.clear();
+  return each_file(directory, [&](const dirent& entry) {
+    NumberedFile file;
+    if (!parse_name(entry.d_name, file)) return;
+    struct stat info{};
+    if (fstatat(directory, entry.d_name, &info, AT_SYMLINK_NOFOLLOW) < 0) return;
+    file.bytes = static_cast<uint64_t>(info.st_size);
+    out.push_back(file);
+  });
+}
+int64_t System::sync(int fd) {
+  return checked(fdatasync(fd));
+}
+int64_t System::set_time(int fd, timespec modified) {
+  timespec times[2] = {{0, UTIME_OMIT}, modified};
+  return checked(futimens(fd, times));
 }
 
 MonoNs System::mono_ns() {

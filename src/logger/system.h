@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <time.h>
+#include <vector>
 
 #include "base/time.h"
 
@@ -17,6 +19,13 @@ namespace hearth::logger {
 struct NumberRange {
   uint64_t least = 0;  // 0 = there is no file
   uint64_t greatest = 0;
+};
+
+enum class FileKind { log, index, compressed, unfinished };
+struct NumberedFile {
+  uint64_t number = 0;
+  FileKind kind = FileKind::log;
+  uint64_t bytes = 0;  // on the disk
 };
 
 class System {
@@ -35,6 +44,7 @@ class System {
   virtual int64_t reserve(int fd, uint64_t offset, uint64_t size);  // fallocate, the file's size stays
   virtual int64_t free_bytes(int fd);                               // what fstatvfs offers to us
   virtual int64_t stat(int fd, struct stat& out);
+  virtual int64_t read_at(int fd, void* data, size_t size, uint64_t offset);
   virtual int64_t last_byte(int fd, uint64_t size);  // the byte at size - 1
 
   // Names, always relative to a directory's descriptor.
@@ -45,7 +55,11 @@ class System {
   virtual int64_t change_owner(int fd, uint32_t uid, uint32_t gid);
   virtual int64_t link_to(int directory, const char* target, const char* name);  // symlink
   virtual int64_t rename(int directory, const char* from, const char* to);
-  virtual int64_t scan(int directory, NumberRange& out);  // least and greatest NUMBER.log
+  virtual int64_t claim(int fd);                          // flock, exclusive, at once or not at all
+  virtual int64_t scan(int directory, NumberRange& out);  // least and greatest of all numbered files
+  virtual int64_t list(int directory, std::vector<NumberedFile>& out);
+  virtual int64_t sync(int fd);
+  virtual int64_t set_time(int fd, timespec modified);
 
   virtual MonoNs mono_ns();
   virtual WallNs wall_ns();

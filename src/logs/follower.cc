@@ -25,40 +25,47 @@ std::string directory_above(const std::string& path) {
 
 }  // namespace
 
-Result<Follower> Follower::create(std::string directory, Cursor from) {
+Result<Follower> Follower::create(std::string directory, Cursor from, Watcher* shared) {
   Follower follower(std::move(directory), from);
-  follower.inotify_.reset(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
-  if (!follower.inotify_) return errno_failure("watch", follower.path_, errno);
+  follower.watcher_ = shared;
+  if (shared == nullptr) {
+    Result<Watcher> watcher = Watcher::create();
+    if (!watcher) return failure(watcher.error());
+    follower.own_ = std::make_unique<Watcher>(std::move(*watcher));
+    follower.watcher_ = follower.own_.get();
+  }
   if (Status watched = follower.watch(); !watched) return failure(watched.error());
   return follower;
+}
+
+Status Follower::open_directory() {
+  directory_.reset(open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory_ && errno != ENOENT) return errno_failure("open", path_, errno);
+  return {};
 }
 
 // Watches the directory, or the one above until it appears. Before anything is read: what is written between
 // the last read and the first wait is an event then.
 Status Follower::watch() {
-  if (inotify_add_watch(inotify_.get(), path_.c_str(), log_events | IN_ONLYDIR) >= 0) {
-    directory_.reset(open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (directory_) return {};
+  if (watcher_ == nullptr) return open_directory();
+  int done = watcher_->watch(path_, log_events | IN_ONLYDIR);
+  if (done == -ENOENT) {
+    const std::string above = directory_above(path_);
+    watch_ = watcher_->watch(above, IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
+    if (watch_ < 0) return errno_failure("watch", above, -watch_);
+    // It may have come in between.
+    done = watcher_->watch(path_, log_events | IN_ONLYDIR);
+    if (done == -ENOENT) return {};
   }
-  if (errno != ENOENT) return errno_failure("watch", path_, errno);
-  std::string above = directory_above(path_);
-  if (inotify_add_watch(inotify_.get(), above.c_str(), IN_CREATE | IN_MOVED_TO | IN_ONLYDIR) < 0)
-    return errno_failure("watch", above, errno);
-  // It may have come in between.
-  if (inotify_add_watch(inotify_.get(), path_.c_str(), log_events | IN_ONLYDIR) >= 0)
-    directory_.reset(open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  return {};
-}
-
-// What the events say is found out by looking.
-void Follower::clear_events() {
-  alignas(inotify_event) char events[4096];
-  while (read(inotify_.get(), events, sizeof events) > 0) {
-  }
+  if (done < 0) return errno_failure("watch", path_, -done);
+  watch_ = done;
+  return open_directory();
 }
 
 Result<bool> Follower::take(const PieceHandler& handler) {
-  clear_events();
+  // What the events say is found out by looking.
+  if (own_) own_->take_events();
+  if (watcher_ != nullptr) seen_ = watcher_->events_of(watch_);
   for (;;) {
     Result<Step> done = step(handler);
     if (!done) return failure(done.error());
@@ -72,7 +79,7 @@ Status Follower::follow(const PieceHandler& handler, int stop) {
     Result<bool> more = take(handler);
     if (!more) return failure(more.error());
     if (!*more) return {};
-    pollfd fds[2] = {{inotify_.get(), POLLIN, 0}, {stop, POLLIN, 0}};
+    pollfd fds[2] = {{descriptor(), POLLIN, 0}, {stop, POLLIN, 0}};
     if (poll(fds, 2, -1) < 0 && errno != EINTR) return errno_failure("wait for", path_, errno);
     if (fds[1].revents != 0) return {};
   }

@@ -32,14 +32,9 @@ class Backwards {
     while (size > 0) {
       std::size_t want = static_cast<std::size_t>(std::min<std::uint64_t>(size, block_bytes));
       std::string block(want, '\0');
-      std::size_t have = 0;
-      while (have < want) {
-        ssize_t got = pread(file, block.data() + have, want - have, static_cast<off_t>(size - want + have));
-        if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return errno_failure("read", name, errno);
-        if (got == 0) return false;  // it was cut meanwhile: what is behind it is what we have
-        have += static_cast<std::size_t>(got);
-      }
+      const Result<std::size_t> have = read_at(file, block.data(), want, size - want, name);
+      if (!have) return failure(have.error());
+      if (*have < want) return false;  // it was cut meanwhile: what is behind it is what we have
       size -= want;
       if (!take(std::move(block))) {
         begin_ = size + skipped_;
@@ -121,8 +116,29 @@ std::uint64_t file_number(std::string_view name) {
   return number;
 }
 
-Result<os::Fd> open_file(int directory, std::uint64_t number) {
+std::string index_name(std::uint64_t number) {
   std::string name = file_name(number);
+  name.replace(name.size() - 3, 3, "idx");
+  return name;
+}
+
+Result<os::Fd> open_file(int directory, std::uint64_t number) {
+  return open_named(directory, file_name(number));
+}
+
+Result<std::size_t> read_at(int file, void* data, std::size_t size, std::uint64_t offset, const std::string& name) {
+  std::size_t have = 0;
+  while (have < size) {
+    const ssize_t got = pread(file, static_cast<char*>(data) + have, size - have, static_cast<off_t>(offset + have));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return errno_failure("read", name, errno);
+    if (got == 0) break;
+    have += static_cast<std::size_t>(got);
+  }
+  return have;
+}
+
+Result<os::Fd> open_named(int directory, const std::string& name) {
   // O_NONBLOCK: a FIFO of that name must not hold us.
   os::Fd file(openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (file) return file;

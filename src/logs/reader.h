@@ -20,11 +20,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "logs/watcher.h"
 #include "os/fd.h"
 
 namespace hearth::logs {
@@ -65,12 +67,18 @@ using PieceHandler = std::function<bool(const Piece&)>;
 
 class Follower {
  public:
-  // The directory need not exist yet; the directory above it must.
-  static Result<Follower> create(std::string directory, Cursor from);
+  // The directory need not exist yet; the directory above it must. `shared`, where there are many: outlives the
+  // follower, and its owner takes its events.
+  static Result<Follower> create(std::string directory, Cursor from, Watcher* shared = nullptr);
+  // For what stands there now: nobody tells it of more, and the directory above need not exist either.
+  static Follower unwatched(std::string directory, Cursor from) { return {std::move(directory), from}; }
 
-  // Becomes readable when there may be more; for an event loop. take() clears it.
-  int descriptor() const { return inotify_.get(); }
+  // Becomes readable when there may be more; for an event loop. take() clears it, unless it is shared.
+  int descriptor() const { return watcher_->descriptor(); }
+  // Something has happened since the last take(), as far as the events are taken.
+  bool has_news() const { return watcher_->events_of(watch_) != seen_; }
   Cursor cursor() const { return cursor_; }
+  int directory() const { return directory_.get(); }  // -1 while it is not there
   // Delivers all that is there now. True when the handler never said enough.
   Result<bool> take(const PieceHandler& handler);
   // Delivers and waits until the handler says enough, or `stop` (a descriptor, -1 = none) is readable.
@@ -81,7 +89,7 @@ class Follower {
 
   Follower(std::string directory, Cursor from) : path_(std::move(directory)), cursor_(from) {}
   Status watch();
-  void clear_events();
+  Status open_directory();
   Result<Step> step(const PieceHandler& handler);
   Result<Step> read_on(const PieceHandler& handler);
   Result<Step> find_file(const PieceHandler& handler);
@@ -90,7 +98,10 @@ class Follower {
 
   std::string path_;
   Cursor cursor_;
-  os::Fd inotify_;
+  std::unique_ptr<Watcher> own_;
+  Watcher* watcher_ = nullptr;  // own_ or a shared one; null: unwatched
+  int watch_ = -1;
+  std::uint64_t seen_ = 0;
   os::Fd directory_;  // none: it does not exist yet, and the directory above is watched
   os::Fd file_;       // of cursor_.file
   std::string buffer_;

@@ -184,6 +184,57 @@ TEST_F(CommandTest, logs_of_several_services_are_merged_by_the_time_of_their_lin
                     raw = all.find("raw | no time");
   ASSERT_TRUE(raw < one && one < two && two < three && three != all.npos) << all;
   EXPECT_EQ(hearth({"logs", "a"}).out.find(" | "), std::string::npos);
+  EXPECT_EQ(hearth({"logs"}).out, all) << "without names: all";
+
+  EXPECT_EQ(hearth({"logs", "--since", "2025-01-31T12:00:00.000002Z", "a", "b"}).out.find("one"), all.npos);
+  const std::string middle =
+      hearth({"logs", "--since", "2025-01-31T12:00:00.000002Z", "--until", "2025-01-31T12:00:00.000002Z", "?"}).out;
+  EXPECT_NE(middle.find("two"), middle.npos) << middle;
+  EXPECT_EQ(std::ranges::count(middle, '\n'), 1) << middle;
+  EXPECT_EQ(hearth({"logs", "--grep", "t(wo|hree)$", "a"}).out, "2025-01-31T12:00:00.000003Z three\n");
+  EXPECT_EQ(hearth({"logs", "--grep", "T(WO|HREE)$", "-i", "--invert-match", "a"}).out,
+            "2025-01-31T12:00:00.000001Z one\n");
+  EXPECT_EQ(hearth({"logs", "-n", "1", "--grep", "Z", "a"}).out, "2025-01-31T12:00:00.000003Z three\n");
+  EXPECT_NE(hearth({"logs", "--json", "a"}).out.find(R"("time":"2025-01-31T12:00:00.000003Z"})"), all.npos);
+  EXPECT_EQ(hearth({"logs", "-t", "raw"}).out, "- no time\n");
+}
+
+TEST_F(CommandTest, logs_refuse_questions_that_have_no_answer) {
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{"logs", "--since", "soon"},
+                                             {"logs", "--since", "5m", "--until", "10m"},
+                                             {"logs", "-f", "--until", "5m"},
+                                             {"logs", "--grep", "("},
+                                             {"logs", "--invert-match"},
+                                             {"logs", "-i"},
+                                             {"logs", "-n", "few"}}) {
+    const Finished refused = hearth(words);
+    EXPECT_EQ(refused.code, 2) << refused.err;
+    EXPECT_NE(refused.err.find("hearth: "), std::string::npos) << refused.err;
+  }
+}
+
+TEST_F(CommandTest, raw_logs_are_searched_by_the_time_at_which_their_lines_came) {
+  ASSERT_EQ(::mkfifo((project + "/go").c_str(), 0600), 0);
+  ASSERT_EQ(
+      hearth({"run", "--name", "talk", "--", "sh", "-c", "echo first; read x < go; echo second; sleep 1000"}).code, 0);
+  ASSERT_TRUE(eventually([&] { return hearth({"logs", "talk"}).out == "first\n"; }));
+  // The time at which the first line came, as it is shown, and later than that.
+  const std::string shown = hearth({"logs", "-t", "talk"}).out;
+  const std::string first = shown.substr(0, shown.find(' '));
+  ASSERT_TRUE(first.starts_with("20") && first.ends_with("Z")) << shown;
+  EXPECT_EQ(hearth({"logs", "--since", first, "talk"}).out, "first\n");
+  EXPECT_EQ(hearth({"logs", "--until", "@1738324800", "talk"}).out, "");
+  ASSERT_TRUE(eventually([&] { return hearth({"logs", "--since", "11ms", "talk"}).out.empty(); }));
+  Running follow = start({"logs", "-f"});
+  write("go", "x\n");
+  ASSERT_TRUE(eventually([&] { return follow.out().find("talk | second\n") != std::string::npos; })) << follow.out();
+  EXPECT_EQ(hearth({"logs", "--since", "1m", "-n", "1", "talk"}).out, "second\n");
+  // One that comes later.
+  ASSERT_EQ(hearth({"run", "--name", "late", "--", "sh", "-c", "echo here; sleep 1000"}).code, 0);
+  ASSERT_TRUE(eventually([&] { return follow.out().find("late | here\n") != std::string::npos; })) << follow.out();
+  ::kill(follow.pid(), SIGTERM);
+  follow.finish();
 }
 
 TEST_F(CommandTest, everything_speaks_json_when_asked) {

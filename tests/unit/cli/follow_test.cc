@@ -212,15 +212,6 @@ TEST_F(FollowTest, a_service_that_down_has_forgotten_has_ended_well) {
   EXPECT_NE(out.find("2 stopped"), out.npos) << out;
 }
 
-TEST(Stamps, are_those_of_stamped_and_json_lines_only) {
-  EXPECT_EQ(stamp_of("2025-01-31T12:00:00.000001Z text"), "2025-01-31T12:00:00.000001Z");
-  EXPECT_EQ(stamp_of(R"({"ts":"2025-01-31T12:00:00.000001Z","run":7,"text":"x"})"), "2025-01-31T12:00:00.000001Z");
-  for (const char* line :
-       {"", "text", "2025-01-31 12:00:00", "2025-01-31T12:00:00.0000x1Z text", "{\"ts\":\"soon\"}"}) {
-    EXPECT_EQ(stamp_of(line), "") << line;
-  }
-}
-
 TEST(LineCutter, delivers_lines_whatever_the_pieces) {
   const std::string text = "one\ntwo\n\nlast";
   for (std::size_t step = 1; step <= text.size(); ++step) {

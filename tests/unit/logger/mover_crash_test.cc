@@ -2,6 +2,7 @@
 // it, dying there, with a successor that goes on; what is left must be the same to the byte: files, their
 // division, counters. Then with a second death inside the recovery.
 #include <cstdio>
+#include <cstring>
 #include <functional>
 #include <memory>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "gtest/gtest.h"
 #include "unit/logger/mover_world.h"
+#include "wire/log_index.h"
 
 namespace hearth::logger::test {
 namespace {
@@ -109,17 +111,44 @@ std::string counters_of(wire::LogStream& s) {
          std::to_string(s.error);
 }
 
+// Whatever has happened, an index is one: its records speak of places in its file and of times that only grow.
+void check_indices(const World& world, const std::string& directory) {
+  for (const auto& [name, content] : world.files(directory)) {
+    std::ifstream in(world.path(directory) + "/" + name.substr(0, name.size() - 3) + "idx", std::ios::binary);
+    const std::string index{std::istreambuf_iterator<char>(in), {}};
+    if (index.empty()) continue;  // died before it was made, and nothing came to this file since
+    ASSERT_EQ(index.size() % sizeof(wire::LogIndexRecord), 0u) << name;
+    wire::LogIndexHeader header{};
+    memcpy(&header, index.data(), sizeof header);
+    ASSERT_EQ(header.magic, wire::log_index_magic) << name;
+    ASSERT_EQ(header.file, std::stoull(name)) << name;
+    wire::LogIndexRecord before{1, 0};
+    for (std::size_t at = sizeof header; at < index.size(); at += sizeof before) {
+      wire::LogIndexRecord record{};
+      memcpy(&record, index.data() + at, sizeof record);
+      ASSERT_GE(record.wall_ns, before.wall_ns) << name;
+      ASSERT_GE(record.offset, before.offset) << name;
+      ASSERT_LE(record.offset, content.size()) << name;
+      before = record;
+    }
+  }
+}
+
 // Dies at the `first`th point, and at the `second`th after that; 0 = does not.
 Outcome play(wire::LogFormat format, std::uint64_t first, std::uint64_t second) {
   World world;
   world.configure(slot, "s", format, 300, 5);
   world.configure(neighbour, "n", format, 300);
+  // What an earlier hearth has left is gone on with.
+  std::filesystem::create_directory(world.path("s"));
+  std::ofstream(world.path("s/00000001.log")) << "of an earlier hearth, cut sho";
   FaultySystem system;
   system.die_at = first;
   Outcome outcome;
   auto life = std::make_unique<Life>(world, system);
   for (const ScriptStep& step : script()) {
     step.world(world);
+    system.wall += seconds(1);
     for (bool done = false, recovering = false; !done;) {
       try {
         if (recovering) life->mover.recover();
@@ -136,6 +165,7 @@ Outcome play(wire::LogFormat format, std::uint64_t first, std::uint64_t second) 
     EXPECT_EQ(system.pending(world.parts().pipe_read), 0);
   }
   outcome.files = world.files("s");
+  check_indices(world, "s");
   outcome.neighbours_files = world.files("n");
   outcome.current = world.current("s");
   outcome.counters = counters_of(world.stream(slot)) + "; " + counters_of(world.stream(neighbour));

@@ -1,10 +1,14 @@
 #include "logger/mover.h"
 
+#include <cstring>
 #include <grp.h>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "gtest/gtest.h"
 #include "unit/logger/mover_world.h"
+#include "wire/log_index.h"
 
 namespace hearth::logger::test {
 namespace {
@@ -75,13 +79,134 @@ TEST_F(MoverTest, BoundsFilesWhenTenMegabytesComeWithoutALineEnd) {
   EXPECT_EQ(total, 170u * 60'000u + 6u);
 }
 
-TEST_F(MoverTest, GoesOnBehindTheGreatestNumberOfADirectoryThatItDoesNotKnow) {
-  world.configure(0, "s", wire::LogFormat::raw, 0);
-  std::filesystem::create_directory(world.path("s"));
-  std::ofstream(world.path("s/00000041.log")) << "of an earlier instance, cut sho";
-  feed_and_move("hello\n");
-  EXPECT_EQ(world.all("s"), "of an earlier instance, cut sho\nhello\n");
+class MoverOfAnEarlierDirectory : public MoverTest {
+ protected:
+  void find(std::string_view content, std::uint64_t max_size = 0) {
+    world.configure(0, "s", wire::LogFormat::raw, max_size);
+    std::filesystem::create_directory(world.path("s"));
+    std::ofstream(world.path("s/00000041.log")) << content;
+    feed_and_move("hello\n");
+  }
+};
+
+TEST_F(MoverOfAnEarlierDirectory, GoesOnInTheNewestFileAndEndsALineThatWillNeverCome) {
+  find("of an earlier instance, cut sho");
+  EXPECT_EQ(world.files("s"),
+            (std::map<std::string, std::string>{{"00000041.log", "of an earlier instance, cut sho\nhello\n"}}));
+  EXPECT_EQ(world.stream().file.load(), 41u);
+  EXPECT_EQ(world.current("s"), "00000041.log");
+}
+
+TEST_F(MoverOfAnEarlierDirectory, BeginsTheNextFileWhenTheNewestIsFull) {
+  find("of an earlier instance\n", 10);
+  EXPECT_EQ(world.all("s"), "of an earlier instance\nhello\n");
   EXPECT_EQ(world.stream().file.load(), 42u);
+}
+
+TEST_F(MoverOfAnEarlierDirectory, BeginsTheNextFileWhenItsLoggerStillDrains) {
+  system.claimed = true;
+  find("of another instance, not yet comp");
+  EXPECT_EQ(world.all("s"), "of another instance, not yet comphello\n") << "its last line is not ours to end";
+  EXPECT_EQ(world.stream().file.load(), 42u);
+}
+
+TEST_F(MoverOfAnEarlierDirectory, BeginsTheNextFileWhenAPowerLossHasLeftZeroes) {
+  find(std::string_view("of an earlier instance\n\0\0", 25));
+  EXPECT_EQ(world.stream().file.load(), 42u);
+}
+
+TEST_F(MoverOfAnEarlierDirectory, FilesOfManyStartsAreNotLostToMaxFiles) {
+  world.configure(0, "s", wire::LogFormat::raw, 0, 2);
+  std::string expected;
+  for (int start = 0; start < 10; ++start) {
+    const std::string line = "start " + std::to_string(start) + "\n";
+    world.stream().file.store(0);
+    file.close();
+    feed_and_move(line);
+    expected += line;
+  }
+  EXPECT_EQ(world.all("s"), expected);
+}
+
+class MoverIndex : public MoverTest {
+ protected:
+  // Seconds since the first record, and offsets.
+  std::vector<std::pair<std::int64_t, std::uint64_t>> index(const std::string& name) {
+    std::ifstream in(world.path("s/" + name), std::ios::binary);
+    const std::string bytes{std::istreambuf_iterator<char>(in), {}};
+    std::vector<std::pair<std::int64_t, std::uint64_t>> found;
+    for (std::size_t at = 16; at + 16 <= bytes.size(); at += 16) {
+      wire::LogIndexRecord record{};
+      memcpy(&record, bytes.data() + at, sizeof record);
+      found.emplace_back((record.wall_ns - begin) / ns_per_ms, record.offset);
+    }
+    return found;
+  }
+  void say(std::string_view bytes, std::int64_t at_ms) {
+    system.wall = begin + milliseconds(at_ms);
+    feed_and_move(bytes);
+  }
+  using Records = std::vector<std::pair<std::int64_t, std::uint64_t>>;
+  const WallNs begin = system.wall;
+};
+
+TEST_F(MoverIndex, HasARecordForEachTenMillisecondsInWhichSomethingCame) {
+  world.configure(0, "s", wire::LogFormat::raw, 0);
+  say("a\n", 0);
+  say("b\n", 5);
+  say("c\n", 10);
+  say("d\n", 19);
+  say("e\n", 5'000);
+  EXPECT_EQ(index("00000001.idx"), (Records{{0, 0}, {10, 4}, {5'000, 8}}));
+}
+
+TEST_F(MoverIndex, HasNoRecordWhileTheClockStandsBehindTheLast) {
+  world.configure(0, "s", wire::LogFormat::raw, 0);
+  say("a\n", 1'000);
+  say("b\n", 0);
+  say("c\n", 1'020);
+  EXPECT_EQ(index("00000001.idx"), (Records{{1'000, 0}, {1'020, 4}}));
+}
+
+TEST_F(MoverIndex, EachFileThatABatchFillsHasItsOwn) {
+  world.configure(0, "s", wire::LogFormat::raw, 10);
+  say("0 aaaaaaaa\n", 0);
+  say("1 aaaaaaaa\n2 aaaaaaaa\n", 50);
+  EXPECT_EQ(index("00000001.idx"), (Records{{0, 0}}));
+  EXPECT_EQ(index("00000002.idx"), (Records{{50, 0}}));
+  EXPECT_EQ(index("00000003.idx"), (Records{{50, 0}}));
+}
+
+TEST_F(MoverIndex, GoesWithItsFile) {
+  world.configure(0, "s", wire::LogFormat::raw, 10, 2);
+  say("0 aaaaaaaa\n1 aaaaaaaa\n2 aaaaaaaa\n3 aaaaaaaa\n", 0);
+  EXPECT_FALSE(std::filesystem::exists(world.path("s/00000001.idx")));
+  EXPECT_TRUE(std::filesystem::exists(world.path("s/00000004.idx")));
+}
+
+TEST_F(MoverIndex, IsGoneOnWithWhenItIsOpenedAgainAndCutWhereItCannotBeTrue) {
+  world.configure(0, "s", wire::LogFormat::raw, 0);
+  say("a\n", 0);
+  say("b\n", 1'000);
+  file.close();
+  {
+    wire::LogIndexRecord beyond{begin + seconds(9), 1'000'000};
+    std::ofstream out(world.path("s/00000001.idx"), std::ios::binary | std::ios::app);
+    out.write(reinterpret_cast<const char*>(&beyond), sizeof beyond);
+    out << "torn";
+  }
+  say("c\n", 1'005);
+  say("d\n", 2'000);
+  EXPECT_EQ(index("00000001.idx"), (Records{{0, 0}, {1'000, 2}, {2'000, 6}}));
+}
+
+TEST_F(MoverIndex, ThatCannotBeMadeCostsNothingElse) {
+  world.configure(0, "s", wire::LogFormat::raw, 0);
+  std::filesystem::create_directories(world.path("s/00000001.idx/in the way"));
+  say("a\n", 0);
+  say("b\n", 1'000);
+  EXPECT_EQ(world.all("s"), "a\nb\n");
+  EXPECT_EQ(world.stream().error.load(), 0);
 }
 
 TEST_F(MoverTest, EndsTheOpenLineOfOneRunBeforeAnotherRunsLine) {

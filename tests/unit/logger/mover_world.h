@@ -36,6 +36,7 @@ class FaultySystem : public System {
   bool full = false;         // no space can be reserved
   bool no_reserve = false;   // a file system without fallocate
   int write_error = 0;       // errno of every pwrite
+  bool claimed = false;      // every file, by another logger
   bool may_widen = true;
   int widened = 0;  // how many times that was tried
   std::size_t longest_write = SIZE_MAX;
@@ -106,6 +107,9 @@ class FaultySystem : public System {
   }
   std::int64_t rename(int directory, const char* from, const char* to) override {
     return at([&] { return System::rename(directory, from, to); });
+  }
+  std::int64_t claim(int fd) override {
+    return at([&] { return claimed ? -EWOULDBLOCK : System::claim(fd); });
   }
   MonoNs mono_ns() override { return now; }
   WallNs wall_ns() override { return wall; }
