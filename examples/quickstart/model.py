@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A stand-in for a model server: expensive to start, cheap to ask. Standard library only.
 
-It reads and checks a file of 200 MB, counts its loads in redis, says READY=1 to whoever started it, and answers HTTP
-from what it has in memory:
+It reads and checks a file of 200 MB, counts its loads in redis, records each in PostgreSQL, says READY=1 to whoever
+started it, and answers HTTP from what it has in memory:
 
     /health           {"status": "ok"}
     /lookup?key=KEY   {"key": ..., "value": ...}, or 404
@@ -10,13 +10,17 @@ from what it has in memory:
 
 Once a second it writes a numbered line, so that a missing line would be seen.
 
-Environment: MODEL_DATA (path), MODEL_PORT (on 127.0.0.1), REDIS_SOCKET (path), and NOTIFY_SOCKET from hearth.
+It listens on the socket that hearth holds for it (LISTEN_FDS): that is open while there is no model, so whoever asks
+then waits a few seconds instead of being refused.
+
+Environment: MODEL_DATA and REDIS_SOCKET (paths), PSQL (how psql is called), and from hearth LISTEN_FDS, NOTIFY_SOCKET.
 """
 import hashlib
 import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
@@ -52,6 +56,12 @@ def redis(*words: str) -> int:
             if kind == b"$":
                 return int(answers.read(int(rest)))
             raise OSError(f"redis answered {line!r}")
+
+
+def record_load(seconds: float) -> None:
+    """A row for each load, in the database that keeps them when redis has forgotten its count."""
+    statement = f"insert into loads (pid, seconds) values ({os.getpid()}, {seconds:.2f})"
+    subprocess.run([*os.environ["PSQL"].split(), "-Xqc", statement], check=True, timeout=30)
 
 
 class Model:
@@ -137,7 +147,14 @@ def tick(end: threading.Event) -> None:
 
 
 class Server(ThreadingHTTPServer):
+    """On a listening socket that somebody else has made."""
+
     daemon_threads = True
+
+    def __init__(self, listening: socket.socket) -> None:
+        super().__init__(("", 0), Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listening
 
     def handle_error(self, request, client_address) -> None:
         if not isinstance(sys.exc_info()[1], ConnectionError):  # who hangs up early needs no stack trace here
@@ -145,33 +162,26 @@ class Server(ThreadingHTTPServer):
 
 
 def main() -> int:
+    if os.environ.get("LISTEN_FDS") != "1":
+        print("one socket is expected as descriptor 3 (LISTEN_FDS): start it with hearth", file=sys.stderr)
+        return 2
     end = threading.Event()
-    # The port first: when it is taken, nobody wants to wait for the load to hear that. Connections are refused until
-    # there is something to answer from.
-    port = int(os.environ.get("MODEL_PORT", "18080"))
-    server = Server(("127.0.0.1", port), Handler, bind_and_activate=False)
-    try:
-        server.server_bind()
-    except OSError as error:
-        print(f"cannot use 127.0.0.1:{port}: {error.strerror}; choose another with HEARTH_QUICKSTART_PORT",
-              file=sys.stderr, flush=True)
-        return 1
-
     threading.Thread(target=tick, args=(end,), daemon=True).start()
     try:
         Handler.model = Model(os.environ.get("MODEL_DATA", "data/items.tsv"))
         Handler.loads = redis("INCR", LOADS_KEY)
-    except (OSError, ValueError) as error:
+        record_load(Handler.model.load_seconds)
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
         print(f"cannot load: {error}", file=sys.stderr, flush=True)
         return 1
     # From here on there is something to end in good order; before, TERM may just kill.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: end.set())
-    server.server_activate()
+    server = Server(socket.socket(fileno=3))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(f"loaded {len(Handler.model.places)} items in {Handler.model.load_seconds:.1f} s, "
           f"load number {Handler.loads}", flush=True)
-    notify(f"READY=1\nSTATUS=serving {len(Handler.model.places)} items on port {port}")
+    notify(f"READY=1\nSTATUS=serving {len(Handler.model.places)} items")
 
     end.wait()
     notify("STOPPING=1")

@@ -321,7 +321,7 @@ TEST(Toml, the_quickstart_is_accepted) {
   text << file.rdbuf();
   const Document document = document_of(text.str());
   EXPECT_EQ(document.project, "quickstart");
-  EXPECT_EQ(document.services.size(), 2u);
+  EXPECT_EQ(document.services.size(), 7u);
 }
 
 TEST(Toml, numbers_that_are_not_finite_are_refused) {
