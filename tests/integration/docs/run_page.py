@@ -153,14 +153,14 @@ class Shell:
     """One bash for a page, so that `cd` and variables hold from one command to the next."""
 
     def __init__(self, directory: str, environment: dict[str, str]) -> None:
-        self.master, slave = pty.openpty()
-        ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, COLUMNS, 0, 0))
+        # The other end stays open here, too: a terminal without any holder answers EIO instead of its last words.
+        self.master, self.slave = pty.openpty()
+        ioctl(self.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, COLUMNS, 0, 0))
         self.codes, code_end = os.pipe()
         os.set_inheritable(code_end, True)
         self.code_end = code_end
         self.bash = subprocess.Popen(["bash", "--norc", "--noprofile"], cwd=directory, env=environment, pass_fds=[code_end],
-                                     stdin=subprocess.PIPE, stdout=slave, stderr=slave, start_new_session=True)
-        os.close(slave)
+                                     stdin=subprocess.PIPE, stdout=self.slave, stderr=self.slave, start_new_session=True)
         os.close(code_end)
 
     def run(self, command: str) -> tuple[int, str]:
@@ -186,6 +186,8 @@ class Shell:
     def close(self) -> None:
         self.bash.stdin.close()
         self.bash.wait()
+        for end in (self.master, self.slave, self.codes):
+            os.close(end)
 
 
 def try_command(shell: Shell, command: Command) -> None:
@@ -247,8 +249,8 @@ def try_page(binaries: str, path: str) -> Counts:
     private_hearth(binaries, place)
     home = place / "home"
     home.mkdir()
-    environment = {"PATH": f"{place}/bin:{os.environ['PATH']}:/usr/sbin", "HOME": str(home), "TERM": "xterm", "LANG": "C.UTF-8",
-                   "NO_COLOR": "1", "TMPDIR": str(place), "USER": os.environ.get("USER", "nobody")}
+    environment = {"PATH": f"{place}/bin:{os.environ['PATH']}:/usr/sbin", "HOME": str(home), "TERM": "xterm",
+                   "LANG": "C.UTF-8", "NO_COLOR": "1", "TMPDIR": str(place), "USER": os.environ.get("USER", "nobody")}
     shell = Shell(str(home), environment)
     try:
         return run_page(page, shell, home)
