@@ -9,6 +9,7 @@ shows what people see. `hearth` is that of DIRECTORY, with an instance of its ow
     ```console             "$ " begins a command, "> " continues it, the rest is its output. It must end with 0,
                            or with N where "# exit code N" stands behind it. No output in the page: none is compared
     ```console no-run      cannot be tried here; counted
+    ```console needs=NAME  tried where the program NAME is; else counted
     ```LANGUAGE file=NAME  a file that the reader writes
 
 In the expected output "..." is any text within a line, and a line "..." any number of lines, none too. Runs of blanks
@@ -215,8 +216,10 @@ def run_page(page: str, shell: Shell, directory: pathlib.Path) -> Counts:
     counts = Counts()
     for block in blocks_of(page):
         files = [word[len("file="):] for word in block.words if word.startswith("file=")]
-        unknown = set(block.words) - {"no-run"} - {f"file={name}" for name in files}
-        if unknown or ("no-run" in block.words and block.language != "console"):
+        needed = [word[len("needs="):] for word in block.words if word.startswith("needs=")]
+        skipped = "no-run" in block.words or not all(map(shutil.which, needed))
+        unknown = [word for word in block.words if word != "no-run" and not word.startswith(("file=", "needs="))]
+        if unknown or (len(files) < len(block.words) and block.language != "console"):
             raise Untrue(f"line {block.line}: what does {' '.join(block.words)} mean here?")
         for name in files:
             (directory / name).write_text("\n".join(block.body) + "\n")
@@ -224,7 +227,7 @@ def run_page(page: str, shell: Shell, directory: pathlib.Path) -> Counts:
         if block.language != "console":
             continue
         for command in commands_of(block):
-            if "no-run" in block.words:
+            if skipped:
                 counts.not_run += 1
                 continue
             counts.run += 1

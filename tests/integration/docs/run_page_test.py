@@ -40,6 +40,10 @@ class Pages(unittest.TestCase):
         with self.assertRaisesRegex(Untrue, "what does norun mean"):
             tried("```console norun\n$ true\n```\n")
 
+    def test_a_block_that_needs_what_is_not_there_is_counted(self):
+        counts = tried("```console needs=no-such-program\n$ false\n```\n```console needs=sh\n$ true\n```\n")
+        self.assertEqual((counts.run, counts.not_run), (1, 1))
+
     def test_output_before_any_command_and_an_open_block_fail(self):
         with self.assertRaisesRegex(Untrue, "begins with"):
             tried("```console\nhello\n```\n")
