@@ -2,15 +2,15 @@
 """Makes the data of the example: a million lines of 200 bytes, "item-0000042<TAB>hex<NEWLINE>".
 
 The hex is a hash of the key, so that anybody can check an answer of the model without the file. Made once; the file
-appears under its name only when it is whole.
+appears under its name only when it is whole. QUICKSTART_ITEMS: another number of lines.
 """
 import hashlib
 import os
 import sys
 
-ITEMS = 1_000_000
+ITEMS = int(os.environ.get("QUICKSTART_ITEMS", "1000000"))
 LINE_BYTES = 200
-BATCH = 10_000
+BATCH = min(10_000, ITEMS)
 
 
 def value_of(key: bytes) -> bytes:
@@ -29,8 +29,8 @@ def generate(path: str) -> None:
     try:
         with open(part, "wb") as out:
             for first in range(0, ITEMS, BATCH):
-                out.write(lines(first, BATCH))
-                percent = (first + BATCH) * 100 // ITEMS
+                out.write(lines(first, min(BATCH, ITEMS - first)))
+                percent = min(100, (first + BATCH) * 100 // ITEMS)
                 if terminal:
                     print(f"\rgenerating {path}: {percent:3d} %", end="", file=sys.stderr, flush=True)
                 elif percent % 25 == 0:
