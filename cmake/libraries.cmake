@@ -19,3 +19,8 @@ target_compile_options(hearth_boost PRIVATE $<$<NOT:$<CONFIG:Debug>>:-Os>)
 
 add_library(hearth_fmt INTERFACE)
 target_compile_definitions(hearth_fmt INTERFACE FMT_HEADER_ONLY)
+
+# The static library: a shared one would be the only one beside libc in programs that live for years.
+find_library(HEARTH_ZSTD_LIBRARY NAMES libzstd.a REQUIRED)
+add_library(hearth_zstd INTERFACE)
+target_link_libraries(hearth_zstd INTERFACE "${HEARTH_ZSTD_LIBRARY}")

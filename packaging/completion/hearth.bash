@@ -29,22 +29,29 @@ _hearth() {
     -f|--file) if [[ $command != logs ]]; then COMPREPLY=($(compgen -f -- "$current")); return; fi ;;
     --restart) COMPREPLY=($(compgen -W 'always on-failure never' -- "$current")); return ;;
     -p|--project) _hearth_offer projects; return ;;
-    --instance|--timeout|--name|--env|-n|--lines|--since|--until|--grep) return ;;
+    --instance|--set|--timeout|--name|--env|-n|--lines|--since|--until|--grep|-s|--sort|-i|--interval) return ;;
   esac
   local words=
   case $command in
-    '') words='--dir --instance --json -h --help'; [[ $current == -* ]] || words='up down run status logs start stop restart shutdown version help completion daemon doctor reset' ;;
-    up) words='-f --file --no-wait --timeout --dir --instance --json -h --help' ;;
+    '') words='--dir --instance --json -h --help'; [[ $current == -* ]] || words='up down run status logs events explain top tree import export start stop restart shutdown config version help completion daemon doctor reset' ;;
+    up) words='-f --file --set --no-wait --timeout --dir --instance --json -h --help' ;;
     down) words='-f --file -p --project --all --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
     run) words='--name --cwd --env --restart --wait --no-wait --timeout --dir --instance --json -h --help' ;;
     status) words='--dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
-    logs) words='-f --follow -n --lines --since --until --grep -i --ignore-case --invert-match -t --timestamps --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
+    logs) words='-f --follow -n --lines --since --until --grep -i --ignore-case --invert-match --rotate -t --timestamps --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
+    events) words='-f --follow -n --lines --since --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
+    explain) words='--dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
+    top) words='--once -s --sort -i --interval --pss --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
+    tree) words='--dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
+    import) words='-o --output --dir --instance --json -h --help' ;;
+    export) words='-f --file -o --output --dir --instance --json -h --help' ;;
     start) words='--all --no-deps --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
     stop) words='--all --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
     restart) words='--all --no-deps --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
     shutdown) words='--no-wait --timeout --dir --instance --json -h --help' ;;
+    config) words='-f --file --set --origin --defaults --dir --instance --json -h --help'; [[ $current == -* ]] || words='validate show get set schema' ;;
     version) words='--dir --instance --json -h --help' ;;
-    help) words='--man --dir --instance --json -h --help'; [[ $current == -* ]] || words='up down run status logs start stop restart shutdown version help completion daemon doctor reset' ;;
+    help) words='--man --dir --instance --json -h --help'; [[ $current == -* ]] || words='up down run status logs events explain top tree import export start stop restart shutdown config version help completion daemon doctor reset' ;;
     completion) words='--dir --instance --json -h --help'; [[ $current == -* ]] || words='bash zsh fish' ;;
     daemon) words='--detach --dir --instance --json -h --help' ;;
     doctor) words='--fix --dir --instance --json -h --help' ;;

@@ -210,6 +210,7 @@ void Connection::dispatch() {
   request.method = view(message.method_string());
   request.target = view(message.target());
   request.idempotency_key = view(message["Idempotency-Key"]);
+  request.last_event_id = view(message["Last-Event-ID"]);
   request.body = message.body();
   keep_alive_ = message.keep_alive();
   http_1_0_ = message.version() < 11;
@@ -219,7 +220,7 @@ void Connection::dispatch() {
   host_.handle(*this, request);
   // What the answer needs has been taken over; a waiter holds no body.
   drop_request();
-  if (state_ == State::answering) watch_peer();
+  if (state_ == State::answering || state_ == State::streaming) watch_peer();
 }
 
 void Connection::refuse(const Reply& answer) {
@@ -263,9 +264,10 @@ void Connection::flush() {
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EAGAIN) {
       socket_.async_wait(SocketBase::wait_write, [self = shared_from_this()](const boost::system::error_code& error) {
-        if (self->state_ != State::writing) return;
+        if (self->state_ != State::writing && self->state_ != State::streaming) return;
         if (error) return self->close();
         self->flush();
+        if (self->sent()) self->host_.drained(*self);
       });
       return;
     }
@@ -273,7 +275,52 @@ void Connection::flush() {
     sent_ += static_cast<std::size_t>(n);
     progress();
   }
+  if (state_ == State::streaming) return piece_sent();
   written();
+}
+
+void Connection::begin_stream(const char* type) {
+  HEARTH_CHECK(state_ == State::answering, "one answer to each request");
+  head_ =
+      fmt::format("HTTP/1.1 200 OK\r\nContent-Type: {}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n", type);
+  keep_alive_ = false;
+  sent_ = 0;
+  state_ = State::streaming;
+  if (head_only_) ends_ = true;
+  progress();
+  flush();
+}
+
+void Connection::send(std::string piece) {
+  HEARTH_CHECK(sent(), "a piece at a time");
+  body_ = std::move(piece);
+  sent_ = 0;
+  progress();
+  flush();
+}
+
+void Connection::end_stream() {
+  ends_ = true;
+  if (sent()) piece_sent();
+}
+
+// Who waits for events has as much time as there are none; who does not read what was sent has not.
+void Connection::piece_sent() {
+  std::string().swap(head_);
+  std::string().swap(body_);
+  sent_ = 0;
+  if (ends_) return close();
+  set_deadline(Clock::now() + std::chrono::hours(24 * 365));
+}
+
+Peer Connection::peer() {
+  Peer peer;
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  if (::getsockopt(socket_.native_handle(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0) return peer;
+  peer.pid = credentials.pid;
+  peer.uid = credentials.uid;
+  return peer;
 }
 
 void Connection::written() {

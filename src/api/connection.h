@@ -22,8 +22,11 @@ class Connection;
 class ConnectionHost {
  public:
   virtual ~ConnectionHost() = default;
-  // A complete request; its views end with the call. Leads to exactly one reply(), now or later.
+  // A complete request; its views end with the call. Leads to exactly one reply() or begin_stream(), now or
+  // later.
   virtual void handle(Connection& connection, const HttpRequest& request) = 0;
+  // All that was given to send() has gone: there may be more.
+  virtual void drained(Connection& connection) = 0;
   // Counts memory for bodies; false when all connections together would hold too much.
   virtual bool reserve(std::size_t bytes) = 0;
   virtual void release(std::size_t bytes) = 0;
@@ -42,7 +45,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
  public:
   using Clock = std::chrono::steady_clock;
   using Socket = boost::asio::local::stream_protocol::socket;
-  enum class State : std::uint8_t { idle, reading, answering, writing, draining, closed };
+  enum class State : std::uint8_t { idle, reading, answering, writing, streaming, draining, closed };
 
   Connection(ConnectionHost& host, Socket socket, std::uint64_t id, ConnectionLimits limits);
   ~Connection();
@@ -52,6 +55,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void refuse(const Reply& reply);
   // Only in State::answering.
   void reply(const Reply& reply);
+  // Instead: an answer without an end of its own, which comes in pieces. Ends with the connection.
+  void begin_stream(const char* type);
+  // Only when `sent()`. A piece is all that a stream holds: whoever reads slowly is given the next one later.
+  void send(std::string piece);
+  void end_stream();
+  bool sent() const { return state_ == State::streaming && sent_ == head_.size() + body_.size(); }
+  // Of the client, as the kernel knows it. pid 0: it does not.
+  Peer peer();
   void close();
   // The server's deadline for an answer; before, patience is counted here.
   void set_deadline(Clock::time_point deadline);
@@ -71,6 +82,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void dispatch();
   void flush();
   void written();
+  void piece_sent();
   void discard(const char* bytes, std::size_t count);
   void drop_request();
   void progress() { set_deadline(Clock::now() + limits_.patience); }
@@ -85,6 +97,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool http_1_0_ = false;
   bool drain_ = false;  // after the answer: unread bytes would make close() cut the answer off
   bool advancing_ = false;
+  bool ends_ = false;  // the stream, when all is sent
   bool watching_input_ = false;
   bool watching_peer_ = false;
   Clock::time_point deadline_{};

@@ -241,6 +241,28 @@ Action get_order(std::string_view key_digits, const Target& target) {
   return waiter;
 }
 
+// Last-Event-ID is what a browser's EventSource sends when it connects again; it knows better than the address.
+Action get_events(const HttpRequest& request, const Target& target) {
+  EventsAsked asked;
+  asked.names = split_names(target.value("names"));
+  const bool again = !request.last_event_id.empty();
+  const std::string_view after = again ? request.last_event_id : target.value("after");
+  if (after == "now" && !again) {
+    asked.from_now = true;
+  } else if (!after.empty()) {
+    const auto id = number<EventId>(after);
+    if (!id)
+      return error_reply(bad_request(again ? "the header Last-Event-ID" : "after", "it is no id of an event",
+                                     "leave it out for all that is kept, or say after=now"));
+    asked.after = *id;
+  }
+  const std::string_view follow = target.value("follow");
+  if (!follow.empty() && follow != "0" && follow != "1")
+    return error_reply(bad_request("follow", "it is neither 0 nor 1", ""));
+  asked.follow = follow != "0";
+  return asked;
+}
+
 Reply wrong_method(std::string_view path, const char* allowed) {
   Reply reply = error_reply(bad_request(std::string(path), "this method is not for it", std::string("use ") + allowed));
   reply.status = 405;
@@ -299,12 +321,13 @@ Action route(const HttpRequest& request, const ports::Control& control, WallNs w
     return path == "/v1/apply" ? post_apply(request, key) : post_order(request, key);
   }
   const bool order = path.starts_with(order_prefix);
-  if (!order && path != "/v1/status" && path != "/v1/instance" && path != "/v1/health") {
+  if (!order && path != "/v1/status" && path != "/v1/instance" && path != "/v1/health" && path != "/v1/events") {
     return error_reply(Error{Remedy::not_found, "find", std::string(path), "the API has no such path",
                              "docs/reference/api.md lists them", 0});
   }
   if (!get) return wrong_method(path, "GET");
   if (order) return get_order(path.substr(order_prefix.size()), target);
+  if (path == "/v1/events") return get_events(request, target);
   if (path == "/v1/status") return get_status(target, control, wall);
   Reply reply;
   reply.body = path == "/v1/instance" ? instance_json(status_now(control, wall)) : "{\"status\":\"ok\"}\n";

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "base/result.h"
 #include "base/time.h"
@@ -19,6 +20,7 @@ struct HttpRequest {
   std::string_view method;
   std::string_view target;           // as sent: path, perhaps ?query
   std::string_view idempotency_key;  // header; empty when absent
+  std::string_view last_event_id;    // header; empty when absent
   std::string_view body;
 };
 
@@ -37,7 +39,15 @@ struct OrderWait {
   std::optional<std::uint64_t> seen;
 };
 
-using Action = std::variant<Reply, Request, OrderWait>;
+// Events after this one, of these services; on and on, or until there is no other.
+struct EventsAsked {
+  EventId after = no_event;
+  bool from_now = false;  // instead of `after`: only what is still to come
+  bool follow = true;
+  std::vector<std::string> names;  // empty: all, those of hearth itself too
+};
+
+using Action = std::variant<Reply, Request, OrderWait, EventsAsked>;
 
 inline constexpr SpanNs longest_wait = seconds(60);
 

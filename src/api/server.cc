@@ -3,17 +3,21 @@
 #include <ctime>
 #include <map>
 #include <optional>
+#include <set>
 #include <sys/socket.h>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <fmt/format.h>
 
 #include "api/connection.h"
+#include "api/event_stream.h"
 #include "api/routes.h"
+#include "os/proc_stat.h"
 
 namespace hearth::api {
 namespace {
@@ -70,6 +74,7 @@ class Server::Impl final : public ConnectionHost, public std::enable_shared_from
   std::size_t connections() const { return connections_.size(); }
 
   void handle(Connection& connection, const HttpRequest& request) override;
+  void drained(Connection& connection) override { pump(connection); }
   bool reserve(std::size_t bytes) override;
   void release(std::size_t bytes) override { bodies_ -= bytes; }
   void deadline_set(Clock::time_point deadline) override;
@@ -88,6 +93,10 @@ class Server::Impl final : public ConnectionHost, public std::enable_shared_from
   void arm(Clock::time_point deadline);
   void time_passed();
   void due(const std::shared_ptr<Connection>& connection);
+  void stream(Connection& connection, EventsAsked asked);
+  void pump(Connection& connection);
+  void pump_later();
+  void pump_all();
   void look_at_all();
   void look_at(const std::shared_ptr<Connection>& connection, bool time_is_up);
   std::shared_ptr<Connection> find(std::uint64_t id) const;
@@ -98,8 +107,9 @@ class Server::Impl final : public ConnectionHost, public std::enable_shared_from
   const Submit submit_;
   const ServerOptions options_;
   std::map<std::uint64_t, std::shared_ptr<Connection>> connections_;
-  std::unordered_map<std::uint64_t, Waiting> waiting_;    // by token
-  std::unordered_map<std::uint64_t, OrderWait> polling_;  // by connection
+  std::unordered_map<std::uint64_t, Waiting> waiting_;      // by token
+  std::unordered_map<std::uint64_t, OrderWait> polling_;    // by connection
+  std::unordered_map<std::uint64_t, EventStream> streams_;  // by connection
   std::uint64_t last_id_ = 0;
   std::uint64_t last_token_ = 0;
   std::size_t bodies_ = 0;
@@ -107,6 +117,8 @@ class Server::Impl final : public ConnectionHost, public std::enable_shared_from
   Clock::time_point last_look_{};
   Clock::duration look_took_{};
   bool look_armed_ = false;
+  std::set<std::uint64_t> again_;  // streams that have more to say than one turn of theirs
+  bool pump_posted_ = false;
 };
 
 // ---- connections ------------------------------------------------------------------------------------------
@@ -167,6 +179,7 @@ void Server::Impl::accepted(Connection::Socket socket) {
 
 void Server::Impl::closed(Connection& connection) {
   polling_.erase(connection.id());
+  streams_.erase(connection.id());
   std::erase_if(waiting_, [&](const auto& entry) { return entry.second.connection == connection.id(); });
   connections_.erase(connection.id());
 }
@@ -194,9 +207,12 @@ void Server::Impl::handle(Connection& connection, const HttpRequest& request) {
     connection.set_deadline(Clock::now() + std::chrono::nanoseconds(waiter->wait));
     return;
   }
+  if (EventsAsked* asked = std::get_if<EventsAsked>(&action)) return stream(connection, std::move(*asked));
   ports::Input input;
   input.kind = ports::InputKind::request;
   input.request = std::move(std::get<Request>(action));
+  input.request.peer = connection.peer();
+  input.request.peer.command = os::command_of(input.request.peer.pid);
   input.token = ++last_token_;
   waiting_[input.token] = Waiting{connection.id(), input.request.key};
   connection.set_deadline(Clock::now() + options_.answer_within);
@@ -214,9 +230,57 @@ void Server::Impl::answer(std::uint64_t token, const Result<Accepted>& result) {
   }
 }
 
+// ---- events -----------------------------------------------------------------------------------------------
+
+void Server::Impl::stream(Connection& connection, EventsAsked asked) {
+  if (streams_.size() >= options_.most_streams)
+    return connection.reply(
+        error_reply(Error{Remedy::try_later, "follow", "the events", fmt::format("{} clients do so", streams_.size()),
+                          "try again in a moment", 0}));
+  connection.begin_stream("text/event-stream");
+  if (connection.state() != State::streaming) return;
+  streams_.emplace(connection.id(), EventStream(std::move(asked), control_));
+  pump(connection);
+}
+
+// A few pieces at once; then those who are waited for by others have their turn, until this one can be written again.
+void Server::Impl::pump(Connection& connection) {
+  for (int pieces = 0; pieces < 4 && connection.sent(); ++pieces) {
+    const auto it = streams_.find(connection.id());
+    if (it == streams_.end()) return;
+    std::string piece = it->second.next(control_);
+    const bool over = it->second.over();
+    if (piece.empty() && !over) return;
+    if (!piece.empty()) connection.send(std::move(piece));
+    if (over) return connection.end_stream();
+  }
+  if (connection.sent() && streams_.contains(connection.id())) again_.insert(connection.id());
+  if (!again_.empty()) pump_later();
+}
+
+void Server::Impl::pump_later() {
+  if (std::exchange(pump_posted_, true)) return;
+  boost::asio::post(acceptor_.get_executor(), [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (!self) return;
+    self->pump_posted_ = false;
+    for (const std::uint64_t id : std::exchange(self->again_, {}))
+      if (const auto connection = self->find(id)) self->pump(*connection);
+  });
+}
+
+void Server::Impl::pump_all() {
+  std::vector<std::uint64_t> ids;  // a connection that breaks changes streams_
+  ids.reserve(streams_.size());
+  for (const auto& [id, stream] : streams_) ids.push_back(id);
+  for (const std::uint64_t id : ids)
+    if (const auto connection = find(id)) pump(*connection);
+}
+
 // ---- waiting for orders -----------------------------------------------------------------------------------
 
 void Server::Impl::turn_done() {
+  if (!streams_.empty()) pump_all();
   if (polling_.empty() || look_armed_) return;
   const auto next = last_look_ + std::max<Clock::duration>(options_.look_pause, look_share * look_took_);
   if (Clock::now() >= next) return look_at_all();

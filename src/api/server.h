@@ -9,9 +9,13 @@
 //   reading -- complete, a question ---> writing
 //   reading -- complete, a mutation ---> waiting    submit() now; answer() brings the rest
 //   reading -- complete, an order's ---> polling    until turn_done() finds it settled or changed, or its time
+//   reading -- complete, events -------> streaming  what the journal has, then what turn_done() finds, until it is closed
 //   waiting, polling -- answer --------> writing
 //   writing -- done -------------------> idle, or draining when this connection ends here
 //   any     -- peer gone, 30 s without progress --> closed
+//
+// A stream holds one piece of the journal at a time, and the id behind it: who reads slowly is behind, and costs no more
+// than others. Supervision is never asked to wait for it.
 //
 // An idle connection owns no buffer; a request's memory is freed with its answer. What a slow or hostile client
 // can hold is bounded: header 16 KiB, body 8 MiB and 32 MiB for all together, 256 connections (an idle one is
@@ -43,6 +47,7 @@ namespace hearth::api {
 struct ServerOptions {
   uid_t owner = 0;
   std::size_t most_connections = 256;
+  std::size_t most_streams = 64;
   std::size_t most_header = 16u << 10;
   std::size_t most_body = 8u << 20;
   std::size_t most_bodies = 32u << 20;

@@ -1,5 +1,7 @@
 #include "api/status_json.h"
 
+#include <algorithm>
+
 #include "api/json_writer.h"
 #include "api/text.h"
 #include "os/fd.h"
@@ -69,10 +71,30 @@ void service_fields(JsonWriter& w, const SlotStatus& s) {
   time_field(w, "next_retry", s.next_retry);
   w.key("reason").string(reason_name(s.reason));
   w.key("reason_text").string(s.reason_text);
+  w.key("hook");
+  s.hook.empty() ? w.null() : w.string(s.hook);
   w.key("containment").string(s.containment);
   w.key("leftover").string(s.leftover);
   w.key("status").string(s.status_text);
   w.key("log_directory").string(s.log_directory);
+}
+
+// What it says it does. Null: it says nothing.
+void work_field(JsonWriter& w, const SlotStatus& s) {
+  w.key("work");
+  if (s.work == Work::unsaid && s.work_item.empty() && s.work_done == 0 && s.work_total == 0) {
+    w.null();
+  } else {
+    w.object();
+    w.key("state");
+    s.work == Work::unsaid ? w.null() : w.string(s.work == Work::busy ? "busy" : "idle");
+    w.key("item");
+    s.work_item.empty() ? w.null() : w.string(s.work_item);
+    w.key("done").number(s.work_done);
+    number_or_null(w, "total", s.work_total);
+    w.end_object();
+  }
+  number_or_null(w, "load_ms", s.load == 0 ? 0 : static_cast<std::uint64_t>(std::max<SpanNs>(s.load / ns_per_ms, 1)));
 }
 
 // Not in the report of an order: who waits for that is woken by every change of it.
@@ -83,6 +105,10 @@ void log_field(JsonWriter& w, const LogStatus& log) {
   w.key("gaps").number(log.gaps);
   w.key("waiting");
   log.waiting.empty() ? w.null() : w.string(log.waiting);
+  w.key("file").number(log.file);
+  w.key("dropped").number(log.dropped);
+  w.key("untidied");
+  log.untidied.empty() ? w.null() : w.string(log.untidied);
   w.end_object();
 }
 
@@ -122,6 +148,7 @@ std::string status_json(const InstanceStatus& status, const std::vector<std::siz
     w.object();
     service_fields(w, status.services[i]);
     log_field(w, status.services[i].log);
+    work_field(w, status.services[i]);
     w.end_object();
   }
   w.end_array().end_object();

@@ -61,20 +61,39 @@ const char* color_of(const SlotStatus& s) {
 
 std::string log_trouble(const LogStatus& log) {
   std::string text;
-  if (!log.waiting.empty()) text = "its log waits: " + printable(log.waiting);
-  if (log.discarded == 0) return text;
-  if (!text.empty()) text += ", and ";
-  return text + fmt::format("{} bytes of its output are lost", log.discarded);
+  const auto add = [&](const std::string& trouble) {
+    if (!text.empty()) text += ", and ";
+    text += trouble;
+  };
+  if (!log.waiting.empty()) add("its log waits: " + printable(log.waiting));
+  if (!log.untidied.empty()) add("old files of its log are not compressed or removed: " + printable(log.untidied));
+  if (log.dropped > 0) add(fmt::format("{} lines did not reach its log sink", log.dropped));
+  if (log.discarded > 0) add(fmt::format("{} bytes of its output are lost", log.discarded));
+  return text;
+}
+
+// "busy: frame 7 (7 of 9)", "idle"
+std::string work_text(const SlotStatus& s) {
+  std::string text = s.work == Work::busy ? "busy" : s.work == Work::idle ? "idle" : "";
+  if (!s.work_item.empty()) text += (text.empty() ? "" : ": ") + printable(s.work_item);
+  std::string count;
+  if (s.work_total != 0)
+    count = fmt::format("{} of {}", s.work_done, s.work_total);
+  else if (s.work_done != 0)
+    count = fmt::format("{} done", s.work_done);
+  if (count.empty()) return text;
+  return text.empty() ? count : text + " (" + count + ")";
 }
 
 // Why it is so, when that needs telling; then what its log suffers; then what the service says of itself.
 std::string detail_of(const SlotStatus& s, WallNs now) {
   std::string detail;
   const bool calm = code_of(s) == ok || s.phase == Phase::stopped;
-  if (!calm || s.status_text.empty()) {
-    if (s.reason != Reason::ordered || s.phase == Phase::starting) detail = printable(s.reason_text);
+  const std::string work = work_text(s);
+  if (!calm || (s.status_text.empty() && work.empty())) {
+    if (s.reason != Reason::ordered || s.phase == Phase::starting || !s.hook.empty()) detail = printable(s.reason_text);
   }
-  if (s.phase == Phase::backoff && s.next_retry > 0) {
+  if ((s.phase == Phase::backoff || s.phase == Phase::failed) && s.next_retry > 0) {
     if (!detail.empty()) detail += "; ";
     detail += s.next_retry > now ? "next try in " + short_span(s.next_retry - now + ns_per_s - 1) : "next try now";
   }
@@ -82,10 +101,13 @@ std::string detail_of(const SlotStatus& s, WallNs now) {
     if (!detail.empty()) detail += "; ";
     detail += log;
   }
-  if (!s.status_text.empty()) {
+  for (const std::string& said : {work, printable(s.status_text)}) {
+    if (said.empty()) continue;
     if (!detail.empty()) detail += "; ";
-    detail += printable(s.status_text);
+    detail += said;
   }
+  // What was dear to start says what it would cost to start again, when there is nothing else to say.
+  if (detail.empty() && s.load >= seconds(1)) detail = "loaded in " + short_span(s.load);
   return detail;
 }
 

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <unistd.h>
 #include <utility>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
@@ -89,7 +90,8 @@ class Program {
       if (input.request.verb == Verb::apply) trim_at_ = after(os::read_mono(), trim_after);
     });
     Result<std::unique_ptr<probe::Prober>> prober =
-        probe::Prober::create([this](ports::Input input) { inbox_->push(std::move(input)); });
+        probe::Prober::create([this](ports::Input input) { inbox_->push(std::move(input)); },
+                              [this](SlotIndex slot) { return output_of(slot); });
     if (!prober) return failure(prober.error());
     probes_ = std::move(*prober);
     if (const Status begun = begin(); !begun) return begun;
@@ -156,6 +158,20 @@ class Program {
     return {};
   }
 
+  // `written` last, and all again when the file has changed meanwhile: rather too much of the output is searched than
+  // too little.
+  probe::OutputState output_of(SlotIndex slot) const {
+    const wire::LogStream& stream = link_->logs().stream[slot];
+    probe::OutputState output;
+    output.directory = options_.log_directory + "/" + stream.directory;
+    for (int tries = 0; tries < 100; ++tries) {
+      output.end = {stream.file.load(), stream.offset.load()};
+      output.written = stream.written.load();
+      if (stream.file.load() == output.end.file) break;
+    }
+    return output;
+  }
+
   MonoNs turn() {
     probes_->ready();
     probes_->advance_to(os::read_mono());
@@ -164,11 +180,14 @@ class Program {
     keeper_->flush();
     // Who ends because it was told to is no news.
     if (!link_->lost() && !supervisor_->finished()) member_log_.look(link_->table(), now.wall);
-    for (std::string& note : keeper_->take_notes()) supervisor_->add_note(std::move(note));
-    for (std::string& note : inbox_->take_notes()) supervisor_->add_note(std::move(note));
+    std::vector<std::string> notes = keeper_->take_notes();
+    for (std::string& note : inbox_->take_notes()) notes.push_back(std::move(note));
+    for (std::string& note : store_->take_notes()) notes.push_back(std::move(note));
+    for (std::string& note : notes) supervisor_->add_note(std::move(note));
     if (supervisor_->take_changed()) server_->turn_done();
     due = std::min({due, store_->ensure_writer(os::read_mono()), probes_->next_deadline(), trim()});
-    return inbox_->pending() ? 0 : due;
+    // A note is an event, too, and is committed by a turn.
+    return inbox_->pending() || !notes.empty() ? 0 : due;
   }
 
   // Somebody would be our keeper. Dropped, which declines it, as long as there is one that lives or is on its way.
@@ -253,6 +272,7 @@ class Program {
     // Also when the services are left: the list of them. A disk that hangs is not waited for; after an end that it does
     // not show, DIR/state stays, so that the next hearth knows of it.
     const bool written = store_->settle(seconds(1));
+    (void)store_->settle_marks(seconds(1));
     for (const char* name : {os::control_socket_name, os::keeper_socket_name})
       unlink((options_.directory + "/" + name).c_str());
     if (written) keeper_->remove_state();

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <string>
 #include <unistd.h>
+#include <utility>
 
 #include "os/accounts.h"
 
@@ -17,24 +19,30 @@ std::optional<std::uint32_t> number_of(const std::string& text) {
   return value;
 }
 
-std::unexpected<Error> wrong(const std::string& file, const ServiceSpec& spec, std::string reason, std::string hint) {
-  return failure(Remedy::fix_input, "apply", file, "service " + spec.name + ": " + std::move(reason),
-                 std::move(hint) + "; nothing has changed");
-}
+struct Problem {
+  bool of_group = false;
+  std::string message, remedy;
+};
 
 void set_default(ServiceSpec& spec, const char* name, const std::string& value) {
   const bool said = std::any_of(spec.env.begin(), spec.env.end(), [&](const auto& pair) { return pair.first == name; });
   if (!said) spec.env.emplace_back(name, value);
 }
 
-Status resolve_user(ServiceSpec& spec, const std::string& file) {
+using Found = std::optional<Problem>;
+
+Found wrong(bool of_group, std::string message, std::string remedy) {
+  return Problem{of_group, std::move(message), std::move(remedy)};
+}
+
+Found resolve_user(ServiceSpec& spec) {
   const std::optional<std::uint32_t> number = number_of(spec.user);
   const std::optional<os::Account> account = number ? os::find_user(*number) : os::find_user(spec.user);
   if (!account && !number)
-    return wrong(file, spec, "there is no user \"" + spec.user + "\" in /etc/passwd", "add it, or write its number");
+    return wrong(false, "there is no user \"" + spec.user + "\" in /etc/passwd", "add it, or write its number");
   spec.uid = account ? account->uid : *number;
   if (!account && spec.group.empty())
-    return wrong(file, spec, "user " + spec.user + " is not in /etc/passwd, so its group is unknown",
+    return wrong(false, "user " + spec.user + " is not in /etc/passwd, so its group is unknown",
                  "say group = \"...\" as well");
   if (!account) return {};
   spec.gid = account->gid;
@@ -45,29 +53,46 @@ Status resolve_user(ServiceSpec& spec, const std::string& file) {
   return {};
 }
 
-Status resolve_group(ServiceSpec& spec, const std::string& file) {
+Found resolve_group(ServiceSpec& spec) {
   const std::optional<std::uint32_t> number = number_of(spec.group);
   const std::optional<gid_t> known = number ? std::optional<gid_t>(*number) : os::find_group(spec.group);
   if (!known)
-    return wrong(file, spec, "there is no group \"" + spec.group + "\" in /etc/group", "add it, or write its number");
+    return wrong(true, "there is no group \"" + spec.group + "\" in /etc/group", "add it, or write its number");
   spec.gid = *known;
+  return {};
+}
+
+Found resolve(ServiceSpec& spec, uid_t own) {
+  if (!spec.user.empty())
+    if (Found problem = resolve_user(spec)) return problem;
+  if (!spec.group.empty())
+    if (Found problem = resolve_group(spec)) return problem;
+  const bool other_user = spec.uid && *spec.uid != own;
+  if (own != 0 && (other_user || (!spec.group.empty() && *spec.gid != ::getegid())))
+    return wrong(!other_user, "only a hearth of root can start it as another user or group",
+                 "remove user and group, or use a hearth of root");
   return {};
 }
 
 }  // namespace
 
-Status resolve_accounts(Document& document, uid_t own, const std::string& file) {
-  for (ServiceSpec& spec : document.services) {
+void resolve_accounts(config::Parsed& parsed, uid_t own) {
+  if (!parsed.document) return;
+  std::vector<ServiceSpec>& services = parsed.document->services;
+  for (std::size_t i = 0; i < services.size(); ++i) {
+    ServiceSpec& spec = services[i];
     if (spec.user.empty() && spec.group.empty()) continue;
-    if (!spec.user.empty())
-      if (const Status user = resolve_user(spec, file); !user) return user;
-    if (!spec.group.empty())
-      if (const Status group = resolve_group(spec, file); !group) return group;
-    if (own != 0 && ((spec.uid && *spec.uid != own) || (!spec.group.empty() && *spec.gid != ::getegid())))
-      return wrong(file, spec, "only a hearth of root can start it as another user or group",
-                   "remove user and group, or use a hearth of root");
+    const Found problem = resolve(spec, own);
+    if (!problem) continue;
+    const config::ServicePlaces& places = parsed.places.at(i);
+    if (parsed.diagnostics.size() == config::max_diagnostics) {
+      ++parsed.more;
+      continue;
+    }
+    parsed.diagnostics.push_back(parsed.diagnostic(problem->of_group ? places.group : places.user,
+                                                   "service " + spec.name + ": " + problem->message, problem->remedy));
   }
-  return {};
+  if (!parsed.diagnostics.empty()) parsed.document.reset();
 }
 
 }  // namespace hearth::cli

@@ -3,14 +3,14 @@
 
 #include <sys/types.h>
 
-#include "base/result.h"
-#include "model/service_spec.h"
+#include "config/toml.h"
 
 namespace hearth::cli {
 
 // Fills in uid, gid and groups of each service that names a user or a group, and HOME, USER and LOGNAME where its
-// env says nothing else: those of the caller would lead it to his files. Fails with the first account that is not
-// there, and when `own`, the user of hearth, may not become it. `file` is for messages.
-Status resolve_accounts(Document& document, uid_t own, const std::string& file);
+// env says nothing else: those of the caller would lead it to his files. Accounts that are not there, and those that
+// `own`, the user of hearth, may not become, are problems of the configuration like others, at their places: the
+// document is gone then. Does nothing when there is none.
+void resolve_accounts(config::Parsed& parsed, uid_t own);
 
 }  // namespace hearth::cli

@@ -58,6 +58,7 @@ SlotNews slot_of(const json::object& object) {
   slot.ready = flag(object, "ready");
   slot.has_readiness = flag(object, "has_readiness");
   slot.pid = number(object, "pid");
+  slot.run = static_cast<std::uint64_t>(number(object, "run"));
   slot.restarts = number(object, "restarts");
   slot.want_up = flag(object, "want_up");
   slot.reason = text(object, "reason");

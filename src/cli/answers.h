@@ -21,6 +21,7 @@ struct SlotNews {
   bool ready = false;
   bool has_readiness = false;
   std::int64_t pid = 0;
+  std::uint64_t run = 0;
   std::int64_t restarts = 0;
   bool want_up = false;
   std::string reason;

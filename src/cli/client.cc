@@ -1,6 +1,7 @@
 #include "cli/client.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <charconv>
 #include <optional>
@@ -60,6 +61,20 @@ std::optional<std::size_t> number(std::optional<std::string_view> text) {
 }
 
 }  // namespace
+
+std::string escaped(std::string_view text) {
+  constexpr char digits[] = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (std::isalnum(byte) != 0 || c == '-' || c == '.' || c == '_' || c == '~') {
+      out += c;
+    } else {
+      out.append("%").append(1, digits[byte >> 4]).append(1, digits[byte & 15]);
+    }
+  }
+  return out;
+}
 
 std::expected<void, ClientError> Client::wait_for(short events, MonoNs deadline) {
   for (;;) {
@@ -160,6 +175,39 @@ std::expected<Answer, ClientError> Client::receive(MonoNs deadline) {
   answer.body = bytes.substr(head_end + 4, total - head_end - 4);
   if (closes) fd_.reset();
   return answer;
+}
+
+std::expected<Answer, ClientError> Client::stream(std::string_view target,
+                                                  const std::function<bool(std::string_view)>& take, MonoNs deadline) {
+  if (auto connected = connect(deadline); !connected) return std::unexpected(connected.error());
+  std::string request = "GET ";
+  request.append(target).append(" HTTP/1.1\r\nHost: hearth\r\nAccept: text/event-stream\r\n\r\n");
+  if (auto sent = send(request, deadline); !sent) return std::unexpected(sent.error());
+  std::string head;
+  bool streams = false;
+  char buffer[64u << 10];
+  for (;;) {
+    const ssize_t n = ::recv(fd_.get(), buffer, sizeof buffer, 0);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN) {
+      if (auto ready = wait_for(POLLIN, deadline); !ready) return std::unexpected(ready.error());
+      continue;
+    }
+    if (n <= 0) return fd_.reset(), cut(path_);
+    std::string_view piece(buffer, static_cast<std::size_t>(n));
+    if (!streams) {
+      head.append(piece);
+      const std::size_t end = head.find("\r\n\r\n");
+      if (end == head.npos && head.size() > most_head)
+        return trouble(Trouble::broken, "read the answer of", path_, "it has no end");
+      if (end == head.npos) continue;
+      if (!head.starts_with("HTTP/1.1 200 ")) return fd_.reset(), ask({.target = target}, deadline);
+      streams = true;
+      head.erase(0, end + 4);
+      piece = head;
+    }
+    if (!piece.empty() && !take(piece)) return fd_.reset(), Answer{200, -1, {}};
+  }
 }
 
 std::expected<Answer, ClientError> Client::ask(const Question& question, MonoNs deadline) {

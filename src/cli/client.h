@@ -3,6 +3,7 @@
 #pragma once
 
 #include <expected>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -51,6 +52,12 @@ class Client {
   // One attempt, over the open connection if there is one. Until `deadline` on CLOCK_MONOTONIC.
   std::expected<Answer, ClientError> ask(const Question& question, MonoNs deadline);
 
+  // A GET whose answer has no end of its own: each piece goes to `take`, until that returns false, the server closes the
+  // connection (`cut`: it may have ended or died), or nothing has come by `deadline`. Over a connection of its own. An
+  // answer of another status than 200 is returned.
+  std::expected<Answer, ClientError> stream(std::string_view target, const std::function<bool(std::string_view)>& take,
+                                            MonoNs deadline);
+
   const std::string& path() const { return path_; }
 
  private:
@@ -63,5 +70,8 @@ class Client {
   InterruptWatch* watch_;
   os::Fd fd_;
 };
+
+// For addresses, RFC 3986: everything but unreserved characters is escaped; the comma separates names.
+std::string escaped(std::string_view text);
 
 }  // namespace hearth::cli

@@ -18,7 +18,9 @@ constexpr OptionText timeout = {0, "timeout", "TIME",
                                 "wait no longer than this (\"90s\", \"5m\"); the order itself goes on"};
 constexpr OptionText all = {0, "all", nullptr, "all services"};
 
-constexpr OptionText up_options[] = {file, no_wait, timeout};
+constexpr OptionText set = {0, "set", "KEY=VALUE", "over what the files say: service.web.nice=5; may be repeated"};
+
+constexpr OptionText up_options[] = {file, set, no_wait, timeout};
 constexpr OptionText down_options[] = {file,
                                        {'p', "project", "PROJECT", "the project of this name, instead of a file"},
                                        {0, "all", nullptr, "every service of every project"},
@@ -48,7 +50,28 @@ constexpr OptionText logs_options[] = {
     {0, "grep", "RE", "lines that match this regular expression, as for `grep -E`"},
     {'i', "ignore-case", nullptr, "--grep takes upper and lower case as one"},
     {0, "invert-match", nullptr, "lines that --grep does not match"},
+    {0, "rotate", nullptr, "begin the next file of each log now, and show nothing"},
     {'t', "timestamps", nullptr, "before each line that has no time of its own the time at which it came"},
+};
+constexpr OptionText config_options[] = {
+    file,
+    set,
+    {0, "origin", nullptr, "show: say behind each value where it comes from"},
+    {0, "defaults", nullptr, "show: also what nobody has set"},
+};
+constexpr OptionText import_options[] = {{'o', "output", "FILE", "write here, and nowhere if it exists"}};
+constexpr OptionText export_options[] = {{'f', "file", "FILE", "this file, instead of ./hearth.toml"},
+                                         {'o', "output", "DIR", "write each unit into a file of its own there"}};
+constexpr OptionText top_options[] = {
+    {0, "once", nullptr, "write one table and end, as without a terminal"},
+    {'s', "sort", "KEY", "cpu (the usual one), memory, restarts, uptime or name"},
+    {'i', "interval", "TIME", "look so often (2s)"},
+    {0, "pss", nullptr, "memory with shared pages divided among those who share them; dear for large processes"},
+};
+constexpr OptionText events_options[] = {
+    {'f', "follow", nullptr, "go on with what comes"},
+    {'n', "lines", "COUNT", "begin with so many of the last events (20); \"all\": with everything kept"},
+    {0, "since", "TIME", "begin here; a TIME is written as for `hearth logs`"},
 };
 constexpr OptionText help_options[] = {{0, "man", nullptr, "write the manual page's source"}};
 constexpr OptionText daemon_options[] = {{0, "detach", nullptr, "return when it answers"}};
@@ -97,6 +120,39 @@ constexpr CommandText table[] = {
      "each log "
      "file; the times of lines that carry none are exact to 10 ms.",
      logs_options, Words::services},
+    {"events", "[NAME...]", "what has happened, and who ordered it",
+     "Each line is a time, whom it is about, and what happened. Names choose services as `hearth status` does; without "
+     "names the events of hearth itself are told, too. --json writes them as they are kept, one object a line, with "
+     "the "
+     "id of the event that led to each. Works without a running hearth: then it reads what is on the disk.",
+     events_options, Words::services},
+    {"explain",
+     "NAME",
+     "why a service is in the state it is in",
+     "Follows the events back from the service's state to what began it: an order and who gave it, an exit, a limit, "
+     "another service. The newest comes first. Then says what it waits for, and which command would change that.",
+     {},
+     Words::services},
+    {"top", "[NAME...]", "what services use: CPU, memory, threads, live",
+     "All processes of a service together: CPU in percent of one processor since the last look, memory that is "
+     "resident, "
+     "threads, processes, restarts and how long it has been running. On a terminal it goes on until q; c, m, r, u and "
+     "n "
+     "choose what it is sorted by. /proc is read by this command, so that watching costs hearth nothing.",
+     top_options, Words::services},
+    {"tree", "[NAME...]", "the processes of services, as a tree", "", {}, Words::services},
+    {"import", "supervisord|pm2|procfile|systemd FILE...", "make a hearth.toml of another supervisor's files",
+     "Writes a hearth.toml to stdout, and to stderr what could not be carried over: each with file, line and what to "
+     "do. "
+     "supervisord: supervisord.conf, and what it includes. pm2: ecosystem.config.js (run by node) or its JSON. "
+     "procfile: "
+     "with .env beside it. systemd: .service units; several at once keep what they need of each other.",
+     import_options},
+    {"export", "systemd [NAME...]", "services as units of systemd",
+     "Reads ./hearth.toml and writes a .service unit for each service, or for those that are named; to stderr what "
+     "systemd "
+     "has no counterpart for. hearth itself is not needed, nor asked.",
+     export_options},
     {"start", "NAME...", "start services",
      "Starts services that are stopped, failed or completed, and what they need and is not up: other services that "
      "were stopped on purpose, too. With --no-deps they wait for those until somebody starts them.",
@@ -112,6 +168,18 @@ constexpr CommandText table[] = {
      "Ends with the line \"Shutdown complete\" when nothing is left. When hearth does not run, says so; that is no "
      "failure.",
      wait_options},
+    {"config", "validate|show|get|set|schema [KEY [VALUE]]", "look at ./hearth.toml, and change it",
+     "validate reads the file and all that belongs to it, as `up` would, and says what is wrong. show writes what is "
+     "in "
+     "effect, as TOML, with variables replaced. get writes one value, also a default. set changes one value in the "
+     "file, "
+     "keeps comments and everything else as it is, and leaves the file alone when the result is not valid. schema "
+     "writes the JSON schema for editors.\n\n"
+     "A KEY is service.NAME.KEY, defaults.KEY, vars.NAME or project.KEY. A VALUE is TOML, or else text: 5, true, "
+     "[\"a\", \"b\"], always.\n\n"
+     "hearth does not need to run. Exit code 6 when the file is not valid, 2 for a key that is none, 1 for one that is "
+     "not set.",
+     config_options, Words::config},
     {"version", "", "the version of this program, and of the hearth that runs", "", {}},
     {"help", "[COMMAND]", "explain a command", "", help_options, Words::commands},
     {"completion",

@@ -16,7 +16,7 @@ struct OptionText {
 };
 
 // What the words of a command are, for completions.
-enum class Words { none, services, commands, shells };
+enum class Words { none, services, commands, shells, config };
 
 struct CommandText {
   const char* name;

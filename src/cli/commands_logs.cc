@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <fcntl.h>
 #include <memory>
 #include <optional>
 #include <poll.h>
@@ -26,12 +27,14 @@
 #include "logs/lines.h"
 #include "logs/reader.h"
 #include "os/clock.h"
+#include "os/fd.h"
 
 namespace hearth::cli {
 namespace {
 
 constexpr std::size_t usual_lines = 20;
 constexpr std::size_t enough_output = 64u << 10;
+constexpr SpanNs longest_rotation = seconds(10);
 
 Error usage(std::string subject, std::string reason, std::string hint) {
   return {Remedy::fix_input, "show", std::move(subject), std::move(reason), std::move(hint), 0};
@@ -294,6 +297,46 @@ class Merge {
   std::string out_;
 };
 
+// Asks the logger for the next files, by files of the streams' names (docs/formats/log-files.md), and waits until it has
+// taken them away.
+int rotate(const Context& context, const Chosen& chosen) {
+  if (context.arguments.words.empty())
+    return complain(context, usage("logs --rotate", "no service is named", "hearth logs --rotate NAME..."),
+                    exit_code::usage);
+  if (!instance_lives(context.instance)) {
+    return complain(context,
+                    Error{Remedy::try_later, "rotate", "the logs", "hearth does not run",
+                          "its files do not grow now: they may be taken away as they are", 0},
+                    exit_code::not_running);
+  }
+  Result<logs::Watcher> watcher = logs::Watcher::create();
+  if (!watcher) return complain(context, watcher.error());
+  const std::string directory = chosen.directory + "/.rotate";
+  const int watch = watcher->watch(directory, IN_DELETE | IN_ONLYDIR);
+  if (watch < 0) return complain(context, errno_error("ask for the next files in", directory, -watch));
+  std::vector<std::string> asked;
+  for (const SlotNews& slot : chosen.slots) {
+    const std::string path = directory + slot.log_directory.substr(slot.log_directory.rfind('/'));
+    const os::Fd made(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!made) return complain(context, errno_error("ask for the next file by", path, errno));
+    asked.push_back(path);
+  }
+  const MonoNs deadline = after(os::read_mono(), longest_rotation);
+  for (;;) {
+    std::erase_if(asked, [](const std::string& path) { return ::access(path.c_str(), F_OK) != 0; });
+    if (asked.empty()) return exit_code::done;
+    const SpanNs left = deadline - os::read_mono();
+    if (left <= 0) break;
+    pollfd polled{watcher->descriptor(), POLLIN, 0};
+    ::poll(&polled, 1, static_cast<int>(left / ns_per_ms) + 1);
+    watcher->take_events();
+  }
+  return complain(context,
+                  Error{Remedy::try_later, "rotate", asked[0], "the logger has not taken it up yet",
+                        "it will when it can: `hearth status` says what its disk suffers from", 0},
+                  exit_code::failed);
+}
+
 bool is_glob(const std::string& name) {
   return name.find_first_of("*?") != name.npos;
 }
@@ -308,6 +351,7 @@ int command_logs(const Context& context) {
   Result<Chosen> chosen = choose(context);
   if (!chosen) return complain(context, chosen.error());
 
+  if (arguments.has("rotate")) return rotate(context, *chosen);
   const bool follow = arguments.has("follow");
   const bool open_ended = arguments.words.empty() || std::ranges::any_of(arguments.words, is_glob);
   const bool several = chosen->slots.size() > 1 || (follow && open_ended);

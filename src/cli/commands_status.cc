@@ -1,5 +1,4 @@
 // status, version, help, completion: commands that ask and change nothing.
-#include <cctype>
 #include <cstring>
 #include <set>
 #include <string>
@@ -17,19 +16,6 @@ namespace hearth::cli {
 namespace {
 
 constexpr SpanNs patience = seconds(3);
-
-// RFC 3986: everything but unreserved characters is escaped; the comma separates names.
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '.' || c == '_' || c == '~') {
-      out += c;
-    } else {
-      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
-    }
-  }
-  return out;
-}
 
 std::string text_target() {
   const Terminal terminal = look_at_terminal(STDOUT_FILENO);

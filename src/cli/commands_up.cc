@@ -10,87 +10,21 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "cli/accounts.h"
 #include "cli/answers.h"
 #include "cli/commands.h"
 #include "cli/daemon_start.h"
 #include "cli/environment.h"
 #include "cli/follow.h"
 #include "cli/interrupt.h"
+#include "cli/project_file.h"
 #include "config/document_json.h"
 #include "config/limits.h"
-#include "config/toml.h"
 #include "os/clock.h"
-#include "os/fd.h"
 
 namespace hearth::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr const char* file_name = "hearth.toml";
-
-struct ProjectFile {
-  std::string path;   // canonical where it exists
-  std::string shown;  // as the user would write it
-};
-
-// The file of -f, or the first hearth.toml from here upwards. `must_exist`: not for `down`, whose file may be gone.
-Result<ProjectFile> find_file(const Context& context, bool must_exist) {
-  std::error_code error;
-  if (const auto given = context.arguments.value("file")) {
-    const fs::path path = fs::weakly_canonical(fs::absolute(*given, error), error);
-    if (must_exist && !fs::exists(path, error)) {
-      return failure(Remedy::not_found, "read", *given, "there is no such file", "");
-    }
-    return ProjectFile{path.string(), *given};
-  }
-  const fs::path here = fs::current_path(error);
-  if (error) return errno_failure("find", "the current directory", error.value());
-  for (fs::path directory = here;; directory = directory.parent_path()) {
-    const fs::path candidate = directory / file_name;
-    if (fs::is_regular_file(candidate, error)) {
-      const std::string shown = directory == here ? std::string(file_name) : candidate.string();
-      return ProjectFile{fs::canonical(candidate, error).string(), shown};
-    }
-    if (directory == directory.root_path()) break;
-  }
-  return failure(Remedy::not_found, "find", file_name, fmt::format("there is none in {} or above", here.string()),
-                 "write one, name another with -f, or start a single command: hearth run -- COMMAND");
-}
-
-// 0 and the document, or the exit code of a complaint that has been made.
-struct Loaded {
-  int code = exit_code::done;
-  Document document;
-};
-
-Loaded load(const Context& context) {
-  const Result<ProjectFile> file = find_file(context, true);
-  if (!file) return {complain(context, file.error(), exit_code::not_configured), {}};
-  const Result<std::string> text = os::read_file(file->path, config::max_file_bytes);
-  if (!text) return {complain(context, text.error(), exit_code::not_configured), {}};
-  const std::vector<std::string> lines = own_environment();
-  config::Parsed parsed = config::parse_project(*text, file->path, config::Environment(lines), file->shown);
-  if (!parsed.document) {
-    if (context.json) {
-      const std::string first = parsed.diagnostics.empty() ? "" : parsed.diagnostics[0].text();
-      return {complain(context, Error{Remedy::fix_input, "use", file->shown, parsed.text(), "", 0},
-                       exit_code::not_configured),
-              {}};
-    }
-    for (const config::Diagnostic& diagnostic : parsed.diagnostics) {
-      write_err(diagnostic.text() + "\n" + diagnostic.excerpt(*text));
-    }
-    if (parsed.more > 0) write_err(fmt::format("... and {} more\n", parsed.more));
-    write_err(fmt::format("hearth: {} was not applied; nothing has changed\n", file->shown));
-    return {exit_code::not_configured, {}};
-  }
-  if (const Status accounts = resolve_accounts(*parsed.document, context.host.uid, file->shown); !accounts) {
-    return {complain(context, accounts.error(), exit_code::not_configured), {}};
-  }
-  return {exit_code::done, std::move(*parsed.document)};
-}
 
 // The hearth that was reached is ending, as somebody ordered, or has ended, and has not taken the order.
 bool too_late(const Outcome& outcome) {
@@ -234,7 +168,7 @@ Result<std::string> what_goes_down(const Context& context, Client& client) {
 }  // namespace
 
 int command_up(const Context& context) {
-  const Loaded loaded = load(context);
+  const Loaded loaded = load_project(context);
   if (loaded.code != exit_code::done) return loaded.code;
   return apply(context, loaded.document, "up");
 }

@@ -107,6 +107,7 @@ std::string bash_script() {
         break;
       case Words::commands: others = "words='" + visible_commands() + "'"; break;
       case Words::shells: others = "words='bash zsh fish'"; break;
+      case Words::config: others = "words='validate show get set schema'"; break;
       case Words::none: break;
     }
     line(command.name, words, others);
@@ -205,6 +206,7 @@ std::string zsh_script() {
       case Words::services: out += " '*:service:_hearth_services'"; break;
       case Words::commands: out += fmt::format(" '1:command:({})'", visible_commands()); break;
       case Words::shells: out += " '1:shell:(bash zsh fish)'"; break;
+      case Words::config: out += " '1:what:(validate show get set schema)' '*:service:_hearth_services'"; break;
       case Words::none:
         if (command.dashes) {
           out += " '*::command:_normal'";
@@ -301,6 +303,7 @@ std::string fish_script() {
       case Words::services: out += "complete -c hearth" + seen + " -a '(__hearth_services)'\n"; break;
       case Words::commands: out += "complete -c hearth" + seen + fmt::format(" -a '{}'\n", visible_commands()); break;
       case Words::shells: out += "complete -c hearth" + seen + " -a 'bash zsh fish'\n"; break;
+      case Words::config: out += "complete -c hearth" + seen + " -a 'validate show get set schema'\n"; break;
       case Words::none:
         if (command.dashes) out += "complete -c hearth" + seen + " -a '(__fish_complete_subcommand)'\n";
         break;

@@ -4,7 +4,6 @@
 #include <utility>
 #include <vector>
 
-
 namespace hearth::cli {
 
 bool LogQuery::selects(const logs::Line& line) const {
@@ -48,7 +47,7 @@ Status LogSource::keep_last(logs::Cursor from) {
   }
   std::erase_if(numbers, [&](std::uint64_t number) { return number <= from.file || number > end_.file; });
   for (std::size_t files = 1;; files *= 2) {
-    const bool whole = files > numbers.size();
+    const bool whole = files > numbers.size() || (from.file == 0 && files == numbers.size());
     kept_.clear();
     read_from(whole ? from : logs::Cursor{numbers[numbers.size() - files], 0});
     logs::Line line;
@@ -96,7 +95,8 @@ bool LogSource::finish(logs::Line& line) {
 }
 
 Status LogSource::begin_following(logs::Watcher& watcher) {
-  Result<logs::Follower> follower = logs::Follower::create(slot_.log_directory, reader_ ? reader_->place() : logs::Cursor{}, &watcher);
+  Result<logs::Follower> follower =
+      logs::Follower::create(slot_.log_directory, reader_ ? reader_->place() : logs::Cursor{}, &watcher);
   if (!follower) return failure(follower.error());
   live_ = std::make_unique<logs::LineReader>(std::move(*follower));
   reader_.reset();

@@ -176,7 +176,8 @@ Result<Arguments> parse_arguments(const std::vector<std::string>& line) {
         command != nullptr ? fmt::format("`hearth help {}` explains it", command->name) : "`hearth help` explains it"));
   }
   for (const std::string& word : app.remaining()) {
-    if (word.size() > 1 && word[0] == '-') return failure(unknown_option(word, command));
+    const bool number = word.size() > 1 && word[1] >= '0' && word[1] <= '9';  // config set KEY -5
+    if (word.size() > 1 && word[0] == '-' && !number) return failure(unknown_option(word, command));
     arguments.words.push_back(word);
   }
   for (const auto& [name, values] : slots.values) {

@@ -83,7 +83,8 @@ void finish_command(Reader& r, ServiceDraft& draft) {
 
 constexpr std::array rules = {
     ServiceRule{"command", [](Reader&, const Node& v, std::string_view, ServiceDraft& d) { d.command = &v; },
-                "The program and its arguments; with shell = true one text for /bin/sh -c."},
+                "The program and its arguments; with shell = true one text for /bin/sh -c.",
+                R"("type":["array","string"],"items":{"type":"string"},"minItems":1)"},
     ServiceRule{"shell", [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) { r.flag(v, k, d.shell); },
                 "Whether command is one text, run by /bin/sh -c."},
     ServiceRule{"cwd", read_cwd, "The directory it runs in, relative to that of the project file."},

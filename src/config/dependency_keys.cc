@@ -72,7 +72,9 @@ void read_depends_on(Reader& reader, const Node& value, std::string_view key, Se
 }
 
 constexpr std::array group_rules = {
-    ServiceRule{"depends_on", read_depends_on, "The services that have to be there before it is started."},
+    ServiceRule{
+        "depends_on", read_depends_on, "The services that have to be there before it is started.",
+        R"("type":["array","object"],"items":{"type":"string"},"additionalProperties":{"type":["string","object"]})"},
 };
 
 }  // namespace

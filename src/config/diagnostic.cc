@@ -24,12 +24,14 @@ std::size_t bytes_before(std::string_view line, std::uint32_t column) {
 }  // namespace
 
 std::string Diagnostic::text() const {
-  std::string out = fmt::format("{}:{}:{}: {}", file, at.line, at.column, message);
+  std::string out = at.line == 0 ? fmt::format("{}: {}", file, message)
+                                 : fmt::format("{}:{}:{}: {}", file, at.line, at.column, message);
   if (!remedy.empty()) out += "; " + remedy;
   return out;
 }
 
 std::string Diagnostic::excerpt(std::string_view source) const {
+  if (at.line == 0) return {};
   for (std::uint32_t line = 1; line < at.line; ++line) {
     const std::size_t end = source.find('\n');
     if (end == source.npos) return {};

@@ -24,15 +24,6 @@ std::unexpected<Error> problem(std::string reason, std::string hint) {
   return failure(Remedy::fix_input, "expand", {}, std::move(reason), std::move(hint));
 }
 
-bool plain_variable(std::string_view name) {
-  if (name.empty() || (name[0] >= '0' && name[0] <= '9')) return false;
-  for (const char c : name) {
-    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
-    if (!letter && !(c >= '0' && c <= '9')) return false;
-  }
-  return true;
-}
-
 // The value of what stands between "${" and "}".
 Result<std::string> value_of_reference(std::string_view inner, const Environment& env) {
   const std::size_t mark = inner.find(":-");
@@ -53,6 +44,15 @@ Result<std::string> value_of_reference(std::string_view inner, const Environment
 
 }  // namespace
 
+bool plain_variable(std::string_view name) {
+  if (name.empty() || (name[0] >= '0' && name[0] <= '9')) return false;
+  for (const char c : name) {
+    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+    if (!letter && !(c >= '0' && c <= '9')) return false;
+  }
+  return true;
+}
+
 Environment::Environment(std::span<const std::string> lines) {
   for (const std::string& line : lines) {
     const std::size_t equals = line.find('=');
@@ -64,6 +64,14 @@ Environment::Environment(std::span<const std::string> lines) {
 const std::string* Environment::find(std::string_view name) const {
   const auto found = variables_.find(name);
   return found == variables_.end() ? nullptr : &found->second;
+}
+
+std::vector<std::pair<std::string, std::string>> Environment::beginning_with(std::string_view prefix) const {
+  std::vector<std::pair<std::string, std::string>> found;
+  for (auto at = variables_.lower_bound(prefix); at != variables_.end() && at->first.starts_with(prefix); ++at) {
+    found.emplace_back(at->first, at->second);
+  }
+  return found;
 }
 
 std::vector<std::string> Environment::captured() const {

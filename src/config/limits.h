@@ -10,7 +10,11 @@
 
 namespace hearth::config {
 
-inline constexpr std::size_t max_file_bytes = 1u << 20;   // of a hearth.toml
+inline constexpr std::size_t max_file_bytes = 1u << 20;  // of a hearth.toml
+inline constexpr std::size_t max_all_bytes = 8u << 20;   // of a hearth.toml with all that belongs to it
+inline constexpr std::size_t max_files = 256;            // so many files
+inline constexpr std::size_t max_sources = 20000;        // files and single settings
+inline constexpr std::size_t max_include_depth = 8;
 inline constexpr std::size_t max_json_bytes = 64u << 20;  // of a document: 4,096 services of 16 KiB
 inline constexpr std::size_t max_services = 4096;         // wire::max_slots
 inline constexpr std::size_t max_name = 48;

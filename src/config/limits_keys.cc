@@ -67,7 +67,8 @@ void read_limits(Reader& r, const Node& value, std::string_view key, ServiceDraf
 }
 
 constexpr std::array rules = {
-    ServiceRule{"limits", read_limits, "Resource limits, as setrlimit(2) has them."},
+    ServiceRule{"limits", read_limits, "Resource limits, as setrlimit(2) has them.",
+                R"("type":"object","additionalProperties":{"type":["integer","string","object"]})"},
 };
 
 }  // namespace

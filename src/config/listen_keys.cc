@@ -128,7 +128,8 @@ void finish_listen(Reader& reader, ServiceDraft& draft) {
 }
 
 constexpr std::array group_rules = {
-    ServiceRule{"listen", read_listen, "Sockets that hearth opens, keeps across restarts, and hands to the service."},
+    ServiceRule{"listen", read_listen, "Sockets that hearth opens, keeps across restarts, and hands to the service.",
+                R"("type":"array","maxItems":32,"items":{"type":["string","object"]})"},
     ServiceRule{"fdstore_max",
                 [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) {
                   r.integer(v, k, 0, 200, d.spec.fdstore_max);

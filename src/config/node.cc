@@ -1,5 +1,7 @@
 #include "config/node.h"
 
+#include <utility>
+
 #include <fmt/core.h>
 
 #include "config/text.h"
@@ -24,6 +26,10 @@ const Entry* Node::find(std::string_view key) const {
     if (entry.key == key) return &entry;
   }
   return nullptr;
+}
+
+Entry* Node::find(std::string_view key) {
+  return const_cast<Entry*>(std::as_const(*this).find(key));
 }
 
 }  // namespace hearth::config

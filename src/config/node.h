@@ -28,6 +28,7 @@ struct Node {
   std::string described() const;
   // Null when the table has no such key.
   const Entry* find(std::string_view key) const;
+  Entry* find(std::string_view key);
 };
 
 struct Entry {
@@ -43,6 +44,7 @@ struct Tree {
   Node root;
   Diagnostic syntax_error;
 };
-Tree parse_tree(std::string_view text);
+// `source` goes into every position.
+Tree parse_tree(std::string_view text, std::uint16_t source = 0);
 
 }  // namespace hearth::config

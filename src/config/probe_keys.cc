@@ -1,6 +1,9 @@
 // The tables `ready` and `live`. Which keys a probe may have depends on its type, so the keys are read first and
 // then held against the type.
+#include <algorithm>
 #include <array>
+#include <filesystem>
+#include <regex.h>
 
 #include <fmt/core.h>
 
@@ -14,35 +17,48 @@ namespace {
 struct ProbeDraft {
   Probe probe;
   const Node* type = nullptr;
-  const Node* url = nullptr;
-  const Node* address = nullptr;
-  const Node* command = nullptr;
 };
 
-// What a type takes beside the intervals and thresholds that all but notify take.
+// What a type takes beside the intervals and thresholds that all that are tried take. `needs`: one of these.
 struct TypeKeys {
   std::string_view type;
   ProbeType value;
-  std::string_view needs;
+  std::array<std::string_view, 2> needs;
   std::string_view example;
 };
-constexpr std::array<TypeKeys, 4> types = {{
-    {"notify", ProbeType::notify, "", ""},
-    {"http", ProbeType::http, "url", "url = \"http://127.0.0.1:8080/health\""},
-    {"tcp", ProbeType::tcp, "address", "address = \"127.0.0.1:8080\""},
-    {"exec", ProbeType::exec, "command", "command = [\"program\", \"argument\"]"},
+constexpr std::array<TypeKeys, 9> types = {{
+    {"notify", ProbeType::notify, {}, ""},
+    {"fd", ProbeType::fd, {"fd"}, "fd = 3"},
+    {"http", ProbeType::http, {"url"}, "url = \"http://127.0.0.1:8080/health\""},
+    {"tcp", ProbeType::tcp, {"address"}, "address = \"127.0.0.1:8080\""},
+    {"unix", ProbeType::unix_socket, {"path"}, "path = \"server.sock\""},
+    {"exec", ProbeType::exec, {"command"}, "command = [\"program\", \"argument\"]"},
+    {"file", ProbeType::file, {"path"}, "path = \"server.ready\""},
+    {"log", ProbeType::log, {"pattern"}, "pattern = \"^listening on \""},
+    {"frame", ProbeType::frame, {"path", "address"}, "path = \"server.sock\" or address = \"127.0.0.1:8080\""},
 }};
 
-constexpr std::array<Word<ProbeType>, 4> type_words = {
-    {{"notify", ProbeType::notify}, {"http", ProbeType::http}, {"tcp", ProbeType::tcp}, {"exec", ProbeType::exec}}};
+constexpr std::array type_words = {
+    Word{"notify", ProbeType::notify},    Word{"fd", ProbeType::fd},
+    Word{"http", ProbeType::http},        Word{"tcp", ProbeType::tcp},
+    Word{"unix", ProbeType::unix_socket}, Word{"exec", ProbeType::exec},
+    Word{"file", ProbeType::file},        Word{"log", ProbeType::log},
+    Word{"frame", ProbeType::frame},
+};
 constexpr std::array type_synonyms = {
     Synonym{"sd_notify", "notify"}, Synonym{"systemd", "notify"}, Synonym{"https", "http"},
     Synonym{"httpGet", "http"},     Synonym{"http_get", "http"},  Synonym{"port", "tcp"},
     Synonym{"tcpSocket", "tcp"},    Synonym{"socket", "tcp"},     Synonym{"command", "exec"},
-    Synonym{"cmd", "exec"},         Synonym{"shell", "exec"}};
+    Synonym{"cmd", "exec"},         Synonym{"shell", "exec"},     Synonym{"unix_socket", "unix"},
+    Synonym{"output", "log"},       Synonym{"pattern", "log"},    Synonym{"log_line", "log"},
+    Synonym{"path", "file"},        Synonym{"pipefd", "fd"},      Synonym{"notification-fd", "fd"},
+    Synonym{"ping", "frame"}};
+
+constexpr std::size_t max_pattern = 512;
+constexpr std::size_t max_socket_path = 107;  // unix(7): sun_path without its NUL
+constexpr int last_descriptor = 255;          // wire/spawn_plan.h
 
 void read_url(Reader& r, const Node& value, std::string_view key, ProbeDraft& draft) {
-  draft.url = &value;
   std::string url;
   if (!r.expanded(value, key, url)) return;
   constexpr std::string_view scheme = "http://";
@@ -71,7 +87,6 @@ void read_url(Reader& r, const Node& value, std::string_view key, ProbeDraft& dr
 }
 
 void read_address(Reader& r, const Node& value, std::string_view key, ProbeDraft& draft) {
-  draft.address = &value;
   std::string address;
   if (!r.expanded(value, key, address)) return;
   const auto host_port = parse_host_port(address);
@@ -83,7 +98,6 @@ void read_address(Reader& r, const Node& value, std::string_view key, ProbeDraft
 }
 
 void read_probe_command(Reader& r, const Node& value, std::string_view key, ProbeDraft& draft) {
-  draft.command = &value;
   if (value.kind == Node::Kind::string) {
     return r.wrong_type(value, key, "an array of texts", "write [\"program\", \"argument\"]");
   }
@@ -95,7 +109,57 @@ void read_probe_command(Reader& r, const Node& value, std::string_view key, Prob
   if (r.at_home(value.items[0], fmt::format("{}[0]", key), command[0])) draft.probe.command = std::move(command);
 }
 
-constexpr std::array<KeyRule<ProbeDraft>, 9> rules = {{
+// Relative ones become absolute when the working directory is known (finish_probes).
+void read_path(Reader& r, const Node& value, std::string_view key, ProbeDraft& draft) {
+  std::string path;
+  if (!r.expanded(value, key, path) || !r.at_home(value, key, path)) return;
+  if (path.empty()) return r.problem(value.at, fmt::format("{} is empty", key), "write a path");
+  draft.probe.target = path;
+}
+
+// regcomp(3) makes copies of what is repeated, and copies of copies: a short pattern can ask for all memory.
+bool repeats_too_often(std::string_view pattern) {
+  std::uint64_t copies = 1;
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern[i] == '\\') {
+      ++i;
+      continue;
+    }
+    const std::size_t end = pattern[i] == '{' ? pattern.find('}', i) : pattern.npos;
+    if (end == pattern.npos) continue;
+    const std::string_view inside = pattern.substr(i + 1, end - i - 1);
+    const std::size_t comma = inside.find(',');
+    for (const std::string_view number :
+         {inside.substr(0, comma), comma == inside.npos ? "" : inside.substr(comma + 1)})
+      if (const auto times = parse_number(number); times && *times > 1)
+        copies = std::min(copies * *times, std::uint64_t{1} << 20);
+  }
+  return copies > 1000;
+}
+
+void read_pattern(Reader& r, const Node& value, std::string_view key, ProbeDraft& draft) {
+  std::string pattern;
+  if (!r.text(value, key, pattern)) return;
+  if (pattern.empty() || pattern.size() > max_pattern) {
+    return r.problem(value.at, fmt::format("{} has {} bytes, not 1 to {}", key, pattern.size(), max_pattern),
+                     "write a piece of the line that tells readiness");
+  }
+  if (repeats_too_often(pattern)) {
+    return r.problem(value.at, fmt::format("{} is {}, which repeats too often", key, quote(pattern)),
+                     "write * or + instead of great numbers");
+  }
+  regex_t compiled;
+  if (const int error = ::regcomp(&compiled, pattern.c_str(), REG_EXTENDED | REG_NOSUB); error != 0) {
+    char words[128];
+    ::regerror(error, &compiled, words, sizeof words);
+    return r.problem(value.at, fmt::format("{} is {}, no extended regular expression: {}", key, quote(pattern), words),
+                     "regex(7) has the syntax; a backslash makes ( ) [ { . * + ? ^ $ | ordinary");
+  }
+  ::regfree(&compiled);
+  draft.probe.target = pattern;
+}
+
+constexpr std::array<KeyRule<ProbeDraft>, 12> rules = {{
     {"type",
      [](Reader& r, const Node& v, std::string_view k, ProbeDraft& d) {
        d.type = &v;
@@ -104,6 +168,10 @@ constexpr std::array<KeyRule<ProbeDraft>, 9> rules = {{
     {"url", read_url},
     {"address", read_address},
     {"command", read_probe_command},
+    {"path", read_path},
+    {"pattern", read_pattern},
+    {"fd", [](Reader& r, const Node& v, std::string_view k,
+              ProbeDraft& d) { r.integer(v, k, 3, last_descriptor, d.probe.descriptor); }},
     {"expect_status", [](Reader& r, const Node& v, std::string_view k,
                          ProbeDraft& d) { r.integer(v, k, 100, 599, d.probe.expect_status); }},
     {"interval", [](Reader& r, const Node& v, std::string_view k,
@@ -116,31 +184,49 @@ constexpr std::array<KeyRule<ProbeDraft>, 9> rules = {{
                              ProbeDraft& d) { r.integer(v, k, 1, 1000, d.probe.failure_threshold); }},
 }};
 
-// The type that the keys of a probe without type speak of.
-std::string_view implied_type(const ProbeDraft& draft) {
-  return draft.url != nullptr       ? "http"
-         : draft.address != nullptr ? "tcp"
-         : draft.command != nullptr ? "exec"
-                                    : "notify";
+// The type that the keys of a probe without type speak of; of several the first.
+std::string_view implied_type(const Node& table) {
+  for (const TypeKeys& type : types)
+    if (type.needs[0] != "" && table.find(type.needs[0]) != nullptr) return type.type;
+  return "notify";
+}
+
+bool takes(const TypeKeys& type, std::string_view key) {
+  if (std::ranges::find(type.needs, key) != type.needs.end()) return true;
+  if (key == "type" || key == "expect_status") return key == "type" || type.value == ProbeType::http;
+  const bool tried = type.value != ProbeType::notify && type.value != ProbeType::fd;
+  const bool clock = key == "interval" || key == "timeout";
+  // What a log says it does not take back, so one line is enough.
+  return tried && (clock || (key.ends_with("_threshold") && type.value != ProbeType::log));
 }
 
 void check_keys_of_type(Reader& r, const Node& table, std::string_view key, const TypeKeys& type) {
-  if (!type.needs.empty() && table.find(type.needs) == nullptr) {
-    r.problem(table.at, fmt::format("{} has type = \"{}\" and no {}", key, type.type, type.needs),
+  std::size_t there = 0;
+  for (const std::string_view need : type.needs)
+    if (need != "" && table.find(need) != nullptr) ++there;
+  if (type.needs[0] != "" && there == 0) {
+    r.problem(table.at,
+              fmt::format("{} has type = \"{}\" and no {}{}", key, type.type, type.needs[0],
+                          type.needs[1] == "" ? "" : fmt::format(" or {}", type.needs[1])),
               "add " + std::string(type.example));
   }
+  if (there > 1) {
+    r.problem(table.at, fmt::format("{} has both {} and {}", key, type.needs[0], type.needs[1]), "remove one of them");
+  }
   for (const Entry& entry : table.entries) {
-    std::string_view owner;
+    const bool known = std::ranges::any_of(rules, [&](const auto& rule) { return rule.name == entry.key; });
+    if (!known || takes(type, entry.key)) continue;
+    std::string owners;
     for (const TypeKeys& other : types) {
-      if (other.needs == entry.key) owner = other.type;
+      const bool one = std::ranges::find(other.needs, entry.key) != other.needs.end();
+      if (one || (entry.key == "expect_status" && other.value == ProbeType::http))
+        owners += fmt::format("{}\"{}\"", owners.empty() ? "" : " or ", other.type);
     }
-    if (entry.key == "expect_status") owner = "http";
-    const bool known =
-        owner.empty() ? entry.key == "interval" || entry.key == "timeout" || entry.key.ends_with("_threshold") : true;
-    const bool strange = owner.empty() ? known && type.value == ProbeType::notify : owner != type.type;
-    if (!strange) continue;
     r.problem(entry.at, fmt::format("{}.{} has no meaning with type = \"{}\"", key, entry.key, type.type),
-              owner.empty() ? "remove it" : fmt::format("remove it, or write type = \"{}\"", owner));
+              type.value == ProbeType::http && entry.key == "path"
+                  ? "it stands in \"url\": url = \"http://127.0.0.1:8080/health\""
+              : owners.empty() ? "remove it"
+                               : fmt::format("remove it, or write type = {}", owners));
   }
 }
 
@@ -149,13 +235,38 @@ void read_probe_table(Reader& r, const Node& value, std::string_view key, Probe&
   if (!r.table<ProbeDraft>(value, key, rules, Scope::probe, draft)) return;
   if (draft.type == nullptr) {
     return r.problem(value.at, fmt::format("{} has no type", key),
-                     fmt::format("add type = \"{}\"", implied_type(draft)));
+                     fmt::format("add type = \"{}\"", implied_type(value)));
   }
   if (draft.probe.type == ProbeType::none) return;  // told already
   for (const TypeKeys& type : types) {
     if (type.value == draft.probe.type) check_keys_of_type(r, value, key, type);
   }
   out = std::move(draft.probe);
+}
+
+// "fd:3"
+void read_descriptor(Reader& r, const Node& value, std::string_view key, Probe& out) {
+  const auto number = parse_number(std::string_view(value.text).substr(3));
+  if (!number || *number < 3 || *number > last_descriptor) {
+    return r.problem(value.at,
+                     fmt::format("{} is {}, not a descriptor from 3 to {}", key, quote(value.text), last_descriptor),
+                     fmt::format("write {} = \"fd:3\"", key));
+  }
+  out = Probe{};
+  out.type = ProbeType::fd;
+  out.descriptor = static_cast<int>(*number);
+}
+
+// A path is looked for where the service runs.
+void finish_path(Reader& r, const Entry* entry, std::string_view key, std::string_view cwd, Probe& probe) {
+  const bool socket = probe.type == ProbeType::unix_socket || probe.type == ProbeType::frame;
+  if ((!socket && probe.type != ProbeType::file) || probe.target.empty() || entry == nullptr) return;
+  probe.target = (std::filesystem::path(cwd) / probe.target).lexically_normal().string();
+  if (!socket || probe.target.size() <= max_socket_path) return;
+  r.problem(entry->value.at,
+            fmt::format("{}.path is that of a socket and has {} bytes, more than {}: {}", key, probe.target.size(),
+                        max_socket_path, quote(probe.target)),
+            "choose a shorter one");
 }
 
 void read_probe(Reader& r, const Node& value, std::string_view key, Probe& out) {
@@ -165,6 +276,7 @@ void read_probe(Reader& r, const Node& value, std::string_view key, Probe& out) 
       out.type = ProbeType::notify;
       return;
     }
+    if (value.text.starts_with("fd:")) return read_descriptor(r, value, key, out);
     std::string remedy = "write ready = \"notify\", or a table with type, like { type = \"tcp\", address = ... }";
     if (value.text.starts_with("http://"))
       remedy = fmt::format("write {} = {{ type = \"http\", url = {} }}", key, quote(value.text));
@@ -185,13 +297,31 @@ void read_ready(Reader& reader, const Node& value, std::string_view key, Service
 
 void read_live(Reader& reader, const Node& value, std::string_view key, ServiceDraft& draft) {
   read_probe(reader, value, key, draft.spec.live);
+  if (draft.spec.live.type == ProbeType::fd || draft.spec.live.type == ProbeType::log) {
+    return reader.problem(value.at, "live is a probe that is answered once in a run, which tells nothing of later",
+                          "probe with http, tcp, unix, exec, file or frame, or write watchdog = \"30s\"");
+  }
   if (draft.spec.live.type != ProbeType::notify) return;
   reader.problem(value.at, "live is \"notify\", and a program tells that it is alive through the watchdog",
                  "write watchdog = \"30s\" and send WATCHDOG=1, or probe with http, tcp or exec");
 }
 
+void finish_probes(Reader& reader, ServiceDraft& draft) {
+  ServiceSpec& spec = draft.spec;
+  finish_path(reader, draft.table->find("ready"), "ready", spec.cwd, spec.ready);
+  finish_path(reader, draft.table->find("live"), "live", spec.cwd, spec.live);
+  const int first_free = 3 + static_cast<int>(spec.listen.size());
+  const bool named = spec.ready.type == ProbeType::fd && spec.ready.descriptor >= 3;
+  if (!named || spec.ready.descriptor >= first_free) return;
+  const Entry* ready = draft.table->find("ready");
+  reader.problem(ready != nullptr ? ready->value.at : draft.at,
+                 fmt::format("ready is told on descriptor {}, and that is a socket of listen", spec.ready.descriptor),
+                 fmt::format("write ready = \"fd:{}\" or a greater number", first_free));
+}
+
 constexpr std::array group_rules = {
-    ServiceRule{"ready", read_ready, "How hearth learns that it is ready for work: \"notify\" or a probe."},
+    ServiceRule{"ready", read_ready, "How hearth learns that it is ready for work: \"notify\" or a probe.",
+                R"("const":"notify")"},
     ServiceRule{"live", read_live, "A probe that must go on succeeding; when it fails, the service is restarted."},
     ServiceRule{"start_timeout",
                 [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) {
@@ -208,7 +338,7 @@ constexpr std::array group_rules = {
 }  // namespace
 
 KeyGroup probe_keys() {
-  return {group_rules};
+  return {group_rules, finish_probes};
 }
 
 }  // namespace hearth::config

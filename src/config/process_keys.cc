@@ -1,20 +1,17 @@
-// As whom and with what it runs: `env`, `user`, `group`, `umask`, `nice`, `oom_score_adj`.
+// As whom and with what it runs: `env`, `env_files`, `user`, `group`, `umask`, `nice`, `oom_score_adj`.
 #include <algorithm>
 #include <array>
+#include <filesystem>
 
 #include <fmt/core.h>
 
+#include "config/env_file.h"
 #include "config/limits.h"
 #include "config/service_keys.h"
 #include "config/text.h"
 
 namespace hearth::config {
 namespace {
-
-// What hearth itself puts into the environment of a service.
-constexpr std::array<std::string_view, 9> own_variables = {"HEARTH_RUN",    "HEARTH_SLOT",  "HEARTH_INSTANCE",
-                                                           "LISTEN_FDS",    "LISTEN_PID",   "LISTEN_FDNAMES",
-                                                           "NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"};
 
 void read_env(Reader& r, const Node& value, std::string_view key, ServiceDraft& draft) {
   if (value.kind != Node::Kind::table) {
@@ -27,7 +24,7 @@ void read_env(Reader& r, const Node& value, std::string_view key, ServiceDraft& 
                 "a name is not empty and has no '='");
       continue;
     }
-    if (std::ranges::find(own_variables, entry.key) != own_variables.end()) {
+    if (is_own_variable(entry.key)) {
       r.problem(entry.at, fmt::format("{} is set by hearth", name), "remove it");
       continue;
     }
@@ -42,6 +39,52 @@ void read_env(Reader& r, const Node& value, std::string_view key, ServiceDraft& 
     }
     draft.spec.env.emplace_back(entry.key, std::move(text));
   }
+}
+
+void read_env_files(Reader& r, const Node& value, std::string_view key, ServiceDraft& draft) {
+  if (value.kind != Node::Kind::array) {
+    return r.wrong_type(
+        value, key, "an array of paths",
+        value.kind == Node::Kind::string ? fmt::format("write env_files = [{}]", quote(value.text)) : "");
+  }
+  for (std::size_t i = 0; i < value.items.size(); ++i) {
+    const Node& item = value.items[i];
+    const std::string name = fmt::format("{}[{}]", key, i);
+    std::string path;
+    if (!r.expanded(item, name, path)) continue;
+    const bool may_be_missing = path.starts_with('-');
+    if (may_be_missing) path.erase(0, 1);
+    const std::string shown = path;
+    if (!r.at_home(item, name, path)) continue;
+    if (path.empty()) {
+      r.problem(item.at, fmt::format("{} is empty", name), "write the path of a file");
+      continue;
+    }
+    const std::string full = (std::filesystem::path(r.directory()) / path).lexically_normal().string();
+    const Variables* variables =
+        r.env_files() != nullptr ? r.env_files()->read(r, full, shown, item.at, may_be_missing) : nullptr;
+    if (variables == nullptr) continue;
+    for (const auto& [variable, text] : *variables) {
+      const auto there = std::ranges::find(draft.file_env, variable, &Variables::value_type::first);
+      if (there != draft.file_env.end()) {
+        there->second = text;
+      } else {
+        draft.file_env.emplace_back(variable, text);
+      }
+    }
+  }
+}
+
+// The service's own `env` wins over its files.
+void finish_env(Reader&, ServiceDraft& draft) {
+  if (draft.file_env.empty()) return;
+  Variables all;
+  for (auto& variable : draft.file_env) {
+    const auto same = [&](const auto& own) { return own.first == variable.first; };
+    if (std::ranges::none_of(draft.spec.env, same)) all.push_back(std::move(variable));
+  }
+  all.insert(all.end(), draft.spec.env.begin(), draft.spec.env.end());
+  draft.spec.env = std::move(all);
 }
 
 // A name as in passwd(5), or a number.
@@ -78,24 +121,32 @@ void read_umask(Reader& r, const Node& value, std::string_view key, ServiceDraft
 }
 
 constexpr std::array rules = {
-    ServiceRule{"env", read_env, "Variables on top of the environment of who calls `hearth up`."},
-    ServiceRule{
-        "user",
-        [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) { read_account(r, v, k, d.spec.user); },
-        "The user it runs as, by name or number; needs a hearth of root."},
-    ServiceRule{
-        "group",
-        [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) { read_account(r, v, k, d.spec.group); },
-        "The group it runs as, by name or number; needs a hearth of root."},
-    ServiceRule{"umask", read_umask, "Octal digits in quotes, \"000\" to \"777\"."},
-    ServiceRule{"nice",
+    ServiceRule{"env", read_env, "Variables on top of the environment of who calls `hearth up`.",
+                R"("type":"object","additionalProperties":{"type":["string","integer","boolean"]})"},
+    ServiceRule{"env_files", read_env_files,
+                "Files of NAME=VALUE lines, read by `hearth up`; \"-path\" may be missing.",
+                R"("type":"array","items":{"type":"string"})"},
+    ServiceRule{"user",
                 [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) {
-                  if (int n = 0; r.integer(v, k, -20, 19, n)) d.spec.nice = n;
+                  d.user_at = v.at;
+                  read_account(r, v, k, d.spec.user);
                 },
-                "Priority for the processor, from -20 (first) to 19."},
+                "The user it runs as, by name or number; needs a hearth of root.", R"("type":["string","integer"])"},
+    ServiceRule{"group",
+                [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) {
+                  d.group_at = v.at;
+                  read_account(r, v, k, d.spec.group);
+                },
+                "The group it runs as, by name or number; needs a hearth of root.", R"("type":["string","integer"])"},
+    ServiceRule{"umask", read_umask, "Octal digits in quotes, \"000\" to \"777\".",
+                R"("type":"string","pattern":"^[0-7]{1,4}$")"},
+    ServiceRule{
+        "nice",
+        [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) { r.integer(v, k, -20, 19, d.spec.nice); },
+        "Priority for the processor, from -20 (first) to 19."},
     ServiceRule{"oom_score_adj",
                 [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) {
-                  if (int n = 0; r.integer(v, k, -1000, 1000, n)) d.spec.oom_score_adj = n;
+                  r.integer(v, k, -1000, 1000, d.spec.oom_score_adj);
                 },
                 "Whom the kernel ends when memory is short, from -1000 (never) to 1000 (first)."},
 };
@@ -103,7 +154,7 @@ constexpr std::array rules = {
 }  // namespace
 
 KeyGroup process_keys() {
-  return {rules};
+  return {rules, finish_env};
 }
 
 }  // namespace hearth::config

@@ -1,11 +1,13 @@
 #include "config/reader.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
 
 #include "base/nearest.h"
 #include "config/limits.h"
+#include "config/node_text.h"
 #include "config/scalars.h"
 #include "config/text.h"
 
@@ -17,11 +19,19 @@ std::string range_text(SpanRange range) {
                      duration_text(range.greatest));
 }
 
+std::string range_text(SizeRange range) {
+  return fmt::format("{}within {} to {}", range.zero ? "0 or " : "", size_text(range.least), size_text(range.greatest));
+}
+
 }  // namespace
 
 void Reader::problem(Position at, std::string message, std::string remedy) {
-  if (full()) return;
-  if (!subject_.empty()) message = subject_ + ": " + message;
+  if (full() || describing_ != nullptr) return;
+  const bool shared = at.part != 0 && at.part < parts_.size();
+  const std::string& subject = shared ? parts_[at.part] : subject_;
+  if (!subject.empty()) message = subject + ": " + message;
+  const auto same = [&](const Diagnostic& other) { return other.at == at && other.message == message; };
+  if (shared && std::ranges::any_of(problems_, same)) return;
   problems_.push_back({{}, at, std::move(message), std::move(remedy)});
 }
 
@@ -29,7 +39,14 @@ void Reader::wrong_type(const Node& value, std::string_view key, std::string_vie
   problem(value.at, fmt::format("{} is {}, not {}", key, value.described(), expected), std::move(remedy));
 }
 
+bool Reader::described(std::string json, std::string standard) {
+  describing_->json = std::move(json);
+  describing_->standard = std::move(standard);
+  return false;
+}
+
 bool Reader::text(const Node& value, std::string_view key, std::string& out) {
+  if (describing_ != nullptr) return described(R"("type":"string")", out.empty() ? "" : quoted(out));
   if (value.kind != Node::Kind::string) {
     const bool simple = value.kind == Node::Kind::integer || value.kind == Node::Kind::boolean;
     wrong_type(value, key, "text", simple ? fmt::format("put it in quotes: \"{}\"", value.described()) : "");
@@ -51,11 +68,13 @@ bool Reader::expanded(const Node& value, std::string_view key, std::string& out)
     problem(value.at, fmt::format("{}: {}", key, result.error().reason), result.error().hint);
     return false;
   }
+  if (expansions_ != nullptr && *result != raw) expansions_->insert_or_assign(&value, *result);
   out = std::move(*result);
   return true;
 }
 
 bool Reader::expanded_list(const Node& value, std::string_view key, std::vector<std::string>& out) {
+  if (describing_ != nullptr) return described(R"("type":"array","items":{"type":"string"})");
   if (value.kind != Node::Kind::array) {
     wrong_type(value, key, "an array of texts");
     return false;
@@ -82,6 +101,7 @@ bool Reader::at_home(const Node& value, std::string_view key, std::string& out) 
 }
 
 bool Reader::flag(const Node& value, std::string_view key, bool& out) {
+  if (describing_ != nullptr) return described(R"("type":"boolean")", out ? "true" : "false");
   if (value.kind != Node::Kind::boolean) {
     wrong_type(value, key, "true or false");
     return false;
@@ -92,6 +112,10 @@ bool Reader::flag(const Node& value, std::string_view key, bool& out) {
 
 bool Reader::integer64(const Node& value, std::string_view key, std::int64_t least, std::int64_t greatest,
                        std::int64_t& out) {
+  if (describing_ != nullptr) {
+    return described(fmt::format(R"("type":"integer","minimum":{},"maximum":{})", least, greatest),
+                     out >= least && out <= greatest ? fmt::format("{}", out) : "");
+  }
   const std::string expected = fmt::format("an integer from {} to {}", least, greatest);
   if (value.kind != Node::Kind::integer) {
     const bool quoted_number = value.kind == Node::Kind::string && parse_number(value.text);
@@ -106,7 +130,19 @@ bool Reader::integer64(const Node& value, std::string_view key, std::int64_t lea
   return true;
 }
 
+bool Reader::integer(const Node& value, std::string_view key, int least, int greatest, std::optional<int>& out) {
+  int number = 0;
+  const bool read = integer(value, key, least, greatest, number);
+  if (describing_ != nullptr) describing_->standard.clear();
+  if (read) out = number;
+  return read;
+}
+
 bool Reader::number(const Node& value, std::string_view key, double least, double greatest, double& out) {
+  if (describing_ != nullptr) {
+    return described(fmt::format(R"("type":"number","minimum":{},"maximum":{})", least, greatest),
+                     fmt::format("{}", out));
+  }
   double number = value.floating;
   if (value.kind == Node::Kind::integer) {
     number = static_cast<double>(value.integer);
@@ -123,6 +159,11 @@ bool Reader::number(const Node& value, std::string_view key, double least, doubl
 }
 
 bool Reader::span(const Node& value, std::string_view key, SpanRange range, SpanNs& out) {
+  if (describing_ != nullptr) {
+    constexpr std::string_view pattern =
+        R"("type":["number","string"],"minimum":0,"pattern":"^([0-9.]+(d|h|m|s|ms|us))+$")";
+    return described(std::string(pattern), quoted(duration_text(out)));
+  }
   constexpr std::string_view remedy = "write seconds as a number, or text like \"500ms\", \"30s\", \"1h30m\"";
   std::optional<SpanNs> span;
   if (value.kind == Node::Kind::string) {
@@ -146,8 +187,12 @@ bool Reader::span(const Node& value, std::string_view key, SpanRange range, Span
   return true;
 }
 
-bool Reader::size(const Node& value, std::string_view key, std::uint64_t least, std::uint64_t greatest,
-                  std::uint64_t& out) {
+bool Reader::size(const Node& value, std::string_view key, SizeRange range, std::uint64_t& out) {
+  if (describing_ != nullptr) {
+    constexpr std::string_view pattern =
+        R"("type":["integer","string"],"minimum":0,"pattern":"^[0-9.]+([KMGTkmgt]([Ii]?[Bb])?|[Bb])?$")";
+    return described(std::string(pattern), quoted(size_text(out)));
+  }
   std::optional<std::uint64_t> bytes;
   if (value.kind == Node::Kind::string) bytes = parse_size(value.text);
   if (value.kind == Node::Kind::integer && value.integer >= 0) bytes = static_cast<std::uint64_t>(value.integer);
@@ -156,10 +201,9 @@ bool Reader::size(const Node& value, std::string_view key, std::uint64_t least, 
             "write bytes as a number, or text like \"64KiB\", \"10MiB\", \"1G\"");
     return false;
   }
-  if (*bytes < least || *bytes > greatest) {
-    problem(value.at,
-            fmt::format("{} is {}, not within {} to {}", key, value.described(), size_text(least), size_text(greatest)),
-            {});
+  const bool allowed = (*bytes >= range.least && *bytes <= range.greatest) || (range.zero && *bytes == 0);
+  if (!allowed) {
+    problem(value.at, fmt::format("{} is {}, not {}", key, value.described(), range_text(range)), {});
     return false;
   }
   out = *bytes;
@@ -167,6 +211,10 @@ bool Reader::size(const Node& value, std::string_view key, std::uint64_t least, 
 }
 
 bool Reader::signal(const Node& value, std::string_view key, int& out) {
+  if (describing_ != nullptr) {
+    return described(fmt::format(R"("type":["string","integer"],"minimum":1,"maximum":{})", max_signal),
+                     quoted(signal_text(out)));
+  }
   std::optional<int> number;
   if (value.kind == Node::Kind::string) number = parse_signal(value.text);
   if (value.kind == Node::Kind::integer && value.integer >= 1 && value.integer <= max_signal) {
@@ -191,6 +239,9 @@ bool Reader::signal(const Node& value, std::string_view key, int& out) {
 
 bool Reader::word(const Node& value, std::string_view key, std::span<const std::string_view> words,
                   std::span<const Synonym> synonyms, std::string& out) {
+  if (describing_ != nullptr) {
+    return described(fmt::format(R"("enum":["{}"])", fmt::join(words, R"(",")")), out.empty() ? "" : quoted(out));
+  }
   const bool simple = value.kind == Node::Kind::string || value.kind == Node::Kind::boolean;
   const std::string found = value.kind == Node::Kind::string ? value.text : value.described();
   if (simple && value.kind == Node::Kind::string) {

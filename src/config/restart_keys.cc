@@ -75,7 +75,8 @@ constexpr std::array rules = {
                   r.choice(v, k, restart_words, restart_synonyms, d.spec.restart);
                 },
                 "When it is started again after it has ended by itself."},
-    ServiceRule{"success_exit_codes", read_exit_codes, "The exit codes that count as success."},
+    ServiceRule{"success_exit_codes", read_exit_codes, "The exit codes that count as success.",
+                R"("type":"array","items":{"type":"integer","minimum":0,"maximum":255})"},
     ServiceRule{"backoff", read_backoff, "How long to wait before it is started again."},
     ServiceRule{"max_restarts",
                 [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) {

@@ -7,15 +7,18 @@ namespace {
 
 // One line for each *_keys.cc, in the order of docs/reference/configuration.md.
 constexpr std::array groups = {
-    command_keys,     //
-    process_keys,     //
-    limits_keys,      //
-    restart_keys,     //
-    dependency_keys,  //
-    probe_keys,       //
-    stop_keys,        //
-    listen_keys,      //
-    log_keys,         //
+    command_keys,       //
+    group_keys,         //
+    process_keys,       //
+    limits_keys,        //
+    restart_keys,       //
+    dependency_keys,    //
+    probe_keys,         //
+    stop_keys,          //
+    listen_keys,        //
+    log_keys,           //
+    action_keys,        //
+    surroundings_keys,  //
 };
 
 }  // namespace

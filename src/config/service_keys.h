@@ -5,6 +5,8 @@
 #pragma once
 
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "config/node.h"
@@ -23,8 +25,10 @@ struct ServiceDraft {
   const Node* table = nullptr;    // all keys; as long as the tree
   const Node* command = nullptr;  // its meaning depends on `shell`
   bool shell = false;
-  std::vector<Position> dependency_at;  // one for each of spec.depends_on
-  std::vector<Position> listen_at;      // one for each of spec.listen
+  std::vector<Position> dependency_at;                        // one for each of spec.depends_on
+  std::vector<Position> listen_at;                            // one for each of spec.listen
+  Position user_at, group_at;                                 // where they are set
+  std::vector<std::pair<std::string, std::string>> file_env;  // of env_files
 };
 
 using ServiceRule = KeyRule<ServiceDraft>;
@@ -36,14 +40,17 @@ struct KeyGroup {
 };
 
 KeyGroup command_keys();
+KeyGroup group_keys();
 KeyGroup process_keys();
 KeyGroup limits_keys();
+KeyGroup surroundings_keys();
 KeyGroup restart_keys();
 KeyGroup dependency_keys();
 KeyGroup probe_keys();
 KeyGroup stop_keys();
 KeyGroup listen_keys();
 KeyGroup log_keys();
+KeyGroup action_keys();
 
 // All of the groups' rules.
 std::span<const ServiceRule> service_rules();

@@ -41,31 +41,33 @@ namespace {
 constexpr int max_depth = 8;
 constexpr std::size_t max_key_parts = 16;
 
-Position position_of(const toml::source_position& at) {
-  return {std::max<std::uint32_t>(at.line, 1), std::max<std::uint32_t>(at.column, 1)};
+Position position_of(const toml::source_position& at, std::uint16_t source) {
+  return {std::max<std::uint32_t>(at.line, 1), std::max<std::uint32_t>(at.column, 1), source};
 }
 
-Node convert(const toml::node& from, int depth);
+Node convert(const toml::node& from, std::uint16_t source, int depth);
 
-void convert_table(const toml::table& from, Node& node, int depth) {
+void convert_table(const toml::table& from, Node& node, std::uint16_t source, int depth) {
+  node.entries.reserve(from.size());
   for (const auto& [key, value] : from) {
-    node.entries.push_back({std::string(key.str()), position_of(key.source().begin), convert(value, depth + 1)});
+    node.entries.push_back(
+        {std::string(key.str()), position_of(key.source().begin, source), convert(value, source, depth + 1)});
   }
   // toml++ keeps keys sorted by name; people read files from top to bottom.
   std::sort(node.entries.begin(), node.entries.end(),
             [](const Entry& a, const Entry& b) { return std::tie(a.at, a.key) < std::tie(b.at, b.key); });
 }
 
-Node convert(const toml::node& from, int depth) {
+Node convert(const toml::node& from, std::uint16_t source, int depth) {
   Node node;
-  node.at = position_of(from.source().begin);
+  node.at = position_of(from.source().begin, source);
   if (const toml::table* table = from.as_table()) {
     node.kind = Node::Kind::table;
-    if (depth < max_depth) convert_table(*table, node, depth);
+    if (depth < max_depth) convert_table(*table, node, source, depth);
   } else if (const toml::array* array = from.as_array()) {
     node.kind = Node::Kind::array;
     if (depth < max_depth) {
-      for (const toml::node& item : *array) node.items.push_back(convert(item, depth + 1));
+      for (const toml::node& item : *array) node.items.push_back(convert(item, source, depth + 1));
     }
   } else if (const auto* string = from.as_string()) {
     node.kind = Node::Kind::string;
@@ -151,6 +153,17 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
 }
 
+// "web: python3 server.py" as the first thing in a file: a Procfile. "" for everything else.
+std::string remedy_for_procfile(std::string_view text, std::uint32_t number) {
+  const std::string_view line = line_at(text, number);
+  const std::size_t colon = line.find(": ");
+  const std::string_view before = text.substr(0, static_cast<std::size_t>(line.data() - text.data()));
+  if (line.empty() || colon == line.npos || !valid_name(line.substr(0, colon))) return {};
+  if (before.find_first_of("[=") != before.npos || line.find('=') < colon) return {};
+  return fmt::format("a line of a Procfile is written [service.{}] with command = [\"program\", \"argument\"]",
+                     line.substr(0, colon));
+}
+
 // The slips that people coming from other formats make.
 std::string remedy_for(std::string_view description, std::string_view line) {
   const auto says = [&](std::string_view words) { return description.find(words) != description.npos; };
@@ -189,28 +202,30 @@ Diagnostic syntax_error(Position at, std::string_view description, std::string_v
   constexpr std::string_view prefix = "Error while parsing ";
   if (description.starts_with(prefix)) description.remove_prefix(prefix.size());
   message += description;
-  return Diagnostic{{}, at, std::move(message), remedy_for(description, line_at(text, at.line))};
+  std::string remedy = remedy_for_procfile(text, at.line);
+  if (remedy.empty()) remedy = remedy_for(description, line_at(text, at.line));
+  return Diagnostic{{}, at, std::move(message), std::move(remedy)};
 }
 
 }  // namespace
 
-Tree parse_tree(std::string_view text) {
+Tree parse_tree(std::string_view text, std::uint16_t source) {
   Tree tree;
   if (text.size() > max_file_bytes) {
-    tree.syntax_error = {{}, {}, "the file has more than 1 MiB", "is it the right file?"};
+    tree.syntax_error = {{}, {1, 1, source}, "the file has more than 1 MiB", "is it the right file?"};
     return tree;
   }
   if (const std::uint32_t line = DotCounter(text).line_of_long_key()) {
-    tree.syntax_error = {{}, {line, 1}, "a key with more than 16 parts", "no key of hearth is that deep"};
+    tree.syntax_error = {{}, {line, 1, source}, "a key with more than 16 parts", "no key of hearth is that deep"};
     return tree;
   }
   const toml::parse_result result = toml::parse(text);
   if (!result) {
     const toml::parse_error& error = result.error();
-    tree.syntax_error = syntax_error(position_of(error.source().begin), error.description(), text);
+    tree.syntax_error = syntax_error(position_of(error.source().begin, source), error.description(), text);
     return tree;
   }
-  tree.root = convert(result.table(), 0);
+  tree.root = convert(result.table(), source, 0);
   tree.ok = true;
   return tree;
 }

@@ -20,9 +20,9 @@ SpanNs from_usec(std::int64_t usec) {
   return usec > std::numeric_limits<SpanNs>::max() / ns_per_us ? std::numeric_limits<SpanNs>::max() : usec * ns_per_us;
 }
 
-// A probe that is run: notify and none are not.
+// A probe that is run: what the service says by itself is not.
 bool is_tried(const Probe& probe) {
-  return probe.type == ProbeType::http || probe.type == ProbeType::tcp || probe.type == ProbeType::exec;
+  return probe.type != ProbeType::none && probe.type != ProbeType::notify && probe.type != ProbeType::fd;
 }
 
 // ---- tries ------------------------------------------------------------------------------------
@@ -80,6 +80,8 @@ void become_ready(Health& health, const ServiceSpec& spec, Verdict& verdict, Now
   health.start.clear();
   verdict.became_ready = true;
   if (!first) return;
+  // At least 1: a program that is ready at once has been loaded, too.
+  if (health.begun != 0) health.load = std::max<SpanNs>(now.mono - health.begun, 1);
   health.watchdog.start(now.mono, health.watchdog_span);
   if (is_tried(spec.live)) {
     begin_try(health.live_probe, spec.live, now);
@@ -111,6 +113,7 @@ void be_unhealthy(Health& health, Reason reason, Verdict& verdict) {
 void judge_readiness(Health& health, const ServiceSpec& spec, Verdict& verdict, Now now) {
   if (enough(health.ready_probe.successes, spec.ready.success_threshold)) {
     become_ready(health, spec, verdict, now);
+    if (is_said_once(spec.ready.type)) health.ready_probe.next.clear();
   } else if (enough(health.ready_probe.failures, spec.ready.failure_threshold)) {
     lose_ready(health, verdict);
   }
@@ -124,13 +127,26 @@ void judge_liveness(Health& health, const ServiceSpec& spec, Verdict& verdict) {
 
 // ---- notify -----------------------------------------------------------------------------------
 
+template <std::size_t n>
+void keep_text(char (&kept)[n], std::string_view said) {
+  const std::string_view text = cut_utf8(said, n - 1);
+  std::memset(kept, 0, n);
+  std::memcpy(kept, text.data(), text.size());
+}
+
+void take_work(Health& health, const NotifyMessage& message) {
+  if (message.work != Work::unsaid) health.work = message.work;
+  if (message.work == Work::idle && !message.has_item) keep_text(health.item, "");
+  if (message.has_item) keep_text(health.item, message.item);
+  if (message.work_done >= 0) health.work_done = static_cast<std::uint64_t>(message.work_done);
+  if (message.work_total >= 0) health.work_total = static_cast<std::uint64_t>(message.work_total);
+}
+
 void take_texts(Health& health, const NotifyMessage& message) {
   if (message.has_errno) health.reported_errno = message.error_number;
   if (message.main_pid != 0) health.main_pid = message.main_pid;
-  if (!message.has_status) return;
-  const std::string_view text = cut_utf8(message.status, sizeof health.status - 1);
-  std::memset(health.status, 0, sizeof health.status);
-  std::memcpy(health.status, text.data(), text.size());
+  if (message.has_status) keep_text(health.status, message.status);
+  take_work(health, message);
 }
 
 void take_stopping(Health& health, Verdict& verdict) {
@@ -185,7 +201,7 @@ void begin(Health& health, const ServiceSpec& spec, bool is_ready, Verdict& verd
   health.watching = true;
   health.watchdog_span = spec.watchdog;
   if (is_ready) become_ready(health, spec, verdict, now);
-  if (is_tried(spec.ready)) {
+  if (is_tried(spec.ready) && !is_ready) {
     begin_try(health.ready_probe, spec.ready, now);
     verdict.try_ready = true;
   }
@@ -193,15 +209,22 @@ void begin(Health& health, const ServiceSpec& spec, bool is_ready, Verdict& verd
 
 }  // namespace
 
+bool is_said_once(ProbeType type) {
+  return type == ProbeType::notify || type == ProbeType::fd || type == ProbeType::log;
+}
+
 Verdict watch(Health& health, const ServiceSpec& spec, Now now) {
   return changing(health, [&](Verdict& verdict) {
     begin(health, spec, spec.ready.type == ProbeType::none, verdict, now);
+    health.begun = now.mono;
     if (!health.ready) health.start.start(now.mono, spec.start_timeout);
   });
 }
 
 Verdict adopt(Health& health, const ServiceSpec& spec, Now now) {
-  return changing(health, [&](Verdict& verdict) { begin(health, spec, !is_tried(spec.ready), verdict, now); });
+  return changing(health, [&](Verdict& verdict) {
+    begin(health, spec, !is_tried(spec.ready) || is_said_once(spec.ready.type), verdict, now);
+  });
 }
 
 void unwatch(Health& health) {
@@ -230,6 +253,14 @@ Verdict notify(Health& health, const ServiceSpec& spec, const NotifyMessage& mes
       extend(health.watchdog, from_usec(message.extend_timeout_usec), now);
     }
     if (message.watchdog_trigger) be_unhealthy(health, Reason::watchdog, verdict);
+  });
+}
+
+Verdict said_ready(Health& health, const ServiceSpec& spec, Now now) {
+  return changing(health, [&](Verdict& verdict) {
+    if (!health.watching || spec.ready.type != ProbeType::fd) return;
+    health.reloading = false;
+    become_ready(health, spec, verdict, now);
   });
 }
 

@@ -17,11 +17,13 @@
 //   startup    `start` runs from watch() until ready. EXTEND_TIMEOUT_USEC=n moves it to now + n if that is
 //              later (sd_notify(3)); so loading may take an hour as long as the service says so. When it
 //              passes: verdict start_timeout, once.
-//   readiness  notify: READY=1. http, tcp, exec: success_threshold good tries in a row; tries begin at once
+//   readiness  notify: READY=1. fd: a newline on the descriptor that it was given, said_ready(). All others are tried:
+//              success_threshold good tries in a row; tries begin at once
 //              and are repeated `interval` after each end; until the run was ready for the first time, bad ones
 //              after 50, 100, 200 ms ... as long as that is less. After ready the probe goes on, and
 //              failure_threshold bad tries in a row lose readiness (verdict lost_ready), which is not death;
 //              success_threshold good ones bring it back.
+//              log: what stands in the output stays true, so it is not tried any more once the run is ready.
 //              none: ready with watch().
 //              RELOADING=1 sets reloading and keeps ready; the next READY=1 ends it. STOPPING=1 ends the
 //              start clock and readiness (lost_ready), and probes stop, for the rest of the run: a READY=1
@@ -46,9 +48,12 @@
 // nothing of the service: it counts neither way, the next try comes after the interval, and the start clock begins
 // anew, since nobody looked.
 //
+// What it does (X_HEARTH_STATE, _ITEM, _DONE, _TOTAL) is told on, and decides nothing. `idle` ends the item.
+//
 // adopt() is watch() for a run that was found alive after all of hearth had died. Whether it has said READY=1
-// nobody knows any more, and it will not say it again: with `notify` it counts as ready, and there is no start
-// clock, so that our absence does not end what has been loading for an hour. Probes are tried as ever.
+// nobody knows any more, and it will not say it again: where readiness is said once (is_said_once: notify, fd, log) it
+// counts as ready, and there is no start clock, so that our absence does not end what has been loading for an hour.
+// Other probes are tried as ever.
 #pragma once
 
 #include <cstddef>
@@ -73,7 +78,12 @@ struct NotifyMessage {
   std::string status;
   bool has_errno = false;
   std::int32_t error_number = 0;
-  std::int32_t main_pid = 0;        // 0 = not said
+  std::int32_t main_pid = 0;  // 0 = not said
+  Work work = Work::unsaid;   // X_HEARTH_STATE=
+  bool has_item = false;      // X_HEARTH_ITEM=
+  std::string item;
+  std::int64_t work_done = -1;      // X_HEARTH_DONE=, -1 = not said
+  std::int64_t work_total = -1;     // X_HEARTH_TOTAL=
   std::int64_t watchdog_usec = -1;  // -1 = not said
   std::int64_t extend_timeout_usec = -1;
   bool fdstore = false;
@@ -102,10 +112,15 @@ struct Verdict {
 
 enum class Which : std::uint8_t { ready, live };
 
+// Readiness of this type is said by the service once in a run, and not again.
+bool is_said_once(ProbeType type);
+
 Verdict watch(Health& health, const ServiceSpec& spec, Now now);  // a run has been spawned
 Verdict adopt(Health& health, const ServiceSpec& spec, Now now);  // ... or found, after hearth had died
 void unwatch(Health& health);                                     // it ended, or is being stopped
 Verdict notify(Health& health, const ServiceSpec& spec, const NotifyMessage& message, Now now);
+// A newline came on the readiness descriptor. Twice is once.
+Verdict said_ready(Health& health, const ServiceSpec& spec, Now now);
 Verdict probe_result(Health& health, const ServiceSpec& spec, Which which, std::uint64_t attempt, bool good, Now now);
 Verdict try_refused(Health& health, const ServiceSpec& spec, Which which, std::uint64_t attempt, Now now);
 Verdict time_passed(Health& health, const ServiceSpec& spec, Now now);

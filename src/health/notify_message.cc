@@ -88,6 +88,23 @@ constexpr Name names[] = {
      [](NotifyMessage& m, std::string_view v) {
        if (const auto value = number(v)) m.extend_timeout_usec = *value;
      }},
+    {"X_HEARTH_STATE",
+     [](NotifyMessage& m, std::string_view v) {
+       if (v == "busy" || v == "idle") m.work = v == "busy" ? Work::busy : Work::idle;
+     }},
+    {"X_HEARTH_ITEM",
+     [](NotifyMessage& m, std::string_view v) {
+       m.has_item = true;
+       m.item = valid_utf8(v);
+     }},
+    {"X_HEARTH_DONE",
+     [](NotifyMessage& m, std::string_view v) {
+       if (const auto value = number(v)) m.work_done = *value;
+     }},
+    {"X_HEARTH_TOTAL",
+     [](NotifyMessage& m, std::string_view v) {
+       if (const auto value = number(v)) m.work_total = *value;
+     }},
     {"FDPOLL",
      [](NotifyMessage& m, std::string_view v) {
        if (v == "0" || v == "1") m.fdpoll = v == "1";

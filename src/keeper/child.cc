@@ -80,6 +80,11 @@ bool place_descriptors(const ChildOrder& order) {
 }
 
 bool set_priority(const wire::PlanHeader& plan) {
+  constexpr int of_process = 1;  // IOPRIO_WHO_PROCESS
+  if (plan.io_priority != wire::plan_keep && syscall(SYS_ioprio_set, of_process, 0, plan.io_priority) < 0) return false;
+  if (plan.cpus.count != 0 &&
+      syscall(SYS_sched_setaffinity, 0, plan.cpus.count * sizeof(uint64_t), table_at<uint64_t>(plan, plan.cpus)) < 0)
+    return false;
   if (plan.nice != wire::plan_keep && syscall(SYS_setpriority, PRIO_PROCESS, 0, plan.nice) < 0) return false;
   if (plan.oom_score_adj == wire::plan_keep) return true;
   char text[16] = "-";
@@ -109,6 +114,15 @@ bool set_groups(const wire::PlanHeader& plan) {
   if (plan.uid == wire::plan_keep_id && plan.gid == wire::plan_keep_id) return true;
   if (syscall(SYS_setgroups, plan.groups.count, table_at<uint32_t>(plan, plan.groups)) < 0) return false;
   return plan.gid == wire::plan_keep_id || syscall(SYS_setresgid, plan.gid, plan.gid, plan.gid) == 0;
+}
+
+// With the rights of the service. A FIFO without a writer must not hold us, so it is opened without waiting.
+bool open_input(const wire::PlanHeader& plan) {
+  const int fd = open(text_at(plan, plan.input), O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) return false;
+  if (fcntl(fd, F_SETFL, 0) < 0) return false;
+  // Where the plan has no descriptor 0 it is that already, and dup2 would leave it to be closed by the exec.
+  return fd == 0 ? fcntl(fd, F_SETFD, 0) == 0 : dup2(fd, 0) == 0;
 }
 
 void write_pid(const wire::PlanHeader& plan) {
@@ -157,6 +171,7 @@ int child_main(void* argument) {
   if (plan.uid != wire::plan_keep_id && syscall(SYS_setresuid, plan.uid, plan.uid, plan.uid) < 0)
     fail(order, SpawnStage::user);
   if (plan.cwd != 0 && chdir(text_at(plan, plan.cwd)) < 0) fail(order, SpawnStage::directory);
+  if (plan.input != 0 && !open_input(plan)) fail(order, SpawnStage::input);
   write_pid(plan);
   const uint64_t none = 0;
   if (syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, sizeof none) < 0) fail(order, SpawnStage::signals);

@@ -175,7 +175,10 @@ void handle_supervisor(Keeper& k, Received& message) {
       break;
     case MessageType::finish:
       k.member[role_supervisor].finish_heard = true;
-      if (count == 1) finish(k, record_at<wire::FinishRecord>(message, 0).mode);
+      if (count == 1) {
+        k.exit_status = static_cast<int>(record_at<wire::FinishRecord>(message, 0).exit_status & 0xff);
+        finish(k, record_at<wire::FinishRecord>(message, 0).mode);
+      }
       break;
     default: break;
   }

@@ -120,7 +120,7 @@ int keeper_main(int argc, char** argv) {
     for (int i = 0; i < count; ++i)
       if (!is_of_run(events[i])) dispatch(k, events[i]);
   }
-  return 0;
+  return k.exit_status;
 }
 
 }  // namespace hearth::keeper

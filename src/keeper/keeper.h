@@ -44,7 +44,7 @@ namespace hearth::keeper {
 
 // argv as of the program hearth-keeper:
 //   --dir DIR --logs LOGDIR --supervisor PATH --logger PATH [--take-over FD]
-// Returns the exit status: 0 finished, 64 usage, 71 cannot start, 75 another keeper is there.
+// Returns the exit status: 0 finished (or what FinishRecord says), 64 usage, 71 cannot start, 75 another keeper is there.
 int keeper_main(int argc, char** argv);
 
 }  // namespace hearth::keeper

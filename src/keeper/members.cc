@@ -35,7 +35,8 @@ uint32_t next_generation(const Keeper& k, uint32_t role) {
       supervisor ? "hearth-supervisor" : "hearth-logger", "--dir", k.options.dir, "--logs", k.options.logs, nullptr};
   // Not only a group of its own: when the keeper dies, stopped groups of its session would get SIGHUP.
   setsid();
-  dup2(STDERR_FILENO, STDOUT_FILENO);
+  // Of the members only the logger has something to say there: lines of services whose log.sink is "stdout".
+  if (supervisor) dup2(STDERR_FILENO, STDOUT_FILENO);
   dup2(socket, wire::member_socket_fd);
   close_range(wire::member_socket_fd + 1, ~0u, 0);
   sigset_t none;

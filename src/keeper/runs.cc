@@ -42,7 +42,15 @@ void try_again(Keeper& k, EntryIndex entry) {
   k.retry_at = earlier(k.retry_at, now_ns() + retry_after);
 }
 
-void child_exited(Keeper& k, EntryIndex entry, const siginfo_t& info) {
+int64_t microseconds(const timeval& time) {
+  return int64_t{time.tv_sec} * 1'000'000 + time.tv_usec;
+}
+
+void child_exited(Keeper& k, EntryIndex entry, const siginfo_t& info, const rusage& use) {
+  wire::RunEntry& e = shared(k, entry);
+  e.cpu_user_us = microseconds(use.ru_utime);
+  e.cpu_system_us = microseconds(use.ru_stime);
+  e.max_rss_kib = use.ru_maxrss;
   record_exit(k, entry, info.si_code, info.si_status);
 }
 
@@ -100,6 +108,7 @@ void free_entry(Keeper& k, EntryIndex entry) {
   e.phase = EntryPhase::none;
   e.wait_code = e.wait_status = 0;
   e.exited_at_ns = 0;
+  e.cpu_user_us = e.cpu_system_us = e.max_rss_kib = 0;
   e.last_op = 0;
   e.start_ticks = 0;
   e.run.store(no_run, std::memory_order_release);
@@ -115,7 +124,8 @@ bool watch_run(Keeper& k, EntryIndex entry) {
   if (e.run.load(std::memory_order_acquire) == no_run || pid <= 0) return false;
   if (k.run[entry].kind != RunKind::unseen) return k.run[entry].kind == RunKind::child;
   siginfo_t info;
-  const int dead = wait_now(P_PID, pid, info, WNOWAIT);
+  rusage use;
+  const int dead = wait_now(P_PID, pid, info, WNOWAIT, &use);
   if (dead < 0) return false;  // not our child: whoever wrote the pid will hand over a pidfd (adopt)
   k.run[entry].pid = pid;
   if (dead == 0) {
@@ -131,7 +141,7 @@ bool watch_run(Keeper& k, EntryIndex entry) {
   }
   k.run[entry].kind = RunKind::child;
   remember_pid(k, entry);
-  if (dead == 1) child_exited(k, entry, info);
+  if (dead == 1) child_exited(k, entry, info, use);
   return true;
 }
 
@@ -163,9 +173,10 @@ void run_event(Keeper& k, EntryIndex entry, uint32_t events) {
   if (shared(k, entry).phase.load() == EntryPhase::exited) return;
   if (k.run[entry].kind == RunKind::foreign) return foreign_event(k, entry, events);
   siginfo_t info;
-  const int dead = wait_now(P_PIDFD, k.run[entry].pidfd_plus_1 - 1, info, WNOWAIT);
+  rusage use;
+  const int dead = wait_now(P_PIDFD, k.run[entry].pidfd_plus_1 - 1, info, WNOWAIT, &use);
   if (dead == 1) {
-    child_exited(k, entry, info);
+    child_exited(k, entry, info, use);
   } else if (dead < 0) {  // cannot be: only we reap
     drop_pidfd(k, entry);
     record_exit(k, entry, wire::wait_code_unknown, 0);

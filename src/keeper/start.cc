@@ -2,12 +2,14 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -16,6 +18,7 @@
 #include "keeper/message.h"
 #include "keeper/state.h"
 #include "wire/log_page.h"
+#include "wire/spawn_plan.h"
 
 namespace hearth::keeper {
 namespace {
@@ -313,6 +316,19 @@ bool open_watches(Keeper& k) {
   return true;
 }
 
+// Services get what a machine gives, and not the processors, the scheduler or the priorities of whoever came first. Best
+// effort: a container or a cpuset may know better.
+void reset_scheduling() {
+  sched_param none = {};
+  if (sched_getscheduler(0) != SCHED_OTHER) sched_setscheduler(0, SCHED_OTHER, &none);
+  uint64_t all[wire::plan_cpu_words_max];
+  memset(all, 0xff, sizeof all);
+  syscall(SYS_sched_setaffinity, 0, sizeof all, all);
+  constexpr int of_process = 1;  // IOPRIO_WHO_PROCESS
+  syscall(SYS_ioprio_set, of_process, 0, 0);
+  if (getpriority(PRIO_PROCESS, 0) != 0) setpriority(PRIO_PROCESS, 0, 0);
+}
+
 }  // namespace
 
 bool start(Keeper& k, int argc, char** argv, int& status) {
@@ -324,6 +340,7 @@ bool start(Keeper& k, int argc, char** argv, int& status) {
   status = exit_basics;
   if (!prepare_process(k)) return false;
   raise_nofile(k);
+  reset_scheduling();
   mkdir(k.options.logs, 0700);
   k.log_directory = own(open(k.options.logs, O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (k.log_directory < 0) return fail("cannot open the log directory", k.options.logs);

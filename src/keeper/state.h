@@ -134,6 +134,7 @@ struct Keeper {
   // When they are due, 0 = not at all.
   int64_t scan_children_at, retry_at, unknown_at, kill_old_logger_at;
   bool exit_now;
+  int exit_status;  // as the supervisor said it with `finish`
 };
 
 inline int64_t earlier(int64_t a, int64_t b) {

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/wait.h>
@@ -43,11 +44,12 @@ inline int pidfd_signal(int pidfd, int signal, unsigned flags = 0) {
 }
 
 // waitid that never blocks. 1: `info` is of a child that has exited; 0: it has not; -1: errno.
-inline int wait_now(idtype_t type, int id, siginfo_t& info, int flags = 0) {
+// `use`: what it has used; glibc's waitid does not ask the kernel for that.
+inline int wait_now(idtype_t type, int id, siginfo_t& info, int flags = 0, struct rusage* use = nullptr) {
   memset(&info, 0, sizeof info);
   int result;
   do {
-    result = waitid(type, static_cast<id_t>(id), &info, WEXITED | WNOHANG | __WALL | flags);
+    result = static_cast<int>(syscall(SYS_waitid, type, id, &info, WEXITED | WNOHANG | __WALL | flags, use));
   } while (result < 0 && errno == EINTR);
   return result < 0 ? -1 : info.si_pid != 0;
 }

@@ -8,7 +8,8 @@
 // done (Effects), the supervisor numbers it, commits, and acts.
 //
 //   stopped   -- order_start ----------------> waiting, or starting when dependencies are met
-//   waiting   -- dependencies_met -----------> starting           (spawn), or backoff while a retry is to come
+//   waiting   -- dependencies_met -----------> starting           (spawn or before_start), or backoff while a retry is
+//                                                                  to come
 //   waiting, backoff -- dependency_failed ---> failed             (dependency_failed; the goal stays up)
 //   starting  -- became_ready / no probe ----> running
 //   starting  -- start_timeout --------------> stopping           (restart_after_stop, counts as failure)
@@ -16,6 +17,9 @@
 //   starting, running -- spawn_failed -------> the same, reason spawn_failed
 //   starting, running -- unhealthy ----------> stopping           (restart_after_stop, counts as failure)
 //   starting, running -- dependency_restarted > stopping          (restart_after_stop, counts as nothing)
+//   starting  -- hook_ended -----------------> starting           (before_start, or the spawn after it)
+//                                              waiting            (dependencies have gone meanwhile)
+//                                              backoff, failed    (before_start has failed)
 //   running   -- stable deadline ------------> running            (failures = 0)
 //   waiting, backoff, failed, completed
 //             -- order_stop -----------------> stopped
@@ -25,15 +29,20 @@
 //   stopping  -- release_stop ---------------> stopping           (the stop signal, grace begins)
 //   stopping  -- spawned --------------------> stopping           (grace begins anew: the signal can arrive now)
 //   stopping  -- grace deadline -------------> stopping           (KILL; repeated by no clock: one is enough)
-//   stopping  -- exited, spawn_failed -------> stopped, or waiting/starting/backoff when restart_after_stop
+//   stopping  -- exited, spawn_failed -------> stopped, or waiting/starting/backoff when restart_after_stop; stopping
+//                                              as long as a hook goes on
+//   stopping  -- hook_ended -----------------> stopping           (the next hook, or the stop signal), or as exited
 //   stopping  -- order_start, order_restart -> stopping           (restart_after_stop: it comes back)
 //   stopping  -- order_stop -----------------> stopping           (KILL at once when it insists, see below)
 //   backoff   -- retry deadline -------------> waiting or starting
+//   failed    -- retry deadline -------------> waiting or starting (retry_after; all counts begin anew)
 //   backoff   -- dependencies_unmet ---------> waiting            (R5: retries are not burnt meanwhile)
 //   failed, dependency_failed -- dependencies_met ---> starting, or backoff
 //   failed, dependency_failed -- dependencies_unmet -> waiting
 //   waiting, backoff, failed, completed
 //             -- order_start, order_restart -> as from stopped, failures = 0
+//   waiting, backoff, failed, completed
+//             -- hook_ended -----------------> nothing            (after_stop of the run before is over)
 //
 // Every other pair changes nothing. An event that names another run than the live one is ignored by the caller,
 // never by chance here. Deliberate stops and shutdown never restart (R4): during `stopping` with want_up == false
@@ -47,7 +56,24 @@
 // the detour through waiting or failed: a dependency that flaps shortens nobody's backoff.
 //
 // dependency_restarted is a restart that nobody ordered and that is nobody's failure: counters and goal stay as they
-// are. When it comes is the supervisor's business (supervisor/dependencies.h).
+// are. When it comes is the supervisor's business (supervisor/dependencies.h). But a dependency that comes and goes must
+// not take its dependents along each time: the n-th such restart in a row is followed by a time in which there is none,
+// as long as the backoff before a n-th retry (damped). The row ends when reset_after has passed since. Meanwhile the run
+// stays up, and whoever asks is told that it is damped.
+//
+// Hooks. At most one is under way that this life waits for (`hook`); its end is an event. A phase that waits for one is
+// an ordinary phase: `starting` without a run is one whose before_start, or the after_stop of the run before, goes on;
+// `stopping` without a run, one whose run is over and whose hooks are not. So there are no phases for hooks.
+//   before_start  when a run is due, after its dependencies are there. Fails: a failed start (reason hook_failed or
+//                 hook_timeout), which counts as a run that failed. A stop meanwhile ends it.
+//   before_stop,  when a run that was `running` shall end, and not because it failed or is ill: who is ill is asked
+//   stop          nothing. First before_stop, to its end. Then the grace period begins; stop (stop_command) runs, and
+//                 at its end, if the run still lives, the stop signal. The grace period ends both, as does who insists.
+//   after_stop    after whatever had begun: a run, or a before_start that failed or was ended. What comes next (backoff,
+//                 failed, completed) is decided before it, a next run comes after it, and `stopped` too.
+// Beside the life go after_start (the first `running` of a run), on_failure (each end that counts as one) and on_give_up
+// (each `failed` but dependency_failed): their occasions are told (Effects::beside), and nothing waits for them.
+// A run that was taken over from an earlier hearth had its after_start there.
 //
 // Stop. hold keeps the signal back until release_stop, because dependents must end first. An order_stop during a
 // deliberate stop, without hold, insists: KILL at once, whatever was held or sent before. One that meets a stop
@@ -63,7 +89,11 @@
 // with success under `always` restarts after `initial` and ends the row of failures. initial = 0 restarts at
 // once. Crash limit (R3): more than max_restarts automatic restarts within window -> failed, reason crash_loop;
 // a window begins with the first restart after the end of the one before. spawn_failed with reason `refused` (a
-// resource of ours was missing) is retried with backoff under every policy and outside the crash limit.
+// resource of ours was missing) is retried with backoff under every policy and outside the crash limit; it has no
+// after_stop and is no failure of the service. A task (ServiceType) that has ended well is completed under every policy.
+//
+// Who became `failed` by itself was given up: Effects::gave_up. With retry_after it is tried again after that, for ever,
+// as if somebody had ordered it. `restarts` counts an automatic start when it begins, not when it is decided.
 #pragma once
 
 #include <cstddef>
@@ -91,23 +121,32 @@ enum class EventKind : std::uint8_t {
   lost_ready,
   start_timeout,
   unhealthy,    // reason: watchdog or liveness
+  hook_ended,   // the one that is waited for; good: exit code 0 in time; reason: hook_failed or hook_timeout
   time_passed,  // look at the deadlines
 };
 
 struct Event {
   EventKind kind = EventKind::time_passed;
-  ExitInfo exit;                 // spawn_failed, exited
-  Reason reason = Reason::none;  // unhealthy; spawn_failed: refused or none; orders: shutdown or none (ordered)
-  bool dependencies_met = true;  // orders, exited, spawn_failed, time_passed: are they met now?
+  ExitInfo exit;  // spawn_failed, exited
+  Reason reason =
+      Reason::none;        // unhealthy, hook_ended; spawn_failed: refused or none; orders: shutdown or none (ordered)
+  Hook hook = Hook::none;  // hook_ended
+  bool good = false;       // hook_ended
+  bool dependencies_met = true;  // orders, exited, spawn_failed, hook_ended, time_passed: are they met now?
   bool hold = false;             // order_stop, order_restart, dependency_restarted
   bool has_readiness = false;    // spawned, exited: there is a readiness probe, running only after became_ready
-  std::uint64_t random = 0;      // exited, spawn_failed: for the jitter; uniform 64 bits
+  std::uint64_t random = 0;      // exited, spawn_failed, hook_ended, dependency_restarted: for the jitter; 64 bits
 };
 
 struct Effects {
-  bool spawn = false;    // ask for a new run
-  int signal = 0;        // send this to the live run's group; 9 = KILL of the whole tree
-  bool changed = false;  // something of Lifecycle changed
+  bool spawn = false;        // ask for a new run
+  int signal = 0;            // send this to the live run's group; 9 = KILL of the whole tree
+  Hook hook = Hook::none;    // run this one; hook_ended is waited for
+  bool end_hook = false;     // ask the one that runs to end
+  bool kill_hook = false;    // end it at once
+  std::uint16_t beside = 0;  // the occasions of these have come (hook_bit)
+  bool gave_up = false;      // it has become `failed` by itself
+  bool changed = false;      // something of Lifecycle changed
 };
 
 // One step. `life` is updated in place. Never recurses, never reads a clock.
@@ -115,6 +154,11 @@ Effects step(Lifecycle& life, const ServiceSpec& spec, const Event& event, Now n
 
 // The earliest deadline, or `never`.
 MonoNs next_deadline(const Lifecycle& life);
+
+// May it be restarted with a dependency, or was it just now?
+inline bool is_damped(const Lifecycle& life) {
+  return life.damped;
+}
 
 // After an absence (from, now]: killing deadlines that ran out unwatched start anew. The retry deadline stays:
 // a retry that is due is made.

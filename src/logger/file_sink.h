@@ -18,7 +18,10 @@ inline constexpr uint64_t long_line_slack = 1u << 20;
 struct OpenFile {
   os::Fd fd;
   uint64_t number = 0;
-  uint64_t reserved = 0;      // blocks are ours up to here
+  uint64_t reserved = 0;  // blocks are ours up to here
+  uint64_t linked = 0;    // the file that NAME_PID.log of `linked_run` points to
+  RunId linked_run = no_run;
+  uint64_t tidied = 0;        // the files before this one were given to the janitor
   uint64_t oldest = 0;        // least number in the directory, 0 = not looked yet
   bool can_reserve = true;    // the file system knows fallocate
   bool has_leftovers = true;  // there may be more blocks than `reserved` says (a killed logger's)

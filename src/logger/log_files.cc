@@ -146,6 +146,22 @@ void point_current(System& system, int directory, uint64_t number) {
   if (made == 0) system.rename(directory, fresh, "current");
 }
 
+void link_run(System& system, int log_directory, const wire::LogStream& stream, int32_t pid, uint64_t number) {
+  if (!directory_name_valid(stream.directory)) return;
+  const char* first = strchr(stream.directory, '.');
+  const char* service = first != nullptr ? first + 1 : stream.directory;
+  auto size = static_cast<int>(strcspn(service, "."));
+  char prefix[144], name[176], target[192];
+  snprintf(prefix, sizeof prefix, "%.*s_", size, service);
+  system.remove_dangling(log_directory, prefix);
+  snprintf(name, sizeof name, "%s%d.log", prefix, pid);
+  snprintf(target, sizeof target, "%s/%s", stream.directory, file_name(number).text);
+  constexpr const char* fresh = ".link.new";
+  int64_t made = system.link_to(log_directory, target, fresh);
+  if (made == -EEXIST && system.remove(log_directory, fresh) == 0) made = system.link_to(log_directory, target, fresh);
+  if (made == 0) system.rename(log_directory, fresh, name);
+}
+
 int64_t remove_from(System& system, int directory, uint64_t first) {
   uint64_t end = first;
   while (system.exists(directory, file_name(end).text)) ++end;

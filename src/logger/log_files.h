@@ -41,6 +41,9 @@ int64_t open_file(System& system, int directory, uint64_t number, const wire::Lo
 int64_t remove_file(System& system, int directory, uint64_t number);
 // Points `current` at file `number`. A failure is not worth stopping for.
 void point_current(System& system, int directory, uint64_t number);
+// Points LOGDIR/NAME_PID.log at file `number` of the stream (NAME: of the service in PROJECT.NAME.INDEX), and removes
+// such links of NAME that point to nothing any more. A failure is not worth stopping for.
+void link_run(System& system, int log_directory, const wire::LogStream& stream, int32_t pid, uint64_t number);
 // Removes `first`, `first` + 1 ... up to one that is missing; the greatest first, so that a reader never finds
 // a file missing while a later one stands, which would look like a gap.
 int64_t remove_from(System& system, int directory, uint64_t first);

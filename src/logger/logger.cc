@@ -9,9 +9,12 @@
 #include <sys/epoll.h>
 #include <utility>
 
+#include "logger/janitor.h"
 #include "logger/mover.h"
 #include "logger/pump.h"
 #include "logger/report.h"
+#include "logger/rotate_requests.h"
+#include "logger/sinks.h"
 #include "os/fd.h"
 #include "os/messages.h"
 #include "wire/keeper_messages.h"
@@ -24,6 +27,8 @@ using wire::LoggerDescriptor;
 
 constexpr uint64_t token_socket = UINT64_MAX;
 constexpr uint64_t token_eventfd = UINT64_MAX - 1;
+constexpr uint64_t token_janitor = UINT64_MAX - 2;
+constexpr uint64_t token_requests = UINT64_MAX - 3;
 
 struct BatchBuffer {
   char bytes[wire::log_buffer_bytes];
@@ -91,17 +96,26 @@ class Loop {
         socket_(socket),
         own_(std::move(own)),
         epoll_(std::move(epoll)),
+        sinks_(*own_.page),
         mover_(system, parts()),
-        pump_(system, mover_, *own_.page, epoll_.get()) {}
+        pump_(system, mover_, *own_.page, epoll_.get()),
+        janitor_(system, *own_.page, parts().log_directory, epoll_.get(), token_janitor),
+        requests_(system, parts().log_directory) {}
 
   Status run() {
     if (Status added = add(socket_, token_socket); !added) return added;
     if (Status added = add(own_.fd(LoggerDescriptor::to_logger), token_eventfd); !added) return added;
+    if (requests_.descriptor() >= 0) {
+      if (Status added = add(requests_.descriptor(), token_requests); !added) return added;
+    }
+    mover_.set_sinks(sinks_);
     MoveResult recovered = mover_.recover();
     if (recovered.what == Moved::stuck) pump_.note_stuck(recovered.error);
+    serve_requests();
     while (!finished_) {
       pump_.run_due();
       tell_supervisor();
+      for (SlotIndex slot = mover_.take_untidy(); slot != no_slot; slot = mover_.take_untidy()) janitor_.ask(slot);
       if (pump_.is_stuck()) {
         wait_stuck();
       } else {
@@ -148,6 +162,10 @@ class Loop {
         take_messages();
       } else if (event.data.u64 == token_eventfd) {
         hear_supervisor();
+      } else if (event.data.u64 == token_janitor) {
+        janitor_.child_ended();
+      } else if (event.data.u64 == token_requests) {
+        serve_requests();
       } else {
         pump_.ready(event.data.u64, (event.events & EPOLLHUP) != 0);
       }
@@ -167,6 +185,13 @@ class Loop {
     take_messages();
     os::drain(own_.fd(LoggerDescriptor::to_logger));
     pump_.look_at_ended();
+  }
+
+  // What cannot be done now stays until somebody asks again, or another logger begins.
+  void serve_requests() {
+    for (const std::string& name : requests_.take()) {
+      if (pump_.rotate(name)) requests_.done(name);
+    }
   }
 
   void take_messages() {
@@ -206,8 +231,11 @@ class Loop {
   int socket_;
   Possessions own_;
   os::Fd epoll_;
+  Sinks sinks_;
   Mover mover_;
   Pump pump_;
+  Janitor janitor_;
+  RotateRequests requests_;
   bool finished_ = false;
 };
 

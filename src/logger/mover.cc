@@ -8,6 +8,7 @@
 
 #include "logger/line_format.h"
 #include "logger/log_files.h"
+#include "logger/sinks.h"
 
 namespace hearth::logger {
 namespace {
@@ -216,7 +217,10 @@ MoveResult Mover::write(SlotIndex slot, OpenFile& file, bool again) {
   }
   if (error == 0) {
     finish(slot, sink, state, batch);
+    bool wanted = batch.kind == BatchKind::data && page_.policy[slot].sink != wire::LogSink::none;
+    if (wanted && sinks_ != nullptr) sinks_->offer(slot, batch.run, batch.wall_ns, parts_.buffer, batch.length);
     remove_old(slot, file);
+    if (page_.policy[slot].per_process != 0) link_process(slot, file, batch.run);
     return {Moved::bytes, 0, 0};
   }
   if (batch.length > 0) {

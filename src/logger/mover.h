@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bitset>
 #include <memory>
 #include <stddef.h>
 #include <stdint.h>
@@ -49,9 +50,14 @@ struct MoverParts {
   int log_directory = -1;
 };
 
+class Sinks;
+
 class Mover {
  public:
   Mover(System& system, const MoverParts& parts);
+
+  // Is offered each batch when it is in the file.
+  void set_sinks(Sinks& sinks) { sinks_ = &sinks; }
 
   // Bytes of the largest batch.
   uint64_t most() const { return std::min(parts_.pipe_bytes, largest_batch); }
@@ -67,6 +73,13 @@ class Mover {
   MoveResult tell_gap(SlotIndex slot, OpenFile& file, RunId run);
   // Ends the json object that `run` left open. Moved::nothing when there is none.
   MoveResult close_line(SlotIndex slot, OpenFile& file, RunId run);
+
+  // Goes on in the next file, whatever stands in this one, unless nothing does. An open line goes on there.
+  MoveResult rotate(SlotIndex slot, OpenFile& file);
+  // Points NAME_PID.log of the run to the file that is written, where that is wanted and not so yet.
+  void link_process(SlotIndex slot, OpenFile& file, RunId run);
+  // The next stream of which a file was completed that its policy has something to do with; no_slot = none.
+  SlotIndex take_untidy();
 
   // A stuck batch: only these two are allowed then. `file`: what this process has open of stuck_slot().
   bool is_stuck() const { return stuck_; }
@@ -110,6 +123,7 @@ class Mover {
   void enter_write(SlotIndex slot);
   MoveResult write(SlotIndex slot, OpenFile& file, bool again);
   int reopen(SlotIndex slot, OpenFile& file, const wire::LogBatch& batch);
+  bool is_due(SlotIndex slot, OpenFile& file);
   int own_batch(SlotIndex slot, OpenFile& file, RunId run, wire::BatchKind kind, uint64_t bytes, int why);
   void finish(SlotIndex slot, const FileSink& sink, const LineState& state, const wire::LogBatch& batch);
   void finish_discard(SlotIndex slot);
@@ -120,6 +134,9 @@ class Mover {
   wire::LogPage& page_;
   std::unique_ptr<char[]> sink_buffer_;
   OpenFile recovered_;  // the file of the batch that recover() works on
+  Sinks* sinks_ = nullptr;
+  std::bitset<wire::max_slots> untidy_;
+  bool has_untidy_ = false;
   bool stuck_ = false;
 };
 

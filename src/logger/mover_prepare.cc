@@ -41,10 +41,56 @@ int Mover::prepare(SlotIndex slot, OpenFile& file, RunId run) {
   bool open = file.fd && file.number == s.file.load(relaxed);
   int error = open ? check_current(slot, file, run) : open_current(slot, file, run);
   if (error != 0) return error;
-  bool due = s.max_size > 0 && s.mid_line.load(relaxed) == 0 && s.offset.load(relaxed) >= s.max_size;
   // A failure is not worth stopping for: the batch goes into this file, and the next one tries again.
-  if (due) own_batch(slot, file, run, BatchKind::rotate, 0, 0);
+  RunId before = s.line_run.load(relaxed);
+  bool other = page_.policy[slot].per_process != 0 && before != run && s.offset.load(relaxed) > 0;
+  if (other && s.mid_line.load(relaxed) != 0) own_batch(slot, file, before, BatchKind::close_line, 0, 0);
+  if (other || is_due(slot, file)) own_batch(slot, file, run, BatchKind::rotate, 0, 0);
   return file.fd ? 0 : EBADF;
+}
+
+// The next file's turn has come, before a batch: never in a line, and never because of an age of nothing.
+bool Mover::is_due(SlotIndex slot, OpenFile& file) {
+  const wire::LogStream& s = stream(slot);
+  uint64_t offset = s.offset.load(relaxed);
+  if (s.mid_line.load(relaxed) != 0 || offset == 0) return false;
+  if (s.max_size > 0 && offset >= s.max_size) return true;
+  int64_t max_age = page_.policy[slot].max_age_ns;
+  if (max_age <= 0 || !file.fd) return false;
+  WallNs begun = begun_at(system_, parts_.log_directory, s, file, offset);
+  return begun > 0 && system_.wall_ns() - begun >= max_age;
+}
+
+MoveResult Mover::rotate(SlotIndex slot, OpenFile& file) {
+  if (stuck_) return {Moved::stuck, 0, 0};
+  wire::LogStream& s = stream(slot);
+  RunId run = s.line_run.load(relaxed);
+  int error = prepare(slot, file, run);
+  if (error == 0 && s.offset.load(relaxed) > 0) error = own_batch(slot, file, run, BatchKind::rotate, 0, 0);
+  if (error != 0) return {Moved::blocked, 0, error};
+  return {Moved::bytes, 0, 0};
+}
+
+void Mover::link_process(SlotIndex slot, OpenFile& file, RunId run) {
+  const wire::LogPolicy& policy = page_.policy[slot];
+  bool known = policy.pid_run.load(std::memory_order_acquire) == run;
+  bool written = file.fd && stream(slot).line_run.load(relaxed) == run;
+  if (policy.per_process == 0 || !known || !written) return;
+  if (file.linked == file.number && file.linked_run == run) return;
+  file.linked = file.number;
+  file.linked_run = run;
+  link_run(system_, parts_.log_directory, stream(slot), policy.pid.load(relaxed), file.number);
+}
+
+SlotIndex Mover::take_untidy() {
+  if (!has_untidy_) return no_slot;
+  for (SlotIndex slot = 0; slot < wire::max_slots; ++slot) {
+    if (!untidy_[slot]) continue;
+    untidy_.reset(slot);
+    return slot;
+  }
+  has_untidy_ = false;
+  return no_slot;
 }
 
 // A new instance, or a new directory: it goes on in the newest file, or else behind the greatest number.
@@ -123,6 +169,8 @@ int Mover::check_current(SlotIndex slot, OpenFile& file, RunId run) {
   if (done < 0) return static_cast<int>(-done);
   uint64_t offset = stream(slot).offset.load(relaxed);
   auto size = static_cast<uint64_t>(info.st_size);
+  // An empty file is made anew, as by a logger that had it not open: nothing is gone that could be told.
+  if (info.st_nlink == 0 && offset == 0) return open_current(slot, file, run);
   if (info.st_nlink == 0) return own_batch(slot, file, run, BatchKind::removed, offset, 0);
   if (size < offset) return own_batch(slot, file, run, BatchKind::truncated, offset - size, 0);
   return 0;
@@ -182,6 +230,14 @@ void Mover::release_reservation(SlotIndex slot, OpenFile& file) {
 // Removes the files beyond max_files; after the batch is committed, because doing it again needs file N.
 void Mover::remove_old(SlotIndex slot, OpenFile& file) {
   const wire::LogStream& s = stream(slot);
+  if (file.tidied != file.number) {
+    file.tidied = file.number;
+    const wire::LogPolicy& policy = page_.policy[slot];
+    if (policy.compress != 0 || policy.max_total > 0) {
+      untidy_.set(slot);
+      has_untidy_ = true;
+    }
+  }
   uint64_t keep = std::max<uint64_t>(1, s.max_files);
   if (file.oldest != 0 && file.number < file.oldest + keep) return;
   int64_t fd = open_directory(system_, parts_.log_directory, s);

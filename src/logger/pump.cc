@@ -76,6 +76,7 @@ void Pump::add(RunId run, SlotIndex slot, os::Fd fifo) {
   int capacity = fcntl(source->fifo.get(), F_GETPIPE_SZ);
   source->capacity = capacity > 0 ? static_cast<uint64_t>(capacity) : 0;
   if (!streams_[slot]) streams_[slot] = std::make_unique<Stream>();
+  slots_end_ = std::max(slots_end_, slot + 1);
   Stream& stream = stream_of(slot);
   ++stream.sources;
   eager_.reserve(sources_.size());
@@ -141,7 +142,9 @@ void Pump::ready(uint64_t token, bool hung_up) {
 
 void Pump::look_at_ended() {
   for (auto& source : sources_) {
-    if (source) check_ended(*source);
+    if (!source) continue;
+    mover_.link_process(source->slot, stream_of(source->slot).file, source->run);
+    check_ended(*source);
   }
 }
 
@@ -360,6 +363,20 @@ void Pump::try_stuck() {
     stream->file.close();
     block(slot, stuck_error_);
   }
+}
+
+bool Pump::rotate(std::string_view directory) {
+  if (is_stuck()) return false;
+  // Not through all of the page, most of which was never used and takes no memory yet.
+  for (SlotIndex slot = 0; slot < slots_end_; ++slot) {
+    const wire::LogStream& s = page_.stream[slot];
+    if (s.directory[0] == 0 || directory != s.directory) continue;
+    OpenFile unknown;
+    MoveResult result = mover_.rotate(slot, streams_[slot] ? streams_[slot]->file : unknown);
+    if (result.what == Moved::stuck) note_stuck(result.error);
+    return result.what != Moved::stuck;
+  }
+  return true;  // nobody writes it: what comes some day goes on where it ended
 }
 
 void Pump::release_all_reservations() {

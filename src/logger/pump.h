@@ -36,6 +36,7 @@
 
 #include <memory>
 #include <stdint.h>
+#include <string_view>
 #include <vector>
 
 #include "base/ids.h"
@@ -76,6 +77,8 @@ class Pump {
   MonoNs next_due() const;
   // While true nothing can be moved, and epoll would only spin.
   bool is_stuck() const { return mover_.is_stuck(); }
+  // Begins the next file of the stream of that directory. False: not now.
+  bool rotate(std::string_view directory);
   // To be called once, when recover() has left a stuck batch.
   void note_stuck(int error);
 
@@ -119,6 +122,7 @@ class Pump {
   std::vector<uint32_t> eager_;                   // indices of sources to be read without an event
   std::vector<uint32_t> eager_now_;               // those of this turn
   std::vector<SlotIndex> waiting_;                // streams that are blocked or discarding
+  SlotIndex slots_end_ = 0;                       // no source was ever of this slot or a greater one
   uint32_t next_generation_ = 1;
   MonoNs stuck_since_ = 0;
   MonoNs stuck_next_ = 0;

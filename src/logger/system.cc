@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/statvfs.h>
@@ -128,6 +129,18 @@ int64_t System::list(int directory, std::vector<NumberedFile>& out) {
     if (fstatat(directory, entry.d_name, &info, AT_SYMLINK_NOFOLLOW) < 0) return;
     file.bytes = static_cast<uint64_t>(info.st_size);
     out.push_back(file);
+  });
+}
+int64_t System::remove_dangling(int directory, const char* prefix) {
+  size_t size = strlen(prefix);
+  return each_file(directory, [&](const dirent& entry) {
+    size_t length = strlen(entry.d_name);
+    bool named =
+        length > size + 4 && memcmp(entry.d_name, prefix, size) == 0 && strcmp(entry.d_name + length - 4, ".log") == 0;
+    if (!named || faccessat(directory, entry.d_name, F_OK, 0) == 0) return;
+    struct stat info{};
+    bool link = fstatat(directory, entry.d_name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(info.st_mode);
+    if (link) unlinkat(directory, entry.d_name, 0);
   });
 }
 int64_t System::sync(int fd) {

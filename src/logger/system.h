@@ -54,6 +54,8 @@ class System {
   virtual int64_t remove(int directory, const char* name);
   virtual int64_t change_owner(int fd, uint32_t uid, uint32_t gid);
   virtual int64_t link_to(int directory, const char* target, const char* name);  // symlink
+  // Removes links PREFIX*.log that point to nothing.
+  virtual int64_t remove_dangling(int directory, const char* prefix);
   virtual int64_t rename(int directory, const char* from, const char* to);
   virtual int64_t claim(int fd);                          // flock, exclusive, at once or not at all
   virtual int64_t scan(int directory, NumberRange& out);  // least and greatest of all numbered files

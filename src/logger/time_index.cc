@@ -47,6 +47,10 @@ bool go_on(System& system, OpenIndex& index, uint64_t end) {
                header.magic == wire::log_index_magic && header.version == wire::log_index_version &&
                header.file == index.number;
   if (!known) return begin_index(system, index);
+  LogIndexRecord first{};
+  if (system.read_at(fd, &first, record_bytes, header_bytes) == static_cast<int64_t>(record_bytes)) {
+    index.begun_ns = first.wall_ns;
+  }
   uint64_t there = static_cast<uint64_t>(info.st_size);
   uint64_t size = there - (there - header_bytes) % record_bytes;
   while (size > header_bytes) {
@@ -90,6 +94,7 @@ void note_time(System& system, int log_directory, const wire::LogStream& stream,
                uint64_t offset) {
   OpenIndex& index = file.index;
   if (index.number != file.number) open_index(system, log_directory, stream, file, offset);
+  if (index.begun_ns == 0 || offset == 0) index.begun_ns = wall_ns;
   if (index.size == 0 || wall_ns < index.next_ns) return;
   // The same place once more: nothing has come at the time that the last record names.
   bool again = index.size > header_bytes && index.last_offset == offset;
@@ -103,6 +108,11 @@ void note_time(System& system, int log_directory, const wire::LogStream& stream,
   index.size = at + record_bytes;
   index.last_offset = offset;
   index.next_ns = wall_ns + wire::log_index_span_ns;
+}
+
+WallNs begun_at(System& system, int log_directory, const wire::LogStream& stream, OpenFile& file, uint64_t end) {
+  if (file.index.number != file.number) open_index(system, log_directory, stream, file, end);
+  return file.index.begun_ns;
 }
 
 }  // namespace hearth::logger

@@ -20,10 +20,14 @@ struct OpenIndex {
   uint64_t size = 0;    // of the index; 0 = it is no use
   int64_t next_ns = 0;  // no record before this time
   uint64_t last_offset = 0;
+  WallNs begun_ns = 0;  // when the file's first byte came, as far as is known; 0 = nothing has come
 };
 
 // Notes that the bytes of `file` from `offset` on come at `wall_ns`. Cheap when the last record is young.
 void note_time(System& system, int log_directory, const wire::LogStream& stream, OpenFile& file, WallNs wall_ns,
                uint64_t offset);
+
+// When the first byte of `file` came, `end` being where it ends; 0 = nobody knows.
+WallNs begun_at(System& system, int log_directory, const wire::LogStream& stream, OpenFile& file, uint64_t end);
 
 }  // namespace hearth::logger

@@ -59,6 +59,7 @@ Status Follower::watch() {
   }
   if (done < 0) return errno_failure("watch", path_, -done);
   watch_ = done;
+  seen_ = UINT64_MAX;  // the other watch's count says nothing about this one
   return open_directory();
 }
 
@@ -91,7 +92,7 @@ Result<Follower::Step> Follower::step(const PieceHandler& handler) {
     if (!directory_) return Step::nothing;
   }
   if (!file_ && cursor_.file != 0) {
-    Result<os::Fd> opened = open_file(directory_.get(), cursor_.file);
+    Result<LogFile> opened = LogFile::open(directory_.get(), cursor_.file);
     if (!opened) return failure(opened.error());
     file_ = std::move(*opened);
   }
@@ -108,33 +109,28 @@ Follower::Step Follower::move_to(Cursor next, bool gap, const PieceHandler& hand
 
 Result<Follower::Step> Follower::read_on(const PieceHandler& handler) {
   buffer_.resize(read_bytes);
-  std::string name = file_name(cursor_.file);
-  auto read_here = [&] { return pread(file_.get(), buffer_.data(), read_bytes, static_cast<off_t>(cursor_.offset)); };
-  ssize_t got = read_here();
+  auto read_here = [&] { return file_.read_at(buffer_.data(), read_bytes, cursor_.offset); };
+  Result<std::size_t> got = read_here();
   bool next_stands = false;
-  if (got == 0) {
+  if (got && *got == 0) {
     Result<bool> stands_there = stands(cursor_.file + 1);
     if (!stands_there) return failure(stands_there.error());
     next_stands = *stands_there;
     // This file was complete before the next one was made; but it may have grown since our read.
     if (next_stands) got = read_here();
   }
-  if (got < 0 && errno == EINTR) return Step::delivered;
-  if (got < 0) return errno_failure("read", path_ + "/" + name, errno);
-  if (got > 0) {
+  if (!got) return failure(got.error());
+  if (*got > 0) {
     Cursor begin = cursor_;
-    cursor_.offset += static_cast<std::uint64_t>(got);
-    Piece piece{.bytes = std::string_view(buffer_).substr(0, static_cast<std::size_t>(got)),
-                .begin = begin,
-                .next = cursor_,
-                .gap = false};
+    cursor_.offset += *got;
+    Piece piece{.bytes = std::string_view(buffer_).substr(0, *got), .begin = begin, .next = cursor_, .gap = false};
     return handler(piece) ? Step::delivered : Step::enough;
   }
   // Removed while we had it open: as too old, or by a logger that recovers and makes it again. Looked at after
   // the next file was seen: then what stands under our number is complete, and it may not be what we hold.
-  struct stat info{};
-  if (fstat(file_.get(), &info) < 0) return errno_failure("read", path_ + "/" + name, errno);
-  if (info.st_nlink == 0) {
+  const Result<LogFile::Facts> facts = file_.facts();
+  if (!facts) return failure(facts.error());
+  if (!facts->linked) {
     Result<bool> again = stands(cursor_.file);
     if (!again) return failure(again.error());
     if (*again) {
@@ -142,9 +138,9 @@ Result<Follower::Step> Follower::read_on(const PieceHandler& handler) {
       return Step::delivered;
     }
   }
-  bool cut = static_cast<std::uint64_t>(info.st_size) < cursor_.offset;
+  bool cut = facts->size < cursor_.offset;
   if (next_stands) return move_to({cursor_.file + 1, 0}, cut, handler);
-  return info.st_nlink > 0 ? Step::nothing : find_file(handler);
+  return facts->linked ? Step::nothing : find_file(handler);
 }
 
 // The cursor's file is not there. A later one is where to go on; none is something to wait for.
@@ -169,9 +165,11 @@ Result<Follower::Step> Follower::find_file(const PieceHandler& handler) {
 
 Result<bool> Follower::stands(std::uint64_t number) const {
   struct stat info{};
-  if (fstatat(directory_.get(), file_name(number).c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) return true;
-  if (errno == ENOENT) return false;
-  return errno_failure("read", path_ + "/" + file_name(number), errno);
+  for (const std::string& name : {file_name(number), compressed_name(number)}) {
+    if (fstatat(directory_.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0) return true;
+    if (errno != ENOENT) return errno_failure("read", path_ + "/" + name, errno);
+  }
+  return false;
 }
 
 }  // namespace hearth::logs

@@ -66,11 +66,11 @@ Result<std::uint64_t> file_of(int directory, const std::vector<std::uint64_t>& n
 // The first line that begins at `offset` or behind it.
 Result<std::uint64_t> line_at(int directory, std::uint64_t number, std::uint64_t offset) {
   if (offset == 0) return offset;
-  const Result<os::Fd> file = open_file(directory, number);
+  Result<LogFile> file = LogFile::open(directory, number);
   if (!file) return failure(file.error());
   std::array<char, 4096> block;
   for (std::uint64_t at = offset - 1; *file;) {
-    const Result<std::size_t> got = read_at(file->get(), block.data(), block.size(), at, file_name(number));
+    const Result<std::size_t> got = file->read_at(block.data(), block.size(), at);
     if (!got) return failure(got.error());
     if (*got == 0) return std::max(at, offset);
     if (const void* end = memchr(block.data(), '\n', *got); end != nullptr)

@@ -69,7 +69,7 @@ class LineReader {
   std::size_t at_ = 0;  // in piece_
   std::string rest_;    // of a line whose end has not come yet
   Cursor rest_begin_;
-  std::string line_;    // handed out: it was in several pieces
+  std::string line_;  // handed out: it was in several pieces
   TimeLine times_;
   WallNs index_ns_ = 0;  // of the line in hand, by the index
   WallNs last_ns_ = 0;   // of the last line

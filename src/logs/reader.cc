@@ -28,11 +28,11 @@ class Backwards {
   Backwards(std::size_t lines, std::size_t most) : lines_(lines), most_(most) {}
 
   // Reads the first `size` bytes of a file from their end. True = go on with the file before.
-  Result<bool> read_file(int file, std::uint64_t size, const std::string& name) {
+  Result<bool> read_file(LogFile& file, std::uint64_t size) {
     while (size > 0) {
       std::size_t want = static_cast<std::size_t>(std::min<std::uint64_t>(size, block_bytes));
       std::string block(want, '\0');
-      const Result<std::size_t> have = read_at(file, block.data(), want, size - want, name);
+      const Result<std::size_t> have = file.read_at(block.data(), want, size - want);
       if (!have) return failure(have.error());
       if (*have < want) return false;  // it was cut meanwhile: what is behind it is what we have
       size -= want;
@@ -105,47 +105,6 @@ Result<Cursor> cursor_from_text(std::string_view text) {
   return cursor;
 }
 
-std::string file_name(std::uint64_t number) {
-  std::string digits = std::to_string(number);
-  return std::string(digits.size() < 8 ? 8 - digits.size() : 0, '0') + digits + ".log";
-}
-
-std::uint64_t file_number(std::string_view name) {
-  std::uint64_t number = 0;
-  if (name.size() < 12 || !name.ends_with(".log") || !parse(name.substr(0, name.size() - 4), number)) return 0;
-  return number;
-}
-
-std::string index_name(std::uint64_t number) {
-  std::string name = file_name(number);
-  name.replace(name.size() - 3, 3, "idx");
-  return name;
-}
-
-Result<os::Fd> open_file(int directory, std::uint64_t number) {
-  return open_named(directory, file_name(number));
-}
-
-Result<std::size_t> read_at(int file, void* data, std::size_t size, std::uint64_t offset, const std::string& name) {
-  std::size_t have = 0;
-  while (have < size) {
-    const ssize_t got = pread(file, static_cast<char*>(data) + have, size - have, static_cast<off_t>(offset + have));
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return errno_failure("read", name, errno);
-    if (got == 0) break;
-    have += static_cast<std::size_t>(got);
-  }
-  return have;
-}
-
-Result<os::Fd> open_named(int directory, const std::string& name) {
-  // O_NONBLOCK: a FIFO of that name must not hold us.
-  os::Fd file(openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  if (file) return file;
-  if (errno == ENOENT) return os::Fd();
-  return errno_failure("open", name, errno);
-}
-
 Result<std::vector<std::uint64_t>> list_files(const std::string& directory) {
   DIR* entries = opendir(directory.c_str());
   if (entries == nullptr) return errno_failure("open", directory, errno);
@@ -156,6 +115,7 @@ Result<std::vector<std::uint64_t>> list_files(const std::string& directory) {
   }
   closedir(entries);
   std::sort(numbers.begin(), numbers.end());
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());  // just compressed, and not removed yet
   return numbers;
 }
 
@@ -168,18 +128,18 @@ Result<Tail> last_lines(const std::string& directory, std::size_t lines, std::si
   Tail tail;
   Backwards backwards(lines, most);
   for (auto number = numbers->rbegin(); number != numbers->rend(); ++number) {
-    Result<os::Fd> file = open_file(opened.get(), *number);
+    Result<LogFile> file = LogFile::open(opened.get(), *number);
     if (!file) return failure(file.error());
     if (!*file) {
       if (tail.end.file == 0) continue;  // a logger recovers: it will be there again, behind this cursor
       break;                             // removed as too old meanwhile
     }
-    struct stat info{};
-    if (fstat(file->get(), &info) < 0) return errno_failure("read", file_name(*number), errno);
-    auto size = static_cast<std::uint64_t>(info.st_size);
+    const Result<LogFile::Facts> facts = file->facts();
+    if (!facts) return failure(facts.error());
+    const std::uint64_t size = facts->size;
     if (tail.end.file == 0) tail.begin = tail.end = {*number, size};
     if (lines == 0 || most == 0) return tail;
-    Result<bool> more = backwards.read_file(file->get(), size, file_name(*number));
+    Result<bool> more = backwards.read_file(*file, size);
     if (!more) return failure(more.error());
     if (!backwards.empty() && size > 0) tail.begin = {*number, backwards.begin()};
     if (!*more) break;

@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "logs/log_file.h"
 #include "logs/watcher.h"
 #include "os/fd.h"
 
@@ -103,7 +104,7 @@ class Follower {
   int watch_ = -1;
   std::uint64_t seen_ = 0;
   os::Fd directory_;  // none: it does not exist yet, and the directory above is watched
-  os::Fd file_;       // of cursor_.file
+  LogFile file_;      // of cursor_.file
   std::string buffer_;
 };
 

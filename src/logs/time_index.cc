@@ -53,15 +53,15 @@ Status TimeIndex::refresh() {
 
 Result<LogIndexRecord> TimeIndex::record(std::uint64_t at) const {
   LogIndexRecord found{};
-  const Result<std::size_t> got =
-      read_at(file_.get(), &found, record_bytes, header_bytes + at * record_bytes, name_);
+  const Result<std::size_t> got = read_at(file_.get(), &found, record_bytes, header_bytes + at * record_bytes, name_);
   if (!got) return failure(got.error());
   if (*got < record_bytes) found = {};
   return found;
 }
 
 Result<std::vector<LogIndexRecord>> TimeIndex::records(std::uint64_t at, std::size_t count) const {
-  std::vector<LogIndexRecord> found(static_cast<std::size_t>(std::min<std::uint64_t>(count, count_ - std::min(at, count_))));
+  std::vector<LogIndexRecord> found(
+      static_cast<std::size_t>(std::min<std::uint64_t>(count, count_ - std::min(at, count_))));
   const Result<std::size_t> got =
       read_at(file_.get(), found.data(), found.size() * record_bytes, header_bytes + at * record_bytes, name_);
   if (!got) return failure(got.error());

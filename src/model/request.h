@@ -8,6 +8,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "model/event.h"
 #include "model/service_spec.h"
 #include "model/status.h"
 
@@ -30,6 +31,7 @@ enum class Verb : std::uint32_t {
 struct Request {
   OperationKey key{};
   Verb verb = Verb::start;
+  Peer peer;                       // who sent it
   std::vector<std::string> names;  // "service", "project.service", "service.INDEX", globs; empty + all
   bool all = false;
   std::string project;       // restricts names; "" = any

@@ -41,7 +41,30 @@ enum class Reason : std::uint8_t {
   refused,             // a resource was missing; tried again
   shutdown,
   dependency_restarted,  // of a dependency with restart = true there is a newer run than its own
+  hook_failed,           // before_start has failed: last_exit says how
+  hook_timeout,          // before_start has not ended in time
 };
+
+// The commands of hearth's that belong to a service (Actions in service_spec.h), each a run of its own. The first four
+// are what its life waits for, one after the other; the others run beside it.
+enum class Hook : std::uint8_t {
+  none = 0,
+  before_start,
+  before_stop,
+  stop,  // stop_command
+  after_stop,
+  after_start,
+  on_failure,
+  on_give_up,
+  reload,  // reload_command
+};
+inline constexpr unsigned hook_count = 9;
+constexpr bool runs_beside(Hook hook) {
+  return hook > Hook::after_stop;
+}
+constexpr std::uint16_t hook_bit(Hook hook) {
+  return static_cast<std::uint16_t>(1u << static_cast<unsigned>(hook));
+}
 
 // A point in time together with the span it came from: a deadline that ran out while nobody watched starts
 // anew with its whole span. at == 0: none.
@@ -73,6 +96,14 @@ struct ExitInfo {
   friend bool operator==(const ExitInfo&, const ExitInfo&) = default;
 };
 
+// What a run and what it had waited for has used, as the kernel counts it (getrusage(2)).
+struct RunUse {
+  bool known = false;
+  std::int64_t cpu_user_us = 0;
+  std::int64_t cpu_system_us = 0;
+  std::int64_t max_rss_kib = 0;
+};
+
 struct Lifecycle {
   Phase phase = Phase::stopped;
   Reason reason = Reason::none;
@@ -83,14 +114,20 @@ struct Lifecycle {
   bool restart_after_stop = false;  // stopping only to start again
   bool restart_counts = false;      // ... and that restart is a failure (unhealthy), so backoff applies
   bool run_live = false;            // a run was asked for and has not ended
+  bool was_up = false;              // stopping: it was running, and its stop is no failure: its hooks are asked
+  bool retrying = false;            // the next start is an automatic one: `restarts` counts it when it begins
+  Hook hook = Hook::none;           // under way, and what this life waits for
   std::uint32_t failures = 0;       // in a row; the exponent of the backoff
   std::uint32_t restarts = 0;       // in the slot's life, deliberate ones not counted
   std::uint32_t window_count = 0;   // restarts in the current crash window
   MonoNs window_start = 0;
-  Deadline retry;    // backoff
-  Deadline grace;    // stop
-  Deadline stable;   // when it passes, failures = 0
-  WallNs since = 0;  // when the phase was entered
+  Deadline retry;             // backoff; failed: retry_after
+  Deadline grace;             // stop
+  Deadline stable;            // when it passes, failures = 0
+  WallNs since = 0;           // when the phase was entered
+  MonoNs damp_until = 0;      // it is not restarted with a dependency before
+  std::uint32_t follows = 0;  // restarts with a dependency, in a row
+  bool damped = false;        // damp_until has not been seen to pass
   friend bool operator==(const Lifecycle&, const Lifecycle&) = default;
 };
 
@@ -103,6 +140,9 @@ struct ProbeState {
   bool in_flight = false;
   friend bool operator==(const ProbeState&, const ProbeState&) = default;
 };
+
+// What a service says it does (X_HEARTH_STATE).
+enum class Work : std::uint8_t { unsaid = 0, idle, busy };
 
 struct Health {
   bool watching = false;  // a run is being watched
@@ -117,7 +157,13 @@ struct Health {
   WallNs ready_since = 0;
   std::int32_t reported_errno = 0;  // ERRNO=
   std::int32_t main_pid = 0;        // MAINPID=
-  char status[160] = {};            // STATUS=, cut at a character boundary, NUL-terminated
+  Work work = Work::unsaid;
+  char item[47] = {};            // X_HEARTH_ITEM=, as status
+  std::uint64_t work_done = 0;   // X_HEARTH_DONE=
+  std::uint64_t work_total = 0;  // X_HEARTH_TOTAL=; 0 = not said
+  MonoNs begun = 0;              // when its run was first seen
+  SpanNs load = 0;               // from then until it was ready for the first time; 0 = it has not been
+  char status[160] = {};         // STATUS=, cut at a character boundary, NUL-terminated
   friend bool operator==(const Health&, const Health&) = default;
 };
 
@@ -135,16 +181,24 @@ struct RunCell {
   std::uint64_t document = 0;  // version of the specification it was started from
   WallNs started = 0;
   std::uint64_t start_ticks = 0;
+  std::uint64_t output_from = 0;  // bytes in the slot's log when it was decided: what follows is its own
 };
 
-enum class SlotRole : std::uint8_t { service = 0, ready_probe = 1, live_probe = 2 };
+// hook: before_start, before_stop, stop, after_stop. side_hook: those that run beside.
+enum class SlotRole : std::uint8_t { service = 0, ready_probe = 1, live_probe = 2, hook = 3, side_hook = 4 };
+constexpr bool is_probe(SlotRole role) {
+  return role == SlotRole::ready_probe || role == SlotRole::live_probe;
+}
+constexpr bool is_hook(SlotRole role) {
+  return role == SlotRole::hook || role == SlotRole::side_hook;
+}
 
 struct SlotState {
   bool used = false;
   bool removing = false;    // goes away once nothing of it runs
   bool run_wanted = false;  // a run is asked for, but both entries wait for their reap
   SlotRole role = SlotRole::service;
-  SlotIndex parent = no_slot;  // of a probe's slot: whom it probes
+  SlotIndex parent = no_slot;  // of a probe's slot: whom it probes; of a hook's: whose
   std::uint64_t document = 0;  // version of the specification it follows
   std::uint32_t service = 0;   // index in the document
   std::uint32_t replica = 0;
@@ -153,10 +207,15 @@ struct SlotState {
   std::uint64_t probe_attempt = 0;  // of a probe's slot: which try this run is
   RunCell cell[2];                  // [current] is the newest run; the other one may wait for its reap
   std::uint8_t current = 0;
+  Hook hook = Hook::none;    // of a hook's slot: the one under way, until its service has been told of its end
+  std::uint16_t beside = 0;  // of a service: hooks to be run beside it, as bits (hook_bit)
+  bool left_behind = false;  // of a service: its last run ended by itself with success, and others of it went on
   Lifecycle life;
   Health health;
   ExitInfo last_exit;
-  char leftover[96] = {};  // what the last stop could not end, in words, NUL-terminated; "" = nothing
+  Deadline limit;           // of a hook's slot: its timeout
+  std::uint64_t event = 0;  // the newest event of the journal that is of this slot; 0 = none
+  char leftover[96] = {};   // what the last stop could not end, in words, NUL-terminated; "" = nothing
 
   RunCell& run() { return cell[current]; }
   const RunCell& run() const { return cell[current]; }

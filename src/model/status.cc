@@ -34,6 +34,8 @@ const char* reason_name(Reason reason) {
     case Reason::refused: return "refused";
     case Reason::shutdown: return "shutdown";
     case Reason::dependency_restarted: return "dependency_restarted";
+    case Reason::hook_failed: return "hook_failed";
+    case Reason::hook_timeout: return "hook_timeout";
   }
   return "unknown";
 }

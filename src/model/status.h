@@ -17,6 +17,9 @@ struct LogStatus {
   std::uint64_t written = 0;    // bytes in its files, rotated and removed ones included
   std::uint64_t discarded = 0;  // bytes of the service that were thrown away because they could not be written
   std::uint32_t gaps = 0;       // how many times that happened
+  std::uint64_t file = 0;       // number of the file that is written; 0 = none yet
+  std::uint64_t dropped = 0;    // lines that its sink did not take; they are in the files
+  std::string untidied;         // why files that are complete could not be compressed or removed; "" = they could
   std::string waiting;          // why nothing can be written now: "No space left on device"; "" = it can
 };
 
@@ -40,9 +43,15 @@ struct SlotStatus {
   WallNs next_retry = 0;
   Reason reason = Reason::none;
   std::string reason_text;  // in words: "waits for db to be ready", "exec of /x failed: No such file"
+  std::string hook;         // that is under way and that its life waits for: "before_start"; "" = none
   std::string containment;  // "cgroup" | "sweep" | "group"
   std::string leftover;     // what the last stop could not end: "cat (PID 7)"; "" = nothing
   std::string status_text;  // STATUS= of the service
+  Work work = Work::unsaid;
+  std::string work_item;         // "" = it has not said
+  std::uint64_t work_done = 0;   // with work_total: how many of them
+  std::uint64_t work_total = 0;  // 0 = not said
+  SpanNs load = 0;               // of the run, until it was ready for the first time; 0 = it was not
   OrderId order = 0;
   std::string log_directory;  // absolute
   LogStatus log;

@@ -136,7 +136,9 @@ void KeeperClient::mind_unopened(MonoNs now) {
     Result<Fd> opened = one.type == ParkClass::notify ? bind_notify(directory(), options_.directory, one.run, one.owner)
                                                       : reader_of(open_fifo(directory(), one.run, one.owner));
     if (opened) {
-      const wire::ParkRecord record = park_record(one.type, one.entry / wire::entries_per_slot, one.run);
+      const SlotIndex slot =
+          one.type == ParkClass::output ? slot_of_output(one.entry) : one.entry / wire::entries_per_slot;
+      const wire::ParkRecord record = park_record(one.type, slot, one.run);
       link_.keep({&record, 1}, {&*opened, 1}, 0);
     } else if (is_scarce(opened.error())) {
       unopened_.push_back(std::move(one));

@@ -131,6 +131,7 @@ void Inbox::peek(std::vector<Input>& inputs) {
         waiting.push_back(id);
         peek_notify(id, inputs);
         break;
+      case Watched::ready_pipe: peek_ready(id, inputs); break;
       case Watched::output: link_.closed_outputs().push_back(id); break;
       case Watched::stored: drop_ended(static_cast<int>(id)); break;
       case Watched::doorbell: break;  // take_changed() drains it
@@ -208,6 +209,34 @@ bool Inbox::refuse_stranger(const Parked& parked, RunId run, std::int32_t sender
   return true;
 }
 
+bool Inbox::have_scratch() {
+  int ends[2];
+  if (!scratch_read_ && ::pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0) {
+    scratch_read_ = Fd(ends[0]);
+    scratch_write_ = Fd(ends[1]);
+  }
+  return static_cast<bool>(scratch_read_);
+}
+
+void Inbox::peek_ready(RunId run, std::vector<Input>& inputs) {
+  const Parked* parked = link_.parked().find(ParkClass::probe, run);
+  if (parked == nullptr) return;
+  char bytes[4096];
+  const auto has_line = [&](ssize_t n) { return n > 0 && std::memchr(bytes, '\n', static_cast<std::size_t>(n)); };
+  const ssize_t copied = have_scratch() ? ::tee(parked->fd, scratch_write_.get(), sizeof bytes, SPLICE_F_NONBLOCK) : -1;
+  if (copied < 0 && errno == EAGAIN) return;
+  bool said = copied > 0 && has_line(::read(scratch_read_.get(), bytes, sizeof bytes));
+  // Without a newline it is nothing. Where descriptors are short it is taken at once: a death just then would lose it.
+  if (!said) said = has_line(::read(parked->fd, bytes, copied > 0 ? static_cast<std::size_t>(copied) : sizeof bytes));
+  if (!said) return;
+  Input input;
+  input.kind = InputKind::ready_line;
+  input.run = run;
+  input.slot = parked->slot;
+  input.token = next_token_++;
+  inputs.push_back(std::move(input));
+}
+
 // Readable and not read, a socket would keep the epoll awake: it is taken out until the next look.
 void Inbox::leave_alone(int fd, RunId run) {
   link_.unwatch(fd);
@@ -281,6 +310,10 @@ void Inbox::consume(const Input& input) {
   if (input.kind == InputKind::keeper_signal) {
     for (std::size_t i = 0; i < std::size(signal_counters); ++i)
       if (signal_counters[i].number == input.number) handled_[i] = input.count;
+  }
+  if (input.kind == InputKind::ready_line) {
+    crash_point("before consume");
+    link_.unpark(ParkClass::probe, input.run);
   }
   if (input.kind != InputKind::notify) return;
   Peeked* peeked = this->peeked(input.token);

@@ -5,6 +5,10 @@
 // then takes the datagram away without a control buffer. When descriptors run out (EMFILE) the datagram stays where
 // it is, its socket is left alone for a while, and nothing is lost. One that a stranger sent (notify_sender.h) is dropped
 // at once and told: the first of a run, the tenth, the hundredth.
+//
+// A pipe has no MSG_PEEK: what is in a readiness pipe is copied by tee(2), without being taken, into a scratch pipe, and
+// looked at there. Without a newline it is thrown away; with one it stays for a successor until that is consumed, which
+// ends the pipe.
 #pragma once
 
 #include <deque>
@@ -57,12 +61,15 @@ class Inbox final : public ports::Inputs {
   void peek_signals(std::vector<ports::Input>& inputs);
   void peek_notify(RunId run, std::vector<ports::Input>& inputs);
   bool refuse_stranger(const Parked& parked, RunId run, std::int32_t sender);
+  bool have_scratch();
+  void peek_ready(RunId run, std::vector<ports::Input>& inputs);
   void leave_alone(int fd, RunId run);
   void look_again();
   void drop_ended(int fd);
   Peeked* peeked(std::uint64_t token);
 
   KeeperLink& link_;
+  Fd scratch_read_, scratch_write_;  // for tee(2); made when they are needed
   Answer answer_;
   NotifySenders senders_;
   std::map<RunId, std::uint64_t> refused_;  // notifications of strangers, of runs that are there

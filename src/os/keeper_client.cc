@@ -29,6 +29,8 @@ KeeperClient::KeeperClient(KeeperLink& link, CgroupTree cgroups, ClientOptions o
     : link_(link),
       cgroups_(std::move(cgroups)),
       options_(std::move(options)),
+      roots_(options_.roots ? *options_.roots : service_roots(options_.directory)),
+      has_credentials_(::access(roots_.credentials.c_str(), F_OK) == 0),
       dev_null_(::open("/dev/null", O_RDWR | O_CLOEXEC)) {
   find_spare();
   find_released();
@@ -52,6 +54,7 @@ ports::EntryView KeeperClient::entry(EntryIndex index) const {
       view.exit_code = entry.wait_code;
       view.exit_status = entry.wait_status;
       view.exited_at = entry.exited_at_ns;
+      view.use = {entry.max_rss_kib != 0, entry.cpu_user_us, entry.cpu_system_us, entry.max_rss_kib};
     }
     view.last_op = entry.last_op.load(std::memory_order_acquire);
     view.start_ticks = entry.start_ticks.load(std::memory_order_acquire);
@@ -133,9 +136,15 @@ SweepTarget KeeperClient::sweep_target(EntryIndex index) const {
   target.mark = sweep_mark(target.instance, target.label);
   target.leader = table.entry[index].pid.load(std::memory_order_acquire);
   target.leader_ticks = table.entry[index].start_ticks.load(std::memory_order_acquire);
-  // Those of earlier runs stay parked while somebody writes to them.
+  // Those of earlier runs stay parked while somebody writes to them. A hook that runs may write here, too: it is not of
+  // this run.
+  const auto of_another = [&](RunId its) {
+    for (EntryIndex i = 0; i < wire::entries_end(table); ++i)
+      if (table.entry[i].run.load() == its) return i / wire::entries_per_slot != slot;
+    return false;
+  };
   for (const Parked& output : link_.parked().all(ParkClass::output))
-    if (output.slot == slot) target.outputs.push_back(output.fd);
+    if (output.slot == slot && !of_another(output.key)) target.outputs.push_back(output.fd);
   target.spare = {table.keeper_pid.load(), table.supervisor.pid.load(), table.logger.pid.load()};
   for (const wire::Member& spawner : table.spawner) target.spare.push_back(spawner.pid.load());
   return target;
@@ -219,6 +228,7 @@ void KeeperClient::remove_leaf_of(RunId run) {
 
 void KeeperClient::release_run(SlotIndex, RunId run) {
   if (spare_.run == run) drop_spare();
+  forget_preparation(run);
   for (const Released& released : released_)
     if (released.run == run) return;
   released_.push_back({run, 0, 0});
@@ -257,6 +267,13 @@ std::uint64_t KeeperClient::start_ticks(EntryIndex index, std::int32_t pid) {
   wire::RunEntry& entry = link_.table().entry[index];
   if (ticks != 0 && entry.pid.load(std::memory_order_acquire) == pid)
     entry.start_ticks.store(ticks, std::memory_order_release);
+  // The logger names a file of the run by it.
+  wire::LogPolicy& policy = link_.logs().policy[index / wire::entries_per_slot];
+  if (policy.per_process != 0) {
+    policy.pid.store(pid, std::memory_order_relaxed);
+    policy.pid_run.store(entry.run.load(std::memory_order_relaxed), std::memory_order_release);
+    link_.ring_logger();
+  }
   return ticks;
 }
 
@@ -274,6 +291,10 @@ bool KeeperClient::output_closed(RunId run) const {
   return ::poll(&polled, 1, 0) > 0 && (polled.revents & POLLHUP) != 0;
 }
 
+bool KeeperClient::left_behind(RunId run, const std::string& label) const {
+  return cgroups_.usable() ? !cgroups_.processes(label, run).empty() : output_is_held(run);
+}
+
 void KeeperClient::output_ended(SlotIndex slot, RunId run) {
   std::atomic<RunId>& ended = link_.logs().stream[slot].ended_run;
   if (ended.load(std::memory_order_relaxed) >= run) return;
@@ -289,18 +310,24 @@ LogStatus KeeperClient::log_status(SlotIndex slot, const std::string& label) con
   out.written = stream.written.load(std::memory_order_relaxed);
   out.discarded = stream.discarded.load(std::memory_order_relaxed);
   out.gaps = stream.gaps.load(std::memory_order_relaxed);
-  const std::int32_t error = stream.error.load(std::memory_order_acquire);
-  const char* words = error != 0 ? ::strerrordesc_np(error) : "";
-  out.waiting = words != nullptr ? words : "errno " + std::to_string(error);
+  out.file = stream.file.load(std::memory_order_relaxed);
+  const auto words = [](std::int32_t error) -> std::string {
+    if (error == 0) return {};
+    const char* known = ::strerrordesc_np(error);
+    return known != nullptr ? known : "errno " + std::to_string(error);
+  };
+  out.waiting = words(stream.error.load(std::memory_order_acquire));
+  out.dropped = link_.logs().policy[slot].sink_dropped.load(std::memory_order_relaxed);
+  out.untidied = words(link_.logs().policy[slot].tidy_error.load(std::memory_order_acquire));
   return out;
 }
 
-void KeeperClient::finish(bool leave_running) {
+void KeeperClient::finish(bool leave_running, bool failed) {
   drop_spare();
   last_run_ = no_run;
   if (!leave_running) cgroups_.remove();
   all_stopped_ = !leave_running;
-  link_.finish(leave_running ? wire::FinishMode::leave_running : wire::FinishMode::all_stopped);
+  link_.finish(leave_running ? wire::FinishMode::leave_running : wire::FinishMode::all_stopped, failed ? 1 : 0);
 }
 
 void KeeperClient::remove_state() {

@@ -3,12 +3,13 @@
 // The order of spawn(), such that a successor which repeats it for the same run, after a crash at any point, ends
 // in exactly one process:
 //
+//   0 prepare    directories, credentials: by a thread; until it is done the order is answered with `later`
 //   1 plan       built first: a command that cannot be is refused before anything is made
 //   2 listen     sockets of the slot, once per slot and name; they stay between runs
 //   3 FIFO       by name o/RUN; a found one is opened again
 //   4 notify     by name n/RUN; likewise
-//   5 leaf       by name LABEL.RUN
-//   6 PARK       of FIFO and notify socket, in one message (the keeper handles what a dead supervisor had sent).
+//   5 leaf       by name LABEL.RUN; and, without a name, the pipe of ready = "fd:N"
+//   6 PARK       of FIFO, notify socket and pipe, in one message (the keeper handles what a dead supervisor had sent).
 //                Late, because it wakes the keeper, whom nobody waits for now
 //   7 entry      stop fields, then run (release): from here on the run is known
 //   8 plan sent  to the spawner at work. Sent twice it starts one process: spawners claim the entry.
@@ -39,6 +40,7 @@
 #include "os/cgroup.h"
 #include "os/keeper_link.h"
 #include "os/plan_builder.h"
+#include "os/preparation.h"
 #include "os/proc_stat.h"
 #include "os/run_files.h"
 #include "os/sweep.h"
@@ -49,6 +51,7 @@ namespace hearth::os {
 struct ClientOptions {
   std::string directory;              // absolute path of the instance directory
   std::optional<NofileLimit> nofile;  // what services get that say nothing (parse_nofile(getenv("HEARTH_NOFILE")))
+  std::optional<ServiceRoots> roots;  // none: service_roots(directory)
 };
 
 class KeeperClient final : public ports::Keeper {
@@ -69,17 +72,19 @@ class KeeperClient final : public ports::Keeper {
   std::string take_leftover(RunId run) override;
   bool reap(EntryIndex entry, RunId run) override;
   void release_run(SlotIndex slot, RunId run) override;
+  void release_surroundings(const ports::SpawnOrder& order) override;
   void release_slot(SlotIndex slot) override;
   std::uint64_t start_ticks(EntryIndex entry, std::int32_t pid) override;
   bool output_drained(SlotIndex slot, RunId run) override;
   bool output_closed(RunId run) const override;
+  bool left_behind(RunId run, const std::string& label) const override;
   void output_ended(SlotIndex slot, RunId run) override;
   LogStatus log_status(SlotIndex slot, const std::string& label) const override;
   const char* containment() const override { return cgroups_.usable() ? "cgroup" : "sweep"; }
   bool adopt(const ports::SpawnOrder& order, std::int32_t pid, std::uint64_t start_ticks) override;
   void take_up(const ports::SpawnOrder& order) override;
   SpanNs stuck_for(EntryIndex entry, MonoNs now) const override;
-  void finish(bool leave_running) override;
+  void finish(bool leave_running, bool failed) override;
 
   // After every turn: sends what has gathered, drops what released runs no longer need, looks after spawners.
   void flush();
@@ -133,6 +138,8 @@ class KeeperClient final : public ports::Keeper {
   struct Made {
     Fd fifo;
     Fd notify;
+    Fd ready;
+    Fd terminal;
     Fd leaf;
   };
 
@@ -156,7 +163,14 @@ class KeeperClient final : public ports::Keeper {
   Result<bool> make_run(const ports::SpawnOrder& order, Made& made);
   Status make_fifo(const ports::SpawnOrder& order, Made& made);
   Status make_notify(const ports::SpawnOrder& order, Made& made);
+  Status make_ready_pipe(const ports::SpawnOrder& order, Made& made);
+  Status make_terminal(const ports::SpawnOrder& order, Made& made);
+  // surroundings.cc. Nothing: not now.
+  std::optional<Result<Prepared>> prepare_run(const ports::SpawnOrder& order);
+  void forget_preparation(RunId run);
+  Result<Fd> input_of(const ports::SpawnOrder& order) const;
   Result<bool> make_listeners(const ports::SpawnOrder& order);
+  Result<bool> look_at_ports(const ports::SpawnOrder& order);  // service_ports.cc
   // spare.cc
   void make_spare();
   void drop_spare();
@@ -167,6 +181,9 @@ class KeeperClient final : public ports::Keeper {
   static ToPark to_park(const ports::SpawnOrder& order, Made& made);
   bool park_made(const ports::SpawnOrder& order, Made& made);
   void undo(const ports::SpawnOrder& order, const Made& made);
+  static SlotIndex log_slot(const ports::SpawnOrder& order);
+  SlotIndex slot_of_output(EntryIndex entry) const;
+  void configure_stream(wire::LogStream& stream, const ports::SpawnOrder& order, const std::string& label) const;
   void configure_log(const ports::SpawnOrder& order);
   std::vector<std::string> passed_names(const ports::SpawnOrder& order) const;
   std::vector<int> passed_descriptors(const ports::SpawnOrder& order) const;
@@ -222,6 +239,9 @@ class KeeperClient final : public ports::Keeper {
   KeeperLink& link_;
   CgroupTree cgroups_;
   ClientOptions options_;
+  ServiceRoots roots_;
+  Preparations preparations_;
+  bool has_credentials_ = false;  // of some run there may be copies
   Fd dev_null_;
   std::uint32_t at_work_ = 0;
   std::uint32_t replaced_[wire::spawner_count] = {};  // generation that was given up

@@ -137,6 +137,8 @@ void KeeperLink::take_parked(Message& message) {
 void KeeperLink::watch_parked(ParkClass type, const Parked& parked) {
   if (type == ParkClass::notify && parked.slot != no_slot) {
     watch(parked.fd, EPOLLIN, watch_tag(Watched::notify, parked.key));
+  } else if (type == ParkClass::probe && parked.name().empty()) {
+    watch(parked.fd, EPOLLIN, watch_tag(Watched::ready_pipe, parked.key));
   } else if (type == ParkClass::store && parked.key <= no_slot) {
     // FDPOLL=1. Files that cannot be polled (memfd) are refused by epoll, and need not be watched.
     watch(parked.fd, EPOLLET, watch_tag(Watched::stored, static_cast<std::uint64_t>(parked.fd)));
@@ -212,8 +214,8 @@ void KeeperLink::replace_spawner(std::uint32_t index, std::uint32_t generation) 
   replacements_.push_back({index, generation});
 }
 
-void KeeperLink::finish(wire::FinishMode mode) {
-  finishes_.push_back({mode, 0});
+void KeeperLink::finish(wire::FinishMode mode, std::uint32_t exit_status) {
+  finishes_.push_back({mode, exit_status});
 }
 
 template <typename Record>

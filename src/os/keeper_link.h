@@ -46,9 +46,10 @@ enum class Watched : std::uint8_t {
   doorbell = 1,  // to_supervisor
   keeper,        // the keeper's socket
   timer,
-  notify,  // of a run
-  output,  // of a run: all writers have closed
-  stored,  // a descriptor number: a stored descriptor has come to its end
+  notify,      // of a run
+  output,      // of a run: all writers have closed
+  stored,      // a descriptor number: a stored descriptor has come to its end
+  ready_pipe,  // of a run: it has written to its readiness descriptor
 };
 constexpr std::uint64_t watch_tag(Watched what, std::uint64_t id) {
   return (std::uint64_t(what) << 56) | id;
@@ -104,7 +105,7 @@ class KeeperLink {
   void reap(const wire::RunRecord& record) { reaps_.push_back(record); }
   bool has_news() const { return !signals_.empty() || !reaps_.empty(); }
   void replace_spawner(std::uint32_t index, std::uint32_t generation);
-  void finish(wire::FinishMode mode);
+  void finish(wire::FinishMode mode, std::uint32_t exit_status);
   // False: without a keeper, or the socket is full, and stayed so for `patience`.
   bool adopt(const wire::RunRecord& record, int pidfd, SpanNs patience = 0);
   // The run's process is gone, and nobody saw how: recorded for everybody as a keeper would.

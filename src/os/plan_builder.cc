@@ -80,6 +80,14 @@ struct Environment {
       if (i + 1 == variables.size() || variables[i + 1].name != variables[i].name) variables[kept++] = variables[i];
     variables.resize(kept);
   }
+  // Before settle().
+  std::string_view last(std::string_view name) const {
+    std::string_view value;
+    for (const Variable& variable : variables)
+      if (variable.name == name) value = variable.value;
+    return value;
+  }
+  // Sorted.
   const std::string_view* find(std::string_view name) const {
     for (const Variable& variable : variables)
       if (variable.name == name) return &variable.value;
@@ -92,6 +100,12 @@ constexpr std::string_view pid_field = "0000000000";
 bool ours(std::string_view name) {
   return name.starts_with("HEARTH_") || name.starts_with("LISTEN_") || name == "NOTIFY_SOCKET" ||
          name.starts_with("WATCHDOG_");
+}
+
+// Of directories that another service manager has made for whoever called us.
+bool of_the_caller(std::string_view name) {
+  return name == "CREDENTIALS_DIRECTORY" || name == "RUNTIME_DIRECTORY" || name == "STATE_DIRECTORY" ||
+         name == "CACHE_DIRECTORY";
 }
 
 std::string joined(const std::vector<std::string>& names) {
@@ -109,11 +123,20 @@ Environment environment_of(const ports::SpawnOrder& order, const PlanContext& co
     env.variables.reserve(order.document->environment.size() + order.spec->env.size() + 8);
     for (const std::string_view pair : order.document->environment) {
       const std::size_t equals = pair.find('=');
-      if (equals == std::string_view::npos || equals == 0) continue;
+      if (equals == std::string_view::npos || equals == 0 || of_the_caller(pair.substr(0, equals))) continue;
       given(pair.substr(0, equals), pair.substr(equals + 1));
     }
   }
   for (const auto& [name, value] : order.spec->env) given(name, value);
+  for (const auto& [name, value] : order.variables) env.add(name, value);
+  const auto prepend = [&](std::string_view name, const std::vector<std::string>& paths) {
+    if (paths.empty()) return;
+    const std::string_view rest = env.last(name);
+    env.add(name, joined(paths) + (rest.empty() ? "" : ":") + std::string(rest));
+  };
+  prepend("LD_LIBRARY_PATH", order.spec->around->library_path);
+  prepend("LD_PRELOAD", order.spec->around->preload);
+  for (const auto& [name, value] : context.own) env.add(name, value);
   env.add("HEARTH_RUN", std::to_string(order.run));
   env.add("HEARTH_SLOT", order.label);
   env.add("HEARTH_INSTANCE", context.instance_directory);
@@ -212,10 +235,27 @@ Result<std::vector<wire::PlanLimit>> limits_of(const ServiceSpec& spec, const Pl
   return out;
 }
 
-std::vector<wire::PlanDescriptor> descriptors_of(std::size_t passed) {
+// `ready`: the number of the readiness pipe, which follows those that are passed; -1 = none.
+std::vector<wire::PlanDescriptor> descriptors_of(std::size_t passed, int ready) {
   std::vector<wire::PlanDescriptor> out = {{0, 0}, {1, 1}, {1, 2}};
   for (std::uint32_t i = 0; i < passed; ++i) out.push_back({2 + i, static_cast<std::int32_t>(3 + i)});
+  if (ready >= 0) out.push_back({static_cast<std::uint32_t>(2 + passed), ready});
   return out;
+}
+
+int io_priority_of(const Surroundings& around) {
+  if (around.io_class == IoClass::none) return wire::plan_keep;
+  const int level = around.io_class == IoClass::idle ? 0 : around.io_level;
+  return static_cast<int>(around.io_class) << 13 | level;
+}
+
+std::vector<std::uint64_t> mask_of(const std::vector<std::uint32_t>& cpus) {
+  std::vector<std::uint64_t> words;
+  for (const std::uint32_t cpu : cpus) {
+    if (words.size() <= cpu / 64) words.resize(cpu / 64 + 1);
+    words[cpu / 64] |= std::uint64_t{1} << cpu % 64;
+  }
+  return words;
 }
 
 // Without root nobody can become somebody else; asking to be who we are already is no change.
@@ -248,6 +288,11 @@ Result<std::string> build_plan(const ports::SpawnOrder& order, const PlanContext
   if (context.passed.size() + 3 > wire::plan_descriptors_max)
     return failure(Remedy::fix_input, "start", order.label, "it would get too many descriptors",
                    "lower fdstore_max or the number of sockets");
+  if (context.ready_descriptor >= 0 && static_cast<std::size_t>(context.ready_descriptor) < 3 + context.passed.size())
+    return failure(Remedy::fix_input, "start", order.label,
+                   "its readiness descriptor " + std::to_string(context.ready_descriptor) +
+                       " is the number of a socket or of a stored descriptor",
+                   "write a greater number in ready = \"fd:NUMBER\"");
   // A client that left the name for us to look up: never as root instead.
   if ((!spec.user.empty() && !spec.uid) || (!spec.group.empty() && !spec.gid))
     return failure(Remedy::fix_input, "start", order.label, "its user or group was not resolved to a number",
@@ -272,16 +317,21 @@ Result<std::string> build_plan(const ports::SpawnOrder& order, const PlanContext
   header.paths = bytes.strings(candidates(arguments[0], env));
   header.argv = bytes.strings(arguments);
   add_environment(env, bytes, header);
-  header.descriptors = bytes.table(descriptors_of(context.passed.size()));
+  header.descriptors = bytes.table(descriptors_of(context.passed.size(), context.ready_descriptor));
   header.limits = bytes.table(*limits);
   set_user(spec, bytes, header);
   if (!spec.cwd.empty()) header.cwd = bytes.string(spec.cwd);
-  header.cgroup = context.leaf ? static_cast<std::int32_t>(2 + context.passed.size()) : -1;
+  const std::size_t before_leaf = 2 + context.passed.size() + (context.ready_descriptor >= 0 ? 1 : 0);
+  header.cgroup = context.leaf ? static_cast<std::int32_t>(before_leaf) : -1;
+  if (order.role == SlotRole::service && spec.around->stdin_from == StdinFrom::file)
+    header.input = bytes.string(spec.around->stdin_path);
+  header.cpus = bytes.table(mask_of(spec.around->cpus));
+  header.io_priority = io_priority_of(*spec.around);
   header.umask = spec.umask.value_or(022);
   header.nice = spec.nice.value_or(wire::plan_keep);
   header.oom_score_adj = spec.oom_score_adj.value_or(wire::plan_keep);
   std::string plan = bytes.finish(header);
-  const std::uint32_t descriptors = static_cast<std::uint32_t>(2 + context.passed.size() + (context.leaf ? 1 : 0));
+  const std::uint32_t descriptors = static_cast<std::uint32_t>(before_leaf + (context.leaf ? 1 : 0));
   if (const char* problem = wire::plan_problem(plan.data(), plan.size(), descriptors))
     return failure(Remedy::fix_input, "start", order.label,
                    std::string("its command, environment and settings are too large or malformed: ") + problem);

@@ -1,12 +1,16 @@
 // What a service is started with, as bytes for a spawner (wire/spawn_plan.h).
 //
 // Descriptors of the message, after the plan itself: 0 /dev/null, 1 the run's FIFO (read-write), then those of
-// `passed` in order, then the leaf when there is one. In the child: 0 = /dev/null, 1 and 2 = FIFO, 3 .. = passed.
+// `passed` in order, then the readiness pipe and the leaf when there are. In the child: 0 = /dev/null, 1 and 2 = FIFO,
+// 3 .. = passed, and the pipe where the service wants it.
 //
 // Environment, later wins: the document's captured one, the service's own, then ours: HEARTH_RUN, HEARTH_SLOT,
 // HEARTH_INSTANCE, NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, LISTEN_FDS, LISTEN_FDNAMES and LISTEN_PID
 // (sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3)). Where we have no value for one of ours it is removed:
 // a stale one would make the service talk to somebody else.
+//
+// LD_LIBRARY_PATH and LD_PRELOAD begin with what the service asks for; what else is in them follows. Variables of the
+// directories that systemd makes for a service (systemd.exec(5)) are of whoever called `up`, and go.
 //
 // A command without a slash is looked for in PATH of the environment so made, as execvp(3) does.
 // `{fd:NAME}` in an argument becomes the number of the passed descriptor of that name.
@@ -32,8 +36,10 @@ std::optional<NofileLimit> parse_nofile(const char* text);
 
 struct PlanContext {
   std::string instance_directory;
-  std::string notify_path;            // "" = no notify socket
-  std::vector<std::string> passed;    // names of descriptors from 3 on, listening sockets first
+  std::string notify_path;                               // "" = no notify socket
+  std::vector<std::string> passed;                       // names of descriptors from 3 on, listening sockets first
+  std::vector<std::pair<std::string, std::string>> own;  // variables that hearth makes for the service
+  int ready_descriptor = -1;          // the number of the readiness pipe in the child; -1 = there is none
   bool leaf = false;                  // a leaf descriptor follows
   std::optional<NofileLimit> nofile;  // for services that say nothing themselves
   std::uint64_t mark = 0;             // for RLIMIT_LOCKS, by which a sweep knows its own; 0 = none

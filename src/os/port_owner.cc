@@ -1,8 +1,11 @@
 #include "os/port_owner.h"
 
+#include <cerrno>
 #include <cstdio>
 #include <dirent.h>
+#include <netinet/in.h>
 #include <sstream>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "os/fd.h"
@@ -54,12 +57,45 @@ bool holds_socket(pid_t pid, unsigned long inode) {
 
 }  // namespace
 
-std::string tcp_port_owner(std::uint16_t port) {
+PortOwner find_port_owner(std::uint16_t port) {
   Listener listener;
-  if (!find_listener("/proc/net/tcp", port, listener) && !find_listener("/proc/net/tcp6", port, listener)) return "";
+  if (!find_listener("/proc/net/tcp", port, listener) && !find_listener("/proc/net/tcp6", port, listener)) return {};
   for (pid_t pid : list_processes())
-    if (holds_socket(pid, listener.inode)) return command_of(pid) + " (PID " + std::to_string(pid) + ")";
-  return "user " + std::to_string(listener.uid);
+    if (holds_socket(pid, listener.inode)) return {command_of(pid) + " (PID " + std::to_string(pid) + ")", pid};
+  return {"user " + std::to_string(listener.uid), 0};
+}
+
+std::string tcp_port_owner(std::uint16_t port) {
+  return find_port_owner(port).text;
+}
+
+// With SO_REUSEADDR a bind to all addresses fails for a listener on any of them, and not for connections that are over.
+bool tcp_port_in_use(std::uint16_t port) {
+  const int on = 1;
+  const int off = 0;
+  Fd socket(::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  int bound = -1;
+  if (socket) {
+    sockaddr_in6 address{};
+    address.sin6_family = AF_INET6;
+    address.sin6_port = htons(port);
+    ::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    bound = ::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
+  }
+  if (!socket || (bound < 0 && errno != EADDRINUSE && errno != EACCES)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    socket = Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    bound = ::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
+  }
+  if (bound == 0) return false;
+  if (errno == EADDRINUSE) return true;
+  // A port that is not ours to bind.
+  Listener listener;
+  return find_listener("/proc/net/tcp", port, listener) || find_listener("/proc/net/tcp6", port, listener);
 }
 
 }  // namespace hearth::os

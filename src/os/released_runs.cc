@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <unordered_map>
 
 #include "os/clock.h"
 #include "os/instance.h"
@@ -174,15 +175,18 @@ void KeeperClient::keeper_replaced() {
 
 // A successor finds what released runs had left, because no entry holds them any more.
 void KeeperClient::find_released() {
+  // By run, because the output of a hook is parked for its service's slot.
+  std::unordered_map<RunId, EntryIndex> live;
+  for (EntryIndex index = 0; index < wire::entries_end(link_.table()); ++index)
+    if (const RunId run = link_.table().entry[index].run.load(); run != no_run) live[run] = index;
   for (ParkClass type : {ParkClass::output, ParkClass::notify}) {
     for (const Parked& parked : link_.parked().all(type)) {
       if (parked.slot == no_slot) continue;
-      bool live = false;
-      for (std::uint32_t i = 0; i < wire::entries_per_slot && parked.slot < wire::max_slots; ++i)
-        live |= link_.table().entry[parked.slot * wire::entries_per_slot + i].run.load() == parked.key;
-      if (!live) release_run(parked.slot, parked.key);
-      for (std::uint32_t i = 0; live && i < wire::entries_per_slot; ++i)
-        note_if_hung(parked.slot * wire::entries_per_slot + i);
+      const auto its = live.find(parked.key);
+      if (its == live.end())
+        release_run(parked.slot, parked.key);
+      else
+        note_if_hung(its->second);
     }
   }
 }
@@ -221,6 +225,8 @@ void KeeperClient::mind_released(MonoNs now) {
 }
 
 KeeperClient::Dropped KeeperClient::try_drop(RunId run) {
+  link_.unpark(ParkClass::probe, run);
+  link_.unpark(ParkClass::probe, run, terminal_name);
   if (is_unassigned(run)) return Dropped::waits_for_reader;  // the logger has not heard of it
   Dropped result = Dropped::yes;
   const Parked* notify = link_.parked().find(ParkClass::notify, run);
@@ -255,6 +261,7 @@ void KeeperClient::remove_names() {
   if (!all_stopped_) return;
   each_number(directory(), "o", [&](RunId run) { remove_fifo(directory(), run); });
   each_number(directory(), "n", [&](RunId run) { remove_notify(directory(), run); });
+  remove_stale_credentials(roots_, [](RunId) { return false; });
 }
 
 void KeeperClient::remove_stale_names() {
@@ -266,6 +273,11 @@ void KeeperClient::remove_stale_names() {
   });
   each_number(directory(), "n", [&](RunId run) {
     if (!known(ParkClass::notify, run)) sockets.push_back(run);
+  });
+  remove_stale_credentials(roots_, [&](RunId run) {
+    const wire::RunEntry* const entries = link_.table().entry;
+    return std::any_of(entries, entries + wire::entries_end(link_.table()),
+                       [&](const wire::RunEntry& entry) { return entry.run.load() == run; });
   });
   for (RunId run : fifos) remove_fifo(directory(), run);
   for (RunId run : sockets) remove_notify(directory(), run);

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -70,6 +71,46 @@ Result<Fd> open_fifo_for_service(int directory, RunId run, int reader) {
   fd.reset(::open(path.c_str(), O_RDWR | O_CLOEXEC));
   if (!fd) return errno_failure("open the pipe", name, errno);
   return fd;
+}
+
+namespace {
+
+Result<Fd> open_again(int pipe, int flags) {
+  const std::string path = "/proc/self/fd/" + std::to_string(pipe);
+  Fd fd(::open(path.c_str(), O_RDWR | O_CLOEXEC | flags));
+  if (!fd) return errno_failure("open", "the readiness pipe", errno);
+  return fd;
+}
+
+}  // namespace
+
+Result<Fd> make_parked_pipe() {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) < 0) return errno_failure("make", "the readiness pipe", errno);
+  const Fd reader(ends[0]);
+  const Fd writer(ends[1]);
+  return open_again(reader.get(), O_NONBLOCK);
+}
+
+Result<Fd> open_pipe_for_service(int pipe) {
+  return open_again(pipe, 0);
+}
+
+Result<Fd> open_pty_for_service(int master) {
+  Fd fd(::ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
+  if (!fd) return errno_failure("open", "the terminal", errno);
+  return fd;
+}
+
+Result<Fd> make_pty(const Owner& owner) {
+  Fd master(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
+  const int locked = 0;
+  if (!master || ::ioctl(master.get(), TIOCSPTLCK, &locked) < 0) return errno_failure("make", "a terminal", errno);
+  const Result<Fd> other = open_pty_for_service(master.get());
+  if (!other) return failure(other.error());
+  if (owner.uid && ::fchown(other->get(), *owner.uid, static_cast<gid_t>(-1)) < 0)
+    return errno_failure("give away", "a terminal", errno);
+  return master;
 }
 
 void remove_fifo(int directory, RunId run) {

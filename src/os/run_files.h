@@ -32,6 +32,18 @@ void remove_fifo(int directory, RunId run);
 // One that was made for nobody yet gets its owner.
 Status give_fifo(int directory, RunId run, const Owner& owner);
 
+// A pipe without a name for one line of a service. This end is for reading, but open for writing too: so it never sees an
+// end of file, which would keep an epoll awake. The service's end likewise: it never sees SIGPIPE, and what it has said
+// stays there when all of hearth is dead.
+Result<Fd> make_parked_pipe();
+Result<Fd> open_pipe_for_service(int pipe);
+
+// A pseudoterminal: this end is held, the other is the service's standard input and its user's. It is nobody's
+// controlling terminal.
+inline constexpr const char* terminal_name = "pty";
+Result<Fd> make_pty(const Owner& owner);
+Result<Fd> open_pty_for_service(int master);
+
 // A datagram socket bound to n/RUN (0600, the owner's) that tells who sent. A socket that an earlier hearth left
 // under that name is replaced: nobody can be reading it but us.
 Result<Fd> bind_notify(int directory, const std::string& directory_path, RunId run, const Owner& owner);

@@ -95,7 +95,9 @@ void KeeperClient::assign_spares() {
         link_.wake_in(milliseconds(100));
         return false;
       }
-      records.push_back(park_record(type, unassigned.entry / wire::entries_per_slot, unassigned.run));
+      const SlotIndex slot =
+          type == ParkClass::output ? slot_of_output(unassigned.entry) : unassigned.entry / wire::entries_per_slot;
+      records.push_back(park_record(type, slot, unassigned.run));
       descriptors.push_back(std::move(*copy));
     }
     if (!link_.park(records, descriptors)) return false;

@@ -20,10 +20,22 @@ using ports::SpawnOrder;
 using ports::SpawnOutcome;
 using wire::ParkClass;
 
+wire::LogSink sink_of(std::string_view name) {
+  if (name == "stdout") return wire::LogSink::out;
+  if (name == "journald") return wire::LogSink::journal;
+  return name == "syslog" ? wire::LogSink::syslog : wire::LogSink::none;
+}
+
 wire::LogFormat format_of(const std::string& name) {
   if (name == "stamped") return wire::LogFormat::stamped;
   if (name == "json") return wire::LogFormat::json;
   return wire::LogFormat::raw;
+}
+
+// The number under which a service says with a newline that it is ready; -1: it does not.
+int ready_descriptor(const SpawnOrder& order) {
+  const bool asked = order.role == SlotRole::service && order.spec->ready.type == ProbeType::fd;
+  return asked ? order.spec->ready.descriptor : -1;
 }
 
 // A bad command or setting stays bad; everything else (descriptors, memory, disk, a port) may come right.
@@ -51,6 +63,13 @@ SpawnAnswer KeeperClient::spawn(const SpawnOrder& order) {
   if (outstanding_.size() >= window_max || spawner_at_work() == nullptr) return {SpawnOutcome::full, {}};
   std::erase_if(released_, [&](const Released& released) { return released.run == order.run; });
 
+  std::optional<Result<Prepared>> prepared = prepare_run(order);
+  if (!prepared) return {SpawnOutcome::later, {}};
+  if (!*prepared) {
+    forget_preparation(order.run);
+    // An entry that holds the run already cannot be refused any more: it is asked for again.
+    return ordered ? SpawnAnswer{SpawnOutcome::later, {}} : refused(prepared->error());
+  }
   Made made;
   Result<bool> ready = make_run(order, made);
   Result<std::string> plan;
@@ -59,6 +78,8 @@ SpawnAnswer KeeperClient::spawn(const SpawnOrder& order) {
                       PlanContext{.instance_directory = options_.directory,
                                   .notify_path = order.notify ? options_.directory + "/" + notify_name(order.run) : "",
                                   .passed = passed_names(order),
+                                  .own = std::move(**prepared),
+                                  .ready_descriptor = ready_descriptor(order),
                                   .leaf = static_cast<bool>(made.leaf),
                                   .nofile = options_.nofile,
                                   .mark = made.leaf ? 0 : sweep_mark(options_.directory, order.label)});
@@ -71,6 +92,7 @@ SpawnAnswer KeeperClient::spawn(const SpawnOrder& order) {
     return refused(ready.error());
   }
   if (!*ready || !park_made(order, made)) return {SpawnOutcome::later, {}};
+  preparations_.forget(order.run);
   crash_point("run made");
   if (!ordered) order_entry(order, 0);
   crash_point("entry ordered");
@@ -81,12 +103,15 @@ SpawnAnswer KeeperClient::spawn(const SpawnOrder& order) {
 }
 
 Result<bool> KeeperClient::make_run(const SpawnOrder& order, Made& made) {
+  if (Result<bool> free = look_at_ports(order); !free || !*free) return free;
   Result<bool> listening = make_listeners(order);
   if (!listening || !*listening) return listening;
   configure_log(order);
   if (const Status fifo = make_fifo(order, made); !fifo) return failure(fifo.error());
   if (order.notify)
     if (const Status notify = make_notify(order, made); !notify) return failure(notify.error());
+  if (const Status pipe = make_ready_pipe(order, made); !pipe) return failure(pipe.error());
+  if (const Status terminal = make_terminal(order, made); !terminal) return failure(terminal.error());
   if (cgroups_.usable()) {
     Result<Fd> opened = cgroups_.make_leaf(order.label, order.run);
     if (!opened) return failure(opened.error());
@@ -114,15 +139,25 @@ Status KeeperClient::make_notify(const SpawnOrder& order, Made& made) {
   return {};
 }
 
+Status KeeperClient::make_ready_pipe(const SpawnOrder& order, Made& made) {
+  if (ready_descriptor(order) < 0 || link_.parked().find(ParkClass::probe, order.run) != nullptr) return {};
+  Result<Fd> pipe = make_parked_pipe();
+  if (!pipe) return failure(pipe.error());
+  made.ready = std::move(*pipe);
+  return {};
+}
+
 KeeperClient::ToPark KeeperClient::to_park(const SpawnOrder& order, Made& made) {
   ToPark all;
-  const auto add = [&](ParkClass type, Fd& fd) {
+  const auto add = [&](ParkClass type, Fd& fd, std::string_view name = {}) {
     if (!fd) return;
-    all.records.push_back(park_record(type, order.slot, order.run));
+    all.records.push_back(park_record(type, type == ParkClass::output ? log_slot(order) : order.slot, order.run, name));
     all.descriptors.push_back(std::move(fd));
   };
   add(ParkClass::output, made.fifo);
   add(ParkClass::notify, made.notify);
+  add(ParkClass::probe, made.ready);
+  add(ParkClass::probe, made.terminal, terminal_name);
   return all;
 }
 
@@ -149,23 +184,40 @@ Result<bool> KeeperClient::make_listeners(const SpawnOrder& order) {
 
 void KeeperClient::undo(const SpawnOrder& order, const Made& made) {
   if (spare_.run == order.run) drop_spare();
+  forget_preparation(order.run);
   if (made.fifo) remove_fifo(directory(), order.run);
   if (made.notify) remove_notify(directory(), order.run);
   if (made.leaf) (void)cgroups_.remove_leaf(order.label, order.run);
 }
 
+SlotIndex KeeperClient::log_slot(const SpawnOrder& order) {
+  return order.log_slot == no_slot ? order.slot : order.log_slot;
+}
+
+// As its order said, when the entry was filled.
+SlotIndex KeeperClient::slot_of_output(EntryIndex index) const {
+  const std::uint32_t other = link_.table().entry[index].flags >> wire::entry_log_shift;
+  return other == 0 ? index / wire::entries_per_slot : other - 1;
+}
+
+// Also one whose output goes elsewhere has its name there: sweeps look for it.
 void KeeperClient::configure_log(const SpawnOrder& order) {
-  wire::LogStream& stream = link_.logs().stream[order.slot];
+  configure_stream(link_.logs().stream[order.slot], order, order.label);
+  if (log_slot(order) != order.slot) configure_stream(link_.logs().stream[log_slot(order)], order, order.log_label);
+}
+
+void KeeperClient::configure_stream(wire::LogStream& stream, const SpawnOrder& order, const std::string& label) const {
   const LogSpec& log = order.spec->log;
   const Owner owner = owner_of(*order.spec);
-  if (order.label != stream.directory) {
+  if (label != stream.directory) {
     stream.file.store(0);
     // What the slot's service of before has written is not this one's.
     stream.written.store(0);
     stream.discarded.store(0);
     stream.gaps.store(0);
+    link_.logs().policy[order.slot].sink_dropped.store(0);
     std::memset(stream.directory, 0, sizeof stream.directory);
-    std::memcpy(stream.directory, order.label.data(), std::min(order.label.size(), sizeof stream.directory - 1));
+    std::memcpy(stream.directory, label.data(), std::min(label.size(), sizeof stream.directory - 1));
   }
   stream.max_size = log.max_size;
   stream.max_files = std::max<std::uint32_t>(log.max_files, 1);
@@ -173,6 +225,12 @@ void KeeperClient::configure_log(const SpawnOrder& order) {
   stream.full_wait_ns = log.full_wait;
   stream.uid = owner.uid.value_or(UINT32_MAX);
   stream.gid = owner.gid.value_or(UINT32_MAX);
+  wire::LogPolicy& policy = link_.logs().policy[order.slot];
+  policy.max_age_ns = log.max_age;
+  policy.max_total = log.max_total;
+  policy.compress = log.compress ? 1 : 0;
+  policy.sink = sink_of(log.sink);
+  policy.per_process = log.per_process ? 1 : 0;
 }
 
 std::vector<std::string> KeeperClient::passed_names(const SpawnOrder& order) const {
@@ -204,7 +262,7 @@ void KeeperClient::order_entry(const SpawnOrder& order, std::int32_t pid) {
   entry.stop_grace_ms =
       static_cast<std::uint32_t>(std::clamp<SpanNs>(order.spec->stop_timeout / ns_per_ms, 500, 3'600'000));
   entry.stop_rank = order.stop_rank;
-  entry.flags = 0;
+  entry.flags = log_slot(order) == order.slot ? 0 : (log_slot(order) + 1) << wire::entry_log_shift;
   wire::raise_entries_end(link_.table(), order.entry + 1);
   if (pid != 0) entry.pid.store(pid, std::memory_order_relaxed);
   entry.run.store(order.run, std::memory_order_release);
@@ -226,8 +284,19 @@ Result<bool> KeeperClient::send_plan(const SpawnOrder& order, const std::string&
   if (!fifo) return failure(fifo.error());
   std::vector<int> numbers;
   if (memory) numbers.push_back(memory.get());
-  numbers.insert(numbers.end(), {dev_null_.get(), fifo->get()});
+  Result<Fd> terminal = input_of(order);
+  if (!terminal) return failure(terminal.error());
+  numbers.insert(numbers.end(), {*terminal ? terminal->get() : dev_null_.get(), fifo->get()});
   for (int number : passed_descriptors(order)) numbers.push_back(number);
+  Fd ready;
+  if (ready_descriptor(order) >= 0) {
+    const Parked* pipe = link_.parked().find(ParkClass::probe, order.run);
+    if (pipe == nullptr) return false;
+    Result<Fd> end = open_pipe_for_service(pipe->fd);
+    if (!end) return failure(end.error());
+    ready = std::move(*end);
+    numbers.push_back(ready.get());
+  }
   if (leaf >= 0) numbers.push_back(leaf);
   const wire::RunRecord record{order.entry, 0, order.run};
   while (SpawnerLine* line = spawner_at_work()) {

@@ -5,6 +5,7 @@
 
 #include "model/request.h"
 #include "model/status.h"
+#include "ports/store.h"
 
 namespace hearth::ports {
 
@@ -18,6 +19,11 @@ class Control {
   virtual std::optional<bool> settled(const OperationKey& key) const {
     const std::optional<OrderReport> report = order(key);
     return report ? std::optional(report->settled) : std::nullopt;
+  }
+  // As Store::read_events.
+  virtual EventLines events(EventId after, std::size_t most_bytes) const {
+    (void)after, (void)most_bytes;
+    return {};
   }
 };
 

@@ -16,6 +16,7 @@ namespace hearth::ports {
 
 enum class InputKind : std::uint8_t {
   notify,         // one datagram of a run's notify socket
+  ready_line,     // a newline on the readiness descriptor of a run
   probe_result,   // not repeated to a successor: tries are forgotten with the supervisor
   request,        // not repeated by us: the client repeats it with its key
   keeper_signal,  // the keeper's counter of `number` went up
@@ -24,9 +25,9 @@ enum class InputKind : std::uint8_t {
 
 struct Input {
   InputKind kind = InputKind::notify;
-  RunId run = no_run;             // notify
-  SlotIndex slot = no_slot;       // notify, probe_result
-  std::string data;               // notify: the datagram
+  RunId run = no_run;             // notify, ready_line
+  SlotIndex slot = no_slot;       // notify, ready_line, probe_result
+  std::string data;               // notify: the datagram. probe_result: why it is bad, in words
   std::uint32_t descriptors = 0;  // notify: how many came along (kept by the port until consume)
   std::int32_t sender_pid = 0;    // notify: SCM_CREDENTIALS
   std::uint64_t attempt = 0;      // probe_result

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -30,6 +31,7 @@ struct EntryView {
   std::int32_t exit_code = 0;
   std::int32_t exit_status = 0;
   MonoNs exited_at = 0;
+  RunUse use;  // exited
   OpId last_op = 0;
   std::uint64_t start_ticks = 0;
 };
@@ -42,7 +44,10 @@ struct SpawnOrder {
   std::string label;  // "project.service.index": leaf, log directory
   const Document* document = nullptr;
   const ServiceSpec* spec = nullptr;
-  const std::vector<std::string>* command = nullptr;  // the spec's, or a probe's
+  const std::vector<std::string>* command = nullptr;           // the spec's, or that of a probe or a hook
+  std::vector<std::pair<std::string, std::string>> variables;  // of a hook: what tells it why it runs
+  SlotIndex log_slot = no_slot;  // whose log its output goes to, when that is not its own; under the name
+  std::string log_label;
   SlotRole role = SlotRole::service;
   SpanNs watchdog = 0;
   bool notify = false;  // make and pass a notify socket
@@ -93,6 +98,8 @@ class Keeper {
   virtual bool reap(EntryIndex entry, RunId run) = 0;
   // The run is over and reaped: notify socket and FIFO are dropped when they have nothing more to give.
   virtual void release_run(SlotIndex slot, RunId run) = 0;
+  // No run of the service is left, nor wanted now: what was made for its runs together goes.
+  virtual void release_surroundings(const SpawnOrder& order) { (void)order; }
   // The service is gone for good: listening sockets, fd store.
   virtual void release_slot(SlotIndex slot) = 0;
   // Field 22 of /proc/PID/stat; 0 when it cannot be read. Also recorded in the entry.
@@ -103,6 +110,11 @@ class Keeper {
   virtual bool output_closed(RunId run) const {
     (void)run;
     return true;
+  }
+  // The leader of this run has ended: does anybody else of it live, as far as that shows? Before end_tree.
+  virtual bool left_behind(RunId run, const std::string& label) const {
+    (void)run, (void)label;
+    return false;
   }
   // Tells the logger that the leader of `run` has ended.
   virtual void output_ended(SlotIndex slot, RunId run) = 0;
@@ -128,8 +140,9 @@ class Keeper {
     (void)entry, (void)now;
     return 0;
   }
-  // The keeper may end: everything is stopped, or everything shall be left.
-  virtual void finish(bool leave_running) = 0;
+  // The keeper may end: everything is stopped, or everything shall be left. `failed`: its exit status says that a service
+  // was given up for which all of hearth is to end.
+  virtual void finish(bool leave_running, bool failed) = 0;
 };
 
 }  // namespace hearth::ports

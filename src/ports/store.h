@@ -10,6 +10,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "model/event.h"
 #include "model/service_spec.h"
 
 namespace hearth::ports {
@@ -36,6 +37,19 @@ struct SlotNote {
   RunNote note;
 };
 
+// A file of the user's that tells others about a service.
+struct Mark {
+  enum class Kind : std::uint8_t { ready, pid };
+  Kind kind = Kind::ready;
+  std::string path;    // absolute
+  bool there = false;  // shall it be there? Then:
+  std::string label;   // project.service.index
+  RunId run = no_run;
+  std::int32_t pid = 0;
+  WallNs since = 0;  // ready: since when
+  friend bool operator==(const Mark&, const Mark&) = default;
+};
+
 // What the last hearth in this directory left behind.
 struct Heritage {
   std::vector<RunNote> runs;        // still alive, identity checked (boot, PID namespace, pid, start time)
@@ -44,6 +58,20 @@ struct Heritage {
   std::uint64_t greatest_document = 0;
   RunId greatest_run = 0;
   std::vector<std::string> losses;  // in words, for status
+};
+
+// How far the event journal is committed.
+struct JournalMark {
+  EventId last = no_event;
+  std::uint64_t end = 0;  // byte behind it, in the part of the journal that it stands in
+  friend bool operator==(const JournalMark&, const JournalMark&) = default;
+};
+
+// Lines of the journal, each with its end, ids ascending.
+struct EventLines {
+  EventId oldest = no_event;  // that can still be asked for; newest + 1: none can
+  EventId newest = no_event;
+  std::string text;
 };
 
 class Store {
@@ -67,9 +95,31 @@ class Store {
   // The list of runs, written behind: of slots that have changed; all others are as they were noted. A new store has
   // noted none.
   virtual void note_runs(const std::vector<SlotNote>& changed, RunId next_run) = 0;
+  // All marks of a slot, also those that shall not be there, written behind; those of before that are not among them are
+  // removed. A new store knows of none: it is told again of all.
+  virtual void mark(SlotIndex slot, const std::vector<Mark>& marks) {
+    (void)slot;
+    (void)marks;
+  }
   // A deliberate end: nothing is left for the next hearth but the number of its first run. False: it is not on the disk
   // yet; to be asked again in a moment. True: it is, or there is no use in waiting any longer.
   virtual bool finish(RunId next_run) = 0;
+  // ---- the event journal (docs/formats/events.md)
+  // Once, before anything else of it. What lies behind `mark` was never committed and is cut away; without a mark it
+  // goes on behind what is found. Returns the mark in force.
+  virtual JournalMark continue_journal(std::optional<JournalMark> mark) { return mark.value_or(JournalMark{}); }
+  // Written, and seen by nobody until they are committed. Ids ascend. Returns the end for the mark; fails when nothing
+  // was written. Waits for no disk.
+  virtual Result<std::uint64_t> append_events(const std::vector<EventRecord>& events) {
+    (void)events;
+    return 0;
+  }
+  virtual void events_committed(JournalMark mark) { (void)mark; }
+  // Those after an id, as many as fit into `most_bytes`, at least one.
+  virtual EventLines read_events(EventId after, std::size_t most_bytes) const {
+    (void)after, (void)most_bytes;
+    return {};
+  }
   // Why what is written behind is not written; in words, for status. As long as it is so.
   virtual std::optional<std::string> trouble() const { return {}; }
 };

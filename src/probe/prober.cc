@@ -19,36 +19,118 @@ std::string describe(const char* what, int code) {
 
 }  // namespace
 
-Result<std::unique_ptr<Prober>> Prober::create(std::function<void(ports::Input)> push) {
+Result<std::unique_ptr<Prober>> Prober::create(std::function<void(ports::Input)> push, OutputOf output_of) {
   std::unique_ptr<Prober> prober(new Prober);
   prober->push_ = std::move(push);
+  prober->output_of_ = std::move(output_of);
   prober->epoll_ = os::Fd(::epoll_create1(EPOLL_CLOEXEC));
   if (!prober->epoll_) return errno_failure("make", "an epoll for probes", errno);
+  Result<std::unique_ptr<Looker>> looker = Looker::create();
+  if (!looker) return failure(looker.error());
+  prober->looker_ = std::move(*looker);
+  epoll_event event{};
+  event.events = EPOLLIN;
+  if (::epoll_ctl(prober->epoll_.get(), EPOLL_CTL_ADD, prober->looker_->wake(), &event) < 0)
+    return errno_failure("watch", "the results of looks", errno);
   return prober;
 }
 
-void Prober::begin(SlotIndex slot, bool live, std::uint64_t attempt, const Probe& probe) {
-  const bool http = probe.type == ProbeType::http;
-  if (!http && probe.type != ProbeType::tcp) return;  // notify and exec probes are other rooms' business
-  Result<HttpTarget> target = http ? parse_http_url(probe.url) : parse_tcp_address(probe.address);
-  if (!target) return report(slot, live, attempt, false, target.error().text());
-  auto made = std::make_unique<Try>(Try{.id = next_id_++,
-                                        .slot = slot,
-                                        .live = live,
-                                        .attempt = attempt,
-                                        .expect = probe.expect_status,
-                                        .http = http,
-                                        .deadline = after(os::read_mono(), probe.timeout),
-                                        .target = std::move(*target)});
+void Prober::begin(const ports::ProbeTry& order) {
+  auto made = std::make_unique<Try>();
   Try& t = *made;
+  t.id = next_id_++;
+  t.type = order.probe->type;
+  t.slot = order.slot;
+  t.live = order.live;
+  t.attempt = order.attempt;
+  t.run = order.run;
+  t.expect = order.probe->expect_status;
+  t.deadline = after(os::read_mono(), order.probe->timeout);
   tries_.push_back(std::move(made));
-  const Outcome outcome = connect(t, t.target.address);
-  if (outcome.over) finish(t.id, outcome);
+  const Result<Outcome> outcome = start(t, order);
+  if (!outcome)
+    finish(t.id, {true, false, outcome.error().text()});
+  else if (outcome->over)
+    finish(t.id, *outcome);
+}
+
+Result<Prober::Outcome> Prober::start(Try& t, const ports::ProbeTry& order) {
+  const Probe& probe = *order.probe;
+  if (t.type == ProbeType::file) {
+    Look file;
+    file.at = Look::At::file;
+    file.path = probe.target;
+    file.since = order.started;
+    return look(t, std::move(file));
+  }
+  if (t.type == ProbeType::log) {
+    Look log;
+    log.at = Look::At::log;
+    log.log = log_search(order);
+    return look(t, std::move(log));
+  }
+  const std::string address = probe.target.empty() ? probe.address : "unix:" + probe.target;
+  Result<HttpTarget> target = t.type == ProbeType::http ? parse_http_url(probe.url) : parse_tcp_address(address);
+  if (!target) return failure(target.error());
+  t.target = std::move(*target);
+  if (t.type == ProbeType::frame) t.target.request = ping_frame();
+  if (t.target.address.path.empty()) return connect(t, t.target.address);
+  Look socket;
+  socket.at = Look::At::socket;
+  socket.address = t.target.address;
+  return look(t, std::move(socket));
+}
+
+Prober::Outcome Prober::look(Try& t, Look order) {
+  t.state = State::looking;
+  order.id = t.id;
+  const std::string problem = looker_->begin(std::move(order), os::read_mono());
+  if (problem.empty()) ++looks_;
+  return {!problem.empty(), false, problem};
+}
+
+LogSearch Prober::log_search(const ports::ProbeTry& order) const {
+  LogSearch search;
+  if (!output_of_) return search;
+  OutputState output = output_of_(order.slot);
+  search.directory = std::move(output.directory);
+  search.end = output.end;
+  search.pattern = order.probe->target;
+  if (order.log != nullptr) search.format = order.log->format;
+  search.run = order.run;
+  search.behind = output.written > order.output_from ? output.written - order.output_from : 0;
+  for (const LogCursor& cursor : cursors_) {
+    if (cursor.slot != order.slot || cursor.run != order.run) continue;
+    search.at = cursor.at;
+    search.begun = cursor.begun;
+  }
+  return search;
+}
+
+void Prober::take_seen() {
+  for (Seen& one : looker_->take()) {
+    --looks_;
+    auto at = std::find_if(tries_.begin(), tries_.end(), [&](const auto& t) { return t->id == one.id; });
+    if (at == tries_.end()) continue;  // cancelled, or too late
+    const Outcome outcome = seen(**at, one);
+    if (outcome.over) finish(one.id, outcome);
+  }
+}
+
+Prober::Outcome Prober::seen(Try& t, Seen& one) {
+  if (t.type == ProbeType::log) {
+    std::erase_if(cursors_, [&](const LogCursor& cursor) { return cursor.slot == t.slot; });
+    if (!one.good) cursors_.push_back({t.slot, t.run, one.log.at, std::move(one.log.begun)});
+  }
+  if (!one.socket || !one.good) return {true, one.good, one.reason};
+  t.socket = std::move(one.socket);
+  return connected(t);
 }
 
 void Prober::cancel(SlotIndex slot) {
   // Closing the socket takes it out of the epoll: nobody else holds it.
   std::erase_if(tries_, [&](const std::unique_ptr<Try>& t) { return t->slot == slot; });
+  std::erase_if(cursors_, [&](const LogCursor& cursor) { return cursor.slot == slot; });
 }
 
 Prober::Outcome Prober::connect(Try& t, const os::SocketAddress& address) {
@@ -71,7 +153,7 @@ Prober::Outcome Prober::failed_to_connect(Try& t, int code) {
 }
 
 Prober::Outcome Prober::connected(Try& t) {
-  if (!t.http) return {true, true, {}};
+  if (t.target.request.empty()) return {true, true, {}};
   t.state = State::sending;
   return send(t);
 }
@@ -94,19 +176,37 @@ Prober::Outcome Prober::send(Try& t) {
 }
 
 Prober::Outcome Prober::receive(Try& t, bool& progress) {
-  char buffer[1024];
+  char buffer[4096];
   progress = false;
   const ssize_t n = ::recv(t.socket.get(), buffer, sizeof buffer, MSG_DONTWAIT);
   if (n < 0 && (errno == EINTR || errno == EAGAIN)) return {};
   if (n < 0) return {true, false, describe("cannot receive", errno)};
   if (n == 0) return {true, false, "the server closed before it had answered"};
   progress = true;
-  t.received.append(buffer, static_cast<std::size_t>(n));
+  const std::string_view bytes(buffer, static_cast<std::size_t>(n));
+  t.taken += bytes.size();
+  const Outcome outcome = t.type == ProbeType::http ? judge_status(t, bytes) : judge_frame(t, bytes);
+  if (!outcome.over && t.taken >= answer_max) return {true, false, "it talks without an answer"};
+  return outcome;
+}
+
+Prober::Outcome Prober::judge_status(Try& t, std::string_view bytes) {
+  t.received.append(bytes);
   const int status = parse_status(t.received);
-  if (status == 0 || (status < 0 && t.received.size() >= answer_max)) return {true, false, "the answer is not HTTP"};
+  if (status == 0 || (status < 0 && t.received.size() >= status_line_max))
+    return {true, false, "the answer is not HTTP"};
   if (status < 0) return {};
   const bool good = status_is_good(status, t.expect);
   return {true, good, good ? "" : "status " + std::to_string(status)};
+}
+
+Prober::Outcome Prober::judge_frame(Try& t, std::string_view bytes) {
+  switch (t.frames.take(bytes)) {
+    case FrameReader::Found::nothing: return {};
+    case FrameReader::Found::good: return {true, true, {}};
+    case FrameReader::Found::bad: return {true, false, t.frames.reason()};
+  }
+  return {};
 }
 
 Prober::Outcome Prober::advance(Try& t) {
@@ -117,7 +217,9 @@ Prober::Outcome Prober::advance(Try& t) {
     return code == 0 ? connected(t) : failed_to_connect(t, code);
   }
   if (t.state == State::sending) return send(t);
-  for (bool progress = true; progress;) {
+  // The epoll is level-triggered: what is left is for the next time.
+  const std::size_t until = t.taken + turn_max;
+  for (bool progress = true; progress && t.taken < until;) {
     const Outcome outcome = receive(t, progress);
     if (outcome.over) return outcome;
   }
@@ -125,11 +227,15 @@ Prober::Outcome Prober::advance(Try& t) {
 }
 
 void Prober::ready() {
-  if (tries_.empty()) return;
+  if (tries_.empty() && looks_ == 0) return;
   epoll_event events[events_at_once];
   const int count = ::epoll_wait(epoll_.get(), events, events_at_once, 0);
   for (int i = 0; i < count; ++i) {
     const std::uint64_t id = events[i].data.u64;
+    if (id == 0) {
+      take_seen();
+      continue;
+    }
     auto at = std::find_if(tries_.begin(), tries_.end(), [&](const auto& t) { return t->id == id; });
     if (at == tries_.end()) continue;  // cancelled by a result of this round
     const Outcome outcome = advance(**at);
@@ -163,17 +269,17 @@ void Prober::finish(std::uint64_t id, const Outcome& outcome) {
   if (at == tries_.end()) return;
   const std::unique_ptr<Try> ended = std::move(*at);
   tries_.erase(at);
-  report(ended->slot, ended->live, ended->attempt, outcome.good, outcome.reason);
+  report(*ended, outcome);
 }
 
-void Prober::report(SlotIndex slot, bool live, std::uint64_t attempt, bool good, const std::string& reason) {
+void Prober::report(const Try& t, const Outcome& outcome) {
   ports::Input input;
   input.kind = ports::InputKind::probe_result;
-  input.slot = slot;
-  input.live = live;
-  input.attempt = attempt;
-  input.good = good;
-  input.data = reason;
+  input.slot = t.slot;
+  input.live = t.live;
+  input.attempt = t.attempt;
+  input.good = outcome.good;
+  input.data = outcome.reason;
   push_(std::move(input));
 }
 

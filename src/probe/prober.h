@@ -1,12 +1,17 @@
-// ports::Probes: http and tcp probes without blocking. One small epoll, which nests into the program's event loop
-// as a single descriptor; time is passive.
+// ports::Probes: tries over sockets, files and logs without blocking. One small epoll, which nests into the program's
+// event loop as a single descriptor; time is passive.
 //
-//   connecting -> (http) sending -> receiving -> result
-//                 (tcp)  result
+//   http    connecting -> sending -> receiving -> result     the status of the first line decides
+//   tcp     connecting -> result                             connected is good
+//   unix    looking -> result                                the same
+//   frame   connecting or looking -> sending -> receiving -> result   an answer to a PING (frame.h)
+//   file    looking -> result                                it is there, and has changed since the run began
+//   log     looking -> result                                a line of the run matches (log_search.h)
 //
-// A try ends with a result exactly once: by what the server does, or when its timeout has passed. tcp: connected is
-// good. http: the status of the first line decides, at most answer_max bytes are read for it. A cancelled try gives
-// none. Names are not looked up: the supervisor never waits for DNS.
+// A try ends with a result exactly once: by what it finds, or when its timeout has passed. A cancelled try gives none.
+// Of an answer at most answer_max bytes are taken, and at most turn_max in one go: whoever floods us holds up nobody.
+// Names are not looked up: the supervisor never waits for DNS. What follows a path is done by the looker's thread: it
+// never waits for a disk either.
 //
 // One thread. begin() may give a result before it returns.
 #pragma once
@@ -21,18 +26,32 @@
 #include "os/fd.h"
 #include "ports/inputs.h"
 #include "ports/probes.h"
+#include "probe/frame.h"
 #include "probe/http.h"
+#include "probe/looker.h"
 
 namespace hearth::probe {
 
+// How far the output of a slot is written (wire/log_page.h).
+struct OutputState {
+  std::string directory;  // absolute
+  LogPlace end;           // committed
+  std::uint64_t written = 0;
+};
+
 class Prober final : public ports::Probes {
  public:
-  static constexpr std::size_t answer_max = 4096;
+  static constexpr std::size_t answer_max = 4u << 20;
+  static constexpr std::size_t status_line_max = 4096;
+  static constexpr std::size_t turn_max = 64u << 10;
 
-  // `push` takes results: Input of kind probe_result, with the reason of a bad one in `data`.
-  static Result<std::unique_ptr<Prober>> create(std::function<void(ports::Input)> push);
+  using OutputOf = std::function<OutputState(SlotIndex)>;
 
-  void begin(SlotIndex slot, bool live, std::uint64_t attempt, const Probe& probe) override;
+  // `push` takes results: Input of kind probe_result, with the reason of a bad one in `data`. `output_of` is asked
+  // when a log is looked at.
+  static Result<std::unique_ptr<Prober>> create(std::function<void(ports::Input)> push, OutputOf output_of = {});
+
+  void begin(const ports::ProbeTry& order) override;
   void cancel(SlotIndex slot) override;
 
   int epoll() const { return epoll_.get(); }
@@ -44,42 +63,63 @@ class Prober final : public ports::Probes {
   std::size_t under_way() const { return tries_.size(); }
 
  private:
-  enum class State { connecting, sending, receiving };
+  enum class State { looking, connecting, sending, receiving };
   struct Try {
-    std::uint64_t id;
-    SlotIndex slot;
-    bool live;
-    std::uint64_t attempt;
-    int expect;
-    bool http;
-    MonoNs deadline;
+    std::uint64_t id = 0;
+    ProbeType type = ProbeType::none;
+    SlotIndex slot = no_slot;
+    bool live = false;
+    std::uint64_t attempt = 0;
+    RunId run = no_run;
+    int expect = 0;
+    MonoNs deadline = 0;
     State state = State::connecting;
     HttpTarget target;
     os::Fd socket;
     std::size_t sent = 0;
-    std::string received;
+    std::size_t taken = 0;  // bytes of the answer
+    std::string received;   // http
+    FrameReader frames;
   };
   struct Outcome {
     bool over = false;
     bool good = false;
     std::string reason;
   };
+  // Where the search through the output of a run goes on.
+  struct LogCursor {
+    SlotIndex slot;
+    RunId run;
+    LogPlace at;
+    std::string begun;
+  };
 
   Prober() = default;
+  Result<Outcome> start(Try& t, const ports::ProbeTry& order);
+  Outcome look(Try& t, Look order);
+  LogSearch log_search(const ports::ProbeTry& order) const;
+  void take_seen();
+  Outcome seen(Try& t, Seen& one);
   Outcome connect(Try& t, const os::SocketAddress& address);
   Outcome connected(Try& t);
   Outcome send(Try& t);
   Outcome receive(Try& t, bool& progress);
+  static Outcome judge_status(Try& t, std::string_view bytes);
+  static Outcome judge_frame(Try& t, std::string_view bytes);
   Outcome advance(Try& t);
   Outcome failed_to_connect(Try& t, int code);
   void watch(const Try& t, std::uint32_t events);
   void finish(std::uint64_t id, const Outcome& outcome);
-  void report(SlotIndex slot, bool live, std::uint64_t attempt, bool good, const std::string& reason);
+  void report(const Try& t, const Outcome& outcome);
 
   std::function<void(ports::Input)> push_;
+  OutputOf output_of_;
   os::Fd epoll_;
+  std::unique_ptr<Looker> looker_;
   std::vector<std::unique_ptr<Try>> tries_;
-  std::uint64_t next_id_ = 1;
+  std::vector<LogCursor> cursors_;
+  std::size_t looks_ = 0;      // begun, and not seen
+  std::uint64_t next_id_ = 1;  // 0 is the looker's, in the epoll
 };
 
 }  // namespace hearth::probe

@@ -81,7 +81,9 @@ DiskStore::DiskStore(os::KeeperLink& link, std::string directory, DocumentFormat
       directory_(std::move(directory)),
       format_(std::move(format)),
       state_(open_state(link, state_error_)),
-      writer_(place_of(link, directory_, state_.get()), options) {}
+      journal_(state_.get()),
+      writer_(place_of(link, directory_, state_.get()), options),
+      marks_(directory_) {}
 
 std::string DiskStore::state_path() const {
   return directory_ + "/" + wire::state_directory_name;
@@ -251,10 +253,36 @@ void DiskStore::remove_unwanted_state() const {
   ::closedir(listed);
 }
 
+ports::JournalMark DiskStore::continue_journal(std::optional<ports::JournalMark> mark) {
+  const ports::JournalMark now = journal_.resume(mark, mark ? no_event : last_event_on_disk(instance()));
+  uncopied_ = true;  // our predecessor may have died before it was copied
+  return now;
+}
+
+Result<std::uint64_t> DiskStore::append_events(const std::vector<EventRecord>& events) {
+  return journal_.append(events);
+}
+
+void DiskStore::events_committed(ports::JournalMark mark) {
+  journal_.committed(mark);
+  uncopied_ = true;
+}
+
+ports::EventLines DiskStore::read_events(EventId after, std::size_t most_bytes) const {
+  return journal_.read(after, most_bytes);
+}
+
+void DiskStore::copy_events() {
+  copy_at_ = never;
+  writer_.mirror().journal().offer(journal_.segments());
+  writer_.post();
+}
+
 bool DiskStore::finish(RunId next_run) {
   const MonoNs now = os::read_mono();
   if (finish_until_ == 0) {
     finish_until_ = after(now, finish_patience);
+    writer_.mirror().journal().offer(journal_.segments());
     writer_.mirror().finish(next_run);
     writer_.post(true);
   }
@@ -263,7 +291,9 @@ bool DiskStore::finish(RunId next_run) {
 }
 
 MonoNs DiskStore::ensure_writer(MonoNs now) {
-  return writer_.ensure_thread() ? never : after(now, seconds(1));
+  if (std::exchange(uncopied_, false) && copy_at_ == never) copy_at_ = after(now, copied_after);
+  if (now >= copy_at_) copy_events();
+  return std::min(copy_at_, writer_.ensure_thread() ? never : after(now, seconds(1)));
 }
 
 std::optional<std::string> DiskStore::trouble() const {

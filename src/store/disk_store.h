@@ -21,6 +21,8 @@
 #include "base/time.h"
 #include "os/keeper_link.h"
 #include "ports/store.h"
+#include "store/journal.h"
+#include "store/marks.h"
 #include "store/writer.h"
 
 namespace hearth::store {
@@ -37,6 +39,8 @@ class DiskStore final : public ports::Store {
   static constexpr SpanNs keeper_patience = seconds(1);
   // A write that has not returned for so long is told.
   static constexpr SpanNs hangs_after = seconds(1);
+  // Events wait so long for others before they are copied to the disk: a crash loop wakes no thread at each crash.
+  static constexpr SpanNs copied_after = milliseconds(500);
   // How long a deliberate end waits for the disk before the keeper is told.
   static constexpr SpanNs finish_patience = seconds(2);
 
@@ -49,14 +53,23 @@ class DiskStore final : public ports::Store {
   Result<std::vector<Document>> documents(const std::vector<std::uint64_t>& versions) override;
   Status reserve(std::uint32_t slots) override;
   void note_runs(const std::vector<ports::SlotNote>& changed, RunId next_run) override;
+  void mark(SlotIndex slot, const std::vector<ports::Mark>& marks) override { marks_.want(slot, marks); }
   bool finish(RunId next_run) override;
   std::optional<std::string> trouble() const override;
+  ports::JournalMark continue_journal(std::optional<ports::JournalMark> mark) override;
+  Result<std::uint64_t> append_events(const std::vector<EventRecord>& events) override;
+  void events_committed(ports::JournalMark mark) override;
+  ports::EventLines read_events(EventId after, std::size_t most_bytes) const override;
 
   std::optional<std::string> trouble_at(Now now) const;
-  // Makes the writer's thread if it could not be made before. Returns when to call again.
+  // Makes the writer's thread if it could not be made before, and has it copy events that wait. Returns when to call
+  // again.
   MonoNs ensure_writer(MonoNs now);
   // Waits until the disk is as memory; false: it still is not.
   bool settle(SpanNs patience) { return writer_.settle(patience); }
+  bool settle_marks(SpanNs patience) { return marks_.settle(patience); }
+  // What is worth telling people, since the last call.
+  std::vector<std::string> take_notes() { return marks_.take_notes(); }
   Mirror& mirror() { return writer_.mirror(); }
 
  private:
@@ -66,6 +79,7 @@ class DiskStore final : public ports::Store {
   void keep_found(std::uint64_t version, std::string_view text);
   bool park(std::uint64_t version, os::Fd fd, SpanNs patience);
   void remove_unwanted_state() const;
+  void copy_events();
   int instance() const { return link_.descriptor(wire::HelloDescriptor::directory); }
   std::string state_path() const;
 
@@ -74,7 +88,11 @@ class DiskStore final : public ports::Store {
   DocumentFormat format_;
   int state_error_ = 0;  // errno of opening what follows
   os::Fd state_;         // DIR/state; none: it cannot be used
+  Journal journal_;
   Writer writer_;
+  Marks marks_;
+  MonoNs copy_at_ = never;      // events are posted to the writer
+  bool uncopied_ = false;       // since the last ensure_writer()
   std::uint32_t reserved_ = 0;  // slots
   bool noted_ = false;
   MonoNs finish_until_ = 0;

@@ -135,7 +135,7 @@ class Mirror::Doing {
   Mirror& mirror_;
 };
 
-Mirror::Mirror(Place place) : place_(std::move(place)) {
+Mirror::Mirror(Place place) : place_(std::move(place)), journal_(place_.instance.get()) {
   line_.reserve(text_bytes);
 }
 
@@ -196,6 +196,7 @@ bool Mirror::wants(std::uint64_t version) const {
 }
 
 bool Mirror::settled() const {
+  if (!journal_.settled()) return false;
   const std::lock_guard lock(mutex_);
   return runs_written_ == runs_serial_ && !removal_due_ && step_.act == Act::none &&
          std::all_of(documents_.begin(), documents_.end(), [](const Wanted& each) { return each.written; });
@@ -206,6 +207,7 @@ bool Mirror::pass() {
   first_failed_ = {};
   bool good = write_documents();
   good = write_runs() && good;
+  good = copy_events() && good;
   // What is not wanted any more is what a next hearth would go on with as long as the rest is not written.
   if (good) good = remove_unwanted();
   const WallNs wall = os::read_clock().wall;
@@ -303,6 +305,13 @@ bool Mirror::write_runs() {
   return true;
 }
 
+bool Mirror::copy_events() {
+  if (journal_.settled()) return true;
+  const Step step{Act::events, 0};
+  const Doing doing(*this, step);
+  return journal_.pass() || fail(step);
+}
+
 bool Mirror::without_list(std::uint64_t& serial) {
   const int error = errno;
   {
@@ -383,6 +392,7 @@ bool Mirror::remove_from_spec(Step& step) {
 std::string Mirror::subject(Step step) const {
   switch (step.act) {
     case Act::none: return "";
+    case Act::events: return place_.directory + "/" + events_file;
     case Act::runs: return place_.directory + "/" + runs_name;
     case Act::document: return place_.directory + "/" + spec_name(step.version);
     case Act::removal:

@@ -7,7 +7,8 @@
 //
 //   1. documents that are not there, or there with other bytes: to N.json.new, renamed
 //   2. runs.json, when it has changed since it was last begun: the same
-//   3. away with documents that nobody wants (only when there may be some)
+//   3. events that DIR/events.jsonl does not have yet (journal_copy.h)
+//   4. away with documents that nobody wants (only when there may be some)
 //
 // There is no queue: what was wanted and is not wanted any more is not written, and of a hundred changes of the list
 // the newest is. Killed anywhere, the next pass of whoever comes next does the rest, from the start: nothing is
@@ -27,6 +28,7 @@
 #include "base/time.h"
 #include "os/fd.h"
 #include "ports/store.h"
+#include "store/journal_copy.h"
 #include "store/run_list.h"
 
 namespace hearth::store {
@@ -55,6 +57,8 @@ class Mirror {
   bool note(const std::vector<ports::SlotNote>& changed, RunId next_run);
   // A deliberate end: no document and no run from here on.
   void finish(RunId next_run);
+
+  JournalCopy& journal() { return journal_; }
 
   // Any thread.
   bool wants(std::uint64_t version) const;
@@ -85,7 +89,7 @@ class Mirror {
     std::uint64_t tried = 0;   // in this pass
     bool written = false;
   };
-  enum class Act : std::uint8_t { none, document, runs, removal };
+  enum class Act : std::uint8_t { none, document, runs, events, removal };
   struct Step {
     Act act = Act::none;
     std::uint64_t version = 0;
@@ -97,6 +101,7 @@ class Mirror {
   bool write_documents();
   bool write_document(Step step, os::Fd& memory);
   bool write_runs();
+  bool copy_events();
   bool without_list(std::uint64_t& serial);
   bool write_run_lines(int fd, std::uint64_t& serial);
   bool remove_unwanted();
@@ -105,6 +110,7 @@ class Mirror {
   std::string subject(Step step) const;
 
   const Place place_;
+  JournalCopy journal_;
   mutable std::mutex mutex_;
   std::vector<Wanted> documents_;
   std::vector<ports::RunNote> runs_;  // by slot; no label: nothing is there

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "model/hook.h"
 #include "supervisor/book.h"
 
 namespace hearth::supervisor {
@@ -18,6 +19,31 @@ constexpr SpanNs retry_span = milliseconds(20);
 
 // Until the store is asked again whether it has written everything; nothing else is left to wait for.
 constexpr SpanNs finish_span = milliseconds(1);
+
+}  // namespace
+
+namespace {
+
+// What of its service a hook is told, and where its output goes.
+void add_hook(const SlotBook& book, SlotIndex slot, ports::SpawnOrder& order) {
+  static const std::vector<std::string> nothing;
+  const SlotState& state = book.slots[slot];
+  const bool idle = state.hook == Hook::none;  // of a run that is over
+  order.command = idle ? &nothing : &action_of(*order.spec->actions, state.hook).command;
+  order.variables = {{"HEARTH_HOOK", hook_name(state.hook)}, {"HEARTH_SERVICE", order.spec->name}};
+  if (!book.in_use(state.parent)) return;
+  order.log_slot = state.parent;
+  order.log_label = book.label(state.parent);
+  const SlotState& service = book.slots[state.parent];
+  if (service.life.run_live && !service.run_wanted && service.run().pid != 0)
+    order.variables.emplace_back("HEARTH_PID", std::to_string(service.run().pid));
+  const bool tells_end =
+      state.hook == Hook::after_stop || state.hook == Hook::on_failure || state.hook == Hook::on_give_up;
+  const ExitInfo& exit = service.last_exit;
+  if (!tells_end || exit.run == no_run) return;
+  if (exit.code == 1) order.variables.emplace_back("HEARTH_EXIT_CODE", std::to_string(exit.status));
+  if (exit.code == 2 || exit.code == 3) order.variables.emplace_back("HEARTH_EXIT_SIGNAL", std::to_string(exit.status));
+}
 
 }  // namespace
 
@@ -37,8 +63,12 @@ ports::SpawnOrder spawn_order(const SlotBook& book, SlotIndex slot, const RunCel
     order.notify = true;
     order.stop_rank = book.applied(slot)->graph.rank(book.slots[slot].service);
   } else {
-    // A probe runs as the service does: same user, directory and environment.
+    // A probe and a hook run as the service does: same user, directory and environment.
     order.spec = parent;
+    if (is_hook(order.role)) {
+      add_hook(book, slot, order);
+      return order;
+    }
     order.command = order.role == SlotRole::ready_probe ? &parent->ready.command : &parent->live.command;
   }
   return order;
@@ -53,6 +83,7 @@ void Acts::act(Now now) {
   for (const SlotIndex slot : batch_) spawn_for(slot, now);
   for (const SlotIndex slot : batch_) act_on(slot, now);
   run_probes();
+  mark_files();
   if (book_.runs_changed && now.mono >= note_runs_at_) note_runs(now);
   finish_if_done();
 }
@@ -189,7 +220,16 @@ void Acts::run_probes() {
     const ProbeState& probe = start.live ? state.health.live_probe : state.health.ready_probe;
     if (!state.used || !state.health.watching || probe.attempt != start.attempt) continue;
     const ServiceSpec& spec = book_.spec_of(start.slot);
-    probes_.begin(start.slot, start.live, start.attempt, start.live ? spec.live : spec.ready);
+    ports::ProbeTry order;
+    order.slot = start.slot;
+    order.live = start.live;
+    order.attempt = start.attempt;
+    order.probe = start.live ? &spec.live : &spec.ready;
+    order.run = state.run().run;
+    order.started = state.run().started;
+    order.log = &spec.log;
+    order.output_from = state.run().output_from;
+    probes_.begin(order);
   }
   book_.errands.probe_starts.clear();
   for (const SlotIndex slot : book_.errands.probe_cancels)
@@ -237,7 +277,7 @@ void Acts::finish_if_done() {
     if (finish_waits_) return;
   }
   finish_sent_ = true;
-  keeper_.finish(head.leaving);
+  keeper_.finish(head.leaving, head.gave_up);
   // Last, because slots name them: until the keeper knows that it may end, a successor would miss them.
   if (!head.leaving)
     for (const auto& [version, applied] : book_.registry.all()) store_.drop_document(version);
@@ -246,7 +286,8 @@ void Acts::finish_if_done() {
 bool Acts::all_stopped() const {
   for (const SlotIndex slot : book_.used()) {
     const Lifecycle& life = book_.slots[slot].life;
-    if (!book_.over(slot) || life.phase == Phase::stopping || life.want_up) return false;
+    const bool wanted = life.want_up && !is_hook(book_.slots[slot].role);  // a hook that has ended stays so
+    if (!book_.over(slot) || life.phase == Phase::stopping || wanted) return false;
   }
   return true;
 }

@@ -12,7 +12,7 @@
 // What cannot be handed over now stays marked (SlotBook::acting) and is tried again; most are woken earlier by what
 // they wait for. A spawn that is refused is evidence for the next turn.
 //
-// Errands of the turn follow, then the list of runs on disk, then the end of all of hearth when it is due.
+// Errands of the turn follow, then files that tell others of services (marks.cc), then the list of runs on disk, then the end of all of hearth when it is due.
 #pragma once
 
 #include <cstdint>
@@ -53,6 +53,7 @@ class Acts {
   bool reap(SlotIndex slot, RunCell& cell, std::uint8_t which);
   bool clear_away(SlotIndex slot, const RunCell& cell);
   void run_probes();
+  void mark_files();
   void note_runs(Now now);
   ports::RunNote note_of(SlotIndex slot) const;
   void finish_if_done();

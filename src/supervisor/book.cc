@@ -1,6 +1,7 @@
 #include "supervisor/book.h"
 
 #include <algorithm>
+#include <array>
 #include <unordered_set>
 #include <utility>
 
@@ -15,6 +16,10 @@ SlotBook::SlotBook() {
   probe_spec_.stop_timeout = milliseconds(500);
   probe_spec_.start_timeout = 0;
   probe_spec_.fdstore_max = 0;
+  hook_spec_ = probe_spec_;
+  hook_spec_.name = "hook";
+  hook_spec_.stop_signal = 15;
+  hook_spec_.stop_timeout = seconds(5);
 }
 
 std::uint64_t SlotBook::random() {
@@ -35,6 +40,7 @@ const Document* SlotBook::document_of(SlotIndex slot) const {
 }
 
 const ServiceSpec& SlotBook::spec_of(SlotIndex slot) const {
+  if (is_hook(slots[slot].role)) return hook_spec_;
   if (slots[slot].role != SlotRole::service) return probe_spec_;
   const Document* document = document_of(slot);
   HEARTH_CHECK(document != nullptr, "a used slot has a document");
@@ -48,6 +54,8 @@ std::string SlotBook::label(SlotIndex slot) const {
   std::string text = label_of(document->project, document->services[state.service].name, state.replica);
   if (state.role == SlotRole::ready_probe) text += ".ready";
   if (state.role == SlotRole::live_probe) text += ".live";
+  if (state.role == SlotRole::hook) text += ".hook";
+  if (state.role == SlotRole::side_hook) text += ".side-hook";
   return text;
 }
 
@@ -60,12 +68,29 @@ bool SlotBook::is_up(SlotIndex slot) const {
   return state.used && state.life.run_live && state.life.phase != Phase::stopping;
 }
 
+bool SlotBook::comes_up(SlotIndex slot) const {
+  const SlotState& state = slots[slot];
+  return state.used && (state.life.phase == Phase::starting || state.life.phase == Phase::running);
+}
+
 bool SlotBook::over(SlotIndex slot) const {
   const SlotState& state = slots[slot];
-  if (state.life.run_live) return false;
+  if (state.life.run_live || state.life.hook != Hook::none || state.hook != Hook::none || state.beside != 0)
+    return false;
   for (const RunCell& cell : state.cell)
     if (cell.reap || cell.spawn) return false;
-  return true;
+  if (state.role != SlotRole::service) return true;
+  // Nor of its hooks.
+  return std::ranges::all_of(std::array{scratch[slot].hook, scratch[slot].side_hook},
+                             [this](SlotIndex its) { return its == no_slot || over(its); });
+}
+
+SlotIndex& SlotBook::hook_slot(SlotIndex service, SlotRole role) {
+  return role == SlotRole::hook ? scratch[service].hook : scratch[service].side_hook;
+}
+
+SlotIndex SlotBook::hook_slot(SlotIndex service, SlotRole role) const {
+  return role == SlotRole::hook ? scratch[service].hook : scratch[service].side_hook;
 }
 
 void SlotBook::grow_to(SlotIndex wanted) {
@@ -84,17 +109,40 @@ SlotIndex SlotBook::first_free() {
 
 void SlotBook::take_into_use(SlotIndex slot, const SlotState& fresh) {
   slots[slot] = fresh;
+  const bool marked = scratch[slot].marked;
   scratch[slot] = Scratch{};
+  scratch[slot].marked = marked;
   due_at[slot] = never;
   touch(slot);
 }
 
 void SlotBook::forget(SlotIndex slot) {
   SlotState& state = slots[slot];
+  if (state.role == SlotRole::service) {
+    for (const SlotIndex its : {scratch[slot].hook, scratch[slot].side_hook}) {
+      if (its == no_slot) continue;
+      slots[its].removing = true;
+      slots[its].parent = no_slot;
+      touch(its);
+      weigh(its);
+    }
+    scratch[slot].hook = scratch[slot].side_hook = no_slot;
+  } else if (is_hook(state.role) && state.parent != no_slot && hook_slot(state.parent, state.role) == slot) {
+    hook_slot(state.parent, state.role) = no_slot;
+  }
   if (AppliedDocument* found = registry.find(state.document)) {
     for (std::vector<SlotIndex>* by_service : {&found->slots, &found->ready_probes, &found->live_probes})
       for (SlotIndex& each : *by_service)
         if (each == slot) each = no_slot;
+  }
+  if (state.role == SlotRole::service) {
+    EventRecord event;
+    event.what = Happening::removed;
+    event.service = label(slot);
+    event.cause = state.event;
+    event.order = state.order;
+    event.text = "forgotten";
+    errands.happened.push_back(std::move(event));
   }
   errands.released_slots.push_back(slot);
   const OrderId order = state.order;
@@ -110,6 +158,10 @@ void SlotBook::forget(SlotIndex slot) {
 void SlotBook::index_slots() {
   for (const SlotIndex slot : used()) {
     const SlotState& state = slots[slot];
+    if (is_hook(state.role)) {
+      if (in_use(state.parent)) hook_slot(state.parent, state.role) = slot;
+      continue;
+    }
     AppliedDocument* found = registry.find(state.document);
     if (found == nullptr || state.service >= found->slots.size()) continue;
     std::vector<SlotIndex>& by_service = state.role == SlotRole::service       ? found->slots
@@ -132,8 +184,15 @@ void SlotBook::drop_unused_documents() {
   }
 }
 
-void SlotBook::add_note(std::string text, WallNs at) {
+void SlotBook::add_note(std::string text, WallNs at, Happening what) {
   constexpr std::size_t notes_max = 50;
+  if (at != 0) {
+    EventRecord event;
+    event.what = what;
+    event.time = at;
+    event.text = text;
+    errands.happened.push_back(std::move(event));
+  }
   if (notes.size() >= notes_max) notes.erase(notes.begin());
   notes.push_back({at, std::move(text)});
   visible_change = true;

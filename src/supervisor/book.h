@@ -27,6 +27,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "model/event.h"
 #include "model/service_spec.h"
 #include "model/slot_state.h"
 #include "model/status.h"
@@ -43,13 +44,19 @@ struct Scratch {
   RunId spawn_sent = no_run;
   OpId signal_sent = 0;
   RunId reap_sent[2] = {};
+  bool marked = false;          // the store knows of files of this slot
   MonoNs clear_at = 0;          // until then an ended run is not cleared away, because its successor comes first
   std::uint32_t heard_out = 0;  // turns for which the end of a run has waited for its last words
   RunId sweeping = no_run;      // whose descendants are being swept: frozen, so it must come to its end
-  RunId cleared = no_run;  // whose tree has been ended as far as it can be; what is left is named, then it is reaped
-  RunId refused = no_run;  // whose spawn was refused, until that is decided upon; the error:
+  RunId cleared = no_run;    // whose tree has been ended as far as it can be; what is left is named, then it is reaped
+  SlotIndex hook = no_slot;  // of a service: where its hooks run
+  SlotIndex side_hook = no_slot;  // ... and those that run beside it
+  RunId refused = no_run;         // whose spawn was refused, until that is decided upon; the error:
   std::unique_ptr<Error> refusal;
-  std::unique_ptr<Error> unprobed;  // why the last try of its exec probe could not be made; null: it could
+  SpanNs lasted = 0;  // of the run of last_exit, and what it used
+  RunUse use;
+  std::unique_ptr<std::string> unready;  // what the last try of its readiness found that was bad; null: nothing
+  std::unique_ptr<Error> unprobed;       // why the last try of its exec probe could not be made; null: it could
 };
 
 class SlotBook {
@@ -64,12 +71,14 @@ class SlotBook {
   Registry registry;
 
   SlotQueue changed, weighed, acting;
-  SlotQueue noting;  // committed since the list of runs was noted
+  SlotQueue noting;   // committed since the list of runs was noted
+  SlotQueue marking;  // committed since the store was told which files they shall have (ports::Mark)
   Errands errands;
   bool another_turn = false;      // is wanted at once
   bool visible_change = false;    // something that clients can see
   bool runs_changed = false;      // the list of runs on disk is to be noted anew
   bool documents_unused = false;  // perhaps: a slot was forgotten
+  SlotIndex gave_up = no_slot;    // with on_give_up = "exit": all of hearth is to be shut down
   std::vector<Note> notes;        // for people; the newest 50
 
   void touch(SlotIndex slot) { changed.push(slot); }
@@ -95,11 +104,16 @@ class SlotBook {
 
   const AppliedDocument* applied(SlotIndex slot) const { return registry.find(slots[slot].document); }
   const Document* document_of(SlotIndex slot) const;  // null: it is lost
-  const ServiceSpec& spec_of(SlotIndex slot) const;   // of a probe's slot: how probes live
-  std::string label(SlotIndex slot) const;            // project.service.index, .ready and .live of its probes
+  const ServiceSpec& spec_of(SlotIndex slot) const;   // of a probe's or a hook's slot: how those live
+  std::string label(
+      SlotIndex slot) const;  // project.service.index, .ready, .live, .hook and .side-hook of what belongs to it
   bool has_readiness(SlotIndex slot) const;
-  bool is_up(SlotIndex slot) const;  // has a run, and that is not being stopped
-  bool over(SlotIndex slot) const;   // nothing of it runs and nothing is left to do
+  bool is_up(SlotIndex slot) const;     // has a run, and that is not being stopped
+  bool comes_up(SlotIndex slot) const;  // has one or is about to, as soon as its hooks are over
+  // Of a service: the slot of its hooks, no_slot where it has none. Of a role is_hook().
+  SlotIndex& hook_slot(SlotIndex service, SlotRole role);
+  SlotIndex hook_slot(SlotIndex service, SlotRole role) const;
+  bool over(SlotIndex slot) const;  // nothing of it runs and nothing is left to do
 
   void grow_to(SlotIndex size);
   SlotIndex first_free();  // none below is; size() when all are used
@@ -109,10 +123,11 @@ class SlotBook {
   void index_slots();
   void drop_unused_documents();
 
-  void add_note(std::string text, WallNs at);  // at 0: what has no time
+  void add_note(std::string text, WallNs at, Happening what = Happening::note);  // at 0: what has no time
 
  private:
   ServiceSpec probe_spec_;  // how probes' runs live; their command comes from the parent's probe
+  ServiceSpec hook_spec_;   // the same of hooks
   SlotIndex first_free_ = 0;
 };
 

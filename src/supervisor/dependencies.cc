@@ -12,9 +12,15 @@ lifecycle::Standing standing_of(const SlotBook& book, const AppliedDocument& app
   if (other == no_slot || !book.slots[other].used) return lifecycle::Standing::unmet;
   const SlotState& dependency = book.slots[other];
   const bool ready = book.has_readiness(other) ? dependency.health.ready : dependency.life.phase == Phase::running;
-  const bool success =
-      dependency.last_exit.run != no_run && lifecycle::is_success(dependency.last_exit, book.spec_of(other));
-  return lifecycle::standing(edge, dependency.life.phase, ready, dependency.run().started != 0, success);
+  const ServiceSpec& spec = book.spec_of(other);
+  const bool success = dependency.last_exit.run != no_run && lifecycle::is_success(dependency.last_exit, spec);
+  // While its hooks before a start run, its newest run is the one before.
+  const bool prepares = dependency.life.phase == Phase::starting && !dependency.life.run_live;
+  const bool started = dependency.run().started != 0 && !prepares;
+  // A task is what others wait for when it has done its work.
+  if (spec.type == ServiceType::task && edge.condition == Condition::ready)
+    edge.condition = Condition::completed_successfully;
+  return lifecycle::standing(edge, dependency.life.phase, ready, started, success);
 }
 
 bool dependencies_met(const SlotBook& book, SlotIndex slot, Reason* why, std::string* what) {
@@ -46,7 +52,7 @@ bool must_hold(const SlotBook& book, SlotIndex slot) {
   for (const std::uint32_t dependent : applied->graph.dependents(state.service)) {
     const SlotIndex other = applied->slots[dependent];
     if (other == no_slot || !book.slots[other].used) continue;
-    if (book.slots[other].life.run_live && book.slots[other].life.phase == Phase::stopping) return true;
+    if (book.slots[other].life.phase == Phase::stopping) return true;
   }
   return false;
 }
@@ -55,6 +61,7 @@ bool outlived_a_dependency(const SlotBook& book, SlotIndex slot) {
   const SlotState& state = book.slots[slot];
   const AppliedDocument* applied = book.applied(slot);
   if (applied == nullptr || !book.is_up(slot) || state.run_wanted || state.removing) return false;
+  if (lifecycle::is_damped(state.life)) return false;
   const std::vector<lifecycle::Edge>& edges = applied->graph.dependencies(state.service);
   return std::any_of(edges.begin(), edges.end(), [&](lifecycle::Edge edge) {
     const SlotIndex other = applied->slots[edge.to];

@@ -1,7 +1,8 @@
 // What a turn has decided besides the records of slots, and does only when those are committed: before the commit an
 // order of the same turn may still undo it, and a successor that finds the old page would not know of it.
 //
-// Each list is filled while inputs are handled and time passes, and emptied by the act or the consume of the same turn.
+// Each list is filled while inputs are handled and time passes, and emptied by the commit, the act or the consume of the
+// same turn.
 #pragma once
 
 #include <cstddef>
@@ -11,6 +12,7 @@
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "model/event.h"
 #include "model/request.h"
 #include "wire/decision_page.h"
 
@@ -39,6 +41,7 @@ struct Reply {
 
 struct Errands {
   std::vector<wire::OperationRecord> operations;  // go into the commit itself
+  std::vector<EventRecord> happened;              // what no record of a slot shows; goes into the commit itself
   std::vector<SlotIndex> released_slots;          // forgotten in this turn
   std::vector<ProbeStart> probe_starts;
   std::vector<SlotIndex> probe_cancels;

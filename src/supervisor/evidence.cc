@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "supervisor/acts.h"
 #include "supervisor/book.h"
 #include "supervisor/dependencies.h"
 #include "supervisor/lives.h"
@@ -52,18 +53,43 @@ void Evidence::notified(std::size_t index, const ports::Input& input, Now now) {
   if (message.fdstore && input.descriptors > 0)
     actions.push_back({index, input.slot, false, message.fdname, spec.fdstore_max, message.fdpoll});
   if (message.fdstore_remove) actions.push_back({index, input.slot, true, message.fdname, 0, false});
-  if (!speaks_for(input.slot, input.run)) return;
-  // A message is proof that the process lives, even when the keeper's notice is still on its way.
+  if (hear(input.slot, input.run, now)) lives_.judge(input.slot, health::notify(state.health, spec, message, now), now);
+}
+
+// False: it is not for the newest run, or that is over. A message is proof that the process lives, even when the
+// keeper's notice is still on its way.
+bool Evidence::hear(SlotIndex slot, RunId run, Now now) {
+  if (!speaks_for(slot, run)) return false;
+  SlotState& state = book_.slots[slot];
   look_at(state.run().entry, now);
-  if (!speaks_for(input.slot, input.run)) return;
+  if (!speaks_for(slot, run)) return false;
   if (!state.health.watching && state.life.phase == Phase::starting)
-    lives_.judge(input.slot, health::watch(state.health, spec, now), now);
-  lives_.judge(input.slot, health::notify(state.health, spec, message, now), now);
+    begin_watch(slot, state.life.reason == Reason::adopted, now);
+  return true;
+}
+
+void Evidence::begin_watch(SlotIndex slot, bool adopted, Now now) {
+  Health& health = book_.slots[slot].health;
+  const ServiceSpec& spec = book_.spec_of(slot);
+  lives_.judge(slot, adopted ? health::adopt(health, spec, now) : health::watch(health, spec, now), now);
+}
+
+void Evidence::said_ready(const ports::Input& input, Now now) {
+  if (!book_.in_use(input.slot) || !hear(input.slot, input.run, now)) return;
+  lives_.judge(input.slot, health::said_ready(book_.slots[input.slot].health, book_.spec_of(input.slot), now), now);
+}
+
+void Evidence::tell_unready(const ports::Input& input) {
+  std::unique_ptr<std::string>& told = book_.scratch[input.slot].unready;
+  if (input.data == (told ? *told : "")) return;
+  told = input.data.empty() ? nullptr : std::make_unique<std::string>(input.data);
+  book_.visible_change = true;
 }
 
 void Evidence::probed(const ports::Input& input, Now now) {
   if (!book_.in_use(input.slot) || !book_.slots[input.slot].life.run_live) return;
   const health::Which which = input.live ? health::Which::live : health::Which::ready;
+  if (!input.live) tell_unready(input);
   lives_.judge(input.slot,
                health::probe_result(book_.slots[input.slot].health, book_.spec_of(input.slot), which, input.attempt,
                                     input.good, now),
@@ -115,8 +141,7 @@ void Evidence::run_spawned(SlotIndex slot, RunCell& cell, const ports::EntryView
   lives_.feed(slot, event, now);
   if (state.role != SlotRole::service || state.health.watching) return;
   if (state.life.phase != Phase::starting && state.life.phase != Phase::running) return;
-  const ServiceSpec& spec = book_.spec_of(slot);
-  lives_.judge(slot, adopted ? health::adopt(state.health, spec, now) : health::watch(state.health, spec, now), now);
+  begin_watch(slot, adopted, now);
 }
 
 void Evidence::run_ended(SlotIndex slot, RunCell& cell, const ports::EntryView& view, Now now) {
@@ -142,9 +167,14 @@ void Evidence::run_ended(SlotIndex slot, RunCell& cell, const ports::EntryView& 
   book_.want_act(slot);
   if (&cell != &state.run()) return;  // an older run of the slot: its end decides nothing
   state.last_exit = exit;
+  book_.scratch[slot].use = view.use;
+  book_.scratch[slot].lasted = cell.started == 0 ? 0 : std::max<SpanNs>(now.wall - cell.started, 0);
+  // A program that goes into the background looks like this.
+  state.left_behind = state.role == SlotRole::service && state.life.phase != Phase::stopping && exit.fail_stage == 0 &&
+                      exit.code == 1 && exit.status == 0 && keeper_.left_behind(cell.run, book_.label(slot));
   lives_.end_tries(slot, now);
   // One that we ended says nothing of the service, and the number of its try may be the next one's already.
-  const bool told = state.role != SlotRole::service && state.life.phase != Phase::stopping;
+  const bool told = is_probe(state.role) && state.life.phase != Phase::stopping;
   lifecycle::Event event;
   event.kind = view.fail_stage != 0 ? lifecycle::EventKind::spawn_failed : lifecycle::EventKind::exited;
   event.exit = exit;
@@ -175,8 +205,12 @@ void Evidence::entry_freed(SlotIndex slot, RunCell& cell, Now now) {
   book_.weigh(slot);
   keeper_.release_run(slot, cell.run);
   SlotState& state = book_.slots[slot];
+  if (is_hook(state.role) && state.parent != no_slot) book_.weigh(state.parent);  // it may wait for that to be over
+  const bool stays_down = state.role == SlotRole::service && !state.run_wanted && !state.life.run_live &&
+                          book_.document_of(slot) != nullptr;
+  if (stays_down) keeper_.release_surroundings(spawn_order(book_, slot, cell));
   if (!state.run_wanted) return;
-  if (dependencies_met(book_, slot)) return lives_.new_run(slot);
+  if (dependencies_met(book_, slot)) return lives_.new_run(slot, now);
   // What it depends on went away while both entries waited for their reap: the run that was asked for never
   // comes to be, and the retry waits for the dependency.
   state.run_wanted = false;
@@ -208,7 +242,7 @@ void Evidence::decide_refusal(SlotIndex slot, Now now) {
   cell.entry = no_entry;
   state.last_exit = event.exit;
   lives_.feed(slot, event, now);
-  if (state.role != SlotRole::service) lives_.try_refused(slot, *scratch.refusal, now);
+  if (is_probe(state.role)) lives_.try_refused(slot, *scratch.refusal, now);
 }
 
 }  // namespace hearth::supervisor

@@ -33,6 +33,7 @@ class Evidence {
   void look_at(EntryIndex entry, Now now);
   // One datagram; `index`: its place among the inputs of the turn.
   void notified(std::size_t index, const ports::Input& input, Now now);
+  void said_ready(const ports::Input& input, Now now);
   void probed(const ports::Input& input, Now now);
   // `inputs`: all that was peeked in this turn.
   void end_runs(const std::vector<ports::Input>& inputs, Now now);
@@ -43,6 +44,10 @@ class Evidence {
 
  private:
   bool speaks_for(SlotIndex slot, RunId run) const;
+  void tell_unready(const ports::Input& input);
+  bool hear(SlotIndex slot, RunId run, Now now);
+  // adopted: it was found alive, and may have said what nobody will hear.
+  void begin_watch(SlotIndex slot, bool adopted, Now now);
   void run_spawned(SlotIndex slot, RunCell& cell, const ports::EntryView& view, Now now);
   void run_ended(SlotIndex slot, RunCell& cell, const ports::EntryView& view, Now now);
   void entry_freed(SlotIndex slot, RunCell& cell, Now now);

@@ -88,6 +88,8 @@ void Goals::stop(const std::vector<SlotIndex>& slots, OrderId order, bool force,
     // Held at first, also when it is being stopped already: only `force` insists.
     event.hold = !force && book_.slots[slot].role == SlotRole::service && book_.slots[slot].life.run_live;
     lives_.feed(slot, event, now);
+    // Nobody waits for the grace period of a hook.
+    if (force && is_hook(book_.slots[slot].role)) lives_.feed(slot, event, now);
     book_.touch(slot);
     book_.weigh(slot);
   }
@@ -101,7 +103,9 @@ void Goals::shut_down(bool leave, OrderId order, Now now) {
   book_.visible_change = true;
   if (leave) return;
   std::vector<SlotIndex> all;
-  for (const SlotIndex slot : book_.used()) all.push_back(slot);
+  // Hooks come to their end by themselves, or at that of their timeouts.
+  for (const SlotIndex slot : book_.used())
+    if (book_.head.force || !is_hook(book_.slots[slot].role)) all.push_back(slot);
   stop(all, order, book_.head.force, now);
 }
 

@@ -26,9 +26,13 @@ struct Head {
   std::uint32_t takeovers = 0;
   std::uint32_t statuses_lost = 0;      // runs whose end nobody could tell
   std::uint32_t keeper_generation = 0;  // of the keeper that held our runs when this was committed
+  std::uint64_t last_event = 0;         // of the journal
+  std::uint64_t journal_end = 0;        // ports::JournalMark::end
+  std::uint32_t events_lost = 0;        // that could not be written, and that no event has told of yet
   bool shutting_down = false;
   bool leaving = false;  // SIGQUIT: hearth ends, services stay
   bool force = false;    // second TERM or INT: no grace
+  bool gave_up = false;  // shutting down because a service with on_give_up = "exit" was given up
   std::uint32_t signals_handled[6] = {};
 };
 static_assert(std::is_trivially_copyable_v<Head>);

@@ -10,7 +10,7 @@ void Lives::feed(SlotIndex slot, lifecycle::Event event, Now now) {
   const Phase before = state.life.phase;
   const lifecycle::Effects effects = lifecycle::step(state.life, book_.spec_of(slot), event, now);
   if (effects.changed) book_.touch(slot);
-  if (effects.spawn) new_run(slot);
+  if (effects.spawn) new_run(slot, now);
   if (effects.signal != 0) {
     RunCell& cell = state.run();
     cell.signal = effects.signal;
@@ -18,14 +18,20 @@ void Lives::feed(SlotIndex slot, lifecycle::Event event, Now now) {
     book_.touch(slot);
     book_.want_act(slot);
   }
-  if (state.life.phase == before) return;
-  if (state.life.phase == Phase::stopping) end_tries(slot, now);
-  book_.want_act(slot);
-  book_.weigh(slot);
-  if (state.life.phase == Phase::stopping) cancel_unsent(slot, now);
+  if (state.life.phase != before) {
+    if (state.life.phase == Phase::stopping) end_tries(slot, now);
+    book_.want_act(slot);
+    book_.weigh(slot);
+    if (state.life.phase == Phase::stopping) cancel_unsent(slot, now);
+  }
+  if (state.role == SlotRole::service) {
+    follow_hooks(slot, effects, now);
+  } else if (is_hook(state.role)) {
+    look_at_hook(slot, now);
+  }
 }
 
-void Lives::new_run(SlotIndex slot) {
+void Lives::new_run(SlotIndex slot, Now now) {
   SlotState& state = book_.slots[slot];
   state.leftover[0] = '\0';
   book_.touch(slot);
@@ -37,6 +43,8 @@ void Lives::new_run(SlotIndex slot) {
     cell.entry = slot * wire::entries_per_slot + next;
     cell.spawn = true;
     cell.document = state.document;
+    cell.started = now.wall;
+    if (book_.is_service(slot)) cell.output_from = keeper_.log_status(slot, book_.label(slot)).written;
     state.cell[next] = cell;
     state.current = next;
     state.run_wanted = false;

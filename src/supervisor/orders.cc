@@ -10,6 +10,74 @@
 #include "supervisor/selection.h"
 
 namespace hearth::supervisor {
+namespace {
+
+// A list that people read: the first few, and how many more there are.
+std::string list_words(const std::vector<std::string>& names) {
+  constexpr std::size_t told = 10;
+  std::string text;
+  for (std::size_t i = 0; i < names.size() && i < told; ++i) text += (i == 0 ? "" : ", ") + names[i];
+  if (names.size() > told) text += " and " + std::to_string(names.size() - told) + " more";
+  return text;
+}
+
+std::string order_words(const Request& request, const Accepted& accepted) {
+  const std::string which = request.all ? "all services" : list_words(request.names);
+  switch (request.verb) {
+    case Verb::apply: {
+      std::string text = request.start ? "up of project " : "apply of project ";
+      text += request.document.project;
+      if (!request.document.path.empty()) text += " from " + request.document.path;
+      text += ": " + std::to_string(request.document.services.size()) +
+              (request.document.services.size() == 1 ? " service" : " services");
+      if (!accepted.removed.empty()) text += "; taken out: " + list_words(accepted.removed);
+      return text;
+    }
+    case Verb::start: return "start of " + which;
+    case Verb::stop: return "stop of " + which;
+    case Verb::restart: return "restart of " + which;
+    case Verb::down:
+      if (!request.names.empty() || request.all) return "down of " + which;
+      return "down of " +
+             (request.document.path.empty() ? "project " + request.document.project : request.document.path);
+    case Verb::shutdown: return "shutdown of all of hearth";
+    case Verb::leave: return "end of hearth, whose services go on";
+  }
+  return "an order";
+}
+
+std::string hex_words(const OperationKey& key) {
+  constexpr char digits[] = "0123456789abcdef";
+  std::string text;
+  for (const unsigned char byte : key) {
+    text += digits[byte >> 4];
+    text += digits[byte & 15];
+  }
+  return text;
+}
+
+}  // namespace
+
+void Orders::tell(OrderId order, const Request& request, const Accepted& accepted, Now now) {
+  EventRecord event;
+  event.what = Happening::order;
+  event.time = now.wall;
+  event.order = order;
+  event.operation = hex_words(request.key);
+  event.by = request.peer;
+  event.text = order_words(request, accepted);
+  book_.errands.happened.push_back(std::move(event));
+}
+
+OrderId Orders::signal_order(const char* signal, const char* what, Now now) {
+  EventRecord event;
+  event.what = Happening::order;
+  event.time = now.wall;
+  event.order = book_.next_order();
+  event.text = std::string(signal) + " to hearth: " + what;
+  book_.errands.happened.push_back(event);
+  return event.order;
+}
 
 Result<Accepted> Orders::handle(const Request& request, Now now) {
   std::vector<wire::OperationRecord>& operations = book_.errands.operations;
@@ -28,6 +96,7 @@ Result<Accepted> Orders::handle(const Request& request, Now now) {
   record.kind = static_cast<std::uint32_t>(request.verb);
   record.slots = static_cast<std::uint32_t>(accepted->slots.size());
   operations.push_back(record);
+  tell(accepted->order, request, *accepted, now);
   return accepted;
 }
 
@@ -106,7 +175,7 @@ Result<Accepted> Orders::down(const Request& request, Now now) {
   }
   for (const SlotIndex slot : book_.used()) {
     SlotState& state = book_.slots[slot];
-    if (state.role == SlotRole::service) continue;
+    if (!is_probe(state.role)) continue;
     if (std::find(chosen->begin(), chosen->end(), state.parent) == chosen->end()) continue;
     state.removing = true;
     goals_.stop({slot}, accepted.order, true, now);
@@ -136,9 +205,9 @@ void Orders::signalled(const ports::Input& input, Now now) {
       case 15:
       case 2:
         if (head.shutting_down || fresh > 1) head.force = true;
-        goals_.shut_down(false, book_.next_order(), now);
+        goals_.shut_down(false, signal_order(input.number == 2 ? "SIGINT" : "SIGTERM", "shutdown", now), now);
         break;
-      case 3: goals_.shut_down(true, book_.next_order(), now); break;
+      case 3: goals_.shut_down(true, signal_order("SIGQUIT", "it ends, and its services go on", now), now); break;
       default: book_.visible_change = true;  // HUP, USR1: the program rereads or writes out; USR2: it is replaced
     }
   }

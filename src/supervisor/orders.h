@@ -37,6 +37,9 @@ class Orders {
   void start(const std::vector<SlotIndex>& chosen, Accepted& accepted, Now now);
   Result<Accepted> down(const Request& request, Now now);
   Accepted shut_down(const Request& request, Now now);
+  // For the event journal. signal_order: the next order, which came as a signal.
+  void tell(OrderId order, const Request& request, const Accepted& accepted, Now now);
+  OrderId signal_order(const char* signal, const char* what, Now now);
 
   SlotBook& book_;
   Goals& goals_;

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <string_view>
-#include <unordered_set>
+#include <unordered_map>
 
 #include "base/check.h"
 #include "supervisor/book.h"
@@ -103,21 +103,25 @@ Status Placing::refuse_conflicts(const Document& document) const {
 
 // A slot for each service that has none yet, and for each exec probe: the old ones may still be running.
 Status Placing::find_room(const Document& document) const {
-  std::unordered_set<std::string_view> placed;
+  std::unordered_map<std::string_view, SlotIndex> placed;
   for (const SlotIndex slot : book_.services()) {
     const Document* other = book_.document_of(slot);
-    if (other->project == document.project) placed.insert(other->services[book_.slots[slot].service].name);
+    if (other->project == document.project) placed[other->services[book_.slots[slot].service].name] = slot;
   }
   std::size_t needed = 0;
-  for (const ServiceSpec& spec : document.services)
-    needed += !placed.contains(spec.name) + (spec.ready.type == ProbeType::exec) + (spec.live.type == ProbeType::exec);
+  for (const ServiceSpec& spec : document.services) {
+    const auto its = placed.find(spec.name);
+    needed += (its == placed.end()) + (spec.ready.type == ProbeType::exec) + (spec.live.type == ProbeType::exec);
+    needed += hook_slots_missing(spec, its == placed.end() ? no_slot : its->second);
+  }
   // The ones that allocate() will take: entries of runs whose specification is lost may lie between and behind ours.
   SlotIndex end = 0;
   for (; needed > 0 && end < wire::max_slots; ++end) needed -= vacant(end);
   if (needed == 0) return store_.reserve(std::max(end, book_.size()));
-  return failure(Remedy::try_later, "apply", document.project,
-                 "no more than " + std::to_string(wire::max_slots) + " services and exec probes fit in one hearth",
-                 "take something down first");
+  return failure(
+      Remedy::try_later, "apply", document.project,
+      "no more than " + std::to_string(wire::max_slots) + " services, exec probes and hooks fit in one hearth",
+      "take something down first");
 }
 
 bool Placing::vacant(SlotIndex slot) const {
@@ -198,8 +202,9 @@ void Placing::place_services(AppliedDocument& applied, const AppliedDocument* be
     book_.weigh(slot);
   }
   if (start) {
-    std::erase_if(change.changed, [this](SlotIndex slot) { return !book_.is_up(slot); });  // those are merely started
-    start_services(applied, goals_.restart(change.changed, accepted, now), accepted, now);
+    std::vector<SlotIndex> restarted = change.changed;
+    std::erase_if(restarted, [this](SlotIndex slot) { return !book_.comes_up(slot); });  // those are merely started
+    start_services(applied, goals_.restart(restarted, accepted, now), change.changed, accepted, now);
   }
   for (const SlotIndex slot : change.removed) {
     book_.slots[slot].removing = true;
@@ -209,10 +214,14 @@ void Placing::place_services(AppliedDocument& applied, const AppliedDocument* be
 }
 
 void Placing::start_services(const AppliedDocument& applied, const std::vector<SlotIndex>& restarted,
-                             Accepted& accepted, Now now) {
+                             const std::vector<SlotIndex>& changed, Accepted& accepted, Now now) {
   const TypedNames names(book_);
   for (const SlotIndex slot : dependencies_first(book_, applied.slots)) {
     if (contains(restarted, slot)) continue;
+    if (has_done_its_work(slot) && !contains(changed, slot)) {
+      accepted.notes.push_back(names.of(slot) + " has completed and is not run again: hearth start " + names.of(slot));
+      continue;
+    }
     if (book_.is_up(slot))
       accepted.notes.push_back(names.of(slot) + " is already running (PID " +
                                std::to_string(book_.slots[slot].run().pid) + ")");
@@ -224,7 +233,7 @@ void Placing::place_probes(AppliedDocument& applied, Now now) {
   // Old probe slots of these services go; what still runs of them is stopped first.
   for (const SlotIndex slot : book_.used()) {
     SlotState& state = book_.slots[slot];
-    if (state.role == SlotRole::service || state.removing || !contains(applied.slots, state.parent)) continue;
+    if (!is_probe(state.role) || state.removing || !contains(applied.slots, state.parent)) continue;
     state.removing = true;
     book_.touch(slot);
     goals_.stop({slot}, state.order, true, now);
@@ -236,6 +245,7 @@ void Placing::place_probes(AppliedDocument& applied, Now now) {
       applied.ready_probes[i] = allocate(applied, i, SlotRole::ready_probe);
     if (services[i].live.type == ProbeType::exec) applied.live_probes[i] = allocate(applied, i, SlotRole::live_probe);
   }
+  place_hooks(applied);
 }
 
 }  // namespace hearth::supervisor

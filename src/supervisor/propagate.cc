@@ -11,6 +11,7 @@ class Propagation {
  public:
   Propagation(SlotBook& book, Lives& lives, Now now) : book_(book), lives_(lives), now_(now) {}
 
+  void follow(SlotIndex slot);
   void restart_followers(SlotIndex slot);
   void weigh(SlotIndex slot);
   void weigh_dependents(const AppliedDocument& applied, std::uint32_t service);
@@ -24,6 +25,12 @@ class Propagation {
   Lives& lives_;
   Now now_;
 };
+
+// It may have been damped when its dependency was restarted.
+void Propagation::follow(SlotIndex slot) {
+  if (book_.is_service(slot) && outlived_a_dependency(book_, slot))
+    restart_all(with_restarted_dependents(book_, {slot}), 0);
+}
 
 // Those that depend on this one and have outlived a restart.
 void Propagation::restart_followers(SlotIndex slot) {
@@ -41,7 +48,10 @@ bool Propagation::restart_all(const std::vector<SlotIndex>& slots, std::size_t f
   lifecycle::Event event;
   event.kind = lifecycle::EventKind::dependency_restarted;
   event.hold = true;
-  for (std::size_t i = first; i < slots.size(); ++i) lives_.feed(slots[i], event, now_);
+  for (std::size_t i = first; i < slots.size(); ++i) {
+    event.random = book_.random();
+    lives_.feed(slots[i], event, now_);
+  }
   return first < slots.size();
 }
 
@@ -98,7 +108,11 @@ void Propagation::forget(SlotIndex slot) {
 void propagate(SlotBook& book, Lives& lives, Now now) {
   Propagation propagation(book, lives, now);
   // What goes down goes first: nobody shall be started over a run that is about to be restarted. This adds to the list.
-  for (std::size_t i = 0; i < book.weighed.size(); ++i) propagation.restart_followers(book.weighed[i]);
+  for (std::size_t i = 0; i < book.weighed.size(); ++i) {
+    const SlotIndex slot = book.weighed[i];
+    propagation.follow(slot);
+    propagation.restart_followers(slot);
+  }
   // Each pass moves phases along the graph, which has no cycle; the bound is for a bug, not for a use.
   std::size_t budget = 64 * (book.slots.size() + 1);
   while (!book.weighed.empty()) {

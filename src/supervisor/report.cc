@@ -4,6 +4,7 @@
 #include <cstring>
 #include <utility>
 
+#include "model/hook.h"
 #include "supervisor/book.h"
 #include "supervisor/dependencies.h"
 
@@ -25,6 +26,7 @@ const char* stage_words(std::uint32_t stage) {
     case wire::SpawnStage::directory: return "chdir";
     case wire::SpawnStage::signals: return "resetting signals";
     case wire::SpawnStage::exec: return "exec";
+    case wire::SpawnStage::input: return "opening standard input";
     case wire::SpawnStage::count_: break;
   }
   return "an unknown stage";
@@ -40,19 +42,19 @@ std::string exit_words(const ExitInfo& exit) {
   }
 }
 
-std::string failure_words(const ExitInfo& exit, const ServiceSpec& spec) {
+std::string failure_words(const ExitInfo& exit, const ServiceSpec& spec, const std::vector<std::string>& command) {
   if (exit.fail_stage == 0) return exit_words(exit);
   std::string text = stage_words(exit.fail_stage);
   const auto stage = static_cast<wire::SpawnStage>(exit.fail_stage);
-  if (stage == wire::SpawnStage::exec && !spec.command.empty()) text += " of " + spec.command[0];
+  if (stage == wire::SpawnStage::exec && !command.empty()) text += " of " + command[0];
   if (stage == wire::SpawnStage::directory) text += " to " + spec.cwd;
   if (stage == wire::SpawnStage::user && !spec.user.empty()) text += " " + spec.user;
+  if (stage == wire::SpawnStage::input) text += " " + spec.around->stdin_path;
   text += " failed: ";
   text += std::strerror(exit.fail_errno);
-  if (stage == wire::SpawnStage::exec && exit.fail_errno == ENOENT)
-    text += spec.command[0].find('/') == std::string::npos
-                ? "; is it installed, and in PATH?"
-                : "; is it installed, and the interpreter of its #! line too?";
+  if (stage == wire::SpawnStage::exec && exit.fail_errno == ENOENT && !command.empty())
+    text += command[0].find('/') == std::string::npos ? "; is it installed, and in PATH?"
+                                                      : "; is it installed, and the interpreter of its #! line too?";
   if (stage == wire::SpawnStage::exec && exit.fail_errno == EACCES) text += "; is it executable?";
   if (stage == wire::SpawnStage::exec && exit.fail_errno == ENOEXEC) text += "; a script needs a #! line";
   return text;
@@ -67,15 +69,47 @@ std::string span_words(SpanNs span) {
   return text + " s";
 }
 
-// Why we ended a run; "" when we did not.
-std::string verdict_words(Reason reason, const ServiceSpec& spec) {
+std::string failure_words(const ExitInfo& exit, const ServiceSpec& spec) {
+  return failure_words(exit, spec, spec.command);
+}
+
+std::string end_words(const SlotState& state, const ServiceSpec& spec) {
+  const char* more = state.left_behind && state.last_exit.code == 1 && state.last_exit.status == 0
+                         ? ", and what it had left running was ended: it has to stay in the foreground"
+                         : "";
+  return failure_words(state.last_exit, spec) + more;
+}
+
+// Why we ended a run, or why there was none; "" when it ended by itself.
+std::string verdict_words(Reason reason, const SlotState& state, const ServiceSpec& spec) {
   switch (reason) {
     case Reason::start_timeout: return "not ready within its start_timeout of " + span_words(spec.start_timeout);
     case Reason::watchdog:
       return spec.watchdog == 0 ? "no WATCHDOG=1 in time" : "no WATCHDOG=1 within " + span_words(spec.watchdog);
     case Reason::liveness: return "the liveness probe failed";
+    case Reason::hook_failed:
+      return "before_start " + failure_words(state.last_exit, spec, spec.actions->before_start.command);
+    case Reason::hook_timeout:
+      return "before_start had not ended within its timeout of " + span_words(spec.actions->before_start.timeout);
     default: return "";
   }
+}
+
+// The hook that a start or an end waits for; "" = it waits for none.
+std::string hook_words(const SlotBook& book, SlotIndex slot) {
+  const Lifecycle& life = book.slots[slot].life;
+  const SlotIndex runner = book.hook_slot(slot, SlotRole::hook);
+  if (life.hook == Hook::none || runner == no_slot) return "";
+  if (life.phase != Phase::starting && life.phase != Phase::stopping) return "";
+  const SlotState& hook = book.slots[runner];
+  std::string text = hook_name(life.hook);
+  if (hook.life.reason == Reason::refused && book.scratch[runner].refusal)
+    return text + ": " + book.scratch[runner].refusal->text();
+  if (life.phase == Phase::starting && life.hook == Hook::after_stop) text += " of the run before";
+  text += " runs";
+  if (hook.life.run_live && !hook.run_wanted && hook.run().pid != 0)
+    text += " (PID " + std::to_string(hook.run().pid) + ")";
+  return text;
 }
 
 // What does not come up by itself is told with the command that ends the wait.
@@ -116,6 +150,7 @@ std::string reason_text(const SlotBook& book, const ports::Keeper& keeper, SlotI
   if (book.scratch[slot].refused != no_run || state.life.reason == Reason::refused)
     return book.scratch[slot].refusal ? book.scratch[slot].refusal->text()
                                       : "a resource was missing; it is tried again";
+  if (std::string hook = hook_words(book, slot); !hook.empty()) return hook;
   if (state.life.phase == Phase::starting && state.run().entry != no_entry) {
     const SpanNs stuck = keeper.stuck_for(state.run().entry, now.mono);
     if (stuck > seconds(1))
@@ -125,6 +160,9 @@ std::string reason_text(const SlotBook& book, const ports::Keeper& keeper, SlotI
   if (state.life.phase == Phase::stopping && state.life.kill_sent && state.run().pid != 0)
     return "KILL was sent, and PID " + std::to_string(state.run().pid) + " has not ended yet";
   if (book.scratch[slot].unprobed) return book.scratch[slot].unprobed->text();
+  const bool asked_only = state.life.reason == Reason::none || state.life.reason == Reason::ordered;
+  const bool unready = state.life.phase == Phase::running || (state.life.phase == Phase::starting && asked_only);
+  if (book.scratch[slot].unready && unready && !state.health.ready) return "not ready: " + *book.scratch[slot].unready;
   switch (state.life.reason) {
     case Reason::none:
     case Reason::ordered:
@@ -141,18 +179,20 @@ std::string reason_text(const SlotBook& book, const ports::Keeper& keeper, SlotI
     case Reason::exited:
     case Reason::policy:
       // Of a service that is up again this is history, and says so.
-      if (state.life.run_live) return "the run before " + failure_words(state.last_exit, spec);
-      return failure_words(state.last_exit, spec);
+      if (state.life.run_live) return "the run before " + end_words(state, spec);
+      return end_words(state, spec);
     case Reason::spawn_failed: return failure_words(state.last_exit, spec);
     case Reason::start_timeout:
     case Reason::watchdog:
-    case Reason::liveness: return verdict_words(state.life.reason, spec);
+    case Reason::liveness: return verdict_words(state.life.reason, state, spec);
+    case Reason::hook_failed:
+    case Reason::hook_timeout:
+      return (state.life.run_live ? "at the start before: " : "") + verdict_words(state.life.reason, state, spec);
     case Reason::crash_loop: {
       // How a run ended that we ended ourselves says less than why.
-      const std::string verdict = verdict_words(state.life.last_end, spec);
+      const std::string verdict = verdict_words(state.life.last_end, state, spec);
       return "restarted too often (" + std::to_string(spec.crash_limit.max_restarts) + " in " +
-             span_words(spec.crash_limit.window) +
-             "); last: " + (verdict.empty() ? failure_words(state.last_exit, spec) : verdict);
+             span_words(spec.crash_limit.window) + "); last: " + (verdict.empty() ? end_words(state, spec) : verdict);
     }
     case Reason::dependency_restarted: return "restarted with what it depends on";
     case Reason::adopted: return "taken over from an earlier hearth";
@@ -187,6 +227,7 @@ Outcome outcome_of(const SlotBook& book, SlotIndex slot, Verb verb) {
                                                         : Outcome::done;
   switch (phase) {
     case Phase::running:
+      if (book.spec_of(slot).type == ServiceType::task) return Outcome::pending;  // until it has done its work
       // Who was ready and is not any more is nobody to wait for: perhaps he never will be again, and status tells it.
       if (book.has_readiness(slot)) return state.health.ready_since != 0 ? Outcome::done : Outcome::pending;
       return book.scratch[slot].settle_at == 0 ? Outcome::done : Outcome::pending;
@@ -218,6 +259,14 @@ Outcome outcome_of_order(const SlotBook& book, ports::Keeper& keeper, const wire
 
 }  // namespace
 
+std::string why_words(const SlotBook& book, const ports::Keeper& keeper, SlotIndex slot, Now now) {
+  return reason_text(book, keeper, slot, now);
+}
+
+std::string end_words(const ExitInfo& exit, const ServiceSpec& spec) {
+  return failure_words(exit, spec);
+}
+
 SlotStatus slot_status(const SlotBook& book, const ports::Keeper& keeper, const std::string& log_directory,
                        SlotIndex slot, Now now) {
   const SlotState& state = book.slots[slot];
@@ -246,8 +295,16 @@ SlotStatus slot_status(const SlotBook& book, const ports::Keeper& keeper, const 
   out.containment = keeper.containment();
   out.leftover = state.leftover;
   out.status_text = state.health.status;
+  if (out.pid != 0) {
+    out.work = state.health.work;
+    out.work_item = state.health.item;
+    out.work_done = state.health.work_done;
+    out.work_total = state.health.work_total;
+    out.load = state.health.load;
+  }
   out.order = state.order;
   out.log = keeper.log_status(slot, book.label(slot));
+  out.hook = hook_name(state.life.hook);
   out.log_directory = log_directory + "/" + book.label(slot);
   return out;
 }

@@ -26,4 +26,9 @@ OrderReport order_report(const SlotBook& book, ports::Keeper& keeper, const std:
 // order_report().settled, at the first pending slot known not to be: who waits for a thousand asks at each turn.
 bool order_settled(const SlotBook& book, ports::Keeper& keeper, const wire::OperationRecord& record);
 
+// Why a slot is where it is, as `status` has it; "" when there is nothing to say.
+std::string why_words(const SlotBook& book, const ports::Keeper& keeper, SlotIndex slot, Now now);
+// How a run ended.
+std::string end_words(const ExitInfo& exit, const ServiceSpec& spec);
+
 }  // namespace hearth::supervisor

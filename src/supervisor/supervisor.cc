@@ -18,7 +18,8 @@ Supervisor::Supervisor(World world, wire::DecisionPage& page, Options options)
       goals_(book_, lives_),
       placing_(book_, goals_, world.keeper, world.store),
       orders_(book_, goals_, placing_, page, options_.instance),
-      acts_(book_, world.keeper, world.probes, world.store) {}
+      acts_(book_, world.keeper, world.probes, world.store),
+      scribe_(book_, world.keeper, world.store, page) {}
 
 bool Supervisor::readable(const wire::DecisionPage& page) {
   return wire::decision_page_valid(page, sizeof page, record_version) && wire::held_head(page) != nullptr;
@@ -49,9 +50,14 @@ Result<std::unique_ptr<Supervisor>> Supervisor::create(World world, wire::Decisi
     book.head.random = self->options_.seed | 1;
     book.head.last_run = heritage.greatest_run;
     book.head.keeper_generation = self->options_.keeper_generation;
+    const ports::JournalMark mark = world.store.continue_journal(std::nullopt);
+    book.head.last_event = mark.last;
+    book.head.journal_end = mark.end;
     book.head_changed = true;
     takeover.adopt(heritage);
   }
+  // Also what shall not be there: our predecessor may have died before its files agreed with its decisions.
+  for (const SlotIndex slot : book.used()) book.marking.push(slot);
   book.another_turn = true;
   return self;
 }
@@ -62,7 +68,7 @@ void Supervisor::keeper_replaced(std::int32_t pid, std::uint32_t generation) {
   book_.head_changed = true;
   acts_.forget_sent();
   book_.another_turn = true;
-  add_note("the keeper was replaced; runs were adopted");
+  book_.add_note("the keeper was replaced; runs were adopted", now_.wall, Happening::keeper);
 }
 
 void Supervisor::add_note(std::string note, bool event) {
@@ -92,6 +98,10 @@ std::optional<OrderReport> Supervisor::order(const OperationKey& key) const {
   const wire::OperationRecord* record = wire::find_operation(page_, key.data());
   if (record == nullptr) return std::nullopt;
   return order_report(book_, world_.keeper, options_.log_directory, *record, now_);
+}
+
+ports::EventLines Supervisor::events(EventId after, std::size_t most_bytes) const {
+  return world_.store.read_events(after, most_bytes);
 }
 
 std::optional<bool> Supervisor::settled(const OperationKey& key) const {

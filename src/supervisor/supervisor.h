@@ -46,6 +46,7 @@
 #include "supervisor/book.h"
 #include "supervisor/evidence.h"
 #include "supervisor/goals.h"
+#include "supervisor/journal.h"
 #include "supervisor/lives.h"
 #include "supervisor/orders.h"
 #include "supervisor/placing.h"
@@ -100,12 +101,14 @@ class Supervisor final : public ports::Control {
   InstanceStatus status() const override;
   std::optional<OrderReport> order(const OperationKey& key) const override;
   std::optional<bool> settled(const OperationKey& key) const override;
+  ports::EventLines events(EventId after, std::size_t most_bytes) const override;
 
  private:
   Supervisor(World world, wire::DecisionPage& page, Options options);
 
   // The turn, in its order.
   void note_absence(Now now);
+  void shut_down_for_one_given_up(Now now);
   void handle_inputs(bool requests, Now now);
   void handle(std::size_t index, Now now);
   void pass_time(Now now);
@@ -128,6 +131,7 @@ class Supervisor final : public ports::Control {
   Placing placing_;
   Orders orders_;
   Acts acts_;
+  JournalScribe scribe_;
 
   std::vector<ports::Input> inputs_;  // of this turn
   std::vector<EntryIndex> entries_;

@@ -34,6 +34,7 @@ Result<bool> Takeover::resume(wire::DecisionPage& page) {
   wire::discard_uncommitted(page, head.slots_used);
   ++head.takeovers;
   book_.head_changed = true;
+  continue_journal();
   const bool revived = head.keeper_generation < options_.continued_by;
   if (revived) revive();
   head.keeper_generation = options_.keeper_generation;
@@ -47,6 +48,19 @@ Result<bool> Takeover::resume(wire::DecisionPage& page) {
   book_.runs_changed = true;  // our predecessor may have died before it wrote its last change
   for (SlotIndex slot = 0; slot < book_.size(); ++slot) resume_slot(slot, revived);
   return revived;
+}
+
+void Takeover::continue_journal() {
+  Head& head = book_.head;
+  const ports::JournalMark mark = store_.continue_journal(ports::JournalMark{head.last_event, head.journal_end});
+  head.last_event = mark.last;
+  head.journal_end = mark.end;
+  EventRecord event;
+  event.what = Happening::takeover;
+  event.time = now_.wall;
+  event.pid = options_.pid;
+  event.text = "supervisor PID " + std::to_string(options_.pid) + " goes on in the place of the one before";
+  book_.errands.happened.push_back(std::move(event));
 }
 
 // Those that slots name: of an apply that was never committed nothing is taken over.
@@ -123,7 +137,7 @@ void Takeover::take_for_ready(SlotIndex slot) {
   SlotState& state = book_.slots[slot];
   Health& health = state.health;
   if (state.role != SlotRole::service || !health.watching || health.ready ||
-      book_.spec_of(slot).ready.type != ProbeType::notify || keeper_.entry(state.run().entry).exited)
+      !health::is_said_once(book_.spec_of(slot).ready.type) || keeper_.entry(state.run().entry).exited)
     return;
   char said[sizeof health.status];
   std::memcpy(said, health.status, sizeof said);

@@ -1,5 +1,6 @@
 // Tries of probes: lives.h says how they stand to the lives of services.
 #include <memory>
+#include <string>
 
 #include "supervisor/book.h"
 #include "supervisor/lives.h"
@@ -9,6 +10,12 @@ namespace {
 
 health::Which which_of(const SlotState& probe) {
   return probe.role == SlotRole::live_probe ? health::Which::live : health::Which::ready;
+}
+
+std::string try_words(const ExitInfo& exit) {
+  if (exit.fail_stage != 0) return "its probe could not be executed";
+  return "its probe " + std::string(exit.code == 1 ? "exited with code " : "was killed by signal ") +
+         std::to_string(exit.status);
 }
 
 }  // namespace
@@ -42,6 +49,7 @@ void Lives::end_tries(SlotIndex slot, Now now) {
   SlotState& state = book_.slots[slot];
   health::unwatch(state.health);
   book_.scratch[slot].unprobed.reset();
+  book_.scratch[slot].unready.reset();
   book_.errands.probe_cancels.push_back(slot);
   const AppliedDocument* applied = book_.applied(slot);
   if (applied == nullptr || state.role != SlotRole::service) return;
@@ -60,6 +68,10 @@ void Lives::try_ended(SlotIndex probe_slot, const ExitInfo& exit, Now now) {
   if (!is_watched(parent)) return;
   book_.scratch[parent].unprobed.reset();
   const bool good = exit.fail_stage == 0 && exit.code == 1 && exit.status == 0;
+  if (probe.role == SlotRole::ready_probe) {
+    book_.scratch[parent].unready.reset();
+    if (!good) book_.scratch[parent].unready = std::make_unique<std::string>(try_words(exit));
+  }
   judge(parent,
         health::probe_result(book_.slots[parent].health, book_.spec_of(parent), which_of(probe), probe.probe_attempt,
                              good, now),

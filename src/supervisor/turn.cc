@@ -1,5 +1,6 @@
 // The turn: peek, step, commit, act, consume.
 #include <algorithm>
+#include <utility>
 
 #include "supervisor/dependencies.h"
 #include "supervisor/propagate.h"
@@ -37,12 +38,22 @@ MonoNs Supervisor::turn(Now now) {
     book_.another_turn = true;  // evidence may be waiting behind these: deadlines come when there is none
   }
   propagate(book_, lives_, now);
+  if (book_.gave_up != no_slot) shut_down_for_one_given_up(now);
   if (book_.documents_unused) book_.drop_unused_documents();
   commit(now);
   acts_.act(now);
   consume();
   due_ = next_due(now);
   return due_;
+}
+
+void Supervisor::shut_down_for_one_given_up(Now now) {
+  const SlotIndex slot = std::exchange(book_.gave_up, no_slot);
+  if (book_.head.shutting_down || !book_.in_use(slot)) return;
+  add_note(book_.label(slot) + " was given up, and its on_give_up is \"exit\": all of hearth shuts down");
+  book_.head.gave_up = true;
+  goals_.shut_down(false, book_.next_order(), now);
+  propagate(book_, lives_, now);
 }
 
 void Supervisor::note_absence(Now now) {
@@ -54,7 +65,8 @@ void Supervisor::note_absence(Now now) {
 void Supervisor::handle_inputs(bool requests, Now now) {
   for (std::size_t i = 0; i < inputs_.size(); ++i) {
     const ports::Input& input = inputs_[i];
-    const bool is_evidence = input.kind == ports::InputKind::notify || input.kind == ports::InputKind::probe_result;
+    const bool is_evidence = input.kind == ports::InputKind::notify || input.kind == ports::InputKind::ready_line ||
+                             input.kind == ports::InputKind::probe_result;
     if (is_evidence == requests) continue;
     if (world_.inputs.poisonous(input)) {
       add_note("an input that killed two supervisors was thrown away");
@@ -73,6 +85,7 @@ void Supervisor::handle(std::size_t index, Now now) {
   const ports::Input& input = inputs_[index];
   switch (input.kind) {
     case ports::InputKind::notify: evidence_.notified(index, input, now); break;
+    case ports::InputKind::ready_line: evidence_.said_ready(input, now); break;
     case ports::InputKind::probe_result: evidence_.probed(input, now); break;
     case ports::InputKind::request: book_.errands.replies.push_back({index, orders_.handle(input.request, now)}); break;
     case ports::InputKind::keeper_signal: orders_.signalled(input, now); break;
@@ -93,12 +106,15 @@ void Supervisor::pass_deadlines(SlotIndex slot, Now now) {
   evidence_.decide_refusal(slot, now);
   if (book_.scratch[slot].settle_at <= now.mono) book_.scratch[slot].settle_at = 0;
   lives_.refuse_overdue_tries(slot, now);
+  lives_.end_late_hook(slot, now);
   Health& health = book_.slots[slot].health;
   if (health.watching) lives_.judge(slot, health::time_passed(health, book_.spec_of(slot), now), now);
   lifecycle::Event event;
   event.kind = lifecycle::EventKind::time_passed;
   event.dependencies_met = dependencies_met(book_, slot);
+  const bool was_damped = lifecycle::is_damped(book_.slots[slot].life);
   lives_.feed(slot, event, now);
+  if (was_damped) book_.weigh(slot);  // a dependency may have been restarted meanwhile
   book_.touch(slot);
 }
 
@@ -107,6 +123,7 @@ void Supervisor::forgive_absence(Now now) {
   for (const SlotIndex slot : book_.used()) {
     lifecycle::forgive_absence(book_.slots[slot].life, *absent_since_, now.mono);
     health::forgive_absence(book_.slots[slot].health, *absent_since_, now.mono);
+    book_.slots[slot].limit.renew_if_missed(*absent_since_, now.mono);
     book_.touch(slot);
   }
   absent_since_.reset();
@@ -116,9 +133,11 @@ void Supervisor::commit(Now now) {
   const auto between_stores = [this] {
     if (options_.between_stores) options_.between_stores();
   };
+  scribe_.write(now);
   for (const SlotIndex slot : book_.changed.all()) {
     const SlotState& state = book_.slots[slot];
     book_.noting.push(slot);
+    book_.marking.push(slot);
     between_stores();
     writer_.set_slot(slot, &state, sizeof state);
     book_.due_at[slot] = due_of(slot, now);
@@ -136,6 +155,7 @@ void Supervisor::commit(Now now) {
   between_stores();
   writer_.publish();
   between_stores();
+  scribe_.committed();
 }
 
 MonoNs Supervisor::due_of(SlotIndex slot, Now now) const {
@@ -144,6 +164,7 @@ MonoNs Supervisor::due_of(SlotIndex slot, Now now) const {
   if (!state.used) return never;
   MonoNs due = lifecycle::next_deadline(state.life);
   if (state.health.watching) due = std::min(due, health::next_deadline(state.health));
+  if (state.limit.set()) due = std::min(due, state.limit.at);
   if (scratch.refused != no_run) due = now.mono;
   if (scratch.settle_at != 0) due = std::min(due, scratch.settle_at);
   return due;

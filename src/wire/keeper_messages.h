@@ -138,7 +138,7 @@ enum class FinishMode : uint32_t {
 
 struct FinishRecord {
   FinishMode mode;
-  uint32_t reserved;
+  uint32_t exit_status;  // of the keeper: 0, or 1 when a service with on_give_up = "exit" was given up
 };
 
 }  // namespace hearth::wire

@@ -41,7 +41,7 @@
 namespace hearth::wire {
 
 inline constexpr uint32_t log_page_magic = 0x314c5448;  // "HTL1"
-inline constexpr uint32_t log_page_version = 1;
+inline constexpr uint32_t log_page_version = 2;
 inline constexpr uint32_t log_buffer_bytes = 1u << 20;
 inline constexpr uint64_t log_file_max_size_default = 10u << 20;
 inline constexpr uint32_t log_max_files_default = 10;
@@ -51,6 +51,9 @@ enum class LogFormat : uint32_t {
   stamped = 1,  // each line preceded by the batch's time, RFC 3339 with microseconds and Z, and a space
   json = 2,     // one object a line: {"ts": ..., "run": ..., "text": ...}
 };
+
+// Where lines go besides the files; at most once, and never waited for.
+enum class LogSink : uint32_t { none = 0, out = 1, journal = 2, syslog = 3 };  // out: hearth's stdout
 
 enum class BatchState : uint32_t { idle = 0, read = 1, write = 2 };
 
@@ -128,6 +131,24 @@ struct alignas(64) LogStream {
 };
 static_assert(sizeof(LogStream) == 256);
 
+// What is done with a stream's files besides writing them. Apart from LogStream, which the logger looks at for every
+// batch.
+struct alignas(64) LogPolicy {
+  // Written by the supervisor, when it writes LogStream.
+  int64_t max_age_ns;  // of a file until the next one is begun; 0 = any
+  uint64_t max_total;  // bytes of all files; 0 = any
+  uint32_t compress;   // 1: files that are complete
+  LogSink sink;
+  uint32_t per_process;        // 1: a file holds the output of one run, and NAME_PID.log is a link to its newest
+  std::atomic<int32_t> pid;    // of the leader of pid_run; stored first
+  std::atomic<RunId> pid_run;  // the newest run of which the PID is known
+
+  // Written by the logger.
+  std::atomic<uint64_t> sink_dropped;  // lines that the sink did not take
+  std::atomic<int32_t> tidy_error;     // errno of the last attempt to compress or remove, 0 = none
+};
+static_assert(sizeof(LogPolicy) == 64);
+
 struct LogPage {
   uint32_t magic;
   uint32_t version;
@@ -136,6 +157,7 @@ struct LogPage {
   LogBatch batch;
   std::atomic<uint64_t> batches;  // counts finished batches, for tests and bench
   alignas(64) LogStream stream[max_slots];
+  LogPolicy policy[max_slots];
 };
 
 inline void log_page_init(LogPage& page) {

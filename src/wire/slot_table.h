@@ -62,7 +62,7 @@ enum class EntryPhase : uint32_t {
   exited = 3,   // status is valid; zombie held until REAP (nothing to reap when it was adopted)
 };
 
-// Stages of a spawn, in order. Stored in RunEntry::fail_stage; 0 means no failure.
+// Stages of a spawn, in order but for the last. Stored in RunEntry::fail_stage; 0 means no failure.
 enum class SpawnStage : uint32_t {
   none = 0,
   plan,        // spawner: the plan does not hold together (fail_errno EINVAL)
@@ -77,6 +77,7 @@ enum class SpawnStage : uint32_t {
   directory,   // chdir to cwd
   signals,     // mask and handlers
   exec,        // execve
+  input,       // open of the file for descriptor 0; comes before `signals`
   count_,
 };
 
@@ -117,10 +118,17 @@ struct alignas(128) RunEntry {
   // still (/proc/PID/exe tells), or the run was adopted. Never goes back, so that a spawner that is late says
   // nothing about a later run.
   std::atomic<RunId> exec_over;
+
+  // Written by the keeper with the end of its own child, as wait4(2) tells them. max_rss_kib 0: nobody knows.
+  int64_t cpu_user_us;
+  int64_t cpu_system_us;
+  int64_t max_rss_kib;
 };
 static_assert(sizeof(RunEntry) == 128);
 
 inline constexpr uint32_t entry_flag_signal_leader_only = 1u << 0;  // else the whole process group
+// Bits 8..31: 1 + the slot to whose log the output goes, when that is not the entry's own. For the supervisor alone.
+inline constexpr uint32_t entry_log_shift = 8;
 
 // One of hearth's own processes, kept alive by the keeper. Written by the keeper alone.
 struct alignas(64) Member {

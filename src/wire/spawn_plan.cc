@@ -59,6 +59,12 @@ bool descriptors_fit(const PlanHeader& plan, uint32_t descriptors) {
   return true;
 }
 
+bool io_priority_holds(int32_t priority) {
+  constexpr int32_t classes_end = 4;
+  constexpr int32_t levels_end = 8;
+  return priority == plan_keep || (priority >= 0 && priority >> 13 < classes_end && (priority & 0x1fff) < levels_end);
+}
+
 }  // namespace
 
 const char* plan_problem(const void* bytes, uint64_t length, uint32_t descriptors) {
@@ -75,6 +81,9 @@ const char* plan_problem(const void* bytes, uint64_t length, uint32_t descriptor
   if (!table_inside(plan, plan.limits, sizeof(PlanLimit), plan_limits_max, alignof(PlanLimit))) return "limits";
   if (!table_inside(plan, plan.groups, sizeof(uint32_t), plan_groups_max, alignof(uint32_t))) return "groups";
   if (plan.cwd != 0 && !string_inside(plan, plan.cwd)) return "directory";
+  if (plan.input != 0 && !string_inside(plan, plan.input)) return "standard input";
+  if (!table_inside(plan, plan.cpus, sizeof(uint64_t), plan_cpu_words_max, alignof(uint64_t))) return "processors";
+  if (!io_priority_holds(plan.io_priority)) return "I/O priority";
   if (plan.cgroup < -1 || (plan.cgroup >= 0 && static_cast<uint32_t>(plan.cgroup) >= descriptors)) return "cgroup";
   return nullptr;
 }

@@ -12,14 +12,15 @@
 namespace hearth::wire {
 
 inline constexpr uint32_t plan_magic = 0x31505448;  // "HTP1"
-inline constexpr uint32_t plan_version = 1;
+inline constexpr uint32_t plan_version = 2;
 inline constexpr uint32_t plan_size_max = 2u << 20;
 inline constexpr uint32_t plan_strings_max = 16384;  // argv + env + paths
 inline constexpr uint32_t plan_descriptors_max = 240;
 inline constexpr uint32_t plan_limits_max = 16;
 inline constexpr uint32_t plan_groups_max = 256;
+inline constexpr uint32_t plan_cpu_words_max = 64;    // 4,096 processors
 inline constexpr uint32_t plan_keep_id = UINT32_MAX;  // uid, gid: stay as we are
-inline constexpr int32_t plan_keep = INT32_MIN;       // nice, oom_score_adj, umask: stay as we are
+inline constexpr int32_t plan_keep = INT32_MIN;       // nice, oom_score_adj, umask, io_priority: stay as we are
 
 struct PlanTable {
   uint32_t offset;
@@ -62,6 +63,9 @@ struct PlanHeader {
   int32_t umask;
   int32_t nice;
   int32_t oom_score_adj;
+  int32_t io_priority;  // for ioprio_set(2): class in bits 13..15, level below
+  PlanTable cpus;       // u64 words, for sched_setaffinity(2); none: as we are
+  uint32_t input;       // offset of a path that is opened for reading and becomes descriptor 0; 0 = none
   uint32_t reserved;
 };
 

@@ -102,6 +102,23 @@ TEST_F(Deaths, ARunThatWasAdoptedBeforeTheFirstCommitIsAdoptedOnce) {
   EXPECT_EQ(stage.process("db").life, sim::Life::gone);
 }
 
+// A message that was there before the keeper had told of the adoption began a watch as of a new run, whose READY=1 was
+// still to come; it never came.
+TEST_F(Deaths, AMessageAheadOfTheAdoptionDoesNotMakeTheRunANewOne) {
+  ServiceSpec db = service("db");
+  db.ready.type = ProbeType::notify;
+  db.watchdog = seconds(30);
+  Script talks = good();
+  talks.watchdog_every = milliseconds(1) / 50;
+  stage.plays("db", {talks});
+  stage.up({db});
+  stage.run_until([&] { return stage.is_ready("db"); });
+  stage.machine().kill_everybody(true);
+  stage.run_ms(100);
+  EXPECT_TRUE(stage.is_ready("db"));
+  EXPECT_EQ(stage.runs_of("db"), 1u);
+}
+
 // Its entry was occupied for ever, and the status that the keeper had seen was thrown away.
 TEST_F(Deaths, ARunThatWasAdoptedBeforeTheFirstCommitAndEndsIsNotForgotten) {
   Script once = good();

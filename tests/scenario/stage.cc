@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <functional>
 
+#include "model/hook.h"
+
 namespace hearth::scenario {
 
 Script good(std::int64_t ready_ms) {
@@ -28,6 +30,13 @@ ServiceSpec service(const std::string& name, ProbeType ready) {
   return spec;
 }
 
+void hooks(ServiceSpec& spec, const std::vector<Hook>& which) {
+  for (const Hook hook : which) {
+    // Which one it is tells the stage whose turn it is (Stage::cast).
+    const_cast<Action&>(action_of(spec.actions.edit(), hook)).command = {"/bin/hook", hook_name(hook)};
+  }
+}
+
 Dependency on(const std::string& name, Condition condition) {
   Dependency dependency;
   dependency.service = name;
@@ -38,16 +47,16 @@ Dependency on(const std::string& name, Condition condition) {
 Stage::Stage(bool begun) {
   machine_ = std::make_unique<sim::Machine>(
       1, sim::Faults::none(),
-      [this](const ServiceSpec& spec, SlotRole role, unsigned nth) { return cast(spec.name, role, nth); }, true);
+      [this](const ServiceSpec& spec, SlotRole role, unsigned nth) { return cast(spec, role, nth); }, true);
   checker_ = std::make_unique<sim::Checker>(*machine_);
   machine_->watch(checker_.get());
   machine_->dead_for = [this] { return dead_for_; };
   if (begun) run_ms(1);
 }
 
-Script Stage::cast(const std::string& service, SlotRole role, unsigned nth) const {
-  const auto& scripts = role == SlotRole::service ? scripts_ : probes_;
-  const auto found = scripts.find(service);
+Script Stage::cast(const ServiceSpec& spec, SlotRole role, unsigned nth) const {
+  const auto& scripts = role == SlotRole::service ? scripts_ : is_hook(role) ? hooks_ : probes_;
+  const auto found = scripts.find(is_hook(role) ? spec.name + "/" + spec.command.back() : spec.name);
   if (found == scripts.end() || found->second.empty()) return role == SlotRole::service ? good() : ends(1, 0);
   return found->second[std::min<std::size_t>(nth, found->second.size() - 1)];
 }
@@ -127,6 +136,13 @@ unsigned Stage::runs_of(const std::string& name) const {
   for (const auto& [run, process] : machine_->kernel.processes())
     count += process->service == name && process->role == SlotRole::service;
   return count;
+}
+
+std::string Stage::hooks_of(const std::string& name) const {
+  std::string all;
+  for (const auto& [run, process] : machine_->kernel.processes())
+    if (process->service == name && is_hook(process->role)) all += (all.empty() ? "" : " ") + process->hook;
+  return all;
 }
 
 unsigned Stage::stop_signals_of(const std::string& name) const {

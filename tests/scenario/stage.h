@@ -23,6 +23,8 @@ Script good(std::int64_t ready_ms = 10);
 Script ends(std::int64_t after_ms, int status);
 
 ServiceSpec service(const std::string& name, ProbeType ready = ProbeType::notify);
+// With a command for each of these hooks.
+void hooks(ServiceSpec& spec, const std::vector<Hook>& which);
 Dependency on(const std::string& name, Condition condition = Condition::ready);
 
 class Stage {
@@ -32,6 +34,10 @@ class Stage {
 
   // The scripts of its runs, in order; the last one is repeated.
   void plays(const std::string& service, std::vector<Script> scripts) { scripts_[service] = std::move(scripts); }
+  // The scripts of one of its hooks ("before_start"), likewise; a hook without any succeeds after 1 ms.
+  void hook_plays(const std::string& service, const std::string& hook, std::vector<Script> scripts) {
+    hooks_[service + "/" + hook] = std::move(scripts);
+  }
   void probe_plays(const std::string& service, std::vector<Script> scripts) { probes_[service] = std::move(scripts); }
 
   // `hearth up` of project p with these services.
@@ -50,6 +56,8 @@ class Stage {
   bool is_ready(const std::string& name) { return status(name).ready; }
   const sim::Process& process(const std::string& name);  // of its newest run
   unsigned runs_of(const std::string& name) const;
+  // All runs of hooks of a service, in order: "before_start after_stop"
+  std::string hooks_of(const std::string& name) const;
   unsigned stop_signals_of(const std::string& name) const;
   std::string problems() const { return problems_; }
   std::string trace() const;
@@ -58,9 +66,9 @@ class Stage {
   MonoNs now() const { return machine_->time.now.mono; }
 
  private:
-  Script cast(const std::string& service, SlotRole role, unsigned nth) const;
+  Script cast(const ServiceSpec& spec, SlotRole role, unsigned nth) const;
 
-  std::map<std::string, std::vector<Script>> scripts_, probes_;
+  std::map<std::string, std::vector<Script>> scripts_, probes_, hooks_;
   std::unique_ptr<sim::Machine> machine_;
   std::unique_ptr<sim::Checker> checker_;
   sim::PageView page_;

@@ -66,6 +66,7 @@ void Checker::committed() {
     const SlotState& now = view_.slots[slot];
     if (!now.used) {
       stops_.erase(slot);
+      hooks_.erase(slot);
       for (const RunCell& cell : was.cell)
         if (was.used && cell.entry != no_entry && m_.kernel.entry(cell.entry).run == cell.run)
           fail("slot " + std::to_string(slot) + " is forgotten while run " + std::to_string(cell.run) +
@@ -88,6 +89,7 @@ void Checker::committed() {
       }
       check_new_run(slot, was, now);
     }
+    follow_hooks(slot, was, now);
     for (const RunCell& cell : now.cell) {
       const bool known = std::any_of(std::begin(was.cell), std::end(was.cell),
                                      [&](const RunCell& old) { return old.run == cell.run && old.reap; });
@@ -119,6 +121,7 @@ void Checker::check_new_run(SlotIndex slot, const SlotState& before, const SlotS
     if (other.entry == cell.entry && !other.reap && m_.kernel.entry(cell.entry).run == other.run)
       fail(name_of(now) + ": run " + std::to_string(other.run) + " is forgotten");
   }
+  if (now.role == SlotRole::service) check_prepared(slot, now);
   const bool ordered = before.order != now.order;
   if (now.role == SlotRole::service && before.used && !ordered && before.life.phase == Phase::backoff &&
       before.life.retry.at > m_.time.now.mono)
@@ -154,6 +157,8 @@ void Checker::check_end(SlotIndex slot, const RunCell& cell, const SlotState& no
 // Whoever is restarted with this one has ended when we begin to stop it.
 void Checker::check_followers_ended(const SlotState& now) const {
   if (now.role != SlotRole::service || view_.head.force || view_.head.last_order > orders_before_ + 1) return;
+  const Process* own = m_.kernel.process(now.run().run);
+  if (own == nullptr || !own->running()) return;  // its hooks only
   for (const SlotState& other : view_.slots) {
     if (!other.used || other.role != SlotRole::service || other.document != now.document || !other.life.want_up)
       continue;
@@ -224,7 +229,8 @@ void Checker::check_stop(SlotIndex slot, const SlotState& before, const SlotStat
   }
   const ServiceSpec* spec = spec_of(now);
   const SpanNs span = spec == nullptr ? 0 : spec->stop_timeout;
-  if (!now.life.stop_held) {
+  // The grace period is that of the stop command or the stop signal: before_stop has its own time.
+  if (!now.life.stop_held && now.life.hook != Hook::before_stop) {
     Stop& stop =
         stops_.try_emplace(slot, Stop{after(time, span), span, begins ? now.order : before.order}).first->second;
     // The signal cannot arrive before there is a process: the grace period begins again.
@@ -266,6 +272,7 @@ void Checker::check_dependents_ended(const SlotState& now) const {
   // A run that gave itself up in the turn of the order is stopped for that.
   const Process* own = m_.kernel.process(now.run().run);
   if (own != nullptr && own->gave_itself_up) return;
+  if (own == nullptr || !own->running()) return;  // its hooks only
   for (const SlotState& other : view_.slots) {
     if (!other.used || other.role != SlotRole::service || other.document != now.document || other.order != now.order)
       continue;

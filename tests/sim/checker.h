@@ -17,7 +17,10 @@
 // The death of everybody takes nothing of this away. Only where slot table and page are lost with it, what is known is
 // what is on disk: counters begin anew, but no number of a run that is there is given again, and what was noted as down
 // stays down.
+//   - the event journal has each change of a slot once: where one state ends the next begins, ids grow, causes are earlier
 //   - the fd store holds what the statements say
+//   - a hook is run once for one occasion: before_start for a start, before_stop and stop_command for a run, after_stop
+//     for what had begun; no run begins before its before_start has succeeded
 // Liveness is in liveness.h.
 #pragma once
 
@@ -57,6 +60,8 @@ class Checker final : public Watcher {
   void finish_called(bool leave) override;
   void notify_consumed(const Process& process, const Datagram& datagram) override;
   void descriptor_consumed(SlotIndex slot, const Datagram& datagram) override;
+  void journal_grew(const std::vector<EventRecord>& events) override;
+  void journal_begins_anew() override { told_phases_.clear(); }
   void answered(const Request& request, const Result<Accepted>& result) override;
   void probe_answered(SlotIndex slot, RunId run, bool live, bool good) override;
 
@@ -80,6 +85,10 @@ class Checker final : public Watcher {
   };
 
   [[noreturn]] void fail(const std::string& what) const;
+  // checker_hooks.cc
+  void follow_hooks(SlotIndex slot, const SlotState& before, const SlotState& now);
+  void check_prepared(SlotIndex slot, const SlotState& now);
+  void hook_cloned(const Process& process);
   void check_new_run(SlotIndex slot, const SlotState& before, const SlotState& now);
   void check_end(SlotIndex slot, const RunCell& cell, const SlotState& now);
   void not_looked_at(SlotIndex parent);
@@ -101,7 +110,9 @@ class Checker final : public Watcher {
   const RunCell* cell_in_page(RunId run, EntryIndex entry) const;
 
   Machine& m_;
-  PageView view_;  // as of the last commit
+  EventId last_event_ = no_event;
+  std::map<std::string, std::string> told_phases_;  // of services, by the journal
+  PageView view_;                                   // as of the last commit
   std::map<RunId, Clocks> clocks_;
   std::map<SlotIndex, Stop> stops_;
   std::set<RunId> cloned_;
@@ -115,6 +126,16 @@ class Checker final : public Watcher {
   std::set<RunId> probed_well_;
   std::set<RunId> probed_ill_;  // the last answer about its liveness was a bad one
   std::map<SlotIndex, std::map<std::string, std::set<std::uint64_t>>> store_;
+  // What of a service's hooks has been, since something of it had begun.
+  struct Hooks {
+    bool began = false;           // a start or a run, not cleared away by after_stop since
+    RunId before_start = no_run;  // the newest one that was cloned since the last run was decided
+    RunId after_stop = no_run;    // the last one
+    bool left_starting = false;   // ... and the service was elsewhere since
+    RunId asked[2] = {};          // the run that before_stop and stop_command were last cloned for
+  };
+  std::map<SlotIndex, Hooks> hooks_;
+  std::set<RunId> ended_hooks_;  // we were ending these, whatever they did then
   std::map<SlotIndex, MonoNs> retries_at_death_;
   std::map<std::string, bool> noted_goals_;     // by label, of the last heritage
   std::vector<std::string> noted_losses_;       // ... in words

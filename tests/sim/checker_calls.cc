@@ -31,6 +31,7 @@ void Checker::cloned(const Process& process) {
   for (const auto& [run, other] : m_.kernel.processes())
     if (other->slot == process.slot && other->running() && !other->left_alone)
       fail(process.label + ": runs " + std::to_string(run) + " and " + std::to_string(process.run) + " live at once");
+  if (process.role == SlotRole::hook) hook_cloned(process);
 }
 
 void Checker::signal_delivered(const Process& process, int signal) {
@@ -276,6 +277,22 @@ void Checker::answered(const Request& request, const Result<Accepted>& result) {
     for (const auto& [key, order] : orders_)
       if (key != request.key && order == result->order) fail("two keys are order " + std::to_string(order));
     accepted_[result->order] = request;
+  }
+}
+
+void Checker::journal_grew(const std::vector<EventRecord>& events) {
+  for (const EventRecord& event : events) {
+    const std::string id = "event " + std::to_string(event.id);
+    if (event.id <= last_event_) fail(id + " comes after " + std::to_string(last_event_));
+    if (event.cause >= event.id) fail(id + " is caused by " + std::to_string(event.cause));
+    last_event_ = event.id;
+    if (event.what == Happening::loss) told_phases_.clear();
+    if (event.what == Happening::removed) told_phases_.erase(event.service);
+    if (event.what != Happening::state) continue;
+    const auto known = told_phases_.find(event.service);
+    if (known != told_phases_.end() && known->second != event.from)
+      fail(id + ": " + event.service + " comes from " + event.from + ", and was last told to be " + known->second);
+    told_phases_[event.service] = event.to;
   }
 }
 

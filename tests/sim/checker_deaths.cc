@@ -34,6 +34,8 @@ void Checker::inherits(const ports::Heritage& heritage) {
   view_ = PageView{};
   clocks_.clear();
   stops_.clear();
+  hooks_.clear();
+  ended_hooks_.clear();
   decided_.clear();
   retries_at_death_.clear();
   orders_.clear();

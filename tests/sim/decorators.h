@@ -32,10 +32,11 @@ class KeeperDecorator : public ports::Keeper {
   void release_slot(SlotIndex slot) override { inner_.release_slot(slot); }
   std::uint64_t start_ticks(EntryIndex entry, std::int32_t pid) override { return inner_.start_ticks(entry, pid); }
   bool output_drained(SlotIndex slot, RunId run) override { return inner_.output_drained(slot, run); }
+  bool left_behind(RunId run, const std::string& label) const override { return inner_.left_behind(run, label); }
   void output_ended(SlotIndex slot, RunId run) override { inner_.output_ended(slot, run); }
   const char* containment() const override { return inner_.containment(); }
   SpanNs stuck_for(EntryIndex entry, MonoNs now) const override { return inner_.stuck_for(entry, now); }
-  void finish(bool leave_running) override { inner_.finish(leave_running); }
+  void finish(bool leave_running, bool failed) override { inner_.finish(leave_running, failed); }
 
  protected:
   ports::Keeper& inner_;

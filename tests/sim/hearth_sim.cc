@@ -40,6 +40,7 @@ const char* const event_names[] = {"order_start",
                                    "lost_ready",
                                    "start_timeout",
                                    "unhealthy",
+                                   "hook_ended",
                                    "time_passed"};
 static_assert(std::size(event_names) == lifecycle::event_count);
 

@@ -102,6 +102,7 @@ void InputsPort::consume(const ports::Input& input) {
         }
       }
       break;
+    case ports::InputKind::ready_line: break;  // nobody here says it so
     case ports::InputKind::probe_result:
       std::erase_if(results_, [&](const ports::Input& each) { return each.token == input.token; });
       break;

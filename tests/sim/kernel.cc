@@ -55,7 +55,11 @@ void Kernel::order_entry(const ports::SpawnOrder& order) {
   ports::EntryView& entry = entries_[order.entry];
   entry = ports::EntryView{};
   entry.run = order.run;
-  orders_[order.entry] = {order.slot, order.role, *order.spec, order.label};
+  orders_[order.entry] = {order.slot, order.role, *order.spec, order.label, {}};
+  if (!is_hook(order.role)) return;
+  orders_[order.entry].spec.command = *order.command;
+  for (const auto& [name, value] : order.variables)
+    if (name == "HEARTH_HOOK") orders_[order.entry].hook = value;
 }
 
 void Kernel::post(Message message) {

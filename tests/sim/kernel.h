@@ -52,6 +52,7 @@ struct Process {
   SlotRole role = SlotRole::service;
   std::string service;
   std::string label;
+  std::string hook;  // of a hook: which
   std::int32_t pid = 0;
   Life life = Life::in_exec;
   Script script;
@@ -174,8 +175,9 @@ class Kernel {
   struct Order {
     SlotIndex slot;
     SlotRole role;
-    ServiceSpec spec;
+    ServiceSpec spec;  // of a hook: with its command in the place of the service's
     std::string label;
+    std::string hook;
   };
 
   SpanNs latency(SpanNs usual);

@@ -1,7 +1,10 @@
 // What the simulated world tells to whoever checks it. Called at the moment of the effect.
 #pragma once
 
+#include <vector>
+
 #include "base/ids.h"
+#include "model/event.h"
 #include "model/request.h"
 #include "ports/inputs.h"
 #include "ports/keeper.h"
@@ -30,6 +33,9 @@ class Observer {
   virtual void notify_consumed(const Process&, const Datagram&) {}
   virtual void descriptor_consumed(SlotIndex, const Datagram&) {}
   virtual void answered(const Request&, const Result<Accepted>&) {}
+  // Events that are committed and were not told of before.
+  virtual void journal_grew(const std::vector<EventRecord>&) {}
+  virtual void journal_begins_anew() {}
   virtual void probe_answered(SlotIndex, RunId, bool /*live*/, bool /*good*/) {}
 };
 

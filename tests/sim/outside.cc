@@ -126,6 +126,11 @@ bool KeeperPort::output_drained(SlotIndex, RunId run) {
   return process == nullptr || process->output_ended || !process->running();
 }
 
+bool KeeperPort::left_behind(RunId run, const std::string&) const {
+  const Process* process = o_.kernel.process(run);
+  return process != nullptr && process->script.heir_after != not_at_all;
+}
+
 void KeeperPort::output_ended(SlotIndex, RunId run) {
   o_.crash.point("output_ended");
   o_.kernel.end_output(run);
@@ -136,24 +141,24 @@ SpanNs KeeperPort::stuck_for(EntryIndex entry, MonoNs) const {
   return o_.kernel.stuck_for(entry);
 }
 
-void KeeperPort::finish(bool leave_running) {
+void KeeperPort::finish(bool leave_running, bool with_failure) {
   o_.crash.point("finish");
   if (*o_.observer != nullptr) (*o_.observer)->finish_called(leave_running);
   finished = true;
+  failed = with_failure;
   o_.trace.note(o_.time.now.mono, "the keeper may end");
   o_.crash.point("finish done");
 }
 
 // ---- probes -----------------------------------------------------------------------------------------
 
-void ProbesPort::begin(SlotIndex slot, bool live, std::uint64_t attempt, const Probe& probe) {
+void ProbesPort::begin(const ports::ProbeTry& order) {
   o_.crash.point("probe begin");
   const bool hangs = random_.one_in(30);
   const SpanNs takes = random_.between(100'000, milliseconds(20));
   o_.crash.point("probe begin done");
   if (hangs && o_.faults.misbehaviour) return;
-  (void)probe;
-  o_.time.in(takes, [this, slot, live, attempt, epoch = epoch_] {
+  o_.time.in(takes, [this, slot = order.slot, live = order.live, attempt = order.attempt, epoch = epoch_] {
     if (epoch != epoch_) return;
     const Process* process = o_.kernel.live_process_of(slot);
     ports::Input result;
@@ -242,6 +247,41 @@ bool StorePort::finish(RunId) {
   o_.crash.point("store finish done");
   // Now and then the disk takes its time.
   return !o_.faults.refusals || !random_.one_in(3);
+}
+
+// Told once, when they are committed; who died before he could tell has a successor that does.
+void StorePort::tell_journal(EventId last) {
+  std::vector<EventRecord> fresh;
+  for (const EventRecord& event : journal_)
+    if (event.id > told_ && event.id <= last) fresh.push_back(event);
+  told_ = std::max(told_, last);
+  if (*o_.observer != nullptr && !fresh.empty()) (*o_.observer)->journal_grew(fresh);
+}
+
+ports::JournalMark StorePort::continue_journal(std::optional<ports::JournalMark> mark) {
+  o_.crash.point("continue_journal");
+  const EventId found = journal_.empty() ? no_event : journal_.back().id;
+  if (mark) std::erase_if(journal_, [&](const EventRecord& event) { return event.id > mark->last; });
+  const EventId last = mark ? mark->last : found;
+  tell_journal(last);
+  if (!mark && *o_.observer != nullptr) (*o_.observer)->journal_begins_anew();
+  o_.crash.point("continue_journal done");
+  return {last, journal_.size()};
+}
+
+Result<std::uint64_t> StorePort::append_events(const std::vector<EventRecord>& events) {
+  o_.crash.point("append_events");
+  if (no_events_for > 0) {
+    --no_events_for;
+    return errno_failure("write", "events-1", ENOSPC);
+  }
+  journal_.insert(journal_.end(), events.begin(), events.end());
+  o_.crash.point("append_events done");
+  return journal_.size();
+}
+
+void StorePort::events_committed(ports::JournalMark mark) {
+  tell_journal(mark.last);
 }
 
 // A new store has noted nothing; what is on disk stays until it writes.

@@ -42,17 +42,18 @@ class KeeperPort final : public ports::Keeper {
   void release_slot(SlotIndex slot) override;
   std::uint64_t start_ticks(EntryIndex entry, std::int32_t pid) override;
   bool output_drained(SlotIndex slot, RunId run) override;
+  bool left_behind(RunId run, const std::string& label) const override;
   void output_ended(SlotIndex slot, RunId run) override;
   const char* containment() const override { return "cgroup"; }
   SpanNs stuck_for(EntryIndex entry, MonoNs now) const override;
   std::string take_leftover(RunId run) override;
   bool adopt(const ports::SpawnOrder& order, std::int32_t pid, std::uint64_t start_ticks) override;
   void take_up(const ports::SpawnOrder& order) override;
-  void finish(bool leave_running) override;
+  void finish(bool leave_running, bool failed) override;
   void supervisor_died() { to_tell_.clear(); }
   void everybody_died() { fd_store.clear(); }
 
-  bool finished = false;
+  bool finished = false, failed = false;
   std::map<SlotIndex, std::map<std::string, std::set<std::uint64_t>>> fd_store;
   std::map<RunId, std::uint32_t> stop_ranks;  // as entries have them: for a keeper without a supervisor
   std::uint32_t refuse_next = 0;              // so many spawns are refused
@@ -118,7 +119,7 @@ class ProbesPort final : public ports::Probes {
  public:
   ProbesPort(Outside outside, InputsPort& inputs, std::uint64_t seed)
       : o_(outside), inputs_(inputs), random_(seed, "probes port") {}
-  void begin(SlotIndex slot, bool live, std::uint64_t attempt, const Probe& probe) override;
+  void begin(const ports::ProbeTry& order) override;
   void cancel(SlotIndex slot) override;
   void supervisor_died() { ++epoch_; }
 
@@ -138,12 +139,17 @@ class StorePort final : public ports::Store {
   Result<std::vector<Document>> documents(const std::vector<std::uint64_t>& versions) override;
   void note_runs(const std::vector<ports::SlotNote>& changed, RunId next_run) override;
   bool finish(RunId next_run) override;
+  ports::JournalMark continue_journal(std::optional<ports::JournalMark> mark) override;
+  Result<std::uint64_t> append_events(const std::vector<EventRecord>& events) override;
+  void events_committed(ports::JournalMark mark) override;
+  const std::vector<EventRecord>& journal() const { return journal_; }
 
   // The list is written behind: a supervisor that dies takes what waits along.
   void supervisor_died();
 
-  std::uint32_t full_for = 0;   // so many documents find no room
-  std::uint32_t short_for = 0;  // so many supervisors cannot read the documents
+  std::uint32_t full_for = 0;       // so many documents find no room
+  std::uint32_t no_events_for = 0;  // so many turns find no room for their events
+  std::uint32_t short_for = 0;      // so many supervisors cannot read the documents
 
   std::map<SlotIndex, ports::RunNote> noted;
   const std::map<std::uint64_t, Document>& on_disk() const { return documents_; }
@@ -158,6 +164,9 @@ class StorePort final : public ports::Store {
   bool has_noted_ = false;
   std::map<SlotIndex, ports::RunNote> written_;
   RunId next_ = no_run, written_next_ = no_run;
+  void tell_journal(EventId last);
+  std::vector<EventRecord> journal_;  // outlives everybody, as files of DIR/state do
+  EventId told_ = no_event;
   MonoNs written_at_ = 0;
   bool waits_ = false;
   std::uint64_t epoch_ = 0;

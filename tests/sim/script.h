@@ -43,8 +43,8 @@ struct Script {
   std::vector<Saying> says;
 };
 
-// Whom the world asks when a process begins: the specification it was started from (of a probe: its service's), what
-// for, how many runs of it were before.
+// Whom the world asks when a process begins: the specification it was started from (of a probe: its service's; of a
+// hook too, with the hook's command), what for, how many runs of it were before.
 using Casting = std::function<Script(const ServiceSpec& spec, SlotRole role, unsigned nth)>;
 
 }  // namespace hearth::sim

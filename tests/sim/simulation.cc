@@ -66,7 +66,7 @@ class Simulation {
 
   Script cast(const ServiceSpec& spec, SlotRole role, unsigned nth) {
     bool answers = false;
-    if (role != SlotRole::service) {
+    if (is_probe(role)) {
       for (const auto& [run, process] : machine_.kernel.processes()) {
         if (process->service != spec.name || process->role != SlotRole::service || !process->running()) continue;
         answers = process->answers(role == SlotRole::live_probe, machine_.time.now.mono);

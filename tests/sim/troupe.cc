@@ -37,6 +37,12 @@ ServiceSpec Troupe::service(const std::string& name, std::uint32_t index, std::u
   spec.name = name;
   spec.command = {"/bin/" + name, std::to_string(version)};
   const bool task = characters_[name] == Character::task;
+  Random hooks(seed_ + index * 1'000 + version * 1'000'000, "hooks");
+  give_hooks(spec, hooks);
+  if (task && hooks.one_in(2)) spec.type = ServiceType::task;
+  // Only one that never gets up is given up and tried again for ever: who waits for others to come to rest does so.
+  if (characters_[name] == Character::broken && hooks.one_in(4))
+    spec.retry_after = milliseconds(hooks.between(200, 3'000));
   const std::uint64_t restart = random.below(10);
   spec.restart = restart < 6 ? RestartPolicy::on_failure : restart < 9 ? RestartPolicy::always : RestartPolicy::never;
   if (task) spec.restart = restart < 7 ? RestartPolicy::on_failure : RestartPolicy::never;
@@ -90,9 +96,38 @@ ServiceSpec Troupe::service(const std::string& name, std::uint32_t index, std::u
   return spec;
 }
 
+// Half of the services have none.
+void Troupe::give_hooks(ServiceSpec& spec, Random& random) const {
+  if (random.one_in(2)) return;
+  Actions& actions = spec.actions.edit();
+  for (Action* action : {&actions.before_start, &actions.after_start, &actions.before_stop, &actions.after_stop,
+                         &actions.on_failure, &actions.on_give_up, &actions.stop}) {
+    if (!random.one_in(3)) continue;
+    action->command = {"/bin/hook"};
+    action->timeout = milliseconds(random.between(50, 1'500));
+  }
+}
+
+Script Troupe::script_of_hook(Random& random) const {
+  Script script;
+  script.exit_after = random.between(200'000, milliseconds(60));
+  script.term_takes = random.between(200'000, milliseconds(20));
+  script.term_status = 1;
+  if (!misbehaviour_ || healed_) return script;
+  if (random.one_in(12)) script.exit_status = 1;
+  if (random.one_in(25)) script.exit_after = random.between(milliseconds(100), seconds(3));
+  if (random.one_in(25)) script.exit_after = script.term_takes = not_at_all;
+  if (random.one_in(40)) {
+    script.fails = wire::SpawnStage::exec;
+    script.fail_errno = ENOENT;
+  }
+  return script;
+}
+
 Script Troupe::script(const ServiceSpec& spec, SlotRole role, unsigned nth, bool parent_answers) {
   Random random(seed_ * 31 + nth, "script of " + spec.name + std::to_string(static_cast<int>(role)));
   Script script;
+  if (is_hook(role)) return script_of_hook(random);
   if (role != SlotRole::service) {
     script.exit_after = random.between(200'000, milliseconds(30));
     script.exit_status = parent_answers ? 0 : 1;

@@ -30,6 +30,8 @@ class Troupe {
 
  private:
   ServiceSpec service(const std::string& name, std::uint32_t index, std::uint32_t version);
+  void give_hooks(ServiceSpec& spec, Random& random) const;
+  Script script_of_hook(Random& random) const;
   void misbehave(Script& script, Random& random, const ServiceSpec& spec) const;
 
   std::uint64_t seed_;

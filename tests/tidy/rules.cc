@@ -15,6 +15,7 @@ using Names = std::set<std::string, std::less<>>;
 const std::map<std::string, Names, std::less<>>& edges() {
   static const Names outside = {"ports", "wire", "model", "base", "os"};
   static const Names client = {"config", "protocol", "model", "os", "base", "ports", "logs"};
+  static const Names commands = {"config", "protocol", "model", "os", "base", "ports", "logs", "importers"};
   static const std::map<std::string, Names, std::less<>> table = {
       {"base", {}},
       {"wire", {"base/ids.h"}},
@@ -35,17 +36,18 @@ const std::map<std::string, Names, std::less<>>& edges() {
       {"logger", {"wire", "base", "os"}},
       {"broker", {"pool", "protocol", "store", "os", "base", "model"}},
       {"api", client},
-      {"cli", client},
+      {"importers", {"base", "model"}},
+      {"cli", commands},
       {"sdk", {"channel", "protocol", "os", "base"}},
-      {"apps", {"base",  "wire",    "model",    "ports",      "config", "lifecycle", "health",
-                "pool",  "channel", "protocol", "supervisor", "keeper", "os",        "logger",
-                "store", "logs",    "probe",    "broker",     "api",    "sdk",       "cli"}},
+      {"apps", {"base",    "wire",     "model",      "ports",  "config",    "lifecycle", "health", "pool",
+                "channel", "protocol", "supervisor", "keeper", "os",        "logger",    "store",  "logs",
+                "probe",   "broker",   "api",        "sdk",    "importers", "cli"}},
   };
   return table;
 }
 
-const Names kPureRooms = {"base",   "wire", "model",   "ports",    "config",    "lifecycle",
-                          "health", "pool", "channel", "protocol", "supervisor"};
+const Names kPureRooms = {"base",   "wire", "model",   "ports",    "config",     "lifecycle",
+                          "health", "pool", "channel", "protocol", "supervisor", "importers"};
 const Names kRoomsWithoutFmt = {"base", "wire", "model", "keeper"};
 
 // "src/os/fd.h" -> "os"; empty for what is not in a room.

@@ -237,6 +237,19 @@ TEST_F(CommandTest, raw_logs_are_searched_by_the_time_at_which_their_lines_came)
   follow.finish();
 }
 
+TEST_F(CommandTest, a_log_begins_its_next_file_when_that_is_asked_for) {
+  EXPECT_EQ(hearth({"logs", "--rotate"}).code, 2);
+  ASSERT_EQ(hearth({"run", "--name", "talk", "--", "sh", "-c", "echo first; sleep 1000"}).code, 0);
+  ASSERT_TRUE(eventually([&] { return hearth({"logs", "talk"}).out == "first\n"; }));
+  const Finished rotated = hearth({"logs", "--rotate", "talk"});
+  EXPECT_EQ(rotated.code, 0) << rotated.err;
+  EXPECT_TRUE(fs::exists(directory + "/logs/run.talk.0/00000002.log"));
+  EXPECT_EQ(hearth({"logs", "talk"}).out, "first\n");
+  EXPECT_NE(hearth({"status", "--json"}).out.find(R"("file":2)"), std::string::npos);
+  ASSERT_EQ(hearth({"shutdown"}).code, 0);
+  EXPECT_EQ(hearth({"logs", "--rotate", "talk"}).code, 7);
+}
+
 TEST_F(CommandTest, everything_speaks_json_when_asked) {
   boost::json::error_code error;
   const auto is_json = [&](const Finished& finished) {

@@ -43,6 +43,24 @@ TEST_F(UpTest, waits_until_all_is_ready) {
   EXPECT_NE(down.out.find("2 stopped"), std::string::npos) << down.out;
 }
 
+TEST_F(UpTest, logs_are_kept_as_the_file_says) {
+  write("hearth.toml", R"(
+[project]
+name = "demo"
+[service.web]
+command = ["sh", "-c", "echo my PID is $$; for i in 1 2 3; do head -c 5000 /dev/zero | tr '\\0' x; echo; done; sleep 1000"]
+log = { max_size = "4KiB", compress = true, per_process = true, sink = "syslog" }
+)");
+  ASSERT_EQ(hearth({"up"}).code, 0);
+  const std::string logs = directory + "/logs/";
+  ASSERT_TRUE(eventually([&] { return std::filesystem::exists(logs + "demo.web.0/00000002.log.zst"); }));
+  const std::string text = hearth({"logs", "-n", "all", "web"}).out;
+  ASSERT_TRUE(text.starts_with("my PID is ")) << text.substr(0, 100);
+  EXPECT_GT(text.size(), 15'000u);
+  const std::string pid = text.substr(10, text.find('\n') - 10);
+  EXPECT_TRUE(eventually([&] { return std::filesystem::is_symlink(logs + "web_" + pid + ".log"); })) << pid;
+}
+
 TEST_F(UpTest, in_flight_survives_kill_9_of_the_supervisor_twice) {
   write("hearth.toml", gated);
   Running up = start({"up"});

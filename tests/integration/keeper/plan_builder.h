@@ -22,6 +22,9 @@ struct Plan {
   std::int32_t cgroup = -1;
   std::uint32_t uid = wire::plan_keep_id, gid = wire::plan_keep_id;
   std::int32_t umask = wire::plan_keep, nice = wire::plan_keep, oom_score_adj = wire::plan_keep;
+  std::int32_t io_priority = wire::plan_keep;
+  std::vector<std::uint64_t> cpus;
+  std::string input;
 
   std::string bytes() const {
     std::string out(sizeof(wire::PlanHeader), '\0');
@@ -56,7 +59,10 @@ struct Plan {
     h.descriptors = put(descriptors.data(), sizeof descriptors[0], descriptors.size());
     h.limits = put(limits.data(), sizeof limits[0], limits.size());
     h.groups = put(groups.data(), 4, groups.size());
+    h.cpus = put(cpus.data(), sizeof cpus[0], cpus.size());
     h.cwd = cwd.empty() ? 0 : text(cwd);
+    h.input = input.empty() ? 0 : text(input);
+    h.io_priority = io_priority;
     h.cgroup = cgroup;
     h.uid = uid;
     h.gid = gid;

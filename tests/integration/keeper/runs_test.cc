@@ -6,12 +6,14 @@
 #include <fstream>
 #include <map>
 #include <poll.h>
+#include <sched.h>
 #include <set>
 #include <signal.h>
 #include <sstream>
 #include <sys/fanotify.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -110,11 +112,83 @@ TEST_F(Runs, HaveTheLimitsPriorityMaskDirectoryAndPidOfTheirPlan) {
   EXPECT_EQ(said["env_pid"], said["pid"]);
   // The next one has nothing of it: neither the spawner nor its oom_score_adj was touched.
   said = describe(service_plan(1, 2, {"describe"}));
-  EXPECT_EQ(said["nice"], std::to_string(our_nice));
+  EXPECT_TRUE(said["nice"] == "0" || said["nice"] == std::to_string(our_nice)) << "a keeper that may resets it";
   std::ifstream ours("/proc/self/oom_score_adj");
   std::string value;
   ours >> value;
   EXPECT_EQ(said["oom"], value);
+}
+
+TEST_F(Runs, HaveTheProcessorsIoPriorityAndInputOfTheirPlan) {
+  Plan plan = service_plan(0, 1, {"describe"});
+  plan.cpus = {1};
+  plan.io_priority = 2 << 13 | 6;
+  plan.input = "/dev/zero";
+  auto said = describe(plan);
+  EXPECT_EQ(said["Cpus_allowed_list"], "\t0");
+  EXPECT_EQ(said["ioprio"], std::to_string(plan.io_priority));
+  EXPECT_EQ(said["input"], "/dev/zero");
+  said = describe(service_plan(1, 2, {"describe"}));
+  EXPECT_EQ(said["ioprio"], "0");
+  EXPECT_EQ(said["input"], "");
+}
+
+TEST_F(Runs, ThatCannotHaveTheirProcessorsOrInputSayAtWhatStage) {
+  Plan plan = service_plan(0, 1, {"describe"});
+  plan.cpus = std::vector<std::uint64_t>(wire::plan_cpu_words_max);
+  plan.cpus.back() = std::uint64_t{1} << 63;
+  h.spawn(plan);
+  expect_failure(0, SpawnStage::priority, EINVAL);
+  plan = service_plan(1, 2, {"describe"});
+  plan.input = "/nonexistent/input";
+  h.spawn(plan);
+  expect_failure(1, SpawnStage::input, ENOENT);
+}
+
+TEST_F(Runs, AreNotHeldUpByAFifoThatNobodyWritesTo) {
+  const std::string fifo = h.dir + "/input";
+  ASSERT_EQ(0, mkfifo(fifo.c_str(), 0600));
+  Plan plan = service_plan(0, 1, {"describe"});
+  plan.input = fifo;
+  EXPECT_EQ(describe(plan)["input"], fifo);
+}
+
+// A keeper that somebody has started on one processor and as a batch job.
+struct Confined {
+  cpu_set_t before;
+  Confined() {
+    sched_getaffinity(0, sizeof before, &before);
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    for (int cpu = 0; cpu < CPU_SETSIZE && CPU_COUNT(&one) == 0; ++cpu)
+      if (CPU_ISSET(cpu, &before)) CPU_SET(cpu, &one);
+    sched_setaffinity(0, sizeof one, &one);
+    set_policy(SCHED_BATCH);
+    syscall(SYS_ioprio_set, 1, 0, 2 << 13 | 7);
+  }
+  ~Confined() {
+    sched_setaffinity(0, sizeof before, &before);
+    set_policy(SCHED_OTHER);
+    syscall(SYS_ioprio_set, 1, 0, 0);
+  }
+  Confined(const Confined&) = delete;
+  Confined& operator=(const Confined&) = delete;
+  static void set_policy(int policy) {
+    sched_param none{};
+    sched_setscheduler(0, policy, &none);
+  }
+};
+class RunsOfAConfinedKeeper : Confined, public Runs {
+ protected:
+  int usual_cpus() const { return CPU_COUNT(&before); }
+};
+
+TEST_F(RunsOfAConfinedKeeper, AreNotConfined) {
+  const std::string cpus = describe(service_plan(0, 1, {"describe"}))["Cpus_allowed_list"];
+  EXPECT_EQ(usual_cpus() > 1, cpus.find_first_of("-,") != cpus.npos) << cpus;
+  auto said = describe(service_plan(1, 2, {"describe"}));
+  EXPECT_EQ(said["policy"], std::to_string(SCHED_OTHER));
+  EXPECT_EQ(said["ioprio"], "0");
 }
 
 TEST_F(Runs, HaveTheDescriptorLimitTheKeeperWasStartedWith) {

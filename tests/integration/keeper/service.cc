@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include <string>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,9 +49,13 @@ void describe() {
   printf("cwd=%s\numask=%o\nnice=%d\nuid=%u\ngid=%u\ngroups=%d\n", cwd, mask, getpriority(PRIO_PROCESS, 0), getuid(),
          getgid(), getgroups(0, nullptr));
   printf("oom=%s", slurp("/proc/self/oom_score_adj").c_str());
+  printf("ioprio=%ld\npolicy=%d\n", syscall(SYS_ioprio_get, 1, 0), sched_getscheduler(0));
+  char input[4096] = "";
+  if (readlink("/proc/self/fd/0", input, sizeof input - 1) < 0) input[0] = 0;
+  printf("input=%s\n", input);
   printf("env_pid=%s\n", getenv("LISTEN_PID") != nullptr ? getenv("LISTEN_PID") : "");
   const std::string status = slurp("/proc/self/status");
-  for (const char* field : {"SigBlk:", "SigIgn:", "SigCgt:"}) {
+  for (const char* field : {"SigBlk:", "SigIgn:", "SigCgt:", "Cpus_allowed_list:"}) {
     const size_t at = status.find(field);
     printf("%s\n", status.substr(at, status.find('\n', at) - at).c_str());
   }

@@ -196,7 +196,8 @@ std::string RealKeeper::logged(SlotIndex slot) {
   DIR* dir = ::opendir(place.c_str());
   if (dir == nullptr) return text;
   while (dirent* entry = ::readdir(dir)) {
-    if (entry->d_type != DT_REG || entry->d_name[0] == '.') continue;  // a link names the current file
+    // A link names the current file, and an index lies beside each.
+    if (entry->d_type != DT_REG || !std::string_view(entry->d_name).ends_with(".log")) continue;
     std::ifstream file(place + "/" + entry->d_name);
     text.append(std::istreambuf_iterator<char>(file), {});
   }

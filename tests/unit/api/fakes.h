@@ -1,6 +1,7 @@
 // A supervisor for the API's tests: tells what it was told to tell, and remembers what it was asked for.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <string>
@@ -18,6 +19,20 @@ class FakeControl final : public ports::Control {
   std::map<OperationKey, OrderReport> orders;
   mutable int looks = 0;
 
+  std::vector<std::string> journal;  // lines without their ends; ids from 1 + dropped
+  EventId dropped = 0;
+
+  ports::EventLines events(EventId after, std::size_t most_bytes) const override {
+    ports::EventLines out;
+    out.oldest = dropped + 1;
+    out.newest = dropped + journal.size();
+    for (EventId id = std::max(after, dropped); id < out.newest && after != UINT64_MAX; ++id) {
+      const std::string& line = journal[id - dropped];
+      if (!out.text.empty() && out.text.size() + line.size() >= most_bytes) break;
+      out.text += line + "\n";
+    }
+    return out;
+  }
   InstanceStatus status() const override { return told; }
   std::optional<OrderReport> order(const OperationKey& key) const override {
     ++looks;

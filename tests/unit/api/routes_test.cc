@@ -18,7 +18,8 @@ class Routes : public testing::Test {
  protected:
   Action ask(std::string_view method, std::string_view target, std::string_view body = {},
              std::string_view key = some_key) {
-    return route({method, target, key, body}, control, seconds(1'700'000'000));
+    return route({.method = method, .target = target, .idempotency_key = key, .last_event_id = {}, .body = body},
+                 control, seconds(1'700'000'000));
   }
   // The status of an answer, with its error's remedy.
   std::string refused(const Action& action) {

@@ -69,9 +69,18 @@ TEST(ApiStatus, a_log_tells_what_was_written_and_lost_and_why_it_waits) {
   json::value log = json::parse(status_json(status, {0})).at("services").at(0).at("log");
   EXPECT_EQ(log.at("written").as_int64(), 0);
   EXPECT_TRUE(log.at("waiting").is_null());
-  status.services[0].log = {.written = 81'234, .discarded = 4096, .gaps = 2, .waiting = "No space left on device"};
+  status.services[0].log = {.written = 81'234,
+                            .discarded = 4096,
+                            .gaps = 2,
+                            .file = 7,
+                            .dropped = 3,
+                            .untidied = "Read-only file system",
+                            .waiting = "No space left on device"};
   log = json::parse(status_json(status, {0})).at("services").at(0).at("log");
   EXPECT_EQ(log.at("written").as_int64(), 81'234);
+  EXPECT_EQ(log.at("file").as_int64(), 7);
+  EXPECT_EQ(log.at("dropped").as_int64(), 3);
+  EXPECT_EQ(log.at("untidied").as_string(), "Read-only file system");
   EXPECT_EQ(log.at("discarded").as_int64(), 4096);
   EXPECT_EQ(log.at("gaps").as_int64(), 2);
   EXPECT_EQ(log.at("waiting").as_string(), "No space left on device");
@@ -162,6 +171,23 @@ TEST(ApiExitCode, of_several_is_the_worst_and_of_none_not_running) {
   EXPECT_EQ(status_exit_code(status, {0, 2}), 3);
   EXPECT_EQ(status_exit_code(status, {0}), 0);
   EXPECT_EQ(status_exit_code(status, {}), 3);
+}
+
+TEST(ApiStatus, says_what_a_service_does_and_how_long_it_loaded) {
+  InstanceStatus status = three();
+  const auto service = [&] { return json::parse(status_json(status, {0})).at("services").at(0); };
+  EXPECT_TRUE(service().at("work").is_null());
+  EXPECT_TRUE(service().at("load_ms").is_null());
+  status.services[0].work = Work::busy;
+  status.services[0].work_item = "call 7";
+  status.services[0].work_done = 7;
+  status.services[0].load = milliseconds(38'200);
+  const json::value said = service();
+  EXPECT_EQ(said.at("work").at("state").as_string(), "busy");
+  EXPECT_EQ(said.at("work").at("item").as_string(), "call 7");
+  EXPECT_EQ(said.at("work").at("done").as_int64(), 7);
+  EXPECT_TRUE(said.at("work").at("total").is_null());
+  EXPECT_EQ(said.at("load_ms").as_int64(), 38'200);
 }
 
 }  // namespace

@@ -114,6 +114,12 @@ TEST(StatusTable, says_that_output_waits_or_was_lost_before_what_the_service_say
       << text();
   db.log.waiting.clear();
   EXPECT_NE(text().find("  4096 bytes of its output are lost; well\n"), std::string::npos) << text();
+  db.log = {.dropped = 3, .untidied = "Read-only file system"};
+  EXPECT_NE(
+      text().find("  old files of its log are not compressed or removed: Read-only file system, and 3 lines did not "
+                  "reach its log sink; well\n"),
+      std::string::npos)
+      << text();
 }
 
 TEST(StatusTable, piped_has_no_limit_and_nothing_is_cut) {
@@ -151,6 +157,26 @@ TEST(StatusTable, names_the_project_only_when_there_are_several) {
 
 TEST(StatusTable, without_services_says_what_to_do) {
   EXPECT_NE(status_table({}, {}, {}, now).find("hearth up"), std::string::npos);
+}
+
+TEST(StatusTable, says_what_a_service_does_and_else_what_it_has_cost_to_load) {
+  InstanceStatus status;
+  status.services = {slot("blog", "stt", Phase::running)};
+  SlotStatus& stt = status.services[0];
+  const auto text = [&] { return status_table(status, {0}, {false, 0}, now); };
+  stt.load = seconds(38);
+  EXPECT_NE(text().find("  loaded in 38s\n"), std::string::npos) << text();
+  stt.work = Work::busy;
+  EXPECT_NE(text().find("  busy\n"), std::string::npos) << text();
+  stt.work_item = "call 7";
+  stt.work_done = 7;
+  stt.work_total = 9;
+  stt.status_text = "well";
+  EXPECT_NE(text().find("  busy: call 7 (7 of 9); well\n"), std::string::npos) << text();
+  stt.work = Work::idle;
+  stt.work_item.clear();
+  stt.work_total = 0;
+  EXPECT_NE(text().find("  idle (7 done); well\n"), std::string::npos) << text();
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -29,12 +30,15 @@ std::vector<std::string> commands_in(const std::string& page, bool all_is_code =
   std::vector<std::string> found;
   std::istringstream lines(page);
   std::string line;
-  bool block = false;
+  bool inside = false;  // a block
+  bool block = false;   // one of commands
   while (std::getline(lines, line)) {
     if (line.starts_with("```")) {
-      block = !block;
+      inside = !inside;
+      block = inside && line != "```dockerfile";
       continue;
     }
+    if (inside && !block) continue;
     for (std::size_t at = line.find("hearth "); at != line.npos; at = line.find("hearth ", at + 1)) {
       const char before = at == 0 ? '\n' : line[at - 1];
       const bool prompt = at >= 2 && line.substr(at - 2, 2) == "$ ";
@@ -60,6 +64,7 @@ std::string problem_of(const std::string& text) {
   std::istringstream words(text);
   std::string word;
   const CommandText* command = nullptr;
+  bool first = true;
   while (words >> word) {
     if (word == "--") break;
     const bool option = word.starts_with('-');
@@ -68,6 +73,11 @@ std::string problem_of(const std::string& text) {
         return "";
       command = find_command(word);
       if (command == nullptr) return "hearth " + text + ": there is no command \"" + word + "\"";
+      continue;
+    }
+    if (!option && command->completes == Words::config && std::exchange(first, false)) {
+      if (std::isupper(static_cast<unsigned char>(word[0])) == 0 && std::string(command->words).find(word) == word.npos)
+        return "hearth " + text + ": there is no \"" + word + "\" in it";
     }
     if (!option) continue;
     word.resize(std::min(word.find('='), word.size()));

@@ -6,6 +6,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "unit/config/memory_files.h"
+
 namespace hearth::config {
 namespace {
 
@@ -64,6 +66,7 @@ TEST(Toml, every_key_reaches_the_model) {
   const Document document = document_of(R"(
     [project]
     name = "shop"
+    start_concurrency = 4
 
     [service.db]
     command = ["db"]
@@ -78,6 +81,10 @@ TEST(Toml, every_key_reaches_the_model) {
     nice = -5
     oom_score_adj = 200
     limits = { nofile = 65536, core = "unlimited", memlock = { soft = "64KiB", hard = "1M" } }
+    autostart = false
+    tags = ["gpu", "speech", "gpu"]
+    on_give_up = "exit"
+    retry_after = "1h"
     restart = "always"
     success_exit_codes = [3, 0, 3]
     backoff = { initial = "1s", max = "1m30s", factor = 1.5, jitter = 0, reset_after = "10m" }
@@ -92,7 +99,15 @@ TEST(Toml, every_key_reaches_the_model) {
     reload_signal = 12
     listen = ["tcp:*:80", { name = "admin", address = "unix:admin.sock", backlog = 16 }]
     fdstore_max = 0
-    log = { format = "json", max_size = "1G", max_files = 3, full_wait = 0 }
+    log.format = "json"
+    log.max_size = "1G"
+    log.max_files = 3
+    log.max_age = "1d"
+    log.max_total = "5G"
+    log.compress = true
+    log.per_process = true
+    log.sink = "journald"
+    log.full_wait = 0
 
     [service.web.depends_on]
     db = { condition = "started", required = false, restart = true }
@@ -109,6 +124,10 @@ TEST(Toml, every_key_reaches_the_model) {
   expected.nice = -5;
   expected.oom_score_adj = 200;
   expected.limits = {{"nofile", 65536, 65536}, {"core", UINT64_MAX, UINT64_MAX}, {"memlock", 64 << 10, 1 << 20}};
+  expected.autostart = false;
+  expected.tags = {"gpu", "speech"};
+  expected.give_up = GiveUp::exit;
+  expected.retry_after = seconds(3600);
   expected.restart = RestartPolicy::always;
   expected.success_exit_codes = {0, 3};
   expected.backoff = Backoff{seconds(1), seconds(90), 1.5, 0, seconds(600)};
@@ -129,8 +148,17 @@ TEST(Toml, every_key_reaches_the_model) {
   expected.reload_signal = 12;
   expected.listen = {{"socket0", "tcp:*:80", 4096}, {"admin", "unix:/srv/my shop/run/admin.sock", 16}};
   expected.fdstore_max = 0;
-  expected.log = LogSpec{.format = "json", .max_size = 1u << 30, .max_files = 3, .full_wait = 0};
+  expected.log = {.format = "json",
+                  .max_size = 1u << 30,
+                  .max_files = 3,
+                  .max_age = seconds(86'400),
+                  .max_total = 5ull << 30,
+                  .compress = true,
+                  .per_process = true,
+                  .sink = "journald",
+                  .full_wait = 0};
   EXPECT_EQ(document.project, "shop");
+  EXPECT_EQ(document.start_concurrency, 4u);
   EXPECT_EQ(document.services[1], expected);
 }
 
@@ -170,6 +198,21 @@ TEST(Toml, directories_are_relative_to_the_project_file_or_begin_at_home) {
 TEST(Toml, readiness_has_a_short_form_for_notify) {
   EXPECT_EQ(service_of("ready = \"notify\"").ready, Probe{.type = ProbeType::notify});
   EXPECT_EQ(service_of("ready = { type = \"notify\" }").ready, Probe{.type = ProbeType::notify});
+}
+
+TEST(Toml, readiness_may_be_a_descriptor_a_path_a_pattern_or_a_frame) {
+  const Probe descriptor{.type = ProbeType::fd, .descriptor = 3};
+  EXPECT_EQ(service_of("ready = \"fd:3\"").ready, descriptor);
+  EXPECT_EQ(service_of("ready = { type = \"fd\", fd = 3 }").ready, descriptor);
+  EXPECT_EQ(service_of("ready = { type = \"log\", pattern = \"^(up|ready) in [0-9]+ s$\" }").ready.target,
+            "^(up|ready) in [0-9]+ s$");
+  EXPECT_EQ(service_of("cwd = \"/srv/x\"\nready = { type = \"file\", path = \"run/up\" }").ready.target,
+            "/srv/x/run/up");
+  EXPECT_EQ(service_of("ready = { type = \"unix\", path = \"/run/x.sock\" }").ready.target, "/run/x.sock");
+  const Probe frame = service_of("live = { type = \"frame\", address = \"127.0.0.1:90\", interval = 10 }").live;
+  EXPECT_EQ(frame.type, ProbeType::frame);
+  EXPECT_EQ(frame.address, "127.0.0.1:90");
+  EXPECT_EQ(frame.target, "");
 }
 
 TEST(Toml, a_probe_url_always_has_a_port_and_a_path) {
@@ -307,7 +350,14 @@ TEST(Toml, every_example_of_the_reference_page_is_accepted) {
         parts.push_back(others + "[service.web]\ncommand = ['x']\n" + part + "\n");
       }
     }
-    for (const std::string& part : parts) EXPECT_EQ(parse(part).text(), "") << part;
+    MemoryFiles files;
+    files.add("/srv/common.toml", "\n");
+    files.add("/srv/my shop/app.env", "A=1\n");
+    const Environment env(environment_lines);
+    for (const std::string& part : parts) {
+      const Parsed parsed = parse_project(ProjectInput{part, "/srv/my shop/hearth.toml", "hearth.toml", env, &files});
+      EXPECT_EQ(parsed.text(), "") << part;
+    }
     examples += static_cast<int>(parts.size());
     inside = line == "```toml";
     block.clear();

@@ -125,5 +125,17 @@ TEST(NotifyMessage, Of64KiBOfAnythingIsReadWithoutHarm) {
   EXPECT_FALSE(parse(std::string(65'536, '=')).ready);
 }
 
+TEST(NotifyMessage, SaysWhatTheServiceDoes) {
+  const NotifyMessage m = parse("X_HEARTH_STATE=busy\nX_HEARTH_ITEM=frame 7\nX_HEARTH_DONE=7\nX_HEARTH_TOTAL=9\n");
+  EXPECT_EQ(m.work, Work::busy);
+  EXPECT_TRUE(m.has_item);
+  EXPECT_EQ(m.item, "frame 7");
+  EXPECT_EQ(m.work_done, 7);
+  EXPECT_EQ(m.work_total, 9);
+  EXPECT_EQ(parse("X_HEARTH_STATE=idle").work, Work::idle);
+  EXPECT_EQ(parse("X_HEARTH_STATE=sleepy\nX_HEARTH_DONE=-1\nX_HEARTH_TOTAL=many").work, Work::unsaid);
+  EXPECT_EQ(parse("X_HEARTH_DONE=-1").work_done, -1);
+}
+
 }  // namespace
 }  // namespace hearth::health

@@ -1,4 +1,6 @@
 // Startup and readiness.
+#include <string_view>
+
 #include <gtest/gtest.h>
 
 #include "unit/health/watched.h"
@@ -308,6 +310,106 @@ TEST(Absence, MarksNoTryBad) {
   EXPECT_EQ(run.health.ready_probe.failures, 0u);
   run.answer(Which::ready, true);
   EXPECT_TRUE(run.verdict.became_ready);
+}
+
+TEST(Descriptor, a_newline_is_readiness_and_nothing_else_is) {
+  Watched w(ProbeType::fd);
+  w.begin();
+  EXPECT_FALSE(w.health.ready);
+  EXPECT_FALSE(w.verdict.try_ready);
+  w.say("READY=1");
+  EXPECT_FALSE(w.health.ready);
+  w.verdict = said_ready(w.health, w.spec, w.now);
+  EXPECT_TRUE(w.verdict.became_ready);
+  const Health before = w.health;
+  w.verdict = said_ready(w.health, w.spec, w.now);
+  EXPECT_TRUE(silent(w.verdict));
+  EXPECT_EQ(before, w.health);
+  w.pass(seconds(3600));
+  EXPECT_TRUE(w.health.ready);
+}
+
+TEST(Descriptor, of_a_run_with_another_probe_or_of_none_a_newline_says_nothing) {
+  Watched other(ProbeType::notify);
+  other.begin();
+  EXPECT_TRUE(silent(said_ready(other.health, other.spec, other.now)));
+  Watched unwatched(ProbeType::fd);
+  EXPECT_TRUE(silent(said_ready(unwatched.health, unwatched.spec, unwatched.now)));
+}
+
+TEST(Descriptor, without_a_newline_the_start_times_out) {
+  Watched w(ProbeType::fd);
+  w.begin();
+  w.pass(w.spec.start_timeout);
+  EXPECT_TRUE(w.verdict.start_timeout);
+}
+
+TEST(LogProbe, is_tried_until_it_is_good_and_then_not_any_more) {
+  Watched w(ProbeType::log);
+  w.begin();
+  EXPECT_TRUE(w.verdict.try_ready);
+  w.answer(Which::ready, false);
+  w.next_answer(Which::ready, true);
+  EXPECT_TRUE(w.verdict.became_ready);
+  EXPECT_FALSE(w.health.ready_probe.next.set());
+  w.pass(seconds(3600));
+  EXPECT_TRUE(silent(w.verdict));
+  EXPECT_TRUE(w.health.ready);
+}
+
+TEST(LogProbe, of_an_adopted_run_counts_as_answered) {
+  Watched w(ProbeType::log);
+  w.verdict = adopt(w.health, w.spec, w.now);
+  EXPECT_TRUE(w.health.ready);
+  EXPECT_FALSE(w.verdict.try_ready);
+}
+
+TEST(OtherProbes, of_files_sockets_and_frames_are_tried_like_http) {
+  for (const ProbeType type : {ProbeType::unix_socket, ProbeType::file, ProbeType::frame}) {
+    Watched w(type);
+    w.begin();
+    EXPECT_TRUE(w.verdict.try_ready);
+    w.answer(Which::ready, true);
+    EXPECT_TRUE(w.health.ready);
+    EXPECT_TRUE(w.health.ready_probe.next.set());
+  }
+}
+
+TEST(Work, is_kept_as_it_was_last_said_and_idle_ends_the_item) {
+  Watched w;
+  w.begin();
+  w.say(
+      "X_HEARTH_STATE=busy\nX_HEARTH_ITEM=a long item that is cut at a character boundary, like a status\n"
+      "X_HEARTH_DONE=1\nX_HEARTH_TOTAL=3");
+  EXPECT_EQ(w.health.work, Work::busy);
+  EXPECT_EQ(std::string_view(w.health.item), "a long item that is cut at a character boundar");
+  w.say("X_HEARTH_DONE=2");
+  EXPECT_EQ(w.health.work_done, 2u);
+  EXPECT_EQ(w.health.work_total, 3u);
+  const Health before = w.health;
+  w.say("X_HEARTH_DONE=2");
+  EXPECT_EQ(before, w.health);
+  w.say("X_HEARTH_STATE=idle");
+  EXPECT_EQ(w.health.work, Work::idle);
+  EXPECT_EQ(std::string_view(w.health.item), "");
+  w.begin();
+  EXPECT_EQ(w.health.work, Work::unsaid) << "the next run has said nothing";
+}
+
+TEST(Load, is_the_time_until_a_run_was_ready_for_the_first_time) {
+  Watched w;
+  w.begin();
+  w.pass(seconds(38));
+  EXPECT_EQ(w.health.load, 0);
+  w.say("READY=1");
+  EXPECT_EQ(w.health.load, seconds(38));
+  w.pass(seconds(38));
+  w.say("RELOADING=1");
+  w.say("READY=1");
+  EXPECT_EQ(w.health.load, seconds(38));
+  Watched adopted;
+  adopted.verdict = adopt(adopted.health, adopted.spec, adopted.now);
+  EXPECT_EQ(adopted.health.load, 0) << "nobody knows";
 }
 
 }  // namespace

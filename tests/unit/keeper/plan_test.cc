@@ -27,6 +27,9 @@ test::Plan full_plan() {
   plan.groups = {100};
   plan.cwd = "/srv";
   plan.cgroup = 2;
+  plan.io_priority = 2 << 13;
+  plan.cpus = {1, 2};
+  plan.input = "/dev/zero";
   plan.uid = plan.gid = 1000;
   return plan;
 }
@@ -76,6 +79,8 @@ std::size_t use(const std::string& bytes) {
   }
   records(h.limits, sizeof(wire::PlanLimit));
   records(h.groups, 4);
+  records(h.cpus, 8);
+  if (h.input != 0) sum += std::strlen(base + h.input);
   if (h.cwd != 0) sum += std::strlen(base + h.cwd);
   EXPECT_LT(h.cgroup, static_cast<int>(descriptors));
   prepare_child(*reinterpret_cast<const wire::PlanHeader*>(base));

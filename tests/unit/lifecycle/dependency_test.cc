@@ -74,7 +74,7 @@ TEST(Dependencies, DownForAnHourCostNoRetries) {
     EXPECT_FALSE(slot.effects.spawn);
   }
   EXPECT_EQ(slot.life.failures, 1u);
-  EXPECT_EQ(slot.life.restarts, 1u);
+  EXPECT_EQ(slot.life.restarts, 0u);
   slot.find();
   EXPECT_TRUE(slot.effects.spawn);
 }

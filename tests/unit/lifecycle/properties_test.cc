@@ -40,6 +40,11 @@ ServiceSpec any_spec() {
   spec.backoff.jitter = *rc::gen::element(0.0, 0.1, 1.0);
   spec.crash_limit.max_restarts = *rc::gen::inRange(0u, 6u);
   spec.stop_timeout = *rc::gen::element(milliseconds(500), seconds(10));
+  spec.type = *rc::gen::element(ServiceType::service, ServiceType::service, ServiceType::task);
+  spec.retry_after = *rc::gen::element<SpanNs>(0, 0, seconds(50));
+  Actions& actions = spec.actions.edit();
+  for (Action* action : {&actions.before_start, &actions.before_stop, &actions.stop, &actions.after_stop})
+    if (*rc::gen::inRange(0, 3) == 0) action->command = {"/bin/hook"};
   return spec;
 }
 
@@ -51,6 +56,7 @@ class World {
   bool happen(const Happening& h) {
     const bool ends = h.kind == EventKind::exited || h.kind == EventKind::spawn_failed;
     if (ends && !alive) return false;
+    if (h.kind == EventKind::hook_ended && hook == Hook::none) return false;
     now.mono += h.later;
     now.wall += h.later;
     event = {};
@@ -60,12 +66,22 @@ class World {
     event.has_readiness = h.choice % 3 == 0;
     event.exit = {.code = 1, .status = h.choice % 4 == 0 ? 0 : 1};
     event.reason = ends && h.choice % 5 == 0 ? Reason::refused : Reason::none;
+    event.hook = hook;
+    event.good = h.choice % 3 != 0;
     if (h.kind == EventKind::dependencies_met) dependencies = true;
     if (h.kind == EventKind::dependencies_unmet || h.kind == EventKind::dependency_failed) dependencies = false;
     event.dependencies_met = dependencies;
     before = life;
     effects = step(life, spec_, event, now);
     if (ends) alive = false;
+    if (h.kind == EventKind::hook_ended) hook = Hook::none;
+    hook_beside_a_hook = effects.hook != Hook::none && hook != Hook::none;
+    if (effects.hook != Hook::none) hook = effects.hook;
+    prepared = effects.spawn || effects.hook != Hook::before_start ? prepared : false;
+    if (h.kind == EventKind::hook_ended && event.hook == Hook::before_start) prepared = event.good;
+    spawned_unprepared =
+        effects.spawn && (hook != Hook::none || !(prepared || spec_.actions->before_start.command.empty()));
+    if (effects.spawn) prepared = false;
     spawned_beside_a_run = effects.spawn && alive;
     if (effects.spawn) alive = true;
     return true;
@@ -82,6 +98,10 @@ class World {
   bool alive = false;
   bool dependencies = true;
   bool spawned_beside_a_run = false;
+  Hook hook = Hook::none;  // under way
+  bool prepared = false;   // before_start has succeeded, and nothing was spawned since
+  bool hook_beside_a_hook = false;
+  bool spawned_unprepared = false;
 
  private:
   ServiceSpec spec_;
@@ -93,6 +113,17 @@ RC_GTEST_PROP(LifecycleProperty, AtMostOneRunLives, ()) {
     if (!world.happen(h)) continue;
     RC_ASSERT(!world.spawned_beside_a_run);
     RC_ASSERT(world.life.run_live == world.alive);
+  }
+}
+
+RC_GTEST_PROP(LifecycleProperty, OneHookIsUnderWayAndNoRunBeginsBesideItOrBeforeItsBeforeStart, ()) {
+  World world(any_spec());
+  for (const Happening& h : *happenings()) {
+    if (!world.happen(h)) continue;
+    RC_ASSERT(!world.hook_beside_a_hook);
+    RC_ASSERT(!world.spawned_unprepared);
+    RC_ASSERT(world.life.hook == world.hook);
+    if (world.effects.end_hook || world.effects.kill_hook) RC_ASSERT(world.hook != Hook::none);
   }
 }
 
@@ -114,8 +145,9 @@ RC_GTEST_PROP(LifecycleProperty, NothingIsSpawnedNorFailuresCountedWhileADepende
     if (!world.happen(h)) continue;
     if (world.dependencies) continue;
     RC_ASSERT(!world.effects.spawn);
-    // Whatever ran before may end and count; after that the count stands still.
-    if (!world.before.run_live) RC_ASSERT(world.life.failures <= world.before.failures);
+    // Whatever ran before, service or hook, may end and count; after that the count stands still.
+    if (!world.before.run_live && world.before.hook == Hook::none)
+      RC_ASSERT(world.life.failures <= world.before.failures);
   }
 }
 

@@ -2,8 +2,10 @@
 // from the code. A cell says how the slot stands afterwards:
 //
 //   phase, + or - for the goal, then what was asked for (spawn, TERM, KILL) and how it stops: held (nothing sent
-//   yet), again (comes back), failure (comes back, and that counts); steady: failures will be forgiven. "." = nothing
-//   changed and nothing asked for.
+//   yet), again (comes back), failure (comes back, and that counts); steady: failures will be forgiven; end, kill: of
+//   the hook that runs. "." = nothing changed and nothing asked for.
+//
+// Here services have no hooks but the ones that are under way; hook_test.cc has those that come.
 #include <algorithm>
 #include <cstdio>
 #include <map>
@@ -64,7 +66,33 @@ Lifecycle recovering(bool clock) {
   return life;
 }
 
-// The columns. `stopping` has four faces, `failed` two, and `running` three, which differ only where the table says so.
+// Before its run, or after it.
+Lifecycle with_hook(Phase phase, Hook hook) {
+  Lifecycle life = in(phase, phase != Phase::stopping,
+                      phase == Phase::waiting  ? Reason::dependency_missing
+                      : phase == Phase::failed ? Reason::crash_loop
+                                               : Reason::ordered);
+  life.hook = hook;
+  life.run_live = false;
+  if (phase == Phase::stopping) life.grace.clear();
+  return life;
+}
+
+Lifecycle given_up_for_now() {
+  Lifecycle life = in(Phase::failed, true, Reason::crash_loop);
+  life.retry.start(began, seconds(30));
+  return life;
+}
+
+Lifecycle damped(Phase phase) {
+  Lifecycle life = in(phase, true);
+  life.damped = true;
+  life.damp_until = began + seconds(30);
+  return life;
+}
+
+// The columns. `stopping` has four faces, `failed` two, and `running` three, which differ only where the table says so. Behind them the same phases with a hook under way: "preparing" is before its
+// run, "closing" after it; the others have after_stop of the run before. Then those with a clock that others do not have.
 const std::vector<std::pair<std::string, Lifecycle>>& states() {
   static const std::vector<std::pair<std::string, Lifecycle>> all = {
       {"stopped", in(Phase::stopped, false)},
@@ -81,6 +109,15 @@ const std::vector<std::pair<std::string, Lifecycle>>& states() {
       {"failed", in(Phase::failed, true, Reason::crash_loop)},
       {"blocked", in(Phase::failed, true, Reason::dependency_failed)},
       {"completed", in(Phase::completed, true, Reason::exited)},
+      {"preparing", with_hook(Phase::starting, Hook::before_start)},
+      {"closing", with_hook(Phase::stopping, Hook::after_stop)},
+      {"waiting, hook", with_hook(Phase::waiting, Hook::after_stop)},
+      {"backoff, hook", with_hook(Phase::backoff, Hook::after_stop)},
+      {"failed, hook", with_hook(Phase::failed, Hook::after_stop)},
+      {"completed, hook", with_hook(Phase::completed, Hook::after_stop)},
+      {"tired", given_up_for_now()},
+      {"damped start", damped(Phase::starting)},
+      {"damped", damped(Phase::running)},
   };
   return all;
 }
@@ -91,6 +128,8 @@ std::string shown(const Lifecycle& life, const Effects& effects) {
   text += life.want_up ? "+" : "-";
   if (effects.spawn) text += " spawn";
   if (effects.signal != 0) text += effects.signal == 15 ? " TERM" : effects.signal == 9 ? " KILL" : " ?";
+  if (effects.end_hook) text += " end";
+  if (effects.kill_hook) text += " kill";
   if (life.stop_held) text += " held";
   if (life.stable.set()) text += " steady";
   if (life.restart_after_stop) text += life.restart_counts ? " failure" : " again";
@@ -131,6 +170,14 @@ Event not_spawned(bool dependencies_met = true) {
   return e;
 }
 
+Event hook(Hook which, bool good, bool dependencies_met = true) {
+  Event e = event(EventKind::hook_ended, dependencies_met);
+  e.hook = which;
+  e.good = good;
+  e.reason = good ? Reason::none : Reason::hook_failed;
+  return e;
+}
+
 struct Row {
   std::string name;
   Event event;
@@ -149,14 +196,28 @@ Cells operator+(Cells a, const Cells& b) {
 const Cells up_at_once = {
     {"stopped", "starting+ spawn"},  {"waiting", "starting+ spawn"},   {"backoff", "starting+ spawn"},
     {"failed", "starting+ spawn"},   {"blocked", "starting+ spawn"},   {"completed", "starting+ spawn"},
-    {"stopping", "stopping+ again"}, {"held", "stopping+ held again"}, {"ailing", "stopping+ again"}};
-const Cells up_when_met = {{"stopped", "waiting+"},          {"backoff", "waiting+"},
-                           {"failed", "waiting+"},           {"blocked", "waiting+"},
-                           {"completed", "waiting+"},        {"stopping", "stopping+ again"},
-                           {"held", "stopping+ held again"}, {"ailing", "stopping+ again"}};
-const Cells down = {{"waiting", "stopped-"}, {"backoff", "stopped-"},   {"failed", "stopped-"},
-                    {"blocked", "stopped-"}, {"completed", "stopped-"}, {"restarting", "stopping-"},
-                    {"ailing", "stopping-"}};
+    {"stopping", "stopping+ again"}, {"held", "stopping+ held again"}, {"ailing", "stopping+ again"},
+    {"closing", "stopping+ again"},  {"waiting, hook", "starting+"},   {"backoff, hook", "starting+"},
+    {"failed, hook", "starting+"},   {"completed, hook", "starting+"}, {"tired", "starting+ spawn"}};
+const Cells up_when_met = {{"stopped", "waiting+"},
+                           {"backoff", "waiting+"},
+                           {"failed", "waiting+"},
+                           {"blocked", "waiting+"},
+                           {"completed", "waiting+"},
+                           {"stopping", "stopping+ again"},
+                           {"held", "stopping+ held again"},
+                           {"ailing", "stopping+ again"},
+                           {"closing", "stopping+ again"},
+                           {"backoff, hook", "waiting+"},
+                           {"failed, hook", "waiting+"},
+                           {"completed, hook", "waiting+"},
+                           {"tired", "waiting+"}};
+const Cells down = {{"waiting", "stopped-"},        {"backoff", "stopped-"},        {"failed", "stopped-"},
+                    {"blocked", "stopped-"},        {"completed", "stopped-"},      {"restarting", "stopping-"},
+                    {"ailing", "stopping-"},        {"preparing", "stopping- end"}, {"waiting, hook", "stopping-"},
+                    {"backoff, hook", "stopping-"}, {"failed, hook", "stopping-"},  {"completed, hook", "stopping-"},
+                    {"tired", "stopped-"}};
+const Cells restart_preparing = {{"preparing", "stopping+ end again"}};
 const Cells restart_live = {{"starting", "stopping+ TERM again"}, {"running", "stopping+ TERM again"}};
 const Cells restart_held = {{"starting", "stopping+ held again"}, {"running", "stopping+ held again"}};
 const Cells end_of_stop = {
@@ -175,22 +236,27 @@ const std::vector<Row>& rows() {
        down + Cells{{"starting", "stopping- TERM"},
                     {"running", "stopping- TERM"},
                     {"stopping", "stopping- KILL"},
+                    {"closing", "stopping- kill"},
                     {"held", "stopping- KILL"}}},
       {"stop, dependents first", holding(order_stop), soon,
        down + Cells{{"starting", "stopping- held"}, {"running", "stopping- held"}}},
-      {"restart", event(order_restart), soon, up_at_once + restart_live},
-      {"restart, dependencies missing", event(order_restart, false), soon, up_when_met + restart_live},
-      {"restart, dependents first", holding(order_restart), soon, up_at_once + restart_held},
+      {"restart", event(order_restart), soon, up_at_once + restart_live + restart_preparing},
+      {"restart, dependencies missing", event(order_restart, false), soon,
+       up_when_met + restart_live + restart_preparing},
+      {"restart, dependents first", holding(order_restart), soon, up_at_once + restart_held + restart_preparing},
       {"release", event(release_stop), soon, {{"held", "stopping- TERM"}}},
       {"dependencies are there",
        event(dependencies_met),
        soon,
-       {{"waiting", "starting+ spawn"}, {"blocked", "starting+ spawn"}}},
+       {{"waiting", "starting+ spawn"}, {"blocked", "starting+ spawn"}, {"waiting, hook", "starting+"}}},
       {"dependencies are missing",
        event(dependencies_unmet, false),
        soon,
-       {{"backoff", "waiting+"}, {"blocked", "waiting+"}}},
-      {"a dependency failed", event(dependency_failed, false), soon, {{"waiting", "failed+"}, {"backoff", "failed+"}}},
+       {{"backoff", "waiting+"}, {"blocked", "waiting+"}, {"backoff, hook", "waiting+"}}},
+      {"a dependency failed",
+       event(dependency_failed, false),
+       soon,
+       {{"waiting", "failed+"}, {"backoff", "failed+"}, {"waiting, hook", "failed+"}, {"backoff, hook", "failed+"}}},
       {"a dependency was restarted", event(dependency_restarted), soon, restart_live},
       {"a dependency will be restarted", holding(dependency_restarted), soon, restart_held},
       {"spawned", event(spawned), soon, grace_anew + Cells{{"starting", "running+"}}},
@@ -211,6 +277,20 @@ const std::vector<Row>& rows() {
        event(unhealthy),
        soon,
        {{"starting", "stopping+ TERM failure"}, {"running", "stopping+ TERM failure"}}},
+      {"before_start succeeded", hook(Hook::before_start, true), soon, {{"preparing", "starting+ spawn"}}},
+      {"before_start succeeded, dependencies missing",
+       hook(Hook::before_start, true, false),
+       soon,
+       {{"preparing", "waiting+"}}},
+      {"before_start failed", hook(Hook::before_start, false), soon, {{"preparing", "backoff+"}}},
+      {"after_stop ended",
+       hook(Hook::after_stop, false),
+       soon,
+       {{"closing", "stopped-"},
+        {"waiting, hook", "waiting+"},
+        {"backoff, hook", "backoff+"},
+        {"failed, hook", "failed+"},
+        {"completed, hook", "completed+"}}},
       {"time, nothing due", event(time_passed), soon, {}},
       {"time, all due",
        event(time_passed),
@@ -219,7 +299,11 @@ const std::vector<Row>& rows() {
         {"stopping", "stopping- KILL"},
         {"restarting", "stopping+ KILL again"},
         {"ailing", "stopping+ KILL failure"},
-        {"backoff", "starting+ spawn"}}},
+        {"backoff", "starting+ spawn"},
+        {"backoff, hook", "starting+"},
+        {"tired", "starting+ spawn"},
+        {"damped start", "starting+"},
+        {"damped", "running+"}}},
       {"time, all due, dependencies missing",
        event(time_passed, false),
        late,
@@ -227,7 +311,11 @@ const std::vector<Row>& rows() {
         {"stopping", "stopping- KILL"},
         {"restarting", "stopping+ KILL again"},
         {"ailing", "stopping+ KILL failure"},
-        {"backoff", "waiting+"}}},
+        {"backoff", "waiting+"},
+        {"backoff, hook", "waiting+"},
+        {"tired", "waiting+"},
+        {"damped start", "starting+"},
+        {"damped", "running+"}}},
   };
   return all;
 }
@@ -240,6 +328,7 @@ TEST(LifecycleTable, EveryPhaseAnswersEveryEventAsTheProseSays) {
       const Effects effects = step(life, service, row.event, {row.at, 1});
       auto cell = row.expected.find(name);
       if (cell == row.expected.end() && state.phase == Phase::running) cell = row.expected.find("running");
+      if (cell == row.expected.end() && name == "damped start") cell = row.expected.find("starting");
       EXPECT_EQ(shown(life, effects), cell == row.expected.end() ? "." : cell->second)
           << "in state \"" << name << "\" at event \"" << row.name << "\"";
     }
@@ -297,7 +386,8 @@ TEST(LifecycleTable, ARunIsLiveExactlyWhereThePhaseSaysSo) {
       Lifecycle life = state;
       step(life, spec(), row.event, {row.at, 1});
       const bool live = life.phase == Phase::starting || life.phase == Phase::running || life.phase == Phase::stopping;
-      EXPECT_EQ(life.run_live, live) << "in state \"" << name << "\" at event \"" << row.name << "\"";
+      EXPECT_EQ(life.run_live, live && life.hook == Hook::none)
+          << "in state \"" << name << "\" at event \"" << row.name << "\"";
       EXPECT_TRUE(life.want_up || life.phase == Phase::stopped || life.phase == Phase::stopping);
     }
   }

@@ -58,7 +58,11 @@ std::vector<ScriptStep> script() {
                      while (life.mover.move(neighbour, life.neighbours_file, 1, world.fifo(1)).what == Moved::bytes) {
                      }
                    }});
+  // The next file, because somebody asks: between lines here, in a line below.
+  const Step rotate = [](World&, FaultySystem&, Life& life) { life.mover.rotate(slot, life.file); };
+  steps.push_back({[](World&) {}, rotate});
   steps.push_back(feed_and_move(1, "run 1 stops in the mid"));
+  steps.push_back({[](World&) {}, rotate});
   steps.push_back(feed_and_move(2, "run 2 begins\nand is cut\n"));
   // Full disk: what comes is counted, then told.
   steps.push_back({[](World& world) { world.feed(2, "these bytes are lost "); },

@@ -224,6 +224,16 @@ TEST_F(MoverTest, GoesOnInANewFileAndSaysSoWhenSomebodyRemovesTheFile) {
   EXPECT_EQ(world.all("s"), "[hearth: 00000001.log was removed by somebody else: 6 bytes gone]\nagain\n");
 }
 
+TEST_F(MoverTest, MakesAnEmptyFileAnewWithoutAWordWhenSomebodyRemovesIt) {
+  world.configure(0, "s", wire::LogFormat::raw, 0);
+  feed_and_move("hello\n");
+  ASSERT_EQ(mover.rotate(0, file).what, Moved::bytes);
+  std::filesystem::remove(world.path("s/00000002.log"));
+  feed_and_move("again\n");
+  EXPECT_EQ(world.files("s"),
+            (std::map<std::string, std::string>{{"00000001.log", "hello\n"}, {"00000002.log", "again\n"}}));
+}
+
 TEST_F(MoverTest, GoesOnInANewFileAndSaysSoWhenSomebodyCutsTheFile) {
   world.configure(0, "s", wire::LogFormat::raw, 0);
   feed_and_move("hello\n");
@@ -271,6 +281,68 @@ TEST_F(MoverTest, GivesBackReservedBlocksAtRotation) {
   struct stat info{};
   stat(world.path("s/00000001.log").c_str(), &info);
   EXPECT_LE(static_cast<uint64_t>(info.st_blocks) * 512, 8'192u);
+}
+
+TEST_F(MoverTest, WhatComesToAFileThatIsTooOldGoesIntoTheNext) {
+  world.configure(0, "s", wire::LogFormat::raw, 0);
+  world.page().policy[0].max_age_ns = seconds(3600);
+  feed_and_move("one\n");
+  system.wall += seconds(3599);
+  feed_and_move("two, unfini");
+  system.wall += seconds(10);
+  feed_and_move("shed\n");
+  file.close();  // another logger: the index tells how old it is
+  feed_and_move("three\n");
+  EXPECT_EQ(world.files("s"), (std::map<std::string, std::string>{{"00000001.log", "one\ntwo, unfinished\n"},
+                                                                  {"00000002.log", "three\n"}}));
+}
+
+TEST_F(MoverTest, RotatesWhenItIsAskedToUnlessThereIsNothing) {
+  world.configure(0, "s", wire::LogFormat::json, 0);
+  feed_and_move("one\ntw");
+  EXPECT_EQ(mover.rotate(0, file).what, Moved::bytes);
+  EXPECT_EQ(mover.rotate(0, file).what, Moved::bytes);
+  feed_and_move("o\n");
+  const auto files = world.files("s");
+  ASSERT_EQ(files.size(), 2u);
+  EXPECT_EQ(files.at("00000002.log"), "o\"}\n");
+}
+
+TEST_F(MoverTest, AFilePerProcessHasALinkOfItsName) {
+  namespace fs = std::filesystem;
+  world.configure(0, "blog.web.0", wire::LogFormat::raw, 0, 2);
+  wire::LogPolicy& policy = world.page().policy[0];
+  policy.per_process = 1;
+  feed_and_move("one, cut off", 7);
+  EXPECT_FALSE(fs::exists(world.path("web_41.log"))) << "nobody has told the PID yet";
+  policy.pid = 41;
+  policy.pid_run = 7;
+  mover.link_process(0, file, 7);
+  EXPECT_EQ(fs::read_symlink(world.path("web_41.log")), "blog.web.0/00000001.log");
+  policy.pid = 42;
+  policy.pid_run = 8;
+  feed_and_move("two\n", 8);
+  EXPECT_EQ(world.files("blog.web.0"),
+            (std::map<std::string, std::string>{{"00000001.log", "one, cut off\n"}, {"00000002.log", "two\n"}}));
+  EXPECT_EQ(fs::read_symlink(world.path("web_42.log")), "blog.web.0/00000002.log");
+  std::ofstream(world.path("web_note.log")) << "somebody's";
+  policy.pid = 43;
+  policy.pid_run = 9;
+  feed_and_move("three\n", 9);
+  EXPECT_FALSE(fs::is_symlink(world.path("web_41.log"))) << "its file was removed as too old";
+  EXPECT_TRUE(fs::exists(world.path("web_42.log")));
+  EXPECT_TRUE(fs::exists(world.path("web_note.log")));
+}
+
+TEST_F(MoverTest, NamesStreamsOfWhichAFileWasCompletedOnce) {
+  world.configure(0, "s", wire::LogFormat::raw, 4);
+  world.configure(1, "t", wire::LogFormat::raw, 4);
+  world.page().policy[0].compress = 1;
+  feed_and_move("one\n");
+  EXPECT_EQ(mover.take_untidy(), 0u) << "there may be old ones";
+  feed_and_move("two\n");
+  EXPECT_EQ(mover.take_untidy(), 0u);
+  EXPECT_EQ(mover.take_untidy(), no_slot);
 }
 
 TEST_F(MoverTest, CountsOnceWhatItDiscardsAndTellsItOnce) {

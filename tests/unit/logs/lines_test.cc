@@ -59,7 +59,8 @@ TEST_F(LinesTest, ALineHasTheTimeOfItsFirstByte) {
 }
 
 TEST_F(LinesTest, ALinesOwnStampIsBetterThanTheIndex) {
-  log.append(1, "2025-01-31T12:00:07.000000Z a\n{\"ts\":\"2025-01-31T12:00:08.000000Z\",\"run\":1,\"text\":\"b\"}\ngoes on\n");
+  log.append(
+      1, "2025-01-31T12:00:07.000000Z a\n{\"ts\":\"2025-01-31T12:00:08.000000Z\",\"run\":1,\"text\":\"b\"}\ngoes on\n");
   log.index(1, {{noon, 0}});
   EXPECT_EQ(lines()[0], "2025-01-31T12:00:07.000000Z a@7");
   EXPECT_TRUE(lines()[1].ends_with("@8"));

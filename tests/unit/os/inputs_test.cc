@@ -1,5 +1,6 @@
 #include "os/inputs.h"
 
+#include <algorithm>
 #include <cstring>
 #include <fcntl.h>
 #include <poll.h>
@@ -44,6 +45,13 @@ struct InboxTest : ::testing::Test {
   bool awake() {
     pollfd polled{link->epoll(), POLLIN, 0};
     return ::poll(&polled, 1, 0) > 0;
+  }
+  // What a turn does: the doorbell of the start is heard.
+  void settle() {
+    std::vector<EntryIndex> changed;
+    client->take_changed(changed);
+    inbox->peek(inputs);
+    consume_all();
   }
   // What a service does with sd_notify(3).
   int notify(RunId run, const std::string& text, std::vector<int> descriptors = {}) {
@@ -286,6 +294,78 @@ TEST_F(InboxTest, an_input_is_not_to_blame_when_somebody_kills_the_supervisor) {
     inbox->breadcrumb(inputs[0]);
     restart_supervisor();
   }
+}
+
+struct ReadyPipe : InboxTest {
+  void start_with_pipe() {
+    maker.spec().ready.type = ProbeType::fd;
+    maker.spec().ready.descriptor = 5;
+    start(0, 7);
+    settle();
+  }
+  // What the service does with its end.
+  void write(const std::string& text) {
+    const Parked* pipe = link->parked().find(ParkClass::probe, 7);
+    ASSERT_NE(nullptr, pipe);
+    const Result<Fd> end = open_pipe_for_service(pipe->fd);
+    ASSERT_TRUE(end);
+    ASSERT_EQ(static_cast<ssize_t>(text.size()), ::write(end->get(), text.data(), text.size()));
+  }
+  std::size_t ready_lines() {
+    inbox->peek(inputs);
+    return static_cast<std::size_t>(std::count_if(inputs.begin(), inputs.end(), [](const Input& input) {
+      return input.kind == InputKind::ready_line && input.run == 7 && input.slot == 0;
+    }));
+  }
+};
+
+TEST_F(ReadyPipe, a_newline_is_seen_again_until_it_is_consumed_also_by_a_successor) {
+  start_with_pipe();
+  EXPECT_FALSE(awake());
+  write("\n");
+  EXPECT_TRUE(awake());
+  EXPECT_EQ(1u, ready_lines());
+  EXPECT_EQ(1u, ready_lines());
+  restart_supervisor();
+  EXPECT_EQ(1u, ready_lines());
+  consume_all();
+  EXPECT_EQ(nullptr, link->parked().find(ParkClass::probe, 7));
+  EXPECT_EQ(0u, ready_lines());
+}
+
+TEST_F(ReadyPipe, bytes_without_a_newline_are_thrown_away_and_wake_nobody_again) {
+  start_with_pipe();
+  write(std::string(20'000, 'x'));
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(0u, ready_lines());
+  EXPECT_FALSE(awake());
+  write("x\nmore");
+  EXPECT_EQ(1u, ready_lines());
+}
+
+TEST_F(ReadyPipe, is_dropped_with_its_run) {
+  start_with_pipe();
+  EXPECT_NE(nullptr, link->parked().find(ParkClass::probe, 7));
+  client->release_run(0, 7);
+  client->flush();
+  EXPECT_EQ(nullptr, link->parked().find(ParkClass::probe, 7));
+}
+
+TEST_F(InboxTest, a_terminal_is_held_for_its_run_and_wakes_nobody) {
+  maker.spec().around.edit().stdin_from = StdinFrom::pty;
+  start(0, 7);
+  settle();
+  const Parked* master = link->parked().find(ParkClass::probe, 7, terminal_name);
+  ASSERT_NE(nullptr, master);
+  const Result<Fd> input = open_pty_for_service(master->fd);
+  ASSERT_TRUE(input);
+  EXPECT_TRUE(::isatty(input->get()));
+  EXPECT_EQ(2, ::write(input->get(), "x\n", 2));
+  EXPECT_FALSE(awake());
+  restart_supervisor();
+  EXPECT_NE(nullptr, link->parked().find(ParkClass::probe, 7, terminal_name));
+  client->release_run(0, 7);
+  client->flush();
+  EXPECT_EQ(nullptr, link->parked().find(ParkClass::probe, 7, terminal_name));
 }
 
 }  // namespace

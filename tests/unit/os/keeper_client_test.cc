@@ -107,6 +107,14 @@ TEST_F(KeeperClientTest, tells_how_far_the_output_of_a_service_is_and_nothing_of
   EXPECT_EQ("No space left on device", log.waiting);
   stream.error = 0;
   EXPECT_EQ("", client->log_status(0, "shop.web.0").waiting);
+  stream.file = 7;
+  wire::LogPolicy& policy = keeper.logs().policy[0];
+  policy.sink_dropped = 3;
+  policy.tidy_error = EROFS;
+  log = client->log_status(0, "shop.web.0");
+  EXPECT_EQ(7u, log.file);
+  EXPECT_EQ(3u, log.dropped);
+  EXPECT_EQ("Read-only file system", log.untidied);
 }
 
 TEST_F(KeeperClientTest, fifo_and_notify_socket_are_parked_with_one_message) {
@@ -277,7 +285,7 @@ TEST_F(KeeperClientTest, what_was_made_ahead_is_removed_when_its_number_is_passe
   EXPECT_FALSE(exists(path("o/8")));
   EXPECT_FALSE(exists(path("n/8")));
   EXPECT_TRUE(exists(path("o/10")));
-  client->finish(true);
+  client->finish(true, false);
   EXPECT_FALSE(exists(path("o/10")));
   EXPECT_FALSE(exists(path("n/10")));
 }
@@ -288,7 +296,7 @@ TEST_F(KeeperClientTest, what_a_killed_supervisor_had_made_ahead_is_gone_at_the_
   client->flush();
   ASSERT_TRUE(exists(path("o/8")));
   restart_supervisor();
-  client->finish(false);
+  client->finish(false, false);
   client->remove_names();
   EXPECT_FALSE(exists(path("o/8")));
   EXPECT_FALSE(exists(path("n/8")));

@@ -14,8 +14,13 @@ namespace {
 
 struct PlanTest : ::testing::Test {
   test::OrderMaker maker;
-  PlanContext context{
-      .instance_directory = "/run/hearth/main", .notify_path = "", .passed = {}, .leaf = false, .nofile = {}};
+  PlanContext context{.instance_directory = "/run/hearth/main",
+                      .notify_path = "",
+                      .passed = {},
+                      .own = {},
+                      .ready_descriptor = -1,
+                      .leaf = false,
+                      .nofile = {}};
   std::string bytes;
 
   const wire::PlanHeader& build(std::uint32_t descriptors) {
@@ -88,6 +93,56 @@ TEST_F(PlanTest, sockets_and_stored_descriptors_follow_3_with_names_and_patched_
   EXPECT_EQ(1u, plan.pid_patches.count);
   EXPECT_EQ(4, plan.cgroup);
   EXPECT_EQ(5u, plan.descriptors.count);
+}
+
+TEST_F(PlanTest, a_readiness_pipe_stands_before_the_leaf_and_gets_the_number_it_was_asked_for) {
+  context.passed = {"http"};
+  context.ready_descriptor = 9;
+  context.leaf = true;
+  const wire::PlanHeader& plan = build(5);
+  EXPECT_EQ(4, plan.cgroup);
+  ASSERT_EQ(5u, plan.descriptors.count);
+  wire::PlanDescriptor last{};
+  std::memcpy(&last, bytes.data() + plan.descriptors.offset + 4 * sizeof last, sizeof last);
+  EXPECT_EQ(3u, last.index);
+  EXPECT_EQ(9, last.target);
+  EXPECT_FALSE(has(plan, "LISTEN_FDS=2")) << "it is no socket";
+  context.ready_descriptor = 3;
+  EXPECT_FALSE(build_plan(maker.order(3, 77), context)) << "the socket is there";
+}
+
+TEST_F(PlanTest, surroundings_stand_in_the_plan) {
+  Surroundings& around = maker.spec().around.edit();
+  around.io_class = IoClass::best_effort;
+  around.io_level = 6;
+  around.cpus = {0, 2, 65};
+  around.stdin_from = StdinFrom::file;
+  around.stdin_path = "/etc/input";
+  const wire::PlanHeader& plan = build(2);
+  EXPECT_EQ(2 << 13 | 6, plan.io_priority);
+  ASSERT_EQ(2u, plan.cpus.count);
+  std::uint64_t words[2];
+  std::memcpy(words, bytes.data() + plan.cpus.offset, sizeof words);
+  EXPECT_EQ(5u, words[0]);
+  EXPECT_EQ(2u, words[1]);
+  EXPECT_STREQ("/etc/input", bytes.data() + plan.input);
+  around = Surroundings{};
+  const wire::PlanHeader& usual = build(2);
+  EXPECT_EQ(wire::plan_keep, usual.io_priority);
+  EXPECT_EQ(0u, usual.cpus.count);
+  EXPECT_EQ(0u, usual.input);
+}
+
+TEST_F(PlanTest, libraries_stand_before_those_of_the_environment_and_directories_of_the_caller_are_gone) {
+  maker.document.environment = {"LD_LIBRARY_PATH=/caller", "STATE_DIRECTORY=/var/lib/caller"};
+  maker.spec().around.edit().library_path = {"/a", "/b"};
+  maker.spec().around.edit().preload = {"/x.so"};
+  context.own = {{"CREDENTIALS_DIRECTORY", "/run/hearth/main/c/77"}};
+  const wire::PlanHeader& plan = build(2);
+  EXPECT_TRUE(has(plan, "LD_LIBRARY_PATH=/a:/b:/caller"));
+  EXPECT_TRUE(has(plan, "LD_PRELOAD=/x.so"));
+  EXPECT_TRUE(has(plan, "CREDENTIALS_DIRECTORY=/run/hearth/main/c/77"));
+  EXPECT_FALSE(has(plan, "STATE_DIRECTORY=/var/lib/caller"));
 }
 
 TEST_F(PlanTest, limits_are_the_original_ones_unless_the_service_says_otherwise) {

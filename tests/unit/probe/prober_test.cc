@@ -1,5 +1,6 @@
 #include "probe/prober.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -15,10 +16,13 @@ namespace {
 
 struct ProberTest : ::testing::Test {
   std::vector<ports::Input> results;
-  std::unique_ptr<Prober> prober =
-      std::move(*Prober::create([this](ports::Input input) { results.push_back(std::move(input)); }));
+  std::unique_ptr<Prober> prober = std::move(*Prober::create(
+      [this](ports::Input input) { results.push_back(std::move(input)); }, [this](SlotIndex) { return output; }));
   os::Fd server;
   std::uint16_t port = 0;
+  LogSpec log;
+  OutputState output;
+  std::uint64_t output_from = 0;
 
   void listen() {
     server = os::Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -43,6 +47,24 @@ struct ProberTest : ::testing::Test {
     probe.address = "localhost:" + std::to_string(port);
     return probe;
   }
+  void begin(SlotIndex slot, bool live, std::uint64_t attempt, const Probe& probe, WallNs started = 0) {
+    ports::ProbeTry order;
+    order.slot = slot;
+    order.live = live;
+    order.attempt = attempt;
+    order.probe = &probe;
+    order.run = 7;
+    order.started = started;
+    order.log = &log;
+    order.output_from = output_from;
+    prober->begin(order);
+  }
+  ports::Input result(const Probe& probe, WallNs started = 0) {
+    results.clear();
+    begin(0, false, 1, probe, started);
+    run();
+    return results.empty() ? ports::Input() : results[0];
+  }
   // Lets the prober work until there is a result, or for as long as something may still come.
   void run() {
     const MonoNs end = os::read_mono() + seconds(10);
@@ -52,9 +74,15 @@ struct ProberTest : ::testing::Test {
       prober->ready();
     }
   }
+  // The looker connects to a path when it gets there.
+  os::Fd accept() {
+    pollfd polled{server.get(), POLLIN, 0};
+    ::poll(&polled, 1, 10'000);
+    return os::Fd(::accept(server.get(), nullptr, nullptr));
+  }
   // Takes the connection, reads the request, answers with these parts.
   std::string serve(std::vector<std::string> parts) {
-    os::Fd client(::accept(server.get(), nullptr, nullptr));
+    os::Fd client = accept();
     std::string request;
     while (request.find("\r\n\r\n") == std::string::npos) {
       pollfd polled{client.get(), POLLIN, 0};
@@ -75,7 +103,7 @@ struct ProberTest : ::testing::Test {
 
 TEST_F(ProberTest, an_http_server_that_answers_200_is_good_and_gets_a_proper_request) {
   listen();
-  prober->begin(3, true, 7, http("/health"));
+  begin(3, true, 7, http("/health"));
   EXPECT_TRUE(serve({"HTTP/1.1 200 OK\r\n\r\n"}).starts_with("GET /health HTTP/1.0\r\nHost: 127.0.0.1:"));
   run();
   ASSERT_EQ(1u, results.size());
@@ -90,7 +118,7 @@ TEST_F(ProberTest, an_http_server_that_answers_200_is_good_and_gets_a_proper_req
 
 TEST_F(ProberTest, a_status_that_arrives_in_pieces_is_put_together) {
   listen();
-  prober->begin(0, false, 1, http());
+  begin(0, false, 1, http());
   serve({"HTT", "P/1.0 5", "03 Busy", "\r\n"});
   run();
   ASSERT_EQ(1u, results.size());
@@ -100,20 +128,20 @@ TEST_F(ProberTest, a_status_that_arrives_in_pieces_is_put_together) {
 
 TEST_F(ProberTest, a_server_that_talks_something_else_or_for_ever_is_bad) {
   listen();
-  prober->begin(0, false, 1, http());
+  begin(0, false, 1, http());
   serve({"SSH-2.0-x\r\n"});
   run();
   EXPECT_FALSE(results.at(0).good);
   results.clear();
-  prober->begin(0, false, 2, http());
-  serve({"HTTP/1.1 200 " + std::string(2 * Prober::answer_max, 'x')});
+  begin(0, false, 2, http());
+  serve({"HTTP/1.1 200 " + std::string(2 * Prober::status_line_max, 'x')});
   run();
   EXPECT_FALSE(results.at(0).good);
 }
 
 TEST_F(ProberTest, a_server_that_closes_without_an_answer_is_bad) {
   listen();
-  prober->begin(0, false, 1, http());
+  begin(0, false, 1, http());
   serve({});
   run();
   EXPECT_FALSE(results.at(0).good);
@@ -121,12 +149,12 @@ TEST_F(ProberTest, a_server_that_closes_without_an_answer_is_bad) {
 
 TEST_F(ProberTest, a_refused_connection_is_bad_and_an_open_port_is_good_for_tcp) {
   listen();
-  prober->begin(0, false, 1, tcp());
+  begin(0, false, 1, tcp());
   run();
   EXPECT_TRUE(results.at(0).good);
   results.clear();
   server.reset();
-  prober->begin(0, false, 2, tcp());
+  begin(0, false, 2, tcp());
   run();
   EXPECT_FALSE(results.at(0).good);
   EXPECT_EQ(2u, results.at(0).attempt);
@@ -136,7 +164,7 @@ TEST_F(ProberTest, a_silent_server_is_given_up_when_the_callers_clock_says_so) {
   listen();
   Probe probe = http();
   probe.timeout = seconds(2);
-  prober->begin(0, false, 1, probe);
+  begin(0, false, 1, probe);
   const MonoNs deadline = prober->next_deadline();
   prober->advance_to(deadline - 1);
   EXPECT_TRUE(results.empty());
@@ -149,8 +177,8 @@ TEST_F(ProberTest, a_silent_server_is_given_up_when_the_callers_clock_says_so) {
 
 TEST_F(ProberTest, a_cancelled_try_gives_no_result) {
   listen();
-  prober->begin(0, false, 1, http());
-  prober->begin(1, false, 1, http());
+  begin(0, false, 1, http());
+  begin(1, false, 1, http());
   prober->cancel(0);
   EXPECT_EQ(1u, prober->under_way());
   prober->advance_to(never);
@@ -162,7 +190,7 @@ TEST_F(ProberTest, a_bad_address_is_a_bad_result_that_says_why) {
   Probe probe;
   probe.type = ProbeType::http;
   probe.url = "http://example.com/";
-  prober->begin(0, false, 1, probe);
+  begin(0, false, 1, probe);
   ASSERT_EQ(1u, results.size());
   EXPECT_FALSE(results[0].good);
   EXPECT_NE(std::string::npos, results[0].data.find("names are not looked up"));
@@ -174,10 +202,135 @@ TEST_F(ProberTest, a_unix_socket_is_probed_as_well) {
   Probe probe;
   probe.type = ProbeType::http;
   probe.url = "unix:" + (directory / "s") + ":/live";
-  prober->begin(0, false, 1, probe);
+  begin(0, false, 1, probe);
   EXPECT_TRUE(serve({"HTTP/1.1 302 Found\r\n"}).starts_with("GET /live "));
   run();
   EXPECT_TRUE(results.at(0).good);
+}
+
+TEST_F(ProberTest, a_unix_socket_that_somebody_listens_on_is_good) {
+  test::TempDirectory directory;
+  Probe probe;
+  probe.type = ProbeType::unix_socket;
+  probe.target = directory / "s";
+  EXPECT_EQ(probe.target + " is not there", result(probe).data);
+  server = std::move(*os::listen_on({.name = "x", .address = "unix:" + probe.target}, {}));
+  EXPECT_TRUE(result(probe).good);
+  server.reset();
+  EXPECT_EQ("nobody listens on " + probe.target, result(probe).data);
+}
+
+TEST_F(ProberTest, a_unix_socket_whose_backlog_is_full_is_bad_at_once) {
+  test::TempDirectory directory;
+  Probe probe;
+  probe.type = ProbeType::unix_socket;
+  probe.target = directory / "s";
+  server = std::move(*os::listen_on({.name = "x", .address = "unix:" + probe.target, .backlog = 1}, {}));
+  std::vector<os::Fd> waiting;
+  const Result<os::SocketAddress> address = os::parse_unix_path(probe.target);
+  for (;;) {
+    waiting.emplace_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (::connect(waiting.back().get(), address->get(), address->length) < 0) break;
+  }
+  EXPECT_EQ("too many wait for " + probe.target + " to accept them", result(probe).data);
+}
+
+TEST_F(ProberTest, a_file_is_good_when_it_has_changed_since_the_run_began) {
+  test::TempDirectory directory;
+  Probe probe;
+  probe.type = ProbeType::file;
+  probe.target = directory / "up";
+  EXPECT_EQ(probe.target + " is not there", result(probe).data);
+  ASSERT_TRUE(os::write_all(os::Fd(::creat(probe.target.c_str(), 0600)).get(), "x", "file"));
+  const WallNs now = os::read_clock().wall;
+  EXPECT_TRUE(result(probe, now - seconds(10)).good);
+  EXPECT_TRUE(result(probe).good) << "of a run whose start nobody knows any file counts";
+  EXPECT_EQ(probe.target + " was there before this run, and has not changed since",
+            result(probe, now + seconds(10)).data);
+}
+
+TEST_F(ProberTest, a_log_is_searched_from_where_the_run_began_and_on) {
+  test::TempDirectory directory;
+  output = {directory.path(), {1, 0}, 100};
+  output_from = 100;
+  Probe probe;
+  probe.type = ProbeType::log;
+  probe.target = "ready [0-9]+";
+  const os::Fd file(::open((directory / "00000001.log").c_str(), O_WRONLY | O_CREAT, 0600));
+  const auto write = [&](const std::string& text) {
+    ASSERT_TRUE(os::write_all(file.get(), text, "log"));
+    output.end.offset += text.size();
+    output.written += text.size();
+  };
+  EXPECT_EQ("no line of its output matches ready [0-9]+", result(probe).data);
+  write("ready\nrea");
+  EXPECT_FALSE(result(probe).good);
+  write("dy 1\n");
+  EXPECT_TRUE(result(probe).good);
+  EXPECT_FALSE(result(probe).data.size());
+}
+
+struct FrameProbe : ProberTest {
+  Probe probe = [this] {
+    listen();
+    Probe made;
+    made.type = ProbeType::frame;
+    made.address = "127.0.0.1:" + std::to_string(port);
+    return made;
+  }();
+  static std::string frame(const std::string& body) {
+    return std::string(3, '\0') + static_cast<char>(body.size()) + body;
+  }
+  // Answers a PING with that.
+  ports::Input answered_with(const std::string& bytes) {
+    results.clear();
+    begin(0, false, 1, probe);
+    os::Fd client = accept();
+    char request[256];
+    ssize_t n = 0;
+    while (n <= 0) {
+      prober->ready();
+      n = ::recv(client.get(), request, sizeof request, MSG_DONTWAIT);
+    }
+    EXPECT_EQ(ping_frame(), std::string(request, static_cast<std::size_t>(n)));
+    EXPECT_EQ(static_cast<ssize_t>(bytes.size()), ::send(client.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL));
+    run();
+    return results.empty() ? ports::Input() : results[0];
+  }
+};
+
+TEST_F(FrameProbe, an_answer_behind_an_event_is_good) {
+  EXPECT_TRUE(answered_with(frame(R"({"status":"event"})") + frame(R"({"status":"success"})")).good);
+}
+
+TEST_F(FrameProbe, an_error_and_another_language_are_bad) {
+  EXPECT_EQ("it answered with an error: no model",
+            answered_with(frame(R"({"status":"error","error":"no model"})")).data);
+  EXPECT_EQ("the answer is no frame: its length would be 1213486160", answered_with("HTTP/1.1 400 Bad\r\n").data);
+}
+
+TEST_F(FrameProbe, a_server_that_sends_events_for_ever_is_given_up_and_holds_nobody_up) {
+  begin(0, false, 1, probe);
+  const os::Fd client(::accept4(server.get(), nullptr, nullptr, SOCK_NONBLOCK));
+  std::string events;
+  while (events.size() < 60'000) events += frame(R"({"status":"event"})");
+  std::size_t sent = 0;
+  while (results.empty() && sent < 4 * Prober::answer_max) {
+    const std::size_t at = sent % events.size();
+    const ssize_t n = ::send(client.get(), events.data() + at, events.size() - at, MSG_NOSIGNAL);
+    if (n > 0) sent += static_cast<std::size_t>(n);
+    prober->ready();
+  }
+  ASSERT_EQ(1u, results.size());
+  EXPECT_FALSE(results[0].good);
+}
+
+TEST_F(FrameProbe, a_path_is_asked_as_well) {
+  test::TempDirectory directory;
+  probe.address.clear();
+  probe.target = directory / "s";
+  server = std::move(*os::listen_on({.name = "x", .address = "unix:" + probe.target}, {}));
+  EXPECT_TRUE(answered_with(frame("{}")).good);
 }
 
 }  // namespace

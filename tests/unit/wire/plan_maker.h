@@ -31,6 +31,9 @@ class PlanMaker {
     plan.cgroup = 2;
     plan.uid = plan.gid = plan_keep_id;
     plan.umask = plan.nice = plan.oom_score_adj = plan_keep;
+    plan.io_priority = 2 << 13 | 4;
+    plan.cpus = table<std::uint64_t>({0xf});
+    plan.input = append("/dev/zero", 10);
     plan.size = static_cast<std::uint32_t>(bytes_.size());
     header() = plan;
   }

@@ -55,7 +55,7 @@ TEST(SpawnPlan, RefusesTablesOutsideMisalignedOrTooLong) {
   };
   const std::uint32_t size = PlanMaker().header().size;
   for (const auto table : {&PlanHeader::paths, &PlanHeader::argv, &PlanHeader::env, &PlanHeader::pid_patches,
-                           &PlanHeader::descriptors, &PlanHeader::limits, &PlanHeader::groups}) {
+                           &PlanHeader::descriptors, &PlanHeader::limits, &PlanHeader::groups, &PlanHeader::cpus}) {
     EXPECT_TRUE(spoilt(table, {size, 1}));
     EXPECT_TRUE(spoilt(table, {size - 2, 1}));
     EXPECT_TRUE(spoilt(table, {UINT32_MAX - 3, 1}));
@@ -77,6 +77,10 @@ TEST(SpawnPlan, RefusesStringsThatDoNotEnd) {
   plan.header().cwd = plan.append("abc", 3);
   plan.header().size = static_cast<std::uint32_t>(plan.bytes().size());
   EXPECT_STREQ(plan.problem(), "directory");
+  plan = {};
+  plan.header().input = plan.append("abc", 3);
+  plan.header().size = static_cast<std::uint32_t>(plan.bytes().size());
+  EXPECT_STREQ(plan.problem(), "standard input");
 }
 
 TEST(SpawnPlan, RefusesPidFieldsThatAreNoFields) {
@@ -99,6 +103,25 @@ TEST(SpawnPlan, RefusesDescriptorsThatDidNotComeOrShareATarget) {
     plan.record<PlanDescriptor>(plan.header().descriptors, 2).target = target;
     EXPECT_STREQ(plan.problem(), "descriptors") << target;
   }
+}
+
+TEST(SpawnPlan, RefusesAnIoPriorityThatTheKernelDoesNotKnow) {
+  PlanMaker plan;
+  for (const std::int32_t priority : {plan_keep, 0, 1 << 13 | 7, 3 << 13}) {
+    plan.header().io_priority = priority;
+    EXPECT_STREQ(plan.problem(), nullptr) << priority;
+  }
+  for (const std::int32_t priority : {-1, 8, 4 << 13, 2 << 13 | 8, INT32_MAX}) {
+    plan.header().io_priority = priority;
+    EXPECT_STREQ(plan.problem(), "I/O priority") << priority;
+  }
+}
+
+TEST(SpawnPlan, RefusesMoreProcessorsThanThereAre) {
+  PlanMaker plan;
+  plan.header().cpus = plan.table<std::uint64_t>(std::vector<std::uint64_t>(plan_cpu_words_max + 1));
+  plan.header().size = static_cast<std::uint32_t>(plan.bytes().size());
+  EXPECT_STREQ(plan.problem(), "processors");
 }
 
 TEST(SpawnPlan, RefusesACgroupThatDidNotCome) {

@@ -1,0 +1,138 @@
+// events: what has happened, from the journal of the running hearth and its copy on the disk.
+#include <algorithm>
+#include <ctime>
+#include <limits>
+#include <poll.h>
+#include <signal.h>
+#include <string>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "cli/answers.h"
+#include "cli/commands.h"
+#include "cli/event_news.h"
+#include "cli/log_times.h"
+#include "config/scalars.h"
+#include "os/clock.h"
+
+namespace hearth::cli {
+namespace {
+
+constexpr std::size_t usual_lines = 20;
+constexpr std::size_t all_lines = std::numeric_limits<std::size_t>::max();
+constexpr int pause_ms = 50;
+
+struct Wanted {
+  std::size_t lines = usual_lines;
+  std::string since;  // RFC 3339 as the journal has it; "" = whenever
+};
+
+// As the journal writes it, so that texts compare as times do.
+std::string stamp_of(WallNs at) {
+  const std::time_t whole = at / ns_per_s;
+  std::tm parts{};
+  ::gmtime_r(&whole, &parts);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", parts.tm_year + 1900, parts.tm_mon + 1,
+                     parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, at % ns_per_s / ns_per_ms);
+}
+
+Result<Wanted> wanted_of(const Arguments& arguments) {
+  Wanted wanted;
+  if (const auto text = arguments.value("since")) {
+    const Result<WallNs> since = parse_moment("--since", *text, os::read_clock().wall);
+    if (!since) return failure(since.error());
+    wanted.since = stamp_of(*since);
+    wanted.lines = all_lines;
+  }
+  if (const auto text = arguments.value("lines")) {
+    const auto count = config::parse_number(*text);
+    if (!count && *text != "all")
+      return failure(Remedy::fix_input, "show", "--lines " + *text, "it is no number of events", "a number, or all");
+    wanted.lines = count ? static_cast<std::size_t>(*count) : all_lines;
+  }
+  return wanted;
+}
+
+void show(const Context& context, const EventNews& event) {
+  if (context.json) return write_out(event.line + "\n");
+  write_out(fmt::format("{}  {:<20}  {}\n", event.time, event.service.empty() ? "hearth" : event.service,
+                        event_words(event)));
+}
+
+std::string target_of(const Context& context, std::uint64_t after_id) {
+  std::string target = fmt::format("/v1/events?after={}", after_id);
+  std::string names;
+  for (const std::string& name : context.arguments.words) names += (names.empty() ? "" : ",") + escaped(name);
+  if (!names.empty()) target += "&names=" + names;
+  return target;
+}
+
+// Goes on where the last event was, whoever answers: a supervisor that is killed costs nobody an event.
+int follow(const Context& context, std::uint64_t last) {
+  EventReader reader;
+  reader.go_on_after(last);
+  const Patience patience = patience_for(context);
+  MonoNs give_up_at = never;
+  for (;;) {
+    Client client(context.socket_path());
+    const auto answer = client.stream(
+        target_of(context, reader.last()),
+        [&](std::string_view bytes) {
+          give_up_at = never;
+          reader.feed(bytes, [&](std::string_view line) {
+            if (const EventNews event = event_news(line); event.id != 0) show(context, event);
+          });
+          pollfd out{STDOUT_FILENO, 0, 0};
+          return !(::poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0);
+        },
+        never);
+    if (answer && answer->status != 200) return complain(context, refusal(*answer));
+    if (answer) return exit_code::done;  // nobody reads us any more
+    const bool may_return = answer.error().trouble == Trouble::cut || answer.error().trouble == Trouble::not_running;
+    if (!may_return) return complain(context, answer.error());
+    const MonoNs now = os::read_mono();
+    if (give_up_at == never) give_up_at = after(now, patience.reconnect);
+    if (now >= give_up_at || (patience.lives && !patience.lives())) {
+      write_err("hearth has ended; there are no more events\n");
+      return exit_code::done;
+    }
+    ::poll(nullptr, 0, pause_ms);
+  }
+}
+
+}  // namespace
+
+int command_events(const Context& context) {
+  ::signal(SIGPIPE, SIG_DFL);  // `hearth events -f | head` ends like tail
+  const Result<Wanted> wanted = wanted_of(context.arguments);
+  if (!wanted) return complain(context, wanted.error(), exit_code::usage);
+  const auto kept = kept_events(context, context.arguments.words);
+  if (!kept) return complain(context, kept.error());
+  if (!kept->running && kept->events.empty()) {
+    return complain(context,
+                    Error{Remedy::not_found, "show events of", "hearth in " + context.instance.directory,
+                          "it is not running, and has left none", hint_without_hearth(context), 0},
+                    exit_code::not_running);
+  }
+  for (const std::string& name : context.arguments.words) {
+    const bool known =
+        std::ranges::any_of(kept->events, [&](const EventNews& e) { return selects_label(name, e.service); });
+    if (!known) write_err(fmt::format("hearth: no event of {} is kept\n", name));
+  }
+  std::vector<const EventNews*> chosen;
+  for (const EventNews& event : kept->events)
+    if (event.time >= wanted->since) chosen.push_back(&event);
+  const std::size_t skipped = chosen.size() > wanted->lines ? chosen.size() - wanted->lines : 0;
+  for (std::size_t i = skipped; i < chosen.size(); ++i) show(context, *chosen[i]);
+  if (!context.arguments.has("follow")) return exit_code::done;
+  if (!kept->running) {
+    return complain(context,
+                    Error{Remedy::not_found, "follow the events of", "hearth in " + context.instance.directory,
+                          "it is not running", hint_without_hearth(context), 0},
+                    exit_code::not_running);
+  }
+  return follow(context, kept->events.empty() ? 0 : kept->events.back().id);
+}
+
+}  // namespace hearth::cli

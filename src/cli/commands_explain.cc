@@ -1,0 +1,145 @@
+// explain: why a service is where it is, back to who or what began it.
+#include <algorithm>
+#include <map>
+#include <string>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "cli/answers.h"
+#include "cli/commands.h"
+#include "cli/event_news.h"
+#include "os/clock.h"
+
+namespace hearth::cli {
+namespace {
+
+constexpr std::size_t most_steps = 200;
+constexpr std::size_t told_steps = 8;
+
+struct Chain {
+  std::vector<const EventNews*> events;  // newest first
+  bool complete = false;                 // the last one has no cause
+};
+
+Chain chain_of(const std::vector<EventNews>& events, const std::string& label) {
+  std::map<std::uint64_t, const EventNews*> by_id;
+  const EventNews* newest = nullptr;
+  for (const EventNews& event : events) {
+    by_id[event.id] = &event;
+    if (event.service == label) newest = &event;
+  }
+  Chain chain;
+  for (const EventNews* at = newest; at != nullptr && chain.events.size() < most_steps;) {
+    chain.events.push_back(at);
+    chain.complete = at->cause == 0;
+    // A cause is older: whatever a file says, this comes to an end.
+    const auto cause = by_id.find(at->cause);
+    at = cause == by_id.end() || cause->first >= at->id ? nullptr : cause->second;
+  }
+  return chain;
+}
+
+struct Advice {
+  std::string command, effect;
+};
+
+std::vector<Advice> advice_for(const SlotNews& slot, const std::string& name) {
+  const std::string state = slot.state_word();
+  if (state == "failed")
+    return {{"hearth logs " + name, "shows what it wrote before it ended"},
+            {"hearth start " + name, "tries again, from the beginning of its backoff"}};
+  if (state == "backoff")
+    return {{"hearth logs " + name, "shows what it wrote before it ended"},
+            {"hearth restart " + name, "tries at once, without waiting for the next try"},
+            {"hearth stop " + name, "gives up"}};
+  if (state == "waiting")
+    return {{"hearth explain OTHER", "says why the service that it waits for is not there"},
+            {"hearth stop " + name, "ends the waiting"}};
+  if (state == "stopped") return {{"hearth start " + name, "starts it"}};
+  if (state == "completed") return {{"hearth start " + name, "runs it once more"}};
+  if (state == "starting")
+    return {{"hearth logs -f " + name, "shows how far it is"}, {"hearth stop " + name, "ends the start"}};
+  if (state == "stopping") return {{"hearth stop " + name, "given again, ends it at once with KILL"}};
+  if (state == "not ready")
+    return {{"hearth logs " + name, "shows what it says of it"}, {"hearth restart " + name, "starts it anew"}};
+  return {{"hearth restart " + name, "starts it anew"}, {"hearth stop " + name, "stops it"}};
+}
+
+std::string as_json(const SlotNews& slot, const Chain& chain, const std::vector<Advice>& advice) {
+  std::string out = fmt::format(R"({{"service":{},"state":{},"reason":{},"reason_text":{},"complete":{},"chain":[)",
+                                json_text(full_name(slot)), json_text(slot.state_word()), json_text(slot.reason),
+                                json_text(slot.reason_text), chain.complete);
+  for (std::size_t i = 0; i < chain.events.size(); ++i) out += (i == 0 ? "" : ",") + chain.events[i]->line;
+  out += R"(],"commands":[)";
+  for (std::size_t i = 0; i < advice.size(); ++i)
+    out += fmt::format(R"({}{{"command":{},"effect":{}}})", i == 0 ? "" : ",", json_text(advice[i].command),
+                       json_text(advice[i].effect));
+  return out + "]}\n";
+}
+
+std::string step_words(const EventNews& event, const std::string& label, bool first) {
+  const std::string whose = event.service == label || event.service.empty() ? "" : event.service + ": ";
+  return fmt::format("  {:<7}  {}  {}{}\n", first ? "now" : "because", event.time, whose, event_words(event));
+}
+
+std::string as_text(const SlotNews& slot, const std::string& name, const Chain& chain,
+                    const std::vector<Advice>& advice) {
+  std::string out =
+      fmt::format("{} is {}{}{}\n\n", name, slot.state_word(), slot.reason_text.empty() ? "" : ": ", slot.reason_text);
+  const std::string label = full_name(slot);
+  const std::size_t count = chain.events.size();
+  // A long row of failures is one story: its newest part, and what began it.
+  const std::size_t told = count > told_steps + 2 ? told_steps : count;
+  for (std::size_t i = 0; i < told; ++i) out += step_words(*chain.events[i], label, i == 0);
+  if (told < count) {
+    out += fmt::format("  ...      {} events between; `hearth events -n all {}` shows them\n", count - told - 1, name);
+    out += step_words(*chain.events.back(), label, false);
+  }
+  if (count == 0) out += "  no event of it is kept\n";
+  if (count > 0 && !chain.complete) out += "  because  of what happened before the oldest event that is kept\n";
+  out += "\nWhat would change that:\n";
+  std::size_t widest = 0;
+  for (const Advice& each : advice) widest = std::max(widest, each.command.size());
+  for (const Advice& each : advice) out += fmt::format("  {:<{}}  {}\n", each.command, widest, each.effect);
+  return out;
+}
+
+}  // namespace
+
+int command_explain(const Context& context) {
+  if (context.arguments.words.empty()) {
+    return complain(context,
+                    Error{Remedy::fix_input, "explain", "a service", "none is named", "hearth explain NAME", 0},
+                    exit_code::usage);
+  }
+  std::string target = "/v1/status?names=";
+  for (const std::string& name : context.arguments.words) target += (target.ends_with('=') ? "" : ",") + escaped(name);
+  Client client(context.socket_path());
+  Operation question(client, nullptr, patience_for(context));
+  const auto answer = question.get(target, after(os::read_mono(), seconds(3)));
+  if (!answer && answer.error().trouble == Trouble::not_running) {
+    return complain(context,
+                    Error{Remedy::not_found, "explain", context.arguments.words[0], "hearth is not running",
+                          "what happened before is in: hearth events " + context.arguments.words[0], 0},
+                    exit_code::not_running);
+  }
+  if (!answer) return complain(context, answer.error());
+  const Result<std::vector<SlotNews>> slots = services_news(*answer);
+  if (!slots) return complain(context, slots.error());
+  const auto kept = kept_events(context, {});
+  if (!kept) return complain(context, kept.error());
+  const Labels labels(*slots);
+  std::string out;
+  for (const SlotNews& slot : *slots) {
+    const std::string name = labels.of(slot);
+    const Chain chain = chain_of(kept->events, full_name(slot));
+    const std::vector<Advice> advice = advice_for(slot, name);
+    if (!context.json && !out.empty()) out += "\n";
+    out += context.json ? as_json(slot, chain, advice) : as_text(slot, name, chain, advice);
+  }
+  write_out(out);
+  return exit_code::done;
+}
+
+}  // namespace hearth::cli

@@ -1,0 +1,195 @@
+// import: files of other supervisors become a hearth.toml. export: and services become units of systemd.
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <fcntl.h>
+#include <glob.h>
+#include <map>
+#include <string>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "base/glob.h"
+#include "cli/commands.h"
+#include "cli/environment.h"
+#include "config/toml.h"
+#include "importers/export_systemd.h"
+#include "importers/importers.h"
+#include "os/fd.h"
+
+namespace hearth::cli {
+namespace {
+
+using importers::Source;
+
+Result<Source> read_source(const std::string& path) {
+  Result<std::string> text = os::read_file(path);
+  if (!text) return failure(text.error());
+  return Source{path, std::move(*text)};
+}
+
+// As supervisord does it: relative to the file that includes.
+std::vector<Source> included(const std::string& pattern, const Source& from) {
+  const std::size_t slash = from.path.rfind('/');
+  const std::string directory = slash == std::string::npos ? "." : from.path.substr(0, slash);
+  const std::string whole = pattern.starts_with('/') ? pattern : directory + "/" + pattern;
+  std::vector<Source> sources;
+  glob_t found{};
+  if (::glob(whole.c_str(), 0, nullptr, &found) == 0)
+    for (std::size_t i = 0; i < found.gl_pathc; ++i)
+      if (Result<Source> source = read_source(found.gl_pathv[i])) sources.push_back(std::move(*source));
+  ::globfree(&found);
+  return sources;
+}
+
+importers::Environment environment() {
+  importers::Environment all;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    if (const std::size_t sign = text.find('='); sign != text.npos)
+      all[std::string(text.substr(0, sign))] = text.substr(sign + 1);
+  }
+  return all;
+}
+
+// An ecosystem file in JavaScript is a program: only node knows what it says.
+Result<Source> run_by_node(const std::string& path) {
+  const auto refused = [&](std::string reason) {
+    return failure(Remedy::environment, "read", path, std::move(reason),
+                   "write it as JSON where node is: node -e 'console.log(JSON.stringify(require(\"" +
+                       (path.starts_with('/') ? path : "./" + path) + "\")))' > ecosystem.json, and import that");
+  };
+  char* whole = ::realpath(path.c_str(), nullptr);
+  if (whole == nullptr) return errno_failure("read", path, errno);
+  const std::string absolute = whole;
+  std::free(whole);
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) < 0) return errno_failure("make a pipe for", "node", errno);
+  os::Fd reading(ends[0]);
+  os::Fd writing(ends[1]);
+  const pid_t child = ::fork();
+  if (child < 0) return errno_failure("start", "node", errno);
+  if (child == 0) {
+    ::dup2(writing.get(), STDOUT_FILENO);
+    const char* script = "console.log(JSON.stringify(require(process.argv[1])))";
+    ::execlp("node", "node", "-e", script, absolute.c_str(), nullptr);
+    ::_exit(127);
+  }
+  writing.reset();
+  Result<std::string> text = os::read_all(reading.get(), 16u << 20, path);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 127) return refused("it is a program for node, which is not there");
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return refused("node could not run it");
+  if (!text) return failure(text.error());
+  return Source{path, std::move(*text)};
+}
+
+Result<importers::Imported> import_files(const std::string& kind, const std::vector<std::string>& paths) {
+  std::vector<Source> sources;
+  for (const std::string& path : paths) {
+    const bool script = kind == "pm2" && (path.ends_with(".js") || path.ends_with(".cjs"));
+    Result<Source> source = script ? run_by_node(path) : read_source(path);
+    if (!source) return failure(source.error());
+    sources.push_back(std::move(*source));
+  }
+  if (kind == "supervisord") return importers::import_supervisord(sources, included, environment());
+  if (kind == "systemd") return importers::import_systemd(sources);
+  if (sources.size() > 1)
+    return failure(Remedy::fix_input, "import", paths[1], "one file at a time", "hearth import " + kind + " FILE");
+  if (kind == "pm2") return importers::import_pm2(sources[0]);
+  const std::size_t slash = paths[0].rfind('/');
+  const std::string dotenv = (slash == std::string::npos ? "" : paths[0].substr(0, slash + 1)) + ".env";
+  Result<Source> variables = read_source(dotenv);
+  if (!variables && variables.error().code != ENOENT) return failure(variables.error());
+  return importers::import_procfile(sources[0], variables ? *variables : Source{dotenv, ""});
+}
+
+Status write_new(const std::string& path, const std::string& text) {
+  const os::Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  if (!file && errno == EEXIST)
+    return failure(Remedy::conflict, "write", path, "it is there already", "choose another name, or move it away");
+  if (!file) return errno_failure("write", path, errno);
+  return os::write_all(file.get(), text, path);
+}
+
+}  // namespace
+
+int command_import(const Context& context) {
+  const std::vector<std::string>& words = context.arguments.words;
+  const auto wrong = [&](std::string subject, std::string reason) {
+    return complain(context,
+                    Error{Remedy::fix_input, "import", std::move(subject), std::move(reason),
+                          "hearth import supervisord|pm2|procfile|systemd FILE...", 0},
+                    exit_code::usage);
+  };
+  if (words.empty()) return wrong("a file", "it is not said of which kind");
+  const std::string& kind = words[0];
+  if (kind != "supervisord" && kind != "pm2" && kind != "procfile" && kind != "systemd")
+    return wrong(kind, "this kind is not known");
+  if (words.size() < 2) return wrong("a file of " + kind, "none is named");
+  const Result<importers::Imported> imported = import_files(kind, {words.begin() + 1, words.end()});
+  if (!imported) return complain(context, imported.error());
+  if (const auto path = context.arguments.value("output")) {
+    if (const Status written = write_new(*path, imported->toml); !written) return complain(context, written.error());
+  } else {
+    write_out(imported->toml);
+  }
+  write_err(importers::report_of(*imported));
+  write_err(fmt::format("{} of {}: {} {}, {} {} could not be carried over as {}\n", "import", kind, imported->services,
+                        imported->services == 1 ? "service" : "services", imported->findings.size(),
+                        imported->findings.size() == 1 ? "thing" : "things",
+                        imported->findings.size() == 1 ? "it is" : "they are"));
+  return exit_code::done;
+}
+
+int command_export(const Context& context) {
+  const std::vector<std::string>& words = context.arguments.words;
+  if (words.empty() || words[0] != "systemd") {
+    return complain(context,
+                    Error{Remedy::fix_input, "export", words.empty() ? "services" : words[0],
+                          "it is not said as what, or that is not known", "hearth export systemd [NAME...]", 0},
+                    exit_code::usage);
+  }
+  const std::string path = context.arguments.value("file").value_or("hearth.toml");
+  const Result<Source> source = read_source(path);
+  if (!source) return complain(context, source.error(), exit_code::not_configured);
+  char* whole = ::realpath(path.c_str(), nullptr);
+  const std::string canonical = whole != nullptr ? whole : path;
+  std::free(whole);
+  const std::vector<std::string> lines = own_environment();
+  config::Parsed parsed = config::parse_project(source->text, canonical, config::Environment(lines), path);
+  if (!parsed.document) {
+    write_err(parsed.text());
+    return exit_code::not_configured;
+  }
+  Document& document = *parsed.document;
+  for (auto name = words.begin() + 1; name != words.end(); ++name) {
+    if (std::ranges::any_of(document.services, [&](const ServiceSpec& s) { return matches_glob(*name, s.name); }))
+      continue;
+    return complain(context, Error{Remedy::not_found, "export", *name, "there is no such service in " + path, "", 0});
+  }
+  if (words.size() > 1)
+    std::erase_if(document.services, [&](const ServiceSpec& s) {
+      return std::none_of(words.begin() + 1, words.end(),
+                          [&](const std::string& n) { return matches_glob(n, s.name); });
+    });
+  importers::Imported result;
+  const std::vector<importers::Exported> units = importers::export_systemd(document, result.findings);
+  for (const importers::Exported& unit : units) {
+    if (const auto directory = context.arguments.value("output")) {
+      if (const Status written = write_new(*directory + "/" + unit.name, unit.text); !written)
+        return complain(context, written.error());
+    } else {
+      write_out(units.size() > 1 ? "# " + unit.name + "\n" + unit.text + "\n" : unit.text);
+    }
+  }
+  for (importers::Finding& finding : result.findings) finding.path = path;
+  write_err(importers::report_of(result));
+  return exit_code::done;
+}
+
+}  // namespace hearth::cli

@@ -1,0 +1,246 @@
+// top: what services use, live. tree: their processes.
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <poll.h>
+#include <set>
+#include <string>
+#include <termios.h>
+#include <unistd.h>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "cli/answers.h"
+#include "cli/commands.h"
+#include "cli/interrupt.h"
+#include "cli/processes.h"
+#include "cli/top_table.h"
+#include "config/scalars.h"
+#include "os/clock.h"
+#include "os/proc_stat.h"
+
+namespace hearth::cli {
+namespace {
+
+constexpr SpanNs usual_interval = seconds(2);
+constexpr SpanNs once_interval = milliseconds(500);
+
+struct Seen {
+  std::vector<SlotNews> slots;
+  pid_t keeper = 0;
+};
+
+std::expected<Seen, Error> ask(const Context& context, Operation& question) {
+  std::string target = "/v1/status";
+  for (const std::string& name : context.arguments.words)
+    target += (target.ends_with("status") ? "?names=" : ",") + escaped(name);
+  const auto answer = question.get(target, after(os::read_mono(), seconds(3)));
+  if (!answer) return std::unexpected(answer.error().error);
+  Result<std::vector<SlotNews>> slots = services_news(*answer);
+  if (!slots) return std::unexpected(slots.error());
+  const Result<InstanceNews> instance = instance_news(*answer);
+  return Seen{std::move(*slots), instance ? static_cast<pid_t>(instance->keeper_pid) : 0};
+}
+
+std::vector<TopRow> rows_of(const Seen& seen, const Snapshot& before, const Snapshot& now, bool proportional) {
+  const long ticks = ::sysconf(_SC_CLK_TCK);
+  const std::uint64_t booted = os::read_boot_ticks();
+  const Labels labels(seen.slots);
+  const auto members = members_of(now, seen.slots, seen.keeper, run_in_environment);
+  std::vector<TopRow> rows;
+  for (std::size_t i = 0; i < seen.slots.size(); ++i) {
+    TopRow row;
+    row.slot = &seen.slots[i];
+    row.name = labels.of(seen.slots[i]);
+    row.use = use_of(members[i], before, now, ticks);
+    if (proportional) {
+      row.use.memory_kib = 0;
+      for (const pid_t pid : members[i]) row.use.memory_kib += proportional_kib(pid);
+    }
+    const auto leader = now.processes.find(static_cast<pid_t>(seen.slots[i].pid));
+    if (leader != now.processes.end() && booted > leader->second.start_ticks && ticks > 0)
+      row.uptime = static_cast<SpanNs>(booted - leader->second.start_ticks) * (ns_per_s / ticks);
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+// Keys come one by one and are not shown, as long as it lives.
+class Keys {
+ public:
+  Keys() {
+    if (::tcgetattr(STDIN_FILENO, &before_) < 0) return;
+    termios raw = before_;
+    raw.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO);
+    raw.c_cc[VMIN] = 0;
+    raw.c_cc[VTIME] = 0;
+    changed_ = ::tcsetattr(STDIN_FILENO, TCSANOW, &raw) == 0;
+  }
+  ~Keys() {
+    if (changed_) ::tcsetattr(STDIN_FILENO, TCSANOW, &before_);
+  }
+  Keys(const Keys&) = delete;
+  Keys& operator=(const Keys&) = delete;
+  bool there() const { return changed_; }
+
+ private:
+  termios before_{};
+  bool changed_ = false;
+};
+
+// Until the time is over. The key that was pressed; 'q' when there was Ctrl-C.
+char wait_for_key(InterruptWatch& watch, const Keys& keys, SpanNs span) {
+  pollfd polled[2] = {{watch.fd(), POLLIN, 0}, {keys.there() ? STDIN_FILENO : -1, POLLIN, 0}};
+  ::poll(polled, 2, static_cast<int>(span / ns_per_ms));
+  if (watch.came()) return 'q';
+  char key = 0;
+  if ((polled[1].revents & POLLIN) != 0 && ::read(STDIN_FILENO, &key, 1) == 1) return key;
+  return 0;
+}
+
+int live(const Context& context, Operation& question, InterruptWatch& watch, TopOrder order, SpanNs interval,
+         bool proportional) {
+  const Keys keys;
+  Snapshot before = take_snapshot();
+  SpanNs wait = once_interval;
+  for (;;) {
+    const char key = wait_for_key(watch, keys, wait);
+    if (key == 'q') return exit_code::done;
+    if (key == 'c') order = TopOrder::cpu;
+    if (key == 'm') order = TopOrder::memory;
+    if (key == 'r') order = TopOrder::restarts;
+    if (key == 'u') order = TopOrder::uptime;
+    if (key == 'n') order = TopOrder::name;
+    const auto seen = ask(context, question);
+    if (!seen) return complain(context, seen.error());
+    Snapshot now = take_snapshot();
+    std::vector<TopRow> rows = rows_of(*seen, before, now, proportional);
+    sort_rows(rows, order);
+    const Terminal terminal = look_at_terminal(STDOUT_FILENO);
+    write_out("\x1b[H\x1b[J" + top_table(rows, terminal.columns, terminal.rows > 2 ? terminal.rows - 2 : 0) +
+              "\nq ends; c m r u n sort by CPU, memory, restarts, uptime, name\n");
+    before = std::move(now);
+    wait = interval;
+  }
+}
+
+}  // namespace
+
+int command_top(const Context& context) {
+  const auto wrong = [&](const std::string& option, const std::string& reason, const std::string& hint) {
+    return complain(context, Error{Remedy::fix_input, "understand", option, reason, hint, 0}, exit_code::usage);
+  };
+  TopOrder order = TopOrder::cpu;
+  if (const auto word = context.arguments.value("sort")) {
+    const std::optional<TopOrder> known = top_order(*word);
+    if (!known) return wrong("--sort " + *word, "nothing is sorted by that", "cpu, memory, restarts, uptime or name");
+    order = *known;
+  }
+  SpanNs interval = usual_interval;
+  if (const auto text = context.arguments.value("interval")) {
+    const auto number = config::parse_number(*text);
+    const auto span =
+        number ? std::optional(seconds(static_cast<std::int64_t>(*number))) : config::parse_duration(*text);
+    if (!span || *span < milliseconds(100) || *span > seconds(3'600))
+      return wrong("--interval " + *text, "it is no span of time from 100ms to 1h", "write for example 2s");
+    interval = *span;
+  }
+  const bool proportional = context.arguments.has("pss");
+  InterruptWatch watch;
+  Client client(context.socket_path(), &watch);
+  Operation question(client, &watch, patience_for(context));
+  const bool terminal = look_at_terminal(STDOUT_FILENO).interactive;
+  if (terminal && !context.json && !context.arguments.has("once"))
+    return live(context, question, watch, order, interval, proportional);
+  const Snapshot before = take_snapshot();
+  ::poll(nullptr, 0, static_cast<int>(once_interval / ns_per_ms));
+  const auto seen = ask(context, question);
+  if (!seen) return complain(context, seen.error());
+  std::vector<TopRow> rows = rows_of(*seen, before, take_snapshot(), proportional);
+  sort_rows(rows, order);
+  write_out(context.json ? top_json(rows, proportional) : top_table(rows, look_at_terminal(STDOUT_FILENO).columns, 0));
+  return exit_code::done;
+}
+
+namespace {
+
+class Tree {
+ public:
+  Tree(const Snapshot& snapshot, const std::vector<pid_t>& members) : snapshot_(snapshot) {
+    const std::set<pid_t> all(members.begin(), members.end());
+    for (const pid_t pid : members) {
+      const pid_t parent = snapshot.processes.at(pid).parent;
+      if (all.contains(parent))
+        children_[parent].push_back(pid);
+      else
+        roots_.push_back(pid);
+    }
+  }
+  const std::vector<pid_t>& roots() const { return roots_; }
+
+  void text(std::string& out, pid_t pid, const std::string& before, bool last) const {
+    const Process& process = snapshot_.processes.at(pid);
+    std::string command = os::command_of(pid);
+    if (command.empty()) command = process.name;
+    out +=
+        fmt::format("{}{}{} {}{}\n", before, last ? "`-" : "|-", pid, command, process.state == 'Z' ? " (ended)" : "");
+    const auto found = children_.find(pid);
+    if (found == children_.end()) return;
+    for (std::size_t i = 0; i < found->second.size(); ++i)
+      text(out, found->second[i], before + (last ? "  " : "| "), i + 1 == found->second.size());
+  }
+
+  void json(std::string& out, pid_t pid) const {
+    const Process& process = snapshot_.processes.at(pid);
+    out += fmt::format(R"({{"pid":{},"name":{},"command":{},"threads":{},"rss_kib":{},"children":[)", pid,
+                       json_text(process.name), json_text(os::command_of(pid)), process.threads, process.resident_kib);
+    if (const auto found = children_.find(pid); found != children_.end())
+      for (std::size_t i = 0; i < found->second.size(); ++i) {
+        if (i > 0) out += ',';
+        json(out, found->second[i]);
+      }
+    out += "]}";
+  }
+
+ private:
+  const Snapshot& snapshot_;
+  std::map<pid_t, std::vector<pid_t>> children_;
+  std::vector<pid_t> roots_;
+};
+
+}  // namespace
+
+int command_tree(const Context& context) {
+  Client client(context.socket_path());
+  Operation question(client, nullptr, patience_for(context));
+  const auto seen = ask(context, question);
+  if (!seen) return complain(context, seen.error());
+  const Snapshot now = take_snapshot();
+  const auto members = members_of(now, seen->slots, seen->keeper, run_in_environment);
+  const Labels labels(seen->slots);
+  std::string out = context.json ? "[" : "";
+  for (std::size_t i = 0; i < seen->slots.size(); ++i) {
+    const SlotNews& slot = seen->slots[i];
+    const Tree tree(now, members[i]);
+    if (context.json) {
+      out += fmt::format(R"({}{{"service":{},"processes":[)", i == 0 ? "" : ",", json_text(full_name(slot)));
+    } else {
+      out += fmt::format("{} {}\n", labels.of(slot), slot.state_word());
+    }
+    const std::vector<pid_t>& roots = tree.roots();
+    for (std::size_t r = 0; r < roots.size(); ++r) {
+      if (context.json) {
+        if (r > 0) out += ',';
+        tree.json(out, roots[r]);
+      } else {
+        tree.text(out, roots[r], "", r + 1 == roots.size());
+      }
+    }
+    if (context.json) out += "]}";
+  }
+  write_out(context.json ? out + "]\n" : out);
+  return exit_code::done;
+}
+
+}  // namespace hearth::cli

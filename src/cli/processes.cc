@@ -1,0 +1,136 @@
+#include "cli/processes.h"
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+#include <unistd.h>
+
+#include "os/clock.h"
+#include "os/fd.h"
+#include "os/proc_stat.h"
+
+namespace hearth::cli {
+namespace {
+
+std::uint64_t number(std::string_view text) {
+  std::uint64_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+}  // namespace
+
+bool parse_process(std::string_view line, std::uint64_t page_kib, Process& process) {
+  // comm may hold spaces and parentheses: its end is the last ')'.
+  const std::size_t open = line.find('(');
+  const std::size_t close = line.rfind(')');
+  if (open == line.npos || close == line.npos || close < open) return false;
+  process.pid = static_cast<pid_t>(number(line.substr(0, open)));
+  process.name = line.substr(open + 1, close - open - 1);
+  std::vector<std::string_view> fields;  // from field 3 on
+  std::string_view rest = line.substr(close + 1);
+  while (!rest.empty()) {
+    const std::size_t begin = rest.find_first_not_of(" \n");
+    if (begin == rest.npos) break;
+    const std::size_t end = std::min(rest.find_first_of(" \n", begin), rest.size());
+    fields.push_back(rest.substr(begin, end - begin));
+    rest.remove_prefix(end);
+  }
+  if (process.pid <= 0 || fields.size() < 22) return false;
+  process.state = fields[0][0];
+  process.parent = static_cast<pid_t>(number(fields[1]));
+  process.session = static_cast<pid_t>(number(fields[3]));
+  process.ticks = number(fields[11]) + number(fields[12]) + number(fields[13]) + number(fields[14]);
+  process.threads = number(fields[17]);
+  process.start_ticks = number(fields[19]);
+  process.resident_kib = number(fields[21]) * page_kib;
+  return true;
+}
+
+Snapshot take_snapshot() {
+  Snapshot snapshot;
+  snapshot.at = os::read_mono();
+  const auto page_kib = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE) / 1024);
+  for (const pid_t pid : os::list_processes()) {
+    Process process;
+    const Result<std::string> line = os::read_file("/proc/" + std::to_string(pid) + "/stat");
+    if (line && parse_process(*line, page_kib, process)) snapshot.processes.emplace(pid, std::move(process));
+  }
+  return snapshot;
+}
+
+std::vector<std::vector<pid_t>> members_of(const Snapshot& snapshot, const std::vector<SlotNews>& slots, pid_t keeper,
+                                           const std::function<std::uint64_t(pid_t)>& run_of) {
+  std::vector<std::vector<pid_t>> members(slots.size());
+  std::map<pid_t, std::size_t> slot_by_leader;
+  std::map<std::uint64_t, std::size_t> slot_by_run;
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    if (slots[i].pid == 0) continue;
+    slot_by_leader.emplace(static_cast<pid_t>(slots[i].pid), i);
+    slot_by_run.emplace(slots[i].run, i);
+  }
+  std::map<pid_t, std::size_t> owner;
+  for (const auto& [pid, process] : snapshot.processes) {
+    const auto leader = slot_by_leader.find(pid);
+    const auto session = slot_by_leader.find(process.session);
+    if (leader != slot_by_leader.end()) {
+      owner[pid] = leader->second;
+    } else if (session != slot_by_leader.end()) {
+      owner[pid] = session->second;
+    } else if (keeper != 0 && process.parent == keeper) {
+      const auto run = slot_by_run.find(run_of(pid));
+      if (run != slot_by_run.end()) owner[pid] = run->second;
+    }
+  }
+  // Descendants: up until somebody is found who belongs somewhere.
+  for (const auto& [pid, process] : snapshot.processes) {
+    std::set<pid_t> way;
+    pid_t at = pid;
+    while (!owner.contains(at) && way.insert(at).second) {
+      const auto found = snapshot.processes.find(at);
+      if (found == snapshot.processes.end()) break;
+      at = found->second.parent;
+    }
+    const auto found = owner.find(at);
+    if (found == owner.end()) continue;
+    const std::size_t slot = found->second;
+    for (const pid_t each : way) owner[each] = slot;
+  }
+  for (const auto& [pid, slot] : owner) members[slot].push_back(pid);
+  return members;
+}
+
+Use use_of(const std::vector<pid_t>& members, const Snapshot& before, const Snapshot& now, long ticks_per_second) {
+  Use use;
+  std::uint64_t ticks = 0;
+  for (const pid_t pid : members) {
+    const auto process = now.processes.find(pid);
+    if (process == now.processes.end()) continue;
+    const auto earlier = before.processes.find(pid);
+    const bool same = earlier != before.processes.end() && earlier->second.start_ticks == process->second.start_ticks;
+    const std::uint64_t had = same ? earlier->second.ticks : 0;
+    ticks += process->second.ticks > had ? process->second.ticks - had : 0;
+    use.memory_kib += process->second.resident_kib;
+    use.threads += process->second.threads;
+    ++use.processes;
+  }
+  const double elapsed = static_cast<double>(now.at - before.at) / ns_per_s;
+  if (elapsed > 0 && ticks_per_second > 0)
+    use.cpu_percent = 100.0 * static_cast<double>(ticks) / static_cast<double>(ticks_per_second) / elapsed;
+  return use;
+}
+
+std::uint64_t proportional_kib(pid_t pid) {
+  const Result<std::string> text = os::read_file("/proc/" + std::to_string(pid) + "/smaps_rollup");
+  if (!text) return 0;
+  const std::size_t at = text->find("\nPss:");
+  if (at == text->npos) return 0;
+  const std::size_t digits = text->find_first_of("0123456789", at);
+  return digits == text->npos ? 0 : number(std::string_view(*text).substr(digits));
+}
+
+std::uint64_t run_in_environment(pid_t pid) {
+  return number(os::environment_of(pid, "HEARTH_RUN"));
+}
+
+}  // namespace hearth::cli

@@ -1,0 +1,35 @@
+// The table of `hearth top`, and its JSON.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/time.h"
+#include "cli/answers.h"
+#include "cli/processes.h"
+
+namespace hearth::cli {
+
+enum class TopOrder { cpu, memory, restarts, uptime, name };
+std::optional<TopOrder> top_order(std::string_view word);
+
+struct TopRow {
+  std::string name;
+  const SlotNews* slot = nullptr;
+  Use use;
+  SpanNs uptime = 0;  // 0: nothing runs
+};
+
+// The greatest first, names from a to z; equal ones as they were.
+void sort_rows(std::vector<TopRow>& rows, TopOrder order);
+
+// Lines that fit: `columns` 0 = any width, `rows_most` 0 = any number. What is left out is counted in the last line.
+std::string top_table(const std::vector<TopRow>& rows, std::size_t columns, std::size_t rows_most);
+std::string top_json(const std::vector<TopRow>& rows, bool proportional);
+
+std::string size_words(std::uint64_t kib);  // "12 MiB"
+
+}  // namespace hearth::cli

@@ -1,0 +1,151 @@
+#include "importers/draft.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+#include <map>
+
+namespace hearth::importers {
+namespace {
+
+constexpr char variable_sign = '\x01';  // a $ that hearth shall see
+
+template <typename Pairs>
+void put(Pairs& pairs, std::string_view key, std::string value) {
+  const auto found = std::find_if(pairs.begin(), pairs.end(), [&](const auto& pair) { return pair.first == key; });
+  if (found == pairs.end())
+    pairs.emplace_back(std::string(key), std::move(value));
+  else
+    found->second = std::move(value);
+}
+
+bool is_bare(std::string_view key) {
+  return !key.empty() && std::all_of(key.begin(), key.end(), [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-';
+  });
+}
+
+}  // namespace
+
+std::string variable(std::string_view name) {
+  return std::string(1, variable_sign) + "{" + std::string(name) + "}";
+}
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += c;
+    } else if (c == '\n') {
+      out += "\\n";
+    } else if (c == '\t') {
+      out += "\\t";
+    } else if (c == variable_sign) {
+      out += '$';
+    } else if (byte < 0x20 || byte == 0x7f) {
+      char escape[8];
+      std::snprintf(escape, sizeof escape, "\\u%04x", byte);
+      out += escape;
+    } else {
+      if (c == '$' && text.substr(i + 1).starts_with("{")) out += '$';
+      out += c;
+    }
+  }
+  return out + "\"";
+}
+
+std::string quoted_list(const std::vector<std::string>& texts) {
+  std::string out = "[";
+  for (const std::string& text : texts) out += (out.size() == 1 ? "" : ", ") + quoted(text);
+  return out + "]";
+}
+
+std::string name_of(std::string_view text) {
+  std::string name(text.substr(0, 48));
+  for (char& c : name)
+    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '_') c = '-';
+  return name.empty() ? "service" : name;
+}
+
+std::string seconds_text(std::string_view number) {
+  return quoted(std::string(number) + "s");
+}
+
+void Service::set(std::string_view key, std::string value) {
+  put(keys_, key, std::move(value));
+}
+
+void Service::set_in(std::string_view table, std::string_view key, std::string value) {
+  auto found = std::find_if(tables_.begin(), tables_.end(), [&](const auto& each) { return each.first == table; });
+  if (found == tables_.end()) found = tables_.insert(tables_.end(), {std::string(table), {}});
+  put(found->second, key, std::move(value));
+}
+
+bool Service::has(std::string_view key) const {
+  return std::any_of(keys_.begin(), keys_.end(), [&](const auto& pair) { return pair.first == key; });
+}
+
+void Service::remove(std::string_view key) {
+  std::erase_if(keys_, [&](const auto& pair) { return pair.first == key; });
+}
+
+Service& Draft::add(std::string_view wanted) {
+  const std::string base = name_of(wanted);
+  std::string name = base;
+  for (int n = 2; find(name) != nullptr; ++n) name = base.substr(0, 44) + "-" + std::to_string(n);
+  return services_.emplace_back(name);
+}
+
+Service* Draft::find(std::string_view name) {
+  const auto found = std::find_if(services_.begin(), services_.end(), [&](const Service& s) { return s.name == name; });
+  return found == services_.end() ? nullptr : &*found;
+}
+
+void Draft::find_wanting(const Source& source, std::size_t line, std::string what, std::string remedy) {
+  if (muted_) return;
+  findings_.push_back({source.path, line, std::move(what), std::move(remedy)});
+}
+
+Imported Draft::finish(const std::string& from) {
+  Imported out;
+  out.services = services_.size();
+  out.toml = "# Made by `hearth import` from " + from + ".\n";
+  if (!findings_.empty())
+    out.toml += "# Not all of it could be carried over; the import said what. See docs/reference/configuration.md.\n";
+  for (const Service& service : services_) {
+    out.toml += "\n[service." + service.name + "]\n";
+    for (const auto& [key, value] : service.keys_) out.toml += key + " = " + value + "\n";
+    for (const auto& [table, members] : service.tables_) {
+      out.toml += table + " = {";
+      for (std::size_t i = 0; i < members.size(); ++i)
+        out.toml += (i == 0 ? " " : ", ") + (is_bare(members[i].first) ? members[i].first : quoted(members[i].first)) +
+                    " = " + members[i].second;
+      out.toml += " }\n";
+    }
+  }
+  // Files in the order in which they came, lines in theirs.
+  std::map<std::string, std::size_t> rank;
+  for (const Finding& finding : findings_) rank.emplace(finding.path, rank.size());
+  std::stable_sort(findings_.begin(), findings_.end(), [&](const Finding& a, const Finding& b) {
+    return rank[a.path] != rank[b.path] ? rank[a.path] < rank[b.path] : a.line < b.line;
+  });
+  out.findings = std::move(findings_);
+  return out;
+}
+
+std::string report_of(const Imported& imported) {
+  std::string out;
+  for (const Finding& finding : imported.findings) {
+    out += finding.path + ":";
+    if (finding.line != 0) out += std::to_string(finding.line) + ":";
+    out += " " + finding.what;
+    if (!finding.remedy.empty()) out += "; " + finding.remedy;
+    out += "\n";
+  }
+  return out;
+}
+
+}  // namespace hearth::importers

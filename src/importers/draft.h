@@ -1,0 +1,63 @@
+// Services on their way to a hearth.toml: keys in their order with values that are TOML already.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "importers/importers.h"
+
+namespace hearth::importers {
+
+// ${NAME} for hearth to replace at `hearth up`, in a text that goes through quoted().
+std::string variable(std::string_view name);
+// A TOML basic string. What stands in the text as ${NAME} is written so that hearth leaves it as it is.
+std::string quoted(std::string_view text);
+std::string quoted_list(const std::vector<std::string>& texts);
+// Other characters than a name may have become '-'; at most 48.
+std::string name_of(std::string_view text);
+std::string seconds_text(std::string_view number);  // "10" -> "10s", quoted
+
+class Service {
+ public:
+  explicit Service(std::string called) : name(std::move(called)) {}
+
+  // In the place of an earlier one.
+  void set(std::string_view key, std::string value);
+  // Of an inline table: log, backoff, env, limits, depends_on.
+  void set_in(std::string_view table, std::string_view key, std::string value);
+  bool has(std::string_view key) const;
+  void remove(std::string_view key);
+
+  std::string name;
+
+ private:
+  friend class Draft;
+  std::vector<std::pair<std::string, std::string>> keys_;
+  std::vector<std::pair<std::string, std::vector<std::pair<std::string, std::string>>>> tables_;
+};
+
+class Draft {
+ public:
+  // A name that is taken already gets a number.
+  Service& add(std::string_view wanted);
+  Service* find(std::string_view name);
+  std::deque<Service>& services() { return services_; }
+
+  // Findings of now are not taken down.
+  void mute(bool muted) { muted_ = muted; }
+  void find_wanting(const Source& source, std::size_t line, std::string what, std::string remedy);
+  // `from`: "supervisord.conf", for the first line.
+  Imported finish(const std::string& from);
+
+ private:
+  std::deque<Service> services_;  // references to them stay
+  std::vector<Finding> findings_;
+  bool muted_ = false;
+};
+
+}  // namespace hearth::importers

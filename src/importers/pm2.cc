@@ -1,0 +1,237 @@
+// Ecosystem files of pm2: https://pm2.keymetrics.io/docs/usage/application-declaration/. JSON only: a .js file is a
+// program, and whoever calls runs it by node.
+#include <algorithm>
+#include <cctype>
+#include <optional>
+
+#include <boost/json.hpp>
+
+#include "importers/draft.h"
+#include "importers/words.h"
+
+namespace hearth::importers {
+namespace {
+
+namespace json = boost::json;
+
+std::string text_of(const json::value& value) {
+  if (const json::string* text = value.if_string()) return {text->data(), text->size()};
+  const std::string other = json::serialize(value);
+  return other == "null" ? "" : other;
+}
+
+std::vector<std::string> words_of(const json::value& value) {
+  std::vector<std::string> words;
+  if (const json::array* list = value.if_array()) {
+    for (const json::value& item : *list) words.push_back(text_of(item));
+  } else {
+    words = split_words(text_of(value)).value_or(std::vector<std::string>{text_of(value)});
+  }
+  return words;
+}
+
+// A number is milliseconds; texts as "3s" are as they are.
+std::string span_text(const json::value& value) {
+  const std::string text = text_of(value);
+  const bool digits = !text.empty() && text.find_first_not_of("0123456789") == text.npos;
+  return quoted(digits ? text + "ms" : text);
+}
+
+bool truth(const json::value& value) {
+  if (value.is_bool()) return value.get_bool();
+  const std::string text = text_of(value);
+  return !text.empty() && text != "false" && text != "0";
+}
+
+std::string interpreter_for(std::string_view script) {
+  static constexpr std::pair<std::string_view, std::string_view> known[] = {
+      {".js", "node"}, {".cjs", "node"}, {".mjs", "node"}, {".py", "python3"}, {".rb", "ruby"},
+      {".sh", "bash"}, {".php", "php"},  {".pl", "perl"},  {".ts", "bun"}};
+  for (const auto& [ending, program] : known)
+    if (script.ends_with(ending)) return std::string(program);
+  return {};
+}
+
+class App {
+ public:
+  App(const Source& source, Draft& draft, const json::object& app) : source_(source), draft_(draft), app_(app) {}
+
+  void import(std::size_t number) {
+    const std::string script = member("script");
+    std::string name = member("name");
+    if (name.empty()) name = script.substr(script.rfind('/') == script.npos ? 0 : script.rfind('/') + 1);
+    if (name.find('.') != name.npos && member("name").empty()) name = name.substr(0, name.rfind('.'));
+    if (script.empty())
+      return draft_.find_wanting(source_, 0, "app " + std::to_string(number) + " has no script, and is left out", "");
+    const std::int64_t instances = instances_of();
+    for (std::int64_t i = 0; i < instances; ++i) {
+      draft_.mute(i > 0);
+      Service& service = draft_.add(instances == 1 ? name : name + "-" + std::to_string(i));
+      whose_ = "app " + name;
+      fill(service, script);
+      if (instances > 1) service.set_in("env", "NODE_APP_INSTANCE", std::to_string(i));
+    }
+    draft_.mute(false);
+  }
+
+ private:
+  const json::value* find(std::string_view key) const { return app_.if_contains({key.data(), key.size()}); }
+  std::string member(std::string_view key) const {
+    const json::value* value = find(key);
+    return value == nullptr ? "" : text_of(*value);
+  }
+  void wanting(const std::string& what, const std::string& remedy) {
+    draft_.find_wanting(source_, 0, whose_ + ": " + what, remedy);
+  }
+
+  std::int64_t instances_of() {
+    const json::value* value = find("instances");
+    const std::int64_t* count = value == nullptr ? nullptr : value->if_int64();
+    const std::string mode = member("exec_mode");
+    const bool cluster = mode.starts_with("cluster");
+    whose_ = "app " + member("name");
+    if (value != nullptr && (count == nullptr || *count < 1))
+      wanting("instances = " + text_of(*value) + " is one per processor, and one is written",
+              "write as many as there shall be");
+    if (cluster)
+      wanting("exec_mode cluster: instances do not share a port through the cluster module of Node",
+              "give each its own PORT behind a proxy, or let the server set SO_REUSEPORT (listen option reusePort)");
+    return count != nullptr && *count >= 1 ? std::min<std::int64_t>(*count, 4'096) : 1;
+  }
+
+  void fill(Service& service, const std::string& script) {
+    command(service, script);
+    // pm2 restarts whatever ends, also with success.
+    service.set("restart", quoted("always"));
+    service.set("max_restarts", "16");
+    service.set("restart_window", quoted("60s"));
+    for (const auto& [name, value] : app_) key(service, std::string(name.data(), name.size()), value);
+  }
+
+  void command(Service& service, const std::string& script) {
+    std::vector<std::string> words;
+    std::string interpreter = member("interpreter");
+    if (interpreter.empty()) interpreter = member("exec_interpreter");
+    // A script that is a program with a space in it is run by the shell in pm2.
+    const std::vector<std::string> parts = split_words(script).value_or(std::vector<std::string>{script});
+    if (interpreter.empty() && parts.size() > 1) {
+      words = parts;
+    } else {
+      if (interpreter.empty()) interpreter = interpreter_for(script);
+      if (!interpreter.empty() && interpreter != "none") words.push_back(interpreter);
+      for (const char* key : {"node_args", "interpreter_args"})
+        if (const json::value* args = find(key))
+          for (const std::string& word : words_of(*args)) words.push_back(word);
+      words.push_back(script);
+    }
+    if (const json::value* args = find("args"))
+      for (const std::string& word : words_of(*args)) words.push_back(word);
+    service.set("command", quoted_list(words));
+  }
+
+  void environment(Service& service, const json::value& value) {
+    const json::object* variables = value.if_object();
+    if (variables == nullptr) return;
+    for (const auto& [name, text] : *variables)
+      service.set_in("env", {name.data(), name.size()}, quoted(text_of(text)));
+  }
+
+  void key(Service& service, const std::string& name, const json::value& value) {
+    if (name == "cwd") return service.set("cwd", quoted(text_of(value)));
+    if (name == "env") return environment(service, value);
+    if (name.starts_with("env_"))
+      return wanting(name + " is not carried over",
+                     "write a hearth.toml for each environment, or use ${NAME:-default}");
+    if (name == "autorestart") return service.set("restart", quoted(truth(value) ? "always" : "never"));
+    if (name == "max_restarts") return service.set("max_restarts", text_of(value));
+    if (name == "min_uptime") return service.set_in("backoff", "reset_after", span_text(value));
+    if (name == "restart_delay") {
+      service.set_in("backoff", "initial", span_text(value));
+      return service.set_in("backoff", "factor", "1");
+    }
+    if (name == "exp_backoff_restart_delay") return service.set_in("backoff", "initial", span_text(value));
+    if (name == "kill_timeout") return service.set("stop_timeout", span_text(value));
+    if (name == "listen_timeout") return service.set("start_timeout", span_text(value));
+    if (name == "uid") return service.set("user", value.is_string() ? quoted(text_of(value)) : text_of(value));
+    if (name == "gid") return service.set("group", value.is_string() ? quoted(text_of(value)) : text_of(value));
+    if (name == "stop_exit_codes") {
+      std::string list = "0";
+      if (const json::array* codes = value.if_array())
+        for (const json::value& code : *codes)
+          if (text_of(code) != "0") list += ", " + text_of(code);
+      return service.set("success_exit_codes", "[" + list + "]");
+    }
+    unlike(service, name, value);
+  }
+
+  // What hearth does in another way, or not.
+  void unlike(Service& service, const std::string& name, const json::value& value) {
+    static constexpr std::string_view carried[] = {
+        "name",         "script",           "args",      "node_args",  "interpreter_args",
+        "interpreter",  "exec_interpreter", "instances", "exec_mode",  "merge_logs",
+        "combine_logs", "vizion",           "pmx",       "automation", "source_map_support",
+        "treekill",     "instance_var"};
+    if (std::find(std::begin(carried), std::end(carried), name) != std::end(carried)) return;
+    if (name == "wait_ready" && truth(value))
+      return wanting("wait_ready: process.send('ready') is not heard",
+                     "send READY=1 (sd_notify) and write ready = "
+                     "\"notify\", or write a probe: ready = { type = \"http\", url = ... }");
+    if ((name == "shutdown_with_message" || name == "watch" || name == "time") && !truth(value)) return;
+    if (name == "watch")
+      return wanting("watch: hearth restarts nothing because a file has changed",
+                     "use nodemon, or node --watch, as the command");
+    if (name == "shutdown_with_message")
+      return wanting("shutdown_with_message: a signal is sent instead", "handle SIGTERM");
+    if (name == "max_memory_restart")
+      return wanting("max_memory_restart = " + text_of(value) + " is not carried over",
+                     "a live probe that fails when it is too much does the same");
+    if (name == "cron_restart" || name == "cron")
+      return wanting(name + " = " + text_of(value) + " is not carried over",
+                     "cron(8) can say: hearth restart " + service.name);
+    if (name == "time" || name == "log_date_format") return service.set_in("log", "format", quoted("stamped"));
+    if (name == "out_file" || name == "error_file" || name == "log_file" || name == "output" || name == "error" ||
+        name == "log")
+      return wanting(name + ": output goes to a file of hearth's own", "hearth logs -f " + service.name + " shows it");
+    if (name == "wait_ready") return;
+    wanting(name + " is not carried over", "docs/reference/configuration.md has what there is");
+  }
+
+  const Source& source_;
+  Draft& draft_;
+  const json::object& app_;
+  std::string whose_;
+};
+
+}  // namespace
+
+Result<Imported> import_pm2(const Source& source) {
+  json::error_code error;
+  json::parse_options lenient;
+  lenient.allow_comments = lenient.allow_trailing_commas = true;
+  const json::value value = json::parse({source.text.data(), source.text.size()}, error, {}, lenient);
+  if (error)
+    return failure(Remedy::fix_input, "read", source.path, "it is not JSON (" + error.message() + ")",
+                   "name ecosystem.config.js, which node writes as JSON, or an ecosystem.json");
+  json::array apps;
+  const json::object* object = value.if_object();
+  if (const json::array* list = value.if_array())
+    apps = *list;
+  else if (object != nullptr && object->contains("apps"))
+    apps = object->at("apps").is_array() ? object->at("apps").get_array() : json::array{object->at("apps")};
+  else if (object != nullptr)
+    apps = {*object};
+  Draft draft;
+  std::size_t number = 0;
+  for (const json::value& app : apps) {
+    ++number;
+    if (const json::object* one = app.if_object()) App(source, draft, *one).import(number);
+  }
+  if (object != nullptr && object->contains("deploy"))
+    draft.find_wanting(source, 0, "\"deploy\" is left out: hearth copies nothing to other machines", "");
+  if (draft.services().empty())
+    return failure(Remedy::fix_input, "import", source.path, "there is no app with a script in it",
+                   "is it an ecosystem file of pm2?");
+  return draft.finish(source.path);
+}
+
+}  // namespace hearth::importers

@@ -1,0 +1,440 @@
+// supervisord.conf: http://supervisord.org/configuration.html, and supervisor/options.py where that is silent.
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <map>
+#include <optional>
+
+#include "importers/draft.h"
+#include "importers/ini.h"
+#include "importers/words.h"
+
+namespace hearth::importers {
+namespace {
+
+struct Section {
+  const Source* source;
+  IniSection section;
+};
+
+struct Place {
+  const Source& source;
+  std::size_t line;
+};
+
+// What %(NAME)s stands for.
+using Names = std::map<std::string, std::string>;
+
+std::optional<long> number_of(std::string_view text) {
+  long value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
+}
+
+std::optional<bool> boolean_of(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
+  if (text == "true" || text == "yes" || text == "on" || text == "1") return true;
+  if (text == "false" || text == "no" || text == "off" || text == "0") return false;
+  return std::nullopt;
+}
+
+// Python's "%" with a mapping, as much of it as stands in such files: %(name)s, %(name)d, %(name)02d, %%.
+std::optional<std::string> expanded(std::string_view text, const Names& names, std::string& missing) {
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t percent = std::min(text.find('%'), text.size());
+    out += text.substr(0, percent);
+    text.remove_prefix(percent);
+    if (text.empty()) break;
+    if (text.starts_with("%%")) {
+      out += '%';
+      text.remove_prefix(2);
+      continue;
+    }
+    const std::size_t close = text.find(')');
+    if (!text.starts_with("%(") || close == text.npos) {
+      out += '%';
+      text.remove_prefix(1);
+      continue;
+    }
+    const std::string name(text.substr(2, close - 2));
+    text.remove_prefix(close + 1);
+    std::size_t width = 0;
+    const bool zeros = text.starts_with("0");
+    while (!text.empty() && text[0] >= '0' && text[0] <= '9') {
+      width = width * 10 + static_cast<std::size_t>(text[0] - '0');
+      text.remove_prefix(1);
+    }
+    if (!text.empty()) text.remove_prefix(1);  // s or d
+    const auto found = names.find(name);
+    if (found == names.end()) {
+      missing = name;
+      return std::nullopt;
+    }
+    if (width < 100 && found->second.size() < width) out.append(width - found->second.size(), zeros ? '0' : ' ');
+    out += found->second;
+  }
+  return out;
+}
+
+// KEY="value",KEY2=value; quotes as in a shell, commas between.
+std::optional<std::vector<std::pair<std::string, std::string>>> environment_of(const std::string& text) {
+  std::vector<std::pair<std::string, std::string>> all;
+  std::string item;
+  char quote = 0;
+  const auto take = [&]() {
+    const std::string one = trimmed(item);
+    item.clear();
+    if (one.empty()) return true;
+    const std::size_t sign = one.find('=');
+    if (sign == one.npos || sign == 0) return false;
+    const auto value = split_words(one.substr(sign + 1));
+    if (!value) return false;
+    std::string joined;
+    for (const std::string& word : *value) joined += (joined.empty() ? "" : " ") + word;
+    all.emplace_back(trimmed(one.substr(0, sign)), joined);
+    return true;
+  };
+  for (const char c : text) {
+    if (quote != 0) {
+      if (c == quote) quote = 0;
+    } else if (c == '"' || c == '\'') {
+      quote = c;
+    } else if (c == ',' || c == '\n') {
+      if (!take()) return std::nullopt;
+      continue;
+    }
+    item += c;
+  }
+  if (quote != 0 || !take()) return std::nullopt;
+  return all;
+}
+
+// "50MB" of supervisord counts in 1024s; hearth says so with an i.
+std::string size_text(std::string text) {
+  if (text.size() > 2 && text.ends_with("B")) text.insert(text.size() - 1, "i");
+  return number_of(text) ? text : quoted(text);
+}
+
+class Importer {
+ public:
+  Importer(const Include& include, const Environment& environment) : include_(include), environment_(environment) {}
+
+  Status read(const Source& source, int depth = 0);
+  Result<Imported> finish(const std::string& from);
+
+ private:
+  void supervisord_section(const Section& each);
+  void program(const Section& each);
+  void process(const Section& each, const std::string& name, const Names& names, bool report);
+  void key(const Section& each, const IniEntry& entry, Service& service, const Names& names);
+  void command(Place place, const std::string& value, Service& service, const Names& names);
+  void environment(Place place, const std::string& value, Service& service);
+  void log_key(Place place, const std::string& key, const std::string& value, Service& service);
+  void retries(const Section& each, Service& service);
+  void group(const Section& each);
+  Names names_for(const Section& each, const std::string& program) const;
+  std::string text_of(Place place, const std::string& value, const Names& names, const std::string& whose);
+  void wanting(Place place, const std::string& what, const std::string& remedy) {
+    draft_.find_wanting(place.source, place.line, what, remedy);
+  }
+
+  const Include& include_;
+  const Environment& environment_;
+  std::deque<Source> sources_;
+  std::vector<Section> sections_;
+  std::vector<std::pair<std::string, std::string>> shared_environment_;
+  std::map<std::string, std::string> group_of_;  // by program
+  std::map<std::string, std::vector<std::string>> made_of_;
+  Draft draft_;
+};
+
+Status Importer::read(const Source& given, int depth) {
+  const Source& source = sources_.emplace_back(given);
+  Result<std::vector<IniSection>> sections = read_ini(source, IniDialect::supervisord);
+  if (!sections) return failure(sections.error());
+  std::vector<const IniEntry*> included;
+  for (IniSection& section : *sections) {
+    if (section.name == "include") {
+      const IniEntry* files = section.find("files");
+      if (files == nullptr) continue;
+      for (const std::string& pattern : split_list(files->value, " \t\n")) {
+        const std::vector<Source> found = depth < 1 ? include_(pattern, source) : std::vector<Source>();
+        if (depth >= 1)
+          wanting({source, files->line}, "[include] within an included file: supervisord does not follow it, either",
+                  "");
+        else if (found.empty())
+          wanting({source, files->line}, "[include] " + pattern + " names no file that can be read",
+                  "give those files to the import, too");
+        for (const Source& each : found)
+          if (const Status read_one = read(each, depth + 1); !read_one) return read_one;
+      }
+      continue;
+    }
+    sections_.push_back({&source, std::move(section)});
+  }
+  return {};
+}
+
+Result<Imported> Importer::finish(const std::string& from) {
+  for (const Section& each : sections_) {
+    if (each.section.name == "supervisord") supervisord_section(each);
+    if (each.section.name.starts_with("group:")) group(each);
+  }
+  for (const Section& each : sections_) {
+    const std::string& name = each.section.name;
+    const Place place{*each.source, each.section.line};
+    if (name.starts_with("program:")) {
+      program(each);
+    } else if (name.starts_with("fcgi-program:")) {
+      wanting(
+          place, "[" + name + "]: its socket is not carried over, and so it is left out",
+          "write a service with listen = [...]; it finds the socket as descriptor 3, and FastCGI servers want it as 0");
+    } else if (name.starts_with("eventlistener:")) {
+      wanting(place, "[" + name + "] is left out: hearth speaks no such protocol",
+              "follow `hearth events -f --json`, or GET /v1/events, from a service of its own");
+    } else if (name == "inet_http_server") {
+      wanting(place, "[inet_http_server] is left out: the API is on a Unix socket only", "docs/reference/api.md");
+    } else if (name != "supervisord" && name != "supervisorctl" && name != "unix_http_server" &&
+               !name.starts_with("rpcinterface:") && !name.starts_with("group:")) {
+      wanting(place, "[" + name + "] is not known, and left out", "");
+    }
+  }
+  if (draft_.services().empty())
+    return failure(Remedy::fix_input, "import", from, "there is no [program:NAME] in it",
+                   "name supervisord.conf, or the files that it includes");
+  return draft_.finish(from);
+}
+
+void Importer::supervisord_section(const Section& each) {
+  for (const IniEntry& entry : each.section.entries) {
+    const Place place{*each.source, entry.line};
+    if (entry.key == "environment") {
+      const auto all = environment_of(text_of(place, entry.value, names_for(each, ""), "supervisord"));
+      if (all)
+        shared_environment_ = *all;
+      else
+        wanting(place, "supervisord: environment cannot be read", "write env into the services");
+    } else if (entry.key == "user") {
+      wanting(place, "supervisord: user: hearth runs as whoever starts it", "start `hearth up` as " + entry.value);
+    } else if (entry.key == "umask") {
+      wanting(place, "supervisord: umask is not carried over", "write umask into each service; without it is \"022\"");
+    } else if (entry.key == "minfds" || entry.key == "minprocs") {
+      wanting(place, "supervisord: " + entry.key + " is not carried over",
+              "hearth needs none; for a service: limits = { " +
+                  std::string(entry.key == "minfds" ? "nofile" : "nproc") + " = ... }");
+    }
+  }
+}
+
+void Importer::group(const Section& each) {
+  const std::string name = each.section.name.substr(6);
+  const IniEntry* programs = each.section.find("programs");
+  if (programs == nullptr) return;
+  for (const std::string& program : split_list(programs->value, ",\n")) group_of_[program] = name;
+}
+
+Names Importer::names_for(const Section& each, const std::string& program) const {
+  Names names;
+  for (const auto& [name, value] : environment_) names["ENV_" + name] = value;
+  const std::string& path = each.source->path;
+  const std::size_t slash = path.rfind('/');
+  names["here"] = slash == path.npos ? "." : path.substr(0, slash);
+  names["program_name"] = program;
+  const auto group = group_of_.find(program);
+  names["group_name"] = group == group_of_.end() ? program : group->second;
+  return names;
+}
+
+std::string Importer::text_of(Place place, const std::string& value, const Names& names, const std::string& whose) {
+  std::string missing;
+  const std::optional<std::string> text = expanded(value, names, missing);
+  if (text) {
+    if (value.find("%(ENV_") != value.npos && text->find(variable("")[0]) == text->npos)
+      wanting(place, whose + ": %(ENV_...)s was replaced by the value of now",
+              "write ${NAME} there to have it replaced at each `hearth up`");
+    return *text;
+  }
+  if (missing.starts_with("ENV_")) {
+    // It may be there when `hearth up` is called, which says so if it is not.
+    Names more = names;
+    more[missing] = variable(missing.substr(4));
+    return text_of(place, value, more, whose);
+  }
+  wanting(place, whose + ": %(" + missing + ")s is not known", "write what it stands for");
+  return value;
+}
+
+void Importer::program(const Section& each) {
+  const std::string program = each.section.name.substr(8);
+  const IniEntry* count_entry = each.section.find("numprocs");
+  const IniEntry* first_entry = each.section.find("numprocs_start");
+  const IniEntry* name_entry = each.section.find("process_name");
+  const long count = count_entry == nullptr ? 1 : number_of(count_entry->value).value_or(1);
+  const long first = first_entry == nullptr ? 0 : number_of(first_entry->value).value_or(0);
+  if (each.section.find("command") == nullptr)
+    return wanting({*each.source, each.section.line}, "program " + program + " has no command, and is left out", "");
+  for (long i = 0; i < std::min(count, 4'096L); ++i) {
+    Names names = names_for(each, program);
+    names["process_num"] = std::to_string(first + i);
+    names["numprocs"] = std::to_string(count);
+    const std::size_t line = name_entry == nullptr ? each.section.line : name_entry->line;
+    std::string name =
+        name_entry == nullptr ? program : text_of({*each.source, line}, name_entry->value, names, "program " + program);
+    if (name_entry == nullptr && count > 1) name += "-" + std::to_string(first + i);
+    names["process_name"] = name;
+    process(each, name, names, i == 0);
+  }
+}
+
+void Importer::process(const Section& each, const std::string& name, const Names& names, bool report) {
+  draft_.mute(!report);  // all but the first of several would say the same again
+  Service& service = draft_.add(name);
+  if (service.name != name)
+    wanting({*each.source, each.section.line}, "program " + name + " is called " + service.name + " now",
+            "names have letters, digits, _ and -, 48 at most, and each is there once");
+  service.set("restart", quoted("on-failure"));
+  for (const auto& [variable, value] : shared_environment_) service.set_in("env", variable, quoted(value));
+  const std::string program = names.at("program_name");
+  if (const auto group = group_of_.find(program); group != group_of_.end())
+    service.set("tags", quoted_list({name_of(group->second)}));
+  for (const IniEntry& entry : each.section.entries) key(each, entry, service, names);
+  retries(each, service);
+  draft_.mute(false);
+}
+
+void Importer::command(Place place, const std::string& value, Service& service, const Names& names) {
+  const std::string text = text_of(place, value, names, "program " + service.name);
+  const auto words = split_words(text);
+  if (!words || words->empty())
+    return wanting(place, "program " + service.name + ": the quotes of its command do not match",
+                   "write command = [\"program\", \"argument\"]");
+  service.set("command", quoted_list(*words));
+  if (words->front().find('/') == std::string::npos && words->front().ends_with(".py"))
+    wanting(place, "program " + service.name + ": " + words->front() + " is looked for in PATH",
+            "write its whole path");
+}
+
+void Importer::environment(Place place, const std::string& value, Service& service) {
+  const auto all = environment_of(value);
+  if (!all)
+    return wanting(place, "program " + service.name + ": environment cannot be read",
+                   "write env = { NAME = \"value\" }");
+  for (const auto& [name, text] : *all) service.set_in("env", name, quoted(text));
+}
+
+void Importer::key(const Section& each, const IniEntry& entry, Service& service, const Names& names) {
+  const Place place{*each.source, entry.line};
+  const std::string whose = "program " + service.name;
+  const std::string& key = entry.key;
+  const std::string value =
+      key == "command" || key == "process_name" ? entry.value : text_of(place, entry.value, names, whose);
+  if (key == "command") return command(place, value, service, names);
+  if (key == "environment") return environment(place, value, service);
+  if (key == "directory") return service.set("cwd", quoted(value));
+  if (key == "user") return service.set("user", quoted(value));
+  if (key == "umask")
+    return service.set("umask", quoted(value.size() == 4 && value[0] == '0' ? value.substr(1) : value));
+  if (key == "stopsignal") return service.set("stop_signal", quoted(value));
+  if (key == "stopwaitsecs") return service.set("stop_timeout", seconds_text(value == "0" ? "0.5" : value));
+  if (key == "autorestart") {
+    const std::optional<bool> flag = boolean_of(value);
+    if (value == "unexpected") return service.set("restart", quoted("on-failure"));
+    if (flag) return service.set("restart", quoted(*flag ? "always" : "never"));
+    return wanting(place, whose + ": autorestart = " + value + " is not known", "write restart");
+  }
+  if (key == "exitcodes") {
+    std::string list;
+    for (const std::string& code : split_list(value, ",")) list += (list.empty() ? "" : ", ") + code;
+    return service.set("success_exit_codes", "[" + list + "]");
+  }
+  if (key == "autostart") {
+    if (boolean_of(value) == false) service.set("autostart", "false");
+    return;
+  }
+  if (key == "priority") {
+    if (value == "999") return;
+    return wanting(place, whose + ": priority = " + value + " is not carried over",
+                   "say whom it needs: depends_on = [\"...\"]; hearth then waits until that is ready");
+  }
+  if (key == "serverurl" || key == "stdout_events_enabled" || key == "stderr_events_enabled" ||
+      key == "stdout_capture_maxbytes" || key == "stderr_capture_maxbytes") {
+    if (value == "0" || value == "AUTO" || boolean_of(value) == false) return;
+    return wanting(place, whose + ": " + key + " is not carried over", "follow `hearth events -f --json` instead");
+  }
+  if (key.starts_with("stdout_") || key.starts_with("stderr_") || key == "redirect_stderr")
+    return log_key(place, key, value, service);
+  // Of other places here, or hearth does it anyway: signals go to the whole group, always.
+  for (const char* known :
+       {"process_name", "numprocs", "numprocs_start", "startsecs", "startretries", "stopasgroup", "killasgroup"})
+    if (key == known) return;
+  wanting(place, whose + ": " + key + " is not known, and left out", "");
+}
+
+void Importer::log_key(Place place, const std::string& key, const std::string& value, Service& service) {
+  const std::string whose = "program " + service.name;
+  if (key == "redirect_stderr") return;  // both are one stream, always
+  if (key.ends_with("_syslog")) {
+    if (boolean_of(value) == true) service.set_in("log", "sink", quoted("syslog"));
+    return;
+  }
+  if (key.ends_with("_maxbytes")) {
+    if (key.starts_with("stderr_")) return;
+    if (value == "0")
+      return wanting(place, whose + ": stdout_logfile_maxbytes = 0: files without an end are not to be had",
+                     "log = { max_size = \"1GiB\" }");
+    return service.set_in("log", "max_size", size_text(value));
+  }
+  if (key.ends_with("_backups")) {
+    const std::optional<long> count = number_of(value);
+    if (key.starts_with("stdout_") && count) service.set_in("log", "max_files", std::to_string(*count + 1));
+    return;
+  }
+  if (key == "stdout_logfile" || key == "stderr_logfile") {
+    if (value.empty() || value == "AUTO") return;
+    if (value == "NONE" || value == "/dev/null")
+      return wanting(place, whose + ": " + key + " = " + value + ": hearth keeps the output all the same",
+                     "log = { max_size = \"64KiB\", max_files = 2 } keeps little of it");
+    if (key == "stderr_logfile")
+      return wanting(place, whose + ": stderr has no file of its own: both streams are one",
+                     "hearth logs " + service.name + " shows both");
+    return wanting(place, whose + ": output does not go to " + value + " but to a file of hearth's own",
+                   "hearth logs -f " + service.name + " shows it; `hearth status --json` has its directory");
+  }
+  wanting(place, whose + ": " + key + " is not known, and left out", "");
+}
+
+// supervisord: a process that ends before startsecs has failed to start; after startretries of these in a row it is
+// FATAL. The pause grows by a second each time.
+void Importer::retries(const Section& each, Service& service) {
+  const auto value = [&](const char* key, long otherwise) {
+    const IniEntry* entry = each.section.find(key);
+    return entry == nullptr ? otherwise : number_of(entry->value).value_or(otherwise);
+  };
+  const long tries = value("startretries", 3);
+  const long seconds = value("startsecs", 1);
+  service.set_in("backoff", "initial", quoted("1s"));
+  if (seconds > 0) service.set_in("backoff", "reset_after", seconds_text(std::to_string(seconds)));
+  if (tries <= 0)
+    wanting({*each.source, each.section.line}, "program " + service.name + ": startretries = 0 is carried over as 1",
+            "a limit of 0 is none in hearth; restart = \"never\" never tries again");
+  service.set("max_restarts", std::to_string(std::max(tries, 1L)));
+  // Long enough for that many tries with their pauses, each of which may take startsecs.
+  const long window = std::min(tries * (std::max(seconds, 1L) + 30), 2'592'000L);
+  service.set("restart_window", seconds_text(std::to_string(std::max(window, 60L))));
+}
+
+}  // namespace
+
+Result<Imported> import_supervisord(const std::vector<Source>& sources, const Include& include,
+                                    const Environment& environment) {
+  Importer importer(include, environment);
+  std::string from;
+  for (const Source& source : sources) {
+    if (const Status read = importer.read(source); !read) return failure(read.error());
+    from += (from.empty() ? "" : ", ") + source.path;
+  }
+  return importer.finish(from);
+}
+
+}  // namespace hearth::importers

@@ -1,0 +1,104 @@
+// What follows when a run has ended: success or failure, the next try, giving up; and how often one is restarted with a
+// dependency.
+#include <algorithm>
+#include <cmath>
+
+#include "lifecycle/step.h"
+
+namespace hearth::lifecycle {
+namespace {
+
+constexpr int cld_exited = 1;
+
+// Counts one more automatic restart; false when the limit allows none.
+bool within_crash_limit(Step& s) {
+  const CrashLimit& limit = s.spec.crash_limit;
+  if (limit.max_restarts == 0) return true;
+  Lifecycle& life = s.life;
+  if (life.window_count == 0 || s.now.mono - life.window_start >= limit.window) {
+    life.window_start = s.now.mono;
+    life.window_count = 0;
+  }
+  if (life.window_count >= limit.max_restarts) return false;
+  ++life.window_count;
+  return true;
+}
+
+void give_up(Step& s, Reason reason) {
+  enter(s, Phase::failed, reason);
+  s.effects.gave_up = true;
+  s.effects.beside |= hook_bit(Hook::on_give_up);
+  s.life.retrying = s.spec.retry_after > 0;
+  s.life.retry.start(s.now.mono, s.spec.retry_after);
+}
+
+}  // namespace
+
+void forget_failures(Lifecycle& life) {
+  life.failures = 0;
+  life.window_count = 0;
+  life.window_start = 0;
+}
+
+void count_failure(Lifecycle& life) {
+  if (life.failures < UINT32_MAX) ++life.failures;
+}
+
+void retry_later(Step& s, std::uint32_t nth, Reason cause) {
+  const SpanNs delay = backoff_delay(s.spec.backoff, nth, s.event.random);
+  if (delay == 0) return go_up(s, s.event.dependencies_met, cause);
+  s.life.retry.start(s.now.mono, delay);
+  if (s.event.dependencies_met) {
+    enter(s, Phase::backoff, cause);
+  } else {
+    enter(s, Phase::waiting, Reason::dependency_missing);  // the retry time is kept
+  }
+}
+
+void after_success(Step& s) {
+  s.life.last_end = Reason::exited;
+  s.life.failures = 0;
+  if (s.spec.restart != RestartPolicy::always || s.spec.type == ServiceType::task)
+    return enter(s, Phase::completed, Reason::exited);
+  if (!within_crash_limit(s)) return give_up(s, Reason::crash_loop);
+  s.life.retrying = true;
+  retry_later(s, 1, Reason::exited);
+}
+
+void after_failure(Step& s, Reason cause) {
+  count_failure(s.life);
+  s.life.last_end = cause;
+  s.effects.beside |= hook_bit(Hook::on_failure);
+  if (s.spec.restart == RestartPolicy::never) return give_up(s, cause);
+  if (!within_crash_limit(s)) return give_up(s, Reason::crash_loop);
+  s.life.retrying = true;
+  retry_later(s, s.life.failures, cause);
+}
+
+void damp(Step& s) {
+  Lifecycle& life = s.life;
+  if (s.now.mono >= after(life.damp_until, s.spec.backoff.reset_after)) life.follows = 0;
+  if (life.follows < UINT32_MAX) ++life.follows;
+  life.damp_until = after(s.now.mono, backoff_delay(s.spec.backoff, life.follows, s.event.random));
+  life.damped = life.damp_until > s.now.mono;
+}
+
+bool is_success(const ExitInfo& exit, const ServiceSpec& spec) {
+  return exit.code == cld_exited && exit.fail_stage == 0 &&
+         std::ranges::find(spec.success_exit_codes, exit.status) != spec.success_exit_codes.end();
+}
+
+SpanNs backoff_delay(const Backoff& backoff, std::uint32_t failures, std::uint64_t random) {
+  if (backoff.initial <= 0 || backoff.max <= 0) return 0;
+  // In floating point, where the power of a service that failed for a year is infinity and not a wrapped
+  // number; the cap makes it finite before anything else is done with it.
+  const double exponent = failures == 0 ? 0 : failures - 1;
+  const double grown = static_cast<double>(backoff.initial) * std::pow(std::max(backoff.factor, 1.0), exponent);
+  const double capped = std::min(grown, static_cast<double>(backoff.max));
+  const double unit = static_cast<double>(random >> 11) * 0x1p-53;  // [0, 1)
+  const double jitter = std::clamp(backoff.jitter, 0.0, 1.0);
+  const double delay = capped * (1.0 - jitter + 2.0 * jitter * unit);
+  return static_cast<SpanNs>(std::min(delay, 0x1p62));
+}
+
+}  // namespace hearth::lifecycle

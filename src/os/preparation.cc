@@ -1,0 +1,279 @@
+#include "os/preparation.h"
+
+#include <cerrno>
+#include <charconv>
+#include <chrono>
+#include <condition_variable>
+#include <cstring>
+#include <dirent.h>
+#include <fcntl.h>
+#include <filesystem>
+#include <mutex>
+#include <pthread.h>
+#include <signal.h>
+#include <string_view>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <system_error>
+#include <thread>
+#include <tuple>
+#include <unistd.h>
+
+#include "os/crash_point.h"
+#include "os/fd.h"
+#include "os/instance.h"
+
+namespace hearth::os {
+namespace {
+
+constexpr std::size_t credential_max = 1u << 20;
+constexpr std::size_t stack_bytes = 256 * 1024;
+constexpr long tmpfs_magic = 0x01021994;
+
+uid_t user_of(const Owner& owner) {
+  return owner.uid.value_or(::geteuid());
+}
+
+Error failed(const Preparation& preparation, const std::string& what, const std::string& path, int code) {
+  Error error = errno_error("start", preparation.label, code);
+  error.reason = what + " " + path + ": " + std::strerror(code);
+  return error;
+}
+
+// Gives to the service's user what it does not have yet.
+bool give(int fd, const Owner& owner) {
+  struct stat st{};
+  if (::fstat(fd, &st) < 0) return false;
+  const uid_t uid = user_of(owner);
+  const gid_t gid = owner.gid.value_or(st.st_gid);
+  return (st.st_uid == uid && st.st_gid == gid) || ::fchown(fd, uid, gid) == 0;
+}
+
+// The directory `name` below `parent`, made where it is missing.
+Fd enter(int parent, const std::string& name, mode_t mode) {
+  const bool made = ::mkdirat(parent, name.c_str(), mode) == 0;
+  if (!made && errno != EEXIST) return {};
+  Fd fd(::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (fd && made) (void)::fchmod(fd.get(), mode);  // whatever the umask is
+  return fd;
+}
+
+Result<Fd> make_directory(const Preparation& preparation, const std::string& root, const std::string& name) {
+  const std::string path = root + "/" + name;
+  (void)::mkdir(root.c_str(), 0755);
+  Fd at(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  std::string_view rest = name;
+  while (at && !rest.empty()) {
+    const std::size_t slash = std::min(rest.find('/'), rest.size());
+    at = enter(at.get(), std::string(rest.substr(0, slash)), 0755);
+    rest.remove_prefix(std::min(slash + 1, rest.size()));
+  }
+  if (!at || !give(at.get(), preparation.owner)) return failure(failed(preparation, "cannot make", path, errno));
+  return at;
+}
+
+Result<std::string> make_directories(const Preparation& preparation, const std::string& root,
+                                     const std::vector<std::string>& names) {
+  std::string paths;
+  for (const std::string& name : names) {
+    const Result<Fd> made = make_directory(preparation, root, name);
+    if (!made) return failure(made.error());
+    paths += (paths.empty() ? "" : ":") + root + "/" + name;
+  }
+  return paths;
+}
+
+Result<std::string> read_credential(const Preparation& preparation, const std::string& name, const std::string& path) {
+  const std::string what = "cannot read the credential " + name + " from";
+  // Not to wait for a FIFO.
+  const Fd file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  struct stat st{};
+  if (!file || ::fstat(file.get(), &st) < 0) return failure(failed(preparation, what, path, errno));
+  if (!S_ISREG(st.st_mode)) return failure(failed(preparation, what, path, S_ISDIR(st.st_mode) ? EISDIR : EINVAL));
+  if (st.st_size > static_cast<off_t>(credential_max)) return failure(failed(preparation, what, path, EFBIG));
+  return read_all(file.get(), credential_max, path);
+}
+
+Result<std::string> copy_credentials(const Preparation& preparation) {
+  const std::string path = preparation.roots.credentials + "/" + std::to_string(preparation.run);
+  (void)::mkdir(preparation.roots.credentials.c_str(), 0711);
+  const Fd root(::open(preparation.roots.credentials.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  // A predecessor may have begun.
+  remove_credentials(preparation.roots, preparation.run);
+  const Fd directory = root ? enter(root.get(), std::to_string(preparation.run), 0700) : Fd();
+  if (!directory) return failure(failed(preparation, "cannot make", path, errno));
+  for (const auto& [name, source] : preparation.around.credentials) {
+    const Result<std::string> text = read_credential(preparation, name, source);
+    if (!text) return failure(text.error());
+    const Fd file(::openat(directory.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0400));
+    if (!file) return failure(failed(preparation, "cannot make", path + "/" + name, errno));
+    if (const Status written = write_all(file.get(), *text, path + "/" + name); !written)
+      return failure(written.error());
+    if (!give(file.get(), preparation.owner)) return failure(failed(preparation, "cannot give away", path, errno));
+    crash_point("credential copied");
+  }
+  // Last: before, its user could put something in our way.
+  if (!give(directory.get(), preparation.owner)) return failure(failed(preparation, "cannot give away", path, errno));
+  return path;
+}
+
+Status look_for_libraries(const Preparation& preparation) {
+  struct stat st{};
+  for (const std::string& path : preparation.around.library_path) {
+    if (::stat(path.c_str(), &st) < 0) return failure(failed(preparation, "library_path has", path, errno));
+    if (!S_ISDIR(st.st_mode)) return failure(failed(preparation, "library_path has", path, ENOTDIR));
+  }
+  for (const std::string& path : preparation.around.preload) {
+    if (::stat(path.c_str(), &st) < 0) return failure(failed(preparation, "preload has", path, errno));
+    if (!S_ISREG(st.st_mode)) return failure(failed(preparation, "preload has", path, EISDIR));
+  }
+  return {};
+}
+
+}  // namespace
+
+ServiceRoots service_roots(const std::string& instance_directory) {
+  ServiceRoots roots{"/run", "/var/lib", "/var/cache", instance_directory + "/c"};
+  if (::geteuid() != 0) {
+    const std::string home = host_facts().home;
+    roots.runtime = instance_directory + "/run";
+    roots.state = home.empty() ? instance_directory + "/var/lib" : home + "/.local/state";
+    roots.cache = home.empty() ? instance_directory + "/var/cache" : home + "/.cache";
+  }
+  // Where the instance is on a disk, its state is not.
+  struct statfs fs{};
+  const std::string state = instance_directory + "/state";
+  if (::statfs(instance_directory.c_str(), &fs) == 0 && fs.f_type != tmpfs_magic &&
+      ::statfs((state + "/.").c_str(), &fs) == 0 && fs.f_type == tmpfs_magic)
+    roots.credentials = state + "/c";
+  return roots;
+}
+
+bool needs_preparation(const Surroundings& around) {
+  return !around.credentials.empty() || !around.runtime_directories.empty() || !around.state_directories.empty() ||
+         !around.cache_directories.empty() || !around.library_path.empty() || !around.preload.empty();
+}
+
+Result<Prepared> prepare(const Preparation& preparation) {
+  if (const Status libraries = look_for_libraries(preparation); !libraries) return failure(libraries.error());
+  Prepared variables;
+  const Surroundings& around = preparation.around;
+  const ServiceRoots& roots = preparation.roots;
+  const std::tuple<const char*, const std::string&, const std::vector<std::string>&> kinds[] = {
+      {"RUNTIME_DIRECTORY", roots.runtime, around.runtime_directories},
+      {"STATE_DIRECTORY", roots.state, around.state_directories},
+      {"CACHE_DIRECTORY", roots.cache, around.cache_directories},
+  };
+  for (const auto& [variable, root, names] : kinds) {
+    if (names.empty()) continue;
+    Result<std::string> made = make_directories(preparation, root, names);
+    if (!made) return failure(made.error());
+    variables.emplace_back(variable, std::move(*made));
+  }
+  if (!around.credentials.empty()) {
+    Result<std::string> copied = copy_credentials(preparation);
+    if (!copied) {
+      remove_credentials(roots, preparation.run);
+      return failure(copied.error());
+    }
+    variables.emplace_back("CREDENTIALS_DIRECTORY", std::move(*copied));
+  }
+  return variables;
+}
+
+// On tmpfs, and a handful of files: nothing here waits.
+void remove_credentials(const ServiceRoots& roots, RunId run) {
+  const std::string path = roots.credentials + "/" + std::to_string(run);
+  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  DIR* const directory = fd < 0 ? nullptr : ::fdopendir(fd);
+  if (directory == nullptr) return;
+  while (const dirent* const entry = ::readdir(directory)) ::unlinkat(fd, entry->d_name, 0);
+  ::closedir(directory);
+  ::rmdir(path.c_str());
+}
+
+void remove_stale_credentials(const ServiceRoots& roots, const std::function<bool(RunId)>& known) {
+  DIR* const directory = ::opendir(roots.credentials.c_str());
+  if (directory == nullptr) return;
+  std::vector<RunId> stale;
+  while (const dirent* const entry = ::readdir(directory)) {
+    const std::string_view name = entry->d_name;
+    RunId run = no_run;
+    const auto [end, problem] = std::from_chars(name.data(), name.data() + name.size(), run);
+    if (problem == std::errc() && end == name.data() + name.size() && !known(run)) stale.push_back(run);
+  }
+  ::closedir(directory);
+  for (const RunId run : stale) remove_credentials(roots, run);
+}
+
+// The name is free at once, also for the next run; what is below it may be much.
+void remove_runtime_directories(const ServiceRoots& roots, const std::vector<std::string>& names, RunId run) {
+  for (const std::string& name : names) {
+    const std::string path = roots.runtime + "/" + name;
+    const std::size_t slash = path.rfind('/');
+    const std::string gone = path.substr(0, slash + 1) + "." + path.substr(slash + 1) + "." + std::to_string(run);
+    if (::rename(path.c_str(), gone.c_str()) < 0) continue;
+    std::thread([gone] {
+      std::error_code ignored;
+      std::filesystem::remove_all(gone, ignored);
+    }).detach();
+  }
+}
+
+struct Preparations::Job {
+  explicit Job(Preparation order) : preparation(std::move(order)) {}
+  static void* main(void* job);
+
+  const Preparation preparation;
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::optional<Result<Prepared>> result;
+};
+
+void* Preparations::Job::main(void* job) {
+  const std::unique_ptr<std::shared_ptr<Job>> own(static_cast<std::shared_ptr<Job>*>(job));
+  ::prctl(PR_SET_NAME, "hearth-prepare");
+  Result<Prepared> result = prepare((*own)->preparation);
+  const std::lock_guard lock((*own)->mutex);
+  (*own)->result = std::move(result);
+  (*own)->changed.notify_all();
+  return nullptr;
+}
+
+std::optional<Result<Prepared>> Preparations::of(const Preparation& preparation) {
+  std::shared_ptr<Job>& job = jobs_[preparation.run];
+  const bool fresh = job == nullptr;
+  if (fresh) {
+    std::erase_if(under_way_, [](const std::weak_ptr<Job>& one) { return one.expired(); });
+    if (under_way_.size() >= at_once_max) {
+      jobs_.erase(preparation.run);
+      return {};
+    }
+    job = std::make_shared<Job>(preparation);
+    pthread_attr_t attributes;
+    ::pthread_attr_init(&attributes);
+    (void)::pthread_attr_setstacksize(&attributes, stack_bytes);
+    (void)::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    sigset_t all;
+    sigset_t before;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    auto own = std::make_unique<std::shared_ptr<Job>>(job);
+    pthread_t thread{};
+    const int error = ::pthread_create(&thread, &attributes, &Job::main, own.get());
+    if (error == 0) (void)own.release();
+    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    ::pthread_attr_destroy(&attributes);
+    if (error != 0) {
+      jobs_.erase(preparation.run);
+      return failure(errno_error("start", preparation.label, error));
+    }
+    under_way_.push_back(job);
+  }
+  std::unique_lock lock(job->mutex);
+  if (fresh) job->changed.wait_for(lock, std::chrono::nanoseconds(patience), [&] { return job->result.has_value(); });
+  return job->result;
+}
+
+}  // namespace hearth::os

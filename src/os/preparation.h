@@ -1,0 +1,79 @@
+// What a service asks of the file system before a run: directories that are its own, copies of credentials, libraries
+// that are there. It is the users' file system, and may hang; so a thread does it, and supervision goes on.
+//
+// Model
+// -----
+// A preparation belongs to a run. of() begins it with the first call, waits for it for `patience`, which is enough for a
+// disk that answers, and else says that it is not done: the start is asked for again. Each has a thread of its own, so
+// that one that hangs holds up its service and nobody else; at most at_once_max are under way. Doing it twice, by a
+// successor, gives the same.
+//
+//   directories   made below the root of their kind, with what is above them; their owner is the service's user. They are
+//                 entered one by one and no link is followed, for who owns one of them may put anything there
+//   credentials   copied to CREDENTIALS/RUN, which is 0700 and the user's, on tmpfs where there is one; removed with the run
+//   libraries     looked for, because a loader that misses one says so in the log only, or not at all (LD_PRELOAD)
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "model/service_spec.h"
+#include "os/run_files.h"
+
+namespace hearth::os {
+
+// Where directories of services are made.
+struct ServiceRoots {
+  std::string runtime, state, cache;  // absolute
+  std::string credentials;            // absolute; on tmpfs
+};
+// root: /run, /var/lib, /var/cache. Others: DIR/run, ~/.local/state, ~/.cache.
+ServiceRoots service_roots(const std::string& instance_directory);
+
+struct Preparation {
+  RunId run = no_run;
+  std::string label;
+  Owner owner;
+  Surroundings around;
+  ServiceRoots roots;
+};
+
+// Variables for the service: CREDENTIALS_DIRECTORY, RUNTIME_DIRECTORY, ...
+using Prepared = std::vector<std::pair<std::string, std::string>>;
+
+bool needs_preparation(const Surroundings& around);
+// Does it, in the calling thread.
+Result<Prepared> prepare(const Preparation& preparation);
+void remove_credentials(const ServiceRoots& roots, RunId run);
+// Of all runs but those of which `known` holds.
+void remove_stale_credentials(const ServiceRoots& roots, const std::function<bool(RunId)>& known);
+
+// Those of a service that stays down.
+void remove_runtime_directories(const ServiceRoots& roots, const std::vector<std::string>& names, RunId run);
+
+class Preparations {
+ public:
+  static constexpr SpanNs patience = milliseconds(5);
+  static constexpr std::size_t at_once_max = 16;
+
+  // Nothing: not now.
+  std::optional<Result<Prepared>> of(const Preparation& preparation);
+  // What was prepared is in use, or nobody wants it any more.
+  void forget(RunId run) { jobs_.erase(run); }
+
+ private:
+  struct Job;
+  // Shared with its thread, whose call may not have returned when nobody wants the result any more.
+  std::map<RunId, std::shared_ptr<Job>> jobs_;
+  std::vector<std::weak_ptr<Job>> under_way_;
+};
+
+}  // namespace hearth::os

@@ -1,0 +1,48 @@
+// KeeperClient: what a service asks of its surroundings, beyond what a plan says.
+#include <unistd.h>
+
+#include "os/keeper_client.h"
+
+namespace hearth::os {
+namespace {
+
+using wire::ParkClass;
+
+bool wants_terminal(const ports::SpawnOrder& order) {
+  return order.role == SlotRole::service && order.spec->around->stdin_from == StdinFrom::pty;
+}
+
+}  // namespace
+
+std::optional<Result<Prepared>> KeeperClient::prepare_run(const ports::SpawnOrder& order) {
+  const Surroundings& around = *order.spec->around;
+  if (order.role != SlotRole::service || !needs_preparation(around)) return Prepared{};
+  has_credentials_ = has_credentials_ || !around.credentials.empty();
+  return preparations_.of({order.run, order.label, owner_of(*order.spec), around, roots_});
+}
+
+void KeeperClient::forget_preparation(RunId run) {
+  preparations_.forget(run);
+  if (has_credentials_) remove_credentials(roots_, run);
+}
+
+void KeeperClient::release_surroundings(const ports::SpawnOrder& order) {
+  remove_runtime_directories(roots_, order.spec->around->runtime_directories, order.run);
+}
+
+Status KeeperClient::make_terminal(const ports::SpawnOrder& order, Made& made) {
+  if (!wants_terminal(order) || link_.parked().find(ParkClass::probe, order.run, terminal_name) != nullptr) return {};
+  Result<Fd> master = make_pty(owner_of(*order.spec));
+  if (!master) return failure(master.error());
+  made.terminal = std::move(*master);
+  return {};
+}
+
+// None: /dev/null, or what the plan names.
+Result<Fd> KeeperClient::input_of(const ports::SpawnOrder& order) const {
+  const Parked* master =
+      wants_terminal(order) ? link_.parked().find(ParkClass::probe, order.run, terminal_name) : nullptr;
+  return master == nullptr ? Result<Fd>(Fd()) : open_pty_for_service(master->fd);
+}
+
+}  // namespace hearth::os

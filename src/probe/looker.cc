@@ -1,0 +1,196 @@
+#include "probe/looker.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <condition_variable>
+#include <cstring>
+#include <deque>
+#include <mutex>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <utility>
+
+#include "os/clock.h"
+
+namespace hearth::probe {
+namespace {
+
+// Of address space. A search keeps a block of 64 KiB on it, and regexec(3) a few.
+constexpr std::size_t stack_bytes = 512 * 1024;
+
+// The kernel stamps files with a coarse clock, which is behind by up to a tick.
+constexpr SpanNs stamp_slack = milliseconds(10);
+
+WallNs to_ns(const timespec& at) {
+  return at.tv_sec * ns_per_s + at.tv_nsec;
+}
+
+void look_at_file(const Look& order, Seen& seen) {
+  struct stat st{};
+  if (::stat(order.path.c_str(), &st) < 0) {
+    seen.reason = errno == ENOENT ? order.path + " is not there" : order.path + ": " + std::strerror(errno);
+    return;
+  }
+  seen.good = order.since == 0 || to_ns(st.st_ctim) >= order.since - stamp_slack;
+  if (!seen.good) seen.reason = order.path + " was there before this run, and has not changed since";
+}
+
+void look_at_socket(const Look& order, Seen& seen) {
+  seen.socket = os::Fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  seen.good = seen.socket && ::connect(seen.socket.get(), order.address.get(), order.address.length) == 0;
+  if (seen.good) return;
+  const int code = errno;
+  seen.reason = code == ENOENT         ? order.address.path + " is not there"
+                : code == ECONNREFUSED ? "nobody listens on " + order.address.path
+                : code == EAGAIN       ? "too many wait for " + order.address.path + " to accept them"
+                : code == EPROTOTYPE   ? order.address.path + " is no stream socket"
+                                       : "cannot connect to " + order.address.path + ": " + std::strerror(code);
+}
+
+}  // namespace
+
+Seen look(Look&& order) {
+  Seen seen;
+  seen.id = order.id;
+  switch (order.at) {
+    case Look::At::file: look_at_file(order, seen); break;
+    case Look::At::socket: look_at_socket(order, seen); break;
+    case Look::At::log:
+      search_log(order.log);
+      seen.good = order.log.found;
+      seen.reason = !order.log.problem.empty() ? order.log.problem
+                    : seen.good                ? ""
+                                               : "no line of its output matches " + order.log.pattern;
+      seen.log = std::move(order.log);
+      break;
+  }
+  return seen;
+}
+
+struct Looker::Line {
+  Line(os::Fd fd, std::function<Seen(Look&&)> work) : how(std::move(work)), wake(std::move(fd)) {}
+
+  void run();
+  static void* main(void* line);
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<Look> waiting;
+  std::vector<Seen> seen;
+  MonoNs at_work_since = 0;  // 0 = it is not
+  bool over = false;         // left behind, or nobody is there any more
+  const std::function<Seen(Look&&)> how;
+  const os::Fd wake;
+};
+
+void Looker::Line::run() {
+  ::prctl(PR_SET_NAME, "hearth-looker");
+  std::unique_lock lock(mutex);
+  while (!over) {
+    if (waiting.empty()) {
+      changed.wait(lock);
+      continue;
+    }
+    Look order = std::move(waiting.front());
+    waiting.pop_front();
+    at_work_since = os::read_mono();
+    lock.unlock();
+    Seen one = how(std::move(order));
+    lock.lock();
+    at_work_since = 0;
+    if (over) return;
+    seen.push_back(std::move(one));
+    os::ring(wake.get());
+  }
+}
+
+void* Looker::Line::main(void* line) {
+  const std::unique_ptr<std::shared_ptr<Line>> own(static_cast<std::shared_ptr<Line>*>(line));
+  (*own)->run();
+  return nullptr;
+}
+
+Result<std::unique_ptr<Looker>> Looker::create(std::function<Seen(Look&&)> how) {
+  Result<os::Fd> wake = os::make_eventfd();
+  if (!wake) return failure(wake.error());
+  std::unique_ptr<Looker> looker(new Looker);
+  looker->how_ = std::move(how);
+  looker->wake_ = std::move(*wake);
+  return looker;
+}
+
+Looker::~Looker() {
+  if (!line_) return;
+  const std::lock_guard lock(line_->mutex);
+  line_->over = true;
+  line_->changed.notify_all();
+}
+
+std::string Looker::start_line() {
+  Result<os::Fd> wake = os::duplicate(wake_.get());
+  if (!wake) return wake.error().text();
+  auto line = std::make_shared<Line>(std::move(*wake), how_);
+  pthread_attr_t attributes;
+  if (const int error = ::pthread_attr_init(&attributes); error != 0) return std::strerror(error);
+  (void)::pthread_attr_setstacksize(&attributes, stack_bytes);
+  (void)::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+  // What is sent to this process is for the other thread.
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  auto own = std::make_unique<std::shared_ptr<Line>>(line);
+  pthread_t thread{};
+  const int error = ::pthread_create(&thread, &attributes, &Line::main, own.get());
+  if (error == 0) (void)own.release();
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  ::pthread_attr_destroy(&attributes);
+  if (error != 0) return std::string("no thread to look at paths: ") + std::strerror(error);
+  line_ = std::move(line);
+  return {};
+}
+
+bool Looker::hangs(MonoNs now) const {
+  const std::lock_guard lock(line_->mutex);
+  return line_->at_work_since != 0 && now - line_->at_work_since >= hangs_after;
+}
+
+std::string Looker::begin(Look order, MonoNs now) {
+  std::deque<Look> waiting;
+  std::vector<Seen> seen;
+  if (line_ && hangs(now)) {
+    std::erase_if(left_behind_, [](const std::weak_ptr<Line>& line) { return line.expired(); });
+    if (left_behind_.size() >= left_behind_max)
+      return std::to_string(left_behind_max) + " other probes look at paths that do not answer";
+    left_behind_.push_back(line_);
+    const std::shared_ptr<Line> left = std::exchange(line_, nullptr);
+    const std::lock_guard lock(left->mutex);
+    left->over = true;
+    waiting.swap(left->waiting);
+    seen.swap(left->seen);
+  }
+  if (!line_) {
+    // Those that waited go with it, and are late.
+    if (std::string problem = start_line(); !problem.empty()) return problem;
+  }
+  waiting.push_back(std::move(order));
+  const std::lock_guard lock(line_->mutex);
+  for (Look& each : waiting) line_->waiting.push_back(std::move(each));
+  for (Seen& each : seen) line_->seen.push_back(std::move(each));
+  line_->changed.notify_all();
+  return {};
+}
+
+std::vector<Seen> Looker::take() {
+  std::vector<Seen> seen;
+  (void)os::drain(wake_.get());
+  if (!line_) return seen;
+  const std::lock_guard lock(line_->mutex);
+  seen.swap(line_->seen);
+  return seen;
+}
+
+}  // namespace hearth::probe

@@ -1,0 +1,79 @@
+// What a probe has to look for at a path: a file, a socket, a log. On a disk that hangs the calls that follow a path do
+// not return, and supervision must; so they are made by a thread.
+//
+// Model
+// -----
+// Looks are done one after another by one thread, made with the first of them. A look that has been at work for
+// hangs_after when another one is begun keeps that thread to itself: it is left behind, ends when its call returns, and
+// the others go on with a new one. At most left_behind_max are; more looks are refused until one has returned, as each
+// holds a thread.
+//
+// A result that nobody waits for any more comes all the same. What is cancelled or too late is the caller's business.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "os/fd.h"
+#include "os/listeners.h"
+#include "probe/log_search.h"
+
+namespace hearth::probe {
+
+struct Look {
+  enum class At : std::uint8_t { file, socket, log };
+  std::uint64_t id = 0;
+  At at = At::file;
+  std::string path;           // file
+  WallNs since = 0;           // file: one that has not changed since then was left by somebody else; 0 = any counts
+  os::SocketAddress address;  // socket
+  LogSearch log;
+};
+
+struct Seen {
+  std::uint64_t id = 0;
+  bool good = false;
+  std::string reason;  // of a bad one
+  os::Fd socket;       // connected
+  LogSearch log;       // to go on with
+};
+
+// Does one, in the calling thread.
+Seen look(Look&& order);
+
+class Looker {
+ public:
+  static constexpr SpanNs hangs_after = milliseconds(500);
+  static constexpr std::size_t left_behind_max = 4;
+
+  // `how` does a look; other than by default in tests. It is called by threads that may outlive the looker.
+  static Result<std::unique_ptr<Looker>> create(std::function<Seen(Look&&)> how = look);
+  ~Looker();
+  Looker(const Looker&) = delete;
+  Looker& operator=(const Looker&) = delete;
+
+  // Readable when something has been seen.
+  int wake() const { return wake_.get(); }
+  // Why it cannot be begun; "" = it is.
+  std::string begin(Look look, MonoNs now);
+  std::vector<Seen> take();
+
+ private:
+  struct Line;
+  Looker() = default;
+  bool hangs(MonoNs now) const;
+  std::string start_line();
+
+  std::function<Seen(Look&&)> how_;
+  os::Fd wake_;
+  // Shared with the thread that works on it, and which may outlive us: its call has not returned.
+  std::shared_ptr<Line> line_;
+  std::vector<std::weak_ptr<Line>> left_behind_;
+};
+
+}  // namespace hearth::probe

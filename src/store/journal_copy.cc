@@ -1,0 +1,124 @@
+#include "store/journal_copy.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <utility>
+
+#include "os/crash_point.h"
+#include "store/event_line.h"
+
+namespace hearth::store {
+namespace {
+
+constexpr std::size_t copied_at_once = 16 * 1024;
+
+os::Fd open_existing(int directory, const char* name) {
+  return os::Fd(::openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+}
+
+bool append(int file, const char* bytes, std::size_t count, std::uint64_t at) {
+  while (count > 0) {
+    const ssize_t n = ::pwrite(file, bytes, count, static_cast<off_t>(at));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return false;
+    bytes += n;
+    count -= static_cast<std::size_t>(n);
+    at += static_cast<std::uint64_t>(n);
+  }
+  return true;
+}
+
+}  // namespace
+
+EventId last_event_on_disk(int directory) {
+  for (const char* name : {events_file, events_file_before}) {
+    const os::Fd file = open_existing(directory, name);
+    if (!file) continue;
+    if (const ports::JournalMark end = end_of_journal(file.get()); end.last != no_event) return end.last;
+  }
+  return no_event;
+}
+
+void JournalCopy::offer(const std::vector<Segment>& segments) {
+  const std::lock_guard lock(mutex_);
+  offered_ = segments;
+  ++offers_;
+}
+
+bool JournalCopy::settled() const {
+  const std::lock_guard lock(mutex_);
+  return written_ == offers_;
+}
+
+bool JournalCopy::pass() {
+  std::vector<Segment> segments;
+  std::uint64_t offer = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    if (written_ == offers_) return true;
+    segments = offered_;
+    offer = offers_;
+  }
+  if (!open()) return false;
+  for (std::size_t i = 0; i < segments.size(); ++i) {
+    if (i + 1 < segments.size() && segments[i + 1].first <= last_ + 1) continue;
+    if (!copy(segments[i])) {
+      const int error = errno;
+      file_.reset();  // whoever comes next looks at what is there
+      errno = error;
+      return false;
+    }
+  }
+  const std::lock_guard lock(mutex_);
+  written_ = offer;
+  if (offer == offers_) offered_.clear();
+  return true;
+}
+
+bool JournalCopy::open() {
+  struct stat there{};
+  struct stat ours{};
+  // Somebody may have moved or removed it: people do that with files that grow.
+  if (file_ && ::fstatat(directory_, events_file, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+      ::fstat(file_.get(), &ours) == 0 && there.st_ino == ours.st_ino && there.st_dev == ours.st_dev &&
+      static_cast<std::uint64_t>(ours.st_size) == size_)
+    return true;
+  if (last_ == no_event) last_ = last_event_on_disk(directory_);
+  file_ = os::Fd(::openat(directory_, events_file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
+  if (!file_) return false;
+  const ports::JournalMark end = end_of_journal(file_.get());
+  last_ = std::max(last_, end.last);
+  size_ = end.end;
+  return ::ftruncate(file_.get(), static_cast<off_t>(size_)) == 0;
+}
+
+bool JournalCopy::rotate() {
+  if (::renameat(directory_, events_file, directory_, events_file_before) < 0) return false;
+  os::crash_point("events renamed");
+  file_.reset();
+  return open();
+}
+
+bool JournalCopy::copy(const Segment& segment) {
+  const int from = segment.file->get();
+  std::string lines;
+  for (std::uint64_t at = find_line(from, segment.size, last_); at < segment.size;) {
+    if (size_ >= most_bytes_ && !rotate()) return false;
+    lines.resize(static_cast<std::size_t>(std::min<std::uint64_t>(copied_at_once, segment.size - at)));
+    if (!read_exactly(from, lines.data(), lines.size(), at)) return false;
+    lines.resize(end_of_lines(lines));
+    if (lines.empty()) return true;  // no line of ours is so long
+    if (!append(file_.get(), lines.data(), lines.size(), size_)) return false;
+    os::crash_point("events copied");
+    at += lines.size();
+    size_ += lines.size();
+    last_ = std::max(last_, last_event_in(lines));
+  }
+  return true;
+}
+
+}  // namespace hearth::store

@@ -1,0 +1,236 @@
+#include "store/marks.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <fcntl.h>
+#include <mutex>
+#include <set>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <utility>
+
+#include "os/crash_point.h"
+#include "os/fd.h"
+#include "store/flat_json.h"
+
+namespace hearth::store {
+namespace {
+
+constexpr std::size_t mark_bytes_max = 8192;
+
+// A directory that is held while we work in it cannot be exchanged for another.
+struct Place {
+  os::Fd directory;
+  std::string name;
+};
+
+Place place_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  const std::string parent = slash == 0 ? "/" : path.substr(0, slash);
+  return {os::Fd(::open(parent.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC)), path.substr(slash + 1)};
+}
+
+enum class Found { nothing, same, ours, foreign, failed };
+
+// Whether what is there was made by us: to replace or remove it is no harm.
+Found look_at(const Place& place, const std::string& wanted, bool is_pid, const std::string& begin) {
+  const os::Fd file(
+      ::openat(place.directory.get(), place.name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!file) return errno == ENOENT ? Found::nothing : errno == ELOOP ? Found::foreign : Found::failed;
+  struct stat st{};
+  if (::fstat(file.get(), &st) < 0) return Found::failed;
+  if (!S_ISREG(st.st_mode) || st.st_nlink != 1 || st.st_uid != ::geteuid()) return Found::foreign;
+  const Result<std::string> text = os::read_all(file.get(), mark_bytes_max, place.name);
+  if (!text) return Found::foreign;
+  if (!wanted.empty() && *text == wanted) return Found::same;
+  if (!is_pid) return text->starts_with(begin) ? Found::ours : Found::foreign;
+  const std::size_t digits = std::min(text->find_first_not_of("0123456789"), text->size());
+  return digits > 0 && digits <= 10 && text->substr(digits) == "\n" ? Found::ours : Found::foreign;
+}
+
+// Whatever has come under the new name meanwhile stays. Some file systems (NFS) do not know that kind of rename.
+bool rename_unless_there(int directory, const std::string& from, const std::string& to) {
+  if (::renameat2(directory, from.c_str(), directory, to.c_str(), RENAME_NOREPLACE) == 0) return true;
+  if (errno != EINVAL && errno != ENOSYS) return false;
+  if (::linkat(directory, from.c_str(), directory, to.c_str(), 0) < 0) return false;
+  ::unlinkat(directory, from.c_str(), 0);
+  return true;
+}
+
+// False: errno.
+bool write_mark(const Place& place, const std::string& text) {
+  const std::string beside = "." + place.name + ".hearth";
+  ::unlinkat(place.directory.get(), beside.c_str(), 0);  // what a killed predecessor left
+  const os::Fd file(
+      ::openat(place.directory.get(), beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
+  if (!file) return false;
+  const Status written = os::write_all(file.get(), text, place.name);
+  os::crash_point("mark written");
+  if (written && ::fchmod(file.get(), 0644) == 0 && rename_unless_there(place.directory.get(), beside, place.name))
+    return true;
+  const int code = written ? errno : written.error().code;
+  ::unlinkat(place.directory.get(), beside.c_str(), 0);
+  errno = code;
+  return false;
+}
+
+// RFC 3339, in UTC with milliseconds, as in status.
+std::string time_text(WallNs at) {
+  const std::time_t second = at / ns_per_s;
+  std::tm parts{};
+  char text[40] = "";
+  if (::gmtime_r(&second, &parts) == nullptr) return text;
+  const std::size_t length = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
+  std::snprintf(text + length, sizeof text - length, ".%03dZ", static_cast<int>(at % ns_per_s / ns_per_ms));
+  return text;
+}
+
+}  // namespace
+
+std::string ready_text(const std::string& instance_directory, const ports::Mark& mark) {
+  std::string text;
+  FlatWriter object(text);
+  object.add("hearth", instance_directory)
+      .add("service", mark.label)
+      .add("run", mark.run)
+      .add("pid", static_cast<std::uint64_t>(std::max(mark.pid, 0)))
+      .add("ready_since", time_text(mark.since));
+  object.close();
+  return text + "\n";
+}
+
+struct Marks::Shared {
+  struct Wanted {
+    std::string text;  // "" = shall not be there
+    bool is_pid = false;
+    bool named = true;  // by a slot: else it is forgotten when it is gone
+    bool done = false;
+    std::uint64_t serial = 0;
+    std::string told;  // the last trouble
+  };
+
+  bool pass();
+  std::string make_so(const std::string& path, const Wanted& wanted) const;
+
+  std::string begin;  // of our ready files
+  std::mutex mutex;
+  std::map<std::string, Wanted> files;
+  std::uint64_t serial = 0;
+  std::vector<std::string> notes;
+};
+
+// Why it could not be made so; "" = it is. With what is not ours nothing more can be done: that is said, and done.
+std::string Marks::Shared::make_so(const std::string& path, const Wanted& wanted) const {
+  const Place place = place_of(path);
+  if (!place.directory) {
+    if (wanted.text.empty() && (errno == ENOENT || errno == ENOTDIR)) return {};
+    return std::strerror(errno);
+  }
+  switch (look_at(place, wanted.text, wanted.is_pid, begin)) {
+    case Found::failed: return std::strerror(errno);
+    case Found::same: return {};
+    case Found::foreign:
+      return wanted.text.empty() ? ""
+                                 : "something that is not of this hearth has that name: remove it, or choose another";
+    case Found::ours:
+      if (::unlinkat(place.directory.get(), place.name.c_str(), 0) < 0 && errno != ENOENT) return std::strerror(errno);
+      break;
+    case Found::nothing: break;
+  }
+  os::crash_point("mark removed");
+  if (wanted.text.empty() || write_mark(place, wanted.text)) return {};
+  return std::strerror(errno);
+}
+
+bool Marks::Shared::pass() {
+  bool all = true;
+  std::unique_lock lock(mutex);
+  std::vector<std::string> paths;
+  for (const auto& [path, mark] : files)
+    if (!mark.done) paths.push_back(path);
+  for (const std::string& path : paths) {
+    const auto before = files.find(path);
+    if (before == files.end()) continue;
+    const Wanted mark = before->second;
+    lock.unlock();
+    const std::string trouble = make_so(path, mark);
+    lock.lock();
+    const auto after = files.find(path);
+    if (after == files.end()) continue;
+    Wanted& now = after->second;
+    if (!trouble.empty() && trouble != now.told) {
+      const char* what = mark.text.empty() ? " cannot be removed: " : " cannot be written: ";
+      notes.push_back((mark.is_pid ? "the PID file " : "the readiness file ") + path + what + trouble);
+    }
+    now.told = trouble;
+    if (!trouble.empty() || now.serial != mark.serial) {
+      all = all && trouble.empty();
+      continue;
+    }
+    now.done = true;
+    if (!now.named) files.erase(after);
+  }
+  return all;
+}
+
+Marks::Marks(std::string instance_directory, BehindOptions options)
+    : directory_(std::move(instance_directory)),
+      shared_(std::make_shared<Shared>()),
+      behind_("hearth-marks", [shared = shared_] { return shared->pass(); }, options) {
+  FlatWriter(shared_->begin).add("hearth", directory_);
+  shared_->begin += ',';
+}
+
+void Marks::want(SlotIndex slot, const std::vector<ports::Mark>& marks) {
+  const auto known = paths_.find(slot);
+  if (marks.empty() && known == paths_.end()) return;
+  std::set<std::string> named;
+  bool changed = false;
+  {
+    const std::lock_guard lock(shared_->mutex);
+    const auto set = [&](const std::string& path, const std::string& text, bool is_pid, bool is_named) {
+      auto [at, fresh] = shared_->files.try_emplace(path);
+      Shared::Wanted& wanted = at->second;
+      if (!fresh && wanted.text == text && wanted.named == is_named) return;
+      wanted.text = text;
+      wanted.is_pid = is_pid;
+      wanted.named = is_named;
+      wanted.done = false;
+      wanted.serial = ++shared_->serial;
+      changed = true;
+    };
+    for (const ports::Mark& mark : marks) {
+      const bool is_pid = mark.kind == ports::Mark::Kind::pid;
+      std::string text;
+      if (mark.there) text = is_pid ? std::to_string(mark.pid) + "\n" : ready_text(directory_, mark);
+      set(mark.path, text, is_pid, true);
+      named.insert(mark.path);
+    }
+    if (known != paths_.end()) {
+      for (const std::string& path : known->second) {
+        if (named.contains(path)) continue;
+        const auto at = shared_->files.find(path);
+        if (at != shared_->files.end()) set(path, "", at->second.is_pid, false);
+      }
+    }
+  }
+  if (named.empty())
+    paths_.erase(slot);
+  else
+    paths_[slot].assign(named.begin(), named.end());
+  if (changed) behind_.post();
+}
+
+std::vector<std::string> Marks::take_notes() {
+  const std::lock_guard lock(shared_->mutex);
+  return std::exchange(shared_->notes, {});
+}
+
+bool Marks::pass() {
+  return behind_.pass();
+}
+
+}  // namespace hearth::store

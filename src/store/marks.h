@@ -1,0 +1,60 @@
+// Files that tell others about a service: `ready_file` while it is ready, `pid_file` while it runs (H3).
+//
+// Model
+// -----
+// The supervision thread says which files a slot shall have: want(). It never waits for a disk. A thread of its own makes
+// the directories so, since they are the users' and may hang when ours does not:
+//
+//   1. what is wanted, and is not there so: under another name beside it, renamed; nobody ever sees half of one
+//   2. what was wanted by the same slot, or is said to be not wanted, and is there: removed
+//
+// There is no queue: of a hundred changes the newest is made. What fails is tried again, later and later, and told once.
+//
+// A file is ours when it is an ordinary one, with one name, and says so: a ready file by its first member, a PID file by
+// being a number and nothing else, and by its owner. Anything else under that name stays as it is, and is told. A
+// ready file that another instance of hearth has made is not ours either.
+//
+// Killed between the decision and the file, a successor says again what every slot shall have, also that it shall not
+// have a file: then the two agree. While all of hearth is dead nobody removes a file; it tells run and PID, and the next
+// hearth takes it away, or the next start of the service does.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/time.h"
+#include "ports/store.h"
+#include "store/behind.h"
+
+namespace hearth::store {
+
+class Marks {
+ public:
+  explicit Marks(std::string instance_directory, BehindOptions options = {});
+
+  // All files of the slot, also those that shall not be there. Of before: what is not named any more is removed.
+  void want(SlotIndex slot, const std::vector<ports::Mark>& marks);
+  // Everything is as wanted; false: it is not within `patience`.
+  bool settle(SpanNs patience) { return behind_.settle(patience); }
+  // What is worth telling people, since the last call.
+  std::vector<std::string> take_notes();
+  // The work, in this thread: for tests.
+  bool pass();
+
+ private:
+  struct Shared;
+  const std::string directory_;
+  // Shared with the thread, which may outlive us: its last call has not returned.
+  std::shared_ptr<Shared> shared_;
+  std::map<SlotIndex, std::vector<std::string>> paths_;
+  Behind behind_;
+};
+
+// The contents of a ready file.
+std::string ready_text(const std::string& instance_directory, const ports::Mark& mark);
+
+}  // namespace hearth::store

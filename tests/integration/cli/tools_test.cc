@@ -1,0 +1,77 @@
+// import, export, top and tree, on a real hearth.
+#include "integration/cli/hearth_command.h"
+
+namespace hearth::cli {
+namespace {
+
+TEST_F(CommandTest, what_supervisord_ran_runs_in_hearth) {
+  write("supervisord.conf",
+        "[supervisord]\nnodaemon=true\n[program:one]\ncommand=/bin/sleep 1000\nautorestart=true\n"
+        "[program:two]\ncommand=/bin/sh -c \"exec sleep 1000\"\npriority=5\n[include]\nfiles=conf.d/*.conf\n");
+  fs::create_directory(project + "/conf.d");
+  write("conf.d/three.conf",
+        "[program:three]\ncommand=sleep %(process_num)d00\nnumprocs=2\nnumprocs_start=5\n"
+        "process_name=%(program_name)s_%(process_num)d\n");
+  const Finished imported = hearth({"import", "supervisord", "supervisord.conf", "-o", "hearth.toml"});
+  EXPECT_EQ(imported.code, 0) << imported.all();
+  EXPECT_NE(imported.err.find("supervisord.conf:8: program two: priority = 5 is not carried over"), std::string::npos)
+      << imported.err;
+  EXPECT_NE(imported.err.find("4 services"), std::string::npos) << imported.err;
+  EXPECT_EQ(hearth({"import", "supervisord", "supervisord.conf", "-o", "hearth.toml"}).code, 1);
+  const Finished up = hearth({"up"});
+  EXPECT_EQ(up.code, 0) << up.all();
+  EXPECT_EQ(hearth({"status", "one", "two", "three_5", "three_6"}).code, 0);
+}
+
+TEST_F(CommandTest, what_cannot_be_imported_says_why) {
+  EXPECT_EQ(hearth({"import"}).code, 2);
+  EXPECT_EQ(hearth({"import", "upstart", "x"}).code, 2);
+  EXPECT_EQ(hearth({"import", "supervisord", "nowhere.conf"}).code, 2);
+  write("Procfile", "web: sleep 1000\n");
+  write(".env", "A=1\n");
+  const Finished procfile = hearth({"import", "procfile", "Procfile"});
+  EXPECT_EQ(procfile.code, 0) << procfile.err;
+  EXPECT_NE(procfile.out.find("PORT = 5000"), std::string::npos) << procfile.out;
+  EXPECT_NE(procfile.out.find("A = \"1\""), std::string::npos) << procfile.out;
+}
+
+TEST_F(CommandTest, services_are_exported_as_units) {
+  write("hearth.toml",
+        "[service.web]\ncommand = [\"/bin/sleep\", \"1000\"]\n[service.db]\ncommand = [\"/bin/true\"]\n");
+  const Finished one = hearth({"export", "systemd", "web"});
+  EXPECT_EQ(one.code, 0) << one.err;
+  EXPECT_NE(one.out.find("ExecStart=/bin/sleep 1000\n"), std::string::npos) << one.out;
+  EXPECT_EQ(one.out.find("/bin/true"), std::string::npos) << one.out;
+  EXPECT_EQ(hearth({"export", "systemd", "-o", "."}).code, 0);
+  EXPECT_TRUE(fs::exists(project + "/project-db.service"));
+  EXPECT_EQ(hearth({"export", "systemd", "nobody"}).code, 2);
+  EXPECT_EQ(hearth({"export", "launchd"}).code, 2);
+}
+
+TEST_F(CommandTest, top_and_tree_know_all_processes_of_a_service) {
+  write("hearth.toml",
+        "[service.family]\ncommand = [\"sh\", \"-c\", \"setsid sleep 4321 & sleep 1234; true\"]\n"
+        "[service.off]\ncommand = [\"sh\", \"-c\", \"exit 0\"]\n");
+  ASSERT_EQ(hearth({"up"}).code, 0);
+  const auto children = [&] { return hearth({"tree", "family"}).out; };
+  ASSERT_TRUE(eventually([&] {
+    const std::string tree = children();
+    return tree.find("sleep 4321") != tree.npos && tree.find("sleep 1234") != tree.npos;
+  })) << children();
+  EXPECT_TRUE(children().starts_with("family running\n`-")) << children();
+  const Finished top = hearth({"top"});
+  EXPECT_EQ(top.code, 0) << top.err;
+  EXPECT_TRUE(top.out.starts_with("SERVICE")) << top.out;
+  const boost::json::value json = boost::json::parse(hearth({"top", "--json", "--pss", "-s", "name"}).out);
+  const boost::json::value& family = json.at("services").at(0);
+  EXPECT_EQ(family.at("service").as_string(), "project.family.0");
+  EXPECT_EQ(family.at("processes").as_int64(), 3);
+  EXPECT_GT(family.at("memory_kib").as_int64(), 0);
+  const boost::json::value trees = boost::json::parse(hearth({"tree", "--json"}).out);
+  EXPECT_EQ(trees.at(0).at("processes").at(0).at("children").as_array().size(), 2u);
+  EXPECT_EQ(hearth({"top", "--sort", "beauty"}).code, 2);
+  EXPECT_EQ(hearth({"top", "nobody"}).code, 2);
+}
+
+}  // namespace
+}  // namespace hearth::cli

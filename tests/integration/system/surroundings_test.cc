@@ -1,0 +1,77 @@
+// What a service gets besides its command: processors, input, libraries, credentials, directories, ports.
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <gmock/gmock.h>
+
+#include "instance.h"
+
+namespace hearth::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+struct SurroundingsOf : Machine {
+  // Runs the shell text as a service with these keys, and returns what it has written.
+  std::string said_by(const std::string& text, const std::string& keys) {
+    project("[service.web]\nshell = true\nready = \"fd:9\"\n" + keys + "\ncommand = '''" + text +
+            "\necho >&9\nexec sleep 1000'''\n");
+    const Output output = up();
+    EXPECT_EQ(0, output.code) << output.all();
+    EXPECT_TRUE(until([&] { return !logged().empty(); }));
+    return logged();
+  }
+};
+
+TEST_F(SurroundingsOf, a_service_has_the_processors_and_the_input_it_asked_for) {
+  write_file(work + "/input", "from a file\n");
+  EXPECT_THAT(said_by("cat; grep Cpus_allowed_list /proc/self/status",
+                      "cpus = \"0\"\nio_priority = \"idle\"\nstdin = \"file:input\""),
+              HasSubstr("from a file\nCpus_allowed_list:\t0\n"));
+}
+
+TEST_F(SurroundingsOf, a_pty_is_a_terminal_that_never_ends) {
+  EXPECT_EQ("a terminal\n", said_by("test -t 0 && echo a terminal", "stdin = \"pty\""));
+  kill_members("hearth-supervisor", SIGKILL);
+  EXPECT_TRUE(until([&] { return service().ready; }));
+}
+
+TEST_F(SurroundingsOf, credentials_are_there_as_long_as_the_service_runs) {
+  write_file(work + "/key", "secret", 0600);
+  const std::string said = said_by("cat \"$CREDENTIALS_DIRECTORY/key\"; echo; echo \"$CREDENTIALS_DIRECTORY\"",
+                                   "credentials = { key = \"key\" }");
+  EXPECT_THAT(said, HasSubstr("secret\n/"));
+  const std::string copies = said.substr(said.find('\n') + 1, said.rfind('\n') - said.find('\n') - 1);
+  EXPECT_TRUE(exists(copies + "/key"));
+  EXPECT_EQ(0, hearth({"stop", "web"}).code);
+  EXPECT_TRUE(until([&] { return !exists(copies); }));
+}
+
+TEST_F(SurroundingsOf, credentials_that_are_missing_are_told) {
+  project("[service.web]\ncredentials = { key = \"nokey\" }\n" + puppet());
+  const Output output = up();
+  EXPECT_NE(0, output.code);
+  EXPECT_THAT(output.all(), HasSubstr("cannot read the credential key from " + work + "/nokey"));
+}
+
+TEST_F(SurroundingsOf, a_port_that_somebody_has_is_told_with_his_name) {
+  const os::Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  ASSERT_EQ(0, ::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address));
+  ASSERT_EQ(0, ::listen(socket.get(), 1));
+  ASSERT_EQ(0, ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size));
+  const std::string port = std::to_string(ntohs(address.sin_port));
+  project("[service.web]\nports = [" + port + "]\n" + puppet());
+  Command waiting = begin({"up"});
+  EXPECT_TRUE(until([&] { return service().reason_text.find("port " + port + " is in use by") != std::string::npos; }))
+      << service().reason_text;
+  EXPECT_THAT(service().reason_text, HasSubstr("(PID " + std::to_string(::getpid()) + ")"));
+}
+
+}  // namespace
+}  // namespace hearth::test

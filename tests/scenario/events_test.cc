@@ -1,0 +1,134 @@
+// What happened is in the event journal, once, whoever is killed when.
+#include <algorithm>
+
+#include "scenario/stage.h"
+
+namespace hearth::scenario {
+namespace {
+
+std::string words(const EventRecord& event) {
+  std::string text = std::string(happening_name(event.what)) + " " + event.service;
+  if (event.what == Happening::state) text += " " + event.from + "->" + event.to;
+  return text;
+}
+
+class Events : public Scenario {
+ protected:
+  const std::vector<EventRecord>& journal() { return stage.machine().store_port.journal(); }
+  // All but what tells of supervisors themselves.
+  std::vector<std::string> story() {
+    std::vector<std::string> all;
+    for (const EventRecord& event : journal())
+      if (event.what != Happening::takeover) all.push_back(words(event));
+    return all;
+  }
+  const EventRecord& last_of(const std::string& service, Happening what) {
+    const auto found = std::find_if(journal().rbegin(), journal().rend(), [&](const EventRecord& event) {
+      return event.what == what && event.service == "p." + service + ".0";
+    });
+    EXPECT_NE(found, journal().rend()) << service;
+    return *found;
+  }
+  const EventRecord& cause_of(const EventRecord& event) {
+    const auto found = std::find_if(journal().begin(), journal().end(),
+                                    [&](const EventRecord& other) { return other.id == event.cause; });
+    EXPECT_NE(found, journal().end()) << words(event);
+    return *found;
+  }
+};
+
+TEST_F(Events, AStartIsTracedBackToTheOrderThroughWhatItWaitedFor) {
+  ServiceSpec web = service("web");
+  web.depends_on = {on("db")};
+  stage.plays("db", {good(500)});
+  stage.up({service("db"), web});
+  stage.run_ms(1'000);
+  ASSERT_TRUE(stage.is_ready("web"));
+  const EventRecord& ready = last_of("web", Happening::state);
+  EXPECT_EQ(ready.to, "running");
+  const EventRecord& run = cause_of(ready);
+  EXPECT_EQ(run.what, Happening::run);
+  const EventRecord& start = cause_of(run);
+  EXPECT_EQ(start.from, "waiting");
+  const EventRecord& db_ready = cause_of(start);
+  EXPECT_EQ(db_ready.service, "p.db.0");
+  EXPECT_EQ(db_ready.to, "running");
+  const EventRecord& order = cause_of(cause_of(cause_of(db_ready)));
+  EXPECT_EQ(order.what, Happening::order);
+  EXPECT_EQ(order.cause, no_event);
+  EXPECT_EQ(order.text, "up of project p from /home/p/hearth.toml: 2 services");
+}
+
+TEST_F(Events, AnExitTellsHowLongItRanAndLeadsToTheBackoff) {
+  stage.plays("web", {ends(3'000, 7)});
+  stage.up({service("web", ProbeType::none)});
+  stage.run_ms(3'100);
+  const EventRecord& exit = last_of("web", Happening::exit);
+  EXPECT_EQ(exit.exit.status, 7);
+  EXPECT_GE(exit.lasted, milliseconds(2'900));
+  const EventRecord& backoff = last_of("web", Happening::state);
+  EXPECT_EQ(backoff.to, "backoff");
+  EXPECT_EQ(backoff.cause, exit.id);
+}
+
+TEST_F(Events, AServiceThatIsTakenDownIsToldOfByItsFullName) {
+  stage.up({service("web")});
+  stage.run_ms(100);
+  stage.order(Verb::down, {"web"});
+  stage.run_ms(500);
+  EXPECT_EQ(journal().back().what, Happening::removed);
+  EXPECT_EQ(journal().back().service, "p.web.0");
+}
+
+TEST_F(Events, WhatCouldNotBeWrittenIsCountedWithTheNextThatCan) {
+  stage.up({service("web")});
+  stage.run_ms(100);
+  stage.machine().store_port.no_events_for = 1'000;
+  stage.order(Verb::stop, {"web"});
+  stage.run_ms(500);
+  const std::size_t before = journal().size();
+  stage.machine().store_port.no_events_for = 0;
+  stage.order(Verb::start, {"web"});
+  stage.run_ms(500);
+  ASSERT_GT(journal().size(), before);
+  const EventRecord& loss = journal()[before];
+  EXPECT_EQ(loss.what, Happening::loss);
+  EXPECT_NE(loss.text.find("could not be written"), std::string::npos);
+  EXPECT_GT(std::stoul(loss.text), 1u);
+  EXPECT_GT(loss.id, journal()[before - 1].id + std::stoul(loss.text));
+  EXPECT_EQ(std::count_if(journal().begin(), journal().end(),
+                          [](const EventRecord& event) { return event.what == Happening::loss; }),
+            1);
+}
+
+// The supervisor is killed at each of the points it passes, one a time, in an order to restart.
+TEST(EventsUnderDeath, NoneIsLostAndNoneDoubledAtAnyPoint) {
+  std::vector<std::string> whole;
+  for (unsigned nth = 0; nth < 400; ++nth) {
+    Stage stage;
+    ServiceSpec web = service("web");
+    web.depends_on = {on("db")};
+    stage.up({service("db"), web});
+    stage.run_ms(500);
+    if (nth > 0) stage.machine().crash.arm(nth);
+    stage.order(Verb::restart, {"db", "web"});
+    stage.run_ms(2'000);
+    const bool died = !stage.machine().crash.armed();
+    stage.machine().crash.disarm();
+    stage.run_ms(1'000);
+    std::vector<std::string> story;
+    for (const EventRecord& event : stage.machine().store_port.journal())
+      if (event.what != Happening::takeover) story.push_back(words(event));
+    EXPECT_EQ(stage.problems(), "") << "killed at point " << nth;
+    if (nth == 0) whole = story;
+    // The order in which services move within a turn may be another one: what happened is the same.
+    std::sort(story.begin(), story.end());
+    std::vector<std::string> expected = whole;
+    std::sort(expected.begin(), expected.end());
+    ASSERT_EQ(story, expected) << "killed at point " << nth;
+    if (nth > 0 && !died) break;
+  }
+}
+
+}  // namespace
+}  // namespace hearth::scenario

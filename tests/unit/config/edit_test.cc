@@ -1,0 +1,94 @@
+// One value changes, everything else stays as its author wrote it.
+#include "config/edit.h"
+
+#include <gtest/gtest.h>
+
+#include "config/toml.h"
+
+namespace hearth::config {
+namespace {
+
+std::string set(std::string_view text, std::string_view key, std::string_view value) {
+  const Result<std::string> edited = set_key(text, key, value);
+  return edited ? *edited : "refused: " + edited.error().reason;
+}
+
+TEST(Edit, a_value_is_replaced_where_it_stands_and_its_comment_stays) {
+  EXPECT_EQ(set("# mine\n[service.web]\n  nice   = 5 # why\ncommand = [\"x\"]\n", "service.web.nice", "-3"),
+            "# mine\n[service.web]\n  nice   = -3 # why\ncommand = [\"x\"]\n");
+}
+
+TEST(Edit, values_of_several_lines_and_with_misleading_signs_are_replaced_as_a_whole) {
+  const std::string text =
+      "[service.web]\ncommand = [ # the program\n  \"x]\", '#', \"\"\"}\n\"\"\",\n]  # end\nnice = 1\n";
+  EXPECT_EQ(set(text, "service.web.command", "[\"y\"]"), "[service.web]\ncommand = [\"y\"]  # end\nnice = 1\n");
+  EXPECT_EQ(set(text, "service.web.nice", "2"), text.substr(0, text.size() - 2) + "2\n");
+}
+
+TEST(Edit, a_value_that_is_no_toml_is_text) {
+  EXPECT_EQ(set("[service.web]\nrestart = \"never\"\n", "service.web.restart", "always"),
+            "[service.web]\nrestart = \"always\"\n");
+  EXPECT_EQ(set("[service.web]\n", "service.web.env.A", "say \"x\"\n"),
+            "[service.web]\nenv.A = \"say \\\"x\\\"\\n\"\n");
+  EXPECT_EQ(set("[service.web]\n", "service.web.limits.core", "0x1F # all"), "[service.web]\nlimits.core = 0x1F\n");
+}
+
+TEST(Edit, a_new_key_goes_to_the_end_of_its_section_in_its_indentation) {
+  EXPECT_EQ(set("[service.web]\n  command = [\"x\"]  # it\n\n# other\n[service.db]\ncommand = [\"y\"]\n",
+                "service.web.nice", "5"),
+            "[service.web]\n  command = [\"x\"]  # it\n  nice = 5\n\n# other\n[service.db]\ncommand = [\"y\"]\n");
+  EXPECT_EQ(set("[service.web]\ncommand = [\"x\"]", "service.web.nice", "5"),
+            "[service.web]\ncommand = [\"x\"]\nnice = 5\n");
+  EXPECT_EQ(set("[service.web] # empty\n[service.db]\n", "service.web.nice", "5"),
+            "[service.web] # empty\nnice = 5\n[service.db]\n");
+  EXPECT_EQ(set("[service.web]\r\nnice = 1\r\n", "service.web.umask", "022"),
+            "[service.web]\r\nnice = 1\r\numask = \"022\"\r\n");
+}
+
+TEST(Edit, the_nearest_section_takes_a_key) {
+  EXPECT_EQ(set("[service.web]\n[service.web.backoff]\ninitial = 1\n[service.db]\n", "service.web.backoff.max", "2"),
+            "[service.web]\n[service.web.backoff]\ninitial = 1\nmax = 2\n[service.db]\n");
+  EXPECT_EQ(set("[service.web]\nbackoff.initial = 1\n", "service.web.backoff.max", "2"),
+            "[service.web]\nbackoff.initial = 1\nbackoff.max = 2\n");
+}
+
+TEST(Edit, inline_tables_are_changed_inside) {
+  EXPECT_EQ(set("[service.web]\nenv = { A = 1, B = { C = 2 } } # x\n", "service.web.env.B.C", "3"),
+            "[service.web]\nenv = { A = 1, B = { C = 3 } } # x\n");
+  EXPECT_EQ(set("[service.web]\nenv = { A = 1 }\n", "service.web.env.\"B c\"", "x"),
+            "[service.web]\nenv = { A = 1, \"B c\" = \"x\" }\n");
+  EXPECT_EQ(set("[service.web]\nenv = {}\n", "service.web.env.A", "1"), "[service.web]\nenv = { A = 1 }\n");
+  EXPECT_EQ(set("[service]\nweb = { command = [\"x\"] }\n", "service.web.nice", "1"),
+            "[service]\nweb = { command = [\"x\"], nice = 1 }\n");
+}
+
+TEST(Edit, what_has_no_section_gets_one_at_the_end) {
+  EXPECT_EQ(set("[service.web]\nnice = 1", "service.db.command", "[\"x\"]"),
+            "[service.web]\nnice = 1\n\n[service.db]\ncommand = [\"x\"]\n");
+  EXPECT_EQ(set("[service.web]\n", "project.name", "shop"), "[service.web]\n\n[project]\nname = \"shop\"\n");
+  EXPECT_EQ(set("", "vars.PORT", "80"), "[vars]\nPORT = 80\n");
+}
+
+TEST(Edit, a_key_of_the_file_itself_stands_before_all_sections) {
+  EXPECT_EQ(set("# all\n[service.web]\n", "include", "[\"a.toml\"]"),
+            "include = [\"a.toml\"]\n\n# all\n[service.web]\n");
+  EXPECT_EQ(set("include = []\n[service.web]\n", "include", "[\"a.toml\"]"), "include = [\"a.toml\"]\n[service.web]\n");
+}
+
+TEST(Edit, what_cannot_be_one_value_is_refused) {
+  EXPECT_EQ(set("[service.web.backoff]\nmax = 1\n", "service.web.backoff", "{ max = 2 }"),
+            "refused: it is written as a table with keys of its own");
+  EXPECT_EQ(set("[service.web]\nenv.A = 1\n", "service.web.env", "{}"),
+            "refused: it is written as a table with keys of its own");
+  EXPECT_EQ(set("[service.web]\nnice = 1\n", "service.web.nice.x", "1"), "refused: service.web.nice is no table");
+  EXPECT_EQ(set("", "service.web", "1"), "refused: there is no such table, and it is no key");
+  for (const char* key : {"", "a..b", "a = 1\nb", "a b", "=", "[x]"})
+    EXPECT_EQ(set("", key, "1"), "refused: it is no key") << key;
+}
+
+TEST(Edit, keys_with_quotes_are_found) {
+  EXPECT_EQ(set("[service.\"web\"]\n\"nice\" = 1\n", "service.web.nice", "2"), "[service.\"web\"]\n\"nice\" = 2\n");
+}
+
+}  // namespace
+}  // namespace hearth::config

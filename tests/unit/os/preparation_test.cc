@@ -1,0 +1,140 @@
+#include "os/preparation.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include "os/fd.h"
+#include "unit/os/temp_directory.h"
+
+namespace hearth::os {
+namespace {
+
+struct PreparationTest : ::testing::Test {
+  test::TempDirectory directory;
+  Preparation order;
+
+  void SetUp() override {
+    order.run = 7;
+    order.label = "shop.web.0";
+    order.roots = {directory / "run", directory / "lib", directory / "cache", directory / "c"};
+  }
+  void write(const std::string& name, const std::string& text, mode_t mode = 0600) {
+    const Fd file(::open((directory / name).c_str(), O_WRONLY | O_CREAT | O_TRUNC, mode));
+    ASSERT_TRUE(write_all(file.get(), text, name));
+  }
+  std::string text_of(const std::string& path) {
+    const Result<std::string> text = read_file(path);
+    return text ? *text : "";
+  }
+  mode_t mode_of(const std::string& path) {
+    struct stat st{};
+    return ::stat(path.c_str(), &st) < 0 ? 0 : st.st_mode & 07777;
+  }
+  std::string problem() {
+    const Result<Prepared> done = prepare(order);
+    return done ? "" : done.error().text();
+  }
+};
+
+TEST_F(PreparationTest, directories_are_made_with_what_is_above_them_and_named_in_the_environment) {
+  order.around.runtime_directories = {"web", "web-extra/deep"};
+  order.around.state_directories = {"web"};
+  const Result<Prepared> done = prepare(order);
+  ASSERT_TRUE(done) << done.error().text();
+  EXPECT_EQ((Prepared{{"RUNTIME_DIRECTORY", directory / "run/web" + ":" + directory / "run/web-extra/deep"},
+                      {"STATE_DIRECTORY", directory / "lib/web"}}),
+            *done);
+  EXPECT_EQ(0755u, mode_of(directory / "run/web-extra/deep"));
+  EXPECT_TRUE(prepare(order)) << "twice is once";
+}
+
+TEST_F(PreparationTest, a_link_in_the_place_of_a_directory_is_not_followed) {
+  order.around.state_directories = {"web"};
+  ASSERT_EQ(0, ::mkdir((directory / "lib").c_str(), 0755));
+  ASSERT_EQ(0, ::symlink("/etc", (directory / "lib/web").c_str()));
+  EXPECT_NE(std::string::npos, problem().find("cannot make " + directory / "lib/web"));
+}
+
+TEST_F(PreparationTest, an_owner_is_given_what_is_made) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  order.owner = {65534, 65534};
+  order.around.cache_directories = {"web"};
+  order.around.credentials = {{"key", directory / "key"}};
+  write("key", "secret");
+  ASSERT_EQ("", problem());
+  struct stat st{};
+  ASSERT_EQ(0, ::stat((directory / "cache/web").c_str(), &st));
+  EXPECT_EQ(65534u, st.st_uid);
+  ASSERT_EQ(0, ::stat((directory / "c/7/key").c_str(), &st));
+  EXPECT_EQ(65534u, st.st_uid);
+  ASSERT_EQ(0, ::stat((directory / "cache").c_str(), &st));
+  EXPECT_EQ(0u, st.st_uid);
+}
+
+TEST_F(PreparationTest, credentials_are_copied_for_one_run_and_removed_with_it) {
+  write("key", "secret");
+  order.around.credentials = {{"key", directory / "key"}};
+  const Result<Prepared> done = prepare(order);
+  ASSERT_TRUE(done) << done.error().text();
+  EXPECT_EQ((Prepared{{"CREDENTIALS_DIRECTORY", directory / "c/7"}}), *done);
+  EXPECT_EQ("secret", text_of(directory / "c/7/key"));
+  EXPECT_EQ(0700u, mode_of(directory / "c/7"));
+  EXPECT_EQ(0400u, mode_of(directory / "c/7/key"));
+  write("key", "newer");
+  ASSERT_EQ("", problem()) << "a successor does it again";
+  EXPECT_EQ("newer", text_of(directory / "c/7/key"));
+  remove_credentials(order.roots, 7);
+  EXPECT_FALSE(std::filesystem::exists(directory / "c/7"));
+}
+
+TEST_F(PreparationTest, a_credential_that_is_none_says_so_and_leaves_nothing_behind) {
+  write("key", "secret");
+  order.around.credentials = {{"key", directory / "key"}, {"other", directory / "missing"}};
+  EXPECT_NE(std::string::npos,
+            problem().find("cannot read the credential other from " + directory / "missing" + ": No such file"));
+  EXPECT_FALSE(std::filesystem::exists(directory / "c/7"));
+  ASSERT_EQ(0, ::mkfifo((directory / "fifo").c_str(), 0600));
+  order.around.credentials = {{"key", directory / "fifo"}};
+  EXPECT_NE("", problem()) << "a FIFO is not waited for";
+  write("key", std::string(2u << 20, 'x'));
+  order.around.credentials = {{"key", directory / "key"}};
+  EXPECT_NE(std::string::npos, problem().find("File too large"));
+}
+
+TEST_F(PreparationTest, stale_credentials_go_and_known_ones_stay) {
+  write("key", "secret");
+  order.around.credentials = {{"key", directory / "key"}};
+  for (const RunId run : {7u, 8u}) {
+    order.run = run;
+    ASSERT_EQ("", problem());
+  }
+  remove_stale_credentials(order.roots, [](RunId run) { return run == 8; });
+  EXPECT_FALSE(std::filesystem::exists(directory / "c/7"));
+  EXPECT_TRUE(std::filesystem::exists(directory / "c/8/key"));
+}
+
+TEST_F(PreparationTest, libraries_must_be_there) {
+  order.around.library_path = {directory.path(), directory / "missing"};
+  EXPECT_NE(std::string::npos, problem().find("library_path has " + directory / "missing" + ": No such file"));
+  order.around.library_path.clear();
+  order.around.preload = {directory.path()};
+  EXPECT_NE(std::string::npos, problem().find("preload has " + directory.path()));
+}
+
+TEST_F(PreparationTest, a_thread_does_it_and_the_answer_stays_until_it_is_forgotten) {
+  order.around.runtime_directories = {"web"};
+  Preparations preparations;
+  std::optional<Result<Prepared>> done;
+  while (!(done = preparations.of(order))) {
+  }
+  ASSERT_TRUE(*done);
+  EXPECT_EQ("RUNTIME_DIRECTORY", (**done)[0].first);
+  EXPECT_TRUE(preparations.of(order));
+  preparations.forget(7);
+}
+
+}  // namespace
+}  // namespace hearth::os

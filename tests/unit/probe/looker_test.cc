@@ -1,0 +1,90 @@
+#include "probe/looker.h"
+
+#include <condition_variable>
+#include <mutex>
+#include <poll.h>
+
+#include <gtest/gtest.h>
+
+#include "os/clock.h"
+
+namespace hearth::probe {
+namespace {
+
+// A looker one of whose paths hangs until the test lets it go.
+struct LookerTest : ::testing::Test {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool let_go = false;
+  int begun = 0, entered = 0, done = 0;
+  std::unique_ptr<Looker> looker = std::move(*Looker::create([this](Look&& order) {
+    std::unique_lock lock(mutex);
+    ++entered;
+    changed.notify_all();
+    if (order.path == "hangs") changed.wait(lock, [this] { return let_go; });
+    ++done;
+    changed.notify_all();
+    Seen seen;
+    seen.id = order.id;
+    return seen;
+  }));
+
+  ~LookerTest() override {
+    std::unique_lock lock(mutex);
+    let_go = true;
+    changed.notify_all();
+    changed.wait(lock, [&] { return done == begun; });
+  }
+  // An hour after all that is at work has begun.
+  std::string begin(std::uint64_t id, const std::string& path) {
+    Look order;
+    order.id = id;
+    order.path = path;
+    const std::string problem = looker->begin(std::move(order), after(os::read_mono(), seconds(3600)));
+    if (problem.empty()) ++begun;
+    return problem;
+  }
+  void wait_until_entered(int count) {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [&] { return entered >= count; });
+  }
+  std::vector<std::uint64_t> seen(std::size_t count) {
+    std::vector<std::uint64_t> ids;
+    while (ids.size() < count) {
+      pollfd polled{looker->wake(), POLLIN, 0};
+      if (::poll(&polled, 1, 10'000) <= 0) break;
+      for (const Seen& one : looker->take()) ids.push_back(one.id);
+    }
+    return ids;
+  }
+};
+
+TEST_F(LookerTest, what_hangs_holds_up_nobody_else) {
+  EXPECT_EQ("", begin(1, "hangs"));
+  wait_until_entered(1);
+  EXPECT_EQ("", begin(2, "quick"));
+  EXPECT_EQ((std::vector<std::uint64_t>{2}), seen(1));
+}
+
+TEST_F(LookerTest, who_waited_behind_what_hangs_is_seen_all_the_same) {
+  EXPECT_EQ("", begin(1, "hangs"));
+  // Not yet known to hang: its thread may not have begun.
+  Look order;
+  order.id = 2;
+  EXPECT_EQ("", looker->begin(std::move(order), 0));
+  ++begun;
+  wait_until_entered(1);
+  EXPECT_EQ("", begin(3, "quick"));
+  EXPECT_EQ((std::vector<std::uint64_t>{2, 3}), seen(2));
+}
+
+TEST_F(LookerTest, at_most_four_threads_are_left_behind) {
+  for (int i = 1; i <= 5; ++i) {
+    EXPECT_EQ("", begin(static_cast<std::uint64_t>(i), "hangs"));
+    wait_until_entered(i);
+  }
+  EXPECT_EQ("4 other probes look at paths that do not answer", begin(6, "quick"));
+}
+
+}  // namespace
+}  // namespace hearth::probe

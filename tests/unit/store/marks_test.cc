@@ -1,0 +1,182 @@
+#include "store/marks.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include "os/fd.h"
+#include "unit/os/temp_directory.h"
+
+namespace hearth::store {
+namespace {
+
+constexpr char instance[] = "/run/hearth/main";
+
+struct MarksTest : ::testing::Test {
+  test::TempDirectory directory;
+  std::string path = directory / "web.ready";
+  Marks marks{instance, BehindOptions{.thread = false}};
+
+  ports::Mark ready(bool there = true, RunId run = 7) const {
+    ports::Mark mark;
+    mark.path = path;
+    mark.there = there;
+    mark.label = "shop.web.0";
+    mark.run = run;
+    mark.pid = 4242;
+    mark.since = 1'700'000'000'250'000'000;
+    return mark;
+  }
+  ports::Mark pid(bool there = true) const {
+    ports::Mark mark = ready(there);
+    mark.kind = ports::Mark::Kind::pid;
+    return mark;
+  }
+  std::string text() const {
+    const Result<std::string> read = os::read_file(path);
+    return read ? *read : "";
+  }
+  bool exists() const { return ::access(path.c_str(), F_OK) == 0; }
+  void write(const std::string& bytes) const {
+    const os::Fd file(::creat(path.c_str(), 0644));
+    ASSERT_TRUE(os::write_all(file.get(), bytes, path));
+  }
+  std::string note() {
+    const std::vector<std::string> notes = marks.take_notes();
+    return notes.empty() ? "" : notes.back();
+  }
+};
+
+TEST_F(MarksTest, a_ready_file_comes_with_readiness_and_goes_with_it) {
+  marks.want(0, {ready()});
+  EXPECT_TRUE(marks.pass());
+  EXPECT_EQ(
+      "{\"hearth\":\"/run/hearth/main\",\"service\":\"shop.web.0\",\"run\":7,\"pid\":4242,"
+      "\"ready_since\":\"2023-11-14T22:13:20.250Z\"}\n",
+      text());
+  marks.want(0, {ready(false)});
+  EXPECT_TRUE(marks.pass());
+  EXPECT_FALSE(exists());
+}
+
+TEST_F(MarksTest, the_next_run_replaces_what_the_last_one_has_left) {
+  marks.want(0, {ready(true, 7)});
+  EXPECT_TRUE(marks.pass());
+  marks.want(0, {ready(false)});
+  marks.want(0, {ready(true, 8)});
+  EXPECT_TRUE(marks.pass());
+  EXPECT_NE(std::string::npos, text().find("\"run\":8"));
+  EXPECT_FALSE(std::filesystem::exists(directory / ".web.ready.hearth"));
+}
+
+TEST_F(MarksTest, a_successor_that_says_it_again_changes_nothing_and_removes_what_shall_not_be_there) {
+  marks.want(0, {ready()});
+  EXPECT_TRUE(marks.pass());
+  struct stat before{};
+  ::stat(path.c_str(), &before);
+  Marks successor(instance, BehindOptions{.thread = false});
+  successor.want(0, {ready()});
+  EXPECT_TRUE(successor.pass());
+  struct stat after{};
+  ::stat(path.c_str(), &after);
+  EXPECT_EQ(before.st_ino, after.st_ino);
+  Marks third(instance, BehindOptions{.thread = false});
+  third.want(0, {ready(false)});
+  EXPECT_TRUE(third.pass());
+  EXPECT_FALSE(exists());
+}
+
+TEST_F(MarksTest, what_a_slot_does_not_name_any_more_is_removed) {
+  marks.want(0, {ready()});
+  EXPECT_TRUE(marks.pass());
+  marks.want(0, {});
+  EXPECT_TRUE(marks.pass());
+  EXPECT_FALSE(exists());
+}
+
+TEST_F(MarksTest, what_is_not_ours_stays_and_is_told_once) {
+  for (const std::string& foreign :
+       {std::string("precious"), std::string("{\"hearth\":\"/run/hearth/other\",\"x\":1}")}) {
+    write(foreign);
+    marks.want(0, {ready(true, 1 + foreign.size())});
+    EXPECT_FALSE(marks.pass());
+    EXPECT_FALSE(marks.pass());
+    EXPECT_EQ(foreign, text());
+    const std::vector<std::string> notes = marks.take_notes();
+    ASSERT_LE(notes.size(), 1u);
+  }
+  marks.want(0, {ready(false)});
+  EXPECT_TRUE(marks.pass()) << "it is not there, as far as we are concerned";
+  EXPECT_TRUE(exists());
+}
+
+TEST_F(MarksTest, a_conflict_says_what_to_do_and_ends_when_the_file_goes) {
+  write("precious");
+  marks.want(0, {ready()});
+  EXPECT_FALSE(marks.pass());
+  EXPECT_EQ("the readiness file " + path +
+                " cannot be written: something that is not of this hearth has that name: remove it, or choose another",
+            note());
+  ::unlink(path.c_str());
+  EXPECT_TRUE(marks.pass());
+  EXPECT_TRUE(exists());
+}
+
+TEST_F(MarksTest, a_link_is_never_followed) {
+  const std::string target = directory / "target";
+  const os::Fd file(::creat(target.c_str(), 0644));
+  ASSERT_EQ(0, ::symlink(target.c_str(), path.c_str()));
+  marks.want(0, {ready()});
+  EXPECT_FALSE(marks.pass());
+  struct stat st{};
+  ::stat(target.c_str(), &st);
+  EXPECT_EQ(0, st.st_size);
+  ::unlink(path.c_str());
+  ASSERT_EQ(0, ::link(target.c_str(), path.c_str()));
+  EXPECT_FALSE(marks.pass()) << "a second name of somebody's file";
+}
+
+TEST_F(MarksTest, a_PID_file_is_a_number_and_a_stale_one_is_replaced) {
+  write("31337\n");
+  marks.want(0, {pid()});
+  EXPECT_TRUE(marks.pass());
+  EXPECT_EQ("4242\n", text());
+  write("31337\n");
+  marks.want(0, {pid(false)});
+  EXPECT_TRUE(marks.pass());
+  EXPECT_FALSE(exists());
+  write("31337 and more\n");
+  marks.want(0, {pid()});
+  EXPECT_FALSE(marks.pass());
+}
+
+TEST_F(MarksTest, a_directory_that_is_missing_is_told_and_waited_for) {
+  path = directory / "later/web.ready";
+  marks.want(0, {ready()});
+  EXPECT_FALSE(marks.pass());
+  EXPECT_EQ("the readiness file " + path + " cannot be written: No such file or directory", note());
+  EXPECT_FALSE(marks.pass());
+  EXPECT_EQ("", note());
+  std::filesystem::create_directory(directory / "later");
+  EXPECT_TRUE(marks.pass());
+  EXPECT_TRUE(exists());
+}
+
+TEST_F(MarksTest, half_a_file_of_a_killed_writer_is_no_hindrance) {
+  const os::Fd half(::creat((directory / ".web.ready.hearth").c_str(), 0644));
+  marks.want(0, {ready()});
+  EXPECT_TRUE(marks.pass());
+  EXPECT_TRUE(exists());
+}
+
+TEST_F(MarksTest, its_own_thread_does_the_same) {
+  Marks threaded(instance);
+  for (RunId run = 1; run < 100; ++run) threaded.want(0, {ready(run % 2 == 1, run)});
+  EXPECT_TRUE(threaded.settle(seconds(10)));
+  EXPECT_NE(std::string::npos, text().find("\"run\":99,"));
+}
+
+}  // namespace
+}  // namespace hearth::store
