@@ -29,12 +29,12 @@ _hearth() {
     -f|--file) if [[ $command != logs ]]; then COMPREPLY=($(compgen -f -- "$current")); return; fi ;;
     --restart) COMPREPLY=($(compgen -W 'always on-failure never' -- "$current")); return ;;
     -p|--project) _hearth_offer projects; return ;;
-    --instance|--set|--timeout|--name|--env|-n|--lines|--since|--until|--grep|-s|--sort|-i|--interval) return ;;
+    --instance|--set|--exit-code-from|--timeout|--name|--env|-n|--lines|--since|--until|--grep|-s|--sort|-i|--interval|--for) return ;;
   esac
   local words=
   case $command in
-    '') words='--dir --instance --json -h --help'; [[ $current == -* ]] || words='up down run status logs events explain top tree import export start stop restart shutdown config version help completion daemon doctor reset' ;;
-    up) words='-f --file --set --no-wait --timeout --dir --instance --json -h --help' ;;
+    '') words='--dir --instance --json -h --help'; [[ $current == -* ]] || words='up down run status logs events explain top tree import export start stop restart reload scale signal wait exec shutdown config version help completion daemon doctor reset' ;;
+    up) words='-f --file --set --foreground --exit-code-from --abort-on-exit --no-wait --timeout --dir --instance --json -h --help' ;;
     down) words='-f --file -p --project --all --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
     run) words='--name --cwd --env --restart --wait --no-wait --timeout --dir --instance --json -h --help' ;;
     status) words='--dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
@@ -48,10 +48,15 @@ _hearth() {
     start) words='--all --no-deps --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
     stop) words='--all --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
     restart) words='--all --no-deps --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
+    reload) words='--set -f --file --dry-run --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
+    scale) words='--no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
+    signal) words='--all --all-processes --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
+    wait) words='--for --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
+    exec) words='--dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
     shutdown) words='--no-wait --timeout --dir --instance --json -h --help' ;;
     config) words='-f --file --set --origin --defaults --dir --instance --json -h --help'; [[ $current == -* ]] || words='validate show get set schema' ;;
     version) words='--dir --instance --json -h --help' ;;
-    help) words='--man --dir --instance --json -h --help'; [[ $current == -* ]] || words='up down run status logs events explain top tree import export start stop restart shutdown config version help completion daemon doctor reset' ;;
+    help) words='--man --dir --instance --json -h --help'; [[ $current == -* ]] || words='up down run status logs events explain top tree import export start stop restart reload scale signal wait exec shutdown config version help completion daemon doctor reset' ;;
     completion) words='--dir --instance --json -h --help'; [[ $current == -* ]] || words='bash zsh fish' ;;
     daemon) words='--detach --dir --instance --json -h --help' ;;
     doctor) words='--fix --dir --instance --json -h --help' ;;

@@ -1,5 +1,7 @@
 #include "api/names.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "base/glob.h"
@@ -9,6 +11,8 @@ namespace hearth::api {
 namespace {
 
 bool selects(std::string_view name, const SlotStatus& s) {
+  if (name.starts_with('@'))
+    return std::ranges::any_of(s.tags, [&](const std::string& tag) { return matches_glob(name.substr(1), tag); });
   const std::string full = fmt::format("{}.{}.{}", s.project, s.name, s.index);
   const std::string_view view = full;
   const std::size_t from_service = s.project.size() + 1;
@@ -19,7 +23,10 @@ bool selects(std::string_view name, const SlotStatus& s) {
 std::string hint_for(std::string_view name, const InstanceStatus& status) {
   if (status.services.empty()) return "there are no services; `hearth up` starts those of ./hearth.toml";
   std::vector<std::string> full;
-  for (const SlotStatus& s : status.services) full.push_back(s.project + "." + s.name);
+  for (const SlotStatus& s : status.services) {
+    full.push_back(s.project + "." + s.name);
+    for (const std::string& tag : s.tags) full.push_back("@" + tag);
+  }
   std::vector<std::string_view> known;
   for (const SlotStatus& s : status.services) known.push_back(s.name);
   known.insert(known.end(), full.begin(), full.end());

@@ -1,5 +1,5 @@
 // Which services a list of names selects: "service", "project.service", "service.INDEX",
-// "project.service.INDEX", each with the shell's * and ?.
+// "project.service.INDEX", each with the shell's * and ?; "@TAG": all that have the tag.
 #pragma once
 
 #include <string>

@@ -14,6 +14,7 @@
 #include "api/status_json.h"
 #include "api/status_table.h"
 #include "config/document_json.h"
+#include "config/limits.h"
 
 namespace hearth::api {
 namespace {
@@ -123,6 +124,14 @@ Reply get_status(const Target& target, const ports::Control& control, WallNs wal
   return reply;
 }
 
+Reply get_specification(const Target& target, const ports::Control& control) {
+  const Result<Document> document = control.specification(std::string(target.value("name")));
+  if (!document) return error_reply(document.error());
+  Reply reply;
+  reply.body = config::document_to_json(*document) + "\n";
+  return reply;
+}
+
 Action post_apply(const HttpRequest& request, const OperationKey& key) {
   const auto members = json_members(request.body);
   if (!members) return error_reply(members.error());
@@ -136,21 +145,33 @@ Action post_apply(const HttpRequest& request, const OperationKey& key) {
       if (!document) return error_reply(document.error());
       mutation.document = std::move(*document);
       found = true;
-    } else if (name == "start") {
+    } else if (name == "start" || name == "reload" || name == "dry_run") {
       if (value != "true" && value != "false") {
-        return error_reply(bad_request("\"start\"", "it is neither true nor false", ""));
+        return error_reply(bad_request("\"" + std::string(name) + "\"", "it is neither true nor false", ""));
       }
-      mutation.start = value == "true";
+      (name == "start" ? mutation.start : name == "reload" ? mutation.reload : mutation.dry_run) = value == "true";
     } else {
       return error_reply(bad_request("the request's body", "\"" + std::string(name) + "\" is not known",
-                                     "\"document\" and \"start\" are"));
+                                     "\"document\", \"start\", \"reload\" and \"dry_run\" are"));
     }
   }
   if (!found) return error_reply(bad_request("the request's body", "\"document\" is missing", ""));
   return mutation;
 }
 
-constexpr Verb order_verbs[] = {Verb::start, Verb::stop, Verb::restart, Verb::down, Verb::shutdown, Verb::leave};
+constexpr Verb order_verbs[] = {Verb::start,  Verb::stop,   Verb::restart,  Verb::down, Verb::scale,
+                                Verb::signal, Verb::reload, Verb::shutdown, Verb::leave};
+
+bool read_replicas(const json::value& value, Request& order) {
+  const json::object* counts = value.if_object();
+  if (counts == nullptr) return false;
+  for (const auto& [name, count] : *counts) {
+    const json::value& one = count;
+    if (!one.is_int64() || one.get_int64() < 0 || one.get_int64() > UINT32_MAX) return false;
+    order.replicas.emplace_back(std::string(name.data(), name.size()), static_cast<std::uint32_t>(one.get_int64()));
+  }
+  return true;
+}
 
 Result<Request> order_of(const json::object& body) {
   Request order;
@@ -166,7 +187,8 @@ Result<Request> order_of(const json::object& body) {
         order.verb = verb;
         has_verb = true;
       }
-      if (!has_verb) return bad(name, "it is no known verb", "start, stop, restart, down, shutdown or leave");
+      if (!has_verb)
+        return bad(name, "it is no known verb", "start, stop, restart, reload, signal, down, scale, shutdown or leave");
     } else if (name == "names") {
       const json::array* names = value.if_array();
       if (names == nullptr) return bad(name, "it is not a list of texts", "");
@@ -182,18 +204,34 @@ Result<Request> order_of(const json::object& body) {
       if (!value.is_bool()) return bad(name, "it is neither true nor false", "");
       order.dependencies = value.get_bool();
       has_dependencies = true;
+    } else if (name == "signal") {
+      if (!value.is_int64() || value.get_int64() < 1 || value.get_int64() > config::max_signal)
+        return bad(name, "it is no number of a signal", "1 to 64");
+      order.signal = static_cast<int>(value.get_int64());
+    } else if (name == "all_processes" || name == "force") {
+      if (!value.is_bool()) return bad(name, "it is neither true nor false", "");
+      (name == "force" ? order.force : order.all_processes) = value.get_bool();
+    } else if (name == "replicas") {
+      if (!read_replicas(value, order)) return bad(name, "it is no object of names with a number each", "{\"web\": 4}");
     } else if (name == "project" || name == "path") {
       if (text == nullptr) return bad(name, "it is not a text", "");
       (name == "path" ? order.document.path : order.project).assign(text->data(), text->size());
     } else {
       return bad(name, "it is not known",
-                 "\"verb\", \"names\", \"all\", \"dependencies\", \"project\" and \"path\" are");
+                 "\"verb\", \"names\", \"all\", \"dependencies\", \"replicas\", \"signal\", \"all_processes\", "
+                 "\"force\", \"project\" and \"path\" are");
     }
   }
   if (!has_verb) return bad("verb", "it is missing", "");
   if (has_dependencies && order.verb != Verb::start && order.verb != Verb::restart)
     return bad("dependencies", "only start and restart have it", "leave it out");
-  const bool named = order.verb == Verb::start || order.verb == Verb::stop || order.verb == Verb::restart;
+  if ((order.verb == Verb::scale) == order.replicas.empty())
+    return bad("replicas", order.verb == Verb::scale ? "it is missing" : "only scale has it", "{\"web\": 4}");
+  if (order.force && order.verb != Verb::down) return bad("force", "only down has it", "leave it out");
+  if ((order.verb == Verb::signal) != (order.signal != 0))
+    return bad("signal", order.signal == 0 ? "it is missing" : "only signal has it", "its number");
+  const bool named = order.verb == Verb::signal || order.verb == Verb::reload || order.verb == Verb::start ||
+                     order.verb == Verb::stop || order.verb == Verb::restart;
   if (named && order.names.empty() && !order.all) {
     return bad("names", "it is empty", "name services, or say \"all\": true");
   }
@@ -282,7 +320,7 @@ Reply error_reply(const Error& error) {
 Reply accepted_reply(const Result<Accepted>& result, const OperationKey& key) {
   if (!result) return error_reply(result.error());
   Reply reply;
-  reply.status = 202;
+  reply.status = result->order == 0 ? 200 : 202;  // a dry run is no order
   reply.body = accepted_json(*result, key);
   return reply;
 }
@@ -321,7 +359,8 @@ Action route(const HttpRequest& request, const ports::Control& control, WallNs w
     return path == "/v1/apply" ? post_apply(request, key) : post_order(request, key);
   }
   const bool order = path.starts_with(order_prefix);
-  if (!order && path != "/v1/status" && path != "/v1/instance" && path != "/v1/health" && path != "/v1/events") {
+  if (!order && path != "/v1/status" && path != "/v1/specification" && path != "/v1/instance" && path != "/v1/health" &&
+      path != "/v1/events") {
     return error_reply(Error{Remedy::not_found, "find", std::string(path), "the API has no such path",
                              "docs/reference/api.md lists them", 0});
   }
@@ -329,6 +368,7 @@ Action route(const HttpRequest& request, const ports::Control& control, WallNs w
   if (order) return get_order(path.substr(order_prefix.size()), target);
   if (path == "/v1/events") return get_events(request, target);
   if (path == "/v1/status") return get_status(target, control, wall);
+  if (path == "/v1/specification") return get_specification(target, control);
   Reply reply;
   reply.body = path == "/v1/instance" ? instance_json(status_now(control, wall)) : "{\"status\":\"ok\"}\n";
   return reply;

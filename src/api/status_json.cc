@@ -182,7 +182,21 @@ std::string accepted_json(const Accepted& accepted, const OperationKey& key) {
   w.end_array();
   w.key("removed").array();
   for (const std::string& label : accepted.removed) w.string(label);
-  w.end_array().end_object();
+  w.end_array();
+  if (!accepted.changes.empty()) {
+    w.key("changes").array();
+    for (const ServiceChange& change : accepted.changes) {
+      w.object().key("service").string(change.service);
+      w.key("measure").string(measure_name(change.measure));
+      w.key("keys").array();
+      for (const std::string& name : change.keys) w.string(name);
+      w.end_array();
+      w.key("replicas_before").number(change.replicas_before);
+      w.key("replicas").number(change.replicas).end_object();
+    }
+    w.end_array();
+  }
+  w.end_object();
   out += '\n';
   return out;
 }
@@ -243,6 +257,21 @@ const char* verb_name(Verb verb) {
     case Verb::down: return "down";
     case Verb::shutdown: return "shutdown";
     case Verb::leave: return "leave";
+    case Verb::scale: return "scale";
+    case Verb::signal: return "signal";
+    case Verb::reload: return "reload";
+  }
+  return "unknown";
+}
+
+const char* measure_name(Measure measure) {
+  switch (measure) {
+    case Measure::none: return "none";
+    case Measure::live: return "live";
+    case Measure::restart: return "restart";
+    case Measure::start: return "start";
+    case Measure::know: return "know";
+    case Measure::stop: return "stop";
   }
   return "unknown";
 }

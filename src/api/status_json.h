@@ -27,6 +27,7 @@ struct ReportText {
 ReportText report_json(const OrderReport& report);
 
 const char* verb_name(Verb verb);  // "apply", "start" ...
+const char* measure_name(Measure measure);
 const char* outcome_name(Outcome outcome);
 const char* remedy_name(Remedy remedy);  // as the enumerators
 int http_status(Remedy remedy);

@@ -36,6 +36,11 @@ void tell_death(const wire::Member& member, std::size_t index, std::int32_t pid,
 
 }  // namespace
 
+void MemberLog::status(std::string_view status, WallNs now) {
+  while (status.ends_with('\n')) status.remove_suffix(1);
+  write_line(now, "\"event\":\"status\",\"status\":" + std::string(status));
+}
+
 void MemberLog::begin(const wire::SlotTable& table, WallNs now) {
   keeper_ = table.keeper_pid.load();
   for (std::size_t i = 0; i < known_.size(); ++i) {

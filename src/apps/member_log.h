@@ -7,6 +7,7 @@
 
 #include <array>
 #include <string>
+#include <string_view>
 
 #include "base/time.h"
 #include "wire/slot_table.h"
@@ -19,6 +20,8 @@ class MemberLog {
   void begin(const wire::SlotTable& table, WallNs now);
   void look(const wire::SlotTable& table, WallNs now);
   void keeper_replaced(const wire::SlotTable& table, WallNs now);
+  // SIGUSR1: `status` is the JSON object of the API.
+  static void status(std::string_view status, WallNs now);
 
  private:
   struct Known {

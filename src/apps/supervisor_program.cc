@@ -5,6 +5,7 @@
 #include <functional>
 #include <malloc.h>
 #include <memory>
+#include <numeric>
 #include <signal.h>
 #include <unistd.h>
 #include <utility>
@@ -15,6 +16,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "api/server.h"
+#include "api/status_json.h"
 #include "apps/member_log.h"
 #include "base/version.h"
 #include "config/document_json.h"
@@ -131,6 +133,7 @@ class Program {
     facts.version = version;
     facts.directory = options_.directory;
     facts.log_directory = options_.log_directory;
+    facts.client = client_program();
     facts.pid = getpid();
     facts.keeper_pid = link_->table().keeper_pid;
     facts.keeper_generation = link_->hello().keeper_generation;
@@ -172,6 +175,13 @@ class Program {
     return output;
   }
 
+  // Beside us, or where an installation has it: PREFIX/bin, with us in PREFIX/libexec/hearth.
+  static std::string client_program() {
+    for (const char* name : {"hearth", "../../bin/hearth"})
+      if (const std::string path = os::program_beside(name); access(path.c_str(), X_OK) == 0) return path;
+    return {};
+  }
+
   MonoNs turn() {
     probes_->ready();
     probes_->advance_to(os::read_mono());
@@ -185,9 +195,17 @@ class Program {
     for (std::string& note : store_->take_notes()) notes.push_back(std::move(note));
     for (std::string& note : notes) supervisor_->add_note(std::move(note));
     if (supervisor_->take_changed()) server_->turn_done();
+    if (supervisor_->take_dump_wish()) dump_status(now.wall);
     due = std::min({due, store_->ensure_writer(os::read_mono()), probes_->next_deadline(), trim()});
     // A note is an event, too, and is committed by a turn.
     return inbox_->pending() || !notes.empty() ? 0 : due;
+  }
+
+  void dump_status(WallNs now) {
+    const InstanceStatus status = supervisor_->status();
+    std::vector<std::size_t> all(status.services.size());
+    std::iota(all.begin(), all.end(), std::size_t{0});
+    MemberLog::status(api::status_json(status, all), now);
   }
 
   // Somebody would be our keeper. Dropped, which declines it, as long as there is one that lives or is on its way.

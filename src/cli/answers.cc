@@ -48,6 +48,13 @@ const json::object* member(const json::object& object, std::string_view name) {
   return value != nullptr ? value->if_object() : nullptr;
 }
 
+int exit_code_of(const json::object& exit) {
+  if (const json::value* code = exit.if_contains("code"); code != nullptr && code->is_int64())
+    return static_cast<int>(code->get_int64());
+  const std::int64_t signal = number(exit, "signal");
+  return signal > 0 ? 128 + static_cast<int>(signal) : -1;
+}
+
 SlotNews slot_of(const json::object& object) {
   SlotNews slot;
   slot.project = text(object, "project");
@@ -60,6 +67,7 @@ SlotNews slot_of(const json::object& object) {
   slot.pid = number(object, "pid");
   slot.run = static_cast<std::uint64_t>(number(object, "run"));
   slot.restarts = number(object, "restarts");
+  if (const json::object* exit = member(object, "exit")) slot.exit_code = exit_code_of(*exit);
   slot.want_up = flag(object, "want_up");
   slot.reason = text(object, "reason");
   slot.reason_text = text(object, "reason_text");
@@ -134,6 +142,30 @@ Result<OrderNews> order_news(const Answer& answer) {
                    static_cast<std::uint64_t>(number(*object, "overtaken"))};
 }
 
+namespace {
+
+std::vector<std::string> texts_of(const json::value* list) {
+  std::vector<std::string> texts;
+  if (list == nullptr || !list->is_array()) return texts;
+  for (const json::value& item : list->get_array())
+    if (const json::string* one = item.if_string()) texts.emplace_back(one->data(), one->size());
+  return texts;
+}
+
+std::vector<ChangeNews> changes_of(const json::value* list) {
+  std::vector<ChangeNews> changes;
+  if (list == nullptr || !list->is_array()) return changes;
+  for (const json::value& item : list->get_array()) {
+    const json::object* one = item.if_object();
+    if (one == nullptr) continue;
+    changes.push_back({text(*one, "service"), text(*one, "measure"), texts_of(one->if_contains("keys")),
+                       number(*one, "replicas_before"), number(*one, "replicas")});
+  }
+  return changes;
+}
+
+}  // namespace
+
 Result<AcceptedNews> accepted_news(const Answer& answer) {
   const Result<json::object> object = object_of(answer);
   if (!object) return failure(object.error());
@@ -141,18 +173,9 @@ Result<AcceptedNews> accepted_news(const Answer& answer) {
   news.order = static_cast<std::uint64_t>(number(*object, "order"));
   const json::value* slots = object->if_contains("slots");
   if (slots != nullptr && slots->is_array()) news.slots = slots->get_array().size();
-  const json::value* notes = object->if_contains("notes");
-  if (notes != nullptr && notes->is_array()) {
-    for (const json::value& note : notes->get_array()) {
-      if (const json::string* one = note.if_string()) news.notes.emplace_back(one->data(), one->size());
-    }
-  }
-  const json::value* removed = object->if_contains("removed");
-  if (removed != nullptr && removed->is_array()) {
-    for (const json::value& label : removed->get_array()) {
-      if (const json::string* one = label.if_string()) news.removed.push_back(named_slot({one->data(), one->size()}));
-    }
-  }
+  news.notes = texts_of(object->if_contains("notes"));
+  for (const std::string& label : texts_of(object->if_contains("removed"))) news.removed.push_back(named_slot(label));
+  news.changes = changes_of(object->if_contains("changes"));
   return news;
 }
 

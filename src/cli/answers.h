@@ -23,12 +23,13 @@ struct SlotNews {
   std::int64_t pid = 0;
   std::uint64_t run = 0;
   std::int64_t restarts = 0;
+  int exit_code = -1;  // of the last run that ended, 128 + N for signal N; -1: none, or nobody knows
   bool want_up = false;
   std::string reason;
   std::string reason_text;
   std::string status;
   std::string log_directory;
-  bool removed = false;  // it has left the file: forgotten once it is stopped
+  std::string removed;  // why it is forgotten once it is stopped: "it has left the file"; "" = it is not
 
   // The phase, with `running` split by readiness, as in the table of `hearth status`.
   std::string state_word() const;
@@ -42,11 +43,20 @@ struct OrderNews {
   std::uint64_t overtaken = 0;  // slots that a later order has taken over
 };
 
+// What an apply means to one service.
+struct ChangeNews {
+  std::string service;
+  std::string measure;  // none, live, restart, start, know, stop
+  std::vector<std::string> keys;
+  std::int64_t replicas_before = 0, replicas = 0;
+};
+
 struct AcceptedNews {
   std::uint64_t order = 0;
   std::vector<std::string> notes;
   std::size_t slots = 0;          // how many it concerns
   std::vector<SlotNews> removed;  // only their names: what is stopped and forgotten
+  std::vector<ChangeNews> changes;
 };
 
 struct InstanceNews {

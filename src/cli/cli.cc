@@ -21,28 +21,15 @@ struct Command {
 };
 
 constexpr Command functions[] = {
-    {"up", command_up},
-    {"down", command_down},
-    {"run", command_run},
-    {"status", command_status},
-    {"logs", command_logs},
-    {"events", command_events},
-    {"explain", command_explain},
-    {"top", command_top},
-    {"tree", command_tree},
-    {"import", command_import},
-    {"export", command_export},
-    {"start", command_start},
-    {"stop", command_stop},
-    {"restart", command_restart},
-    {"shutdown", command_shutdown},
-    {"version", command_version},
-    {"help", command_help},
-    {"config", command_config},
-    {"completion", command_completion},
-    {"daemon", command_daemon},
-    {"doctor", command_doctor},
-    {"reset", command_reset},
+    {"up", command_up},           {"down", command_down},         {"run", command_run},
+    {"status", command_status},   {"logs", command_logs},         {"events", command_events},
+    {"explain", command_explain}, {"top", command_top},           {"tree", command_tree},
+    {"import", command_import},   {"export", command_export},     {"start", command_start},
+    {"stop", command_stop},       {"restart", command_restart},   {"reload", command_reload},
+    {"scale", command_scale},     {"signal", command_signal},     {"wait", command_wait},
+    {"exec", command_exec},       {"shutdown", command_shutdown}, {"version", command_version},
+    {"help", command_help},       {"config", command_config},     {"completion", command_completion},
+    {"daemon", command_daemon},   {"doctor", command_doctor},     {"reset", command_reset},
 };
 
 // A program that was started without stdin, stdout or stderr would open its socket there.

@@ -7,7 +7,7 @@ namespace {
 
 constexpr OptionText global[] = {
     {0, "dir", "DIR", "use the instance in exactly this directory"},
-    {0, "instance", "NAME", "use the instance of this name; the usual one is \"default\""},
+    {0, "instance", "NAME", "use the instance of this name (\"default\"); \"auto\": `help up`"},
     {0, "json", nullptr, "write JSON for programs"},
     {'h', "help", nullptr, "explain the command"},
 };
@@ -20,7 +20,14 @@ constexpr OptionText all = {0, "all", nullptr, "all services"};
 
 constexpr OptionText set = {0, "set", "KEY=VALUE", "over what the files say: service.web.nice=5; may be repeated"};
 
-constexpr OptionText up_options[] = {file, set, no_wait, timeout};
+constexpr OptionText up_options[] = {
+    file,
+    set,
+    {0, "foreground", nullptr, "stay, show what services write, and stop them at Ctrl-C"},
+    {0, "exit-code-from", "NAME", "in the foreground, until this service has ended; its exit code is that of `up`"},
+    {0, "abort-on-exit", nullptr, "in the foreground, until any service has ended"},
+    no_wait,
+    timeout};
 constexpr OptionText down_options[] = {file,
                                        {'p', "project", "PROJECT", "the project of this name, instead of a file"},
                                        {0, "all", nullptr, "every service of every project"},
@@ -39,6 +46,11 @@ constexpr OptionText order_options[] = {all, no_wait, timeout};
 constexpr OptionText start_options[] = {
     all, {0, "no-deps", nullptr, "leave what they depend on as it is"}, no_wait, timeout};
 constexpr OptionText wait_options[] = {no_wait, timeout};
+constexpr OptionText signal_options[] = {all, {0, "all-processes", nullptr, "to the whole process group of each"}};
+constexpr OptionText until_options[] = {{0, "for", "STATE", "ready (the default), stopped, completed or failed"},
+                                        {0, "timeout", "TIME", "wait no longer than this (\"90s\", \"5m\")"}};
+constexpr OptionText reload_options[] = {
+    set, file, {0, "dry-run", nullptr, "only tell what would be done"}, no_wait, timeout};
 constexpr OptionText logs_options[] = {
     {'f', "follow", nullptr, "go on with what comes"},
     {'n', "lines", "COUNT",
@@ -88,7 +100,12 @@ constexpr CommandText table[] = {
      "Finds hearth.toml here or in a directory above, starts hearth itself if it is not running, hands the file and "
      "the environment of the caller over, and waits until every service is ready. Services that run already are left "
      "alone unless their entry has changed.\n\n"
-     "When a service fails, says which, why, and the last lines it wrote. Ctrl-C ends the waiting, not the services.",
+     "When a service fails, says which, why, and the last lines it wrote. Ctrl-C ends the waiting, not the "
+     "services.\n\n"
+     "With --foreground it stays: the lines of all services come to stdout, Ctrl-C or SIGTERM stops them in order, a "
+     "second one kills them. It also ends when all services have ended for good, or as --exit-code-from and "
+     "--abort-on-exit say (both imply --foreground); whatever ends it, all are stopped. For CI and containers: "
+     "`hearth --instance auto up --exit-code-from tests` does it in a hearth of its own, of which nothing is left.",
      up_options},
     {"down", "[NAME...]", "stop and forget: the services of ./hearth.toml, or by name",
      "With names, stops these services and forgets them; their logs stay. It is the way to get rid of one that "
@@ -164,6 +181,39 @@ constexpr CommandText table[] = {
     {"restart", "NAME...", "stop services and start them again",
      "A deliberate restart does not count as a failure. What they need and is not up is started, as by `start`.",
      start_options, Words::services},
+    {"reload", "[NAME...]", "apply a changed file, or have services reload",
+     "Compares the file with what is up and tells what the difference means to each service: nothing; live, where the "
+     "program need not be told (restart policy, probes, timeouts, limits of the log, dependencies); restart; start; "
+     "stop. Then does it, all or nothing. What somebody has stopped stays stopped, unlike with `up`, which otherwise "
+     "does the same. With --dry-run nothing is done.\n\n"
+     "With names, the services read their own configuration again: each gets its reload_signal. One with ready = "
+     "\"notify\" that says RELOADING=1 within half a second has reloaded when it says READY=1; the others when the "
+     "signal is sent. One with a reload_command has that run instead, and has reloaded when it has ended.",
+     reload_options, Words::services},
+    {"scale", "NAME=COUNT...", "run another number of replicas",
+     "Starts what is missing, or stops and forgets the replicas with the highest numbers; the others are left alone. "
+     "Holds until the next `up` or `reload`, which go by the file again.",
+     wait_options, Words::services},
+    {"signal", "SIGNAL NAME...", "send a signal to services",
+     "SIGNAL is a name or a number: HUP, USR1, 10. The main process of each service gets it, with --all-processes all "
+     "of its process group. One that is not running refuses for all. Nothing follows from it by itself: a service that "
+     "ends is restarted as its policy says; `stop` is what keeps it down.",
+     signal_options, Words::services},
+    {"wait", "NAME...", "wait until services are ready, stopped, completed or failed",
+     "Orders nothing and waits for all that are named. --for ready, which is the default, is content with a task that "
+     "has completed, and gives up with exit code 1 when one has failed or is stopped on purpose; --for completed does "
+     "so, too. --for stopped is content with every end. Also exit code 1 when --timeout has passed.",
+     until_options, Words::services},
+    {"exec",
+     "NAME -- COMMAND...",
+     "run a command as a service would run",
+     "With the service's environment, directory, user, umask, nice value and limits, but as a child of the caller: his "
+     "terminal, no supervision, not in the service's cgroup. What hearth sets for each run (HEARTH_RUN, NOTIFY_SOCKET, "
+     "LISTEN_FDS) is not there. The service need not run. The exit code is the command's; 127 when there is no such "
+     "command, 126 when it cannot be executed.",
+     {},
+     Words::services,
+     true},
     {"shutdown", "", "stop everything, then hearth itself",
      "Ends with the line \"Shutdown complete\" when nothing is left. When hearth does not run, says so; that is no "
      "failure.",

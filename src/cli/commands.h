@@ -22,6 +22,12 @@ int command_tree(const Context& context);
 int command_start(const Context& context);
 int command_stop(const Context& context);
 int command_restart(const Context& context);
+int command_reload(const Context& context);
+int command_scale(const Context& context);
+int command_signal(const Context& context);
+int command_wait(const Context& context);
+int command_exec(const Context& context);
+int command_reload_services(const Context& context);  // `reload NAME`
 int command_shutdown(const Context& context);
 int command_version(const Context& context);
 int command_help(const Context& context);

@@ -11,10 +11,12 @@
 #include <fmt/ranges.h>
 
 #include "cli/answers.h"
+#include "cli/changes.h"
 #include "cli/commands.h"
 #include "cli/daemon_start.h"
 #include "cli/environment.h"
 #include "cli/follow.h"
+#include "cli/foreground.h"
 #include "cli/interrupt.h"
 #include "cli/project_file.h"
 #include "config/document_json.h"
@@ -34,6 +36,11 @@ bool too_late(const Outcome& outcome) {
   return outcome.end == End::broken && (outcome.trouble == Trouble::not_running || outcome.trouble == Trouble::cut);
 }
 
+// What comes before and behind the document in the body of an apply.
+std::string apply_body(const Document& document, std::string_view more) {
+  return "{\"document\":" + config::document_to_json(document) + std::string(more) + "}";
+}
+
 int apply(const Context& context, const Document& document, const char* done) {
   const Result<SpanNs> timeout = timeout_of(context.arguments);
   if (!timeout) return complain(context, timeout.error(), exit_code::usage);
@@ -42,9 +49,10 @@ int apply(const Context& context, const Document& document, const char* done) {
   Order order;
   order.target = "/v1/apply";
   order.tells_removed = order.applies_a_file = true;
-  order.body = "{\"document\":" + config::document_to_json(document) + ",\"start\":true}";
+  order.body = apply_body(document, ",\"start\":true");
   order.doing = "start";
   order.wait = !context.arguments.has("no-wait");
+  order.quiet = in_foreground(context.arguments);
   const MonoNs deadline = after(os::read_mono(), *timeout);
   constexpr int broken_max = 3;
   bool noted = false;
@@ -169,8 +177,17 @@ Result<std::string> what_goes_down(const Context& context, Client& client) {
 
 int command_up(const Context& context) {
   const Loaded loaded = load_project(context);
-  if (loaded.code != exit_code::done) return loaded.code;
-  return apply(context, loaded.document, "up");
+  if (!in_foreground(context.arguments))
+    return loaded.code != exit_code::done ? loaded.code : apply(context, loaded.document, "up");
+  int code = loaded.code;
+  const Status options = code == exit_code::done ? check_foreground(context.arguments, loaded.document) : Status{};
+  if (!options) code = complain(context, options.error(), exit_code::usage);
+  if (code == exit_code::done)
+    code = up_in_foreground(context, loaded.document,
+                            [&](const Context& once) { return apply(once, loaded.document, "up"); });
+  std::error_code not_empty;
+  if (context.own_instance) fs::remove(context.instance.directory, not_empty);  // nothing was begun in it
+  return code;
 }
 
 int command_run(const Context& context) {
@@ -183,6 +200,35 @@ int command_run(const Context& context) {
                           context.place_option, name));
   }
   return code;
+}
+
+int command_reload(const Context& context) {
+  const Arguments& arguments = context.arguments;
+  if (!arguments.words.empty()) return command_reload_services(context);
+  const Result<SpanNs> timeout = timeout_of(arguments);
+  if (!timeout) return complain(context, timeout.error(), exit_code::usage);
+  const Loaded loaded = load_project(context);
+  if (loaded.code != exit_code::done) return loaded.code;
+  InterruptWatch watch;
+  Client client(context.socket_path(), &watch);
+  if (arguments.has("dry-run")) {
+    Operation question(client, &watch, patience_for(context));
+    const auto answer =
+        question.post("/v1/apply", apply_body(loaded.document, ",\"reload\":true,\"dry_run\":true"), never);
+    if (!answer) return complain(context, answer.error());
+    const Result<AcceptedNews> accepted = accepted_news(*answer);
+    if (!accepted) return complain(context, accepted.error());
+    write_out(context.json ? answer->body : changes_table(accepted->changes, true));
+    return exit_code::done;
+  }
+  Order order;
+  order.target = "/v1/apply";
+  order.tells_removed = order.applies_a_file = order.tells_changes = true;
+  order.body = apply_body(loaded.document, ",\"reload\":true");
+  order.doing = "reload";
+  order.wait = !arguments.has("no-wait");
+  order.timeout = *timeout;
+  return conclude(context, follow(context, client, watch, order), order, "reloaded");
 }
 
 int command_down(const Context& context) {

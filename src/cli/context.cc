@@ -1,6 +1,7 @@
 #include "cli/context.h"
 
 #include <cerrno>
+#include <cstdlib>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -9,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "cli/answers.h"
+#include "cli/foreground.h"
 #include "cli/left_behind.h"
 #include "os/state_directory.h"
 
@@ -24,6 +26,16 @@ void write_all_of(int fd, std::string_view text) {
   }
 }
 
+// --instance auto. Not below the home directory: paths of sockets are short.
+Result<std::string> make_own_directory(const Arguments& arguments) {
+  if (arguments.command != "up" || !in_foreground(arguments))
+    return failure(Remedy::fix_input, "use", "--instance auto", "it is an instance of one command only",
+                   "it goes with `hearth up --foreground`; other commands find that hearth by --dir");
+  std::string pattern = "/tmp/hearth-auto-XXXXXX";
+  if (::mkdtemp(pattern.data()) == nullptr) return errno_failure("make", pattern, errno);
+  return pattern;
+}
+
 }  // namespace
 
 Result<Context> make_context(Arguments arguments, std::string_view version) {
@@ -31,12 +43,19 @@ Result<Context> make_context(Arguments arguments, std::string_view version) {
   context.version = version;
   context.json = arguments.has("json");
   context.host = os::host_facts();
-  const std::string directory = arguments.value("dir").value_or("");
+  std::string directory = arguments.value("dir").value_or("");
   const std::string name = arguments.value("instance").value_or("default");
   if (const auto given = arguments.value("dir")) {
     context.place_option = fmt::format("--dir {} ", *given);
   } else if (const auto instance = arguments.value("instance")) {
     context.place_option = fmt::format("--instance {} ", *instance);
+  }
+  if (name == "auto" && directory.empty()) {
+    const Result<std::string> made = make_own_directory(arguments);
+    if (!made) return failure(made.error());
+    directory = *made;
+    context.own_instance = true;
+    context.place_option = fmt::format("--dir {} ", directory);
   }
   Result<os::Instance> instance = os::find_instance(name, directory, context.host);
   if (!instance) return failure(instance.error());

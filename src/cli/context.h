@@ -32,6 +32,7 @@ struct Context {
   os::Instance instance;
   std::string version;
   bool json = false;
+  bool own_instance = false;  // --instance auto: made for this command, and removed with its end
 
   std::string socket_path() const { return instance.directory + "/api.sock"; }
   // The options that make another `hearth` talk to the same instance: "" or "--dir /x ".

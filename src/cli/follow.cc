@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/changes.h"
 #include "cli/log_lines.h"
 #include "cli/progress.h"
 #include "os/clock.h"
@@ -62,18 +63,19 @@ void keep_missing(OrderNews& news, const OrderNews& before) {
 }
 
 // Also what was forgotten before the first look is told, and of an `up`, why it is stopped.
-void mark_removed(OrderNews& news, const std::vector<SlotNews>& removed, bool left_file) {
-  for (const SlotNews& one : removed) {
+void mark_removed(OrderNews& news, const AcceptedNews& accepted, bool applies) {
+  for (const SlotNews& one : accepted.removed) {
+    const std::string why = applies ? why_removed(accepted, one) : std::string();
     const auto same =
         std::ranges::find_if(news.slots, [&](const SlotNews& slot) { return full_name(slot) == full_name(one); });
     if (same != news.slots.end()) {
-      same->removed = left_file;
+      same->removed = why;
       continue;
     }
     news.slots.push_back(one);
     news.slots.back().outcome = "done";
     news.slots.back().state = "stopped";
-    news.slots.back().removed = left_file;
+    news.slots.back().removed = why;
   }
 }
 
@@ -135,10 +137,13 @@ Outcome follow(const Context& context, Client& client, InterruptWatch& watch, co
   }
   outcome.accepted = std::move(*accepted);
   Shower shower(context);
+  if (order.tells_changes && !context.json) write_out(changes_table(outcome.accepted->changes, false));
+  if (order.applies_a_file && !order.tells_changes)
+    for (const std::string& note : notes_of(outcome.accepted->changes)) shower.note(note, false);
   for (const std::string& note : outcome.accepted->notes) shower.note(note, order.wait);
   if (!order.wait) {
     for (const SlotNews& slot : order.applies_a_file ? outcome.accepted->removed : std::vector<SlotNews>())
-      shower.note(slot.name + " has left the file: it is stopped and removed", false);
+      shower.note(removal_note(*outcome.accepted, slot), false);
     return outcome;
   }
 
@@ -163,7 +168,7 @@ Outcome follow(const Context& context, Client& client, InterruptWatch& watch, co
     outcome.body = answer->body;
     if (order.tells_removed) outcome.body = with_removed(std::move(outcome.body), outcome.accepted->removed);
     keep_missing(*news, outcome.news);
-    mark_removed(*news, outcome.accepted->removed, order.applies_a_file);
+    mark_removed(*news, *outcome.accepted, order.applies_a_file);
     outcome.news = std::move(*news);
     shower.show(outcome.news, outcome.elapsed);
   }
@@ -285,6 +290,7 @@ int conclude(const Context& context, const Outcome& outcome, const Order& order,
     return failed ? exit_code::failed : exit_code::done;
   }
   if (!order.wait) {
+    if (order.quiet) return exit_code::done;
     write_out(fmt::format("accepted; {} shows how it goes\n", status));
     return exit_code::done;
   }

@@ -20,8 +20,10 @@ struct Order {
   std::string body;
   const char* doing = "start";  // "start", "stop": for what is said when it does not come to its end
   bool wait = true;
+  bool quiet = false;           // without wait: somebody else says what becomes of it
   bool tells_removed = false;   // up, down: names what is stopped and forgotten
-  bool applies_a_file = false;  // up: it is that because it has left the file
+  bool applies_a_file = false;  // up, reload, scale: it is that because it has left the file, or is one too many
+  bool tells_changes = false;   // reload: what it means to each service, first of all
   SpanNs timeout = never;       // of the waiting
   int keeper_pid = 0;           // shutdown: the order is done when this process is gone
 };

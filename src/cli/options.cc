@@ -45,9 +45,9 @@ Error unknown_command(const std::string& name) {
   std::string_view near = nearest(name, known);
   // What others call it.
   static constexpr std::pair<std::string_view, std::string_view> others[] = {
-      {"ps", "status"}, {"ls", "status"},   {"list", "status"},   {"tail", "logs"},     {"log", "logs"},
-      {"kill", "stop"}, {"exec", "run"},    {"quit", "shutdown"}, {"exit", "shutdown"}, {"apply", "up"},
-      {"rm", "down"},   {"delete", "down"}, {"remove", "down"},   {"forget", "down"}};
+      {"ps", "status"},   {"ls", "status"},     {"list", "status"},   {"tail", "logs"}, {"log", "logs"},
+      {"kill", "signal"}, {"quit", "shutdown"}, {"exit", "shutdown"}, {"apply", "up"},  {"rm", "down"},
+      {"delete", "down"}, {"remove", "down"},   {"forget", "down"}};
   for (const auto& [theirs, ours] : others) {
     if (near.empty() && name == theirs) near = ours;
   }
@@ -149,7 +149,7 @@ Result<Arguments> parse_arguments(const std::vector<std::string>& line) {
     before.erase(before.begin() + static_cast<std::ptrdiff_t>(at));
   }
   if (has_dashes && (command == nullptr || !command->dashes)) {
-    return failure(usage("--", "only `hearth run` takes a command behind it", "leave it out"));
+    return failure(usage("--", "only `hearth run` and `hearth exec` take a command behind it", "leave it out"));
   }
 
   // One parser for the options of this command and the global ones, wherever they stand.

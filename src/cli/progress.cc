@@ -19,7 +19,7 @@ std::string word_of(const SlotNews& slot) {
   if (slot.outcome == "superseded") return "superseded";
   if (slot.outcome == "incomplete") return slot.state + " (incomplete)";
   if (slot.outcome == "failed" && slot.state != "failed") return slot.state + " (failed)";
-  if (slot.removed && slot.outcome == "done") return "removed";
+  if (!slot.removed.empty() && slot.outcome == "done") return "removed";
   // Its leader has ended, but not yet all of its tree.
   if (slot.outcome == "pending" && slot.state == "stopped") return "stopping";
   return slot.state_word();
@@ -33,7 +33,7 @@ const char* color_of(const SlotNews& slot) {
 // What there is to say beside the state: why it failed or waits, else what the service says of itself.
 std::string remark(const SlotNews& slot) {
   if (slot.outcome == "superseded") return "by a later order";
-  if (slot.removed && slot.outcome != "incomplete") return "it has left the file";
+  if (!slot.removed.empty() && slot.outcome != "incomplete") return slot.removed;
   if (slot.outcome != "done" && !slot.reason_text.empty()) return slot.reason_text;
   return slot.outcome == "pending" ? slot.status : std::string();
 }

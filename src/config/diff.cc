@@ -64,6 +64,72 @@ Diff diff(const Document& old_document, const Document& new_document) {
   return result;
 }
 
+namespace {
+
+// What hearth looks at while a program runs, in a specification that is the other one's otherwise.
+void take_what_is_live(ServiceSpec& to, const ServiceSpec& from) {
+  to.replicas = from.replicas;
+  to.autostart = from.autostart;
+  to.tags = from.tags;
+  to.actions = from.actions;
+  to.restart = from.restart;
+  to.backoff = from.backoff;
+  to.crash_limit = from.crash_limit;
+  to.give_up = from.give_up;
+  to.retry_after = from.retry_after;
+  to.success_exit_codes = from.success_exit_codes;
+  to.depends_on = from.depends_on;
+  to.start_timeout = from.start_timeout;
+  to.stop_signal = from.stop_signal;
+  to.stop_timeout = from.stop_timeout;
+  to.reload_signal = from.reload_signal;
+  to.fdstore_max = from.fdstore_max;
+  if (!(to.around->ports == from.around->ports)) to.around.edit().ports = from.around->ports;
+  to.log.max_size = from.log.max_size;
+  to.log.max_files = from.log.max_files;
+  to.log.max_age = from.log.max_age;
+  to.log.max_total = from.log.max_total;
+  to.log.compress = from.log.compress;
+  to.log.full_wait = from.log.full_wait;
+}
+
+bool same_part_of_the_program(const Probe& a, const Probe& b) {
+  const auto takes_part = [](const Probe& probe) {
+    return probe.type == ProbeType::notify || probe.type == ProbeType::fd;
+  };
+  return !takes_part(b) || (a.type == b.type && a.descriptor == b.descriptor);
+}
+
+}  // namespace
+
+bool needs_restart(const ServiceSpec& a, const ServiceSpec& b) {
+  if (!same_part_of_the_program(a.ready, b.ready) || !same_part_of_the_program(a.live, b.live)) return true;
+  ServiceSpec wanted = b;
+  take_what_is_live(wanted, a);
+  wanted.ready = a.ready;
+  wanted.live = a.live;
+  return !(wanted == a);
+}
+
+std::vector<ServiceChange> changes(const Document& old_document, const Document& new_document) {
+  std::vector<ServiceChange> all;
+  const ByName before = by_name(old_document), after = by_name(new_document);
+  for (const ServiceSpec& service : new_document.services) {
+    ServiceChange change{service.name, service.autostart ? Measure::start : Measure::know, {}, 0, service.replicas};
+    if (const auto found = before.find(service.name); found != before.end()) {
+      change.replicas_before = found->second->replicas;
+      change.keys = changed_keys(*found->second, service);
+      change.measure = change.keys.empty()                      ? Measure::none
+                       : needs_restart(*found->second, service) ? Measure::restart
+                                                                : Measure::live;
+    }
+    all.push_back(std::move(change));
+  }
+  for (const ServiceSpec& service : old_document.services)
+    if (!after.contains(service.name)) all.push_back({service.name, Measure::stop, {}, service.replicas, 0});
+  return all;
+}
+
 std::vector<std::string> changed_keys(const ServiceSpec& a, const ServiceSpec& b) {
   std::vector<std::string> keys;
   const auto compare = [&](const char* key, const auto& left, const auto& right) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "model/request.h"
 #include "model/service_spec.h"
 
 namespace hearth::config {
@@ -30,5 +31,14 @@ Diff diff(const Document& old_document, const Document& new_document);
 // The keys of hearth.toml in which two specs differ, as `reload --dry-run` tells them: "command", "env", "backoff".
 // In the order of ServiceSpec; empty when they are equal.
 std::vector<std::string> changed_keys(const ServiceSpec& a, const ServiceSpec& b);
+
+// Does a run of the one have to end for the other to hold? Not where only such things differ as hearth itself looks
+// at while the program runs: policies, clocks, probes, how it is stopped and reloaded, limits of its log, how many
+// replicas there are. A program cannot be told another command, environment, user or descriptor, and a probe that the
+// program takes part in (notify, fd) cannot begin after it.
+bool needs_restart(const ServiceSpec& a, const ServiceSpec& b);
+
+// Services of the new document in its order, then those that are in the old one only.
+std::vector<ServiceChange> changes(const Document& old_document, const Document& new_document);
 
 }  // namespace hearth::config

@@ -147,7 +147,7 @@ void describe_service(A& a, T& v) {
   a.boxed("around", v.around, [](auto& b, auto& item) { describe_surroundings(b, item); });
 
   a.choice("type", v.type, d.type, type_words);
-  a.number("replicas", v.replicas, d.replicas, 0, max_services);
+  a.number("replicas", v.replicas, d.replicas, 1, max_services);
   a.flag("autostart", v.autostart, d.autostart);
   a.texts("tags", v.tags);
   a.boxed("actions", v.actions, [](auto& b, auto& item) { describe_actions(b, item); });

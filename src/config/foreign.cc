@@ -177,7 +177,6 @@ constexpr std::array service_keys = {
     Foreign{"redirectstderr", streams},
     Foreign{"reload", "hearth calls it \"reload_command\""},
     Foreign{"remainafterexit", "hearth calls it \"type\": type = \"task\""},
-    Foreign{"replicas", copies},
     Foreign{"requires", depends},
     Foreign{"requisite", depends},
     Foreign{"respawn", "hearth calls it \"restart\""},

@@ -9,6 +9,7 @@
 #include "config/scalars.h"
 #include "config/service_keys.h"
 #include "config/text.h"
+#include "model/replica.h"
 
 namespace hearth::config {
 namespace {
@@ -45,7 +46,7 @@ void read_address(Reader& r, const Node& value, std::string_view key, ListenSock
     }
     if (!r.at_home(value, key, path)) return;
     out.address = "unix:" + path;
-  } else if (address.starts_with("tcp:") && parse_host_port(std::string_view(address).substr(4))) {
+  } else if (address.starts_with("tcp:") && parse_host_port(with_index(std::string_view(address).substr(4), 0))) {
     out.address = address;
   } else {
     r.problem(value.at, fmt::format("{} is {}, not an address", key, quote(address)), remedy_for(address));
@@ -109,10 +110,10 @@ void finish_listen(Reader& reader, ServiceDraft& draft) {
     if (socket.name.empty()) socket.name = fmt::format("socket{}", i);
     if (socket.address.starts_with("unix:")) {
       const std::string path = (std::filesystem::path(draft.spec.cwd) / socket.address.substr(5)).lexically_normal();
-      if (path.size() > max_socket_path) {
+      if (const std::string longest = with_index(path, draft.spec.replicas - 1); longest.size() > max_socket_path) {
         reader.problem(at,
-                       fmt::format("the path of a socket has {} bytes, more than {}: {}", path.size(), max_socket_path,
-                                   quote(path)),
+                       fmt::format("the path of a socket has {} bytes, more than {}: {}", longest.size(),
+                                   max_socket_path, quote(longest)),
                        "choose a shorter one");
       }
       socket.address = "unix:" + path;

@@ -10,6 +10,7 @@
 #include "config/scalars.h"
 #include "config/service_keys.h"
 #include "config/text.h"
+#include "model/replica.h"
 
 namespace hearth::config {
 namespace {
@@ -77,7 +78,7 @@ void read_url(Reader& r, const Node& value, std::string_view key, ProbeDraft& dr
   const std::size_t colon = authority.rfind(':');
   if (colon == authority.npos || authority.ends_with(']')) authority += ":80";
   if (!path.starts_with('/')) path = "/" + path;
-  const auto host_port = parse_host_port(authority);
+  const auto host_port = parse_host_port(with_index(authority, 0));
   const bool sound_path = path.find_first_of(" \t\r\n") == path.npos;
   if (!host_port || host_port->port == 0 || host_port->host == "*" || !sound_path) {
     return r.problem(value.at, fmt::format("{} is {}, not http://HOST:PORT/PATH", key, quote(url)), remedy);
@@ -89,7 +90,7 @@ void read_url(Reader& r, const Node& value, std::string_view key, ProbeDraft& dr
 void read_address(Reader& r, const Node& value, std::string_view key, ProbeDraft& draft) {
   std::string address;
   if (!r.expanded(value, key, address)) return;
-  const auto host_port = parse_host_port(address);
+  const auto host_port = parse_host_port(with_index(address, 0));
   if (!host_port || host_port->port == 0 || host_port->host == "*") {
     return r.problem(value.at, fmt::format("{} is {}, not HOST:PORT", key, quote(address)),
                      "write \"127.0.0.1:8080\" or \"[::1]:8080\"");

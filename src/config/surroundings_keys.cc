@@ -10,6 +10,7 @@
 #include "config/scalars.h"
 #include "config/service_keys.h"
 #include "config/text.h"
+#include "model/replica.h"
 
 namespace hearth::config {
 namespace {
@@ -35,7 +36,7 @@ void finish_file(Reader& r, ServiceDraft& draft, std::string_view key, const std
   Surroundings& around = draft.spec.around.edit();
   (key == "pid_file" ? around.pid_file : around.ready_file) = full;
   const Entry* entry = draft.table->find(key);
-  if (draft.spec.replicas > 1 && full.find("{index}") == full.npos) {
+  if (draft.spec.replicas > 1 && !names_index(std::string_view(full))) {
     r.problem(entry != nullptr ? entry->value.at : draft.at,
               fmt::format("{} is one file for {} replicas", key, draft.spec.replicas),
               "put {index} into its name, which becomes the number of the replica");

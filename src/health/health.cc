@@ -237,6 +237,28 @@ void unwatch(Health& health) {
   forget_all_but_number(health.live_probe);
 }
 
+Verdict respecify(Health& health, const ServiceSpec& before, const ServiceSpec& spec, Now now) {
+  return changing(health, [&](Verdict& verdict) {
+    if (!health.watching || health.stopping) return;
+    if (spec.start_timeout != before.start_timeout && health.ready_since == 0)
+      health.start.start(now.mono, spec.start_timeout);
+    const bool was_ready_before = health.ready_since != 0;
+    if (!(spec.ready == before.ready)) {
+      forget_all_but_number(health.ready_probe);
+      if (spec.ready.type == ProbeType::none) become_ready(health, spec, verdict, now);
+      if (is_tried(spec.ready)) {
+        begin_try(health.ready_probe, spec.ready, now);
+        verdict.try_ready = true;
+      }
+    }
+    if (spec.live == before.live || !was_ready_before) return;  // else it has just begun, or will
+    forget_all_but_number(health.live_probe);
+    if (!is_tried(spec.live)) return;
+    begin_try(health.live_probe, spec.live, now);
+    verdict.try_live = true;
+  });
+}
+
 Verdict notify(Health& health, const ServiceSpec& spec, const NotifyMessage& message, Now now) {
   return changing(health, [&](Verdict& verdict) {
     take_texts(health, message);

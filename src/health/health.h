@@ -118,6 +118,9 @@ bool is_said_once(ProbeType type);
 Verdict watch(Health& health, const ServiceSpec& spec, Now now);  // a run has been spawned
 Verdict adopt(Health& health, const ServiceSpec& spec, Now now);  // ... or found, after hearth had died
 void unwatch(Health& health);                                     // it ended, or is being stopped
+// It goes on, and from now on by `spec`. A probe that is another one begins anew, and what was found before stands
+// until it says otherwise: who was ready is ready. The start clock begins anew when its span is another one.
+Verdict respecify(Health& health, const ServiceSpec& before, const ServiceSpec& spec, Now now);
 Verdict notify(Health& health, const ServiceSpec& spec, const NotifyMessage& message, Now now);
 // A newline came on the readiness descriptor. Twice is once.
 Verdict said_ready(Health& health, const ServiceSpec& spec, Now now);

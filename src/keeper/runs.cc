@@ -279,6 +279,7 @@ void signal_run(Keeper& k, const wire::SignalRecord& record) {
   if (!watch_run(k, record.entry) && k.run[record.entry].pidfd_plus_1 == 0) return;
   if (record.op > last) e.last_op = record.op;
   send_signal(k, record.entry, record.signal);
+  e.flags &= ~wire::entry_flag_signal_leader_only;  // it was of this one: what ends the run goes to all of it
   tell_supervisor(k, record.entry);
 }
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
@@ -26,6 +27,9 @@ enum class Verb : std::uint32_t {
   down,      // stop and forget: names or all, else what was applied from document.path, else project
   shutdown,  // stop everything, then end hearth
   leave,     // end hearth, leave the services running (SIGQUIT)
+  scale,     // another number of replicas
+  signal,    // a signal to what runs
+  reload,    // has services read their own configuration again
 };
 
 struct Request {
@@ -34,10 +38,35 @@ struct Request {
   Peer peer;                       // who sent it
   std::vector<std::string> names;  // "service", "project.service", "service.INDEX", globs; empty + all
   bool all = false;
-  std::string project;       // restricts names; "" = any
-  Document document;         // apply, down
-  bool start = true;         // apply: also start
-  bool dependencies = true;  // start, restart: also what is needed and nobody wants up
+  std::string project;         // restricts names; "" = any
+  Document document;           // apply, down
+  bool start = true;           // apply: also start
+  bool reload = false;         // apply: of what is there already, only what has changed; what is stopped stays so
+  bool dry_run = false;        // apply: only tell what it would do
+  bool force = false;          // down: what is being stopped already is killed at once
+  bool dependencies = true;    // start, restart: also what is needed and nobody wants up
+  int signal = 0;              // signal: its number,
+  bool all_processes = false;  // and whether the whole group gets it, not the main process alone
+  std::vector<std::pair<std::string, std::uint32_t>>
+      replicas;  // scale: names of services, and how many each shall have
+};
+
+// What an apply means to one service.
+enum class Measure : std::uint8_t {
+  none,     // it is as it was
+  live,     // it goes on as it is, and what has changed holds from now on
+  restart,  // it is restarted; what is not up has it with its next start
+  start,    // it is new
+  know,     // it is new, and not to be started by itself
+  stop,     // it is not there any more: stopped and forgotten
+};
+
+struct ServiceChange {
+  std::string service;
+  Measure measure = Measure::none;
+  std::vector<std::string> keys;      // of hearth.toml, in which it differs
+  std::uint32_t replicas_before = 0;  // 0: it was not there
+  std::uint32_t replicas = 0;         // 0: it is not there any more
 };
 
 // How one slot stands towards an order.
@@ -55,7 +84,8 @@ struct Accepted {
   bool repeated = false;           // the key was known already
   std::vector<std::string> notes;  // "web is already running" and the like
   std::vector<SlotIndex> slots;
-  std::vector<std::string> removed;  // apply, down: PROJECT.SERVICE.INDEX of what is stopped and forgotten
+  std::vector<std::string> removed;    // apply, scale, down: PROJECT.SERVICE.INDEX of what is stopped and forgotten
+  std::vector<ServiceChange> changes;  // apply: of each service of the file, before and after
 };
 
 struct OrderReport {

@@ -167,6 +167,9 @@ struct Health {
   friend bool operator==(const Health&, const Health&) = default;
 };
 
+// Added to RunCell::signal: to the leader alone, not to its group.
+inline constexpr std::int32_t to_leader_alone = 0x100;
+
 // Outbox cells of one run. What has been decided; whether it is done is read from the slot table.
 struct RunCell {
   RunId run = no_run;

@@ -26,6 +26,7 @@ struct LogStatus {
 struct SlotStatus {
   std::string project;
   std::string name;
+  std::vector<std::string> tags;
   std::uint32_t index = 0;
   SlotIndex slot = no_slot;
   Phase phase = Phase::stopped;

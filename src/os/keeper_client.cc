@@ -86,8 +86,12 @@ void KeeperClient::take_changed(std::vector<EntryIndex>& entries) {
 }
 
 bool KeeperClient::signal(EntryIndex index, RunId run, OpId op, int signal) {
-  if (link_.table().entry[index].run.load(std::memory_order_acquire) != run) return true;
-  link_.signal({index, signal, run, op});
+  wire::RunEntry& entry = link_.table().entry[index];
+  if (entry.run.load(std::memory_order_acquire) != run) return true;
+  // Read by the keeper when it sends this one, and cleared then.
+  entry.flags = (signal & to_leader_alone) != 0 ? entry.flags | wire::entry_flag_signal_leader_only
+                                                : entry.flags & ~wire::entry_flag_signal_leader_only;
+  link_.signal({index, signal & ~to_leader_alone, run, op});
   return true;
 }
 

@@ -223,12 +223,9 @@ Result<std::vector<wire::PlanLimit>> limits_of(const ServiceSpec& spec, const Pl
   if (context.mark != 0 && ::getrlimit(RLIMIT_LOCKS, &locks) == 0 && context.mark < locks.rlim_max)
     limits[RLIMIT_LOCKS] = {RLIMIT_LOCKS, 0, context.mark, locks.rlim_max};
   for (const ResourceLimit& limit : spec.limits) {
-    const LimitName* known = nullptr;
-    for (const LimitName& candidate : limit_names)
-      if (limit.name == candidate.name) known = &candidate;
-    if (known == nullptr)
-      return failure(Remedy::fix_input, "set the limit", limit.name, "there is no limit of that name");
-    limits[known->resource] = {known->resource, 0, limit.soft, limit.hard};
+    const std::optional<std::uint32_t> resource = resource_of(limit.name);
+    if (!resource) return failure(Remedy::fix_input, "set the limit", limit.name, "there is no limit of that name");
+    limits[*resource] = {*resource, 0, limit.soft, limit.hard};
   }
   std::vector<wire::PlanLimit> out;
   for (const auto& [resource, limit] : limits) out.push_back(limit);
@@ -278,6 +275,12 @@ std::optional<NofileLimit> parse_nofile(const char* text) {
   int used = 0;
   if (std::sscanf(text, "%llu:%llu%n", &soft, &hard, &used) != 2 || text[used] != 0 || soft > hard) return std::nullopt;
   return NofileLimit{soft, hard};
+}
+
+std::optional<std::uint32_t> resource_of(std::string_view name) {
+  for (const LimitName& known : limit_names)
+    if (name == known.name) return known.resource;
+  return std::nullopt;
 }
 
 Result<std::string> build_plan(const ports::SpawnOrder& order, const PlanContext& context) {

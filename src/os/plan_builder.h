@@ -19,6 +19,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -46,6 +47,9 @@ struct PlanContext {
 };
 
 inline constexpr const char* default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+// RLIMIT_* of "nofile" and the like.
+std::optional<std::uint32_t> resource_of(std::string_view name);
 
 // Fails (fix_input) when the command names an unknown descriptor or limit, or the plan would be too large.
 Result<std::string> build_plan(const ports::SpawnOrder& order, const PlanContext& context);

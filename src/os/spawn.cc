@@ -256,12 +256,28 @@ std::vector<int> KeeperClient::passed_descriptors(const SpawnOrder& order) const
   return numbers;
 }
 
-void KeeperClient::order_entry(const SpawnOrder& order, std::int32_t pid) {
-  wire::RunEntry& entry = link_.table().entry[order.entry];
+namespace {
+
+// For a keeper that has to stop everything alone.
+void write_stop(wire::RunEntry& entry, const SpawnOrder& order) {
   entry.stop_signal = static_cast<std::uint32_t>(order.spec->stop_signal);
   entry.stop_grace_ms =
       static_cast<std::uint32_t>(std::clamp<SpanNs>(order.spec->stop_timeout / ns_per_ms, 500, 3'600'000));
   entry.stop_rank = order.stop_rank;
+}
+
+}  // namespace
+
+void KeeperClient::respecify(const SpawnOrder& order) {
+  wire::RunEntry& entry = link_.table().entry[order.entry];
+  if (entry.run.load(std::memory_order_acquire) != order.run) return;
+  write_stop(entry, order);
+  configure_log(order);
+}
+
+void KeeperClient::order_entry(const SpawnOrder& order, std::int32_t pid) {
+  wire::RunEntry& entry = link_.table().entry[order.entry];
+  write_stop(entry, order);
   entry.flags = log_slot(order) == order.slot ? 0 : (log_slot(order) + 1) << wire::entry_log_shift;
   wire::raise_entries_end(link_.table(), order.entry + 1);
   if (pid != 0) entry.pid.store(pid, std::memory_order_relaxed);

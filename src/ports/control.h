@@ -2,8 +2,11 @@
 #pragma once
 
 #include <optional>
+#include <string>
 
+#include "base/result.h"
 #include "model/request.h"
+#include "model/service_spec.h"
 #include "model/status.h"
 #include "ports/store.h"
 
@@ -13,6 +16,11 @@ class Control {
  public:
   virtual ~Control() = default;
   virtual InstanceStatus status() const = 0;
+  // What the one service that `name` selects is started from, as the only one of its document: its texts are those of
+  // the replica, its environment is not merged. not_found, or fix_input when several are meant.
+  virtual Result<Document> specification(const std::string& name) const {
+    return failure(Remedy::not_found, "find", name, "no service has that name");
+  }
   // How the order behind `key` stands; nullopt when the key is unknown.
   virtual std::optional<OrderReport> order(const OperationKey& key) const = 0;
   // order(key)->settled, without the report.

@@ -78,7 +78,7 @@ class Keeper {
   // orders the entry and sends the plan. Known run: `sent`, nothing is done twice. A plan is sent again only
   // when the entry has neither pid nor claim.
   virtual SpawnAnswer spawn(const SpawnOrder& order) = 0;
-  // To the run's group, at most once per op (KILL may repeat). `leader_only`: never to the group.
+  // To the run's group, at most once per op (KILL may repeat). With to_leader_alone: to its leader.
   virtual bool signal(EntryIndex entry, RunId run, OpId op, int signal) = 0;
   // Ends what is left of a run's tree after its leader's end: KILL to the group while the zombie holds its id,
   // then the leaf. True when nothing is known to be left (or no leaf is there).
@@ -140,6 +140,9 @@ class Keeper {
     (void)entry, (void)now;
     return 0;
   }
+  // A run that lives follows another specification from now on: what keeper and logger were told of it when it was
+  // spawned is told anew. Repeating it is harmless.
+  virtual void respecify(const SpawnOrder& order) { (void)order; }
   // The keeper may end: everything is stopped, or everything shall be left. `failed`: its exit status says that a service
   // was given up for which all of hearth is to end.
   virtual void finish(bool leave_running, bool failed) = 0;

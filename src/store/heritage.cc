@@ -78,15 +78,17 @@ class Shelf {
     if (first == std::string::npos || last == first) return false;
     const std::string project = note.label.substr(0, first);
     const std::string service = note.label.substr(first + 1, last - first - 1);
+    const auto replica = static_cast<std::uint32_t>(std::strtoul(note.label.c_str() + last + 1, nullptr, 10));
     for (auto at = documents_.rbegin(); at != documents_.rend(); ++at) {
       const Document* document = get(at->first);
       if (document == nullptr || document->project != project) continue;
       const auto found = std::find_if(document->services.begin(), document->services.end(),
                                       [&](const ServiceSpec& spec) { return spec.name == service; });
-      if (found == document->services.end()) continue;
+      // One that the newest has no more is of the one before, which may be there: it was being taken out.
+      if (found == document->services.end() || replica >= found->replicas) continue;
       note.document = document->version;
       note.service = static_cast<std::uint32_t>(found - document->services.begin());
-      note.replica = static_cast<std::uint32_t>(std::strtoul(note.label.c_str() + last + 1, nullptr, 10));
+      note.replica = replica;
       return true;
     }
     return false;

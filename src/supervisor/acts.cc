@@ -56,7 +56,7 @@ ports::SpawnOrder spawn_order(const SlotBook& book, SlotIndex slot, const RunCel
   order.document = book.document_of(slot);
   order.spec = &book.spec_of(slot);
   order.role = book.slots[slot].role;
-  const ServiceSpec* parent = &order.document->services[book.slots[slot].service];
+  const ServiceSpec* parent = &book.service_spec(slot);
   if (order.role == SlotRole::service) {
     order.command = &order.spec->command;
     order.watchdog = order.spec->watchdog;
@@ -78,6 +78,8 @@ void Acts::act(Now now) {
   // Only now, because before the commit an order could still have brought the service back.
   for (const SlotIndex slot : book_.errands.released_slots) keeper_.release_slot(slot);
   book_.errands.released_slots.clear();
+  for (const SlotIndex slot : book_.errands.respecified) respecify(slot);
+  book_.errands.respecified.clear();
   spawners_full_ = false;
   book_.acting.take(batch_);
   for (const SlotIndex slot : batch_) spawn_for(slot, now);
@@ -104,6 +106,12 @@ void Acts::forget_sent() {
     scratch.reap_sent[0] = scratch.reap_sent[1] = no_run;
     if (book_.slots[slot].used) book_.want_act(slot);
   }
+}
+
+void Acts::respecify(SlotIndex slot) {
+  const SlotState& state = book_.slots[slot];
+  if (!state.used || !state.life.run_live || state.run_wanted || state.run().entry == no_entry) return;
+  keeper_.respecify(spawn_order(book_, slot, state.run()));
 }
 
 void Acts::spawn_for(SlotIndex slot, Now now) {

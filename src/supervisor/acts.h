@@ -45,6 +45,7 @@ class Acts {
   bool finished() const { return finish_sent_; }
 
  private:
+  void respecify(SlotIndex slot);
   void spawn_for(SlotIndex slot, Now now);
   void act_on(SlotIndex slot, Now now);
   bool spawn(SlotIndex slot, RunCell& cell, Now now);

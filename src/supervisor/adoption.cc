@@ -1,6 +1,8 @@
 // The part of taking over that goes from what an earlier hearth has left on disk (takeover.h, adopt).
 #include <algorithm>
+#include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "supervisor/acts.h"
@@ -30,8 +32,28 @@ void Takeover::adopt(const ports::Heritage& heritage) {
   for (const ports::RunNote& run : runs) adopt_run(run);
   for (const ports::RunNote& run : heritage.gone)
     if (!taken_.contains(run.run)) mourn(run);
+  go_on_removing();
   keep_documents();
   book_.runs_changed = true;
+}
+
+// A project follows one document. What follows an older one and is to be down had left it, and was going away.
+void Takeover::go_on_removing() {
+  std::map<std::string_view, std::uint64_t> newest;
+  for (const SlotIndex slot : book_.services()) {
+    const Document& document = *book_.document_of(slot);
+    if (document.path.empty()) continue;  // of `hearth run` each has its own
+    std::uint64_t& version = newest[document.project];
+    version = std::max(version, document.version);
+  }
+  for (const SlotIndex slot : book_.services()) {
+    SlotState& state = book_.slots[slot];
+    const Document& document = *book_.document_of(slot);
+    if (document.path.empty() || state.life.want_up || document.version == newest[document.project]) continue;
+    state.removing = true;
+    book_.touch(slot);
+    book_.weigh(slot);
+  }
 }
 
 // A predecessor that died before its first commit may have taken over some of them: they stay where they are, and what
@@ -45,11 +67,12 @@ void Takeover::find_taken(const ports::Heritage& heritage) {
 // no_slot: its document is lost, or there is no room.
 SlotIndex Takeover::place(const ports::RunNote& run) {
   AppliedDocument* applied = book_.registry.find(run.document);
-  if (applied == nullptr || run.service >= applied->slots.size()) return no_slot;
-  SlotIndex& slot = applied->slots[run.service];
+  if (applied == nullptr || !applied->has(run.service, run.replica)) return no_slot;
+  SlotIndex& slot = applied->slots[applied->place(run.service, run.replica)];
   if (slot != no_slot) return slot;
   const auto its = taken_.find(run.run);
-  slot = placing_.allocate(*applied, run.service, SlotRole::service, its == taken_.end() ? no_slot : its->second);
+  slot = placing_.allocate(*applied, {run.service, run.replica}, SlotRole::service,
+                           its == taken_.end() ? no_slot : its->second);
   return slot;
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "model/hook.h"
 
 namespace hearth::supervisor {
 
@@ -36,15 +37,19 @@ std::uint64_t SlotBook::random() {
 
 const Document* SlotBook::document_of(SlotIndex slot) const {
   const AppliedDocument* found = applied(slot);
-  return found != nullptr && slots[slot].service < found->document.services.size() ? &found->document : nullptr;
+  return found != nullptr && found->has(slots[slot].service, slots[slot].replica) ? &found->document : nullptr;
 }
 
 const ServiceSpec& SlotBook::spec_of(SlotIndex slot) const {
   if (is_hook(slots[slot].role)) return hook_spec_;
-  if (slots[slot].role != SlotRole::service) return probe_spec_;
-  const Document* document = document_of(slot);
-  HEARTH_CHECK(document != nullptr, "a used slot has a document");
-  return document->services[slots[slot].service];
+  return slots[slot].role == SlotRole::service ? service_spec(slot) : probe_spec_;
+}
+
+const ServiceSpec& SlotBook::service_spec(SlotIndex slot) const {
+  const SlotState& state = slots[slot];
+  const AppliedDocument* found = applied(slot);
+  HEARTH_CHECK(found != nullptr && found->has(state.service, state.replica), "a used slot has a document");
+  return found->spec(state.service, state.replica);
 }
 
 std::string SlotBook::label(SlotIndex slot) const {
@@ -91,6 +96,16 @@ SlotIndex& SlotBook::hook_slot(SlotIndex service, SlotRole role) {
 
 SlotIndex SlotBook::hook_slot(SlotIndex service, SlotRole role) const {
   return role == SlotRole::hook ? scratch[service].hook : scratch[service].side_hook;
+}
+
+bool SlotBook::has_hook(SlotIndex service, Hook hook) const {
+  const SlotRole role = runs_beside(hook) ? SlotRole::side_hook : SlotRole::hook;
+  return hook_slot(service, role) != no_slot && !action_of(*service_spec(service).actions, hook).command.empty();
+}
+
+bool SlotBook::is_beside(SlotIndex service, Hook hook) const {
+  const SlotIndex runner = hook_slot(service, SlotRole::side_hook);
+  return (slots[service].beside & hook_bit(hook)) != 0 || (runner != no_slot && slots[runner].hook == hook);
 }
 
 void SlotBook::grow_to(SlotIndex wanted) {
@@ -163,11 +178,8 @@ void SlotBook::index_slots() {
       continue;
     }
     AppliedDocument* found = registry.find(state.document);
-    if (found == nullptr || state.service >= found->slots.size()) continue;
-    std::vector<SlotIndex>& by_service = state.role == SlotRole::service       ? found->slots
-                                         : state.role == SlotRole::ready_probe ? found->ready_probes
-                                                                               : found->live_probes;
-    by_service[state.service] = slot;
+    if (found != nullptr && found->has(state.service, state.replica))
+      found->slots_as(state.role)[found->place(state)] = slot;
   }
 }
 

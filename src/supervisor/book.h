@@ -41,6 +41,7 @@ namespace hearth::supervisor {
 // What a successor need not know of a slot: it finds out again.
 struct Scratch {
   MonoNs settle_at = 0;  // without a readiness probe: until then an order does not call it done
+  MonoNs reload_at = 0;  // told to reload, until then it may say RELOADING=1
   RunId spawn_sent = no_run;
   OpId signal_sent = 0;
   RunId reap_sent[2] = {};
@@ -77,6 +78,7 @@ class SlotBook {
   bool another_turn = false;      // is wanted at once
   bool visible_change = false;    // something that clients can see
   bool runs_changed = false;      // the list of runs on disk is to be noted anew
+  bool dump_wished = false;       // SIGUSR1: how things are, into hearth.log
   bool documents_unused = false;  // perhaps: a slot was forgotten
   SlotIndex gave_up = no_slot;    // with on_give_up = "exit": all of hearth is to be shut down
   std::vector<Note> notes;        // for people; the newest 50
@@ -105,14 +107,19 @@ class SlotBook {
   const AppliedDocument* applied(SlotIndex slot) const { return registry.find(slots[slot].document); }
   const Document* document_of(SlotIndex slot) const;  // null: it is lost
   const ServiceSpec& spec_of(SlotIndex slot) const;   // of a probe's or a hook's slot: how those live
-  std::string label(
-      SlotIndex slot) const;  // project.service.index, .ready, .live, .hook and .side-hook of what belongs to it
+  // The replica's whose slot this is, or to which this one belongs. Of a slot whose document is there.
+  const ServiceSpec& service_spec(SlotIndex slot) const;
+  // project.service.index; .ready, .live, .hook and .side-hook of what belongs to it
+  std::string label(SlotIndex slot) const;
   bool has_readiness(SlotIndex slot) const;
   bool is_up(SlotIndex slot) const;     // has a run, and that is not being stopped
   bool comes_up(SlotIndex slot) const;  // has one or is about to, as soon as its hooks are over
   // Of a service: the slot of its hooks, no_slot where it has none. Of a role is_hook().
   SlotIndex& hook_slot(SlotIndex service, SlotRole role);
   SlotIndex hook_slot(SlotIndex service, SlotRole role) const;
+  bool has_hook(SlotIndex service, Hook hook) const;
+  // Is it to be run, or under way? Of a hook that runs beside its service.
+  bool is_beside(SlotIndex service, Hook hook) const;
   bool over(SlotIndex slot) const;  // nothing of it runs and nothing is left to do
 
   void grow_to(SlotIndex size);

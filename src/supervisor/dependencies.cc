@@ -1,6 +1,7 @@
 #include "supervisor/dependencies.h"
 
 #include <algorithm>
+#include <span>
 
 #include "lifecycle/lifecycle.h"
 #include "supervisor/book.h"
@@ -8,7 +9,16 @@
 namespace hearth::supervisor {
 
 lifecycle::Standing standing_of(const SlotBook& book, const AppliedDocument& applied, lifecycle::Edge edge) {
-  const SlotIndex other = applied.slots[edge.to];
+  bool met = true;
+  for (const SlotIndex other : applied.slots_of(edge.to)) {
+    const lifecycle::Standing one = standing_of(book, other, edge);
+    if (one == lifecycle::Standing::failed) return one;
+    met = met && one == lifecycle::Standing::met;
+  }
+  return met ? lifecycle::Standing::met : lifecycle::Standing::unmet;
+}
+
+lifecycle::Standing standing_of(const SlotBook& book, SlotIndex other, lifecycle::Edge edge) {
   if (other == no_slot || !book.slots[other].used) return lifecycle::Standing::unmet;
   const SlotState& dependency = book.slots[other];
   const bool ready = book.has_readiness(other) ? dependency.health.ready : dependency.life.phase == Phase::running;
@@ -28,7 +38,8 @@ bool dependencies_met(const SlotBook& book, SlotIndex slot, Reason* why, std::st
   if (state.role != SlotRole::service) return true;
   const AppliedDocument* applied = book.applied(slot);
   if (applied == nullptr) return true;
-  bool met = true;
+  bool met = !must_wait_its_turn(book, slot, *applied);
+  if (!met && why != nullptr) *why = Reason::dependency_missing;
   for (const lifecycle::Edge& edge : applied->graph.dependencies(state.service)) {
     const lifecycle::Standing standing = standing_of(book, *applied, edge);
     if (standing == lifecycle::Standing::met) continue;
@@ -45,17 +56,44 @@ bool dependencies_met(const SlotBook& book, SlotIndex slot, Reason* why, std::st
   return met;
 }
 
+bool must_wait_its_turn(const SlotBook& book, SlotIndex slot, const AppliedDocument& applied) {
+  if (applied.document.start_concurrency == 0) return false;
+  const auto starting = std::ranges::count_if(applied.slots, [&](SlotIndex other) {
+    return other != no_slot && other != slot && book.slots[other].used &&
+           book.slots[other].life.phase == Phase::starting;
+  });
+  return starting >= std::int64_t{applied.document.start_concurrency};
+}
+
 bool must_hold(const SlotBook& book, SlotIndex slot) {
   const SlotState& state = book.slots[slot];
   const AppliedDocument* applied = book.applied(slot);
   if (applied == nullptr || state.role != SlotRole::service || book.head.force) return false;
   for (const std::uint32_t dependent : applied->graph.dependents(state.service)) {
-    const SlotIndex other = applied->slots[dependent];
-    if (other == no_slot || !book.slots[other].used) continue;
-    if (book.slots[other].life.phase == Phase::stopping) return true;
+    for (const SlotIndex other : applied->slots_of(dependent)) {
+      if (other == no_slot || !book.slots[other].used || book.slots[other].life.phase != Phase::stopping) continue;
+      // Of a document that was replaced the list may name what is somebody else's now.
+      const Document* its = book.document_of(other);
+      if (its != nullptr && its->project == applied->document.project) return true;
+    }
   }
   return false;
 }
+
+namespace {
+
+// Has one of these replicas a newer run than this one? The first run of a replica that joins others is no restart of
+// their service.
+bool restarted_since(const SlotBook& book, std::span<const SlotIndex> replicas, RunId run) {
+  const auto older = [&](SlotIndex slot) { return slot != no_slot && book.slots[slot].run().run < run; };
+  const bool was_there = std::any_of(replicas.begin(), replicas.end(), older);
+  return std::any_of(replicas.begin(), replicas.end(), [&](SlotIndex slot) {
+    if (slot == no_slot || older(slot)) return false;
+    return !was_there || book.slots[slot].last_exit.run != no_run;
+  });
+}
+
+}  // namespace
 
 bool outlived_a_dependency(const SlotBook& book, SlotIndex slot) {
   const SlotState& state = book.slots[slot];
@@ -64,8 +102,7 @@ bool outlived_a_dependency(const SlotBook& book, SlotIndex slot) {
   if (lifecycle::is_damped(state.life)) return false;
   const std::vector<lifecycle::Edge>& edges = applied->graph.dependencies(state.service);
   return std::any_of(edges.begin(), edges.end(), [&](lifecycle::Edge edge) {
-    const SlotIndex other = applied->slots[edge.to];
-    if (!edge.restart || other == no_slot || book.slots[other].run().run < state.run().run) return false;
+    if (!edge.restart || !restarted_since(book, applied->slots_of(edge.to), state.run().run)) return false;
     edge.required = true;  // what merely is tolerated to be away has not been restarted
     return standing_of(book, *applied, edge) == lifecycle::Standing::met;
   });
@@ -78,14 +115,15 @@ std::vector<SlotIndex> with_restarted_dependents(const SlotBook& book, std::vect
     // Of some nothing runs any more, or has been told to end, that anybody could have to go before.
     if (applied == nullptr || !(book.is_up(chosen[i]) || state.life.stop_held)) continue;
     for (const std::uint32_t dependent : applied->graph.dependents(state.service)) {
-      const SlotIndex other = applied->slots[dependent];
-      if (other == no_slot || !book.is_up(other) || std::find(chosen.begin(), chosen.end(), other) != chosen.end())
-        continue;
       const std::vector<lifecycle::Edge>& edges = applied->graph.dependencies(dependent);
       const bool follows = std::any_of(edges.begin(), edges.end(), [&](const lifecycle::Edge& edge) {
         return edge.to == state.service && edge.restart;
       });
-      if (follows) chosen.push_back(other);
+      if (!follows) continue;
+      for (const SlotIndex other : applied->slots_of(dependent)) {
+        const bool there = other != no_slot && book.is_up(other);
+        if (there && std::find(chosen.begin(), chosen.end(), other) == chosen.end()) chosen.push_back(other);
+      }
     }
   }
   return chosen;

@@ -21,11 +21,19 @@ namespace hearth::supervisor {
 struct AppliedDocument;
 class SlotBook;
 
-// What the dependent of this edge finds: may it start, as far as this one is concerned?
+// What the dependent of this edge finds: may it start, as far as this one is concerned? All replicas have to stand as
+// the edge asks; one that has failed for good counts before one that is merely not there yet.
 lifecycle::Standing standing_of(const SlotBook& book, const AppliedDocument& applied, lifecycle::Edge edge);
+// The same of one replica.
+lifecycle::Standing standing_of(const SlotBook& book, SlotIndex dependency, lifecycle::Edge edge);
 
 // May it be started? `why` and `what` (names) say what is missing; one that failed for good counts before others.
 bool dependencies_met(const SlotBook& book, SlotIndex slot, Reason* why = nullptr, std::string* what = nullptr);
+
+// Are as many of the document starting as may at a time (start_concurrency)? Not counted is the slot itself. Who is kept
+// back by that alone waits like one whose dependency is not there, and has its turn when one of them has come up or
+// failed, the longest waiting first (propagate.h).
+bool must_wait_its_turn(const SlotBook& book, SlotIndex slot, const AppliedDocument& applied);
 
 // Must its stop signal be held back, because dependents are still ending?
 bool must_hold(const SlotBook& book, SlotIndex slot);

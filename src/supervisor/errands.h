@@ -43,6 +43,7 @@ struct Errands {
   std::vector<wire::OperationRecord> operations;  // go into the commit itself
   std::vector<EventRecord> happened;              // what no record of a slot shows; goes into the commit itself
   std::vector<SlotIndex> released_slots;          // forgotten in this turn
+  std::vector<SlotIndex> respecified;             // go on with another specification
   std::vector<ProbeStart> probe_starts;
   std::vector<SlotIndex> probe_cancels;
   std::vector<StoreAction> store_actions;

@@ -53,7 +53,9 @@ void Evidence::notified(std::size_t index, const ports::Input& input, Now now) {
   if (message.fdstore && input.descriptors > 0)
     actions.push_back({index, input.slot, false, message.fdname, spec.fdstore_max, message.fdpoll});
   if (message.fdstore_remove) actions.push_back({index, input.slot, true, message.fdname, 0, false});
-  if (hear(input.slot, input.run, now)) lives_.judge(input.slot, health::notify(state.health, spec, message, now), now);
+  if (!hear(input.slot, input.run, now)) return;
+  if (message.reloading) book_.scratch[input.slot].reload_at = 0;
+  lives_.judge(input.slot, health::notify(state.health, spec, message, now), now);
 }
 
 // False: it is not for the newest run, or that is over. A message is proof that the process lives, even when the
@@ -151,7 +153,7 @@ void Evidence::run_ended(SlotIndex slot, RunCell& cell, const ports::EntryView& 
   cell.spawn = false;
   cell.pid = view.pid;
   book_.runs_changed = true;
-  book_.scratch[slot].settle_at = 0;
+  book_.scratch[slot].settle_at = book_.scratch[slot].reload_at = 0;
   ExitInfo exit;
   exit.code = view.exited ? view.exit_code : 0;
   exit.status = view.exit_status;

@@ -41,16 +41,18 @@ void Goals::start_needed(const std::vector<SlotIndex>& chosen, bool restart, Acc
     const AppliedDocument* applied = book_.applied(slot);
     if (applied == nullptr || (book_.is_up(slot) && !(restart && i < ordered))) continue;
     for (const lifecycle::Edge& edge : applied->graph.dependencies(book_.slots[slot].service)) {
-      const SlotIndex other = applied->slots[edge.to];
-      if (!edge.required || other == no_slot || !book_.in_use(other) || book_.slots[other].removing) continue;
-      if (standing_of(book_, *applied, edge) == lifecycle::Standing::met) continue;
-      if (std::find(seen.begin(), seen.end(), other) != seen.end()) continue;
-      seen.push_back(other);
-      const Lifecycle& life = book_.slots[other].life;
-      if (life.want_up && life.phase != Phase::failed && life.phase != Phase::completed) continue;
-      needed.push_back(other);
-      accepted.slots.push_back(other);
-      accepted.notes.push_back(names.of(other) + " is started too: " + names.of(slot) + " needs it");
+      if (!edge.required) continue;
+      for (const SlotIndex other : applied->slots_of(edge.to)) {
+        if (other == no_slot || !book_.in_use(other) || book_.slots[other].removing) continue;
+        if (standing_of(book_, other, edge) == lifecycle::Standing::met) continue;
+        if (std::find(seen.begin(), seen.end(), other) != seen.end()) continue;
+        seen.push_back(other);
+        const Lifecycle& life = book_.slots[other].life;
+        if (life.want_up && life.phase != Phase::failed && life.phase != Phase::completed) continue;
+        needed.push_back(other);
+        accepted.slots.push_back(other);
+        accepted.notes.push_back(names.of(other) + " is started too: " + names.of(slot) + " needs it");
+      }
     }
   }
   for (const SlotIndex slot : dependencies_first(book_, needed)) {
@@ -78,6 +80,14 @@ std::vector<SlotIndex> Goals::restart(const std::vector<SlotIndex>& chosen, Acce
     raise(slot, follows ? lifecycle::EventKind::dependency_restarted : lifecycle::EventKind::order_restart, now);
   }
   return all;
+}
+
+void Goals::adjust(SlotIndex slot, const ServiceSpec& before, Now now) {
+  lives_.respecify(slot, before, now);
+}
+
+bool Goals::run_beside(SlotIndex slot, Hook hook, Now now) {
+  return lives_.run_beside(slot, hook, now);
 }
 
 void Goals::stop(const std::vector<SlotIndex>& slots, OrderId order, bool force, Now now) {

@@ -13,6 +13,7 @@
 #include "base/time.h"
 #include "lifecycle/lifecycle.h"
 #include "model/request.h"
+#include "model/service_spec.h"
 
 namespace hearth::supervisor {
 
@@ -30,6 +31,10 @@ class Goals {
   void start_needed(const std::vector<SlotIndex>& chosen, bool restart, Accepted& accepted, Now now);
   // These, and all that is up and restarted with them, whom `accepted` then names too. Returns all.
   std::vector<SlotIndex> restart(const std::vector<SlotIndex>& chosen, Accepted& accepted, Now now);
+  // What runs of it goes on by another specification than the one before.
+  void adjust(SlotIndex slot, const ServiceSpec& before, Now now);
+  // A hook that nothing waits for but the order. False: it has none.
+  bool run_beside(SlotIndex slot, Hook hook, Now now);
   // Dependents come before what they depend on, unless `force`.
   void stop(const std::vector<SlotIndex>& slots, OrderId order, bool force, Now now);
   // `leave`: hearth ends, services stay.

@@ -88,9 +88,7 @@ void Lives::end_late_hook(SlotIndex hook_slot, Now now) {
 }
 
 bool Lives::run_beside(SlotIndex slot, Hook hook, Now now) {
-  if (book_.hook_slot(slot, SlotRole::side_hook) == no_slot ||
-      action_of(*book_.spec_of(slot).actions, hook).command.empty())
-    return false;
+  if (!book_.has_hook(slot, hook)) return false;
   book_.slots[slot].beside |= hook_bit(hook);
   book_.touch(slot);
   begin_beside(slot, now);

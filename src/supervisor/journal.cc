@@ -189,8 +189,8 @@ EventId JournalScribe::newest_of_dependencies(SlotIndex slot) const {
   EventId newest = no_event;
   if (applied == nullptr) return newest;
   for (const lifecycle::Edge& edge : applied->graph.dependencies(book_.slots[slot].service)) {
-    const SlotIndex other = applied->slots[edge.to];
-    if (other != no_slot && book_.in_use(other)) newest = std::max(newest, book_.slots[other].event);
+    for (const SlotIndex other : applied->slots_of(edge.to))
+      if (other != no_slot && book_.in_use(other)) newest = std::max(newest, book_.slots[other].event);
   }
   return newest;
 }

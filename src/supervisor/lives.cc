@@ -31,6 +31,12 @@ void Lives::feed(SlotIndex slot, lifecycle::Event event, Now now) {
   }
 }
 
+void Lives::respecify(SlotIndex slot, const ServiceSpec& before, Now now) {
+  book_.errands.respecified.push_back(slot);
+  book_.weigh(slot);  // it may depend on others now
+  judge(slot, health::respecify(book_.slots[slot].health, before, book_.spec_of(slot), now), now);
+}
+
 void Lives::new_run(SlotIndex slot, Now now) {
   SlotState& state = book_.slots[slot];
   state.leftover[0] = '\0';

@@ -37,6 +37,8 @@ class Lives {
 
   void feed(SlotIndex slot, lifecycle::Event event, Now now);
   void judge(SlotIndex slot, const health::Verdict& verdict, Now now);
+  // The slot follows another specification, and what runs of it goes on.
+  void respecify(SlotIndex slot, const ServiceSpec& before, Now now);
 
   // In the cell that is free; while both wait for their reap the run is only wanted.
   void new_run(SlotIndex slot, Now now);

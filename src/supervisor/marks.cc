@@ -1,6 +1,5 @@
 // Acts: which files of its own a service shall have. Told after each commit that may change it; the store compares.
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "supervisor/acts.h"
@@ -13,13 +12,6 @@ namespace {
 bool is_ready(const SlotBook& book, SlotIndex slot) {
   const SlotState& state = book.slots[slot];
   return book.has_readiness(slot) ? state.health.ready : state.life.phase == Phase::running;
-}
-
-std::string of_replica(std::string path, std::uint32_t replica) {
-  constexpr std::string_view name = "{index}";
-  for (std::size_t at = path.find(name); at != path.npos; at = path.find(name))
-    path.replace(at, name.size(), std::to_string(replica));
-  return path;
 }
 
 std::vector<ports::Mark> marks_of(const SlotBook& book, SlotIndex slot) {
@@ -35,7 +27,7 @@ std::vector<ports::Mark> marks_of(const SlotBook& book, SlotIndex slot) {
     if (path.empty()) return;
     ports::Mark mark;
     mark.kind = kind;
-    mark.path = of_replica(path, state.replica);
+    mark.path = path;
     mark.there = there;
     if (there) {
       mark.label = book.label(slot);

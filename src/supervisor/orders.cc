@@ -12,6 +12,9 @@
 namespace hearth::supervisor {
 namespace {
 
+// How soon one that tells of its reloads must have said so.
+constexpr SpanNs reload_notice = milliseconds(500);
+
 // A list that people read: the first few, and how many more there are.
 std::string list_words(const std::vector<std::string>& names) {
   constexpr std::size_t told = 10;
@@ -21,11 +24,21 @@ std::string list_words(const std::vector<std::string>& names) {
   return text;
 }
 
+// "web to 4 replicas, db to 1 replica; taken out: shop.web.5"
+std::string scale_words(const Request& request, const Accepted& accepted) {
+  std::vector<std::string> each;
+  for (const auto& [name, count] : request.replicas)
+    each.push_back(name + " to " + std::to_string(count) + (count == 1 ? " replica" : " replicas"));
+  std::string text = list_words(each);
+  if (!accepted.removed.empty()) text += "; taken out: " + list_words(accepted.removed);
+  return text;
+}
+
 std::string order_words(const Request& request, const Accepted& accepted) {
   const std::string which = request.all ? "all services" : list_words(request.names);
   switch (request.verb) {
     case Verb::apply: {
-      std::string text = request.start ? "up of project " : "apply of project ";
+      std::string text = request.reload ? "reload of project " : request.start ? "up of project " : "apply of project ";
       text += request.document.project;
       if (!request.document.path.empty()) text += " from " + request.document.path;
       text += ": " + std::to_string(request.document.services.size()) +
@@ -40,6 +53,11 @@ std::string order_words(const Request& request, const Accepted& accepted) {
       if (!request.names.empty() || request.all) return "down of " + which;
       return "down of " +
              (request.document.path.empty() ? "project " + request.document.project : request.document.path);
+    case Verb::scale: return "scale of " + scale_words(request, accepted);
+    case Verb::signal:
+      return "signal " + std::to_string(request.signal) + " to " + which +
+             (request.all_processes ? ", all processes" : "");
+    case Verb::reload: return "reload of " + which;
     case Verb::shutdown: return "shutdown of all of hearth";
     case Verb::leave: return "end of hearth, whose services go on";
   }
@@ -88,13 +106,14 @@ Result<Accepted> Orders::handle(const Request& request, Now now) {
   if (operations.size() == wire::max_new_operations)
     return failure(Remedy::try_later, "take the order", instance_, "too many came at once", "send it again");
   Result<Accepted> accepted = carry_out(request, now);
-  if (!accepted) return accepted;
+  if (!accepted || request.dry_run) return accepted;
   wire::OperationRecord record{};
   std::memcpy(record.key, request.key.data(), sizeof record.key);
   record.order = accepted->order;
   record.accepted_wall_ns = now.wall;
   record.kind = static_cast<std::uint32_t>(request.verb);
-  record.slots = static_cast<std::uint32_t>(accepted->slots.size());
+  // Of a signal no slot remembers the order.
+  record.slots = request.verb == Verb::signal ? 0 : static_cast<std::uint32_t>(accepted->slots.size());
   operations.push_back(record);
   tell(accepted->order, request, *accepted, now);
   return accepted;
@@ -127,6 +146,9 @@ Result<Accepted> Orders::carry_out(const Request& request, Now now) {
     case Verb::stop:
     case Verb::restart: return order_named(request, now);
     case Verb::down: return down(request, now);
+    case Verb::scale: return placing_.scale(request, now);
+    case Verb::signal:
+    case Verb::reload: return send_signal(request, now);
     case Verb::shutdown:
     case Verb::leave: return shut_down(request, now);
   }
@@ -163,24 +185,56 @@ void Orders::start(const std::vector<SlotIndex>& chosen, Accepted& accepted, Now
   }
 }
 
+Result<Accepted> Orders::send_signal(const Request& request, Now now) {
+  const Result<std::vector<SlotIndex>> chosen = named(book_, request);
+  if (!chosen) return failure(chosen.error());
+  const bool reload = request.verb == Verb::reload;
+  const char* doing = reload ? "reload" : "signal";
+  const TypedNames names(book_);
+  for (const SlotIndex slot : *chosen) {
+    const SlotState& state = book_.slots[slot];
+    const bool there = book_.is_up(slot) && !state.run_wanted && state.run().pid != 0;
+    if (!there || (reload && state.life.phase != Phase::running))
+      return failure(Remedy::conflict, doing, names.of(slot),
+                     there ? "it is starting" : "it is not running; nothing was sent to anybody",
+                     there ? "send it again when it is up" : "hearth start " + names.of(slot));
+    // One cell, one signal: what is on its way goes first.
+    if (reload && book_.has_hook(slot, Hook::reload)) continue;
+    if (state.run().signal != 0 && book_.acting.has(slot) && book_.scratch[slot].signal_sent < state.run().op)
+      return failure(Remedy::try_later, doing, names.of(slot), "another signal is on its way", "send it again");
+  }
+  Accepted accepted;
+  accepted.order = book_.next_order();
+  accepted.slots = *chosen;
+  for (const SlotIndex slot : *chosen) {
+    const ServiceSpec& spec = book_.spec_of(slot);
+    if (!reload) {
+      post(slot, request.all_processes ? request.signal : request.signal | to_leader_alone);
+      continue;
+    }
+    goals_.enlist(slot, accepted.order, true);
+    if (goals_.run_beside(slot, Hook::reload, now)) continue;
+    if (spec.ready.type == ProbeType::notify) book_.scratch[slot].reload_at = after(now.mono, reload_notice);
+    post(slot, spec.reload_signal | to_leader_alone);
+  }
+  return accepted;
+}
+
+void Orders::post(SlotIndex slot, int signal) {
+  RunCell& cell = book_.slots[slot].run();
+  cell.signal = signal;
+  cell.op = book_.next_op();
+  book_.touch(slot);
+  book_.want_act(slot);
+}
+
 Result<Accepted> Orders::down(const Request& request, Now now) {
   const Result<std::vector<SlotIndex>> chosen = to_take_down(book_, request);
   if (!chosen) return failure(chosen.error());
   Accepted accepted;
   accepted.order = book_.next_order();
   accepted.slots = *chosen;
-  for (const SlotIndex slot : *chosen) {
-    book_.slots[slot].removing = true;
-    accepted.removed.push_back(book_.label(slot));
-  }
-  for (const SlotIndex slot : book_.used()) {
-    SlotState& state = book_.slots[slot];
-    if (!is_probe(state.role)) continue;
-    if (std::find(chosen->begin(), chosen->end(), state.parent) == chosen->end()) continue;
-    state.removing = true;
-    goals_.stop({slot}, accepted.order, true, now);
-  }
-  goals_.stop(*chosen, accepted.order, false, now);
+  placing_.remove(*chosen, request.force, accepted, now);
   return accepted;
 }
 
@@ -208,7 +262,12 @@ void Orders::signalled(const ports::Input& input, Now now) {
         goals_.shut_down(false, signal_order(input.number == 2 ? "SIGINT" : "SIGTERM", "shutdown", now), now);
         break;
       case 3: goals_.shut_down(true, signal_order("SIGQUIT", "it ends, and its services go on", now), now); break;
-      default: book_.visible_change = true;  // HUP, USR1: the program rereads or writes out; USR2: it is replaced
+      case 10: book_.dump_wished = true; break;
+      case 1:
+        if (client_.empty() || head.shutting_down) break;
+        placing_.reload_files(client_, signal_order("SIGHUP", "the files of all projects are reloaded", now), now);
+        break;
+      default: break;  // USR2 is kept for upgrades
     }
   }
 }

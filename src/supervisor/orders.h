@@ -1,8 +1,15 @@
 // Requests and signals: what users order. Decided within a turn and answered after its commit.
 //
 // The key of a request is remembered with its order (decision page, 10 minutes): the same key again gets the same order
-// and changes nothing. During a shutdown only another one is taken, and it insists. Of the keeper's signals the counter
-// is compared with the head's: TERM and INT shut down, a second one insists, QUIT leaves the services running.
+// and changes nothing. A signal is sent by its act like every other, at most once; it concerns no goal, so the order
+// is settled when it is taken, and overtakes none. `reload` is the signal that a service has chosen for that: one with
+// ready = "notify" may say RELOADING=1 within half a second, and then the order waits for its READY=1. One with a
+// reload_command has that run instead, and the order waits for its end.
+//
+// During a shutdown only another one is taken, and it insists. Of the keeper's signals the counter is compared with the
+// head's: TERM and INT shut down, a second one insists, QUIT leaves the services running, USR1 has status written to
+// hearth.log by the program. HUP reloads the files of all projects: only a client can read them, so it is run for each,
+// like a service, and `status` and `logs` tell how it went.
 #pragma once
 
 #include <string>
@@ -23,8 +30,15 @@ class SlotBook;
 
 class Orders {
  public:
-  Orders(SlotBook& book, Goals& goals, Placing& placing, const wire::DecisionPage& page, std::string instance)
-      : book_(book), goals_(goals), placing_(placing), page_(page), instance_(std::move(instance)) {}
+  // `client`: the command with which `hearth` talks to this instance; empty: there is none.
+  Orders(SlotBook& book, Goals& goals, Placing& placing, const wire::DecisionPage& page, std::string instance,
+         std::vector<std::string> client)
+      : book_(book),
+        goals_(goals),
+        placing_(placing),
+        page_(page),
+        instance_(std::move(instance)),
+        client_(std::move(client)) {}
 
   Result<Accepted> handle(const Request& request, Now now);
   void signalled(const ports::Input& input, Now now);
@@ -35,6 +49,8 @@ class Orders {
   Result<Accepted> carry_out(const Request& request, Now now);
   Result<Accepted> order_named(const Request& request, Now now);
   void start(const std::vector<SlotIndex>& chosen, Accepted& accepted, Now now);
+  Result<Accepted> send_signal(const Request& request, Now now);
+  void post(SlotIndex slot, int signal);
   Result<Accepted> down(const Request& request, Now now);
   Accepted shut_down(const Request& request, Now now);
   // For the event journal. signal_order: the next order, which came as a signal.
@@ -46,6 +62,7 @@ class Orders {
   Placing& placing_;
   const wire::DecisionPage& page_;
   std::string instance_;
+  std::vector<std::string> client_;
 };
 
 }  // namespace hearth::supervisor

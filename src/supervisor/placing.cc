@@ -1,10 +1,15 @@
 #include "supervisor/placing.h"
 
 #include <algorithm>
+#include <map>
+#include <set>
+#include <span>
 #include <string_view>
-#include <unordered_map>
+#include <utility>
 
 #include "base/check.h"
+#include "config/diff.h"
+#include "config/limits.h"
 #include "supervisor/book.h"
 #include "supervisor/dependencies.h"
 #include "supervisor/goals.h"
@@ -20,6 +25,19 @@ const ServiceSpec* find_service(const Document& document, std::string_view name)
   return same == document.services.end() ? nullptr : &*same;
 }
 
+bool differ_in_more_than_replicas(const ServiceSpec& a, const ServiceSpec& b) {
+  if (a == b) return false;
+  ServiceSpec as_many = b;
+  as_many.replicas = a.replicas;
+  return !(a == as_many);
+}
+
+// A scale brings nothing back of a service that it does not concern. Its document has the services of the one before.
+bool stays_as_it_is(const Request& request, const AppliedDocument* before, const ServiceSpec& spec,
+                    std::size_t service) {
+  return request.verb == Verb::scale && spec.replicas == before->document.services[service].replicas;
+}
+
 bool contains(const std::vector<SlotIndex>& slots, SlotIndex slot) {
   return std::find(slots.begin(), slots.end(), slot) != slots.end();
 }
@@ -27,27 +45,104 @@ bool contains(const std::vector<SlotIndex>& slots, SlotIndex slot) {
 }  // namespace
 
 Result<Accepted> Placing::apply(const Request& request, Now now) {
-  Document document = request.document;
+  const Document& document = request.document;
   if (document.services.empty())
     return failure(Remedy::fix_input, "apply", document.project, "it has no services", "add a [service.NAME] table");
   const Result<const AppliedDocument*> before = predecessor_of(document);
   if (!before) return failure(before.error());
+  if (request.reload && *before == nullptr)
+    return failure(Remedy::not_found, "reload", document.project, "nothing of it is up", "hearth up starts it");
+  return replace(document, *before, request, 0, now);
+}
+
+Result<Accepted> Placing::replace(Document document, const AppliedDocument* before, const Request& request,
+                                  OrderId order, Now now) {
   const std::uint64_t version = book_.head.last_document + 1;
   document.version = version;
   if (const Status room = find_room(document); !room) return failure(room.error());
   if (const Status added = book_.registry.add(document); !added) return failure(added.error());
+  Accepted accepted;
+  if (before != nullptr || request.dry_run)
+    accepted.changes = config::changes(before == nullptr ? Document{} : before->document, document);
+  if (request.dry_run) {
+    book_.registry.drop(version);
+    return accepted;
+  }
   // Kept last, when nothing can be refused any more: the number of a refused document is used again.
   if (const Status stored = store_.put_document(document); !stored) {
     book_.registry.drop(version);
     return failure(stored.error());
   }
   book_.head.last_document = version;
-  Accepted accepted;
-  accepted.order = book_.next_order();
-  place_services(*book_.registry.find(version), *before, request.start, accepted, now);
+  accepted.order = order != 0 ? order : book_.next_order();
+  AppliedDocument& applied = *book_.registry.find(version);
+  const Change change = place_services(applied, before, request, now);
+  start_services(applied, change, request, accepted, now);
+  remove(change.removed, false, accepted, now);
   book_.drop_unused_documents();
   book_.runs_changed = true;
   return accepted;
+}
+
+Result<Accepted> Placing::scale(const Request& request, Now now) {
+  const AppliedDocument* before = nullptr;
+  Document document;
+  std::string unchanged;
+  for (const auto& [name, count] : request.replicas) {
+    if (count == 0 || count > wire::max_slots)
+      return failure(Remedy::fix_input, "scale", name, std::to_string(count) + " is no number of replicas",
+                     count == 0 ? "hearth stop " + name + " stops all of them"
+                                : "no more than " + std::to_string(wire::max_slots) + " fit in one hearth");
+    Request one = request;
+    one.names = {name};
+    const Result<std::vector<SlotIndex>> chosen = named(book_, one);
+    if (!chosen) return failure(chosen.error());
+    for (const SlotIndex slot : *chosen) {
+      const AppliedDocument* its = book_.applied(slot);
+      if (before == nullptr) document = (before = its)->document;
+      if (its != before)
+        return failure(Remedy::fix_input, "scale", name, "it is of another project than those before it",
+                       "scale one project at a time; PROJECT.SERVICE=N names one");
+      document.services[book_.slots[slot].service].replicas = count;
+    }
+    if (document.services[book_.slots[chosen->front()].service] ==
+        before->document.services[book_.slots[chosen->front()].service])
+      unchanged += (unchanged.empty() ? "" : ", ") + name;
+  }
+  if (before == nullptr)
+    return failure(Remedy::fix_input, "scale", "nothing", "no service is named", "hearth scale web=4");
+  if (document.services != before->document.services) {
+    Request gently = request;
+    gently.reload = true;
+    return replace(std::move(document), before, gently, 0, now);
+  }
+  Accepted accepted;
+  accepted.order = book_.next_order();
+  accepted.notes.push_back(unchanged + ": that many are there already");
+  return accepted;
+}
+
+void Placing::reload_files(const std::vector<std::string>& client, OrderId order, Now now) {
+  std::set<std::uint64_t> versions;
+  for (const SlotIndex slot : book_.services())
+    if (!book_.slots[slot].removing && !book_.document_of(slot)->path.empty())
+      versions.insert(book_.slots[slot].document);
+  for (const std::uint64_t version : versions) {
+    const Document& file = book_.registry.find(version)->document;
+    Request request;
+    request.verb = Verb::apply;
+    request.document.project = "_hearth";
+    request.document.environment = file.environment;
+    ServiceSpec spec;
+    spec.name = ("reload-" + file.project).substr(0, config::max_name);
+    spec.command = client;
+    spec.command.insert(spec.command.end(), {"reload", "--no-wait", "-f", file.path});
+    spec.cwd = "/";
+    spec.restart = RestartPolicy::never;
+    request.document.services.push_back(std::move(spec));
+    if (const Result<Accepted> accepted = replace(request.document, nullptr, request, order, now); !accepted)
+      book_.add_note("SIGHUP did not reload project " + file.project + ": " + accepted.error().text(), now.wall);
+  }
 }
 
 Result<const AppliedDocument*> Placing::predecessor_of(const Document& document) const {
@@ -101,18 +196,34 @@ Status Placing::refuse_conflicts(const Document& document) const {
   return {};
 }
 
-// A slot for each service that has none yet, and for each exec probe: the old ones may still be running.
+std::size_t Placing::probe_slots_missing(const ServiceSpec& spec, SlotIndex slot) const {
+  std::size_t missing = 0;
+  for (const SlotRole role : {SlotRole::ready_probe, SlotRole::live_probe}) {
+    if ((role == SlotRole::ready_probe ? spec.ready : spec.live).type != ProbeType::exec) continue;
+    SlotIndex its = no_slot;
+    if (const AppliedDocument* applied = slot == no_slot ? nullptr : book_.applied(slot); applied != nullptr)
+      its = (role == SlotRole::ready_probe ? applied->ready_probes
+                                           : applied->live_probes)[applied->place(book_.slots[slot])];
+    missing += its == no_slot || book_.slots[its].removing;
+  }
+  return missing;
+}
+
+// For each replica, its exec probes and its hooks, what has no slot yet.
 Status Placing::find_room(const Document& document) const {
-  std::unordered_map<std::string_view, SlotIndex> placed;
+  std::map<std::pair<std::string_view, std::uint32_t>, SlotIndex> placed;
   for (const SlotIndex slot : book_.services()) {
     const Document* other = book_.document_of(slot);
-    if (other->project == document.project) placed[other->services[book_.slots[slot].service].name] = slot;
+    const SlotState& state = book_.slots[slot];
+    if (other->project == document.project) placed[{other->services[state.service].name, state.replica}] = slot;
   }
   std::size_t needed = 0;
   for (const ServiceSpec& spec : document.services) {
-    const auto its = placed.find(spec.name);
-    needed += (its == placed.end()) + (spec.ready.type == ProbeType::exec) + (spec.live.type == ProbeType::exec);
-    needed += hook_slots_missing(spec, its == placed.end() ? no_slot : its->second);
+    for (std::uint32_t i = 0; i < spec.replicas; ++i) {
+      const auto its = placed.find({spec.name, i});
+      const SlotIndex slot = its == placed.end() ? no_slot : its->second;
+      needed += (slot == no_slot) + probe_slots_missing(spec, slot) + hook_slots_missing(spec, slot);
+    }
   }
   // The ones that allocate() will take: entries of runs whose specification is lost may lie between and behind ours.
   SlotIndex end = 0;
@@ -138,7 +249,7 @@ void Placing::grow_to(SlotIndex size) {
   for (SlotIndex slot = first; slot < size; ++slot) book_.touch(slot);
 }
 
-SlotIndex Placing::allocate(const AppliedDocument& applied, std::uint32_t service, SlotRole role, SlotIndex wanted) {
+SlotIndex Placing::allocate(const AppliedDocument& applied, Place place, SlotRole role, SlotIndex wanted) {
   SlotIndex slot = wanted;
   if (wanted == no_slot) {
     for (slot = book_.first_free();; ++slot) {
@@ -152,74 +263,115 @@ SlotIndex Placing::allocate(const AppliedDocument& applied, std::uint32_t servic
   fresh.used = true;
   fresh.role = role;
   fresh.document = applied.document.version;
-  fresh.service = service;
-  fresh.parent = role == SlotRole::service ? no_slot : applied.slots[service];
+  fresh.service = place.service;
+  fresh.replica = place.replica;
+  fresh.parent = role == SlotRole::service ? no_slot : applied.slots[applied.place(place.service, place.replica)];
   book_.take_into_use(slot, fresh);
   return slot;
 }
 
 // Slots that go on under the new document; those of `hearth run` that have ended give their names back.
-Placing::Change Placing::move_slots(AppliedDocument& applied, const AppliedDocument* before) {
+Placing::Change Placing::move_slots(AppliedDocument& applied, const AppliedDocument* before, const Request& request) {
   Change change;
+  change.fates.resize(applied.slots.size(), Fate::fresh);
   const std::vector<ServiceSpec>& services = applied.document.services;
   for (const SlotIndex slot : book_.services()) {
     SlotState& state = book_.slots[slot];
     if (state.document == applied.document.version) continue;
-    const Document* old = book_.document_of(slot);
-    if (old->project != applied.document.project) continue;
-    const bool ours = before != nullptr && state.document == before->document.version;
-    const ServiceSpec* same = find_service(applied.document, old->services[state.service].name);
-    if (same == nullptr) {
-      if (ours) change.removed.push_back(slot);
+    const AppliedDocument* old = book_.applied(slot);
+    if (old->document.project != applied.document.project) continue;
+    const ServiceSpec& was = old->document.services[state.service];
+    const ServiceSpec* same = find_service(applied.document, was.name);
+    if (same == nullptr || state.replica >= same->replicas) {
+      const bool ours = before != nullptr && state.document == before->document.version;
+      if ((ours || same != nullptr) && !state.removing) change.removed.push_back(slot);
       continue;
     }
-    if (!(old->services[state.service] == *same)) change.changed.push_back(slot);
+    if (state.removing && stays_as_it_is(request, before, *same, static_cast<std::size_t>(same - services.data())))
+      continue;
+    const bool differs = differ_in_more_than_replicas(was, *same);
+    const bool adjusted = differs && !config::needs_restart(was, *same);
+    if (adjusted) change.adjusted.emplace_back(slot, &old->spec(state.service, state.replica));
     state.document = applied.document.version;
     state.service = static_cast<std::uint32_t>(same - services.data());
-    state.removing = false;
-    applied.slots[state.service] = slot;
+    const bool comes_back = std::exchange(state.removing, false);
+    applied.slots[applied.place(state)] = slot;
+    change.fates[applied.place(state)] = comes_back ? Fate::fresh
+                                         : adjusted ? Fate::adjusted
+                                         : differs  ? Fate::restarted
+                                                    : Fate::same;
     book_.touch(slot);
   }
   return change;
 }
 
-void Placing::place_services(AppliedDocument& applied, const AppliedDocument* before, bool start, Accepted& accepted,
-                             Now now) {
-  Change change = move_slots(applied, before);
-  for (std::uint32_t i = 0; i < applied.slots.size(); ++i)
-    if (applied.slots[i] == no_slot) applied.slots[i] = allocate(applied, i, SlotRole::service);
+Placing::Change Placing::place_services(AppliedDocument& applied, const AppliedDocument* before, const Request& request,
+                                        Now now) {
+  Change change = move_slots(applied, before, request);
+  const std::vector<Place> places = applied.places();
+  const auto stays_down = [&](std::uint32_t service) {
+    return stays_as_it_is(request, before, applied.document.services[service], service);
+  };
+  for (std::uint32_t i = 0; i < places.size(); ++i)
+    if (applied.slots[i] == no_slot && !stays_down(places[i].service))
+      applied.slots[i] = allocate(applied, places[i], SlotRole::service);
   place_probes(applied, now);
-  for (std::uint32_t i = 0; i < applied.slots.size(); ++i) {
-    const ServiceSpec& spec = applied.document.services[i];
+  for (std::uint32_t i = 0; i < places.size(); ++i) {
+    const ServiceSpec& spec = applied.document.services[places[i].service];
+    if (applied.slots[i] == no_slot && stays_down(places[i].service)) continue;
     HEARTH_CHECK(applied.slots[i] != no_slot, "find_room has counted it");
     HEARTH_CHECK(spec.ready.type != ProbeType::exec || applied.ready_probes[i] != no_slot, "find_room has counted it");
     HEARTH_CHECK(spec.live.type != ProbeType::exec || applied.live_probes[i] != no_slot, "find_room has counted it");
   }
-  accepted.slots = applied.slots;
   for (const SlotIndex slot : applied.slots) {
-    goals_.enlist(slot, accepted.order, start);
+    if (slot == no_slot) continue;
     book_.touch(slot);
     book_.weigh(slot);
   }
-  if (start) {
-    std::vector<SlotIndex> restarted = change.changed;
-    std::erase_if(restarted, [this](SlotIndex slot) { return !book_.comes_up(slot); });  // those are merely started
-    start_services(applied, goals_.restart(restarted, accepted, now), change.changed, accepted, now);
-  }
-  for (const SlotIndex slot : change.removed) {
-    book_.slots[slot].removing = true;
-    accepted.removed.push_back(book_.label(slot));
-  }
-  goals_.stop(change.removed, accepted.order, false, now);
+  return change;
 }
 
-void Placing::start_services(const AppliedDocument& applied, const std::vector<SlotIndex>& restarted,
-                             const std::vector<SlotIndex>& changed, Accepted& accepted, Now now) {
+std::vector<SlotIndex> Placing::to_go_up(const AppliedDocument& applied, const Change& change,
+                                         const Request& request) const {
+  std::vector<SlotIndex> chosen;
+  for (std::uint32_t service = 0; service < applied.services(); ++service) {
+    const std::span<const SlotIndex> replicas = applied.slots_of(service);
+    const auto fates = std::span(change.fates).subspan(applied.first[service], replicas.size());
+    const bool is_new = std::all_of(fates.begin(), fates.end(), [](Fate fate) { return fate == Fate::fresh; });
+    const bool one_is_up = std::any_of(replicas.begin(), replicas.end(), [this](SlotIndex slot) {
+      return slot != no_slot && book_.slots[slot].life.want_up;
+    });
+    const bool by_itself = applied.document.services[service].autostart && (is_new || !request.reload);
+    for (std::size_t i = 0; i < replicas.size(); ++i) {
+      if (replicas[i] == no_slot || (request.reload && fates[i] == Fate::same)) continue;
+      const bool wanted = fates[i] == Fate::fresh ? one_is_up : book_.slots[replicas[i]].life.want_up;
+      if (by_itself || wanted) chosen.push_back(replicas[i]);
+    }
+  }
+  return chosen;
+}
+
+void Placing::start_services(const AppliedDocument& applied, const Change& change, const Request& request,
+                             Accepted& accepted, Now now) {
+  std::vector<SlotIndex> chosen = request.start ? to_go_up(applied, change, request) : applied.slots;
+  std::erase(chosen, no_slot);
+  accepted.slots = chosen;
+  for (const SlotIndex slot : chosen) goals_.enlist(slot, accepted.order, request.start);
+  for (const auto& [slot, before] : change.adjusted) goals_.adjust(slot, *before, now);
+  if (!request.start) return;
+  const auto fate_of = [&](SlotIndex slot) { return change.fates[applied.place(book_.slots[slot])]; };
+  std::vector<SlotIndex> running;  // and not to go on; the others of them are merely started
+  for (const SlotIndex slot : chosen)
+    if (fate_of(slot) == Fate::restarted && book_.comes_up(slot)) running.push_back(slot);
+  const std::vector<SlotIndex> restarted = goals_.restart(running, accepted, now);
   const TypedNames names(book_);
-  for (const SlotIndex slot : dependencies_first(book_, applied.slots)) {
+  for (const SlotIndex slot : dependencies_first(book_, chosen)) {
     if (contains(restarted, slot)) continue;
-    if (has_done_its_work(slot) && !contains(changed, slot)) {
-      accepted.notes.push_back(names.of(slot) + " has completed and is not run again: hearth start " + names.of(slot));
+    if (book_.is_up(slot) && request.reload) continue;
+    if (has_done_its_work(slot) && (fate_of(slot) == Fate::same || fate_of(slot) == Fate::adjusted)) {
+      if (!request.reload)
+        accepted.notes.push_back(names.of(slot) + " has completed and is not run again: hearth start " +
+                                 names.of(slot));
       continue;
     }
     if (book_.is_up(slot))
@@ -229,21 +381,51 @@ void Placing::start_services(const AppliedDocument& applied, const std::vector<S
   }
 }
 
-void Placing::place_probes(AppliedDocument& applied, Now now) {
-  // Old probe slots of these services go; what still runs of them is stopped first.
+void Placing::remove(std::vector<SlotIndex> slots, bool force, Accepted& accepted, Now now) {
+  std::stable_sort(slots.begin(), slots.end(),
+                   [this](SlotIndex a, SlotIndex b) { return book_.slots[a].replica > book_.slots[b].replica; });
+  for (const SlotIndex slot : slots) {
+    book_.slots[slot].removing = true;
+    accepted.removed.push_back(book_.label(slot));
+  }
   for (const SlotIndex slot : book_.used()) {
     SlotState& state = book_.slots[slot];
-    if (!is_probe(state.role) || state.removing || !contains(applied.slots, state.parent)) continue;
+    if (!is_probe(state.role) || !contains(slots, state.parent)) continue;
     state.removing = true;
+    goals_.stop({slot}, accepted.order, true, now);
+  }
+  goals_.stop(slots, accepted.order, force, now);
+}
+
+// Those of a replica that goes on go on with it, tries under way included. What still runs of others is stopped first.
+void Placing::place_probes(AppliedDocument& applied, Now now) {
+  const auto is_exec = [](const ServiceSpec& spec, SlotRole role) {
+    return (role == SlotRole::ready_probe ? spec.ready : spec.live).type == ProbeType::exec;
+  };
+  for (const SlotIndex slot : book_.used()) {
+    SlotState& state = book_.slots[slot];
+    if (!is_probe(state.role) || state.removing) continue;
+    if (!book_.is_service(state.parent) || book_.slots[state.parent].document != applied.document.version) continue;
+    const SlotState& parent = book_.slots[state.parent];
+    SlotIndex& its = applied.slots_as(state.role)[applied.place(parent)];
     book_.touch(slot);
+    if (its == no_slot && is_exec(applied.document.services[parent.service], state.role)) {
+      state.document = parent.document;
+      state.service = parent.service;
+      its = slot;
+      continue;
+    }
+    if (its == slot) continue;
+    state.removing = true;
     goals_.stop({slot}, state.order, true, now);
   }
-  const std::vector<ServiceSpec>& services = applied.document.services;
-  for (std::uint32_t i = 0; i < services.size(); ++i) {
-    if (applied.slots[i] == no_slot) continue;
-    if (services[i].ready.type == ProbeType::exec)
-      applied.ready_probes[i] = allocate(applied, i, SlotRole::ready_probe);
-    if (services[i].live.type == ProbeType::exec) applied.live_probes[i] = allocate(applied, i, SlotRole::live_probe);
+  const std::vector<Place> places = applied.places();
+  for (std::uint32_t i = 0; i < places.size(); ++i) {
+    if (applied.slots[i] == no_slot || book_.slots[applied.slots[i]].removing) continue;
+    const ServiceSpec& spec = applied.document.services[places[i].service];
+    for (const SlotRole role : {SlotRole::ready_probe, SlotRole::live_probe})
+      if (SlotIndex& its = applied.slots_as(role)[i]; its == no_slot && is_exec(spec, role))
+        its = allocate(applied, places[i], role);
   }
   place_hooks(applied);
 }

@@ -25,7 +25,7 @@ void Placing::place_hooks(const AppliedDocument& applied) {
       const bool needed = has_hooks(*book_.spec_of(slot).actions, role);
       SlotIndex its = book_.hook_slot(slot, role);
       if (its == no_slot && needed) {
-        its = allocate(applied, book_.slots[slot].service, role);
+        its = allocate(applied, {book_.slots[slot].service, book_.slots[slot].replica}, role);
         book_.hook_slot(slot, role) = its;
       }
       if (its == no_slot) continue;

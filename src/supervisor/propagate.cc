@@ -1,5 +1,9 @@
 #include "supervisor/propagate.h"
 
+#include <algorithm>
+#include <iterator>
+#include <span>
+
 #include "supervisor/book.h"
 #include "supervisor/dependencies.h"
 #include "supervisor/lives.h"
@@ -16,9 +20,12 @@ class Propagation {
   void weigh(SlotIndex slot);
   void weigh_dependents(const AppliedDocument& applied, std::uint32_t service);
   void weigh_dependencies(const AppliedDocument& applied, std::uint32_t service);
+  void weigh_left_behind(SlotIndex slot);
+  void give_turns(SlotIndex slot);
   void forget(SlotIndex slot);
 
  private:
+  void weigh_all(std::span<const SlotIndex> replicas);
   bool restart_all(const std::vector<SlotIndex>& slots, std::size_t first);
 
   SlotBook& book_;
@@ -37,9 +44,9 @@ void Propagation::restart_followers(SlotIndex slot) {
   const AppliedDocument* applied = book_.applied(slot);
   if (applied == nullptr || !book_.is_service(slot)) return;
   for (const std::uint32_t dependent : applied->graph.dependents(book_.slots[slot].service)) {
-    const SlotIndex other = applied->slots[dependent];
-    if (other != no_slot && outlived_a_dependency(book_, other))
-      restart_all(with_restarted_dependents(book_, {other}), 0);
+    for (const SlotIndex other : applied->slots_of(dependent))
+      if (other != no_slot && outlived_a_dependency(book_, other))
+        restart_all(with_restarted_dependents(book_, {other}), 0);
   }
 }
 
@@ -84,14 +91,43 @@ void Propagation::weigh(SlotIndex slot) {
   lives_.feed(slot, event, now_);
 }
 
+void Propagation::weigh_all(std::span<const SlotIndex> replicas) {
+  for (const SlotIndex slot : replicas)
+    if (slot != no_slot) weigh(slot);
+}
+
 void Propagation::weigh_dependents(const AppliedDocument& applied, std::uint32_t service) {
-  for (const std::uint32_t dependent : applied.graph.dependents(service))
-    if (applied.slots[dependent] != no_slot) weigh(applied.slots[dependent]);
+  for (const std::uint32_t dependent : applied.graph.dependents(service)) weigh_all(applied.slots_of(dependent));
 }
 
 void Propagation::weigh_dependencies(const AppliedDocument& applied, std::uint32_t service) {
-  for (const lifecycle::Edge& edge : applied.graph.dependencies(service))
-    if (applied.slots[edge.to] != no_slot) weigh(applied.slots[edge.to]);
+  for (const lifecycle::Edge& edge : applied.graph.dependencies(service)) weigh_all(applied.slots_of(edge.to));
+}
+
+// What is being removed follows the document before, and may wait for the end of one that has moved on.
+void Propagation::weigh_left_behind(SlotIndex slot) {
+  const AppliedDocument* current = book_.applied(slot);
+  if (current == nullptr || current->document.path.empty()) return;  // of `hearth run` each has its own
+  for (const auto& [version, before] : book_.registry.all()) {
+    if (version >= current->document.version || before->document.project != current->document.project) continue;
+    const auto place = std::find(before->slots.begin(), before->slots.end(), slot) - before->slots.begin();
+    if (place == std::ssize(before->slots)) continue;
+    const auto behind = std::upper_bound(before->first.begin(), before->first.end(), place);
+    weigh_dependencies(*before, static_cast<std::uint32_t>(behind - before->first.begin()) - 1);
+  }
+}
+
+// One that has come up, or has failed to, leaves its turn to those that have waited longest.
+void Propagation::give_turns(SlotIndex slot) {
+  const AppliedDocument* applied = book_.applied(slot);
+  if (applied == nullptr || applied->document.start_concurrency == 0 || must_wait_its_turn(book_, no_slot, *applied))
+    return;
+  std::vector<SlotIndex> waiting;
+  for (const SlotIndex other : applied->slots)
+    if (other != no_slot && book_.slots[other].life.phase == Phase::waiting) waiting.push_back(other);
+  std::stable_sort(waiting.begin(), waiting.end(),
+                   [this](SlotIndex a, SlotIndex b) { return book_.slots[a].life.since < book_.slots[b].life.since; });
+  for (const SlotIndex other : waiting) weigh(other);
 }
 
 void Propagation::forget(SlotIndex slot) {
@@ -133,6 +169,8 @@ void propagate(SlotBook& book, Lives& lives, Now now) {
     if (state.role != SlotRole::service || applied == nullptr) continue;
     propagation.weigh_dependents(*applied, state.service);
     propagation.weigh_dependencies(*applied, state.service);
+    propagation.weigh_left_behind(slot);
+    propagation.give_turns(slot);
   }
 }
 

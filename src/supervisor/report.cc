@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <span>
 #include <utility>
 
 #include "model/hook.h"
@@ -123,16 +124,23 @@ std::string waiting_words(const SlotBook& book, SlotIndex slot) {
   for (const lifecycle::Edge& edge : applied->graph.dependencies(book.slots[slot].service)) {
     if (edge.to == last || standing_of(book, *applied, edge) == lifecycle::Standing::met) continue;
     last = edge.to;
-    const SlotIndex other = applied->slots[edge.to];
-    const std::string& name = applied->document.services[edge.to].name;
-    add(all, name);
-    if (other == no_slot || !book.slots[other].used || book.slots[other].removing) {
-      add(gone, name);
-    } else if (!book.slots[other].life.want_up) {
-      add(stopped, name);
-      names += " " + name;
+    const std::string& service = applied->document.services[edge.to].name;
+    const std::span<const SlotIndex> replicas = applied->slots_of(edge.to);
+    for (std::uint32_t i = 0; i < replicas.size(); ++i) {
+      if (standing_of(book, replicas[i], edge) == lifecycle::Standing::met) continue;
+      const std::string name = replicas.size() == 1 ? service : service + "." + std::to_string(i);
+      const SlotIndex other = replicas[i];
+      add(all, name);
+      if (other == no_slot || !book.slots[other].used || book.slots[other].removing) {
+        add(gone, name);
+      } else if (!book.slots[other].life.want_up) {
+        add(stopped, name);
+        names += " " + name;
+      }
     }
   }
+  if (all.empty() && applied->document.start_concurrency > 0)
+    return "waits for its turn: " + std::to_string(applied->document.start_concurrency) + " may start at a time";
   std::string text = "waits for " + all;
   const auto tell = [&](const std::string& list, const char* state, const std::string& command) {
     if (list.empty()) return;
@@ -210,10 +218,10 @@ bool waits_for_a_failure(const SlotBook& book, SlotIndex slot) {
   const AppliedDocument* applied = book.applied(slot);
   if (applied == nullptr || book.slots[slot].role != SlotRole::service) return false;
   for (const lifecycle::Edge& edge : applied->graph.dependencies(book.slots[slot].service)) {
-    const SlotIndex other = applied->slots[edge.to];
-    if (edge.required && other != no_slot && book.slots[other].used &&
-        outcome_of(book, other, Verb::start) == Outcome::failed)
-      return true;
+    for (const SlotIndex other : applied->slots_of(edge.to))
+      if (edge.required && other != no_slot && book.slots[other].used &&
+          outcome_of(book, other, Verb::start) == Outcome::failed)
+        return true;
   }
   return false;
 }
@@ -225,6 +233,11 @@ Outcome outcome_of(const SlotBook& book, SlotIndex slot, Verb verb) {
     return !book.over(slot) || phase == Phase::stopping ? Outcome::pending
            : state.leftover[0] != '\0'                  ? Outcome::incomplete
                                                         : Outcome::done;
+  if (verb == Verb::reload) {
+    if (phase != Phase::running) return Outcome::failed;
+    if (book.is_beside(slot, Hook::reload)) return Outcome::pending;
+    return state.health.reloading || book.scratch[slot].reload_at != 0 ? Outcome::pending : Outcome::done;
+  }
   switch (phase) {
     case Phase::running:
       if (book.spec_of(slot).type == ServiceType::task) return Outcome::pending;  // until it has done its work
@@ -275,6 +288,7 @@ SlotStatus slot_status(const SlotBook& book, const ports::Keeper& keeper, const 
   SlotStatus out;
   out.project = document->project;
   out.name = spec.name;
+  out.tags = spec.tags;
   out.index = state.replica;
   out.slot = slot;
   out.phase = state.life.phase;

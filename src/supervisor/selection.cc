@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <set>
 #include <string>
+#include <string_view>
 
-#include "lifecycle/graph.h"
+#include "base/nearest.h"
 #include "supervisor/book.h"
 
 namespace hearth::supervisor {
@@ -17,13 +18,27 @@ std::vector<SlotIndex> select(const SlotBook& book, const Request& request) {
     if (state.removing) continue;
     const Document* document = book.document_of(slot);
     if (!request.project.empty() && document->project != request.project) continue;
-    const std::string& service = document->services[state.service].name;
+    const ServiceSpec& service = document->services[state.service];
     const bool named = std::any_of(request.names.begin(), request.names.end(), [&](const std::string& name) {
       return selects(name, document->project, service, state.replica);
     });
     if (named || (request.all && request.names.empty())) found.push_back(slot);
   }
   return found;
+}
+
+// What was meant, perhaps: a service, one with its project, or a tag. "" = nothing is near.
+std::string nearest_name(const SlotBook& book, const std::string& name) {
+  std::set<std::string> names;
+  for (const SlotIndex slot : book.services()) {
+    if (book.slots[slot].removing) continue;
+    const ServiceSpec& spec = book.spec_of(slot);
+    names.insert(spec.name);
+    names.insert(book.document_of(slot)->project + "." + spec.name);
+    for (const std::string& tag : spec.tags) names.insert("@" + tag);
+  }
+  const std::vector<std::string_view> valid(names.begin(), names.end());
+  return std::string(nearest(name, valid));
 }
 
 // The projects that have services here, for whoever named one that has not.
@@ -48,10 +63,9 @@ Result<std::vector<SlotIndex>> named(const SlotBook& book, const Request& reques
   for (const std::string& name : request.names) {
     one.names = {name};
     if (!select(book, one).empty()) continue;
-    std::vector<std::string> valid;
-    for (const SlotIndex slot : book.services()) valid.push_back(book.spec_of(slot).name);
-    const std::string near = lifecycle::nearest(name, valid);
-    return failure(Remedy::not_found, "find", name, "no service has that name",
+    const std::string near = nearest_name(book, name);
+    return failure(Remedy::not_found, "find", name,
+                   name.starts_with('@') ? "no service has that tag" : "no service has that name",
                    near.empty() ? "`hearth status` lists them" : "did you mean " + near + "?");
   }
   std::vector<SlotIndex> chosen = select(book, request);
@@ -78,14 +92,21 @@ Result<std::vector<SlotIndex>> to_take_down(const SlotBook& book, const Request&
 }
 
 TypedNames::TypedNames(const SlotBook& book) : book_(book) {
-  for (const SlotIndex slot : book.services())
-    if (!book.slots[slot].removing) ++bearers_[book.spec_of(slot).name];
+  for (const SlotIndex slot : book.services()) {
+    if (book.slots[slot].removing) continue;
+    Bearers& all = bearers_[book.spec_of(slot).name];
+    const std::string& project = book.document_of(slot)->project;
+    ++all.slots;
+    all.elsewhere = all.elsewhere || (!all.project.empty() && all.project != project);
+    all.project = project;
+  }
 }
 
 std::string TypedNames::of(SlotIndex slot) const {
   const std::string& name = book_.spec_of(slot).name;
   const auto found = bearers_.find(name);
-  return found == bearers_.end() || found->second == 1 ? name : book_.label(slot);
+  if (found == bearers_.end() || found->second.slots == 1) return name;
+  return found->second.elsewhere ? book_.label(slot) : name + "." + std::to_string(book_.slots[slot].replica);
 }
 
 }  // namespace hearth::supervisor

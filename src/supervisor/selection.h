@@ -26,7 +26,7 @@ Result<std::vector<SlotIndex>> named(const SlotBook& book, const Request& reques
 // Of `down`: by its names, or what was applied from its file, or else all that belongs to its project.
 Result<std::vector<SlotIndex>> to_take_down(const SlotBook& book, const Request& request);
 
-// "web" where that selects one slot alone, else "project.web.0". Borrows the book, for the time of one order: what is
+// "web" where that selects one slot alone, else "web.0", or "project.web.0" where several projects have a web. Borrows the book, for the time of one order: what is
 // applied or taken down afterwards is not seen.
 class TypedNames {
  public:
@@ -35,7 +35,12 @@ class TypedNames {
 
  private:
   const SlotBook& book_;
-  std::unordered_map<std::string_view, std::uint32_t> bearers_;  // of each service name
+  struct Bearers {
+    std::uint32_t slots = 0;
+    std::string_view project;  // of one of them
+    bool elsewhere = false;    // others are in another project
+  };
+  std::unordered_map<std::string_view, Bearers> bearers_;  // of each service name
 };
 
 }  // namespace hearth::supervisor

@@ -17,6 +17,7 @@ class SlotQueue {
     slots_.push_back(slot);
   }
 
+  bool has(SlotIndex slot) const { return slot < waits_.size() && waits_[slot]; }
   bool empty() const { return slots_.empty(); }
   std::size_t size() const { return slots_.size(); }
   SlotIndex operator[](std::size_t i) const { return slots_[i]; }

@@ -4,9 +4,19 @@
 #include <cstring>
 
 #include "supervisor/report.h"
+#include "supervisor/selection.h"
 #include "supervisor/takeover.h"
 
 namespace hearth::supervisor {
+
+namespace {
+
+std::vector<std::string> client_command(const Options& options) {
+  if (options.client.empty()) return {};
+  return {options.client, "--dir", options.directory};
+}
+
+}  // namespace
 
 Supervisor::Supervisor(World world, wire::DecisionPage& page, Options options)
     : world_(world),
@@ -17,7 +27,7 @@ Supervisor::Supervisor(World world, wire::DecisionPage& page, Options options)
       evidence_(book_, lives_, world.keeper),
       goals_(book_, lives_),
       placing_(book_, goals_, world.keeper, world.store),
-      orders_(book_, goals_, placing_, page, options_.instance),
+      orders_(book_, goals_, placing_, page, options_.instance, client_command(options_)),
       acts_(book_, world.keeper, world.probes, world.store),
       scribe_(book_, world.keeper, world.store, page) {}
 
@@ -92,6 +102,25 @@ InstanceStatus Supervisor::status() const {
   for (const SlotIndex slot : book_.services())
     out.services.push_back(slot_status(book_, world_.keeper, options_.log_directory, slot, now_));
   return out;
+}
+
+Result<Document> Supervisor::specification(const std::string& name) const {
+  Request request;
+  request.names = {name};
+  const Result<std::vector<SlotIndex>> chosen = named(book_, request);
+  if (!chosen) return failure(chosen.error());
+  if (chosen->size() != 1)
+    return failure(Remedy::fix_input, "choose", name, std::to_string(chosen->size()) + " services have that name",
+                   "name one of them: " + book_.label(chosen->front()));
+  const Document& document = *book_.document_of(chosen->front());
+  Document one;
+  one.version = document.version;
+  one.project = document.project;
+  one.path = document.path;
+  one.environment = document.environment;
+  one.services = {book_.spec_of(chosen->front())};
+  one.services[0].depends_on.clear();  // those are not in it
+  return one;
 }
 
 std::optional<OrderReport> Supervisor::order(const OperationKey& key) const {

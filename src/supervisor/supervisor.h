@@ -66,6 +66,7 @@ struct Options {
   std::string version;
   std::string directory;
   std::string log_directory;
+  std::string client;  // the program `hearth`, absolute; "" = there is none
   std::int32_t pid = 0;
   std::int32_t keeper_pid = 0;
   std::uint32_t keeper_generation = 1;
@@ -95,10 +96,13 @@ class Supervisor final : public ports::Control {
   bool revived() const { return revived_; }
   // Since the last call: did anything that clients can see change?
   bool take_changed() { return std::exchange(book_.visible_change, false); }
+  // Since the last call: was SIGUSR1 sent, so that status is to be written out?
+  bool take_dump_wish() { return std::exchange(book_.dump_wished, false); }
   void keeper_replaced(std::int32_t pid, std::uint32_t generation);
   void add_note(std::string note, bool event = true);  // for people; the newest 50 are kept. Not an event: has no time
 
   InstanceStatus status() const override;
+  Result<Document> specification(const std::string& name) const override;
   std::optional<OrderReport> order(const OperationKey& key) const override;
   std::optional<bool> settled(const OperationKey& key) const override;
   ports::EventLines events(EventId after, std::size_t most_bytes) const override;

@@ -100,6 +100,8 @@ void Takeover::resume_slot(SlotIndex slot, bool revived) {
   if (book_.document_of(slot) == nullptr) return give_up(slot);
   forget_tries(slot);
   if (revived) take_up(slot);
+  // Our predecessor may have died before it told what has changed since the run began.
+  if (book_.slots[slot].run().document != book_.slots[slot].document) book_.errands.respecified.push_back(slot);
   book_.touch(slot);
   book_.want_act(slot);
   for (std::uint32_t i = 0; i < wire::entries_per_slot; ++i) evidence_.look_at(slot * wire::entries_per_slot + i, now_);
@@ -159,9 +161,9 @@ void Takeover::forget_tries(SlotIndex slot) {
     return probe.type == ProbeType::exec && runner != no_slot && book_.slots[runner].life.run_live &&
            book_.slots[runner].probe_attempt == tried.attempt;
   };
-  if (goes_on(spec.ready, applied.ready_probes[state.service], before.ready_probe))
+  if (goes_on(spec.ready, applied.ready_probes[applied.place(state)], before.ready_probe))
     state.health.ready_probe = before.ready_probe;
-  if (goes_on(spec.live, applied.live_probes[state.service], before.live_probe))
+  if (goes_on(spec.live, applied.live_probes[applied.place(state)], before.live_probe))
     state.health.live_probe = before.live_probe;
 }
 

@@ -56,6 +56,7 @@ class Takeover {
   void adopt_run(const ports::RunNote& note);
   void give_to_keeper(SlotIndex slot, const ports::RunNote& note);
   void mourn(const ports::RunNote& note);
+  void go_on_removing();
   void keep_documents();
   SlotIndex place(const ports::RunNote& note);
   void start_again(SlotIndex slot);

@@ -32,7 +32,7 @@ void Lives::begin_try(SlotIndex slot, bool live, std::uint64_t attempt, Now now)
     return;
   }
   const AppliedDocument* applied = book_.applied(slot);
-  const SlotIndex runner = (live ? applied->live_probes : applied->ready_probes)[book_.slots[slot].service];
+  const SlotIndex runner = (live ? applied->live_probes : applied->ready_probes)[applied->place(book_.slots[slot])];
   if (runner == no_slot) return;
   SlotState& state = book_.slots[runner];
   lifecycle::Event event;
@@ -53,7 +53,8 @@ void Lives::end_tries(SlotIndex slot, Now now) {
   book_.errands.probe_cancels.push_back(slot);
   const AppliedDocument* applied = book_.applied(slot);
   if (applied == nullptr || state.role != SlotRole::service) return;
-  for (const SlotIndex runner : {applied->ready_probes[state.service], applied->live_probes[state.service]}) {
+  const std::uint32_t place = applied->place(state);
+  for (const SlotIndex runner : {applied->ready_probes[place], applied->live_probes[place]}) {
     // Also one that hangs and is being replaced by the next try: it shall not come back.
     if (runner == no_slot || !book_.slots[runner].life.want_up || !book_.slots[runner].life.run_live) continue;
     lifecycle::Event event;
@@ -99,7 +100,7 @@ void Lives::refuse_overdue_tries(SlotIndex slot, Now now) {
   const AppliedDocument* applied = book_.applied(slot);
   if (state.role != SlotRole::service || applied == nullptr || !state.health.watching) return;
   for (const bool live : {false, true}) {
-    const SlotIndex runner = (live ? applied->live_probes : applied->ready_probes)[state.service];
+    const SlotIndex runner = (live ? applied->live_probes : applied->ready_probes)[applied->place(state)];
     const ProbeState& probe = live ? state.health.live_probe : state.health.ready_probe;
     if (runner == no_slot || !probe.limit.due(now.mono) || !book_.slots[runner].life.run_live) continue;
     const SlotState& trying = book_.slots[runner];

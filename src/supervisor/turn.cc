@@ -105,6 +105,7 @@ void Supervisor::pass_time(Now now) {
 void Supervisor::pass_deadlines(SlotIndex slot, Now now) {
   evidence_.decide_refusal(slot, now);
   if (book_.scratch[slot].settle_at <= now.mono) book_.scratch[slot].settle_at = 0;
+  if (book_.scratch[slot].reload_at <= now.mono) book_.scratch[slot].reload_at = 0;
   lives_.refuse_overdue_tries(slot, now);
   lives_.end_late_hook(slot, now);
   Health& health = book_.slots[slot].health;
@@ -167,6 +168,7 @@ MonoNs Supervisor::due_of(SlotIndex slot, Now now) const {
   if (state.limit.set()) due = std::min(due, state.limit.at);
   if (scratch.refused != no_run) due = now.mono;
   if (scratch.settle_at != 0) due = std::min(due, scratch.settle_at);
+  if (scratch.reload_at != 0) due = std::min(due, scratch.reload_at);
   return due;
 }
 

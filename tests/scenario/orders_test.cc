@@ -131,7 +131,7 @@ TEST_F(Orders, AnApplyThatChangesADependencyRestartsWhoIsRestartedWithIt) {
   web.depends_on = {restarted_with("db")};
   stage.up({web, db});
   stage.run_until([&] { return stage.is_ready("web"); });
-  db.stop_timeout = seconds(3);
+  db.env = {{"A", "1"}};
   stage.up({web, db});
   stage.run_ms(1'000);
   EXPECT_TRUE(stage.is_ready("web"));

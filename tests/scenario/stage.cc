@@ -47,7 +47,10 @@ Dependency on(const std::string& name, Condition condition) {
 Stage::Stage(bool begun) {
   machine_ = std::make_unique<sim::Machine>(
       1, sim::Faults::none(),
-      [this](const ServiceSpec& spec, SlotRole role, unsigned nth) { return cast(spec, role, nth); }, true);
+      [this](const ServiceSpec& spec, SlotRole role, unsigned nth, const std::string&) {
+        return cast(spec, role, nth);
+      },
+      true);
   checker_ = std::make_unique<sim::Checker>(*machine_);
   machine_->watch(checker_.get());
   machine_->dead_for = [this] { return dead_for_; };
@@ -87,6 +90,24 @@ sim::ClientCall& Stage::down() {
   return machine_->send(std::move(request));
 }
 
+sim::ClientCall& Stage::reload(std::vector<ServiceSpec> services, bool dry_run) {
+  Request request;
+  request.verb = Verb::apply;
+  request.document.project = "p";
+  request.document.path = "/home/p/hearth.toml";
+  request.document.services = std::move(services);
+  request.reload = true;
+  request.dry_run = dry_run;
+  return machine_->send(std::move(request));
+}
+
+sim::ClientCall& Stage::scale(const std::string& service, std::uint32_t replicas) {
+  Request request;
+  request.verb = Verb::scale;
+  request.replicas = {{service, replicas}};
+  return machine_->send(std::move(request));
+}
+
 void Stage::run_ms(std::int64_t span) {
   try {
     machine_->run_for(milliseconds(span));
@@ -109,10 +130,22 @@ void Stage::kill_supervisor(std::int64_t dead_ms) {
 }
 
 SlotStatus Stage::status(const std::string& name) {
+  return status(name, 0);
+}
+
+SlotStatus Stage::status(const std::string& name, std::uint32_t index) {
   if (!machine_->alive()) return {};
   for (const SlotStatus& one : machine_->supervisor().status().services)
-    if (one.name == name) return one;
+    if (one.name == name && one.index == index) return one;
   return {};
+}
+
+std::vector<std::uint32_t> Stage::replicas_of(const std::string& name) {
+  std::vector<std::uint32_t> indices;
+  for (const SlotStatus& one : machine_->supervisor().status().services)
+    if (one.name == name) indices.push_back(one.index);
+  std::sort(indices.begin(), indices.end());
+  return indices;
 }
 
 const SlotState& Stage::state(const std::string& name) {
@@ -142,6 +175,14 @@ std::string Stage::hooks_of(const std::string& name) const {
   std::string all;
   for (const auto& [run, process] : machine_->kernel.processes())
     if (process->service == name && is_hook(process->role)) all += (all.empty() ? "" : " ") + process->hook;
+  return all;
+}
+
+std::string Stage::hooks_of(const std::string& name, std::uint32_t index) const {
+  std::string all;
+  const std::string replica = "p." + name + "." + std::to_string(index) + ".";
+  for (const auto& [run, process] : machine_->kernel.processes())
+    if (is_hook(process->role) && process->label.starts_with(replica)) all += (all.empty() ? "" : " ") + process->hook;
   return all;
 }
 

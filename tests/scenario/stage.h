@@ -44,6 +44,9 @@ class Stage {
   sim::ClientCall& up(std::vector<ServiceSpec> services);
   sim::ClientCall& order(Verb verb, std::vector<std::string> names = {}, bool dependencies = true);
   sim::ClientCall& down();
+  // `hearth reload` of the same file.
+  sim::ClientCall& reload(std::vector<ServiceSpec> services, bool dry_run = false);
+  sim::ClientCall& scale(const std::string& service, std::uint32_t replicas);
 
   void run_ms(std::int64_t milliseconds);
   // Until `done` holds; fails the test after `limit_ms` of simulated time.
@@ -51,13 +54,16 @@ class Stage {
   // kill -9 of the supervisor; its successor begins `dead_ms` later.
   void kill_supervisor(std::int64_t dead_ms);
 
-  SlotStatus status(const std::string& name);
+  SlotStatus status(const std::string& name);  // of replica 0
+  SlotStatus status(const std::string& name, std::uint32_t index);
+  std::vector<std::uint32_t> replicas_of(const std::string& name);  // their indices
   const SlotState& state(const std::string& name);
   bool is_ready(const std::string& name) { return status(name).ready; }
   const sim::Process& process(const std::string& name);  // of its newest run
   unsigned runs_of(const std::string& name) const;
   // All runs of hooks of a service, in order: "before_start after_stop"
   std::string hooks_of(const std::string& name) const;
+  std::string hooks_of(const std::string& name, std::uint32_t index) const;
   unsigned stop_signals_of(const std::string& name) const;
   std::string problems() const { return problems_; }
   std::string trace() const;

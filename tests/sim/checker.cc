@@ -82,10 +82,18 @@ void Checker::committed() {
       // (Of several orders in one turn, an earlier one may have found them as they were then.)
       if (now.role == SlotRole::service && now.run().entry != no_entry && view_.head.last_order <= orders_before_ + 1) {
         // Met before this turn, or in it: within a turn things happen at the same time.
-        for (const Dependency& dependency : spec_of(now)->depends_on)
-          if (!dependency_met(now, dependency, view_) && !dependency_met(now, dependency, before))
-            fail(name_of(now) + " is started before " + dependency.service + " is there (" + words(now, dependency) +
-                 ")");
+        const auto missing = [&](const SlotState& as) -> const Dependency* {
+          const ServiceSpec* spec = spec_of(as);
+          if (spec == nullptr) return nullptr;
+          for (const Dependency& dependency : spec->depends_on)
+            if (!dependency_met(as, dependency, view_) && !dependency_met(as, dependency, before)) return &dependency;
+          return nullptr;
+        };
+        // Evidence comes before orders: it may be decided upon under the specification that this turn's order replaced.
+        const bool replaced = was.used && was.document != now.document && missing(was) == nullptr;
+        if (const Dependency* dependency = missing(now); dependency != nullptr && !replaced)
+          fail(name_of(now) + " is started before " + dependency->service + " is there (" + words(now, *dependency) +
+               ")");
       }
       check_new_run(slot, was, now);
     }
@@ -99,9 +107,11 @@ void Checker::committed() {
       if (cell.op > greatest_op_) greatest_op_ = cell.op;
     }
     // A readiness try that is taken back before there was a process for it.
-    const bool taken_back = was.used && was.life.phase == Phase::starting && now.life.phase != Phase::starting;
-    if (now.role == SlotRole::ready_probe && taken_back && m_.kernel.process(was.run().run) == nullptr)
-      not_looked_at(now.parent);
+    // One that waits for the end of the one before is taken back without a change of phase.
+    const bool taken_back = was.used && (was.life.phase == Phase::starting ? now.life.phase != Phase::starting
+                                                                           : was.life.want_up && !now.life.want_up);
+    const bool had_none = was.run_wanted || m_.kernel.process(was.run().run) == nullptr;
+    if (now.role == SlotRole::ready_probe && taken_back && had_none) not_looked_at(now.parent);
     check_stop(slot, was, now);
     check_ready(slot, was, now);
   }
@@ -171,27 +181,36 @@ void Checker::check_followers_ended(const SlotState& now) const {
   }
 }
 
+// As far as one replica of it is concerned.
+bool Checker::replica_met(const SlotState& other, const Dependency& dependency, const ServiceSpec& spec) {
+  const Phase phase = other.life.phase;
+  if (!dependency.required && (phase == Phase::stopped || phase == Phase::failed || phase == Phase::completed))
+    return true;
+  switch (dependency.condition) {
+    case Condition::started:
+      return phase == Phase::running || phase == Phase::completed ||
+             (phase == Phase::starting && other.run().run != no_run);
+    case Condition::ready: return phase == Phase::running && (spec.ready.type == ProbeType::none || other.health.ready);
+    case Condition::completed:
+      return phase == Phase::completed || (phase == Phase::failed && other.run().run != no_run);
+    case Condition::completed_successfully: return phase == Phase::completed && success(other.last_exit, spec);
+  }
+  return false;
+}
+
+// All of its replicas have to be there.
 bool Checker::dependency_met(const SlotState& of, const Dependency& dependency, const PageView& page) const {
+  bool found = false;
   for (const SlotState& other : page.slots) {
     if (!other.used || other.role != SlotRole::service) continue;
     if (other.document != of.document && &page == &view_) continue;  // before, it may have followed an older one
     const ServiceSpec* spec = spec_of(other);
     if (spec == nullptr || spec->name != dependency.service) continue;
-    const Phase phase = other.life.phase;
-    if (!dependency.required && (phase == Phase::stopped || phase == Phase::failed || phase == Phase::completed))
-      return true;
-    switch (dependency.condition) {
-      case Condition::started:
-        return phase == Phase::running || phase == Phase::completed ||
-               (phase == Phase::starting && other.run().run != no_run);
-      case Condition::ready:
-        return phase == Phase::running && (spec->ready.type == ProbeType::none || other.health.ready);
-      case Condition::completed:
-        return phase == Phase::completed || (phase == Phase::failed && other.run().run != no_run);
-      case Condition::completed_successfully: return phase == Phase::completed && success(other.last_exit, *spec);
-    }
+    if (&page != &view_ && other.removing) continue;
+    found = true;
+    if (!replica_met(other, dependency, *spec)) return false;
   }
-  return false;
+  return found;
 }
 
 bool Checker::unread(RunId run, const char* what) const {
@@ -294,7 +313,12 @@ void Checker::check_ready(SlotIndex slot, const SlotState& before, const SlotSta
   const bool watched = now.health.watching && !(before.health.watching && before.run().run == now.run().run);
   if (watched && spec != nullptr && spec->start_timeout > 0)
     clocks_[now.run().run] = {after(m_.time.now.mono, spec->start_timeout), spec->start_timeout, {}, 0, 0};
-  if (fresh && spec != nullptr && now.health.watching) {
+  // It goes on by another document, perhaps with another span.
+  if (now.document != before.document && spec != nullptr && clocks_.contains(now.run().run))
+    clocks_[now.run().run].other_starts.push_back(0);
+  // Ready by the probe of the document before, and adjusted in the same turn (health.h, respecify).
+  const bool adjusted = before.used && before.document != now.document;
+  if (fresh && !adjusted && spec != nullptr && now.health.watching) {
     const RunId run = now.run().run;
     if (spec->ready.type == ProbeType::notify && (process == nullptr || (!process->ready_said && !process->unheard)))
       fail(name_of(now) + ": run " + std::to_string(run) + " counts as ready and never said so");

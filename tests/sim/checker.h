@@ -97,11 +97,12 @@ class Checker final : public Watcher {
   void check_followers_ended(const SlotState& now) const;
   bool was_ill(SlotIndex slot, const SlotState& before) const;
   void check_ready(SlotIndex slot, const SlotState& before, const SlotState& now);
+  static bool replica_met(const SlotState& other, const Dependency& dependency, const ServiceSpec& spec);
   bool dependency_met(const SlotState& of, const Dependency& dependency, const PageView& page) const;
   std::string words(const SlotState& of, const Dependency& dependency) const;
   void renew_what_was_missed();
   bool unread(RunId run, const char* what) const;
-  bool somebody_may_want_up(const std::string& project, const std::string& service, OrderId decided) const;
+  bool somebody_may_want_up(const ports::SpawnOrder& order, OrderId decided) const;
   static std::optional<bool> goal_in(const Request& request, const std::string& project, const std::string& service);
   void remember_retries();
   void check_accounted_for() const;

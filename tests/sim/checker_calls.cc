@@ -62,15 +62,27 @@ std::optional<bool> Checker::goal_in(const Request& request, const std::string& 
       if (request.document.project != project) return std::nullopt;
       return false;
     case Verb::shutdown: return false;
+    case Verb::scale:
+    case Verb::signal:
+    case Verb::reload:
     case Verb::leave: break;
   }
   return std::nullopt;
 }
 
-bool Checker::somebody_may_want_up(const std::string& project, const std::string& service, OrderId decided) const {
+bool Checker::somebody_may_want_up(const ports::SpawnOrder& of, OrderId decided) const {
+  const std::string& project = of.document->project;
+  const std::string& service = of.spec->name;
   OrderId last = 0;
-  const auto noted = noted_goals_.find(project + "." + service + ".0");
-  bool up = noted == noted_goals_.end() || noted->second;
+  // A replica that was not there yet goes up when one of the others is to.
+  bool known = false, up = false;
+  for (const auto& [label, wanted] : noted_goals_) {
+    if (!label.starts_with(project + "." + service + ".")) continue;
+    known = true;
+    up = up || wanted;
+  }
+  if (const auto own = noted_goals_.find(of.label); own != noted_goals_.end()) up = own->second;
+  up = up || !known;
   for (const auto& [order, request] : accepted_) {
     std::optional<bool> goal = goal_in(request, project, service);
     const auto also = started_.find(order);
@@ -91,7 +103,7 @@ void Checker::spawn_called(const ports::SpawnOrder& order) {
     fail("run " + std::to_string(order.run) + " is spawned, and the page does not say so");
   if (order.role != SlotRole::service) return;
   const auto decided = decided_.find(order.run);
-  if (decided != decided_.end() && !somebody_may_want_up(order.document->project, order.spec->name, decided->second))
+  if (decided != decided_.end() && !somebody_may_want_up(order, decided->second))
     fail(order.label + " is started after a deliberate stop");
 }
 

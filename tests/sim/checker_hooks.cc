@@ -5,6 +5,10 @@ namespace hearth::sim {
 
 void Checker::follow_hooks(SlotIndex slot, const SlotState& before, const SlotState& now) {
   if (now.role == SlotRole::hook && now.life.phase == Phase::stopping) ended_hooks_.insert(now.run().run);
+  // One has ended, and in the same turn its service went back to waiting and was started again by an order.
+  const bool again = now.hook == Hook::before_start && before.hook == now.hook && now.role == SlotRole::hook &&
+                     (now.run().run != before.run().run || now.run_wanted);
+  if (again && view_.head.last_order != orders_before_) hooks_[now.parent].left_starting = true;
   if (now.role != SlotRole::service) return;
   Hooks& hooks = hooks_[slot];
   const bool new_run = now.run().run != before.run().run;
@@ -48,6 +52,8 @@ void Checker::hook_cloned(const Process& process) {
   } else if (process.hook == "after_stop") {
     if (!hooks.began) fail(is + "is run, and nothing had begun since the last one");
     hooks.began = false;
+    // What was prepared is cleared away: in one turn it may have gone back to waiting, and been started again by an order.
+    hooks.left_starting = true;
     hooks.after_stop = process.run;
   } else {
     RunId& asked = hooks.asked[process.hook == "before_stop" ? 0 : 1];

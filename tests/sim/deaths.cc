@@ -65,7 +65,7 @@ void Kernel::end_spawner(std::uint32_t index) {
   const ports::EntryView& entry = entries_[at];
   if (entry.run == no_run || entry.claim != generation || entry.pid != 0 || entry.fail_stage != 0) return;
   const Order& order = orders_[at];
-  const Script script = casting_(order.spec, order.role, runs_of_[order.label]++);
+  const Script script = casting_(order.spec, order.role, runs_of_[order.label]++, order.label);
   if (fails_in_spawner(at, script)) return;
   const Process& child = make_child(at, script);
   time_.in(script.exec_takes + latency(300'000),

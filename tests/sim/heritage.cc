@@ -12,14 +12,16 @@ bool place(const std::string& label, const std::vector<Document>& documents, por
   const std::size_t first = label.find('.');
   const std::size_t last = label.rfind('.');
   if (first == std::string::npos || last == first) return false;
+  const auto replica = static_cast<std::uint32_t>(std::strtoul(label.c_str() + last + 1, nullptr, 10));
   bool found = false;
   for (const Document& document : documents) {
     if (document.project != label.substr(0, first)) continue;
     for (std::uint32_t i = 0; i < document.services.size(); ++i) {
       if (document.services[i].name != label.substr(first + 1, last - first - 1)) continue;
+      if (replica >= document.services[i].replicas) continue;
       note.document = document.version;
       note.service = i;
-      note.replica = static_cast<std::uint32_t>(std::strtoul(label.c_str() + last + 1, nullptr, 10));
+      note.replica = replica;
       found = true;
     }
   }

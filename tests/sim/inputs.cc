@@ -14,8 +14,10 @@ std::uint64_t hash_of(const ports::Input& input) {
 }  // namespace
 
 std::string words(const Request& request) {
-  static const char* const verbs[] = {"?", "apply", "start", "stop", "restart", "down", "shutdown", "leave"};
-  std::string text = verbs[static_cast<std::uint32_t>(request.verb) % 8];
+  static const char* const verbs[] = {"?",        "apply", "start", "stop",   "restart", "down",
+                                      "shutdown", "leave", "scale", "signal", "reload"};
+  std::string text = verbs[static_cast<std::uint32_t>(request.verb) % std::size(verbs)];
+  for (const auto& [name, count] : request.replicas) text += " " + name + "=" + std::to_string(count);
   for (const std::string& name : request.names) text += " " + name;
   for (const ServiceSpec& spec : request.document.services) text += " " + spec.name;
   return text + " (key " + std::to_string(request.key[0]) + ")";

@@ -119,6 +119,9 @@ void Kernel::free_entry(EntryIndex entry) {
 
 void Kernel::deliver(Process& process, int signal) {
   if (!process.running()) return;
+  // From a user, who alone knows what it does.
+  if ((signal & to_leader_alone) != 0)
+    return trace_.note(time_.now.mono, "keeper: signal %d to run %lu alone", signal & ~to_leader_alone, process.run);
   trace_.note(time_.now.mono, "keeper: signal %d to run %lu (%s), entry %u, operation %lu", signal, process.run,
               process.label.c_str(), process.entry, process.entry == no_entry ? 0 : entries_[process.entry].last_op);
   if (observer != nullptr) observer->signal_delivered(process, signal);

@@ -44,7 +44,7 @@ struct Script {
 };
 
 // Whom the world asks when a process begins: the specification it was started from (of a probe: its service's; of a
-// hook too, with the hook's command), what for, how many runs of it were before.
-using Casting = std::function<Script(const ServiceSpec& spec, SlotRole role, unsigned nth)>;
+// hook too, with the hook's command), what for, how many runs of it were before, and the label of its slot.
+using Casting = std::function<Script(const ServiceSpec& spec, SlotRole role, unsigned nth, const std::string& label)>;
 
 }  // namespace hearth::sim

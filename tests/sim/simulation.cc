@@ -16,7 +16,9 @@ class Simulation {
         troupe_(plan.seed, plan.faults.misbehaviour),
         machine_(
             plan.seed, plan.faults,
-            [this](const ServiceSpec& spec, SlotRole role, unsigned nth) { return cast(spec, role, nth); },
+            [this](const ServiceSpec& spec, SlotRole role, unsigned nth, const std::string& label) {
+              return cast(spec, role, nth, label);
+            },
             plan.keep_trace, plan.sabotage),
         checker_(machine_),
         crash_(plan.seed, "crash"),
@@ -64,11 +66,12 @@ class Simulation {
  private:
   static constexpr SpanNs under_faults = seconds(20);
 
-  Script cast(const ServiceSpec& spec, SlotRole role, unsigned nth) {
+  Script cast(const ServiceSpec& spec, SlotRole role, unsigned nth, const std::string& label) {
     bool answers = false;
     if (is_probe(role)) {
       for (const auto& [run, process] : machine_.kernel.processes()) {
-        if (process->service != spec.name || process->role != SlotRole::service || !process->running()) continue;
+        if (process->role != SlotRole::service || !process->running() || !label.starts_with(process->label + "."))
+          continue;
         answers = process->answers(role == SlotRole::live_probe, machine_.time.now.mono);
       }
     }
@@ -163,6 +166,7 @@ class Simulation {
     Request request;
     request.verb = Verb::apply;
     request.document = troupe_.document("p", "/home/p/hearth.toml", count, version);
+    request.reload = version % 4 == 3;
     return request;
   }
 
@@ -197,6 +201,10 @@ class Simulation {
         request.verb = orders_.one_in(2) ? Verb::stop : Verb::start;
         request.names.clear();
         request.all = true;
+      } else if (kind < 83) {
+        request.verb = Verb::scale;
+        request.names.clear();
+        request.replicas = {{name, static_cast<std::uint32_t>(orders_.between(1, 3))}};
       } else if (kind < 92) {
         applies = true;
         apply_version = orders_.one_in(2) ? ++version : 0;
@@ -236,6 +244,13 @@ class Simulation {
       process->script.sick_after = not_at_all;
       // One that was adopted has no start clock (health.h): whoever is mute there is mended by somebody.
       if (process->unheard && process->script.ready_after == not_at_all) process->script.ready_after = 0;
+    }
+    // Nor has one that got a probe only when it was running (health.h, respecify).
+    for (const SlotState& state : machine_.page().slots) {
+      const auto process = machine_.kernel.processes().find(state.run().run);
+      if (state.life.phase == Phase::running && process != machine_.kernel.processes().end() &&
+          process->second->script.ready_after == not_at_all)
+        process->second->script.ready_after = 0;
     }
     machine_.faults = Faults::none();
   }

@@ -74,7 +74,7 @@ void Kernel::spawner_clones(std::uint32_t index, Plan plan) {
   Spawner& spawner = spawner_[index];
   const ports::EntryView& entry = entries_[plan.entry];
   const Order& order = orders_[plan.entry];
-  const Script script = casting_(order.spec, order.role, runs_of_[order.label + order.hook]++);
+  const Script script = casting_(order.spec, order.role, runs_of_[order.label + order.hook]++, order.label);
   const bool dies = deaths_.one_in(60);
   if (fails_in_spawner(plan.entry, script)) return spawner_next(index);
   make_child(plan.entry, script);

@@ -35,7 +35,9 @@ ServiceSpec Troupe::service(const std::string& name, std::uint32_t index, std::u
   }
   ServiceSpec spec;
   spec.name = name;
-  spec.command = {"/bin/" + name, std::to_string(version)};
+  // Some versions differ in nothing that a program would have to be told.
+  spec.command = {"/bin/" + name, std::to_string(random.one_in(2) ? version : 0)};
+  spec.replicas = random.one_in(4) ? static_cast<std::uint32_t>(random.between(2, 3)) : 1;
   const bool task = characters_[name] == Character::task;
   Random hooks(seed_ + index * 1'000 + version * 1'000'000, "hooks");
   give_hooks(spec, hooks);

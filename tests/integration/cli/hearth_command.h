@@ -84,8 +84,13 @@ class CommandTest : public testing::Test {
   }
 
   Running start(std::vector<std::string> words) {
+    words.insert(words.begin(), {"--dir", directory});
+    return start_plain(std::move(words));
+  }
+  // Without the instance of the test.
+  Running start_plain(std::vector<std::string> words) {
     const std::string stem = home + "/" + std::to_string(++count_);
-    words.insert(words.begin(), {std::string(HEARTH_BIN_DIR) + "/hearth", "--dir", directory});
+    words.insert(words.begin(), std::string(HEARTH_BIN_DIR) + "/hearth");
     std::vector<char*> argv;
     for (std::string& word : words) argv.push_back(word.data());
     argv.push_back(nullptr);

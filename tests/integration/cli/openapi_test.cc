@@ -145,6 +145,20 @@ TEST_F(OpenApi, a_running_hearth_answers_as_the_file_says) {
   EXPECT_EQ(check("/v1/orders/{key}", "GET", "/v1/orders/short"), "400");
   EXPECT_EQ(check("/v1/apply", "POST", "/v1/apply", "Idempotency-Key: 200102030405060708090a0b0c0d0e0f\r\n", "{}"),
             "400");
+  EXPECT_EQ(check("/v1/orders", "POST", "/v1/orders", "Idempotency-Key: 300102030405060708090a0b0c0d0e0f\r\n",
+                  R"({"verb":"scale","replicas":{"web":2}})"),
+            "202");
+  EXPECT_EQ(check("/v1/orders/{key}", "GET", "/v1/orders/300102030405060708090a0b0c0d0e0f?wait_ms=20000"), "200");
+  EXPECT_EQ(check("/v1/orders", "POST", "/v1/orders", "Idempotency-Key: 400102030405060708090a0b0c0d0e0f\r\n",
+                  R"({"verb":"scale","names":["web"]})"),
+            "400");
+  EXPECT_EQ(check("/v1/specification", "GET", "/v1/specification?name=web.1"), "200");
+  EXPECT_EQ(check("/v1/specification", "GET", "/v1/specification?name=web"), "400") << "two have that name";
+  EXPECT_EQ(check("/v1/specification", "GET", "/v1/specification?name=nobody"), "404");
+  const std::string document = ask("GET", "/v1/specification?name=web.0").body;
+  EXPECT_EQ(check("/v1/apply", "POST", "/v1/apply", "Idempotency-Key: 500102030405060708090a0b0c0d0e0f\r\n",
+                  "{\"document\":" + document + ",\"dry_run\":true}"),
+            "200");
   EXPECT_EQ(check("/v1/events", "GET", "/v1/events?follow=0"), "200");
   EXPECT_EQ(check("/v1/events", "GET", "/v1/events?after=x"), "400");
   for (const auto& path : api.at("paths").as_object())

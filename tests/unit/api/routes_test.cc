@@ -111,6 +111,52 @@ TEST_F(Routes, apply_carries_the_document) {
   EXPECT_EQ(apply.document.services[0].command, document.services[0].command);
 }
 
+TEST_F(Routes, a_scale_names_services_with_numbers) {
+  const Request order =
+      std::get<Request>(ask("POST", "/v1/orders", R"({"verb":"scale","replicas":{"web":4,"api":2}})"));
+  EXPECT_EQ(order.verb, Verb::scale);
+  EXPECT_EQ(order.replicas, (std::vector<std::pair<std::string, std::uint32_t>>{{"web", 4}, {"api", 2}}));
+  for (const char* body :
+       {R"({"verb":"scale"})", R"({"verb":"scale","replicas":{}})", R"({"verb":"scale","replicas":[4]})",
+        R"({"verb":"scale","replicas":{"web":"4"}})", R"({"verb":"scale","replicas":{"web":-1}})",
+        R"({"verb":"stop","names":["web"],"replicas":{"web":4}})"})
+    EXPECT_EQ(refused(ask("POST", "/v1/orders", body)), "400 fix_input") << body;
+}
+
+TEST_F(Routes, a_signal_has_a_number_and_names) {
+  const Request order = std::get<Request>(
+      ask("POST", "/v1/orders", R"({"verb":"signal","signal":10,"names":["web"],"all_processes":true})"));
+  EXPECT_EQ(order.signal, 10);
+  EXPECT_TRUE(order.all_processes);
+  for (const char* body :
+       {R"({"verb":"signal","names":["web"]})", R"({"verb":"signal","signal":0,"names":["web"]})",
+        R"({"verb":"signal","signal":65,"names":["web"]})", R"({"verb":"signal","signal":10})",
+        R"({"verb":"stop","signal":10,"names":["web"]})", R"({"verb":"stop","names":["web"],"force":true})"})
+    EXPECT_EQ(refused(ask("POST", "/v1/orders", body)), "400 fix_input") << body;
+}
+
+TEST_F(Routes, an_apply_may_reload_or_only_be_tried) {
+  const std::string document = R"({"document":{"format":1,"project":"p","services":[{"name":"a","command":["x"]}]})";
+  const Request dry = std::get<Request>(ask("POST", "/v1/apply", document + R"(,"reload":true,"dry_run":true})"));
+  EXPECT_TRUE(dry.reload && dry.dry_run && dry.start);
+  EXPECT_EQ(refused(ask("POST", "/v1/apply", document + R"(,"dry_run":1})")), "400 fix_input");
+  Accepted accepted;
+  accepted.changes = {{"web", Measure::restart, {"env"}, 1, 2}};
+  const Reply reply = accepted_reply(accepted, {});
+  EXPECT_EQ(reply.status, 200) << "nothing was accepted";
+  const json::value told = json::parse(reply.body);
+  EXPECT_EQ(told.at("changes").at(0).at("measure").as_string(), "restart");
+  EXPECT_EQ(told.at("changes").at(0).at("keys").at(0).as_string(), "env");
+  EXPECT_EQ(told.at("changes").at(0).at("replicas").as_int64(), 2);
+}
+
+TEST_F(Routes, tags_choose_services_too) {
+  control.told.services = {slot("app", "web", Phase::running), slot("app", "db", Phase::stopped)};
+  control.told.services[0].tags = {"front"};
+  EXPECT_EQ(std::get<Reply>(ask("GET", "/v1/status?names=%40front")).exit_code, 0);
+  EXPECT_EQ(refused(ask("GET", "/v1/status?names=%40back")), "404 not_found");
+}
+
 TEST_F(Routes, mutations_need_a_key) {
   EXPECT_EQ(refused(ask("POST", "/v1/orders", R"({"verb":"shutdown"})", "")), "400 fix_input");
   EXPECT_EQ(refused(ask("POST", "/v1/apply", "{}", "abc")), "400 fix_input");

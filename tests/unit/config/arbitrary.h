@@ -149,7 +149,7 @@ inline ServiceSpec any_service(const std::string& name) {
   if (any_flag()) spec.around.edit() = any_surroundings();
   if (any_flag()) spec.actions.edit() = any_actions();
   spec.type = any_word(type_words).value;
-  spec.replicas = any_from<std::uint32_t>(0, max_services);
+  spec.replicas = any_from<std::uint32_t>(1, max_services);
   spec.autostart = any_flag();
   spec.tags = any_list(any_text);
   spec.give_up = any_word(give_up_words).value;

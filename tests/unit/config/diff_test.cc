@@ -62,5 +62,54 @@ TEST(ChangedKeys, are_named_exactly_when_specs_differ) {
   EXPECT_THAT(changed_keys(service("a"), spec), ElementsAre("group", "max_restarts"));
 }
 
+TEST(NeedsRestart, only_what_the_program_has_to_be_told) {
+  const ServiceSpec spec = service("a");
+  const auto needs = [&](auto change) {
+    ServiceSpec other = spec;
+    change(other);
+    EXPECT_FALSE(changed_keys(spec, other).empty());
+    return needs_restart(spec, other);
+  };
+  EXPECT_FALSE(needs_restart(spec, spec));
+  EXPECT_FALSE(needs([](ServiceSpec& s) { s.replicas = 4; }));
+  EXPECT_FALSE(needs([](ServiceSpec& s) { s.restart = RestartPolicy::always; }));
+  EXPECT_FALSE(needs([](ServiceSpec& s) { s.actions.edit().stop.command = {"x"}; }));
+  EXPECT_FALSE(needs([](ServiceSpec& s) { s.around.edit().ports = {80}; }));
+  EXPECT_FALSE(needs([](ServiceSpec& s) { s.log.max_size = 5; }));
+  EXPECT_FALSE(needs([](ServiceSpec& s) { s.depends_on = {{.service = "b"}}; }));
+  EXPECT_TRUE(needs([](ServiceSpec& s) { s.log.format = "json"; }));
+  EXPECT_TRUE(needs([](ServiceSpec& s) { s.command = {"y"}; }));
+  EXPECT_TRUE(needs([](ServiceSpec& s) { s.env = {{"A", "1"}}; }));
+  EXPECT_TRUE(needs([](ServiceSpec& s) { s.watchdog = seconds(1); })) << "it is told in WATCHDOG_USEC";
+  EXPECT_TRUE(needs([](ServiceSpec& s) { s.around.edit().cpus = {0}; }));
+}
+
+TEST(NeedsRestart, a_probe_in_which_the_program_takes_part_cannot_begin_later) {
+  ServiceSpec none = service("a"), notify = none, http = none;
+  notify.ready.type = ProbeType::notify;
+  http.ready.type = ProbeType::http;
+  EXPECT_TRUE(needs_restart(http, notify));
+  EXPECT_FALSE(needs_restart(notify, http));
+  EXPECT_FALSE(needs_restart(none, http));
+  EXPECT_FALSE(needs_restart(http, none));
+}
+
+TEST(Changes, every_service_is_told_with_what_becomes_of_it) {
+  ServiceSpec more = service("more"), many = service("more"), lazy = service("lazy");
+  many.replicas = 3;
+  lazy.autostart = false;
+  const std::vector<ServiceChange> all =
+      changes(with({service("gone"), service("same"), service("other", "old"), more}),
+              with({service("same"), service("other", "new"), many, service("new"), lazy}));
+  std::vector<std::pair<std::string, Measure>> told;
+  for (const ServiceChange& one : all) told.emplace_back(one.service, one.measure);
+  EXPECT_THAT(told, ElementsAre(std::pair("same", Measure::none), std::pair("other", Measure::restart),
+                                std::pair("more", Measure::live), std::pair("new", Measure::start),
+                                std::pair("lazy", Measure::know), std::pair("gone", Measure::stop)));
+  EXPECT_THAT(all[1].keys, ElementsAre("command"));
+  EXPECT_EQ(all[2].replicas_before, 1u);
+  EXPECT_EQ(all[2].replicas, 3u);
+}
+
 }  // namespace
 }  // namespace hearth::config

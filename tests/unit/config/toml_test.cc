@@ -97,7 +97,7 @@ TEST(Toml, every_key_reaches_the_model) {
     stop_signal = "SIGINT"
     stop_timeout = 0.5
     reload_signal = 12
-    listen = ["tcp:*:80", { name = "admin", address = "unix:admin.sock", backlog = 16 }]
+    listen = ["tcp:*:{index+80}", { name = "admin", address = "unix:admin.{index}", backlog = 16 }]
     fdstore_max = 0
     log.format = "json"
     log.max_size = "1G"
@@ -108,6 +108,7 @@ TEST(Toml, every_key_reaches_the_model) {
     log.per_process = true
     log.sink = "journald"
     log.full_wait = 0
+    replicas = 2
 
     [service.web.depends_on]
     db = { condition = "started", required = false, restart = true }
@@ -146,8 +147,9 @@ TEST(Toml, every_key_reaches_the_model) {
   expected.stop_signal = 2;
   expected.stop_timeout = milliseconds(500);
   expected.reload_signal = 12;
-  expected.listen = {{"socket0", "tcp:*:80", 4096}, {"admin", "unix:/srv/my shop/run/admin.sock", 16}};
+  expected.listen = {{"socket0", "tcp:*:{index+80}", 4096}, {"admin", "unix:/srv/my shop/run/admin.{index}", 16}};
   expected.fdstore_max = 0;
+  expected.replicas = 2;
   expected.log = {.format = "json",
                   .max_size = 1u << 30,
                   .max_files = 3,

@@ -20,10 +20,14 @@ Document document(std::uint64_t version, std::vector<std::string> names) {
 }
 
 TEST(Selects, EveryFormOfANameNamesTheSlot) {
-  for (const char* name : {"web", "shop.web", "web.0", "shop.web.0", "*", "shop.*", "w*", "*.0"})
-    EXPECT_TRUE(selects(name, "shop", "web", 0)) << name;
-  for (const char* name : {"shop", "we", "web.1", "other.web", "shop.web.1", "0"})
-    EXPECT_FALSE(selects(name, "shop", "web", 0)) << name;
+  ServiceSpec web;
+  web.name = "web";
+  web.tags = {"front", "slow"};
+  for (const char* name :
+       {"web", "shop.web", "web.0", "shop.web.0", "*", "shop.*", "w*", "*.0", "@front", "@slow", "@s*"})
+    EXPECT_TRUE(selects(name, "shop", web, 0)) << name;
+  for (const char* name : {"shop", "we", "web.1", "other.web", "shop.web.1", "0", "front", "@web", "@", "@fron"})
+    EXPECT_FALSE(selects(name, "shop", web, 0)) << name;
 }
 
 TEST(LabelOf, IsProjectServiceAndIndex) {

@@ -1,0 +1,117 @@
+// exec: a command in the surroundings of a service, as a child of the caller and with his terminal.
+#include <cerrno>
+#include <expected>
+#include <grp.h>
+#include <signal.h>
+#include <string>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "cli/answers.h"
+#include "cli/commands.h"
+#include "cli/interrupt.h"
+#include "config/document_json.h"
+#include "os/clock.h"
+#include "os/plan_builder.h"
+
+namespace hearth::cli {
+namespace {
+
+// As of a shell: a command that is not there, and one that cannot be executed.
+constexpr int not_found_code = 127, not_executable_code = 126;
+
+Error wrong(std::string subject, std::string reason, std::string hint) {
+  return {Remedy::fix_input, "execute", std::move(subject), std::move(reason), std::move(hint), 0};
+}
+
+// "NAME=VALUE"; of equal names the one that was added last holds.
+std::vector<std::string> environment_of(const Document& document) {
+  std::vector<std::string> all;
+  const auto add = [&](const std::string& line) {
+    const std::string_view name = std::string_view(line).substr(0, line.find('=') + 1);
+    std::erase_if(all, [&](const std::string& other) { return other.starts_with(name); });
+    all.push_back(line);
+  };
+  for (const std::string& line : document.environment) add(line);
+  for (const auto& [name, value] : document.services[0].env) add(name + "=" + value);
+  return all;
+}
+
+Status become_user(const ServiceSpec& spec) {
+  const bool same = (!spec.uid || *spec.uid == ::geteuid()) && (!spec.gid || *spec.gid == ::getegid());
+  if (::geteuid() != 0) {
+    if (same) return {};
+    return failure(Remedy::no_access, "become", spec.user, "the service runs as another user", "call it as root");
+  }
+  if (!spec.uid && !spec.gid) return {};
+  const std::vector<gid_t> groups(spec.groups.begin(), spec.groups.end());
+  if (::setgroups(groups.size(), groups.data()) < 0) return errno_failure("set", "groups", errno);
+  if (spec.gid && ::setresgid(*spec.gid, *spec.gid, *spec.gid) < 0)
+    return errno_failure("become", "group " + spec.group, errno);
+  if (spec.uid && ::setresuid(*spec.uid, *spec.uid, *spec.uid) < 0) return errno_failure("become", spec.user, errno);
+  return {};
+}
+
+// In the order of keeper/child.cc: what needs privileges comes before they go.
+Status enter(const ServiceSpec& spec) {
+  for (const ResourceLimit& limit : spec.limits) {
+    const std::optional<std::uint32_t> resource = os::resource_of(limit.name);
+    const rlimit value{limit.soft, limit.hard};
+    if (!resource || ::setrlimit(static_cast<int>(*resource), &value) < 0)
+      return errno_failure("set the limit", limit.name, errno);
+  }
+  if (spec.nice && ::setpriority(PRIO_PROCESS, 0, *spec.nice) < 0) return errno_failure("set", "nice", errno);
+  ::umask(static_cast<mode_t>(spec.umask.value_or(022)));
+  if (const Status user = become_user(spec); !user) return user;
+  if (!spec.cwd.empty() && ::chdir(spec.cwd.c_str()) < 0) return errno_failure("go to", spec.cwd, errno);
+  return {};
+}
+
+Error execute(std::vector<std::string> command, std::vector<std::string> environment) {
+  std::vector<char*> arguments, variables;
+  for (std::string& word : command) arguments.push_back(word.data());
+  for (std::string& line : environment) variables.push_back(line.data());
+  arguments.push_back(nullptr);
+  variables.push_back(nullptr);
+  // PATH is the service's, as it is for the service itself.
+  ::environ = variables.data();
+  ::execvp(arguments[0], arguments.data());
+  return errno_error("execute", command[0], errno);
+}
+
+// With it ends the watch: the command gets the signals itself.
+std::expected<Answer, ClientError> ask_for(const Context& context, const std::string& name) {
+  InterruptWatch watch;
+  Client client(context.socket_path(), &watch);
+  Operation question(client, &watch, patience_for(context));
+  return question.get("/v1/specification?name=" + escaped(name), after(os::read_mono(), seconds(30)));
+}
+
+}  // namespace
+
+int command_exec(const Context& context) {
+  const Arguments& arguments = context.arguments;
+  if (arguments.words.size() != 1 || arguments.after.empty() || arguments.after[0].empty())
+    return complain(context,
+                    wrong(arguments.after.empty() ? "nothing" : arguments.after[0],
+                          arguments.after.empty() ? "the command is missing" : "one service is named before the dashes",
+                          "hearth exec NAME -- COMMAND..."),
+                    exit_code::usage);
+  const auto answer = ask_for(context, arguments.words[0]);
+  if (!answer) return complain(context, answer.error());
+  if (answer->status >= 400) return complain(context, refusal(*answer));
+  const Result<Document> document = config::document_from_json(answer->body);
+  if (!document) return complain(context, document.error());
+  if (document->services.empty()) return complain(context, wrong(arguments.words[0], "it has no specification", ""));
+  if (const Status entered = enter(document->services[0]); !entered)
+    return complain(context, entered.error(), not_executable_code);
+  ::signal(SIGPIPE, SIG_DFL);
+  const Error error = execute(arguments.after, environment_of(*document));
+  return complain(context, error, error.code == ENOENT ? not_found_code : not_executable_code);
+}
+
+}  // namespace hearth::cli

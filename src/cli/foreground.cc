@@ -1,0 +1,231 @@
+#include "cli/foreground.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <poll.h>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "base/nearest.h"
+#include "cli/follow.h"
+#include "cli/interrupt.h"
+#include "cli/operation.h"
+#include "cli/progress.h"
+#include "os/clock.h"
+
+namespace hearth::cli {
+namespace {
+
+constexpr SpanNs pace = milliseconds(100);
+
+bool has_ended(const SlotNews& slot) {
+  return slot.state == "completed" || slot.state == "failed" || (slot.state == "stopped" && !slot.want_up);
+}
+
+// As a shell tells it.
+int code_of(const SlotNews& slot) {
+  if (slot.exit_code >= 0) return slot.exit_code;
+  return slot.state == "completed" ? exit_code::done : exit_code::failed;
+}
+
+class Foreground {
+ public:
+  Foreground(const Context& context, const Document& document) : context_(context), document_(document) {
+    for (const ServiceSpec& spec : document.services)
+      if (spec.type == ServiceType::task) tasks_.insert(spec.name);
+    if (const auto name = context.arguments.value("exit-code-from")) decisive_ = *name;
+    any_end_ = context.arguments.has("abort-on-exit");
+  }
+
+  int run(const std::function<int(const Context&)>& apply) {
+    note_logs();
+    Context once = context_;
+    once.arguments.options["no-wait"] = {""};
+    const int applied = apply(once);
+    int code = applied;
+    if (applied == exit_code::done) code = watch_them();
+    // Refused: what is up of it is not ours.
+    if (applied != exit_code::done && applied != exit_code::interrupted) return applied;
+    const bool all_down = stop_all();
+    write_out(tail_.take(services_) + tail_.finish());
+    return all_down ? code : std::max<int>(code, exit_code::failed);
+  }
+
+ private:
+  std::string target() const { return "/v1/status?format=json&names=" + escaped(document_.project) + ".%2A"; }
+
+  // What was written before is not shown.
+  void note_logs() {
+    for (const ServiceSpec& spec : document_.services)
+      for (std::uint32_t i = 0; i < spec.replicas; ++i) {
+        const std::string name = fmt::format("{}.{}.{}", document_.project, spec.name, i);
+        tail_.begin(name, context_.instance.log_directory + "/" + name);
+      }
+  }
+
+  int watch_them() {
+    InterruptWatch watch;
+    Client client(context_.socket_path(), &watch);
+    Operation question(client, &watch, patience_for(context_));
+    for (;;) {
+      const auto answer = question.get(target(), never);
+      if (watch.came()) return exit_code::interrupted;
+      if (!answer) return complain(context_, answer.error());
+      Result<std::vector<SlotNews>> slots = services_news(*answer);
+      if (!slots) return complain(context_, slots.error());
+      services_ = std::move(*slots);
+      write_out(tail_.take(services_));
+      if (const std::optional<int> code = ended()) return *code;
+      pollfd polled{watch.fd(), POLLIN, 0};
+      ::poll(&polled, 1, static_cast<int>(pace / ns_per_ms));
+      if (watch.came()) return exit_code::interrupted;
+    }
+  }
+
+  std::optional<int> ended() {
+    const Labels labels(services_);
+    bool all = true, failed = false;
+    for (const SlotNews& slot : services_) {
+      const bool over = has_ended(slot);
+      all = all && over;
+      failed = failed || (over && slot.state == "failed");
+      if (!over) continue;
+      if (told_.insert(full_name(slot)).second)
+        write_err(fmt::format("hearth: {} is {}{}\n", labels.of(slot), slot.state,
+                              slot.reason_text.empty() ? "" : ": " + shown(slot.reason_text, 0)));
+      if (slot.name == decisive_) return code_of(slot);
+      const bool worked = slot.state == "completed" && tasks_.contains(slot.name);
+      if (any_end_ && !worked && decisive_.empty()) return code_of(slot);
+    }
+    if (any_end_ && !decisive_.empty() && failed) return exit_code::failed;
+    if (!all) return std::nullopt;
+    return failed ? exit_code::failed : exit_code::done;
+  }
+
+  // In order; told again to insist.
+  bool stop_all() {
+    InterruptWatch watch;
+    Client client(context_.socket_path(), &watch);
+    Operation order(client, &watch, patience_for(context_));
+    const std::string body = fmt::format(R"({{"verb":"down","path":{}}})", json_text(document_.path));
+    auto answer = order.post("/v1/orders", body, never);
+    while (answer && answer->status < 400) {
+      answer = order.look("", pace, never);
+      if (!answer) break;
+      const Result<OrderNews> news = order_news(*answer);
+      if (!news || news->settled) break;
+      write_out(tail_.take(services_));
+      if (watch.came()) return insist();
+    }
+    if (watch.came()) return insist();
+    return answer && answer->status < 400;
+  }
+
+  bool insist() {
+    write_err("hearth: they are killed\n");
+    Client client(context_.socket_path());
+    Operation order(client, nullptr, patience_for(context_));
+    const std::string body = fmt::format(R"({{"verb":"down","path":{},"force":true}})", json_text(document_.path));
+    auto answer = order.post("/v1/orders", body, after(os::read_mono(), seconds(10)));
+    if (answer && answer->status == 404) return true;  // it is down already
+    const MonoNs until = after(os::read_mono(), seconds(10));
+    while (answer && answer->status < 400 && os::read_mono() < until) {
+      answer = order.look("", pace, until);
+      if (!answer) break;
+      const Result<OrderNews> news = order_news(*answer);
+      if (news && news->settled) return true;
+    }
+    return false;
+  }
+
+  const Context& context_;
+  const Document& document_;
+  std::set<std::string> tasks_, told_;
+  std::string decisive_;
+  bool any_end_ = false;
+  std::vector<SlotNews> services_;
+  LogTail tail_;
+};
+
+// Of --instance auto: nothing of it is to be found afterwards.
+int end_of_instance(const Context& context, int code) {
+  InterruptWatch watch;
+  Client client(context.socket_path(), &watch);
+  Operation order(client, &watch, patience_for(context));
+  const auto instance = order.get("/v1/instance", after(os::read_mono(), seconds(10)));
+  if (instance) {
+    const auto answer = order.post("/v1/orders", R"({"verb":"shutdown"})", after(os::read_mono(), seconds(10)));
+    if (answer && !wait_for_end(client, watch, after(os::read_mono(), seconds(60)))) {
+      write_err(fmt::format("hearth: it has not ended; it is in {}\n", context.instance.directory));
+      return std::max<int>(code, exit_code::failed);
+    }
+  }
+  std::error_code error;
+  std::filesystem::remove_all(context.instance.directory, error);
+  if (error) write_err(fmt::format("hearth: {} is left: {}\n", context.instance.directory, error.message()));
+  return code;
+}
+
+}  // namespace
+
+bool in_foreground(const Arguments& arguments) {
+  return arguments.has("foreground") || arguments.has("exit-code-from") || arguments.has("abort-on-exit");
+}
+
+Status check_foreground(const Arguments& arguments, const Document& document) {
+  for (const char* option : {"no-wait", "timeout", "json"})
+    if (arguments.has(option))
+      return failure(Remedy::fix_input, "up", fmt::format("--{}", option), "it has no meaning with --foreground",
+                     "leave one of them out");
+  const auto name = arguments.value("exit-code-from");
+  if (!name) return {};
+  std::vector<std::string_view> known;
+  for (const ServiceSpec& spec : document.services) known.push_back(spec.name);
+  if (std::ranges::find(known, *name) != known.end()) return {};
+  const std::string_view near = nearest(*name, known);
+  return failure(Remedy::not_found, "up", "--exit-code-from " + *name, "the file has no service of that name",
+                 near.empty() ? std::string() : fmt::format("did you mean {}?", near));
+}
+
+int up_in_foreground(const Context& context, const Document& document,
+                     const std::function<int(const Context&)>& apply) {
+  const int code = Foreground(context, document).run(apply);
+  return context.own_instance ? end_of_instance(context, code) : code;
+}
+
+void LogTail::begin(const std::string& full_name, const std::string& log_directory) {
+  const Result<logs::Tail> last = logs::last_lines(log_directory, 0);
+  sources_[full_name].cursor = last ? last->end : logs::Cursor{};
+}
+
+std::string LogTail::take(const std::vector<SlotNews>& slots) {
+  const Labels labels(slots);
+  std::string out;
+  std::size_t widest = 0;
+  for (const SlotNews& slot : slots) widest = std::max(widest, labels.of(slot).size());
+  for (const SlotNews& slot : slots) {
+    Source& source = sources_[full_name(slot)];
+    source.label = fmt::format("{:<{}} | ", labels.of(slot), widest);
+    logs::Follower follower = logs::Follower::unwatched(slot.log_directory, source.cursor);
+    const auto taken = follower.take([&](const logs::Piece& piece) {
+      source.cutter.add(piece.bytes, [&](std::string_view line) { out.append(source.label).append(line) += '\n'; });
+      source.cursor = piece.next;
+      return true;
+    });
+    (void)taken;  // a log that cannot be read now is read the next time
+  }
+  return out;
+}
+
+std::string LogTail::finish() {
+  std::string out;
+  for (auto& [name, source] : sources_)
+    source.cutter.finish([&](std::string_view line) { out.append(source.label).append(line) += '\n'; });
+  return out;
+}
+
+}  // namespace hearth::cli

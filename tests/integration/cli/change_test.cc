@@ -1,0 +1,97 @@
+// What changes while it runs: numbers of replicas, and the file.
+#include "integration/cli/hearth_command.h"
+
+namespace hearth::cli {
+namespace {
+
+class ChangeTest : public CommandTest {
+ protected:
+  std::int64_t pid_of_service(const std::string& name, std::int64_t index) {
+    const boost::json::value now = status();
+    for (const boost::json::value& service : now.at("services").as_array())
+      if (service.at("name").as_string() == name && service.at("index").as_int64() == index)
+        return service.at("pid").is_int64() ? service.at("pid").as_int64() : 0;
+    return 0;
+  }
+  std::size_t services() { return status().at("services").as_array().size(); }
+};
+
+TEST_F(ChangeTest, replicas_are_scaled_and_the_file_says_it_again) {
+  write("hearth.toml", "[service.web]\ncommand = [\"sleep\", \"{index+1000}\"]\nreplicas = 2\n");
+  ASSERT_EQ(hearth({"up"}).code, 0);
+  const std::int64_t first = pid_of_service("web", 0);
+  EXPECT_EQ(text_of("/proc/" + std::to_string(pid_of_service("web", 1)) + "/cmdline"),
+            std::string("sleep\0001001\0", 11));
+  const Finished more = hearth({"scale", "web=4"});
+  EXPECT_EQ(more.code, 0) << more.all();
+  EXPECT_EQ(services(), 4u);
+  EXPECT_EQ(pid_of_service("web", 0), first);
+  const Finished table = hearth({"status", "web.3"});
+  EXPECT_NE(table.out.find("web.3"), std::string::npos) << table.out;
+  const Finished less = hearth({"up"});
+  EXPECT_EQ(less.code, 0) << less.all();
+  EXPECT_NE(less.out.find("replicas 4 -> 2"), std::string::npos) << less.out;
+  EXPECT_NE(less.out.find("web.3: removed after"), std::string::npos) << less.out;
+  EXPECT_NE(less.out.find("replicas is 2"), std::string::npos) << less.out;
+  EXPECT_EQ(services(), 2u);
+  EXPECT_EQ(pid_of_service("web", 0), first);
+  EXPECT_EQ(hearth({"scale", "web"}).code, 2);
+  EXPECT_EQ(hearth({"scale", "wbe=2"}).code, 2);
+}
+
+TEST_F(ChangeTest, each_replica_has_hooks_of_its_own_and_the_last_one_before_it_is_forgotten) {
+  write("hearth.toml",
+        "[service.web]\ncommand = [\"sleep\", \"1000\"]\nreplicas = 2\n"
+        "before_start = { command = \"echo prepares {index} > before.{index}; echo of {index}\", shell = true }\n"
+        "after_stop = { command = \"echo $HEARTH_HOOK of $HEARTH_SERVICE >> after.{index}\", shell = true }\n");
+  ASSERT_EQ(hearth({"up"}).code, 0);
+  EXPECT_EQ(text_of(project + "/before.1"), "prepares 1\n");
+  const Finished more = hearth({"scale", "web=3"});
+  EXPECT_EQ(more.code, 0) << more.all();
+  EXPECT_EQ(text_of(project + "/before.2"), "prepares 2\n");
+  const Finished log = hearth({"logs", "web.2"});
+  EXPECT_NE(log.out.find("of 2"), std::string::npos) << log.out;
+  EXPECT_EQ(log.out.find("of 1"), std::string::npos) << log.out;
+  const Finished less = hearth({"scale", "web=1"});
+  EXPECT_EQ(less.code, 0) << less.all();
+  EXPECT_EQ(services(), 1u);
+  EXPECT_EQ(text_of(project + "/after.1"), "after_stop of web\n");
+  EXPECT_EQ(text_of(project + "/after.2"), "after_stop of web\n");
+  EXPECT_EQ(text_of(project + "/after.0"), "");
+  const Finished events = hearth({"events", "-n", "all"});
+  EXPECT_NE(events.out.find("scale of web to 3 replicas"), std::string::npos) << events.out;
+  EXPECT_NE(events.out.find("scale of web to 1 replica; taken out: "), std::string::npos) << events.out;
+  EXPECT_NE(events.out.find("scale web=1"), std::string::npos) << "who ordered it: " << events.out;
+}
+
+TEST_F(ChangeTest, a_reload_restarts_only_what_has_to_be) {
+  const std::string db = "[service.db]\ncommand = [\"sleep\", \"1000\"]\n";
+  write("hearth.toml", db + "[service.web]\ncommand = [\"sleep\", \"1000\"]\n");
+  const Finished early = hearth({"reload"});
+  EXPECT_EQ(early.code, 7) << early.all();
+  ASSERT_EQ(hearth({"up"}).code, 0);
+  const std::int64_t web = pid_of_service("web", 0), old_db = pid_of_service("db", 0);
+  EXPECT_EQ(hearth({"reload"}).out.substr(0, 20), "nothing has changed\n");
+  write("hearth.toml", db + "env = { A = 1 }\n[service.web]\ncommand = [\"sleep\", \"1000\"]\nstop_timeout = 2\n"
+                            "[service.new]\ncommand = [\"sleep\", \"1000\"]\n");
+  const Finished dry = hearth({"reload", "--dry-run"});
+  EXPECT_EQ(dry.code, 0) << dry.all();
+  EXPECT_EQ(dry.out,
+            "SERVICE  ACTION   WHAT\n"
+            "db       restart  env\n"
+            "web      live     stop_timeout\n"
+            "new      start    new\n"
+            "nothing was done: --dry-run\n");
+  EXPECT_EQ(services(), 2u);
+  const Finished reload = hearth({"reload"});
+  EXPECT_EQ(reload.code, 0) << reload.all();
+  EXPECT_EQ(pid_of_service("web", 0), web);
+  EXPECT_NE(pid_of_service("db", 0), old_db);
+  EXPECT_EQ(services(), 3u);
+  write("hearth.toml", db + "nonsense = 1\n");
+  EXPECT_EQ(hearth({"reload"}).code, 6);
+  EXPECT_EQ(services(), 3u) << "all or nothing";
+}
+
+}  // namespace
+}  // namespace hearth::cli

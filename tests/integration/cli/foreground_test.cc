@@ -1,0 +1,102 @@
+// `up --foreground`: what CI and containers use.
+#include "integration/cli/hearth_command.h"
+
+namespace hearth::cli {
+namespace {
+
+class ForegroundTest : public CommandTest {
+ protected:
+  bool told(const Running& up, const std::string& text) {
+    return eventually([&] { return up.out().find(text) != std::string::npos; });
+  }
+  std::string names() {
+    std::string all;
+    const boost::json::value now = status();
+    for (const boost::json::value& service : now.at("services").as_array())
+      all += std::string(service.at("name").as_string()) + " ";
+    return all;
+  }
+};
+
+constexpr const char* two = R"(
+[service.web]
+command = ["sh", "-c", "echo web is here; exec sleep 1000"]
+[service.db]
+command = ["sh", "-c", "echo db is here; exec sleep 1000"]
+)";
+
+TEST_F(ForegroundTest, ctrl_c_stops_what_it_showed) {
+  write("hearth.toml", two);
+  Running up = start({"up", "--foreground"});
+  ASSERT_TRUE(told(up, "web | web is here\n")) << up.out() << up.err();
+  ASSERT_TRUE(told(up, "db  | db is here\n")) << up.out() << up.err();
+  ::kill(up.pid(), SIGINT);
+  const Finished finished = up.finish();
+  EXPECT_EQ(finished.code, 130) << finished.all();
+  EXPECT_EQ(names(), "");
+}
+
+TEST_F(ForegroundTest, a_second_ctrl_c_kills) {
+  write("hearth.toml",
+        "[service.web]\nstop_timeout = \"60s\"\n"
+        "command = [\"sh\", \"-c\", \"trap '' TERM; echo here; while :; do sleep 1; done\"]\n");
+  Running up = start({"up", "--foreground"});
+  ASSERT_TRUE(told(up, "here")) << up.out() << up.err();
+  ::kill(up.pid(), SIGINT);
+  ASSERT_TRUE(eventually([&] { return hearth({"status"}).out.find("stopping") != std::string::npos; }));
+  ::kill(up.pid(), SIGINT);
+  const Finished finished = up.finish();
+  EXPECT_EQ(finished.code, 130) << finished.all();
+  EXPECT_EQ(names(), "");
+}
+
+TEST_F(ForegroundTest, the_exit_code_is_that_of_the_service_that_was_named) {
+  write("hearth.toml", std::string(two) +
+                           "[service.tests]\nrestart = \"never\"\ndepends_on = [\"db\"]\n"
+                           "command = [\"sh\", \"-c\", \"echo tested; exit 3\"]\n");
+  const Finished up = hearth({"up", "--exit-code-from", "tests"});
+  EXPECT_EQ(up.code, 3) << up.all();
+  EXPECT_NE(up.out.find("tests | tested\n"), std::string::npos) << up.out;
+  EXPECT_EQ(names(), "");
+  const Finished unknown = hearth({"up", "--exit-code-from", "test"});
+  EXPECT_EQ(unknown.code, 2);
+  EXPECT_NE(unknown.err.find("did you mean tests?"), std::string::npos) << unknown.err;
+}
+
+TEST_F(ForegroundTest, any_end_ends_it_where_that_is_wished) {
+  write("hearth.toml",
+        std::string(two) + "[service.short]\nrestart = \"never\"\ncommand = [\"sh\", \"-c\", \"exit 5\"]\n");
+  EXPECT_EQ(hearth({"up", "--abort-on-exit"}).code, 5);
+  EXPECT_EQ(names(), "");
+}
+
+TEST_F(ForegroundTest, it_ends_when_nothing_is_left_to_wait_for) {
+  write("hearth.toml", "[service.a]\nrestart = \"never\"\ncommand = [\"echo\", \"done\"]\n");
+  const Finished up = hearth({"up", "--foreground"});
+  EXPECT_EQ(up.code, 0) << up.all();
+  EXPECT_NE(up.out.find("a | done\n"), std::string::npos) << up.out;
+}
+
+TEST_F(ForegroundTest, an_instance_of_its_own_leaves_nothing) {
+  write("hearth.toml",
+        "[service.a]\nrestart = \"never\"\n"
+        "command = [\"sh\", \"-c\", \"echo $HEARTH_INSTANCE; exit 4\"]\n");
+  const Finished up = start_plain({"--instance", "auto", "up", "--exit-code-from", "a"}).finish();
+  EXPECT_EQ(up.code, 4) << up.all();
+  const std::size_t at = up.out.find("/tmp/hearth-auto-");
+  ASSERT_NE(at, std::string::npos) << up.all();
+  EXPECT_FALSE(fs::exists(up.out.substr(at, up.out.find('\n', at) - at)));
+  EXPECT_EQ(start_plain({"--instance", "auto", "status"}).finish().code, 2);
+}
+
+TEST_F(ForegroundTest, what_is_up_already_survives_a_refusal) {
+  write("hearth.toml", two);
+  ASSERT_EQ(hearth({"up"}).code, 0);
+  fs::create_directory(project + "/other");
+  write("other/hearth.toml", std::string("[project]\nname = \"project\"\n") + two);
+  EXPECT_EQ(hearth({"up", "--foreground", "-f", "other/hearth.toml"}).code, 1);
+  EXPECT_EQ(names(), "web db ") << "as the file has them";
+}
+
+}  // namespace
+}  // namespace hearth::cli
