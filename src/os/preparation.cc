@@ -10,25 +10,23 @@
 #include <filesystem>
 #include <mutex>
 #include <pthread.h>
-#include <signal.h>
 #include <string_view>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <system_error>
-#include <thread>
 #include <tuple>
 #include <unistd.h>
 
 #include "os/crash_point.h"
 #include "os/fd.h"
 #include "os/instance.h"
+#include "os/thread.h"
 
 namespace hearth::os {
 namespace {
 
 constexpr std::size_t credential_max = 1u << 20;
-constexpr std::size_t stack_bytes = 256 * 1024;
 constexpr long tmpfs_magic = 0x01021994;
 
 uid_t user_of(const Owner& owner) {
@@ -214,16 +212,21 @@ void remove_runtime_directories(const ServiceRoots& roots, const std::vector<std
     const std::size_t slash = path.rfind('/');
     const std::string gone = path.substr(0, slash + 1) + "." + path.substr(slash + 1) + "." + std::to_string(run);
     if (::rename(path.c_str(), gone.c_str()) < 0) continue;
-    std::thread([gone] {
+    const auto remove = [gone] {
       std::error_code ignored;
       std::filesystem::remove_all(gone, ignored);
-    }).detach();
+    };
+    pthread_t thread{};
+    if (start_thread(thread, remove) == 0)
+      ::pthread_detach(thread);
+    else
+      remove();  // short of threads: it is on tmpfs, so this takes time, but ends
   }
 }
 
 struct Preparations::Job {
   explicit Job(Preparation order) : preparation(std::move(order)) {}
-  static void* main(void* job);
+  void run();
 
   const Preparation preparation;
   std::mutex mutex;
@@ -231,14 +234,12 @@ struct Preparations::Job {
   std::optional<Result<Prepared>> result;
 };
 
-void* Preparations::Job::main(void* job) {
-  const std::unique_ptr<std::shared_ptr<Job>> own(static_cast<std::shared_ptr<Job>*>(job));
+void Preparations::Job::run() {
   ::prctl(PR_SET_NAME, "hearth-prepare");
-  Result<Prepared> result = prepare((*own)->preparation);
-  const std::lock_guard lock((*own)->mutex);
-  (*own)->result = std::move(result);
-  (*own)->changed.notify_all();
-  return nullptr;
+  Result<Prepared> prepared = prepare(preparation);
+  const std::lock_guard lock(mutex);
+  result = std::move(prepared);
+  changed.notify_all();
 }
 
 std::optional<Result<Prepared>> Preparations::of(const Preparation& preparation) {
@@ -251,24 +252,13 @@ std::optional<Result<Prepared>> Preparations::of(const Preparation& preparation)
       return {};
     }
     job = std::make_shared<Job>(preparation);
-    pthread_attr_t attributes;
-    ::pthread_attr_init(&attributes);
-    (void)::pthread_attr_setstacksize(&attributes, stack_bytes);
-    (void)::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    sigset_t all;
-    sigset_t before;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before);
-    auto own = std::make_unique<std::shared_ptr<Job>>(job);
     pthread_t thread{};
-    const int error = ::pthread_create(&thread, &attributes, &Job::main, own.get());
-    if (error == 0) (void)own.release();
-    ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    ::pthread_attr_destroy(&attributes);
+    const int error = start_thread(thread, [job] { job->run(); });
     if (error != 0) {
       jobs_.erase(preparation.run);
       return failure(errno_error("start", preparation.label, error));
     }
+    ::pthread_detach(thread);
     under_way_.push_back(job);
   }
   std::unique_lock lock(job->mutex);

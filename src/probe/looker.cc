@@ -7,13 +7,13 @@
 #include <deque>
 #include <mutex>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <utility>
 
 #include "os/clock.h"
+#include "os/thread.h"
 
 namespace hearth::probe {
 namespace {
@@ -74,7 +74,6 @@ struct Looker::Line {
   Line(os::Fd fd, std::function<Seen(Look&&)> work) : how(std::move(work)), wake(std::move(fd)) {}
 
   void run();
-  static void* main(void* line);
 
   std::mutex mutex;
   std::condition_variable changed;
@@ -107,12 +106,6 @@ void Looker::Line::run() {
   }
 }
 
-void* Looker::Line::main(void* line) {
-  const std::unique_ptr<std::shared_ptr<Line>> own(static_cast<std::shared_ptr<Line>*>(line));
-  (*own)->run();
-  return nullptr;
-}
-
 Result<std::unique_ptr<Looker>> Looker::create(std::function<Seen(Look&&)> how) {
   Result<os::Fd> wake = os::make_eventfd();
   if (!wake) return failure(wake.error());
@@ -133,22 +126,10 @@ std::string Looker::start_line() {
   Result<os::Fd> wake = os::duplicate(wake_.get());
   if (!wake) return wake.error().text();
   auto line = std::make_shared<Line>(std::move(*wake), how_);
-  pthread_attr_t attributes;
-  if (const int error = ::pthread_attr_init(&attributes); error != 0) return std::strerror(error);
-  (void)::pthread_attr_setstacksize(&attributes, stack_bytes);
-  (void)::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  // What is sent to this process is for the other thread.
-  sigset_t all;
-  sigset_t before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  auto own = std::make_unique<std::shared_ptr<Line>>(line);
   pthread_t thread{};
-  const int error = ::pthread_create(&thread, &attributes, &Line::main, own.get());
-  if (error == 0) (void)own.release();
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  ::pthread_attr_destroy(&attributes);
+  const int error = os::start_thread(thread, [line] { line->run(); }, stack_bytes);
   if (error != 0) return std::string("no thread to look at paths: ") + std::strerror(error);
+  ::pthread_detach(thread);
   line_ = std::move(line);
   return {};
 }

@@ -4,14 +4,12 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
-#include <signal.h>
 #include <sys/prctl.h>
+
+#include "os/thread.h"
 
 namespace hearth::store {
 namespace {
-
-// Of address space. Sanitizers need more than the work does.
-constexpr std::size_t stack_bytes = 256 * 1024;
 
 using Clock = std::chrono::steady_clock;
 
@@ -30,7 +28,7 @@ struct Behind::Shared {
   std::condition_variable changed;  // for the thread
   std::condition_variable passed;   // for who waits for it
   bool work = false;
-  bool fresh = false;  // posted since the last pass began
+  bool at_once = false;  // posted so since the last pass began
   bool at_work = false;
   bool stop = false;
   bool ended = false;
@@ -45,7 +43,7 @@ void Behind::Shared::run() {
       changed.wait(lock);
       continue;
     }
-    work = fresh = false;
+    work = at_once = false;
     at_work = true;
     lock.unlock();
     const bool done = pass();
@@ -57,9 +55,8 @@ void Behind::Shared::run() {
       retry = options.retry_first;
       continue;
     }
-    // What failed waits; what is new does not, since it may be on another disk.
     const auto until = Clock::now() + std::chrono::nanoseconds(retry);
-    while (!stop && !fresh && changed.wait_until(lock, until) != std::cv_status::timeout) {
+    while (!stop && !at_once && changed.wait_until(lock, until) != std::cv_status::timeout) {
     }
     retry = std::min(2 * retry, options.retry_most);
   }
@@ -86,35 +83,22 @@ Behind::~Behind() {
     ::pthread_detach(thread_);
 }
 
-void* Behind::main(void* shared) {
-  const std::unique_ptr<std::shared_ptr<Shared>> own(static_cast<std::shared_ptr<Shared>*>(shared));
-  (*own)->run();
-  return nullptr;
+bool Behind::ensure_thread() {
+  if (started_ || !wanted_ || !options_.thread) return true;
+  error_ = os::start_thread(thread_, [shared = shared_] { shared->run(); });
+  started_ = error_ == 0;
+  return started_;
 }
 
-void Behind::ensure_thread() {
-  if (started_ || !options_.thread) return;
-  pthread_attr_t attributes;
-  if (::pthread_attr_init(&attributes) != 0) return;
-  (void)::pthread_attr_setstacksize(&attributes, stack_bytes);
-  sigset_t all;
-  sigset_t before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  auto own = std::make_unique<std::shared_ptr<Shared>>(shared_);
-  started_ = ::pthread_create(&thread_, &attributes, &Behind::main, own.get()) == 0;
-  if (started_) (void)own.release();
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  ::pthread_attr_destroy(&attributes);
-}
-
-void Behind::post() {
+void Behind::post(bool at_once) {
+  wanted_ = true;
   {
     const std::lock_guard lock(shared_->mutex);
-    shared_->work = shared_->fresh = true;
+    shared_->work = true;
+    shared_->at_once = shared_->at_once || at_once;
   }
   shared_->changed.notify_one();
-  ensure_thread();
+  (void)ensure_thread();
 }
 
 bool Behind::settle(SpanNs patience) {

@@ -76,13 +76,15 @@ std::string time_text(WallNs wall) {
 
 }  // namespace
 
-DiskStore::DiskStore(os::KeeperLink& link, std::string directory, DocumentFormat format, WriterOptions options)
+DiskStore::DiskStore(os::KeeperLink& link, std::string directory, DocumentFormat format, BehindOptions options)
     : link_(link),
       directory_(std::move(directory)),
       format_(std::move(format)),
       state_(open_state(link, state_error_)),
       journal_(state_.get()),
-      writer_(place_of(link, directory_, state_.get()), options),
+      mirror_(std::make_shared<Mirror>(place_of(link, directory_, state_.get()))),
+      writer_(
+          "hearth-writer", [mirror = mirror_] { return mirror->pass(); }, options),
       marks_(directory_) {}
 
 std::string DiskStore::state_path() const {
@@ -129,16 +131,16 @@ Status DiskStore::put_document(const Document& document) {
                    "the keeper has taken nothing for a second",
                    "look whether something has stopped hearth-keeper, and try again");
   os::crash_point("document parked");
-  writer_.mirror().want(document.version, std::move(also));
-  writer_.post();
+  mirror_->want(document.version, std::move(also));
+  writer_.post(false);
   return {};
 }
 
 Status DiskStore::keep_document(const Document& document) {
   Status kept = put_document(document);
   if (!kept) {
-    writer_.mirror().want(document.version, {});  // it takes no copy away
-    writer_.post();
+    mirror_->want(document.version, {});  // it takes no copy away
+    writer_.post(false);
   }
   return kept;
 }
@@ -147,8 +149,8 @@ void DiskStore::drop_document(std::uint64_t version) {
   if (state_) ::unlinkat(state_.get(), state_name(version).c_str(), 0);
   os::crash_point("document out of state");
   link_.unpark(ParkClass::spec, version);
-  writer_.mirror().drop(version);
-  writer_.post();
+  mirror_->drop(version);
+  writer_.post(false);
 }
 
 // The first of three places that has it. ENOENT: none has; otherwise one may have it, and a shortage goes before what
@@ -187,7 +189,7 @@ void DiskStore::keep_found(std::uint64_t version, std::string_view text) {
   }
   os::Fd memory;
   if (!in_state && parked != nullptr) memory = os::Fd(::fcntl(parked->fd, F_DUPFD_CLOEXEC, 0));
-  writer_.mirror().want(version, std::move(memory));
+  mirror_->want(version, std::move(memory));
 }
 
 Result<std::vector<Document>> DiskStore::documents(const std::vector<std::uint64_t>& versions) {
@@ -200,7 +202,7 @@ Result<std::vector<Document>> DiskStore::documents(const std::vector<std::uint64
     }
     if (!text) {
       // There, but not to be read: it stays, for whoever wants to know what is wrong with it.
-      if (text.error().code != ENOENT) writer_.mirror().want(version, {});
+      if (text.error().code != ENOENT) mirror_->want(version, {});
       continue;
     }
     keep_found(version, *text);
@@ -211,7 +213,7 @@ Result<std::vector<Document>> DiskStore::documents(const std::vector<std::uint64
   for (const os::Parked& parked : link_.parked().all(ParkClass::spec))
     if (std::find(versions.begin(), versions.end(), parked.key) == versions.end()) unwanted.push_back(parked.key);
   for (const std::uint64_t version : unwanted) link_.unpark(ParkClass::spec, version);
-  writer_.post();
+  writer_.post(false);
   return out;
 }
 
@@ -233,7 +235,7 @@ Status DiskStore::reserve(std::uint32_t slots) {
 
 void DiskStore::note_runs(const std::vector<ports::SlotNote>& changed, RunId next_run) {
   if (!std::exchange(noted_, true)) remove_unwanted_state();
-  if (writer_.mirror().note(changed, next_run)) writer_.post();
+  if (mirror_->note(changed, next_run)) writer_.post(false);
 }
 
 // What predecessors have left there: of orders that were never committed, of documents that were dropped as they died.
@@ -246,7 +248,7 @@ void DiskStore::remove_unwanted_state() const {
     const std::uint64_t version = version_of(entry->d_name);
     if (version != 0 && entry->d_name != state_name(version)) {
       ::unlinkat(state_.get(), entry->d_name, 0);  // a temporary one, of somebody who was killed
-    } else if (version != 0 && !writer_.mirror().wants(version)) {
+    } else if (version != 0 && !mirror_->wants(version)) {
       ::unlinkat(state_.get(), entry->d_name, 0);
     }
   }
@@ -274,20 +276,20 @@ ports::EventLines DiskStore::read_events(EventId after, std::size_t most_bytes) 
 
 void DiskStore::copy_events() {
   copy_at_ = never;
-  writer_.mirror().journal().offer(journal_.segments());
-  writer_.post();
+  mirror_->journal().offer(journal_.segments());
+  writer_.post(false);
 }
 
 bool DiskStore::finish(RunId next_run) {
   const MonoNs now = os::read_mono();
   if (finish_until_ == 0) {
     finish_until_ = after(now, finish_patience);
-    writer_.mirror().journal().offer(journal_.segments());
-    writer_.mirror().finish(next_run);
+    mirror_->journal().offer(journal_.segments());
+    mirror_->finish(next_run);
     writer_.post(true);
   }
   // Mostly there at once: a millisecond's patience spares another turn.
-  return writer_.settle(milliseconds(1)) || now >= finish_until_;
+  return settle(milliseconds(1)) || now >= finish_until_;
 }
 
 MonoNs DiskStore::ensure_writer(MonoNs now) {
@@ -301,7 +303,7 @@ std::optional<std::string> DiskStore::trouble() const {
 }
 
 std::optional<std::string> DiskStore::trouble_at(Now now) const {
-  const Mirror::Condition condition = writer_.mirror().condition();
+  const Mirror::Condition condition = mirror_->condition();
   const std::string cost =
       state_
           ? "; services are supervised as before and a kill of hearth forgets nothing, but a reboot, or the loss of " +

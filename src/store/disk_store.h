@@ -6,13 +6,14 @@
 //            when put_document() returns; where DIR/state cannot be used it is a memfd, parked. Done by the supervision
 //            thread, since nothing there waits for a disk. No room there refuses the document.
 //   disk     for the loss of that: a reboot, a removed DIR/state. DIR/spec and DIR/runs.json follow what is in memory,
-//            written by the writer's thread (mirror.h, writer.h). A disk that is full or hangs costs a note in status.
+//            written by the writer's thread (mirror.h, behind.h). A disk that is full or hangs costs a note in status.
 //
 // Slot table, page and documents are one line: whoever finds the first two finds the documents that they name. Only if
 // one is missing all the same it is looked for on the disk.
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -21,9 +22,10 @@
 #include "base/time.h"
 #include "os/keeper_link.h"
 #include "ports/store.h"
+#include "store/behind.h"
 #include "store/journal.h"
 #include "store/marks.h"
-#include "store/writer.h"
+#include "store/mirror.h"
 
 namespace hearth::store {
 
@@ -45,7 +47,7 @@ class DiskStore final : public ports::Store {
   static constexpr SpanNs finish_patience = seconds(2);
 
   // `link` is borrowed; `directory` is the absolute path of the instance.
-  DiskStore(os::KeeperLink& link, std::string directory, DocumentFormat format, WriterOptions options = {});
+  DiskStore(os::KeeperLink& link, std::string directory, DocumentFormat format, BehindOptions options = {});
 
   Status put_document(const Document& document) override;
   Status keep_document(const Document& document) override;
@@ -66,11 +68,11 @@ class DiskStore final : public ports::Store {
   // again.
   MonoNs ensure_writer(MonoNs now);
   // Waits until the disk is as memory; false: it still is not.
-  bool settle(SpanNs patience) { return writer_.settle(patience); }
+  bool settle(SpanNs patience) { return writer_.settle(patience) && mirror_->settled(); }
   bool settle_marks(SpanNs patience) { return marks_.settle(patience); }
   // What is worth telling people, since the last call.
   std::vector<std::string> take_notes() { return marks_.take_notes(); }
-  Mirror& mirror() { return writer_.mirror(); }
+  Mirror& mirror() { return *mirror_; }
 
  private:
   Result<os::Fd> keep_text(std::uint64_t version, std::string_view text);
@@ -89,7 +91,8 @@ class DiskStore final : public ports::Store {
   int state_error_ = 0;  // errno of opening what follows
   os::Fd state_;         // DIR/state; none: it cannot be used
   Journal journal_;
-  Writer writer_;
+  std::shared_ptr<Mirror> mirror_;  // also of the writer, whose last write may not have returned when we end
+  Behind writer_;                   // makes the disk equal to what is wanted
   Marks marks_;
   MonoNs copy_at_ = never;      // events are posted to the writer
   bool uncopied_ = false;       // since the last ensure_writer()

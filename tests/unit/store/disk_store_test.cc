@@ -59,13 +59,13 @@ ports::SlotNote note(SlotIndex slot, RunId run) {
 
 // Its writer is the test itself, unless it says otherwise.
 struct DiskStoreTest : ::testing::Test {
-  static WriterOptions by_hand() {
-    WriterOptions options;
+  static BehindOptions by_hand() {
+    BehindOptions options;
     options.thread = false;
     return options;
   }
-  static WriterOptions with_thread() {
-    WriterOptions options;
+  static BehindOptions with_thread() {
+    BehindOptions options;
     options.retry_first = milliseconds(1);
     options.retry_most = milliseconds(4);
     options.join_patience = milliseconds(1);
@@ -90,7 +90,7 @@ struct DiskStoreTest : ::testing::Test {
     const os::Fd fd(::open(path(name).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     ASSERT_TRUE(fd && os::write_all(fd.get(), text, name));
   }
-  void restart_supervisor(WriterOptions options = by_hand()) {
+  void restart_supervisor(BehindOptions options = by_hand()) {
     store.reset();
     link.reset();
     link = keeper.connect();
