@@ -7,6 +7,7 @@
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include "base/toml_text.h"
 #include "config/text.h"
 #include "ports/store.h"
 
@@ -238,7 +239,7 @@ Result<std::vector<SlotNews>> services_news(const Answer& answer) {
 }
 
 std::string json_text(std::string_view raw) {
-  if (config::valid_utf8(raw)) return json::serialize(json::string_view(raw.data(), raw.size()));
+  if (valid_utf8(raw)) return json::serialize(json::string_view(raw.data(), raw.size()));
   std::string clean;  // bytes of another encoding: shown as they are only when ASCII
   for (const char c : raw) {
     if (static_cast<unsigned char>(c) < 0x80) {

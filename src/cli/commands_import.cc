@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "base/glob.h"
+#include "base/toml_text.h"
 #include "cli/commands.h"
 #include "cli/environment.h"
 #include "config/toml.h"
@@ -28,6 +29,9 @@ using importers::Source;
 Result<Source> read_source(const std::string& path) {
   Result<std::string> text = os::read_file(path);
   if (!text) return failure(text.error());
+  if (!valid_utf8(*text))
+    return failure(Remedy::fix_input, "import", path, "it is not UTF-8, which a hearth.toml is",
+                   "convert it first: iconv -f latin1 -t utf-8");
   return Source{path, std::move(*text)};
 }
 
@@ -38,9 +42,14 @@ std::vector<Source> included(const std::string& pattern, const Source& from) {
   const std::string whole = pattern.starts_with('/') ? pattern : directory + "/" + pattern;
   std::vector<Source> sources;
   glob_t found{};
-  if (::glob(whole.c_str(), 0, nullptr, &found) == 0)
-    for (std::size_t i = 0; i < found.gl_pathc; ++i)
-      if (Result<Source> source = read_source(found.gl_pathv[i])) sources.push_back(std::move(*source));
+  if (::glob(whole.c_str(), 0, nullptr, &found) == 0) {
+    for (std::size_t i = 0; i < found.gl_pathc; ++i) {
+      if (Result<Source> source = read_source(found.gl_pathv[i]))
+        sources.push_back(std::move(*source));
+      else
+        write_err(fmt::format("{}: left out: {}\n", from.path, source.error().text()));
+    }
+  }
   ::globfree(&found);
   return sources;
 }

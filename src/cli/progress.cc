@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/toml_text.h"
 #include "config/text.h"
 
 namespace hearth::cli {
@@ -47,7 +48,7 @@ int urgency(const SlotNews& slot) {
 
 std::string shown(std::string_view text, std::size_t width) {
   std::string clean;
-  const bool utf8 = config::valid_utf8(text);
+  const bool utf8 = valid_utf8(text);
   for (std::size_t i = 0; i < text.size(); ++i) {
     const auto c = static_cast<unsigned char>(text[i]);
     if (c < 0x20 || c == 0x7f) {

@@ -30,7 +30,7 @@ Status replace_file(const std::string& path, std::string_view before, std::strin
   if (::access(path.c_str(), W_OK) < 0) return errno_failure("write", path, errno);
   std::string made = path + ".XXXXXX";
   const os::Fd file(::mkostemp(made.data(), O_CLOEXEC));
-  if (!file) return errno_failure("write", made, errno);
+  if (!file) return errno_failure("make a file beside", path, errno);
   Status done = write_whole(file.get(), old, text, path);
   if (done) {
     const Result<std::string> now = os::read_file(path, config::max_file_bytes);

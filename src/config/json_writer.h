@@ -13,6 +13,7 @@
 #include <boost/json.hpp>
 
 #include "base/boxed.h"
+#include "base/toml_text.h"
 #include "config/text.h"
 #include "config/words.h"
 

@@ -59,36 +59,6 @@ std::string text_of(const Node& node, const Expansions* expansions, Form form) {
 
 }  // namespace
 
-std::string quoted(std::string_view text) {
-  const bool sound = valid_utf8(text);
-  std::string out = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (c == '\t') {
-      out += "\\t";
-    } else if (byte < 0x20 || byte == 0x7F) {
-      out += fmt::format("\\u{:04x}", byte);
-    } else if (byte >= 0x80 && !sound) {
-      out += "\\ufffd";
-    } else {
-      out += c;
-    }
-  }
-  return out + "\"";
-}
-
-std::string key_text(std::string_view key) {
-  const bool bare = !key.empty() && std::ranges::all_of(key, [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-  });
-  return bare ? std::string(key) : quoted(key);
-}
-
 std::string toml_text(const Node& node, const Expansions* expansions) {
   return text_of(node, expansions, Form::toml);
 }

@@ -1,6 +1,6 @@
 #include "config/text.h"
 
-#include <cstdint>
+#include "base/toml_text.h"
 
 namespace hearth::config {
 namespace {
@@ -20,37 +20,6 @@ int digit_value(char c) {
 }
 
 }  // namespace
-
-bool valid_utf8(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    const auto lead = static_cast<unsigned char>(text[i]);
-    std::size_t length = 1;
-    std::uint32_t code = lead;
-    if (lead >= 0x80) {
-      if (lead >= 0xC2 && lead <= 0xDF) {
-        length = 2;
-        code = lead & 0x1F;
-      } else if (lead >= 0xE0 && lead <= 0xEF) {
-        length = 3;
-        code = lead & 0x0F;
-      } else if (lead >= 0xF0 && lead <= 0xF4) {
-        length = 4;
-        code = lead & 0x07;
-      } else {
-        return false;
-      }
-      if (text.size() - i < length) return false;
-      for (std::size_t k = 1; k < length; ++k) {
-        if (!continues(text[i + k])) return false;
-        code = code << 6 | (static_cast<unsigned char>(text[i + k]) & 0x3F);
-      }
-      if (length == 3 && (code < 0x800 || (code >= 0xD800 && code <= 0xDFFF))) return false;
-      if (length == 4 && (code < 0x10000 || code > 0x10FFFF)) return false;
-    }
-    i += length;
-  }
-  return true;
-}
 
 std::size_t character_count(std::string_view text) {
   std::size_t count = 0;

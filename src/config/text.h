@@ -6,9 +6,6 @@
 
 namespace hearth::config {
 
-// Well-formed UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing above U+10FFFF.
-bool valid_utf8(std::string_view text);
-
 // How many characters `text` has, counting bytes that continue one as nothing.
 std::size_t character_count(std::string_view text);
 

@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cstdio>
 #include <map>
+
+#include "base/toml_text.h"
 
 namespace hearth::importers {
 namespace {
@@ -19,12 +20,6 @@ void put(Pairs& pairs, std::string_view key, std::string value) {
     found->second = std::move(value);
 }
 
-bool is_bare(std::string_view key) {
-  return !key.empty() && std::all_of(key.begin(), key.end(), [](char c) {
-    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-';
-  });
-}
-
 }  // namespace
 
 std::string variable(std::string_view name) {
@@ -32,29 +27,12 @@ std::string variable(std::string_view name) {
 }
 
 std::string quoted(std::string_view text) {
-  std::string out = "\"";
+  std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (c == '\t') {
-      out += "\\t";
-    } else if (c == variable_sign) {
-      out += '$';
-    } else if (byte < 0x20 || byte == 0x7f) {
-      char escape[8];
-      std::snprintf(escape, sizeof escape, "\\u%04x", byte);
-      out += escape;
-    } else {
-      if (c == '$' && text.substr(i + 1).starts_with("{")) out += '$';
-      out += c;
-    }
+    if (text[i] == '$' && text.substr(i + 1).starts_with("{")) out += '$';
+    out += text[i] == variable_sign ? '$' : text[i];
   }
-  return out + "\"";
+  return hearth::quoted(out);
 }
 
 std::string quoted_list(const std::vector<std::string>& texts) {
@@ -121,8 +99,7 @@ Imported Draft::finish(const std::string& from) {
     for (const auto& [table, members] : service.tables_) {
       out.toml += table + " = {";
       for (std::size_t i = 0; i < members.size(); ++i)
-        out.toml += (i == 0 ? " " : ", ") + (is_bare(members[i].first) ? members[i].first : quoted(members[i].first)) +
-                    " = " + members[i].second;
+        out.toml += (i == 0 ? " " : ", ") + key_text(members[i].first) + " = " + members[i].second;
       out.toml += " }\n";
     }
   }

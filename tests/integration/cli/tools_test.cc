@@ -27,6 +27,12 @@ TEST_F(CommandTest, what_cannot_be_imported_says_why) {
   EXPECT_EQ(hearth({"import"}).code, 2);
   EXPECT_EQ(hearth({"import", "upstart", "x"}).code, 2);
   EXPECT_EQ(hearth({"import", "supervisord", "nowhere.conf"}).code, 2);
+  write("latin.conf", "[program:x]\ncommand=sleep 1000\nenvironment=A=\xe9\n");
+  const Finished latin = hearth({"import", "supervisord", "latin.conf"});
+  EXPECT_NE(latin.code, 0);
+  EXPECT_NE(latin.err.find("iconv"), std::string::npos) << latin.err;
+  write("outer.conf", "[program:x]\ncommand=sleep 1000\n[include]\nfiles=latin.conf\n");
+  EXPECT_NE(hearth({"import", "supervisord", "outer.conf"}).err.find("latin.conf"), std::string::npos);
   write("Procfile", "web: sleep 1000\n");
   write(".env", "A=1\n");
   const Finished procfile = hearth({"import", "procfile", "Procfile"});

@@ -73,14 +73,6 @@ TEST(HostPort, hosts_are_names_addresses_or_bracketed) {
   }
 }
 
-TEST(Text, utf8_is_told_from_other_bytes) {
-  EXPECT_TRUE(valid_utf8("aü€😀"));
-  for (const char* text :
-       {"\x80", "\xc0\x80", "\xc3", "\xe0\x80\x80", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xf5", "a\xff"}) {
-    EXPECT_FALSE(valid_utf8(text));
-  }
-}
-
 TEST(Text, quotes_hold_no_control_characters_and_end_somewhere) {
   EXPECT_EQ(quote("a\"b\\\n\t\x01"), "\"a\\\"b\\\\\\n\\t\\x01\"");
   EXPECT_EQ(quote("\xff"), "\"\\xff\"");

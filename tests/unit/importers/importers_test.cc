@@ -147,7 +147,7 @@ depends_on = ["db"]
   ASSERT_EQ(units.size(), 2u);
   expect_golden(units[1].name, units[1].text);
   EXPECT_TRUE(findings.empty());
-  if (std::system("command -v systemd-analyze >/dev/null 2>&1") != 0) GTEST_SKIP() << "no systemd-analyze here";
+  ASSERT_EQ(std::system("command -v systemd-analyze >/dev/null 2>&1"), 0) << "it is in the package systemd";
   const std::string directory = testing::TempDir() + "hearth-units-" + std::to_string(::getpid());
   std::filesystem::create_directory(directory);
   for (const Exported& unit : units) std::ofstream(directory + "/" + unit.name) << unit.text;
