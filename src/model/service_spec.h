@@ -125,7 +125,7 @@ struct Surroundings {
   std::vector<std::pair<std::string, std::string>> credentials;  // name and file; copied to $CREDENTIALS_DIRECTORY
   // Names below the roots of runtime, state and cache, made and owned before a start; RUNTIME_DIRECTORY and so on.
   std::vector<std::string> runtime_directories, state_directories, cache_directories;
-  std::vector<std::string> env_files;  // read again for each run
+  std::vector<std::string> env_files;  // read when it is applied; what they say is in `env` as well
   std::vector<std::uint16_t> ports;    // TCP ports it listens on by itself: looked at before a start
   std::string ready_file;              // there exactly while it is ready
   std::string pid_file;                // forking: written by the service; else written by hearth

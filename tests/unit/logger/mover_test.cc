@@ -43,7 +43,7 @@ TEST_F(MoverTest, MakesTheDirectoryTheFileAndTheLinkWithModesForTheOwnerOnly) {
 }
 
 TEST_F(MoverTest, GivesDirectoryAndFilesToTheOwnerOfTheStream) {
-  if (geteuid() != 0) GTEST_SKIP() << "needs root";
+  if (geteuid() != 0) GTEST_SKIP() << "needs root: nobody else may give files away";
   world.configure(0, "s", wire::LogFormat::raw, 4);
   world.stream().uid = 65'534;
   world.stream().gid = 65'533;

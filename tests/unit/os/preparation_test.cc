@@ -59,7 +59,7 @@ TEST_F(PreparationTest, a_link_in_the_place_of_a_directory_is_not_followed) {
 }
 
 TEST_F(PreparationTest, an_owner_is_given_what_is_made) {
-  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root: nobody else may give files away";
   order.owner = {65534, 65534};
   order.around.cache_directories = {"web"};
   order.around.credentials = {{"key", directory / "key"}};
