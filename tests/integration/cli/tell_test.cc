@@ -96,7 +96,8 @@ TEST_F(TellTest, hearth_writes_its_status_down_when_the_keeper_hears_usr1) {
     const std::size_t at = log.find("\"event\":\"status\"");
     if (at == log.npos) return std::string();
     const std::size_t begin = log.rfind('\n', at) + 1;  // npos + 1 is 0
-    return log.substr(begin, log.find('\n', at) - begin);
+    const std::size_t end = log.find('\n', at);
+    return end == log.npos ? std::string() : log.substr(begin, end - begin);
   };
   ASSERT_TRUE(eventually([&] { return !line().empty(); }));
   const boost::json::value told = boost::json::parse(line());

@@ -17,11 +17,12 @@ struct SurroundingsOf : Machine {
   // Runs the shell text as a service with these keys, and returns what it has written.
   std::string said_by(const std::string& text, const std::string& keys) {
     project("[service.web]\nshell = true\nready = \"fd:9\"\n" + keys + "\ncommand = '''" + text +
-            "\necho >&9\nexec sleep 1000'''\n");
+            "\necho that is all\necho >&9\nexec sleep 1000'''\n");
     const Output output = up();
     EXPECT_EQ(0, output.code) << output.all();
-    EXPECT_TRUE(until([&] { return !logged().empty(); }));
-    return logged();
+    EXPECT_TRUE(until([&] { return logged().find("that is all\n") != std::string::npos; })) << logged();
+    const std::string all = logged();
+    return all.substr(0, all.rfind("that is all\n"));
   }
 };
 
