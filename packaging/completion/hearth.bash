@@ -33,7 +33,7 @@ _hearth() {
   esac
   local words=
   case $command in
-    '') words='--dir --instance --json -h --help'; [[ $current == -* ]] || words='up down run status logs events explain top tree import export start stop restart reload scale signal wait exec shutdown config version help completion daemon doctor reset' ;;
+    '') words='--dir --instance --json -h --help'; [[ $current == -* ]] || words='up down run status logs events explain top tree import export start stop restart reload scale signal wait exec shutdown config version help completion daemon enable disable doctor reset' ;;
     up) words='-f --file --set --foreground --exit-code-from --abort-on-exit --no-wait --timeout --dir --instance --json -h --help' ;;
     down) words='-f --file -p --project --all --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
     run) words='--name --cwd --env --restart --wait --no-wait --timeout --dir --instance --json -h --help' ;;
@@ -56,9 +56,11 @@ _hearth() {
     shutdown) words='--no-wait --timeout --dir --instance --json -h --help' ;;
     config) words='-f --file --set --origin --defaults --dir --instance --json -h --help'; [[ $current == -* ]] || words='validate show get set schema' ;;
     version) words='--dir --instance --json -h --help' ;;
-    help) words='--man --dir --instance --json -h --help'; [[ $current == -* ]] || words='up down run status logs events explain top tree import export start stop restart reload scale signal wait exec shutdown config version help completion daemon doctor reset' ;;
+    help) words='--man --dir --instance --json -h --help'; [[ $current == -* ]] || words='up down run status logs events explain top tree import export start stop restart reload scale signal wait exec shutdown config version help completion daemon enable disable doctor reset' ;;
     completion) words='--dir --instance --json -h --help'; [[ $current == -* ]] || words='bash zsh fish' ;;
     daemon) words='--detach --dir --instance --json -h --help' ;;
+    enable) words='-f --file --unit-dir --print --dir --instance --json -h --help' ;;
+    disable) words='-f --file --unit-dir --dir --instance --json -h --help' ;;
     doctor) words='--fix --dir --instance --json -h --help' ;;
     reset) words='-y --yes --force --dir --instance --json -h --help' ;;
   esac

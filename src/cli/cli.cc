@@ -29,7 +29,8 @@ constexpr Command functions[] = {
     {"scale", command_scale},     {"signal", command_signal},     {"wait", command_wait},
     {"exec", command_exec},       {"shutdown", command_shutdown}, {"version", command_version},
     {"help", command_help},       {"config", command_config},     {"completion", command_completion},
-    {"daemon", command_daemon},   {"doctor", command_doctor},     {"reset", command_reset},
+    {"daemon", command_daemon},   {"enable", command_enable},     {"disable", command_disable},
+    {"doctor", command_doctor},   {"reset", command_reset},
 };
 
 // A program that was started without stdin, stdout or stderr would open its socket there.

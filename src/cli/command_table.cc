@@ -88,6 +88,9 @@ constexpr OptionText events_options[] = {
 constexpr OptionText help_options[] = {{0, "man", nullptr, "write the manual page's source"}};
 constexpr OptionText daemon_options[] = {{0, "detach", nullptr, "return when it answers"}};
 
+constexpr OptionText unit_directory = {0, "unit-dir", "DIR", "the units are here, and systemd is not told"};
+constexpr OptionText enable_options[] = {file, unit_directory, {0, "print", nullptr, "show the units, change nothing"}};
+constexpr OptionText disable_options[] = {file, unit_directory};
 constexpr OptionText doctor_options[] = {
     {0, "fix", nullptr, "put right what can be put right without touching services"}};
 constexpr OptionText reset_options[] = {
@@ -245,6 +248,19 @@ constexpr CommandText table[] = {
      "when it ends. Exit code 75 means that hearth runs already in this instance: RestartPreventExitStatus=75 keeps "
      "systemd from trying again and again.",
      daemon_options},
+    {"enable", "", "start what ./hearth.toml says whenever the machine boots",
+     "Writes two units for systemd and enables them: one for hearth itself, if it has none yet, and one for this "
+     "project, "
+     "which does `hearth up` with its file. As root for the machine, otherwise for your own manager. What a boot "
+     "brings "
+     "back is what the file says then; nothing that was started by hand. A unit that somebody else wrote stays as it "
+     "is.",
+     enable_options},
+    {"disable", "", "start it no more when the machine boots",
+     "Disables and removes the unit that `hearth enable` wrote for this project. What runs goes on, and hearth's own "
+     "unit "
+     "stays.",
+     disable_options},
     {"doctor", "", "what of this machine and this instance is not as it should be",
      "Looks at the kernel's features (by trying them), cgroups, limits, the programs of hearth, the instance "
      "directory, "

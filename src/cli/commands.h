@@ -34,6 +34,8 @@ int command_help(const Context& context);
 int command_config(const Context& context);
 int command_completion(const Context& context);
 int command_daemon(const Context& context);
+int command_enable(const Context& context);
+int command_disable(const Context& context);
 int command_doctor(const Context& context);
 int command_reset(const Context& context);
 
