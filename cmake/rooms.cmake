@@ -45,9 +45,9 @@ function(hearth_room name)
 endfunction()
 set(HEARTH_C_ROOMS wire keeper)
 
-# hearth_seldom_run(NAME): a room that is not on the way of starts, ends and output is compiled for size. A third of the
-# supervisor's memory is its program.
-function(hearth_seldom_run name)
+# hearth_small(NAME): a room that is compiled for size. A third of the supervisor's memory is its program, and -Os takes a
+# third of that away; what it does between two system calls is so little that no restart got slower (bench/PROFILE.md).
+function(hearth_small name)
   target_compile_options(hearth_${name} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-Os>)
 endfunction()
 

@@ -54,7 +54,32 @@ bool selects_label(const std::vector<std::string>& names, std::string_view label
   });
 }
 
+namespace {
+
+// Events know no tags: those that have them now, by name. A tag that nobody has selects nothing.
+void resolve_tags(std::vector<std::string>& names, const ports::Control& control) {
+  const auto is_tag = [](const std::string& name) { return name.starts_with('@'); };
+  if (std::none_of(names.begin(), names.end(), is_tag)) return;
+  const InstanceStatus status = control.status();
+  std::vector<std::string> resolved;
+  for (const std::string& name : names) {
+    if (!is_tag(name)) {
+      resolved.push_back(name);
+      continue;
+    }
+    for (const SlotStatus& slot : status.services)
+      if (std::any_of(slot.tags.begin(), slot.tags.end(),
+                      [&](const std::string& tag) { return matches_glob(name.substr(1), tag); }))
+        resolved.push_back(slot.project + "." + slot.name);
+    if (resolved.empty()) resolved.push_back(name);
+  }
+  names = std::move(resolved);
+}
+
+}  // namespace
+
 EventStream::EventStream(EventsAsked asked, const ports::Control& control) : asked_(std::move(asked)) {
+  resolve_tags(asked_.names, control);
   if (asked_.from_now) asked_.after = control.events(UINT64_MAX, 0).newest;
 }
 

@@ -11,12 +11,12 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <fmt/format.h>
 
 #include "api/connection.h"
 #include "api/event_stream.h"
 #include "api/routes.h"
+#include "api/timer.h"
 #include "os/proc_stat.h"
 
 namespace hearth::api {
@@ -62,9 +62,9 @@ class Server::Impl final : public ConnectionHost, public std::enable_shared_from
   void shut() {
     error_code ignored;
     acceptor_.close(ignored);
-    deadline_timer_.cancel();
-    look_timer_.cancel();
-    accept_timer_.cancel();
+    deadline_timer_.clear();
+    look_timer_.clear();
+    accept_timer_.clear();
     const auto all = std::exchange(connections_, {});
     for (const auto& [id, connection] : all) connection->close();
   }
@@ -102,7 +102,7 @@ class Server::Impl final : public ConnectionHost, public std::enable_shared_from
   std::shared_ptr<Connection> find(std::uint64_t id) const;
 
   boost::asio::basic_socket_acceptor<Protocol> acceptor_;
-  boost::asio::steady_timer deadline_timer_, look_timer_, accept_timer_;
+  Timer deadline_timer_, look_timer_, accept_timer_;
   const ports::Control& control_;
   const Submit submit_;
   const ServerOptions options_;
@@ -132,10 +132,8 @@ void Server::Impl::accept_next() {
       return self->accept_next();
     }
     // Out of descriptors or memory: the client stays in the backlog. Trying at once would spin.
-    self->accept_timer_.expires_after(accept_pause);
-    self->accept_timer_.async_wait([weak](const error_code& e) {
-      const auto again = weak.lock();
-      if (again && !e) again->accept_next();
+    self->accept_timer_.set(Clock::now() + accept_pause, [weak] {
+      if (const auto again = weak.lock()) again->accept_next();
     });
   });
 }
@@ -285,12 +283,11 @@ void Server::Impl::turn_done() {
   const auto next = last_look_ + std::max<Clock::duration>(options_.look_pause, look_share * look_took_);
   if (Clock::now() >= next) return look_at_all();
   look_armed_ = true;
-  look_timer_.expires_at(next);
-  look_timer_.async_wait([weak = weak_from_this()](const error_code& error) {
+  look_timer_.set(next, [weak = weak_from_this()] {
     const auto self = weak.lock();
     if (!self) return;
     self->look_armed_ = false;
-    if (!error) self->look_at_all();
+    self->look_at_all();
   });
 }
 
@@ -323,10 +320,8 @@ void Server::Impl::deadline_set(Clock::time_point deadline) {
 
 void Server::Impl::arm(Clock::time_point deadline) {
   armed_ = deadline;
-  deadline_timer_.expires_at(deadline);
-  deadline_timer_.async_wait([weak = weak_from_this()](const error_code& error) {
-    const auto self = weak.lock();
-    if (self && !error) self->time_passed();
+  deadline_timer_.set(deadline, [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->time_passed();
   });
 }
 

@@ -13,10 +13,10 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
 
 #include "api/server.h"
 #include "api/status_json.h"
+#include "api/timer.h"
 #include "apps/member_log.h"
 #include "base/version.h"
 #include "config/document_json.h"
@@ -317,12 +317,12 @@ class Program {
       (void)handle_some();
       return;
     }
-    if (due != never) {
-      timer_.expires_after(std::chrono::nanoseconds(due - now));
-      timer_.async_wait([](const boost::system::error_code&) {});
-    }
+    // One that was set before is left: the turn that it may bring costs less than to take it back each time.
+    if (due != never)
+      timer_.set(api::Timer::Clock::time_point(std::chrono::nanoseconds(due)), [] {});
+    else
+      timer_.clear();
     io_.run_one();
-    timer_.cancel();
     // What came over the keeper's line does not wait for clients: they are served before the next sleep.
     if (keeper_watch_->armed()) handle_some();
   }
@@ -337,7 +337,7 @@ class Program {
 
   ProgramOptions options_;
   asio::io_context io_;
-  asio::steady_timer timer_;
+  api::Timer timer_;
   std::unique_ptr<os::KeeperLink> link_;
   std::unique_ptr<os::KeeperClient> keeper_;
   std::unique_ptr<os::Inbox> inbox_;
@@ -362,7 +362,20 @@ class Program {
 
 }  // namespace
 
+namespace {
+
+// mallopt(3). A buffer for the status of a thousand services, or for their document, comes and goes as a mapping of its
+// own; by default the first one that goes makes all later ones part of the heap, which then never shrinks.
+void keep_heap_small() {
+  constexpr int large = 64 << 10;
+  ::mallopt(M_MMAP_THRESHOLD, large);
+  ::mallopt(M_TRIM_THRESHOLD, 2 * large);
+}
+
+}  // namespace
+
 Status run_supervisor(const ProgramOptions& options) {
+  keep_heap_small();
   // Never taken apart: the process ends with it, somebody waits for that, and the kernel is faster.
   static Program* const program = new Program(options);
   if (const Status opened = program->open(); !opened) return opened;

@@ -13,6 +13,7 @@ template <typename T>
 class Boxed {
  public:
   Boxed() = default;
+  Boxed(T value) : value_(std::make_unique<T>(std::move(value))) {}
   Boxed(const Boxed& other) : value_(other.value_ ? std::make_unique<T>(*other.value_) : nullptr) {}
   Boxed(Boxed&&) noexcept = default;
   Boxed& operator=(const Boxed& other) {
@@ -24,6 +25,7 @@ class Boxed {
 
   const T& operator*() const { return value_ ? *value_ : usual(); }
   const T* operator->() const { return &**this; }
+  operator const T&() const { return **this; }
   // For writing; the first call allocates.
   T& edit() {
     if (!value_) value_ = std::make_unique<T>();

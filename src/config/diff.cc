@@ -85,12 +85,14 @@ void take_what_is_live(ServiceSpec& to, const ServiceSpec& from) {
   to.reload_signal = from.reload_signal;
   to.fdstore_max = from.fdstore_max;
   if (!(to.around->ports == from.around->ports)) to.around.edit().ports = from.around->ports;
-  to.log.max_size = from.log.max_size;
-  to.log.max_files = from.log.max_files;
-  to.log.max_age = from.log.max_age;
-  to.log.max_total = from.log.max_total;
-  to.log.compress = from.log.compress;
-  to.log.full_wait = from.log.full_wait;
+  if (to.log == from.log) return;
+  LogSpec& log = to.log.edit();
+  log.max_size = from.log->max_size;
+  log.max_files = from.log->max_files;
+  log.max_age = from.log->max_age;
+  log.max_total = from.log->max_total;
+  log.compress = from.log->compress;
+  log.full_wait = from.log->full_wait;
 }
 
 bool same_part_of_the_program(const Probe& a, const Probe& b) {

@@ -160,8 +160,8 @@ void describe_service(A& a, T& v) {
   a.numbers("success_exit_codes", v.success_exit_codes, d.success_exit_codes, 0, 255);
   a.list("depends_on", v.depends_on, [](auto& b, auto& item) { describe_dependency(b, item); });
 
-  a.object("ready", v.ready, d.ready, [](auto& b, auto& item) { describe_probe(b, item); });
-  a.object("live", v.live, d.live, [](auto& b, auto& item) { describe_probe(b, item); });
+  a.boxed("ready", v.ready, [](auto& b, auto& item) { describe_probe(b, item); });
+  a.boxed("live", v.live, [](auto& b, auto& item) { describe_probe(b, item); });
   a.span("start_timeout_ns", v.start_timeout, d.start_timeout);
   a.span("watchdog_ns", v.watchdog, d.watchdog);
 
@@ -171,7 +171,7 @@ void describe_service(A& a, T& v) {
 
   a.list("listen", v.listen, [](auto& b, auto& item) { describe_listen(b, item); });
   a.number("fdstore_max", v.fdstore_max, d.fdstore_max);
-  a.object("log", v.log, d.log, [](auto& b, auto& item) { describe_log(b, item); });
+  a.boxed("log", v.log, [](auto& b, auto& item) { describe_log(b, item); });
 }
 
 template <typename A, typename T>

@@ -186,7 +186,8 @@ const Variables* EnvFiles::read(Reader& reader, const std::string& path, std::st
   if (files_ == nullptr) return refuse("env_files is not possible here", "write the variables themselves: env = {}");
   Result<Files::File> file = files_->read(path);
   if (!file && file.error().remedy == Remedy::not_found) {
-    if (may_be_missing) return &known_[path];
+    static const Variables none;
+    if (may_be_missing) return &none;  // not remembered: to somebody else it may not be missing
     return refuse(fmt::format("env_files: there is no file {}", quote(shown)),
                   fmt::format("write it, or \"-{}\" if it may be missing", shown));
   }

@@ -33,7 +33,7 @@ void read_log(Reader& r, const Node& value, std::string_view key, ServiceDraft& 
       {"full_wait",
        [](Reader& q, const Node& v, std::string_view k, LogSpec& t) { q.span(v, k, {0, day}, t.full_wait); }},
   }};
-  LogSpec& log = draft.spec.log;
+  LogSpec& log = draft.spec.log.edit();
   if (!r.table<LogSpec>(value, key, rules, Scope::log, log)) return;
   if (log.max_total == 0 || log.max_total >= log.max_size) return;
   const Entry* total = value.find("max_total");

@@ -259,7 +259,9 @@ void read_descriptor(Reader& r, const Node& value, std::string_view key, Probe& 
 }
 
 // A path is looked for where the service runs.
-void finish_path(Reader& r, const Entry* entry, std::string_view key, std::string_view cwd, Probe& probe) {
+void finish_path(Reader& r, const Entry* entry, std::string_view key, std::string_view cwd, Boxed<Probe>& boxed) {
+  if (boxed.is_usual()) return;
+  Probe& probe = boxed.edit();
   const bool socket = probe.type == ProbeType::unix_socket || probe.type == ProbeType::frame;
   if ((!socket && probe.type != ProbeType::file) || probe.target.empty() || entry == nullptr) return;
   probe.target = (std::filesystem::path(cwd) / probe.target).lexically_normal().string();
@@ -293,16 +295,16 @@ void read_probe(Reader& r, const Node& value, std::string_view key, Probe& out) 
 }
 
 void read_ready(Reader& reader, const Node& value, std::string_view key, ServiceDraft& draft) {
-  read_probe(reader, value, key, draft.spec.ready);
+  read_probe(reader, value, key, draft.spec.ready.edit());
 }
 
 void read_live(Reader& reader, const Node& value, std::string_view key, ServiceDraft& draft) {
-  read_probe(reader, value, key, draft.spec.live);
-  if (draft.spec.live.type == ProbeType::fd || draft.spec.live.type == ProbeType::log) {
+  read_probe(reader, value, key, draft.spec.live.edit());
+  if (draft.spec.live->type == ProbeType::fd || draft.spec.live->type == ProbeType::log) {
     return reader.problem(value.at, "live is a probe that is answered once in a run, which tells nothing of later",
                           "probe with http, tcp, unix, exec, file or frame, or write watchdog = \"30s\"");
   }
-  if (draft.spec.live.type != ProbeType::notify) return;
+  if (draft.spec.live->type != ProbeType::notify) return;
   reader.problem(value.at, "live is \"notify\", and a program tells that it is alive through the watchdog",
                  "write watchdog = \"30s\" and send WATCHDOG=1, or probe with http, tcp or exec");
 }
@@ -312,11 +314,11 @@ void finish_probes(Reader& reader, ServiceDraft& draft) {
   finish_path(reader, draft.table->find("ready"), "ready", spec.cwd, spec.ready);
   finish_path(reader, draft.table->find("live"), "live", spec.cwd, spec.live);
   const int first_free = 3 + static_cast<int>(spec.listen.size());
-  const bool named = spec.ready.type == ProbeType::fd && spec.ready.descriptor >= 3;
-  if (!named || spec.ready.descriptor >= first_free) return;
+  const bool named = spec.ready->type == ProbeType::fd && spec.ready->descriptor >= 3;
+  if (!named || spec.ready->descriptor >= first_free) return;
   const Entry* ready = draft.table->find("ready");
   reader.problem(ready != nullptr ? ready->value.at : draft.at,
-                 fmt::format("ready is told on descriptor {}, and that is a socket of listen", spec.ready.descriptor),
+                 fmt::format("ready is told on descriptor {}, and that is a socket of listen", spec.ready->descriptor),
                  fmt::format("write ready = \"fd:{}\" or a greater number", first_free));
 }
 

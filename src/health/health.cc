@@ -111,16 +111,16 @@ void be_unhealthy(Health& health, Reason reason, Verdict& verdict) {
 }
 
 void judge_readiness(Health& health, const ServiceSpec& spec, Verdict& verdict, Now now) {
-  if (enough(health.ready_probe.successes, spec.ready.success_threshold)) {
+  if (enough(health.ready_probe.successes, spec.ready->success_threshold)) {
     become_ready(health, spec, verdict, now);
-    if (is_said_once(spec.ready.type)) health.ready_probe.next.clear();
-  } else if (enough(health.ready_probe.failures, spec.ready.failure_threshold)) {
+    if (is_said_once(spec.ready->type)) health.ready_probe.next.clear();
+  } else if (enough(health.ready_probe.failures, spec.ready->failure_threshold)) {
     lose_ready(health, verdict);
   }
 }
 
 void judge_liveness(Health& health, const ServiceSpec& spec, Verdict& verdict) {
-  if (enough(health.live_probe.failures, spec.live.failure_threshold)) {
+  if (enough(health.live_probe.failures, spec.live->failure_threshold)) {
     be_unhealthy(health, Reason::liveness, verdict);
   }
 }
@@ -215,7 +215,7 @@ bool is_said_once(ProbeType type) {
 
 Verdict watch(Health& health, const ServiceSpec& spec, Now now) {
   return changing(health, [&](Verdict& verdict) {
-    begin(health, spec, spec.ready.type == ProbeType::none, verdict, now);
+    begin(health, spec, spec.ready->type == ProbeType::none, verdict, now);
     health.begun = now.mono;
     if (!health.ready) health.start.start(now.mono, spec.start_timeout);
   });
@@ -223,7 +223,7 @@ Verdict watch(Health& health, const ServiceSpec& spec, Now now) {
 
 Verdict adopt(Health& health, const ServiceSpec& spec, Now now) {
   return changing(health, [&](Verdict& verdict) {
-    begin(health, spec, !is_tried(spec.ready) || is_said_once(spec.ready.type), verdict, now);
+    begin(health, spec, !is_tried(spec.ready) || is_said_once(spec.ready->type), verdict, now);
   });
 }
 
@@ -245,7 +245,7 @@ Verdict respecify(Health& health, const ServiceSpec& before, const ServiceSpec& 
     const bool was_ready_before = health.ready_since != 0;
     if (!(spec.ready == before.ready)) {
       forget_all_but_number(health.ready_probe);
-      if (spec.ready.type == ProbeType::none) become_ready(health, spec, verdict, now);
+      if (spec.ready->type == ProbeType::none) become_ready(health, spec, verdict, now);
       if (is_tried(spec.ready)) {
         begin_try(health.ready_probe, spec.ready, now);
         verdict.try_ready = true;
@@ -267,7 +267,7 @@ Verdict notify(Health& health, const ServiceSpec& spec, const NotifyMessage& mes
     if (message.reloading && !health.stopping) health.reloading = true;
     if (message.ready) {
       health.reloading = false;
-      if (spec.ready.type == ProbeType::notify) become_ready(health, spec, verdict, now);
+      if (spec.ready->type == ProbeType::notify) become_ready(health, spec, verdict, now);
     }
     take_watchdog(health, message, now);
     if (message.extend_timeout_usec >= 0) {
@@ -280,7 +280,7 @@ Verdict notify(Health& health, const ServiceSpec& spec, const NotifyMessage& mes
 
 Verdict said_ready(Health& health, const ServiceSpec& spec, Now now) {
   return changing(health, [&](Verdict& verdict) {
-    if (!health.watching || spec.ready.type != ProbeType::fd) return;
+    if (!health.watching || spec.ready->type != ProbeType::fd) return;
     health.reloading = false;
     become_ready(health, spec, verdict, now);
   });

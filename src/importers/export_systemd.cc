@@ -91,16 +91,16 @@ class Unit {
   void service_section() {
     text_ += "\n[Service]\n";
     const bool task = spec_.type == ServiceType::task;
-    line("Type", task                                    ? "oneshot"
-                 : spec_.type == ServiceType::forking    ? "forking"
-                 : spec_.ready.type == ProbeType::notify ? "notify"
-                                                         : "exec");
+    line("Type", task                                     ? "oneshot"
+                 : spec_.type == ServiceType::forking     ? "forking"
+                 : spec_.ready->type == ProbeType::notify ? "notify"
+                                                          : "exec");
     if (task) line("RemainAfterExit", "yes");
     if (spec_.type == ServiceType::forking && !spec_.around->pid_file.empty())
       line("PIDFile", plain(spec_.around->pid_file));
-    if (spec_.ready.type != ProbeType::none && spec_.ready.type != ProbeType::notify)
+    if (spec_.ready->type != ProbeType::none && spec_.ready->type != ProbeType::notify)
       wanting("its readiness probe has no counterpart", "who depends on it is started as soon as it runs");
-    if (spec_.live.type != ProbeType::none)
+    if (spec_.live->type != ProbeType::none)
       wanting("its liveness probe has no counterpart", "WatchdogSec= with WATCHDOG=1 of the service does it");
     command();
     if (!spec_.cwd.empty()) line("WorkingDirectory", plain(spec_.cwd));

@@ -370,11 +370,11 @@ bool Pump::rotate(std::string_view directory) {
   // Not through all of the page, most of which was never used and takes no memory yet.
   for (SlotIndex slot = 0; slot < slots_end_; ++slot) {
     const wire::LogStream& s = page_.stream[slot];
-    if (s.directory[0] == 0 || directory != s.directory) continue;
-    OpenFile unknown;
-    MoveResult result = mover_.rotate(slot, streams_[slot] ? streams_[slot]->file : unknown);
+    // A slot may still have the name of a service that has gone, and what it knows of the files is old.
+    if (s.directory[0] == 0 || directory != s.directory || slot >= streams_.size() || !streams_[slot]) continue;
+    MoveResult result = mover_.rotate(slot, streams_[slot]->file);
     if (result.what == Moved::stuck) note_stuck(result.error);
-    return result.what != Moved::stuck;
+    return result.what == Moved::bytes;
   }
   return true;  // nobody writes it: what comes some day goes on where it ended
 }

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -49,7 +51,12 @@ bool is_foreground(int out) {
 }  // namespace
 
 Sinks::Sinks(wire::LogPage& page, SinkPlaces places)
-    : page_(page), places_(std::move(places)), foreground_(is_foreground(places_.out)) {}
+    : page_(page), places_(std::move(places)), foreground_(is_foreground(places_.out)) {
+  if (!foreground_) return;
+  // The descriptor is shared with others, so it stays blocking. What can be opened once more is: that one never waits.
+  const std::string path = "/proc/self/fd/" + std::to_string(places_.out);
+  own_out_.reset(open(path.c_str(), O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+}
 
 void Sinks::offer(SlotIndex slot, RunId run, WallNs wall_ns, const char* data, size_t size) {
   wire::LogPolicy& policy = page_.policy[slot];
@@ -125,7 +132,6 @@ bool Sinks::send_datagram(const std::string& path, const std::string& bytes) {
                 reinterpret_cast<const sockaddr*>(&address), sizeof address) >= 0;
 }
 
-// The descriptor is shared with others, so it stays blocking: a pipe that polls writable takes PIPE_BUF bytes at once.
 bool Sinks::send_out(const wire::LogStream& stream, std::string_view line) {
   if (!foreground_) return true;
   constexpr size_t piece = 4096;
@@ -134,14 +140,25 @@ bool Sinks::send_out(const wire::LogStream& stream, std::string_view line) {
   if (names.index != "0" && !names.index.empty()) message_.append(".").append(names.index);
   message_.append(" | ").append(line).append("\n");
   for (std::string_view left = message_; !left.empty();) {
-    pollfd polled{places_.out, POLLOUT, 0};
-    if (poll(&polled, 1, 0) <= 0 || (polled.revents & POLLOUT) == 0) return false;
-    ssize_t done = write(places_.out, left.data(), std::min(left.size(), piece));
+    ssize_t done = write_out(left.substr(0, piece));
     if (done < 0 && errno == EINTR) continue;
     if (done <= 0) return false;
     left.remove_prefix(static_cast<size_t>(done));
   }
   return true;
+}
+
+// As write(2), without waiting. At most PIPE_BUF bytes: a pipe that polls writable takes so many at once.
+ssize_t Sinks::write_out(std::string_view bytes) {
+  if (own_out_) return write(own_out_.get(), bytes.data(), bytes.size());
+  ssize_t done = ::send(places_.out, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (done >= 0 || errno != ENOTSOCK) return done;
+  // Somebody else's pipe or terminal, which cannot be opened again.
+  struct stat info{};
+  if (fstat(places_.out, &info) < 0 || !S_ISFIFO(info.st_mode)) return -1;
+  pollfd polled{places_.out, POLLOUT, 0};
+  if (poll(&polled, 1, 0) <= 0 || (polled.revents & POLLOUT) == 0) return errno = EAGAIN, -1;
+  return write(places_.out, bytes.data(), bytes.size());
 }
 
 }  // namespace hearth::logger

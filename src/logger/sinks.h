@@ -44,11 +44,13 @@ class Sinks {
   bool send_journal(const wire::LogStream& stream, RunId run, std::string_view line);
   bool send_syslog(const wire::LogStream& stream, WallNs wall_ns, std::string_view line);
   bool send_out(const wire::LogStream& stream, std::string_view line);
+  ssize_t write_out(std::string_view bytes);
   bool send_datagram(const std::string& path, const std::string& bytes);
 
   wire::LogPage& page_;
   SinkPlaces places_;
   os::Fd socket_;
+  os::Fd own_out_;  // hearth's stdout, opened once more: not blocking
   bool foreground_;
   std::map<SlotIndex, Rest> rests_;  // lines whose end has not come yet
   std::string message_;

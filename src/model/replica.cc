@@ -39,13 +39,15 @@ void for_each_text(Spec& spec, const Each& each) {
   all(spec.command);
   each(spec.cwd);
   for (auto& variable : spec.env) each(variable.second);
-  for (auto* probe : {&spec.ready, &spec.live}) {
-    each(probe->url);
-    each(probe->address);
-    all(probe->command);
-    each(probe->target);
-  }
   for (auto& socket : spec.listen) each(socket.address);
+}
+
+template <typename Tried, typename Each>
+void for_each_text_of_probe(Tried& probe, const Each& each) {
+  each(probe.url);
+  each(probe.address);
+  for (auto& text : probe.command) each(text);
+  each(probe.target);
 }
 
 template <typename Around, typename Each>
@@ -102,12 +104,10 @@ ServiceSpec replica_of(const ServiceSpec& spec, std::uint32_t index) {
     if (names_index(std::string_view(text))) text = with_index(text, index);
   };
   for_each_text(out, expand);
-  Surroundings around = *spec.around;
-  for_each_text_around(around, expand);
-  if (!(around == *spec.around)) out.around.edit() = std::move(around);
-  Actions actions = *spec.actions;
-  for_each_text_of_actions(actions, expand);
-  if (!(actions == *spec.actions)) out.actions.edit() = std::move(actions);
+  if (!spec.around.is_usual()) for_each_text_around(out.around.edit(), expand);
+  if (!spec.actions.is_usual()) for_each_text_of_actions(out.actions.edit(), expand);
+  for (Boxed<Probe>* probe : {&out.ready, &out.live})
+    if (!probe->is_usual()) for_each_text_of_probe(probe->edit(), expand);
   return out;
 }
 
@@ -115,6 +115,8 @@ bool names_index(const ServiceSpec& spec) {
   bool found = false;
   const auto look = [&found](const std::string& text) { found = found || names_index(std::string_view(text)); };
   for_each_text(spec, look);
+  for_each_text_of_probe(*spec.ready, look);
+  for_each_text_of_probe(*spec.live, look);
   for_each_text_around(*spec.around, look);
   for_each_text_of_actions(*spec.actions, look);
   return found;

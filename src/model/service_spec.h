@@ -168,8 +168,8 @@ struct ServiceSpec {
 
   std::vector<Dependency> depends_on;
 
-  Probe ready;                         // readiness; also consulted after ready, if not notify
-  Probe live;                          // liveness
+  Boxed<Probe> ready;                  // readiness; also consulted after ready, if not notify
+  Boxed<Probe> live;                   // liveness
   SpanNs start_timeout = seconds(60);  // until ready; extended by EXTEND_TIMEOUT_USEC; 0 = none
   SpanNs watchdog = 0;                 // WATCHDOG_USEC; 0 = off
 
@@ -179,7 +179,7 @@ struct ServiceSpec {
 
   std::vector<ListenSocket> listen;
   std::uint32_t fdstore_max = 16;  // FDSTORE=1 descriptors kept; 0 = refused
-  LogSpec log;
+  Boxed<LogSpec> log;
   friend bool operator==(const ServiceSpec&, const ServiceSpec&) = default;
 };
 

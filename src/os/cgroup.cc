@@ -1,17 +1,19 @@
 #include "os/cgroup.h"
 
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <dirent.h>
 #include <fcntl.h>
-#include <sstream>
 #include <sys/stat.h>
+
+#include "base/split.h"
 
 namespace hearth::os {
 namespace {
 
 // mountinfo writes space, tab, newline and backslash as \OOO.
-std::string unescape(const std::string& text) {
+std::string unescape(std::string_view text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '\\' && i + 3 < text.size()) {
@@ -41,9 +43,11 @@ void add_processes(int leaf, std::vector<int>& pids) {
   if (!fd) return;
   Result<std::string> text = read_all(fd.get(), 8u << 20, "cgroup.procs");
   if (!text) return;
-  std::istringstream lines(*text);
-  int pid = 0;
-  while (lines >> pid) pids.push_back(pid);
+  std::string_view rest = *text;
+  while (const auto word = take_word(rest)) {
+    int pid = 0;
+    if (std::from_chars(word->data(), word->data() + word->size(), pid).ec == std::errc()) pids.push_back(pid);
+  }
 }
 
 template <typename Visit>
@@ -101,21 +105,20 @@ std::string CgroupPlace::directory() const {
 
 CgroupPlace parse_cgroup_place(const std::string& mountinfo, const std::string& cgroup) {
   CgroupPlace place;
-  std::istringstream lines(mountinfo);
-  std::string line;
-  while (std::getline(lines, line)) {
-    std::size_t dash = line.find(" - ");
-    if (dash == std::string::npos || line.compare(dash + 3, 8, "cgroup2 ") != 0) continue;
-    std::istringstream fields(line);
-    std::string id, parent, device, root, mount;
-    fields >> id >> parent >> device >> root >> mount;
-    place.mount = unescape(mount);
-    place.root = unescape(root);
+  std::string_view mounts = mountinfo, groups = cgroup;
+  while (const auto line = take_line(mounts)) {
+    const std::size_t dash = line->find(" - ");
+    if (dash == line->npos || !line->substr(dash + 3).starts_with("cgroup2 ")) continue;
+    std::string_view fields = *line;
+    for (int before = 0; before < 3; ++before) take_word(fields);  // id, parent, device
+    const auto root = take_word(fields), mount = take_word(fields);
+    if (!mount) continue;
+    place.root = unescape(*root);
+    place.mount = unescape(*mount);
     // The last one of several is mounted over the others.
   }
-  std::istringstream groups(cgroup);
-  while (std::getline(groups, line))
-    if (line.compare(0, 3, "0::") == 0) place.own = line.substr(3);
+  while (const auto line = take_line(groups))
+    if (line->starts_with("0::")) place.own = line->substr(3);
   return place;
 }
 

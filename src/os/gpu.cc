@@ -7,10 +7,10 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
-#include <sstream>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/split.h"
 #include "os/clock.h"
 #include "os/fd.h"
 #include "os/instance.h"
@@ -55,7 +55,12 @@ bool output_of(std::vector<std::string> command, SpanNs limit, std::string& out,
   }
   if (!whole) ::kill(pid, SIGKILL);
   int status = 0;
-  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  pid_t ended = 0;
+  // In the kernel for good, as where a driver hangs, it does not end by KILL either: then it is left.
+  for (int looks = 0; (ended = ::waitpid(pid, &status, whole ? 0 : WNOHANG)) <= 0; ++looks) {
+    if (ended < 0 && errno != EINTR) break;
+    if (!whole && looks >= 100) return error = ETIMEDOUT, false;
+    if (!whole) ::poll(nullptr, 0, 10);
   }
   if (!whole || !WIFEXITED(status) || WEXITSTATUS(status) != 0) return error = whole ? EIO : ETIMEDOUT, false;
   return true;
@@ -82,8 +87,9 @@ GpuReport amd_memory() {
 
 std::vector<GpuUse> parse_compute_apps(const std::string& text) {
   std::vector<GpuUse> uses;
-  std::istringstream lines(text);
-  for (std::string line; std::getline(lines, line);) {
+  std::string_view lines = text;
+  while (const auto taken = take_line(lines)) {
+    const std::string line(*taken);
     const std::size_t first = line.find(','), second = first == line.npos ? first : line.find(',', first + 1);
     if (second == line.npos) continue;
     char* end = nullptr;

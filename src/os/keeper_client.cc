@@ -264,6 +264,8 @@ void KeeperClient::release_slot(SlotIndex slot) {
     }
   }
   for (const auto& [type, record] : found) link_.unpark(type, record.key, record.name, record.file);
+  // Its service may go on in another slot, and what this one knows of the files is old then: the next one looks anew.
+  link_.logs().stream[slot].file.store(0);
 }
 
 std::uint64_t KeeperClient::start_ticks(EntryIndex index, std::int32_t pid) {

@@ -184,7 +184,7 @@ class KeeperClient final : public ports::Keeper {
   void undo(const ports::SpawnOrder& order, const Made& made);
   static SlotIndex log_slot(const ports::SpawnOrder& order);
   SlotIndex slot_of_output(EntryIndex entry) const;
-  void configure_stream(wire::LogStream& stream, const ports::SpawnOrder& order, const std::string& label) const;
+  void configure_stream(SlotIndex slot, const ports::SpawnOrder& order, const std::string& label) const;
   void configure_log(const ports::SpawnOrder& order);
   std::vector<std::string> passed_names(const ports::SpawnOrder& order) const;
   std::vector<int> passed_descriptors(const ports::SpawnOrder& order) const;

@@ -4,10 +4,10 @@
 #include <cstdio>
 #include <dirent.h>
 #include <netinet/in.h>
-#include <sstream>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/split.h"
 #include "os/fd.h"
 #include "os/proc_stat.h"
 
@@ -23,9 +23,9 @@ struct Listener {
 bool find_listener(const char* table, std::uint16_t port, Listener& found) {
   Result<std::string> text = read_file(table, 64u << 20);
   if (!text) return false;
-  std::istringstream lines(*text);
-  std::string line;
-  while (std::getline(lines, line)) {
+  std::string_view lines = *text;
+  while (const auto taken = take_line(lines)) {
+    const std::string line(*taken);
     unsigned local_port = 0;
     unsigned state = 0;
     unsigned uid = 0;

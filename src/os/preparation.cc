@@ -232,22 +232,46 @@ struct Preparations::Job {
   std::mutex mutex;
   std::condition_variable changed;
   std::optional<Result<Prepared>> result;
+  bool unwanted = false;  // its run came to nothing, and nobody else will remove what was copied for it
 };
 
 void Preparations::Job::run() {
   ::prctl(PR_SET_NAME, "hearth-prepare");
   Result<Prepared> prepared = prepare(preparation);
   const std::lock_guard lock(mutex);
+  if (unwanted) remove_credentials(preparation.roots, preparation.run);
   result = std::move(prepared);
   changed.notify_all();
+}
+
+void Preparations::forget(RunId run) {
+  const auto known = jobs_.find(run);
+  if (known == jobs_.end()) return;
+  {
+    const std::lock_guard lock(known->second->mutex);
+    known->second->unwanted = !known->second->result.has_value();
+  }
+  jobs_.erase(known);
+}
+
+// One at a time of a service: many starts of one whose disk hangs must not use up what the others need.
+bool Preparations::may_begin(const std::string& label) {
+  std::erase_if(under_way_, [](const std::weak_ptr<Job>& one) { return one.expired(); });
+  return under_way_.size() < at_once_max && std::none_of(
+                                                under_way_.begin(), under_way_.end(),
+                                                [&](const auto& one) {
+                                                  const std::shared_ptr<Job> job = one.lock();
+                                                  if (job == nullptr || job->preparation.label != label) return false;
+                                                  const std::lock_guard lock(job->mutex);
+                                                  return !job->result.has_value();
+                                                });
 }
 
 std::optional<Result<Prepared>> Preparations::of(const Preparation& preparation) {
   std::shared_ptr<Job>& job = jobs_[preparation.run];
   const bool fresh = job == nullptr;
   if (fresh) {
-    std::erase_if(under_way_, [](const std::weak_ptr<Job>& one) { return one.expired(); });
-    if (under_way_.size() >= at_once_max) {
+    if (!may_begin(preparation.label)) {
       jobs_.erase(preparation.run);
       return {};
     }

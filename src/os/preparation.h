@@ -67,10 +67,11 @@ class Preparations {
   // Nothing: not now.
   std::optional<Result<Prepared>> of(const Preparation& preparation);
   // What was prepared is in use, or nobody wants it any more.
-  void forget(RunId run) { jobs_.erase(run); }
+  void forget(RunId run);
 
  private:
   struct Job;
+  bool may_begin(const std::string& label);
   // Shared with its thread, whose call may not have returned when nobody wants the result any more.
   std::map<RunId, std::shared_ptr<Job>> jobs_;
   std::vector<std::weak_ptr<Job>> under_way_;

@@ -34,8 +34,8 @@ wire::LogFormat format_of(const std::string& name) {
 
 // The number under which a service says with a newline that it is ready; -1: it does not.
 int ready_descriptor(const SpawnOrder& order) {
-  const bool asked = order.role == SlotRole::service && order.spec->ready.type == ProbeType::fd;
-  return asked ? order.spec->ready.descriptor : -1;
+  const bool asked = order.role == SlotRole::service && order.spec->ready->type == ProbeType::fd;
+  return asked ? order.spec->ready->descriptor : -1;
 }
 
 // A bad command or setting stays bad; everything else (descriptors, memory, disk, a port) may come right.
@@ -202,11 +202,13 @@ SlotIndex KeeperClient::slot_of_output(EntryIndex index) const {
 
 // Also one whose output goes elsewhere has its name there: sweeps look for it.
 void KeeperClient::configure_log(const SpawnOrder& order) {
-  configure_stream(link_.logs().stream[order.slot], order, order.label);
-  if (log_slot(order) != order.slot) configure_stream(link_.logs().stream[log_slot(order)], order, order.log_label);
+  configure_stream(order.slot, order, order.label);
+  if (log_slot(order) != order.slot) configure_stream(log_slot(order), order, order.log_label);
 }
 
-void KeeperClient::configure_stream(wire::LogStream& stream, const SpawnOrder& order, const std::string& label) const {
+void KeeperClient::configure_stream(SlotIndex slot, const SpawnOrder& order, const std::string& label) const {
+  wire::LogStream& stream = link_.logs().stream[slot];
+  wire::LogPolicy& policy = link_.logs().policy[slot];
   const LogSpec& log = order.spec->log;
   const Owner owner = owner_of(*order.spec);
   if (label != stream.directory) {
@@ -215,7 +217,7 @@ void KeeperClient::configure_stream(wire::LogStream& stream, const SpawnOrder& o
     stream.written.store(0);
     stream.discarded.store(0);
     stream.gaps.store(0);
-    link_.logs().policy[order.slot].sink_dropped.store(0);
+    policy.sink_dropped.store(0);
     std::memset(stream.directory, 0, sizeof stream.directory);
     std::memcpy(stream.directory, label.data(), std::min(label.size(), sizeof stream.directory - 1));
   }
@@ -225,7 +227,6 @@ void KeeperClient::configure_stream(wire::LogStream& stream, const SpawnOrder& o
   stream.full_wait_ns = log.full_wait;
   stream.uid = owner.uid.value_or(UINT32_MAX);
   stream.gid = owner.gid.value_or(UINT32_MAX);
-  wire::LogPolicy& policy = link_.logs().policy[order.slot];
   policy.max_age_ns = log.max_age;
   policy.max_total = log.max_total;
   policy.compress = log.compress ? 1 : 0;

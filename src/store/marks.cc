@@ -106,7 +106,8 @@ struct Marks::Shared {
   struct Wanted {
     std::string text;  // "" = shall not be there
     bool is_pid = false;
-    bool named = true;  // by a slot: else it is forgotten when it is gone
+    bool named = true;         // by a slot: else it is forgotten when it is gone
+    SlotIndex slot = no_slot;  // the last that said what shall be there
     bool done = false;
     std::uint64_t serial = 0;
     std::string told;  // the last trouble
@@ -194,6 +195,10 @@ void Marks::want(SlotIndex slot, const std::vector<ports::Mark>& marks) {
     const auto set = [&](const std::string& path, const std::string& text, bool is_pid, bool is_named) {
       auto [at, fresh] = shared_->files.try_emplace(path);
       Shared::Wanted& wanted = at->second;
+      // Of a service that was renamed, say: whose file it is now says what is in it, and who had it has no say.
+      const bool other = !fresh && wanted.slot != slot && wanted.named;
+      if (other && (text.empty() || !is_named)) return;
+      wanted.slot = slot;
       if (!fresh && wanted.text == text && wanted.named == is_named) return;
       wanted.text = text;
       wanted.is_pid = is_pid;

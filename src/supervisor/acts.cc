@@ -69,7 +69,7 @@ ports::SpawnOrder spawn_order(const SlotBook& book, SlotIndex slot, const RunCel
       add_hook(book, slot, order);
       return order;
     }
-    order.command = order.role == SlotRole::ready_probe ? &parent->ready.command : &parent->live.command;
+    order.command = order.role == SlotRole::ready_probe ? &parent->ready->command : &parent->live->command;
   }
   return order;
 }
@@ -205,8 +205,8 @@ bool Acts::clear_away(SlotIndex slot, const RunCell& cell) {
   if (!keeper_.end_tree(cell.entry, cell.run, book_.label(slot))) return false;
   // Where there are no cgroups, an end is complete only after a sweep; a restart does not wait for one.
   const Phase phase = state.life.phase;
-  const bool service_is_over = state.role == SlotRole::service && (phase == Phase::completed || phase == Phase::failed);
-  const bool stays_down = !state.life.want_up || service_is_over;
+  const bool is_over = !is_probe(state.role) && (phase == Phase::completed || phase == Phase::failed);
+  const bool stays_down = !state.life.want_up || is_over;
   // Also when somebody has ordered a start meanwhile: what was found is frozen until the sweep is over.
   if (stays_down || scratch.sweeping == cell.run) {
     scratch.sweeping = cell.run;
@@ -232,10 +232,10 @@ void Acts::run_probes() {
     order.slot = start.slot;
     order.live = start.live;
     order.attempt = start.attempt;
-    order.probe = start.live ? &spec.live : &spec.ready;
+    order.probe = start.live ? &*spec.live : &*spec.ready;
     order.run = state.run().run;
     order.started = state.run().started;
-    order.log = &spec.log;
+    order.log = &*spec.log;
     order.output_from = state.run().output_from;
     probes_.begin(order);
   }

@@ -65,7 +65,7 @@ std::string SlotBook::label(SlotIndex slot) const {
 }
 
 bool SlotBook::has_readiness(SlotIndex slot) const {
-  return slots[slot].role == SlotRole::service && spec_of(slot).ready.type != ProbeType::none;
+  return slots[slot].role == SlotRole::service && spec_of(slot).ready->type != ProbeType::none;
 }
 
 bool SlotBook::is_up(SlotIndex slot) const {

@@ -45,9 +45,9 @@ struct Scratch {
   RunId spawn_sent = no_run;
   OpId signal_sent = 0;
   RunId reap_sent[2] = {};
-  bool marked = false;          // the store knows of files of this slot
   MonoNs clear_at = 0;          // until then an ended run is not cleared away, because its successor comes first
   std::uint32_t heard_out = 0;  // turns for which the end of a run has waited for its last words
+  bool marked = false;          // the store knows of files of this slot
   RunId sweeping = no_run;      // whose descendants are being swept: frozen, so it must come to its end
   RunId cleared = no_run;    // whose tree has been ended as far as it can be; what is left is named, then it is reaped
   SlotIndex hook = no_slot;  // of a service: where its hooks run

@@ -14,6 +14,16 @@ namespace {
 // How long a service without a readiness probe must live before an order calls it done.
 constexpr SpanNs settling = milliseconds(100);
 
+// A runtime directory that another replica, or another service, has as well goes with the last of their runs.
+bool others_use_directories_of(const SlotBook& book, SlotIndex slot) {
+  const std::vector<std::string>& own = book.service_spec(slot).around->runtime_directories;
+  if (own.empty()) return false;
+  return std::ranges::any_of(book.services(), [&](SlotIndex other) {
+    if (other == slot || !book.slots[other].life.run_live || book.document_of(other) == nullptr) return false;
+    return std::ranges::find_first_of(own, book.service_spec(other).around->runtime_directories) != own.end();
+  });
+}
+
 }  // namespace
 
 void Evidence::look_at(EntryIndex entry, Now now) {
@@ -209,7 +219,7 @@ void Evidence::entry_freed(SlotIndex slot, RunCell& cell, Now now) {
   SlotState& state = book_.slots[slot];
   if (is_hook(state.role) && state.parent != no_slot) book_.weigh(state.parent);  // it may wait for that to be over
   const bool stays_down = state.role == SlotRole::service && !state.run_wanted && !state.life.run_live &&
-                          book_.document_of(slot) != nullptr;
+                          book_.document_of(slot) != nullptr && !others_use_directories_of(book_, slot);
   if (stays_down) keeper_.release_surroundings(spawn_order(book_, slot, cell));
   if (!state.run_wanted) return;
   if (dependencies_met(book_, slot)) return lives_.new_run(slot, now);

@@ -98,14 +98,14 @@ bool Lives::run_beside(SlotIndex slot, Hook hook, Now now) {
 // One at a time. An occasion that comes again while it waits has waited for both.
 void Lives::begin_beside(SlotIndex slot, Now now) {
   SlotState& state = book_.slots[slot];
-  if (state.beside == 0) return;
   const SlotIndex runner = book_.hook_slot(slot, SlotRole::side_hook);
-  if (runner != no_slot && book_.slots[runner].hook != Hook::none) return;
-  const Hook hook = first_of(state.beside);
-  state.beside &= static_cast<std::uint16_t>(~hook_bit(hook));
-  book_.touch(slot);
-  // The specification may be another one since.
-  if (!action_of(*book_.spec_of(slot).actions, hook).command.empty()) begin_hook(slot, hook, now);
+  // Until one has begun: the specification may be another one since, and a forced shutdown begins none.
+  while (state.beside != 0 && (runner == no_slot || book_.slots[runner].hook == Hook::none)) {
+    const Hook hook = first_of(state.beside);
+    state.beside &= static_cast<std::uint16_t>(~hook_bit(hook));
+    book_.touch(slot);
+    if (!action_of(*book_.spec_of(slot).actions, hook).command.empty()) begin_hook(slot, hook, now);
+  }
 }
 
 // Has it come to rest? Then its service is told, once.
@@ -129,8 +129,11 @@ void Lives::look_at_hook(SlotIndex hook_slot, Now now) {
                        (late ? "had not ended within its timeout" : words(state.last_exit)),
                    now.wall);
   if (runs_beside(hook)) return begin_beside(slot, now);
-  if (hook == Hook::before_start && !good && state.last_exit.run == state.run().run)
+  if (hook == Hook::before_start && !good && state.last_exit.run == state.run().run) {
     book_.slots[slot].last_exit = state.last_exit;
+    book_.scratch[slot].lasted = book_.scratch[hook_slot].lasted;
+    book_.scratch[slot].use = book_.scratch[hook_slot].use;
+  }
   hook_ended(slot, hook, good, good ? Reason::none : late ? Reason::hook_timeout : Reason::hook_failed, now);
 }
 

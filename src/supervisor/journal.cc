@@ -18,6 +18,8 @@ SlotState committed_state(const wire::DecisionPage& page, SlotIndex slot) {
   return state.used ? state : SlotState{};
 }
 
+constexpr std::size_t kept_events = 64;
+
 // Had this run a process before?
 bool was_started(const SlotState& before, RunId run) {
   return std::any_of(std::begin(before.cell), std::end(before.cell),
@@ -52,6 +54,8 @@ void JournalScribe::write(Now now) {
 }
 
 void JournalScribe::committed() {
+  // A start of a thousand has thousands, and a turn of every day has three.
+  if (events_.capacity() > kept_events) events_ = {};
   if (!uncommitted_) return;
   uncommitted_ = false;
   store_.events_committed({book_.head.last_event, book_.head.journal_end});

@@ -199,7 +199,7 @@ Status Placing::refuse_conflicts(const Document& document) const {
 std::size_t Placing::probe_slots_missing(const ServiceSpec& spec, SlotIndex slot) const {
   std::size_t missing = 0;
   for (const SlotRole role : {SlotRole::ready_probe, SlotRole::live_probe}) {
-    if ((role == SlotRole::ready_probe ? spec.ready : spec.live).type != ProbeType::exec) continue;
+    if ((role == SlotRole::ready_probe ? spec.ready : spec.live)->type != ProbeType::exec) continue;
     SlotIndex its = no_slot;
     if (const AppliedDocument* applied = slot == no_slot ? nullptr : book_.applied(slot); applied != nullptr)
       its = (role == SlotRole::ready_probe ? applied->ready_probes
@@ -320,8 +320,8 @@ Placing::Change Placing::place_services(AppliedDocument& applied, const AppliedD
     const ServiceSpec& spec = applied.document.services[places[i].service];
     if (applied.slots[i] == no_slot && stays_down(places[i].service)) continue;
     HEARTH_CHECK(applied.slots[i] != no_slot, "find_room has counted it");
-    HEARTH_CHECK(spec.ready.type != ProbeType::exec || applied.ready_probes[i] != no_slot, "find_room has counted it");
-    HEARTH_CHECK(spec.live.type != ProbeType::exec || applied.live_probes[i] != no_slot, "find_room has counted it");
+    HEARTH_CHECK(spec.ready->type != ProbeType::exec || applied.ready_probes[i] != no_slot, "find_room has counted it");
+    HEARTH_CHECK(spec.live->type != ProbeType::exec || applied.live_probes[i] != no_slot, "find_room has counted it");
   }
   for (const SlotIndex slot : applied.slots) {
     if (slot == no_slot) continue;
@@ -400,7 +400,7 @@ void Placing::remove(std::vector<SlotIndex> slots, bool force, Accepted& accepte
 // Those of a replica that goes on go on with it, tries under way included. What still runs of others is stopped first.
 void Placing::place_probes(AppliedDocument& applied, Now now) {
   const auto is_exec = [](const ServiceSpec& spec, SlotRole role) {
-    return (role == SlotRole::ready_probe ? spec.ready : spec.live).type == ProbeType::exec;
+    return (role == SlotRole::ready_probe ? spec.ready : spec.live)->type == ProbeType::exec;
   };
   for (const SlotIndex slot : book_.used()) {
     SlotState& state = book_.slots[slot];

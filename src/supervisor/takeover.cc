@@ -139,7 +139,7 @@ void Takeover::take_for_ready(SlotIndex slot) {
   SlotState& state = book_.slots[slot];
   Health& health = state.health;
   if (state.role != SlotRole::service || !health.watching || health.ready ||
-      !health::is_said_once(book_.spec_of(slot).ready.type) || keeper_.entry(state.run().entry).exited)
+      !health::is_said_once(book_.spec_of(slot).ready->type) || keeper_.entry(state.run().entry).exited)
     return;
   char said[sizeof health.status];
   std::memcpy(said, health.status, sizeof said);

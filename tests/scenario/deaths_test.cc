@@ -106,7 +106,7 @@ TEST_F(Deaths, ARunThatWasAdoptedBeforeTheFirstCommitIsAdoptedOnce) {
 // still to come; it never came.
 TEST_F(Deaths, AMessageAheadOfTheAdoptionDoesNotMakeTheRunANewOne) {
   ServiceSpec db = service("db");
-  db.ready.type = ProbeType::notify;
+  db.ready.edit().type = ProbeType::notify;
   db.watchdog = seconds(30);
   Script talks = good();
   talks.watchdog_every = milliseconds(1) / 50;

@@ -8,8 +8,8 @@ class HealthScenario : public Scenario {};
 
 TEST_F(HealthScenario, AnExecProbeIsTriedUntilItSucceedsOftenEnough) {
   ServiceSpec db = service("db", ProbeType::exec);
-  db.ready.success_threshold = 2;
-  db.ready.interval = milliseconds(100);
+  db.ready.edit().success_threshold = 2;
+  db.ready.edit().interval = milliseconds(100);
   stage.probe_plays("db", {ends(5, 1), ends(5, 0), ends(5, 1), ends(5, 0), ends(5, 0)});
   stage.up({db});
   stage.run_ms(280);  // a bad try is repeated after 50 ms, a good one after the interval
@@ -20,8 +20,8 @@ TEST_F(HealthScenario, AnExecProbeIsTriedUntilItSucceedsOftenEnough) {
 
 TEST_F(HealthScenario, AnExecProbeThatHangsIsKilledAndCountsAsBad) {
   ServiceSpec db = service("db", ProbeType::exec);
-  db.ready.timeout = milliseconds(200);
-  db.ready.interval = milliseconds(100);
+  db.ready.edit().timeout = milliseconds(200);
+  db.ready.edit().interval = milliseconds(100);
   Script hangs = ends(5, 0);
   hangs.exit_after = sim::not_at_all;
   stage.probe_plays("db", {hangs, ends(5, 0)});
@@ -32,11 +32,11 @@ TEST_F(HealthScenario, AnExecProbeThatHangsIsKilledAndCountsAsBad) {
 // The probe runs on while nobody watches; its answer is the answer of its try.
 TEST_F(HealthScenario, ATakeOverIsNoBadAnswerOfALivenessProbe) {
   ServiceSpec db = service("db", ProbeType::none);
-  db.live.type = ProbeType::exec;
-  db.live.command = {"/bin/check"};
-  db.live.failure_threshold = 1;
-  db.live.interval = seconds(1);
-  db.live.timeout = seconds(2);
+  db.live.edit().type = ProbeType::exec;
+  db.live.edit().command = {"/bin/check"};
+  db.live.edit().failure_threshold = 1;
+  db.live.edit().interval = seconds(1);
+  db.live.edit().timeout = seconds(2);
   stage.probe_plays("db", {ends(500, 0)});
   stage.up({db});
   stage.run_ms(250);
@@ -78,11 +78,11 @@ TEST_F(HealthScenario, AWatchdogThatIsNotFedEndsTheRunAndStartsAnother) {
 TEST_F(HealthScenario, AnExecProbeThatIsRefusedIsTriedAgainAndHeldAgainstNobody) {
   ServiceSpec db = service("db", ProbeType::exec);
   db.start_timeout = seconds(1);
-  db.ready.interval = milliseconds(100);
-  db.ready.timeout = milliseconds(150);
+  db.ready.edit().interval = milliseconds(100);
+  db.ready.edit().timeout = milliseconds(150);
   db.live = db.ready;
-  db.live.failure_threshold = 1;
-  db.ready.success_threshold = 2;
+  db.live.edit().failure_threshold = 1;
+  db.ready.edit().success_threshold = 2;
   stage.plays("db", {good(2'500)});
   stage.up({db});
   stage.run_until([&] { return stage.runs_of("db") == 1; });
@@ -102,11 +102,11 @@ TEST_F(HealthScenario, AnExecProbeThatIsRefusedIsTriedAgainAndHeldAgainstNobody)
 
 TEST_F(HealthScenario, AnExecProbeThatNoSpawnerHadRoomForIsHeldAgainstNobody) {
   ServiceSpec db = service("db", ProbeType::none);
-  db.live.type = ProbeType::exec;
-  db.live.command = {"/bin/check"};
-  db.live.interval = milliseconds(100);
-  db.live.timeout = milliseconds(300);
-  db.live.failure_threshold = 1;
+  db.live.edit().type = ProbeType::exec;
+  db.live.edit().command = {"/bin/check"};
+  db.live.edit().interval = milliseconds(100);
+  db.live.edit().timeout = milliseconds(300);
+  db.live.edit().failure_threshold = 1;
   ServiceSpec slow = service("slow");
   Script hangs = good();
   hangs.exec_takes = seconds(60);
@@ -133,8 +133,8 @@ TEST_F(HealthScenario, AnExecProbeThatNoSpawnerHadRoomForIsHeldAgainstNobody) {
 TEST_F(HealthScenario, AHungExecProbeOfAServiceThatHasEndedDoesNotComeBack) {
   ServiceSpec db = service("db", ProbeType::exec);
   db.restart = RestartPolicy::never;
-  db.ready.timeout = milliseconds(200);
-  db.ready.interval = milliseconds(100);
+  db.ready.edit().timeout = milliseconds(200);
+  db.ready.edit().interval = milliseconds(100);
   Script hangs = ends(5, 0);
   hangs.exit_after = sim::not_at_all;
   stage.probe_plays("db", {hangs});

@@ -165,6 +165,20 @@ TEST_F(HookScenario, AForcedShutdownKillsThem) {
   stage.run_until([&] { return stage.machine().keeper_port.finished; }, 1'000);
 }
 
+TEST_F(HookScenario, AForcedShutdownDoesNotWaitForHooksThatStillStandInLine) {
+  ServiceSpec db = service("db");
+  db.restart = RestartPolicy::never;
+  hooks(db, {Hook::after_start, Hook::on_failure, Hook::on_give_up});
+  stage.hook_plays("db", "after_start", {hangs()});
+  stage.plays("db", {ends(200, 3)});
+  stage.up({db});
+  stage.run_until([&] { return stage.status("db").phase == Phase::failed; });
+  stage.machine().inputs_port.post_keeper_signal(15);
+  stage.run_ms(100);
+  stage.machine().inputs_port.post_keeper_signal(15);
+  stage.run_until([&] { return stage.machine().keeper_port.finished; }, 1'000);
+}
+
 TEST_F(HookScenario, AnotherSpecificationHasItsHooksFromTheNextOccasionOn) {
   ServiceSpec db = service("db");
   hooks(db, {Hook::before_start});

@@ -255,8 +255,8 @@ TEST_F(Orders, AFileThatIsUpUnderAnotherNameIsRefusedUntilThatIsDown) {
 
 TEST_F(Orders, WhoWasReadyAndIsNotAnyMoreIsNotWaitedFor) {
   ServiceSpec db = service("db", ProbeType::exec);
-  db.ready.interval = milliseconds(100);
-  db.ready.failure_threshold = 1;
+  db.ready.edit().interval = milliseconds(100);
+  db.ready.edit().failure_threshold = 1;
   stage.probe_plays("db", {ends(5, 0), ends(5, 1)});
   stage.plays("slow", {good(2'000)});
   const sim::ClientCall& up = stage.up({db, service("slow")});

@@ -62,8 +62,8 @@ TEST_F(Reload, AnotherProbeBeginsWhileTheServiceRuns) {
   stage.plays("web", {sick});
   stage.up({web});
   stage.run_until([&] { return stage.is_ready("web"); });
-  web.ready.type = ProbeType::http;
-  web.ready.interval = milliseconds(100);
+  web.ready.edit().type = ProbeType::http;
+  web.ready.edit().interval = milliseconds(100);
   stage.reload({web});
   stage.run_until([&] { return stage.status("web").has_readiness && !stage.is_ready("web"); }, 5'000);
   EXPECT_EQ(stage.runs_of("web"), 1u);

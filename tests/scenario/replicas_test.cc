@@ -152,7 +152,7 @@ TEST_F(Replicas, ScaleRefusesWhatItCannotMean) {
 TEST_F(Replicas, EachHasAProbeOfItsOwn) {
   ServiceSpec web = service("web", ProbeType::exec);
   web.replicas = 2;
-  web.ready.interval = milliseconds(200);
+  web.ready.edit().interval = milliseconds(200);
   stage.up({web});
   stage.run_until([&] { return all_ready("web", 2); });
   stage.scale("web", 3);

@@ -24,8 +24,8 @@ ServiceSpec service(const std::string& name, ProbeType ready) {
   ServiceSpec spec;
   spec.name = name;
   spec.command = {"/bin/" + name};
-  spec.ready.type = ready;
-  spec.ready.command = {"/bin/check"};
+  spec.ready.edit().type = ready;
+  spec.ready.edit().command = {"/bin/check"};
   spec.backoff.jitter = 0;
   return spec;
 }

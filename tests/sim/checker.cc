@@ -190,7 +190,8 @@ bool Checker::replica_met(const SlotState& other, const Dependency& dependency, 
     case Condition::started:
       return phase == Phase::running || phase == Phase::completed ||
              (phase == Phase::starting && other.run().run != no_run);
-    case Condition::ready: return phase == Phase::running && (spec.ready.type == ProbeType::none || other.health.ready);
+    case Condition::ready:
+      return phase == Phase::running && (spec.ready->type == ProbeType::none || other.health.ready);
     case Condition::completed:
       return phase == Phase::completed || (phase == Phase::failed && other.run().run != no_run);
     case Condition::completed_successfully: return phase == Phase::completed && success(other.last_exit, spec);
@@ -275,9 +276,9 @@ bool Checker::was_ill(SlotIndex slot, const SlotState& before) const {
   const RunId run = before.run().run;
   if (const Process* process = m_.kernel.process(run); process != nullptr && process->gave_itself_up) return true;
   const ServiceSpec* spec = spec_of(before);
-  if (spec == nullptr || spec->live.type == ProbeType::none) return false;
-  if (before.health.live_probe.failures + 1 < spec->live.failure_threshold) return false;
-  if (spec->live.type != ProbeType::exec) return probed_ill_.contains(run);
+  if (spec == nullptr || spec->live->type == ProbeType::none) return false;
+  if (before.health.live_probe.failures + 1 < spec->live->failure_threshold) return false;
+  if (spec->live->type != ProbeType::exec) return probed_ill_.contains(run);
   return std::any_of(view_.slots.begin(), view_.slots.end(), [&](const SlotState& probe) {
     return probe.used && probe.role == SlotRole::live_probe && probe.parent == slot &&
            !(probe.last_exit.code == cld_exited && probe.last_exit.status == 0);
@@ -320,9 +321,9 @@ void Checker::check_ready(SlotIndex slot, const SlotState& before, const SlotSta
   const bool adjusted = before.used && before.document != now.document;
   if (fresh && !adjusted && spec != nullptr && now.health.watching) {
     const RunId run = now.run().run;
-    if (spec->ready.type == ProbeType::notify && (process == nullptr || (!process->ready_said && !process->unheard)))
+    if (spec->ready->type == ProbeType::notify && (process == nullptr || (!process->ready_said && !process->unheard)))
       fail(name_of(now) + ": run " + std::to_string(run) + " counts as ready and never said so");
-    if ((spec->ready.type == ProbeType::http || spec->ready.type == ProbeType::tcp) && !probed_well_.contains(run))
+    if ((spec->ready->type == ProbeType::http || spec->ready->type == ProbeType::tcp) && !probed_well_.contains(run))
       fail(name_of(now) + ": run " + std::to_string(run) + " counts as ready and no probe of it was good");
     if (spec->watchdog > 0) {
       Clocks& clocks = clocks_[run];

@@ -27,7 +27,7 @@ bool restless(Phase phase) {
 
 // As the condition asks, if it is not to be tolerated that it is away.
 bool stands(const Checker& checker, const SlotState& other, const Dependency& dependency) {
-  const bool ready = checker.spec_of(other)->ready.type == ProbeType::none || other.health.ready;
+  const bool ready = checker.spec_of(other)->ready->type == ProbeType::none || other.health.ready;
   const bool there = dependency.condition == Condition::ready
                          ? other.life.phase == Phase::running && ready
                          : other.life.phase == Phase::running || other.life.phase == Phase::completed;
@@ -65,7 +65,7 @@ std::string wrong_phase(const PageView& page, const Checker& checker, const Trou
     case Phase::running:
       if (const std::string dependency = outlived(page, checker, state); !dependency.empty())
         return is + ", and has outlived a restart of " + dependency;
-      if (spec.ready.type == ProbeType::none || state.health.ready) return "";
+      if (spec.ready->type == ProbeType::none || state.health.ready) return "";
       return is + " and not ready";
     case Phase::completed:
       if (spec.restart == RestartPolicy::always) return is + " under restart = always";

@@ -57,12 +57,12 @@ ServiceSpec Troupe::service(const std::string& name, std::uint32_t index, std::u
 
   const std::uint64_t probe = random.below(100);
   if (!task || probe < 15)
-    spec.ready.type = probe < 30   ? ProbeType::none
-                      : probe < 72 ? ProbeType::notify
-                      : probe < 86 ? ProbeType::http
-                                   : ProbeType::exec;
-  if (!task && random.one_in(8)) spec.live.type = random.one_in(2) ? ProbeType::http : ProbeType::exec;
-  for (Probe* each : {&spec.ready, &spec.live}) {
+    spec.ready.edit().type = probe < 30   ? ProbeType::none
+                             : probe < 72 ? ProbeType::notify
+                             : probe < 86 ? ProbeType::http
+                                          : ProbeType::exec;
+  if (!task && random.one_in(8)) spec.live.edit().type = random.one_in(2) ? ProbeType::http : ProbeType::exec;
+  for (Probe* each : {&spec.ready.edit(), &spec.live.edit()}) {
     each->command = {"/bin/check"};
     each->interval = milliseconds(random.between(50, 1'000));
     each->timeout = milliseconds(random.between(100, 1'000));
@@ -71,11 +71,11 @@ ServiceSpec Troupe::service(const std::string& name, std::uint32_t index, std::u
   }
   spec.start_timeout = random.one_in(6) ? 0 : milliseconds(random.between(1'000, 5'000));
   // Long enough for a sound service to get up, with its tries and between them.
-  if (spec.start_timeout != 0 && spec.ready.type != ProbeType::notify)
+  if (spec.start_timeout != 0 && spec.ready->type != ProbeType::notify)
     spec.start_timeout =
-        std::max<SpanNs>(spec.start_timeout, seconds(1) + 4 * (spec.ready.interval + milliseconds(60)));
+        std::max<SpanNs>(spec.start_timeout, seconds(1) + 4 * (spec.ready->interval + milliseconds(60)));
   if (characters_[name] == Character::moody && spec.start_timeout == 0) spec.start_timeout = seconds(4);
-  if (spec.ready.type == ProbeType::notify && random.one_in(3))
+  if (spec.ready->type == ProbeType::notify && random.one_in(3))
     spec.watchdog = milliseconds(random.between(600, 2'000));
   spec.stop_timeout = milliseconds(random.between(500, 2'500));
   const int signals[] = {15, 15, 15, 2, 1, 9};

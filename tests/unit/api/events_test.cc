@@ -65,6 +65,24 @@ TEST_F(EventsTest, names_choose_and_leave_out_what_is_of_hearth_itself) {
   EXPECT_EQ(count(other.received, "data: "), 2u) << other.received;
 }
 
+TEST_F(EventsTest, a_tag_chooses_those_that_have_it) {
+  SlotStatus web;
+  web.project = "p";
+  web.name = "web";
+  web.tags = {"front"};
+  control.told.services.push_back(web);
+  add("p.web.0");
+  add("p.db.0");
+  Client client(path);
+  client.send(get("/v1/events?follow=0&names=@fro*"));
+  ASSERT_TRUE(ended(client));
+  EXPECT_EQ(count(client.received, "data: "), 1u) << client.received;
+  Client nobody(path);
+  nobody.send(get("/v1/events?follow=0&names=@back"));
+  ASSERT_TRUE(ended(nobody));
+  EXPECT_EQ(count(nobody.received, "data: "), 0u) << nobody.received;
+}
+
 TEST_F(EventsTest, after_now_is_only_what_is_still_to_come) {
   add("p.web.0", "old");
   Client client(path);

@@ -75,9 +75,9 @@ TEST(NeedsRestart, only_what_the_program_has_to_be_told) {
   EXPECT_FALSE(needs([](ServiceSpec& s) { s.restart = RestartPolicy::always; }));
   EXPECT_FALSE(needs([](ServiceSpec& s) { s.actions.edit().stop.command = {"x"}; }));
   EXPECT_FALSE(needs([](ServiceSpec& s) { s.around.edit().ports = {80}; }));
-  EXPECT_FALSE(needs([](ServiceSpec& s) { s.log.max_size = 5; }));
+  EXPECT_FALSE(needs([](ServiceSpec& s) { s.log.edit().max_size = 5; }));
   EXPECT_FALSE(needs([](ServiceSpec& s) { s.depends_on = {{.service = "b"}}; }));
-  EXPECT_TRUE(needs([](ServiceSpec& s) { s.log.format = "json"; }));
+  EXPECT_TRUE(needs([](ServiceSpec& s) { s.log.edit().format = "json"; }));
   EXPECT_TRUE(needs([](ServiceSpec& s) { s.command = {"y"}; }));
   EXPECT_TRUE(needs([](ServiceSpec& s) { s.env = {{"A", "1"}}; }));
   EXPECT_TRUE(needs([](ServiceSpec& s) { s.watchdog = seconds(1); })) << "it is told in WATCHDOG_USEC";
@@ -86,8 +86,8 @@ TEST(NeedsRestart, only_what_the_program_has_to_be_told) {
 
 TEST(NeedsRestart, a_probe_in_which_the_program_takes_part_cannot_begin_later) {
   ServiceSpec none = service("a"), notify = none, http = none;
-  notify.ready.type = ProbeType::notify;
-  http.ready.type = ProbeType::http;
+  notify.ready.edit().type = ProbeType::notify;
+  http.ready.edit().type = ProbeType::http;
   EXPECT_TRUE(needs_restart(http, notify));
   EXPECT_FALSE(needs_restart(notify, http));
   EXPECT_FALSE(needs_restart(none, http));

@@ -56,7 +56,7 @@ TEST(DocumentJson, unknown_fields_of_a_newer_writer_are_ignored) {
   const auto document = document_from_json(
       R"({"format":1,"project":"p","flavour":[1],"services":[{"name":"a","command":["x"],"ready":{"type":"tcp","x":{}},"replicas":3}]})");
   ASSERT_TRUE(document.has_value()) << document.error().text();
-  EXPECT_EQ(document->services.at(0).ready.type, ProbeType::tcp);
+  EXPECT_EQ(document->services.at(0).ready->type, ProbeType::tcp);
 }
 
 TEST(DocumentJson, another_format_is_refused_with_both_numbers) {

@@ -79,7 +79,7 @@ TEST(Effective, what_nobody_has_set_has_its_default) {
     EXPECT_TRUE(setting->standard);
     EXPECT_EQ(setting->origin, "default");
   }
-  EXPECT_EQ(find(all, "service.web.live.interval"), nullptr) << "there is no such probe";
+  EXPECT_EQ(find(all, "service.web.live->interval"), nullptr) << "there is no such probe";
   EXPECT_EQ(find(all, "service.web.user"), nullptr) << "it has no default";
   EXPECT_FALSE(find(all, "service.web.backoff.max")->standard);
   EXPECT_EQ(find(all, "service.web.restart")->plain, "on-failure");

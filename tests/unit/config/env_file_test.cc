@@ -86,6 +86,13 @@ TEST(EnvFiles, a_missing_one_is_refused_unless_it_may_be_missing) {
             "[\"x.env\"]\n");
 }
 
+TEST(EnvFiles, one_that_may_be_missing_to_one_service_is_still_missing_to_another) {
+  Project project;
+  const std::string told =
+      project.parse("env_files = [\"-x.env\"]\n[service.other]\ncommand = [\"x\"]\nenv_files = [\"x.env\"]").text();
+  EXPECT_NE(told.find("service other: env_files: there is no file \"x.env\""), std::string::npos) << told;
+}
+
 TEST(EnvFiles, a_mistake_is_told_with_the_line_of_that_file_and_without_the_value) {
   Project project;
   project.files.add("/p/a.env", "A=1\nTOKEN='secret' x\n");

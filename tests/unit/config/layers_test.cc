@@ -153,8 +153,8 @@ TEST(Layers, arrays_are_replaced_and_so_is_a_probe_of_another_type) {
       "[service.web]\ncommand = [\"x\", \"1\"]\nready = { type = \"http\", url = \"http://h/\", interval = 3 }\n"
       "live = { type = \"tcp\", address = \"127.0.0.1:2\", interval = 3 }\n");
   EXPECT_THAT(spec.command, ElementsAre("y"));
-  EXPECT_EQ(spec.ready, (Probe{.type = ProbeType::tcp, .address = "127.0.0.1:1"}));
-  EXPECT_EQ(spec.live, (Probe{.type = ProbeType::tcp, .address = "127.0.0.1:2", .interval = seconds(7)}));
+  EXPECT_EQ(*spec.ready, (Probe{.type = ProbeType::tcp, .address = "127.0.0.1:1"}));
+  EXPECT_EQ(*spec.live, (Probe{.type = ProbeType::tcp, .address = "127.0.0.1:2", .interval = seconds(7)}));
 }
 
 TEST(Settings, a_value_is_toml_where_it_can_be_and_else_text) {

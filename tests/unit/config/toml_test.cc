@@ -150,15 +150,15 @@ TEST(Toml, every_key_reaches_the_model) {
   expected.listen = {{"socket0", "tcp:*:{index+80}", 4096}, {"admin", "unix:/srv/my shop/run/admin.{index}", 16}};
   expected.fdstore_max = 0;
   expected.replicas = 2;
-  expected.log = {.format = "json",
-                  .max_size = 1u << 30,
-                  .max_files = 3,
-                  .max_age = seconds(86'400),
-                  .max_total = 5ull << 30,
-                  .compress = true,
-                  .per_process = true,
-                  .sink = "journald",
-                  .full_wait = 0};
+  expected.log = LogSpec{.format = "json",
+                         .max_size = 1u << 30,
+                         .max_files = 3,
+                         .max_age = seconds(86'400),
+                         .max_total = 5ull << 30,
+                         .compress = true,
+                         .per_process = true,
+                         .sink = "journald",
+                         .full_wait = 0};
   EXPECT_EQ(document.project, "shop");
   EXPECT_EQ(document.start_concurrency, 4u);
   EXPECT_EQ(document.services[1], expected);
@@ -198,19 +198,19 @@ TEST(Toml, directories_are_relative_to_the_project_file_or_begin_at_home) {
 }
 
 TEST(Toml, readiness_has_a_short_form_for_notify) {
-  EXPECT_EQ(service_of("ready = \"notify\"").ready, Probe{.type = ProbeType::notify});
-  EXPECT_EQ(service_of("ready = { type = \"notify\" }").ready, Probe{.type = ProbeType::notify});
+  EXPECT_EQ(*service_of("ready = \"notify\"").ready, Probe{.type = ProbeType::notify});
+  EXPECT_EQ(*service_of("ready = { type = \"notify\" }").ready, Probe{.type = ProbeType::notify});
 }
 
 TEST(Toml, readiness_may_be_a_descriptor_a_path_a_pattern_or_a_frame) {
   const Probe descriptor{.type = ProbeType::fd, .descriptor = 3};
-  EXPECT_EQ(service_of("ready = \"fd:3\"").ready, descriptor);
-  EXPECT_EQ(service_of("ready = { type = \"fd\", fd = 3 }").ready, descriptor);
-  EXPECT_EQ(service_of("ready = { type = \"log\", pattern = \"^(up|ready) in [0-9]+ s$\" }").ready.target,
+  EXPECT_EQ(*service_of("ready = \"fd:3\"").ready, descriptor);
+  EXPECT_EQ(*service_of("ready = { type = \"fd\", fd = 3 }").ready, descriptor);
+  EXPECT_EQ(service_of("ready = { type = \"log\", pattern = \"^(up|ready) in [0-9]+ s$\" }").ready->target,
             "^(up|ready) in [0-9]+ s$");
-  EXPECT_EQ(service_of("cwd = \"/srv/x\"\nready = { type = \"file\", path = \"run/up\" }").ready.target,
+  EXPECT_EQ(service_of("cwd = \"/srv/x\"\nready = { type = \"file\", path = \"run/up\" }").ready->target,
             "/srv/x/run/up");
-  EXPECT_EQ(service_of("ready = { type = \"unix\", path = \"/run/x.sock\" }").ready.target, "/run/x.sock");
+  EXPECT_EQ(service_of("ready = { type = \"unix\", path = \"/run/x.sock\" }").ready->target, "/run/x.sock");
   const Probe frame = service_of("live = { type = \"frame\", address = \"127.0.0.1:90\", interval = 10 }").live;
   EXPECT_EQ(frame.type, ProbeType::frame);
   EXPECT_EQ(frame.address, "127.0.0.1:90");
@@ -218,8 +218,8 @@ TEST(Toml, readiness_may_be_a_descriptor_a_path_a_pattern_or_a_frame) {
 }
 
 TEST(Toml, a_probe_url_always_has_a_port_and_a_path) {
-  EXPECT_EQ(service_of("ready = { type = \"http\", url = \"http://localhost\" }").ready.url, "http://localhost:80/");
-  EXPECT_EQ(service_of("ready = { type = \"http\", url = \"http://[::1]?a\" }").ready.url, "http://[::1]:80/?a");
+  EXPECT_EQ(service_of("ready = { type = \"http\", url = \"http://localhost\" }").ready->url, "http://localhost:80/");
+  EXPECT_EQ(service_of("ready = { type = \"http\", url = \"http://[::1]?a\" }").ready->url, "http://[::1]:80/?a");
 }
 
 TEST(Toml, dependencies_are_names_words_or_tables) {

@@ -121,12 +121,12 @@ TEST(Watchdog, DoesNotBiteARunThatIsBeingStopped) {
 }
 
 struct Live : Watched {
-  Live() : Watched(ProbeType::none) { spec.live.type = ProbeType::http; }
+  Live() : Watched(ProbeType::none) { spec.live.edit().type = ProbeType::http; }
 };
 
 TEST(LiveProbe, BeginsWhenReadyAndNotBefore) {
   Watched run;
-  run.spec.live.type = ProbeType::http;
+  run.spec.live.edit().type = ProbeType::http;
   run.begin();
   EXPECT_FALSE(run.verdict.try_live);
   run.pass(seconds(30));
@@ -163,8 +163,8 @@ TEST(LiveProbe, CountsTriesThatNeverAnswer) {
 
 TEST(LiveProbe, GoesOnWhenReadinessIsLost) {
   Watched run(ProbeType::http);
-  run.spec.ready.failure_threshold = 1;
-  run.spec.live.type = ProbeType::tcp;
+  run.spec.ready.edit().failure_threshold = 1;
+  run.spec.live.edit().type = ProbeType::tcp;
   run.begin();
   run.answer(Which::ready, true);
   run.answer(Which::live, true);
@@ -175,9 +175,9 @@ TEST(LiveProbe, GoesOnWhenReadinessIsLost) {
 
 TEST(LiveProbe, IsNotBegunTwiceWhenReadinessComesBack) {
   Watched run(ProbeType::http);
-  run.spec.ready.failure_threshold = 1;
-  run.spec.live.type = ProbeType::tcp;
-  run.spec.live.interval = seconds(100);
+  run.spec.ready.edit().failure_threshold = 1;
+  run.spec.live.edit().type = ProbeType::tcp;
+  run.spec.live.edit().interval = seconds(100);
   run.begin();
   run.answer(Which::ready, true);
   run.answer(Which::live, true);

@@ -27,10 +27,10 @@ std::string any_message() {
 ServiceSpec any_spec() {
   const auto type = rc::gen::element(ProbeType::none, ProbeType::notify, ProbeType::http);
   ServiceSpec spec;
-  spec.ready.type = *type;
-  spec.live.type = *type;
-  spec.ready.success_threshold = *rc::gen::inRange(0u, 3u);
-  spec.ready.failure_threshold = *rc::gen::inRange(0u, 3u);
+  spec.ready.edit().type = *type;
+  spec.live.edit().type = *type;
+  spec.ready.edit().success_threshold = *rc::gen::inRange(0u, 3u);
+  spec.ready.edit().failure_threshold = *rc::gen::inRange(0u, 3u);
   spec.watchdog = *rc::gen::element<SpanNs>(0, seconds(1), seconds(20));
   spec.start_timeout = *rc::gen::element<SpanNs>(0, seconds(1), seconds(60));
   return spec;
@@ -139,10 +139,10 @@ RC_GTEST_PROP(HealthProperty, ATryIsUnderWayOrDueForEveryProbeOfAWatchedRun, ())
   happen_a_while(world);
   if (!world.health.watching || world.health.stopping) return;
   const ProbeState& ready = world.health.ready_probe;
-  if (world.spec.ready.type == ProbeType::http) RC_ASSERT(ready.in_flight != ready.next.set());
+  if (world.spec.ready->type == ProbeType::http) RC_ASSERT(ready.in_flight != ready.next.set());
   RC_ASSERT(ready.in_flight == ready.limit.set());
   const ProbeState& live = world.health.live_probe;
-  if (world.spec.live.type == ProbeType::http && world.health.ready) RC_ASSERT(live.in_flight != live.next.set());
+  if (world.spec.live->type == ProbeType::http && world.health.ready) RC_ASSERT(live.in_flight != live.next.set());
   RC_ASSERT(live.in_flight == live.limit.set());
 }
 

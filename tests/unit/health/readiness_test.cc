@@ -114,7 +114,7 @@ TEST(Readiness, OfAServiceThatStopsBeforeItWasReadyHasNoClockEither) {
 
 TEST(ReadyProbe, TriesAtOnceAndBecomesReadyAfterEnoughGoodTriesInARow) {
   Watched run(ProbeType::http);
-  run.spec.ready.success_threshold = 2;
+  run.spec.ready.edit().success_threshold = 2;
   run.begin();
   EXPECT_TRUE(run.verdict.try_ready);
   run.answer(Which::ready, true);
@@ -128,7 +128,7 @@ TEST(ReadyProbe, TriesAtOnceAndBecomesReadyAfterEnoughGoodTriesInARow) {
 
 TEST(ReadyProbe, WaitsTheIntervalAfterTheEndOfATry) {
   Watched run(ProbeType::tcp);
-  run.spec.ready.interval = seconds(3);
+  run.spec.ready.edit().interval = seconds(3);
   run.begin();
   run.answer(Which::ready, true);
   run.pass(seconds(3));
@@ -159,7 +159,7 @@ TEST(ReadyProbe, IsTriedAgainQuicklyUntilTheRunWasReadyOnce) {
 
 TEST(ReadyProbe, IsNeverTriedMoreRarelyThanItsInterval) {
   Watched run(ProbeType::tcp);
-  run.spec.ready.interval = milliseconds(20);
+  run.spec.ready.edit().interval = milliseconds(20);
   run.begin();
   for (int i = 0; i < 100; ++i) {
     run.answer(Which::ready, false);
@@ -185,7 +185,7 @@ TEST(ReadyProbe, LosesReadinessAfterEnoughBadTriesInARowAndFindsItAgain) {
 
 TEST(ReadyProbe, CountsATryThatNeverAnswersAsBad) {
   Watched run(ProbeType::http);
-  run.spec.ready.timeout = seconds(5);
+  run.spec.ready.edit().timeout = seconds(5);
   run.begin();
   const std::uint64_t attempt = run.health.ready_probe.attempt;
   run.pass(seconds(5));
@@ -197,7 +197,7 @@ TEST(ReadyProbe, CountsATryThatNeverAnswersAsBad) {
 
 TEST(ReadyProbe, IgnoresResultsThatAreLateDoubleOrForeign) {
   Watched run(ProbeType::http);
-  run.spec.ready.success_threshold = 3;
+  run.spec.ready.edit().success_threshold = 3;
   run.begin();
   const std::uint64_t first = run.health.ready_probe.attempt;
   run.answer(Which::ready, true);
@@ -242,7 +242,7 @@ TEST(ReadyProbe, IsDueAgainAtOnceAfterATakeoverWithoutABadMark) {
 
 TEST(ReadyProbe, WithIntervalAndLimitOfZeroStillTakesTurns) {
   Watched run(ProbeType::http);
-  run.spec.ready.interval = run.spec.ready.timeout = 0;
+  run.spec.ready.edit().interval = run.spec.ready.edit().timeout = 0;
   run.begin();
   for (int i = 0; i < 100; ++i) {
     const MonoNs due = next_deadline(run.health);

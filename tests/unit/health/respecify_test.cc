@@ -10,8 +10,8 @@ class Respecify : public testing::Test {
  protected:
   static ServiceSpec with(ProbeType ready, ProbeType live = ProbeType::none) {
     ServiceSpec spec;
-    spec.ready.type = ready;
-    spec.live.type = live;
+    spec.ready.edit().type = ready;
+    spec.live.edit().type = live;
     return spec;
   }
   void begin(const ServiceSpec& spec) { (void)watch(health, spec, now); }
@@ -29,7 +29,7 @@ TEST_F(Respecify, who_was_ready_is_ready_until_the_new_probe_says_otherwise) {
   EXPECT_TRUE(verdict.try_ready);
   EXPECT_FALSE(verdict.lost_ready);
   EXPECT_TRUE(health.ready);
-  for (std::uint32_t i = 0; i < http.ready.failure_threshold; ++i) {
+  for (std::uint32_t i = 0; i < http.ready->failure_threshold; ++i) {
     health.ready_probe.in_flight = true;
     (void)probe_result(health, http, Which::ready, health.ready_probe.attempt, false, now);
   }
@@ -46,7 +46,7 @@ TEST_F(Respecify, without_a_probe_it_is_ready_at_once) {
 
 TEST_F(Respecify, a_try_of_the_probe_before_counts_no_more) {
   ServiceSpec http = with(ProbeType::http), other = http;
-  other.ready.url = "http://127.0.0.1:2/";
+  other.ready.edit().url = "http://127.0.0.1:2/";
   begin(http);
   const std::uint64_t before = health.ready_probe.attempt;
   (void)change(http, other);

@@ -22,8 +22,8 @@ constexpr SpanNs late = seconds(1'000);  // after every clock
 
 Watched fresh(ProbeType ready) {
   Watched run(ready);
-  run.spec.live.type = ProbeType::http;
-  for (Probe* probe : {&run.spec.ready, &run.spec.live}) {
+  run.spec.live.edit().type = ProbeType::http;
+  for (Probe* probe : {&run.spec.ready.edit(), &run.spec.live.edit()}) {
     probe->interval = seconds(1);
     probe->timeout = seconds(20);
     probe->success_threshold = probe->failure_threshold = 1;

@@ -13,7 +13,7 @@ struct Watched {
   Verdict verdict;
   Now now{seconds(1000), seconds(1)};
 
-  explicit Watched(ProbeType ready = ProbeType::notify) { spec.ready.type = ready; }
+  explicit Watched(ProbeType ready = ProbeType::notify) { spec.ready.edit().type = ready; }
 
   Watched& begin() {
     verdict = watch(health, spec, now);

@@ -50,6 +50,26 @@ TEST_F(PumpTest, MovesWhatComesAndThenNeedsNoTimer) {
   EXPECT_EQ(pump.next_due(), never);
 }
 
+// Its service went, and came again in another slot, which goes on in the same file.
+TEST_F(PumpTest, ARotationIsOfTheSlotThatWritesAndNotOfOneThatStillHasTheName) {
+  add(1);
+  world.feed(1, "one\n");
+  settle();
+  world.close_writer(1);
+  settle();
+  pump.remove(1);
+  settle();
+  world.configure(1, "s", wire::LogFormat::raw, 0);
+  add(2, 1);
+  world.feed(2, "two\n");
+  settle();
+  EXPECT_TRUE(pump.rotate("s"));
+  world.feed(2, "three\n");
+  settle();
+  EXPECT_EQ(world.all("s"), "one\ntwo\nthree\n");
+  EXPECT_TRUE(pump.rotate("nobody"));
+}
+
 TEST_F(PumpTest, TellsThatAnEndedRunIsDrainedOnlyAfterALaterReadGaveNothing) {
   add(1);
   world.feed(1, "last words\n");

@@ -123,6 +123,21 @@ TEST_F(SinksTest, HearthsOutputHasTheNameBeforeEachLineAndIsNeverWaitedFor) {
   EXPECT_GT(dropped(), 0u);
 }
 
+TEST_F(SinksTest, ATerminalThatStandsStillIsNotWaitedFor) {
+  world.page().policy[0].sink = wire::LogSink::out;
+  const os::Fd terminal(posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+  ASSERT_TRUE(terminal && grantpt(terminal.get()) == 0 && unlockpt(terminal.get()) == 0);
+  char name[64];
+  ASSERT_EQ(ptsname_r(terminal.get(), name, sizeof name), 0);
+  const os::Fd shown(open(name, O_RDWR | O_NOCTTY | O_CLOEXEC));
+  places.out = shown.get();
+  Sinks sinks(world.page(), places);
+  // Each line is longer than what room is left some day: a write that waits would wait for ever.
+  for (int i = 0; i < 200; ++i) say(sinks, std::string(3'000, 'x') + "\n");
+  EXPECT_GT(dropped(), 0u);
+  EXPECT_EQ(fcntl(shown.get(), F_GETFL) & O_NONBLOCK, 0) << "who shares it waits as before";
+}
+
 TEST_F(SinksTest, WhatIsDetachedHasNoOutput) {
   world.page().policy[0].sink = wire::LogSink::out;
   const os::Fd file(open(world.path("hearth.log").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));

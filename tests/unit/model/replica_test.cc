@@ -42,8 +42,8 @@ TEST(ReplicaOf, EveryTextOfTheSpecificationIsExpanded) {
   spec.command = {"serve", "--port", "{index+8001}"};
   spec.cwd = "/srv/{index}";
   spec.env = {{"SHARD", "{index}"}};
-  spec.ready.url = "http://127.0.0.1:{index+8001}/";
-  spec.live.command = {"check", "{index}"};
+  spec.ready.edit().url = "http://127.0.0.1:{index+8001}/";
+  spec.live.edit().command = {"check", "{index}"};
   spec.listen = {{"web", "unix:/run/web.{index}", 1}};
   spec.around.edit().ready_file = "/run/web.{index}.ready";
   spec.actions.edit().before_start.command = {"mkdir", "/srv/{index}"};
@@ -52,8 +52,8 @@ TEST(ReplicaOf, EveryTextOfTheSpecificationIsExpanded) {
   EXPECT_EQ(second.command[2], "8002");
   EXPECT_EQ(second.cwd, "/srv/1");
   EXPECT_EQ(second.env[0].second, "1");
-  EXPECT_EQ(second.ready.url, "http://127.0.0.1:8002/");
-  EXPECT_EQ(second.live.command[1], "1");
+  EXPECT_EQ(second.ready->url, "http://127.0.0.1:8002/");
+  EXPECT_EQ(second.live->command[1], "1");
   EXPECT_EQ(second.listen[0].address, "unix:/run/web.1");
   EXPECT_EQ(second.around->ready_file, "/run/web.1.ready");
   EXPECT_EQ(second.actions->before_start.command[1], "/srv/1");

@@ -298,8 +298,8 @@ TEST_F(InboxTest, an_input_is_not_to_blame_when_somebody_kills_the_supervisor) {
 
 struct ReadyPipe : InboxTest {
   void start_with_pipe() {
-    maker.spec().ready.type = ProbeType::fd;
-    maker.spec().ready.descriptor = 5;
+    maker.spec().ready.edit().type = ProbeType::fd;
+    maker.spec().ready.edit().descriptor = 5;
     start(0, 7);
     settle();
   }

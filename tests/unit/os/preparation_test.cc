@@ -1,11 +1,13 @@
 #include "os/preparation.h"
 
 #include <fcntl.h>
+#include <mutex>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
 
+#include "os/crash_point.h"
 #include "os/fd.h"
 #include "unit/os/temp_directory.h"
 
@@ -134,6 +136,38 @@ TEST_F(PreparationTest, a_thread_does_it_and_the_answer_stays_until_it_is_forgot
   EXPECT_EQ("RUNTIME_DIRECTORY", (**done)[0].first);
   EXPECT_TRUE(preparations.of(order));
   preparations.forget(7);
+}
+
+// A disk that hangs stands still in the hook until the test lets it go on.
+std::mutex disk;
+
+TEST_F(PreparationTest, a_service_whose_disk_hangs_takes_one_thread_whatever_becomes_of_its_starts) {
+  write("key", "secret");
+  order.around.credentials = {{"key", directory / "key"}};
+  disk.lock();
+  crash_hook = [](const char*) { const std::lock_guard waits(disk); };
+  Preparations preparations;
+  EXPECT_FALSE(preparations.of(order));
+  preparations.forget(7);
+  for (order.run = 8; order.run < 30; ++order.run) {
+    EXPECT_FALSE(preparations.of(order));
+    preparations.forget(order.run);
+  }
+  Preparation other = order;
+  other.label = "shop.db.0";
+  other.run = 100;
+  other.around.credentials.clear();
+  other.around.runtime_directories = {"db"};
+  std::optional<Result<Prepared>> done;
+  while (!(done = preparations.of(other))) {
+  }
+  EXPECT_TRUE(*done) << "the others go on";
+  disk.unlock();
+  while (!(done = preparations.of(order))) {
+  }
+  EXPECT_TRUE(*done);
+  EXPECT_NE(0, ::access((directory / "c/7").c_str(), F_OK)) << "of a run that nobody wants any more nothing is left";
+  crash_hook = nullptr;
 }
 
 }  // namespace

@@ -96,6 +96,24 @@ TEST_F(MarksTest, what_a_slot_does_not_name_any_more_is_removed) {
   EXPECT_FALSE(exists());
 }
 
+TEST_F(MarksTest, a_file_that_another_slot_has_by_now_outlives_the_one_that_had_it) {
+  marks.want(0, {ready(true, 7)});
+  EXPECT_TRUE(marks.pass());
+  marks.want(1, {ready(false)});  // renamed: the new one has not begun
+  EXPECT_TRUE(marks.pass());
+  EXPECT_NE(std::string::npos, text().find("\"run\":7"));
+  marks.want(1, {ready(true, 8)});
+  EXPECT_TRUE(marks.pass());
+  marks.want(0, {ready(false)});
+  EXPECT_TRUE(marks.pass());
+  marks.want(0, {});
+  EXPECT_TRUE(marks.pass());
+  EXPECT_NE(std::string::npos, text().find("\"run\":8"));
+  marks.want(1, {ready(false)});
+  EXPECT_TRUE(marks.pass());
+  EXPECT_FALSE(exists());
+}
+
 TEST_F(MarksTest, what_is_not_ours_stays_and_is_told_once) {
   for (const std::string& foreign :
        {std::string("precious"), std::string("{\"hearth\":\"/run/hearth/other\",\"x\":1}")}) {

@@ -32,11 +32,11 @@ TEST_F(Edges, ARefusedApplyTakesNothingFromTheOneBehindIt) {
 
 TEST_F(Edges, AnExecProbeThatHungOnceHasFailedOnce) {
   ServiceSpec db = service("db", ProbeType::none);
-  db.live.type = ProbeType::exec;
-  db.live.command = {"/bin/check"};
-  db.live.failure_threshold = 2;
-  db.live.interval = milliseconds(100);
-  db.live.timeout = milliseconds(200);
+  db.live.edit().type = ProbeType::exec;
+  db.live.edit().command = {"/bin/check"};
+  db.live.edit().failure_threshold = 2;
+  db.live.edit().interval = milliseconds(100);
+  db.live.edit().timeout = milliseconds(200);
   Script hangs = ends(5, 0);
   hangs.exit_after = sim::not_at_all;
   stage.probe_plays("db", {hangs, ends(5, 0)});
@@ -47,9 +47,9 @@ TEST_F(Edges, AnExecProbeThatHungOnceHasFailedOnce) {
 
 TEST_F(Edges, AProbeThatHangsEndsWithItsService) {
   ServiceSpec db = service("db", ProbeType::none);
-  db.live.type = ProbeType::exec;
-  db.live.command = {"/bin/check"};
-  db.live.timeout = seconds(3'600);
+  db.live.edit().type = ProbeType::exec;
+  db.live.edit().command = {"/bin/check"};
+  db.live.edit().timeout = seconds(3'600);
   Script hangs = ends(5, 0);
   hangs.exit_after = sim::not_at_all;
   stage.probe_plays("db", {hangs});
