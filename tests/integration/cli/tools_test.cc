@@ -48,6 +48,13 @@ TEST_F(CommandTest, services_are_exported_as_units) {
   EXPECT_EQ(one.code, 0) << one.err;
   EXPECT_NE(one.out.find("ExecStart=/bin/sleep 1000\n"), std::string::npos) << one.out;
   EXPECT_EQ(one.out.find("/bin/true"), std::string::npos) << one.out;
+  fs::create_directory(project + "/hearth.d");
+  write("hearth.d/10-here.toml", "[service.web]\nenv = { PORT = \"{index+7000}\" }\nreplicas = 2\n");
+  const Finished layered = hearth({"export", "systemd", "web", "--set", "service.web.nice=5"});
+  EXPECT_EQ(layered.code, 0) << layered.err;
+  EXPECT_NE(layered.out.find("PORT=%i"), std::string::npos) << "drop-ins have their say: " << layered.out;
+  EXPECT_NE(layered.out.find("Nice=5"), std::string::npos) << layered.out;
+  fs::remove_all(project + "/hearth.d");
   EXPECT_EQ(hearth({"export", "systemd", "-o", "."}).code, 0);
   EXPECT_TRUE(fs::exists(project + "/project-db.service"));
   EXPECT_EQ(hearth({"export", "systemd", "nobody"}).code, 2);
