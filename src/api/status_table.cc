@@ -91,7 +91,8 @@ std::string detail_of(const SlotStatus& s, WallNs now) {
   const bool calm = code_of(s) == ok || s.phase == Phase::stopped;
   const std::string work = work_text(s);
   if (!calm || (s.status_text.empty() && work.empty())) {
-    if (s.reason != Reason::ordered || s.phase == Phase::starting || !s.hook.empty()) detail = printable(s.reason_text);
+    const bool asked_only = s.reason == Reason::ordered && s.phase != Phase::starting && s.phase != Phase::running;
+    if (!asked_only || !s.hook.empty()) detail = printable(s.reason_text);
   }
   if ((s.phase == Phase::backoff || s.phase == Phase::failed) && s.next_retry > 0) {
     if (!detail.empty()) detail += "; ";

@@ -83,13 +83,15 @@ std::expected<void, ClientError> Client::wait_for(short events, MonoNs deadline)
       return trouble(Trouble::timeout, "talk to", path_, "the supervisor does not answer",
                      "is it stopped, or the machine overloaded? `ps -o stat= -p PID` shows a T for stopped");
     }
-    pollfd polled[2] = {{fd_.get(), events, 0}, {watch_ != nullptr ? watch_->fd() : -1, POLLIN, 0}};
+    pollfd polled[3] = {
+        {fd_.get(), events, 0}, {watch_ != nullptr ? watch_->fd() : -1, POLLIN, 0}, {beside_, POLLIN, 0}};
     const SpanNs left = std::min<SpanNs>((deadline - now) / ns_per_ms + 1, 3'600'000);
-    const int n = ::poll(polled, 2, static_cast<int>(left));
+    const int n = ::poll(polled, 3, static_cast<int>(left));
     if (n < 0 && errno != EINTR) return cut(path_);
     if (watch_ != nullptr && watch_->came()) {
       return trouble(Trouble::interrupted, "wait for", path_, "interrupted");
     }
+    if (n > 0 && polled[2].revents != 0) on_news_();
     if (n > 0 && polled[0].revents != 0) return {};
   }
 }
@@ -205,6 +207,7 @@ std::expected<Answer, ClientError> Client::stream(std::string_view target,
       streams = true;
       head.erase(0, end + 4);
       piece = head;
+      if (!take({})) return fd_.reset(), Answer{200, -1, {}};
     }
     if (!piece.empty() && !take(piece)) return fd_.reset(), Answer{200, -1, {}};
   }

@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/result.h"
 #include "base/time.h"
@@ -52,11 +53,19 @@ class Client {
   // One attempt, over the open connection if there is one. Until `deadline` on CLOCK_MONOTONIC.
   std::expected<Answer, ClientError> ask(const Question& question, MonoNs deadline);
 
-  // A GET whose answer has no end of its own: each piece goes to `take`, until that returns false, the server closes the
+  // A GET whose answer has no end of its own: `take` is called with nothing when it begins: what is asked from then on is
+  // not older than what the stream tells. Then each piece goes to it, until it returns false, the server closes the
   // connection (`cut`: it may have ended or died), or nothing has come by `deadline`. Over a connection of its own. An
   // answer of another status than 200 is returned.
   std::expected<Answer, ClientError> stream(std::string_view target, const std::function<bool(std::string_view)>& take,
                                             MonoNs deadline);
+
+  // Something else to look after while an answer is waited for: `on_news` is called when `fd` is readable, and makes that
+  // end. -1: nothing. It must outlive the client, and may use other clients.
+  void attend(int fd, std::function<void()> on_news) {
+    beside_ = fd;
+    on_news_ = std::move(on_news);
+  }
 
   const std::string& path() const { return path_; }
 
@@ -68,6 +77,8 @@ class Client {
 
   std::string path_;
   InterruptWatch* watch_;
+  int beside_ = -1;
+  std::function<void()> on_news_;
   os::Fd fd_;
 };
 

@@ -72,8 +72,8 @@ constexpr OptionText config_options[] = {
     {0, "defaults", nullptr, "show: also what nobody has set"},
 };
 constexpr OptionText import_options[] = {{'o', "output", "FILE", "write here, and nowhere if it exists"}};
-constexpr OptionText export_options[] = {{'f', "file", "FILE", "this file, instead of ./hearth.toml"},
-                                         {'o', "output", "DIR", "write each unit into a file of its own there"}};
+constexpr OptionText export_options[] = {
+    file, set, {'o', "output", "DIR", "write each unit into a file of its own there"}};
 constexpr OptionText top_options[] = {
     {0, "once", nullptr, "write one table and end, as without a terminal"},
     {'s', "sort", "KEY", "cpu (the usual one), memory, restarts, uptime or name"},
@@ -169,9 +169,10 @@ constexpr CommandText table[] = {
      "with .env beside it. systemd: .service units; several at once keep what they need of each other.",
      import_options},
     {"export", "systemd [NAME...]", "services as units of systemd",
-     "Reads ./hearth.toml and writes a .service unit for each service, or for those that are named; to stderr what "
-     "systemd "
-     "has no counterpart for. hearth itself is not needed, nor asked.",
+     "Reads hearth.toml and all that belongs to it, as `config show` does, and writes a .service unit for each "
+     "service, "
+     "or for those that are named; to stderr what systemd has no counterpart for. Replicas become instances of a "
+     "template with %i, and a target that has them all. hearth itself is not needed, nor asked.",
      export_options},
     {"start", "NAME...", "start services",
      "Starts services that are stopped, failed or completed, and what they need and is not up: other services that "

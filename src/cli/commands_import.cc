@@ -15,7 +15,7 @@
 #include "base/glob.h"
 #include "base/toml_text.h"
 #include "cli/commands.h"
-#include "cli/environment.h"
+#include "cli/project_file.h"
 #include "config/toml.h"
 #include "importers/export_systemd.h"
 #include "importers/importers.h"
@@ -163,31 +163,23 @@ int command_export(const Context& context) {
                           "it is not said as what, or that is not known", "hearth export systemd [NAME...]", 0},
                     exit_code::usage);
   }
-  const std::string path = context.arguments.value("file").value_or("hearth.toml");
-  const Result<Source> source = read_source(path);
-  if (!source) return complain(context, source.error(), exit_code::not_configured);
-  char* whole = ::realpath(path.c_str(), nullptr);
-  const std::string canonical = whole != nullptr ? whole : path;
-  std::free(whole);
-  const std::vector<std::string> lines = own_environment();
-  config::Parsed parsed = config::parse_project(source->text, canonical, config::Environment(lines), path);
-  if (!parsed.document) {
-    write_err(parsed.text());
-    return exit_code::not_configured;
-  }
-  Document& document = *parsed.document;
-  for (auto name = words.begin() + 1; name != words.end(); ++name) {
-    if (std::ranges::any_of(document.services, [&](const ServiceSpec& s) { return matches_glob(*name, s.name); }))
-      continue;
-    return complain(context, Error{Remedy::not_found, "export", *name, "there is no such service in " + path, "", 0});
-  }
-  if (words.size() > 1)
-    std::erase_if(document.services, [&](const ServiceSpec& s) {
-      return std::none_of(words.begin() + 1, words.end(),
-                          [&](const std::string& n) { return matches_glob(n, s.name); });
-    });
+  Result<ProjectText> project = read_project(context);
+  if (!project) return complain(context, project.error(), exit_code::not_configured);
+  const std::string& path = project->file.shown;
+  const config::Parsed parsed = config::parse_project(project->input());
+  if (!parsed.document) return refuse(context, path, parsed, "is not valid");
+  const auto named = [](const std::string& name) {
+    return [&name](const ServiceSpec& spec) { return matches_glob(name, spec.name); };
+  };
+  for (auto name = words.begin() + 1; name != words.end(); ++name)
+    if (std::ranges::none_of(parsed.document->services, named(*name)))
+      return complain(context, Error{Remedy::not_found, "export", *name, "there is no such service in " + path, "", 0});
+  const auto wanted = [&](const ServiceSpec& spec) {
+    return words.size() == 1 ||
+           std::any_of(words.begin() + 1, words.end(), [&](const std::string& name) { return named(name)(spec); });
+  };
   importers::Imported result;
-  const std::vector<importers::Exported> units = importers::export_systemd(document, result.findings);
+  const std::vector<importers::Exported> units = importers::export_systemd(*parsed.document, wanted, result.findings);
   for (const importers::Exported& unit : units) {
     if (const auto directory = context.arguments.value("output")) {
       if (const Status written = write_new(*directory + "/" + unit.name, unit.text); !written)

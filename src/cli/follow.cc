@@ -57,7 +57,7 @@ void keep_missing(OrderNews& news, const OrderNews& before) {
     news.slots.push_back(old);
     const bool overtaken = news.overtaken > 0 && old.want_up;
     news.slots.back().outcome = overtaken ? "superseded" : "done";
-    news.slots.back().state = overtaken ? old.state : "stopped";
+    news.slots.back().state = overtaken || old.state == "completed" ? old.state : "stopped";
     news.slots.back().reason_text.clear();
   }
 }
@@ -205,6 +205,8 @@ void tell_failure(const Context& context, const SlotNews& slot, const std::strin
   const std::string why = slot.reason_text.empty() ? "it is " + slot.state : slot.reason_text;
   write_err(fmt::format("hearth: {} failed: {}\n", name, shown(why, 0)));
   if (slot.reason == "dependency_failed" || slot.state == "waiting") return;  // the dependency has more to say
+  // An end of the service itself is told when its output is complete; of a reload_command, which is not it, it is not.
+  if (slot.state == "running") wait_for_last_words(slot, seconds(2));
   const std::vector<std::string> lines = last_lines(slot, tail_lines);
   if (lines.empty()) {
     write_err(fmt::format("  it has written nothing; its log is in {}\n", slot.log_directory));
@@ -218,7 +220,7 @@ void tell_failure(const Context& context, const SlotNews& slot, const std::strin
   if (slot.state == "failed") {
     write_err(
         fmt::format("  hearth has given up on it; `hearth {}start {}` tries again\n", context.place_option, name));
-  } else if (slot.want_up) {
+  } else if (slot.want_up && slot.state != "running") {  // who does not reload runs on
     write_err(fmt::format("  hearth goes on trying; `hearth {}stop {}` ends that\n", context.place_option, name));
   }
 }

@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "base/nearest.h"
+#include "cli/event_news.h"
 #include "cli/follow.h"
 #include "cli/interrupt.h"
 #include "cli/operation.h"
@@ -51,12 +52,24 @@ class Foreground {
     // Refused: what is up of it is not ours.
     if (applied != exit_code::done && applied != exit_code::interrupted) return applied;
     const bool all_down = stop_all();
-    write_out(tail_.take(services_) + tail_.finish());
+    take_last_lines();
     return all_down ? code : std::max<int>(code, exit_code::failed);
   }
 
  private:
   std::string target() const { return "/v1/status?format=json&names=" + escaped(document_.project) + ".%2A"; }
+
+  // What was written last may still be on its way into its file: until nothing comes for a moment.
+  void take_last_lines() {
+    const MonoNs until = after(os::read_mono(), seconds(1));
+    write_out(tail_.take());
+    for (bool more = true; more && os::read_mono() < until;) {
+      pollfd polled{tail_.descriptor(), POLLIN, 0};
+      more = ::poll(&polled, 1, static_cast<int>(pace / ns_per_ms)) == 1;
+      write_out(tail_.take());
+    }
+    write_out(tail_.finish());
+  }
 
   // What was written before is not shown.
   void note_logs() {
@@ -67,23 +80,59 @@ class Foreground {
       }
   }
 
+  // What goes on beside any question: lines are shown as they come.
+  void attend_logs(Client& client) {
+    client.attend(tail_.descriptor(), [this] { write_out(tail_.take()); });
+  }
+
+  // Until when to wait for news: for ever, if all news is told.
+  MonoNs next_look() const { return tail_.descriptor() >= 0 ? never : after(os::read_mono(), pace); }
+
   int watch_them() {
     InterruptWatch watch;
-    Client client(context_.socket_path(), &watch);
-    Operation question(client, &watch, patience_for(context_));
-    for (;;) {
-      const auto answer = question.get(target(), never);
+    Client questions(context_.socket_path(), &watch), events(context_.socket_path(), &watch);
+    Operation question(questions, &watch, patience_for(context_));
+    EventReader reader;
+    std::optional<int> over;
+    const auto look = [&] {
+      over = look_at_them(question, watch);
+      return !over;
+    };
+    while (look()) {
+      attend_logs(events);
+      const std::string from = reader.last() == 0 ? "now" : std::to_string(reader.last());
+      const auto answer = events.stream(
+          "/v1/events?after=" + from,
+          [&](std::string_view bytes) {
+            bool news = bytes.empty();
+            reader.feed(bytes, [&](std::string_view line) { news = news || concerns_us(event_news(line)); });
+            return !news || look();
+          },
+          next_look());
+      if (over) break;
       if (watch.came()) return exit_code::interrupted;
-      if (!answer) return complain(context_, answer.error());
-      Result<std::vector<SlotNews>> slots = services_news(*answer);
-      if (!slots) return complain(context_, slots.error());
-      services_ = std::move(*slots);
-      write_out(tail_.take(services_));
-      if (const std::optional<int> code = ended()) return *code;
-      pollfd polled{watch.fd(), POLLIN, 0};
-      ::poll(&polled, 1, static_cast<int>(pace / ns_per_ms));
-      if (watch.came()) return exit_code::interrupted;
+      if (answer && answer->status != 200) return complain(context_, refusal(*answer));
+      if (!answer && answer.error().trouble == Trouble::broken) return complain(context_, answer.error());
+      // Cut: the next look waits for the next supervisor.
     }
+    return *over;
+  }
+
+  // An order may concern us and names nobody.
+  bool concerns_us(const EventNews& event) const {
+    return event.service.empty() || event.service.starts_with(document_.project + ".");
+  }
+
+  // The exit code, when there is nothing more to wait for.
+  std::optional<int> look_at_them(Operation& question, InterruptWatch& watch) {
+    const auto answer = question.get(target(), never);
+    if (watch.came()) return exit_code::interrupted;
+    if (!answer) return complain(context_, answer.error());
+    Result<std::vector<SlotNews>> slots = services_news(*answer);
+    if (!slots) return complain(context_, slots.error());
+    services_ = std::move(*slots);
+    write_out(tail_.take(services_));
+    return ended();
   }
 
   std::optional<int> ended() {
@@ -112,13 +161,16 @@ class Foreground {
     Client client(context_.socket_path(), &watch);
     Operation order(client, &watch, patience_for(context_));
     const std::string body = fmt::format(R"({{"verb":"down","path":{}}})", json_text(document_.path));
+    attend_logs(client);
     auto answer = order.post("/v1/orders", body, never);
+    std::string seen;
     while (answer && answer->status < 400) {
-      answer = order.look("", pace, never);
+      answer = order.look(seen, tail_.descriptor() >= 0 ? seconds(30) : pace, never);
       if (!answer) break;
       const Result<OrderNews> news = order_news(*answer);
       if (!news || news->settled) break;
-      write_out(tail_.take(services_));
+      seen = news->seen;
+      write_out(tail_.take());
       if (watch.came()) return insist();
     }
     if (watch.came()) return insist();
@@ -197,6 +249,11 @@ int up_in_foreground(const Context& context, const Document& document,
   return context.own_instance ? end_of_instance(context, code) : code;
 }
 
+LogTail::LogTail() {
+  if (Result<logs::Watcher> watcher = logs::Watcher::create())
+    watcher_ = std::make_unique<logs::Watcher>(std::move(*watcher));
+}
+
 void LogTail::begin(const std::string& full_name, const std::string& log_directory) {
   const Result<logs::Tail> last = logs::last_lines(log_directory, 0);
   sources_[full_name].cursor = last ? last->end : logs::Cursor{};
@@ -204,21 +261,41 @@ void LogTail::begin(const std::string& full_name, const std::string& log_directo
 
 std::string LogTail::take(const std::vector<SlotNews>& slots) {
   const Labels labels(slots);
-  std::string out;
   std::size_t widest = 0;
   for (const SlotNews& slot : slots) widest = std::max(widest, labels.of(slot).size());
+  all_watched_ = true;
   for (const SlotNews& slot : slots) {
     Source& source = sources_[full_name(slot)];
     source.label = fmt::format("{:<{}} | ", labels.of(slot), widest);
-    logs::Follower follower = logs::Follower::unwatched(slot.log_directory, source.cursor);
-    const auto taken = follower.take([&](const logs::Piece& piece) {
-      source.cutter.add(piece.bytes, [&](std::string_view line) { out.append(source.label).append(line) += '\n'; });
-      source.cursor = piece.next;
-      return true;
-    });
-    (void)taken;  // a log that cannot be read now is read the next time
+    source.directory = slot.log_directory;
+    if (source.follower != nullptr || watcher_ == nullptr) continue;
+    Result<logs::Follower> made = logs::Follower::create(source.directory, source.cursor, watcher_.get());
+    if (made)
+      source.follower = std::make_unique<logs::Follower>(std::move(*made));
+    else
+      all_watched_ = false;
   }
+  return take();
+}
+
+std::string LogTail::take() {
+  std::string out;
+  if (watcher_ != nullptr) watcher_->take_events();
+  for (auto& [name, source] : sources_)
+    if (source.follower == nullptr || source.follower->has_news()) read(source, out);
   return out;
+}
+
+void LogTail::read(Source& source, std::string& out) {
+  if (source.directory.empty()) return;  // not known to be there yet
+  logs::Follower passing = logs::Follower::unwatched(source.directory, source.cursor);
+  logs::Follower& follower = source.follower != nullptr ? *source.follower : passing;
+  const auto taken = follower.take([&](const logs::Piece& piece) {
+    source.cutter.add(piece.bytes, [&](std::string_view line) { out.append(source.label).append(line) += '\n'; });
+    source.cursor = piece.next;
+    return true;
+  });
+  (void)taken;  // a log that cannot be read now is read the next time
 }
 
 std::string LogTail::finish() {

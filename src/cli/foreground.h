@@ -10,12 +10,15 @@
 //   - when all have ended for good: nothing is left to wait for
 // With --instance auto all of it happens in a hearth of its own, in a directory of its own; both are gone at the end.
 //
-// Looks at status and log files ten times a second: the lines of one service come in their order, those of several
-// within a tenth of a second.
+// It waits for three things at once: events of the journal, which say when to look at the status; the log files, by
+// inotify; signals. So it makes no system call while nothing happens. When the stream of events ends, the supervisor may
+// have died: the next one is asked for the status, and for the events behind the last that was seen. Lines of one service
+// come in their order. Where inotify is not to be had (fs.inotify limits), it looks ten times a second.
 #pragma once
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -24,6 +27,7 @@
 #include "cli/context.h"
 #include "cli/log_lines.h"
 #include "logs/reader.h"
+#include "logs/watcher.h"
 #include "model/service_spec.h"
 
 namespace hearth::cli {
@@ -38,19 +42,29 @@ int up_in_foreground(const Context& context, const Document& document, const std
 // New lines of log files, with the names of their services before them.
 class LogTail {
  public:
+  LogTail();
   // Only what comes from now on, of the service with this full name.
   void begin(const std::string& full_name, const std::string& log_directory);
-  // Whoever is not known yet has begun to write only now. Returns the text of all new lines.
+  // These are the services now; whoever is not known yet has begun to write only now. Returns the text of new lines.
   std::string take(const std::vector<SlotNews>& slots);
+  // The text of what has been written since; all the same when nothing tells of it.
+  std::string take();
   // What is left without an end of line.
   std::string finish();
+  // Becomes readable when there is more for take(); -1: nothing tells, look again and again.
+  int descriptor() const { return watcher_ && all_watched_ ? watcher_->descriptor() : -1; }
 
  private:
   struct Source {
-    logs::Cursor cursor;
+    logs::Cursor cursor;  // until there is a follower
+    std::unique_ptr<logs::Follower> follower;
     LineCutter cutter;
-    std::string label;
+    std::string label, directory;
   };
+  void read(Source& source, std::string& out);
+
+  std::unique_ptr<logs::Watcher> watcher_;  // none: there are no more for this user. Before the followers
+  bool all_watched_ = true;
   std::map<std::string, Source> sources_;  // by full name
 };
 

@@ -4,11 +4,15 @@
 #include <charconv>
 #include <filesystem>
 #include <optional>
+#include <poll.h>
+#include <sys/inotify.h>
 #include <tuple>
 
 #include "base/glob.h"
 #include "base/nearest.h"
 #include "logs/reader.h"
+#include "logs/watcher.h"
+#include "os/clock.h"
 
 namespace hearth::cli {
 namespace {
@@ -103,6 +107,18 @@ void LineCutter::add(std::string_view bytes, const Line& line) {
 void LineCutter::finish(const Line& line) {
   if (!rest_.empty()) line(rest_);
   rest_.clear();
+}
+
+void wait_for_last_words(const SlotNews& slot, SpanNs most) {
+  constexpr int quiet_ms = 250;
+  Result<logs::Watcher> watcher = logs::Watcher::create();
+  if (!watcher || watcher->watch(slot.log_directory, IN_MODIFY | IN_CREATE | IN_ONLYDIR) < 0) return;
+  const MonoNs until = after(os::read_mono(), most);
+  for (bool more = true; more && os::read_mono() < until;) {
+    pollfd polled{watcher->descriptor(), POLLIN, 0};
+    more = ::poll(&polled, 1, quiet_ms) == 1;
+    watcher->take_events();
+  }
 }
 
 }  // namespace hearth::cli

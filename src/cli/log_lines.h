@@ -8,12 +8,17 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/time.h"
 #include "cli/answers.h"
 
 namespace hearth::cli {
 
 // The last lines of all runs, oldest first, without line ends. Empty when there is nothing, or it cannot be read.
 std::vector<std::string> last_lines(const SlotNews& slot, std::size_t count);
+
+// Until nothing has been written there for a moment, or for `most`: what has just ended may have last words that are
+// still on their way into the file.
+void wait_for_last_words(const SlotNews& slot, SpanNs most);
 
 // The services whose logs stand in `log_directory` (as PROJECT.SERVICE.INDEX) and that `names` select, with only
 // names and log_directory filled in: for a hearth that does not run, or has forgotten them. No names select all. A name

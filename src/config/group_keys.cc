@@ -7,7 +7,6 @@
 #include "config/limits.h"
 #include "config/service_keys.h"
 #include "config/text.h"
-#include "model/replica.h"
 
 namespace hearth::config {
 namespace {
@@ -38,27 +37,6 @@ void read_tags(Reader& r, const Node& value, std::string_view key, ServiceDraft&
   draft.spec.tags = std::move(tags);
 }
 
-// What only one of them can have, each needs for itself.
-void finish_replicas(Reader& r, ServiceDraft& draft) {
-  const ServiceSpec& spec = draft.spec;
-  if (spec.replicas < 2) return;
-  for (std::size_t i = 0; i < spec.listen.size(); ++i) {
-    const std::string& address = spec.listen[i].address;
-    if (names_index(std::string_view(address)) || (address.starts_with("tcp:") && address.ends_with(":0"))) continue;
-    const std::string remedy = address.starts_with("unix:")
-                                   ? fmt::format("write {{index}} into it: {}", quote(address + ".{index}"))
-                                   : "write {index+N} for its port: \"tcp:127.0.0.1:{index+8001}\"";
-    r.problem(draft.listen_at[i],
-              fmt::format("all {} replicas would listen on {}, and only one can", spec.replicas, quote(address)),
-              remedy);
-  }
-  if (const Entry* entry = draft.table->find("ports"); entry != nullptr && !spec.around->ports.empty())
-    r.problem(entry->value.at,
-              fmt::format("all {} replicas would listen on port {}, and only one can", spec.replicas,
-                          spec.around->ports.front()),
-              "remove it: these ports do not follow {index}");
-}
-
 constexpr std::array rules = {
     ServiceRule{"replicas",
                 [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) {
@@ -76,7 +54,7 @@ constexpr std::array rules = {
 }  // namespace
 
 KeyGroup group_keys() {
-  return {rules, finish_replicas};
+  return {rules};
 }
 
 }  // namespace hearth::config

@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 
 #include "config/limits.h"
+#include "config/replicas.h"
 #include "config/scalars.h"
 #include "config/service_keys.h"
 #include "config/text.h"
@@ -15,7 +16,6 @@ namespace hearth::config {
 namespace {
 
 constexpr std::size_t max_sockets = 32;
-constexpr std::size_t max_socket_path = 107;  // unix(7): sun_path without its NUL
 constexpr std::string_view forms = "write \"tcp:HOST:PORT\" or \"unix:PATH\"";
 
 std::string remedy_for(std::string_view address) {
@@ -110,10 +110,10 @@ void finish_listen(Reader& reader, ServiceDraft& draft) {
     if (socket.name.empty()) socket.name = fmt::format("socket{}", i);
     if (socket.address.starts_with("unix:")) {
       const std::string path = (std::filesystem::path(draft.spec.cwd) / socket.address.substr(5)).lexically_normal();
-      if (const std::string longest = with_index(path, draft.spec.replicas - 1); longest.size() > max_socket_path) {
+      if (const std::string first = with_index(path, 0); first.size() > max_socket_path) {
         reader.problem(at,
-                       fmt::format("the path of a socket has {} bytes, more than {}: {}", longest.size(),
-                                   max_socket_path, quote(longest)),
+                       fmt::format("the path of a socket has {} bytes, more than {}: {}", first.size(), max_socket_path,
+                                   quote(first)),
                        "choose a shorter one");
       }
       socket.address = "unix:" + path;

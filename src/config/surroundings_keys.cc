@@ -7,10 +7,10 @@
 
 #include <fmt/core.h>
 
+#include "config/replicas.h"
 #include "config/scalars.h"
 #include "config/service_keys.h"
 #include "config/text.h"
-#include "model/replica.h"
 
 namespace hearth::config {
 namespace {
@@ -30,16 +30,21 @@ void read_file(Reader& r, const Node& value, std::string_view key, std::string& 
   out = path;
 }
 
-void finish_file(Reader& r, ServiceDraft& draft, std::string_view key, const std::string& path) {
+void finish_file(ServiceDraft& draft, std::string_view key, const std::string& path) {
   if (path.empty()) return;
   std::string full = (std::filesystem::path(draft.spec.cwd) / path).lexically_normal().string();
   Surroundings& around = draft.spec.around.edit();
   (key == "pid_file" ? around.pid_file : around.ready_file) = full;
-  const Entry* entry = draft.table->find(key);
-  if (draft.spec.replicas > 1 && !names_index(std::string_view(full))) {
-    r.problem(entry != nullptr ? entry->value.at : draft.at,
-              fmt::format("{} is one file for {} replicas", key, draft.spec.replicas),
-              "put {index} into its name, which becomes the number of the replica");
+}
+
+// Behind all others: it looks at what they have made whole.
+void finish_replicas(Reader& r, const ServiceDraft& draft) {
+  for (const ReplicaProblem& problem : replica_problems(draft.spec)) {
+    const Entry* entry = draft.table->find(problem.key);
+    const Position at = problem.key == "listen" ? draft.listen_at[problem.item]
+                        : entry != nullptr      ? entry->value.at
+                                                : draft.at;
+    r.problem(at, problem.reason, problem.remedy);
   }
 }
 
@@ -220,8 +225,9 @@ void finish_surroundings(Reader& r, ServiceDraft& draft) {
   finish_paths(draft);
   const std::string ready_file = draft.spec.around->ready_file;
   const std::string pid_file = draft.spec.around->pid_file;
-  finish_file(r, draft, "ready_file", ready_file);
-  finish_file(r, draft, "pid_file", pid_file);
+  finish_file(draft, "ready_file", ready_file);
+  finish_file(draft, "pid_file", pid_file);
+  finish_replicas(r, draft);
   if (pid_file.empty() || draft.spec.around->ready_file != draft.spec.around->pid_file) return;
   const Entry* entry = draft.table->find("pid_file");
   r.problem(entry != nullptr ? entry->value.at : draft.at, "ready_file and pid_file are one file",

@@ -5,11 +5,13 @@
 #include <map>
 
 #include "base/toml_text.h"
+#include "model/replica.h"
 
 namespace hearth::importers {
 namespace {
 
-constexpr char variable_sign = '\x01';  // a $ that hearth shall see
+constexpr char variable_sign = '\x01';                    // a $ that hearth shall see
+constexpr char index_begin = '\x02', index_end = '\x03';  // braces that it shall see
 
 template <typename Pairs>
 void put(Pairs& pairs, std::string_view key, std::string value) {
@@ -20,13 +22,32 @@ void put(Pairs& pairs, std::string_view key, std::string value) {
     found->second = std::move(value);
 }
 
+// The signs as what they stand for.
+std::string shown(std::string text) {
+  for (char& c : text) c = c == variable_sign ? '$' : c == index_begin ? '{' : c == index_end ? '}' : c;
+  return text;
+}
+
 }  // namespace
 
 std::string variable(std::string_view name) {
   return std::string(1, variable_sign) + "{" + std::string(name) + "}";
 }
 
-std::string quoted(std::string_view text) {
+std::string index_number(std::uint64_t more) {
+  return index_begin + std::string("index") + (more == 0 ? "" : "+" + std::to_string(more)) + index_end;
+}
+
+std::string with_braces(std::string_view text) {
+  std::string out = without_index(text);
+  std::replace(out.begin(), out.end(), index_begin, '{');
+  std::replace(out.begin(), out.end(), index_end, '}');
+  return out;
+}
+
+std::string quoted(std::string_view plain) {
+  const std::string braces = with_braces(plain);
+  const std::string_view text = braces;
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '$' && text.substr(i + 1).starts_with("{")) out += '$';
@@ -84,7 +105,7 @@ Service* Draft::find(std::string_view name) {
 
 void Draft::find_wanting(const Source& source, std::size_t line, std::string what, std::string remedy) {
   if (muted_) return;
-  findings_.push_back({source.path, line, std::move(what), std::move(remedy)});
+  findings_.push_back({source.path, line, shown(std::move(what)), shown(std::move(remedy))});
 }
 
 Imported Draft::finish(const std::string& from) {

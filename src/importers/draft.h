@@ -15,7 +15,11 @@ namespace hearth::importers {
 
 // ${NAME} for hearth to replace at `hearth up`, in a text that goes through quoted().
 std::string variable(std::string_view name);
-// A TOML basic string. What stands in the text as ${NAME} is written so that hearth leaves it as it is.
+// {index+more}, for the number of the replica and so many more, in a text that goes through quoted().
+std::string index_number(std::uint64_t more);
+// The text with that in it, as hearth shall see it: {index} that stood there by itself is meant literally.
+std::string with_braces(std::string_view text);
+// A TOML basic string. What stands in the text as ${NAME} or {index} is written so that hearth leaves it as it is.
 std::string quoted(std::string_view text);
 std::string quoted_list(const std::vector<std::string>& texts);
 // Other characters than a name may have become '-'; at most 48.

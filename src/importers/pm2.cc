@@ -63,15 +63,13 @@ class App {
     if (name.find('.') != name.npos && member("name").empty()) name = name.substr(0, name.rfind('.'));
     if (script.empty())
       return draft_.find_wanting(source_, 0, "app " + std::to_string(number) + " has no script, and is left out", "");
-    const std::int64_t instances = instances_of();
-    for (std::int64_t i = 0; i < instances; ++i) {
-      draft_.mute(i > 0);
-      Service& service = draft_.add(instances == 1 ? name : name + "-" + std::to_string(i));
-      whose_ = "app " + name;
-      fill(service, script);
-      if (instances > 1) service.set_in("env", "NODE_APP_INSTANCE", std::to_string(i));
-    }
-    draft_.mute(false);
+    instances_ = instances_of();
+    Service& service = draft_.add(name);
+    whose_ = "app " + name;
+    fill(service, script);
+    if (instances_ < 2) return;
+    service.set("replicas", std::to_string(instances_));
+    add_numbers(service);
   }
 
  private:
@@ -129,6 +127,23 @@ class App {
     service.set("command", quoted_list(words));
   }
 
+  // Each instance has its number in NODE_APP_INSTANCE, or what instance_var calls so; increment_var names a variable to
+  // which it is added.
+  void add_numbers(Service& service) {
+    const std::string name = member("instance_var");
+    service.set_in("env", name.empty() ? "NODE_APP_INSTANCE" : name, quoted(index_number(0)));
+    const std::string added = member("increment_var");
+    if (added.empty()) return;
+    const json::value* variables = find("env");
+    const json::object* all = variables == nullptr ? nullptr : variables->if_object();
+    const json::value* value = all == nullptr ? nullptr : all->if_contains(added);
+    const std::string first = value == nullptr ? "" : text_of(*value);
+    const bool is_number = !first.empty() && first.size() < 10 && first.find_first_not_of("0123456789") == first.npos;
+    if (is_number) return service.set_in("env", added, quoted(index_number(std::stoull(first))));
+    wanting("increment_var = " + added + ": env has no such number",
+            "write env = { " + added + " = \"{index+3000}\" }");
+  }
+
   void environment(Service& service, const json::value& value) {
     const json::object* variables = value.if_object();
     if (variables == nullptr) return;
@@ -167,10 +182,10 @@ class App {
   // What hearth does in another way, or not.
   void unlike(Service& service, const std::string& name, const json::value& value) {
     static constexpr std::string_view carried[] = {
-        "name",         "script",           "args",      "node_args",  "interpreter_args",
-        "interpreter",  "exec_interpreter", "instances", "exec_mode",  "merge_logs",
-        "combine_logs", "vizion",           "pmx",       "automation", "source_map_support",
-        "treekill",     "instance_var"};
+        "name",         "script",           "args",         "node_args",  "interpreter_args",
+        "interpreter",  "exec_interpreter", "instances",    "exec_mode",  "merge_logs",
+        "combine_logs", "vizion",           "pmx",          "automation", "source_map_support",
+        "treekill",     "instance_var",     "increment_var"};
     if (std::find(std::begin(carried), std::end(carried), name) != std::end(carried)) return;
     if (name == "wait_ready" && truth(value))
       return wanting("wait_ready: process.send('ready') is not heard",
@@ -200,6 +215,7 @@ class App {
   Draft& draft_;
   const json::object& app_;
   std::string whose_;
+  std::int64_t instances_ = 1;
 };
 
 }  // namespace

@@ -7,7 +7,9 @@
 
 #include "importers/draft.h"
 #include "importers/ini.h"
+#include "importers/percent.h"
 #include "importers/words.h"
+#include "model/replica.h"
 
 namespace hearth::importers {
 namespace {
@@ -22,8 +24,12 @@ struct Place {
   std::size_t line;
 };
 
-// What %(NAME)s stands for.
-using Names = std::map<std::string, std::string>;
+// Of one program, with numprocs.
+struct Processes {
+  std::string program;
+  long count = 1;
+  long first = 0;  // the number of the first
+};
 
 std::optional<long> number_of(std::string_view text) {
   long value = 0;
@@ -31,50 +37,16 @@ std::optional<long> number_of(std::string_view text) {
   return error == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
 }
 
+// The keys in whose texts hearth replaces {index}.
+bool follows_index(std::string_view key) {
+  return key == "command" || key == "environment" || key == "directory";
+}
+
 std::optional<bool> boolean_of(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
   if (text == "true" || text == "yes" || text == "on" || text == "1") return true;
   if (text == "false" || text == "no" || text == "off" || text == "0") return false;
   return std::nullopt;
-}
-
-// Python's "%" with a mapping, as much of it as stands in such files: %(name)s, %(name)d, %(name)02d, %%.
-std::optional<std::string> expanded(std::string_view text, const Names& names, std::string& missing) {
-  std::string out;
-  while (!text.empty()) {
-    const std::size_t percent = std::min(text.find('%'), text.size());
-    out += text.substr(0, percent);
-    text.remove_prefix(percent);
-    if (text.empty()) break;
-    if (text.starts_with("%%")) {
-      out += '%';
-      text.remove_prefix(2);
-      continue;
-    }
-    const std::size_t close = text.find(')');
-    if (!text.starts_with("%(") || close == text.npos) {
-      out += '%';
-      text.remove_prefix(1);
-      continue;
-    }
-    const std::string name(text.substr(2, close - 2));
-    text.remove_prefix(close + 1);
-    std::size_t width = 0;
-    const bool zeros = text.starts_with("0");
-    while (!text.empty() && text[0] >= '0' && text[0] <= '9') {
-      width = width * 10 + static_cast<std::size_t>(text[0] - '0');
-      text.remove_prefix(1);
-    }
-    if (!text.empty()) text.remove_prefix(1);  // s or d
-    const auto found = names.find(name);
-    if (found == names.end()) {
-      missing = name;
-      return std::nullopt;
-    }
-    if (width < 100 && found->second.size() < width) out.append(width - found->second.size(), zeros ? '0' : ' ');
-    out += found->second;
-  }
-  return out;
 }
 
 // KEY="value",KEY2=value; quotes as in a shell, commas between.
@@ -126,6 +98,7 @@ class Importer {
  private:
   void supervisord_section(const Section& each);
   void program(const Section& each);
+  bool as_replicas(const Section& each, const Processes& processes);
   void process(const Section& each, const std::string& name, const Names& names, bool report);
   void key(const Section& each, const IniEntry& entry, Service& service, const Names& names);
   void command(Place place, const std::string& value, Service& service, const Names& names);
@@ -134,6 +107,7 @@ class Importer {
   void retries(const Section& each, Service& service);
   void group(const Section& each);
   Names names_for(const Section& each, const std::string& program) const;
+  Names names_of(const Section& each, const Processes& processes, long i);
   std::string text_of(Place place, const std::string& value, const Names& names, const std::string& whose);
   void wanting(Place place, const std::string& what, const std::string& remedy) {
     draft_.find_wanting(place.source, place.line, what, remedy);
@@ -266,25 +240,83 @@ std::string Importer::text_of(Place place, const std::string& value, const Names
 }
 
 void Importer::program(const Section& each) {
-  const std::string program = each.section.name.substr(8);
   const IniEntry* count_entry = each.section.find("numprocs");
   const IniEntry* first_entry = each.section.find("numprocs_start");
-  const IniEntry* name_entry = each.section.find("process_name");
-  const long count = count_entry == nullptr ? 1 : number_of(count_entry->value).value_or(1);
-  const long first = first_entry == nullptr ? 0 : number_of(first_entry->value).value_or(0);
+  Processes processes{each.section.name.substr(8), 1, 0};
+  if (count_entry != nullptr) processes.count = std::min(number_of(count_entry->value).value_or(1), 4'096L);
+  if (first_entry != nullptr) processes.first = std::max(number_of(first_entry->value).value_or(0), 0L);
+  const std::string& program = processes.program;
   if (each.section.find("command") == nullptr)
     return wanting({*each.source, each.section.line}, "program " + program + " has no command, and is left out", "");
-  for (long i = 0; i < std::min(count, 4'096L); ++i) {
-    Names names = names_for(each, program);
-    names["process_num"] = std::to_string(first + i);
-    names["numprocs"] = std::to_string(count);
-    const std::size_t line = name_entry == nullptr ? each.section.line : name_entry->line;
-    std::string name =
-        name_entry == nullptr ? program : text_of({*each.source, line}, name_entry->value, names, "program " + program);
-    if (name_entry == nullptr && count > 1) name += "-" + std::to_string(first + i);
-    names["process_name"] = name;
-    process(each, name, names, i == 0);
+  if (processes.count > 1 && as_replicas(each, processes)) return;
+  for (long i = 0; i < processes.count; ++i) {
+    draft_.mute(i > 0);
+    const Names names = names_of(each, processes, i);
+    process(each, names.at("process_name"), names, i == 0);
   }
+}
+
+// Those of the i-th of them.
+Names Importer::names_of(const Section& each, const Processes& processes, long i) {
+  Names names = names_for(each, processes.program);
+  names["process_num"] = std::to_string(processes.first + i);
+  names["numprocs"] = std::to_string(processes.count);
+  const IniEntry* entry = each.section.find("process_name");
+  names["process_name"] = processes.program;
+  if (entry != nullptr)
+    names["process_name"] = text_of({*each.source, entry->line}, entry->value, names, "program " + processes.program);
+  else if (processes.count > 1)
+    names["process_name"] += "-" + std::to_string(processes.first + i);
+  return names;
+}
+
+// One service whose replicas they are, if {index} says in each text what its process_num said. It knows neither zeros
+// in front of a number nor keys in which hearth does not replace it.
+bool Importer::as_replicas(const Section& each, const Processes& processes) {
+  draft_.mute(true);  // process() says it again
+  Names index = names_of(each, processes, 0);
+  const std::string first_name = index["process_name"];
+  index["process_num"] = index_number(static_cast<std::uint64_t>(processes.first));
+  if (const IniEntry* entry = each.section.find("process_name"))
+    index["process_name"] = text_of({*each.source, entry->line}, entry->value, index, "");
+  std::vector<std::string> templates;
+  for (const IniEntry& entry : each.section.entries)
+    templates.push_back(with_braces(text_of({*each.source, entry.line}, entry.value, index, "")));
+  const IniEntry* unlike = nullptr;
+  std::string last_name;
+  for (long i = 0; i < processes.count && unlike == nullptr; ++i) {
+    const Names names = names_of(each, processes, i);
+    last_name = names.at("process_name");
+    for (std::size_t k = 0; k < templates.size() && unlike == nullptr; ++k) {
+      const IniEntry& entry = each.section.entries[k];
+      if (entry.key == "process_name" || entry.key.starts_with("stdout_") || entry.key.starts_with("stderr_")) continue;
+      const std::string text = text_of({*each.source, entry.line}, entry.value, names, "");
+      const bool same = follows_index(entry.key) ? with_index(templates[k], static_cast<std::uint32_t>(i)) == text
+                                                 : templates[k] == with_braces(text);
+      if (!same) unlike = &entry;
+    }
+  }
+  draft_.mute(false);
+  const std::string whose = "program " + processes.program;
+  if (unlike != nullptr) {
+    const bool followed = follows_index(unlike->key);
+    wanting({*each.source, unlike->line},
+            whose + ": " + unlike->key +
+                (followed ? " has its number in a form that {index} has not" : " has its number") +
+                ", so each of the " + std::to_string(processes.count) + " processes is a service of its own",
+            followed ? "where it may be without zeros, as %(process_num)d, they become replicas"
+                     : "take it out of there, and they become replicas");
+    return false;
+  }
+  process(each, processes.program, index, true);
+  Service& service = draft_.services().back();
+  service.set("replicas", std::to_string(processes.count));
+  if (each.section.find("process_name") != nullptr || processes.first != 0)
+    wanting({*each.source, each.section.line},
+            whose + ": its processes " + first_name + " to " + last_name + " are called " + service.name + ".0 to " +
+                service.name + "." + std::to_string(processes.count - 1) + " now",
+            service.name + " means all of them");
+  return true;
 }
 
 void Importer::process(const Section& each, const std::string& name, const Names& names, bool report) {

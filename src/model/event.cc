@@ -12,6 +12,7 @@ const char* happening_name(Happening what) {
     case Happening::unready: return "unready";
     case Happening::removed: return "removed";
     case Happening::takeover: return "takeover";
+    case Happening::hook: return "hook";
     case Happening::keeper: return "keeper";
     case Happening::loss: return "loss";
     case Happening::note: return "note";

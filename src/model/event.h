@@ -27,6 +27,7 @@ enum class Happening : std::uint8_t {
   keeper,    // another keeper
   loss,      // events that could not be kept
   note,      // what hearth tells of itself
+  hook,      // a hook has failed
 };
 const char* happening_name(Happening what);  // as the enumerators
 
@@ -47,13 +48,15 @@ struct EventRecord {
   Reason reason = Reason::none;
   RunId run = no_run;
   std::int32_t pid = 0;
-  ExitInfo exit;               // exit
+  ExitInfo exit;               // exit, hook
   SpanNs lasted = 0;           // exit: of the run
   RunUse use;                  // exit
   std::uint32_t restarts = 0;  // exit: before this run's end
   OrderId order = 0;           // order
   std::string operation;       // order: the key, 32 hex digits
   Peer by;                     // order
+  std::string hook;            // hook: its key, "reload_command"
+  SlotIndex slot = no_slot;    // hook: whose newest event it becomes; not written
   std::string text;            // for people, one line
 };
 

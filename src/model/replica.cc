@@ -71,6 +71,10 @@ void for_each_text_of_actions(All& actions, const Each& each) {
 }  // namespace
 
 std::string with_index(std::string_view text, std::uint32_t index) {
+  return with_index(text, [index](std::uint32_t more) { return std::to_string(std::uint64_t{index} + more); });
+}
+
+std::string with_index(std::string_view text, const IndexText& number) {
   std::string out;
   out.reserve(text.size());
   while (!text.empty()) {
@@ -86,7 +90,7 @@ std::string with_index(std::string_view text, std::uint32_t index) {
       continue;
     }
     const std::optional<Mention> mention = mention_at(text);
-    out += mention ? std::to_string(std::uint64_t{index} + mention->more) : std::string("{");
+    out += mention ? number(mention->more) : std::string("{");
     text.remove_prefix(mention ? mention->length : 1);
   }
   return out;
@@ -98,10 +102,27 @@ bool names_index(std::string_view text) {
   return false;
 }
 
+std::string without_index(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const std::optional<Mention> mention = mention_at(text);
+    const std::size_t length = mention ? mention->length : 1;
+    if (mention) out += '{';
+    out += text.substr(0, length);
+    if (mention) out += '}';
+    text.remove_prefix(length);
+  }
+  return out;
+}
+
 ServiceSpec replica_of(const ServiceSpec& spec, std::uint32_t index) {
+  return replica_of(spec, [index](std::uint32_t more) { return std::to_string(std::uint64_t{index} + more); });
+}
+
+ServiceSpec replica_of(const ServiceSpec& spec, const IndexText& number) {
   ServiceSpec out = spec;
-  const auto expand = [index](std::string& text) {
-    if (names_index(std::string_view(text))) text = with_index(text, index);
+  const auto expand = [&number](std::string& text) {
+    if (names_index(std::string_view(text))) text = with_index(text, number);
   };
   for_each_text(out, expand);
   if (!spec.around.is_usual()) for_each_text_around(out.around.edit(), expand);

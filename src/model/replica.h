@@ -9,6 +9,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -17,10 +18,17 @@
 namespace hearth {
 
 std::string with_index(std::string_view text, std::uint32_t index);
+// What stands for {index+more} where no number does: a specifier of another program.
+using IndexText = std::function<std::string(std::uint32_t more)>;
+std::string with_index(std::string_view text, const IndexText& number);
 // Would it be another text for another replica, or in the braces that are taken off?
 bool names_index(std::string_view text);
 
+// A text that with_index() makes `text` of, whatever the index: for texts that know nothing of hearth.
+std::string without_index(std::string_view text);
+
 ServiceSpec replica_of(const ServiceSpec& spec, std::uint32_t index);
+ServiceSpec replica_of(const ServiceSpec& spec, const IndexText& number);
 bool names_index(const ServiceSpec& spec);
 
 }  // namespace hearth

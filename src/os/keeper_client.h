@@ -66,6 +66,7 @@ class KeeperClient final : public ports::Keeper {
   ports::EntryView entry(EntryIndex entry) const override;
   void take_changed(std::vector<EntryIndex>& entries) override;
   ports::SpawnAnswer spawn(const ports::SpawnOrder& order) override;
+  Status can_listen(const ListenSocket& socket, const ServiceSpec& spec) override;
   bool signal(EntryIndex entry, RunId run, OpId op, int signal) override;
   bool end_tree(EntryIndex entry, RunId run, const std::string& label) override;
   bool sweep_tree(EntryIndex entry, RunId run) override;

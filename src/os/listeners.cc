@@ -77,11 +77,11 @@ Result<Fd> listen_tcp(const ListenSocket& socket, const SocketAddress& wanted) {
   return fd;
 }
 
-// Decides about a name that exists already: nothing to say (it is gone now), or why it stays.
-Status clear_stale(const ListenSocket& socket, const SocketAddress& address, const Owner& owner) {
+// Decides about a name that exists already: false, there is none; true, nobody has it any more; or why it stays.
+Result<bool> is_stale(const ListenSocket& socket, const SocketAddress& address, const Owner& owner) {
   struct stat st{};
   if (::lstat(address.path.c_str(), &st) < 0)
-    return errno == ENOENT ? Status() : errno_failure("examine", address.path, errno);
+    return errno == ENOENT ? Result<bool>(false) : errno_failure("examine", address.path, errno);
   if (!S_ISSOCK(st.st_mode))
     return failure(Remedy::conflict, "listen on", socket.address, "something that is no socket has that name",
                    "remove it, or choose another path");
@@ -100,14 +100,16 @@ Status clear_stale(const ListenSocket& socket, const SocketAddress& address, con
   if (st.st_uid != ::geteuid() && st.st_uid != owner.uid.value_or(::geteuid()))
     return failure(Remedy::no_access, "listen on", socket.address,
                    "a stale socket of user " + std::to_string(st.st_uid) + " has that name", "remove it");
-  if (::unlink(address.path.c_str()) < 0 && errno != ENOENT) return errno_failure("remove", address.path, errno);
-  return {};
+  return true;
 }
 
 Result<Fd> listen_unix(const ListenSocket& socket, const SocketAddress& address, const Owner& owner) {
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return errno_failure("listen on", socket.address, errno);
-  if (Status clear = clear_stale(socket, address, owner); !clear) return failure(clear.error());
+  const Result<bool> stale = is_stale(socket, address, owner);
+  if (!stale) return failure(stale.error());
+  if (*stale && ::unlink(address.path.c_str()) < 0 && errno != ENOENT)
+    return errno_failure("remove", address.path, errno);
   if (::bind(fd.get(), address.get(), address.length) < 0) return errno_failure("listen on", socket.address, errno);
   crash_point("unix listener bound");
   if (owner.uid || owner.gid)
@@ -184,6 +186,29 @@ Result<Fd> listen_on(const ListenSocket& socket, const Owner& owner) {
   Result<SocketAddress> address = parse_listen_address(socket.address);
   if (!address) return failure(address.error());
   return address->path.empty() ? listen_tcp(socket, *address) : listen_unix(socket, *address, owner);
+}
+
+Status could_listen_on(const ListenSocket& socket, const Owner& owner) {
+  const Result<SocketAddress> address = parse_listen_address(socket.address);
+  if (!address) return failure(address.error());
+  if (!address->path.empty()) {
+    const Result<bool> stale = is_stale(socket, *address, owner);
+    return stale ? Status() : failure(stale.error());
+  }
+  const Result<Fd> tried = listen_tcp(socket, *address);
+  if (tried) return {};
+  // What is short now may not be a moment later.
+  const int code = tried.error().code;
+  return code == EADDRINUSE || code == EACCES || code == EADDRNOTAVAIL ? failure(tried.error()) : Status();
+}
+
+bool overlaps(int fd, const std::string& text) {
+  const Result<SocketAddress> wanted = parse_listen_address(text);
+  SocketAddress bound;
+  socklen_t length = sizeof bound.bytes;
+  if (!wanted || ::getsockname(fd, reinterpret_cast<sockaddr*>(bound.bytes), &length) < 0) return false;
+  if (bound.family() == AF_UNIX || !wanted->path.empty()) return listens_on(fd, text);
+  return bound.port() == wanted->port();
 }
 
 bool listens_on(int fd, const std::string& text) {

@@ -38,6 +38,13 @@ Result<SocketAddress> parse_listen_address(const std::string& text);
 // (who may come is decided by the directory), owner the service's user.
 Result<Fd> listen_on(const ListenSocket& socket, const Owner& owner);
 
+// The same without a listener: why it would be refused for what others have there, or may. A path is looked at only: its
+// directory may be made by the service's own start.
+Status could_listen_on(const ListenSocket& socket, const Owner& owner);
+
+// Whether a socket has the port or path of that address, whatever its host.
+bool overlaps(int fd, const std::string& address);
+
 // Whether a socket that is parked already listens on that address.
 bool listens_on(int fd, const std::string& address);
 // The socket of that address which a process has under `number`; none when that is something else, or not to be had.

@@ -182,6 +182,12 @@ Result<bool> KeeperClient::make_listeners(const SpawnOrder& order) {
   return true;
 }
 
+Status KeeperClient::can_listen(const ListenSocket& socket, const ServiceSpec& spec) {
+  for (const Parked& parked : link_.parked().all(ParkClass::listen))
+    if (overlaps(parked.fd, socket.address)) return {};
+  return could_listen_on(socket, owner_of(spec));
+}
+
 void KeeperClient::undo(const SpawnOrder& order, const Made& made) {
   if (spare_.run == order.run) drop_spare();
   forget_preparation(order.run);

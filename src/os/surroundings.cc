@@ -1,4 +1,5 @@
 // KeeperClient: what a service asks of its surroundings, beyond what a plan says.
+#include <string>
 #include <unistd.h>
 
 #include "os/keeper_client.h"
@@ -16,6 +17,11 @@ bool wants_terminal(const ports::SpawnOrder& order) {
 
 std::optional<Result<Prepared>> KeeperClient::prepare_run(const ports::SpawnOrder& order) {
   const Surroundings& around = *order.spec->around;
+  if (order.role != SlotRole::service && order.of_run != no_run && !around.credentials.empty()) {
+    // On tmpfs, or where its own run has just written: it does not hang.
+    const std::string path = roots_.credentials + "/" + std::to_string(order.of_run);
+    if (::access(path.c_str(), F_OK) == 0) return Prepared{{"CREDENTIALS_DIRECTORY", path}};
+  }
   if (order.role != SlotRole::service || !needs_preparation(around)) return Prepared{};
   has_credentials_ = has_credentials_ || !around.credentials.empty();
   return preparations_.of({order.run, order.label, owner_of(*order.spec), around, roots_});

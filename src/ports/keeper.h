@@ -46,6 +46,7 @@ struct SpawnOrder {
   const ServiceSpec* spec = nullptr;
   const std::vector<std::string>* command = nullptr;           // the spec's, or that of a probe or a hook
   std::vector<std::pair<std::string, std::string>> variables;  // of a hook: what tells it why it runs
+  RunId of_run = no_run;  // of a probe or a hook: the run of its service that lives, whose credentials it may read
   SlotIndex log_slot = no_slot;  // whose log its output goes to, when that is not its own; under the name
   std::string log_label;
   SlotRole role = SlotRole::service;
@@ -78,6 +79,12 @@ class Keeper {
   // orders the entry and sends the plan. Known run: `sent`, nothing is done twice. A plan is sent again only
   // when the entry has neither pid nor claim.
   virtual SpawnAnswer spawn(const SpawnOrder& order) = 0;
+  // Could a service of this specification listen there now? Before an order changes anything: nothing is kept of it.
+  // What hearth itself listens on counts as free, because the order may be what gives it back.
+  virtual Status can_listen(const ListenSocket& socket, const ServiceSpec& spec) {
+    (void)socket, (void)spec;
+    return {};
+  }
   // To the run's group, at most once per op (KILL may repeat). With to_leader_alone: to its leader.
   virtual bool signal(EntryIndex entry, RunId run, OpId op, int signal) = 0;
   // Ends what is left of a run's tree after its leader's end: KILL to the group while the zombie holds its id,

@@ -119,6 +119,9 @@ void add_exit(Line& line, const EventRecord& event) {
     line.boolean("known", false);
   }
   line.close();
+}
+
+void add_statistics(Line& line, const EventRecord& event) {
   if (event.exit.fail_stage != 0) return;
   line.object("statistics").number("run_ms", event.lasted / ns_per_ms).number("restarts", event.restarts);
   if (event.use.known)
@@ -140,7 +143,9 @@ void append_event_line(std::string& out, const EventRecord& event) {
   }
   if (event.run != no_run) line.number("run", static_cast<std::int64_t>(event.run));
   if (event.pid != 0) line.number("pid", event.pid);
-  if (event.what == Happening::exit) add_exit(line, event);
+  line.optional("hook", event.hook);
+  if (event.what == Happening::exit || event.what == Happening::hook) add_exit(line, event);
+  if (event.what == Happening::exit) add_statistics(line, event);
   if (event.order != 0) line.number("order", static_cast<std::int64_t>(event.order));
   line.optional("operation", event.operation);
   if (event.by.pid != 0)

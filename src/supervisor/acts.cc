@@ -65,6 +65,8 @@ ports::SpawnOrder spawn_order(const SlotBook& book, SlotIndex slot, const RunCel
   } else {
     // A probe and a hook run as the service does: same user, directory and environment.
     order.spec = parent;
+    const SlotState& service = book.slots[book.slots[slot].parent];
+    if (service.life.run_live && !service.run_wanted) order.of_run = service.run().run;
     if (is_hook(order.role)) {
       add_hook(book, slot, order);
       return order;
@@ -294,7 +296,8 @@ void Acts::finish_if_done() {
 bool Acts::all_stopped() const {
   for (const SlotIndex slot : book_.used()) {
     const Lifecycle& life = book_.slots[slot].life;
-    const bool wanted = life.want_up && !is_hook(book_.slots[slot].role);  // a hook that has ended stays so
+    // What has done its work stays so: a hook, or a service, which nobody has stopped.
+    const bool wanted = life.want_up && !is_hook(book_.slots[slot].role) && life.phase != Phase::completed;
     if (!book_.over(slot) || life.phase == Phase::stopping || wanted) return false;
   }
   return true;

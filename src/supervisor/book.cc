@@ -197,7 +197,6 @@ void SlotBook::drop_unused_documents() {
 }
 
 void SlotBook::add_note(std::string text, WallNs at, Happening what) {
-  constexpr std::size_t notes_max = 50;
   if (at != 0) {
     EventRecord event;
     event.what = what;
@@ -205,6 +204,17 @@ void SlotBook::add_note(std::string text, WallNs at, Happening what) {
     event.text = text;
     errands.happened.push_back(std::move(event));
   }
+  keep_note(std::move(text), at);
+}
+
+void SlotBook::add_note(std::string text, EventRecord event) {
+  const WallNs at = event.time;
+  errands.happened.push_back(std::move(event));
+  keep_note(std::move(text), at);
+}
+
+void SlotBook::keep_note(std::string text, WallNs at) {
+  constexpr std::size_t notes_max = 50;
   if (notes.size() >= notes_max) notes.erase(notes.begin());
   notes.push_back({at, std::move(text)});
   visible_change = true;

@@ -57,6 +57,7 @@ struct Scratch {
   SpanNs lasted = 0;  // of the run of last_exit, and what it used
   RunUse use;
   std::unique_ptr<std::string> unready;  // what the last try of its readiness found that was bad; null: nothing
+  std::unique_ptr<std::string> sick;     // the same of its liveness; kept when that has ended it
   std::unique_ptr<Error> unprobed;       // why the last try of its exec probe could not be made; null: it could
 };
 
@@ -131,8 +132,12 @@ class SlotBook {
   void drop_unused_documents();
 
   void add_note(std::string text, WallNs at, Happening what = Happening::note);  // at 0: what has no time
+  // One that the journal has as this event.
+  void add_note(std::string text, EventRecord event);
 
  private:
+  void keep_note(std::string text, WallNs at);
+
   ServiceSpec probe_spec_;  // how probes' runs live; their command comes from the parent's probe
   ServiceSpec hook_spec_;   // the same of hooks
   SlotIndex first_free_ = 0;

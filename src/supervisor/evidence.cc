@@ -102,6 +102,8 @@ void Evidence::probed(const ports::Input& input, Now now) {
   if (!book_.in_use(input.slot) || !book_.slots[input.slot].life.run_live) return;
   const health::Which which = input.live ? health::Which::live : health::Which::ready;
   if (!input.live) tell_unready(input);
+  if (input.live)
+    book_.scratch[input.slot].sick = input.data.empty() ? nullptr : std::make_unique<std::string>(input.data);
   lives_.judge(input.slot,
                health::probe_result(book_.slots[input.slot].health, book_.spec_of(input.slot), which, input.attempt,
                                     input.good, now),

@@ -114,8 +114,17 @@ void Goals::shut_down(bool leave, OrderId order, Now now) {
   if (leave) return;
   std::vector<SlotIndex> all;
   // Hooks come to their end by themselves, or at that of their timeouts.
-  for (const SlotIndex slot : book_.used())
-    if (book_.head.force || !is_hook(book_.slots[slot].role)) all.push_back(slot);
+  for (const SlotIndex slot : book_.used()) {
+    const SlotState& state = book_.slots[slot];
+    if (!book_.head.force && is_hook(state.role)) continue;
+    // Who has done his work has: nothing of him is stopped.
+    if (state.role == SlotRole::service && state.life.phase == Phase::completed) {
+      enlist(slot, order, false);
+      book_.touch(slot);
+      continue;
+    }
+    all.push_back(slot);
+  }
   stop(all, order, book_.head.force, now);
 }
 

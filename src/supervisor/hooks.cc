@@ -7,6 +7,7 @@
 #include "supervisor/book.h"
 #include "supervisor/dependencies.h"
 #include "supervisor/lives.h"
+#include "supervisor/report.h"
 
 namespace hearth::supervisor {
 namespace {
@@ -14,13 +15,6 @@ namespace {
 // The one that waits for the longest time is not known; those of a start come before those of its failure.
 Hook first_of(std::uint16_t beside) {
   return static_cast<Hook>(std::countr_zero(beside));
-}
-
-std::string words(const ExitInfo& exit) {
-  if (exit.fail_stage != 0) return "could not be started";
-  if (exit.code == 1) return "exited with code " + std::to_string(exit.status);
-  if (exit.code == 2 || exit.code == 3) return "was killed by signal " + std::to_string(exit.status);
-  return "ended; nobody can tell how";
 }
 
 }  // namespace
@@ -123,11 +117,9 @@ void Lives::look_at_hook(SlotIndex hook_slot, Now now) {
   book_.weigh(slot);
   const bool good = phase == Phase::completed;
   const bool late = state.life.reason == Reason::hook_timeout;
-  // How it was ended on an order is nobody's news; how before_start failed, status says.
-  if ((phase == Phase::failed || late) && hook != Hook::before_start)
-    book_.add_note(book_.label(slot) + ": " + hook_name(hook) + " " +
-                       (late ? "had not ended within its timeout" : words(state.last_exit)),
-                   now.wall);
+  state.ended = hook;
+  // How it was ended on an order is nobody's news.
+  if (phase == Phase::failed || late) tell_failed_hook(slot, hook_slot, hook, now);
   if (runs_beside(hook)) return begin_beside(slot, now);
   if (hook == Hook::before_start && !good && state.last_exit.run == state.run().run) {
     book_.slots[slot].last_exit = state.last_exit;
@@ -135,6 +127,28 @@ void Lives::look_at_hook(SlotIndex hook_slot, Now now) {
     book_.scratch[slot].use = book_.scratch[hook_slot].use;
   }
   hook_ended(slot, hook, good, good ? Reason::none : late ? Reason::hook_timeout : Reason::hook_failed, now);
+}
+
+// How before_start failed, status says: it needs no note.
+void Lives::tell_failed_hook(SlotIndex slot, SlotIndex hook_slot, Hook hook, Now now) {
+  const SlotState& state = book_.slots[hook_slot];
+  if (hook == Hook::reload) book_.slots[slot].reload_failed = true;
+  book_.touch(slot);
+  EventRecord event;
+  event.what = Happening::hook;
+  event.time = now.wall;
+  event.service = book_.label(slot);
+  event.slot = slot;
+  event.cause = book_.slots[slot].event;
+  event.run = state.last_exit.run;
+  event.exit = state.last_exit;
+  event.hook = hook_name(hook);
+  for (const RunCell& cell : state.cell)
+    if (cell.run == event.run) event.pid = cell.pid;
+  event.text = event.hook + " " + hook_end_words(state);
+  if (hook == Hook::before_start) return book_.errands.happened.push_back(std::move(event));
+  std::string note = event.service + ": " + event.text;
+  book_.add_note(std::move(note), std::move(event));
 }
 
 void Lives::hook_ended(SlotIndex slot, Hook hook, bool good, Reason reason, Now now) {

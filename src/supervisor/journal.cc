@@ -85,9 +85,20 @@ void JournalScribe::tell_errands(Now now) {
       event.order = 0;
     }
     tell(std::move(event));
-    if (events_.back().what == Happening::order) orders_.emplace_back(events_.back().order, events_.back().id);
+    if (events_.back().what == Happening::order) take_order();
+    if (events_.back().what == Happening::hook && book_.in_use(events_.back().slot))
+      book_.slots[events_.back().slot].event = events_.back().id;
   }
   book_.errands.happened.clear();
+}
+
+// What a reload_command comes to is told later, and of another slot: its service remembers who asked for it.
+void JournalScribe::take_order() {
+  const OrderId order = events_.back().order;
+  orders_.emplace_back(order, events_.back().id);
+  for (const SlotIndex slot : book_.changed.all())
+    if (book_.is_service(slot) && book_.slots[slot].order == order && book_.is_beside(slot, Hook::reload))
+      book_.slots[slot].event = events_.back().id;
 }
 
 EventId JournalScribe::order_in_turn(OrderId order) const {
@@ -127,7 +138,9 @@ void JournalScribe::tell_slot(SlotIndex slot, Now now) {
   EventRecord event = of_slot(slot, state.health.ready ? Happening::ready : Happening::unready, now);
   event.run = state.run().run;
   event.pid = state.run().pid;
-  event.text = state.health.ready ? "ready again" : "not ready any more; it is left running";
+  const std::unique_ptr<std::string>& why = book_.scratch[slot].unready;
+  event.text =
+      state.health.ready ? "ready again" : "not ready any more" + (why ? ": " + *why : "") + "; it is left running";
   tell(std::move(event));
   state.event = events_.back().id;
 }

@@ -52,6 +52,7 @@ class JournalScribe {
   void tell(EventRecord event);
   void tell_errands(Now now);
   void tell_loss(Now now);
+  void take_order();
   void tell_slot(SlotIndex slot, Now now);
   void tell_run(SlotIndex slot, const RunCell& cell, Now now);
   void tell_exit(SlotIndex slot, Now now);

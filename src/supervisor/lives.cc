@@ -40,6 +40,7 @@ void Lives::respecify(SlotIndex slot, const ServiceSpec& before, Now now) {
 void Lives::new_run(SlotIndex slot, Now now) {
   SlotState& state = book_.slots[slot];
   state.leftover[0] = '\0';
+  state.reload_failed = false;
   book_.touch(slot);
   book_.want_act(slot);
   for (const std::uint8_t next : {static_cast<std::uint8_t>(state.current ^ 1), state.current}) {

@@ -65,6 +65,7 @@ class Lives {
   void end_hook(SlotIndex hook_slot, Reason reason, bool at_once, Now now);
   void begin_beside(SlotIndex slot, Now now);
   void look_at_hook(SlotIndex hook_slot, Now now);
+  void tell_failed_hook(SlotIndex slot, SlotIndex hook_slot, Hook hook, Now now);
   void hook_ended(SlotIndex slot, Hook hook, bool good, Reason reason, Now now);
 
   SlotBook& book_;

@@ -213,6 +213,7 @@ Result<Accepted> Orders::send_signal(const Request& request, Now now) {
       continue;
     }
     goals_.enlist(slot, accepted.order, true);
+    book_.slots[slot].reload_failed = false;
     if (goals_.run_beside(slot, Hook::reload, now)) continue;
     if (spec.ready->type == ProbeType::notify) book_.scratch[slot].reload_at = after(now.mono, reload_notice);
     post(slot, spec.reload_signal | to_leader_alone);

@@ -10,6 +10,8 @@
 #include "base/check.h"
 #include "config/diff.h"
 #include "config/limits.h"
+#include "config/replicas.h"
+#include "model/replica.h"
 #include "supervisor/book.h"
 #include "supervisor/dependencies.h"
 #include "supervisor/goals.h"
@@ -42,6 +44,18 @@ bool contains(const std::vector<SlotIndex>& slots, SlotIndex slot) {
   return std::find(slots.begin(), slots.end(), slot) != slots.end();
 }
 
+// Each replica needs for itself what only one can have. Files are read so; this is for scale and what comes by the API.
+Status refuse_shared(const Document& document, Verb verb) {
+  for (const ServiceSpec& spec : document.services) {
+    const std::vector<config::ReplicaProblem> problems = config::replica_problems(spec);
+    if (problems.empty()) continue;
+    const config::ReplicaProblem& first = problems.front();
+    return failure(Remedy::fix_input, verb == Verb::scale ? "scale" : "apply", spec.name, first.reason,
+                   verb == Verb::scale ? "in its file, " + first.remedy : first.remedy);
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Accepted> Placing::apply(const Request& request, Now now) {
@@ -59,7 +73,9 @@ Result<Accepted> Placing::replace(Document document, const AppliedDocument* befo
                                   OrderId order, Now now) {
   const std::uint64_t version = book_.head.last_document + 1;
   document.version = version;
+  if (const Status each = refuse_shared(document, request.verb); !each) return failure(each.error());
   if (const Status room = find_room(document); !room) return failure(room.error());
+  if (const Status heard = refuse_deaf(document, before); !heard) return failure(heard.error());
   if (const Status added = book_.registry.add(document); !added) return failure(added.error());
   Accepted accepted;
   if (before != nullptr || request.dry_run)
@@ -233,6 +249,36 @@ Status Placing::find_room(const Document& document) const {
       Remedy::try_later, "apply", document.project,
       "no more than " + std::to_string(wire::max_slots) + " services, exec probes and hooks fit in one hearth",
       "take something down first");
+}
+
+// A service that is up would be stopped, and then not start again, were one of its new addresses somebody else's. Where
+// nothing is up yet all others can be started: the one that cannot listen says why, and tries it again.
+Status Placing::refuse_deaf(const Document& document, const AppliedDocument* before) const {
+  if (before == nullptr) return {};
+  for (const ServiceSpec& spec : document.services) {
+    if (spec.listen.empty()) continue;
+    const ServiceSpec* was = find_service(before->document, spec.name);
+    const std::size_t place = was == nullptr ? 0 : static_cast<std::size_t>(was - before->document.services.data());
+    const auto wanted_up = [this](SlotIndex slot) { return slot != no_slot && book_.slots[slot].life.want_up; };
+    const std::span<const SlotIndex> slots =
+        was == nullptr ? std::span<const SlotIndex>() : before->slots_of(static_cast<std::uint32_t>(place));
+    if (was == nullptr ? !spec.autostart : std::none_of(slots.begin(), slots.end(), wanted_up)) continue;
+    for (std::uint32_t i = 0; i < spec.replicas; ++i) {
+      std::vector<ListenSocket> had;
+      if (was != nullptr && i < was->replicas) had = replica_of(*was, i).listen;
+      for (const ListenSocket& socket : replica_of(spec, i).listen) {
+        const auto same = [&](const ListenSocket& other) { return other.address == socket.address; };
+        if (std::any_of(had.begin(), had.end(), same)) continue;
+        Status can = keeper_.can_listen(socket, spec);
+        if (can) continue;
+        Error error = can.error();
+        error.subject += " for " + spec.name;
+        error.reason += "; nothing has changed";
+        return failure(std::move(error));
+      }
+    }
+  }
+  return {};
 }
 
 bool Placing::vacant(SlotIndex slot) const {

@@ -3,7 +3,8 @@
 // Model
 // -----
 // `apply` first does all that may refuse: the label is another file's, `hearth run` wants a name that is taken, there
-// is no room, the document is nonsense, the disk is full. Then nothing can fail any more: slots whose replica is still
+// is no room, the document is nonsense, the disk is full, somebody else has an address on which a service that is up
+// would have to listen now. Then nothing can fail any more: slots whose replica is still
 // there go on under the new version, new ones are allocated, the others are stopped and removed, those of the highest
 // index first. What goes on is restarted only where its program has to be told (config/diff.h, needs_restart); else it
 // is adjusted, and its run does not notice. A dry run ends before the first change.
@@ -83,6 +84,7 @@ class Placing {
   const AppliedDocument* current_of(const std::string& project) const;
   Status refuse_conflicts(const Document& document) const;
   Status find_room(const Document& document) const;
+  Status refuse_deaf(const Document& document, const AppliedDocument* before) const;
   // order 0: the next one.
   Result<Accepted> replace(Document document, const AppliedDocument* before, const Request& request, OrderId order,
                            Now now);

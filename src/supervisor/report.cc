@@ -96,6 +96,16 @@ std::string verdict_words(Reason reason, const SlotState& state, const ServiceSp
   }
 }
 
+// What runs was loaded before; "" = nobody has asked it in vain to load anew. Another hook may have ended since.
+std::string failed_reload_words(const SlotBook& book, SlotIndex slot) {
+  const SlotState& state = book.slots[slot];
+  if (!state.reload_failed || state.life.phase != Phase::running) return "";
+  const SlotIndex runner = book.hook_slot(slot, SlotRole::side_hook);
+  const bool known = runner != no_slot && book.slots[runner].ended == Hook::reload;
+  return "the last reload has failed: reload_command " + (known ? hook_end_words(book.slots[runner]) : "failed") +
+         "; it runs on as it was";
+}
+
 // The hook that a start or an end waits for; "" = it waits for none.
 std::string hook_words(const SlotBook& book, SlotIndex slot) {
   const Lifecycle& life = book.slots[slot].life;
@@ -159,6 +169,7 @@ std::string reason_text(const SlotBook& book, const ports::Keeper& keeper, SlotI
     return book.scratch[slot].refusal ? book.scratch[slot].refusal->text()
                                       : "a resource was missing; it is tried again";
   if (std::string hook = hook_words(book, slot); !hook.empty()) return hook;
+  if (std::string reload = failed_reload_words(book, slot); !reload.empty()) return reload;
   if (state.life.phase == Phase::starting && state.run().entry != no_entry) {
     const SpanNs stuck = keeper.stuck_for(state.run().entry, now.mono);
     if (stuck > seconds(1))
@@ -191,8 +202,11 @@ std::string reason_text(const SlotBook& book, const ports::Keeper& keeper, SlotI
       return end_words(state, spec);
     case Reason::spawn_failed: return failure_words(state.last_exit, spec);
     case Reason::start_timeout:
-    case Reason::watchdog:
-    case Reason::liveness: return verdict_words(state.life.reason, state, spec);
+    case Reason::watchdog: return verdict_words(state.life.reason, state, spec);
+    case Reason::liveness: {
+      const std::unique_ptr<std::string>& sick = book.scratch[slot].sick;
+      return verdict_words(state.life.reason, state, spec) + (sick ? ": " + *sick : "");
+    }
     case Reason::hook_failed:
     case Reason::hook_timeout:
       return (state.life.run_live ? "at the start before: " : "") + verdict_words(state.life.reason, state, spec);
@@ -236,6 +250,7 @@ Outcome outcome_of(const SlotBook& book, SlotIndex slot, Verb verb) {
   if (verb == Verb::reload) {
     if (phase != Phase::running) return Outcome::failed;
     if (book.is_beside(slot, Hook::reload)) return Outcome::pending;
+    if (state.reload_failed) return Outcome::failed;
     return state.health.reloading || book.scratch[slot].reload_at != 0 ? Outcome::pending : Outcome::done;
   }
   switch (phase) {
@@ -351,6 +366,13 @@ bool order_settled(const SlotBook& book, ports::Keeper& keeper, const wire::Oper
     if (outcome_of_order(book, keeper, record, slot) == Outcome::pending) return false;
   }
   return true;
+}
+
+std::string hook_end_words(const SlotState& runner) {
+  if (runner.life.reason == Reason::hook_timeout) return "had not ended within its timeout";
+  if (runner.last_exit.fail_stage != 0)
+    return "could not be started: " + std::string(std::strerror(runner.last_exit.fail_errno));
+  return exit_words(runner.last_exit);
 }
 
 }  // namespace hearth::supervisor

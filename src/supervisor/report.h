@@ -28,6 +28,8 @@ bool order_settled(const SlotBook& book, ports::Keeper& keeper, const wire::Oper
 
 // Why a slot is where it is, as `status` has it; "" when there is nothing to say.
 std::string why_words(const SlotBook& book, const ports::Keeper& keeper, SlotIndex slot, Now now);
+// How a hook ended that has failed; of its slot. "exited with code 3"
+std::string hook_end_words(const SlotState& runner);
 // How a run ended.
 std::string end_words(const ExitInfo& exit, const ServiceSpec& spec);
 

@@ -72,6 +72,8 @@ void Lives::try_ended(SlotIndex probe_slot, const ExitInfo& exit, Now now) {
   if (probe.role == SlotRole::ready_probe) {
     book_.scratch[parent].unready.reset();
     if (!good) book_.scratch[parent].unready = std::make_unique<std::string>(try_words(exit));
+  } else {
+    book_.scratch[parent].sick = good ? nullptr : std::make_unique<std::string>(try_words(exit));
   }
   judge(parent,
         health::probe_result(book_.slots[parent].health, book_.spec_of(parent), which_of(probe), probe.probe_attempt,

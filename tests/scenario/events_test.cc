@@ -71,6 +71,32 @@ TEST_F(Events, AnExitTellsHowLongItRanAndLeadsToTheBackoff) {
   EXPECT_EQ(backoff.cause, exit.id);
 }
 
+TEST_F(Events, AHookThatFailsIsOneOfItsServiceAndLeadsOn) {
+  ServiceSpec web = service("web");
+  hooks(web, {Hook::before_start, Hook::reload});
+  stage.hook_plays("web", "before_start", {ends(5, 7), ends(5, 0)});
+  stage.hook_plays("web", "reload_command", {ends(5, 3)});
+  stage.up({web});
+  stage.run_until([&] { return stage.status("web").phase == Phase::backoff; });
+  const EventRecord before_start = last_of("web", Happening::hook);
+  EXPECT_EQ(before_start.text, "before_start exited with code 7");
+  EXPECT_EQ(before_start.hook, "before_start");
+  EXPECT_EQ(before_start.exit.status, 7);
+  const EventRecord& exit = cause_of(last_of("web", Happening::state));
+  EXPECT_EQ(exit.what, Happening::exit);
+  EXPECT_EQ(exit.cause, before_start.id) << "why it waits for another try";
+  stage.run_until([&] { return stage.is_ready("web"); });
+  stage.order(Verb::reload, {"web"});
+  stage.run_ms(100);
+  const EventRecord& reload = last_of("web", Happening::hook);
+  EXPECT_EQ(reload.text, "reload_command exited with code 3");
+  EXPECT_EQ(cause_of(reload).what, Happening::order) << "who asked for it";
+  EXPECT_EQ(cause_of(reload).text, "reload of web");
+  const auto hooks_told = std::count_if(journal().begin(), journal().end(),
+                                        [](const EventRecord& event) { return event.what == Happening::hook; });
+  EXPECT_EQ(hooks_told, 2) << "success is none";
+}
+
 TEST_F(Events, AServiceThatIsTakenDownIsToldOfByItsFullName) {
   stage.up({service("web")});
   stage.run_ms(100);

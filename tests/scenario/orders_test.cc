@@ -542,5 +542,27 @@ TEST_F(Orders, LeavingEndsHearthAndNoService) {
   EXPECT_EQ(stage.machine().kernel.live_count(), 1u);
 }
 
+TEST_F(Orders, WhatHadCompletedIsToldAsThatAtAShutdown) {
+  ServiceSpec task = service("initdb", ProbeType::none);
+  task.type = ServiceType::task;
+  task.restart = RestartPolicy::never;
+  stage.plays("initdb", {ends(50, 0)});
+  Script slow = good();
+  slow.term_takes = milliseconds(300);
+  stage.plays("web", {slow});
+  stage.up({task, service("web")});
+  stage.run_until([&] { return stage.status("initdb").phase == Phase::completed && stage.is_ready("web"); });
+  const sim::ClientCall& shutdown = stage.order(Verb::shutdown);
+  stage.run_ms(100);
+  const auto report = stage.machine().supervisor().order(shutdown.request.key);
+  ASSERT_EQ(report->slots.size(), 2u);
+  for (const SlotOutcome& one : report->slots) {
+    if (one.status.name != "initdb") continue;
+    EXPECT_EQ(one.status.phase, Phase::completed);
+    EXPECT_EQ(one.outcome, Outcome::done);
+  }
+  stage.run_until([&] { return stage.machine().keeper_port.finished; });
+}
+
 }  // namespace
 }  // namespace hearth::scenario

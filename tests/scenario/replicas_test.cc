@@ -77,6 +77,34 @@ TEST_F(Replicas, ScaleUpStartsOnlyTheNewOnes) {
   EXPECT_TRUE(stage.machine().supervisor().order(scale.request.key)->settled);
 }
 
+// What `replicas` of the file refuses, scale and the API refuse as well; nothing has changed then.
+TEST_F(Replicas, WhatOnlyOneCanHaveIsRefusedByScaleAndApply) {
+  ServiceSpec fixed = service("fixed"), file = service("file"), probed = service("probed");
+  fixed.listen = {{"web", "tcp:127.0.0.1:8080", 16}};
+  file.around.edit().pid_file = "/run/file.pid";
+  probed.around.edit().ports = {8081};
+  stage.up({fixed, file, probed});
+  stage.run_until([&] { return stage.is_ready("fixed") && stage.is_ready("file") && stage.is_ready("probed"); });
+  const std::uint64_t version = stage.state("fixed").document;
+  for (const auto& [name, reason] : {std::pair("fixed", "all 2 replicas would listen on \"tcp:127.0.0.1:8080\""),
+                                     std::pair("file", "pid_file is one file for 2 replicas"),
+                                     std::pair("probed", "all 2 replicas would listen on port 8081")}) {
+    const sim::ClientCall& scale = stage.scale(name, 2);
+    stage.run_ms(100);
+    ASSERT_FALSE(scale.answer->has_value()) << name;
+    EXPECT_NE(scale.answer->error().text().find(reason), std::string::npos) << scale.answer->error().text();
+    EXPECT_NE(scale.answer->error().text().find("in its file, "), std::string::npos) << "what to do";
+    EXPECT_EQ(stage.replicas_of(name), Indices{0});
+  }
+  fixed.replicas = 2;
+  file.env = {{"A", "1"}};
+  const sim::ClientCall& up = stage.up({fixed, file, probed});
+  stage.run_ms(500);
+  EXPECT_FALSE(up.answer->has_value());
+  EXPECT_EQ(stage.runs_of("file"), 1u) << "refused as a whole";
+  EXPECT_EQ(stage.state("fixed").document, version);
+}
+
 TEST_F(Replicas, ScaleDownRemovesTheHighestIndices) {
   stage.up({several("web", 4)});
   stage.run_until([&] { return all_ready("web", 4); });

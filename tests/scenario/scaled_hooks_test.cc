@@ -232,6 +232,29 @@ TEST_F(ScaledHooks, AReloadCommandRunsInThePlaceOfTheSignal) {
   EXPECT_EQ(stage.hooks_of("web", 1), "reload_command");
 }
 
+// R8: what was loaded serves on, and everybody is told.
+TEST_F(ScaledHooks, AReloadCommandThatFailsFailsTheReloadAndNothingElse) {
+  stage.hook_plays("web", "reload_command", {ends(200, 3), ends(10, 0)});
+  stage.up({web(1, {Hook::reload})});
+  stage.run_until([&] { return all_ready(1); });
+  const sim::ClientCall& reload = stage.order(Verb::reload, {"web"});
+  stage.run_ms(300);
+  const auto report = stage.machine().supervisor().order(reload.request.key);
+  ASSERT_TRUE(report->settled);
+  ASSERT_EQ(report->slots.size(), 1u);
+  EXPECT_EQ(report->slots[0].outcome, Outcome::failed);
+  const std::string why = "the last reload has failed: reload_command exited with code 3; it runs on as it was";
+  EXPECT_EQ(report->slots[0].status.reason_text, why);
+  EXPECT_TRUE(stage.is_ready("web"));
+  EXPECT_EQ(stage.runs_of("web"), 1u);
+  stage.kill_supervisor(20);
+  stage.run_until([&] { return stage.machine().alive() && stage.status("web").reason_text == why; });
+  const sim::ClientCall& again = stage.order(Verb::reload, {"web"});
+  stage.run_ms(300);
+  EXPECT_EQ(stage.machine().supervisor().order(again.request.key)->slots[0].outcome, Outcome::done);
+  EXPECT_EQ(stage.status("web").reason_text, "");
+}
+
 TEST_F(ScaledHooks, ATaskThatHasDoneItsWorkIsRunAgainOnlyWhereItWouldBeRestarted) {
   ServiceSpec task = service("task", ProbeType::none);
   task.type = ServiceType::task;

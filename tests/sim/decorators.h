@@ -15,6 +15,9 @@ class KeeperDecorator : public ports::Keeper {
   ports::EntryView entry(EntryIndex entry) const override { return inner_.entry(entry); }
   void take_changed(std::vector<EntryIndex>& entries) override { inner_.take_changed(entries); }
   ports::SpawnAnswer spawn(const ports::SpawnOrder& order) override { return inner_.spawn(order); }
+  Status can_listen(const ListenSocket& socket, const ServiceSpec& spec) override {
+    return inner_.can_listen(socket, spec);
+  }
   bool signal(EntryIndex entry, RunId run, OpId op, int signal) override {
     return inner_.signal(entry, run, op, signal);
   }

@@ -49,6 +49,12 @@ ports::SpawnAnswer KeeperPort::spawn(const ports::SpawnOrder& order) {
   return {SpawnOutcome::sent, {}};
 }
 
+Status KeeperPort::can_listen(const ListenSocket& socket, const ServiceSpec&) {
+  if (foreign_addresses.contains(socket.address))
+    return failure(Remedy::conflict, "listen on", socket.address, "it is in use by another (PID 7)", "stop that");
+  return {};
+}
+
 bool KeeperPort::signal(EntryIndex entry, RunId run, OpId op, int signal) {
   o_.crash.point("signal");
   if (*o_.observer != nullptr) (*o_.observer)->signal_called(entry, run, op, signal);
@@ -197,6 +203,11 @@ Status StorePort::keep_document(const Document& document) {
   Status kept = put_document(document);
   wanted_.insert(document.version);
   return kept;
+}
+
+Status StorePort::reserve(std::uint32_t) {
+  if (no_more_slots) return errno_failure("make room in", "the slot table", ENOSPC);
+  return {};
 }
 
 void StorePort::drop_document(std::uint64_t version) {

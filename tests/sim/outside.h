@@ -35,6 +35,7 @@ class KeeperPort final : public ports::Keeper {
   ports::EntryView entry(EntryIndex entry) const override;
   void take_changed(std::vector<EntryIndex>& entries) override;
   ports::SpawnAnswer spawn(const ports::SpawnOrder& order) override;
+  Status can_listen(const ListenSocket& socket, const ServiceSpec& spec) override;
   bool signal(EntryIndex entry, RunId run, OpId op, int signal) override;
   bool end_tree(EntryIndex entry, RunId run, const std::string& label) override;
   bool reap(EntryIndex entry, RunId run) override;
@@ -57,6 +58,7 @@ class KeeperPort final : public ports::Keeper {
   std::map<SlotIndex, std::map<std::string, std::set<std::uint64_t>>> fd_store;
   std::map<RunId, std::uint32_t> stop_ranks;  // as entries have them: for a keeper without a supervisor
   std::uint32_t refuse_next = 0;              // so many spawns are refused
+  std::set<std::string> foreign_addresses;    // others listen there
   bool takes_no_signal = false;               // none can be handed over
   std::string survivor;                       // what no stop can end
 
@@ -136,6 +138,7 @@ class StorePort final : public ports::Store {
   Status put_document(const Document& document) override;
   Status keep_document(const Document& document) override;
   void drop_document(std::uint64_t version) override;
+  Status reserve(std::uint32_t slots) override;
   Result<std::vector<Document>> documents(const std::vector<std::uint64_t>& versions) override;
   void note_runs(const std::vector<ports::SlotNote>& changed, RunId next_run) override;
   bool finish(RunId next_run) override;
@@ -148,6 +151,7 @@ class StorePort final : public ports::Store {
   void supervisor_died();
 
   std::uint32_t full_for = 0;       // so many documents find no room
+  bool no_more_slots = false;       // nor their services
   std::uint32_t no_events_for = 0;  // so many turns find no room for their events
   std::uint32_t short_for = 0;      // so many supervisors cannot read the documents
 

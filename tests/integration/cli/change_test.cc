@@ -1,5 +1,10 @@
 // What changes while it runs: numbers of replicas, and the file.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
 #include "integration/cli/hearth_command.h"
+#include "os/fd.h"
 
 namespace hearth::cli {
 namespace {
@@ -91,6 +96,42 @@ TEST_F(ChangeTest, a_reload_restarts_only_what_has_to_be) {
   write("hearth.toml", db + "nonsense = 1\n");
   EXPECT_EQ(hearth({"reload"}).code, 6);
   EXPECT_EQ(services(), 3u) << "all or nothing";
+}
+
+TEST_F(ChangeTest, a_change_that_somebody_elses_port_would_leave_half_done_is_not_begun) {
+  write("hearth.toml",
+        "[service.web]\ncommand = [\"sleep\", \"1000\"]\n[service.db]\ncommand = [\"sleep\", \"1000\"]\n");
+  ASSERT_EQ(hearth({"up"}).code, 0);
+  const std::int64_t web = pid_of_service("web", 0), db = pid_of_service("db", 0);
+  const os::Fd taken(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  ASSERT_EQ(::bind(taken.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(::listen(taken.get(), 1), 0);
+  ASSERT_EQ(::getsockname(taken.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+  const std::string port = std::to_string(ntohs(address.sin_port));
+  write("hearth.toml", "[service.web]\ncommand = [\"sleep\", \"1000\"]\nlisten = [\"tcp:127.0.0.1:" + port +
+                           "\"]\n[service.db]\ncommand = [\"sleep\", \"1001\"]\n");
+  for (const char* verb : {"reload", "up"}) {
+    const Finished refused = hearth({verb});
+    EXPECT_EQ(refused.code, 1) << refused.all();
+    EXPECT_NE(refused.err.find("port " + port + " is in use by "), std::string::npos) << refused.err;
+    EXPECT_NE(refused.err.find("nothing has changed"), std::string::npos) << refused.err;
+  }
+  EXPECT_EQ(pid_of_service("web", 0), web);
+  EXPECT_EQ(pid_of_service("db", 0), db);
+}
+
+TEST_F(ChangeTest, scale_refuses_what_the_file_would) {
+  write("hearth.toml", "[service.web]\ncommand = [\"sleep\", \"1000\"]\npid_file = \"web.pid\"\n");
+  ASSERT_EQ(hearth({"up"}).code, 0);
+  const Finished scale = hearth({"scale", "web=2"});
+  EXPECT_EQ(scale.code, 2) << scale.all();
+  EXPECT_NE(scale.err.find("pid_file is one file for 2 replicas"), std::string::npos) << scale.err;
+  EXPECT_NE(scale.err.find("in its file, put {index} into its name"), std::string::npos) << scale.err;
+  EXPECT_EQ(services(), 1u);
 }
 
 }  // namespace

@@ -51,6 +51,7 @@ TEST_F(EventsCommand, an_end_and_who_ordered_it_are_told_and_explained) {
 TEST_F(EventsCommand, who_follows_misses_none_when_the_supervisor_is_killed) {
   ASSERT_EQ(hearth({"run", "--name", "nap", "--", "sleep", "1000"}).code, 0);
   Running follower = start({"events", "-f", "--json", "-n", "all"});
+  ASSERT_TRUE(eventually([&] { return !follower.out().empty(); })) << "it has begun";
   for (int i = 0; i < 3; ++i) {
     const auto supervisor = static_cast<pid_t>(pid_of("supervisor"));
     ASSERT_EQ(::kill(supervisor, SIGKILL), 0);

@@ -1,4 +1,6 @@
 // `up --foreground`: what CI and containers use.
+#include <sys/stat.h>
+
 #include "integration/cli/hearth_command.h"
 
 namespace hearth::cli {
@@ -34,6 +36,54 @@ TEST_F(ForegroundTest, ctrl_c_stops_what_it_showed) {
   const Finished finished = up.finish();
   EXPECT_EQ(finished.code, 130) << finished.all();
   EXPECT_EQ(names(), "");
+}
+
+// Where it waits, and for how long at most: the kernel tells both.
+TEST_F(ForegroundTest, while_nothing_happens_it_does_nothing) {
+  write("hearth.toml", two);
+  Running up = start({"up", "--foreground"});
+  ASSERT_TRUE(told(up, "web is here\n")) << up.out() << up.err();
+  ASSERT_TRUE(told(up, "db is here\n")) << up.out() << up.err();
+  const std::string proc = "/proc/" + std::to_string(up.pid());
+  const auto waits = [&] { return text_of(proc + "/syscall").find(" 0x36ee80 ") != std::string::npos; };
+  const auto switches = [&] {
+    const std::string text = text_of(proc + "/status");
+    return text.substr(std::min(text.find("voluntary_ctxt_switches"), text.size()));
+  };
+#if defined(__x86_64__)
+  ASSERT_TRUE(eventually(waits)) << "in poll(2), for an hour: " << text_of(proc + "/syscall");
+#endif
+  ASSERT_TRUE(eventually([&] { return names() == "web db " && status().at("services").at(0).at("pid").is_int64(); }));
+  const std::string before = switches();
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(names(), "web db ");
+  EXPECT_EQ(switches(), before) << "others who ask are no news";
+  ASSERT_EQ(hearth({"restart", "web"}).code, 0);
+  EXPECT_TRUE(eventually([&] {
+    const std::string out = up.out();
+    const std::size_t first = out.find("web is here\n");
+    return out.find("web is here\n", first + 1) != out.npos;
+  })) << up.out();
+  ::kill(up.pid(), SIGINT);
+  EXPECT_EQ(up.finish().code, 130);
+}
+
+TEST_F(ForegroundTest, it_goes_on_with_the_next_supervisor) {
+  write("hearth.toml", std::string(two) +
+                           "[service.tests]\nrestart = \"never\"\n"
+                           "command = [\"sh\", \"-c\", \"echo begins; read line < end; echo $line; exit 3\"]\n");
+  ASSERT_EQ(::mkfifo((project + "/end").c_str(), 0600), 0);
+  Running up = start({"up", "--exit-code-from", "tests"});
+  ASSERT_TRUE(told(up, "begins\n")) << up.out() << up.err();
+  for (const char* round : {"first", "second"}) {
+    const auto supervisor = [&] { return status().at("supervisor").at("pid").as_int64(); };
+    const std::int64_t old = supervisor();
+    ::kill(static_cast<pid_t>(old), SIGKILL);
+    ASSERT_TRUE(eventually([&] { return supervisor() != old; })) << round;
+  }
+  std::ofstream(project + "/end") << "over now\n";
+  const Finished finished = up.finish();
+  EXPECT_EQ(finished.code, 3) << finished.all();
+  EXPECT_NE(finished.out.find("tests | over now\n"), std::string::npos) << finished.out;
 }
 
 TEST_F(ForegroundTest, a_second_ctrl_c_kills) {

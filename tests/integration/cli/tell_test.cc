@@ -39,6 +39,32 @@ TEST_F(TellTest, a_signal_reaches_the_service) {
   EXPECT_NE(late.err.find("it is not running"), std::string::npos) << late.err;
 }
 
+// R8: what was loaded serves on.
+TEST_F(TellTest, a_reload_command_that_fails_fails_the_reload_and_says_why) {
+  write("hearth.toml",
+        "[service.web]\ncommand = [\"sh\", \"-c\", \"echo serving; exec sleep 1000\"]\n"
+        "reload_command = { shell = true, command = \"echo line 7 is wrong; exit 3\" }\n");
+  ASSERT_EQ(hearth({"up"}).code, 0);
+  const std::int64_t pid = status().at("services").at(0).at("pid").as_int64();
+  const Finished reload = hearth({"reload", "web"});
+  EXPECT_EQ(reload.code, 1) << reload.all();
+  EXPECT_NE(
+      reload.err.find("web failed: the last reload has failed: reload_command exited with code 3; it runs on as it "
+                      "was"),
+      std::string::npos)
+      << reload.err;
+  EXPECT_NE(reload.err.find("  | line 7 is wrong\n"), std::string::npos) << reload.err;
+  EXPECT_EQ(reload.err.find("goes on trying"), std::string::npos) << reload.err;
+  const Finished table = hearth({"status"});
+  EXPECT_EQ(table.code, 0) << table.all();
+  EXPECT_NE(table.out.find("the last reload has failed"), std::string::npos) << table.out;
+  EXPECT_EQ(status().at("services").at(0).at("pid").as_int64(), pid);
+  const Finished explain = hearth({"explain", "web"});
+  EXPECT_NE(explain.out.find("reload_command exited with code 3"), std::string::npos) << explain.out;
+  EXPECT_NE(explain.out.find("reload web"), std::string::npos) << "who asked for it: " << explain.out;
+  EXPECT_NE(hearth({"events", "-n", "all", "web"}).out.find("reload_command exited"), std::string::npos);
+}
+
 TEST_F(TellTest, wait_ends_when_the_service_is_there_or_never_will_be) {
   write("hearth.toml",
         "[service.web]\ncommand = [\"sleep\", \"1000\"]\n"

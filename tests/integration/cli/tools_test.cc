@@ -16,11 +16,11 @@ TEST_F(CommandTest, what_supervisord_ran_runs_in_hearth) {
   EXPECT_EQ(imported.code, 0) << imported.all();
   EXPECT_NE(imported.err.find("supervisord.conf:8: program two: priority = 5 is not carried over"), std::string::npos)
       << imported.err;
-  EXPECT_NE(imported.err.find("4 services"), std::string::npos) << imported.err;
+  EXPECT_NE(imported.err.find("3 services"), std::string::npos) << imported.err;
   EXPECT_EQ(hearth({"import", "supervisord", "supervisord.conf", "-o", "hearth.toml"}).code, 1);
   const Finished up = hearth({"up"});
   EXPECT_EQ(up.code, 0) << up.all();
-  EXPECT_EQ(hearth({"status", "one", "two", "three_5", "three_6"}).code, 0);
+  EXPECT_EQ(hearth({"status", "one", "two", "three.0", "three.1"}).code, 0);
 }
 
 TEST_F(CommandTest, what_cannot_be_imported_says_why) {
@@ -48,6 +48,13 @@ TEST_F(CommandTest, services_are_exported_as_units) {
   EXPECT_EQ(one.code, 0) << one.err;
   EXPECT_NE(one.out.find("ExecStart=/bin/sleep 1000\n"), std::string::npos) << one.out;
   EXPECT_EQ(one.out.find("/bin/true"), std::string::npos) << one.out;
+  fs::create_directory(project + "/hearth.d");
+  write("hearth.d/10-here.toml", "[service.web]\nenv = { PORT = \"{index+7000}\" }\nreplicas = 2\n");
+  const Finished layered = hearth({"export", "systemd", "web", "--set", "service.web.nice=5"});
+  EXPECT_EQ(layered.code, 0) << layered.err;
+  EXPECT_NE(layered.out.find("PORT=%i"), std::string::npos) << "drop-ins have their say: " << layered.out;
+  EXPECT_NE(layered.out.find("Nice=5"), std::string::npos) << layered.out;
+  fs::remove_all(project + "/hearth.d");
   EXPECT_EQ(hearth({"export", "systemd", "-o", "."}).code, 0);
   EXPECT_TRUE(fs::exists(project + "/project-db.service"));
   EXPECT_EQ(hearth({"export", "systemd", "nobody"}).code, 2);

@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 
 #include "instance.h"
+#include "os/fd.h"
 
 namespace hearth::test {
 namespace {
@@ -65,6 +66,21 @@ TEST_F(SurroundingsOf, a_runtime_directory_stays_as_long_as_a_replica_runs) {
   EXPECT_TRUE(exists(made + "/1"));
   EXPECT_EQ(0, hearth({"stop", "web"}).code);
   EXPECT_TRUE(until([&] { return !exists(made); }));
+}
+
+TEST_F(SurroundingsOf, credentials_are_there_for_its_probes_and_the_commands_that_run_while_it_does) {
+  write_file(work + "/key", "secret", 0600);
+  project(
+      "[service.web]\ncommand = [\"sleep\", \"1000\"]\ncredentials = { key = \"key\" }\n"
+      "ready = { type = \"exec\", command = [\"sh\", \"-c\", \"cat $CREDENTIALS_DIRECTORY/key > probed\"] }\n"
+      "before_start = { shell = true, command = \"echo \\\"$CREDENTIALS_DIRECTORY.\\\" > before\" }\n"
+      "before_stop = { shell = true, command = \"cat $CREDENTIALS_DIRECTORY/key > stopped\" }\n");
+  const Output output = up();
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_EQ("secret", os::read_file(work + "/probed").value_or(""));
+  EXPECT_EQ(".\n", os::read_file(work + "/before").value_or("")) << "of no run yet";
+  EXPECT_EQ(0, hearth({"stop", "web"}).code);
+  EXPECT_EQ("secret", os::read_file(work + "/stopped").value_or(""));
 }
 
 TEST_F(SurroundingsOf, credentials_that_are_missing_are_told) {

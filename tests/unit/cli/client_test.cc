@@ -1,7 +1,9 @@
 #include "cli/client.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "cli/interrupt.h"
 #include "os/clock.h"
@@ -92,6 +94,42 @@ TEST(Client, ctrl_c_ends_a_wait_and_not_the_program) {
   ::raise(SIGINT);
   EXPECT_EQ(client.ask({.target = "/"}, soon()).error().trouble, Trouble::interrupted);
   EXPECT_TRUE(watch.came());
+}
+
+// What is asked from the beginning of a stream on is not older than what it tells.
+TEST(Client, a_stream_says_that_it_begins_before_anything_comes) {
+  const std::string head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+  FakeServer server({{head + "id: 1\n\n"}, {head}});
+  Client client(server.path);
+  std::vector<std::string> pieces;
+  const auto take = [&](std::string_view piece) {
+    pieces.emplace_back(piece);
+    return true;
+  };
+  const auto first = client.stream("/v1/events", take, never);
+  ASSERT_FALSE(first);
+  EXPECT_EQ(first.error().trouble, Trouble::cut);
+  EXPECT_EQ(pieces, (std::vector<std::string>{"", "id: 1\n\n"}));
+  EXPECT_FALSE(client.stream("/v1/events", take, never));
+  EXPECT_EQ(pieces.back(), "") << "of one that tells nothing, too";
+}
+
+TEST(Client, what_is_attended_is_looked_after_while_an_answer_is_waited_for) {
+  int ends[2];
+  ASSERT_EQ(::pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+  const os::Fd reading(ends[0]), writing(ends[1]);
+  ASSERT_EQ(::write(writing.get(), "x", 1), 1);
+  FakeServer server({{std::string("HTTP/1.1 200 OK\r\n"), std::string()}});  // and no more
+  InterruptWatch watch;
+  Client client(server.path, &watch);
+  std::string seen;
+  client.attend(reading.get(), [&] {
+    char byte = 0;
+    if (::read(reading.get(), &byte, 1) == 1) seen += byte;
+    ::raise(SIGINT);  // or it would wait on
+  });
+  EXPECT_EQ(client.ask({.target = "/"}, soon()).error().trouble, Trouble::interrupted);
+  EXPECT_EQ(seen, "x");
 }
 
 TEST(Client, a_path_too_long_for_a_socket_is_said_so) {

@@ -2,6 +2,7 @@
 // HEARTH_UPDATE_GOLDEN=1 writes them anew; then read the difference. Whatever comes out, hearth's own reader accepts.
 #include "importers/importers.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -14,6 +15,7 @@
 #include "importers/export_systemd.h"
 #include "importers/ini.h"
 #include "importers/words.h"
+#include "model/replica.h"
 #include "unit/config/memory_files.h"
 
 namespace hearth::importers {
@@ -119,8 +121,109 @@ TEST(Importers, a_variable_that_is_not_set_now_is_replaced_at_up) {
   EXPECT_NE(imported->toml.find("\"${LATER}\""), std::string::npos) << imported->toml;
 }
 
+ServiceSpec first_of(const Result<Imported>& imported) {
+  const config::Parsed parsed =
+      config::parse_project(imported->toml, "/p/hearth.toml", config::Environment(std::vector<std::string>{}));
+  EXPECT_TRUE(parsed.document) << parsed.text() << imported->toml;
+  return parsed.document ? parsed.document->services.at(0) : ServiceSpec();
+}
+
+TEST(Importers, processes_of_one_program_are_replicas_that_say_what_each_of_them_said) {
+  const Result<Imported> imported = supervisord(
+      "[program:web]\ncommand=serve --port=80%(process_num)02d --n %(process_num)d {index}\n"
+      "process_name=%(program_name)s_%(process_num)02d\nnumprocs=12\nnumprocs_start=1\n"
+      "environment=ME=\"%(program_name)s-%(process_num)s of %(numprocs)s\"\ndirectory=/srv/%(process_num)d\n");
+  ASSERT_TRUE(imported);
+  EXPECT_EQ(imported->services, 1u);
+  const ServiceSpec spec = first_of(imported);
+  EXPECT_EQ(spec.replicas, 12u);
+  const ServiceSpec last = replica_of(spec, 11);
+  EXPECT_EQ(last.command, (std::vector<std::string>{"serve", "--port=8012", "--n", "12", "{index}"}));
+  EXPECT_EQ(replica_of(spec, 0).command[1], "--port=8001");
+  EXPECT_EQ(last.env[0].second, "web-12 of 12");
+  EXPECT_EQ(last.cwd, "/srv/12");
+  EXPECT_NE(report_of(*imported).find("web_01 to web_12 are called web.0 to web.11"), std::string::npos)
+      << report_of(*imported);
+}
+
+TEST(Importers, a_number_that_index_cannot_say_leaves_a_service_for_each_process) {
+  for (const char* odd : {"command=w --name=%(process_num)02d", "command=w --name=%(process_name)s",
+                          "command=w\nuser=u%(process_num)d", "command=w {%(process_num)d}"}) {
+    const Result<Imported> imported =
+        supervisord("[program:w]\n" + std::string(odd) + "\nprocess_name=w_%(process_num)02d\nnumprocs=2\n");
+    ASSERT_TRUE(imported);
+    EXPECT_EQ(imported->services, 2u) << imported->toml;
+    EXPECT_NE(report_of(*imported).find("each of the 2 processes is a service of its own"), std::string::npos)
+        << report_of(*imported);
+    EXPECT_NE(imported->toml.find("[service.w_01]"), std::string::npos) << imported->toml;
+  }
+}
+
+TEST(Importers, digits_before_a_number_grow_only_as_far_as_its_zeros_reach) {
+  // 8099 and then 80100: no addition gives that.
+  const Result<Imported> imported =
+      supervisord("[program:w]\ncommand=w 80%(process_num)02d\nnumprocs=2\nnumprocs_start=99\n");
+  ASSERT_TRUE(imported);
+  EXPECT_EQ(imported->services, 2u) << imported->toml;
+  EXPECT_NE(imported->toml.find("80100"), std::string::npos) << imported->toml;
+}
+
+TEST(Importers, instances_of_pm2_are_replicas_with_their_variables) {
+  const Result<Imported> imported =
+      import_pm2({"e.json",
+                  R"([{"name": "api", "script": "a.js", "instances": 3, "increment_var": "PORT", "instance_var": "ME",
+            "env": {"PORT": 3000, "NOTE": "{index}"}}])"});
+  ASSERT_TRUE(imported);
+  const ServiceSpec spec = first_of(imported);
+  EXPECT_EQ(spec.replicas, 3u);
+  using Variables = std::vector<std::pair<std::string, std::string>>;
+  Variables env = replica_of(spec, 2).env;
+  std::sort(env.begin(), env.end());
+  EXPECT_EQ(env, (Variables{{"ME", "2"}, {"NOTE", "{index}"}, {"PORT", "3002"}}));
+  EXPECT_TRUE(imported->findings.empty()) << report_of(*imported);
+}
+
+Document document_of(const std::string& toml) {
+  const std::vector<std::string> lines = {"HOME=/home/u"};
+  const config::Environment variables(lines);
+  config::MemoryFiles files;
+  files.add("/p/token", "secret");
+  const config::Parsed parsed =
+      config::parse_project(config::ProjectInput{toml, "/p/hearth.toml", "hearth.toml", variables, &files});
+  EXPECT_TRUE(parsed.document) << parsed.text();
+  return parsed.document.value_or(Document());
+}
+
+bool all(const ServiceSpec&) {
+  return true;
+}
+
+const Exported& unit_called(const std::vector<Exported>& units, const std::string& name) {
+  static const Exported none;
+  for (const Exported& unit : units)
+    if (unit.name == name) return unit;
+  ADD_FAILURE() << "there is no " << name;
+  return none;
+}
+
+// systemd reads them, each by itself and with those that they name, and has nothing to say.
+void expect_verified(const std::vector<Exported>& units) {
+  ASSERT_EQ(std::system("command -v systemd-analyze >/dev/null 2>&1"), 0) << "it is in the package systemd";
+  const std::string directory = testing::TempDir() + "hearth-units-" + std::to_string(::getpid());
+  std::filesystem::create_directory(directory);
+  for (const Exported& unit : units) std::ofstream(directory + "/" + unit.name) << unit.text;
+  const std::string report = directory + "/report";
+  const int code = std::system(("cd " + directory + " && SYSTEMD_UNIT_PATH=" + directory +
+                                ": systemd-analyze verify --recursive-errors=no ./*.service $(ls | grep 'target$') >" +
+                                report + " 2>&1 </dev/null")
+                                   .c_str());
+  EXPECT_EQ(code, 0) << text_of(report);
+  EXPECT_EQ(text_of(report).find("p-"), std::string::npos) << text_of(report);
+  std::filesystem::remove_all(directory);
+}
+
 TEST(Export, units_are_what_systemd_takes) {
-  const std::string toml = R"([service.db]
+  const Document document = document_of(R"([service.db]
 command = ["/bin/sleep", "1000"]
 [service.web]
 command = ["/bin/echo", "100% of $HOME", "a \"b\" c", "", "x;y"]
@@ -135,29 +238,97 @@ watchdog = "30s"
 umask = "027"
 limits = { nofile = { soft = 1024, hard = "unlimited" } }
 depends_on = ["db"]
-)";
-  const std::vector<std::string> lines = {"HOME=/home/u"};
-  const config::Environment variables(lines);
-  config::MemoryFiles files;
-  const config::Parsed parsed =
-      config::parse_project(config::ProjectInput{toml, "/p/hearth.toml", "hearth.toml", variables, &files});
-  ASSERT_TRUE(parsed.document) << parsed.text();
+)");
   std::vector<Finding> findings;
-  const std::vector<Exported> units = export_systemd(*parsed.document, findings);
+  const std::vector<Exported> units = export_systemd(document, all, findings);
   ASSERT_EQ(units.size(), 2u);
   expect_golden(units[1].name, units[1].text);
   EXPECT_TRUE(findings.empty());
-  ASSERT_EQ(std::system("command -v systemd-analyze >/dev/null 2>&1"), 0) << "it is in the package systemd";
-  const std::string directory = testing::TempDir() + "hearth-units-" + std::to_string(::getpid());
-  std::filesystem::create_directory(directory);
-  for (const Exported& unit : units) std::ofstream(directory + "/" + unit.name) << unit.text;
-  const std::string report = directory + "/report";
-  const int code = std::system(("SYSTEMD_UNIT_PATH=" + directory + ": systemd-analyze verify --recursive-errors=no " +
-                                directory + "/*.service >" + report + " 2>&1 </dev/null")
-                                   .c_str());
-  EXPECT_EQ(code, 0) << text_of(report);
-  EXPECT_EQ(text_of(report).find("p-"), std::string::npos) << text_of(report);
-  std::filesystem::remove_all(directory);
+  expect_verified(units);
+}
+
+TEST(Export, commands_around_a_life_are_those_that_mean_the_same) {
+  const Document document = document_of(R"([service.web]
+command = ["./run", "--fast"]
+cwd = "/bin"
+before_start = ["./mkdir", "-p", "/tmp/x"]
+after_start = { shell = true, command = "/bin/echo $HEARTH_PID > /tmp/x/pid" }
+before_stop = ["true"]
+stop_command = ["true", "stop"]
+after_stop = { command = ["true", "after"], timeout = "5s" }
+on_failure = ["true"]
+on_give_up = { command = ["true", "gone"], then = "exit" }
+reload_command = ["true", "reload"]
+io_priority = "idle"
+cpus = "0"
+runtime_directories = ["web", "web/more"]
+credentials = { token = "/p/token" }
+)");
+  std::vector<Finding> findings;
+  const std::vector<Exported> units = export_systemd(document, all, findings);
+  ASSERT_EQ(units.size(), 2u);
+  expect_golden("p-hooks.service", units[0].text);
+  EXPECT_EQ(units[1].name, "p-web.on-give-up.service");
+  EXPECT_NE(units[1].text.find("ExecStart=true gone\n"), std::string::npos) << units[1].text;
+  EXPECT_NE(units[1].text.find("WorkingDirectory=/bin\n"), std::string::npos) << units[1].text;
+  Imported report;
+  report.findings = findings;
+  expect_golden("p-hooks.report", report_of(report));
+}
+
+TEST(Export, replicas_are_instances_of_a_template_where_one_number_says_it_all) {
+  const Document document = document_of(R"([service.web]
+command = ["/bin/echo", "--port={index+8001}", "100%", "{{index}}"]
+cwd = "/tmp"
+env = { PORT = "{index+8001}" }
+replicas = 3
+on_give_up = ["/bin/echo", "{index+8001} is gone"]
+[service.front]
+command = ["/bin/sleep", "1000"]
+depends_on = ["web"]
+)");
+  std::vector<Finding> findings;
+  const std::vector<Exported> units = export_systemd(document, all, findings);
+  EXPECT_TRUE(findings.empty());
+  ASSERT_EQ(units.size(), 4u);
+  expect_golden("p-replicas.service", unit_called(units, "p-web@.service").text);
+  expect_golden("p-replicas.target", unit_called(units, "p-web.target").text);
+  EXPECT_NE(unit_called(units, "p-web.on-give-up@.service").text.find("ExecStart=/bin/echo \"%i is gone\"\n"),
+            std::string::npos);
+  EXPECT_NE(unit_called(units, "p-front.service")
+                .text.find("Requires=p-web@8001.service p-web@8002.service p-web@8003.service\n"),
+            std::string::npos);
+  expect_verified(units);
+}
+
+TEST(Export, replicas_whose_texts_need_two_numbers_are_written_out) {
+  const Document document = document_of(R"([service.web]
+command = ["/bin/echo", "{index}", "{index+8001}"]
+cwd = "/tmp"
+replicas = 2
+before_start = { command = ["/bin/true"], timeout = "1s" }
+autostart = false
+)");
+  std::vector<Finding> findings;
+  const std::vector<Exported> units = export_systemd(document, all, findings);
+  ASSERT_EQ(units.size(), 3u);
+  EXPECT_EQ(findings.size(), 1u) << "once, and not for each";
+  EXPECT_NE(unit_called(units, "p-web@1.service").text.find("ExecStart=/bin/echo 1 8002\n"), std::string::npos);
+  const std::string& target = unit_called(units, "p-web.target").text;
+  EXPECT_NE(target.find("Wants=p-web@0.service p-web@1.service\n"), std::string::npos) << target;
+  EXPECT_EQ(target.find("WantedBy"), std::string::npos) << "autostart = false: nothing to enable";
+  expect_verified(units);
+}
+
+TEST(Export, who_is_not_wanted_is_named_by_others_all_the_same) {
+  const Document document = document_of(
+      "[service.db]\ncommand = [\"/bin/sleep\", \"1\"]\nreplicas = 2\n"
+      "[service.web]\ncommand = [\"/bin/sleep\", \"1\"]\ndepends_on = [\"db\"]\n");
+  std::vector<Finding> findings;
+  const auto web = [](const ServiceSpec& spec) { return spec.name == "web"; };
+  const std::vector<Exported> units = export_systemd(document, web, findings);
+  ASSERT_EQ(units.size(), 1u);
+  EXPECT_NE(units[0].text.find("After=p-db@0.service p-db@1.service\n"), std::string::npos) << units[0].text;
 }
 
 TEST(Words, are_split_as_a_shell_does) {

@@ -30,6 +30,13 @@ TEST(WithIndex, OtherBracesAreLeftAlone) {
   EXPECT_EQ(with_index("{{index}", 3), "{3") << "only pairs protect";
 }
 
+TEST(WithoutIndex, WhateverATextSaysItIsKept) {
+  for (const char* text : {"{index}", "{index+7}", "{{index}}", "{{{index+1}}}", "{{index}", "{index}}",
+                           "{index}{index}", "{\"index\":1} $x {", "", "{in{index}dex}", "{index+}"})
+    EXPECT_EQ(with_index(without_index(text), 3), text) << without_index(text);
+  EXPECT_EQ(without_index("{x}"), "{x}") << "as it is, where that does no harm";
+}
+
 TEST(NamesIndex, IsTrueForWhatWouldBeAnother) {
   for (const char* text : {"{index}", "x{index+1}", "{{index}}"})
     EXPECT_TRUE(names_index(std::string_view(text))) << text;

@@ -59,6 +59,30 @@ TEST(Listeners, a_port_in_use_is_refused_with_the_name_of_who_has_it) {
       << second.error().text();
 }
 
+TEST(Listeners, whether_one_could_listen_is_known_without_a_trace) {
+  const std::string address = "tcp:127.0.0.1:" + std::to_string(free_port());
+  EXPECT_TRUE(could_listen_on({.name = "http", .address = address}, {}));
+  Result<Fd> first = listen_on({.name = "http", .address = address}, {});
+  ASSERT_TRUE(first) << "nothing is left of the look: " << first.error().text();
+  const Status second = could_listen_on({.name = "http", .address = address}, {});
+  ASSERT_FALSE(second);
+  EXPECT_NE(second.error().text().find("is in use by"), std::string::npos) << second.error().text();
+  EXPECT_TRUE(overlaps(first->get(), "tcp:*:" + std::to_string(port_of(first->get()))));
+  EXPECT_FALSE(overlaps(first->get(), "tcp:127.0.0.1:1"));
+
+  test::TempDirectory directory;
+  const ListenSocket unix_socket{.name = "app", .address = "unix:" + directory / "s"};
+  EXPECT_TRUE(could_listen_on(unix_socket, {}));
+  Result<Fd> listening = listen_on(unix_socket, {});
+  ASSERT_TRUE(listening);
+  EXPECT_FALSE(could_listen_on(unix_socket, {}));
+  EXPECT_TRUE(overlaps(listening->get(), unix_socket.address));
+  listening->reset();
+  EXPECT_TRUE(could_listen_on(unix_socket, {})) << "a stale one is in nobody's way";
+  struct stat st{};
+  EXPECT_EQ(::stat((directory / "s").c_str(), &st), 0) << "and is still there";
+}
+
 TEST(Listeners, a_wildcard_listens_on_its_port_and_is_known_again) {
   const std::string address = "tcp:*:" + std::to_string(free_port());
   Result<Fd> any = listen_on({.name = "http", .address = address}, {});

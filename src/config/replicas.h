@@ -1,0 +1,26 @@
+// What the replicas of a service cannot share, each needs for itself: one rule for `replicas` in a file, for documents
+// that come by the API, and for `hearth scale`.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/service_spec.h"
+
+namespace hearth::config {
+
+inline constexpr std::size_t max_socket_path = 107;  // unix(7): sun_path without its NUL
+
+struct ReplicaProblem {
+  std::string_view key;  // "listen", "ports", "ready_file" or "pid_file"
+  std::size_t item = 0;  // of listen
+  std::string reason;    // "all 3 replicas would listen on ..., and only one can"
+  std::string remedy;
+};
+
+// Nothing of a service with one replica. `spec`: paths are absolute, {index} still stands in its texts.
+std::vector<ReplicaProblem> replica_problems(const ServiceSpec& spec);
+
+}  // namespace hearth::config

@@ -1,0 +1,133 @@
+// A change that cannot be made as a whole is not begun (F3): a test for each reason there is.
+#include "scenario/stage.h"
+#include "wire/slot_table.h"
+
+namespace hearth::scenario {
+namespace {
+
+class AllOrNothing : public Scenario {
+ protected:
+  // web would be restarted, worker taken out, and fresh started: half of it would show.
+  std::vector<ServiceSpec> changed() {
+    ServiceSpec web = service("web");
+    web.env = {{"A", "1"}};
+    return {web, service("fresh")};
+  }
+
+  void SetUp() override {
+    stage.up({service("web"), service("worker")});
+    stage.run_until([&] { return stage.is_ready("web") && stage.is_ready("worker"); });
+    version_ = stage.state("web").document;
+  }
+
+  void expect_refused(const sim::ClientCall& call, const std::string& why) {
+    stage.run_ms(1'000);
+    ASSERT_TRUE(call.answer);
+    ASSERT_FALSE(call.answer->has_value()) << why;
+    EXPECT_NE(call.answer->error().text().find(why), std::string::npos) << call.answer->error().text();
+    expect_as_it_was();
+    if (HasFailure()) return;
+    // And it is no matter afterwards.
+    const sim::ClientCall& later = stage.reload(changed());
+    stage.run_until([&] { return stage.is_ready("fresh") && stage.runs_of("web") == 2 && stage.is_ready("web"); });
+    EXPECT_TRUE(later.answer->has_value());
+    EXPECT_TRUE(stage.replicas_of("worker").empty());
+  }
+
+  void expect_as_it_was() {
+    for (const char* name : {"web", "worker"}) {
+      EXPECT_TRUE(stage.is_ready(name)) << name;
+      EXPECT_EQ(stage.runs_of(name), 1u) << name;
+      EXPECT_EQ(stage.stop_signals_of(name), 0u) << name;
+      EXPECT_EQ(stage.state(name).document, version_) << name;
+    }
+    EXPECT_TRUE(stage.replicas_of("fresh").empty());
+  }
+
+  std::uint64_t version_ = 0;
+};
+
+TEST_F(AllOrNothing, SomebodyElseHasTheAddressOfAServiceThatIsUp) {
+  stage.machine().keeper_port.foreign_addresses = {"tcp:127.0.0.1:80"};
+  std::vector<ServiceSpec> services = changed();
+  services[0].listen = {{"http", "tcp:127.0.0.1:80", 16}};
+  expect_refused(stage.reload(services), "it is in use by another (PID 7); nothing has changed");
+}
+
+TEST_F(AllOrNothing, SomebodyElseHasTheAddressOfAServiceThatIsNew) {
+  stage.machine().keeper_port.foreign_addresses = {"tcp:127.0.0.1:81"};
+  std::vector<ServiceSpec> services = changed();
+  services[1].replicas = 2;
+  services[1].listen = {{"http", "tcp:127.0.0.1:{index+80}", 16}};
+  expect_refused(stage.up(services), "listen on tcp:127.0.0.1:81 for fresh");
+}
+
+TEST_F(AllOrNothing, ADryRunSaysSoToo) {
+  stage.machine().keeper_port.foreign_addresses = {"tcp:127.0.0.1:80"};
+  std::vector<ServiceSpec> services = changed();
+  services[0].listen = {{"http", "tcp:127.0.0.1:80", 16}};
+  expect_refused(stage.reload(services, true), "it is in use by another");
+}
+
+TEST_F(AllOrNothing, AReplicaMoreFindsItsAddressTaken) {
+  std::vector<ServiceSpec> services = {service("web"), service("worker")};
+  services[0].listen = {{"http", "tcp:127.0.0.1:{index+80}", 16}};
+  stage.reload(services);
+  stage.run_until([&] { return stage.runs_of("web") == 2 && stage.is_ready("web"); });
+  stage.machine().keeper_port.foreign_addresses = {"tcp:127.0.0.1:80", "tcp:127.0.0.1:82"};
+  const sim::ClientCall& scale = stage.scale("web", 3);
+  stage.run_ms(500);
+  EXPECT_FALSE(scale.answer->has_value());
+  EXPECT_EQ(stage.replicas_of("web"), std::vector<std::uint32_t>{0}) << "not even the second";
+  const sim::ClientCall& less = stage.scale("web", 2);
+  stage.run_until([&] { return stage.replicas_of("web").size() == 2 && stage.status("web", 1).ready; });
+  EXPECT_TRUE(less.answer->has_value()) << "what it has itself is no matter";
+}
+
+TEST_F(AllOrNothing, WhatIsNotStartedNeedsNoAddress) {
+  stage.machine().keeper_port.foreign_addresses = {"tcp:127.0.0.1:80"};
+  std::vector<ServiceSpec> services = {service("web"), service("worker"), service("tool")};
+  services[2].listen = {{"http", "tcp:127.0.0.1:80", 16}};
+  services[2].autostart = false;
+  const sim::ClientCall& reload = stage.reload(services);
+  stage.run_ms(500);
+  EXPECT_TRUE(reload.answer->has_value());
+  EXPECT_EQ(stage.replicas_of("tool").size(), 1u);
+}
+
+TEST_F(AllOrNothing, TheDocumentFindsNoRoom) {
+  stage.machine().store_port.full_for = 1;
+  expect_refused(stage.reload(changed()), "No space left on device");
+}
+
+TEST_F(AllOrNothing, TheSlotTableFindsNoRoom) {
+  stage.machine().store_port.no_more_slots = true;
+  const sim::ClientCall& reload = stage.reload(changed());
+  stage.run_ms(500);
+  EXPECT_FALSE(reload.answer->has_value());
+  stage.machine().store_port.no_more_slots = false;
+  expect_as_it_was();
+}
+
+TEST_F(AllOrNothing, NoSlotsAreLeft) {
+  std::vector<ServiceSpec> services = changed();
+  services[1].replicas = wire::max_slots;
+  expect_refused(stage.reload(services), "fit in one hearth");
+}
+
+TEST_F(AllOrNothing, ItsDependenciesFormACycle) {
+  std::vector<ServiceSpec> services = changed();
+  services[0].depends_on = {on("fresh")};
+  services[1].depends_on = {on("web")};
+  expect_refused(stage.reload(services), "cycle");
+}
+
+TEST_F(AllOrNothing, ItsReplicasWouldShareWhatOnlyOneCanHave) {
+  std::vector<ServiceSpec> services = changed();
+  services[1].replicas = 2;
+  services[1].around.edit().ready_file = "/run/fresh";
+  expect_refused(stage.reload(services), "one file for 2 replicas");
+}
+
+}  // namespace
+}  // namespace hearth::scenario
