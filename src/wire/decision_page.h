@@ -40,7 +40,7 @@ inline constexpr uint32_t decision_page_magic = 0x31445448;  // "HTD1"
 inline constexpr uint32_t decision_page_version = 2;
 // Of the bytes in head and slot records (supervisor/head.h). Here, because a keeper must know whether its supervisor
 // will be able to read a page that it finds.
-inline constexpr uint32_t decision_record_version = 10;
+inline constexpr uint32_t decision_record_version = 11;
 inline constexpr uint32_t slot_record_bytes = 872;
 inline constexpr uint32_t head_record_bytes = 120;
 inline constexpr uint32_t max_operations = 2048;

@@ -36,6 +36,7 @@ class KeeperPort final : public ports::Keeper {
   void take_changed(std::vector<EntryIndex>& entries) override;
   ports::SpawnAnswer spawn(const ports::SpawnOrder& order) override;
   bool signal(EntryIndex entry, RunId run, OpId op, int signal) override;
+  ports::MainAnswer follow(const ports::SpawnOrder& order, const ports::MainWish& wish) override;
   bool end_tree(EntryIndex entry, RunId run, const std::string& label) override;
   bool reap(EntryIndex entry, RunId run) override;
   void release_run(SlotIndex slot, RunId run) override;
