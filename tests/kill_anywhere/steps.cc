@@ -40,8 +40,10 @@ void Scenario::bring_up() {
   const std::string program = options_.programs + "/hearth-ka-service";
   const std::string counters = options_.directory + "/counters";
   const auto service = [&](const char* name, const std::string& more) {
-    return service_json(program, name, std::string(name) == "a" ? options_.service_mode : "", hub_.address(), counters,
-                        more);
+    const std::string mode = std::string(name) == "a"   ? options_.service_mode
+                             : std::string(name) == "e" ? options_.directory + "/e.pid"
+                                                        : "";
+    return service_json(program, name, mode, hub_.address(), counters, more);
   };
   const std::string services =
       service("a", R"(,"log":{"max_size":32768,"max_files":1000})") + "," +
@@ -49,17 +51,19 @@ void Scenario::bring_up() {
               fmt::format(R"(,"ready":{{"type":"notify"}},"watchdog_ns":{},"log":{{"format":"stamped"}})", watchdog)) +
       "," +
       service("c", R"(,"backoff":{"initial_ns":20000000,"max_ns":1000000000,"jitter":0},"log":{"format":"json"})") +
-      "," + service("d", R"(,"restart":"never")");
+      "," + service("d", R"(,"restart":"never")") + "," +
+      service("e", fmt::format(R"(,"type":"forking","around":{{"pid_file":"{}/e.pid"}})", options_.directory));
   Order& apply = order(
       "apply", "/v1/apply",
       fmt::format(
           R"({{"document":{{"format":1,"project":"{}","path":"/ka/{}/hearth.toml","services":[{}]}},"start":true}})",
           project_, project_, services));
-  for (const char* name : {"a", "b", "c", "d"})
+  for (const char* name : {"a", "b", "c", "d", "e"})
     await(std::string(name) + "'s greeting",
           [&] { return hub_.newest(name) != nullptr || (apply.done() && !apply.error().empty()); });
   if (apply.done() && !apply.error().empty()) return settle(apply);
   command("a", "write 60");
+  command("e", "write 20");
   command("b", "notify STATUS=loading 1");
   command("b", "write 20");
   command("b", "notify READY=1");
