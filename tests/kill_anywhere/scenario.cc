@@ -313,7 +313,8 @@ void Scenario::find_leftovers() {
              mount, std::filesystem::directory_options::skip_permission_denied, error);
          !error && it != std::filesystem::recursive_directory_iterator(); it.increment(error)) {
       const std::string name = it->path().filename().string();
-      if (name.starts_with(project_ + ".")) evidence_.left_over.push_back("cgroup leaf " + it->path().string());
+      // Of both projects: the other one's name begins with the first one's.
+      if (name.starts_with(project_)) evidence_.left_over.push_back("cgroup leaf " + it->path().string());
     }
   }
 }
