@@ -7,6 +7,7 @@
 #include "config/scalars.h"
 #include "config/service_keys.h"
 #include "config/text.h"
+#include "config/words.h"
 
 namespace hearth::config {
 namespace {
@@ -117,24 +118,17 @@ void read_give_up(Reader& r, const Node& value, std::string_view key, ServiceDra
   }
 }
 
-constexpr std::array type_synonyms = {Synonym{"simple", "service"},  Synonym{"exec", "service"},
-                                      Synonym{"process", "service"}, Synonym{"daemon", "service"},
-                                      Synonym{"oneshot", "task"},    Synonym{"one-shot", "task"},
-                                      Synonym{"job", "task"},        Synonym{"scripted", "task"}};
-// What can be had; `forking` is known to documents only.
-constexpr std::array type_choices = {Word{"service", ServiceType::service}, Word{"task", ServiceType::task}};
-
+constexpr std::array type_synonyms = {Synonym{"simple", "service"},    Synonym{"exec", "service"},
+                                      Synonym{"process", "service"},   Synonym{"daemon", "service"},
+                                      Synonym{"bgprocess", "forking"}, Synonym{"fork", "forking"},
+                                      Synonym{"oneshot", "task"},      Synonym{"one-shot", "task"},
+                                      Synonym{"job", "task"},          Synonym{"scripted", "task"}};
 void read_type(Reader& r, const Node& value, std::string_view key, ServiceDraft& draft) {
-  if (value.kind == Node::Kind::string && value.text == "forking") {
-    return r.problem(value.at,
-                     fmt::format("{} is \"forking\", and hearth does not follow programs into the background yet", key),
-                     "run the program in the foreground; most have an option for that");
-  }
   if (value.kind == Node::Kind::string && value.text == "notify") {
     return r.problem(value.at, fmt::format("{} is \"notify\", which hearth says of readiness", key),
                      "remove it, and write ready = \"notify\"");
   }
-  r.choice(value, key, type_choices, type_synonyms, draft.spec.type);
+  r.choice(value, key, type_words, type_synonyms, draft.spec.type);
 }
 
 // A task has no readiness: it is what others wait for when it has done its work.
@@ -156,7 +150,8 @@ void finish_task(Reader& r, ServiceDraft& draft) {
 }
 
 constexpr std::array rules = {
-    ServiceRule{"type", read_type, "service: is to run for ever; task: runs to its end."},
+    ServiceRule{"type", read_type,
+                "service: is to run for ever; task: runs to its end; forking: goes into the background by itself."},
     ServiceRule{"before_start", read_hook<&Actions::before_start>,
                 "Run before each start; fails: the service is not started."},
     ServiceRule{"after_start", read_hook<&Actions::after_start>, "Run when it has become ready."},

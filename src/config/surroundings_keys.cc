@@ -244,7 +244,8 @@ constexpr std::array rules = {
                 [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) {
                   read_file(r, v, k, d.spec.around.edit().pid_file);
                 },
-                "A file with the PID of the service, for programs that want one."},
+                "A file with the PID of the service, for programs that want one; with type = \"forking\" it writes it "
+                "by itself."},
     ServiceRule{"ports", read_ports,
                 "TCP ports that it listens on by itself; who else has one is told before a start."},
     ServiceRule{"io_priority", read_io_priority,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "health/utf8.h"
 
@@ -74,6 +75,10 @@ void forget_all_but_number(ProbeState& state) {
 
 void become_ready(Health& health, const ServiceSpec& spec, Verdict& verdict, Now now) {
   if (health.ready || health.stopping) return;
+  if (health.forks) {
+    health.ready_said = true;
+    return;
+  }
   const bool first = health.ready_since == 0;
   health.ready = true;
   health.ready_since = std::max<WallNs>(now.wall, 1);  // 0 means never
@@ -152,7 +157,7 @@ void take_texts(Health& health, const NotifyMessage& message) {
 void take_stopping(Health& health, Verdict& verdict) {
   health.stopping = true;
   health.reloading = false;
-  health.start.clear();
+  if (!health.forks) health.start.clear();
   forget_all_but_number(health.ready_probe);
   forget_all_but_number(health.live_probe);
   lose_ready(health, verdict);
@@ -196,15 +201,19 @@ void forget_run(Health& health) {
   health.live_probe = live;
 }
 
+void begin_readiness(Health& health, const ServiceSpec& spec, bool is_ready, Verdict& verdict, Now now) {
+  if (is_ready) become_ready(health, spec, verdict, now);
+  if (is_tried(spec.ready) && !is_ready && !health.stopping) {
+    begin_try(health.ready_probe, spec.ready, now);
+    verdict.try_ready = true;
+  }
+}
+
 void begin(Health& health, const ServiceSpec& spec, bool is_ready, Verdict& verdict, Now now) {
   forget_run(health);
   health.watching = true;
   health.watchdog_span = spec.watchdog;
-  if (is_ready) become_ready(health, spec, verdict, now);
-  if (is_tried(spec.ready) && !is_ready) {
-    begin_try(health.ready_probe, spec.ready, now);
-    verdict.try_ready = true;
-  }
+  begin_readiness(health, spec, is_ready, verdict, now);
 }
 
 }  // namespace
@@ -215,9 +224,25 @@ bool is_said_once(ProbeType type) {
 
 Verdict watch(Health& health, const ServiceSpec& spec, Now now) {
   return changing(health, [&](Verdict& verdict) {
-    begin(health, spec, spec.ready->type == ProbeType::none, verdict, now);
+    if (spec.type == ServiceType::forking) {
+      forget_run(health);
+      health.watching = health.forks = true;
+      health.watchdog_span = spec.watchdog;
+    } else {
+      begin(health, spec, spec.ready->type == ProbeType::none, verdict, now);
+    }
     health.begun = now.mono;
     if (!health.ready) health.start.start(now.mono, spec.start_timeout);
+  });
+}
+
+Verdict found_main(Health& health, const ServiceSpec& spec, Now now) {
+  return changing(health, [&](Verdict& verdict) {
+    if (!health.watching || !health.forks) return;
+    health.forks = false;
+    const bool is_ready = std::exchange(health.ready_said, false) || spec.ready->type == ProbeType::none;
+    if (health.stopping) health.start.clear();
+    begin_readiness(health, spec, is_ready, verdict, now);
   });
 }
 
@@ -229,6 +254,7 @@ Verdict adopt(Health& health, const ServiceSpec& spec, Now now) {
 
 void unwatch(Health& health) {
   health.watching = false;
+  health.forks = health.ready_said = false;
   health.ready = false;
   health.reloading = false;
   health.start.clear();
@@ -243,6 +269,7 @@ Verdict respecify(Health& health, const ServiceSpec& before, const ServiceSpec& 
     if (spec.start_timeout != before.start_timeout && health.ready_since == 0)
       health.start.start(now.mono, spec.start_timeout);
     const bool was_ready_before = health.ready_since != 0;
+    if (health.forks) return;
     if (!(spec.ready == before.ready)) {
       forget_all_but_number(health.ready_probe);
       if (spec.ready->type == ProbeType::none) become_ready(health, spec, verdict, now);

@@ -5,6 +5,7 @@
 // States, as the flags of Health say them together (tests/unit/health/table_test.cc holds each against each event):
 //
 //   unwatched  no run, or one that was given up. What it says of itself is taken, and nothing else
+//   forks      its main process has not been found: the start clock runs, and nothing else
 //   starting   was never ready: the start clock runs, readiness is tried
 //   ready      the watchdog runs, both probes are tried
 //   lost       was ready, and its probe says that it is not: all goes on as in ready
@@ -49,6 +50,10 @@
 // anew, since nobody looked.
 //
 // What it does (X_HEARTH_STATE, _ITEM, _DONE, _TOTAL) is told on, and decides nothing. `idle` ends the item.
+//
+// A run whose leader is to leave a daemon (type = "forking") forks until found_main() says that this is there. Meanwhile
+// the start clock runs, whatever its readiness is, and nothing is tried. A readiness that is said by then is remembered, for
+// it will not be said again; found_main() goes on with it as watch() would have. STOPPING=1 leaves the start clock alone.
 //
 // adopt() is watch() for a run that was found alive after all of hearth had died. Whether it has said READY=1
 // nobody knows any more, and it will not say it again: where readiness is said once (is_said_once: notify, fd, log) it
@@ -117,7 +122,9 @@ bool is_said_once(ProbeType type);
 
 Verdict watch(Health& health, const ServiceSpec& spec, Now now);  // a run has been spawned
 Verdict adopt(Health& health, const ServiceSpec& spec, Now now);  // ... or found, after hearth had died
-void unwatch(Health& health);                                     // it ended, or is being stopped
+// The daemon that its leader has left is there. Twice is once.
+Verdict found_main(Health& health, const ServiceSpec& spec, Now now);
+void unwatch(Health& health);  // it ended, or is being stopped
 // It goes on, and from now on by `spec`. A probe that is another one begins anew, and what was found before stands
 // until it says otherwise: who was ready is ready. The start clock begins anew when its span is another one.
 Verdict respecify(Health& health, const ServiceSpec& before, const ServiceSpec& spec, Now now);

@@ -342,6 +342,12 @@ void Importer::command(Place place, const std::string& value, Service& service, 
     return wanting(place, "program " + service.name + ": the quotes of its command do not match",
                    "write command = [\"program\", \"argument\"]");
   service.set("command", quoted_list(*words));
+  const std::string& first = words->front();
+  if (words->size() > 2 && first.substr(first.rfind('/') + 1) == "pidproxy")
+    wanting(place, "program " + service.name + ": pidproxy is carried over, and not needed",
+            "write command = " + quoted_list({words->begin() + 2, words->end()}) +
+                "; if that goes into the background, type = \"forking\" and pid_file = " + quoted((*words)[1]) +
+                ", too");
   if (words->front().find('/') == std::string::npos && words->front().ends_with(".py"))
     wanting(place, "program " + service.name + ": " + words->front() + " is looked for in PATH",
             "write its whole path");

@@ -85,6 +85,7 @@ class Importer {
   void type(Service& service, const IniEntry& entry);
   bool hook(Service& service, const IniEntry& entry);
   void finish_task(Service& service);
+  void finish_pid_file(Service& service);
   void dependencies(Service& service, const IniEntry& entry);
   std::string specifiers(const IniEntry& entry);
 
@@ -93,6 +94,8 @@ class Importer {
   const Unit* unit_ = nullptr;
   std::set<std::pair<std::string, std::string>> needs_;  // said by more than After=
   bool has_command_ = false;
+  bool is_task_ = false, is_forking_ = false;
+  const IniEntry* pid_file_ = nullptr;
   std::vector<std::string> files_;  // of EnvironmentFile=
   Draft draft_;
 };
@@ -159,12 +162,14 @@ void Importer::type(Service& service, const IniEntry& entry) {
   if (value == "notify" || value == "notify-reload") return service.set("ready", quoted("notify"));
   if (value == "oneshot") {
     service.set("type", quoted("task"));
+    is_task_ = true;
     return wanting(entry.line, "Type=oneshot: it runs once at `hearth up`",
                    "who needs it says so: depends_on = { " + service.name + " = \"completed_successfully\" }");
   }
-  if (value == "forking")
-    return wanting(entry.line, "Type=forking is not carried over",
-                   "let the program stay in the foreground (often an option as -f, --foreground or -n)");
+  if (value == "forking") {
+    is_forking_ = true;
+    return service.set("type", quoted("forking"));
+  }
   wanting(entry.line, "Type=" + value + " is not carried over",
           "a probe says when it is ready: ready = { type = \"tcp\", ... }");
 }
@@ -307,9 +312,10 @@ void Importer::service_key(Service& service, const IniEntry& entry) {
                                                  : "cache_directories";
     return service.set(ours, quoted_list(split_list(value, " \t")));
   }
-  if (key == "PIDFile") return wanting(entry.line, "PIDFile is not needed by a program in the foreground", "");
+  if (key == "PIDFile") return void(pid_file_ = &entry);
   if (key == "KillMode" || key == "StandardOutput" || key == "StandardError" || key == "NotifyAccess" ||
-      key == "RemainAfterExit" || key == "SyslogIdentifier" || key == "StandardInput" || key == "SendSIGKILL")
+      key == "RemainAfterExit" || key == "GuessMainPID" || key == "SyslogIdentifier" || key == "StandardInput" ||
+      key == "SendSIGKILL")
     return;
   wanting(entry.line, key + "=" + value + " is not carried over", "docs/reference/configuration.md has what there is");
 }
@@ -348,13 +354,22 @@ bool Importer::hook(Service& service, const IniEntry& entry) {
 
 // What has no meaning for who runs to his end.
 void Importer::finish_task(Service& service) {
-  if (!service.has("type")) return;
+  if (!is_task_) return;
   for (const char* key : {"ready", "watchdog", "start_timeout", "restart"}) service.remove(key);
+}
+
+// Who stays in the foreground writes none for us; ours would be written by hearth.
+void Importer::finish_pid_file(Service& service) {
+  if (pid_file_ == nullptr) return;
+  if (!is_forking_) return wanting(pid_file_->line, "PIDFile is not needed by a program in the foreground", "");
+  const std::string path = specifiers(*pid_file_);
+  service.set("pid_file", quoted(path.starts_with("/") ? path : "/run/" + path));
 }
 
 void Importer::import(const Unit& unit) {
   unit_ = &unit;
-  has_command_ = false;
+  has_command_ = is_task_ = is_forking_ = false;
+  pid_file_ = nullptr;
   files_.clear();
   Service& service = draft_.add(unit.name);
   service.set("restart", quoted("never"));  // the default of systemd
@@ -365,6 +380,7 @@ void Importer::import(const Unit& unit) {
     }
   }
   finish_task(service);
+  finish_pid_file(service);
   if (!has_command_) wanting(0, "there is no ExecStart in it", "write its command");
 }
 

@@ -170,6 +170,10 @@ void handle_supervisor(Keeper& k, Received& message) {
       for (uint32_t i = 0; i < count && i < message.descriptors; ++i)
         adopt_run(k, record_at<wire::RunRecord>(message, i), message.take(i));
       break;
+    case MessageType::follow:
+      for (uint32_t i = 0; i < count && i < message.descriptors; ++i)
+        follow_run(k, record_at<wire::FollowRecord>(message, i), message.take(i));
+      break;
     case MessageType::replace_spawner:
       for (uint32_t i = 0; i < count; ++i) replace_spawner(k, record_at<wire::SpawnerRecord>(message, i));
       break;

@@ -16,7 +16,7 @@ constexpr uint32_t stop_grace_least_ms = 500, stop_grace_most_ms = 3'600'000;
 bool lives(Keeper& k, EntryIndex i) {
   const wire::RunEntry& entry = k.table->entry[i];
   if (entry.run.load(std::memory_order_acquire) == no_run || entry.pid.load() <= 0) return false;
-  if (entry.phase.load(std::memory_order_acquire) == wire::EntryPhase::exited) return false;
+  if (wire::phase_of(entry) == wire::EntryPhase::exited) return false;
   return watch_run(k, i) || k.run[i].pidfd_plus_1 != 0;
 }
 
@@ -51,7 +51,7 @@ bool rank_lives(Keeper& k, bool kill_all) {
     wire::RunEntry& entry = k.table->entry[i];
     const RunId run = entry.run.load(std::memory_order_acquire);
     if (run == no_run) continue;
-    if (entry.phase.load(std::memory_order_acquire) == wire::EntryPhase::exited) {
+    if (wire::phase_of(entry) == wire::EntryPhase::exited) {
       send_signal(k, i, SIGKILL);
       reap_run(k, i, run);
     } else if (entry.stop_rank == k.ending.rank && lives(k, i)) {

@@ -19,6 +19,8 @@
 //               foreign   a process of an earlier keeper: it is watched once the supervisor hands its pidfd
 //                         over (adopt), and the pidfd is kept until REAP, since only through it is the
 //                         process group still certain to be that run's
+//             A child that leaves a daemon (`follow`) goes on with that as its process, which is our child as well: its
+//             parent has ended, and we are the reaper of orphans.
 //             (runs.cc)
 //   parked    descriptors kept for the supervisor, found by identity (parked.cc)
 //

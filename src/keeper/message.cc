@@ -19,6 +19,7 @@ uint32_t record_size(MessageType type) {
     case MessageType::adopt:
     case MessageType::plan:
     case MessageType::short_plan: return sizeof(wire::RunRecord);
+    case MessageType::follow: return sizeof(wire::FollowRecord);
     case MessageType::finish: return sizeof(wire::FinishRecord);
   }
   return UINT32_MAX;

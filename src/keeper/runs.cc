@@ -33,7 +33,7 @@ void record_exit(Keeper& k, EntryIndex entry, int code, int status) {
   e.wait_code = code;
   e.wait_status = status;
   e.exited_at_ns = now_ns();
-  e.phase.store(EntryPhase::exited, std::memory_order_release);
+  wire::store_phase(e, EntryPhase::exited);
   tell_supervisor(k, entry);
 }
 
@@ -83,9 +83,9 @@ void foreign_event(Keeper& k, EntryIndex entry, uint32_t events) {
 void watch_adopted(Keeper& k, EntryIndex entry) {
   wire::RunEntry& e = shared(k, entry);
   k.run[entry].unwatched = false;
-  if (e.phase.load() == EntryPhase::exited) return;
+  if (wire::phase_of(e) == EntryPhase::exited) return;
   if (watch_fd(k, k.run[entry].pidfd_plus_1 - 1, Source::run, entry, EPOLLIN)) {
-    e.phase.store(EntryPhase::adopted, std::memory_order_release);
+    wire::store_phase(e, EntryPhase::adopted);
     tell_supervisor(k, entry);
   } else if (errno == ENOMEM || errno == ENOSPC) {
     k.run[entry].unwatched = true;  // it can be signalled, and its end is found later
@@ -93,6 +93,12 @@ void watch_adopted(Keeper& k, EntryIndex entry) {
   } else {
     drop_pidfd(k, entry);  // not a pidfd
   }
+}
+
+// A leader has made the group of its number; a main process may be in any of its session's. 0: none that may be signalled.
+pid_t group_of_main(pid_t pid) {
+  const pid_t group = getpgid(pid);
+  return group > 1 && group != getpgrp() ? group : 0;
 }
 
 // Gives the entry back. The keeper has its claim.
@@ -116,6 +122,26 @@ void free_entry(Keeper& k, EntryIndex entry) {
   tell_supervisor(k, entry);
 }
 
+// Whoever it names, nobody is followed who is not of this run, as far as that shows from here.
+bool may_follow(const Keeper& k, const wire::FollowRecord& record, int pidfd) {
+  const EntryIndex entry = record.entry;
+  if (entry >= wire::max_entries || record.run == no_run || record.pid <= 1) return false;
+  const wire::RunEntry& e = k.table->entry[entry];
+  if (e.run.load(std::memory_order_acquire) != record.run || e.phase.load() != EntryPhase::exited) return false;
+  const bool unknown = e.wait_code == wire::wait_code_unknown;
+  if (!unknown && (e.wait_code != CLD_EXITED || e.wait_status != 0)) return false;
+  if (is_known(k, record.pid, entry)) return false;
+  siginfo_t info;
+  switch (k.run[entry].kind) {
+    case RunKind::child: return wait_now(P_PIDFD, pidfd, info, WNOWAIT) >= 0;
+    case RunKind::unseen:
+      if (!unknown) break;
+      [[fallthrough]];
+    case RunKind::foreign: return pidfd_signal(pidfd, 0) == 0 || errno == EPERM;
+  }
+  return false;
+}
+
 }  // namespace
 
 bool watch_run(Keeper& k, EntryIndex entry) {
@@ -136,7 +162,7 @@ bool watch_run(Keeper& k, EntryIndex entry) {
       return true;
     }
     keep_pidfd(k, entry, fd);
-    e.phase.store(EntryPhase::watched, std::memory_order_release);
+    wire::store_phase(e, EntryPhase::watched);
     tell_supervisor(k, entry);
   }
   k.run[entry].kind = RunKind::child;
@@ -170,7 +196,7 @@ void doorbell(Keeper& k) {
 // Events may be of a pidfd that is closed already: what holds is asked again.
 void run_event(Keeper& k, EntryIndex entry, uint32_t events) {
   if (entry >= wire::max_entries || k.run[entry].pidfd_plus_1 == 0) return;
-  if (shared(k, entry).phase.load() == EntryPhase::exited) return;
+  if (wire::phase_of(shared(k, entry)) == EntryPhase::exited) return;
   if (k.run[entry].kind == RunKind::foreign) return foreign_event(k, entry, events);
   siginfo_t info;
   rusage use;
@@ -187,7 +213,7 @@ void run_event(Keeper& k, EntryIndex entry, uint32_t events) {
 // run_event(), because the supervisor is told first.
 void run_event_done(Keeper& k, EntryIndex entry) {
   if (entry >= wire::max_entries || k.run[entry].kind != RunKind::child) return;
-  if (shared(k, entry).phase.load() == EntryPhase::exited) drop_pidfd(k, entry);
+  if (wire::phase_of(shared(k, entry)) == EntryPhase::exited) drop_pidfd(k, entry);
 }
 
 void unknown_due(Keeper& k, int64_t now) {
@@ -204,10 +230,7 @@ void unknown_due(Keeper& k, int64_t now) {
 // The supervisor may record an end meanwhile.
 void forget_watching(Keeper& k) {
   const uint32_t end = entries_end(k);
-  for (EntryIndex i = 0; i < end; ++i) {
-    for (EntryPhase old : {EntryPhase::watched, EntryPhase::adopted})
-      shared(k, i).phase.compare_exchange_strong(old, EntryPhase::none);
-  }
+  for (EntryIndex i = 0; i < end; ++i) wire::forget_watching(shared(k, i));
 }
 
 void adopt_run(Keeper& k, const wire::RunRecord& record, int pidfd) {
@@ -220,9 +243,10 @@ void adopt_run(Keeper& k, const wire::RunRecord& record, int pidfd) {
   // A supervisor that is not sure. One that is our child, or was handed over before, needs no adoption; but it is told.
   const bool child = watch_run(k, entry);
   if (child || k.run[entry].pidfd_plus_1 != 0) {
-    EntryPhase unsure = EntryPhase::none;
+    const EntryPhase sure = child ? EntryPhase::watched : EntryPhase::adopted;
+    EntryPhase unsure = wire::is_of_main(e) ? wire::with_main(EntryPhase::none) : EntryPhase::none;
     if (!k.run[entry].unwatched && k.run[entry].pidfd_plus_1 != 0 &&
-        e.phase.compare_exchange_strong(unsure, child ? EntryPhase::watched : EntryPhase::adopted))
+        e.phase.compare_exchange_strong(unsure, wire::is_of_main(unsure) ? wire::with_main(sure) : sure))
       tell_supervisor(k, entry);
     return close_fd(pidfd);
   }
@@ -231,6 +255,34 @@ void adopt_run(Keeper& k, const wire::RunRecord& record, int pidfd) {
   k.run[entry].pid = e.pid.load();
   keep_pidfd(k, entry, pidfd);
   watch_adopted(k, entry);
+}
+
+// The leader is reaped last: whoever comes after a keeper that was killed here finds it still to be followed, or followed.
+void follow_run(Keeper& k, const wire::FollowRecord& record, int pidfd) {
+  const EntryIndex entry = record.entry;
+  if (!may_follow(k, record, pidfd)) return close_fd(pidfd);
+  wire::RunEntry& e = shared(k, entry);
+  RunState& run = k.run[entry];
+  const bool child = run.kind == RunKind::child;
+  if (child && !watch_fd(k, pidfd, Source::run, entry, EPOLLIN)) return close_fd(pidfd);  // it is asked for again
+  const pid_t leader = run.pid;
+  if (child)
+    forget_pid(k, entry);
+  else
+    run.kind = RunKind::foreign;
+  run.pid = record.pid;
+  run.unknown_at = 0;
+  if (child) remember_pid(k, entry);
+  keep_pidfd(k, entry, pidfd);
+  e.start_ticks = record.start_ticks;
+  e.pid.store(record.pid, std::memory_order_release);
+  e.phase.store(wire::with_main(child ? EntryPhase::watched : EntryPhase::none), std::memory_order_release);
+  siginfo_t info;
+  if (child)
+    wait_now(P_PID, leader, info);
+  else
+    watch_adopted(k, entry);
+  tell_supervisor(k, entry);
 }
 
 void reap_run(Keeper& k, EntryIndex entry, RunId run) {
@@ -242,7 +294,7 @@ void reap_run(Keeper& k, EntryIndex entry, RunId run) {
     uint32_t unclaimed = 0;
     if (!e.claim.compare_exchange_strong(unclaimed, wire::claim_keeper)) return;
   } else {
-    if (e.pid.load() != 0 && e.phase.load() != EntryPhase::exited) return;
+    if (e.pid.load() != 0 && wire::phase_of(e) != EntryPhase::exited) return;
     e.claim = wire::claim_keeper;
   }
   siginfo_t info;
@@ -257,14 +309,21 @@ bool send_signal(Keeper& k, EntryIndex entry, int signal) {
   const bool alone = (e.flags & wire::entry_flag_signal_leader_only) != 0;
   if (watch_run(k, entry)) {
     const pid_t pid = k.run[entry].pid;
-    if (alone || (kill(-pid, signal) < 0 && errno == ESRCH)) kill(pid, signal);
+    const pid_t group = wire::is_of_main(e) ? group_of_main(pid) : pid;
+    if (alone || group == 0 || (kill(-group, signal) < 0 && errno == ESRCH)) kill(pid, signal);
     return true;
   }
   // Not ours. The pid may be somebody else's by now, but a pidfd names that process and its group for ever.
   const int fd = k.run[entry].pidfd_plus_1 - 1;
   if (fd < 0) return false;
+  if (wire::is_of_main(e)) {
+    // The group is that of whoever has the number: asked before it is known that this still is our process.
+    const pid_t group = alone ? 0 : group_of_main(k.run[entry].pid);
+    if (group == 0 || pidfd_signal(fd, 0) < 0 || kill(-group, signal) < 0) pidfd_signal(fd, signal);
+    return true;
+  }
   if (pidfd_signal(fd, signal, alone ? 0 : pidfd_signal_group) < 0 && errno == EINVAL &&
-      e.phase.load() != EntryPhase::exited)
+      wire::phase_of(e) != EntryPhase::exited)
     kill(-k.run[entry].pid, signal);  // before Linux 6.9
   return true;
 }

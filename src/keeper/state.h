@@ -211,6 +211,7 @@ void run_event(Keeper& k, EntryIndex entry, uint32_t events);
 void run_event_done(Keeper& k, EntryIndex entry);  // later in the same wake-up
 void unknown_due(Keeper& k, int64_t now);
 void adopt_run(Keeper& k, const wire::RunRecord& record, int pidfd);
+void follow_run(Keeper& k, const wire::FollowRecord& record, int pidfd);
 void reap_run(Keeper& k, EntryIndex entry, RunId run);
 void signal_run(Keeper& k, const wire::SignalRecord& record);
 void forget_watching(Keeper& k);  // of the keeper before us: its runs are to be adopted
@@ -220,6 +221,8 @@ void release_claims(Keeper& k, uint32_t generation);  // of a dead spawner; 0 = 
 // strays.cc
 void remember_pid(Keeper& k, EntryIndex entry);
 void forget_pid(Keeper& k, EntryIndex entry);
+// Hearth's own, or of another entry's run: also of one that has not been watched yet.
+bool is_known(const Keeper& k, pid_t pid, EntryIndex but);
 void child_died(Keeper& k, pid_t pid);
 void scan_children(Keeper& k);
 

@@ -58,6 +58,16 @@ void forget_pid(Keeper& k, EntryIndex entry) {
   }
 }
 
+bool is_known(const Keeper& k, pid_t pid, EntryIndex but) {
+  if (is_member(k, pid) || pid == getpid()) return true;
+  const uint32_t end = entries_end(k);
+  for (EntryIndex i = 0; i < end; ++i) {
+    const wire::RunEntry& entry = k.table->entry[i];
+    if (i != but && entry.run.load(std::memory_order_acquire) != no_run && entry.pid.load() == pid) return true;
+  }
+  return false;
+}
+
 void child_died(Keeper& k, pid_t pid) {
   siginfo_t info;
   if (pid <= 0 || is_member(k, pid)) return;

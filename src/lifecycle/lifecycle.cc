@@ -137,7 +137,7 @@ void begin_running(Step& s) {
 }
 
 void has_pid(Step& s) {
-  if (s.life.run_live && !s.event.has_readiness) begin_running(s);
+  if (s.life.run_live && s.event.main && !s.event.has_readiness) begin_running(s);
 }
 
 void has_become_ready(Step& s) {
@@ -179,7 +179,7 @@ void ended_while_starting(Step& s) {
   // A daemon that ends before it was ever ready has not done its work, whatever its exit code; where nobody
   // wants a restart, it is a task that ended well.
   const bool may_end = s.spec.type == ServiceType::task || s.spec.restart == RestartPolicy::never;
-  ended(s, is_success(s.event.exit, s.spec) && (!s.event.has_readiness || may_end));
+  ended(s, s.event.main && is_success(s.event.exit, s.spec) && (!s.event.has_readiness || may_end));
 }
 
 void ended_while_running(Step& s) {

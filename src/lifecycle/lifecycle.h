@@ -48,6 +48,11 @@
 // never by chance here. Deliberate stops and shutdown never restart (R4): during `stopping` with want_up == false
 // no exit, probe or clock brings a run back.
 //
+// A service that goes into the background by itself (ServiceType::forking). Its run has a leader, which ends with code 0,
+// and a main process, which stays. `spawned` comes twice: of the leader (main = false), which changes nothing but that a stop
+// signal has somebody to arrive at, and of the main process. The leader's good end is no event at all; any other end of
+// it, and the end of a run of which no main process was found, is `exited` without main, and a failure whatever its code.
+//
 // Dependencies are level, not edge: the supervisor says how they stand (dependencies_met, dependencies_unmet,
 // dependency_failed) whenever that or the slot has changed; saying it twice is harmless. Who waits for something
 // that failed for good is `failed`, so that `up --wait` ends and status names the culprit; but its goal stays up,
@@ -135,6 +140,7 @@ struct Event {
   bool dependencies_met = true;  // orders, exited, spawn_failed, hook_ended, time_passed: are they met now?
   bool hold = false;             // order_stop, order_restart, dependency_restarted
   bool has_readiness = false;    // spawned, exited: there is a readiness probe, running only after became_ready
+  bool main = true;              // spawned, exited: of the process that stays, and not of a leader that is to leave it
   std::uint64_t random = 0;      // exited, spawn_failed, hook_ended, dependency_restarted: for the jitter; 64 bits
 };
 

@@ -145,7 +145,9 @@ struct ProbeState {
 enum class Work : std::uint8_t { unsaid = 0, idle, busy };
 
 struct Health {
-  bool watching = false;  // a run is being watched
+  bool watching = false;    // a run is being watched
+  bool forks = false;       // its leader is to leave a daemon, and that has not been found yet
+  bool ready_said = false;  // forks: it has said so already
   bool ready = false;
   bool reloading = false;  // RELOADING=1 seen, READY=1 not yet
   bool stopping = false;   // STOPPING=1 seen
@@ -187,6 +189,10 @@ struct RunCell {
   std::uint64_t output_from = 0;  // bytes in the slot's log when it was decided: what follows is its own
 };
 
+// What had not come by the time of start_timeout, of a service that goes into the background: that its leader ends; that
+// its main process is found. nothing: it was not ready.
+enum class Missed : std::uint8_t { nothing = 0, background, main };
+
 // hook: before_start, before_stop, stop, after_stop. side_hook: those that run beside.
 enum class SlotRole : std::uint8_t { service = 0, ready_probe = 1, live_probe = 2, hook = 3, side_hook = 4 };
 constexpr bool is_probe(SlotRole role) {
@@ -215,6 +221,8 @@ struct SlotState {
   bool left_behind = false;    // of a service: its last run ended by itself with success, and others of it went on
   bool reload_failed = false;  // of a service: its last reload_command, since this run began
   Hook ended = Hook::none;     // of a hook's slot: the one whose end last_exit is
+  bool no_daemon = false;      // of a service: its last run ended before the daemon that it was to leave was found
+  Missed missed = Missed::nothing;  // ... by its last start_timeout
   Lifecycle life;
   Health health;
   ExitInfo last_exit;

@@ -44,6 +44,10 @@ bool KeeperClient::adopt(const ports::SpawnOrder& order, std::int32_t pid, std::
   open_again(order, process.pidfd.get());
   entry.start_ticks.store(ticks, std::memory_order_relaxed);
   entry.exec_over.store(order.run, std::memory_order_relaxed);
+  // What was noted or found of a service that goes into the background is taken for its main process: a leader that is to
+  // leave one lives for an instant.
+  if (held == no_run && order.spec->type == ServiceType::forking)
+    entry.phase.store(wire::with_main(wire::EntryPhase::none), std::memory_order_relaxed);
   crash_point("before adoption");
   if (held == no_run) order_entry(order, pid);
   hand_to_keeper({order.entry, order.run}, std::move(process), adoptions_.empty() ? patience : 0);
@@ -61,18 +65,19 @@ void KeeperClient::take_up(const ports::SpawnOrder& order) {
   wire::RunEntry& entry = link_.table().entry[order.entry];
   // One that has no process yet is spawned as if nothing had been.
   if (entry.run.load(std::memory_order_acquire) != order.run || entry.pid.load() == 0) return;
-  const bool exited = entry.phase.load(std::memory_order_acquire) == wire::EntryPhase::exited;
+  const bool exited = wire::phase_of(entry) == wire::EntryPhase::exited;
   OpenedProcess process = exited ? OpenedProcess{Fd(), true} : open_run(entry, order.run);
   if (process.gone) {
     open_output_again(order);  // its descendants may go on writing
+    // A daemon that is still to be found may say who it is.
+    if (exited && order.spec->type == ServiceType::forking && !wire::is_of_main(entry)) open_notify_again(order);
     if (!exited) link_.record_unseen_end(order.entry);
     return;
   }
   open_again(order, process.pidfd.get());
   // What it says is of the dead keeper: until ours has the run, nobody watches it, and a successor sees that.
   // After a handover that was broken off the keeper may have it, and see its end just now.
-  for (wire::EntryPhase old : {wire::EntryPhase::watched, wire::EntryPhase::adopted})
-    entry.phase.compare_exchange_strong(old, wire::EntryPhase::none);
+  wire::forget_watching(entry);
   crash_point("before adoption");
   hand_to_keeper({order.entry, order.run}, std::move(process), adoptions_.empty() ? patience : 0);
 }
@@ -84,7 +89,7 @@ void KeeperClient::find_unadopted() {
     const wire::RunEntry& entry = link_.table().entry[index];
     const RunId run = entry.run.load(std::memory_order_acquire);
     const pid_t pid = entry.pid.load(std::memory_order_acquire);
-    if (run == no_run || pid <= 0 || entry.phase.load(std::memory_order_acquire) != wire::EntryPhase::none) continue;
+    if (run == no_run || pid <= 0 || wire::phase_of(entry) != wire::EntryPhase::none) continue;
     ProcStat stat;
     if (!read_stat(pid, stat) || stat.parent == keeper) continue;
     adoptions_.push_back({index, run});
@@ -102,12 +107,16 @@ void KeeperClient::open_output_again(const ports::SpawnOrder& order) {
 
 void KeeperClient::open_again(const ports::SpawnOrder& order, int process) {
   open_output_again(order);
+  open_notify_again(order);
+  if (order.role == SlotRole::service) recover_listeners(order, process);
+}
+
+void KeeperClient::open_notify_again(const ports::SpawnOrder& order) {
   Made made;
   if (order.notify)
     if (const Status notify = make_notify(order, made); !notify) not_opened(order, ParkClass::notify, notify.error());
   ToPark all = to_park(order, made);
   link_.keep(all.records, all.descriptors, patience);
-  if (order.role == SlotRole::service) recover_listeners(order, process);
 }
 
 void KeeperClient::note_unopened(const std::string& label, ParkClass type, const Error& error) {
@@ -217,8 +226,7 @@ void KeeperClient::mind_adoptions() {
   std::vector<Adoption> waiting = std::exchange(adoptions_, {});
   for (const Adoption& adoption : waiting) {
     const wire::RunEntry& entry = link_.table().entry[adoption.entry];
-    if (entry.run.load(std::memory_order_acquire) != adoption.run ||
-        entry.phase.load(std::memory_order_acquire) != wire::EntryPhase::none)
+    if (entry.run.load(std::memory_order_acquire) != adoption.run || wire::phase_of(entry) != wire::EntryPhase::none)
       continue;
     OpenedProcess process = open_run(entry, adoption.run);
     if (process.gone) {

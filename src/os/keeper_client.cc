@@ -48,8 +48,9 @@ ports::EntryView KeeperClient::entry(EntryIndex index) const {
     view.claim = entry.claim.load(std::memory_order_acquire);
     view.pid = entry.pid.load(std::memory_order_acquire);
     view.fail_errno = view.fail_stage != 0 ? entry.fail_errno : 0;
-    view.watched = is_watched(phase) && !exec_hangs(index, view.run, view.pid);
-    view.exited = phase == wire::EntryPhase::exited && !is_unassigned(view.run);
+    view.watched = is_watched(wire::without_main(phase)) && !exec_hangs(index, view.run, view.pid);
+    view.exited = wire::without_main(phase) == wire::EntryPhase::exited && !is_unassigned(view.run);
+    view.main = wire::is_of_main(phase);
     if (view.exited) {
       view.exit_code = entry.wait_code;
       view.exit_status = entry.wait_status;

@@ -39,10 +39,12 @@
 
 #include "os/cgroup.h"
 #include "os/keeper_link.h"
+#include "os/pid_file.h"
 #include "os/plan_builder.h"
 #include "os/preparation.h"
 #include "os/proc_stat.h"
 #include "os/run_files.h"
+#include "os/run_members.h"
 #include "os/sweep.h"
 #include "ports/keeper.h"
 
@@ -68,6 +70,7 @@ class KeeperClient final : public ports::Keeper {
   ports::SpawnAnswer spawn(const ports::SpawnOrder& order) override;
   Status can_listen(const ListenSocket& socket, const ServiceSpec& spec) override;
   bool signal(EntryIndex entry, RunId run, OpId op, int signal) override;
+  ports::MainAnswer follow(const ports::SpawnOrder& order, const ports::MainWish& wish) override;
   bool end_tree(EntryIndex entry, RunId run, const std::string& label) override;
   bool sweep_tree(EntryIndex entry, RunId run) override;
   std::string take_leftover(RunId run) override;
@@ -161,6 +164,8 @@ class KeeperClient final : public ports::Keeper {
     EntryIndex entry;
   };
 
+  // following.cc
+  ports::MainAnswer follow_one(const ports::SpawnOrder& order, std::int32_t pid, const std::string& source);
   // Each: done, or not now (the keeper's socket is full), or why not.
   Result<bool> make_run(const ports::SpawnOrder& order, Made& made);
   Status make_fifo(const ports::SpawnOrder& order, Made& made);
@@ -206,6 +211,7 @@ class KeeperClient final : public ports::Keeper {
   };
   void open_again(const ports::SpawnOrder& order, int process);
   void open_output_again(const ports::SpawnOrder& order);
+  void open_notify_again(const ports::SpawnOrder& order);
   void recover_listeners(const ports::SpawnOrder& order, int process);
   void not_opened(const ports::SpawnOrder& order, wire::ParkClass type, const Error& error);
   void note_unopened(const std::string& label, wire::ParkClass type, const Error& error);
@@ -243,7 +249,9 @@ class KeeperClient final : public ports::Keeper {
   ClientOptions options_;
   ServiceRoots roots_;
   Preparations preparations_;
-  bool has_credentials_ = false;  // of some run there may be copies
+  PidFiles pid_files_;
+  std::map<RunId, std::optional<RunMember>> lonely_;  // whom follow() has found alone; PID 0: it has found nobody
+  bool has_credentials_ = false;                      // of some run there may be copies
   Fd dev_null_;
   std::uint32_t at_work_ = 0;
   std::uint32_t replaced_[wire::spawner_count] = {};  // generation that was given up

@@ -178,7 +178,7 @@ std::vector<wire::RunRecord> KeeperLink::live_runs(Runs which) const {
   for (EntryIndex index = 0; index < wire::entries_end(*table_); ++index) {
     const wire::RunEntry& entry = table_->entry[index];
     const RunId run = entry.run.load(std::memory_order_acquire);
-    const wire::EntryPhase phase = entry.phase.load(std::memory_order_acquire);
+    const wire::EntryPhase phase = wire::phase_of(entry);
     if (run == no_run || entry.pid.load(std::memory_order_acquire) <= 0 || phase == wire::EntryPhase::exited) continue;
     if (which == Runs::unseen && phase != wire::EntryPhase::none) continue;
     runs.push_back({index, 0, run});
@@ -193,7 +193,7 @@ void KeeperLink::record_unseen_end(EntryIndex index) {
   entry.wait_code = failed ? CLD_EXITED : wire::wait_code_unknown;
   entry.wait_status = failed ? 127 : 0;
   entry.exited_at_ns = read_mono();
-  entry.phase.store(wire::EntryPhase::exited, std::memory_order_release);
+  wire::store_phase(entry, wire::EntryPhase::exited);
   wire::mark_changed(table_->changed_for_supervisor, index);
 }
 

@@ -262,6 +262,13 @@ bool KeeperLink::adopt(const wire::RunRecord& record, int pidfd, SpanNs patience
          }) == Sent::yes;
 }
 
+bool KeeperLink::follow(const wire::FollowRecord& record, int pidfd) {
+  if (lost_ || hand_over_) return false;
+  const Sent sent = send_records<wire::FollowRecord>(socket_.get(), MessageType::follow, {&record, 1}, {&pidfd, 1});
+  if (sent == Sent::lost) lost_ = true;
+  return sent == Sent::yes;
+}
+
 void KeeperLink::receive() {
   for (;;) {
     Message message;

@@ -108,6 +108,8 @@ class KeeperLink {
   void finish(wire::FinishMode mode, std::uint32_t exit_status);
   // False: without a keeper, or the socket is full, and stayed so for `patience`.
   bool adopt(const wire::RunRecord& record, int pidfd, SpanNs patience = 0);
+  // The same.
+  bool follow(const wire::FollowRecord& record, int pidfd);
   // The run's process is gone, and nobody saw how: recorded for everybody as a keeper would.
   void record_unseen_end(EntryIndex entry);
   // Sends what has gathered: signals before reaps, because a reap gives the group's id away. False: the rest

@@ -135,8 +135,7 @@ SpanNs KeeperClient::stuck_for(EntryIndex entry, MonoNs now) const {
 bool KeeperClient::exec_hangs(EntryIndex index, RunId run, std::int32_t pid) const {
   const wire::RunEntry& entry = link_.table().entry[index];
   return entry.run.load(std::memory_order_acquire) == run && pid > 0 &&
-         entry.exec_over.load(std::memory_order_acquire) < run &&
-         entry.phase.load(std::memory_order_acquire) != wire::EntryPhase::exited &&
+         entry.exec_over.load(std::memory_order_acquire) < run && wire::phase_of(entry) != wire::EntryPhase::exited &&
          same_program(pid, link_.table().keeper_pid.load());
 }
 
@@ -145,7 +144,7 @@ void KeeperClient::note_if_hung(EntryIndex index) {
   const RunId run = entry.run.load(std::memory_order_acquire);
   const std::int32_t pid = entry.pid.load(std::memory_order_acquire);
   const bool known = std::any_of(hung_.begin(), hung_.end(), [&](const Hung& hung) { return hung.run == run; });
-  if (run != no_run && !known && is_watched(entry.phase.load(std::memory_order_acquire)) && exec_hangs(index, run, pid))
+  if (run != no_run && !known && is_watched(wire::phase_of(entry)) && exec_hangs(index, run, pid))
     hung_.push_back({index, run, pid, read_mono()});
 }
 

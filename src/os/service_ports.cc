@@ -24,7 +24,7 @@ Result<bool> KeeperClient::look_at_ports(const ports::SpawnOrder& order) {
     for (std::uint32_t i = 0; own && i < wire::entries_per_slot; ++i) {
       const wire::RunEntry& entry = link_.table().entry[order.slot * wire::entries_per_slot + i];
       if (entry.run.load(std::memory_order_acquire) != run) continue;
-      (entry.phase.load(std::memory_order_acquire) == wire::EntryPhase::exited ? ending : living) = true;
+      (wire::phase_of(entry) == wire::EntryPhase::exited ? ending : living) = true;
     }
     if (living) continue;  // two runs at a time: they share it, or the new one waits for it
     if (ending) return false;

@@ -28,6 +28,7 @@ struct EntryView {
   std::int32_t fail_errno = 0;
   bool watched = false;  // phase watched or adopted
   bool exited = false;   // exit_code, exit_status, exited_at hold
+  bool main = false;     // all this is of the main process that was followed, and not of the run's leader
   std::int32_t exit_code = 0;
   std::int32_t exit_status = 0;
   MonoNs exited_at = 0;
@@ -67,6 +68,21 @@ struct SpawnAnswer {
   Error error;  // refused
 };
 
+// Who is taken for the main process of a run whose leader has gone.
+struct MainWish {
+  std::int32_t told = 0;  // MAINPID=: that one and nobody else. 0: by the PID file, else the only one there is
+  bool whoever = false;   // it is to end: without a PID that fits, the oldest of those that are left
+};
+enum class MainFound {
+  no,      // ask again: see missing
+  sent,    // the keeper has been told; when it has done it, the entry tells
+  nobody,  // no process of the run is left
+};
+struct MainAnswer {
+  MainFound found = MainFound::no;
+  std::string missing;  // no: what is missing, for people
+};
+
 class Keeper {
  public:
   virtual ~Keeper() = default;
@@ -87,6 +103,12 @@ class Keeper {
   }
   // To the run's group, at most once per op (KILL may repeat). With to_leader_alone: to its leader.
   virtual bool signal(EntryIndex entry, RunId run, OpId op, int signal) = 0;
+  // The leader of this run has exited with code 0 and was to leave a daemon (type = "forking"): finds its main process,
+  // makes sure that it belongs to the run, and tells the keeper. Never waits for a disk. Repeating it is harmless.
+  virtual MainAnswer follow(const SpawnOrder& order, const MainWish& wish) {
+    (void)order, (void)wish;
+    return {};
+  }
   // Ends what is left of a run's tree after its leader's end: KILL to the group while the zombie holds its id,
   // then the leaf. True when nothing is known to be left (or no leaf is there).
   virtual bool end_tree(EntryIndex entry, RunId run, const std::string& label) = 0;

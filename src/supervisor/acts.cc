@@ -129,6 +129,7 @@ void Acts::act_on(SlotIndex slot, Now now) {
   for (std::uint8_t i = 0; i < 2; ++i) {
     RunCell& cell = state.cell[i];
     if (cell.entry == no_entry) continue;
+    if (book_.scratch[slot].leader_gone == cell.run) seek(slot, cell, now);
     if (cell.signal != 0) again |= !signal(slot, cell);
     if (cell.reap) again |= successor_first(slot, i, now) || !reap(slot, cell, i);
   }
@@ -159,6 +160,43 @@ bool Acts::spawn(SlotIndex slot, RunCell& cell, Now now) {
       return true;
   }
   return true;
+}
+
+// A daemon that writes its PID file before its leader ends is found at once; others are waited for, ever more slowly.
+void Acts::seek(SlotIndex slot, const RunCell& cell, Now now) {
+  constexpr SpanNs shortest = milliseconds(5), longest = milliseconds(250);
+  Scratch& scratch = book_.scratch[slot];
+  const SlotState& state = book_.slots[slot];
+  const ports::EntryView view = keeper_.entry(cell.entry);
+  if (view.run != cell.run || view.main || cell.reap) {
+    scratch.leader_gone = no_run;
+    return;
+  }
+  bool in_vain = state.life.kill_sent;
+  if (!in_vain) {
+    if (now.mono < scratch.seek_at) return;
+    const ports::MainWish wish{state.health.main_pid, state.life.phase == Phase::stopping};
+    ports::MainAnswer answer = keeper_.follow(spawn_order(book_, slot, cell), wish);
+    in_vain = answer.found == ports::MainFound::nobody;
+    // What was missing before a stop is what that may be for.
+    const bool same = wish.whoever      ? true
+                      : scratch.missing ? *scratch.missing == answer.missing
+                                        : answer.missing.empty();
+    if (!same) {
+      scratch.missing = answer.missing.empty() ? nullptr : std::make_unique<std::string>(std::move(answer.missing));
+      book_.visible_change = true;
+    }
+  }
+  if (in_vain) {
+    // The next turn decides what follows from that.
+    scratch.daemonless = cell.run;
+    book_.due_at[slot] = now.mono;
+    book_.another_turn = true;
+    return;
+  }
+  scratch.seek_wait = std::clamp(scratch.seek_wait * 2, shortest, longest);
+  scratch.seek_at = after(now.mono, scratch.seek_wait);
+  book_.due_at[slot] = std::min(book_.due_at[slot], scratch.seek_at);
 }
 
 bool Acts::signal(SlotIndex slot, RunCell& cell) {
@@ -268,7 +306,8 @@ ports::RunNote Acts::note_of(SlotIndex slot) const {
   note.replica = state.replica;
   // What has ended for good is not brought back by the next hearth.
   note.want_up = state.life.want_up && state.life.phase != Phase::completed && state.life.phase != Phase::failed;
-  if (state.life.run_live && !state.run_wanted && state.run().pid != 0) {
+  // A leader that is to leave a daemon is nobody to be found by a later hearth; that one is.
+  if (state.life.run_live && !state.run_wanted && state.run().pid != 0 && !state.health.forks) {
     note.run = state.run().run;
     note.pid = state.run().pid;
     note.start_ticks = state.run().start_ticks;

@@ -6,6 +6,8 @@
 // successor, changes nothing:
 //   spawn    until the entry holds the run. Before all other acts: a successor does not wait until its predecessor has
 //            been cleared away
+//   seek     where a leader has ended and left a daemon: the keeper is told of its main process, until the entry holds that.
+//            Nothing of it is committed before: what is told is a fact that whoever looks finds, and the first one told holds
 //   signal   until the keeper has recorded the operation; KILL until the run has ended
 //   reap     after the end of a run: its output, its tree, a sweep where the service stays down, what is left by name;
 //            then the entry is free
@@ -49,6 +51,7 @@ class Acts {
   void spawn_for(SlotIndex slot, Now now);
   void act_on(SlotIndex slot, Now now);
   bool spawn(SlotIndex slot, RunCell& cell, Now now);
+  void seek(SlotIndex slot, const RunCell& cell, Now now);
   bool signal(SlotIndex slot, RunCell& cell);
   bool successor_first(SlotIndex slot, std::uint8_t which, Now now);
   bool reap(SlotIndex slot, RunCell& cell, std::uint8_t which);

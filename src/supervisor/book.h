@@ -48,7 +48,13 @@ struct Scratch {
   MonoNs clear_at = 0;          // until then an ended run is not cleared away, because its successor comes first
   std::uint32_t heard_out = 0;  // turns for which the end of a run has waited for its last words
   bool marked = false;          // the store knows of files of this slot
-  RunId sweeping = no_run;      // whose descendants are being swept: frozen, so it must come to its end
+  // Of a service that leaves a daemon behind (Acts::seek):
+  RunId leader_gone = no_run;            // whose leader has ended well, and whose main process is looked for
+  RunId daemonless = no_run;             // ... in vain, until that is decided upon
+  MonoNs seek_at = 0;                    // it is not looked for before; 0: now
+  SpanNs seek_wait = 0;                  // after the last look
+  std::unique_ptr<std::string> missing;  // what the last look has missed, in words; null: nothing
+  RunId sweeping = no_run;               // whose descendants are being swept: frozen, so it must come to its end
   RunId cleared = no_run;    // whose tree has been ended as far as it can be; what is left is named, then it is reaped
   SlotIndex hook = no_slot;  // of a service: where its hooks run
   SlotIndex side_hook = no_slot;  // ... and those that run beside it

@@ -40,11 +40,59 @@ void Evidence::look_at(EntryIndex entry, Now now) {
     }
     // A window that was full may have opened, a plan that waited may have been taken.
     book_.want_act(slot);
-    if (view.pid != 0 && (view.watched || view.exited) && cell.pid == 0) run_spawned(slot, cell, view, now);
+    const bool seen = view.pid != 0 && (view.watched || view.exited);
+    if (seen && cell.pid == 0) run_spawned(slot, cell, view, now);
+    if (seen && view.main && is_sought(slot, cell, view)) main_found(slot, cell, view, now);
+    if (leaves_daemon(slot, cell, view)) {
+      book_.scratch[slot].leader_gone = cell.run;
+      return;
+    }
     const bool over = view.exited || (view.pid == 0 && view.fail_stage != 0);
     if (over && !cell.reap && std::find(ended_.begin(), ended_.end(), entry) == ended_.end()) ended_.push_back(entry);
     return;
   }
+}
+
+// A keeper that was killed may have written who it is before it is followed: so its PID alone does not tell.
+bool Evidence::is_sought(SlotIndex slot, const RunCell& cell, const ports::EntryView& view) const {
+  const SlotState& state = book_.slots[slot];
+  if (cell.pid != view.pid) return true;
+  return &cell == &state.run() && (state.health.forks || book_.scratch[slot].leader_gone == cell.run);
+}
+
+// Until it is found, or not needed any more: KILL is for everybody.
+bool Evidence::leaves_daemon(SlotIndex slot, const RunCell& cell, const ports::EntryView& view) const {
+  const SlotState& state = book_.slots[slot];
+  if (state.role != SlotRole::service || book_.spec_of(slot).type != ServiceType::forking) return false;
+  if (!view.exited || view.main || view.fail_stage != 0) return false;
+  // Where the keeper has died nobody may be able to tell, and its daemon is there all the same.
+  const bool well = view.exit_code == 1 && view.exit_status == 0;
+  if (!well && view.exit_code != wire::wait_code_unknown) return false;
+  const bool comes_or_goes = state.life.phase == Phase::starting || state.life.phase == Phase::stopping;
+  return speaks_for(slot, cell.run) && comes_or_goes && !state.life.kill_sent && !cell.reap &&
+         book_.scratch[slot].daemonless != cell.run;
+}
+
+// The entry is of another process than before: the one that its leader has left behind.
+void Evidence::main_found(SlotIndex slot, RunCell& cell, const ports::EntryView& view, Now now) {
+  Scratch& scratch = book_.scratch[slot];
+  SlotState& state = book_.slots[slot];
+  cell.pid = view.pid;
+  cell.start_ticks = keeper_.start_ticks(cell.entry, view.pid);
+  if (cell.start_ticks == 0) cell.start_ticks = view.start_ticks;
+  scratch.leader_gone = no_run;
+  book_.runs_changed = true;
+  if (!book_.has_readiness(slot)) scratch.settle_at = after(now.mono, settling);
+  book_.touch(slot);
+  book_.weigh(slot);
+  if (&cell != &state.run()) return;
+  // What the leader was told has not reached who had left it by then.
+  if (state.life.phase == Phase::stopping && cell.signal != 0 && view.last_op >= cell.op) cell.op = book_.next_op();
+  lifecycle::Event event;
+  event.kind = lifecycle::EventKind::spawned;
+  event.has_readiness = book_.has_readiness(slot);
+  lives_.feed(slot, event, now);
+  lives_.judge(slot, health::found_main(state.health, book_.spec_of(slot), now), now);
 }
 
 // Is it the newest run of its slot, and alive? (A run that is only wanted has no cell yet: the newest cell is of the
@@ -65,6 +113,7 @@ void Evidence::notified(std::size_t index, const ports::Input& input, Now now) {
   if (message.fdstore_remove) actions.push_back({index, input.slot, true, message.fdname, 0, false});
   if (!hear(input.slot, input.run, now)) return;
   if (message.reloading) book_.scratch[input.slot].reload_at = 0;
+  if (message.main_pid != 0) book_.scratch[input.slot].seek_at = 0;
   lives_.judge(input.slot, health::notify(state.health, spec, message, now), now);
 }
 
@@ -75,8 +124,9 @@ bool Evidence::hear(SlotIndex slot, RunId run, Now now) {
   SlotState& state = book_.slots[slot];
   look_at(state.run().entry, now);
   if (!speaks_for(slot, run)) return false;
+  const bool forks = book_.spec_of(slot).type == ServiceType::forking;
   if (!state.health.watching && state.life.phase == Phase::starting)
-    begin_watch(slot, state.life.reason == Reason::adopted, now);
+    begin_watch(slot, state.life.reason == Reason::adopted && !forks, now);
   return true;
 }
 
@@ -152,10 +202,13 @@ void Evidence::run_spawned(SlotIndex slot, RunCell& cell, const ports::EntryView
   lifecycle::Event event;
   event.kind = lifecycle::EventKind::spawned;
   event.has_readiness = book_.has_readiness(slot);
+  const bool forks = state.role == SlotRole::service && book_.spec_of(slot).type == ServiceType::forking;
+  event.main = !forks || view.main;
   lives_.feed(slot, event, now);
-  if (state.role != SlotRole::service || state.health.watching) return;
-  if (state.life.phase != Phase::starting && state.life.phase != Phase::running) return;
-  begin_watch(slot, adopted, now);
+  const bool is_up = state.life.phase == Phase::starting || state.life.phase == Phase::running;
+  if (state.role != SlotRole::service || !is_up) return;
+  if (!state.health.watching) begin_watch(slot, adopted && event.main, now);
+  if (event.main) lives_.judge(slot, health::found_main(state.health, book_.spec_of(slot), now), now);
 }
 
 void Evidence::run_ended(SlotIndex slot, RunCell& cell, const ports::EntryView& view, Now now) {
@@ -184,8 +237,12 @@ void Evidence::run_ended(SlotIndex slot, RunCell& cell, const ports::EntryView& 
   book_.scratch[slot].use = view.use;
   book_.scratch[slot].lasted = cell.started == 0 ? 0 : std::max<SpanNs>(now.wall - cell.started, 0);
   // A program that goes into the background looks like this.
-  state.left_behind = state.role == SlotRole::service && state.life.phase != Phase::stopping && exit.fail_stage == 0 &&
-                      exit.code == 1 && exit.status == 0 && keeper_.left_behind(cell.run, book_.label(slot));
+  state.left_behind = state.role == SlotRole::service && !view.main && state.life.phase != Phase::stopping &&
+                      exit.fail_stage == 0 && exit.code == 1 && exit.status == 0 &&
+                      keeper_.left_behind(cell.run, book_.label(slot));
+  const bool forks = state.role == SlotRole::service && book_.spec_of(slot).type == ServiceType::forking;
+  state.no_daemon = forks && !view.main && exit.fail_stage == 0;
+  book_.scratch[slot].leader_gone = book_.scratch[slot].daemonless = no_run;
   lives_.end_tries(slot, now);
   // One that we ended says nothing of the service, and the number of its try may be the next one's already.
   const bool told = is_probe(state.role) && state.life.phase != Phase::stopping;
@@ -193,10 +250,20 @@ void Evidence::run_ended(SlotIndex slot, RunCell& cell, const ports::EntryView& 
   event.kind = view.fail_stage != 0 ? lifecycle::EventKind::spawn_failed : lifecycle::EventKind::exited;
   event.exit = exit;
   event.has_readiness = book_.has_readiness(slot);
+  event.main = !forks || view.main;
   event.dependencies_met = dependencies_met(book_, slot);
   event.random = book_.random();
   lives_.feed(slot, event, now);
   if (told) lives_.try_ended(slot, exit, now);
+}
+
+void Evidence::decide_daemonless(SlotIndex slot, Now now) {
+  const RunId run = std::exchange(book_.scratch[slot].daemonless, no_run);
+  RunCell& cell = book_.slots[slot].run();
+  if (run == no_run || run != cell.run || cell.entry == no_entry) return;
+  const ports::EntryView view = keeper_.entry(cell.entry);
+  // The keeper may have been told of it just before.
+  if (view.run == run && view.exited && !view.main) run_ended(slot, cell, view, now);
 }
 
 void Evidence::lost(SlotIndex slot, RunCell& cell, Now now) {

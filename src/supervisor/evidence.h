@@ -6,6 +6,9 @@
 //   entry holds the run, with a PID   it has been spawned: health is watched from here on
 //   entry holds the run, ended        its end is decided upon when its socket is empty, for a run that said READY=1 and
 //                                     ended was ready (end_runs); then it is to be reaped
+//   entry holds the run, its leader ended with code 0 (or nobody can tell how), and the service is one that leaves a daemon behind: nothing has
+//                                     ended yet. The main process is looked for (acts.h) until the entry holds that
+//                                     (main_found), until nobody is left, or KILL is decided
 //   entry is free or another's        after a reap: the cell is free, and a run that is wanted may have it. Before: the
 //                                     spawn that was decided has not come there yet, which is no news
 // All of it may be seen twice. What a run says after its end, or an old run says now, is kept out of the newest one's
@@ -39,6 +42,8 @@ class Evidence {
   void end_runs(const std::vector<ports::Input>& inputs, Now now);
   // The last turn's act could not spawn this one.
   void decide_refusal(SlotIndex slot, Now now);
+  // The last turn's act has found nobody to follow.
+  void decide_daemonless(SlotIndex slot, Now now);
   // Of a run whose entry was given back while no supervisor was there: nobody can tell how it ended.
   void lost(SlotIndex slot, RunCell& cell, Now now);
 
@@ -48,6 +53,9 @@ class Evidence {
   bool hear(SlotIndex slot, RunId run, Now now);
   // adopted: it was found alive, and may have said what nobody will hear.
   void begin_watch(SlotIndex slot, bool adopted, Now now);
+  bool leaves_daemon(SlotIndex slot, const RunCell& cell, const ports::EntryView& view) const;
+  bool is_sought(SlotIndex slot, const RunCell& cell, const ports::EntryView& view) const;
+  void main_found(SlotIndex slot, RunCell& cell, const ports::EntryView& view, Now now);
   void run_spawned(SlotIndex slot, RunCell& cell, const ports::EntryView& view, Now now);
   void run_ended(SlotIndex slot, RunCell& cell, const ports::EntryView& view, Now now);
   void entry_freed(SlotIndex slot, RunCell& cell, Now now);

@@ -41,6 +41,8 @@ void Lives::new_run(SlotIndex slot, Now now) {
   SlotState& state = book_.slots[slot];
   state.leftover[0] = '\0';
   state.reload_failed = false;
+  book_.scratch[slot].seek_at = book_.scratch[slot].seek_wait = 0;
+  book_.scratch[slot].missing = nullptr;
   book_.touch(slot);
   book_.want_act(slot);
   for (const std::uint8_t next : {static_cast<std::uint8_t>(state.current ^ 1), state.current}) {
@@ -99,6 +101,10 @@ void Lives::judge(SlotIndex slot, const health::Verdict& verdict, Now now) {
     book_.weigh(slot);
   }
   if (verdict.start_timeout) {
+    const ports::EntryView view = keeper_.entry(state.run().entry);
+    const bool forks = book_.spec_of(slot).type == ServiceType::forking && !view.main;
+    state.missed = !forks ? Missed::nothing : view.exited ? Missed::main : Missed::background;
+    book_.touch(slot);
     event.kind = lifecycle::EventKind::start_timeout;
     event.random = book_.random();
     feed(slot, event, now);

@@ -76,15 +76,36 @@ std::string failure_words(const ExitInfo& exit, const ServiceSpec& spec) {
 
 std::string end_words(const SlotState& state, const ServiceSpec& spec) {
   const char* more = state.left_behind && state.last_exit.code == 1 && state.last_exit.status == 0
-                         ? ", and what it had left running was ended: it has to stay in the foreground"
+                         ? ", and what it had left running was ended: let it stay in the foreground, or set "
+                           "type = \"forking\""
+                     : state.no_daemon && state.last_exit.code == 1 && state.last_exit.status == 0
+                         ? ", and no process of it is left: its daemon has ended, or there was none"
                          : "";
   return failure_words(state.last_exit, spec) + more;
 }
 
+// Of a service that goes into the background, ended by its start_timeout before it was there; "" = it was there.
+std::string daemon_words(const SlotBook& book, SlotIndex slot) {
+  const SlotState& state = book.slots[slot];
+  const std::unique_ptr<std::string>& missing = book.scratch[slot].missing;
+  const std::string within = " within its start_timeout of " + span_words(book.spec_of(slot).start_timeout);
+  switch (state.missed) {
+    case Missed::nothing: break;
+    case Missed::background:
+      return "it had not gone into the background" + within + "; what stays in the foreground has type = \"service\"";
+    case Missed::main: return "its main process was not found" + within + (missing ? ": " + *missing : "");
+  }
+  return "";
+}
+
 // Why we ended a run, or why there was none; "" when it ended by itself.
-std::string verdict_words(Reason reason, const SlotState& state, const ServiceSpec& spec) {
+std::string verdict_words(const SlotBook& book, SlotIndex slot, Reason reason) {
+  const SlotState& state = book.slots[slot];
+  const ServiceSpec& spec = book.spec_of(slot);
   switch (reason) {
-    case Reason::start_timeout: return "not ready within its start_timeout of " + span_words(spec.start_timeout);
+    case Reason::start_timeout:
+      if (const std::string daemon = daemon_words(book, slot); !daemon.empty()) return daemon;
+      return "not ready within its start_timeout of " + span_words(spec.start_timeout);
     case Reason::watchdog:
       return spec.watchdog == 0 ? "no WATCHDOG=1 in time" : "no WATCHDOG=1 within " + span_words(spec.watchdog);
     case Reason::liveness: return "the liveness probe failed";
@@ -176,6 +197,10 @@ std::string reason_text(const SlotBook& book, const ports::Keeper& keeper, SlotI
       return "exec of " + (spec.command.empty() ? "?" : spec.command[0]) + " hangs for " +
              std::to_string(stuck / ns_per_s) + " s";
   }
+  const Scratch& scratch = book.scratch[slot];
+  const bool seeks = state.life.run_live && !state.run_wanted && scratch.leader_gone == state.run().run;
+  if (state.life.phase == Phase::starting && seeks && state.run().run != no_run)
+    return "looks for its main process" + (scratch.missing ? ": " + *scratch.missing : "");
   if (state.life.phase == Phase::stopping && state.life.kill_sent && state.run().pid != 0)
     return "KILL was sent, and PID " + std::to_string(state.run().pid) + " has not ended yet";
   if (book.scratch[slot].unprobed) return book.scratch[slot].unprobed->text();
@@ -202,17 +227,17 @@ std::string reason_text(const SlotBook& book, const ports::Keeper& keeper, SlotI
       return end_words(state, spec);
     case Reason::spawn_failed: return failure_words(state.last_exit, spec);
     case Reason::start_timeout:
-    case Reason::watchdog: return verdict_words(state.life.reason, state, spec);
+    case Reason::watchdog: return verdict_words(book, slot, state.life.reason);
     case Reason::liveness: {
       const std::unique_ptr<std::string>& sick = book.scratch[slot].sick;
-      return verdict_words(state.life.reason, state, spec) + (sick ? ": " + *sick : "");
+      return verdict_words(book, slot, state.life.reason) + (sick ? ": " + *sick : "");
     }
     case Reason::hook_failed:
     case Reason::hook_timeout:
-      return (state.life.run_live ? "at the start before: " : "") + verdict_words(state.life.reason, state, spec);
+      return (state.life.run_live ? "at the start before: " : "") + verdict_words(book, slot, state.life.reason);
     case Reason::crash_loop: {
       // How a run ended that we ended ourselves says less than why.
-      const std::string verdict = verdict_words(state.life.last_end, state, spec);
+      const std::string verdict = verdict_words(book, slot, state.life.last_end);
       return "restarted too often (" + std::to_string(spec.crash_limit.max_restarts) + " in " +
              span_words(spec.crash_limit.window) + "); last: " + (verdict.empty() ? end_words(state, spec) : verdict);
     }
@@ -311,6 +336,8 @@ SlotStatus slot_status(const SlotBook& book, const ports::Keeper& keeper, const 
   out.has_readiness = book.has_readiness(slot);
   out.ready = out.has_readiness ? state.health.ready : state.life.phase == Phase::running;
   out.pid = state.life.run_live && !state.run_wanted ? state.run().pid : 0;
+  // Its leader is a zombie, and who stays is not known yet.
+  if (out.pid != 0 && book.scratch[slot].leader_gone == state.run().run) out.pid = 0;
   out.run = state.run().run;
   out.since = state.life.since;
   out.started = state.life.run_live && !state.run_wanted ? state.run().started : 0;

@@ -141,6 +141,11 @@ void Takeover::take_for_ready(SlotIndex slot) {
   if (state.role != SlotRole::service || !health.watching || health.ready ||
       !health::is_said_once(book_.spec_of(slot).ready->type) || keeper_.entry(state.run().entry).exited)
     return;
+  if (health.forks) {
+    // Its main process has not been found: that is waited for, and then it counts as ready.
+    health.ready_said = true;
+    return;
+  }
   char said[sizeof health.status];
   std::memcpy(said, health.status, sizeof said);
   lives_.judge(slot, health::adopt(health, book_.spec_of(slot), now_), now_);

@@ -104,6 +104,9 @@ void Supervisor::pass_time(Now now) {
 
 void Supervisor::pass_deadlines(SlotIndex slot, Now now) {
   evidence_.decide_refusal(slot, now);
+  evidence_.decide_daemonless(slot, now);
+  if (book_.scratch[slot].seek_at <= now.mono) book_.scratch[slot].seek_at = 0;
+  if (book_.scratch[slot].leader_gone != no_run) book_.want_act(slot);
   if (book_.scratch[slot].settle_at <= now.mono) book_.scratch[slot].settle_at = 0;
   if (book_.scratch[slot].reload_at <= now.mono) book_.scratch[slot].reload_at = 0;
   lives_.refuse_overdue_tries(slot, now);
@@ -167,6 +170,8 @@ MonoNs Supervisor::due_of(SlotIndex slot, Now now) const {
   if (state.health.watching) due = std::min(due, health::next_deadline(state.health));
   if (state.limit.set()) due = std::min(due, state.limit.at);
   if (scratch.refused != no_run) due = now.mono;
+  if (scratch.daemonless != no_run) due = now.mono;
+  if (scratch.leader_gone != no_run && scratch.seek_at != 0) due = std::min(due, scratch.seek_at);
   if (scratch.settle_at != 0) due = std::min(due, scratch.settle_at);
   if (scratch.reload_at != 0) due = std::min(due, scratch.reload_at);
   return due;

@@ -7,7 +7,7 @@
 // `hello` carries the version.
 //
 // keeper -> supervisor   hello, spawner, parked (windows, each answered by ack), ready
-// supervisor -> keeper   ack, signal, reap, park, unpark, adopt, replace_spawner, finish
+// supervisor -> keeper   ack, signal, reap, park, unpark, adopt, replace_spawner, finish, follow
 // keeper -> logger       hello, parked (class output only; answered by ack), unpark
 // logger -> keeper       ack
 // supervisor -> spawner  plan, short_plan
@@ -42,6 +42,7 @@ enum class MessageType : uint32_t {
   finish,           // FinishRecord x1: the keeper ends
   plan,             // RunRecord x1 + descriptors: plan memfd first, then those the plan numbers from 0
   short_plan,       // RunRecord x1, then the bytes of the plan, at most short_plan_max + the plan's descriptors
+  follow,           // FollowRecord xN + N pidfds: the main process that the run's leader has left
 };
 
 struct MessageHeader {
@@ -120,10 +121,23 @@ struct RunRecord {
 };
 static_assert(short_plan_max + sizeof(RunRecord) == records_per_message_max * sizeof(ParkRecord));
 
+// The entry holds `run`, and its leader has exited with code 0, or nobody knows how; else it is ignored, and so it may be repeated: by a
+// successor, or after another one was followed. The keeper makes sure that nobody is followed who is not the run's:
+// `pid` is its own child (the leader was, and it is the reaper of orphans), no member of hearth and no other run's. Where
+// the leader was adopted from a dead keeper, it has other parents: then the pidfd is what counts, as with `adopt`.
+// What belongs to the run is looked up by the supervisor: in its cgroup, or by its environment (os/run_members.h).
+struct FollowRecord {
+  EntryIndex entry;
+  int32_t pid;
+  RunId run;
+  uint64_t start_ticks;  // of that process
+};
+
 // Sent to the process group of the run's leader (or the leader alone, entry_flag_signal_leader_only), if the
 // entry still holds `run`, its pid is known, and `op` is above last_op; `op` is recorded before the signal is
 // sent, so that it is sent at most once. SIGKILL is sent whatever last_op says, as long as the entry holds the
-// run: also to a group whose leader is a zombie.
+// run: also to a group whose leader is a zombie. A main process that was followed need not lead a group: the one that it is
+// in is signalled, which can only be of its run, as sessions are.
 struct SignalRecord {
   EntryIndex entry;
   int32_t signal;

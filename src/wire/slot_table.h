@@ -20,6 +20,12 @@
 //   exited      keeper: peeks with waitid(P_PIDFD, WNOWAIT), stores wait_code, wait_status, exited_at_ns,
 //               then phase = exited (release). The process stays a zombie, so pid and process group id cannot
 //               be reused by anybody.
+//   followed    only where a leader has left a daemon (type = "forking") and has exited with code 0 (or unseen, after a keeper's death): the supervisor finds
+//               the main process and tells the keeper (FOLLOW). The keeper stores start_ticks and pid of that one, then
+//               phase = watched | phase_of_main (release), and reaps the leader. From there on everything is as before,
+//               with another process: its exit is the entry's, stored as exited | phase_of_main. As pid is stored before
+//               phase, an exited phase without phase_of_main always is the leader's, whatever pid says: who is killed
+//               between the two leaves an entry whose main process is still to be followed, and it is followed again.
 //   free        keeper, upon REAP(entry, run): takes the claim (claim_keeper), waits for the zombie, clears
 //               the fields, stores run = 0 (release), and gives the claim back last. A REAP with another run is
 //               ignored. An order that nobody has claimed is taken back by REAP, too; while a spawner is at
@@ -61,6 +67,18 @@ enum class EntryPhase : uint32_t {
   adopted = 2,  // the keeper holds a pidfd of a process that is not its child (an earlier keeper died)
   exited = 3,   // status is valid; zombie held until REAP (nothing to reap when it was adopted)
 };
+// Added to a phase: what the entry tells is of the main process that its leader has left behind.
+inline constexpr uint32_t phase_of_main = 4;
+
+constexpr EntryPhase without_main(EntryPhase phase) {
+  return static_cast<EntryPhase>(static_cast<uint32_t>(phase) & ~phase_of_main);
+}
+constexpr bool is_of_main(EntryPhase phase) {
+  return (static_cast<uint32_t>(phase) & phase_of_main) != 0;
+}
+constexpr EntryPhase with_main(EntryPhase phase) {
+  return static_cast<EntryPhase>(static_cast<uint32_t>(phase) | phase_of_main);
+}
 
 // Stages of a spawn, in order but for the last. Stored in RunEntry::fail_stage; 0 means no failure.
 enum class SpawnStage : uint32_t {
@@ -95,7 +113,7 @@ struct alignas(128) RunEntry {
   // Written by a spawner.
   std::atomic<uint32_t> claim;  // generation of the spawner at work, 0 = none
 
-  // Written by the kernel.
+  // Written by the kernel; of a main process by the keeper.
   std::atomic<int32_t> pid;
 
   // Written by the spawner (pid == 0) or by the child.
@@ -109,8 +127,8 @@ struct alignas(128) RunEntry {
   int64_t exited_at_ns;  // CLOCK_MONOTONIC
   std::atomic<OpId> last_op;
 
-  // Written by the supervisor once it knows it; for adoption after the keeper's death. Field 22 of
-  // /proc/PID/stat, in clock ticks since boot; 0 = not known yet.
+  // Written by the supervisor once it knows it (of a main process by the keeper, before pid); for adoption after the
+  // keeper's death. Field 22 of /proc/PID/stat, in clock ticks since boot; 0 = not known yet.
   std::atomic<uint64_t> start_ticks;
 
   // Written by spawners: the greatest run of this entry whose child has become its program or has ended. Below
@@ -125,6 +143,25 @@ struct alignas(128) RunEntry {
   int64_t max_rss_kib;
 };
 static_assert(sizeof(RunEntry) == 128);
+
+inline EntryPhase phase_of(const RunEntry& entry) {
+  return without_main(entry.phase.load(std::memory_order_acquire));
+}
+inline bool is_of_main(const RunEntry& entry) {
+  return is_of_main(entry.phase.load(std::memory_order_acquire));
+}
+// Of the same process as before. One writer at a time.
+inline void store_phase(RunEntry& entry, EntryPhase phase) {
+  const bool main = is_of_main(entry.phase.load(std::memory_order_relaxed));
+  entry.phase.store(main ? with_main(phase) : phase, std::memory_order_release);
+}
+// Nobody watches it any more; an end that has been recorded stays.
+inline void forget_watching(RunEntry& entry) {
+  EntryPhase old = entry.phase.load();
+  while (without_main(old) != EntryPhase::exited &&
+         !entry.phase.compare_exchange_weak(old, is_of_main(old) ? with_main(EntryPhase::none) : EntryPhase::none)) {
+  }
+}
 
 inline constexpr uint32_t entry_flag_signal_leader_only = 1u << 0;  // else the whole process group
 // Bits 8..31: 1 + the slot to whose log the output goes, when that is not the entry's own. For the supervisor alone.

@@ -37,8 +37,13 @@ ServiceView service(const char* state, pid_t pid, std::uint64_t run) {
 Evidence good() {
   Evidence e;
   e.ended = true;
-  e.processes = {{"a", 10, 1, 0, "-", "-"}, {"b", 11, 2, 0, "-", "-"}, {"c", 12, 3, 0, "-", "-"},
-                 {"d", 13, 4, 0, "-", "-"}, {"c", 14, 5, 0, "-", "-"}, {"b", 15, 6, 1, "cache", "stored-as-cache"}};
+  e.processes = {{"a", 10, 1, 0, "-", "-"},
+                 {"b", 11, 2, 0, "-", "-"},
+                 {"c", 12, 3, 0, "-", "-"},
+                 {"d", 13, 4, 0, "-", "-"},
+                 {"c", 14, 5, 0, "-", "-"},
+                 {"e", 16, 7, 0, "-", "-"},
+                 {"b", 15, 6, 1, "cache", "stored-as-cache"}};
   e.orders = {{"apply", {1}, "{}", "", 0}, {"restart b", {2}, "{}", "", 0}, {"shutdown", {3}, "", "", 0}};
   e.after_ready.services["b"] = service("running", 11, 2);
   e.after_ready.services["b"].status_text = "loading 1";
@@ -49,12 +54,13 @@ Evidence good() {
   e.last.services = {{"a", service("running", 10, 1)},
                      {"b", service("running", 15, 6)},
                      {"c", service("stopped", 0, 5)},
-                     {"d", service("failed", 0, 4)}};
+                     {"d", service("failed", 0, 4)},
+                     {"e", service("running", 16, 7)}};
   e.last.services["d"].exit_code = 9;
   e.watchdog_before = 100;
   e.watchdog_at = 200;
   e.takeovers_known = true;
-  for (const char* name : {"a", "b", "c", "d"}) e.logs[name].files = 3;
+  for (const char* name : {"a", "b", "c", "d", "e"}) e.logs[name].files = 3;
   return e;
 }
 
@@ -86,6 +92,7 @@ TEST(KillAnywhereFaults, each_doctored_piece_of_evidence_is_a_violation) {
               ElementsAre(HasSubstr("STATUS=")));
   EXPECT_THAT(found([](Evidence& e) { e.watchdog_at = e.watchdog_before; }), ElementsAre(HasSubstr("WATCHDOG=1")));
   EXPECT_THAT(found([](Evidence& e) { e.last.services["a"].pid = 99; }), ElementsAre(HasSubstr("status says that a")));
+  EXPECT_THAT(found([](Evidence& e) { e.last.services["e"].pid = 99; }), ElementsAre(HasSubstr("status says that e")));
   EXPECT_THAT(found([](Evidence& e) { e.last.takeovers = 1; }), ElementsAre(HasSubstr("takeovers")));
   EXPECT_THAT(found([](Evidence& e) { e.orders[1].orders.insert(9); }), ElementsAre(HasSubstr("two orders")));
   EXPECT_THAT(found([](Evidence& e) { e.orders[1].report.clear(); }), ElementsAre(HasSubstr("no answer")));

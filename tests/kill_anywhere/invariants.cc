@@ -56,7 +56,8 @@ class Judge {
     count("c", 2);
     count("d", 1);
     count("b", 2);
-    for (const char* name : {"a", "b"}) {
+    count("e", 1);
+    for (const char* name : {"a", "b", "e"}) {
       const std::vector<SeenProcess> seen = of(name);
       if (seen.empty() || (last(name).pid == seen.back().pid && last(name).run == seen.back().run)) continue;
       violation(std::string("status says that ") + name + " is PID " + std::to_string(last(name).pid) + ", run " +
@@ -87,7 +88,7 @@ class Judge {
     if (c->second.restarts != 1)
       violation("c was restarted " + std::to_string(c->second.restarts) + " times by status");
     exit_code(last("d"), "d", 9);
-    for (const char* name : {"a", "b", "d"})
+    for (const char* name : {"a", "b", "d", "e"})
       if (last(name).restarts != 0) violation(std::string("status counts restarts of ") + name);
     if (last("c").state != "stopped") violation("c was stopped and is " + last("c").state);
   }
@@ -102,6 +103,7 @@ class Judge {
       only_after(Loss::all_of_hearth, "WATCHDOG=1 of b was lost: its deadline did not move");
     if (!last("a").ready || last("a").state != "running") violation("a is " + last("a").state);
     if (!last("b").ready || last("b").state != "running") violation("b is " + last("b").state);
+    if (last("e").state != "running") violation("e is " + last("e").state);
   }
 
   void orders() {

@@ -163,7 +163,7 @@ bool Scenario::hearth_lives() const {
 }
 
 bool Scenario::services_live() const {
-  for (const char* name : {"a", "b", "c", "d"})
+  for (const char* name : {"a", "b", "c", "d", "e"})
     for (const ServiceProcess* process : hub_.all(name))
       if (process->alive()) return true;
   return false;
@@ -273,7 +273,7 @@ void Scenario::collect() {
   evidence_.loss = loss();
   evidence_.reached = tracer_ && tracer_->reached();
   evidence_.overlaps = hub_.violations();
-  for (const char* name : {"a", "b", "c", "d"})
+  for (const char* name : {"a", "b", "c", "d", "e"})
     for (const ServiceProcess* process : hub_.all(name))
       evidence_.processes.push_back(
           {process->name, process->pid, process->run, process->listen_fds, process->listen_names, process->content});
@@ -283,7 +283,7 @@ void Scenario::collect() {
   }
   evidence_.ended = keeper_ended_;
   const std::vector<std::pair<std::string, std::string>> formats = {
-      {"a", "raw"}, {"b", "stamped"}, {"c", "json"}, {"d", "raw"}};
+      {"a", "raw"}, {"b", "stamped"}, {"c", "json"}, {"d", "raw"}, {"e", "raw"}};
   for (const auto& [name, format] : formats) {
     const auto service = evidence_.last.services.find(name);
     if (service == evidence_.last.services.end()) continue;
@@ -313,7 +313,8 @@ void Scenario::find_leftovers() {
              mount, std::filesystem::directory_options::skip_permission_denied, error);
          !error && it != std::filesystem::recursive_directory_iterator(); it.increment(error)) {
       const std::string name = it->path().filename().string();
-      if (name.starts_with(project_ + ".")) evidence_.left_over.push_back("cgroup leaf " + it->path().string());
+      // Of both projects: the other one's name begins with the first one's.
+      if (name.starts_with(project_)) evidence_.left_over.push_back("cgroup leaf " + it->path().string());
     }
   }
 }

@@ -1,4 +1,4 @@
-// One run: hearth is started, leads four services through their lives, and is shut down; somewhere on the way one
+// One run: hearth is started, leads five services through their lives, and is shut down; somewhere on the way one
 // of its processes is killed, or nobody (a clean run).
 //
 //   a  no probe; writes log lines (raw, with rotation), never restarted

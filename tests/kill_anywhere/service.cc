@@ -9,6 +9,7 @@
 //     fdstore NAME  a memfd with known content                    -> done
 //     barrier       BARRIER=1, returns when it was handled        -> done
 //     exit CODE, abort                                            -> nothing
+// With a path as its second argument it goes into the background first, and writes its PID there.
 // When the test's socket is gone, it waits for a signal.
 //
 // Lines: "NNNNNNNN rRUN LENGTH TEXT CHECKSUM". Numbers go on over the runs of the service: they are counted in a
@@ -163,12 +164,31 @@ std::string greeting(const Service& service) {
          " " + (fds.empty() ? "0" : fds) + " " + (names.empty() ? "-" : names) + " " + content;
 }
 
+// The program that was started ends when its daemon has written its PID; that one goes on. In the leader's group, so
+// that who ends the group ends it.
+void go_into_the_background(const std::string& pid_file) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) < 0) _exit(91);
+  if (fork() != 0) {
+    char byte = 0;
+    close(ends[1]);
+    _exit(read(ends[0], &byte, 1) == 1 ? 0 : 92);
+  }
+  const std::string number = std::to_string(getpid()) + "\n";
+  const int fd = open(pid_file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0 || write(fd, number.data(), number.size()) < 0 || write(ends[1], "x", 1) != 1) _exit(93);
+  close(fd);
+  close(ends[0]);
+  close(ends[1]);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   Service service;
   service.name = argc > 1 ? argv[1] : "?";
   service.drops_a_line = argc > 2 && std::string(argv[2]) == "drops-a-line";
+  if (argc > 2 && argv[2][0] == '/') go_into_the_background(argv[2]);
   open_counters(service);
   socklen_t length = 0;
   const sockaddr_un address = address_of(variable("KA_SOCKET"), true, length);

@@ -18,6 +18,12 @@ std::string service_json(const std::string& program, const std::string& name, co
                      program, name, mode.empty() ? "" : ",\"" + mode + "\"", counters, socket, more);
 }
 
+std::string document_json(const std::string& project, const std::string& services) {
+  return fmt::format(
+      R"({{"document":{{"format":1,"project":"{}","path":"/ka/{}/hearth.toml","services":[{}]}},"start":true}})",
+      project, project, services);
+}
+
 }  // namespace
 
 void Scenario::steps() {
@@ -35,13 +41,15 @@ void Scenario::steps() {
   step(Phase::down, &Scenario::shut_down);
 }
 
-// All by one request, whose client waits while the services are still loading.
+// All but e by one request, whose client waits while the services are still loading.
 void Scenario::bring_up() {
   const std::string program = options_.programs + "/hearth-ka-service";
   const std::string counters = options_.directory + "/counters";
   const auto service = [&](const char* name, const std::string& more) {
-    return service_json(program, name, std::string(name) == "a" ? options_.service_mode : "", hub_.address(), counters,
-                        more);
+    const std::string mode = std::string(name) == "a"   ? options_.service_mode
+                             : std::string(name) == "e" ? options_.directory + "/e.pid"
+                                                        : "";
+    return service_json(program, name, mode, hub_.address(), counters, more);
   };
   const std::string services =
       service("a", R"(,"log":{"max_size":32768,"max_files":1000})") + "," +
@@ -50,11 +58,7 @@ void Scenario::bring_up() {
       "," +
       service("c", R"(,"backoff":{"initial_ns":20000000,"max_ns":1000000000,"jitter":0},"log":{"format":"json"})") +
       "," + service("d", R"(,"restart":"never")");
-  Order& apply = order(
-      "apply", "/v1/apply",
-      fmt::format(
-          R"({{"document":{{"format":1,"project":"{}","path":"/ka/{}/hearth.toml","services":[{}]}},"start":true}})",
-          project_, project_, services));
+  Order& apply = order("apply", "/v1/apply", document_json(project_, services));
   for (const char* name : {"a", "b", "c", "d"})
     await(std::string(name) + "'s greeting",
           [&] { return hub_.newest(name) != nullptr || (apply.done() && !apply.error().empty()); });
@@ -64,6 +68,13 @@ void Scenario::bring_up() {
   command("b", "write 20");
   command("b", "notify READY=1");
   settle(apply);
+  // Apart, because each service more makes the first commit longer, and that is gone through instruction by instruction.
+  const std::string daemon =
+      service("e", fmt::format(R"(,"type":"forking","around":{{"pid_file":"{}/e.pid"}})", options_.directory));
+  Order& another = order("apply e", "/v1/apply", document_json(project_ + "e", daemon));
+  await("e's greeting", [&] { return hub_.newest("e") != nullptr || (another.done() && !another.error().empty()); });
+  if (!another.done() || another.error().empty()) command("e", "write 20");
+  settle(another);
 }
 
 void Scenario::say_things() {

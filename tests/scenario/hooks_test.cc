@@ -356,7 +356,8 @@ TEST_F(TaskScenario, AProgramThatGoesIntoTheBackgroundIsToldToStayInTheForegroun
   stage.up({service("db", ProbeType::none)});
   stage.run_until([&] { return stage.status("db").phase == Phase::completed; });
   EXPECT_EQ(stage.status("db").reason_text,
-            "exited with code 0, and what it had left running was ended: it has to stay in the foreground");
+            "exited with code 0, and what it had left running was ended: let it stay in the foreground, or set "
+            "type = \"forking\"");
   stage.plays("db", {ends(20, 0)});
   stage.order(Verb::start, {"db"});
   stage.run_until([&] { return stage.runs_of("db") == 2 && stage.status("db").phase == Phase::completed; });

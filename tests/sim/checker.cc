@@ -254,7 +254,8 @@ void Checker::check_stop(SlotIndex slot, const SlotState& before, const SlotStat
     Stop& stop =
         stops_.try_emplace(slot, Stop{after(time, span), span, begins ? now.order : before.order}).first->second;
     // The signal cannot arrive before there is a process: the grace period begins again.
-    if (now.run().pid != 0 && before.run().pid == 0) stop.grace = after(time, span);
+    // Nor at a daemon before it is followed.
+    if (now.run().pid != before.run().pid) stop.grace = after(time, span);
     // Of several orders in one turn, one may have begun the stop under another specification.
     if (begins && view_.head.last_order > orders_before_ + 1) stop.grace = 0;
   }

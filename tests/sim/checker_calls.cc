@@ -267,8 +267,8 @@ void Checker::turn_done() {
       fail(name_of(state) + ": STATUS=" + process->status_heard + " of run " + std::to_string(process->run) +
            " is lost, \"" + state.health.status + "\" is told");
     const bool up = state.life.phase == Phase::starting || state.life.phase == Phase::running;
-    if (up && spec->ready->type == ProbeType::notify && process->ready_heard && !process->stopping_heard &&
-        !state.health.ready)
+    if (up && !state.health.forks && spec->ready->type == ProbeType::notify && process->ready_heard &&
+        !process->stopping_heard && !state.health.ready)
       fail(name_of(state) + ": READY=1 of run " + std::to_string(process->run) + " is lost (" +
            phase_name(state.life.phase) + (state.health.watching ? ", watched)" : ", not watched)"));
   }

@@ -48,6 +48,11 @@ void Kernel::half_handle(const Message& message) {
       trace_.note(time_.now.mono, "... while it frees entry %u", message.entry);
       break;
     case Kind::adopt: break;
+    case Kind::follow:
+      if (process == nullptr || !process->daemon || !entry.exited || entry.main) return;
+      entry.pid = message.signal;
+      trace_.note(time_.now.mono, "... after it has written who run %lu is from now on", message.run);
+      break;
   }
 }
 
@@ -82,6 +87,7 @@ bool Kernel::failed_exec(const Process& process) const {
 void Kernel::orphan(Process& process) {
   process.foreign = true;
   process.held = process.adopted = false;
+  if (process.daemon) process.daemon->foreign = true;
   if (process.running()) return;
   const ports::EntryView* entry = process.entry == no_entry ? nullptr : &entries_[process.entry];
   const bool recorded = entry != nullptr && (entry->run != process.run || entry->exited || entry->fail_stage != 0);
@@ -184,6 +190,7 @@ void Kernel::everybody_died() {
     process->socket_open = false;
     process->output_ended = false;
     if (process->life != Life::gone) process->unheard = true;
+    if (process->daemon) process->daemon->unheard = true;
   }
   sent_to_.clear();
 }
@@ -195,8 +202,11 @@ void Kernel::lose_table() {
   changed_.clear();
   keeper_generation_ = continued_by_ = 0;
   for (auto& [run, process] : processes_) {
-    process->entry = no_entry;
-    process->slot = no_slot;
+    for (Process* each : {process.get(), process->daemon.get()}) {
+      if (each == nullptr) continue;
+      each->entry = no_entry;
+      each->slot = no_slot;
+    }
   }
 }
 
@@ -209,8 +219,11 @@ void Kernel::forget_runs_above(RunId last) {
 }
 
 void Kernel::leave_the_rest_alone() {
-  for (auto& [run, process] : processes_)
-    if (process->running() && process->entry == no_entry) process->left_alone = true;
+  for (auto& [run, process] : processes_) {
+    if (process->entry != no_entry) continue;
+    if (process->running()) process->left_alone = true;
+    if (process->daemon) process->daemon->left_alone = true;
+  }
 }
 
 bool Kernel::adopt(const ports::SpawnOrder& order, std::int32_t pid) {
@@ -218,6 +231,7 @@ bool Kernel::adopt(const ports::SpawnOrder& order, std::int32_t pid) {
   if (entry.run != no_run && entry.run != order.run) return false;
   Process* p = process(order.run, pid);
   if (p == nullptr || p->life == Life::gone) return false;
+  if (Process* leader = process(order.run); leader != p) p = &promote(*leader);
   p->entry = order.entry;
   p->slot = order.slot;
   p->socket_open = true;
@@ -228,6 +242,7 @@ bool Kernel::adopt(const ports::SpawnOrder& order, std::int32_t pid) {
     entry.run = order.run;
     entry.pid = pid;
     entry.start_ticks = static_cast<std::uint64_t>(p->born / 10'000'000);
+    entry.main = order.spec->type == ServiceType::forking;
   }
   post({Kind::adopt, order.entry, order.run, 0, 0});
   return true;
@@ -237,8 +252,12 @@ void Kernel::take_up(const ports::SpawnOrder& order) {
   if (order.entry == no_entry) return release_run(order.slot, order.run);
   const ports::EntryView& entry = entries_[order.entry];
   // One that has no process yet is spawned as if nothing had been.
-  if (entry.run != order.run || entry.pid == 0 || entry.exited) return;
+  if (entry.run != order.run || entry.pid == 0) return;
   Process& process = *processes_.at(order.run);
+  if (entry.exited) {
+    if (process.daemon) process.socket_open = order.notify;
+    return;
+  }
   if (process.life == Life::gone) return record_unseen_end(order.entry);
   process.socket_open = order.notify;
   process.held = true;

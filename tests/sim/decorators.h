@@ -21,6 +21,9 @@ class KeeperDecorator : public ports::Keeper {
   bool signal(EntryIndex entry, RunId run, OpId op, int signal) override {
     return inner_.signal(entry, run, op, signal);
   }
+  ports::MainAnswer follow(const ports::SpawnOrder& order, const ports::MainWish& wish) override {
+    return inner_.follow(order, wish);
+  }
   bool end_tree(EntryIndex entry, RunId run, const std::string& label) override {
     return inner_.end_tree(entry, run, label);
   }

@@ -71,8 +71,10 @@ ports::Heritage read_heritage(const Kernel& kernel, const StorePort& store) {
   }
   if (store.next_run_on_disk() > 0)
     heritage.greatest_run = std::max(heritage.greatest_run, store.next_run_on_disk() - 1);
-  for (const auto& [run, process] : kernel.processes())
+  for (const auto& [run, process] : kernel.processes()) {
     if (process->life == Life::alive) add_found(*process, heritage);
+    if (process->daemon && process->daemon->life == Life::alive) add_found(*process->daemon, heritage);
+  }
   heritage.greatest_run = std::max(heritage.greatest_run, kernel.greatest_name());
   return heritage;
 }

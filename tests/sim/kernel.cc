@@ -89,6 +89,7 @@ void Kernel::handle_message(bool may_die) {
   ports::EntryView& entry = entries_[message.entry];
   if (entry.run != message.run) return;
   if (message.kind == Kind::adopt) return watch_adopted(message.entry, message.run);
+  if (message.kind == Kind::follow) return follow(message.entry, message.signal);
   if (message.kind == Kind::reap) {
     if (entry.pid == 0 && entry.fail_stage == 0) {
       if (entry.claim != 0) return;
@@ -148,12 +149,18 @@ void Kernel::deliver(Process& process, int signal) {
 
 void Kernel::exit(Process& process, int code, int status) {
   if (!process.running()) return;
+  if (this->process(process.run) != &process) {  // a daemon that nobody has followed ends as a stray does
+    process.life = Life::gone;
+    ++strays_reaped;
+    return trace_.note(time_.now.mono, "run %lu (%s): its daemon ends", process.run, process.label.c_str());
+  }
   process.life = Life::zombie;
   process.ended = time_.now.mono;
   process.exit_code = code;
   process.exit_status = status;
   trace_.note(time_.now.mono, "run %lu (%s) ends: %s %d", process.run, process.label.c_str(),
               code == 1 ? "exit code" : "signal", status);
+  if (code == 1 && status == 0 && process.script.daemon) leave_daemon(process);
   const SpanNs noticed = latency(200'000);
   if (process.foreign) {
     if (init_ != Init::never_reaps) process.life = Life::gone;
@@ -227,6 +234,7 @@ Process* Kernel::process(RunId run) {
 
 Process* Kernel::process(RunId run, std::int32_t pid) {
   Process* found = process(run);
+  if (found != nullptr && found->daemon && found->daemon->pid == pid) return found->daemon.get();
   return found != nullptr && found->pid == pid ? found : nullptr;
 }
 
@@ -238,7 +246,10 @@ Process* Kernel::live_process_of(SlotIndex slot) {
 
 unsigned Kernel::live_count() const {
   unsigned count = 0;
-  for (const auto& [run, p] : processes_) count += p->running() && !p->left_alone;
+  for (const auto& [run, p] : processes_) {
+    count += p->running() && !p->left_alone;
+    count += p->daemon && p->daemon->running() && !p->daemon->left_alone;
+  }
   return count;
 }
 

@@ -83,6 +83,7 @@ struct Process {
   bool running() const { return life == Life::in_exec || life == Life::alive; }
   bool script_failed() const { return script.fails != wire::SpawnStage::none && began == 0; }
   std::deque<Datagram> socket;
+  std::unique_ptr<Process> daemon;  // that it has left in the background, and that has not been followed
   // Of what it has said, what has been consumed:
   bool ready_said = false;
   bool gave_itself_up = false;  // WATCHDOG=trigger
@@ -106,6 +107,8 @@ class Kernel {
   bool send_plan(EntryIndex entry, RunId run);  // false: no spawner lives now
   void post_signal(EntryIndex entry, RunId run, OpId op, int signal);
   void post_reap(EntryIndex entry, RunId run);
+  void post_follow(EntryIndex entry, RunId run, std::int32_t pid);
+  void end_tree(RunId run);
   SpanNs stuck_for(EntryIndex entry) const;
   void end_output(RunId run);
   void release_run(SlotIndex slot, RunId run);
@@ -162,7 +165,7 @@ class Kernel {
     MonoNs since = 0;
     std::deque<Plan> inbox;
   };
-  enum class Kind : std::uint8_t { signal, reap, adopt };
+  enum class Kind : std::uint8_t { signal, reap, adopt, follow };
   // What becomes of a child of a keeper that has died, and what its new parent lets others know.
   enum class Init : std::uint8_t { tells, silent, never_reaps };
   struct Message {
@@ -170,7 +173,7 @@ class Kernel {
     EntryIndex entry;
     RunId run;
     OpId op;
-    int signal;
+    int signal;  // follow: the PID
   };
   struct Order {
     SlotIndex slot;
@@ -197,6 +200,10 @@ class Kernel {
   void handle_message(bool may_die);
   void deliver(Process& process, int signal);
   void free_entry(EntryIndex entry);
+  // daemons.cc
+  void leave_daemon(Process& leader);
+  void follow(EntryIndex entry, std::int32_t pid);
+  Process& promote(Process& leader);
   bool fails_in_spawner(EntryIndex entry, const Script& script);
 
   // deaths.cc

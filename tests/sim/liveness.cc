@@ -140,6 +140,9 @@ std::string not_at_rest(Machine& machine, const Checker& checker, const Troupe& 
     }
   }
   for (const auto& [run, process] : machine.kernel.processes()) {
+    if (process->daemon && process->daemon->running() && !process->daemon->left_alone &&
+        troupe.character(process->service) != Character::broken)
+      return process->label + ": run " + std::to_string(run) + " has left a daemon, and nobody follows it";
     if (!process->running() || process->left_alone) continue;
     const bool known = std::any_of(page.slots.begin(), page.slots.end(), [&](const SlotState& state) {
       return state.used && state.life.run_live && state.run().run == run;

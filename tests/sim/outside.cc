@@ -65,10 +65,38 @@ bool KeeperPort::signal(EntryIndex entry, RunId run, OpId op, int signal) {
   return true;
 }
 
+ports::MainAnswer KeeperPort::follow(const ports::SpawnOrder& order, const ports::MainWish& wish) {
+  using ports::MainFound;
+  o_.crash.point("follow");
+  const Process* leader = o_.kernel.process(order.run);
+  const Process* daemon = leader == nullptr ? nullptr : leader->daemon.get();
+  const bool full = random_.one_in(10);
+  if (o_.kernel.entry(order.entry).main) return {MainFound::sent, {}};
+  if (daemon == nullptr || !daemon->running()) return {MainFound::nobody, {}};
+  const Script& script = daemon->script;
+  const std::string& file = order.spec->around->pid_file;
+  const bool written = script.pid_file_after != not_at_all && o_.time.now.mono >= daemon->born + script.pid_file_after;
+  std::string missing;
+  if (wish.told != 0) {
+    if (wish.told != daemon->pid) missing = "MAINPID= names PID 1, which is no process of this run";
+  } else if (!file.empty()) {
+    if (!written) missing = file + " is not there";
+    if (written && script.pid_file_lies) missing = file + " names PID 1, which is no process of this run";
+  } else if (script.has_siblings) {
+    missing = "2 processes are left; set pid_file to the file in which it writes its PID";
+  }
+  if (!missing.empty() && !wish.whoever) return {MainFound::no, missing};
+  if (full && o_.faults.handover) return {MainFound::no, "the keeper cannot be told now"};
+  o_.kernel.post_follow(order.entry, order.run, daemon->pid);
+  o_.crash.point("follow done");
+  return {MainFound::sent, {}};
+}
+
 bool KeeperPort::end_tree(EntryIndex entry, RunId run, const std::string&) {
   o_.crash.point("end_tree");
   if (*o_.observer != nullptr) (*o_.observer)->end_tree_called(entry, run);
   const bool survivors = random_.one_in(8);
+  o_.kernel.end_tree(run);
   o_.crash.point("end_tree done");
   if (survivors && o_.faults.handover) return false;
   // Like the real one it looks again whenever it is asked, and finds the same.

@@ -37,6 +37,7 @@ class KeeperPort final : public ports::Keeper {
   ports::SpawnAnswer spawn(const ports::SpawnOrder& order) override;
   Status can_listen(const ListenSocket& socket, const ServiceSpec& spec) override;
   bool signal(EntryIndex entry, RunId run, OpId op, int signal) override;
+  ports::MainAnswer follow(const ports::SpawnOrder& order, const ports::MainWish& wish) override;
   bool end_tree(EntryIndex entry, RunId run, const std::string& label) override;
   bool reap(EntryIndex entry, RunId run) override;
   void release_run(SlotIndex slot, RunId run) override;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,13 @@ struct Script {
   SpanNs stray_after = not_at_all;          // a descendant whose parent has died ends
   SpanNs closes_output_after = not_at_all;  // its output pipes are at EOF, and it lives on
   std::vector<Saying> says;
+
+  // What its end with code 0 leaves in the background (type = "forking"): a process with a life of its own, in which these
+  // say how it can be found.
+  std::shared_ptr<Script> daemon;
+  SpanNs pid_file_after = 0;   // not_at_all: it never writes one
+  bool pid_file_lies = false;  // it names somebody else's process
+  bool has_siblings = false;   // it is not the only one that is left
 };
 
 // Whom the world asks when a process begins: the specification it was started from (of a probe: its service's; of a

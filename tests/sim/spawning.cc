@@ -215,18 +215,19 @@ void Kernel::ping(RunId run, std::int32_t pid) {
 
 void Kernel::say(Process& process, std::string data, std::uint64_t file) {
   constexpr std::size_t queue_max = 512;
-  if (!process.socket_open || process.socket.size() >= queue_max || process.role != SlotRole::service) return;
+  Process& holder = *this->process(process.run);  // of a daemon's socket: its leader, until it is followed
+  if (!holder.socket_open || holder.socket.size() >= queue_max || process.role != SlotRole::service) return;
   Datagram datagram;
   datagram.token = next_token_++;
   datagram.run = process.run;
-  datagram.slot = process.slot;
-  datagram.data = std::move(data);
+  datagram.slot = holder.slot;
+  datagram.data = data == "MAINPID=self" ? "MAINPID=" + std::to_string(process.pid) : std::move(data);
   datagram.file = file;
   datagram.sent = time_.now.mono;
   if (datagram.data == "READY=1") process.ready_said = true;
   if (datagram.data == "WATCHDOG=trigger") process.gave_itself_up = true;
   trace_.note(time_.now.mono, "run %lu (%s) says %s", process.run, process.label.c_str(), datagram.data.c_str());
-  process.socket.push_back(std::move(datagram));
+  holder.socket.push_back(std::move(datagram));
   wake();
 }
 

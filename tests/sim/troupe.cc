@@ -42,6 +42,10 @@ ServiceSpec Troupe::service(const std::string& name, std::uint32_t index, std::u
   Random hooks(seed_ + index * 1'000 + version * 1'000'000, "hooks");
   give_hooks(spec, hooks);
   if (task && hooks.one_in(2)) spec.type = ServiceType::task;
+  Random forks(seed_ + index * 1'000, "forks");
+  const bool may_fork = !task && forks.one_in(8), has_pid_file = forks.one_in(2);
+  if (may_fork) spec.type = ServiceType::forking;
+  if (may_fork && has_pid_file) spec.around.edit().pid_file = "/run/" + name + ".pid";
   // Only one that never gets up is given up and tried again for ever: who waits for others to come to rest does so.
   if (characters_[name] == Character::broken && hooks.one_in(4))
     spec.retry_after = milliseconds(hooks.between(200, 3'000));
@@ -167,7 +171,33 @@ Script Troupe::script(const ServiceSpec& spec, SlotRole role, unsigned nth, bool
   } else if (character == Character::moody && !healed_ && !random.one_in(3)) {
     misbehave(script, random, spec);
   }
-  return script;
+  return spec.type == ServiceType::forking && script.fails == wire::SpawnStage::none
+             ? into_background(script, character == Character::moody && !healed_, nth, spec.name)
+             : script;
+}
+
+// What leaves this one behind.
+Script Troupe::into_background(const Script& script, bool may_misbehave, unsigned nth, const std::string& name) const {
+  Random random(seed_ * 31 + nth, "forks of " + name);
+  const auto daemon = std::make_shared<Script>(script);
+  daemon->exec_takes = 0;
+  Script leader;
+  leader.exec_takes = script.exec_takes;
+  leader.exit_after = random.between(100'000, milliseconds(30));
+  leader.term_takes = script.term_takes;
+  leader.term_status = script.term_status;
+  leader.daemon = daemon;
+  if (random.one_in(2)) daemon->pid_file_after = random.between(0, milliseconds(60));
+  if (random.one_in(4)) daemon->says.push_back({random.between(0, milliseconds(5)), "MAINPID=self"});
+  if (!may_misbehave || !random.one_in(4)) return leader;
+  switch (random.below(5)) {
+    case 0: leader.exit_status = 1; break;
+    case 1: leader.daemon = nullptr; break;
+    case 2: leader.exit_after = not_at_all; break;
+    case 3: daemon->pid_file_after = not_at_all; break;
+    case 4: daemon->has_siblings = daemon->pid_file_lies = true; break;
+  }
+  return leader;
 }
 
 void Troupe::misbehave(Script& script, Random& random, const ServiceSpec& spec) const {

@@ -32,6 +32,7 @@ class Troupe {
   ServiceSpec service(const std::string& name, std::uint32_t index, std::uint32_t version);
   void give_hooks(ServiceSpec& spec, Random& random) const;
   Script script_of_hook(Random& random) const;
+  Script into_background(const Script& script, bool may_misbehave, unsigned nth, const std::string& name) const;
   void misbehave(Script& script, Random& random, const ServiceSpec& spec) const;
 
   std::uint64_t seed_;

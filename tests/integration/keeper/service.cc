@@ -112,6 +112,13 @@ int main(int argc, char** argv) {
     if (number == 0) poll(&forever, 0, -1);
     return number;
   }
+  // A leader that ends and leaves a daemon, in a session of its own (1) or in its group; that says its PID.
+  if (kind == "leave-daemon") {
+    if (fork() != 0) return 0;
+    if (number == 1) setsid();
+    dprintf(1, "%d\n", getpid());
+    for (;;) pause();
+  }
   if (kind == "pause") {
     if (write(1, "r", 1) != 1) return 1;
     for (;;) pause();

@@ -85,6 +85,25 @@ TEST(Importers, units_that_need_each_other_are_carried_over_together) {
   expect_imported("units", import_systemd({source("web.service"), source("db.service")}));
 }
 
+TEST(Importers, a_unit_that_goes_into_the_background_does_so_here) {
+  expect_imported("forking", import_systemd({source("cron.service")}));
+}
+
+TEST(Importers, a_pid_file_of_who_stays_in_the_foreground_is_left_out) {
+  const Result<Imported> imported = import_systemd({{"a.service", "[Service]\nPIDFile=a.pid\nExecStart=/bin/a\n"}});
+  ASSERT_TRUE(imported);
+  EXPECT_EQ(imported->toml.find("pid_file"), std::string::npos);
+  EXPECT_NE(report_of(*imported).find("PIDFile is not needed"), std::string::npos) << report_of(*imported);
+}
+
+TEST(Importers, who_has_a_pidproxy_is_told_of_forking) {
+  const Result<Imported> imported = supervisord("[program:db]\ncommand=/usr/bin/pidproxy /run/db.pid /usr/bin/db -d\n");
+  ASSERT_TRUE(imported);
+  EXPECT_NE(report_of(*imported).find("command = [\"/usr/bin/db\", \"-d\"]"), std::string::npos)
+      << report_of(*imported);
+  EXPECT_NE(report_of(*imported).find("pid_file = \"/run/db.pid\""), std::string::npos) << report_of(*imported);
+}
+
 TEST(Importers, what_is_not_of_its_kind_is_refused) {
   EXPECT_FALSE(supervisord("[supervisord]\nnodaemon=true\n"));
   EXPECT_FALSE(supervisord("just text\n"));
@@ -238,11 +257,16 @@ watchdog = "30s"
 umask = "027"
 limits = { nofile = { soft = 1024, hard = "unlimited" } }
 depends_on = ["db"]
+[service.cron]
+command = ["/bin/echo", "-f"]
+type = "forking"
+pid_file = "/run/cron.pid"
 )");
   std::vector<Finding> findings;
   const std::vector<Exported> units = export_systemd(document, all, findings);
-  ASSERT_EQ(units.size(), 2u);
-  expect_golden(units[1].name, units[1].text);
+  ASSERT_EQ(units.size(), 3u);
+  for (const Exported& unit : units)
+    if (unit.name != "p-db.service") expect_golden(unit.name, unit.text);
   EXPECT_TRUE(findings.empty());
   expect_verified(units);
 }

@@ -51,6 +51,41 @@ struct Slot {
   }
 };
 
+// A service that goes into the background: its run begins with a leader.
+TEST(Leader, MakesNobodyRunAndItsEndIsAFailureWhateverItsCode) {
+  Slot slot;
+  slot.tell(EventKind::order_start);
+  slot.effects = step(slot.life, slot.spec, {.kind = EventKind::spawned, .main = false}, slot.now);
+  EXPECT_EQ(slot.life.phase, Phase::starting);
+  EXPECT_FALSE(slot.effects.changed);
+  Event end;
+  end.kind = EventKind::exited;
+  end.exit = {.code = cld_exited, .status = 0};
+  end.main = false;
+  slot.effects = step(slot.life, slot.spec, end, slot.now);
+  EXPECT_EQ(slot.life.phase, Phase::backoff);
+  EXPECT_EQ(slot.life.failures, 1u);
+}
+
+TEST(Leader, LeavesTheMainProcessThatMakesItRun) {
+  Slot slot;
+  slot.tell(EventKind::order_start);
+  slot.effects = step(slot.life, slot.spec, {.kind = EventKind::spawned, .main = false}, slot.now);
+  slot.tell(EventKind::spawned);
+  EXPECT_EQ(slot.life.phase, Phase::running);
+}
+
+TEST(Leader, ThatIsBeingStoppedGivesTheMainProcessItsWholeGrace) {
+  Slot slot;
+  slot.tell(EventKind::order_start);
+  slot.effects = step(slot.life, slot.spec, {.kind = EventKind::spawned, .main = false}, slot.now);
+  slot.tell(EventKind::order_stop);
+  EXPECT_EQ(slot.life.phase, Phase::stopping);
+  slot.now.mono += seconds(1);
+  slot.tell(EventKind::spawned);
+  EXPECT_EQ(slot.life.grace.at, after(slot.now.mono, slot.spec.stop_timeout));
+}
+
 TEST(Backoff, DoublesFromTheFirstRetryUpToItsMaximum) {
   Slot slot;
   slot.start();
