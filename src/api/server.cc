@@ -180,6 +180,10 @@ void Server::Impl::closed(Connection& connection) {
   streams_.erase(connection.id());
   std::erase_if(waiting_, [&](const auto& entry) { return entry.second.connection == connection.id(); });
   connections_.erase(connection.id());
+  if (!connections_.empty()) return;
+  // Nobody is there whose patience could end: an idle hearth does not wake up for the last of them.
+  armed_.reset();
+  deadline_timer_.clear();
 }
 
 std::shared_ptr<Connection> Server::Impl::find(std::uint64_t id) const {

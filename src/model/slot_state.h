@@ -216,12 +216,12 @@ struct SlotState {
   std::uint64_t probe_attempt = 0;  // of a probe's slot: which try this run is
   RunCell cell[2];                  // [current] is the newest run; the other one may wait for its reap
   std::uint8_t current = 0;
-  Hook hook = Hook::none;      // of a hook's slot: the one under way, until its service has been told of its end
-  std::uint16_t beside = 0;    // of a service: hooks to be run beside it, as bits (hook_bit)
-  bool left_behind = false;    // of a service: its last run ended by itself with success, and others of it went on
-  bool reload_failed = false;  // of a service: its last reload_command, since this run began
-  Hook ended = Hook::none;     // of a hook's slot: the one whose end last_exit is
-  bool no_daemon = false;      // of a service: its last run ended before the daemon that it was to leave was found
+  Hook hook = Hook::none;           // of a hook's slot: the one under way, until its service has been told of its end
+  std::uint16_t beside = 0;         // of a service: hooks to be run beside it, as bits (hook_bit)
+  bool left_behind = false;         // of a service: its last run ended by itself with success, and others of it went on
+  bool reload_failed = false;       // of a service: its last reload_command, since this run began
+  Hook ended = Hook::none;          // of a hook's slot: the one whose end last_exit is
+  bool no_daemon = false;           // of a service: its last run ended before the daemon that it was to leave was found
   Missed missed = Missed::nothing;  // ... by its last start_timeout
   Lifecycle life;
   Health health;

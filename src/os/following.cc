@@ -1,6 +1,5 @@
 // KeeperClient: the daemon that a leader has left behind is found, looked at, and handed to the keeper.
 #include <algorithm>
-#include <optional>
 #include <utility>
 
 #include "os/crash_point.h"
@@ -10,6 +9,9 @@
 
 namespace hearth::os {
 namespace {
+
+// Without leaves; they are 5, 10, 20 ... ms apart.
+constexpr unsigned nobody_looks = 5;
 
 std::string named(pid_t pid) {
   const std::string command = command_of(pid);
@@ -59,12 +61,13 @@ ports::MainAnswer KeeperClient::follow(const ports::SpawnOrder& order, const por
   if (named_one.found != MainFound::no) return named_one;
   const RunIdentity run{options_.directory, order.label, order.run, entry.start_ticks.load()};
   std::vector<RunMember> roots = roots_of(members_of(cgroups_, run));
-  // What is seen once may be an instant: without leaves a process may have been overlooked; and a program that goes into
-  // the background by two forks has for a moment only the first of them.
-  const std::optional<RunMember> before = std::exchange(lonely_[order.run], std::nullopt);
+  // What is seen once may be an instant: who was listed may have ended when it was looked at, and left another; without
+  // leaves a process may have been overlooked; and a program that goes into the background by two forks has for a moment
+  // only the first of them.
+  const LastLook before = std::exchange(last_looks_[order.run], LastLook{});
   if (roots.empty()) {
-    lonely_[order.run] = RunMember{};
-    const bool sure = cgroups_.usable() || (before && before->pid == 0);
+    const unsigned looks = last_looks_[order.run].nobody = before.nobody + 1;
+    const bool sure = cgroups_.usable() ? looks >= 2 : looks >= nobody_looks && !output_is_held(order.run);
     return {sure ? MainFound::nobody : MainFound::no, named_one.missing};
   }
   if (!wish.whoever && !named_one.missing.empty()) return named_one;
@@ -77,8 +80,8 @@ ports::MainAnswer KeeperClient::follow(const ports::SpawnOrder& order, const por
     return {MainFound::no, std::to_string(roots.size()) + " processes are left (" + named(roots[0].pid) + ", " +
                                named(roots[1].pid) + (roots.size() > 2 ? ", ..." : "") +
                                "); set pid_file to the file in which it writes its PID"};
-  lonely_[order.run] = oldest;
-  if (!before || before->pid != oldest.pid || before->ticks != oldest.ticks)
+  last_looks_[order.run].only = oldest;
+  if (before.only.pid != oldest.pid || before.only.ticks != oldest.ticks)
     return {MainFound::no, "it has just gone into the background"};
   return follow_one(order, oldest.pid, "the only process of the run");
 }

@@ -134,6 +134,11 @@ class KeeperClient final : public ports::Keeper {
     MonoNs next;
     int rounds;  // sweeps that found nothing more although somebody held the output
   };
+  // What follow() saw of a run without anybody that is named.
+  struct LastLook {
+    RunMember only;       // PID 0: none, or several
+    unsigned nobody = 0;  // so many looks in a row
+  };
   struct BusyLeaf {
     RunId run;
     MonoNs since;
@@ -250,8 +255,8 @@ class KeeperClient final : public ports::Keeper {
   ServiceRoots roots_;
   Preparations preparations_;
   PidFiles pid_files_;
-  std::map<RunId, std::optional<RunMember>> lonely_;  // whom follow() has found alone; PID 0: it has found nobody
-  bool has_credentials_ = false;                      // of some run there may be copies
+  std::map<RunId, LastLook> last_looks_;
+  bool has_credentials_ = false;  // of some run there may be copies
   Fd dev_null_;
   std::uint32_t at_work_ = 0;
   std::uint32_t replaced_[wire::spawner_count] = {};  // generation that was given up

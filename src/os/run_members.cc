@@ -21,11 +21,15 @@ bool has_mark(pid_t pid, std::uint64_t mark) {
   return at != std::string::npos && std::strtoull(text->c_str() + at + 14, nullptr, 10) == mark;
 }
 
+// The environment of a process is away for an instant while it executes another program: without it the mark tells.
 bool says_so(const RunIdentity& run, pid_t pid, std::uint64_t ticks) {
-  bool has_cookie = false;
-  const std::string cookie = environment_of(pid, "HEARTH_RUN", &has_cookie);
-  if (has_cookie) return cookie == std::to_string(run.run) && environment_of(pid, "HEARTH_INSTANCE") == run.instance;
-  return ticks >= run.leader_ticks && has_mark(pid, sweep_mark(run.instance, run.label));
+  bool has_run = false;
+  bool has_instance = false;
+  const std::string its_run = environment_of(pid, "HEARTH_RUN", &has_run);
+  const std::string its_instance = environment_of(pid, "HEARTH_INSTANCE", &has_instance);
+  if (has_run && its_run != std::to_string(run.run)) return false;
+  if (has_instance && its_instance != run.instance) return false;
+  return (has_run && has_instance) || (ticks >= run.leader_ticks && has_mark(pid, sweep_mark(run.instance, run.label)));
 }
 
 bool look_at(const RunIdentity& run, pid_t pid, bool in_leaf, RunMember& member) {

@@ -30,7 +30,7 @@ std::optional<Result<Prepared>> KeeperClient::prepare_run(const ports::SpawnOrde
 void KeeperClient::forget_preparation(RunId run) {
   preparations_.forget(run);
   pid_files_.forget(run);
-  lonely_.erase(run);
+  last_looks_.erase(run);
   if (has_credentials_) remove_credentials(roots_, run);
 }
 

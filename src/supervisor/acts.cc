@@ -103,7 +103,7 @@ MonoNs Acts::next_due(Now now) const {
 void Acts::forget_sent() {
   for (SlotIndex slot = 0; slot < book_.size(); ++slot) {
     Scratch& scratch = book_.scratch[slot];
-    scratch.spawn_sent = no_run;
+    scratch.spawn_sent = scratch.follow_sent = no_run;
     scratch.signal_sent = 0;
     scratch.reap_sent[0] = scratch.reap_sent[1] = no_run;
     if (book_.slots[slot].used) book_.want_act(slot);
@@ -172,12 +172,17 @@ void Acts::seek(SlotIndex slot, const RunCell& cell, Now now) {
     scratch.leader_gone = no_run;
     return;
   }
-  bool in_vain = state.life.kill_sent;
-  if (!in_vain) {
+  // Whom the keeper was told to follow it may be about to: with the KILL it has handled what was sent before.
+  const bool in_time = !state.life.kill_sent;
+  const bool underway = scratch.follow_sent == cell.run && view.exit_code != wire::wait_code_unknown;
+  if (!in_time && underway && view.last_op < cell.op) return;
+  bool in_vain = !in_time;
+  if (in_time) {
     if (now.mono < scratch.seek_at) return;
     const ports::MainWish wish{state.health.main_pid, state.life.phase == Phase::stopping};
     ports::MainAnswer answer = keeper_.follow(spawn_order(book_, slot, cell), wish);
     in_vain = answer.found == ports::MainFound::nobody;
+    if (answer.found == ports::MainFound::sent) scratch.follow_sent = cell.run;
     // What was missing before a stop is what that may be for.
     const bool same = wish.whoever      ? true
                       : scratch.missing ? *scratch.missing == answer.missing
@@ -201,12 +206,15 @@ void Acts::seek(SlotIndex slot, const RunCell& cell, Now now) {
 
 bool Acts::signal(SlotIndex slot, RunCell& cell) {
   const ports::EntryView view = keeper_.entry(cell.entry);
-  if (view.run != cell.run || view.exited) return true;  // nobody to hear it; end_tree sees to the rest
-  if (view.pid == 0) return true;                        // the PID's arrival brings us here again
+  constexpr int kill_signal = 9;
+  const bool is_sought = book_.scratch[slot].leader_gone == cell.run && book_.scratch[slot].follow_sent == cell.run &&
+                         cell.signal == kill_signal;
+  if (view.run != cell.run) return true;
+  if (view.exited && !is_sought) return true;  // nobody to hear it; end_tree sees to the rest
+  if (view.pid == 0) return true;              // the PID's arrival brings us here again
   if (book_.scratch[slot].signal_sent >= cell.op) return true;
   // Recorded is not sent: a keeper may have died between the two. The grace period covers that, but nothing comes
   // after KILL, which therefore is repeated.
-  constexpr int kill_signal = 9;
   if (view.last_op >= cell.op && cell.signal != kill_signal) return true;
   if (!keeper_.signal(cell.entry, cell.run, cell.op, cell.signal)) return false;
   book_.scratch[slot].signal_sent = cell.op;

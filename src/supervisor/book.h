@@ -50,6 +50,7 @@ struct Scratch {
   bool marked = false;          // the store knows of files of this slot
   // Of a service that leaves a daemon behind (Acts::seek):
   RunId leader_gone = no_run;            // whose leader has ended well, and whose main process is looked for
+  RunId follow_sent = no_run;            // ... and whose keeper was told whom to follow
   RunId daemonless = no_run;             // ... in vain, until that is decided upon
   MonoNs seek_at = 0;                    // it is not looked for before; 0: now
   SpanNs seek_wait = 0;                  // after the last look
