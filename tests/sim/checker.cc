@@ -207,7 +207,9 @@ bool Checker::dependency_met(const SlotState& of, const Dependency& dependency, 
     if (other.document != of.document && &page == &view_) continue;  // before, it may have followed an older one
     const ServiceSpec* spec = spec_of(other);
     if (spec == nullptr || spec->name != dependency.service) continue;
-    if (&page != &view_ && other.removing) continue;
+    // What was being removed counts no more; but for order alone it is enough that it was over.
+    const bool over = !dependency.required && other.life.phase == Phase::stopped;
+    if (&page != &view_ && other.removing && !over) continue;
     found = true;
     if (!replica_met(other, dependency, *spec)) return false;
   }
