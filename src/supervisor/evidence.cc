@@ -126,14 +126,17 @@ bool Evidence::hear(SlotIndex slot, RunId run, Now now) {
   if (!speaks_for(slot, run)) return false;
   const bool forks = book_.spec_of(slot).type == ServiceType::forking;
   if (!state.health.watching && state.life.phase == Phase::starting)
-    begin_watch(slot, state.life.reason == Reason::adopted && !forks, now);
+    begin_watch(slot, state.life.reason == Reason::adopted, !forks, now);
   return true;
 }
 
-void Evidence::begin_watch(SlotIndex slot, bool adopted, Now now) {
+void Evidence::begin_watch(SlotIndex slot, bool adopted, bool is_main, Now now) {
   Health& health = book_.slots[slot].health;
   const ServiceSpec& spec = book_.spec_of(slot);
-  lives_.judge(slot, adopted ? health::adopt(health, spec, now) : health::watch(health, spec, now), now);
+  const bool as_it_is = adopted && is_main;
+  lives_.judge(slot, as_it_is ? health::adopt(health, spec, now) : health::watch(health, spec, now), now);
+  // What nobody may have heard counts for the daemon as well, once that is found.
+  if (adopted && !is_main && health::is_said_once(spec.ready->type)) health.ready_said = true;
 }
 
 void Evidence::said_ready(const ports::Input& input, Now now) {
@@ -207,7 +210,7 @@ void Evidence::run_spawned(SlotIndex slot, RunCell& cell, const ports::EntryView
   lives_.feed(slot, event, now);
   const bool is_up = state.life.phase == Phase::starting || state.life.phase == Phase::running;
   if (state.role != SlotRole::service || !is_up) return;
-  if (!state.health.watching) begin_watch(slot, adopted && event.main, now);
+  if (!state.health.watching) begin_watch(slot, adopted, event.main, now);
   if (event.main) lives_.judge(slot, health::found_main(state.health, book_.spec_of(slot), now), now);
 }
 

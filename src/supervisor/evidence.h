@@ -52,7 +52,7 @@ class Evidence {
   void tell_unready(const ports::Input& input);
   bool hear(SlotIndex slot, RunId run, Now now);
   // adopted: it was found alive, and may have said what nobody will hear.
-  void begin_watch(SlotIndex slot, bool adopted, Now now);
+  void begin_watch(SlotIndex slot, bool adopted, bool is_main, Now now);
   bool leaves_daemon(SlotIndex slot, const RunCell& cell, const ports::EntryView& view) const;
   bool is_sought(SlotIndex slot, const RunCell& cell, const ports::EntryView& view) const;
   void main_found(SlotIndex slot, RunCell& cell, const ports::EntryView& view, Now now);
