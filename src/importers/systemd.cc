@@ -66,7 +66,7 @@ std::optional<std::string> span_of(const std::string& text) {
 
 class Importer {
  public:
-  explicit Importer(const std::vector<Unit>& units) : units_(units) {
+  explicit Importer(const std::vector<Unit>& units) {
     for (const Unit& unit : units) names_.insert(unit.name);
   }
 
@@ -89,7 +89,6 @@ class Importer {
   void dependencies(Service& service, const IniEntry& entry);
   std::string specifiers(const IniEntry& entry);
 
-  const std::vector<Unit>& units_;
   std::set<std::string> names_;
   const Unit* unit_ = nullptr;
   std::set<std::pair<std::string, std::string>> needs_;  // said by more than After=
