@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "api/names.h"
 #include "base/glob.h"
 
 namespace hearth::api {
@@ -56,24 +57,18 @@ bool selects_label(const std::vector<std::string>& names, std::string_view label
 
 namespace {
 
-// Events know no tags: those that have them now, by name. A tag that nobody has selects nothing.
+// Events know no tags: those that have them now, by name. A tag that nobody has stays, and matches nothing.
 void resolve_tags(std::vector<std::string>& names, const ports::Control& control) {
   const auto is_tag = [](const std::string& name) { return name.starts_with('@'); };
   if (std::none_of(names.begin(), names.end(), is_tag)) return;
   const InstanceStatus status = control.status();
-  std::vector<std::string> resolved;
-  for (const std::string& name : names) {
-    if (!is_tag(name)) {
-      resolved.push_back(name);
-      continue;
-    }
-    for (const SlotStatus& slot : status.services)
-      if (std::any_of(slot.tags.begin(), slot.tags.end(),
-                      [&](const std::string& tag) { return matches_glob(name.substr(1), tag); }))
-        resolved.push_back(slot.project + "." + slot.name);
-    if (resolved.empty()) resolved.push_back(name);
+  std::vector<std::string> tagged;
+  for (std::string& name : names) {
+    if (!is_tag(name)) continue;
+    if (const Result<std::vector<std::size_t>> chosen = choose(status, {name}))
+      for (const std::size_t i : *chosen) tagged.push_back(status.services[i].project + "." + status.services[i].name);
   }
-  names = std::move(resolved);
+  names.insert(names.end(), tagged.begin(), tagged.end());
 }
 
 }  // namespace
@@ -92,7 +87,7 @@ std::string EventStream::next(const ports::Control& control) {
   while (!over_ && out.empty()) {
     const ports::EventLines found = control.events(asked_.after, piece_bytes);
     if (!std::exchange(began_, true) || found.oldest > asked_.after + 1) {
-      // An id of another life of this directory, or of a journal that was lost: from the beginning.
+      // An id of another life of this directory, or of a journal that was lost: with what comes from now on.
       if (asked_.after > found.newest) asked_.after = found.newest;
       if (asked_.after != no_event && found.oldest > asked_.after + 1)
         out += fmt::format("event: gap\ndata: {{\"after\":{},\"oldest\":{}}}\n\n", asked_.after, found.oldest);

@@ -360,10 +360,6 @@ class Program {
   MonoNs trim_at_ = never;
 };
 
-}  // namespace
-
-namespace {
-
 // mallopt(3). A buffer for the status of a thousand services, or for their document, comes and goes as a mapping of its
 // own; by default the first one that goes makes all later ones part of the heap, which then never shrinks.
 void keep_heap_small() {

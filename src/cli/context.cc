@@ -26,7 +26,7 @@ void write_all_of(int fd, std::string_view text) {
   }
 }
 
-// --instance auto. Not below the home directory: paths of sockets are short.
+// --instance auto. Not below the home directory or $TMPDIR: paths of sockets must be short (unix(7)). 0700, by mkdtemp(3).
 Result<std::string> make_own_directory(const Arguments& arguments) {
   if (arguments.command != "up" || !in_foreground(arguments))
     return failure(Remedy::fix_input, "use", "--instance auto", "it is an instance of one command only",

@@ -105,6 +105,7 @@ class Importer {
   void environment(Place place, const std::string& value, Service& service);
   void log_key(Place place, const std::string& key, const std::string& value, Service& service);
   void retries(const Section& each, Service& service);
+  void one_shot(const Section& each, Service& service);
   void group(const Section& each);
   Names names_for(const Section& each, const std::string& program) const;
   Names names_of(const Section& each, const Processes& processes, long i);
@@ -332,6 +333,7 @@ void Importer::process(const Section& each, const std::string& name, const Names
     service.set("tags", quoted_list({name_of(group->second)}));
   for (const IniEntry& entry : each.section.entries) key(each, entry, service, names);
   retries(each, service);
+  one_shot(each, service);
   draft_.mute(false);
 }
 
@@ -443,7 +445,8 @@ void Importer::log_key(Place place, const std::string& key, const std::string& v
 }
 
 // supervisord: a process that ends before startsecs has failed to start; after startretries of these in a row it is
-// FATAL. The pause grows by a second each time.
+// FATAL. One that ends later is started again for ever, and so is every one when startsecs is 0. Here max_restarts counts
+// whatever ended; with pauses of a second, so many fit into the window only when each had failed to start.
 void Importer::retries(const Section& each, Service& service) {
   const auto value = [&](const char* key, long otherwise) {
     const IniEntry* entry = each.section.find(key);
@@ -452,14 +455,26 @@ void Importer::retries(const Section& each, Service& service) {
   const long tries = value("startretries", 3);
   const long seconds = value("startsecs", 1);
   service.set_in("backoff", "initial", quoted("1s"));
-  if (seconds > 0) service.set_in("backoff", "reset_after", seconds_text(std::to_string(seconds)));
+  if (seconds <= 0) return;
+  service.set_in("backoff", "factor", "1");
+  service.set_in("backoff", "reset_after", seconds_text(std::to_string(seconds)));
   if (tries <= 0)
     wanting({*each.source, each.section.line}, "program " + service.name + ": startretries = 0 is carried over as 1",
             "a limit of 0 is none in hearth; restart = \"never\" never tries again");
-  service.set("max_restarts", std::to_string(std::max(tries, 1L)));
-  // Long enough for that many tries with their pauses, each of which may take startsecs.
-  const long window = std::min(tries * (std::max(seconds, 1L) + 30), 2'592'000L);
-  service.set("restart_window", seconds_text(std::to_string(std::max(window, 60L))));
+  const long limit = std::max(tries, 1L);
+  service.set("max_restarts", std::to_string(limit));
+  constexpr long jitter = 10, slack = 2, most = 2'592'000;
+  service.set("restart_window",
+              seconds_text(std::to_string(std::min(limit * (seconds + 1) + limit / jitter + slack, most))));
+}
+
+// Neither restarted nor expected to stay: it does something once.
+void Importer::one_shot(const Section& each, Service& service) {
+  const IniEntry* restart = each.section.find("autorestart");
+  const IniEntry* stays = each.section.find("startsecs");
+  if (restart == nullptr || boolean_of(restart->value) != false || stays == nullptr || number_of(stays->value) != 0)
+    return;
+  service.set("type", quoted("task"));
 }
 
 }  // namespace

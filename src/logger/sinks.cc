@@ -52,10 +52,14 @@ bool is_foreground(int out) {
 
 Sinks::Sinks(wire::LogPage& page, SinkPlaces places)
     : page_(page), places_(std::move(places)), foreground_(is_foreground(places_.out)) {
-  if (!foreground_) return;
-  // The descriptor is shared with others, so it stays blocking. What can be opened once more is: that one never waits.
+  struct stat info{};
+  if (!foreground_ || fstat(places_.out, &info) < 0) return;
+  out_mode_ = info.st_mode;
+  // The descriptor is shared with others, so it stays blocking. A pipe or a terminal is opened once more: that one never
+  // waits. Not a file: there the others' offset is ours, or they would write over us.
+  if (!S_ISFIFO(out_mode_) && !S_ISCHR(out_mode_)) return;
   const std::string path = "/proc/self/fd/" + std::to_string(places_.out);
-  own_out_.reset(open(path.c_str(), O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  own_out_.reset(open(path.c_str(), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
 }
 
 void Sinks::offer(SlotIndex slot, RunId run, WallNs wall_ns, const char* data, size_t size) {
@@ -151,14 +155,12 @@ bool Sinks::send_out(const wire::LogStream& stream, std::string_view line) {
 // As write(2), without waiting. At most PIPE_BUF bytes: a pipe that polls writable takes so many at once.
 ssize_t Sinks::write_out(std::string_view bytes) {
   if (own_out_) return write(own_out_.get(), bytes.data(), bytes.size());
-  ssize_t done = ::send(places_.out, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
-  if (done >= 0 || errno != ENOTSOCK) return done;
-  // Somebody else's pipe or terminal, which cannot be opened again.
-  struct stat info{};
-  if (fstat(places_.out, &info) < 0 || !S_ISFIFO(info.st_mode)) return -1;
+  if (S_ISSOCK(out_mode_)) return ::send(places_.out, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (S_ISREG(out_mode_)) return write(places_.out, bytes.data(), bytes.size());
+  // Somebody else's, which cannot be opened again.
   pollfd polled{places_.out, POLLOUT, 0};
-  if (poll(&polled, 1, 0) <= 0 || (polled.revents & POLLOUT) == 0) return errno = EAGAIN, -1;
-  return write(places_.out, bytes.data(), bytes.size());
+  const bool takes = S_ISFIFO(out_mode_) && poll(&polled, 1, 0) > 0 && (polled.revents & POLLOUT) != 0;
+  return takes ? write(places_.out, bytes.data(), bytes.size()) : (errno = EAGAIN, -1);
 }
 
 }  // namespace hearth::logger

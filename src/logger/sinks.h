@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <string>
 #include <string_view>
+#include <sys/types.h>
 
 #include "base/ids.h"
 #include "base/time.h"
@@ -50,7 +51,8 @@ class Sinks {
   wire::LogPage& page_;
   SinkPlaces places_;
   os::Fd socket_;
-  os::Fd own_out_;  // hearth's stdout, opened once more: not blocking
+  mode_t out_mode_ = 0;  // of hearth's stdout: which kind of file it is
+  os::Fd own_out_;       // the same, opened once more: not blocking
   bool foreground_;
   std::map<SlotIndex, Rest> rests_;  // lines whose end has not come yet
   std::string message_;

@@ -5,8 +5,8 @@
 // -----
 // A preparation belongs to a run. of() begins it with the first call, waits for it for `patience`, which is enough for a
 // disk that answers, and else says that it is not done: the start is asked for again. Each has a thread of its own, so
-// that one that hangs holds up its service and nobody else; at most at_once_max are under way. Doing it twice, by a
-// successor, gives the same.
+// that one that hangs holds up its service and nobody else; one of a service at a time, at most at_once_max in all. Doing
+// it twice, by a successor, gives the same.
 //
 //   directories   made below the root of their kind, with what is above them; their owner is the service's user. They are
 //                 entered one by one and no link is followed, for who owns one of them may put anything there

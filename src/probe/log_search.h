@@ -10,7 +10,7 @@
 //
 //   lines     only complete ones, without the stamp or the JSON around them; of a long one the first line_max bytes
 //   a search  reads at most bytes_max, which is what a disk gives in some ten milliseconds; the next goes on
-//   gaps      what rotation has removed before it was read is not found; the search goes on behind it
+//   gaps      what rotation has removed or compressed before it was read is not found; the search goes on behind it
 //
 // The pattern is an extended regular expression of POSIX (regcomp(3)): std::regex recurses per character, and a long
 // line is the end of its stack.

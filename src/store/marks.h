@@ -8,14 +8,17 @@
 //   1. what is wanted, and is not there so: under another name beside it, renamed; nobody ever sees half of one
 //   2. what was wanted by the same slot, or is said to be not wanted, and is there: removed
 //
+// Of two slots that name one file, as when a service was renamed, the last that said what shall be there has it: that
+// the other one does not want it, or is forgotten, removes nothing.
+//
 // There is no queue: of a hundred changes the newest is made. What fails is tried again, later and later, and told once.
 //
 // A file is ours when it is an ordinary one, with one name, and says so: a ready file by its first member, a PID file by
 // being a number and nothing else, and by its owner. Anything else under that name stays as it is, and is told. A
 // ready file that another instance of hearth has made is not ours either.
 //
-// Killed between the decision and the file, a successor says again what every slot shall have, also that it shall not
-// have a file: then the two agree. While all of hearth is dead nobody removes a file; it tells run and PID, and the next
+// Killed between the decision and the file, a successor says again what every slot that it knows shall have, also that it
+// shall not have a file: then the two agree. (Of a slot that is forgotten just then nobody says so: not-yet.md.) While all of hearth is dead nobody removes a file; it tells run and PID, and the next
 // hearth takes it away, or the next start of the service does.
 #pragma once
 

@@ -75,7 +75,7 @@ Result<Accepted> Placing::replace(Document document, const AppliedDocument* befo
   document.version = version;
   if (const Status each = refuse_shared(document, request.verb); !each) return failure(each.error());
   if (const Status room = find_room(document); !room) return failure(room.error());
-  if (const Status heard = refuse_deaf(document, before); !heard) return failure(heard.error());
+  if (const Status free = refuse_taken_addresses(document, before); !free) return failure(free.error());
   if (const Status added = book_.registry.add(document); !added) return failure(added.error());
   Accepted accepted;
   if (before != nullptr || request.dry_run)
@@ -253,7 +253,7 @@ Status Placing::find_room(const Document& document) const {
 
 // A service that is up would be stopped, and then not start again, were one of its new addresses somebody else's. Where
 // nothing is up yet all others can be started: the one that cannot listen says why, and tries it again.
-Status Placing::refuse_deaf(const Document& document, const AppliedDocument* before) const {
+Status Placing::refuse_taken_addresses(const Document& document, const AppliedDocument* before) const {
   if (before == nullptr) return {};
   for (const ServiceSpec& spec : document.services) {
     if (spec.listen.empty()) continue;

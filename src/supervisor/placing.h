@@ -84,7 +84,7 @@ class Placing {
   const AppliedDocument* current_of(const std::string& project) const;
   Status refuse_conflicts(const Document& document) const;
   Status find_room(const Document& document) const;
-  Status refuse_deaf(const Document& document, const AppliedDocument* before) const;
+  Status refuse_taken_addresses(const Document& document, const AppliedDocument* before) const;
   // order 0: the next one.
   Result<Accepted> replace(Document document, const AppliedDocument* before, const Request& request, OrderId order,
                            Now now);

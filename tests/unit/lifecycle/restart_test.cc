@@ -206,6 +206,27 @@ TEST(CrashLimit, GivesUpAfterTheAllowedRestartsInOneWindow) {
   EXPECT_EQ(slot.life.phase, Phase::starting) << "an order begins a new count";
 }
 
+// startsecs = 1, startretries = 3 of supervisord, as the import writes them: only what ends before startsecs, again and
+// again, is given up.
+TEST(CrashLimit, AWindowThatOnlyFailedStartsFillGivesUpNobodyElse) {
+  Slot slot;
+  slot.spec.backoff = {.initial = seconds(1), .max = seconds(30), .factor = 1, .jitter = 0, .reset_after = seconds(1)};
+  slot.spec.crash_limit = {.max_restarts = 3, .window = seconds(8)};
+  const auto ends_after = [&](SpanNs life) {
+    slot.tell(EventKind::spawned);
+    slot.pass(life);
+    slot.exit(1);
+    if (slot.life.phase == Phase::backoff) slot.pass(seconds(1));
+  };
+  slot.start();
+  for (int i = 0; i < 100; ++i) ends_after(seconds(3));
+  EXPECT_EQ(slot.life.restarts, 100u);
+  slot.start();
+  slot.pass(seconds(60));
+  for (int i = 0; i < 4; ++i) ends_after(milliseconds(900));
+  EXPECT_EQ(slot.life.reason, Reason::crash_loop);
+}
+
 TEST(CrashLimit, CountsAnewInTheNextWindow) {
   Slot slot;
   slot.spec.backoff.initial = 0;
