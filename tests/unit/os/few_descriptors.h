@@ -5,16 +5,7 @@
 #include <sys/resource.h>
 
 #include "os/fd.h"
-
-// The checks of the sanitizers open descriptors themselves.
-#if defined(__has_feature)
-#if __has_feature(undefined_behavior_sanitizer) || __has_feature(address_sanitizer)
-#define HEARTH_SANITIZED 1
-#endif
-#endif
-#ifndef HEARTH_SANITIZED
-#define HEARTH_SANITIZED 0
-#endif
+#include "unit/base/sanitized.h"
 
 namespace hearth::test {
 
