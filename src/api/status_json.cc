@@ -56,6 +56,7 @@ void service_fields(JsonWriter& w, const SlotStatus& s) {
   w.key("project").string(s.project);
   w.key("name").string(s.name);
   w.key("index").number(s.index);
+  w.key("replicas").number(s.replicas);
   w.key("state").string(phase_name(s.phase));
   w.key("want_up").boolean(s.want_up);
   w.key("ready").boolean(s.ready);

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <set>
 #include <tuple>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -126,6 +128,21 @@ Row row_of(const SlotStatus& s, bool with_project, bool with_index, WallNs now) 
   return row;
 }
 
+// Replicas that came later stand with the others of their service.
+std::vector<std::size_t> by_service(const InstanceStatus& status, std::vector<std::size_t> chosen) {
+  std::map<std::pair<std::string_view, std::string_view>, std::size_t> first;
+  for (std::size_t i = 0; i < chosen.size(); ++i)
+    first.emplace(std::pair(std::string_view(status.services[chosen[i]].project),
+                            std::string_view(status.services[chosen[i]].name)),
+                  i);
+  const auto place = [&](std::size_t i) {
+    const SlotStatus& s = status.services[i];
+    return std::pair(first.at({s.project, s.name}), s.index);
+  };
+  std::ranges::stable_sort(chosen, {}, place);
+  return chosen;
+}
+
 struct Layout {
   std::array<std::size_t, columns> width{};  // 0: not shown
   std::size_t detail = 0;                    // characters for the last column; 0: on its own line, or not at all
@@ -223,11 +240,11 @@ std::string status_table(const InstanceStatus& status, const std::vector<std::si
     std::set<std::pair<std::string_view, std::string_view>> replicated;
     for (const SlotStatus& s : status.services) {
       projects.insert(s.project);
-      if (s.index > 0) replicated.emplace(s.project, s.name);
+      if (s.index > 0 || s.replicas > 1) replicated.emplace(s.project, s.name);
     }
     std::vector<Row> rows;
     rows.reserve(chosen.size());
-    for (const std::size_t i : chosen) {
+    for (const std::size_t i : by_service(status, chosen)) {
       const SlotStatus& s = status.services[i];
       rows.push_back(row_of(s, projects.size() > 1, replicated.contains({s.project, s.name}), now));
     }

@@ -61,6 +61,7 @@ SlotNews slot_of(const json::object& object) {
   slot.project = text(object, "project");
   slot.name = text(object, "name");
   slot.index = static_cast<std::uint32_t>(number(object, "index"));
+  slot.replicas = number(object, "replicas");
   slot.outcome = text(object, "outcome");
   slot.state = text(object, "state");
   slot.ready = flag(object, "ready");
@@ -271,7 +272,7 @@ std::string error_json(const Error& error) {
 Labels::Labels(const std::vector<SlotNews>& slots) {
   for (const SlotNews& slot : slots) {
     projects_ = projects_ || slot.project != slots.front().project;
-    if (slot.index > 0) replicated_.emplace(slot.project, slot.name);
+    if (slot.index > 0 || slot.replicas > 1) replicated_.emplace(slot.project, slot.name);
   }
 }
 

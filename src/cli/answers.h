@@ -16,6 +16,7 @@ namespace hearth::cli {
 struct SlotNews {
   std::string project, name;
   std::uint32_t index = 0;
+  std::int64_t replicas = 1;
   std::string outcome;  // of an order: pending, done, failed, superseded; of a status: empty
   std::string state;
   bool ready = false;

@@ -150,7 +150,9 @@ constexpr CommandText table[] = {
      "NAME",
      "why a service is in the state it is in",
      "Follows the events back from the service's state to what began it: an order and who gave it, an exit, a limit, "
-     "another service. The newest comes first. Then says what it waits for, and which command would change that.",
+     "another service. The newest comes first. Then says what a service that has failed wrote last, what it waits for, "
+     "and "
+     "which command would change that.",
      {},
      Words::services},
     {"top", "[NAME...]", "what services use: CPU, memory, threads, live",

@@ -9,6 +9,8 @@
 #include "cli/answers.h"
 #include "cli/commands.h"
 #include "cli/event_news.h"
+#include "cli/log_lines.h"
+#include "cli/progress.h"
 #include "os/clock.h"
 
 namespace hearth::cli {
@@ -16,6 +18,7 @@ namespace {
 
 constexpr std::size_t most_steps = 200;
 constexpr std::size_t told_steps = 8;
+constexpr std::size_t told_lines = 5;
 
 struct Chain {
   std::vector<const EventNews*> events;  // newest first
@@ -66,12 +69,20 @@ std::vector<Advice> advice_for(const SlotNews& slot, const std::string& name) {
   return {{"hearth restart " + name, "starts it anew"}, {"hearth stop " + name, "stops it"}};
 }
 
-std::string as_json(const SlotNews& slot, const Chain& chain, const std::vector<Advice>& advice) {
+// Of what does not run as it should: what it wrote may say why.
+std::vector<std::string> last_words_of(const SlotNews& slot) {
+  const std::string state = slot.state_word();
+  const bool ill = state == "failed" || state == "backoff" || state == "not ready";
+  return ill ? last_lines(slot, told_lines) : std::vector<std::string>();
+}
+
+std::string as_json(const SlotNews& slot, const Chain& chain, const std::vector<std::string>& words,
+                    const std::vector<Advice>& advice) {
   std::string out = fmt::format(R"({{"service":{},"state":{},"reason":{},"reason_text":{},"complete":{},"chain":[)",
                                 json_text(full_name(slot)), json_text(slot.state_word()), json_text(slot.reason),
                                 json_text(slot.reason_text), chain.complete);
   for (std::size_t i = 0; i < chain.events.size(); ++i) out += (i == 0 ? "" : ",") + chain.events[i]->line;
-  out += R"(],"commands":[)";
+  out += R"(],"last_lines":)" + names_json(words) + R"(,"commands":[)";
   for (std::size_t i = 0; i < advice.size(); ++i)
     out += fmt::format(R"({}{{"command":{},"effect":{}}})", i == 0 ? "" : ",", json_text(advice[i].command),
                        json_text(advice[i].effect));
@@ -84,7 +95,7 @@ std::string step_words(const EventNews& event, const std::string& label, bool fi
 }
 
 std::string as_text(const SlotNews& slot, const std::string& name, const Chain& chain,
-                    const std::vector<Advice>& advice) {
+                    const std::vector<std::string>& words, const std::vector<Advice>& advice) {
   std::string out =
       fmt::format("{} is {}{}{}\n\n", name, slot.state_word(), slot.reason_text.empty() ? "" : ": ", slot.reason_text);
   const std::string label = full_name(slot);
@@ -98,6 +109,8 @@ std::string as_text(const SlotNews& slot, const std::string& name, const Chain& 
   }
   if (count == 0) out += "  no event of it is kept\n";
   if (count > 0 && !chain.complete) out += "  because  of what happened before the oldest event that is kept\n";
+  if (!words.empty()) out += "\nWhat it wrote last:\n";
+  for (const std::string& line : words) out += "  | " + shown(line, 0) + "\n";
   out += "\nWhat would change that:\n";
   std::size_t widest = 0;
   for (const Advice& each : advice) widest = std::max(widest, each.command.size());
@@ -136,7 +149,8 @@ int command_explain(const Context& context) {
     const Chain chain = chain_of(kept->events, full_name(slot));
     const std::vector<Advice> advice = advice_for(slot, name);
     if (!context.json && !out.empty()) out += "\n";
-    out += context.json ? as_json(slot, chain, advice) : as_text(slot, name, chain, advice);
+    const std::vector<std::string> words = last_words_of(slot);
+    out += context.json ? as_json(slot, chain, words, advice) : as_text(slot, name, chain, words, advice);
   }
   write_out(out);
   return exit_code::done;

@@ -13,6 +13,7 @@
 #include <sys/inotify.h>
 #include <tuple>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -35,6 +36,7 @@ namespace {
 constexpr std::size_t usual_lines = 20;
 constexpr std::size_t enough_output = 64u << 10;
 constexpr SpanNs longest_rotation = seconds(10);
+constexpr std::uint32_t newcomers = IN_CREATE | IN_MOVED_TO | IN_ONLYDIR;  // services that begin to write
 
 Error usage(std::string subject, std::string reason, std::string hint) {
   return {Remedy::fix_input, "show", std::move(subject), std::move(reason), std::move(hint), 0};
@@ -109,8 +111,20 @@ Result<Chosen> choose(const Context& context) {
   return Chosen{directory, std::move(*chosen)};
 }
 
-// Everything that one service writes, byte by byte: a line that has not come to its end is shown, too.
-int pass_through(const Context& context, const SlotNews& slot, std::optional<std::size_t> lines, bool follow) {
+// False: whoever read us is gone.
+Result<bool> await_news(logs::Watcher& watcher) {
+  std::array<pollfd, 2> polled{{{watcher.descriptor(), POLLIN, 0}, {STDOUT_FILENO, 0, 0}}};
+  if (::poll(polled.data(), polled.size(), -1) < 0 && errno != EINTR) return errno_failure("wait for", "logs", errno);
+  watcher.take_events();
+  return (polled[1].revents & POLLERR) == 0;
+}
+
+// Everything that one service writes, byte by byte: a line that has not come to its end is shown, too. Who follows comes to
+// an end when others of the names that were asked for begin to write: they are in `chosen` then, and `joined` says how far
+// the first one is.
+int pass_through(const Context& context, Chosen& chosen, std::optional<std::size_t> lines, bool follow,
+                 std::optional<logs::Cursor>& joined) {
+  const SlotNews slot = chosen.slots[0];
   logs::Cursor from;
   if (lines) {
     const Result<logs::Tail> last = logs::last_lines(slot.log_directory, *lines);
@@ -119,10 +133,15 @@ int pass_through(const Context& context, const SlotNews& slot, std::optional<std
     if (!follow) return exit_code::done;
     from = last->end;
   }
-  Result<logs::Follower> created = logs::Follower::create(slot.log_directory, from);
+  Result<logs::Watcher> watcher = logs::Watcher::create();
+  if (!watcher && follow) return complain(context, watcher.error(), exit_code::failed);
+  // Before its content is looked at.
+  const int above = watcher ? watcher->watch(chosen.directory, newcomers) : -1;
+  Result<logs::Follower> created = watcher ? logs::Follower::create(slot.log_directory, from, &*watcher)
+                                           : Result<logs::Follower>(failure(watcher.error()));
   if (!created && follow) return complain(context, created.error(), exit_code::failed);
   logs::Follower follower = created ? std::move(*created) : logs::Follower::unwatched(slot.log_directory, from);
-  for (;;) {
+  for (std::uint64_t seen = 0;;) {
     const Result<bool> taken = follower.take([&](const logs::Piece& piece) {
       if (piece.gap)
         write_err(fmt::format("hearth: older lines of {} are gone: its files were rotated away\n", slot.name));
@@ -131,10 +150,17 @@ int pass_through(const Context& context, const SlotNews& slot, std::optional<std
     });
     if (!taken) return complain(context, taken.error(), exit_code::failed);
     if (!follow) return exit_code::done;
-    std::array<pollfd, 2> polled{{{follower.descriptor(), POLLIN, 0}, {STDOUT_FILENO, 0, 0}}};
-    if (::poll(polled.data(), polled.size(), -1) < 0 && errno != EINTR)
-      return complain(context, errno_error("wait for", "logs", errno));
-    if ((polled[1].revents & POLLERR) != 0) return exit_code::done;  // whoever read us is gone
+    if (above >= 0 && watcher->events_of(above) != std::exchange(seen, watcher->events_of(above))) {
+      const Result<std::vector<SlotNews>> found = services_with_logs(chosen.directory, context.arguments.words);
+      for (const SlotNews& one : found ? *found : std::vector<SlotNews>())
+        if (full_name(one) != full_name(slot)) chosen.slots.push_back(one);
+      if (chosen.slots.size() > 1) {
+        joined = follower.cursor();
+        return exit_code::done;
+      }
+    }
+    if (const Result<bool> more = await_news(*watcher); !more || !*more)
+      return more ? exit_code::done : complain(context, more.error());
   }
 }
 
@@ -193,6 +219,9 @@ class Merge {
     for (const SlotNews& slot : chosen_.slots) sources_.emplace_back(slot, query);
   }
 
+  // What stands before is not shown.
+  void start_at(logs::Cursor from) { sources_[0].start_at(from); }
+
   // What stands there now, in the order of time. Lines of no known time stay together, before the others.
   Status show_kept(bool to_the_end) {
     using Next = std::tuple<WallNs, std::size_t>;
@@ -219,13 +248,13 @@ class Merge {
     return {};
   }
 
-  // `open_ended`: services that come later are shown, too.
-  Status follow(bool open_ended) {
+  // Services that come later and have one of the names are shown, too.
+  Status follow() {
     Result<logs::Watcher> created = logs::Watcher::create();
     if (!created) return failure(created.error());
     logs::Watcher watcher = std::move(*created);
     // Before its content is looked at.
-    const int above = open_ended ? watcher.watch(chosen_.directory, IN_CREATE | IN_MOVED_TO | IN_ONLYDIR) : -1;
+    const int above = watcher.watch(chosen_.directory, newcomers);
     for (std::size_t i = 0; i < sources_.size(); ++i) {
       if (Status begun = sources_[i].begin_following(watcher); !begun) return begun;
       if (Status shown = show_live(i); !shown) return shown;
@@ -236,11 +265,8 @@ class Merge {
         if (Status found = take_new(watcher); !found) return found;
       }
       flush();
-      std::array<pollfd, 2> polled{{{watcher.descriptor(), POLLIN, 0}, {STDOUT_FILENO, 0, 0}}};
-      if (::poll(polled.data(), polled.size(), -1) < 0 && errno != EINTR)
-        return errno_failure("wait for", "logs", errno);
-      if ((polled[1].revents & POLLERR) != 0) return {};  // whoever read us is gone
-      watcher.take_events();
+      if (const Result<bool> more = await_news(watcher); !more || !*more)
+        return more ? Status() : failure(more.error());
       for (std::size_t i = 0; i < sources_.size(); ++i) {
         if (!sources_[i].has_news()) continue;
         if (Status shown = show_live(i); !shown) return shown;
@@ -356,12 +382,16 @@ int command_logs(const Context& context) {
   const bool open_ended = arguments.words.empty() || std::ranges::any_of(arguments.words, is_glob);
   const bool several = chosen->slots.size() > 1 || (follow && open_ended);
   if (!several && chosen->slots.empty()) return exit_code::done;
-  if (!several && !context.json && !query->filters() && !arguments.has("timestamps"))
-    return pass_through(context, chosen->slots[0], query->lines, follow);
+  std::optional<logs::Cursor> joined;
+  if (!several && !context.json && !query->filters() && !arguments.has("timestamps")) {
+    const int code = pass_through(context, *chosen, query->lines, follow, joined);
+    if (!joined) return code;
+  }
 
-  Merge merge(context, *query, std::move(*chosen), several);
-  Status done = merge.show_kept(!follow);
-  if (done && follow) done = merge.follow(open_ended);
+  Merge merge(context, *query, std::move(*chosen), several || joined);
+  if (joined) merge.start_at(*joined);
+  Status done = joined ? Status() : merge.show_kept(!follow);
+  if (done && follow) done = merge.follow();
   return done ? exit_code::done : complain(context, done.error(), exit_code::failed);
 }
 

@@ -34,6 +34,8 @@ class LogSource {
   LogSource(SlotNews slot, const LogQuery& query) : slot_(std::move(slot)), query_(&query) {}
 
   Status open();
+  // Instead of open(): what stands before is not shown.
+  void start_at(logs::Cursor from) { read_from(from); }
   Result<bool> next(logs::Line& line);
   // The unfinished line at the end; after next(), by who does not follow.
   bool finish(logs::Line& line);

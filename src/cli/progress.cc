@@ -95,6 +95,11 @@ void Progress::note(const OrderNews& news, SpanNs elapsed) {
   }
 }
 
+bool Progress::ran_before(const SlotNews& slot) const {
+  const std::string replica = fmt::format("{}.{}", slot.name, slot.index);
+  return ran_before_.contains(slot.name) || ran_before_.contains(replica) || ran_before_.contains(full_name(slot));
+}
+
 std::string Progress::changes(const OrderNews& news, SpanNs elapsed) {
   note(news, elapsed);
   const Labels labels(news.slots);
@@ -115,7 +120,7 @@ std::string Progress::changes(const OrderNews& news, SpanNs elapsed) {
       known.retry = more;
     }
     text += labels.of(slot) + ": " + word_of(slot);
-    if (first && slot.outcome == "done" && (ran_before_.contains(slot.name) || ran_before_.contains(full_name(slot)))) {
+    if (first && slot.outcome == "done" && ran_before(slot)) {
       text += fmt::format(" as before (PID {})\n", slot.pid);
       continue;
     }
@@ -141,7 +146,9 @@ std::string Progress::region(const OrderNews& news, SpanNs elapsed, const Termin
   std::vector<std::array<std::string, 3>> cells;
   for (std::size_t i = 0; i < count; ++i) {
     const SpanNs settled = known_[full_name(*slots[i])].settled_after;
-    cells.push_back({labels.of(*slots[i]), word_of(*slots[i]), elapsed_text(settled < 0 ? elapsed : settled)});
+    const bool before = slots[i]->outcome == "done" && ran_before(*slots[i]);
+    cells.push_back({labels.of(*slots[i]), word_of(*slots[i]),
+                     before ? "as before" : elapsed_text(settled < 0 ? elapsed : settled)});
     name_width = std::max(name_width, cells[i][0].size());
     word_width = std::max(word_width, cells[i][1].size());
     time_width = std::max(time_width, cells[i][2].size());

@@ -21,7 +21,7 @@ namespace hearth::cli {
 
 class Progress {
  public:
-  // These ran before the order was given, by service or full name: told once, not as if it were an event.
+  // These ran before the order was given, by service, service and index, or full name: told once, not as if it were an event.
   void ran_before(std::string name) { ran_before_.insert(std::move(name)); }
 
   // Lines for what changed since the last call. `elapsed` since the order was given. Further tries of the same start
@@ -40,6 +40,7 @@ class Progress {
     bool tried = false;
   };
   void note(const OrderNews& news, SpanNs elapsed);
+  bool ran_before(const SlotNews& slot) const;
 
   std::map<std::string, Known> known_;  // by full name
   std::set<std::string> ran_before_;

@@ -28,6 +28,7 @@ struct SlotStatus {
   std::string name;
   std::vector<std::string> tags;
   std::uint32_t index = 0;
+  std::uint32_t replicas = 1;  // that there shall be
   SlotIndex slot = no_slot;
   Phase phase = Phase::stopped;
   bool want_up = false;

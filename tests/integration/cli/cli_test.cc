@@ -169,6 +169,22 @@ TEST_F(CommandTest, logs_are_followed_and_outlive_hearth) {
   EXPECT_EQ(hearth({"logs", "-n", "1", "talk"}).out, "second\n");
 }
 
+TEST_F(CommandTest, who_follows_a_service_sees_the_replicas_that_join) {
+  write("hearth.toml", "[service.web]\ncommand = [\"sh\", \"-c\", \"echo I am {index}; sleep 1000\"]\n");
+  ASSERT_EQ(hearth({"up"}).code, 0);
+  Running follow = start({"logs", "-f", "web"});
+  ASSERT_TRUE(eventually([&] { return follow.out() == "I am 0\n"; })) << follow.out();
+  const Finished scaled = hearth({"scale", "web=3"});
+  EXPECT_EQ(scaled.code, 0) << scaled.err;
+  const auto shows = [&](const char* line) { return follow.out().find(line) != std::string::npos; };
+  ASSERT_TRUE(eventually([&] { return shows("web.1 | I am 1\n") && shows("web.2 | I am 2\n"); })) << follow.out();
+  EXPECT_EQ(follow.out().find("I am 0"), follow.out().rfind("I am 0")) << follow.out();
+  ::kill(follow.pid(), SIGTERM);
+  follow.finish();
+  const Finished stopped = hearth({"stop", "web.0"});
+  EXPECT_NE(stopped.out.find("web.0: stopped"), std::string::npos) << stopped.out;
+}
+
 TEST_F(CommandTest, logs_of_several_services_are_merged_by_the_time_of_their_lines) {
   const auto log = [&](const std::string& service, const std::string& text) {
     fs::create_directories(directory + "/logs/demo." + service + ".0");

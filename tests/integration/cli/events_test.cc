@@ -19,7 +19,7 @@ class EventsCommand : public CommandTest {
 };
 
 TEST_F(EventsCommand, an_end_and_who_ordered_it_are_told_and_explained) {
-  write("hearth.toml", "[service.web]\ncommand = [\"sh\", \"-c\", \"exit 7\"]\nrestart = \"never\"\n");
+  write("hearth.toml", "[service.web]\ncommand = [\"sh\", \"-c\", \"echo no disk; exit 7\"]\nrestart = \"never\"\n");
   (void)hearth({"up"});
   ASSERT_TRUE(eventually([&] { return hearth({"status", "web"}).code == 151; }));
   const Finished told = hearth({"events"});
@@ -40,9 +40,11 @@ TEST_F(EventsCommand, an_end_and_who_ordered_it_are_told_and_explained) {
   EXPECT_EQ(why.code, 0) << why.err;
   EXPECT_TRUE(why.out.starts_with("web is failed: exited with code 7\n")) << why.out;
   EXPECT_NE(why.out.find("  because  "), std::string::npos) << why.out;
+  EXPECT_NE(why.out.find("What it wrote last:\n  | no disk\n"), std::string::npos) << why.out;
   EXPECT_NE(why.out.find("hearth start web"), std::string::npos) << why.out;
   const boost::json::value json = boost::json::parse(hearth({"explain", "--json", "web"}).out);
   EXPECT_TRUE(json.at("complete").as_bool());
+  EXPECT_EQ(json.at("last_lines").as_array().size(), 1u);
   const boost::json::array& chain = json.at("chain").as_array();
   EXPECT_EQ(chain.front().at("to").as_string(), "failed");
   EXPECT_EQ(chain.back().at("kind").as_string(), "order");

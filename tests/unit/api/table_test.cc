@@ -155,6 +155,18 @@ TEST(StatusTable, names_the_project_only_when_there_are_several) {
   EXPECT_NE(status_table(status, {0, 1}, {}, now).find("blog.db"), std::string::npos);
 }
 
+TEST(StatusTable, replicas_that_came_later_stand_with_the_others_by_their_own_names) {
+  InstanceStatus status;
+  status.services = {slot("app", "web", Phase::running), slot("app", "db", Phase::running),
+                     slot("app", "web", Phase::running)};
+  status.services[2].index = 1;
+  status.services[0].replicas = status.services[2].replicas = 2;
+  const std::string table = status_table(status, {0, 1, 2}, {}, now);
+  const std::size_t first = table.find("web.0 "), second = table.find("web.1 "), other = table.find("db ");
+  EXPECT_TRUE(first < second && second < other && other != table.npos) << table;
+  EXPECT_NE(status_table(status, {0}, {}, now).find("web.0 "), std::string::npos) << "also alone";
+}
+
 TEST(StatusTable, without_services_says_what_to_do) {
   EXPECT_NE(status_table({}, {}, {}, now).find("hearth up"), std::string::npos);
 }

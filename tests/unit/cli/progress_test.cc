@@ -106,6 +106,28 @@ TEST(Progress, what_ran_before_is_told_so) {
   EXPECT_EQ(progress.changes(news, milliseconds(3)), "db: ready as before (PID 42)\nweb: starting\n");
 }
 
+TEST(Progress, replicas_that_ran_before_are_told_from_those_that_are_new) {
+  Progress progress;
+  progress.ran_before("web.0");
+  OrderNews news;
+  news.slots = {slot("web", "done", "running"), slot("web", "done", "running")};
+  news.slots[0].pid = 42;
+  news.slots[1].index = 1;
+  for (SlotNews& each : news.slots) each.replicas = 2;
+  EXPECT_EQ(progress.changes(news, milliseconds(3)), "web.0: ready as before (PID 42)\nweb.1: ready after 3ms\n");
+  const Terminal terminal{.interactive = true, .color = false, .columns = 60, .rows = 24};
+  EXPECT_EQ(screen({progress.region(news, milliseconds(3), terminal)}),
+            (std::vector<std::string>{"web.0  ready  as before", "web.1  ready  3ms"}));
+}
+
+TEST(Progress, one_of_several_replicas_has_its_own_name) {
+  Progress progress;
+  OrderNews news;
+  news.slots = {slot("web", "done", "stopped")};
+  news.slots[0].replicas = 3;
+  EXPECT_EQ(progress.changes(news, milliseconds(3)), "web.0: stopped after 3ms\n");
+}
+
 TEST(Progress, on_a_terminal_rewrites_its_lines) {
   Progress progress;
   const Terminal terminal{.interactive = true, .color = true, .columns = 60, .rows = 24};
