@@ -22,6 +22,7 @@ void describe_backoff(A& a, T& v) {
   a.thousandths("factor", v.factor, d.factor, 1, 10);
   a.thousandths("jitter", v.jitter, d.jitter, 0, 1);
   a.span("reset_after_ns", v.reset_after, d.reset_after);
+  a.number("max_failures", v.max_failures, d.max_failures);
 }
 
 template <typename A, typename T>
@@ -50,6 +51,7 @@ void describe_probe(A& a, T& v) {
   a.text("target", v.target);
   a.number("expect_status", v.expect_status, d.expect_status, 0, 599);
   a.number("descriptor", v.descriptor, d.descriptor, 0, 1023);
+  a.span("uptime_ns", v.uptime, d.uptime);
   a.span("interval_ns", v.interval, d.interval);
   a.span("timeout_ns", v.timeout, d.timeout);
   a.number("success_threshold", v.success_threshold, d.success_threshold);

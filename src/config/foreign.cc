@@ -29,6 +29,7 @@ constexpr std::string_view memory = "hearth sets no memory limit yet; limits.as 
 constexpr std::string_view probes = "hearth calls it \"ready\" (and \"live\" for what must stay so)";
 constexpr std::string_view depends = "hearth calls it \"depends_on\"";
 constexpr std::string_view count = "hearth calls it \"max_restarts\" (within \"restart_window\")";
+constexpr std::string_view settling = "hearth calls it \"ready\": ready = { type = \"uptime\", after = \"1s\" }";
 constexpr std::string_view first_delay = "hearth calls it \"backoff\": backoff = { initial = \"1s\" }";
 
 constexpr std::array service_keys = {
@@ -144,7 +145,7 @@ constexpr std::array service_keys = {
     Foreign{"memlimit", memory},
     Foreign{"memorymax", memory},
     Foreign{"mergelogs", streams},
-    Foreign{"minuptime", "hearth calls it backoff.reset_after: backoff = { reset_after = \"60s\" }"},
+    Foreign{"minuptime", settling},
     Foreign{"name", "the name stands in the header: [service.NAME]"},
     Foreign{"namespace", groups},
     Foreign{"networks", containers},
@@ -207,10 +208,8 @@ constexpr std::array service_keys = {
     Foreign{"startlimitburst", count},
     Foreign{"startlimitinterval", "hearth calls it \"restart_window\""},
     Foreign{"startlimitintervalsec", "hearth calls it \"restart_window\""},
-    Foreign{"startretries", count},
-    Foreign{"startsecs",
-            "say when it is up with \"ready\"; how long until restarts are forgiven is "
-            "backoff.reset_after"},
+    Foreign{"startretries", "hearth calls it backoff.max_failures: backoff = { max_failures = 4, reset_after = 0 }"},
+    Foreign{"startsecs", settling},
     Foreign{"startupprobe", "hearth calls it \"ready\", with \"start_timeout\""},
     Foreign{"statedirectory", "hearth calls it \"state_directories\""},
     Foreign{"stderrcapturemaxbytes", events},

@@ -27,7 +27,7 @@ struct TypeKeys {
   std::array<std::string_view, 2> needs;
   std::string_view example;
 };
-constexpr std::array<TypeKeys, 9> types = {{
+constexpr std::array<TypeKeys, 10> types = {{
     {"notify", ProbeType::notify, {}, ""},
     {"fd", ProbeType::fd, {"fd"}, "fd = 3"},
     {"http", ProbeType::http, {"url"}, "url = \"http://127.0.0.1:8080/health\""},
@@ -37,6 +37,7 @@ constexpr std::array<TypeKeys, 9> types = {{
     {"file", ProbeType::file, {"path"}, "path = \"server.ready\""},
     {"log", ProbeType::log, {"pattern"}, "pattern = \"^listening on \""},
     {"frame", ProbeType::frame, {"path", "address"}, "path = \"server.sock\" or address = \"127.0.0.1:8080\""},
+    {"uptime", ProbeType::uptime, {"after"}, "after = \"1s\""},
 }};
 
 constexpr std::array type_words = {
@@ -44,20 +45,22 @@ constexpr std::array type_words = {
     Word{"http", ProbeType::http},        Word{"tcp", ProbeType::tcp},
     Word{"unix", ProbeType::unix_socket}, Word{"exec", ProbeType::exec},
     Word{"file", ProbeType::file},        Word{"log", ProbeType::log},
-    Word{"frame", ProbeType::frame},
+    Word{"frame", ProbeType::frame},      Word{"uptime", ProbeType::uptime},
 };
 constexpr std::array type_synonyms = {
-    Synonym{"sd_notify", "notify"}, Synonym{"systemd", "notify"}, Synonym{"https", "http"},
-    Synonym{"httpGet", "http"},     Synonym{"http_get", "http"},  Synonym{"port", "tcp"},
-    Synonym{"tcpSocket", "tcp"},    Synonym{"socket", "tcp"},     Synonym{"command", "exec"},
-    Synonym{"cmd", "exec"},         Synonym{"shell", "exec"},     Synonym{"unix_socket", "unix"},
-    Synonym{"output", "log"},       Synonym{"pattern", "log"},    Synonym{"log_line", "log"},
-    Synonym{"path", "file"},        Synonym{"pipefd", "fd"},      Synonym{"notification-fd", "fd"},
-    Synonym{"ping", "frame"}};
+    Synonym{"sd_notify", "notify"}, Synonym{"systemd", "notify"},    Synonym{"https", "http"},
+    Synonym{"httpGet", "http"},     Synonym{"http_get", "http"},     Synonym{"port", "tcp"},
+    Synonym{"tcpSocket", "tcp"},    Synonym{"socket", "tcp"},        Synonym{"command", "exec"},
+    Synonym{"cmd", "exec"},         Synonym{"shell", "exec"},        Synonym{"unix_socket", "unix"},
+    Synonym{"output", "log"},       Synonym{"pattern", "log"},       Synonym{"log_line", "log"},
+    Synonym{"path", "file"},        Synonym{"pipefd", "fd"},         Synonym{"notification-fd", "fd"},
+    Synonym{"ping", "frame"},       Synonym{"min_uptime", "uptime"}, Synonym{"startsecs", "uptime"},
+    Synonym{"time", "uptime"},      Synonym{"delay", "uptime"}};
 
 constexpr std::size_t max_pattern = 512;
 constexpr std::size_t max_socket_path = 107;  // unix(7): sun_path without its NUL
-constexpr int last_descriptor = 255;          // wire/spawn_plan.h
+constexpr SpanNs longest_uptime = seconds(86'400);
+constexpr int last_descriptor = 255;  // wire/spawn_plan.h
 
 void read_url(Reader& r, const Node& value, std::string_view key, ProbeDraft& draft) {
   std::string url;
@@ -160,7 +163,7 @@ void read_pattern(Reader& r, const Node& value, std::string_view key, ProbeDraft
   draft.probe.target = pattern;
 }
 
-constexpr std::array<KeyRule<ProbeDraft>, 12> rules = {{
+constexpr std::array<KeyRule<ProbeDraft>, 13> rules = {{
     {"type",
      [](Reader& r, const Node& v, std::string_view k, ProbeDraft& d) {
        d.type = &v;
@@ -173,6 +176,8 @@ constexpr std::array<KeyRule<ProbeDraft>, 12> rules = {{
     {"pattern", read_pattern},
     {"fd", [](Reader& r, const Node& v, std::string_view k,
               ProbeDraft& d) { r.integer(v, k, 3, last_descriptor, d.probe.descriptor); }},
+    {"after", [](Reader& r, const Node& v, std::string_view k,
+                 ProbeDraft& d) { r.span(v, k, {milliseconds(10), longest_uptime}, d.probe.uptime); }},
     {"expect_status", [](Reader& r, const Node& v, std::string_view k,
                          ProbeDraft& d) { r.integer(v, k, 100, 599, d.probe.expect_status); }},
     {"interval", [](Reader& r, const Node& v, std::string_view k,
@@ -195,7 +200,7 @@ std::string_view implied_type(const Node& table) {
 bool takes(const TypeKeys& type, std::string_view key) {
   if (std::ranges::find(type.needs, key) != type.needs.end()) return true;
   if (key == "type" || key == "expect_status") return key == "type" || type.value == ProbeType::http;
-  const bool tried = type.value != ProbeType::notify && type.value != ProbeType::fd;
+  const bool tried = type.value != ProbeType::notify && type.value != ProbeType::fd && type.value != ProbeType::uptime;
   const bool clock = key == "interval" || key == "timeout";
   // What a log says it does not take back, so one line is enough.
   return tried && (clock || (key.ends_with("_threshold") && type.value != ProbeType::log));
@@ -300,7 +305,8 @@ void read_ready(Reader& reader, const Node& value, std::string_view key, Service
 
 void read_live(Reader& reader, const Node& value, std::string_view key, ServiceDraft& draft) {
   read_probe(reader, value, key, draft.spec.live.edit());
-  if (draft.spec.live->type == ProbeType::fd || draft.spec.live->type == ProbeType::log) {
+  const ProbeType type = draft.spec.live->type;
+  if (type == ProbeType::fd || type == ProbeType::log || type == ProbeType::uptime) {
     return reader.problem(value.at, "live is a probe that is answered once in a run, which tells nothing of later",
                           "probe with http, tcp, unix, exec, file or frame, or write watchdog = \"30s\"");
   }
@@ -313,10 +319,16 @@ void finish_probes(Reader& reader, ServiceDraft& draft) {
   ServiceSpec& spec = draft.spec;
   finish_path(reader, draft.table->find("ready"), "ready", spec.cwd, spec.ready);
   finish_path(reader, draft.table->find("live"), "live", spec.cwd, spec.live);
+  const Entry* ready = draft.table->find("ready");
+  if (spec.ready->type == ProbeType::uptime && spec.start_timeout > 0 && spec.ready->uptime >= spec.start_timeout) {
+    reader.problem(ready != nullptr ? ready->value.at : draft.at,
+                   fmt::format("ready.after is {}, and start_timeout ends the start after {}",
+                               duration_text(spec.ready->uptime), duration_text(spec.start_timeout)),
+                   "write a shorter ready.after, or a longer start_timeout");
+  }
   const int first_free = 3 + static_cast<int>(spec.listen.size());
   const bool named = spec.ready->type == ProbeType::fd && spec.ready->descriptor >= 3;
   if (!named || spec.ready->descriptor >= first_free) return;
-  const Entry* ready = draft.table->find("ready");
   reader.problem(ready != nullptr ? ready->value.at : draft.at,
                  fmt::format("ready is told on descriptor {}, and that is a socket of listen", spec.ready->descriptor),
                  fmt::format("write ready = \"fd:{}\" or a greater number", first_free));

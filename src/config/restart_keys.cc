@@ -42,13 +42,15 @@ void read_exit_codes(Reader& r, const Node& value, std::string_view key, Service
 }
 
 void read_backoff(Reader& r, const Node& value, std::string_view key, ServiceDraft& draft) {
-  static constexpr std::array<KeyRule<Backoff>, 5> rules = {{
+  static constexpr std::array<KeyRule<Backoff>, 6> rules = {{
       {"initial", [](Reader& q, const Node& v, std::string_view k, Backoff& t) { q.span(v, k, {0, hour}, t.initial); }},
       {"max", [](Reader& q, const Node& v, std::string_view k, Backoff& t) { q.span(v, k, {0, day}, t.max); }},
       {"factor", [](Reader& q, const Node& v, std::string_view k, Backoff& t) { q.number(v, k, 1, 10, t.factor); }},
       {"jitter", [](Reader& q, const Node& v, std::string_view k, Backoff& t) { q.number(v, k, 0, 1, t.jitter); }},
       {"reset_after",
        [](Reader& q, const Node& v, std::string_view k, Backoff& t) { q.span(v, k, {0, 30 * day}, t.reset_after); }},
+      {"max_failures",
+       [](Reader& q, const Node& v, std::string_view k, Backoff& t) { q.integer(v, k, 0, 1000000, t.max_failures); }},
   }};
   Backoff& backoff = draft.spec.backoff;
   if (value.kind != Node::Kind::table) {

@@ -21,9 +21,10 @@ SpanNs from_usec(std::int64_t usec) {
   return usec > std::numeric_limits<SpanNs>::max() / ns_per_us ? std::numeric_limits<SpanNs>::max() : usec * ns_per_us;
 }
 
-// A probe that is run: what the service says by itself is not.
+// A probe that is run: what the service says by itself is not, and neither is a clock.
 bool is_tried(const Probe& probe) {
-  return probe.type != ProbeType::none && probe.type != ProbeType::notify && probe.type != ProbeType::fd;
+  return probe.type != ProbeType::none && probe.type != ProbeType::notify && probe.type != ProbeType::fd &&
+         probe.type != ProbeType::uptime;
 }
 
 // ---- tries ------------------------------------------------------------------------------------
@@ -201,12 +202,18 @@ void forget_run(Health& health) {
   health.live_probe = live;
 }
 
+// Its readiness is a clock, which is kept where other probes have that of the next try.
+void await_uptime(Health& health, const Probe& probe, Now now) {
+  if (probe.type == ProbeType::uptime) health.ready_probe.next.start(now.mono, std::max(probe.uptime, shortest));
+}
+
 void begin_readiness(Health& health, const ServiceSpec& spec, bool is_ready, Verdict& verdict, Now now) {
   if (is_ready) become_ready(health, spec, verdict, now);
   if (is_tried(spec.ready) && !is_ready && !health.stopping) {
     begin_try(health.ready_probe, spec.ready, now);
     verdict.try_ready = true;
   }
+  if (!is_ready && !health.stopping) await_uptime(health, spec.ready, now);
 }
 
 void begin(Health& health, const ServiceSpec& spec, bool is_ready, Verdict& verdict, Now now) {
@@ -273,6 +280,7 @@ Verdict respecify(Health& health, const ServiceSpec& before, const ServiceSpec& 
     if (!(spec.ready == before.ready)) {
       forget_all_but_number(health.ready_probe);
       if (spec.ready->type == ProbeType::none) become_ready(health, spec, verdict, now);
+      if (!health.ready) await_uptime(health, spec.ready, now);
       if (is_tried(spec.ready)) {
         begin_try(health.ready_probe, spec.ready, now);
         verdict.try_ready = true;
@@ -348,7 +356,10 @@ Verdict time_passed(Health& health, const ServiceSpec& spec, Now now) {
       verdict.start_timeout = true;
       give_up(health, verdict);
     }
-    if (health.ready_probe.next.due(now.mono)) {
+    if (health.ready_probe.next.due(now.mono) && spec.ready->type == ProbeType::uptime) {
+      health.ready_probe.next.clear();
+      become_ready(health, spec, verdict, now);
+    } else if (health.ready_probe.next.due(now.mono)) {
       begin_try(health.ready_probe, spec.ready, now);
       verdict.try_ready = true;
     }

@@ -25,6 +25,7 @@
 //              failure_threshold bad tries in a row lose readiness (verdict lost_ready), which is not death;
 //              success_threshold good ones bring it back.
 //              log: what stands in the output stays true, so it is not tried any more once the run is ready.
+//              uptime: when it has run so long; nothing is tried, and nothing takes it back.
 //              none: ready with watch().
 //              RELOADING=1 sets reloading and keeps ready; the next READY=1 ends it. STOPPING=1 ends the
 //              start clock and readiness (lost_ready), and probes stop, for the rest of the run: a READY=1

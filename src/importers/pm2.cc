@@ -101,8 +101,10 @@ class App {
     command(service, script);
     // pm2 restarts whatever ends, also with success.
     service.set("restart", quoted("always"));
-    service.set("max_restarts", "16");
-    service.set("restart_window", quoted("60s"));
+    // It gives up who has ended so often in a row before min_uptime.
+    service.set("ready", "{ type = \"uptime\", after = \"1s\" }");
+    service.set_in("backoff", "reset_after", "0");
+    service.set_in("backoff", "max_failures", "16");
     for (const auto& [name, value] : app_) key(service, std::string(name.data(), name.size()), value);
   }
 
@@ -158,8 +160,11 @@ class App {
       return wanting(name + " is not carried over",
                      "write a hearth.toml for each environment, or use ${NAME:-default}");
     if (name == "autorestart") return service.set("restart", quoted(truth(value) ? "always" : "never"));
-    if (name == "max_restarts") return service.set("max_restarts", text_of(value));
-    if (name == "min_uptime") return service.set_in("backoff", "reset_after", span_text(value));
+    if (name == "max_restarts") return service.set_in("backoff", "max_failures", text_of(value));
+    if (name == "min_uptime") {
+      if (find("listen_timeout") == nullptr) service.set("start_timeout", "0");  // it may be longer than the usual one
+      return service.set("ready", "{ type = \"uptime\", after = " + span_text(value) + " }");
+    }
     if (name == "restart_delay") {
       service.set_in("backoff", "initial", span_text(value));
       return service.set_in("backoff", "factor", "1");
@@ -170,10 +175,11 @@ class App {
     if (name == "uid") return service.set("user", value.is_string() ? quoted(text_of(value)) : text_of(value));
     if (name == "gid") return service.set("group", value.is_string() ? quoted(text_of(value)) : text_of(value));
     if (name == "stop_exit_codes") {
-      std::string list = "0";
+      // With one of these it has done its work; all others, 0 too, are restarted.
+      std::string list;
       if (const json::array* codes = value.if_array())
-        for (const json::value& code : *codes)
-          if (text_of(code) != "0") list += ", " + text_of(code);
+        for (const json::value& code : *codes) list += (list.empty() ? "" : ", ") + text_of(code);
+      if (find("autorestart") == nullptr || truth(*find("autorestart"))) service.set("restart", quoted("on-failure"));
       return service.set("success_exit_codes", "[" + list + "]");
     }
     unlike(service, name, value);

@@ -49,6 +49,17 @@ std::optional<bool> boolean_of(std::string text) {
   return std::nullopt;
 }
 
+constexpr std::string_view usual_priority = "999";
+constexpr const char* priority_remedy =
+    "say whom it needs: depends_on = [\"...\"]; hearth then waits until that is ready";
+
+// What stdout_logfile says where the output shall be supervisord's own, as in containers.
+bool is_own_output(std::string_view path) {
+  constexpr std::string_view names[] = {"/dev/stdout", "/dev/stderr",     "/dev/fd/1",
+                                        "/dev/fd/2",   "/proc/self/fd/1", "/proc/self/fd/2"};
+  return std::find(std::begin(names), std::end(names), path) != std::end(names);
+}
+
 // KEY="value",KEY2=value; quotes as in a shell, commas between.
 std::optional<std::vector<std::pair<std::string, std::string>>> environment_of(const std::string& text) {
   std::vector<std::pair<std::string, std::string>> all;
@@ -103,10 +114,13 @@ class Importer {
   void key(const Section& each, const IniEntry& entry, Service& service, const Names& names);
   void command(Place place, const std::string& value, Service& service, const Names& names);
   void environment(Place place, const std::string& value, Service& service);
-  void log_key(Place place, const std::string& key, const std::string& value, Service& service);
+  void log_key(const Section& each, Place place, const std::string& key, const std::string& value, Service& service);
+  void retention(const Section& each, Service& service);
   void retries(const Section& each, Service& service);
   void one_shot(const Section& each, Service& service);
   void group(const Section& each);
+  void control_socket(const Section& each);
+  bool is_program(const std::string& name) const;
   Names names_for(const Section& each, const std::string& program) const;
   Names names_of(const Section& each, const Processes& processes, long i);
   std::string text_of(Place place, const std::string& value, const Names& names, const std::string& whose);
@@ -119,8 +133,8 @@ class Importer {
   std::deque<Source> sources_;
   std::vector<Section> sections_;
   std::vector<std::pair<std::string, std::string>> shared_environment_;
-  std::map<std::string, std::string> group_of_;  // by program
-  std::map<std::string, std::vector<std::string>> made_of_;
+  std::optional<std::string> shared_directory_;
+  std::map<std::string, std::vector<std::string>> groups_of_;  // by program
   Draft draft_;
 };
 
@@ -155,6 +169,7 @@ Result<Imported> Importer::finish(const std::string& from) {
   for (const Section& each : sections_) {
     if (each.section.name == "supervisord") supervisord_section(each);
     if (each.section.name.starts_with("group:")) group(each);
+    if (each.section.name == "unix_http_server") control_socket(each);
   }
   for (const Section& each : sections_) {
     const std::string& name = each.section.name;
@@ -192,6 +207,8 @@ void Importer::supervisord_section(const Section& each) {
         wanting(place, "supervisord: environment cannot be read", "write env into the services");
     } else if (entry.key == "user") {
       wanting(place, "supervisord: user: hearth runs as whoever starts it", "start `hearth up` as " + entry.value);
+    } else if (entry.key == "directory") {
+      shared_directory_ = text_of(place, entry.value, names_for(each, ""), "supervisord");
     } else if (entry.key == "umask") {
       wanting(place, "supervisord: umask is not carried over", "write umask into each service; without it is \"022\"");
     } else if (entry.key == "minfds" || entry.key == "minprocs") {
@@ -206,7 +223,37 @@ void Importer::group(const Section& each) {
   const std::string name = each.section.name.substr(6);
   const IniEntry* programs = each.section.find("programs");
   if (programs == nullptr) return;
-  for (const std::string& program : split_list(programs->value, ",\n")) group_of_[program] = name;
+  for (const std::string& program : split_list(programs->value, ",\n")) {
+    const Place place{*each.source, programs->line};
+    std::vector<std::string>& groups = groups_of_[program];
+    if (!is_program(program))
+      wanting(place, "group " + name + ": there is no [program:" + program + "]", "");
+    else if (!groups.empty())
+      wanting(
+          place,
+          "program " + program + " runs once in each of its groups in supervisord, and here once, with the tags of all",
+          "write a second service if there shall be two");
+    groups.push_back(name);
+  }
+  const IniEntry* priority = each.section.find("priority");
+  if (priority != nullptr && priority->value != usual_priority)
+    wanting({*each.source, priority->line},
+            "group " + name + ": priority = " + priority->value + " is not carried over", priority_remedy);
+}
+
+bool Importer::is_program(const std::string& name) const {
+  return std::any_of(sections_.begin(), sections_.end(), [&](const Section& each) {
+    return each.section.name == "program:" + name || each.section.name == "fcgi-program:" + name;
+  });
+}
+
+void Importer::control_socket(const Section& each) {
+  for (const IniEntry& entry : each.section.entries) {
+    const bool same = entry.key == "file" || (entry.key == "chmod" && number_of(entry.value) == 700);
+    if (same) continue;
+    wanting({*each.source, entry.line}, "[unix_http_server] " + entry.key + " is not carried over",
+            "only who runs hearth, and root, get in");
+  }
 }
 
 Names Importer::names_for(const Section& each, const std::string& program) const {
@@ -216,8 +263,8 @@ Names Importer::names_for(const Section& each, const std::string& program) const
   const std::size_t slash = path.rfind('/');
   names["here"] = slash == path.npos ? "." : path.substr(0, slash);
   names["program_name"] = program;
-  const auto group = group_of_.find(program);
-  names["group_name"] = group == group_of_.end() ? program : group->second;
+  const auto groups = groups_of_.find(program);
+  names["group_name"] = groups == groups_of_.end() ? program : groups->second.front();
   return names;
 }
 
@@ -237,7 +284,9 @@ std::string Importer::text_of(Place place, const std::string& value, const Names
     return text_of(place, value, more, whose);
   }
   wanting(place, whose + ": %(" + missing + ")s is not known", "write what it stands for");
-  return value;
+  Names more = names;
+  more[missing] = "%(" + missing + ")s";
+  return text_of(place, value, more, whose);
 }
 
 void Importer::program(const Section& each) {
@@ -329,8 +378,13 @@ void Importer::process(const Section& each, const std::string& name, const Names
   service.set("restart", quoted("on-failure"));
   for (const auto& [variable, value] : shared_environment_) service.set_in("env", variable, quoted(value));
   const std::string program = names.at("program_name");
-  if (const auto group = group_of_.find(program); group != group_of_.end())
-    service.set("tags", quoted_list({name_of(group->second)}));
+  if (const auto groups = groups_of_.find(program); groups != groups_of_.end()) {
+    std::vector<std::string> tags;
+    for (const std::string& group : groups->second) tags.push_back(name_of(group));
+    service.set("tags", quoted_list(tags));
+  }
+  if (shared_directory_) service.set("cwd", quoted(*shared_directory_));
+  retention(each, service);
   for (const IniEntry& entry : each.section.entries) key(each, entry, service, names);
   retries(each, service);
   one_shot(each, service);
@@ -393,9 +447,8 @@ void Importer::key(const Section& each, const IniEntry& entry, Service& service,
     return;
   }
   if (key == "priority") {
-    if (value == "999") return;
-    return wanting(place, whose + ": priority = " + value + " is not carried over",
-                   "say whom it needs: depends_on = [\"...\"]; hearth then waits until that is ready");
+    if (value == usual_priority) return;
+    return wanting(place, whose + ": priority = " + value + " is not carried over", priority_remedy);
   }
   if (key == "serverurl" || key == "stdout_events_enabled" || key == "stderr_events_enabled" ||
       key == "stdout_capture_maxbytes" || key == "stderr_capture_maxbytes") {
@@ -403,7 +456,7 @@ void Importer::key(const Section& each, const IniEntry& entry, Service& service,
     return wanting(place, whose + ": " + key + " is not carried over", "follow `hearth events -f --json` instead");
   }
   if (key.starts_with("stdout_") || key.starts_with("stderr_") || key == "redirect_stderr")
-    return log_key(place, key, value, service);
+    return log_key(each, place, key, value, service);
   // Of other places here, or hearth does it anyway: signals go to the whole group, always.
   for (const char* known :
        {"process_name", "numprocs", "numprocs_start", "startsecs", "startretries", "stopasgroup", "killasgroup"})
@@ -411,7 +464,8 @@ void Importer::key(const Section& each, const IniEntry& entry, Service& service,
   wanting(place, whose + ": " + key + " is not known, and left out", "");
 }
 
-void Importer::log_key(Place place, const std::string& key, const std::string& value, Service& service) {
+void Importer::log_key(const Section& each, Place place, const std::string& key, const std::string& value,
+                       Service& service) {
   const std::string whose = "program " + service.name;
   if (key == "redirect_stderr") return;  // both are one stream, always
   if (key.ends_with("_syslog")) {
@@ -420,6 +474,8 @@ void Importer::log_key(Place place, const std::string& key, const std::string& v
   }
   if (key.ends_with("_maxbytes")) {
     if (key.starts_with("stderr_")) return;
+    const IniEntry* file = each.section.find("stdout_logfile");
+    if (value == "0" && file != nullptr && is_own_output(file->value)) return;
     if (value == "0")
       return wanting(place, whose + ": stdout_logfile_maxbytes = 0: files without an end are not to be had",
                      "log = { max_size = \"1GiB\" }");
@@ -432,6 +488,7 @@ void Importer::log_key(Place place, const std::string& key, const std::string& v
   }
   if (key == "stdout_logfile" || key == "stderr_logfile") {
     if (value.empty() || value == "AUTO") return;
+    if (is_own_output(value)) return service.set_in("log", "sink", quoted("stdout"));
     if (value == "NONE" || value == "/dev/null")
       return wanting(place, whose + ": " + key + " = " + value + ": hearth keeps the output all the same",
                      "log = { max_size = \"64KiB\", max_files = 2 } keeps little of it");
@@ -444,10 +501,21 @@ void Importer::log_key(Place place, const std::string& key, const std::string& v
   wanting(place, whose + ": " + key + " is not known, and left out", "");
 }
 
-// supervisord: a process that ends before startsecs has failed to start; after startretries of these in a row it is
-// FATAL. One that ends later is started again for ever, and so is every one when startsecs is 0. Here max_restarts counts
-// whatever ended; with pauses of a second, so many fit into the window only when each had failed to start.
+// Of a log that the file names, as much is kept as supervisord keeps where the file does not say how much.
+void Importer::retention(const Section& each, Service& service) {
+  const IniEntry* file = each.section.find("stdout_logfile");
+  if (file == nullptr || !file->value.starts_with('/') || file->value.starts_with("/dev/") ||
+      is_own_output(file->value))
+    return;
+  service.set_in("log", "max_size", quoted("50MiB"));
+  service.set_in("log", "max_files", "11");
+}
+
+// supervisord: a process that ends before startsecs has failed to start; after so many retries (startretries) in a row,
+// each a second later than the one before, it is FATAL. One that ends later is started again for ever, and so is every
+// one when startsecs is 0.
 void Importer::retries(const Section& each, Service& service) {
+  constexpr long longest_pause = 3'600, most_retries = 999'999, usual_start_timeout = 60;
   const auto value = [&](const char* key, long otherwise) {
     const IniEntry* entry = each.section.find(key);
     return entry == nullptr ? otherwise : number_of(entry->value).value_or(otherwise);
@@ -456,16 +524,11 @@ void Importer::retries(const Section& each, Service& service) {
   const long seconds = value("startsecs", 1);
   service.set_in("backoff", "initial", quoted("1s"));
   if (seconds <= 0) return;
-  service.set_in("backoff", "factor", "1");
-  service.set_in("backoff", "reset_after", seconds_text(std::to_string(seconds)));
-  if (tries <= 0)
-    wanting({*each.source, each.section.line}, "program " + service.name + ": startretries = 0 is carried over as 1",
-            "a limit of 0 is none in hearth; restart = \"never\" never tries again");
-  const long limit = std::max(tries, 1L);
-  service.set("max_restarts", std::to_string(limit));
-  constexpr long jitter = 10, slack = 2, most = 2'592'000;
-  service.set("restart_window",
-              seconds_text(std::to_string(std::min(limit * (seconds + 1) + limit / jitter + slack, most))));
+  service.set_in("backoff", "max", seconds_text(std::to_string(std::clamp(tries, 1L, longest_pause))));
+  service.set_in("backoff", "reset_after", "0");
+  service.set_in("backoff", "max_failures", std::to_string(std::clamp(tries, 0L, most_retries) + 1));
+  service.set("ready", "{ type = \"uptime\", after = " + seconds_text(std::to_string(seconds)) + " }");
+  if (seconds >= usual_start_timeout) service.set("start_timeout", "0");
 }
 
 // Neither restarted nor expected to stay: it does something once.

@@ -125,8 +125,9 @@ void fail_by_dependency(Step& s) {
 
 // No clock for a run that has nothing to be forgiven: an idle hearth wakes for nothing.
 void begin_stable(Step& s) {
+  if (s.spec.backoff.reset_after == 0) end_row(s.life);
   if (s.life.failures == 0 || s.life.stable.set()) return;
-  s.life.stable.start(s.now.mono, std::max<SpanNs>(s.spec.backoff.reset_after, 1));
+  s.life.stable.start(s.now.mono, s.spec.backoff.reset_after);
 }
 
 void begin_running(Step& s) {
@@ -158,6 +159,7 @@ void spawn_ended(Step& s) {
   if (s.event.reason == Reason::refused) {
     // Nothing of the service has run, so neither its restart policy nor its crash limit is concerned.
     count_failure(s.life);
+    if (s.life.refusals < UINT16_MAX) ++s.life.refusals;
     return retry_later(s, s.life.failures, Reason::refused);
   }
   begin_hook(s, Hook::after_stop);
@@ -232,7 +234,7 @@ void check_stable(Step& s) {
   check_damped(s);
   if (!s.life.stable.due(s.now.mono)) return;
   s.life.stable.clear();
-  s.life.failures = 0;
+  end_row(s.life);
 }
 
 void check_retry(Step& s) {

@@ -24,6 +24,11 @@ bool within_crash_limit(Step& s) {
   return true;
 }
 
+bool within_row(const Step& s) {
+  const std::uint32_t most = s.spec.backoff.max_failures;
+  return most == 0 || s.life.failures - s.life.refusals < most;
+}
+
 void give_up(Step& s, Reason reason) {
   enter(s, Phase::failed, reason);
   s.effects.gave_up = true;
@@ -34,8 +39,13 @@ void give_up(Step& s, Reason reason) {
 
 }  // namespace
 
-void forget_failures(Lifecycle& life) {
+void end_row(Lifecycle& life) {
   life.failures = 0;
+  life.refusals = 0;
+}
+
+void forget_failures(Lifecycle& life) {
+  end_row(life);
   life.window_count = 0;
   life.window_start = 0;
 }
@@ -57,7 +67,7 @@ void retry_later(Step& s, std::uint32_t nth, Reason cause) {
 
 void after_success(Step& s) {
   s.life.last_end = Reason::exited;
-  s.life.failures = 0;
+  end_row(s.life);
   if (s.spec.restart != RestartPolicy::always || s.spec.type == ServiceType::task)
     return enter(s, Phase::completed, Reason::exited);
   if (!within_crash_limit(s)) return give_up(s, Reason::crash_loop);
@@ -70,7 +80,7 @@ void after_failure(Step& s, Reason cause) {
   s.life.last_end = cause;
   s.effects.beside |= hook_bit(Hook::on_failure);
   if (s.spec.restart == RestartPolicy::never) return give_up(s, cause);
-  if (!within_crash_limit(s)) return give_up(s, Reason::crash_loop);
+  if (!within_row(s) || !within_crash_limit(s)) return give_up(s, Reason::crash_loop);
   s.life.retrying = true;
   retry_later(s, s.life.failures, cause);
 }

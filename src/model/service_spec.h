@@ -26,6 +26,7 @@ struct Backoff {
   double factor = 2.0;               // 1 .. 10
   double jitter = 0.1;               // 0 .. 1: the delay is multiplied by 1 - jitter .. 1 + jitter
   SpanNs reset_after = seconds(60);  // ready (or running, without a probe) this long: the count starts anew
+  std::uint32_t max_failures = 0;    // so many failures in a row end in `failed`; 0 = no limit
   friend bool operator==(const Backoff&, const Backoff&) = default;
 };
 
@@ -46,7 +47,7 @@ struct Dependency {
   friend bool operator==(const Dependency&, const Dependency&) = default;
 };
 
-enum class ProbeType { none, notify, http, tcp, exec, fd, unix_socket, log, file, frame };
+enum class ProbeType { none, notify, http, tcp, exec, fd, unix_socket, log, file, frame, uptime };
 
 struct Probe {
   ProbeType type = ProbeType::none;
@@ -56,6 +57,7 @@ struct Probe {
   std::string target;                // unix_socket, frame: path of the socket; file: path; log: regular expression
   int expect_status = 0;             // http: 0 = any 2xx or 3xx
   int descriptor = 0;                // fd: number in the service, 3 or above
+  SpanNs uptime = 0;                 // uptime: it has run this long
   SpanNs interval = seconds(1);      // between the end of one try and the start of the next
   SpanNs timeout = seconds(5);       // of one try
   std::uint32_t success_threshold = 1;

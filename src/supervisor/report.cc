@@ -238,8 +238,12 @@ std::string reason_text(const SlotBook& book, const ports::Keeper& keeper, SlotI
     case Reason::crash_loop: {
       // How a run ended that we ended ourselves says less than why.
       const std::string verdict = verdict_words(book, slot, state.life.last_end);
+      const std::string last = "; last: " + (verdict.empty() ? end_words(state, spec) : verdict);
+      const std::uint32_t row = spec.backoff.max_failures;
+      if (row > 0 && state.life.failures - state.life.refusals >= row)
+        return "failed " + std::to_string(row) + " times in a row" + last;
       return "restarted too often (" + std::to_string(spec.crash_limit.max_restarts) + " in " +
-             span_words(spec.crash_limit.window) + "); last: " + (verdict.empty() ? end_words(state, spec) : verdict);
+             span_words(spec.crash_limit.window) + ")" + last;
     }
     case Reason::dependency_restarted: return "restarted with what it depends on";
     case Reason::adopted: return "taken over from an earlier hearth";
@@ -330,6 +334,7 @@ SlotStatus slot_status(const SlotBook& book, const ports::Keeper& keeper, const 
   out.name = spec.name;
   out.tags = spec.tags;
   out.index = state.replica;
+  out.replicas = spec.replicas;
   out.slot = slot;
   out.phase = state.life.phase;
   out.want_up = state.life.want_up;

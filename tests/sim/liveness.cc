@@ -71,7 +71,9 @@ std::string wrong_phase(const PageView& page, const Checker& checker, const Trou
       if (spec.restart == RestartPolicy::always) return is + " under restart = always";
       return "";
     case Phase::failed: {
-      if (state.life.reason == Reason::crash_loop && spec.crash_limit.max_restarts > 0) return "";
+      if (state.life.reason == Reason::crash_loop &&
+          (spec.crash_limit.max_restarts > 0 || spec.backoff.max_failures > 0))
+        return "";
       if (state.life.reason == Reason::dependency_failed) {
         for (const Dependency& dependency : spec.depends_on) {
           for (const SlotState* other : find(page, checker, state, dependency.service))

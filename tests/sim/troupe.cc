@@ -73,6 +73,13 @@ ServiceSpec Troupe::service(const std::string& name, std::uint32_t index, std::u
     each->failure_threshold = static_cast<std::uint32_t>(random.between(1, 3));
     each->success_threshold = static_cast<std::uint32_t>(random.between(1, 2));
   }
+  Random uptimes(seed_ + index * 1'000, "uptimes");
+  if (!task && spec.ready->type == ProbeType::none && uptimes.one_in(2)) {
+    spec.ready.edit().type = ProbeType::uptime;
+    spec.ready.edit().uptime = milliseconds(uptimes.between(20, 800));
+  }
+  if (uptimes.one_in(6)) spec.backoff.max_failures = static_cast<std::uint32_t>(uptimes.between(1, 5));
+  if (uptimes.one_in(3)) spec.backoff.reset_after = 0;
   spec.start_timeout = random.one_in(6) ? 0 : milliseconds(random.between(1'000, 5'000));
   // Long enough for a sound service to get up, with its tries and between them.
   if (spec.start_timeout != 0 && spec.ready->type != ProbeType::notify)

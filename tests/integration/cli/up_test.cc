@@ -98,6 +98,19 @@ restart = "never"
   EXPECT_EQ(hearth({"status"}).code, 151);
 }
 
+TEST_F(UpTest, who_ends_before_its_uptime_has_not_started_and_is_given_up_in_a_row) {
+  write("hearth.toml",
+        "[service.brief]\ncommand = [\"sh\", \"-c\", \"echo no port; exit 0\"]\n"
+        "ready = { type = \"uptime\", after = \"50s\" }\n"
+        "backoff = { initial = 0, max_failures = 2, reset_after = 0 }\n"
+        "[service.steady]\ncommand = [\"sleep\", \"1000\"]\nready = { type = \"uptime\", after = \"50ms\" }\n");
+  const Finished up = hearth({"up"});
+  EXPECT_EQ(up.code, 1) << up.out;
+  EXPECT_NE(up.err.find("brief failed: failed 2 times in a row"), std::string::npos) << up.err;
+  EXPECT_NE(up.err.find("no port"), std::string::npos) << up.err;
+  EXPECT_NE(up.out.find("steady: ready after"), std::string::npos) << up.out;
+}
+
 TEST_F(UpTest, ctrl_c_ends_the_waiting_and_not_the_start) {
   write("hearth.toml", gated);
   Running up = start({"up"});

@@ -77,6 +77,7 @@ inline Probe any_probe() {
   probe.command = any_list(any_text);
   probe.target = any_text();
   probe.descriptor = any_from(0, 1023);
+  probe.uptime = any_span();
   probe.expect_status = any_from(0, 599);
   probe.interval = any_span();
   probe.timeout = any_span();
@@ -155,7 +156,7 @@ inline ServiceSpec any_service(const std::string& name) {
   spec.give_up = any_word(give_up_words).value;
   spec.retry_after = any_span();
   spec.restart = any_word(restart_words).value;
-  spec.backoff = Backoff{any_span(), any_span(), any_thousandths(1, 10), any_thousandths(0, 1), any_span()};
+  spec.backoff = Backoff{any_span(), any_span(), any_thousandths(1, 10), any_thousandths(0, 1), any_span(), any_u32()};
   spec.crash_limit = CrashLimit{any_u32(), any_span()};
   spec.success_exit_codes = any_list([] { return any_from(0, 255); });
   spec.depends_on =

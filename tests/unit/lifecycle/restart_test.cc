@@ -206,24 +206,69 @@ TEST(CrashLimit, GivesUpAfterTheAllowedRestartsInOneWindow) {
   EXPECT_EQ(slot.life.phase, Phase::starting) << "an order begins a new count";
 }
 
-// startsecs = 1, startretries = 3 of supervisord, as the import writes them: only what ends before startsecs, again and
-// again, is given up.
-TEST(CrashLimit, AWindowThatOnlyFailedStartsFillGivesUpNobodyElse) {
+// startretries = 3 of supervisord, as the import writes it: only what ends before it was ready, again and again, is given up.
+TEST(CrashLimit, ARowOfFailedStartsGivesUpNobodyWhoBecomesReady) {
   Slot slot;
-  slot.spec.backoff = {.initial = seconds(1), .max = seconds(30), .factor = 1, .jitter = 0, .reset_after = seconds(1)};
-  slot.spec.crash_limit = {.max_restarts = 3, .window = seconds(8)};
-  const auto ends_after = [&](SpanNs life) {
-    slot.tell(EventKind::spawned);
-    slot.pass(life);
+  slot.has_readiness = true;
+  slot.spec.backoff.reset_after = 0;
+  slot.spec.backoff.max_failures = 4;
+  slot.start();
+  for (int i = 0; i < 100; ++i) {
+    slot.tell(EventKind::became_ready);
     slot.exit(1);
-    if (slot.life.phase == Phase::backoff) slot.pass(seconds(1));
-  };
-  slot.start();
-  for (int i = 0; i < 100; ++i) ends_after(seconds(3));
+    slot.retry();
+  }
   EXPECT_EQ(slot.life.restarts, 100u);
+  slot.tell(EventKind::became_ready);
+  slot.exit(1);
+  for (int i = 0; i < 2; ++i) {
+    slot.retry();
+    slot.exit(1);
+  }
+  slot.retry();
+  slot.tell(EventKind::became_ready);
+  EXPECT_EQ(slot.life.failures, 0u) << "the third try was good";
+  for (int i = 0; i < 3; ++i) {
+    slot.exit(1);
+    slot.retry();
+  }
+  slot.exit(0);
+  EXPECT_EQ(slot.life.phase, Phase::failed) << "never ready, whatever its code";
+  EXPECT_EQ(slot.life.reason, Reason::crash_loop);
+  EXPECT_TRUE(slot.effects.gave_up);
+  slot.tell(EventKind::order_start);
+  EXPECT_EQ(slot.life.failures, 0u) << "an order begins a new row";
+}
+
+TEST(CrashLimit, ARowIsOfRunsAlikeWhereReadinessMustLast) {
+  Slot slot;
+  slot.spec.backoff.max_failures = 2;
   slot.start();
+  slot.exit(1);
+  slot.retry();
+  slot.pass(seconds(59));
+  slot.exit(1);
+  EXPECT_EQ(slot.life.reason, Reason::crash_loop) << "a minute, says reset_after";
+  slot.start();
+  slot.exit(1);
+  slot.retry();
   slot.pass(seconds(60));
-  for (int i = 0; i < 4; ++i) ends_after(milliseconds(900));
+  slot.exit(1);
+  EXPECT_EQ(slot.life.phase, Phase::backoff);
+}
+
+TEST(CrashLimit, WhatHearthItselfRefusedIsNoFailureOfTheRow) {
+  Slot slot;
+  slot.spec.backoff.max_failures = 2;
+  slot.start();
+  for (const std::int64_t delay : {1, 2, 4}) {
+    slot.tell(EventKind::spawn_failed, {}, Reason::refused);
+    EXPECT_EQ(slot.retry(), seconds(delay));
+  }
+  slot.exit(1);
+  EXPECT_EQ(slot.life.phase, Phase::backoff) << "the first one of the service";
+  EXPECT_EQ(slot.retry(), seconds(8));
+  slot.exit(1);
   EXPECT_EQ(slot.life.reason, Reason::crash_loop);
 }
 
