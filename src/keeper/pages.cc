@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <linux/magic.h>
+#include <span>
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -124,11 +125,16 @@ StateProblem open_files(int state, const wire::StateIdentity& ours, Pages& pages
   return problem;
 }
 
-int make_file(int state, const char* name, uint64_t bytes, uint64_t reserved) {
+bool reserve(int fd, std::span<const wire::Extent> extents) {
+  for (const wire::Extent& each : extents)
+    if (fallocate(fd, 0, static_cast<off_t>(each.offset), static_cast<off_t>(each.size)) != 0) return false;
+  return true;
+}
+
+int make_file(int state, const char* name, uint64_t bytes, std::span<const wire::Extent> reserved) {
   const int fd = openat(state, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) return -1;
-  if (ftruncate(fd, static_cast<off_t>(bytes)) == 0 && fallocate(fd, 0, 0, static_cast<off_t>(reserved)) == 0)
-    return fd;
+  if (ftruncate(fd, static_cast<off_t>(bytes)) == 0 && reserve(fd, reserved)) return fd;
   const int error = errno;
   unlinkat(state, name, 0);
   close(fd);
@@ -137,10 +143,11 @@ int make_file(int state, const char* name, uint64_t bytes, uint64_t reserved) {
 }
 
 bool make_files(int state, Pages& pages) {
-  pages.table_fd = make_file(state, wire::slot_table_file, sizeof(wire::SlotTable), sizeof(wire::SlotTable));
+  const wire::Extent table[] = {{0, sizeof(wire::SlotTable)}};
+  pages.table_fd = make_file(state, wire::slot_table_file, sizeof(wire::SlotTable), table);
   if (pages.table_fd < 0) return false;
-  pages.page_fd =
-      make_file(state, wire::decision_page_file, sizeof(wire::DecisionPage), wire::decision_page_bytes(slots_reserved));
+  pages.page_fd = make_file(state, wire::decision_page_file, sizeof(wire::DecisionPage),
+                            wire::decision_page_extents(slots_reserved));
   if (pages.page_fd >= 0 && map_both(pages)) return true;
   const int error = errno;
   unlinkat(state, wire::slot_table_file, 0);

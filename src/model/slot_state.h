@@ -121,13 +121,14 @@ struct Lifecycle {
   std::uint32_t restarts = 0;       // in the slot's life, deliberate ones not counted
   std::uint32_t window_count = 0;   // restarts in the current crash window
   MonoNs window_start = 0;
-  Deadline retry;             // backoff; failed: retry_after
-  Deadline grace;             // stop
-  Deadline stable;            // when it passes, failures = 0
-  WallNs since = 0;           // when the phase was entered
-  MonoNs damp_until = 0;      // it is not restarted with a dependency before
-  std::uint32_t follows = 0;  // restarts with a dependency, in a row
-  bool damped = false;        // damp_until has not been seen to pass
+  Deadline retry;              // backoff; failed: retry_after
+  Deadline grace;              // stop
+  Deadline stable;             // when it passes, failures = 0
+  WallNs since = 0;            // when the phase was entered
+  MonoNs damp_until = 0;       // it is not restarted with a dependency before
+  std::uint32_t follows = 0;   // restarts with a dependency, in a row
+  bool damped = false;         // damp_until has not been seen to pass
+  std::uint16_t refusals = 0;  // of `failures`: those that were ours, and are no failures of the service
   friend bool operator==(const Lifecycle&, const Lifecycle&) = default;
 };
 
@@ -160,12 +161,13 @@ struct Health {
   std::int32_t reported_errno = 0;  // ERRNO=
   std::int32_t main_pid = 0;        // MAINPID=
   Work work = Work::unsaid;
-  char item[47] = {};            // X_HEARTH_ITEM=, as status
   std::uint64_t work_done = 0;   // X_HEARTH_DONE=
   std::uint64_t work_total = 0;  // X_HEARTH_TOTAL=; 0 = not said
   MonoNs begun = 0;              // when its run was first seen
   SpanNs load = 0;               // from then until it was ready for the first time; 0 = it has not been
-  char status[160] = {};         // STATUS=, cut at a character boundary, NUL-terminated
+  // Texts come last, here and in SlotState: where there are none, none are stored (wire/decision_page.h).
+  char status[160] = {};  // STATUS=, cut at a character boundary, NUL-terminated
+  char item[48] = {};     // X_HEARTH_ITEM=, the same
   friend bool operator==(const Health&, const Health&) = default;
 };
 
@@ -224,11 +226,11 @@ struct SlotState {
   bool no_daemon = false;           // of a service: its last run ended before the daemon that it was to leave was found
   Missed missed = Missed::nothing;  // ... by its last start_timeout
   Lifecycle life;
-  Health health;
   ExitInfo last_exit;
   Deadline limit;           // of a hook's slot: its timeout
   std::uint64_t event = 0;  // the newest event of the journal that is of this slot; 0 = none
-  char leftover[96] = {};   // what the last stop could not end, in words, NUL-terminated; "" = nothing
+  Health health;
+  char leftover[96] = {};  // what the last stop could not end, in words, NUL-terminated; "" = nothing
 
   RunCell& run() { return cell[current]; }
   const RunCell& run() const { return cell[current]; }

@@ -224,7 +224,8 @@ Status DiskStore::reserve(std::uint32_t slots) {
   if (slots <= reserved_) return {};
   const std::uint32_t wanted = std::min((slots + step - 1) / step * step, wire::max_slots);
   const int page = link_.descriptor(wire::HelloDescriptor::decision_page);
-  if (::fallocate(page, 0, 0, static_cast<off_t>(wire::decision_page_bytes(wanted))) < 0) {
+  for (const wire::Extent& each : wire::decision_page_extents(wanted)) {
+    if (::fallocate(page, 0, static_cast<off_t>(each.offset), static_cast<off_t>(each.size)) == 0) continue;
     Error error = errno_error("make room for more services in", state_path(), errno);
     error.hint = "make room there (df " + state_path() + "/.), then repeat it";
     return failure(std::move(error));

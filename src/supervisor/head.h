@@ -1,6 +1,7 @@
 // What is committed besides the slots: counters that must never go back, and the instance's own state.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <type_traits>
 
@@ -38,5 +39,6 @@ struct Head {
 static_assert(std::is_trivially_copyable_v<Head>);
 static_assert(sizeof(Head) <= wire::head_record_bytes);
 static_assert(sizeof(SlotState) <= wire::slot_record_bytes);
+static_assert(offsetof(SlotState, health) + offsetof(Health, status) == wire::slot_front_bytes, "texts come last");
 
 }  // namespace hearth::supervisor

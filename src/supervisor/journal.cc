@@ -14,8 +14,8 @@ namespace {
 // As the last commit left it; default where there was nothing.
 SlotState committed_state(const wire::DecisionPage& page, SlotIndex slot) {
   SlotState state;
-  if (const unsigned char* bytes = wire::held_slot(page, slot)) std::memcpy(&state, bytes, sizeof state);
-  return state.used ? state : SlotState{};
+  const bool there = wire::read_slot(page, slot, &state, sizeof state);
+  return there && state.used ? state : SlotState{};
 }
 
 constexpr std::size_t kept_events = 64;

@@ -41,8 +41,7 @@ Result<bool> Takeover::resume(wire::DecisionPage& page) {
 
   book_.grow_to(head.slots_used);
   for (SlotIndex slot = 0; slot < book_.size(); ++slot)
-    if (const unsigned char* bytes = wire::held_slot(page, slot))
-      std::memcpy(&book_.slots[slot], bytes, sizeof(SlotState));
+    (void)wire::read_slot(page, slot, &book_.slots[slot], sizeof(SlotState));
   if (const Status read = read_documents(); !read) return failure(read.error());
   book_.index_slots();
   book_.runs_changed = true;  // our predecessor may have died before it wrote its last change

@@ -18,28 +18,50 @@ int held(const Copy (&copies)[2], uint64_t commit) {
 }
 
 template <typename Copy>
-void write_spare(Copy (&copies)[2], uint64_t commit, const void* bytes, uint32_t size) {
-  const int spare = held(copies, commit) == 0 ? 1 : 0;
-  Copy& copy = copies[spare];
-  memcpy(copy.bytes, bytes, size);
-  memset(copy.bytes + size, 0, sizeof copy.bytes - size);
-  // The stamp comes after the bytes: a copy of this commit that was written only in part must not look
-  // complete to a reader that finds the next commit number published by a later turn.
+int spare_of(const Copy (&copies)[2], uint64_t commit) {
+  return held(copies, commit) == 0 ? 1 : 0;
+}
+
+template <size_t n>
+void fill(unsigned char (&to)[n], const unsigned char* bytes, uint32_t size) {
+  memcpy(to, bytes, size);
+  memset(to + size, 0, n - size);
+}
+
+// The stamp comes after the bytes: a copy of this commit that was written only in part must not look complete to a
+// reader that finds the next commit number published by a later turn.
+void stamp(uint64_t& stamp, uint64_t commit) {
   std::atomic_signal_fence(std::memory_order_release);
-  copy.stamp = commit + 1;
+  stamp = commit + 1;
+}
+
+uint32_t without_zeros(const unsigned char* bytes, uint32_t size) {
+  while (size > 0 && bytes[size - 1] == 0) --size;
+  return size;
 }
 
 }  // namespace
 
 void PageWriter::set_slot(SlotIndex slot, const void* bytes, uint32_t size) {
   if (slot >= max_slots || size > slot_record_bytes) __builtin_trap();
-  write_spare(page_.slot[slot], page_.commit.load(std::memory_order_relaxed), bytes, size);
+  const uint64_t commit = page_.commit.load(std::memory_order_relaxed);
+  const int spare = spare_of(page_.slot[slot], commit);
+  const auto* const record = static_cast<const unsigned char*>(bytes);
+  SlotCopy& copy = page_.slot[slot][spare];
+  copy.size = without_zeros(record, size);
+  if (copy.size > slot_front_bytes)
+    fill(page_.rest[slot][spare].bytes, record + slot_front_bytes, copy.size - slot_front_bytes);
+  fill(copy.bytes, record, copy.size < slot_front_bytes ? copy.size : slot_front_bytes);
+  stamp(copy.stamp, commit);
   dirty_ = true;
 }
 
 void PageWriter::set_head(const void* bytes, uint32_t size) {
   if (size > head_record_bytes) __builtin_trap();
-  write_spare(page_.head, page_.commit.load(std::memory_order_relaxed), bytes, size);
+  const uint64_t commit = page_.commit.load(std::memory_order_relaxed);
+  HeadCopy& copy = page_.head[spare_of(page_.head, commit)];
+  fill(copy.bytes, static_cast<const unsigned char*>(bytes), size);
+  stamp(copy.stamp, commit);
   dirty_ = true;
 }
 
@@ -65,9 +87,20 @@ uint64_t PageWriter::publish() {
   return commit + 1;
 }
 
-const unsigned char* held_slot(const DecisionPage& page, SlotIndex slot) {
+bool read_slot(const DecisionPage& page, SlotIndex slot, void* bytes, uint32_t size) {
+  if (size > slot_record_bytes) __builtin_trap();
   const int i = held(page.slot[slot], page.commit.load(std::memory_order_acquire));
-  return i < 0 ? nullptr : page.slot[slot][i].bytes;
+  if (i < 0) return false;
+  const SlotCopy& copy = page.slot[slot][i];
+  auto* const out = static_cast<unsigned char*>(bytes);
+  const uint32_t front = size < slot_front_bytes ? size : slot_front_bytes;
+  memcpy(out, copy.bytes, front);
+  if (copy.size > slot_front_bytes) {
+    memcpy(out + front, page.rest[slot][i].bytes, size - front);
+  } else {
+    memset(out + front, 0, size - front);
+  }
+  return true;
 }
 
 const unsigned char* held_head(const DecisionPage& page) {
@@ -95,8 +128,9 @@ const OperationRecord* find_operation(const DecisionPage& page, const unsigned c
   return nullptr;
 }
 
-uint64_t decision_page_bytes(uint32_t slots) {
-  return offsetof(DecisionPage, slot) + uint64_t{slots} * sizeof(DecisionPage::slot[0]);
+std::array<Extent, 2> decision_page_extents(uint32_t slots) {
+  return {{{0, offsetof(DecisionPage, slot) + uint64_t{slots} * sizeof(DecisionPage::slot[0])},
+           {offsetof(DecisionPage, rest), uint64_t{slots} * sizeof(DecisionPage::rest[0])}}};
 }
 
 void decision_page_init(DecisionPage& page, uint32_t record_version) {

@@ -7,7 +7,9 @@
 // The page has a commit number C. Each slot has two copies of its record, each stamped with the commit that
 // wrote it. *A copy counts if its stamp is not above C; of two that count the later one holds.* A commit:
 //
-//   1. for each changed slot: write the spare copy (the one that does not hold), stamp it C + 1
+//   1. for each changed slot: write the spare copy (the one that does not hold), stamp it C + 1. What of its bytes
+//      lies beyond slot_front_bytes is written into its `rest` before, unless it is all zeros: such a rest is neither
+//      written nor read, so that slots that have nothing to say there cost no memory
 //   2. the same for the head, when it changed, and for operation records (a ring; a record counts if its
 //      stamp is not 0 and not above C)
 //   3. one release store of C + 1
@@ -22,12 +24,13 @@
 // last_op, run == 0), never from memory, so acting is comparing the two, and redoing it is harmless.
 //
 // The bytes of a record are the business of the room supervisor (`decision_record_version`); this room only keeps
-// copies. Room for head, operations and slots is reserved before they are written (decision_page_bytes): a store
+// copies. Room for head, operations and slots is reserved before they are written (decision_page_extents): a store
 // into a hole of a full tmpfs is SIGBUS, and so is a load.
 // Single writer, no concurrent readers: the successor maps it after the keeper has reaped the old one.
 // docs/formats/decision-page.md
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <stdint.h>
 
@@ -37,11 +40,13 @@
 namespace hearth::wire {
 
 inline constexpr uint32_t decision_page_magic = 0x31445448;  // "HTD1"
-inline constexpr uint32_t decision_page_version = 2;
+inline constexpr uint32_t decision_page_version = 3;
 // Of the bytes in head and slot records (supervisor/head.h). Here, because a keeper must know whether its supervisor
 // will be able to read a page that it finds.
-inline constexpr uint32_t decision_record_version = 11;
-inline constexpr uint32_t slot_record_bytes = 872;
+inline constexpr uint32_t decision_record_version = 12;
+inline constexpr uint32_t slot_front_bytes = 568;  // texts come behind them
+inline constexpr uint32_t slot_rest_bytes = 304;
+inline constexpr uint32_t slot_record_bytes = slot_front_bytes + slot_rest_bytes;
 inline constexpr uint32_t head_record_bytes = 120;
 inline constexpr uint32_t max_operations = 2048;
 inline constexpr uint32_t max_new_operations = 64;  // in one commit
@@ -50,7 +55,13 @@ inline constexpr uint32_t kept_operations = max_operations - max_new_operations;
 
 struct SlotCopy {
   uint64_t stamp;  // 0 = never written
-  unsigned char bytes[slot_record_bytes];
+  uint32_t size;   // of the record without the zeros at its end
+  uint32_t reserved;
+  unsigned char bytes[slot_front_bytes];
+};
+
+struct SlotRest {
+  unsigned char bytes[slot_rest_bytes];
 };
 
 struct HeadCopy {
@@ -79,6 +90,7 @@ struct DecisionPage {
   HeadCopy head[2];
   OperationRecord operation[max_operations];
   SlotCopy slot[max_slots][2];
+  SlotRest rest[max_slots][2];  // of the copy with the same number
 };
 
 // Writer's view: collects changes, then publishes them. Borrowed page must outlive it.
@@ -99,8 +111,9 @@ class PageWriter {
   uint32_t new_operations_ = 0;
 };
 
+// Copies what holds, with zeros behind it; false when nothing does. `size` <= slot_record_bytes.
+bool read_slot(const DecisionPage& page, SlotIndex slot, void* bytes, uint32_t size);
 // The copy that holds, or null when none does.
-const unsigned char* held_slot(const DecisionPage& page, SlotIndex slot);
 const unsigned char* held_head(const DecisionPage& page);
 // Erases what an unfinished commit left in head, operations and the first `slots_used` slots. Slots at or
 // beyond that need no care: whoever raises the count writes them in the same commit.
@@ -108,8 +121,12 @@ void discard_uncommitted(DecisionPage& page, uint32_t slots_used);
 // Null when no counted record has that key.
 const OperationRecord* find_operation(const DecisionPage& page, const unsigned char key[16]);
 
-// How much of a page must have been reserved for the first `slots` slots.
-uint64_t decision_page_bytes(uint32_t slots);
+// What of a page must have been reserved for the first `slots` slots.
+struct Extent {
+  uint64_t offset;
+  uint64_t size;
+};
+std::array<Extent, 2> decision_page_extents(uint32_t slots);
 
 // Writes magic, versions and size into a page whose other bytes are zero, but for state_id.
 void decision_page_init(DecisionPage& page, uint32_t record_version);

@@ -105,11 +105,9 @@ std::optional<PageView> read_page(pid_t supervisor) {
       ++view.doubled_keys;
   }
   for (SlotIndex slot = 0; slot < 64; ++slot) {
-    const unsigned char* bytes = wire::held_slot(**page, slot);
-    if (bytes == nullptr) continue;
     SlotState state;
-    std::memcpy(&state, bytes, sizeof state);
-    if (state.used) view.watchdog_at[state.run().run] = state.health.watchdog.at;
+    if (wire::read_slot(**page, slot, &state, sizeof state) && state.used)
+      view.watchdog_at[state.run().run] = state.health.watchdog.at;
   }
   return view;
 }

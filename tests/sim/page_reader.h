@@ -28,6 +28,16 @@ const Copy* copy_that_holds(const Copy (&copies)[2], std::uint64_t commit) {
   return best;
 }
 
+// The record is zero behind its size; what it has beyond the front stands in its rest.
+inline SlotState slot_of(const wire::SlotCopy& copy, const wire::SlotRest& rest) {
+  unsigned char bytes[wire::slot_record_bytes] = {};
+  std::memcpy(bytes, copy.bytes, sizeof copy.bytes);
+  if (copy.size > sizeof copy.bytes) std::memcpy(bytes + sizeof copy.bytes, rest.bytes, copy.size - sizeof copy.bytes);
+  SlotState state;
+  std::memcpy(static_cast<void*>(&state), bytes, sizeof state);
+  return state;
+}
+
 inline PageView read_page(const wire::DecisionPage& page) {
   PageView view;
   view.commit = page.commit.load();
@@ -38,7 +48,7 @@ inline PageView read_page(const wire::DecisionPage& page) {
   view.slots.resize(view.head.slots_used);
   for (std::uint32_t i = 0; i < view.head.slots_used; ++i)
     if (const wire::SlotCopy* copy = copy_that_holds(page.slot[i], view.commit))
-      std::memcpy(static_cast<void*>(&view.slots[i]), copy->bytes, sizeof(SlotState));
+      view.slots[i] = slot_of(*copy, page.rest[i][copy - page.slot[i]]);
   return view;
 }
 

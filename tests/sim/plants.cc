@@ -28,11 +28,10 @@ void edit_slots(Machine& machine, const std::function<void(SlotState&)>& change)
   for (std::size_t slot = 0; slot < count; ++slot) {
     auto* copy = const_cast<wire::SlotCopy*>(copy_that_holds(page.slot[slot], page.commit.load()));
     if (copy == nullptr) continue;
-    SlotState state;
-    std::memcpy(static_cast<void*>(&state), copy->bytes, sizeof state);
+    SlotState state = slot_of(*copy, page.rest[slot][copy - page.slot[slot]]);
     if (!state.used) continue;
-    change(state);
-    std::memcpy(copy->bytes, &state, sizeof state);
+    change(state);  // none of its texts
+    std::memcpy(copy->bytes, &state, sizeof copy->bytes);
   }
 }
 

@@ -54,6 +54,54 @@ TEST(Startup, IsNeverShortenedByAnExtension) {
   EXPECT_EQ(next_deadline(run.health), never) << "for ever is an answer too";
 }
 
+Watched after_uptime(SpanNs span) {
+  Watched run(ProbeType::uptime);
+  run.spec.ready.edit().uptime = span;
+  return run.begin();
+}
+
+TEST(Readiness, ByUptimeComesWhenItHasRunSoLongAndStays) {
+  Watched run = after_uptime(seconds(2));
+  EXPECT_TRUE(silent(run.verdict)) << "nothing is tried";
+  EXPECT_EQ(next_deadline(run.health), run.now.mono + seconds(2));
+  run.pass(seconds(2) - 1);
+  EXPECT_FALSE(run.health.ready);
+  run.pass(1);
+  EXPECT_TRUE(run.verdict.became_ready);
+  EXPECT_EQ(next_deadline(run.health), never) << "an idle service wakes nobody";
+  EXPECT_EQ(run.health.load, seconds(2));
+  run.say("READY=1");
+  EXPECT_TRUE(silent(run.verdict));
+}
+
+TEST(Readiness, ByUptimeIsNotForWhoIsEnding) {
+  Watched run = after_uptime(seconds(2));
+  run.say("STOPPING=1");
+  run.pass(seconds(10));
+  EXPECT_FALSE(run.health.ready);
+}
+
+TEST(Readiness, ByUptimeCountsFromTheMainProcess) {
+  Watched run(ProbeType::uptime);
+  run.spec.type = ServiceType::forking;
+  run.spec.ready.edit().uptime = seconds(2);
+  run.begin();
+  run.pass(seconds(5));
+  EXPECT_FALSE(run.health.ready);
+  run.verdict = found_main(run.health, run.spec, run.now);
+  EXPECT_FALSE(run.health.ready);
+  run.pass(seconds(2));
+  EXPECT_TRUE(run.verdict.became_ready);
+}
+
+TEST(Readiness, ByUptimeOfOneThatWasFoundAliveIsThere) {
+  Watched run(ProbeType::uptime);
+  run.spec.ready.edit().uptime = seconds(2);
+  run.verdict = adopt(run.health, run.spec, run.now);
+  EXPECT_TRUE(run.verdict.became_ready);
+  EXPECT_EQ(next_deadline(run.health), never);
+}
+
 TEST(Readiness, WithoutAProbeComesWithTheRun) {
   Watched run(ProbeType::none);
   run.begin();
@@ -382,7 +430,7 @@ TEST(Work, is_kept_as_it_was_last_said_and_idle_ends_the_item) {
       "X_HEARTH_STATE=busy\nX_HEARTH_ITEM=a long item that is cut at a character boundary, like a status\n"
       "X_HEARTH_DONE=1\nX_HEARTH_TOTAL=3");
   EXPECT_EQ(w.health.work, Work::busy);
-  EXPECT_EQ(std::string_view(w.health.item), "a long item that is cut at a character boundar");
+  EXPECT_EQ(std::string_view(w.health.item), "a long item that is cut at a character boundary");
   w.say("X_HEARTH_DONE=2");
   EXPECT_EQ(w.health.work_done, 2u);
   EXPECT_EQ(w.health.work_total, 3u);

@@ -36,6 +36,21 @@ TEST_F(Respecify, who_was_ready_is_ready_until_the_new_probe_says_otherwise) {
   EXPECT_FALSE(health.ready);
 }
 
+TEST_F(Respecify, by_uptime_who_was_ready_is_ready_and_who_was_not_waits) {
+  ServiceSpec none = with(ProbeType::none), http = with(ProbeType::http), uptime = with(ProbeType::uptime);
+  uptime.ready.edit().uptime = seconds(3);
+  uptime.start_timeout = none.start_timeout = http.start_timeout = 0;
+  begin(none);
+  (void)change(none, uptime);
+  EXPECT_TRUE(health.ready);
+  EXPECT_EQ(next_deadline(health), never);
+  begin(http);
+  EXPECT_FALSE(change(http, uptime).try_ready);
+  EXPECT_EQ(next_deadline(health), now.mono + seconds(3));
+  now.mono += seconds(3);
+  EXPECT_TRUE(time_passed(health, uptime, now).became_ready);
+}
+
 TEST_F(Respecify, without_a_probe_it_is_ready_at_once) {
   const ServiceSpec http = with(ProbeType::http), none = with(ProbeType::none);
   begin(http);

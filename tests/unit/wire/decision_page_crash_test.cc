@@ -45,7 +45,8 @@ std::string text(const unsigned char* bytes) {
 Truth read(const DecisionPage& page) {
   Truth truth;
   for (SlotIndex i = 0; i < slots; ++i) {
-    if (const std::string held = text(held_slot(page, i)); !held.empty()) truth.slot[i] = held;
+    unsigned char bytes[slot_record_bytes + 1] = {};
+    if (read_slot(page, i, bytes, slot_record_bytes)) truth.slot[i] = text(bytes);
   }
   truth.head = text(held_head(page));
   for (unsigned char key = 1; key < 64; ++key) {
@@ -84,6 +85,9 @@ Change any_change() {
   change.text = *rc::gen::nonEmpty(rc::gen::string<std::string>());
   std::erase(change.text, '\0');
   change.text = "x" + change.text.substr(0, 100);
+  // Also of those whose end lies behind the front.
+  if (change.kind == Change::Kind::slot && *rc::gen::arbitrary<bool>())
+    change.text = std::string(slot_front_bytes - 20, 'f') + change.text;
   change.key = *rc::gen::inRange<unsigned char>(1, 64);
   return change;
 }
@@ -117,6 +121,9 @@ std::vector<std::size_t> changed_bytes(const Bytes& before, const Bytes& after) 
   const std::size_t head = offsetof(DecisionPage, head);
   const std::size_t operations = offsetof(DecisionPage, operation);
   const std::size_t slot = offsetof(DecisionPage, slot);
+  const std::size_t rest = offsetof(DecisionPage, rest);
+  for (std::size_t i = rest; i < rest + (slots * 2 * sizeof(SlotRest)); ++i)
+    if (before[i] != after[i]) changed.push_back(i);
   for (std::size_t i = head; i < slot + (slots * 2 * sizeof(SlotCopy)); ++i) {
     if (before[i] == after[i]) continue;
     const std::size_t in_record = i < operations ? (i - head) % sizeof(HeadCopy)

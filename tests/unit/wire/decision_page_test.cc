@@ -27,8 +27,8 @@ struct Page {
     writer.add_operation(record);
   }
   std::string slot(SlotIndex index) const {
-    const unsigned char* bytes = held_slot(*page, index);
-    return bytes == nullptr ? "none" : reinterpret_cast<const char*>(bytes);
+    char bytes[slot_record_bytes + 1] = {};
+    return read_slot(*page, index, bytes, slot_record_bytes) ? bytes : "none";
   }
   std::string head() const {
     const unsigned char* bytes = held_head(*page);
@@ -95,6 +95,38 @@ TEST(DecisionPage, LeavesNothingOfALongerRecordBehindAShorterOne) {
     page.writer.publish();
   }
   EXPECT_EQ(page.slot(0), "ab");
+}
+
+TEST(DecisionPage, KeepsWhatStandsBehindTheFrontWithTheCopyThatItBelongsTo) {
+  Page page;
+  const std::string front(slot_front_bytes, 'f');
+  for (const char* text : {"one", "two", "three"}) {
+    page.set(0, front + text);
+    page.writer.publish();
+    EXPECT_EQ(page.slot(0), front + text);
+    page.set(0, front + "never");
+    EXPECT_EQ(page.slot(0), front + text) << "not published";
+    page.set(0, front + text);
+  }
+  page.set(0, std::string(slot_record_bytes, 'x'));
+  page.writer.publish();
+  EXPECT_EQ(page.slot(0), std::string(slot_record_bytes, 'x'));
+}
+
+TEST(DecisionPage, NeitherWritesNorReadsARestThatIsAllZeros) {
+  Page page;
+  std::memset(static_cast<void*>(page.page->rest), 0xa5, sizeof page.page->rest);
+  std::string record(slot_record_bytes, '\0');
+  record[0] = 'a';
+  for (int i = 0; i < 3; ++i) {
+    page.set(0, record);
+    page.writer.publish();
+    EXPECT_EQ(page.slot(0), "a");
+  }
+  unsigned char bytes[slot_record_bytes];
+  ASSERT_TRUE(read_slot(*page.page, 0, bytes, sizeof bytes));
+  EXPECT_EQ(bytes[slot_record_bytes - 1], 0);
+  for (const SlotRest& rest : page.page->rest[0]) EXPECT_EQ(rest.bytes[0], 0xa5);
 }
 
 TEST(DecisionPage, CommitsNothingWhenNothingWasSet) {
