@@ -55,7 +55,8 @@ void JournalScribe::write(Now now) {
 
 void JournalScribe::committed() {
   // A start of a thousand has thousands, and a turn of every day has three.
-  if (events_.capacity() > kept_events) events_ = {};
+  // Not `events_ = {}`: that assigns an empty list, and keeps the room.
+  if (events_.capacity() > kept_events) std::vector<EventRecord>().swap(events_);
   if (!uncommitted_) return;
   uncommitted_ = false;
   store_.events_committed({book_.head.last_event, book_.head.journal_end});
