@@ -13,6 +13,7 @@
 #include "cli/commands.h"
 #include "cli/event_news.h"
 #include "cli/log_times.h"
+#include "cli/tags.h"
 #include "config/scalars.h"
 #include "os/clock.h"
 
@@ -103,10 +104,14 @@ int follow(const Context& context, std::uint64_t last) {
 
 }  // namespace
 
-int command_events(const Context& context) {
+int command_events(const Context& asked) {
   ::signal(SIGPIPE, SIG_DFL);  // `hearth events -f | head` ends like tail
-  const Result<Wanted> wanted = wanted_of(context.arguments);
-  if (!wanted) return complain(context, wanted.error(), exit_code::usage);
+  const Result<Wanted> wanted = wanted_of(asked.arguments);
+  if (!wanted) return complain(asked, wanted.error(), exit_code::usage);
+  Result<std::vector<std::string>> names = without_tags(asked, asked.arguments.words);
+  if (!names) return complain(asked, names.error());
+  Context context = asked;
+  context.arguments.words = std::move(*names);
   const auto kept = kept_events(context, context.arguments.words);
   if (!kept) return complain(context, kept.error());
   if (!kept->running && kept->events.empty()) {
@@ -132,7 +137,7 @@ int command_events(const Context& context) {
                           "it is not running", hint_without_hearth(context), 0},
                     exit_code::not_running);
   }
-  return follow(context, kept->events.empty() ? 0 : kept->events.back().id);
+  return follow(asked, kept->events.empty() ? 0 : kept->events.back().id);
 }
 
 }  // namespace hearth::cli

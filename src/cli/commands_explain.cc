@@ -47,26 +47,27 @@ struct Advice {
   std::string command, effect;
 };
 
-std::vector<Advice> advice_for(const SlotNews& slot, const std::string& name) {
+// `hearth`: how this one is called, "hearth --dir X ".
+std::vector<Advice> advice_for(const SlotNews& slot, const std::string& name, const std::string& hearth) {
   const std::string state = slot.state_word();
   if (state == "failed")
-    return {{"hearth logs " + name, "shows what it wrote before it ended"},
-            {"hearth start " + name, "tries again, from the beginning of its backoff"}};
+    return {{hearth + "logs " + name, "shows what it wrote before it ended"},
+            {hearth + "start " + name, "tries again, from the beginning of its backoff"}};
   if (state == "backoff")
-    return {{"hearth logs " + name, "shows what it wrote before it ended"},
-            {"hearth restart " + name, "tries at once, without waiting for the next try"},
-            {"hearth stop " + name, "gives up"}};
+    return {{hearth + "logs " + name, "shows what it wrote before it ended"},
+            {hearth + "restart " + name, "tries at once, without waiting for the next try"},
+            {hearth + "stop " + name, "gives up"}};
   if (state == "waiting")
-    return {{"hearth explain OTHER", "says why the service that it waits for is not there"},
-            {"hearth stop " + name, "ends the waiting"}};
-  if (state == "stopped") return {{"hearth start " + name, "starts it"}};
-  if (state == "completed") return {{"hearth start " + name, "runs it once more"}};
+    return {{hearth + "explain OTHER", "says why the service that it waits for is not there"},
+            {hearth + "stop " + name, "ends the waiting"}};
+  if (state == "stopped") return {{hearth + "start " + name, "starts it"}};
+  if (state == "completed") return {{hearth + "start " + name, "runs it once more"}};
   if (state == "starting")
-    return {{"hearth logs -f " + name, "shows how far it is"}, {"hearth stop " + name, "ends the start"}};
-  if (state == "stopping") return {{"hearth stop " + name, "given again, ends it at once with KILL"}};
+    return {{hearth + "logs -f " + name, "shows how far it is"}, {hearth + "stop " + name, "ends the start"}};
+  if (state == "stopping") return {{hearth + "stop " + name, "given again, ends it at once with KILL"}};
   if (state == "not ready")
-    return {{"hearth logs " + name, "shows what it says of it"}, {"hearth restart " + name, "starts it anew"}};
-  return {{"hearth restart " + name, "starts it anew"}, {"hearth stop " + name, "stops it"}};
+    return {{hearth + "logs " + name, "shows what it says of it"}, {hearth + "restart " + name, "starts it anew"}};
+  return {{hearth + "restart " + name, "starts it anew"}, {hearth + "stop " + name, "stops it"}};
 }
 
 // Of what does not run as it should: what it wrote may say why.
@@ -95,7 +96,8 @@ std::string step_words(const EventNews& event, const std::string& label, bool fi
 }
 
 std::string as_text(const SlotNews& slot, const std::string& name, const Chain& chain,
-                    const std::vector<std::string>& words, const std::vector<Advice>& advice) {
+                    const std::vector<std::string>& words, const std::vector<Advice>& advice,
+                    const std::string& hearth) {
   std::string out =
       fmt::format("{} is {}{}{}\n\n", name, slot.state_word(), slot.reason_text.empty() ? "" : ": ", slot.reason_text);
   const std::string label = full_name(slot);
@@ -104,7 +106,8 @@ std::string as_text(const SlotNews& slot, const std::string& name, const Chain& 
   const std::size_t told = count > told_steps + 2 ? told_steps : count;
   for (std::size_t i = 0; i < told; ++i) out += step_words(*chain.events[i], label, i == 0);
   if (told < count) {
-    out += fmt::format("  ...      {} events between; `hearth events -n all {}` shows them\n", count - told - 1, name);
+    out +=
+        fmt::format("  ...      {} events between; `{}events -n all {}` shows them\n", count - told - 1, hearth, name);
     out += step_words(*chain.events.back(), label, false);
   }
   if (count == 0) out += "  no event of it is kept\n";
@@ -143,14 +146,15 @@ int command_explain(const Context& context) {
   const auto kept = kept_events(context, {});
   if (!kept) return complain(context, kept.error());
   const Labels labels(*slots);
+  const std::string hearth = "hearth " + context.place_option;
   std::string out;
   for (const SlotNews& slot : *slots) {
     const std::string name = labels.of(slot);
     const Chain chain = chain_of(kept->events, full_name(slot));
-    const std::vector<Advice> advice = advice_for(slot, name);
+    const std::vector<Advice> advice = advice_for(slot, name, hearth);
     if (!context.json && !out.empty()) out += "\n";
     const std::vector<std::string> words = last_words_of(slot);
-    out += context.json ? as_json(slot, chain, words, advice) : as_text(slot, name, chain, words, advice);
+    out += context.json ? as_json(slot, chain, words, advice) : as_text(slot, name, chain, words, advice, hearth);
   }
   write_out(out);
   return exit_code::done;

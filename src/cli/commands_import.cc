@@ -3,9 +3,11 @@
 #include <cerrno>
 #include <cstdlib>
 #include <fcntl.h>
+#include <filesystem>
 #include <glob.h>
 #include <map>
 #include <string>
+#include <string_view>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <vector>
@@ -13,9 +15,11 @@
 #include <fmt/format.h>
 
 #include "base/glob.h"
+#include "base/split.h"
 #include "base/toml_text.h"
 #include "cli/commands.h"
 #include "cli/project_file.h"
+#include "config/environment.h"
 #include "config/toml.h"
 #include "importers/export_systemd.h"
 #include "importers/importers.h"
@@ -26,13 +30,18 @@ namespace {
 
 using importers::Source;
 
+std::string directory_of(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::absolute(path, error).lexically_normal().parent_path().string();
+}
+
 Result<Source> read_source(const std::string& path) {
   Result<std::string> text = os::read_file(path);
   if (!text) return failure(text.error());
   if (!valid_utf8(*text))
     return failure(Remedy::fix_input, "import", path, "it is not UTF-8, which a hearth.toml is",
                    "convert it first: iconv -f latin1 -t utf-8");
-  return Source{path, std::move(*text)};
+  return Source{path, std::move(*text), directory_of(path)};
 }
 
 // As supervisord does it: relative to the file that includes.
@@ -94,7 +103,7 @@ Result<Source> run_by_node(const std::string& path) {
   if (WIFEXITED(status) && WEXITSTATUS(status) == 127) return refused("it is a program for node, which is not there");
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return refused("node could not run it");
   if (!text) return failure(text.error());
-  return Source{path, std::move(*text)};
+  return Source{path, std::move(*text), directory_of(path)};
 }
 
 Result<importers::Imported> import_files(const std::string& kind, const std::vector<std::string>& paths) {
@@ -114,7 +123,44 @@ Result<importers::Imported> import_files(const std::string& kind, const std::vec
   const std::string dotenv = (slash == std::string::npos ? "" : paths[0].substr(0, slash + 1)) + ".env";
   Result<Source> variables = read_source(dotenv);
   if (!variables && variables.error().code != ENOENT) return failure(variables.error());
-  return importers::import_procfile(sources[0], variables ? *variables : Source{dotenv, ""});
+  return importers::import_procfile(sources[0], variables ? *variables : Source{dotenv, "", {}});
+}
+
+// Each "${NAME}" of it has a value here, whatever the environment is.
+config::Environment environment_for(const std::string& toml) {
+  std::vector<std::string> lines = {"HOME=/", "PATH=/usr/bin:/bin"};
+  for (std::size_t at = toml.find("${"); at != toml.npos; at = toml.find("${", at + 1)) {
+    const std::size_t end = toml.find_first_of("}:", at);
+    if (end != toml.npos) lines.push_back(toml.substr(at + 2, end - at - 2) + "=1");
+  }
+  return config::Environment(lines);
+}
+
+// Takes out of it what hearth would refuse, line by line, and says so: one wrong value in a file that others had written
+// must not make all of it useless.
+void leave_out_what_is_refused(importers::Imported& imported, const std::string& from) {
+  std::vector<std::string> lines;
+  std::string_view rest = imported.toml;
+  while (const auto line = take_line(rest)) lines.emplace_back(*line);
+  for (std::size_t tries = lines.size(); tries > 0; --tries) {
+    std::string text;
+    for (const std::string& line : lines) text += line + "\n";
+    imported.toml = text;
+    const config::Parsed parsed = config::parse_project(text, "/hearth.toml", environment_for(text));
+    if (parsed.document || parsed.diagnostics.empty()) return;
+    const config::Diagnostic& first = parsed.diagnostics.front();
+    const std::size_t line = first.at.line;
+    if (line == 0 || line > lines.size()) return;
+    auto begin = lines.begin() + static_cast<std::ptrdiff_t>(line - 1), end = begin + 1;
+    if (begin->starts_with('[')) {
+      // The service as a whole, as one without a command.
+      end = std::find_if(end, lines.end(), [](const std::string& each) { return each.starts_with('['); });
+      imported.services -= begin->starts_with("[service.");
+    }
+    imported.findings.push_back(
+        {from, 0, "left out, because hearth would refuse it: " + *begin + " (" + first.message + ")", first.remedy});
+    lines.erase(begin, end);
+  }
 }
 
 Status write_new(const std::string& path, const std::string& text) {
@@ -140,8 +186,10 @@ int command_import(const Context& context) {
   if (kind != "supervisord" && kind != "pm2" && kind != "procfile" && kind != "systemd")
     return wrong(kind, "this kind is not known");
   if (words.size() < 2) return wrong("a file of " + kind, "none is named");
-  const Result<importers::Imported> imported = import_files(kind, {words.begin() + 1, words.end()});
+  Result<importers::Imported> imported = import_files(kind, {words.begin() + 1, words.end()});
   if (!imported) return complain(context, imported.error());
+  // Units name files that are there where they will run, and perhaps not here.
+  if (kind != "systemd") leave_out_what_is_refused(*imported, words[1]);
   if (const auto path = context.arguments.value("output")) {
     if (const Status written = write_new(*path, imported->toml); !written) return complain(context, written.error());
   } else {

@@ -24,6 +24,7 @@
 #include "cli/log_source.h"
 #include "cli/log_times.h"
 #include "cli/progress.h"
+#include "cli/tags.h"
 #include "config/scalars.h"
 #include "logs/lines.h"
 #include "logs/reader.h"
@@ -97,13 +98,14 @@ Result<Chosen> choose(const Context& context) {
   const Error unknown = chosen ? Error{} : chosen.error();
   for (const SlotNews& slot : running) {
     for (const std::string& name : context.arguments.words) {
-      if (chosen || name != slot.name) continue;
+      if (chosen || !selects(name, slot)) continue;
       chosen = std::vector<SlotNews>();
     }
   }
   if (!chosen) return failure(unknown);
   for (const SlotNews& slot : running) {
-    const bool named = std::ranges::find(context.arguments.words, slot.name) != context.arguments.words.end();
+    const bool named =
+        std::ranges::any_of(context.arguments.words, [&](const std::string& name) { return selects(name, slot); });
     const bool there =
         std::ranges::any_of(*chosen, [&](const SlotNews& one) { return one.log_directory == slot.log_directory; });
     if (named && !there) chosen->push_back(slot);
@@ -141,20 +143,23 @@ int pass_through(const Context& context, Chosen& chosen, std::optional<std::size
                                            : Result<logs::Follower>(failure(watcher.error()));
   if (!created && follow) return complain(context, created.error(), exit_code::failed);
   logs::Follower follower = created ? std::move(*created) : logs::Follower::unwatched(slot.log_directory, from);
-  for (std::uint64_t seen = 0;;) {
+  bool line_is_open = false;
+  for (std::uint64_t seen = 0, first = 1;; first = 0) {
     const Result<bool> taken = follower.take([&](const logs::Piece& piece) {
       if (piece.gap)
         write_err(fmt::format("hearth: older lines of {} are gone: its files were rotated away\n", slot.name));
       write_out(piece.bytes);
+      if (!piece.bytes.empty()) line_is_open = !piece.bytes.ends_with('\n');
       return true;
     });
     if (!taken) return complain(context, taken.error(), exit_code::failed);
     if (!follow) return exit_code::done;
-    if (above >= 0 && watcher->events_of(above) != std::exchange(seen, watcher->events_of(above))) {
+    if (above >= 0 && (watcher->events_of(above) != std::exchange(seen, watcher->events_of(above)) || first != 0)) {
       const Result<std::vector<SlotNews>> found = services_with_logs(chosen.directory, context.arguments.words);
       for (const SlotNews& one : found ? *found : std::vector<SlotNews>())
         if (full_name(one) != full_name(slot)) chosen.slots.push_back(one);
       if (chosen.slots.size() > 1) {
+        if (line_is_open) write_out("\n");
         joined = follower.cursor();
         return exit_code::done;
       }
@@ -167,13 +172,15 @@ int pass_through(const Context& context, Chosen& chosen, std::optional<std::size
 // How lines of several services look.
 class Look {
  public:
-  Look(const Context& context, bool prefixed) : json_(context.json), prefixed_(prefixed && !context.json) {
+  Look(const Context& context, bool prefixed) : json_(context.json), prefixed_(prefixed) {
     timestamps_ = context.arguments.has("timestamps");
     color_ = look_at_terminal(STDOUT_FILENO).color;
   }
 
   // A service that will be shown; its label is the shortest that tells it from the others known so far.
   void add(const std::vector<SlotNews>& slots) {
+    prefixed_ = prefixed_ || slots.size() > 1;
+    if (slots.size() == 2) prefixes_.clear();  // the first one has company now
     const Labels labels(slots);
     if (prefixes_.empty())
       for (const SlotNews& slot : slots) widest_ = std::max(widest_, labels.of(slot).size());
@@ -369,8 +376,12 @@ bool is_glob(const std::string& name) {
 
 }  // namespace
 
-int command_logs(const Context& context) {
+int command_logs(const Context& asked) {
   ::signal(SIGPIPE, SIG_DFL);  // `hearth logs -f web | head` ends like tail
+  Result<std::vector<std::string>> names = without_tags(asked, asked.arguments.words);
+  if (!names) return complain(asked, names.error());
+  Context context = asked;
+  context.arguments.words = std::move(*names);
   const Arguments& arguments = context.arguments;
   const Result<LogQuery> query = query_of(arguments, os::read_clock().wall);
   if (!query) return complain(context, query.error(), exit_code::usage);
@@ -388,7 +399,7 @@ int command_logs(const Context& context) {
     if (!joined) return code;
   }
 
-  Merge merge(context, *query, std::move(*chosen), several || joined);
+  Merge merge(context, *query, std::move(*chosen), several);
   if (joined) merge.start_at(*joined);
   Status done = joined ? Status() : merge.show_kept(!follow);
   if (done && follow) done = merge.follow();

@@ -36,14 +36,14 @@ std::optional<SlotNews> slot_of(const std::string& directory, const std::string&
   return slot;
 }
 
+}  // namespace
+
 bool selects(std::string_view name, const SlotNews& slot) {
   const std::string index = std::to_string(slot.index);
   const std::string full = slot.project + "." + slot.name;
   return matches_glob(name, slot.name) || matches_glob(name, slot.name + "." + index) || matches_glob(name, full) ||
          matches_glob(name, full + "." + index);
 }
-
-}  // namespace
 
 std::vector<std::string> last_lines(const SlotNews& slot, std::size_t count) {
   std::vector<std::string> lines;

@@ -13,6 +13,9 @@
 
 namespace hearth::cli {
 
+// Does it mean this one? "service", "project.service", each with ".INDEX", and with the shell's * and ?.
+bool selects(std::string_view name, const SlotNews& slot);
+
 // The last lines of all runs, oldest first, without line ends. Empty when there is nothing, or it cannot be read.
 std::vector<std::string> last_lines(const SlotNews& slot, std::size_t count);
 

@@ -85,7 +85,9 @@ std::string elapsed_text(SpanNs span) {
 
 void Progress::note(const OrderNews& news, SpanNs elapsed) {
   for (const SlotNews& slot : news.slots) {
+    const bool is_new = !known_.contains(full_name(slot));
     Known& known = known_[full_name(slot)];
+    known.done_at_first = slot.outcome == "done" && (is_new || known.done_at_first);
     if (slot.outcome == "pending") {
       known.settled_after = -1;
     } else if (known.settled_after < 0 || known.settled_state != slot.state) {
@@ -146,7 +148,7 @@ std::string Progress::region(const OrderNews& news, SpanNs elapsed, const Termin
   std::vector<std::array<std::string, 3>> cells;
   for (std::size_t i = 0; i < count; ++i) {
     const SpanNs settled = known_[full_name(*slots[i])].settled_after;
-    const bool before = slots[i]->outcome == "done" && ran_before(*slots[i]);
+    const bool before = known_[full_name(*slots[i])].done_at_first && ran_before(*slots[i]);
     cells.push_back({labels.of(*slots[i]), word_of(*slots[i]),
                      before ? "as before" : elapsed_text(settled < 0 ? elapsed : settled)});
     name_width = std::max(name_width, cells[i][0].size());

@@ -38,6 +38,7 @@ class Progress {
     std::string settled_state;
     SpanNs settled_after = -1;
     bool tried = false;
+    bool done_at_first = false;  // when it was first looked at, and since
   };
   void note(const OrderNews& news, SpanNs elapsed);
   bool ran_before(const SlotNews& slot) const;

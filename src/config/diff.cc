@@ -159,6 +159,7 @@ std::vector<std::string> changed_keys(const ServiceSpec& a, const ServiceSpec& b
   compare("restart", a.restart, b.restart);
   compare("backoff", a.backoff, b.backoff);
   compare("max_restarts", a.crash_limit.max_restarts, b.crash_limit.max_restarts);
+  compare("max_failed_starts", a.crash_limit.max_failed_starts, b.crash_limit.max_failed_starts);
   compare("restart_window", a.crash_limit.window, b.crash_limit.window);
   compare("on_give_up", a.give_up, b.give_up);
   compare("retry_after", a.retry_after, b.retry_after);

@@ -22,7 +22,6 @@ void describe_backoff(A& a, T& v) {
   a.thousandths("factor", v.factor, d.factor, 1, 10);
   a.thousandths("jitter", v.jitter, d.jitter, 0, 1);
   a.span("reset_after_ns", v.reset_after, d.reset_after);
-  a.number("max_failures", v.max_failures, d.max_failures);
 }
 
 template <typename A, typename T>
@@ -30,6 +29,7 @@ void describe_crash_limit(A& a, T& v) {
   const CrashLimit d;
   a.number("max_restarts", v.max_restarts, d.max_restarts);
   a.span("window_ns", v.window, d.window);
+  a.number("max_failed_starts", v.max_failed_starts, d.max_failed_starts);
 }
 
 template <typename A, typename T>

@@ -208,7 +208,7 @@ constexpr std::array service_keys = {
     Foreign{"startlimitburst", count},
     Foreign{"startlimitinterval", "hearth calls it \"restart_window\""},
     Foreign{"startlimitintervalsec", "hearth calls it \"restart_window\""},
-    Foreign{"startretries", "hearth calls it backoff.max_failures: backoff = { max_failures = 4, reset_after = 0 }"},
+    Foreign{"startretries", "hearth calls it \"max_failed_starts\", and counts the first start, too"},
     Foreign{"startsecs", settling},
     Foreign{"startupprobe", "hearth calls it \"ready\", with \"start_timeout\""},
     Foreign{"statedirectory", "hearth calls it \"state_directories\""},

@@ -200,7 +200,7 @@ std::string_view implied_type(const Node& table) {
 bool takes(const TypeKeys& type, std::string_view key) {
   if (std::ranges::find(type.needs, key) != type.needs.end()) return true;
   if (key == "type" || key == "expect_status") return key == "type" || type.value == ProbeType::http;
-  const bool tried = type.value != ProbeType::notify && type.value != ProbeType::fd && type.value != ProbeType::uptime;
+  const bool tried = is_tried(type.value);
   const bool clock = key == "interval" || key == "timeout";
   // What a log says it does not take back, so one line is enough.
   return tried && (clock || (key.ends_with("_threshold") && type.value != ProbeType::log));
@@ -306,7 +306,7 @@ void read_ready(Reader& reader, const Node& value, std::string_view key, Service
 void read_live(Reader& reader, const Node& value, std::string_view key, ServiceDraft& draft) {
   read_probe(reader, value, key, draft.spec.live.edit());
   const ProbeType type = draft.spec.live->type;
-  if (type == ProbeType::fd || type == ProbeType::log || type == ProbeType::uptime) {
+  if (holds_for_the_run(type) && type != ProbeType::notify) {
     return reader.problem(value.at, "live is a probe that is answered once in a run, which tells nothing of later",
                           "probe with http, tcp, unix, exec, file or frame, or write watchdog = \"30s\"");
   }
@@ -319,16 +319,10 @@ void finish_probes(Reader& reader, ServiceDraft& draft) {
   ServiceSpec& spec = draft.spec;
   finish_path(reader, draft.table->find("ready"), "ready", spec.cwd, spec.ready);
   finish_path(reader, draft.table->find("live"), "live", spec.cwd, spec.live);
-  const Entry* ready = draft.table->find("ready");
-  if (spec.ready->type == ProbeType::uptime && spec.start_timeout > 0 && spec.ready->uptime >= spec.start_timeout) {
-    reader.problem(ready != nullptr ? ready->value.at : draft.at,
-                   fmt::format("ready.after is {}, and start_timeout ends the start after {}",
-                               duration_text(spec.ready->uptime), duration_text(spec.start_timeout)),
-                   "write a shorter ready.after, or a longer start_timeout");
-  }
   const int first_free = 3 + static_cast<int>(spec.listen.size());
   const bool named = spec.ready->type == ProbeType::fd && spec.ready->descriptor >= 3;
   if (!named || spec.ready->descriptor >= first_free) return;
+  const Entry* ready = draft.table->find("ready");
   reader.problem(ready != nullptr ? ready->value.at : draft.at,
                  fmt::format("ready is told on descriptor {}, and that is a socket of listen", spec.ready->descriptor),
                  fmt::format("write ready = \"fd:{}\" or a greater number", first_free));

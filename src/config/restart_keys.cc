@@ -42,15 +42,13 @@ void read_exit_codes(Reader& r, const Node& value, std::string_view key, Service
 }
 
 void read_backoff(Reader& r, const Node& value, std::string_view key, ServiceDraft& draft) {
-  static constexpr std::array<KeyRule<Backoff>, 6> rules = {{
+  static constexpr std::array<KeyRule<Backoff>, 5> rules = {{
       {"initial", [](Reader& q, const Node& v, std::string_view k, Backoff& t) { q.span(v, k, {0, hour}, t.initial); }},
       {"max", [](Reader& q, const Node& v, std::string_view k, Backoff& t) { q.span(v, k, {0, day}, t.max); }},
       {"factor", [](Reader& q, const Node& v, std::string_view k, Backoff& t) { q.number(v, k, 1, 10, t.factor); }},
       {"jitter", [](Reader& q, const Node& v, std::string_view k, Backoff& t) { q.number(v, k, 0, 1, t.jitter); }},
       {"reset_after",
        [](Reader& q, const Node& v, std::string_view k, Backoff& t) { q.span(v, k, {0, 30 * day}, t.reset_after); }},
-      {"max_failures",
-       [](Reader& q, const Node& v, std::string_view k, Backoff& t) { q.integer(v, k, 0, 1000000, t.max_failures); }},
   }};
   Backoff& backoff = draft.spec.backoff;
   if (value.kind != Node::Kind::table) {
@@ -85,6 +83,11 @@ constexpr std::array rules = {
                   r.integer(v, k, 0, 1000000, d.spec.crash_limit.max_restarts);
                 },
                 "More restarts than this within restart_window, and it is given up as failed. 0: no limit."},
+    ServiceRule{"max_failed_starts",
+                [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) {
+                  r.integer(v, k, 0, 10000, d.spec.crash_limit.max_failed_starts);
+                },
+                "So many starts in a row that failed, and it is given up as failed. 0: no limit."},
     ServiceRule{"restart_window",
                 [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) {
                   r.span(v, k, {seconds(1), 30 * day}, d.spec.crash_limit.window);

@@ -21,12 +21,6 @@ SpanNs from_usec(std::int64_t usec) {
   return usec > std::numeric_limits<SpanNs>::max() / ns_per_us ? std::numeric_limits<SpanNs>::max() : usec * ns_per_us;
 }
 
-// A probe that is run: what the service says by itself is not, and neither is a clock.
-bool is_tried(const Probe& probe) {
-  return probe.type != ProbeType::none && probe.type != ProbeType::notify && probe.type != ProbeType::fd &&
-         probe.type != ProbeType::uptime;
-}
-
 // ---- tries ------------------------------------------------------------------------------------
 
 void begin_try(ProbeState& state, const Probe& probe, Now now) {
@@ -89,7 +83,7 @@ void become_ready(Health& health, const ServiceSpec& spec, Verdict& verdict, Now
   // At least 1: a program that is ready at once has been loaded, too.
   if (health.begun != 0) health.load = std::max<SpanNs>(now.mono - health.begun, 1);
   health.watchdog.start(now.mono, health.watchdog_span);
-  if (is_tried(spec.live)) {
+  if (is_tried(spec.live->type)) {
     begin_try(health.live_probe, spec.live, now);
     verdict.try_live = true;
   }
@@ -202,18 +196,22 @@ void forget_run(Health& health) {
   health.live_probe = live;
 }
 
-// Its readiness is a clock, which is kept where other probes have that of the next try.
-void await_uptime(Health& health, const Probe& probe, Now now) {
-  if (probe.type == ProbeType::uptime) health.ready_probe.next.start(now.mono, std::max(probe.uptime, shortest));
+// Its readiness is a clock, which is kept where other probes have that of the next try. Nothing can be late then, so it
+// is the only one.
+void await_uptime(Health& health, const Probe& probe, MonoNs from, Now now) {
+  if (probe.type != ProbeType::uptime) return;
+  health.start.clear();
+  const SpanNs left = after(from, probe.uptime) - now.mono;
+  health.ready_probe.next.start(now.mono, std::max(left, shortest));
 }
 
 void begin_readiness(Health& health, const ServiceSpec& spec, bool is_ready, Verdict& verdict, Now now) {
   if (is_ready) become_ready(health, spec, verdict, now);
-  if (is_tried(spec.ready) && !is_ready && !health.stopping) {
+  if (is_tried(spec.ready->type) && !is_ready && !health.stopping) {
     begin_try(health.ready_probe, spec.ready, now);
     verdict.try_ready = true;
   }
-  if (!is_ready && !health.stopping) await_uptime(health, spec.ready, now);
+  if (!is_ready && !health.stopping) await_uptime(health, spec.ready, now.mono, now);
 }
 
 void begin(Health& health, const ServiceSpec& spec, bool is_ready, Verdict& verdict, Now now) {
@@ -225,10 +223,6 @@ void begin(Health& health, const ServiceSpec& spec, bool is_ready, Verdict& verd
 
 }  // namespace
 
-bool is_said_once(ProbeType type) {
-  return type == ProbeType::notify || type == ProbeType::fd || type == ProbeType::log;
-}
-
 Verdict watch(Health& health, const ServiceSpec& spec, Now now) {
   return changing(health, [&](Verdict& verdict) {
     if (spec.type == ServiceType::forking) {
@@ -239,7 +233,8 @@ Verdict watch(Health& health, const ServiceSpec& spec, Now now) {
       begin(health, spec, spec.ready->type == ProbeType::none, verdict, now);
     }
     health.begun = now.mono;
-    if (!health.ready) health.start.start(now.mono, spec.start_timeout);
+    const bool awaited = health.forks || spec.ready->type != ProbeType::uptime;
+    if (!health.ready && awaited) health.start.start(now.mono, spec.start_timeout);
   });
 }
 
@@ -255,7 +250,7 @@ Verdict found_main(Health& health, const ServiceSpec& spec, Now now) {
 
 Verdict adopt(Health& health, const ServiceSpec& spec, Now now) {
   return changing(health, [&](Verdict& verdict) {
-    begin(health, spec, !is_tried(spec.ready) || is_said_once(spec.ready->type), verdict, now);
+    begin(health, spec, !is_tried(spec.ready->type) || is_said_once(spec.ready->type), verdict, now);
   });
 }
 
@@ -273,22 +268,24 @@ void unwatch(Health& health) {
 Verdict respecify(Health& health, const ServiceSpec& before, const ServiceSpec& spec, Now now) {
   return changing(health, [&](Verdict& verdict) {
     if (!health.watching || health.stopping) return;
-    if (spec.start_timeout != before.start_timeout && health.ready_since == 0)
-      health.start.start(now.mono, spec.start_timeout);
     const bool was_ready_before = health.ready_since != 0;
+    const bool clock_is_another = spec.start_timeout != before.start_timeout ||
+                                  (before.ready->type == ProbeType::uptime && spec.ready->type != ProbeType::uptime);
+    if (clock_is_another && !was_ready_before && (health.forks || spec.ready->type != ProbeType::uptime))
+      health.start.start(now.mono, spec.start_timeout);
     if (health.forks) return;
     if (!(spec.ready == before.ready)) {
       forget_all_but_number(health.ready_probe);
       if (spec.ready->type == ProbeType::none) become_ready(health, spec, verdict, now);
-      if (!health.ready) await_uptime(health, spec.ready, now);
-      if (is_tried(spec.ready)) {
+      if (!health.ready) await_uptime(health, spec.ready, health.begun, now);
+      if (is_tried(spec.ready->type)) {
         begin_try(health.ready_probe, spec.ready, now);
         verdict.try_ready = true;
       }
     }
     if (spec.live == before.live || !was_ready_before) return;  // else it has just begun, or will
     forget_all_but_number(health.live_probe);
-    if (!is_tried(spec.live)) return;
+    if (!is_tried(spec.live->type)) return;
     begin_try(health.live_probe, spec.live, now);
     verdict.try_live = true;
   });
@@ -368,6 +365,15 @@ Verdict time_passed(Health& health, const ServiceSpec& spec, Now now) {
       verdict.try_live = true;
     }
   });
+}
+
+bool is_due_by_uptime(const Health& health, const ServiceSpec& spec, Now now) {
+  return health.watching && !health.ready && spec.ready->type == ProbeType::uptime &&
+         health.ready_probe.next.due(now.mono);
+}
+
+void put_off_uptime(Health& health, Now now) {
+  health.ready_probe.next.start(now.mono, first_pause);
 }
 
 MonoNs next_deadline(const Health& health) {

@@ -25,7 +25,8 @@
 //              failure_threshold bad tries in a row lose readiness (verdict lost_ready), which is not death;
 //              success_threshold good ones bring it back.
 //              log: what stands in the output stays true, so it is not tried any more once the run is ready.
-//              uptime: when it has run so long; nothing is tried, and nothing takes it back.
+//              uptime: when it has run so long. Nothing is tried, nothing takes it back, and there is no start clock
+//              from when its main process is there: nothing can be late.
 //              none: ready with watch().
 //              RELOADING=1 sets reloading and keeps ready; the next READY=1 ends it. STOPPING=1 ends the
 //              start clock and readiness (lost_ready), and probes stop, for the rest of the run: a READY=1
@@ -58,8 +59,8 @@
 //
 // adopt() is watch() for a run that was found alive after all of hearth had died. Whether it has said READY=1
 // nobody knows any more, and it will not say it again: where readiness is said once (is_said_once: notify, fd, log) it
-// counts as ready, and there is no start clock, so that our absence does not end what has been loading for an hour.
-// Other probes are tried as ever.
+// counts as ready, and there is no start clock, so that our absence does not end what has been loading for an hour. So
+// does one that is ready by uptime. Other probes are tried as ever.
 #pragma once
 
 #include <cstddef>
@@ -118,9 +119,6 @@ struct Verdict {
 
 enum class Which : std::uint8_t { ready, live };
 
-// Readiness of this type is said by the service once in a run, and not again.
-bool is_said_once(ProbeType type);
-
 Verdict watch(Health& health, const ServiceSpec& spec, Now now);  // a run has been spawned
 Verdict adopt(Health& health, const ServiceSpec& spec, Now now);  // ... or found, after hearth had died
 // The daemon that its leader has left is there. Twice is once.
@@ -135,6 +133,9 @@ Verdict said_ready(Health& health, const ServiceSpec& spec, Now now);
 Verdict probe_result(Health& health, const ServiceSpec& spec, Which which, std::uint64_t attempt, bool good, Now now);
 Verdict try_refused(Health& health, const ServiceSpec& spec, Which which, std::uint64_t attempt, Now now);
 Verdict time_passed(Health& health, const ServiceSpec& spec, Now now);
+// Will time_passed() find it ready by uptime? Who knows that it has ended puts that off: its exit is on the way.
+bool is_due_by_uptime(const Health& health, const ServiceSpec& spec, Now now);
+void put_off_uptime(Health& health, Now now);
 MonoNs next_deadline(const Health& health);
 // After an absence: start, watchdog and try limits that ran out unwatched start anew.
 void forgive_absence(Health& health, MonoNs from, MonoNs now);

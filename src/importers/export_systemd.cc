@@ -100,6 +100,8 @@ class Unit {
       line(dependency.restart ? "BindsTo" : must ? "Requires" : "Wants", units);
       line("After", units);
     }
+    if (spec_.crash_limit.max_failed_starts > 0)
+      wanting("max_failed_starts", "StartLimitBurst= counts all starts, and not those that have failed");
     if (spec_.crash_limit.max_restarts > 0) {
       line("StartLimitIntervalSec", span_text(spec_.crash_limit.window));
       line("StartLimitBurst", std::to_string(spec_.crash_limit.max_restarts + 1));

@@ -18,6 +18,7 @@ namespace hearth::importers {
 struct Source {
   std::string path;  // as messages shall name it
   std::string text;
+  std::string directory = {};  // absolute, in which it is; "" = nobody knows
 };
 
 struct Finding {
@@ -37,7 +38,7 @@ struct Imported {
 using Include = std::function<std::vector<Source>(const std::string& pattern, const Source& from)>;
 using Environment = std::map<std::string, std::string>;
 
-// `environment`: for %(ENV_NAME)s.
+// `environment`: for %(ENV_NAME)s where hearth replaces no ${NAME}.
 Result<Imported> import_supervisord(const std::vector<Source>& sources, const Include& include,
                                     const Environment& environment);
 // The JSON of an ecosystem file: an object with "apps", an array of apps, or one app.

@@ -2,7 +2,10 @@
 // program, and whoever calls runs it by node.
 #include <algorithm>
 #include <cctype>
+#include <charconv>
+#include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include <boost/json.hpp>
 
@@ -35,6 +38,20 @@ std::string span_text(const json::value& value) {
   const std::string text = text_of(value);
   const bool digits = !text.empty() && text.find_first_not_of("0123456789") == text.npos;
   return quoted(digits ? text + "ms" : text);
+}
+
+// Of "5s", 5000, "1h".
+std::optional<std::int64_t> milliseconds_of(const json::value& value) {
+  const std::string text = text_of(value);
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || number < 0 || number > 1'000'000'000) return std::nullopt;
+  const std::string_view unit(end, text.data() + text.size());
+  if (unit.empty() || unit == "ms") return number;
+  if (unit == "s") return number * 1'000;
+  if (unit == "m") return number * 60'000;
+  if (unit == "h") return number * 3'600'000;
+  return std::nullopt;
 }
 
 bool truth(const json::value& value) {
@@ -78,6 +95,11 @@ class App {
     const json::value* value = find(key);
     return value == nullptr ? "" : text_of(*value);
   }
+  // pm2 takes it from where it is started, which is where its file is.
+  std::string whole_path(const std::string& path) const {
+    const bool relative = !path.starts_with('/') && !source_.directory.empty();
+    return relative ? source_.directory + "/" + path : path;
+  }
   void wanting(const std::string& what, const std::string& remedy) {
     draft_.find_wanting(source_, 0, whose_ + ": " + what, remedy);
   }
@@ -101,11 +123,35 @@ class App {
     command(service, script);
     // pm2 restarts whatever ends, also with success.
     service.set("restart", quoted("always"));
-    // It gives up who has ended so often in a row before min_uptime.
-    service.set("ready", "{ type = \"uptime\", after = \"1s\" }");
-    service.set_in("backoff", "reset_after", "0");
-    service.set_in("backoff", "max_failures", "16");
     for (const auto& [name, value] : app_) key(service, std::string(name.data(), name.size()), value);
+    if (const json::value* codes = find("stop_exit_codes")) return end_codes(service, *codes);
+    starts(service);
+  }
+
+  // With one of these it has done its work, whenever that is; all others, 0 too, are restarted.
+  void end_codes(Service& service, const json::value& value) {
+    std::string list;
+    if (const json::array* codes = value.if_array())
+      for (const json::value& code : *codes) list += (list.empty() ? "" : ", ") + text_of(code);
+    const json::value* restarts = find("autorestart");
+    if (restarts == nullptr || truth(*restarts)) service.set("restart", quoted("on-failure"));
+    service.set("success_exit_codes", "[" + list + "]");
+  }
+
+  // pm2 gives up who ends before min_uptime max_restarts times, but only in the first min_uptime * max_restarts of the
+  // app, and then never again: so a limit is written where the file names one.
+  void starts(Service& service) {
+    constexpr std::int64_t least = 10, most = 86'400'000;
+    const json::value* given = find("min_uptime");
+    const std::optional<std::int64_t> uptime = given == nullptr ? 1'000 : milliseconds_of(*given);
+    if (!uptime)
+      wanting("min_uptime = " + text_of(*given) + " cannot be read", "ready = { type = \"uptime\", after = \"1s\" }");
+    const std::int64_t after = std::clamp(uptime.value_or(1'000), least, most);
+    const std::string span = after % 1'000 == 0 ? std::to_string(after / 1'000) + "s" : std::to_string(after) + "ms";
+    service.set("ready", "{ type = \"uptime\", after = " + quoted(span) + " }");
+    if (const json::value* limit = find("max_restarts"))
+      if (const std::int64_t* count = limit->if_int64())
+        service.set("max_failed_starts", std::to_string(std::clamp<std::int64_t>(*count, 1, 10'000)));
   }
 
   void command(Service& service, const std::string& script) {
@@ -154,17 +200,13 @@ class App {
   }
 
   void key(Service& service, const std::string& name, const json::value& value) {
-    if (name == "cwd") return service.set("cwd", quoted(text_of(value)));
+    if (name == "cwd") return service.set("cwd", quoted(whole_path(text_of(value))));
     if (name == "env") return environment(service, value);
     if (name.starts_with("env_"))
       return wanting(name + " is not carried over",
                      "write a hearth.toml for each environment, or use ${NAME:-default}");
     if (name == "autorestart") return service.set("restart", quoted(truth(value) ? "always" : "never"));
-    if (name == "max_restarts") return service.set_in("backoff", "max_failures", text_of(value));
-    if (name == "min_uptime") {
-      if (find("listen_timeout") == nullptr) service.set("start_timeout", "0");  // it may be longer than the usual one
-      return service.set("ready", "{ type = \"uptime\", after = " + span_text(value) + " }");
-    }
+    if (name == "max_restarts" || name == "min_uptime" || name == "stop_exit_codes") return;  // starts(), end_codes()
     if (name == "restart_delay") {
       service.set_in("backoff", "initial", span_text(value));
       return service.set_in("backoff", "factor", "1");
@@ -174,14 +216,6 @@ class App {
     if (name == "listen_timeout") return service.set("start_timeout", span_text(value));
     if (name == "uid") return service.set("user", value.is_string() ? quoted(text_of(value)) : text_of(value));
     if (name == "gid") return service.set("group", value.is_string() ? quoted(text_of(value)) : text_of(value));
-    if (name == "stop_exit_codes") {
-      // With one of these it has done its work; all others, 0 too, are restarted.
-      std::string list;
-      if (const json::array* codes = value.if_array())
-        for (const json::value& code : *codes) list += (list.empty() ? "" : ", ") + text_of(code);
-      if (find("autorestart") == nullptr || truth(*find("autorestart"))) service.set("restart", quoted("on-failure"));
-      return service.set("success_exit_codes", "[" + list + "]");
-    }
     unlike(service, name, value);
   }
 

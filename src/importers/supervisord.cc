@@ -37,7 +37,7 @@ std::optional<long> number_of(std::string_view text) {
   return error == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
 }
 
-// The keys in whose texts hearth replaces {index}.
+// The keys in whose texts hearth replaces {index} and ${NAME}.
 bool follows_index(std::string_view key) {
   return key == "command" || key == "environment" || key == "directory";
 }
@@ -58,6 +58,10 @@ bool is_own_output(std::string_view path) {
   constexpr std::string_view names[] = {"/dev/stdout", "/dev/stderr",     "/dev/fd/1",
                                         "/dev/fd/2",   "/proc/self/fd/1", "/proc/self/fd/2"};
   return std::find(std::begin(names), std::end(names), path) != std::end(names);
+}
+
+std::string umask_text(const std::string& text) {
+  return text.size() == 4 && text[0] == '0' ? text.substr(1) : text;
 }
 
 // KEY="value",KEY2=value; quotes as in a shell, commas between.
@@ -115,15 +119,16 @@ class Importer {
   void command(Place place, const std::string& value, Service& service, const Names& names);
   void environment(Place place, const std::string& value, Service& service);
   void log_key(const Section& each, Place place, const std::string& key, const std::string& value, Service& service);
-  void retention(const Section& each, Service& service);
   void retries(const Section& each, Service& service);
   void one_shot(const Section& each, Service& service);
   void group(const Section& each);
   void control_socket(const Section& each);
   bool is_program(const std::string& name) const;
+  std::vector<std::string> tags_of(const std::string& program, bool own) const;
   Names names_for(const Section& each, const std::string& program) const;
   Names names_of(const Section& each, const Processes& processes, long i);
-  std::string text_of(Place place, const std::string& value, const Names& names, const std::string& whose);
+  std::string text_of(Place place, const std::string& value, const Names& names, const std::string& whose,
+                      bool is_replaced);
   void wanting(Place place, const std::string& what, const std::string& remedy) {
     draft_.find_wanting(place.source, place.line, what, remedy);
   }
@@ -133,7 +138,7 @@ class Importer {
   std::deque<Source> sources_;
   std::vector<Section> sections_;
   std::vector<std::pair<std::string, std::string>> shared_environment_;
-  std::optional<std::string> shared_directory_;
+  std::optional<std::string> shared_directory_, shared_umask_;
   std::map<std::string, std::vector<std::string>> groups_of_;  // by program
   Draft draft_;
 };
@@ -200,7 +205,7 @@ void Importer::supervisord_section(const Section& each) {
   for (const IniEntry& entry : each.section.entries) {
     const Place place{*each.source, entry.line};
     if (entry.key == "environment") {
-      const auto all = environment_of(text_of(place, entry.value, names_for(each, ""), "supervisord"));
+      const auto all = environment_of(text_of(place, entry.value, names_for(each, ""), "supervisord", true));
       if (all)
         shared_environment_ = *all;
       else
@@ -208,9 +213,14 @@ void Importer::supervisord_section(const Section& each) {
     } else if (entry.key == "user") {
       wanting(place, "supervisord: user: hearth runs as whoever starts it", "start `hearth up` as " + entry.value);
     } else if (entry.key == "directory") {
-      shared_directory_ = text_of(place, entry.value, names_for(each, ""), "supervisord");
+      const IniEntry* stays = each.section.find("nodaemon");
+      if (stays != nullptr && boolean_of(stays->value) == true)
+        wanting(place, "supervisord: directory does nothing with nodaemon = true, and is left out",
+                "write cwd into the services that shall run there");
+      else
+        shared_directory_ = text_of(place, entry.value, names_for(each, ""), "supervisord", true);
     } else if (entry.key == "umask") {
-      wanting(place, "supervisord: umask is not carried over", "write umask into each service; without it is \"022\"");
+      shared_umask_ = umask_text(entry.value);
     } else if (entry.key == "minfds" || entry.key == "minprocs") {
       wanting(place, "supervisord: " + entry.key + " is not carried over",
               "hearth needs none; for a service: limits = { " +
@@ -241,6 +251,15 @@ void Importer::group(const Section& each) {
             "group " + name + ": priority = " + priority->value + " is not carried over", priority_remedy);
 }
 
+// `own`: its processes are services of their own, and its name means all of them.
+std::vector<std::string> Importer::tags_of(const std::string& program, bool own) const {
+  std::vector<std::string> tags;
+  if (const auto groups = groups_of_.find(program); groups != groups_of_.end())
+    for (const std::string& group : groups->second) tags.push_back(name_of(group));
+  if (own) tags.push_back(name_of(program));
+  return tags;
+}
+
 bool Importer::is_program(const std::string& name) const {
   return std::any_of(sections_.begin(), sections_.end(), [&](const Section& each) {
     return each.section.name == "program:" + name || each.section.name == "fcgi-program:" + name;
@@ -261,32 +280,35 @@ Names Importer::names_for(const Section& each, const std::string& program) const
   for (const auto& [name, value] : environment_) names["ENV_" + name] = value;
   const std::string& path = each.source->path;
   const std::size_t slash = path.rfind('/');
-  names["here"] = slash == path.npos ? "." : path.substr(0, slash);
+  names["here"] = !each.source->directory.empty() ? each.source->directory
+                  : slash == path.npos            ? "."
+                                                  : path.substr(0, slash);
   names["program_name"] = program;
   const auto groups = groups_of_.find(program);
   names["group_name"] = groups == groups_of_.end() ? program : groups->second.front();
   return names;
 }
 
-std::string Importer::text_of(Place place, const std::string& value, const Names& names, const std::string& whose) {
-  std::string missing;
-  const std::optional<std::string> text = expanded(value, names, missing);
-  if (text) {
-    if (value.find("%(ENV_") != value.npos && text->find(variable("")[0]) == text->npos)
-      wanting(place, whose + ": %(ENV_...)s was replaced by the value of now",
-              "write ${NAME} there to have it replaced at each `hearth up`");
-    return *text;
+// `up` replaces ${NAME} by what the environment of its caller says, as supervisord does when it begins.
+std::string Importer::text_of(Place place, const std::string& value, const Names& names, const std::string& whose,
+                              bool is_replaced) {
+  Names known = names;
+  if (is_replaced)
+    for (auto& [name, text] : known)
+      if (name.starts_with("ENV_")) text = variable(name.substr(4));
+  for (std::string missing;;) {
+    if (const std::optional<std::string> text = expanded(value, known, missing)) {
+      if (!is_replaced && value.find("%(ENV_") != value.npos)
+        wanting(place, whose + ": " + value + " was replaced by the value of now, " + *text, "write what it shall be");
+      return *text;
+    }
+    if (missing.starts_with("ENV_") && is_replaced) {
+      known[missing] = variable(missing.substr(4));
+      continue;
+    }
+    wanting(place, whose + ": %(" + missing + ")s is not known", "write what it stands for");
+    known[missing] = "%(" + missing + ")s";
   }
-  if (missing.starts_with("ENV_")) {
-    // It may be there when `hearth up` is called, which says so if it is not.
-    Names more = names;
-    more[missing] = variable(missing.substr(4));
-    return text_of(place, value, more, whose);
-  }
-  wanting(place, whose + ": %(" + missing + ")s is not known", "write what it stands for");
-  Names more = names;
-  more[missing] = "%(" + missing + ")s";
-  return text_of(place, value, more, whose);
 }
 
 void Importer::program(const Section& each) {
@@ -303,6 +325,7 @@ void Importer::program(const Section& each) {
     draft_.mute(i > 0);
     const Names names = names_of(each, processes, i);
     process(each, names.at("process_name"), names, i == 0);
+    if (processes.count > 1) draft_.services().back().set("tags", quoted_list(tags_of(program, true)));
   }
 }
 
@@ -314,7 +337,8 @@ Names Importer::names_of(const Section& each, const Processes& processes, long i
   const IniEntry* entry = each.section.find("process_name");
   names["process_name"] = processes.program;
   if (entry != nullptr)
-    names["process_name"] = text_of({*each.source, entry->line}, entry->value, names, "program " + processes.program);
+    names["process_name"] =
+        text_of({*each.source, entry->line}, entry->value, names, "program " + processes.program, false);
   else if (processes.count > 1)
     names["process_name"] += "-" + std::to_string(processes.first + i);
   return names;
@@ -328,10 +352,11 @@ bool Importer::as_replicas(const Section& each, const Processes& processes) {
   const std::string first_name = index["process_name"];
   index["process_num"] = index_number(static_cast<std::uint64_t>(processes.first));
   if (const IniEntry* entry = each.section.find("process_name"))
-    index["process_name"] = text_of({*each.source, entry->line}, entry->value, index, "");
+    index["process_name"] = text_of({*each.source, entry->line}, entry->value, index, "", false);
   std::vector<std::string> templates;
   for (const IniEntry& entry : each.section.entries)
-    templates.push_back(with_braces(text_of({*each.source, entry.line}, entry.value, index, "")));
+    templates.push_back(
+        with_braces(text_of({*each.source, entry.line}, entry.value, index, "", follows_index(entry.key))));
   const IniEntry* unlike = nullptr;
   std::string last_name;
   for (long i = 0; i < processes.count && unlike == nullptr; ++i) {
@@ -340,7 +365,7 @@ bool Importer::as_replicas(const Section& each, const Processes& processes) {
     for (std::size_t k = 0; k < templates.size() && unlike == nullptr; ++k) {
       const IniEntry& entry = each.section.entries[k];
       if (entry.key == "process_name" || entry.key.starts_with("stdout_") || entry.key.starts_with("stderr_")) continue;
-      const std::string text = text_of({*each.source, entry.line}, entry.value, names, "");
+      const std::string text = text_of({*each.source, entry.line}, entry.value, names, "", follows_index(entry.key));
       const bool same = follows_index(entry.key) ? with_index(templates[k], static_cast<std::uint32_t>(i)) == text
                                                  : templates[k] == with_braces(text);
       if (!same) unlike = &entry;
@@ -353,7 +378,8 @@ bool Importer::as_replicas(const Section& each, const Processes& processes) {
     wanting({*each.source, unlike->line},
             whose + ": " + unlike->key +
                 (followed ? " has its number in a form that {index} has not" : " has its number") +
-                ", so each of the " + std::to_string(processes.count) + " processes is a service of its own",
+                ", so each of the " + std::to_string(processes.count) + " processes is a service of its own, and @" +
+                name_of(processes.program) + " means all of them",
             followed ? "where it may be without zeros, as %(process_num)d, they become replicas"
                      : "take it out of there, and they become replicas");
     return false;
@@ -378,13 +404,10 @@ void Importer::process(const Section& each, const std::string& name, const Names
   service.set("restart", quoted("on-failure"));
   for (const auto& [variable, value] : shared_environment_) service.set_in("env", variable, quoted(value));
   const std::string program = names.at("program_name");
-  if (const auto groups = groups_of_.find(program); groups != groups_of_.end()) {
-    std::vector<std::string> tags;
-    for (const std::string& group : groups->second) tags.push_back(name_of(group));
+  if (const std::vector<std::string> tags = tags_of(program, false); !tags.empty())
     service.set("tags", quoted_list(tags));
-  }
   if (shared_directory_) service.set("cwd", quoted(*shared_directory_));
-  retention(each, service);
+  if (shared_umask_) service.set("umask", quoted(*shared_umask_));
   for (const IniEntry& entry : each.section.entries) key(each, entry, service, names);
   retries(each, service);
   one_shot(each, service);
@@ -392,7 +415,7 @@ void Importer::process(const Section& each, const std::string& name, const Names
 }
 
 void Importer::command(Place place, const std::string& value, Service& service, const Names& names) {
-  const std::string text = text_of(place, value, names, "program " + service.name);
+  const std::string text = text_of(place, value, names, "program " + service.name, true);
   const auto words = split_words(text);
   if (!words || words->empty())
     return wanting(place, "program " + service.name + ": the quotes of its command do not match",
@@ -421,14 +444,14 @@ void Importer::key(const Section& each, const IniEntry& entry, Service& service,
   const Place place{*each.source, entry.line};
   const std::string whose = "program " + service.name;
   const std::string& key = entry.key;
-  const std::string value =
-      key == "command" || key == "process_name" ? entry.value : text_of(place, entry.value, names, whose);
+  const std::string value = key == "command" || key == "process_name"
+                                ? entry.value
+                                : text_of(place, entry.value, names, whose, follows_index(key));
   if (key == "command") return command(place, value, service, names);
   if (key == "environment") return environment(place, value, service);
   if (key == "directory") return service.set("cwd", quoted(value));
   if (key == "user") return service.set("user", quoted(value));
-  if (key == "umask")
-    return service.set("umask", quoted(value.size() == 4 && value[0] == '0' ? value.substr(1) : value));
+  if (key == "umask") return service.set("umask", quoted(umask_text(value)));
   if (key == "stopsignal") return service.set("stop_signal", quoted(value));
   if (key == "stopwaitsecs") return service.set("stop_timeout", seconds_text(value == "0" ? "0.5" : value));
   if (key == "autorestart") {
@@ -488,10 +511,24 @@ void Importer::log_key(const Section& each, Place place, const std::string& key,
   }
   if (key == "stdout_logfile" || key == "stderr_logfile") {
     if (value.empty() || value == "AUTO") return;
-    if (is_own_output(value)) return service.set_in("log", "sink", quoted("stdout"));
+    if (key == "stdout_logfile" && is_own_output(value)) {
+      service.set_in("log", "sink", quoted("stdout"));
+      return wanting(
+          place,
+          whose + ": output goes to a file of hearth's own, and to " + value + " where hearth runs in the foreground",
+          "`hearth up --foreground` or `hearth daemon`, as in a container");
+    }
+    if (is_own_output(value))
+      return wanting(place, whose + ": stderr alone does not go to " + value + ": both streams are one",
+                     "log = { sink = \"stdout\" } shows both there");
     if (value == "NONE" || value == "/dev/null")
       return wanting(place, whose + ": " + key + " = " + value + ": hearth keeps the output all the same",
                      "log = { max_size = \"64KiB\", max_files = 2 } keeps little of it");
+    // As much of it is kept as supervisord keeps where the file does not say how much.
+    if (key == "stdout_logfile" && each.section.find("stdout_logfile_maxbytes") == nullptr)
+      service.set_in("log", "max_size", quoted("50MiB"));
+    if (key == "stdout_logfile" && each.section.find("stdout_logfile_backups") == nullptr)
+      service.set_in("log", "max_files", "11");
     if (key == "stderr_logfile")
       return wanting(place, whose + ": stderr has no file of its own: both streams are one",
                      "hearth logs " + service.name + " shows both");
@@ -501,34 +538,29 @@ void Importer::log_key(const Section& each, Place place, const std::string& key,
   wanting(place, whose + ": " + key + " is not known, and left out", "");
 }
 
-// Of a log that the file names, as much is kept as supervisord keeps where the file does not say how much.
-void Importer::retention(const Section& each, Service& service) {
-  const IniEntry* file = each.section.find("stdout_logfile");
-  if (file == nullptr || !file->value.starts_with('/') || file->value.starts_with("/dev/") ||
-      is_own_output(file->value))
-    return;
-  service.set_in("log", "max_size", quoted("50MiB"));
-  service.set_in("log", "max_files", "11");
-}
-
 // supervisord: a process that ends before startsecs has failed to start; after so many retries (startretries) in a row,
 // each a second later than the one before, it is FATAL. One that ends later is started again for ever, and so is every
 // one when startsecs is 0.
 void Importer::retries(const Section& each, Service& service) {
-  constexpr long longest_pause = 3'600, most_retries = 999'999, usual_start_timeout = 60;
+  constexpr long longest_pause = 3'600, most_retries = 9'999, longest_uptime = 86'400;
   const auto value = [&](const char* key, long otherwise) {
     const IniEntry* entry = each.section.find(key);
-    return entry == nullptr ? otherwise : number_of(entry->value).value_or(otherwise);
+    if (entry == nullptr) return otherwise;
+    const std::optional<long> number = number_of(entry->value);
+    if (!number)
+      wanting({*each.source, entry->line},
+              "program " + service.name + ": " + key + " = " + entry->value + " is no number, and taken for " +
+                  std::to_string(otherwise),
+              "write one");
+    return number.value_or(otherwise);
   };
   const long tries = value("startretries", 3);
-  const long seconds = value("startsecs", 1);
+  const long seconds = std::min(value("startsecs", 1), longest_uptime);
   service.set_in("backoff", "initial", quoted("1s"));
   if (seconds <= 0) return;
   service.set_in("backoff", "max", seconds_text(std::to_string(std::clamp(tries, 1L, longest_pause))));
-  service.set_in("backoff", "reset_after", "0");
-  service.set_in("backoff", "max_failures", std::to_string(std::clamp(tries, 0L, most_retries) + 1));
+  service.set("max_failed_starts", std::to_string(std::clamp(tries, 0L, most_retries) + 1));
   service.set("ready", "{ type = \"uptime\", after = " + seconds_text(std::to_string(seconds)) + " }");
-  if (seconds >= usual_start_timeout) service.set("start_timeout", "0");
 }
 
 // Neither restarted nor expected to stay: it does something once.

@@ -91,14 +91,21 @@ int open_state_directory(int instance, StateProblem& problem) {
   return -1;
 }
 
-StateProblem open_file(int state, const char* name, uint64_t bytes, int& fd) {
+// One of another version may have another size, too.
+StateProblem problem_of_size(int fd, uint32_t magic, uint32_t version) {
+  uint32_t head[2] = {};
+  const bool read = pread(fd, head, sizeof head, 0) == sizeof head;
+  return read && head[0] == magic && head[1] != version ? StateProblem::other_version : StateProblem::damaged;
+}
+
+StateProblem open_file(int state, const char* name, uint64_t bytes, uint32_t magic, uint32_t version, int& fd) {
   // Non-blocking, in case somebody has put a FIFO there.
   fd = openat(state, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (fd < 0) return errno == ENOENT ? StateProblem::incomplete : StateProblem::not_ours;
   struct stat st;
   if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_nlink != 1)
     return StateProblem::not_ours;
-  return static_cast<uint64_t>(st.st_size) == bytes ? StateProblem::none : StateProblem::damaged;
+  return static_cast<uint64_t>(st.st_size) == bytes ? StateProblem::none : problem_of_size(fd, magic, version);
 }
 
 StateProblem examine(const Pages& pages, const wire::StateIdentity& ours) {
@@ -117,8 +124,10 @@ StateProblem examine(const Pages& pages, const wire::StateIdentity& ours) {
 
 // None: they are open and mapped.
 StateProblem open_files(int state, const wire::StateIdentity& ours, Pages& pages) {
-  StateProblem problem = open_file(state, wire::slot_table_file, sizeof(wire::SlotTable), pages.table_fd);
-  const StateProblem other = open_file(state, wire::decision_page_file, sizeof(wire::DecisionPage), pages.page_fd);
+  StateProblem problem = open_file(state, wire::slot_table_file, sizeof(wire::SlotTable), wire::slot_table_magic,
+                                   wire::slot_table_version, pages.table_fd);
+  const StateProblem other = open_file(state, wire::decision_page_file, sizeof(wire::DecisionPage),
+                                       wire::decision_page_magic, wire::decision_page_version, pages.page_fd);
   if (problem == StateProblem::none) problem = other;
   if (problem == StateProblem::none && !map_both(pages)) problem = StateProblem::damaged;
   if (problem == StateProblem::none) problem = examine(pages, ours);

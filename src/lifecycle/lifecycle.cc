@@ -46,6 +46,7 @@ void spawn(Step& s, Reason reason) {
 void go_up(Step& s, bool dependencies_met, Reason reason) {
   if (!dependencies_met) return enter(s, Phase::waiting, Reason::dependency_missing);
   s.life.retry.clear();
+  s.life.been_up = false;
   if (std::exchange(s.life.retrying, false)) ++s.life.restarts;
   // With after_stop of the run before still under way, its end leads here again.
   if (s.life.hook != Hook::none || begin_hook(s, Hook::before_start)) return enter(s, Phase::starting, reason);
@@ -125,15 +126,18 @@ void fail_by_dependency(Step& s) {
 
 // No clock for a run that has nothing to be forgiven: an idle hearth wakes for nothing.
 void begin_stable(Step& s) {
-  if (s.spec.backoff.reset_after == 0) end_row(s.life);
   if (s.life.failures == 0 || s.life.stable.set()) return;
-  s.life.stable.start(s.now.mono, s.spec.backoff.reset_after);
+  s.life.stable.start(s.now.mono, std::max<SpanNs>(s.spec.backoff.reset_after, 1));
 }
 
 void begin_running(Step& s) {
   // Who found it running does not know whether it was ready before.
   if (s.life.reason != Reason::adopted) s.effects.beside |= hook_bit(Hook::after_start);
   enter(s, Phase::running, s.life.reason);
+  if (s.spec.type != ServiceType::task) {
+    s.life.been_up = true;
+    s.life.failed_starts = 0;
+  }
   begin_stable(s);
 }
 
@@ -159,7 +163,6 @@ void spawn_ended(Step& s) {
   if (s.event.reason == Reason::refused) {
     // Nothing of the service has run, so neither its restart policy nor its crash limit is concerned.
     count_failure(s.life);
-    if (s.life.refusals < UINT16_MAX) ++s.life.refusals;
     return retry_later(s, s.life.failures, Reason::refused);
   }
   begin_hook(s, Hook::after_stop);
@@ -234,7 +237,7 @@ void check_stable(Step& s) {
   check_damped(s);
   if (!s.life.stable.due(s.now.mono)) return;
   s.life.stable.clear();
-  end_row(s.life);
+  s.life.failures = 0;
 }
 
 void check_retry(Step& s) {

@@ -93,8 +93,9 @@
 // from 1): initial * factor^(n-1), at most max, times a jitter from `random` in [1 - jitter, 1 + jitter]; an exit
 // with success under `always` restarts after `initial` and ends the row of failures. initial = 0 restarts at
 // once. Crash limit (R3): more than max_restarts automatic restarts within window -> failed, reason crash_loop;
-// a window begins with the first restart after the end of the one before. So does the max_failures-th failure in a row;
-// with reset_after = 0 a row is of starts that failed, since whoever becomes ready has ended it. spawn_failed with reason `refused` (a
+// a window begins with the first restart after the end of the one before. The max_failed_starts-th start in a row that
+// failed -> failed, reason crash_loop, too: one whose run was never `running` (a task: whose
+// run has not ended well), or whose before_start has failed. spawn_failed with reason `refused` (a
 // resource of ours was missing) is retried with backoff under every policy and outside the crash limit; it has no
 // after_stop and is no failure of the service. A task (ServiceType) that has ended well is completed under every policy.
 //

@@ -24,9 +24,12 @@ bool within_crash_limit(Step& s) {
   return true;
 }
 
-bool within_row(const Step& s) {
-  const std::uint32_t most = s.spec.backoff.max_failures;
-  return most == 0 || s.life.failures - s.life.refusals < most;
+// Counts a start that has failed; false when the limit allows no other one.
+bool may_start_again(Step& s) {
+  if (s.life.been_up) return true;
+  if (s.life.failed_starts < UINT16_MAX) ++s.life.failed_starts;
+  const std::uint32_t most = s.spec.crash_limit.max_failed_starts;
+  return most == 0 || s.life.failed_starts < most;
 }
 
 void give_up(Step& s, Reason reason) {
@@ -39,13 +42,9 @@ void give_up(Step& s, Reason reason) {
 
 }  // namespace
 
-void end_row(Lifecycle& life) {
-  life.failures = 0;
-  life.refusals = 0;
-}
-
 void forget_failures(Lifecycle& life) {
-  end_row(life);
+  life.failures = 0;
+  life.failed_starts = 0;
   life.window_count = 0;
   life.window_start = 0;
 }
@@ -67,7 +66,8 @@ void retry_later(Step& s, std::uint32_t nth, Reason cause) {
 
 void after_success(Step& s) {
   s.life.last_end = Reason::exited;
-  end_row(s.life);
+  s.life.failures = 0;
+  s.life.failed_starts = 0;
   if (s.spec.restart != RestartPolicy::always || s.spec.type == ServiceType::task)
     return enter(s, Phase::completed, Reason::exited);
   if (!within_crash_limit(s)) return give_up(s, Reason::crash_loop);
@@ -79,8 +79,9 @@ void after_failure(Step& s, Reason cause) {
   count_failure(s.life);
   s.life.last_end = cause;
   s.effects.beside |= hook_bit(Hook::on_failure);
+  const bool may = may_start_again(s);
   if (s.spec.restart == RestartPolicy::never) return give_up(s, cause);
-  if (!within_row(s) || !within_crash_limit(s)) return give_up(s, Reason::crash_loop);
+  if (!may || !within_crash_limit(s)) return give_up(s, Reason::crash_loop);
   s.life.retrying = true;
   retry_later(s, s.life.failures, cause);
 }

@@ -39,7 +39,6 @@ void check_grace(Step& s);
 void forget_run(Lifecycle& life);
 
 // ---- policy.cc
-void end_row(Lifecycle& life);  // of failures
 void forget_failures(Lifecycle& life);
 void count_failure(Lifecycle& life);
 void retry_later(Step& s, std::uint32_t nth, Reason cause);

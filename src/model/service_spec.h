@@ -26,14 +26,14 @@ struct Backoff {
   double factor = 2.0;               // 1 .. 10
   double jitter = 0.1;               // 0 .. 1: the delay is multiplied by 1 - jitter .. 1 + jitter
   SpanNs reset_after = seconds(60);  // ready (or running, without a probe) this long: the count starts anew
-  std::uint32_t max_failures = 0;    // so many failures in a row end in `failed`; 0 = no limit
   friend bool operator==(const Backoff&, const Backoff&) = default;
 };
 
-// R3: more than max_restarts within window ends in `failed`. max_restarts 0 = no limit.
+// R3: more than max_restarts within window ends in `failed`, and so do max_failed_starts in a row. 0 = no limit.
 struct CrashLimit {
   std::uint32_t max_restarts = 0;
   SpanNs window = seconds(60);
+  std::uint32_t max_failed_starts = 0;  // ended before it was ready; without a probe: could not be started
   friend bool operator==(const CrashLimit&, const CrashLimit&) = default;
 };
 
@@ -48,6 +48,19 @@ struct Dependency {
 };
 
 enum class ProbeType { none, notify, http, tcp, exec, fd, unix_socket, log, file, frame, uptime };
+
+// Somebody has to try it: it is neither said by the service itself nor a clock.
+constexpr bool is_tried(ProbeType type) {
+  return type != ProbeType::none && type != ProbeType::notify && type != ProbeType::fd && type != ProbeType::uptime;
+}
+// The service says it once in a run, and not again.
+constexpr bool is_said_once(ProbeType type) {
+  return type == ProbeType::notify || type == ProbeType::fd || type == ProbeType::log;
+}
+// Nothing of the run takes it back.
+constexpr bool holds_for_the_run(ProbeType type) {
+  return is_said_once(type) || type == ProbeType::uptime;
+}
 
 struct Probe {
   ProbeType type = ProbeType::none;

@@ -34,7 +34,7 @@ enum class Reason : std::uint8_t {
   start_timeout,       // not ready in time
   watchdog,            // WATCHDOG=1 did not come in time
   liveness,            // the liveness probe failed
-  crash_loop,          // more restarts than allowed in the window
+  crash_loop,          // more restarts than allowed in the window, or failed starts in a row
   policy,              // restart policy says no
   adopted,             // taken over after everything of hearth had died
   lost,                // nobody can say what became of the run
@@ -121,14 +121,15 @@ struct Lifecycle {
   std::uint32_t restarts = 0;       // in the slot's life, deliberate ones not counted
   std::uint32_t window_count = 0;   // restarts in the current crash window
   MonoNs window_start = 0;
-  Deadline retry;              // backoff; failed: retry_after
-  Deadline grace;              // stop
-  Deadline stable;             // when it passes, failures = 0
-  WallNs since = 0;            // when the phase was entered
-  MonoNs damp_until = 0;       // it is not restarted with a dependency before
-  std::uint32_t follows = 0;   // restarts with a dependency, in a row
-  bool damped = false;         // damp_until has not been seen to pass
-  std::uint16_t refusals = 0;  // of `failures`: those that were ours, and are no failures of the service
+  Deadline retry;                   // backoff; failed: retry_after
+  Deadline grace;                   // stop
+  Deadline stable;                  // when it passes, failures = 0
+  WallNs since = 0;                 // when the phase was entered
+  MonoNs damp_until = 0;            // it is not restarted with a dependency before
+  std::uint32_t follows = 0;        // restarts with a dependency, in a row
+  bool damped = false;              // damp_until has not been seen to pass
+  bool been_up = false;             // the run has been running
+  std::uint16_t failed_starts = 0;  // in a row
   friend bool operator==(const Lifecycle&, const Lifecycle&) = default;
 };
 

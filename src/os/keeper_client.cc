@@ -269,6 +269,12 @@ void KeeperClient::release_slot(SlotIndex slot) {
   link_.logs().stream[slot].file.store(0);
 }
 
+bool KeeperClient::is_alive(EntryIndex index) const {
+  const wire::RunEntry& entry = link_.table().entry[index];
+  const std::uint64_t ticks = entry.start_ticks.load(std::memory_order_acquire);
+  return ticks == 0 || process_lives(entry.pid.load(std::memory_order_acquire), ticks);
+}
+
 std::uint64_t KeeperClient::start_ticks(EntryIndex index, std::int32_t pid) {
   const std::uint64_t ticks = os::start_ticks(pid);
   wire::RunEntry& entry = link_.table().entry[index];

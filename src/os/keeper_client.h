@@ -78,6 +78,7 @@ class KeeperClient final : public ports::Keeper {
   void release_run(SlotIndex slot, RunId run) override;
   void release_surroundings(const ports::SpawnOrder& order) override;
   void release_slot(SlotIndex slot) override;
+  bool is_alive(EntryIndex entry) const override;
   std::uint64_t start_ticks(EntryIndex entry, std::int32_t pid) override;
   bool output_drained(SlotIndex slot, RunId run) override;
   bool output_closed(RunId run) const override;

@@ -104,6 +104,9 @@ Status KeeperLink::take_hello(Message& message) {
                                                     "the decision page");
   auto logs = Mapping<wire::LogPage>::map(descriptor(wire::HelloDescriptor::log_page), Access::write, "the log page");
   if (!table) return failure(table.error());
+  if (!decisions && decisions.error().remedy == Remedy::fix_input)
+    return failure(Remedy::environment, "use", "the keeper's pages", "they are of another version",
+                   "install all parts of hearth from one version");
   if (!decisions) return failure(decisions.error());
   if (!logs) return failure(logs.error());
   if (!wire::slot_table_valid(**table, sizeof(wire::SlotTable)) || !wire::log_page_valid(**logs, sizeof(wire::LogPage)))

@@ -1,6 +1,7 @@
 #include "os/state_directory.h"
 
 #include <cerrno>
+#include <cstddef>
 #include <cstdio>
 #include <cstring>
 #include <dirent.h>
@@ -45,20 +46,28 @@ std::string mount_namespace() {
   return link_target(AT_FDCWD, "/proc/self/ns/mnt");
 }
 
-// The page first: without it nothing is left that a next hearth would go on with (state_is_left).
+// How many there were.
+std::size_t remove_all_of(int state, std::string_view prefix) {
+  std::size_t removed = 0;
+  Fd listed(::openat(state, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  DIR* directory = listed ? ::fdopendir(listed.get()) : nullptr;
+  if (directory == nullptr) return removed;
+  (void)listed.release();
+  while (const dirent* entry = ::readdir(directory))
+    if (std::string_view(entry->d_name).starts_with(prefix)) removed += ::unlinkat(state, entry->d_name, 0) == 0;
+  ::closedir(directory);
+  return removed;
+}
+
+// The page first: without it nothing is left that a next hearth would go on with (state_is_left). Events stay: their ids
+// go on.
 void remove_files(int state) {
   for (const std::string file : {wire::decision_page_file, wire::slot_table_file}) {
     ::unlinkat(state, file.c_str(), 0);
     crash_point("state file removed");
     ::unlinkat(state, (file + wire::put_aside_suffix).c_str(), 0);
   }
-  Fd listed(::openat(state, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  DIR* directory = listed ? ::fdopendir(listed.get()) : nullptr;
-  if (directory == nullptr) return;
-  (void)listed.release();
-  while (const dirent* entry = ::readdir(directory))
-    if (std::string_view(entry->d_name).starts_with(wire::document_file_prefix)) ::unlinkat(state, entry->d_name, 0);
-  ::closedir(directory);
+  remove_all_of(state, wire::document_file_prefix);
 }
 
 // A write lease is given only when nobody else has the file open or mapped. Somebody who opens it in that moment makes
@@ -80,6 +89,14 @@ bool orphaned(int state, const std::string& name) {
   return hash_name(path, directory.get()) != name;
 }
 
+// Earlier versions took its name away and left the events of it behind. One that is just being made has none yet.
+bool is_remains(int state) {
+  struct stat st{};
+  if (::fstatat(state, name_of_instance, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT) return false;
+  if (::fstatat(state, wire::slot_table_file, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT) return false;
+  return true;
+}
+
 // `ours` is /dev/shm/hearth-UID, locked.
 void remove_orphans(int ours, uid_t uid) {
   Fd listed(::openat(ours, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -91,9 +108,15 @@ void remove_orphans(int ours, uid_t uid) {
     if (name.size() != 16) continue;
     const Fd state(::openat(ours, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     struct stat st{};
-    if (!state || ::fstat(state.get(), &st) < 0 || st.st_uid != uid || !orphaned(state.get(), name)) continue;
+    if (!state || ::fstat(state.get(), &st) < 0 || st.st_uid != uid) continue;
+    if (is_remains(state.get())) {
+      if (remove_all_of(state.get(), wire::event_file_prefix) > 0) ::unlinkat(ours, name.c_str(), AT_REMOVEDIR);
+      continue;
+    }
+    if (!orphaned(state.get(), name)) continue;
     if (!nobody_has(state.get(), wire::slot_table_file) || !nobody_has(state.get(), wire::decision_page_file)) continue;
     remove_files(state.get());
+    remove_all_of(state.get(), wire::event_file_prefix);
     ::unlinkat(state.get(), name_of_instance, 0);
     ::unlinkat(ours, name.c_str(), AT_REMOVEDIR);
   }
@@ -203,6 +226,7 @@ void remove_state_directory(int directory) {
   const Fd state(::openat(directory, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!state) return;
   remove_files(state.get());
+  remove_all_of(state.get(), wire::event_file_prefix);
   if (const std::string target = link_target(directory, name); !target.empty()) {
     ::unlinkat(state.get(), name_of_instance, 0);
     ::unlinkat(directory, name, 0);

@@ -133,6 +133,12 @@ class Keeper {
   virtual void release_slot(SlotIndex slot) = 0;
   // Field 22 of /proc/PID/stat; 0 when it cannot be read. Also recorded in the entry.
   virtual std::uint64_t start_ticks(EntryIndex entry, std::int32_t pid) = 0;
+  // False: its process has ended, whether or not its entry says so yet. That of a run which the keeper did not start comes
+  // when its parent has reaped it.
+  virtual bool is_alive(EntryIndex entry) const {
+    (void)entry;
+    return true;
+  }
   // True when the logger has read all that the run's leader can have written.
   virtual bool output_drained(SlotIndex slot, RunId run) = 0;
   // Nobody has the output of `run` open for writing: with its leader, its tree has ended, as far as that shows.

@@ -9,6 +9,7 @@
 #include <set>
 #include <stdio.h>
 
+#include "model/document.h"
 #include "os/cgroup.h"
 #include "os/found_runs.h"
 #include "os/proc_stat.h"
@@ -82,12 +83,11 @@ class Shelf {
     for (auto at = documents_.rbegin(); at != documents_.rend(); ++at) {
       const Document* document = get(at->first);
       if (document == nullptr || document->project != project) continue;
-      const auto found = std::find_if(document->services.begin(), document->services.end(),
-                                      [&](const ServiceSpec& spec) { return spec.name == service; });
+      const ServiceSpec* found = find_service(*document, service);
       // One that the newest has no more is of the one before, which may be there: it was being taken out.
-      if (found == document->services.end() || replica >= found->replicas) continue;
+      if (found == nullptr || replica >= found->replicas) continue;
       note.document = document->version;
-      note.service = static_cast<std::uint32_t>(found - document->services.begin());
+      note.service = static_cast<std::uint32_t>(found - document->services.data());
       note.replica = replica;
       return true;
     }

@@ -31,12 +31,13 @@
 #include "model/event.h"
 #include "os/fd.h"
 #include "ports/store.h"
+#include "wire/state.h"
 
 namespace hearth::store {
 
 inline constexpr std::uint64_t segment_bytes = 1u << 20;
 inline constexpr std::size_t segments_kept = 4;
-inline constexpr char segment_prefix[] = "events-";
+inline constexpr const char* segment_prefix = wire::event_file_prefix;
 
 // One segment; the copy to the disk may still read what supervision has let go, hence shared.
 struct Segment {

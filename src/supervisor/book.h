@@ -64,7 +64,7 @@ struct Scratch {
   SpanNs lasted = 0;  // of the run of last_exit, and what it used
   RunUse use;
   std::unique_ptr<std::string> unready;  // what the last try of its readiness found that was bad; null: nothing
-  std::unique_ptr<std::string> sick;     // the same of its liveness; kept when that has ended it
+  std::unique_ptr<std::string> sick;     // the same of what has ended it: its liveness, or its start_timeout
   std::unique_ptr<Error> unprobed;       // why the last try of its exec probe could not be made; null: it could
 };
 

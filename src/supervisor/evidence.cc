@@ -136,7 +136,7 @@ void Evidence::begin_watch(SlotIndex slot, bool adopted, bool is_main, Now now) 
   const bool as_it_is = adopted && is_main;
   lives_.judge(slot, as_it_is ? health::adopt(health, spec, now) : health::watch(health, spec, now), now);
   // What nobody may have heard counts for the daemon as well, once that is found.
-  if (adopted && !is_main && health::is_said_once(spec.ready->type)) health.ready_said = true;
+  if (adopted && !is_main && is_said_once(spec.ready->type)) health.ready_said = true;
 }
 
 void Evidence::said_ready(const ports::Input& input, Now now) {

@@ -101,6 +101,7 @@ void Lives::judge(SlotIndex slot, const health::Verdict& verdict, Now now) {
     book_.weigh(slot);
   }
   if (verdict.start_timeout) {
+    book_.scratch[slot].sick = std::move(book_.scratch[slot].unready);
     const ports::EntryView view = keeper_.entry(state.run().entry);
     const bool forks = book_.spec_of(slot).type == ServiceType::forking && !view.main;
     state.missed = !forks ? Missed::nothing : view.exited ? Missed::main : Missed::background;

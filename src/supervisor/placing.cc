@@ -1,17 +1,14 @@
 #include "supervisor/placing.h"
 
 #include <algorithm>
-#include <map>
 #include <set>
 #include <span>
-#include <string_view>
 #include <utility>
 
 #include "base/check.h"
 #include "config/diff.h"
 #include "config/limits.h"
-#include "config/replicas.h"
-#include "model/replica.h"
+#include "model/document.h"
 #include "supervisor/book.h"
 #include "supervisor/dependencies.h"
 #include "supervisor/goals.h"
@@ -19,13 +16,6 @@
 
 namespace hearth::supervisor {
 namespace {
-
-// Null: it has none of that name.
-const ServiceSpec* find_service(const Document& document, std::string_view name) {
-  const auto same = std::find_if(document.services.begin(), document.services.end(),
-                                 [&](const ServiceSpec& spec) { return spec.name == name; });
-  return same == document.services.end() ? nullptr : &*same;
-}
 
 bool differ_in_more_than_replicas(const ServiceSpec& a, const ServiceSpec& b) {
   if (a == b) return false;
@@ -42,18 +32,6 @@ bool stays_as_it_is(const Request& request, const AppliedDocument* before, const
 
 bool contains(const std::vector<SlotIndex>& slots, SlotIndex slot) {
   return std::find(slots.begin(), slots.end(), slot) != slots.end();
-}
-
-// Each replica needs for itself what only one can have. Files are read so; this is for scale and what comes by the API.
-Status refuse_shared(const Document& document, Verb verb) {
-  for (const ServiceSpec& spec : document.services) {
-    const std::vector<config::ReplicaProblem> problems = config::replica_problems(spec);
-    if (problems.empty()) continue;
-    const config::ReplicaProblem& first = problems.front();
-    return failure(Remedy::fix_input, verb == Verb::scale ? "scale" : "apply", spec.name, first.reason,
-                   verb == Verb::scale ? "in its file, " + first.remedy : first.remedy);
-  }
-  return {};
 }
 
 }  // namespace
@@ -159,161 +137,6 @@ void Placing::reload_files(const std::vector<std::string>& client, OrderId order
     if (const Result<Accepted> accepted = replace(request.document, nullptr, request, order, now); !accepted)
       book_.add_note("SIGHUP did not reload project " + file.project + ": " + accepted.error().text(), now.wall);
   }
-}
-
-Result<const AppliedDocument*> Placing::predecessor_of(const Document& document) const {
-  if (document.path.empty()) {
-    if (const Status free = refuse_conflicts(document); !free) return failure(free.error());
-    return nullptr;
-  }
-  // Under another name everything in it would start a second time.
-  for (const SlotIndex slot : book_.services()) {
-    const Document& other = *book_.document_of(slot);
-    if (book_.slots[slot].removing || other.path != document.path || other.project == document.project) continue;
-    return failure(Remedy::conflict, "apply", document.path,
-                   "it is up as project " + other.project + ", and its services would be started a second time",
-                   "hearth down -p " + other.project + " first, or leave [project] name as it was");
-  }
-  const AppliedDocument* before = current_of(document.project);
-  if (before != nullptr && before->document.path != document.path)
-    return failure(Remedy::conflict, "apply", document.path,
-                   "project " + document.project + " is already there from " +
-                       (before->document.path.empty() ? "`hearth run`" : before->document.path),
-                   "choose another name with [project] name");
-  return before;
-}
-
-const AppliedDocument* Placing::current_of(const std::string& project) const {
-  const AppliedDocument* newest = nullptr;
-  for (const auto& [version, applied] : book_.registry.all()) {
-    if (applied->document.project != project) continue;
-    const bool followed = std::any_of(applied->slots.begin(), applied->slots.end(), [&](SlotIndex slot) {
-      return slot != no_slot && book_.slots[slot].used && book_.slots[slot].document == version &&
-             !book_.slots[slot].removing;
-    });
-    if (followed) newest = applied.get();
-  }
-  return newest;
-}
-
-Status Placing::refuse_conflicts(const Document& document) const {
-  for (const SlotIndex slot : book_.services()) {
-    const SlotState& state = book_.slots[slot];
-    const Document* other = book_.document_of(slot);
-    if (state.document == 0 || other->project != document.project) continue;
-    const std::string& name = other->services[state.service].name;
-    if (find_service(document, name) == nullptr) continue;
-    if (state.life.run_live || state.life.want_up)
-      return failure(Remedy::conflict, "run", name,
-                     "it is already there" +
-                         (state.run().pid != 0 ? " (PID " + std::to_string(state.run().pid) + ")" : std::string()),
-                     "choose another --name, or: hearth restart " + name);
-  }
-  return {};
-}
-
-std::size_t Placing::probe_slots_missing(const ServiceSpec& spec, SlotIndex slot) const {
-  std::size_t missing = 0;
-  for (const SlotRole role : {SlotRole::ready_probe, SlotRole::live_probe}) {
-    if ((role == SlotRole::ready_probe ? spec.ready : spec.live)->type != ProbeType::exec) continue;
-    SlotIndex its = no_slot;
-    if (const AppliedDocument* applied = slot == no_slot ? nullptr : book_.applied(slot); applied != nullptr)
-      its = (role == SlotRole::ready_probe ? applied->ready_probes
-                                           : applied->live_probes)[applied->place(book_.slots[slot])];
-    missing += its == no_slot || book_.slots[its].removing;
-  }
-  return missing;
-}
-
-// For each replica, its exec probes and its hooks, what has no slot yet.
-Status Placing::find_room(const Document& document) const {
-  std::map<std::pair<std::string_view, std::uint32_t>, SlotIndex> placed;
-  for (const SlotIndex slot : book_.services()) {
-    const Document* other = book_.document_of(slot);
-    const SlotState& state = book_.slots[slot];
-    if (other->project == document.project) placed[{other->services[state.service].name, state.replica}] = slot;
-  }
-  std::size_t needed = 0;
-  for (const ServiceSpec& spec : document.services) {
-    for (std::uint32_t i = 0; i < spec.replicas; ++i) {
-      const auto its = placed.find({spec.name, i});
-      const SlotIndex slot = its == placed.end() ? no_slot : its->second;
-      needed += (slot == no_slot) + probe_slots_missing(spec, slot) + hook_slots_missing(spec, slot);
-    }
-  }
-  // The ones that allocate() will take: entries of runs whose specification is lost may lie between and behind ours.
-  SlotIndex end = 0;
-  for (; needed > 0 && end < wire::max_slots; ++end) needed -= vacant(end);
-  if (needed == 0) return store_.reserve(std::max(end, book_.size()));
-  return failure(
-      Remedy::try_later, "apply", document.project,
-      "no more than " + std::to_string(wire::max_slots) + " services, exec probes and hooks fit in one hearth",
-      "take something down first");
-}
-
-// A service that is up would be stopped, and then not start again, were one of its new addresses somebody else's. Where
-// nothing is up yet all others can be started: the one that cannot listen says why, and tries it again.
-Status Placing::refuse_taken_addresses(const Document& document, const AppliedDocument* before) const {
-  if (before == nullptr) return {};
-  for (const ServiceSpec& spec : document.services) {
-    if (spec.listen.empty()) continue;
-    const ServiceSpec* was = find_service(before->document, spec.name);
-    const std::size_t place = was == nullptr ? 0 : static_cast<std::size_t>(was - before->document.services.data());
-    const auto wanted_up = [this](SlotIndex slot) { return slot != no_slot && book_.slots[slot].life.want_up; };
-    const std::span<const SlotIndex> slots =
-        was == nullptr ? std::span<const SlotIndex>() : before->slots_of(static_cast<std::uint32_t>(place));
-    if (was == nullptr ? !spec.autostart : std::none_of(slots.begin(), slots.end(), wanted_up)) continue;
-    for (std::uint32_t i = 0; i < spec.replicas; ++i) {
-      std::vector<ListenSocket> had;
-      if (was != nullptr && i < was->replicas) had = replica_of(*was, i).listen;
-      for (const ListenSocket& socket : replica_of(spec, i).listen) {
-        const auto same = [&](const ListenSocket& other) { return other.address == socket.address; };
-        if (std::any_of(had.begin(), had.end(), same)) continue;
-        Status can = keeper_.can_listen(socket, spec);
-        if (can) continue;
-        Error error = can.error();
-        error.subject += " for " + spec.name;
-        error.reason += "; nothing has changed";
-        return failure(std::move(error));
-      }
-    }
-  }
-  return {};
-}
-
-bool Placing::vacant(SlotIndex slot) const {
-  if (book_.in_use(slot)) return false;
-  for (std::uint32_t i = 0; i < wire::entries_per_slot; ++i)
-    if (keeper_.entry(slot * wire::entries_per_slot + i).run != no_run) return false;
-  return true;
-}
-
-// Also those that are passed over are committed: what an unfinished commit has left there would come alive with ours.
-void Placing::grow_to(SlotIndex size) {
-  const SlotIndex first = book_.size();
-  book_.grow_to(size);
-  for (SlotIndex slot = first; slot < size; ++slot) book_.touch(slot);
-}
-
-SlotIndex Placing::allocate(const AppliedDocument& applied, Place place, SlotRole role, SlotIndex wanted) {
-  SlotIndex slot = wanted;
-  if (wanted == no_slot) {
-    for (slot = book_.first_free();; ++slot) {
-      if (slot == wire::max_slots || !store_.reserve(slot + 1)) return no_slot;
-      grow_to(slot + 1);
-      if (vacant(slot)) break;
-    }
-  }
-  grow_to(slot + 1);
-  SlotState fresh;
-  fresh.used = true;
-  fresh.role = role;
-  fresh.document = applied.document.version;
-  fresh.service = place.service;
-  fresh.replica = place.replica;
-  fresh.parent = role == SlotRole::service ? no_slot : applied.slots[applied.place(place.service, place.replica)];
-  book_.take_into_use(slot, fresh);
-  return slot;
 }
 
 // Slots that go on under the new document; those of `hearth run` that have ended give their names back.
@@ -441,39 +264,6 @@ void Placing::remove(std::vector<SlotIndex> slots, bool force, Accepted& accepte
     goals_.stop({slot}, accepted.order, true, now);
   }
   goals_.stop(slots, accepted.order, force, now);
-}
-
-// Those of a replica that goes on go on with it, tries under way included. What still runs of others is stopped first.
-void Placing::place_probes(AppliedDocument& applied, Now now) {
-  const auto is_exec = [](const ServiceSpec& spec, SlotRole role) {
-    return (role == SlotRole::ready_probe ? spec.ready : spec.live)->type == ProbeType::exec;
-  };
-  for (const SlotIndex slot : book_.used()) {
-    SlotState& state = book_.slots[slot];
-    if (!is_probe(state.role) || state.removing) continue;
-    if (!book_.is_service(state.parent) || book_.slots[state.parent].document != applied.document.version) continue;
-    const SlotState& parent = book_.slots[state.parent];
-    SlotIndex& its = applied.slots_as(state.role)[applied.place(parent)];
-    book_.touch(slot);
-    if (its == no_slot && is_exec(applied.document.services[parent.service], state.role)) {
-      state.document = parent.document;
-      state.service = parent.service;
-      its = slot;
-      continue;
-    }
-    if (its == slot) continue;
-    state.removing = true;
-    goals_.stop({slot}, state.order, true, now);
-  }
-  const std::vector<Place> places = applied.places();
-  for (std::uint32_t i = 0; i < places.size(); ++i) {
-    if (applied.slots[i] == no_slot || book_.slots[applied.slots[i]].removing) continue;
-    const ServiceSpec& spec = applied.document.services[places[i].service];
-    for (const SlotRole role : {SlotRole::ready_probe, SlotRole::live_probe})
-      if (SlotIndex& its = applied.slots_as(role)[i]; its == no_slot && is_exec(spec, role))
-        its = allocate(applied, places[i], role);
-  }
-  place_hooks(applied);
 }
 
 }  // namespace hearth::supervisor

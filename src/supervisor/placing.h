@@ -79,9 +79,12 @@ class Placing {
     std::vector<SlotIndex> removed;                                  // the new version does not have them
   };
 
+  static constexpr SlotRole hook_roles[] = {SlotRole::hook, SlotRole::side_hook};
+
   // The version that it replaces, or none.
   Result<const AppliedDocument*> predecessor_of(const Document& document) const;
   const AppliedDocument* current_of(const std::string& project) const;
+  static Status refuse_shared(const Document& document, Verb verb);
   Status refuse_conflicts(const Document& document) const;
   Status find_room(const Document& document) const;
   Status refuse_taken_addresses(const Document& document, const AppliedDocument* before) const;

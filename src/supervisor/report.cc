@@ -105,7 +105,8 @@ std::string verdict_words(const SlotBook& book, SlotIndex slot, Reason reason) {
   switch (reason) {
     case Reason::start_timeout:
       if (const std::string daemon = daemon_words(book, slot); !daemon.empty()) return daemon;
-      return "not ready within its start_timeout of " + span_words(spec.start_timeout);
+      return "not ready within its start_timeout of " + span_words(spec.start_timeout) +
+             (book.scratch[slot].sick ? ": " + *book.scratch[slot].sick : "");
     case Reason::watchdog:
       return spec.watchdog == 0 ? "no WATCHDOG=1 in time" : "no WATCHDOG=1 within " + span_words(spec.watchdog);
     case Reason::liveness: return "the liveness probe failed";
@@ -239,9 +240,9 @@ std::string reason_text(const SlotBook& book, const ports::Keeper& keeper, SlotI
       // How a run ended that we ended ourselves says less than why.
       const std::string verdict = verdict_words(book, slot, state.life.last_end);
       const std::string last = "; last: " + (verdict.empty() ? end_words(state, spec) : verdict);
-      const std::uint32_t row = spec.backoff.max_failures;
-      if (row > 0 && state.life.failures - state.life.refusals >= row)
-        return "failed " + std::to_string(row) + " times in a row" + last;
+      const std::uint32_t row = spec.crash_limit.max_failed_starts;
+      if (row > 0 && state.life.failed_starts >= row)
+        return (row == 1 ? "its start has failed" : std::to_string(row) + " starts in a row have failed") + last;
       return "restarted too often (" + std::to_string(spec.crash_limit.max_restarts) + " in " +
              span_words(spec.crash_limit.window) + ")" + last;
     }
@@ -361,7 +362,7 @@ SlotStatus slot_status(const SlotBook& book, const ports::Keeper& keeper, const 
     out.work_item = state.health.item;
     out.work_done = state.health.work_done;
     out.work_total = state.health.work_total;
-    out.load = state.health.load;
+    if (spec.ready->type != ProbeType::uptime) out.load = state.health.load;  // which would say the same
   }
   out.order = state.order;
   out.log = keeper.log_status(slot, book.label(slot));

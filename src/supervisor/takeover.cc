@@ -124,7 +124,9 @@ void Takeover::take_up(SlotIndex slot) {
     if (cell.entry == no_entry) continue;
     const ports::EntryView view = keeper_.entry(cell.entry);
     // It began unseen, and may have said what nobody will hear (Evidence::run_spawned).
-    if (view.run == cell.run && view.pid != 0 && !view.exited && cell.pid == 0 && state.life.phase == Phase::starting)
+    // The leader of one that goes into the background may have ended: what it has left is the run.
+    const bool ended = view.exited && book_.spec_of(slot).type != ServiceType::forking;
+    if (view.run == cell.run && view.pid != 0 && !ended && cell.pid == 0 && state.life.phase == Phase::starting)
       state.life.reason = Reason::adopted;
     // The keeper, left without a supervisor, has ended it and given the entry back.
     if (view.run != cell.run && !cell.spawn && !cell.reap) evidence_.lost(slot, cell, now_);
@@ -138,13 +140,14 @@ void Takeover::take_for_ready(SlotIndex slot) {
   SlotState& state = book_.slots[slot];
   Health& health = state.health;
   if (state.role != SlotRole::service || !health.watching || health.ready ||
-      !health::is_said_once(book_.spec_of(slot).ready->type) || keeper_.entry(state.run().entry).exited)
+      !is_said_once(book_.spec_of(slot).ready->type))
     return;
   if (health.forks) {
-    // Its main process has not been found: that is waited for, and then it counts as ready.
+    // Its main process has not been found: that is waited for, whether or not its leader lives, and then it counts as ready.
     health.ready_said = true;
     return;
   }
+  if (keeper_.entry(state.run().entry).exited) return;
   char said[sizeof health.status];
   std::memcpy(said, health.status, sizeof said);
   lives_.judge(slot, health::adopt(health, book_.spec_of(slot), now_), now_);

@@ -112,6 +112,9 @@ void Supervisor::pass_deadlines(SlotIndex slot, Now now) {
   lives_.refuse_overdue_tries(slot, now);
   lives_.end_late_hook(slot, now);
   Health& health = book_.slots[slot].health;
+  if (health::is_due_by_uptime(health, book_.spec_of(slot), now) &&
+      !world_.keeper.is_alive(book_.slots[slot].run().entry))
+    health::put_off_uptime(health, now);
   if (health.watching) lives_.judge(slot, health::time_passed(health, book_.spec_of(slot), now), now);
   lifecycle::Event event;
   event.kind = lifecycle::EventKind::time_passed;

@@ -35,9 +35,9 @@ void stamp(uint64_t& stamp, uint64_t commit) {
   stamp = commit + 1;
 }
 
-uint32_t without_zeros(const unsigned char* bytes, uint32_t size) {
-  while (size > 0 && bytes[size - 1] == 0) --size;
-  return size;
+bool is_zero(const unsigned char* bytes, uint32_t size) {
+  // A byte that is zero, and each of the others the same as the one before it.
+  return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
 }  // namespace
@@ -48,10 +48,10 @@ void PageWriter::set_slot(SlotIndex slot, const void* bytes, uint32_t size) {
   const int spare = spare_of(page_.slot[slot], commit);
   const auto* const record = static_cast<const unsigned char*>(bytes);
   SlotCopy& copy = page_.slot[slot][spare];
-  copy.size = without_zeros(record, size);
-  if (copy.size > slot_front_bytes)
-    fill(page_.rest[slot][spare].bytes, record + slot_front_bytes, copy.size - slot_front_bytes);
-  fill(copy.bytes, record, copy.size < slot_front_bytes ? copy.size : slot_front_bytes);
+  const uint32_t front = size < slot_front_bytes ? size : slot_front_bytes;
+  copy.has_rest = !is_zero(record + front, size - front);
+  if (copy.has_rest != 0) fill(page_.rest[slot][spare].bytes, record + front, size - front);
+  fill(copy.bytes, record, front);
   stamp(copy.stamp, commit);
   dirty_ = true;
 }
@@ -95,7 +95,7 @@ bool read_slot(const DecisionPage& page, SlotIndex slot, void* bytes, uint32_t s
   auto* const out = static_cast<unsigned char*>(bytes);
   const uint32_t front = size < slot_front_bytes ? size : slot_front_bytes;
   memcpy(out, copy.bytes, front);
-  if (copy.size > slot_front_bytes) {
+  if (copy.has_rest != 0) {
     memcpy(out + front, page.rest[slot][i].bytes, size - front);
   } else {
     memset(out + front, 0, size - front);

@@ -54,9 +54,8 @@ inline constexpr uint32_t max_new_operations = 64;  // in one commit
 inline constexpr uint32_t kept_operations = max_operations - max_new_operations;
 
 struct SlotCopy {
-  uint64_t stamp;  // 0 = never written
-  uint32_t size;   // of the record without the zeros at its end
-  uint32_t reserved;
+  uint64_t stamp;     // 0 = never written
+  uint64_t has_rest;  // 0 = all of it is zero, and is neither written nor read
   unsigned char bytes[slot_front_bytes];
 };
 

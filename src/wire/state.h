@@ -51,6 +51,7 @@ enum class StateProblem : uint32_t {
 inline constexpr char state_directory_name[] = "state";
 inline constexpr char slot_table_file[] = "slot-table";
 inline constexpr char decision_page_file[] = "decision-page";
+inline constexpr char event_file_prefix[] = "events-";       // and the id of its first event; src/store
 inline constexpr char document_file_prefix[] = "document-";  // and its version; src/store
 inline constexpr char put_aside_suffix[] = ".put-aside";
 

@@ -232,6 +232,51 @@ TEST_F(DaemonScenario, TheSupervisorMayDieAtAnyPlaceOfTheFollowing) {
   }
 }
 
+// What the keeper was told to follow, it follows, even if the run is killed meanwhile: a successor that began beside it
+// would be the second one (found by the simulator, seed 5624).
+TEST_F(DaemonScenario, WhoIsKilledWhileItIsBeingFollowedHasNoSuccessorBesideIt) {
+  for (std::int64_t moment = 50; moment < 90; ++moment) {
+    Stage fresh;
+    Script stubborn = good();
+    stubborn.pid_file_after = milliseconds(60);
+    stubborn.term_takes = sim::not_at_all;
+    fresh.plays("d", {leaves(stubborn), leaves(good())});
+    ServiceSpec spec = forking("d");
+    spec.stop_timeout = milliseconds(1);
+    fresh.up({spec});
+    fresh.run_ms(moment);
+    fresh.order(Verb::restart, {"d"});
+    fresh.run_until([&] { return fresh.runs_of("d") == 2 && fresh.status("d").phase == Phase::running; }, 5'000);
+    EXPECT_EQ(fresh.problems(), "") << moment << "\n" << fresh.trace();
+  }
+}
+
+// All of hearth dies while the leader forks: the run is adopted unseen, its daemon is found later, and READY=1 may have
+// been said while nobody was there (found by the simulator, seed 48764).
+TEST_F(DaemonScenario, ADaemonThatIsFoundAfterAllOfHearthHadDiedIsReadyOnceAndStays) {
+  for (const std::int64_t moment : {1, 3, 6, 20, 80}) {
+    for (const bool with_state : {false, true}) {
+      Stage fresh;
+      Script late = good();
+      late.pid_file_after = milliseconds(60);
+      late.ready_after = milliseconds(40);
+      fresh.plays("d", {leaves(late)});
+      ServiceSpec spec = forking("d", "/run/d.pid", ProbeType::notify);
+      spec.start_timeout = seconds(20);
+      fresh.up({spec});
+      fresh.run_ms(moment);
+      fresh.machine().nobody_for = [] { return milliseconds(300); };
+      fresh.machine().kill_everybody(with_state);
+      fresh.run_ms(400);
+      fresh.run_until([&] { return fresh.machine().alive() && fresh.status("d").phase == Phase::running; }, 10'000);
+      EXPECT_TRUE(fresh.status("d").ready) << moment;
+      fresh.run_ms(30'000);
+      EXPECT_EQ(fresh.status("d").phase, Phase::running) << moment << ": no start clock ends it";
+      EXPECT_EQ(fresh.problems(), "") << moment << "\n" << fresh.trace();
+    }
+  }
+}
+
 TEST_F(DaemonScenario, ADaemonThatEndsWhileNobodyIsThereIsTheEndOfTheRun) {
   Script dies = good();
   dies.exit_after = milliseconds(300);

@@ -163,6 +163,39 @@ TEST_F(HealthScenario, WhoNeverGetsReadyAndIsGivenUpIsToldForBoth) {
             "restarted too often (4 in 60 s); last: not ready within its start_timeout of 1.5 s");
 }
 
+TEST_F(HealthScenario, UptimeIsCountedOnByTheNextSupervisorAndNotAnew) {
+  ServiceSpec spec = service("web", ProbeType::uptime);
+  spec.ready.edit().uptime = milliseconds(1'000);
+  stage.up({spec});
+  stage.run_ms(600);
+  EXPECT_EQ(stage.status("web").phase, Phase::starting);
+  stage.kill_supervisor(100);
+  stage.run_ms(200);
+  EXPECT_FALSE(stage.is_ready("web")) << "800 ms";
+  stage.run_ms(250);
+  EXPECT_TRUE(stage.is_ready("web"));
+  stage.kill_supervisor(100);
+  stage.run_until([&] { return stage.machine().alive(); }, 1'000);
+  EXPECT_TRUE(stage.is_ready("web")) << "nor is it lost by a take-over";
+  EXPECT_EQ(stage.runs_of("web"), 1u);
+}
+
+TEST_F(HealthScenario, FailedStartsInARowAreCountedThroughTakeOvers) {
+  stage.plays("web", {ends(300, 0)});
+  ServiceSpec spec = service("web", ProbeType::uptime);
+  spec.ready.edit().uptime = milliseconds(1'000);
+  spec.backoff.initial = milliseconds(100);
+  spec.crash_limit.max_failed_starts = 3;
+  stage.up({spec});
+  for (int i = 0; i < 3; ++i) {
+    stage.run_ms(150);
+    stage.kill_supervisor(100);
+  }
+  stage.run_until([&] { return stage.machine().alive() && stage.status("web").phase == Phase::failed; }, 5'000);
+  EXPECT_EQ(stage.runs_of("web"), 3u);
+  EXPECT_EQ(stage.status("web").reason_text, "3 starts in a row have failed; last: exited with code 0");
+}
+
 TEST_F(HealthScenario, StartingDoesNotWaitForEver) {
   ServiceSpec db = service("db");
   db.start_timeout = seconds(1);

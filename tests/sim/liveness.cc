@@ -72,7 +72,7 @@ std::string wrong_phase(const PageView& page, const Checker& checker, const Trou
       return "";
     case Phase::failed: {
       if (state.life.reason == Reason::crash_loop &&
-          (spec.crash_limit.max_restarts > 0 || spec.backoff.max_failures > 0))
+          (spec.crash_limit.max_restarts > 0 || spec.crash_limit.max_failed_starts > 0))
         return "";
       if (state.life.reason == Reason::dependency_failed) {
         for (const Dependency& dependency : spec.depends_on) {

@@ -28,11 +28,11 @@ const Copy* copy_that_holds(const Copy (&copies)[2], std::uint64_t commit) {
   return best;
 }
 
-// The record is zero behind its size; what it has beyond the front stands in its rest.
+// What it has beyond the front stands in its rest, or is zero.
 inline SlotState slot_of(const wire::SlotCopy& copy, const wire::SlotRest& rest) {
   unsigned char bytes[wire::slot_record_bytes] = {};
   std::memcpy(bytes, copy.bytes, sizeof copy.bytes);
-  if (copy.size > sizeof copy.bytes) std::memcpy(bytes + sizeof copy.bytes, rest.bytes, copy.size - sizeof copy.bytes);
+  if (copy.has_rest != 0) std::memcpy(bytes + sizeof copy.bytes, rest.bytes, sizeof rest.bytes);
   SlotState state;
   std::memcpy(static_cast<void*>(&state), bytes, sizeof state);
   return state;

@@ -41,7 +41,7 @@ TEST_F(EventsCommand, an_end_and_who_ordered_it_are_told_and_explained) {
   EXPECT_TRUE(why.out.starts_with("web is failed: exited with code 7\n")) << why.out;
   EXPECT_NE(why.out.find("  because  "), std::string::npos) << why.out;
   EXPECT_NE(why.out.find("What it wrote last:\n  | no disk\n"), std::string::npos) << why.out;
-  EXPECT_NE(why.out.find("hearth start web"), std::string::npos) << why.out;
+  EXPECT_NE(why.out.find("hearth --dir " + directory + " start web"), std::string::npos) << why.out;
   const boost::json::value json = boost::json::parse(hearth({"explain", "--json", "web"}).out);
   EXPECT_TRUE(json.at("complete").as_bool());
   EXPECT_EQ(json.at("last_lines").as_array().size(), 1u);

@@ -23,6 +23,34 @@ TEST_F(CommandTest, what_supervisord_ran_runs_in_hearth) {
   EXPECT_EQ(hearth({"status", "one", "two", "three.0", "three.1"}).code, 0);
 }
 
+TEST_F(CommandTest, what_is_imported_is_valid_whatever_was_written_there) {
+  write("odd.conf",
+        "[program:a]\ncommand=sleep 1\nstartsecs=90000\nexitcodes=0,abc\nstopwaitsecs=99999\numask=0o22\n"
+        "stopsignal=FOO\nstdout_logfile_maxbytes=1XB\nenvironment=NOTIFY_SOCKET=x\ndirectory=%(here)s/x\n"
+        "[program:b]\ncommand=\n[program:c]\ncommand=sleep %(ENV_NAPS)s\n");
+  write("odd.json",
+        R"([{"name":"d","script":"d.js","max_restarts":null,"min_uptime":0,"listen_timeout":50,"kill_timeout":100,)"
+        R"("stop_exit_codes":[0,"x"],"cwd":"sub","uid":true},)"
+        R"({"name":"e","script":"e.js","max_restarts":-1,"min_uptime":"10s","listen_timeout":8000}])");
+  for (const auto& [kind, file] : {std::pair("supervisord", "odd.conf"), std::pair("pm2", "odd.json")}) {
+    const std::string made = std::string(kind) + ".toml";
+    const Finished imported = hearth({"import", kind, file, "-o", made});
+    EXPECT_EQ(imported.code, 0) << imported.all();
+    EXPECT_NE(imported.err.find("left out, because hearth would refuse it: "), std::string::npos) << imported.err;
+    ::setenv("NAPS", "3", 1);
+    const Finished valid = hearth({"config", "validate", "-f", made});
+    EXPECT_EQ(valid.code, 0) << valid.all();
+  }
+  const auto contents = [&](const char* name) {
+    std::ifstream in(project + "/" + name);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  };
+  const std::string first = contents("supervisord.toml");
+  EXPECT_NE(first.find("\"${NAPS}\""), std::string::npos) << first;
+  EXPECT_NE(first.find("cwd = \"" + project + "/x\""), std::string::npos) << first;
+  EXPECT_NE(contents("pm2.toml").find("cwd = \"" + project + "/sub\""), std::string::npos) << contents("pm2.toml");
+}
+
 TEST_F(CommandTest, what_cannot_be_imported_says_why) {
   EXPECT_EQ(hearth({"import"}).code, 2);
   EXPECT_EQ(hearth({"import", "upstart", "x"}).code, 2);

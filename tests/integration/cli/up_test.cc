@@ -102,11 +102,11 @@ TEST_F(UpTest, who_ends_before_its_uptime_has_not_started_and_is_given_up_in_a_r
   write("hearth.toml",
         "[service.brief]\ncommand = [\"sh\", \"-c\", \"echo no port; exit 0\"]\n"
         "ready = { type = \"uptime\", after = \"50s\" }\n"
-        "backoff = { initial = 0, max_failures = 2, reset_after = 0 }\n"
+        "backoff = { initial = 0 }\nmax_failed_starts = 2\n"
         "[service.steady]\ncommand = [\"sleep\", \"1000\"]\nready = { type = \"uptime\", after = \"50ms\" }\n");
   const Finished up = hearth({"up"});
   EXPECT_EQ(up.code, 1) << up.out;
-  EXPECT_NE(up.err.find("brief failed: failed 2 times in a row"), std::string::npos) << up.err;
+  EXPECT_NE(up.err.find("brief failed: 2 starts in a row have failed"), std::string::npos) << up.err;
   EXPECT_NE(up.err.find("no port"), std::string::npos) << up.err;
   EXPECT_NE(up.out.find("steady: ready after"), std::string::npos) << up.out;
 }

@@ -156,8 +156,8 @@ inline ServiceSpec any_service(const std::string& name) {
   spec.give_up = any_word(give_up_words).value;
   spec.retry_after = any_span();
   spec.restart = any_word(restart_words).value;
-  spec.backoff = Backoff{any_span(), any_span(), any_thousandths(1, 10), any_thousandths(0, 1), any_span(), any_u32()};
-  spec.crash_limit = CrashLimit{any_u32(), any_span()};
+  spec.backoff = Backoff{any_span(), any_span(), any_thousandths(1, 10), any_thousandths(0, 1), any_span()};
+  spec.crash_limit = CrashLimit{any_u32(), any_span(), any_u32()};
   spec.success_exit_codes = any_list([] { return any_from(0, 255); });
   spec.depends_on =
       any_list([] { return Dependency{any_name(), any_word(condition_words).value, any_flag(), any_flag()}; });

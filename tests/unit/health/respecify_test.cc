@@ -36,18 +36,25 @@ TEST_F(Respecify, who_was_ready_is_ready_until_the_new_probe_says_otherwise) {
   EXPECT_FALSE(health.ready);
 }
 
-TEST_F(Respecify, by_uptime_who_was_ready_is_ready_and_who_was_not_waits) {
+TEST_F(Respecify, by_uptime_who_was_ready_is_ready_and_who_was_not_is_when_it_has_run_so_long) {
   ServiceSpec none = with(ProbeType::none), http = with(ProbeType::http), uptime = with(ProbeType::uptime);
   uptime.ready.edit().uptime = seconds(3);
-  uptime.start_timeout = none.start_timeout = http.start_timeout = 0;
   begin(none);
   (void)change(none, uptime);
   EXPECT_TRUE(health.ready);
   EXPECT_EQ(next_deadline(health), never);
   begin(http);
+  now.mono += seconds(2);
   EXPECT_FALSE(change(http, uptime).try_ready);
-  EXPECT_EQ(next_deadline(health), now.mono + seconds(3));
-  now.mono += seconds(3);
+  EXPECT_EQ(next_deadline(health), now.mono + seconds(1)) << "since it was begun, and no start clock";
+  ServiceSpec longer = uptime;
+  longer.ready.edit().uptime = seconds(100);
+  (void)change(uptime, longer);
+  EXPECT_EQ(next_deadline(health), now.mono + seconds(98));
+  (void)change(longer, http);
+  EXPECT_EQ(health.start.at, now.mono + seconds(60)) << "from now on it may be late";
+  (void)change(http, uptime);
+  now.mono += seconds(1);
   EXPECT_TRUE(time_passed(health, uptime, now).became_ready);
 }
 

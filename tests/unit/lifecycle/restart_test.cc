@@ -206,12 +206,10 @@ TEST(CrashLimit, GivesUpAfterTheAllowedRestartsInOneWindow) {
   EXPECT_EQ(slot.life.phase, Phase::starting) << "an order begins a new count";
 }
 
-// startretries = 3 of supervisord, as the import writes it: only what ends before it was ready, again and again, is given up.
-TEST(CrashLimit, ARowOfFailedStartsGivesUpNobodyWhoBecomesReady) {
+TEST(FailedStarts, InARowGiveUpAndNobodyElseIs) {
   Slot slot;
   slot.has_readiness = true;
-  slot.spec.backoff.reset_after = 0;
-  slot.spec.backoff.max_failures = 4;
+  slot.spec.crash_limit.max_failed_starts = 4;
   slot.start();
   for (int i = 0; i < 100; ++i) {
     slot.tell(EventKind::became_ready);
@@ -219,55 +217,87 @@ TEST(CrashLimit, ARowOfFailedStartsGivesUpNobodyWhoBecomesReady) {
     slot.retry();
   }
   EXPECT_EQ(slot.life.restarts, 100u);
+  for (int i = 0; i < 3; ++i) {
+    slot.exit(1);
+    slot.retry();
+  }
   slot.tell(EventKind::became_ready);
   slot.exit(1);
-  for (int i = 0; i < 2; ++i) {
-    slot.retry();
-    slot.exit(1);
-  }
   slot.retry();
-  slot.tell(EventKind::became_ready);
-  EXPECT_EQ(slot.life.failures, 0u) << "the third try was good";
   for (int i = 0; i < 3; ++i) {
     slot.exit(1);
     slot.retry();
   }
   slot.exit(0);
-  EXPECT_EQ(slot.life.phase, Phase::failed) << "never ready, whatever its code";
+  EXPECT_EQ(slot.life.phase, Phase::failed) << "the fourth: never ready, whatever its code";
   EXPECT_EQ(slot.life.reason, Reason::crash_loop);
   EXPECT_TRUE(slot.effects.gave_up);
   slot.tell(EventKind::order_start);
-  EXPECT_EQ(slot.life.failures, 0u) << "an order begins a new row";
+  EXPECT_EQ(slot.life.failed_starts, 0u) << "an order begins a new row";
 }
 
-TEST(CrashLimit, ARowIsOfRunsAlikeWhereReadinessMustLast) {
+TEST(FailedStarts, TheEndOfARunThatWasReadyIsNone) {
   Slot slot;
-  slot.spec.backoff.max_failures = 2;
+  slot.has_readiness = true;
+  slot.spec.crash_limit.max_failed_starts = 1;
   slot.start();
-  slot.exit(1);
-  slot.retry();
-  slot.pass(seconds(59));
-  slot.exit(1);
-  EXPECT_EQ(slot.life.reason, Reason::crash_loop) << "a minute, says reset_after";
-  slot.start();
-  slot.exit(1);
-  slot.retry();
-  slot.pass(seconds(60));
+  slot.tell(EventKind::became_ready);
+  for (const Reason reason : {Reason::liveness, Reason::watchdog}) {
+    slot.tell(EventKind::unhealthy, {}, reason);
+    slot.exit(1);
+    slot.retry();
+    slot.tell(EventKind::became_ready);
+  }
   slot.exit(1);
   EXPECT_EQ(slot.life.phase, Phase::backoff);
+  slot.retry();
+  slot.exit(1);
+  EXPECT_EQ(slot.life.reason, Reason::crash_loop) << "this one was never ready";
 }
 
-TEST(CrashLimit, WhatHearthItselfRefusedIsNoFailureOfTheRow) {
+TEST(FailedStarts, AreThoseThatAreTooSlowOrCannotBeSpawnedToo) {
   Slot slot;
-  slot.spec.backoff.max_failures = 2;
+  slot.has_readiness = true;
+  slot.spec.crash_limit.max_failed_starts = 2;
+  slot.start();
+  slot.tell(EventKind::start_timeout);
+  slot.exit(0);
+  slot.retry();
+  slot.tell(EventKind::spawn_failed);
+  EXPECT_EQ(slot.life.reason, Reason::crash_loop);
+}
+
+TEST(FailedStarts, WithoutAProbeAreOnlyThoseThatCouldNotBeSpawned) {
+  Slot slot;
+  slot.spec.crash_limit.max_failed_starts = 1;
+  slot.start();
+  slot.exit(1);
+  EXPECT_EQ(slot.life.phase, Phase::backoff);
+  slot.pass(slot.life.retry.at - slot.now.mono);
+  slot.tell(EventKind::spawn_failed);
+  EXPECT_EQ(slot.life.reason, Reason::crash_loop);
+}
+
+TEST(FailedStarts, OfATaskAreItsBadEnds) {
+  Slot slot;
+  slot.spec.type = ServiceType::task;
+  slot.spec.crash_limit.max_failed_starts = 2;
+  slot.start();
+  slot.exit(1);
+  slot.retry();
+  slot.exit(1);
+  EXPECT_EQ(slot.life.reason, Reason::crash_loop);
+}
+
+TEST(FailedStarts, AreNoneOfThoseThatHearthItselfRefused) {
+  Slot slot;
+  slot.has_readiness = true;
+  slot.spec.crash_limit.max_failed_starts = 1;
   slot.start();
   for (const std::int64_t delay : {1, 2, 4}) {
     slot.tell(EventKind::spawn_failed, {}, Reason::refused);
     EXPECT_EQ(slot.retry(), seconds(delay));
   }
-  slot.exit(1);
-  EXPECT_EQ(slot.life.phase, Phase::backoff) << "the first one of the service";
-  EXPECT_EQ(slot.retry(), seconds(8));
   slot.exit(1);
   EXPECT_EQ(slot.life.reason, Reason::crash_loop);
 }

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <filesystem>
+#include <fstream>
 #include <linux/magic.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -103,6 +104,17 @@ TEST_F(StateDirectoryTest, what_an_instance_that_was_removed_left_in_memory_goes
   EXPECT_FALSE(fs::exists(gone));
   EXPECT_FALSE(fs::exists(replaced));
   EXPECT_TRUE(state_is_left(root / "dead")) << "its instance is there";
+}
+
+TEST_F(StateDirectoryTest, the_events_of_an_instance_that_is_gone_go_too) {
+  const std::string gone = make("gone"), remains = make("remains");
+  for (const std::string& state : {gone, remains}) std::ofstream(state + "/events-1") << "{}\n";
+  for (const char* file : {"instance", wire::slot_table_file, wire::decision_page_file})
+    fs::remove(remains + "/" + file);
+  fs::remove_all(root / "gone");
+  make("a");
+  EXPECT_FALSE(fs::exists(gone));
+  EXPECT_FALSE(fs::exists(remains)) << "what earlier versions have left";
 }
 
 TEST_F(StateDirectoryTest, what_somebody_has_open_is_left_until_he_has_ended) {
