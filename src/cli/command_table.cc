@@ -133,7 +133,8 @@ constexpr CommandText table[] = {
     {"logs", "[NAME...]", "what services have written",
      "Reads the log files themselves, so it works whatever state hearth is in. Without names, those of all services. "
      "The "
-     "lines of several are merged in the order of time and prefixed by the services' names.\n\n"
+     "lines of several are merged in the order of time and prefixed by the services' names. -f shows services of these "
+     "names that come later, too.\n\n"
      "A TIME is \"5m\" or \"5m ago\", \"14:30\" (the last time that the clock showed this), \"today\", \"yesterday "
      "09:00\", "
      "\"2025-01-31 14:30\", \"2025-01-31T14:30:00Z\" or \"@SECONDS\" since 1970. It is found by the time index beside "
@@ -150,9 +151,9 @@ constexpr CommandText table[] = {
      "NAME",
      "why a service is in the state it is in",
      "Follows the events back from the service's state to what began it: an order and who gave it, an exit, a limit, "
-     "another service. The newest comes first. Then says what a service that has failed wrote last, what it waits for, "
-     "and "
-     "which command would change that.",
+     "another service. The newest comes first. Then says what a service that is not well wrote last, what it waits "
+     "for, "
+     "and which command would change that.",
      {},
      Words::services},
     {"top", "[NAME...]", "what services use: CPU, memory, threads, live",

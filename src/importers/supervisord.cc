@@ -1,153 +1,27 @@
 // supervisord.conf: http://supervisord.org/configuration.html, and supervisor/options.py where that is silent.
 #include <algorithm>
-#include <charconv>
-#include <cstdio>
-#include <map>
 #include <optional>
 
-#include "importers/draft.h"
-#include "importers/ini.h"
-#include "importers/percent.h"
+#include "importers/supervisord_importer.h"
 #include "importers/words.h"
 #include "model/replica.h"
 
 namespace hearth::importers {
 namespace {
 
-struct Section {
-  const Source* source;
-  IniSection section;
-};
-
-struct Place {
-  const Source& source;
-  std::size_t line;
-};
-
-// Of one program, with numprocs.
-struct Processes {
-  std::string program;
-  long count = 1;
-  long first = 0;  // the number of the first
-};
-
-std::optional<long> number_of(std::string_view text) {
-  long value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc() && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
-}
-
 // The keys in whose texts hearth replaces {index} and ${NAME}.
 bool follows_index(std::string_view key) {
   return key == "command" || key == "environment" || key == "directory";
 }
 
-std::optional<bool> boolean_of(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
-  if (text == "true" || text == "yes" || text == "on" || text == "1") return true;
-  if (text == "false" || text == "no" || text == "off" || text == "0") return false;
-  return std::nullopt;
-}
+constexpr long longest_uptime = 86'400;
 
-constexpr std::string_view usual_priority = "999";
-constexpr const char* priority_remedy =
-    "say whom it needs: depends_on = [\"...\"]; hearth then waits until that is ready";
+}  // namespace
 
-// What stdout_logfile says where the output shall be supervisord's own, as in containers.
-bool is_own_output(std::string_view path) {
-  constexpr std::string_view names[] = {"/dev/stdout", "/dev/stderr",     "/dev/fd/1",
-                                        "/dev/fd/2",   "/proc/self/fd/1", "/proc/self/fd/2"};
-  return std::find(std::begin(names), std::end(names), path) != std::end(names);
-}
-
-std::string umask_text(const std::string& text) {
-  return text.size() == 4 && text[0] == '0' ? text.substr(1) : text;
-}
-
-// KEY="value",KEY2=value; quotes as in a shell, commas between.
-std::optional<std::vector<std::pair<std::string, std::string>>> environment_of(const std::string& text) {
-  std::vector<std::pair<std::string, std::string>> all;
-  std::string item;
-  char quote = 0;
-  const auto take = [&]() {
-    const std::string one = trimmed(item);
-    item.clear();
-    if (one.empty()) return true;
-    const std::size_t sign = one.find('=');
-    if (sign == one.npos || sign == 0) return false;
-    const auto value = split_words(one.substr(sign + 1));
-    if (!value) return false;
-    std::string joined;
-    for (const std::string& word : *value) joined += (joined.empty() ? "" : " ") + word;
-    all.emplace_back(trimmed(one.substr(0, sign)), joined);
-    return true;
-  };
-  for (const char c : text) {
-    if (quote != 0) {
-      if (c == quote) quote = 0;
-    } else if (c == '"' || c == '\'') {
-      quote = c;
-    } else if (c == ',' || c == '\n') {
-      if (!take()) return std::nullopt;
-      continue;
-    }
-    item += c;
-  }
-  if (quote != 0 || !take()) return std::nullopt;
-  return all;
-}
-
-// "50MB" of supervisord counts in 1024s; hearth says so with an i.
-std::string size_text(std::string text) {
-  if (text.size() > 2 && text.ends_with("B")) text.insert(text.size() - 1, "i");
-  return number_of(text) ? text : quoted(text);
-}
-
-class Importer {
- public:
-  Importer(const Include& include, const Environment& environment) : include_(include), environment_(environment) {}
-
-  Status read(const Source& source, int depth = 0);
-  Result<Imported> finish(const std::string& from);
-
- private:
-  void supervisord_section(const Section& each);
-  void program(const Section& each);
-  bool as_replicas(const Section& each, const Processes& processes);
-  void process(const Section& each, const std::string& name, const Names& names, bool report);
-  void key(const Section& each, const IniEntry& entry, Service& service, const Names& names);
-  void command(Place place, const std::string& value, Service& service, const Names& names);
-  void environment(Place place, const std::string& value, Service& service);
-  void log_key(const Section& each, Place place, const std::string& key, const std::string& value, Service& service);
-  void retries(const Section& each, Service& service);
-  void one_shot(const Section& each, Service& service);
-  void group(const Section& each);
-  void control_socket(const Section& each);
-  bool is_program(const std::string& name) const;
-  std::vector<std::string> tags_of(const std::string& program, bool own) const;
-  Names names_for(const Section& each, const std::string& program) const;
-  Names names_of(const Section& each, const Processes& processes, long i);
-  std::string text_of(Place place, const std::string& value, const Names& names, const std::string& whose,
-                      bool is_replaced);
-  void wanting(Place place, const std::string& what, const std::string& remedy) {
-    draft_.find_wanting(place.source, place.line, what, remedy);
-  }
-
-  const Include& include_;
-  const Environment& environment_;
-  std::deque<Source> sources_;
-  std::vector<Section> sections_;
-  std::vector<std::pair<std::string, std::string>> shared_environment_;
-  std::optional<std::string> shared_directory_, shared_umask_;
-  std::map<std::string, std::vector<std::string>> groups_of_;  // by program
-  Draft draft_;
-};
-
-Status Importer::read(const Source& given, int depth) {
+Status SupervisordImporter::read(const Source& given, int depth) {
   const Source& source = sources_.emplace_back(given);
   Result<std::vector<IniSection>> sections = read_ini(source, IniDialect::supervisord);
   if (!sections) return failure(sections.error());
-  std::vector<const IniEntry*> included;
   for (IniSection& section : *sections) {
     if (section.name == "include") {
       const IniEntry* files = section.find("files");
@@ -170,7 +44,7 @@ Status Importer::read(const Source& given, int depth) {
   return {};
 }
 
-Result<Imported> Importer::finish(const std::string& from) {
+Result<Imported> SupervisordImporter::finish(const std::string& from) {
   for (const Section& each : sections_) {
     if (each.section.name == "supervisord") supervisord_section(each);
     if (each.section.name.starts_with("group:")) group(each);
@@ -201,81 +75,7 @@ Result<Imported> Importer::finish(const std::string& from) {
   return draft_.finish(from);
 }
 
-void Importer::supervisord_section(const Section& each) {
-  for (const IniEntry& entry : each.section.entries) {
-    const Place place{*each.source, entry.line};
-    if (entry.key == "environment") {
-      const auto all = environment_of(text_of(place, entry.value, names_for(each, ""), "supervisord", true));
-      if (all)
-        shared_environment_ = *all;
-      else
-        wanting(place, "supervisord: environment cannot be read", "write env into the services");
-    } else if (entry.key == "user") {
-      wanting(place, "supervisord: user: hearth runs as whoever starts it", "start `hearth up` as " + entry.value);
-    } else if (entry.key == "directory") {
-      const IniEntry* stays = each.section.find("nodaemon");
-      if (stays != nullptr && boolean_of(stays->value) == true)
-        wanting(place, "supervisord: directory does nothing with nodaemon = true, and is left out",
-                "write cwd into the services that shall run there");
-      else
-        shared_directory_ = text_of(place, entry.value, names_for(each, ""), "supervisord", true);
-    } else if (entry.key == "umask") {
-      shared_umask_ = umask_text(entry.value);
-    } else if (entry.key == "minfds" || entry.key == "minprocs") {
-      wanting(place, "supervisord: " + entry.key + " is not carried over",
-              "hearth needs none; for a service: limits = { " +
-                  std::string(entry.key == "minfds" ? "nofile" : "nproc") + " = ... }");
-    }
-  }
-}
-
-void Importer::group(const Section& each) {
-  const std::string name = each.section.name.substr(6);
-  const IniEntry* programs = each.section.find("programs");
-  if (programs == nullptr) return;
-  for (const std::string& program : split_list(programs->value, ",\n")) {
-    const Place place{*each.source, programs->line};
-    std::vector<std::string>& groups = groups_of_[program];
-    if (!is_program(program))
-      wanting(place, "group " + name + ": there is no [program:" + program + "]", "");
-    else if (!groups.empty())
-      wanting(
-          place,
-          "program " + program + " runs once in each of its groups in supervisord, and here once, with the tags of all",
-          "write a second service if there shall be two");
-    groups.push_back(name);
-  }
-  const IniEntry* priority = each.section.find("priority");
-  if (priority != nullptr && priority->value != usual_priority)
-    wanting({*each.source, priority->line},
-            "group " + name + ": priority = " + priority->value + " is not carried over", priority_remedy);
-}
-
-// `own`: its processes are services of their own, and its name means all of them.
-std::vector<std::string> Importer::tags_of(const std::string& program, bool own) const {
-  std::vector<std::string> tags;
-  if (const auto groups = groups_of_.find(program); groups != groups_of_.end())
-    for (const std::string& group : groups->second) tags.push_back(name_of(group));
-  if (own) tags.push_back(name_of(program));
-  return tags;
-}
-
-bool Importer::is_program(const std::string& name) const {
-  return std::any_of(sections_.begin(), sections_.end(), [&](const Section& each) {
-    return each.section.name == "program:" + name || each.section.name == "fcgi-program:" + name;
-  });
-}
-
-void Importer::control_socket(const Section& each) {
-  for (const IniEntry& entry : each.section.entries) {
-    const bool same = entry.key == "file" || (entry.key == "chmod" && number_of(entry.value) == 700);
-    if (same) continue;
-    wanting({*each.source, entry.line}, "[unix_http_server] " + entry.key + " is not carried over",
-            "only who runs hearth, and root, get in");
-  }
-}
-
-Names Importer::names_for(const Section& each, const std::string& program) const {
+Names SupervisordImporter::names_for(const Section& each, const std::string& program) const {
   Names names;
   for (const auto& [name, value] : environment_) names["ENV_" + name] = value;
   const std::string& path = each.source->path;
@@ -290,8 +90,8 @@ Names Importer::names_for(const Section& each, const std::string& program) const
 }
 
 // `up` replaces ${NAME} by what the environment of its caller says, as supervisord does when it begins.
-std::string Importer::text_of(Place place, const std::string& value, const Names& names, const std::string& whose,
-                              bool is_replaced) {
+std::string SupervisordImporter::text_of(Place place, const std::string& value, const Names& names,
+                                         const std::string& whose, bool is_replaced) {
   Names known = names;
   if (is_replaced)
     for (auto& [name, text] : known)
@@ -311,13 +111,29 @@ std::string Importer::text_of(Place place, const std::string& value, const Names
   }
 }
 
-void Importer::program(const Section& each) {
-  const IniEntry* count_entry = each.section.find("numprocs");
-  const IniEntry* first_entry = each.section.find("numprocs_start");
+// What is no number, or one that cannot be had here, is said.
+long SupervisordImporter::number_in(const Section& each, std::string_view key, long otherwise, Range range,
+                                    const Names& names) {
+  const IniEntry* entry = each.section.find(key);
+  if (entry == nullptr) return otherwise;
+  const std::string whose = each.section.name.substr(each.section.name.find(':') + 1);
+  const Place place{*each.source, entry->line};
+  const std::string text = text_of(place, entry->value, names, "program " + whose, false);
+  const std::optional<long> number = number_of(text);
+  const long taken = std::clamp(number.value_or(otherwise), range.least, range.most);
+  if (number != taken)
+    wanting(place,
+            "program " + whose + ": " + std::string(key) + " = " + text + " is taken for " + std::to_string(taken),
+            "hearth has " + std::to_string(range.least) + " to " + std::to_string(range.most));
+  return taken;
+}
+
+void SupervisordImporter::program(const Section& each) {
   Processes processes{each.section.name.substr(8), 1, 0};
-  if (count_entry != nullptr) processes.count = std::min(number_of(count_entry->value).value_or(1), 4'096L);
-  if (first_entry != nullptr) processes.first = std::max(number_of(first_entry->value).value_or(0), 0L);
   const std::string& program = processes.program;
+  const Names names_now = names_for(each, program);
+  processes.count = number_in(each, "numprocs", 1, {1, 4'096}, names_now);
+  processes.first = number_in(each, "numprocs_start", 0, {0, 999'999'999}, names_now);
   if (each.section.find("command") == nullptr)
     return wanting({*each.source, each.section.line}, "program " + program + " has no command, and is left out", "");
   if (processes.count > 1 && as_replicas(each, processes)) return;
@@ -330,7 +146,7 @@ void Importer::program(const Section& each) {
 }
 
 // Those of the i-th of them.
-Names Importer::names_of(const Section& each, const Processes& processes, long i) {
+Names SupervisordImporter::names_of(const Section& each, const Processes& processes, long i) {
   Names names = names_for(each, processes.program);
   names["process_num"] = std::to_string(processes.first + i);
   names["numprocs"] = std::to_string(processes.count);
@@ -346,7 +162,7 @@ Names Importer::names_of(const Section& each, const Processes& processes, long i
 
 // One service whose replicas they are, if {index} says in each text what its process_num said. It knows neither zeros
 // in front of a number nor keys in which hearth does not replace it.
-bool Importer::as_replicas(const Section& each, const Processes& processes) {
+bool SupervisordImporter::as_replicas(const Section& each, const Processes& processes) {
   draft_.mute(true);  // process() says it again
   Names index = names_of(each, processes, 0);
   const std::string first_name = index["process_name"];
@@ -395,7 +211,7 @@ bool Importer::as_replicas(const Section& each, const Processes& processes) {
   return true;
 }
 
-void Importer::process(const Section& each, const std::string& name, const Names& names, bool report) {
+void SupervisordImporter::process(const Section& each, const std::string& name, const Names& names, bool report) {
   draft_.mute(!report);  // all but the first of several would say the same again
   Service& service = draft_.add(name);
   if (service.name != name)
@@ -409,12 +225,16 @@ void Importer::process(const Section& each, const std::string& name, const Names
   if (shared_directory_) service.set("cwd", quoted(*shared_directory_));
   if (shared_umask_) service.set("umask", quoted(*shared_umask_));
   for (const IniEntry& entry : each.section.entries) key(each, entry, service, names);
-  retries(each, service);
-  one_shot(each, service);
+  const long seconds = number_in(each, "startsecs", 1, {0, longest_uptime}, names);
+  service.set_in("backoff", "initial", quoted("1s"));
+  if (seconds > 0) retries(each, service, seconds, names);
+  const IniEntry* restart = each.section.find("autorestart");
+  // Neither restarted nor expected to stay: it does something once.
+  if (seconds == 0 && restart != nullptr && boolean_of(restart->value) == false) service.set("type", quoted("task"));
   draft_.mute(false);
 }
 
-void Importer::command(Place place, const std::string& value, Service& service, const Names& names) {
+void SupervisordImporter::command(Place place, const std::string& value, Service& service, const Names& names) {
   const std::string text = text_of(place, value, names, "program " + service.name, true);
   const auto words = split_words(text);
   if (!words || words->empty())
@@ -432,7 +252,7 @@ void Importer::command(Place place, const std::string& value, Service& service, 
             "write its whole path");
 }
 
-void Importer::environment(Place place, const std::string& value, Service& service) {
+void SupervisordImporter::environment(Place place, const std::string& value, Service& service) {
   const auto all = environment_of(value);
   if (!all)
     return wanting(place, "program " + service.name + ": environment cannot be read",
@@ -440,10 +260,14 @@ void Importer::environment(Place place, const std::string& value, Service& servi
   for (const auto& [name, text] : *all) service.set_in("env", name, quoted(text));
 }
 
-void Importer::key(const Section& each, const IniEntry& entry, Service& service, const Names& names) {
+void SupervisordImporter::key(const Section& each, const IniEntry& entry, Service& service, const Names& names) {
   const Place place{*each.source, entry.line};
   const std::string whose = "program " + service.name;
   const std::string& key = entry.key;
+  // Of other places here, or hearth does it anyway: signals go to the whole group, always.
+  for (const char* known :
+       {"process_name", "numprocs", "numprocs_start", "startsecs", "startretries", "stopasgroup", "killasgroup"})
+    if (key == known) return;
   const std::string value = key == "command" || key == "process_name"
                                 ? entry.value
                                 : text_of(place, entry.value, names, whose, follows_index(key));
@@ -480,15 +304,11 @@ void Importer::key(const Section& each, const IniEntry& entry, Service& service,
   }
   if (key.starts_with("stdout_") || key.starts_with("stderr_") || key == "redirect_stderr")
     return log_key(each, place, key, value, service);
-  // Of other places here, or hearth does it anyway: signals go to the whole group, always.
-  for (const char* known :
-       {"process_name", "numprocs", "numprocs_start", "startsecs", "startretries", "stopasgroup", "killasgroup"})
-    if (key == known) return;
   wanting(place, whose + ": " + key + " is not known, and left out", "");
 }
 
-void Importer::log_key(const Section& each, Place place, const std::string& key, const std::string& value,
-                       Service& service) {
+void SupervisordImporter::log_key(const Section& each, Place place, const std::string& key, const std::string& value,
+                                  Service& service) {
   const std::string whose = "program " + service.name;
   if (key == "redirect_stderr") return;  // both are one stream, always
   if (key.ends_with("_syslog")) {
@@ -541,42 +361,17 @@ void Importer::log_key(const Section& each, Place place, const std::string& key,
 // supervisord: a process that ends before startsecs has failed to start; after so many retries (startretries) in a row,
 // each a second later than the one before, it is FATAL. One that ends later is started again for ever, and so is every
 // one when startsecs is 0.
-void Importer::retries(const Section& each, Service& service) {
-  constexpr long longest_pause = 3'600, most_retries = 9'999, longest_uptime = 86'400;
-  const auto value = [&](const char* key, long otherwise) {
-    const IniEntry* entry = each.section.find(key);
-    if (entry == nullptr) return otherwise;
-    const std::optional<long> number = number_of(entry->value);
-    if (!number)
-      wanting({*each.source, entry->line},
-              "program " + service.name + ": " + key + " = " + entry->value + " is no number, and taken for " +
-                  std::to_string(otherwise),
-              "write one");
-    return number.value_or(otherwise);
-  };
-  const long tries = value("startretries", 3);
-  const long seconds = std::min(value("startsecs", 1), longest_uptime);
-  service.set_in("backoff", "initial", quoted("1s"));
-  if (seconds <= 0) return;
+void SupervisordImporter::retries(const Section& each, Service& service, long seconds, const Names& names) {
+  constexpr long longest_pause = 3'600, most_retries = 9'999;
+  const long tries = number_in(each, "startretries", 3, {0, most_retries}, names);
   service.set_in("backoff", "max", seconds_text(std::to_string(std::clamp(tries, 1L, longest_pause))));
-  service.set("max_failed_starts", std::to_string(std::clamp(tries, 0L, most_retries) + 1));
+  service.set("max_failed_starts", std::to_string(tries + 1));
   service.set("ready", "{ type = \"uptime\", after = " + seconds_text(std::to_string(seconds)) + " }");
 }
 
-// Neither restarted nor expected to stay: it does something once.
-void Importer::one_shot(const Section& each, Service& service) {
-  const IniEntry* restart = each.section.find("autorestart");
-  const IniEntry* stays = each.section.find("startsecs");
-  if (restart == nullptr || boolean_of(restart->value) != false || stays == nullptr || number_of(stays->value) != 0)
-    return;
-  service.set("type", quoted("task"));
-}
-
-}  // namespace
-
 Result<Imported> import_supervisord(const std::vector<Source>& sources, const Include& include,
                                     const Environment& environment) {
-  Importer importer(include, environment);
+  SupervisordImporter importer(include, environment);
   std::string from;
   for (const Source& source : sources) {
     if (const Status read = importer.read(source); !read) return failure(read.error());

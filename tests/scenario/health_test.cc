@@ -180,6 +180,20 @@ TEST_F(HealthScenario, UptimeIsCountedOnByTheNextSupervisorAndNotAnew) {
   EXPECT_EQ(stage.runs_of("web"), 1u);
 }
 
+// Of a run that its keeper did not start the end is told when its parent has reaped it, which may be long after.
+TEST_F(HealthScenario, WhoHasEndedUnreapedIsNotReadyByUptime) {
+  ServiceSpec spec = service("web", ProbeType::uptime);
+  spec.ready.edit().uptime = milliseconds(1'000);
+  stage.up({spec});
+  stage.run_ms(500);
+  stage.machine().keeper_port.processes_are_zombies = true;
+  stage.run_ms(2'000);
+  EXPECT_EQ(stage.status("web").phase, Phase::starting);
+  stage.machine().keeper_port.processes_are_zombies = false;
+  stage.run_ms(60);
+  EXPECT_TRUE(stage.is_ready("web")) << "who lives after all";
+}
+
 TEST_F(HealthScenario, FailedStartsInARowAreCountedThroughTakeOvers) {
   stage.plays("web", {ends(300, 0)});
   ServiceSpec spec = service("web", ProbeType::uptime);

@@ -42,6 +42,7 @@ class KeeperPort final : public ports::Keeper {
   bool reap(EntryIndex entry, RunId run) override;
   void release_run(SlotIndex slot, RunId run) override;
   void release_slot(SlotIndex slot) override;
+  bool is_alive(EntryIndex) const override { return !processes_are_zombies; }
   std::uint64_t start_ticks(EntryIndex entry, std::int32_t pid) override;
   bool output_drained(SlotIndex slot, RunId run) override;
   bool left_behind(RunId run, const std::string& label) const override;
@@ -61,6 +62,7 @@ class KeeperPort final : public ports::Keeper {
   std::uint32_t refuse_next = 0;              // so many spawns are refused
   std::set<std::string> foreign_addresses;    // others listen there
   bool takes_no_signal = false;               // none can be handed over
+  bool processes_are_zombies = false;         // as /proc shows them, whatever their entries say
   std::string survivor;                       // what no stop can end
 
  private:

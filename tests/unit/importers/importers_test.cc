@@ -134,6 +134,22 @@ TEST(Importers, whatever_stands_in_a_command_hearth_reads_it_as_it_was) {
   EXPECT_EQ(parsed.document->services[0].command, expected);
 }
 
+TEST(Importers, numbers_are_expanded_and_what_is_none_is_said) {
+  const Result<Imported> imported = import_supervisord({{"s.conf",
+                                                         "[program:a]\ncommand=x\nnumprocs=%(ENV_N)s\nprocess_name=a%("
+                                                         "process_num)d\nstartsecs=%(ENV_N)s\nstartretries=soon\n"
+                                                         "[program:b]\ncommand=y\nnumprocs=0\n"}},
+                                                       include_cases, {{"N", "3"}});
+  ASSERT_TRUE(imported);
+  EXPECT_EQ(imported->services, 2u) << "one is not left out because it has none of processes";
+  EXPECT_NE(imported->toml.find("replicas = 3"), std::string::npos) << imported->toml;
+  EXPECT_NE(imported->toml.find("after = \"3s\""), std::string::npos) << imported->toml;
+  const std::string report = report_of(*imported);
+  EXPECT_NE(report.find("s.conf:6: program a: startretries = soon is taken for 3"), std::string::npos) << report;
+  EXPECT_NE(report.find("s.conf:9: program b: numprocs = 0 is taken for 1"), std::string::npos) << report;
+  EXPECT_NE(report.find("%(ENV_N)s was replaced by the value of now, 3"), std::string::npos) << report;
+}
+
 TEST(Importers, a_variable_that_is_not_set_now_is_replaced_at_up) {
   const Result<Imported> imported = supervisord("[program:x]\ncommand=run %(ENV_LATER)s\n");
   ASSERT_TRUE(imported);

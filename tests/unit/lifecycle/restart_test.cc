@@ -41,6 +41,13 @@ struct Slot {
     now.wall += span;
     tell(EventKind::time_passed);
   }
+  // Ends with 1 and is started again, so often.
+  void fail(int times) {
+    for (int i = 0; i < times; ++i) {
+      exit(1);
+      retry();
+    }
+  }
   // Waits for the retry and lets it be spawned; how long that took.
   SpanNs retry() {
     const SpanNs delay = life.retry.at - now.mono;
@@ -132,10 +139,7 @@ TEST(Backoff, WithoutAnInitialDelayRestartsAtOnce) {
 TEST(Backoff, IsForgottenAfterRunningLongEnough) {
   Slot slot;
   slot.start();
-  for (int i = 0; i < 3; ++i) {
-    slot.exit(1);
-    slot.retry();
-  }
+  slot.fail(3);
   EXPECT_EQ(next_deadline(slot.life), slot.now.mono + seconds(60));
   slot.pass(seconds(60) - 1);
   EXPECT_EQ(slot.life.failures, 3u);
@@ -217,17 +221,11 @@ TEST(FailedStarts, InARowGiveUpAndNobodyElseIs) {
     slot.retry();
   }
   EXPECT_EQ(slot.life.restarts, 100u);
-  for (int i = 0; i < 3; ++i) {
-    slot.exit(1);
-    slot.retry();
-  }
+  slot.fail(3);
   slot.tell(EventKind::became_ready);
   slot.exit(1);
   slot.retry();
-  for (int i = 0; i < 3; ++i) {
-    slot.exit(1);
-    slot.retry();
-  }
+  slot.fail(3);
   slot.exit(0);
   EXPECT_EQ(slot.life.phase, Phase::failed) << "the fourth: never ready, whatever its code";
   EXPECT_EQ(slot.life.reason, Reason::crash_loop);
@@ -340,10 +338,7 @@ TEST(RestartPolicy, AlwaysRestartsAfterSuccessWithTheInitialDelayAndEndsTheRowOf
   Slot slot;
   slot.spec.restart = RestartPolicy::always;
   slot.start();
-  for (int i = 0; i < 4; ++i) {
-    slot.exit(1);
-    slot.retry();
-  }
+  slot.fail(4);
   slot.exit(0);
   EXPECT_EQ(slot.life.failures, 0u);
   EXPECT_EQ(slot.retry(), seconds(1));
@@ -440,10 +435,7 @@ TEST(RestartPolicy, ASpawnThatOurOwnShortageRefusedIsRetriedUnderEveryPolicyAndN
 TEST(RestartPolicy, AnOrderOvertakesTheBackoffAndForgetsTheFailures) {
   Slot slot;
   slot.start();
-  for (int i = 0; i < 4; ++i) {
-    slot.exit(1);
-    slot.retry();
-  }
+  slot.fail(4);
   slot.exit(1);
   slot.tell(EventKind::order_start);
   EXPECT_TRUE(slot.effects.spawn);
