@@ -17,10 +17,12 @@ target_link_libraries(hearth_boost PUBLIC Boost::headers Threads::Threads)
 # The supervisor lives for years beside its user's models: what runs seldom is made small (hearth_small).
 target_compile_options(hearth_boost PRIVATE $<$<NOT:$<CONFIG:Debug>>:-Os>)
 
-add_library(hearth_fmt INTERFACE)
-target_compile_definitions(hearth_fmt INTERFACE FMT_HEADER_ONLY
+add_library(hearth_fmt STATIC "${PROJECT_SOURCE_DIR}/cmake/fmt.cc")
+target_compile_definitions(hearth_fmt PUBLIC
   # Without locales: they would be a third of a MiB in the supervisor. The value is the separator of {:L}, which nobody uses.
   "FMT_STATIC_THOUSANDS_SEPARATOR=','")
+# Small, but not at -Os, where it calls ceil(3): libm is 130 KiB of the supervisor's memory (bench/PROFILE.md).
+target_compile_options(hearth_fmt PRIVATE $<$<NOT:$<CONFIG:Debug>>:-O1>)
 
 # The static library: a shared one would be the only one beside libc in programs that live for years.
 find_library(HEARTH_ZSTD_LIBRARY NAMES libzstd.a REQUIRED)

@@ -3,6 +3,7 @@
 #include <charconv>
 
 #include "api/text.h"
+#include "base/json_text.h"
 
 namespace hearth::api {
 namespace {
@@ -16,7 +17,11 @@ std::string_view digits(Integer value, char (&buffer)[24]) {
 void append_quoted(std::string& out, std::string_view text) {
   static constexpr char hex[] = "0123456789abcdef";
   out += '"';
-  while (!text.empty()) {
+  for (;;) {
+    const std::size_t plain = plain_prefix(text);
+    out += text.substr(0, plain);
+    text.remove_prefix(plain);
+    if (text.empty()) break;
     const auto c = static_cast<unsigned char>(text[0]);
     const std::size_t length = utf8_sequence(text);
     if (length == 0) {

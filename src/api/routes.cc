@@ -97,14 +97,13 @@ Error bad_request(std::string subject, std::string reason, std::string hint) {
 // Events of more than a day ago are history: the status tells of now.
 constexpr SpanNs notes_kept = seconds(24 * 3600);
 
-InstanceStatus status_now(const ports::Control& control, WallNs wall) {
-  InstanceStatus status = control.status();
+InstanceStatus of_now(InstanceStatus status, WallNs wall) {
   std::erase_if(status.notes, [&](const Note& note) { return note.at > 0 && wall - note.at > notes_kept; });
   return status;
 }
 
 Reply get_status(const Target& target, const ports::Control& control, WallNs wall) {
-  const InstanceStatus status = status_now(control, wall);
+  const InstanceStatus status = of_now(control.status(), wall);
   const Result<std::vector<std::size_t>> chosen = choose(status, split_names(target.value("names")));
   if (!chosen) return error_reply(chosen.error());
   Reply reply;
@@ -370,7 +369,7 @@ Action route(const HttpRequest& request, const ports::Control& control, WallNs w
   if (path == "/v1/status") return get_status(target, control, wall);
   if (path == "/v1/specification") return get_specification(target, control);
   Reply reply;
-  reply.body = path == "/v1/instance" ? instance_json(status_now(control, wall)) : "{\"status\":\"ok\"}\n";
+  reply.body = path == "/v1/instance" ? instance_json(of_now(control.instance(), wall)) : "{\"status\":\"ok\"}\n";
   return reply;
 }
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "api/json_writer.h"
-#include "api/text.h"
+#include "base/rfc3339.h"
 #include "os/fd.h"
 
 namespace hearth::api {
@@ -162,7 +162,7 @@ std::string instance_json(const InstanceStatus& status) {
   JsonWriter w(out);
   w.object();
   instance_fields(w, status);
-  w.key("services").number(std::uint64_t{status.services.size()});
+  w.key("services").number(std::uint64_t{status.service_count});
   w.end_object();
   out += '\n';
   return out;

@@ -1,25 +1,8 @@
 #include "api/text.h"
 
-#include <ctime>
-
 #include <fmt/format.h>
 
 namespace hearth::api {
-
-std::string rfc3339(WallNs at) {
-  // Floor, so that a time before 1970 (a machine without a clock) still has milliseconds in 0 .. 999.
-  WallNs whole = at / ns_per_s;
-  WallNs rest = at % ns_per_s;
-  if (rest < 0) {
-    rest += ns_per_s;
-    --whole;
-  }
-  const std::time_t t = static_cast<std::time_t>(whole);
-  std::tm utc{};
-  gmtime_r(&t, &utc);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
-                     utc.tm_hour, utc.tm_min, utc.tm_sec, rest / ns_per_ms);
-}
 
 std::string short_span(SpanNs span) {
   const std::int64_t s = span > 0 ? span / ns_per_s : 0;

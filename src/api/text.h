@@ -9,9 +9,6 @@
 
 namespace hearth::api {
 
-// RFC 3339, UTC, milliseconds: "2026-01-31T08:15:00.250Z".
-std::string rfc3339(WallNs at);
-
 // For people: "4s", "2m 5s", "3h 12m", "12d 4h". Negative spans (the clock was set back) read "0s".
 std::string short_span(SpanNs span);
 

@@ -3,7 +3,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "api/text.h"
+#include "base/rfc3339.h"
 
 namespace hearth::apps {
 namespace {
@@ -22,7 +22,7 @@ std::string number_or_null(std::int64_t number) {
 
 // One write, so that lines of several processes do not mix. A log that cannot be written holds nobody up.
 void write_line(WallNs now, const std::string& rest) {
-  const std::string line = "{\"time\":\"" + api::rfc3339(now) + "\"," + rest + "}\n";
+  const std::string line = "{\"time\":\"" + rfc3339(now) + "\"," + rest + "}\n";
   (void)!::write(STDERR_FILENO, line.data(), line.size());
 }
 

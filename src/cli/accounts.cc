@@ -36,17 +36,18 @@ Found wrong(bool of_group, std::string message, std::string remedy) {
 }
 
 Found resolve_user(ServiceSpec& spec) {
-  const std::optional<std::uint32_t> number = number_of(spec.user);
-  const std::optional<os::Account> account = number ? os::find_user(*number) : os::find_user(spec.user);
+  ProcessSettings& who = spec.process.edit();
+  const std::optional<std::uint32_t> number = number_of(who.user);
+  const std::optional<os::Account> account = number ? os::find_user(*number) : os::find_user(who.user);
   if (!account && !number)
-    return wrong(false, "there is no user \"" + spec.user + "\" in /etc/passwd", "add it, or write its number");
-  spec.uid = account ? account->uid : *number;
-  if (!account && spec.group.empty())
-    return wrong(false, "user " + spec.user + " is not in /etc/passwd, so its group is unknown",
+    return wrong(false, "there is no user \"" + who.user + "\" in /etc/passwd", "add it, or write its number");
+  who.uid = account ? account->uid : *number;
+  if (!account && who.group.empty())
+    return wrong(false, "user " + who.user + " is not in /etc/passwd, so its group is unknown",
                  "say group = \"...\" as well");
   if (!account) return {};
-  spec.gid = account->gid;
-  spec.groups = os::groups_of(account->name, account->gid);
+  who.gid = account->gid;
+  who.groups = os::groups_of(account->name, account->gid);
   set_default(spec, "HOME", account->home);
   set_default(spec, "USER", account->name);
   set_default(spec, "LOGNAME", account->name);
@@ -54,21 +55,23 @@ Found resolve_user(ServiceSpec& spec) {
 }
 
 Found resolve_group(ServiceSpec& spec) {
-  const std::optional<std::uint32_t> number = number_of(spec.group);
-  const std::optional<gid_t> known = number ? std::optional<gid_t>(*number) : os::find_group(spec.group);
+  ProcessSettings& who = spec.process.edit();
+  const std::optional<std::uint32_t> number = number_of(who.group);
+  const std::optional<gid_t> known = number ? std::optional<gid_t>(*number) : os::find_group(who.group);
   if (!known)
-    return wrong(true, "there is no group \"" + spec.group + "\" in /etc/group", "add it, or write its number");
-  spec.gid = *known;
+    return wrong(true, "there is no group \"" + who.group + "\" in /etc/group", "add it, or write its number");
+  who.gid = *known;
   return {};
 }
 
 Found resolve(ServiceSpec& spec, uid_t own) {
-  if (!spec.user.empty())
+  const ProcessSettings& who = *spec.process;
+  if (!who.user.empty())
     if (Found problem = resolve_user(spec)) return problem;
-  if (!spec.group.empty())
+  if (!who.group.empty())
     if (Found problem = resolve_group(spec)) return problem;
-  const bool other_user = spec.uid && *spec.uid != own;
-  if (own != 0 && (other_user || (!spec.group.empty() && *spec.gid != ::getegid())))
+  const bool other_user = who.uid && *who.uid != own;
+  if (own != 0 && (other_user || (!who.group.empty() && *who.gid != ::getegid())))
     return wrong(!other_user, "only a hearth of root can start it as another user or group",
                  "remove user and group, or use a hearth of root");
   return {};
@@ -81,7 +84,7 @@ void resolve_accounts(config::Parsed& parsed, uid_t own) {
   std::vector<ServiceSpec>& services = parsed.document->services;
   for (std::size_t i = 0; i < services.size(); ++i) {
     ServiceSpec& spec = services[i];
-    if (spec.user.empty() && spec.group.empty()) continue;
+    if (spec.process->user.empty() && spec.process->group.empty()) continue;
     const Found problem = resolve(spec, own);
     if (!problem) continue;
     const config::ServicePlaces& places = parsed.places.at(i);

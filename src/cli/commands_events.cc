@@ -1,6 +1,5 @@
 // events: what has happened, from the journal of the running hearth and its copy on the disk.
 #include <algorithm>
-#include <ctime>
 #include <limits>
 #include <poll.h>
 #include <signal.h>
@@ -9,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "base/rfc3339.h"
 #include "cli/answers.h"
 #include "cli/commands.h"
 #include "cli/event_news.h"
@@ -29,21 +29,12 @@ struct Wanted {
   std::string since;  // RFC 3339 as the journal has it; "" = whenever
 };
 
-// As the journal writes it, so that texts compare as times do.
-std::string stamp_of(WallNs at) {
-  const std::time_t whole = at / ns_per_s;
-  std::tm parts{};
-  ::gmtime_r(&whole, &parts);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", parts.tm_year + 1900, parts.tm_mon + 1,
-                     parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, at % ns_per_s / ns_per_ms);
-}
-
 Result<Wanted> wanted_of(const Arguments& arguments) {
   Wanted wanted;
   if (const auto text = arguments.value("since")) {
     const Result<WallNs> since = parse_moment("--since", *text, os::read_clock().wall);
     if (!since) return failure(since.error());
-    wanted.since = stamp_of(*since);
+    wanted.since = rfc3339(*since);
     wanted.lines = all_lines;
   }
   if (const auto text = arguments.value("lines")) {

@@ -41,32 +41,34 @@ std::vector<std::string> environment_of(const Document& document) {
   return all;
 }
 
-Status become_user(const ServiceSpec& spec) {
-  const bool same = (!spec.uid || *spec.uid == ::geteuid()) && (!spec.gid || *spec.gid == ::getegid());
+Status become_user(const ProcessSettings& settings) {
+  const bool same = (!settings.uid || *settings.uid == ::geteuid()) && (!settings.gid || *settings.gid == ::getegid());
   if (::geteuid() != 0) {
     if (same) return {};
-    return failure(Remedy::no_access, "become", spec.user, "the service runs as another user", "call it as root");
+    return failure(Remedy::no_access, "become", settings.user, "the service runs as another user", "call it as root");
   }
-  if (!spec.uid && !spec.gid) return {};
-  const std::vector<gid_t> groups(spec.groups.begin(), spec.groups.end());
+  if (!settings.uid && !settings.gid) return {};
+  const std::vector<gid_t> groups(settings.groups.begin(), settings.groups.end());
   if (::setgroups(groups.size(), groups.data()) < 0) return errno_failure("set", "groups", errno);
-  if (spec.gid && ::setresgid(*spec.gid, *spec.gid, *spec.gid) < 0)
-    return errno_failure("become", "group " + spec.group, errno);
-  if (spec.uid && ::setresuid(*spec.uid, *spec.uid, *spec.uid) < 0) return errno_failure("become", spec.user, errno);
+  if (settings.gid && ::setresgid(*settings.gid, *settings.gid, *settings.gid) < 0)
+    return errno_failure("become", "group " + settings.group, errno);
+  if (settings.uid && ::setresuid(*settings.uid, *settings.uid, *settings.uid) < 0)
+    return errno_failure("become", settings.user, errno);
   return {};
 }
 
 // In the order of keeper/child.cc: what needs privileges comes before they go.
 Status enter(const ServiceSpec& spec) {
-  for (const ResourceLimit& limit : spec.limits) {
+  const ProcessSettings& settings = *spec.process;
+  for (const ResourceLimit& limit : settings.limits) {
     const std::optional<std::uint32_t> resource = os::resource_of(limit.name);
     const rlimit value{limit.soft, limit.hard};
     if (!resource || ::setrlimit(static_cast<int>(*resource), &value) < 0)
       return errno_failure("set the limit", limit.name, errno);
   }
-  if (spec.nice && ::setpriority(PRIO_PROCESS, 0, *spec.nice) < 0) return errno_failure("set", "nice", errno);
-  ::umask(static_cast<mode_t>(spec.umask.value_or(022)));
-  if (const Status user = become_user(spec); !user) return user;
+  if (settings.nice && ::setpriority(PRIO_PROCESS, 0, *settings.nice) < 0) return errno_failure("set", "nice", errno);
+  ::umask(static_cast<mode_t>(settings.umask.value_or(022)));
+  if (const Status user = become_user(settings); !user) return user;
   if (!spec.cwd.empty() && ::chdir(spec.cwd.c_str()) < 0) return errno_failure("go to", spec.cwd, errno);
   return {};
 }

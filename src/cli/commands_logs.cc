@@ -18,6 +18,7 @@
 
 #include <fmt/format.h>
 
+#include "base/rfc3339.h"
 #include "cli/answers.h"
 #include "cli/commands.h"
 #include "cli/log_lines.h"
@@ -191,13 +192,13 @@ class Look {
     if (json_) {
       out += fmt::format(R"({{"project":{},"service":{},"index":{},"line":{})", json_text(slot.project),
                          json_text(slot.name), slot.index, json_text(line.text));
-      if (line.wall_ns != 0) out += fmt::format(R"(,"time":"{}")", logs::stamp_text(line.wall_ns));
+      if (line.wall_ns != 0) out += fmt::format(R"(,"time":"{}")", rfc3339(line.wall_ns, logs::stamp_digits));
       out += "}\n";
       return;
     }
     if (prefixed_) out += prefixes_[source];
     if (timestamps_ && !line.stamped) {
-      out += line.wall_ns != 0 ? logs::stamp_text(line.wall_ns) : std::string("-");
+      out += line.wall_ns != 0 ? rfc3339(line.wall_ns, logs::stamp_digits) : std::string("-");
       out += ' ';
     }
     out += line.text;

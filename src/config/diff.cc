@@ -14,6 +14,19 @@ ByName by_name(const Document& document) {
 }
 
 template <typename Compare>
+void compare_process(const ProcessSettings& a, const ProcessSettings& b, const Compare& compare) {
+  compare("user", a.user, b.user);
+  compare("user", a.uid, b.uid);
+  compare("group", a.group, b.group);
+  compare("group", a.gid, b.gid);
+  compare("group", a.groups, b.groups);
+  compare("umask", a.umask, b.umask);
+  compare("nice", a.nice, b.nice);
+  compare("oom_score_adj", a.oom_score_adj, b.oom_score_adj);
+  compare("limits", a.limits, b.limits);
+}
+
+template <typename Compare>
 void compare_surroundings(const Surroundings& a, const Surroundings& b, const Compare& compare) {
   compare("io_priority", a.io_class, b.io_class);
   compare("io_priority", a.io_level, b.io_level);
@@ -141,15 +154,7 @@ std::vector<std::string> changed_keys(const ServiceSpec& a, const ServiceSpec& b
   compare("command", a.command, b.command);
   compare("cwd", a.cwd, b.cwd);
   compare("env", a.env, b.env);
-  compare("user", a.user, b.user);
-  compare("user", a.uid, b.uid);
-  compare("group", a.group, b.group);
-  compare("group", a.gid, b.gid);
-  compare("group", a.groups, b.groups);
-  compare("umask", a.umask, b.umask);
-  compare("nice", a.nice, b.nice);
-  compare("oom_score_adj", a.oom_score_adj, b.oom_score_adj);
-  compare("limits", a.limits, b.limits);
+  compare_process(*a.process, *b.process, compare);
   compare_surroundings(*a.around, *b.around, compare);
   compare("type", a.type, b.type);
   compare("replicas", a.replicas, b.replicas);

@@ -131,12 +131,8 @@ void describe_surroundings(A& a, T& v) {
 }
 
 template <typename A, typename T>
-void describe_service(A& a, T& v) {
-  const ServiceSpec d;
-  a.name("name", v.name);
-  a.texts("command", v.command);
-  a.text("cwd", v.cwd);
-  a.variables("env", v.env);
+void describe_process(A& a, T& v) {
+  const ProcessSettings d;
   a.text("user", v.user);
   a.text("group", v.group);
   a.optional("uid", v.uid);
@@ -146,6 +142,16 @@ void describe_service(A& a, T& v) {
   a.optional("nice", v.nice, -20, 19);
   a.optional("oom_score_adj", v.oom_score_adj, -1000, 1000);
   a.list("limits", v.limits, [](auto& b, auto& item) { describe_limit(b, item); });
+}
+
+template <typename A, typename T>
+void describe_service(A& a, T& v) {
+  const ServiceSpec d;
+  a.name("name", v.name);
+  a.texts("command", v.command);
+  a.text("cwd", v.cwd);
+  a.variables("env", v.env);
+  a.part(v.process, [](auto& b, auto& item) { describe_process(b, item); });
   a.boxed("around", v.around, [](auto& b, auto& item) { describe_surroundings(b, item); });
 
   a.choice("type", v.type, d.type, type_words);

@@ -41,9 +41,11 @@ void JsonReader::flag(std::string_view key, bool& value, bool) {
 
 void JsonReader::thousandths(std::string_view key, double& value, double, int least, int greatest) {
   read(key, [&](const boost::json::value& json) {
-    // Rounded, because the parser may miss a double by its last bit, and equal documents must be equal.
-    if (json.is_number()) value = std::round(json.to_number<double>() * 1000) / 1000;
-    if (!json.is_number() || !(value >= least && value <= greatest)) {
+    const double number = json.is_number() ? json.to_number<double>() : -1;
+    if (number >= least && number <= greatest) {
+      // Rounded, because the parser may miss a double by its last bit, and equal documents must be equal.
+      value = static_cast<double>(in_thousandths(number)) / 1000;
+    } else {
       fail("is not a number from " + std::to_string(least) + " to " + std::to_string(greatest));
     }
   });

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -86,6 +85,12 @@ class JsonReader {
   template <typename T, typename Describe>
   void boxed(std::string_view key, Boxed<T>& value, Describe describe) {
     read(key, [&](const boost::json::value& json) { nested(json, value.edit(), describe); });
+  }
+  template <typename T, typename Describe>
+  void part(Boxed<T>& value, Describe describe) {
+    T read = *value;
+    describe(*this, read);
+    if (!(read == *value)) value = std::move(read);
   }
   template <typename T, typename Describe>
   void list(std::string_view key, std::vector<T>& values, Describe describe) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <array>
-#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -14,6 +13,7 @@
 
 #include "base/boxed.h"
 #include "base/toml_text.h"
+#include "config/limits.h"
 #include "config/text.h"
 #include "config/words.h"
 
@@ -59,8 +59,8 @@ class JsonWriter {
   }
   void span(std::string_view key, SpanNs value, SpanNs standard) { number(key, value, standard); }
   void thousandths(std::string_view key, double value, double standard, int, int) {
-    const long long rounded = std::llround(value * 1000);
-    if (rounded == std::llround(standard * 1000)) return;
+    const std::int64_t rounded = in_thousandths(value);
+    if (rounded == in_thousandths(standard)) return;
     if (rounded % 1000 == 0) {
       put(key, rounded / 1000);  // 2, not 2E0
     } else {
@@ -89,6 +89,11 @@ class JsonWriter {
   template <typename T, typename Describe>
   void boxed(std::string_view key, const Boxed<T>& value, Describe describe) {
     if (!value.is_usual()) put(key, object_value(*value, describe));
+  }
+  // Fields of the object itself that are kept in a box.
+  template <typename T, typename Describe>
+  void part(const Boxed<T>& value, Describe describe) {
+    if (!value.is_usual()) describe(*this, *value);
   }
   template <typename T, typename Describe>
   void list(std::string_view key, const std::vector<T>& values, Describe describe) {

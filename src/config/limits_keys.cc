@@ -33,7 +33,7 @@ void read_limit(Reader& r, const Entry& entry, std::string_view key, ServiceDraf
   if (entry.value.kind != Node::Kind::table) {
     if (!read_limit_value(r, entry.value, key, limit.soft)) return;
     limit.hard = limit.soft;
-    draft.spec.limits.push_back(std::move(limit));
+    draft.spec.process.edit().limits.push_back(std::move(limit));
     return;
   }
   static constexpr std::array<KeyRule<ResourceLimit>, 2> rules = {{
@@ -50,7 +50,7 @@ void read_limit(Reader& r, const Entry& entry, std::string_view key, ServiceDraf
   if (limit.soft > limit.hard) {
     return r.problem(entry.value.at, fmt::format("{}: soft is above hard", key), "exchange them");
   }
-  draft.spec.limits.push_back(std::move(limit));
+  draft.spec.process.edit().limits.push_back(std::move(limit));
 }
 
 void read_limits(Reader& r, const Node& value, std::string_view key, ServiceDraft& draft) {

@@ -5,6 +5,7 @@
 
 #include <fmt/core.h>
 
+#include "config/host_port.h"
 #include "config/limits.h"
 #include "config/replicas.h"
 #include "config/scalars.h"

@@ -117,7 +117,7 @@ void read_umask(Reader& r, const Node& value, std::string_view key, ServiceDraft
     return r.problem(value.at, fmt::format("{} is {}, not a umask from \"000\" to \"777\"", key, value.described()),
                      std::string(remedy));
   }
-  draft.spec.umask = mask;
+  draft.spec.process.edit().umask = mask;
 }
 
 constexpr std::array rules = {
@@ -129,24 +129,25 @@ constexpr std::array rules = {
     ServiceRule{"user",
                 [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) {
                   d.user_at = v.at;
-                  read_account(r, v, k, d.spec.user);
+                  read_account(r, v, k, d.spec.process.edit().user);
                 },
                 "The user it runs as, by name or number; needs a hearth of root.", R"("type":["string","integer"])"},
     ServiceRule{"group",
                 [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) {
                   d.group_at = v.at;
-                  read_account(r, v, k, d.spec.group);
+                  read_account(r, v, k, d.spec.process.edit().group);
                 },
                 "The group it runs as, by name or number; needs a hearth of root.", R"("type":["string","integer"])"},
     ServiceRule{"umask", read_umask, "Octal digits in quotes, \"000\" to \"777\".",
                 R"("type":"string","pattern":"^[0-7]{1,4}$")"},
-    ServiceRule{
-        "nice",
-        [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) { r.integer(v, k, -20, 19, d.spec.nice); },
-        "Priority for the processor, from -20 (first) to 19."},
+    ServiceRule{"nice",
+                [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) {
+                  r.integer(v, k, -20, 19, d.spec.process.edit().nice);
+                },
+                "Priority for the processor, from -20 (first) to 19."},
     ServiceRule{"oom_score_adj",
                 [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) {
-                  r.integer(v, k, -1000, 1000, d.spec.oom_score_adj);
+                  r.integer(v, k, -1000, 1000, d.spec.process.edit().oom_score_adj);
                 },
                 "Whom the kernel ends when memory is short, from -1000 (never) to 1000 (first)."},
 };

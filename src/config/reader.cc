@@ -1,7 +1,6 @@
 #include "config/reader.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include <fmt/format.h>
 
@@ -154,7 +153,7 @@ bool Reader::number(const Node& value, std::string_view key, double least, doubl
     problem(value.at, fmt::format("{} is {}, not a number from {} to {}", key, number, least, greatest), {});
     return false;
   }
-  out = std::round(number * 1000) / 1000;  // as documents keep it
+  out = static_cast<double>(in_thousandths(number)) / 1000;  // as documents keep it
   return true;
 }
 
@@ -172,7 +171,7 @@ bool Reader::span(const Node& value, std::string_view key, SpanRange range, Span
   } else if (value.kind == Node::Kind::integer || value.kind == Node::Kind::floating) {
     const double count = value.kind == Node::Kind::integer ? static_cast<double>(value.integer) : value.floating;
     const double ns = count * static_cast<double>(ns_per_s);
-    if (ns >= 0 && ns <= static_cast<double>(max_span)) span = std::llround(ns);
+    if (ns >= 0 && ns <= static_cast<double>(max_span)) span = nearest_integer(ns);
   }
   if (!span) {
     problem(value.at, fmt::format("{} is {}, not a duration", key, value.described()), std::string(remedy));

@@ -6,7 +6,7 @@
 
 #include <fmt/core.h>
 
-#include "config/scalars.h"
+#include "config/host_port.h"
 #include "config/text.h"
 #include "model/replica.h"
 

@@ -2,7 +2,6 @@
 
 #include <array>
 #include <charconv>
-#include <cmath>
 #include <utility>
 
 #include <fmt/core.h>
@@ -80,7 +79,7 @@ std::optional<SpanNs> parse_duration(std::string_view text) {
     next_unit = unit + 1;
   }
   if (!(total <= static_cast<double>(max_span))) return std::nullopt;
-  return static_cast<SpanNs>(std::llround(total));
+  return nearest_integer(total);
 }
 
 std::string duration_text(SpanNs span) {
@@ -107,11 +106,13 @@ std::optional<std::uint64_t> parse_size(std::string_view text) {
   if (!unit.empty() && unit != "B") {
     const std::size_t power = std::string_view("KMGT").find(unit[0]);
     if (power == std::string_view::npos) return std::nullopt;
-    factor = std::pow(base, static_cast<double>(power + 1));
+    for (std::size_t i = 0; i <= power; ++i) factor *= base;
   }
   const double bytes = *number * factor;
-  if (!(bytes < 9e18) || bytes != std::floor(bytes)) return std::nullopt;
-  return static_cast<std::uint64_t>(bytes);
+  if (!(bytes < 9e18)) return std::nullopt;
+  const auto whole = static_cast<std::uint64_t>(bytes);
+  if (static_cast<double>(whole) != bytes) return std::nullopt;
+  return whole;
 }
 
 std::string size_text(std::uint64_t bytes) {
@@ -150,31 +151,6 @@ std::string nearest_signal(std::string_view text) {
   std::array<std::string_view, signals.size()> names;
   for (std::size_t i = 0; i < signals.size(); ++i) names[i] = signals[i].first;
   return std::string(nearest(name, names));
-}
-
-std::optional<std::uint64_t> parse_number(std::string_view text) {
-  std::uint64_t value = 0;
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || error != std::errc() || stop != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
-std::optional<HostPort> parse_host_port(std::string_view text) {
-  const std::size_t colon = text.rfind(':');
-  if (colon == text.npos || colon == 0) return std::nullopt;
-  const std::string_view host = text.substr(0, colon);
-  const auto port = parse_number(text.substr(colon + 1));
-  if (!port || *port > 65535) return std::nullopt;
-  const bool bracketed = host.starts_with('[') && host.ends_with(']') && host.size() > 2;
-  const std::string_view bare = bracketed ? host.substr(1, host.size() - 2) : host;
-  for (const char c : bare) {
-    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || is_digit(c);
-    if (!letter && c != '.' && c != '-' && c != '_' && !(bracketed && (c == ':' || c == '%')) &&
-        !(bare == "*" && !bracketed)) {
-      return std::nullopt;
-    }
-  }
-  return HostPort{std::string(host), static_cast<std::uint32_t>(*port)};
 }
 
 }  // namespace hearth::config

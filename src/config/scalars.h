@@ -1,11 +1,13 @@
-// Text to number for the small languages inside a hearth.toml: durations, sizes, signals, addresses. No messages
+// Text to number for the small languages inside a hearth.toml: durations, sizes, signals. No messages
 // here: nullopt means "not of this form".
 #pragma once
 
+#include <charconv>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 #include "base/time.h"
 
@@ -28,13 +30,11 @@ std::string signal_text(int signal);
 std::string nearest_signal(std::string_view text);
 
 // An unsigned decimal number and nothing else.
-std::optional<std::uint64_t> parse_number(std::string_view text);
-
-struct HostPort {
-  std::string host;  // as written; an IPv6 address keeps its brackets
-  std::uint32_t port = 0;
-};
-// "127.0.0.1:80", "localhost:80", "[::1]:80", "*:80". The port is at most 65535.
-std::optional<HostPort> parse_host_port(std::string_view text);
+inline std::optional<std::uint64_t> parse_number(std::string_view text) {
+  std::uint64_t value = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc() || stop != text.data() + text.size()) return std::nullopt;
+  return value;
+}
 
 }  // namespace hearth::config

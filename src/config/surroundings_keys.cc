@@ -7,6 +7,7 @@
 
 #include <fmt/core.h>
 
+#include "config/host_port.h"
 #include "config/replicas.h"
 #include "config/scalars.h"
 #include "config/service_keys.h"

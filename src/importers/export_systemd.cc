@@ -188,8 +188,8 @@ class Unit {
   // As whom, where, and with what it runs.
   void process() {
     if (!spec_.cwd.empty()) line("WorkingDirectory", plain_text(spec_.cwd));
-    if (!spec_.user.empty()) line("User", spec_.user);
-    if (!spec_.group.empty()) line("Group", spec_.group);
+    if (!spec_.process->user.empty()) line("User", spec_.process->user);
+    if (!spec_.process->group.empty()) line("Group", spec_.process->group);
     const Surroundings& around = *spec_.around;
     const auto variable = [&](const char* name, const std::vector<std::string>& first) {
       std::string value = joined(first, ":");
@@ -229,13 +229,14 @@ class Unit {
   }
 
   void limits() {
-    if (spec_.umask) {
+    if (spec_.process->umask) {
       std::string digits;
-      for (int shift = 6; shift >= 0; shift -= 3) digits += static_cast<char>('0' + ((*spec_.umask >> shift) & 7));
+      for (int shift = 6; shift >= 0; shift -= 3)
+        digits += static_cast<char>('0' + ((*spec_.process->umask >> shift) & 7));
       line("UMask", "0" + digits);
     }
-    if (spec_.nice) line("Nice", std::to_string(*spec_.nice));
-    if (spec_.oom_score_adj) line("OOMScoreAdjust", std::to_string(*spec_.oom_score_adj));
+    if (spec_.process->nice) line("Nice", std::to_string(*spec_.process->nice));
+    if (spec_.process->oom_score_adj) line("OOMScoreAdjust", std::to_string(*spec_.process->oom_score_adj));
     const Surroundings& around = *spec_.around;
     if (around.io_class != IoClass::none) {
       const bool levels = around.io_class != IoClass::idle;
@@ -246,7 +247,7 @@ class Unit {
     for (const std::uint32_t cpu : around.cpus) cpus += (cpus.empty() ? "" : " ") + std::to_string(cpu);
     if (!cpus.empty()) line("CPUAffinity", cpus);
     const auto amount = [](std::uint64_t value) { return value == UINT64_MAX ? "infinity" : std::to_string(value); };
-    for (const ResourceLimit& limit : spec_.limits) {
+    for (const ResourceLimit& limit : spec_.process->limits) {
       std::string name = limit.name;
       std::transform(name.begin(), name.end(), name.begin(),
                      [](char c) { return static_cast<char>(std::toupper(static_cast<unsigned char>(c))); });

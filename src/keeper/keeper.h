@@ -9,7 +9,9 @@
 //
 //   members   supervisor, logger, spawners. Each: not running -> running -> not running ..., started again at
 //             once, or after a delay when it keeps dying by itself (members.cc). A member's socket is drained
-//             before its successor starts: what a dead supervisor had said counts.
+//             before its successor starts: what a dead supervisor had said counts. The next supervisor is executed
+//             already when the socket of the one before is closed (the heir); it is told nothing, and so does nothing,
+//             until that one's end has been seen.
 //   clients   supervisor and logger as readers of the keeper's messages. What a client still has to be told
 //             is state (hello sent? which spawners announced? which descriptors?), never a queue of
 //             messages; a full socket is gone on with when it has room (clients.cc).

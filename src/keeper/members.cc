@@ -69,12 +69,11 @@ uint32_t next_generation(const Keeper& k, uint32_t role) {
   spawner_main(context);
 }
 
-bool start_member(Keeper& k, uint32_t role, int64_t now) {
-  MemberState& member = k.member[role];
+// No process: errno.
+Newborn fork_member(const Keeper& k, uint32_t role, uint32_t generation) {
   int ends[2];
-  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) return false;
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) return {};
   tell_ends(ends[0]);
-  const uint32_t generation = next_generation(k, role);
   const pid_t keeper = getpid();
   const pid_t pid = fork();
   if (pid == 0) {
@@ -82,21 +81,38 @@ bool start_member(Keeper& k, uint32_t role, int64_t now) {
     become_spawner(k, role, generation, ends[1], keeper);
   }
   close(ends[1]);
-  if (pid < 0 || (role < role_spawner && !watch_fd(k, ends[0], Source::member_socket, role, EPOLLIN))) {
-    if (pid > 0) kill(pid, SIGKILL);  // reaped as a stray
-    close(ends[0]);
+  if (pid > 0) return {pid, ends[0]};
+  close(ends[0]);
+  return {};
+}
+
+void drop_heir(Keeper& k) {
+  close_fd(k.heir.socket);
+  k.heir = {};
+}
+
+bool start_member(Keeper& k, uint32_t role, int64_t now) {
+  MemberState& member = k.member[role];
+  const uint32_t generation = next_generation(k, role);
+  const bool inherits = role == role_supervisor && k.heir.pid != 0;
+  Newborn born = inherits ? k.heir : fork_member(k, role, generation);
+  if (inherits) k.heir = {};
+  if (born.pid == 0) return false;
+  if (role < role_spawner && !watch_fd(k, born.socket, Source::member_socket, role, EPOLLIN)) {
+    kill(born.pid, SIGKILL);  // reaped as a stray
+    close(born.socket);
     return false;
   }
   // The other end of a supervisor blocks where it likes; we never do (MSG_DONTWAIT).
-  (role < role_spawner ? member.socket : member.peer) = ends[0];
-  member.pid = pid;
+  (role < role_spawner ? member.socket : member.peer) = born.socket;
+  member.pid = born.pid;
   member.replaced = false;
   member.record->since_ns = now;
   member.record->generation = generation;
   // Never the one of this start with the other of an earlier one.
   member.record->start_ticks = 0;
-  member.record->pid = pid;
-  member.record->start_ticks = start_ticks(pid);
+  member.record->pid = born.pid;
+  member.record->start_ticks = start_ticks(born.pid);
   client_started(k, role);
   return true;
 }
@@ -144,7 +160,12 @@ bool member_wanted(const Keeper& k, uint32_t role) {
   return role == role_logger || (role == role_supervisor && !k.ending.alone);
 }
 
+void prepare_heir(Keeper& k) {
+  if (k.ending.phase == Ending::no && k.heir.pid == 0) k.heir = fork_member(k, role_supervisor, 0);
+}
+
 void start_members(Keeper& k, int64_t now) {
+  if (k.heir.pid != 0 && !member_wanted(k, role_supervisor)) kill(k.heir.pid, SIGKILL);
   for (uint32_t role = 0; role < role_end; ++role) {
     MemberState& member = k.member[role];
     if (member.pid != 0 || member.restart_at > now || !member_wanted(k, role)) continue;
@@ -210,6 +231,7 @@ void reap_members(Keeper& k) {
     if (member.pid == 0 || (role == role_supervisor && k.supervisor_pidfd >= 0)) continue;
     if (wait_now(P_PID, member.pid, info) == 1) member_gone(k, role, info.si_code, info.si_status);
   }
+  if (k.heir.pid != 0 && wait_now(P_PID, k.heir.pid, info) == 1) drop_heir(k);
 }
 
 void replace_spawner(Keeper& k, const wire::SpawnerRecord& record) {

@@ -54,6 +54,12 @@ struct MemberState {
   uint32_t announced[wire::spawner_count];  // supervisor: generation of each spawner it knows
 };
 
+// A process that is no member yet.
+struct Newborn {
+  pid_t pid;   // 0 = none
+  int socket;  // our end
+};
+
 enum class RunKind : uint8_t { unseen = 0, child, foreign };
 
 struct RunState {
@@ -119,6 +125,9 @@ struct Keeper {
   uint32_t nofile_now;
 
   MemberState member[role_end];
+  // A supervisor that waits for hello. Of a dying process the kernel closes the socket first, and tells its end when it has
+  // closed all else: some milliseconds with the descriptors of a thousand services, in which the next one is executed.
+  Newborn heir;
   int supervisor_pidfd;    // of a supervisor that is not our child, else -1
   int old_logger;          // pidfd of the dead keeper's logger while it lives, else -1
   uint32_t silent_deaths;  // supervisors in a row that did not come up: died soon, without a word or by themselves
@@ -181,6 +190,7 @@ bool open_pages(Keeper& k);  // sets table and both descriptors; false: errno
 
 // members.cc
 uint64_t start_ticks(pid_t pid);             // field 22 of /proc/PID/stat; 0 = not known
+void prepare_heir(Keeper& k);                // the supervisor is on its way out
 void start_members(Keeper& k, int64_t now);  // those that are due
 void reap_members(Keeper& k);                // whichever has died
 void member_gone(Keeper& k, uint32_t role, int code, int status);

@@ -1,7 +1,6 @@
 // What follows when a run has ended: success or failure, the next try, giving up; and how often one is restarted with a
 // dependency.
 #include <algorithm>
-#include <cmath>
 
 #include "lifecycle/step.h"
 
@@ -101,11 +100,11 @@ bool is_success(const ExitInfo& exit, const ServiceSpec& spec) {
 
 SpanNs backoff_delay(const Backoff& backoff, std::uint32_t failures, std::uint64_t random) {
   if (backoff.initial <= 0 || backoff.max <= 0) return 0;
-  // In floating point, where the power of a service that failed for a year is infinity and not a wrapped
-  // number; the cap makes it finite before anything else is done with it.
-  const double exponent = failures == 0 ? 0 : failures - 1;
-  const double grown = static_cast<double>(backoff.initial) * std::pow(std::max(backoff.factor, 1.0), exponent);
-  const double capped = std::min(grown, static_cast<double>(backoff.max));
+  // In floating point, where nothing wraps; it is at its cap after some multiplications, however often the service failed.
+  const double cap = static_cast<double>(backoff.max);
+  double grown = static_cast<double>(backoff.initial);
+  for (std::uint32_t n = 1; n < failures && grown < cap && backoff.factor > 1; ++n) grown *= backoff.factor;
+  const double capped = std::min(grown, cap);
   const double unit = static_cast<double>(random >> 11) * 0x1p-53;  // [0, 1)
   const double jitter = std::clamp(backoff.jitter, 0.0, 1.0);
   const double delay = capped * (1.0 - jitter + 2.0 * jitter * unit);

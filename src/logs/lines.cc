@@ -1,10 +1,8 @@
 #include "logs/lines.h"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <utility>
@@ -101,17 +99,6 @@ WallNs stamp_time(std::string_view stamp) {
   const std::int64_t days = days_from_civil(digits(stamp, 0, 4), month, day);
   if (days < 0 || days > 106'000) return 0;  // what nanoseconds can count
   return (((days * 24 + hour) * 60 + minute) * 60 + second) * ns_per_s + digits(stamp, 20, 6) * ns_per_us;
-}
-
-std::string stamp_text(WallNs wall_ns) {
-  const std::time_t whole = wall_ns / ns_per_s;
-  std::tm utc{};
-  gmtime_r(&whole, &utc);
-  std::array<char, 40> text;
-  std::size_t size = std::strftime(text.data(), text.size(), "%Y-%m-%dT%H:%M:%S", &utc);
-  std::string stamp(text.data(), size);
-  std::string fraction = std::to_string(wall_ns % ns_per_s / ns_per_us);
-  return stamp + "." + std::string(6 - fraction.size(), '0') + fraction + "Z";
 }
 
 Result<Cursor> end_of(const std::string& directory) {

@@ -19,13 +19,14 @@ namespace hearth::logs {
 // So much younger than its time a line may be that has it from the index.
 inline constexpr SpanNs time_doubt = wire::log_index_span_ns;
 
+// Digits of the second in the time of a line.
+inline constexpr int stamp_digits = 6;
+
 // The time that a stamped or json line begins with (docs/formats/log-files.md), as it stands there: such texts
 // sort by time. Empty for a line that has none.
 std::string_view stamp_of(std::string_view line);
 // Of what stamp_of found; 0 for a date that is none.
 WallNs stamp_time(std::string_view stamp);
-// "2025-01-31T12:00:00.000000Z"
-std::string stamp_text(WallNs wall_ns);
 
 // The beginning of the first line that came at `since` or later. Where no index tells, a place before it. A few reads,
 // however long the log is.

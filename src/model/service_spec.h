@@ -153,12 +153,9 @@ enum class ServiceType : std::uint8_t { service, task, forking };
 // What happens when a service is given up (crash limit): it stays failed; all of hearth shuts down.
 enum class GiveUp : std::uint8_t { hold, exit };
 
-struct ServiceSpec {
-  std::string name;                                      // [A-Za-z0-9_-]{1,48}
-  std::vector<std::string> command;                      // never empty; no shell
-  std::string cwd;                                       // absolute
-  std::vector<std::pair<std::string, std::string>> env;  // on top of the document's captured environment
-  std::string user;                                      // "" = hearth's own
+// As whom the process runs, and what it may take.
+struct ProcessSettings {
+  std::string user;  // "" = hearth's own
   std::string group;
   std::optional<std::uint32_t> uid, gid;  // resolved when the document was applied
   std::vector<std::uint32_t> groups;
@@ -166,6 +163,15 @@ struct ServiceSpec {
   std::optional<int> nice;
   std::optional<int> oom_score_adj;
   std::vector<ResourceLimit> limits;
+  friend bool operator==(const ProcessSettings&, const ProcessSettings&) = default;
+};
+
+struct ServiceSpec {
+  std::string name;                                      // [A-Za-z0-9_-]{1,48}
+  std::vector<std::string> command;                      // never empty; no shell
+  std::string cwd;                                       // absolute
+  std::vector<std::pair<std::string, std::string>> env;  // on top of the document's captured environment
+  Boxed<ProcessSettings> process;
   Boxed<Surroundings> around;
 
   ServiceType type = ServiceType::service;

@@ -74,7 +74,8 @@ struct InstanceStatus {
   std::int32_t keeper_pid = 0;
   std::uint32_t keeper_generation = 0;
   std::vector<Note> notes;  // what was lost, what is degraded; for people
-  std::vector<SlotStatus> services;
+  std::size_t service_count = 0;
+  std::vector<SlotStatus> services;  // none, of Control::instance()
 };
 
 // "stopped", "waiting", "starting", "running", "stopping", "backoff", "failed", "completed".

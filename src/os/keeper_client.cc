@@ -354,7 +354,7 @@ std::vector<std::string> KeeperClient::take_notes() {
 
 Owner KeeperClient::owner_of(const ServiceSpec& spec) const {
   if (::geteuid() != 0) return {};
-  return {spec.uid, spec.gid};
+  return {spec.process->uid, spec.process->gid};
 }
 
 }  // namespace hearth::os

@@ -216,13 +216,13 @@ constexpr LimitName limit_names[] = {
     {"stack", RLIMIT_STACK},
 };
 
-Result<std::vector<wire::PlanLimit>> limits_of(const ServiceSpec& spec, const PlanContext& context) {
+Result<std::vector<wire::PlanLimit>> limits_of(const ProcessSettings& process, const PlanContext& context) {
   std::map<std::uint32_t, wire::PlanLimit> limits;
   if (context.nofile) limits[RLIMIT_NOFILE] = {RLIMIT_NOFILE, 0, context.nofile->soft, context.nofile->hard};
   rlimit locks{};
   if (context.mark != 0 && ::getrlimit(RLIMIT_LOCKS, &locks) == 0 && context.mark < locks.rlim_max)
     limits[RLIMIT_LOCKS] = {RLIMIT_LOCKS, 0, context.mark, locks.rlim_max};
-  for (const ResourceLimit& limit : spec.limits) {
+  for (const ResourceLimit& limit : process.limits) {
     const std::optional<std::uint32_t> resource = resource_of(limit.name);
     if (!resource) return failure(Remedy::fix_input, "set the limit", limit.name, "there is no limit of that name");
     limits[*resource] = {*resource, 0, limit.soft, limit.hard};
@@ -256,14 +256,14 @@ std::vector<std::uint64_t> mask_of(const std::vector<std::uint32_t>& cpus) {
 }
 
 // Without root nobody can become somebody else; asking to be who we are already is no change.
-void set_user(const ServiceSpec& spec, PlanBytes& bytes, wire::PlanHeader& header) {
-  const bool same = (!spec.uid || *spec.uid == ::geteuid()) && (!spec.gid || *spec.gid == ::getegid());
+void set_user(const ProcessSettings& process, PlanBytes& bytes, wire::PlanHeader& header) {
+  const bool same = (!process.uid || *process.uid == ::geteuid()) && (!process.gid || *process.gid == ::getegid());
   header.uid = wire::plan_keep_id;
   header.gid = wire::plan_keep_id;
   if (same && ::geteuid() != 0) return;
-  if (spec.uid) header.uid = *spec.uid;
-  if (spec.gid) header.gid = *spec.gid;
-  if (spec.uid || spec.gid) header.groups = bytes.table(spec.groups);
+  if (process.uid) header.uid = *process.uid;
+  if (process.gid) header.gid = *process.gid;
+  if (process.uid || process.gid) header.groups = bytes.table(process.groups);
 }
 
 }  // namespace
@@ -285,6 +285,7 @@ std::optional<std::uint32_t> resource_of(std::string_view name) {
 
 Result<std::string> build_plan(const ports::SpawnOrder& order, const PlanContext& context) {
   const ServiceSpec& spec = *order.spec;
+  const ProcessSettings& process = *spec.process;
   const std::vector<std::string>& command = *order.command;
   if (command.empty() || command[0].empty())
     return failure(Remedy::fix_input, "start", order.label, "its command is empty");
@@ -297,7 +298,7 @@ Result<std::string> build_plan(const ports::SpawnOrder& order, const PlanContext
                        " is the number of a socket or of a stored descriptor",
                    "write a greater number in ready = \"fd:NUMBER\"");
   // A client that left the name for us to look up: never as root instead.
-  if ((!spec.user.empty() && !spec.uid) || (!spec.group.empty() && !spec.gid))
+  if ((!process.user.empty() && !process.uid) || (!process.group.empty() && !process.gid))
     return failure(Remedy::fix_input, "start", order.label, "its user or group was not resolved to a number",
                    "apply it with `hearth up`");
   PlanBytes bytes;
@@ -314,7 +315,7 @@ Result<std::string> build_plan(const ports::SpawnOrder& order, const PlanContext
     if (!expanded) return expanded;
     arguments.push_back(std::move(*expanded));
   }
-  Result<std::vector<wire::PlanLimit>> limits = limits_of(spec, context);
+  Result<std::vector<wire::PlanLimit>> limits = limits_of(process, context);
   if (!limits) return failure(limits.error());
 
   header.paths = bytes.strings(candidates(arguments[0], env));
@@ -322,7 +323,7 @@ Result<std::string> build_plan(const ports::SpawnOrder& order, const PlanContext
   add_environment(env, bytes, header);
   header.descriptors = bytes.table(descriptors_of(context.passed.size(), context.ready_descriptor));
   header.limits = bytes.table(*limits);
-  set_user(spec, bytes, header);
+  set_user(process, bytes, header);
   if (!spec.cwd.empty()) header.cwd = bytes.string(spec.cwd);
   const std::size_t before_leaf = 2 + context.passed.size() + (context.ready_descriptor >= 0 ? 1 : 0);
   header.cgroup = context.leaf ? static_cast<std::int32_t>(before_leaf) : -1;
@@ -330,9 +331,9 @@ Result<std::string> build_plan(const ports::SpawnOrder& order, const PlanContext
     header.input = bytes.string(spec.around->stdin_path);
   header.cpus = bytes.table(mask_of(spec.around->cpus));
   header.io_priority = io_priority_of(*spec.around);
-  header.umask = spec.umask.value_or(022);
-  header.nice = spec.nice.value_or(wire::plan_keep);
-  header.oom_score_adj = spec.oom_score_adj.value_or(wire::plan_keep);
+  header.umask = process.umask.value_or(022);
+  header.nice = process.nice.value_or(wire::plan_keep);
+  header.oom_score_adj = process.oom_score_adj.value_or(wire::plan_keep);
   std::string plan = bytes.finish(header);
   const std::uint32_t descriptors = static_cast<std::uint32_t>(before_leaf + (context.leaf ? 1 : 0));
   if (const char* problem = wire::plan_problem(plan.data(), plan.size(), descriptors))

@@ -16,6 +16,8 @@ class Control {
  public:
   virtual ~Control() = default;
   virtual InstanceStatus status() const = 0;
+  // The same without services: whoever asks for hearth itself does not wait for a thousand of them.
+  virtual InstanceStatus instance() const = 0;
   // What the one service that `name` selects is started from, as the only one of its document: its texts are those of
   // the replica, its environment is not merged. not_found, or fix_input when several are meant.
   virtual Result<Document> specification(const std::string& name) const {

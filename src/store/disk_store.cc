@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <utility>
 
+#include "base/rfc3339.h"
 #include "os/clock.h"
 #include "os/crash_point.h"
 #include "os/proc_stat.h"
@@ -64,14 +64,6 @@ Mirror::Place place_of(const os::KeeperLink& link, const std::string& directory,
 
 std::string seconds_text(SpanNs span) {
   return std::to_string(span / ns_per_s) + " s";
-}
-
-std::string time_text(WallNs wall) {
-  const std::time_t at = wall / ns_per_s;
-  std::tm parts{};
-  char text[32] = "";
-  if (::gmtime_r(&at, &parts) != nullptr) std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  return text;
 }
 
 }  // namespace
@@ -320,7 +312,7 @@ std::optional<std::string> DiskStore::trouble_at(Now now) const {
   if (condition.failed.empty()) return std::nullopt;
   const bool full = condition.error == ENOSPC || condition.error == EDQUOT;
   return "cannot " + condition.failed + " " + condition.failed_subject + ": " + std::strerror(condition.error) +
-         " (since " + time_text(condition.failing_since) + ", tried " + std::to_string(condition.tries) +
+         " (since " + rfc3339(condition.failing_since, 0) + ", tried " + std::to_string(condition.tries) +
          (condition.tries == 1 ? " time)" : " times)") + cost +
          (full ? "; make room there (df " + directory_ + "), it is tried again" : "; it is tried again");
 }

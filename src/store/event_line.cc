@@ -1,28 +1,15 @@
 #include "store/event_line.h"
 
 #include <charconv>
-#include <ctime>
 
+#include "base/json_text.h"
+#include "base/rfc3339.h"
 #include "model/status.h"
 
 namespace hearth::store {
 namespace {
 
 constexpr std::string_view id_prefix = "{\"id\":";
-
-// RFC 3339, UTC, milliseconds, as the API has it. (api/text.h is no room of ours.)
-std::string time_text(WallNs at) {
-  WallNs whole = at / ns_per_s;
-  WallNs rest = at % ns_per_s;
-  if (rest < 0) rest += ns_per_s, --whole;
-  const auto seconds_since = static_cast<std::time_t>(whole);
-  std::tm parts{};
-  ::gmtime_r(&seconds_since, &parts);
-  char text[64];
-  const std::size_t length = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S.", &parts);
-  const std::string digits = std::to_string(1'000 + rest / ns_per_ms);
-  return std::string(text, length) + digits.substr(1) + "Z";
-}
 
 // Length of the UTF-8 sequence at the front (RFC 3629); 0: it is none.
 std::size_t sequence_at(std::string_view text) {
@@ -41,6 +28,10 @@ void append_text(std::string& out, std::string_view text) {
   out += '"';
   const std::size_t end = out.size() + event_text_max;
   while (!text.empty() && out.size() < end) {
+    const std::size_t plain = plain_prefix(text.substr(0, end - out.size()));
+    out += text.substr(0, plain);
+    text.remove_prefix(plain);
+    if (text.empty() || out.size() == end) break;
     const std::size_t length = sequence_at(text);
     const auto first = static_cast<unsigned char>(text[0]);
     if (length == 0) {
@@ -135,7 +126,7 @@ void add_statistics(Line& line, const EventRecord& event) {
 
 void append_event_line(std::string& out, const EventRecord& event) {
   Line line(out, event.id);
-  line.text("time", time_text(event.time)).text("kind", happening_name(event.what)).optional("service", event.service);
+  line.text("time", rfc3339(event.time)).text("kind", happening_name(event.what)).optional("service", event.service);
   if (event.cause != no_event) line.number("cause", static_cast<std::int64_t>(event.cause));
   if (event.what == Happening::state) {
     line.optional("from", event.from).text("to", event.to);

@@ -4,7 +4,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <ctime>
 #include <fcntl.h>
 #include <mutex>
 #include <set>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 #include <utility>
 
+#include "base/rfc3339.h"
 #include "os/crash_point.h"
 #include "os/fd.h"
 #include "store/flat_json.h"
@@ -77,17 +77,6 @@ bool write_mark(const Place& place, const std::string& text) {
   return false;
 }
 
-// RFC 3339, in UTC with milliseconds, as in status.
-std::string time_text(WallNs at) {
-  const std::time_t second = at / ns_per_s;
-  std::tm parts{};
-  char text[40] = "";
-  if (::gmtime_r(&second, &parts) == nullptr) return text;
-  const std::size_t length = std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S", &parts);
-  std::snprintf(text + length, sizeof text - length, ".%03dZ", static_cast<int>(at % ns_per_s / ns_per_ms));
-  return text;
-}
-
 }  // namespace
 
 std::string ready_text(const std::string& instance_directory, const ports::Mark& mark) {
@@ -97,7 +86,7 @@ std::string ready_text(const std::string& instance_directory, const ports::Mark&
       .add("service", mark.label)
       .add("run", mark.run)
       .add("pid", static_cast<std::uint64_t>(std::max(mark.pid, 0)))
-      .add("ready_since", time_text(mark.since));
+      .add("ready_since", rfc3339(mark.since));
   object.close();
   return text + "\n";
 }

@@ -38,7 +38,7 @@ struct Head {
 };
 static_assert(std::is_trivially_copyable_v<Head>);
 static_assert(sizeof(Head) <= wire::head_record_bytes);
-static_assert(sizeof(SlotState) <= wire::slot_record_bytes);
+static_assert(sizeof(SlotState) == wire::slot_record_bytes);
 static_assert(offsetof(SlotState, health) + offsetof(Health, status) == wire::slot_front_bytes, "texts come last");
 
 }  // namespace hearth::supervisor

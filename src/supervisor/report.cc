@@ -49,7 +49,7 @@ std::string failure_words(const ExitInfo& exit, const ServiceSpec& spec, const s
   const auto stage = static_cast<wire::SpawnStage>(exit.fail_stage);
   if (stage == wire::SpawnStage::exec && !command.empty()) text += " of " + command[0];
   if (stage == wire::SpawnStage::directory) text += " to " + spec.cwd;
-  if (stage == wire::SpawnStage::user && !spec.user.empty()) text += " " + spec.user;
+  if (stage == wire::SpawnStage::user && !spec.process->user.empty()) text += " " + spec.process->user;
   if (stage == wire::SpawnStage::input) text += " " + spec.around->stdin_path;
   text += " failed: ";
   text += std::strerror(exit.fail_errno);
@@ -377,6 +377,7 @@ OrderReport order_report(const SlotBook& book, ports::Keeper& keeper, const std:
   report.order = record.order;
   report.verb = static_cast<Verb>(record.kind);
   report.settled = true;
+  report.slots.reserve(record.slots);
   std::uint32_t still = 0;
   for (const SlotIndex slot : book.services()) {
     const SlotState& state = book.slots[slot];

@@ -1,7 +1,9 @@
 // A supervisor's beginning, and what is asked of it between turns.
 #include "supervisor/supervisor.h"
 
+#include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "supervisor/report.h"
 #include "supervisor/selection.h"
@@ -85,7 +87,7 @@ void Supervisor::add_note(std::string note, bool event) {
   book_.add_note(std::move(note), event ? now_.wall : 0);
 }
 
-InstanceStatus Supervisor::status() const {
+InstanceStatus Supervisor::instance() const {
   InstanceStatus out;
   out.instance = options_.instance;
   out.version = options_.version;
@@ -99,6 +101,13 @@ InstanceStatus Supervisor::status() const {
   if (book_.head.statuses_lost > 0)
     out.notes.push_back({0, "exit statuses that could not be learnt: " + std::to_string(book_.head.statuses_lost)});
   if (const std::optional<std::string> trouble = world_.store.trouble()) out.notes.push_back({0, *trouble});
+  out.service_count = static_cast<std::size_t>(std::ranges::distance(book_.services()));
+  return out;
+}
+
+InstanceStatus Supervisor::status() const {
+  InstanceStatus out = instance();
+  out.services.reserve(out.service_count);
   for (const SlotIndex slot : book_.services())
     out.services.push_back(slot_status(book_, world_.keeper, options_.log_directory, slot, now_));
   return out;

@@ -102,6 +102,7 @@ class Supervisor final : public ports::Control {
   void add_note(std::string note, bool event = true);  // for people; the newest 50 are kept. Not an event: has no time
 
   InstanceStatus status() const override;
+  InstanceStatus instance() const override;
   Result<Document> specification(const std::string& name) const override;
   std::optional<OrderReport> order(const OperationKey& key) const override;
   std::optional<bool> settled(const OperationKey& key) const override;

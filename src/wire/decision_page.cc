@@ -40,6 +40,15 @@ bool is_zero(const unsigned char* bytes, uint32_t size) {
   return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
+// It would be read as these slot_record_bytes.
+bool holds(const DecisionPage& page, SlotIndex slot, const unsigned char* record) {
+  const int i = held(page.slot[slot], page.commit.load(std::memory_order_relaxed));
+  if (i < 0 || memcmp(page.slot[slot][i].bytes, record, slot_front_bytes) != 0) return false;
+  const unsigned char* const rest = record + slot_front_bytes;
+  return page.slot[slot][i].has_rest != 0 ? memcmp(page.rest[slot][i].bytes, rest, slot_rest_bytes) == 0
+                                          : is_zero(rest, slot_rest_bytes);
+}
+
 }  // namespace
 
 void PageWriter::set_slot(SlotIndex slot, const void* bytes, uint32_t size) {
@@ -49,6 +58,8 @@ void PageWriter::set_slot(SlotIndex slot, const void* bytes, uint32_t size) {
   const auto* const record = static_cast<const unsigned char*>(bytes);
   SlotCopy& copy = page_.slot[slot][spare];
   const uint32_t front = size < slot_front_bytes ? size : slot_front_bytes;
+  // Unless something else has been said of it since: then the later bytes hold, be they what was before.
+  if (size == slot_record_bytes && copy.stamp != commit + 1 && holds(page_, slot, record)) return;
   copy.has_rest = !is_zero(record + front, size - front);
   if (copy.has_rest != 0) fill(page_.rest[slot][spare].bytes, record + front, size - front);
   fill(copy.bytes, record, front);

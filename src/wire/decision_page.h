@@ -96,7 +96,8 @@ struct DecisionPage {
 class PageWriter {
  public:
   explicit PageWriter(DecisionPage& page) : page_(page) {}
-  // `size` <= slot_record_bytes. A slot set twice before publish() keeps the later bytes.
+  // `size` <= slot_record_bytes. A slot set twice before publish() keeps the later bytes. What holds already is not
+  // written again: a successor commits all slots, most of them as they are.
   void set_slot(SlotIndex slot, const void* bytes, uint32_t size);
   void set_head(const void* bytes, uint32_t size);
   // Stamp is filled in; overwrites the oldest, at once. At most max_new_operations between two publish().

@@ -240,6 +240,7 @@ void Checker::before_death() {
 // ---- after a turn --------------------------------------------------------------------------------------
 
 void Checker::turn_done() {
+  renew_what_was_missed();  // also when that changed nothing, and so nothing was committed
   retries_at_death_.clear();
   check_accounted_for();
   for (const auto& [run, process] : m_.kernel.processes()) {

@@ -106,8 +106,8 @@ TEST_F(SpawnTest, a_descriptor_given_to_keep_outlives_service_and_supervisor) {
 TEST_F(SpawnTest, a_service_under_another_user_reaches_its_socket_and_owns_its_pipe_and_nothing_else) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root starts services under other users";
   ASSERT_NO_FATAL_FAILURE(start());
-  spec().uid = 65534;
-  spec().gid = 65534;
+  spec().process.edit().uid = 65534;
+  spec().process.edit().gid = 65534;
   spec().command = {"sh", "-c",
                     bin("hearth-test-lender") + " notify READY=1 & echo again >/dev/stdout; ls " + instance.directory +
                         " || echo closed; wait"};
@@ -188,7 +188,7 @@ TEST_F(SpawnTest, an_ordinary_user_has_all_of_this_too) {
   ASSERT_EQ(0, ::setgid(65534));
   ASSERT_EQ(0, ::setresuid(65534, 65534, 65534));
   ASSERT_NO_FATAL_FAILURE(start());
-  spec().uid = 65534;
+  spec().process.edit().uid = 65534;
   spec().command = {"sh", "-c", "echo hello; exit 3"};
   ASSERT_EQ(SpawnOutcome::sent, client->spawn(order(0, 5)).outcome);
   ASSERT_TRUE(turn_until_exited(0));

@@ -34,6 +34,12 @@ class FakeControl final : public ports::Control {
     return out;
   }
   InstanceStatus status() const override { return told; }
+  InstanceStatus instance() const override {
+    InstanceStatus alone = told;
+    alone.service_count = alone.services.size();
+    alone.services.clear();
+    return alone;
+  }
   std::optional<OrderReport> order(const OperationKey& key) const override {
     ++looks;
     const auto it = orders.find(key);

@@ -103,15 +103,15 @@ inline void fill_identity(ServiceSpec& spec) {
   spec.command.insert(spec.command.begin(), some_text());
   spec.cwd = any_text();
   spec.env = any_list(any_variable);
-  spec.user = any_text();
-  spec.group = any_text();
-  spec.uid = perhaps(any_u32);
-  spec.gid = perhaps(any_u32);
-  spec.groups = any_list(any_u32);
-  spec.umask = perhaps([] { return any_from(0, 0777); });
-  spec.nice = perhaps([] { return any_from(-20, 19); });
-  spec.oom_score_adj = perhaps([] { return any_from(-1000, 1000); });
-  spec.limits = any_list(any_limit);
+  spec.process.edit().user = any_text();
+  spec.process.edit().group = any_text();
+  spec.process.edit().uid = perhaps(any_u32);
+  spec.process.edit().gid = perhaps(any_u32);
+  spec.process.edit().groups = any_list(any_u32);
+  spec.process.edit().umask = perhaps([] { return any_from(0, 0777); });
+  spec.process.edit().nice = perhaps([] { return any_from(-20, 19); });
+  spec.process.edit().oom_score_adj = perhaps([] { return any_from(-1000, 1000); });
+  spec.process.edit().limits = any_list(any_limit);
 }
 
 inline Action any_action() {

@@ -57,7 +57,7 @@ TEST(ChangedKeys, are_named_exactly_when_specs_differ) {
     RC_ASSERT(changed_keys(a, a).empty());
   }));
   ServiceSpec spec = service("a");
-  spec.gid = 5;
+  spec.process.edit().gid = 5;
   spec.crash_limit.max_restarts = 3;
   EXPECT_THAT(changed_keys(service("a"), spec), ElementsAre("group", "max_restarts"));
 }

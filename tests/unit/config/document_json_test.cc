@@ -112,10 +112,11 @@ TEST(DocumentJson, names_are_checked_and_unique) {
 TEST(DocumentJson, an_unlimited_resource_is_a_word_and_not_a_huge_number) {
   Document document;
   document.project = "p";
-  document.services.push_back({.name = "a", .command = {"x"}, .limits = {{"core", 0, UINT64_MAX}}});
+  document.services.push_back(
+      {.name = "a", .command = {"x"}, .process = ProcessSettings{.limits = {{"core", 0, UINT64_MAX}}}});
   const std::string text = document_to_json(document);
   EXPECT_THAT(text, HasSubstr(R"({"name":"core","soft":0,"hard":"unlimited"})"));
-  EXPECT_EQ(document_from_json(text)->services.at(0).limits.at(0).hard, UINT64_MAX);
+  EXPECT_EQ(document_from_json(text)->services.at(0).process->limits.at(0).hard, UINT64_MAX);
 }
 
 }  // namespace

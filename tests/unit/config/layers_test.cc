@@ -40,13 +40,13 @@ TEST(Layers, a_later_one_wins_key_by_key) {
   const std::string text = "include = [\"base.toml\"]\n[service.web]\nnice = 2\nenv = { B = \"file\" }\n";
   const ServiceSpec spec = given.first(text);
   EXPECT_THAT(spec.command, ElementsAre("base"));
-  EXPECT_EQ(spec.nice, 4);
+  EXPECT_EQ(spec.process->nice, 4);
   EXPECT_THAT(spec.env, ElementsAre(Pair("A", "base"), Pair("B", "file"), Pair("C", "drop-in")));
 
   given.variables.push_back("HEARTH__SERVICE__WEB__NICE=5");
-  EXPECT_EQ(given.first(text).nice, 5);
+  EXPECT_EQ(given.first(text).process->nice, 5);
   given.settings = {"service.web.nice=6", "service.web.nice=7"};
-  EXPECT_EQ(given.first(text).nice, 7);
+  EXPECT_EQ(given.first(text).process->nice, 7);
 }
 
 TEST(Layers, drop_ins_may_add_services_and_belong_to_the_name_of_the_file) {
@@ -68,7 +68,7 @@ TEST(Layers, includes_are_relative_to_the_file_they_stand_in_and_may_be_patterns
   const Parsed parsed = given.parse("include = [\"parts/all.toml\", \"none/*.toml\"]\n");
   ASSERT_TRUE(parsed.document) << parsed.text();
   ASSERT_EQ(parsed.document->services.size(), 2u);
-  EXPECT_EQ(parsed.document->services[1].nice, 3);
+  EXPECT_EQ(parsed.document->services[1].process->nice, 3);
   EXPECT_EQ(parsed.document->services[1].cwd, "/p")
       << "directories are relative to the project's file, wherever a key stands";
 }
@@ -196,7 +196,7 @@ TEST(Shared, defaults_are_inherited_key_by_key) {
       "[defaults]\nnice = 3\nenv = { A = \"1\" }\nbackoff = { initial = \"2s\", factor = 3 }\n"
       "[service.web]\ncommand = [\"x\"]\nenv = { B = \"2\" }\nbackoff.initial = \"1s\"\n";
   const ServiceSpec spec = given.first(text);
-  EXPECT_EQ(spec.nice, 3);
+  EXPECT_EQ(spec.process->nice, 3);
   EXPECT_THAT(spec.env, ElementsAre(Pair("A", "1"), Pair("B", "2")));
   EXPECT_EQ(spec.backoff.initial, seconds(1));
   EXPECT_EQ(spec.backoff.factor, 3);
@@ -212,9 +212,9 @@ TEST(Shared, templates_stand_between_the_defaults_and_the_service_and_may_be_mad
       "[service.web]\ntemplate = [\"gpu\", \"quiet\"]\nfdstore_max = 5\n";
   const ServiceSpec spec = given.first(text);
   EXPECT_THAT(spec.command, ElementsAre("base"));
-  EXPECT_EQ(spec.nice, 4);
+  EXPECT_EQ(spec.process->nice, 4);
   EXPECT_EQ(spec.fdstore_max, 5u);
-  EXPECT_EQ(spec.umask, 077);
+  EXPECT_EQ(spec.process->umask, 077);
 }
 
 TEST(Shared, what_is_wrong_in_a_shared_table_is_told_once_and_as_its_own) {

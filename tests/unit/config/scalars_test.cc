@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include "config/host_port.h"
 #include "config/limits.h"
 #include "config/text.h"
 

@@ -119,12 +119,13 @@ TEST(Toml, every_key_reaches_the_model) {
   expected.command = {"/home/ada/bin/server", "--port", "8080"};
   expected.cwd = "/srv/my shop/run";
   expected.env = {{"MODE", "fast"}, {"WORKERS", "4"}, {"DEBUG", "false"}, {"WHERE", "C"}};
-  expected.user = "www-data";
-  expected.group = "33";
-  expected.umask = 027;
-  expected.nice = -5;
-  expected.oom_score_adj = 200;
-  expected.limits = {{"nofile", 65536, 65536}, {"core", UINT64_MAX, UINT64_MAX}, {"memlock", 64 << 10, 1 << 20}};
+  expected.process.edit().user = "www-data";
+  expected.process.edit().group = "33";
+  expected.process.edit().umask = 027;
+  expected.process.edit().nice = -5;
+  expected.process.edit().oom_score_adj = 200;
+  expected.process.edit().limits = {
+      {"nofile", 65536, 65536}, {"core", UINT64_MAX, UINT64_MAX}, {"memlock", 64 << 10, 1 << 20}};
   expected.autostart = false;
   expected.tags = {"gpu", "speech"};
   expected.give_up = GiveUp::exit;

@@ -147,9 +147,9 @@ TEST_F(PlanTest, libraries_stand_before_those_of_the_environment_and_directories
 
 TEST_F(PlanTest, limits_are_the_original_ones_unless_the_service_says_otherwise) {
   context.nofile = NofileLimit{1024, 4096};
-  maker.spec().limits = {{"core", 0, 0}};
+  maker.spec().process.edit().limits = {{"core", 0, 0}};
   EXPECT_EQ(2u, build(2).limits.count);
-  maker.spec().limits = {{"nofile", 10, 20}};
+  maker.spec().process.edit().limits = {{"nofile", 10, 20}};
   const wire::PlanHeader& plan = build(2);
   ASSERT_EQ(1u, plan.limits.count);
   wire::PlanLimit limit{};
@@ -166,7 +166,7 @@ TEST_F(PlanTest, what_cannot_be_is_refused_before_anything_is_made) {
   maker.spec().command = {"/bin/x", std::string(3u << 20, 'x')};
   EXPECT_FALSE(build_plan(maker.order(0, 1), context));
   maker.spec().command = {"/bin/x"};
-  maker.spec().limits = {{"colour", 1, 1}};
+  maker.spec().process.edit().limits = {{"colour", 1, 1}};
   EXPECT_FALSE(build_plan(maker.order(0, 1), context));
 }
 

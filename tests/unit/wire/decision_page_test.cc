@@ -196,6 +196,44 @@ TEST(DecisionPage, TakesSeveralOperationsInOneCommit) {
   EXPECT_EQ(page.order('b'), 2u);
 }
 
+// A successor commits all that it found: as it is, that costs neither time nor memory.
+TEST(DecisionPage, WhatHoldsAlreadyIsNotWrittenAgain) {
+  Page page;
+  for (const std::size_t rest : {0u, 1u, slot_rest_bytes}) {
+    std::string record(slot_record_bytes, '\0');
+    record[0] = 'a';
+    record.replace(slot_front_bytes, rest, rest, 'r');
+    page.set(3, record);
+    const std::uint64_t commit = page.writer.publish();
+    const std::uint64_t stamps[] = {page.page->slot[3][0].stamp, page.page->slot[3][1].stamp};
+    page.set(3, record);
+    EXPECT_EQ(page.writer.publish(), commit) << rest;
+    EXPECT_EQ(page.page->slot[3][0].stamp, stamps[0]) << rest;
+    EXPECT_EQ(page.page->slot[3][1].stamp, stamps[1]) << rest;
+    for (const std::size_t at : {std::size_t{1}, std::size_t{slot_front_bytes - 1}, std::size_t{slot_front_bytes},
+                                 std::size_t{slot_record_bytes - 1}}) {
+      std::string other = record;
+      other[at] ^= 1;
+      page.set(3, other);
+      EXPECT_GT(page.writer.publish(), commit) << rest << " " << at;
+      char held[slot_record_bytes];
+      EXPECT_TRUE(read_slot(*page.page, 3, held, sizeof held));
+      EXPECT_EQ(std::string(held, sizeof held), other) << rest << " " << at;
+    }
+  }
+}
+
+TEST(DecisionPage, OfTwoThatAreSetInACommitTheLaterHoldsAlsoWhenItIsWhatHeldBefore) {
+  Page page;
+  const std::string before(slot_record_bytes, 'b'), between(slot_record_bytes, 'c');
+  page.set(3, before);
+  page.writer.publish();
+  page.set(3, between);
+  page.set(3, before);
+  page.writer.publish();
+  EXPECT_EQ(page.slot(3), before);
+}
+
 // The reason why discard_uncommitted() exists.
 TEST(DecisionPage, WithoutADiscardWouldBringAnUnfinishedCommitToLife) {
   Page page;

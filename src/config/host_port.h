@@ -1,0 +1,19 @@
+// Addresses of sockets as a hearth.toml has them. Apart from other scalars, because the supervisor reads these, too, and
+// with std::from_chars of a double it would need libm.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace hearth::config {
+
+struct HostPort {
+  std::string host;  // as written; an IPv6 address keeps its brackets
+  std::uint32_t port = 0;
+};
+// "127.0.0.1:80", "localhost:80", "[::1]:80", "*:80". The port is at most 65535.
+std::optional<HostPort> parse_host_port(std::string_view text);
+
+}  // namespace hearth::config
