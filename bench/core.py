@@ -104,10 +104,11 @@ def kill_and_time(h, pids, count, kills, block):
 
 def restart(report, bin_dir, count, kills):
     h, pids = restarting(bin_dir, count)
-    p50, p99, base50, base99, bare50, bare99 = [], [], [], [], [], []
+    p50, p99, base50, base99, bare50, bare99, relay50 = [], [], [], [], [], [], []
     for block in range(5):
         base = limit(bin_dir, "limit_restart", kills // 5, "same")
         bare = limit(bin_dir, "limit_restart", kills // 5)
+        relay50.append(limit(bin_dir, "limit_restart", kills // 5, "relay")["p50_ms"])
         times = kill_and_time(h, pids, count, kills // 5, block)
         p50.append(statistics.median(times))
         p99.append(times[int(len(times) * 0.99)])
@@ -117,6 +118,7 @@ def restart(report, bin_dir, count, kills):
         bare99.append(bare["p99_ms"])
     report.row(f"kill to successor p50, {count} up", p50, "ms", base50, 1.25)
     report.row(f"kill to successor p99, {count} up", p99, "ms", base99, 1.25)
+    report.row("kill to successor p50 / three processes", p50, "ms", relay50)
     report.row("kill to successor p50 / bare vfork", p50, "ms", bare50)
     report.row("kill to successor p99 / bare vfork", p99, "ms", bare99)
     h.close()

@@ -53,10 +53,10 @@ inline int64_t now_ns() {
 }
 
 // clone3 on the parent's stack, as vfork does: the child never returns from here, and the parent sleeps until exec.
-[[gnu::noinline]] inline pid_t start_into(char** argv, int leaf, int output) {
+[[gnu::noinline]] inline pid_t start_into(char** argv, int leaf, int output, uint64_t more_flags = 0) {
   clone_args args{};
-  args.flags = CLONE_VM | CLONE_VFORK | CLONE_CLEAR_SIGHAND | (leaf >= 0 ? CLONE_INTO_CGROUP : 0);
-  args.exit_signal = SIGCHLD;
+  args.flags = CLONE_VM | CLONE_VFORK | CLONE_CLEAR_SIGHAND | (leaf >= 0 ? CLONE_INTO_CGROUP : 0) | more_flags;
+  args.exit_signal = (more_flags & CLONE_PARENT) != 0 ? 0 : SIGCHLD;  // the parent's own, then
   args.cgroup = leaf >= 0 ? static_cast<uint64_t>(leaf) : 0;
   long result;
   asm volatile("syscall" : "=a"(result) : "a"(SYS_clone3), "D"(&args), "S"(sizeof args) : "rcx", "r11", "memory");

@@ -1,5 +1,6 @@
 // hearth-logger --dir DIR --logs LOGDIR: started by the keeper, with its socket as descriptor 3. The arguments
 // are for people who read a process list; everything that matters comes by descriptor.
+#include <sched.h>
 #include <signal.h>
 #include <string>
 #include <sys/prctl.h>
@@ -24,6 +25,10 @@ int main() {
   ignore_signals();
   prctl(PR_SET_NAME, "hearth-logger");
   prctl(PR_SET_TIMERSLACK, 5'000);  // ns; rests are short
+  // sched(7): its wake-ups preempt nobody. The hang-up of an output comes before the end of its process, and a logger that
+  // cut in there would stand between that end and the service's successor. Its share of the processor is the usual one.
+  const sched_param none{};
+  sched_setscheduler(0, SCHED_BATCH, &none);
   hearth::logger::System system;
   hearth::Status done = hearth::logger::run_logger(system, hearth::wire::member_socket_fd);
   if (done) return 0;

@@ -116,8 +116,6 @@ int keeper_main(int argc, char** argv) {
       if (is_of_run(events[i])) dispatch(k, events[i]);
     ring_if_wanted(k);
     for (int i = 0; i < count; ++i)
-      if (is_of_run(events[i])) run_event_done(k, static_cast<EntryIndex>(events[i].data.u64));
-    for (int i = 0; i < count; ++i)
       if (!is_of_run(events[i])) dispatch(k, events[i]);
   }
   return k.exit_status;

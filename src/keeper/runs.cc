@@ -156,7 +156,8 @@ bool watch_run(Keeper& k, EntryIndex entry) {
   k.run[entry].pid = pid;
   if (dead == 0) {
     const int fd = pidfd_open(pid);
-    if (fd < 0 || !watch_fd(k, fd, Source::run, entry, EPOLLIN)) {
+    // Once: the zombie keeps the pid, so its pidfd has done its work then, and goes when the run is reaped.
+    if (fd < 0 || !watch_fd(k, fd, Source::run, entry, EPOLLIN | EPOLLONESHOT)) {
       if (fd >= 0) close(fd);
       try_again(k, entry);  // no descriptor, no memory: it can be signalled, and its end is found later
       return true;
@@ -207,13 +208,6 @@ void run_event(Keeper& k, EntryIndex entry, uint32_t events) {
     drop_pidfd(k, entry);
     record_exit(k, entry, wire::wait_code_unknown, 0);
   }
-}
-
-// The zombie keeps the pid, so its pidfd has done its work; watched on, it would wake us for ever. Apart from
-// run_event(), because the supervisor is told first.
-void run_event_done(Keeper& k, EntryIndex entry) {
-  if (entry >= wire::max_entries || k.run[entry].kind != RunKind::child) return;
-  if (wire::phase_of(shared(k, entry)) == EntryPhase::exited) drop_pidfd(k, entry);
 }
 
 void unknown_due(Keeper& k, int64_t now) {

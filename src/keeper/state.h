@@ -218,7 +218,6 @@ void doorbell(Keeper& k);
 bool watch_run(Keeper& k, EntryIndex entry);        // true when the run's process is our child
 void watch_unseen(Keeper& k, uint32_t generation);  // what a dead spawner has made
 void run_event(Keeper& k, EntryIndex entry, uint32_t events);
-void run_event_done(Keeper& k, EntryIndex entry);  // later in the same wake-up
 void unknown_due(Keeper& k, int64_t now);
 void adopt_run(Keeper& k, const wire::RunRecord& record, int pidfd);
 void follow_run(Keeper& k, const wire::FollowRecord& record, int pidfd);
