@@ -97,13 +97,13 @@ Error bad_request(std::string subject, std::string reason, std::string hint) {
 // Events of more than a day ago are history: the status tells of now.
 constexpr SpanNs notes_kept = seconds(24 * 3600);
 
-InstanceStatus of_now(InstanceStatus status, WallNs wall) {
+InstanceStatus without_history(InstanceStatus status, WallNs wall) {
   std::erase_if(status.notes, [&](const Note& note) { return note.at > 0 && wall - note.at > notes_kept; });
   return status;
 }
 
 Reply get_status(const Target& target, const ports::Control& control, WallNs wall) {
-  const InstanceStatus status = of_now(control.status(), wall);
+  const InstanceStatus status = without_history(control.status(), wall);
   const Result<std::vector<std::size_t>> chosen = choose(status, split_names(target.value("names")));
   if (!chosen) return error_reply(chosen.error());
   Reply reply;
@@ -369,7 +369,8 @@ Action route(const HttpRequest& request, const ports::Control& control, WallNs w
   if (path == "/v1/status") return get_status(target, control, wall);
   if (path == "/v1/specification") return get_specification(target, control);
   Reply reply;
-  reply.body = path == "/v1/instance" ? instance_json(of_now(control.instance(), wall)) : "{\"status\":\"ok\"}\n";
+  reply.body =
+      path == "/v1/instance" ? instance_json(without_history(control.instance(), wall)) : "{\"status\":\"ok\"}\n";
   return reply;
 }
 

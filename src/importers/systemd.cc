@@ -241,6 +241,9 @@ void Importer::dependencies(Service& service, const IniEntry& entry) {
           "depends_on", name_of(name),
           required || restarts ? (restarts ? "{ restart = true }" : quoted("ready")) : "{ required = false }");
     if (required || restarts) needs_.insert({service.name, name});
+    if (required || restarts)
+      wanting(entry.line, entry.key + "=" + other + ": " + service.name + " is not stopped when " + name + " is",
+              "name both when you stop them: a dependency that goes costs no loaded model");
   }
 }
 

@@ -25,7 +25,11 @@ bool is_member(const Keeper& k, pid_t pid) {
 
 // `pid` is known to have died. A run that nobody has announced yet is watched from here on.
 bool is_run(Keeper& k, pid_t pid) {
-  if (k.pid_bucket[find(k, pid)] != 0) return true;
+  if (const uint16_t watched = k.pid_bucket[find(k, pid)]; watched != 0) {
+    // Its pidfd, which is watched once, may have told that while a tracer had the status for himself.
+    run_event(k, static_cast<EntryIndex>(watched - 1), EPOLLIN);
+    return true;
+  }
   const uint32_t end = entries_end(k);
   for (EntryIndex i = 0; i < end; ++i) {
     const wire::RunEntry& entry = k.table->entry[i];

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <sstream>
 #include <sys/fanotify.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -230,6 +231,23 @@ TEST_F(Runs, KeepTheirExitStatusAndTheirPidUntilReaped) {
   EXPECT_EQ(state_of(pid), '\0');
   EXPECT_EQ(h.entry(3).pid.load(), 0);
   EXPECT_EQ(h.table->strays_reaped.load(), 0u);
+}
+
+// A tracer has the status first. Until then the keeper can learn nothing, and must neither forget the run nor spin.
+TEST_F(Runs, ThatDieUnderADebuggerAreKnownWhenItLetsThemGo) {
+  const Fd speaks = start_speaking(4, 1, {"pause"});
+  const pid_t pid = h.entry(4).pid.load();
+  if (ptrace(PTRACE_SEIZE, pid, nullptr, nullptr) < 0) GTEST_SKIP() << "ptrace is not allowed";
+  kill(pid, SIGKILL);
+  ASSERT_TRUE(h.until([&] { return state_of(pid) == 'Z'; }));
+  EXPECT_FALSE(h.exited(4));
+  int status = 0;
+  ASSERT_EQ(waitpid(pid, &status, __WALL), pid);
+  ASSERT_TRUE(h.until([&] { return h.exited(4); }));
+  EXPECT_EQ(h.entry(4).wait_code, CLD_KILLED);
+  EXPECT_EQ(h.entry(4).wait_status, SIGKILL);
+  EXPECT_TRUE(h.reap(4, 1));
+  EXPECT_TRUE(h.until([&] { return h.entry(4).run.load() == no_run; }));
 }
 
 TEST_F(Runs, ThatAreAliveCannotBeReaped) {

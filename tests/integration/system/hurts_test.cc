@@ -9,16 +9,30 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <gmock/gmock.h>
 
 #include "instance.h"
+#include "os/fd.h"
 
 namespace hearth::test {
 namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
+
+// One of 127.0.0.1 that nobody has just now.
+int free_port() {
+  const os::Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  EXPECT_EQ(0, ::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), size));
+  EXPECT_EQ(0, ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size));
+  return ntohs(address.sin_port);
+}
 
 struct Hurts : Machine {
   std::string entry(const std::string& name, const std::string& more = {}) {
@@ -44,17 +58,22 @@ struct Build : Hurts {};
 struct Describe : Hurts {};
 struct Bots : Hurts {};
 
-// "Startup clean-up SIGKILLs anything whose command line mentions the module, the healthy daemon and editors included."
+// "Startup clean-up SIGKILLs anything whose command line mentions the module, the healthy daemon and editors included, and
+// deletes the live socket."
 TEST_F(Voice, a_start_kills_neither_the_healthy_daemon_nor_who_is_called_like_it) {
-  project(entry("stt"));
+  project(entry("stt", "listen = [{ name = \"api\", address = \"unix:" + base + "/stt.sock\" }]\n"));
   ASSERT_EQ(0, up().code);
   const Actor stt = stage->enter();
+  struct stat before{}, after{};
+  ASSERT_EQ(0, ::stat((base + "/stt.sock").c_str(), &before));
   Command editor = execute({"/bin/bash", "-c", "exec -a 'vim hearth-test-puppet stt' sleep 1000"});
   const Output again = up();
   EXPECT_EQ(0, again.code) << again.all();
   EXPECT_TRUE(stt.alive());
   EXPECT_FALSE(editor.ended());
   EXPECT_EQ(stt.pid, service("stt").pid);
+  ASSERT_EQ(0, ::stat((base + "/stt.sock").c_str(), &after));
+  EXPECT_EQ(before.st_ino, after.st_ino);
 }
 
 // "'Already running' is unreachable."
@@ -85,14 +104,15 @@ TEST_F(Voice, a_start_succeeds_when_the_model_is_loaded_and_fails_when_it_never_
 
 // "The stop script greps a flag that start no longer passes, so a restart collides on the port."
 TEST_F(Voice, a_restart_frees_the_port_before_it_is_taken_again) {
-  project(entry("stt", "listen = [{ name = \"api\", address = \"unix:@BASE@/stt.sock\" }]\n"));
+  project(entry("stt"));
   ASSERT_EQ(0, up().code);
   const Actor before = stage->enter();
+  const std::string listen = "listen " + std::to_string(free_port());
+  ASSERT_EQ("ok", before.ask(listen));
   const Output output = hearth({"restart", "stt"});
   EXPECT_EQ(0, output.code) << output.all();
   EXPECT_FALSE(before.alive());
-  const Actor after = stage->enter();
-  EXPECT_TRUE(after.alive());
+  EXPECT_EQ("ok", stage->enter().ask(listen));
 }
 
 // "'Shutdown complete' is printed nowhere in the code."
@@ -109,7 +129,7 @@ TEST_F(Voice, the_end_is_told) {
 // "Prints 'stopped', then never exits: blocked writing to a pipe that nobody reads."
 TEST_F(Duplex, who_is_blocked_writing_is_ended_all_the_same) {
   project(
-      "[service.tts]\ncommand = [\"/bin/sh\", \"-c\", \"trap '' TERM; exec cat /dev/zero | cat - /proc/self/fd/0\"]\n"
+      "[service.tts]\ncommand = [\"/bin/sh\", \"-c\", \"trap '' TERM; cat /dev/zero | sleep 1000\"]\n"
       "stop_timeout = \"0.5s\"\n");
   ASSERT_EQ(0, up().code);
   const Output output = hearth({"stop", "tts"});
@@ -162,6 +182,7 @@ TEST_F(Duplex, a_stage_that_hangs_is_restarted_alone_and_the_reason_is_told) {
   const Actor again = stage->enter();  // nobody says WATCHDOG=1
   EXPECT_EQ("stt", again.label);
   EXPECT_TRUE(actors["tts"].alive());
+  EXPECT_THAT(hearth({"events", "stt"}).out, HasSubstr("WATCHDOG=1"));
 }
 
 // "start_all.sh twice: live PID files are overwritten, status shows 4 STOPPED, stop_all does nothing."
@@ -238,6 +259,52 @@ TEST_F(Build, a_cycle_and_a_missing_dependency_are_refused_by_name_and_nothing_s
   EXPECT_TRUE(stage->quiet(0));
 }
 
+// "Two daemons share a port, and whoever was second dies of it without a word."
+TEST_F(Build, a_port_that_another_daemon_has_is_told_with_its_owner) {
+  const std::string port = std::to_string(free_port());
+  project(entry("setup", "ports = [" + port + "]\n") +
+          entry("discovery", "autostart = false\nrestart = \"never\"\nports = [" + port + "]\n"));
+  ASSERT_EQ(0, up().code);
+  const Actor setup = stage->enter();
+  ASSERT_EQ("ok", setup.ask("listen " + port));
+  const Output output = hearth({"start", "discovery"});
+  EXPECT_EQ(1, output.code) << output.all();
+  EXPECT_THAT(output.err, HasSubstr(port));
+  EXPECT_THAT(output.err, HasSubstr(std::to_string(setup.pid)));
+  EXPECT_TRUE(setup.alive());
+}
+
+// "KILL half a second after TERM: caches are never saved."
+TEST_F(Build, who_saves_its_caches_at_the_end_is_given_the_time) {
+  project(entry("discovery"));
+  ASSERT_EQ(0, up().code);
+  const Actor discovery = stage->enter();
+  EXPECT_EQ("ok", discovery.ask("catch 15"));
+  Command stopping = begin({"stop", "discovery"});
+  EXPECT_EQ("signal 15", discovery.hear());
+  EXPECT_EQ("ok", discovery.ask("print [CACHE] Saved to disk"));
+  discovery.order("exit 0");
+  EXPECT_EQ(0, stopping.wait().code);
+  EXPECT_EQ(0, service("discovery").exit_code);
+  EXPECT_THAT(logged("discovery"), HasSubstr("[CACHE] Saved to disk"));
+}
+
+// "health_check.sh restarts what was stopped on purpose, or all of them."
+TEST_F(Build, only_who_died_is_restarted_and_a_deliberate_stop_is_respected) {
+  std::string text;
+  for (const char* name : {"discovery", "setup", "compilation"}) text += entry(name, "restart = \"always\"\n");
+  project(text);
+  ASSERT_EQ(0, up().code);
+  std::map<std::string, Actor> actors = enter_all(3);
+  ASSERT_EQ(0, hearth({"stop", "setup"}).code);
+  EXPECT_TRUE(actors["discovery"].kill(SIGKILL));
+  EXPECT_EQ("discovery", stage->enter().label);
+  EXPECT_TRUE(actors["compilation"].alive());
+  EXPECT_TRUE(stage->quiet(0));
+  EXPECT_EQ("stopped", service("setup").state);
+  EXPECT_EQ(0U, service("compilation").restarts);
+}
+
 // "PID recorded is the wrapper's: stop said 'stopped successfully' while the real server kept port and memory."
 TEST_F(Describe, the_server_behind_its_wrapper_is_what_stops) {
   project("[service.vlm]\ncommand = [\"/bin/sh\", \"-c\", \"setsid " + bin("hearth-test-puppet") + " " + stage->path() +
@@ -262,16 +329,47 @@ TEST_F(Describe, a_stop_stops_and_a_second_one_is_no_failure) {
 
 // "Stale PID after a crash: remove PID and signal files by hand."
 TEST_F(Describe, after_a_crash_of_everything_the_next_start_needs_no_cleaning) {
-  project(entry("vlm"));
+  project(entry("vlm", "ready_file = \"" + base + "/vlm.ready\"\npid_file = \"" + base + "/vlm.pid\"\n"));
   ASSERT_EQ(0, up().code);
   const Actor vlm = stage->enter();
+  EXPECT_TRUE(until([&] { return exists(base + "/vlm.ready") && exists(base + "/vlm.pid"); }));
   kill_everything();
   EXPECT_TRUE(vlm.kill(SIGKILL));
   EXPECT_TRUE(vlm.wait_end());
   reap();
   const Output output = up();
   EXPECT_EQ(0, output.code) << output.all();
-  EXPECT_TRUE(stage->enter().here());
+  const Actor next = stage->enter();
+  EXPECT_TRUE(until([&] { return os::read_file(base + "/vlm.pid").value_or("") == std::to_string(next.pid) + "\n"; }));
+  EXPECT_TRUE(until([&] { return exists(base + "/vlm.ready"); }));
+}
+
+// "The signal file says ready although nobody is, or is gone although the daemon is."
+TEST_F(Describe, the_ready_file_is_there_exactly_while_the_server_is_ready) {
+  const std::string file = base + "/vlm.ready";
+  project(entry("vlm", "ready = \"notify\"\nbackoff = { initial = \"0s\" }\nready_file = \"" + file + "\"\n"));
+  Command starting = begin({"up"});
+  const Actor vlm = stage->enter();
+  EXPECT_FALSE(exists(file));
+  EXPECT_EQ("ok", vlm.ask("notify READY=1"));
+  EXPECT_EQ(0, starting.wait().code);
+  EXPECT_TRUE(until([&] { return exists(file); }));
+  EXPECT_TRUE(vlm.kill(SIGKILL));
+  const Actor next = stage->enter();
+  EXPECT_TRUE(until([&] { return !exists(file); }));
+  EXPECT_EQ("ok", next.ask("notify READY=1"));
+  EXPECT_TRUE(until([&] { return exists(file); }));
+}
+
+// "Nothing stops the daemon when the workflow is over, also when it failed."
+TEST_F(Describe, a_workflow_that_fails_leaves_no_daemon) {
+  project(entry("vlm"));
+  const std::string hearth_here = bin("hearth") + " --dir " + directory;
+  Command workflow = execute(
+      {"/bin/sh", "-c", "cd " + work + " && trap '" + hearth_here + " down' EXIT; " + hearth_here + " up && exit 3"});
+  const Actor vlm = stage->enter();
+  EXPECT_EQ(3, workflow.wait().code);
+  EXPECT_FALSE(vlm.alive());
 }
 
 // "Blocking inference inside the event loop: status hangs while the model is busy."
@@ -299,10 +397,66 @@ TEST_F(Bots, a_worker_that_calls_hearth_itself_ends_nobody) {
 
 // "POST /api/daemon/stop hangs the caller and leaves a live process."
 TEST_F(Bots, a_service_that_orders_its_own_stop_is_stopped) {
-  project("[service.master]\ncommand = [\"/bin/sh\", \"-c\", \"" + bin("hearth") +
-          " --dir $HEARTH_INSTANCE stop --no-wait master; sleep 1000\"]\n");
-  ASSERT_EQ(0, up({"--no-wait"}).code);
-  EXPECT_TRUE(until_state("master", "stopped"));
+  for (const std::string option : {"--no-wait ", ""}) {
+    project("[service.master]\ncommand = [\"/bin/sh\", \"-c\", \"" + bin("hearth") + " --dir $HEARTH_INSTANCE stop " +
+            option + "master; sleep 1000\"]\n");
+    ASSERT_EQ(0, up({"--no-wait"}).code);
+    EXPECT_TRUE(until_state("master", "stopped")) << option;
+    EXPECT_EQ(0, hearth({"down"}).code);
+  }
+}
+
+// "A ping has no deadline."
+TEST_F(Bots, a_master_that_takes_a_connection_and_never_answers_is_told) {
+  const std::string port = std::to_string(free_port());
+  project(entry("master", "ready = { type = \"http\", url = \"http://127.0.0.1:" + port +
+                              "/health\", timeout = \"0.2s\", interval = \"0.1s\" }\nstart_timeout = \"2s\"\n"
+                              "restart = \"never\"\n"));
+  Command starting = begin({"up"});
+  const Actor master = stage->enter();
+  EXPECT_EQ("ok", master.ask("listen " + port));
+  const Output output = starting.wait();
+  EXPECT_EQ(1, output.code);
+  EXPECT_THAT(output.err, HasSubstr("no answer"));
+}
+
+// "Three daemons with three PID paths": whoever starts hearth, and wherever he stands, there is one.
+TEST_F(Bots, who_starts_it_from_another_directory_meets_the_same_one) {
+  project(entry("master"));
+  ASSERT_EQ(0, up().code);
+  (void)stage->enter();
+  const pid_t keeper = status().keeper;
+  for (const char* elsewhere : {"/", "/tmp"}) {
+    const Output output = execute({"/bin/sh", "-c",
+                                   std::string("cd ") + elsewhere + " && exec " + bin("hearth") + " --dir " +
+                                       directory + " daemon --detach"})
+                              .wait();
+    EXPECT_EQ(0, output.code) << output.all();
+    EXPECT_EQ(keeper, status().keeper);
+  }
+}
+
+// "Documented options are refused or do nothing."
+TEST_F(Bots, an_option_that_is_not_known_is_refused_with_its_line_and_the_nearest_name) {
+  project("[service.master]\n" + puppet("master") + "restrat = \"never\"\n");
+  const Output output = up();
+  EXPECT_EQ(6, output.code);
+  EXPECT_THAT(output.err, HasSubstr("hearth.toml:3"));
+  EXPECT_THAT(output.err, HasSubstr("\"restart\""));
+  EXPECT_TRUE(stage->quiet(0));
+}
+
+// "/health says ok, whatever has happened."
+TEST_F(Bots, status_tells_who_is_down_and_why) {
+  project(entry("master", "restart = \"never\"\n") + entry("worker"));
+  ASSERT_EQ(0, up().code);
+  std::map<std::string, Actor> actors = enter_all(2);
+  actors["master"].order("exit 7");
+  EXPECT_TRUE(until_state("master", "failed"));
+  const Output output = hearth({"status"});
+  EXPECT_NE(0, output.code);
+  EXPECT_THAT(output.out, HasSubstr("exited with code 7"));
+  EXPECT_EQ(0, hearth({"status", "worker"}).code);
 }
 
 // "SIGTERM handled twice."
@@ -327,8 +481,15 @@ TEST_F(Bots, a_master_that_is_killed_leaves_no_worker_that_keeps_the_port) {
           " worker & exec " + bin("hearth-test-puppet") + " " + stage->path() + " master\"]\nrestart = \"never\"\n");
   ASSERT_EQ(0, up().code);
   std::map<std::string, Actor> actors = enter_all(2);
+  const std::string listen = "listen " + std::to_string(free_port());
+  EXPECT_EQ("ok", actors["worker"].ask(listen));
   EXPECT_TRUE(actors["master"].kill(SIGKILL));
   EXPECT_TRUE(actors["worker"].wait_end());
+  EXPECT_TRUE(until_state("master", "failed"));
+  Command starting = begin({"start", "master"});
+  std::map<std::string, Actor> next = enter_all(2);
+  EXPECT_EQ("ok", next["master"].ask(listen));
+  EXPECT_EQ(0, starting.wait().code);
 }
 
 // "The restart counter never resets."

@@ -3,6 +3,7 @@
 // It ends with code 0 when the test is gone, so that nothing is left of a test that crashed.
 #include <cstdio>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -110,6 +111,19 @@ std::string content_of(int fd) {
   return n < 0 ? std::strerror(errno) : std::string(bytes, static_cast<std::size_t>(n));
 }
 
+// Accepts nobody: who connects waits for an answer for ever.
+std::string listen_on(int port) {
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int again = 1;
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &again, sizeof again);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  const bool listens = bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 && listen(fd, 8) == 0;
+  return listens ? "ok" : std::strerror(errno);
+}
+
 std::string serve_one(int listener) {
   fcntl(listener, F_SETFL, 0);
   const int peer = accept(listener, nullptr, nullptr);
@@ -160,6 +174,8 @@ bool obey(const std::string& order) {
     tell(content_of(number));
   } else if (verb == "serve") {
     tell(serve_one(number));
+  } else if (verb == "listen") {  // PORT of 127.0.0.1
+    tell(listen_on(number));
   } else if (verb == "catch") {
     struct sigaction action{};
     action.sa_handler = on_signal;
