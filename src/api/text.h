@@ -1,4 +1,4 @@
-// Small pieces of text that people and programs read: times, spans, cells of a table.
+// Small pieces of text that people and programs read: spans, cells of a table.
 #pragma once
 
 #include <cstddef>

@@ -15,10 +15,12 @@ void put(std::string& text, unsigned value, unsigned length) {
 
 std::string rfc3339(WallNs at, int digits) {
   using namespace std::chrono;
-  const sys_time<nanoseconds> point{nanoseconds(at)};
-  const auto day = floor<days>(point);
-  const year_month_day date(day);
-  const auto of_day = static_cast<std::uint64_t>((point - day).count());
+  // By hand: chrono's floor() overflows in the first day that nanoseconds can count.
+  constexpr std::int64_t ns_per_day = 86'400 * ns_per_s;
+  std::int64_t day = at / ns_per_day;
+  std::int64_t of_day = at % ns_per_day;
+  if (of_day < 0) --day, of_day += ns_per_day;
+  const year_month_day date{sys_days(days(day))};
   const auto second = static_cast<unsigned>(of_day / ns_per_s);
   auto fraction = static_cast<unsigned>(of_day % ns_per_s);
   for (int dropped = 9; dropped > digits; --dropped) fraction /= 10;

@@ -22,7 +22,7 @@ inline constexpr int max_signal = 64;
 // Ten years: sums of a few spans and a clock reading stay far from the end of 64 bits.
 inline constexpr SpanNs max_span = seconds(10LL * 366 * 24 * 3600);
 
-// Of 0 to 9e18. By hand: for std::llround the supervisor would need libm, which is 130 KiB of its memory.
+// Of 0 to 2^52. By hand: for std::llround the supervisor would need libm, which is 130 KiB of its memory.
 constexpr std::int64_t nearest_integer(double number) {
   return static_cast<std::int64_t>(number + 0.5);
 }

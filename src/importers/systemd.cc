@@ -236,12 +236,13 @@ void Importer::dependencies(Service& service, const IniEntry& entry) {
     }
     const bool required = entry.key == "Requires" || entry.key == "BindsTo" || entry.key == "Requisite";
     const bool restarts = entry.key == "PartOf" || entry.key == "BindsTo";
-    if (required || restarts || !needs_.contains({service.name, name}))
-      service.set_in(
-          "depends_on", name_of(name),
-          required || restarts ? (restarts ? "{ restart = true }" : quoted("ready")) : "{ required = false }");
-    if (required || restarts) needs_.insert({service.name, name});
-    if (required || restarts)
+    // Of several keys that name one unit the strongest holds.
+    if (restarts || !needs_.contains({service.name, name}))
+      service.set_in("depends_on", name_of(name),
+                     restarts   ? "{ restart = true }"
+                     : required ? quoted("ready")
+                                : "{ required = false }");
+    if ((required || restarts) && needs_.insert({service.name, name}).second)
       wanting(entry.line, entry.key + "=" + other + ": " + service.name + " is not stopped when " + name + " is",
               "name both when you stop them: a dependency that goes costs no loaded model");
   }

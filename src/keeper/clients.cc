@@ -239,7 +239,7 @@ void read_client(Keeper& k, uint32_t role, bool to_the_end) {
   client.spoke = false;  // whatever it said: it has failed
   const bool leaves = k.ending.phase == Ending::finishing && (client.goodbye_said || client.finish_heard);
   if (!leaves) kill_member(k, role, SIGKILL);
-  if (role == role_supervisor) prepare_heir(k);
+  if (role == role_supervisor) prepare_successor(k);
 }
 
 }  // namespace hearth::keeper

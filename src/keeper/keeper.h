@@ -10,14 +10,14 @@
 //   members   supervisor, logger, spawners. Each: not running -> running -> not running ..., started again at
 //             once, or after a delay when it keeps dying by itself (members.cc). A member's socket is drained
 //             before its successor starts: what a dead supervisor had said counts. The next supervisor is executed
-//             already when the socket of the one before is closed (the heir); it is told nothing, and so does nothing,
+//             already when the socket of the one before is closed; it is told nothing, and so does nothing,
 //             until that one's end has been seen.
 //   clients   supervisor and logger as readers of the keeper's messages. What a client still has to be told
 //             is state (hello sent? which spawners announced? which descriptors?), never a queue of
 //             messages; a full socket is gone on with when it has room (clients.cc).
 //   runs      entries of the slot table (slot_table.h has their life). The keeper's own view of one:
 //               unseen    nothing known yet, or run == 0
-//               child     our child: pidfd in epoll until it exits, then held as a zombie until REAP
+//               child     our child: its pidfd tells its exit, once; then held as a zombie until REAP
 //               foreign   a process of an earlier keeper: it is watched once the supervisor hands its pidfd
 //                         over (adopt), and the pidfd is kept until REAP, since only through it is the
 //                         process group still certain to be that run's

@@ -69,8 +69,7 @@ uint32_t next_generation(const Keeper& k, uint32_t role) {
   spawner_main(context);
 }
 
-// No process: errno.
-Newborn fork_member(const Keeper& k, uint32_t role, uint32_t generation) {
+Forked fork_member(const Keeper& k, uint32_t role, uint32_t generation) {
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) return {};
   tell_ends(ends[0]);
@@ -86,17 +85,17 @@ Newborn fork_member(const Keeper& k, uint32_t role, uint32_t generation) {
   return {};
 }
 
-void drop_heir(Keeper& k) {
-  close_fd(k.heir.socket);
-  k.heir = {};
+void drop_successor(Keeper& k) {
+  close_fd(k.successor.socket);
+  k.successor = {};
 }
 
 bool start_member(Keeper& k, uint32_t role, int64_t now) {
   MemberState& member = k.member[role];
   const uint32_t generation = next_generation(k, role);
-  const bool inherits = role == role_supervisor && k.heir.pid != 0;
-  Newborn born = inherits ? k.heir : fork_member(k, role, generation);
-  if (inherits) k.heir = {};
+  const bool inherits = role == role_supervisor && k.successor.pid != 0;
+  Forked born = inherits ? k.successor : fork_member(k, role, generation);
+  if (inherits) k.successor = {};
   if (born.pid == 0) return false;
   if (role < role_spawner && !watch_fd(k, born.socket, Source::member_socket, role, EPOLLIN)) {
     kill(born.pid, SIGKILL);  // reaped as a stray
@@ -160,12 +159,13 @@ bool member_wanted(const Keeper& k, uint32_t role) {
   return role == role_logger || (role == role_supervisor && !k.ending.alone);
 }
 
-void prepare_heir(Keeper& k) {
-  if (k.ending.phase == Ending::no && k.heir.pid == 0) k.heir = fork_member(k, role_supervisor, 0);
+void prepare_successor(Keeper& k) {
+  if (k.ending.phase == Ending::no && k.successor.pid == 0)
+    k.successor = fork_member(k, role_supervisor, 0);  // programs know no generation
 }
 
 void start_members(Keeper& k, int64_t now) {
-  if (k.heir.pid != 0 && !member_wanted(k, role_supervisor)) kill(k.heir.pid, SIGKILL);
+  if (k.successor.pid != 0 && !member_wanted(k, role_supervisor)) kill(k.successor.pid, SIGKILL);
   for (uint32_t role = 0; role < role_end; ++role) {
     MemberState& member = k.member[role];
     if (member.pid != 0 || member.restart_at > now || !member_wanted(k, role)) continue;
@@ -231,7 +231,7 @@ void reap_members(Keeper& k) {
     if (member.pid == 0 || (role == role_supervisor && k.supervisor_pidfd >= 0)) continue;
     if (wait_now(P_PID, member.pid, info) == 1) member_gone(k, role, info.si_code, info.si_status);
   }
-  if (k.heir.pid != 0 && wait_now(P_PID, k.heir.pid, info) == 1) drop_heir(k);
+  if (k.successor.pid != 0 && wait_now(P_PID, k.successor.pid, info) == 1) drop_successor(k);
 }
 
 void replace_spawner(Keeper& k, const wire::SpawnerRecord& record) {

@@ -7,6 +7,9 @@ namespace {
 
 using wire::EntryPhase;
 
+// Of a child's pidfd. Once: the zombie keeps the pid, so its pidfd has done its work then, and goes when the run is reaped.
+constexpr uint32_t child_events = EPOLLIN | EPOLLONESHOT;
+
 // How long a dead process of an earlier keeper may wait for its new parent, before its status is given up.
 constexpr int64_t unknown_after = 1'000 * ms;
 
@@ -95,6 +98,12 @@ void watch_adopted(Keeper& k, EntryIndex entry) {
   }
 }
 
+void watch_again(Keeper& k, EntryIndex entry) {
+  if (k.run[entry].kind != RunKind::child) return watch_adopted(k, entry);
+  k.run[entry].unwatched = false;
+  watch_fd(k, k.run[entry].pidfd_plus_1 - 1, Source::run, entry, child_events, EPOLL_CTL_MOD);
+}
+
 // A leader has made the group of its number; a main process may be in any of its session's. 0: none that may be signalled.
 pid_t group_of_main(pid_t pid) {
   const pid_t group = getpgid(pid);
@@ -156,8 +165,7 @@ bool watch_run(Keeper& k, EntryIndex entry) {
   k.run[entry].pid = pid;
   if (dead == 0) {
     const int fd = pidfd_open(pid);
-    // Once: the zombie keeps the pid, so its pidfd has done its work then, and goes when the run is reaped.
-    if (fd < 0 || !watch_fd(k, fd, Source::run, entry, EPOLLIN | EPOLLONESHOT)) {
+    if (fd < 0 || !watch_fd(k, fd, Source::run, entry, child_events)) {
       if (fd >= 0) close(fd);
       try_again(k, entry);  // no descriptor, no memory: it can be signalled, and its end is found later
       return true;
@@ -187,7 +195,7 @@ void doorbell(Keeper& k) {
     for (uint64_t left = bits.exchange(0, std::memory_order_acquire); left != 0; left &= left - 1) {
       const EntryIndex entry = word * 64 + static_cast<uint32_t>(__builtin_ctzll(left));
       if (k.run[entry].unwatched)
-        watch_adopted(k, entry);
+        watch_again(k, entry);
       else
         watch_run(k, entry);
     }
@@ -204,7 +212,10 @@ void run_event(Keeper& k, EntryIndex entry, uint32_t events) {
   const int dead = wait_now(P_PIDFD, k.run[entry].pidfd_plus_1 - 1, info, WNOWAIT, &use);
   if (dead == 1) {
     child_exited(k, entry, info, use);
-  } else if (dead < 0) {  // cannot be: only we reap
+  } else if (dead == 0) {  // a tracer has the status until it lets go, and nothing need tell us of that
+    k.run[entry].unwatched = true;
+    try_again(k, entry);
+  } else {  // cannot be: only we reap
     drop_pidfd(k, entry);
     record_exit(k, entry, wire::wait_code_unknown, 0);
   }
@@ -258,7 +269,7 @@ void follow_run(Keeper& k, const wire::FollowRecord& record, int pidfd) {
   wire::RunEntry& e = shared(k, entry);
   RunState& run = k.run[entry];
   const bool child = run.kind == RunKind::child;
-  if (child && !watch_fd(k, pidfd, Source::run, entry, EPOLLIN)) return close_fd(pidfd);  // it is asked for again
+  if (child && !watch_fd(k, pidfd, Source::run, entry, child_events)) return close_fd(pidfd);  // it is asked for again
   const pid_t leader = run.pid;
   if (child)
     forget_pid(k, entry);

@@ -55,7 +55,7 @@ struct MemberState {
 };
 
 // A process that is no member yet.
-struct Newborn {
+struct Forked {
   pid_t pid;   // 0 = none
   int socket;  // our end
 };
@@ -67,7 +67,7 @@ struct RunState {
   int32_t pid;         // private copy: the shared one decides nothing once a run is watched
   int64_t unknown_at;  // foreign, dead, not yet reaped by its parent: when to give up; 0 = not so
   RunKind kind;
-  bool unwatched;  // foreign: epoll had no room for its pidfd; tried again
+  bool unwatched;  // epoll had no room for its pidfd (foreign), or a tracer has its status (child); tried again
 };
 
 inline constexpr uint32_t pid_buckets = 2 * wire::max_entries;
@@ -127,7 +127,7 @@ struct Keeper {
   MemberState member[role_end];
   // A supervisor that waits for hello. Of a dying process the kernel closes the socket first, and tells its end when it has
   // closed all else: some milliseconds with the descriptors of a thousand services, in which the next one is executed.
-  Newborn heir;
+  Forked successor;
   int supervisor_pidfd;    // of a supervisor that is not our child, else -1
   int old_logger;          // pidfd of the dead keeper's logger while it lives, else -1
   uint32_t silent_deaths;  // supervisors in a row that did not come up: died soon, without a word or by themselves
@@ -190,7 +190,7 @@ bool open_pages(Keeper& k);  // sets table and both descriptors; false: errno
 
 // members.cc
 uint64_t start_ticks(pid_t pid);             // field 22 of /proc/PID/stat; 0 = not known
-void prepare_heir(Keeper& k);                // the supervisor is on its way out
+void prepare_successor(Keeper& k);           // the supervisor is on its way out
 void start_members(Keeper& k, int64_t now);  // those that are due
 void reap_members(Keeper& k);                // whichever has died
 void member_gone(Keeper& k, uint32_t role, int code, int status);

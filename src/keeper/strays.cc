@@ -20,16 +20,12 @@ uint32_t find(const Keeper& k, int32_t pid) {
 bool is_member(const Keeper& k, pid_t pid) {
   for (const MemberState& member : k.member)
     if (member.pid == pid) return true;
-  return k.heir.pid == pid;
+  return k.successor.pid == pid;
 }
 
 // `pid` is known to have died. A run that nobody has announced yet is watched from here on.
 bool is_run(Keeper& k, pid_t pid) {
-  if (const uint16_t watched = k.pid_bucket[find(k, pid)]; watched != 0) {
-    // Its pidfd, which is watched once, may have told that while a tracer had the status for himself.
-    run_event(k, static_cast<EntryIndex>(watched - 1), EPOLLIN);
-    return true;
-  }
+  if (k.pid_bucket[find(k, pid)] != 0) return true;
   const uint32_t end = entries_end(k);
   for (EntryIndex i = 0; i < end; ++i) {
     const wire::RunEntry& entry = k.table->entry[i];

@@ -100,7 +100,8 @@ bool is_success(const ExitInfo& exit, const ServiceSpec& spec) {
 
 SpanNs backoff_delay(const Backoff& backoff, std::uint32_t failures, std::uint64_t random) {
   if (backoff.initial <= 0 || backoff.max <= 0) return 0;
-  // In floating point, where nothing wraps; it is at its cap after some multiplications, however often the service failed.
+  // In floating point, where nothing wraps; it is at its cap after some multiplications (by 1.001: thousands), however often the
+  // service failed.
   const double cap = static_cast<double>(backoff.max);
   double grown = static_cast<double>(backoff.initial);
   for (std::uint32_t n = 1; n < failures && grown < cap && backoff.factor > 1; ++n) grown *= backoff.factor;

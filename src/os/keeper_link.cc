@@ -45,11 +45,13 @@ Result<std::unique_ptr<KeeperLink>> KeeperLink::connect(Fd socket, SpanNs timeou
   ::fcntl(link->socket_.get(), F_SETFD, FD_CLOEXEC);
   if (Status made = link->open_epoll(); !made) return failure(made.error());
   send_much(link->socket_.get());  // what is parked in a large start shall not wait for the keeper's turn
-  const MonoNs end = after(read_mono(), timeout);
+  MonoNs end = never;
   for (;;) {
     Message message;
     switch (receive_message(link->socket_.get(), message, to_ms(std::max<SpanNs>(end - read_mono(), 0)))) {
-      case Received::message: break;
+      case Received::message:
+        if (end == never) end = after(read_mono(), timeout);
+        break;
       case Received::nothing:
         if (read_mono() < end) continue;
         return failure(Remedy::try_later, "take over from", "the keeper", "it has not sent everything in time");

@@ -74,7 +74,8 @@ struct NewKeeper {
 
 class KeeperLink {
  public:
-  // Takes hello, spawners and everything parked; returns after `ready`. Blocks at most `timeout` per message.
+  // Takes hello, spawners and everything parked; returns after `ready`. Blocks as long as the keeper lives and says nothing
+  // (it does until our predecessor has ended), and from its first word on at most `timeout`.
   static Result<std::unique_ptr<KeeperLink>> connect(Fd socket, SpanNs timeout = seconds(30));
   ~KeeperLink();
   KeeperLink(const KeeperLink&) = delete;

@@ -297,6 +297,8 @@ TEST_F(Orders, DownOfANameForgetsThatOneAndUpBringsItBack) {
   stage.order(Verb::down, {"db"});
   stage.run_ms(1'000);
   ASSERT_EQ(stage.machine().supervisor().status().services.size(), 1u);
+  EXPECT_EQ(stage.machine().supervisor().instance().service_count, 1u);
+  EXPECT_TRUE(stage.machine().supervisor().instance().services.empty());
   EXPECT_EQ(stage.status("web").pid, web_was) << "who depends on it runs on, as when it is stopped";
   stage.kill_supervisor(5);
   stage.run_ms(1'000);

@@ -233,16 +233,22 @@ TEST_F(Runs, KeepTheirExitStatusAndTheirPidUntilReaped) {
   EXPECT_EQ(h.table->strays_reaped.load(), 0u);
 }
 
-// A tracer has the status first. Until then the keeper can learn nothing, and must neither forget the run nor spin.
+// A tracer has the status first, and the keeper hears nothing more when that lets go: here its SIGCHLD is lost in another.
 TEST_F(Runs, ThatDieUnderADebuggerAreKnownWhenItLetsThemGo) {
   const Fd speaks = start_speaking(4, 1, {"pause"});
-  const pid_t pid = h.entry(4).pid.load();
+  const Fd others = start_speaking(6, 2, {"pause"});
+  const pid_t pid = h.entry(4).pid.load(), other = h.entry(6).pid.load();
   if (ptrace(PTRACE_SEIZE, pid, nullptr, nullptr) < 0) GTEST_SKIP() << "ptrace is not allowed";
   kill(pid, SIGKILL);
   ASSERT_TRUE(h.until([&] { return state_of(pid) == 'Z'; }));
   EXPECT_FALSE(h.exited(4));
+  kill(h.keeper, SIGSTOP);
+  ASSERT_TRUE(h.until([&] { return state_of(h.keeper) == 'T'; }));
+  kill(other, SIGKILL);
+  ASSERT_TRUE(h.until([&] { return state_of(other) == 'Z'; }));
   int status = 0;
   ASSERT_EQ(waitpid(pid, &status, __WALL), pid);
+  kill(h.keeper, SIGCONT);
   ASSERT_TRUE(h.until([&] { return h.exited(4); }));
   EXPECT_EQ(h.entry(4).wait_code, CLD_KILLED);
   EXPECT_EQ(h.entry(4).wait_status, SIGKILL);

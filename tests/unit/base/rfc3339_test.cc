@@ -21,6 +21,8 @@ TEST(Rfc3339, HasAsManyDigitsAsAreAskedFor) {
 TEST(Rfc3339, OfAMachineWithoutAClockIsBefore1970) {
   EXPECT_EQ(rfc3339(-milliseconds(1)), "1969-12-31T23:59:59.999Z");
   EXPECT_EQ(rfc3339(-1), "1969-12-31T23:59:59.999Z");
+  EXPECT_EQ(rfc3339(INT64_MIN), "1677-09-21T00:12:43.145Z");
+  EXPECT_EQ(rfc3339(INT64_MAX), "2262-04-11T23:47:16.854Z");
 }
 
 TEST(Rfc3339, CountsDaysAsLibcDoes) {

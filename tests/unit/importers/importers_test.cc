@@ -82,7 +82,7 @@ TEST(Importers, a_procfile_with_its_variables_is_carried_over) {
 }
 
 TEST(Importers, units_that_need_each_other_are_carried_over_together) {
-  expect_imported("units", import_systemd({source("web.service"), source("db.service")}));
+  expect_imported("units", import_systemd({source("web.service"), source("db.service"), source("worker.service")}));
 }
 
 TEST(Importers, a_unit_that_goes_into_the_background_does_so_here) {

@@ -1,5 +1,6 @@
 // A service that does what the test tells it over the stage, one message an order, one an answer:
-//   hearth-test-puppet STAGE LABEL
+//   hearth-test-puppet STAGE LABEL [PORT]
+// With a port it listens there first, and ends with code 98 when it cannot.
 // It ends with code 0 when the test is gone, so that nothing is left of a test that crashed.
 #include <cstdio>
 #include <fcntl.h>
@@ -212,6 +213,7 @@ bool obey(const std::string& order) {
 
 int main(int count, char** arguments) {
   if (count < 3) return 64;
+  if (count > 3 && listen_on(std::atoi(arguments[3])) != "ok") return 98;
   stage = hearth::nasty::enter_stage(arguments[1], arguments[2]);
   char order[8192];
   for (;;) {
