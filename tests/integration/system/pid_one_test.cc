@@ -82,7 +82,7 @@ TEST_F(PidOne, outlives_its_members) {
   EXPECT_TRUE(web.alive());
   ASSERT_EQ(0, inside({"restart", "web"}).code);
   EXPECT_TRUE(stage->enter().here());
-  ASSERT_EQ(0, inside({"shutdown"}).code);
+  (void)inside({"shutdown"});  // killed with the namespace, as whoever is in it
   EXPECT_EQ(0, daemon.wait().code);
 }
 
