@@ -111,17 +111,22 @@ int command_events(const Context& asked) {
                           "it is not running, and has left none", hint_without_hearth(context), 0},
                     exit_code::not_running);
   }
+  std::size_t unknown = 0;
   for (const std::string& name : context.arguments.words) {
     const bool known =
         std::ranges::any_of(kept->events, [&](const EventNews& e) { return selects_label(name, e.service); });
-    if (!known) write_err(fmt::format("hearth: no event of {} is kept\n", name));
+    if (known) continue;
+    ++unknown;
+    write_err(fmt::format("hearth: no event of {} is kept\n", name));
   }
   std::vector<const EventNews*> chosen;
   for (const EventNews& event : kept->events)
     if (event.time >= wanted->since) chosen.push_back(&event);
   const std::size_t skipped = chosen.size() > wanted->lines ? chosen.size() - wanted->lines : 0;
   for (std::size_t i = skipped; i < chosen.size(); ++i) show(context, *chosen[i]);
-  if (!context.arguments.has("follow")) return exit_code::done;
+  // Of some others there were; of one that is to come there may be soon.
+  const bool of_nobody = unknown != 0 && unknown == context.arguments.words.size();
+  if (!context.arguments.has("follow")) return of_nobody ? exit_code::usage : exit_code::done;
   if (!kept->running) {
     return complain(context,
                     Error{Remedy::not_found, "follow the events of", "hearth in " + context.instance.directory,

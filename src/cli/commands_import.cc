@@ -187,7 +187,8 @@ int command_import(const Context& context) {
     return wrong(kind, "this kind is not known");
   if (words.size() < 2) return wrong("a file of " + kind, "none is named");
   Result<importers::Imported> imported = import_files(kind, {words.begin() + 1, words.end()});
-  if (!imported) return complain(context, imported.error());
+  if (!imported)
+    return complain(context, imported.error(), imported.error().code != 0 ? exit_code::usage : exit_code::failed);
   // Units name files that are there where they will run, and perhaps not here.
   if (kind != "systemd") leave_out_what_is_refused(*imported, words[1]);
   if (const auto path = context.arguments.value("output")) {

@@ -51,7 +51,13 @@ int command_restart(const Context& context) {
   return give_order(context, "restart", "restarted");
 }
 
-int command_shutdown(const Context& context) {
+namespace {
+
+// All of hearth may die while it shuts down. Another one goes on then; not for ever, since something kills them.
+constexpr int deaths_most = 3;
+
+// `key`: asked twice under two of them, it would not wait for services to end.
+int shut_down(const Context& context, const std::string& key, int deaths) {
   const Result<SpanNs> timeout = timeout_of(context.arguments);
   if (!timeout) return complain(context, timeout.error(), exit_code::usage);
   InterruptWatch watch;
@@ -81,10 +87,15 @@ int command_shutdown(const Context& context) {
   Order order;
   order.body = R"({"verb":"shutdown"})";
   order.doing = "shutdown";
+  order.key = key;
   order.wait = !context.arguments.has("no-wait");
   order.timeout = *timeout;
   order.keeper_pid = static_cast<int>(instance->keeper_pid);
   const Outcome outcome = follow(context, client, watch, order);
+  if (outcome.end == End::died && deaths < deaths_most) {
+    if (!context.json) write_err("hearth: all of hearth died during the shutdown; another one goes on with it\n");
+    return shut_down(context, key, deaths + 1);
+  }
   const int code = conclude(context, outcome, order, nullptr);
   if (code != exit_code::done || !order.wait) return code;
   // What it could not place, because no document tells of it, was left alone, and nobody watches it any more.
@@ -99,6 +110,12 @@ int command_shutdown(const Context& context) {
   }
   if (!context.json) write_out("Shutdown complete\n");
   return code;
+}
+
+}  // namespace
+
+int command_shutdown(const Context& context) {
+  return shut_down(context, make_key(), 0);
 }
 
 namespace {

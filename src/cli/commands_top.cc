@@ -31,14 +31,15 @@ struct Seen {
   pid_t keeper = 0;
 };
 
-std::expected<Seen, Error> ask(const Context& context, Operation& question) {
+// The error is told; what is left of it is the exit code.
+std::expected<Seen, int> ask(const Context& context, Operation& question) {
   std::string target = "/v1/status";
   for (const std::string& name : context.arguments.words)
     target += (target.ends_with("status") ? "?names=" : ",") + escaped(name);
   const auto answer = question.get(target, after(os::read_mono(), seconds(3)));
-  if (!answer) return std::unexpected(answer.error().error);
+  if (!answer) return std::unexpected(complain(context, answer.error()));
   Result<std::vector<SlotNews>> slots = services_news(*answer);
-  if (!slots) return std::unexpected(slots.error());
+  if (!slots) return std::unexpected(complain(context, slots.error()));
   const Result<InstanceNews> instance = instance_news(*answer);
   return Seen{std::move(*slots), instance ? static_cast<pid_t>(instance->keeper_pid) : 0};
 }
@@ -113,7 +114,7 @@ int live(const Context& context, Operation& question, InterruptWatch& watch, Top
     if (key == 'u') order = TopOrder::uptime;
     if (key == 'n') order = TopOrder::name;
     const auto seen = ask(context, question);
-    if (!seen) return complain(context, seen.error());
+    if (!seen) return seen.error();
     Snapshot now = take_snapshot();
     std::vector<TopRow> rows = rows_of(*seen, before, now, proportional);
     sort_rows(rows, order);
@@ -156,7 +157,7 @@ int command_top(const Context& context) {
   const Snapshot before = take_snapshot();
   ::poll(nullptr, 0, static_cast<int>(once_interval / ns_per_ms));
   const auto seen = ask(context, question);
-  if (!seen) return complain(context, seen.error());
+  if (!seen) return seen.error();
   std::vector<TopRow> rows = rows_of(*seen, before, take_snapshot(), proportional);
   sort_rows(rows, order);
   write_out(context.json ? top_json(rows, proportional) : top_table(rows, look_at_terminal(STDOUT_FILENO).columns, 0));
@@ -215,7 +216,7 @@ int command_tree(const Context& context) {
   Client client(context.socket_path());
   Operation question(client, nullptr, patience_for(context));
   const auto seen = ask(context, question);
-  if (!seen) return complain(context, seen.error());
+  if (!seen) return seen.error();
   const Snapshot now = take_snapshot();
   const auto members = members_of(now, seen->slots, seen->keeper, run_in_environment);
   const Labels labels(seen->slots);

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "cli/changes.h"
+#include "cli/left_behind.h"
 #include "cli/log_lines.h"
 #include "cli/progress.h"
 #include "os/clock.h"
@@ -95,6 +96,8 @@ class Shower {
     constexpr std::string_view already = " is already running";
     const std::size_t at = text.find(already);
     if (services_follow && at != text.npos) return progress_.ran_before(text.substr(0, at));
+    if (const std::size_t done = text.find(" has completed and is not run again"); services_follow && done != text.npos)
+      progress_.ran_before(text.substr(0, done));
     if (!json_) write_out("note: " + shown(text, 0) + "\n");
   }
   SpanNs pace() const { return json_ ? silent_wait : told_wait; }
@@ -125,7 +128,9 @@ Outcome follow(const Context& context, Client& client, InterruptWatch& watch, co
   const MonoNs deadline = after(begin, order.timeout);
   Patience patience = patience_for(context);
   patience.last_of_all = keeper ? keeper.get() : -1;
-  Operation operation(client, &watch, patience);
+  // Whoever shuts down and finds everybody dead starts a hearth himself, and waits for nobody else to do it.
+  if (keeper) patience.unfinished = {};
+  Operation operation(client, &watch, patience, order.key);
   auto answer = operation.post(order.target, order.body, never);
   if (!answer) return broken(std::move(outcome), answer.error());
   outcome.body = answer->body;
@@ -176,7 +181,9 @@ Outcome follow(const Context& context, Client& client, InterruptWatch& watch, co
     const bool ended = wait_gone(keeper.get(), watch, deadline);
     outcome.elapsed = os::read_mono() - begin;
     if (!ended) outcome.end = watch.came() ? End::interrupted : End::timeout;
-    if (ended) {
+    if (ended && !outcome.news.settled && !left_runs(context.instance.directory).empty()) {
+      outcome.end = End::died;
+    } else if (ended) {
       // Its supervisor ended with it and could not tell the last of it: nothing runs any more.
       outcome.end = End::gone;
       for (SlotNews& slot : outcome.news.slots) {
@@ -281,6 +288,12 @@ int conclude(const Context& context, const Outcome& outcome, const Order& order,
                             pending.empty() ? "it has not ended" : pending, order.doing, status));
       return exit_code::failed;
     }
+    case End::died:
+      return complain(context,
+                      Error{Remedy::environment, order.doing, words_of(left_runs(context.instance.directory)),
+                            "all of hearth died before they had ended",
+                            fmt::format("`hearth {}shutdown` ends them", context.place_option), 0},
+                      exit_code::failed);
     case End::settled:
     case End::gone: break;
   }

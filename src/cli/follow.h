@@ -20,15 +20,17 @@ struct Order {
   std::string body;
   const char* doing = "start";  // "start", "stop": for what is said when it does not come to its end
   bool wait = true;
-  bool quiet = false;           // without wait: somebody else says what becomes of it
-  bool tells_removed = false;   // up, down: names what is stopped and forgotten
-  bool applies_a_file = false;  // up, reload, scale: it is that because it has left the file, or is one too many
-  bool tells_changes = false;   // reload: what it means to each service, first of all
-  SpanNs timeout = never;       // of the waiting
-  int keeper_pid = 0;           // shutdown: the order is done when this process is gone
+  bool quiet = false;            // without wait: somebody else says what becomes of it
+  bool tells_removed = false;    // up, down: names what is stopped and forgotten
+  bool applies_a_file = false;   // up, reload, scale: it is that because it has left the file, or is one too many
+  bool tells_changes = false;    // reload: what it means to each service, first of all
+  SpanNs timeout = never;        // of the waiting
+  int keeper_pid = 0;            // shutdown: the order is done when this process is gone
+  std::string key = make_key();  // of the operation
 };
 
-enum class End { settled, timeout, interrupted, gone, refused, broken };
+// died: all of hearth did, and not because it was done: services still run.
+enum class End { settled, timeout, interrupted, gone, died, refused, broken };
 
 struct Outcome {
   End end = End::settled;

@@ -33,9 +33,9 @@ std::string make_key();
 
 class Operation {
  public:
-  // `client` must outlive it. `watch` is the client's, or null.
-  Operation(Client& client, InterruptWatch* watch, Patience patience = {})
-      : client_(client), watch_(watch), patience_(patience), key_(make_key()) {}
+  // `client` must outlive it. `watch` is the client's, or null. With the key of an earlier one it is that one repeated.
+  Operation(Client& client, InterruptWatch* watch, Patience patience = {}, std::string key = make_key())
+      : client_(client), watch_(watch), patience_(patience), key_(std::move(key)) {}
 
   const std::string& key() const { return key_; }
 

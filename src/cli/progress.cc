@@ -123,7 +123,7 @@ std::string Progress::changes(const OrderNews& news, SpanNs elapsed) {
     }
     text += labels.of(slot) + ": " + word_of(slot);
     if (first && slot.outcome == "done" && ran_before(slot)) {
-      text += fmt::format(" as before (PID {})\n", slot.pid);
+      text += slot.pid != 0 ? fmt::format(" as before (PID {})\n", slot.pid) : std::string(" as before\n");
       continue;
     }
     if (!pending) text += fmt::format(" after {}", elapsed_text(known.settled_after));

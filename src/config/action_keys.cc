@@ -131,10 +131,9 @@ void read_type(Reader& r, const Node& value, std::string_view key, ServiceDraft&
   r.choice(value, key, type_words, type_synonyms, draft.spec.type);
 }
 
-// A task has no readiness: it is what others wait for when it has done its work.
 void finish_task(Reader& r, ServiceDraft& draft) {
   if (draft.spec.type != ServiceType::task) return;
-  for (const std::string_view key : {"ready", "live", "watchdog", "start_timeout"}) {
+  for (const std::string_view key : keys_not_of_tasks) {
     const Entry* entry = draft.table->find(key);
     if (entry == nullptr) continue;
     r.problem(entry->at, fmt::format("{} has no meaning with type = \"task\"", key),

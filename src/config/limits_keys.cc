@@ -64,6 +64,9 @@ void read_limits(Reader& r, const Node& value, std::string_view key, ServiceDraf
       read_limit(r, entry, Reader::full_key(key, entry.key), draft);
     }
   }
+  // A table has no order: another one in the file is no change.
+  if (!draft.spec.process->limits.empty())
+    std::ranges::sort(draft.spec.process.edit().limits, {}, &ResourceLimit::name);
 }
 
 constexpr std::array rules = {

@@ -1,11 +1,13 @@
 #include "config/project.h"
 
+#include <algorithm>
 #include <array>
 
 #include <fmt/core.h>
 
 #include "base/nearest.h"
 #include "config/limits.h"
+#include "config/replicas.h"
 #include "config/service_keys.h"
 #include "config/templates.h"
 #include "config/text.h"
@@ -94,6 +96,7 @@ void Project::read() {
     reader_.problem({}, "the file defines no service", "add [service.NAME] with a command");
   }
   check_dependencies();
+  check_listen();
 }
 
 void Project::read_project(const Node& value) {
@@ -165,6 +168,7 @@ void Project::read_one(const Entry& entry) {
   document_.services.push_back(std::move(draft.spec));
   places_.push_back({draft.at, draft.user_at, draft.group_at});
   dependency_at_.push_back(std::move(draft.dependency_at));
+  listen_at_.push_back(std::move(draft.listen_at));
 }
 
 void Project::unknown_top_key(const Entry& entry) {
@@ -202,6 +206,35 @@ void Project::check_dependencies() {
             at, (at.part == 0 ? "its dependencies" : "the dependencies of " + it) + " form a cycle: " + problem.cycle,
             "remove one of them");
         break;
+    }
+  }
+}
+
+// Of services that start by themselves; of others it may be meant that one of them is up at a time.
+void Project::check_listen() {
+  std::vector<Listening> all;
+  for (std::size_t i = 0; i < document_.services.size(); ++i) {
+    const ServiceSpec& service = document_.services[i];
+    for (std::size_t item = 0; service.autostart && item < service.listen.size() && item < listen_at_[i].size(); ++item)
+      for (std::uint32_t replica = 0; replica < service.replicas && all.size() <= max_services; ++replica)
+        if (auto socket = listening(service.listen[item].address, replica)) {
+          socket->service = i;
+          socket->item = item;
+          all.push_back(std::move(*socket));
+        }
+  }
+  std::ranges::stable_sort(all, {}, &Listening::place);
+  for (std::size_t first = 0; first < all.size(); ++first) {
+    for (std::size_t second = first + 1; second < all.size() && all[second].place == all[first].place; ++second) {
+      if (all[first].service == all[second].service || !meet(all[first], all[second])) continue;
+      const ServiceSpec& later = document_.services[all[second].service];
+      reader_.set_subject("service " + later.name);
+      reader_.problem(
+          listen_at_[all[second].service][all[second].item],
+          fmt::format("it would listen on {}, as service {} does, and only one can",
+                      quote(later.listen[all[second].item].address), document_.services[all[first].service].name),
+          "choose another port or path, or set autostart = false where only one of them is to be up");
+      break;
     }
   }
 }

@@ -44,6 +44,7 @@ class Project {
   void read_one(const Entry& entry);
   void unknown_top_key(const Entry& entry);
   void check_dependencies();
+  void check_listen();
 
   Node& root_;
   Environment env_;  // the caller's with the project's variables over it
@@ -53,6 +54,7 @@ class Project {
   std::vector<std::string> parts_;
   std::vector<ServicePlaces> places_;
   std::vector<std::vector<Position>> dependency_at_;  // as document_.services and their depends_on
+  std::vector<std::vector<Position>> listen_at_;      // ... and their listen
   bool top_problem_ = false;
 };
 

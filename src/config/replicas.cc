@@ -95,4 +95,17 @@ std::vector<ReplicaProblem> replica_problems(const ServiceSpec& spec) {
   return problems;
 }
 
+std::optional<Listening> listening(const std::string& address, std::uint32_t replica) {
+  std::string text = with_index(address, replica);
+  if (!text.starts_with("tcp:")) return Listening{std::move(text), {}};
+  auto parsed = parse_host_port(std::string_view(text).substr(4));
+  if (!parsed || parsed->port == 0) return std::nullopt;
+  return Listening{std::to_string(parsed->port), std::move(parsed->host)};
+}
+
+bool meet(const Listening& a, const Listening& b) {
+  const auto is_any = [](const std::string& host) { return host == "*" || host == "0.0.0.0" || host == "[::]"; };
+  return a.place == b.place && (a.host == b.host || is_any(a.host) || is_any(b.host));
+}
+
 }  // namespace hearth::config

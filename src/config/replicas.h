@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,5 +23,17 @@ struct ReplicaProblem {
 
 // Nothing of a service with one replica. `spec`: paths are absolute, {index} still stands in its texts.
 std::vector<ReplicaProblem> replica_problems(const ServiceSpec& spec);
+
+// A socket that a replica is given: where it is bound. Services whose sockets meet cannot be up together.
+struct Listening {
+  std::string place;        // "unix:PATH", or the port
+  std::string host;         // of a port
+  std::size_t service = 0;  // whose, and its item of `listen`: for the caller
+  std::size_t item = 0;
+};
+// Nothing where the kernel chooses the port, or the address is none.
+std::optional<Listening> listening(const std::string& address, std::uint32_t replica);
+// Of two with one place. Names of hosts are not looked up: two names may still be one address.
+bool meet(const Listening& a, const Listening& b);
 
 }  // namespace hearth::config

@@ -6,6 +6,7 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -30,6 +31,9 @@ struct ServiceDraft {
   Position user_at, group_at;                                 // where they are set
   std::vector<std::pair<std::string, std::string>> file_env;  // of env_files
 };
+
+// A task has no readiness: it is what others wait for when it has done its work.
+inline constexpr std::string_view keys_not_of_tasks[] = {"ready", "live", "watchdog", "start_timeout"};
 
 using ServiceRule = KeyRule<ServiceDraft>;
 

@@ -117,6 +117,19 @@ Node table_or_nothing(std::optional<Entry> entry, std::string_view header, Reade
   return {};
 }
 
+// [defaults] is said of all services, and some of it is nothing for a task: that is not said of one.
+Node defaults_for(const Node& defaults, const Node& named, const Node& service) {
+  Node sum = defaults;
+  const Entry* type = service.find("type");
+  if (type == nullptr) type = named.find("type");
+  if (type == nullptr || type->value.text != "task") return sum;
+  std::erase_if(sum.entries, [](const Entry& entry) {
+    return std::ranges::find(keys_not_of_tasks, entry.key) != std::end(keys_not_of_tasks) ||
+           (entry.key == "restart" && entry.value.text == "always");
+  });
+  return sum;
+}
+
 }  // namespace
 
 void spread_shared_tables(Node& root, Reader& reader, std::vector<std::string>& parts) {
@@ -150,7 +163,7 @@ void spread_shared_tables(Node& root, Reader& reader, std::vector<std::string>& 
       reader.set_subject("service " + (valid_name(service.key) ? service.key : quote(service.key)));
       Node named = templates.sum_of(service.value, true);
       if (defaults.entries.empty() && named.entries.empty()) continue;
-      Node sum = defaults;
+      Node sum = defaults_for(defaults, named, service.value);
       sum.at = service.value.at;
       merge_table(sum, std::move(named));
       merge_table(sum, std::move(service.value));

@@ -158,8 +158,8 @@ class Unit {
 
   // What it is told under another name here.
   std::string hook_line(std::vector<std::string> command) {
-    static constexpr std::pair<std::string_view, std::string_view> names[] = {
-        {"HEARTH_PID", "MAINPID"}, {"HEARTH_EXIT_CODE", "EXIT_STATUS"}, {"HEARTH_EXIT_SIGNAL", "EXIT_STATUS"}};
+    static constexpr std::pair<std::string_view, std::string_view> names[] = {{"HEARTH_PID", "MAINPID"},
+                                                                              {"HEARTH_EXIT_CODE", "EXIT_STATUS"}};
     for (std::string& text : command) {
       for (const auto& [ours, theirs] : names)
         for (std::size_t at = text.find(ours); at != text.npos; at = text.find(ours, at + theirs.size()))
@@ -222,6 +222,9 @@ class Unit {
     else
       line("Restart", spec_.restart == RestartPolicy::always ? "always" : "on-failure");
     line("RestartSec", span_text(spec_.backoff.initial));
+    if (!(spec_.backoff == Backoff()) && spec_.backoff.factor > 1 && spec_.backoff.max > spec_.backoff.initial)
+      wanting("its backoff grows to " + span_text(spec_.backoff.max) + ", and RestartSec does not",
+              "RestartSteps and RestartMaxDelaySec of systemd 254 are alike");
     std::string codes;
     for (const int code : spec_.success_exit_codes)
       if (code != 0) codes += (codes.empty() ? "" : " ") + std::to_string(code);

@@ -226,6 +226,8 @@ std::string JournalScribe::state_words(SlotIndex slot, Now now) const {
                                       (life.failures == 1 ? " failure" : " failures in a row");
     case Phase::running: return book_.has_readiness(slot) && state.health.ready ? "is ready" : "runs";
     case Phase::stopping:
+      if (life.kill_sent && book_.spec_of(slot).stop_signal == 9)
+        return "is ended with KILL" + (why.empty() ? "" : ": " + why);
       if (life.kill_sent) return "had not ended within its stop_timeout, or was stopped twice: KILL to all of it";
       if (life.stop_held) return "waits for those that depend on it to end first";
       return why.empty() ? "is being stopped" : "is being stopped: " + why;

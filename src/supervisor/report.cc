@@ -51,9 +51,13 @@ std::string failure_words(const ExitInfo& exit, const ServiceSpec& spec, const s
   if (stage == wire::SpawnStage::directory) text += " to " + spec.cwd;
   if (stage == wire::SpawnStage::user && !spec.process->user.empty()) text += " " + spec.process->user;
   if (stage == wire::SpawnStage::input) text += " " + spec.around->stdin_path;
-  text += " failed: ";
-  text += std::strerror(exit.fail_errno);
-  if (stage == wire::SpawnStage::exec && exit.fail_errno == ENOENT && !command.empty())
+  text += " failed";
+  if (exit.fail_errno == 0) return text;  // refused before there was a system call
+  text += std::string(": ") + std::strerror(exit.fail_errno);
+  if (stage == wire::SpawnStage::exec && exit.fail_errno == ENOENT && command.size() == 1 &&
+      command[0].find(' ') != std::string::npos)
+    text += "; its name would have blanks: each word stands for itself, as in [\"sleep\", \"10\"]";
+  else if (stage == wire::SpawnStage::exec && exit.fail_errno == ENOENT && !command.empty())
     text += command[0].find('/') == std::string::npos ? "; is it installed, and in PATH?"
                                                       : "; is it installed, and the interpreter of its #! line too?";
   if (stage == wire::SpawnStage::exec && exit.fail_errno == EACCES) text += "; is it executable?";
@@ -184,12 +188,20 @@ std::string waiting_words(const SlotBook& book, SlotIndex slot) {
   return text;
 }
 
+// What ended the run before; it is up again.
+bool is_history(const SlotState& state) {
+  return state.life.run_live && (state.life.phase == Phase::running || state.life.phase == Phase::starting);
+}
+
 std::string reason_text(const SlotBook& book, const ports::Keeper& keeper, SlotIndex slot, Now now) {
   const SlotState& state = book.slots[slot];
   const ServiceSpec& spec = book.spec_of(slot);
-  if (book.scratch[slot].refused != no_run || state.life.reason == Reason::refused)
+  if (book.scratch[slot].refused != no_run || state.life.reason == Reason::refused) {
+    const bool over = state.life.run_live && book.scratch[slot].refused == no_run && !state.run_wanted;
+    if (over) return book.scratch[slot].refusal ? "the start before: " + book.scratch[slot].refusal->text() : "";
     return book.scratch[slot].refusal ? book.scratch[slot].refusal->text()
                                       : "a resource was missing; it is tried again";
+  }
   if (std::string hook = hook_words(book, slot); !hook.empty()) return hook;
   if (std::string reload = failed_reload_words(book, slot); !reload.empty()) return reload;
   if (state.life.phase == Phase::starting && state.run().entry != no_entry) {
@@ -228,10 +240,11 @@ std::string reason_text(const SlotBook& book, const ports::Keeper& keeper, SlotI
       return end_words(state, spec);
     case Reason::spawn_failed: return failure_words(state.last_exit, spec);
     case Reason::start_timeout:
-    case Reason::watchdog: return verdict_words(book, slot, state.life.reason);
+    case Reason::watchdog:
     case Reason::liveness: {
       const std::unique_ptr<std::string>& sick = book.scratch[slot].sick;
-      return verdict_words(book, slot, state.life.reason) + (sick ? ": " + *sick : "");
+      return (is_history(state) ? "of the run before: " : "") + verdict_words(book, slot, state.life.reason) +
+             (state.life.reason == Reason::liveness && sick ? ": " + *sick : "");
     }
     case Reason::hook_failed:
     case Reason::hook_timeout:

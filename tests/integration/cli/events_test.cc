@@ -36,6 +36,11 @@ TEST_F(EventsCommand, an_end_and_who_ordered_it_are_told_and_explained) {
     }
   EXPECT_TRUE(measured);
 
+  const Finished nobody = hearth({"events", "wbe"});
+  EXPECT_EQ(nobody.code, 2) << nobody.out;
+  EXPECT_EQ(nobody.err, "hearth: no event of wbe is kept\n");
+  EXPECT_EQ(hearth({"events", "wbe", "web"}).code, 0);
+
   const Finished why = hearth({"explain", "web"});
   EXPECT_EQ(why.code, 0) << why.err;
   EXPECT_TRUE(why.out.starts_with("web is failed: exited with code 7\n")) << why.out;
@@ -48,6 +53,32 @@ TEST_F(EventsCommand, an_end_and_who_ordered_it_are_told_and_explained) {
   const boost::json::array& chain = json.at("chain").as_array();
   EXPECT_EQ(chain.front().at("to").as_string(), "failed");
   EXPECT_EQ(chain.back().at("kind").as_string(), "order");
+}
+
+TEST_F(EventsCommand, a_stop_signal_of_KILL_is_no_stop_that_took_too_long) {
+  write("hearth.toml", "[service.web]\ncommand = [\"sleep\", \"1000\"]\nstop_signal = \"KILL\"\n");
+  ASSERT_EQ(hearth({"up"}).code, 0);
+  ASSERT_EQ(hearth({"stop", "web"}).code, 0);
+  const Finished told = hearth({"events", "web"});
+  EXPECT_NE(told.out.find("running -> stopping: is ended with KILL"), std::string::npos) << told.out;
+  EXPECT_EQ(told.out.find("had not ended"), std::string::npos) << told.out;
+}
+
+TEST_F(EventsCommand, a_command_in_one_word_is_told_as_what_it_is) {
+  write("hearth.toml", "[service.web]\ncommand = [\"sleep 10\"]\nrestart = \"never\"\n");
+  const Finished up = hearth({"up"});
+  EXPECT_EQ(up.code, 1);
+  EXPECT_NE(up.err.find("as in [\"sleep\", \"10\"]"), std::string::npos) << up.err;
+}
+
+TEST_F(EventsCommand, what_ended_the_run_before_is_told_as_history) {
+  write("hearth.toml",
+        "[service.web]\ncommand = [\"sleep\", \"1000\"]\n"
+        "live = { type = \"exec\", command = [\"false\"], interval = \"0.1s\", failure_threshold = 1 }\n"
+        "backoff = { initial = \"0s\" }\n");
+  ASSERT_EQ(hearth({"up", "--no-wait"}).code, 0);
+  ASSERT_TRUE(
+      eventually([&] { return hearth({"status"}).out.find("of the run before: the liveness") != std::string::npos; }));
 }
 
 TEST_F(EventsCommand, who_follows_misses_none_when_the_supervisor_is_killed) {

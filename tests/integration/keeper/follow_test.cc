@@ -69,6 +69,7 @@ TEST_F(Follow, TheDaemonIsTheRunFromThereOnAndItsEndIsKnown) {
   EXPECT_EQ(h.entry(0).wait_code, CLD_KILLED);
   EXPECT_EQ(h.entry(0).wait_status, SIGUSR1);
   EXPECT_EQ(state_of(daemon), 'Z') << "held until REAP";
+  EXPECT_TRUE(h.keeper_rests());
   ASSERT_TRUE(h.reap(0, 1));
   ASSERT_TRUE(h.until([&] { return h.entry(0).run.load() == no_run && state_of(daemon) == 0; }));
   EXPECT_EQ(h.entry(0).phase.load(), EntryPhase::none);

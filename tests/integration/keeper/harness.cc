@@ -335,6 +335,21 @@ bool Instance::reap(EntryIndex i, RunId run) {
   return supervisor.send<wire::RunRecord>(wire::MessageType::reap, {{i, 0, run}});
 }
 
+bool Instance::keeper_rests() {
+  const auto processor_ns = [&] {
+    std::ifstream file("/proc/" + std::to_string(keeper) + "/schedstat");
+    std::uint64_t ns = 0;
+    file >> ns;
+    return ns;
+  };
+  return until([&] {
+    const std::uint64_t before = processor_ns();
+    pollfd nothing = {-1, 0, 0};
+    poll(&nothing, 1, 200);
+    return before != 0 && processor_ns() == before;
+  });
+}
+
 bool Instance::until(const std::function<bool()>& holds, int within_ms) {
   const Clock::time_point end = in(within_ms);
   const int doorbell = hello.empty() ? -1 : hello[static_cast<std::size_t>(wire::HelloDescriptor::to_supervisor)].get();

@@ -112,6 +112,8 @@ class Instance {
   void start_successor_of_keeper(std::uint32_t keeper_generation, const KeeperOptions& options = {});
   // Standard error of keepers and members.
   std::string said();
+  // It comes to take no processor time for a fifth of a second: it waits, and spins about nothing.
+  bool keeper_rests();
   bool exited(EntryIndex i) { return entry(i).phase.load() == wire::EntryPhase::exited; }
 
   // The first, unless `more` says otherwise.

@@ -187,6 +187,26 @@ TEST_F(Death, a_stopped_service_stays_stopped_through_the_death_of_everything) {
   EXPECT_EQ("stopped", service().state);
 }
 
+// Keeper and supervisor are killed while a shutdown waits for a service.
+TEST_F(Death, a_shutdown_during_which_all_of_hearth_dies_ends_the_services_all_the_same) {
+  const Actor web = start("stop_timeout = \"60s\"\n");
+  EXPECT_EQ("ok", web.ask("catch 15"));
+  Command ending = begin({"shutdown"});
+  EXPECT_EQ("signal 15", web.hear());
+  kill_everything();
+  reap();
+  // Another one goes on, and has the time that it had: one signal, and no KILL.
+  EXPECT_TRUE(until([&] { return status().answered; }));
+  EXPECT_EQ("-", web.ask("variable NOBODYS"));
+  EXPECT_FALSE(ending.ended());
+  web.order("exit 0");
+  const Output output = ending.wait();
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_THAT(output.err, HasSubstr("all of hearth died during the shutdown"));
+  EXPECT_THAT(output.out, HasSubstr("Shutdown complete"));
+  EXPECT_FALSE(web.alive());
+}
+
 TEST_F(Death, a_terminal_signal_to_the_keeper_stops_everything) {
   const Actor web = start();
   const pid_t keeper = status().keeper;

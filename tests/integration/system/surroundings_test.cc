@@ -13,6 +13,7 @@ namespace hearth::test {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 struct SurroundingsOf : Machine {
   // Runs the shell text as a service with these keys, and returns what it has written.
@@ -105,6 +106,7 @@ TEST_F(SurroundingsOf, a_port_that_somebody_has_is_told_with_his_name) {
   EXPECT_TRUE(until([&] { return service().reason_text.find("port " + port + " is in use by") != std::string::npos; }))
       << service().reason_text;
   EXPECT_THAT(service().reason_text, HasSubstr("(PID " + std::to_string(::getpid()) + ")"));
+  EXPECT_THAT(hearth({"explain", "web"}).out, Not(HasSubstr("Success")));
 }
 
 }  // namespace

@@ -190,6 +190,25 @@ TEST(Settings, that_name_nothing_are_refused) {
       "--set =5: it is not KEY=VALUE; write for example --set service.web.nice=5\n");
 }
 
+TEST(Shared, what_defaults_say_of_readiness_is_not_said_of_tasks) {
+  const std::string defaults =
+      "[defaults]\nnice = 3\nready = { type = \"uptime\", after = \"1s\" }\nlive = { type = \"tcp\", address = "
+      "\"localhost:1\" }\n"
+      "start_timeout = \"9s\"\nwatchdog = \"1s\"\nrestart = \"always\"\n[template.once]\ntype = \"task\"\n";
+  for (const std::string type : {"type = \"task\"\n", "template = \"once\"\n"}) {
+    Given given;
+    const ServiceSpec spec = given.first(defaults + "[service.job]\ncommand = [\"x\"]\n" + type);
+    EXPECT_EQ(spec.process->nice, 3) << type;
+    EXPECT_EQ(spec.ready->type, ProbeType::none) << type;
+    EXPECT_EQ(spec.live->type, ProbeType::none) << type;
+    EXPECT_EQ(spec.start_timeout, ServiceSpec().start_timeout) << type;
+    EXPECT_EQ(spec.watchdog, 0) << type;
+    EXPECT_EQ(spec.restart, RestartPolicy::never) << type;
+  }
+  Given given;
+  EXPECT_EQ(given.first(defaults + "[service.web]\ncommand = [\"x\"]\n").ready->type, ProbeType::uptime);
+}
+
 TEST(Shared, defaults_are_inherited_key_by_key) {
   Given given;
   const std::string text =

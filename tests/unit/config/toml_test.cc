@@ -125,7 +125,7 @@ TEST(Toml, every_key_reaches_the_model) {
   expected.process.edit().nice = -5;
   expected.process.edit().oom_score_adj = 200;
   expected.process.edit().limits = {
-      {"nofile", 65536, 65536}, {"core", UINT64_MAX, UINT64_MAX}, {"memlock", 64 << 10, 1 << 20}};
+      {"core", UINT64_MAX, UINT64_MAX}, {"memlock", 64 << 10, 1 << 20}, {"nofile", 65536, 65536}};
   expected.autostart = false;
   expected.tags = {"gpu", "speech"};
   expected.give_up = GiveUp::exit;
