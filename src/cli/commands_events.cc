@@ -14,7 +14,7 @@
 #include "cli/event_news.h"
 #include "cli/log_times.h"
 #include "cli/tags.h"
-#include "config/scalars.h"
+#include "config/numbers.h"
 #include "os/clock.h"
 
 namespace hearth::cli {

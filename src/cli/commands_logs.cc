@@ -26,7 +26,7 @@
 #include "cli/log_times.h"
 #include "cli/progress.h"
 #include "cli/tags.h"
-#include "config/scalars.h"
+#include "config/numbers.h"
 #include "logs/lines.h"
 #include "logs/reader.h"
 #include "os/clock.h"

@@ -1,4 +1,5 @@
 // start, stop, restart, shutdown, daemon: orders about what is there.
+#include <algorithm>
 #include <poll.h>
 #include <string>
 
@@ -57,9 +58,7 @@ namespace {
 constexpr int deaths_most = 3;
 
 // `key`: asked twice under two of them, it would not wait for services to end.
-int shut_down(const Context& context, const std::string& key, int deaths) {
-  const Result<SpanNs> timeout = timeout_of(context.arguments);
-  if (!timeout) return complain(context, timeout.error(), exit_code::usage);
+int shut_down(const Context& context, const std::string& key, MonoNs deadline, int deaths) {
   InterruptWatch watch;
   Client client(context.socket_path(), &watch);
   Operation question(client, &watch, patience_for(context));
@@ -89,12 +88,12 @@ int shut_down(const Context& context, const std::string& key, int deaths) {
   order.doing = "shutdown";
   order.key = key;
   order.wait = !context.arguments.has("no-wait");
-  order.timeout = *timeout;
+  order.timeout = deadline == never ? never : std::max<SpanNs>(deadline - os::read_mono(), 0);
   order.keeper_pid = static_cast<int>(instance->keeper_pid);
   const Outcome outcome = follow(context, client, watch, order);
   if (outcome.end == End::died && deaths < deaths_most) {
     if (!context.json) write_err("hearth: all of hearth died during the shutdown; another one goes on with it\n");
-    return shut_down(context, key, deaths + 1);
+    return shut_down(context, key, deadline, deaths + 1);
   }
   const int code = conclude(context, outcome, order, nullptr);
   if (code != exit_code::done || !order.wait) return code;
@@ -115,7 +114,9 @@ int shut_down(const Context& context, const std::string& key, int deaths) {
 }  // namespace
 
 int command_shutdown(const Context& context) {
-  return shut_down(context, make_key(), 0);
+  const Result<SpanNs> timeout = timeout_of(context.arguments);
+  if (!timeout) return complain(context, timeout.error(), exit_code::usage);
+  return shut_down(context, make_key(), after(os::read_mono(), *timeout), 0);
 }
 
 namespace {

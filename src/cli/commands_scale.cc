@@ -8,7 +8,7 @@
 #include "cli/follow.h"
 #include "cli/interrupt.h"
 #include "config/limits.h"
-#include "config/scalars.h"
+#include "config/numbers.h"
 
 namespace hearth::cli {
 namespace {

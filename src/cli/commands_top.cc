@@ -16,6 +16,7 @@
 #include "cli/interrupt.h"
 #include "cli/processes.h"
 #include "cli/top_table.h"
+#include "config/numbers.h"
 #include "config/scalars.h"
 #include "os/clock.h"
 #include "os/proc_stat.h"

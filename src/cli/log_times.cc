@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "config/numbers.h"
 #include "config/scalars.h"
 
 namespace hearth::cli {

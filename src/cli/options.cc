@@ -7,6 +7,7 @@
 
 #include "base/nearest.h"
 #include "cli/command_table.h"
+#include "config/numbers.h"
 #include "config/scalars.h"
 
 namespace hearth::cli {

@@ -1,6 +1,6 @@
 #include "config/host_port.h"
 
-#include "config/scalars.h"
+#include "config/numbers.h"
 
 namespace hearth::config {
 

@@ -1,5 +1,5 @@
-// Addresses of sockets as a hearth.toml has them. Apart from other scalars, because the supervisor reads these, too, and
-// with std::from_chars of a double it would need libm.
+// Addresses of sockets as a hearth.toml has them. Apart from other scalars, because the supervisor reads these, too
+// (numbers.h).
 #pragma once
 
 #include <cstdint>

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "config/numbers.h"
+
 namespace hearth::config {
 
 void JsonReader::name(std::string_view key, std::string& value) {

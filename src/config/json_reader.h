@@ -88,9 +88,9 @@ class JsonReader {
   }
   template <typename T, typename Describe>
   void part(Boxed<T>& value, Describe describe) {
-    T read = *value;
-    describe(*this, read);
-    if (!(read == *value)) value = std::move(read);
+    T fields = *value;
+    describe(*this, fields);
+    if (!(fields == *value)) value = std::move(fields);
   }
   template <typename T, typename Describe>
   void list(std::string_view key, std::vector<T>& values, Describe describe) {

@@ -13,7 +13,7 @@
 
 #include "base/boxed.h"
 #include "base/toml_text.h"
-#include "config/limits.h"
+#include "config/numbers.h"
 #include "config/text.h"
 #include "config/words.h"
 

@@ -22,15 +22,6 @@ inline constexpr int max_signal = 64;
 // Ten years: sums of a few spans and a clock reading stay far from the end of 64 bits.
 inline constexpr SpanNs max_span = seconds(10LL * 366 * 24 * 3600);
 
-// Of 0 to 2^52. By hand: for std::llround the supervisor would need libm, which is 130 KiB of its memory.
-constexpr std::int64_t nearest_integer(double number) {
-  return static_cast<std::int64_t>(number + 0.5);
-}
-// Numbers that are no integers are kept so.
-constexpr std::int64_t in_thousandths(double number) {
-  return nearest_integer(number * 1000);
-}
-
 // [A-Za-z0-9_-]{1,48}: stands in paths, cgroup names and on command lines as it is.
 constexpr bool valid_name(std::string_view name) {
   if (name.empty() || name.size() > max_name) return false;

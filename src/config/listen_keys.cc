@@ -7,8 +7,8 @@
 
 #include "config/host_port.h"
 #include "config/limits.h"
+#include "config/numbers.h"
 #include "config/replicas.h"
-#include "config/scalars.h"
 #include "config/service_keys.h"
 #include "config/text.h"
 #include "model/replica.h"

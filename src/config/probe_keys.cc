@@ -8,7 +8,7 @@
 #include <fmt/core.h>
 
 #include "config/host_port.h"
-#include "config/scalars.h"
+#include "config/numbers.h"
 #include "config/service_keys.h"
 #include "config/text.h"
 #include "model/replica.h"

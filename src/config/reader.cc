@@ -7,6 +7,7 @@
 #include "base/nearest.h"
 #include "config/limits.h"
 #include "config/node_text.h"
+#include "config/numbers.h"
 #include "config/scalars.h"
 #include "config/text.h"
 

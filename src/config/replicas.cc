@@ -104,8 +104,13 @@ std::optional<Listening> listening(const std::string& address, std::uint32_t rep
 }
 
 bool meet(const Listening& a, const Listening& b) {
-  const auto is_any = [](const std::string& host) { return host == "*" || host == "0.0.0.0" || host == "[::]"; };
-  return a.place == b.place && (a.host == b.host || is_any(a.host) || is_any(b.host));
+  if (a.place != b.place) return false;
+  if (a.host == b.host || a.host == "*" || b.host == "*") return true;
+  const auto is_v6 = [](const std::string& host) { return host.starts_with('['); };
+  if (is_v6(a.host) != is_v6(b.host)) return false;
+  const auto is_any = [](const std::string& host) { return host == "0.0.0.0" || host == "[::]"; };
+  const auto plain = [](const std::string& host) { return host == "localhost" ? "127.0.0.1" : host; };
+  return is_any(a.host) || is_any(b.host) || plain(a.host) == plain(b.host);
 }
 
 }  // namespace hearth::config

@@ -33,7 +33,8 @@ struct Listening {
 };
 // Nothing where the kernel chooses the port, or the address is none.
 std::optional<Listening> listening(const std::string& address, std::uint32_t replica);
-// Of two with one place. Names of hosts are not looked up: two names may still be one address.
+// As os/listeners.h binds them: "*" is of both families, an address of IPv6 is of that alone, localhost is 127.0.0.1.
+// Two ways to write one address of IPv6 are taken for two.
 bool meet(const Listening& a, const Listening& b);
 
 }  // namespace hearth::config

@@ -8,6 +8,7 @@
 
 #include "base/nearest.h"
 #include "config/limits.h"
+#include "config/numbers.h"
 
 namespace hearth::config {
 namespace {

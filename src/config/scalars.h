@@ -2,12 +2,10 @@
 // here: nullopt means "not of this form".
 #pragma once
 
-#include <charconv>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 
 #include "base/time.h"
 
@@ -28,14 +26,5 @@ std::optional<int> parse_signal(std::string_view text);
 std::string signal_text(int signal);
 // The known name nearest to `text`, without SIG; "" when none is near.
 std::string nearest_signal(std::string_view text);
-
-// An unsigned decimal number and nothing else. Here, so that who needs no more than this does not link scalars.cc, and with
-// it libm (host_port.h).
-inline std::optional<std::uint64_t> parse_number(std::string_view text) {
-  std::uint64_t value = 0;
-  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || error != std::errc() || stop != text.data() + text.size()) return std::nullopt;
-  return value;
-}
 
 }  // namespace hearth::config

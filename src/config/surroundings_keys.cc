@@ -8,8 +8,8 @@
 #include <fmt/core.h>
 
 #include "config/host_port.h"
+#include "config/numbers.h"
 #include "config/replicas.h"
-#include "config/scalars.h"
 #include "config/service_keys.h"
 #include "config/text.h"
 

@@ -100,8 +100,8 @@ void watch_adopted(Keeper& k, EntryIndex entry) {
 
 void watch_again(Keeper& k, EntryIndex entry) {
   if (k.run[entry].kind != RunKind::child) return watch_adopted(k, entry);
-  k.run[entry].unwatched = false;
-  watch_fd(k, k.run[entry].pidfd_plus_1 - 1, Source::run, entry, child_events, EPOLL_CTL_MOD);
+  k.run[entry].unwatched = !watch_fd(k, k.run[entry].pidfd_plus_1 - 1, Source::run, entry, child_events, EPOLL_CTL_MOD);
+  if (k.run[entry].unwatched) try_again(k, entry);
 }
 
 // A leader has made the group of its number; a main process may be in any of its session's. 0: none that may be signalled.

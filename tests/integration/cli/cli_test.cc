@@ -333,5 +333,22 @@ TEST_F(CommandTest, a_stopped_supervisor_makes_status_say_unreachable) {
   EXPECT_NE(status.err.find("does not answer"), std::string::npos) << status.err;
 }
 
+TEST_F(CommandTest, a_command_in_one_word_is_told_as_what_it_is) {
+  write("hearth.toml", "[service.web]\ncommand = [\"sleep 10\"]\nrestart = \"never\"\n");
+  const Finished up = hearth({"up"});
+  EXPECT_EQ(up.code, 1);
+  EXPECT_NE(up.err.find("as in [\"sleep\", \"10\"]"), std::string::npos) << up.err;
+}
+
+TEST_F(CommandTest, what_ended_the_run_before_is_told_as_history) {
+  write("hearth.toml",
+        "[service.web]\ncommand = [\"sleep\", \"1000\"]\n"
+        "live = { type = \"exec\", command = [\"false\"], interval = \"0.1s\", failure_threshold = 1 }\n"
+        "backoff = { initial = \"0s\" }\n");
+  ASSERT_EQ(hearth({"up", "--no-wait"}).code, 0);
+  ASSERT_TRUE(
+      eventually([&] { return hearth({"status"}).out.find("of the run before: the liveness") != std::string::npos; }));
+}
+
 }  // namespace
 }  // namespace hearth::cli

@@ -64,23 +64,6 @@ TEST_F(EventsCommand, a_stop_signal_of_KILL_is_no_stop_that_took_too_long) {
   EXPECT_EQ(told.out.find("had not ended"), std::string::npos) << told.out;
 }
 
-TEST_F(EventsCommand, a_command_in_one_word_is_told_as_what_it_is) {
-  write("hearth.toml", "[service.web]\ncommand = [\"sleep 10\"]\nrestart = \"never\"\n");
-  const Finished up = hearth({"up"});
-  EXPECT_EQ(up.code, 1);
-  EXPECT_NE(up.err.find("as in [\"sleep\", \"10\"]"), std::string::npos) << up.err;
-}
-
-TEST_F(EventsCommand, what_ended_the_run_before_is_told_as_history) {
-  write("hearth.toml",
-        "[service.web]\ncommand = [\"sleep\", \"1000\"]\n"
-        "live = { type = \"exec\", command = [\"false\"], interval = \"0.1s\", failure_threshold = 1 }\n"
-        "backoff = { initial = \"0s\" }\n");
-  ASSERT_EQ(hearth({"up", "--no-wait"}).code, 0);
-  ASSERT_TRUE(
-      eventually([&] { return hearth({"status"}).out.find("of the run before: the liveness") != std::string::npos; }));
-}
-
 TEST_F(EventsCommand, who_follows_misses_none_when_the_supervisor_is_killed) {
   ASSERT_EQ(hearth({"run", "--name", "nap", "--", "sleep", "1000"}).code, 0);
   Running follower = start({"events", "-f", "--json", "-n", "all"});

@@ -130,8 +130,10 @@ class KeeperSuccessor : public Keeper {
  protected:
   void SetUp() override {
     Keeper::SetUp();
-    if (ptrace(PTRACE_SEIZE, h.supervisor.pid, nullptr, PTRACE_O_TRACEEXIT) < 0)
+    if (ptrace(PTRACE_SEIZE, h.supervisor.pid, nullptr, PTRACE_O_TRACEEXIT) < 0) {
+      ASSERT_EQ(errno, EPERM);
       GTEST_SKIP() << "ptrace is not allowed";
+    }
     dying = h.supervisor.pid;
     ASSERT_EQ(shutdown(h.supervisor.socket.get(), SHUT_RDWR), 0);
     h.accept_supervisor();

@@ -238,7 +238,10 @@ TEST_F(Runs, ThatDieUnderADebuggerAreKnownWhenItLetsThemGo) {
   const Fd speaks = start_speaking(4, 1, {"pause"});
   const Fd others = start_speaking(6, 2, {"pause"});
   const pid_t pid = h.entry(4).pid.load(), other = h.entry(6).pid.load();
-  if (ptrace(PTRACE_SEIZE, pid, nullptr, nullptr) < 0) GTEST_SKIP() << "ptrace is not allowed";
+  if (ptrace(PTRACE_SEIZE, pid, nullptr, nullptr) < 0) {
+    ASSERT_EQ(errno, EPERM);
+    GTEST_SKIP() << "ptrace is not allowed";
+  }
   kill(pid, SIGKILL);
   ASSERT_TRUE(h.until([&] { return state_of(pid) == 'Z'; }));
   EXPECT_FALSE(h.exited(4));

@@ -3,7 +3,6 @@
 #include <ctime>
 #include <fcntl.h>
 #include <filesystem>
-#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/fanotify.h>
@@ -213,15 +212,9 @@ struct Probes : BadLuck {
 };
 
 TEST_F(Probes, a_server_that_accepts_and_never_answers_is_not_ready) {
-  const os::Fd silent(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in port{};
-  port.sin_family = AF_INET;
-  port.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof port;
-  ASSERT_EQ(0, ::bind(silent.get(), reinterpret_cast<sockaddr*>(&port), size));
-  ASSERT_EQ(0, ::listen(silent.get(), 64));
-  ASSERT_EQ(0, ::getsockname(silent.get(), reinterpret_cast<sockaddr*>(&port), &size));
-  expect_start_fails("{ type = \"http\", url = \"http://127.0.0.1:" + std::to_string(ntohs(port.sin_port)) +
+  const BoundPort silent = bind_port();
+  ASSERT_EQ(0, ::listen(silent.socket.get(), 64));
+  expect_start_fails("{ type = \"http\", url = \"http://127.0.0.1:" + std::to_string(silent.number) +
                      "/\", timeout = \"0.1s\", interval = \"20ms\" }");
 }
 

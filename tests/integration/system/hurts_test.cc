@@ -6,7 +6,7 @@
 //   build     four build daemons started by shell scripts
 //   describe  a workflow's model daemon behind a wrapper
 //   bots      a master with workers for many projects
-#include <netinet/in.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -21,18 +21,6 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-// One of 127.0.0.1 that nobody has just now.
-int free_port() {
-  const os::Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  EXPECT_EQ(0, ::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), size));
-  EXPECT_EQ(0, ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size));
-  return ntohs(address.sin_port);
-}
 
 struct Hurts : Machine {
   std::string entry(const std::string& name, const std::string& more = {}) {
@@ -220,21 +208,16 @@ TEST_F(Build, daemons_start_in_the_order_of_what_they_need) {
 
 // "A bare TCP connect, the tool's own readiness check, ends the daemon."
 TEST_F(Build, nobody_connects_to_a_daemon_that_was_not_asked_for_a_probe) {
-  const os::Fd listener(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  ASSERT_EQ(0, ::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address));
-  ASSERT_EQ(0, ::listen(listener.get(), 8));
-  socklen_t size = sizeof address;
-  ::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&address), &size);
-  project(entry("setup", "env = { PORT = " + std::to_string(ntohs(address.sin_port)) + " }\nready = \"notify\"\n"));
+  const BoundPort port = bind_port();
+  ASSERT_EQ(0, ::fcntl(port.socket.get(), F_SETFL, O_NONBLOCK));
+  ASSERT_EQ(0, ::listen(port.socket.get(), 8));
+  project(entry("setup", "env = { PORT = " + std::to_string(port.number) + " }\nready = \"notify\"\n"));
   Command starting = begin({"up"});
   const Actor setup = stage->enter();
   EXPECT_EQ("ok", setup.ask("notify READY=1"));
   EXPECT_EQ(0, starting.wait().code);
   EXPECT_EQ(0, hearth({"status"}).code);
-  EXPECT_EQ(-1, ::accept(listener.get(), nullptr, nullptr));
+  EXPECT_EQ(-1, ::accept(port.socket.get(), nullptr, nullptr));
 }
 
 // "The connectivity test prints RESPONDING with daemons down."

@@ -6,12 +6,14 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <grp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -414,6 +416,18 @@ std::string read_logs(const std::string& directory) {
 bool exists(const std::string& path) {
   struct stat st{};
   return ::lstat(path.c_str(), &st) == 0;
+}
+
+BoundPort bind_port() {
+  BoundPort port{os::Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0))};
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  EXPECT_EQ(0, ::bind(port.socket.get(), reinterpret_cast<sockaddr*>(&address), size));
+  EXPECT_EQ(0, ::getsockname(port.socket.get(), reinterpret_cast<sockaddr*>(&address), &size));
+  port.number = ntohs(address.sin_port);
+  return port;
 }
 
 void write_file(const std::string& path, const std::string& text, mode_t mode) {

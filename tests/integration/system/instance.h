@@ -126,6 +126,16 @@ class Machine : public ::testing::Test {
 // The bytes of every file whose name ends in ".log" in there, by name.
 std::string read_logs(const std::string& directory);
 bool exists(const std::string& path);
+// A socket that is bound to a port of 127.0.0.1 that nobody else has.
+struct BoundPort {
+  os::Fd socket;
+  int number = 0;
+};
+BoundPort bind_port();
+// One that was free a moment ago.
+inline int free_port() {
+  return bind_port().number;
+}
 void write_file(const std::string& path, const std::string& text, mode_t mode = 0644);
 
 }  // namespace hearth::test

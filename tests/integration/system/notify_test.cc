@@ -236,15 +236,11 @@ TEST_F(Notify, the_store_takes_no_more_than_it_may) {
 }
 
 TEST_F(Notify, sockets_are_passed_by_name_and_their_backlog_survives_a_restart) {
-  // A port that was free a moment ago; another taker would make the start fail with its name.
-  os::Fd scout(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  // Another taker would make the start fail with its name.
   sockaddr_in port{};
   port.sin_family = AF_INET;
   port.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof port;
-  ASSERT_EQ(0, ::bind(scout.get(), reinterpret_cast<sockaddr*>(&port), size));
-  ASSERT_EQ(0, ::getsockname(scout.get(), reinterpret_cast<sockaddr*>(&port), &size));
-  scout.reset();
+  port.sin_port = htons(static_cast<std::uint16_t>(free_port()));
   Actor web = start("listen = [{ name = \"front\", address = \"tcp:127.0.0.1:" + std::to_string(ntohs(port.sin_port)) +
                     "\" }, { name = \"admin\", address = \"unix:" + base + "/p/admin.sock\" }]\n");
   EXPECT_EQ("2", web.ask("variable LISTEN_FDS"));
@@ -288,20 +284,14 @@ TEST_F(Notify, sockets_are_passed_by_name_and_their_backlog_survives_a_restart) 
 }
 
 TEST_F(Notify, a_port_that_is_taken_is_named_with_its_owner) {
-  os::Fd taken(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in port{};
-  port.sin_family = AF_INET;
-  port.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof port;
-  ASSERT_EQ(0, ::bind(taken.get(), reinterpret_cast<sockaddr*>(&port), size));
-  ASSERT_EQ(0, ::listen(taken.get(), 1));
-  ASSERT_EQ(0, ::getsockname(taken.get(), reinterpret_cast<sockaddr*>(&port), &size));
-  project("[service.web]\nlisten = [\"tcp:127.0.0.1:" + std::to_string(ntohs(port.sin_port)) + "\"]\n" + puppet());
+  BoundPort taken = bind_port();
+  ASSERT_EQ(0, ::listen(taken.socket.get(), 1));
+  project("[service.web]\nlisten = [\"tcp:127.0.0.1:" + std::to_string(taken.number) + "\"]\n" + puppet());
   Command waiting = begin({"up", "--timeout", "10s"});
   EXPECT_TRUE(until([&] { return !service().reason_text.empty(); }));
   EXPECT_THAT(service().reason_text, HasSubstr("in use"));
   EXPECT_THAT(service().reason_text, HasSubstr("PID " + std::to_string(::getpid())));
-  taken.reset();  // and it comes right by itself
+  taken.socket.reset();  // and it comes right by itself
   EXPECT_TRUE(stage->enter().alive());
   EXPECT_EQ(0, waiting.wait().code);
 }

@@ -1,5 +1,4 @@
 // What a service gets besides its command: processors, input, libraries, credentials, directories, ports.
-#include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -92,15 +91,9 @@ TEST_F(SurroundingsOf, credentials_that_are_missing_are_told) {
 }
 
 TEST_F(SurroundingsOf, a_port_that_somebody_has_is_told_with_his_name) {
-  const os::Fd socket(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  ASSERT_EQ(0, ::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address));
-  ASSERT_EQ(0, ::listen(socket.get(), 1));
-  ASSERT_EQ(0, ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size));
-  const std::string port = std::to_string(ntohs(address.sin_port));
+  const BoundPort taken = bind_port();
+  ASSERT_EQ(0, ::listen(taken.socket.get(), 1));
+  const std::string port = std::to_string(taken.number);
   project("[service.web]\nports = [" + port + "]\n" + puppet());
   Command waiting = begin({"up"});
   EXPECT_TRUE(until([&] { return service().reason_text.find("port " + port + " is in use by") != std::string::npos; }))

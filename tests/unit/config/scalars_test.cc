@@ -5,6 +5,7 @@
 
 #include "config/host_port.h"
 #include "config/limits.h"
+#include "config/numbers.h"
 #include "config/text.h"
 
 namespace hearth::config {

@@ -62,6 +62,20 @@ TEST(Toml, services_keep_the_order_of_the_file) {
   EXPECT_THAT(names, ElementsAre("zebra", "ape", "mole"));
 }
 
+// The counterpart of bad/listen_of_two_services.toml.
+TEST(Toml, sockets_that_do_not_meet_may_have_one_port) {
+  for (const auto& [a, b] : std::vector<std::pair<const char*, const char*>>{{"127.0.0.1", "127.0.0.2"},
+                                                                             {"127.0.0.1", "[::1]"},
+                                                                             {"0.0.0.0", "[::]"},
+                                                                             {"0.0.0.0", "[::1]"},
+                                                                             {"[::]", "127.0.0.1"}}) {
+    const auto service = [](const std::string& name, const std::string& host) {
+      return "[service." + name + "]\ncommand = [\"x\"]\nlisten = [\"tcp:" + host + ":8001\"]\n";
+    };
+    EXPECT_EQ(document_of(service("a", a) + service("b", b)).services.size(), 2u) << a << " " << b;
+  }
+}
+
 TEST(Toml, every_key_reaches_the_model) {
   const Document document = document_of(R"(
     [project]
