@@ -26,7 +26,7 @@ namespace hearth::cli {
 namespace {
 
 constexpr int rounds_max = 50;  // a keeper may start another supervisor, and that another keeper, while we look
-constexpr int end_wait_ms = 2000;
+constexpr int end_wait_ms = 2000, arrival_wait_ms = 20;
 constexpr std::size_t list_bytes_max = 64u << 20;
 
 struct CloseDirectory {
@@ -44,11 +44,25 @@ std::vector<std::string> entries_of(const std::string& path) {
   return names;
 }
 
-// True when nobody has the lock's file open any more.
-bool end_hearth(const std::string& lock, ResetReport& report) {
+// The instance's lock, when nobody else has it or its file any more. It may be on its way in a socket, from a supervisor to a
+// keeper that it has started in the place of a dead one: nobody has it open then, and yet it is taken, until that keeper
+// has it, or is gone.
+os::Fd end_hearth(const std::string& path, ResetReport& report) {
+  bool seen = true;
   for (int round = 0; round < rounds_max; ++round) {
-    const std::vector<os::Holder> holders = os::holders_of(lock);
-    if (holders.empty()) return true;
+    const std::vector<os::Holder> holders = os::holders_of(path);
+    seen = !holders.empty();
+    if (!seen) {
+      os::Fd lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+      if (!lock) {
+        report.trouble = errno_error("open", path, errno).text();
+        return {};
+      }
+      if (::flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
+      lock.reset();
+      ::poll(nullptr, 0, arrival_wait_ms);
+      continue;
+    }
     for (const os::Holder& holder : holders) (void)os::pidfd_signal(holder.pidfd.get(), SIGKILL);
     for (const os::Holder& holder : holders) {
       pollfd ended{holder.pidfd.get(), POLLIN, 0};
@@ -58,11 +72,12 @@ bool end_hearth(const std::string& lock, ResetReport& report) {
       }
       report.survivors.push_back(fmt::format("{} (PID {})", holder.command, holder.pid));
       report.trouble = "a process of hearth cannot be killed: it hangs in the kernel, or is another user's";
-      return false;
+      return {};
     }
   }
-  report.trouble = "hearth is started again and again, by a service manager perhaps: stop that first";
-  return false;
+  report.trouble = seen ? "hearth is started again and again, by a service manager perhaps: stop that first"
+                        : "somebody has the instance's lock who cannot be seen: run it as root";
+  return {};
 }
 
 // What runs of this instance, by label: the oldest process of each is where its sweep begins.
@@ -167,13 +182,8 @@ ResetReport reset_instance(const os::Instance& instance) {
   const std::string& directory = instance.directory;
   struct stat st{};
   if (::stat(directory.c_str(), &st) < 0) return report;
-  const std::string lock_path = directory + "/lock";
-  if (!end_hearth(lock_path, report)) return report;
-  const os::Fd lock(::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!lock || ::flock(lock.get(), LOCK_EX | LOCK_NB) < 0) {
-    report.trouble = "another hearth has begun in it meanwhile";
-    return report;
-  }
+  const os::Fd lock = end_hearth(directory + "/lock", report);
+  if (!lock) return report;
   {
     const std::vector<os::Fd> outputs = open_outputs(directory);
     for (const auto& [label, leader] : find_services(directory)) sweep(directory, label, leader, outputs, report);

@@ -5,8 +5,8 @@
 // For when a shutdown does not help: hearth is stopped or hung, or dead with services left. Nothing is ever found by the
 // name of a command. Evidence, in this order:
 //
-//   hearth     who has the instance's lock file open. Killed until nobody has; only then the lock is taken, and kept to
-//              the end, so that no `up` begins meanwhile
+//   hearth     who has the instance's lock file open. Killed until nobody has and the lock can be taken: it may be on its
+//              way between two of them. It is kept to the end, so that no `up` begins meanwhile
 //   services   what runs.json names, by PID and start time; what has the instance in its environment; and what a sweep
 //              finds beginning from those (os/sweep.h: lineage, cookie, output, mark); and what is in the instance's
 //              cgroups

@@ -39,6 +39,7 @@ void describe_dependency(A& a, T& v) {
   a.choice("condition", v.condition, d.condition, condition_words);
   a.flag("required", v.required, d.required);
   a.flag("restart", v.restart, d.restart);
+  a.flag("stop", v.stop, d.stop);
 }
 
 template <typename A, typename T>

@@ -239,12 +239,10 @@ void Importer::dependencies(Service& service, const IniEntry& entry) {
     // Of several keys that name one unit the strongest holds.
     if (restarts || !needs_.contains({service.name, name}))
       service.set_in("depends_on", name_of(name),
-                     restarts   ? "{ restart = true }"
-                     : required ? quoted("ready")
+                     restarts   ? "{ stop = true, restart = true }"
+                     : required ? "{ stop = true }"
                                 : "{ required = false }");
-    if ((required || restarts) && needs_.insert({service.name, name}).second)
-      wanting(entry.line, entry.key + "=" + other + ": " + service.name + " is not stopped when " + name + " is",
-              "name both when you stop them: a dependency that goes costs no loaded model");
+    if (required || restarts) needs_.insert({service.name, name});
   }
 }
 

@@ -18,6 +18,7 @@ struct Edge {
   Condition condition = Condition::ready;
   bool required = true;
   bool restart = false;
+  bool stop = false;
 };
 
 class Graph {

@@ -197,6 +197,10 @@ void follow_dependency(Step& s) {
   begin_stop(s, true, false, s.event.hold, Reason::dependency_restarted);
 }
 
+void leave_with_dependency(Step& s) {
+  if (s.life.run_live) begin_stop(s, true, false, s.event.hold, Reason::dependency_missing);
+}
+
 void too_slow(Step& s) {
   if (s.life.run_live) begin_stop(s, true, true, false, Reason::start_timeout);
 }
@@ -267,6 +271,7 @@ constexpr Cell table[event_count][phase_count] = {
   /* deps_unmet      */ {ignore,   ignore,             ignore,               ignore,              ignore,               wait_again,         wait_again_if_dependency_failed, ignore},
   /* dep_failed      */ {ignore,   fail_by_dependency, ignore,               ignore,              ignore,               fail_by_dependency, ignore,                          ignore},
   /* dep_restarted   */ {ignore,   ignore,             follow_dependency,    follow_dependency,   ignore,               ignore,             ignore,                          ignore},
+  /* dep_gone        */ {ignore,   ignore,             leave_with_dependency, leave_with_dependency, ignore,             ignore,             ignore,                          ignore},
   /* spawned         */ {ignore,   ignore,             has_pid,              ignore,              has_pid_to_stop,      ignore,             ignore,                          ignore},
   /* spawn_failed    */ {ignore,   ignore,             spawn_ended,          spawn_ended,         ended_while_stopping, ignore,             ignore,                          ignore},
   /* exited          */ {ignore,   ignore,             ended_while_starting, ended_while_running, ended_while_stopping, ignore,             ignore,                          ignore},

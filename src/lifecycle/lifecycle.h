@@ -17,6 +17,7 @@
 //   starting, running -- spawn_failed -------> the same, reason spawn_failed
 //   starting, running -- unhealthy ----------> stopping           (restart_after_stop, counts as failure)
 //   starting, running -- dependency_restarted > stopping          (restart_after_stop, counts as nothing)
+//   starting, running -- dependency_gone ----> stopping           (restart_after_stop, counts as nothing)
 //   starting  -- hook_ended -----------------> starting           (before_start, or the spawn after it)
 //                                              waiting            (dependencies have gone meanwhile)
 //                                              backoff, failed    (before_start has failed)
@@ -65,6 +66,10 @@
 // not take its dependents along each time: the n-th such restart in a row is followed by a time in which there is none,
 // as long as the backoff before a n-th retry (damped). The row ends when reset_after has passed since. Meanwhile the run
 // stays up, and whoever asks is told that it is damped.
+//
+// dependency_gone is a stop of the same kind, which nobody ordered and which counts as nothing: the goal stays up, so what
+// follows is `waiting` (or failed, if the dependency has), and the start when that is there again. It is not damped: who
+// comes and goes by orders does so as often as somebody asks.
 //
 // Hooks. At most one is under way that this life waits for (`hook`); its end is an event. A phase that waits for one is
 // an ordinary phase: `starting` without a run is one whose before_start, or the after_stop of the run before, goes on;
@@ -121,6 +126,7 @@ enum class EventKind : std::uint8_t {
   dependencies_unmet,    // some dependency is not there (any more)
   dependency_failed,     // a required one has failed for good
   dependency_restarted,  // one with restart = true: was restarted, or is about to be
+  dependency_gone,       // one with stop = true: is stopped, or over, and does not come back by itself
   spawned,               // the run has a pid
   spawn_failed,          // exit carries stage and errno
   exited,                // exit says how
@@ -140,7 +146,7 @@ struct Event {
   Hook hook = Hook::none;  // hook_ended
   bool good = false;       // hook_ended
   bool dependencies_met = true;  // orders, exited, spawn_failed, hook_ended, time_passed: are they met now?
-  bool hold = false;             // order_stop, order_restart, dependency_restarted
+  bool hold = false;             // order_stop, order_restart, dependency_restarted, dependency_gone
   bool has_readiness = false;    // spawned, exited: there is a readiness probe, running only after became_ready
   bool main = true;              // spawned, exited: of the process that stays, and not of a leader that is to leave it
   std::uint64_t random = 0;      // exited, spawn_failed, hook_ended, dependency_restarted: for the jitter; 64 bits

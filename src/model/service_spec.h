@@ -44,6 +44,7 @@ struct Dependency {
   Condition condition = Condition::ready;
   bool required = true;  // false: order only; its failure is tolerated
   bool restart = false;  // restart this service when the dependency restarts
+  bool stop = false;     // stop this service when the dependency has gone; of a required one
   friend bool operator==(const Dependency&, const Dependency&) = default;
 };
 

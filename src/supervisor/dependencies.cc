@@ -108,6 +108,85 @@ bool outlived_a_dependency(const SlotBook& book, SlotIndex slot) {
   });
 }
 
+namespace {
+
+enum class Presence { there, waits, gone };
+
+Presence presence_of(const SlotBook& book, SlotIndex slot) {
+  const SlotState& state = book.slots[slot];
+  switch (state.life.phase) {
+    case Phase::stopped: return Presence::gone;
+    case Phase::completed:
+      // A task is there when it has done its work.
+      return book.spec_of(slot).type == ServiceType::task ? Presence::there : Presence::gone;
+    case Phase::failed: return state.life.reason == Reason::dependency_failed ? Presence::waits : Presence::gone;
+    case Phase::waiting: return Presence::waits;
+    case Phase::stopping:
+      if (!state.life.want_up) return Presence::gone;
+      return state.life.reason == Reason::dependency_missing ? Presence::waits : Presence::there;
+    case Phase::starting:
+    case Phase::running:
+    case Phase::backoff: break;
+  }
+  return Presence::there;
+}
+
+// Of a service: all its replicas. One that nobody has placed yet is not said to have gone.
+Presence presence_of(const SlotBook& book, std::span<const SlotIndex> replicas) {
+  bool found = false, waits = false;
+  for (const SlotIndex slot : replicas) {
+    if (slot == no_slot || !book.slots[slot].used) continue;
+    const Presence one = presence_of(book, slot);
+    if (one == Presence::there) return one;
+    found = true;
+    waits = waits || one == Presence::waits;
+  }
+  return !found ? Presence::there : waits ? Presence::waits : Presence::gone;
+}
+
+// Along those that wait, to one that has gone: each is looked at once.
+bool has_gone(const SlotBook& book, const AppliedDocument& applied, std::uint32_t service) {
+  std::vector<std::uint32_t> looked = {service};
+  for (std::size_t i = 0; i < looked.size(); ++i) {
+    const Presence presence = presence_of(book, applied.slots_of(looked[i]));
+    if (presence == Presence::gone) return true;
+    if (presence == Presence::there) continue;
+    for (const lifecycle::Edge& edge : applied.graph.dependencies(looked[i])) {
+      const bool counts = edge.required && standing_of(book, applied, edge) != lifecycle::Standing::met;
+      if (counts && std::find(looked.begin(), looked.end(), edge.to) == looked.end()) looked.push_back(edge.to);
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+bool is_left(const SlotBook& book, SlotIndex slot) {
+  const SlotState& state = book.slots[slot];
+  const AppliedDocument* applied = book.applied(slot);
+  if (applied == nullptr || !book.is_up(slot) || !state.life.run_live || state.removing) return false;
+  const std::vector<lifecycle::Edge>& edges = applied->graph.dependencies(state.service);
+  return std::any_of(edges.begin(), edges.end(), [&](const lifecycle::Edge& edge) {
+    return edge.stop && edge.required && has_gone(book, *applied, edge.to);
+  });
+}
+
+std::vector<SlotIndex> left_by(const SlotBook& book, SlotIndex slot) {
+  std::vector<SlotIndex> left;
+  const AppliedDocument* applied = book.applied(slot);
+  if (applied == nullptr || !book.is_service(slot)) return left;
+  const std::uint32_t service = book.slots[slot].service;
+  for (const std::uint32_t dependent : applied->graph.dependents(service)) {
+    const std::vector<lifecycle::Edge>& edges = applied->graph.dependencies(dependent);
+    const bool bound = std::any_of(edges.begin(), edges.end(),
+                                   [&](const lifecycle::Edge& edge) { return edge.to == service && edge.stop; });
+    if (!bound) continue;
+    for (const SlotIndex other : applied->slots_of(dependent))
+      if (other != no_slot && book.slots[other].used && is_left(book, other)) left.push_back(other);
+  }
+  return left;
+}
+
 std::vector<SlotIndex> with_restarted_dependents(const SlotBook& book, std::vector<SlotIndex> chosen) {
   for (std::size_t i = 0; i < chosen.size(); ++i) {
     const SlotState& state = book.slots[chosen[i]];

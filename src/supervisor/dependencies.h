@@ -7,6 +7,11 @@
 // crashes and take-overs. Until then the dependent stays up: a dependency that crashed and does not come back costs
 // nobody else a loaded model. Where we end the dependency ourselves, on an order, its dependents end before it does,
 // as they do at every stop, and come up after it.
+//
+// `stop = true` means: this service does not run while that one has gone. A dependency has gone when it is stopped or over
+// (failed, completed) and nothing but an order brings it back, or when it waits for one that has gone. One that crashed
+// and is tried again has not. The goal of the dependent stays up: it waits, and starts when the dependency is there
+// again. This is a state and no event, too: it holds whoever died in between.
 #pragma once
 
 #include <string>
@@ -40,6 +45,11 @@ bool must_hold(const SlotBook& book, SlotIndex slot);
 
 // Is it up, and older than a dependency that it has to be restarted with?
 bool outlived_a_dependency(const SlotBook& book, SlotIndex slot);
+
+// Those that are up, depend on this one with stop = true, and find that it has gone.
+std::vector<SlotIndex> left_by(const SlotBook& book, SlotIndex slot);
+// Is it up, and has one of those gone without which it is to stop?
+bool is_left(const SlotBook& book, SlotIndex slot);
 
 // And all that is up and is restarted with one of them, their dependents included; behind those that were given.
 std::vector<SlotIndex> with_restarted_dependents(const SlotBook& book, std::vector<SlotIndex> chosen);

@@ -106,6 +106,19 @@ void Goals::stop(const std::vector<SlotIndex>& slots, OrderId order, bool force,
   book_.runs_changed = true;
 }
 
+void Goals::stop_left(const std::vector<SlotIndex>& stopped, Accepted& accepted, Now now) {
+  const TypedNames names(book_);
+  std::vector<SlotIndex> going = stopped;
+  for (std::size_t i = 0; i < going.size(); ++i) {
+    for (const SlotIndex other : left_by(book_, going[i])) {
+      accepted.notes.push_back(names.of(other) + " stops with " + names.of(going[i]) +
+                               ", and starts when that is there again");
+      raise(other, lifecycle::EventKind::dependency_gone, now);
+      going.push_back(other);
+    }
+  }
+}
+
 void Goals::shut_down(bool leave, OrderId order, Now now) {
   book_.head.shutting_down = true;
   book_.head.leaving = leave;

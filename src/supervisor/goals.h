@@ -37,6 +37,8 @@ class Goals {
   bool run_beside(SlotIndex slot, Hook hook, Now now);
   // Dependents come before what they depend on, unless `force`.
   void stop(const std::vector<SlotIndex>& slots, OrderId order, bool force, Now now);
+  // And those that stop with what was stopped; each has a note.
+  void stop_left(const std::vector<SlotIndex>& stopped, Accepted& accepted, Now now);
   // `leave`: hearth ends, services stay.
   void shut_down(bool leave, OrderId order, Now now);
 

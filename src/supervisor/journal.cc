@@ -229,7 +229,8 @@ std::string JournalScribe::state_words(SlotIndex slot, Now now) const {
       if (life.kill_sent && book_.spec_of(slot).stop_signal == 9)
         return "is ended with KILL" + (why.empty() ? "" : ": " + why);
       if (life.kill_sent) return "had not ended within its stop_timeout, or was stopped twice: KILL to all of it";
-      if (life.stop_held) return "waits for those that depend on it to end first";
+      if (life.stop_held && life.reason != Reason::dependency_missing)
+        return "waits for those that depend on it to end first";
       return why.empty() ? "is being stopped" : "is being stopped: " + why;
     case Phase::backoff: {
       const SpanNs left = std::max<SpanNs>(life.retry.at - now.mono, 0) / (ns_per_s / 10);

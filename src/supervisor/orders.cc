@@ -163,6 +163,7 @@ Result<Accepted> Orders::order_named(const Request& request, Now now) {
   accepted.slots = *chosen;
   if (request.verb == Verb::stop) {
     goals_.stop(*chosen, accepted.order, false, now);
+    goals_.stop_left(*chosen, accepted, now);
     return accepted;
   }
   book_.runs_changed = true;

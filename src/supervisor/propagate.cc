@@ -17,6 +17,7 @@ class Propagation {
 
   void follow(SlotIndex slot);
   void restart_followers(SlotIndex slot);
+  void stop_left(SlotIndex slot);
   void weigh(SlotIndex slot);
   void weigh_dependents(const AppliedDocument& applied, std::uint32_t service);
   void weigh_dependencies(const AppliedDocument& applied, std::uint32_t service);
@@ -48,6 +49,17 @@ void Propagation::restart_followers(SlotIndex slot) {
       if (other != no_slot && outlived_a_dependency(book_, other))
         restart_all(with_restarted_dependents(book_, {other}), 0);
   }
+}
+
+// Itself, if what it depends on has gone, and those that find it gone. They are marked, so theirs have their turn, too.
+void Propagation::stop_left(SlotIndex slot) {
+  if (!book_.is_service(slot)) return;
+  std::vector<SlotIndex> left = left_by(book_, slot);
+  if (is_left(book_, slot)) left.push_back(slot);
+  lifecycle::Event event;
+  event.kind = lifecycle::EventKind::dependency_gone;
+  event.hold = true;
+  for (const SlotIndex other : left) lives_.feed(other, event, now_);
 }
 
 // False: there are none from `first` on.
@@ -148,6 +160,7 @@ void propagate(SlotBook& book, Lives& lives, Now now) {
     const SlotIndex slot = book.weighed[i];
     propagation.follow(slot);
     propagation.restart_followers(slot);
+    propagation.stop_left(slot);
   }
   // Each pass moves phases along the graph, which has no cycle; the bound is for a bug, not for a use.
   std::size_t budget = 64 * (book.slots.size() + 1);
@@ -164,6 +177,7 @@ void propagate(SlotBook& book, Lives& lives, Now now) {
       continue;
     }
     propagation.restart_followers(slot);
+    propagation.stop_left(slot);
     propagation.weigh(slot);
     const AppliedDocument* applied = book.applied(slot);
     if (state.role != SlotRole::service || applied == nullptr) continue;

@@ -227,7 +227,9 @@ std::string reason_text(const SlotBook& book, const ports::Keeper& keeper, SlotI
       if (state.leftover[0] != '\0')
         return std::string("the stop is incomplete, this cannot be killed: ") + state.leftover;
       break;
-    case Reason::dependency_missing: return waiting_words(book, slot);
+    case Reason::dependency_missing:
+      if (state.life.phase == Phase::stopping) return "stops with what it depends on, which has gone";
+      return waiting_words(book, slot);
     case Reason::dependency_failed: {
       std::string what;
       dependencies_met(book, slot, nullptr, &what);

@@ -264,7 +264,9 @@ void Checker::check_stop(SlotIndex slot, const SlotState& before, const SlotStat
   const bool lets_go = !now.life.stop_held && (begins || before.life.stop_held);
   if (lets_go && !now.life.want_up && (now.life.reason == Reason::ordered || now.life.reason == Reason::shutdown))
     if (!(begins && was_ill(slot, before))) check_dependents_ended(now);
-  const bool comes_back = now.life.want_up && now.life.restart_after_stop && !now.life.restart_counts;
+  // Who stops with what it depends on does not come back at once, and takes nobody along that is merely restarted with it.
+  const bool comes_back = now.life.want_up && now.life.restart_after_stop && !now.life.restart_counts &&
+                          now.life.reason != Reason::dependency_missing;
   if (lets_go && comes_back && !(begins && was_ill(slot, before))) check_followers_ended(now);
   const bool kills = now.life.kill_sent && !(before.life.kill_sent && before.run().run == run);
   if (!kills || now.role != SlotRole::service || spec == nullptr || spec->stop_signal == 9) return;
@@ -297,12 +299,14 @@ void Checker::check_dependents_ended(const SlotState& now) const {
   if (own != nullptr && own->gave_itself_up) return;
   if (own == nullptr || !own->running()) return;  // its hooks only
   for (const SlotState& other : view_.slots) {
-    if (!other.used || other.role != SlotRole::service || other.document != now.document || other.order != now.order)
-      continue;
-    if (other.life.phase != Phase::stopping || other.life.want_up) continue;
+    if (!other.used || other.role != SlotRole::service || other.document != now.document) continue;
     const ServiceSpec* spec = spec_of(other);
-    const bool depends = std::any_of(spec->depends_on.begin(), spec->depends_on.end(),
-                                     [&](const Dependency& d) { return d.service == name_of(now); });
+    // Other replicas may be up, with which it has what it needs.
+    const bool alone = spec_of(now)->replicas == 1;
+    const bool same = other.order == now.order && other.life.phase == Phase::stopping && !other.life.want_up;
+    const bool depends = std::any_of(spec->depends_on.begin(), spec->depends_on.end(), [&](const Dependency& d) {
+      return d.service == name_of(now) && (same || (d.stop && alone && !other.removing));
+    });
     const Process* process = m_.kernel.process(other.run().run);
     if (depends && process != nullptr && process->running())
       fail(name_of(now) + " is stopped while " + spec->name + ", which depends on it, lives");

@@ -25,23 +25,12 @@ const char usage[] =
     "also: --without FAULT                   crash absence clocks spawners refusals handover lateness misbehaviour "
     "orders keeper everybody state\n";
 
-const char* const event_names[] = {"order_start",
-                                   "order_stop",
-                                   "order_restart",
-                                   "release_stop",
-                                   "dependencies_met",
-                                   "dependencies_unmet",
-                                   "dependency_failed",
-                                   "dependency_restarted",
-                                   "spawned",
-                                   "spawn_failed",
-                                   "exited",
-                                   "became_ready",
-                                   "lost_ready",
-                                   "start_timeout",
-                                   "unhealthy",
-                                   "hook_ended",
-                                   "time_passed"};
+const char* const event_names[] = {"order_start",       "order_stop",           "order_restart",
+                                   "release_stop",      "dependencies_met",     "dependencies_unmet",
+                                   "dependency_failed", "dependency_restarted", "dependency_gone",
+                                   "spawned",           "spawn_failed",         "exited",
+                                   "became_ready",      "lost_ready",           "start_timeout",
+                                   "unhealthy",         "hook_ended",           "time_passed"};
 static_assert(std::size(event_names) == lifecycle::event_count);
 
 struct Arguments {

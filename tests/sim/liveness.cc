@@ -54,6 +54,19 @@ std::string outlived(const PageView& page, const Checker& checker, const SlotSta
   return "";
 }
 
+// What it is to stop with, and what nothing but an order brings back.
+std::string left_by(const PageView& page, const Checker& checker, const SlotState& state) {
+  for (const Dependency& dependency : checker.spec_of(state)->depends_on) {
+    if (!dependency.stop) continue;
+    const std::vector<const SlotState*> others = find(page, checker, state, dependency.service);
+    const bool gone = std::all_of(others.begin(), others.end(), [&](const SlotState* other) {
+      return ended(other->life.phase) && checker.spec_of(*other)->type != ServiceType::task;
+    });
+    if (!others.empty() && gone) return dependency.service;
+  }
+  return "";
+}
+
 std::string wrong_phase(const PageView& page, const Checker& checker, const Troupe& troupe, const SlotState& state) {
   const ServiceSpec& spec = *checker.spec_of(state);
   const Phase phase = state.life.phase;
@@ -65,6 +78,8 @@ std::string wrong_phase(const PageView& page, const Checker& checker, const Trou
     case Phase::running:
       if (const std::string dependency = outlived(page, checker, state); !dependency.empty())
         return is + ", and has outlived a restart of " + dependency;
+      if (const std::string dependency = left_by(page, checker, state); !dependency.empty())
+        return is + ", and should have stopped with " + dependency;
       if (spec.ready->type == ProbeType::none || state.health.ready) return "";
       return is + " and not ready";
     case Phase::completed:

@@ -103,6 +103,7 @@ ServiceSpec Troupe::service(const std::string& name, std::uint32_t index, std::u
     dependency.required = !random.one_in(5);
     // Not with one that is up again and again for a moment: nobody would ever come to rest.
     dependency.restart = random.one_in(3) && character(dependency.service) != Character::broken;
+    dependency.stop = dependency.required && !of_task && uptimes.one_in(4);
     spec.depends_on.push_back(dependency);
   }
   return spec;

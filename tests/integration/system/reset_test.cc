@@ -1,7 +1,14 @@
 // `hearth reset` and `hearth doctor` on an instance in each state in which it can be found.
+#include <cstring>
+#include <fcntl.h>
 #include <filesystem>
+#include <poll.h>
 #include <signal.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <gmock/gmock.h>
 
@@ -76,6 +83,56 @@ TEST_F(Reset, of_a_hearth_that_answers_stops_in_order_first) {
   const Output output = resetting.wait();
   EXPECT_EQ(0, output.code) << output.all();
   EXPECT_THAT(output.out, HasSubstr("Reset complete"));
+}
+
+// Has the lock in a socket only, as a keeper has that is being started in the place of a dead one, until somebody opens
+// its file. Then it takes it out and stays.
+[[noreturn]] void receive_the_lock_late(const char* path, int told) {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0) ::_exit(1);
+  const int lock = ::open(path, O_RDWR | O_CLOEXEC);
+  const int opened = ::inotify_init1(IN_CLOEXEC);
+  if (lock < 0 || ::flock(lock, LOCK_EX | LOCK_NB) < 0) ::_exit(2);
+  char byte = 0;
+  iovec data{&byte, 1};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+  msghdr message{};
+  message.msg_iov = &data;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  cmsghdr* header = CMSG_FIRSTHDR(&message);
+  *header = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
+  std::memcpy(CMSG_DATA(header), &lock, sizeof lock);
+  if (::sendmsg(ends[0], &message, 0) != 1) ::_exit(3);
+  ::close(lock);
+  if (::inotify_add_watch(opened, path, IN_OPEN) < 0 || ::write(told, "x", 1) != 1) ::_exit(4);
+  pollfd event{opened, POLLIN, 0};
+  ::poll(&event, 1, -1);
+  if (::recvmsg(ends[1], &message, MSG_CMSG_CLOEXEC) != 1) ::_exit(5);
+  for (;;) ::pause();
+}
+
+TEST_F(Reset, finds_the_keeper_that_gets_the_lock_while_it_looks) {
+  project("[service.web]\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  (void)stage->enter();
+  ASSERT_EQ(0, hearth({"shutdown"}).code);
+  const std::string lock = directory + "/lock";
+  int ready[2];
+  ASSERT_EQ(0, ::pipe2(ready, O_CLOEXEC));
+  const pid_t late = ::fork();
+  if (late == 0) receive_the_lock_late(lock.c_str(), ready[1]);
+  ::close(ready[1]);
+  char byte;
+  ASSERT_EQ(1, ::read(ready[0], &byte, 1));
+  ::close(ready[0]);
+  const Output output = hearth({"reset", "--yes", "--force"});
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_THAT(output.out, HasSubstr("(PID " + std::to_string(late) + ")"));
+  int status = 0;
+  ASSERT_EQ(late, ::waitpid(late, &status, 0));
+  EXPECT_TRUE(WIFSIGNALED(status));
 }
 
 TEST_F(Reset, asks_first_and_without_a_terminal_wants_to_be_told) {

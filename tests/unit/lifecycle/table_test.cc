@@ -259,6 +259,8 @@ const std::vector<Row>& rows() {
        {{"waiting", "failed+"}, {"backoff", "failed+"}, {"waiting, hook", "failed+"}, {"backoff, hook", "failed+"}}},
       {"a dependency was restarted", event(dependency_restarted), soon, restart_live},
       {"a dependency will be restarted", holding(dependency_restarted), soon, restart_held},
+      {"a dependency has gone", event(dependency_gone), soon, restart_live},
+      {"a dependency has gone, dependents first", holding(dependency_gone), soon, restart_held},
       {"spawned", event(spawned), soon, grace_anew + Cells{{"starting", "running+"}}},
       {"spawned, to be probed", probed(spawned), soon, grace_anew},
       {"spawn failed", not_spawned(), soon, end_of_stop + Cells{{"starting", "backoff+"}, {"running", "backoff+"}}},

@@ -1,0 +1,161 @@
+// Who stops with what it depends on (depends_on.NAME.stop = true), and what brings it back.
+#include "scenario/stage.h"
+
+namespace hearth::scenario {
+namespace {
+
+class StopsWith : public Scenario {};
+
+Dependency bound_to(const std::string& name) {
+  Dependency dependency = on(name);
+  dependency.stop = true;
+  return dependency;
+}
+
+Script takes_its_time() {
+  Script slow = good();
+  slow.term_takes = milliseconds(300);
+  return slow;
+}
+
+TEST_F(StopsWith, WhatItDependsOnAndEndsBeforeItAndStartsAfterIt) {
+  ServiceSpec web = service("web"), page = service("page"), bystander = service("bystander");
+  web.depends_on = {bound_to("db")};
+  page.depends_on = {bound_to("web")};
+  bystander.depends_on = {on("db")};
+  stage.plays("web", {takes_its_time()});
+  stage.plays("page", {takes_its_time()});
+  stage.up({page, web, service("db"), bystander});
+  stage.run_until([&] { return stage.is_ready("page") && stage.is_ready("bystander"); });
+
+  const sim::ClientCall& stop = stage.order(Verb::stop, {"db"});
+  stage.run_ms(100);
+  EXPECT_EQ(stage.stop_signals_of("page"), 1u);
+  EXPECT_EQ(stage.stop_signals_of("web"), 0u) << "page is still ending";
+  EXPECT_EQ(stage.status("page").reason_text, "stops with what it depends on, which has gone");
+  stage.run_ms(300);
+  EXPECT_EQ(stage.stop_signals_of("web"), 1u);
+  EXPECT_EQ(stage.stop_signals_of("db"), 0u) << "web is still ending";
+  stage.run_until([&] { return stage.status("db").phase == Phase::stopped; });
+  EXPECT_EQ((*stop.answer)->notes,
+            (std::vector<std::string>{"web stops with db, and starts when that is there again",
+                                      "page stops with web, and starts when that is there again"}));
+  EXPECT_EQ(stage.status("web").phase, Phase::waiting);
+  EXPECT_EQ(stage.status("page").phase, Phase::waiting);
+  EXPECT_TRUE(stage.is_ready("bystander")) << "it did not ask for that";
+
+  stage.order(Verb::start, {"db"});
+  stage.run_until([&] { return stage.is_ready("page"); });
+  EXPECT_EQ(stage.runs_of("db") + stage.runs_of("web") + stage.runs_of("page"), 6u);
+  EXPECT_EQ(stage.status("web").failures + stage.status("web").restarts, 0u) << "it has not failed";
+  EXPECT_EQ(stage.runs_of("bystander"), 1u);
+}
+
+TEST_F(StopsWith, NobodyThatHasCrashedAndIsTriedAgain) {
+  ServiceSpec db = service("db"), web = service("web");
+  db.backoff.initial = seconds(2);
+  web.depends_on = {bound_to("db")};
+  stage.plays("db", {ends(500, 1), good()});
+  stage.up({db, web});
+  stage.run_until([&] { return stage.is_ready("web"); });
+  stage.run_until([&] { return stage.status("db").phase == Phase::backoff; });
+  stage.run_until([&] { return stage.is_ready("db"); });
+  EXPECT_EQ(stage.runs_of("web"), 1u);
+  EXPECT_TRUE(stage.is_ready("web"));
+}
+
+TEST_F(StopsWith, WhatIsGivenUpAndIsBackWhenThatIsStartedAgain) {
+  ServiceSpec db = service("db"), web = service("web");
+  db.restart = RestartPolicy::never;
+  web.depends_on = {bound_to("db")};
+  stage.plays("db", {ends(500, 1), good()});
+  stage.up({db, web});
+  stage.run_until([&] { return stage.is_ready("web"); });
+  stage.run_until([&] { return stage.status("web").phase == Phase::failed; });
+  EXPECT_EQ(stage.status("web").reason, Reason::dependency_failed);
+  EXPECT_EQ(stage.stop_signals_of("web"), 1u);
+  stage.order(Verb::start, {"db"});
+  stage.run_until([&] { return stage.is_ready("web"); });
+  EXPECT_EQ(stage.runs_of("web"), 2u);
+}
+
+TEST_F(StopsWith, WhatWaitsForOneThatHasGone) {
+  ServiceSpec db = service("db"), web = service("web"), page = service("page");
+  web.depends_on = {on("db")};
+  page.depends_on = {bound_to("web")};
+  web.backoff.initial = seconds(2);
+  stage.plays("web", {ends(500, 1), good()});
+  stage.up({page, web, db});
+  stage.run_until([&] { return stage.is_ready("page"); });
+  stage.run_until([&] { return stage.status("web").phase == Phase::backoff; });
+  EXPECT_TRUE(stage.is_ready("page"));
+  stage.order(Verb::stop, {"db"});
+  stage.run_until([&] { return stage.status("page").phase == Phase::waiting; });
+  EXPECT_EQ(stage.status("web").phase, Phase::waiting);
+}
+
+TEST_F(StopsWith, NobodyOfWhomAReplicaIsLeft) {
+  ServiceSpec db = service("db"), web = service("web");
+  db.replicas = 2;
+  web.depends_on = {bound_to("db")};
+  stage.up({db, web});
+  stage.run_until([&] { return stage.is_ready("web"); });
+  stage.order(Verb::stop, {"db.1"});
+  stage.run_until([&] { return stage.status("db", 1).phase == Phase::stopped; });
+  stage.run_ms(1'000);
+  EXPECT_TRUE(stage.is_ready("web"));
+  stage.order(Verb::stop, {"db.0"});
+  stage.run_until([&] { return stage.status("web").phase == Phase::waiting; });
+}
+
+TEST_F(StopsWith, ATaskOnlyWhenThatIsTakenBack) {
+  ServiceSpec migrate = service("migrate", ProbeType::none), web = service("web");
+  migrate.type = ServiceType::task;
+  migrate.restart = RestartPolicy::never;
+  web.depends_on = {bound_to("migrate")};
+  stage.plays("migrate", {ends(50, 0)});
+  stage.up({migrate, web});
+  stage.run_until([&] { return stage.is_ready("web"); });
+  stage.run_ms(1'000);
+  EXPECT_TRUE(stage.is_ready("web")) << "a task is there when it has done its work";
+}
+
+TEST_F(StopsWith, WhatHadGoneBeforeAReloadSaidThatItDoes) {
+  ServiceSpec db = service("db"), web = service("web");
+  web.depends_on = {on("db")};
+  stage.up({db, web});
+  stage.run_until([&] { return stage.is_ready("web"); });
+  stage.order(Verb::stop, {"db"});
+  stage.run_until([&] { return stage.status("db").phase == Phase::stopped; });
+  EXPECT_TRUE(stage.is_ready("web"));
+  web.depends_on = {bound_to("db")};
+  stage.reload({db, web});
+  stage.run_until([&] { return stage.status("web").phase == Phase::waiting; });
+}
+
+// Every place that such a stop passes.
+TEST(KilledAnywhereWhileItStopsWith, TheOthersItAndItsDependencyComeOutTheSame) {
+  for (unsigned place = 1;; ++place) {
+    Stage stage;
+    ServiceSpec web = service("web"), page = service("page");
+    web.depends_on = {bound_to("db")};
+    page.depends_on = {bound_to("web")};
+    stage.up({service("db"), web, page});
+    stage.run_until([&] { return stage.is_ready("page"); });
+    stage.machine().crash.arm(place);
+    stage.order(Verb::stop, {"db"});
+    stage.run_until([&] { return stage.machine().alive() && stage.status("db").phase == Phase::stopped; });
+    stage.run_until([&] { return stage.machine().alive() && stage.status("page").phase == Phase::waiting; });
+    EXPECT_EQ(stage.status("web").phase, Phase::waiting) << "killed at place " << place;
+    EXPECT_EQ(stage.stop_signals_of("db") + stage.stop_signals_of("web") + stage.stop_signals_of("page"), 3u)
+        << "killed at place " << place;
+    ASSERT_EQ(stage.problems(), "") << "killed at place " << place << "\n" << stage.trace();
+    if (stage.machine().crashes == 0) {
+      EXPECT_GT(place, 50u) << "fewer places than there should be";
+      break;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace hearth::scenario
