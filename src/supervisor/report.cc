@@ -308,6 +308,8 @@ Outcome outcome_of(const SlotBook& book, SlotIndex slot, Verb verb) {
     case Phase::failed: return Outcome::failed;
     case Phase::stopped: return state.life.want_up ? Outcome::pending : Outcome::superseded;
     case Phase::backoff:
+      // It has run and ended well, and its policy runs it again: more will never be true of it.
+      if (state.life.failures == 0) return Outcome::done;
       // One bad start may be a race with something outside; a program that is not there stays away.
       if (state.life.failures >= 3) return Outcome::failed;
       return state.life.reason == Reason::spawn_failed ? Outcome::failed : Outcome::pending;

@@ -253,6 +253,21 @@ TEST_F(Orders, AFileThatIsUpUnderAnotherNameIsRefusedUntilThatIsDown) {
   EXPECT_TRUE(taken.answer->has_value());
 }
 
+TEST_F(Orders, WhoEndsWellAtOnceAndIsRunAgainIsNotWaitedForEver) {
+  ServiceSpec tick = service("tick", ProbeType::none);
+  tick.restart = RestartPolicy::always;
+  tick.backoff.initial = seconds(5);
+  stage.plays("tick", {ends(0, 0)});
+  stage.machine().stop_supervisor(milliseconds(50));  // so that its begin and its end are seen together
+  const sim::ClientCall& up = stage.up({tick});
+  stage.run_ms(300);
+  EXPECT_EQ(stage.status("tick").phase, Phase::backoff);
+  const OrderReport report = *stage.machine().supervisor().order(up.request.key);
+  EXPECT_TRUE(report.settled);
+  ASSERT_EQ(report.slots.size(), 1u);
+  EXPECT_EQ(report.slots[0].outcome, Outcome::done);
+}
+
 TEST_F(Orders, WhoWasReadyAndIsNotAnyMoreIsNotWaitedFor) {
   ServiceSpec db = service("db", ProbeType::exec);
   db.ready.edit().interval = milliseconds(100);
