@@ -123,7 +123,7 @@ bool holds(uint64_t set, uint32_t capability) {
 }
 
 long control(int option, unsigned long value, unsigned long capability = 0) {
-  return syscall(SYS_prctl, option, value, capability, 0, 0);
+  return syscall(SYS_prctl, option, value, capability, 0UL, 0UL);
 }
 
 // While we are who the keeper is: it takes CAP_SETPCAP. What the set has not anyway takes nothing. The kernel says where
