@@ -17,6 +17,7 @@
 #include "config/document_json.h"
 #include "os/clock.h"
 #include "os/plan_builder.h"
+#include "os/privileges.h"
 
 namespace hearth::cli {
 namespace {
@@ -68,7 +69,11 @@ Status enter(const ServiceSpec& spec) {
   }
   if (settings.nice && ::setpriority(PRIO_PROCESS, 0, *settings.nice) < 0) return errno_failure("set", "nice", errno);
   ::umask(static_cast<mode_t>(settings.umask.value_or(022)));
+  const Result<os::PrivilegePlan> privileges = os::plan_privileges(settings, os::own_privileges(), spec.name);
+  if (!privileges) return failure(privileges.error());
+  if (const Status begun = os::begin_privileges(*privileges); !begun) return begun;
   if (const Status user = become_user(settings); !user) return user;
+  if (const Status finished = os::finish_privileges(*privileges); !finished) return finished;
   if (!spec.cwd.empty() && ::chdir(spec.cwd.c_str()) < 0) return errno_failure("go to", spec.cwd, errno);
   return {};
 }

@@ -24,6 +24,9 @@ void compare_process(const ProcessSettings& a, const ProcessSettings& b, const C
   compare("nice", a.nice, b.nice);
   compare("oom_score_adj", a.oom_score_adj, b.oom_score_adj);
   compare("limits", a.limits, b.limits);
+  compare("no_new_privs", a.no_new_privs, b.no_new_privs);
+  compare("capabilities", a.capabilities, b.capabilities);
+  compare("capability_bounding_set", a.capability_bounding_set, b.capability_bounding_set);
 }
 
 template <typename Compare>

@@ -143,6 +143,9 @@ void describe_process(A& a, T& v) {
   a.optional("nice", v.nice, -20, 19);
   a.optional("oom_score_adj", v.oom_score_adj, -1000, 1000);
   a.list("limits", v.limits, [](auto& b, auto& item) { describe_limit(b, item); });
+  a.flag("no_new_privs", v.no_new_privs, d.no_new_privs);
+  a.capabilities("capabilities", v.capabilities);
+  a.capabilities("capability_bounding_set", v.capability_bounding_set);
 }
 
 template <typename A, typename T>

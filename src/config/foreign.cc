@@ -21,6 +21,10 @@ constexpr std::string_view groups = "hearth calls it \"tags\": tags = [\"NAME\"]
 constexpr std::string_view arguments = "arguments stand in \"command\": command = [\"program\", \"argument\"]";
 constexpr std::string_view stamps = "hearth calls it log.format: log = { format = \"stamped\" }";
 constexpr std::string_view containers = "remove it: hearth runs programs of this machine, not containers";
+constexpr std::string_view given =
+    "hearth calls it \"capabilities\": all that it has, capabilities = [\"net_bind_service\"]";
+constexpr std::string_view withheld =
+    "hearth calls it \"capabilities\": all that it has; or capability_bounding_set = [\"all\", \"-net_raw\"]";
 constexpr std::string_view daemon =
     "hearth calls it \"type\": type = \"forking\"; better run the program in the foreground";
 constexpr std::string_view group = "remove it: hearth always ends the whole tree of a service";
@@ -34,6 +38,7 @@ constexpr std::string_view first_delay = "hearth calls it \"backoff\": backoff =
 
 constexpr std::array service_keys = {
     Foreign{"after", depends},
+    Foreign{"ambientcapabilities", "hearth calls it \"capabilities\": capabilities = [\"net_bind_service\"]"},
     Foreign{"args", arguments},
     Foreign{"autorestart", "hearth calls it \"restart\": \"always\", \"on-failure\" or \"never\""},
     Foreign{"availability", "hearth calls it \"restart\""},
@@ -45,8 +50,8 @@ constexpr std::array service_keys = {
     Foreign{"bindsto", "hearth calls it depends_on: depends_on = { NAME = { stop = true, restart = true } }"},
     Foreign{"build", image},
     Foreign{"cachedirectory", "hearth calls it \"cache_directories\""},
-    Foreign{"capadd", containers},
-    Foreign{"capdrop", containers},
+    Foreign{"capadd", given},
+    Foreign{"capdrop", withheld},
     Foreign{"categories", groups},
     Foreign{"chdir", "hearth calls it \"cwd\""},
     Foreign{"check", "hearth calls it \"ready\": ready = { type = \"exec\", command = [...] }"},
@@ -150,6 +155,7 @@ constexpr std::array service_keys = {
     Foreign{"namespace", groups},
     Foreign{"networks", containers},
     Foreign{"nodeargs", arguments},
+    Foreign{"nonewprivileges", "hearth calls it \"no_new_privs\""},
     Foreign{"notificationfd", "hearth calls it \"ready\": ready = { type = \"fd\", ... }"},
     Foreign{"notify", "hearth calls it \"ready\": ready = \"notify\""},
     Foreign{"numprocesses", copies},
@@ -193,6 +199,7 @@ constexpr std::array service_keys = {
     Foreign{"scale", copies},
     Foreign{"script", "hearth calls it \"command\""},
     Foreign{"secrets", "hearth calls it \"credentials\", or \"env_files\" for variables"},
+    Foreign{"securityopt", "hearth has \"no_new_privs\": no_new_privs = true"},
     Foreign{"sendhup", "`hearth reload NAME` sends \"reload_signal\""},
     Foreign{"serverurl", "remove it: services find the socket by HEARTH_INSTANCE"},
     Foreign{"shellcommand", "write shell = true, and the line as \"command\""},

@@ -63,6 +63,15 @@ void JsonReader::limit(std::string_view key, std::uint64_t& value) {
   });
 }
 
+void JsonReader::capabilities(std::string_view key, std::optional<CapabilitySet>& value) {
+  if (find(key) == nullptr) return;
+  CapabilitySet set = 0;
+  each(key, [&](const boost::json::value& json) {
+    if (!json.is_string() || !add_capability(view(json.get_string()), set)) fail("is not a capability");
+  });
+  value = set;
+}
+
 void JsonReader::word(std::string_view key, std::string& value, std::string_view,
                       std::span<const std::string_view> words) {
   read(key, [&](const boost::json::value& json) {

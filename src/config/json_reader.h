@@ -20,6 +20,7 @@
 #include "config/limits.h"
 #include "config/text.h"
 #include "config/words.h"
+#include "model/capabilities.h"
 
 namespace hearth::config {
 
@@ -43,6 +44,7 @@ class JsonReader {
   void limit(std::string_view key, std::uint64_t& value);
   void word(std::string_view key, std::string& value, std::string_view standard,
             std::span<const std::string_view> words);
+  void capabilities(std::string_view key, std::optional<CapabilitySet>& value);
   void span(std::string_view key, SpanNs& value, SpanNs) {
     read(key, [&](const boost::json::value& json) { integer(json, value, 0, max_span); });
   }

@@ -16,6 +16,7 @@
 #include "config/numbers.h"
 #include "config/text.h"
 #include "config/words.h"
+#include "model/capabilities.h"
 
 namespace hearth::config {
 
@@ -56,6 +57,13 @@ class JsonWriter {
   template <typename T>
   void optional(std::string_view key, const std::optional<T>& value, long long = 0, long long = 0) {
     if (value) put(key, *value);
+  }
+  // Words that make the set; an empty array is one without any.
+  void capabilities(std::string_view key, const std::optional<CapabilitySet>& value) {
+    if (!value) return;
+    boost::json::array array;
+    for (const std::string& word : capability_words(*value)) array.push_back(text_value(word));
+    put(key, std::move(array));
   }
   void span(std::string_view key, SpanNs value, SpanNs standard) { number(key, value, standard); }
   void thousandths(std::string_view key, double value, double standard, int, int) {

@@ -11,6 +11,7 @@ constexpr std::array groups = {
     group_keys,         //
     process_keys,       //
     limits_keys,        //
+    privilege_keys,     //
     restart_keys,       //
     dependency_keys,    //
     probe_keys,         //

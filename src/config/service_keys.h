@@ -47,6 +47,7 @@ KeyGroup command_keys();
 KeyGroup group_keys();
 KeyGroup process_keys();
 KeyGroup limits_keys();
+KeyGroup privilege_keys();
 KeyGroup surroundings_keys();
 KeyGroup restart_keys();
 KeyGroup dependency_keys();

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "importers/systemd_text.h"
+#include "model/capabilities.h"
 #include "model/replica.h"
 
 namespace hearth::importers {
@@ -209,6 +210,7 @@ class Unit {
     directories("CacheDirectory", around.cache_directories);
     if (around.stdin_from == StdinFrom::file) line("StandardInput", "file:" + plain_text(around.stdin_path));
     limits();
+    privileges();
   }
 
   void directories(const char* key, const std::vector<std::string>& names) {
@@ -256,6 +258,29 @@ class Unit {
                      [](char c) { return static_cast<char>(std::toupper(static_cast<unsigned char>(c))); });
       line("Limit" + name, amount(limit.soft) + ":" + amount(limit.hard));
     }
+  }
+
+  // The same for who is not root. Root has its bounding set there, as here.
+  void privileges() {
+    const ProcessSettings& process = *spec_.process;
+    const auto list = [](CapabilitySet set) {
+      const bool all = begins_with_all(set);
+      std::string text;
+      for (std::string name : capability_words(set)) {
+        if (name == "all") continue;
+        if (all) name.erase(0, 1);
+        for (char& c : name) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+        text += (text.empty() ? "CAP_" : " CAP_") + name;
+      }
+      return (all ? "~" : "") + text;
+    };
+    const bool root = process.user.empty() || process.user == "root" || process.user == "0";
+    const auto& bound = root && process.capabilities ? process.capabilities : process.capability_bounding_set;
+    if (bound || process.capabilities)
+      line("CapabilityBoundingSet", list(bound.value_or(process.capabilities.value_or(0))));
+    if (process.capabilities && *process.capabilities != 0 && !root)
+      line("AmbientCapabilities", list(*process.capabilities));
+    if (process.no_new_privs) line("NoNewPrivileges", "yes");
   }
 
   void without_counterpart() {

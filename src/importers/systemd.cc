@@ -3,11 +3,13 @@
 #include <charconv>
 #include <map>
 #include <optional>
+#include <ranges>
 #include <set>
 
 #include "importers/draft.h"
 #include "importers/ini.h"
 #include "importers/words.h"
+#include "model/capabilities.h"
 
 namespace hearth::importers {
 namespace {
@@ -84,6 +86,8 @@ class Importer {
   void start_command(Service& service, const IniEntry& entry);
   void type(Service& service, const IniEntry& entry);
   bool hook(Service& service, const IniEntry& entry);
+  bool privileges(Service& service, const IniEntry& entry);
+  void finish_privileges(Service& service);
   void finish_task(Service& service);
   void finish_pid_file(Service& service);
   void dependencies(Service& service, const IniEntry& entry);
@@ -96,6 +100,9 @@ class Importer {
   bool is_task_ = false, is_forking_ = false;
   const IniEntry* pid_file_ = nullptr;
   std::vector<std::string> files_;  // of EnvironmentFile=
+  std::optional<CapabilitySet> ambient_, bounding_;
+  std::size_t ambient_line_ = 0;
+  std::string user_;
   Draft draft_;
 };
 
@@ -263,7 +270,10 @@ void Importer::service_key(Service& service, const IniEntry& entry) {
   if (key == "ExecStart") return value.empty() ? void(has_command_ = false) : start_command(service, entry);
   if (key == "Type") return type(service, entry);
   if (key == "WorkingDirectory") return service.set("cwd", quoted(value == "~" ? "~" : specifiers(entry)));
-  if (key == "User") return service.set("user", quoted(value));
+  if (key == "User") {
+    user_ = value;
+    return service.set("user", quoted(value));
+  }
   if (key == "Group") return service.set("group", quoted(value));
   if (key == "UMask")
     return service.set("umask", quoted(value.size() == 4 && value[0] == '0' ? value.substr(1) : value));
@@ -302,7 +312,7 @@ void Importer::service_key(Service& service, const IniEntry& entry) {
   if ((key == "StandardOutput" || key == "StandardError") && value != "journal" && value != "inherit")
     return wanting(entry.line, key + "=" + value + ": output goes to a file of hearth's own",
                    "hearth logs " + service.name + " shows it");
-  if (hook(service, entry)) return;
+  if (hook(service, entry) || privileges(service, entry)) return;
   if (key == "EnvironmentFile") {
     files_.push_back(value);  // a leading '-' means the same to both
     return service.set("env_files", quoted_list(files_));
@@ -353,6 +363,48 @@ bool Importer::hook(Service& service, const IniEntry& entry) {
   return false;
 }
 
+// systemd.exec(5) "Capabilities". A list may begin with '~', which means all others; several are put together: with '~'
+// each takes away, without each adds. An empty one begins anew.
+bool Importer::privileges(Service& service, const IniEntry& entry) {
+  if (entry.key == "NoNewPrivileges") {
+    static constexpr std::string_view yes[] = {"1", "yes", "y", "true", "t", "on"};
+    if (std::ranges::find(yes, std::string_view(entry.value)) != std::ranges::end(yes))
+      service.set("no_new_privs", "true");
+    return true;
+  }
+  const bool ambient = entry.key == "AmbientCapabilities";
+  if (!ambient && entry.key != "CapabilityBoundingSet") return false;
+  std::string_view text = entry.value;
+  const bool inverted = text.starts_with("~");
+  if (inverted) text.remove_prefix(1);
+  CapabilitySet named = 0;
+  for (const std::string& name : split_list(text, " \t"))
+    if (name.starts_with("-") || !add_capability(name, named))
+      wanting(entry.line, entry.key + ": " + name + " is no capability that hearth knows",
+              "capabilities(7) has their names");
+  std::optional<CapabilitySet>& set = ambient ? ambient_ : bounding_;
+  if (!set || named == 0)
+    set = inverted ? all_capabilities & ~named : named;
+  else
+    set = inverted ? *set & ~named : *set | named;
+  if (ambient) ambient_line_ = entry.line;
+  return true;
+}
+
+// What is ambient there is what it has here. There it leaves the bounding set alone, here it is the bounding set unless that
+// is said. Root has its bounding set, and nothing of the ambient one besides.
+void Importer::finish_privileges(Service& service) {
+  const auto list = [](CapabilitySet set) { return quoted_list(capability_words(set)); };
+  if (ambient_ && *ambient_ == 0) ambient_.reset();
+  if (ambient_ && (user_.empty() || user_ == "root" || user_ == "0")) {
+    wanting(ambient_line_, "AmbientCapabilities changes nothing for root, and is left out",
+            "say user, or capabilities");
+    ambient_.reset();
+  }
+  if (ambient_) service.set("capabilities", list(*ambient_ & bounding_.value_or(all_capabilities)));
+  if (ambient_ || bounding_) service.set("capability_bounding_set", list(bounding_.value_or(all_capabilities)));
+}
+
 // What has no meaning for who runs to his end.
 void Importer::finish_task(Service& service) {
   if (!is_task_) return;
@@ -372,6 +424,9 @@ void Importer::import(const Unit& unit) {
   has_command_ = is_task_ = is_forking_ = false;
   pid_file_ = nullptr;
   files_.clear();
+  ambient_.reset();
+  bounding_.reset();
+  user_.clear();
   Service& service = draft_.add(unit.name);
   service.set("restart", quoted("never"));  // the default of systemd
   for (const IniSection& section : unit.sections) {
@@ -380,6 +435,7 @@ void Importer::import(const Unit& unit) {
       if (section.name == "Service") service_key(service, entry);
     }
   }
+  finish_privileges(service);
   finish_task(service);
   finish_pid_file(service);
   if (!has_command_) wanting(0, "there is no ExecStart in it", "write its command");

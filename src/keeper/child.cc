@@ -12,7 +12,9 @@
 //     it changes). A spawner that was killed meanwhile has nothing left to be changed.
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/close_range.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -116,6 +118,56 @@ bool set_groups(const wire::PlanHeader& plan) {
   return plan.gid == wire::plan_keep_id || syscall(SYS_setresgid, plan.gid, plan.gid, plan.gid) == 0;
 }
 
+bool holds(uint64_t set, uint32_t capability) {
+  return (set >> capability & 1) != 0;
+}
+
+long control(int option, unsigned long value, unsigned long capability = 0) {
+  return syscall(SYS_prctl, option, value, capability, 0UL, 0UL);
+}
+
+// While we are who the keeper is: it takes CAP_SETPCAP. What the set has not anyway takes nothing. The kernel says where
+// its capabilities end.
+bool lower_bound(const wire::PlanHeader& plan) {
+  if ((plan.flags & wire::plan_bounds) == 0) return true;
+  for (uint32_t capability = 0; capability < 64; ++capability) {
+    if (holds(plan.bounding, capability)) continue;
+    const long there = control(PR_CAPBSET_READ, capability);
+    if (there < 0) return true;
+    if (there > 0 && control(PR_CAPBSET_DROP, capability) < 0) return false;
+  }
+  return true;
+}
+
+// Else the change of user would empty the permitted set, of which the ambient one is made. The exec takes it back.
+bool keep_permitted(const wire::PlanHeader& plan) {
+  return plan.ambient == 0 || control(PR_SET_KEEPCAPS, 1) == 0;
+}
+
+// As whom the service runs, or the change of user would change them again. What becomes of them in an exec: root has the
+// inheritable and the bounding set, others have the ambient one.
+bool set_capabilities(const wire::PlanHeader& plan) {
+  const bool given = (plan.flags & wire::plan_capabilities) != 0;
+  if (given || (plan.flags & wire::plan_bounds) != 0) {
+    __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct words[_LINUX_CAPABILITY_U32S_3] = {};
+    if (syscall(SYS_capget, &header, words) < 0) return false;
+    for (uint32_t i = 0; i < _LINUX_CAPABILITY_U32S_3; ++i) {
+      const auto word_of = [i](uint64_t set) { return static_cast<uint32_t>(set >> 32 * i); };
+      if (given)
+        words[i] = {word_of(plan.capabilities), word_of(plan.capabilities), word_of(plan.ambient)};
+      else
+        words[i] = {words[i].effective & word_of(plan.bounding), words[i].permitted & word_of(plan.bounding),
+                    words[i].inheritable & word_of(plan.bounding)};
+    }
+    if (syscall(SYS_capset, &header, words) < 0) return false;
+    for (uint32_t capability = 0; capability < 64; ++capability)
+      if (holds(plan.ambient, capability) && control(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability) < 0)
+        return false;
+  }
+  return (plan.flags & wire::plan_no_new_privs) == 0 || control(PR_SET_NO_NEW_PRIVS, 1) == 0;
+}
+
 // With the rights of the service. A FIFO without a writer must not hold us, so it is opened without waiting.
 bool open_input(const wire::PlanHeader& plan) {
   const int fd = open(text_at(plan, plan.input), O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
@@ -158,7 +210,7 @@ void prepare_child(const wire::PlanHeader& plan) {
 }
 
 // Stages in the order of SpawnStage, but for the priority: what it needs to open might no longer be allowed
-// under the service's limits.
+// under the service's limits. Directory, input and program are looked for with the capabilities of the service, too.
 int child_main(void* argument) {
   const ChildOrder& order = *static_cast<const ChildOrder*>(argument);
   const wire::PlanHeader& plan = *order.plan;
@@ -167,9 +219,11 @@ int child_main(void* argument) {
   if (!place_descriptors(order)) fail(order, SpawnStage::descriptor);
   if (!set_priority(plan)) fail(order, SpawnStage::priority);
   if (!set_limits(order)) fail(order, SpawnStage::limits);
+  if (!lower_bound(plan) || !keep_permitted(plan)) fail(order, SpawnStage::privileges);
   if (!set_groups(plan)) fail(order, SpawnStage::groups);
   if (plan.uid != wire::plan_keep_id && syscall(SYS_setresuid, plan.uid, plan.uid, plan.uid) < 0)
     fail(order, SpawnStage::user);
+  if (!set_capabilities(plan)) fail(order, SpawnStage::privileges);
   if (plan.cwd != 0 && chdir(text_at(plan, plan.cwd)) < 0) fail(order, SpawnStage::directory);
   if (plan.input != 0 && !open_input(plan)) fail(order, SpawnStage::input);
   write_pid(plan);

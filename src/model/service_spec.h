@@ -11,6 +11,7 @@
 
 #include "base/boxed.h"
 #include "base/time.h"
+#include "model/capabilities.h"
 
 namespace hearth {
 
@@ -164,6 +165,10 @@ struct ProcessSettings {
   std::optional<int> nice;
   std::optional<int> oom_score_adj;
   std::vector<ResourceLimit> limits;
+  bool no_new_privs = false;
+  // Absent is not none. What they mean together: os/privileges.h
+  std::optional<CapabilitySet> capabilities;             // what it has
+  std::optional<CapabilitySet> capability_bounding_set;  // what it can have at most
   friend bool operator==(const ProcessSettings&, const ProcessSettings&) = default;
 };
 

@@ -266,6 +266,14 @@ void set_user(const ProcessSettings& process, PlanBytes& bytes, wire::PlanHeader
   if (process.uid || process.gid) header.groups = bytes.table(process.groups);
 }
 
+// Most services say nothing, and pay for no system call.
+Result<PrivilegePlan> privileges_of(const ports::SpawnOrder& order, const PlanContext& context) {
+  const ProcessSettings& process = *order.spec->process;
+  const bool asks = process.capabilities || process.capability_bounding_set;
+  const Privileges own = context.privileges ? *context.privileges : asks ? own_privileges() : Privileges();
+  return plan_privileges(process, own, order.label);
+}
+
 }  // namespace
 
 std::optional<NofileLimit> parse_nofile(const char* text) {
@@ -317,6 +325,8 @@ Result<std::string> build_plan(const ports::SpawnOrder& order, const PlanContext
   }
   Result<std::vector<wire::PlanLimit>> limits = limits_of(process, context);
   if (!limits) return failure(limits.error());
+  const Result<PrivilegePlan> privileges = privileges_of(order, context);
+  if (!privileges) return failure(privileges.error());
 
   header.paths = bytes.strings(candidates(arguments[0], env));
   header.argv = bytes.strings(arguments);
@@ -331,6 +341,10 @@ Result<std::string> build_plan(const ports::SpawnOrder& order, const PlanContext
     header.input = bytes.string(spec.around->stdin_path);
   header.cpus = bytes.table(mask_of(spec.around->cpus));
   header.io_priority = io_priority_of(*spec.around);
+  header.flags = privileges->flags;
+  header.bounding = privileges->bounding;
+  header.capabilities = privileges->capabilities;
+  header.ambient = privileges->ambient;
   header.umask = process.umask.value_or(022);
   header.nice = process.nice.value_or(wire::plan_keep);
   header.oom_score_adj = process.oom_score_adj.value_or(wire::plan_keep);

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "os/privileges.h"
 #include "ports/keeper.h"
 
 namespace hearth::os {
@@ -40,10 +41,11 @@ struct PlanContext {
   std::string notify_path;                               // "" = no notify socket
   std::vector<std::string> passed;                       // names of descriptors from 3 on, listening sockets first
   std::vector<std::pair<std::string, std::string>> own;  // variables that hearth makes for the service
-  int ready_descriptor = -1;          // the number of the readiness pipe in the child; -1 = there is none
-  bool leaf = false;                  // a leaf descriptor follows
-  std::optional<NofileLimit> nofile;  // for services that say nothing themselves
-  std::uint64_t mark = 0;             // for RLIMIT_LOCKS, by which a sweep knows its own; 0 = none
+  int ready_descriptor = -1;                  // the number of the readiness pipe in the child; -1 = there is none
+  bool leaf = false;                          // a leaf descriptor follows
+  std::optional<NofileLimit> nofile;          // for services that say nothing themselves
+  std::optional<Privileges> privileges = {};  // of who starts it; absent: ours
+  std::uint64_t mark = 0;                     // for RLIMIT_LOCKS, by which a sweep knows its own; 0 = none
 };
 
 inline constexpr const char* default_path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -51,7 +53,8 @@ inline constexpr const char* default_path = "/usr/local/sbin:/usr/local/bin:/usr
 // RLIMIT_* of "nofile" and the like.
 std::optional<std::uint32_t> resource_of(std::string_view name);
 
-// Fails (fix_input) when the command names an unknown descriptor or limit, or the plan would be too large.
+// Fails (fix_input) when the command names an unknown descriptor or limit, or the plan would be too large; as
+// plan_privileges() does when it cannot have the capabilities that it is to have.
 Result<std::string> build_plan(const ports::SpawnOrder& order, const PlanContext& context);
 
 }  // namespace hearth::os

@@ -10,6 +10,7 @@
 #include "os/instance.h"
 #include "os/keeper_client.h"
 #include "os/listeners.h"
+#include "os/privileges.h"
 #include "wire/spawn_plan.h"
 
 namespace hearth::os {
@@ -186,6 +187,14 @@ Status KeeperClient::can_listen(const ListenSocket& socket, const ServiceSpec& s
   for (const Parked& parked : link_.parked().all(ParkClass::listen))
     if (overlaps(parked.fd, socket.address)) return {};
   return could_listen_on(socket, owner_of(spec));
+}
+
+// Keeper and spawners have the privileges that we have: one has started the other, and none gives any up.
+Status KeeperClient::can_start(const ServiceSpec& spec) {
+  const ProcessSettings& process = *spec.process;
+  if (!process.capabilities && !process.capability_bounding_set) return {};
+  const Result<PrivilegePlan> plan = plan_privileges(process, own_privileges(), spec.name);
+  return plan ? Status() : failure(plan.error());
 }
 
 void KeeperClient::undo(const SpawnOrder& order, const Made& made) {

@@ -101,6 +101,12 @@ class Keeper {
     (void)socket, (void)spec;
     return {};
   }
+  // Could a run of this specification have what it is to have of privileges? Before an order changes anything, for what no
+  // waiting would change.
+  virtual Status can_start(const ServiceSpec& spec) {
+    (void)spec;
+    return {};
+  }
   // To the run's group, at most once per op (KILL may repeat). With to_leader_alone: to its leader.
   virtual bool signal(EntryIndex entry, RunId run, OpId op, int signal) = 0;
   // The leader of this run has exited with code 0 and was to leave a daemon (type = "forking"): finds its main process,

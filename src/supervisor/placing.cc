@@ -53,6 +53,7 @@ Result<Accepted> Placing::replace(Document document, const AppliedDocument* befo
   document.version = version;
   if (const Status each = refuse_shared(document, request.verb); !each) return failure(each.error());
   if (const Status room = find_room(document); !room) return failure(room.error());
+  if (const Status can = refuse_impossible(document); !can) return failure(can.error());
   if (const Status free = refuse_taken_addresses(document, before); !free) return failure(free.error());
   if (const Status added = book_.registry.add(document); !added) return failure(added.error());
   Accepted accepted;

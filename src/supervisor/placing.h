@@ -87,6 +87,7 @@ class Placing {
   static Status refuse_shared(const Document& document, Verb verb);
   Status refuse_conflicts(const Document& document) const;
   Status find_room(const Document& document) const;
+  Status refuse_impossible(const Document& document) const;
   Status refuse_taken_addresses(const Document& document, const AppliedDocument* before) const;
   // order 0: the next one.
   Result<Accepted> replace(Document document, const AppliedDocument* before, const Request& request, OrderId order,

@@ -123,6 +123,19 @@ Status Placing::find_room(const Document& document) const {
       "take something down first");
 }
 
+// What hearth may not give to a service it may not give later either: that is a mistake in the file, or in how hearth was
+// started, and nobody should have to find it in a list of starts that failed.
+Status Placing::refuse_impossible(const Document& document) const {
+  for (const ServiceSpec& spec : document.services) {
+    Status can = keeper_.can_start(spec);
+    if (can) continue;
+    Error error = can.error();
+    error.reason += "; nothing has changed";
+    return failure(std::move(error));
+  }
+  return {};
+}
+
 // A service that is up would be stopped, and then not start again, were one of its new addresses somebody else's. Where
 // nothing is up yet all others can be started: the one that cannot listen says why, and tries it again.
 Status Placing::refuse_taken_addresses(const Document& document, const AppliedDocument* before) const {

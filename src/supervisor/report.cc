@@ -28,6 +28,7 @@ const char* stage_words(std::uint32_t stage) {
     case wire::SpawnStage::signals: return "resetting signals";
     case wire::SpawnStage::exec: return "exec";
     case wire::SpawnStage::input: return "opening standard input";
+    case wire::SpawnStage::privileges: return "setting capabilities";
     case wire::SpawnStage::count_: break;
   }
   return "an unknown stage";
@@ -62,6 +63,8 @@ std::string failure_words(const ExitInfo& exit, const ServiceSpec& spec, const s
                                                       : "; is it installed, and the interpreter of its #! line too?";
   if (stage == wire::SpawnStage::exec && exit.fail_errno == EACCES) text += "; is it executable?";
   if (stage == wire::SpawnStage::exec && exit.fail_errno == ENOEXEC) text += "; a script needs a #! line";
+  if (stage == wire::SpawnStage::privileges && exit.fail_errno == EPERM)
+    text += "; hearth may not: whoever started it, a container or a unit, has to give it the capability";
   return text;
 }
 

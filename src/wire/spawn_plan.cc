@@ -65,6 +65,13 @@ bool io_priority_holds(int32_t priority) {
   return priority == plan_keep || (priority >= 0 && priority >> 13 < classes_end && (priority & 0x1fff) < levels_end);
 }
 
+bool capabilities_hold(const PlanHeader& plan) {
+  if (plan.flags >= plan_flags_end) return false;
+  const bool bounds = (plan.flags & plan_bounds) != 0, given = (plan.flags & plan_capabilities) != 0;
+  if ((!bounds && plan.bounding != 0) || (!given && (plan.capabilities | plan.ambient) != 0)) return false;
+  return (plan.ambient & ~plan.capabilities) == 0 && (!bounds || (plan.capabilities & ~plan.bounding) == 0);
+}
+
 }  // namespace
 
 const char* plan_problem(const void* bytes, uint64_t length, uint32_t descriptors) {
@@ -84,6 +91,7 @@ const char* plan_problem(const void* bytes, uint64_t length, uint32_t descriptor
   if (plan.input != 0 && !string_inside(plan, plan.input)) return "standard input";
   if (!table_inside(plan, plan.cpus, sizeof(uint64_t), plan_cpu_words_max, alignof(uint64_t))) return "processors";
   if (!io_priority_holds(plan.io_priority)) return "I/O priority";
+  if (!capabilities_hold(plan)) return "capabilities";
   if (plan.cgroup < -1 || (plan.cgroup >= 0 && static_cast<uint32_t>(plan.cgroup) >= descriptors)) return "cgroup";
   return nullptr;
 }

@@ -12,7 +12,7 @@
 namespace hearth::wire {
 
 inline constexpr uint32_t plan_magic = 0x31505448;  // "HTP1"
-inline constexpr uint32_t plan_version = 2;
+inline constexpr uint32_t plan_version = 3;
 inline constexpr uint32_t plan_size_max = 2u << 20;
 inline constexpr uint32_t plan_strings_max = 16384;  // argv + env + paths
 inline constexpr uint32_t plan_descriptors_max = 240;
@@ -21,6 +21,12 @@ inline constexpr uint32_t plan_groups_max = 256;
 inline constexpr uint32_t plan_cpu_words_max = 64;    // 4,096 processors
 inline constexpr uint32_t plan_keep_id = UINT32_MAX;  // uid, gid: stay as we are
 inline constexpr int32_t plan_keep = INT32_MIN;       // nice, oom_score_adj, umask, io_priority: stay as we are
+
+// PlanHeader::flags. Capabilities are sets: bit n is the capability of number n in capabilities(7).
+inline constexpr uint32_t plan_no_new_privs = 1u << 0;
+inline constexpr uint32_t plan_bounds = 1u << 1;        // `bounding` holds; else nothing is taken from any set
+inline constexpr uint32_t plan_capabilities = 1u << 2;  // `capabilities` and `ambient` hold
+inline constexpr uint32_t plan_flags_end = 1u << 3;
 
 struct PlanTable {
   uint32_t offset;
@@ -66,7 +72,12 @@ struct PlanHeader {
   int32_t io_priority;  // for ioprio_set(2): class in bits 13..15, level below
   PlanTable cpus;       // u64 words, for sched_setaffinity(2); none: as we are
   uint32_t input;       // offset of a path that is opened for reading and becomes descriptor 0; 0 = none
-  uint32_t reserved;
+  uint32_t flags;       // plan_*
+
+  // What is not named in its flag is 0.
+  uint64_t bounding;      // what stays of the bounding set, and at most of the other sets
+  uint64_t capabilities;  // permitted and effective are these and no others; within `bounding`
+  uint64_t ambient;  // inheritable and ambient are these: what an exec leaves to who is not root; of `capabilities`
 };
 
 // Null when every offset, count and string of `plan` (`length` bytes) holds; else a constant English phrase

@@ -69,6 +69,13 @@ TEST_F(AllOrNothing, ADryRunSaysSoToo) {
   expect_refused(stage.reload(services, true), "it is in use by another");
 }
 
+TEST_F(AllOrNothing, HearthHasNotTheCapabilityOfAServiceThatIsNew) {
+  stage.machine().keeper_port.capabilities = 0;
+  std::vector<ServiceSpec> services = changed();
+  services[1].process.edit().capabilities = *capabilities_of("net_raw");
+  expect_refused(stage.up(services), "cannot start fresh: hearth itself has not net_raw; nothing has changed");
+}
+
 TEST_F(AllOrNothing, AReplicaMoreFindsItsAddressTaken) {
   std::vector<ServiceSpec> services = {service("web"), service("worker")};
   services[0].listen = {{"http", "tcp:127.0.0.1:{index+80}", 16}};

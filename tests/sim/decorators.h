@@ -18,6 +18,7 @@ class KeeperDecorator : public ports::Keeper {
   Status can_listen(const ListenSocket& socket, const ServiceSpec& spec) override {
     return inner_.can_listen(socket, spec);
   }
+  Status can_start(const ServiceSpec& spec) override { return inner_.can_start(spec); }
   bool signal(EntryIndex entry, RunId run, OpId op, int signal) override {
     return inner_.signal(entry, run, op, signal);
   }

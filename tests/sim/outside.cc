@@ -55,6 +55,13 @@ Status KeeperPort::can_listen(const ListenSocket& socket, const ServiceSpec&) {
   return {};
 }
 
+Status KeeperPort::can_start(const ServiceSpec& spec) {
+  const CapabilitySet missing = spec.process->capabilities.value_or(0) & ~capabilities;
+  if (missing == 0) return {};
+  return failure(Remedy::no_access, "start", spec.name, "hearth itself has not " + capability_list(missing),
+                 "take it out");
+}
+
 bool KeeperPort::signal(EntryIndex entry, RunId run, OpId op, int signal) {
   o_.crash.point("signal");
   if (*o_.observer != nullptr) (*o_.observer)->signal_called(entry, run, op, signal);

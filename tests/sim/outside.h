@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "model/capabilities.h"
 #include "ports/inputs.h"
 #include "ports/keeper.h"
 #include "ports/probes.h"
@@ -36,6 +37,7 @@ class KeeperPort final : public ports::Keeper {
   void take_changed(std::vector<EntryIndex>& entries) override;
   ports::SpawnAnswer spawn(const ports::SpawnOrder& order) override;
   Status can_listen(const ListenSocket& socket, const ServiceSpec& spec) override;
+  Status can_start(const ServiceSpec& spec) override;
   bool signal(EntryIndex entry, RunId run, OpId op, int signal) override;
   ports::MainAnswer follow(const ports::SpawnOrder& order, const ports::MainWish& wish) override;
   bool end_tree(EntryIndex entry, RunId run, const std::string& label) override;
@@ -58,12 +60,13 @@ class KeeperPort final : public ports::Keeper {
 
   bool finished = false, failed = false;
   std::map<SlotIndex, std::map<std::string, std::set<std::uint64_t>>> fd_store;
-  std::map<RunId, std::uint32_t> stop_ranks;  // as entries have them: for a keeper without a supervisor
-  std::uint32_t refuse_next = 0;              // so many spawns are refused
-  std::set<std::string> foreign_addresses;    // others listen there
-  bool takes_no_signal = false;               // none can be handed over
-  bool processes_are_zombies = false;         // as /proc shows them, whatever their entries say
-  std::string survivor;                       // what no stop can end
+  std::map<RunId, std::uint32_t> stop_ranks;      // as entries have them: for a keeper without a supervisor
+  std::uint32_t refuse_next = 0;                  // so many spawns are refused
+  std::set<std::string> foreign_addresses;        // others listen there
+  CapabilitySet capabilities = all_capabilities;  // that hearth has
+  bool takes_no_signal = false;                   // none can be handed over
+  bool processes_are_zombies = false;             // as /proc shows them, whatever their entries say
+  std::string survivor;                           // what no stop can end
 
  private:
   Outside o_;

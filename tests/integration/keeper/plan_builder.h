@@ -25,6 +25,8 @@ struct Plan {
   std::int32_t io_priority = wire::plan_keep;
   std::vector<std::uint64_t> cpus;
   std::string input;
+  std::uint32_t flags = 0;
+  std::uint64_t bounding = 0, capabilities = 0, ambient = 0;
 
   std::string bytes() const {
     std::string out(sizeof(wire::PlanHeader), '\0');
@@ -69,6 +71,10 @@ struct Plan {
     h.umask = umask;
     h.nice = nice;
     h.oom_score_adj = oom_score_adj;
+    h.flags = flags;
+    h.bounding = bounding;
+    h.capabilities = capabilities;
+    h.ambient = ambient;
     h.size = static_cast<std::uint32_t>(out.size());
     std::memcpy(out.data(), &h, sizeof h);
     return out;

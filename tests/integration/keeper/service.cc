@@ -55,7 +55,8 @@ void describe() {
   printf("input=%s\n", input);
   printf("env_pid=%s\n", getenv("LISTEN_PID") != nullptr ? getenv("LISTEN_PID") : "");
   const std::string status = slurp("/proc/self/status");
-  for (const char* field : {"SigBlk:", "SigIgn:", "SigCgt:", "Cpus_allowed_list:"}) {
+  for (const char* field : {"SigBlk:", "SigIgn:", "SigCgt:", "Cpus_allowed_list:", "CapInh:", "CapPrm:", "CapEff:",
+                            "CapBnd:", "CapAmb:", "NoNewPrivs:"}) {
     const size_t at = status.find(field);
     printf("%s\n", status.substr(at, status.find('\n', at) - at).c_str());
   }

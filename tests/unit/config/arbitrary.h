@@ -14,6 +14,7 @@
 
 #include "config/limits.h"
 #include "config/words.h"
+#include "model/capabilities.h"
 #include "model/service_spec.h"
 
 namespace hearth::config {
@@ -92,6 +93,15 @@ inline ResourceLimit any_limit() {
   return limit;
 }
 
+inline CapabilitySet any_capabilities() {
+  CapabilitySet set = 0;
+  const bool all = any_flag();
+  if (all) add_capability("all", set);
+  for (const std::string_view name : any_list([] { return any_word(capability_names()); }))
+    add_capability((all ? "-" : "") + std::string(name), set);
+  return set;
+}
+
 inline std::pair<std::string, std::string> any_variable() {
   std::string name = some_text();
   for (char& c : name) c = c == '=' ? '_' : c;
@@ -112,6 +122,9 @@ inline void fill_identity(ServiceSpec& spec) {
   spec.process.edit().nice = perhaps([] { return any_from(-20, 19); });
   spec.process.edit().oom_score_adj = perhaps([] { return any_from(-1000, 1000); });
   spec.process.edit().limits = any_list(any_limit);
+  spec.process.edit().no_new_privs = any_flag();
+  spec.process.edit().capabilities = perhaps(any_capabilities);
+  spec.process.edit().capability_bounding_set = perhaps(any_capabilities);
 }
 
 inline Action any_action() {

@@ -82,6 +82,10 @@ TEST(NeedsRestart, only_what_the_program_has_to_be_told) {
   EXPECT_TRUE(needs([](ServiceSpec& s) { s.env = {{"A", "1"}}; }));
   EXPECT_TRUE(needs([](ServiceSpec& s) { s.watchdog = seconds(1); })) << "it is told in WATCHDOG_USEC";
   EXPECT_TRUE(needs([](ServiceSpec& s) { s.around.edit().cpus = {0}; }));
+  EXPECT_TRUE(needs([](ServiceSpec& s) { s.process.edit().no_new_privs = true; }));
+  EXPECT_TRUE(needs([](ServiceSpec& s) { s.process.edit().capability_bounding_set = all_capabilities; }));
+  EXPECT_TRUE(needs([](ServiceSpec& s) { s.process.edit().capabilities = 0; }))
+      << "none is not the same as nothing said";
 }
 
 TEST(NeedsRestart, a_probe_in_which_the_program_takes_part_cannot_begin_later) {

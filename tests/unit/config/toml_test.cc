@@ -95,6 +95,9 @@ TEST(Toml, every_key_reaches_the_model) {
     nice = -5
     oom_score_adj = 200
     limits = { nofile = 65536, core = "unlimited", memlock = { soft = "64KiB", hard = "1M" } }
+    no_new_privs = true
+    capabilities = ["NET_BIND_SERVICE", "cap_chown", "chown"]
+    capability_bounding_set = ["all", "-CAP_SYS_ADMIN"]
     autostart = false
     tags = ["gpu", "speech", "gpu"]
     on_give_up = "exit"
@@ -140,6 +143,9 @@ TEST(Toml, every_key_reaches_the_model) {
   expected.process.edit().oom_score_adj = 200;
   expected.process.edit().limits = {
       {"core", UINT64_MAX, UINT64_MAX}, {"memlock", 64 << 10, 1 << 20}, {"nofile", 65536, 65536}};
+  expected.process.edit().no_new_privs = true;
+  expected.process.edit().capabilities = 1u << 10 | 1u << 0;
+  expected.process.edit().capability_bounding_set = all_capabilities & ~capability_bit(21);
   expected.autostart = false;
   expected.tags = {"gpu", "speech"};
   expected.give_up = GiveUp::exit;

@@ -15,6 +15,7 @@
 #include "importers/export_systemd.h"
 #include "importers/ini.h"
 #include "importers/words.h"
+#include "model/capabilities.h"
 #include "model/replica.h"
 #include "unit/config/memory_files.h"
 
@@ -218,6 +219,37 @@ TEST(Importers, instances_of_pm2_are_replicas_with_their_variables) {
   EXPECT_TRUE(imported->findings.empty()) << report_of(*imported);
 }
 
+ServiceSpec unit_of(const std::string& lines, std::string* report = nullptr) {
+  const Result<Imported> imported = import_systemd({{"a.service", "[Service]\nExecStart=/bin/a\n" + lines}});
+  EXPECT_TRUE(imported);
+  if (report != nullptr) *report = report_of(*imported);
+  return first_of(imported);
+}
+
+TEST(Importers, capabilities_of_a_unit_mean_here_what_they_mean_there) {
+  const CapabilitySet bind = capability_bit(10), raw = capability_bit(13), admin = capability_bit(21);
+  std::string report;
+  ServiceSpec spec = unit_of(
+      "NoNewPrivileges=true\nUser=www-data\nAmbientCapabilities=CAP_NET_BIND_SERVICE\nAmbientCapabilities=CAP_NET_"
+      "RAW\n",
+      &report);
+  EXPECT_TRUE(spec.process->no_new_privs);
+  EXPECT_EQ(spec.process->capabilities, bind | raw);
+  EXPECT_EQ(spec.process->capability_bounding_set, all_capabilities) << "the bound is not touched there";
+  EXPECT_EQ(report, "");
+  spec = unit_of("CapabilityBoundingSet=~CAP_SYS_ADMIN\nCapabilityBoundingSet=~CAP_NET_RAW\n");
+  EXPECT_EQ(spec.process->capability_bounding_set, all_capabilities & ~admin & ~raw);
+  EXPECT_FALSE(spec.process->capabilities);
+  spec = unit_of("CapabilityBoundingSet=CAP_NET_RAW CAP_NO_SUCH\nCapabilityBoundingSet=\n", &report);
+  EXPECT_EQ(spec.process->capability_bounding_set, CapabilitySet{0}) << "an empty one is none";
+  EXPECT_NE(report.find("CAP_NO_SUCH is no capability"), std::string::npos) << report;
+  spec = unit_of("AmbientCapabilities=CAP_NET_RAW\nCapabilityBoundingSet=CAP_SYS_ADMIN\nUser=ada\n");
+  EXPECT_EQ(spec.process->capabilities, CapabilitySet{0}) << "there it is bound, too";
+  spec = unit_of("AmbientCapabilities=CAP_NET_RAW\nNoNewPrivileges=no\n", &report);
+  EXPECT_FALSE(spec.process->capabilities);
+  EXPECT_NE(report.find("changes nothing for root"), std::string::npos) << report;
+}
+
 Document document_of(const std::string& toml) {
   const std::vector<std::string> lines = {"HOME=/home/u"};
   const config::Environment variables(lines);
@@ -314,6 +346,40 @@ credentials = { token = "/p/token" }
   Imported report;
   report.findings = findings;
   expect_golden("p-hooks.report", report_of(report));
+}
+
+TEST(Export, capabilities_are_those_that_mean_the_same) {
+  const Document document = document_of(R"([service.web]
+command = ["/bin/echo"]
+user = "daemon"
+capabilities = ["net_bind_service", "chown"]
+no_new_privs = true
+[service.root]
+command = ["/bin/echo"]
+capabilities = []
+[service.most]
+command = ["/bin/echo"]
+capability_bounding_set = ["all", "-sys_admin", "-sys_ptrace"]
+[service.wide]
+command = ["/bin/echo"]
+user = "daemon"
+capabilities = ["kill"]
+capability_bounding_set = ["all"]
+)");
+  std::vector<Finding> findings;
+  const std::vector<Exported> units = export_systemd(document, all, findings);
+  const auto says = [&](const char* unit, const std::string& lines) {
+    const std::string& text = unit_called(units, unit).text;
+    EXPECT_NE(text.find("\n" + lines), std::string::npos) << text;
+  };
+  says("p-web.service",
+       "CapabilityBoundingSet=CAP_CHOWN CAP_NET_BIND_SERVICE\nAmbientCapabilities=CAP_CHOWN CAP_NET_BIND_SERVICE\n"
+       "NoNewPrivileges=yes\n");
+  says("p-root.service", "CapabilityBoundingSet=\n");
+  says("p-most.service", "CapabilityBoundingSet=~CAP_SYS_PTRACE CAP_SYS_ADMIN\n");
+  says("p-wide.service", "CapabilityBoundingSet=~\nAmbientCapabilities=CAP_KILL\n");
+  EXPECT_TRUE(findings.empty());
+  expect_verified(units);
 }
 
 TEST(Export, replicas_are_instances_of_a_template_where_one_number_says_it_all) {

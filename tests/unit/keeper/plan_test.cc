@@ -31,6 +31,10 @@ test::Plan full_plan() {
   plan.cpus = {1, 2};
   plan.input = "/dev/zero";
   plan.uid = plan.gid = 1000;
+  plan.flags = wire::plan_no_new_privs | wire::plan_bounds | wire::plan_capabilities;
+  plan.bounding = 0xf0;
+  plan.capabilities = 0x30;
+  plan.ambient = 0x10;
   return plan;
 }
 

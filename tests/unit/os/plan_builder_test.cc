@@ -158,6 +158,27 @@ TEST_F(PlanTest, limits_are_the_original_ones_unless_the_service_says_otherwise)
   EXPECT_EQ(10u, limit.soft);
 }
 
+TEST_F(PlanTest, what_it_may_do_stands_in_the_plan) {
+  const wire::PlanHeader& usual = build(2);
+  EXPECT_EQ(0u, usual.flags);
+  context.privileges = Privileges{0, 0xfff, 0xfff, 0xfff, 0};
+  ProcessSettings& process = maker.spec().process.edit();
+  process.no_new_privs = true;
+  process.capabilities = 0x401;
+  process.capability_bounding_set = 0xc01;
+  process.uid = process.gid = 65534;
+  const wire::PlanHeader& plan = build(2);
+  EXPECT_EQ(wire::plan_no_new_privs | wire::plan_bounds | wire::plan_capabilities, plan.flags);
+  EXPECT_EQ(0xc01u, plan.bounding);
+  EXPECT_EQ(0x401u, plan.capabilities);
+  EXPECT_EQ(0x401u, plan.ambient);
+  context.privileges->permitted = 0x100;
+  const Result<std::string> refused = build_plan(maker.order(3, 77), context);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().text().find("hearth itself has not chown and net_bind_service"), std::string::npos)
+      << refused.error().text();
+}
+
 TEST_F(PlanTest, what_cannot_be_is_refused_before_anything_is_made) {
   maker.spec().command = {"/bin/x", "{fd:none}"};
   EXPECT_FALSE(build_plan(maker.order(0, 1), context));

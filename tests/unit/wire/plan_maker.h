@@ -33,6 +33,10 @@ class PlanMaker {
     plan.umask = plan.nice = plan.oom_score_adj = plan_keep;
     plan.io_priority = 2 << 13 | 4;
     plan.cpus = table<std::uint64_t>({0xf});
+    plan.flags = plan_no_new_privs | plan_bounds | plan_capabilities;
+    plan.bounding = 0xf0;
+    plan.capabilities = 0x30;
+    plan.ambient = 0x10;
     plan.input = append("/dev/zero", 10);
     plan.size = static_cast<std::uint32_t>(bytes_.size());
     header() = plan;

@@ -124,6 +124,28 @@ TEST(SpawnPlan, RefusesMoreProcessorsThanThereAre) {
   EXPECT_STREQ(plan.problem(), "processors");
 }
 
+TEST(SpawnPlan, RefusesCapabilitiesBeyondTheirBoundAndFlagsThatNobodyKnows) {
+  const auto spoilt = [](auto change) {
+    PlanMaker plan;
+    change(plan.header());
+    return std::string(plan.problem() == nullptr ? "" : plan.problem());
+  };
+  EXPECT_EQ(spoilt([](PlanHeader& h) { h.flags = h.bounding = h.capabilities = h.ambient = 0; }), "");
+  EXPECT_EQ(spoilt([](PlanHeader& h) { h.capabilities = h.ambient = 0; }), "") << "none is a set";
+  EXPECT_EQ(spoilt([](PlanHeader& h) { h.bounding = UINT64_MAX; }), "");
+  EXPECT_EQ(spoilt([](PlanHeader& h) {
+              h.flags &= ~plan_bounds;
+              h.bounding = 0;
+            }),
+            "")
+      << "no_new_privs may stand for a bound";
+  EXPECT_EQ(spoilt([](PlanHeader& h) { h.capabilities |= 1; }), "capabilities");
+  EXPECT_EQ(spoilt([](PlanHeader& h) { h.ambient |= 0x80; }), "capabilities");
+  EXPECT_EQ(spoilt([](PlanHeader& h) { h.flags |= plan_flags_end; }), "capabilities");
+  EXPECT_EQ(spoilt([](PlanHeader& h) { h.flags &= ~plan_bounds; }), "capabilities") << "a set without its flag";
+  EXPECT_EQ(spoilt([](PlanHeader& h) { h.flags &= ~plan_capabilities; }), "capabilities");
+}
+
 TEST(SpawnPlan, RefusesACgroupThatDidNotCome) {
   PlanMaker plan;
   plan.header().cgroup = -1;
