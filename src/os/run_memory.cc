@@ -3,15 +3,19 @@
 #include <cerrno>
 #include <cstdlib>
 #include <string>
+#include <unistd.h>
 
 #include "os/fd.h"
 
 namespace hearth::os {
 
 std::optional<std::uint64_t> proportional_kib(pid_t pid) {
-  const Result<std::string> text = read_file("/proc/" + std::to_string(pid) + "/smaps_rollup");
+  const std::string process = "/proc/" + std::to_string(pid);
+  const Result<std::string> text = read_file(process + "/smaps_rollup");
   if (!text) {
-    const bool gone = text.error().code == ENOENT || text.error().code == ESRCH;
+    // A kernel may have been built without that file.
+    const int code = text.error().code;
+    const bool gone = code == ESRCH || (code == ENOENT && ::access(process.c_str(), F_OK) < 0);
     return gone ? std::optional<std::uint64_t>(0) : std::nullopt;
   }
   const std::size_t at = text->find("\nPss:");

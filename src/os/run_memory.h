@@ -21,7 +21,8 @@
 
 namespace hearth::os {
 
-// Nothing: it may not be read (the process belongs to somebody else, or has changed its user). 0: it is gone.
+// Nothing: it cannot be read (the process is somebody else's, or has changed its user; the kernel does not have it). 0: the
+// process is gone.
 std::optional<std::uint64_t> proportional_kib(pid_t pid);
 
 // Of all together. Not more than `enough_kib`: resident. More: proportional, and of one whose proportional set may not be
