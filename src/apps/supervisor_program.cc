@@ -28,6 +28,7 @@
 #include "os/keeper_link.h"
 #include "os/keeper_successor.h"
 #include "os/plan_builder.h"
+#include "os/run_memory.h"
 #include "os/service_manager.h"
 #include "os/state_directory.h"
 #include "probe/prober.h"
@@ -93,7 +94,8 @@ class Program {
     });
     Result<std::unique_ptr<probe::Prober>> prober =
         probe::Prober::create([this](ports::Input input) { inbox_->push(std::move(input)); },
-                              [this](SlotIndex slot) { return output_of(slot); });
+                              [this](SlotIndex slot) { return output_of(slot); },
+                              [this](const ports::ProbeTry& order) { return measure_of(order); });
     if (!prober) return failure(prober.error());
     probes_ = std::move(*prober);
     if (const Status begun = begin(); !begun) return begun;
@@ -173,6 +175,12 @@ class Program {
       if (stream.file.load() == output.end.file) break;
     }
     return output;
+  }
+
+  // Of cgroups only what never changes is used by the other thread, and nothing of us is ever taken apart.
+  probe::Measure measure_of(const ports::ProbeTry& order) const {
+    const os::RunIdentity run{options_.directory, order.label, order.run, order.start_ticks};
+    return [run, cgroups = &keeper_->cgroups()](std::uint64_t enough) { return os::memory_kib(*cgroups, run, enough); };
   }
 
   // Beside us, or where an installation has it: PREFIX/bin, with us in PREFIX/libexec/hearth.

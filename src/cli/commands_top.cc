@@ -20,6 +20,7 @@
 #include "config/scalars.h"
 #include "os/clock.h"
 #include "os/proc_stat.h"
+#include "os/run_memory.h"
 
 namespace hearth::cli {
 namespace {
@@ -58,7 +59,8 @@ std::vector<TopRow> rows_of(const Seen& seen, const Snapshot& before, const Snap
     row.use = use_of(members[i], before, now, ticks);
     if (proportional) {
       row.use.memory_kib = 0;
-      for (const pid_t pid : members[i]) row.use.memory_kib += proportional_kib(pid);
+      for (const pid_t pid : members[i])
+        row.use.memory_kib += os::proportional_kib(pid).value_or(now.processes.at(pid).resident_kib);
     }
     const auto leader = now.processes.find(static_cast<pid_t>(seen.slots[i].pid));
     if (leader != now.processes.end() && booted > leader->second.start_ticks && ticks > 0)
@@ -182,7 +184,7 @@ class Tree {
   const std::vector<pid_t>& roots() const { return roots_; }
 
   void text(std::string& out, pid_t pid, const std::string& before, bool last) const {
-    const Process& process = snapshot_.processes.at(pid);
+    const os::ProcStat& process = snapshot_.processes.at(pid);
     std::string command = os::command_of(pid);
     if (command.empty()) command = process.name;
     out +=
@@ -194,7 +196,7 @@ class Tree {
   }
 
   void json(std::string& out, pid_t pid) const {
-    const Process& process = snapshot_.processes.at(pid);
+    const os::ProcStat& process = snapshot_.processes.at(pid);
     out += fmt::format(R"({{"pid":{},"name":{},"command":{},"threads":{},"rss_kib":{},"children":[)", pid,
                        json_text(process.name), json_text(os::command_of(pid)), process.threads, process.resident_kib);
     if (const auto found = children_.find(pid); found != children_.end())

@@ -1,60 +1,19 @@
 #include "cli/processes.h"
 
-#include <algorithm>
 #include <charconv>
 #include <set>
-#include <unistd.h>
+#include <string>
 
 #include "os/clock.h"
-#include "os/fd.h"
-#include "os/proc_stat.h"
 
 namespace hearth::cli {
-namespace {
-
-std::uint64_t number(std::string_view text) {
-  std::uint64_t value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
-}
-
-}  // namespace
-
-bool parse_process(std::string_view line, std::uint64_t page_kib, Process& process) {
-  // comm may hold spaces and parentheses: its end is the last ')'.
-  const std::size_t open = line.find('(');
-  const std::size_t close = line.rfind(')');
-  if (open == line.npos || close == line.npos || close < open) return false;
-  process.pid = static_cast<pid_t>(number(line.substr(0, open)));
-  process.name = line.substr(open + 1, close - open - 1);
-  std::vector<std::string_view> fields;  // from field 3 on
-  std::string_view rest = line.substr(close + 1);
-  while (!rest.empty()) {
-    const std::size_t begin = rest.find_first_not_of(" \n");
-    if (begin == rest.npos) break;
-    const std::size_t end = std::min(rest.find_first_of(" \n", begin), rest.size());
-    fields.push_back(rest.substr(begin, end - begin));
-    rest.remove_prefix(end);
-  }
-  if (process.pid <= 0 || fields.size() < 22) return false;
-  process.state = fields[0][0];
-  process.parent = static_cast<pid_t>(number(fields[1]));
-  process.session = static_cast<pid_t>(number(fields[3]));
-  process.ticks = number(fields[11]) + number(fields[12]) + number(fields[13]) + number(fields[14]);
-  process.threads = number(fields[17]);
-  process.start_ticks = number(fields[19]);
-  process.resident_kib = number(fields[21]) * page_kib;
-  return true;
-}
 
 Snapshot take_snapshot() {
   Snapshot snapshot;
   snapshot.at = os::read_mono();
-  const auto page_kib = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE) / 1024);
   for (const pid_t pid : os::list_processes()) {
-    Process process;
-    const Result<std::string> line = os::read_file("/proc/" + std::to_string(pid) + "/stat");
-    if (line && parse_process(*line, page_kib, process)) snapshot.processes.emplace(pid, std::move(process));
+    os::ProcStat process;
+    if (os::read_stat(pid, process)) snapshot.processes.emplace(pid, std::move(process));
   }
   return snapshot;
 }
@@ -120,17 +79,11 @@ Use use_of(const std::vector<pid_t>& members, const Snapshot& before, const Snap
   return use;
 }
 
-std::uint64_t proportional_kib(pid_t pid) {
-  const Result<std::string> text = os::read_file("/proc/" + std::to_string(pid) + "/smaps_rollup");
-  if (!text) return 0;
-  const std::size_t at = text->find("\nPss:");
-  if (at == text->npos) return 0;
-  const std::size_t digits = text->find_first_of("0123456789", at);
-  return digits == text->npos ? 0 : number(std::string_view(*text).substr(digits));
-}
-
 std::uint64_t run_in_environment(pid_t pid) {
-  return number(os::environment_of(pid, "HEARTH_RUN"));
+  const std::string text = os::environment_of(pid, "HEARTH_RUN");
+  std::uint64_t run = 0;
+  std::from_chars(text.data(), text.data() + text.size(), run);
+  return run;
 }
 
 }  // namespace hearth::cli

@@ -8,33 +8,18 @@
 #include <cstdint>
 #include <functional>
 #include <map>
-#include <string>
-#include <string_view>
 #include <sys/types.h>
 #include <vector>
 
 #include "base/time.h"
 #include "cli/answers.h"
+#include "os/proc_stat.h"
 
 namespace hearth::cli {
 
-// From /proc/PID/stat (proc_pid_stat(5)).
-struct Process {
-  pid_t pid = 0, parent = 0, session = 0;
-  char state = 0;
-  std::string name;
-  std::uint64_t ticks = 0;  // of CPU, user and system, with what it has waited for
-  std::uint64_t threads = 0;
-  std::uint64_t resident_kib = 0;
-  std::uint64_t start_ticks = 0;
-};
-
-// False: it is no such line.
-bool parse_process(std::string_view line, std::uint64_t page_kib, Process& process);
-
 struct Snapshot {
   MonoNs at = 0;
-  std::map<pid_t, Process> processes;
+  std::map<pid_t, os::ProcStat> processes;
 };
 Snapshot take_snapshot();
 
@@ -51,8 +36,6 @@ struct Use {
 // What members have used between two snapshots. Who was not there before counts from its start.
 Use use_of(const std::vector<pid_t>& members, const Snapshot& before, const Snapshot& now, long ticks_per_second);
 
-// PSS by smaps_rollup; 0: it cannot be read.
-std::uint64_t proportional_kib(pid_t pid);
 std::uint64_t run_in_environment(pid_t pid);
 
 }  // namespace hearth::cli

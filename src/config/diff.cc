@@ -60,6 +60,13 @@ void compare_actions(const Actions& a, const Actions& b, const Compare& compare)
   compare("reload_command", a.reload, b.reload);
 }
 
+// max_memory is told apart from `live`, also where there is no other probe.
+Probe without_max_memory(Probe live) {
+  if (live == memory_probe(live.max_memory)) return {};
+  live.max_memory = 0;
+  return live;
+}
+
 }  // namespace
 
 Diff diff(const Document& old_document, const Document& new_document) {
@@ -174,7 +181,8 @@ std::vector<std::string> changed_keys(const ServiceSpec& a, const ServiceSpec& b
   compare("success_exit_codes", a.success_exit_codes, b.success_exit_codes);
   compare("depends_on", a.depends_on, b.depends_on);
   compare("ready", a.ready, b.ready);
-  compare("live", a.live, b.live);
+  compare("live", without_max_memory(*a.live), without_max_memory(*b.live));
+  compare("max_memory", a.live->max_memory, b.live->max_memory);
   compare("start_timeout", a.start_timeout, b.start_timeout);
   compare("watchdog", a.watchdog, b.watchdog);
   compare("stop_signal", a.stop_signal, b.stop_signal);

@@ -53,6 +53,7 @@ void describe_probe(A& a, T& v) {
   a.number("expect_status", v.expect_status, d.expect_status, 0, 599);
   a.number("descriptor", v.descriptor, d.descriptor, 0, 1023);
   a.span("uptime_ns", v.uptime, d.uptime);
+  a.number("max_memory", v.max_memory, d.max_memory);
   a.span("interval_ns", v.interval, d.interval);
   a.span("timeout_ns", v.timeout, d.timeout);
   a.number("success_threshold", v.success_threshold, d.success_threshold);

@@ -25,6 +25,7 @@ std::string contradiction(const Document& document) {
     const std::string place = "services[" + std::to_string(i) + "]";
     if (!names.insert(service.name).second) return place + ".name: there is another service " + quote(service.name);
     if (service.command.empty() || service.command.front().empty()) return place + ".command is empty";
+    if (service.ready->type == ProbeType::memory) return place + ".ready.type: \"memory\" is for live only";
     for (const ResourceLimit& limit : service.process->limits) {
       if (limit.name.empty()) return place + ".limits: one has no name";
       if (limit.soft > limit.hard) return place + ".limits: " + limit.name + " has soft above hard";

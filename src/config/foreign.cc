@@ -29,7 +29,11 @@ constexpr std::string_view daemon =
     "hearth calls it \"type\": type = \"forking\"; better run the program in the foreground";
 constexpr std::string_view group = "remove it: hearth always ends the whole tree of a service";
 constexpr std::string_view image = "hearth runs programs of this machine, not images; write \"command\"";
-constexpr std::string_view memory = "hearth sets no memory limit yet; limits.as bounds the address space";
+constexpr std::string_view memory =
+    "hearth calls it \"max_memory\": max_memory = \"4GiB\"; who uses more is restarted, as by a failed liveness probe";
+constexpr std::string_view hard_memory =
+    "hearth sets no limit that the kernel enforces; max_memory = \"4GiB\" restarts who uses more, limits.as bounds the "
+    "address space";
 constexpr std::string_view probes = "hearth calls it \"ready\" (and \"live\" for what must stay so)";
 constexpr std::string_view depends = "hearth calls it \"depends_on\"";
 constexpr std::string_view count = "hearth calls it \"max_restarts\" (within \"restart_window\")";
@@ -147,8 +151,10 @@ constexpr std::array service_keys = {
     Foreign{"maxmemoryrestart", memory},
     Foreign{"maxrestart", count},
     Foreign{"maxretry", count},
-    Foreign{"memlimit", memory},
-    Foreign{"memorymax", memory},
+    Foreign{"memlimit", hard_memory},
+    Foreign{"memorylimit", hard_memory},
+    Foreign{"memorymax", hard_memory},
+    Foreign{"memoryrestart", memory},
     Foreign{"mergelogs", streams},
     Foreign{"minuptime", settling},
     Foreign{"name", "the name stands in the header: [service.NAME]"},

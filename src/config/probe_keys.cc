@@ -1,5 +1,5 @@
-// The tables `ready` and `live`. Which keys a probe may have depends on its type, so the keys are read first and
-// then held against the type.
+// The tables `ready` and `live`, and `max_memory`, which is looked at with the tries of `live`. Which keys a probe may have
+// depends on its type, so the keys are read first and then held against the type.
 #include <algorithm>
 #include <array>
 #include <filesystem>
@@ -28,7 +28,7 @@ struct TypeKeys {
   std::array<std::string_view, 2> needs;
   std::string_view example;
 };
-constexpr std::array<TypeKeys, 10> types = {{
+constexpr std::array<TypeKeys, 11> types = {{
     {"notify", ProbeType::notify, {}, ""},
     {"fd", ProbeType::fd, {"fd"}, "fd = 3"},
     {"http", ProbeType::http, {"url"}, "url = \"http://127.0.0.1:8080/health\""},
@@ -39,6 +39,7 @@ constexpr std::array<TypeKeys, 10> types = {{
     {"log", ProbeType::log, {"pattern"}, "pattern = \"^listening on \""},
     {"frame", ProbeType::frame, {"path", "address"}, "path = \"server.sock\" or address = \"127.0.0.1:8080\""},
     {"uptime", ProbeType::uptime, {"after"}, "after = \"1s\""},
+    {"memory", ProbeType::memory, {}, ""},
 }};
 
 constexpr std::array type_words = {
@@ -48,6 +49,13 @@ constexpr std::array type_words = {
     Word{"file", ProbeType::file},        Word{"log", ProbeType::log},
     Word{"frame", ProbeType::frame},      Word{"uptime", ProbeType::uptime},
 };
+constexpr Word memory_word{"memory", ProbeType::memory};
+constexpr auto live_words = [] {
+  std::array<Word<ProbeType>, type_words.size() + 1> words{};
+  std::ranges::copy(type_words, words.begin());
+  words.back() = memory_word;
+  return words;
+}();
 constexpr std::array type_synonyms = {
     Synonym{"sd_notify", "notify"}, Synonym{"systemd", "notify"},    Synonym{"https", "http"},
     Synonym{"httpGet", "http"},     Synonym{"http_get", "http"},     Synonym{"port", "tcp"},
@@ -61,6 +69,8 @@ constexpr std::array type_synonyms = {
 constexpr std::size_t max_pattern = 512;
 constexpr std::size_t max_socket_path = 107;  // unix(7): sun_path without its NUL
 constexpr SpanNs longest_uptime = seconds(86'400);
+constexpr std::uint64_t least_memory = 1u << 20;
+constexpr std::uint64_t most_memory = std::uint64_t{1} << 50;
 constexpr int last_descriptor = 255;  // wire/spawn_plan.h
 
 void read_url(Reader& r, const Node& value, std::string_view key, ProbeDraft& draft) {
@@ -168,7 +178,12 @@ constexpr std::array<KeyRule<ProbeDraft>, 13> rules = {{
     {"type",
      [](Reader& r, const Node& v, std::string_view k, ProbeDraft& d) {
        d.type = &v;
-       r.choice(v, k, type_words, type_synonyms, d.probe.type);
+       if (k != "ready.type")
+         r.choice(v, k, live_words, type_synonyms, d.probe.type);
+       else if (v.kind == Node::Kind::string && v.text == memory_word.text)
+         d.probe.type = memory_word.value;  // read_ready has more to say of that
+       else
+         r.choice(v, k, type_words, type_synonyms, d.probe.type);
      }},
     {"url", read_url},
     {"address", read_address},
@@ -248,6 +263,11 @@ void read_probe_table(Reader& r, const Node& value, std::string_view key, Probe&
   for (const TypeKeys& type : types) {
     if (type.value == draft.probe.type) check_keys_of_type(r, value, key, type);
   }
+  if (draft.probe.type == ProbeType::memory) {
+    const Probe usual = memory_probe(0);
+    if (value.find("interval") == nullptr) draft.probe.interval = usual.interval;
+    if (value.find("failure_threshold") == nullptr) draft.probe.failure_threshold = usual.failure_threshold;
+  }
   out = std::move(draft.probe);
 }
 
@@ -302,6 +322,9 @@ void read_probe(Reader& r, const Node& value, std::string_view key, Probe& out) 
 
 void read_ready(Reader& reader, const Node& value, std::string_view key, ServiceDraft& draft) {
   read_probe(reader, value, key, draft.spec.ready.edit());
+  if (draft.spec.ready->type != ProbeType::memory) return;
+  reader.problem(value.at, "ready is \"memory\", and how much memory it uses says nothing of readiness",
+                 "write max_memory = \"4GiB\", and a probe for ready");
 }
 
 void read_live(Reader& reader, const Node& value, std::string_view key, ServiceDraft& draft) {
@@ -316,8 +339,23 @@ void read_live(Reader& reader, const Node& value, std::string_view key, ServiceD
                  "write watchdog = \"30s\" and send WATCHDOG=1, or probe with http, tcp or exec");
 }
 
+void finish_memory(Reader& reader, ServiceDraft& draft) {
+  ServiceSpec& spec = draft.spec;
+  const Entry* live = draft.table->find("live");
+  if (draft.max_memory == 0) {
+    if (spec.live->type != ProbeType::memory) return;
+    return reader.problem(live != nullptr ? live->value.at : draft.at,
+                          "live has type = \"memory\", and there is no max_memory", "add max_memory = \"4GiB\"");
+  }
+  if (live != nullptr)
+    spec.live.edit().max_memory = draft.max_memory;
+  else
+    spec.live = memory_probe(draft.max_memory);
+}
+
 void finish_probes(Reader& reader, ServiceDraft& draft) {
   ServiceSpec& spec = draft.spec;
+  finish_memory(reader, draft);
   finish_path(reader, draft.table->find("ready"), "ready", spec.cwd, spec.ready);
   finish_path(reader, draft.table->find("live"), "live", spec.cwd, spec.live);
   const int first_free = 3 + static_cast<int>(spec.listen.size());
@@ -343,6 +381,11 @@ constexpr std::array group_rules = {
                   r.span(v, k, {milliseconds(100), day, true}, d.spec.watchdog);
                 },
                 "It must send WATCHDOG=1 within this time, again and again. 0: off."},
+    ServiceRule{"max_memory",
+                [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) {
+                  r.size(v, k, {least_memory, most_memory, true}, d.max_memory);
+                },
+                "When its processes use more memory than this, it is restarted. 0: any."},
 };
 
 }  // namespace

@@ -28,12 +28,13 @@ struct ServiceDraft {
   bool shell = false;
   std::vector<Position> dependency_at;                        // one for each of spec.depends_on
   std::vector<Position> listen_at;                            // one for each of spec.listen
+  std::uint64_t max_memory = 0;                               // becomes part of `live`
   Position user_at, group_at;                                 // where they are set
   std::vector<std::pair<std::string, std::string>> file_env;  // of env_files
 };
 
 // A task has no readiness: it is what others wait for when it has done its work.
-inline constexpr std::string_view keys_not_of_tasks[] = {"ready", "live", "watchdog", "start_timeout"};
+inline constexpr std::string_view keys_not_of_tasks[] = {"ready", "live", "watchdog", "start_timeout", "max_memory"};
 
 using ServiceRule = KeyRule<ServiceDraft>;
 

@@ -31,7 +31,7 @@ inline constexpr std::array probe_words = {
     Word{"notify", ProbeType::notify}, Word{"http", ProbeType::http}, Word{"tcp", ProbeType::tcp},
     Word{"exec", ProbeType::exec},     Word{"fd", ProbeType::fd},     Word{"unix", ProbeType::unix_socket},
     Word{"log", ProbeType::log},       Word{"file", ProbeType::file}, Word{"frame", ProbeType::frame},
-    Word{"uptime", ProbeType::uptime}, Word{"none", ProbeType::none},
+    Word{"uptime", ProbeType::uptime}, Word{"none", ProbeType::none}, Word{"memory", ProbeType::memory},
 };
 inline constexpr std::array type_words = {
     Word{"service", ServiceType::service},

@@ -119,9 +119,9 @@ void judge_readiness(Health& health, const ServiceSpec& spec, Verdict& verdict, 
   }
 }
 
-void judge_liveness(Health& health, const ServiceSpec& spec, Verdict& verdict) {
+void judge_liveness(Health& health, const ServiceSpec& spec, Reason bad, Verdict& verdict) {
   if (enough(health.live_probe.failures, spec.live->failure_threshold)) {
-    be_unhealthy(health, Reason::liveness, verdict);
+    be_unhealthy(health, bad, verdict);
   }
 }
 
@@ -318,13 +318,14 @@ Verdict said_ready(Health& health, const ServiceSpec& spec, Now now) {
   });
 }
 
-Verdict probe_result(Health& health, const ServiceSpec& spec, Which which, std::uint64_t attempt, bool good, Now now) {
+Verdict probe_result(Health& health, const ServiceSpec& spec, Which which, std::uint64_t attempt, bool good, Now now,
+                     Reason bad) {
   return changing(health, [&](Verdict& verdict) {
     const bool readiness = which == Which::ready;
     const ProbeState& state = readiness ? health.ready_probe : health.live_probe;
     if (!is_under_way(health, state, attempt)) return;
     readiness ? end_ready_try(health, spec.ready, good, now) : end_try(health.live_probe, spec.live, good, now);
-    readiness ? judge_readiness(health, spec, verdict, now) : judge_liveness(health, spec, verdict);
+    readiness ? judge_readiness(health, spec, verdict, now) : judge_liveness(health, spec, bad, verdict);
   });
 }
 
@@ -346,7 +347,7 @@ Verdict time_passed(Health& health, const ServiceSpec& spec, Now now) {
     }
     if (health.live_probe.limit.due(now.mono)) {
       end_try(health.live_probe, spec.live, false, now);
-      judge_liveness(health, spec, verdict);
+      judge_liveness(health, spec, Reason::liveness, verdict);
     }
     if (health.watchdog.due(now.mono)) be_unhealthy(health, Reason::watchdog, verdict);
     if (health.start.due(now.mono)) {

@@ -33,7 +33,8 @@
 //              after it, or in the same message, is not heard. The watchdog goes on, because without it
 //              nothing would bound a service that hangs while it ends by itself.
 //   liveness   the live probe begins when ready for the first time and goes on when readiness is lost;
-//              failure_threshold bad tries in a row: verdict unhealthy (Reason::liveness), once. Watchdog:
+//              failure_threshold bad tries in a row: verdict unhealthy, once, for the reason of the last of them
+//              (Reason::liveness, or Reason::memory where the run used more than max_memory). Watchdog:
 //              begins with the first ready (at watch() without a readiness probe) when watchdog_span > 0;
 //              WATCHDOG=1 starts it anew, WATCHDOG=trigger or its end: verdict unhealthy (Reason::watchdog),
 //              once. WATCHDOG_USEC=n changes the span (0: off) and starts it anew. EXTEND_TIMEOUT_USEC
@@ -130,7 +131,9 @@ Verdict respecify(Health& health, const ServiceSpec& before, const ServiceSpec& 
 Verdict notify(Health& health, const ServiceSpec& spec, const NotifyMessage& message, Now now);
 // A newline came on the readiness descriptor. Twice is once.
 Verdict said_ready(Health& health, const ServiceSpec& spec, Now now);
-Verdict probe_result(Health& health, const ServiceSpec& spec, Which which, std::uint64_t attempt, bool good, Now now);
+// `bad`: for what reason a bad one of liveness is bad; that of the last one is the verdict's.
+Verdict probe_result(Health& health, const ServiceSpec& spec, Which which, std::uint64_t attempt, bool good, Now now,
+                     Reason bad = Reason::liveness);
 Verdict try_refused(Health& health, const ServiceSpec& spec, Which which, std::uint64_t attempt, Now now);
 Verdict time_passed(Health& health, const ServiceSpec& spec, Now now);
 // Will time_passed() find it ready by uptime? Who knows that it has ended puts that off: its exit is on the way.

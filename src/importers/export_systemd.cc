@@ -125,7 +125,9 @@ class Unit {
       line("PIDFile", plain_text(spec_.around->pid_file));
     if (spec_.ready->type != ProbeType::none && spec_.ready->type != ProbeType::notify)
       wanting("its readiness probe has no counterpart", "who depends on it is started as soon as it runs");
-    if (spec_.live->type != ProbeType::none)
+    if (spec_.live->max_memory != 0)
+      wanting("its max_memory has no counterpart", "MemoryMax= does not restart: from there on the kernel kills");
+    if (spec_.live->type != ProbeType::none && spec_.live->type != ProbeType::memory)
       wanting("its liveness probe has no counterpart", "WatchdogSec= with WATCHDOG=1 of the service does it");
     const Actions& actions = *spec_.actions;
     hook("ExecStartPre", "", actions.before_start);

@@ -199,6 +199,19 @@ class App {
       service.set_in("env", {name.data(), name.size()}, quoted(text_of(text)));
   }
 
+  // Bytes, or "300M"; its units are ours, too.
+  void memory(Service& service, const json::value& value) {
+    const std::string text = text_of(value);
+    const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+    const std::string_view unit = std::string_view(text).substr(digits);
+    if (digits == 0 || digits > 15 || (unit != "" && unit != "K" && unit != "M" && unit != "G"))
+      return wanting("max_memory_restart = " + text + " cannot be read", "max_memory = \"300MiB\"");
+    const std::uint64_t factor = unit == "G" ? 1u << 30 : unit == "M" ? 1u << 20 : unit == "K" ? 1u << 10 : 1;
+    if (std::stoull(text) < (1u << 20) / factor)
+      return wanting("max_memory_restart = " + text + " is less than 1 MiB", "max_memory = \"300MiB\"");
+    service.set("max_memory", unit == "" ? text : quoted(text + "iB"));
+  }
+
   void key(Service& service, const std::string& name, const json::value& value) {
     if (name == "cwd") return service.set("cwd", quoted(whole_path(text_of(value))));
     if (name == "env") return environment(service, value);
@@ -214,6 +227,7 @@ class App {
     if (name == "exp_backoff_restart_delay") return service.set_in("backoff", "initial", span_text(value));
     if (name == "kill_timeout") return service.set("stop_timeout", span_text(value));
     if (name == "listen_timeout") return service.set("start_timeout", span_text(value));
+    if (name == "max_memory_restart") return memory(service, value);
     if (name == "uid") return service.set("user", value.is_string() ? quoted(text_of(value)) : text_of(value));
     if (name == "gid") return service.set("group", value.is_string() ? quoted(text_of(value)) : text_of(value));
     unlike(service, name, value);
@@ -237,9 +251,6 @@ class App {
                      "use nodemon, or node --watch, as the command");
     if (name == "shutdown_with_message")
       return wanting("shutdown_with_message: a signal is sent instead", "handle SIGTERM");
-    if (name == "max_memory_restart")
-      return wanting("max_memory_restart = " + text_of(value) + " is not carried over",
-                     "a live probe that fails when it is too much does the same");
     if (name == "cron_restart" || name == "cron")
       return wanting(name + " = " + text_of(value) + " is not carried over",
                      "cron(8) can say: hearth restart " + service.name);

@@ -49,7 +49,7 @@ struct Dependency {
   friend bool operator==(const Dependency&, const Dependency&) = default;
 };
 
-enum class ProbeType { none, notify, http, tcp, exec, fd, unix_socket, log, file, frame, uptime };
+enum class ProbeType { none, notify, http, tcp, exec, fd, unix_socket, log, file, frame, uptime, memory };
 
 // Somebody has to try it: it is neither said by the service itself nor a clock.
 constexpr bool is_tried(ProbeType type) {
@@ -73,12 +73,24 @@ struct Probe {
   int expect_status = 0;             // http: 0 = any 2xx or 3xx
   int descriptor = 0;                // fd: number in the service, 3 or above
   SpanNs uptime = 0;                 // uptime: it has run this long
+  std::uint64_t max_memory = 0;      // bytes, of `live` whatever its type: more is bad; 0 = any. memory: that is all
   SpanNs interval = seconds(1);      // between the end of one try and the start of the next
   SpanNs timeout = seconds(5);       // of one try
   std::uint32_t success_threshold = 1;
   std::uint32_t failure_threshold = 3;
   friend bool operator==(const Probe&, const Probe&) = default;
 };
+
+// The liveness of a service that has max_memory and no probe of its own. Two tries, so that a peak which is over in less
+// than an interval ends nobody.
+inline Probe memory_probe(std::uint64_t max_memory) {
+  Probe probe;
+  probe.type = ProbeType::memory;
+  probe.max_memory = max_memory;
+  probe.interval = seconds(10);
+  probe.failure_threshold = 2;
+  return probe;
+}
 
 struct ListenSocket {
   std::string name;     // LISTEN_FDNAMES entry

@@ -43,6 +43,7 @@ enum class Reason : std::uint8_t {
   dependency_restarted,  // of a dependency with restart = true there is a newer run than its own
   hook_failed,           // before_start has failed: last_exit says how
   hook_timeout,          // before_start has not ended in time
+  memory,                // it used more than max_memory
 };
 
 // The commands of hearth's that belong to a service (Actions in service_spec.h), each a run of its own. The first four

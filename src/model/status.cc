@@ -36,6 +36,7 @@ const char* reason_name(Reason reason) {
     case Reason::dependency_restarted: return "dependency_restarted";
     case Reason::hook_failed: return "hook_failed";
     case Reason::hook_timeout: return "hook_timeout";
+    case Reason::memory: return "memory";
   }
   return "unknown";
 }

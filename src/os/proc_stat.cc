@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 namespace hearth::os {
 namespace {
@@ -23,18 +24,26 @@ bool parse_stat(const std::string& line, ProcStat& stat) {
   if (open == std::string::npos || close == std::string::npos || close < open) return false;
   stat.name = line.substr(open + 1, close - open - 1);
   const char* rest = line.c_str() + close + 1;
+  unsigned long long ticks[4] = {};
+  unsigned long long threads = 0;
   unsigned long long start = 0;
+  unsigned long long pages = 0;
   int parent = 0;
   int group = 0;
   int session = 0;
-  // Fields 3 to 6, then 7 to 21 skipped, then 22.
-  int got = std::sscanf(rest, " %c %d %d %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu",
-                        &stat.state, &parent, &group, &session, &start);
-  if (got != 5) return false;
+  // Fields 3 to 6, 14 to 17, 20, 22 and 24.
+  int got = std::sscanf(
+      rest, " %c %d %d %d %*s %*s %*s %*s %*s %*s %*s %llu %llu %llu %llu %*s %*s %llu %*s %llu %*s %llu", &stat.state,
+      &parent, &group, &session, &ticks[0], &ticks[1], &ticks[2], &ticks[3], &threads, &start, &pages);
+  if (got != 11) return false;
+  static const auto page_kib = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE) / 1024);
   stat.parent = parent;
   stat.group = group;
   stat.session = session;
+  stat.ticks = ticks[0] + ticks[1] + ticks[2] + ticks[3];
+  stat.threads = threads;
   stat.start_ticks = start;
+  stat.resident_kib = pages * page_kib;
   return true;
 }
 

@@ -36,7 +36,7 @@ bool look_at(const RunIdentity& run, pid_t pid, bool in_leaf, RunMember& member)
   ProcStat stat;
   if (!read_stat(pid, stat) || stat.state == 'Z' || stat.state == 'X') return false;
   if (!in_leaf && !says_so(run, pid, stat.start_ticks)) return false;
-  member = {pid, stat.start_ticks, stat.parent};
+  member = {pid, stat.start_ticks, stat.parent, stat.resident_kib};
   return true;
 }
 

@@ -30,6 +30,7 @@ struct RunMember {
   pid_t pid = 0;
   std::uint64_t ticks = 0;
   pid_t parent = 0;
+  std::uint64_t resident_kib = 0;
 };
 
 // Zombies do not count. Without leaves all of /proc is read (some milliseconds).

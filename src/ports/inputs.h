@@ -27,12 +27,14 @@ struct Input {
   InputKind kind = InputKind::notify;
   RunId run = no_run;             // notify, ready_line
   SlotIndex slot = no_slot;       // notify, ready_line, probe_result
-  std::string data;               // notify: the datagram. probe_result: why it is bad, in words
+  std::string data;               // notify: the datagram. probe_result: why it is bad or refused, in words
   std::uint32_t descriptors = 0;  // notify: how many came along (kept by the port until consume)
   std::int32_t sender_pid = 0;    // notify: SCM_CREDENTIALS
   std::uint64_t attempt = 0;      // probe_result
   bool live = false;              // probe_result: of the liveness probe
   bool good = false;              // probe_result
+  bool refused = false;           // probe_result: it could not be made, which says nothing of the service
+  bool memory = false;            // probe_result: what is bad is the memory that the run uses
   int number = 0;                 // keeper_signal: signal; its new count:
   std::uint32_t count = 0;
   Request request;          // request

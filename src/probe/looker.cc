@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <condition_variable>
+#include <cstdio>
 #include <cstring>
 #include <deque>
 #include <mutex>
@@ -50,6 +51,40 @@ void look_at_socket(const Look& order, Seen& seen) {
                                        : "cannot connect to " + order.address.path + ": " + std::strerror(code);
 }
 
+// In the greatest unit in which both are not the same.
+std::string memory_words(std::uint64_t used, std::uint64_t most) {
+  struct Unit {
+    double bytes;
+    const char* name;
+  };
+  constexpr Unit units[] = {{1u << 30, "GiB"}, {1u << 20, "MiB"}, {1u << 10, "KiB"}, {1, "bytes"}};
+  std::string of_used, of_most;
+  for (const Unit& unit : units) {
+    const auto words = [&](std::uint64_t bytes) {
+      char text[32];
+      std::snprintf(text, sizeof text, "%.1f", static_cast<double>(bytes) / unit.bytes);
+      std::string number = text;
+      if (number.ends_with(".0")) number.resize(number.size() - 2);
+      return number + " " + unit.name;
+    };
+    of_used = words(used);
+    of_most = words(most);
+    if (static_cast<double>(most) >= unit.bytes && of_used != of_most) break;
+  }
+  return "it used " + of_used + " of memory, and max_memory is " + of_most;
+}
+
+void look_at_memory(const Look& order, Seen& seen) {
+  const Result<std::uint64_t> kib = order.measure(order.max_memory / 1024);
+  seen.refused = !kib;
+  if (!kib) {
+    seen.reason = kib.error().reason;
+    return;
+  }
+  seen.good = *kib * 1024 <= order.max_memory;
+  if (!seen.good) seen.reason = memory_words(*kib * 1024, order.max_memory);
+}
+
 }  // namespace
 
 Seen look(Look&& order) {
@@ -66,6 +101,7 @@ Seen look(Look&& order) {
                                                : "no line of its output matches " + order.log.pattern;
       seen.log = std::move(order.log);
       break;
+    case Look::At::memory: look_at_memory(order, seen); break;
   }
   return seen;
 }
@@ -106,11 +142,12 @@ void Looker::Line::run() {
   }
 }
 
-Result<std::unique_ptr<Looker>> Looker::create(std::function<Seen(Look&&)> how) {
+Result<std::unique_ptr<Looker>> Looker::create(std::function<Seen(Look&&)> how, SpanNs patience) {
   Result<os::Fd> wake = os::make_eventfd();
   if (!wake) return failure(wake.error());
   std::unique_ptr<Looker> looker(new Looker);
   looker->how_ = std::move(how);
+  looker->patience_ = patience;
   looker->wake_ = std::move(*wake);
   return looker;
 }
@@ -136,7 +173,7 @@ std::string Looker::start_line() {
 
 bool Looker::hangs(MonoNs now) const {
   const std::lock_guard lock(line_->mutex);
-  return line_->at_work_since != 0 && now - line_->at_work_since >= hangs_after;
+  return line_->at_work_since != 0 && now - line_->at_work_since >= patience_;
 }
 
 std::string Looker::begin(Look order, MonoNs now) {

@@ -1,5 +1,6 @@
-// What a probe has to look for at a path: a file, a socket, a log. On a disk that hangs the calls that follow a path do
-// not return, and supervision must; so they are made by a thread.
+// What a probe has to look for at a path: a file, a socket, a log, and the memory that a run uses. On a disk that hangs
+// the calls that follow a path do not return, /proc takes its time where much is to be added up, and supervision must
+// return; so they are made by a thread.
 //
 // Model
 // -----
@@ -25,22 +26,29 @@
 
 namespace hearth::probe {
 
+// KiB that a run uses; no more than `enough_kib` may be an estimate that is too great. An error: that cannot be seen now.
+// Called by the looker's thread, which may outlive the looker.
+using Measure = std::function<Result<std::uint64_t>(std::uint64_t enough_kib)>;
+
 struct Look {
-  enum class At : std::uint8_t { file, socket, log };
+  enum class At : std::uint8_t { file, socket, log, memory };
   std::uint64_t id = 0;
   At at = At::file;
   std::string path;           // file
   WallNs since = 0;           // file: one that has not changed since then was left by somebody else; 0 = any counts
   os::SocketAddress address;  // socket
   LogSearch log;
+  Measure measure;  // memory
+  std::uint64_t max_memory = 0;
 };
 
 struct Seen {
   std::uint64_t id = 0;
   bool good = false;
-  std::string reason;  // of a bad one
-  os::Fd socket;       // connected
-  LogSearch log;       // to go on with
+  bool refused = false;  // it could not be seen: neither good nor bad
+  std::string reason;    // of a bad one, or one that is refused
+  os::Fd socket;         // connected
+  LogSearch log;         // to go on with
 };
 
 // Does one, in the calling thread.
@@ -51,8 +59,9 @@ class Looker {
   static constexpr SpanNs hangs_after = milliseconds(500);
   static constexpr std::size_t left_behind_max = 4;
 
-  // `how` does a look; other than by default in tests. It is called by threads that may outlive the looker.
-  static Result<std::unique_ptr<Looker>> create(std::function<Seen(Look&&)> how = look);
+  // `how` does a look; other than by default in tests. It is called by threads that may outlive the looker. One that
+  // takes longer than `patience` is left behind when another one is begun.
+  static Result<std::unique_ptr<Looker>> create(std::function<Seen(Look&&)> how = look, SpanNs patience = hangs_after);
   ~Looker();
   Looker(const Looker&) = delete;
   Looker& operator=(const Looker&) = delete;
@@ -70,6 +79,7 @@ class Looker {
   std::string start_line();
 
   std::function<Seen(Look&&)> how_;
+  SpanNs patience_ = hangs_after;
   os::Fd wake_;
   // Shared with the thread that works on it, and which may outlive us: its call has not returned.
   std::shared_ptr<Line> line_;

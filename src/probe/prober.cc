@@ -19,20 +19,28 @@ std::string describe(const char* what, int code) {
 
 }  // namespace
 
-Result<std::unique_ptr<Prober>> Prober::create(std::function<void(ports::Input)> push, OutputOf output_of) {
+Result<std::unique_ptr<Prober>> Prober::create(std::function<void(ports::Input)> push, OutputOf output_of,
+                                               MeasureOf measure_of) {
   std::unique_ptr<Prober> prober(new Prober);
   prober->push_ = std::move(push);
   prober->output_of_ = std::move(output_of);
+  prober->measure_of_ = std::move(measure_of);
   prober->epoll_ = os::Fd(::epoll_create1(EPOLL_CLOEXEC));
   if (!prober->epoll_) return errno_failure("make", "an epoll for probes", errno);
-  Result<std::unique_ptr<Looker>> looker = Looker::create();
-  if (!looker) return failure(looker.error());
-  prober->looker_ = std::move(*looker);
+  if (const Status made = prober->make_looker(prober->looker_, Looker::hangs_after); !made)
+    return failure(made.error());
+  return prober;
+}
+
+Status Prober::make_looker(std::unique_ptr<Looker>& looker, SpanNs patience) {
+  Result<std::unique_ptr<Looker>> made = Looker::create(probe::look, patience);
+  if (!made) return failure(made.error());
   epoll_event event{};
   event.events = EPOLLIN;
-  if (::epoll_ctl(prober->epoll_.get(), EPOLL_CTL_ADD, prober->looker_->wake(), &event) < 0)
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, (*made)->wake(), &event) < 0)
     return errno_failure("watch", "the results of looks", errno);
-  return prober;
+  looker = std::move(*made);
+  return {};
 }
 
 void Prober::begin(const ports::ProbeTry& order) {
@@ -46,6 +54,9 @@ void Prober::begin(const ports::ProbeTry& order) {
   t.run = order.run;
   t.expect = order.probe->expect_status;
   t.deadline = after(os::read_mono(), order.probe->timeout);
+  t.until = order.until != 0 ? order.until : t.deadline;
+  t.max_memory = order.live && measure_of_ ? order.probe->max_memory : 0;
+  if (t.max_memory != 0) t.measure = measure_of_(order);
   tries_.push_back(std::move(made));
   const Result<Outcome> outcome = start(t, order);
   if (!outcome)
@@ -56,6 +67,7 @@ void Prober::begin(const ports::ProbeTry& order) {
 
 Result<Prober::Outcome> Prober::start(Try& t, const ports::ProbeTry& order) {
   const Probe& probe = *order.probe;
+  if (t.type == ProbeType::memory) return measure(t);
   if (t.type == ProbeType::file) {
     Look file;
     file.at = Look::At::file;
@@ -84,9 +96,26 @@ Result<Prober::Outcome> Prober::start(Try& t, const ports::ProbeTry& order) {
 Prober::Outcome Prober::look(Try& t, Look order) {
   t.state = State::looking;
   order.id = t.id;
-  const std::string problem = looker_->begin(std::move(order), os::read_mono());
+  Looker& by = t.measuring ? *measurer_ : *looker_;
+  const std::string problem = by.begin(std::move(order), os::read_mono());
   if (problem.empty()) ++looks_;
-  return {!problem.empty(), false, problem};
+  return {!problem.empty(), false, problem, t.measuring};
+}
+
+Prober::Outcome Prober::measure(Try& t) {
+  t.measuring = true;
+  t.socket.reset();
+  if (!t.measure) return {true, false, "nobody is there to measure it", true};
+  if (!measurer_)
+    if (const Status made = make_looker(measurer_, measuring_max); !made)
+      return {true, false, made.error().text(), true};
+  const MonoNs now = os::read_mono();
+  t.deadline = now + std::max<SpanNs>(t.until - now, 0) / 2;
+  Look memory;
+  memory.at = Look::At::memory;
+  memory.measure = t.measure;
+  memory.max_memory = t.max_memory;
+  return look(t, std::move(memory));
 }
 
 LogSearch Prober::log_search(const ports::ProbeTry& order) const {
@@ -108,7 +137,10 @@ LogSearch Prober::log_search(const ports::ProbeTry& order) const {
 }
 
 void Prober::take_seen() {
-  for (Seen& one : looker_->take()) {
+  std::vector<Seen> all = looker_->take();
+  if (measurer_)
+    for (Seen& one : measurer_->take()) all.push_back(std::move(one));
+  for (Seen& one : all) {
     --looks_;
     auto at = std::find_if(tries_.begin(), tries_.end(), [&](const auto& t) { return t->id == one.id; });
     if (at == tries_.end()) continue;  // cancelled, or too late
@@ -118,6 +150,7 @@ void Prober::take_seen() {
 }
 
 Prober::Outcome Prober::seen(Try& t, Seen& one) {
+  if (t.measuring) return {true, one.good, one.reason, one.refused};
   if (t.type == ProbeType::log) {
     std::erase_if(cursors_, [&](const LogCursor& cursor) { return cursor.slot == t.slot; });
     if (!one.good) cursors_.push_back({t.slot, t.run, one.log.at, std::move(one.log.begun)});
@@ -253,7 +286,11 @@ void Prober::advance_to(MonoNs now) {
   std::vector<std::uint64_t> late;
   for (const auto& t : tries_)
     if (t->deadline <= now) late.push_back(t->id);
-  for (std::uint64_t id : late) finish(id, {true, false, "no answer in time"});
+  for (std::uint64_t id : late) {
+    const auto at = std::find_if(tries_.begin(), tries_.end(), [&](const auto& t) { return t->id == id; });
+    const bool measuring = at != tries_.end() && (*at)->measuring;
+    finish(id, {true, false, measuring ? "its memory could not be seen in time" : "no answer in time", measuring});
+  }
 }
 
 void Prober::watch(const Try& t, std::uint32_t events) {
@@ -267,9 +304,14 @@ void Prober::watch(const Try& t, std::uint32_t events) {
 void Prober::finish(std::uint64_t id, const Outcome& outcome) {
   auto at = std::find_if(tries_.begin(), tries_.end(), [&](const auto& t) { return t->id == id; });
   if (at == tries_.end()) return;
+  Outcome last = outcome;
+  if (outcome.good && (*at)->max_memory != 0 && !(*at)->measuring) {
+    last = measure(**at);
+    if (!last.over) return;
+  }
   const std::unique_ptr<Try> ended = std::move(*at);
   tries_.erase(at);
-  report(*ended, outcome);
+  report(*ended, last);
 }
 
 void Prober::report(const Try& t, const Outcome& outcome) {
@@ -279,6 +321,8 @@ void Prober::report(const Try& t, const Outcome& outcome) {
   input.live = t.live;
   input.attempt = t.attempt;
   input.good = outcome.good;
+  input.refused = outcome.refused;
+  input.memory = t.measuring && !outcome.good && !outcome.refused;
   input.data = outcome.reason;
   push_(std::move(input));
 }

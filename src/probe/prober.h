@@ -7,6 +7,11 @@
 //   frame   connecting or looking -> sending -> receiving -> result   an answer to a PING (frame.h)
 //   file    looking -> result                                it is there, and has changed since the run began
 //   log     looking -> result                                a line of the run matches (log_search.h)
+//   memory  looking -> result                                the run does not use more than max_memory
+//
+// A try of liveness with max_memory that has ended well goes on as one of type memory, and so ends with what that finds.
+// Memory that cannot be seen is no bad memory: such a try is refused, also when the look has not come back in half of the
+// time that was left, so that this is told before the try counts as one that was not answered.
 //
 // A try ends with a result exactly once: by what it finds, or when its timeout has passed. A cancelled try gives none.
 // Of an answer at most answer_max bytes are taken, and at most turn_max in one go: whoever floods us holds up nobody.
@@ -44,12 +49,18 @@ class Prober final : public ports::Probes {
   static constexpr std::size_t answer_max = 4u << 20;
   static constexpr std::size_t status_line_max = 4096;
   static constexpr std::size_t turn_max = 64u << 10;
+  // To add up the pages of a great service takes longer than a sound disk does, and is not to be given up for that.
+  static constexpr SpanNs measuring_max = seconds(2);
 
   using OutputOf = std::function<OutputState(SlotIndex)>;
 
+  // For the run of that try; what is borrowed by it outlives all threads.
+  using MeasureOf = std::function<Measure(const ports::ProbeTry&)>;
+
   // `push` takes results: Input of kind probe_result, with the reason of a bad one in `data`. `output_of` is asked
-  // when a log is looked at.
-  static Result<std::unique_ptr<Prober>> create(std::function<void(ports::Input)> push, OutputOf output_of = {});
+  // when a log is looked at, `measure_of` when a try is about memory.
+  static Result<std::unique_ptr<Prober>> create(std::function<void(ports::Input)> push, OutputOf output_of = {},
+                                                MeasureOf measure_of = {});
 
   void begin(const ports::ProbeTry& order) override;
   void cancel(SlotIndex slot) override;
@@ -73,6 +84,10 @@ class Prober final : public ports::Probes {
     RunId run = no_run;
     int expect = 0;
     MonoNs deadline = 0;
+    MonoNs until = 0;  // then it counts as not answered
+    Measure measure;   // set: max_memory is to be held against it
+    std::uint64_t max_memory = 0;
+    bool measuring = false;
     State state = State::connecting;
     HttpTarget target;
     os::Fd socket;
@@ -85,6 +100,7 @@ class Prober final : public ports::Probes {
     bool over = false;
     bool good = false;
     std::string reason;
+    bool refused = false;
   };
   // Where the search through the output of a run goes on.
   struct LogCursor {
@@ -95,8 +111,10 @@ class Prober final : public ports::Probes {
   };
 
   Prober() = default;
+  Status make_looker(std::unique_ptr<Looker>& looker, SpanNs patience);
   Result<Outcome> start(Try& t, const ports::ProbeTry& order);
   Outcome look(Try& t, Look order);
+  Outcome measure(Try& t);
   LogSearch log_search(const ports::ProbeTry& order) const;
   void take_seen();
   Outcome seen(Try& t, Seen& one);
@@ -114,12 +132,14 @@ class Prober final : public ports::Probes {
 
   std::function<void(ports::Input)> push_;
   OutputOf output_of_;
+  MeasureOf measure_of_;
   os::Fd epoll_;
   std::unique_ptr<Looker> looker_;
+  std::unique_ptr<Looker> measurer_;  // another one, so that paths do not wait for memory; made when it is needed
   std::vector<std::unique_ptr<Try>> tries_;
   std::vector<LogCursor> cursors_;
   std::size_t looks_ = 0;      // begun, and not seen
-  std::uint64_t next_id_ = 1;  // 0 is the looker's, in the epoll
+  std::uint64_t next_id_ = 1;  // 0 is that of the lookers, in the epoll
 };
 
 }  // namespace hearth::probe

@@ -281,6 +281,17 @@ void Acts::run_probes() {
     order.live = start.live;
     order.attempt = start.attempt;
     order.probe = start.live ? &*spec.live : &*spec.ready;
+    Probe memory;
+    if (start.memory) {
+      memory = *spec.live;
+      memory.type = ProbeType::memory;
+      order.probe = &memory;
+    }
+    if (start.live && spec.live->max_memory != 0) {
+      order.until = probe.limit.at;
+      order.label = book_.label(start.slot);
+      order.start_ticks = keeper_.entry(state.run().entry).start_ticks;
+    }
     order.run = state.run().run;
     order.started = state.run().started;
     order.log = &*spec.log;

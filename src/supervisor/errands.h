@@ -22,6 +22,7 @@ struct ProbeStart {
   SlotIndex slot;
   bool live;
   std::uint64_t attempt;
+  bool memory = false;  // an exec probe has answered well: only the memory is left to be looked at
 };
 
 // The fd store: what came with an input is parked, or what has a name is dropped.

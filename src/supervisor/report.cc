@@ -105,6 +105,11 @@ std::string daemon_words(const SlotBook& book, SlotIndex slot) {
   return "";
 }
 
+// What ended the run before; it is up again.
+bool is_history(const SlotState& state) {
+  return state.life.run_live && (state.life.phase == Phase::running || state.life.phase == Phase::starting);
+}
+
 // Why we ended a run, or why there was none; "" when it ended by itself.
 std::string verdict_words(const SlotBook& book, SlotIndex slot, Reason reason) {
   const SlotState& state = book.slots[slot];
@@ -117,6 +122,11 @@ std::string verdict_words(const SlotBook& book, SlotIndex slot, Reason reason) {
     case Reason::watchdog:
       return spec.watchdog == 0 ? "no WATCHDOG=1 in time" : "no WATCHDOG=1 within " + span_words(spec.watchdog);
     case Reason::liveness: return "the liveness probe failed";
+    case Reason::memory: {
+      // Of a run that is over, the tries of the next one have told something else.
+      const std::unique_ptr<std::string>& sick = book.scratch[slot].sick;
+      return sick && !is_history(state) ? *sick : "it used more memory than max_memory allows";
+    }
     case Reason::hook_failed:
       return "before_start " + failure_words(state.last_exit, spec, spec.actions->before_start.command);
     case Reason::hook_timeout:
@@ -191,11 +201,6 @@ std::string waiting_words(const SlotBook& book, SlotIndex slot) {
   return text;
 }
 
-// What ended the run before; it is up again.
-bool is_history(const SlotState& state) {
-  return state.life.run_live && (state.life.phase == Phase::running || state.life.phase == Phase::starting);
-}
-
 std::string reason_text(const SlotBook& book, const ports::Keeper& keeper, SlotIndex slot, Now now) {
   const SlotState& state = book.slots[slot];
   const ServiceSpec& spec = book.spec_of(slot);
@@ -246,7 +251,8 @@ std::string reason_text(const SlotBook& book, const ports::Keeper& keeper, SlotI
     case Reason::spawn_failed: return failure_words(state.last_exit, spec);
     case Reason::start_timeout:
     case Reason::watchdog:
-    case Reason::liveness: {
+    case Reason::liveness:
+    case Reason::memory: {
       const std::unique_ptr<std::string>& sick = book.scratch[slot].sick;
       return (is_history(state) ? "of the run before: " : "") + verdict_words(book, slot, state.life.reason) +
              (state.life.reason == Reason::liveness && sick ? ": " + *sick : "");

@@ -28,7 +28,7 @@ void Lives::begin_try(SlotIndex slot, bool live, std::uint64_t attempt, Now now)
   const ServiceSpec& spec = book_.spec_of(slot);
   const Probe& probe = live ? spec.live : spec.ready;
   if (probe.type != ProbeType::exec) {
-    book_.errands.probe_starts.push_back({slot, live, attempt});
+    book_.errands.probe_starts.push_back({slot, live, attempt, false});
     return;
   }
   const AppliedDocument* applied = book_.applied(slot);
@@ -74,6 +74,13 @@ void Lives::try_ended(SlotIndex probe_slot, const ExitInfo& exit, Now now) {
     if (!good) book_.scratch[parent].unready = std::make_unique<std::string>(try_words(exit));
   } else {
     book_.scratch[parent].sick = good ? nullptr : std::make_unique<std::string>(try_words(exit));
+  }
+  const ProbeState& live = book_.slots[parent].health.live_probe;
+  const bool under_way = live.in_flight && live.attempt == probe.probe_attempt;
+  if (good && probe.role == SlotRole::live_probe && under_way && book_.spec_of(parent).live->max_memory != 0) {
+    // The try is over when its memory has been looked at, too.
+    book_.errands.probe_starts.push_back({parent, true, probe.probe_attempt, true});
+    return;
   }
   judge(parent,
         health::probe_result(book_.slots[parent].health, book_.spec_of(parent), which_of(probe), probe.probe_attempt,

@@ -46,6 +46,41 @@ TEST_F(HealthScenario, ATakeOverIsNoBadAnswerOfALivenessProbe) {
   EXPECT_EQ(stage.status("db").phase, Phase::running);
 }
 
+TEST_F(HealthScenario, AServiceThatUsesTooMuchMemoryIsRestartedAndSaysHowMuchItWas) {
+  ServiceSpec db = service("db", ProbeType::none);
+  db.live = memory_probe(std::uint64_t{4} << 30);
+  db.stop_timeout = seconds(5);
+  Script grows = good();
+  grows.sick_after = seconds(30);
+  grows.term_takes = seconds(1);
+  stage.plays("db", {grows, good()});
+  stage.up({db});
+  stage.run_until([&] { return stage.status("db").phase == Phase::stopping; }, 60'000);
+  EXPECT_EQ(stage.status("db").reason, Reason::memory);
+  EXPECT_EQ(stage.status("db").reason_text, "it used 4.2 GiB of memory, and max_memory is 4 GiB");
+  stage.run_until([&] { return stage.runs_of("db") == 2 && stage.status("db").phase == Phase::running; }, 60'000);
+  EXPECT_EQ(stage.status("db").restarts, 1u);
+  EXPECT_EQ(stage.status("db").reason_text, "of the run before: it used more memory than max_memory allows");
+  stage.run_ms(60'000);
+  EXPECT_EQ(stage.runs_of("db"), 2u);
+}
+
+TEST_F(HealthScenario, AnExecProbeThatSucceedsDoesNotExcuseTooMuchMemory) {
+  ServiceSpec db = service("db", ProbeType::none);
+  db.live.edit().type = ProbeType::exec;
+  db.live.edit().command = {"/bin/check"};
+  db.live.edit().max_memory = std::uint64_t{4} << 30;
+  Script grows = good();
+  grows.sick_after = seconds(10);
+  stage.plays("db", {grows, good()});
+  stage.probe_plays("db", {ends(5, 0)});
+  stage.up({db});
+  stage.run_ms(9'000);
+  EXPECT_EQ(stage.runs_of("db"), 1u);
+  stage.run_until([&] { return stage.runs_of("db") == 2; }, 60'000);
+  EXPECT_EQ(stage.status("db").reason, Reason::memory);
+}
+
 TEST_F(HealthScenario, ReadyWithTheLastBreathIsHeardBeforeTheExit) {
   ServiceSpec task = service("task");
   task.restart = RestartPolicy::on_failure;

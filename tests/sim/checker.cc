@@ -283,7 +283,8 @@ bool Checker::was_ill(SlotIndex slot, const SlotState& before) const {
   const ServiceSpec* spec = spec_of(before);
   if (spec == nullptr || spec->live->type == ProbeType::none) return false;
   if (before.health.live_probe.failures + 1 < spec->live->failure_threshold) return false;
-  if (spec->live->type != ProbeType::exec) return probed_ill_.contains(run);
+  if (probed_ill_.contains(run)) return true;
+  if (spec->live->type != ProbeType::exec) return false;
   return std::any_of(view_.slots.begin(), view_.slots.end(), [&](const SlotState& probe) {
     return probe.used && probe.role == SlotRole::live_probe && probe.parent == slot &&
            !(probe.last_exit.code == cld_exited && probe.last_exit.status == 0);

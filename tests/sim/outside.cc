@@ -1,6 +1,7 @@
 // Keeper, probes and store. Each call is a place to die before and after its effect.
 #include "sim/outside.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -195,23 +196,32 @@ void KeeperPort::finish(bool leave_running, bool with_failure) {
 
 void ProbesPort::begin(const ports::ProbeTry& order) {
   o_.crash.point("probe begin");
-  const bool hangs = random_.one_in(30);
-  const SpanNs takes = random_.between(100'000, milliseconds(20));
+  const bool hangs = random_.one_in(30) && o_.faults.misbehaviour;
+  SpanNs takes = random_.between(100'000, milliseconds(20));
   o_.crash.point("probe begin done");
-  if (hangs && o_.faults.misbehaviour) return;
-  o_.time.in(takes, [this, slot = order.slot, live = order.live, attempt = order.attempt, epoch = epoch_] {
-    if (epoch != epoch_) return;
-    const Process* process = o_.kernel.live_process_of(slot);
-    ports::Input result;
-    result.kind = ports::InputKind::probe_result;
-    result.slot = slot;
-    result.live = live;
-    result.attempt = attempt;
-    result.good = process != nullptr && process->answers(live, o_.time.now.mono);
-    if (*o_.observer != nullptr && process != nullptr)
-      (*o_.observer)->probe_answered(slot, process->run, live, result.good);
-    inputs_.post_probe_result(std::move(result));
-  });
+  const bool memory = order.probe->type == ProbeType::memory;
+  if (hangs && !memory) return;
+  // A look at memory says in half of the time that is left that it could not be made.
+  const SpanNs patience = std::max<SpanNs>(order.until - o_.time.now.mono, 0) / 2;
+  const bool refused = memory && (hangs || takes > patience);
+  if (refused) takes = patience;
+  o_.time.in(takes,
+             [this, slot = order.slot, live = order.live, attempt = order.attempt, epoch = epoch_, memory, refused] {
+               if (epoch != epoch_) return;
+               const Process* process = o_.kernel.live_process_of(slot);
+               ports::Input result;
+               result.kind = ports::InputKind::probe_result;
+               result.slot = slot;
+               result.live = live;
+               result.attempt = attempt;
+               result.refused = refused;
+               result.good = !refused && process != nullptr && process->answers(live, o_.time.now.mono);
+               result.memory = memory && !refused && !result.good;
+               if (result.memory) result.data = "it used 4.2 GiB of memory, and max_memory is 4 GiB";
+               if (*o_.observer != nullptr && process != nullptr && !refused)
+                 (*o_.observer)->probe_answered(slot, process->run, live, result.good);
+               inputs_.post_probe_result(std::move(result));
+             });
 }
 
 void ProbesPort::cancel(SlotIndex) {

@@ -73,6 +73,12 @@ ServiceSpec Troupe::service(const std::string& name, std::uint32_t index, std::u
     each->failure_threshold = static_cast<std::uint32_t>(random.between(1, 3));
     each->success_threshold = static_cast<std::uint32_t>(random.between(1, 2));
   }
+  Random memories(seed_ + index * 1'000, "memories");
+  if (!task && memories.one_in(8)) {
+    Probe& live = spec.live.edit();
+    if (live.type == ProbeType::none) live.type = ProbeType::memory;
+    live.max_memory = 4ull << 30;
+  }
   Random uptimes(seed_ + index * 1'000, "uptimes");
   if (!task && spec.ready->type == ProbeType::none && uptimes.one_in(2)) {
     spec.ready.edit().type = ProbeType::uptime;

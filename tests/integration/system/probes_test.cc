@@ -84,6 +84,24 @@ TEST_F(Probes, a_line_of_its_output_makes_a_service_ready_and_one_of_the_run_bef
   EXPECT_TRUE(until([&] { return service().ready; }));
 }
 
+// What it takes is that of a child, which keeps it back until somebody reads.
+TEST_F(Probes, a_service_that_grows_beyond_max_memory_is_restarted_and_says_how_great_it_was) {
+  project(
+      "[service.web]\nmax_memory = \"32MiB\"\nlive = { type = \"memory\", interval = \"20ms\" }\n"
+      "backoff = { initial = 0 }\nshell = true\ncommand = '''while [ ! -e go ]; do sleep 0.02; done; rm go\n"
+      "head -c 67108864 /dev/zero | tail -c 67108864 | sleep 1000'''\n");
+  ASSERT_EQ(0, up().code);
+  const pid_t before = service().pid;
+  ASSERT_GT(before, 0);
+  go();
+  ASSERT_TRUE(until([&] { return service().pid != 0 && service().pid != before; }));
+  EXPECT_EQ("memory", service().reason);
+  EXPECT_EQ(1u, service().restarts);
+  EXPECT_THAT(hearth({"explain", "web"}).out, HasSubstr(" MiB of memory, and max_memory is 32 MiB"));
+  EXPECT_TRUE(until([&] { return service().state == "running"; }));
+  EXPECT_EQ(1u, service().restarts);
+}
+
 TEST_F(Probes, a_log_probe_goes_on_after_the_death_of_the_supervisor) {
   declare("{ type = \"log\", pattern = \"^ready$\", interval = \"20ms\" }", "echo ready");
   Command waiting = begin({"up"});

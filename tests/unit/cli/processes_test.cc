@@ -21,8 +21,7 @@ SlotNews slot(const std::string& name, std::int64_t pid, std::uint64_t run) {
 struct World {
   Snapshot snapshot;
   void add(pid_t pid, pid_t parent, pid_t session, std::uint64_t ticks = 0) {
-    Process process;
-    process.pid = pid;
+    os::ProcStat process;
     process.parent = parent;
     process.session = session;
     process.ticks = ticks;
@@ -32,23 +31,6 @@ struct World {
     snapshot.processes[pid] = process;
   }
 };
-
-TEST(Processes, a_line_of_proc_is_read_whatever_the_program_is_called) {
-  Process process;
-  const std::string numbers = " S 7 42 40 0 -1 0 1 2 3 4 100 50 3 2 20 0 9 0 12345 1000000 256 18446744073709551615\n";
-  ASSERT_TRUE(parse_process("42 (a) b (c)" + numbers, 4, process));
-  EXPECT_EQ(process.pid, 42);
-  EXPECT_EQ(process.name, "a) b (c");
-  EXPECT_EQ(process.state, 'S');
-  EXPECT_EQ(process.parent, 7);
-  EXPECT_EQ(process.session, 40);
-  EXPECT_EQ(process.ticks, 155u);
-  EXPECT_EQ(process.threads, 9u);
-  EXPECT_EQ(process.start_ticks, 12345u);
-  EXPECT_EQ(process.resident_kib, 1024u);
-  EXPECT_FALSE(parse_process("42 (sh) S 7", 4, process));
-  EXPECT_FALSE(parse_process("", 4, process));
-}
 
 TEST(Processes, session_descent_and_the_run_in_the_environment_say_whose_it_is) {
   World world;

@@ -79,6 +79,7 @@ inline Probe any_probe() {
   probe.target = any_text();
   probe.descriptor = any_from(0, 1023);
   probe.uptime = any_span();
+  probe.max_memory = any_u64();
   probe.expect_status = any_from(0, 599);
   probe.interval = any_span();
   probe.timeout = any_span();
@@ -175,6 +176,7 @@ inline ServiceSpec any_service(const std::string& name) {
   spec.depends_on =
       any_list([] { return Dependency{any_name(), any_word(condition_words).value, any_flag(), any_flag()}; });
   spec.ready = any_probe();
+  if (spec.ready->type == ProbeType::memory) spec.ready.edit().type = ProbeType::none;  // of `live` only
   spec.live = any_probe();
   spec.start_timeout = any_span();
   spec.watchdog = any_span();

@@ -88,6 +88,21 @@ TEST(NeedsRestart, only_what_the_program_has_to_be_told) {
       << "none is not the same as nothing said";
 }
 
+TEST(NeedsRestart, another_max_memory_is_seen_by_the_run_that_is_there) {
+  ServiceSpec none = service("a"), memory = none, more = none, http = none, both = none;
+  memory.live = memory_probe(1u << 30);
+  more.live = memory_probe(2u << 30);
+  http.live.edit().type = ProbeType::http;
+  both.live = http.live;
+  both.live.edit().max_memory = 1u << 30;
+  for (const ServiceSpec* from : {&none, &memory, &more, &http, &both})
+    for (const ServiceSpec* to : {&none, &memory, &more, &http, &both}) EXPECT_FALSE(needs_restart(*from, *to));
+  EXPECT_THAT(changed_keys(none, memory), ElementsAre("max_memory"));
+  EXPECT_THAT(changed_keys(memory, more), ElementsAre("max_memory"));
+  EXPECT_THAT(changed_keys(http, both), ElementsAre("max_memory"));
+  EXPECT_THAT(changed_keys(memory, both), ElementsAre("live"));
+}
+
 TEST(NeedsRestart, a_probe_in_which_the_program_takes_part_cannot_begin_later) {
   ServiceSpec none = service("a"), notify = none, http = none;
   notify.ready.edit().type = ProbeType::notify;

@@ -99,6 +99,8 @@ TEST(DocumentJson, what_cannot_reach_the_kernel_is_refused) {
   EXPECT_THAT(reason_of(with_service(R"("limits":[{"name":"nofile","soft":2,"hard":1}])")),
               HasSubstr("soft above hard"));
   EXPECT_THAT(reason_of(R"({"format":1,"project":"p","services":[{"name":"a"}]})"), HasSubstr("command is empty"));
+  EXPECT_THAT(reason_of(with_service(R"("ready":{"type":"memory"})")),
+              HasSubstr("ready.type: \"memory\" is for live only"));
 }
 
 TEST(DocumentJson, names_are_checked_and_unique) {

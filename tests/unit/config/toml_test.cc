@@ -238,6 +238,17 @@ TEST(Toml, readiness_may_be_a_descriptor_a_path_a_pattern_or_a_frame) {
   EXPECT_EQ(frame.target, "");
 }
 
+TEST(Toml, max_memory_is_looked_at_with_the_tries_of_live_or_by_itself) {
+  EXPECT_EQ(*service_of("max_memory = \"4GiB\"").live, memory_probe(std::uint64_t{4} << 30));
+  const Probe both = service_of("max_memory = \"4GiB\"\nlive = { type = \"tcp\", address = \"127.0.0.1:1\" }").live;
+  EXPECT_EQ(both, (Probe{.type = ProbeType::tcp, .address = "127.0.0.1:1", .max_memory = std::uint64_t{4} << 30}));
+  Probe often = memory_probe(std::uint64_t{4} << 30);
+  EXPECT_EQ(*service_of("max_memory = \"4GiB\"\nlive = { type = \"memory\" }").live, often);
+  often.interval = seconds(1);
+  EXPECT_EQ(*service_of("max_memory = \"4GiB\"\nlive = { type = \"memory\", interval = \"1s\" }").live, often);
+  EXPECT_EQ(service_of("max_memory = 0").live->type, ProbeType::none);
+}
+
 TEST(Toml, a_probe_url_always_has_a_port_and_a_path) {
   EXPECT_EQ(service_of("ready = { type = \"http\", url = \"http://localhost\" }").ready->url, "http://localhost:80/");
   EXPECT_EQ(service_of("ready = { type = \"http\", url = \"http://[::1]?a\" }").ready->url, "http://[::1]:80/?a");

@@ -150,6 +150,36 @@ TEST(LiveProbe, GivesUpAfterEnoughBadTriesInARow) {
   EXPECT_EQ(next_deadline(run.health), never);
 }
 
+TEST(LiveProbe, GivesUpForTheReasonOfTheLastBadTry) {
+  for (const Reason last : {Reason::liveness, Reason::memory}) {
+    Live run;
+    run.spec.live.edit().max_memory = 1u << 30;
+    run.begin();
+    run.answer(Which::live, false, Reason::memory);
+    run.next_answer(Which::live, false, Reason::liveness);
+    run.next_answer(Which::live, false, last);
+    EXPECT_TRUE(run.verdict.unhealthy);
+    EXPECT_EQ(run.verdict.reason, last);
+  }
+}
+
+TEST(LiveProbe, OfMemoryAloneIsTriedAsAnyOther) {
+  Watched run(ProbeType::none);
+  run.spec.live = memory_probe(1u << 30);
+  run.begin();
+  EXPECT_TRUE(run.verdict.try_live);
+  run.answer(Which::live, false, Reason::memory);
+  EXPECT_FALSE(run.verdict.unhealthy) << "it may have been a peak";
+  run.next_answer(Which::live, true);
+  run.next_answer(Which::live, false, Reason::memory);
+  run.pass(run.health.live_probe.next.at - run.now.mono);
+  run.verdict = try_refused(run.health, run.spec, Which::live, run.health.live_probe.attempt, run.now);
+  EXPECT_FALSE(run.verdict.unhealthy) << "what cannot be seen counts neither way";
+  run.next_answer(Which::live, false, Reason::memory);
+  EXPECT_TRUE(run.verdict.unhealthy);
+  EXPECT_EQ(run.verdict.reason, Reason::memory);
+}
+
 TEST(LiveProbe, CountsTriesThatNeverAnswer) {
   Live run;
   run.begin();

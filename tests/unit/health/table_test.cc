@@ -1,7 +1,7 @@
 // The whole table of health.h, state by event, against an expected one that was written from the prose and not from
 // the code. A cell says how the run stands afterwards:
 //
-//   the state, then +ready or -ready, a verdict of death (timeout, watchdog, liveness), tries that are to begin
+//   the state, then +ready or -ready, a verdict of death (timeout, watchdog, liveness, memory), tries that are to begin
 //   (try-ready, try-live), clocks that begin anew (start!, watchdog!) or are taken away (no-start, no-watchdog), and
 //   tries that are over, so that the next one is waited for (waits-ready, waits-live). "." = nothing has changed.
 #include <algorithm>
@@ -95,7 +95,9 @@ std::string shown(const Health& before, const Watched& run) {
   add(verdict.became_ready, "+ready");
   add(verdict.lost_ready, "-ready");
   add(verdict.start_timeout, "timeout");
-  add(verdict.unhealthy, verdict.reason == Reason::watchdog ? "watchdog" : "liveness");
+  add(verdict.unhealthy, verdict.reason == Reason::watchdog ? "watchdog"
+                         : verdict.reason == Reason::memory ? "memory"
+                                                            : "liveness");
   add(verdict.try_ready, "try-ready");
   add(verdict.try_live, "try-live");
   clock(before.start, after.start, after.watching && !after.ready && !after.stopping, "start!", "no-start");
@@ -120,6 +122,10 @@ Do says(const char* text) {
 
 Do result(Which which, bool good) {
   return [=](Watched& run) { run.answer(which, good); };
+}
+
+Do too_much_memory() {
+  return [](Watched& run) { run.answer(Which::live, false, Reason::memory); };
 }
 
 Do refused(Which which) {
@@ -163,6 +169,10 @@ const Cells unhealthy = {{"ready", "unwatched -ready liveness"},
                          {"reloading", "unwatched -ready liveness"},
                          {"ready asked", "unwatched -ready liveness"},
                          {"lost asked", "unwatched liveness"}};
+const Cells too_great = {{"ready", "unwatched -ready memory"},
+                         {"reloading", "unwatched -ready memory"},
+                         {"ready asked", "unwatched -ready memory"},
+                         {"lost asked", "unwatched memory"}};
 const Cells span_noted = {{"starting", "starting"}, {"ending unready", "ending"}, {"starting asked", "starting"}};
 const Cells stopping = {{"starting", "ending"},       {"ready", "ending -ready"},       {"reloading", "ending -ready"},
                         {"starting asked", "ending"}, {"ready asked", "ending -ready"}, {"lost asked", "ending"}};
@@ -224,6 +234,7 @@ const std::vector<Row>& rows() {
         {"lost asked", "lost waits-ready"}}},
       {"a good try of liveness", result(Which::live, true), live_over},
       {"a bad try of liveness", result(Which::live, false), unhealthy},
+      {"a try of liveness, too much memory", too_much_memory(), too_great},
       {"a try of liveness was refused", refused(Which::live), live_over},
       {"a bad try of another number",
        [](Watched& run) {

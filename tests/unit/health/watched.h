@@ -25,15 +25,15 @@ struct Watched {
     now.wall += span;
     verdict = time_passed(health, spec, now);
   }
-  void answer(Which which, bool good) {
+  void answer(Which which, bool good, Reason bad = Reason::liveness) {
     const ProbeState& state = which == Which::ready ? health.ready_probe : health.live_probe;
-    verdict = probe_result(health, spec, which, state.attempt, good, now);
+    verdict = probe_result(health, spec, which, state.attempt, good, now, bad);
   }
   // Lets the interval pass, so that the next try is under way, and answers it.
-  void next_answer(Which which, bool good) {
+  void next_answer(Which which, bool good, Reason bad = Reason::liveness) {
     const ProbeState& state = which == Which::ready ? health.ready_probe : health.live_probe;
     pass(state.next.at - now.mono);
-    answer(which, good);
+    answer(which, good, bad);
   }
 };
 

@@ -76,6 +76,19 @@ TEST(Importers, an_ecosystem_of_pm2_is_carried_over) {
   expect_imported("ecosystem", import_pm2(source("ecosystem.json")));
 }
 
+TEST(Importers, a_memory_limit_of_pm2_may_be_bytes_and_is_told_when_it_makes_no_sense) {
+  const auto of = [](const std::string& value) {
+    return import_pm2({"e.json", "{\"apps\": [{\"script\": \"a\", \"max_memory_restart\": " + value + "}]}"});
+  };
+  EXPECT_NE(of("1073741824")->toml.find("\nmax_memory = 1073741824\n"), std::string::npos);
+  EXPECT_NE(of("\"2G\"")->toml.find("\nmax_memory = \"2GiB\"\n"), std::string::npos);
+  for (const char* odd : {"\"lots\"", "\"5T\"", "-1", "\"100K\"", "0"}) {
+    const auto imported = of(odd);
+    EXPECT_EQ(imported->toml.find("\nmax_memory"), std::string::npos) << odd;
+    EXPECT_EQ(imported->findings.size(), 1u) << odd;
+  }
+}
+
 TEST(Importers, a_procfile_with_its_variables_is_carried_over) {
   Source dotenv = source("dotenv");
   dotenv.path = ".env";

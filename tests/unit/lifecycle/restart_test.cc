@@ -240,7 +240,7 @@ TEST(FailedStarts, TheEndOfARunThatWasReadyIsNone) {
   slot.spec.crash_limit.max_failed_starts = 1;
   slot.start();
   slot.tell(EventKind::became_ready);
-  for (const Reason reason : {Reason::liveness, Reason::watchdog}) {
+  for (const Reason reason : {Reason::liveness, Reason::watchdog, Reason::memory}) {
     slot.tell(EventKind::unhealthy, {}, reason);
     slot.exit(1);
     slot.retry();

@@ -163,6 +163,13 @@ TEST(ProcStat, a_command_name_may_hold_anything) {
   EXPECT_EQ(42, stat.group);
   EXPECT_EQ(41, stat.session);
   EXPECT_EQ(987654u, stat.start_ticks);
+  ASSERT_TRUE(parse_stat(
+      "42 (sh) S 7 42 40 0 -1 0 1 2 3 4 100 50 3 2 20 0 9 0 12345 1000000 256 18446744073709551615\n", stat));
+  EXPECT_EQ('S', stat.state);
+  EXPECT_EQ(155u, stat.ticks);
+  EXPECT_EQ(9u, stat.threads);
+  EXPECT_EQ(12345u, stat.start_ticks);
+  EXPECT_EQ(256u * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) / 1024, stat.resident_kib);
   EXPECT_FALSE(parse_stat("", stat));
   EXPECT_FALSE(parse_stat("42 (x", stat));
   EXPECT_FALSE(parse_stat("42 (x) S 1", stat));

@@ -1,14 +1,22 @@
 #include "probe/prober.h"
 
+#include <csignal>
+#include <cstring>
 #include <fcntl.h>
+#include <future>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 
 #include "os/clock.h"
 #include "os/listeners.h"
+#include "os/proc_stat.h"
+#include "os/run_memory.h"
 #include "unit/os/temp_directory.h"
 
 namespace hearth::probe {
@@ -16,13 +24,15 @@ namespace {
 
 struct ProberTest : ::testing::Test {
   std::vector<ports::Input> results;
-  std::unique_ptr<Prober> prober = std::move(*Prober::create(
-      [this](ports::Input input) { results.push_back(std::move(input)); }, [this](SlotIndex) { return output; }));
+  std::unique_ptr<Prober> prober = std::move(
+      *Prober::create([this](ports::Input input) { results.push_back(std::move(input)); },
+                      [this](SlotIndex) { return output; }, [this](const ports::ProbeTry&) { return measure; }));
   os::Fd server;
   std::uint16_t port = 0;
   LogSpec log;
   OutputState output;
   std::uint64_t output_from = 0;
+  Measure measure;
 
   void listen() {
     server = os::Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -268,6 +278,127 @@ TEST_F(ProberTest, a_log_is_searched_from_where_the_run_began_and_on) {
   write("dy 1\n");
   EXPECT_TRUE(result(probe).good);
   EXPECT_FALSE(result(probe).data.size());
+}
+
+struct MemoryProbe : ProberTest {
+  Probe probe = memory_probe(100u << 20);
+  ports::Input result_of(Measure by) {
+    measure = std::move(by);
+    results.clear();
+    begin(3, true, 5, probe);
+    run();
+    return results.empty() ? ports::Input() : results[0];
+  }
+  static Measure uses(std::uint64_t mib) {
+    return [mib](std::uint64_t) { return Result<std::uint64_t>(mib << 10); };
+  }
+};
+
+TEST_F(MemoryProbe, who_uses_no_more_than_max_memory_is_well) {
+  EXPECT_TRUE(result_of(uses(100)).good);
+  EXPECT_FALSE(results.at(0).memory);
+  EXPECT_EQ("", results[0].data);
+  EXPECT_EQ(5u, results[0].attempt);
+}
+
+TEST_F(MemoryProbe, who_uses_more_is_bad_for_that_reason_and_with_both_figures) {
+  EXPECT_FALSE(result_of(uses(101)).good);
+  EXPECT_TRUE(results.at(0).memory);
+  EXPECT_FALSE(results[0].refused);
+  EXPECT_EQ("it used 101 MiB of memory, and max_memory is 100 MiB", results[0].data);
+}
+
+TEST_F(MemoryProbe, figures_are_told_in_a_unit_in_which_they_differ) {
+  const auto words = [](std::uint64_t kib, std::uint64_t most) {
+    Look order;
+    order.at = Look::At::memory;
+    order.measure = [kib](std::uint64_t) { return Result<std::uint64_t>(kib); };
+    order.max_memory = most;
+    return look(std::move(order)).reason;
+  };
+  EXPECT_EQ("it used 4.2 GiB of memory, and max_memory is 4 GiB", words(4'404'019, 4ull << 30));
+  EXPECT_EQ("it used 4194344 KiB of memory, and max_memory is 4194304 KiB", words((4u << 20) + 40, 4ull << 30));
+  EXPECT_EQ("it used 1024 MiB of memory, and max_memory is 1.5 MiB", words(1u << 20, 3u << 19));
+}
+
+TEST_F(MemoryProbe, what_cannot_be_measured_is_refused_and_not_bad) {
+  const ports::Input refused = result_of([](std::uint64_t) -> Result<std::uint64_t> {
+    return failure(Remedy::try_later, "measure", "its memory", "no process of it can be seen in /proc");
+  });
+  EXPECT_TRUE(refused.refused);
+  EXPECT_FALSE(refused.good || refused.memory);
+  EXPECT_EQ("no process of it can be seen in /proc", refused.data);
+  EXPECT_TRUE(result_of({}).refused) << "nobody is there to measure";
+}
+
+TEST_F(MemoryProbe, a_look_that_hangs_is_refused_before_the_try_counts_as_late) {
+  std::promise<void> over;
+  measure = [let_go = over.get_future().share()](std::uint64_t) -> Result<std::uint64_t> {
+    let_go.wait();
+    return 0;
+  };
+  const MonoNs before = os::read_mono();
+  begin(3, true, 5, probe);
+  const MonoNs deadline = prober->next_deadline();
+  EXPECT_LT(deadline, after(before, probe.timeout));
+  prober->advance_to(deadline);
+  ASSERT_EQ(1u, results.size());
+  EXPECT_TRUE(results[0].refused);
+  EXPECT_FALSE(results[0].memory);
+  over.set_value();
+}
+
+TEST_F(MemoryProbe, goes_on_from_another_probe_that_was_answered_well) {
+  listen();
+  probe = tcp();
+  probe.max_memory = 100u << 20;
+  EXPECT_TRUE(result_of(uses(100)).good);
+  EXPECT_FALSE(result_of(uses(200)).good);
+  EXPECT_TRUE(results.at(0).memory);
+  EXPECT_EQ("it used 200 MiB of memory, and max_memory is 100 MiB", results[0].data);
+  server.reset();
+  EXPECT_FALSE(result_of(uses(200)).good);
+  EXPECT_FALSE(results.at(0).memory) << "what it asks first says why";
+  EXPECT_EQ(0u, prober->under_way());
+}
+
+TEST_F(MemoryProbe, readiness_does_not_look_at_memory) {
+  listen();
+  probe = tcp();
+  probe.max_memory = 100u << 20;
+  measure = uses(200);
+  begin(3, false, 5, probe);
+  run();
+  EXPECT_TRUE(results.at(0).good);
+}
+
+// A child with 64 MiB of its own, which it has written to before it says so.
+TEST_F(MemoryProbe, the_memory_of_a_real_process_is_that_which_it_has) {
+  int said[2];
+  ASSERT_EQ(0, ::pipe2(said, O_CLOEXEC));
+  const os::Fd reads(said[0]), writes(said[1]);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    constexpr std::size_t size = 64u << 20;
+    void* memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    std::memset(memory, 1, size);
+    if (::write(writes.get(), "!", 1) != 1) ::_exit(1);
+    for (;;) ::pause();
+  }
+  char byte = 0;
+  ASSERT_EQ(1, ::read(reads.get(), &byte, 1));
+  const Measure by = [child](std::uint64_t enough) -> Result<std::uint64_t> {
+    os::ProcStat stat;
+    if (!os::read_stat(child, stat)) return failure(Remedy::try_later, "read", "a child", "it is gone");
+    return os::memory_kib({{child, stat.start_ticks, stat.parent, stat.resident_kib}}, enough);
+  };
+  probe = memory_probe(32u << 20);
+  EXPECT_TRUE(result_of(by).memory);
+  EXPECT_TRUE(results.at(0).data.starts_with("it used ")) << results[0].data;
+  probe = memory_probe(std::uint64_t{64} << 30);
+  EXPECT_TRUE(result_of(by).good);
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
 }
 
 struct FrameProbe : ProberTest {
