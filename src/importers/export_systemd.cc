@@ -98,7 +98,7 @@ class Unit {
       if (other == document_.services.end()) continue;
       const std::string units = joined(units_of(document_, *other));
       const bool must = dependency.required && dependency.condition != Condition::completed;
-      line(dependency.restart || dependency.stop ? "BindsTo" : must ? "Requires" : "Wants", units);
+      line(dependency.restart ? "BindsTo" : must ? "Requires" : "Wants", units);
       line("After", units);
     }
     if (spec_.crash_limit.max_failed_starts > 0)
