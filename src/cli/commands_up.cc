@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <limits.h>
+#include <optional>
 #include <stdlib.h>
 #include <string>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #include "cli/commands.h"
 #include "cli/daemon_start.h"
 #include "cli/environment.h"
+#include "cli/first_process.h"
 #include "cli/follow.h"
 #include "cli/foreground.h"
 #include "cli/interrupt.h"
@@ -176,6 +178,9 @@ Result<std::string> what_goes_down(const Context& context, Client& client) {
 }  // namespace
 
 int command_up(const Context& context) {
+  FirstProcess first;
+  if (in_foreground(context.arguments))
+    if (const std::optional<int> code = first.live()) return *code;
   const Loaded loaded = load_project(context);
   if (!in_foreground(context.arguments))
     return loaded.code != exit_code::done ? loaded.code : apply(context, loaded.document, "up");
@@ -183,8 +188,15 @@ int command_up(const Context& context) {
   const Status options = code == exit_code::done ? check_foreground(context.arguments, loaded.document) : Status{};
   if (!options) code = complain(context, options.error(), exit_code::usage);
   if (code == exit_code::done)
-    code = up_in_foreground(context, loaded.document,
-                            [&](const Context& once) { return apply(once, loaded.document, "up"); });
+    code = up_in_foreground(
+        context, loaded.document,
+        [&](const Context& once) {
+          if (first.begun()) return exit_code::done;
+          const int applied = apply(once, loaded.document, "up");
+          if (applied == exit_code::done) first.note_begun();
+          return applied;
+        },
+        first.is_above());
   std::error_code not_empty;
   if (context.own_instance) fs::remove(context.instance.directory, not_empty);  // nothing was begun in it
   return code;
