@@ -30,6 +30,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// How long one that ends keeps its last documents and lines waiting at most (keeper/ending.cc), and some more.
+constexpr SpanNs ending_most = seconds(15);
+
 // The hearth that was reached is ending, as somebody ordered, or has ended, and has not taken the order.
 bool too_late(const Outcome& outcome) {
   if (outcome.accepted) return false;
@@ -68,7 +71,11 @@ int apply(const Context& context, const Document& document, const char* done) {
     if (outcome.end == End::refused && !std::exchange(noted, true) && !context.json) {
       write_out("note: hearth is shutting down; this begins when it has ended\n");
     }
-    if (!wait_for_end(client, watch, deadline)) {
+    // Whose connection broke need not be ending: it may have been too short of memory to take the order.
+    const bool broke = outcome.end == End::broken;
+    const MonoNs until = broke ? std::min(deadline, after(os::read_mono(), ending_most)) : deadline;
+    if (!wait_for_end(client, watch, until)) {
+      if (broke && !watch.came()) return conclude(context, outcome, order, done);
       const char* why = watch.came() ? "interrupted" : "it has not ended in time";
       return complain(
           context, Error{Remedy::try_later, "wait for", "the end of hearth", why, "nothing was started; repeat it", 0},
