@@ -154,7 +154,9 @@ TEST(HeldInterrupts, a_signal_between_two_watches_is_the_next_ones_and_none_ends
       {
         {
           const HeldInterrupts held;
-          { InterruptWatch watch; }
+          {
+            InterruptWatch watch;
+          }
           ::raise(SIGTERM);
           for (int time = 0; time < 2; ++time) {
             InterruptWatch watch;
