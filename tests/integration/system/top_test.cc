@@ -82,7 +82,7 @@ struct Top : Machine {
     std::vector<std::string> names;
     for (const std::string& line : frame())
       for (const char* name : {"ant", "bee", "hog", "walrus"})
-        if (line.starts_with(name)) names.emplace_back(name);
+        if (line.starts_with(std::string(name) + " ")) names.emplace_back(name);
     return names;
   }
   bool shows(const std::function<bool()>& holds) {
