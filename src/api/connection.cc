@@ -50,6 +50,14 @@ Reply refusal(int status, std::string reason, std::string hint) {
   return reply;
 }
 
+// Made at the start: there may be no memory for it when it is needed.
+const std::string no_memory_answer = [] {
+  const Reply reply = refusal(503, "hearth has no memory left for it",
+                              "what runs is not touched; end what takes the memory, or raise the limit, and try again");
+  return fmt::format("HTTP/1.1 503 {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}",
+                     status_words(503), reply.type, reply.body.size(), reply.body);
+}();
+
 }  // namespace
 
 struct Connection::Parser {
@@ -86,6 +94,27 @@ void Connection::drop_request() {
   if (reserved_ > 0) host_.release(std::exchange(reserved_, 0));
 }
 
+// What was read of the request is given back first of all. One that had been handed on may have been taken: then its answer
+// is not sent, and the same key asks for it.
+void Connection::out_of_memory() {
+  if (state_ == State::closed) return;
+  const bool handed_on = state_ != State::reading && state_ != State::idle;
+  drop_request();
+  std::string().swap(input_);
+  const bool begun = state_ == State::writing || state_ == State::streaming || state_ == State::draining;
+  if (!begun)
+    (void)::send(socket_.native_handle(), no_memory_answer.data(), no_memory_answer.size(),
+                 MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (begun || handed_on) return close();
+  ::shutdown(socket_.native_handle(), SHUT_WR);
+  state_ = State::draining;
+  try {
+    watch_input();
+  } catch (const std::exception&) {
+    close();
+  }
+}
+
 void Connection::watch_input() {
   if (watching_input_) return;
   watching_input_ = true;
@@ -95,8 +124,8 @@ void Connection::watch_input() {
     if (error) return self->close();
     try {
       self->on_readable();
-    } catch (const std::exception&) {  // out of memory: this client pays for it, not the supervisor
-      self->close();
+    } catch (const std::exception&) {  // this client pays for it, not the supervisor
+      self->out_of_memory();
     }
   });
 }

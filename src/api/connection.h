@@ -85,6 +85,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void piece_sent();
   void discard(const char* bytes, std::size_t count);
   void drop_request();
+  void out_of_memory();
   void progress() { set_deadline(Clock::now() + limits_.patience); }
 
   ConnectionHost& host_;  // outlives every state but `closed`

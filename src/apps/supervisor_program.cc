@@ -305,6 +305,12 @@ class Program {
     return {};
   }
 
+  // There is nothing to be watched before the first service has a file.
+  void watch_marks() {
+    if (marks_watch_ || store_->marks_watch() < 0) return;
+    marks_watch_ = std::make_unique<Watch>(io_, store_->marks_watch(), [this] { store_->look_at_marks(); });
+  }
+
   void arm_watches(MonoNs now) {
     if (ending_) {
       if (end_watch_) end_watch_->arm();
@@ -313,6 +319,8 @@ class Program {
     keeper_watch_->arm();
     probe_watch_->arm();
     if (now >= accept_from_) offers_watch_->arm();
+    watch_marks();
+    if (marks_watch_) marks_watch_->arm();
   }
 
   void sleep_until(MonoNs due) {
@@ -356,6 +364,7 @@ class Program {
   std::unique_ptr<Watch> keeper_watch_;
   std::unique_ptr<Watch> probe_watch_;
   std::unique_ptr<Watch> offers_watch_;
+  std::unique_ptr<Watch> marks_watch_;
   std::unique_ptr<Watch> end_watch_;  // while ending_, in the place of all others
   os::Fd offers_;                     // DIR/keeper.sock
   os::NewKeeper offered_;             // for the one that died

@@ -160,8 +160,10 @@ constexpr CommandText table[] = {
      "All processes of a service together: CPU in percent of one processor since the last look, memory that is "
      "resident, "
      "threads, processes, restarts and how long it has been running. On a terminal it goes on until q; c, m, r, u and "
-     "n "
-     "choose what it is sorted by. /proc is read by this command, so that watching costs hearth nothing.",
+     "n choose what it is sorted by. j and k or the cursor keys choose a service; then l shows what it wrote last, and "
+     "R "
+     "restarts, S stops and t starts it, after a question. /proc is read by this command, so that watching costs "
+     "hearth nothing.",
      top_options, Words::services},
     {"tree", "[NAME...]", "the processes of services, as a tree", "", {}, Words::services},
     {"import", "supervisord|pm2|procfile|systemd FILE...", "make a hearth.toml of another supervisor's files",

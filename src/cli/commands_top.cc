@@ -14,7 +14,9 @@
 #include "cli/answers.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
+#include "cli/log_lines.h"
 #include "cli/processes.h"
+#include "cli/top_screen.h"
 #include "cli/top_table.h"
 #include "config/numbers.h"
 #include "config/scalars.h"
@@ -93,37 +95,46 @@ class Keys {
   bool changed_ = false;
 };
 
-// Until the time is over. The key that was pressed; 'q' when there was Ctrl-C.
-char wait_for_key(InterruptWatch& watch, const Keys& keys, SpanNs span) {
+// Until the time is over. What was typed; nothing: it is over, by Ctrl-C, a signal, or the end of the terminal.
+std::optional<std::string> wait_for_keys(InterruptWatch& watch, const Keys& keys, SpanNs span) {
   pollfd polled[2] = {{watch.fd(), POLLIN, 0}, {keys.there() ? STDIN_FILENO : -1, POLLIN, 0}};
   ::poll(polled, 2, static_cast<int>(span / ns_per_ms));
-  if (watch.came()) return 'q';
-  char key = 0;
-  if ((polled[1].revents & POLLIN) != 0 && ::read(STDIN_FILENO, &key, 1) == 1) return key;
-  return 0;
+  if (watch.came()) return std::nullopt;
+  char typed[64];
+  if ((polled[1].revents & POLLIN) != 0)
+    if (const ssize_t n = ::read(STDIN_FILENO, typed, sizeof typed); n > 0)
+      return std::string(typed, static_cast<std::size_t>(n));
+  // A terminal that has gone would be readable for ever.
+  if ((polled[1].revents & (POLLHUP | POLLERR)) != 0) return std::nullopt;
+  return std::string();
 }
 
-int live(const Context& context, Operation& question, InterruptWatch& watch, TopOrder order, SpanNs interval,
+// Accepted, and not waited for: the table shows what becomes of it.
+std::string order_it(const Context& context, Client& client, InterruptWatch& watch, const TopScreen::Wish& wish) {
+  Operation order(client, &watch, patience_for(context));
+  const std::string body = fmt::format(R"({{"verb":"{}","names":{}}})", wish.verb, names_json({wish.name}));
+  const auto answer = order.post("/v1/orders", body, after(os::read_mono(), seconds(3)));
+  if (!answer) return "not ordered: " + answer.error().error.text();
+  if (answer->status >= 400) return refusal(*answer).text();
+  return fmt::format("{} of {} is ordered", wish.verb, wish.name);
+}
+
+int live(const Context& context, Client& client, InterruptWatch& watch, TopOrder order, SpanNs interval,
          bool proportional) {
   const Keys keys;
+  Operation question(client, &watch, patience_for(context));
+  TopScreen screen(order);
   Snapshot before = take_snapshot();
   SpanNs wait = once_interval;
   for (;;) {
-    const char key = wait_for_key(watch, keys, wait);
-    if (key == 'q') return exit_code::done;
-    if (key == 'c') order = TopOrder::cpu;
-    if (key == 'm') order = TopOrder::memory;
-    if (key == 'r') order = TopOrder::restarts;
-    if (key == 'u') order = TopOrder::uptime;
-    if (key == 'n') order = TopOrder::name;
+    const auto typed = wait_for_keys(watch, keys, wait);
+    if (!typed || screen.type(*typed)) return exit_code::done;
+    if (const auto wish = screen.take_wish()) screen.say(order_it(context, client, watch, *wish));
     const auto seen = ask(context, question);
+    if (watch.came()) return exit_code::done;
     if (!seen) return seen.error();
     Snapshot now = take_snapshot();
-    std::vector<TopRow> rows = rows_of(*seen, before, now, proportional);
-    sort_rows(rows, order);
-    const Terminal terminal = look_at_terminal(STDOUT_FILENO);
-    write_out("\x1b[H\x1b[J" + top_table(rows, terminal.columns, terminal.rows > 2 ? terminal.rows - 2 : 0) +
-              "\nq ends; c m r u n sort by CPU, memory, restarts, uptime, name\n");
+    write_out(screen.frame(rows_of(*seen, before, now, proportional), look_at_terminal(STDOUT_FILENO), &last_lines));
     before = std::move(now);
     wait = interval;
   }
@@ -156,7 +167,7 @@ int command_top(const Context& context) {
   Operation question(client, &watch, patience_for(context));
   const bool terminal = look_at_terminal(STDOUT_FILENO).interactive;
   if (terminal && !context.json && !context.arguments.has("once"))
-    return live(context, question, watch, order, interval, proportional);
+    return live(context, client, watch, order, interval, proportional);
   const Snapshot before = take_snapshot();
   ::poll(nullptr, 0, static_cast<int>(once_interval / ns_per_ms));
   const auto seen = ask(context, question);

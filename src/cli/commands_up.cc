@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <limits.h>
+#include <optional>
 #include <stdlib.h>
 #include <string>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #include "cli/commands.h"
 #include "cli/daemon_start.h"
 #include "cli/environment.h"
+#include "cli/first_process.h"
 #include "cli/follow.h"
 #include "cli/foreground.h"
 #include "cli/interrupt.h"
@@ -27,6 +29,9 @@ namespace hearth::cli {
 namespace {
 
 namespace fs = std::filesystem;
+
+// How long one that ends keeps its last documents and lines waiting at most (keeper/ending.cc), and some more.
+constexpr SpanNs ending_most = seconds(15);
 
 // The hearth that was reached is ending, as somebody ordered, or has ended, and has not taken the order.
 bool too_late(const Outcome& outcome) {
@@ -66,7 +71,11 @@ int apply(const Context& context, const Document& document, const char* done) {
     if (outcome.end == End::refused && !std::exchange(noted, true) && !context.json) {
       write_out("note: hearth is shutting down; this begins when it has ended\n");
     }
-    if (!wait_for_end(client, watch, deadline)) {
+    // Whose connection broke need not be ending: it may have been too short of memory to take the order.
+    const bool broke = outcome.end == End::broken;
+    const MonoNs until = broke ? std::min(deadline, after(os::read_mono(), ending_most)) : deadline;
+    if (!wait_for_end(client, watch, until)) {
+      if (broke && !watch.came()) return conclude(context, outcome, order, done);
       const char* why = watch.came() ? "interrupted" : "it has not ended in time";
       return complain(
           context, Error{Remedy::try_later, "wait for", "the end of hearth", why, "nothing was started; repeat it", 0},
@@ -176,6 +185,9 @@ Result<std::string> what_goes_down(const Context& context, Client& client) {
 }  // namespace
 
 int command_up(const Context& context) {
+  FirstProcess first;
+  if (in_foreground(context.arguments))
+    if (const std::optional<int> code = first.live()) return *code;
   const Loaded loaded = load_project(context);
   if (!in_foreground(context.arguments))
     return loaded.code != exit_code::done ? loaded.code : apply(context, loaded.document, "up");
@@ -183,8 +195,15 @@ int command_up(const Context& context) {
   const Status options = code == exit_code::done ? check_foreground(context.arguments, loaded.document) : Status{};
   if (!options) code = complain(context, options.error(), exit_code::usage);
   if (code == exit_code::done)
-    code = up_in_foreground(context, loaded.document,
-                            [&](const Context& once) { return apply(once, loaded.document, "up"); });
+    code = up_in_foreground(
+        context, loaded.document,
+        [&](const Context& once) {
+          if (first.begun()) return exit_code::done;
+          const int applied = apply(once, loaded.document, "up");
+          if (applied == exit_code::done) first.note_begun();
+          return applied;
+        },
+        first.is_above());
   std::error_code not_empty;
   if (context.own_instance) fs::remove(context.instance.directory, not_empty);  // nothing was begun in it
   return code;

@@ -95,6 +95,9 @@ int complain(const Context& context, const Error& error) {
 
 std::string hint_without_hearth(const Context& context) {
   const std::string& directory = context.instance.directory;
+  if (instance_lives(context.instance))
+    return "its keeper lives and tries to start a supervisor; when that fails, the last lines of " + directory +
+           "/hearth.log say why";
   const std::vector<LeftRun> left = left_runs(directory);
   if (left.empty() && !os::state_is_left(directory))
     return fmt::format("`hearth {}up` starts it", context.place_option);

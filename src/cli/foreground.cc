@@ -42,7 +42,8 @@ class Foreground {
     any_end_ = context.arguments.has("abort-on-exit");
   }
 
-  int run(const std::function<int(const Context&)>& apply) {
+  // `contained`: TERM is how a container ends, and no failure.
+  int run(const std::function<int(const Context&)>& apply, bool contained) {
     note_logs();
     Context once = context_;
     once.arguments.options["no-wait"] = {""};
@@ -53,6 +54,7 @@ class Foreground {
     if (applied != exit_code::done && applied != exit_code::interrupted) return applied;
     const bool all_down = stop_all();
     take_last_lines();
+    if (contained && code == exit_code::interrupted) code = exit_code::done;
     return all_down ? code : std::max<int>(code, exit_code::failed);
   }
 
@@ -174,7 +176,8 @@ class Foreground {
       if (watch.came()) return insist();
     }
     if (watch.came()) return insist();
-    return answer && answer->status < 400;
+    if (!answer) return answer.error().trouble == Trouble::not_running && !instance_lives(context_.instance);
+    return answer->status < 400 || answer->status == 404;
   }
 
   bool insist() {
@@ -203,18 +206,22 @@ class Foreground {
   LogTail tail_;
 };
 
-// Of --instance auto: nothing of it is to be found afterwards.
-int end_of_instance(const Context& context, int code) {
+// Of hearth itself. False: it goes on.
+bool end_hearth(const Context& context) {
   InterruptWatch watch;
   Client client(context.socket_path(), &watch);
   Operation order(client, &watch, patience_for(context));
   const auto instance = order.get("/v1/instance", after(os::read_mono(), seconds(10)));
-  if (instance) {
-    const auto answer = order.post("/v1/orders", R"({"verb":"shutdown"})", after(os::read_mono(), seconds(10)));
-    if (answer && !wait_for_end(client, watch, after(os::read_mono(), seconds(60)))) {
-      write_err(fmt::format("hearth: it has not ended; it is in {}\n", context.instance.directory));
-      return std::max<int>(code, exit_code::failed);
-    }
+  if (!instance) return true;
+  const auto answer = order.post("/v1/orders", R"({"verb":"shutdown"})", after(os::read_mono(), seconds(10)));
+  return !answer || wait_for_end(client, watch, after(os::read_mono(), seconds(60)));
+}
+
+// Of --instance auto: nothing of it is to be found afterwards.
+int end_of_instance(const Context& context, int code) {
+  if (!end_hearth(context)) {
+    write_err(fmt::format("hearth: it has not ended; it is in {}\n", context.instance.directory));
+    return std::max<int>(code, exit_code::failed);
   }
   std::error_code error;
   std::filesystem::remove_all(context.instance.directory, error);
@@ -243,10 +250,13 @@ Status check_foreground(const Arguments& arguments, const Document& document) {
                  near.empty() ? std::string() : fmt::format("did you mean {}?", near));
 }
 
-int up_in_foreground(const Context& context, const Document& document,
-                     const std::function<int(const Context&)>& apply) {
-  const int code = Foreground(context, document).run(apply);
-  return context.own_instance ? end_of_instance(context, code) : code;
+int up_in_foreground(const Context& context, const Document& document, const std::function<int(const Context&)>& apply,
+                     bool contained) {
+  const HeldInterrupts held;
+  const int code = Foreground(context, document).run(apply, contained);
+  if (context.own_instance) return end_of_instance(context, code);
+  if (contained && !end_hearth(context)) write_err("hearth: it has not ended in time, and ends with the container\n");
+  return code;
 }
 
 LogTail::LogTail() {

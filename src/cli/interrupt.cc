@@ -14,7 +14,24 @@ sigset_t interrupts() {
   return set;
 }
 
+bool held = false;
+
 }  // namespace
+
+HeldInterrupts::HeldInterrupts() {
+  const sigset_t set = interrupts();
+  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  held = true;
+}
+
+HeldInterrupts::~HeldInterrupts() {
+  held = false;
+  const sigset_t set = interrupts();
+  constexpr timespec at_once{};
+  while (::sigtimedwait(&set, nullptr, &at_once) > 0) {
+  }
+  ::sigprocmask(SIG_UNBLOCK, &set, nullptr);
+}
 
 InterruptWatch::InterruptWatch() {
   const sigset_t set = interrupts();
@@ -23,6 +40,7 @@ InterruptWatch::InterruptWatch() {
 }
 
 InterruptWatch::~InterruptWatch() {
+  if (held) return;
   came();  // one that is still pending was for the wait that is over
   const sigset_t set = interrupts();
   ::sigprocmask(SIG_UNBLOCK, &set, nullptr);
@@ -34,6 +52,7 @@ bool InterruptWatch::came() {
   while (fd_ && ::read(fd_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) now = true;
   if (now && !came_) {
     came_ = true;
+    if (held) return true;
     const sigset_t set = interrupts();
     ::sigprocmask(SIG_UNBLOCK, &set, nullptr);
   }

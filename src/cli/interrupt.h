@@ -23,4 +23,14 @@ class InterruptWatch {
   bool came_ = false;
 };
 
+// While it lives, a signal that comes between two watches is the next one's, and none ends the process by itself: for
+// commands that do several things one after the other and must not be interrupted in between.
+class HeldInterrupts {
+ public:
+  HeldInterrupts();
+  ~HeldInterrupts();
+  HeldInterrupts(const HeldInterrupts&) = delete;
+  HeldInterrupts& operator=(const HeldInterrupts&) = delete;
+};
+
 }  // namespace hearth::cli

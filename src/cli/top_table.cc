@@ -46,28 +46,31 @@ void sort_rows(std::vector<TopRow>& rows, TopOrder order) {
   });
 }
 
-std::string top_table(const std::vector<TopRow>& rows, std::size_t columns, std::size_t rows_most) {
+std::string top_table(const std::vector<TopRow>& rows, std::size_t columns, std::size_t rows_most, std::size_t chosen) {
   std::size_t widest = 7;
   for (const TopRow& row : rows) widest = std::max(widest, row.name.size());
   if (columns > 0) widest = std::min(widest, std::max<std::size_t>(columns / 3, 7));
   std::string out;
-  const auto line = [&](std::string text) {
+  const auto line = [&](std::string text, bool reverse = false) {
     if (columns > 0 && text.size() > columns) text.resize(columns);
     while (text.ends_with(' ')) text.pop_back();
-    out += text + "\n";
+    out += reverse ? "\x1b[7m" + text + "\x1b[0m\n" : text + "\n";
   };
   line(fmt::format("{:<{}}  {:<10}  {:>6}  {:>9}  {:>8}  {:>8}  {:>7}  {:>5}  {:>7}", "SERVICE", widest, "STATE",
                    "CPU%", "MEMORY", "UPTIME", "RESTARTS", "THREADS", "PROCS", "PID"));
   const bool cut = rows_most > 0 && rows.size() + 1 > rows_most;
   const std::size_t shown = cut ? (rows_most > 2 ? rows_most - 2 : 0) : rows.size();
-  for (std::size_t i = 0; i < shown; ++i) {
+  // Those before it go, as far as it is too far down.
+  const std::size_t first = shown > 0 && chosen < rows.size() && chosen >= shown ? chosen - shown + 1 : 0;
+  for (std::size_t i = first; i < first + shown; ++i) {
     const TopRow& row = rows[i];
     const bool runs = row.slot->pid != 0;
     line(fmt::format("{:<{}.{}}  {:<10}  {:>6}  {:>9}  {:>8}  {:>8}  {:>7}  {:>5}  {:>7}", row.name, widest, widest,
                      row.slot->state_word(), runs ? fmt::format("{:.1f}", row.use.cpu_percent) : "-",
                      runs ? size_words(row.use.memory_kib) : "-", uptime_words(row.uptime), row.slot->restarts,
                      runs ? std::to_string(row.use.threads) : "-", runs ? std::to_string(row.use.processes) : "-",
-                     runs ? std::to_string(row.slot->pid) : "-"));
+                     runs ? std::to_string(row.slot->pid) : "-"),
+         i == chosen);
   }
   if (cut) line(fmt::format("... and {} more", rows.size() - shown));
   return out;

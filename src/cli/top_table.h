@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,8 +27,10 @@ struct TopRow {
 // The greatest first, names from a to z; equal ones as they were.
 void sort_rows(std::vector<TopRow>& rows, TopOrder order);
 
-// Lines that fit: `columns` 0 = any width, `rows_most` 0 = any number. What is left out is counted in the last line.
-std::string top_table(const std::vector<TopRow>& rows, std::size_t columns, std::size_t rows_most);
+// Lines that fit: `columns` 0 = any width, `rows_most` 0 = any number. What is left out is counted in the last line. The row
+// `chosen`, if there is one of that number, is among them, in reverse video.
+std::string top_table(const std::vector<TopRow>& rows, std::size_t columns, std::size_t rows_most,
+                      std::size_t chosen = SIZE_MAX);
 std::string top_json(const std::vector<TopRow>& rows, bool proportional);
 
 std::string size_words(std::uint64_t kib);  // "12 MiB"

@@ -70,6 +70,9 @@ class DiskStore final : public ports::Store {
   // Waits until the disk is as memory; false: it still is not.
   bool settle(SpanNs patience) { return writer_.settle(patience) && mirror_->settled(); }
   bool settle_marks(SpanNs patience) { return marks_.settle(patience); }
+  // Of users' files: readable when somebody may have touched one. -1: nothing is watched (yet).
+  int marks_watch() const { return marks_.watch(); }
+  void look_at_marks() { marks_.look_again(); }
   // What is worth telling people, since the last call.
   std::vector<std::string> take_notes() { return marks_.take_notes(); }
   Mirror& mirror() { return *mirror_; }

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <mutex>
 #include <set>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
@@ -20,6 +21,8 @@ namespace hearth::store {
 namespace {
 
 constexpr std::size_t mark_bytes_max = 8192;
+// A name less (IN_ATTRIB: the number of names is an attribute), another name, the end.
+constexpr std::uint32_t touched = IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF;
 
 // A directory that is held while we work in it cannot be exchanged for another.
 struct Place {
@@ -77,6 +80,10 @@ bool write_mark(const Place& place, const std::string& text) {
   return false;
 }
 
+bool same_file(const struct stat& a, const struct stat& b) {
+  return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
 }  // namespace
 
 std::string ready_text(const std::string& instance_directory, const ports::Mark& mark) {
@@ -98,22 +105,48 @@ struct Marks::Shared {
     bool named = true;         // by a slot: else it is forgotten when it is gone
     SlotIndex slot = no_slot;  // the last that said what shall be there
     bool done = false;
+    bool was_there = false;  // as it is wanted now
+    bool removal_told = false;
     std::uint64_t serial = 0;
     std::string told;  // the last trouble
   };
 
   bool pass();
-  std::string make_so(const std::string& path, const Wanted& wanted) const;
+  std::string make_so(const std::string& path, const Wanted& wanted, bool& put_back);
+  bool keep_watch(const Place& place, const std::string& path);
 
   std::string begin;  // of our ready files
   std::mutex mutex;
   std::map<std::string, Wanted> files;
   std::uint64_t serial = 0;
   std::vector<std::string> notes;
+  os::Fd inotify;                      // of the first file on
+  std::map<int, std::string> watched;  // which file, by the number of its watch
 };
 
+// False: it is not there any more.
+bool Marks::Shared::keep_watch(const Place& place, const std::string& path) {
+  const os::Fd file(::openat(place.directory.get(), place.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  if (!file) return errno != ENOENT;
+  if (!inotify) return true;
+  // The one that was opened, whatever has that name now.
+  const int number =
+      ::inotify_add_watch(inotify.get(), ("/proc/self/fd/" + std::to_string(file.get())).c_str(), touched);
+  if (number < 0) return true;
+  {
+    const std::lock_guard lock(mutex);
+    watched[number] = path;
+  }
+  // What happened before its number was known told nobody.
+  struct stat ours{}, there{};
+  return ::fstat(file.get(), &ours) == 0 &&
+         ::fstatat(place.directory.get(), place.name.c_str(), &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+         same_file(ours, there);
+}
+
 // Why it could not be made so; "" = it is. With what is not ours nothing more can be done: that is said, and done.
-std::string Marks::Shared::make_so(const std::string& path, const Wanted& wanted) const {
+// `put_back`: it had been made so before.
+std::string Marks::Shared::make_so(const std::string& path, const Wanted& wanted, bool& put_back) {
   const Place place = place_of(path);
   if (!place.directory) {
     if (wanted.text.empty() && (errno == ENOENT || errno == ENOTDIR)) return {};
@@ -121,18 +154,19 @@ std::string Marks::Shared::make_so(const std::string& path, const Wanted& wanted
   }
   switch (look_at(place, wanted.text, wanted.is_pid, begin)) {
     case Found::failed: return std::strerror(errno);
-    case Found::same: return {};
+    case Found::same: return keep_watch(place, path) ? "" : std::strerror(ENOENT);
     case Found::foreign:
       return wanted.text.empty() ? ""
                                  : "something that is not of this hearth has that name: remove it, or choose another";
     case Found::ours:
       if (::unlinkat(place.directory.get(), place.name.c_str(), 0) < 0 && errno != ENOENT) return std::strerror(errno);
       break;
-    case Found::nothing: break;
+    case Found::nothing: put_back = wanted.was_there; break;
   }
   os::crash_point("mark removed");
-  if (wanted.text.empty() || write_mark(place, wanted.text)) return {};
-  return std::strerror(errno);
+  if (wanted.text.empty()) return {};
+  if (!write_mark(place, wanted.text)) return std::strerror(errno);
+  return keep_watch(place, path) ? "" : "somebody removes it as soon as it is there";
 }
 
 bool Marks::Shared::pass() {
@@ -146,21 +180,28 @@ bool Marks::Shared::pass() {
     if (before == files.end()) continue;
     const Wanted mark = before->second;
     lock.unlock();
-    const std::string trouble = make_so(path, mark);
+    bool put_back = false;
+    const std::string trouble = make_so(path, mark, put_back);
     lock.lock();
     const auto after = files.find(path);
     if (after == files.end()) continue;
     Wanted& now = after->second;
+    const std::string name = (mark.is_pid ? "the PID file " : "the readiness file ") + path;
     if (!trouble.empty() && trouble != now.told) {
       const char* what = mark.text.empty() ? " cannot be removed: " : " cannot be written: ";
-      notes.push_back((mark.is_pid ? "the PID file " : "the readiness file ") + path + what + trouble);
+      notes.push_back(name + what + trouble);
     }
+    if (put_back && trouble.empty() && !std::exchange(now.removal_told, true))
+      notes.push_back(name + " was removed by somebody and is put back, this time and each time from now on");
+    // So that the next look waits for its turn, and the one after it longer: he may go on with it.
+    all = all && !put_back;
     now.told = trouble;
     if (!trouble.empty() || now.serial != mark.serial) {
       all = all && trouble.empty();
       continue;
     }
     now.done = true;
+    now.was_there = !now.text.empty();
     if (!now.named) files.erase(after);
   }
   return all;
@@ -181,6 +222,7 @@ void Marks::want(SlotIndex slot, const std::vector<ports::Mark>& marks) {
   bool changed = false;
   {
     const std::lock_guard lock(shared_->mutex);
+    if (!shared_->inotify) shared_->inotify.reset(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
     const auto set = [&](const std::string& path, const std::string& text, bool is_pid, bool is_named) {
       auto [at, fresh] = shared_->files.try_emplace(path);
       Shared::Wanted& wanted = at->second;
@@ -192,7 +234,7 @@ void Marks::want(SlotIndex slot, const std::vector<ports::Mark>& marks) {
       wanted.text = text;
       wanted.is_pid = is_pid;
       wanted.named = is_named;
-      wanted.done = false;
+      wanted.done = wanted.was_there = false;
       wanted.serial = ++shared_->serial;
       changed = true;
     };
@@ -216,6 +258,37 @@ void Marks::want(SlotIndex slot, const std::vector<ports::Mark>& marks) {
   else
     paths_[slot].assign(named.begin(), named.end());
   if (changed) behind_.post();
+}
+
+int Marks::watch() const {
+  return shared_->inotify.get();
+}
+
+void Marks::look_again() {
+  bool some = false;
+  alignas(inotify_event) char events[4096];
+  for (;;) {
+    const ssize_t n = ::read(shared_->inotify.get(), events, sizeof events);
+    if (n <= 0) break;
+    const std::lock_guard lock(shared_->mutex);
+    const auto touch = [&](const std::string& path) {
+      const auto at = shared_->files.find(path);
+      if (at == shared_->files.end() || at->second.text.empty()) return;
+      at->second.done = false;
+      some = true;
+    };
+    for (ssize_t at = 0; at < n;) {
+      const auto* event = reinterpret_cast<const inotify_event*>(events + at);
+      at += static_cast<ssize_t>(sizeof *event + event->len);
+      if ((event->mask & IN_Q_OVERFLOW) != 0)
+        for (const auto& [path, wanted] : shared_->files) touch(path);
+      const auto known = shared_->watched.find(event->wd);
+      if (known == shared_->watched.end()) continue;
+      touch(known->second);
+      if ((event->mask & IN_IGNORED) != 0) shared_->watched.erase(known);
+    }
+  }
+  if (some) behind_.post(false);
 }
 
 std::vector<std::string> Marks::take_notes() {

@@ -17,6 +17,12 @@
 // being a number and nothing else, and by its owner. Anything else under that name stays as it is, and is told. A
 // ready file that another instance of hearth has made is not ours either.
 //
+// Somebody else removes, renames or replaces one that shall be there, as a workflow tool does with its temporary files:
+// inotify(7) tells, and it is put back, as the file is there exactly as long as the service is ready. The file itself is
+// watched and not its directory, in which others may come and go by the thousand. Somebody who removes it as soon as it
+// comes meets it again after 0.1 s, then later and later, up to 5 s. Where it cannot be watched (a network's disk on
+// which somebody else's machine removes it; no watch to be had) it is put back with the next change only.
+//
 // Killed between the decision and the file, a successor says again what every slot that it knows shall have, also that it
 // shall not have a file: then the two agree. (Of a slot that is forgotten just then nobody says so: not-yet.md.) While all of hearth is dead nobody removes a file; it tells run and PID, and the next
 // hearth takes it away, or the next start of the service does.
@@ -45,6 +51,9 @@ class Marks {
   bool settle(SpanNs patience) { return behind_.settle(patience); }
   // What is worth telling people, since the last call.
   std::vector<std::string> take_notes();
+  // Readable when somebody may have touched a file: then call look_again(). -1: nothing is watched (yet).
+  int watch() const;
+  void look_again();
   // The work, in this thread: for tests.
   bool pass();
 

@@ -1,19 +1,15 @@
-// What hurts users of the five reference systems today, each named after the system and what went wrong there, and shown
-// not to go wrong here. Only what concerns the life cycle.
-//
-//   voice     a speech-to-text daemon with its own stop script
-//   duplex    a voice pipeline of Python processes
-//   build     four build daemons started by shell scripts
-//   describe  a workflow's model daemon behind a wrapper
-//   bots      a master with workers for many projects
+// What hurts users of voice, duplex and build (hurts.h).
+#include "hurts.h"
+
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <gmock/gmock.h>
 
-#include "instance.h"
 #include "os/fd.h"
 
 namespace hearth::test {
@@ -22,29 +18,9 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-struct Hurts : Machine {
-  std::string entry(const std::string& name, const std::string& more = {}) {
-    return "[service." + name + "]\n" + puppet(name) + more;
-  }
-  // Enters as many as there are, by label.
-  std::map<std::string, Actor> enter_all(std::size_t count) {
-    std::map<std::string, Actor> actors;
-    while (actors.size() < count) {
-      Actor actor = stage->enter();
-      if (!actor.here()) break;
-      const std::string label = actor.label;
-      actors[label] = std::move(actor);
-    }
-    EXPECT_EQ(count, actors.size());
-    return actors;
-  }
-};
-
 struct Voice : Hurts {};
 struct Duplex : Hurts {};
 struct Build : Hurts {};
-struct Describe : Hurts {};
-struct Bots : Hurts {};
 
 // "Startup clean-up SIGKILLs anything whose command line mentions the module, the healthy daemon and editors included, and
 // deletes the live socket."
@@ -103,6 +79,29 @@ TEST_F(Voice, a_restart_frees_the_port_before_it_is_taken_again) {
   EXPECT_EQ(0, output.code) << output.all();
   EXPECT_FALSE(before.alive());
   EXPECT_TRUE(stage->enter().here());
+}
+
+// "health_check.py calls a process without its socket a zombie", and leaves it to people to find and kill it.
+TEST_F(Voice, a_process_that_has_lost_its_socket_is_restarted_with_that_reason) {
+  const std::string path = base + "/stt.sock";
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  os::Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));  // played by the test
+  ASSERT_EQ(0, ::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address));
+  ASSERT_EQ(0, ::listen(socket.get(), 8));
+  project(entry("stt", "restart = \"always\"\nbackoff = { initial = 0 }\nlive = { type = \"unix\", path = \"" + path +
+                           "\", interval = \"20ms\", failure_threshold = 2 }\n"));
+  ASSERT_EQ(0, up().code);
+  const Actor stt = stage->enter();
+  EXPECT_TRUE(stage->quiet(100)) << "it has its socket";
+  ASSERT_EQ(0, ::unlink(path.c_str()));
+  socket.reset();
+  EXPECT_TRUE(stt.wait_end());
+  const Actor next = stage->enter();
+  EXPECT_TRUE(next.here());
+  EXPECT_EQ("liveness", service("stt").reason);
+  EXPECT_THAT(hearth({"events", "stt"}).out, HasSubstr(path));
 }
 
 // "'Shutdown complete' is printed nowhere in the code."
@@ -290,211 +289,58 @@ TEST_F(Build, only_who_died_is_restarted_and_a_deliberate_stop_is_respected) {
   EXPECT_EQ(0U, service("compilation").restarts);
 }
 
-// "PID recorded is the wrapper's: stop said 'stopped successfully' while the real server kept port and memory."
-TEST_F(Describe, the_server_behind_its_wrapper_is_what_stops) {
-  project("[service.vlm]\ncommand = [\"/bin/sh\", \"-c\", \"setsid " + bin("hearth-test-puppet") + " " + stage->path() +
-          " server & wait\"]\n");
-  ASSERT_EQ(0, up().code);
-  const Actor server = stage->enter();
-  EXPECT_EQ(0, hearth({"stop", "vlm"}).code);
-  EXPECT_FALSE(server.alive());
-}
-
-// "The target stop_daemon: 'Nothing to be done', the daemon keeps running." A missing one is no error either.
-TEST_F(Describe, a_stop_stops_and_a_second_one_is_no_failure) {
-  project(entry("vlm"));
-  ASSERT_EQ(0, up().code);
-  const Actor vlm = stage->enter();
-  EXPECT_EQ(0, hearth({"stop", "vlm"}).code);
-  EXPECT_FALSE(vlm.alive());
-  EXPECT_EQ(0, hearth({"stop", "vlm"}).code);
-  EXPECT_EQ(0, hearth({"shutdown"}).code);
-  EXPECT_EQ(0, hearth({"shutdown"}).code);
-}
-
-// "Stale PID after a crash: remove PID and signal files by hand."
-TEST_F(Describe, after_a_crash_of_everything_the_next_start_needs_no_cleaning) {
-  project(entry("vlm", "ready_file = \"" + base + "/vlm.ready\"\npid_file = \"" + base + "/vlm.pid\"\n"));
-  ASSERT_EQ(0, up().code);
-  const Actor vlm = stage->enter();
-  EXPECT_TRUE(until([&] { return exists(base + "/vlm.ready") && exists(base + "/vlm.pid"); }));
+// "The client spins for ever if the server dies in the middle of a reply."
+TEST_F(Build, a_client_whose_hearth_is_gone_for_good_ends_with_an_error) {
+  project(entry("setup", "ready = \"notify\"\n"));
+  Command starting = begin({"up"});
+  const Actor setup = stage->enter();
+  EXPECT_TRUE(until_state("setup", "starting"));
+  Command watching = begin({"wait", "setup", "--for", "ready"});
+  Command following = begin({"events", "-f"});
+  EXPECT_TRUE(until([&] { return following.out().find("setup") != std::string::npos; }));
   kill_everything();
-  EXPECT_TRUE(vlm.kill(SIGKILL));
-  EXPECT_TRUE(vlm.wait_end());
-  reap();
-  const Output output = up();
-  EXPECT_EQ(0, output.code) << output.all();
-  const Actor next = stage->enter();
-  EXPECT_TRUE(until([&] { return os::read_file(base + "/vlm.pid").value_or("") == std::to_string(next.pid) + "\n"; }));
-  EXPECT_TRUE(until([&] {
-    return os::read_file(base + "/vlm.ready").value_or("").find("\"pid\":" + std::to_string(next.pid)) !=
-           std::string::npos;
-  }));
-}
-
-// "The signal file says ready although nobody is, or is gone although the daemon is."
-TEST_F(Describe, the_ready_file_is_there_exactly_while_the_server_is_ready) {
-  const std::string file = base + "/vlm.ready";
-  project(entry("vlm", "ready = \"notify\"\nbackoff = { initial = \"0s\" }\nready_file = \"" + file + "\"\n"));
-  Command starting = begin({"up"});
-  const Actor vlm = stage->enter();
-  EXPECT_FALSE(exists(file));
-  EXPECT_EQ("ok", vlm.ask("notify READY=1"));
-  EXPECT_EQ(0, starting.wait().code);
-  EXPECT_TRUE(until([&] { return exists(file); }));
-  EXPECT_TRUE(vlm.kill(SIGKILL));
-  const Actor next = stage->enter();
-  EXPECT_TRUE(until([&] { return !exists(file); }));
-  EXPECT_EQ("ok", next.ask("notify READY=1"));
-  EXPECT_TRUE(until([&] { return exists(file); }));
-}
-
-// "Nothing stops the daemon when the workflow is over, also when it failed."
-TEST_F(Describe, a_workflow_that_fails_leaves_no_daemon) {
-  project(entry("vlm"));
-  const std::string hearth_here = bin("hearth") + " --dir " + directory;
-  Command workflow = execute(
-      {"/bin/sh", "-c", "cd " + work + " && trap '" + hearth_here + " down' EXIT; " + hearth_here + " up && exit 3"});
-  const Actor vlm = stage->enter();
-  EXPECT_EQ(3, workflow.wait().code);
-  EXPECT_FALSE(vlm.alive());
-}
-
-// "Blocking inference inside the event loop: status hangs while the model is busy."
-TEST_F(Describe, status_answers_while_the_server_is_stopped) {
-  project(entry("vlm"));
-  ASSERT_EQ(0, up().code);
-  const Actor vlm = stage->enter();
-  EXPECT_TRUE(vlm.kill(SIGSTOP));
-  const Output output = hearth({"status"});
-  EXPECT_TRUE(vlm.kill(SIGCONT));
-  EXPECT_EQ(0, output.code) << output.all();
-  EXPECT_THAT(output.out, HasSubstr("vlm"));
-}
-
-// "Every worker dies: the 'already running' check also runs in the fork."
-TEST_F(Bots, a_worker_that_calls_hearth_itself_ends_nobody) {
-  project("[service.master]\ncommand = [\"/bin/sh\", \"-c\", \"" + bin("hearth") + " --dir $HEARTH_INSTANCE status; " +
-          bin("hearth") + " --dir $HEARTH_INSTANCE daemon; exec " + bin("hearth-test-puppet") + " " + stage->path() +
-          " master\"]\n");
-  ASSERT_EQ(0, up().code);
-  const Actor master = stage->enter();
-  EXPECT_TRUE(master.alive());
-  EXPECT_THAT(logged("master"), HasSubstr("hearth runs already"));
-}
-
-// "POST /api/daemon/stop hangs the caller and leaves a live process."
-TEST_F(Bots, a_service_that_orders_its_own_stop_is_stopped) {
-  std::uint64_t last_run = 0;
-  for (const std::string option : {"--no-wait ", ""}) {
-    project("[service.master]\ncommand = [\"/bin/sh\", \"-c\", \"" + bin("hearth") + " --dir $HEARTH_INSTANCE stop " +
-            option + "master; sleep 1000\"]\n");
-    ASSERT_EQ(0, up({"--no-wait"}).code);
-    EXPECT_TRUE(until([&] { return service("master").run > last_run; })) << option;
-    EXPECT_TRUE(until_state("master", "stopped")) << option;
-    last_run = service("master").run;
-    EXPECT_EQ(0, hearth({"down"}).code);
+  for (Command* client : {&starting, &watching}) {
+    const Output output = client->wait();
+    EXPECT_EQ(7, output.code) << output.all();
+    EXPECT_THAT(output.err, HasSubstr("hearth"));
   }
+  EXPECT_NE(-1, following.wait().code);
+  EXPECT_TRUE(setup.alive()) << "the daemon itself is none the worse";
 }
 
-// "A ping has no deadline."
-TEST_F(Bots, a_master_that_takes_a_connection_and_never_answers_is_told) {
-  const std::string port = std::to_string(free_port());
-  project(entry("master", "ready = { type = \"http\", url = \"http://127.0.0.1:" + port +
-                              "/health\", timeout = \"0.2s\", interval = \"0.1s\" }\nstart_timeout = \"2s\"\n"
-                              "restart = \"never\"\n"));
-  Command starting = begin({"up"});
-  const Actor master = stage->enter();
-  EXPECT_EQ("ok", master.ask("listen " + port));
-  const Output output = starting.wait();
-  EXPECT_EQ(1, output.code);
-  EXPECT_THAT(output.err, HasSubstr("no answer"));
-}
-
-// "Three daemons with three PID paths": whoever starts hearth, and wherever he stands, there is one.
-TEST_F(Bots, who_starts_it_from_another_directory_meets_the_same_one) {
-  project(entry("master"));
-  ASSERT_EQ(0, up().code);
-  (void)stage->enter();
-  const pid_t keeper = status().keeper;
-  for (const char* elsewhere : {"/", "/tmp"}) {
-    const Output output = execute({"/bin/sh", "-c",
-                                   std::string("cd ") + elsewhere + " && exec " + bin("hearth") + " --dir " +
-                                       directory + " daemon --detach"})
-                              .wait();
-    EXPECT_EQ(0, output.code) << output.all();
-    EXPECT_EQ(keeper, status().keeper);
+// "A missing dependency throws; no retry."
+TEST_F(Build, who_needs_a_daemon_that_fails_is_started_when_that_is_up_at_last) {
+  project(entry("discovery", "ready = \"notify\"\nbackoff = { initial = 0 }\n") +
+          entry("orchestrator", "depends_on = [\"discovery\"]\n"));
+  Command starting = begin({"up", "--no-wait"});
+  for (int failures = 0; failures < 3; ++failures) {
+    const Actor discovery = stage->enter();
+    ASSERT_EQ("discovery", discovery.label);
+    discovery.order("exit 3");
   }
-}
-
-// "Documented options are refused or do nothing."
-TEST_F(Bots, an_option_that_is_not_known_is_refused_with_its_line_and_the_nearest_name) {
-  project("[service.master]\n" + puppet("master") + "restrat = \"never\"\n");
-  const Output output = up();
-  EXPECT_EQ(6, output.code);
-  EXPECT_THAT(output.err, HasSubstr("hearth.toml:3"));
-  EXPECT_THAT(output.err, HasSubstr("\"restart\""));
-  EXPECT_TRUE(stage->quiet(0));
-}
-
-// "/health says ok, whatever has happened."
-TEST_F(Bots, status_tells_who_is_down_and_why) {
-  project(entry("master", "restart = \"never\"\n") + entry("worker"));
-  ASSERT_EQ(0, up().code);
-  std::map<std::string, Actor> actors = enter_all(2);
-  actors["master"].order("exit 7");
-  EXPECT_TRUE(until_state("master", "failed"));
-  const Output output = hearth({"status"});
-  EXPECT_NE(0, output.code);
-  EXPECT_THAT(output.out, HasSubstr("exited with code 7"));
-  EXPECT_EQ(0, hearth({"status", "worker"}).code);
-}
-
-// "SIGTERM handled twice."
-TEST_F(Bots, one_stop_is_one_signal) {
-  project(entry("master", "stop_timeout = \"60s\"\n"));
-  ASSERT_EQ(0, up().code);
-  const Actor master = stage->enter();
-  EXPECT_EQ("ok", master.ask("catch 15"));
-  Command stopping = begin({"stop", "master"});
-  EXPECT_EQ("signal 15", master.hear());
-  // Whoever decides is killed, and his successor looks at the same.
-  kill_members("hearth-supervisor", SIGKILL);
-  EXPECT_TRUE(until([&] { return status().answered; }));
-  EXPECT_EQ("-", master.ask("variable NOBODYS")) << "another signal came in between";
-  master.order("exit 0");
-  EXPECT_EQ(0, stopping.wait().code);
-}
-
-// "Post-mortem: orphans, EADDRINUSE, no process groups."
-TEST_F(Bots, a_master_that_is_killed_leaves_no_worker_that_keeps_the_port) {
-  project("[service.master]\ncommand = [\"/bin/sh\", \"-c\", \"" + bin("hearth-test-puppet") + " " + stage->path() +
-          " worker & exec " + bin("hearth-test-puppet") + " " + stage->path() + " master\"]\nrestart = \"never\"\n");
-  ASSERT_EQ(0, up().code);
-  std::map<std::string, Actor> actors = enter_all(2);
-  const std::string listen = "listen " + std::to_string(free_port());
-  EXPECT_EQ("ok", actors["worker"].ask(listen));
-  EXPECT_TRUE(actors["master"].kill(SIGKILL));
-  EXPECT_TRUE(actors["worker"].wait_end());
-  EXPECT_TRUE(until_state("master", "failed"));
-  Command starting = begin({"start", "master"});
-  std::map<std::string, Actor> next = enter_all(2);
-  EXPECT_EQ("ok", next["master"].ask(listen));
   EXPECT_EQ(0, starting.wait().code);
+  const Actor discovery = stage->enter();
+  EXPECT_EQ(0U, service("orchestrator").restarts) << "its tries are not used up by others";
+  EXPECT_EQ("ok", discovery.ask("notify READY=1"));
+  EXPECT_EQ("orchestrator", stage->enter().label);
 }
 
-// "The restart counter never resets."
-TEST_F(Bots, a_start_by_hand_forgets_the_failures_before) {
-  project(entry("master", "max_restarts = 1\nbackoff = { initial = \"0s\" }\n"));
-  ASSERT_EQ(0, up().code);
-  stage->enter().order("exit 3");
-  stage->enter().order("exit 3");
-  EXPECT_TRUE(until_state("master", "failed"));
-  Command starting = begin({"start", "master"});
-  stage->enter().order("exit 3");  // once more is allowed again
-  const Actor last = stage->enter();
-  EXPECT_TRUE(last.alive());
-  (void)starting.wait();
+// "Reload is documented but absent": without losing what is cached, so in the same process.
+TEST_F(Build, a_reload_reaches_the_daemon_which_goes_on_with_its_caches) {
+  project(entry("compilation", "ready = \"notify\"\n"));
+  Command starting = begin({"up"});
+  const Actor compilation = stage->enter();
+  EXPECT_EQ("ok", compilation.ask("catch 1"));
+  EXPECT_EQ("ok", compilation.ask("notify READY=1"));
+  EXPECT_EQ(0, starting.wait().code);
+  Command reloading = begin({"reload", "compilation"});
+  EXPECT_EQ("signal 01", compilation.hear());
+  EXPECT_EQ("ok", compilation.ask("notify RELOADING=1\nMONOTONIC_USEC=1"));
+  EXPECT_FALSE(reloading.ended());
+  EXPECT_EQ("ok", compilation.ask("notify READY=1"));
+  EXPECT_EQ(0, reloading.wait().code);
+  EXPECT_EQ(compilation.pid, service("compilation").pid);
+  EXPECT_EQ(0U, service("compilation").restarts);
 }
 
 }  // namespace

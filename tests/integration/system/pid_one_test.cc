@@ -1,11 +1,13 @@
 // hearth as the first process of a PID namespace, as of a container: the reaper of everything, and the end of everything.
 #include <fstream>
 #include <signal.h>
+#include <utility>
 
 #include <gmock/gmock.h>
 
 #include "instance.h"
 #include "os/proc_stat.h"
+#include "os/state_directory.h"
 
 namespace hearth::test {
 namespace {
@@ -24,9 +26,11 @@ struct PidOne : Machine {
     return root() && execute({"/usr/bin/unshare", "--pid", "--fork", "--mount-proc", "/bin/true"}).wait().code == 0;
   }
   // Waits until it answers.
-  void begin_namespace() {
-    daemon = execute({"/usr/bin/unshare", "--pid", "--fork", "--kill-child", "--mount-proc", bin("hearth"), "--dir",
-                      directory, "daemon"});
+  void begin_namespace(const std::vector<std::string>& command = {"daemon"}) {
+    std::vector<std::string> words = {"/usr/bin/unshare", "--pid",       "--fork", "--kill-child",
+                                      "--mount-proc",     bin("hearth"), "--dir",  directory};
+    words.insert(words.end(), command.begin(), command.end());
+    daemon = execute(words);
     ASSERT_TRUE(until([&] { return daemon.ended() || inside({"status", "--json"}).out.starts_with("{"); }));
     ASSERT_FALSE(daemon.ended());
   }
@@ -42,7 +46,39 @@ struct PidOne : Machine {
     all.insert(all.end(), words.begin(), words.end());
     return execute(all).wait();
   }
+  static std::string name_of(pid_t pid) {
+    os::ProcStat stat;
+    return os::read_stat(pid, stat) ? stat.name : "";
+  }
+  // Of a process that came in from outside and left it behind.
+  void expect_orphans_reaped() {
+    ASSERT_EQ(0, inside({"exec", "web", "--", "/bin/sh", "-c", "(trap '' HUP; sleep 0.05) & exit 0"}).code);
+    EXPECT_TRUE(until([&] {
+      for (const pid_t pid : children_of(first())) {
+        os::ProcStat stat;
+        if (os::read_stat(pid, stat) && (stat.state == 'Z' || stat.name == "sleep")) return false;
+      }
+      return true;
+    }));
+  }
+  // What hearth leaves in its directory when it did not come to its end.
+  void expect_orderly_end() {
+    for (const char* name : {"api.sock", "keeper.sock"}) EXPECT_FALSE(exists(directory + "/" + name)) << name;
+    EXPECT_FALSE(os::state_is_left(directory));
+  }
   Command daemon;
+};
+
+// The entry point of a container, and nothing else.
+struct CommandAsPidOne : PidOne {
+  void start(const std::string& more = {}) {
+    project("[service.web]\nrestart = \"never\"\n" + puppet() + more);
+    if (!can_have_namespaces()) GTEST_SKIP() << "needs root and PID namespaces";
+    ASSERT_NO_FATAL_FAILURE(begin_namespace({"up", "--foreground", "--exit-code-from", "web"}));
+    web = stage->enter();
+    ASSERT_TRUE(web.here());
+  }
+  Actor web;
 };
 
 TEST_F(PidOne, starts_services_reaps_whoever_is_left_and_ends_them_in_order_at_term) {
@@ -53,15 +89,7 @@ TEST_F(PidOne, starts_services_reaps_whoever_is_left_and_ends_them_in_order_at_t
   const Actor web = stage->enter();
   EXPECT_THAT(inside({"status", "--json"}).out, HasSubstr(R"("keeper":{"pid":1,)"));
 
-  // An orphan of nobody's: of a process that came in from outside.
-  ASSERT_EQ(0, inside({"exec", "web", "--", "/bin/sh", "-c", "(trap '' HUP; sleep 0.05) & exit 0"}).code);
-  EXPECT_TRUE(until([&] {
-    for (const pid_t pid : children_of(first())) {
-      os::ProcStat stat;
-      if (os::read_stat(pid, stat) && (stat.state == 'Z' || stat.name == "sleep")) return false;
-    }
-    return true;
-  }));
+  expect_orphans_reaped();
 
   EXPECT_EQ("ok", web.ask("catch 15"));
   ASSERT_EQ(0, ::kill(first(), SIGTERM));
@@ -88,6 +116,92 @@ TEST_F(PidOne, outlives_its_members) {
   EXPECT_TRUE(stage->enter().here());
   (void)inside({"shutdown"});  // killed with the namespace, as whoever is in it
   EXPECT_EQ(0, daemon.wait().code);
+}
+
+TEST_F(CommandAsPidOne, ends_with_the_exit_code_of_the_service_that_was_named_and_leaves_nothing) {
+  start();
+  if (IsSkipped() || HasFatalFailure()) return;
+  EXPECT_EQ(std::string::npos, inside({"status", "--json"}).out.find(R"("keeper":{"pid":1,)"));
+  expect_orphans_reaped();
+  EXPECT_EQ("ok", web.ask("print the last line"));
+  web.order("exit 7");
+  const Output output = daemon.wait();
+  EXPECT_EQ(7, output.code) << output.all();
+  EXPECT_THAT(output.out, HasSubstr("web | the last line"));
+  expect_orderly_end();
+}
+
+TEST_F(CommandAsPidOne, passes_term_on_and_ends_with_0_when_all_has_ended_in_order) {
+  for (const int number : {SIGTERM, SIGINT, SIGQUIT}) {
+    start("[service.store]\nstop_timeout = \"60s\"\n" + puppet("store"));
+    if (IsSkipped() || HasFatalFailure()) return;
+    Actor store = stage->enter();
+    if (web.label == "store") std::swap(web, store);
+    const Actor* const both[] = {&web, &store};
+    for (const Actor* actor : both) EXPECT_EQ("ok", actor->ask("catch 15"));
+    ASSERT_EQ(0, ::kill(first(), number));
+    for (const Actor* actor : both) {
+      EXPECT_EQ("signal 15", actor->hear());
+      EXPECT_EQ("-", actor->ask("variable NOBODYS")) << "another signal came in between";
+      actor->order("exit 3");
+    }
+    const Output output = daemon.wait();
+    EXPECT_EQ(0, output.code) << output.all();
+    expect_orderly_end();
+  }
+}
+
+TEST_F(CommandAsPidOne, told_a_second_time_it_kills) {
+  start("stop_timeout = \"10m\"\n");
+  if (IsSkipped() || HasFatalFailure()) return;
+  EXPECT_EQ("ok", web.ask("catch 15"));
+  ASSERT_EQ(0, ::kill(first(), SIGTERM));
+  EXPECT_EQ("signal 15", web.hear());
+  ASSERT_EQ(0, ::kill(first(), SIGTERM));
+  EXPECT_TRUE(web.wait_end());
+  EXPECT_NE(-1, daemon.wait().code);
+}
+
+// Whoever dies: the one that watches, the keeper, its members. The services run on, and the end is as ever.
+TEST_F(CommandAsPidOne, outlives_all_of_hearth_one_after_the_other) {
+  start();
+  if (IsSkipped() || HasFatalFailure()) return;
+  const auto answers = [&] { return inside({"status", "web"}).code == 0; };
+  const auto child = [&](pid_t parent, const std::string& name) {
+    for (const pid_t pid : children_of(parent))
+      if (name_of(pid) == name) return pid;
+    return pid_t{0};
+  };
+  pid_t keeper = 0;
+  ASSERT_TRUE(until([&] { return (keeper = child(first(), "hearth-keeper")) != 0; }));
+  const pid_t watcher = child(first(), "hearth");
+  ASSERT_NE(0, watcher);
+  ASSERT_EQ(0, ::kill(watcher, SIGKILL));
+  EXPECT_TRUE(until([&] {
+    const pid_t next = child(first(), "hearth");
+    return next != 0 && next != watcher;
+  }));
+  for (const char* member : {"hearth-super", "hearth-logger"}) {
+    pid_t pid = 0;
+    ASSERT_TRUE(until([&] { return (pid = child(keeper, member)) != 0; })) << member;
+    ASSERT_EQ(0, ::kill(pid, SIGKILL));
+    EXPECT_TRUE(until([&] { return child(keeper, member) != pid && answers(); })) << member;
+  }
+  ASSERT_EQ(0, ::kill(keeper, SIGKILL));
+  EXPECT_TRUE(until([&] {
+    const pid_t next = child(first(), "hearth-keeper");
+    return next != 0 && next != keeper && answers();
+  }));
+  EXPECT_TRUE(web.alive());
+  EXPECT_EQ("ok", web.ask("print said after all that"));
+  EXPECT_TRUE(until([&] { return daemon.out().find("said after all that") != std::string::npos; }));
+  EXPECT_EQ("ok", web.ask("catch 15"));
+  ASSERT_EQ(0, ::kill(first(), SIGTERM));
+  EXPECT_EQ("signal 15", web.hear());
+  web.order("exit 0");
+  const Output output = daemon.wait();
+  EXPECT_EQ(0, output.code) << output.all();
+  expect_orderly_end();
 }
 
 }  // namespace

@@ -149,6 +149,29 @@ TEST(InterruptWatch, remembers_the_first_signal_and_lets_the_second_end_the_proc
   EXPECT_FALSE(blocked());
 }
 
+TEST(HeldInterrupts, a_signal_between_two_watches_is_the_next_ones_and_none_ends_the_process) {
+  EXPECT_EXIT(
+      {
+        {
+          const HeldInterrupts held;
+          {
+            InterruptWatch watch;
+          }
+          ::raise(SIGTERM);
+          for (int time = 0; time < 2; ++time) {
+            InterruptWatch watch;
+            if (!watch.came()) ::_exit(1);
+            ::raise(SIGTERM);
+            ::raise(SIGINT);
+          }
+        }
+        // What nobody has looked at is over with it; from here on all is as ever.
+        ::raise(SIGTERM);
+        ::_exit(2);
+      },
+      testing::KilledBySignal(SIGTERM), "");
+}
+
 TEST_F(FollowTest, a_timeout_says_what_is_missing_and_that_it_goes_on) {
   FakeServer server({{http(202, accepted), report(false, "01", slot("web", "pending", "starting")),
                       report(false, "01", slot("web", "pending", "starting"))}});

@@ -1,8 +1,11 @@
 // Which processes belong to which service, and what they use.
 #include "cli/processes.h"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
+#include "cli/top_screen.h"
 #include "cli/top_table.h"
 
 namespace hearth::cli {
@@ -87,6 +90,94 @@ TEST(Top, rows_are_sorted_and_fit) {
   EXPECT_TRUE(small.ends_with("... and 2 more\n")) << small;
   for (std::size_t at = 0, end = 0; (end = small.find('\n', at)) != small.npos; at = end + 1) EXPECT_LE(end - at, 40u);
   EXPECT_NE(top_json(rows, true).find("\"memory\":\"pss\""), std::string::npos);
+}
+
+struct TopScreenTest : testing::Test {
+  std::vector<SlotNews> slots = {slot("a", 1, 1), slot("b", 2, 2), slot("c", 0, 3)};
+  Terminal terminal{true, false, 80, 24};
+  TopScreen screen{TopOrder::name};
+  std::string draw(const std::vector<const char*>& names = {"a", "b", "c"}) {
+    std::vector<TopRow> rows;
+    for (const SlotNews& slot : slots)
+      if (std::ranges::find(names, slot.name) != names.end()) {
+        rows.emplace_back();
+        rows.back().slot = &slot;
+        rows.back().name = slot.name;
+      }
+    return screen.frame(rows, terminal, [](const SlotNews& slot, std::size_t) {
+      return std::vector<std::string>{"said by " + slot.name + "\x1b[2J", "and more"};
+    });
+  }
+  static bool has(const std::string& text, const std::string& what) { return text.find(what) != text.npos; }
+};
+
+TEST_F(TopScreenTest, a_service_that_is_chosen_stays_so_wherever_its_row_goes) {
+  EXPECT_FALSE(has(draw(), "\x1b[7m"));
+  EXPECT_FALSE(screen.type("\x1b[B\x1bOBk"));  // down, down, up
+  EXPECT_TRUE(has(draw(), "\x1b[7ma "));
+  EXPECT_FALSE(screen.type("jj"));
+  EXPECT_TRUE(has(draw(), "\x1b[7mc "));
+  EXPECT_FALSE(screen.type("jr"));  // no further down
+  const std::string sorted = draw();
+  EXPECT_TRUE(has(sorted, "\x1b[7mc "));
+  terminal.rows = 6;
+  EXPECT_TRUE(has(draw(), "\x1b[7mc ")) << "it is in view on a small terminal, too";
+  EXPECT_FALSE(has(draw({"a", "b"}), "\x1b[7m")) << "it has gone";
+  EXPECT_FALSE(has(draw(), "\x1b[7m"));
+  EXPECT_FALSE(screen.type("j\x1b"));
+  EXPECT_FALSE(has(draw(), "\x1b[7m"));
+  EXPECT_TRUE(screen.type("q"));
+}
+
+TEST_F(TopScreenTest, an_order_is_asked_for_and_y_alone_gives_it) {
+  draw();
+  EXPECT_FALSE(screen.type("Ry"));
+  EXPECT_FALSE(screen.take_wish()) << "of nobody";
+  EXPECT_TRUE(has(draw(), "name; j k choose"));
+  for (const auto& [key, verb] : {std::pair{"R", "restart"}, {"S", "stop"}, {"t", "start"}}) {
+    screen.type("\x1bj");
+    screen.type(key);
+    EXPECT_TRUE(has(draw(), std::string(verb) + " a? y/n"));
+    screen.type("q");  // no end: an answer
+    EXPECT_FALSE(screen.take_wish());
+    screen.type(key);
+    screen.type("y");
+    const auto wish = screen.take_wish();
+    ASSERT_TRUE(wish);
+    EXPECT_EQ(verb, wish->verb);
+    EXPECT_EQ(full_name(slots[0]), wish->name);
+    EXPECT_FALSE(screen.take_wish());
+  }
+}
+
+TEST_F(TopScreenTest, the_log_is_shown_without_what_would_move_the_cursor_until_a_key_comes) {
+  draw();
+  screen.type("l");
+  EXPECT_TRUE(has(draw(), "choose a service first"));
+  screen.type("jjl");
+  const std::string log = draw();
+  EXPECT_TRUE(has(log, "said by b"));
+  EXPECT_FALSE(has(log, "\x1b[2J"));
+  EXPECT_FALSE(has(log, "SERVICE"));
+  EXPECT_FALSE(screen.type("q"));
+  EXPECT_TRUE(has(draw(), "SERVICE"));
+}
+
+TEST_F(TopScreenTest, a_frame_has_no_more_lines_and_no_longer_ones_than_the_terminal) {
+  terminal.columns = 40;
+  for (const std::size_t rows : {24, 6, 5}) {
+    terminal.rows = rows;
+    for (const char* typed : {"", "j", "S", "n", "l", "x"}) {
+      screen.type(typed);
+      std::string text = draw();
+      for (const char* code : {"\x1b[H\x1b[J", "\x1b[7m", "\x1b[0m"})
+        if (const std::size_t at = text.find(code); at != text.npos) text.erase(at, std::string_view(code).size());
+      std::size_t lines = 0;
+      for (std::size_t at = 0, end = 0; (end = text.find('\n', at)) != text.npos; at = end + 1, ++lines)
+        EXPECT_LE(end - at, 40u) << text;
+      EXPECT_LT(lines, rows) << text;
+    }
+  }
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 #include "store/marks.h"
 
+#include <cstdio>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -186,6 +188,80 @@ TEST_F(MarksTest, half_a_file_of_a_killed_writer_is_no_hindrance) {
   const os::Fd half(::creat((directory / ".web.ready.hearth").c_str(), 0644));
   marks.want(0, {ready()});
   EXPECT_TRUE(marks.pass());
+  EXPECT_TRUE(exists());
+}
+
+// Files that others touch: `told`: something was said to have happened.
+struct TouchedMarks : MarksTest {
+  void SetUp() override {
+    marks.want(0, {ready()});
+    ASSERT_TRUE(marks.pass());
+    ASSERT_FALSE(told());
+  }
+  bool told() const {
+    pollfd polled{marks.watch(), POLLIN, 0};
+    return ::poll(&polled, 1, 0) == 1;
+  }
+};
+
+TEST_F(TouchedMarks, one_that_somebody_removes_is_put_back_and_told_once) {
+  for (int time = 0; time < 3; ++time) {
+    const std::string before = text();
+    ::unlink(path.c_str());
+    EXPECT_TRUE(told());
+    marks.look_again();
+    EXPECT_FALSE(marks.pass()) << "whoever does it again waits longer each time";
+    EXPECT_EQ(before, text());
+    EXPECT_TRUE(marks.pass());
+    EXPECT_EQ(time == 0 ? "the readiness file " + path +
+                              " was removed by somebody and is put back, this time and each time from now on"
+                        : "",
+              note());
+    EXPECT_FALSE(told());
+  }
+}
+
+TEST_F(TouchedMarks, one_that_has_got_another_name_is_put_back_and_the_other_one_left) {
+  const std::string other = directory / "aside";
+  ASSERT_EQ(0, ::rename(path.c_str(), other.c_str()));
+  EXPECT_TRUE(told());
+  marks.look_again();
+  EXPECT_FALSE(marks.pass());
+  EXPECT_TRUE(exists());
+  EXPECT_TRUE(std::filesystem::exists(other));
+}
+
+TEST_F(TouchedMarks, one_in_whose_place_somebody_puts_his_own_is_left_and_told) {
+  const std::string other = directory / "other";
+  const os::Fd file(::creat(other.c_str(), 0644));
+  ASSERT_EQ(0, ::rename(other.c_str(), path.c_str()));
+  EXPECT_TRUE(told());
+  marks.look_again();
+  EXPECT_FALSE(marks.pass());
+  EXPECT_NE(std::string::npos, note().find("not of this hearth"));
+}
+
+TEST_F(TouchedMarks, what_we_remove_ourselves_is_not_put_back) {
+  marks.want(0, {ready(false)});
+  EXPECT_TRUE(marks.pass());
+  marks.look_again();
+  EXPECT_TRUE(marks.pass());
+  EXPECT_FALSE(exists());
+  EXPECT_EQ("", note());
+  marks.want(0, {ready(true, 8)});
+  EXPECT_TRUE(marks.pass());
+  marks.look_again();
+  EXPECT_TRUE(marks.pass());
+  EXPECT_EQ("", note());
+}
+
+TEST_F(TouchedMarks, a_successor_watches_what_it_finds) {
+  Marks successor(instance, BehindOptions{.thread = false});
+  successor.want(0, {ready()});
+  EXPECT_TRUE(successor.pass());
+  ::unlink(path.c_str());
+  successor.look_again();
+  EXPECT_FALSE(successor.pass());
   EXPECT_TRUE(exists());
 }
 

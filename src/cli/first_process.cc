@@ -1,0 +1,95 @@
+#include "cli/first_process.h"
+
+#include <cerrno>
+#include <new>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "cli/context.h"
+#include "os/clock.h"
+
+namespace hearth::cli {
+namespace {
+
+constexpr SpanNs short_life = seconds(10);
+constexpr int short_lives_most = 5;
+
+sigset_t signals_of_interest() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  for (const int number : {SIGTERM, SIGINT, SIGQUIT, SIGCHLD}) ::sigaddset(&set, number);
+  return set;
+}
+
+// TERM and INT stay blocked: one that comes before it looks waits for it (interrupt.h).
+void prepare_child() {
+  sigset_t unblocked;
+  ::sigemptyset(&unblocked);
+  ::sigaddset(&unblocked, SIGQUIT);
+  ::sigaddset(&unblocked, SIGCHLD);
+  ::sigprocmask(SIG_UNBLOCK, &unblocked, nullptr);
+  // Ctrl-C at a terminal goes to all of a group. It shall come from the terminal or from PID 1, and not twice, which
+  // would be to insist.
+  if (::isatty(STDIN_FILENO) == 0 || ::tcgetpgrp(STDIN_FILENO) != ::getpgrp() || ::setpgid(0, 0) < 0) return;
+  sigset_t output;
+  ::sigemptyset(&output);
+  ::sigaddset(&output, SIGTTOU);
+  ::sigprocmask(SIG_BLOCK, &output, nullptr);
+  ::tcsetpgrp(STDIN_FILENO, ::getpid());
+  ::sigprocmask(SIG_UNBLOCK, &output, nullptr);
+}
+
+// Until `child` has ended: its wait status. Whatever else ends is reaped.
+int wait_for(pid_t child, const sigset_t& set, bool& told_to_end) {
+  for (;;) {
+    int status = 0;
+    for (pid_t ended = 0; (ended = ::waitpid(-1, &status, WNOHANG)) > 0;)
+      if (ended == child) return status;
+    siginfo_t info{};
+    const int number = ::sigwaitinfo(&set, &info);
+    if (number != SIGTERM && number != SIGINT && number != SIGQUIT) continue;
+    told_to_end = true;
+    ::kill(child, SIGTERM);
+  }
+}
+
+}  // namespace
+
+std::optional<int> FirstProcess::live() {
+  if (::getpid() != 1) return std::nullopt;
+  void* shared = ::mmap(nullptr, sizeof(std::atomic<bool>), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (shared == MAP_FAILED) {
+    write_err("hearth: as the first process of a container it needs memory that it can share, and there is none\n");
+    return exit_code::failed;
+  }
+  auto* begun = new (shared) std::atomic<bool>(false);
+  const sigset_t set = signals_of_interest();
+  ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  bool told_to_end = false;
+  for (int short_lives = 0;;) {
+    const MonoNs made = os::read_mono();
+    const pid_t child = ::fork();
+    if (child == 0) {
+      prepare_child();
+      begun_ = begun;
+      return std::nullopt;
+    }
+    if (child < 0) {
+      write_err(fmt::format("hearth: cannot fork as the first process of a container: error {}\n", errno));
+      return exit_code::failed;
+    }
+    if (told_to_end) ::kill(child, SIGTERM);  // its predecessor had heard it
+    const int status = wait_for(child, set, told_to_end);
+    if (WIFEXITED(status)) return WEXITSTATUS(status);
+    short_lives = os::read_mono() - made < short_life ? short_lives + 1 : 0;
+    if (short_lives == short_lives_most) return 128 + WTERMSIG(status);
+    write_err(fmt::format("hearth: whoever watched the services was killed by signal {}; another one goes on\n",
+                          WTERMSIG(status)));
+  }
+}
+
+}  // namespace hearth::cli

@@ -1,0 +1,41 @@
+// `up --foreground` as the first process of a PID namespace, which is what the entry point of a container is.
+//
+// Model
+// -----
+// pid_namespaces(7), PID 1: every orphan of the namespace becomes its child and stays a zombie until it reaps it; a signal
+// that it does not handle does nothing; its end is the end of all. A command is not made for that, so two processes do it:
+//
+//   PID 1      reaps whatever ends; passes TERM, INT and QUIT on as TERM; ends as its child has ended
+//   its child  does what the command does, and ends hearth, too, so that the last documents and lines are on the disk
+//
+// A child that is killed costs the container nothing, as the death of none of hearth's processes does: PID 1 makes another
+// one, which goes on watching. Only if five in a row do not live for ten seconds PID 1 gives up.
+//
+// hearth's keeper is not PID 1 then: it may die, and its successor, the supervisor's child for a moment, becomes a child of
+// PID 1 as it was. What the dead keeper had started is reaped by PID 1 at once, which is what makes its exit codes known.
+#pragma once
+
+#include <atomic>
+#include <optional>
+
+namespace hearth::cli {
+
+class FirstProcess {
+ public:
+  // In the process with PID 1: returns when all is over, its exit code. In the child that it makes, and at once in any
+  // other process: nothing, go on.
+  std::optional<int> live();
+
+  // We are that child.
+  bool is_above() const { return begun_ != nullptr; }
+  // What was to be started has been ordered, by us or by one that was killed.
+  bool begun() const { return begun_ != nullptr && begun_->load(); }
+  void note_begun() {
+    if (begun_ != nullptr) begun_->store(true);
+  }
+
+ private:
+  std::atomic<bool>* begun_ = nullptr;  // in memory that all children share; never unmapped
+};
+
+}  // namespace hearth::cli

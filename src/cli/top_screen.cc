@@ -1,0 +1,121 @@
+#include "cli/top_screen.h"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "cli/progress.h"
+
+namespace hearth::cli {
+namespace {
+
+constexpr char escape = '\x1b';
+
+void cut(std::string& text, std::size_t columns) {
+  text.resize(std::min(text.size(), columns));
+}
+
+}  // namespace
+
+bool TopScreen::type(std::string_view bytes) {
+  while (!bytes.empty()) {
+    // Cursor keys are ESC [ A and ESC [ B, or with O in the place of [.
+    if (bytes.size() >= 3 && bytes[0] == escape && (bytes[1] == '[' || bytes[1] == 'O')) {
+      const char key = bytes[2] == 'A' ? 'k' : bytes[2] == 'B' ? 'j' : '\0';
+      bytes.remove_prefix(3);
+      if (key != '\0' && press(key)) return true;
+      continue;
+    }
+    if (press(bytes[0])) return true;
+    bytes.remove_prefix(1);
+  }
+  return false;
+}
+
+bool TopScreen::press(char key) {
+  message_.clear();
+  if (mode_ != Mode::table) {
+    if (mode_ == Mode::question && key == 'y') wish_ = Wish{verb_, chosen_};
+    mode_ = Mode::table;
+    return false;
+  }
+  switch (key) {
+    case 'q': return true;
+    case 'c': order_ = TopOrder::cpu; break;
+    case 'm': order_ = TopOrder::memory; break;
+    case 'r': order_ = TopOrder::restarts; break;
+    case 'u': order_ = TopOrder::uptime; break;
+    case 'n': order_ = TopOrder::name; break;
+    case 'j': move(1); break;
+    case 'k': move(-1); break;
+    case escape: chosen_.clear(); break;
+    case 'R': ask("restart"); break;
+    case 'S': ask("stop"); break;
+    case 't': ask("start"); break;
+    case 'l':
+      if (chosen_.empty())
+        say("choose a service first: j or k");
+      else
+        mode_ = Mode::log;
+      break;
+    default: break;
+  }
+  return false;
+}
+
+void TopScreen::move(int by) {
+  if (names_.empty()) return;
+  const auto at = std::ranges::find(names_, chosen_);
+  const int last = static_cast<int>(names_.size()) - 1;
+  const int before = at == names_.end() ? (by > 0 ? -1 : last + 1) : static_cast<int>(at - names_.begin());
+  chosen_ = names_[static_cast<std::size_t>(std::clamp(before + by, 0, last))];
+}
+
+void TopScreen::ask(const char* verb) {
+  if (chosen_.empty()) return say("choose a service first: j or k");
+  verb_ = verb;
+  mode_ = Mode::question;
+}
+
+std::optional<TopScreen::Wish> TopScreen::take_wish() {
+  return std::exchange(wish_, std::nullopt);
+}
+
+std::string TopScreen::last_line() const {
+  if (mode_ == Mode::question) return fmt::format("{} {}? y/n", verb_, label_);
+  if (!message_.empty()) return message_;
+  if (chosen_.empty()) return "q ends; c m r u n sort by CPU, memory, restarts, uptime, name; j k choose a service";
+  return fmt::format("{}: l log, R restart, S stop, t start; q ends", label_);
+}
+
+std::string TopScreen::frame(std::vector<TopRow> rows, const Terminal& terminal, const LastLines& last_lines) {
+  // Beside the table: an empty line, the last one, and the one that the cursor is in.
+  const std::size_t room = terminal.rows > 4 ? terminal.rows - 3 : 2;
+  sort_rows(rows, order_);
+  names_.clear();
+  std::size_t chosen = rows.size();
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    names_.push_back(full_name(*rows[i].slot));
+    if (names_.back() == chosen_) chosen = i;
+  }
+  if (chosen == rows.size()) {  // it has gone
+    chosen_.clear();
+    if (mode_ != Mode::table) mode_ = Mode::table;
+  } else {
+    label_ = rows[chosen].name;
+  }
+  std::string text = "\x1b[H\x1b[J", last = last_line();
+  if (mode_ == Mode::log) {
+    const std::vector<std::string> lines = last_lines(*rows[chosen].slot, room);
+    const std::size_t skipped = lines.size() > room ? lines.size() - room : 0;
+    for (std::size_t i = skipped; i < lines.size(); ++i) text += shown(lines[i], terminal.columns) + "\n";
+    last = label_ + ", what it wrote last; any key leads back";
+  } else {
+    text += top_table(rows, terminal.columns, room, chosen);
+  }
+  cut(last, terminal.columns);
+  return text + "\n" + last + "\n";
+}
+
+}  // namespace hearth::cli
