@@ -179,11 +179,13 @@ constexpr CommandText table[] = {
      export_options},
     {"start", "NAME...", "start services",
      "Starts services that are stopped, failed or completed, and what they need and is not up: other services that "
-     "were stopped on purpose, too. With --no-deps they wait for those until somebody starts them.",
+     "were stopped on purpose, too, also when the service itself is up already. With --no-deps they wait for those "
+     "until somebody starts them.",
      start_options, Words::services},
     {"stop", "NAME...", "stop services",
      "Sends the stop signal, and KILL to what is left after the grace period. Of the services that are named, those "
-     "that depend on others stop first; what depends on them and is not named goes on.",
+     "that depend on others stop first; what depends on them and is not named goes on. --all leaves alone what is "
+     "stopped already or has completed.",
      order_options, Words::services},
     {"restart", "NAME...", "stop services and start them again",
      "A deliberate restart does not count as a failure. What they need and is not up is started, as by `start`.",
