@@ -164,6 +164,13 @@ constexpr CommandText table[] = {
      "choose what it is sorted by. /proc is read by this command, so that watching costs hearth nothing.",
      top_options, Words::services},
     {"tree", "[NAME...]", "the processes of services, as a tree", "", {}, Words::services},
+    {"pid",
+     "[NAME...]",
+     "the PID of a service, for scripts",
+     "Of each its main process, one a line, in the order of the names; of replicas, all. Without names that of hearth "
+     "itself: the keeper, to which signals go. Exit code 3 when one does not run.",
+     {},
+     Words::services},
     {"import", "supervisord|pm2|procfile|systemd FILE...", "make a hearth.toml of another supervisor's files",
      "Writes a hearth.toml to stdout, and to stderr what could not be carried over: each with file, line and what to "
      "do. "
