@@ -13,6 +13,8 @@
 namespace hearth::config {
 namespace {
 
+constexpr int default_umask = 022;
+
 void read_env(Reader& r, const Node& value, std::string_view key, ServiceDraft& draft) {
   if (value.kind != Node::Kind::table) {
     return r.wrong_type(value, key, "a table", "write env = { NAME = \"value\" }");
@@ -117,7 +119,8 @@ void read_umask(Reader& r, const Node& value, std::string_view key, ServiceDraft
     return r.problem(value.at, fmt::format("{} is {}, not a umask from \"000\" to \"777\"", key, value.described()),
                      std::string(remedy));
   }
-  draft.spec.process.edit().umask = mask;
+  // What a service has without it: to write it down is no change.
+  if (mask != default_umask) draft.spec.process.edit().umask = mask;
 }
 
 constexpr std::array rules = {
@@ -142,7 +145,9 @@ constexpr std::array rules = {
                 R"("type":"string","pattern":"^[0-7]{1,4}$")"},
     ServiceRule{"nice",
                 [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) {
-                  r.integer(v, k, -20, 19, d.spec.process.edit().nice);
+                  std::optional<int> nice;
+                  r.integer(v, k, -20, 19, nice);
+                  if (nice.value_or(0) != 0) d.spec.process.edit().nice = nice;  // as with umask
                 },
                 "Priority for the processor, from -20 (first) to 19."},
     ServiceRule{"oom_score_adj",
