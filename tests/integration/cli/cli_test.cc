@@ -87,7 +87,7 @@ TEST_F(CommandTest, one_service_is_taken_down_by_its_name_and_its_logs_stay) {
 
   const Finished no_file = hearth({"down"});
   EXPECT_EQ(no_file.code, 6);
-  EXPECT_NE(no_file.err.find("up are: run; name one with -p"), std::string::npos) << no_file.err;
+  EXPECT_NE(no_file.err.find("of other directories are up: run; name one with -p"), std::string::npos) << no_file.err;
   const Finished unknown = hearth({"down", "-p", "runn"});
   EXPECT_NE(unknown.err.find("the project that is here: run"), std::string::npos) << unknown.err;
   EXPECT_EQ(hearth({"down", "--all", "b"}).code, 2);
