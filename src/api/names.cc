@@ -1,11 +1,13 @@
 #include "api/names.h"
 
 #include <algorithm>
+#include <optional>
 
 #include <fmt/format.h>
 
 #include "base/glob.h"
 #include "base/nearest.h"
+#include "base/replica_names.h"
 
 namespace hearth::api {
 namespace {
@@ -18,6 +20,22 @@ bool selects(std::string_view name, const SlotStatus& s) {
   const std::size_t from_service = s.project.size() + 1;
   return matches_glob(name, s.name) || matches_glob(name, view.substr(from_service)) ||
          matches_glob(name, view.substr(0, from_service + s.name.size())) || matches_glob(name, view);
+}
+
+// "worker.7", of which there are others.
+std::optional<Error> wrong_index(std::string_view name, const InstanceStatus& status) {
+  const std::string_view service = without_index(name);
+  std::vector<std::uint32_t> there;
+  if (!service.empty())
+    for (const SlotStatus& s : status.services)
+      if (selects(service, s)) there.push_back(s.index);
+  if (there.empty()) return std::nullopt;
+  return Error{Remedy::not_found,
+               "find service",
+               std::string(name),
+               "there is no replica of that index",
+               replicas_there(service, std::move(there)),
+               0};
 }
 
 std::string hint_for(std::string_view name, const InstanceStatus& status) {
@@ -46,6 +64,7 @@ Result<std::vector<std::size_t>> choose(const InstanceStatus& status, const std:
       any = true;
     }
     if (!any) {
+      if (std::optional<Error> error = wrong_index(name, status)) return failure(std::move(*error));
       return failure(Remedy::not_found, "find service", name, "no service has that name", hint_for(name, status));
     }
   }

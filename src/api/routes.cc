@@ -102,10 +102,32 @@ InstanceStatus without_history(InstanceStatus status, WallNs wall) {
   return status;
 }
 
+// The service that a note is about: its text begins with PROJECT.SERVICE.INDEX. Empty: it is about all of hearth.
+std::string_view subject_of(const Note& note) {
+  const std::string_view text = note.text;
+  const std::string_view word = text.substr(0, text.find_first_of(": "));
+  const std::size_t first = word.find('.'), last = word.rfind('.');
+  if (first == word.npos || first == 0 || last <= first + 1 || last + 1 == word.size()) return {};
+  return word.find_first_not_of("0123456789", last + 1) == word.npos ? word : std::string_view();
+}
+
+// Who asks for some services is not told what happened to others.
+void leave_out_others(InstanceStatus& status, const std::vector<std::size_t>& chosen) {
+  std::erase_if(status.notes, [&](const Note& note) {
+    const std::string_view subject = subject_of(note);
+    return !subject.empty() && std::ranges::none_of(chosen, [&](std::size_t i) {
+      const SlotStatus& s = status.services[i];
+      return subject == s.project + "." + s.name + "." + std::to_string(s.index);
+    });
+  });
+}
+
 Reply get_status(const Target& target, const ports::Control& control, WallNs wall) {
-  const InstanceStatus status = without_history(control.status(), wall);
-  const Result<std::vector<std::size_t>> chosen = choose(status, split_names(target.value("names")));
+  InstanceStatus status = without_history(control.status(), wall);
+  const std::vector<std::string> names = split_names(target.value("names"));
+  const Result<std::vector<std::size_t>> chosen = choose(status, names);
   if (!chosen) return error_reply(chosen.error());
+  if (!names.empty()) leave_out_others(status, *chosen);
   Reply reply;
   reply.exit_code = status_exit_code(status, *chosen);
   const std::string_view format = target.value("format");

@@ -188,7 +188,9 @@ std::string accepted_json(const Accepted& accepted, const OperationKey& key) {
     w.key("changes").array();
     for (const ServiceChange& change : accepted.changes) {
       w.object().key("service").string(change.service);
-      w.key("measure").string(measure_name(change.measure));
+      // What goes on, and is joined or left by others.
+      const bool scales = change.measure == Measure::live && change.replicas != change.replicas_before;
+      w.key("measure").string(scales ? "scale" : measure_name(change.measure));
       w.key("keys").array();
       for (const std::string& name : change.keys) w.string(name);
       w.end_array();

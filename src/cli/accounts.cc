@@ -46,6 +46,7 @@ Found resolve_user(ServiceSpec& spec) {
     return wrong(false, "user " + who.user + " is not in /etc/passwd, so its group is unknown",
                  "say group = \"...\" as well");
   if (!account) return {};
+  who.user = account->name;  // whichever way it was written: another way to write it is no change
   who.gid = account->gid;
   who.groups = os::groups_of(account->name, account->gid);
   set_default(spec, "HOME", account->home);
@@ -61,6 +62,7 @@ Found resolve_group(ServiceSpec& spec) {
   if (!known)
     return wrong(true, "there is no group \"" + who.group + "\" in /etc/group", "add it, or write its number");
   who.gid = *known;
+  who.group = std::to_string(*known);  // as above
   return {};
 }
 

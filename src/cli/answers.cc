@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/toml_text.h"
+#include "cli/log_times.h"
 #include "config/text.h"
 #include "ports/store.h"
 
@@ -56,6 +57,11 @@ int exit_code_of(const json::object& exit) {
   return signal > 0 ? 128 + static_cast<int>(signal) : -1;
 }
 
+WallNs moment(const json::object& object, std::string_view name) {
+  const std::string when = text(object, name);
+  return when.empty() ? 0 : parse_moment(name, when, 0).value_or(0);
+}
+
 SlotNews slot_of(const json::object& object) {
   SlotNews slot;
   slot.project = text(object, "project");
@@ -71,6 +77,8 @@ SlotNews slot_of(const json::object& object) {
   slot.restarts = number(object, "restarts");
   if (const json::object* exit = member(object, "exit")) slot.exit_code = exit_code_of(*exit);
   slot.want_up = flag(object, "want_up");
+  const bool ready = slot.state == "running" && slot.has_readiness && slot.ready;
+  if (slot.outcome != "pending") slot.since = moment(object, ready ? "ready_since" : "since");
   slot.reason = text(object, "reason");
   slot.reason_text = text(object, "reason_text");
   slot.status = text(object, "status");

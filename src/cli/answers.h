@@ -26,6 +26,7 @@ struct SlotNews {
   std::int64_t restarts = 0;
   int exit_code = -1;  // of the last run that ended, 128 + N for signal N; -1: none, or nobody knows
   bool want_up = false;
+  WallNs since = 0;  // when it came into the state that state_word() says; 0: not told
   std::string reason;
   std::string reason_text;
   std::string status;
@@ -47,7 +48,7 @@ struct OrderNews {
 // What an apply means to one service.
 struct ChangeNews {
   std::string service;
-  std::string measure;  // none, live, restart, start, know, stop
+  std::string measure;  // none, live, scale, restart, start, know, stop
   std::vector<std::string> keys;
   std::int64_t replicas_before = 0, replicas = 0;
 };

@@ -51,7 +51,8 @@ std::string changes_table(const std::vector<ChangeNews>& changes, bool dry) {
 std::vector<std::string> notes_of(const std::vector<ChangeNews>& changes) {
   std::vector<std::string> notes;
   for (const ChangeNews& change : changes) {
-    if (change.measure == "live") notes.push_back(change.service + " goes on as it is; new is: " + what(change));
+    if (change.measure == "live" || change.measure == "scale")
+      notes.push_back(change.service + " goes on as it is; new is: " + what(change));
     if (change.measure == "know") notes.push_back(change.service + " is not started: autostart = false");
   }
   return notes;

@@ -30,7 +30,7 @@ constexpr Command functions[] = {
     {"exec", command_exec},       {"shutdown", command_shutdown}, {"version", command_version},
     {"help", command_help},       {"config", command_config},     {"completion", command_completion},
     {"daemon", command_daemon},   {"enable", command_enable},     {"disable", command_disable},
-    {"doctor", command_doctor},   {"reset", command_reset},
+    {"doctor", command_doctor},   {"reset", command_reset},       {"pid", command_pid},
 };
 
 // A program that was started without stdin, stdout or stderr would open its socket there.

@@ -166,26 +166,35 @@ constexpr CommandText table[] = {
      "hearth nothing.",
      top_options, Words::services},
     {"tree", "[NAME...]", "the processes of services, as a tree", "", {}, Words::services},
+    {"pid",
+     "[NAME...]",
+     "the PID of a service, for scripts",
+     "Of each its main process, one a line, in the order of the names; of replicas, all. Without names that of hearth "
+     "itself: the keeper, to which signals go. Exit code 3 when one does not run.",
+     {},
+     Words::services},
     {"import", "supervisord|pm2|procfile|systemd FILE...", "make a hearth.toml of another supervisor's files",
      "Writes a hearth.toml to stdout, and to stderr what could not be carried over: each with file, line and what to "
      "do. "
      "supervisord: supervisord.conf, and what it includes. pm2: ecosystem.config.js (run by node) or its JSON. "
      "procfile: "
      "with .env beside it. systemd: .service units; several at once keep what they need of each other.",
-     import_options},
+     import_options, Words::files, false, "supervisord pm2 procfile systemd"},
     {"export", "systemd [NAME...]", "services as units of systemd",
      "Reads hearth.toml and all that belongs to it, as `config show` does, and writes a .service unit for each "
      "service, "
      "or for those that are named; to stderr what systemd has no counterpart for. Replicas become instances of a "
      "template with %i, and a target that has them all. hearth itself is not needed, nor asked.",
-     export_options},
+     export_options, Words::services, false, "systemd"},
     {"start", "NAME...", "start services",
      "Starts services that are stopped, failed or completed, and what they need and is not up: other services that "
-     "were stopped on purpose, too. With --no-deps they wait for those until somebody starts them.",
+     "were stopped on purpose, too, also when the service itself is up already. With --no-deps they wait for those "
+     "until somebody starts them.",
      start_options, Words::services},
     {"stop", "NAME...", "stop services",
      "Sends the stop signal, and KILL to what is left after the grace period. Of the services that are named, those "
-     "that depend on others stop first; what depends on them and is not named goes on.",
+     "that depend on others stop first; what depends on them and is not named goes on. --all leaves alone what is "
+     "stopped already or has completed.",
      order_options, Words::services},
     {"restart", "NAME...", "stop services and start them again",
      "A deliberate restart does not count as a failure. What they need and is not up is started, as by `start`.",
@@ -202,12 +211,12 @@ constexpr CommandText table[] = {
     {"scale", "NAME=COUNT...", "run another number of replicas",
      "Starts what is missing, or stops and forgets the replicas with the highest numbers; the others are left alone. "
      "Holds until the next `up` or `reload`, which go by the file again.",
-     wait_options, Words::services},
+     wait_options, Words::counts},
     {"signal", "SIGNAL NAME...", "send a signal to services",
      "SIGNAL is a name or a number: HUP, USR1, 10. The main process of each service gets it, with --all-processes all "
      "of its process group. One that is not running refuses for all. Nothing follows from it by itself: a service that "
      "ends is restarted as its policy says; `stop` is what keeps it down.",
-     signal_options, Words::services},
+     signal_options, Words::services, false, "HUP INT QUIT KILL USR1 USR2 TERM CONT STOP WINCH"},
     {"wait", "NAME...", "wait until services are ready, stopped, completed or failed",
      "Orders nothing and waits for all that are named. --for ready, which is the default, is content with a task that "
      "has completed, and gives up with exit code 1 when one has failed or is stopped on purpose; --for completed does "

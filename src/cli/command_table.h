@@ -16,7 +16,7 @@ struct OptionText {
 };
 
 // What the words of a command are, for completions.
-enum class Words { none, services, commands, shells, config };
+enum class Words { none, services, commands, shells, config, files, counts };
 
 struct CommandText {
   const char* name;
@@ -25,7 +25,8 @@ struct CommandText {
   const char* details;  // paragraphs for `hearth help NAME` and the manual
   std::span<const OptionText> options;
   Words completes = Words::none;
-  bool dashes = false;  // takes what stands behind "--"
+  bool dashes = false;     // takes what stands behind "--"
+  const char* first = "";  // what its first word may be, for completions: "supervisord pm2"
 };
 
 std::span<const CommandText> commands();

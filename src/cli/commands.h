@@ -19,6 +19,7 @@ int command_import(const Context& context);
 int command_export(const Context& context);
 int command_top(const Context& context);
 int command_tree(const Context& context);
+int command_pid(const Context& context);
 int command_start(const Context& context);
 int command_stop(const Context& context);
 int command_restart(const Context& context);

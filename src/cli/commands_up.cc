@@ -174,9 +174,11 @@ Result<std::string> what_goes_down(const Context& context, Client& client) {
   Result<ProjectFile> found = find_file(context, false);
   if (!found && found.error().remedy == Remedy::not_found) {
     const std::string up = projects_up(client);
-    found.error().hint = up.empty()
-                             ? "nothing is up"
-                             : fmt::format("up are: {}; name one with -p PROJECT, or services: hearth down NAME", up);
+    found.error().hint =
+        up.empty()
+            ? "nothing is up"
+            : fmt::format("of other directories are up: {}; name one with -p PROJECT, or services: hearth down NAME",
+                          up);
   }
   if (!found) return failure(found.error());
   return "\"path\":" + json_text(found->path);

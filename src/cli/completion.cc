@@ -23,6 +23,15 @@ std::string visible_commands() {
   return names;
 }
 
+// Values that are one of a few words. Empty: anything, or of a kind that the shells know.
+std::string_view choices_of(const OptionText& option) {
+  const std::string_view value = option.value == nullptr ? "" : option.value;
+  if (value == "POLICY") return "always on-failure never";
+  if (value == "STATE") return "ready stopped completed failed";
+  if (value == "KEY") return "cpu memory restarts uptime name";
+  return {};
+}
+
 std::string flags_of(std::span<const OptionText> options) {
   std::string flags;
   for (const OptionText& option : options) {
@@ -39,7 +48,8 @@ std::string free_values() {
   const auto add = [&](std::span<const OptionText> options) {
     for (const OptionText& option : options) {
       const std::string_view value = option.value == nullptr ? "" : option.value;
-      if (value.empty() || value == "FILE" || value == "DIR" || value == "POLICY" || value == "PROJECT") continue;
+      if (value.empty() || value == "FILE" || value == "DIR" || value == "PROJECT" || !choices_of(option).empty())
+        continue;
       const std::string flag = fmt::format("--{}", option.name);
       if ((all + '|').find(flag + '|') != all.npos) continue;
       if (!all.empty()) all += '|';
@@ -50,6 +60,21 @@ std::string free_values() {
   add(global_options());
   for (const CommandText& command : commands()) add(command.options);
   return all;
+}
+
+// "-s|--sort) COMPREPLY=(...)": once each, whichever command has them.
+std::string bash_choices() {
+  std::string lines;
+  for (const CommandText& command : commands()) {
+    for (const OptionText& option : command.options) {
+      const std::string_view choices = choices_of(option);
+      const std::string letter = option.letter != 0 ? fmt::format("-{}|", option.letter) : std::string();
+      const std::string line = fmt::format("    {}--{}) COMPREPLY=($(compgen -W '{}' -- \"$current\")); return ;;\n",
+                                           letter, option.name, choices);
+      if (!choices.empty() && lines.find(line) == lines.npos) lines += line;
+    }
+  }
+  return lines;
 }
 
 std::string bash_script() {
@@ -64,8 +89,15 @@ std::string bash_script() {
       "_hearth_offer() {\n"
       "  COMPREPLY=($(compgen -W \"$(hearth \"${place[@]}\" completion \"$1\" 2>/dev/null)\" -- \"$current\"))\n"
       "}\n"
+      // Of bash-completion where there is one, which knows what the command itself takes.
+      "_hearth_command() {\n"
+      "  if declare -F _command_offset >/dev/null; then _command_offset $1\n"
+      "  elif (($1 == COMP_CWORD)); then COMPREPLY=($(compgen -c -- \"$current\"))\n"
+      "  else COMPREPLY=($(compgen -f -- \"$current\"))\n"
+      "  fi\n"
+      "}\n"
       "_hearth() {\n"
-      "  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command= place=() i\n"
+      "  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command= place=() i given=0\n"
       "  COMPREPLY=()\n"
       "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
       "    case ${COMP_WORDS[i]} in\n"
@@ -73,9 +105,9 @@ std::string bash_script() {
       "        local option=${COMP_WORDS[i]}\n"
       "        [[ ${COMP_WORDS[i+1]} == = ]] && ((i++))\n"  // "=" is a word of its own here
       "        ((++i < COMP_CWORD)) && place+=(\"$option\" \"$(_hearth_unquoted \"${COMP_WORDS[i]}\")\") ;;\n"
-      "      --) return ;;\n"
+      "      --) _hearth_command $((i + 1)); return ;;\n"
       "      -*) ;;\n"
-      "      *) : \"${command:=${COMP_WORDS[i]}}\" ;;\n"
+      "      *) [[ $command ]] && ((++given)); : \"${command:=${COMP_WORDS[i]}}\" ;;\n"
       "    esac\n"
       "  done\n"
       "  [[ $current == = ]] && current=\n"
@@ -83,8 +115,8 @@ std::string bash_script() {
       "  case $previous in\n"
       "    --dir|--cwd) COMPREPLY=($(compgen -d -- \"$current\")); return ;;\n"
       "    -f|--file) if [[ $command != logs ]]; then COMPREPLY=($(compgen -f -- \"$current\")); return; fi ;;\n"
-      "    --restart) COMPREPLY=($(compgen -W 'always on-failure never' -- \"$current\")); return ;;\n"
       "    -p|--project) _hearth_offer projects; return ;;\n";
+  out += bash_choices();
   out += fmt::format("    {}) return ;;\n", free_values());
   out +=
       "  esac\n"
@@ -108,7 +140,16 @@ std::string bash_script() {
       case Words::commands: others = "words='" + visible_commands() + "'"; break;
       case Words::shells: others = "words='bash zsh fish'"; break;
       case Words::config: others = "words='validate show get set schema'"; break;
+      case Words::files: others = "{ COMPREPLY=($(compgen -f -- \"$current\")); return; }"; break;
+      case Words::counts:
+        others =
+            "{ _hearth_offer services; COMPREPLY=(\"${COMPREPLY[@]/%/=}\"); compopt -o nospace 2>/dev/null; return; }";
+        break;
       case Words::none: break;
+    }
+    if (*command.first != '\0') {
+      others = fmt::format("{{ ((given)) || {{ COMPREPLY=($(compgen -W '{}' -- \"$current\")); return; }}; {}; }}",
+                           command.first, others);
     }
     line(command.name, words, others);
   }
@@ -142,10 +183,10 @@ std::string zsh_option(const OptionText& option) {
     const std::string_view value = option.value;
     const char* what = value == "FILE"      ? "_files"
                        : value == "DIR"     ? "_files -/"
-                       : value == "POLICY"  ? "(always on-failure never)"
                        : value == "PROJECT" ? "_hearth_projects"
                                             : " ";
-    action = fmt::format(":{}:{}", option.value, what);
+    const std::string_view choices = choices_of(option);
+    action = fmt::format(":{}:{}", option.value, choices.empty() ? what : fmt::format("({})", choices));
   }
   const char* equals = option.value != nullptr ? "=" : "";  // also as --option=value
   std::string lines = fmt::format(" \\\n        '--{}{}[{}]{}'", option.name, equals, zsh_text(option.help), action);
@@ -163,6 +204,11 @@ std::string zsh_script() {
       "  compadd -a names && return\n"
       "  names=(${(f)\"$(hearth $hearth_place completion names 2>/dev/null)\"})\n"
       "  compadd -a names\n"
+      "}\n"
+      "_hearth_counts() {\n"
+      "  local -a names\n"
+      "  names=(${(f)\"$(hearth $hearth_place completion services 2>/dev/null)\"})\n"
+      "  compadd -S = -a names\n"
       "}\n"
       "_hearth_projects() {\n"
       "  local -a names\n"
@@ -202,8 +248,11 @@ std::string zsh_script() {
   for (const CommandText& command : commands()) {
     out += fmt::format("      {}) _arguments $global", command.name);
     for (const OptionText& option : command.options) out += zsh_option(option);
+    if (*command.first != '\0') out += fmt::format(" '1:what:({})'", command.first);
     switch (command.completes) {
       case Words::services: out += " '*:service:_hearth_services'"; break;
+      case Words::files: out += " '*:file:_files'"; break;
+      case Words::counts: out += " '*:service:_hearth_counts'"; break;
       case Words::commands: out += fmt::format(" '1:command:({})'", visible_commands()); break;
       case Words::shells: out += " '1:shell:(bash zsh fish)'"; break;
       case Words::config: out += " '1:what:(validate show get set schema)' '*:service:_hearth_services'"; break;
@@ -239,12 +288,12 @@ std::string fish_option(const OptionText& option, const std::string& condition) 
   if (option.letter != 0) line += fmt::format(" -s {}", option.letter);
   line += fmt::format(" -l {}", option.name);
   if (option.value != nullptr) {
-    const std::string_view value = option.value;
+    const std::string_view value = option.value, choices = choices_of(option);
     line += value == "FILE"      ? " -r -F"
             : value == "DIR"     ? " -x -a '(__fish_complete_directories)'"
-            : value == "POLICY"  ? " -x -a 'always on-failure never'"
             : value == "PROJECT" ? " -x -a '(__hearth_ask projects)'"
-                                 : " -x";
+            : choices.empty()    ? " -x"
+                                 : fmt::format(" -x -a '{}'", choices);
   }
   return line + " -d " + fish_quoted(option.help) + "\n";
 }
@@ -292,6 +341,16 @@ std::string fish_script() {
       "    set i (math $i + 1)\n"
       "  end\n"
       "end\n"
+      "function __hearth_counts\n"
+      "  for name in (__hearth_ask services)\n"
+      "    echo $name=\n"
+      "  end\n"
+      "end\n"
+      // Is this command the last word before the one that is typed?
+      "function __hearth_first\n"
+      "  set -l words (commandline -opc)\n"
+      "  test \"$words[-1]\" = $argv[1]\n"
+      "end\n"
       "complete -c hearth -f\n";
   for (const OptionText& option : global_options()) out += fish_option(option, "");
   for (const CommandText& command : commands()) {
@@ -299,8 +358,13 @@ std::string fish_script() {
                        fish_quoted(command.summary));
     const std::string seen = fmt::format(" -n '__fish_seen_subcommand_from {}'", command.name);
     for (const OptionText& option : command.options) out += fish_option(option, seen);
+    if (*command.first != '\0')
+      out += "complete -c hearth" + fmt::format(" -n '__hearth_first {}'", command.name) +
+             fmt::format(" -a '{}'\n", command.first);
     switch (command.completes) {
       case Words::services: out += "complete -c hearth" + seen + " -a '(__hearth_services)'\n"; break;
+      case Words::files: out += "complete -c hearth" + seen + " -F\n"; break;
+      case Words::counts: out += "complete -c hearth" + seen + " -a '(__hearth_counts)'\n"; break;
       case Words::commands: out += "complete -c hearth" + seen + fmt::format(" -a '{}'\n", visible_commands()); break;
       case Words::shells: out += "complete -c hearth" + seen + " -a 'bash zsh fish'\n"; break;
       case Words::config: out += "complete -c hearth" + seen + " -a 'validate show get set schema'\n"; break;

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "base/glob.h"
+#include "base/rounded.h"
 #include "cli/answers.h"
 #include "os/accounts.h"
 #include "os/clock.h"
@@ -39,8 +40,9 @@ const json::object* member(const json::object& object, std::string_view name) {
 
 std::string span_words(std::int64_t ms) {
   if (ms < 1'000) return fmt::format("{} ms", ms);
-  if (ms < 60'000) return fmt::format("{}.{} s", ms / 1'000, ms % 1'000 / 100);
-  const std::int64_t s = ms / 1'000;
+  if (const std::int64_t tenths = rounded(ms, 100); tenths < 600)
+    return fmt::format("{}.{} s", tenths / 10, tenths % 10);
+  const std::int64_t s = rounded(ms, 1'000);
   if (s < 3'600) return fmt::format("{} min {} s", s / 60, s % 60);
   if (s < 86'400) return fmt::format("{} h {} min", s / 3'600, s / 60 % 60);
   return fmt::format("{} d {} h", s / 86'400, s / 3'600 % 24);

@@ -89,7 +89,8 @@ Outcome broken(Outcome outcome, const ClientError& error) {
 
 class Shower {
  public:
-  explicit Shower(const Context& context) : json_(context.json), terminal_(look_at_terminal(STDOUT_FILENO)) {}
+  Shower(const Context& context, WallNs began)
+      : json_(context.json), terminal_(look_at_terminal(STDOUT_FILENO)), progress_(began) {}
 
   // Tells a note; what it says of a service that runs already is told with that service.
   void note(const std::string& text, bool services_follow) {
@@ -124,7 +125,8 @@ class Shower {
 Outcome follow(const Context& context, Client& client, InterruptWatch& watch, const Order& order) {
   Outcome outcome;
   const os::Fd keeper = open_keeper(order.keeper_pid);
-  const MonoNs begin = os::read_mono();
+  const Now given = os::read_clock();
+  const MonoNs begin = given.mono;
   const MonoNs deadline = after(begin, order.timeout);
   Patience patience = patience_for(context);
   patience.last_of_all = keeper ? keeper.get() : -1;
@@ -141,7 +143,7 @@ Outcome follow(const Context& context, Client& client, InterruptWatch& watch, co
     return outcome;
   }
   outcome.accepted = std::move(*accepted);
-  Shower shower(context);
+  Shower shower(context, given.wall);
   if (order.tells_changes && !context.json) write_out(changes_table(outcome.accepted->changes, false));
   if (order.applies_a_file && !order.tells_changes)
     for (const std::string& note : notes_of(outcome.accepted->changes)) shower.note(note, false);

@@ -7,6 +7,7 @@
 
 #include "base/nearest.h"
 #include "cli/command_table.h"
+#include "cli/other_words.h"
 #include "config/numbers.h"
 #include "config/scalars.h"
 
@@ -39,19 +40,14 @@ std::size_t command_position(const std::vector<std::string>& line) {
 }
 
 Error unknown_command(const std::string& name) {
+  // A word that others have is none that somebody mistyped.
+  if (const std::string_view answer = answer_to(name); !answer.empty())
+    return usage("the command " + name, "there is none of that name", std::string(answer));
   std::vector<std::string_view> known;
   for (const CommandText& command : commands()) {
     known.push_back(command.name);
   }
-  std::string_view near = nearest(name, known);
-  // What others call it.
-  static constexpr std::pair<std::string_view, std::string_view> others[] = {
-      {"ps", "status"},   {"ls", "status"},     {"list", "status"},   {"tail", "logs"}, {"log", "logs"},
-      {"kill", "signal"}, {"quit", "shutdown"}, {"exit", "shutdown"}, {"apply", "up"},  {"rm", "down"},
-      {"delete", "down"}, {"remove", "down"},   {"forget", "down"}};
-  for (const auto& [theirs, ours] : others) {
-    if (near.empty() && name == theirs) near = ours;
-  }
+  const std::string_view near = nearest(name, known);
   return usage("the command " + name, "there is none of that name",
                near.empty() ? "`hearth help` lists them" : fmt::format("did you mean `hearth {}`?", near));
 }

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/rounded.h"
 #include "base/toml_text.h"
 #include "config/text.h"
 
@@ -73,12 +74,10 @@ std::string shown(std::string_view text, std::size_t width) {
 }
 
 std::string elapsed_text(SpanNs span) {
-  if (span < seconds(1)) return fmt::format("{}ms", span > 0 ? span / ns_per_ms : 0);
-  if (span < seconds(10)) {
-    const std::int64_t tenths = span > 0 ? span / (ns_per_s / 10) : 0;
+  if (const std::int64_t ms = rounded(span, ns_per_ms); ms < 1'000) return fmt::format("{}ms", ms);
+  if (const std::int64_t tenths = rounded(span, ns_per_s / 10); tenths < 100)
     return fmt::format("{}.{}s", tenths / 10, tenths % 10);
-  }
-  const std::int64_t s = span / ns_per_s;
+  const std::int64_t s = rounded(span, ns_per_s);
   if (s < 60) return fmt::format("{}s", s);
   return s < 3600 ? fmt::format("{}m {}s", s / 60, s % 60) : fmt::format("{}h {}m", s / 3600, s / 60 % 60);
 }
@@ -91,7 +90,9 @@ void Progress::note(const OrderNews& news, SpanNs elapsed) {
     if (slot.outcome == "pending") {
       known.settled_after = -1;
     } else if (known.settled_after < 0 || known.settled_state != slot.state) {
-      known.settled_after = elapsed;
+      // When it happened, not when we looked; what lies before the order, or after now, is another clock's time.
+      const bool told = began_ != 0 && slot.since != 0;
+      known.settled_after = told ? std::clamp<SpanNs>(slot.since - began_, 0, elapsed) : elapsed;
       known.settled_state = slot.state;
     }
   }

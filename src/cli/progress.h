@@ -21,6 +21,9 @@ namespace hearth::cli {
 
 class Progress {
  public:
+  // `began`: when the order was given. 0: not known, and what happened is told with the time at which it was seen.
+  explicit Progress(WallNs began = 0) : began_(began) {}
+
   // These ran before the order was given, by service, service and index, or full name: told once, not as if it were an event.
   void ran_before(std::string name) { ran_before_.insert(std::move(name)); }
 
@@ -43,6 +46,7 @@ class Progress {
   void note(const OrderNews& news, SpanNs elapsed);
   bool ran_before(const SlotNews& slot) const;
 
+  WallNs began_;
   std::map<std::string, Known> known_;  // by full name
   std::set<std::string> ran_before_;
   std::size_t written_ = 0;  // lines of the region on the screen

@@ -100,7 +100,11 @@ void read_hook(Reader& r, const Node& value, std::string_view key, ServiceDraft&
 
 constexpr std::array give_up_synonyms = {Synonym{"fail", "hold"},     Synonym{"none", "hold"},
                                          Synonym{"shutdown", "exit"}, Synonym{"exit_on_failure", "exit"},
-                                         Synonym{"poweroff", "exit"}, Synonym{"reboot", "exit"}};
+                                         Synonym{"poweroff", "exit"}, Synonym{"reboot", "exit"},
+                                         Synonym{"die", "exit"},      Synonym{"quit", "exit"},
+                                         Synonym{"abort", "exit"},    Synonym{"stop", "hold"},
+                                         Synonym{"ignore", "hold"},   Synonym{"nothing", "hold"},
+                                         Synonym{"keep", "hold"}};
 
 void read_give_up(Reader& r, const Node& value, std::string_view key, ServiceDraft& draft) {
   if (value.kind == Node::Kind::string) {

@@ -37,6 +37,8 @@ constexpr std::string_view hard_memory =
 constexpr std::string_view probes = "hearth calls it \"ready\" (and \"live\" for what must stay so)";
 constexpr std::string_view depends = "hearth calls it \"depends_on\"";
 constexpr std::string_view count = "hearth calls it \"max_restarts\" (within \"restart_window\")";
+constexpr std::string_view timetable =
+    "hearth has no timetable; let cron call `hearth start NAME`, of a service with type = \"task\"";
 constexpr std::string_view settling = "hearth calls it \"ready\": ready = { type = \"uptime\", after = \"1s\" }";
 constexpr std::string_view first_delay = "hearth calls it \"backoff\": backoff = { initial = \"1s\" }";
 
@@ -66,6 +68,7 @@ constexpr std::array service_keys = {
     Foreign{"cpuaffinity", "hearth calls it \"cpus\""},
     Foreign{"cpus", "hearth calls it \"cpus\": the processors that it may use, cpus = [0, 1]"},
     Foreign{"cpuset", "hearth calls it \"cpus\""},
+    Foreign{"cron", timetable},
     Foreign{"cronrestart", "hearth has no timetable for restarts; cron can call `hearth restart NAME`"},
     Foreign{"daemon", daemon},
     Foreign{"daemonize", daemon},
@@ -163,10 +166,12 @@ constexpr std::array service_keys = {
     Foreign{"nodeargs", arguments},
     Foreign{"nonewprivileges", "hearth calls it \"no_new_privs\""},
     Foreign{"notificationfd", "hearth calls it \"ready\": ready = { type = \"fd\", ... }"},
+    Foreign{"nextrun", timetable},
     Foreign{"notify", "hearth calls it \"ready\": ready = \"notify\""},
     Foreign{"numprocesses", copies},
     Foreign{"numprocs", copies},
     Foreign{"numprocsstart", "remove it: {index} begins with 0"},
+    Foreign{"oncalendar", timetable},
     Foreign{"oneshot", "hearth calls it \"type\": type = \"task\""},
     Foreign{"onfailure", "hearth calls it \"on_failure\""},
     Foreign{"oomscoreadjust", "hearth calls it \"oom_score_adj\""},
@@ -203,6 +208,7 @@ constexpr std::array service_keys = {
     Foreign{"runas", "hearth calls it \"user\""},
     Foreign{"runtimedirectory", "hearth calls it \"runtime_directories\""},
     Foreign{"scale", copies},
+    Foreign{"schedule", timetable},
     Foreign{"script", "hearth calls it \"command\""},
     Foreign{"secrets", "hearth calls it \"credentials\", or \"env_files\" for variables"},
     Foreign{"securityopt", "hearth has \"no_new_privs\": no_new_privs = true"},
@@ -246,6 +252,7 @@ constexpr std::array service_keys = {
     Foreign{"template", "hearth calls it \"template\""},
     Foreign{"termsignal", "hearth calls it \"stop_signal\""},
     Foreign{"time", stamps},
+    Foreign{"timer", timetable},
     Foreign{"timeoutfinish", "it is the time of \"after_stop\""},
     Foreign{"timeoutkill", "hearth calls it \"stop_timeout\""},
     Foreign{"timeoutsec", "hearth calls it \"start_timeout\", and \"stop_timeout\" for the end"},

@@ -22,4 +22,11 @@ std::optional<HostPort> parse_host_port(std::string_view text) {
   return HostPort{std::string(host), static_cast<std::uint32_t>(*port)};
 }
 
+bool has_impossible_port(std::string_view text) {
+  const std::string_view port = text.substr(text.rfind(':') + 1);  // all of it where there is no ':'
+  const bool digits = !port.empty() && port.find_first_not_of("0123456789") == port.npos;
+  const auto number = parse_number(port);
+  return digits && (!number || *number == 0 || *number > 65535);
+}
+
 }  // namespace hearth::config

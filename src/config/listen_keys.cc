@@ -20,6 +20,7 @@ constexpr std::size_t max_sockets = 32;
 constexpr std::string_view forms = "write \"tcp:HOST:PORT\" or \"unix:PATH\"";
 
 std::string remedy_for(std::string_view address) {
+  if (has_impossible_port(address)) return std::string(possible_ports);
   if (address.starts_with("tcp:")) {
     const auto port = parse_number(address.substr(4));
     if (port && *port <= 65535)

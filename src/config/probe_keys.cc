@@ -95,7 +95,8 @@ void read_url(Reader& r, const Node& value, std::string_view key, ProbeDraft& dr
   const auto host_port = parse_host_port(with_index(authority, 0));
   const bool sound_path = path.find_first_of(" \t\r\n") == path.npos;
   if (!host_port || host_port->port == 0 || host_port->host == "*" || !sound_path) {
-    return r.problem(value.at, fmt::format("{} is {}, not http://HOST:PORT/PATH", key, quote(url)), remedy);
+    return r.problem(value.at, fmt::format("{} is {}, not http://HOST:PORT/PATH", key, quote(url)),
+                     has_impossible_port(authority) ? std::string(possible_ports) : remedy);
   }
   // One form for the prober: always with port and path, without a fragment.
   draft.probe.url = std::string(scheme) + authority + path.substr(0, path.find('#'));
@@ -106,8 +107,9 @@ void read_address(Reader& r, const Node& value, std::string_view key, ProbeDraft
   if (!r.expanded(value, key, address)) return;
   const auto host_port = parse_host_port(with_index(address, 0));
   if (!host_port || host_port->port == 0 || host_port->host == "*") {
-    return r.problem(value.at, fmt::format("{} is {}, not HOST:PORT", key, quote(address)),
-                     "write \"127.0.0.1:8080\" or \"[::1]:8080\"");
+    return r.problem(
+        value.at, fmt::format("{} is {}, not HOST:PORT", key, quote(address)),
+        has_impossible_port(address) ? std::string(possible_ports) : "write \"127.0.0.1:8080\" or \"[::1]:8080\"");
   }
   draft.probe.address = address;
 }
@@ -309,8 +311,14 @@ void read_probe(Reader& r, const Node& value, std::string_view key, Probe& out) 
     std::string remedy = "write ready = \"notify\", or a table with type, like { type = \"tcp\", address = ... }";
     if (value.text.starts_with("http://"))
       remedy = fmt::format("write {} = {{ type = \"http\", url = {} }}", key, quote(value.text));
-    if (parse_host_port(value.text))
-      remedy = fmt::format("write {} = {{ type = \"tcp\", address = {} }}", key, quote(value.text));
+    // "tcp:8080", "tcp:127.0.0.1:8080" as in `listen`, "127.0.0.1:8080"
+    std::string address = value.text.starts_with("tcp:") ? value.text.substr(4) : value.text;
+    if (address.find(':') == address.npos && address != value.text) address = "127.0.0.1:" + address;
+    if (has_impossible_port(address) && address.find(':') != address.npos) {
+      remedy = possible_ports;
+    } else if (parse_host_port(address)) {
+      remedy = fmt::format("write {} = {{ type = \"tcp\", address = {} }}", key, quote(address));
+    }
     return r.problem(value.at, fmt::format("{} is {}, not a probe", key, quote(value.text)), std::move(remedy));
   }
   if (value.kind != Node::Kind::table) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <span>
 
 #include <fmt/core.h>
 
@@ -13,9 +14,30 @@
 namespace hearth::config {
 namespace {
 
+constexpr int default_umask = 022;
+
+// `env = ["A=b"]`, as compose files have it, and `env = "A=b"`, as hearth's table would be.
+std::string env_as_a_table(const Node& value) {
+  constexpr std::size_t most = 3;
+  const std::span<const Node> items = value.kind == Node::Kind::string ? std::span(&value, 1) : std::span(value.items);
+  std::string all;
+  std::size_t count = 0;
+  for (const Node& item : items) {
+    const std::size_t sign = item.kind == Node::Kind::string ? item.text.find('=') : item.text.npos;
+    const std::string name = sign == item.text.npos ? "" : item.text.substr(0, sign);
+    const bool bare = !name.empty() && std::ranges::all_of(name, [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+    });
+    if (!bare) return "NAME = \"value\"";
+    if (++count > most) return all + ", ...";
+    all += fmt::format("{}{} = {}", all.empty() ? "" : ", ", name, quote(item.text.substr(sign + 1)));
+  }
+  return all.empty() ? "NAME = \"value\"" : all;
+}
+
 void read_env(Reader& r, const Node& value, std::string_view key, ServiceDraft& draft) {
   if (value.kind != Node::Kind::table) {
-    return r.wrong_type(value, key, "a table", "write env = { NAME = \"value\" }");
+    return r.wrong_type(value, key, "a table", fmt::format("write env = {{ {} }}", env_as_a_table(value)));
   }
   for (const Entry& entry : value.entries) {
     const std::string name = fmt::format("{}.{}", key, entry.key);
@@ -117,7 +139,8 @@ void read_umask(Reader& r, const Node& value, std::string_view key, ServiceDraft
     return r.problem(value.at, fmt::format("{} is {}, not a umask from \"000\" to \"777\"", key, value.described()),
                      std::string(remedy));
   }
-  draft.spec.process.edit().umask = mask;
+  // What a service has without it: to write it down is no change.
+  if (mask != default_umask) draft.spec.process.edit().umask = mask;
 }
 
 constexpr std::array rules = {
@@ -142,7 +165,9 @@ constexpr std::array rules = {
                 R"("type":"string","pattern":"^[0-7]{1,4}$")"},
     ServiceRule{"nice",
                 [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) {
-                  r.integer(v, k, -20, 19, d.spec.process.edit().nice);
+                  std::optional<int> nice;
+                  r.integer(v, k, -20, 19, nice);
+                  if (nice.value_or(0) != 0) d.spec.process.edit().nice = nice;  // as with umask
                 },
                 "Priority for the processor, from -20 (first) to 19."},
     ServiceRule{"oom_score_adj",

@@ -30,8 +30,8 @@ void Goals::raise(SlotIndex slot, lifecycle::EventKind kind, Now now) {
 }
 
 // An explicit start is one of what it needs, too: who waited for something that was stopped on purpose would wait for
-// ever (docs/decisions/0014). Not below what stands as it must, nor below what is up and stays so: that has what it
-// needed.
+// ever, and who is up and has lost it since is meant as well (docs/decisions/0014). Not below what stands as it must, nor
+// below what nobody named and is up: that had what it needed.
 void Goals::start_needed(const std::vector<SlotIndex>& chosen, bool restart, Accepted& accepted, Now now) {
   std::vector<SlotIndex> seen = restart ? with_restarted_dependents(book_, chosen) : chosen;
   std::vector<SlotIndex> needed;
@@ -39,7 +39,7 @@ void Goals::start_needed(const std::vector<SlotIndex>& chosen, bool restart, Acc
   for (std::size_t i = 0, ordered = seen.size(); i < seen.size(); ++i) {
     const SlotIndex slot = seen[i];
     const AppliedDocument* applied = book_.applied(slot);
-    if (applied == nullptr || (book_.is_up(slot) && !(restart && i < ordered))) continue;
+    if (applied == nullptr || (book_.is_up(slot) && i >= ordered)) continue;
     for (const lifecycle::Edge& edge : applied->graph.dependencies(book_.slots[slot].service)) {
       if (!edge.required) continue;
       for (const SlotIndex other : applied->slots_of(edge.to)) {
@@ -51,7 +51,9 @@ void Goals::start_needed(const std::vector<SlotIndex>& chosen, bool restart, Acc
         if (life.want_up && life.phase != Phase::failed && life.phase != Phase::completed) continue;
         needed.push_back(other);
         accepted.slots.push_back(other);
-        accepted.notes.push_back(names.of(other) + " is started too: " + names.of(slot) + " needs it");
+        const bool follows = edge.restart && !restart && book_.is_up(slot);
+        accepted.notes.push_back(names.of(other) + " is started too: " + names.of(slot) + " needs it" +
+                                 (follows ? ", and is restarted after it" : ""));
       }
     }
   }

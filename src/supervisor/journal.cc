@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/rounded.h"
 #include "model/status.h"
 #include "supervisor/book.h"
 #include "supervisor/dependencies.h"
@@ -233,7 +234,7 @@ std::string JournalScribe::state_words(SlotIndex slot, Now now) const {
         return "waits for those that depend on it to end first";
       return why.empty() ? "is being stopped" : "is being stopped: " + why;
     case Phase::backoff: {
-      const SpanNs left = std::max<SpanNs>(life.retry.at - now.mono, 0) / (ns_per_s / 10);
+      const std::int64_t left = rounded(life.retry.at - now.mono, ns_per_s / 10);
       return "next try in " + std::to_string(left / 10) + "." + std::to_string(left % 10) + " s" +
              (why.empty() ? "" : ": " + why);
     }

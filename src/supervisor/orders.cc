@@ -64,6 +64,14 @@ std::string order_words(const Request& request, const Accepted& accepted) {
   return "an order";
 }
 
+// Is it down for good, with nothing of it left? A stop of all is none of it: who has completed has, and is not run again
+// by the next `up` because somebody stopped the others.
+bool rests(const SlotBook& book, SlotIndex slot) {
+  const SlotState& state = book.slots[slot];
+  const bool down = state.life.phase == Phase::completed || (state.life.phase == Phase::stopped && !state.life.want_up);
+  return down && book.over(slot) && state.leftover[0] == '\0';
+}
+
 std::string hex_words(const OperationKey& key) {
   constexpr char digits[] = "0123456789abcdef";
   std::string text;
@@ -162,7 +170,9 @@ Result<Accepted> Orders::order_named(const Request& request, Now now) {
   accepted.order = book_.next_order();
   accepted.slots = *chosen;
   if (request.verb == Verb::stop) {
-    goals_.stop(*chosen, accepted.order, false, now);
+    if (request.all) std::erase_if(accepted.slots, [this](SlotIndex slot) { return rests(book_, slot); });
+    if (accepted.slots.empty()) accepted.notes.push_back("nothing was up");
+    goals_.stop(accepted.slots, accepted.order, false, now);
     goals_.stop_left(*chosen, accepted, now);
     return accepted;
   }

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/nearest.h"
+#include "base/replica_names.h"
 #include "supervisor/book.h"
 
 namespace hearth::supervisor {
@@ -41,15 +42,29 @@ std::string nearest_name(const SlotBook& book, const std::string& name) {
   return std::string(nearest(name, valid));
 }
 
-// The projects that have services here, for whoever named one that has not.
-std::string projects_here(const SlotBook& book) {
+// "worker.7", of which there are others: "there are worker.0 to worker.3". "" = it is something else.
+std::string other_indexes(const SlotBook& book, const std::string& name) {
+  const std::string_view service = without_index(name);
+  std::vector<std::uint32_t> there;
+  if (service.empty()) return "";
+  for (const SlotIndex slot : book.services()) {
+    const SlotState& state = book.slots[slot];
+    if (!state.removing && selects(service, book.document_of(slot)->project, book.spec_of(slot), state.replica))
+      there.push_back(state.replica);
+  }
+  return there.empty() ? "" : replicas_there(service, std::move(there));
+}
+
+// The projects that have services here, for whoever meant one that has not. Of a file, whose project is not up, no
+// command is proposed: it would take down somebody else's.
+std::string projects_here(const SlotBook& book, bool of_file) {
   std::set<std::string> projects;
   for (const SlotIndex slot : book.services()) projects.insert(book.document_of(slot)->project);
   if (projects.empty()) return "there are no services at all";
   std::string text;
   for (const std::string& project : projects) text += (text.empty() ? "" : ", ") + project;
-  return projects.size() == 1 ? "the project that is here: " + text + "; hearth down -p " + text
-                              : "the projects that are here: " + text + "; hearth down -p NAME";
+  if (of_file) return "nothing is to be done for it; what is here belongs to " + text;
+  return (projects.size() == 1 ? "the project that is here: " : "the projects that are here: ") + text;
 }
 
 }  // namespace
@@ -63,6 +78,8 @@ Result<std::vector<SlotIndex>> named(const SlotBook& book, const Request& reques
   for (const std::string& name : request.names) {
     one.names = {name};
     if (!select(book, one).empty()) continue;
+    if (std::string others = other_indexes(book, name); !others.empty())
+      return failure(Remedy::not_found, "find", name, "there is no replica of that index", std::move(others));
     const std::string near = nearest_name(book, name);
     return failure(Remedy::not_found, "find", name,
                    name.starts_with('@') ? "no service has that tag" : "no service has that name",
@@ -87,7 +104,7 @@ Result<std::vector<SlotIndex>> to_take_down(const SlotBook& book, const Request&
   }
   if (chosen.empty())
     return failure(Remedy::not_found, "take down", path.empty() ? request.project : path, "nothing of it is here",
-                   projects_here(book));
+                   projects_here(book, !path.empty()));
   return chosen;
 }
 

@@ -1,6 +1,7 @@
 // What changes while it runs: numbers of replicas, and the file.
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <pwd.h>
 #include <sys/socket.h>
 
 #include "integration/cli/hearth_command.h"
@@ -96,6 +97,21 @@ TEST_F(ChangeTest, a_reload_restarts_only_what_has_to_be) {
   write("hearth.toml", db + "nonsense = 1\n");
   EXPECT_EQ(hearth({"reload"}).code, 6);
   EXPECT_EQ(services(), 3u) << "all or nothing";
+}
+
+TEST_F(ChangeTest, another_way_to_write_the_same_is_no_change) {
+  const passwd* me = ::getpwuid(::geteuid());
+  if (me == nullptr) GTEST_SKIP() << "who runs this is not in /etc/passwd";
+  const std::string command = "[service.web]\ncommand = [\"sleep\", \"1000\"]\n";
+  write("hearth.toml", command + "user = \"" + me->pw_name + "\"\n");
+  ASSERT_EQ(hearth({"up"}).code, 0);
+  const std::int64_t pid = pid_of_service("web", 0);
+  write("hearth.toml", command + "umask = \"022\"\nnice = 0\nuser = " + std::to_string(me->pw_uid) + "\n");
+  const Finished told = hearth({"reload", "--dry-run"});
+  EXPECT_EQ(told.code, 0) << told.all();
+  EXPECT_NE(told.out.find("nothing has changed"), std::string::npos) << told.all();
+  ASSERT_EQ(hearth({"reload"}).code, 0);
+  EXPECT_EQ(pid_of_service("web", 0), pid);
 }
 
 TEST_F(ChangeTest, a_change_that_somebody_elses_port_would_leave_half_done_is_not_begun) {

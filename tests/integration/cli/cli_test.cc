@@ -41,8 +41,17 @@ TEST_F(CommandTest, one_command_is_run_seen_stopped_and_shut_down) {
   EXPECT_EQ(nap.at("name").as_string(), "nap");
   const auto pid = static_cast<pid_t>(nap.at("pid").as_int64());
   EXPECT_TRUE(lives(pid));
+  EXPECT_EQ(hearth({"pid", "nap"}).out, std::to_string(pid) + "\n");
+  EXPECT_EQ(hearth({"pid"}).out, std::to_string(pid_of("keeper")) + "\n");
+  EXPECT_EQ(hearth({"pid", "nap", "naps"}).code, 2);
 
   EXPECT_EQ(hearth({"stop", "nap"}).code, 0);
+  const Finished gone = hearth({"pid", "nap"});
+  EXPECT_EQ(gone.code, 3);
+  EXPECT_EQ(gone.out, "");
+  EXPECT_NE(gone.err.find("cannot tell the PID of nap: it is stopped"), std::string::npos) << gone.err;
+  EXPECT_EQ(hearth({"pid", "--json", "nap"}).out, R"({"pids":[{"project":"run","name":"nap","index":0,"pid":null}]})"
+                                                  "\n");
   EXPECT_FALSE(lives(pid));
   EXPECT_EQ(hearth({"status"}).code, 3);
   EXPECT_EQ(hearth({"start", "nap"}).code, 0);
@@ -78,7 +87,7 @@ TEST_F(CommandTest, one_service_is_taken_down_by_its_name_and_its_logs_stay) {
 
   const Finished no_file = hearth({"down"});
   EXPECT_EQ(no_file.code, 6);
-  EXPECT_NE(no_file.err.find("up are: run; name one with -p"), std::string::npos) << no_file.err;
+  EXPECT_NE(no_file.err.find("of other directories are up: run; name one with -p"), std::string::npos) << no_file.err;
   const Finished unknown = hearth({"down", "-p", "runn"});
   EXPECT_NE(unknown.err.find("the project that is here: run"), std::string::npos) << unknown.err;
   EXPECT_EQ(hearth({"down", "--all", "b"}).code, 2);

@@ -73,6 +73,16 @@ TEST_F(CompletionTest, bash_completes_services_of_the_instance_that_is_named) {
   EXPECT_EQ(completed("hearth --dir " + directory + " down -p ''"), "run\n");
   EXPECT_EQ(completed("hearth --instance ''"), "\n");
   EXPECT_EQ(completed("hearth completion ''"), "bash zsh fish\n");
+  EXPECT_EQ(completed("hearth signal US"), "USR1 USR2\n");
+  EXPECT_EQ(completed("hearth --dir " + directory + " signal HUP ''"), "alpha\n");
+  EXPECT_EQ(completed("hearth import p"), "pm2 procfile\n");
+  EXPECT_EQ(completed("hearth import pm2 scr"), "script\n") << "a file";
+  EXPECT_EQ(completed("hearth export ''"), "systemd\n");
+  EXPECT_EQ(completed("hearth wait --for st"), "stopped\n");
+  EXPECT_EQ(completed("hearth top -s m"), "memory\n");
+  EXPECT_EQ(completed("hearth run --restart a"), "always\n");
+  EXPECT_EQ(completed("hearth --dir " + directory + " scale ''"), "alpha=\n");
+  EXPECT_EQ(completed("hearth run -- hearth-supervi"), "hearth-supervisor\n");
 }
 
 TEST_F(CompletionTest, fish_completes_services_of_the_instance_that_is_named) {
@@ -91,6 +101,10 @@ TEST_F(CompletionTest, fish_completes_services_of_the_instance_that_is_named) {
   EXPECT_EQ(completed("hearth --dir " + directory + " sta"), "start\nstatus\n");
   EXPECT_EQ(completed("hearth --dir " + directory + " restart run.al"), "run.alpha\n");
   EXPECT_EQ(completed("hearth --dir " + directory + " down -p "), "run\n");
+  EXPECT_EQ(completed("hearth import p"), "pm2\nprocfile\n");
+  EXPECT_EQ(completed("hearth wait --for st"), "stopped\n");
+  EXPECT_EQ(completed("hearth top -s m"), "memory\n");
+  EXPECT_EQ(completed("hearth --dir " + directory + " scale "), "alpha=\n");
 }
 
 TEST_F(CompletionTest, zsh_completes_services_of_the_instance_that_is_named) {
@@ -124,6 +138,9 @@ TEST_F(CompletionTest, zsh_completes_services_of_the_instance_that_is_named) {
   EXPECT_EQ(completed("hearth --dir=" + directory + " stop al"), "hearth --dir=" + directory + " stop alpha ");
   EXPECT_EQ(completed("hearth --dir ~/i stop "), "hearth --dir ~/i stop alpha ");
   EXPECT_EQ(completed("hearth --dir " + directory + " stop run.al"), "hearth --dir " + directory + " stop run.alpha ");
+  EXPECT_EQ(completed("hearth top -s m"), "hearth top -s memory ");
+  EXPECT_EQ(completed("hearth import sys"), "hearth import systemd ");
+  EXPECT_EQ(completed("hearth --dir " + directory + " scale al"), "hearth --dir " + directory + " scale alpha=");
   EXPECT_EQ(completed("hearth --dir " + directory + " down -p "), "hearth --dir " + directory + " down -p run ");
   EXPECT_EQ(completed("hearth --dir " + directory + " shutd"), "hearth --dir " + directory + " shutdown ");
 }

@@ -50,6 +50,35 @@ TEST_F(Routes, notes_have_a_time_and_are_told_for_a_day) {
   EXPECT_TRUE(told.at("notes_at").at(0).is_null());
 }
 
+TEST_F(Routes, who_asks_for_some_services_is_not_told_notes_of_others) {
+  control.told.services = {slot("app", "web", Phase::running), slot("app", "db", Phase::stopped)};
+  control.told.notes = {{0, "app.web.0: it left something"},
+                        {0, "app.db.0: it left something"},
+                        {0, "app.db.0 was given up"},
+                        {0, "the keeper was replaced"},
+                        {0, "docs/v1.2.3: a path is none"}};
+  const auto notes = [&](const char* target) {
+    std::string all;
+    const json::value told = json::parse(std::get<Reply>(ask("GET", target)).body);
+    for (const json::value& note : told.at("notes").as_array())
+      all += std::string(note.as_string()) + "\n";
+    return all;
+  };
+  EXPECT_EQ(notes("/v1/status?names=web"),
+            "app.web.0: it left something\nthe keeper was replaced\ndocs/v1.2.3: a path is none\n");
+  EXPECT_NE(notes("/v1/status").find("app.db.0 was given up"), std::string::npos);
+}
+
+TEST_F(Routes, an_index_that_is_not_there_is_answered_with_those_that_are) {
+  control.told.services = {slot("app", "worker", Phase::running), slot("app", "worker", Phase::running)};
+  control.told.services[1].index = 1;
+  for (const char* target : {"/v1/status?names=worker.7", "/v1/status?names=app.worker.7"}) {
+    const Reply reply = std::get<Reply>(ask("GET", target));
+    EXPECT_NE(reply.body.find("worker.0, "), std::string::npos) << reply.body;
+    EXPECT_NE(reply.body.find("there is no replica of that index"), std::string::npos) << reply.body;
+  }
+}
+
 TEST_F(Routes, status_of_chosen_names_decodes_its_query) {
   control.told.services = {slot("app", "web", Phase::running), slot("app", "db", Phase::stopped)};
   EXPECT_EQ(std::get<Reply>(ask("GET", "/v1/status?names=w%65b")).exit_code, 0);
@@ -148,6 +177,10 @@ TEST_F(Routes, an_apply_may_reload_or_only_be_tried) {
   EXPECT_EQ(told.at("changes").at(0).at("measure").as_string(), "restart");
   EXPECT_EQ(told.at("changes").at(0).at("keys").at(0).as_string(), "env");
   EXPECT_EQ(told.at("changes").at(0).at("replicas").as_int64(), 2);
+  accepted.changes = {{"web", Measure::live, {"replicas"}, 1, 2}, {"db", Measure::live, {"restart"}, 1, 1}};
+  const json::value scaled = json::parse(accepted_reply(accepted, {}).body);
+  EXPECT_EQ(scaled.at("changes").at(0).at("measure").as_string(), "scale");
+  EXPECT_EQ(scaled.at("changes").at(1).at("measure").as_string(), "live");
 }
 
 TEST_F(Routes, tags_choose_services_too) {

@@ -21,6 +21,18 @@ TEST(Answers, an_order_is_read_with_all_that_progress_shows) {
   EXPECT_EQ(news->slots[0].state_word(), "backoff");
 }
 
+TEST(Answers, a_slot_tells_since_when_it_is_as_it_is) {
+  const auto since = [](const std::string& members) {
+    const auto news = order_news({200, -1, R"({"slots":[{"since":"1970-01-01T00:00:05.250Z",)" + members + "}]}"});
+    return news && news->slots.size() == 1 ? news->slots[0].since : -1;
+  };
+  EXPECT_EQ(since(R"("outcome":"done","state":"stopped")"), milliseconds(5'250));
+  EXPECT_EQ(since(R"("outcome":"done","state":"running","has_readiness":true,"ready":true,)"
+                  R"("ready_since":"1970-01-01T00:00:07.000Z")"),
+            seconds(7));
+  EXPECT_EQ(since(R"("outcome":"pending","state":"starting")"), 0);
+}
+
 TEST(Answers, a_refusal_is_the_servers_own_error) {
   const Answer answer{409, -1,
                       R"({"error":{"operation":"run","subject":"web","reason":"it is there","hint":"choose another",

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "cli/command_table.h"
+#include "cli/other_words.h"
 
 namespace hearth::cli {
 namespace {
@@ -133,6 +134,17 @@ TEST(Docs, help_and_manual_show_only_commands_that_exist) {
       for (const std::string& text : commands_in(option.help)) EXPECT_EQ(problem_of(text), "") << command.name;
     }
   }
+}
+
+TEST(Docs, words_of_other_managers_are_answered_with_commands_that_exist) {
+  std::size_t seen = 0;
+  for (const std::string_view word : other_words()) {
+    for (const std::string& text : commands_in(std::string(answer_to(word)))) {
+      ++seen;
+      EXPECT_EQ(problem_of(text), "") << word;
+    }
+  }
+  EXPECT_GT(seen, other_words().size());
 }
 
 TEST(Docs, the_reference_names_every_command_and_option) {

@@ -1,9 +1,12 @@
 #include "cli/options.h"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "cli/command_table.h"
 #include "cli/context.h"
+#include "cli/other_words.h"
 
 namespace hearth::cli {
 namespace {
@@ -62,6 +65,31 @@ TEST(Options, an_unknown_command_is_answered_with_the_nearest) {
   EXPECT_EQ(hint_of({"--dir", "/x", "restrat", "web"}), "did you mean `hearth restart`?");
   EXPECT_EQ(hint_of({"ps"}), "did you mean `hearth status`?");
   EXPECT_EQ(hint_of({"xyzzy"}), "`hearth help` lists them");
+}
+
+TEST(Options, a_word_of_another_manager_is_answered_with_what_hearth_has_for_it) {
+  const std::pair<const char*, const char*> words[] = {
+      {"update", "hearth reload"},        {"add", "hearth up"},
+      {"remove", "hearth down NAME"},     {"monit", "hearth top"},
+      {"save", "hearth enable"},          {"resurrect", "hearth up"},
+      {"flush", "log.max_files"},         {"clear", "log.max_files"},
+      {"fg", "hearth logs -f"},           {"attach", "hearth exec NAME"},
+      {"tail", "hearth logs -f"},         {"reread", "hearth reload --dry-run"},
+      {"kill", "hearth signal KILL"},     {"delete", "hearth down NAME"},
+      {"describe", "hearth status NAME"}, {"show", "hearth explain NAME"},
+      {"info", "hearth config show"},     {"is-active", "exit code"},
+      {"daemon-reload", "hearth reload"}, {"avail", "hearth status"},
+      {"startsrc", "hearth start"},       {"env", "hearth exec NAME -- env"},
+  };
+  for (const auto& [theirs, ours] : words) EXPECT_NE(hint_of({theirs, "web"}).find(ours), std::string::npos) << theirs;
+}
+
+// An answer that names what is not there, or stands in the way of a command, would be worse than none.
+TEST(Options, no_command_of_hearth_is_taken_for_a_word_of_another_manager) {
+  for (const CommandText& command : commands()) EXPECT_EQ(answer_to(command.name), "") << command.name;
+  std::vector<std::string_view> words = other_words();
+  std::ranges::sort(words);
+  EXPECT_TRUE(std::ranges::adjacent_find(words) == words.end()) << "two answers to one word";
 }
 
 TEST(Options, an_unknown_option_is_answered_with_the_nearest_of_that_command) {

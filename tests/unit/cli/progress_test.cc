@@ -55,9 +55,30 @@ TEST(Progress, piped_says_each_change_once) {
   EXPECT_EQ(progress.changes(news, milliseconds(10)), "db: starting\nweb: waiting: waits for db to be ready\n");
   EXPECT_EQ(progress.changes(news, milliseconds(20)), "");
   news.slots[0] = slot("db", "done", "running");
-  EXPECT_EQ(progress.changes(news, milliseconds(1250)), "db: ready after 1.2s\n");
+  EXPECT_EQ(progress.changes(news, milliseconds(1250)), "db: ready after 1.3s\n");
   news.slots[1] = slot("web", "failed", "backoff", "exited with code 1");
   EXPECT_EQ(progress.changes(news, seconds(12)), "web: backoff (failed) after 12s: exited with code 1\n");
+}
+
+TEST(Progress, what_happened_is_told_with_its_own_time_and_not_with_that_of_the_look) {
+  const WallNs began = seconds(1'000'000);
+  Progress progress(began);
+  OrderNews news;
+  news.slots = {slot("db", "done", "running"), slot("old", "done", "running"), slot("set-back", "done", "running"),
+                slot("silent", "done", "running")};
+  news.slots[0].since = began + milliseconds(310);
+  news.slots[1].since = began - seconds(60);
+  news.slots[2].since = began + seconds(60);
+  EXPECT_EQ(progress.changes(news, milliseconds(1250)),
+            "db: ready after 310ms\nold: ready after 0ms\nset-back: ready after 1.3s\nsilent: ready after 1.3s\n");
+}
+
+TEST(Progress, spans_are_rounded_and_not_cut) {
+  EXPECT_EQ(elapsed_text(milliseconds(799)), "799ms");
+  EXPECT_EQ(elapsed_text(milliseconds(999) + 600'000), "1.0s");
+  EXPECT_EQ(elapsed_text(milliseconds(1799)), "1.8s");
+  EXPECT_EQ(elapsed_text(milliseconds(9960)), "10s");
+  EXPECT_EQ(elapsed_text(milliseconds(59'600)), "1m 0s");
 }
 
 TEST(Progress, piped_tells_tries_that_fail_alike_once) {

@@ -185,6 +185,12 @@ TEST(Toml, every_key_reaches_the_model) {
   EXPECT_EQ(document.services[1], expected);
 }
 
+TEST(Toml, what_a_service_has_anyway_may_be_written_down) {
+  EXPECT_TRUE(service_of("umask = \"022\"\nnice = 0\n") == service_of(""));
+  EXPECT_FALSE(service_of("umask = \"000\"\n") == service_of(""));
+  EXPECT_FALSE(service_of("nice = 1\n") == service_of(""));
+}
+
 TEST(Toml, a_command_for_the_shell_is_one_text) {
   const Document document = document_of(R"(
     [service.web]
