@@ -25,13 +25,13 @@ struct PidOne : Machine {
   bool can_have_namespaces() {
     return root() && execute({"/usr/bin/unshare", "--pid", "--fork", "--mount-proc", "/bin/true"}).wait().code == 0;
   }
-  // Waits until it answers.
+  // Waits until it answers: who comes before that with `up` is the keeper, and this one ends.
   void begin_namespace(const std::vector<std::string>& command = {"daemon"}) {
     std::vector<std::string> words = {"/usr/bin/unshare", "--pid",       "--fork", "--kill-child",
                                       "--mount-proc",     bin("hearth"), "--dir",  directory};
     words.insert(words.end(), command.begin(), command.end());
     daemon = execute(words);
-    ASSERT_TRUE(until([&] { return daemon.ended() || inside({"status", "--json"}).out.starts_with("{"); }));
+    ASSERT_TRUE(until([&] { return daemon.ended() || inside({"status", "--json"}).out.starts_with(R"({"instance")"); }));
     ASSERT_FALSE(daemon.ended());
   }
   pid_t first() const {
