@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <map>
 
 #include "base/toml_text.h"
@@ -67,6 +68,13 @@ std::string name_of(std::string_view text) {
   for (char& c : name)
     if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '_') c = '-';
   return name.empty() ? "service" : name;
+}
+
+std::string integer(std::string_view text) {
+  const std::string_view digits = text.starts_with('+') ? text.substr(1) : text;
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  return error == std::errc() && end == digits.data() + digits.size() ? std::to_string(value) : quoted(text);
 }
 
 std::string seconds_text(std::string_view number) {

@@ -24,6 +24,9 @@ std::string quoted(std::string_view text);
 std::string quoted_list(const std::vector<std::string>& texts);
 // Other characters than a name may have become '-'; at most 48.
 std::string name_of(std::string_view text);
+// A whole number as TOML has it ("007" is 7). Anything else becomes a text, which hearth refuses in its own words: what
+// others wrote must not become TOML.
+std::string integer(std::string_view text);
 std::string seconds_text(std::string_view number);  // "10" -> "10s", quoted
 
 class Service {

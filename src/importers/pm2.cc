@@ -132,7 +132,7 @@ class App {
   void end_codes(Service& service, const json::value& value) {
     std::string list;
     if (const json::array* codes = value.if_array())
-      for (const json::value& code : *codes) list += (list.empty() ? "" : ", ") + text_of(code);
+      for (const json::value& code : *codes) list += (list.empty() ? "" : ", ") + integer(text_of(code));
     const json::value* restarts = find("autorestart");
     if (restarts == nullptr || truth(*restarts)) service.set("restart", quoted("on-failure"));
     service.set("success_exit_codes", "[" + list + "]");
@@ -209,7 +209,7 @@ class App {
     const std::uint64_t factor = unit == "G" ? 1u << 30 : unit == "M" ? 1u << 20 : unit == "K" ? 1u << 10 : 1;
     if (std::stoull(text) < (1u << 20) / factor)
       return wanting("max_memory_restart = " + text + " is less than 1 MiB", "max_memory = \"300MiB\"");
-    service.set("max_memory", unit == "" ? text : quoted(text + "iB"));
+    service.set("max_memory", unit == "" ? integer(text) : quoted(text + "iB"));
   }
 
   void key(Service& service, const std::string& name, const json::value& value) {
@@ -228,8 +228,9 @@ class App {
     if (name == "kill_timeout") return service.set("stop_timeout", span_text(value));
     if (name == "listen_timeout") return service.set("start_timeout", span_text(value));
     if (name == "max_memory_restart") return memory(service, value);
-    if (name == "uid") return service.set("user", value.is_string() ? quoted(text_of(value)) : text_of(value));
-    if (name == "gid") return service.set("group", value.is_string() ? quoted(text_of(value)) : text_of(value));
+    if (name == "uid") return service.set("user", value.is_string() ? quoted(text_of(value)) : integer(text_of(value)));
+    if (name == "gid")
+      return service.set("group", value.is_string() ? quoted(text_of(value)) : integer(text_of(value)));
     unlike(service, name, value);
   }
 

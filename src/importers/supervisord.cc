@@ -286,7 +286,7 @@ void SupervisordImporter::key(const Section& each, const IniEntry& entry, Servic
   }
   if (key == "exitcodes") {
     std::string list;
-    for (const std::string& code : split_list(value, ",")) list += (list.empty() ? "" : ", ") + code;
+    for (const std::string& code : split_list(value, ",")) list += (list.empty() ? "" : ", ") + integer(code);
     return service.set("success_exit_codes", "[" + list + "]");
   }
   if (key == "autostart") {

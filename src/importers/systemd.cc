@@ -217,7 +217,7 @@ bool Importer::limit(Service& service, const IniEntry& entry) {
   std::transform(name.begin(), name.end(), name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
   const auto one = [](const std::string& text) {
     if (text == "infinity") return quoted("unlimited");
-    return text.find_first_not_of("0123456789") == text.npos ? text : quoted(text);
+    return integer(text);
   };
   const std::size_t colon = entry.value.find(':');
   service.set_in("limits", name,
@@ -258,7 +258,7 @@ void Importer::unit_key(Service& service, const IniEntry& entry) {
   if (key == "After" || key == "Requires" || key == "Wants" || key == "BindsTo" || key == "PartOf" ||
       key == "Requisite")
     return dependencies(service, entry);
-  if (key == "StartLimitBurst") return service.set("max_restarts", entry.value);
+  if (key == "StartLimitBurst") return service.set("max_restarts", integer(entry.value));
   if (timing(service, entry)) return;
   if (key == "Description" || key == "Documentation" || key == "DefaultDependencies") return;
   wanting(entry.line, key + "=" + entry.value + " is not carried over", "");
@@ -277,10 +277,10 @@ void Importer::service_key(Service& service, const IniEntry& entry) {
   if (key == "Group") return service.set("group", quoted(value));
   if (key == "UMask")
     return service.set("umask", quoted(value.size() == 4 && value[0] == '0' ? value.substr(1) : value));
-  if (key == "Nice") return service.set("nice", value);
-  if (key == "OOMScoreAdjust") return service.set("oom_score_adj", value);
+  if (key == "Nice") return service.set("nice", integer(value));
+  if (key == "OOMScoreAdjust") return service.set("oom_score_adj", integer(value));
   if (key == "KillSignal") return service.set("stop_signal", quoted(value));
-  if (key == "StartLimitBurst") return service.set("max_restarts", value);
+  if (key == "StartLimitBurst") return service.set("max_restarts", integer(value));
   if (key == "Environment") {
     const auto words = split_words(specifiers(entry));
     for (const std::string& word : words.value_or(std::vector<std::string>()))
@@ -300,7 +300,7 @@ void Importer::service_key(Service& service, const IniEntry& entry) {
     std::string list = "0";
     for (const std::string& code : split_list(value, " \t")) {
       if (code.find_first_not_of("0123456789") == code.npos)
-        list += ", " + code;
+        list += ", " + integer(code);
       else
         wanting(entry.line, "SuccessExitStatus=" + code + ": only numbers are carried over", "write its number");
     }

@@ -1,6 +1,6 @@
 // Hostile bytes for both readers of config/. The first byte chooses: a hearth.toml, or a document as JSON. What is
 // accepted must survive being written and read again, and what is refused must say where and why.
-// A good corpus to begin with: tests/unit/config/bad, each file with a 't' put before it.
+// The corpus has what tests/unit/config/bad has, each file with a t put before it.
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/check.h"
+#include "base/toml_text.h"
 #include "config/diff.h"
 #include "config/document_json.h"
 #include "config/environment.h"
@@ -35,7 +36,7 @@ void feed_toml(std::string_view text) {
   HEARTH_CHECK(parsed.diagnostics.size() <= config::max_diagnostics, "no flood of problems");
   for (const config::Diagnostic& diagnostic : parsed.diagnostics) {
     HEARTH_CHECK(!diagnostic.message.empty(), "every problem says what it is");
-    HEARTH_CHECK(config::valid_utf8(diagnostic.text()), "messages are text");
+    HEARTH_CHECK(valid_utf8(diagnostic.text()), "messages are text");
     diagnostic.excerpt(text);
   }
 }

@@ -450,6 +450,31 @@ TEST(Export, who_is_not_wanted_is_named_by_others_all_the_same) {
   EXPECT_NE(units[0].text.find("After=p-db@0.service p-db@1.service\n"), std::string::npos) << units[0].text;
 }
 
+// Found by importers_fuzz: numbers were written as they stood in the original.
+TEST(Importers, what_is_no_number_in_the_original_does_not_become_toml) {
+  const auto problem = [](const Result<Imported>& imported) {
+    if (!imported) return imported.error().text();
+    return config::parse_project(imported->toml, "/p/hearth.toml", config::Environment()).text();
+  };
+  const auto unit = [](const std::string& line) {
+    return import_systemd({{"web.service", "[Service]\nExecStart=/bin/web\n" + line + "\n"}});
+  };
+  const std::string pm2 = R"([{"name": "a", "script": "/a", "interpreter": "none", )";
+  for (const Result<Imported>& imported :
+       {supervisord("[program:a]\ncommand=/a\nexitcodes=0,\x01\n"),
+        supervisord("[program:a]\ncommand=/a\nexitcodes=0]\n"), unit("Nice=5 # nicer"), unit("OOMScoreAdjust="),
+        unit("StartLimitBurst=many"), unit("LimitNOFILE="),
+        import_pm2({"e.json", pm2 + R"("stop_exit_codes": ["1]\n[service.b]\ncommand = [\"/b\""]}])"}),
+        import_pm2({"e.json", pm2 + R"("uid": null, "gid": {"a": 1}}])"})}) {
+    ASSERT_TRUE(imported) << imported.error().text();
+    EXPECT_EQ(imported->services, 1u);
+    EXPECT_EQ(problem(imported).find("syntax error"), std::string::npos) << problem(imported) << imported->toml;
+    EXPECT_EQ(imported->toml.find("\n[service.b]"), std::string::npos) << imported->toml;
+  }
+  EXPECT_NE(unit("Nice=007")->toml.find("nice = 7\n"), std::string::npos);
+  EXPECT_NE(unit("LimitNOFILE=0100:infinity")->toml.find("soft = 100, hard = \"unlimited\""), std::string::npos);
+}
+
 TEST(Words, are_split_as_a_shell_does) {
   using List = std::vector<std::string>;
   EXPECT_EQ(split_words("a  b\tc"), List({"a", "b", "c"}));
