@@ -6,6 +6,7 @@
 
 #include "config/service_keys.h"
 #include "config/text.h"
+#include "model/dependencies.h"
 
 namespace hearth::config {
 namespace {
@@ -33,12 +34,6 @@ constexpr std::array<KeyRule<Dependency>, 4> rules = {{
     {"stop", [](Reader& r, const Node& v, std::string_view k, Dependency& t) { r.flag(v, k, t.stop); }},
 }};
 
-// What is waited for to end has not gone when it has ended, and what may be away does not take anybody along.
-bool must_stay(const Dependency& dependency) {
-  return dependency.required &&
-         (dependency.condition == Condition::started || dependency.condition == Condition::ready);
-}
-
 void add(Reader& r, Position at, Dependency dependency, ServiceDraft& draft) {
   for (const Dependency& other : draft.spec.depends_on) {
     if (other.service == dependency.service) {
@@ -57,7 +52,7 @@ void read_one(Reader& r, const Entry& entry, const std::string& key, ServiceDraf
     r.choice(entry.value, key, condition_words, condition_synonyms, dependency.condition);
   } else if (!r.table<Dependency>(entry.value, key, rules, Scope::dependency, dependency)) {
     return;
-  } else if (dependency.stop && !must_stay(dependency)) {
+  } else if (dependency.stop && !has_to_stay(dependency)) {
     return r.problem(entry.at, fmt::format("{}.stop = true needs a dependency that has to be there", key),
                      "remove stop, or required = false and a condition that waits for its end");
   }

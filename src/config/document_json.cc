@@ -8,6 +8,7 @@
 #include "config/document_fields.h"
 #include "config/json_reader.h"
 #include "config/json_writer.h"
+#include "model/dependencies.h"
 
 namespace hearth::config {
 namespace {
@@ -26,6 +27,9 @@ std::string contradiction(const Document& document) {
     if (!names.insert(service.name).second) return place + ".name: there is another service " + quote(service.name);
     if (service.command.empty() || service.command.front().empty()) return place + ".command is empty";
     if (service.ready->type == ProbeType::memory) return place + ".ready.type: \"memory\" is for live only";
+    for (const Dependency& other : service.depends_on)
+      if (other.stop && !has_to_stay(other))
+        return place + ".depends_on: stop is for a dependency that has to be there";
     for (const ResourceLimit& limit : service.process->limits) {
       if (limit.name.empty()) return place + ".limits: one has no name";
       if (limit.soft > limit.hard) return place + ".limits: " + limit.name + " has soft above hard";

@@ -7,6 +7,30 @@
 #include "supervisor/book.h"
 
 namespace hearth::supervisor {
+namespace {
+
+enum class Presence { there, waits, gone };
+
+Presence presence_of(const SlotBook& book, SlotIndex slot) {
+  const SlotState& state = book.slots[slot];
+  switch (state.life.phase) {
+    case Phase::stopped: return Presence::gone;
+    case Phase::completed:
+      // A task is there when it has done its work.
+      return book.spec_of(slot).type == ServiceType::task ? Presence::there : Presence::gone;
+    case Phase::failed: return state.life.reason == Reason::dependency_failed ? Presence::waits : Presence::gone;
+    case Phase::waiting: return Presence::waits;
+    case Phase::stopping:
+      if (!state.life.want_up) return Presence::gone;
+      return state.life.reason == Reason::dependency_missing ? Presence::waits : Presence::there;
+    case Phase::starting:
+    case Phase::running:
+    case Phase::backoff: break;
+  }
+  return Presence::there;
+}
+
+}  // namespace
 
 lifecycle::Standing standing_of(const SlotBook& book, const AppliedDocument& applied, lifecycle::Edge edge) {
   bool met = true;
@@ -30,7 +54,10 @@ lifecycle::Standing standing_of(const SlotBook& book, SlotIndex other, lifecycle
   // A task is what others wait for when it has done its work.
   if (spec.type == ServiceType::task && edge.condition == Condition::ready)
     edge.condition = Condition::completed_successfully;
-  return lifecycle::standing(edge, dependency.life.phase, ready, started, success);
+  const lifecycle::Standing standing = lifecycle::standing(edge, dependency.life.phase, ready, started, success);
+  // Nobody starts over what would take him along again: one that has completed was started, too, and has gone.
+  const bool left = edge.stop && edge.required && presence_of(book, other) == Presence::gone;
+  return left && standing == lifecycle::Standing::met ? lifecycle::Standing::unmet : standing;
 }
 
 bool dependencies_met(const SlotBook& book, SlotIndex slot, Reason* why, std::string* what) {
@@ -109,27 +136,6 @@ bool outlived_a_dependency(const SlotBook& book, SlotIndex slot) {
 }
 
 namespace {
-
-enum class Presence { there, waits, gone };
-
-Presence presence_of(const SlotBook& book, SlotIndex slot) {
-  const SlotState& state = book.slots[slot];
-  switch (state.life.phase) {
-    case Phase::stopped: return Presence::gone;
-    case Phase::completed:
-      // A task is there when it has done its work.
-      return book.spec_of(slot).type == ServiceType::task ? Presence::there : Presence::gone;
-    case Phase::failed: return state.life.reason == Reason::dependency_failed ? Presence::waits : Presence::gone;
-    case Phase::waiting: return Presence::waits;
-    case Phase::stopping:
-      if (!state.life.want_up) return Presence::gone;
-      return state.life.reason == Reason::dependency_missing ? Presence::waits : Presence::there;
-    case Phase::starting:
-    case Phase::running:
-    case Phase::backoff: break;
-  }
-  return Presence::there;
-}
 
 // Of a service: all its replicas. One that nobody has placed yet is not said to have gone.
 Presence presence_of(const SlotBook& book, std::span<const SlotIndex> replicas) {

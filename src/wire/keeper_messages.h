@@ -22,7 +22,7 @@
 
 namespace hearth::wire {
 
-inline constexpr uint32_t message_version = 2;
+inline constexpr uint32_t message_version = 3;
 inline constexpr int member_socket_fd = 3;
 inline constexpr uint32_t records_per_message_max = 120;
 inline constexpr uint32_t descriptors_per_message_max = 250;  // SCM_MAX_FD is 253

@@ -108,6 +108,22 @@ TEST_F(StopsWith, NobodyOfWhomAReplicaIsLeft) {
   stage.run_until([&] { return stage.status("web").phase == Phase::waiting; });
 }
 
+TEST_F(StopsWith, OneThatHasCompletedAndIsNotStartedOverItAgain) {
+  ServiceSpec db = service("db", ProbeType::none), web = service("web");
+  web.depends_on = {bound_to("db")};
+  web.depends_on[0].condition = Condition::started;
+  stage.plays("db", {ends(500, 0), good()});
+  stage.up({db, web});
+  stage.run_until([&] { return stage.is_ready("web"); });
+  stage.run_until([&] { return stage.status("db").phase == Phase::completed; });
+  stage.run_until([&] { return stage.status("web").phase == Phase::waiting; });
+  stage.run_ms(2'000);
+  EXPECT_EQ(stage.runs_of("web"), 1u);
+  EXPECT_EQ(stage.status("web").reason_text, "waits for db");
+  stage.order(Verb::start, {"web"});
+  stage.run_until([&] { return stage.runs_of("db") == 2 && stage.is_ready("web"); });
+}
+
 TEST_F(StopsWith, ATaskOnlyWhenThatIsTakenBack) {
   ServiceSpec migrate = service("migrate", ProbeType::none), web = service("web");
   migrate.type = ServiceType::task;
@@ -118,6 +134,8 @@ TEST_F(StopsWith, ATaskOnlyWhenThatIsTakenBack) {
   stage.run_until([&] { return stage.is_ready("web"); });
   stage.run_ms(1'000);
   EXPECT_TRUE(stage.is_ready("web")) << "a task is there when it has done its work";
+  stage.order(Verb::stop, {"migrate"});
+  stage.run_until([&] { return stage.status("web").phase == Phase::waiting; });
 }
 
 TEST_F(StopsWith, WhatHadGoneBeforeAReloadSaidThatItDoes) {

@@ -101,6 +101,9 @@ TEST(DocumentJson, what_cannot_reach_the_kernel_is_refused) {
   EXPECT_THAT(reason_of(R"({"format":1,"project":"p","services":[{"name":"a"}]})"), HasSubstr("command is empty"));
   EXPECT_THAT(reason_of(with_service(R"("ready":{"type":"memory"})")),
               HasSubstr("ready.type: \"memory\" is for live only"));
+  for (const char* so : {R"("required":false)", R"("condition":"completed")"})
+    EXPECT_THAT(reason_of(with_service(R"("depends_on":[{"service":"b","stop":true,)" + std::string(so) + "}]")),
+                HasSubstr("stop is for a dependency that has to be there"));
 }
 
 TEST(DocumentJson, names_are_checked_and_unique) {
