@@ -8,8 +8,14 @@ _hearth_unquoted() {
 _hearth_offer() {
   COMPREPLY=($(compgen -W "$(hearth "${place[@]}" completion "$1" 2>/dev/null)" -- "$current"))
 }
+_hearth_command() {
+  if declare -F _command_offset >/dev/null; then _command_offset $1
+  elif (($1 == COMP_CWORD)); then COMPREPLY=($(compgen -c -- "$current"))
+  else COMPREPLY=($(compgen -f -- "$current"))
+  fi
+}
 _hearth() {
-  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command= place=() i
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command= place=() i given=0
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     case ${COMP_WORDS[i]} in
@@ -17,9 +23,9 @@ _hearth() {
         local option=${COMP_WORDS[i]}
         [[ ${COMP_WORDS[i+1]} == = ]] && ((i++))
         ((++i < COMP_CWORD)) && place+=("$option" "$(_hearth_unquoted "${COMP_WORDS[i]}")") ;;
-      --) return ;;
+      --) _hearth_command $((i + 1)); return ;;
       -*) ;;
-      *) : "${command:=${COMP_WORDS[i]}}" ;;
+      *) [[ $command ]] && ((++given)); : "${command:=${COMP_WORDS[i]}}" ;;
     esac
   done
   [[ $current == = ]] && current=
@@ -27,13 +33,15 @@ _hearth() {
   case $previous in
     --dir|--cwd) COMPREPLY=($(compgen -d -- "$current")); return ;;
     -f|--file) if [[ $command != logs ]]; then COMPREPLY=($(compgen -f -- "$current")); return; fi ;;
-    --restart) COMPREPLY=($(compgen -W 'always on-failure never' -- "$current")); return ;;
     -p|--project) _hearth_offer projects; return ;;
-    --instance|--set|--exit-code-from|--timeout|--name|--env|-n|--lines|--since|--until|--grep|-s|--sort|-i|--interval|--for) return ;;
+    --restart) COMPREPLY=($(compgen -W 'always on-failure never' -- "$current")); return ;;
+    -s|--sort) COMPREPLY=($(compgen -W 'cpu memory restarts uptime name' -- "$current")); return ;;
+    --for) COMPREPLY=($(compgen -W 'ready stopped completed failed' -- "$current")); return ;;
+    --instance|--set|--exit-code-from|--timeout|--name|--env|-n|--lines|--since|--until|--grep|-i|--interval) return ;;
   esac
   local words=
   case $command in
-    '') words='--dir --instance --json -h --help'; [[ $current == -* ]] || words='up down run status logs events explain top tree import export start stop restart reload scale signal wait exec shutdown config version help completion daemon enable disable doctor reset' ;;
+    '') words='--dir --instance --json -h --help'; [[ $current == -* ]] || words='up down run status logs events explain top tree pid import export start stop restart reload scale signal wait exec shutdown config version help completion daemon enable disable doctor reset' ;;
     up) words='-f --file --set --foreground --exit-code-from --abort-on-exit --no-wait --timeout --dir --instance --json -h --help' ;;
     down) words='-f --file -p --project --all --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
     run) words='--name --cwd --env --restart --wait --no-wait --timeout --dir --instance --json -h --help' ;;
@@ -43,20 +51,21 @@ _hearth() {
     explain) words='--dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
     top) words='--once -s --sort -i --interval --pss --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
     tree) words='--dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
-    import) words='-o --output --dir --instance --json -h --help' ;;
-    export) words='-f --file --set -o --output --dir --instance --json -h --help' ;;
+    pid) words='--dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
+    import) words='-o --output --dir --instance --json -h --help'; [[ $current == -* ]] || { ((given)) || { COMPREPLY=($(compgen -W 'supervisord pm2 procfile systemd' -- "$current")); return; }; { COMPREPLY=($(compgen -f -- "$current")); return; }; } ;;
+    export) words='-f --file --set -o --output --dir --instance --json -h --help'; [[ $current == -* ]] || { ((given)) || { COMPREPLY=($(compgen -W 'systemd' -- "$current")); return; }; { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; }; } ;;
     start) words='--all --no-deps --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
     stop) words='--all --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
     restart) words='--all --no-deps --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
     reload) words='--set -f --file --dry-run --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
-    scale) words='--no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
-    signal) words='--all --all-processes --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
+    scale) words='--no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; COMPREPLY=("${COMPREPLY[@]/%/=}"); compopt -o nospace 2>/dev/null; return; } ;;
+    signal) words='--all --all-processes --dir --instance --json -h --help'; [[ $current == -* ]] || { ((given)) || { COMPREPLY=($(compgen -W 'HUP INT QUIT KILL USR1 USR2 TERM CONT STOP WINCH' -- "$current")); return; }; { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; }; } ;;
     wait) words='--for --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
     exec) words='--dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; } ;;
     shutdown) words='--no-wait --timeout --dir --instance --json -h --help' ;;
     config) words='-f --file --set --origin --defaults --dir --instance --json -h --help'; [[ $current == -* ]] || words='validate show get set schema' ;;
     version) words='--dir --instance --json -h --help' ;;
-    help) words='--man --dir --instance --json -h --help'; [[ $current == -* ]] || words='up down run status logs events explain top tree import export start stop restart reload scale signal wait exec shutdown config version help completion daemon enable disable doctor reset' ;;
+    help) words='--man --dir --instance --json -h --help'; [[ $current == -* ]] || words='up down run status logs events explain top tree pid import export start stop restart reload scale signal wait exec shutdown config version help completion daemon enable disable doctor reset' ;;
     completion) words='--dir --instance --json -h --help'; [[ $current == -* ]] || words='bash zsh fish' ;;
     daemon) words='--detach --dir --instance --json -h --help' ;;
     enable) words='-f --file --unit-dir --print --dir --instance --json -h --help' ;;

@@ -38,6 +38,15 @@ function __hearth_needs_command
     set i (math $i + 1)
   end
 end
+function __hearth_counts
+  for name in (__hearth_ask services)
+    echo $name=
+  end
+end
+function __hearth_first
+  set -l words (commandline -opc)
+  test "$words[-1]" = $argv[1]
+end
 complete -c hearth -f
 complete -c hearth -l dir -x -a '(__fish_complete_directories)' -d 'use the instance in exactly this directory'
 complete -c hearth -l instance -x -d 'use the instance of this name ("default"); "auto": `help up`'
@@ -89,18 +98,24 @@ complete -c hearth -n __hearth_needs_command -a explain -d 'why a service is in 
 complete -c hearth -n '__fish_seen_subcommand_from explain' -a '(__hearth_services)'
 complete -c hearth -n __hearth_needs_command -a top -d 'what services use: CPU, memory, threads, live'
 complete -c hearth -n '__fish_seen_subcommand_from top' -l once -d 'write one table and end, as without a terminal'
-complete -c hearth -n '__fish_seen_subcommand_from top' -s s -l sort -x -d 'cpu (the usual one), memory, restarts, uptime or name'
+complete -c hearth -n '__fish_seen_subcommand_from top' -s s -l sort -x -a 'cpu memory restarts uptime name' -d 'cpu (the usual one), memory, restarts, uptime or name'
 complete -c hearth -n '__fish_seen_subcommand_from top' -s i -l interval -x -d 'look so often (2s)'
 complete -c hearth -n '__fish_seen_subcommand_from top' -l pss -d 'memory with shared pages divided among those who share them; dear for large processes'
 complete -c hearth -n '__fish_seen_subcommand_from top' -a '(__hearth_services)'
 complete -c hearth -n __hearth_needs_command -a tree -d 'the processes of services, as a tree'
 complete -c hearth -n '__fish_seen_subcommand_from tree' -a '(__hearth_services)'
+complete -c hearth -n __hearth_needs_command -a pid -d 'the PID of a service, for scripts'
+complete -c hearth -n '__fish_seen_subcommand_from pid' -a '(__hearth_services)'
 complete -c hearth -n __hearth_needs_command -a import -d 'make a hearth.toml of another supervisor\'s files'
 complete -c hearth -n '__fish_seen_subcommand_from import' -s o -l output -r -F -d 'write here, and nowhere if it exists'
+complete -c hearth -n '__hearth_first import' -a 'supervisord pm2 procfile systemd'
+complete -c hearth -n '__fish_seen_subcommand_from import' -F
 complete -c hearth -n __hearth_needs_command -a export -d 'services as units of systemd'
 complete -c hearth -n '__fish_seen_subcommand_from export' -s f -l file -r -F -d 'this file, instead of hearth.toml here or in a directory above'
 complete -c hearth -n '__fish_seen_subcommand_from export' -l set -x -d 'over what the files say: service.web.nice=5; may be repeated'
 complete -c hearth -n '__fish_seen_subcommand_from export' -s o -l output -x -a '(__fish_complete_directories)' -d 'write each unit into a file of its own there'
+complete -c hearth -n '__hearth_first export' -a 'systemd'
+complete -c hearth -n '__fish_seen_subcommand_from export' -a '(__hearth_services)'
 complete -c hearth -n __hearth_needs_command -a start -d 'start services'
 complete -c hearth -n '__fish_seen_subcommand_from start' -l all -d 'all services'
 complete -c hearth -n '__fish_seen_subcommand_from start' -l no-deps -d 'leave what they depend on as it is'
@@ -128,13 +143,14 @@ complete -c hearth -n '__fish_seen_subcommand_from reload' -a '(__hearth_service
 complete -c hearth -n __hearth_needs_command -a scale -d 'run another number of replicas'
 complete -c hearth -n '__fish_seen_subcommand_from scale' -l no-wait -d 'return when the order is accepted'
 complete -c hearth -n '__fish_seen_subcommand_from scale' -l timeout -x -d 'wait no longer than this ("90s", "5m"); the order itself goes on'
-complete -c hearth -n '__fish_seen_subcommand_from scale' -a '(__hearth_services)'
+complete -c hearth -n '__fish_seen_subcommand_from scale' -a '(__hearth_counts)'
 complete -c hearth -n __hearth_needs_command -a signal -d 'send a signal to services'
 complete -c hearth -n '__fish_seen_subcommand_from signal' -l all -d 'all services'
 complete -c hearth -n '__fish_seen_subcommand_from signal' -l all-processes -d 'to the whole process group of each'
+complete -c hearth -n '__hearth_first signal' -a 'HUP INT QUIT KILL USR1 USR2 TERM CONT STOP WINCH'
 complete -c hearth -n '__fish_seen_subcommand_from signal' -a '(__hearth_services)'
 complete -c hearth -n __hearth_needs_command -a wait -d 'wait until services are ready, stopped, completed or failed'
-complete -c hearth -n '__fish_seen_subcommand_from wait' -l for -x -d 'ready (the default), stopped, completed or failed'
+complete -c hearth -n '__fish_seen_subcommand_from wait' -l for -x -a 'ready stopped completed failed' -d 'ready (the default), stopped, completed or failed'
 complete -c hearth -n '__fish_seen_subcommand_from wait' -l timeout -x -d 'wait no longer than this ("90s", "5m")'
 complete -c hearth -n '__fish_seen_subcommand_from wait' -a '(__hearth_services)'
 complete -c hearth -n __hearth_needs_command -a exec -d 'run a command as a service would run'
@@ -151,7 +167,7 @@ complete -c hearth -n '__fish_seen_subcommand_from config' -a 'validate show get
 complete -c hearth -n __hearth_needs_command -a version -d 'the version of this program, and of the hearth that runs'
 complete -c hearth -n __hearth_needs_command -a help -d 'explain a command'
 complete -c hearth -n '__fish_seen_subcommand_from help' -l man -d 'write the manual page\'s source'
-complete -c hearth -n '__fish_seen_subcommand_from help' -a 'up down run status logs events explain top tree import export start stop restart reload scale signal wait exec shutdown config version help completion daemon enable disable doctor reset'
+complete -c hearth -n '__fish_seen_subcommand_from help' -a 'up down run status logs events explain top tree pid import export start stop restart reload scale signal wait exec shutdown config version help completion daemon enable disable doctor reset'
 complete -c hearth -n __hearth_needs_command -a completion -d 'write a completion script for a shell'
 complete -c hearth -n '__fish_seen_subcommand_from completion' -a 'bash zsh fish'
 complete -c hearth -n __hearth_needs_command -a daemon -d 'run hearth in the foreground, for service managers'

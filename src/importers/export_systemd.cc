@@ -101,9 +101,8 @@ class Unit {
       line(dependency.restart ? "BindsTo" : must ? "Requires" : "Wants", units);
       line("After", units);
       if (dependency.stop && !dependency.restart)
-        wanting("stop = true of " + other->name, "Requires= stops it when that is stopped, and not when that has failed");
-      else if (must && !dependency.stop && !dependency.restart)
-        wanting("its dependency on " + other->name, "Requires= stops it when that is stopped, too; Wants= does not wait for it");
+        wanting("stop = true of " + other->name,
+                "Requires= stops it when that is stopped, and not when that has failed");
     }
     if (spec_.crash_limit.max_failed_starts > 0)
       wanting("max_failed_starts", "StartLimitBurst= counts all starts, and not those that have failed");

@@ -32,8 +32,8 @@ std::vector<DependencyProblem> dependency_problems(const std::vector<ServiceSpec
 // Of a dependency that has to be there, and to stay: for others `stop` contradicts what they say. What is waited for to end
 // has not gone when it has ended, and what may be away does not take anybody along.
 inline bool has_to_stay(const Dependency& dependency) {
-  const bool waits_for_end = dependency.condition == Condition::completed ||
-                             dependency.condition == Condition::completed_successfully;
+  const bool waits_for_end =
+      dependency.condition == Condition::completed || dependency.condition == Condition::completed_successfully;
   return dependency.required && !waits_for_end;
 }
 

@@ -12,6 +12,13 @@ Dependency bound_to(const std::string& name) {
   return dependency;
 }
 
+Script serves_for(std::int64_t ms, int status) {
+  Script once = good();
+  once.exit_after = milliseconds(ms);
+  once.exit_status = status;
+  return once;
+}
+
 Script takes_its_time() {
   Script slow = good();
   slow.term_takes = milliseconds(300);
@@ -55,7 +62,7 @@ TEST_F(StopsWith, NobodyThatHasCrashedAndIsTriedAgain) {
   ServiceSpec db = service("db"), web = service("web");
   db.backoff.initial = seconds(2);
   web.depends_on = {bound_to("db")};
-  stage.plays("db", {ends(500, 1), good()});
+  stage.plays("db", {serves_for(500, 1), good()});
   stage.up({db, web});
   stage.run_until([&] { return stage.is_ready("web"); });
   stage.run_until([&] { return stage.status("db").phase == Phase::backoff; });
@@ -68,7 +75,7 @@ TEST_F(StopsWith, WhatIsGivenUpAndIsBackWhenThatIsStartedAgain) {
   ServiceSpec db = service("db"), web = service("web");
   db.restart = RestartPolicy::never;
   web.depends_on = {bound_to("db")};
-  stage.plays("db", {ends(500, 1), good()});
+  stage.plays("db", {serves_for(500, 1), good()});
   stage.up({db, web});
   stage.run_until([&] { return stage.is_ready("web"); });
   stage.run_until([&] { return stage.status("web").phase == Phase::failed; });
@@ -84,7 +91,7 @@ TEST_F(StopsWith, WhatWaitsForOneThatHasGone) {
   web.depends_on = {on("db")};
   page.depends_on = {bound_to("web")};
   web.backoff.initial = seconds(2);
-  stage.plays("web", {ends(500, 1), good()});
+  stage.plays("web", {serves_for(500, 1), good()});
   stage.up({page, web, db});
   stage.run_until([&] { return stage.is_ready("page"); });
   stage.run_until([&] { return stage.status("web").phase == Phase::backoff; });

@@ -124,6 +124,7 @@ class Checker final : public Watcher {
   std::map<OperationKey, OrderId> orders_;
   std::map<OrderId, Request> accepted_;
   std::map<OrderId, std::set<std::string>> started_;  // by each start or restart, what it needs included
+  std::map<OrderId, std::set<std::string>> stopped_;  // by each stop of all: not what had completed
   std::set<RunId> probed_well_;
   std::set<RunId> probed_ill_;  // the last answer about its liveness was a bad one
   std::map<SlotIndex, std::map<std::string, std::set<std::uint64_t>>> store_;

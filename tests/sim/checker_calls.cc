@@ -87,6 +87,8 @@ bool Checker::somebody_may_want_up(const ports::SpawnOrder& of, OrderId decided)
     std::optional<bool> goal = goal_in(request, project, service);
     const auto also = started_.find(order);
     if (!goal && also != started_.end() && also->second.contains(service)) goal = true;
+    const auto ended = stopped_.find(order);
+    if (ended != stopped_.end() && !ended->second.contains(service)) goal.reset();
     if (goal) last = order, up = *goal;
   }
   // A run that was decided upon before the stop may still be on its way.
@@ -283,6 +285,11 @@ void Checker::answered(const Request& request, const Result<Accepted>& result) {
     for (const SlotIndex slot : result->slots)
       if (slot < view_.slots.size() && view_.slots[slot].used)
         started_[result->order].insert(name_of(view_.slots[slot]));
+  if (request.verb == Verb::stop && request.all) {
+    std::set<std::string>& stopped = stopped_[result->order];
+    for (const SlotIndex slot : result->slots)
+      if (slot < view_.slots.size() && view_.slots[slot].used) stopped.insert(name_of(view_.slots[slot]));
+  }
   const auto [known, fresh] = orders_.emplace(request.key, result->order);
   if (!fresh && known->second != result->order)
     fail("one key is order " + std::to_string(known->second) + " and order " + std::to_string(result->order));

@@ -44,6 +44,7 @@ void Checker::inherits(const ports::Heritage& heritage) {
   orders_.clear();
   accepted_.clear();
   started_.clear();
+  stopped_.clear();
   greatest_op_ = orders_before_ = 0;
   greatest_run_ = heritage.greatest_run;
   cloned_.erase(cloned_.upper_bound(heritage.greatest_run), cloned_.end());

@@ -31,7 +31,8 @@ struct PidOne : Machine {
                                       "--mount-proc",     bin("hearth"), "--dir",  directory};
     words.insert(words.end(), command.begin(), command.end());
     daemon = execute(words);
-    ASSERT_TRUE(until([&] { return daemon.ended() || inside({"status", "--json"}).out.starts_with(R"({"instance")"); }));
+    ASSERT_TRUE(
+        until([&] { return daemon.ended() || inside({"status", "--json"}).out.starts_with(R"({"instance")"); }));
     ASSERT_FALSE(daemon.ended());
   }
   pid_t first() const {

@@ -60,8 +60,7 @@ TEST_F(Routes, who_asks_for_some_services_is_not_told_notes_of_others) {
   const auto notes = [&](const char* target) {
     std::string all;
     const json::value told = json::parse(std::get<Reply>(ask("GET", target)).body);
-    for (const json::value& note : told.at("notes").as_array())
-      all += std::string(note.as_string()) + "\n";
+    for (const json::value& note : told.at("notes").as_array()) all += std::string(note.as_string()) + "\n";
     return all;
   };
   EXPECT_EQ(notes("/v1/status?names=web"),
