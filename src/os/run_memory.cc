@@ -32,8 +32,8 @@ std::uint64_t memory_kib(const std::vector<RunMember>& members, std::uint64_t en
   return sum;
 }
 
-Result<std::uint64_t> memory_kib(const CgroupTree& cgroups, const RunIdentity& run, std::uint64_t enough_kib) {
-  const std::vector<RunMember> members = members_of(cgroups, run);
+Result<std::uint64_t> memory_kib(Census& census, const RunIdentity& run, std::uint64_t enough_kib, MonoNs asked) {
+  const std::vector<RunMember> members = census.members_of(run, asked);
   if (members.empty())
     return failure(Remedy::try_later, "measure", "the memory of " + run.label, "no process of it can be seen in /proc");
   return memory_kib(members, enough_kib);

@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "os/cgroup.h"
+#include "base/time.h"
 #include "os/run_members.h"
 
 namespace hearth::os {
@@ -30,8 +30,8 @@ std::optional<std::uint64_t> proportional_kib(pid_t pid);
 std::uint64_t memory_kib(const std::vector<RunMember>& members, std::uint64_t enough_kib);
 
 // The same of a run. An error when no process of it can be seen: it has just ended, or /proc cannot be read; nobody
-// should conclude anything from that. May take long (run_members.h, and the proportional sets): not on the thread that
-// supervises.
-Result<std::uint64_t> memory_kib(const CgroupTree& cgroups, const RunIdentity& run, std::uint64_t enough_kib);
+// should conclude anything from that. Nothing of it was read before `asked`. May take long (run_members.h, and the
+// proportional sets): not on the thread that supervises.
+Result<std::uint64_t> memory_kib(Census& census, const RunIdentity& run, std::uint64_t enough_kib, MonoNs asked);
 
 }  // namespace hearth::os

@@ -75,7 +75,7 @@ std::string memory_words(std::uint64_t used, std::uint64_t most) {
 }
 
 void look_at_memory(const Look& order, Seen& seen) {
-  const Result<std::uint64_t> kib = order.measure(order.max_memory / 1024);
+  const Result<std::uint64_t> kib = order.measure(order.max_memory / 1024, order.asked);
   seen.refused = !kib;
   if (!kib) {
     seen.reason = kib.error().reason;
@@ -200,6 +200,12 @@ std::string Looker::begin(Look order, MonoNs now) {
   for (Seen& each : seen) line_->seen.push_back(std::move(each));
   line_->changed.notify_all();
   return {};
+}
+
+bool Looker::cancel(std::uint64_t id) {
+  if (!line_) return false;
+  const std::lock_guard lock(line_->mutex);
+  return std::erase_if(line_->waiting, [&](const Look& each) { return each.id == id; }) != 0;
 }
 
 std::vector<Seen> Looker::take() {

@@ -9,7 +9,8 @@
 // the others go on with a new one. At most left_behind_max are; more looks are refused until one has returned, as each
 // holds a thread.
 //
-// A result that nobody waits for any more comes all the same. What is cancelled or too late is the caller's business.
+// What nobody waits for any more is taken out of the queue, or is at work already: then its result comes all the same,
+// and is the caller's business.
 #pragma once
 
 #include <cstdint>
@@ -26,9 +27,9 @@
 
 namespace hearth::probe {
 
-// KiB that a run uses; no more than `enough_kib` may be an estimate that is too great. An error: that cannot be seen now.
-// Called by the looker's thread, which may outlive the looker.
-using Measure = std::function<Result<std::uint64_t>(std::uint64_t enough_kib)>;
+// KiB that a run uses; no more than `enough_kib` may be an estimate that is too great. What was found out since `asked` may be
+// used again. An error: that cannot be seen now. Called by the looker's thread, which may outlive the looker.
+using Measure = std::function<Result<std::uint64_t>(std::uint64_t enough_kib, MonoNs asked)>;
 
 struct Look {
   enum class At : std::uint8_t { file, socket, log, memory };
@@ -40,6 +41,7 @@ struct Look {
   LogSearch log;
   Measure measure;  // memory
   std::uint64_t max_memory = 0;
+  MonoNs asked = 0;
 };
 
 struct Seen {
@@ -70,6 +72,8 @@ class Looker {
   int wake() const { return wake_.get(); }
   // Why it cannot be begun; "" = it is.
   std::string begin(Look look, MonoNs now);
+  // It has not been at work yet, and is not done any more. False: its result comes, or has come.
+  bool cancel(std::uint64_t id);
   std::vector<Seen> take();
 
  private:

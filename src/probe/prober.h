@@ -13,7 +13,8 @@
 // Memory that cannot be seen is no bad memory: such a try is refused, also when the look has not come back in half of the
 // time that was left, so that this is told before the try counts as one that was not answered.
 //
-// A try ends with a result exactly once: by what it finds, or when its timeout has passed. A cancelled try gives none.
+// A try ends with a result exactly once: by what it finds, or when its timeout has passed. A cancelled try gives none. What
+// it would have looked for is not looked for any more: no more looks wait than there are tries.
 // Of an answer at most answer_max bytes are taken, and at most turn_max in one go: whoever floods us holds up nobody.
 // Names are not looked up: the supervisor never waits for DNS. What follows a path is done by the looker's thread: it
 // never waits for a disk either.
@@ -115,6 +116,7 @@ class Prober final : public ports::Probes {
   Result<Outcome> start(Try& t, const ports::ProbeTry& order);
   Outcome look(Try& t, Look order);
   Outcome measure(Try& t);
+  void end_look(const Try& t);
   LogSearch log_search(const ports::ProbeTry& order) const;
   void take_seen();
   Outcome seen(Try& t, Seen& one);

@@ -86,7 +86,9 @@ TEST_F(RunMemory, who_has_ended_counts_nothing) {
 }
 
 TEST_F(RunMemory, a_run_of_which_nobody_can_be_seen_says_nothing) {
-  const Result<std::uint64_t> nobody = memory_kib(CgroupTree{}, {"/no/instance", "p.none.0", 1, 0}, 0);
+  const CgroupTree none;
+  Census census(none, "/no/instance");
+  const Result<std::uint64_t> nobody = memory_kib(census, {"/no/instance", "p.none.0", 1, 0}, 0, 0);
   ASSERT_FALSE(nobody.has_value());
   EXPECT_EQ(Remedy::try_later, nobody.error().remedy);
 }
