@@ -1,5 +1,6 @@
 #include "os/run_memory.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <string>
@@ -25,8 +26,13 @@ std::optional<std::uint64_t> proportional_kib(pid_t pid) {
 
 std::uint64_t memory_kib(const std::vector<RunMember>& members, std::uint64_t enough_kib) {
   std::uint64_t resident = 0;
-  for (const RunMember& member : members) resident += member.resident_kib;
+  std::uint64_t greatest = 0;
+  for (const RunMember& member : members) {
+    resident += member.resident_kib;
+    greatest = std::max(greatest, member.resident_kib);
+  }
   if (resident <= enough_kib) return resident;
+  if (greatest > enough_kib) return greatest;
   std::uint64_t sum = 0;
   for (const RunMember& member : members) sum += proportional_kib(member.pid).value_or(member.resident_kib);
   return sum;

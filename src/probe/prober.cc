@@ -300,7 +300,10 @@ void Prober::advance_to(MonoNs now) {
   for (std::uint64_t id : late) {
     const auto at = std::find_if(tries_.begin(), tries_.end(), [&](const auto& t) { return t->id == id; });
     const bool measuring = at != tries_.end() && (*at)->measuring;
-    finish(id, {true, false, measuring ? "its memory could not be seen in time" : "no answer in time", measuring});
+    finish(id, {true, false,
+                measuring ? "its memory could not be added up in time, and a longer timeout of live gives more"
+                          : "no answer in time",
+                measuring});
   }
 }
 

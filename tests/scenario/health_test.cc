@@ -89,7 +89,7 @@ TEST_F(HealthScenario, MemoryThatCannotBeSeenIsToldUntilItIsSeenOrNobodyAsksForI
   stage.plays("db", {hidden});
   stage.probe_plays("db", {ends(5, 0)});
   stage.up({db});
-  stage.run_until([&] { return stage.status("db").reason_text.find("could not be seen") != std::string::npos; },
+  stage.run_until([&] { return stage.status("db").reason_text.find("could not be added up") != std::string::npos; },
                   60'000);
   const std::string told = stage.status("db").reason_text;
   for (int look = 0; look < 30; ++look) {
@@ -113,7 +113,7 @@ TEST_F(HealthScenario, MemoryThatCannotBeSeenIsToldAlsoWhileTheCommandBeforeItSu
   stage.plays("db", {hidden});
   stage.probe_plays("db", {ends(5, 0)});
   stage.up({db});
-  stage.run_until([&] { return stage.status("db").reason_text.find("could not be seen") != std::string::npos; },
+  stage.run_until([&] { return stage.status("db").reason_text.find("could not be added up") != std::string::npos; },
                   60'000);
   const std::string told = stage.status("db").reason_text;
   for (int look = 0; look < 300; ++look) {

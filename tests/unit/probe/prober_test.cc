@@ -346,6 +346,7 @@ TEST_F(MemoryProbe, a_look_that_hangs_is_refused_before_the_try_counts_as_late) 
   ASSERT_EQ(1u, results.size());
   EXPECT_TRUE(results[0].refused);
   EXPECT_FALSE(results[0].memory);
+  EXPECT_NE(std::string::npos, results[0].data.find("a longer timeout of live")) << results[0].data;
   over.set_value();
 }
 
