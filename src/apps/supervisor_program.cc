@@ -28,6 +28,7 @@
 #include "os/keeper_link.h"
 #include "os/keeper_successor.h"
 #include "os/plan_builder.h"
+#include "os/run_members.h"
 #include "os/run_memory.h"
 #include "os/service_manager.h"
 #include "os/state_directory.h"
@@ -86,6 +87,7 @@ class Program {
     client.directory = options_.directory;
     client.nofile = os::parse_nofile(options_.nofile.c_str());
     keeper_ = std::make_unique<os::KeeperClient>(*link_, os::CgroupTree::open(options_.directory), client);
+    census_ = std::make_unique<os::Census>(keeper_->cgroups(), options_.directory);
     store_ = std::make_unique<store::DiskStore>(
         *link_, options_.directory, store::DocumentFormat{config::document_to_json, config::document_from_json});
     inbox_ = std::make_unique<os::Inbox>(*link_, [this](const ports::Input& input, const Result<Accepted>& result) {
@@ -177,10 +179,12 @@ class Program {
     return output;
   }
 
-  // Of cgroups only what never changes is used by the other thread, and nothing of us is ever taken apart.
+  // The census is the other thread's; nothing of us is ever taken apart.
   probe::Measure measure_of(const ports::ProbeTry& order) const {
     const os::RunIdentity run{options_.directory, order.label, order.run, order.start_ticks};
-    return [run, cgroups = &keeper_->cgroups()](std::uint64_t enough) { return os::memory_kib(*cgroups, run, enough); };
+    return [run, census = census_.get()](std::uint64_t enough, MonoNs asked) {
+      return os::memory_kib(*census, run, enough, asked);
+    };
   }
 
   // Beside us, or where an installation has it: PREFIX/bin, with us in PREFIX/libexec/hearth.
@@ -356,6 +360,7 @@ class Program {
   api::Timer timer_;
   std::unique_ptr<os::KeeperLink> link_;
   std::unique_ptr<os::KeeperClient> keeper_;
+  std::unique_ptr<os::Census> census_;
   std::unique_ptr<os::Inbox> inbox_;
   std::unique_ptr<store::DiskStore> store_;
   std::unique_ptr<probe::Prober> probes_;

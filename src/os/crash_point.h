@@ -1,6 +1,6 @@
 // Places where a test may kill the supervisor. A test sets the hook and throws from it, as if SIGKILL had come
-// there; the successor it then makes must end in the same world. Nothing but a test sets it. Atomic, because the store's
-// writer is a thread that a test may leave behind.
+// there; the successor it then makes must end in the same world. Or it does there what somebody else might do just then.
+// Nothing but a test sets it. Atomic, because the store's writer is a thread that a test may leave behind.
 #pragma once
 
 #include <atomic>

@@ -121,17 +121,20 @@ std::string command_of(pid_t pid) {
 }
 
 std::string environment_of(pid_t pid, const std::string& name, bool* found) {
+  const Result<std::string> text = read_file(proc_path(pid, "environ"), 4u << 20);
+  return value_in(text ? *text : "", name, found);
+}
+
+std::string value_in(const std::string& environment, const std::string& name, bool* found) {
   if (found != nullptr) *found = false;
-  Result<std::string> text = read_file(proc_path(pid, "environ"), 4u << 20);
-  if (!text) return "";
   const std::string key = name + "=";
   std::size_t at = 0;
-  while (at < text->size()) {
-    std::size_t end = text->find('\0', at);
-    if (end == std::string::npos) end = text->size();
-    if (text->compare(at, key.size(), key) == 0) {
+  while (at < environment.size()) {
+    std::size_t end = environment.find('\0', at);
+    if (end == std::string::npos) end = environment.size();
+    if (environment.compare(at, key.size(), key) == 0) {
       if (found != nullptr) *found = true;
-      return text->substr(at + key.size(), end - at - key.size());
+      return environment.substr(at + key.size(), end - at - key.size());
     }
     at = end + 1;
   }

@@ -56,6 +56,8 @@ std::vector<pid_t> list_processes();
 std::string command_of(pid_t pid);
 // The value of NAME in the process's initial environment, "" when absent or unreadable. `found` may be null.
 std::string environment_of(pid_t pid, const std::string& name, bool* found = nullptr);
+// The same in the text of an environment, as /proc/PID/environ has it: for who asks for several.
+std::string value_in(const std::string& environment, const std::string& name, bool* found = nullptr);
 
 // Both execute the same file.
 bool same_program(pid_t a, pid_t b);

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <sys/resource.h>
 
+#include "os/clock.h"
 #include "os/fd.h"
 #include "os/proc_stat.h"
 #include "os/sweep.h"
@@ -12,55 +13,99 @@
 namespace hearth::os {
 namespace {
 
-bool has_mark(pid_t pid, std::uint64_t mark) {
+// The number of a service in a limit (sweep.h); 0: there is none, or it cannot be read.
+std::uint64_t mark_of(pid_t pid) {
   rlimit locks{};
-  if (::prlimit(pid, RLIMIT_LOCKS, nullptr, &locks) == 0) return locks.rlim_cur == mark;
-  if (errno != EPERM) return false;
+  if (::prlimit(pid, RLIMIT_LOCKS, nullptr, &locks) == 0) return locks.rlim_cur == RLIM_INFINITY ? 0 : locks.rlim_cur;
+  if (errno != EPERM) return 0;
   const Result<std::string> text = read_file("/proc/" + std::to_string(pid) + "/limits", 65536);
   const std::size_t at = text ? text->find("Max file locks") : std::string::npos;
-  return at != std::string::npos && std::strtoull(text->c_str() + at + 14, nullptr, 10) == mark;
+  return at == std::string::npos ? 0 : std::strtoull(text->c_str() + at + 14, nullptr, 10);
 }
 
-// The environment of a process is away for an instant while it executes another program: without it the mark tells.
-bool says_so(const RunIdentity& run, pid_t pid, std::uint64_t ticks) {
-  bool has_run = false;
-  bool has_instance = false;
-  const std::string its_run = environment_of(pid, "HEARTH_RUN", &has_run);
-  const std::string its_instance = environment_of(pid, "HEARTH_INSTANCE", &has_instance);
-  if (has_run && its_run != std::to_string(run.run)) return false;
-  if (has_instance && its_instance != run.instance) return false;
-  return (has_run && has_instance) || (ticks >= run.leader_ticks && has_mark(pid, sweep_mark(run.instance, run.label)));
-}
-
-bool look_at(const RunIdentity& run, pid_t pid, bool in_leaf, RunMember& member) {
+// False: it is gone, or as good as.
+bool read_member(pid_t pid, RunMember& member) {
   ProcStat stat;
   if (!read_stat(pid, stat) || stat.state == 'Z' || stat.state == 'X') return false;
-  if (!in_leaf && !says_so(run, pid, stat.start_ticks)) return false;
   member = {pid, stat.start_ticks, stat.parent, stat.resident_kib};
   return true;
+}
+
+// The environment of a process is away for an instant while it executes another program: without it the mark tells. That
+// of one that began before `since` tells nothing.
+bool read_claim(const std::string& instance, std::uint64_t since, pid_t pid, RunClaim& claim) {
+  claim = {};
+  if (pid <= 1 || !read_member(pid, claim.process)) return false;
+  const Result<std::string> environment = read_file("/proc/" + std::to_string(pid) + "/environ", 4u << 20);
+  if (environment) {
+    bool has_instance = false;
+    const std::string its_run = value_in(*environment, "HEARTH_RUN", &claim.has_run);
+    const std::string its_instance = value_in(*environment, "HEARTH_INSTANCE", &has_instance);
+    const RunId number = std::strtoull(its_run.c_str(), nullptr, 10);
+    if (its_run == std::to_string(number)) claim.run = number;
+    claim.foreign = has_instance && its_instance != instance;
+    claim.named = claim.has_run && has_instance;
+  }
+  if (!claim.foreign && !claim.named && claim.process.ticks >= since) claim.mark = mark_of(pid);
+  return true;
+}
+
+bool is_of(const RunIdentity& run, const RunClaim& claim) {
+  if (claim.foreign || (claim.has_run && claim.run != run.run)) return false;
+  if (claim.named) return true;
+  return claim.process.ticks >= run.leader_ticks && claim.mark == sweep_mark(run.instance, run.label);
 }
 
 }  // namespace
 
 std::vector<RunMember> members_of(const CgroupTree& cgroups, const RunIdentity& run) {
   std::vector<RunMember> members;
-  const auto add = [&](pid_t pid, bool in_leaf) {
-    RunMember member;
-    if (pid > 1 && look_at(run, pid, in_leaf, member)) members.push_back(member);
-  };
   if (cgroups.usable()) {
-    for (const int pid : cgroups.processes(run.label, run.run)) add(pid, true);
-  } else {
-    for (const pid_t pid : list_processes()) add(pid, false);
+    RunMember member;
+    for (const int pid : cgroups.processes(run.label, run.run))
+      if (pid > 1 && read_member(pid, member)) members.push_back(member);
+    return members;
   }
+  RunClaim claim;
+  for (const pid_t pid : list_processes())
+    if (read_claim(run.instance, run.leader_ticks, pid, claim) && is_of(run, claim)) members.push_back(claim.process);
   return members;
 }
 
 bool is_member_of(const CgroupTree& cgroups, const RunIdentity& run, pid_t pid, RunMember& member) {
   if (pid <= 1) return false;
-  if (!cgroups.usable()) return look_at(run, pid, false, member);
-  const std::vector<int> all = cgroups.processes(run.label, run.run);
-  return std::find(all.begin(), all.end(), pid) != all.end() && look_at(run, pid, true, member);
+  if (cgroups.usable()) {
+    const std::vector<int> all = cgroups.processes(run.label, run.run);
+    return std::find(all.begin(), all.end(), pid) != all.end() && read_member(pid, member);
+  }
+  RunClaim claim;
+  if (!read_claim(run.instance, run.leader_ticks, pid, claim) || !is_of(run, claim)) return false;
+  member = claim.process;
+  return true;
+}
+
+std::vector<RunMember> Census::members_of(const RunIdentity& run, MonoNs asked) {
+  if (cgroups_.usable()) return os::members_of(cgroups_, run);
+  std::unique_lock lock(mutex_);
+  if (begun_ < asked) {
+    // Not under the lock: files of a process that hangs in the kernel may hold up who reads them.
+    lock.unlock();
+    const MonoNs begun = read_mono();
+    std::vector<RunClaim> claims;
+    RunClaim claim;
+    for (const pid_t pid : list_processes())
+      if (read_claim(instance_, 0, pid, claim) && !claim.foreign && (claim.named || claim.mark != 0))
+        claims.push_back(claim);
+    lock.lock();
+    if (begun > begun_) {
+      begun_ = begun;
+      claims_ = std::move(claims);
+    }
+  }
+  std::vector<RunMember> members;
+  for (const RunClaim& claim : claims_)
+    if (is_of(run, claim)) members.push_back(claim.process);
+  return members;
 }
 
 std::vector<RunMember> roots_of(const std::vector<RunMember>& members) {

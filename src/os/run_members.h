@@ -7,14 +7,20 @@
 //
 // Of what is found the *roots* have a parent that is not of the run: the leader has gone, and they are the orphans that
 // some reaper has taken over. A daemon that has workers is the only root.
+//
+// Who asks for many runs asks a *census*. Without leaves it reads /proc once for all that were asked for before it began to:
+// a look at a thousand runs costs what one costs, however many processes the machine has.
 #pragma once
 
 #include <cstdint>
+#include <mutex>
 #include <string>
 #include <sys/types.h>
+#include <utility>
 #include <vector>
 
 #include "base/ids.h"
+#include "base/time.h"
 #include "os/cgroup.h"
 
 namespace hearth::os {
@@ -38,5 +44,32 @@ std::vector<RunMember> members_of(const CgroupTree& cgroups, const RunIdentity& 
 // Whether this one is. `member` is filled when it is.
 bool is_member_of(const CgroupTree& cgroups, const RunIdentity& run, pid_t pid, RunMember& member);
 std::vector<RunMember> roots_of(const std::vector<RunMember>& members);
+
+// What a process tells of whose it is.
+struct RunClaim {
+  RunMember process;
+  bool foreign = false;  // it names another instance
+  bool named = false;    // its environment names instance and run
+  bool has_run = false;
+  RunId run = no_run;      // the one that it names
+  std::uint64_t mark = 0;  // in its limit, where its environment does not tell; 0 = none
+};
+
+// Any thread.
+class Census {
+ public:
+  // `cgroups` outlives all who ask; of it only what never changes is used. `instance`: the directory, of all runs.
+  Census(const CgroupTree& cgroups, std::string instance) : cgroups_(cgroups), instance_(std::move(instance)) {}
+
+  // As members_of() above, but nothing of it was read before `asked`.
+  std::vector<RunMember> members_of(const RunIdentity& run, MonoNs asked);
+
+ private:
+  const CgroupTree& cgroups_;
+  const std::string instance_;
+  std::mutex mutex_;
+  MonoNs begun_ = -1;             // the last reading
+  std::vector<RunClaim> claims_;  // ... found these, of our instance
+};
 
 }  // namespace hearth::os

@@ -1,5 +1,6 @@
 #include "os/run_memory.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <string>
@@ -25,15 +26,20 @@ std::optional<std::uint64_t> proportional_kib(pid_t pid) {
 
 std::uint64_t memory_kib(const std::vector<RunMember>& members, std::uint64_t enough_kib) {
   std::uint64_t resident = 0;
-  for (const RunMember& member : members) resident += member.resident_kib;
+  std::uint64_t greatest = 0;
+  for (const RunMember& member : members) {
+    resident += member.resident_kib;
+    greatest = std::max(greatest, member.resident_kib);
+  }
   if (resident <= enough_kib) return resident;
+  if (greatest > enough_kib) return greatest;
   std::uint64_t sum = 0;
   for (const RunMember& member : members) sum += proportional_kib(member.pid).value_or(member.resident_kib);
   return sum;
 }
 
-Result<std::uint64_t> memory_kib(const CgroupTree& cgroups, const RunIdentity& run, std::uint64_t enough_kib) {
-  const std::vector<RunMember> members = members_of(cgroups, run);
+Result<std::uint64_t> memory_kib(Census& census, const RunIdentity& run, std::uint64_t enough_kib, MonoNs asked) {
+  const std::vector<RunMember> members = census.members_of(run, asked);
   if (members.empty())
     return failure(Remedy::try_later, "measure", "the memory of " + run.label, "no process of it can be seen in /proc");
   return memory_kib(members, enough_kib);

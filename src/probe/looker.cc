@@ -75,7 +75,7 @@ std::string memory_words(std::uint64_t used, std::uint64_t most) {
 }
 
 void look_at_memory(const Look& order, Seen& seen) {
-  const Result<std::uint64_t> kib = order.measure(order.max_memory / 1024);
+  const Result<std::uint64_t> kib = order.measure(order.max_memory / 1024, order.asked);
   seen.refused = !kib;
   if (!kib) {
     seen.reason = kib.error().reason;
@@ -106,19 +106,26 @@ Seen look(Look&& order) {
   return seen;
 }
 
+struct Looker::Results {
+  explicit Results(os::Fd fd) : wake(std::move(fd)) {}
+
+  std::mutex mutex;
+  std::vector<Seen> seen;
+  const os::Fd wake;
+};
+
 struct Looker::Line {
-  Line(os::Fd fd, std::function<Seen(Look&&)> work) : how(std::move(work)), wake(std::move(fd)) {}
+  Line(std::shared_ptr<Results> to, std::function<Seen(Look&&)> work) : how(std::move(work)), results(std::move(to)) {}
 
   void run();
 
-  std::mutex mutex;
+  std::mutex mutex;  // is taken before that of the results
   std::condition_variable changed;
   std::deque<Look> waiting;
-  std::vector<Seen> seen;
   MonoNs at_work_since = 0;  // 0 = it is not
   bool over = false;         // left behind, or nobody is there any more
   const std::function<Seen(Look&&)> how;
-  const os::Fd wake;
+  const std::shared_ptr<Results> results;
 };
 
 void Looker::Line::run() {
@@ -136,9 +143,9 @@ void Looker::Line::run() {
     Seen one = how(std::move(order));
     lock.lock();
     at_work_since = 0;
-    if (over) return;
-    seen.push_back(std::move(one));
-    os::ring(wake.get());
+    const std::lock_guard results_lock(results->mutex);
+    results->seen.push_back(std::move(one));
+    os::ring(results->wake.get());
   }
 }
 
@@ -148,8 +155,12 @@ Result<std::unique_ptr<Looker>> Looker::create(std::function<Seen(Look&&)> how, 
   std::unique_ptr<Looker> looker(new Looker);
   looker->how_ = std::move(how);
   looker->patience_ = patience;
-  looker->wake_ = std::move(*wake);
+  looker->results_ = std::make_shared<Results>(std::move(*wake));
   return looker;
+}
+
+int Looker::wake() const {
+  return results_->wake.get();
 }
 
 Looker::~Looker() {
@@ -160,9 +171,7 @@ Looker::~Looker() {
 }
 
 std::string Looker::start_line() {
-  Result<os::Fd> wake = os::duplicate(wake_.get());
-  if (!wake) return wake.error().text();
-  auto line = std::make_shared<Line>(std::move(*wake), how_);
+  auto line = std::make_shared<Line>(results_, how_);
   pthread_t thread{};
   const int error = os::start_thread(thread, [line] { line->run(); }, stack_bytes);
   if (error != 0) return std::string("no thread to look at paths: ") + std::strerror(error);
@@ -178,7 +187,6 @@ bool Looker::hangs(MonoNs now) const {
 
 std::string Looker::begin(Look order, MonoNs now) {
   std::deque<Look> waiting;
-  std::vector<Seen> seen;
   if (line_ && hangs(now)) {
     std::erase_if(left_behind_, [](const std::weak_ptr<Line>& line) { return line.expired(); });
     if (left_behind_.size() >= left_behind_max)
@@ -188,7 +196,6 @@ std::string Looker::begin(Look order, MonoNs now) {
     const std::lock_guard lock(left->mutex);
     left->over = true;
     waiting.swap(left->waiting);
-    seen.swap(left->seen);
   }
   if (!line_) {
     // Those that waited go with it, and are late.
@@ -197,17 +204,21 @@ std::string Looker::begin(Look order, MonoNs now) {
   waiting.push_back(std::move(order));
   const std::lock_guard lock(line_->mutex);
   for (Look& each : waiting) line_->waiting.push_back(std::move(each));
-  for (Seen& each : seen) line_->seen.push_back(std::move(each));
   line_->changed.notify_all();
   return {};
 }
 
+bool Looker::cancel(std::uint64_t id) {
+  if (!line_) return false;
+  const std::lock_guard lock(line_->mutex);
+  return std::erase_if(line_->waiting, [&](const Look& each) { return each.id == id; }) != 0;
+}
+
 std::vector<Seen> Looker::take() {
   std::vector<Seen> seen;
-  (void)os::drain(wake_.get());
-  if (!line_) return seen;
-  const std::lock_guard lock(line_->mutex);
-  seen.swap(line_->seen);
+  (void)os::drain(wake());
+  const std::lock_guard lock(results_->mutex);
+  seen.swap(results_->seen);
   return seen;
 }
 

@@ -6,10 +6,11 @@
 // -----
 // Looks are done one after another by one thread, made with the first of them. A look that has been at work for
 // hangs_after when another one is begun keeps that thread to itself: it is left behind, ends when its call returns, and
-// the others go on with a new one. At most left_behind_max are; more looks are refused until one has returned, as each
-// holds a thread.
+// the others go on with a new one; what it has seen then is a result as any other: what takes long is not given up because
+// others wait. At most left_behind_max are; more looks are refused until one has returned, as each holds a thread.
 //
-// A result that nobody waits for any more comes all the same. What is cancelled or too late is the caller's business.
+// What nobody waits for any more is taken out of the queue, or is at work already: then its result comes all the same,
+// and is the caller's business.
 #pragma once
 
 #include <cstdint>
@@ -26,9 +27,9 @@
 
 namespace hearth::probe {
 
-// KiB that a run uses; no more than `enough_kib` may be an estimate that is too great. An error: that cannot be seen now.
-// Called by the looker's thread, which may outlive the looker.
-using Measure = std::function<Result<std::uint64_t>(std::uint64_t enough_kib)>;
+// KiB that a run uses; no more than `enough_kib` may be an estimate that is too great. What was found out since `asked` may be
+// used again. An error: that cannot be seen now. Called by the looker's thread, which may outlive the looker.
+using Measure = std::function<Result<std::uint64_t>(std::uint64_t enough_kib, MonoNs asked)>;
 
 struct Look {
   enum class At : std::uint8_t { file, socket, log, memory };
@@ -40,6 +41,7 @@ struct Look {
   LogSearch log;
   Measure measure;  // memory
   std::uint64_t max_memory = 0;
+  MonoNs asked = 0;
 };
 
 struct Seen {
@@ -67,21 +69,24 @@ class Looker {
   Looker& operator=(const Looker&) = delete;
 
   // Readable when something has been seen.
-  int wake() const { return wake_.get(); }
+  int wake() const;
   // Why it cannot be begun; "" = it is.
   std::string begin(Look look, MonoNs now);
+  // It has not been at work yet, and is not done any more. False: its result comes, or has come.
+  bool cancel(std::uint64_t id);
   std::vector<Seen> take();
 
  private:
   struct Line;
+  struct Results;
   Looker() = default;
   bool hangs(MonoNs now) const;
   std::string start_line();
 
   std::function<Seen(Look&&)> how_;
   SpanNs patience_ = hangs_after;
-  os::Fd wake_;
-  // Shared with the thread that works on it, and which may outlive us: its call has not returned.
+  // Shared with the threads that work for us, and which may outlive us: their calls have not returned.
+  std::shared_ptr<Results> results_;
   std::shared_ptr<Line> line_;
   std::vector<std::weak_ptr<Line>> left_behind_;
 };

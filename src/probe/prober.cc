@@ -115,7 +115,14 @@ Prober::Outcome Prober::measure(Try& t) {
   memory.at = Look::At::memory;
   memory.measure = t.measure;
   memory.max_memory = t.max_memory;
+  memory.asked = now;
   return look(t, std::move(memory));
+}
+
+void Prober::end_look(const Try& t) {
+  if (t.state != State::looking) return;
+  Looker* const by = t.measuring ? measurer_.get() : looker_.get();
+  if (by != nullptr && by->cancel(t.id)) --looks_;
 }
 
 LogSearch Prober::log_search(const ports::ProbeTry& order) const {
@@ -162,7 +169,11 @@ Prober::Outcome Prober::seen(Try& t, Seen& one) {
 
 void Prober::cancel(SlotIndex slot) {
   // Closing the socket takes it out of the epoll: nobody else holds it.
-  std::erase_if(tries_, [&](const std::unique_ptr<Try>& t) { return t->slot == slot; });
+  std::erase_if(tries_, [&](const std::unique_ptr<Try>& t) {
+    if (t->slot != slot) return false;
+    end_look(*t);
+    return true;
+  });
   std::erase_if(cursors_, [&](const LogCursor& cursor) { return cursor.slot == slot; });
 }
 
@@ -289,7 +300,10 @@ void Prober::advance_to(MonoNs now) {
   for (std::uint64_t id : late) {
     const auto at = std::find_if(tries_.begin(), tries_.end(), [&](const auto& t) { return t->id == id; });
     const bool measuring = at != tries_.end() && (*at)->measuring;
-    finish(id, {true, false, measuring ? "its memory could not be seen in time" : "no answer in time", measuring});
+    finish(id, {true, false,
+                measuring ? "its memory could not be added up in time, and a longer timeout of live gives more"
+                          : "no answer in time",
+                measuring});
   }
 }
 
@@ -311,6 +325,7 @@ void Prober::finish(std::uint64_t id, const Outcome& outcome) {
   }
   const std::unique_ptr<Try> ended = std::move(*at);
   tries_.erase(at);
+  end_look(*ended);
   report(*ended, last);
 }
 

@@ -11,9 +11,11 @@
 //
 // A try of liveness with max_memory that has ended well goes on as one of type memory, and so ends with what that finds.
 // Memory that cannot be seen is no bad memory: such a try is refused, also when the look has not come back in half of the
-// time that was left, so that this is told before the try counts as one that was not answered.
+// time that was left, so that this is told before the try counts as one that was not answered. That is rare: the pages of a
+// run are only walked through where nothing else can tell (os/run_memory.h).
 //
-// A try ends with a result exactly once: by what it finds, or when its timeout has passed. A cancelled try gives none.
+// A try ends with a result exactly once: by what it finds, or when its timeout has passed. A cancelled try gives none. What
+// it would have looked for is not looked for any more: no more looks wait than there are tries.
 // Of an answer at most answer_max bytes are taken, and at most turn_max in one go: whoever floods us holds up nobody.
 // Names are not looked up: the supervisor never waits for DNS. What follows a path is done by the looker's thread: it
 // never waits for a disk either.
@@ -49,7 +51,7 @@ class Prober final : public ports::Probes {
   static constexpr std::size_t answer_max = 4u << 20;
   static constexpr std::size_t status_line_max = 4096;
   static constexpr std::size_t turn_max = 64u << 10;
-  // To add up the pages of a great service takes longer than a sound disk does, and is not to be given up for that.
+  // To add up the pages of a great service takes longer than a sound disk does. Beyond this the others need not wait for it.
   static constexpr SpanNs measuring_max = seconds(2);
 
   using OutputOf = std::function<OutputState(SlotIndex)>;
@@ -115,6 +117,7 @@ class Prober final : public ports::Probes {
   Result<Outcome> start(Try& t, const ports::ProbeTry& order);
   Outcome look(Try& t, Look order);
   Outcome measure(Try& t);
+  void end_look(const Try& t);
   LogSearch log_search(const ports::ProbeTry& order) const;
   void take_seen();
   Outcome seen(Try& t, Seen& one);

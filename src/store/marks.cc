@@ -107,31 +107,30 @@ struct Marks::Shared {
     bool done = false;
     bool was_there = false;  // as it is wanted now
     bool removal_told = false;
-    std::uint64_t serial = 0;
-    std::string told;  // the last trouble
+    std::uint64_t serial = 0;  // another one when it is wanted otherwise, or somebody has touched it
+    std::string told;          // the last trouble
   };
 
   bool pass();
-  std::string make_so(const std::string& path, const Wanted& wanted, bool& put_back);
-  bool keep_watch(const Place& place, const std::string& path);
+  std::string make_so(const std::string& path, const Wanted& wanted, int watcher, bool& put_back);
+  bool keep_watch(const Place& place, const std::string& path, int watcher);
 
   std::string begin;  // of our ready files
   std::mutex mutex;
   std::map<std::string, Wanted> files;
   std::uint64_t serial = 0;
   std::vector<std::string> notes;
-  os::Fd inotify;                      // of the first file on
+  os::Fd inotify;                      // of the first file on; once it is there it stays
   std::map<int, std::string> watched;  // which file, by the number of its watch
 };
 
-// False: it is not there any more.
-bool Marks::Shared::keep_watch(const Place& place, const std::string& path) {
+// False: it is not there any more. `watcher`: -1 = there is none.
+bool Marks::Shared::keep_watch(const Place& place, const std::string& path, int watcher) {
   const os::Fd file(::openat(place.directory.get(), place.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   if (!file) return errno != ENOENT;
-  if (!inotify) return true;
+  if (watcher < 0) return true;
   // The one that was opened, whatever has that name now.
-  const int number =
-      ::inotify_add_watch(inotify.get(), ("/proc/self/fd/" + std::to_string(file.get())).c_str(), touched);
+  const int number = ::inotify_add_watch(watcher, ("/proc/self/fd/" + std::to_string(file.get())).c_str(), touched);
   if (number < 0) return true;
   {
     const std::lock_guard lock(mutex);
@@ -146,7 +145,7 @@ bool Marks::Shared::keep_watch(const Place& place, const std::string& path) {
 
 // Why it could not be made so; "" = it is. With what is not ours nothing more can be done: that is said, and done.
 // `put_back`: it had been made so before.
-std::string Marks::Shared::make_so(const std::string& path, const Wanted& wanted, bool& put_back) {
+std::string Marks::Shared::make_so(const std::string& path, const Wanted& wanted, int watcher, bool& put_back) {
   const Place place = place_of(path);
   if (!place.directory) {
     if (wanted.text.empty() && (errno == ENOENT || errno == ENOTDIR)) return {};
@@ -154,7 +153,7 @@ std::string Marks::Shared::make_so(const std::string& path, const Wanted& wanted
   }
   switch (look_at(place, wanted.text, wanted.is_pid, begin)) {
     case Found::failed: return std::strerror(errno);
-    case Found::same: return keep_watch(place, path) ? "" : std::strerror(ENOENT);
+    case Found::same: return keep_watch(place, path, watcher) ? "" : std::strerror(ENOENT);
     case Found::foreign:
       return wanted.text.empty() ? ""
                                  : "something that is not of this hearth has that name: remove it, or choose another";
@@ -166,7 +165,7 @@ std::string Marks::Shared::make_so(const std::string& path, const Wanted& wanted
   os::crash_point("mark removed");
   if (wanted.text.empty()) return {};
   if (!write_mark(place, wanted.text)) return std::strerror(errno);
-  return keep_watch(place, path) ? "" : "somebody removes it as soon as it is there";
+  return keep_watch(place, path, watcher) ? "" : "somebody removes it as soon as it is there";
 }
 
 bool Marks::Shared::pass() {
@@ -179,9 +178,11 @@ bool Marks::Shared::pass() {
     const auto before = files.find(path);
     if (before == files.end()) continue;
     const Wanted mark = before->second;
+    const int watcher = inotify.get();
     lock.unlock();
     bool put_back = false;
-    const std::string trouble = make_so(path, mark, put_back);
+    const std::string trouble = make_so(path, mark, watcher, put_back);
+    os::crash_point("mark made");
     lock.lock();
     const auto after = files.find(path);
     if (after == files.end()) continue;
@@ -196,8 +197,9 @@ bool Marks::Shared::pass() {
     // So that the next look waits for its turn, and the one after it longer: he may go on with it.
     all = all && !put_back;
     now.told = trouble;
+    // Also when it was touched after we had looked at it: whoever was told of that has asked for another look.
     if (!trouble.empty() || now.serial != mark.serial) {
-      all = all && trouble.empty();
+      all = false;
       continue;
     }
     now.done = true;
@@ -275,6 +277,7 @@ void Marks::look_again() {
       const auto at = shared_->files.find(path);
       if (at == shared_->files.end() || at->second.text.empty()) return;
       at->second.done = false;
+      at->second.serial = ++shared_->serial;
       some = true;
     };
     for (ssize_t at = 0; at < n;) {

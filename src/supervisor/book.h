@@ -65,7 +65,8 @@ struct Scratch {
   RunUse use;
   std::unique_ptr<std::string> unready;  // what the last try of its readiness found that was bad; null: nothing
   std::unique_ptr<std::string> sick;     // the same of what has ended it: its liveness, or its start_timeout
-  std::unique_ptr<Error> unprobed;       // why an exec probe, or its memory, could not be tried; null: it could
+  // Why an exec probe, or its memory, could not be tried; null: it could. Of readiness, of liveness.
+  std::unique_ptr<Error> unprobed[2];
 };
 
 class SlotBook {

@@ -156,10 +156,7 @@ void Evidence::probed(const ports::Input& input, Now now) {
   const health::Which which = input.live ? health::Which::live : health::Which::ready;
   if (input.refused) return refused(input, now);
   // Of exec probes their own runs tell.
-  if (input.live && book_.spec_of(input.slot).live->max_memory != 0 && book_.scratch[input.slot].unprobed) {
-    book_.scratch[input.slot].unprobed.reset();
-    book_.visible_change = true;
-  }
+  if (std::exchange(book_.scratch[input.slot].unprobed[input.live], nullptr)) book_.visible_change = true;
   if (!input.live) tell_unready(input);
   if (input.live)
     book_.scratch[input.slot].sick = input.data.empty() ? nullptr : std::make_unique<std::string>(input.data);
@@ -175,7 +172,7 @@ void Evidence::refused(const ports::Input& input, Now now) {
   Health& health = book_.slots[input.slot].health;
   const ProbeState& tried = input.live ? health.live_probe : health.ready_probe;
   if (!health.watching || !tried.in_flight || tried.attempt != input.attempt) return;
-  book_.scratch[input.slot].unprobed = std::make_unique<Error>(
+  book_.scratch[input.slot].unprobed[input.live] = std::make_unique<Error>(
       Error{Remedy::try_later, "probe", book_.label(input.slot), input.data, "it is tried again", 0});
   book_.visible_change = true;
   lives_.judge(input.slot, health::try_refused(health, book_.spec_of(input.slot), which, input.attempt, now), now);

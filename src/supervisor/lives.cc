@@ -34,7 +34,11 @@ void Lives::feed(SlotIndex slot, lifecycle::Event event, Now now) {
 void Lives::respecify(SlotIndex slot, const ServiceSpec& before, Now now) {
   book_.errands.respecified.push_back(slot);
   book_.weigh(slot);  // it may depend on others now
-  judge(slot, health::respecify(book_.slots[slot].health, before, book_.spec_of(slot), now), now);
+  // That the other probe could not be tried is no news any more.
+  const ServiceSpec& spec = book_.spec_of(slot);
+  if (!(spec.ready == before.ready)) book_.scratch[slot].unprobed[false].reset();
+  if (!(spec.live == before.live)) book_.scratch[slot].unprobed[true].reset();
+  judge(slot, health::respecify(book_.slots[slot].health, before, spec, now), now);
 }
 
 void Lives::new_run(SlotIndex slot, Now now) {

@@ -224,7 +224,8 @@ std::string reason_text(const SlotBook& book, const ports::Keeper& keeper, SlotI
     return "looks for its main process" + (scratch.missing ? ": " + *scratch.missing : "");
   if (state.life.phase == Phase::stopping && state.life.kill_sent && state.run().pid != 0)
     return "KILL was sent, and PID " + std::to_string(state.run().pid) + " has not ended yet";
-  if (book.scratch[slot].unprobed) return book.scratch[slot].unprobed->text();
+  for (const std::unique_ptr<Error>& refusal : scratch.unprobed)
+    if (refusal) return refusal->text();
   const bool asked_only = state.life.reason == Reason::none || state.life.reason == Reason::ordered;
   const bool unready = state.life.phase == Phase::running || (state.life.phase == Phase::starting && asked_only);
   if (book.scratch[slot].unready && unready && !state.health.ready) return "not ready: " + *book.scratch[slot].unready;

@@ -48,7 +48,7 @@ void Lives::begin_try(SlotIndex slot, bool live, std::uint64_t attempt, Now now)
 void Lives::end_tries(SlotIndex slot, Now now) {
   SlotState& state = book_.slots[slot];
   health::unwatch(state.health);
-  book_.scratch[slot].unprobed.reset();
+  for (std::unique_ptr<Error>& refusal : book_.scratch[slot].unprobed) refusal.reset();
   book_.scratch[slot].unready.reset();
   book_.errands.probe_cancels.push_back(slot);
   const AppliedDocument* applied = book_.applied(slot);
@@ -67,7 +67,6 @@ void Lives::try_ended(SlotIndex probe_slot, const ExitInfo& exit, Now now) {
   const SlotState& probe = book_.slots[probe_slot];
   const SlotIndex parent = probe.parent;
   if (!is_watched(parent)) return;
-  book_.scratch[parent].unprobed.reset();
   const bool good = exit.fail_stage == 0 && exit.code == 1 && exit.status == 0;
   if (probe.role == SlotRole::ready_probe) {
     book_.scratch[parent].unready.reset();
@@ -82,6 +81,7 @@ void Lives::try_ended(SlotIndex probe_slot, const ExitInfo& exit, Now now) {
     book_.errands.probe_starts.push_back({parent, true, probe.probe_attempt, true});
     return;
   }
+  book_.scratch[parent].unprobed[probe.role == SlotRole::live_probe].reset();
   judge(parent,
         health::probe_result(book_.slots[parent].health, book_.spec_of(parent), which_of(probe), probe.probe_attempt,
                              good, now),
@@ -96,7 +96,7 @@ void Lives::try_refused(SlotIndex probe_slot, const Error& why, Now now) {
   const SlotState& probe = book_.slots[probe_slot];
   const SlotIndex parent = probe.parent;
   if (!is_watched(parent)) return;
-  book_.scratch[parent].unprobed = std::make_unique<Error>(why);
+  book_.scratch[parent].unprobed[probe.role == SlotRole::live_probe] = std::make_unique<Error>(why);
   judge(
       parent,
       health::try_refused(book_.slots[parent].health, book_.spec_of(parent), which_of(probe), probe.probe_attempt, now),

@@ -81,6 +81,48 @@ TEST_F(HealthScenario, AnExecProbeThatSucceedsDoesNotExcuseTooMuchMemory) {
   EXPECT_EQ(stage.status("db").reason, Reason::memory);
 }
 
+TEST_F(HealthScenario, MemoryThatCannotBeSeenIsToldUntilItIsSeenOrNobodyAsksForIt) {
+  ServiceSpec db = service("db", ProbeType::exec);
+  db.live = memory_probe(std::uint64_t{4} << 30);
+  Script hidden = good();
+  hidden.memory_unseen = true;
+  stage.plays("db", {hidden});
+  stage.probe_plays("db", {ends(5, 0)});
+  stage.up({db});
+  stage.run_until([&] { return stage.status("db").reason_text.find("could not be added up") != std::string::npos; },
+                  60'000);
+  const std::string told = stage.status("db").reason_text;
+  for (int look = 0; look < 30; ++look) {
+    stage.run_ms(350);
+    EXPECT_EQ(stage.status("db").reason_text, told) << "its readiness, which is tried meanwhile, is another question";
+  }
+  db.live = {};
+  stage.reload({db});
+  stage.run_ms(100);
+  EXPECT_EQ(stage.status("db").reason_text, "");
+  EXPECT_EQ(stage.runs_of("db"), 1u);
+}
+
+TEST_F(HealthScenario, MemoryThatCannotBeSeenIsToldAlsoWhileTheCommandBeforeItSucceeds) {
+  ServiceSpec db = service("db", ProbeType::none);
+  db.live.edit().type = ProbeType::exec;
+  db.live.edit().command = {"/bin/check"};
+  db.live.edit().max_memory = std::uint64_t{4} << 30;
+  Script hidden = good();
+  hidden.memory_unseen = true;
+  stage.plays("db", {hidden});
+  stage.probe_plays("db", {ends(5, 0)});
+  stage.up({db});
+  stage.run_until([&] { return stage.status("db").reason_text.find("could not be added up") != std::string::npos; },
+                  60'000);
+  const std::string told = stage.status("db").reason_text;
+  for (int look = 0; look < 300; ++look) {
+    stage.run_ms(35);
+    ASSERT_EQ(stage.status("db").reason_text, told);
+  }
+  EXPECT_EQ(stage.runs_of("db"), 1u);
+}
+
 TEST_F(HealthScenario, ReadyWithTheLastBreathIsHeardBeforeTheExit) {
   ServiceSpec task = service("task");
   task.restart = RestartPolicy::on_failure;

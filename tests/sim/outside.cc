@@ -203,7 +203,9 @@ void ProbesPort::begin(const ports::ProbeTry& order) {
   if (hangs && !memory) return;
   // A look at memory says in half of the time that is left that it could not be made.
   const SpanNs patience = std::max<SpanNs>(order.until - o_.time.now.mono, 0) / 2;
-  const bool refused = memory && (hangs || takes > patience);
+  const Process* asked = o_.kernel.live_process_of(order.slot);
+  const bool unseen = asked != nullptr && asked->script.memory_unseen;
+  const bool refused = memory && (hangs || unseen || takes > patience);
   if (refused) takes = patience;
   o_.time.in(takes,
              [this, slot = order.slot, live = order.live, attempt = order.attempt, epoch = epoch_, memory, refused] {
@@ -217,6 +219,7 @@ void ProbesPort::begin(const ports::ProbeTry& order) {
                result.refused = refused;
                result.good = !refused && process != nullptr && process->answers(live, o_.time.now.mono);
                result.memory = memory && !refused && !result.good;
+               if (refused) result.data = "its memory could not be added up in time";
                if (result.memory) result.data = "it used 4.2 GiB of memory, and max_memory is 4 GiB";
                if (*o_.observer != nullptr && process != nullptr && !refused)
                  (*o_.observer)->probe_answered(slot, process->run, live, result.good);

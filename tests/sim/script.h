@@ -31,6 +31,7 @@ struct Script {
 
   SpanNs ready_after = not_at_all;  // READY=1, or probes are answered well from then on
   SpanNs sick_after = not_at_all;   // probes are answered badly from then on
+  bool memory_unseen = false;       // nobody can tell how much it uses
   SpanNs exit_after = not_at_all;   // by itself:
   int exit_code = 1;                // CLD_EXITED, CLD_KILLED
   int exit_status = 0;

@@ -67,11 +67,19 @@ TEST_F(RunMemory, resident_sets_are_added_up_as_long_as_that_is_enough) {
 TEST_F(RunMemory, what_is_shared_counts_once_where_the_sum_is_too_much) {
   begin_child();
   begin_child();
-  const std::uint64_t sum = memory_kib(members, block_kib);
+  const std::uint64_t sum = memory_kib(members, members[0].resident_kib);
   const std::uint64_t shares = 2 * block_kib / 3;
   EXPECT_GE(sum, shares - slack_kib);
   const std::uint64_t rest = resident(members[0]) + resident(members[1]) - 2 * block_kib + 2 * slack_kib;
   EXPECT_LE(sum, shares + rest);
+}
+
+// Its proportional set would be half of the block, as we have that, too.
+TEST_F(RunMemory, what_one_process_has_is_never_too_much_because_it_is_counted_twice) {
+  begin_child();
+  EXPECT_EQ(block_kib + 1, memory_kib(members, block_kib));
+  begin_child();
+  EXPECT_EQ(block_kib + 1, memory_kib(members, block_kib)) << "nor does it need the others to be too much";
 }
 
 TEST_F(RunMemory, who_has_ended_counts_nothing) {
@@ -81,12 +89,13 @@ TEST_F(RunMemory, who_has_ended_counts_nothing) {
   members.erase(members.begin());
   end(ended);
   EXPECT_EQ(0u, proportional_kib(ended.pid));
-  const std::uint64_t other = memory_kib(members, 0);
-  EXPECT_LE(memory_kib({ended, members[0]}, 0), other + slack_kib);
+  EXPECT_LE(memory_kib({ended, members[0]}, ended.resident_kib), resident(members[0]) + slack_kib);
 }
 
 TEST_F(RunMemory, a_run_of_which_nobody_can_be_seen_says_nothing) {
-  const Result<std::uint64_t> nobody = memory_kib(CgroupTree{}, {"/no/instance", "p.none.0", 1, 0}, 0);
+  const CgroupTree none;
+  Census census(none, "/no/instance");
+  const Result<std::uint64_t> nobody = memory_kib(census, {"/no/instance", "p.none.0", 1, 0}, 0, 0);
   ASSERT_FALSE(nobody.has_value());
   EXPECT_EQ(Remedy::try_later, nobody.error().remedy);
 }

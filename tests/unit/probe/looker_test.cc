@@ -78,6 +78,39 @@ TEST_F(LookerTest, who_waited_behind_what_hangs_is_seen_all_the_same) {
   EXPECT_EQ((std::vector<std::uint64_t>{2, 3}), seen(2));
 }
 
+TEST_F(LookerTest, what_was_left_behind_is_seen_when_it_comes_back) {
+  EXPECT_EQ("", begin(1, "hangs"));
+  wait_until_entered(1);
+  EXPECT_EQ("", begin(2, "quick"));
+  EXPECT_EQ((std::vector<std::uint64_t>{2}), seen(1));
+  {
+    const std::lock_guard lock(mutex);
+    let_go = true;
+    changed.notify_all();
+  }
+  EXPECT_EQ((std::vector<std::uint64_t>{1}), seen(1));
+}
+
+TEST_F(LookerTest, what_waits_can_be_cancelled_and_what_is_at_work_cannot) {
+  EXPECT_EQ("", begin(1, "hangs"));
+  wait_until_entered(1);
+  for (const std::uint64_t id : {2, 3}) {
+    Look order;
+    order.id = id;
+    EXPECT_EQ("", looker->begin(std::move(order), 0));
+  }
+  EXPECT_FALSE(looker->cancel(1));
+  EXPECT_TRUE(looker->cancel(2));
+  EXPECT_FALSE(looker->cancel(2));
+  ++begun;  // the third one
+  {
+    const std::lock_guard lock(mutex);
+    let_go = true;
+    changed.notify_all();
+  }
+  EXPECT_EQ((std::vector<std::uint64_t>{1, 3}), seen(2));
+}
+
 TEST_F(LookerTest, at_most_four_threads_are_left_behind) {
   for (int i = 1; i <= 5; ++i) {
     EXPECT_EQ("", begin(static_cast<std::uint64_t>(i), "hangs"));

@@ -1,5 +1,6 @@
 #include "probe/prober.h"
 
+#include <atomic>
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
@@ -290,7 +291,7 @@ struct MemoryProbe : ProberTest {
     return results.empty() ? ports::Input() : results[0];
   }
   static Measure uses(std::uint64_t mib) {
-    return [mib](std::uint64_t) { return Result<std::uint64_t>(mib << 10); };
+    return [mib](std::uint64_t, MonoNs) { return Result<std::uint64_t>(mib << 10); };
   }
 };
 
@@ -312,7 +313,7 @@ TEST_F(MemoryProbe, figures_are_told_in_a_unit_in_which_they_differ) {
   const auto words = [](std::uint64_t kib, std::uint64_t most) {
     Look order;
     order.at = Look::At::memory;
-    order.measure = [kib](std::uint64_t) { return Result<std::uint64_t>(kib); };
+    order.measure = [kib](std::uint64_t, MonoNs) { return Result<std::uint64_t>(kib); };
     order.max_memory = most;
     return look(std::move(order)).reason;
   };
@@ -322,7 +323,7 @@ TEST_F(MemoryProbe, figures_are_told_in_a_unit_in_which_they_differ) {
 }
 
 TEST_F(MemoryProbe, what_cannot_be_measured_is_refused_and_not_bad) {
-  const ports::Input refused = result_of([](std::uint64_t) -> Result<std::uint64_t> {
+  const ports::Input refused = result_of([](std::uint64_t, MonoNs) -> Result<std::uint64_t> {
     return failure(Remedy::try_later, "measure", "its memory", "no process of it can be seen in /proc");
   });
   EXPECT_TRUE(refused.refused);
@@ -333,7 +334,7 @@ TEST_F(MemoryProbe, what_cannot_be_measured_is_refused_and_not_bad) {
 
 TEST_F(MemoryProbe, a_look_that_hangs_is_refused_before_the_try_counts_as_late) {
   std::promise<void> over;
-  measure = [let_go = over.get_future().share()](std::uint64_t) -> Result<std::uint64_t> {
+  measure = [let_go = over.get_future().share()](std::uint64_t, MonoNs) -> Result<std::uint64_t> {
     let_go.wait();
     return 0;
   };
@@ -345,7 +346,35 @@ TEST_F(MemoryProbe, a_look_that_hangs_is_refused_before_the_try_counts_as_late) 
   ASSERT_EQ(1u, results.size());
   EXPECT_TRUE(results[0].refused);
   EXPECT_FALSE(results[0].memory);
+  EXPECT_NE(std::string::npos, results[0].data.find("a longer timeout of live")) << results[0].data;
   over.set_value();
+}
+
+// One look hangs, so that the others wait for it. What has no try any more shall not be measured when its turn comes.
+TEST_F(MemoryProbe, looks_whose_try_is_cancelled_or_late_are_not_made_any_more) {
+  std::promise<void> begun, over;
+  std::atomic<int> measured = 0;
+  measure = [&, let_go = over.get_future().share()](std::uint64_t, MonoNs) -> Result<std::uint64_t> {
+    if (measured++ == 0) {
+      begun.set_value();
+      let_go.wait();
+    }
+    return 0;
+  };
+  begin(0, true, 1, probe);
+  begun.get_future().wait();
+  begin(1, true, 1, probe);
+  prober->advance_to(after(prober->next_deadline(), seconds(1)));
+  begin(2, true, 1, probe);
+  begin(3, true, 1, probe);
+  prober->cancel(2);
+  EXPECT_EQ(1u, prober->under_way());
+  results.clear();
+  over.set_value();
+  run();
+  ASSERT_EQ(1u, results.size());
+  EXPECT_EQ(3u, results[0].slot);
+  EXPECT_EQ(2, measured) << "that of the first one, and of the last";
 }
 
 TEST_F(MemoryProbe, goes_on_from_another_probe_that_was_answered_well) {
@@ -387,7 +416,7 @@ TEST_F(MemoryProbe, the_memory_of_a_real_process_is_that_which_it_has) {
   }
   char byte = 0;
   ASSERT_EQ(1, ::read(reads.get(), &byte, 1));
-  const Measure by = [child](std::uint64_t enough) -> Result<std::uint64_t> {
+  const Measure by = [child](std::uint64_t enough, MonoNs) -> Result<std::uint64_t> {
     os::ProcStat stat;
     if (!os::read_stat(child, stat)) return failure(Remedy::try_later, "read", "a child", "it is gone");
     return os::memory_kib({{child, stat.start_ticks, stat.parent, stat.resident_kib}}, enough);

@@ -3,11 +3,13 @@
 #include <cstdio>
 #include <fcntl.h>
 #include <poll.h>
+#include <string_view>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
 
+#include "os/crash_point.h"
 #include "os/fd.h"
 #include "unit/os/temp_directory.h"
 
@@ -263,6 +265,41 @@ TEST_F(TouchedMarks, a_successor_watches_what_it_finds) {
   successor.look_again();
   EXPECT_FALSE(successor.pass());
   EXPECT_TRUE(exists());
+}
+
+// Removed, and told so, at the worst moment of a pass: the file has been looked at, and is not yet noted as done.
+struct TouchedInAPass : TouchedMarks {
+  static inline TouchedInAPass* self = nullptr;
+  void SetUp() override {
+    TouchedMarks::SetUp();
+    self = this;
+    os::crash_hook = [](const char* place) {
+      if (std::string_view(place) != "mark made") return;
+      os::crash_hook = nullptr;
+      ::unlink(self->path.c_str());
+      EXPECT_TRUE(self->told());
+      self->marks.look_again();
+    };
+  }
+  ~TouchedInAPass() override { os::crash_hook = nullptr; }
+};
+
+TEST_F(TouchedInAPass, one_that_has_just_been_made_is_put_back) {
+  marks.want(0, {ready(true, 8)});
+  EXPECT_FALSE(marks.pass());
+  EXPECT_FALSE(exists());
+  EXPECT_TRUE(marks.pass());
+  EXPECT_NE(std::string::npos, text().find("\"run\":8"));
+}
+
+TEST_F(TouchedInAPass, one_that_has_just_been_found_there_is_put_back) {
+  const std::string before = text();
+  marks.want(0, {ready(false)});
+  marks.want(0, {ready()});
+  EXPECT_FALSE(marks.pass());
+  EXPECT_FALSE(exists());
+  EXPECT_TRUE(marks.pass());
+  EXPECT_EQ(before, text());
 }
 
 TEST_F(MarksTest, its_own_thread_does_the_same) {
