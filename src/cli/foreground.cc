@@ -202,9 +202,10 @@ class Foreground {
       const Result<OrderNews> news = order_news(*answer);
       if (news && news->settled) return true;
     }
-    write_err(fmt::format("hearth: {}; `hearth {}status` tells what is left\n",
-                          watch.came() ? "interrupted before they had ended" : "it is not known whether they have ended",
-                          context_.place_option));
+    write_err(
+        fmt::format("hearth: {}; `hearth {}status` tells what is left\n",
+                    watch.came() ? "interrupted before they had ended" : "it is not known whether they have ended",
+                    context_.place_option));
     return false;
   }
 

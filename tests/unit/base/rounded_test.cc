@@ -1,6 +1,6 @@
-#include <gtest/gtest.h>
-
 #include "base/rounded.h"
+
+#include <gtest/gtest.h>
 
 namespace hearth {
 namespace {
