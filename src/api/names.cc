@@ -1,13 +1,13 @@
 #include "api/names.h"
 
 #include <algorithm>
-#include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "base/glob.h"
 #include "base/nearest.h"
-#include "base/replica_names.h"
+#include "model/replica_names.h"
 
 namespace hearth::api {
 namespace {
@@ -22,20 +22,12 @@ bool selects(std::string_view name, const SlotStatus& s) {
          matches_glob(name, view.substr(0, from_service + s.name.size())) || matches_glob(name, view);
 }
 
-// "worker.7", of which there are others.
-std::optional<Error> wrong_index(std::string_view name, const InstanceStatus& status) {
-  const std::string_view service = without_index(name);
+// Of all slots that a name selects.
+std::vector<std::uint32_t> indexes_of(std::string_view service, const InstanceStatus& status) {
   std::vector<std::uint32_t> there;
-  if (!service.empty())
-    for (const SlotStatus& s : status.services)
-      if (selects(service, s)) there.push_back(s.index);
-  if (there.empty()) return std::nullopt;
-  return Error{Remedy::not_found,
-               "find service",
-               std::string(name),
-               "there is no replica of that index",
-               replicas_there(service, std::move(there)),
-               0};
+  for (const SlotStatus& s : status.services)
+    if (selects(service, s)) there.push_back(s.index);
+  return there;
 }
 
 std::string hint_for(std::string_view name, const InstanceStatus& status) {
@@ -64,7 +56,9 @@ Result<std::vector<std::size_t>> choose(const InstanceStatus& status, const std:
       any = true;
     }
     if (!any) {
-      if (std::optional<Error> error = wrong_index(name, status)) return failure(std::move(*error));
+      std::string others = other_indexes(name, [&](std::string_view service) { return indexes_of(service, status); });
+      if (!others.empty())
+        return failure(Remedy::not_found, "find service", name, "there is no replica of that index", std::move(others));
       return failure(Remedy::not_found, "find service", name, "no service has that name", hint_for(name, status));
     }
   }

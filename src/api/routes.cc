@@ -102,22 +102,13 @@ InstanceStatus without_history(InstanceStatus status, WallNs wall) {
   return status;
 }
 
-// The service that a note is about: its text begins with PROJECT.SERVICE.INDEX. Empty: it is about all of hearth.
-std::string_view subject_of(const Note& note) {
-  const std::string_view text = note.text;
-  const std::string_view word = text.substr(0, text.find_first_of(": "));
-  const std::size_t first = word.find('.'), last = word.rfind('.');
-  if (first == word.npos || first == 0 || last <= first + 1 || last + 1 == word.size()) return {};
-  return word.find_first_not_of("0123456789", last + 1) == word.npos ? word : std::string_view();
-}
-
 // Who asks for some services is not told what happened to others.
 void leave_out_others(InstanceStatus& status, const std::vector<std::size_t>& chosen) {
   std::erase_if(status.notes, [&](const Note& note) {
-    const std::string_view subject = subject_of(note);
-    return !subject.empty() && std::ranges::none_of(chosen, [&](std::size_t i) {
+    return !note.slot.empty() && std::ranges::none_of(chosen, [&](std::size_t i) {
       const SlotStatus& s = status.services[i];
-      return subject == s.project + "." + s.name + "." + std::to_string(s.index);
+      const std::string label = s.project + "." + s.name + "." + std::to_string(s.index);
+      return note.slot == label || note.slot.starts_with(label + ".");
     });
   });
 }

@@ -159,7 +159,7 @@ class Program {
     if (!begun) return failure(begun.error());
     supervisor_ = std::move(*begun);
     if (fresh || supervisor_->revived()) keeper_->remove_stale_names();
-    if (const std::string risk = os::state_risk(table); !risk.empty()) supervisor_->add_note(risk, false);
+    if (const std::string risk = os::state_risk(table); !risk.empty()) supervisor_->add_lasting_note(risk);
     member_log_.begin(table, now.wall);
     trim_at_ = after(os::read_mono(), trim_after);
     return {};
@@ -202,10 +202,10 @@ class Program {
     keeper_->flush();
     // Who ends because it was told to is no news.
     if (!link_->lost() && !supervisor_->finished()) member_log_.look(link_->table(), now.wall);
-    std::vector<std::string> notes = keeper_->take_notes();
-    for (std::string& note : inbox_->take_notes()) notes.push_back(std::move(note));
-    for (std::string& note : store_->take_notes()) notes.push_back(std::move(note));
-    for (std::string& note : notes) supervisor_->add_note(std::move(note));
+    std::vector<Note> notes = keeper_->take_notes();
+    for (Note& note : inbox_->take_notes()) notes.push_back(std::move(note));
+    for (Note& note : store_->take_notes()) notes.push_back(std::move(note));
+    for (Note& note : notes) supervisor_->add_note(std::move(note.text), std::move(note.slot));
     if (supervisor_->take_changed()) server_->turn_done();
     if (supervisor_->take_dump_wish()) dump_status(now.wall);
     due = std::min({due, store_->ensure_writer(os::read_mono()), probes_->next_deadline(), trim()});

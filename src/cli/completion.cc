@@ -2,8 +2,9 @@
 // --dir or --instance names, wherever they stand in the line, by `hearth completion services`; when none of them fits
 // what is typed, PROJECT.SERVICE by `hearth completion names`. `hearth completion projects` is for `down -p`. Shells hand the words over
 // as they were typed: what the line would have made of quotes and of ~/ is done here.
+#include <algorithm>
 #include <string>
-#include <vector>
+#include <string_view>
 
 #include <fmt/format.h>
 
@@ -21,6 +22,38 @@ std::string visible_commands() {
     names += command.name;
   }
   return names;
+}
+
+// How each shell offers the words of a command; <commands> stands for the names of all commands.
+struct Offer {
+  Words words;
+  const char* bash;  // run where no flag is typed
+  const char* zsh;   // arguments of _arguments
+  const char* fish;  // options of complete
+};
+
+constexpr Offer offers[] = {
+    {Words::none, "", "", ""},
+    {Words::services, "{ _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; }",
+     " '*:service:_hearth_services'", " -a '(__hearth_services)'"},
+    {Words::commands, "words='<commands>'", " '1:command:(<commands>)'", " -a '<commands>'"},
+    {Words::shells, "words='bash zsh fish'", " '1:shell:(bash zsh fish)'", " -a 'bash zsh fish'"},
+    {Words::config, "words='validate show get set schema'",
+     " '1:what:(validate show get set schema)' '*:service:_hearth_services'", " -a 'validate show get set schema'"},
+    {Words::files, "{ COMPREPLY=($(compgen -f -- \"$current\")); return; }", " '*:file:_files'", " -F"},
+    {Words::counts,
+     "{ _hearth_offer services; COMPREPLY=(\"${COMPREPLY[@]/%/=}\"); compopt -o nospace 2>/dev/null; return; }",
+     " '*:service:_hearth_counts'", " -a '(__hearth_counts)'"},
+};
+
+const Offer& offer_of(Words words) {
+  return *std::ranges::find(offers, words, &Offer::words);
+}
+
+std::string said(std::string text) {
+  constexpr std::string_view all = "<commands>";
+  if (const std::size_t at = text.find(all); at != text.npos) text.replace(at, all.size(), visible_commands());
+  return text;
 }
 
 // Values that are one of a few words. Empty: anything, or of a kind that the shells know.
@@ -77,82 +110,89 @@ std::string bash_choices() {
   return lines;
 }
 
+constexpr const char* bash_functions =
+    "_hearth_unquoted() {\n"
+    "  local word=${1//[\\\"\\']/}\n"
+    "  word=${word//\\\\/}\n"
+    "  [[ $1 == \\~/* ]] && word=$HOME${word#\\~}\n"
+    "  printf '%s' \"$word\"\n"
+    "}\n"
+    "_hearth_offer() {\n"
+    "  COMPREPLY=($(compgen -W \"$(hearth \"${place[@]}\" completion \"$1\" 2>/dev/null)\" -- \"$current\"))\n"
+    "}\n"
+    // Of bash-completion where there is one, which knows what the command itself takes.
+    "_hearth_command() {\n"
+    "  if declare -F _command_offset >/dev/null; then _command_offset $1\n"
+    "  elif (($1 == COMP_CWORD)); then COMPREPLY=($(compgen -c -- \"$current\"))\n"
+    "  else COMPREPLY=($(compgen -f -- \"$current\"))\n"
+    "  fi\n"
+    "}\n";
+
+// Which command it is, and which instance; up to what stands behind "--".
+constexpr const char* bash_words_before =
+    "_hearth() {\n"
+    "  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command= place=() i given=0\n"
+    "  COMPREPLY=()\n"
+    "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
+    "    case ${COMP_WORDS[i]} in\n"
+    "      --dir|--instance)\n"
+    "        local option=${COMP_WORDS[i]}\n"
+    "        [[ ${COMP_WORDS[i+1]} == = ]] && ((i++))\n"  // "=" is a word of its own here
+    "        ((++i < COMP_CWORD)) && place+=(\"$option\" \"$(_hearth_unquoted \"${COMP_WORDS[i]}\")\") ;;\n";
+// The end of that loop, and values of the option before the word that is typed.
+constexpr const char* bash_last_word =
+    "      -*) ;;\n"
+    "      *) [[ $command ]] && ((++given)); : \"${command:=${COMP_WORDS[i]}}\" ;;\n"
+    "    esac\n"
+    "  done\n"
+    "  [[ $current == = ]] && current=\n"
+    "  [[ $previous == = ]] && previous=${COMP_WORDS[COMP_CWORD-2]}\n"
+    "  case $previous in\n"
+    "    --dir|--cwd) COMPREPLY=($(compgen -d -- \"$current\")); return ;;\n"
+    "    -f|--file) if [[ $command != logs ]]; then COMPREPLY=($(compgen -f -- \"$current\")); return; fi ;;\n"
+    "    -p|--project) _hearth_offer projects; return ;;\n";
+
+// "run|exec": what stands behind their "--" is a command with its words.
+std::string takers_of_commands() {
+  std::string names;
+  for (const CommandText& command : commands())
+    if (command.dashes) names += fmt::format("{}{}", names.empty() ? "" : "|", command.name);
+  return names;
+}
+
+// Flags where they are asked for, or where there is nothing else: bash sorts them before all words.
+std::string bash_line(std::string_view command, const std::string& flags, const std::string& others) {
+  return others.empty() ? fmt::format("    {}) words='{}' ;;\n", command, flags)
+                        : fmt::format("    {}) words='{}'; [[ $current == -* ]] || {} ;;\n", command, flags, others);
+}
+
+std::string bash_command(const CommandText& command) {
+  std::string flags = flags_of(command.options);
+  if (!flags.empty()) flags += ' ';
+  flags += flags_of(global_options());
+  std::string others = said(offer_of(command.completes).bash);
+  if (*command.first != '\0') {
+    others = fmt::format("{{ ((given)) || {{ COMPREPLY=($(compgen -W '{}' -- \"$current\")); return; }}; {}; }}",
+                         command.first, others);
+  }
+  return bash_line(command.name, flags, others);
+}
+
 std::string bash_script() {
   std::string out = fmt::format(fmt::runtime(made_by), "bash");
-  out +=
-      "_hearth_unquoted() {\n"
-      "  local word=${1//[\\\"\\']/}\n"
-      "  word=${word//\\\\/}\n"
-      "  [[ $1 == \\~/* ]] && word=$HOME${word#\\~}\n"
-      "  printf '%s' \"$word\"\n"
-      "}\n"
-      "_hearth_offer() {\n"
-      "  COMPREPLY=($(compgen -W \"$(hearth \"${place[@]}\" completion \"$1\" 2>/dev/null)\" -- \"$current\"))\n"
-      "}\n"
-      // Of bash-completion where there is one, which knows what the command itself takes.
-      "_hearth_command() {\n"
-      "  if declare -F _command_offset >/dev/null; then _command_offset $1\n"
-      "  elif (($1 == COMP_CWORD)); then COMPREPLY=($(compgen -c -- \"$current\"))\n"
-      "  else COMPREPLY=($(compgen -f -- \"$current\"))\n"
-      "  fi\n"
-      "}\n"
-      "_hearth() {\n"
-      "  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command= place=() i given=0\n"
-      "  COMPREPLY=()\n"
-      "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
-      "    case ${COMP_WORDS[i]} in\n"
-      "      --dir|--instance)\n"
-      "        local option=${COMP_WORDS[i]}\n"
-      "        [[ ${COMP_WORDS[i+1]} == = ]] && ((i++))\n"  // "=" is a word of its own here
-      "        ((++i < COMP_CWORD)) && place+=(\"$option\" \"$(_hearth_unquoted \"${COMP_WORDS[i]}\")\") ;;\n"
-      "      --) _hearth_command $((i + 1)); return ;;\n"
-      "      -*) ;;\n"
-      "      *) [[ $command ]] && ((++given)); : \"${command:=${COMP_WORDS[i]}}\" ;;\n"
-      "    esac\n"
-      "  done\n"
-      "  [[ $current == = ]] && current=\n"
-      "  [[ $previous == = ]] && previous=${COMP_WORDS[COMP_CWORD-2]}\n"
-      "  case $previous in\n"
-      "    --dir|--cwd) COMPREPLY=($(compgen -d -- \"$current\")); return ;;\n"
-      "    -f|--file) if [[ $command != logs ]]; then COMPREPLY=($(compgen -f -- \"$current\")); return; fi ;;\n"
-      "    -p|--project) _hearth_offer projects; return ;;\n";
+  out += bash_functions;
+  out += bash_words_before;
+  out += fmt::format("      --) case $command in {}) _hearth_command $((i + 1)); return ;; esac ;;\n",
+                     takers_of_commands());
+  out += bash_last_word;
   out += bash_choices();
   out += fmt::format("    {}) return ;;\n", free_values());
   out +=
       "  esac\n"
       "  local words=\n"
       "  case $command in\n";
-  const auto line = [&](std::string_view command, const std::string& flags, const std::string& others) {
-    // Flags where they are asked for, or where there is nothing else: bash sorts them before all words.
-    out += others.empty() ? fmt::format("    {}) words='{}' ;;\n", command, flags)
-                          : fmt::format("    {}) words='{}'; [[ $current == -* ]] || {} ;;\n", command, flags, others);
-  };
-  line("''", flags_of(global_options()), "words='" + visible_commands() + "'");
-  for (const CommandText& command : commands()) {
-    std::string words = flags_of(command.options);
-    if (!words.empty()) words += ' ';
-    words += flags_of(global_options());
-    std::string others;
-    switch (command.completes) {
-      case Words::services:
-        others = "{ _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; }";
-        break;
-      case Words::commands: others = "words='" + visible_commands() + "'"; break;
-      case Words::shells: others = "words='bash zsh fish'"; break;
-      case Words::config: others = "words='validate show get set schema'"; break;
-      case Words::files: others = "{ COMPREPLY=($(compgen -f -- \"$current\")); return; }"; break;
-      case Words::counts:
-        others =
-            "{ _hearth_offer services; COMPREPLY=(\"${COMPREPLY[@]/%/=}\"); compopt -o nospace 2>/dev/null; return; }";
-        break;
-      case Words::none: break;
-    }
-    if (*command.first != '\0') {
-      others = fmt::format("{{ ((given)) || {{ COMPREPLY=($(compgen -W '{}' -- \"$current\")); return; }}; {}; }}",
-                           command.first, others);
-    }
-    line(command.name, words, others);
-  }
+  out += bash_line("''", flags_of(global_options()), "words='" + visible_commands() + "'");
+  for (const CommandText& command : commands()) out += bash_command(command);
   out +=
       "  esac\n"
       "  COMPREPLY=($(compgen -W \"$words\" -- \"$current\"))\n"
@@ -195,41 +235,58 @@ std::string zsh_option(const OptionText& option) {
   return lines;
 }
 
+constexpr const char* zsh_functions =
+    "_hearth_services() {\n"
+    "  local -a names\n"
+    "  names=(${(f)\"$(hearth $hearth_place completion services 2>/dev/null)\"})\n"
+    "  compadd -a names && return\n"
+    "  names=(${(f)\"$(hearth $hearth_place completion names 2>/dev/null)\"})\n"
+    "  compadd -a names\n"
+    "}\n"
+    "_hearth_counts() {\n"
+    "  local -a names\n"
+    "  names=(${(f)\"$(hearth $hearth_place completion services 2>/dev/null)\"})\n"
+    "  compadd -S = -a names\n"
+    "}\n"
+    "_hearth_projects() {\n"
+    "  local -a names\n"
+    "  names=(${(f)\"$(hearth $hearth_place completion projects 2>/dev/null)\"})\n"
+    "  compadd -a names\n"
+    "}\n"
+    "_hearth() {\n"
+    "  local context state line word\n"
+    "  local -a hearth_place global\n"
+    "  local -i i\n"
+    "  typeset -A opt_args\n"
+    "  for ((i = 2; i < CURRENT; i++)); do\n"
+    "    word=$words[i]\n"
+    "    case $word in\n"
+    "      --) break ;;\n"
+    "      --dir=*|--instance=*) hearth_place+=(${word%%=*} ${${(Q)word#*=}/#\\~\\//$HOME/}) ;;\n"
+    "      --dir|--instance)\n"
+    "        ((++i < CURRENT)) && hearth_place+=($word ${${(Q)words[i]}/#\\~\\//$HOME/}) ;;\n"
+    "    esac\n"
+    "  done\n"
+    "  global=(";
+
+std::string zsh_command(const CommandText& command) {
+  std::string out = fmt::format("      {}) _arguments $global", command.name);
+  for (const OptionText& option : command.options) out += zsh_option(option);
+  if (*command.first != '\0') out += fmt::format(" '1:what:({})'", command.first);
+  out += said(offer_of(command.completes).zsh);
+  if (command.completes == Words::none) {
+    if (command.dashes) {
+      out += " '*::command:_normal'";
+    } else if (command.options.empty()) {
+      out += " '*: : '";
+    }
+  }
+  return out + " ;;\n";
+}
+
 std::string zsh_script() {
   std::string out = "#compdef hearth\n" + fmt::format(fmt::runtime(made_by), "zsh");
-  out +=
-      "_hearth_services() {\n"
-      "  local -a names\n"
-      "  names=(${(f)\"$(hearth $hearth_place completion services 2>/dev/null)\"})\n"
-      "  compadd -a names && return\n"
-      "  names=(${(f)\"$(hearth $hearth_place completion names 2>/dev/null)\"})\n"
-      "  compadd -a names\n"
-      "}\n"
-      "_hearth_counts() {\n"
-      "  local -a names\n"
-      "  names=(${(f)\"$(hearth $hearth_place completion services 2>/dev/null)\"})\n"
-      "  compadd -S = -a names\n"
-      "}\n"
-      "_hearth_projects() {\n"
-      "  local -a names\n"
-      "  names=(${(f)\"$(hearth $hearth_place completion projects 2>/dev/null)\"})\n"
-      "  compadd -a names\n"
-      "}\n"
-      "_hearth() {\n"
-      "  local context state line word\n"
-      "  local -a hearth_place global\n"
-      "  local -i i\n"
-      "  typeset -A opt_args\n"
-      "  for ((i = 2; i < CURRENT; i++)); do\n"
-      "    word=$words[i]\n"
-      "    case $word in\n"
-      "      --) break ;;\n"
-      "      --dir=*|--instance=*) hearth_place+=(${word%%=*} ${${(Q)word#*=}/#\\~\\//$HOME/}) ;;\n"
-      "      --dir|--instance)\n"
-      "        ((++i < CURRENT)) && hearth_place+=($word ${${(Q)words[i]}/#\\~\\//$HOME/}) ;;\n"
-      "    esac\n"
-      "  done\n"
-      "  global=(";
+  out += zsh_functions;
   for (const OptionText& option : global_options()) out += zsh_option(option);
   out +=
       ")\n"
@@ -245,27 +302,7 @@ std::string zsh_script() {
       "      _describe command names ;;\n"
       "    argument)\n"
       "      case $words[1] in\n";
-  for (const CommandText& command : commands()) {
-    out += fmt::format("      {}) _arguments $global", command.name);
-    for (const OptionText& option : command.options) out += zsh_option(option);
-    if (*command.first != '\0') out += fmt::format(" '1:what:({})'", command.first);
-    switch (command.completes) {
-      case Words::services: out += " '*:service:_hearth_services'"; break;
-      case Words::files: out += " '*:file:_files'"; break;
-      case Words::counts: out += " '*:service:_hearth_counts'"; break;
-      case Words::commands: out += fmt::format(" '1:command:({})'", visible_commands()); break;
-      case Words::shells: out += " '1:shell:(bash zsh fish)'"; break;
-      case Words::config: out += " '1:what:(validate show get set schema)' '*:service:_hearth_services'"; break;
-      case Words::none:
-        if (command.dashes) {
-          out += " '*::command:_normal'";
-        } else if (command.options.empty()) {
-          out += " '*: : '";
-        }
-        break;
-    }
-    out += " ;;\n";
-  }
+  for (const CommandText& command : commands()) out += zsh_command(command);
   out +=
       "      esac ;;\n"
       "  esac\n"
@@ -298,81 +335,80 @@ std::string fish_option(const OptionText& option, const std::string& condition) 
   return line + " -d " + fish_quoted(option.help) + "\n";
 }
 
+constexpr const char* fish_functions =
+    "function __hearth_ask\n"
+    "  set -l place\n"
+    "  set -l words (commandline -opc)\n"
+    "  set -l i 2\n"
+    "  while test $i -le (count $words)\n"
+    "    set -l word $words[$i]\n"
+    "    set i (math $i + 1)\n"
+    "    switch $word\n"
+    "      case --\n"
+    "        break\n"
+    "      case '--dir=*' '--instance=*'\n"
+    "        set -a place (string replace '=~/' \"=$HOME/\" -- $word)\n"
+    "      case --dir --instance\n"
+    "        test $i -le (count $words); and set -a place $word (string replace -r '^~/' \"$HOME/\" -- $words[$i])\n"
+    "        set i (math $i + 1)\n"
+    "    end\n"
+    "  end\n"
+    "  hearth $place completion $argv[1] 2>/dev/null\n"
+    "end\n"
+    "function __hearth_services\n"
+    "  set -l typed (commandline -ct)\n"
+    "  set -l names (__hearth_ask services | string match -- \"$typed*\")\n"
+    "  or set names (__hearth_ask names)\n"
+    "  printf '%s\\n' $names\n"
+    "end\n"
+    // __fish_use_subcommand takes the value of --dir for a command.
+    "function __hearth_needs_command\n"
+    "  set -l words (commandline -opc)\n"
+    "  set -l i 2\n"
+    "  while test $i -le (count $words)\n"
+    "    switch $words[$i]\n"
+    "      case --dir --instance\n"
+    "        set i (math $i + 1)\n"
+    "      case '-*'\n"
+    "      case '*'\n"
+    "        return 1\n"
+    "    end\n"
+    "    set i (math $i + 1)\n"
+    "  end\n"
+    "end\n"
+    "function __hearth_counts\n"
+    "  for name in (__hearth_ask services)\n"
+    "    echo $name=\n"
+    "  end\n"
+    "end\n"
+    // Is this command the last word before the one that is typed?
+    "function __hearth_first\n"
+    "  set -l words (commandline -opc)\n"
+    "  test \"$words[-1]\" = $argv[1]\n"
+    "end\n"
+    "complete -c hearth -f\n";
+
+std::string fish_command(const CommandText& command) {
+  std::string out = fmt::format("complete -c hearth -n __hearth_needs_command -a {} -d {}\n", command.name,
+                                fish_quoted(command.summary));
+  std::string seen = fmt::format("__fish_seen_subcommand_from {}", command.name);
+  for (const OptionText& option : command.options) out += fish_option(option, fmt::format(" -n '{}'", seen));
+  if (*command.first != '\0') {
+    out += fmt::format("complete -c hearth -n '__hearth_first {}' -a '{}'\n", command.name, command.first);
+    seen += fmt::format("; and not __hearth_first {}", command.name);
+  }
+  const bool of_a_command = command.completes == Words::none && command.dashes;
+  const std::string words =
+      of_a_command ? " -a '(__fish_complete_subcommand)'" : said(offer_of(command.completes).fish);
+  if (!words.empty()) out += fmt::format("complete -c hearth -n '{}'{}\n", seen, words);
+  return out;
+}
+
 std::string fish_script() {
   std::string out = fmt::format(fmt::runtime(made_by), "fish");
-  out +=
-      "function __hearth_ask\n"
-      "  set -l place\n"
-      "  set -l words (commandline -opc)\n"
-      "  set -l i 2\n"
-      "  while test $i -le (count $words)\n"
-      "    set -l word $words[$i]\n"
-      "    set i (math $i + 1)\n"
-      "    switch $word\n"
-      "      case --\n"
-      "        break\n"
-      "      case '--dir=*' '--instance=*'\n"
-      "        set -a place (string replace '=~/' \"=$HOME/\" -- $word)\n"
-      "      case --dir --instance\n"
-      "        test $i -le (count $words); and set -a place $word (string replace -r '^~/' \"$HOME/\" -- $words[$i])\n"
-      "        set i (math $i + 1)\n"
-      "    end\n"
-      "  end\n"
-      "  hearth $place completion $argv[1] 2>/dev/null\n"
-      "end\n"
-      "function __hearth_services\n"
-      "  set -l typed (commandline -ct)\n"
-      "  set -l names (__hearth_ask services | string match -- \"$typed*\")\n"
-      "  or set names (__hearth_ask names)\n"
-      "  printf '%s\\n' $names\n"
-      "end\n"
-      // __fish_use_subcommand takes the value of --dir for a command.
-      "function __hearth_needs_command\n"
-      "  set -l words (commandline -opc)\n"
-      "  set -l i 2\n"
-      "  while test $i -le (count $words)\n"
-      "    switch $words[$i]\n"
-      "      case --dir --instance\n"
-      "        set i (math $i + 1)\n"
-      "      case '-*'\n"
-      "      case '*'\n"
-      "        return 1\n"
-      "    end\n"
-      "    set i (math $i + 1)\n"
-      "  end\n"
-      "end\n"
-      "function __hearth_counts\n"
-      "  for name in (__hearth_ask services)\n"
-      "    echo $name=\n"
-      "  end\n"
-      "end\n"
-      // Is this command the last word before the one that is typed?
-      "function __hearth_first\n"
-      "  set -l words (commandline -opc)\n"
-      "  test \"$words[-1]\" = $argv[1]\n"
-      "end\n"
-      "complete -c hearth -f\n";
+  out += fish_functions;
   for (const OptionText& option : global_options()) out += fish_option(option, "");
-  for (const CommandText& command : commands()) {
-    out += fmt::format("complete -c hearth -n __hearth_needs_command -a {} -d {}\n", command.name,
-                       fish_quoted(command.summary));
-    const std::string seen = fmt::format(" -n '__fish_seen_subcommand_from {}'", command.name);
-    for (const OptionText& option : command.options) out += fish_option(option, seen);
-    if (*command.first != '\0')
-      out += "complete -c hearth" + fmt::format(" -n '__hearth_first {}'", command.name) +
-             fmt::format(" -a '{}'\n", command.first);
-    switch (command.completes) {
-      case Words::services: out += "complete -c hearth" + seen + " -a '(__hearth_services)'\n"; break;
-      case Words::files: out += "complete -c hearth" + seen + " -F\n"; break;
-      case Words::counts: out += "complete -c hearth" + seen + " -a '(__hearth_counts)'\n"; break;
-      case Words::commands: out += "complete -c hearth" + seen + fmt::format(" -a '{}'\n", visible_commands()); break;
-      case Words::shells: out += "complete -c hearth" + seen + " -a 'bash zsh fish'\n"; break;
-      case Words::config: out += "complete -c hearth" + seen + " -a 'validate show get set schema'\n"; break;
-      case Words::none:
-        if (command.dashes) out += "complete -c hearth" + seen + " -a '(__fish_complete_subcommand)'\n";
-        break;
-    }
-  }
+  for (const CommandText& command : commands()) out += fish_command(command);
   return out;
 }
 

@@ -25,8 +25,20 @@ sigset_t signals_of_interest() {
   return set;
 }
 
+// To give it away, or to take it back, from a group that is not the terminal's.
+void give_terminal(pid_t group) {
+  sigset_t output, before;
+  ::sigemptyset(&output);
+  ::sigaddset(&output, SIGTTOU);
+  ::sigprocmask(SIG_BLOCK, &output, &before);
+  ::tcsetpgrp(STDIN_FILENO, group);
+  ::sigprocmask(SIG_SETMASK, &before, nullptr);
+}
+
 // TERM and INT stay blocked: one that comes before it looks waits for it (interrupt.h).
-void prepare_child() {
+void prepare_child(bool has_terminal) {
+  ::signal(SIGTSTP, SIG_IGN);  // nobody could continue it: a shell is not above us
+  ::signal(SIGQUIT, [](int) { ::kill(::getpid(), SIGTERM); });
   sigset_t unblocked;
   ::sigemptyset(&unblocked);
   ::sigaddset(&unblocked, SIGQUIT);
@@ -34,26 +46,23 @@ void prepare_child() {
   ::sigprocmask(SIG_UNBLOCK, &unblocked, nullptr);
   // Ctrl-C at a terminal goes to all of a group. It shall come from the terminal or from PID 1, and not twice, which
   // would be to insist.
-  if (::isatty(STDIN_FILENO) == 0 || ::tcgetpgrp(STDIN_FILENO) != ::getpgrp() || ::setpgid(0, 0) < 0) return;
-  sigset_t output;
-  ::sigemptyset(&output);
-  ::sigaddset(&output, SIGTTOU);
-  ::sigprocmask(SIG_BLOCK, &output, nullptr);
-  ::tcsetpgrp(STDIN_FILENO, ::getpid());
-  ::sigprocmask(SIG_UNBLOCK, &output, nullptr);
+  if (has_terminal && ::setpgid(0, 0) == 0) give_terminal(::getpid());
 }
 
 // Until `child` has ended: its wait status. Whatever else ends is reaped.
 int wait_for(pid_t child, const sigset_t& set, bool& told_to_end) {
   for (;;) {
     int status = 0;
-    for (pid_t ended = 0; (ended = ::waitpid(-1, &status, WNOHANG)) > 0;)
+    pid_t ended = 0;
+    while ((ended = ::waitpid(-1, &status, WNOHANG)) > 0)
       if (ended == child) return status;
+    if (ended < 0 && errno == ECHILD) return W_EXITCODE(exit_code::failed, 0);  // how it ended, nobody knows
     siginfo_t info{};
     const int number = ::sigwaitinfo(&set, &info);
     if (number != SIGTERM && number != SIGINT && number != SIGQUIT) continue;
     told_to_end = true;
     ::kill(child, SIGTERM);
+    ::kill(child, SIGCONT);  // stopped by somebody, it would not hear
   }
 }
 
@@ -69,12 +78,15 @@ std::optional<int> FirstProcess::live() {
   auto* begun = new (shared) std::atomic<bool>(false);
   const sigset_t set = signals_of_interest();
   ::sigprocmask(SIG_BLOCK, &set, nullptr);
+  ::signal(SIGCHLD, SIG_DFL);  // ignored, as after a script's trap '' CHLD, children would reap themselves
+  const bool has_terminal = ::isatty(STDIN_FILENO) != 0 && ::tcgetpgrp(STDIN_FILENO) == ::getpgrp();
   bool told_to_end = false;
   for (int short_lives = 0;;) {
     const MonoNs made = os::read_mono();
+    if (has_terminal) give_terminal(::getpgrp());  // Ctrl-C is heard while the dead child's successor is not there yet
     const pid_t child = ::fork();
     if (child == 0) {
-      prepare_child();
+      prepare_child(has_terminal);
       begun_ = begun;
       return std::nullopt;
     }

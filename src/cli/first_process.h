@@ -8,6 +8,10 @@
 //   PID 1      reaps whatever ends; passes TERM, INT and QUIT on as TERM; ends as its child has ended
 //   its child  does what the command does, and ends hearth, too, so that the last documents and lines are on the disk
 //
+// On a terminal the child, in a group of its own, has it in the foreground, so that Ctrl-C is heard once; when the child
+// has died PID 1 takes it back. Ctrl-Z is ignored, as no shell could continue it, and Ctrl-\ is TERM, too. A child that
+// somebody has stopped is continued at its end.
+//
 // A child that is killed costs the container nothing, as the death of none of hearth's processes does: PID 1 makes another
 // one, which goes on watching. Only if five in a row do not live for ten seconds PID 1 gives up.
 //

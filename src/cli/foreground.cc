@@ -157,8 +157,14 @@ class Foreground {
     return failed ? exit_code::failed : exit_code::done;
   }
 
-  // In order; told again to insist.
+  // False: something may still be up.
   bool stop_all() {
+    const std::optional<bool> down = stop_in_order();
+    return down ? *down : insist();
+  }
+
+  // Nothing: told again meanwhile.
+  std::optional<bool> stop_in_order() {
     InterruptWatch watch;
     Client client(context_.socket_path(), &watch);
     Operation order(client, &watch, patience_for(context_));
@@ -173,17 +179,19 @@ class Foreground {
       if (!news || news->settled) break;
       seen = news->seen;
       write_out(tail_.take());
-      if (watch.came()) return insist();
+      if (watch.came()) return std::nullopt;
     }
-    if (watch.came()) return insist();
+    if (watch.came()) return std::nullopt;
     if (!answer) return answer.error().trouble == Trouble::not_running && !instance_lives(context_.instance);
     return answer->status < 400 || answer->status == 404;
   }
 
+  // Told once more, it does not wait for their end.
   bool insist() {
     write_err("hearth: they are killed\n");
-    Client client(context_.socket_path());
-    Operation order(client, nullptr, patience_for(context_));
+    InterruptWatch watch;
+    Client client(context_.socket_path(), &watch);
+    Operation order(client, &watch, patience_for(context_));
     const std::string body = fmt::format(R"({{"verb":"down","path":{},"force":true}})", json_text(document_.path));
     auto answer = order.post("/v1/orders", body, after(os::read_mono(), seconds(10)));
     if (answer && answer->status == 404) return true;  // it is down already
@@ -194,6 +202,10 @@ class Foreground {
       const Result<OrderNews> news = order_news(*answer);
       if (news && news->settled) return true;
     }
+    write_err(
+        fmt::format("hearth: {}; `hearth {}status` tells what is left\n",
+                    watch.came() ? "interrupted before they had ended" : "it is not known whether they have ended",
+                    context_.place_option));
     return false;
   }
 

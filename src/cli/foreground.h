@@ -4,7 +4,8 @@
 // -----
 // The services run under hearth as ever. This command applies the file, copies what they write to stdout until
 // something ends it, stops all in order, and ends with an exit code. It ends
-//   - at Ctrl-C or SIGTERM; a second one, while it stops them, insists: KILL instead of the grace period
+//   - at Ctrl-C or SIGTERM; a second one, while it stops them, insists: KILL instead of the grace period;
+//     a third one does not wait for that
 //   - when the service of --exit-code-from has ended for good: completed, failed or stopped; its code is ours
 //   - with --abort-on-exit when any has; a task that completed is no reason
 //   - when all have ended for good: nothing is left to wait for

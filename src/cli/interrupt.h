@@ -6,7 +6,8 @@
 namespace hearth::cli {
 
 // While it lives, the first SIGINT or SIGTERM does not end the process but is remembered. From when it has been
-// noticed, a second one ends the process at once, whatever it does then. One at a time.
+// noticed, a second one ends the process at once, whatever it does then; where interrupts are held, it is the next
+// watch's. One at a time.
 class InterruptWatch {
  public:
   InterruptWatch();
@@ -24,7 +25,8 @@ class InterruptWatch {
 };
 
 // While it lives, a signal that comes between two watches is the next one's, and none ends the process by itself: for
-// commands that do several things one after the other and must not be interrupted in between.
+// commands that do several things one after the other and must not be interrupted in between. Each wait needs a watch:
+// without one nothing interrupts it.
 class HeldInterrupts {
  public:
   HeldInterrupts();

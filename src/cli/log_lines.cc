@@ -7,11 +7,13 @@
 #include <poll.h>
 #include <sys/inotify.h>
 #include <tuple>
+#include <utility>
 
 #include "base/glob.h"
 #include "base/nearest.h"
 #include "logs/reader.h"
 #include "logs/watcher.h"
+#include "model/replica_names.h"
 #include "os/clock.h"
 
 namespace hearth::cli {
@@ -73,6 +75,15 @@ Result<std::vector<SlotNews>> services_with_logs(const std::string& log_director
   for (const std::string& name : names) {
     const auto any = std::ranges::find_if(known, [&](const SlotNews& slot) { return selects(name, slot); });
     if (any != known.end()) continue;
+    std::string others = other_indexes(name, [&](std::string_view service) {
+      std::vector<std::uint32_t> there;
+      for (const SlotNews& slot : known)
+        if (selects(service, slot)) there.push_back(slot.index);
+      return there;
+    });
+    if (!others.empty())
+      return failure(Remedy::not_found, "find the log of", name, "no replica of that index has written one here",
+                     std::move(others));
     std::vector<std::string_view> words;
     for (const SlotNews& slot : known) words.push_back(slot.name);
     const std::string_view near = nearest(name, words);

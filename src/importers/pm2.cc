@@ -228,10 +228,14 @@ class App {
     if (name == "kill_timeout") return service.set("stop_timeout", span_text(value));
     if (name == "listen_timeout") return service.set("start_timeout", span_text(value));
     if (name == "max_memory_restart") return memory(service, value);
-    if (name == "uid") return service.set("user", value.is_string() ? quoted(text_of(value)) : integer(text_of(value)));
-    if (name == "gid")
-      return service.set("group", value.is_string() ? quoted(text_of(value)) : integer(text_of(value)));
+    const bool named = value.is_string() || value.is_number();
+    if (name == "uid" && named) return service.set("user", account(value));
+    if (name == "gid" && named) return service.set("group", account(value));
     unlike(service, name, value);
+  }
+
+  static std::string account(const json::value& value) {
+    return value.is_string() ? quoted(text_of(value)) : integer(text_of(value));
   }
 
   // What hearth does in another way, or not.

@@ -62,6 +62,9 @@ struct SlotStatus {
 struct Note {
   WallNs at = 0;  // 0: not an event but how things are
   std::string text;
+  // PROJECT.SERVICE.INDEX, and what SlotBook::label() adds to it for what belongs to a service; empty: about all of
+  // hearth. Who asks for some services is not told of others.
+  std::string slot = {};
 };
 
 struct InstanceStatus {

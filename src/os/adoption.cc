@@ -122,7 +122,7 @@ void KeeperClient::open_notify_again(const ports::SpawnOrder& order) {
 void KeeperClient::note_unopened(const std::string& label, ParkClass type, const Error& error) {
   const char* lost = type == ParkClass::output ? ": its output cannot be read any more: "
                                                : ": its notifications cannot be received any more: ";
-  notes_.push_back(label + lost + error.text());
+  notes_.push_back({0, label + lost + error.text(), label});
 }
 
 // A run without an entry is released at once, and its names go with it.
@@ -171,11 +171,13 @@ void KeeperClient::recover_listeners(const ports::SpawnOrder& order, int process
       if (!made) {
         // Whoever has it is most likely the service: nobody must be told to end that.
         notes_.push_back(
-            order.label + ": " +
-            (made.error().remedy == Remedy::conflict
-                 ? "its listening socket " + socket.address +
-                       " is held by the running service only: connections that wait in it are lost when it ends"
-                 : made.error().text()));
+            {0,
+             order.label + ": " +
+                 (made.error().remedy == Remedy::conflict
+                      ? "its listening socket " + socket.address +
+                            " is held by the running service only: connections that wait in it are lost when it ends"
+                      : made.error().text()),
+             order.label});
         continue;
       }
       fd = std::move(*made);

@@ -204,8 +204,10 @@ bool Inbox::refuse_stranger(const Parked& parked, RunId run, std::int32_t sender
   const std::uint64_t count = ++refused_[run];
   while (told < count) told *= 10;
   if (told == count)
-    notes_.push_back(stranger.label + ": a notification is refused, because it comes from " + stranger.who +
-                     (count > 1 ? " (" + std::to_string(count) + " by now)" : std::string()));
+    notes_.push_back({0,
+                      stranger.label + ": a notification is refused, because it comes from " + stranger.who +
+                          (count > 1 ? " (" + std::to_string(count) + " by now)" : std::string()),
+                      stranger.label});
   return true;
 }
 

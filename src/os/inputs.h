@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "model/status.h"
 #include "os/keeper_link.h"
 #include "os/notify_sender.h"
 #include "ports/inputs.h"
@@ -48,8 +49,8 @@ class Inbox final : public ports::Inputs {
   void breadcrumb(const ports::Input& input) override;
   void clear_breadcrumb() override;
   bool poisonous(const ports::Input& input) const override;
-  // What is worth telling people, since the last call.
-  std::vector<std::string> take_notes() { return std::exchange(notes_, {}); }
+  // What is worth telling people, since the last call; without times.
+  std::vector<Note> take_notes() { return std::exchange(notes_, {}); }
 
  private:
   struct Peeked {
@@ -73,7 +74,7 @@ class Inbox final : public ports::Inputs {
   Answer answer_;
   NotifySenders senders_;
   std::map<RunId, std::uint64_t> refused_;  // notifications of strangers, of runs that are there
-  std::vector<std::string> notes_;
+  std::vector<Note> notes_;
   std::deque<ports::Input> pushed_;
   std::vector<Peeked> peeked_;
   std::vector<RunId> left_alone_;

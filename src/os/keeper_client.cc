@@ -115,7 +115,8 @@ bool KeeperClient::end_tree(EntryIndex index, RunId run, const std::string& labe
     std::string survivors;
     for (int pid : cgroups_.processes(label, run))
       survivors += (survivors.empty() ? "" : ", ") + command_of(pid) + " (PID " + std::to_string(pid) + ")";
-    notes_.push_back(label + ": what is left of run " + std::to_string(run) + " cannot be killed: " + survivors);
+    notes_.push_back(
+        {0, label + ": what is left of run " + std::to_string(run) + " cannot be killed: " + survivors, label});
     leftovers_[run] = survivors;
     busy_.erase(busy);
     return true;
@@ -181,8 +182,10 @@ bool KeeperClient::sweep_tree(EntryIndex index, RunId run) {
   }
   const auto name = [&](const char* what, const std::vector<FoundProcess>& found) {
     for (const FoundProcess& process : found)
-      notes_.push_back("run " + std::to_string(run) + ": " + process.command + " (PID " + std::to_string(process.pid) +
-                       ") " + what);
+      notes_.push_back(
+          {0,
+           "run " + std::to_string(run) + ": " + process.command + " (PID " + std::to_string(process.pid) + ") " + what,
+           sweep_target(index).label});
   };
   // The pipe knows better than a list of processes that is old when it is read: as long as it has a writer,
   // somebody has been overlooked.
@@ -348,7 +351,7 @@ void KeeperClient::remove_state() {
   os::remove_state(directory());
 }
 
-std::vector<std::string> KeeperClient::take_notes() {
+std::vector<Note> KeeperClient::take_notes() {
   return std::exchange(notes_, {});
 }
 

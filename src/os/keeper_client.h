@@ -37,6 +37,7 @@
 #include <string>
 #include <vector>
 
+#include "model/status.h"
 #include "os/cgroup.h"
 #include "os/keeper_link.h"
 #include "os/pid_file.h"
@@ -106,8 +107,8 @@ class KeeperClient final : public ports::Keeper {
   // After a deliberate end, and after everything else is removed: as long as there is a state, the next hearth goes on
   // with what this one has not done.
   void remove_state();
-  // What is worth telling people, since the last call.
-  std::vector<std::string> take_notes();
+  // What is worth telling people, since the last call; without times.
+  std::vector<Note> take_notes();
   const CgroupTree& cgroups() const { return cgroups_; }
 
  private:
@@ -275,7 +276,7 @@ class KeeperClient final : public ports::Keeper {
   std::vector<BusyLeaf> busy_;
   std::vector<Sweeping> sweeps_;
   std::map<RunId, std::string> leftovers_;
-  std::vector<std::string> notes_;
+  std::vector<Note> notes_;
   bool all_stopped_ = false;
 };
 

@@ -290,8 +290,9 @@ void KeeperClient::remove_stale_names() {
     std::string left;
     for (int pid : cgroups_.processes(leaf.substr(0, dot), run))
       left += (left.empty() ? "" : ", ") + command_of(pid) + " (PID " + std::to_string(pid) + ")";
-    notes_.push_back("left of run " + std::to_string(run) +
-                     ", which ended while hearth was dead, and left alone: " + left);
+    notes_.push_back(
+        {0, "left of run " + std::to_string(run) + ", which ended while hearth was dead, and left alone: " + left,
+         leaf.substr(0, dot)});
   }
 }
 

@@ -42,8 +42,8 @@ struct Mark {
   enum class Kind : std::uint8_t { ready, pid };
   Kind kind = Kind::ready;
   std::string path;    // absolute
-  bool there = false;  // shall it be there? Then:
   std::string label;   // project.service.index
+  bool there = false;  // shall it be there? Then:
   RunId run = no_run;
   std::int32_t pid = 0;
   WallNs since = 0;  // ready: since when

@@ -73,8 +73,8 @@ class DiskStore final : public ports::Store {
   // Of users' files: readable when somebody may have touched one. -1: nothing is watched (yet).
   int marks_watch() const { return marks_.watch(); }
   void look_at_marks() { marks_.look_again(); }
-  // What is worth telling people, since the last call.
-  std::vector<std::string> take_notes() { return marks_.take_notes(); }
+  // What is worth telling people, since the last call; without times.
+  std::vector<Note> take_notes() { return marks_.take_notes(); }
   Mirror& mirror() { return *mirror_; }
 
  private:

@@ -102,6 +102,7 @@ struct Marks::Shared {
   struct Wanted {
     std::string text;  // "" = shall not be there
     bool is_pid = false;
+    std::string label;         // of whose it is, or was
     bool named = true;         // by a slot: else it is forgotten when it is gone
     SlotIndex slot = no_slot;  // the last that said what shall be there
     bool done = false;
@@ -119,7 +120,7 @@ struct Marks::Shared {
   std::mutex mutex;
   std::map<std::string, Wanted> files;
   std::uint64_t serial = 0;
-  std::vector<std::string> notes;
+  std::vector<Note> notes;
   os::Fd inotify;                      // of the first file on; once it is there it stays
   std::map<int, std::string> watched;  // which file, by the number of its watch
 };
@@ -190,10 +191,11 @@ bool Marks::Shared::pass() {
     const std::string name = (mark.is_pid ? "the PID file " : "the readiness file ") + path;
     if (!trouble.empty() && trouble != now.told) {
       const char* what = mark.text.empty() ? " cannot be removed: " : " cannot be written: ";
-      notes.push_back(name + what + trouble);
+      notes.push_back({0, name + what + trouble, mark.label});
     }
     if (put_back && trouble.empty() && !std::exchange(now.removal_told, true))
-      notes.push_back(name + " was removed by somebody and is put back, this time and each time from now on");
+      notes.push_back(
+          {0, name + " was removed by somebody and is put back, this time and each time from now on", mark.label});
     // So that the next look waits for its turn, and the one after it longer: he may go on with it.
     all = all && !put_back;
     now.told = trouble;
@@ -225,13 +227,15 @@ void Marks::want(SlotIndex slot, const std::vector<ports::Mark>& marks) {
   {
     const std::lock_guard lock(shared_->mutex);
     if (!shared_->inotify) shared_->inotify.reset(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
-    const auto set = [&](const std::string& path, const std::string& text, bool is_pid, bool is_named) {
+    const auto set = [&](const std::string& path, const std::string& text, bool is_pid, bool is_named,
+                         const std::string& label) {
       auto [at, fresh] = shared_->files.try_emplace(path);
       Shared::Wanted& wanted = at->second;
       // Of a service that was renamed, say: whose file it is now says what is in it, and who had it has no say.
       const bool other = !fresh && wanted.slot != slot && wanted.named;
       if (other && (text.empty() || !is_named)) return;
       wanted.slot = slot;
+      wanted.label = label;
       if (!fresh && wanted.text == text && wanted.named == is_named) return;
       wanted.text = text;
       wanted.is_pid = is_pid;
@@ -244,14 +248,14 @@ void Marks::want(SlotIndex slot, const std::vector<ports::Mark>& marks) {
       const bool is_pid = mark.kind == ports::Mark::Kind::pid;
       std::string text;
       if (mark.there) text = is_pid ? std::to_string(mark.pid) + "\n" : ready_text(directory_, mark);
-      set(mark.path, text, is_pid, true);
+      set(mark.path, text, is_pid, true, mark.label);
       named.insert(mark.path);
     }
     if (known != paths_.end()) {
       for (const std::string& path : known->second) {
         if (named.contains(path)) continue;
         const auto at = shared_->files.find(path);
-        if (at != shared_->files.end()) set(path, "", at->second.is_pid, false);
+        if (at != shared_->files.end()) set(path, "", at->second.is_pid, false, at->second.label);
       }
     }
   }
@@ -294,7 +298,7 @@ void Marks::look_again() {
   if (some) behind_.post(false);
 }
 
-std::vector<std::string> Marks::take_notes() {
+std::vector<Note> Marks::take_notes() {
   const std::lock_guard lock(shared_->mutex);
   return std::exchange(shared_->notes, {});
 }

@@ -36,6 +36,7 @@
 
 #include "base/ids.h"
 #include "base/time.h"
+#include "model/status.h"
 #include "ports/store.h"
 #include "store/behind.h"
 
@@ -49,8 +50,8 @@ class Marks {
   void want(SlotIndex slot, const std::vector<ports::Mark>& marks);
   // Everything is as wanted; false: it is not within `patience`.
   bool settle(SpanNs patience) { return behind_.settle(patience); }
-  // What is worth telling people, since the last call.
-  std::vector<std::string> take_notes();
+  // What is worth telling people, since the last call; without times.
+  std::vector<Note> take_notes();
   // Readable when somebody may have touched a file: then call look_again(). -1: nothing is watched (yet).
   int watch() const;
   void look_again();

@@ -81,12 +81,13 @@ void Takeover::adopt_run(const ports::RunNote& run) {
   if (slot == no_slot)
     return note(
         run.label + " (PID " + std::to_string(run.pid) + ") runs, but " +
-        (book_.registry.find(run.document) == nullptr ? "its specification is lost" : "there is no room for it") +
-        "; it is left alone");
+            (book_.registry.find(run.document) == nullptr ? "its specification is lost" : "there is no room for it") +
+            "; it is left alone",
+        run.label);
   SlotState& state = book_.slots[slot];
   RunCell& cell = state.run();
   if (cell.run != no_run)
-    return note(run.label + ": a second process (PID " + std::to_string(run.pid) + ") is left alone");
+    return note(run.label + ": a second process (PID " + std::to_string(run.pid) + ") is left alone", run.label);
   cell.run = run.run;
   cell.entry = slot * wire::entries_per_slot;
   cell.document = run.document;

@@ -196,27 +196,27 @@ void SlotBook::drop_unused_documents() {
   }
 }
 
-void SlotBook::add_note(std::string text, WallNs at, Happening what) {
-  if (at != 0) {
+void SlotBook::add_note(Note note, Happening what) {
+  if (note.at != 0) {
     EventRecord event;
     event.what = what;
-    event.time = at;
-    event.text = text;
+    event.time = note.at;
+    event.text = note.text;
     errands.happened.push_back(std::move(event));
   }
-  keep_note(std::move(text), at);
+  keep_note(std::move(note));
 }
 
 void SlotBook::add_note(std::string text, EventRecord event) {
-  const WallNs at = event.time;
+  Note note{event.time, std::move(text), event.service};
   errands.happened.push_back(std::move(event));
-  keep_note(std::move(text), at);
+  keep_note(std::move(note));
 }
 
-void SlotBook::keep_note(std::string text, WallNs at) {
+void SlotBook::keep_note(Note note) {
   constexpr std::size_t notes_max = 50;
   if (notes.size() >= notes_max) notes.erase(notes.begin());
-  notes.push_back({at, std::move(text)});
+  notes.push_back(std::move(note));
   visible_change = true;
 }
 

@@ -139,12 +139,12 @@ class SlotBook {
   void index_slots();
   void drop_unused_documents();
 
-  void add_note(std::string text, WallNs at, Happening what = Happening::note);  // at 0: what has no time
-  // One that the journal has as this event.
+  void add_note(Note note, Happening what = Happening::note);
+  // One that the journal has as this event, which has its time and its slot.
   void add_note(std::string text, EventRecord event);
 
  private:
-  void keep_note(std::string text, WallNs at);
+  void keep_note(Note note);
 
   ServiceSpec probe_spec_;  // how probes' runs live; their command comes from the parent's probe
   ServiceSpec hook_spec_;   // the same of hooks

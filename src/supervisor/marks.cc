@@ -29,8 +29,8 @@ std::vector<ports::Mark> marks_of(const SlotBook& book, SlotIndex slot) {
     mark.kind = kind;
     mark.path = path;
     mark.there = there;
+    mark.label = book.label(slot);
     if (there) {
-      mark.label = book.label(slot);
       mark.run = cell.run;
       mark.pid = cell.pid;
       mark.since =

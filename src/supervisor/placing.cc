@@ -136,7 +136,7 @@ void Placing::reload_files(const std::vector<std::string>& client, OrderId order
     spec.restart = RestartPolicy::never;
     request.document.services.push_back(std::move(spec));
     if (const Result<Accepted> accepted = replace(request.document, nullptr, request, order, now); !accepted)
-      book_.add_note("SIGHUP did not reload project " + file.project + ": " + accepted.error().text(), now.wall);
+      book_.add_note({now.wall, "SIGHUP did not reload project " + file.project + ": " + accepted.error().text()});
   }
 }
 

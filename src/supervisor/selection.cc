@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "base/nearest.h"
-#include "base/replica_names.h"
+#include "model/replica_names.h"
 #include "supervisor/book.h"
 
 namespace hearth::supervisor {
@@ -42,17 +42,15 @@ std::string nearest_name(const SlotBook& book, const std::string& name) {
   return std::string(nearest(name, valid));
 }
 
-// "worker.7", of which there are others: "there are worker.0 to worker.3". "" = it is something else.
-std::string other_indexes(const SlotBook& book, const std::string& name) {
-  const std::string_view service = without_index(name);
+// Of all slots that a name selects.
+std::vector<std::uint32_t> indexes_of(const SlotBook& book, std::string_view service) {
   std::vector<std::uint32_t> there;
-  if (service.empty()) return "";
   for (const SlotIndex slot : book.services()) {
     const SlotState& state = book.slots[slot];
     if (!state.removing && selects(service, book.document_of(slot)->project, book.spec_of(slot), state.replica))
       there.push_back(state.replica);
   }
-  return there.empty() ? "" : replicas_there(service, std::move(there));
+  return there;
 }
 
 // The projects that have services here, for whoever meant one that has not. Of a file, whose project is not up, no
@@ -78,7 +76,8 @@ Result<std::vector<SlotIndex>> named(const SlotBook& book, const Request& reques
   for (const std::string& name : request.names) {
     one.names = {name};
     if (!select(book, one).empty()) continue;
-    if (std::string others = other_indexes(book, name); !others.empty())
+    std::string others = other_indexes(name, [&](std::string_view service) { return indexes_of(book, service); });
+    if (!others.empty())
       return failure(Remedy::not_found, "find", name, "there is no replica of that index", std::move(others));
     const std::string near = nearest_name(book, name);
     return failure(Remedy::not_found, "find", name,

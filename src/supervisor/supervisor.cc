@@ -80,11 +80,15 @@ void Supervisor::keeper_replaced(std::int32_t pid, std::uint32_t generation) {
   book_.head_changed = true;
   acts_.forget_sent();
   book_.another_turn = true;
-  book_.add_note("the keeper was replaced; runs were adopted", now_.wall, Happening::keeper);
+  book_.add_note({now_.wall, "the keeper was replaced; runs were adopted"}, Happening::keeper);
 }
 
-void Supervisor::add_note(std::string note, bool event) {
-  book_.add_note(std::move(note), event ? now_.wall : 0);
+void Supervisor::add_note(std::string text, std::string slot) {
+  book_.add_note({now_.wall, std::move(text), std::move(slot)});
+}
+
+void Supervisor::add_lasting_note(std::string text) {
+  book_.add_note({0, std::move(text)});
 }
 
 InstanceStatus Supervisor::instance() const {

@@ -99,7 +99,9 @@ class Supervisor final : public ports::Control {
   // Since the last call: was SIGUSR1 sent, so that status is to be written out?
   bool take_dump_wish() { return std::exchange(book_.dump_wished, false); }
   void keeper_replaced(std::int32_t pid, std::uint32_t generation);
-  void add_note(std::string note, bool event = true);  // for people; the newest 50 are kept. Not an event: has no time
+  // For people; the newest 50 are kept. `slot`: as Note has it.
+  void add_note(std::string text, std::string slot = {});
+  void add_lasting_note(std::string text);  // of how things are: no event, and without a time
 
   InstanceStatus status() const override;
   InstanceStatus instance() const override;

@@ -24,8 +24,8 @@ Takeover::Takeover(SlotBook& book, Lives& lives, Evidence& evidence, Placing& pl
       options_(options),
       now_(now) {}
 
-void Takeover::note(std::string text) {
-  book_.add_note(std::move(text), now_.wall);
+void Takeover::note(std::string text, std::string slot) {
+  book_.add_note({now_.wall, std::move(text), std::move(slot)});
 }
 
 Result<bool> Takeover::resume(wire::DecisionPage& page) {
@@ -152,7 +152,8 @@ void Takeover::take_for_ready(SlotIndex slot) {
   std::memcpy(said, health.status, sizeof said);
   lives_.judge(slot, health::adopt(health, book_.spec_of(slot), now_), now_);
   std::memcpy(health.status, said, sizeof said);
-  note(book_.label(slot) + " counts as ready: nobody knows whether it said so while all of hearth was dead");
+  note(book_.label(slot) + " counts as ready: nobody knows whether it said so while all of hearth was dead",
+       book_.label(slot));
 }
 
 // Tries of our own process died with our predecessor. Those of exec probes are runs, and go on without us: their answer

@@ -60,7 +60,7 @@ class Takeover {
   void keep_documents();
   SlotIndex place(const ports::RunNote& note);
   void start_again(SlotIndex slot);
-  void note(std::string text);
+  void note(std::string text, std::string slot = {});
 
   SlotBook& book_;
   Lives& lives_;

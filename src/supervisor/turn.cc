@@ -50,6 +50,7 @@ MonoNs Supervisor::turn(Now now) {
 void Supervisor::shut_down_for_one_given_up(Now now) {
   const SlotIndex slot = std::exchange(book_.gave_up, no_slot);
   if (book_.head.shutting_down || !book_.in_use(slot)) return;
+  // About all of hearth: whoever asks for another service wants to know, too.
   add_note(book_.label(slot) + " was given up, and its on_give_up is \"exit\": all of hearth shuts down");
   book_.head.gave_up = true;
   goals_.shut_down(false, book_.next_order(), now);

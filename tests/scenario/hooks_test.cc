@@ -243,6 +243,7 @@ TEST_F(HookScenario, AHookBesideThatFailsIsTold) {
   const std::vector<Note> notes = stage.machine().supervisor().status().notes;
   ASSERT_FALSE(notes.empty());
   EXPECT_EQ(notes.back().text, "p.db.0: after_start exited with code 7");
+  EXPECT_EQ(notes.back().slot, "p.db.0") << "who asks for others is not told";
 }
 
 TEST_F(HookScenario, GivenUpWithExitShutsAllOfHearthDownInOrder) {

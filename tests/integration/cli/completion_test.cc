@@ -83,6 +83,8 @@ TEST_F(CompletionTest, bash_completes_services_of_the_instance_that_is_named) {
   EXPECT_EQ(completed("hearth run --restart a"), "always\n");
   EXPECT_EQ(completed("hearth --dir " + directory + " scale ''"), "alpha=\n");
   EXPECT_EQ(completed("hearth run -- hearth-supervi"), "hearth-supervisor\n");
+  EXPECT_EQ(completed("hearth exec alpha -- hearth-supervi"), "hearth-supervisor\n");
+  EXPECT_EQ(completed("hearth --dir " + directory + " status -- ''"), "alpha\n") << "it takes no command";
 }
 
 TEST_F(CompletionTest, fish_completes_services_of_the_instance_that_is_named) {
@@ -101,6 +103,8 @@ TEST_F(CompletionTest, fish_completes_services_of_the_instance_that_is_named) {
   EXPECT_EQ(completed("hearth --dir " + directory + " sta"), "start\nstatus\n");
   EXPECT_EQ(completed("hearth --dir " + directory + " restart run.al"), "run.alpha\n");
   EXPECT_EQ(completed("hearth --dir " + directory + " down -p "), "run\n");
+  EXPECT_EQ(completed("hearth --dir " + directory + " signal al"), "") << "first a signal";
+  EXPECT_EQ(completed("hearth --dir " + directory + " signal HUP "), "alpha\n");
   EXPECT_EQ(completed("hearth import p"), "pm2\nprocfile\n");
   EXPECT_EQ(completed("hearth wait --for st"), "stopped\n");
   EXPECT_EQ(completed("hearth top -s m"), "memory\n");

@@ -100,6 +100,28 @@ TEST_F(ForegroundTest, a_second_ctrl_c_kills) {
   EXPECT_EQ(names(), "");
 }
 
+// Nobody answers: it need not be waited out.
+TEST_F(ForegroundTest, a_third_ctrl_c_does_not_wait_for_that) {
+  write("hearth.toml",
+        "[service.web]\nstop_timeout = \"60s\"\n"
+        "command = [\"sh\", \"-c\", \"trap '' TERM; echo here; while :; do sleep 1; done\"]\n");
+  Running up = start({"up", "--foreground"});
+  ASSERT_TRUE(told(up, "here")) << up.out() << up.err();
+  ::kill(up.pid(), SIGINT);
+  ASSERT_TRUE(eventually([&] { return hearth({"status"}).out.find("stopping") != std::string::npos; }));
+  const auto supervisor = static_cast<pid_t>(pid_of("supervisor"));
+  ASSERT_EQ(::kill(supervisor, SIGSTOP), 0);
+  ::kill(up.pid(), SIGINT);
+  EXPECT_TRUE(eventually([&] { return up.err().find("they are killed") != std::string::npos; }));
+  ::kill(up.pid(), SIGINT);
+  const Finished finished = up.finish();
+  EXPECT_EQ(::kill(supervisor, SIGCONT), 0);
+  EXPECT_EQ(finished.code, 130) << finished.all();
+  EXPECT_NE(finished.err.find("interrupted before they had ended; `hearth --dir " + directory + " status` tells"),
+            std::string::npos)
+      << finished.err;
+}
+
 TEST_F(ForegroundTest, the_exit_code_is_that_of_the_service_that_was_named) {
   write("hearth.toml", std::string(two) +
                            "[service.tests]\nrestart = \"never\"\ndepends_on = [\"db\"]\n"

@@ -1,6 +1,10 @@
 // hearth as the first process of a PID namespace, as of a container: the reaper of everything, and the end of everything.
+#include <fcntl.h>
 #include <fstream>
+#include <functional>
 #include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
 #include <utility>
 
 #include <gmock/gmock.h>
@@ -27,10 +31,11 @@ struct PidOne : Machine {
   }
   // Waits until it answers: who comes before that with `up` is the keeper, and this one ends.
   void begin_namespace(const std::vector<std::string>& command = {"daemon"}) {
-    std::vector<std::string> words = {"/usr/bin/unshare", "--pid",       "--fork", "--kill-child",
-                                      "--mount-proc",     bin("hearth"), "--dir",  directory};
+    std::vector<std::string> words = {"/usr/bin/unshare", "--pid", "--fork", "--kill-child", "--mount-proc"};
+    words.insert(words.end(), entry.begin(), entry.end());
+    words.insert(words.end(), {bin("hearth"), "--dir", directory});
     words.insert(words.end(), command.begin(), command.end());
-    daemon = execute(words);
+    daemon = execute(words, prepare);
     ASSERT_TRUE(
         until([&] { return daemon.ended() || inside({"status", "--json"}).out.starts_with(R"({"instance")"); }));
     ASSERT_FALSE(daemon.ended());
@@ -51,6 +56,11 @@ struct PidOne : Machine {
     os::ProcStat stat;
     return os::read_stat(pid, stat) ? stat.name : "";
   }
+  static pid_t child(pid_t parent, const std::string& name) {
+    for (const pid_t pid : children_of(parent))
+      if (name_of(pid) == name) return pid;
+    return 0;
+  }
   // Of a process that came in from outside and left it behind.
   void expect_orphans_reaped() {
     ASSERT_EQ(0, inside({"exec", "web", "--", "/bin/sh", "-c", "(trap '' HUP; sleep 0.05) & exit 0"}).code);
@@ -67,6 +77,8 @@ struct PidOne : Machine {
     for (const char* name : {"api.sock", "keeper.sock"}) EXPECT_FALSE(exists(directory + "/" + name)) << name;
     EXPECT_FALSE(os::state_is_left(directory));
   }
+  std::vector<std::string> entry;  // becomes hearth, as the entry script of a container does
+  std::function<void()> prepare;   // before all of it
   Command daemon;
 };
 
@@ -79,8 +91,36 @@ struct CommandAsPidOne : PidOne {
     web = stage->enter();
     ASSERT_TRUE(web.here());
   }
+  // TERM or its like has been given: web goes, and then all.
+  void expect_web_ends_in_order() {
+    EXPECT_EQ("signal 15", web.hear());
+    web.order("exit 0");
+    const Output output = daemon.wait();
+    EXPECT_EQ(0, output.code) << output.all();
+    expect_orderly_end();
+  }
   Actor web;
 };
+
+// As with `docker run -it`: PID 1 leads a session that has a terminal.
+struct CommandAsPidOneOnATerminal : CommandAsPidOne {
+  CommandAsPidOneOnATerminal() {
+    master = os::Fd(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+    EXPECT_TRUE(master && ::grantpt(master.get()) == 0 && ::unlockpt(master.get()) == 0);
+    terminal = os::Fd(::open(::ptsname(master.get()), O_RDWR | O_NOCTTY | O_CLOEXEC));
+    EXPECT_TRUE(terminal);
+    entry = {"/usr/bin/setsid", "--ctty"};
+    prepare = [fd = terminal.get()] { ::dup2(fd, STDIN_FILENO); };
+  }
+  void press(char key) const { ASSERT_EQ(1, ::write(master.get(), &key, 1)); }
+  // Whom the terminal's keys reach.
+  bool until_in_foreground(pid_t pid) {
+    return until([&] { return ::tcgetpgrp(master.get()) == pid; });
+  }
+  os::Fd master, terminal;
+};
+
+constexpr char ctrl_c = 3, ctrl_z = 26, ctrl_backslash = 28;
 
 TEST_F(PidOne, starts_services_reaps_whoever_is_left_and_ends_them_in_order_at_term) {
   project("[service.web]\n" + puppet());
@@ -163,16 +203,64 @@ TEST_F(CommandAsPidOne, told_a_second_time_it_kills) {
   EXPECT_NE(-1, daemon.wait().code);
 }
 
+// trap '' CHLD; exec hearth: children that reap themselves have no exit code.
+TEST_F(CommandAsPidOne, ends_with_that_exit_code_when_sigchld_was_ignored_before) {
+  entry = {"/bin/sh", "-c", "trap '' CHLD; exec \"$@\"", "sh"};
+  start();
+  if (IsSkipped() || HasFatalFailure()) return;
+  web.order("exit 7");
+  const Output output = daemon.wait();
+  EXPECT_EQ(7, output.code) << output.all();
+  expect_orderly_end();
+}
+
+TEST_F(CommandAsPidOne, ends_in_order_though_the_one_that_watches_was_stopped) {
+  start();
+  if (IsSkipped() || HasFatalFailure()) return;
+  EXPECT_EQ("ok", web.ask("catch 15"));
+  const pid_t watcher = child(first(), "hearth");
+  ASSERT_NE(0, watcher);
+  ASSERT_EQ(0, ::kill(watcher, SIGTSTP));
+  EXPECT_EQ("ok", web.ask("print shown all the same"));
+  EXPECT_TRUE(until([&] { return daemon.out().find("shown all the same") != std::string::npos; }));
+  ASSERT_EQ(0, ::kill(watcher, SIGSTOP));
+  ASSERT_TRUE(until([&] {
+    os::ProcStat stat;
+    return os::read_stat(watcher, stat) && stat.state == 'T';
+  }));
+  ASSERT_EQ(0, ::kill(first(), SIGTERM));
+  expect_web_ends_in_order();
+}
+
+TEST_F(CommandAsPidOneOnATerminal, is_not_stopped_by_ctrl_z_and_takes_ctrl_backslash_as_term) {
+  start();
+  if (IsSkipped() || HasFatalFailure()) return;
+  EXPECT_EQ("ok", web.ask("catch 15"));
+  ASSERT_TRUE(until_in_foreground(child(first(), "hearth")));
+  press(ctrl_z);
+  press(ctrl_backslash);
+  expect_web_ends_in_order();
+}
+
+TEST_F(CommandAsPidOneOnATerminal, hears_ctrl_c_once_also_when_the_one_that_watches_was_killed) {
+  start();
+  if (IsSkipped() || HasFatalFailure()) return;
+  EXPECT_EQ("ok", web.ask("catch 15"));
+  const pid_t watcher = child(first(), "hearth");
+  ASSERT_TRUE(until_in_foreground(watcher));
+  ASSERT_EQ(0, ::kill(watcher, SIGKILL));
+  pid_t next = 0;
+  ASSERT_TRUE(until([&] { return (next = child(first(), "hearth")) != 0 && next != watcher; }));
+  ASSERT_TRUE(until_in_foreground(next));
+  press(ctrl_c);
+  expect_web_ends_in_order();
+}
+
 // Whoever dies: the one that watches, the keeper, its members. The services run on, and the end is as ever.
 TEST_F(CommandAsPidOne, outlives_all_of_hearth_one_after_the_other) {
   start();
   if (IsSkipped() || HasFatalFailure()) return;
   const auto answers = [&] { return inside({"status", "web"}).code == 0; };
-  const auto child = [&](pid_t parent, const std::string& name) {
-    for (const pid_t pid : children_of(parent))
-      if (name_of(pid) == name) return pid;
-    return pid_t{0};
-  };
   pid_t keeper = 0;
   ASSERT_TRUE(until([&] { return (keeper = child(first(), "hearth-keeper")) != 0; }));
   const pid_t watcher = child(first(), "hearth");

@@ -52,11 +52,12 @@ TEST_F(Routes, notes_have_a_time_and_are_told_for_a_day) {
 
 TEST_F(Routes, who_asks_for_some_services_is_not_told_notes_of_others) {
   control.told.services = {slot("app", "web", Phase::running), slot("app", "db", Phase::stopped)};
-  control.told.notes = {{0, "app.web.0: it left something"},
-                        {0, "app.db.0: it left something"},
-                        {0, "app.db.0 was given up"},
+  control.told.notes = {{0, "app.web.0: it left something", "app.web.0"},
+                        {0, "of one of its commands", "app.web.0.hook"},
+                        {0, "the readiness file /run/db cannot be written", "app.db.0"},
+                        {0, "of another replica", "app.web.01"},
                         {0, "the keeper was replaced"},
-                        {0, "docs/v1.2.3: a path is none"}};
+                        {0, "127.0.0.1: an address is no service"}};
   const auto notes = [&](const char* target) {
     std::string all;
     const json::value told = json::parse(std::get<Reply>(ask("GET", target)).body);
@@ -64,8 +65,9 @@ TEST_F(Routes, who_asks_for_some_services_is_not_told_notes_of_others) {
     return all;
   };
   EXPECT_EQ(notes("/v1/status?names=web"),
-            "app.web.0: it left something\nthe keeper was replaced\ndocs/v1.2.3: a path is none\n");
-  EXPECT_NE(notes("/v1/status").find("app.db.0 was given up"), std::string::npos);
+            "app.web.0: it left something\nof one of its commands\nthe keeper was replaced\n"
+            "127.0.0.1: an address is no service\n");
+  EXPECT_NE(notes("/v1/status").find("/run/db cannot be written"), std::string::npos);
 }
 
 TEST_F(Routes, an_index_that_is_not_there_is_answered_with_those_that_are) {

@@ -258,10 +258,10 @@ TEST_F(ListenerAdoptionTest, a_service_that_has_moved_its_listening_socket_must_
   Fd moved(::fcntl(listener.get(), F_DUPFD_CLOEXEC, 200));  // held by somebody who cannot be asked
   adopt(service.pid);
   EXPECT_EQ(nullptr, keeper.parked().find(ParkClass::listen, 0, "http"));
-  const std::vector<std::string> notes = client->take_notes();
+  const std::vector<Note> notes = client->take_notes();
   ASSERT_EQ(1u, notes.size());
-  EXPECT_NE(std::string::npos, notes[0].find("held by the running service only")) << notes[0];
-  EXPECT_EQ(std::string::npos, notes[0].find("stop that")) << notes[0];
+  EXPECT_NE(std::string::npos, notes[0].text.find("held by the running service only")) << notes[0].text;
+  EXPECT_EQ(std::string::npos, notes[0].text.find("stop that")) << notes[0].text;
 }
 
 }  // namespace

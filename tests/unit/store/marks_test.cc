@@ -48,8 +48,9 @@ struct MarksTest : ::testing::Test {
     ASSERT_TRUE(os::write_all(file.get(), bytes, path));
   }
   std::string note() {
-    const std::vector<std::string> notes = marks.take_notes();
-    return notes.empty() ? "" : notes.back();
+    const std::vector<Note> notes = marks.take_notes();
+    for (const Note& note : notes) EXPECT_EQ(note.slot, "shop.web.0") << note.text;
+    return notes.empty() ? "" : notes.back().text;
   }
 };
 
@@ -126,7 +127,7 @@ TEST_F(MarksTest, what_is_not_ours_stays_and_is_told_once) {
     EXPECT_FALSE(marks.pass());
     EXPECT_FALSE(marks.pass());
     EXPECT_EQ(foreign, text());
-    const std::vector<std::string> notes = marks.take_notes();
+    const std::vector<Note> notes = marks.take_notes();
     ASSERT_LE(notes.size(), 1u);
   }
   marks.want(0, {ready(false)});

@@ -1,10 +1,11 @@
-#include "base/replica_names.h"
+#include "model/replica_names.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace hearth {
 
-std::string_view without_index(std::string_view name) {
+std::string_view before_index(std::string_view name) {
   const std::size_t dot = name.rfind('.');
   if (dot == name.npos || dot == 0 || name.starts_with('@') || name.find_first_of("*?[") != name.npos) return {};
   const std::string_view index = name.substr(dot + 1);
@@ -23,6 +24,14 @@ std::string replicas_there(std::string_view service, std::vector<std::uint32_t> 
   std::string text = "there are ";
   for (std::size_t i = 0; i < indexes.size() && i < most; ++i) text += (i > 0 ? ", " : "") + one(indexes[i]);
   return indexes.size() > most ? text + ", ..." : text;
+}
+
+std::string other_indexes(std::string_view name,
+                          const std::function<std::vector<std::uint32_t>(std::string_view service)>& indexes_of) {
+  const std::string_view service = before_index(name);
+  if (service.empty()) return "";
+  std::vector<std::uint32_t> there = indexes_of(service);
+  return there.empty() ? "" : replicas_there(service, std::move(there));
 }
 
 }  // namespace hearth

@@ -1,0 +1,44 @@
+#include "cli/log_lines.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+#include <gtest/gtest.h>
+
+namespace hearth::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct ServicesWithLogs : testing::Test {
+  ServicesWithLogs() {
+    std::string pattern = testing::TempDir() + "hearth-logs-XXXXXX";
+    directory = ::mkdtemp(pattern.data());
+    for (const char* name : {"shop.worker.0", "shop.worker.1", "shop.worker.2", "shop.worker.0.hook", "shop.db.0"})
+      fs::create_directory(directory + "/" + name);
+  }
+  ~ServicesWithLogs() override { fs::remove_all(directory); }
+  std::string found(const std::string& name) const {
+    const Result<std::vector<SlotNews>> slots = services_with_logs(directory, {name});
+    if (!slots) return slots.error().reason + ": " + slots.error().hint;
+    std::string all;
+    for (const SlotNews& slot : *slots) all += slot.name + "." + std::to_string(slot.index) + " ";
+    return all;
+  }
+  std::string directory;
+};
+
+TEST_F(ServicesWithLogs, are_found_by_name_and_index) {
+  EXPECT_EQ(found("worker"), "worker.0 worker.1 worker.2 ");
+  EXPECT_EQ(found("shop.worker.1"), "worker.1 ");
+}
+
+TEST_F(ServicesWithLogs, who_names_an_index_that_is_not_there_is_told_which_are) {
+  EXPECT_EQ(found("worker.7"), "no replica of that index has written one here: there are worker.0 to worker.2");
+  EXPECT_EQ(found("shop.db.1"), "no replica of that index has written one here: there is shop.db.0 alone");
+  EXPECT_EQ(found("workr"), "no service of that name has written one here: did you mean \"worker\"?");
+}
+
+}  // namespace
+}  // namespace hearth::cli
