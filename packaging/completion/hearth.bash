@@ -23,7 +23,7 @@ _hearth() {
         local option=${COMP_WORDS[i]}
         [[ ${COMP_WORDS[i+1]} == = ]] && ((i++))
         ((++i < COMP_CWORD)) && place+=("$option" "$(_hearth_unquoted "${COMP_WORDS[i]}")") ;;
-      --) _hearth_command $((i + 1)); return ;;
+      --) case $command in run|exec) _hearth_command $((i + 1)); return ;; esac ;;
       -*) ;;
       *) [[ $command ]] && ((++given)); : "${command:=${COMP_WORDS[i]}}" ;;
     esac
