@@ -58,7 +58,7 @@ std::vector<Advice> advice_for(const SlotNews& slot, const std::string& name, co
             {hearth + "restart " + name, "tries at once, without waiting for the next try"},
             {hearth + "stop " + name, "gives up"}};
   if (state == "waiting")
-    return {{hearth + "explain OTHER", "says why the service that it waits for is not there"},
+    return {{hearth + "status", "shows whether what it needs is on its way"},
             {hearth + "stop " + name, "ends the waiting"}};
   if (state == "stopped") return {{hearth + "start " + name, "starts it"}};
   if (state == "completed") return {{hearth + "start " + name, "runs it once more"}};

@@ -12,8 +12,8 @@
 namespace hearth::supervisor {
 namespace {
 
-// How soon one that tells of its reloads must have said so.
-constexpr SpanNs reload_notice = milliseconds(500);
+// How soon one that tells of its reloads must have said so; and how long others have to outlive the signal.
+constexpr SpanNs reload_notice = milliseconds(500), reload_survival = milliseconds(200);
 
 // A list that people read: the first few, and how many more there are.
 std::string list_words(const std::vector<std::string>& names) {
@@ -226,7 +226,8 @@ Result<Accepted> Orders::send_signal(const Request& request, Now now) {
     goals_.enlist(slot, accepted.order, true);
     book_.slots[slot].reload_failed = false;
     if (goals_.run_beside(slot, Hook::reload, now)) continue;
-    if (spec.ready->type == ProbeType::notify) book_.scratch[slot].reload_at = after(now.mono, reload_notice);
+    const bool may_say = spec.ready->type == ProbeType::notify;
+    book_.scratch[slot].reload_at = after(now.mono, may_say ? reload_notice : reload_survival);
     post(slot, spec.reload_signal | to_leader_alone);
   }
   return accepted;

@@ -221,10 +221,31 @@ std::vector<SlotIndex> Placing::to_go_up(const AppliedDocument& applied, const C
   return chosen;
 }
 
+// An `up` is a start of what its services need, as `start` is (docs/decisions/0014): who does not start by itself is started
+// for those who do.
+void Placing::add_needed(const AppliedDocument& applied, const Request& request, std::vector<SlotIndex>& chosen,
+                         Accepted& accepted) const {
+  const TypedNames names(book_);
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    const SlotIndex slot = chosen[i];
+    if (request.reload && book_.is_up(slot)) continue;
+    for (const lifecycle::Edge& edge : applied.graph.dependencies(book_.slots[slot].service)) {
+      if (!edge.required || applied.document.services[edge.to].autostart) continue;
+      for (const SlotIndex other : applied.slots_of(edge.to)) {
+        if (other == no_slot || contains(chosen, other)) continue;
+        if (standing_of(book_, other, edge) == lifecycle::Standing::met) continue;
+        chosen.push_back(other);
+        accepted.notes.push_back(names.of(other) + " is started too: " + names.of(slot) + " needs it");
+      }
+    }
+  }
+}
+
 void Placing::start_services(const AppliedDocument& applied, const Change& change, const Request& request,
                              Accepted& accepted, Now now) {
   std::vector<SlotIndex> chosen = request.start ? to_go_up(applied, change, request) : applied.slots;
   std::erase(chosen, no_slot);
+  if (request.start) add_needed(applied, request, chosen, accepted);
   accepted.slots = chosen;
   for (const SlotIndex slot : chosen) goals_.enlist(slot, accepted.order, request.start);
   for (const auto& [slot, before] : change.adjusted) goals_.adjust(slot, *before, now);

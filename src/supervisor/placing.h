@@ -102,6 +102,8 @@ class Placing {
   Change move_slots(AppliedDocument& applied, const AppliedDocument* before, const Request& request);
   Change place_services(AppliedDocument& applied, const AppliedDocument* before, const Request& request, Now now);
   std::vector<SlotIndex> to_go_up(const AppliedDocument& applied, const Change& change, const Request& request) const;
+  void add_needed(const AppliedDocument& applied, const Request& request, std::vector<SlotIndex>& chosen,
+                  Accepted& accepted) const;
   void start_services(const AppliedDocument& applied, const Change& change, const Request& request, Accepted& accepted,
                       Now now);
 

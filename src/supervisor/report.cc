@@ -167,6 +167,7 @@ std::string waiting_words(const SlotBook& book, SlotIndex slot) {
   const AppliedDocument* applied = book.applied(slot);
   std::string all, stopped, gone;
   std::string names;  // of the stopped ones, for the command
+  SlotIndex only = no_slot;
   const auto add = [](std::string& list, const std::string& name) { list += (list.empty() ? "" : ", ") + name; };
   // Relied on: edges to one service are neighbours, as its document names it once; so it is told once.
   auto last = static_cast<std::uint32_t>(applied->document.services.size());
@@ -179,6 +180,7 @@ std::string waiting_words(const SlotBook& book, SlotIndex slot) {
       if (standing_of(book, replicas[i], edge) == lifecycle::Standing::met) continue;
       const std::string name = replicas.size() == 1 ? service : service + "." + std::to_string(i);
       const SlotIndex other = replicas[i];
+      only = all.empty() ? other : no_slot;
       add(all, name);
       if (other == no_slot || !book.slots[other].used || book.slots[other].removing) {
         add(gone, name);
@@ -190,6 +192,9 @@ std::string waiting_words(const SlotBook& book, SlotIndex slot) {
   }
   if (all.empty() && applied->document.start_concurrency > 0)
     return "waits for its turn: " + std::to_string(applied->document.start_concurrency) + " may start at a time";
+  // One alone that waits itself: what ends that wait ends this one.
+  if (only != no_slot && book.slots[only].life.phase == Phase::waiting)
+    return "waits for " + all + ", which " + waiting_words(book, only);
   std::string text = "waits for " + all;
   const auto tell = [&](const std::string& list, const char* state, const std::string& command) {
     if (list.empty()) return;

@@ -49,6 +49,29 @@ TEST_F(StoppedChain, AStartWithoutDependenciesWaitsAndSaysWhatEndsThat) {
   stage.run_until([&] { return stage.is_ready("web"); });
 }
 
+TEST_F(StoppedChain, AWaitThroughAChainSaysWhatEndsIt) {
+  stage.order(Verb::start, {"web", "api"}, false);
+  stage.run_ms(100);
+  EXPECT_EQ(stage.status("api").reason_text,
+            "waits for web, which waits for redis, which is stopped: hearth start redis");
+}
+
+TEST_F(Needs, WhatDoesNotStartByItselfIsStartedByTheUpOfThoseWhoNeedIt) {
+  ServiceSpec web = service("web"), middle = service("middle"), redis = service("redis"), cache = service("cache");
+  web.depends_on = {on("middle"), on("cache")};
+  web.depends_on[1].required = false;
+  middle.depends_on = {on("redis")};
+  for (ServiceSpec* each : {&middle, &redis, &cache}) each->autostart = false;
+  const sim::ClientCall& up = stage.up({web, middle, redis, cache});
+  stage.run_until([&] { return stage.is_ready("web"); });
+  EXPECT_EQ((*up.answer)->notes,
+            (std::vector<std::string>{"middle is started too: web needs it", "redis is started too: middle needs it"}));
+  EXPECT_EQ(stage.status("cache").phase, Phase::stopped) << "it only orders";
+  const OrderReport report = *stage.machine().supervisor().order(up.request.key);
+  EXPECT_TRUE(report.settled);
+  EXPECT_EQ(report.slots.size(), 3u);
+}
+
 TEST_F(StoppedChain, WhoIsUpGetsWhatItHasLostByAStartOfItAndGoesOn) {
   stage.order(Verb::start, {"api"});
   stage.run_until([&] { return stage.is_ready("api"); });

@@ -39,6 +39,14 @@ TEST_F(TellTest, a_signal_reaches_the_service) {
   EXPECT_NE(late.err.find("it is not running"), std::string::npos) << late.err;
 }
 
+TEST_F(TellTest, who_ends_of_the_signal_that_should_reload_it_has_not_reloaded) {
+  write("hearth.toml", "[service.web]\ncommand = [\"sleep\", \"1000\"]\n");
+  ASSERT_EQ(hearth({"up"}).code, 0);
+  const Finished reload = hearth({"reload", "web"});
+  EXPECT_EQ(reload.code, 1) << reload.all();
+  EXPECT_NE(reload.err.find("was killed by signal 1"), std::string::npos) << reload.err;
+}
+
 // R8: what was loaded serves on.
 TEST_F(TellTest, a_reload_command_that_fails_fails_the_reload_and_says_why) {
   write("hearth.toml",
