@@ -205,7 +205,7 @@ int command_up(const Context& context) {
           if (applied == exit_code::done) first.note_begun();
           return applied;
         },
-        first.is_above());
+        first);
   std::error_code not_empty;
   if (context.own_instance) fs::remove(context.instance.directory, not_empty);  // nothing was begun in it
   return code;

@@ -70,12 +70,12 @@ int wait_for(pid_t child, const sigset_t& set, bool& told_to_end) {
 
 std::optional<int> FirstProcess::live() {
   if (::getpid() != 1) return std::nullopt;
-  void* shared = ::mmap(nullptr, sizeof(std::atomic<bool>), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  void* shared = ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (shared == MAP_FAILED) {
     write_err("hearth: as the first process of a container it needs memory that it can share, and there is none\n");
     return exit_code::failed;
   }
-  auto* begun = new (shared) std::atomic<bool>(false);
+  auto* state = new (shared) Shared;
   const sigset_t set = signals_of_interest();
   ::sigprocmask(SIG_BLOCK, &set, nullptr);
   ::signal(SIGCHLD, SIG_DFL);  // ignored, as after a script's trap '' CHLD, children would reap themselves
@@ -87,7 +87,7 @@ std::optional<int> FirstProcess::live() {
     const pid_t child = ::fork();
     if (child == 0) {
       prepare_child(has_terminal);
-      begun_ = begun;
+      shared_ = state;
       return std::nullopt;
     }
     if (child < 0) {
@@ -97,7 +97,8 @@ std::optional<int> FirstProcess::live() {
     if (told_to_end) ::kill(child, SIGTERM);  // its predecessor had heard it
     const int status = wait_for(child, set, told_to_end);
     if (WIFEXITED(status)) return WEXITSTATUS(status);
-    short_lives = os::read_mono() - made < short_life ? short_lives + 1 : 0;
+    const bool crashed = WTERMSIG(status) != SIGKILL && os::read_mono() - made < short_life;
+    short_lives = crashed ? short_lives + 1 : 0;
     if (short_lives == short_lives_most) return 128 + WTERMSIG(status);
     write_err(fmt::format("hearth: whoever watched the services was killed by signal {}; another one goes on\n",
                           WTERMSIG(status)));

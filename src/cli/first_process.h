@@ -13,7 +13,8 @@
 // somebody has stopped is continued at its end.
 //
 // A child that is killed costs the container nothing, as the death of none of hearth's processes does: PID 1 makes another
-// one, which goes on watching. Only if five in a row do not live for ten seconds PID 1 gives up.
+// one, which goes on watching, or stopping with the exit code that was decided. Who is killed has not crashed; only if five
+// in a row end by another signal within ten seconds PID 1 gives up.
 //
 // hearth's keeper is not PID 1 then: it may die, and its successor, the supervisor's child for a moment, becomes a child of
 // PID 1 as it was. What the dead keeper had started is reaped by PID 1 at once, which is what makes its exit codes known.
@@ -31,15 +32,27 @@ class FirstProcess {
   std::optional<int> live();
 
   // We are that child.
-  bool is_above() const { return begun_ != nullptr; }
+  bool is_above() const { return shared_ != nullptr; }
   // What was to be started has been ordered, by us or by one that was killed.
-  bool begun() const { return begun_ != nullptr && begun_->load(); }
+  bool begun() const { return shared_ != nullptr && shared_->begun.load(); }
   void note_begun() {
-    if (begun_ != nullptr) begun_->store(true);
+    if (shared_ != nullptr) shared_->begun.store(true);
+  }
+  // With which code all is to end, as decided likewise; only the stop is left then.
+  std::optional<int> decided() const {
+    const int code = shared_ == nullptr ? -1 : shared_->code.load();
+    return code < 0 ? std::nullopt : std::optional(code);
+  }
+  void decide(int code) {
+    if (shared_ != nullptr) shared_->code.store(code);
   }
 
  private:
-  std::atomic<bool>* begun_ = nullptr;  // in memory that all children share; never unmapped
+  struct Shared {
+    std::atomic<bool> begun = false;
+    std::atomic<int> code = -1;
+  };
+  Shared* shared_ = nullptr;  // in memory that all children share; never unmapped
 };
 
 }  // namespace hearth::cli

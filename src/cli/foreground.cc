@@ -42,19 +42,19 @@ class Foreground {
     any_end_ = context.arguments.has("abort-on-exit");
   }
 
-  // `contained`: TERM is how a container ends, and no failure.
-  int run(const std::function<int(const Context&)>& apply, bool contained) {
+  int run(const std::function<int(const Context&)>& apply, FirstProcess& first) {
     note_logs();
     Context once = context_;
     once.arguments.options["no-wait"] = {""};
     const int applied = apply(once);
     int code = applied;
-    if (applied == exit_code::done) code = watch_them();
+    if (applied == exit_code::done) code = first.decided() ? *first.decided() : watch_them();
     // Refused: what is up of it is not ours.
     if (applied != exit_code::done && applied != exit_code::interrupted) return applied;
+    if (first.is_above() && code == exit_code::interrupted) code = exit_code::done;  // TERM is how a container ends
+    first.decide(code);
     const bool all_down = stop_all();
     take_last_lines();
-    if (contained && code == exit_code::interrupted) code = exit_code::done;
     return all_down ? code : std::max<int>(code, exit_code::failed);
   }
 
@@ -263,11 +263,11 @@ Status check_foreground(const Arguments& arguments, const Document& document) {
 }
 
 int up_in_foreground(const Context& context, const Document& document, const std::function<int(const Context&)>& apply,
-                     bool contained) {
+                     FirstProcess& first) {
   const HeldInterrupts held;
-  const int code = Foreground(context, document).run(apply, contained);
+  const int code = Foreground(context, document).run(apply, first);
   if (context.own_instance) return end_of_instance(context, code);
-  if (contained && !end_hearth(context)) write_err("hearth: it has not ended in time, and ends with the container\n");
+  if (first.is_above() && !end_hearth(context)) write_err("hearth: it has not ended in time, and ends with the container\n");
   return code;
 }
 

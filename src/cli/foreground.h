@@ -26,6 +26,7 @@
 #include "base/result.h"
 #include "cli/answers.h"
 #include "cli/context.h"
+#include "cli/first_process.h"
 #include "cli/log_lines.h"
 #include "logs/reader.h"
 #include "logs/watcher.h"
@@ -37,10 +38,10 @@ bool in_foreground(const Arguments& arguments);
 // What is wrong with the options, before anything is begun.
 Status check_foreground(const Arguments& arguments, const Document& document);
 
-// `apply`: the order, accepted and not waited for; returns an exit code. `context`: of the command. `contained`: the first
-// process is above us (first_process.h), so all ends with us: hearth is ended, and TERM is no failure.
+// `apply`: the order, accepted and not waited for; returns an exit code. `context`: of the command. Where `first` is
+// above us all ends with us: hearth is ended, and TERM is no failure.
 int up_in_foreground(const Context& context, const Document& document, const std::function<int(const Context&)>& apply,
-                     bool contained);
+                     FirstProcess& first);
 
 // New lines of log files, with the names of their services before them.
 class LogTail {

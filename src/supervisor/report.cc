@@ -247,7 +247,7 @@ std::string reason_text(const SlotBook& book, const ports::Keeper& keeper, SlotI
     case Reason::dependency_failed: {
       std::string what;
       dependencies_met(book, slot, nullptr, &what);
-      return "needs, but failed: " + what;
+      return "needs, but has failed or is over: " + what;
     }
     case Reason::exited:
     case Reason::policy:

@@ -121,9 +121,11 @@ TEST_F(Told, AReloadOfOneThatSaysNothingIsDoneSoon) {
   const sim::ClientCall& reload = tell(Verb::reload, "web");
   const sim::ClientCall& plain = tell(Verb::reload, "plain");
   stage.run_ms(20);
+  EXPECT_FALSE(settled(plain)) << "it may end of the signal";
+  stage.run_ms(200);
   EXPECT_FALSE(settled(reload));
   EXPECT_TRUE(settled(plain));
-  stage.run_ms(600);
+  stage.run_ms(400);
   EXPECT_TRUE(settled(reload));
 }
 

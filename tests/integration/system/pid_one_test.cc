@@ -192,6 +192,30 @@ TEST_F(CommandAsPidOne, passes_term_on_and_ends_with_0_when_all_has_ended_in_ord
   }
 }
 
+// Killed more often than a crash would be borne, and after the code has been decided.
+TEST_F(CommandAsPidOne, ends_with_the_code_that_was_decided_whoever_watches_is_killed_meanwhile) {
+  start("[service.store]\nstop_timeout = \"60s\"\n" + puppet("store"));
+  if (IsSkipped() || HasFatalFailure()) return;
+  Actor store = stage->enter();
+  if (web.label == "store") std::swap(web, store);
+  EXPECT_EQ("ok", store.ask("catch 15"));
+  web.order("exit 7");
+  EXPECT_EQ("signal 15", store.hear());
+  for (int i = 0; i < 6; ++i) {
+    const pid_t watcher = child(first(), "hearth");
+    ASSERT_NE(0, watcher);
+    ASSERT_EQ(0, ::kill(watcher, SIGKILL));
+    ASSERT_TRUE(until([&] {
+      const pid_t next = child(first(), "hearth");
+      return next != 0 && next != watcher;
+    }));
+  }
+  store.order("exit 0");
+  const Output output = daemon.wait();
+  EXPECT_EQ(7, output.code) << output.all();
+  expect_orderly_end();
+}
+
 TEST_F(CommandAsPidOne, told_a_second_time_it_kills) {
   start("stop_timeout = \"10m\"\n");
   if (IsSkipped() || HasFatalFailure()) return;
