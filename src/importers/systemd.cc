@@ -1,13 +1,12 @@
 // .service units: systemd.service(5), systemd.exec(5), systemd.kill(5), systemd.unit(5).
 #include <algorithm>
-#include <charconv>
-#include <map>
 #include <optional>
 #include <ranges>
 #include <set>
 
 #include "importers/draft.h"
 #include "importers/ini.h"
+#include "importers/systemd_values.h"
 #include "importers/words.h"
 #include "model/capabilities.h"
 
@@ -31,39 +30,6 @@ std::string stem_of(std::string_view unit) {
   if (name.ends_with(".service")) name.resize(name.size() - 8);
   if (name.ends_with("@")) name.pop_back();
   return name;
-}
-
-// systemd.time(7): "5", "5s", "2min 30s", "500ms", "infinity". nullopt: it is none, or has no end.
-std::optional<std::string> span_of(const std::string& text) {
-  static const std::map<std::string, double, std::less<>> units = {
-      {"", 1},          {"s", 1},           {"sec", 1},      {"second", 1},   {"seconds", 1},
-      {"m", 60},        {"min", 60},        {"minute", 60},  {"minutes", 60}, {"h", 3600},
-      {"hr", 3600},     {"hour", 3600},     {"hours", 3600}, {"ms", 0.001},   {"msec", 0.001},
-      {"us", 0.000001}, {"usec", 0.000001}, {"d", 86400},    {"day", 86400},  {"days", 86400}};
-  double total = 0;
-  bool any = false;
-  std::string_view rest = text;
-  while (!rest.empty()) {
-    if (rest[0] == ' ') {
-      rest.remove_prefix(1);
-      continue;
-    }
-    double value = 0;
-    const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), value);
-    if (error != std::errc()) return std::nullopt;
-    rest.remove_prefix(static_cast<std::size_t>(end - rest.data()));
-    while (rest.starts_with(" ")) rest.remove_prefix(1);
-    std::size_t letters = 0;
-    while (letters < rest.size() && rest[letters] >= 'a' && rest[letters] <= 'z') ++letters;
-    const auto unit = units.find(rest.substr(0, letters));
-    if (unit == units.end()) return std::nullopt;
-    rest.remove_prefix(letters);
-    total += value * unit->second;
-    any = true;
-  }
-  if (!any) return std::nullopt;
-  const auto ms = static_cast<long long>(total * 1000 + 0.5);
-  return quoted(ms % 1000 == 0 ? std::to_string(ms / 1000) + "s" : std::to_string(ms) + "ms");
 }
 
 class Importer {
@@ -242,14 +208,12 @@ void Importer::dependencies(Service& service, const IniEntry& entry) {
       continue;
     }
     const bool required = entry.key == "Requires" || entry.key == "BindsTo" || entry.key == "Requisite";
-    const bool restarts = entry.key == "PartOf" || entry.key == "BindsTo";
+    // An explicit stop or restart of the other one is one of this, too.
+    const bool follows = required || entry.key == "PartOf";
     // Of several keys that name one unit the strongest holds.
-    if (restarts || !needs_.contains({service.name, name}))
-      service.set_in("depends_on", name_of(name),
-                     restarts   ? "{ stop = true, restart = true }"
-                     : required ? "{ stop = true }"
-                                : "{ required = false }");
-    if (required || restarts) needs_.insert({service.name, name});
+    if (follows || !needs_.contains({service.name, name}))
+      service.set_in("depends_on", name_of(name), follows ? "{ stop = true, restart = true }" : "{ required = false }");
+    if (follows) needs_.insert({service.name, name});
   }
 }
 

@@ -1,0 +1,62 @@
+// What single keys of a unit become, and what dependencies become on their way back.
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "config/toml.h"
+#include "importers/export_systemd.h"
+#include "importers/importers.h"
+
+namespace hearth::importers {
+namespace {
+
+Imported imported_with(const std::string& lines) {
+  const Result<Imported> imported = import_systemd(
+      {{"a.service", "[Service]\nExecStart=/bin/a\n" + lines}, {"b.service", "[Service]\nExecStart=/bin/b\n"}});
+  EXPECT_TRUE(imported);
+  return imported ? *imported : Imported();
+}
+
+void expect_in(const std::string& text, const std::string& part) {
+  EXPECT_NE(text.find(part), std::string::npos) << part << " is not in:\n" << text;
+}
+
+TEST(SystemdUnits, who_requires_another_stops_and_restarts_with_it) {
+  for (const char* key : {"Requires", "Requisite", "BindsTo", "PartOf"}) {
+    const Imported imported = imported_with("[Unit]\nAfter=b.service\n" + std::string(key) + "=b.service\n");
+    expect_in(imported.toml, "depends_on = { b = { stop = true, restart = true } }");
+  }
+  expect_in(imported_with("[Unit]\nRequires=b.service\nAfter=b.service\n").toml, "stop = true, restart = true");
+  expect_in(imported_with("[Unit]\nWants=b.service\n").toml, "depends_on = { b = { required = false } }");
+}
+
+TEST(SystemdUnits, who_follows_another_requires_it_and_is_not_bound_to_it) {
+  const auto unit = [](const std::string& dependency, std::string* report) {
+    const config::Parsed parsed =
+        config::parse_project("[service.a]\ncommand = [\"/bin/a\"]\ndepends_on = { b = " + dependency +
+                                  " }\n[service.b]\ncommand = [\"/bin/b\"]\n",
+                              "/p/hearth.toml", config::Environment());
+    EXPECT_TRUE(parsed.document) << parsed.text();
+    Imported findings;
+    const std::vector<Exported> units = export_systemd(
+        parsed.document.value_or(Document()), [](const ServiceSpec& spec) { return spec.name == "a"; },
+        findings.findings);
+    *report = report_of(findings);
+    return units.empty() ? std::string() : units[0].text;
+  };
+  std::string report;
+  for (const char* follows : {"{ stop = true }", "{ restart = true }", "{ stop = true, restart = true }"}) {
+    const std::string text = unit(follows, &report);
+    expect_in(text, "\nRequires=p-b.service\nAfter=p-b.service\n");
+    EXPECT_EQ(text.find("BindsTo"), std::string::npos) << "that would stop it at each crash";
+    expect_in(report, "Requires= ");
+  }
+  expect_in(report, "stop = true of b; Requires= stops it when that is stopped, and not when that has failed");
+  expect_in(unit("{ restart = true, required = false }", &report),
+            "\nWants=p-b.service\nPartOf=p-b.service\nAfter=p-b.service\n");
+  expect_in(unit("\"ready\"", &report), "\nRequires=p-b.service\n");
+  EXPECT_EQ(report, "");
+}
+
+}  // namespace
+}  // namespace hearth::importers
