@@ -48,12 +48,14 @@ class Importer {
   void unit_key(Service& service, const IniEntry& entry);
   void service_key(Service& service, const IniEntry& entry);
   bool timing(Service& service, const IniEntry& entry);
+  bool start_limit(Service& service, const IniEntry& entry);
   bool limit(Service& service, const IniEntry& entry);
   void start_command(Service& service, const IniEntry& entry);
   void type(Service& service, const IniEntry& entry);
   bool hook(Service& service, const IniEntry& entry);
   bool privileges(Service& service, const IniEntry& entry);
   void finish_privileges(Service& service);
+  void finish_start_limit(Service& service);
   void finish_task(Service& service);
   void finish_pid_file(Service& service);
   void dependencies(Service& service, const IniEntry& entry);
@@ -64,6 +66,7 @@ class Importer {
   std::set<std::pair<std::string, std::string>> needs_;  // said by more than After=
   bool has_command_ = false;
   bool is_task_ = false, is_forking_ = false;
+  bool no_start_limit_ = false;  // StartLimitIntervalSec=0
   const IniEntry* pid_file_ = nullptr;
   std::vector<std::string> files_;  // of EnvironmentFile=
   std::optional<CapabilitySet> ambient_, bounding_;
@@ -167,6 +170,7 @@ bool Importer::timing(Service& service, const IniEntry& entry) {
       continue;
     }
     const auto span = span_of(entry.value);
+    if (ours == "restart_window") no_start_limit_ = span == "\"0s\"";
     if (!span)
       wanting(entry.line, entry.key + "=" + entry.value + " is no time that is understood",
               "write " + std::string(ours));
@@ -175,6 +179,19 @@ bool Importer::timing(Service& service, const IniEntry& entry) {
     if (!both) return true;
   }
   return both;
+}
+
+// It counts all starts, also the first one, and max_restarts those after it. There 0 is no limit, as here.
+bool Importer::start_limit(Service& service, const IniEntry& entry) {
+  if (entry.key != "StartLimitBurst") return false;
+  const std::optional<std::int64_t> starts = count_of(entry.value);
+  if (starts == 1)
+    wanting(entry.line, "StartLimitBurst=1 allows no restart, and the least limit here is one: max_restarts = 1",
+            "restart = \"never\" if none shall be");
+  service.set("max_restarts", !starts        ? integer(entry.value)
+                              : *starts == 0 ? "0"
+                                             : std::to_string(std::max<std::int64_t>(*starts - 1, 1)));
+  return true;
 }
 
 bool Importer::limit(Service& service, const IniEntry& entry) {
@@ -222,8 +239,7 @@ void Importer::unit_key(Service& service, const IniEntry& entry) {
   if (key == "After" || key == "Requires" || key == "Wants" || key == "BindsTo" || key == "PartOf" ||
       key == "Requisite")
     return dependencies(service, entry);
-  if (key == "StartLimitBurst") return service.set("max_restarts", integer(entry.value));
-  if (timing(service, entry)) return;
+  if (timing(service, entry) || start_limit(service, entry)) return;
   if (key == "Description" || key == "Documentation" || key == "DefaultDependencies") return;
   wanting(entry.line, key + "=" + entry.value + " is not carried over", "");
 }
@@ -244,7 +260,6 @@ void Importer::service_key(Service& service, const IniEntry& entry) {
   if (key == "Nice") return service.set("nice", integer(value));
   if (key == "OOMScoreAdjust") return service.set("oom_score_adj", integer(value));
   if (key == "KillSignal") return service.set("stop_signal", quoted(value));
-  if (key == "StartLimitBurst") return service.set("max_restarts", integer(value));
   if (key == "Environment") {
     const auto words = split_words(specifiers(entry));
     for (const std::string& word : words.value_or(std::vector<std::string>()))
@@ -270,7 +285,7 @@ void Importer::service_key(Service& service, const IniEntry& entry) {
     }
     return service.set("success_exit_codes", "[" + list + "]");
   }
-  if (timing(service, entry) || limit(service, entry)) return;
+  if (timing(service, entry) || start_limit(service, entry) || limit(service, entry)) return;
   if (key == "KillMode" && value != "control-group" && value != "mixed")
     return wanting(entry.line, "KillMode=" + value + ": hearth ends all that is left of a run", "");
   if ((key == "StandardOutput" || key == "StandardError") && value != "journal" && value != "inherit")
@@ -369,6 +384,11 @@ void Importer::finish_privileges(Service& service) {
   if (ambient_ || bounding_) service.set("capability_bounding_set", list(bounding_.value_or(all_capabilities)));
 }
 
+// Without an interval nothing is counted.
+void Importer::finish_start_limit(Service& service) {
+  if (no_start_limit_) service.remove("max_restarts");
+}
+
 // What has no meaning for who runs to his end.
 void Importer::finish_task(Service& service) {
   if (!is_task_) return;
@@ -385,7 +405,7 @@ void Importer::finish_pid_file(Service& service) {
 
 void Importer::import(const Unit& unit) {
   unit_ = &unit;
-  has_command_ = is_task_ = is_forking_ = false;
+  has_command_ = is_task_ = is_forking_ = no_start_limit_ = false;
   pid_file_ = nullptr;
   files_.clear();
   ambient_.reset();
@@ -400,6 +420,7 @@ void Importer::import(const Unit& unit) {
     }
   }
   finish_privileges(service);
+  finish_start_limit(service);
   finish_task(service);
   finish_pid_file(service);
   if (!has_command_) wanting(0, "there is no ExecStart in it", "write its command");

@@ -58,5 +58,16 @@ TEST(SystemdUnits, who_follows_another_requires_it_and_is_not_bound_to_it) {
   EXPECT_EQ(report, "");
 }
 
+TEST(SystemdUnits, a_limit_of_starts_counts_the_first_one_and_one_of_restarts_does_not) {
+  expect_in(imported_with("StartLimitBurst=4\n").toml, "\nmax_restarts = 3\n");
+  expect_in(imported_with("[Unit]\nStartLimitBurst=2\nStartLimitIntervalSec=60\n").toml, "\nmax_restarts = 1\n");
+  expect_in(imported_with("StartLimitBurst=0\n").toml, "\nmax_restarts = 0\n");
+  const Imported one = imported_with("StartLimitBurst=1\n");
+  expect_in(one.toml, "\nmax_restarts = 1\n");
+  expect_in(report_of(one), "a.service:3: a: StartLimitBurst=1 allows no restart");
+  const std::string none = imported_with("StartLimitIntervalSec=0\nStartLimitBurst=4\n").toml;
+  EXPECT_EQ(none.find("max_restarts"), std::string::npos) << none;
+}
+
 }  // namespace
 }  // namespace hearth::importers
