@@ -6,6 +6,7 @@
 
 #include "importers/draft.h"
 #include "importers/ini.h"
+#include "importers/sizes.h"
 #include "importers/systemd_values.h"
 #include "importers/words.h"
 #include "model/capabilities.h"
@@ -50,6 +51,7 @@ class Importer {
   bool timing(Service& service, const IniEntry& entry);
   bool start_limit(Service& service, const IniEntry& entry);
   bool limit(Service& service, const IniEntry& entry);
+  bool memory(const IniEntry& entry);
   void start_command(Service& service, const IniEntry& entry);
   void type(Service& service, const IniEntry& entry);
   bool hook(Service& service, const IniEntry& entry);
@@ -210,6 +212,16 @@ bool Importer::limit(Service& service, const IniEntry& entry) {
   return true;
 }
 
+// The kernel enforces them, and nothing of hearth's does.
+bool Importer::memory(const IniEntry& entry) {
+  if (entry.key != "MemoryMax" && entry.key != "MemoryHigh" && entry.key != "MemoryLimit") return false;
+  if (entry.value == "infinity" || entry.value.empty()) return true;
+  wanting(entry.line,
+          entry.key + "=" + entry.value + " is not carried over: hearth sets no limit that the kernel enforces",
+          max_memory_remedy(bytes_of(entry.value)) + " restarts who uses more, limits.as bounds the address space");
+  return true;
+}
+
 void Importer::dependencies(Service& service, const IniEntry& entry) {
   for (const std::string& other : split_list(entry.value, " \t")) {
     if (other.ends_with(".target") || other.ends_with(".slice") || other.ends_with(".mount")) {
@@ -285,7 +297,7 @@ void Importer::service_key(Service& service, const IniEntry& entry) {
     }
     return service.set("success_exit_codes", "[" + list + "]");
   }
-  if (timing(service, entry) || start_limit(service, entry) || limit(service, entry)) return;
+  if (timing(service, entry) || start_limit(service, entry) || limit(service, entry) || memory(entry)) return;
   if (key == "KillMode" && value != "control-group" && value != "mixed")
     return wanting(entry.line, "KillMode=" + value + ": hearth ends all that is left of a run", "");
   if ((key == "StandardOutput" || key == "StandardError") && value != "journal" && value != "inherit")

@@ -6,6 +6,7 @@
 #include "config/toml.h"
 #include "importers/export_systemd.h"
 #include "importers/importers.h"
+#include "importers/sizes.h"
 
 namespace hearth::importers {
 namespace {
@@ -67,6 +68,29 @@ TEST(SystemdUnits, a_limit_of_starts_counts_the_first_one_and_one_of_restarts_do
   expect_in(report_of(one), "a.service:3: a: StartLimitBurst=1 allows no restart");
   const std::string none = imported_with("StartLimitIntervalSec=0\nStartLimitBurst=4\n").toml;
   EXPECT_EQ(none.find("max_restarts"), std::string::npos) << none;
+}
+
+TEST(SystemdUnits, a_bound_of_memory_names_what_there_is_here_and_none_says_nothing) {
+  for (const char* key : {"MemoryMax", "MemoryHigh", "MemoryLimit"}) {
+    EXPECT_EQ(report_of(imported_with(std::string(key) + "=infinity\n")), "");
+    expect_in(report_of(imported_with(std::string(key) + "=1536M\n")),
+              "a.service:3: a: " + std::string(key) +
+                  "=1536M is not carried over: hearth sets no limit that the kernel enforces; "
+                  "max_memory = \"1536MiB\" restarts who uses more, limits.as bounds the address space\n");
+  }
+  expect_in(report_of(imported_with("MemoryMax=50%\n")), "max_memory = \"4GiB\"");
+}
+
+TEST(Sizes, are_those_of_1024s) {
+  EXPECT_EQ(bytes_of("2048"), 2048u);
+  EXPECT_EQ(bytes_of("300MB"), 300u << 20);
+  EXPECT_EQ(bytes_of("1.5g"), 1536u << 20);
+  EXPECT_EQ(bytes_of("2 GiB"), std::uint64_t{2} << 30);
+  for (const char* none : {"", "M", "-1", "50%", "lots", "1MM", "1e3", "99999999999P", "nan", "inf"})
+    EXPECT_EQ(bytes_of(none), std::nullopt) << none;
+  EXPECT_EQ(size_of_bytes(1536u << 20), "1536MiB");
+  EXPECT_EQ(size_of_bytes(1000), "1000");
+  EXPECT_EQ(max_memory_remedy(5), "max_memory = \"1MiB\"");
 }
 
 }  // namespace
