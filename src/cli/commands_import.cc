@@ -142,6 +142,8 @@ void leave_out_what_is_refused(importers::Imported& imported, const std::string&
   std::vector<std::string> lines;
   std::string_view rest = imported.toml;
   while (const auto line = take_line(rest)) lines.emplace_back(*line);
+  std::vector<importers::Origin>& origins = imported.origins;
+  origins.resize(lines.size());
   for (std::size_t tries = lines.size(); tries > 0; --tries) {
     std::string text;
     for (const std::string& line : lines) text += line + "\n";
@@ -157,8 +159,12 @@ void leave_out_what_is_refused(importers::Imported& imported, const std::string&
       end = std::find_if(end, lines.end(), [](const std::string& each) { return each.starts_with('['); });
       imported.services -= begin->starts_with("[service.");
     }
-    imported.findings.push_back(
-        {from, 0, "left out, because hearth would refuse it: " + *begin + " (" + first.message + ")", first.remedy});
+    const importers::Origin& of = origins[line - 1];
+    imported.findings.push_back({of.line == 0 ? from : of.path, of.line,
+                                 "left out, because hearth would refuse it: " + *begin + " (" + first.message + ")",
+                                 first.remedy});
+    const auto first_origin = origins.begin() + (begin - lines.begin());
+    origins.erase(first_origin, first_origin + (end - begin));
     lines.erase(begin, end);
   }
 }

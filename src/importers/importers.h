@@ -28,8 +28,14 @@ struct Finding {
   std::string remedy;    // what to do
 };
 
+struct Origin {
+  std::string path;
+  std::size_t line = 0;  // from 1; 0: nobody knows
+};
+
 struct Imported {
   std::string toml;
+  std::vector<Origin> origins;    // of each line of `toml`: what it was made of
   std::vector<Finding> findings;  // in the order of their lines
   std::size_t services = 0;
 };

@@ -214,6 +214,7 @@ bool SupervisordImporter::as_replicas(const Section& each, const Processes& proc
 void SupervisordImporter::process(const Section& each, const std::string& name, const Names& names, bool report) {
   draft_.mute(!report);  // all but the first of several would say the same again
   Service& service = draft_.add(name);
+  service.made_of(each.source->path, each.section.line);
   if (service.name != name)
     wanting({*each.source, each.section.line}, "program " + name + " is called " + service.name + " now",
             "names have letters, digits, _ and -, 48 at most, and each is there once");
@@ -224,7 +225,11 @@ void SupervisordImporter::process(const Section& each, const std::string& name, 
     service.set("tags", quoted_list(tags));
   if (shared_directory_) service.set("cwd", quoted(*shared_directory_));
   if (shared_umask_) service.set("umask", quoted(*shared_umask_));
-  for (const IniEntry& entry : each.section.entries) key(each, entry, service, names);
+  for (const IniEntry& entry : each.section.entries) {
+    service.made_of(each.source->path, entry.line);
+    key(each, entry, service, names);
+  }
+  service.made_of(each.source->path, each.section.line);
   const long seconds = number_in(each, "startsecs", 1, {0, longest_uptime}, names);
   service.set_in("backoff", "initial", quoted("1s"));
   if (seconds > 0) retries(each, service, seconds, names);
@@ -277,7 +282,7 @@ void SupervisordImporter::key(const Section& each, const IniEntry& entry, Servic
   if (key == "user") return service.set("user", quoted(value));
   if (key == "umask") return service.set("umask", quoted(umask_text(value)));
   if (key == "stopsignal") return service.set("stop_signal", quoted(value));
-  if (key == "stopwaitsecs") return service.set("stop_timeout", seconds_text(value == "0" ? "0.5" : value));
+  if (key == "stopwaitsecs") return patience(place, value, service);
   if (key == "autorestart") {
     const std::optional<bool> flag = boolean_of(value);
     if (value == "unexpected") return service.set("restart", quoted("on-failure"));
@@ -305,6 +310,17 @@ void SupervisordImporter::key(const Section& each, const IniEntry& entry, Servic
   if (key.starts_with("stdout_") || key.starts_with("stderr_") || key == "redirect_stderr")
     return log_key(each, place, key, value, service);
   wanting(place, whose + ": " + key + " is not known, and left out", "");
+}
+
+void SupervisordImporter::patience(Place place, const std::string& value, Service& service) {
+  constexpr long longest = 3'600;
+  const std::optional<long> seconds = number_of(value);
+  if (seconds && *seconds > longest) {
+    service.set("stop_timeout", quoted("1h"));
+    return wanting(place, "program " + service.name + ": stopwaitsecs = " + value + " is taken for an hour",
+                   "no stop_timeout is longer; after it, what is left is killed");
+  }
+  service.set("stop_timeout", seconds_text(seconds == 0 ? "0.5" : value));
 }
 
 void SupervisordImporter::log_key(const Section& each, Place place, const std::string& key, const std::string& value,

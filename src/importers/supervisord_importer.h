@@ -57,6 +57,7 @@ class SupervisordImporter {
   void key(const Section& each, const IniEntry& entry, Service& service, const Names& names);
   void command(Place place, const std::string& value, Service& service, const Names& names);
   void environment(Place place, const std::string& value, Service& service);
+  void patience(Place place, const std::string& value, Service& service);
   void log_key(const Section& each, Place place, const std::string& key, const std::string& value, Service& service);
   long number_in(const Section& each, std::string_view key, long otherwise, Range range, const Names& names);
   void retries(const Section& each, Service& service, long seconds, const Names& names);

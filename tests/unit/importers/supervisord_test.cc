@@ -1,0 +1,63 @@
+// What single keys and sections of a supervisord.conf become.
+#include <algorithm>
+#include <string>
+#include <string_view>
+
+#include <gtest/gtest.h>
+
+#include "importers/importers.h"
+
+namespace hearth::importers {
+namespace {
+
+Imported imported_of(const std::string& text) {
+  const Include none = [](const std::string&, const Source&) { return std::vector<Source>(); };
+  const Environment environment;
+  const Result<Imported> imported = import_supervisord({{"s.conf", text}}, none, environment);
+  EXPECT_TRUE(imported);
+  return imported ? *imported : Imported();
+}
+
+void expect_in(const std::string& text, const std::string& part) {
+  EXPECT_NE(text.find(part), std::string::npos) << part << " is not in:\n" << text;
+}
+
+// Of the first line of it that begins so: the line of the original.
+std::size_t line_of(const Imported& imported, std::string_view begin) {
+  std::string_view rest = imported.toml;
+  for (const Origin& origin : imported.origins) {
+    const std::size_t end = rest.find('\n');
+    if (rest.substr(0, end).starts_with(begin)) return origin.line;
+    rest.remove_prefix(end + 1);
+  }
+  ADD_FAILURE() << "no line begins with " << begin << imported.toml;
+  return 0;
+}
+
+TEST(Supervisord, a_stop_that_waits_for_more_than_an_hour_waits_for_one) {
+  const Imported imported = imported_of("[program:a]\ncommand=/a\nstopwaitsecs=7200\n");
+  expect_in(imported.toml, "\nstop_timeout = \"1h\"\n");
+  expect_in(report_of(imported), "s.conf:3: program a: stopwaitsecs = 7200 is taken for an hour");
+  for (const char* taken : {"3600", "60"}) {
+    const Imported plain = imported_of("[program:a]\ncommand=/a\nstopwaitsecs=" + std::string(taken) + "\n");
+    expect_in(plain.toml, "\nstop_timeout = \"" + std::string(taken) + "s\"\n");
+    EXPECT_EQ(report_of(plain), "");
+  }
+}
+
+TEST(Supervisord, each_line_says_of_which_it_was_made) {
+  const Imported imported = imported_of(
+      "[supervisord]\nenvironment=A=1\n[program:a]\ncommand=/a\nstopsignal=STOP\nenvironment=B=2\n"
+      "[program:b]\nuser=u\ncommand=/b\n");
+  EXPECT_EQ(imported.origins.size(),
+            static_cast<std::size_t>(std::count(imported.toml.begin(), imported.toml.end(), '\n')));
+  EXPECT_EQ(line_of(imported, "[service.a]"), 3u);
+  EXPECT_EQ(line_of(imported, "stop_signal"), 5u);
+  EXPECT_EQ(line_of(imported, "env = "), 3u) << "of several lines: that of the program";
+  EXPECT_EQ(line_of(imported, "[service.b]"), 7u);
+  EXPECT_EQ(line_of(imported, "user = "), 8u);
+  EXPECT_EQ(line_of(imported, "# Made by"), 0u);
+}
+
+}  // namespace
+}  // namespace hearth::importers
