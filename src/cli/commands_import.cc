@@ -1,6 +1,7 @@
 // import: files of other supervisors become a hearth.toml. export: and services become units of systemd.
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
@@ -73,6 +74,11 @@ importers::Environment environment() {
   return all;
 }
 
+std::string host_name() {
+  char name[HOST_NAME_MAX + 1] = "";
+  return ::gethostname(name, sizeof name - 1) == 0 ? name : "";
+}
+
 // An ecosystem file in JavaScript is a program: only node knows what it says.
 Result<Source> run_by_node(const std::string& path) {
   const auto refused = [&](std::string reason) {
@@ -114,7 +120,7 @@ Result<importers::Imported> import_files(const std::string& kind, const std::vec
     if (!source) return failure(source.error());
     sources.push_back(std::move(*source));
   }
-  if (kind == "supervisord") return importers::import_supervisord(sources, included, environment());
+  if (kind == "supervisord") return importers::import_supervisord(sources, included, environment(), host_name());
   if (kind == "systemd") return importers::import_systemd(sources);
   if (sources.size() > 1)
     return failure(Remedy::fix_input, "import", paths[1], "one file at a time", "hearth import " + kind + " FILE");

@@ -84,6 +84,7 @@ Names SupervisordImporter::names_for(const Section& each, const std::string& pro
                   : slash == path.npos            ? "."
                                                   : path.substr(0, slash);
   names["program_name"] = program;
+  if (!host_.empty()) names["host_node_name"] = host_;
   const auto groups = groups_of_.find(program);
   names["group_name"] = groups == groups_of_.end() ? program : groups->second.front();
   return names;
@@ -100,6 +101,9 @@ std::string SupervisordImporter::text_of(Place place, const std::string& value, 
     if (const std::optional<std::string> text = expanded(value, known, missing)) {
       if (!is_replaced && value.find("%(ENV_") != value.npos)
         wanting(place, whose + ": " + value + " was replaced by the value of now, " + *text, "write what it shall be");
+      if (!host_.empty() && value.find("%(host_node_name)") != value.npos)
+        wanting(place, whose + ": %(host_node_name)s was replaced by the name of this machine, " + host_,
+                "for another one, write its name");
       return *text;
     }
     if (missing.starts_with("ENV_") && is_replaced) {
@@ -386,8 +390,8 @@ void SupervisordImporter::retries(const Section& each, Service& service, long se
 }
 
 Result<Imported> import_supervisord(const std::vector<Source>& sources, const Include& include,
-                                    const Environment& environment) {
-  SupervisordImporter importer(include, environment);
+                                    const Environment& environment, const std::string& host) {
+  SupervisordImporter importer(include, environment, host);
   std::string from;
   for (const Source& source : sources) {
     if (const Status read = importer.read(source); !read) return failure(read.error());

@@ -22,8 +22,8 @@ inline constexpr const char* priority_remedy =
 
 class SupervisordImporter {
  public:
-  SupervisordImporter(const Include& include, const Environment& environment)
-      : include_(include), environment_(environment) {}
+  SupervisordImporter(const Include& include, const Environment& environment, const std::string& host)
+      : include_(include), environment_(environment), host_(host) {}
 
   Status read(const Source& source, int depth = 0);
   Result<Imported> finish(const std::string& from);
@@ -75,6 +75,7 @@ class SupervisordImporter {
 
   const Include& include_;
   const Environment& environment_;
+  const std::string& host_;
   std::deque<Source> sources_;
   std::vector<Section> sections_;
   Variables shared_environment_;

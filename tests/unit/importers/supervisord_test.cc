@@ -10,10 +10,10 @@
 namespace hearth::importers {
 namespace {
 
-Imported imported_of(const std::string& text) {
+Imported imported_of(const std::string& text, const std::string& host = "") {
   const Include none = [](const std::string&, const Source&) { return std::vector<Source>(); };
   const Environment environment;
-  const Result<Imported> imported = import_supervisord({{"s.conf", text}}, none, environment);
+  const Result<Imported> imported = import_supervisord({{"s.conf", text}}, none, environment, host);
   EXPECT_TRUE(imported);
   return imported ? *imported : Imported();
 }
@@ -57,6 +57,16 @@ TEST(Supervisord, each_line_says_of_which_it_was_made) {
   EXPECT_EQ(line_of(imported, "[service.b]"), 7u);
   EXPECT_EQ(line_of(imported, "user = "), 8u);
   EXPECT_EQ(line_of(imported, "# Made by"), 0u);
+}
+
+TEST(Supervisord, the_name_of_the_machine_is_that_of_now) {
+  const std::string text = "[program:a]\ncommand=/a --name %(host_node_name)s\nuser=%(host_node_name)s\n";
+  const Imported imported = imported_of(text, "box");
+  expect_in(imported.toml, "\ncommand = [\"/a\", \"--name\", \"box\"]\n");
+  expect_in(imported.toml, "\nuser = \"box\"\n");
+  expect_in(report_of(imported),
+            "s.conf:2: program a: %(host_node_name)s was replaced by the name of this machine, box");
+  expect_in(report_of(imported_of(text)), "s.conf:2: program a: %(host_node_name)s is not known");
 }
 
 }  // namespace
