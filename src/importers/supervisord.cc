@@ -59,16 +59,19 @@ Result<Imported> SupervisordImporter::finish(const std::string& from) {
       wanting(
           place, "[" + name + "]: its socket is not carried over, and so it is left out",
           "write a service with listen = [...]; it finds the socket as descriptor 3, and FastCGI servers want it as 0");
-    } else if (name.starts_with("eventlistener:")) {
-      wanting(place, "[" + name + "] is left out: hearth speaks no such protocol",
-              "follow `hearth events -f --json`, or GET /v1/events, from a service of its own");
     } else if (name == "inet_http_server") {
       wanting(place, "[inet_http_server] is left out: the API is on a Unix socket only", "docs/reference/api.md");
     } else if (name != "supervisord" && name != "supervisorctl" && name != "unix_http_server" &&
-               !name.starts_with("rpcinterface:") && !name.starts_with("group:")) {
+               !name.starts_with("rpcinterface:") && !name.starts_with("eventlistener:") &&
+               !name.starts_with("group:")) {
       wanting(place, "[" + name + "] is not known, and left out", "");
     }
   }
+  for (const Section& each : sections_)
+    if (each.section.name.starts_with("eventlistener:") && !memmon(each))
+      wanting({*each.source, each.section.line},
+              "[" + each.section.name + "] is left out: hearth speaks no such protocol",
+              "follow `hearth events -f --json`, or GET /v1/events, from a service of its own");
   if (draft_.services().empty())
     return failure(Remedy::fix_input, "import", from, "there is no [program:NAME] in it",
                    "name supervisord.conf, or the files that it includes");
@@ -205,6 +208,10 @@ bool SupervisordImporter::as_replicas(const Section& each, const Processes& proc
     return false;
   }
   process(each, processes.program, index, true);
+  draft_.mute(true);
+  for (long i = 0; i < processes.count; ++i)
+    made_.back().processes.push_back(names_of(each, processes, i).at("process_name"));
+  draft_.mute(false);
   Service& service = draft_.services().back();
   service.set("replicas", std::to_string(processes.count));
   if (each.section.find("process_name") != nullptr || processes.first != 0)
@@ -225,6 +232,7 @@ void SupervisordImporter::process(const Section& each, const std::string& name, 
   service.set("restart", quoted("on-failure"));
   for (const auto& [variable, value] : shared_environment_) service.set_in("env", variable, quoted(value));
   const std::string program = names.at("program_name");
+  made_.push_back({program, {name}, &service, 0});
   if (const std::vector<std::string> tags = tags_of(program, false); !tags.empty())
     service.set("tags", quoted_list(tags));
   if (shared_directory_) service.set("cwd", quoted(*shared_directory_));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <map>
 #include <optional>
@@ -62,6 +63,9 @@ class SupervisordImporter {
   long number_in(const Section& each, std::string_view key, long otherwise, Range range, const Names& names);
   void retries(const Section& each, Service& service, long seconds, const Names& names);
   void group(const Section& each);
+  // Is it that one of superlance? Then its options are max_memory of the programs.
+  bool memmon(const Section& each);
+  void memmon_option(Place place, char option, const std::string& value);
   void control_socket(const Section& each);
   bool is_program(const std::string& name) const;
   std::vector<std::string> tags_of(const std::string& program, bool own) const;
@@ -81,6 +85,13 @@ class SupervisordImporter {
   Variables shared_environment_;
   std::optional<std::string> shared_directory_, shared_umask_;
   std::map<std::string, std::vector<std::string>> groups_of_;  // by program
+  struct Made {
+    std::string program;
+    std::vector<std::string> processes;  // as supervisord calls them
+    Service* service;                    // of draft_
+    std::uint64_t most_memory;           // 0: nobody says
+  };
+  std::vector<Made> made_;
   Draft draft_;
 };
 

@@ -69,5 +69,26 @@ TEST(Supervisord, the_name_of_the_machine_is_that_of_now) {
   expect_in(report_of(imported_of(text)), "s.conf:2: program a: %(host_node_name)s is not known");
 }
 
+TEST(Supervisord, what_memmon_restarts_has_a_max_memory) {
+  const Imported imported = imported_of(
+      "[program:a]\ncommand=/a\n[program:b]\ncommand=/b\n[program:c]\ncommand=/c\n[group:g]\nprograms=b,c\n"
+      "[eventlistener:m]\ncommand=python /opt/memmon.py -p a=300MB -g g=1GB --program=g:c=512mb -a 2GB -m me@x "
+      "-p gone=2GB -p a=lots\nevents=TICK_60\n");
+  const auto of = [&](const std::string& name) {
+    const std::string text = imported.toml.substr(imported.toml.find("[service." + name + "]"));
+    return text.substr(0, text.find("\n["));
+  };
+  expect_in(of("a"), "\nmax_memory = \"300MiB\"\n");
+  expect_in(of("b"), "\nmax_memory = \"1GiB\"\n");
+  expect_in(of("c"), "\nmax_memory = \"512MiB\"\n");
+  const std::string report = report_of(imported);
+  expect_in(report, "s.conf:10: memmon: no mail is sent to me@x");
+  expect_in(report, "s.conf:10: memmon -p gone=2GB: there is no such program; write max_memory = \"2GiB\"");
+  expect_in(report, "s.conf:10: memmon -p a=lots is not carried over");
+  EXPECT_EQ(report.find("speaks no such protocol"), std::string::npos);
+  expect_in(report_of(imported_of("[program:a]\ncommand=/a\n[eventlistener:x]\ncommand=crashmail\n")),
+            "s.conf:3: [eventlistener:x] is left out: hearth speaks no such protocol");
+}
+
 }  // namespace
 }  // namespace hearth::importers
