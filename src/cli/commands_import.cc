@@ -1,6 +1,7 @@
 // import: files of other supervisors become a hearth.toml. export: and services become units of systemd.
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
@@ -73,6 +74,11 @@ importers::Environment environment() {
   return all;
 }
 
+std::string host_name() {
+  char name[HOST_NAME_MAX + 1] = "";
+  return ::gethostname(name, sizeof name - 1) == 0 ? name : "";
+}
+
 // An ecosystem file in JavaScript is a program: only node knows what it says.
 Result<Source> run_by_node(const std::string& path) {
   const auto refused = [&](std::string reason) {
@@ -114,7 +120,7 @@ Result<importers::Imported> import_files(const std::string& kind, const std::vec
     if (!source) return failure(source.error());
     sources.push_back(std::move(*source));
   }
-  if (kind == "supervisord") return importers::import_supervisord(sources, included, environment());
+  if (kind == "supervisord") return importers::import_supervisord(sources, included, environment(), host_name());
   if (kind == "systemd") return importers::import_systemd(sources);
   if (sources.size() > 1)
     return failure(Remedy::fix_input, "import", paths[1], "one file at a time", "hearth import " + kind + " FILE");
@@ -142,6 +148,8 @@ void leave_out_what_is_refused(importers::Imported& imported, const std::string&
   std::vector<std::string> lines;
   std::string_view rest = imported.toml;
   while (const auto line = take_line(rest)) lines.emplace_back(*line);
+  std::vector<importers::Origin>& origins = imported.origins;
+  origins.resize(lines.size());
   for (std::size_t tries = lines.size(); tries > 0; --tries) {
     std::string text;
     for (const std::string& line : lines) text += line + "\n";
@@ -157,8 +165,12 @@ void leave_out_what_is_refused(importers::Imported& imported, const std::string&
       end = std::find_if(end, lines.end(), [](const std::string& each) { return each.starts_with('['); });
       imported.services -= begin->starts_with("[service.");
     }
-    imported.findings.push_back(
-        {from, 0, "left out, because hearth would refuse it: " + *begin + " (" + first.message + ")", first.remedy});
+    const importers::Origin& of = origins[line - 1];
+    imported.findings.push_back({of.line == 0 ? from : of.path, of.line,
+                                 "left out, because hearth would refuse it: " + *begin + " (" + first.message + ")",
+                                 first.remedy});
+    const auto first_origin = origins.begin() + (begin - lines.begin());
+    origins.erase(first_origin, first_origin + (end - begin));
     lines.erase(begin, end);
   }
 }

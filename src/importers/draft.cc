@@ -14,15 +14,6 @@ namespace {
 constexpr char variable_sign = '\x01';                    // a $ that hearth shall see
 constexpr char index_begin = '\x02', index_end = '\x03';  // braces that it shall see
 
-template <typename Pairs>
-void put(Pairs& pairs, std::string_view key, std::string value) {
-  const auto found = std::find_if(pairs.begin(), pairs.end(), [&](const auto& pair) { return pair.first == key; });
-  if (found == pairs.end())
-    pairs.emplace_back(std::string(key), std::move(value));
-  else
-    found->second = std::move(value);
-}
-
 // The signs as what they stand for.
 std::string shown(std::string text) {
   for (char& c : text) c = c == variable_sign ? '$' : c == index_begin ? '{' : c == index_end ? '}' : c;
@@ -81,6 +72,27 @@ std::string seconds_text(std::string_view number) {
   return quoted(std::string(number) + "s");
 }
 
+void Service::put(std::vector<Value>& values, std::string_view key, std::string value) const {
+  const auto found = std::find_if(values.begin(), values.end(), [&](const Value& each) { return each.key == key; });
+  if (found == values.end())
+    values.push_back({std::string(key), std::move(value), now_});
+  else
+    *found = {std::string(key), std::move(value), now_};
+}
+
+void Service::made_of(const std::string& path, std::size_t line) {
+  now_ = {path, line};
+  if (!whole_) whole_ = now_;
+}
+
+// Members of several lines: the service.
+Origin Service::origin_of(const std::vector<Value>& members) const {
+  for (const Value& each : members)
+    if (each.from.path != members[0].from.path || each.from.line != members[0].from.line)
+      return whole_.value_or(Origin());
+  return members.empty() ? Origin() : members[0].from;
+}
+
 void Service::set(std::string_view key, std::string value) {
   put(keys_, key, std::move(value));
 }
@@ -92,11 +104,11 @@ void Service::set_in(std::string_view table, std::string_view key, std::string v
 }
 
 bool Service::has(std::string_view key) const {
-  return std::any_of(keys_.begin(), keys_.end(), [&](const auto& pair) { return pair.first == key; });
+  return std::any_of(keys_.begin(), keys_.end(), [&](const Value& each) { return each.key == key; });
 }
 
 void Service::remove(std::string_view key) {
-  std::erase_if(keys_, [&](const auto& pair) { return pair.first == key; });
+  std::erase_if(keys_, [&](const Value& each) { return each.key == key; });
 }
 
 Service& Draft::add(std::string_view wanted) {
@@ -119,17 +131,22 @@ void Draft::find_wanting(const Source& source, std::size_t line, std::string wha
 Imported Draft::finish(const std::string& from) {
   Imported out;
   out.services = services_.size();
-  out.toml = "# Made by `hearth import` from " + from + ".\n";
+  const auto add = [&out](const std::string& line, const Origin& of) {
+    out.toml += line + "\n";
+    out.origins.push_back(of);
+  };
+  add("# Made by `hearth import` from " + from + ".", {});
   if (!findings_.empty())
-    out.toml += "# Not all of it could be carried over; the import said what. See docs/reference/configuration.md.\n";
+    add("# Not all of it could be carried over; the import said what. See docs/reference/configuration.md.", {});
   for (const Service& service : services_) {
-    out.toml += "\n[service." + service.name + "]\n";
-    for (const auto& [key, value] : service.keys_) out.toml += key + " = " + value + "\n";
+    add("", {});
+    add("[service." + service.name + "]", service.whole_.value_or(Origin()));
+    for (const auto& [key, value, of] : service.keys_) add(key + " = " + value, of);
     for (const auto& [table, members] : service.tables_) {
-      out.toml += table + " = {";
+      std::string line = table + " = {";
       for (std::size_t i = 0; i < members.size(); ++i)
-        out.toml += (i == 0 ? " " : ", ") + key_text(members[i].first) + " = " + members[i].second;
-      out.toml += " }\n";
+        line += (i == 0 ? " " : ", ") + key_text(members[i].key) + " = " + members[i].value;
+      add(line + " }", service.origin_of(members));
     }
   }
   // Files in the order in which they came, lines in theirs.

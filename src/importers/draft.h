@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -39,13 +40,25 @@ class Service {
   void set_in(std::string_view table, std::string_view key, std::string value);
   bool has(std::string_view key) const;
   void remove(std::string_view key);
+  // What is set from now on was made of that line. The first one is that of the service as a whole.
+  void made_of(const std::string& path, std::size_t line);
 
   std::string name;
 
  private:
   friend class Draft;
-  std::vector<std::pair<std::string, std::string>> keys_;
-  std::vector<std::pair<std::string, std::vector<std::pair<std::string, std::string>>>> tables_;
+  struct Value {
+    std::string key, value;
+    Origin from;
+  };
+
+  void put(std::vector<Value>& values, std::string_view key, std::string value) const;
+  Origin origin_of(const std::vector<Value>& members) const;
+
+  std::vector<Value> keys_;
+  std::vector<std::pair<std::string, std::vector<Value>>> tables_;
+  std::optional<Origin> whole_;
+  Origin now_;
 };
 
 class Draft {

@@ -98,11 +98,17 @@ class Unit {
       if (other == document_.services.end()) continue;
       const std::string units = joined(units_of(document_, *other));
       const bool must = dependency.required && dependency.condition != Condition::completed;
-      line(dependency.restart ? "BindsTo" : must ? "Requires" : "Wants", units);
+      const char* key = must ? "Requires" : "Wants";
+      line(key, units);
+      // Requires= stops and restarts it with the other one. BindsTo= would stop it at each crash, too.
+      const bool follows = dependency.stop || dependency.restart;
+      if (follows && !must) line("PartOf", units), key = "PartOf";
       line("After", units);
-      if (dependency.stop && !dependency.restart)
-        wanting("stop = true of " + other->name,
-                "Requires= stops it when that is stopped, and not when that has failed");
+      if (follows)
+        wanting(std::string(dependency.stop ? "stop" : "restart") + " = true of " + other->name,
+                std::string(key) + (dependency.stop
+                                        ? "= stops it when that is stopped, and not when that has failed"
+                                        : "= restarts it when that is restarted, and not when that has crashed"));
     }
     if (spec_.crash_limit.max_failed_starts > 0)
       wanting("max_failed_starts", "StartLimitBurst= counts all starts, and not those that have failed");

@@ -28,8 +28,14 @@ struct Finding {
   std::string remedy;    // what to do
 };
 
+struct Origin {
+  std::string path;
+  std::size_t line = 0;  // from 1; 0: nobody knows
+};
+
 struct Imported {
   std::string toml;
+  std::vector<Origin> origins;    // of each line of `toml`: what it was made of
   std::vector<Finding> findings;  // in the order of their lines
   std::size_t services = 0;
 };
@@ -38,9 +44,9 @@ struct Imported {
 using Include = std::function<std::vector<Source>(const std::string& pattern, const Source& from)>;
 using Environment = std::map<std::string, std::string>;
 
-// `environment`: for %(ENV_NAME)s where hearth replaces no ${NAME}.
+// `environment`: for %(ENV_NAME)s where hearth replaces no ${NAME}. `host`: for %(host_node_name)s; "" = nobody knows.
 Result<Imported> import_supervisord(const std::vector<Source>& sources, const Include& include,
-                                    const Environment& environment);
+                                    const Environment& environment, const std::string& host = {});
 // The JSON of an ecosystem file: an object with "apps", an array of apps, or one app.
 Result<Imported> import_pm2(const Source& source);
 // `dotenv`: the .env beside it; its text may be empty.

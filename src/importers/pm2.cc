@@ -10,6 +10,7 @@
 #include <boost/json.hpp>
 
 #include "importers/draft.h"
+#include "importers/sizes.h"
 #include "importers/words.h"
 
 namespace hearth::importers {
@@ -199,17 +200,16 @@ class App {
       service.set_in("env", {name.data(), name.size()}, quoted(text_of(text)));
   }
 
-  // Bytes, or "300M"; its units are ours, too.
+  // Bytes, or "300M". "1.5G", which pm2 refuses, can only mean one thing.
   void memory(Service& service, const json::value& value) {
     const std::string text = text_of(value);
-    const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
-    const std::string_view unit = std::string_view(text).substr(digits);
-    if (digits == 0 || digits > 15 || (unit != "" && unit != "K" && unit != "M" && unit != "G"))
-      return wanting("max_memory_restart = " + text + " cannot be read", "max_memory = \"300MiB\"");
-    const std::uint64_t factor = unit == "G" ? 1u << 30 : unit == "M" ? 1u << 20 : unit == "K" ? 1u << 10 : 1;
-    if (std::stoull(text) < (1u << 20) / factor)
-      return wanting("max_memory_restart = " + text + " is less than 1 MiB", "max_memory = \"300MiB\"");
-    service.set("max_memory", unit == "" ? integer(text) : quoted(text + "iB"));
+    const std::optional<std::uint64_t> bytes = bytes_of(text);
+    if (!bytes)
+      return wanting("max_memory_restart = " + text + " cannot be read", "write max_memory = \"SIZE\", as in \"4GiB\"");
+    if (*bytes < least_max_memory)
+      return wanting("max_memory_restart = " + text + " is less than 1 MiB", max_memory_remedy(bytes));
+    const bool plain = text.find_first_not_of("0123456789") == text.npos;
+    service.set("max_memory", plain ? integer(text) : quoted(size_of_bytes(*bytes)));
   }
 
   void key(Service& service, const std::string& name, const json::value& value) {

@@ -71,6 +71,7 @@ Result<Imported> import_procfile(const Source& source, const Source& dotenv) {
       continue;
     }
     Service& service = draft.add(name);
+    service.made_of(source.path, number);
     const auto words = needs_shell(command) ? std::nullopt : split_words(command);
     if (words && !words->empty()) {
       service.set("command", quoted_list(*words));

@@ -59,16 +59,19 @@ Result<Imported> SupervisordImporter::finish(const std::string& from) {
       wanting(
           place, "[" + name + "]: its socket is not carried over, and so it is left out",
           "write a service with listen = [...]; it finds the socket as descriptor 3, and FastCGI servers want it as 0");
-    } else if (name.starts_with("eventlistener:")) {
-      wanting(place, "[" + name + "] is left out: hearth speaks no such protocol",
-              "follow `hearth events -f --json`, or GET /v1/events, from a service of its own");
     } else if (name == "inet_http_server") {
       wanting(place, "[inet_http_server] is left out: the API is on a Unix socket only", "docs/reference/api.md");
     } else if (name != "supervisord" && name != "supervisorctl" && name != "unix_http_server" &&
-               !name.starts_with("rpcinterface:") && !name.starts_with("group:")) {
+               !name.starts_with("rpcinterface:") && !name.starts_with("eventlistener:") &&
+               !name.starts_with("group:")) {
       wanting(place, "[" + name + "] is not known, and left out", "");
     }
   }
+  for (const Section& each : sections_)
+    if (each.section.name.starts_with("eventlistener:") && !memmon(each))
+      wanting({*each.source, each.section.line},
+              "[" + each.section.name + "] is left out: hearth speaks no such protocol",
+              "follow `hearth events -f --json`, or GET /v1/events, from a service of its own");
   if (draft_.services().empty())
     return failure(Remedy::fix_input, "import", from, "there is no [program:NAME] in it",
                    "name supervisord.conf, or the files that it includes");
@@ -84,6 +87,7 @@ Names SupervisordImporter::names_for(const Section& each, const std::string& pro
                   : slash == path.npos            ? "."
                                                   : path.substr(0, slash);
   names["program_name"] = program;
+  if (!host_.empty()) names["host_node_name"] = host_;
   const auto groups = groups_of_.find(program);
   names["group_name"] = groups == groups_of_.end() ? program : groups->second.front();
   return names;
@@ -100,6 +104,9 @@ std::string SupervisordImporter::text_of(Place place, const std::string& value, 
     if (const std::optional<std::string> text = expanded(value, known, missing)) {
       if (!is_replaced && value.find("%(ENV_") != value.npos)
         wanting(place, whose + ": " + value + " was replaced by the value of now, " + *text, "write what it shall be");
+      if (!host_.empty() && value.find("%(host_node_name)") != value.npos)
+        wanting(place, whose + ": %(host_node_name)s was replaced by the name of this machine, " + host_,
+                "for another one, write its name");
       return *text;
     }
     if (missing.starts_with("ENV_") && is_replaced) {
@@ -201,6 +208,10 @@ bool SupervisordImporter::as_replicas(const Section& each, const Processes& proc
     return false;
   }
   process(each, processes.program, index, true);
+  draft_.mute(true);
+  for (long i = 0; i < processes.count; ++i)
+    made_.back().processes.push_back(names_of(each, processes, i).at("process_name"));
+  draft_.mute(false);
   Service& service = draft_.services().back();
   service.set("replicas", std::to_string(processes.count));
   if (each.section.find("process_name") != nullptr || processes.first != 0)
@@ -214,17 +225,23 @@ bool SupervisordImporter::as_replicas(const Section& each, const Processes& proc
 void SupervisordImporter::process(const Section& each, const std::string& name, const Names& names, bool report) {
   draft_.mute(!report);  // all but the first of several would say the same again
   Service& service = draft_.add(name);
+  service.made_of(each.source->path, each.section.line);
   if (service.name != name)
     wanting({*each.source, each.section.line}, "program " + name + " is called " + service.name + " now",
             "names have letters, digits, _ and -, 48 at most, and each is there once");
   service.set("restart", quoted("on-failure"));
   for (const auto& [variable, value] : shared_environment_) service.set_in("env", variable, quoted(value));
   const std::string program = names.at("program_name");
+  made_.push_back({program, {name}, &service, 0});
   if (const std::vector<std::string> tags = tags_of(program, false); !tags.empty())
     service.set("tags", quoted_list(tags));
   if (shared_directory_) service.set("cwd", quoted(*shared_directory_));
   if (shared_umask_) service.set("umask", quoted(*shared_umask_));
-  for (const IniEntry& entry : each.section.entries) key(each, entry, service, names);
+  for (const IniEntry& entry : each.section.entries) {
+    service.made_of(each.source->path, entry.line);
+    key(each, entry, service, names);
+  }
+  service.made_of(each.source->path, each.section.line);
   const long seconds = number_in(each, "startsecs", 1, {0, longest_uptime}, names);
   service.set_in("backoff", "initial", quoted("1s"));
   if (seconds > 0) retries(each, service, seconds, names);
@@ -277,7 +294,7 @@ void SupervisordImporter::key(const Section& each, const IniEntry& entry, Servic
   if (key == "user") return service.set("user", quoted(value));
   if (key == "umask") return service.set("umask", quoted(umask_text(value)));
   if (key == "stopsignal") return service.set("stop_signal", quoted(value));
-  if (key == "stopwaitsecs") return service.set("stop_timeout", seconds_text(value == "0" ? "0.5" : value));
+  if (key == "stopwaitsecs") return patience(place, value, service);
   if (key == "autorestart") {
     const std::optional<bool> flag = boolean_of(value);
     if (value == "unexpected") return service.set("restart", quoted("on-failure"));
@@ -305,6 +322,17 @@ void SupervisordImporter::key(const Section& each, const IniEntry& entry, Servic
   if (key.starts_with("stdout_") || key.starts_with("stderr_") || key == "redirect_stderr")
     return log_key(each, place, key, value, service);
   wanting(place, whose + ": " + key + " is not known, and left out", "");
+}
+
+void SupervisordImporter::patience(Place place, const std::string& value, Service& service) {
+  constexpr long longest = 3'600;
+  const std::optional<long> seconds = number_of(value);
+  if (seconds && *seconds > longest) {
+    service.set("stop_timeout", quoted("1h"));
+    return wanting(place, "program " + service.name + ": stopwaitsecs = " + value + " is taken for an hour",
+                   "no stop_timeout is longer; after it, what is left is killed");
+  }
+  service.set("stop_timeout", seconds_text(seconds == 0 ? "0.5" : value));
 }
 
 void SupervisordImporter::log_key(const Section& each, Place place, const std::string& key, const std::string& value,
@@ -370,8 +398,8 @@ void SupervisordImporter::retries(const Section& each, Service& service, long se
 }
 
 Result<Imported> import_supervisord(const std::vector<Source>& sources, const Include& include,
-                                    const Environment& environment) {
-  SupervisordImporter importer(include, environment);
+                                    const Environment& environment, const std::string& host) {
+  SupervisordImporter importer(include, environment, host);
   std::string from;
   for (const Source& source : sources) {
     if (const Status read = importer.read(source); !read) return failure(read.error());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <map>
 #include <optional>
@@ -22,8 +23,8 @@ inline constexpr const char* priority_remedy =
 
 class SupervisordImporter {
  public:
-  SupervisordImporter(const Include& include, const Environment& environment)
-      : include_(include), environment_(environment) {}
+  SupervisordImporter(const Include& include, const Environment& environment, const std::string& host)
+      : include_(include), environment_(environment), host_(host) {}
 
   Status read(const Source& source, int depth = 0);
   Result<Imported> finish(const std::string& from);
@@ -57,10 +58,14 @@ class SupervisordImporter {
   void key(const Section& each, const IniEntry& entry, Service& service, const Names& names);
   void command(Place place, const std::string& value, Service& service, const Names& names);
   void environment(Place place, const std::string& value, Service& service);
+  void patience(Place place, const std::string& value, Service& service);
   void log_key(const Section& each, Place place, const std::string& key, const std::string& value, Service& service);
   long number_in(const Section& each, std::string_view key, long otherwise, Range range, const Names& names);
   void retries(const Section& each, Service& service, long seconds, const Names& names);
   void group(const Section& each);
+  // Is it that one of superlance? Then its options are max_memory of the programs.
+  bool memmon(const Section& each);
+  void memmon_option(Place place, char option, const std::string& value);
   void control_socket(const Section& each);
   bool is_program(const std::string& name) const;
   std::vector<std::string> tags_of(const std::string& program, bool own) const;
@@ -74,11 +79,19 @@ class SupervisordImporter {
 
   const Include& include_;
   const Environment& environment_;
+  const std::string& host_;
   std::deque<Source> sources_;
   std::vector<Section> sections_;
   Variables shared_environment_;
   std::optional<std::string> shared_directory_, shared_umask_;
   std::map<std::string, std::vector<std::string>> groups_of_;  // by program
+  struct Made {
+    std::string program;
+    std::vector<std::string> processes;  // as supervisord calls them
+    Service* service;                    // of draft_
+    std::uint64_t most_memory;           // 0: nobody says
+  };
+  std::vector<Made> made_;
   Draft draft_;
 };
 

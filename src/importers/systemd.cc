@@ -1,13 +1,13 @@
 // .service units: systemd.service(5), systemd.exec(5), systemd.kill(5), systemd.unit(5).
 #include <algorithm>
-#include <charconv>
-#include <map>
 #include <optional>
 #include <ranges>
 #include <set>
 
 #include "importers/draft.h"
 #include "importers/ini.h"
+#include "importers/sizes.h"
+#include "importers/systemd_values.h"
 #include "importers/words.h"
 #include "model/capabilities.h"
 
@@ -33,39 +33,6 @@ std::string stem_of(std::string_view unit) {
   return name;
 }
 
-// systemd.time(7): "5", "5s", "2min 30s", "500ms", "infinity". nullopt: it is none, or has no end.
-std::optional<std::string> span_of(const std::string& text) {
-  static const std::map<std::string, double, std::less<>> units = {
-      {"", 1},          {"s", 1},           {"sec", 1},      {"second", 1},   {"seconds", 1},
-      {"m", 60},        {"min", 60},        {"minute", 60},  {"minutes", 60}, {"h", 3600},
-      {"hr", 3600},     {"hour", 3600},     {"hours", 3600}, {"ms", 0.001},   {"msec", 0.001},
-      {"us", 0.000001}, {"usec", 0.000001}, {"d", 86400},    {"day", 86400},  {"days", 86400}};
-  double total = 0;
-  bool any = false;
-  std::string_view rest = text;
-  while (!rest.empty()) {
-    if (rest[0] == ' ') {
-      rest.remove_prefix(1);
-      continue;
-    }
-    double value = 0;
-    const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), value);
-    if (error != std::errc()) return std::nullopt;
-    rest.remove_prefix(static_cast<std::size_t>(end - rest.data()));
-    while (rest.starts_with(" ")) rest.remove_prefix(1);
-    std::size_t letters = 0;
-    while (letters < rest.size() && rest[letters] >= 'a' && rest[letters] <= 'z') ++letters;
-    const auto unit = units.find(rest.substr(0, letters));
-    if (unit == units.end()) return std::nullopt;
-    rest.remove_prefix(letters);
-    total += value * unit->second;
-    any = true;
-  }
-  if (!any) return std::nullopt;
-  const auto ms = static_cast<long long>(total * 1000 + 0.5);
-  return quoted(ms % 1000 == 0 ? std::to_string(ms / 1000) + "s" : std::to_string(ms) + "ms");
-}
-
 class Importer {
  public:
   explicit Importer(const std::vector<Unit>& units) {
@@ -82,12 +49,15 @@ class Importer {
   void unit_key(Service& service, const IniEntry& entry);
   void service_key(Service& service, const IniEntry& entry);
   bool timing(Service& service, const IniEntry& entry);
+  bool start_limit(Service& service, const IniEntry& entry);
   bool limit(Service& service, const IniEntry& entry);
+  bool memory(const IniEntry& entry);
   void start_command(Service& service, const IniEntry& entry);
   void type(Service& service, const IniEntry& entry);
   bool hook(Service& service, const IniEntry& entry);
   bool privileges(Service& service, const IniEntry& entry);
   void finish_privileges(Service& service);
+  void finish_start_limit(Service& service);
   void finish_task(Service& service);
   void finish_pid_file(Service& service);
   void dependencies(Service& service, const IniEntry& entry);
@@ -98,6 +68,7 @@ class Importer {
   std::set<std::pair<std::string, std::string>> needs_;  // said by more than After=
   bool has_command_ = false;
   bool is_task_ = false, is_forking_ = false;
+  bool no_start_limit_ = false;  // StartLimitIntervalSec=0
   const IniEntry* pid_file_ = nullptr;
   std::vector<std::string> files_;  // of EnvironmentFile=
   std::optional<CapabilitySet> ambient_, bounding_;
@@ -201,6 +172,7 @@ bool Importer::timing(Service& service, const IniEntry& entry) {
       continue;
     }
     const auto span = span_of(entry.value);
+    if (ours == "restart_window") no_start_limit_ = span == "\"0s\"";
     if (!span)
       wanting(entry.line, entry.key + "=" + entry.value + " is no time that is understood",
               "write " + std::string(ours));
@@ -209,6 +181,19 @@ bool Importer::timing(Service& service, const IniEntry& entry) {
     if (!both) return true;
   }
   return both;
+}
+
+// It counts all starts, also the first one, and max_restarts those after it. There 0 is no limit, as here.
+bool Importer::start_limit(Service& service, const IniEntry& entry) {
+  if (entry.key != "StartLimitBurst") return false;
+  const std::optional<std::int64_t> starts = count_of(entry.value);
+  if (starts == 1)
+    wanting(entry.line, "StartLimitBurst=1 allows no restart, and the least limit here is one: max_restarts = 1",
+            "restart = \"never\" if none shall be");
+  service.set("max_restarts", !starts        ? integer(entry.value)
+                              : *starts == 0 ? "0"
+                                             : std::to_string(std::max<std::int64_t>(*starts - 1, 1)));
+  return true;
 }
 
 bool Importer::limit(Service& service, const IniEntry& entry) {
@@ -227,6 +212,16 @@ bool Importer::limit(Service& service, const IniEntry& entry) {
   return true;
 }
 
+// The kernel enforces them, and nothing of hearth's does.
+bool Importer::memory(const IniEntry& entry) {
+  if (entry.key != "MemoryMax" && entry.key != "MemoryHigh" && entry.key != "MemoryLimit") return false;
+  if (entry.value == "infinity" || entry.value.empty()) return true;
+  wanting(entry.line,
+          entry.key + "=" + entry.value + " is not carried over: hearth sets no limit that the kernel enforces",
+          max_memory_remedy(bytes_of(entry.value)) + " restarts who uses more, limits.as bounds the address space");
+  return true;
+}
+
 void Importer::dependencies(Service& service, const IniEntry& entry) {
   for (const std::string& other : split_list(entry.value, " \t")) {
     if (other.ends_with(".target") || other.ends_with(".slice") || other.ends_with(".mount")) {
@@ -242,14 +237,12 @@ void Importer::dependencies(Service& service, const IniEntry& entry) {
       continue;
     }
     const bool required = entry.key == "Requires" || entry.key == "BindsTo" || entry.key == "Requisite";
-    const bool restarts = entry.key == "PartOf" || entry.key == "BindsTo";
+    // An explicit stop or restart of the other one is one of this, too.
+    const bool follows = required || entry.key == "PartOf";
     // Of several keys that name one unit the strongest holds.
-    if (restarts || !needs_.contains({service.name, name}))
-      service.set_in("depends_on", name_of(name),
-                     restarts   ? "{ stop = true, restart = true }"
-                     : required ? "{ stop = true }"
-                                : "{ required = false }");
-    if (required || restarts) needs_.insert({service.name, name});
+    if (follows || !needs_.contains({service.name, name}))
+      service.set_in("depends_on", name_of(name), follows ? "{ stop = true, restart = true }" : "{ required = false }");
+    if (follows) needs_.insert({service.name, name});
   }
 }
 
@@ -258,8 +251,7 @@ void Importer::unit_key(Service& service, const IniEntry& entry) {
   if (key == "After" || key == "Requires" || key == "Wants" || key == "BindsTo" || key == "PartOf" ||
       key == "Requisite")
     return dependencies(service, entry);
-  if (key == "StartLimitBurst") return service.set("max_restarts", integer(entry.value));
-  if (timing(service, entry)) return;
+  if (timing(service, entry) || start_limit(service, entry)) return;
   if (key == "Description" || key == "Documentation" || key == "DefaultDependencies") return;
   wanting(entry.line, key + "=" + entry.value + " is not carried over", "");
 }
@@ -280,7 +272,6 @@ void Importer::service_key(Service& service, const IniEntry& entry) {
   if (key == "Nice") return service.set("nice", integer(value));
   if (key == "OOMScoreAdjust") return service.set("oom_score_adj", integer(value));
   if (key == "KillSignal") return service.set("stop_signal", quoted(value));
-  if (key == "StartLimitBurst") return service.set("max_restarts", integer(value));
   if (key == "Environment") {
     const auto words = split_words(specifiers(entry));
     for (const std::string& word : words.value_or(std::vector<std::string>()))
@@ -306,7 +297,7 @@ void Importer::service_key(Service& service, const IniEntry& entry) {
     }
     return service.set("success_exit_codes", "[" + list + "]");
   }
-  if (timing(service, entry) || limit(service, entry)) return;
+  if (timing(service, entry) || start_limit(service, entry) || limit(service, entry) || memory(entry)) return;
   if (key == "KillMode" && value != "control-group" && value != "mixed")
     return wanting(entry.line, "KillMode=" + value + ": hearth ends all that is left of a run", "");
   if ((key == "StandardOutput" || key == "StandardError") && value != "journal" && value != "inherit")
@@ -405,6 +396,11 @@ void Importer::finish_privileges(Service& service) {
   if (ambient_ || bounding_) service.set("capability_bounding_set", list(bounding_.value_or(all_capabilities)));
 }
 
+// Without an interval nothing is counted.
+void Importer::finish_start_limit(Service& service) {
+  if (no_start_limit_) service.remove("max_restarts");
+}
+
 // What has no meaning for who runs to his end.
 void Importer::finish_task(Service& service) {
   if (!is_task_) return;
@@ -421,7 +417,7 @@ void Importer::finish_pid_file(Service& service) {
 
 void Importer::import(const Unit& unit) {
   unit_ = &unit;
-  has_command_ = is_task_ = is_forking_ = false;
+  has_command_ = is_task_ = is_forking_ = no_start_limit_ = false;
   pid_file_ = nullptr;
   files_.clear();
   ambient_.reset();
@@ -436,6 +432,7 @@ void Importer::import(const Unit& unit) {
     }
   }
   finish_privileges(service);
+  finish_start_limit(service);
   finish_task(service);
   finish_pid_file(service);
   if (!has_command_) wanting(0, "there is no ExecStart in it", "write its command");

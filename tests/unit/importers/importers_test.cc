@@ -82,7 +82,9 @@ TEST(Importers, a_memory_limit_of_pm2_may_be_bytes_and_is_told_when_it_makes_no_
   };
   EXPECT_NE(of("1073741824")->toml.find("\nmax_memory = 1073741824\n"), std::string::npos);
   EXPECT_NE(of("\"2G\"")->toml.find("\nmax_memory = \"2GiB\"\n"), std::string::npos);
-  for (const char* odd : {"\"lots\"", "\"5T\"", "-1", "\"100K\"", "0"}) {
+  EXPECT_NE(of("\"1.5G\"")->toml.find("\nmax_memory = \"1536MiB\"\n"), std::string::npos);
+  EXPECT_NE(report_of(*of("\"100K\"")).find("max_memory = \"1MiB\""), std::string::npos);
+  for (const char* odd : {"\"lots\"", "-1", "\"100K\"", "0"}) {
     const auto imported = of(odd);
     EXPECT_EQ(imported->toml.find("\nmax_memory"), std::string::npos) << odd;
     EXPECT_EQ(imported->findings.size(), 1u) << odd;
