@@ -50,7 +50,7 @@ class TopScreen {
   bool press(char key);
   void move(int by);
   void ask(const char* verb);
-  std::string last_line() const;
+  std::string last_line(std::size_t columns) const;
 
   TopOrder order_;
   Mode mode_ = Mode::table;
