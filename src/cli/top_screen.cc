@@ -90,7 +90,12 @@ std::optional<TopScreen::Wish> TopScreen::take_wish() {
 }
 
 std::string TopScreen::last_line(std::size_t columns) const {
-  if (mode_ == Mode::question) return fmt::format("{} {}? y/n", verb_, label_);
+  if (mode_ == Mode::question) {
+    // What has `stop = true` on it stops with it, and which those are is the server's knowledge.
+    const std::string whole = fmt::format("{} {}, and what stops with it? y/n", verb_, label_);
+    if (verb_ == "stop" && (columns == 0 || whole.size() <= columns)) return whole;
+    return fmt::format("{} {}? y/n", verb_, label_);
+  }
   if (!message_.empty()) return message_;
   if (chosen_.empty())
     return fitting(
@@ -120,7 +125,7 @@ std::string TopScreen::frame(std::vector<TopRow> rows, const Terminal& terminal,
     const std::vector<std::string> lines = last_lines(*rows[chosen].slot, room);
     const std::size_t skipped = lines.size() > room ? lines.size() - room : 0;
     for (std::size_t i = skipped; i < lines.size(); ++i) text += shown(lines[i], terminal.columns) + "\n";
-    last = label_ + ", what it wrote last; any key leads back";
+    last = label_ + (lines.empty() ? " has written nothing" : ", what it wrote last") + "; any key leads back";
   } else {
     text += top_table(rows, terminal.columns, room, chosen);
   }

@@ -3,7 +3,7 @@
 // Model
 // -----
 //   table     the rows, one of them chosen or none. A service that is chosen stays so when the rows change their order
-//   question  "restart web? y/n": y orders it, any other key does not
+//   question  "restart web? y/n": y orders it, any other key does not. Of stop it says that others may stop with it
 //   log       the last lines of the chosen service; any key leads back
 //
 //   key                  in the table

@@ -145,6 +145,7 @@ struct TopScreenTest : testing::Test {
         rows.back().name = slot.name;
       }
     return screen.frame(rows, terminal, [](const SlotNews& slot, std::size_t) {
+      if (slot.name == "c") return std::vector<std::string>();
       return std::vector<std::string>{"said by " + slot.name + "\x1b[2J", "and more"};
     });
   }
@@ -177,7 +178,8 @@ TEST_F(TopScreenTest, an_order_is_asked_for_and_y_alone_gives_it) {
   for (const auto& [key, verb] : {std::pair{"R", "restart"}, {"S", "stop"}, {"t", "start"}}) {
     screen.type("\x1bj");
     screen.type(key);
-    EXPECT_TRUE(has(draw(), std::string(verb) + " a? y/n"));
+    EXPECT_TRUE(has(draw(), std::string(verb) + (*key == 'S' ? " a, and what stops with it? y/n" : " a? y/n")))
+        << draw();
     screen.type("q");  // no end: an answer
     EXPECT_FALSE(screen.take_wish());
     screen.type(key);
@@ -210,6 +212,8 @@ TEST_F(TopScreenTest, the_log_is_shown_without_what_would_move_the_cursor_until_
   EXPECT_FALSE(has(log, "SERVICE"));
   EXPECT_FALSE(screen.type("q"));
   EXPECT_TRUE(has(draw(), "SERVICE"));
+  screen.type("jl");
+  EXPECT_TRUE(has(draw(), "\nc has written nothing; any key leads back\n")) << draw();
 }
 
 TEST_F(TopScreenTest, a_frame_has_no_more_lines_and_no_longer_ones_than_the_terminal) {
