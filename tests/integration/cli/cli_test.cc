@@ -166,6 +166,7 @@ TEST_F(CommandTest, unknown_names_are_answered_with_the_nearest) {
   EXPECT_EQ(status.code, 4);
   EXPECT_NE(status.err.find("transcriber"), std::string::npos) << status.err;
   EXPECT_EQ(hearth({"logs", "transcriper"}).code, 2);
+  EXPECT_EQ(hearth({"logs", "transcriber", "transcriper"}).code, 2);
   EXPECT_EQ(hearth({"stpo", "transcriber"}).code, 2);
 }
 
