@@ -85,6 +85,20 @@ TEST(Effective, what_nobody_has_set_has_its_default) {
   EXPECT_EQ(find(all, "service.web.restart")->plain, "on-failure");
 }
 
+// docs/reference/configuration.md names these defaults, and cli.md has the first as its example of `config get`.
+TEST(Effective, nice_and_umask_have_their_defaults_too) {
+  const Environment env;
+  const Effective all = effective_configuration(
+      ProjectInput{"[service.web]\ncommand = [\"x\"]\n", "/p/hearth.toml", "hearth.toml", env}, true);
+  ASSERT_TRUE(all.parsed.document) << all.parsed.text();
+  const Setting *nice = find(all, "service.web.nice"), *umask = find(all, "service.web.umask");
+  ASSERT_NE(nice, nullptr);
+  EXPECT_EQ(nice->plain, "0");
+  ASSERT_NE(umask, nullptr);
+  EXPECT_EQ(umask->plain, "022");
+  EXPECT_EQ(umask->value, "\"022\"");
+}
+
 TEST(Effective, a_file_that_is_not_valid_has_no_settings) {
   const Effective all = effective("[service.web]\ncommand = 5\n", true);
   EXPECT_FALSE(all.parsed.document);
