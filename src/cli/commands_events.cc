@@ -4,10 +4,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <string>
+#include <string_view>
 #include <unistd.h>
+#include <vector>
 
 #include <fmt/format.h>
 
+#include "base/nearest.h"
 #include "base/rfc3339.h"
 #include "cli/answers.h"
 #include "cli/commands.h"
@@ -93,6 +96,29 @@ int follow(const Context& context, std::uint64_t last) {
   }
 }
 
+// Its events may have left the journal, however well hearth knows it.
+bool is_service(const Context& context, const std::string& name) {
+  Client client(context.socket_path());
+  const auto answer = client.ask({.target = "/v1/status?names=" + escaped(name)}, after(os::read_mono(), seconds(2)));
+  return answer && services_news(*answer).has_value();
+}
+
+Error of_nobody(const Context& context, const std::string& name) {
+  std::vector<std::string> services;
+  if (const auto all = kept_events(context, {}))
+    for (const EventNews& event : all->events)
+      if (const std::size_t dot = event.service.find('.'); dot != event.service.npos)
+        services.push_back(event.service.substr(dot + 1, event.service.rfind('.') - dot - 1));
+  const std::vector<std::string_view> words(services.begin(), services.end());
+  const std::string_view near = nearest(name, words);
+  return Error{Remedy::not_found,
+               "show events of",
+               name,
+               "no service of that name is known, and no event of one is kept",
+               near.empty() ? "`hearth status` lists the services" : fmt::format("did you mean \"{}\"?", near),
+               0};
+}
+
 }  // namespace
 
 int command_events(const Context& asked) {
@@ -111,12 +137,13 @@ int command_events(const Context& asked) {
                           "it is not running, and has left none", hint_without_hearth(context), 0},
                     exit_code::not_running);
   }
-  std::size_t unknown = 0;
   for (const std::string& name : context.arguments.words) {
     const bool known =
         std::ranges::any_of(kept->events, [&](const EventNews& e) { return selects_label(name, e.service); });
     if (known) continue;
-    ++unknown;
+    // Of one that is to come there may be some soon.
+    if (!context.arguments.has("follow") && !(kept->running && is_service(context, name)))
+      return complain(context, of_nobody(context, name), exit_code::usage);
     write_err(fmt::format("hearth: no event of {} is kept\n", name));
   }
   std::vector<const EventNews*> chosen;
@@ -124,9 +151,7 @@ int command_events(const Context& asked) {
     if (event.time >= wanted->since) chosen.push_back(&event);
   const std::size_t skipped = chosen.size() > wanted->lines ? chosen.size() - wanted->lines : 0;
   for (std::size_t i = skipped; i < chosen.size(); ++i) show(context, *chosen[i]);
-  // Of some others there were; of one that is to come there may be soon.
-  const bool of_nobody = unknown != 0 && unknown == context.arguments.words.size();
-  if (!context.arguments.has("follow")) return of_nobody ? exit_code::usage : exit_code::done;
+  if (!context.arguments.has("follow")) return exit_code::done;
   if (!kept->running) {
     return complain(context,
                     Error{Remedy::not_found, "follow the events of", "hearth in " + context.instance.directory,

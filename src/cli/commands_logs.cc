@@ -93,24 +93,9 @@ Result<Chosen> choose(const Context& context) {
   // By the directories: they are there for what hearth has forgotten, too. What runs tells where they are.
   std::string directory = context.instance.log_directory;
   if (!running.empty()) directory = running[0].log_directory.substr(0, running[0].log_directory.rfind('/'));
-  Result<std::vector<SlotNews>> chosen = services_with_logs(directory, context.arguments.words);
-  if (!chosen && running.empty()) return failure(chosen.error());
   // A service that has not written yet has no directory; following it makes sense all the same.
-  const Error unknown = chosen ? Error{} : chosen.error();
-  for (const SlotNews& slot : running) {
-    for (const std::string& name : context.arguments.words) {
-      if (chosen || !selects(name, slot)) continue;
-      chosen = std::vector<SlotNews>();
-    }
-  }
-  if (!chosen) return failure(unknown);
-  for (const SlotNews& slot : running) {
-    const bool named =
-        std::ranges::any_of(context.arguments.words, [&](const std::string& name) { return selects(name, slot); });
-    const bool there =
-        std::ranges::any_of(*chosen, [&](const SlotNews& one) { return one.log_directory == slot.log_directory; });
-    if (named && !there) chosen->push_back(slot);
-  }
+  Result<std::vector<SlotNews>> chosen = services_with_logs(directory, context.arguments.words, running);
+  if (!chosen) return failure(chosen.error());
   return Chosen{directory, std::move(*chosen)};
 }
 
@@ -156,7 +141,7 @@ int pass_through(const Context& context, Chosen& chosen, std::optional<std::size
     if (!taken) return complain(context, taken.error(), exit_code::failed);
     if (!follow) return exit_code::done;
     if (above >= 0 && (watcher->events_of(above) != std::exchange(seen, watcher->events_of(above)) || first != 0)) {
-      const Result<std::vector<SlotNews>> found = services_with_logs(chosen.directory, context.arguments.words);
+      const Result<std::vector<SlotNews>> found = services_with_logs(chosen.directory, context.arguments.words, {slot});
       for (const SlotNews& one : found ? *found : std::vector<SlotNews>())
         if (full_name(one) != full_name(slot)) chosen.slots.push_back(one);
       if (chosen.slots.size() > 1) {
@@ -308,7 +293,8 @@ class Merge {
   }
   // Services that have begun to write since.
   Status take_new(logs::Watcher& watcher) {
-    const Result<std::vector<SlotNews>> found = services_with_logs(chosen_.directory, context_.arguments.words);
+    const Result<std::vector<SlotNews>> found =
+        services_with_logs(chosen_.directory, context_.arguments.words, chosen_.slots);
     if (!found) return {};
     for (const SlotNews& slot : *found) {
       const bool known = std::ranges::any_of(

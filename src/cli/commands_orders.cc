@@ -33,6 +33,7 @@ int give_order(const Context& context, const char* verb, const char* done) {
   order.body = fmt::format(R"({{"verb":"{}","names":{},"all":{}{}}})", verb, names_json(arguments.words), all,
                            arguments.has("no-deps") ? R"(,"dependencies":false)" : "");
   order.doing = verb;
+  order.names = arguments.words;
   order.wait = !arguments.has("no-wait");
   order.timeout = *timeout;
   InterruptWatch watch;

@@ -13,9 +13,15 @@ namespace {
 
 constexpr SpanNs patience = seconds(3);
 
+// As of `status`: without a hearth nothing runs.
+int unanswered(const Context& context, const ClientError& error) {
+  const int code = complain(context, error);
+  return code == exit_code::not_running ? exit_code::nothing_runs : code;
+}
+
 int tell_keeper(const Context& context, Operation& question) {
   const auto answer = question.get("/v1/instance", after(os::read_mono(), patience));
-  if (!answer) return complain(context, answer.error());
+  if (!answer) return unanswered(context, answer.error());
   const Result<InstanceNews> instance = instance_news(*answer);
   if (!instance) return complain(context, instance.error());
   write_out(context.json ? fmt::format("{{\"keeper\":{}}}\n", instance->keeper_pid)
@@ -35,7 +41,7 @@ int command_pid(const Context& context) {
   std::string json;
   for (const std::string& name : context.arguments.words) {
     const auto answer = question.get("/v1/status?format=json&names=" + escaped(name), after(os::read_mono(), patience));
-    if (!answer) return complain(context, answer.error());
+    if (!answer) return unanswered(context, answer.error());
     const Result<std::vector<SlotNews>> slots = services_news(*answer);
     if (!slots) return complain(context, slots.error());
     const Labels labels(*slots);

@@ -184,6 +184,16 @@ Result<std::string> what_goes_down(const Context& context, Client& client) {
   return "\"path\":" + json_text(found->path);
 }
 
+// Somebody else's project may have one of that name: both are meant from now on by whoever says no more than that.
+void tell_shared_name(const Context& context, const std::string& name) {
+  Client client(context.socket_path());
+  const auto answer = client.ask({.target = "/v1/status?names=" + escaped(name)}, after(os::read_mono(), seconds(2)));
+  if (!answer) return;
+  const Result<std::vector<SlotNews>> services = services_news(*answer);
+  if (!services) return;
+  for (const std::string& note : shared_names({name}, *services)) write_out("note: " + note + "\n");
+}
+
 }  // namespace
 
 int command_up(const Context& context) {
@@ -216,6 +226,7 @@ int command_run(const Context& context) {
   if (!document) return complain(context, document.error(), exit_code::usage);
   const std::string& name = document->services[0].name;
   const int code = apply(context, *document, name.c_str());
+  if (code == exit_code::done && !context.json) tell_shared_name(context, name);
   if (code == exit_code::done && !context.json && look_at_terminal(STDOUT_FILENO).interactive) {
     write_out(fmt::format("`hearth {0}logs -f {1}` shows its output, `hearth {0}stop {1}` stops it\n",
                           context.place_option, name));
@@ -266,6 +277,7 @@ int command_down(const Context& context) {
   }
   order.body = "{\"verb\":\"down\"," + *what + "}";
   order.doing = "stop";
+  order.names = arguments.words;
   order.tells_removed = true;
   order.wait = !arguments.has("no-wait");
   order.timeout = *timeout;

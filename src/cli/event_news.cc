@@ -114,8 +114,10 @@ std::string event_words(const EventNews& event) {
       if (event.restarts > 0)
         words += fmt::format(", {} {} so far", event.restarts, event.restarts == 1 ? "restart" : "restarts");
       if (event.cpu_user_ms >= 0)
-        words += fmt::format(", CPU {} user {} system, at most {} of memory", span_words(event.cpu_user_ms),
-                             span_words(event.cpu_system_ms), size_words(event.max_rss_kib));
+        // wait4(2) tells that of no more than one process, where `status` counts all of them.
+        words +=
+            fmt::format(", CPU {} user {} system, the largest process had {} of memory", span_words(event.cpu_user_ms),
+                        span_words(event.cpu_system_ms), size_words(event.max_rss_kib));
       words += ")";
     }
   }

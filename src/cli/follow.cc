@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <poll.h>
+#include <set>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <unordered_set>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "cli/changes.h"
 #include "cli/left_behind.h"
@@ -122,6 +124,20 @@ class Shower {
 
 }  // namespace
 
+std::vector<std::string> shared_names(const std::vector<std::string>& names, const std::vector<SlotNews>& slots) {
+  std::vector<std::string> notes;
+  for (const std::string& name : names) {
+    if (name.find_first_of("*?@[") != name.npos) continue;
+    std::set<std::string> all;
+    for (const SlotNews& slot : slots)
+      if (selects(name, slot)) all.insert(slot.project + "." + name);
+    if (all.size() > 1)
+      notes.push_back(fmt::format("{} is a service in each of {} projects; to name one of them alone: {}", name,
+                                  all.size(), fmt::join(all, ", ")));
+  }
+  return notes;
+}
+
 Outcome follow(const Context& context, Client& client, InterruptWatch& watch, const Order& order) {
   Outcome outcome;
   const os::Fd keeper = open_keeper(order.keeper_pid);
@@ -176,6 +192,8 @@ Outcome follow(const Context& context, Client& client, InterruptWatch& watch, co
     if (order.tells_removed) outcome.body = with_removed(std::move(outcome.body), outcome.accepted->removed);
     keep_missing(*news, outcome.news);
     mark_removed(*news, *outcome.accepted, order.applies_a_file);
+    if (outcome.news.seen.empty())  // the first look
+      for (const std::string& note : shared_names(order.names, news->slots)) shower.note(note, false);
     outcome.news = std::move(*news);
     shower.show(outcome.news, outcome.elapsed);
   }

@@ -27,7 +27,12 @@ struct Order {
   SpanNs timeout = never;        // of the waiting
   int keeper_pid = 0;            // shutdown: the order is done when this process is gone
   std::string key = make_key();  // of the operation
+  std::vector<std::string> names = {};  // as they were typed: one that means services of several projects is told
 };
+
+// Of each name that selects services of several projects, "a is a service of 2 projects, ..., name one of them: ...".
+// A pattern or a tag is meant to.
+std::vector<std::string> shared_names(const std::vector<std::string>& names, const std::vector<SlotNews>& slots);
 
 // died: all of hearth did, and not because it was done: services still run.
 enum class End { settled, timeout, interrupted, gone, died, refused, broken };

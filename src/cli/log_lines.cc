@@ -59,7 +59,8 @@ std::vector<std::string> last_lines(const SlotNews& slot, std::size_t count) {
 }
 
 Result<std::vector<SlotNews>> services_with_logs(const std::string& log_directory,
-                                                 const std::vector<std::string>& names) {
+                                                 const std::vector<std::string>& names,
+                                                 const std::vector<SlotNews>& also) {
   std::vector<SlotNews> known;
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(log_directory, error)) {
@@ -69,6 +70,12 @@ Result<std::vector<SlotNews>> services_with_logs(const std::string& log_director
   }
   if (error && error != std::errc::no_such_file_or_directory)
     return errno_failure("read", log_directory, error.value());
+  if (!names.empty()) {
+    for (const SlotNews& slot : also) {
+      const auto same = [&](const SlotNews& one) { return full_name(one) == full_name(slot); };
+      if (std::ranges::none_of(known, same)) known.push_back(slot);
+    }
+  }
   std::ranges::sort(known, {}, [](const SlotNews& s) { return std::tie(s.project, s.name, s.index); });
 
   std::vector<SlotNews> chosen;

@@ -25,9 +25,11 @@ void wait_for_last_words(const SlotNews& slot, SpanNs most);
 
 // The services whose logs stand in `log_directory` (as PROJECT.SERVICE.INDEX) and that `names` select, with only
 // names and log_directory filled in: for a hearth that does not run, or has forgotten them. No names select all. A name
-// that selects none is not_found, with the nearest as hint.
+// that selects none is not_found, with the nearest as hint. `also`: others that a name may select, which need not have
+// written yet.
 Result<std::vector<SlotNews>> services_with_logs(const std::string& log_directory,
-                                                 const std::vector<std::string>& names);
+                                                 const std::vector<std::string>& names,
+                                                 const std::vector<SlotNews>& also = {});
 
 // Cuts a stream of bytes into lines. A line longer than a mebibyte is delivered in pieces: somebody who writes no
 // newline shall not fill our memory.

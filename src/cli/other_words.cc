@@ -20,7 +20,7 @@ constexpr Word describe[] = {"describe", "desc", "show", "info", "inspect", "cat
 constexpr Word is_up[] = {"is-active", "is-running", "is-started", "is-up", "isup", "is-failed"};
 constexpr Word why[] = {"why", "list-dependencies", "graph", "analyze"};
 constexpr Word monitor[] = {"monit", "imonit", "dash", "dashboard", "stats", "htop", "watch"};
-constexpr Word tail[] = {"tail", "log", "maintail", "catlog", "reloadLogs", "journal"};
+constexpr Word tail[] = {"tail", "log", "maintail", "catlog", "reloadLogs", "journal", "journalctl"};
 constexpr Word attach[] = {"attach", "fg", "connect", "console"};
 constexpr Word clear[] = {"clear", "clearlog", "flush", "rotate"};
 constexpr Word apply[] = {"apply", "update", "daemon-reload", "daemon-reexec", "refresh", "load"};
@@ -35,6 +35,8 @@ constexpr Word kill[] = {"kill", "sendSignal", "send-signal", "term"};
 constexpr Word quit[] = {"quit", "exit", "poweroff"};
 constexpr Word boot[] = {"save", "dump", "resurrect", "startup", "preset", "persist"};
 constexpr Word no_boot[] = {"unstartup", "mask", "cleardump"};
+constexpr Word at_boot[] = {"is-enabled"};
+constexpr Word only[] = {"isolate"};
 constexpr Word once[] = {"once", "oneshot"};
 constexpr Word environment[] = {"env", "getallenv", "show-environment", "printenv"};
 constexpr Word set[] = {"edit", "setenv", "set-environment", "unsetenv", "set"};
@@ -69,6 +71,8 @@ constexpr Answer answers[] = {
     {boot, "nothing has to be saved: hearth.toml says what runs, `hearth enable` brings it up at every boot, "
            "and `hearth up` now"},
     {no_boot, "`hearth disable` keeps it from starting at boot; `autostart = false` in its entry keeps `hearth up` from it"},
+    {at_boot, "`hearth enable --print` shows the units that bring it up at boot, `systemctl is-enabled UNIT` says whether they do"},
+    {only, "nothing stops everything else: `hearth stop NAME` ends what should not run, `hearth start NAME` starts what it needs, too"},
     {once, "`hearth run --restart never -- COMMAND` runs a command once; in a file, `type = \"task\"` does"},
     {environment, "`hearth exec NAME -- env` shows its variables"},
     {set, "`hearth config set KEY VALUE` changes one value in hearth.toml, `hearth reload` applies it"},

@@ -1,6 +1,7 @@
 #include "cli/top_screen.h"
 
 #include <algorithm>
+#include <initializer_list>
 #include <utility>
 
 #include <fmt/format.h>
@@ -12,8 +13,14 @@ namespace {
 
 constexpr char escape = '\x1b';
 
-void cut(std::string& text, std::size_t columns) {
-  text.resize(std::min(text.size(), columns));
+// As many of them as there is room for, the first ones first; columns 0: all.
+std::string fitting(std::initializer_list<std::string_view> entries, std::size_t columns) {
+  std::string text;
+  for (const std::string_view entry : entries) {
+    if (columns > 0 && !text.empty() && text.size() + entry.size() > columns) break;
+    text += entry;
+  }
+  return text;
 }
 
 }  // namespace
@@ -82,11 +89,19 @@ std::optional<TopScreen::Wish> TopScreen::take_wish() {
   return std::exchange(wish_, std::nullopt);
 }
 
-std::string TopScreen::last_line() const {
-  if (mode_ == Mode::question) return fmt::format("{} {}? y/n", verb_, label_);
+std::string TopScreen::last_line(std::size_t columns) const {
+  if (mode_ == Mode::question) {
+    // What has `stop = true` on it stops with it, and which those are is the server's knowledge.
+    const std::string whole = fmt::format("{} {}, and what stops with it? y/n", verb_, label_);
+    if (verb_ == "stop" && (columns == 0 || whole.size() <= columns)) return whole;
+    return fmt::format("{} {}? y/n", verb_, label_);
+  }
   if (!message_.empty()) return message_;
-  if (chosen_.empty()) return "q ends; c m r u n sort by CPU, memory, restarts, uptime, name; j k choose a service";
-  return fmt::format("{}: l log, R restart, S stop, t start; q ends", label_);
+  if (chosen_.empty())
+    return fitting(
+        {"q ends", "; j k choose one", "; sort: c CPU", ", m memory", ", r restarts", ", u uptime", ", n name"},
+        columns);
+  return fitting({label_ + ": ", "l log", ", R restart", ", S stop", ", t start", "; q ends"}, columns);
 }
 
 std::string TopScreen::frame(std::vector<TopRow> rows, const Terminal& terminal, const LastLines& last_lines) {
@@ -105,17 +120,16 @@ std::string TopScreen::frame(std::vector<TopRow> rows, const Terminal& terminal,
   } else {
     label_ = rows[chosen].name;
   }
-  std::string text = "\x1b[H\x1b[J", last = last_line();
+  std::string text = "\x1b[H\x1b[J", last = last_line(terminal.columns);
   if (mode_ == Mode::log) {
     const std::vector<std::string> lines = last_lines(*rows[chosen].slot, room);
     const std::size_t skipped = lines.size() > room ? lines.size() - room : 0;
     for (std::size_t i = skipped; i < lines.size(); ++i) text += shown(lines[i], terminal.columns) + "\n";
-    last = label_ + ", what it wrote last; any key leads back";
+    last = label_ + (lines.empty() ? " has written nothing" : ", what it wrote last") + "; any key leads back";
   } else {
     text += top_table(rows, terminal.columns, room, chosen);
   }
-  cut(last, terminal.columns);
-  return text + "\n" + last + "\n";
+  return text + "\n" + shown(last, terminal.columns) + "\n";
 }
 
 }  // namespace hearth::cli

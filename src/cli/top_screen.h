@@ -3,7 +3,7 @@
 // Model
 // -----
 //   table     the rows, one of them chosen or none. A service that is chosen stays so when the rows change their order
-//   question  "restart web? y/n": y orders it, any other key does not
+//   question  "restart web? y/n": y orders it, any other key does not. Of stop it says that others may stop with it
 //   log       the last lines of the chosen service; any key leads back
 //
 //   key                  in the table
@@ -50,7 +50,7 @@ class TopScreen {
   bool press(char key);
   void move(int by);
   void ask(const char* verb);
-  std::string last_line() const;
+  std::string last_line(std::size_t columns) const;
 
   TopOrder order_;
   Mode mode_ = Mode::table;

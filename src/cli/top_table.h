@@ -27,8 +27,8 @@ struct TopRow {
 // The greatest first, names from a to z; equal ones as they were.
 void sort_rows(std::vector<TopRow>& rows, TopOrder order);
 
-// Lines that fit: `columns` 0 = any width, `rows_most` 0 = any number. What is left out is counted in the last line. The row
-// `chosen`, if there is one of that number, is among them, in reverse video.
+// Lines that fit: `columns` 0 = any width, `rows_most` 0 = any number. Where all columns have no room, whole ones are left
+// out, THREADS first: no number is cut. Rows that are left out are counted in the last line. The row `chosen`, if there is one of that number, is among them, in reverse video.
 std::string top_table(const std::vector<TopRow>& rows, std::size_t columns, std::size_t rows_most,
                       std::size_t chosen = SIZE_MAX);
 std::string top_json(const std::vector<TopRow>& rows, bool proportional);

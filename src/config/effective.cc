@@ -1,7 +1,9 @@
 #include "config/effective.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
+#include <utility>
 
 #include <fmt/core.h>
 
@@ -9,6 +11,7 @@
 #include "config/layers.h"
 #include "config/node_text.h"
 #include "config/project.h"
+#include "config/scalars.h"
 #include "config/service_keys.h"
 
 namespace hearth::config {
@@ -89,12 +92,36 @@ class Collector {
   std::vector<Setting>& out_;
 };
 
+// What may be written in this service, with the defaults that hold there: a file that says all of it means the same.
+std::vector<Described> rules_of(const ServiceSpec& spec, std::vector<Described> rules) {
+  const auto named = [](std::vector<Described>& all, std::string_view name) -> Described* {
+    const auto found = std::ranges::find(all, name, &Described::name);
+    return found != all.end() ? &*found : nullptr;
+  };
+  if (spec.type == ServiceType::task) {
+    std::erase_if(rules, [](const Described& rule) {
+      return std::ranges::find(keys_not_of_tasks, rule.name) != std::end(keys_not_of_tasks);
+    });
+    if (Described* restart = named(rules, "restart")) restart->standard = quoted("never");
+  }
+  for (const auto& [name, probe] : {std::pair("ready", &*spec.ready), std::pair("live", &*spec.live)}) {
+    Described* table = named(rules, name);
+    if (table == nullptr || probe->type == ProbeType::none) continue;
+    std::erase_if(table->keys, [&](const Described& key) { return !probe_takes(probe->type, key.name); });
+    if (probe->type != ProbeType::memory) continue;
+    if (Described* key = named(table->keys, "interval")) key->standard = quoted(duration_text(probe->interval));
+    if (Described* key = named(table->keys, "failure_threshold"))
+      key->standard = fmt::format("{}", probe->failure_threshold);
+  }
+  return rules;
+}
+
 void collect_service(Collector& collector, const Entry& service, const ServiceSpec& spec,
                      const std::vector<Described>* rules) {
   const std::string key = dotted("service", service.key);
   collector.walk(service.value, key);
   if (rules == nullptr) return;
-  collector.standards(*rules, &service.value, key);
+  collector.standards(rules_of(spec, *rules), &service.value, key);
   if (service.value.find("cwd") == nullptr) collector.standard(key + ".cwd", quoted(spec.cwd));
 }
 

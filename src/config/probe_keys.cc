@@ -398,6 +398,10 @@ constexpr std::array group_rules = {
 
 }  // namespace
 
+bool probe_takes(ProbeType type, std::string_view key) {
+  return std::ranges::any_of(types, [&](const TypeKeys& one) { return one.value == type && takes(one, key); });
+}
+
 KeyGroup probe_keys() {
   return {group_rules, finish_probes};
 }

@@ -162,12 +162,12 @@ constexpr std::array rules = {
                 },
                 "The group it runs as, by name or number; needs a hearth of root.", R"("type":["string","integer"])"},
     ServiceRule{"umask", read_umask, "Octal digits in quotes, \"000\" to \"777\".",
-                R"("type":"string","pattern":"^[0-7]{1,4}$")"},
+                R"("type":"string","pattern":"^[0-7]{1,4}$")", R"("022")"},
     ServiceRule{"nice",
                 [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) {
-                  std::optional<int> nice;
+                  int nice = 0;
                   r.integer(v, k, -20, 19, nice);
-                  if (nice.value_or(0) != 0) d.spec.process.edit().nice = nice;  // as with umask
+                  if (nice != 0) d.spec.process.edit().nice = nice;  // as with umask
                 },
                 "Priority for the processor, from -20 (first) to 19."},
     ServiceRule{"oom_score_adj",

@@ -48,6 +48,7 @@ struct KeyRule {
   std::string_view about = {};
   // Members of a JSON schema, where `read` looks at the value itself and so cannot be asked.
   std::string_view shape = {};
+  std::string_view standard = {};  // the default, in the same case
 };
 
 struct SpanRange {
@@ -188,6 +189,7 @@ class Reader {
       describing_ = &here.keys.back();
       rule.read(*this, empty, rule.name, defaults);
       if (!rule.shape.empty()) describing_->json = rule.shape;
+      if (!rule.standard.empty()) describing_->standard = rule.standard;
     }
     describing_ = &here;
   }

@@ -36,6 +36,9 @@ struct ServiceDraft {
 // A task has no readiness: it is what others wait for when it has done its work.
 inline constexpr std::string_view keys_not_of_tasks[] = {"ready", "live", "watchdog", "start_timeout", "max_memory"};
 
+// Whether a probe of this type may have the key: "interval" says nothing of one that is not tried.
+bool probe_takes(ProbeType type, std::string_view key);
+
 using ServiceRule = KeyRule<ServiceDraft>;
 
 struct KeyGroup {

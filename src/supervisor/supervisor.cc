@@ -117,6 +117,19 @@ InstanceStatus Supervisor::status() const {
   return out;
 }
 
+namespace {
+
+std::string some_labels(const SlotBook& book, const std::vector<SlotIndex>& slots) {
+  constexpr std::size_t most = 6;
+  std::string labels;
+  for (std::size_t i = 0; i < std::min(slots.size(), most); ++i)
+    labels += (labels.empty() ? "" : ", ") + book.label(slots[i]);
+  if (slots.size() > most) labels += ", and " + std::to_string(slots.size() - most) + " more";
+  return labels;
+}
+
+}  // namespace
+
 Result<Document> Supervisor::specification(const std::string& name) const {
   Request request;
   request.names = {name};
@@ -124,7 +137,7 @@ Result<Document> Supervisor::specification(const std::string& name) const {
   if (!chosen) return failure(chosen.error());
   if (chosen->size() != 1)
     return failure(Remedy::fix_input, "choose", name, std::to_string(chosen->size()) + " services have that name",
-                   "name one of them: " + book_.label(chosen->front()));
+                   "name one of them: " + some_labels(book_, *chosen));
   const Document& document = *book_.document_of(chosen->front());
   Document one;
   one.version = document.version;

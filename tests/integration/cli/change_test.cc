@@ -41,6 +41,10 @@ TEST_F(ChangeTest, replicas_are_scaled_and_the_file_says_it_again) {
   EXPECT_NE(less.out.find("replicas is 2"), std::string::npos) << less.out;
   EXPECT_EQ(services(), 2u);
   EXPECT_EQ(pid_of_service("web", 0), first);
+  const Finished which = hearth({"exec", "web", "--", "true"});
+  EXPECT_EQ(which.code, 2);
+  EXPECT_NE(which.err.find("2 services have that name; name one of them: "), std::string::npos) << which.err;
+  for (const char* one : {".web.0, ", ".web.1\n"}) EXPECT_NE(which.err.find(one), std::string::npos) << which.err;
   EXPECT_EQ(hearth({"scale", "web"}).code, 2);
   EXPECT_EQ(hearth({"scale", "wbe=2"}).code, 2);
 }

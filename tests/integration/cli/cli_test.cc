@@ -17,6 +17,8 @@ TEST_F(CommandTest, before_anything_runs_status_says_so_with_3_and_orders_with_7
   EXPECT_EQ(status.code, 3);
   EXPECT_NE(status.err.find("`hearth --dir " + directory + " up` starts it"), std::string::npos) << status.err;
   EXPECT_EQ(hearth({"stop", "web"}).code, 7);
+  EXPECT_EQ(hearth({"pid"}).code, 3) << "as status";
+  EXPECT_EQ(hearth({"pid", "web"}).code, 3);
   for (const char* look : {"top", "tree"}) {
     const Finished looked = hearth({look});
     EXPECT_EQ(looked.code, 7) << look;
@@ -166,6 +168,7 @@ TEST_F(CommandTest, unknown_names_are_answered_with_the_nearest) {
   EXPECT_EQ(status.code, 4);
   EXPECT_NE(status.err.find("transcriber"), std::string::npos) << status.err;
   EXPECT_EQ(hearth({"logs", "transcriper"}).code, 2);
+  EXPECT_EQ(hearth({"logs", "transcriber", "transcriper"}).code, 2);
   EXPECT_EQ(hearth({"stpo", "transcriber"}).code, 2);
 }
 

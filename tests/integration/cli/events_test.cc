@@ -38,8 +38,15 @@ TEST_F(EventsCommand, an_end_and_who_ordered_it_are_told_and_explained) {
 
   const Finished nobody = hearth({"events", "wbe"});
   EXPECT_EQ(nobody.code, 2) << nobody.out;
-  EXPECT_EQ(nobody.err, "hearth: no event of wbe is kept\n");
-  EXPECT_EQ(hearth({"events", "wbe", "web"}).code, 0);
+  EXPECT_EQ(
+      nobody.err,
+      "hearth: cannot show events of wbe: no service of that name is known, and no event of one is kept; did you mean "
+      "\"web\"?\n");
+  for (const auto& both : {std::vector<std::string>{"events", "wbe", "web"}, {"events", "web", "wbe"}}) {
+    const Finished refused = hearth(both);
+    EXPECT_EQ(refused.code, 2);
+    EXPECT_EQ(refused.out, "") << "nothing of the other";
+  }
 
   const Finished why = hearth({"explain", "web"});
   EXPECT_EQ(why.code, 0) << why.err;

@@ -3,6 +3,8 @@
 #include <boost/json.hpp>
 #include <gtest/gtest.h>
 
+#include "cli/event_news.h"
+
 namespace hearth::cli {
 namespace {
 
@@ -19,6 +21,20 @@ TEST(Answers, an_order_is_read_with_all_that_progress_shows) {
   EXPECT_EQ(news->slots[0].pid, 0);
   EXPECT_EQ(news->slots[0].reason_text, "exited with code 1");
   EXPECT_EQ(news->slots[0].state_word(), "backoff");
+}
+
+// Beside the memory of all its processes, which `status` and max_memory tell, it was taken for the same.
+TEST(Answers, the_memory_of_a_run_that_has_ended_is_that_of_its_largest_process) {
+  EventNews event;
+  event.kind = "exit";
+  event.pid = 7;
+  event.text = "exited with code 0";
+  event.measured = true;
+  event.run_ms = 1'000;
+  event.cpu_user_ms = event.cpu_system_ms = 10;
+  event.max_rss_kib = 1'564;
+  const std::string words = event_words(event);
+  EXPECT_NE(words.find(" system, the largest process had 1564 KiB of memory)"), std::string::npos) << words;
 }
 
 TEST(Answers, a_slot_tells_since_when_it_is_as_it_is) {

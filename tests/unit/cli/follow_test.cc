@@ -235,6 +235,36 @@ TEST_F(FollowTest, a_service_that_down_has_forgotten_has_ended_well) {
   EXPECT_NE(out.find("2 stopped"), out.npos) << out;
 }
 
+TEST_F(FollowTest, a_name_that_means_services_of_two_projects_is_told_once_with_the_name_of_each) {
+  const auto both = [](const std::string& end, const std::string& state) {
+    std::string other = slot("a", end, state);
+    other.replace(other.find("\"app\""), 5, "\"run\"");
+    return slot("a", end, state) + "," + other + "," + slot("b", end, state);
+  };
+  FakeServer server({{http(202, accepted), report(false, "01", both("pending", "stopping")),
+                      report(true, "02", both("done", "stopped"))}});
+  Order order;
+  order.names = {"a", "b"};
+  follow_with(server, order);
+  EXPECT_EQ(code, 0);
+  const std::string note = "note: a is a service in each of 2 projects; to name one of them alone: app.a, run.a\n";
+  const std::size_t at = out.find(note);
+  ASSERT_NE(at, out.npos) << out;
+  EXPECT_EQ(out.find("in each of", at + note.size()), out.npos) << out;
+}
+
+TEST(Follow, a_name_that_says_the_project_or_is_a_pattern_is_no_accident) {
+  std::vector<SlotNews> slots(2);
+  slots[0].project = "app";
+  slots[1].project = "run";
+  slots[0].name = slots[1].name = "a";
+  EXPECT_EQ(shared_names({"app.a", "*", "@x", "run.a.0"}, slots), std::vector<std::string>());
+  EXPECT_EQ(shared_names({"a"}, slots).size(), 1u);
+  EXPECT_EQ(
+      shared_names({"a.0"}, slots),
+      std::vector<std::string>{"a.0 is a service in each of 2 projects; to name one of them alone: app.a.0, run.a.0"});
+}
+
 TEST(LineCutter, delivers_lines_whatever_the_pieces) {
   const std::string text = "one\ntwo\n\nlast";
   for (std::size_t step = 1; step <= text.size(); ++step) {

@@ -40,5 +40,23 @@ TEST_F(ServicesWithLogs, who_names_an_index_that_is_not_there_is_told_which_are)
   EXPECT_EQ(found("workr"), "no service of that name has written one here: did you mean \"worker\"?");
 }
 
+TEST_F(ServicesWithLogs, a_name_that_is_nobodys_is_refused_beside_others_that_are) {
+  SlotNews silent;
+  silent.project = "shop";
+  silent.name = "silent";
+  const auto named = [&](const std::vector<std::string>& names) {
+    return services_with_logs(directory, names, {silent});
+  };
+  ASSERT_TRUE(named({"silent", "worker"}));
+  EXPECT_EQ(named({"silent", "worker"})->size(), 4u) << "it runs, and has written nothing";
+  EXPECT_EQ(named({"silent"})->size(), 1u);
+  for (const std::vector<std::string>& names :
+       std::vector<std::vector<std::string>>{{"silnt", "worker"}, {"worker", "silnt"}, {"silent", "silnt"}}) {
+    ASSERT_FALSE(named(names));
+    EXPECT_EQ(named(names).error().subject, "silnt");
+    EXPECT_EQ(named(names).error().hint, "did you mean \"silent\"?");
+  }
+}
+
 }  // namespace
 }  // namespace hearth::cli

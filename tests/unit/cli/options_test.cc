@@ -80,7 +80,8 @@ TEST(Options, a_word_of_another_manager_is_answered_with_what_hearth_has_for_it)
       {"info", "hearth config show"},     {"is-active", "exit code"},
       {"daemon-reload", "hearth reload"}, {"avail", "hearth status"},
       {"startsrc", "hearth start"},       {"env", "hearth exec NAME -- env"},
-  };
+      {"journalctl", "hearth logs -f"},   {"is-enabled", "hearth enable --print"},
+      {"isolate", "hearth stop NAME"}};
   for (const auto& [theirs, ours] : words) EXPECT_NE(hint_of({theirs, "web"}).find(ours), std::string::npos) << theirs;
 }
 

@@ -92,6 +92,46 @@ TEST(Top, rows_are_sorted_and_fit) {
   EXPECT_NE(top_json(rows, true).find("\"memory\":\"pss\""), std::string::npos);
 }
 
+// In each line stands what belongs to its headings, whole, and nothing else.
+TEST(Top, a_table_that_is_too_wide_leaves_whole_columns_out_and_cuts_no_number) {
+  const std::vector<SlotNews> slots = {slot("web", 30684, 1),
+                                       slot("a-name-that-is-longer-than-a-third-of-it", 4194303, 2)};
+  std::vector<TopRow> rows(2);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    rows[i].slot = &slots[i];
+    rows[i].name = slots[i].name;
+    rows[i].use = Use{.cpu_percent = 6399.9, .memory_kib = 9999, .threads = 71234, .processes = 61235};
+    rows[i].uptime = seconds(86'000);
+  }
+  const std::vector<std::string> words = {"running", "6399.9", "9999 KiB", "23h 53m", "0", "71234", "61235", "PID"};
+  const std::vector<std::string> headings = {"STATE",    "CPU%",    "MEMORY", "UPTIME",
+                                             "RESTARTS", "THREADS", "PROCS",  "PID"};
+  const auto ends_at = [](const std::string& line, const std::string& word) {
+    return (" " + line + " ").find(" " + word + " ");
+  };
+  std::size_t before = 0;
+  for (const std::size_t columns : {8, 40, 60, 80, 120}) {
+    const std::string table = top_table(rows, columns, 0);
+    std::vector<std::string> lines;
+    for (std::size_t at = 0, end = 0; (end = table.find('\n', at)) != table.npos; at = end + 1)
+      lines.push_back(table.substr(at, end - at));
+    ASSERT_EQ(lines.size(), 3u);
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < headings.size(); ++i) {
+      const bool there = ends_at(lines[0], headings[i]) != std::string::npos;
+      count += there ? 1 : 0;
+      for (std::size_t row = 0; row < rows.size(); ++row) {
+        const std::string word = headings[i] == "PID" ? std::to_string(slots[row].pid) : words[i];
+        EXPECT_EQ(ends_at(lines[row + 1], word) != std::string::npos, there) << word << " in\n" << table;
+      }
+    }
+    EXPECT_GE(count, before) << table;
+    before = count;
+    EXPECT_EQ(ends_at(lines[0], "PID") != std::string::npos, columns >= 60) << table;
+  }
+  EXPECT_EQ(before, headings.size()) << "all of them in 120 columns";
+}
+
 struct TopScreenTest : testing::Test {
   std::vector<SlotNews> slots = {slot("a", 1, 1), slot("b", 2, 2), slot("c", 0, 3)};
   Terminal terminal{true, false, 80, 24};
@@ -105,6 +145,7 @@ struct TopScreenTest : testing::Test {
         rows.back().name = slot.name;
       }
     return screen.frame(rows, terminal, [](const SlotNews& slot, std::size_t) {
+      if (slot.name == "c") return std::vector<std::string>();
       return std::vector<std::string>{"said by " + slot.name + "\x1b[2J", "and more"};
     });
   }
@@ -133,11 +174,12 @@ TEST_F(TopScreenTest, an_order_is_asked_for_and_y_alone_gives_it) {
   draw();
   EXPECT_FALSE(screen.type("Ry"));
   EXPECT_FALSE(screen.take_wish()) << "of nobody";
-  EXPECT_TRUE(has(draw(), "name; j k choose"));
+  EXPECT_TRUE(has(draw(), "q ends; j k choose one; sort: c CPU, m memory, r restarts, u uptime, n name\n"));
   for (const auto& [key, verb] : {std::pair{"R", "restart"}, {"S", "stop"}, {"t", "start"}}) {
     screen.type("\x1bj");
     screen.type(key);
-    EXPECT_TRUE(has(draw(), std::string(verb) + " a? y/n"));
+    EXPECT_TRUE(has(draw(), std::string(verb) + (*key == 'S' ? " a, and what stops with it? y/n" : " a? y/n")))
+        << draw();
     screen.type("q");  // no end: an answer
     EXPECT_FALSE(screen.take_wish());
     screen.type(key);
@@ -148,6 +190,15 @@ TEST_F(TopScreenTest, an_order_is_asked_for_and_y_alone_gives_it) {
     EXPECT_EQ(full_name(slots[0]), wish->name);
     EXPECT_FALSE(screen.take_wish());
   }
+}
+
+TEST_F(TopScreenTest, of_the_keys_whole_entries_are_left_out) {
+  terminal.columns = 60;
+  EXPECT_TRUE(has(draw(), "q ends; j k choose one; sort: c CPU, m memory, r restarts\n")) << draw();
+  terminal.columns = 24;
+  EXPECT_TRUE(has(draw(), "q ends; j k choose one\n")) << draw();
+  screen.type("j");
+  EXPECT_TRUE(has(draw(), "a: l log, R restart\n")) << draw();
 }
 
 TEST_F(TopScreenTest, the_log_is_shown_without_what_would_move_the_cursor_until_a_key_comes) {
@@ -161,6 +212,8 @@ TEST_F(TopScreenTest, the_log_is_shown_without_what_would_move_the_cursor_until_
   EXPECT_FALSE(has(log, "SERVICE"));
   EXPECT_FALSE(screen.type("q"));
   EXPECT_TRUE(has(draw(), "SERVICE"));
+  screen.type("jl");
+  EXPECT_TRUE(has(draw(), "\nc has written nothing; any key leads back\n")) << draw();
 }
 
 TEST_F(TopScreenTest, a_frame_has_no_more_lines_and_no_longer_ones_than_the_terminal) {

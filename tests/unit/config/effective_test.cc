@@ -85,6 +85,20 @@ TEST(Effective, what_nobody_has_set_has_its_default) {
   EXPECT_EQ(find(all, "service.web.restart")->plain, "on-failure");
 }
 
+// docs/reference/configuration.md names these defaults, and cli.md has the first as its example of `config get`.
+TEST(Effective, nice_and_umask_have_their_defaults_too) {
+  const Environment env;
+  const Effective all = effective_configuration(
+      ProjectInput{"[service.web]\ncommand = [\"x\"]\n", "/p/hearth.toml", "hearth.toml", env}, true);
+  ASSERT_TRUE(all.parsed.document) << all.parsed.text();
+  const Setting *nice = find(all, "service.web.nice"), *umask = find(all, "service.web.umask");
+  ASSERT_NE(nice, nullptr);
+  EXPECT_EQ(nice->plain, "0");
+  ASSERT_NE(umask, nullptr);
+  EXPECT_EQ(umask->plain, "022");
+  EXPECT_EQ(umask->value, "\"022\"");
+}
+
 TEST(Effective, a_file_that_is_not_valid_has_no_settings) {
   const Effective all = effective("[service.web]\ncommand = 5\n", true);
   EXPECT_FALSE(all.parsed.document);
@@ -105,6 +119,38 @@ TEST(Effective, the_values_it_shows_read_back_to_the_same) {
   const Parsed again = parse_project(text, "/p/hearth.toml", env);
   ASSERT_TRUE(again.document) << again.text() << text;
   EXPECT_EQ(again.document->services, all.parsed.document->services);
+}
+
+// What has no meaning with a probe of that type, or in a task, is not shown: `hearth config show --defaults` is a file.
+TEST(Effective, all_defaults_written_down_are_a_file_that_means_the_same) {
+  for (const char* more : {
+           "ready = \"notify\"",
+           "ready = \"fd:4\"",
+           "ready = { type = \"notify\" }",
+           "ready = { type = \"fd\", fd = 3 }",
+           "ready = { type = \"http\", url = \"http://127.0.0.1:1/\" }",
+           "ready = { type = \"tcp\", address = \"127.0.0.1:1\" }",
+           "ready = { type = \"unix\", path = \"s\" }",
+           "ready = { type = \"exec\", command = [\"x\"] }",
+           "ready = { type = \"file\", path = \"f\" }",
+           "ready = { type = \"log\", pattern = \"up\" }",
+           "ready = { type = \"frame\", path = \"s\" }",
+           "ready = { type = \"uptime\", after = \"1s\" }",
+           "live = { type = \"memory\" }\nmax_memory = \"1GiB\"",
+           "live = { type = \"http\", url = \"http://127.0.0.1:1/\" }\nmax_memory = \"1GiB\"",
+           "max_memory = \"1GiB\"",
+           "type = \"task\"",
+           "type = \"forking\"",
+       }) {
+    const Effective all = effective(std::string("[service.web]\ncommand = [\"x\"]\n") + more + "\n", true);
+    ASSERT_TRUE(all.parsed.document) << all.parsed.text() << more;
+    std::string text;
+    for (const Setting& one : all.settings) text += one.key + " = " + one.value + "\n";
+    const Environment env;
+    const Parsed again = parse_project(text, "/p/hearth.toml", env);
+    ASSERT_TRUE(again.document) << again.text() << text;
+    EXPECT_EQ(again.document->services, all.parsed.document->services) << text;
+  }
 }
 
 TEST(Effective, keys_that_may_be_set_are_told_from_others) {
