@@ -22,6 +22,12 @@ std::string shown(std::string text) {
 
 }  // namespace
 
+std::string foreign(std::string text) {
+  for (char& c : text)
+    if (c == variable_sign || c == index_begin || c == index_end) c = '?';
+  return text;
+}
+
 std::string variable(std::string_view name) {
   return std::string(1, variable_sign) + "{" + std::string(name) + "}";
 }
@@ -135,7 +141,10 @@ Imported Draft::finish(const std::string& from) {
     out.toml += line + "\n";
     out.origins.push_back(of);
   };
-  add("# Made by `hearth import` from " + from + ".", {});
+  std::string origin = from;  // a comment ends with its line
+  std::replace_if(
+      origin.begin(), origin.end(), [](unsigned char c) { return std::iscntrl(c) != 0; }, '?');
+  add("# Made by `hearth import` from " + origin + ".", {});
   if (!findings_.empty())
     add("# Not all of it could be carried over; the import said what. See docs/reference/configuration.md.", {});
   for (const Service& service : services_) {

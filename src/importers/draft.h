@@ -14,6 +14,10 @@
 
 namespace hearth::importers {
 
+// Text of somebody else's, before anything of ours is added to it: what are signs in a text that goes through quoted() is
+// shown as '?' there.
+std::string foreign(std::string text);
+
 // ${NAME} for hearth to replace at `hearth up`, in a text that goes through quoted().
 std::string variable(std::string_view name);
 // {index+more}, for the number of the replica and so many more, in a text that goes through quoted().

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "importers/draft.h"
 #include "importers/words.h"
 
 namespace hearth::importers {
@@ -43,7 +44,7 @@ Result<std::vector<IniSection>> read_ini(const Source& source, IniDialect dialec
     const std::string_view raw = rest.substr(0, end);
     rest.remove_prefix(std::min(end + 1, rest.size()));
     ++number;
-    std::string line = trimmed(raw);
+    std::string line = foreign(trimmed(raw));
     if (line.empty() || line[0] == '#' || line[0] == ';') continue;
     IniEntry* last = sections.empty() || sections.back().entries.empty() ? nullptr : &sections.back().entries.back();
     const bool indented = python && (raw[0] == ' ' || raw[0] == '\t');

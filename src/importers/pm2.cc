@@ -19,7 +19,7 @@ namespace {
 namespace json = boost::json;
 
 std::string text_of(const json::value& value) {
-  if (const json::string* text = value.if_string()) return {text->data(), text->size()};
+  if (const json::string* text = value.if_string()) return foreign({text->data(), text->size()});
   const std::string other = json::serialize(value);
   return other == "null" ? "" : other;
 }

@@ -28,7 +28,7 @@ std::vector<Variable> variables_of(const Source& dotenv, Draft& draft) {
   std::size_t number = 0;
   for (std::string_view rest = dotenv.text; !rest.empty();) {
     const std::size_t end = std::min(rest.find('\n'), rest.size());
-    std::string line = trimmed(rest.substr(0, end));
+    std::string line = foreign(trimmed(rest.substr(0, end)));
     rest.remove_prefix(std::min(end + 1, rest.size()));
     ++number;
     if (line.empty() || line[0] == '#') continue;
@@ -52,14 +52,15 @@ std::vector<Variable> variables_of(const Source& dotenv, Draft& draft) {
 Result<Imported> import_procfile(const Source& source, const Source& dotenv) {
   Draft draft;
   const std::vector<Variable> variables = variables_of(dotenv, draft);
-  int port = first_port;
+  std::uint16_t given = first_port;
   for (const Variable& variable : variables)
     if (variable.name == "PORT")
-      std::from_chars(variable.value.data(), variable.value.data() + variable.value.size(), port);
+      std::from_chars(variable.value.data(), variable.value.data() + variable.value.size(), given);
+  int port = given;
   std::size_t number = 0;
   for (std::string_view rest = source.text; !rest.empty();) {
     const std::size_t end = std::min(rest.find('\n'), rest.size());
-    const std::string line = trimmed(rest.substr(0, end));
+    const std::string line = foreign(trimmed(rest.substr(0, end)));
     rest.remove_prefix(std::min(end + 1, rest.size()));
     ++number;
     if (line.empty() || line[0] == '#') continue;

@@ -477,6 +477,21 @@ TEST(Importers, what_is_no_number_in_the_original_does_not_become_toml) {
   EXPECT_NE(unit("LimitNOFILE=0100:infinity")->toml.find("soft = 100, hard = \"unlimited\""), std::string::npos);
 }
 
+TEST(Importers, a_name_of_a_file_and_bytes_of_ours_stay_what_they_are) {
+  const auto toml = [](const std::string& path, const std::string& text) {
+    return import_procfile({path, text}, {".env", "A=\x01{HOME}\n"})->toml;
+  };
+  const std::string named = toml("x\n[service.evil]\ncommand = [\"evil\"]\n#", "web: sleep 5\n");
+  EXPECT_EQ(named.find("\n[service.evil]"), std::string::npos) << named;
+  const std::string marked = toml("Procfile", "web: echo \x01{HOME} \x02index\x03\n");
+  EXPECT_NE(marked.find("\"?{HOME}\", \"?index?\""), std::string::npos) << marked;
+  EXPECT_NE(marked.find("A = \"?{HOME}\""), std::string::npos) << marked;
+  const auto unit = import_systemd({{"web.service", "[Service]\nExecStart=/bin/web \x01{HOME}\n"}});
+  EXPECT_NE(unit->toml.find("\"?{HOME}\""), std::string::npos) << unit->toml;
+  const auto pm2 = import_pm2({"e.json", R"([{"name": "a", "script": "\u0001{HOME}", "interpreter": "none"}])"});
+  EXPECT_EQ(pm2->toml.find("${HOME}"), std::string::npos) << pm2->toml;
+}
+
 TEST(Words, are_split_as_a_shell_does) {
   using List = std::vector<std::string>;
   EXPECT_EQ(split_words("a  b\tc"), List({"a", "b", "c"}));
