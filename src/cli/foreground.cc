@@ -267,7 +267,8 @@ int up_in_foreground(const Context& context, const Document& document, const std
   const HeldInterrupts held;
   const int code = Foreground(context, document).run(apply, first);
   if (context.own_instance) return end_of_instance(context, code);
-  if (first.is_above() && !end_hearth(context)) write_err("hearth: it has not ended in time, and ends with the container\n");
+  if (first.is_above() && !end_hearth(context))
+    write_err("hearth: it has not ended in time, and ends with the container\n");
   return code;
 }
 

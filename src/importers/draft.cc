@@ -142,8 +142,7 @@ Imported Draft::finish(const std::string& from) {
     out.origins.push_back(of);
   };
   std::string origin = from;  // a comment ends with its line
-  std::replace_if(
-      origin.begin(), origin.end(), [](unsigned char c) { return std::iscntrl(c) != 0; }, '?');
+  std::replace_if(origin.begin(), origin.end(), [](unsigned char c) { return std::iscntrl(c) != 0; }, '?');
   add("# Made by `hearth import` from " + origin + ".", {});
   if (!findings_.empty())
     add("# Not all of it could be carried over; the import said what. See docs/reference/configuration.md.", {});
