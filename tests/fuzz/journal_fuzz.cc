@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <fcntl.h>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -17,6 +16,7 @@
 #include "base/check.h"
 #include "base/toml_text.h"
 #include "fuzz/bytes.h"
+#include "fuzz/scratch.h"
 #include "os/fd.h"
 #include "store/event_line.h"
 #include "store/journal.h"
@@ -89,16 +89,8 @@ void feed_line(fuzz::Bytes bytes) {
 class Life {
  public:
   Life() {
-    std::string pattern = (::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp") + std::string("/hearth-fuzz-XXXXXX");
-    HEARTH_CHECK(::mkdtemp(pattern.data()) != nullptr, "a directory");
-    path_ = pattern;
-    directory_.reset(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    directory_.reset(::open(place_.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     begin(std::nullopt);
-  }
-  ~Life() {
-    journal_.reset();
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
   }
 
   void append(fuzz::Bytes& bytes) {
@@ -129,7 +121,7 @@ class Life {
     copied_ = mark_.last;
   }
   void tear(std::string_view torn) {
-    const os::Fd file(::open((path_ + "/" + events_file).c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
+    const os::Fd file(::open((place_.path() + "/" + events_file).c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
     const std::string bytes = "{\"id\":" + std::string(torn.substr(0, torn.find('\n')));
     if (file) (void)!::write(file.get(), bytes.data(), bytes.size());
     copy_ = std::make_unique<JournalCopy>(directory_.get(), small_file);
@@ -160,7 +152,7 @@ class Life {
   void check_copy() {
     EventId last = no_event;
     for (const char* name : {events_file_before, events_file}) {
-      const Result<std::string> text = os::read_file(path_ + "/" + name);
+      const Result<std::string> text = os::read_file(place_.path() + "/" + name);
       if (!text) continue;
       for (const EventId id : ids_of(std::string_view(*text).substr(0, end_of_lines(*text)))) {
         HEARTH_CHECK(id > last, "on the disk each event is once and in order");
@@ -170,7 +162,7 @@ class Life {
     HEARTH_CHECK(last >= copied_ && last <= mark_.last, "the disk has what was copied, and nothing uncommitted");
   }
 
-  std::string path_;
+  fuzz::ScratchDirectory place_;
   os::Fd directory_;
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<JournalCopy> copy_;

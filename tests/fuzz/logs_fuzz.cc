@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <cstring>
 #include <fcntl.h>
-#include <filesystem>
 #include <string>
 #include <string_view>
 #include <unistd.h>
@@ -17,6 +16,7 @@
 #include "base/check.h"
 #include "base/rfc3339.h"
 #include "fuzz/bytes.h"
+#include "fuzz/scratch.h"
 #include "logs/lines.h"
 #include "logs/log_file.h"
 #include "logs/reader.h"
@@ -29,29 +29,20 @@ using namespace hearth;
 // One directory for all inputs; tmpfs where there is one.
 class Directory {
  public:
-  Directory() {
-    std::string pattern = (::access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp") + std::string("/hearth-fuzz-XXXXXX");
-    HEARTH_CHECK(::mkdtemp(pattern.data()) != nullptr, "a directory for files");
-    path_ = pattern;
-  }
-  ~Directory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const std::string& path() const { return path_; }
+  const std::string& path() const { return place_.path(); }
   void put(const std::string& name, std::string_view bytes) {
-    const os::Fd file(::open((path_ + "/" + name).c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    const os::Fd file(::open((path() + "/" + name).c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     HEARTH_CHECK(file && ::write(file.get(), bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()),
                  name.c_str());
     names_.push_back(name);
   }
   void empty() {
-    for (const std::string& name : names_) ::unlink((path_ + "/" + name).c_str());
+    for (const std::string& name : names_) ::unlink((path() + "/" + name).c_str());
     names_.clear();
   }
 
  private:
-  std::string path_;
+  fuzz::ScratchDirectory place_;
   std::vector<std::string> names_;
 };
 

@@ -6,12 +6,6 @@ namespace {
 
 class Needs : public Scenario {};
 
-Dependency restarted_with(const std::string& name) {
-  Dependency dependency = on(name);
-  dependency.restart = true;
-  return dependency;
-}
-
 // A chain api -> web -> redis, and `web` may have a cache; all of it stopped.
 struct StoppedChain : Needs {
   void SetUp() override {

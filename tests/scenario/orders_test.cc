@@ -69,12 +69,6 @@ TEST_F(Orders, WhoOnlyNeedsAFailedDependencyStartedComesUpWithItsNextStart) {
   EXPECT_EQ(stage.runs_of("web"), 1u);
 }
 
-Dependency restarted_with(const std::string& name) {
-  Dependency dependency = on(name);
-  dependency.restart = true;
-  return dependency;
-}
-
 TEST_F(Orders, WhoIsRestartedWithItsDependencyEndsBeforeItAndComesUpAfterIt) {
   ServiceSpec web = service("web"), page = service("page"), bystander = service("bystander");
   web.depends_on = {restarted_with("db")};

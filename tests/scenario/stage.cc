@@ -44,6 +44,12 @@ Dependency on(const std::string& name, Condition condition) {
   return dependency;
 }
 
+Dependency restarted_with(const std::string& name) {
+  Dependency dependency = on(name);
+  dependency.restart = true;
+  return dependency;
+}
+
 Stage::Stage(bool begun) {
   machine_ = std::make_unique<sim::Machine>(
       1, sim::Faults::none(),

@@ -26,6 +26,7 @@ ServiceSpec service(const std::string& name, ProbeType ready = ProbeType::notify
 // With a command for each of these hooks.
 void hooks(ServiceSpec& spec, const std::vector<Hook>& which);
 Dependency on(const std::string& name, Condition condition = Condition::ready);
+Dependency restarted_with(const std::string& name);
 
 class Stage {
  public:
