@@ -6,6 +6,13 @@ include(GoogleTest)
 # All test executables and what they need, without the rest: what a sanitizer build builds.
 add_custom_target(hearth_tests)
 
+set(HEARTH_PLACES "${CMAKE_BINARY_DIR}/places")
+file(CONFIGURE OUTPUT "${HEARTH_PLACES}/places.h" @ONLY CONTENT [[#pragma once
+
+#define HEARTH_SOURCE_DIR "@PROJECT_SOURCE_DIR@"
+#define HEARTH_BIN_DIR "@CMAKE_BINARY_DIR@/bin"
+]])
+
 # hearth_test(NAME SOURCES file... [DEPS room...] [LIBS lib...] [LABELS label...]
 #             [PROGRAMS target...] [TIMEOUT seconds] [OWN_MAIN] [ONE_PROCESS] [SERIAL])
 #
@@ -22,7 +29,8 @@ add_custom_target(hearth_tests)
 #   OWN_MAIN   the sources define main()
 #   SERIAL     nothing else runs meanwhile (for what measures, or fills, the whole machine)
 #
-# Defined for the sources: HEARTH_SOURCE_DIR, HEARTH_BIN_DIR (absolute paths, as string literals).
+# "places.h" tells the sources HEARTH_SOURCE_DIR and HEARTH_BIN_DIR (absolute paths, as string literals). As definitions
+# on the command line they would keep another clone's compiler cache from every test; so only from those that ask.
 function(hearth_test name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "OWN_MAIN;ONE_PROCESS;SERIAL" "TIMEOUT"
     "SOURCES;DEPS;LIBS;LABELS;PROGRAMS")
@@ -38,10 +46,7 @@ function(hearth_test name)
   add_dependencies(hearth_tests ${name})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
   target_include_directories(${name} PRIVATE
-    "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/tests")
-  target_compile_definitions(${name} PRIVATE
-    HEARTH_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
-    HEARTH_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
+    "${PROJECT_SOURCE_DIR}/src" "${PROJECT_SOURCE_DIR}/tests" "${HEARTH_PLACES}")
   hearth_link_rooms(${name} PRIVATE ${arg_DEPS})
   target_link_libraries(${name} PRIVATE hearth_warnings ${arg_LIBS} GTest::gmock GTest::gtest)
   if(NOT arg_OWN_MAIN)

@@ -16,6 +16,7 @@
 #include "invariants.h"
 #include "lines.h"
 #include "points.h"
+#include "places.h"
 
 namespace hearth::kill_anywhere {
 namespace {

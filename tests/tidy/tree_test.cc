@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "tidy/rules.h"
+#include "places.h"
 
 namespace hearth::tidy {
 namespace {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "hearth_command.h"
+#include "places.h"
 
 namespace hearth::cli {
 namespace {

@@ -1,5 +1,6 @@
 // The completion scripts, asked by the shells themselves. Services are those of the instance that the line names.
 #include "integration/cli/hearth_command.h"
+#include "places.h"
 
 namespace hearth::cli {
 namespace {

@@ -19,6 +19,7 @@
 
 #include "os/clock.h"
 #include "os/fd.h"
+#include "places.h"
 
 namespace hearth::cli {
 

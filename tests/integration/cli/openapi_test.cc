@@ -7,6 +7,7 @@
 #include <sys/un.h>
 
 #include "integration/cli/hearth_command.h"
+#include "places.h"
 
 namespace hearth::cli {
 namespace {

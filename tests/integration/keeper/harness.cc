@@ -1,4 +1,5 @@
 #include "integration/keeper/harness.h"
+#include "places.h"
 
 #include <fcntl.h>
 #include <filesystem>

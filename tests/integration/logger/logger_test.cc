@@ -10,6 +10,7 @@
 
 #include "gtest/gtest.h"
 #include "integration/logger/keeper_stand_in.h"
+#include "places.h"
 
 namespace hearth::logger::test {
 namespace {

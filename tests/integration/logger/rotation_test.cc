@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "integration/logger/keeper_stand_in.h"
 #include "logs/reader.h"
+#include "places.h"
 
 namespace hearth::logger::test {
 namespace {

@@ -14,6 +14,7 @@
 #include "os/clock.h"
 #include "os/crash_point.h"
 #include "os/proc_stat.h"
+#include "places.h"
 
 namespace hearth::test {
 namespace {

@@ -25,6 +25,7 @@
 #include "os/instance.h"
 #include "os/proc_stat.h"
 #include "os/state_directory.h"
+#include "places.h"
 
 namespace hearth::test {
 namespace {

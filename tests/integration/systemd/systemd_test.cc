@@ -16,6 +16,7 @@
 #include "os/clock.h"
 #include "os/fd.h"
 #include "os/proc_stat.h"
+#include "places.h"
 
 namespace hearth::test {
 namespace {

@@ -8,6 +8,7 @@
 #include "api/status_table.h"
 #include "api/text.h"
 #include "unit/api/fakes.h"
+#include "places.h"
 
 namespace hearth::api {
 namespace {

@@ -10,6 +10,7 @@
 
 #include "cli/command_table.h"
 #include "cli/other_words.h"
+#include "places.h"
 
 namespace hearth::cli {
 namespace {

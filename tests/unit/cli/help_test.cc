@@ -9,6 +9,7 @@
 
 #include "base/version.h"
 #include "cli/command_table.h"
+#include "places.h"
 
 namespace hearth::cli {
 namespace {

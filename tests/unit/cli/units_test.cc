@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "os/fd.h"
+#include "places.h"
 
 namespace hearth::cli {
 namespace {

@@ -16,6 +16,7 @@
 #include <gtest/gtest.h>
 
 #include "config/toml.h"
+#include "places.h"
 
 namespace hearth::config {
 namespace {

@@ -12,6 +12,7 @@
 #include "config/schema.h"
 #include "config/service_keys.h"
 #include "unit/config/memory_files.h"
+#include "places.h"
 
 namespace hearth::config {
 namespace {

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "unit/config/memory_files.h"
+#include "places.h"
 
 namespace hearth::config {
 namespace {

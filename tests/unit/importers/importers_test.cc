@@ -18,6 +18,7 @@
 #include "model/capabilities.h"
 #include "model/replica.h"
 #include "unit/config/memory_files.h"
+#include "places.h"
 
 namespace hearth::importers {
 namespace {
