@@ -105,6 +105,10 @@ std::optional<Message> Peer::receive(int within_ms) {
   return message;
 }
 
+bool Peer::has_mail() const {
+  return readable(socket.get(), 0);
+}
+
 bool Peer::send_bytes(const std::string& bytes, const std::vector<int>& fds) {
   iovec part = {const_cast<char*>(bytes.data()), bytes.size()};
   msghdr m{};

@@ -55,6 +55,7 @@ struct Peer {
 
   // Nothing when the deadline passes or the keeper has closed its end.
   std::optional<Message> receive(int within_ms = deadline_ms);
+  bool has_mail() const;  // a message, or the end
   bool send_bytes(const std::string& bytes, const std::vector<int>& fds = {});
   template <typename Record>
   bool send(wire::MessageType type, const std::vector<Record>& records, const std::vector<int>& fds = {}) {

@@ -97,6 +97,8 @@ TEST_F(ParkedDescriptors, SentByASupervisorThatIsKilledAtOnceAreNotLost) {
     ASSERT_TRUE(h.until([&] { return !alive(pid); }));
     kill(h.keeper, SIGCONT);
     h.accept_supervisor();
+    // Before it is told something it is the successor that waits for the end of the one before, and says nothing.
+    ASSERT_TRUE(h.until([&] { return h.supervisor.has_mail(); }));
     if (round % 2 == 0) {
       h.take_over_from_keeper();
       ASSERT_EQ(h.parked.size(), round);
