@@ -57,7 +57,7 @@ std::vector<Source> included(const std::string& pattern, const Source& from) {
       if (Result<Source> source = read_source(found.gl_pathv[i]))
         sources.push_back(std::move(*source));
       else
-        write_err(fmt::format("{}: left out: {}\n", from.path, source.error().text()));
+        write_err(importers::one_line(fmt::format("{}: left out: {}", from.path, source.error().text())) + "\n");
     }
   }
   ::globfree(&found);
