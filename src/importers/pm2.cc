@@ -10,6 +10,7 @@
 #include <boost/json.hpp>
 
 #include "importers/draft.h"
+#include "importers/javascript.h"
 #include "importers/sizes.h"
 #include "importers/words.h"
 
@@ -19,9 +20,7 @@ namespace {
 namespace json = boost::json;
 
 std::string text_of(const json::value& value) {
-  if (const json::string* text = value.if_string()) return foreign({text->data(), text->size()});
-  const std::string other = json::serialize(value);
-  return other == "null" ? "" : other;
+  return value.is_null() ? "" : foreign(javascript_text(value));
 }
 
 std::vector<std::string> words_of(const json::value& value) {
@@ -197,7 +196,7 @@ class App {
     const json::object* variables = value.if_object();
     if (variables == nullptr) return;
     for (const auto& [name, text] : *variables)
-      service.set_in("env", {name.data(), name.size()}, quoted(text_of(text)));
+      service.set_in("env", {name.data(), name.size()}, quoted(foreign(javascript_text(text))));
   }
 
   // Bytes, or "300M". "1.5G", which pm2 refuses, can only mean one thing.
