@@ -25,8 +25,7 @@ class Reader {
       begin_ = line_;
       const std::string text = foreign(trimmed(next_line()));
       if (text.empty() || text[0] == '#') continue;
-      if (!assignment(text))
-        wanting("this line is not NAME=VALUE", "write it into env of the services");
+      if (!assignment(text)) wanting("this line is not NAME=VALUE", "write it into env of the services");
     }
     return std::move(all_);
   }
@@ -109,8 +108,9 @@ class Reader {
   std::string plain(const std::string& name, std::string text) {
     for (std::size_t at = text.find('#'); at != text.npos; at = text.find('#', at + 1)) {
       if (at > 0 && text[at - 1] != ' ' && text[at - 1] != '\t') continue;
-      wanting(name + ": what stands behind # is taken for a comment, as overmind and honcho do; foreman takes it into "
-                     "the value",
+      wanting(name +
+                  ": what stands behind # is taken for a comment, as overmind and honcho do; foreman takes it into "
+                  "the value",
               "put the value into quotes");
       text = trimmed(std::string_view(text).substr(0, at));
       break;

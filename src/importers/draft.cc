@@ -115,6 +115,7 @@ bool Service::has(std::string_view key) const {
 
 void Service::remove(std::string_view key) {
   std::erase_if(keys_, [&](const Value& each) { return each.key == key; });
+  std::erase_if(tables_, [&](const auto& each) { return each.first == key; });
 }
 
 Service& Draft::add(std::string_view wanted) {

@@ -1,7 +1,5 @@
 // Services as units of systemd: against golden files, and read by systemd itself.
 // HEARTH_UPDATE_GOLDEN=1 writes the golden files anew; then read the difference.
-#include "importers/export_systemd.h"
-
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -11,8 +9,9 @@
 #include <gtest/gtest.h>
 
 #include "config/toml.h"
-#include "unit/config/memory_files.h"
+#include "importers/export_systemd.h"
 #include "places.h"
+#include "unit/config/memory_files.h"
 
 namespace hearth::importers {
 namespace {

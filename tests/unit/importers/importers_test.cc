@@ -14,8 +14,8 @@
 #include "importers/words.h"
 #include "model/capabilities.h"
 #include "model/replica.h"
-#include "unit/config/memory_files.h"
 #include "places.h"
+#include "unit/config/memory_files.h"
 
 namespace hearth::importers {
 namespace {
@@ -322,6 +322,19 @@ TEST(Ini, lines_are_counted_where_keys_stand) {
   EXPECT_EQ((*sections)[0].entries[0].value, "1\nmore");
   EXPECT_EQ((*sections)[1].line, 6u);
   EXPECT_EQ((*sections)[1].entries[0].line, 7u);
+}
+
+TEST(Ini, lines_of_a_unit_go_on_over_comments_and_end_at_empty_ones) {
+  const auto sections =
+      read_ini({"x", "[a]\nk=1 \\\n# c \\\n; d\n  2 \\\n\nl=3\nm=back\\\\\nn=4\\\\\\\n 5\n"}, IniDialect::systemd);
+  ASSERT_TRUE(sections) << sections.error().text();
+  const std::vector<IniEntry>& entries = (*sections)[0].entries;
+  ASSERT_EQ(entries.size(), 4u);
+  EXPECT_EQ(entries[0].value, "1 2");
+  EXPECT_EQ(entries[1].value, "3");
+  EXPECT_EQ(entries[1].line, 7u);
+  EXPECT_EQ(entries[2].value, "back\\\\");
+  EXPECT_EQ(entries[3].value, "4\\\\ 5");
 }
 
 }  // namespace
