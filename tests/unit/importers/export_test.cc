@@ -130,6 +130,30 @@ credentials = { token = "/p/token" }
   expect_golden("p-hooks.report", report_of(report));
 }
 
+TEST(Export, what_of_path_log_and_tags_is_not_carried_over_is_said) {
+  const auto report = [](const std::string& lines) {
+    const Document document = document_of("[service.web]\n" + lines);
+    Imported imported;
+    const std::vector<Exported> units = export_systemd(document, all, imported.findings);
+    expect_verified(units);
+    return report_of(imported);
+  };
+  EXPECT_EQ(report("command = [\"/bin/echo\"]\nlog = { sink = \"journald\" }\n"), "");
+  const std::string all_of_it = report(
+      "command = [\"echo\"]\ntags = [\"front\", \"eu\"]\nlog = { format = \"json\", max_size = \"1MiB\", sink = "
+      "\"stdout\" }\n");
+  for (const char* part : {"service web: programs without a path (echo) are looked for in systemd's PATH",
+                           "service web: tags (front, eu) have no counterpart; a target that wants its units, or a "
+                           "pattern: systemctl restart 'p-*'",
+                           "service web: log.format = \"json\" has no counterpart",
+                           "service web: sizes, numbers and ages of its log files",
+                           "service web: log.sink = \"stdout\" has no counterpart"})
+    EXPECT_NE(all_of_it.find(part), std::string::npos) << part << " is not in:\n" << all_of_it;
+  const std::string shell = "shell = true\ncommand = \"echo x\"\n";
+  EXPECT_NE(report(shell).find("(those of a shell)"), std::string::npos);
+  EXPECT_EQ(report(shell + "env = { PATH = \"/opt/bin\" }\n"), "");
+}
+
 TEST(Export, capabilities_are_those_that_mean_the_same) {
   const Document document = document_of(R"([service.web]
 command = ["/bin/echo"]
