@@ -61,9 +61,12 @@ std::string quoted_list(const std::vector<std::string>& texts) {
 }
 
 std::string name_of(std::string_view text) {
-  std::string name(text.substr(0, 48));
-  for (char& c : name)
-    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '_') c = '-';
+  std::string name;
+  for (const char c : text) {
+    if ((static_cast<unsigned char>(c) & 0xC0) == 0x80) continue;  // of a letter of several bytes, one '-'
+    name += std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '_' ? '-' : c;
+  }
+  name.resize(std::min<std::size_t>(name.size(), 48));
   return name.empty() ? "service" : name;
 }
 
