@@ -218,12 +218,14 @@ class App {
     if (!given && interpreter.empty() && path)
       wanting(script + " is run as a program", "if it is JavaScript: command = [\"node\", " + quoted(script) + "]");
     if (interpreter.starts_with("node@")) {
-      wanting("interpreter " + interpreter + ": the node that is in PATH is written", "name its whole path, below ~/.nvm");
+      wanting("interpreter " + interpreter + ": the node that is in PATH is written",
+              "name its whole path, below ~/.nvm");
       interpreter = "node";
     }
     if (interpreter.empty() || interpreter == "none") {
       if (!arguments.empty())
-        wanting("node_args are left out: " + script + " is run as a program", "env = { NODE_OPTIONS = \"...\" } reaches node");
+        wanting("node_args are left out: " + script + " is run as a program",
+                "env = { NODE_OPTIONS = \"...\" } reaches node");
       return {script};
     }
     arguments.insert(arguments.begin(), interpreter);
@@ -307,11 +309,28 @@ class App {
 
   // What hearth does in another way, or not.
   void unlike(Service& service, const std::string& name, const json::value& value) {
-    static constexpr std::string_view carried[] = {
-        "name",         "script",           "args",         "node_args",  "interpreter_args",
-        "interpreter",  "exec_interpreter", "instances",    "exec_mode",  "merge_logs",
-        "combine_logs", "vizion",           "pmx",          "automation", "source_map_support",
-        "treekill",     "instance_var",     "increment_var", "ignore_watch",  "watch_options", "watch_delay", "force"};
+    static constexpr std::string_view carried[] = {"name",
+                                                   "script",
+                                                   "args",
+                                                   "node_args",
+                                                   "interpreter_args",
+                                                   "interpreter",
+                                                   "exec_interpreter",
+                                                   "instances",
+                                                   "exec_mode",
+                                                   "merge_logs",
+                                                   "combine_logs",
+                                                   "vizion",
+                                                   "pmx",
+                                                   "automation",
+                                                   "source_map_support",
+                                                   "treekill",
+                                                   "instance_var",
+                                                   "increment_var",
+                                                   "ignore_watch",
+                                                   "watch_options",
+                                                   "watch_delay",
+                                                   "force"};
     if (std::find(std::begin(carried), std::end(carried), name) != std::end(carried)) return;
     if (name == "wait_ready" && truth(value))
       return wanting("wait_ready: process.send('ready') is not heard",
@@ -355,8 +374,9 @@ Result<Imported> import_pm2(const Source& source) {
   lenient.allow_comments = lenient.allow_trailing_commas = true;
   const json::value value = json::parse({source.text.data(), source.text.size()}, error, {}, lenient);
   if (error)
-    return failure(Remedy::fix_input, "read", source.path, "it is not JSON (" + error.message() + ")",
-                   "name ecosystem.config.js, which node writes as JSON, or an ecosystem.json; `yq -o json` makes one of YAML");
+    return failure(
+        Remedy::fix_input, "read", source.path, "it is not JSON (" + error.message() + ")",
+        "name ecosystem.config.js, which node writes as JSON, or an ecosystem.json; `yq -o json` makes one of YAML");
   json::array apps;
   const json::object* object = value.if_object();
   if (const json::array* list = value.if_array())

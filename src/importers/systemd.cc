@@ -9,6 +9,7 @@
 #include "importers/ini.h"
 #include "importers/sizes.h"
 #include "importers/systemd_values.h"
+#include "importers/unit_hooks.h"
 #include "importers/unit_privileges.h"
 #include "importers/unit_specifiers.h"
 #include "importers/unit_surroundings.h"
@@ -44,7 +45,7 @@ class Importer {
   bool memory(const IniEntry& entry);
   void start_command(Service& service, const IniEntry& entry);
   void type(Service& service, const IniEntry& entry);
-  bool hook(Service& service, const IniEntry& entry);
+  void hook(Service& service, const IniEntry& entry, std::string_view name);
   void finish_start_limit(Service& service);
   void finish_task(Service& service);
   void finish_pid_file(Service& service);
@@ -74,12 +75,8 @@ class Importer {
   std::vector<std::string> files_;  // of EnvironmentFile=
   UnitPrivileges privileges_;
   std::string user_;
-  // Of one hook: what has stood before, for the shell; and by itself, where it needs none.
-  struct Hook {
-    std::string shell;
-    std::size_t count = 0;
-  };
-  std::map<std::string_view, Hook> hooks_;
+  UnitHooks hooks_;
+  std::optional<std::int64_t> start_ms_, stop_ms_;  // said by the unit
   UnitSurroundings surroundings_;
   std::map<std::string_view, std::vector<std::string>> directories_;
   const std::string& host_;
@@ -181,9 +178,13 @@ bool Importer::timing(Service& service, const IniEntry& entry) {
   }
   for (const auto& [theirs, ours] : spans) {
     if (entry.key != theirs && !(both && theirs.starts_with("Timeout"))) continue;
-    constexpr std::int64_t longest_stop = 3'600'000;
+    constexpr std::int64_t longest_stop = 3'600'000, no_end = 86'400'000;
     const auto span = span_of(entry.value);
     const std::int64_t ms = milliseconds_of(entry.value).value_or(1);
+    if (ours.ends_with("_timeout")) {
+      std::optional<std::int64_t>& said = ours == "start_timeout" ? start_ms_ : stop_ms_;
+      said = entry.value == "infinity" || ms == 0 ? no_end : ms;
+    }
     if (entry.value == "infinity" || (ms == 0 && theirs.starts_with("Timeout"))) {  // 0 has no end there, either
       if (ours == "start_timeout") service.set(ours, "0");
       if (ours == "stop_timeout")
@@ -307,18 +308,22 @@ void Importer::service_key(Service& service, const IniEntry& entry) {
       if (code.find_first_not_of("0123456789") == code.npos)
         list += ", " + integer(code);
       else
-        wanting(entry.line, "SuccessExitStatus=" + code + ": only numbers are carried over", "write its number");
+        wanting(entry.line, "SuccessExitStatus=" + code + ": only numbers are carried over",
+                code.starts_with("SIG") ? "who ends by a signal that nobody asked for has failed"
+                                        : "write its number (systemd.exec(5), \"Process Exit Codes\")");
     }
     return service.set("success_exit_codes", "[" + list + "]");
   }
   if (timing(service, entry) || start_limit(service, entry) || memory(entry)) return;
-  if (surroundings_.key(service, key, specifiers(entry), told(entry))) return;
+  if (UnitSurroundings::has(key)) return surroundings_.key(service, key, specifiers(entry), told(entry));
   if (key == "KillMode" && value != "control-group" && value != "mixed")
-    return wanting(entry.line, "KillMode=" + value + ": hearth ends all that is left of a run", "");
+    return wanting(entry.line, "KillMode=" + value + ": hearth ends all that is left of a run",
+                   "what has to outlive it, as sessions of sshd, can stay with systemd");
   if ((key == "StandardOutput" || key == "StandardError") && value != "journal" && value != "inherit")
     return wanting(entry.line, key + "=" + value + ": output goes to a file of hearth's own",
                    "hearth logs " + service.name + " shows it");
-  if (hook(service, entry) || privileges_.key(service, entry, told(entry))) return;
+  if (const std::string_view name = UnitHooks::called(key); !name.empty()) return hook(service, entry, name);
+  if (privileges_.key(service, entry, told(entry))) return;
   if (key == "EnvironmentFile") {
     if (value.empty()) return files_.clear(), service.remove("env_files");
     files_.push_back(specifiers(entry));  // a leading '-' means the same to both
@@ -340,39 +345,11 @@ void Importer::service_key(Service& service, const IniEntry& entry) {
   wanting(entry.line, key + "=" + value + " is not carried over", "docs/reference/configuration.md has what there is");
 }
 
-// Commands around the life of a service, as one: where there are several, each is run if the one before it went well.
-// $MAINPID is HEARTH_PID here, and takes a shell.
-bool Importer::hook(Service& service, const IniEntry& entry) {
-  static constexpr std::pair<std::string_view, std::string_view> hooks[] = {{"ExecStartPre", "before_start"},
-                                                                            {"ExecStartPost", "after_start"},
-                                                                            {"ExecStop", "stop_command"},
-                                                                            {"ExecStopPost", "after_stop"},
-                                                                            {"ExecReload", "reload_command"}};
-  const auto found = std::ranges::find(hooks, std::string_view(entry.key), [](const auto& each) { return each.first; });
-  if (found == std::ranges::end(hooks)) return false;
-  const std::string_view ours = found->second;
-  Hook& all = hooks_[ours];
-  if (entry.value.empty()) {
-    all = {};
-    service.remove(ours);
-    return true;
-  }
+void Importer::hook(Service& service, const IniEntry& entry, std::string_view name) {
+  if (entry.value.empty()) return hooks_.clear(service, name);
   bool ignored = false;
   const UnitCommand command = command_line(entry, ignored);
-  std::string text = command.shell;
-  for (const std::string& word : command.words) text += (text.empty() ? "" : " ") + shell_word(word);
-  if (text.empty()) return true;
-  for (const auto& [theirs, name] : {std::pair<std::string_view, std::string_view>{"$MAINPID", "$HEARTH_PID"},
-                                     {"${MAINPID}", "${HEARTH_PID}"},
-                                     {"$EXIT_STATUS", "$HEARTH_EXIT_CODE"},
-                                     {"${EXIT_STATUS}", "${HEARTH_EXIT_CODE}"}})
-    for (std::size_t at = text.find(theirs); !command.shell.empty() && at != text.npos; at = text.find(theirs))
-      text.replace(at, theirs.size(), name);
-  if (ignored) text = "(" + text + " || true)";
-  all.shell += (all.count == 0 ? "" : " && ") + text;
-  const bool plain = ++all.count == 1 && command.shell.empty() && !ignored;
-  service.set(ours, plain ? quoted_list(command.words) : "{ shell = true, command = " + quoted(all.shell) + " }");
-  return true;
+  hooks_.add(service, name, command, ignored);
 }
 
 // A leading '-' means that it need not be there.
@@ -382,6 +359,11 @@ void Importer::directory(Service& service, const IniEntry& entry) {
     path.erase(0, 1);
     wanting(entry.line, "WorkingDirectory=-: here it has to be there", "make it once, by hand");
   }
+  const bool has_user = std::ranges::any_of(
+      unit_->sections, [](const IniSection& each) { return each.name == "Service" && each.find("User") != nullptr; });
+  if (path == "~" && has_user)
+    wanting(entry.line, "WorkingDirectory=~ is here the home of who calls `hearth up`, and not that of User=",
+            "cwd = \"/home/...\"");
   service.set("cwd", quoted(path));
 }
 
@@ -398,6 +380,7 @@ void Importer::finish_task(Service& service) {
 
 // What systemd takes where the unit is silent, and hearth has less.
 void Importer::finish_times(Service& service) {
+  hooks_.finish(service, start_ms_, stop_ms_);
   if (!service.has("stop_timeout")) service.set("stop_timeout", quoted("90s"));
   if ((is_forking_ || service.has("ready")) && !service.has("start_timeout"))
     service.set("start_timeout", quoted("90s"));
@@ -418,7 +401,8 @@ void Importer::import(const Unit& unit) {
   files_.clear();
   privileges_ = {};
   user_.clear();
-  hooks_.clear();
+  hooks_ = {};
+  start_ms_.reset(), stop_ms_.reset();
   directories_.clear();
   surroundings_ = {};
   Service& service = draft_.add(unit.name.stem);

@@ -72,7 +72,24 @@ bool is_false(const std::string& value) {
 
 }  // namespace
 
-bool UnitSurroundings::key(Service& service, const std::string& key, const std::string& value, const Told& told) {
+bool UnitSurroundings::has(std::string_view key) {
+  static constexpr std::array<std::string_view, 13> keys = {"Nice",
+                                                            "OOMScoreAdjust",
+                                                            "UMask",
+                                                            "CPUAffinity",
+                                                            "StandardInput",
+                                                            "IOSchedulingClass",
+                                                            "LoadCredential",
+                                                            "IOSchedulingPriority",
+                                                            "SetCredential",
+                                                            "LoadCredentialEncrypted",
+                                                            "ImportCredential",
+                                                            "SetCredentialEncrypted",
+                                                            "FileDescriptorStoreMax"};
+  return key.starts_with("Limit") || std::ranges::find(keys, key) != keys.end();
+}
+
+void UnitSurroundings::key(Service& service, const std::string& key, const std::string& value, const Told& told) {
   if (key == "Nice")
     service.set("nice", integer(value));
   else if (key == "OOMScoreAdjust")
@@ -92,8 +109,7 @@ bool UnitSurroundings::key(Service& service, const std::string& key, const std::
   else if (key == "FileDescriptorStoreMax")
     service.set("fdstore_max", integer(value));
   else
-    return credential(service, key, value, told);
-  return true;
+    credential(service, key, value, told);
 }
 
 // Several lines are put together; an empty one begins anew.
@@ -139,18 +155,13 @@ void UnitSurroundings::finish(Service& service) const {
 }
 
 // Nothing of what SetCredential= gives is shown: reports are pasted into tickets.
-bool UnitSurroundings::credential(Service& service, const std::string& key, const std::string& value,
+void UnitSurroundings::credential(Service& service, const std::string& key, const std::string& value,
                                   const Told& told) const {
   const bool load = key == "LoadCredential";
-  if (!load && key != "LoadCredentialEncrypted" && key != "SetCredential" && key != "SetCredentialEncrypted" &&
-      key != "ImportCredential")
-    return false;
-  if (value.empty()) {
-    if (load) service.remove("credentials");
-    return true;
-  }
+  if (value.empty()) return load ? service.remove("credentials") : void();
   const std::size_t colon = value.find(':');
-  const std::string name = value.substr(0, colon);
+  const bool is_secret = colon == value.npos && key.starts_with("Set");  // a value without a name
+  const std::string name = is_secret ? "NAME" : value.substr(0, colon);
   const std::string path = colon == value.npos ? "" : value.substr(colon + 1);
   const std::string remedy = "credentials = { " + name + " = \"/etc/" + name + "\" }";
   if (load && path.starts_with('/'))
@@ -166,7 +177,6 @@ bool UnitSurroundings::credential(Service& service, const std::string& key, cons
   else
     told(key + "=" + name + ": a value that stands in the unit is not carried over",
          "write it into a file that only root reads; then " + remedy);
-  return true;
 }
 
 std::string unit_section_remedy(std::string_view key) {
@@ -227,7 +237,8 @@ bool tell_without_counterpart(const std::string& key, const std::string& value, 
   }
   for (const Row& row : rows) {
     if (row.key != key) continue;
-    if (!value.empty() && !is_false(value))
+    const bool usual = key.ends_with("DirectoryMode") && (value == "0755" || value == "755");
+    if (!value.empty() && !is_false(value) && !usual)
       told(key + "=" + value + " is not carried over: " + std::string(row.reason), std::string(row.remedy));
     return true;
   }

@@ -14,15 +14,16 @@ namespace hearth::importers {
 
 class UnitSurroundings {
  public:
-  // false: the key is none of these. `value`: its specifiers are replaced.
-  bool key(Service& service, const std::string& key, const std::string& value, const Told& told);
+  static bool has(std::string_view key);
+  // One that it has. `value`: its specifiers are replaced.
+  void key(Service& service, const std::string& key, const std::string& value, const Told& told);
   // What takes more than one line.
   void finish(Service& service) const;
 
  private:
   void affinity(const std::string& value, const Told& told);
   void io_class(const std::string& value, const Told& told);
-  bool credential(Service& service, const std::string& key, const std::string& value, const Told& told) const;
+  void credential(Service& service, const std::string& key, const std::string& value, const Told& told) const;
 
   std::set<unsigned> cpus_;
   std::optional<std::string> io_class_;  // as hearth calls it; "" = none

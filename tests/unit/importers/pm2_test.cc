@@ -55,15 +55,18 @@ TEST(Pm2, who_runs_a_script_is_as_there) {
     return imported.toml.substr(at, imported.toml.find('\n', at) - at);
   };
   std::string report;
-  EXPECT_EQ(command(R"("script": "npm", "args": "run start", "node_args": "--inspect")", &report), R"(["npm", "run", "start"])");
+  EXPECT_EQ(command(R"("script": "npm", "args": "run start", "node_args": "--inspect")", &report),
+            R"(["npm", "run", "start"])");
   expect_in(report, "node_args are left out: npm is run as a program");
-  EXPECT_EQ(command(R"("script": "./bin/www", "node_args": "--inspect")", &report), R"(["node", "--inspect", "./bin/www"])");
+  EXPECT_EQ(command(R"("script": "./bin/www", "node_args": "--inspect")", &report),
+            R"(["node", "--inspect", "./bin/www"])");
   EXPECT_EQ(report, "");
   EXPECT_EQ(command(R"("script": "./bin/www")", &report), R"(["./bin/www"])");
   expect_in(report, "./bin/www is run as a program; if it is JavaScript: command = [\"node\", \"./bin/www\"]");
   EXPECT_EQ(command(R"("script": "a.js", "interpreter": "node@18")", &report), R"(["node", "a.js"])");
   expect_in(report, "interpreter node@18");
-  EXPECT_EQ(command(R"("script": "npm run build && npm start", "args": ["-x y"])"), R"("npm run build && npm start '-x y'")");
+  EXPECT_EQ(command(R"("script": "npm run build && npm start", "args": ["-x y"])"),
+            R"("npm run build && npm start '-x y'")");
 }
 
 TEST(Pm2, keys_that_hearth_has_are_carried_over) {

@@ -82,9 +82,10 @@ TEST(Supervisord, what_the_daemon_sets_for_all_is_known_in_their_texts) {
       "[supervisord]\nenvironment=MODELS=\"/data\"\nstrip_ansi=true\n");
   expect_in(imported.toml, R"(command = ["/a", "/data", "${OTHER}"])");
   expect_in(imported.toml, "user = \"/data\"");
-  EXPECT_EQ(report_of(imported),
-            "s.conf:6: supervisord: strip_ansi: colours and other escape sequences stay in the output; most programs write "
-            "none when NO_COLOR=1 is in their env\n");
+  EXPECT_EQ(
+      report_of(imported),
+      "s.conf:6: supervisord: strip_ansi: colours and other escape sequences stay in the output; most programs write "
+      "none when NO_COLOR=1 is in their env\n");
 }
 
 TEST(Supervisord, what_memmon_restarts_has_a_max_memory) {

@@ -126,6 +126,21 @@ TEST(SystemdUnits, several_commands_of_one_kind_are_one_that_stops_at_the_first_
   EXPECT_EQ(report_of(imported), "");
 }
 
+TEST(SystemdUnits, commands_have_the_time_that_the_unit_says) {
+  const std::string toml =
+      imported_with("TimeoutStopSec=1h\nTimeoutStartSec=0\nExecStop=/bin/ctl stop\nExecStartPre=/bin/a $X\n").toml;
+  expect_in(toml, R"(stop_command = { command = ["/bin/ctl", "stop"], timeout = "3600s" })");
+  expect_in(toml, R"(before_start = { shell = true, command = "/bin/a $X", timeout = "86400s" })");
+  expect_in(imported_with("TimeoutSec=5\nExecStop=/bin/ctl stop\n").toml, R"(stop_command = ["/bin/ctl", "stop"])");
+}
+
+TEST(SystemdUnits, what_is_not_known_of_a_command_is_told_once) {
+  const Imported imported =
+      import_systemd({{"pg@.service", "[Service]\nExecStart=/bin/a\nExecStop=/bin/ctl %i\nRuntimeDirectory=%i\n"}})
+          .value();
+  EXPECT_EQ(imported.findings.size(), 2u) << report_of(imported);
+}
+
 TEST(SystemdUnits, specifiers_that_can_be_told_are_and_others_are_said) {
   const auto of = [](const std::string& path, const std::string& lines) {
     return import_systemd({{path, "[Service]\nExecStart=/bin/a\n" + lines}}, "box").value();
