@@ -366,6 +366,7 @@ void SupervisordImporter::log_key(const Section& each, Place place, const std::s
   }
   if (key == "stdout_logfile" || key == "stderr_logfile") {
     if (value.empty() || value == "AUTO") return;
+    if (value == "syslog") return service.set_in("log", "sink", quoted("syslog"));
     if (key == "stdout_logfile" && is_own_output(value)) {
       service.set_in("log", "sink", quoted("stdout"));
       return wanting(

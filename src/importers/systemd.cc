@@ -231,11 +231,11 @@ bool Importer::memory(const IniEntry& entry) {
 }
 
 void Importer::dependencies(Service& service, const IniEntry& entry) {
+  std::string left_out;
   for (const std::string& other : split_list(specifiers(entry), " \t")) {
     if (other.ends_with(".target") || other.ends_with(".slice") || other.ends_with(".mount")) {
       if (other != "network.target" && other != "multi-user.target" && other != "basic.target")
-        wanting(entry.line, entry.key + "=" + other + " is not carried over: hearth starts when it is told to",
-                "order hearth's own unit after it (docs/guide/systemd.md)");
+        left_out += (left_out.empty() ? "" : " ") + other;
       continue;
     }
     const std::string name = UnitName(other).stem;
@@ -252,6 +252,9 @@ void Importer::dependencies(Service& service, const IniEntry& entry) {
       service.set_in("depends_on", name_of(name), follows ? "{ stop = true, restart = true }" : "{ required = false }");
     if (follows) needs_.insert({service.name, name});
   }
+  if (!left_out.empty())
+    wanting(entry.line, entry.key + "=" + left_out + " is not carried over: hearth starts when it is told to",
+            "order hearth's own unit after it (docs/guide/systemd.md)");
 }
 
 void Importer::unit_key(Service& service, const IniEntry& entry) {

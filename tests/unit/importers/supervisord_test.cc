@@ -88,6 +88,12 @@ TEST(Supervisord, what_the_daemon_sets_for_all_is_known_in_their_texts) {
       "none when NO_COLOR=1 is in their env\n");
 }
 
+TEST(Supervisord, a_log_called_syslog_goes_there) {
+  const Imported imported = imported_of("[program:a]\ncommand=/a\nstdout_logfile=syslog\nstderr_logfile=syslog\n");
+  expect_in(imported.toml, "\nlog = { sink = \"syslog\" }\n");
+  EXPECT_EQ(report_of(imported), "");
+}
+
 TEST(Supervisord, what_memmon_restarts_has_a_max_memory) {
   const Imported imported = imported_of(
       "[program:a]\ncommand=/a\n[program:b]\ncommand=/b\n[program:c]\ncommand=/c\n[group:g]\nprograms=b,c\n"

@@ -126,6 +126,13 @@ TEST(SystemdUnits, several_commands_of_one_kind_are_one_that_stops_at_the_first_
   EXPECT_EQ(report_of(imported), "");
 }
 
+TEST(SystemdUnits, targets_of_one_line_are_told_in_one) {
+  EXPECT_EQ(
+      report_of(imported_with("[Unit]\nAfter=network.target remote-fs.target nss-lookup.target\n")),
+      "a.service:4: a: After=remote-fs.target nss-lookup.target is not carried over: hearth starts when it is told to; "
+      "order hearth's own unit after it (docs/guide/systemd.md)\n");
+}
+
 TEST(SystemdUnits, commands_have_the_time_that_the_unit_says) {
   const std::string toml =
       imported_with("TimeoutStopSec=1h\nTimeoutStartSec=0\nExecStop=/bin/ctl stop\nExecStartPre=/bin/a $X\n").toml;
