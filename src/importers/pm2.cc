@@ -272,7 +272,9 @@ class App {
   void key(Service& service, const std::string& name, const json::value& value) {
     if (name == "cwd") return service.set("cwd", quoted(whole_path(text_of(value))));
     if (name == "env") return environment(service, value);
-    if (name == "env_file") return service.set("env_files", quoted_list(words_of(value)));
+    if (name == "env_file")
+      return wanting("env_file = " + text_of(value) + " is not carried over",
+                     "write env_files = " + quoted_list(words_of(value)) + "; its quotes are those of a shell");
     if (name == "autostart") return truth(value) ? void() : service.set("autostart", "false");
     if (name == "namespace") {
       if (const std::string tag = text_of(value); !tag.empty() && tag != "default")

@@ -123,9 +123,12 @@ UnitCommand Importer::command_line(const IniEntry& entry, bool& ignored) {
     split->words.resize(split->ends[0]);
   }
   UnitCommand command = command_of(split->words, has(':'));
-  if (!command.split.empty())
+  const auto split_one = std::ranges::find_if_not(command.split, [](const std::string& each) {
+    return each == "$MAINPID" || each == "$EXIT_STATUS" || each == "$SERVICE_RESULT" || each == "$EXIT_CODE";
+  });  // systemd's own are one word
+  if (split_one != command.split.end())
     wanting(entry.line,
-            entry.key + ": " + command.split[0] +
+            entry.key + ": " + *split_one +
                 " is split by the shell: at blanks, and with its patterns (*, ?) replaced; systemd obeys quotes in it",
             "where that matters, write the arguments themselves");
   return command;
@@ -176,8 +179,10 @@ bool Importer::timing(Service& service, const IniEntry& entry) {
       service.set_in("backoff", "initial", *span), service.set_in("backoff", "factor", "1");
     return true;
   }
+  bool found = both;
   for (const auto& [theirs, ours] : spans) {
     if (entry.key != theirs && !(both && theirs.starts_with("Timeout"))) continue;
+    found = true;
     constexpr std::int64_t longest_stop = 3'600'000, no_end = 86'400'000;
     const auto span = span_of(entry.value);
     const std::int64_t ms = milliseconds_of(entry.value).value_or(1);
@@ -202,9 +207,8 @@ bool Importer::timing(Service& service, const IniEntry& entry) {
               "write " + std::string(ours));
     else if (*span != "\"0s\"" || ours == "start_timeout" || ours == "watchdog")
       service.set(ours, *span);
-    if (!both) return true;
   }
-  return both;
+  return found;
 }
 
 // It counts all starts, also the first one, and max_restarts those after it. There 0 is no limit, as here.

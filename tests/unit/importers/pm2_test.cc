@@ -71,13 +71,13 @@ TEST(Pm2, who_runs_a_script_is_as_there) {
 
 TEST(Pm2, keys_that_hearth_has_are_carried_over) {
   const Imported imported = imported_of(
-      R"("instances": "2", "max_restarts": "7", "namespace": "jobs", "autostart": false, "env_file": ".env",
+      R"("instances": "2", "max_restarts": "7", "namespace": "jobs", "autostart": false,
          "log_type": "json", "exp_backoff_restart_delay": 100, "ignore_watch": ["x"], "force": true)");
   for (const char* part : {"replicas = 2\n", "max_failed_starts = 7\n", "tags = [\"jobs\"]\n", "autostart = false\n",
-                           "env_files = [\".env\"]\n", "format = \"json\"",
-                           "backoff = { initial = \"100ms\", max = \"15s\", factor = 1.5 }\n"})
+                           "format = \"json\"", "backoff = { initial = \"100ms\", max = \"15s\", factor = 1.5 }\n"})
     expect_in(imported.toml, part);
   EXPECT_EQ(report_of(imported), "");
+  expect_in(report_of(imported_of(R"("env_file": ".env")")), "write env_files = [\".env\"]");
   const Imported max = imported_of(R"("instances": "max")");
   expect_in(max.toml, "replicas = 1\n");
   expect_in(max.toml, "NODE_APP_INSTANCE = \"{index}\"");

@@ -205,7 +205,8 @@ TEST(SystemdUnits, times_of_a_unit_that_says_none_are_those_of_systemd) {
   const Imported none = imported_with("Type=notify\nTimeoutSec=0\n");
   expect_in(none.toml, "\nstart_timeout = 0\n");
   expect_in(none.toml, "\nstop_timeout = \"1h\"\n");
-  expect_in(report_of(none), "a stop without an end");
+  EXPECT_EQ(report_of(none), "a.service:4: a: a stop without an end has one of an hour\n");
+  EXPECT_EQ(report_of(imported_with("TimeoutStartSec=infinity\n")), "");
   expect_in(report_of(imported_with("TimeoutStopSec=2h\n")), "TimeoutStopSec=2h is taken for an hour");
 }
 
