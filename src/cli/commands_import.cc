@@ -57,7 +57,7 @@ std::vector<Source> included(const std::string& pattern, const Source& from) {
       if (Result<Source> source = read_source(found.gl_pathv[i]))
         sources.push_back(std::move(*source));
       else
-        write_err(fmt::format("{}: left out: {}\n", from.path, source.error().text()));
+        write_err(importers::one_line(fmt::format("{}: left out: {}", from.path, source.error().text())) + "\n");
     }
   }
   ::globfree(&found);
@@ -121,7 +121,7 @@ Result<importers::Imported> import_files(const std::string& kind, const std::vec
     sources.push_back(std::move(*source));
   }
   if (kind == "supervisord") return importers::import_supervisord(sources, included, environment(), host_name());
-  if (kind == "systemd") return importers::import_systemd(sources);
+  if (kind == "systemd") return importers::import_systemd(sources, host_name());
   if (sources.size() > 1)
     return failure(Remedy::fix_input, "import", paths[1], "one file at a time", "hearth import " + kind + " FILE");
   if (kind == "pm2") return importers::import_pm2(sources[0]);

@@ -61,9 +61,12 @@ std::string quoted_list(const std::vector<std::string>& texts) {
 }
 
 std::string name_of(std::string_view text) {
-  std::string name(text.substr(0, 48));
-  for (char& c : name)
-    if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '_') c = '-';
+  std::string name;
+  for (const char c : text) {
+    if ((static_cast<unsigned char>(c) & 0xC0) == 0x80) continue;  // of a letter of several bytes, one '-'
+    name += std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '_' ? '-' : c;
+  }
+  name.resize(std::min<std::size_t>(name.size(), 48));
   return name.empty() ? "service" : name;
 }
 
@@ -115,6 +118,7 @@ bool Service::has(std::string_view key) const {
 
 void Service::remove(std::string_view key) {
   std::erase_if(keys_, [&](const Value& each) { return each.key == key; });
+  std::erase_if(tables_, [&](const auto& each) { return each.first == key; });
 }
 
 Service& Draft::add(std::string_view wanted) {
@@ -141,9 +145,7 @@ Imported Draft::finish(const std::string& from) {
     out.toml += line + "\n";
     out.origins.push_back(of);
   };
-  std::string origin = from;  // a comment ends with its line
-  std::replace_if(origin.begin(), origin.end(), [](unsigned char c) { return std::iscntrl(c) != 0; }, '?');
-  add("# Made by `hearth import` from " + origin + ".", {});
+  add("# Made by `hearth import` from " + one_line(from) + ".", {});  // a comment ends with its line
   if (!findings_.empty())
     add("# Not all of it could be carried over; the import said what. See docs/reference/configuration.md.", {});
   for (const Service& service : services_) {
@@ -167,14 +169,36 @@ Imported Draft::finish(const std::string& from) {
   return out;
 }
 
+// Also those beyond ASCII (U+0080 to U+009F), which terminals obey as well.
+std::string one_line(std::string_view text) {
+  constexpr char digits[] = "0123456789abcdef";
+  std::string out;
+  const auto hex = [&](unsigned char byte) { out += std::string("\\x") + digits[byte >> 4] + digits[byte & 15]; };
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
+    if (byte == 0xC2 && next >= 0x80 && next <= 0x9F) {
+      hex(next);
+      ++i;
+    } else if (byte == '\n' || byte == '\t' || byte == '\r') {
+      out += byte == '\n' ? "\\n" : byte == '\t' ? "\\t" : "\\r";
+    } else if (byte < 0x20 || byte == 0x7F) {
+      hex(byte);
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
 std::string report_of(const Imported& imported) {
   std::string out;
   for (const Finding& finding : imported.findings) {
-    out += finding.path + ":";
-    if (finding.line != 0) out += std::to_string(finding.line) + ":";
-    out += " " + finding.what;
-    if (!finding.remedy.empty()) out += "; " + finding.remedy;
-    out += "\n";
+    std::string line = finding.path + ":";
+    if (finding.line != 0) line += std::to_string(finding.line) + ":";
+    line += " " + finding.what;
+    if (!finding.remedy.empty()) line += "; " + finding.remedy;
+    out += one_line(line) + "\n";
   }
   return out;
 }

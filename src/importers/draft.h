@@ -43,7 +43,7 @@ class Service {
   // Of an inline table: log, backoff, env, limits, depends_on.
   void set_in(std::string_view table, std::string_view key, std::string value);
   bool has(std::string_view key) const;
-  void remove(std::string_view key);
+  void remove(std::string_view key);  // a table, too
   // What is set from now on was made of that line. The first one is that of the service as a whole.
   void made_of(const std::string& path, std::size_t line);
 

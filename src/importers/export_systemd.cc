@@ -140,6 +140,7 @@ class Unit {
       wanting("its liveness probe has no counterpart", "WatchdogSec= with WATCHDOG=1 of the service does it");
     const Actions& actions = *spec_.actions;
     hook("ExecStartPre", "", actions.before_start);
+    note_program(spec_.command);
     line("ExecStart", command_line(with_whole_path(spec_.command)));
     hook("ExecStartPost", "-", actions.after_start);
     reloading(task);
@@ -161,6 +162,15 @@ class Unit {
     without_counterpart();
   }
 
+  // systemd looks for programs in a PATH of its own, and that is what those have that it starts.
+  void note_program(const std::vector<std::string>& command) {
+    if (command.empty()) return;
+    const bool shell = command.size() == 3 && command[0] == "/bin/sh" && command[1] == "-c";
+    const bool own_path = std::ranges::any_of(spec_.env, [](const auto& each) { return each.first == "PATH"; });
+    if (shell ? own_path : command[0].find('/') != std::string::npos) return;
+    by_name_.insert(shell ? "those of a shell" : command[0]);
+  }
+
   // systemd looks for no program in the working directory.
   std::vector<std::string> with_whole_path(std::vector<std::string> command) const {
     if (!command.empty() && !command[0].starts_with('/') && command[0].find('/') != std::string::npos)
@@ -170,6 +180,7 @@ class Unit {
 
   // What it is told under another name here.
   std::string hook_line(std::vector<std::string> command) {
+    note_program(command);
     static constexpr std::pair<std::string_view, std::string_view> names[] = {{"HEARTH_PID", "MAINPID"},
                                                                               {"HEARTH_EXIT_CODE", "EXIT_STATUS"}};
     for (std::string& text : command) {
@@ -296,6 +307,15 @@ class Unit {
 
   void without_counterpart() {
     const Surroundings& around = *spec_.around;
+    note_program(spec_.actions->on_give_up.command);
+    if (!by_name_.empty())
+      wanting("programs without a path (" + joined({by_name_.begin(), by_name_.end()}, ", ") +
+                  ") are looked for in systemd's PATH, and not in that of who calls `hearth up`",
+              "write whole paths; for what a shell runs, env = { PATH = \"...\" }");
+    if (!spec_.tags.empty())
+      wanting("tags (" + joined(spec_.tags, ", ") + ") have no counterpart",
+              "a target that wants its units, or a pattern: systemctl restart '" + document_.project + "-*'");
+    logging();
     if (spec_.give_up == GiveUp::exit)
       wanting("on_give_up = \"exit\" has no counterpart", "FailureAction= acts on the whole machine");
     if (spec_.retry_after > 0)
@@ -308,8 +328,26 @@ class Unit {
       wanting("pid_file is written by nobody", "ExecStartPost= can write $MAINPID into it");
   }
 
+  // What it writes goes to the journal, which keeps it by rules of its own.
+  void logging() {
+    const LogSpec& log = *spec_.log;
+    if (log.format != "raw")
+      wanting("log.format = \"" + log.format + "\" has no counterpart",
+              "the journal has the time of each line: journalctl -o short-iso-precise, or -o json");
+    LogSpec usual;
+    usual.format = log.format;
+    usual.sink = log.sink;
+    if (log != usual)
+      wanting("sizes, numbers and ages of its log files have no counterpart",
+              "journald.conf(5) bounds the journal as a whole");
+    if (log.sink == "stdout" || log.sink == "syslog")
+      wanting("log.sink = \"" + log.sink + "\" has no counterpart",
+              "StandardOutput=journal+console, or ForwardToSyslog= of journald.conf(5)");
+  }
+
   const Document& document_;
   const ServiceSpec& spec_;
+  std::set<std::string> by_name_;  // programs that are looked for in PATH
   std::string suffix_;
   std::vector<Finding>& findings_;
   std::string text_;

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -51,8 +52,11 @@ Result<Imported> import_supervisord(const std::vector<Source>& sources, const In
 Result<Imported> import_pm2(const Source& source);
 // `dotenv`: the .env beside it; its text may be empty.
 Result<Imported> import_procfile(const Source& source, const Source& dotenv);
-// Units that belong together: dependencies between them are kept.
-Result<Imported> import_systemd(const std::vector<Source>& units);
+// Units that belong together: dependencies between them are kept. `host`: for %H.
+Result<Imported> import_systemd(const std::vector<Source>& units, const std::string& host = {});
+
+// In one line, whatever somebody has written into it: control characters as "\n", "\t", "\x1b".
+std::string one_line(std::string_view text);
 
 // "web.conf:12: program web: ...; do this", one a line.
 std::string report_of(const Imported& imported);

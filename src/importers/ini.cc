@@ -26,6 +26,12 @@ std::string without_comment(const std::string& value) {
   return value;
 }
 
+// An even number of backslashes at the end are escaped ones.
+bool continues(const std::string& text) {
+  const std::size_t last = text.find_last_not_of('\\');
+  return (text.size() - (last == text.npos ? 0 : last + 1)) % 2 == 1;
+}
+
 }  // namespace
 
 const IniEntry* IniSection::find(std::string_view key) const {
@@ -45,11 +51,12 @@ Result<std::vector<IniSection>> read_ini(const Source& source, IniDialect dialec
     rest.remove_prefix(std::min(end + 1, rest.size()));
     ++number;
     std::string line = foreign(trimmed(raw));
-    if (line.empty() || line[0] == '#' || line[0] == ';') continue;
+    if (line.empty()) goes_on = false;
+    if (line.empty() || line[0] == '#' || line[0] == ';') continue;  // a comment between lines that go on, too
     IniEntry* last = sections.empty() || sections.back().entries.empty() ? nullptr : &sections.back().entries.back();
     const bool indented = python && (raw[0] == ' ' || raw[0] == '\t');
     if ((goes_on || indented) && last != nullptr) {
-      goes_on = !python && line.back() == '\\';
+      goes_on = !python && continues(line);
       if (goes_on) line = trimmed(std::string_view(line).substr(0, line.size() - 1));
       last->value += (python ? "\n" : " ") + (python ? without_comment(line) : line);
       continue;
@@ -64,7 +71,7 @@ Result<std::vector<IniSection>> read_ini(const Source& source, IniDialect dialec
     if (sign == line.npos) return failure(wrong_line(source, number, "it is neither a section nor KEY = VALUE"));
     if (sections.empty()) return failure(wrong_line(source, number, "it stands before the first section"));
     std::string value = trimmed(line.substr(sign + 1));
-    goes_on = !python && !value.empty() && value.back() == '\\';
+    goes_on = !python && continues(value);
     if (goes_on) value = trimmed(value.substr(0, value.size() - 1));
     std::string key = trimmed(line.substr(0, sign));
     if (python) value = value.starts_with(";") ? "" : without_comment(value);

@@ -10,7 +10,9 @@
 #include <boost/json.hpp>
 
 #include "importers/draft.h"
+#include "importers/javascript.h"
 #include "importers/sizes.h"
+#include "importers/unit_words.h"
 #include "importers/words.h"
 
 namespace hearth::importers {
@@ -19,9 +21,7 @@ namespace {
 namespace json = boost::json;
 
 std::string text_of(const json::value& value) {
-  if (const json::string* text = value.if_string()) return foreign({text->data(), text->size()});
-  const std::string other = json::serialize(value);
-  return other == "null" ? "" : other;
+  return value.is_null() ? "" : foreign(javascript_text(value));
 }
 
 std::vector<std::string> words_of(const json::value& value) {
@@ -39,6 +39,14 @@ std::string span_text(const json::value& value) {
   const std::string text = text_of(value);
   const bool digits = !text.empty() && text.find_first_not_of("0123456789") == text.npos;
   return quoted(digits ? text + "ms" : text);
+}
+
+// 4, "4".
+std::optional<std::int64_t> whole_number(const json::value& value) {
+  const std::string text = value.is_number() || value.is_string() ? text_of(value) : "";
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && end == text.data() + text.size() ? std::optional(number) : std::nullopt;
 }
 
 // Of "5s", 5000, "1h".
@@ -70,6 +78,8 @@ std::string interpreter_for(std::string_view script) {
   return {};
 }
 
+constexpr std::int64_t longest_pause_ms = 15'000;  // of exp_backoff_restart_delay
+
 class App {
  public:
   App(const Source& source, Draft& draft, const json::object& app) : source_(source), draft_(draft), app_(app) {}
@@ -81,12 +91,16 @@ class App {
     if (name.find('.') != name.npos && member("name").empty()) name = name.substr(0, name.rfind('.'));
     if (script.empty())
       return draft_.find_wanting(source_, 0, "app " + std::to_string(number) + " has no script, and is left out", "");
-    instances_ = instances_of();
-    Service& service = draft_.add(name);
     whose_ = "app " + name;
+    bool counted = true;
+    const std::int64_t instances = instances_of(counted);
+    Service& service = draft_.add(name);
+    if (service.name != name)
+      wanting("it is called " + service.name + " now",
+              "names have letters, digits, _ and -, 48 at most, and each is there once");
     fill(service, script);
-    if (instances_ < 2) return;
-    service.set("replicas", std::to_string(instances_));
+    if (instances < 2 && counted) return;
+    service.set("replicas", std::to_string(instances));
     add_numbers(service);
   }
 
@@ -105,19 +119,20 @@ class App {
     draft_.find_wanting(source_, 0, whose_ + ": " + what, remedy);
   }
 
-  std::int64_t instances_of() {
+  // `counted`: it is a number, and not one that depends on the machine.
+  std::int64_t instances_of(bool& counted) {
     const json::value* value = find("instances");
-    const std::int64_t* count = value == nullptr ? nullptr : value->if_int64();
+    const std::optional<std::int64_t> count = value == nullptr ? 1 : whole_number(*value);
     const std::string mode = member("exec_mode");
     const bool cluster = mode.starts_with("cluster");
-    whose_ = "app " + member("name");
-    if (value != nullptr && (count == nullptr || *count < 1))
-      wanting("instances = " + text_of(*value) + " is one per processor, and one is written",
-              "write as many as there shall be");
+    counted = count && *count >= 1;
+    if (!counted)
+      wanting("instances = " + text_of(*value) + " depends on the number of processors, and one is written",
+              "write as many replicas as there shall be");
     if (cluster)
       wanting("exec_mode cluster: instances do not share a port through the cluster module of Node",
               "give each its own PORT behind a proxy, or let the server set SO_REUSEPORT (listen option reusePort)");
-    return count != nullptr && *count >= 1 ? std::min<std::int64_t>(*count, 4'096) : 1;
+    return counted ? std::min<std::int64_t>(*count, 4'096) : 1;
   }
 
   void fill(Service& service, const std::string& script) {
@@ -137,6 +152,9 @@ class App {
     const json::value* restarts = find("autorestart");
     if (restarts == nullptr || truth(*restarts)) service.set("restart", quoted("on-failure"));
     service.set("success_exit_codes", "[" + list + "]");
+    if (find("min_uptime") != nullptr || find("max_restarts") != nullptr)
+      wanting("min_uptime and max_restarts are not carried over beside stop_exit_codes: its work may be done sooner",
+              "max_restarts and restart_window bound all restarts");
   }
 
   // pm2 gives up who ends before min_uptime max_restarts times, but only in the first min_uptime * max_restarts of the
@@ -151,29 +169,68 @@ class App {
     const std::string span = after % 1'000 == 0 ? std::to_string(after / 1'000) + "s" : std::to_string(after) + "ms";
     service.set("ready", "{ type = \"uptime\", after = " + quoted(span) + " }");
     if (const json::value* limit = find("max_restarts"))
-      if (const std::int64_t* count = limit->if_int64())
+      if (const std::optional<std::int64_t> count = whole_number(*limit))
         service.set("max_failed_starts", std::to_string(std::clamp<std::int64_t>(*count, 1, 10'000)));
   }
 
-  void command(Service& service, const std::string& script) {
+  std::vector<std::string> interpreter_arguments() const {
     std::vector<std::string> words;
+    for (const char* key : {"node_args", "interpreter_args"})
+      if (const json::value* args = find(key))
+        for (const std::string& word : words_of(*args)) words.push_back(word);
+    return words;
+  }
+
+  // A script that is a program with a space in it is run by the shell in pm2.
+  bool by_shell(Service& service, const std::string& script, const std::vector<std::string>& arguments) const {
+    if (!needs_shell(script) || script.find(' ') == script.npos) return false;
+    std::string line = script;
+    for (const std::string& word : arguments) line += " " + shell_word(word);
+    service.set("shell", "true");
+    service.set("command", quoted(line));
+    return true;
+  }
+
+  void command(Service& service, const std::string& script) {
     std::string interpreter = member("interpreter");
     if (interpreter.empty()) interpreter = member("exec_interpreter");
-    // A script that is a program with a space in it is run by the shell in pm2.
+    std::vector<std::string> arguments;
+    if (const json::value* args = find("args")) arguments = words_of(*args);
+    if (interpreter.empty() && by_shell(service, script, arguments)) return;
     const std::vector<std::string> parts = split_words(script).value_or(std::vector<std::string>{script});
-    if (interpreter.empty() && parts.size() > 1) {
+    std::vector<std::string> words;
+    if (interpreter.empty() && parts.size() > 1)
       words = parts;
-    } else {
-      if (interpreter.empty()) interpreter = interpreter_for(script);
-      if (!interpreter.empty() && interpreter != "none") words.push_back(interpreter);
-      for (const char* key : {"node_args", "interpreter_args"})
-        if (const json::value* args = find(key))
-          for (const std::string& word : words_of(*args)) words.push_back(word);
-      words.push_back(script);
-    }
-    if (const json::value* args = find("args"))
-      for (const std::string& word : words_of(*args)) words.push_back(word);
+    else
+      words = interpreted(std::move(interpreter), script);
+    if (words[0].find("python") != std::string::npos) service.set_in("env", "PYTHONUNBUFFERED", quoted("1"));  // as pm2
+    words.insert(words.end(), arguments.begin(), arguments.end());
     service.set("command", quoted_list(words));
+  }
+
+  std::vector<std::string> interpreted(std::string interpreter, const std::string& script) {
+    const bool given = !interpreter.empty();
+    if (!given) interpreter = interpreter_for(script);
+    const bool path = script.find('/') != std::string::npos;
+    std::vector<std::string> arguments = interpreter_arguments();
+    // pm2 looks into the file: what is no program is for node.
+    if (!given && interpreter.empty() && path && !arguments.empty()) interpreter = "node";
+    if (!given && interpreter.empty() && path)
+      wanting(script + " is run as a program", "if it is JavaScript: command = [\"node\", " + quoted(script) + "]");
+    if (interpreter.starts_with("node@")) {
+      wanting("interpreter " + interpreter + ": the node that is in PATH is written",
+              "name its whole path, below ~/.nvm");
+      interpreter = "node";
+    }
+    if (interpreter.empty() || interpreter == "none") {
+      if (!arguments.empty())
+        wanting("node_args are left out: " + script + " is run as a program",
+                "env = { NODE_OPTIONS = \"...\" } reaches node");
+      return {script};
+    }
+    arguments.insert(arguments.begin(), interpreter);
+    arguments.push_back(script);
+    return arguments;
   }
 
   // Each instance has its number in NODE_APP_INSTANCE, or what instance_var calls so; increment_var names a variable to
@@ -197,7 +254,7 @@ class App {
     const json::object* variables = value.if_object();
     if (variables == nullptr) return;
     for (const auto& [name, text] : *variables)
-      service.set_in("env", {name.data(), name.size()}, quoted(text_of(text)));
+      service.set_in("env", {name.data(), name.size()}, quoted(foreign(javascript_text(text))));
   }
 
   // Bytes, or "300M". "1.5G", which pm2 refuses, can only mean one thing.
@@ -215,6 +272,15 @@ class App {
   void key(Service& service, const std::string& name, const json::value& value) {
     if (name == "cwd") return service.set("cwd", quoted(whole_path(text_of(value))));
     if (name == "env") return environment(service, value);
+    if (name == "env_file")
+      return wanting("env_file = " + text_of(value) + " is not carried over",
+                     "write env_files = " + quoted_list(words_of(value)) + "; its quotes are those of a shell");
+    if (name == "autostart") return truth(value) ? void() : service.set("autostart", "false");
+    if (name == "namespace") {
+      if (const std::string tag = text_of(value); !tag.empty() && tag != "default")
+        service.set("tags", quoted_list({name_of(tag)}));
+      return;
+    }
     if (name.starts_with("env_"))
       return wanting(name + " is not carried over",
                      "write a hearth.toml for each environment, or use ${NAME:-default}");
@@ -224,7 +290,12 @@ class App {
       service.set_in("backoff", "initial", span_text(value));
       return service.set_in("backoff", "factor", "1");
     }
-    if (name == "exp_backoff_restart_delay") return service.set_in("backoff", "initial", span_text(value));
+    if (name == "exp_backoff_restart_delay") {
+      service.set_in("backoff", "initial", span_text(value));
+      if (milliseconds_of(value).value_or(longest_pause_ms) < longest_pause_ms)
+        service.set_in("backoff", "max", quoted("15s"));
+      return service.set_in("backoff", "factor", "1.5");
+    }
     if (name == "kill_timeout") return service.set("stop_timeout", span_text(value));
     if (name == "listen_timeout") return service.set("start_timeout", span_text(value));
     if (name == "max_memory_restart") return memory(service, value);
@@ -240,11 +311,28 @@ class App {
 
   // What hearth does in another way, or not.
   void unlike(Service& service, const std::string& name, const json::value& value) {
-    static constexpr std::string_view carried[] = {
-        "name",         "script",           "args",         "node_args",  "interpreter_args",
-        "interpreter",  "exec_interpreter", "instances",    "exec_mode",  "merge_logs",
-        "combine_logs", "vizion",           "pmx",          "automation", "source_map_support",
-        "treekill",     "instance_var",     "increment_var"};
+    static constexpr std::string_view carried[] = {"name",
+                                                   "script",
+                                                   "args",
+                                                   "node_args",
+                                                   "interpreter_args",
+                                                   "interpreter",
+                                                   "exec_interpreter",
+                                                   "instances",
+                                                   "exec_mode",
+                                                   "merge_logs",
+                                                   "combine_logs",
+                                                   "vizion",
+                                                   "pmx",
+                                                   "automation",
+                                                   "source_map_support",
+                                                   "treekill",
+                                                   "instance_var",
+                                                   "increment_var",
+                                                   "ignore_watch",
+                                                   "watch_options",
+                                                   "watch_delay",
+                                                   "force"};
     if (std::find(std::begin(carried), std::end(carried), name) != std::end(carried)) return;
     if (name == "wait_ready" && truth(value))
       return wanting("wait_ready: process.send('ready') is not heard",
@@ -259,6 +347,13 @@ class App {
     if (name == "cron_restart" || name == "cron")
       return wanting(name + " = " + text_of(value) + " is not carried over",
                      "cron(8) can say: hearth restart " + service.name);
+    if (name == "log_type" && text_of(value) == "json") return service.set_in("log", "format", quoted("json"));
+    if (name == "disable_logs" && truth(value))
+      return wanting("disable_logs: hearth keeps the output all the same",
+                     "log = { max_size = \"64KiB\", max_files = 2 } keeps little of it");
+    if (name == "filter_env")
+      return wanting("filter_env: the environment is that of who calls `hearth up`, and nothing is taken out of it",
+                     "command = [\"env\", \"-u\", \"NAME\", \"program\"] does");
     if (name == "time" || name == "log_date_format") return service.set_in("log", "format", quoted("stamped"));
     if (name == "out_file" || name == "error_file" || name == "log_file" || name == "output" || name == "error" ||
         name == "log")
@@ -271,7 +366,6 @@ class App {
   Draft& draft_;
   const json::object& app_;
   std::string whose_;
-  std::int64_t instances_ = 1;
 };
 
 }  // namespace
@@ -282,8 +376,9 @@ Result<Imported> import_pm2(const Source& source) {
   lenient.allow_comments = lenient.allow_trailing_commas = true;
   const json::value value = json::parse({source.text.data(), source.text.size()}, error, {}, lenient);
   if (error)
-    return failure(Remedy::fix_input, "read", source.path, "it is not JSON (" + error.message() + ")",
-                   "name ecosystem.config.js, which node writes as JSON, or an ecosystem.json");
+    return failure(
+        Remedy::fix_input, "read", source.path, "it is not JSON (" + error.message() + ")",
+        "name ecosystem.config.js, which node writes as JSON, or an ecosystem.json; `yq -o json` makes one of YAML");
   json::array apps;
   const json::object* object = value.if_object();
   if (const json::array* list = value.if_array())

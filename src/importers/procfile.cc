@@ -3,6 +3,7 @@
 #include <cctype>
 #include <charconv>
 
+#include "importers/dotenv.h"
 #include "importers/draft.h"
 #include "importers/words.h"
 
@@ -19,39 +20,11 @@ bool is_name(std::string_view text) {
   return true;
 }
 
-struct Variable {
-  std::string name, value;
-};
-
-std::vector<Variable> variables_of(const Source& dotenv, Draft& draft) {
-  std::vector<Variable> all;
-  std::size_t number = 0;
-  for (std::string_view rest = dotenv.text; !rest.empty();) {
-    const std::size_t end = std::min(rest.find('\n'), rest.size());
-    std::string line = foreign(trimmed(rest.substr(0, end)));
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-    ++number;
-    if (line.empty() || line[0] == '#') continue;
-    if (line.starts_with("export ")) line = trimmed(line.substr(7));
-    const std::size_t sign = line.find('=');
-    const std::string name = trimmed(line.substr(0, sign));
-    const auto words = sign == line.npos ? std::nullopt : split_words(line.substr(sign + 1));
-    if (!words || name.empty()) {
-      draft.find_wanting(dotenv, number, "this line is not NAME=VALUE", "write it into env of the services");
-      continue;
-    }
-    std::string value;
-    for (const std::string& word : *words) value += (value.empty() ? "" : " ") + word;
-    all.push_back({name, value});
-  }
-  return all;
-}
-
 }  // namespace
 
 Result<Imported> import_procfile(const Source& source, const Source& dotenv) {
   Draft draft;
-  const std::vector<Variable> variables = variables_of(dotenv, draft);
+  const std::vector<Variable> variables = read_dotenv(dotenv, draft);
   std::uint16_t given = first_port;
   for (const Variable& variable : variables)
     if (variable.name == "PORT")

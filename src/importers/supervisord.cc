@@ -81,6 +81,7 @@ Result<Imported> SupervisordImporter::finish(const std::string& from) {
 Names SupervisordImporter::names_for(const Section& each, const std::string& program) const {
   Names names;
   for (const auto& [name, value] : environment_) names["ENV_" + name] = value;
+  for (const auto& [name, value] : shared_environment_) names["ENV_" + name] = value;
   const std::string& path = each.source->path;
   const std::size_t slash = path.rfind('/');
   names["here"] = !each.source->directory.empty() ? each.source->directory
@@ -97,12 +98,18 @@ Names SupervisordImporter::names_for(const Section& each, const std::string& pro
 std::string SupervisordImporter::text_of(Place place, const std::string& value, const Names& names,
                                          const std::string& whose, bool is_replaced) {
   Names known = names;
-  if (is_replaced)
-    for (auto& [name, text] : known)
-      if (name.starts_with("ENV_")) text = variable(name.substr(4));
+  const auto is_shared = [&](std::string_view name) {  // [supervisord] says it, and no environment
+    return std::ranges::any_of(shared_environment_, [&](const auto& each) { return "ENV_" + each.first == name; });
+  };
+  bool of_now = false;  // is one of the environment in it
+  for (auto& [name, text] : known) {
+    if (!name.starts_with("ENV_") || is_shared(name)) continue;
+    if (is_replaced) text = variable(name.substr(4));
+    of_now = of_now || value.find("%(" + name + ")") != value.npos;
+  }
   for (std::string missing;;) {
     if (const std::optional<std::string> text = expanded(value, known, missing)) {
-      if (!is_replaced && value.find("%(ENV_") != value.npos)
+      if (!is_replaced && of_now)
         wanting(place, whose + ": " + value + " was replaced by the value of now, " + *text, "write what it shall be");
       if (!host_.empty() && value.find("%(host_node_name)") != value.npos)
         wanting(place, whose + ": %(host_node_name)s was replaced by the name of this machine, " + host_,
@@ -359,6 +366,7 @@ void SupervisordImporter::log_key(const Section& each, Place place, const std::s
   }
   if (key == "stdout_logfile" || key == "stderr_logfile") {
     if (value.empty() || value == "AUTO") return;
+    if (value == "syslog") return service.set_in("log", "sink", quoted("syslog"));
     if (key == "stdout_logfile" && is_own_output(value)) {
       service.set_in("log", "sink", quoted("stdout"));
       return wanting(

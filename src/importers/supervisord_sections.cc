@@ -24,6 +24,9 @@ void SupervisordImporter::supervisord_section(const Section& each) {
                 "write cwd into the services that shall run there");
       else
         shared_directory_ = text_of(place, entry.value, names_for(each, ""), "supervisord", true);
+    } else if (entry.key == "strip_ansi" && boolean_of(entry.value) == true) {
+      wanting(place, "supervisord: strip_ansi: colours and other escape sequences stay in the output",
+              "most programs write none when NO_COLOR=1 is in their env");
     } else if (entry.key == "umask") {
       shared_umask_ = umask_text(entry.value);
     } else if (entry.key == "minfds" || entry.key == "minprocs") {

@@ -42,11 +42,10 @@ std::optional<Variables> environment_of(const std::string& text) {
     if (one.empty()) return true;
     const std::size_t sign = one.find('=');
     if (sign == one.npos || sign == 0) return false;
-    const auto value = split_words(one.substr(sign + 1));
-    if (!value) return false;
-    std::string joined;
-    for (const std::string& word : *value) joined += (joined.empty() ? "" : " ") + word;
-    all.emplace_back(trimmed(one.substr(0, sign)), joined);
+    // Nothing is escaped there: quotes around it go, and a backslash is one (shlex without POSIX rules).
+    const std::string value = trimmed(one.substr(sign + 1));
+    const std::size_t first = value.find_first_not_of("'\""), last = value.find_last_not_of("'\"");
+    all.emplace_back(trimmed(one.substr(0, sign)), first == value.npos ? "" : value.substr(first, last - first + 1));
     return true;
   };
   for (const char c : text) {

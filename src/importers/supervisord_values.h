@@ -17,7 +17,7 @@ std::optional<bool> boolean_of(std::string text);
 bool is_own_output(std::string_view path);
 // As hearth writes it: "027" of "0027".
 std::string umask_text(const std::string& text);
-// KEY="value",KEY2=value; quotes as in a shell, commas between.
+// KEY="value",KEY2=value; quotes of both kinds, no escapes, commas between.
 std::optional<Variables> environment_of(const std::string& text);
 // TOML. "50MB" of supervisord counts in 1024s; hearth says so with an i.
 std::string size_text(std::string text);

@@ -1,5 +1,6 @@
 // .service units: systemd.service(5), systemd.exec(5), systemd.kill(5), systemd.unit(5).
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <ranges>
 #include <set>
@@ -8,8 +9,12 @@
 #include "importers/ini.h"
 #include "importers/sizes.h"
 #include "importers/systemd_values.h"
+#include "importers/unit_hooks.h"
+#include "importers/unit_privileges.h"
+#include "importers/unit_specifiers.h"
+#include "importers/unit_surroundings.h"
+#include "importers/unit_words.h"
 #include "importers/words.h"
-#include "model/capabilities.h"
 
 namespace hearth::importers {
 namespace {
@@ -17,26 +22,13 @@ namespace {
 struct Unit {
   const Source* source;
   std::vector<IniSection> sections;
-  std::string name;  // web.service -> web
+  UnitName name;
 };
-
-std::string base_name(std::string_view path) {
-  const std::size_t slash = path.rfind('/');
-  if (slash != path.npos) path.remove_prefix(slash + 1);
-  return std::string(path);
-}
-
-std::string stem_of(std::string_view unit) {
-  std::string name = base_name(unit);
-  if (name.ends_with(".service")) name.resize(name.size() - 8);
-  if (name.ends_with("@")) name.pop_back();
-  return name;
-}
 
 class Importer {
  public:
-  explicit Importer(const std::vector<Unit>& units) {
-    for (const Unit& unit : units) names_.insert(unit.name);
+  Importer(const std::vector<Unit>& units, const std::string& host) : host_(host) {
+    for (const Unit& unit : units) names_.insert(unit.name.stem);
   }
 
   void import(const Unit& unit);
@@ -44,24 +36,34 @@ class Importer {
 
  private:
   void wanting(std::size_t line, const std::string& what, const std::string& remedy) {
-    draft_.find_wanting(*unit_->source, line, unit_->name + ": " + what, remedy);
+    draft_.find_wanting(*unit_->source, line, unit_->name.stem + ": " + what, remedy);
   }
   void unit_key(Service& service, const IniEntry& entry);
   void service_key(Service& service, const IniEntry& entry);
   bool timing(Service& service, const IniEntry& entry);
   bool start_limit(Service& service, const IniEntry& entry);
-  bool limit(Service& service, const IniEntry& entry);
   bool memory(const IniEntry& entry);
   void start_command(Service& service, const IniEntry& entry);
   void type(Service& service, const IniEntry& entry);
-  bool hook(Service& service, const IniEntry& entry);
-  bool privileges(Service& service, const IniEntry& entry);
-  void finish_privileges(Service& service);
+  void hook(Service& service, const IniEntry& entry, std::string_view name);
   void finish_start_limit(Service& service);
   void finish_task(Service& service);
   void finish_pid_file(Service& service);
   void dependencies(Service& service, const IniEntry& entry);
-  std::string specifiers(const IniEntry& entry);
+  std::string specifiers(const IniEntry& entry) {
+    return without_specifiers(entry.value, unit_->name, known(), told(entry));
+  }
+  Known known() const { return {host_, {}}; }
+  Told told(const IniEntry& entry) {
+    return [this, &entry](const std::string& what, const std::string& remedy) {
+      wanting(entry.line, what.starts_with("%") ? entry.key + ": " + what : what, remedy);
+    };
+  }
+  std::optional<UnitWords> words_of(const IniEntry& entry, std::string_view text, bool command);
+  UnitCommand command_line(const IniEntry& entry, bool& ignored);
+  void environment(Service& service, const IniEntry& entry);
+  void directory(Service& service, const IniEntry& entry);
+  void finish_times(Service& service);
 
   std::set<std::string> names_;
   const Unit* unit_ = nullptr;
@@ -71,66 +73,80 @@ class Importer {
   bool no_start_limit_ = false;  // StartLimitIntervalSec=0
   const IniEntry* pid_file_ = nullptr;
   std::vector<std::string> files_;  // of EnvironmentFile=
-  std::optional<CapabilitySet> ambient_, bounding_;
-  std::size_t ambient_line_ = 0;
+  UnitPrivileges privileges_;
   std::string user_;
+  UnitHooks hooks_;
+  std::optional<std::int64_t> start_ms_, stop_ms_;  // said by the unit
+  UnitSurroundings surroundings_;
+  std::map<std::string_view, std::vector<std::string>> directories_;
+  const std::string& host_;
   Draft draft_;
 };
 
-// The few specifiers that mean the same here; others are told.
-std::string Importer::specifiers(const IniEntry& entry) {
-  std::string out;
-  const std::string& text = entry.value;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '%' || i + 1 == text.size()) {
-      out += text[i];
-      continue;
-    }
-    const char kind = text[++i];
-    if (kind == '%') {
-      out += '%';
-    } else if (kind == 'n' || kind == 'N' || kind == 'p') {
-      out += kind == 'n' ? unit_->name + ".service" : unit_->name;
-    } else if (kind == 'h') {
-      out += variable("HOME");
-    } else {
-      out += std::string("%") + kind;
-      wanting(entry.line, entry.key + ": %" + kind + " is not carried over", "write what it stands for");
-    }
+// Specifiers are replaced in each word by itself: what one of them stands for is not split.
+std::optional<UnitWords> Importer::words_of(const IniEntry& entry, std::string_view text, bool command) {
+  std::optional<UnitWords> split = split_unit_words(text);
+  if (!split) return std::nullopt;
+  if (!split->odd.empty())
+    wanting(entry.line, entry.key + ": " + split->odd + " is no escape that is known, and stays as it is",
+            "a backslash is \\\\");
+  Known all = known();
+  if (command) all.credentials = "${CREDENTIALS_DIRECTORY}";
+  for (std::string& word : split->words) word = without_specifiers(word, unit_->name, all, told(entry));
+  return split;
+}
+
+// systemd.service(5) "Command lines". `ignored`: its failure is none. Without words: there is no command in it, or none
+// that can be read, which is told.
+UnitCommand Importer::command_line(const IniEntry& entry, bool& ignored) {
+  std::string_view text = entry.value;
+  const std::string_view prefixes = text.substr(0, std::min(text.find_first_not_of("-@:+!|"), text.size()));
+  text.remove_prefix(prefixes.size());
+  const auto has = [&](char c) { return prefixes.find(c) != prefixes.npos; };
+  ignored = has('-');
+  if (has('+') || has('!'))
+    wanting(entry.line, entry.key + "=" + (has('+') ? "+" : "!") + ": privileges are not carried over",
+            "user says as whom it runs");
+  std::optional<UnitWords> split = words_of(entry, text, true);
+  if (!split || split->words.empty()) {
+    wanting(entry.line, "the quotes of " + entry.key + " do not match", "write command = [\"program\", \"argument\"]");
+    return {};
   }
-  return out;
+  if (has('@') && split->words.size() > 1) {
+    wanting(entry.line, entry.key + "=@: " + split->words[1] + " as the name that it sees (argv[0]) is left out",
+            "command = [\"bash\", \"-c\", \"exec -a NAME program\"] gives it one");
+    split->words.erase(split->words.begin() + 1);
+  }
+  if (!split->ends.empty() && split->ends[0] > 0 && split->ends[0] < split->words.size()) {
+    wanting(entry.line, entry.key + ": what stands behind ; is a command of its own, and left out",
+            "write it into a line of its own, and import again");
+    split->words.resize(split->ends[0]);
+  }
+  UnitCommand command = command_of(split->words, has(':'));
+  const auto split_one = std::ranges::find_if_not(command.split, [](const std::string& each) {
+    return each == "$MAINPID" || each == "$EXIT_STATUS" || each == "$SERVICE_RESULT" || each == "$EXIT_CODE";
+  });  // systemd's own are one word
+  if (split_one != command.split.end())
+    wanting(entry.line,
+            entry.key + ": " + *split_one +
+                " is split by the shell: at blanks, and with its patterns (*, ?) replaced; systemd obeys quotes in it",
+            "where that matters, write the arguments themselves");
+  return command;
 }
 
 void Importer::start_command(Service& service, const IniEntry& entry) {
-  std::string text = specifiers(entry);
-  const std::size_t prefix = std::min(text.find_first_not_of("-@:+!"), text.size());
-  for (const char c : text.substr(0, prefix)) {
-    if (c == '-')
-      wanting(entry.line, "ExecStart=-: failures that are ignored", "success_exit_codes names the codes that are none");
-    if (c == '@')
-      wanting(entry.line, "ExecStart=@: the word after the program is no argument but argv[0]",
-              "take it out of command");
-    if (c == '+' || c == '!')
-      wanting(entry.line, std::string("ExecStart=") + c + ": privileges are not carried over",
-              "user says as whom it runs");
-  }
-  text.erase(0, prefix);
-  const auto words = split_words(text);
-  if (!words || words->empty())
-    return wanting(entry.line, "the quotes of ExecStart do not match", "write command = [\"program\", \"argument\"]");
   if (has_command_)
     return wanting(entry.line, "a second ExecStart is left out",
                    "write a service of its own, and depends_on = { ... = \"completed_successfully\" }");
+  bool ignored = false;
+  const UnitCommand command = command_line(entry, ignored);
+  if (ignored)
+    wanting(entry.line, "ExecStart=-: failures that are ignored", "success_exit_codes names the codes that are none");
+  if (command.words.empty() && command.shell.empty()) return;
   has_command_ = true;
-  std::vector<std::string> command = *words;
-  // systemd replaces ${NAME} and $NAME from the environment of the service; hearth ${NAME} from that of `hearth up`.
-  for (std::string& word : command) {
-    const std::size_t at = word.find('$');
-    if (at == word.npos || word.substr(at).starts_with("$$")) continue;
-    wanting(entry.line, "ExecStart: " + word + " is not replaced when the service starts",
-            "write ${NAME} for a variable of whoever calls `hearth up`, or shell = true");
-  }
-  service.set("command", quoted_list(command));
+  if (command.shell.empty()) return service.set("command", quoted_list(command.words));
+  service.set("shell", "true");
+  service.set("command", quoted("exec " + command.shell));
 }
 
 void Importer::type(Service& service, const IniEntry& entry) {
@@ -163,24 +179,36 @@ bool Importer::timing(Service& service, const IniEntry& entry) {
       service.set_in("backoff", "initial", *span), service.set_in("backoff", "factor", "1");
     return true;
   }
+  bool found = both;
   for (const auto& [theirs, ours] : spans) {
     if (entry.key != theirs && !(both && theirs.starts_with("Timeout"))) continue;
-    if (entry.value == "infinity") {
+    found = true;
+    constexpr std::int64_t longest_stop = 3'600'000, no_end = 86'400'000;
+    const auto span = span_of(entry.value);
+    const std::int64_t ms = milliseconds_of(entry.value).value_or(1);
+    if (ours.ends_with("_timeout")) {
+      std::optional<std::int64_t>& said = ours == "start_timeout" ? start_ms_ : stop_ms_;
+      said = entry.value == "infinity" || ms == 0 ? no_end : ms;
+    }
+    if (entry.value == "infinity" || (ms == 0 && theirs.starts_with("Timeout"))) {  // 0 has no end there, either
       if (ours == "start_timeout") service.set(ours, "0");
       if (ours == "stop_timeout")
         service.set(ours, quoted("1h")), wanting(entry.line, "a stop without an end has one of an hour", "");
       continue;
     }
-    const auto span = span_of(entry.value);
+    if (ours == "stop_timeout" && ms > longest_stop) {
+      service.set(ours, quoted("1h"));
+      wanting(entry.line, entry.key + "=" + entry.value + " is taken for an hour", "no stop_timeout is longer");
+      continue;
+    }
     if (ours == "restart_window") no_start_limit_ = span == "\"0s\"";
     if (!span)
       wanting(entry.line, entry.key + "=" + entry.value + " is no time that is understood",
               "write " + std::string(ours));
     else if (*span != "\"0s\"" || ours == "start_timeout" || ours == "watchdog")
       service.set(ours, *span);
-    if (!both) return true;
   }
-  return both;
+  return found;
 }
 
 // It counts all starts, also the first one, and max_restarts those after it. There 0 is no limit, as here.
@@ -196,22 +224,6 @@ bool Importer::start_limit(Service& service, const IniEntry& entry) {
   return true;
 }
 
-bool Importer::limit(Service& service, const IniEntry& entry) {
-  if (!entry.key.starts_with("Limit")) return false;
-  std::string name = entry.key.substr(5);
-  std::transform(name.begin(), name.end(), name.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; });
-  const auto one = [](const std::string& text) {
-    if (text == "infinity") return quoted("unlimited");
-    return integer(text);
-  };
-  const std::size_t colon = entry.value.find(':');
-  service.set_in("limits", name,
-                 colon == entry.value.npos ? one(entry.value)
-                                           : "{ soft = " + one(entry.value.substr(0, colon)) +
-                                                 ", hard = " + one(entry.value.substr(colon + 1)) + " }");
-  return true;
-}
-
 // The kernel enforces them, and nothing of hearth's does.
 bool Importer::memory(const IniEntry& entry) {
   if (entry.key != "MemoryMax" && entry.key != "MemoryHigh" && entry.key != "MemoryLimit") return false;
@@ -223,14 +235,14 @@ bool Importer::memory(const IniEntry& entry) {
 }
 
 void Importer::dependencies(Service& service, const IniEntry& entry) {
-  for (const std::string& other : split_list(entry.value, " \t")) {
+  std::string left_out;
+  for (const std::string& other : split_list(specifiers(entry), " \t")) {
     if (other.ends_with(".target") || other.ends_with(".slice") || other.ends_with(".mount")) {
       if (other != "network.target" && other != "multi-user.target" && other != "basic.target")
-        wanting(entry.line, entry.key + "=" + other + " is not carried over: hearth starts when it is told to",
-                "order hearth's own unit after it (docs/guide/systemd.md)");
+        left_out += (left_out.empty() ? "" : " ") + other;
       continue;
     }
-    const std::string name = stem_of(other);
+    const std::string name = UnitName(other).stem;
     if (!other.ends_with(".service") || !names_.contains(name)) {
       wanting(entry.line, entry.key + "=" + other + " is none of the units that were given",
               "import both together, or order hearth's own unit after it");
@@ -244,6 +256,9 @@ void Importer::dependencies(Service& service, const IniEntry& entry) {
       service.set_in("depends_on", name_of(name), follows ? "{ stop = true, restart = true }" : "{ required = false }");
     if (follows) needs_.insert({service.name, name});
   }
+  if (!left_out.empty())
+    wanting(entry.line, entry.key + "=" + left_out + " is not carried over: hearth starts when it is told to",
+            "order hearth's own unit after it (docs/guide/systemd.md)");
 }
 
 void Importer::unit_key(Service& service, const IniEntry& entry) {
@@ -253,32 +268,39 @@ void Importer::unit_key(Service& service, const IniEntry& entry) {
     return dependencies(service, entry);
   if (timing(service, entry) || start_limit(service, entry)) return;
   if (key == "Description" || key == "Documentation" || key == "DefaultDependencies") return;
-  wanting(entry.line, key + "=" + entry.value + " is not carried over", "");
+  wanting(entry.line, key + "=" + entry.value + " is not carried over", unit_section_remedy(key));
+}
+
+void Importer::environment(Service& service, const IniEntry& entry) {
+  if (entry.value.empty()) return service.remove("env");
+  const std::optional<UnitWords> split = words_of(entry, entry.value, false);
+  if (!split)
+    return wanting(entry.line, "the quotes of Environment do not match, and it is left out",
+                   "write env = { NAME = \"value\" }");
+  for (const std::string& word : split->words) {
+    const std::size_t sign = word.find('=');
+    if (sign == word.npos || sign == 0)
+      wanting(entry.line, "Environment: " + word + " is not NAME=VALUE, and left out", "env = { NAME = \"value\" }");
+    else
+      service.set_in("env", word.substr(0, sign), quoted(word.substr(sign + 1)));
+  }
 }
 
 void Importer::service_key(Service& service, const IniEntry& entry) {
   const std::string& key = entry.key;
   const std::string& value = entry.value;
-  if (key == "ExecStart") return value.empty() ? void(has_command_ = false) : start_command(service, entry);
+  if (key == "ExecStart" && value.empty()) {  // begins anew
+    has_command_ = false;
+    service.remove("shell");
+    return service.remove("command");
+  }
+  if (key == "ExecStart") return start_command(service, entry);
   if (key == "Type") return type(service, entry);
-  if (key == "WorkingDirectory") return service.set("cwd", quoted(value == "~" ? "~" : specifiers(entry)));
-  if (key == "User") {
-    user_ = value;
-    return service.set("user", quoted(value));
-  }
-  if (key == "Group") return service.set("group", quoted(value));
-  if (key == "UMask")
-    return service.set("umask", quoted(value.size() == 4 && value[0] == '0' ? value.substr(1) : value));
-  if (key == "Nice") return service.set("nice", integer(value));
-  if (key == "OOMScoreAdjust") return service.set("oom_score_adj", integer(value));
+  if (key == "WorkingDirectory") return directory(service, entry);
+  if (key == "User") return service.set("user", quoted(user_ = specifiers(entry)));
+  if (key == "Group") return service.set("group", quoted(specifiers(entry)));
   if (key == "KillSignal") return service.set("stop_signal", quoted(value));
-  if (key == "Environment") {
-    const auto words = split_words(specifiers(entry));
-    for (const std::string& word : words.value_or(std::vector<std::string>()))
-      if (const std::size_t sign = word.find('='); sign != word.npos && sign > 0)
-        service.set_in("env", word.substr(0, sign), quoted(word.substr(sign + 1)));
-    return;
-  }
+  if (key == "Environment") return environment(service, entry);
   if (key == "Restart") {
     const bool failures = value.starts_with("on-");
     if (failures && value != "on-failure" && value != "on-success")
@@ -293,107 +315,63 @@ void Importer::service_key(Service& service, const IniEntry& entry) {
       if (code.find_first_not_of("0123456789") == code.npos)
         list += ", " + integer(code);
       else
-        wanting(entry.line, "SuccessExitStatus=" + code + ": only numbers are carried over", "write its number");
+        wanting(entry.line, "SuccessExitStatus=" + code + ": only numbers are carried over",
+                code.starts_with("SIG") ? "who ends by a signal that nobody asked for has failed"
+                                        : "write its number (systemd.exec(5), \"Process Exit Codes\")");
     }
     return service.set("success_exit_codes", "[" + list + "]");
   }
-  if (timing(service, entry) || start_limit(service, entry) || limit(service, entry) || memory(entry)) return;
+  if (timing(service, entry) || start_limit(service, entry) || memory(entry)) return;
+  if (UnitSurroundings::has(key)) return surroundings_.key(service, key, specifiers(entry), told(entry));
   if (key == "KillMode" && value != "control-group" && value != "mixed")
-    return wanting(entry.line, "KillMode=" + value + ": hearth ends all that is left of a run", "");
+    return wanting(entry.line, "KillMode=" + value + ": hearth ends all that is left of a run",
+                   "what has to outlive it, as sessions of sshd, can stay with systemd");
   if ((key == "StandardOutput" || key == "StandardError") && value != "journal" && value != "inherit")
     return wanting(entry.line, key + "=" + value + ": output goes to a file of hearth's own",
                    "hearth logs " + service.name + " shows it");
-  if (hook(service, entry) || privileges(service, entry)) return;
+  if (const std::string_view name = UnitHooks::called(key); !name.empty()) return hook(service, entry, name);
+  if (privileges_.key(service, entry, told(entry))) return;
   if (key == "EnvironmentFile") {
-    files_.push_back(value);  // a leading '-' means the same to both
+    if (value.empty()) return files_.clear(), service.remove("env_files");
+    files_.push_back(specifiers(entry));  // a leading '-' means the same to both
     return service.set("env_files", quoted_list(files_));
   }
   if (key == "RuntimeDirectory" || key == "StateDirectory" || key == "CacheDirectory") {
     const char* ours = key == "RuntimeDirectory" ? "runtime_directories"
                        : key == "StateDirectory" ? "state_directories"
                                                  : "cache_directories";
-    return service.set(ours, quoted_list(split_list(value, " \t")));
+    if (value.empty()) return directories_[ours].clear(), service.remove(ours);
+    for (std::string& name : split_list(specifiers(entry), " \t")) directories_[ours].push_back(std::move(name));
+    return service.set(ours, quoted_list(directories_[ours]));
   }
   if (key == "PIDFile") return void(pid_file_ = &entry);
   if (key == "KillMode" || key == "StandardOutput" || key == "StandardError" || key == "NotifyAccess" ||
-      key == "RemainAfterExit" || key == "GuessMainPID" || key == "SyslogIdentifier" || key == "StandardInput" ||
-      key == "SendSIGKILL")
+      key == "RemainAfterExit" || key == "GuessMainPID" || key == "SyslogIdentifier")
     return;
+  if (tell_without_counterpart(key, value, told(entry))) return;
   wanting(entry.line, key + "=" + value + " is not carried over", "docs/reference/configuration.md has what there is");
 }
 
-// Commands around the life of a service. $MAINPID is HEARTH_PID here, and takes a shell.
-bool Importer::hook(Service& service, const IniEntry& entry) {
-  static constexpr std::pair<std::string_view, std::string_view> hooks[] = {{"ExecStartPre", "before_start"},
-                                                                            {"ExecStartPost", "after_start"},
-                                                                            {"ExecStop", "stop_command"},
-                                                                            {"ExecStopPost", "after_stop"},
-                                                                            {"ExecReload", "reload_command"}};
-  for (const auto& [theirs, ours] : hooks) {
-    if (entry.key != theirs) continue;
-    std::string text = specifiers(entry);
-    if (text.starts_with("-"))
-      wanting(entry.line, entry.key + "=-: a failure of it is not ignored", "let it end with true");
-    text.erase(0, std::min(text.find_first_not_of("-@:+!"), text.size()));
-    const auto words = split_words(text);
-    if (!words || words->empty()) {
-      wanting(entry.line, "the quotes of " + entry.key + " do not match", "write " + std::string(ours));
-    } else if (service.has(ours)) {
-      wanting(entry.line, "a second " + entry.key + " is left out",
-              "write both into " + std::string(ours) + " = { shell = true, command = \"...\" }");
-    } else if (text.find("$MAINPID") != text.npos || text.find("${MAINPID}") != text.npos) {
-      for (const std::string_view name : {"${MAINPID}", "$MAINPID"})
-        for (std::size_t at = text.find(name); at != text.npos; at = text.find(name))
-          text.replace(at, name.size(), "$HEARTH_PID");
-      service.set(ours, "{ shell = true, command = " + quoted(text) + " }");
-    } else {
-      service.set(ours, quoted_list(*words));
-    }
-    return true;
-  }
-  return false;
+void Importer::hook(Service& service, const IniEntry& entry, std::string_view name) {
+  if (entry.value.empty()) return hooks_.clear(service, name);
+  bool ignored = false;
+  const UnitCommand command = command_line(entry, ignored);
+  hooks_.add(service, name, command, ignored);
 }
 
-// systemd.exec(5) "Capabilities". A list may begin with '~', which means all others; several are put together: with '~'
-// each takes away, without each adds. An empty one begins anew.
-bool Importer::privileges(Service& service, const IniEntry& entry) {
-  if (entry.key == "NoNewPrivileges") {
-    static constexpr std::string_view yes[] = {"1", "yes", "y", "true", "t", "on"};
-    if (std::ranges::find(yes, std::string_view(entry.value)) != std::ranges::end(yes))
-      service.set("no_new_privs", "true");
-    return true;
+// A leading '-' means that it need not be there.
+void Importer::directory(Service& service, const IniEntry& entry) {
+  std::string path = specifiers(entry);
+  if (path.starts_with("-")) {
+    path.erase(0, 1);
+    wanting(entry.line, "WorkingDirectory=-: here it has to be there", "make it once, by hand");
   }
-  const bool ambient = entry.key == "AmbientCapabilities";
-  if (!ambient && entry.key != "CapabilityBoundingSet") return false;
-  std::string_view text = entry.value;
-  const bool inverted = text.starts_with("~");
-  if (inverted) text.remove_prefix(1);
-  CapabilitySet named = 0;
-  for (const std::string& name : split_list(text, " \t"))
-    if (name.starts_with("-") || !add_capability(name, named))
-      wanting(entry.line, entry.key + ": " + name + " is no capability that hearth knows",
-              "capabilities(7) has their names");
-  std::optional<CapabilitySet>& set = ambient ? ambient_ : bounding_;
-  if (!set || named == 0)
-    set = inverted ? all_capabilities & ~named : named;
-  else
-    set = inverted ? *set & ~named : *set | named;
-  if (ambient) ambient_line_ = entry.line;
-  return true;
-}
-
-// What is ambient there is what it has here. There it leaves the bounding set alone, here it is the bounding set unless that
-// is said. Root has its bounding set, and nothing of the ambient one besides.
-void Importer::finish_privileges(Service& service) {
-  const auto list = [](CapabilitySet set) { return quoted_list(capability_words(set)); };
-  if (ambient_ && *ambient_ == 0) ambient_.reset();
-  if (ambient_ && (user_.empty() || user_ == "root" || user_ == "0")) {
-    wanting(ambient_line_, "AmbientCapabilities changes nothing for root, and is left out",
-            "say user, or capabilities");
-    ambient_.reset();
-  }
-  if (ambient_) service.set("capabilities", list(*ambient_ & bounding_.value_or(all_capabilities)));
-  if (ambient_ || bounding_) service.set("capability_bounding_set", list(bounding_.value_or(all_capabilities)));
+  const bool has_user = std::ranges::any_of(
+      unit_->sections, [](const IniSection& each) { return each.name == "Service" && each.find("User") != nullptr; });
+  if (path == "~" && has_user)
+    wanting(entry.line, "WorkingDirectory=~ is here the home of who calls `hearth up`, and not that of User=",
+            "cwd = \"/home/...\"");
+  service.set("cwd", quoted(path));
 }
 
 // Without an interval nothing is counted.
@@ -405,6 +383,14 @@ void Importer::finish_start_limit(Service& service) {
 void Importer::finish_task(Service& service) {
   if (!is_task_) return;
   for (const char* key : {"ready", "watchdog", "start_timeout", "restart"}) service.remove(key);
+}
+
+// What systemd takes where the unit is silent, and hearth has less.
+void Importer::finish_times(Service& service) {
+  hooks_.finish(service, start_ms_, stop_ms_);
+  if (!service.has("stop_timeout")) service.set("stop_timeout", quoted("90s"));
+  if ((is_forking_ || service.has("ready")) && !service.has("start_timeout"))
+    service.set("start_timeout", quoted("90s"));
 }
 
 // Who stays in the foreground writes none for us; ours would be written by hearth.
@@ -420,10 +406,15 @@ void Importer::import(const Unit& unit) {
   has_command_ = is_task_ = is_forking_ = no_start_limit_ = false;
   pid_file_ = nullptr;
   files_.clear();
-  ambient_.reset();
-  bounding_.reset();
+  privileges_ = {};
   user_.clear();
-  Service& service = draft_.add(unit.name);
+  hooks_ = {};
+  start_ms_.reset(), stop_ms_.reset();
+  directories_.clear();
+  surroundings_ = {};
+  Service& service = draft_.add(unit.name.stem);
+  if (service.name != unit.name.stem)
+    wanting(0, "it is called " + service.name + " now", "names have letters, digits, _ and -, 48 at most");
   service.set("restart", quoted("never"));  // the default of systemd
   for (const IniSection& section : unit.sections) {
     for (const IniEntry& entry : section.entries) {
@@ -431,7 +422,11 @@ void Importer::import(const Unit& unit) {
       if (section.name == "Service") service_key(service, entry);
     }
   }
-  finish_privileges(service);
+  surroundings_.finish(service);
+  finish_times(service);
+  privileges_.finish(service, user_, [this](std::size_t line, const std::string& what, const std::string& remedy) {
+    wanting(line, what, remedy);
+  });
   finish_start_limit(service);
   finish_task(service);
   finish_pid_file(service);
@@ -440,7 +435,7 @@ void Importer::import(const Unit& unit) {
 
 }  // namespace
 
-Result<Imported> import_systemd(const std::vector<Source>& sources) {
+Result<Imported> import_systemd(const std::vector<Source>& sources, const std::string& host) {
   std::vector<Unit> units;
   std::string from;
   for (const Source& source : sources) {
@@ -450,10 +445,10 @@ Result<Imported> import_systemd(const std::vector<Source>& sources) {
         std::any_of(sections->begin(), sections->end(), [](const IniSection& s) { return s.name == "Service"; });
     if (!service)
       return failure(Remedy::fix_input, "import", source.path, "it has no [Service]", "name .service units");
-    units.push_back({&source, std::move(*sections), stem_of(source.path)});
+    units.push_back({&source, std::move(*sections), UnitName(source.path)});
     from += (from.empty() ? "" : ", ") + source.path;
   }
-  Importer importer(units);
+  Importer importer(units, host);
   for (const Unit& unit : units) importer.import(unit);
   return importer.draft().finish(from);
 }

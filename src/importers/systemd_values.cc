@@ -8,7 +8,7 @@
 
 namespace hearth::importers {
 
-std::optional<std::string> span_of(const std::string& text) {
+std::optional<std::int64_t> milliseconds_of(const std::string& text) {
   static const std::map<std::string, double, std::less<>> units = {
       {"", 1},          {"s", 1},           {"sec", 1},      {"second", 1},   {"seconds", 1},
       {"m", 60},        {"min", 60},        {"minute", 60},  {"minutes", 60}, {"h", 3600},
@@ -35,9 +35,14 @@ std::optional<std::string> span_of(const std::string& text) {
     total += value * unit->second;
     any = true;
   }
-  if (!any) return std::nullopt;
-  const auto ms = static_cast<long long>(total * 1000 + 0.5);
-  return quoted(ms % 1000 == 0 ? std::to_string(ms / 1000) + "s" : std::to_string(ms) + "ms");
+  if (!any || !(total >= 0 && total < 1e12)) return std::nullopt;
+  return static_cast<std::int64_t>(total * 1000 + 0.5);
+}
+
+std::optional<std::string> span_of(const std::string& text) {
+  const std::optional<std::int64_t> ms = milliseconds_of(text);
+  if (!ms) return std::nullopt;
+  return quoted(*ms % 1000 == 0 ? std::to_string(*ms / 1000) + "s" : std::to_string(*ms) + "ms");
 }
 
 std::optional<std::int64_t> count_of(const std::string& text) {

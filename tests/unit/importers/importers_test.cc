@@ -4,21 +4,18 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <sstream>
-#include <unistd.h>
 
 #include <gtest/gtest.h>
 
 #include "config/toml.h"
-#include "importers/export_systemd.h"
 #include "importers/ini.h"
 #include "importers/words.h"
 #include "model/capabilities.h"
 #include "model/replica.h"
-#include "unit/config/memory_files.h"
 #include "places.h"
+#include "unit/config/memory_files.h"
 
 namespace hearth::importers {
 namespace {
@@ -266,193 +263,6 @@ TEST(Importers, capabilities_of_a_unit_mean_here_what_they_mean_there) {
   EXPECT_NE(report.find("changes nothing for root"), std::string::npos) << report;
 }
 
-Document document_of(const std::string& toml) {
-  const std::vector<std::string> lines = {"HOME=/home/u"};
-  const config::Environment variables(lines);
-  config::MemoryFiles files;
-  files.add("/p/token", "secret");
-  const config::Parsed parsed =
-      config::parse_project(config::ProjectInput{toml, "/p/hearth.toml", "hearth.toml", variables, &files});
-  EXPECT_TRUE(parsed.document) << parsed.text();
-  return parsed.document.value_or(Document());
-}
-
-bool all(const ServiceSpec&) {
-  return true;
-}
-
-const Exported& unit_called(const std::vector<Exported>& units, const std::string& name) {
-  static const Exported none;
-  for (const Exported& unit : units)
-    if (unit.name == name) return unit;
-  ADD_FAILURE() << "there is no " << name;
-  return none;
-}
-
-// systemd reads them, each by itself and with those that they name, and has nothing to say.
-void expect_verified(const std::vector<Exported>& units) {
-  ASSERT_EQ(std::system("command -v systemd-analyze >/dev/null 2>&1"), 0) << "it is in the package systemd";
-  const std::string directory = testing::TempDir() + "hearth-units-" + std::to_string(::getpid());
-  std::filesystem::create_directory(directory);
-  for (const Exported& unit : units) std::ofstream(directory + "/" + unit.name) << unit.text;
-  const std::string report = directory + "/report";
-  const int code = std::system(("cd " + directory + " && SYSTEMD_UNIT_PATH=" + directory +
-                                ": systemd-analyze verify --recursive-errors=no ./*.service $(ls | grep 'target$') >" +
-                                report + " 2>&1 </dev/null")
-                                   .c_str());
-  EXPECT_EQ(code, 0) << text_of(report);
-  EXPECT_EQ(text_of(report).find("p-"), std::string::npos) << text_of(report);
-  std::filesystem::remove_all(directory);
-}
-
-TEST(Export, units_are_what_systemd_takes) {
-  const Document document = document_of(R"([service.db]
-command = ["/bin/sleep", "1000"]
-[service.web]
-command = ["/bin/echo", "100% of $HOME", "a \"b\" c", "", "x;y"]
-cwd = "/tmp"
-env = { GREETING = "hello \"you\" 100%", EMPTY = "" }
-ready = "notify"
-restart = "always"
-max_restarts = 3
-success_exit_codes = [0, 75]
-stop_signal = "QUIT"
-watchdog = "30s"
-umask = "027"
-limits = { nofile = { soft = 1024, hard = "unlimited" } }
-depends_on = ["db"]
-[service.cron]
-command = ["/bin/echo", "-f"]
-type = "forking"
-pid_file = "/run/cron.pid"
-)");
-  std::vector<Finding> findings;
-  const std::vector<Exported> units = export_systemd(document, all, findings);
-  ASSERT_EQ(units.size(), 3u);
-  for (const Exported& unit : units)
-    if (unit.name != "p-db.service") expect_golden(unit.name, unit.text);
-  EXPECT_TRUE(findings.empty());
-  expect_verified(units);
-}
-
-TEST(Export, commands_around_a_life_are_those_that_mean_the_same) {
-  const Document document = document_of(R"([service.web]
-command = ["./run", "--fast"]
-cwd = "/bin"
-before_start = ["./mkdir", "-p", "/tmp/x"]
-after_start = { shell = true, command = "/bin/echo $HEARTH_PID > /tmp/x/pid" }
-before_stop = ["true"]
-stop_command = ["true", "stop"]
-after_stop = { command = ["true", "after"], timeout = "5s" }
-on_failure = ["true"]
-on_give_up = { command = ["true", "gone"], then = "exit" }
-reload_command = ["true", "reload"]
-io_priority = "idle"
-cpus = "0"
-runtime_directories = ["web", "web/more"]
-credentials = { token = "/p/token" }
-)");
-  std::vector<Finding> findings;
-  const std::vector<Exported> units = export_systemd(document, all, findings);
-  ASSERT_EQ(units.size(), 2u);
-  expect_golden("p-hooks.service", units[0].text);
-  EXPECT_EQ(units[1].name, "p-web.on-give-up.service");
-  EXPECT_NE(units[1].text.find("ExecStart=true gone\n"), std::string::npos) << units[1].text;
-  EXPECT_NE(units[1].text.find("WorkingDirectory=/bin\n"), std::string::npos) << units[1].text;
-  Imported report;
-  report.findings = findings;
-  expect_golden("p-hooks.report", report_of(report));
-}
-
-TEST(Export, capabilities_are_those_that_mean_the_same) {
-  const Document document = document_of(R"([service.web]
-command = ["/bin/echo"]
-user = "daemon"
-capabilities = ["net_bind_service", "chown"]
-no_new_privs = true
-[service.root]
-command = ["/bin/echo"]
-capabilities = []
-[service.most]
-command = ["/bin/echo"]
-capability_bounding_set = ["all", "-sys_admin", "-sys_ptrace"]
-[service.wide]
-command = ["/bin/echo"]
-user = "daemon"
-capabilities = ["kill"]
-capability_bounding_set = ["all"]
-)");
-  std::vector<Finding> findings;
-  const std::vector<Exported> units = export_systemd(document, all, findings);
-  const auto says = [&](const char* unit, const std::string& lines) {
-    const std::string& text = unit_called(units, unit).text;
-    EXPECT_NE(text.find("\n" + lines), std::string::npos) << text;
-  };
-  says("p-web.service",
-       "CapabilityBoundingSet=CAP_CHOWN CAP_NET_BIND_SERVICE\nAmbientCapabilities=CAP_CHOWN CAP_NET_BIND_SERVICE\n"
-       "NoNewPrivileges=yes\n");
-  says("p-root.service", "CapabilityBoundingSet=\n");
-  says("p-most.service", "CapabilityBoundingSet=~CAP_SYS_PTRACE CAP_SYS_ADMIN\n");
-  says("p-wide.service", "CapabilityBoundingSet=~\nAmbientCapabilities=CAP_KILL\n");
-  EXPECT_TRUE(findings.empty());
-  expect_verified(units);
-}
-
-TEST(Export, replicas_are_instances_of_a_template_where_one_number_says_it_all) {
-  const Document document = document_of(R"([service.web]
-command = ["/bin/echo", "--port={index+8001}", "100%", "{{index}}"]
-cwd = "/tmp"
-env = { PORT = "{index+8001}" }
-replicas = 3
-on_give_up = ["/bin/echo", "{index+8001} is gone"]
-[service.front]
-command = ["/bin/sleep", "1000"]
-depends_on = ["web"]
-)");
-  std::vector<Finding> findings;
-  const std::vector<Exported> units = export_systemd(document, all, findings);
-  EXPECT_TRUE(findings.empty());
-  ASSERT_EQ(units.size(), 4u);
-  expect_golden("p-replicas.service", unit_called(units, "p-web@.service").text);
-  expect_golden("p-replicas.target", unit_called(units, "p-web.target").text);
-  EXPECT_NE(unit_called(units, "p-web.on-give-up@.service").text.find("ExecStart=/bin/echo \"%i is gone\"\n"),
-            std::string::npos);
-  EXPECT_NE(unit_called(units, "p-front.service")
-                .text.find("Requires=p-web@8001.service p-web@8002.service p-web@8003.service\n"),
-            std::string::npos);
-  expect_verified(units);
-}
-
-TEST(Export, replicas_whose_texts_need_two_numbers_are_written_out) {
-  const Document document = document_of(R"([service.web]
-command = ["/bin/echo", "{index}", "{index+8001}"]
-cwd = "/tmp"
-replicas = 2
-before_start = { command = ["/bin/true"], timeout = "1s" }
-autostart = false
-)");
-  std::vector<Finding> findings;
-  const std::vector<Exported> units = export_systemd(document, all, findings);
-  ASSERT_EQ(units.size(), 3u);
-  EXPECT_EQ(findings.size(), 1u) << "once, and not for each";
-  EXPECT_NE(unit_called(units, "p-web@1.service").text.find("ExecStart=/bin/echo 1 8002\n"), std::string::npos);
-  const std::string& target = unit_called(units, "p-web.target").text;
-  EXPECT_NE(target.find("Wants=p-web@0.service p-web@1.service\n"), std::string::npos) << target;
-  EXPECT_EQ(target.find("WantedBy"), std::string::npos) << "autostart = false: nothing to enable";
-  expect_verified(units);
-}
-
-TEST(Export, who_is_not_wanted_is_named_by_others_all_the_same) {
-  const Document document = document_of(
-      "[service.db]\ncommand = [\"/bin/sleep\", \"1\"]\nreplicas = 2\n"
-      "[service.web]\ncommand = [\"/bin/sleep\", \"1\"]\ndepends_on = [\"db\"]\n");
-  std::vector<Finding> findings;
-  const auto web = [](const ServiceSpec& spec) { return spec.name == "web"; };
-  const std::vector<Exported> units = export_systemd(document, web, findings);
-  ASSERT_EQ(units.size(), 1u);
-  EXPECT_NE(units[0].text.find("After=p-db@0.service p-db@1.service\n"), std::string::npos) << units[0].text;
-}
-
 // Found by importers_fuzz: numbers were written as they stood in the original.
 TEST(Importers, what_is_no_number_in_the_original_does_not_become_toml) {
   const auto problem = [](const Result<Imported>& imported) {
@@ -512,6 +322,19 @@ TEST(Ini, lines_are_counted_where_keys_stand) {
   EXPECT_EQ((*sections)[0].entries[0].value, "1\nmore");
   EXPECT_EQ((*sections)[1].line, 6u);
   EXPECT_EQ((*sections)[1].entries[0].line, 7u);
+}
+
+TEST(Ini, lines_of_a_unit_go_on_over_comments_and_end_at_empty_ones) {
+  const auto sections =
+      read_ini({"x", "[a]\nk=1 \\\n# c \\\n; d\n  2 \\\n\nl=3\nm=back\\\\\nn=4\\\\\\\n 5\n"}, IniDialect::systemd);
+  ASSERT_TRUE(sections) << sections.error().text();
+  const std::vector<IniEntry>& entries = (*sections)[0].entries;
+  ASSERT_EQ(entries.size(), 4u);
+  EXPECT_EQ(entries[0].value, "1 2");
+  EXPECT_EQ(entries[1].value, "3");
+  EXPECT_EQ(entries[1].line, 7u);
+  EXPECT_EQ(entries[2].value, "back\\\\");
+  EXPECT_EQ(entries[3].value, "4\\\\ 5");
 }
 
 }  // namespace

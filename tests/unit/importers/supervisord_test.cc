@@ -69,6 +69,31 @@ TEST(Supervisord, the_name_of_the_machine_is_that_of_now) {
   expect_in(report_of(imported_of(text)), "s.conf:2: program a: %(host_node_name)s is not known");
 }
 
+TEST(Supervisord, values_of_the_environment_have_no_escapes) {
+  const Imported imported = imported_of(
+      "[program:a]\ncommand=/a\nenvironment=A=\"C:\\\\x\\n $Y\",B='{\"k\": \"v, w\"}',C=a b,D=\"\",E='\"x\"'\n");
+  expect_in(imported.toml, R"(A = "C:\\\\x\\n $Y", B = "{\"k\": \"v, w\"}", C = "a b", D = "", E = "x")");
+  EXPECT_EQ(report_of(imported), "");
+}
+
+TEST(Supervisord, what_the_daemon_sets_for_all_is_known_in_their_texts) {
+  const Imported imported = imported_of(
+      "[program:a]\ncommand=/a %(ENV_MODELS)s %(ENV_OTHER)s\nuser=%(ENV_MODELS)s\n"
+      "[supervisord]\nenvironment=MODELS=\"/data\"\nstrip_ansi=true\n");
+  expect_in(imported.toml, R"(command = ["/a", "/data", "${OTHER}"])");
+  expect_in(imported.toml, "user = \"/data\"");
+  EXPECT_EQ(
+      report_of(imported),
+      "s.conf:6: supervisord: strip_ansi: colours and other escape sequences stay in the output; most programs write "
+      "none when NO_COLOR=1 is in their env\n");
+}
+
+TEST(Supervisord, a_log_called_syslog_goes_there) {
+  const Imported imported = imported_of("[program:a]\ncommand=/a\nstdout_logfile=syslog\nstderr_logfile=syslog\n");
+  expect_in(imported.toml, "\nlog = { sink = \"syslog\" }\n");
+  EXPECT_EQ(report_of(imported), "");
+}
+
 TEST(Supervisord, what_memmon_restarts_has_a_max_memory) {
   const Imported imported = imported_of(
       "[program:a]\ncommand=/a\n[program:b]\ncommand=/b\n[program:c]\ncommand=/c\n[group:g]\nprograms=b,c\n"

@@ -81,6 +81,160 @@ TEST(SystemdUnits, a_bound_of_memory_names_what_there_is_here_and_none_says_noth
   expect_in(report_of(imported_with("MemoryMax=50%\n")), "max_memory = \"4GiB\"");
 }
 
+TEST(SystemdUnits, words_are_split_before_specifiers_and_escapes_are_those_of_c) {
+  const Imported imported = import_systemd({{"web@80.service",
+                                             "[Service]\nExecStart=/bin/web --name=%i 'a b'\\x41 \"%n\\n\" \\\n"
+                                             "# a comment between\n  $$HOME 100%% '' \\u00e4\n"
+                                             "Environment=\"A=x y\" B=\\s 'C=\\101\\t' D\n"}})
+                                .value();
+  expect_in(imported.toml,
+            R"(command = ["/bin/web", "--name=80", "a bA", "web@80.service\n", "$HOME", "100%", "", "ä"])");
+  expect_in(imported.toml, R"(env = { A = "x y", B = " ", C = "A\t" })");
+  EXPECT_EQ(report_of(imported),
+            "web@80.service: web@80: it is called web-80 now; names have letters, digits, _ and -, 48 at most\n"
+            "web@80.service:5: web@80: Environment: D is not NAME=VALUE, and left out; env = { NAME = \"value\" }\n");
+}
+
+TEST(SystemdUnits, a_command_with_variables_is_one_of_the_shell_and_what_differs_is_said) {
+  const auto of = [](const std::string& command) {
+    return import_systemd({{"a.service", "[Service]\nExecStart=" + command + "\n"}}).value();
+  };
+  const Imported split = of("/usr/sbin/sshd -D $SSHD_OPTS --x='it\\'s'");
+  expect_in(split.toml, "\nshell = true\ncommand = \"exec /usr/sbin/sshd -D $SSHD_OPTS '--x=it'\\\\''s'\"\n");
+  expect_in(report_of(split), "a.service:2: a: ExecStart: $SSHD_OPTS is split by the shell: at blanks");
+  const Imported whole = of("/bin/a --at=${HOST}:80 \"$$5 `x`\"");
+  expect_in(whole.toml, R"(command = "exec /bin/a \"--at=$${HOST}:80\" '$5 `x`'")");
+  EXPECT_EQ(report_of(whole), "");
+  const Imported plain = of(":/bin/a $X ${Y} $$");
+  expect_in(plain.toml, R"(command = ["/bin/a", "$X", "$${Y}", "$$"])");
+  expect_in(of("/bin/a --opt=$X").toml, R"(command = ["/bin/a", "--opt=$X"])");
+  expect_in(of("/bin/a --key %d/key").toml, R"(command = "exec /bin/a --key \"$${CREDENTIALS_DIRECTORY}/key\"")");
+  expect_in(report_of(of("/bin/a \\q")), "\\q is no escape that is known");
+  expect_in(report_of(of("@/bin/a argv0 -x")), "argv0 as the name that it sees (argv[0]) is left out");
+  expect_in(of("@/bin/a argv0 -x").toml, R"(command = ["/bin/a", "-x"])");
+  expect_in(of("/bin/a x \\; y ; /bin/b").toml, R"(command = ["/bin/a", "x", ";", "y"])");
+}
+
+TEST(SystemdUnits, several_commands_of_one_kind_are_one_that_stops_at_the_first_failure) {
+  const Imported imported = imported_with(
+      "ExecReload=/usr/sbin/sshd -t\nExecReload=/bin/kill -HUP $MAINPID\nExecStartPre=-/bin/rm 'a b'\n"
+      "ExecStopPost=/bin/x\nExecStopPost=\nExecStopPost=/bin/y ${MAINPID}\n");
+  expect_in(imported.toml,
+            R"(reload_command = { shell = true, command = "/usr/sbin/sshd -t && /bin/kill -HUP $HEARTH_PID" })");
+  expect_in(imported.toml, "before_start = { shell = true, command = \"(/bin/rm 'a b' || true)\" }");
+  expect_in(imported.toml, R"(after_stop = { shell = true, command = "/bin/y \"$${HEARTH_PID}\"" })");
+  EXPECT_EQ(report_of(imported), "");
+}
+
+TEST(SystemdUnits, targets_of_one_line_are_told_in_one) {
+  EXPECT_EQ(
+      report_of(imported_with("[Unit]\nAfter=network.target remote-fs.target nss-lookup.target\n")),
+      "a.service:4: a: After=remote-fs.target nss-lookup.target is not carried over: hearth starts when it is told to; "
+      "order hearth's own unit after it (docs/guide/systemd.md)\n");
+}
+
+TEST(SystemdUnits, commands_have_the_time_that_the_unit_says) {
+  const std::string toml =
+      imported_with("TimeoutStopSec=1h\nTimeoutStartSec=0\nExecStop=/bin/ctl stop\nExecStartPre=/bin/a $X\n").toml;
+  expect_in(toml, R"(stop_command = { command = ["/bin/ctl", "stop"], timeout = "3600s" })");
+  expect_in(toml, R"(before_start = { shell = true, command = "/bin/a $X", timeout = "86400s" })");
+  expect_in(imported_with("TimeoutSec=5\nExecStop=/bin/ctl stop\n").toml, R"(stop_command = ["/bin/ctl", "stop"])");
+}
+
+TEST(SystemdUnits, what_is_not_known_of_a_command_is_told_once) {
+  const Imported imported =
+      import_systemd({{"pg@.service", "[Service]\nExecStart=/bin/a\nExecStop=/bin/ctl %i\nRuntimeDirectory=%i\n"}})
+          .value();
+  EXPECT_EQ(imported.findings.size(), 2u) << report_of(imported);
+}
+
+TEST(SystemdUnits, specifiers_that_can_be_told_are_and_others_are_said) {
+  const auto of = [](const std::string& path, const std::string& lines) {
+    return import_systemd({{path, "[Service]\nExecStart=/bin/a\n" + lines}}, "box").value();
+  };
+  const std::string all = "Environment=A=%p B=%i C=%I D=%t E=%S F=%H G=%h H=%u I=%%i J=%j K=%N\n";
+  expect_in(
+      of("/etc/systemd/system/db-pg@15-main.service", all).toml,
+      R"(A = "db-pg", B = "15-main", C = "15/main", D = "/run", E = "/var/lib", F = "box", G = "${HOME}", H = "${USER}")"
+      R"(, I = "%i", J = "pg", K = "db-pg@15-main")");
+  expect_in(of("/home/u/.config/systemd/user/a.service", "Environment=A=%t/a\n").toml, R"(A = "${XDG_RUNTIME_DIR}/a")");
+  const Imported unknown = of("pg@.service", "Environment=A=%i B=%d C=%m\n");
+  expect_in(unknown.toml, R"(A = "%i", B = "%d", C = "%m")");
+  for (const char* part : {"Environment: %i is not known: it is the instance of a template; copy the file to "
+                           "pg@NAME.service",
+                           "Environment: %d is not carried over", "Environment: %m is not carried over"})
+    expect_in(report_of(unknown), part);
+}
+
+TEST(SystemdUnits, surroundings_have_the_keys_that_mean_the_same) {
+  const Imported imported = imported_with(
+      "CPUAffinity=0 2-4,7\nCPUAffinity=3\nIOSchedulingClass=2\nIOSchedulingPriority=6\nOOMScoreAdjust=-900\n"
+      "Nice=-5\nUMask=77\nLimitNOFILE=64K\nLimitCPU=2min\nLimitNICE=+19\nStandardInput=file:/a b\n"
+      "FileDescriptorStoreMax=8\nLoadCredential=key:/etc/key\n");
+  for (const char* line : {"cpus = \"0,2-4,7\"", "io_priority = \"best-effort:6\"", "oom_score_adj = -900", "nice = -5",
+                           "umask = \"077\"", "limits = { nofile = 65536, cpu = 120, nice = 1 }",
+                           "stdin = \"file:/a b\"", "fdstore_max = 8", "credentials = { key = \"/etc/key\" }"})
+    expect_in(imported.toml, "\n" + std::string(line) + "\n");
+  EXPECT_EQ(report_of(imported), "");
+  expect_in(imported_with("IOSchedulingClass=idle\n").toml, "\nio_priority = \"idle\"\n");
+  expect_in(imported_with("IOSchedulingPriority=1\n").toml, "\nio_priority = \"best-effort:1\"\n");
+  EXPECT_EQ(imported_with("CPUAffinity=1\nCPUAffinity=\n").toml.find("cpus"), std::string::npos);
+  expect_in(report_of(imported_with("CPUAffinity=numa\n")),
+            "CPUAffinity: numa is not carried over; name the processors");
+}
+
+TEST(SystemdUnits, credentials_that_cannot_be_had_are_told_without_what_is_in_them) {
+  const std::string report = report_of(imported_with(
+      "SetCredential=token:hunter2\nSetCredentialEncrypted=t2: hunter2\nLoadCredentialEncrypted=t3:/etc/t3\n"
+      "LoadCredential=t4\nImportCredential=app.*\n"));
+  EXPECT_EQ(report.find("hunter2"), std::string::npos) << report;
+  for (const char* part :
+       {"SetCredential=token: a value that stands in the unit is not carried over",
+        "LoadCredentialEncrypted=t3: hearth decrypts nothing; `systemd-creds decrypt`",
+        "LoadCredential=t4: hearth looks into no store of credentials; name its file, as credentials = "
+        "{ t4 = \"/etc/credstore/t4\" }",
+        "ImportCredential=app.*: hearth looks into no store"})
+    expect_in(report, part);
+}
+
+TEST(SystemdUnits, times_of_a_unit_that_says_none_are_those_of_systemd) {
+  const std::string plain = imported_with("").toml;
+  expect_in(plain, "\nstop_timeout = \"90s\"\n");
+  EXPECT_EQ(plain.find("start_timeout"), std::string::npos) << "nothing is waited for";
+  expect_in(imported_with("Type=notify\n").toml, "\nstart_timeout = \"90s\"\n");
+  const Imported none = imported_with("Type=notify\nTimeoutSec=0\n");
+  expect_in(none.toml, "\nstart_timeout = 0\n");
+  expect_in(none.toml, "\nstop_timeout = \"1h\"\n");
+  EXPECT_EQ(report_of(none), "a.service:4: a: a stop without an end has one of an hour\n");
+  EXPECT_EQ(report_of(imported_with("TimeoutStartSec=infinity\n")), "");
+  expect_in(report_of(imported_with("TimeoutStopSec=2h\n")), "TimeoutStopSec=2h is taken for an hour");
+}
+
+TEST(SystemdUnits, what_has_no_counterpart_is_told_with_its_reason_and_not_when_it_asks_for_nothing) {
+  const std::string report = report_of(imported_with(
+      "SendSIGKILL=no\nRestartPreventExitStatus=255\nDynamicUser=no\nSendSIGHUP=\nLogsDirectory=a\n[Unit]\n"
+      "ConditionPathExists=!/x\nBefore=b.service\n"));
+  for (const char* part : {"a.service:3: a: SendSIGKILL=no: what is left after stop_timeout is killed, always\n",
+                           "a: RestartPreventExitStatus=255 is not carried over: no code keeps",
+                           "a: LogsDirectory=a is not carried over: no directory below /var/log is made",
+                           "a: ConditionPathExists=!/x is not carried over; before_start can look for it",
+                           "a: Before=b.service is not carried over; the other one says it"})
+    expect_in(report, part);
+  EXPECT_EQ(report.find("DynamicUser"), std::string::npos);
+  EXPECT_EQ(report.find("SendSIGHUP"), std::string::npos);
+}
+
+TEST(SystemdUnits, an_empty_line_begins_anew) {
+  const std::string toml =
+      imported_with(
+          "ExecStart=\nExecStart=/bin/other\nEnvironment=A=1\nEnvironment=\nEnvironmentFile=/x\nEnvironmentFile=\n"
+          "StateDirectory=a\nStateDirectory=b\n")
+          .toml;
+  expect_in(toml, "command = [\"/bin/other\"]");
+  EXPECT_EQ(toml.find("env"), std::string::npos) << toml;
+  expect_in(toml, "state_directories = [\"a\", \"b\"]");
+}
+
 TEST(Sizes, are_those_of_1024s) {
   EXPECT_EQ(bytes_of("2048"), 2048u);
   EXPECT_EQ(bytes_of("300MB"), 300u << 20);
