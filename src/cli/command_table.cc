@@ -193,8 +193,8 @@ constexpr CommandText table[] = {
      start_options, Words::services},
     {"stop", "NAME...", "stop services",
      "Sends the stop signal, and KILL to what is left after the grace period. Of the services that are named, those "
-     "that depend on others stop first; what depends on them and is not named goes on. --all leaves alone what is "
-     "stopped already or has completed.",
+     "that depend on others stop first. What depends on them and is not named goes on, but for services whose "
+     "depends_on says stop = true: they stop, too. --all leaves alone what is stopped already or has completed.",
      order_options, Words::services},
     {"restart", "NAME...", "stop services and start them again",
      "A deliberate restart does not count as a failure. What they need and is not up is started, as by `start`.",
@@ -205,8 +205,8 @@ constexpr CommandText table[] = {
      "stop. Then does it, all or nothing. What somebody has stopped stays stopped, unlike with `up`, which otherwise "
      "does the same. With --dry-run nothing is done.\n\n"
      "With names, the services read their own configuration again: each gets its reload_signal. One with ready = "
-     "\"notify\" that says RELOADING=1 within half a second has reloaded when it says READY=1; the others when the "
-     "signal is sent. One with a reload_command has that run instead, and has reloaded when it has ended.",
+     "\"notify\" that says RELOADING=1 within half a second has reloaded when it says READY=1; the others when "
+     "they have outlived the signal by 0.2 s. One with a reload_command has that run instead, and has reloaded when it has ended.",
      reload_options, Words::services},
     {"scale", "NAME=COUNT...", "run another number of replicas",
      "Starts what is missing, or stops and forgets the replicas with the highest numbers; the others are left alone. "
@@ -225,8 +225,8 @@ constexpr CommandText table[] = {
     {"exec",
      "NAME -- COMMAND...",
      "run a command as a service would run",
-     "With the service's environment, directory, user, umask, nice value and limits, but as a child of the caller: his "
-     "terminal, no supervision, not in the service's cgroup. What hearth sets for each run (HEARTH_RUN, NOTIFY_SOCKET, "
+     "With the service's environment, directory, user, umask, nice value, limits, capabilities and no_new_privs, but as a "
+     "child of the caller: his terminal, no supervision, not in the service's cgroup. What hearth sets for each run (HEARTH_RUN, NOTIFY_SOCKET, "
      "LISTEN_FDS) is not there. The service need not run. The exit code is the command's; 127 when there is no such "
      "command, 126 when it cannot be executed.",
      {},
@@ -237,11 +237,9 @@ constexpr CommandText table[] = {
      "failure.",
      wait_options},
     {"config", "validate|show|get|set|schema [KEY [VALUE]]", "look at ./hearth.toml, and change it",
-     "validate reads the file and all that belongs to it, as `up` would, and says what is wrong. show writes what is "
-     "in "
+     "validate reads the file and all that belongs to it, as `up` would, and says what is wrong. show writes what is in "
      "effect, as TOML, with variables replaced. get writes one value, also a default. set changes one value in the "
-     "file, "
-     "keeps comments and everything else as it is, and leaves the file alone when the result is not valid. schema "
+     "file, keeps comments and everything else as it is, and leaves the file alone when the result is not valid. schema "
      "writes the JSON schema for editors.\n\n"
      "A KEY is service.NAME.KEY, defaults.KEY, vars.NAME or project.KEY. A VALUE is TOML, or else text: 5, true, "
      "[\"a\", \"b\"], always.\n\n"

@@ -1,5 +1,6 @@
 // pid: whom to signal or look at, for scripts.
 #include <string>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -31,14 +32,16 @@ int tell_keeper(const Context& context, Operation& question) {
 
 }  // namespace
 
-// Each name is asked for by itself, so that the lines stand in the order of the names.
+// Each name is asked for by itself, so that the lines stand in the order of the names; nothing is written before all are
+// known: `kill $(hearth pid a b)` signals both or, where one of them is no service, nobody.
 int command_pid(const Context& context) {
   InterruptWatch watch;
   Client client(context.socket_path(), &watch);
   Operation question(client, &watch, patience_for(context));
   if (context.arguments.words.empty()) return tell_keeper(context, question);
   int code = exit_code::done;
-  std::string json;
+  std::string json, lines;
+  std::vector<Error> without;
   for (const std::string& name : context.arguments.words) {
     const auto answer = question.get("/v1/status?format=json&names=" + escaped(name), after(os::read_mono(), patience));
     if (!answer) return unanswered(context, answer.error());
@@ -52,15 +55,16 @@ int command_pid(const Context& context) {
                             json_text(slot.project), json_text(slot.name), slot.index,
                             slot.pid == 0 ? "null" : fmt::format("{}", slot.pid));
       } else if (slot.pid != 0) {
-        write_out(fmt::format("{}\n", slot.pid));
+        lines += fmt::format("{}\n", slot.pid);
       } else {
         const std::string label = labels.of(slot);
-        complain(context, Error{Remedy::conflict, "tell", "the PID of " + label, "it is " + slot.state_word(),
+        without.push_back(Error{Remedy::conflict, "tell", "the PID of " + label, "it is " + slot.state_word(),
                                 fmt::format("`hearth {}explain {}` says why", context.place_option, label), 0});
       }
     }
   }
-  if (context.json) write_out(fmt::format("{{\"pids\":[{}]}}\n", json));
+  write_out(context.json ? fmt::format("{{\"pids\":[{}]}}\n", json) : lines);
+  for (const Error& error : without) complain(context, error);
   return code;
 }
 

@@ -98,7 +98,7 @@ class Keys {
 // Until the time is over. What was typed; nothing: it is over, by Ctrl-C, a signal, or the end of the terminal.
 std::optional<std::string> wait_for_keys(InterruptWatch& watch, const Keys& keys, SpanNs span) {
   pollfd polled[2] = {{watch.fd(), POLLIN, 0}, {keys.there() ? STDIN_FILENO : -1, POLLIN, 0}};
-  ::poll(polled, 2, static_cast<int>(span / ns_per_ms));
+  ::poll(polled, 2, static_cast<int>((span + ns_per_ms - 1) / ns_per_ms));
   if (watch.came()) return std::nullopt;
   char typed[64];
   if ((polled[1].revents & POLLIN) != 0)
@@ -125,18 +125,25 @@ int live(const Context& context, Client& client, InterruptWatch& watch, TopOrder
   Operation question(client, &watch, patience_for(context));
   TopScreen screen(order);
   Snapshot before = take_snapshot();
-  SpanNs wait = once_interval;
+  MonoNs look_at = after(os::read_mono(), once_interval);
+  std::optional<Seen> seen;
+  std::vector<TopRow> rows;
   for (;;) {
-    const auto typed = wait_for_keys(watch, keys, wait);
+    const auto typed = wait_for_keys(watch, keys, std::max(look_at - os::read_mono(), SpanNs{0}));
     if (!typed || screen.type(*typed)) return exit_code::done;
     if (const auto wish = screen.take_wish()) screen.say(order_it(context, client, watch, *wish));
-    const auto seen = ask(context, question);
-    if (watch.came()) return exit_code::done;
-    if (!seen) return seen.error();
-    Snapshot now = take_snapshot();
-    write_out(screen.frame(rows_of(*seen, before, now, proportional), look_at_terminal(STDOUT_FILENO), &last_lines));
-    before = std::move(now);
-    wait = interval;
+    // A key only draws anew: over the few milliseconds between two keys a share of a processor means nothing.
+    if (os::read_mono() >= look_at) {
+      auto answer = ask(context, question);
+      if (watch.came()) return exit_code::done;
+      if (!answer) return answer.error();
+      Snapshot now = take_snapshot();
+      seen = std::move(*answer);
+      rows = rows_of(*seen, before, now, proportional);
+      before = std::move(now);
+      look_at = after(os::read_mono(), interval);
+    }
+    if (seen) write_out(screen.frame(rows, look_at_terminal(STDOUT_FILENO), &last_lines));
   }
 }
 

@@ -9,9 +9,11 @@
 
 #include <fmt/format.h>
 
+#include "base/split.h"
 #include "cli/answers.h"
 #include "cli/foreground.h"
 #include "cli/left_behind.h"
+#include "cli/progress.h"
 #include "os/state_directory.h"
 
 namespace hearth::cli {
@@ -76,7 +78,11 @@ int complain(const Context& context, const Error& error, int code) {
     write_out(error_json(error));
   } else {
     const bool color = look_at_terminal(STDERR_FILENO).color;
-    write_err(fmt::format("{}hearth:{} {}\n", color ? "\x1b[31m" : "", color ? "\x1b[0m" : "", error.text()));
+    std::string text;  // names and paths of others may stand in it, and what they do to a terminal is theirs
+    const std::string whole = error.text();
+    std::string_view rest = whole;
+    while (const auto line = take_line(rest)) text += shown(*line, 0) + "\n";
+    write_err(fmt::format("{}hearth:{} {}", color ? "\x1b[31m" : "", color ? "\x1b[0m" : "", text));
   }
   return code;
 }

@@ -27,10 +27,14 @@ std::string fitting(std::initializer_list<std::string_view> entries, std::size_t
 
 bool TopScreen::type(std::string_view bytes) {
   while (!bytes.empty()) {
-    // Cursor keys are ESC [ A and ESC [ B, or with O in the place of [.
+    // Cursor keys are ESC [ A and ESC [ B, or with O in the place of [. Of all others nothing may count as a key: they end
+    // with the first byte from @ to ~, "ESC [ 1 ; 5 S" with an S (ECMA-48, 5.4).
     if (bytes.size() >= 3 && bytes[0] == escape && (bytes[1] == '[' || bytes[1] == 'O')) {
-      const char key = bytes[2] == 'A' ? 'k' : bytes[2] == 'B' ? 'j' : '\0';
-      bytes.remove_prefix(3);
+      std::size_t end = 2;
+      while (bytes[1] == '[' && end < bytes.size() && bytes[end] >= ' ' && bytes[end] < '@') ++end;
+      const char last = end == 2 ? bytes[2] : '\0';
+      bytes.remove_prefix(std::min(end + 1, bytes.size()));
+      const char key = last == 'A' ? 'k' : last == 'B' ? 'j' : '\0';
       if (key != '\0' && press(key)) return true;
       continue;
     }

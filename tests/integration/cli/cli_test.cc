@@ -45,7 +45,9 @@ TEST_F(CommandTest, one_command_is_run_seen_stopped_and_shut_down) {
   EXPECT_TRUE(lives(pid));
   EXPECT_EQ(hearth({"pid", "nap"}).out, std::to_string(pid) + "\n");
   EXPECT_EQ(hearth({"pid"}).out, std::to_string(pid_of("keeper")) + "\n");
-  EXPECT_EQ(hearth({"pid", "nap", "naps"}).code, 2);
+  const Finished half = hearth({"pid", "nap", "naps"});
+  EXPECT_EQ(half.code, 2);
+  EXPECT_EQ(half.out, "") << "of several, one of which is unknown, none is told";
 
   EXPECT_EQ(hearth({"stop", "nap"}).code, 0);
   const Finished gone = hearth({"pid", "nap"});

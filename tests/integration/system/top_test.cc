@@ -35,14 +35,14 @@ struct Top : Machine {
     bee = stage->enter();
     ASSERT_EQ("bee", bee.label);
   }
-  void start_top(const std::vector<std::string>& more = {}) {
+  void start_top(const std::vector<std::string>& more = {"--interval", "100ms"}) {
     master = os::Fd(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
     ASSERT_TRUE(master && ::grantpt(master.get()) == 0 && ::unlockpt(master.get()) == 0);
     terminal = os::Fd(::open(::ptsname(master.get()), O_RDWR | O_NOCTTY | O_CLOEXEC));
     ASSERT_TRUE(terminal);
     resize(100, 24);
     ASSERT_EQ(0, ::tcgetattr(terminal.get(), &before));
-    std::vector<std::string> words = {bin("hearth"), "--dir", directory, "top", "--interval", "100ms"};
+    std::vector<std::string> words = {bin("hearth"), "--dir", directory, "top"};
     words.insert(words.end(), more.begin(), more.end());
     top = execute(words, [fd = terminal.get()] {
       ::setsid();
@@ -158,7 +158,7 @@ TEST_F(Top, a_service_that_is_chosen_can_be_read_stopped_started_and_restarted) 
   ASSERT_NO_FATAL_FAILURE(start_services());
   EXPECT_EQ("ok", ant.ask("print words of an ant"));
   EXPECT_TRUE(until([&] { return logged("ant") == "words of an ant\n"; }));
-  ASSERT_NO_FATAL_FAILURE(start_top({"--sort", "name"}));
+  ASSERT_NO_FATAL_FAILURE(start_top({"--interval", "100ms", "--sort", "name"}));
   EXPECT_TRUE(shows_first("ant")) << drawn;
   press('j');
   press('l');
@@ -185,6 +185,24 @@ TEST_F(Top, a_service_that_is_chosen_can_be_read_stopped_started_and_restarted) 
   press('q');
   EXPECT_EQ(0, finish().code);
   expect_restored();
+}
+
+// A frame is known to be complete when the next one begins.
+TEST_F(Top, a_key_draws_the_same_figures_anew) {
+  ASSERT_NO_FATAL_FAILURE(start_services());
+  ASSERT_NO_FATAL_FAILURE(start_top({"--interval", "1h"}));
+  EXPECT_TRUE(shows([&] { return drawn.find(frame_begins) != std::string::npos; }));
+  press('n');
+  EXPECT_TRUE(shows_first("hog")) << drawn;
+  const std::string figures = drawn_of("hog");
+  press('n');
+  EXPECT_TRUE(shows_first("ant")) << drawn;
+  press('c');
+  press('c');
+  EXPECT_TRUE(shows_first("hog")) << drawn;
+  EXPECT_EQ(figures, drawn_of("hog"));
+  press('q');
+  EXPECT_EQ(0, finish().code);
 }
 
 TEST_F(Top, a_smaller_terminal_is_filled_and_not_scrolled) {

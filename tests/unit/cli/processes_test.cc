@@ -170,6 +170,12 @@ TEST_F(TopScreenTest, a_service_that_is_chosen_stays_so_wherever_its_row_goes) {
   EXPECT_TRUE(screen.type("q"));
 }
 
+TEST_F(TopScreenTest, no_part_of_another_keys_sequence_is_a_key) {
+  draw();
+  EXPECT_FALSE(screen.type("j\x1b[1;5Sy\x1b[15~\x1b[1;5")) << "Ctrl-F4 and y, F5, one that was cut";
+  EXPECT_FALSE(screen.take_wish());
+}
+
 TEST_F(TopScreenTest, an_order_is_asked_for_and_y_alone_gives_it) {
   draw();
   EXPECT_FALSE(screen.type("Ry"));
