@@ -2,8 +2,8 @@
 
 #include <cerrno>
 #include <new>
-#include <string>
 #include <signal.h>
+#include <string>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -77,18 +77,17 @@ int wait_for(pid_t child, const sigset_t& set, bool& told_to_end) {
   }
 }
 
-// Before the next child: for so long, or until told to end. Whatever ends is reaped.
-void pause_for(SpanNs span, const sigset_t& set, bool& told_to_end) {
+// Before the next child: for so long, or until told to end, which is true. Whatever ends is reaped.
+bool told_in_pause(SpanNs span, const sigset_t& set) {
   const MonoNs until = after(os::read_mono(), span);
   for (MonoNs now = os::read_mono(); now < until; now = os::read_mono()) {
     while (::waitpid(-1, nullptr, WNOHANG) > 0) {
     }
     const timespec left{(until - now) / ns_per_s, (until - now) % ns_per_s};
     siginfo_t info{};
-    if (!ends(::sigtimedwait(&set, &info, &left))) continue;
-    told_to_end = true;
-    return;
+    if (ends(::sigtimedwait(&set, &info, &left))) return true;
   }
+  return false;
 }
 
 }  // namespace
@@ -109,7 +108,6 @@ std::optional<int> FirstProcess::live() {
   RespawnPace pace;
   for (int short_lives = 0;;) {
     const MonoNs made = os::read_mono();
-    if (has_terminal) give_terminal(::getpgrp());  // Ctrl-C is heard while the dead child's successor is not there yet
     const pid_t child = ::fork();
     if (child == 0) {
       prepare_child(has_terminal);
@@ -130,7 +128,11 @@ std::optional<int> FirstProcess::live() {
     const SpanNs rest = pace.after_death(now);
     say(fmt::format("hearth: whoever watched the services was killed by signal {}; another one goes on{}\n",
                     WTERMSIG(status), rest == 0 ? "" : fmt::format(", in {:.1f} s", double(rest) / double(ns_per_s))));
-    pause_for(rest, set, told_to_end);
+    // Ctrl-C is heard while the dead child's successor is not there yet.
+    if (has_terminal) give_terminal(::getpgrp());
+    if (!told_in_pause(rest, set)) continue;
+    told_to_end = true;
+    if (state->code.load() >= 0) state->insisted.store(true);  // they are being stopped already
   }
 }
 

@@ -210,9 +210,10 @@ class Foreground {
       const Result<OrderNews> news = order_news(*answer);
       if (news && news->settled) return all_is_down(*news);
     }
-    show_.say(fmt::format("hearth: {}; `hearth {}status` tells what is left\n",
-                          watch.came() ? "interrupted before they had ended" : "it is not known whether they have ended",
-                          context_.place_option));
+    show_.say(
+        fmt::format("hearth: {}; `hearth {}status` tells what is left\n",
+                    watch.came() ? "interrupted before they had ended" : "it is not known whether they have ended",
+                    context_.place_option));
     return false;
   }
 

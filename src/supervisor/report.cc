@@ -43,8 +43,8 @@ Outcome outcome_of(const SlotBook& book, Waits& waits, SlotIndex slot, Verb verb
 }
 
 // Of a slot that the order names.
-Outcome outcome_of_order(const SlotBook& book, ports::Keeper& keeper, Waits& waits,
-                         const wire::OperationRecord& record, SlotIndex slot) {
+Outcome outcome_of_order(const SlotBook& book, ports::Keeper& keeper, Waits& waits, const wire::OperationRecord& record,
+                         SlotIndex slot) {
   const SlotState& state = book.slots[slot];
   // What left the document with this order is being stopped, whatever the verb says.
   const Outcome outcome = outcome_of(book, waits, slot, state.removing ? Verb::stop : static_cast<Verb>(record.kind));

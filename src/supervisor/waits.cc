@@ -51,8 +51,8 @@ std::string Waits::Missing::words() const {
   std::string text = list(all);
   const auto tell = [&](const Names& names, const char* state, const std::string& command) {
     if (names.count == 0) return;
-    text += (names.count == all.count ? ", which" : "; of these " + list(names)) + (names.count == 1 ? " is " : " are ") +
-            state + ": " + command;
+    text += (names.count == all.count ? ", which" : "; of these " + list(names)) +
+            (names.count == 1 ? " is " : " are ") + state + ": " + command;
   };
   tell(stopped, "stopped", "hearth start " + stopped.text(" ", " ..."));
   tell(gone, "down", "hearth up");

@@ -46,8 +46,7 @@ TEST_F(StoppedChain, AStartWithoutDependenciesWaitsAndSaysWhatEndsThat) {
 TEST_F(StoppedChain, AWaitThroughAChainSaysWhatEndsIt) {
   stage.order(Verb::start, {"web", "api"}, false);
   stage.run_ms(100);
-  EXPECT_EQ(stage.status("api").reason_text,
-            "waits for web, and so for redis, which is stopped: hearth start redis");
+  EXPECT_EQ(stage.status("api").reason_text, "waits for web, and so for redis, which is stopped: hearth start redis");
 }
 
 // As long at the end of a chain as at its beginning, in the status, the report of the order and the events.
