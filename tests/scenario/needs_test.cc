@@ -65,7 +65,8 @@ TEST_F(Needs, WhatIsSaidOfALongChainIsAsShortAsOfAShortOne) {
   EXPECT_EQ(stage.status("s2").reason_text, "waits for s1, and so for s0");
   EXPECT_EQ(stage.status(name(links - 1)).reason_text, "waits for " + name(links - 2) + ", and so for s0");
   constexpr std::size_t longest = 40;
-  for (const SlotOutcome& slot : stage.machine().supervisor().order(up.request.key)->slots)
+  const OrderReport report = *stage.machine().supervisor().order(up.request.key);
+  for (const SlotOutcome& slot : report.slots)
     EXPECT_LE(slot.status.reason_text.size(), longest) << slot.status.reason_text;
   for (const EventRecord& event : stage.machine().store_port.journal())
     EXPECT_LE(event.what == Happening::state ? event.text.size() : 0, longest) << event.text;
