@@ -108,6 +108,7 @@ void Connection::out_of_memory() {
   if (begun || handed_on) return close();
   ::shutdown(socket_.native_handle(), SHUT_WR);
   state_ = State::draining;
+  set_deadline(Clock::now() + drain_time);
   try {
     watch_input();
   } catch (const std::exception&) {

@@ -93,7 +93,9 @@ std::string detail_of(const SlotStatus& s, WallNs now) {
   const bool calm = code_of(s) == ok || s.phase == Phase::stopped;
   const std::string work = work_text(s);
   if (!calm || (s.status_text.empty() && work.empty())) {
-    const bool asked_only = s.reason == Reason::ordered && s.phase != Phase::starting && s.phase != Phase::running;
+    // Of an end that was asked for only what is in its way is worth a word: a hook, a KILL that has not helped yet.
+    const bool at_work = s.phase == Phase::starting || s.phase == Phase::running || s.phase == Phase::stopping;
+    const bool asked_only = s.reason == Reason::ordered && !at_work;
     if (!asked_only || !s.hook.empty()) detail = printable(s.reason_text);
   }
   if ((s.phase == Phase::backoff || s.phase == Phase::failed) && s.next_retry > 0) {

@@ -312,7 +312,10 @@ class Program {
   // There is nothing to be watched before the first service has a file.
   void watch_marks() {
     if (marks_watch_ || store_->marks_watch() < 0) return;
-    marks_watch_ = std::make_unique<Watch>(io_, store_->marks_watch(), [this] { store_->look_at_marks(); });
+    marks_watch_ = std::make_unique<Watch>(io_, store_->marks_watch(), [this] {
+      store_->look_at_marks();
+      look_at_marks_from_ = after(os::read_mono(), store::Marks::look_pause);
+    });
   }
 
   void arm_watches(MonoNs now) {
@@ -324,7 +327,7 @@ class Program {
     probe_watch_->arm();
     if (now >= accept_from_) offers_watch_->arm();
     watch_marks();
-    if (marks_watch_) marks_watch_->arm();
+    if (marks_watch_ && now >= look_at_marks_from_) marks_watch_->arm();
   }
 
   void sleep_until(MonoNs due) {
@@ -332,7 +335,8 @@ class Program {
     const bool unserved = !keeper_watch_->armed();
     arm_watches(now);
     if (unserved && handle_some()) return;
-    if (now < accept_from_) due = std::min(due, accept_from_);
+    for (const MonoNs from : {accept_from_, look_at_marks_from_})
+      if (now < from) due = std::min(due, from);
     if (due <= now) {
       (void)handle_some();
       return;
@@ -377,6 +381,7 @@ class Program {
   bool ending_ = false;
   std::string no_keeper_note_;  // the last that was said of this death
   MonoNs accept_from_ = 0;
+  MonoNs look_at_marks_from_ = 0;
   MonoNs keeper_lost_at_ = 0;
   MonoNs next_keeper_try_ = 0;
   MonoNs trim_at_ = never;

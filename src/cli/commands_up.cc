@@ -197,16 +197,16 @@ void tell_shared_name(const Context& context, const std::string& name) {
 }  // namespace
 
 int command_up(const Context& context) {
-  FirstProcess first;
-  if (in_foreground(context.arguments))
-    if (const std::optional<int> code = first.live()) return *code;
   const Loaded loaded = load_project(context);
   if (!in_foreground(context.arguments))
     return loaded.code != exit_code::done ? loaded.code : apply(context, loaded.document, "up");
   int code = loaded.code;
   const Status options = code == exit_code::done ? check_foreground(context.arguments, loaded.document) : Status{};
   if (!options) code = complain(context, options.error(), exit_code::usage);
-  if (code == exit_code::done)
+  if (code == exit_code::done) {
+    // Behind it may be one of many, which all have the document as it was read here (first_process.h).
+    FirstProcess first;
+    if (const std::optional<int> all_over = first.live()) return *all_over;
     code = up_in_foreground(
         context, loaded.document,
         [&](const Context& once) {
@@ -216,6 +216,7 @@ int command_up(const Context& context) {
           return applied;
         },
         first);
+  }
   std::error_code not_empty;
   if (context.own_instance) fs::remove(context.instance.directory, not_empty);  // nothing was begun in it
   return code;

@@ -13,8 +13,13 @@
 // somebody has stopped is continued at its end.
 //
 // A child that is killed costs the container nothing, as the death of none of hearth's processes does: PID 1 makes another
-// one, which goes on watching, or stopping with the exit code that was decided. Who is killed has not crashed; only if five
-// in a row end by another signal within ten seconds PID 1 gives up.
+// one, which goes on watching, or stopping with the exit code that was decided. It is a copy of PID 1 and has from it what
+// was read of the project's file at the beginning, whatever the file says by now. It is told again what its predecessor was
+// told only if that had not decided anything yet: a second TERM would be to insist. Its successors come the later the more
+// of them are killed (respawn_pace.h). Who is killed has not crashed; only if five in a row end by another signal within
+// ten seconds PID 1 gives up.
+//
+// PID 1 writes to stderr what goes there at once, and no more: who waits for a reader does not hear TERM.
 //
 // hearth's keeper is not PID 1 then: it may die, and its successor, the supervisor's child for a moment, becomes a child of
 // PID 1 as it was. What the dead keeper had started is reaped by PID 1 at once, which is what makes its exit codes known.
@@ -46,11 +51,17 @@ class FirstProcess {
   void decide(int code) {
     if (shared_ != nullptr) shared_->code.store(code);
   }
+  // Told a second time, or one that was killed was: they are killed.
+  bool insisted() const { return shared_ != nullptr && shared_->insisted.load(); }
+  void note_insisted() {
+    if (shared_ != nullptr) shared_->insisted.store(true);
+  }
 
  private:
   struct Shared {
     std::atomic<bool> begun = false;
     std::atomic<int> code = -1;
+    std::atomic<bool> insisted = false;
   };
   Shared* shared_ = nullptr;  // in memory that all children share; never unmapped
 };

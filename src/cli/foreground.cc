@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <poll.h>
 #include <set>
 #include <string>
 #include <string_view>
+#include <unistd.h>
 #include <utility>
 
 #include <fmt/format.h>
@@ -14,6 +14,7 @@
 #include "cli/event_news.h"
 #include "cli/follow.h"
 #include "cli/interrupt.h"
+#include "cli/log_show.h"
 #include "cli/operation.h"
 #include "cli/progress.h"
 #include "os/clock.h"
@@ -51,9 +52,11 @@ class Foreground {
     if (applied == exit_code::done) code = first.decided() ? *first.decided() : watch_them();
     // Refused: what is up of it is not ours.
     if (applied != exit_code::done && applied != exit_code::interrupted) return applied;
+    // Whoever was killed may have been told.
+    hurries_ = code == exit_code::interrupted || first.decided();
     if (first.is_above() && code == exit_code::interrupted) code = exit_code::done;  // TERM is how a container ends
     first.decide(code);
-    const bool all_down = stop_all();
+    const bool all_down = stop_all(first);
     take_last_lines();
     return all_down ? code : std::max<int>(code, exit_code::failed);
   }
@@ -61,16 +64,14 @@ class Foreground {
  private:
   std::string target() const { return "/v1/status?format=json&names=" + escaped(document_.project) + ".%2A"; }
 
-  // What was written last may still be on its way into its file: until nothing comes for a moment.
   void take_last_lines() {
-    const MonoNs until = after(os::read_mono(), seconds(1));
-    write_out(tail_.take());
-    for (bool more = true; more && os::read_mono() < until;) {
-      pollfd polled{tail_.descriptor(), POLLIN, 0};
-      more = ::poll(&polled, 1, static_cast<int>(pace / ns_per_ms)) == 1;
-      write_out(tail_.take());
-    }
-    write_out(tail_.finish());
+    InterruptWatch watch;
+    const std::size_t lost = show_.finish(watch, hurries_);
+    if (lost == 0) return;
+    const std::string where =
+        context_.own_instance ? std::string() : "; the logs in " + context_.instance.log_directory + " have them";
+    Outlet(STDERR_FILENO)
+        .write(fmt::format("hearth: nobody reads stdout: {} bytes of output were not shown{}\n", lost, where));
   }
 
   // What was written before is not shown.
@@ -78,17 +79,17 @@ class Foreground {
     for (const ServiceSpec& spec : document_.services)
       for (std::uint32_t i = 0; i < spec.replicas; ++i) {
         const std::string name = fmt::format("{}.{}.{}", document_.project, spec.name, i);
-        tail_.begin(name, context_.instance.log_directory + "/" + name);
+        show_.begin(name, context_.instance.log_directory + "/" + name);
       }
   }
 
   // What goes on beside any question: lines are shown as they come.
   void attend_logs(Client& client) {
-    client.attend(tail_.descriptor(), [this] { write_out(tail_.take()); });
+    client.attend(show_.descriptor(), [this] { (void)show_.go_on(); });
   }
 
   // Until when to wait for news: for ever, if all news is told.
-  MonoNs next_look() const { return tail_.descriptor() >= 0 ? never : after(os::read_mono(), pace); }
+  MonoNs next_look() const { return show_.tells_all() ? never : after(os::read_mono(), pace); }
 
   int watch_them() {
     InterruptWatch watch;
@@ -133,7 +134,7 @@ class Foreground {
     Result<std::vector<SlotNews>> slots = services_news(*answer);
     if (!slots) return complain(context_, slots.error());
     services_ = std::move(*slots);
-    write_out(tail_.take(services_));
+    show_.follow(services_);
     return ended();
   }
 
@@ -146,7 +147,7 @@ class Foreground {
       failed = failed || (over && slot.state == "failed");
       if (!over) continue;
       if (told_.insert(full_name(slot)).second)
-        write_err(fmt::format("hearth: {} is {}{}\n", labels.of(slot), slot.state,
+        show_.say(fmt::format("hearth: {} is {}{}\n", labels.of(slot), slot.state,
                               slot.reason_text.empty() ? "" : ": " + shown(slot.reason_text, 0)));
       if (slot.name == decisive_) return code_of(slot);
       const bool worked = slot.state == "completed" && tasks_.contains(slot.name);
@@ -157,10 +158,15 @@ class Foreground {
     return failed ? exit_code::failed : exit_code::done;
   }
 
-  // False: something may still be up.
-  bool stop_all() {
-    const std::optional<bool> down = stop_in_order();
-    return down ? *down : insist();
+  // False: something may still be up. A predecessor that was killed may have been told a second time already.
+  bool stop_all(FirstProcess& first) {
+    if (!first.insisted()) {
+      const std::optional<bool> down = stop_in_order();
+      if (down) return *down;
+      first.note_insisted();
+    }
+    hurries_ = true;
+    return insist();
   }
 
   // Nothing: told again meanwhile.
@@ -173,12 +179,13 @@ class Foreground {
     auto answer = order.post("/v1/orders", body, never);
     std::string seen;
     while (answer && answer->status < 400) {
-      answer = order.look(seen, tail_.descriptor() >= 0 ? seconds(30) : pace, never);
+      answer = order.look(seen, show_.tells_all() ? seconds(30) : pace, never);
       if (!answer) break;
       const Result<OrderNews> news = order_news(*answer);
-      if (!news || news->settled) break;
+      if (news && news->settled) return all_is_down(*news);
+      if (!news) break;
       seen = news->seen;
-      write_out(tail_.take());
+      (void)show_.go_on();
       if (watch.came()) return std::nullopt;
     }
     if (watch.came()) return std::nullopt;
@@ -188,11 +195,12 @@ class Foreground {
 
   // Told once more, it does not wait for their end.
   bool insist() {
-    write_err("hearth: they are killed\n");
+    show_.say("hearth: they are killed\n");
     InterruptWatch watch;
     Client client(context_.socket_path(), &watch);
     Operation order(client, &watch, patience_for(context_));
     const std::string body = fmt::format(R"({{"verb":"down","path":{},"force":true}})", json_text(document_.path));
+    attend_logs(client);
     auto answer = order.post("/v1/orders", body, after(os::read_mono(), seconds(10)));
     if (answer && answer->status == 404) return true;  // it is down already
     const MonoNs until = after(os::read_mono(), seconds(10));
@@ -200,13 +208,26 @@ class Foreground {
       answer = order.look("", pace, until);
       if (!answer) break;
       const Result<OrderNews> news = order_news(*answer);
-      if (news && news->settled) return true;
+      if (news && news->settled) return all_is_down(*news);
     }
-    write_err(
+    show_.say(
         fmt::format("hearth: {}; `hearth {}status` tells what is left\n",
                     watch.came() ? "interrupted before they had ended" : "it is not known whether they have ended",
                     context_.place_option));
     return false;
+  }
+
+  // The order is settled: that is also when nothing more can be done. What could not be ended is told.
+  bool all_is_down(const OrderNews& news) {
+    const Labels labels(news.slots);
+    bool all = true;
+    for (const SlotNews& slot : news.slots) {
+      if (slot.outcome != "incomplete" && slot.outcome != "failed") continue;
+      all = false;
+      show_.say(fmt::format("hearth: {}: {}\n", labels.of(slot),
+                            slot.reason_text.empty() ? "it is " + slot.state : shown(slot.reason_text, 0)));
+    }
+    return all;
   }
 
   const Context& context_;
@@ -214,8 +235,9 @@ class Foreground {
   std::set<std::string> tasks_, told_;
   std::string decisive_;
   bool any_end_ = false;
+  bool hurries_ = false;  // told to end: whoever reads what is shown is not waited for
   std::vector<SlotNews> services_;
-  LogTail tail_;
+  LogShow show_;
 };
 
 // Of hearth itself. False: it goes on.
@@ -268,64 +290,8 @@ int up_in_foreground(const Context& context, const Document& document, const std
   const int code = Foreground(context, document).run(apply, first);
   if (context.own_instance) return end_of_instance(context, code);
   if (first.is_above() && !end_hearth(context))
-    write_err("hearth: it has not ended in time, and ends with the container\n");
+    Outlet(STDERR_FILENO).write("hearth: it has not ended in time, and ends with the container\n");
   return code;
-}
-
-LogTail::LogTail() {
-  if (Result<logs::Watcher> watcher = logs::Watcher::create())
-    watcher_ = std::make_unique<logs::Watcher>(std::move(*watcher));
-}
-
-void LogTail::begin(const std::string& full_name, const std::string& log_directory) {
-  const Result<logs::Tail> last = logs::last_lines(log_directory, 0);
-  sources_[full_name].cursor = last ? last->end : logs::Cursor{};
-}
-
-std::string LogTail::take(const std::vector<SlotNews>& slots) {
-  const Labels labels(slots);
-  std::size_t widest = 0;
-  for (const SlotNews& slot : slots) widest = std::max(widest, labels.of(slot).size());
-  all_watched_ = true;
-  for (const SlotNews& slot : slots) {
-    Source& source = sources_[full_name(slot)];
-    source.label = fmt::format("{:<{}} | ", labels.of(slot), widest);
-    source.directory = slot.log_directory;
-    if (source.follower != nullptr || watcher_ == nullptr) continue;
-    Result<logs::Follower> made = logs::Follower::create(source.directory, source.cursor, watcher_.get());
-    if (made)
-      source.follower = std::make_unique<logs::Follower>(std::move(*made));
-    else
-      all_watched_ = false;
-  }
-  return take();
-}
-
-std::string LogTail::take() {
-  std::string out;
-  if (watcher_ != nullptr) watcher_->take_events();
-  for (auto& [name, source] : sources_)
-    if (source.follower == nullptr || source.follower->has_news()) read(source, out);
-  return out;
-}
-
-void LogTail::read(Source& source, std::string& out) {
-  if (source.directory.empty()) return;  // not known to be there yet
-  logs::Follower passing = logs::Follower::unwatched(source.directory, source.cursor);
-  logs::Follower& follower = source.follower != nullptr ? *source.follower : passing;
-  const auto taken = follower.take([&](const logs::Piece& piece) {
-    source.cutter.add(piece.bytes, [&](std::string_view line) { out.append(source.label).append(line) += '\n'; });
-    source.cursor = piece.next;
-    return true;
-  });
-  (void)taken;  // a log that cannot be read now is read the next time
-}
-
-std::string LogTail::finish() {
-  std::string out;
-  for (auto& [name, source] : sources_)
-    source.cutter.finish([&](std::string_view line) { out.append(source.label).append(line) += '\n'; });
-  return out;
 }
 
 }  // namespace hearth::cli

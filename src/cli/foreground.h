@@ -15,21 +15,17 @@
 // inotify; signals. So it makes no system call while nothing happens. When the stream of events ends, the supervisor may
 // have died: the next one is asked for the status, and for the events behind the last that was seen. Lines of one service
 // come in their order. Where inotify is not to be had (fs.inotify limits), it looks ten times a second.
+//
+// Nobody may be reading what it writes, as when the log driver of a container is stuck, and it hears signals all the same
+// (outlet.h, log_show.h): the lines wait in their files until somebody reads. Told to end it does not wait for that: what
+// nobody takes within a second of the end of all is not shown, and it says how much that was.
 #pragma once
 
 #include <functional>
-#include <map>
-#include <memory>
-#include <string>
-#include <vector>
 
 #include "base/result.h"
-#include "cli/answers.h"
 #include "cli/context.h"
 #include "cli/first_process.h"
-#include "cli/log_lines.h"
-#include "logs/reader.h"
-#include "logs/watcher.h"
 #include "model/service_spec.h"
 
 namespace hearth::cli {
@@ -42,34 +38,5 @@ Status check_foreground(const Arguments& arguments, const Document& document);
 // above us all ends with us: hearth is ended, and TERM is no failure.
 int up_in_foreground(const Context& context, const Document& document, const std::function<int(const Context&)>& apply,
                      FirstProcess& first);
-
-// New lines of log files, with the names of their services before them.
-class LogTail {
- public:
-  LogTail();
-  // Only what comes from now on, of the service with this full name.
-  void begin(const std::string& full_name, const std::string& log_directory);
-  // These are the services now; whoever is not known yet has begun to write only now. Returns the text of new lines.
-  std::string take(const std::vector<SlotNews>& slots);
-  // The text of what has been written since; all the same when nothing tells of it.
-  std::string take();
-  // What is left without an end of line.
-  std::string finish();
-  // Becomes readable when there is more for take(); -1: nothing tells, look again and again.
-  int descriptor() const { return watcher_ && all_watched_ ? watcher_->descriptor() : -1; }
-
- private:
-  struct Source {
-    logs::Cursor cursor;  // until there is a follower
-    std::unique_ptr<logs::Follower> follower;
-    LineCutter cutter;
-    std::string label, directory;
-  };
-  void read(Source& source, std::string& out);
-
-  std::unique_ptr<logs::Watcher> watcher_;  // none: there are no more for this user. Before the followers
-  bool all_watched_ = true;
-  std::map<std::string, Source> sources_;  // by full name
-};
 
 }  // namespace hearth::cli

@@ -21,6 +21,7 @@ namespace hearth::store {
 namespace {
 
 constexpr std::size_t mark_bytes_max = 8192;
+constexpr int reads_most = 16;  // of events, at one look: 256 each
 // A name less (IN_ATTRIB: the number of names is an attribute), another name, the end.
 constexpr std::uint32_t touched = IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF;
 
@@ -45,7 +46,7 @@ Found look_at(const Place& place, const std::string& wanted, bool is_pid, const 
   if (!file) return errno == ENOENT ? Found::nothing : errno == ELOOP ? Found::foreign : Found::failed;
   struct stat st{};
   if (::fstat(file.get(), &st) < 0) return Found::failed;
-  if (!S_ISREG(st.st_mode) || st.st_nlink != 1 || st.st_uid != ::geteuid()) return Found::foreign;
+  if (!S_ISREG(st.st_mode) || st.st_uid != ::geteuid()) return Found::foreign;
   const Result<std::string> text = os::read_all(file.get(), mark_bytes_max, place.name);
   if (!text) return Found::foreign;
   if (!wanted.empty() && *text == wanted) return Found::same;
@@ -115,6 +116,8 @@ struct Marks::Shared {
   bool pass();
   std::string make_so(const std::string& path, const Wanted& wanted, int watcher, bool& put_back);
   bool keep_watch(const Place& place, const std::string& path, int watcher);
+  // `number`: of its watch from now on; -1 = none. Under the lock.
+  void set_watch(const std::string& path, int watcher, int number);
 
   std::string begin;  // of our ready files
   std::mutex mutex;
@@ -123,7 +126,24 @@ struct Marks::Shared {
   std::vector<Note> notes;
   os::Fd inotify;                      // of the first file on; once it is there it stays
   std::map<int, std::string> watched;  // which file, by the number of its watch
+  std::map<std::string, int> numbers;  // and the other way round
 };
+
+// A file that has another name by now, or a second one, lives on and so would its watch.
+void Marks::Shared::set_watch(const std::string& path, int watcher, int number) {
+  const auto known = numbers.find(path);
+  if (known != numbers.end() && known->second != number) {
+    const auto old = watched.find(known->second);
+    if (old != watched.end() && old->second == path) {
+      ::inotify_rm_watch(watcher, old->first);
+      watched.erase(old);
+    }
+    numbers.erase(known);
+  }
+  if (number < 0) return;
+  numbers[path] = number;
+  watched[number] = path;
+}
 
 // False: it is not there any more. `watcher`: -1 = there is none.
 bool Marks::Shared::keep_watch(const Place& place, const std::string& path, int watcher) {
@@ -135,7 +155,7 @@ bool Marks::Shared::keep_watch(const Place& place, const std::string& path, int 
   if (number < 0) return true;
   {
     const std::lock_guard lock(mutex);
-    watched[number] = path;
+    set_watch(path, watcher, number);
   }
   // What happened before its number was known told nobody.
   struct stat ours{}, there{};
@@ -148,6 +168,10 @@ bool Marks::Shared::keep_watch(const Place& place, const std::string& path, int 
 // `put_back`: it had been made so before.
 std::string Marks::Shared::make_so(const std::string& path, const Wanted& wanted, int watcher, bool& put_back) {
   const Place place = place_of(path);
+  if (wanted.text.empty() && watcher >= 0) {
+    const std::lock_guard lock(mutex);
+    set_watch(path, watcher, -1);
+  }
   if (!place.directory) {
     if (wanted.text.empty() && (errno == ENOENT || errno == ENOTDIR)) return {};
     return std::strerror(errno);
@@ -273,7 +297,7 @@ int Marks::watch() const {
 void Marks::look_again() {
   bool some = false;
   alignas(inotify_event) char events[4096];
-  for (;;) {
+  for (int reads = 0; reads < reads_most; ++reads) {
     const ssize_t n = ::read(shared_->inotify.get(), events, sizeof events);
     if (n <= 0) break;
     const std::lock_guard lock(shared_->mutex);
@@ -292,7 +316,10 @@ void Marks::look_again() {
       const auto known = shared_->watched.find(event->wd);
       if (known == shared_->watched.end()) continue;
       touch(known->second);
-      if ((event->mask & IN_IGNORED) != 0) shared_->watched.erase(known);
+      if ((event->mask & IN_IGNORED) == 0) continue;
+      const auto number = shared_->numbers.find(known->second);
+      if (number != shared_->numbers.end() && number->second == event->wd) shared_->numbers.erase(number);
+      shared_->watched.erase(known);
     }
   }
   if (some) behind_.post(false);

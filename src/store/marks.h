@@ -13,8 +13,9 @@
 //
 // There is no queue: of a hundred changes the newest is made. What fails is tried again, later and later, and told once.
 //
-// A file is ours when it is an ordinary one, with one name, and says so: a ready file by its first member, a PID file by
-// being a number and nothing else, and by its owner. Anything else under that name stays as it is, and is told. A
+// A file is ours when it is an ordinary one and says so: a ready file by its first member, a PID file by being a number and
+// nothing else, and by its owner. It may have a second name, as of a backup: no file is ever written again, so to
+// replace or remove ours changes nothing under the other. Anything else under that name stays as it is, and is told. A
 // ready file that another instance of hearth has made is not ours either.
 //
 // Somebody else removes, renames or replaces one that shall be there, as a workflow tool does with its temporary files:
@@ -24,8 +25,9 @@
 // which somebody else's machine removes it; no watch to be had) it is put back with the next change only.
 //
 // Killed between the decision and the file, a successor says again what every slot that it knows shall have, also that it
-// shall not have a file: then the two agree. (Of a slot that is forgotten just then nobody says so: not-yet.md.) While all of hearth is dead nobody removes a file; it tells run and PID, and the next
-// hearth takes it away, or the next start of the service does.
+// shall not have a file: then the two agree. (Of a slot that is forgotten just then nobody says so: not-yet.md.) While all
+// of hearth is dead nobody removes a file; it tells run and PID, and the next hearth takes it away, or the next start of
+// the service does.
 #pragma once
 
 #include <cstdint>
@@ -44,6 +46,8 @@ namespace hearth::store {
 
 class Marks {
  public:
+  static constexpr SpanNs look_pause = milliseconds(100);
+
   explicit Marks(std::string instance_directory, BehindOptions options = {});
 
   // All files of the slot, also those that shall not be there. Of before: what is not named any more is removed.
@@ -52,9 +56,10 @@ class Marks {
   bool settle(SpanNs patience) { return behind_.settle(patience); }
   // What is worth telling people, since the last call; without times.
   std::vector<Note> take_notes();
-  // Readable when somebody may have touched a file: then call look_again(). -1: nothing is watched (yet).
+  // Readable when somebody may have touched a file: then call look_again(), but not more often than every look_pause, or
+  // somebody who touches one without a pause has us do nothing else. -1: nothing is watched (yet).
   int watch() const;
-  void look_again();
+  void look_again();  // at so many events at most: it may be readable still
   // The work, in this thread: for tests.
   bool pass();
 

@@ -7,7 +7,7 @@
 #include "supervisor/book.h"
 #include "supervisor/dependencies.h"
 #include "supervisor/lives.h"
-#include "supervisor/report.h"
+#include "supervisor/report_words.h"
 
 namespace hearth::supervisor {
 namespace {

@@ -7,7 +7,8 @@
 #include "model/status.h"
 #include "supervisor/book.h"
 #include "supervisor/dependencies.h"
-#include "supervisor/report.h"
+#include "supervisor/report_words.h"
+#include "supervisor/waits.h"
 
 namespace hearth::supervisor {
 namespace {
@@ -36,8 +37,9 @@ void JournalScribe::write(Now now) {
   tell_loss(now);
   const std::size_t of_loss = events_.size();
   tell_errands(now);
+  Waits waits(book_);  // what is told changes no more than who was told last
   for (const SlotIndex slot : dependencies_first(book_, book_.changed.all()))
-    if (book_.is_service(slot)) tell_slot(slot, now);
+    if (book_.is_service(slot)) tell_slot(slot, waits, now);
   if (events_.size() == of_loss) {
     // Nothing else happened: the loss is told with what does.
     book_.head.last_event -= of_loss;
@@ -118,7 +120,7 @@ EventRecord JournalScribe::of_slot(SlotIndex slot, Happening what, Now now) cons
   return event;
 }
 
-void JournalScribe::tell_slot(SlotIndex slot, Now now) {
+void JournalScribe::tell_slot(SlotIndex slot, Waits& waits, Now now) {
   SlotState& state = book_.slots[slot];
   const SlotState before = committed_state(page_, slot);
   const bool ended = state.last_exit.run != no_run && !(state.last_exit == before.last_exit);
@@ -134,7 +136,7 @@ void JournalScribe::tell_slot(SlotIndex slot, Now now) {
   const bool moved = state.life.phase != before.life.phase || !before.used ||
                      (ended && state.life.run_live && state.run().run != state.last_exit.run);
   const bool killed = state.life.kill_sent && !before.life.kill_sent && state.life.phase == Phase::stopping;
-  if (moved || killed) return tell_state(slot, before, ended, now);
+  if (moved || killed) return tell_state(slot, before, ended, waits, now);
   if (!book_.has_readiness(slot) || state.life.phase != Phase::running || state.health.ready == before.health.ready)
     return;
   EventRecord event = of_slot(slot, state.health.ready ? Happening::ready : Happening::unready, now);
@@ -172,7 +174,7 @@ void JournalScribe::tell_exit(SlotIndex slot, Now now) {
   book_.slots[slot].event = events_.back().id;
 }
 
-void JournalScribe::tell_state(SlotIndex slot, const SlotState& before, bool ended, Now now) {
+void JournalScribe::tell_state(SlotIndex slot, const SlotState& before, bool ended, Waits& waits, Now now) {
   SlotState& state = book_.slots[slot];
   EventRecord event = of_slot(slot, Happening::state, now);
   if (!ended) event.cause = cause_of_state(slot, before);
@@ -181,7 +183,7 @@ void JournalScribe::tell_state(SlotIndex slot, const SlotState& before, bool end
   event.reason = state.life.reason;
   event.run = state.run_wanted ? no_run : state.run().run;
   event.pid = state.life.run_live && !state.run_wanted ? state.run().pid : 0;
-  event.text = state_words(slot, now);
+  event.text = state_words(slot, waits, now);
   tell(std::move(event));
   state.event = events_.back().id;
 }
@@ -215,10 +217,10 @@ EventId JournalScribe::newest_of_dependencies(SlotIndex slot) const {
 }
 
 // After "running -> backoff": why.
-std::string JournalScribe::state_words(SlotIndex slot, Now now) const {
+std::string JournalScribe::state_words(SlotIndex slot, Waits& waits, Now now) const {
   const SlotState& state = book_.slots[slot];
   const Lifecycle& life = state.life;
-  const std::string why = why_words(book_, keeper_, slot, now);
+  const std::string why = why_words(book_, keeper_, waits, slot, now);
   switch (life.phase) {
     case Phase::starting:
       if (life.reason == Reason::dependency_restarted) return why;

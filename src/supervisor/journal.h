@@ -37,6 +37,7 @@
 namespace hearth::supervisor {
 
 class SlotBook;
+class Waits;
 
 class JournalScribe {
  public:
@@ -53,15 +54,15 @@ class JournalScribe {
   void tell_errands(Now now);
   void tell_loss(Now now);
   void take_order();
-  void tell_slot(SlotIndex slot, Now now);
+  void tell_slot(SlotIndex slot, Waits& waits, Now now);
   void tell_run(SlotIndex slot, const RunCell& cell, Now now);
   void tell_exit(SlotIndex slot, Now now);
-  void tell_state(SlotIndex slot, const SlotState& before, bool ended, Now now);
+  void tell_state(SlotIndex slot, const SlotState& before, bool ended, Waits& waits, Now now);
   EventRecord of_slot(SlotIndex slot, Happening what, Now now) const;
   EventId cause_of_state(SlotIndex slot, const SlotState& before) const;
   EventId newest_of_dependencies(SlotIndex slot) const;
   EventId order_in_turn(OrderId order) const;
-  std::string state_words(SlotIndex slot, Now now) const;
+  std::string state_words(SlotIndex slot, Waits& waits, Now now) const;
 
   SlotBook& book_;
   const ports::Keeper& keeper_;

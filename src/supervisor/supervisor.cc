@@ -8,6 +8,7 @@
 #include "supervisor/report.h"
 #include "supervisor/selection.h"
 #include "supervisor/takeover.h"
+#include "supervisor/waits.h"
 
 namespace hearth::supervisor {
 
@@ -112,8 +113,9 @@ InstanceStatus Supervisor::instance() const {
 InstanceStatus Supervisor::status() const {
   InstanceStatus out = instance();
   out.services.reserve(out.service_count);
+  Waits waits(book_);
   for (const SlotIndex slot : book_.services())
-    out.services.push_back(slot_status(book_, world_.keeper, options_.log_directory, slot, now_));
+    out.services.push_back(slot_status(book_, world_.keeper, waits, options_.log_directory, slot, now_));
   return out;
 }
 

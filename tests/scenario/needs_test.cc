@@ -46,8 +46,68 @@ TEST_F(StoppedChain, AStartWithoutDependenciesWaitsAndSaysWhatEndsThat) {
 TEST_F(StoppedChain, AWaitThroughAChainSaysWhatEndsIt) {
   stage.order(Verb::start, {"web", "api"}, false);
   stage.run_ms(100);
-  EXPECT_EQ(stage.status("api").reason_text,
-            "waits for web, which waits for redis, which is stopped: hearth start redis");
+  EXPECT_EQ(stage.status("api").reason_text, "waits for web, and so for redis, which is stopped: hearth start redis");
+}
+
+// As long at the end of a chain as at its beginning, in the status, the report of the order and the events.
+TEST_F(Needs, WhatIsSaidOfALongChainIsAsShortAsOfAShortOne) {
+  constexpr std::size_t links = 60;
+  const auto name = [](std::size_t i) { return "s" + std::to_string(i); };
+  std::vector<ServiceSpec> chain = {service(name(0))};
+  for (std::size_t i = 1; i < links; ++i) {
+    chain.push_back(service(name(i)));
+    chain.back().depends_on = {on(name(i - 1))};
+  }
+  stage.plays(name(0), {good(1'000'000)});
+  const sim::ClientCall& up = stage.up(chain);
+  stage.run_ms(100);
+  EXPECT_EQ(stage.status("s1").reason_text, "waits for s0");
+  EXPECT_EQ(stage.status("s2").reason_text, "waits for s1, and so for s0");
+  EXPECT_EQ(stage.status(name(links - 1)).reason_text, "waits for " + name(links - 2) + ", and so for s0");
+  constexpr std::size_t longest = 40;
+  const OrderReport report = *stage.machine().supervisor().order(up.request.key);
+  for (const SlotOutcome& slot : report.slots)
+    EXPECT_LE(slot.status.reason_text.size(), longest) << slot.status.reason_text;
+  for (const EventRecord& event : stage.machine().store_port.journal())
+    EXPECT_LE(event.what == Happening::state ? event.text.size() : 0, longest) << event.text;
+}
+
+TEST_F(Needs, OfManyThatAreMissingSomeAreNamed) {
+  std::vector<ServiceSpec> all = {service("web")};
+  for (int i = 0; i < 100; ++i) {
+    all.push_back(service("s" + std::to_string(i)));
+    all.back().autostart = false;
+    all[0].depends_on.push_back(on(all.back().name));
+  }
+  all[0].autostart = false;
+  stage.up(all);
+  stage.order(Verb::start, {"web"}, false);
+  stage.run_ms(100);
+  EXPECT_EQ(stage.status("web").reason_text,
+            "waits for s0, s1, s2, s3, s4, s5, s6, s7, and 92 more, which are stopped: "
+            "hearth start s0 s1 s2 s3 s4 s5 s6 s7 ...");
+}
+
+// Two to the power of thirty ways lead from the last one to the first: each service is looked at once.
+TEST_F(Needs, AReportLooksAtEachServiceOnce) {
+  std::vector<ServiceSpec> layers = {service("root")};
+  layers[0].restart = RestartPolicy::never;
+  std::vector<Dependency> above = {on("root")};
+  for (int i = 0; i < 30; ++i) {
+    const std::string left = "l" + std::to_string(i), right = "r" + std::to_string(i);
+    for (const std::string& each : {left, right}) {
+      layers.push_back(service(each));
+      layers.back().depends_on = above;
+    }
+    above = {on(left), on(right)};
+  }
+  stage.plays("root", {good(1'000'000)});
+  const sim::ClientCall& up = stage.up(layers);
+  stage.run_ms(100);
+  const OrderReport report = *stage.machine().supervisor().order(up.request.key);
+  EXPECT_FALSE(report.settled);
+  EXPECT_EQ(report.slots.size(), layers.size());
+  EXPECT_EQ(stage.status("l29").reason_text, "waits for l28, r28");
 }
 
 TEST_F(Needs, WhatDoesNotStartByItselfIsStartedByTheUpOfThoseWhoNeedIt) {

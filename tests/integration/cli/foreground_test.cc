@@ -1,5 +1,9 @@
 // `up --foreground`: what CI and containers use.
+#include <fcntl.h>
+#include <optional>
+#include <poll.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "integration/cli/hearth_command.h"
 
@@ -86,40 +90,89 @@ TEST_F(ForegroundTest, it_goes_on_with_the_next_supervisor) {
   EXPECT_NE(finished.out.find("tests | over now\n"), std::string::npos) << finished.out;
 }
 
-TEST_F(ForegroundTest, a_second_ctrl_c_kills) {
-  write("hearth.toml",
-        "[service.web]\nstop_timeout = \"60s\"\n"
-        "command = [\"sh\", \"-c\", \"trap '' TERM; echo here; while :; do sleep 1; done\"]\n");
-  Running up = start({"up", "--foreground"});
-  ASSERT_TRUE(told(up, "here")) << up.out() << up.err();
-  ::kill(up.pid(), SIGINT);
-  ASSERT_TRUE(eventually([&] { return hearth({"status"}).out.find("stopping") != std::string::npos; }));
-  ::kill(up.pid(), SIGINT);
-  const Finished finished = up.finish();
+// Of a service that does not hear TERM, and has been sent it.
+struct StoppingForLong : ForegroundTest {
+  void SetUp() override {
+    ForegroundTest::SetUp();
+    write("hearth.toml",
+          "[service.web]\nstop_timeout = \"60s\"\n"
+          "command = [\"sh\", \"-c\", \"trap '' TERM; echo here; while :; do sleep 1; done\"]\n");
+    up.emplace(start({"up", "--foreground"}));
+    ASSERT_TRUE(told(*up, "here")) << up->out() << up->err();
+    ::kill(up->pid(), SIGINT);
+    ASSERT_TRUE(eventually([&] { return hearth({"status"}).out.find("stopping") != std::string::npos; }));
+  }
+  std::optional<Running> up;
+};
+
+TEST_F(StoppingForLong, a_second_ctrl_c_kills) {
+  ::kill(up->pid(), SIGINT);
+  const Finished finished = up->finish();
   EXPECT_EQ(finished.code, 130) << finished.all();
   EXPECT_EQ(names(), "");
 }
 
 // Nobody answers: it need not be waited out.
-TEST_F(ForegroundTest, a_third_ctrl_c_does_not_wait_for_that) {
-  write("hearth.toml",
-        "[service.web]\nstop_timeout = \"60s\"\n"
-        "command = [\"sh\", \"-c\", \"trap '' TERM; echo here; while :; do sleep 1; done\"]\n");
-  Running up = start({"up", "--foreground"});
-  ASSERT_TRUE(told(up, "here")) << up.out() << up.err();
-  ::kill(up.pid(), SIGINT);
-  ASSERT_TRUE(eventually([&] { return hearth({"status"}).out.find("stopping") != std::string::npos; }));
+TEST_F(StoppingForLong, a_third_ctrl_c_does_not_wait_for_that) {
   const auto supervisor = static_cast<pid_t>(pid_of("supervisor"));
   ASSERT_EQ(::kill(supervisor, SIGSTOP), 0);
-  ::kill(up.pid(), SIGINT);
-  EXPECT_TRUE(eventually([&] { return up.err().find("they are killed") != std::string::npos; }));
-  ::kill(up.pid(), SIGINT);
-  const Finished finished = up.finish();
+  ::kill(up->pid(), SIGINT);
+  EXPECT_TRUE(eventually([&] { return up->err().find("they are killed") != std::string::npos; }));
+  ::kill(up->pid(), SIGINT);
+  const Finished finished = up->finish();
   EXPECT_EQ(::kill(supervisor, SIGCONT), 0);
   EXPECT_EQ(finished.code, 130) << finished.all();
   EXPECT_NE(finished.err.find("interrupted before they had ended; `hearth --dir " + directory + " status` tells"),
             std::string::npos)
       << finished.err;
+}
+
+// Whoever should read what it shows does not: a pager that waits for a key, a log driver that is stuck.
+struct UnreadOutput : ForegroundTest {
+  // The service writes more than a pipe and all buffers hold, then does `last`.
+  Running start_unread(const std::string& last) {
+    int ends[2];
+    EXPECT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+    reader = os::Fd(ends[0]);
+    writer = os::Fd(ends[1]);
+    write("hearth.toml",
+          "[service.web]\nrestart = \"never\"\ncommand = [\"sh\", \"-c\", "
+          "\"seq 1000000 1200000; touch written; " +
+              last + "\"]\n");
+    stdout_of_next = writer.get();
+    Running up = start({"up", "--foreground"});
+    EXPECT_TRUE(eventually([&] { return fs::exists(project + "/written") && is_full(); }));
+    return up;
+  }
+  bool is_full() const {
+    pollfd polled{writer.get(), POLLOUT, 0};
+    return ::poll(&polled, 1, 0) == 0;
+  }
+  os::Fd reader, writer;
+};
+
+TEST_F(UnreadOutput, does_not_make_it_deaf_and_is_counted) {
+  Running up = start_unread("exec sleep 1000");
+  ::kill(up.pid(), SIGINT);
+  const Finished finished = up.finish();
+  EXPECT_EQ(finished.code, 130) << finished.err;
+  EXPECT_EQ(names(), "");
+  EXPECT_NE(finished.err.find("hearth: nobody reads stdout: "), std::string::npos) << finished.err;
+  EXPECT_NE(finished.err.find(" bytes of output were not shown; the logs in " + directory), std::string::npos)
+      << finished.err;
+}
+
+TEST_F(UnreadOutput, is_all_there_for_somebody_who_comes_late) {
+  Running up = start_unread("exit 0");
+  EXPECT_TRUE(eventually([&] { return up.err().find("web is completed") != std::string::npos; })) << up.err();
+  writer.reset();
+  std::string all;
+  char buffer[64u << 10];
+  for (ssize_t n = 0; (n = ::read(reader.get(), buffer, sizeof buffer)) > 0;) all.append(buffer, std::size_t(n));
+  EXPECT_EQ(up.finish().code, 0);
+  EXPECT_TRUE(all.starts_with("web | 1000000\nweb | 1000001\n")) << all.substr(0, 100);
+  EXPECT_TRUE(all.ends_with("web | 1199999\nweb | 1200000\n"));
+  EXPECT_EQ(all.size(), 200'001u * 14);
 }
 
 TEST_F(ForegroundTest, the_exit_code_is_that_of_the_service_that_was_named) {

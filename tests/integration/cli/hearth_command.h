@@ -97,7 +97,8 @@ class CommandTest : public testing::Test {
     argv.push_back(nullptr);
     const pid_t pid = ::fork();
     if (pid == 0) {
-      const int out = ::open((stem + ".out").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+      const int out =
+          stdout_of_next >= 0 ? stdout_of_next : ::open((stem + ".out").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
       const int err = ::open((stem + ".err").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
       ::dup2(out, 1);
       ::dup2(err, 2);
@@ -105,8 +106,10 @@ class CommandTest : public testing::Test {
       ::execv(argv[0], argv.data());
       ::_exit(127);
     }
+    stdout_of_next = -1;
     return Running(pid, stem);
   }
+  int stdout_of_next = -1;  // instead of a file that Running reads
   Finished hearth(std::vector<std::string> words) { return start(std::move(words)).finish(); }
 
   void write(const std::string& name, const std::string& text) { std::ofstream(project + "/" + name) << text; }

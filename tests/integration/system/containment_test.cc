@@ -138,24 +138,31 @@ TEST_P(Containment, another_service_and_strangers_are_left_alone) {
 // A process of somebody else in the tree of an ordinary user's service cannot be killed by that user.
 struct Unkillable : Machine {
   Unkillable() : Machine(As::user) {}
+  void prepare() {
+    if (const std::string why = obstacle(); !why.empty()) GTEST_SKIP() << why;
+    struct statvfs file_system{};
+    ASSERT_EQ(0, ::statvfs(base.c_str(), &file_system));
+    if ((file_system.f_flag & ST_NOSUID) != 0) GTEST_SKIP() << "/tmp is mounted nosuid";
+    std::filesystem::copy_file(bin("hearth-test-tree"), base + "/as-root");
+    ASSERT_EQ(0, ::chmod((base + "/as-root").c_str(), 04755));
+    project(
+        "[service.web]\nshell = true\ncommand = \"@BASE@/as-root @STAGE@ becomes-root & @PUPPET@ @STAGE@ web\"\n"
+        "stop_timeout = \"0.5s\"\n");
+  }
+  void enter() {
+    for (int i = 0; i < 2; ++i) {
+      Actor actor = stage->enter();
+      (actor.label == "web" ? web : rooted) = std::move(actor);
+    }
+  }
+  Actor rooted, web;
 };
 
 TEST_F(Unkillable, what_belongs_to_root_is_named_and_the_stop_of_an_ordinary_user_is_incomplete) {
-  if (const std::string why = obstacle(); !why.empty()) GTEST_SKIP() << why;
-  struct statvfs file_system{};
-  ASSERT_EQ(0, ::statvfs(base.c_str(), &file_system));
-  if ((file_system.f_flag & ST_NOSUID) != 0) GTEST_SKIP() << "/tmp is mounted nosuid";
-  std::filesystem::copy_file(bin("hearth-test-tree"), base + "/as-root");
-  ASSERT_EQ(0, ::chmod((base + "/as-root").c_str(), 04755));
-  project(
-      "[service.web]\nshell = true\ncommand = \"@BASE@/as-root @STAGE@ becomes-root & @PUPPET@ @STAGE@ web\"\n"
-      "stop_timeout = \"0.5s\"\n");
+  prepare();
+  if (IsSkipped() || HasFatalFailure()) return;
   ASSERT_EQ(0, up().code);
-  Actor rooted, web;
-  for (int i = 0; i < 2; ++i) {
-    Actor actor = stage->enter();
-    (actor.label == "web" ? web : rooted) = std::move(actor);
-  }
+  enter();
   const Output stopped = hearth({"stop", "web"});
   EXPECT_EQ(1, stopped.code) << stopped.all();
   EXPECT_TRUE(rooted.alive());
@@ -165,6 +172,19 @@ TEST_F(Unkillable, what_belongs_to_root_is_named_and_the_stop_of_an_ordinary_use
   EXPECT_NE(std::string::npos, service().leftover.find("PID " + std::to_string(rooted.pid))) << service().leftover;
   const Output as_json = hearth({"stop", "web", "--json"});
   EXPECT_NE(std::string::npos, as_json.out.find("\"incomplete\"")) << as_json.out;
+  rooted.kill(SIGKILL);
+}
+
+TEST_F(Unkillable, a_command_in_the_foreground_says_so_at_its_end) {
+  prepare();
+  if (IsSkipped() || HasFatalFailure()) return;
+  Command foreground = begin({"up", "--foreground", "--exit-code-from", "web"});
+  enter();
+  web.order("exit 0");
+  const Output output = foreground.wait();
+  EXPECT_EQ(1, output.code) << output.all();
+  EXPECT_NE(std::string::npos, output.err.find("hearth: web: the stop is incomplete")) << output.all();
+  EXPECT_NE(std::string::npos, output.err.find("PID " + std::to_string(rooted.pid))) << output.all();
   rooted.kill(SIGKILL);
 }
 

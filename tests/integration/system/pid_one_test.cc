@@ -91,6 +91,31 @@ struct CommandAsPidOne : PidOne {
     web = stage->enter();
     ASSERT_TRUE(web.here());
   }
+  // With another service, that takes its time to end.
+  void start_two() {
+    start("[service.store]\nstop_timeout = \"60s\"\n" + puppet("store"));
+    if (IsSkipped() || HasFatalFailure()) return;
+    store = stage->enter();
+    if (web.label == "store") std::swap(web, store);
+  }
+  pid_t watcher() const { return child(first(), "hearth"); }
+  // kill -9; returns its successor.
+  pid_t kill_watcher() {
+    const pid_t old = watcher();
+    EXPECT_NE(0, old);
+    EXPECT_EQ(0, ::kill(old, SIGKILL));
+    pid_t next = 0;
+    EXPECT_TRUE(until([&] { return (next = watcher()) != 0 && next != old; }));
+    return next;
+  }
+  // How often the watchers have said that all shall be down.
+  std::size_t downs() {
+    const std::string events = inside({"events", "--json"}).out;
+    std::size_t count = 0;
+    for (std::size_t at = 0; (at = events.find(R"("kind":"order")", at)) != std::string::npos; ++at)
+      if (events.substr(at, events.find('\n', at) - at).find("down") != std::string::npos) ++count;
+    return count;
+  }
   // TERM or its like has been given: web goes, and then all.
   void expect_web_ends_in_order() {
     EXPECT_EQ("signal 15", web.hear());
@@ -99,7 +124,7 @@ struct CommandAsPidOne : PidOne {
     EXPECT_EQ(0, output.code) << output.all();
     expect_orderly_end();
   }
-  Actor web;
+  Actor web, store;
 };
 
 // As with `docker run -it`: PID 1 leads a session that has a terminal.
@@ -174,10 +199,8 @@ TEST_F(CommandAsPidOne, ends_with_the_exit_code_of_the_service_that_was_named_an
 
 TEST_F(CommandAsPidOne, passes_term_on_and_ends_with_0_when_all_has_ended_in_order) {
   for (const int number : {SIGTERM, SIGINT, SIGQUIT}) {
-    start("[service.store]\nstop_timeout = \"60s\"\n" + puppet("store"));
+    start_two();
     if (IsSkipped() || HasFatalFailure()) return;
-    Actor store = stage->enter();
-    if (web.label == "store") std::swap(web, store);
     const Actor* const both[] = {&web, &store};
     for (const Actor* actor : both) EXPECT_EQ("ok", actor->ask("catch 15"));
     ASSERT_EQ(0, ::kill(first(), number));
@@ -194,22 +217,12 @@ TEST_F(CommandAsPidOne, passes_term_on_and_ends_with_0_when_all_has_ended_in_ord
 
 // Killed more often than a crash would be borne, and after the code has been decided.
 TEST_F(CommandAsPidOne, ends_with_the_code_that_was_decided_whoever_watches_is_killed_meanwhile) {
-  start("[service.store]\nstop_timeout = \"60s\"\n" + puppet("store"));
+  start_two();
   if (IsSkipped() || HasFatalFailure()) return;
-  Actor store = stage->enter();
-  if (web.label == "store") std::swap(web, store);
   EXPECT_EQ("ok", store.ask("catch 15"));
   web.order("exit 7");
   EXPECT_EQ("signal 15", store.hear());
-  for (int i = 0; i < 6; ++i) {
-    const pid_t watcher = child(first(), "hearth");
-    ASSERT_NE(0, watcher);
-    ASSERT_EQ(0, ::kill(watcher, SIGKILL));
-    ASSERT_TRUE(until([&] {
-      const pid_t next = child(first(), "hearth");
-      return next != 0 && next != watcher;
-    }));
-  }
+  for (int i = 0; i < 6; ++i) kill_watcher();
   store.order("exit 0");
   const Output output = daemon.wait();
   EXPECT_EQ(7, output.code) << output.all();
@@ -224,7 +237,46 @@ TEST_F(CommandAsPidOne, told_a_second_time_it_kills) {
   EXPECT_EQ("signal 15", web.hear());
   ASSERT_EQ(0, ::kill(first(), SIGTERM));
   EXPECT_TRUE(web.wait_end());
-  EXPECT_NE(-1, daemon.wait().code);
+  const Output output = daemon.wait();
+  EXPECT_EQ(0, output.code) << "all has ended, as TERM wanted it: " << output.all();
+  EXPECT_THAT(output.err, HasSubstr("they are killed"));
+  expect_orderly_end();
+}
+
+// The grace period goes on: that the next one was told, too, is not to be told twice.
+TEST_F(CommandAsPidOne, goes_on_waiting_for_an_end_in_order_when_whoever_watches_is_killed_meanwhile) {
+  start("stop_timeout = \"10m\"\n");
+  if (IsSkipped() || HasFatalFailure()) return;
+  EXPECT_EQ("ok", web.ask("catch 15"));
+  ASSERT_EQ(0, ::kill(first(), SIGTERM));
+  EXPECT_EQ("signal 15", web.hear());
+  ASSERT_EQ(1u, downs());
+  kill_watcher();
+  ASSERT_TRUE(until([&] { return downs() == 2; })) << inside({"events"}).out;
+  EXPECT_EQ("-", web.ask("variable NOBODYS")) << "it lives, and has got no other signal";
+  web.order("exit 0");
+  const Output output = daemon.wait();
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_EQ(std::string::npos, output.err.find("they are killed")) << output.err;
+  expect_orderly_end();
+}
+
+// What it was started with holds: the file may be half written by now, or of another name, or gone.
+TEST_F(CommandAsPidOne, does_not_read_the_file_again_when_whoever_watches_is_killed) {
+  start();
+  if (IsSkipped() || HasFatalFailure()) return;
+  EXPECT_EQ("ok", web.ask("catch 15"));
+  for (const char* text : {"[service", "[project]\nname = \"another\"\n[service.x]\ncommand = [\"true\"]\n"}) {
+    write_file(work + "/hearth.toml", text);
+    kill_watcher();
+    EXPECT_EQ("ok", web.ask("print it goes on"));
+  }
+  ASSERT_EQ(0, ::unlink((work + "/hearth.toml").c_str()));
+  kill_watcher();
+  EXPECT_EQ("ok", web.ask("print the last line"));
+  EXPECT_TRUE(until([&] { return daemon.out().find("the last line") != std::string::npos; }));
+  ASSERT_EQ(0, ::kill(first(), SIGTERM));
+  expect_web_ends_in_order();
 }
 
 // trap '' CHLD; exec hearth: children that reap themselves have no exit code.
@@ -242,15 +294,15 @@ TEST_F(CommandAsPidOne, ends_in_order_though_the_one_that_watches_was_stopped) {
   start();
   if (IsSkipped() || HasFatalFailure()) return;
   EXPECT_EQ("ok", web.ask("catch 15"));
-  const pid_t watcher = child(first(), "hearth");
-  ASSERT_NE(0, watcher);
-  ASSERT_EQ(0, ::kill(watcher, SIGTSTP));
+  const pid_t stopped = watcher();
+  ASSERT_NE(0, stopped);
+  ASSERT_EQ(0, ::kill(stopped, SIGTSTP));
   EXPECT_EQ("ok", web.ask("print shown all the same"));
   EXPECT_TRUE(until([&] { return daemon.out().find("shown all the same") != std::string::npos; }));
-  ASSERT_EQ(0, ::kill(watcher, SIGSTOP));
+  ASSERT_EQ(0, ::kill(stopped, SIGSTOP));
   ASSERT_TRUE(until([&] {
     os::ProcStat stat;
-    return os::read_stat(watcher, stat) && stat.state == 'T';
+    return os::read_stat(stopped, stat) && stat.state == 'T';
   }));
   ASSERT_EQ(0, ::kill(first(), SIGTERM));
   expect_web_ends_in_order();
@@ -260,7 +312,7 @@ TEST_F(CommandAsPidOneOnATerminal, is_not_stopped_by_ctrl_z_and_takes_ctrl_backs
   start();
   if (IsSkipped() || HasFatalFailure()) return;
   EXPECT_EQ("ok", web.ask("catch 15"));
-  ASSERT_TRUE(until_in_foreground(child(first(), "hearth")));
+  ASSERT_TRUE(until_in_foreground(watcher()));
   press(ctrl_z);
   press(ctrl_backslash);
   expect_web_ends_in_order();
@@ -270,12 +322,8 @@ TEST_F(CommandAsPidOneOnATerminal, hears_ctrl_c_once_also_when_the_one_that_watc
   start();
   if (IsSkipped() || HasFatalFailure()) return;
   EXPECT_EQ("ok", web.ask("catch 15"));
-  const pid_t watcher = child(first(), "hearth");
-  ASSERT_TRUE(until_in_foreground(watcher));
-  ASSERT_EQ(0, ::kill(watcher, SIGKILL));
-  pid_t next = 0;
-  ASSERT_TRUE(until([&] { return (next = child(first(), "hearth")) != 0 && next != watcher; }));
-  ASSERT_TRUE(until_in_foreground(next));
+  ASSERT_TRUE(until_in_foreground(watcher()));
+  ASSERT_TRUE(until_in_foreground(kill_watcher()));
   press(ctrl_c);
   expect_web_ends_in_order();
 }
@@ -287,13 +335,7 @@ TEST_F(CommandAsPidOne, outlives_all_of_hearth_one_after_the_other) {
   const auto answers = [&] { return inside({"status", "web"}).code == 0; };
   pid_t keeper = 0;
   ASSERT_TRUE(until([&] { return (keeper = child(first(), "hearth-keeper")) != 0; }));
-  const pid_t watcher = child(first(), "hearth");
-  ASSERT_NE(0, watcher);
-  ASSERT_EQ(0, ::kill(watcher, SIGKILL));
-  EXPECT_TRUE(until([&] {
-    const pid_t next = child(first(), "hearth");
-    return next != 0 && next != watcher;
-  }));
+  kill_watcher();
   for (const char* member : {"hearth-super", "hearth-logger"}) {
     pid_t pid = 0;
     ASSERT_TRUE(until([&] { return (pid = child(keeper, member)) != 0; })) << member;

@@ -172,6 +172,15 @@ TEST(StatusTable, without_services_says_what_to_do) {
   EXPECT_NE(status_table({}, {}, {}, now).find("hearth up"), std::string::npos);
 }
 
+TEST(StatusTable, says_what_is_in_the_way_of_an_end_that_was_asked_for) {
+  InstanceStatus status;
+  status.services = {slot("blog", "stt", Phase::stopping)};
+  status.services[0].reason = Reason::ordered;
+  status.services[0].reason_text = "KILL was sent, and PID 77 has not ended yet";
+  const std::string text = status_table(status, {0}, {false, 0}, now);
+  EXPECT_NE(text.find("KILL was sent, and PID 77 has not ended yet"), std::string::npos) << text;
+}
+
 TEST(StatusTable, says_what_a_service_does_and_else_what_it_has_cost_to_load) {
   InstanceStatus status;
   status.services = {slot("blog", "stt", Phase::running)};

@@ -2,6 +2,8 @@
 
 #include <cstdio>
 #include <fcntl.h>
+#include <filesystem>
+#include <fstream>
 #include <poll.h>
 #include <string_view>
 #include <sys/stat.h>
@@ -205,6 +207,13 @@ struct TouchedMarks : MarksTest {
     pollfd polled{marks.watch(), POLLIN, 0};
     return ::poll(&polled, 1, 0) == 1;
   }
+  // proc(5): a line for each.
+  int watches() const {
+    std::ifstream lines("/proc/self/fdinfo/" + std::to_string(marks.watch()));
+    int count = 0;
+    for (std::string line; std::getline(lines, line);) count += line.starts_with("inotify wd:") ? 1 : 0;
+    return count;
+  }
 };
 
 TEST_F(TouchedMarks, one_that_somebody_removes_is_put_back_and_told_once) {
@@ -256,6 +265,50 @@ TEST_F(TouchedMarks, what_we_remove_ourselves_is_not_put_back) {
   marks.look_again();
   EXPECT_TRUE(marks.pass());
   EXPECT_EQ("", note());
+}
+
+// A second name of it, as a backup by `cp --link` makes: we never write into a file, so to take ours away harms nobody.
+TEST_F(TouchedMarks, one_that_has_a_second_name_is_still_ours) {
+  const std::string backup = directory / "backup";
+  ASSERT_EQ(0, ::link(path.c_str(), backup.c_str()));
+  marks.look_again();
+  EXPECT_TRUE(marks.pass());
+  EXPECT_EQ("", note());
+  marks.want(0, {ready(false)});
+  EXPECT_TRUE(marks.pass());
+  EXPECT_FALSE(exists());
+  EXPECT_TRUE(std::filesystem::exists(backup));
+  EXPECT_EQ(watches(), 0);
+}
+
+TEST_F(TouchedMarks, none_is_watched_any_more_under_another_name) {
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_EQ(0, ::rename(path.c_str(), (directory / ("aside" + std::to_string(i))).c_str()));
+    marks.look_again();
+    EXPECT_FALSE(marks.pass());
+    EXPECT_TRUE(marks.pass());
+    EXPECT_EQ(watches(), 1);
+    EXPECT_TRUE(exists());
+  }
+  ::unlink(path.c_str());
+  EXPECT_TRUE(told());
+  marks.look_again();
+  EXPECT_FALSE(marks.pass());
+  EXPECT_TRUE(exists());
+}
+
+// Somebody who touches them faster than they are looked at.
+TEST_F(TouchedMarks, a_look_has_an_end_while_others_go_on) {
+  const std::string other = directory / "web.pid";
+  ports::Mark number = pid();
+  number.path = other;
+  marks.want(0, {ready(), number});
+  ASSERT_TRUE(marks.pass());
+  for (int i = 0; i < 6'000; ++i) ASSERT_EQ(0, ::chmod((i % 2 == 0 ? path : other).c_str(), 0644));
+  marks.look_again();
+  EXPECT_TRUE(told()) << "the rest is for the next turn";
+  for (int i = 0; i < 4; ++i) marks.look_again();
+  EXPECT_FALSE(told());
 }
 
 TEST_F(TouchedMarks, a_successor_watches_what_it_finds) {
