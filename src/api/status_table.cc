@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "api/text.h"
+#include "base/placed.h"
 
 namespace hearth::api {
 namespace {
@@ -88,13 +89,13 @@ std::string work_text(const SlotStatus& s) {
 }
 
 // Why it is so, when that needs telling; then what its log suffers; then what the service says of itself.
-std::string detail_of(const SlotStatus& s, WallNs now) {
+std::string detail_of(const SlotStatus& s, std::string_view place, WallNs now) {
   std::string detail;
   const bool calm = code_of(s) == ok || s.phase == Phase::stopped;
   const std::string work = work_text(s);
   if (!calm || (s.status_text.empty() && work.empty())) {
     const bool asked_only = s.reason == Reason::ordered && s.phase != Phase::starting && s.phase != Phase::running;
-    if (!asked_only || !s.hook.empty()) detail = printable(s.reason_text);
+    if (!asked_only || !s.hook.empty()) detail = printable(placed(s.reason_text, place));
   }
   if ((s.phase == Phase::backoff || s.phase == Phase::failed) && s.next_retry > 0) {
     if (!detail.empty()) detail += "; ";
@@ -114,7 +115,7 @@ std::string detail_of(const SlotStatus& s, WallNs now) {
   return detail;
 }
 
-Row row_of(const SlotStatus& s, bool with_project, bool with_index, WallNs now) {
+Row row_of(const SlotStatus& s, bool with_project, bool with_index, std::string_view place, WallNs now) {
   Row row;
   std::string name = with_project ? s.project + "." + s.name : s.name;
   if (with_index) name += fmt::format(".{}", s.index);
@@ -123,7 +124,7 @@ Row row_of(const SlotStatus& s, bool with_project, bool with_index, WallNs now) 
   row.cell[since] = s.since > 0 ? short_span(now - s.since) : "-";
   row.cell[pid] = s.pid > 0 ? fmt::format("{}", s.pid) : "-";
   row.cell[restarts] = fmt::format("{}", s.restarts);
-  row.detail = detail_of(s, now);
+  row.detail = detail_of(s, place, now);
   row.color = color_of(s);
   return row;
 }
@@ -234,7 +235,8 @@ std::string status_table(const InstanceStatus& status, const std::vector<std::si
                          const TableOptions& options, WallNs now) {
   std::string out;
   if (chosen.empty()) {
-    out = "no services; `hearth up` starts those of ./hearth.toml, `hearth run -- COMMAND` a single one\n";
+    out = placed("no services; `hearth up` starts those of ./hearth.toml, `hearth run -- COMMAND` a single one\n",
+                 options.place);
   } else {
     std::set<std::string_view> projects;
     std::set<std::pair<std::string_view, std::string_view>> replicated;
@@ -246,7 +248,7 @@ std::string status_table(const InstanceStatus& status, const std::vector<std::si
     rows.reserve(chosen.size());
     for (const std::size_t i : by_service(status, chosen)) {
       const SlotStatus& s = status.services[i];
-      rows.push_back(row_of(s, projects.size() > 1, replicated.contains({s.project, s.name}), now));
+      rows.push_back(row_of(s, projects.size() > 1, replicated.contains({s.project, s.name}), options.place, now));
     }
     const Layout layout = layout_of(rows, options.columns);
     Row head;
@@ -257,7 +259,7 @@ std::string status_table(const InstanceStatus& status, const std::vector<std::si
   }
   for (const Note& note : status.notes) {
     out += options.color ? std::string(yellow) + "note:" + plain : std::string("note:");
-    out += " " + printable(note.text);
+    out += " " + printable(placed(note.text, options.place));
     if (note.at > 0) out += " (" + short_span(now - note.at) + " ago)";
     out += '\n';
   }

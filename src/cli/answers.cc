@@ -7,6 +7,7 @@
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include "base/placed.h"
 #include "base/toml_text.h"
 #include "cli/log_times.h"
 #include "config/text.h"
@@ -128,6 +129,11 @@ constexpr std::pair<std::string_view, Remedy> remedies[] = {
 std::string SlotNews::state_word() const {
   if (state != "running" || !has_readiness) return state;
   return ready ? "ready" : "not ready";
+}
+
+void place_commands(std::vector<SlotNews>& slots, std::string_view option) {
+  if (option.empty()) return;
+  for (SlotNews& slot : slots) slot.reason_text = placed(slot.reason_text, option);
 }
 
 Error refusal(const Answer& answer) {

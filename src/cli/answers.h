@@ -67,6 +67,9 @@ struct InstanceNews {
   std::int64_t keeper_pid = 0;
 };
 
+// Commands that the supervisor names in its reasons, as this hearth is called (base/placed.h).
+void place_commands(std::vector<SlotNews>& slots, std::string_view option);
+
 // Each fails with the server's own Error when the answer is a refusal, and for anything that is not understood.
 Result<OrderNews> order_news(const Answer& answer);
 Result<AcceptedNews> accepted_news(const Answer& answer);

@@ -141,8 +141,9 @@ int command_explain(const Context& context) {
                     exit_code::not_running);
   }
   if (!answer) return complain(context, answer.error());
-  const Result<std::vector<SlotNews>> slots = services_news(*answer);
+  Result<std::vector<SlotNews>> slots = services_news(*answer);
   if (!slots) return complain(context, slots.error());
+place_commands(*slots, context.place_option);
   const auto kept = kept_events(context, {});
   if (!kept) return complain(context, kept.error());
   const Labels labels(*slots);

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "base/placed.h"
 #include "cli/answers.h"
 #include "cli/command_table.h"
 #include "cli/commands.h"
@@ -17,10 +18,12 @@ namespace {
 
 constexpr SpanNs patience = seconds(3);
 
-std::string text_target() {
+// `place_option`: how this hearth is called; commands that the table names are to be called so, too.
+std::string text_target(const std::string& place_option) {
   const Terminal terminal = look_at_terminal(STDOUT_FILENO);
   std::string target = "/v1/status?format=text&columns=" + std::to_string(terminal.columns);
   if (terminal.color) target += "&color=1";
+  if (!place_option.empty()) target += "&place=" + escaped(place_option);
   return target;
 }
 
@@ -40,15 +43,16 @@ std::optional<int> fast_status(int argc, char** argv) {
   if (host.uid != 0 && directory.empty()) host = os::host_facts();
   const Result<os::Instance> instance = os::find_instance("default", directory, host);
   if (!instance) return std::nullopt;
+  const std::string place_option = directory.empty() ? "" : "--dir " + shell_word(directory) + " ";
   Client client(instance->directory + "/api.sock");
-  const auto answer = client.ask({.target = text_target()}, after(os::read_mono(), patience));
+  const auto answer = client.ask({.target = text_target(place_option)}, after(os::read_mono(), patience));
   if (!answer || answer->status != 200 || answer->exit_code < 0) return std::nullopt;
   write_out(answer->body);
   return answer->exit_code;
 }
 
 int command_status(const Context& context) {
-  std::string target = context.json ? "/v1/status?format=json" : text_target();
+  std::string target = context.json ? "/v1/status?format=json" : text_target(context.place_option);
   std::string names;
   for (const std::string& name : context.arguments.words) names += (names.empty() ? "" : ",") + escaped(name);
   if (!names.empty()) target += "&names=" + names;

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/placed.h"
 #include "cli/changes.h"
 #include "cli/left_behind.h"
 #include "cli/log_lines.h"
@@ -163,7 +164,8 @@ Outcome follow(const Context& context, Client& client, InterruptWatch& watch, co
   if (order.tells_changes && !context.json) write_out(changes_table(outcome.accepted->changes, false));
   if (order.applies_a_file && !order.tells_changes)
     for (const std::string& note : notes_of(outcome.accepted->changes)) shower.note(note, false);
-  for (const std::string& note : outcome.accepted->notes) shower.note(note, order.wait);
+  for (const std::string& note : outcome.accepted->notes)
+    shower.note(placed(note, context.place_option), order.wait);
   if (!order.wait) {
     for (const SlotNews& slot : order.applies_a_file ? outcome.accepted->removed : std::vector<SlotNews>())
       shower.note(removal_note(*outcome.accepted, slot), false);
@@ -190,6 +192,7 @@ Outcome follow(const Context& context, Client& client, InterruptWatch& watch, co
     }
     outcome.body = answer->body;
     if (order.tells_removed) outcome.body = with_removed(std::move(outcome.body), outcome.accepted->removed);
+    place_commands(news->slots, context.place_option);
     keep_missing(*news, outcome.news);
     mark_removed(*news, *outcome.accepted, order.applies_a_file);
     if (outcome.news.seen.empty())  // the first look

@@ -132,6 +132,7 @@ class Foreground {
     if (!answer) return complain(context_, answer.error());
     Result<std::vector<SlotNews>> slots = services_news(*answer);
     if (!slots) return complain(context_, slots.error());
+    place_commands(*slots, context_.place_option);
     services_ = std::move(*slots);
     write_out(tail_.take(services_));
     return ended();

@@ -208,7 +208,7 @@ Result<Accepted> Orders::send_signal(const Request& request, Now now) {
     if (!there || (reload && state.life.phase != Phase::running))
       return failure(Remedy::conflict, doing, names.of(slot),
                      there ? "it is starting" : "it is not running; nothing was sent to anybody",
-                     there ? "send it again when it is up" : "hearth start " + names.of(slot));
+                     there ? "send it again when it is up" : "`hearth start " + names.of(slot) + "` starts it");
     // One cell, one signal: what is on its way goes first.
     if (reload && book_.has_hook(slot, Hook::reload)) continue;
     if (state.run().signal != 0 && book_.acting.has(slot) && book_.scratch[slot].signal_sent < state.run().op)

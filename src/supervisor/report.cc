@@ -201,8 +201,8 @@ std::string waiting_words(const SlotBook& book, SlotIndex slot) {
     const char* is = list.find(',') == std::string::npos ? " is " : " are ";
     text += (list == all ? ", which" : "; of these " + list) + is + state + ": " + command;
   };
-  tell(stopped, "stopped", "hearth start" + names);
-  tell(gone, "down", "hearth up");
+  tell(stopped, "stopped", "`hearth start" + names + "`");
+  tell(gone, "down", "`hearth up`");
   return text;
 }
 

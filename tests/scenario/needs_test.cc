@@ -37,7 +37,7 @@ TEST_F(StoppedChain, AStartWithoutDependenciesWaitsAndSaysWhatEndsThat) {
   stage.run_ms(100);
   EXPECT_EQ((*start.answer)->slots.size(), 1u);
   EXPECT_EQ(stage.status("web").phase, Phase::waiting);
-  EXPECT_EQ(stage.status("web").reason_text, "waits for redis, which is stopped: hearth start redis");
+  EXPECT_EQ(stage.status("web").reason_text, "waits for redis, which is stopped: `hearth start redis`");
   EXPECT_FALSE(stage.machine().supervisor().order(start.request.key)->settled);
   stage.order(Verb::start, {"redis"});
   stage.run_until([&] { return stage.is_ready("web"); });
@@ -47,7 +47,7 @@ TEST_F(StoppedChain, AWaitThroughAChainSaysWhatEndsIt) {
   stage.order(Verb::start, {"web", "api"}, false);
   stage.run_ms(100);
   EXPECT_EQ(stage.status("api").reason_text,
-            "waits for web, which waits for redis, which is stopped: hearth start redis");
+            "waits for web, which waits for redis, which is stopped: `hearth start redis`");
 }
 
 TEST_F(Needs, WhatDoesNotStartByItselfIsStartedByTheUpOfThoseWhoNeedIt) {
@@ -117,7 +117,7 @@ TEST_F(StoppedChain, WhoWaitsForWhatIsDownIsToldThatUpBringsItBack) {
   stage.run_ms(100);
   stage.order(Verb::start, {"web"});
   stage.run_ms(100);
-  EXPECT_EQ(stage.status("web").reason_text, "waits for redis, which is down: hearth up");
+  EXPECT_EQ(stage.status("web").reason_text, "waits for redis, which is down: `hearth up`");
 }
 
 TEST_F(Needs, AStartTriesWhatIsNeededAndHadFailedAgain) {

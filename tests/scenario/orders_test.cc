@@ -238,7 +238,7 @@ TEST_F(Orders, AFileThatIsUpUnderAnotherNameIsRefusedUntilThatIsDown) {
   stage.run_ms(100);
   ASSERT_TRUE(refused.answered);
   ASSERT_FALSE(refused.answer->has_value());
-  EXPECT_NE(std::string::npos, refused.answer->error().text().find("hearth down -p p"));
+  EXPECT_NE(std::string::npos, refused.answer->error().text().find("`hearth down -p p` first"));
   EXPECT_EQ(stage.runs_of("db"), 1u);
   stage.down();
   stage.run_ms(1'000);

@@ -172,6 +172,20 @@ TEST(StatusTable, without_services_says_what_to_do) {
   EXPECT_NE(status_table({}, {}, {}, now).find("hearth up"), std::string::npos);
 }
 
+TEST(StatusTable, commands_are_named_as_the_asker_calls_hearth) {
+  InstanceStatus status;
+  status.services = {slot("app", "web", Phase::waiting)};
+  status.services[0].reason_text = "waits for db, which is stopped: `hearth start db`";
+  status.notes = {{0, "`hearth up` brings it back"}};
+  TableOptions options;
+  EXPECT_NE(status_table(status, {0}, options, now).find("stopped: `hearth start db`\n"), std::string::npos);
+  options.place = "--dir /x ";
+  const std::string table = status_table(status, {0}, options, now);
+  EXPECT_NE(table.find("stopped: `hearth --dir /x start db`\n"), std::string::npos) << table;
+  EXPECT_NE(table.find("note: `hearth --dir /x up` brings it back\n"), std::string::npos) << table;
+  EXPECT_NE(status_table({}, {}, options, now).find("`hearth --dir /x up` starts"), std::string::npos);
+}
+
 TEST(StatusTable, says_what_a_service_does_and_else_what_it_has_cost_to_load) {
   InstanceStatus status;
   status.services = {slot("blog", "stt", Phase::running)};
