@@ -236,12 +236,13 @@ constexpr CommandText table[] = {
      "Ends with the line \"Shutdown complete\" when nothing is left. When hearth does not run, says so; that is no "
      "failure.",
      wait_options},
-    {"config", "validate|show|get|set|schema [KEY [VALUE]]", "look at ./hearth.toml, and change it",
+    {"config", "validate|show|get|set|unset|schema [KEY [VALUE]]", "look at ./hearth.toml, and change it",
      "validate reads the file and all that belongs to it, as `up` would, and says what is wrong. show writes what is "
      "in "
      "effect, as TOML, with variables replaced. get writes one value, also a default. set changes one value in the "
      "file, "
-     "keeps comments and everything else as it is, and leaves the file alone when the result is not valid. schema "
+     "keeps comments and everything else as it is, and leaves the file alone when the result is not valid. unset "
+     "takes one out again, with its line. schema "
      "writes the JSON schema for editors.\n\n"
      "A KEY is service.NAME.KEY, defaults.KEY, vars.NAME or project.KEY. A VALUE is TOML, or else text: 5, true, "
      "[\"a\", \"b\"], always.\n\n"
