@@ -33,6 +33,8 @@ struct SlotNews {
   std::string log_directory;
   std::string removed;  // why it is forgotten once it is stopped: "it has left the file"; "" = it is not
 
+  bool forgotten = false;  // `down`: hearth knows nothing of it any more
+
   // The phase, with `running` split by readiness, as in the table of `hearth status`.
   std::string state_word() const;
 };

@@ -74,12 +74,14 @@ void mark_removed(OrderNews& news, const AcceptedNews& accepted, bool applies) {
         std::ranges::find_if(news.slots, [&](const SlotNews& slot) { return full_name(slot) == full_name(one); });
     if (same != news.slots.end()) {
       same->removed = why;
+      same->forgotten = !applies && same->outcome == "done";
       continue;
     }
     news.slots.push_back(one);
     news.slots.back().outcome = "done";
     news.slots.back().state = "stopped";
     news.slots.back().removed = why;
+    news.slots.back().forgotten = !applies;
   }
 }
 
@@ -97,9 +99,9 @@ class Shower {
 
   // Tells a note; what it says of a service that runs already is told with that service.
   void note(const std::string& text, bool services_follow) {
-    constexpr std::string_view already = " is already running";
-    const std::size_t at = text.find(already);
-    if (services_follow && at != text.npos) return progress_.ran_before(text.substr(0, at));
+    for (const std::string_view as_before : {" is already running", " was not running"})
+      if (const std::size_t at = text.find(as_before); services_follow && at != text.npos)
+        return progress_.ran_before(text.substr(0, at));
     if (const std::size_t done = text.find(" has completed and is not run again"); services_follow && done != text.npos)
       progress_.ran_before(text.substr(0, done));
     if (!json_) write_out("note: " + shown(text, 0) + "\n");

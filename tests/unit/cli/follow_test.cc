@@ -92,6 +92,16 @@ TEST_F(FollowTest, what_has_left_the_file_is_told_also_when_it_was_forgotten_bef
   EXPECT_TRUE(out.ends_with(",\"removed\":[\"app.old.0\",\"app.gone.0\"]}")) << out;
 }
 
+TEST_F(FollowTest, down_of_what_was_not_running_says_that_it_is_forgotten) {
+  Order order;
+  order.tells_removed = true;
+  FakeServer server({{http(202, R"({"order":1,"notes":["web was not running"],"slots":[0],"removed":["app.web.0"]})"),
+                      report(true, "01", "")}});
+  follow_with(server, order);
+  EXPECT_EQ(code, 0) << err;
+  EXPECT_NE(out.find("web: stopped as before; now it is forgotten\n"), out.npos) << out;
+}
+
 TEST_F(FollowTest, a_supervisor_killed_in_the_middle_is_not_noticed) {
   FakeServer server({{http(202, accepted), report(false, "01", slot("web", "pending", "starting")), ""},
                      {report(true, "02", slot("web", "done", "running"))}});
