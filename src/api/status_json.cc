@@ -108,6 +108,8 @@ void log_field(JsonWriter& w, const LogStatus& log) {
   log.waiting.empty() ? w.null() : w.string(log.waiting);
   w.key("file").number(log.file);
   w.key("dropped").number(log.dropped);
+  w.key("dropped_reason");
+  log.dropped_reason.empty() ? w.null() : w.string(log.dropped_reason);
   w.key("untidied");
   log.untidied.empty() ? w.null() : w.string(log.untidied);
   w.end_object();

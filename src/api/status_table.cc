@@ -62,7 +62,8 @@ const char* color_of(const SlotStatus& s) {
   }
 }
 
-std::string log_trouble(const LogStatus& log) {
+std::string log_trouble(const SlotStatus& s) {
+  const LogStatus& log = s.log;
   std::string text;
   const auto add = [&](const std::string& trouble) {
     if (!text.empty()) text += ", and ";
@@ -70,7 +71,12 @@ std::string log_trouble(const LogStatus& log) {
   };
   if (!log.waiting.empty()) add("its log waits: " + printable(log.waiting));
   if (!log.untidied.empty()) add("old files of its log are not compressed or removed: " + printable(log.untidied));
-  if (log.dropped > 0) add(fmt::format("{} lines did not reach its log sink", log.dropped));
+  if (log.dropped > 0) {
+    const std::string name = s.replicas > 1 ? fmt::format("{}.{}", s.name, s.index) : s.name;
+    add(fmt::format("{} line{} did not reach its log sink{}{}: `hearth logs {}` has {}", log.dropped,
+                    log.dropped == 1 ? "" : "s", log.dropped_reason.empty() ? "" : ", last because of: ",
+                    printable(log.dropped_reason), name, log.dropped == 1 ? "it" : "them"));
+  }
   if (log.discarded > 0) add(fmt::format("{} bytes of its output are lost", log.discarded));
   return text;
 }
@@ -101,7 +107,7 @@ std::string detail_of(const SlotStatus& s, std::string_view place, WallNs now) {
     if (!detail.empty()) detail += "; ";
     detail += s.next_retry > now ? "next try in " + short_span(s.next_retry - now + ns_per_s - 1) : "next try now";
   }
-  if (const std::string log = log_trouble(s.log); !log.empty()) {
+  if (const std::string log = placed(log_trouble(s), place); !log.empty()) {
     if (!detail.empty()) detail += "; ";
     detail += log;
   }

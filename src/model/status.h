@@ -19,6 +19,7 @@ struct LogStatus {
   std::uint32_t gaps = 0;       // how many times that happened
   std::uint64_t file = 0;       // number of the file that is written; 0 = none yet
   std::uint64_t dropped = 0;    // lines that its sink did not take; they are in the files
+  std::string dropped_reason;   // why it did not take the last of them; "" = it took all, or nobody knows
   std::string untidied;         // why files that are complete could not be compressed or removed; "" = they could
   std::string waiting;          // why nothing can be written now: "No space left on device"; "" = it can
 };

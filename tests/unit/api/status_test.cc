@@ -74,12 +74,14 @@ TEST(ApiStatus, a_log_tells_what_was_written_and_lost_and_why_it_waits) {
                             .gaps = 2,
                             .file = 7,
                             .dropped = 3,
+                            .dropped_reason = "Connection refused",
                             .untidied = "Read-only file system",
                             .waiting = "No space left on device"};
   log = json::parse(status_json(status, {0})).at("services").at(0).at("log");
   EXPECT_EQ(log.at("written").as_int64(), 81'234);
   EXPECT_EQ(log.at("file").as_int64(), 7);
   EXPECT_EQ(log.at("dropped").as_int64(), 3);
+  EXPECT_EQ(log.at("dropped_reason").as_string(), "Connection refused");
   EXPECT_EQ(log.at("untidied").as_string(), "Read-only file system");
   EXPECT_EQ(log.at("discarded").as_int64(), 4096);
   EXPECT_EQ(log.at("gaps").as_int64(), 2);

@@ -115,10 +115,10 @@ TEST(StatusTable, says_that_output_waits_or_was_lost_before_what_the_service_say
       << text();
   db.log.waiting.clear();
   EXPECT_NE(text().find("  4096 bytes of its output are lost; well\n"), std::string::npos) << text();
-  db.log = {.dropped = 3, .untidied = "Read-only file system"};
+  db.log = {.dropped = 3, .dropped_reason = "Connection refused", .untidied = "Read-only file system"};
   EXPECT_NE(
       text().find("  old files of its log are not compressed or removed: Read-only file system, and 3 lines did not "
-                  "reach its log sink; well\n"),
+                  "reach its log sink, last because of: Connection refused: `hearth logs db` has them; well\n"),
       std::string::npos)
       << text();
 }
