@@ -72,12 +72,21 @@ void service_fields(JsonWriter& w, const SlotStatus& s) {
   time_field(w, "next_retry", s.next_retry);
   w.key("reason").string(reason_name(s.reason));
   w.key("reason_text").string(s.reason_text);
+  w.key("waits_for").array();
+  for (const std::string& label : s.waits_for) w.string(label);
+  w.end_array();
   w.key("hook");
   s.hook.empty() ? w.null() : w.string(s.hook);
   w.key("containment").string(s.containment);
   w.key("leftover").string(s.leftover);
   w.key("status").string(s.status_text);
   w.key("log_directory").string(s.log_directory);
+}
+
+// What its tries of liveness found is as restless.
+void ailing_field(JsonWriter& w, const SlotStatus& s) {
+  w.key("ailing");
+  s.ailing.empty() ? w.null() : w.string(s.ailing);
 }
 
 // What it says it does. Null: it says nothing.
@@ -152,6 +161,7 @@ std::string status_json(const InstanceStatus& status, const std::vector<std::siz
     service_fields(w, status.services[i]);
     log_field(w, status.services[i].log);
     work_field(w, status.services[i]);
+    ailing_field(w, status.services[i]);
     w.end_object();
   }
   w.end_array().end_object();

@@ -107,6 +107,10 @@ std::string detail_of(const SlotStatus& s, std::string_view place, WallNs now) {
     if (!detail.empty()) detail += "; ";
     detail += s.next_retry > now ? "next try in " + short_span(s.next_retry - now + ns_per_s - 1) : "next try now";
   }
+  if (!s.ailing.empty()) {
+    if (!detail.empty()) detail += "; ";
+    detail += printable(s.ailing);
+  }
   if (const std::string log = placed(log_trouble(s), place); !log.empty()) {
     if (!detail.empty()) detail += "; ";
     detail += log;

@@ -63,6 +63,14 @@ WallNs moment(const json::object& object, std::string_view name) {
   return when.empty() ? 0 : parse_moment(name, when, 0).value_or(0);
 }
 
+std::vector<std::string> texts_of(const json::value* list) {
+  std::vector<std::string> texts;
+  if (list == nullptr || !list->is_array()) return texts;
+  for (const json::value& item : list->get_array())
+    if (const json::string* one = item.if_string()) texts.emplace_back(one->data(), one->size());
+  return texts;
+}
+
 SlotNews slot_of(const json::object& object) {
   SlotNews slot;
   slot.project = text(object, "project");
@@ -82,6 +90,8 @@ SlotNews slot_of(const json::object& object) {
   if (slot.outcome != "pending") slot.since = moment(object, ready ? "ready_since" : "since");
   slot.reason = text(object, "reason");
   slot.reason_text = text(object, "reason_text");
+  slot.waits_for = texts_of(object.if_contains("waits_for"));
+  slot.ailing = text(object, "ailing");
   slot.status = text(object, "status");
   slot.log_directory = text(object, "log_directory");
   return slot;
@@ -159,14 +169,6 @@ Result<OrderNews> order_news(const Answer& answer) {
 }
 
 namespace {
-
-std::vector<std::string> texts_of(const json::value* list) {
-  std::vector<std::string> texts;
-  if (list == nullptr || !list->is_array()) return texts;
-  for (const json::value& item : list->get_array())
-    if (const json::string* one = item.if_string()) texts.emplace_back(one->data(), one->size());
-  return texts;
-}
 
 std::vector<ChangeNews> changes_of(const json::value* list) {
   std::vector<ChangeNews> changes;

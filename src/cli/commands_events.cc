@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "base/nearest.h"
+#include "base/placed.h"
 #include "base/rfc3339.h"
 #include "cli/answers.h"
 #include "cli/commands.h"
@@ -52,7 +53,7 @@ Result<Wanted> wanted_of(const Arguments& arguments) {
 void show(const Context& context, const EventNews& event) {
   if (context.json) return write_out(event.line + "\n");
   write_out(fmt::format("{}  {:<20}  {}\n", event.time, event.service.empty() ? "hearth" : event.service,
-                        event_words(event)));
+                        placed(event_words(event), context.place_option)));
 }
 
 std::string target_of(const Context& context, std::uint64_t after_id) {

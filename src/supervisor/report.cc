@@ -162,13 +162,16 @@ std::string hook_words(const SlotBook& book, SlotIndex slot) {
   return text;
 }
 
-// What does not come up by itself is told with the command that ends the wait.
-std::string waiting_words(const SlotBook& book, SlotIndex slot) {
+struct Unmet {
+  std::string name;  // as it is told: with its index where there are several
+  std::string label;
+  SlotIndex slot = no_slot;  // no_slot: hearth does not know it any more
+};
+
+// The replicas that do not stand as this one needs them, each once.
+std::vector<Unmet> unmet_of(const SlotBook& book, SlotIndex slot) {
   const AppliedDocument* applied = book.applied(slot);
-  std::string all, stopped, gone;
-  std::string names;  // of the stopped ones, for the command
-  SlotIndex only = no_slot;
-  const auto add = [](std::string& list, const std::string& name) { list += (list.empty() ? "" : ", ") + name; };
+  std::vector<Unmet> unmet;
   // Relied on: edges to one service are neighbours, as its document names it once; so it is told once.
   auto last = static_cast<std::uint32_t>(applied->document.services.size());
   for (const lifecycle::Edge& edge : applied->graph.dependencies(book.slots[slot].service)) {
@@ -178,16 +181,31 @@ std::string waiting_words(const SlotBook& book, SlotIndex slot) {
     const std::span<const SlotIndex> replicas = applied->slots_of(edge.to);
     for (std::uint32_t i = 0; i < replicas.size(); ++i) {
       if (standing_of(book, replicas[i], edge) == lifecycle::Standing::met) continue;
-      const std::string name = replicas.size() == 1 ? service : service + "." + std::to_string(i);
+      const std::string index = std::to_string(i);
       const SlotIndex other = replicas[i];
-      only = all.empty() ? other : no_slot;
-      add(all, name);
-      if (other == no_slot || !book.slots[other].used || book.slots[other].removing) {
-        add(gone, name);
-      } else if (!book.slots[other].life.want_up) {
-        add(stopped, name);
-        names += " " + name;
-      }
+      const bool known = other != no_slot && book.slots[other].used && !book.slots[other].removing;
+      unmet.push_back({replicas.size() == 1 ? service : service + "." + index,
+                       applied->document.project + "." + service + "." + index, known ? other : no_slot});
+    }
+  }
+  return unmet;
+}
+
+// What does not come up by itself is told with the command that ends the wait.
+std::string waiting_words(const SlotBook& book, SlotIndex slot) {
+  const AppliedDocument* applied = book.applied(slot);
+  std::string all, stopped, gone;
+  std::string names;  // of the stopped ones, for the command
+  const auto add = [](std::string& list, const std::string& name) { list += (list.empty() ? "" : ", ") + name; };
+  const std::vector<Unmet> unmet = unmet_of(book, slot);
+  const SlotIndex only = unmet.size() == 1 ? unmet[0].slot : no_slot;
+  for (const Unmet& other : unmet) {
+    add(all, other.name);
+    if (other.slot == no_slot) {
+      add(gone, other.name);
+    } else if (!book.slots[other.slot].life.want_up) {
+      add(stopped, other.name);
+      names += " " + other.name;
     }
   }
   if (all.empty() && applied->document.start_concurrency > 0)
@@ -204,6 +222,16 @@ std::string waiting_words(const SlotBook& book, SlotIndex slot) {
   tell(stopped, "stopped", "`hearth start" + names + "`");
   tell(gone, "down", "`hearth up`");
   return text;
+}
+
+// Too few bad tries for a restart yet: whoever looks now may still do something.
+std::string ailing_words(const SlotBook& book, SlotIndex slot) {
+  const Health& health = book.slots[slot].health;
+  if (!health.watching || health.live_probe.failures == 0) return "";
+  const std::unique_ptr<std::string>& sick = book.scratch[slot].sick;
+  return std::to_string(health.live_probe.failures) + " of " +
+         std::to_string(book.spec_of(slot).live->failure_threshold) + " bad tries of its liveness" +
+         (sick ? ": " + *sick : "");
 }
 
 std::string reason_text(const SlotBook& book, const ports::Keeper& keeper, SlotIndex slot, Now now) {
@@ -386,6 +414,9 @@ SlotStatus slot_status(const SlotBook& book, const ports::Keeper& keeper, const 
   out.next_retry = state.life.retry.set() ? now.wall + (state.life.retry.at - now.mono) : 0;
   out.reason = state.life.reason;
   out.reason_text = reason_text(book, keeper, slot, now);
+  out.ailing = ailing_words(book, slot);
+  if (out.phase == Phase::waiting && out.reason == Reason::dependency_missing)
+    for (Unmet& other : unmet_of(book, slot)) out.waits_for.push_back(std::move(other.label));
   out.containment = keeper.containment();
   out.leftover = state.leftover;
   out.status_text = state.health.status;

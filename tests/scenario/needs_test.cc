@@ -48,6 +48,11 @@ TEST_F(StoppedChain, AWaitThroughAChainSaysWhatEndsIt) {
   stage.run_ms(100);
   EXPECT_EQ(stage.status("api").reason_text,
             "waits for web, which waits for redis, which is stopped: `hearth start redis`");
+  EXPECT_EQ(stage.status("api").waits_for, std::vector<std::string>{"p.web.0"});
+  EXPECT_EQ(stage.status("web").waits_for, std::vector<std::string>{"p.redis.0"});
+  stage.order(Verb::start, {"redis"});
+  stage.run_until([&] { return stage.is_ready("api"); });
+  EXPECT_TRUE(stage.status("api").waits_for.empty());
 }
 
 TEST_F(Needs, WhatDoesNotStartByItselfIsStartedByTheUpOfThoseWhoNeedIt) {

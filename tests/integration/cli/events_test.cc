@@ -62,6 +62,26 @@ TEST_F(EventsCommand, an_end_and_who_ordered_it_are_told_and_explained) {
   EXPECT_EQ(chain.back().at("kind").as_string(), "order");
 }
 
+TEST_F(EventsCommand, of_who_waits_it_is_explained_for_what_since_when_and_what_that_lacks) {
+  write("hearth.toml",
+        "[service.db]\ncommand = [\"sleep\", \"1000\"]\nready = { type = \"file\", path = \"ready\" }\n"
+        "[service.cache]\ncommand = [\"sleep\", \"1000\"]\ndepends_on = [\"db\"]\n"
+        "[service.web]\ncommand = [\"sleep\", \"1000\"]\ndepends_on = [\"cache\"]\n");
+  ASSERT_EQ(hearth({"up", "--no-wait"}).code, 0);
+  ASSERT_TRUE(eventually([&] { return hearth({"explain", "web"}).out.find("db is starting") != std::string::npos; }));
+  const Finished why = hearth({"explain", "web"});
+  EXPECT_NE(why.out.find("\nWhat it waits for:\n  cache is waiting for "), std::string::npos) << why.out;
+  const std::size_t db = why.out.find("\n    db is starting for ");
+  ASSERT_NE(db, std::string::npos) << why.out;
+  EXPECT_NE(why.out.find(", since 20", db), std::string::npos) << why.out;
+  EXPECT_NE(why.out.find("not ready", db), std::string::npos) << why.out;
+  const boost::json::value json = boost::json::parse(hearth({"explain", "--json", "web"}).out);
+  const boost::json::array& needed = json.at("waits_for").as_array();
+  ASSERT_EQ(needed.size(), 2u);
+  EXPECT_TRUE(needed[1].at("service").as_string().ends_with(".db.0"));
+  EXPECT_EQ(needed[1].at("state").as_string(), "starting");
+}
+
 TEST_F(EventsCommand, a_stop_signal_of_KILL_is_no_stop_that_took_too_long) {
   write("hearth.toml", "[service.web]\ncommand = [\"sleep\", \"1000\"]\nstop_signal = \"KILL\"\n");
   ASSERT_EQ(hearth({"up"}).code, 0);

@@ -123,6 +123,15 @@ TEST(StatusTable, says_that_output_waits_or_was_lost_before_what_the_service_say
       << text();
 }
 
+TEST(StatusTable, bad_tries_of_liveness_are_told_before_they_are_enough_for_a_restart) {
+  InstanceStatus status;
+  status.services = {slot("app", "db", Phase::running)};
+  status.services[0].ailing = "1 of 2 bad tries of its liveness: it used 4.2 GiB";
+  status.services[0].status_text = "well";
+  const std::string table = status_table(status, {0}, {}, now);
+  EXPECT_NE(table.find("  1 of 2 bad tries of its liveness: it used 4.2 GiB; well\n"), std::string::npos) << table;
+}
+
 TEST(StatusTable, piped_has_no_limit_and_nothing_is_cut) {
   const std::string text = rendered(0);
   EXPECT_EQ(text.find("\xe2\x80\xa6"), text.npos);
