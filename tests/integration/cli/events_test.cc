@@ -42,6 +42,8 @@ TEST_F(EventsCommand, an_end_and_who_ordered_it_are_told_and_explained) {
       nobody.err,
       "hearth: cannot show events of wbe: no service of that name is known, and no event of one is kept; did you mean "
       "\"web\"?\n");
+  EXPECT_EQ(hearth({"events", "web.7"}).err,
+            "hearth: cannot show events of web.7: no event of a replica of that index is kept; there is web.0 alone\n");
   for (const auto& both : {std::vector<std::string>{"events", "wbe", "web"}, {"events", "web", "wbe"}}) {
     const Finished refused = hearth(both);
     EXPECT_EQ(refused.code, 2);
