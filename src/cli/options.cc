@@ -53,6 +53,11 @@ Error unknown_command(const std::string& name) {
 }
 
 Error unknown_option(const std::string& word, const CommandText* command) {
+  const std::string_view answer =
+      command == nullptr ? std::string_view() : answer_to_option(command->name, word.substr(0, word.find('=')));
+  if (!answer.empty())
+    return usage("the option " + word, fmt::format("`hearth {}` has none of that name", command->name),
+                 std::string(answer));
   std::vector<std::string> flags;
   if (command != nullptr) {
     for (const OptionText& option : command->options) flags.push_back(std::string("--") + option.name);
