@@ -195,14 +195,17 @@ Result<Arguments> parse_arguments(const std::vector<std::string>& line) {
   return arguments;
 }
 
+std::optional<SpanNs> span_of(std::string_view text) {
+  if (const auto whole = config::parse_number(text); whole && *whole < 1'000'000'000)
+    return seconds(static_cast<std::int64_t>(*whole));
+  const bool bare = text.find_first_not_of("0123456789.") == text.npos;
+  return config::parse_duration(bare ? std::string(text) + "s" : std::string(text));
+}
+
 Result<SpanNs> timeout_of(const Arguments& arguments) {
   const std::optional<std::string> text = arguments.value("timeout");
   if (!text) return never;
-  if (const auto whole = config::parse_number(*text); whole && *whole > 0 && *whole < 1'000'000'000) {
-    return seconds(static_cast<std::int64_t>(*whole));
-  }
-  const bool bare = text->find_first_not_of("0123456789.") == text->npos;  // 1.5: seconds, as 2 is
-  const std::optional<SpanNs> span = config::parse_duration(bare ? *text + "s" : *text);
+  const std::optional<SpanNs> span = span_of(*text);
   if (!span || *span <= 0) {
     return failure(usage("--timeout " + *text, "it is no span of time", "write for example 90s, 5m or 1h30m"));
   }

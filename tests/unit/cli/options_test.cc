@@ -142,6 +142,9 @@ TEST(Options, a_value_that_is_missing_is_said_so) {
 }
 
 TEST(Options, timeouts_are_spans_or_seconds) {
+  for (const char* half : {"0.5", "500ms", "0.5s"}) EXPECT_EQ(span_of(half), milliseconds(500)) << half;
+  EXPECT_EQ(span_of("2"), seconds(2));
+  for (const char* none : {"", ".", "1.2.3", "soon", "-1", "0.5x", "1e3"}) EXPECT_FALSE(span_of(none)) << none;
   EXPECT_EQ(timeout_of(parsed({"up"})), never);
   EXPECT_EQ(timeout_of(parsed({"up", "--timeout", "90s"})), seconds(90));
   EXPECT_EQ(timeout_of(parsed({"up", "--timeout", "15"})), seconds(15));
