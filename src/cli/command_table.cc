@@ -127,7 +127,9 @@ constexpr CommandText table[] = {
      "how the services are",
      "A name is SERVICE, PROJECT.SERVICE, SERVICE.INDEX or PROJECT.SERVICE.INDEX, with * and ? as in the shell.\n\n"
      "The exit code tells scripts the worst of them: 0 all running and ready (or completed), 3 not running, "
-     "150 starting, 151 degraded, 152 crash-looping; 4 when hearth cannot be asked or a name is unknown.",
+     "150 starting, 151 degraded, 152 crash-looping; 4 when hearth cannot be asked or a name is unknown.\n\n"
+     "RESTARTS counts the automatic ones: not what somebody ordered, and not the further tries of a start that was "
+     "refused because a resource was missing.",
      {},
      Words::services},
     {"logs", "[NAME...]", "what services have written",
