@@ -52,6 +52,8 @@ class Marks {
   bool settle(SpanNs patience) { return behind_.settle(patience); }
   // What is worth telling people, since the last call; without times.
   std::vector<Note> take_notes();
+  // Texts of notes from before whose cause is gone, since the last call.
+  std::vector<std::string> take_settled();
   // Readable when somebody may have touched a file: then call look_again(). -1: nothing is watched (yet).
   int watch() const;
   void look_again();
