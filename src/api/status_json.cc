@@ -57,6 +57,9 @@ void service_fields(JsonWriter& w, const SlotStatus& s) {
   w.key("name").string(s.name);
   w.key("index").number(s.index);
   w.key("replicas").number(s.replicas);
+  w.key("tags").array();
+  for (const std::string& tag : s.tags) w.string(tag);
+  w.end_array();
   w.key("state").string(phase_name(s.phase));
   w.key("want_up").boolean(s.want_up);
   w.key("ready").boolean(s.ready);

@@ -90,6 +90,7 @@ SlotNews slot_of(const json::object& object) {
   if (slot.outcome != "pending") slot.since = moment(object, ready ? "ready_since" : "since");
   slot.reason = text(object, "reason");
   slot.reason_text = text(object, "reason_text");
+  slot.tags = texts_of(object.if_contains("tags"));
   slot.waits_for = texts_of(object.if_contains("waits_for"));
   slot.ailing = text(object, "ailing");
   slot.status = text(object, "status");

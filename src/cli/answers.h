@@ -29,6 +29,7 @@ struct SlotNews {
   WallNs since = 0;  // when it came into the state that state_word() says; 0: not told
   std::string reason;
   std::string reason_text;
+  std::vector<std::string> tags;
   std::vector<std::string> waits_for;  // full names
   std::string ailing;
   std::string status;

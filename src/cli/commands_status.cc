@@ -11,6 +11,8 @@
 #include "cli/command_table.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
+#include "cli/project_file.h"
+#include "config/effective.h"
 #include "os/clock.h"
 
 namespace hearth::cli {
@@ -114,15 +116,28 @@ int command_help(const Context& context) {
 namespace {
 
 // For the completion scripts: each name once, one a line.
-int names_for_completion(const Context& context, std::string (*name_of)(const SlotNews&)) {
+int names_for_completion(const Context& context, std::vector<std::string> (*names_of)(const SlotNews&)) {
   Client client(context.socket_path());
   const auto answer = client.ask({.target = "/v1/status"}, after(os::read_mono(), seconds(2)));
   if (!answer) return exit_code::not_running;
   const Result<std::vector<SlotNews>> services = services_news(*answer);
   if (!services) return exit_code::failed;
   std::set<std::string> names;
-  for (const SlotNews& slot : *services) names.insert(name_of(slot));
+  for (const SlotNews& slot : *services) for (std::string& name : names_of(slot)) names.insert(std::move(name));
   for (const std::string& name : names) write_out(name + "\n");
+  return exit_code::done;
+}
+
+// Of ./hearth.toml, whether hearth runs or not.
+int keys_for_completion(const Context& context, bool only_set) {
+  Result<ProjectText> project = read_project(context);
+  if (!project) return exit_code::not_configured;
+  const config::Effective effective = config::effective_configuration(project->input(), false);
+  std::vector<std::string> keys;
+  if (!only_set) keys = config::all_keys(effective);
+  for (const config::Setting& setting : effective.settings)
+    if (only_set && setting.at.source == 0) keys.push_back(setting.key);
+  for (const std::string& key : keys) write_out(key + "\n");
   return exit_code::done;
 }
 
@@ -130,10 +145,18 @@ int names_for_completion(const Context& context, std::string (*name_of)(const Sl
 
 int command_completion(const Context& context) {
   const std::string shell = context.arguments.words.empty() ? "" : context.arguments.words[0];
-  if (shell == "services") return names_for_completion(context, [](const SlotNews& slot) { return slot.name; });
-  if (shell == "projects") return names_for_completion(context, [](const SlotNews& slot) { return slot.project; });
+  if (shell == "services") return names_for_completion(context, [](const SlotNews& slot) { return std::vector{slot.name}; });
+  if (shell == "projects") return names_for_completion(context, [](const SlotNews& slot) { return std::vector{slot.project}; });
   if (shell == "names")
-    return names_for_completion(context, [](const SlotNews& slot) { return slot.project + "." + slot.name; });
+    return names_for_completion(context,
+                                [](const SlotNews& slot) { return std::vector{slot.project + "." + slot.name}; });
+  if (shell == "tags")
+    return names_for_completion(context, [](const SlotNews& slot) {
+      std::vector<std::string> tags;
+      for (const std::string& tag : slot.tags) tags.push_back("@" + tag);
+      return tags;
+    });
+  if (shell == "keys" || shell == "settings") return keys_for_completion(context, shell == "settings");
   const std::string script = completion_script(shell);
   if (script.empty()) {
     return complain(context,

@@ -188,9 +188,11 @@ TEST(ApiStatus, says_what_a_service_does_and_how_long_it_loaded) {
   status.services[0].load = milliseconds(38'200);
   status.services[0].ailing = "1 of 2 bad tries of its liveness";
   status.services[0].waits_for = {"blog.db.0"};
+  status.services[0].tags = {"web", "night"};
   const json::value said = service();
   EXPECT_EQ(said.at("ailing").as_string(), "1 of 2 bad tries of its liveness");
   EXPECT_EQ(said.at("waits_for").at(0).as_string(), "blog.db.0");
+  EXPECT_EQ(said.at("tags"), json::value({"web", "night"}));
   EXPECT_EQ(said.at("work").at("state").as_string(), "busy");
   EXPECT_EQ(said.at("work").at("item").as_string(), "call 7");
   EXPECT_EQ(said.at("work").at("done").as_int64(), 7);
