@@ -22,7 +22,7 @@ namespace hearth::api {
 
 struct TableOptions {
   bool color = false;
-  std::size_t columns = 0;  // 0: no limit (piped)
+  std::size_t columns = 0;      // 0: no limit (piped)
   std::string_view place = {};  // how the asker calls hearth, "--dir /x ": for the commands that are named
 };
 

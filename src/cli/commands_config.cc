@@ -179,7 +179,9 @@ int change(const Context& context, const char* done, const char* over,
   if (!project) return complain(context, project.error(), exit_code::not_configured);
   const std::string before = project->text;
   Result<std::string> text = edit(before);
-  if (!text) return complain(context, text.error(), text.error().remedy == Remedy::not_found ? exit_code::failed : exit_code::usage);
+  if (!text)
+    return complain(context, text.error(),
+                    text.error().remedy == Remedy::not_found ? exit_code::failed : exit_code::usage);
   project->text = std::move(*text);
   config::Effective effective = config::effective_configuration(project->input(), false);
   resolve_accounts(effective.parsed, context.host.uid);

@@ -116,7 +116,8 @@ std::vector<std::uint32_t> indexes_of(const Context& context, const std::vector<
       indexes.push_back(static_cast<std::uint32_t>(*index));
   }
   Client client(context.socket_path());
-  const auto answer = client.ask({.target = "/v1/status?names=" + escaped(service)}, after(os::read_mono(), seconds(2)));
+  const auto answer =
+      client.ask({.target = "/v1/status?names=" + escaped(service)}, after(os::read_mono(), seconds(2)));
   if (const Result<std::vector<SlotNews>> slots = answer ? services_news(*answer) : std::vector<SlotNews>())
     for (const SlotNews& slot : *slots) indexes.push_back(slot.index);
   return indexes;
@@ -125,11 +126,15 @@ std::vector<std::uint32_t> indexes_of(const Context& context, const std::vector<
 Error of_nobody(const Context& context, const std::string& name) {
   std::vector<std::string> services;
   if (const auto all = kept_events(context, {})) {
-    std::string others = other_indexes(
-        name, [&](std::string_view service) { return indexes_of(context, all->events, service); });
+    std::string others =
+        other_indexes(name, [&](std::string_view service) { return indexes_of(context, all->events, service); });
     if (!others.empty())
-      return Error{Remedy::not_found, "show events of", name, "no event of a replica of that index is kept",
-                   std::move(others), 0};
+      return Error{Remedy::not_found,
+                   "show events of",
+                   name,
+                   "no event of a replica of that index is kept",
+                   std::move(others),
+                   0};
     for (const EventNews& event : all->events)
       if (const std::size_t dot = event.service.find('.'); dot != event.service.npos)
         services.push_back(event.service.substr(dot + 1, event.service.rfind('.') - dot - 1));

@@ -162,9 +162,9 @@ std::string step_words(const EventNews& event, const std::string& label, std::st
                      placed(event_words(event), place));
 }
 
-std::string as_text(const SlotNews& slot, const std::string& name, const Chain& chain,
-                    const std::string& needed, const std::vector<std::string>& words,
-                    const std::vector<Advice>& advice, const std::string& place) {
+std::string as_text(const SlotNews& slot, const std::string& name, const Chain& chain, const std::string& needed,
+                    const std::vector<std::string>& words, const std::vector<Advice>& advice,
+                    const std::string& place) {
   const std::string hearth = "hearth " + place;
   std::string out =
       fmt::format("{} is {}{}{}\n", name, slot.state_word(), slot.reason_text.empty() ? "" : ": ", slot.reason_text);
@@ -214,7 +214,7 @@ int command_explain(const Context& context) {
   if (!answer) return complain(context, answer.error());
   Result<std::vector<SlotNews>> slots = services_news(*answer);
   if (!slots) return complain(context, slots.error());
-place_commands(*slots, context.place_option);
+  place_commands(*slots, context.place_option);
   const auto kept = kept_events(context, {});
   if (!kept) return complain(context, kept.error());
   std::vector<SlotNews> others;

@@ -123,7 +123,8 @@ int names_for_completion(const Context& context, std::vector<std::string> (*name
   const Result<std::vector<SlotNews>> services = services_news(*answer);
   if (!services) return exit_code::failed;
   std::set<std::string> names;
-  for (const SlotNews& slot : *services) for (std::string& name : names_of(slot)) names.insert(std::move(name));
+  for (const SlotNews& slot : *services)
+    for (std::string& name : names_of(slot)) names.insert(std::move(name));
   for (const std::string& name : names) write_out(name + "\n");
   return exit_code::done;
 }
@@ -145,8 +146,10 @@ int keys_for_completion(const Context& context, bool only_set) {
 
 int command_completion(const Context& context) {
   const std::string shell = context.arguments.words.empty() ? "" : context.arguments.words[0];
-  if (shell == "services") return names_for_completion(context, [](const SlotNews& slot) { return std::vector{slot.name}; });
-  if (shell == "projects") return names_for_completion(context, [](const SlotNews& slot) { return std::vector{slot.project}; });
+  if (shell == "services")
+    return names_for_completion(context, [](const SlotNews& slot) { return std::vector{slot.name}; });
+  if (shell == "projects")
+    return names_for_completion(context, [](const SlotNews& slot) { return std::vector{slot.project}; });
   if (shell == "names")
     return names_for_completion(context,
                                 [](const SlotNews& slot) { return std::vector{slot.project + "." + slot.name}; });

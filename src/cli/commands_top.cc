@@ -154,7 +154,8 @@ int command_top(const Context& context) {
   if (const auto text = context.arguments.value("interval")) {
     const std::optional<SpanNs> span = span_of(*text);
     if (!span || *span < milliseconds(100) || *span > seconds(3'600))
-      return wrong("--interval " + *text, "it is no span of time from 100ms to 1h", "write for example 2s, 500ms or 0.5");
+      return wrong("--interval " + *text, "it is no span of time from 100ms to 1h",
+                   "write for example 2s, 500ms or 0.5");
     interval = *span;
   }
   const bool proportional = context.arguments.has("pss");

@@ -87,7 +87,7 @@ int command_wait(const Context& context) {
     if (!answer) return complain(context, answer.error());
     Result<std::vector<SlotNews>> slots = services_news(*answer);
     if (!slots) return complain(context, slots.error());
-place_commands(*slots, context.place_option);
+    place_commands(*slots, context.place_option);
     const auto any = [&](Look what) {
       return std::ranges::any_of(*slots, [&](const SlotNews& slot) { return look_for(*goal, slot) == what; });
     };

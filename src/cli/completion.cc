@@ -35,8 +35,7 @@ struct Offer {
 
 constexpr Offer offers[] = {
     {Words::none, "", "", ""},
-    {Words::services, "{ _hearth_names; return; }",
-     " '*:service:_hearth_services'", " -a '(__hearth_services)'"},
+    {Words::services, "{ _hearth_names; return; }", " '*:service:_hearth_services'", " -a '(__hearth_services)'"},
     {Words::commands, "words='<commands>'", " '1:command:(<commands>)'", " -a '<commands>'"},
     {Words::shells, "words='bash zsh fish'", " '1:shell:(bash zsh fish)'", " -a 'bash zsh fish'"},
     {Words::config, "{ _hearth_config; return; }",
@@ -153,7 +152,8 @@ constexpr const char* bash_functions =
 // Which command it is, and which instance; up to what stands behind "--".
 constexpr const char* bash_words_before =
     "_hearth() {\n"
-    "  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command= place=() i given=0 first=\n"
+    "  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command= place=() i given=0 "
+    "first=\n"
     "  COMPREPLY=()\n"
     "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
     "    case ${COMP_WORDS[i]} in\n"
@@ -164,7 +164,8 @@ constexpr const char* bash_words_before =
 // The end of that loop, and values of the option before the word that is typed.
 constexpr const char* bash_last_word =
     "      -*) ;;\n"
-    "      *) if [[ $command ]]; then ((++given)); : \"${first:=${COMP_WORDS[i]}}\"; else command=${COMP_WORDS[i]}; fi ;;\n"
+    "      *) if [[ $command ]]; then ((++given)); : \"${first:=${COMP_WORDS[i]}}\"; else command=${COMP_WORDS[i]}; fi "
+    ";;\n"
     "    esac\n"
     "  done\n"
     "  [[ $current == = ]] && current=\n"

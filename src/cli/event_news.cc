@@ -110,9 +110,9 @@ std::string event_words(const EventNews& event) {
         words += fmt::format(", {} {} so far", event.restarts, event.restarts == 1 ? "restart" : "restarts");
       if (event.cpu_user_ms >= 0)
         // wait4(2) tells that of no more than one process, where `status` counts all of them.
-        words +=
-            fmt::format(", CPU {} user {} system, the largest process had {} of memory", span_words(event.cpu_user_ms),
-                        span_words(event.cpu_system_ms), size_words(static_cast<std::uint64_t>(std::max<std::int64_t>(event.max_rss_kib, 0))));
+        words += fmt::format(", CPU {} user {} system, the largest process had {} of memory",
+                             span_words(event.cpu_user_ms), span_words(event.cpu_system_ms),
+                             size_words(static_cast<std::uint64_t>(std::max<std::int64_t>(event.max_rss_kib, 0))));
       words += ")";
     }
   }

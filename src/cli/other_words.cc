@@ -97,7 +97,8 @@ constexpr OptionAnswer option_answers[] = {
     {"status", live,
      "`hearth top` shows services live, `hearth events -f` what happens to them; `hearth wait NAME` waits until one is "
      "ready"},
-    {"status", until, "`hearth wait NAME` waits until it is ready, `hearth wait --for stopped NAME` until it is stopped"},
+    {"status", until,
+     "`hearth wait NAME` waits until it is ready, `hearth wait --for stopped NAME` until it is stopped"},
     {"up", start_again, "leave it out: services run in the background, `hearth up` waits until they are ready"},
 };
 

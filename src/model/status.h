@@ -45,10 +45,10 @@ struct SlotStatus {
   ExitInfo last_exit;          // run == no_run: none
   WallNs next_retry = 0;
   Reason reason = Reason::none;
-  std::string reason_text;  // in words: "waits for db to be ready", "exec of /x failed: No such file"
+  std::string reason_text;             // in words: "waits for db to be ready", "exec of /x failed: No such file"
   std::vector<std::string> waits_for;  // waiting: PROJECT.SERVICE.INDEX of each that does not stand as it needs it
   std::string ailing;  // what bad tries of liveness have found while they are too few for a restart; "" = none is bad
-  std::string hook;         // that is under way and that its life waits for: "before_start"; "" = none
+  std::string hook;    // that is under way and that its life waits for: "before_start"; "" = none
   std::string containment;  // "cgroup" | "sweep" | "group"
   std::string leftover;     // what the last stop could not end: "cat (PID 7)"; "" = nothing
   std::string status_text;  // STATUS= of the service

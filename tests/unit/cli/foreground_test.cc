@@ -43,8 +43,7 @@ TEST(EndedWithDependency, who_stops_with_what_has_completed_has_not_failed) {
 TEST(EndedWithDependency, who_has_never_run_or_needs_what_has_failed_has_failed) {
   std::vector<SlotNews> all = {slot("tests", "completed", "exited"), slot("db", "running", "ordered"),
                                slot("proxy", "failed", "dependency_failed", 0),
-                               slot("web", "failed", "dependency_failed"),
-                               slot("late", "failed", "dependency_failed")};
+                               slot("web", "failed", "dependency_failed"), slot("late", "failed", "dependency_failed")};
   EXPECT_FALSE(ended_with_dependency(all[2], all, document())) << "it could never start";
   EXPECT_FALSE(ended_with_dependency(all[3], all, document())) << "nor what needs it";
   EXPECT_FALSE(ended_with_dependency(all[4], all, document())) << "it does not stop with it";

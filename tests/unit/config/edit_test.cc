@@ -92,7 +92,8 @@ std::string unset(std::string_view text, std::string_view key) {
 }
 
 TEST(Edit, an_array_of_dependencies_becomes_the_table_that_means_the_same) {
-  EXPECT_EQ(set("[service.web]\ndepends_on = [\"db\", \"a b\"] # both\n", "service.web.depends_on.cache.condition", "started"),
+  EXPECT_EQ(set("[service.web]\ndepends_on = [\"db\", \"a b\"] # both\n", "service.web.depends_on.cache.condition",
+                "started"),
             "[service.web]\ndepends_on = { db = {}, \"a b\" = {}, cache.condition = \"started\" } # both\n");
   EXPECT_EQ(set("[service.web]\ndepends_on = [\"db\"]\n", "service.web.depends_on.db", "started"),
             "[service.web]\ndepends_on = { db = \"started\" }\n");
@@ -132,7 +133,8 @@ TEST(Edit, what_cannot_be_unset_is_refused) {
   EXPECT_EQ(unset("[service.web]\nnice = 1\n", "service.web.umask"), "refused: the file does not set it");
   EXPECT_EQ(unset("[service.web]\nnice = 1\n", "service.web.nice.x"), "refused: the file does not set it");
   EXPECT_EQ(unset("[service.web]\nenv = { A = 1 }\n", "service.web.env.B"), "refused: the file does not set it");
-  EXPECT_EQ(unset("[service.web]\nnice = 1\n", "service.web"), "refused: it is written as a table with keys of its own");
+  EXPECT_EQ(unset("[service.web]\nnice = 1\n", "service.web"),
+            "refused: it is written as a table with keys of its own");
   EXPECT_EQ(unset("[service.web.backoff]\nmax = 1\n", "service.web.backoff"),
             "refused: it is written as a table with keys of its own");
   EXPECT_EQ(unset("[service.web]\nenv = { A.B = 1 }\n", "service.web.env.A"),
