@@ -163,6 +163,7 @@ constexpr const char* bash_words_before =
     "        ((++i < COMP_CWORD)) && place+=(\"$option\" \"$(_hearth_unquoted \"${COMP_WORDS[i]}\")\") ;;\n";
 // The end of that loop, and values of the option before the word that is typed.
 constexpr const char* bash_last_word =
+    "      -f|--file) [[ $command == logs || $command == events ]] || ((++i)) ;;\n"
     "      -*) ;;\n"
     "      *) if [[ $command ]]; then ((++given)); : \"${first:=${COMP_WORDS[i]}}\"; else command=${COMP_WORDS[i]}; fi "
     ";;\n"
@@ -172,7 +173,7 @@ constexpr const char* bash_last_word =
     "  [[ $previous == = ]] && previous=${COMP_WORDS[COMP_CWORD-2]}\n"
     "  case $previous in\n"
     "    --dir|--cwd) COMPREPLY=($(compgen -d -- \"$current\")); return ;;\n"
-    "    -f|--file) if [[ $command != logs ]]; then COMPREPLY=($(compgen -f -- \"$current\")); return; fi ;;\n"
+    "    -f|--file) if [[ $command != logs && $command != events ]]; then COMPREPLY=($(compgen -f -- \"$current\")); return; fi ;;\n"
     "    -p|--project) _hearth_offer projects; return ;;\n";
 
 // "run|exec": what stands behind their "--" is a command with its words.
