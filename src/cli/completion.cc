@@ -120,14 +120,11 @@ constexpr const char* bash_functions =
     "_hearth_offer() {\n"
     "  COMPREPLY=($(compgen -W \"$(hearth \"${place[@]}\" completion \"$1\" 2>/dev/null)\" -- \"$current\"))\n"
     "}\n"
-    // "@" is a word of its own, unless somebody has taken it out of COMP_WORDBREAKS.
+    // "@" is a word of its own, unless somebody has taken it out of COMP_WORDBREAKS; what readline(3) replaces has it in any
+    // case.
     "_hearth_names() {\n"
-    "  local tags\n"
-    "  if [[ $current == @* || $previous == @ ]]; then\n"
-    "    tags=$(hearth \"${place[@]}\" completion tags 2>/dev/null)\n"
-    "    [[ $current == @?* ]] || tags=${tags//@/}\n"
-    "    [[ $current == @ ]] && current=\n"
-    "    COMPREPLY=($(compgen -W \"$tags\" -- \"$current\"))\n"
+    "  [[ $previous == @ ]] && current=@$current\n"
+    "  if [[ $current == @* ]]; then _hearth_offer tags\n"
     "  else\n"
     "    _hearth_offer services\n"
     "    ((${#COMPREPLY[@]})) || _hearth_offer names\n"

@@ -94,8 +94,8 @@ TEST_F(CompletionTest, bash_completes_services_of_the_instance_that_is_named) {
   EXPECT_EQ(completed("hearth --dir " + directory + " status -- ''"), "alpha\n") << "it takes no command";
   tagged();
   // As bash cuts it, and as it does where "@" is no word of its own.
-  EXPECT_EQ(completed("hearth --dir " + directory + " status @"), "front night\n");
-  EXPECT_EQ(completed("hearth --dir " + directory + " logs @ ni"), "night\n");
+  EXPECT_EQ(completed("hearth --dir " + directory + " status @"), "@front @night\n");
+  EXPECT_EQ(completed("hearth --dir " + directory + " logs @ ni"), "@night\n");
   EXPECT_EQ(completed("hearth --dir " + directory + " events @fr"), "@front\n");
   EXPECT_EQ(completed("hearth config s"), "show set schema\n");
   EXPECT_EQ(completed("hearth config get service.web.stop_t"), "service.web.stop_timeout\n");
