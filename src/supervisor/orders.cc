@@ -189,9 +189,11 @@ Result<Accepted> Orders::order_named(const Request& request, Now now) {
 // Of these there is nothing to stop: not that it was quick.
 void Orders::tell_resting(const Request& request, Accepted& accepted) const {
   if (request.force) return;  // said once more
+  const auto resting = [this](SlotIndex slot) { return rests(book_, slot); };
+  if (std::ranges::none_of(accepted.slots, resting)) return;  // names cost more than a look
   const TypedNames names(book_);
   for (const SlotIndex slot : accepted.slots)
-    if (rests(book_, slot)) accepted.notes.push_back(names.of(slot) + " was not running");
+    if (resting(slot)) accepted.notes.push_back(names.of(slot) + " was not running");
 }
 
 void Orders::start(const std::vector<SlotIndex>& chosen, Accepted& accepted, Now now) {
