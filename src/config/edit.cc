@@ -294,9 +294,10 @@ class Editor {
   // depends_on = ["db"] means depends_on = { db = {} }, and that can say more.
   Result<std::string> into_names(const Pair& pair) const {
     const std::string_view written = text_.substr(pair.value, pair.end - pair.value);
-    const Node names = value_of_text(written);
+    const Tree tree = parse_tree("v = " + std::string(written));
+    const std::vector<Node> names = tree.ok ? tree.root.entries[0].value.items : std::vector<Node>();
     std::string table = "{ ";
-    for (const Node& name : names.items)
+    for (const Node& name : names)
       if (name.text != path_[pair.path.size()]) table += fmt::format("{} = {{}}, ", key_text(name.text));
     table += fmt::format("{} = {} }}", dotted(path_, pair.path.size()), value_);
     if (written.find('#') != written.npos)

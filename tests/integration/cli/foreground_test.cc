@@ -157,7 +157,7 @@ TEST_F(ForegroundTest, who_was_to_end_with_a_service_that_has_done_its_work_has_
         "depends_on = { tests = { stop = true } }\n");
   const Finished up = hearth({"up", "--foreground"});
   EXPECT_EQ(up.code, 0) << up.all();
-  EXPECT_NE(up.out.find("tests | tested\n"), std::string::npos) << up.out;
+  EXPECT_NE(up.out.find("tests  | tested\n"), std::string::npos) << up.out;
   EXPECT_EQ(names(), "");
 }
 

@@ -99,6 +99,9 @@ TEST(Edit, an_array_of_dependencies_becomes_the_table_that_means_the_same) {
             "[service.web]\ndepends_on = { db = \"started\" }\n");
   EXPECT_EQ(set("[service.web]\ndepends_on = []\n", "service.web.depends_on.db", "started"),
             "[service.web]\ndepends_on = { db = \"started\" }\n");
+  EXPECT_EQ(set("[service.web]\ndepends_on = [\n  \"db\",\n  \"mq\",\n]\n", "service.web.depends_on.db", "started"),
+            "[service.web]\ndepends_on = { mq = {}, db = \"started\" }\n")
+      << "of several lines";
   const std::string commented = "[service.web]\ndepends_on = [\n  \"db\", # mine\n]\n";
   EXPECT_EQ(set(commented, "service.web.depends_on.cache", "started"),
             "refused: service.web.depends_on is an array with comments in it, which would be lost");
