@@ -20,6 +20,10 @@ function __hearth_ask
 end
 function __hearth_services
   set -l typed (commandline -ct)
+  if string match -q -- '@*' "$typed"
+    __hearth_ask tags
+    return
+  end
   set -l names (__hearth_ask services | string match -- "$typed*")
   or set names (__hearth_ask names)
   printf '%s\n' $names
@@ -36,6 +40,18 @@ function __hearth_needs_command
         return 1
     end
     set i (math $i + 1)
+  end
+end
+function __hearth_config
+  set -l words (commandline -opc)
+  if contains -- get $words; or contains -- set $words
+    __hearth_ask keys
+  else if contains -- unset $words
+    __hearth_ask settings
+  else if contains -- show $words
+    __hearth_ask services
+  else if not contains -- validate $words; and not contains -- schema $words
+    printf '%s\n' validate show get set unset schema
   end
 end
 function __hearth_counts
@@ -163,7 +179,7 @@ complete -c hearth -n '__fish_seen_subcommand_from config' -s f -l file -r -F -d
 complete -c hearth -n '__fish_seen_subcommand_from config' -l set -x -d 'over what the files say: service.web.nice=5; may be repeated'
 complete -c hearth -n '__fish_seen_subcommand_from config' -l origin -d 'show: say behind each value where it comes from'
 complete -c hearth -n '__fish_seen_subcommand_from config' -l defaults -d 'show: also what nobody has set'
-complete -c hearth -n '__fish_seen_subcommand_from config' -a 'validate show get set schema'
+complete -c hearth -n '__fish_seen_subcommand_from config' -a '(__hearth_config)'
 complete -c hearth -n __hearth_needs_command -a version -d 'the version of this program, and of the hearth that runs'
 complete -c hearth -n __hearth_needs_command -a help -d 'explain a command'
 complete -c hearth -n '__fish_seen_subcommand_from help' -l man -d 'write the manual page\'s source'

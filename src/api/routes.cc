@@ -125,6 +125,7 @@ Reply get_status(const Target& target, const ports::Control& control, WallNs wal
   if (format == "text") {
     TableOptions options;
     options.color = target.value("color") == "1";
+    options.place = target.value("place");
     options.columns = number<std::size_t>(target.value("columns")).value_or(0);
     reply.type = "text/plain; charset=utf-8";
     reply.body = status_table(status, *chosen, options, wall);

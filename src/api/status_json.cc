@@ -57,6 +57,9 @@ void service_fields(JsonWriter& w, const SlotStatus& s) {
   w.key("name").string(s.name);
   w.key("index").number(s.index);
   w.key("replicas").number(s.replicas);
+  w.key("tags").array();
+  for (const std::string& tag : s.tags) w.string(tag);
+  w.end_array();
   w.key("state").string(phase_name(s.phase));
   w.key("want_up").boolean(s.want_up);
   w.key("ready").boolean(s.ready);
@@ -72,12 +75,21 @@ void service_fields(JsonWriter& w, const SlotStatus& s) {
   time_field(w, "next_retry", s.next_retry);
   w.key("reason").string(reason_name(s.reason));
   w.key("reason_text").string(s.reason_text);
+  w.key("waits_for").array();
+  for (const std::string& label : s.waits_for) w.string(label);
+  w.end_array();
   w.key("hook");
   s.hook.empty() ? w.null() : w.string(s.hook);
   w.key("containment").string(s.containment);
   w.key("leftover").string(s.leftover);
   w.key("status").string(s.status_text);
   w.key("log_directory").string(s.log_directory);
+}
+
+// What its tries of liveness found is as restless.
+void ailing_field(JsonWriter& w, const SlotStatus& s) {
+  w.key("ailing");
+  s.ailing.empty() ? w.null() : w.string(s.ailing);
 }
 
 // What it says it does. Null: it says nothing.
@@ -108,6 +120,8 @@ void log_field(JsonWriter& w, const LogStatus& log) {
   log.waiting.empty() ? w.null() : w.string(log.waiting);
   w.key("file").number(log.file);
   w.key("dropped").number(log.dropped);
+  w.key("dropped_reason");
+  log.dropped_reason.empty() ? w.null() : w.string(log.dropped_reason);
   w.key("untidied");
   log.untidied.empty() ? w.null() : w.string(log.untidied);
   w.end_object();
@@ -150,6 +164,7 @@ std::string status_json(const InstanceStatus& status, const std::vector<std::siz
     service_fields(w, status.services[i]);
     log_field(w, status.services[i].log);
     work_field(w, status.services[i]);
+    ailing_field(w, status.services[i]);
     w.end_object();
   }
   w.end_array().end_object();

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "api/text.h"
+#include "base/placed.h"
 
 namespace hearth::api {
 namespace {
@@ -61,7 +62,8 @@ const char* color_of(const SlotStatus& s) {
   }
 }
 
-std::string log_trouble(const LogStatus& log) {
+std::string log_trouble(const SlotStatus& s) {
+  const LogStatus& log = s.log;
   std::string text;
   const auto add = [&](const std::string& trouble) {
     if (!text.empty()) text += ", and ";
@@ -69,7 +71,12 @@ std::string log_trouble(const LogStatus& log) {
   };
   if (!log.waiting.empty()) add("its log waits: " + printable(log.waiting));
   if (!log.untidied.empty()) add("old files of its log are not compressed or removed: " + printable(log.untidied));
-  if (log.dropped > 0) add(fmt::format("{} lines did not reach its log sink", log.dropped));
+  if (log.dropped > 0) {
+    const std::string name = s.replicas > 1 ? fmt::format("{}.{}", s.name, s.index) : s.name;
+    add(fmt::format("{} line{} did not reach its log sink{}{}: `hearth logs {}` has {}", log.dropped,
+                    log.dropped == 1 ? "" : "s", log.dropped_reason.empty() ? "" : ", last because of: ",
+                    printable(log.dropped_reason), name, log.dropped == 1 ? "it" : "them"));
+  }
   if (log.discarded > 0) add(fmt::format("{} bytes of its output are lost", log.discarded));
   return text;
 }
@@ -88,7 +95,7 @@ std::string work_text(const SlotStatus& s) {
 }
 
 // Why it is so, when that needs telling; then what its log suffers; then what the service says of itself.
-std::string detail_of(const SlotStatus& s, WallNs now) {
+std::string detail_of(const SlotStatus& s, std::string_view place, WallNs now) {
   std::string detail;
   const bool calm = code_of(s) == ok || s.phase == Phase::stopped;
   const std::string work = work_text(s);
@@ -96,13 +103,17 @@ std::string detail_of(const SlotStatus& s, WallNs now) {
     // Of an end that was asked for only what is in its way is worth a word: a hook, a KILL that has not helped yet.
     const bool at_work = s.phase == Phase::starting || s.phase == Phase::running || s.phase == Phase::stopping;
     const bool asked_only = s.reason == Reason::ordered && !at_work;
-    if (!asked_only || !s.hook.empty()) detail = printable(s.reason_text);
+    if (!asked_only || !s.hook.empty()) detail = printable(placed(s.reason_text, place));
   }
   if ((s.phase == Phase::backoff || s.phase == Phase::failed) && s.next_retry > 0) {
     if (!detail.empty()) detail += "; ";
     detail += s.next_retry > now ? "next try in " + short_span(s.next_retry - now + ns_per_s - 1) : "next try now";
   }
-  if (const std::string log = log_trouble(s.log); !log.empty()) {
+  if (!s.ailing.empty()) {
+    if (!detail.empty()) detail += "; ";
+    detail += printable(s.ailing);
+  }
+  if (const std::string log = placed(log_trouble(s), place); !log.empty()) {
     if (!detail.empty()) detail += "; ";
     detail += log;
   }
@@ -116,7 +127,7 @@ std::string detail_of(const SlotStatus& s, WallNs now) {
   return detail;
 }
 
-Row row_of(const SlotStatus& s, bool with_project, bool with_index, WallNs now) {
+Row row_of(const SlotStatus& s, bool with_project, bool with_index, std::string_view place, WallNs now) {
   Row row;
   std::string name = with_project ? s.project + "." + s.name : s.name;
   if (with_index) name += fmt::format(".{}", s.index);
@@ -125,7 +136,7 @@ Row row_of(const SlotStatus& s, bool with_project, bool with_index, WallNs now) 
   row.cell[since] = s.since > 0 ? short_span(now - s.since) : "-";
   row.cell[pid] = s.pid > 0 ? fmt::format("{}", s.pid) : "-";
   row.cell[restarts] = fmt::format("{}", s.restarts);
-  row.detail = detail_of(s, now);
+  row.detail = detail_of(s, place, now);
   row.color = color_of(s);
   return row;
 }
@@ -236,7 +247,8 @@ std::string status_table(const InstanceStatus& status, const std::vector<std::si
                          const TableOptions& options, WallNs now) {
   std::string out;
   if (chosen.empty()) {
-    out = "no services; `hearth up` starts those of ./hearth.toml, `hearth run -- COMMAND` a single one\n";
+    out = placed("no services; `hearth up` starts those of ./hearth.toml, `hearth run -- COMMAND` a single one\n",
+                 options.place);
   } else {
     std::set<std::string_view> projects;
     std::set<std::pair<std::string_view, std::string_view>> replicated;
@@ -248,7 +260,7 @@ std::string status_table(const InstanceStatus& status, const std::vector<std::si
     rows.reserve(chosen.size());
     for (const std::size_t i : by_service(status, chosen)) {
       const SlotStatus& s = status.services[i];
-      rows.push_back(row_of(s, projects.size() > 1, replicated.contains({s.project, s.name}), now));
+      rows.push_back(row_of(s, projects.size() > 1, replicated.contains({s.project, s.name}), options.place, now));
     }
     const Layout layout = layout_of(rows, options.columns);
     Row head;
@@ -259,7 +271,7 @@ std::string status_table(const InstanceStatus& status, const std::vector<std::si
   }
   for (const Note& note : status.notes) {
     out += options.color ? std::string(yellow) + "note:" + plain : std::string("note:");
-    out += " " + printable(note.text);
+    out += " " + printable(placed(note.text, options.place));
     if (note.at > 0) out += " (" + short_span(now - note.at) + " ago)";
     out += '\n';
   }

@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/time.h"
@@ -21,7 +22,8 @@ namespace hearth::api {
 
 struct TableOptions {
   bool color = false;
-  std::size_t columns = 0;  // 0: no limit (piped)
+  std::size_t columns = 0;      // 0: no limit (piped)
+  std::string_view place = {};  // how the asker calls hearth, "--dir /x ": for the commands that are named
 };
 
 std::string status_table(const InstanceStatus& status, const std::vector<std::size_t>& chosen,

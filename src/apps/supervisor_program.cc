@@ -206,6 +206,7 @@ class Program {
     for (Note& note : inbox_->take_notes()) notes.push_back(std::move(note));
     for (Note& note : store_->take_notes()) notes.push_back(std::move(note));
     for (Note& note : notes) supervisor_->add_note(std::move(note.text), std::move(note.slot));
+    for (const std::string& text : store_->take_settled_notes()) supervisor_->drop_note(text);
     if (supervisor_->take_changed()) server_->turn_done();
     if (supervisor_->take_dump_wish()) dump_status(now.wall);
     due = std::min({due, store_->ensure_writer(os::read_mono()), probes_->next_deadline(), trim()});

@@ -7,6 +7,7 @@
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
+#include "base/placed.h"
 #include "base/toml_text.h"
 #include "cli/log_times.h"
 #include "config/text.h"
@@ -62,6 +63,14 @@ WallNs moment(const json::object& object, std::string_view name) {
   return when.empty() ? 0 : parse_moment(name, when, 0).value_or(0);
 }
 
+std::vector<std::string> texts_of(const json::value* list) {
+  std::vector<std::string> texts;
+  if (list == nullptr || !list->is_array()) return texts;
+  for (const json::value& item : list->get_array())
+    if (const json::string* one = item.if_string()) texts.emplace_back(one->data(), one->size());
+  return texts;
+}
+
 SlotNews slot_of(const json::object& object) {
   SlotNews slot;
   slot.project = text(object, "project");
@@ -81,6 +90,9 @@ SlotNews slot_of(const json::object& object) {
   if (slot.outcome != "pending") slot.since = moment(object, ready ? "ready_since" : "since");
   slot.reason = text(object, "reason");
   slot.reason_text = text(object, "reason_text");
+  slot.tags = texts_of(object.if_contains("tags"));
+  slot.waits_for = texts_of(object.if_contains("waits_for"));
+  slot.ailing = text(object, "ailing");
   slot.status = text(object, "status");
   slot.log_directory = text(object, "log_directory");
   return slot;
@@ -130,6 +142,11 @@ std::string SlotNews::state_word() const {
   return ready ? "ready" : "not ready";
 }
 
+void place_commands(std::vector<SlotNews>& slots, std::string_view option) {
+  if (option.empty()) return;
+  for (SlotNews& slot : slots) slot.reason_text = placed(slot.reason_text, option);
+}
+
 Error refusal(const Answer& answer) {
   json::error_code problem;
   const json::value value = json::parse({answer.body.data(), answer.body.size()}, problem);
@@ -153,14 +170,6 @@ Result<OrderNews> order_news(const Answer& answer) {
 }
 
 namespace {
-
-std::vector<std::string> texts_of(const json::value* list) {
-  std::vector<std::string> texts;
-  if (list == nullptr || !list->is_array()) return texts;
-  for (const json::value& item : list->get_array())
-    if (const json::string* one = item.if_string()) texts.emplace_back(one->data(), one->size());
-  return texts;
-}
 
 std::vector<ChangeNews> changes_of(const json::value* list) {
   std::vector<ChangeNews> changes;

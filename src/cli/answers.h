@@ -29,9 +29,14 @@ struct SlotNews {
   WallNs since = 0;  // when it came into the state that state_word() says; 0: not told
   std::string reason;
   std::string reason_text;
+  std::vector<std::string> tags;
+  std::vector<std::string> waits_for;  // full names
+  std::string ailing;
   std::string status;
   std::string log_directory;
   std::string removed;  // why it is forgotten once it is stopped: "it has left the file"; "" = it is not
+
+  bool forgotten = false;  // `down`: hearth knows nothing of it any more
 
   // The phase, with `running` split by readiness, as in the table of `hearth status`.
   std::string state_word() const;
@@ -66,6 +71,9 @@ struct InstanceNews {
   std::int64_t supervisor_pid = 0;
   std::int64_t keeper_pid = 0;
 };
+
+// Commands that the supervisor names in its reasons, as this hearth is called (base/placed.h).
+void place_commands(std::vector<SlotNews>& slots, std::string_view option);
 
 // Each fails with the server's own Error when the answer is a refusal, and for anything that is not understood.
 Result<OrderNews> order_news(const Answer& answer);

@@ -127,7 +127,9 @@ constexpr CommandText table[] = {
      "how the services are",
      "A name is SERVICE, PROJECT.SERVICE, SERVICE.INDEX or PROJECT.SERVICE.INDEX, with * and ? as in the shell.\n\n"
      "The exit code tells scripts the worst of them: 0 all running and ready (or completed), 3 not running, "
-     "150 starting, 151 degraded, 152 crash-looping; 4 when hearth cannot be asked or a name is unknown.",
+     "150 starting, 151 degraded, 152 crash-looping; 4 when hearth cannot be asked or a name is unknown.\n\n"
+     "RESTARTS counts the automatic ones: not what somebody ordered, and not the further tries of a start that was "
+     "refused because a resource was missing.",
      {},
      Words::services},
     {"logs", "[NAME...]", "what services have written",
@@ -236,10 +238,11 @@ constexpr CommandText table[] = {
      "Ends with the line \"Shutdown complete\" when nothing is left. When hearth does not run, says so; that is no "
      "failure.",
      wait_options},
-    {"config", "validate|show|get|set|schema [KEY [VALUE]]", "look at ./hearth.toml, and change it",
+    {"config", "validate|show|get|set|unset|schema [KEY [VALUE]]", "look at ./hearth.toml, and change it",
      "validate reads the file and all that belongs to it, as `up` would, and says what is wrong. show writes what is in "
      "effect, as TOML, with variables replaced. get writes one value, also a default. set changes one value in the "
-     "file, keeps comments and everything else as it is, and leaves the file alone when the result is not valid. schema "
+     "file, keeps comments and everything else as it is, and leaves the file alone when the result is not valid. unset "
+     "takes one out again, with its line. schema "
      "writes the JSON schema for editors.\n\n"
      "A KEY is service.NAME.KEY, defaults.KEY, vars.NAME or project.KEY. A VALUE is TOML, or else text: 5, true, "
      "[\"a\", \"b\"], always.\n\n"

@@ -1,6 +1,7 @@
 // config: looks at the project's file, and changes it, without hearth.
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -170,13 +171,17 @@ int get(const Context& context) {
       exit_code::usage);
 }
 
-int set(const Context& context) {
-  const std::string &key = context.arguments.words[1], &value = context.arguments.words[2];
+// `set` and `unset`: the file with one key changed, when that is valid.
+int change(const Context& context, const char* done, const char* over,
+           const std::function<Result<std::string>(std::string_view)>& edit) {
+  const std::string& key = context.arguments.words[1];
   Result<ProjectText> project = read_project(context);
   if (!project) return complain(context, project.error(), exit_code::not_configured);
   const std::string before = project->text;
-  Result<std::string> text = config::set_key(before, key, value);
-  if (!text) return complain(context, text.error(), exit_code::usage);
+  Result<std::string> text = edit(before);
+  if (!text)
+    return complain(context, text.error(),
+                    text.error().remedy == Remedy::not_found ? exit_code::failed : exit_code::usage);
   project->text = std::move(*text);
   config::Effective effective = config::effective_configuration(project->input(), false);
   resolve_accounts(effective.parsed, context.host.uid);
@@ -192,10 +197,26 @@ int set(const Context& context) {
     write_out(fmt::format("{{\"file\":{},\"setting\":{}}}\n", json_text(shown), there ? setting_json(*now) : "null"));
     return exit_code::done;
   }
-  const std::string where = there && now->at.source == 0 ? now->origin : shown;
-  write_out(fmt::format("{}: {} is set; `hearth {}up` applies it\n", where, key, context.place_option));
-  if (there && now->at.source != 0) write_out(fmt::format("note: {} goes over it: {}\n", now->origin, now->value));
+  const bool here = there && now->at.source == 0 && !now->standard;
+  const std::string where = here ? now->origin : shown;
+  write_out(fmt::format("{}: {} is {}; `hearth {}up` applies it\n", where, key, done, context.place_option));
+  if (there && !here) write_out(fmt::format("note: {} {}: {}\n", now->origin, over, now->value));
   return exit_code::done;
+}
+
+int set(const Context& context) {
+  const std::vector<std::string>& words = context.arguments.words;
+  return change(context, "set", "goes over it",
+                [&](std::string_view text) { return config::set_key(text, words[1], words[2]); });
+}
+
+int unset(const Context& context) {
+  return change(context, "not set any more", "says it now", [&](std::string_view text) {
+    Result<std::string> without = config::unset_key(text, context.arguments.words[1]);
+    if (!without && without.error().remedy == Remedy::not_found)
+      without.error().hint = "`hearth config show --origin` tells where values come from";
+    return without;
+  });
 }
 
 int schema(const Context&) {
@@ -215,6 +236,7 @@ constexpr std::array verbs = {
     Verb{"show", 0, 1, "hearth config show [NAME]", show},
     Verb{"get", 1, 1, "hearth config get KEY", get},
     Verb{"set", 2, 2, "hearth config set KEY VALUE", set},
+    Verb{"unset", 1, 1, "hearth config unset KEY", unset},
     Verb{"schema", 0, 0, "hearth config schema", schema},
 };
 

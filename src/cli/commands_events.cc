@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "base/nearest.h"
+#include "base/placed.h"
 #include "base/rfc3339.h"
 #include "cli/answers.h"
 #include "cli/commands.h"
@@ -18,6 +19,7 @@
 #include "cli/log_times.h"
 #include "cli/tags.h"
 #include "config/numbers.h"
+#include "model/replica_names.h"
 #include "os/clock.h"
 
 namespace hearth::cli {
@@ -52,7 +54,7 @@ Result<Wanted> wanted_of(const Arguments& arguments) {
 void show(const Context& context, const EventNews& event) {
   if (context.json) return write_out(event.line + "\n");
   write_out(fmt::format("{}  {:<20}  {}\n", event.time, event.service.empty() ? "hearth" : event.service,
-                        event_words(event)));
+                        placed(event_words(event), context.place_option)));
 }
 
 std::string target_of(const Context& context, std::uint64_t after_id) {
@@ -103,12 +105,40 @@ bool is_service(const Context& context, const std::string& name) {
   return answer && services_news(*answer).has_value();
 }
 
+// Replicas that are there, or of which events are kept.
+std::vector<std::uint32_t> indexes_of(const Context& context, const std::vector<EventNews>& kept,
+                                      std::string_view service) {
+  std::vector<std::uint32_t> indexes;
+  for (const EventNews& event : kept) {
+    const std::size_t dot = event.service.rfind('.');
+    if (!selects_label(service, event.service)) continue;
+    if (const auto index = config::parse_number(std::string_view(event.service).substr(dot + 1)))
+      indexes.push_back(static_cast<std::uint32_t>(*index));
+  }
+  Client client(context.socket_path());
+  const auto answer =
+      client.ask({.target = "/v1/status?names=" + escaped(service)}, after(os::read_mono(), seconds(2)));
+  if (const Result<std::vector<SlotNews>> slots = answer ? services_news(*answer) : std::vector<SlotNews>())
+    for (const SlotNews& slot : *slots) indexes.push_back(slot.index);
+  return indexes;
+}
+
 Error of_nobody(const Context& context, const std::string& name) {
   std::vector<std::string> services;
-  if (const auto all = kept_events(context, {}))
+  if (const auto all = kept_events(context, {})) {
+    std::string others =
+        other_indexes(name, [&](std::string_view service) { return indexes_of(context, all->events, service); });
+    if (!others.empty())
+      return Error{Remedy::not_found,
+                   "show events of",
+                   name,
+                   "no event of a replica of that index is kept",
+                   std::move(others),
+                   0};
     for (const EventNews& event : all->events)
       if (const std::size_t dot = event.service.find('.'); dot != event.service.npos)
         services.push_back(event.service.substr(dot + 1, event.service.rfind('.') - dot - 1));
+  }
   const std::vector<std::string_view> words(services.begin(), services.end());
   const std::string_view near = nearest(name, words);
   return Error{Remedy::not_found,

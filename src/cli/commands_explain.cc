@@ -1,11 +1,14 @@
 // explain: why a service is where it is, back to who or what began it.
 #include <algorithm>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
 #include <fmt/format.h>
 
+#include "base/placed.h"
+#include "base/rfc3339.h"
 #include "cli/answers.h"
 #include "cli/commands.h"
 #include "cli/event_news.h"
@@ -70,6 +73,69 @@ std::vector<Advice> advice_for(const SlotNews& slot, const std::string& name, co
   return {{hearth + "restart " + name, "starts it anew"}, {hearth + "stop " + name, "stops it"}};
 }
 
+// One that another waits for, how deep below that, and what is known of it.
+struct Needed {
+  std::size_t depth = 0;
+  std::string label;
+  const SlotNews* slot = nullptr;  // nullptr: hearth does not know it
+};
+
+// What `slot` waits for, what that waits for, and so on; each once.
+std::vector<Needed> needed_by(const SlotNews& slot, const std::vector<SlotNews>& all) {
+  std::vector<Needed> needed;
+  std::set<std::string> seen;
+  const auto add = [&](const auto& self, const SlotNews& who, std::size_t depth) -> void {
+    for (const std::string& label : who.waits_for) {
+      if (!seen.insert(label).second) continue;
+      const auto its = std::ranges::find(all, label, full_name);
+      needed.push_back({depth, label, its == all.end() ? nullptr : &*its});
+      if (its != all.end()) self(self, *its, depth + 1);
+    }
+  };
+  add(add, slot, 0);
+  return needed;
+}
+
+// What it lacks, of one that others wait for.
+std::string lack_of(const SlotNews& slot) {
+  if (!slot.reason_text.empty()) return slot.reason_text;
+  const std::string state = slot.state_word();
+  if (state == "starting" || state == "not ready")
+    return slot.status.empty() ? "it is not ready yet" : "it is not ready yet, and says: " + slot.status;
+  if (state == "ready" || state == "running") return "its end is waited for";
+  return "";
+}
+
+std::string needed_text(const std::vector<Needed>& needed, const Labels& labels, WallNs now) {
+  std::string out;
+  for (const Needed& each : needed) {
+    out.append(2 + 2 * each.depth, ' ');
+    if (each.slot == nullptr) {
+      out += each.label + " is down\n";
+      continue;
+    }
+    const std::string lack = lack_of(*each.slot);
+    out += fmt::format("{} is {}", labels.of(*each.slot), each.slot->state_word());
+    if (each.slot->since != 0)
+      out += fmt::format(" for {}, since {}", elapsed_text(std::max<SpanNs>(now - each.slot->since, 0)),
+                         rfc3339(each.slot->since));
+    out += (lack.empty() ? "" : ": " + shown(lack, 0)) + "\n";
+  }
+  return out;
+}
+
+std::string needed_json(const std::vector<Needed>& needed) {
+  std::string out = "[";
+  for (const Needed& each : needed) {
+    const SlotNews* slot = each.slot;
+    out += fmt::format(R"({}{{"service":{},"depth":{},"state":{},"since":{},"lacks":{}}})", out.size() > 1 ? "," : "",
+                       json_text(each.label), each.depth, slot == nullptr ? "null" : json_text(slot->state_word()),
+                       slot == nullptr || slot->since == 0 ? "null" : json_text(rfc3339(slot->since)),
+                       json_text(slot == nullptr ? "it is down" : lack_of(*slot)));
+  }
+  return out + "]";
+}
+
 // Of what does not run as it should: what it wrote may say why.
 std::vector<std::string> last_words_of(const SlotNews& slot) {
   const std::string state = slot.state_word();
@@ -77,41 +143,46 @@ std::vector<std::string> last_words_of(const SlotNews& slot) {
   return ill ? last_lines(slot, told_lines) : std::vector<std::string>();
 }
 
-std::string as_json(const SlotNews& slot, const Chain& chain, const std::vector<std::string>& words,
-                    const std::vector<Advice>& advice) {
+std::string as_json(const SlotNews& slot, const Chain& chain, const std::vector<Needed>& needed,
+                    const std::vector<std::string>& words, const std::vector<Advice>& advice) {
   std::string out = fmt::format(R"({{"service":{},"state":{},"reason":{},"reason_text":{},"complete":{},"chain":[)",
                                 json_text(full_name(slot)), json_text(slot.state_word()), json_text(slot.reason),
                                 json_text(slot.reason_text), chain.complete);
   for (std::size_t i = 0; i < chain.events.size(); ++i) out += (i == 0 ? "" : ",") + chain.events[i]->line;
-  out += R"(],"last_lines":)" + names_json(words) + R"(,"commands":[)";
+  out += R"(],"waits_for":)" + needed_json(needed) + R"(,"last_lines":)" + names_json(words) + R"(,"commands":[)";
   for (std::size_t i = 0; i < advice.size(); ++i)
     out += fmt::format(R"({}{{"command":{},"effect":{}}})", i == 0 ? "" : ",", json_text(advice[i].command),
                        json_text(advice[i].effect));
   return out + "]}\n";
 }
 
-std::string step_words(const EventNews& event, const std::string& label, bool first) {
+std::string step_words(const EventNews& event, const std::string& label, std::string_view place, bool first) {
   const std::string whose = event.service == label || event.service.empty() ? "" : event.service + ": ";
-  return fmt::format("  {:<7}  {}  {}{}\n", first ? "now" : "because", event.time, whose, event_words(event));
+  return fmt::format("  {:<7}  {}  {}{}\n", first ? "now" : "because", event.time, whose,
+                     placed(event_words(event), place));
 }
 
-std::string as_text(const SlotNews& slot, const std::string& name, const Chain& chain,
+std::string as_text(const SlotNews& slot, const std::string& name, const Chain& chain, const std::string& needed,
                     const std::vector<std::string>& words, const std::vector<Advice>& advice,
-                    const std::string& hearth) {
+                    const std::string& place) {
+  const std::string hearth = "hearth " + place;
   std::string out =
-      fmt::format("{} is {}{}{}\n\n", name, slot.state_word(), slot.reason_text.empty() ? "" : ": ", slot.reason_text);
+      fmt::format("{} is {}{}{}\n", name, slot.state_word(), slot.reason_text.empty() ? "" : ": ", slot.reason_text);
+  if (!slot.ailing.empty()) out += fmt::format("{}\n", shown(slot.ailing, 0));
+  out += "\n";
   const std::string label = full_name(slot);
   const std::size_t count = chain.events.size();
   // A long row of failures is one story: its newest part, and what began it.
   const std::size_t told = count > told_steps + 2 ? told_steps : count;
-  for (std::size_t i = 0; i < told; ++i) out += step_words(*chain.events[i], label, i == 0);
+  for (std::size_t i = 0; i < told; ++i) out += step_words(*chain.events[i], label, place, i == 0);
   if (told < count) {
     out +=
         fmt::format("  ...      {} events between; `{}events -n all {}` shows them\n", count - told - 1, hearth, name);
-    out += step_words(*chain.events.back(), label, false);
+    out += step_words(*chain.events.back(), label, place, false);
   }
   if (count == 0) out += "  no event of it is kept\n";
   if (count > 0 && !chain.complete) out += "  because  of what happened before the oldest event that is kept\n";
+  if (!needed.empty()) out += "\nWhat it waits for:\n" + needed;
   if (!words.empty()) out += "\nWhat it wrote last:\n";
   for (const std::string& line : words) out += "  | " + shown(line, 0) + "\n";
   out += "\nWhat would change that:\n";
@@ -141,20 +212,30 @@ int command_explain(const Context& context) {
                     exit_code::not_running);
   }
   if (!answer) return complain(context, answer.error());
-  const Result<std::vector<SlotNews>> slots = services_news(*answer);
+  Result<std::vector<SlotNews>> slots = services_news(*answer);
   if (!slots) return complain(context, slots.error());
+  place_commands(*slots, context.place_option);
   const auto kept = kept_events(context, {});
   if (!kept) return complain(context, kept.error());
-  const Labels labels(*slots);
-  const std::string hearth = "hearth " + context.place_option;
+  std::vector<SlotNews> others;
+  if (std::ranges::any_of(*slots, [](const SlotNews& slot) { return !slot.waits_for.empty(); })) {
+    const auto all = question.get("/v1/status", after(os::read_mono(), seconds(3)));
+    if (!all) return complain(context, all.error());
+    if (Result<std::vector<SlotNews>> news = services_news(*all)) others = std::move(*news);
+    place_commands(others, context.place_option);
+  }
+  const Labels labels(*slots), other_labels(others);
   std::string out;
   for (const SlotNews& slot : *slots) {
     const std::string name = labels.of(slot);
     const Chain chain = chain_of(kept->events, full_name(slot));
-    const std::vector<Advice> advice = advice_for(slot, name, hearth);
+    const std::vector<Advice> advice = advice_for(slot, name, "hearth " + context.place_option);
+    const std::vector<Needed> needed = needed_by(slot, others);
     if (!context.json && !out.empty()) out += "\n";
     const std::vector<std::string> words = last_words_of(slot);
-    out += context.json ? as_json(slot, chain, words, advice) : as_text(slot, name, chain, words, advice, hearth);
+    out += context.json ? as_json(slot, chain, needed, words, advice)
+                        : as_text(slot, name, chain, needed_text(needed, other_labels, os::read_clock().wall), words,
+                                  advice, context.place_option);
   }
   write_out(out);
   return exit_code::done;

@@ -6,10 +6,13 @@
 
 #include <fmt/format.h>
 
+#include "base/placed.h"
 #include "cli/answers.h"
 #include "cli/command_table.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
+#include "cli/project_file.h"
+#include "config/effective.h"
 #include "os/clock.h"
 
 namespace hearth::cli {
@@ -17,10 +20,12 @@ namespace {
 
 constexpr SpanNs patience = seconds(3);
 
-std::string text_target() {
+// `place_option`: how this hearth is called; commands that the table names are to be called so, too.
+std::string text_target(const std::string& place_option) {
   const Terminal terminal = look_at_terminal(STDOUT_FILENO);
   std::string target = "/v1/status?format=text&columns=" + std::to_string(terminal.columns);
   if (terminal.color) target += "&color=1";
+  if (!place_option.empty()) target += "&place=" + escaped(place_option);
   return target;
 }
 
@@ -40,15 +45,16 @@ std::optional<int> fast_status(int argc, char** argv) {
   if (host.uid != 0 && directory.empty()) host = os::host_facts();
   const Result<os::Instance> instance = os::find_instance("default", directory, host);
   if (!instance) return std::nullopt;
+  const std::string place_option = directory.empty() ? "" : "--dir " + shell_word(directory) + " ";
   Client client(instance->directory + "/api.sock");
-  const auto answer = client.ask({.target = text_target()}, after(os::read_mono(), patience));
+  const auto answer = client.ask({.target = text_target(place_option)}, after(os::read_mono(), patience));
   if (!answer || answer->status != 200 || answer->exit_code < 0) return std::nullopt;
   write_out(answer->body);
   return answer->exit_code;
 }
 
 int command_status(const Context& context) {
-  std::string target = context.json ? "/v1/status?format=json" : text_target();
+  std::string target = context.json ? "/v1/status?format=json" : text_target(context.place_option);
   std::string names;
   for (const std::string& name : context.arguments.words) names += (names.empty() ? "" : ",") + escaped(name);
   if (!names.empty()) target += "&names=" + names;
@@ -110,15 +116,29 @@ int command_help(const Context& context) {
 namespace {
 
 // For the completion scripts: each name once, one a line.
-int names_for_completion(const Context& context, std::string (*name_of)(const SlotNews&)) {
+int names_for_completion(const Context& context, std::vector<std::string> (*names_of)(const SlotNews&)) {
   Client client(context.socket_path());
   const auto answer = client.ask({.target = "/v1/status"}, after(os::read_mono(), seconds(2)));
   if (!answer) return exit_code::not_running;
   const Result<std::vector<SlotNews>> services = services_news(*answer);
   if (!services) return exit_code::failed;
   std::set<std::string> names;
-  for (const SlotNews& slot : *services) names.insert(name_of(slot));
+  for (const SlotNews& slot : *services)
+    for (std::string& name : names_of(slot)) names.insert(std::move(name));
   for (const std::string& name : names) write_out(name + "\n");
+  return exit_code::done;
+}
+
+// Of ./hearth.toml, whether hearth runs or not.
+int keys_for_completion(const Context& context, bool only_set) {
+  Result<ProjectText> project = read_project(context);
+  if (!project) return exit_code::not_configured;
+  const config::Effective effective = config::effective_configuration(project->input(), false);
+  std::vector<std::string> keys;
+  if (!only_set) keys = config::all_keys(effective);
+  for (const config::Setting& setting : effective.settings)
+    if (only_set && setting.at.source == 0) keys.push_back(setting.key);
+  for (const std::string& key : keys) write_out(key + "\n");
   return exit_code::done;
 }
 
@@ -126,10 +146,20 @@ int names_for_completion(const Context& context, std::string (*name_of)(const Sl
 
 int command_completion(const Context& context) {
   const std::string shell = context.arguments.words.empty() ? "" : context.arguments.words[0];
-  if (shell == "services") return names_for_completion(context, [](const SlotNews& slot) { return slot.name; });
-  if (shell == "projects") return names_for_completion(context, [](const SlotNews& slot) { return slot.project; });
+  if (shell == "services")
+    return names_for_completion(context, [](const SlotNews& slot) { return std::vector{slot.name}; });
+  if (shell == "projects")
+    return names_for_completion(context, [](const SlotNews& slot) { return std::vector{slot.project}; });
   if (shell == "names")
-    return names_for_completion(context, [](const SlotNews& slot) { return slot.project + "." + slot.name; });
+    return names_for_completion(context,
+                                [](const SlotNews& slot) { return std::vector{slot.project + "." + slot.name}; });
+  if (shell == "tags")
+    return names_for_completion(context, [](const SlotNews& slot) {
+      std::vector<std::string> tags;
+      for (const std::string& tag : slot.tags) tags.push_back("@" + tag);
+      return tags;
+    });
+  if (shell == "keys" || shell == "settings") return keys_for_completion(context, shell == "settings");
   const std::string script = completion_script(shell);
   if (script.empty()) {
     return complain(context,

@@ -18,8 +18,6 @@
 #include "cli/processes.h"
 #include "cli/top_screen.h"
 #include "cli/top_table.h"
-#include "config/numbers.h"
-#include "config/scalars.h"
 #include "os/clock.h"
 #include "os/proc_stat.h"
 #include "os/run_memory.h"
@@ -161,11 +159,10 @@ int command_top(const Context& context) {
   }
   SpanNs interval = usual_interval;
   if (const auto text = context.arguments.value("interval")) {
-    const auto number = config::parse_number(*text);
-    const auto span =
-        number ? std::optional(seconds(static_cast<std::int64_t>(*number))) : config::parse_duration(*text);
+    const std::optional<SpanNs> span = span_of(*text);
     if (!span || *span < milliseconds(100) || *span > seconds(3'600))
-      return wrong("--interval " + *text, "it is no span of time from 100ms to 1h", "write for example 2s");
+      return wrong("--interval " + *text, "it is no span of time from 100ms to 1h",
+                   "write for example 2s, 500ms or 0.5");
     interval = *span;
   }
   const bool proportional = context.arguments.has("pss");

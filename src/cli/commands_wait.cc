@@ -85,8 +85,9 @@ int command_wait(const Context& context) {
   for (;;) {
     const auto answer = question.get(target, never);
     if (!answer) return complain(context, answer.error());
-    const Result<std::vector<SlotNews>> slots = services_news(*answer);
+    Result<std::vector<SlotNews>> slots = services_news(*answer);
     if (!slots) return complain(context, slots.error());
+    place_commands(*slots, context.place_option);
     const auto any = [&](Look what) {
       return std::ranges::any_of(*slots, [&](const SlotNews& slot) { return look_for(*goal, slot) == what; });
     };

@@ -1,6 +1,7 @@
 // Completion scripts of three shells, made of the command table. Names of services come from the hearth that
 // --dir or --instance names, wherever they stand in the line, by `hearth completion services`; when none of them fits
-// what is typed, PROJECT.SERVICE by `hearth completion names`. `hearth completion projects` is for `down -p`. Shells hand the words over
+// what is typed, PROJECT.SERVICE by `hearth completion names`; of what begins with @, `hearth completion tags`. `hearth completion
+// projects` is for `down -p`; `keys` and `settings` (those that are set) are for `config`. Shells hand the words over
 // as they were typed: what the line would have made of quotes and of ~/ is done here.
 #include <algorithm>
 #include <string>
@@ -34,12 +35,11 @@ struct Offer {
 
 constexpr Offer offers[] = {
     {Words::none, "", "", ""},
-    {Words::services, "{ _hearth_offer services; ((${#COMPREPLY[@]})) || _hearth_offer names; return; }",
-     " '*:service:_hearth_services'", " -a '(__hearth_services)'"},
+    {Words::services, "{ _hearth_names; return; }", " '*:service:_hearth_services'", " -a '(__hearth_services)'"},
     {Words::commands, "words='<commands>'", " '1:command:(<commands>)'", " -a '<commands>'"},
     {Words::shells, "words='bash zsh fish'", " '1:shell:(bash zsh fish)'", " -a 'bash zsh fish'"},
-    {Words::config, "words='validate show get set schema'",
-     " '1:what:(validate show get set schema)' '*:service:_hearth_services'", " -a 'validate show get set schema'"},
+    {Words::config, "{ _hearth_config; return; }",
+     " '1:what:(validate show get set unset schema)' '2:key:_hearth_config'", " -a '(__hearth_config)'"},
     {Words::files, "{ COMPREPLY=($(compgen -f -- \"$current\")); return; }", " '*:file:_files'", " -F"},
     {Words::counts,
      "{ _hearth_offer services; COMPREPLY=(\"${COMPREPLY[@]/%/=}\"); compopt -o nospace 2>/dev/null; return; }",
@@ -120,6 +120,24 @@ constexpr const char* bash_functions =
     "_hearth_offer() {\n"
     "  COMPREPLY=($(compgen -W \"$(hearth \"${place[@]}\" completion \"$1\" 2>/dev/null)\" -- \"$current\"))\n"
     "}\n"
+    // "@" is a word of its own, unless somebody has taken it out of COMP_WORDBREAKS; what readline(3) replaces has it in any
+    // case.
+    "_hearth_names() {\n"
+    "  [[ $previous == @ ]] && current=@$current\n"
+    "  if [[ $current == @* ]]; then _hearth_offer tags\n"
+    "  else\n"
+    "    _hearth_offer services\n"
+    "    ((${#COMPREPLY[@]})) || _hearth_offer names\n"
+    "  fi\n"
+    "}\n"
+    "_hearth_config() {\n"
+    "  case $given$first in\n"
+    "    0*) COMPREPLY=($(compgen -W 'validate show get set unset schema' -- \"$current\")) ;;\n"
+    "    1get|1set) _hearth_offer keys ;;\n"
+    "    1unset) _hearth_offer settings ;;\n"
+    "    1show) _hearth_offer services ;;\n"
+    "  esac\n"
+    "}\n"
     // Of bash-completion where there is one, which knows what the command itself takes.
     "_hearth_command() {\n"
     "  if declare -F _command_offset >/dev/null; then _command_offset $1\n"
@@ -131,7 +149,8 @@ constexpr const char* bash_functions =
 // Which command it is, and which instance; up to what stands behind "--".
 constexpr const char* bash_words_before =
     "_hearth() {\n"
-    "  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command= place=() i given=0\n"
+    "  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command= place=() i given=0 "
+    "first=\n"
     "  COMPREPLY=()\n"
     "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
     "    case ${COMP_WORDS[i]} in\n"
@@ -141,15 +160,17 @@ constexpr const char* bash_words_before =
     "        ((++i < COMP_CWORD)) && place+=(\"$option\" \"$(_hearth_unquoted \"${COMP_WORDS[i]}\")\") ;;\n";
 // The end of that loop, and values of the option before the word that is typed.
 constexpr const char* bash_last_word =
+    "      -f|--file) [[ $command == logs || $command == events ]] || ((++i)) ;;\n"
     "      -*) ;;\n"
-    "      *) [[ $command ]] && ((++given)); : \"${command:=${COMP_WORDS[i]}}\" ;;\n"
+    "      *) if [[ $command ]]; then ((++given)); : \"${first:=${COMP_WORDS[i]}}\"; else command=${COMP_WORDS[i]}; fi "
+    ";;\n"
     "    esac\n"
     "  done\n"
     "  [[ $current == = ]] && current=\n"
     "  [[ $previous == = ]] && previous=${COMP_WORDS[COMP_CWORD-2]}\n"
     "  case $previous in\n"
     "    --dir|--cwd) COMPREPLY=($(compgen -d -- \"$current\")); return ;;\n"
-    "    -f|--file) if [[ $command != logs ]]; then COMPREPLY=($(compgen -f -- \"$current\")); return; fi ;;\n"
+    "    -f|--file) if [[ $command != logs && $command != events ]]; then COMPREPLY=($(compgen -f -- \"$current\")); return; fi ;;\n"
     "    -p|--project) _hearth_offer projects; return ;;\n";
 
 // "run|exec": what stands behind their "--" is a command with its words.
@@ -238,9 +259,26 @@ std::string zsh_option(const OptionText& option) {
 constexpr const char* zsh_functions =
     "_hearth_services() {\n"
     "  local -a names\n"
+    "  if [[ $PREFIX == @* ]]; then\n"
+    "    names=(${(f)\"$(hearth $hearth_place completion tags 2>/dev/null)\"})\n"
+    "    compadd -a names\n"
+    "    return\n"
+    "  fi\n"
     "  names=(${(f)\"$(hearth $hearth_place completion services 2>/dev/null)\"})\n"
     "  compadd -a names && return\n"
     "  names=(${(f)\"$(hearth $hearth_place completion names 2>/dev/null)\"})\n"
+    "  compadd -a names\n"
+    "}\n"
+    "_hearth_config() {\n"
+    "  local -a names\n"
+    "  local kind=\n"
+    "  case ${words[(r)(get|set|unset|show)]} in\n"
+    "    get|set) kind=keys ;;\n"
+    "    unset) kind=settings ;;\n"
+    "    show) kind=services ;;\n"
+    "    *) return ;;\n"
+    "  esac\n"
+    "  names=(${(f)\"$(hearth $hearth_place completion $kind 2>/dev/null)\"})\n"
     "  compadd -a names\n"
     "}\n"
     "_hearth_counts() {\n"
@@ -357,6 +395,10 @@ constexpr const char* fish_functions =
     "end\n"
     "function __hearth_services\n"
     "  set -l typed (commandline -ct)\n"
+    "  if string match -q -- '@*' \"$typed\"\n"
+    "    __hearth_ask tags\n"
+    "    return\n"
+    "  end\n"
     "  set -l names (__hearth_ask services | string match -- \"$typed*\")\n"
     "  or set names (__hearth_ask names)\n"
     "  printf '%s\\n' $names\n"
@@ -374,6 +416,18 @@ constexpr const char* fish_functions =
     "        return 1\n"
     "    end\n"
     "    set i (math $i + 1)\n"
+    "  end\n"
+    "end\n"
+    "function __hearth_config\n"
+    "  set -l words (commandline -opc)\n"
+    "  if contains -- get $words; or contains -- set $words\n"
+    "    __hearth_ask keys\n"
+    "  else if contains -- unset $words\n"
+    "    __hearth_ask settings\n"
+    "  else if contains -- show $words\n"
+    "    __hearth_ask services\n"
+    "  else if not contains -- validate $words; and not contains -- schema $words\n"
+    "    printf '%s\\n' validate show get set unset schema\n"
     "  end\n"
     "end\n"
     "function __hearth_counts\n"

@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "base/placed.h"
 #include "base/split.h"
 #include "cli/answers.h"
 #include "cli/foreground.h"
@@ -48,9 +49,9 @@ Result<Context> make_context(Arguments arguments, std::string_view version) {
   std::string directory = arguments.value("dir").value_or("");
   const std::string name = arguments.value("instance").value_or("default");
   if (const auto given = arguments.value("dir")) {
-    context.place_option = fmt::format("--dir {} ", *given);
+    context.place_option = fmt::format("--dir {} ", shell_word(*given));
   } else if (const auto instance = arguments.value("instance")) {
-    context.place_option = fmt::format("--instance {} ", *instance);
+    context.place_option = fmt::format("--instance {} ", shell_word(*instance));
   }
   if (name == "auto" && directory.empty()) {
     const Result<std::string> made = make_own_directory(arguments);
@@ -73,7 +74,11 @@ void write_err(std::string_view text) {
   write_all_of(STDERR_FILENO, text);
 }
 
-int complain(const Context& context, const Error& error, int code) {
+int complain(const Context& context, const Error& said, int code) {
+  // Whoever says a hint does not know how this hearth is called: the supervisor, for one.
+  Error error = said;
+  error.reason = placed(said.reason, context.place_option);
+  error.hint = placed(said.hint, context.place_option);
   if (context.json) {
     write_out(error_json(error));
   } else {

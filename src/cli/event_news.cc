@@ -10,6 +10,7 @@
 #include "base/glob.h"
 #include "base/rounded.h"
 #include "cli/answers.h"
+#include "cli/size_words.h"
 #include "os/accounts.h"
 #include "os/clock.h"
 #include "os/fd.h"
@@ -46,12 +47,6 @@ std::string span_words(std::int64_t ms) {
   if (s < 3'600) return fmt::format("{} min {} s", s / 60, s % 60);
   if (s < 86'400) return fmt::format("{} h {} min", s / 3'600, s / 60 % 60);
   return fmt::format("{} d {} h", s / 86'400, s / 3'600 % 24);
-}
-
-std::string size_words(std::int64_t kib) {
-  if (kib < 10'240) return fmt::format("{} KiB", kib);
-  if (kib < 10'485'760) return fmt::format("{} MiB", kib / 1'024);
-  return fmt::format("{} GiB", kib / 1'048'576);
 }
 
 std::string user_name(std::int64_t uid) {
@@ -115,9 +110,9 @@ std::string event_words(const EventNews& event) {
         words += fmt::format(", {} {} so far", event.restarts, event.restarts == 1 ? "restart" : "restarts");
       if (event.cpu_user_ms >= 0)
         // wait4(2) tells that of no more than one process, where `status` counts all of them.
-        words +=
-            fmt::format(", CPU {} user {} system, the largest process had {} of memory", span_words(event.cpu_user_ms),
-                        span_words(event.cpu_system_ms), size_words(event.max_rss_kib));
+        words += fmt::format(", CPU {} user {} system, the largest process had {} of memory",
+                             span_words(event.cpu_user_ms), span_words(event.cpu_system_ms),
+                             size_words(static_cast<std::uint64_t>(std::max<std::int64_t>(event.max_rss_kib, 0))));
       words += ")";
     }
   }

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/placed.h"
 #include "cli/changes.h"
 #include "cli/left_behind.h"
 #include "cli/log_lines.h"
@@ -73,12 +74,14 @@ void mark_removed(OrderNews& news, const AcceptedNews& accepted, bool applies) {
         std::ranges::find_if(news.slots, [&](const SlotNews& slot) { return full_name(slot) == full_name(one); });
     if (same != news.slots.end()) {
       same->removed = why;
+      same->forgotten = !applies && same->outcome == "done";
       continue;
     }
     news.slots.push_back(one);
     news.slots.back().outcome = "done";
     news.slots.back().state = "stopped";
     news.slots.back().removed = why;
+    news.slots.back().forgotten = !applies;
   }
 }
 
@@ -96,9 +99,9 @@ class Shower {
 
   // Tells a note; what it says of a service that runs already is told with that service.
   void note(const std::string& text, bool services_follow) {
-    constexpr std::string_view already = " is already running";
-    const std::size_t at = text.find(already);
-    if (services_follow && at != text.npos) return progress_.ran_before(text.substr(0, at));
+    for (const std::string_view as_before : {" is already running", " was not running"})
+      if (const std::size_t at = text.find(as_before); services_follow && at != text.npos)
+        return progress_.ran_before(text.substr(0, at));
     if (const std::size_t done = text.find(" has completed and is not run again"); services_follow && done != text.npos)
       progress_.ran_before(text.substr(0, done));
     if (!json_) write_out("note: " + shown(text, 0) + "\n");
@@ -138,83 +141,139 @@ std::vector<std::string> shared_names(const std::vector<std::string>& names, con
   return notes;
 }
 
+namespace {
+
+// One order on its way: what its steps share.
+struct Course {
+  const Context& context;
+  const Order& order;
+  InterruptWatch& watch;
+  Operation operation;
+  Shower shower;
+  os::Fd keeper;
+  MonoNs begin = 0, deadline = never;
+  Outcome outcome = {};
+};
+
+void refused(Outcome& outcome, const Error& error) {
+  outcome.end = End::refused;
+  outcome.error = error;
+}
+
+// What is said as soon as it is accepted.
+void tell_acceptance(Course& course) {
+  const Order& order = course.order;
+  const AcceptedNews& accepted = *course.outcome.accepted;
+  if (order.tells_changes && !course.context.json) write_out(changes_table(accepted.changes, false));
+  if (order.applies_a_file && !order.tells_changes)
+    for (const std::string& note : notes_of(accepted.changes)) course.shower.note(note, false);
+  for (const std::string& note : accepted.notes)
+    course.shower.note(placed(note, course.context.place_option), order.wait);
+  if (order.wait || !order.applies_a_file) return;
+  for (const SlotNews& slot : accepted.removed) course.shower.note(removal_note(accepted, slot), false);
+}
+
+// False: there is nothing to wait for.
+bool give_order(Course& course) {
+  Outcome& outcome = course.outcome;
+  const auto answer = course.operation.post(course.order.target, course.order.body, never);
+  if (!answer) {
+    outcome = broken(std::move(outcome), answer.error());
+    return false;
+  }
+  outcome.body = answer->body;
+  Result<AcceptedNews> accepted = accepted_news(*answer);
+  if (!accepted) {
+    refused(outcome, accepted.error());
+    return false;
+  }
+  outcome.accepted = std::move(*accepted);
+  tell_acceptance(course);
+  return course.order.wait;
+}
+
+void take_report(Course& course, const Answer& answer, OrderNews news) {
+  Outcome& outcome = course.outcome;
+  outcome.body = answer.body;
+  if (course.order.tells_removed) outcome.body = with_removed(std::move(outcome.body), outcome.accepted->removed);
+  place_commands(news.slots, course.context.place_option);
+  keep_missing(news, outcome.news);
+  mark_removed(news, *outcome.accepted, course.order.applies_a_file);
+  if (outcome.news.seen.empty())  // the first look
+    for (const std::string& note : shared_names(course.order.names, news.slots)) course.shower.note(note, false);
+  outcome.news = std::move(news);
+  course.shower.show(outcome.news, outcome.elapsed);
+}
+
+// Until it is settled, or the keeper it is about has gone. False: something else has ended the waiting.
+bool wait_until_settled(Course& course) {
+  Outcome& outcome = course.outcome;
+  while (!outcome.news.settled) {
+    const MonoNs now = os::read_mono();
+    outcome.elapsed = now - course.begin;
+    if (now >= course.deadline) {
+      outcome.end = End::timeout;
+      return false;
+    }
+    const SpanNs pace = outcome.news.seen.empty() ? course.shower.first_pace() : course.shower.pace();
+    const std::string seen = course.shower.wants_each_change() ? outcome.news.seen : std::string();
+    const auto answer = course.operation.look(seen, std::min(pace, course.deadline - now), never);
+    outcome.elapsed = os::read_mono() - course.begin;
+    if (!answer && answer.error().trouble == Trouble::not_running && course.keeper) return true;
+    if (!answer) {
+      outcome = broken(std::move(outcome), answer.error());
+      return false;
+    }
+    Result<OrderNews> news = order_news(*answer);
+    if (!news) {
+      refused(outcome, news.error());
+      return false;
+    }
+    take_report(course, *answer, std::move(*news));
+  }
+  return true;
+}
+
+// shutdown: done when hearth itself has ended.
+void wait_for_keeper(Course& course) {
+  Outcome& outcome = course.outcome;
+  const bool ended = wait_gone(course.keeper.get(), course.watch, course.deadline);
+  outcome.elapsed = os::read_mono() - course.begin;
+  if (!ended) {
+    outcome.end = course.watch.came() ? End::interrupted : End::timeout;
+  } else if (!outcome.news.settled && !left_runs(course.context.instance.directory).empty()) {
+    outcome.end = End::died;
+  } else {
+    // Its supervisor ended with it and could not tell the last of it: nothing runs any more.
+    outcome.end = End::gone;
+    for (SlotNews& slot : outcome.news.slots) {
+      if (slot.outcome != "pending") continue;
+      slot.outcome = "done";
+      slot.state = "stopped";
+    }
+    if (!outcome.news.slots.empty()) course.shower.show(outcome.news, outcome.elapsed);
+  }
+}
+
+}  // namespace
+
 Outcome follow(const Context& context, Client& client, InterruptWatch& watch, const Order& order) {
-  Outcome outcome;
-  const os::Fd keeper = open_keeper(order.keeper_pid);
+  os::Fd keeper = open_keeper(order.keeper_pid);
   const Now given = os::read_clock();
-  const MonoNs begin = given.mono;
-  const MonoNs deadline = after(begin, order.timeout);
   Patience patience = patience_for(context);
   patience.last_of_all = keeper ? keeper.get() : -1;
   // Whoever shuts down and finds everybody dead starts a hearth himself, and waits for nobody else to do it.
   if (keeper) patience.unfinished = {};
-  Operation operation(client, &watch, patience, order.key);
-  auto answer = operation.post(order.target, order.body, never);
-  if (!answer) return broken(std::move(outcome), answer.error());
-  outcome.body = answer->body;
-  Result<AcceptedNews> accepted = accepted_news(*answer);
-  if (!accepted) {
-    outcome.end = End::refused;
-    outcome.error = accepted.error();
-    return outcome;
-  }
-  outcome.accepted = std::move(*accepted);
-  Shower shower(context, given.wall);
-  if (order.tells_changes && !context.json) write_out(changes_table(outcome.accepted->changes, false));
-  if (order.applies_a_file && !order.tells_changes)
-    for (const std::string& note : notes_of(outcome.accepted->changes)) shower.note(note, false);
-  for (const std::string& note : outcome.accepted->notes) shower.note(note, order.wait);
-  if (!order.wait) {
-    for (const SlotNews& slot : order.applies_a_file ? outcome.accepted->removed : std::vector<SlotNews>())
-      shower.note(removal_note(*outcome.accepted, slot), false);
-    return outcome;
-  }
-
-  while (!outcome.news.settled) {
-    const MonoNs now = os::read_mono();
-    outcome.elapsed = now - begin;
-    if (now >= deadline) {
-      outcome.end = End::timeout;
-      return outcome;
-    }
-    const SpanNs wait = std::min(outcome.news.seen.empty() ? shower.first_pace() : shower.pace(), deadline - now);
-    answer = operation.look(shower.wants_each_change() ? std::string_view(outcome.news.seen) : "", wait, never);
-    outcome.elapsed = os::read_mono() - begin;
-    if (!answer && answer.error().trouble == Trouble::not_running && keeper) break;
-    if (!answer) return broken(std::move(outcome), answer.error());
-    Result<OrderNews> news = order_news(*answer);
-    if (!news) {
-      outcome.end = End::refused;
-      outcome.error = news.error();
-      return outcome;
-    }
-    outcome.body = answer->body;
-    if (order.tells_removed) outcome.body = with_removed(std::move(outcome.body), outcome.accepted->removed);
-    keep_missing(*news, outcome.news);
-    mark_removed(*news, *outcome.accepted, order.applies_a_file);
-    if (outcome.news.seen.empty())  // the first look
-      for (const std::string& note : shared_names(order.names, news->slots)) shower.note(note, false);
-    outcome.news = std::move(*news);
-    shower.show(outcome.news, outcome.elapsed);
-  }
-  if (keeper && outcome.end == End::settled) {
-    const bool ended = wait_gone(keeper.get(), watch, deadline);
-    outcome.elapsed = os::read_mono() - begin;
-    if (!ended) outcome.end = watch.came() ? End::interrupted : End::timeout;
-    if (ended && !outcome.news.settled && !left_runs(context.instance.directory).empty()) {
-      outcome.end = End::died;
-    } else if (ended) {
-      // Its supervisor ended with it and could not tell the last of it: nothing runs any more.
-      outcome.end = End::gone;
-      for (SlotNews& slot : outcome.news.slots) {
-        if (slot.outcome != "pending") continue;
-        slot.outcome = "done";
-        slot.state = "stopped";
-      }
-      if (!outcome.news.slots.empty()) shower.show(outcome.news, outcome.elapsed);
-    }
-  }
-  return outcome;
+  Course course{.context = context,
+                .order = order,
+                .watch = watch,
+                .operation = Operation(client, &watch, patience, order.key),
+                .shower = Shower(context, given.wall),
+                .keeper = std::move(keeper),
+                .begin = given.mono,
+                .deadline = after(given.mono, order.timeout)};
+  if (give_order(course) && wait_until_settled(course) && course.keeper) wait_for_keeper(course);
+  return std::move(course.outcome);
 }
 
 bool wait_for_end(Client& client, InterruptWatch& watch, MonoNs deadline) {

@@ -133,6 +133,7 @@ class Foreground {
     if (!answer) return complain(context_, answer.error());
     Result<std::vector<SlotNews>> slots = services_news(*answer);
     if (!slots) return complain(context_, slots.error());
+    place_commands(*slots, context_.place_option);
     services_ = std::move(*slots);
     show_.follow(services_);
     return ended();
@@ -144,7 +145,7 @@ class Foreground {
     for (const SlotNews& slot : services_) {
       const bool over = has_ended(slot);
       all = all && over;
-      failed = failed || (over && slot.state == "failed");
+      failed = failed || (over && slot.state == "failed" && !ended_with_dependency(slot, services_, document_));
       if (!over) continue;
       if (told_.insert(full_name(slot)).second)
         show_.say(fmt::format("hearth: {} is {}{}\n", labels.of(slot), slot.state,
@@ -264,6 +265,23 @@ int end_of_instance(const Context& context, int code) {
 }
 
 }  // namespace
+
+bool ended_with_dependency(const SlotNews& slot, const std::vector<SlotNews>& all, const Document& document) {
+  if (slot.state != "failed" || slot.reason != "dependency_failed" || slot.run == 0) return false;
+  const auto spec = std::ranges::find(document.services, slot.name, &ServiceSpec::name);
+  if (spec == document.services.end()) return false;
+  bool went = false;
+  for (const Dependency& dependency : spec->depends_on) {
+    for (const SlotNews& other : all) {
+      if (other.name != dependency.service || !has_ended(other)) continue;
+      // Dependencies have no cycle: this comes to an end.
+      const bool well = other.state == "completed" || ended_with_dependency(other, all, document);
+      if (!well && dependency.required) return false;
+      went = went || (well && dependency.stop);
+    }
+  }
+  return went;
+}
 
 bool in_foreground(const Arguments& arguments) {
   return arguments.has("foreground") || arguments.has("exit-code-from") || arguments.has("abort-on-exit");

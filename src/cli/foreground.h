@@ -9,6 +9,8 @@
 //   - when the service of --exit-code-from has ended for good: completed, failed or stopped; its code is ours
 //   - with --abort-on-exit when any has; a task that completed is no reason
 //   - when all have ended for good: nothing is left to wait for
+// Then the code is 1 when one has failed, else 0. Who stops with a dependency (stop = true) that has completed is `failed`
+// beside it, and has not failed: it was to end with it, as a helper of a test does.
 // With --instance auto all of it happens in a hearth of its own, in a directory of its own; both are gone at the end.
 //
 // It waits for three things at once: events of the journal, which say when to look at the status; the log files, by
@@ -29,6 +31,9 @@
 #include "model/service_spec.h"
 
 namespace hearth::cli {
+
+// It has run, and was stopped because what it stops with has done its work. `all`: of the document's project.
+bool ended_with_dependency(const SlotNews& slot, const std::vector<SlotNews>& all, const Document& document);
 
 bool in_foreground(const Arguments& arguments);
 // What is wrong with the options, before anything is begun.

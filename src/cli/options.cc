@@ -53,6 +53,11 @@ Error unknown_command(const std::string& name) {
 }
 
 Error unknown_option(const std::string& word, const CommandText* command) {
+  const std::string_view answer =
+      command == nullptr ? std::string_view() : answer_to_option(command->name, word.substr(0, word.find('=')));
+  if (!answer.empty())
+    return usage("the option " + word, fmt::format("`hearth {}` has none of that name", command->name),
+                 std::string(answer));
   std::vector<std::string> flags;
   if (command != nullptr) {
     for (const OptionText& option : command->options) flags.push_back(std::string("--") + option.name);
@@ -190,14 +195,17 @@ Result<Arguments> parse_arguments(const std::vector<std::string>& line) {
   return arguments;
 }
 
+std::optional<SpanNs> span_of(std::string_view text) {
+  if (const auto whole = config::parse_number(text); whole && *whole < 1'000'000'000)
+    return seconds(static_cast<std::int64_t>(*whole));
+  const bool bare = text.find_first_not_of("0123456789.") == text.npos;
+  return config::parse_duration(bare ? std::string(text) + "s" : std::string(text));
+}
+
 Result<SpanNs> timeout_of(const Arguments& arguments) {
   const std::optional<std::string> text = arguments.value("timeout");
   if (!text) return never;
-  if (const auto whole = config::parse_number(*text); whole && *whole > 0 && *whole < 1'000'000'000) {
-    return seconds(static_cast<std::int64_t>(*whole));
-  }
-  const bool bare = text->find_first_not_of("0123456789.") == text->npos;  // 1.5: seconds, as 2 is
-  const std::optional<SpanNs> span = config::parse_duration(bare ? *text + "s" : *text);
+  const std::optional<SpanNs> span = span_of(*text);
   if (!span || *span <= 0) {
     return failure(usage("--timeout " + *text, "it is no span of time", "write for example 90s, 5m or 1h30m"));
   }

@@ -27,6 +27,9 @@ struct Arguments {
 // fix_input for everything that is wrong, with the hint already there.
 Result<Arguments> parse_arguments(const std::vector<std::string>& line);
 
+// "90s", "1h30m" as in hearth.toml, and numbers of seconds: 2, 0.5. 0 is one, too.
+std::optional<SpanNs> span_of(std::string_view text);
+
 // --timeout: "90s", "5m", "1h30m", or plain seconds. `never` when it is not given.
 Result<SpanNs> timeout_of(const Arguments& arguments);
 

@@ -83,7 +83,33 @@ constexpr Answer answers[] = {
 };
 // clang-format on
 
+struct OptionAnswer {
+  std::string_view command;
+  std::span<const std::string_view> options;
+  std::string_view hint;
+};
+
+constexpr Word live[] = {"--watch", "-w", "--follow", "-f", "--live", "--interval", "-i"};
+constexpr Word until[] = {"--wait", "--wait-for"};
+constexpr Word start_again[] = {"--detach", "-d", "--detached", "--daemon", "-D"};
+
+constexpr OptionAnswer option_answers[] = {
+    {"status", live,
+     "`hearth top` shows services live, `hearth events -f` what happens to them; `hearth wait NAME` waits until one is "
+     "ready"},
+    {"status", until,
+     "`hearth wait NAME` waits until it is ready, `hearth wait --for stopped NAME` until it is stopped"},
+    {"up", start_again, "leave it out: services run in the background, `hearth up` waits until they are ready"},
+};
+
 }  // namespace
+
+std::string_view answer_to_option(std::string_view command, std::string_view option) {
+  for (const OptionAnswer& answer : option_answers)
+    if (answer.command == command && std::ranges::find(answer.options, option) != answer.options.end())
+      return answer.hint;
+  return {};
+}
 
 std::string_view answer_to(std::string_view word) {
   for (const Answer& answer : answers)

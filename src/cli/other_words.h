@@ -10,6 +10,8 @@ namespace hearth::cli {
 // A whole hint: "`hearth reload` applies a changed hearth.toml, ...". Empty: nobody calls anything so, or hearth itself
 // has a command of that name.
 std::string_view answer_to(std::string_view word);
+// The same of an option: `status --watch`, "--watch" or "-w".
+std::string_view answer_to_option(std::string_view command, std::string_view option);
 std::vector<std::string_view> other_words();  // all that have an answer
 
 }  // namespace hearth::cli

@@ -124,7 +124,8 @@ std::string Progress::changes(const OrderNews& news, SpanNs elapsed) {
     }
     text += labels.of(slot) + ": " + word_of(slot);
     if (first && slot.outcome == "done" && ran_before(slot)) {
-      text += slot.pid != 0 ? fmt::format(" as before (PID {})\n", slot.pid) : std::string(" as before\n");
+      text += slot.pid != 0 ? fmt::format(" as before (PID {})", slot.pid) : std::string(" as before");
+      text += slot.forgotten ? "; now it is forgotten\n" : "\n";
       continue;
     }
     if (!pending) text += fmt::format(" after {}", elapsed_text(known.settled_after));
@@ -175,7 +176,8 @@ std::string Progress::region(const OrderNews& news, SpanNs elapsed, const Termin
       content += fmt::format("  {:<{}}", cells[i][2], time_width);
       used += 2 + time_width;
       // One column stays free: some terminals wrap when the last one is written.
-      const std::string more = remark(*slots[i]);
+      const bool only_forgotten = slots[i]->forgotten && cells[i][2] == "as before";
+      const std::string more = only_forgotten ? "now forgotten" : remark(*slots[i]);
       if (!more.empty() && used + 12 < columns) content += "  " + shown(more, columns - used - 3);
     }
     line(content);

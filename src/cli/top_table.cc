@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "cli/progress.h"
+#include "cli/size_words.h"
 
 namespace hearth::cli {
 namespace {
@@ -90,12 +91,6 @@ std::optional<TopOrder> top_order(std::string_view word) {
   if (word == "uptime") return TopOrder::uptime;
   if (word == "name") return TopOrder::name;
   return std::nullopt;
-}
-
-std::string size_words(std::uint64_t kib) {
-  if (kib < 10'240) return fmt::format("{} KiB", kib);
-  if (kib < 10'485'760) return fmt::format("{} MiB", kib / 1'024);
-  return fmt::format("{} GiB", kib / 1'048'576);
 }
 
 void sort_rows(std::vector<TopRow>& rows, TopOrder order) {

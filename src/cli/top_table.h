@@ -33,6 +33,4 @@ std::string top_table(const std::vector<TopRow>& rows, std::size_t columns, std:
                       std::size_t chosen = SIZE_MAX);
 std::string top_json(const std::vector<TopRow>& rows, bool proportional);
 
-std::string size_words(std::uint64_t kib);  // "12 MiB"
-
 }  // namespace hearth::cli

@@ -158,7 +158,7 @@ std::vector<Pair> pairs_inside(std::string_view text, std::size_t at, const Path
 
 class Editor {
  public:
-  Editor(std::string_view text, Path path, std::string value)
+  Editor(std::string_view text, Path path, std::string value = {})
       : text_(text), path_(std::move(path)), value_(std::move(value)) {
     newline_ = text.find("\r\n") != text.npos ? "\r\n" : "\n";
     survey();
@@ -168,12 +168,7 @@ class Editor {
     for (const Pair& pair : pairs_) {
       if (begins_with(path_, pair.path)) return into(pair);
     }
-    // Written in several lines, or as sections: not one value to be replaced.
-    const auto deeper = [&](const auto& other) { return begins_with(other.path, path_); };
-    if (std::ranges::any_of(pairs_, deeper) || std::ranges::any_of(sections_, deeper)) {
-      return failure(Remedy::fix_input, "set", dotted(path_, 0), "it is written as a table with keys of its own",
-                     "set the keys in it");
-    }
+    if (goes_deeper(pairs_) || goes_deeper(sections_)) return is_a_table("set");
     const Section* best = nullptr;
     for (const Section& section : sections_) {
       if (section.of_array || section.path.size() >= path_.size() || !begins_with(path_, section.path)) continue;
@@ -184,7 +179,54 @@ class Editor {
     return new_section();
   }
 
+  Result<std::string> without() {
+    for (const Pair& pair : pairs_) {
+      if (pair.path.size() == path_.size() && pair.path == path_) return without_line(pair);
+      if (begins_with(path_, pair.path)) return out_of(pair);
+    }
+    if (goes_deeper(pairs_) || goes_deeper(sections_)) return is_a_table("unset");
+    return is_not_set();
+  }
+
  private:
+  // Written in several lines, or as sections: not one value to be replaced.
+  bool goes_deeper(const auto& all) const {
+    return std::ranges::any_of(all, [&](const auto& other) { return begins_with(other.path, path_); });
+  }
+  Result<std::string> is_a_table(const char* doing) const {
+    return failure(Remedy::fix_input, doing, dotted(path_, 0), "it is written as a table with keys of its own",
+                   fmt::format("{} the keys in it", doing));
+  }
+  Result<std::string> is_not_set() const {
+    return failure(Remedy::not_found, "unset", dotted(path_, 0), "the file does not set it");
+  }
+
+  // Pairs of a section have lines of their own.
+  std::string without_line(const Pair& pair) const {
+    std::size_t start = pair.start, end = pair.end;
+    while (start > 0 && (text_[start - 1] == ' ' || text_[start - 1] == '\t')) --start;
+    while (end < text_.size() && text_[end] != '\n') ++end;
+    return with(start, std::min(end + 1, text_.size()), "");
+  }
+
+  // `pair` has the wanted one inside.
+  Result<std::string> out_of(const Pair& pair) const {
+    if (text_[pair.value] == '[')
+      return failure(Remedy::fix_input, "unset", dotted(path_, 0), dotted(pair.path, 0) + " is an array",
+                     "set it as a whole");
+    if (text_[pair.value] != '{') return is_not_set();
+    const std::vector<Pair> inside = pairs_inside(text_, pair.value, pair.path);
+    for (std::size_t i = 0; i < inside.size(); ++i) {
+      if (inside[i].path.size() == path_.size() && inside[i].path == path_) {
+        // With the comma behind it, or of the last one the comma before it.
+        if (i + 1 < inside.size()) return with(inside[i].start, inside[i + 1].start, "");
+        return i > 0 ? with(inside[i - 1].end, inside[i].end, "") : with(pair.value, pair.end, "{}");
+      }
+      if (begins_with(path_, inside[i].path)) return out_of(inside[i]);
+    }
+    return goes_deeper(inside) ? is_a_table("unset") : is_not_set();
+  }
+
   void survey() {
     sections_.push_back({.path = {}});
     Walker walker(text_);
@@ -234,6 +276,7 @@ class Editor {
   // The value of `pair` is the one that is wanted, or has it inside.
   Result<std::string> into(const Pair& pair) {
     if (pair.path.size() == path_.size()) return with(pair.value, pair.end, value_);
+    if (text_[pair.value] == '[' && pair.path.back() == "depends_on") return into_names(pair);
     if (text_[pair.value] != '{') {
       return failure(Remedy::fix_input, "set", dotted(path_, 0),
                      fmt::format("{} is no table", dotted(Path(pair.path), 0)), "set it as a whole");
@@ -242,14 +285,26 @@ class Editor {
     for (const Pair& inner : inside) {
       if (begins_with(path_, inner.path)) return into(inner);
     }
-    const auto deeper = [&](const Pair& other) { return begins_with(other.path, path_); };
-    if (std::ranges::any_of(inside, deeper)) {
-      return failure(Remedy::fix_input, "set", dotted(path_, 0), "it is written as a table with keys of its own",
-                     "set the keys in it");
-    }
+    if (goes_deeper(inside)) return is_a_table("set");
     const std::string added = fmt::format("{} = {}", dotted(path_, pair.path.size()), value_);
     if (inside.empty()) return with(pair.value, pair.end, "{ " + added + " }");
     return with(inside.back().end, inside.back().end, ", " + added);
+  }
+
+  // depends_on = ["db"] means depends_on = { db = {} }, and that can say more.
+  Result<std::string> into_names(const Pair& pair) const {
+    const std::string_view written = text_.substr(pair.value, pair.end - pair.value);
+    const Tree tree = parse_tree("v = " + std::string(written));
+    const std::vector<Node> names = tree.ok ? tree.root.entries[0].value.items : std::vector<Node>();
+    std::string table = "{ ";
+    for (const Node& name : names)
+      if (name.text != path_[pair.path.size()]) table += fmt::format("{} = {{}}, ", key_text(name.text));
+    table += fmt::format("{} = {} }}", dotted(path_, pair.path.size()), value_);
+    if (written.find('#') != written.npos)
+      return failure(Remedy::fix_input, "set", dotted(path_, 0),
+                     fmt::format("{} is an array with comments in it, which would be lost", dotted(pair.path, 0)),
+                     fmt::format("write the table that means the same: {} = {}", pair.path.back(), table));
+    return with(pair.value, pair.end, table);
   }
 
   Result<std::string> append(const Section& section) {
@@ -288,13 +343,24 @@ class Editor {
   std::vector<Section> sections_;
 };
 
+Result<Path> wanted_path(std::string_view key, const char* doing) {
+  Path path = path_of_key(key);
+  if (path.empty())
+    return failure(Remedy::fix_input, doing, std::string(key), "it is no key", "write for example service.web.nice");
+  return path;
+}
+
 }  // namespace
 
+Result<std::string> unset_key(std::string_view text, std::string_view key) {
+  Result<Path> path = wanted_path(key, "unset");
+  if (!path) return failure(path.error());
+  return Editor(text, std::move(*path)).without();
+}
+
 Result<std::string> set_key(std::string_view text, std::string_view key, std::string_view value) {
-  Path path = path_of_key(key);
-  if (path.empty()) {
-    return failure(Remedy::fix_input, "set", std::string(key), "it is no key", "write for example service.web.nice");
-  }
+  Result<Path> path = wanted_path(key, "set");
+  if (!path) return failure(path.error());
   // Integers in the author's own way: 0x1F, 1_000.
   const Node node = value_of_text(value);
   const bool as_text = node.kind == Node::Kind::string && node.text == value;
@@ -303,7 +369,7 @@ Result<std::string> set_key(std::string_view text, std::string_view key, std::st
     written = value.substr(0, value.find_first_of(" \t#", value.find_first_not_of(" \t")));
     written.erase(0, written.find_first_not_of(" \t"));
   }
-  return Editor(text, std::move(path), std::move(written)).edited();
+  return Editor(text, std::move(*path), std::move(written)).edited();
 }
 
 }  // namespace hearth::config

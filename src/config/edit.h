@@ -13,7 +13,13 @@ namespace hearth::config {
 //   - a key that is there gets the new value, wherever it stands: in a section, by a dotted key, in an inline table
 //   - else it goes to the end of the section that it belongs to, or into the inline table
 //   - else a section is put at the end of the file
+//   - an array of names (depends_on) that is set inside becomes the table that means the same
 // `text` must be TOML. fix_input for a key that is none, stands in the way of a table, or is written as a section.
 Result<std::string> set_key(std::string_view text, std::string_view key, std::string_view value);
+
+// The text without `key`, its line and the comment behind it; of an inline table without that pair. A section stays, also
+// when nothing is left in it. not_found when this text does not set it; fix_input for what is written as a section or
+// stands in an array.
+Result<std::string> unset_key(std::string_view text, std::string_view key);
 
 }  // namespace hearth::config

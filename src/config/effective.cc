@@ -171,6 +171,28 @@ Effective effective_configuration(const ProjectInput& input, bool standards) {
   return effective;
 }
 
+namespace {
+
+void add_keys(const std::vector<Described>& rules, const std::string& above, std::set<std::string>& keys) {
+  for (const Described& rule : rules) {
+    const std::string key = above + "." + rule.name;
+    keys.insert(key);
+    add_keys(rule.keys, key, keys);
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> all_keys(const Effective& effective) {
+  std::set<std::string> keys;
+  for (const Setting& setting : effective.settings) keys.insert(setting.key);
+  const std::vector<Described> rules = described_service();
+  if (effective.parsed.document)
+    for (const ServiceSpec& spec : effective.parsed.document->services)
+      add_keys(rules, dotted("service", spec.name), keys);
+  return {keys.begin(), keys.end()};
+}
+
 bool is_key(std::string_view wanted, const Effective& effective, std::string& near) {
   const std::string begin = "service.";
   near.clear();

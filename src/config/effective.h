@@ -28,6 +28,9 @@ struct Effective {
 // With `standards`, also what nobody has set and has a default.
 Effective effective_configuration(const ProjectInput& input, bool standards);
 
+// Every key of every service that is or may be set, and what else is set: for completion.
+std::vector<std::string> all_keys(const Effective& effective);
+
 // Whether a key may be set, so that it makes sense to say it is not: "service.web.nice". `nearest`: the last part as it
 // was most likely meant, or "".
 bool is_key(std::string_view dotted, const Effective& effective, std::string& nearest);

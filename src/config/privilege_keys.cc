@@ -30,6 +30,16 @@ std::string as_array(std::string_view text) {
   return items;
 }
 
+std::string_view the_one_that_begins_with(std::string_view part, std::span<const std::string_view> words) {
+  std::string_view only;
+  for (const std::string_view word : words) {
+    if (part.size() < 3 || !word.starts_with(part)) continue;
+    if (!only.empty()) return {};
+    only = word;
+  }
+  return only;
+}
+
 std::string remedy_for(std::string_view text) {
   if (text.starts_with('~') || text.starts_with('!') || text.find_first_of(" ,\t") != text.npos) {
     return fmt::format("each is an item of its own: {}", as_array(text));
@@ -38,7 +48,9 @@ std::string remedy_for(std::string_view text) {
   std::vector<std::string_view> words(capability_names().begin(), capability_names().end());
   words.emplace_back("all");
   const std::string plain = plain_capability(text.substr(away ? 1 : 0));
-  const std::string_view near = nearest(plain, words);
+  // "net_bind" is no slip of the finger: whoever writes it has forgotten how the name goes on.
+  std::string_view near = the_one_that_begins_with(plain, words);
+  if (near.empty()) near = nearest(plain, words);
   if (near.empty()) return "capabilities(7) has their names";
   return fmt::format("did you mean \"{}{}\"?", away ? "-" : "", near);
 }

@@ -85,7 +85,9 @@ void Sinks::offer(SlotIndex slot, RunId run, WallNs wall_ns, const char* data, s
     if (end != std::string_view::npos || rest.bytes.size() >= longest_sink_line)
       hand_over(run, std::exchange(rest.bytes, {}));
   }
-  if (dropped > 0) policy.sink_dropped.fetch_add(dropped, std::memory_order_relaxed);
+  if (dropped == 0) return;
+  policy.sink_error.store(error_, std::memory_order_relaxed);
+  policy.sink_dropped.fetch_add(dropped, std::memory_order_release);
 }
 
 bool Sinks::send(SlotIndex slot, RunId run, WallNs wall_ns, std::string_view line) {
@@ -129,11 +131,17 @@ bool Sinks::send_datagram(const std::string& path, const std::string& bytes) {
   if (!socket_) socket_.reset(socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (!socket_ || path.size() >= sizeof address.sun_path) return false;
+  if (!socket_ || path.size() >= sizeof address.sun_path) {
+    error_ = socket_ ? ENAMETOOLONG : errno;
+    return false;
+  }
   memcpy(address.sun_path, path.c_str(), path.size() + 1);
   // By name each time: who listens there may have been started again.
-  return sendto(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT,
-                reinterpret_cast<const sockaddr*>(&address), sizeof address) >= 0;
+  if (sendto(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT,
+             reinterpret_cast<const sockaddr*>(&address), sizeof address) >= 0)
+    return true;
+  error_ = errno;
+  return false;
 }
 
 bool Sinks::send_out(const wire::LogStream& stream, std::string_view line) {
@@ -146,7 +154,10 @@ bool Sinks::send_out(const wire::LogStream& stream, std::string_view line) {
   for (std::string_view left = message_; !left.empty();) {
     ssize_t done = write_out(left.substr(0, piece));
     if (done < 0 && errno == EINTR) continue;
-    if (done <= 0) return false;
+    if (done <= 0) {
+      error_ = done < 0 ? errno : EIO;
+      return false;
+    }
     left.remove_prefix(static_cast<size_t>(done));
   }
   return true;

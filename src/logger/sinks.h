@@ -56,6 +56,7 @@ class Sinks {
   bool foreground_;
   std::map<SlotIndex, Rest> rests_;  // lines whose end has not come yet
   std::string message_;
+  int error_ = 0;  // why the last line that was dropped was
 };
 
 }  // namespace hearth::logger

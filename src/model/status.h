@@ -19,6 +19,7 @@ struct LogStatus {
   std::uint32_t gaps = 0;       // how many times that happened
   std::uint64_t file = 0;       // number of the file that is written; 0 = none yet
   std::uint64_t dropped = 0;    // lines that its sink did not take; they are in the files
+  std::string dropped_reason;   // why it did not take the last of them; "" = it took all, or nobody knows
   std::string untidied;         // why files that are complete could not be compressed or removed; "" = they could
   std::string waiting;          // why nothing can be written now: "No space left on device"; "" = it can
 };
@@ -44,8 +45,10 @@ struct SlotStatus {
   ExitInfo last_exit;          // run == no_run: none
   WallNs next_retry = 0;
   Reason reason = Reason::none;
-  std::string reason_text;  // in words: "waits for db to be ready", "exec of /x failed: No such file"
-  std::string hook;         // that is under way and that its life waits for: "before_start"; "" = none
+  std::string reason_text;             // in words: "waits for db to be ready", "exec of /x failed: No such file"
+  std::vector<std::string> waits_for;  // waiting: PROJECT.SERVICE.INDEX of each that does not stand as it needs it
+  std::string ailing;  // what bad tries of liveness have found while they are too few for a restart; "" = none is bad
+  std::string hook;    // that is under way and that its life waits for: "before_start"; "" = none
   std::string containment;  // "cgroup" | "sweep" | "group"
   std::string leftover;     // what the last stop could not end: "cat (PID 7)"; "" = nothing
   std::string status_text;  // STATUS= of the service

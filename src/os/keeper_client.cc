@@ -333,7 +333,10 @@ LogStatus KeeperClient::log_status(SlotIndex slot, const std::string& label) con
     return known != nullptr ? known : "errno " + std::to_string(error);
   };
   out.waiting = words(stream.error.load(std::memory_order_acquire));
-  out.dropped = link_.logs().policy[slot].sink_dropped.load(std::memory_order_relaxed);
+  out.dropped = link_.logs().policy[slot].sink_dropped.load(std::memory_order_acquire);
+  const int refused = link_.logs().policy[slot].sink_error.load(std::memory_order_relaxed);
+  // "Resource temporarily unavailable" says nothing to whoever reads it of a socket that is full.
+  if (out.dropped > 0) out.dropped_reason = refused == EAGAIN ? "it is full, and nobody reads it" : words(refused);
   out.untidied = words(link_.logs().policy[slot].tidy_error.load(std::memory_order_acquire));
   return out;
 }

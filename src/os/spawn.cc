@@ -233,6 +233,7 @@ void KeeperClient::configure_stream(SlotIndex slot, const SpawnOrder& order, con
     stream.discarded.store(0);
     stream.gaps.store(0);
     policy.sink_dropped.store(0);
+    policy.sink_error.store(0);
     std::memset(stream.directory, 0, sizeof stream.directory);
     std::memcpy(stream.directory, label.data(), std::min(label.size(), sizeof stream.directory - 1));
   }

@@ -75,6 +75,7 @@ class DiskStore final : public ports::Store {
   void look_at_marks() { marks_.look_again(); }
   // What is worth telling people, since the last call; without times.
   std::vector<Note> take_notes() { return marks_.take_notes(); }
+  std::vector<std::string> take_settled_notes() { return marks_.take_settled(); }
   Mirror& mirror() { return *mirror_; }
 
  private:

@@ -111,6 +111,7 @@ struct Marks::Shared {
     bool removal_told = false;
     std::uint64_t serial = 0;  // another one when it is wanted otherwise, or somebody has touched it
     std::string told;          // the last trouble
+    std::string note = {};     // and its words, as they were told
   };
 
   bool pass();
@@ -124,6 +125,7 @@ struct Marks::Shared {
   std::map<std::string, Wanted> files;
   std::uint64_t serial = 0;
   std::vector<Note> notes;
+  std::vector<std::string> settled;    // notes that are true no more
   os::Fd inotify;                      // of the first file on; once it is there it stays
   std::map<int, std::string> watched;  // which file, by the number of its watch
   std::map<std::string, int> numbers;  // and the other way round
@@ -213,9 +215,12 @@ bool Marks::Shared::pass() {
     if (after == files.end()) continue;
     Wanted& now = after->second;
     const std::string name = (mark.is_pid ? "the PID file " : "the readiness file ") + path;
+    if (trouble != now.told && !now.note.empty()) settled.push_back(std::exchange(now.note, {}));
     if (!trouble.empty() && trouble != now.told) {
       const char* what = mark.text.empty() ? " cannot be removed: " : " cannot be written: ";
-      notes.push_back({0, name + what + trouble, mark.label});
+      now.note = name + what + trouble;
+      std::erase(settled, now.note);  // it is true again before anybody has asked
+      notes.push_back({0, now.note, mark.label});
     }
     if (put_back && trouble.empty() && !std::exchange(now.removal_told, true))
       notes.push_back(
@@ -328,6 +333,11 @@ void Marks::look_again() {
 std::vector<Note> Marks::take_notes() {
   const std::lock_guard lock(shared_->mutex);
   return std::exchange(shared_->notes, {});
+}
+
+std::vector<std::string> Marks::take_settled() {
+  const std::lock_guard lock(shared_->mutex);
+  return std::exchange(shared_->settled, {});
 }
 
 bool Marks::pass() {

@@ -56,6 +56,8 @@ class Marks {
   bool settle(SpanNs patience) { return behind_.settle(patience); }
   // What is worth telling people, since the last call; without times.
   std::vector<Note> take_notes();
+  // Texts of notes from before whose cause is gone, since the last call.
+  std::vector<std::string> take_settled();
   // Readable when somebody may have touched a file: then call look_again(), but not more often than every look_pause, or
   // somebody who touches one without a pause has us do nothing else. -1: nothing is watched (yet).
   int watch() const;

@@ -172,6 +172,7 @@ Result<Accepted> Orders::order_named(const Request& request, Now now) {
   if (request.verb == Verb::stop) {
     if (request.all) std::erase_if(accepted.slots, [this](SlotIndex slot) { return rests(book_, slot); });
     if (accepted.slots.empty()) accepted.notes.push_back("nothing was up");
+    tell_resting(request, accepted);
     goals_.stop(accepted.slots, accepted.order, false, now);
     goals_.stop_left(*chosen, accepted, now);
     return accepted;
@@ -183,6 +184,16 @@ Result<Accepted> Orders::order_named(const Request& request, Now now) {
   else
     start(*chosen, accepted, now);
   return accepted;
+}
+
+// Of these there is nothing to stop: not that it was quick.
+void Orders::tell_resting(const Request& request, Accepted& accepted) const {
+  if (request.force) return;  // said once more
+  const auto resting = [this](SlotIndex slot) { return rests(book_, slot); };
+  if (std::ranges::none_of(accepted.slots, resting)) return;  // names cost more than a look
+  const TypedNames names(book_);
+  for (const SlotIndex slot : accepted.slots)
+    if (resting(slot)) accepted.notes.push_back(names.of(slot) + " was not running");
 }
 
 void Orders::start(const std::vector<SlotIndex>& chosen, Accepted& accepted, Now now) {
@@ -208,7 +219,7 @@ Result<Accepted> Orders::send_signal(const Request& request, Now now) {
     if (!there || (reload && state.life.phase != Phase::running))
       return failure(Remedy::conflict, doing, names.of(slot),
                      there ? "it is starting" : "it is not running; nothing was sent to anybody",
-                     there ? "send it again when it is up" : "hearth start " + names.of(slot));
+                     there ? "send it again when it is up" : "`hearth start " + names.of(slot) + "` starts it");
     // One cell, one signal: what is on its way goes first.
     if (reload && book_.has_hook(slot, Hook::reload)) continue;
     if (state.run().signal != 0 && book_.acting.has(slot) && book_.scratch[slot].signal_sent < state.run().op)
@@ -247,6 +258,7 @@ Result<Accepted> Orders::down(const Request& request, Now now) {
   Accepted accepted;
   accepted.order = book_.next_order();
   accepted.slots = *chosen;
+  tell_resting(request, accepted);
   placing_.remove(*chosen, request.force, accepted, now);
   return accepted;
 }

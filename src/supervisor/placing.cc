@@ -43,7 +43,7 @@ Result<Accepted> Placing::apply(const Request& request, Now now) {
   const Result<const AppliedDocument*> before = predecessor_of(document);
   if (!before) return failure(before.error());
   if (request.reload && *before == nullptr)
-    return failure(Remedy::not_found, "reload", document.project, "nothing of it is up", "hearth up starts it");
+    return failure(Remedy::not_found, "reload", document.project, "nothing of it is up", "`hearth up` starts it");
   return replace(document, *before, request, 0, now);
 }
 
@@ -86,7 +86,7 @@ Result<Accepted> Placing::scale(const Request& request, Now now) {
   for (const auto& [name, count] : request.replicas) {
     if (count == 0 || count > wire::max_slots)
       return failure(Remedy::fix_input, "scale", name, std::to_string(count) + " is no number of replicas",
-                     count == 0 ? "hearth stop " + name + " stops all of them"
+                     count == 0 ? "`hearth stop " + name + "` stops all of them"
                                 : "no more than " + std::to_string(wire::max_slots) + " fit in one hearth");
     Request one = request;
     one.names = {name};
@@ -105,7 +105,7 @@ Result<Accepted> Placing::scale(const Request& request, Now now) {
       unchanged += (unchanged.empty() ? "" : ", ") + name;
   }
   if (before == nullptr)
-    return failure(Remedy::fix_input, "scale", "nothing", "no service is named", "hearth scale web=4");
+    return failure(Remedy::fix_input, "scale", "nothing", "no service is named", "`hearth scale web=4`");
   if (document.services != before->document.services) {
     Request gently = request;
     gently.reload = true;
@@ -261,8 +261,8 @@ void Placing::start_services(const AppliedDocument& applied, const Change& chang
     if (book_.is_up(slot) && request.reload) continue;
     if (has_done_its_work(slot) && (fate_of(slot) == Fate::same || fate_of(slot) == Fate::adjusted)) {
       if (!request.reload)
-        accepted.notes.push_back(names.of(slot) + " has completed and is not run again: hearth start " +
-                                 names.of(slot));
+        accepted.notes.push_back(names.of(slot) + " has completed and is not run again: `hearth start " +
+                                 names.of(slot) + "` does that");
       continue;
     }
     if (book_.is_up(slot))

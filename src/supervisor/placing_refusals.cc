@@ -37,13 +37,13 @@ Result<const AppliedDocument*> Placing::predecessor_of(const Document& document)
     if (book_.slots[slot].removing || other.path != document.path || other.project == document.project) continue;
     return failure(Remedy::conflict, "apply", document.path,
                    "it is up as project " + other.project + ", and its services would be started a second time",
-                   "hearth down -p " + other.project + " first, or leave [project] name as it was");
+                   "`hearth down -p " + other.project + "` first, or leave [project] name as it was");
   }
   const AppliedDocument* before = current_of(document.project);
   if (before != nullptr && before->document.path != document.path)
     return failure(Remedy::conflict, "apply", document.path,
                    "project " + document.project + " is already there from " +
-                       (before->document.path.empty() ? "`hearth run`" : before->document.path),
+                       (before->document.path.empty() ? "hearth run" : before->document.path),
                    "choose another name with [project] name");
   return before;
 }
@@ -72,7 +72,7 @@ Status Placing::refuse_conflicts(const Document& document) const {
       return failure(Remedy::conflict, "run", name,
                      "it is already there" +
                          (state.run().pid != 0 ? " (PID " + std::to_string(state.run().pid) + ")" : std::string()),
-                     "choose another --name, or: hearth restart " + name);
+                     "choose another --name, or `hearth restart " + name + "`");
   }
   return {};
 }

@@ -85,6 +85,8 @@ SlotStatus slot_status(const SlotBook& book, const ports::Keeper& keeper, Waits&
   out.next_retry = state.life.retry.set() ? now.wall + (state.life.retry.at - now.mono) : 0;
   out.reason = state.life.reason;
   out.reason_text = why_words(book, keeper, waits, slot, now);
+  out.ailing = ailing_words(book, slot);
+  if (out.phase == Phase::waiting && out.reason == Reason::dependency_missing) out.waits_for = waits.labels(slot);
   out.containment = keeper.containment();
   out.leftover = state.leftover;
   out.status_text = state.health.status;

@@ -226,6 +226,15 @@ std::string state_reason_words(const SlotBook& book, Waits& waits, SlotIndex slo
 
 }  // namespace
 
+std::string ailing_words(const SlotBook& book, SlotIndex slot) {
+  const Health& health = book.slots[slot].health;
+  if (!health.watching || health.live_probe.failures == 0) return "";
+  const std::unique_ptr<std::string>& sick = book.scratch[slot].sick;
+  return std::to_string(health.live_probe.failures) + " of " +
+         std::to_string(book.spec_of(slot).live->failure_threshold) + " bad tries of its liveness" +
+         (sick ? ": " + *sick : "");
+}
+
 std::string why_words(const SlotBook& book, const ports::Keeper& keeper, Waits& waits, SlotIndex slot, Now now) {
   const SlotState& state = book.slots[slot];
   const ServiceSpec& spec = book.spec_of(slot);

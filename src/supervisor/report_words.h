@@ -16,6 +16,8 @@ class Waits;
 
 // Why a slot is where it is, as `status` has it; "" when there is nothing to say. `waits`: of the same report.
 std::string why_words(const SlotBook& book, const ports::Keeper& keeper, Waits& waits, SlotIndex slot, Now now);
+// Too few bad tries of its liveness for a restart yet: whoever looks now may still do something; "" = none.
+std::string ailing_words(const SlotBook& book, SlotIndex slot);
 // How a hook ended that has failed; of its slot. "exited with code 3"
 std::string hook_end_words(const SlotState& runner);
 // How a run ended.

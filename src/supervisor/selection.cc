@@ -89,7 +89,7 @@ Result<std::vector<SlotIndex>> named(const SlotBook& book, const Request& reques
   const bool ends = request.verb == Verb::down || request.verb == Verb::stop;
   if (chosen.empty() && !(request.all && ends))
     return failure(Remedy::not_found, "find", "services", "there are none",
-                   "add one: hearth up, or hearth run -- COMMAND");
+                   "`hearth up` adds those of ./hearth.toml, `hearth run -- COMMAND` a single one");
   return chosen;
 }
 

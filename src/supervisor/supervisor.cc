@@ -88,6 +88,10 @@ void Supervisor::add_note(std::string text, std::string slot) {
   book_.add_note({now_.wall, std::move(text), std::move(slot)});
 }
 
+void Supervisor::drop_note(const std::string& text) {
+  if (std::erase_if(book_.notes, [&](const Note& note) { return note.text == text; }) > 0) book_.visible_change = true;
+}
+
 void Supervisor::add_lasting_note(std::string text) {
   book_.add_note({0, std::move(text)});
 }

@@ -101,6 +101,7 @@ class Supervisor final : public ports::Control {
   void keeper_replaced(std::int32_t pid, std::uint32_t generation);
   // For people; the newest 50 are kept. `slot`: as Note has it.
   void add_note(std::string text, std::string slot = {});
+  void drop_note(const std::string& text);  // its cause is gone; events still have it
   void add_lasting_note(std::string text);  // of how things are: no event, and without a time
 
   InstanceStatus status() const override;

@@ -11,6 +11,23 @@ namespace {
 
 constexpr std::size_t named_most = 8;
 
+// found(name of the service, its replicas, which of them): those that do not stand as the slot needs them, each once.
+template <typename Found>
+void each_missing(const SlotBook& book, SlotIndex slot, Found found) {
+  const AppliedDocument* applied = book.applied(slot);
+  if (applied == nullptr) return;
+  // Relied on: edges to one service are neighbours, as its document names it once; so it is told once.
+  auto last = static_cast<std::uint32_t>(applied->document.services.size());
+  for (const lifecycle::Edge& edge : applied->graph.dependencies(book.slots[slot].service)) {
+    if (edge.to == last || standing_of(book, *applied, edge) == lifecycle::Standing::met) continue;
+    last = edge.to;
+    const std::span<const SlotIndex> replicas = applied->slots_of(edge.to);
+    for (std::uint32_t i = 0; i < replicas.size(); ++i)
+      if (standing_of(book, replicas[i], edge) != lifecycle::Standing::met)
+        found(applied->document.services[edge.to].name, replicas, i);
+  }
+}
+
 }  // namespace
 
 bool start_has_failed(const SlotState& state) {
@@ -54,27 +71,25 @@ std::string Waits::Missing::words() const {
     text += (names.count == all.count ? ", which" : "; of these " + list(names)) +
             (names.count == 1 ? " is " : " are ") + state + ": " + command;
   };
-  tell(stopped, "stopped", "hearth start " + stopped.text(" ", " ..."));
-  tell(gone, "down", "hearth up");
+  tell(stopped, "stopped", "`hearth start " + stopped.text(" ", " ...") + "`");
+  tell(gone, "down", "`hearth up`");
   return text;
 }
 
 Waits::Missing Waits::missing_of(SlotIndex slot) const {
   Missing missing;
-  const AppliedDocument* applied = book_.applied(slot);
-  if (applied == nullptr) return missing;
-  // Relied on: edges to one service are neighbours, as its document names it once; so it is told once.
-  auto last = static_cast<std::uint32_t>(applied->document.services.size());
-  for (const lifecycle::Edge& edge : applied->graph.dependencies(book_.slots[slot].service)) {
-    if (edge.to == last || standing_of(book_, *applied, edge) == lifecycle::Standing::met) continue;
-    last = edge.to;
-    const std::string& service = applied->document.services[edge.to].name;
-    const std::span<const SlotIndex> replicas = applied->slots_of(edge.to);
-    for (std::uint32_t i = 0; i < replicas.size(); ++i)
-      if (standing_of(book_, replicas[i], edge) != lifecycle::Standing::met)
-        missing.add(book_, replicas[i], replicas.size() == 1 ? service : service + "." + std::to_string(i));
-  }
+  each_missing(book_, slot, [&](const std::string& service, std::span<const SlotIndex> replicas, std::uint32_t i) {
+    missing.add(book_, replicas[i], replicas.size() == 1 ? service : service + "." + std::to_string(i));
+  });
   return missing;
+}
+
+std::vector<std::string> Waits::labels(SlotIndex slot) const {
+  std::vector<std::string> found;
+  each_missing(book_, slot, [&](const std::string& service, std::span<const SlotIndex>, std::uint32_t i) {
+    found.push_back(label_of(book_.applied(slot)->document.project, service, i));
+  });
+  return found;
 }
 
 SlotIndex Waits::next_of(const Missing& missing) const {

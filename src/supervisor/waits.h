@@ -25,8 +25,10 @@ class Waits {
  public:
   explicit Waits(const SlotBook& book) : book_(book) {}
 
-  // "waits for db, which is stopped: hearth start db"; of a slot that waits for its dependencies, or for its turn.
+  // "waits for db, which is stopped: `hearth start db`"; of a slot that waits for its dependencies, or for its turn.
   std::string words(SlotIndex slot);
+  // PROJECT.SERVICE.INDEX of all that is not there yet of what a slot depends on.
+  std::vector<std::string> labels(SlotIndex slot) const;
   // Does the slot wait for somebody whose own start has failed?
   bool for_a_failure(SlotIndex slot);
 

@@ -146,6 +146,7 @@ struct alignas(64) LogPolicy {
   // Written by the logger.
   std::atomic<uint64_t> sink_dropped;  // lines that the sink did not take
   std::atomic<int32_t> tidy_error;     // errno of the last attempt to compress or remove, 0 = none
+  std::atomic<int32_t> sink_error;     // errno of the last line that the sink did not take
 };
 static_assert(sizeof(LogPolicy) == 64);
 

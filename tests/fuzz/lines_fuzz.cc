@@ -14,6 +14,7 @@
 #include "fuzz/bytes.h"
 #include "logger/line_format.h"
 #include "probe/log_search.h"
+#include "unit/logger/memory_sink.h"
 
 namespace {
 
@@ -24,30 +25,6 @@ using wire::LogFormat;
 constexpr LineStamp stamp{7, 1'700'000'000'123'456'789};
 constexpr std::string_view stamp_prefix = "2023-11-14T22:13:20.123456Z ";
 constexpr std::uint64_t slack = 400;  // beyond the size at which a file is changed
-
-class Files final : public LineSink {
- public:
-  explicit Files(std::uint64_t most) : most_(most) {}
-  void append(const char* data, std::size_t size) override { files.back().append(data, size); }
-  std::uint64_t room() const override {
-    const std::uint64_t end = most_ + slack;
-    return most_ == 0 ? UINT64_MAX : files.back().size() < end ? end - files.back().size() : 0;
-  }
-  std::uint64_t until_due() const override {
-    const std::uint64_t size = files.back().size();
-    return most_ == 0 ? UINT64_MAX : size < most_ ? most_ - size : 0;
-  }
-  void next_file() override { files.emplace_back(); }
-  std::string all() const {
-    std::string text;
-    for (const std::string& file : files) text += file;
-    return text;
-  }
-  std::vector<std::string> files = {""};
-
- private:
-  std::uint64_t most_;
-};
 
 std::string undo_stamped(std::string_view log) {
   std::string out;
@@ -107,7 +84,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::uint64_t most = bytes.byte() * std::uint64_t{4};
   const std::size_t step = 1 + bytes.byte() % 32;
   const std::string output(bytes.rest());
-  Files files(most);
+  MemorySink files(most, slack);
   LineState state;
   for (std::size_t at = 0; at < output.size(); at += step) {
     const std::string piece = output.substr(at, step);

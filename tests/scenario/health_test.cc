@@ -55,7 +55,13 @@ TEST_F(HealthScenario, AServiceThatUsesTooMuchMemoryIsRestartedAndSaysHowMuchItW
   grows.term_takes = seconds(1);
   stage.plays("db", {grows, good()});
   stage.up({db});
+  EXPECT_EQ(stage.status("db").ailing, "");
+  stage.run_until([&] { return !stage.status("db").ailing.empty(); }, 60'000);
+  EXPECT_EQ(stage.status("db").ailing,
+            "1 of 2 bad tries of its liveness: it used 4.2 GiB of memory, and max_memory is 4 GiB");
+  EXPECT_EQ(stage.status("db").phase, Phase::running) << "there is still time to do something";
   stage.run_until([&] { return stage.status("db").phase == Phase::stopping; }, 60'000);
+  EXPECT_EQ(stage.status("db").ailing, "");
   EXPECT_EQ(stage.status("db").reason, Reason::memory);
   EXPECT_EQ(stage.status("db").reason_text, "it used 4.2 GiB of memory, and max_memory is 4 GiB");
   stage.run_until([&] { return stage.runs_of("db") == 2 && stage.status("db").phase == Phase::running; }, 60'000);

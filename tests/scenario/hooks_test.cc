@@ -324,7 +324,7 @@ TEST_F(TaskScenario, OneThatHasCompletedIsRunAgainOnlyWhenSomebodyAsksOrItHasCha
   EXPECT_EQ(stage.runs_of("migrate"), 1u);
   ASSERT_TRUE(again.answered);
   EXPECT_EQ((*again.answer)->notes,
-            std::vector<std::string>{"migrate has completed and is not run again: hearth start migrate"});
+            std::vector<std::string>{"migrate has completed and is not run again: `hearth start migrate` does that"});
   EXPECT_TRUE(report(again)->settled);
   stage.order(Verb::start, {"migrate"});
   stage.run_ms(200);

@@ -37,7 +37,7 @@ TEST_F(StoppedChain, AStartWithoutDependenciesWaitsAndSaysWhatEndsThat) {
   stage.run_ms(100);
   EXPECT_EQ((*start.answer)->slots.size(), 1u);
   EXPECT_EQ(stage.status("web").phase, Phase::waiting);
-  EXPECT_EQ(stage.status("web").reason_text, "waits for redis, which is stopped: hearth start redis");
+  EXPECT_EQ(stage.status("web").reason_text, "waits for redis, which is stopped: `hearth start redis`");
   EXPECT_FALSE(stage.machine().supervisor().order(start.request.key)->settled);
   stage.order(Verb::start, {"redis"});
   stage.run_until([&] { return stage.is_ready("web"); });
@@ -46,7 +46,12 @@ TEST_F(StoppedChain, AStartWithoutDependenciesWaitsAndSaysWhatEndsThat) {
 TEST_F(StoppedChain, AWaitThroughAChainSaysWhatEndsIt) {
   stage.order(Verb::start, {"web", "api"}, false);
   stage.run_ms(100);
-  EXPECT_EQ(stage.status("api").reason_text, "waits for web, and so for redis, which is stopped: hearth start redis");
+  EXPECT_EQ(stage.status("api").reason_text, "waits for web, and so for redis, which is stopped: `hearth start redis`");
+  EXPECT_EQ(stage.status("api").waits_for, std::vector<std::string>{"p.web.0"});
+  EXPECT_EQ(stage.status("web").waits_for, std::vector<std::string>{"p.redis.0"});
+  stage.order(Verb::start, {"redis"});
+  stage.run_until([&] { return stage.is_ready("api"); });
+  EXPECT_TRUE(stage.status("api").waits_for.empty());
 }
 
 // As long at the end of a chain as at its beginning, in the status, the report of the order and the events.
@@ -85,7 +90,7 @@ TEST_F(Needs, OfManyThatAreMissingSomeAreNamed) {
   stage.run_ms(100);
   EXPECT_EQ(stage.status("web").reason_text,
             "waits for s0, s1, s2, s3, s4, s5, s6, s7, and 92 more, which are stopped: "
-            "hearth start s0 s1 s2 s3 s4 s5 s6 s7 ...");
+            "`hearth start s0 s1 s2 s3 s4 s5 s6 s7 ...`");
 }
 
 // Two to the power of thirty ways lead from the last one to the first: each service is looked at once.
@@ -177,7 +182,7 @@ TEST_F(StoppedChain, WhoWaitsForWhatIsDownIsToldThatUpBringsItBack) {
   stage.run_ms(100);
   stage.order(Verb::start, {"web"});
   stage.run_ms(100);
-  EXPECT_EQ(stage.status("web").reason_text, "waits for redis, which is down: hearth up");
+  EXPECT_EQ(stage.status("web").reason_text, "waits for redis, which is down: `hearth up`");
 }
 
 TEST_F(Needs, AStartTriesWhatIsNeededAndHadFailedAgain) {

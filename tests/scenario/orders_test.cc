@@ -45,6 +45,21 @@ TEST_F(Orders, NotesNameAServiceAsPeopleTypeItAndInFullWhereThatNamesTwo) {
   }
 }
 
+TEST_F(Orders, StopAndDownSayOfWhichThereWasNothingToStop) {
+  stage.up({service("db"), service("web")});
+  stage.run_ms(100);
+  stage.order(Verb::stop, {"db"});
+  stage.run_ms(1'000);
+  const sim::ClientCall& stop = stage.order(Verb::stop, {"db", "web"});
+  stage.run_ms(1'000);
+  EXPECT_EQ((*stop.answer)->notes, std::vector<std::string>{"db was not running"});
+  stage.order(Verb::start, {"web"});
+  stage.run_ms(100);
+  const sim::ClientCall& down = stage.order(Verb::down, {"db", "web"});
+  stage.run_ms(100);
+  EXPECT_EQ((*down.answer)->notes, std::vector<std::string>{"db was not running"});
+}
+
 TEST_F(Orders, AFileThatIsUpUnderAnotherNameIsRefusedUntilThatIsDown) {
   stage.up({service("db")});
   stage.run_ms(100);
@@ -57,7 +72,7 @@ TEST_F(Orders, AFileThatIsUpUnderAnotherNameIsRefusedUntilThatIsDown) {
   stage.run_ms(100);
   ASSERT_TRUE(refused.answered);
   ASSERT_FALSE(refused.answer->has_value());
-  EXPECT_NE(std::string::npos, refused.answer->error().text().find("hearth down -p p"));
+  EXPECT_NE(std::string::npos, refused.answer->error().text().find("`hearth down -p p` first"));
   EXPECT_EQ(stage.runs_of("db"), 1u);
   stage.down();
   stage.run_ms(1'000);

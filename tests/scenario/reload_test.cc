@@ -150,7 +150,7 @@ TEST_F(Reload, WhatIsNotUpCannotBeReloaded) {
   const sim::ClientCall& reload = stage.reload({service("web")});
   stage.run_ms(50);
   ASSERT_FALSE(reload.answer->has_value());
-  EXPECT_EQ(reload.answer->error().hint, "hearth up starts it");
+  EXPECT_EQ(reload.answer->error().hint, "`hearth up` starts it");
 }
 
 TEST_F(Reload, AnAutostartThatIsFalseLeavesItStoppedAndStartable) {

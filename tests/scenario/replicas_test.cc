@@ -47,7 +47,7 @@ TEST_F(Replicas, WhoDependsOnAServiceWaitsForAllOfThem) {
   stage.run_ms(1'000);
   EXPECT_TRUE(stage.status("db", 0).ready);
   EXPECT_EQ(stage.runs_of("web"), 0u);
-  EXPECT_EQ(stage.status("web").reason_text, "waits for db.1, which is stopped: hearth start db.1");
+  EXPECT_EQ(stage.status("web").reason_text, "waits for db.1, which is stopped: `hearth start db.1`");
   stage.order(Verb::start, {"db.1"});
   stage.run_until([&] { return stage.is_ready("web"); });
 }

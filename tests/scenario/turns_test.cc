@@ -93,7 +93,7 @@ TEST_F(Told, WhatIsNotRunningRefusesASignalForAll) {
   const sim::ClientCall& refused = tell(Verb::signal, "*", 10);
   stage.run_ms(50);
   ASSERT_FALSE(refused.answer->has_value());
-  EXPECT_EQ(refused.answer->error().hint, "hearth start db");
+  EXPECT_EQ(refused.answer->error().hint, "`hearth start db` starts it");
   const sim::ClientCall& sent = tell(Verb::signal, "web", 10);
   stage.run_ms(50);
   EXPECT_TRUE(sent.answer->has_value());

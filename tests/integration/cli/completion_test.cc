@@ -48,6 +48,12 @@ class CompletionTest : public CommandTest {
     return shell(interpreter + " script");
   }
 
+  // A service with two tags in the instance, and in the project's file.
+  void tagged() {
+    write("hearth.toml", "[service.web]\ncommand = [\"sleep\", \"1000\"]\ntags = [\"front\", \"night\"]\n");
+    ASSERT_EQ(hearth({"up"}).code, 0);
+  }
+
   std::string other;
 };
 
@@ -86,6 +92,16 @@ TEST_F(CompletionTest, bash_completes_services_of_the_instance_that_is_named) {
   EXPECT_EQ(completed("hearth run -- hearth-supervi"), "hearth-supervisor\n");
   EXPECT_EQ(completed("hearth exec alpha -- hearth-supervi"), "hearth-supervisor\n");
   EXPECT_EQ(completed("hearth --dir " + directory + " status -- ''"), "alpha\n") << "it takes no command";
+  tagged();
+  // As bash cuts it, and as it does where "@" is no word of its own.
+  EXPECT_EQ(completed("hearth --dir " + directory + " status @"), "@front @night\n");
+  EXPECT_EQ(completed("hearth --dir " + directory + " logs @ ni"), "@night\n");
+  EXPECT_EQ(completed("hearth --dir " + directory + " events @fr"), "@front\n");
+  EXPECT_EQ(completed("hearth config s"), "show set schema\n");
+  EXPECT_EQ(completed("hearth config get service.web.stop_t"), "service.web.stop_timeout\n");
+  EXPECT_EQ(completed("hearth config set service.web.backoff.i"), "service.web.backoff.initial\n");
+  EXPECT_EQ(completed("hearth config unset ''"), "service.web.command service.web.tags\n");
+  EXPECT_EQ(completed("hearth config set service.web.nice ''"), "\n") << "a value";
 }
 
 TEST_F(CompletionTest, fish_completes_services_of_the_instance_that_is_named) {
@@ -110,6 +126,11 @@ TEST_F(CompletionTest, fish_completes_services_of_the_instance_that_is_named) {
   EXPECT_EQ(completed("hearth wait --for st"), "stopped\n");
   EXPECT_EQ(completed("hearth top -s m"), "memory\n");
   EXPECT_EQ(completed("hearth --dir " + directory + " scale "), "alpha=\n");
+  tagged();
+  EXPECT_EQ(completed("hearth --dir " + directory + " status @"), "@front\n@night\n");
+  EXPECT_EQ(completed("hearth config un"), "unset\n");
+  EXPECT_EQ(completed("hearth config get service.web.stop_t"), "service.web.stop_timeout\n");
+  EXPECT_EQ(completed("hearth config unset "), "service.web.command\nservice.web.tags\n");
 }
 
 TEST_F(CompletionTest, zsh_completes_services_of_the_instance_that_is_named) {
@@ -147,6 +168,10 @@ TEST_F(CompletionTest, zsh_completes_services_of_the_instance_that_is_named) {
   EXPECT_EQ(completed("hearth import sys"), "hearth import systemd ");
   EXPECT_EQ(completed("hearth --dir " + directory + " scale al"), "hearth --dir " + directory + " scale alpha=");
   EXPECT_EQ(completed("hearth --dir " + directory + " down -p "), "hearth --dir " + directory + " down -p run ");
+  tagged();
+  EXPECT_EQ(completed("hearth --dir " + directory + " status @ni"), "hearth --dir " + directory + " status @night ");
+  EXPECT_EQ(completed("hearth config get service.web.stop_t"), "hearth config get service.web.stop_timeout ");
+  EXPECT_EQ(completed("hearth config unset service.web.t"), "hearth config unset service.web.tags ");
   EXPECT_EQ(completed("hearth --dir " + directory + " shutd"), "hearth --dir " + directory + " shutdown ");
 }
 

@@ -126,9 +126,30 @@ TEST_F(ConfigTest, set_says_when_another_layer_goes_over_it) {
   EXPECT_THAT(done.out, HasSubstr("note: hearth.d/10.toml:2 goes over it: 1\n"));
 }
 
+TEST_F(ConfigTest, unset_takes_out_what_set_has_put_in_and_says_who_has_a_word_now) {
+  write("hearth.toml", web);
+  ASSERT_EQ(hearth({"config", "set", "service.web.nice", "5"}).code, 0);
+  const Finished done = hearth({"config", "unset", "service.web.nice"});
+  EXPECT_EQ(done.code, 0) << done.all();
+  EXPECT_THAT(done.out, HasSubstr("hearth.toml: service.web.nice is not set any more; `hearth --dir " + directory +
+                                  " up` applies it\n"));
+  EXPECT_EQ(file(), web);
+  const Finished again = hearth({"config", "unset", "service.web.nice"});
+  EXPECT_EQ(again.code, 1);
+  EXPECT_THAT(again.err, HasSubstr("the file does not set it"));
+  EXPECT_EQ(hearth({"config", "unset", "service.web.command"}).code, 6) << "it cannot do without";
+  EXPECT_EQ(file(), web);
+  fs::create_directory(project + "/hearth.d");
+  write("hearth.d/10.toml", "[service.web]\nnice = 1\n");
+  ASSERT_EQ(hearth({"config", "set", "service.web.nice", "2"}).code, 0);
+  EXPECT_THAT(hearth({"config", "unset", "service.web.nice"}).out,
+              HasSubstr("note: hearth.d/10.toml:2 says it now: 1\n"));
+}
+
 TEST_F(ConfigTest, misuse_is_answered_with_what_to_write) {
   EXPECT_EQ(hearth({"config"}).code, 2);
-  EXPECT_THAT(hearth({"config", "vaildate"}).err, HasSubstr("did you mean `hearth config validate`?"));
+  EXPECT_THAT(hearth({"config", "vaildate"}).err,
+              HasSubstr("did you mean `hearth --dir " + directory + " config validate`?"));
   EXPECT_THAT(hearth({"config", "set", "a"}).err, HasSubstr("write hearth config set KEY VALUE"));
   EXPECT_EQ(hearth({"config", "validate"}).code, 6) << "there is no file";
 }

@@ -42,6 +42,8 @@ TEST_F(EventsCommand, an_end_and_who_ordered_it_are_told_and_explained) {
       nobody.err,
       "hearth: cannot show events of wbe: no service of that name is known, and no event of one is kept; did you mean "
       "\"web\"?\n");
+  EXPECT_EQ(hearth({"events", "web.7"}).err,
+            "hearth: cannot show events of web.7: no event of a replica of that index is kept; there is web.0 alone\n");
   for (const auto& both : {std::vector<std::string>{"events", "wbe", "web"}, {"events", "web", "wbe"}}) {
     const Finished refused = hearth(both);
     EXPECT_EQ(refused.code, 2);
@@ -60,6 +62,26 @@ TEST_F(EventsCommand, an_end_and_who_ordered_it_are_told_and_explained) {
   const boost::json::array& chain = json.at("chain").as_array();
   EXPECT_EQ(chain.front().at("to").as_string(), "failed");
   EXPECT_EQ(chain.back().at("kind").as_string(), "order");
+}
+
+TEST_F(EventsCommand, of_who_waits_it_is_explained_for_what_since_when_and_what_that_lacks) {
+  write("hearth.toml",
+        "[service.db]\ncommand = [\"sleep\", \"1000\"]\nready = { type = \"file\", path = \"ready\" }\n"
+        "[service.cache]\ncommand = [\"sleep\", \"1000\"]\ndepends_on = [\"db\"]\n"
+        "[service.web]\ncommand = [\"sleep\", \"1000\"]\ndepends_on = [\"cache\"]\n");
+  ASSERT_EQ(hearth({"up", "--no-wait"}).code, 0);
+  ASSERT_TRUE(eventually([&] { return hearth({"explain", "web"}).out.find("db is starting") != std::string::npos; }));
+  const Finished why = hearth({"explain", "web"});
+  EXPECT_NE(why.out.find("\nWhat it waits for:\n  cache is waiting for "), std::string::npos) << why.out;
+  const std::size_t db = why.out.find("\n    db is starting for ");
+  ASSERT_NE(db, std::string::npos) << why.out;
+  EXPECT_NE(why.out.find(", since 20", db), std::string::npos) << why.out;
+  EXPECT_NE(why.out.find("not ready", db), std::string::npos) << why.out;
+  const boost::json::value json = boost::json::parse(hearth({"explain", "--json", "web"}).out);
+  const boost::json::array& needed = json.at("waits_for").as_array();
+  ASSERT_EQ(needed.size(), 2u);
+  EXPECT_TRUE(needed[1].at("service").as_string().ends_with(".db.0"));
+  EXPECT_EQ(needed[1].at("state").as_string(), "starting");
 }
 
 TEST_F(EventsCommand, a_stop_signal_of_KILL_is_no_stop_that_took_too_long) {

@@ -202,6 +202,18 @@ TEST_F(ForegroundTest, it_ends_when_nothing_is_left_to_wait_for) {
   EXPECT_NE(up.out.find("a | done\n"), std::string::npos) << up.out;
 }
 
+TEST_F(ForegroundTest, who_was_to_end_with_a_service_that_has_done_its_work_has_not_failed) {
+  write("hearth.toml",
+        "[service.tests]\nrestart = \"never\"\n"
+        "command = [\"sh\", \"-c\", \"until test -e helped; do sleep 0.01; done; echo tested\"]\n"
+        "[service.helper]\ncommand = [\"sh\", \"-c\", \"touch helped; exec sleep 1000\"]\n"
+        "depends_on = { tests = { stop = true } }\n");
+  const Finished up = hearth({"up", "--foreground"});
+  EXPECT_EQ(up.code, 0) << up.all();
+  EXPECT_NE(up.out.find("tests  | tested\n"), std::string::npos) << up.out;
+  EXPECT_EQ(names(), "");
+}
+
 TEST_F(ForegroundTest, an_instance_of_its_own_leaves_nothing) {
   write("hearth.toml",
         "[service.a]\nrestart = \"never\"\n"

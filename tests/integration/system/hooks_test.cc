@@ -119,7 +119,7 @@ TEST_F(Hooks, up_waits_for_a_task_and_what_needs_it_comes_after_it) {
   EXPECT_EQ(0, hearth({"status"}).code);
   const Output again = up();
   EXPECT_EQ(0, again.code) << again.all();
-  EXPECT_THAT(again.out, HasSubstr("migrate has completed and is not run again: hearth start migrate"));
+  EXPECT_THAT(again.out, HasSubstr("migrate has completed and is not run again: `hearth --dir "));
   EXPECT_TRUE(stage->quiet(50));
 }
 

@@ -91,6 +91,10 @@ TEST_F(Marks, somebody_elses_file_is_left_alone_and_told) {
   EXPECT_EQ(0, waiting.wait().code);
   EXPECT_TRUE(until([&] { return status().notes_text().find("web.ready cannot be written") != std::string::npos; }));
   EXPECT_EQ("precious", contents("web.ready"));
+  ::unlink((work + "/web.ready").c_str());
+  EXPECT_TRUE(until([&] { return there(); }));
+  EXPECT_TRUE(until([&] { return status().notes_text().find("web.ready cannot be written") == std::string::npos; }))
+      << "its cause is gone";
 }
 
 }  // namespace

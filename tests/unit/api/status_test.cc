@@ -74,12 +74,14 @@ TEST(ApiStatus, a_log_tells_what_was_written_and_lost_and_why_it_waits) {
                             .gaps = 2,
                             .file = 7,
                             .dropped = 3,
+                            .dropped_reason = "Connection refused",
                             .untidied = "Read-only file system",
                             .waiting = "No space left on device"};
   log = json::parse(status_json(status, {0})).at("services").at(0).at("log");
   EXPECT_EQ(log.at("written").as_int64(), 81'234);
   EXPECT_EQ(log.at("file").as_int64(), 7);
   EXPECT_EQ(log.at("dropped").as_int64(), 3);
+  EXPECT_EQ(log.at("dropped_reason").as_string(), "Connection refused");
   EXPECT_EQ(log.at("untidied").as_string(), "Read-only file system");
   EXPECT_EQ(log.at("discarded").as_int64(), 4096);
   EXPECT_EQ(log.at("gaps").as_int64(), 2);
@@ -178,11 +180,19 @@ TEST(ApiStatus, says_what_a_service_does_and_how_long_it_loaded) {
   const auto service = [&] { return json::parse(status_json(status, {0})).at("services").at(0); };
   EXPECT_TRUE(service().at("work").is_null());
   EXPECT_TRUE(service().at("load_ms").is_null());
+  EXPECT_TRUE(service().at("ailing").is_null());
+  EXPECT_TRUE(service().at("waits_for").as_array().empty());
   status.services[0].work = Work::busy;
   status.services[0].work_item = "call 7";
   status.services[0].work_done = 7;
   status.services[0].load = milliseconds(38'200);
+  status.services[0].ailing = "1 of 2 bad tries of its liveness";
+  status.services[0].waits_for = {"blog.db.0"};
+  status.services[0].tags = {"web", "night"};
   const json::value said = service();
+  EXPECT_EQ(said.at("ailing").as_string(), "1 of 2 bad tries of its liveness");
+  EXPECT_EQ(said.at("waits_for").at(0).as_string(), "blog.db.0");
+  EXPECT_EQ(said.at("tags"), json::value({"web", "night"}));
   EXPECT_EQ(said.at("work").at("state").as_string(), "busy");
   EXPECT_EQ(said.at("work").at("item").as_string(), "call 7");
   EXPECT_EQ(said.at("work").at("done").as_int64(), 7);

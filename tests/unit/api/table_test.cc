@@ -115,12 +115,21 @@ TEST(StatusTable, says_that_output_waits_or_was_lost_before_what_the_service_say
       << text();
   db.log.waiting.clear();
   EXPECT_NE(text().find("  4096 bytes of its output are lost; well\n"), std::string::npos) << text();
-  db.log = {.dropped = 3, .untidied = "Read-only file system"};
+  db.log = {.dropped = 3, .dropped_reason = "Connection refused", .untidied = "Read-only file system"};
   EXPECT_NE(
       text().find("  old files of its log are not compressed or removed: Read-only file system, and 3 lines did not "
-                  "reach its log sink; well\n"),
+                  "reach its log sink, last because of: Connection refused: `hearth logs db` has them; well\n"),
       std::string::npos)
       << text();
+}
+
+TEST(StatusTable, bad_tries_of_liveness_are_told_before_they_are_enough_for_a_restart) {
+  InstanceStatus status;
+  status.services = {slot("app", "db", Phase::running)};
+  status.services[0].ailing = "1 of 2 bad tries of its liveness: it used 4.2 GiB";
+  status.services[0].status_text = "well";
+  const std::string table = status_table(status, {0}, {}, now);
+  EXPECT_NE(table.find("  1 of 2 bad tries of its liveness: it used 4.2 GiB; well\n"), std::string::npos) << table;
 }
 
 TEST(StatusTable, piped_has_no_limit_and_nothing_is_cut) {
@@ -177,8 +186,22 @@ TEST(StatusTable, says_what_is_in_the_way_of_an_end_that_was_asked_for) {
   status.services = {slot("blog", "stt", Phase::stopping)};
   status.services[0].reason = Reason::ordered;
   status.services[0].reason_text = "KILL was sent, and PID 77 has not ended yet";
-  const std::string text = status_table(status, {0}, {false, 0}, now);
+  const std::string text = status_table(status, {0}, {}, now);
   EXPECT_NE(text.find("KILL was sent, and PID 77 has not ended yet"), std::string::npos) << text;
+}
+
+TEST(StatusTable, commands_are_named_as_the_asker_calls_hearth) {
+  InstanceStatus status;
+  status.services = {slot("app", "web", Phase::waiting)};
+  status.services[0].reason_text = "waits for db, which is stopped: `hearth start db`";
+  status.notes = {{0, "`hearth up` brings it back"}};
+  TableOptions options;
+  EXPECT_NE(status_table(status, {0}, options, now).find("stopped: `hearth start db`\n"), std::string::npos);
+  options.place = "--dir /x ";
+  const std::string table = status_table(status, {0}, options, now);
+  EXPECT_NE(table.find("stopped: `hearth --dir /x start db`\n"), std::string::npos) << table;
+  EXPECT_NE(table.find("note: `hearth --dir /x up` brings it back\n"), std::string::npos) << table;
+  EXPECT_NE(status_table({}, {}, options, now).find("`hearth --dir /x up` starts"), std::string::npos);
 }
 
 TEST(StatusTable, says_what_a_service_does_and_else_what_it_has_cost_to_load) {

@@ -30,6 +30,7 @@ class FollowTest : public testing::Test {
     Context context;
     context.instance.directory = server.directory;
     context.json = json;
+    context.place_option = place_option;
     InterruptWatch watch;
     Client client(server.path, &watch);
     testing::internal::CaptureStdout();
@@ -42,6 +43,7 @@ class FollowTest : public testing::Test {
     err = testing::internal::GetCapturedStderr();
   }
   bool json = false, interrupt = false;
+  std::string place_option;
   Outcome outcome;
   int code = -1;
   std::string out, err;
@@ -90,6 +92,16 @@ TEST_F(FollowTest, what_has_left_the_file_is_told_also_when_it_was_forgotten_bef
   EXPECT_TRUE(out.ends_with(",\"removed\":[\"app.old.0\",\"app.gone.0\"]}")) << out;
 }
 
+TEST_F(FollowTest, down_of_what_was_not_running_says_that_it_is_forgotten) {
+  Order order;
+  order.tells_removed = true;
+  FakeServer server({{http(202, R"({"order":1,"notes":["web was not running"],"slots":[0],"removed":["app.web.0"]})"),
+                      report(true, "01", "")}});
+  follow_with(server, order);
+  EXPECT_EQ(code, 0) << err;
+  EXPECT_NE(out.find("web: stopped as before; now it is forgotten\n"), out.npos) << out;
+}
+
 TEST_F(FollowTest, a_supervisor_killed_in_the_middle_is_not_noticed) {
   FakeServer server({{http(202, accepted), report(false, "01", slot("web", "pending", "starting")), ""},
                      {report(true, "02", slot("web", "done", "running"))}});
@@ -105,6 +117,25 @@ TEST_F(FollowTest, a_failure_says_which_service_and_why_and_ends_with_1) {
   EXPECT_NE(err.find("hearth: web failed: exited with code 1\n"), err.npos);
   EXPECT_NE(err.find("written nothing"), err.npos);
   EXPECT_NE(err.find("hearth has given up on it; `hearth start web` tries again\n"), err.npos);
+}
+
+// A user with two instances copies the command that is shown: it has to talk to this one.
+TEST_F(FollowTest, commands_that_the_supervisor_names_are_called_as_this_hearth_is) {
+  place_option = "--dir /x ";
+  const std::string web =
+      R"({"project":"app","name":"web","index":0,"outcome":"failed","state":"waiting","want_up":true,)"
+      R"("reason":"dependency_missing","reason_text":"waits for db, which is stopped: `hearth start db`"})";
+  FakeServer server({{http(202, R"({"order":1,"notes":["a has completed: `hearth start a` does that"],"slots":[0]})"),
+                      report(true, "01", web)}});
+  follow_with(server);
+  EXPECT_NE(out.find("note: a has completed: `hearth --dir /x start a` does that\n"), out.npos) << out;
+  EXPECT_NE(out.find("waits for db, which is stopped: `hearth --dir /x start db`"), out.npos) << out;
+  EXPECT_NE(err.find("waits for db, which is stopped: `hearth --dir /x start db`\n"), err.npos) << err;
+
+  FakeServer refusing({{http(404, R"({"error":{"operation":"find","subject":"wbe","reason":"no service has that name",)"
+                                  R"("hint":"`hearth status` lists them","remedy":"not_found","errno":null}})")}});
+  follow_with(refusing);
+  EXPECT_NE(err.find("`hearth --dir /x status` lists them"), err.npos) << err;
 }
 
 TEST_F(FollowTest, a_failure_that_is_tried_again_says_how_to_end_that_and_where_the_log_is) {

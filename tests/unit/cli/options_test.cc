@@ -96,7 +96,15 @@ TEST(Options, no_command_of_hearth_is_taken_for_a_word_of_another_manager) {
 TEST(Options, an_unknown_option_is_answered_with_the_nearest_of_that_command) {
   EXPECT_EQ(hint_of({"logs", "--folow", "web"}), "did you mean --follow?");
   EXPECT_EQ(hint_of({"up", "--tiemout=3s"}), "did you mean --timeout?");
-  EXPECT_EQ(hint_of({"status", "--follow"}), "`hearth help status` lists them");
+  EXPECT_EQ(hint_of({"status", "--colour"}), "`hearth help status` lists them");
+}
+
+TEST(Options, an_option_that_another_command_is_for_is_answered_with_that) {
+  for (const char* option : {"--watch", "-w", "--follow", "-f", "--watch=2"})
+    EXPECT_EQ(hint_of({"status", option}).substr(0, 40), "`hearth top` shows services live, `heart") << option;
+  EXPECT_EQ(hint_of({"status", "--wait"}).substr(0, 46), "`hearth wait NAME` waits until it is ready, `h") << "--wait";
+  EXPECT_EQ(hint_of({"up", "-d"}).substr(0, 12), "leave it out");
+  EXPECT_EQ(hint_of({"up", "--watch"}), "`hearth help up` lists them");
 }
 
 TEST(Options, an_unknown_option_before_the_command_is_told_and_not_its_value) {
@@ -134,6 +142,9 @@ TEST(Options, a_value_that_is_missing_is_said_so) {
 }
 
 TEST(Options, timeouts_are_spans_or_seconds) {
+  for (const char* half : {"0.5", "500ms", "0.5s"}) EXPECT_EQ(span_of(half), milliseconds(500)) << half;
+  EXPECT_EQ(span_of("2"), seconds(2));
+  for (const char* none : {"", ".", "1.2.3", "soon", "-1", "0.5x", "1e3"}) EXPECT_FALSE(span_of(none)) << none;
   EXPECT_EQ(timeout_of(parsed({"up"})), never);
   EXPECT_EQ(timeout_of(parsed({"up", "--timeout", "90s"})), seconds(90));
   EXPECT_EQ(timeout_of(parsed({"up", "--timeout", "15"})), seconds(15));

@@ -127,6 +127,19 @@ TEST(Progress, what_ran_before_is_told_so) {
   EXPECT_EQ(progress.changes(news, milliseconds(3)), "db: ready as before (PID 42)\nweb: starting\n");
 }
 
+TEST(Progress, of_what_was_not_running_down_says_what_it_has_done) {
+  Progress progress;
+  progress.ran_before("db");
+  OrderNews news;
+  news.slots = {slot("db", "done", "stopped"), slot("web", "done", "stopped")};
+  for (SlotNews& each : news.slots) each.forgotten = true;
+  EXPECT_EQ(progress.changes(news, milliseconds(3)),
+            "db: stopped as before; now it is forgotten\nweb: stopped after 3ms\n");
+  const Terminal terminal{.interactive = true, .color = false, .columns = 60, .rows = 24};
+  EXPECT_EQ(screen({progress.region(news, milliseconds(3), terminal)}),
+            (std::vector<std::string>{"db   stopped  as before  now forgotten", "web  stopped  3ms"}));
+}
+
 TEST(Progress, replicas_that_ran_before_are_told_from_those_that_are_new) {
   Progress progress;
   progress.ran_before("web.0");

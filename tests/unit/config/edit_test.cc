@@ -86,6 +86,67 @@ TEST(Edit, what_cannot_be_one_value_is_refused) {
     EXPECT_EQ(set("", key, "1"), "refused: it is no key") << key;
 }
 
+std::string unset(std::string_view text, std::string_view key) {
+  const Result<std::string> edited = unset_key(text, key);
+  return edited ? *edited : "refused: " + edited.error().reason;
+}
+
+TEST(Edit, an_array_of_dependencies_becomes_the_table_that_means_the_same) {
+  EXPECT_EQ(set("[service.web]\ndepends_on = [\"db\", \"a b\"] # both\n", "service.web.depends_on.cache.condition",
+                "started"),
+            "[service.web]\ndepends_on = { db = {}, \"a b\" = {}, cache.condition = \"started\" } # both\n");
+  EXPECT_EQ(set("[service.web]\ndepends_on = [\"db\"]\n", "service.web.depends_on.db", "started"),
+            "[service.web]\ndepends_on = { db = \"started\" }\n");
+  EXPECT_EQ(set("[service.web]\ndepends_on = []\n", "service.web.depends_on.db", "started"),
+            "[service.web]\ndepends_on = { db = \"started\" }\n");
+  EXPECT_EQ(set("[service.web]\ndepends_on = [\n  \"db\",\n  \"mq\",\n]\n", "service.web.depends_on.db", "started"),
+            "[service.web]\ndepends_on = { mq = {}, db = \"started\" }\n")
+      << "of several lines";
+  const std::string commented = "[service.web]\ndepends_on = [\n  \"db\", # mine\n]\n";
+  EXPECT_EQ(set(commented, "service.web.depends_on.cache", "started"),
+            "refused: service.web.depends_on is an array with comments in it, which would be lost");
+  EXPECT_EQ(set_key(commented, "service.web.depends_on.cache", "started").error().hint,
+            "write the table that means the same: depends_on = { db = {}, cache = \"started\" }");
+  EXPECT_EQ(set("[service.web]\ncommand = [\"x\"]\n", "service.web.command.x", "1"),
+            "refused: service.web.command is no table");
+}
+
+TEST(Edit, an_unset_key_goes_with_its_line_and_nothing_else_does) {
+  EXPECT_EQ(unset("# mine\n[service.web]\n  # why\n  nice = 5 # so\n\ncommand = [\"x\"]\n", "service.web.nice"),
+            "# mine\n[service.web]\n  # why\n\ncommand = [\"x\"]\n");
+  EXPECT_EQ(unset("[service.web]\ncommand = [ # the program\n  \"x]\",\n]  # end\nnice = 1", "service.web.command"),
+            "[service.web]\nnice = 1");
+  EXPECT_EQ(unset("[service.web]\r\nnice = 1\r\numask = \"022\"", "service.web.umask"),
+            "[service.web]\r\nnice = 1\r\n");
+  EXPECT_EQ(unset("[service.web]\nbackoff.max = 1\nbackoff.initial = 2\n", "service.web.backoff.max"),
+            "[service.web]\nbackoff.initial = 2\n");
+  EXPECT_EQ(unset("[vars]\nA = 1\n", "vars.A"), "[vars]\n");
+  EXPECT_EQ(unset("[service.web]\nenv = { A = 1, B = 2 }\n", "service.web.env"), "[service.web]\n");
+}
+
+TEST(Edit, of_an_inline_table_a_pair_goes_with_its_comma) {
+  const std::string text = "[service.web]\nenv = { A = 1, B = { C = 2 }, D = 3 } # x\n";
+  EXPECT_EQ(unset(text, "service.web.env.A"), "[service.web]\nenv = { B = { C = 2 }, D = 3 } # x\n");
+  EXPECT_EQ(unset(text, "service.web.env.B"), "[service.web]\nenv = { A = 1, D = 3 } # x\n");
+  EXPECT_EQ(unset(text, "service.web.env.B.C"), "[service.web]\nenv = { A = 1, B = {}, D = 3 } # x\n");
+  EXPECT_EQ(unset(text, "service.web.env.D"), "[service.web]\nenv = { A = 1, B = { C = 2 } } # x\n");
+}
+
+TEST(Edit, what_cannot_be_unset_is_refused) {
+  EXPECT_EQ(unset("[service.web]\nnice = 1\n", "service.web.umask"), "refused: the file does not set it");
+  EXPECT_EQ(unset("[service.web]\nnice = 1\n", "service.web.nice.x"), "refused: the file does not set it");
+  EXPECT_EQ(unset("[service.web]\nenv = { A = 1 }\n", "service.web.env.B"), "refused: the file does not set it");
+  EXPECT_EQ(unset("[service.web]\nnice = 1\n", "service.web"),
+            "refused: it is written as a table with keys of its own");
+  EXPECT_EQ(unset("[service.web.backoff]\nmax = 1\n", "service.web.backoff"),
+            "refused: it is written as a table with keys of its own");
+  EXPECT_EQ(unset("[service.web]\nenv = { A.B = 1 }\n", "service.web.env.A"),
+            "refused: it is written as a table with keys of its own");
+  EXPECT_EQ(unset("[service.web]\ndepends_on = [\"db\"]\n", "service.web.depends_on.db"),
+            "refused: service.web.depends_on is an array");
+  EXPECT_EQ(unset("", "a..b"), "refused: it is no key");
+}
+
 TEST(Edit, keys_with_quotes_are_found) {
   EXPECT_EQ(set("[service.\"web\"]\n\"nice\" = 1\n", "service.web.nice", "2"), "[service.\"web\"]\n\"nice\" = 2\n");
 }

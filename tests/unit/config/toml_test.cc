@@ -1,5 +1,6 @@
 #include "config/toml.h"
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
@@ -413,6 +414,8 @@ TEST(Toml, the_quickstart_is_accepted) {
   const Document document = document_of(text.str());
   EXPECT_EQ(document.project, "quickstart");
   EXPECT_EQ(document.services.size(), 7u);
+  const auto is_task = [](const ServiceSpec& spec) { return spec.type == ServiceType::task; };
+  EXPECT_EQ(std::ranges::count_if(document.services, is_task), 3) << "initdb, schema and data";
 }
 
 TEST(Toml, numbers_that_are_not_finite_are_refused) {

@@ -5,36 +5,12 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "unit/logger/memory_sink.h"
 
 namespace hearth::logger {
 namespace {
 
 using wire::LogFormat;
-
-// Files in memory.
-class MemorySink : public LineSink {
- public:
-  explicit MemorySink(uint64_t max_size = 0, uint64_t slack = 200) : max_size_(max_size), slack_(slack) {}
-  void append(const char* data, size_t size) override { files.back().append(data, size); }
-  uint64_t room() const override {
-    uint64_t end = max_size_ + slack_;
-    return max_size_ == 0 ? UINT64_MAX : files.back().size() < end ? end - files.back().size() : 0;
-  }
-  uint64_t until_due() const override {
-    uint64_t size = files.back().size();
-    return max_size_ == 0 ? UINT64_MAX : size < max_size_ ? max_size_ - size : 0;
-  }
-  void next_file() override { files.emplace_back(); }
-  std::string all() const {
-    std::string text;
-    for (const std::string& file : files) text += file;
-    return text;
-  }
-  std::vector<std::string> files = {""};
-
- private:
-  uint64_t max_size_, slack_;
-};
 
 constexpr LineStamp stamp{7, 1'700'000'000'123'456'789};
 

@@ -100,11 +100,13 @@ TEST_F(SinksTest, WhatADeadOrFullSinkDoesNotTakeIsCountedAndNothingWaits) {
   Sinks sinks(world.page(), places);
   say(sinks, "nobody\nlistens\n");
   EXPECT_EQ(dropped(), 2u);
+  EXPECT_EQ(world.page().policy[0].sink_error.load(), ENOENT);
   const os::Fd journal = listen(places.journal);
   for (int i = 0; i < 1'000; ++i) say(sinks, "nobody reads\n");
   const std::size_t arrived = taken(journal).size();
   EXPECT_GT(arrived, 0u);
   EXPECT_EQ(dropped(), 2u + 1'000u - arrived);
+  EXPECT_EQ(world.page().policy[0].sink_error.load(), EAGAIN);
   say(sinks, "somebody reads again\n");
   EXPECT_EQ(taken(journal).size(), 1u);
 }

@@ -114,7 +114,12 @@ TEST_F(KeeperClientTest, tells_how_far_the_output_of_a_service_is_and_nothing_of
   log = client->log_status(0, "shop.web.0");
   EXPECT_EQ(7u, log.file);
   EXPECT_EQ(3u, log.dropped);
+  EXPECT_EQ("", log.dropped_reason) << "an earlier logger did not say";
   EXPECT_EQ("Read-only file system", log.untidied);
+  policy.sink_error = ECONNREFUSED;
+  EXPECT_EQ("Connection refused", client->log_status(0, "shop.web.0").dropped_reason);
+  policy.sink_error = EAGAIN;
+  EXPECT_EQ("it is full, and nobody reads it", client->log_status(0, "shop.web.0").dropped_reason);
 }
 
 TEST_F(KeeperClientTest, fifo_and_notify_socket_are_parked_with_one_message) {

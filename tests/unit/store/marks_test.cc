@@ -149,6 +149,38 @@ TEST_F(MarksTest, a_conflict_says_what_to_do_and_ends_when_the_file_goes) {
   EXPECT_TRUE(exists());
 }
 
+TEST_F(MarksTest, what_was_told_is_taken_back_when_its_cause_is_gone) {
+  using Texts = std::vector<std::string>;
+  write("precious");
+  marks.want(0, {ready()});
+  EXPECT_FALSE(marks.pass());
+  const std::string told = note();
+  EXPECT_EQ(marks.take_settled(), Texts{});
+  ::unlink(path.c_str());
+  EXPECT_TRUE(marks.pass());
+  EXPECT_EQ(marks.take_settled(), Texts{told});
+  EXPECT_EQ(marks.take_settled(), Texts{});
+
+  // Not wanted any more: then nothing is missing either.
+  write("precious");
+  marks.want(0, {ready(true, 8)});
+  EXPECT_FALSE(marks.pass());
+  EXPECT_EQ(note(), told);
+  marks.want(0, {ready(false)});
+  EXPECT_TRUE(marks.pass());
+  EXPECT_EQ(marks.take_settled(), Texts{told});
+
+  // Gone and there again before anybody has asked: it is true.
+  marks.want(0, {ready(true, 9)});
+  EXPECT_FALSE(marks.pass());
+  ::unlink(path.c_str());
+  EXPECT_TRUE(marks.pass());
+  write("precious");
+  marks.want(0, {ready(true, 10)});
+  EXPECT_FALSE(marks.pass());
+  EXPECT_EQ(marks.take_settled(), Texts{});
+}
+
 TEST_F(MarksTest, a_link_is_never_followed) {
   const std::string target = directory / "target";
   const os::Fd file(::creat(target.c_str(), 0644));
