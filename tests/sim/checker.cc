@@ -67,6 +67,7 @@ void Checker::committed() {
     if (!now.used) {
       stops_.erase(slot);
       hooks_.erase(slot);
+      tries_.erase(slot);
       for (const RunCell& cell : was.cell)
         if (was.used && cell.entry != no_entry && m_.kernel.entry(cell.entry).run == cell.run)
           fail("slot " + std::to_string(slot) + " is forgotten while run " + std::to_string(cell.run) +
@@ -114,6 +115,7 @@ void Checker::committed() {
     if (now.role == SlotRole::ready_probe && taken_back && had_none) not_looked_at(now.parent);
     check_stop(slot, was, now);
     check_ready(slot, was, now);
+    check_policy(slot, was, now);
   }
   check_losses_counted(before, lost);
 }
@@ -144,7 +146,8 @@ void Checker::check_end(SlotIndex slot, const RunCell& cell, const SlotState& no
   if (process == nullptr) {
     if (m_.kernel.entry(cell.entry).fail_stage == 0)
       fail("run " + std::to_string(cell.run) + " ended without having begun");
-    return;
+    if (now.role == SlotRole::ready_probe) not_looked_at(now.parent);
+    return check_no_room(now, cell.entry);
   }
   if (process->running()) fail("run " + std::to_string(cell.run) + " is said to have ended, and it lives");
   if (unread(cell.run, "READY=1"))

@@ -38,6 +38,7 @@ void Checker::inherits(const ports::Heritage& heritage) {
   clocks_.clear();
   stops_.clear();
   hooks_.clear();
+  tries_.clear();
   ended_hooks_.clear();
   decided_.clear();
   retries_at_death_.clear();

@@ -84,6 +84,8 @@ ServiceSpec Troupe::service(const std::string& name, std::uint32_t index, std::u
     spec.ready.edit().type = ProbeType::uptime;
     spec.ready.edit().uptime = milliseconds(uptimes.between(20, 800));
   }
+  Random marks(seed_ + index * 1'000, "marks");
+  if (marks.one_in(3) && spec.replicas == 1) spec.around.edit().ready_file = "/run/" + name + ".ready";
   if (uptimes.one_in(6)) spec.crash_limit.max_failed_starts = static_cast<std::uint32_t>(uptimes.between(1, 5));
   spec.start_timeout = random.one_in(6) ? 0 : milliseconds(random.between(1'000, 5'000));
   // Long enough for a sound service to get up, with its tries and between them.
