@@ -70,10 +70,10 @@ const Table& health_table() {
        //                      unwatched forks starting ready  lost   ending
        {"watched",            {"FSR",    "",   "",      "",    "",    ""}},
        {"adopted",            {"SR",     "",   "",      "",    "",    ""}},
-       {"main_found",         {".",      "SRE",".",     ".",   ".",   "."}},
+       {"main_found",         {".",      "SR", ".",     ".",   ".",   "."}},
        {"unwatched",          {".",      "U",  "U",     "U",   "U",   "U"}},
        {"respecified",        {".",      "F",  "SR",    "R",   "LR",  "."}},
-       {"READY=1",            {".",      ".",  "SR",    ".",   ".",   "."}},
+       {"READY=1",            {".",      ".",  "SR",    ".",   "Lr",  "."}},
        {"RELOADING=1",        {".",      ".",  ".",     ".",   ".",   "."}},
        {"STOPPING=1",         {".",      "E",  "E",     "E",   "E",   "."}},
        {"WATCHDOG=1",         {".",      ".",  ".",     ".",   ".",   "."}},
@@ -91,7 +91,7 @@ const Table& health_table() {
        {"watchdog clock",     {".",      "",   "",      "U",   "U",   "U"}},
        {"readiness limit",    {".",      "",   "S",     "RL",  "L",   ""}},
        {"liveness limit",     {".",      "",   "",      "RU",  "LU",  ""}},
-       {"uptime",             {".",      "",   "R",     "",    "",    ""}},
+       {"uptime",             {".",      "",   "R",     "",    "r",   ""}},
       }};
   return table;
 }
@@ -103,7 +103,7 @@ const Table& policy_table() {
       {"always", "on-failure", "never"},
       {
        //                      always  on-failure never
-       {"success",            {"TWBLC","C",       "C"}},
+       {"success",            {"TWBLc","C",       "C"}},
        {"ordered",            {"",     "",        ""}},
        {"dependency_missing", {"",     "",        ""}},
        {"dependency_failed",  {"",     "",        ""}},

@@ -270,9 +270,11 @@ Status StorePort::keep_document(const Document& document) {
   return kept;
 }
 
-Status StorePort::reserve(std::uint32_t) {
+Status StorePort::reserve(std::uint32_t slots) {
   if (no_more_slots) return errno_failure("make room in", "the slot table", ENOSPC);
+  if (slots <= reserved_) return {};  // what is there is not given back
   if (o_.kernel.shortage.resources && scarce_.one_in(2)) return errno_failure("make room in", "the slot table", ENOMEM);
+  reserved_ = slots;
   return {};
 }
 
@@ -352,8 +354,8 @@ bool StorePort::finish(RunId) {
 // Told once, when they are committed; who died before he could tell has a successor that does.
 void StorePort::tell_journal(EventId last) {
   std::vector<EventRecord> fresh;
-  for (const EventRecord& event : journal_)
-    if (event.id > told_ && event.id <= last) fresh.push_back(event);
+  for (std::size_t i = 0; i < std::min(whole_, journal_.size()); ++i)
+    if (journal_[i].id > told_ && journal_[i].id <= last) fresh.push_back(journal_[i]);
   told_ = std::max(told_, last);
   if (*o_.observer != nullptr && !fresh.empty()) (*o_.observer)->journal_grew(fresh);
 }
@@ -361,10 +363,10 @@ void StorePort::tell_journal(EventId last) {
 ports::JournalMark StorePort::continue_journal(std::optional<ports::JournalMark> mark) {
   o_.crash.point("continue_journal");
   const EventId found = journal_.empty() ? no_event : journal_.back().id;
-  if (mark) std::erase_if(journal_, [&](const EventRecord& event) { return event.id > mark->last; });
+  if (mark) journal_.resize(std::min<std::size_t>(mark->end, journal_.size()));
+  whole_ = journal_.size();
   const EventId last = mark ? mark->last : found;
   tell_journal(last);
-  whole_ = journal_.size();
   if (!mark && *o_.observer != nullptr) (*o_.observer)->journal_begins_anew();
   o_.crash.point("continue_journal done");
   return {last, journal_.size()};

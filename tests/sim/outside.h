@@ -185,6 +185,7 @@ class StorePort final : public ports::Store {
   RunId next_ = no_run, written_next_ = no_run;
   void tell_journal(EventId last);
   std::vector<EventRecord> journal_;  // outlives everybody, as files of DIR/state do
+  std::uint32_t reserved_ = 0;        // room for so many slots
   std::size_t whole_ = 0;             // behind it is what there was no room to finish
   EventId told_ = no_event;
   MonoNs written_at_ = 0;
