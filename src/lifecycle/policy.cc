@@ -79,12 +79,12 @@ void follow_failure(Step& s, Reason cause) {
 // For the coverage: where the policy has led.
 void note_outcome(const Step& s, Reason cause) {
   const Lifecycle& life = s.life;
-  const Aftermath outcome = life.phase == Phase::completed                                          ? Aftermath::completed
-                          : life.phase == Phase::failed && life.reason == Reason::crash_loop ? Aftermath::crash_loop
-                          : life.phase == Phase::failed                                           ? Aftermath::given_up
-                          : life.phase == Phase::backoff                                          ? Aftermath::backs_off
-                          : life.phase == Phase::waiting                                          ? Aftermath::waits
-                                                                                                  : Aftermath::started;
+  const Aftermath outcome = life.phase == Phase::completed                                     ? Aftermath::completed
+                            : life.phase == Phase::failed && life.reason == Reason::crash_loop ? Aftermath::crash_loop
+                            : life.phase == Phase::failed                                      ? Aftermath::given_up
+                            : life.phase == Phase::backoff                                     ? Aftermath::backs_off
+                            : life.phase == Phase::waiting                                     ? Aftermath::waits
+                                                                                               : Aftermath::started;
   coverage().followed[static_cast<std::size_t>(s.spec.restart)][static_cast<std::size_t>(cause)] |=
       static_cast<std::uint8_t>(1u << static_cast<unsigned>(outcome));
 }

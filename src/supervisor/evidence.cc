@@ -23,6 +23,12 @@ bool found_no_room(const ports::EntryView& view) {
   return code == EAGAIN || code == ENOMEM || code == EMFILE || code == ENFILE || code == ENOSPC;
 }
 
+Error no_room_error(const std::string& label, int code) {
+  Error error = errno_error("make a process for", label, code);
+  if (code == EAGAIN) error.hint = "no more processes are allowed: see ulimit -u, and pids.max of hearth's cgroup";
+  return error;
+}
+
 // A runtime directory that another replica, or another service, has as well goes with the last of their runs.
 bool others_use_directories_of(const SlotBook& book, SlotIndex slot) {
   const std::vector<std::string>& own = book.service_spec(slot).around->runtime_directories;
@@ -279,7 +285,7 @@ void Evidence::run_ended(SlotIndex slot, RunCell& cell, const ports::EntryView& 
   const bool no_room = found_no_room(view);
   if (no_room) {
     event.reason = Reason::refused;
-    book_.scratch[slot].refusal = std::make_unique<Error>(errno_error("clone", book_.label(slot), view.fail_errno));
+    book_.scratch[slot].refusal = std::make_unique<Error>(no_room_error(book_.label(slot), view.fail_errno));
   }
   event.has_readiness = book_.has_readiness(slot);
   event.main = !forks || view.main;

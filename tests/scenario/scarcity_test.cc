@@ -27,7 +27,8 @@ TEST_F(Scarcity, AStartThatFindsNoRoomForAProcessIsMadeLaterUnderEveryPolicy) {
   stage.run_until([&] { return stage.status("once").phase == Phase::backoff; });
   EXPECT_EQ(stage.status("once").reason, Reason::refused);
   EXPECT_EQ(stage.status("once").reason_text,
-            "cannot clone p.once.0: Resource temporarily unavailable");
+            "cannot make a process for p.once.0: Resource temporarily unavailable; no more processes are allowed: see "
+            "ulimit -u, and pids.max of hearth's cgroup");
   stage.run_until([&] { return stage.is_ready("once") && stage.is_ready("limited"); });
 }
 

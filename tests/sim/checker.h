@@ -126,7 +126,7 @@ class Checker final : public Watcher {
 
   Machine& m_;
   EventId last_event_ = no_event;
-  bool loss_unknown_ = false;  // of events, before the page was lost that had counted it
+  bool loss_unknown_ = false;                       // of events, before the page was lost that had counted it
   std::map<std::string, std::string> told_phases_;  // of services, by the journal
   PageView view_;                                   // as of the last commit
   std::map<RunId, Clocks> clocks_;
@@ -155,10 +155,10 @@ class Checker final : public Watcher {
   std::set<RunId> ended_hooks_;  // we were ending these, whatever they did then
   std::map<SlotIndex, MonoNs> retries_at_death_;
   std::map<SlotIndex, std::vector<MonoNs>> tries_;  // again by itself, since somebody has ordered something
-  std::map<std::string, bool> noted_goals_;     // by label, of the last heritage
-  std::vector<std::string> noted_losses_;       // ... in words
-  std::set<std::int32_t> in_exec_at_heritage_;  // PIDs
-  MonoNs absent_from_ = never;                  // since then nobody has looked at a clock; never: somebody does
+  std::map<std::string, bool> noted_goals_;         // by label, of the last heritage
+  std::vector<std::string> noted_losses_;           // ... in words
+  std::set<std::int32_t> in_exec_at_heritage_;      // PIDs
+  MonoNs absent_from_ = never;                      // since then nobody has looked at a clock; never: somebody does
 };
 
 }  // namespace hearth::sim

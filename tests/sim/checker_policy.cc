@@ -43,7 +43,8 @@ void Checker::check_backoff(const SlotState& before, const SlotState& now, const
 }
 
 // A window begins with the first try after the end of the one before, so that two of them meet in as long a time as one.
-void Checker::check_crash_limit(SlotIndex slot, const SlotState& before, const SlotState& now, const ServiceSpec& spec) {
+void Checker::check_crash_limit(SlotIndex slot, const SlotState& before, const SlotState& now,
+                                const ServiceSpec& spec) {
   const CrashLimit& limit = spec.crash_limit;
   const bool ended = now.last_exit.run != before.last_exit.run && now.last_exit.run != no_run;
   const bool again = now.life.phase == Phase::backoff || now.life.phase == Phase::starting;
@@ -74,8 +75,8 @@ void Checker::check_ready_file(const SlotState& state) const {
   const ServiceSpec* spec = spec_of(state);
   if (spec == nullptr || spec->around->ready_file.empty()) return;
   const auto document = m_.store_port.on_disk().find(state.document);
-  const auto file = m_.store_port.ready_files.find(document->second.project + "." + spec->name + "." +
-                                                   std::to_string(state.replica));
+  const auto file =
+      m_.store_port.ready_files.find(document->second.project + "." + spec->name + "." + std::to_string(state.replica));
   const bool there = file != m_.store_port.ready_files.end();
   const bool up = state.life.run_live && !state.run_wanted && state.run().pid != 0;
   const bool said = spec->ready->type == ProbeType::none ? state.life.phase == Phase::running : state.health.ready;

@@ -69,7 +69,7 @@ const Table& health_table() {
       {
        //                      unwatched forks starting ready  lost   ending
        {"watched",            {"FSR",    "",   "",      "",    "",    ""}},
-       {"adopted",            {"SR",     "",   "",      "",    "",    ""}},
+       {"adopted",            {"SR",     "",   "R",     "",    "r",   ""}},
        {"main_found",         {".",      "SR", ".",     ".",   ".",   "."}},
        {"unwatched",          {".",      "U",  "U",     "U",   "U",   "U"}},
        {"respecified",        {".",      "F",  "SR",    "R",   "LR",  "."}},
@@ -134,7 +134,8 @@ struct Count {
 
 std::string place_name(const Table& table, std::size_t place) {
   if (place < table.columns.size() && std::strcmp(table.name, "restart policy") != 0) return table.columns[place];
-  static const char* const followed[] = {"starting", "waiting", "backoff", "failed", "failed (crash loop)", "completed"};
+  static const char* const followed[] = {"starting", "waiting", "backoff", "failed", "failed (crash loop)",
+                                         "completed"};
   return followed[place];
 }
 

@@ -145,8 +145,9 @@ std::optional<Failure> explore(Plan plan, std::uint64_t from, std::uint64_t coun
       sum.places += outcome.places;
       sum.simulated_s += outcome.simulated_s;
       sum.hash = (sum.hash ^ outcome.hash) * 0x100000001b3ULL;
-      const bool more_met = std::memcmp(&sum.coverage.lifecycle, &lifecycle::coverage(), sizeof(lifecycle::Coverage)) != 0 ||
-                            std::memcmp(&sum.coverage.health, &health::coverage(), sizeof(health::Coverage)) != 0;
+      const bool more_met =
+          std::memcmp(&sum.coverage.lifecycle, &lifecycle::coverage(), sizeof(lifecycle::Coverage)) != 0 ||
+          std::memcmp(&sum.coverage.health, &health::coverage(), sizeof(health::Coverage)) != 0;
       if (more_met) sum.coverage = coverage_so_far();
       if (!outcome.failed && more_met && plan.sabotage == nullptr && !is_possible(sum.coverage)) {
         outcome.failed = true;

@@ -38,12 +38,14 @@ struct Faults {
   std::uint32_t crashes_max = UINT32_MAX;
 
   static constexpr std::pair<const char*, bool Faults::*> kinds[] = {
-      {"crash", &Faults::crash},       {"absence", &Faults::absence},           {"clocks", &Faults::clocks},
-      {"spawners", &Faults::spawners}, {"refusals", &Faults::refusals},         {"handover", &Faults::handover},
-      {"lateness", &Faults::lateness}, {"misbehaviour", &Faults::misbehaviour}, {"orders", &Faults::orders},
-      {"keeper", &Faults::keeper},     {"everybody", &Faults::everybody},       {"state", &Faults::state},
-      {"scarcity", &Faults::scarcity}, {"disk", &Faults::disk},                 {"leaps", &Faults::leaps},
-      {"freeze", &Faults::freeze},
+      {"crash", &Faults::crash},         {"absence", &Faults::absence},
+      {"clocks", &Faults::clocks},       {"spawners", &Faults::spawners},
+      {"refusals", &Faults::refusals},   {"handover", &Faults::handover},
+      {"lateness", &Faults::lateness},   {"misbehaviour", &Faults::misbehaviour},
+      {"orders", &Faults::orders},       {"keeper", &Faults::keeper},
+      {"everybody", &Faults::everybody}, {"state", &Faults::state},
+      {"scarcity", &Faults::scarcity},   {"disk", &Faults::disk},
+      {"leaps", &Faults::leaps},         {"freeze", &Faults::freeze},
   };
 
   static Faults none() {

@@ -20,7 +20,8 @@ const char usage[] =
     "hearth-sim --planted [--seeds N]        each planted bug must be caught within N seeds\n"
     "hearth-sim --plant NAME [--seeds N]     one of them, with its shortest trace\n"
     "hearth-sim --repeat [--seeds N]         twice, and the traces must be the same\n"
-    "hearth-sim --coverage ...               fails unless every transition of the tables is met, and says which was not\n"
+    "hearth-sim --coverage ...               fails unless every transition of the tables is met, and says which was "
+    "not\n"
     "hearth-sim --also S,S... ...            these seeds, too\n"
     "also: --without FAULT                   crash absence clocks spawners refusals handover lateness misbehaviour "
     "orders keeper everybody state scarcity disk leaps freeze\n";

@@ -31,8 +31,7 @@ struct Outside {
 
 class KeeperPort final : public ports::Keeper {
  public:
-  KeeperPort(Outside outside, std::uint64_t seed)
-      : o_(outside), random_(seed, "keeper port"), scarce_(seed, "spawn") {}
+  KeeperPort(Outside outside, std::uint64_t seed) : o_(outside), random_(seed, "keeper port"), scarce_(seed, "spawn") {}
 
   ports::EntryView entry(EntryIndex entry) const override;
   void take_changed(std::vector<EntryIndex>& entries) override;
@@ -179,7 +178,7 @@ class StorePort final : public ports::Store {
   Random random_, scarce_, disk_;
   std::map<std::uint64_t, Document> documents_;
   std::map<SlotIndex, std::vector<ports::Mark>> marks_;  // that this supervisor has told of
-  std::set<std::uint64_t> wanted_;                       // by this supervisor; with its first list of runs all others are removed
+  std::set<std::uint64_t> wanted_;  // by this supervisor; with its first list of runs all others are removed
   bool has_noted_ = false;
   std::map<SlotIndex, ports::RunNote> written_;
   RunId next_ = no_run, written_next_ = no_run;

@@ -166,7 +166,7 @@ class Simulation {
 
   // From time to time there is none of something, for a moment or for long. Not in every seed: a shortage that is always
   // there would hide what comes of the others.
-  void schedule_shortage(Random& random, bool Shortage::*of, bool Faults::*fault, const char* what) {
+  void schedule_shortage(Random& random, bool Shortage::* of, bool Faults::* fault, const char* what) {
     const bool in_this_seed = random.percent(25);
     for (MonoNs at = random.between(0, seconds(6)); at < under_faults;
          at += random.between(milliseconds(50), seconds(8))) {
@@ -177,7 +177,7 @@ class Simulation {
     }
   }
 
-  void set_shortage(bool Shortage::*of, bool there, const char* what) {
+  void set_shortage(bool Shortage::* of, bool there, const char* what) {
     if (healed_ || machine_.kernel.shortage.*of == there) return;
     machine_.kernel.shortage.*of = there;
     machine_.trace.note(machine_.time.now.mono, there ? "there is no %s left" : "there is %s again", what);
@@ -185,7 +185,8 @@ class Simulation {
 
   void schedule_leaps_and_freezes() {
     const bool leaps = leaps_.percent(20), freezes = freeze_.percent(25);
-    for (MonoNs at = leaps_.between(0, seconds(6)); at < under_faults; at += leaps_.between(milliseconds(100), seconds(9))) {
+    for (MonoNs at = leaps_.between(0, seconds(6)); at < under_faults;
+         at += leaps_.between(milliseconds(100), seconds(9))) {
       const SpanNs span = leaps_.between(-seconds(1'600'000'000), seconds(1'600'000'000));
       if (leaps && plan_.faults.leaps) machine_.time.in(at, [this, span] { leap(span); });
     }

@@ -326,7 +326,8 @@ Findings check_guarantees(const SourceTree& tree) {
   static const std::regex plant(R"(`([a-z]+(?:-[a-z]+)+)`)");
   Findings findings;
   const SourceFile* page = tree.find("docs/internals/guarantees.md");
-  if (page == nullptr) return {{"docs/internals/guarantees.md", 0, "missing: it is the list of promises and their proofs"}};
+  if (page == nullptr)
+    return {{"docs/internals/guarantees.md", 0, "missing: it is the list of promises and their proofs"}};
   Names known;
   for (const SourceFile& file : tree.files) {
     if (!file.path.starts_with("tests/") || file.extension() != ".cc") continue;
@@ -340,8 +341,9 @@ Findings check_guarantees(const SourceTree& tree) {
   for (const std::regex* named : {&test, &plant}) {
     for (std::sregex_iterator it(page->text.begin(), page->text.end(), *named), end; it != end; ++it) {
       if (known.contains((*it)[1])) continue;
-      findings.push_back({page->path, line_of(page->text, static_cast<std::size_t>(it->position())),
-                          "names " + (*it)[1].str() + ", and there is no such " + (named == &test ? "test" : "planted bug")});
+      findings.push_back(
+          {page->path, line_of(page->text, static_cast<std::size_t>(it->position())),
+           "names " + (*it)[1].str() + ", and there is no such " + (named == &test ? "test" : "planted bug")});
     }
   }
   return findings;
