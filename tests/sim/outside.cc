@@ -39,7 +39,7 @@ ports::SpawnAnswer KeeperPort::spawn(const ports::SpawnOrder& order) {
   const bool full = random_.one_in(12), short_of = random_.one_in(20);
   if (entry.run != order.run) {
     if (entry.run != no_run || (full && o_.faults.handover)) return {SpawnOutcome::later, {}};
-    const bool scarce = o_.kernel.shortage.resources && !scarce_.one_in(4);
+    const bool scarce = starved();
     if ((short_of && o_.faults.refusals) || refuse_next > 0 || scarce) {
       if (refuse_next > 0) --refuse_next;
       if (*o_.observer != nullptr) (*o_.observer)->spawn_refused(order);
@@ -79,7 +79,7 @@ bool KeeperPort::signal(EntryIndex entry, RunId run, OpId op, int signal) {
   o_.crash.point("signal");
   if (*o_.observer != nullptr) (*o_.observer)->signal_called(entry, run, op, signal);
   const bool full = random_.one_in(10);
-  if (takes_no_signal || (full && o_.faults.handover)) return false;
+  if (takes_no_signal || (full && o_.faults.handover) || starved()) return false;
   o_.kernel.post_signal(entry, run, op, signal);
   o_.crash.point("signal done");
   return true;
@@ -106,7 +106,7 @@ ports::MainAnswer KeeperPort::follow(const ports::SpawnOrder& order, const ports
     missing = "2 processes are left; set pid_file to the file in which it writes its PID";
   }
   if (!missing.empty() && !wish.whoever) return {MainFound::no, missing};
-  if (full && o_.faults.handover) return {MainFound::no, "the keeper cannot be told now"};
+  if ((full && o_.faults.handover) || starved()) return {MainFound::no, "the keeper cannot be told now"};
   o_.kernel.post_follow(order.entry, order.run, daemon->pid);
   o_.crash.point("follow done");
   return {MainFound::sent, {}};
@@ -118,7 +118,7 @@ bool KeeperPort::end_tree(EntryIndex entry, RunId run, const std::string&) {
   const bool survivors = random_.one_in(8);
   o_.kernel.end_tree(run);
   o_.crash.point("end_tree done");
-  if (survivors && o_.faults.handover) return false;
+  if ((survivors && o_.faults.handover) || starved()) return false;
   // Like the real one it looks again whenever it is asked, and finds the same.
   if (!survivor.empty()) to_tell_.insert(run);
   return true;
@@ -147,7 +147,7 @@ bool KeeperPort::reap(EntryIndex entry, RunId run) {
   o_.crash.point("reap");
   if (*o_.observer != nullptr) (*o_.observer)->reap_called(entry, run);
   const bool busy = random_.one_in(10);
-  if (busy && o_.faults.handover) return false;
+  if ((busy && o_.faults.handover) || starved()) return false;
   o_.kernel.post_reap(entry, run);
   o_.crash.point("reap done");
   return true;

@@ -69,6 +69,9 @@ class KeeperPort final : public ports::Keeper {
   std::string survivor;                           // what no stop can end
 
  private:
+  // Nothing can be made, nor a message be sent, just now.
+  bool starved() { return o_.kernel.shortage.resources && !scarce_.one_in(4); }
+
   Outside o_;
   Random random_, scarce_;
   std::set<RunId> to_tell_;  // whose survivor was found and is not named yet
