@@ -22,6 +22,7 @@ const char usage[] =
     "hearth-sim --repeat [--seeds N]         twice, and the traces must be the same\n"
     "hearth-sim --coverage ...               fails unless every transition of the tables is met, and says which was "
     "not\n"
+    "hearth-sim --any-transition ...         those that are called impossible are told, and no failure\n"
     "hearth-sim --also S,S... ...            these seeds, too\n"
     "also: --without FAULT                   crash absence clocks spawners refusals handover lateness misbehaviour "
     "orders keeper everybody state scarcity disk leaps freeze\n";
@@ -32,7 +33,7 @@ struct Arguments {
   std::uint64_t seed = 0;
   std::uint32_t services = 6;
   std::uint32_t crashes = UINT32_MAX;
-  bool trace = false, planted = false, repeat = false, coverage = false;
+  bool trace = false, planted = false, repeat = false, coverage = false, any_transition = false;
   std::string plant;
   std::vector<std::uint64_t> also;
   Faults faults;
@@ -71,6 +72,8 @@ bool parse(int argc, char** argv, Arguments& arguments) {
       arguments.repeat = true;
     else if (word == "--coverage")
       arguments.coverage = true;
+    else if (word == "--any-transition")
+      arguments.any_transition = true;
     else if (word == "--also" && value != nullptr)
       arguments.also = numbers(argv[++i]);
     else if (word == "--plant" && value != nullptr)
@@ -154,6 +157,7 @@ int main(int argc, char** argv) {
   plan.faults = arguments.faults;
   plan.faults.crashes_max = arguments.crashes;
   plan.services_max = arguments.services;
+  plan.any_transition = arguments.any_transition;
   if (!arguments.plant.empty()) {
     for (const Sabotage& plant : plants())
       if (plant.name == arguments.plant) plan.sabotage = &plant;
