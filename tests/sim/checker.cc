@@ -92,7 +92,8 @@ void Checker::committed() {
         };
         // Evidence comes before orders: it may be decided upon under the specification that this turn's order replaced.
         const bool replaced = was.used && was.document != now.document && missing(was) == nullptr;
-        if (const Dependency* dependency = missing(now); dependency != nullptr && !replaced)
+        if (const Dependency* dependency = missing(now);
+            dependency != nullptr && !replaced && !left_in_this_turn(*dependency, now, before))
           fail(name_of(now) + " is started before " + dependency->service + " is there (" + words(now, *dependency) +
                ")");
       }
@@ -217,6 +218,18 @@ bool Checker::dependency_met(const SlotState& of, const Dependency& dependency, 
     if (!replica_met(other, dependency, *spec)) return false;
   }
   return found;
+}
+
+// It became ready, somebody was started for that, and then it followed what it depends on itself: all in one turn.
+bool Checker::left_in_this_turn(const Dependency& dependency, const SlotState& of, const PageView& before) const {
+  for (SlotIndex slot = 0; slot < view_.slots.size() && slot < before.slots.size(); ++slot) {
+    const SlotState& now = view_.slots[slot];
+    const bool follows =
+        now.life.reason == Reason::dependency_restarted || now.life.reason == Reason::dependency_missing;
+    if (!now.used || now.document != of.document || now.life.phase != Phase::stopping || !follows) continue;
+    if (name_of(now) == dependency.service && before.slots[slot].life.phase != Phase::stopping) return true;
+  }
+  return false;
 }
 
 bool Checker::unread(RunId run, const char* what) const {
