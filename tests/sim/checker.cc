@@ -273,7 +273,7 @@ void Checker::check_stop(SlotIndex slot, const SlotState& before, const SlotStat
         stops_.try_emplace(slot, Stop{after(time, span), span, begins ? now.order : before.order}).first->second;
     // The signal cannot arrive before there is a process: the grace period begins again.
     // Nor at a daemon before it is followed.
-    if (now.run().pid != before.run().pid) stop.grace = after(time, span);
+    if (now.run().pid != 0 && now.run().pid != before.run().pid) stop.grace = after(time, span);
     // Of several orders in one turn, one may have begun the stop under another specification.
     if (begins && view_.head.last_order > orders_before_ + 1) stop.grace = 0;
   }

@@ -217,6 +217,7 @@ Script Troupe::into_background(const Script& script, bool may_misbehave, unsigne
 
 void Troupe::misbehave(Script& script, Random& random, const ServiceSpec& spec) const {
   const SpanNs when = random.between(100'000, seconds(4));
+  Random more(random);  // as it is now: what is drawn from it changes no other draw
   switch (random.below(16)) {
     case 0:  // crashes
       script.exit_after = when;
@@ -227,7 +228,11 @@ void Troupe::misbehave(Script& script, Random& random, const ServiceSpec& spec) 
       script.exit_after = when;
       break;
     case 2: script.term_takes = not_at_all; break;
-    case 3: script.exec_takes = random.between(milliseconds(100), seconds(6)); break;
+    case 3:
+      script.exec_takes = random.between(milliseconds(100), seconds(6));
+      // ... and is not to be had in the end.
+      if (more.one_in(3)) script.fails = wire::SpawnStage::exec, script.fail_errno = EIO;
+      break;
     case 4:
       script.fails = wire::SpawnStage::exec;
       script.fail_errno = EACCES;
@@ -257,6 +262,12 @@ void Troupe::misbehave(Script& script, Random& random, const ServiceSpec& spec) 
       break;
     case 12:  // answers no more, or late
       script.sick_after = when;
+      if (more.one_in(4)) {
+        const SpanNs goes = when + more.between(seconds(1), seconds(4));
+        script.says.push_back({goes, "STOPPING=1"});
+        script.exit_after = goes + milliseconds(300);
+      }
+      if (more.one_in(4)) script.says.push_back({when + more.between(seconds(1), seconds(4)), "WATCHDOG=trigger"});
       break;
     case 13:
       script.says.push_back({script.ready_after / 2, "EXTEND_TIMEOUT_USEC=3000000"});
