@@ -49,7 +49,7 @@ const Table& lifecycle_table() {
        {"dependency_restarted", {".",  ".",  "P",     "P",     ".",      ".",   ".",   "."}},
        {"dependency_gone",      {".",  ".",  "P",     "P",     ".",      ".",   ".",   "."}},
        {"spawned",              {".",  ".",  "TR",    ".",     "P",      ".",   ".",   "."}},
-       {"spawn_failed",         {".",  ".",  "TWBF",  "wbf",   "SPTWBF", ".",   ".",   "."}},
+       {"spawn_failed",         {".",  ".",  "TWBF",  "twbf",  "SPTWBF", ".",   ".",   "."}},
        {"exited",               {".",  ".",  "TWBFC", "TWBFC", "SPTWBF", ".",   ".",   "."}},
        {"became_ready",         {".",  ".",  "R",     "R",     ".",      ".",   ".",   "."}},
        {"lost_ready",           {".",  ".",  ".",     "R",     ".",      ".",   ".",   "."}},
