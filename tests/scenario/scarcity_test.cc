@@ -57,6 +57,19 @@ TEST_F(Scarcity, AProbeThatFindsNoRoomForItsProcessIsNoBadAnswer) {
   EXPECT_EQ(stage.runs_of("db"), 1u);
 }
 
+// It ended and was forgotten in one turn, and what had waited for its end waited for ever.
+TEST_F(Scarcity, WhoseAfterStopFindsNoRoomIsForgottenAllTheSameAndHoldsNobodyUp) {
+  ServiceSpec web = service("web");
+  web.depends_on = {on("db")};
+  hooks(web, {Hook::after_stop});
+  web.actions.edit().after_stop.timeout = milliseconds(50);
+  stage.up({service("db"), web});
+  stage.run_until([&] { return stage.is_ready("web"); });
+  stage.machine().keeper_port.refuse_next = 1'000;
+  stage.down();
+  stage.run_until([&] { return stage.machine().supervisor().status().services.empty(); });
+}
+
 TEST_F(Scarcity, EverythingThatIsStoppedForAnHourGoesOnAsIfNothingHadBeen) {
   ServiceSpec db = service("db"), slow = service("slow");
   db.watchdog = seconds(1);
