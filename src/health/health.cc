@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "health/coverage.h"
 #include "health/utf8.h"
 
 namespace hearth::health {
@@ -97,11 +98,22 @@ void lose_ready(Health& health, Verdict& verdict) {
   verdict.became_ready = false;
 }
 
+void stop_watching(Health& health) {
+  health.watching = false;
+  health.forks = health.ready_said = false;
+  health.ready = false;
+  health.reloading = false;
+  health.start.clear();
+  health.watchdog.clear();
+  forget_all_but_number(health.ready_probe);
+  forget_all_but_number(health.live_probe);
+}
+
 // The run is given up, and nobody watches it any more: that is why a verdict of death comes once.
 void give_up(Health& health, Verdict& verdict) {
   verdict.try_ready = verdict.try_live = false;
   lose_ready(health, verdict);
-  unwatch(health);
+  stop_watching(health);
 }
 
 void be_unhealthy(Health& health, Reason reason, Verdict& verdict) {
@@ -177,13 +189,60 @@ void extend(Deadline& deadline, SpanNs span, Now now) {
   if (deadline.set() && after(now.mono, span) > deadline.at) deadline.start(now.mono, span);
 }
 
+// What happened, if it was one thing.
+class Met {
+ public:
+  Met() = default;
+  Met(Happened what) : Met() { add(true, what); }  // NOLINT(google-explicit-constructor): a list of one
+  Met& add(bool holds, Happened what) {
+    if (holds) ++count_, what_ = what;
+    return *this;
+  }
+  void note(const Health& before, const Health& after) const {
+    if (count_ != 1) return;
+    coverage().led_to[static_cast<std::size_t>(state_of(before))][static_cast<std::size_t>(what_)] |=
+        static_cast<std::uint8_t>(1u << static_cast<unsigned>(state_of(after)));
+  }
+
+ private:
+  unsigned count_ = 0;
+  Happened what_ = Happened::watched;
+};
+
 template <typename Change>
-Verdict changing(Health& health, Change change) {
+Verdict changing(Health& health, const Met& met, Change change) {
   const Health before = health;
   Verdict verdict;
   change(verdict);
   verdict.changed = !(before == health);
+  met.note(before, health);
   return verdict;
+}
+
+Met said(const NotifyMessage& message) {
+  return Met()
+      .add(message.ready, Happened::said_ready)
+      .add(message.reloading, Happened::said_reloading)
+      .add(message.stopping, Happened::said_stopping)
+      .add(message.watchdog, Happened::said_watchdog)
+      .add(message.watchdog_trigger, Happened::said_trigger)
+      .add(message.watchdog_usec >= 0, Happened::said_watchdog_span)
+      .add(message.extend_timeout_usec >= 0, Happened::said_extend);
+}
+
+Met answered(Which which, bool good) {
+  if (which == Which::ready) return good ? Happened::ready_good : Happened::ready_bad;
+  return good ? Happened::live_good : Happened::live_bad;
+}
+
+Met run_out(const Health& health, const ServiceSpec& spec, Now now) {
+  const bool by_uptime = spec.ready->type == ProbeType::uptime && health.ready_probe.next.due(now.mono);
+  return Met()
+      .add(health.start.due(now.mono), Happened::start_over)
+      .add(health.watchdog.due(now.mono), Happened::watchdog_over)
+      .add(health.ready_probe.limit.due(now.mono), Happened::ready_try_over)
+      .add(health.live_probe.limit.due(now.mono), Happened::live_try_over)
+      .add(by_uptime, Happened::uptime_over);
 }
 
 void forget_run(Health& health) {
@@ -224,7 +283,7 @@ void begin(Health& health, const ServiceSpec& spec, bool is_ready, Verdict& verd
 }  // namespace
 
 Verdict watch(Health& health, const ServiceSpec& spec, Now now) {
-  return changing(health, [&](Verdict& verdict) {
+  return changing(health, Happened::watched, [&](Verdict& verdict) {
     if (spec.type == ServiceType::forking) {
       forget_run(health);
       health.watching = health.forks = true;
@@ -239,7 +298,7 @@ Verdict watch(Health& health, const ServiceSpec& spec, Now now) {
 }
 
 Verdict found_main(Health& health, const ServiceSpec& spec, Now now) {
-  return changing(health, [&](Verdict& verdict) {
+  return changing(health, Happened::main_found, [&](Verdict& verdict) {
     if (!health.watching || !health.forks) return;
     health.forks = false;
     const bool is_ready = std::exchange(health.ready_said, false) || spec.ready->type == ProbeType::none;
@@ -249,24 +308,19 @@ Verdict found_main(Health& health, const ServiceSpec& spec, Now now) {
 }
 
 Verdict adopt(Health& health, const ServiceSpec& spec, Now now) {
-  return changing(health, [&](Verdict& verdict) {
+  return changing(health, Happened::adopted, [&](Verdict& verdict) {
     begin(health, spec, !is_tried(spec.ready->type) || is_said_once(spec.ready->type), verdict, now);
   });
 }
 
 void unwatch(Health& health) {
-  health.watching = false;
-  health.forks = health.ready_said = false;
-  health.ready = false;
-  health.reloading = false;
-  health.start.clear();
-  health.watchdog.clear();
-  forget_all_but_number(health.ready_probe);
-  forget_all_but_number(health.live_probe);
+  const Health before = health;
+  stop_watching(health);
+  Met(Happened::unwatched).note(before, health);
 }
 
 Verdict respecify(Health& health, const ServiceSpec& before, const ServiceSpec& spec, Now now) {
-  return changing(health, [&](Verdict& verdict) {
+  return changing(health, Happened::respecified, [&](Verdict& verdict) {
     if (!health.watching || health.stopping) return;
     const bool was_ready_before = health.ready_since != 0;
     const bool clock_is_another = spec.start_timeout != before.start_timeout ||
@@ -292,7 +346,7 @@ Verdict respecify(Health& health, const ServiceSpec& before, const ServiceSpec& 
 }
 
 Verdict notify(Health& health, const ServiceSpec& spec, const NotifyMessage& message, Now now) {
-  return changing(health, [&](Verdict& verdict) {
+  return changing(health, said(message), [&](Verdict& verdict) {
     take_texts(health, message);
     if (!health.watching) return;
     if (message.stopping) take_stopping(health, verdict);
@@ -311,7 +365,7 @@ Verdict notify(Health& health, const ServiceSpec& spec, const NotifyMessage& mes
 }
 
 Verdict said_ready(Health& health, const ServiceSpec& spec, Now now) {
-  return changing(health, [&](Verdict& verdict) {
+  return changing(health, Happened::said_newline, [&](Verdict& verdict) {
     if (!health.watching || spec.ready->type != ProbeType::fd) return;
     health.reloading = false;
     become_ready(health, spec, verdict, now);
@@ -320,7 +374,7 @@ Verdict said_ready(Health& health, const ServiceSpec& spec, Now now) {
 
 Verdict probe_result(Health& health, const ServiceSpec& spec, Which which, std::uint64_t attempt, bool good, Now now,
                      Reason bad) {
-  return changing(health, [&](Verdict& verdict) {
+  return changing(health, answered(which, good), [&](Verdict& verdict) {
     const bool readiness = which == Which::ready;
     const ProbeState& state = readiness ? health.ready_probe : health.live_probe;
     if (!is_under_way(health, state, attempt)) return;
@@ -330,7 +384,7 @@ Verdict probe_result(Health& health, const ServiceSpec& spec, Which which, std::
 }
 
 Verdict try_refused(Health& health, const ServiceSpec& spec, Which which, std::uint64_t attempt, Now now) {
-  return changing(health, [&](Verdict&) {
+  return changing(health, which == Which::ready ? Happened::ready_refused : Happened::live_refused, [&](Verdict&) {
     const bool readiness = which == Which::ready;
     ProbeState& state = readiness ? health.ready_probe : health.live_probe;
     if (!is_under_way(health, state, attempt)) return;
@@ -340,7 +394,7 @@ Verdict try_refused(Health& health, const ServiceSpec& spec, Which which, std::u
 }
 
 Verdict time_passed(Health& health, const ServiceSpec& spec, Now now) {
-  return changing(health, [&](Verdict& verdict) {
+  return changing(health, run_out(health, spec, now), [&](Verdict& verdict) {
     if (health.ready_probe.limit.due(now.mono)) {
       end_ready_try(health, spec.ready, false, now);
       judge_readiness(health, spec, verdict, now);

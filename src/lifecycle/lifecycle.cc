@@ -160,11 +160,7 @@ void not_ready(Step& s) {
 void spawn_ended(Step& s) {
   if (!s.life.run_live) return;
   forget_run(s.life);
-  if (s.event.reason == Reason::refused) {
-    // Nothing of the service has run, so neither its restart policy nor its crash limit is concerned.
-    count_failure(s.life);
-    return retry_later(s, s.life.failures, Reason::refused);
-  }
+  if (s.event.reason == Reason::refused) return after_refusal(s);
   begin_hook(s, Hook::after_stop);
   after_failure(s, Reason::spawn_failed);
 }
@@ -294,6 +290,7 @@ Effects step(Lifecycle& life, const ServiceSpec& spec, const Event& event, Now n
   const Lifecycle before = life;
   Step s{life, spec, event, now};
   table[row][column](s);
+  coverage().led_to[column][row] |= static_cast<std::uint8_t>(1u << static_cast<unsigned>(life.phase));
   s.effects.changed = !(life == before);
   return s.effects;
 }

@@ -190,9 +190,18 @@ inline constexpr std::size_t event_count = static_cast<std::size_t>(EventKind::t
 // Is there a transition for this pair, or does it change nothing?
 bool acts_on(Phase phase, EventKind event);
 
-// For tests and the simulator: every pair that step() has met since start, as a bit set per phase (bit = EventKind).
+// What the restart policy may make of an end.
+enum class Aftermath : std::uint8_t { started, waits, backs_off, given_up, crash_loop, completed };
+inline constexpr std::size_t policy_count = 3;
+inline constexpr std::size_t cause_count = static_cast<std::size_t>(Reason::memory) + 1;
+
+// For tests and the simulator: every pair that step() has met since start, as a bit set per phase (bit = EventKind);
+// where each has led (bit = Phase); and what has followed an end, by policy and cause (bit = Aftermath; Reason::none is
+// that of a success).
 struct Coverage {
   std::uint32_t seen[phase_count] = {};
+  std::uint8_t led_to[phase_count][event_count] = {};
+  std::uint8_t followed[policy_count][cause_count] = {};
 };
 Coverage& coverage();
 

@@ -39,15 +39,6 @@ void give_up(Step& s, Reason reason) {
   s.life.retry.start(s.now.mono, s.spec.retry_after);
 }
 
-}  // namespace
-
-void forget_failures(Lifecycle& life) {
-  life.failures = 0;
-  life.failed_starts = 0;
-  life.window_count = 0;
-  life.window_start = 0;
-}
-
 void count_failure(Lifecycle& life) {
   if (life.failures < UINT32_MAX) ++life.failures;
 }
@@ -63,7 +54,7 @@ void retry_later(Step& s, std::uint32_t nth, Reason cause) {
   }
 }
 
-void after_success(Step& s) {
+void follow_success(Step& s) {
   s.life.last_end = Reason::exited;
   s.life.failures = 0;
   s.life.failed_starts = 0;
@@ -74,7 +65,7 @@ void after_success(Step& s) {
   retry_later(s, 1, Reason::exited);
 }
 
-void after_failure(Step& s, Reason cause) {
+void follow_failure(Step& s, Reason cause) {
   count_failure(s.life);
   s.life.last_end = cause;
   s.effects.beside |= hook_bit(Hook::on_failure);
@@ -83,6 +74,45 @@ void after_failure(Step& s, Reason cause) {
   if (!may || !within_crash_limit(s)) return give_up(s, Reason::crash_loop);
   s.life.retrying = true;
   retry_later(s, s.life.failures, cause);
+}
+
+// For the coverage: where the policy has led.
+void note_outcome(const Step& s, Reason cause) {
+  const Lifecycle& life = s.life;
+  const Aftermath outcome = life.phase == Phase::completed                                     ? Aftermath::completed
+                            : life.phase == Phase::failed && life.reason == Reason::crash_loop ? Aftermath::crash_loop
+                            : life.phase == Phase::failed                                      ? Aftermath::given_up
+                            : life.phase == Phase::backoff                                     ? Aftermath::backs_off
+                            : life.phase == Phase::waiting                                     ? Aftermath::waits
+                                                                                               : Aftermath::started;
+  coverage().followed[static_cast<std::size_t>(s.spec.restart)][static_cast<std::size_t>(cause)] |=
+      static_cast<std::uint8_t>(1u << static_cast<unsigned>(outcome));
+}
+
+}  // namespace
+
+void forget_failures(Lifecycle& life) {
+  life.failures = 0;
+  life.failed_starts = 0;
+  life.window_count = 0;
+  life.window_start = 0;
+}
+
+void after_success(Step& s) {
+  follow_success(s);
+  note_outcome(s, Reason::none);
+}
+
+void after_failure(Step& s, Reason cause) {
+  follow_failure(s, cause);
+  note_outcome(s, cause);
+}
+
+// Nothing of the service has run, so neither its restart policy nor its crash limit is concerned.
+void after_refusal(Step& s) {
+  count_failure(s.life);
+  retry_later(s, s.life.failures, Reason::refused);
+  note_outcome(s, Reason::refused);
 }
 
 void damp(Step& s) {

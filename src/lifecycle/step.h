@@ -40,10 +40,10 @@ void forget_run(Lifecycle& life);
 
 // ---- policy.cc
 void forget_failures(Lifecycle& life);
-void count_failure(Lifecycle& life);
-void retry_later(Step& s, std::uint32_t nth, Reason cause);
 void after_success(Step& s);
 void after_failure(Step& s, Reason cause);
+// Something of ours was missing for the start.
+void after_refusal(Step& s);
 // Of a restart with a dependency: when the next one may be.
 void damp(Step& s);
 

@@ -1,6 +1,7 @@
 #include "supervisor/evidence.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "supervisor/acts.h"
@@ -13,6 +14,20 @@ namespace {
 
 // How long a service without a readiness probe must live before an order calls it done.
 constexpr SpanNs settling = milliseconds(100);
+
+// The kernel had no room for one more process just then: before there was any, so nothing of the service has been tried.
+bool found_no_room(const ports::EntryView& view) {
+  const auto stage = static_cast<wire::SpawnStage>(view.fail_stage);
+  if (stage != wire::SpawnStage::clone && stage != wire::SpawnStage::cgroup) return false;
+  const int code = view.fail_errno;
+  return code == EAGAIN || code == ENOMEM || code == EMFILE || code == ENFILE || code == ENOSPC;
+}
+
+Error no_room_error(const std::string& label, int code) {
+  Error error = errno_error("make a process for", label, code);
+  if (code == EAGAIN) error.hint = "no more processes are allowed: see ulimit -u, and pids.max of hearth's cgroup";
+  return error;
+}
 
 // A runtime directory that another replica, or another service, has as well goes with the last of their runs.
 bool others_use_directories_of(const SlotBook& book, SlotIndex slot) {
@@ -267,12 +282,18 @@ void Evidence::run_ended(SlotIndex slot, RunCell& cell, const ports::EntryView& 
   lifecycle::Event event;
   event.kind = view.fail_stage != 0 ? lifecycle::EventKind::spawn_failed : lifecycle::EventKind::exited;
   event.exit = exit;
+  const bool no_room = found_no_room(view);
+  if (no_room) {
+    event.reason = Reason::refused;
+    book_.scratch[slot].refusal = std::make_unique<Error>(no_room_error(book_.label(slot), view.fail_errno));
+  }
   event.has_readiness = book_.has_readiness(slot);
   event.main = !forks || view.main;
   event.dependencies_met = dependencies_met(book_, slot);
   event.random = book_.random();
   lives_.feed(slot, event, now);
-  if (told) lives_.try_ended(slot, exit, now);
+  if (!told) return;
+  no_room ? lives_.try_refused(slot, Error(*book_.scratch[slot].refusal), now) : lives_.try_ended(slot, exit, now);
 }
 
 void Evidence::decide_daemonless(SlotIndex slot, Now now) {

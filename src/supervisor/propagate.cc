@@ -146,9 +146,13 @@ void Propagation::forget(SlotIndex slot) {
   const SlotState& state = book_.slots[slot];
   const std::uint32_t service = state.service;
   const AppliedDocument* left = state.role == SlotRole::service ? book_.applied(slot) : nullptr;
+  if (left != nullptr) weigh_left_behind(slot);
   book_.forget(slot);
-  // Whoever failed because of it waits for it again, as for one that was never started.
-  if (left != nullptr) weigh_dependents(*left, service);
+  if (left == nullptr) return;
+  // Whoever failed because of it waits for it again, as for one that was never started; and who was held until it had
+  // ended may not have heard of that, when that was a moment ago.
+  weigh_dependents(*left, service);
+  weigh_dependencies(*left, service);
 }
 
 }  // namespace

@@ -135,11 +135,11 @@ void Takeover::take_up(SlotIndex slot) {
 }
 
 // READY=1 may have been said while nobody listened, and is not said twice: what has been loading for an hour must not
-// be ended for that (health.h, adopt). What has ended loads no more.
+// be ended for that (health.h, adopt). What has ended loads no more, nor does what has said STOPPING=1.
 void Takeover::take_for_ready(SlotIndex slot) {
   SlotState& state = book_.slots[slot];
   Health& health = state.health;
-  if (state.role != SlotRole::service || !health.watching || health.ready ||
+  if (state.role != SlotRole::service || !health.watching || health.ready || health.stopping ||
       !is_said_once(book_.spec_of(slot).ready->type))
     return;
   if (health.forks) {

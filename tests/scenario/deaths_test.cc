@@ -72,6 +72,25 @@ TEST_F(Deaths, AServiceThatEndedWhileNobodyLivedIsNotTakenForReady) {
   EXPECT_EQ(stage.runs_of("db"), 2u);
 }
 
+// It counted as ready again, with its readiness file, because it might have said so.
+TEST_F(Deaths, AServiceThatHadSaidThatItEndsIsNotTakenForReady) {
+  Script goes = good();
+  goes.says.push_back({milliseconds(50), "STOPPING=1"});
+  goes.exit_after = seconds(5);
+  stage.plays("db", {goes, good()});
+  ServiceSpec db = service("db");
+  db.restart = RestartPolicy::always;
+  stage.up({db});
+  stage.run_ms(200);
+  EXPECT_FALSE(stage.is_ready("db"));
+  nobody_lives_for(500);
+  stage.machine().kill_everybody(false);
+  stage.run_ms(1'000);
+  EXPECT_EQ(stage.runs_of("db"), 1u);
+  EXPECT_FALSE(stage.is_ready("db"));
+  EXPECT_FALSE(is_noted("counts as ready"));
+}
+
 // The same, of a run that nobody but the keeper had seen: its exit with 0 counted as success.
 TEST_F(Deaths, AServiceThatEndedWithoutBeingReadyHasFailedAlsoWhenOnlyTheKeeperSawIt) {
   stage.plays("db", {ends(50, 0), good()});

@@ -56,7 +56,7 @@ TEST_F(StartOrder, WhoOnlyNeedsAFailedDependencyStartedComesUpWithItsNextStart) 
   web.depends_on = {on("db", Condition::started)};
   Script missing = good();
   missing.fails = wire::SpawnStage::clone;
-  missing.fail_errno = EAGAIN;
+  missing.fail_errno = EPERM;
   stage.plays("db", {missing, good(500)});
   ServiceSpec gate = service("gate");
   stage.plays("gate", {good(300)});

@@ -67,6 +67,7 @@ void Checker::committed() {
     if (!now.used) {
       stops_.erase(slot);
       hooks_.erase(slot);
+      tries_.erase(slot);
       for (const RunCell& cell : was.cell)
         if (was.used && cell.entry != no_entry && m_.kernel.entry(cell.entry).run == cell.run)
           fail("slot " + std::to_string(slot) + " is forgotten while run " + std::to_string(cell.run) +
@@ -91,7 +92,8 @@ void Checker::committed() {
         };
         // Evidence comes before orders: it may be decided upon under the specification that this turn's order replaced.
         const bool replaced = was.used && was.document != now.document && missing(was) == nullptr;
-        if (const Dependency* dependency = missing(now); dependency != nullptr && !replaced)
+        if (const Dependency* dependency = missing(now);
+            dependency != nullptr && !replaced && !left_in_this_turn(*dependency, now, before))
           fail(name_of(now) + " is started before " + dependency->service + " is there (" + words(now, *dependency) +
                ")");
       }
@@ -114,6 +116,7 @@ void Checker::committed() {
     if (now.role == SlotRole::ready_probe && taken_back && had_none) not_looked_at(now.parent);
     check_stop(slot, was, now);
     check_ready(slot, was, now);
+    check_policy(slot, was, now);
   }
   check_losses_counted(before, lost);
 }
@@ -144,7 +147,8 @@ void Checker::check_end(SlotIndex slot, const RunCell& cell, const SlotState& no
   if (process == nullptr) {
     if (m_.kernel.entry(cell.entry).fail_stage == 0)
       fail("run " + std::to_string(cell.run) + " ended without having begun");
-    return;
+    if (now.role == SlotRole::ready_probe) not_looked_at(now.parent);
+    return check_no_room(now, cell.entry);
   }
   if (process->running()) fail("run " + std::to_string(cell.run) + " is said to have ended, and it lives");
   if (unread(cell.run, "READY=1"))
@@ -216,6 +220,18 @@ bool Checker::dependency_met(const SlotState& of, const Dependency& dependency, 
   return found;
 }
 
+// It became ready, somebody was started for that, and then it followed what it depends on itself: all in one turn.
+bool Checker::left_in_this_turn(const Dependency& dependency, const SlotState& of, const PageView& before) const {
+  for (SlotIndex slot = 0; slot < view_.slots.size() && slot < before.slots.size(); ++slot) {
+    const SlotState& now = view_.slots[slot];
+    const bool follows =
+        now.life.reason == Reason::dependency_restarted || now.life.reason == Reason::dependency_missing;
+    if (!now.used || now.document != of.document || now.life.phase != Phase::stopping || !follows) continue;
+    if (name_of(now) == dependency.service && before.slots[slot].life.phase != Phase::stopping) return true;
+  }
+  return false;
+}
+
 bool Checker::unread(RunId run, const char* what) const {
   const Process* process = m_.kernel.process(run);
   if (process == nullptr) return false;
@@ -257,7 +273,7 @@ void Checker::check_stop(SlotIndex slot, const SlotState& before, const SlotStat
         stops_.try_emplace(slot, Stop{after(time, span), span, begins ? now.order : before.order}).first->second;
     // The signal cannot arrive before there is a process: the grace period begins again.
     // Nor at a daemon before it is followed.
-    if (now.run().pid != before.run().pid) stop.grace = after(time, span);
+    if (now.run().pid != 0 && now.run().pid != before.run().pid) stop.grace = after(time, span);
     // Of several orders in one turn, one may have begun the stop under another specification.
     if (begins && view_.head.last_order > orders_before_ + 1) stop.grace = 0;
   }

@@ -17,7 +17,11 @@
 // The death of everybody takes nothing of this away. Only where slot table and page are lost with it, what is known is
 // what is on disk: counters begin anew, but no number of a run that is there is given again, and what was noted as down
 // stays down.
-//   - the event journal has each change of a slot once: where one state ends the next begins, ids grow, causes are earlier
+//   - the event journal has each change of a slot once: where one state ends the next begins, ids grow, causes are earlier;
+//     what could not be written is counted, and an event tells how many
+//   - backoff grows as it is specified, a crash limit holds, and a kernel without room is no failure of a service
+//   - a readiness file is there while its service is ready
+//   - an order is refused with a reason, and changes nothing
 //   - the fd store holds what the statements say
 //   - a hook is run once for one occasion: before_start for a start, before_stop and stop_command for a run, after_stop
 //     for what had begun; no run begins before its before_start has succeeded
@@ -61,9 +65,13 @@ class Checker final : public Watcher {
   void notify_consumed(const Process& process, const Datagram& datagram) override;
   void descriptor_consumed(SlotIndex slot, const Datagram& datagram) override;
   void journal_grew(const std::vector<EventRecord>& events) override;
-  void journal_begins_anew() override { told_phases_.clear(); }
+  void journal_begins_anew() override {
+    told_phases_.clear();
+    loss_unknown_ = true;
+  }
   void answered(const Request& request, const Result<Accepted>& result) override;
   void probe_answered(SlotIndex slot, RunId run, bool live, bool good) override;
+  void probe_refused(SlotIndex slot) override { not_looked_at(slot); }
 
   const ServiceSpec* spec_of(const SlotState& state) const;
   std::string name_of(const SlotState& state) const;
@@ -96,9 +104,16 @@ class Checker final : public Watcher {
   void check_dependents_ended(const SlotState& now) const;
   void check_followers_ended(const SlotState& now) const;
   bool was_ill(SlotIndex slot, const SlotState& before) const;
+  // checker_policy.cc
+  void check_policy(SlotIndex slot, const SlotState& before, const SlotState& now);
+  void check_backoff(const SlotState& before, const SlotState& now, const ServiceSpec& spec) const;
+  void check_crash_limit(SlotIndex slot, const SlotState& before, const SlotState& now, const ServiceSpec& spec);
+  void check_no_room(const SlotState& now, EntryIndex entry) const;
+  void check_ready_file(const SlotState& state) const;
   void check_ready(SlotIndex slot, const SlotState& before, const SlotState& now);
   static bool replica_met(const SlotState& other, const Dependency& dependency, const ServiceSpec& spec);
   bool dependency_met(const SlotState& of, const Dependency& dependency, const PageView& page) const;
+  bool left_in_this_turn(const Dependency& dependency, const SlotState& of, const PageView& before) const;
   std::string words(const SlotState& of, const Dependency& dependency) const;
   void renew_what_was_missed();
   bool unread(RunId run, const char* what) const;
@@ -112,6 +127,7 @@ class Checker final : public Watcher {
 
   Machine& m_;
   EventId last_event_ = no_event;
+  bool loss_unknown_ = false;                       // of events, before the page was lost that had counted it
   std::map<std::string, std::string> told_phases_;  // of services, by the journal
   PageView view_;                                   // as of the last commit
   std::map<RunId, Clocks> clocks_;
@@ -139,10 +155,11 @@ class Checker final : public Watcher {
   std::map<SlotIndex, Hooks> hooks_;
   std::set<RunId> ended_hooks_;  // we were ending these, whatever they did then
   std::map<SlotIndex, MonoNs> retries_at_death_;
-  std::map<std::string, bool> noted_goals_;     // by label, of the last heritage
-  std::vector<std::string> noted_losses_;       // ... in words
-  std::set<std::int32_t> in_exec_at_heritage_;  // PIDs
-  MonoNs absent_from_ = never;                  // since then nobody has looked at a clock; never: somebody does
+  std::map<SlotIndex, std::vector<MonoNs>> tries_;  // again by itself, since somebody has ordered something
+  std::map<std::string, bool> noted_goals_;         // by label, of the last heritage
+  std::vector<std::string> noted_losses_;           // ... in words
+  std::set<std::int32_t> in_exec_at_heritage_;      // PIDs
+  MonoNs absent_from_ = never;                      // since then nobody has looked at a clock; never: somebody does
 };
 
 }  // namespace hearth::sim

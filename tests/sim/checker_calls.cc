@@ -254,6 +254,7 @@ void Checker::turn_done() {
   for (SlotIndex slot = 0; slot < view_.slots.size(); ++slot) {
     const SlotState& state = view_.slots[slot];
     if (!state.used || state.role != SlotRole::service) continue;
+    check_ready_file(state);
     const auto expected = store_.find(slot);
     const auto held = m_.keeper_port.fd_store.find(slot);
     static const std::map<std::string, std::set<std::uint64_t>> empty;
@@ -280,7 +281,11 @@ void Checker::turn_done() {
 // ---- clients -------------------------------------------------------------------------------------------
 
 void Checker::answered(const Request& request, const Result<Accepted>& result) {
-  if (!result) return;
+  if (!result) {
+    if (result.error().reason.empty()) fail("an order is refused without a reason");
+    if (orders_.contains(request.key)) fail("an order that was taken is refused when it is repeated");
+    return;
+  }
   if (request.verb == Verb::start || request.verb == Verb::restart)
     for (const SlotIndex slot : result->slots)
       if (slot < view_.slots.size() && view_.slots[slot].used)
@@ -304,6 +309,12 @@ void Checker::journal_grew(const std::vector<EventRecord>& events) {
   for (const EventRecord& event : events) {
     const std::string id = "event " + std::to_string(event.id);
     if (event.id <= last_event_) fail(id + " comes after " + std::to_string(last_event_));
+    const EventId missing = event.id - last_event_ - 1;
+    if (missing > 0 && !loss_unknown_ && event.what != Happening::loss)
+      fail(std::to_string(missing) + " events before " + id + " are missing, and none tells of it");
+    if (event.what == Happening::loss && (event.text[0] < '1' || event.text[0] > '9'))
+      fail(id + " does not tell how many are lost: " + event.text);
+    loss_unknown_ = false;
     if (event.cause >= event.id) fail(id + " is caused by " + std::to_string(event.cause));
     last_event_ = event.id;
     if (event.what == Happening::loss) told_phases_.clear();

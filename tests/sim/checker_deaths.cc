@@ -21,6 +21,7 @@ void Checker::everybody_died(bool) {
   for (const SlotState& state : view_.slots) {
     Process* process = state.used ? m_.kernel.process(state.run().run) : nullptr;
     if (process != nullptr && !process->status_heard.empty()) process->status_heard = state.health.status;
+    if (process != nullptr && state.health.stopping) process->stopping_heard = true;
     const auto clocks = state.used ? clocks_.find(state.run().run) : clocks_.end();
     if (clocks != clocks_.end() && clocks->second.watchdog != 0)
       clocks->second.watchdog = std::max(clocks->second.watchdog, state.health.watchdog.at);
@@ -38,6 +39,7 @@ void Checker::inherits(const ports::Heritage& heritage) {
   clocks_.clear();
   stops_.clear();
   hooks_.clear();
+  tries_.clear();
   ended_hooks_.clear();
   decided_.clear();
   retries_at_death_.clear();

@@ -1,11 +1,13 @@
 // Ports that hand everything on: a planted bug changes one call.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "ports/inputs.h"
 #include "ports/keeper.h"
+#include "ports/store.h"
 
 namespace hearth::sim {
 
@@ -38,6 +40,7 @@ class KeeperDecorator : public ports::Keeper {
   void release_run(SlotIndex slot, RunId run) override { inner_.release_run(slot, run); }
   void release_slot(SlotIndex slot) override { inner_.release_slot(slot); }
   std::uint64_t start_ticks(EntryIndex entry, std::int32_t pid) override { return inner_.start_ticks(entry, pid); }
+  bool is_alive(EntryIndex entry) const override { return inner_.is_alive(entry); }
   bool output_drained(SlotIndex slot, RunId run) override { return inner_.output_drained(slot, run); }
   bool left_behind(RunId run, const std::string& label) const override { return inner_.left_behind(run, label); }
   void output_ended(SlotIndex slot, RunId run) override { inner_.output_ended(slot, run); }
@@ -65,6 +68,37 @@ class InputsDecorator : public ports::Inputs {
 
  protected:
   ports::Inputs& inner_;
+};
+
+class StoreDecorator : public ports::Store {
+ public:
+  explicit StoreDecorator(ports::Store& inner) : inner_(inner) {}
+  Status put_document(const Document& document) override { return inner_.put_document(document); }
+  Status keep_document(const Document& document) override { return inner_.keep_document(document); }
+  void drop_document(std::uint64_t version) override { inner_.drop_document(version); }
+  Result<std::vector<Document>> documents(const std::vector<std::uint64_t>& versions) override {
+    return inner_.documents(versions);
+  }
+  Status reserve(std::uint32_t slots) override { return inner_.reserve(slots); }
+  void note_runs(const std::vector<ports::SlotNote>& changed, RunId next_run) override {
+    inner_.note_runs(changed, next_run);
+  }
+  void mark(SlotIndex slot, const std::vector<ports::Mark>& marks) override { inner_.mark(slot, marks); }
+  bool finish(RunId next_run) override { return inner_.finish(next_run); }
+  ports::JournalMark continue_journal(std::optional<ports::JournalMark> mark) override {
+    return inner_.continue_journal(mark);
+  }
+  Result<std::uint64_t> append_events(const std::vector<EventRecord>& events) override {
+    return inner_.append_events(events);
+  }
+  void events_committed(ports::JournalMark mark) override { inner_.events_committed(mark); }
+  ports::EventLines read_events(EventId after, std::size_t most_bytes) const override {
+    return inner_.read_events(after, most_bytes);
+  }
+  std::optional<std::string> trouble() const override { return inner_.trouble(); }
+
+ protected:
+  ports::Store& inner_;
 };
 
 }  // namespace hearth::sim

@@ -4,13 +4,12 @@
 #include <cctype>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <new>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include "lifecycle/lifecycle.h"
 
 namespace hearth::sim {
 namespace {
@@ -128,13 +127,15 @@ Outcome run_guarded(const Plan& plan) {
   return outcome;
 }
 
-std::optional<Failure> explore(Plan plan, std::uint64_t from, std::uint64_t count, Totals& totals) {
+std::optional<Failure> explore(Plan plan, std::uint64_t from, std::uint64_t count, Totals& totals,
+                               const std::vector<std::uint64_t>& others) {
   Shared& shared = fresh_shared();
   const Outcome last = in_child(shared, [&] {
     Totals& sum = shared.totals;
-    for (std::uint64_t seed = from; seed < from + count; ++seed) {
-      shared.seed = plan.seed = seed;
-      const Outcome outcome = simulate(plan);
+    forget_coverage();
+    for (std::uint64_t nth = 0; nth < count + others.size(); ++nth) {
+      shared.seed = plan.seed = nth < count ? from + nth : others[nth - count];
+      Outcome outcome = simulate(plan);
       ++sum.seeds;
       sum.events += outcome.events;
       sum.crashes += outcome.crashes;
@@ -144,7 +145,15 @@ std::optional<Failure> explore(Plan plan, std::uint64_t from, std::uint64_t coun
       sum.places += outcome.places;
       sum.simulated_s += outcome.simulated_s;
       sum.hash = (sum.hash ^ outcome.hash) * 0x100000001b3ULL;
-      std::copy(std::begin(lifecycle::coverage().seen), std::end(lifecycle::coverage().seen), sum.coverage.begin());
+      const bool more_met =
+          std::memcmp(&sum.coverage.lifecycle, &lifecycle::coverage(), sizeof(lifecycle::Coverage)) != 0 ||
+          std::memcmp(&sum.coverage.health, &health::coverage(), sizeof(health::Coverage)) != 0;
+      if (more_met) sum.coverage = coverage_so_far();
+      if (!outcome.failed && more_met && !plan.any_transition && plan.sabotage == nullptr &&
+          !is_possible(sum.coverage)) {
+        outcome.failed = true;
+        outcome.what = "a transition was met that is said to be impossible";
+      }
       if (!outcome.failed) continue;
       put_outcome(shared, outcome);
       return;

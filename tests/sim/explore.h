@@ -2,11 +2,12 @@
 // parent outlives. What fails is made shorter.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "sim/coverage.h"
 #include "sim/simulation.h"
 
 namespace hearth::sim {
@@ -25,12 +26,13 @@ struct Totals {
   std::uint64_t states = 0;
   std::uint64_t places = 0;
   double simulated_s = 0;
-  std::uint64_t hash = 0;                   // of all traces, in order
-  std::array<std::uint32_t, 8> coverage{};  // lifecycle: events seen, by phase
+  std::uint64_t hash = 0;  // of all traces, in order
+  Coverage coverage;
 };
 
-// Seeds from .. from + count - 1 up to the first failure.
-std::optional<Failure> explore(Plan plan, std::uint64_t from, std::uint64_t count, Totals& totals);
+// Seeds from .. from + count - 1, and then these others, up to the first failure.
+std::optional<Failure> explore(Plan plan, std::uint64_t from, std::uint64_t count, Totals& totals,
+                               const std::vector<std::uint64_t>& others = {});
 
 // One seed in a child. A supervisor that aborts is a failure, too.
 Outcome run_guarded(const Plan& plan);

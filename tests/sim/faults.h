@@ -31,13 +31,21 @@ struct Faults {
   bool keeper = true;        // the keeper is killed, its spawners with it; the supervisor starts another
   bool everybody = true;     // all of hearth is killed at once; slot table and decision page stay
   bool state = true;         // the same, and they do not stay: what is on disk is left
+  bool scarcity = true;      // for a while the kernel has nothing left to give: EMFILE, ENFILE, ENOMEM, EAGAIN
+  bool disk = true;          // ... the disk nothing: ENOSPC, EDQUOT, EIO, and half of what was to be written
+  bool leaps = true;         // the wall clock is set by years
+  bool freeze = true;        // everything is stopped at once, services too, and goes on later
   std::uint32_t crashes_max = UINT32_MAX;
 
   static constexpr std::pair<const char*, bool Faults::*> kinds[] = {
-      {"crash", &Faults::crash},       {"absence", &Faults::absence},           {"clocks", &Faults::clocks},
-      {"spawners", &Faults::spawners}, {"refusals", &Faults::refusals},         {"handover", &Faults::handover},
-      {"lateness", &Faults::lateness}, {"misbehaviour", &Faults::misbehaviour}, {"orders", &Faults::orders},
-      {"keeper", &Faults::keeper},     {"everybody", &Faults::everybody},       {"state", &Faults::state},
+      {"crash", &Faults::crash},         {"absence", &Faults::absence},
+      {"clocks", &Faults::clocks},       {"spawners", &Faults::spawners},
+      {"refusals", &Faults::refusals},   {"handover", &Faults::handover},
+      {"lateness", &Faults::lateness},   {"misbehaviour", &Faults::misbehaviour},
+      {"orders", &Faults::orders},       {"keeper", &Faults::keeper},
+      {"everybody", &Faults::everybody}, {"state", &Faults::state},
+      {"scarcity", &Faults::scarcity},   {"disk", &Faults::disk},
+      {"leaps", &Faults::leaps},         {"freeze", &Faults::freeze},
   };
 
   static Faults none() {
@@ -46,6 +54,13 @@ struct Faults {
     faults.crashes_max = 0;
     return faults;
   }
+};
+
+// What there is none of just now. Whoever drives says so; what is answered then is one of the errors that the kernel has
+// for it, and now and then it works all the same.
+struct Shortage {
+  bool resources = false;
+  bool disk = false;
 };
 
 // The places where the supervisor can be killed: each port call has one before and one after its effect, and a

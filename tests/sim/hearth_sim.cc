@@ -4,9 +4,8 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <vector>
 
-#include "lifecycle/lifecycle.h"
-#include "model/status.h"
 #include "sim/explore.h"
 #include "sim/plants.h"
 
@@ -21,17 +20,12 @@ const char usage[] =
     "hearth-sim --planted [--seeds N]        each planted bug must be caught within N seeds\n"
     "hearth-sim --plant NAME [--seeds N]     one of them, with its shortest trace\n"
     "hearth-sim --repeat [--seeds N]         twice, and the traces must be the same\n"
-    "hearth-sim --coverage ...               which pairs of phase and event were not met\n"
+    "hearth-sim --coverage ...               fails unless every transition of the tables is met, and says which was "
+    "not\n"
+    "hearth-sim --any-transition ...         those that are called impossible are told, and no failure\n"
+    "hearth-sim --also S,S... ...            these seeds, too\n"
     "also: --without FAULT                   crash absence clocks spawners refusals handover lateness misbehaviour "
-    "orders keeper everybody state\n";
-
-const char* const event_names[] = {"order_start",       "order_stop",           "order_restart",
-                                   "release_stop",      "dependencies_met",     "dependencies_unmet",
-                                   "dependency_failed", "dependency_restarted", "dependency_gone",
-                                   "spawned",           "spawn_failed",         "exited",
-                                   "became_ready",      "lost_ready",           "start_timeout",
-                                   "unhealthy",         "hook_ended",           "time_passed"};
-static_assert(std::size(event_names) == lifecycle::event_count);
+    "orders keeper everybody state scarcity disk leaps freeze\n";
 
 struct Arguments {
   std::uint64_t seeds = 1'000;
@@ -39,10 +33,21 @@ struct Arguments {
   std::uint64_t seed = 0;
   std::uint32_t services = 6;
   std::uint32_t crashes = UINT32_MAX;
-  bool trace = false, planted = false, repeat = false, coverage = false;
+  bool trace = false, planted = false, repeat = false, coverage = false, any_transition = false;
   std::string plant;
+  std::vector<std::uint64_t> also;
   Faults faults;
 };
+
+// "4711,815"
+std::vector<std::uint64_t> numbers(const char* text) {
+  std::vector<std::uint64_t> all;
+  for (char* end = nullptr; *text != '\0'; text = *end == ',' ? end + 1 : end) {
+    all.push_back(std::strtoull(text, &end, 10));
+    if (end == text) break;
+  }
+  return all;
+}
 
 bool parse(int argc, char** argv, Arguments& arguments) {
   for (int i = 1; i < argc; ++i) {
@@ -67,6 +72,10 @@ bool parse(int argc, char** argv, Arguments& arguments) {
       arguments.repeat = true;
     else if (word == "--coverage")
       arguments.coverage = true;
+    else if (word == "--any-transition")
+      arguments.any_transition = true;
+    else if (word == "--also" && value != nullptr)
+      arguments.also = numbers(argv[++i]);
     else if (word == "--plant" && value != nullptr)
       arguments.plant = argv[++i];
     else if (word == "--without" && value != nullptr) {
@@ -98,33 +107,15 @@ void print(const Failure& failure) {
   print_how_to_repeat(failure.plan);
 }
 
-void print_coverage(const Totals& totals, bool missing) {
-  unsigned seen = 0, all = 0;
-  for (std::size_t phase = 0; phase < totals.coverage.size(); ++phase) {
-    std::string not_seen;
-    for (std::size_t event = 0; event < lifecycle::event_count; ++event) {
-      if (!lifecycle::acts_on(static_cast<Phase>(phase), static_cast<lifecycle::EventKind>(event))) continue;
-      ++all;
-      if ((totals.coverage[phase] >> event & 1) != 0)
-        ++seen;
-      else
-        not_seen += std::string(" ") + event_names[event];
-    }
-    if (missing && !not_seen.empty())
-      std::printf("not met while %s:%s\n", phase_name(static_cast<Phase>(phase)), not_seen.c_str());
-  }
-  std::printf("lifecycle: %u of the %u transitions\n", seen, all);
-}
-
 int run_many(const Arguments& arguments, Plan plan) {
   Totals totals;
-  std::optional<Failure> failure = explore(plan, arguments.from, arguments.seeds, totals);
+  std::optional<Failure> failure = explore(plan, arguments.from, arguments.seeds, totals, arguments.also);
   std::printf("%lu seeds, %.1f simulated hours, %lu events, supervisor killed %lu times at %lu places it passed\n",
               totals.seeds, totals.simulated_s / 3600, totals.events, totals.crashes, totals.places);
   std::printf("keeper killed %lu times, everybody at once %lu times, slot table and page lost with them %lu times\n",
               totals.keepers, totals.everybody, totals.states);
-  print_coverage(totals, arguments.coverage);
-  if (!failure) return 0;
+  const bool complete = print_coverage(totals.coverage, arguments.coverage);
+  if (!failure) return complete || !arguments.coverage ? 0 : 1;
   std::printf("seed %lu fails: %s\nmaking it shorter ...\n", failure->plan.seed, failure->outcome.what.c_str());
   print(shrink(*failure));
   return 1;
@@ -142,6 +133,7 @@ int run_planted(const Arguments& arguments, Plan plan) {
     else
       std::printf("%-34s PLANTED AND NOT CAUGHT in %lu seeds\n", plant.name.c_str(), totals.seeds), ++escaped;
   }
+  std::printf("%zu bugs planted, %zu caught\n", plants().size(), plants().size() - static_cast<std::size_t>(escaped));
   return escaped == 0 ? 0 : 1;
 }
 
@@ -165,6 +157,7 @@ int main(int argc, char** argv) {
   plan.faults = arguments.faults;
   plan.faults.crashes_max = arguments.crashes;
   plan.services_max = arguments.services;
+  plan.any_transition = arguments.any_transition;
   if (!arguments.plant.empty()) {
     for (const Sabotage& plant : plants())
       if (plant.name == arguments.plant) plan.sabotage = &plant;

@@ -106,6 +106,7 @@ void InputsPort::consume(const ports::Input& input) {
       break;
     case ports::InputKind::ready_line: break;  // nobody here says it so
     case ports::InputKind::probe_result:
+      if (input.refused && !input.live && *o_.observer != nullptr) (*o_.observer)->probe_refused(input.slot);
       std::erase_if(results_, [&](const ports::Input& each) { return each.token == input.token; });
       break;
     case ports::InputKind::request:

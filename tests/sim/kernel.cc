@@ -21,6 +21,7 @@ Kernel::Kernel(std::uint64_t seed, Timeline& time, Trace& trace, const Faults& f
       latency_(seed, "latency"),
       deaths_(seed, "spawner deaths"),
       keeper_(seed, "keeper at work"),
+      scarce_(seed, "clone"),
       entries_(entries_max),
       orders_(entries_max) {
   spawner_[0].generation = 1;

@@ -148,6 +148,7 @@ class Kernel {
   ports::EntryView& planted_entry(EntryIndex entry) { return entries_[entry]; }
 
   Observer* observer = nullptr;
+  Shortage shortage;
   std::function<void()> wake = [] {};      // the supervisor's eventfd
   bool strays_are_taken_for_runs = false;  // a planted bug of the keeper's
   std::uint32_t strays_reaped = 0;
@@ -205,6 +206,8 @@ class Kernel {
   void follow(EntryIndex entry, std::int32_t pid);
   Process& promote(Process& leader);
   bool fails_in_spawner(EntryIndex entry, const Script& script);
+  bool finds_no_room(EntryIndex entry);
+  void tell_failure(EntryIndex entry, wire::SpawnStage stage, int code);
 
   // deaths.cc
   bool keeper_dies_here();
@@ -221,7 +224,7 @@ class Kernel {
   Trace& trace_;
   const Faults& faults_;
   Casting casting_;
-  Random latency_, deaths_, keeper_;
+  Random latency_, deaths_, keeper_, scarce_;
   Init init_;
   bool mortal_;  // the keeper dies at its work in this seed
   bool keeper_lives_ = true;

@@ -67,6 +67,24 @@ std::string left_by(const PageView& page, const Checker& checker, const SlotStat
   return "";
 }
 
+// "a stopping, a's hook 4 backoff"
+std::string all_phases(const PageView& page, const Checker& checker) {
+  std::string text;
+  for (const SlotState& state : page.slots) {
+    if (!state.used) continue;
+    if (!text.empty()) text += ", ";
+    text += checker.name_of(state) + (state.role == SlotRole::service ? " " : "'s ") + phase_name(state.life.phase);
+    if (state.life.hook != Hook::none) text += " with hook " + std::to_string(static_cast<int>(state.life.hook));
+    if (state.hook != Hook::none) text += " as hook " + std::to_string(static_cast<int>(state.hook));
+    if (state.run_wanted) text += " wanted";
+    if (state.life.stop_held) text += " held";
+    for (const RunCell& cell : state.cell)
+      if (cell.entry != no_entry)
+        text += " run " + std::to_string(cell.run) + (cell.reap ? " reap" : "") + (cell.spawn ? " spawn" : "");
+  }
+  return text;
+}
+
 std::string wrong_phase(const PageView& page, const Checker& checker, const Troupe& troupe, const SlotState& state) {
   const ServiceSpec& spec = *checker.spec_of(state);
   const Phase phase = state.life.phase;
@@ -132,7 +150,8 @@ std::string not_at_rest(Machine& machine, const Checker& checker, const Troupe& 
   for (SlotIndex slot = 0; slot < page.slots.size(); ++slot) {
     const SlotState& state = page.slots[slot];
     if (!state.used) continue;
-    if (state.removing) return checker.name_of(state) + " should have been forgotten";
+    if (state.removing)
+      return checker.name_of(state) + " should have been forgotten (" + all_phases(page, checker) + ")";
     const bool busy = troupe.character(checker.name_of(state)) == Character::broken;
     for (const RunCell& cell : state.cell) {
       if (busy || state.role != SlotRole::service) break;

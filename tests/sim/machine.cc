@@ -46,6 +46,7 @@ Machine::Machine(std::uint64_t seed, const Faults& with, Casting casting, bool k
   kernel.strays_are_taken_for_runs = sabotage_->strays_are_taken_for_runs;
   if (sabotage_->keeper) planted_keeper_ = sabotage_->keeper(*this, keeper_port);
   if (sabotage_->inputs) planted_inputs_ = sabotage_->inputs(*this, inputs_port);
+  if (sabotage_->store) planted_store_ = sabotage_->store(*this, store_port);
 }
 
 Machine::~Machine() {
@@ -97,9 +98,10 @@ void Machine::begin_supervisor() {
   options.between_stores = [this] { between_stores(); };
   ports::Keeper& keeper = planted_keeper_ ? *planted_keeper_ : static_cast<ports::Keeper&>(keeper_port);
   ports::Inputs& inputs = planted_inputs_ ? *planted_inputs_ : static_cast<ports::Inputs&>(inputs_port);
+  ports::Store& store = planted_store_ ? *planted_store_ : static_cast<ports::Store&>(store_port);
   const ports::Heritage heritage = fresh ? inherit() : ports::Heritage();
   Result<std::unique_ptr<supervisor::Supervisor>> begun =
-      supervisor::Supervisor::create({keeper, inputs, probes_port, store_port}, *page_, options, heritage, time.now);
+      supervisor::Supervisor::create({keeper, inputs, probes_port, store}, *page_, options, heritage, time.now);
   if (!begun) throw Crash{"documents refused"};
   supervisor_ = std::move(*begun);
   if (fresh) kernel.leave_the_rest_alone();
@@ -137,6 +139,14 @@ void Machine::turn() {
   } catch (const Crash& crash_here) {
     died(crash_here.where, who_dies());
   }
+}
+
+void Machine::freeze(SpanNs span, SpanNs apart) {
+  const MonoNs until = after(time.now.mono, span);
+  trace.note(time.now.mono, "everything is stopped for %ld ms", static_cast<long>(span / ns_per_ms));
+  time.hold(until, apart);
+  stopped_until_ = std::max(stopped_until_, until);
+  restart_at_ = std::max(restart_at_, until);
 }
 
 void Machine::kill_supervisor(const std::string& why) {

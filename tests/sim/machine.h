@@ -24,6 +24,7 @@ struct Sabotage {
   std::string name;
   std::function<std::unique_ptr<ports::Keeper>(Machine&, ports::Keeper&)> keeper;
   std::function<std::unique_ptr<ports::Inputs>(Machine&, ports::Inputs&)> inputs;
+  std::function<std::unique_ptr<ports::Store>(Machine&, ports::Store&)> store;
   std::function<void(Machine&, bool published)> between_stores;
   std::function<void(Machine&, const std::string& where)> died;
   std::function<void(Machine&)> before_takeover;  // the page as the successor will find it
@@ -79,6 +80,8 @@ class Machine {
   void kill_everybody(bool state_lost);
   void stop_supervisor(SpanNs span) { stopped_until_ = after(time.now.mono, span); }
   void suspend(SpanNs span) { time.step_wall(span); }
+  // SIGSTOP of everything but the clocks, and SIGCONT.
+  void freeze(SpanNs span, SpanNs apart);
   std::function<SpanNs()> dead_for = [] { return milliseconds(5); };
   std::function<SpanNs()> keeper_away_for = [] { return milliseconds(5); };
   std::function<SpanNs()> nobody_for = [] { return milliseconds(50); };
@@ -148,6 +151,7 @@ class Machine {
   wire::DecisionPage* page_;
   std::unique_ptr<ports::Keeper> planted_keeper_;
   std::unique_ptr<ports::Inputs> planted_inputs_;
+  std::unique_ptr<ports::Store> planted_store_;
   std::unique_ptr<supervisor::Supervisor> supervisor_;
   bool was_away_ = false;  // the next turn is the first after a death
   MonoNs due_ = never;

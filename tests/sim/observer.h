@@ -36,6 +36,7 @@ class Observer {
   // Events that are committed and were not told of before.
   virtual void journal_grew(const std::vector<EventRecord>&) {}
   virtual void journal_begins_anew() {}
+  virtual void probe_refused(SlotIndex) {}  // of readiness: it could not be made
   virtual void probe_answered(SlotIndex, RunId, bool /*live*/, bool /*good*/) {}
 };
 

@@ -6,6 +6,17 @@
 #include <utility>
 
 namespace hearth::sim {
+namespace {
+
+constexpr SpanNs write_every = milliseconds(100);
+
+// What the kernel says when it has no more of something.
+int errno_of_scarcity(Random& random) {
+  constexpr int all[] = {EMFILE, ENFILE, ENOMEM, EAGAIN};
+  return all[random.below(std::size(all))];
+}
+
+}  // namespace
 
 // ---- keeper -----------------------------------------------------------------------------------------
 
@@ -28,10 +39,11 @@ ports::SpawnAnswer KeeperPort::spawn(const ports::SpawnOrder& order) {
   const bool full = random_.one_in(12), short_of = random_.one_in(20);
   if (entry.run != order.run) {
     if (entry.run != no_run || (full && o_.faults.handover)) return {SpawnOutcome::later, {}};
-    if ((short_of && o_.faults.refusals) || refuse_next > 0) {
+    const bool scarce = starved();
+    if ((short_of && o_.faults.refusals) || refuse_next > 0 || scarce) {
       if (refuse_next > 0) --refuse_next;
       if (*o_.observer != nullptr) (*o_.observer)->spawn_refused(order);
-      const int code = random_.one_in(2) ? EMFILE : ENOSPC;
+      const int code = scarce ? errno_of_scarcity(scarce_) : random_.one_in(2) ? EMFILE : ENOSPC;
       o_.trace.note(o_.time.now.mono, "spawn of run %lu (%s) is refused: errno %d", order.run, order.label.c_str(),
                     code);
       return {SpawnOutcome::refused, errno_error("start", order.label, code)};
@@ -67,7 +79,7 @@ bool KeeperPort::signal(EntryIndex entry, RunId run, OpId op, int signal) {
   o_.crash.point("signal");
   if (*o_.observer != nullptr) (*o_.observer)->signal_called(entry, run, op, signal);
   const bool full = random_.one_in(10);
-  if (takes_no_signal || (full && o_.faults.handover)) return false;
+  if (takes_no_signal || (full && o_.faults.handover) || starved()) return false;
   o_.kernel.post_signal(entry, run, op, signal);
   o_.crash.point("signal done");
   return true;
@@ -94,7 +106,7 @@ ports::MainAnswer KeeperPort::follow(const ports::SpawnOrder& order, const ports
     missing = "2 processes are left; set pid_file to the file in which it writes its PID";
   }
   if (!missing.empty() && !wish.whoever) return {MainFound::no, missing};
-  if (full && o_.faults.handover) return {MainFound::no, "the keeper cannot be told now"};
+  if ((full && o_.faults.handover) || starved()) return {MainFound::no, "the keeper cannot be told now"};
   o_.kernel.post_follow(order.entry, order.run, daemon->pid);
   o_.crash.point("follow done");
   return {MainFound::sent, {}};
@@ -106,7 +118,7 @@ bool KeeperPort::end_tree(EntryIndex entry, RunId run, const std::string&) {
   const bool survivors = random_.one_in(8);
   o_.kernel.end_tree(run);
   o_.crash.point("end_tree done");
-  if (survivors && o_.faults.handover) return false;
+  if ((survivors && o_.faults.handover) || starved()) return false;
   // Like the real one it looks again whenever it is asked, and finds the same.
   if (!survivor.empty()) to_tell_.insert(run);
   return true;
@@ -135,7 +147,7 @@ bool KeeperPort::reap(EntryIndex entry, RunId run) {
   o_.crash.point("reap");
   if (*o_.observer != nullptr) (*o_.observer)->reap_called(entry, run);
   const bool busy = random_.one_in(10);
-  if (busy && o_.faults.handover) return false;
+  if ((busy && o_.faults.handover) || starved()) return false;
   o_.kernel.post_reap(entry, run);
   o_.crash.point("reap done");
   return true;
@@ -200,13 +212,14 @@ void ProbesPort::begin(const ports::ProbeTry& order) {
   SpanNs takes = random_.between(100'000, milliseconds(20));
   o_.crash.point("probe begin done");
   const bool memory = order.probe->type == ProbeType::memory;
-  if (hangs && !memory) return;
+  if (hangs && !memory && !o_.kernel.shortage.resources) return;
   // A look at memory says in half of the time that is left that it could not be made.
   const SpanNs patience = std::max<SpanNs>(order.until - o_.time.now.mono, 0) / 2;
   const Process* asked = o_.kernel.live_process_of(order.slot);
   const bool unseen = asked != nullptr && asked->script.memory_unseen;
-  const bool refused = memory && (hangs || unseen || takes > patience);
-  if (refused) takes = patience;
+  const bool scarce = o_.kernel.shortage.resources && !scarce_.one_in(3);  // no socket to ask with
+  const bool refused = scarce || (memory && (hangs || unseen || takes > patience));
+  if (refused) takes = scarce ? 0 : patience;
   o_.time.in(takes,
              [this, slot = order.slot, live = order.live, attempt = order.attempt, epoch = epoch_, memory, refused] {
                if (epoch != epoch_) return;
@@ -219,7 +232,8 @@ void ProbesPort::begin(const ports::ProbeTry& order) {
                result.refused = refused;
                result.good = !refused && process != nullptr && process->answers(live, o_.time.now.mono);
                result.memory = memory && !refused && !result.good;
-               if (refused) result.data = "its memory could not be added up in time";
+               if (refused) result.data = memory ? "its memory could not be added up in time" : "there is no socket";
+               if (refused && *o_.observer != nullptr && !live) (*o_.observer)->probe_refused(slot);
                if (result.memory) result.data = "it used 4.2 GiB of memory, and max_memory is 4 GiB";
                if (*o_.observer != nullptr && process != nullptr && !refused)
                  (*o_.observer)->probe_answered(slot, process->run, live, result.good);
@@ -237,6 +251,9 @@ void ProbesPort::cancel(SlotIndex) {
 Status StorePort::put_document(const Document& document) {
   o_.crash.point("put_document");
   const bool full = random_.one_in(10);
+  if (o_.kernel.shortage.disk && !disk_.one_in(4)) return errno_failure("store", document.project, errno_of_disk());
+  if (o_.kernel.shortage.resources && !scarce_.one_in(4))
+    return errno_failure("store", document.project, errno_of_scarcity(scarce_));
   if (full_for > 0 || (full && o_.faults.refusals)) {
     if (full_for > 0) --full_for;
     return errno_failure("store", document.project, ENOSPC);
@@ -253,8 +270,11 @@ Status StorePort::keep_document(const Document& document) {
   return kept;
 }
 
-Status StorePort::reserve(std::uint32_t) {
+Status StorePort::reserve(std::uint32_t slots) {
   if (no_more_slots) return errno_failure("make room in", "the slot table", ENOSPC);
+  if (slots <= reserved_) return {};  // what is there is not given back
+  if (o_.kernel.shortage.resources && scarce_.one_in(2)) return errno_failure("make room in", "the slot table", ENOMEM);
+  reserved_ = slots;
   return {};
 }
 
@@ -271,6 +291,8 @@ Result<std::vector<Document>> StorePort::documents(const std::vector<std::uint64
     --short_for;
     return errno_failure("read", "a document", EMFILE);
   }
+  if (o_.kernel.shortage.resources && scarce_.one_in(2))
+    return errno_failure("read", "a document", errno_of_scarcity(scarce_));
   std::vector<Document> all;
   for (const std::uint64_t version : versions)
     if (const auto found = documents_.find(version); found != documents_.end()) all.push_back(found->second);
@@ -283,21 +305,42 @@ Result<std::vector<Document>> StorePort::documents(const std::vector<std::uint64
 }
 
 void StorePort::note_runs(const std::vector<ports::SlotNote>& changed, RunId next_run) {
-  constexpr SpanNs write_every = milliseconds(100);
   o_.crash.point("note_runs");
   if (!std::exchange(has_noted_, true))
     std::erase_if(documents_, [this](const auto& each) { return !wanted_.contains(each.first); });
   for (const ports::SlotNote& each : changed) noted[each.slot] = each.note;
   next_ = next_run;
   if (!std::exchange(waits_, true))
-    o_.time.at(written_at_ == 0 ? o_.time.now.mono : after(written_at_, write_every), [this, epoch = epoch_] {
-      if (epoch != epoch_) return;
-      waits_ = false;
-      written_ = noted;
-      written_next_ = next_;
-      written_at_ = o_.time.now.mono;
-    });
+    o_.time.at(written_at_ == 0 ? o_.time.now.mono : after(written_at_, write_every),
+               [this, epoch = epoch_] { write_list(epoch); });
   o_.crash.point("note_runs done");
+}
+
+// Another file, renamed in the place of the old one: what cannot be written leaves that as it is, and is tried again.
+void StorePort::write_list(std::uint64_t epoch) {
+  if (epoch != epoch_) return;
+  if (o_.kernel.shortage.disk) return o_.time.in(write_every, [this, epoch] { write_list(epoch); });
+  waits_ = false;
+  written_ = noted;
+  written_next_ = next_;
+  written_at_ = o_.time.now.mono;
+}
+
+int StorePort::errno_of_disk() {
+  constexpr int all[] = {ENOSPC, EDQUOT, EIO};
+  return all[disk_.below(std::size(all))];
+}
+
+void StorePort::mark(SlotIndex slot, const std::vector<ports::Mark>& marks) {
+  o_.crash.point("mark");
+  for (const ports::Mark& old : marks_[slot]) ready_files.erase(old.label);
+  marks_[slot] = marks;
+  for (const ports::Mark& mark : marks) {
+    if (mark.kind != ports::Mark::Kind::ready) continue;
+    ready_files.erase(mark.label);
+    if (mark.there) ready_files[mark.label] = mark.run;
+  }
+  o_.crash.point("mark done");
 }
 
 bool StorePort::finish(RunId) {
@@ -311,8 +354,8 @@ bool StorePort::finish(RunId) {
 // Told once, when they are committed; who died before he could tell has a successor that does.
 void StorePort::tell_journal(EventId last) {
   std::vector<EventRecord> fresh;
-  for (const EventRecord& event : journal_)
-    if (event.id > told_ && event.id <= last) fresh.push_back(event);
+  for (std::size_t i = 0; i < std::min(whole_, journal_.size()); ++i)
+    if (journal_[i].id > told_ && journal_[i].id <= last) fresh.push_back(journal_[i]);
   told_ = std::max(told_, last);
   if (*o_.observer != nullptr && !fresh.empty()) (*o_.observer)->journal_grew(fresh);
 }
@@ -320,7 +363,8 @@ void StorePort::tell_journal(EventId last) {
 ports::JournalMark StorePort::continue_journal(std::optional<ports::JournalMark> mark) {
   o_.crash.point("continue_journal");
   const EventId found = journal_.empty() ? no_event : journal_.back().id;
-  if (mark) std::erase_if(journal_, [&](const EventRecord& event) { return event.id > mark->last; });
+  if (mark) journal_.resize(std::min<std::size_t>(mark->end, journal_.size()));
+  whole_ = journal_.size();
   const EventId last = mark ? mark->last : found;
   tell_journal(last);
   if (!mark && *o_.observer != nullptr) (*o_.observer)->journal_begins_anew();
@@ -334,7 +378,16 @@ Result<std::uint64_t> StorePort::append_events(const std::vector<EventRecord>& e
     --no_events_for;
     return errno_failure("write", "events-1", ENOSPC);
   }
+  // Written where the last whole one ends, over what of another was begun and not finished.
+  journal_.resize(std::min(whole_, journal_.size()));
+  if (o_.kernel.shortage.disk && !disk_.one_in(4)) {
+    const auto half = static_cast<std::ptrdiff_t>(disk_.below(events.size()));
+    journal_.insert(journal_.end(), events.begin(), events.begin() + half);
+    o_.crash.point("append_events half done");
+    return errno_failure("write", "events-1", errno_of_disk());
+  }
   journal_.insert(journal_.end(), events.begin(), events.end());
+  whole_ = journal_.size();
   o_.crash.point("append_events done");
   return journal_.size();
 }
@@ -350,6 +403,7 @@ void StorePort::supervisor_died() {
   written_at_ = 0;
   noted.clear();
   wanted_.clear();
+  marks_.clear();
 }
 
 }  // namespace hearth::sim

@@ -31,7 +31,7 @@ struct Outside {
 
 class KeeperPort final : public ports::Keeper {
  public:
-  KeeperPort(Outside outside, std::uint64_t seed) : o_(outside), random_(seed, "keeper port") {}
+  KeeperPort(Outside outside, std::uint64_t seed) : o_(outside), random_(seed, "keeper port"), scarce_(seed, "spawn") {}
 
   ports::EntryView entry(EntryIndex entry) const override;
   void take_changed(std::vector<EntryIndex>& entries) override;
@@ -69,8 +69,11 @@ class KeeperPort final : public ports::Keeper {
   std::string survivor;                           // what no stop can end
 
  private:
+  // Nothing can be made, nor a message be sent, just now.
+  bool starved() { return o_.kernel.shortage.resources && !scarce_.one_in(4); }
+
   Outside o_;
-  Random random_;
+  Random random_, scarce_;
   std::set<RunId> to_tell_;  // whose survivor was found and is not named yet
 };
 
@@ -126,7 +129,7 @@ class InputsPort final : public ports::Inputs {
 class ProbesPort final : public ports::Probes {
  public:
   ProbesPort(Outside outside, InputsPort& inputs, std::uint64_t seed)
-      : o_(outside), inputs_(inputs), random_(seed, "probes port") {}
+      : o_(outside), inputs_(inputs), random_(seed, "probes port"), scarce_(seed, "probe") {}
   void begin(const ports::ProbeTry& order) override;
   void cancel(SlotIndex slot) override;
   void supervisor_died() { ++epoch_; }
@@ -134,19 +137,21 @@ class ProbesPort final : public ports::Probes {
  private:
   Outside o_;
   InputsPort& inputs_;
-  Random random_;
+  Random random_, scarce_;
   std::uint64_t epoch_ = 0;
 };
 
 class StorePort final : public ports::Store {
  public:
-  StorePort(Outside outside, std::uint64_t seed) : o_(outside), random_(seed, "store port") {}
+  StorePort(Outside outside, std::uint64_t seed)
+      : o_(outside), random_(seed, "store port"), scarce_(seed, "store"), disk_(seed, "disk port") {}
   Status put_document(const Document& document) override;
   Status keep_document(const Document& document) override;
   void drop_document(std::uint64_t version) override;
   Status reserve(std::uint32_t slots) override;
   Result<std::vector<Document>> documents(const std::vector<std::uint64_t>& versions) override;
   void note_runs(const std::vector<ports::SlotNote>& changed, RunId next_run) override;
+  void mark(SlotIndex slot, const std::vector<ports::Mark>& marks) override;
   bool finish(RunId next_run) override;
   ports::JournalMark continue_journal(std::optional<ports::JournalMark> mark) override;
   Result<std::uint64_t> append_events(const std::vector<EventRecord>& events) override;
@@ -161,21 +166,29 @@ class StorePort final : public ports::Store {
   std::uint32_t no_events_for = 0;  // so many turns find no room for their events
   std::uint32_t short_for = 0;      // so many supervisors cannot read the documents
 
+  // Readiness files: whose they are, by label, and which run they name. They stay when nobody is left to take them away.
+  std::map<std::string, RunId> ready_files;
   std::map<SlotIndex, ports::RunNote> noted;
   const std::map<std::uint64_t, Document>& on_disk() const { return documents_; }
   const std::map<SlotIndex, ports::RunNote>& list_on_disk() const { return written_; }
   RunId next_run_on_disk() const { return written_next_; }
 
  private:
+  int errno_of_disk();
+  void write_list(std::uint64_t epoch);
+
   Outside o_;
-  Random random_;
+  Random random_, scarce_, disk_;
   std::map<std::uint64_t, Document> documents_;
+  std::map<SlotIndex, std::vector<ports::Mark>> marks_;  // that this supervisor has told of
   std::set<std::uint64_t> wanted_;  // by this supervisor; with its first list of runs all others are removed
   bool has_noted_ = false;
   std::map<SlotIndex, ports::RunNote> written_;
   RunId next_ = no_run, written_next_ = no_run;
   void tell_journal(EventId last);
   std::vector<EventRecord> journal_;  // outlives everybody, as files of DIR/state do
+  std::uint32_t reserved_ = 0;        // room for so many slots
+  std::size_t whole_ = 0;             // behind it is what there was no room to finish
   EventId told_ = no_event;
   MonoNs written_at_ = 0;
   bool waits_ = false;

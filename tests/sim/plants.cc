@@ -271,6 +271,7 @@ std::vector<Sabotage> all_plants() {
   }));
   add_plants_of_deaths(all);
   add_plants_of_hooks(all);
+  add_plants_of_mistakes(all);
   return all;
 }
 

@@ -11,7 +11,8 @@ namespace hearth::sim {
 
 // All of them; the names are what `hearth-sim --plant` takes.
 const std::vector<Sabotage>& plants();
-void add_plants_of_deaths(std::vector<Sabotage>& all);  // plants_deaths.cc
-void add_plants_of_hooks(std::vector<Sabotage>& all);   // plants_hooks.cc
+void add_plants_of_deaths(std::vector<Sabotage>& all);    // plants_deaths.cc
+void add_plants_of_hooks(std::vector<Sabotage>& all);     // plants_hooks.cc
+void add_plants_of_mistakes(std::vector<Sabotage>& all);  // plants_mistakes.cc
 
 }  // namespace hearth::sim

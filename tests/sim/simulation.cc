@@ -28,6 +28,10 @@ class Simulation {
         keeper_(plan.seed, "keeper"),
         everybody_(plan.seed, "everybody"),
         state_(plan.seed, "state"),
+        scarcity_(plan.seed, "scarcity"),
+        disk_(plan.seed, "disk"),
+        leaps_(plan.seed, "leaps"),
+        freeze_(plan.seed, "freeze"),
         latency_(plan.seed, "wake") {
     machine_.watch(&checker_);
     machine_.before_turn = [this] { before_turn(); };
@@ -160,6 +164,49 @@ class Simulation {
     }
   }
 
+  // From time to time there is none of something, for a moment or for long. Not in every seed: a shortage that is always
+  // there would hide what comes of the others.
+  void schedule_shortage(Random& random, bool Shortage::* of, bool Faults::* fault, const char* what) {
+    const bool in_this_seed = random.percent(25);
+    for (MonoNs at = random.between(0, seconds(6)); at < under_faults;
+         at += random.between(milliseconds(50), seconds(8))) {
+      const SpanNs span = random.between(milliseconds(1), random.one_in(3) ? seconds(4) : milliseconds(300));
+      if (!in_this_seed) continue;
+      machine_.time.in(at, [this, of, fault, what] { set_shortage(of, plan_.faults.*fault, what); });
+      machine_.time.in(at + span, [this, of, what] { set_shortage(of, false, what); });
+    }
+  }
+
+  void set_shortage(bool Shortage::* of, bool there, const char* what) {
+    if (healed_ || machine_.kernel.shortage.*of == there) return;
+    machine_.kernel.shortage.*of = there;
+    machine_.trace.note(machine_.time.now.mono, there ? "there is no %s left" : "there is %s again", what);
+  }
+
+  void schedule_leaps_and_freezes() {
+    const bool leaps = leaps_.percent(20), freezes = freeze_.percent(25);
+    for (MonoNs at = leaps_.between(0, seconds(6)); at < under_faults;
+         at += leaps_.between(milliseconds(100), seconds(9))) {
+      const SpanNs span = leaps_.between(-seconds(1'600'000'000), seconds(1'600'000'000));
+      if (leaps && plan_.faults.leaps) machine_.time.in(at, [this, span] { leap(span); });
+    }
+    for (MonoNs at = freeze_.between(0, seconds(6)); at < under_faults;
+         at += freeze_.between(milliseconds(100), seconds(9))) {
+      const SpanNs span = freeze_.between(milliseconds(1), freeze_.one_in(3) ? seconds(15) : milliseconds(1'500));
+      const SpanNs apart = freeze_.between(0, milliseconds(1));
+      if (!freezes || !plan_.faults.freeze) continue;
+      machine_.time.in(at, [this, span, apart] {
+        if (!healed_) machine_.freeze(std::min<SpanNs>(span, end_of_faults_ - machine_.time.now.mono), apart);
+      });
+    }
+  }
+
+  // To somewhere between 1970 and 2100, as by a clock without a battery.
+  void leap(SpanNs span) {
+    const WallNs to = machine_.time.now.wall + span;
+    if (!healed_ && to > seconds(1) && to < seconds(4'100'000'000)) machine_.time.step_wall(span);
+  }
+
   // ---- what users do ----
 
   Request apply(std::uint32_t count, std::uint32_t version) {
@@ -228,6 +275,9 @@ class Simulation {
     schedule_orders();
     schedule_faults();
     schedule_deaths();
+    schedule_shortage(scarcity_, &Shortage::resources, &Faults::scarcity, "descriptor, no memory and no PID");
+    schedule_shortage(disk_, &Shortage::disk, &Faults::disk, "room on the disk");
+    schedule_leaps_and_freezes();
     machine_.run_for(under_faults);
     heal();
     come_to_rest();
@@ -252,6 +302,7 @@ class Simulation {
           process->second->script.ready_after == not_at_all)
         process->second->script.ready_after = 0;
     }
+    machine_.kernel.shortage = {};
     machine_.faults = Faults::none();
   }
 
@@ -281,9 +332,10 @@ class Simulation {
   Troupe troupe_;
   Machine machine_;
   Checker checker_;
-  Random crash_, absence_, orders_, clocks_, keeper_, everybody_, state_, latency_;
+  Random crash_, absence_, orders_, clocks_, keeper_, everybody_, state_, scarcity_, disk_, leaps_, freeze_, latency_;
   bool everybody_dies_ = false, state_dies_ = false;  // in this seed
   std::uint32_t services_ = 1;
+  const MonoNs end_of_faults_ = after(Trace::origin, under_faults);
   bool healed_ = false;
 };
 

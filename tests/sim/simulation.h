@@ -16,6 +16,7 @@ struct Plan {
   std::uint32_t services_max = 6;
   bool keep_trace = false;
   const Sabotage* sabotage = nullptr;
+  bool any_transition = false;  // what the tables of coverage.cc call impossible may be met
 };
 
 struct Outcome {

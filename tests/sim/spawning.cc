@@ -1,4 +1,6 @@
 // Spawners, and the lives of the processes they make.
+#include <cerrno>
+
 #include "sim/kernel.h"
 
 namespace hearth::sim {
@@ -76,7 +78,7 @@ void Kernel::spawner_clones(std::uint32_t index, Plan plan) {
   const Order& order = orders_[plan.entry];
   const Script script = casting_(order.spec, order.role, runs_of_[order.label + order.hook]++, order.label);
   const bool dies = deaths_.one_in(60);
-  if (fails_in_spawner(plan.entry, script)) return spawner_next(index);
+  if (finds_no_room(plan.entry) || fails_in_spawner(plan.entry, script)) return spawner_next(index);
   make_child(plan.entry, script);
   const SpanNs takes = script.exec_takes + latency(300'000);
   const std::uint32_t generation = spawner.generation;
@@ -93,13 +95,23 @@ void Kernel::spawner_clones(std::uint32_t index, Plan plan) {
 // Before the clone: the spawner says so, and there is no process.
 bool Kernel::fails_in_spawner(EntryIndex at, const Script& script) {
   if (script.fails == wire::SpawnStage::none || script.fails >= wire::SpawnStage::session) return false;
+  tell_failure(at, script.fails, script.fail_errno);
+  return true;
+}
+
+bool Kernel::finds_no_room(EntryIndex at) {
+  if (!shortage.resources || scarce_.one_in(3)) return false;
+  tell_failure(at, wire::SpawnStage::clone, scarce_.one_in(2) ? EAGAIN : ENOMEM);
+  return true;
+}
+
+void Kernel::tell_failure(EntryIndex at, wire::SpawnStage stage, int code) {
   ports::EntryView& entry = entries_[at];
-  entry.fail_errno = script.fail_errno;
-  entry.fail_stage = static_cast<std::uint32_t>(script.fails);
+  entry.fail_errno = code;
+  entry.fail_stage = static_cast<std::uint32_t>(stage);
   trace_.note(time_.now.mono, "spawner: run %lu (%s) fails at stage %u", entry.run, orders_[at].label.c_str(),
               entry.fail_stage);
   time_.in(latency(100'000), [this, at] { notice(at); });
-  return true;
 }
 
 Process& Kernel::make_child(EntryIndex at, const Script& script) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <utility>
+#include <vector>
 
 #include "base/time.h"
 #include "sim/trace.h"
@@ -32,6 +33,19 @@ class Timeline {
     const std::function<void()> what = std::move(first->second);
     events_.erase(first);
     what();
+  }
+  // Everybody is stopped until then: what was to happen meanwhile happens when they go on, in its order, one thing every
+  // `apart`.
+  void hold(MonoNs until, SpanNs apart) {
+    std::vector<std::function<void()>> held;
+    while (!events_.empty() && events_.begin()->first.first < until) {
+      held.push_back(std::move(events_.begin()->second));
+      events_.erase(events_.begin());
+    }
+    for (std::function<void()>& what : held) {
+      at(until, std::move(what));
+      until = after(until, apart);
+    }
   }
   // CLOCK_REALTIME is set, or the machine was suspended: CLOCK_MONOTONIC does not see either.
   void step_wall(SpanNs span) { now.wall += span; }

@@ -84,6 +84,8 @@ ServiceSpec Troupe::service(const std::string& name, std::uint32_t index, std::u
     spec.ready.edit().type = ProbeType::uptime;
     spec.ready.edit().uptime = milliseconds(uptimes.between(20, 800));
   }
+  Random marks(seed_ + index * 1'000, "marks");
+  if (marks.one_in(3) && spec.replicas == 1) spec.around.edit().ready_file = "/run/" + name + ".ready";
   if (uptimes.one_in(6)) spec.crash_limit.max_failed_starts = static_cast<std::uint32_t>(uptimes.between(1, 5));
   spec.start_timeout = random.one_in(6) ? 0 : milliseconds(random.between(1'000, 5'000));
   // Long enough for a sound service to get up, with its tries and between them.
@@ -215,6 +217,7 @@ Script Troupe::into_background(const Script& script, bool may_misbehave, unsigne
 
 void Troupe::misbehave(Script& script, Random& random, const ServiceSpec& spec) const {
   const SpanNs when = random.between(100'000, seconds(4));
+  Random more(random);  // as it is now: what is drawn from it changes no other draw
   switch (random.below(16)) {
     case 0:  // crashes
       script.exit_after = when;
@@ -225,7 +228,11 @@ void Troupe::misbehave(Script& script, Random& random, const ServiceSpec& spec) 
       script.exit_after = when;
       break;
     case 2: script.term_takes = not_at_all; break;
-    case 3: script.exec_takes = random.between(milliseconds(100), seconds(6)); break;
+    case 3:
+      script.exec_takes = random.between(milliseconds(100), seconds(6));
+      // ... and is not to be had in the end.
+      if (more.one_in(3)) script.fails = wire::SpawnStage::exec, script.fail_errno = EIO;
+      break;
     case 4:
       script.fails = wire::SpawnStage::exec;
       script.fail_errno = EACCES;
@@ -255,6 +262,12 @@ void Troupe::misbehave(Script& script, Random& random, const ServiceSpec& spec) 
       break;
     case 12:  // answers no more, or late
       script.sick_after = when;
+      if (more.one_in(4)) {
+        const SpanNs goes = when + more.between(seconds(1), seconds(4));
+        script.says.push_back({goes, "STOPPING=1"});
+        script.exit_after = goes + milliseconds(300);
+      }
+      if (more.one_in(4)) script.says.push_back({when + more.between(seconds(1), seconds(4)), "WATCHDOG=trigger"});
       break;
     case 13:
       script.says.push_back({script.ready_after / 2, "EXTEND_TIMEOUT_USEC=3000000"});

@@ -320,6 +320,35 @@ Findings check_doc_index(const SourceTree& tree) {
   return findings;
 }
 
+Findings check_guarantees(const SourceTree& tree) {
+  static const std::regex declared(R"(\b[A-Z_]*(?:TEST|TEST_F|TEST_P|PROP|PROP_F)\(\s*(\w+),\s*(\w+))");
+  static const std::regex test(R"(`([A-Z]\w+\.\w+)`)");
+  static const std::regex plant(R"(`([a-z]+(?:-[a-z]+)+)`)");
+  Findings findings;
+  const SourceFile* page = tree.find("docs/internals/guarantees.md");
+  if (page == nullptr)
+    return {{"docs/internals/guarantees.md", 0, "missing: it is the list of promises and their proofs"}};
+  Names known;
+  for (const SourceFile& file : tree.files) {
+    if (!file.path.starts_with("tests/") || file.extension() != ".cc") continue;
+    const std::string& text = file.without_notes;
+    for (std::sregex_iterator it(text.begin(), text.end(), declared), end; it != end; ++it)
+      known.insert((*it)[1].str() + "." + (*it)[2].str());
+    if (!file.path.starts_with("tests/sim/plants")) continue;
+    static const std::regex quoted("\"([a-z]+(?:-[a-z]+)+)\"");
+    for (std::sregex_iterator it(text.begin(), text.end(), quoted), end; it != end; ++it) known.insert((*it)[1]);
+  }
+  for (const std::regex* named : {&test, &plant}) {
+    for (std::sregex_iterator it(page->text.begin(), page->text.end(), *named), end; it != end; ++it) {
+      if (known.contains((*it)[1])) continue;
+      findings.push_back(
+          {page->path, line_of(page->text, static_cast<std::size_t>(it->position())),
+           "names " + (*it)[1].str() + ", and there is no such " + (named == &test ? "test" : "planted bug")});
+    }
+  }
+  return findings;
+}
+
 Findings check_names(const SourceTree& tree) {
   static const std::regex snake(R"([a-z0-9]+(_[a-z0-9]+)*)");
   static const Names judged = {".cc", ".h", ".c", ".py", ".sh", ".cmake"};

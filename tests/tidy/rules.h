@@ -57,6 +57,9 @@ inline constexpr std::string_view kServiceMarker = "tidy: a service under test, 
 // such link has its page.
 [[nodiscard]] Findings check_doc_index(const SourceTree& tree);
 
+// Each test and planted bug that docs/internals/guarantees.md names exists: `Suite.name`, and "plant `a-name`".
+[[nodiscard]] Findings check_guarantees(const SourceTree& tree);
+
 // Source files and the directories that hold them are snake_case.
 [[nodiscard]] Findings check_names(const SourceTree& tree);
 

@@ -217,6 +217,19 @@ TEST_F(RoomReadmes, a_missing_readme_and_one_without_a_face_are_found) {
   EXPECT_EQ(found.find("model"), std::string::npos);
 }
 
+class Guarantees : public PlantedTree {};
+
+TEST_F(Guarantees, a_test_and_a_planted_bug_that_are_not_there_are_found) {
+  plant("docs/internals/guarantees.md",
+        "`Death.of_all` and\n`Death.of_one`; plants `a-bug`, `no-bug`, and `ready.cc`\n");
+  plant("tests/a_test.cc", "TEST_F(Death, of_all) {}\n// TEST(Death, of_one)\n");
+  plant("tests/sim/plants.cc", "name = \"a-bug\";\n");
+  const std::string found = to_string(check_guarantees(tree()));
+  EXPECT_THAT(found, AllOf(HasSubstr("guarantees.md:2: names Death.of_one"), HasSubstr("names no-bug")));
+  EXPECT_EQ(found.find("of_all"), std::string::npos);
+  EXPECT_EQ(found.find("a-bug"), std::string::npos);
+}
+
 class Coroutines : public PlantedTree {
  protected:
   std::string found_in(const std::string& body) {
