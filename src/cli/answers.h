@@ -65,6 +65,8 @@ struct InstanceNews {
   std::string version;
   std::int64_t supervisor_pid = 0;
   std::int64_t keeper_pid = 0;
+  std::int64_t returns = 0;  // upgrades that were taken back, and why the last one was
+  std::string return_reason;
 };
 
 // Each fails with the server's own Error when the answer is a refusal, and for anything that is not understood.

@@ -87,6 +87,10 @@ void Supervisor::add_note(std::string text, std::string slot) {
   book_.add_note({now_.wall, std::move(text), std::move(slot)});
 }
 
+void Supervisor::add_upgrade_note(std::string text) {
+  book_.add_note({now_.wall, std::move(text)}, Happening::upgrade);
+}
+
 void Supervisor::add_lasting_note(std::string text) {
   book_.add_note({0, std::move(text)});
 }
@@ -99,6 +103,9 @@ InstanceStatus Supervisor::instance() const {
   out.supervisor_pid = options_.pid;
   out.supervisor_since = since_;
   out.takeovers = book_.head.takeovers;
+  out.upgrades = options_.upgrades;
+  out.returns = options_.returns;
+  out.return_reason = options_.return_reason;
   out.keeper_pid = options_.keeper_pid;
   out.keeper_generation = options_.keeper_generation;
   out.notes = book_.notes;
