@@ -171,7 +171,7 @@ Action post_apply(const HttpRequest& request, const OperationKey& key) {
   return mutation;
 }
 
-constexpr Verb order_verbs[] = {Verb::start,  Verb::stop,   Verb::restart,  Verb::down, Verb::scale,
+constexpr Verb order_verbs[] = {Verb::start,  Verb::stop,   Verb::restart,  Verb::down,  Verb::scale,
                                 Verb::signal, Verb::reload, Verb::shutdown, Verb::leave, Verb::upgrade};
 
 bool read_replicas(const json::value& value, Request& order) {
@@ -212,7 +212,8 @@ Result<Request> order_of(const json::object& body) {
         has_verb = true;
       }
       if (!has_verb)
-        return bad(name, "it is no known verb", "start, stop, restart, reload, signal, down, scale, upgrade, shutdown or leave");
+        return bad(name, "it is no known verb",
+                   "start, stop, restart, reload, signal, down, scale, upgrade, shutdown or leave");
     } else if (name == "names") {
       const json::array* names = value.if_array();
       if (names == nullptr) return bad(name, "it is not a list of texts", "");

@@ -28,9 +28,10 @@ void ignore_signals() {
 
 int main(int argc, char** argv) {
   if (argc > 1 && std::strcmp(argv[1], "--trial") == 0)
-    return std::printf("{\"trial\":1,\"program\":\"hearth-logger\",\"version\":\"%s\",\"formats\":{\"messages\":%u,"
-                       "\"log_page\":%u}}\n",
-                       hearth::version, hearth::wire::message_version, hearth::wire::log_page_version) < 0;
+    return std::printf(
+               "{\"trial\":1,\"program\":\"hearth-logger\",\"version\":\"%s\",\"formats\":{\"messages\":%u,"
+               "\"log_page\":%u}}\n",
+               hearth::version, hearth::wire::message_version, hearth::wire::log_page_version) < 0;
   ignore_signals();
   prctl(PR_SET_NAME, "hearth-logger");
   prctl(PR_SET_TIMERSLACK, 5'000);  // ns; rests are short

@@ -5,8 +5,8 @@
 #include <cstdlib>
 #include <dirent.h>
 #include <fcntl.h>
-#include <memory>
 #include <map>
+#include <memory>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -189,9 +189,9 @@ int run_trial(const std::string& directory, pid_t keeper) {
   out["trial"] = 1;
   out["program"] = "hearth-supervisor";
   out["version"] = version;
-  out["formats"] = {{"slot_table", wire::slot_table_version},   {"decision_page", wire::decision_page_version},
-                    {"records", supervisor::record_version},    {"messages", wire::message_version},
-                    {"log_page", wire::log_page_version}, {"document", config::document_format}};
+  out["formats"] = {{"slot_table", wire::slot_table_version}, {"decision_page", wire::decision_page_version},
+                    {"records", supervisor::record_version},  {"messages", wire::message_version},
+                    {"log_page", wire::log_page_version},     {"document", config::document_format}};
   out["slots"] = slots ? *slots : 0;
   if (slots)
     out["refused"] = nullptr;

@@ -10,9 +10,8 @@ std::string version_of(const wire::SlotTable& table) {
 }
 
 std::string return_words(const wire::SlotTable& table) {
-  const std::string end =
-      (table.return_wait_code == CLD_EXITED ? "exited with code " : "was killed by signal ") +
-      std::to_string(table.return_wait_status);
+  const std::string end = (table.return_wait_code == CLD_EXITED ? "exited with code " : "was killed by signal ") +
+                          std::to_string(table.return_wait_status);
   switch (table.return_cause) {
     case wire::ReturnCause::silent: return "the new program did not take over within 15 s";
     case wire::ReturnCause::kept_dying: return "the new program died again and again; at last it " + end;

@@ -238,6 +238,7 @@ Result<InstanceNews> instance_news(const Answer& answer) {
   news.version = text(*object, "version");
   if (const json::object* supervisor = member(*object, "supervisor")) {
     news.supervisor_pid = number(*supervisor, "pid");
+    news.upgrades = number(*supervisor, "upgrades");
     news.returns = number(*supervisor, "returns");
     news.return_reason = text(*supervisor, "return_reason");
   }

@@ -242,12 +242,18 @@ constexpr CommandText table[] = {
      "failure.",
      wait_options},
     {"upgrade", "", "let another version of hearth go on, without touching a service",
-     "Takes hearth-supervisor and hearth-logger beside this program, or in --from DIR, and tries them first: each must say "
-     "that it could go on with what the running hearth has. Then the supervisor ends, and the new one takes over as after a "
-     "crash, within milliseconds; the logger is next. Services are not touched, and no exit, no line and no order is lost.\n\n"
-     "Programs that are refused change nothing. When the new supervisor does not come up, or dies three times within ten "
-     "seconds of a start, the one before comes back by itself; the command, `hearth status` and `hearth events` say why. The "
-     "keeper goes on as it is until hearth is started again. SIGUSR2 to the keeper (`hearth pid`) does the same with the "
+     "Takes hearth-supervisor and hearth-logger beside this program, or in --from DIR, and tries them first: each must "
+     "say "
+     "that it could go on with what the running hearth has. Then the supervisor ends, and the new one takes over as "
+     "after a "
+     "crash, within milliseconds; the logger is next. Services are not touched, and no exit, no line and no order is "
+     "lost.\n\n"
+     "Programs that are refused change nothing. When the new supervisor does not come up, or dies three times within "
+     "ten "
+     "seconds of a start, the one before comes back by itself; the command, `hearth status` and `hearth events` say "
+     "why. The "
+     "keeper goes on as it is until hearth is started again. SIGUSR2 to the keeper (`hearth pid`) does the same with "
+     "the "
      "programs beside the supervisor.",
      upgrade_options},
     {"config", "validate|show|get|set|schema [KEY [VALUE]]", "look at ./hearth.toml, and change it",

@@ -21,44 +21,50 @@ constexpr SpanNs reconnect_within = seconds(30);
 std::string keeper_words(std::int64_t keeper, const std::string& supervisor_program) {
   struct stat runs{}, installed{};
   const std::string beside = supervisor_program.substr(0, supervisor_program.rfind('/')) + "/hearth-keeper";
-  if (::stat(fmt::format("/proc/{}/exe", keeper).c_str(), &runs) < 0 || ::stat(beside.c_str(), &installed) < 0) return {};
+  if (::stat(fmt::format("/proc/{}/exe", keeper).c_str(), &runs) < 0 || ::stat(beside.c_str(), &installed) < 0)
+    return {};
   if (runs.st_dev == installed.st_dev && runs.st_ino == installed.st_ino) return {};
-  return fmt::format("the keeper (PID {}) goes on with the program that it was started from, until hearth is started again",
-                     keeper);
+  return fmt::format(
+      "the keeper (PID {}) goes on with the program that it was started from, until hearth is started again", keeper);
 }
 
-int report(const Context& context, const InstanceNews& before, const std::string& version, const Trial& trial, bool done) {
+int report(const Context& context, const InstanceNews& before, const std::string& version, const Trial& trial,
+           bool done) {
   const std::string keeper = keeper_words(before.keeper_pid, trial.supervisor);
   if (context.json) {
-    write_out(fmt::format("{{\"upgraded\":{},\"from\":{},\"to\":{},\"programs\":{{\"supervisor\":{},\"logger\":{}}},"
-                          "\"keeper\":{{\"pid\":{},\"same_program\":{}}},\"trial\":{}}}\n",
-                          done, json_text(before.version), json_text(version), json_text(trial.supervisor),
-                          json_text(trial.logger), before.keeper_pid, keeper.empty(), trial.report));
+    write_out(
+        fmt::format("{{\"upgraded\":{},\"from\":{},\"to\":{},\"programs\":{{\"supervisor\":{},\"logger\":{}}},"
+                    "\"keeper\":{{\"pid\":{},\"same_program\":{}}},\"trial\":{}}}\n",
+                    done, json_text(before.version), json_text(version), json_text(trial.supervisor),
+                    json_text(trial.logger), before.keeper_pid, keeper.empty(), trial.report));
     return exit_code::done;
   }
   if (done)
-    write_out(version == before.version
-                  ? fmt::format("hearth {} was replaced by the same version; no service was touched\n", version)
-                  : fmt::format("hearth {} goes on in the place of {}; no service was touched\n", version, before.version));
+    write_out(
+        version == before.version
+            ? fmt::format("hearth {} was replaced by the same version; no service was touched\n", version)
+            : fmt::format("hearth {} goes on in the place of {}; no service was touched\n", version, before.version));
   else
-    write_out(fmt::format("hearth {} ({}) could go on in the place of {}; nothing was changed\n", version, trial.supervisor,
-                          before.version));
+    write_out(fmt::format("hearth {} ({}) could go on in the place of {}; nothing was changed\n", version,
+                          trial.supervisor, before.version));
   if (!keeper.empty()) write_out(keeper + "\n");
   return exit_code::done;
 }
 
 Error taken_back(const Context& context, const InstanceNews& now, const Trial& trial) {
-  return Error{Remedy::environment,
-               "upgrade with",
-               trial.supervisor,
-               now.return_reason,
-               fmt::format("hearth {} goes on as before, and no service was touched; `hearth {}doctor` and {}/hearth.log may "
-                           "tell more",
-                           now.version, context.place_option, context.instance.directory),
-               0};
+  return Error{
+      Remedy::environment,
+      "upgrade with",
+      trial.supervisor,
+      now.return_reason,
+      fmt::format("hearth {} goes on as before, and no service was touched; `hearth {}doctor` and {}/hearth.log may "
+                  "tell more",
+                  now.version, context.place_option, context.instance.directory),
+      0};
 }
 
-// Until another supervisor answers than the one that took the order.
+// Until a supervisor answers that was started after the keeper had the programs. Another one may have taken the order than
+// the one that was asked before.
 int see_it_through(const Context& context, Operation& operation, const InstanceNews& before, const Trial& trial,
                    InterruptWatch& watch, MonoNs deadline) {
   for (;;) {
@@ -67,12 +73,13 @@ int see_it_through(const Context& context, Operation& operation, const InstanceN
     const Result<InstanceNews> now = instance_news(*answer);
     if (!now) return complain(context, now.error());
     if (now->returns != before.returns) return complain(context, taken_back(context, *now, trial), exit_code::failed);
-    if (now->supervisor_pid != before.supervisor_pid) return report(context, before, now->version, trial, true);
+    if (now->upgrades != before.upgrades) return report(context, before, now->version, trial, true);
     if (os::read_mono() >= deadline)
-      return complain(context,
-                      Error{Remedy::try_later, "upgrade with", trial.supervisor, "the supervisor before has not ended in time",
-                            "the order stands: `hearth version` tells which one runs", 0},
-                      exit_code::failed);
+      return complain(
+          context,
+          Error{Remedy::try_later, "upgrade with", trial.supervisor, "the supervisor before has not ended in time",
+                "the order stands: `hearth version` tells which one runs", 0},
+          exit_code::failed);
     pollfd polled{watch.fd(), POLLIN, 0};
     ::poll(&polled, 1, 5);
     if (watch.came()) return exit_code::interrupted;
@@ -98,7 +105,8 @@ int command_upgrade(const Context& context) {
                                            static_cast<pid_t>(before->keeper_pid));
   if (!trial) {
     Error error = trial.error();
-    error.hint += fmt::format("{}hearth {} goes on, and nothing was changed", error.hint.empty() ? "" : "; ", before->version);
+    error.hint +=
+        fmt::format("{}hearth {} goes on, and nothing was changed", error.hint.empty() ? "" : "; ", before->version);
     return complain(context, error, exit_code::failed);
   }
   if (context.arguments.has("dry-run")) return report(context, *before, trial->version, *trial, false);
@@ -106,7 +114,8 @@ int command_upgrade(const Context& context) {
                                        json_text(trial->supervisor), json_text(trial->logger));
   const auto taken = operation.post("/v1/orders", body, deadline);
   if (!taken) return complain(context, taken.error());
-  if (const Result<AcceptedNews> accepted = accepted_news(*taken); !accepted) return complain(context, accepted.error());
+  if (const Result<AcceptedNews> accepted = accepted_news(*taken); !accepted)
+    return complain(context, accepted.error());
   return see_it_through(context, operation, *before, *trial, watch, deadline);
 }
 

@@ -92,8 +92,7 @@ Result<json::object> ask(const std::string& path, const char* name, std::vector<
   words.insert(words.begin(), {name, "--trial"});
   const Result<Ended> ended = run(*program, std::move(words), patience);
   if (!ended) return failure(ended.error());
-  if (!ended->in_time)
-    return refused(path, fmt::format("its trial gave no answer within {} s", patience / ns_per_s));
+  if (!ended->in_time) return refused(path, fmt::format("its trial gave no answer within {} s", patience / ns_per_s));
   json::error_code error;
   const json::value value = json::parse(ended->out, error);
   const json::object* object = error ? nullptr : value.if_object();
@@ -105,7 +104,8 @@ Result<json::object> ask(const std::string& path, const char* name, std::vector<
   if (WIFSIGNALED(ended->status))
     return refused(path, fmt::format("it was killed by signal {} in its trial", WTERMSIG(ended->status)));
   if (WEXITSTATUS(ended->status) == cannot_execute)
-    return refused(path, "this machine cannot execute it", "is it a program, and of this processor? A script cannot be one");
+    return refused(path, "this machine cannot execute it",
+                   "is it a program, and of this processor? A script cannot be one");
   return refused(path, fmt::format("it knows no trial (it exited with code {})", WEXITSTATUS(ended->status)),
                  fmt::format("is it a {} that can be upgraded to?", name));
 }
@@ -139,14 +139,19 @@ Result<Trial> try_programs(const std::string& directory, const std::string& inst
   }
   trial.supervisor = absolute(trial.supervisor);
   trial.logger = absolute(trial.logger);
+  // Not executed now. But the new supervisor looks for it beside itself when the keeper that runs has died.
+  const std::string beside = trial.supervisor.substr(0, trial.supervisor.rfind('/')) + "/hearth-keeper";
+  if (const Result<os::Fd> there = os::open_program(beside); !there) return failure(there.error());
   const Result<json::object> supervisor =
-      ask(trial.supervisor, "hearth-supervisor", {"--dir", instance_directory, "--keeper", std::to_string(keeper)}, patience);
+      ask(trial.supervisor, "hearth-supervisor", {"--dir", instance_directory, "--keeper", std::to_string(keeper)},
+          patience);
   if (!supervisor) return failure(supervisor.error());
   const Result<json::object> logger = ask(trial.logger, "hearth-logger", {}, patience);
   if (!logger) return failure(logger.error());
   for (const char* format : {"messages", "log_page"})
     if (format_of(*supervisor, format) != format_of(*logger, format))
-      return refused(trial.logger, fmt::format("it is not of one build with hearth-supervisor: another version of {}", format));
+      return refused(trial.logger,
+                     fmt::format("it is not of one build with hearth-supervisor: another version of {}", format));
   trial.version = text_of(*supervisor, "version");
   trial.report = json::serialize(*supervisor);
   return trial;

@@ -86,8 +86,7 @@ void open_programs(Keeper& k) {
 
 // In the child: socket and program have their places. Only returns where there is none, or it is not one.
 void execute_program(const Program& program, const char* path, const char* const* argv) {
-  if (program.fd >= 0)
-    syscall(SYS_execveat, program_place_fd, "", const_cast<char**>(argv), environ, AT_EMPTY_PATH);
+  if (program.fd >= 0) syscall(SYS_execveat, program_place_fd, "", const_cast<char**>(argv), environ, AT_EMPTY_PATH);
   if (!program.given) execve(path, const_cast<char**>(argv), environ);
 }
 

@@ -49,7 +49,7 @@ struct Request {
   int signal = 0;              // signal: its number,
   bool all_processes = false;  // and whether the whole group gets it, not the main process alone
   std::vector<std::pair<std::string, std::uint32_t>>
-      replicas;  // scale: names of services, and how many each shall have
+      replicas;                                    // scale: names of services, and how many each shall have
   std::string supervisor_program, logger_program;  // upgrade: absolute paths
 };
 

@@ -19,9 +19,11 @@ Result<Fd> open_program(const std::string& path) {
   if (!fd) return errno_failure("use the program", path, errno);
   struct stat st{};
   if (::fstat(fd.get(), &st) < 0) return errno_failure("use the program", path, errno);
-  if (!S_ISREG(st.st_mode)) return refused(path, "it is not a file", "name the directory in which hearth's programs are");
+  if (!S_ISREG(st.st_mode))
+    return refused(path, "it is not a file", "name the directory in which hearth's programs are");
   if (st.st_uid != 0 && st.st_uid != ::geteuid())
-    return refused(path, "it belongs to user " + std::to_string(st.st_uid), "only root's or our own is run: `chown` it");
+    return refused(path, "it belongs to user " + std::to_string(st.st_uid),
+                   "only root's or our own is run: `chown` it");
   // One's own group, as umask 002 leaves files that one has built.
   const bool group = (st.st_mode & S_IWGRP) != 0 && st.st_gid != ::getegid() && st.st_gid != 0;
   if (group || (st.st_mode & S_IWOTH) != 0) return refused(path, "others may write it", "`chmod go-w` it");

@@ -271,8 +271,9 @@ Accepted Orders::shut_down(const Request& request, Now now) {
 // Only a client may try programs, as files may hang.
 void Orders::upgrade_by_signal(Now now) {
   if (client_.empty())
-    return book_.add_note({now.wall, "SIGUSR2 did not upgrade hearth: there is no program `hearth` beside its supervisor"},
-                          Happening::upgrade);
+    return book_.add_note(
+        {now.wall, "SIGUSR2 did not upgrade hearth: there is no program `hearth` beside its supervisor"},
+        Happening::upgrade);
   placing_.upgrade(client_, signal_order("SIGUSR2", "it is upgraded with the programs that are installed", now), now);
 }
 

@@ -243,8 +243,8 @@ struct alignas(128) SlotTable {
 
   // Upgrades. Written by the keeper, but for the two that tell what has been told. Messages of another version are no
   // messages; 0: its keeper takes no programs.
-  std::atomic<uint32_t> keeper_messages;  // message_version
-  std::atomic<uint32_t> upgrades;         // `program` messages that it has taken
+  std::atomic<uint32_t> keeper_messages;                     // message_version
+  std::atomic<uint32_t> upgrades;                            // `program` messages that it has taken
   std::atomic<uint32_t> supervisor_returns, logger_returns;  // programs that did not get up: the one before runs again
   ReturnCause return_cause;                                  // of the last one
   int32_t return_wait_code, return_wait_status;              // how its process ended

@@ -15,8 +15,8 @@
 
 #include "invariants.h"
 #include "lines.h"
-#include "points.h"
 #include "places.h"
+#include "points.h"
 
 namespace hearth::kill_anywhere {
 namespace {

@@ -30,9 +30,8 @@ class KeeperUpgrade : public testing::Test {
     const Fd file(open(path.c_str(), O_PATH | O_CLOEXEC));
     ASSERT_GE(file.get(), 0);
     const std::uint32_t before = h.table->upgrades;
-    ASSERT_TRUE(h.supervisor.send<ProgramRecord>(MessageType::program,
-                                                 {{ProgramRole::supervisor, 0}, {ProgramRole::logger, 0}},
-                                                 {file.get(), file.get()}));
+    ASSERT_TRUE(h.supervisor.send<ProgramRecord>(
+        MessageType::program, {{ProgramRole::supervisor, 0}, {ProgramRole::logger, 0}}, {file.get(), file.get()}));
     ASSERT_TRUE(h.until([&] { return h.table->upgrades == before + 1; }));
   }
   void next_supervisor() {
@@ -161,9 +160,8 @@ TEST_F(KeeperUpgrade, ALoggerThatCannotBeExecutedGivesWayAlone) {
   std::ofstream(text) << "Lorem ipsum";
   chmod(text.c_str(), 0755);
   const Fd good(open(member.c_str(), O_PATH | O_CLOEXEC)), bad(open(text.c_str(), O_PATH | O_CLOEXEC));
-  ASSERT_TRUE(h.supervisor.send<ProgramRecord>(MessageType::program,
-                                               {{ProgramRole::supervisor, 0}, {ProgramRole::logger, 0}},
-                                               {good.get(), bad.get()}));
+  ASSERT_TRUE(h.supervisor.send<ProgramRecord>(
+      MessageType::program, {{ProgramRole::supervisor, 0}, {ProgramRole::logger, 0}}, {good.get(), bad.get()}));
   next_supervisor();
   ASSERT_TRUE(say_up());
   h.accept_logger();

@@ -32,6 +32,7 @@ struct Upgrade : Machine {
   void offer(const std::string& supervisor, const std::string& role = "") {
     put(supervisor, from + "/hearth-supervisor");
     put("hearth-logger", from + "/hearth-logger");
+    put("hearth-keeper", from + "/hearth-keeper");
     if (role.empty()) return;
     write_file(from + "/role", role);
     write_file(from + "/real", bin("hearth-supervisor"));
@@ -110,6 +111,22 @@ TEST_F(Upgrade, the_new_version_is_kept_when_it_is_killed_and_the_next_upgrade_g
   EXPECT_EQ(web.pid, service().pid);
 }
 
+TEST_F(Upgrade, the_keeper_may_die_after_it) {
+  const Actor web = start();
+  offer("hearth-test-newer-supervisor");
+  const Output output = upgrade();
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_THAT(output.out, HasSubstr("goes on with the program that it was started from"));
+  const pid_t keeper = status().keeper;
+  ASSERT_EQ(0, ::kill(keeper, SIGKILL));
+  EXPECT_TRUE(until([&] { return status().keeper != keeper; }));
+  EXPECT_EQ("99.0.0", running());
+  EXPECT_EQ(web.pid, service().pid);
+  kill_members("hearth-supervisor", SIGKILL);
+  EXPECT_EQ("99.0.0", running());
+  expect_clean_shutdown();
+}
+
 TEST_F(Upgrade, a_dry_run_only_tells) {
   const Actor web = start();
   offer("hearth-test-newer-supervisor");
@@ -158,6 +175,9 @@ TEST_F(Upgrade, what_is_no_good_is_refused) {
   expect_refused(upgrade(), "no answer within 10 s");
   offer("hearth-test-successor", "silent-in-trial");
   expect_refused(upgrade(), "it knows no trial");
+  ::unlink((from + "/hearth-keeper").c_str());
+  expect_refused(upgrade(), "hearth-keeper");
+  offer("hearth-test-newer-supervisor");
   const std::string program = from + "/hearth-supervisor";
   ::chmod(program.c_str(), 0644);
   expect_refused(upgrade(), "it is not executable");
