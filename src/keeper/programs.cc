@@ -15,7 +15,7 @@
 //   any      -- dies after 10 s ------> none      it is sound: the one before is dropped
 //
 // SIGKILL is not what a program does to itself: such a death is no evidence, but for a supervisor that is killed again and
-// again before it is up. Another `program` meanwhile replaces the one on trial; what is kept is the last that was sound.
+// again before it is up. Another `program` replaces one that is not up; what is kept is the last that was.
 
 #include <fcntl.h>
 #include <sys/syscall.h>
@@ -40,11 +40,11 @@ void forget_before(ProgramState& program) {
   program.trial = Trial::none;
 }
 
-void install(ProgramState& program, int fd) {
-  if (program.trial == Trial::none)
-    program.before = program.now;
-  else
-    close_fd(program.now.fd);
+void install(Keeper& k, uint32_t role, int fd) {
+  ProgramState& program = program_of(k, role);
+  const bool unproven = program.trial == Trial::ordered || (role == role_supervisor && program.trial == Trial::begun);
+  close_fd(unproven ? program.now.fd : program.before.fd);
+  if (!unproven) program.before = program.now;
   program.now = {fd, true};
   program.trial = Trial::ordered;
   program.deaths = 0;
@@ -99,7 +99,7 @@ void take_program(Keeper& k, const wire::ProgramRecord& record, int fd) {
     k.programs.next_logger = fd;
     return;
   }
-  install(program_of(k, role_supervisor), fd);
+  install(k, role_supervisor, fd);
   k.programs.up_until = 0;
 }
 
@@ -116,7 +116,7 @@ void supervisor_is_up(Keeper& k) {
   program.deaths = 0;
   k.programs.up_until = 0;
   if (k.programs.next_logger < 0) return;
-  install(program_of(k, role_logger), k.programs.next_logger);
+  install(k, role_logger, k.programs.next_logger);
   k.programs.next_logger = -1;
   k.member[role_logger].replaced = true;
   kill_member(k, role_logger, SIGKILL);

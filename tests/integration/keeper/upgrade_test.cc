@@ -145,7 +145,7 @@ TEST_F(KeeperUpgrade, GoesBackFromOneThatKeepsDyingWhenItIsUp) {
   EXPECT_EQ(h.table->supervisor_returns.load(), 1u);
 }
 
-TEST_F(KeeperUpgrade, TheLastOneGivenCountsAndTheSoundOneIsKept) {
+TEST_F(KeeperUpgrade, TheLastOneGivenCountsAndTheProvenOneIsKept) {
   give("/bin/false");
   give(member);
   next_supervisor();
@@ -153,6 +153,17 @@ TEST_F(KeeperUpgrade, TheLastOneGivenCountsAndTheSoundOneIsKept) {
   give("/bin/false");
   next_supervisor();
   EXPECT_EQ(of_supervisor(), program("hearth-test-member"));
+}
+
+TEST_F(KeeperUpgrade, GoesBackToTheLastThatWasUp) {
+  give(member);
+  next_supervisor();
+  ASSERT_TRUE(say_up());
+  h.accept_logger();
+  give("/bin/false");
+  next_supervisor();
+  EXPECT_EQ(of_supervisor(), member);
+  EXPECT_EQ(h.table->supervisor_returns.load(), 1u);
 }
 
 TEST_F(KeeperUpgrade, ALoggerThatCannotBeExecutedGivesWayAlone) {

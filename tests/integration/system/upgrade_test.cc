@@ -49,6 +49,7 @@ struct Upgrade : Machine {
     return hearth(words);
   }
   std::string running() {
+    (void)status();  // which waits for the next supervisor
     const json::value answer = json::parse(hearth({"version", "--json"}).out);
     const json::value& version = answer.at("running");
     return version.is_string() ? std::string(version.get_string()) : "none";
