@@ -1,5 +1,7 @@
 // `hearth upgrade`: another version goes on, or is refused, or gives way again; and no service notices.
+#include <cstddef>
 #include <filesystem>
+#include <fstream>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,6 +11,8 @@
 
 #include "instance.h"
 #include "places.h"
+#include "wire/decision_page.h"
+#include "wire/slot_table.h"
 
 namespace hearth::test {
 namespace {
@@ -199,6 +203,56 @@ TEST_F(Upgrade, a_program_of_somebody_else_is_refused) {
   offer("hearth-test-newer-supervisor");
   ASSERT_EQ(0, ::chown((from + "/hearth-supervisor").c_str(), 65534, 65534));
   expect_refused(upgrade(), "it belongs to user 65534");
+}
+
+// On copies of what a hearth has, each with one thing that a program of another time would find.
+TEST_F(Upgrade, a_trial_says_what_it_cannot_go_on_with) {
+  const Actor web = start();
+  const std::string other = base + "/other", table = other + "/state/slot-table", page = other + "/state/decision-page";
+  const auto try_it = [&](const std::string& file = "", std::size_t offset = 0, std::uint32_t value = 0) {
+    fs::remove_all(other);
+    fs::create_directories(other + "/state");
+    fs::copy(directory + "/state/slot-table", table);
+    fs::copy(directory + "/state/decision-page", page);
+    if (!file.empty()) std::fstream(file).seekp(std::streamoff(offset)).write(reinterpret_cast<char*>(&value), 4);
+    return execute({bin("hearth-supervisor"), "--trial", "--dir", other, "--keeper", "0"}).wait();
+  };
+  Output output = try_it();
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_THAT(output.out, HasSubstr("\"refused\":null"));
+  const auto refused = [&](const std::string& file, std::size_t offset, std::uint32_t value, const std::string& why) {
+    output = try_it(file, offset, value);
+    EXPECT_EQ(1, output.code) << output.all();
+    EXPECT_THAT(output.out, HasSubstr(why));
+  };
+  refused(table, offsetof(wire::SlotTable, version), 1, "the slot table: it is of version 1, and this program knows");
+  refused(table, offsetof(wire::SlotTable, keeper_messages), 0, "of a version of hearth that takes no upgrades");
+  refused(table, offsetof(wire::SlotTable, keeper_messages), 99, "its messages are of version 99");
+  refused(page, offsetof(wire::DecisionPage, version), 2, "the decision page: it is of version 2");
+  refused(page, offsetof(wire::DecisionPage, record_version), 99, "its records of 99");
+  refused(page, offsetof(wire::DecisionPage, commit), 0, "nothing has been committed");
+  fs::resize_file(table, 4096);
+  output = execute({bin("hearth-supervisor"), "--trial", "--dir", other, "--keeper", "0"}).wait();
+  EXPECT_THAT(output.out, HasSubstr("it has 4096 bytes"));
+  fs::remove_all(other);
+  output = execute({bin("hearth-supervisor"), "--trial", "--dir", other, "--keeper", "0"}).wait();
+  EXPECT_EQ(1, output.code);
+  EXPECT_THAT(output.out, HasSubstr("nor can they be had of its keeper"));
+  EXPECT_EQ(web.pid, service().pid);
+}
+
+// Where there is no tmpfs, the trial has them of the keeper.
+TEST_F(Upgrade, pages_in_memory_are_tried_too) {
+  ASSERT_TRUE(fs::create_directories(directory));
+  ::chmod(directory.c_str(), 0711);
+  write_file(directory + "/state", "in the way");
+  const Actor web = start();
+  ASSERT_THAT(status().notes_text(), HasSubstr("kept in memory only"));
+  offer("hearth-test-newer-supervisor");
+  const Output output = upgrade();
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_EQ("99.0.0", running());
+  EXPECT_EQ(web.pid, service().pid);
 }
 
 TEST_F(Upgrade, two_at_once_are_both_well) {
