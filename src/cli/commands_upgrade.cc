@@ -42,10 +42,11 @@ int report(const Context& context, const InstanceNews& before, const std::string
   if (done)
     write_out(
         version == before.version
-            ? fmt::format("hearth {} was replaced by the same version; no service was touched\n", version)
-            : fmt::format("hearth {} goes on in the place of {}; no service was touched\n", version, before.version));
+            ? fmt::format("upgrade: hearth {} was replaced by the same version; no service was touched\n", version)
+            : fmt::format("upgrade: hearth {} goes on in the place of {}; no service was touched\n", version,
+                          before.version));
   else
-    write_out(fmt::format("hearth {} ({}) could go on in the place of {}; nothing was changed\n", version,
+    write_out(fmt::format("upgrade: hearth {} ({}) could go on in the place of {}; nothing was changed\n", version,
                           trial.supervisor, before.version));
   if (!keeper.empty()) write_out(keeper + "\n");
   return exit_code::done;
