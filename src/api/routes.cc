@@ -172,8 +172,8 @@ Action post_apply(const HttpRequest& request, const OperationKey& key) {
   return mutation;
 }
 
-constexpr Verb order_verbs[] = {Verb::start,  Verb::stop,   Verb::restart,  Verb::down, Verb::scale,
-                                Verb::signal, Verb::reload, Verb::shutdown, Verb::leave};
+constexpr Verb order_verbs[] = {Verb::start,  Verb::stop,   Verb::restart,  Verb::down,  Verb::scale,
+                                Verb::signal, Verb::reload, Verb::shutdown, Verb::leave, Verb::upgrade};
 
 bool read_replicas(const json::value& value, Request& order) {
   const json::object* counts = value.if_object();
@@ -182,6 +182,18 @@ bool read_replicas(const json::value& value, Request& order) {
     const json::value& one = count;
     if (!one.is_int64() || one.get_int64() < 0 || one.get_int64() > UINT32_MAX) return false;
     order.replicas.emplace_back(std::string(name.data(), name.size()), static_cast<std::uint32_t>(one.get_int64()));
+  }
+  return true;
+}
+
+bool read_programs(const json::value& value, Request& order) {
+  const json::object* paths = value.if_object();
+  if (paths == nullptr || paths->size() != 2) return false;
+  for (const auto& [name, path] : *paths) {
+    const json::string* text = path.if_string();
+    if (text == nullptr || !text->starts_with('/') || text->find('\0') != json::string::npos) return false;
+    if (name != "supervisor" && name != "logger") return false;
+    (name == "logger" ? order.logger_program : order.supervisor_program).assign(text->data(), text->size());
   }
   return true;
 }
@@ -201,7 +213,8 @@ Result<Request> order_of(const json::object& body) {
         has_verb = true;
       }
       if (!has_verb)
-        return bad(name, "it is no known verb", "start, stop, restart, reload, signal, down, scale, shutdown or leave");
+        return bad(name, "it is no known verb",
+                   "start, stop, restart, reload, signal, down, scale, upgrade, shutdown or leave");
     } else if (name == "names") {
       const json::array* names = value.if_array();
       if (names == nullptr) return bad(name, "it is not a list of texts", "");
@@ -226,13 +239,17 @@ Result<Request> order_of(const json::object& body) {
       (name == "force" ? order.force : order.all_processes) = value.get_bool();
     } else if (name == "replicas") {
       if (!read_replicas(value, order)) return bad(name, "it is no object of names with a number each", "{\"web\": 4}");
+    } else if (name == "programs") {
+      if (!read_programs(value, order))
+        return bad(name, "it is no object with two absolute paths",
+                   "{\"supervisor\": \"/usr/libexec/hearth/hearth-supervisor\", \"logger\": ...}");
     } else if (name == "project" || name == "path") {
       if (text == nullptr) return bad(name, "it is not a text", "");
       (name == "path" ? order.document.path : order.project).assign(text->data(), text->size());
     } else {
       return bad(name, "it is not known",
                  "\"verb\", \"names\", \"all\", \"dependencies\", \"replicas\", \"signal\", \"all_processes\", "
-                 "\"force\", \"project\" and \"path\" are");
+                 "\"force\", \"programs\", \"project\" and \"path\" are");
     }
   }
   if (!has_verb) return bad("verb", "it is missing", "");
@@ -240,6 +257,8 @@ Result<Request> order_of(const json::object& body) {
     return bad("dependencies", "only start and restart have it", "leave it out");
   if ((order.verb == Verb::scale) == order.replicas.empty())
     return bad("replicas", order.verb == Verb::scale ? "it is missing" : "only scale has it", "{\"web\": 4}");
+  if ((order.verb == Verb::upgrade) == order.supervisor_program.empty())
+    return bad("programs", order.verb == Verb::upgrade ? "it is missing" : "only upgrade has it", "their paths");
   if (order.force && order.verb != Verb::down) return bad("force", "only down has it", "leave it out");
   if ((order.verb == Verb::signal) != (order.signal != 0))
     return bad("signal", order.signal == 0 ? "it is missing" : "only signal has it", "its number");

@@ -135,6 +135,10 @@ void instance_fields(JsonWriter& w, const InstanceStatus& status) {
   w.key("pid").number(status.supervisor_pid);
   time_field(w, "since", status.supervisor_since);
   w.key("takeovers").number(status.takeovers);
+  w.key("upgrades").number(status.upgrades);
+  w.key("returns").number(status.returns);
+  w.key("return_reason");
+  status.return_reason.empty() ? w.null() : w.string(status.return_reason);
   w.end_object();
   w.key("keeper").object();
   w.key("pid").number(status.keeper_pid);
@@ -275,6 +279,7 @@ const char* verb_name(Verb verb) {
     case Verb::down: return "down";
     case Verb::shutdown: return "shutdown";
     case Verb::leave: return "leave";
+    case Verb::upgrade: return "upgrade";
     case Verb::scale: return "scale";
     case Verb::signal: return "signal";
     case Verb::reload: return "reload";

@@ -1,13 +1,18 @@
 // hearth-logger --dir DIR --logs LOGDIR: started by the keeper, with its socket as descriptor 3. The arguments
 // are for people who read a process list; everything that matters comes by descriptor.
+// hearth-logger --trial: which version and formats it is of, as JSON.
+#include <cstdio>
+#include <cstring>
 #include <sched.h>
 #include <signal.h>
 #include <string>
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "base/version.h"
 #include "logger/logger.h"
 #include "wire/keeper_messages.h"
+#include "wire/log_page.h"
 
 namespace {
 
@@ -21,7 +26,12 @@ void ignore_signals() {
 
 }  // namespace
 
-int main() {
+int main(int argc, char** argv) {
+  if (argc > 1 && std::strcmp(argv[1], "--trial") == 0)
+    return std::printf(
+               "{\"trial\":1,\"program\":\"hearth-logger\",\"version\":\"%s\",\"formats\":{\"messages\":%u,"
+               "\"log_page\":%u}}\n",
+               hearth::version, hearth::wire::message_version, hearth::wire::log_page_version) < 0;
   ignore_signals();
   prctl(PR_SET_NAME, "hearth-logger");
   prctl(PR_SET_TIMERSLACK, 5'000);  // ns; rests are short

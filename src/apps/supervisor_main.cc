@@ -1,5 +1,6 @@
 // hearth-supervisor --dir DIR --logs LOGDIR: started by the keeper, with its socket as descriptor 3. Here the
 // supervisor meets Linux: ports over os/, store/ and probe/, the API, and one event loop.
+// hearth-supervisor --trial --dir DIR --keeper PID: trial.h
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "apps/supervisor_program.h"
+#include "apps/trial.h"
 
 namespace {
 
@@ -31,6 +33,8 @@ int main(int argc, char** argv) {
   ignore_signals();
   mallopt(M_ARENA_MAX, 1);  // the store's writer is a second thread: it must not bring a second heap
   prctl(PR_SET_NAME, "hearth-super");
+  if (argc > 1 && std::strcmp(argv[1], "--trial") == 0)
+    return hearth::apps::run_trial(value_of(argc, argv, "--dir"), std::atoi(value_of(argc, argv, "--keeper")));
   hearth::apps::ProgramOptions options;
   options.directory = value_of(argc, argv, "--dir");
   options.log_directory = value_of(argc, argv, "--logs");

@@ -245,7 +245,12 @@ Result<InstanceNews> instance_news(const Answer& answer) {
   if (!object) return failure(object.error());
   InstanceNews news;
   news.version = text(*object, "version");
-  if (const json::object* supervisor = member(*object, "supervisor")) news.supervisor_pid = number(*supervisor, "pid");
+  if (const json::object* supervisor = member(*object, "supervisor")) {
+    news.supervisor_pid = number(*supervisor, "pid");
+    news.upgrades = number(*supervisor, "upgrades");
+    news.returns = number(*supervisor, "returns");
+    news.return_reason = text(*supervisor, "return_reason");
+  }
   if (const json::object* keeper = member(*object, "keeper")) news.keeper_pid = number(*keeper, "pid");
   return news;
 }

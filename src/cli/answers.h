@@ -70,6 +70,9 @@ struct InstanceNews {
   std::string version;
   std::int64_t supervisor_pid = 0;
   std::int64_t keeper_pid = 0;
+  std::int64_t upgrades = 0;
+  std::int64_t returns = 0;  // upgrades that were taken back, and why the last one was
+  std::string return_reason;
 };
 
 // Commands that the supervisor names in its reasons, as this hearth is called (base/placed.h).

@@ -31,6 +31,7 @@ constexpr Command functions[] = {
     {"help", command_help},       {"config", command_config},     {"completion", command_completion},
     {"daemon", command_daemon},   {"enable", command_enable},     {"disable", command_disable},
     {"doctor", command_doctor},   {"reset", command_reset},       {"pid", command_pid},
+    {"upgrade", command_upgrade},
 };
 
 // A program that was started without stdin, stdout or stderr would open its socket there.

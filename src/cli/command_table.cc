@@ -93,6 +93,11 @@ constexpr OptionText enable_options[] = {file, unit_directory, {0, "print", null
 constexpr OptionText disable_options[] = {file, unit_directory};
 constexpr OptionText doctor_options[] = {
     {0, "fix", nullptr, "put right what can be put right without touching services"}};
+constexpr OptionText upgrade_options[] = {
+    {0, "from", "DIR", "the programs are in this directory"},
+    {0, "dry-run", nullptr, "only try the programs, and tell"},
+    {0, "timeout", "TIME", "wait no longer than this for the new ones (60s)"},
+};
 constexpr OptionText reset_options[] = {
     {'y', "yes", nullptr, "do not ask"},
     {0, "force", nullptr, "do not try an orderly shutdown first"},
@@ -238,6 +243,16 @@ constexpr CommandText table[] = {
      "Ends with the line \"Shutdown complete\" when nothing is left. When hearth does not run, says so; that is no "
      "failure.",
      wait_options},
+    {"upgrade", "", "let another version of hearth go on, without touching a service",
+     "Takes hearth-supervisor and hearth-logger beside this program, or in --from DIR, and tries them first: each must "
+     "say that it could go on with what the running hearth has. Then the supervisor ends, and the new one takes over as "
+     "after a crash, within milliseconds; the logger is next. Services are not touched, and no exit, no line and no "
+     "order is lost.\n\n"
+     "Programs that are refused change nothing. When the new supervisor does not come up, or dies three times within ten "
+     "seconds of a start, the one before comes back by itself; the command, `hearth status` and `hearth events` say "
+     "why. The keeper goes on as it is until hearth is started again. SIGUSR2 to the keeper (`hearth pid`) does the same "
+     "with the programs beside the supervisor.",
+     upgrade_options},
     {"config", "validate|show|get|set|unset|schema [KEY [VALUE]]", "look at ./hearth.toml, and change it",
      "validate reads the file and all that belongs to it, as `up` would, and says what is wrong. show writes what is in "
      "effect, as TOML, with variables replaced. get writes one value, also a default. set changes one value in the "

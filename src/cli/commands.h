@@ -29,6 +29,7 @@ int command_signal(const Context& context);
 int command_wait(const Context& context);
 int command_exec(const Context& context);
 int command_reload_services(const Context& context);  // `reload NAME`
+int command_upgrade(const Context& context);
 int command_shutdown(const Context& context);
 int command_version(const Context& context);
 int command_help(const Context& context);

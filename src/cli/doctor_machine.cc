@@ -164,11 +164,12 @@ void check_programs(const Context& context, const InstanceState& state, Findings
          {}});
   }
   if (!state.version.empty() && state.version != version) {
-    findings.push_back({Verdict::warning,
-                        "programs",
-                        fmt::format("the hearth that runs is version {}, this program is {}", state.version, version),
-                        fmt::format("`hearth {}shutdown` and `up` bring the new one", context.place_option),
-                        {}});
+    findings.push_back(
+        {Verdict::warning,
+         "programs",
+         fmt::format("the hearth that runs is version {}, this program is {}", state.version, version),
+         fmt::format("`hearth {}upgrade` has this one go on, without touching a service", context.place_option),
+         {}});
   }
 }
 

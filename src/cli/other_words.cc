@@ -23,13 +23,14 @@ constexpr Word monitor[] = {"monit", "imonit", "dash", "dashboard", "stats", "ht
 constexpr Word tail[] = {"tail", "log", "maintail", "catlog", "reloadLogs", "journal", "journalctl"};
 constexpr Word attach[] = {"attach", "fg", "connect", "console"};
 constexpr Word clear[] = {"clear", "clearlog", "flush", "rotate"};
-constexpr Word apply[] = {"apply", "update", "daemon-reload", "daemon-reexec", "refresh", "load"};
+constexpr Word apply[] = {"apply", "update", "daemon-reload", "refresh", "load"};
 constexpr Word look[] = {"reread", "diff", "plan"};
 constexpr Word add[] = {"add", "create", "new"};
 constexpr Word remove[] = {"remove", "rm", "delete", "del", "forget", "unload"};
 constexpr Word begin[] = {"startsrc", "wake", "resume"};
 constexpr Word end[] = {"stopsrc", "release", "halt"};
 constexpr Word again[] = {"try-restart", "condrestart", "bounce", "reset-failed"};
+constexpr Word reexec[] = {"daemon-reexec", "reexec", "updatePM2"};
 constexpr Word graceful[] = {"gracefulReload", "softreload", "force-reload", "reload-or-restart", "hup"};
 constexpr Word kill[] = {"kill", "sendSignal", "send-signal", "term"};
 constexpr Word quit[] = {"quit", "exit", "poweroff"};
@@ -63,6 +64,7 @@ constexpr Answer answers[] = {
     {begin, "did you mean `hearth start`?"},
     {end, "`hearth stop NAME` stops a service, `hearth shutdown` all of hearth"},
     {again, "`hearth restart NAME` does it; `hearth start NAME` tries again what was given up"},
+    {reexec, "`hearth upgrade` has another version of hearth go on, without touching a service"},
     {graceful, "`hearth reload NAME` has it reload itself, `hearth restart NAME` starts it anew"},
     {kill, "`hearth signal KILL NAME` sends a signal, `hearth stop NAME` ends it and keeps it down, "
            "`hearth shutdown` ends hearth"},

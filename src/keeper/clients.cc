@@ -177,6 +177,12 @@ void handle_supervisor(Keeper& k, Received& message) {
     case MessageType::replace_spawner:
       for (uint32_t i = 0; i < count; ++i) replace_spawner(k, record_at<wire::SpawnerRecord>(message, i));
       break;
+    case MessageType::program:
+      for (uint32_t i = 0; i < count && i < message.descriptors; ++i)
+        take_program(k, record_at<wire::ProgramRecord>(message, i), message.take(i));
+      k.table->upgrades.fetch_add(1);
+      break;
+    case MessageType::up: supervisor_is_up(k); break;
     case MessageType::finish:
       k.member[role_supervisor].finish_heard = true;
       if (count == 1) {

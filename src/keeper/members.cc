@@ -38,11 +38,13 @@ uint32_t next_generation(const Keeper& k, uint32_t role) {
   // Of the members only the logger has something to say there: lines of services whose log.sink is "stdout".
   if (supervisor) dup2(STDERR_FILENO, STDOUT_FILENO);
   dup2(socket, wire::member_socket_fd);
-  close_range(wire::member_socket_fd + 1, ~0u, 0);
+  const Program& program = k.programs.of[role].now;
+  if (program.fd >= 0) dup3(program.fd, program_place_fd, O_CLOEXEC);
+  close_range(program_place_fd + (program.fd >= 0 ? 1 : 0), ~0u, 0);
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
-  execve(path, const_cast<char**>(argv), environ);
+  execute_program(program, path, argv);
   const char* why = strerror(errno);
   for (const char* part : {"hearth-keeper: cannot execute ", path, ": ", why, "; is hearth installed completely?\n"})
     if (write(STDERR_FILENO, part, strlen(part)) < 0) break;
@@ -113,6 +115,7 @@ bool start_member(Keeper& k, uint32_t role, int64_t now) {
   member.record->pid = born.pid;
   member.record->start_ticks = start_ticks(born.pid);
   client_started(k, role);
+  if (role < role_spawner) program_started(k, role, now);
   return true;
 }
 
@@ -220,6 +223,7 @@ void member_gone(Keeper& k, uint32_t role, int code, int status) {
     release_claims(k, member.record->generation.load());
     k.table->work[role - role_spawner].entry_plus_1 = 0;
   }
+  if (role < role_spawner) program_died(k, role, code, status, lived);
   k.ring_supervisor = true;
   plan_restart(member, code, status, lived, now);
 }

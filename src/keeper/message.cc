@@ -13,6 +13,7 @@ uint32_t record_size(MessageType type) {
     case MessageType::park:
     case MessageType::unpark: return sizeof(wire::ParkRecord);
     case MessageType::ready:
+    case MessageType::up:
     case MessageType::ack: return 0;
     case MessageType::signal: return sizeof(wire::SignalRecord);
     case MessageType::reap:
@@ -20,6 +21,7 @@ uint32_t record_size(MessageType type) {
     case MessageType::plan:
     case MessageType::short_plan: return sizeof(wire::RunRecord);
     case MessageType::follow: return sizeof(wire::FollowRecord);
+    case MessageType::program: return sizeof(wire::ProgramRecord);
     case MessageType::finish: return sizeof(wire::FinishRecord);
   }
   return UINT32_MAX;

@@ -82,16 +82,6 @@ bool parse(Options& options, int argc, char** argv) {
   return true;
 }
 
-// Moves a descriptor out of the way of the children's 3, 4 and 5.
-int own(int fd) {
-  if (fd < 0 || fd >= first_own_descriptor) return fd;
-  const int moved = fcntl(fd, F_DUPFD_CLOEXEC, first_own_descriptor);
-  const int error = errno;
-  close(fd);
-  errno = error;
-  return moved;
-}
-
 // All signals blocked, none handled, none ignored: what spawners inherit is what a service shall have, but for
 // the mask.
 bool prepare_process(Keeper& k) {
@@ -345,6 +335,7 @@ bool start(Keeper& k, int argc, char** argv, int& status) {
   k.log_directory = own(open(k.options.logs, O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (k.log_directory < 0) return fail("cannot open the log directory", k.options.logs);
   if (!(k.options.take_over < 0 ? make_basics(k, status) : take_over_basics(k, status))) return false;
+  open_programs(k);
   k.table->keeper_pid = getpid();
   k.member[role_supervisor].record = &k.table->supervisor;
   k.member[role_logger].record = &k.table->logger;

@@ -2,6 +2,7 @@
 // Inside the room only; what each part does is said in keeper.h.
 #pragma once
 
+#include <fcntl.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -53,6 +54,26 @@ struct MemberState {
   uint32_t cursor;                          // supervisor: next index of Parked to hand over
   uint32_t announced[wire::spawner_count];  // supervisor: generation of each spawner it knows
 };
+
+// A program of supervisor or logger (programs.cc has the model).
+struct Program {
+  int fd;      // O_PATH; -1: its path is executed
+  bool given;  // came with a message: then it is this one or none
+};
+enum class Trial : uint32_t { none, ordered, begun, up };
+struct ProgramState {
+  Program now;
+  Program before;  // what a trial goes back to
+  Trial trial;
+  uint32_t deaths;  // that count, of the one on trial
+};
+struct Programs {
+  ProgramState of[role_spawner];
+  int next_logger;   // -1 = none; waits until the supervisor that came with it is up
+  int64_t up_until;  // the supervisor on trial must have said `up`; 0 = none is
+  bool silent;       // it did not, and was killed
+};
+inline constexpr int program_place_fd = wire::member_socket_fd + 1;  // in the child that executes it
 
 // A process that is no member yet.
 struct Forked {
@@ -128,6 +149,7 @@ struct Keeper {
   // A supervisor that waits for hello. Of a dying process the kernel closes the socket first, and tells its end when it has
   // closed all else: some milliseconds with the descriptors of a thousand services, in which the next one is executed.
   Forked successor;
+  Programs programs;
   int supervisor_pidfd;    // of a supervisor that is not our child, else -1
   int old_logger;          // pidfd of the dead keeper's logger while it lives, else -1
   uint32_t silent_deaths;  // supervisors in a row that did not come up: died soon, without a word or by themselves
@@ -182,6 +204,16 @@ inline void tell_supervisor(Keeper& k, EntryIndex entry) {
   k.ring_supervisor = true;
 }
 
+// Moves a descriptor out of the way of the children's own.
+inline int own(int fd) {
+  if (fd < 0 || fd >= first_own_descriptor) return fd;
+  const int moved = fcntl(fd, F_DUPFD_CLOEXEC, first_own_descriptor);
+  const int error = errno;
+  close(fd);
+  errno = error;
+  return moved;
+}
+
 // start.cc. False: a message has been written; exit with `status`.
 bool start(Keeper& k, int argc, char** argv, int& status);
 
@@ -199,6 +231,15 @@ bool member_wanted(const Keeper& k, uint32_t role);  // when it is not running, 
 void replace_spawner(Keeper& k, const wire::SpawnerRecord& record);
 bool supervisor_fails(const Keeper& k, int64_t now);
 int64_t members_due(const Keeper& k);
+
+// programs.cc
+void open_programs(Keeper& k);
+void execute_program(const Program& program, const char* path, const char* const* argv);
+void take_program(Keeper& k, const wire::ProgramRecord& record, int fd);  // takes the descriptor
+void program_started(Keeper& k, uint32_t role, int64_t now);              // supervisor or logger
+void program_died(Keeper& k, uint32_t role, int code, int status, int64_t lived);
+void supervisor_is_up(Keeper& k);
+void silent_supervisor_due(Keeper& k, int64_t now);
 
 // clients.cc
 void client_started(Keeper& k, uint32_t role);  // a new one has been told nothing

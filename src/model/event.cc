@@ -16,6 +16,7 @@ const char* happening_name(Happening what) {
     case Happening::keeper: return "keeper";
     case Happening::loss: return "loss";
     case Happening::note: return "note";
+    case Happening::upgrade: return "upgrade";
   }
   return "unknown";
 }

@@ -28,6 +28,7 @@ enum class Happening : std::uint8_t {
   loss,      // events that could not be kept
   note,      // what hearth tells of itself
   hook,      // a hook has failed
+  upgrade,   // another version of hearth, or not
 };
 const char* happening_name(Happening what);  // as the enumerators
 

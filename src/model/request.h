@@ -30,6 +30,7 @@ enum class Verb : std::uint32_t {
   scale,     // another number of replicas
   signal,    // a signal to what runs
   reload,    // has services read their own configuration again
+  upgrade,   // other programs of hearth go on in the place of ours
 };
 
 struct Request {
@@ -48,7 +49,8 @@ struct Request {
   int signal = 0;              // signal: its number,
   bool all_processes = false;  // and whether the whole group gets it, not the main process alone
   std::vector<std::pair<std::string, std::uint32_t>>
-      replicas;  // scale: names of services, and how many each shall have
+      replicas;                                    // scale: names of services, and how many each shall have
+  std::string supervisor_program, logger_program;  // upgrade: absolute paths
 };
 
 // What an apply means to one service.

@@ -77,6 +77,9 @@ struct InstanceStatus {
   std::int32_t supervisor_pid = 0;
   WallNs supervisor_since = 0;
   std::uint32_t takeovers = 0;  // supervisors that had to be replaced in this instance's life
+  std::uint32_t upgrades = 0;   // programs that the keeper was given
+  std::uint32_t returns = 0;    // how often it went back from one to that before
+  std::string return_reason;    // of the last time
   std::int32_t keeper_pid = 0;
   std::uint32_t keeper_generation = 0;
   std::vector<Note> notes;  // what was lost, what is degraded; for people

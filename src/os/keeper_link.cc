@@ -247,7 +247,7 @@ bool KeeperLink::flush() {
   // Before hello and the runs that are to be adopted nothing else may come.
   if (lost_ || (hand_over_ && !hand_over_->handed)) return false;
   // Signals of this turn may be for runs that are reaped in this turn.
-  if (!send_some(MessageType::signal, signals_)) return false;
+  if (!send_up() || !send_some(MessageType::signal, signals_)) return false;
   crash_point("signals sent");
   if (!send_some(MessageType::reap, reaps_)) return false;
   crash_point("reaps sent");
@@ -272,6 +272,24 @@ bool KeeperLink::follow(const wire::FollowRecord& record, int pidfd) {
   const Sent sent = send_records<wire::FollowRecord>(socket_.get(), MessageType::follow, {&record, 1}, {&pidfd, 1});
   if (sent == Sent::lost) lost_ = true;
   return sent == Sent::yes;
+}
+
+bool KeeperLink::give_programs(int supervisor, int logger) {
+  if (lost_ || hand_over_) return false;
+  const wire::ProgramRecord records[] = {{wire::ProgramRole::supervisor, 0}, {wire::ProgramRole::logger, 0}};
+  const int descriptors[] = {supervisor, logger};
+  const Sent sent = send_records<wire::ProgramRecord>(socket_.get(), MessageType::program, records, descriptors);
+  if (sent == Sent::lost) lost_ = true;
+  return sent == Sent::yes;
+}
+
+bool KeeperLink::send_up() {
+  if (!up_wanted_) return true;
+  const Sent sent = send_message(socket_.get(), MessageType::up, nullptr, 0, 0);
+  if (sent == Sent::lost) lost_ = true;
+  if (sent == Sent::full) wake_in(retry_after);
+  up_wanted_ = sent != Sent::yes;
+  return !up_wanted_;
 }
 
 void KeeperLink::receive() {

@@ -111,6 +111,11 @@ class KeeperLink {
   bool adopt(const wire::RunRecord& record, int pidfd, SpanNs patience = 0);
   // The same.
   bool follow(const wire::FollowRecord& record, int pidfd);
+  // An upgrade: what the keeper is to execute for the next supervisor and, when that is up, for the next logger. False as
+  // for follow().
+  bool give_programs(int supervisor, int logger);
+  // We have taken over and committed: with the next flush().
+  void say_up() { up_wanted_ = true; }
   // The run's process is gone, and nobody saw how: recorded for everybody as a keeper would.
   void record_unseen_end(EntryIndex entry);
   // Sends what has gathered: signals before reaps, because a reap gives the group's id away. False: the rest
@@ -159,6 +164,7 @@ class KeeperLink {
   void hold(std::span<const wire::ParkRecord> records, std::span<Fd> descriptors);
   Sent send_park(std::span<const wire::ParkRecord> records, std::span<const int> numbers);
   bool send_late_parks();
+  bool send_up();
 
   // keeper_handover.cc. Functions that send say whether all has been sent.
   struct HandOver {
@@ -185,6 +191,7 @@ class KeeperLink {
   MonoNs timer_at_ = 0;
   bool lost_ = false;
   bool logger_wanted_ = false;
+  bool up_wanted_ = false;
   wire::HelloRecord hello_{};
   Fd descriptors_[static_cast<std::size_t>(wire::HelloDescriptor::count_)];
   Mapping<wire::SlotTable> table_;

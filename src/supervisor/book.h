@@ -87,6 +87,7 @@ class SlotBook {
   bool another_turn = false;      // is wanted at once
   bool visible_change = false;    // something that clients can see
   bool runs_changed = false;      // the list of runs on disk is to be noted anew
+  bool upgrade_wished = false;    // the keeper has another supervisor's program
   bool dump_wished = false;       // SIGUSR1: how things are, into hearth.log
   bool documents_unused = false;  // perhaps: a slot was forgotten
   SlotIndex gave_up = no_slot;    // with on_give_up = "exit": all of hearth is to be shut down

@@ -58,6 +58,7 @@ std::string order_words(const Request& request, const Accepted& accepted) {
       return "signal " + std::to_string(request.signal) + " to " + which +
              (request.all_processes ? ", all processes" : "");
     case Verb::reload: return "reload of " + which;
+    case Verb::upgrade: return "upgrade of hearth with " + request.supervisor_program;
     case Verb::shutdown: return "shutdown of all of hearth";
     case Verb::leave: return "end of hearth, whose services go on";
   }
@@ -159,6 +160,13 @@ Result<Accepted> Orders::carry_out(const Request& request, Now now) {
     case Verb::reload: return send_signal(request, now);
     case Verb::shutdown:
     case Verb::leave: return shut_down(request, now);
+    case Verb::upgrade: {
+      // The keeper has the programs; what is left is to end, once this is committed and answered.
+      book_.upgrade_wished = true;
+      Accepted accepted;
+      accepted.order = book_.next_order();
+      return accepted;
+    }
   }
   return failure(Remedy::fix_input, "take the order", "", "unknown verb");
 }
@@ -272,6 +280,15 @@ Accepted Orders::shut_down(const Request& request, Now now) {
   return accepted;
 }
 
+// Only a client may try programs, as files may hang.
+void Orders::upgrade_by_signal(Now now) {
+  if (client_.empty())
+    return book_.add_note(
+        {now.wall, "SIGUSR2 did not upgrade hearth: there is no program `hearth` beside its supervisor"},
+        Happening::upgrade);
+  placing_.upgrade(client_, signal_order("SIGUSR2", "it is upgraded with the programs that are installed", now), now);
+}
+
 void Orders::signalled(const ports::Input& input, Now now) {
   Head& head = book_.head;
   for (std::size_t i = 0; i < std::size(keeper_signals); ++i) {
@@ -292,7 +309,10 @@ void Orders::signalled(const ports::Input& input, Now now) {
         if (client_.empty() || head.shutting_down) break;
         placing_.reload_files(client_, signal_order("SIGHUP", "the files of all projects are reloaded", now), now);
         break;
-      default: break;  // USR2 is kept for upgrades
+      case 12:
+        if (!head.shutting_down) upgrade_by_signal(now);
+        break;
+      default: break;
     }
   }
 }

@@ -9,7 +9,7 @@
 // During a shutdown only another one is taken, and it insists. Of the keeper's signals the counter is compared with the
 // head's: TERM and INT shut down, a second one insists, QUIT leaves the services running, USR1 has status written to
 // hearth.log by the program. HUP reloads the files of all projects: only a client can read them, so it is run for each,
-// like a service, and `status` and `logs` tell how it went.
+// like a service, and `status` and `logs` tell how it went. USR2 has a client upgrade hearth in the same way.
 #pragma once
 
 #include <string>
@@ -56,6 +56,7 @@ class Orders {
   Accepted shut_down(const Request& request, Now now);
   // For the event journal. signal_order: the next order, which came as a signal.
   void tell(OrderId order, const Request& request, const Accepted& accepted, Now now);
+  void upgrade_by_signal(Now now);
   OrderId signal_order(const char* signal, const char* what, Now now);
 
   SlotBook& book_;

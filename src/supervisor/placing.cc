@@ -124,20 +124,32 @@ void Placing::reload_files(const std::vector<std::string>& client, OrderId order
       versions.insert(book_.slots[slot].document);
   for (const std::uint64_t version : versions) {
     const Document& file = book_.registry.find(version)->document;
-    Request request;
-    request.verb = Verb::apply;
-    request.document.project = "_hearth";
-    request.document.environment = file.environment;
-    ServiceSpec spec;
-    spec.name = ("reload-" + file.project).substr(0, config::max_name);
-    spec.command = client;
-    spec.command.insert(spec.command.end(), {"reload", "--no-wait", "-f", file.path});
-    spec.cwd = "/";
-    spec.restart = RestartPolicy::never;
-    request.document.services.push_back(std::move(spec));
-    if (const Result<Accepted> accepted = replace(request.document, nullptr, request, order, now); !accepted)
+    ClientCall call{"reload-" + file.project, client, file.environment};
+    call.command.insert(call.command.end(), {"reload", "--no-wait", "-f", file.path});
+    if (const Result<Accepted> accepted = run_client(std::move(call), order, now); !accepted)
       book_.add_note({now.wall, "SIGHUP did not reload project " + file.project + ": " + accepted.error().text()});
   }
+}
+
+void Placing::upgrade(const std::vector<std::string>& client, OrderId order, Now now) {
+  ClientCall call{"upgrade", client, {}};
+  call.command.emplace_back("upgrade");
+  if (const Result<Accepted> accepted = run_client(std::move(call), order, now); !accepted)
+    book_.add_note({now.wall, "SIGUSR2 did not upgrade hearth: " + accepted.error().text()}, Happening::upgrade);
+}
+
+Result<Accepted> Placing::run_client(ClientCall call, OrderId order, Now now) {
+  Request request;
+  request.verb = Verb::apply;
+  request.document.project = "_hearth";
+  request.document.environment = std::move(call.environment);
+  ServiceSpec spec;
+  spec.name = call.name.substr(0, config::max_name);
+  spec.command = std::move(call.command);
+  spec.cwd = "/";
+  spec.restart = RestartPolicy::never;
+  request.document.services.push_back(std::move(spec));
+  return replace(request.document, nullptr, request, order, now);
 }
 
 // Slots that go on under the new document; those of `hearth run` that have ended give their names back.

@@ -57,6 +57,8 @@ class Placing {
   Result<Accepted> scale(const Request& request, Now now);
   // Runs `client` for the file of each project that is up, on this order.
   void reload_files(const std::vector<std::string>& client, OrderId order, Now now);
+  // Has `client` upgrade hearth.
+  void upgrade(const std::vector<std::string>& client, OrderId order, Now now);
 
   // Stopped, those of the highest index first in `accepted`, and forgotten, their probes too.
   void remove(std::vector<SlotIndex> slots, bool force, Accepted& accepted, Now now);
@@ -67,6 +69,12 @@ class Placing {
   void place_probes(AppliedDocument& applied, Now now);
 
  private:
+  struct ClientCall {
+    std::string name;
+    std::vector<std::string> command, environment;
+  };
+  Result<Accepted> run_client(ClientCall call, OrderId order, Now now);
+
   enum class Fate : std::uint8_t {
     fresh,      // was not there, or was going away
     same,       // goes on

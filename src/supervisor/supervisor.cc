@@ -92,6 +92,10 @@ void Supervisor::drop_note(const std::string& text) {
   if (std::erase_if(book_.notes, [&](const Note& note) { return note.text == text; }) > 0) book_.visible_change = true;
 }
 
+void Supervisor::add_upgrade_note(std::string text) {
+  book_.add_note({now_.wall, std::move(text)}, Happening::upgrade);
+}
+
 void Supervisor::add_lasting_note(std::string text) {
   book_.add_note({0, std::move(text)});
 }
@@ -104,6 +108,9 @@ InstanceStatus Supervisor::instance() const {
   out.supervisor_pid = options_.pid;
   out.supervisor_since = since_;
   out.takeovers = book_.head.takeovers;
+  out.upgrades = options_.upgrades;
+  out.returns = options_.returns;
+  out.return_reason = options_.return_reason;
   out.keeper_pid = options_.keeper_pid;
   out.keeper_generation = options_.keeper_generation;
   out.notes = book_.notes;

@@ -72,6 +72,8 @@ struct Options {
   std::uint32_t keeper_generation = 1;
   std::uint32_t continued_by = 0;                      // SlotTable::continued_by
   std::vector<std::pair<int, std::uint32_t>> signals;  // the keeper's counters, for signals of a dead one
+  std::uint32_t upgrades = 0, returns = 0;             // SlotTable::upgrades and supervisor_returns
+  std::string return_reason;                           // of the last return, in words
   std::uint64_t seed = 0;                              // of the jitter, when the page is new
   std::function<void()> between_stores;  // before each store of a commit and after the last; null in production
 };
@@ -98,6 +100,9 @@ class Supervisor final : public ports::Control {
   bool take_changed() { return std::exchange(book_.visible_change, false); }
   // Since the last call: was SIGUSR1 sent, so that status is to be written out?
   bool take_dump_wish() { return std::exchange(book_.dump_wished, false); }
+  // Since the last call: was an upgrade ordered, so that we are to end and the next supervisor goes on?
+  bool take_upgrade_wish() { return std::exchange(book_.upgrade_wished, false); }
+  void add_upgrade_note(std::string text);
   void keeper_replaced(std::int32_t pid, std::uint32_t generation);
   // For people; the newest 50 are kept. `slot`: as Note has it.
   void add_note(std::string text, std::string slot = {});

@@ -7,7 +7,7 @@
 // `hello` carries the version.
 //
 // keeper -> supervisor   hello, spawner, parked (windows, each answered by ack), ready
-// supervisor -> keeper   ack, signal, reap, park, unpark, adopt, replace_spawner, finish, follow
+// supervisor -> keeper   ack, signal, reap, park, unpark, adopt, replace_spawner, finish, follow, program, up
 // keeper -> logger       hello, parked (class output only; answered by ack), unpark
 // logger -> keeper       ack
 // supervisor -> spawner  plan, short_plan
@@ -43,6 +43,8 @@ enum class MessageType : uint32_t {
   plan,             // RunRecord x1 + descriptors: plan memfd first, then those the plan numbers from 0
   short_plan,       // RunRecord x1, then the bytes of the plan, at most short_plan_max + the plan's descriptors
   follow,           // FollowRecord xN + N pidfds: the main process that the run's leader has left
+  program,          // ProgramRecord xN + N descriptors of programs: an upgrade (keeper/programs.cc has the model)
+  up,               // no record: this supervisor has taken over and has committed
 };
 
 struct MessageHeader {
@@ -88,6 +90,15 @@ struct HelloRecord {
 struct SpawnerRecord {
   uint32_t index;       // 0 .. spawner_count - 1
   uint32_t generation;  // as in SlotTable::spawner[index].generation
+};
+
+// Which of hearth's own processes a program is for.
+enum class ProgramRole : uint32_t { supervisor = 0, logger, count_ };
+
+// The descriptor (O_PATH will do) is executed as it is, whatever becomes of its name: what was tried is what runs.
+struct ProgramRecord {
+  ProgramRole role;
+  uint32_t reserved;
 };
 
 // What a parked descriptor is. Values stand in messages: never renumber.

@@ -45,6 +45,7 @@
 #pragma once
 
 #include <atomic>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/ids.h"
@@ -189,6 +190,14 @@ struct alignas(64) SpawnerWork {
                                        // or that was ordered or adopted): where scans may stop
 };
 
+// Why an upgrade was taken back. Values stand in shared memory: never renumber.
+enum class ReturnCause : uint32_t {
+  none = 0,
+  died,       // before it said `up`
+  silent,     // it did not say `up` in time, and was killed
+  kept_dying  // it came up, and then died by itself several times
+};
+
 struct alignas(128) SlotTable {
   uint32_t magic;
   uint32_t version;
@@ -218,6 +227,9 @@ struct alignas(128) SlotTable {
   // page below it is of a supervisor that did not come so far. 0 = none.
   uint32_t continued_by;
 
+  // Of the supervisor that committed last; written by itself. All zero: it does not say so.
+  char supervisor_version[24];
+
   Member supervisor;
   Member logger;
   Member spawner[spawner_count];
@@ -229,6 +241,15 @@ struct alignas(128) SlotTable {
   std::atomic<uint64_t> breadcrumb_at_death;  // written by the successor: value found, and
   std::atomic<uint32_t> breadcrumb_deaths;    // how many times in a row
 
+  // Upgrades. Written by the keeper, but for the two that tell what has been told. Messages of another version are no
+  // messages; 0: its keeper takes no programs.
+  std::atomic<uint32_t> keeper_messages;                     // message_version
+  std::atomic<uint32_t> upgrades;                            // `program` messages that it has taken
+  std::atomic<uint32_t> supervisor_returns, logger_returns;  // programs that did not get up: the one before runs again
+  ReturnCause return_cause;                                  // of the last one
+  int32_t return_wait_code, return_wait_status;              // how its process ended
+  std::atomic<uint32_t> supervisor_returns_told, logger_returns_told;  // supervisor: events of it are committed
+
   alignas(64) std::atomic<uint64_t> changed_for_supervisor[change_words];
   alignas(64) std::atomic<uint64_t> changed_for_keeper[change_words];
 
@@ -236,6 +257,9 @@ struct alignas(128) SlotTable {
 };
 
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
+// Fields that came later lie in what was padding, and zero, before: the version stays.
+static_assert(offsetof(SlotTable, supervisor) == 192);
+static_assert(offsetof(SlotTable, changed_for_supervisor) == 640);
 
 // Sets the entry's bit in a change map. Release: what was stored before is visible to who takes the bit.
 inline void mark_changed(std::atomic<uint64_t>* words, EntryIndex entry) {

@@ -65,6 +65,7 @@ std::optional<bool> Checker::goal_in(const Request& request, const std::string& 
     case Verb::scale:
     case Verb::signal:
     case Verb::reload:
+    case Verb::upgrade:
     case Verb::leave: break;
   }
   return std::nullopt;

@@ -141,6 +141,22 @@ TEST_F(Routes, apply_carries_the_document) {
   EXPECT_EQ(apply.document.services[0].command, document.services[0].command);
 }
 
+TEST_F(Routes, an_upgrade_names_two_programs) {
+  const Request order = std::get<Request>(
+      ask("POST", "/v1/orders",
+          R"({"verb":"upgrade","programs":{"supervisor":"/new/hearth-supervisor","logger":"/new/l"}})"));
+  EXPECT_EQ(order.verb, Verb::upgrade);
+  EXPECT_EQ(order.supervisor_program, "/new/hearth-supervisor");
+  EXPECT_EQ(order.logger_program, "/new/l");
+  for (const char* bad :
+       {R"({"verb":"upgrade"})", R"({"verb":"upgrade","programs":{"supervisor":"/s"}})",
+        R"({"verb":"upgrade","programs":{"supervisor":"s","logger":"/l"}})",
+        R"({"verb":"upgrade","programs":{"supervisor":"/s","logger":7}})", R"({"verb":"upgrade","programs":"/s"})",
+        R"({"verb":"upgrade","programs":{"supervisor":"/s","keeper":"/k"}})",
+        R"({"verb":"stop","all":true,"programs":{"supervisor":"/s","logger":"/l"}})"})
+    EXPECT_EQ(std::get<Reply>(ask("POST", "/v1/orders", bad)).status, 400) << bad;
+}
+
 TEST_F(Routes, a_scale_names_services_with_numbers) {
   const Request order =
       std::get<Request>(ask("POST", "/v1/orders", R"({"verb":"scale","replicas":{"web":4,"api":2}})"));

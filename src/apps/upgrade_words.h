@@ -1,0 +1,15 @@
+// What the slot table tells of upgrades, in words.
+#pragma once
+
+#include <string>
+
+#include "wire/slot_table.h"
+
+namespace hearth::apps {
+
+// Of the supervisor that committed last; "" = it did not say.
+std::string version_of(const wire::SlotTable& table);
+// Why the last program was given up: "the new program exited with code 3 before it was up".
+std::string return_words(const wire::SlotTable& table);
+
+}  // namespace hearth::apps

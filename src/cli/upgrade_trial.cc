@@ -1,0 +1,160 @@
+#include "cli/upgrade_trial.h"
+
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <vector>
+
+#include <boost/json.hpp>
+#include <fmt/format.h>
+
+#include "cli/daemon_start.h"
+#include "os/clock.h"
+#include "os/fd.h"
+#include "os/program_file.h"
+
+namespace hearth::cli {
+namespace {
+
+namespace json = boost::json;
+
+constexpr std::size_t most_output = 64u << 10;
+constexpr int cannot_execute = 126;
+
+struct Ended {
+  std::string out;
+  int status = 0;  // of waitpid(2)
+  bool in_time = true;
+};
+
+std::unexpected<Error> refused(const std::string& path, std::string reason, std::string hint = {}) {
+  return failure(Remedy::environment, "upgrade with", path, std::move(reason), std::move(hint));
+}
+
+// By its descriptor, as the keeper does it.
+[[noreturn]] void become(int program, char* const* arguments, int out) {
+  const int null = ::open("/dev/null", O_RDWR);
+  if (null < 0 || ::dup2(null, STDIN_FILENO) < 0 || ::dup2(null, STDERR_FILENO) < 0) ::_exit(71);
+  if (::dup2(out, STDOUT_FILENO) < 0 || ::dup2(program, 3) < 0 || ::fcntl(3, F_SETFD, FD_CLOEXEC) < 0) ::_exit(71);
+  ::close_range(4, ~0u, 0);
+  ::syscall(SYS_execveat, 3, "", arguments, environ, AT_EMPTY_PATH);
+  ::_exit(cannot_execute);
+}
+
+Result<Ended> run(const os::Fd& program, std::vector<std::string> words, SpanNs patience) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) < 0) return errno_failure("make a pipe for", words[0], errno);
+  const os::Fd out(ends[0]);
+  os::Fd theirs(ends[1]);
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  const pid_t child = ::fork();
+  if (child < 0) return errno_failure("start", words[0], errno);
+  if (child == 0) become(program.get(), arguments.data(), theirs.get());
+  theirs.reset();
+  Ended ended;
+  const MonoNs deadline = after(os::read_mono(), patience);
+  for (;;) {
+    const SpanNs left = deadline - os::read_mono();
+    pollfd polled{out.get(), POLLIN, 0};
+    ended.in_time = left > 0;
+    if (!ended.in_time || ended.out.size() > most_output) break;
+    if (::poll(&polled, 1, static_cast<int>(left / ns_per_ms + 1)) <= 0) continue;
+    char buffer[4096];
+    const ssize_t n = ::read(out.get(), buffer, sizeof buffer);
+    if (n <= 0) break;
+    ended.out.append(buffer, static_cast<std::size_t>(n));
+  }
+  // It has closed its output: at most it hangs on its way out.
+  if (!ended.in_time || ended.out.size() > most_output) ::kill(child, SIGKILL);
+  while (::waitpid(child, &ended.status, 0) < 0 && errno == EINTR) {
+  }
+  return ended;
+}
+
+std::string text_of(const json::object& object, std::string_view name) {
+  const json::value* value = object.if_contains(name);
+  const json::string* text = value != nullptr ? value->if_string() : nullptr;
+  return text != nullptr ? std::string(text->data(), text->size()) : std::string();
+}
+
+// What the program says of itself; its own refusal is the error.
+Result<json::object> ask(const std::string& path, const char* name, std::vector<std::string> words, SpanNs patience) {
+  const Result<os::Fd> program = os::open_program(path);
+  if (!program) return failure(program.error());
+  words.insert(words.begin(), {name, "--trial"});
+  const Result<Ended> ended = run(*program, std::move(words), patience);
+  if (!ended) return failure(ended.error());
+  if (!ended->in_time) return refused(path, fmt::format("its trial gave no answer within {} s", patience / ns_per_s));
+  json::error_code error;
+  const json::value value = json::parse(ended->out, error);
+  const json::object* object = error ? nullptr : value.if_object();
+  if (object != nullptr && object->contains("trial") && text_of(*object, "program") == name) {
+    if (const std::string reason = text_of(*object, "refused"); !reason.empty())
+      return refused(path, "hearth " + text_of(*object, "version") + " " + reason);
+    if (WIFEXITED(ended->status) && WEXITSTATUS(ended->status) == 0) return *object;
+  }
+  if (WIFSIGNALED(ended->status))
+    return refused(path, fmt::format("it was killed by signal {} in its trial", WTERMSIG(ended->status)));
+  if (WEXITSTATUS(ended->status) == cannot_execute)
+    return refused(path, "this machine cannot execute it",
+                   "is it a program, and of this processor? A script cannot be one");
+  return refused(path, fmt::format("it knows no trial (it exited with code {})", WEXITSTATUS(ended->status)),
+                 fmt::format("is it a {} that can be upgraded to?", name));
+}
+
+// -1: it does not say.
+std::int64_t format_of(const json::object& object, std::string_view name) {
+  const json::value* formats = object.if_contains("formats");
+  const json::object* list = formats != nullptr ? formats->if_object() : nullptr;
+  const json::value* number = list != nullptr ? list->if_contains(name) : nullptr;
+  return number != nullptr && number->is_int64() ? number->get_int64() : -1;
+}
+
+std::string absolute(const std::string& path) {
+  char whole[PATH_MAX];
+  return ::realpath(path.c_str(), whole) != nullptr ? whole : path;
+}
+
+}  // namespace
+
+Result<Trial> try_programs(const std::string& directory, const std::string& instance_directory, pid_t keeper,
+                           SpanNs patience) {
+  Trial trial;
+  if (directory.empty()) {
+    const Result<Programs> programs = find_programs();
+    if (!programs) return failure(programs.error());
+    trial.supervisor = programs->supervisor;
+    trial.logger = programs->logger;
+  } else {
+    trial.supervisor = directory + "/hearth-supervisor";
+    trial.logger = directory + "/hearth-logger";
+  }
+  trial.supervisor = absolute(trial.supervisor);
+  trial.logger = absolute(trial.logger);
+  // Not executed now. But the new supervisor looks for it beside itself when the keeper that runs has died.
+  const std::string beside = trial.supervisor.substr(0, trial.supervisor.rfind('/')) + "/hearth-keeper";
+  if (const Result<os::Fd> there = os::open_program(beside); !there) return failure(there.error());
+  const Result<json::object> supervisor =
+      ask(trial.supervisor, "hearth-supervisor", {"--dir", instance_directory, "--keeper", std::to_string(keeper)},
+          patience);
+  if (!supervisor) return failure(supervisor.error());
+  const Result<json::object> logger = ask(trial.logger, "hearth-logger", {}, patience);
+  if (!logger) return failure(logger.error());
+  for (const char* format : {"messages", "log_page"})
+    if (format_of(*supervisor, format) != format_of(*logger, format))
+      return refused(trial.logger,
+                     fmt::format("it is not of one build with hearth-supervisor: another version of {}", format));
+  trial.version = text_of(*supervisor, "version");
+  trial.report = json::serialize(*supervisor);
+  return trial;
+}
+
+}  // namespace hearth::cli

@@ -1,0 +1,24 @@
+// The programs of an upgrade, and their trial: whether they could go on with what the running hearth has. Nothing of it
+// changes the instance.
+#pragma once
+
+#include <string>
+#include <sys/types.h>
+
+#include "base/result.h"
+#include "base/time.h"
+
+namespace hearth::cli {
+
+struct Trial {
+  std::string supervisor, logger;  // paths, absolute
+  std::string version;             // of the supervisor that was tried
+  std::string report;              // its own words, JSON
+};
+
+// hearth-supervisor and hearth-logger in `directory`, or where this `hearth` belongs. `keeper`: of the instance in
+// `instance_directory`. Each program has `patience` for its answer. The error says why they are refused.
+Result<Trial> try_programs(const std::string& directory, const std::string& instance_directory, pid_t keeper,
+                           SpanNs patience = seconds(10));
+
+}  // namespace hearth::cli

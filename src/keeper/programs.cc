@@ -1,0 +1,151 @@
+// The programs of supervisor and logger, and what an upgrade does to them.
+//
+// Model
+// -----
+// Both are held by descriptor from the keeper's start on, so that a file that is replaced under its name changes
+// nothing until somebody has tried it and says so. `program` brings another one, which is on trial:
+//
+//   none     -- program --------------> ordered   the one before is kept
+//   ordered  -- its first start ------> begun     the supervisor that sent it has ended
+//   begun    -- `up` -----------------> up        supervisor; now the logger that came along has its turn: it is killed, and
+//                                                 what is started in its place is begun, too
+//   begun    -- death, or 15 s -------> none      the one before is executed again: returned
+//   up       -- three deaths ---------> none      the same
+//   begun of a logger is as `up`, as it has nothing to say: only what cannot be executed returns at once
+//   any      -- dies after 10 s ------> none      it is sound: the one before is dropped
+//
+// SIGKILL is not what a program does to itself: such a death is no evidence, but for a supervisor that is killed again and
+// again before it is up. Another `program` replaces one that is not up; what is kept is the last that was.
+
+#include <fcntl.h>
+#include <sys/syscall.h>
+
+#include "keeper/state.h"
+
+namespace hearth::keeper {
+namespace {
+
+constexpr int64_t up_within = 15'000 * ms;
+constexpr int64_t sound_after = 10'000 * ms;
+constexpr uint32_t deaths_most = 3;  // by itself, when it was up; by SIGKILL, when it was not
+constexpr int cannot_execute = 127;  // become_program()
+
+ProgramState& program_of(Keeper& k, uint32_t role) {
+  return k.programs.of[role];
+}
+
+void forget_before(ProgramState& program) {
+  close_fd(program.before.fd);
+  program.before = {-1, false};
+  program.trial = Trial::none;
+}
+
+void install(Keeper& k, uint32_t role, int fd) {
+  ProgramState& program = program_of(k, role);
+  const bool unproven = program.trial == Trial::ordered || (role == role_supervisor && program.trial == Trial::begun);
+  close_fd(unproven ? program.now.fd : program.before.fd);
+  if (!unproven) program.before = program.now;
+  program.now = {fd, true};
+  program.trial = Trial::ordered;
+  program.deaths = 0;
+}
+
+void go_back(Keeper& k, uint32_t role, wire::ReturnCause cause, int code, int status) {
+  ProgramState& program = program_of(k, role);
+  close_fd(program.now.fd);
+  program.now = program.before;
+  program.before = {-1, false};
+  program.trial = Trial::none;
+  k.table->return_cause = cause;
+  k.table->return_wait_code = code;
+  k.table->return_wait_status = status;
+  (role == role_supervisor ? k.table->supervisor_returns : k.table->logger_returns).fetch_add(1);
+  if (role != role_supervisor) return;
+  close_fd(k.programs.next_logger);
+  k.programs.up_until = 0;
+  // Executed already, of the program that is given up.
+  if (k.successor.pid != 0) {
+    kill(k.successor.pid, SIGKILL);  // reaped as a stray
+    close_fd(k.successor.socket);
+    k.successor = {};
+  }
+}
+
+}  // namespace
+
+void open_programs(Keeper& k) {
+  const char* paths[] = {k.options.supervisor, k.options.logger};
+  for (uint32_t role = 0; role < role_spawner; ++role) {
+    program_of(k, role).before.fd = -1;
+    // None, or a script, which cannot be executed so: then it is the path.
+    program_of(k, role).now.fd = own(open(paths[role], O_PATH | O_CLOEXEC));
+  }
+  k.programs.next_logger = -1;
+  k.table->keeper_messages = wire::message_version;
+}
+
+// In the child: socket and program have their places. Only returns where there is none, or it is not one.
+void execute_program(const Program& program, const char* path, const char* const* argv) {
+  if (program.fd >= 0) syscall(SYS_execveat, program_place_fd, "", const_cast<char**>(argv), environ, AT_EMPTY_PATH);
+  if (!program.given) execve(path, const_cast<char**>(argv), environ);
+}
+
+void take_program(Keeper& k, const wire::ProgramRecord& record, int fd) {
+  // Ours go beyond what the children's own descriptors are.
+  fd = own(fd);
+  if (fd < 0 || k.ending.phase != Ending::no || record.role >= wire::ProgramRole::count_) return close_fd(fd);
+  if (record.role == wire::ProgramRole::logger) {
+    close_fd(k.programs.next_logger);
+    k.programs.next_logger = fd;
+    return;
+  }
+  install(k, role_supervisor, fd);
+  k.programs.up_until = 0;
+}
+
+void program_started(Keeper& k, uint32_t role, int64_t now) {
+  ProgramState& program = program_of(k, role);
+  if (program.trial == Trial::ordered) program.trial = Trial::begun;
+  if (role == role_supervisor && program.trial == Trial::begun) k.programs.up_until = now + up_within;
+}
+
+void supervisor_is_up(Keeper& k) {
+  ProgramState& program = program_of(k, role_supervisor);
+  if (program.trial != Trial::begun) return;
+  program.trial = Trial::up;
+  program.deaths = 0;
+  k.programs.up_until = 0;
+  if (k.programs.next_logger < 0) return;
+  install(k, role_logger, k.programs.next_logger);
+  k.programs.next_logger = -1;
+  k.member[role_logger].replaced = true;
+  kill_member(k, role_logger, SIGKILL);
+}
+
+void silent_supervisor_due(Keeper& k, int64_t now) {
+  if (k.programs.up_until == 0 || k.programs.up_until > now) return;
+  k.programs.up_until = 0;
+  k.programs.silent = true;
+  kill_member(k, role_supervisor, SIGKILL);
+}
+
+void program_died(Keeper& k, uint32_t role, int code, int status, int64_t lived) {
+  ProgramState& program = program_of(k, role);
+  const bool silent = role == role_supervisor && k.programs.silent;
+  if (role == role_supervisor) {
+    k.programs.silent = false;
+    k.programs.up_until = 0;
+  }
+  if (program.trial == Trial::none || program.trial == Trial::ordered || k.ending.phase != Ending::no) return;
+  const bool early = role == role_supervisor && program.trial == Trial::begun;
+  const bool killed = code == CLD_KILLED && status == SIGKILL;
+  if (silent) return go_back(k, role, wire::ReturnCause::silent, code, status);
+  if (!early && lived >= sound_after) return forget_before(program);
+  if (killed && !early) return;
+  if (!killed && (early || (code == CLD_EXITED && status == cannot_execute)))
+    return go_back(k, role, wire::ReturnCause::died, code, status);
+  if (++program.deaths >= deaths_most)
+    go_back(k, role, early ? wire::ReturnCause::died : wire::ReturnCause::kept_dying, code, status);
+}
+
+}  // namespace hearth::keeper

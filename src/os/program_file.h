@@ -1,0 +1,15 @@
+// A program that hearth is to run as a part of itself: held by descriptor, so that what was looked at is what runs.
+#pragma once
+
+#include <string>
+
+#include "base/result.h"
+#include "os/fd.h"
+
+namespace hearth::os {
+
+// O_PATH. Refused: what is no ordinary file, cannot be executed, belongs to somebody else than root and us, or may be
+// written by others, because whoever can write it would be us.
+Result<Fd> open_program(const std::string& path);
+
+}  // namespace hearth::os

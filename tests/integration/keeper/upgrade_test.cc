@@ -1,0 +1,186 @@
+// Programs that a keeper is given for supervisor and logger: executed, kept, given up.
+
+#include <fcntl.h>
+#include <filesystem>
+#include <fstream>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include "integration/keeper/harness.h"
+
+namespace hearth::test {
+namespace {
+
+namespace fs = std::filesystem;
+using wire::MessageType;
+using wire::ProgramRecord;
+using wire::ProgramRole;
+
+class KeeperUpgrade : public testing::Test {
+ protected:
+  void SetUp() override {
+    h.accept_logger();
+    h.accept_supervisor();
+    h.take_over_from_keeper();
+    old_logger = h.logger.pid;
+    fs::copy_file(program("hearth-test-member"), member);
+  }
+  // For supervisor and logger the same one.
+  void give(const std::string& path) {
+    const Fd file(open(path.c_str(), O_PATH | O_CLOEXEC));
+    ASSERT_GE(file.get(), 0);
+    const std::uint32_t before = h.table->upgrades;
+    ASSERT_TRUE(h.supervisor.send<ProgramRecord>(
+        MessageType::program, {{ProgramRole::supervisor, 0}, {ProgramRole::logger, 0}}, {file.get(), file.get()}));
+    ASSERT_TRUE(h.until([&] { return h.table->upgrades == before + 1; }));
+  }
+  void next_supervisor() {
+    h.kill_supervisor();
+    accept_member();
+  }
+  // The one that was executed for a program that is given up meanwhile may come by, too.
+  void accept_member() {
+    const auto is_member = [&] { return h.table->supervisor.pid.load() == h.supervisor.pid; };
+    do {
+      h.accept_supervisor();
+      ASSERT_TRUE(h.until([&] { return is_member() || !alive(h.supervisor.pid); }));
+    } while (!is_member());
+    h.take_over_from_keeper();
+  }
+  bool say_up() { return h.supervisor.send<ProgramRecord>(MessageType::up, {}); }
+  static std::string program_of(pid_t pid) {
+    std::error_code error;
+    return fs::read_symlink("/proc/" + std::to_string(pid) + "/exe", error).string();
+  }
+  std::string of_supervisor() { return program_of(h.supervisor.pid); }
+  void expect_back(wire::ReturnCause cause, int code, int status) {
+    EXPECT_EQ(of_supervisor(), program("hearth-test-member"));
+    EXPECT_EQ(h.table->supervisor_returns.load(), 1u);
+    EXPECT_EQ(h.table->return_cause, cause);
+    EXPECT_EQ(h.table->return_wait_code, code);
+    EXPECT_EQ(h.table->return_wait_status, status);
+    // The logger that came along has not had its turn.
+    EXPECT_EQ(h.table->logger.pid.load(), old_logger);
+    ASSERT_TRUE(say_up());
+    next_supervisor();
+    EXPECT_EQ(of_supervisor(), program("hearth-test-member"));
+    EXPECT_EQ(h.table->logger.pid.load(), old_logger);
+  }
+
+  Instance h;
+  pid_t old_logger = 0;
+  std::string member = h.dir + "/member";
+};
+
+TEST_F(KeeperUpgrade, ExecutesWhatItWasGivenWhateverBecomesOfItsName) {
+  EXPECT_EQ(h.table->keeper_messages.load(), wire::message_version);
+  give(member);
+  EXPECT_EQ(of_supervisor(), program("hearth-test-member"));
+  next_supervisor();
+  EXPECT_EQ(of_supervisor(), member);
+  EXPECT_EQ(h.table->logger.pid.load(), old_logger);
+  ASSERT_TRUE(say_up());
+  h.accept_logger();
+  EXPECT_EQ(program_of(h.logger.pid), member);
+  fs::remove(member);
+  next_supervisor();
+  EXPECT_EQ(of_supervisor(), member + " (deleted)");
+  EXPECT_EQ(h.table->supervisor_returns.load(), 0u);
+}
+
+TEST_F(KeeperUpgrade, GoesBackWhenItDiesBeforeItIsUp) {
+  give("/bin/false");
+  next_supervisor();
+  expect_back(wire::ReturnCause::died, CLD_EXITED, 1);
+}
+
+TEST_F(KeeperUpgrade, GoesBackWhenItEndsAsIfAllWereWell) {
+  give("/bin/true");
+  next_supervisor();
+  expect_back(wire::ReturnCause::died, CLD_EXITED, 0);
+}
+
+TEST_F(KeeperUpgrade, GoesBackFromWhatCannotBeExecuted) {
+  const std::string text = h.dir + "/text";
+  std::ofstream(text) << "Lorem ipsum";
+  chmod(text.c_str(), 0755);
+  give(text);
+  next_supervisor();
+  expect_back(wire::ReturnCause::died, CLD_EXITED, 127);
+}
+
+TEST_F(KeeperUpgrade, GoesBackFromOneThatSaysNothing) {
+  give(member);
+  h.kill_supervisor();
+  h.accept_supervisor();
+  EXPECT_EQ(of_supervisor(), member);
+  ASSERT_TRUE(h.until([&] { return h.table->supervisor_returns == 1; }, 60'000));
+  accept_member();
+  expect_back(wire::ReturnCause::silent, CLD_KILLED, SIGKILL);
+}
+
+TEST_F(KeeperUpgrade, TakesAKillForNoEvidenceButNotForEver) {
+  give(member);
+  for (int i = 0; i < 3; ++i) {
+    next_supervisor();
+    EXPECT_EQ(of_supervisor(), member);
+  }
+  next_supervisor();
+  expect_back(wire::ReturnCause::died, CLD_KILLED, SIGKILL);
+}
+
+TEST_F(KeeperUpgrade, GoesBackFromOneThatKeepsDyingWhenItIsUp) {
+  give(member);
+  next_supervisor();
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(say_up());
+    EXPECT_EQ(of_supervisor(), member);
+    const std::uint32_t deaths = h.table->supervisor.deaths;
+    kill(h.supervisor.pid, SIGTERM);
+    ASSERT_TRUE(h.until([&] { return h.table->supervisor.deaths > deaths; }));
+    accept_member();
+  }
+  EXPECT_EQ(of_supervisor(), program("hearth-test-member"));
+  EXPECT_EQ(h.table->return_cause, wire::ReturnCause::kept_dying);
+  EXPECT_EQ(h.table->supervisor_returns.load(), 1u);
+}
+
+TEST_F(KeeperUpgrade, TheLastOneGivenCountsAndTheProvenOneIsKept) {
+  give("/bin/false");
+  give(member);
+  next_supervisor();
+  EXPECT_EQ(of_supervisor(), member);
+  give("/bin/false");
+  next_supervisor();
+  EXPECT_EQ(of_supervisor(), program("hearth-test-member"));
+}
+
+TEST_F(KeeperUpgrade, GoesBackToTheLastThatWasUp) {
+  give(member);
+  next_supervisor();
+  ASSERT_TRUE(say_up());
+  h.accept_logger();
+  give("/bin/false");
+  next_supervisor();
+  EXPECT_EQ(of_supervisor(), member);
+  EXPECT_EQ(h.table->supervisor_returns.load(), 1u);
+}
+
+TEST_F(KeeperUpgrade, ALoggerThatCannotBeExecutedGivesWayAlone) {
+  const std::string text = h.dir + "/text";
+  std::ofstream(text) << "Lorem ipsum";
+  chmod(text.c_str(), 0755);
+  const Fd good(open(member.c_str(), O_PATH | O_CLOEXEC)), bad(open(text.c_str(), O_PATH | O_CLOEXEC));
+  ASSERT_TRUE(h.supervisor.send<ProgramRecord>(
+      MessageType::program, {{ProgramRole::supervisor, 0}, {ProgramRole::logger, 0}}, {good.get(), bad.get()}));
+  next_supervisor();
+  ASSERT_TRUE(say_up());
+  h.accept_logger();
+  EXPECT_EQ(program_of(h.logger.pid), program("hearth-test-member"));
+  EXPECT_EQ(h.table->logger_returns.load(), 1u);
+  EXPECT_EQ(h.table->supervisor_returns.load(), 0u);
+  EXPECT_EQ(of_supervisor(), member);
+}
+
+}  // namespace
+}  // namespace hearth::test

@@ -1,0 +1,302 @@
+// `hearth upgrade`: another version goes on, or is refused, or gives way again; and no service notices.
+#include <cstddef>
+#include <filesystem>
+#include <fstream>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/json.hpp>
+#include <gmock/gmock.h>
+
+#include "instance.h"
+#include "places.h"
+#include "wire/decision_page.h"
+#include "wire/slot_table.h"
+
+namespace hearth::test {
+namespace {
+
+namespace fs = std::filesystem;
+namespace json = boost::json;
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+struct Upgrade : Machine {
+  Upgrade() { fs::create_directory(from); }
+
+  Actor start(const std::string& more = "") {
+    project("[service.web]\n" + puppet() + more);
+    const Output output = up();
+    EXPECT_EQ(0, output.code) << output.all();
+    return stage->enter();
+  }
+  // What `upgrade --from` finds: a supervisor that is this program, and our own logger.
+  void offer(const std::string& supervisor, const std::string& role = "") {
+    put(supervisor, from + "/hearth-supervisor");
+    put("hearth-logger", from + "/hearth-logger");
+    put("hearth-keeper", from + "/hearth-keeper");
+    if (role.empty()) return;
+    write_file(from + "/role", role);
+    write_file(from + "/real", bin("hearth-supervisor"));
+  }
+  // Under its name in one step, as a package manager does it.
+  void put(const std::string& program, const std::string& path) {
+    fs::copy_file(std::string(HEARTH_BIN_DIR) + "/" + program, path + ".new", fs::copy_options::overwrite_existing);
+    fs::permissions(path + ".new", fs::perms(0755));
+    fs::rename(path + ".new", path);
+  }
+  Output upgrade(const std::vector<std::string>& more = {}) {
+    std::vector<std::string> words = {"upgrade", "--from", from};
+    words.insert(words.end(), more.begin(), more.end());
+    return hearth(words);
+  }
+  std::string running() {
+    (void)status();  // which waits for the next supervisor
+    const json::value answer = json::parse(hearth({"version", "--json"}).out);
+    const json::value& version = answer.at("running");
+    return version.is_string() ? std::string(version.get_string()) : "none";
+  }
+  std::string events() { return hearth({"events", "-n", "all", "--json"}).out; }
+  // Nothing has changed: who runs, and what is told.
+  void expect_refused(const Output& output, const std::string& why) {
+    EXPECT_EQ(1, output.code) << output.all();
+    EXPECT_THAT(output.err, HasSubstr(why));
+    EXPECT_THAT(output.err, HasSubstr("nothing was changed"));
+    EXPECT_EQ(0u, status().takeovers);
+  }
+
+  std::string from = base + "/next";
+};
+
+TEST_F(Upgrade, another_version_goes_on_and_no_line_is_lost) {
+  Actor web = start();
+  offer("hearth-test-newer-supervisor");
+  const std::vector<pid_t> loggers = members("hearth-logger");
+  web.order("lines 20000");
+  const Output output = upgrade();
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_THAT(output.out, HasSubstr("hearth 99.0.0 goes on in the place of 0.1.0"));
+  EXPECT_EQ("ok", web.hear());
+  EXPECT_EQ("99.0.0", running());
+  EXPECT_EQ(web.pid, service().pid);
+  EXPECT_EQ(0u, service().restarts);
+  EXPECT_TRUE(until([&] { return members("hearth-logger") != loggers && !members("hearth-logger").empty(); }));
+  EXPECT_EQ(from + "/hearth-logger",
+            fs::read_symlink("/proc/" + std::to_string(members("hearth-logger").at(0)) + "/exe").string());
+  std::string expected;
+  for (int i = 1; i <= 20000; ++i) expected += "line " + std::to_string(i) + "\n";
+  EXPECT_TRUE(until([&] { return logged().size() >= expected.size(); }));
+  EXPECT_TRUE(logged() == expected);
+  EXPECT_THAT(events(), HasSubstr("hearth 99.0.0 goes on in the place of hearth 0.1.0"));
+  expect_clean_shutdown();
+}
+
+TEST_F(Upgrade, an_exit_in_the_middle_is_known_with_its_code) {
+  const Actor web = start("restart = \"never\"\n");
+  offer("hearth-test-newer-supervisor");
+  Command upgrading = begin({"upgrade", "--from", from});
+  web.order("exit 42");
+  EXPECT_EQ(0, upgrading.wait().code);
+  EXPECT_TRUE(until_state("web", "failed"));
+  EXPECT_EQ(42, service().exit_code);
+  EXPECT_EQ("99.0.0", running());
+}
+
+TEST_F(Upgrade, the_new_version_is_kept_when_it_is_killed_and_the_next_upgrade_goes_back_to_it) {
+  const Actor web = start();
+  offer("hearth-test-newer-supervisor");
+  ASSERT_EQ(0, upgrade().code);
+  kill_members("hearth-supervisor", SIGKILL);
+  EXPECT_EQ("99.0.0", running());
+  offer("hearth-test-successor", "dies");
+  EXPECT_EQ(1, upgrade().code);
+  EXPECT_EQ("99.0.0", running());
+  EXPECT_EQ(web.pid, service().pid);
+}
+
+TEST_F(Upgrade, the_keeper_may_die_after_it) {
+  const Actor web = start();
+  offer("hearth-test-newer-supervisor");
+  const Output output = upgrade();
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_THAT(output.out, HasSubstr("goes on with the program that it was started from"));
+  const pid_t keeper = status().keeper;
+  ASSERT_EQ(0, ::kill(keeper, SIGKILL));
+  EXPECT_TRUE(until([&] { return status().keeper != keeper; }));
+  EXPECT_EQ("99.0.0", running());
+  EXPECT_EQ(web.pid, service().pid);
+  kill_members("hearth-supervisor", SIGKILL);
+  EXPECT_EQ("99.0.0", running());
+  expect_clean_shutdown();
+}
+
+TEST_F(Upgrade, a_dry_run_only_tells) {
+  const Actor web = start();
+  offer("hearth-test-newer-supervisor");
+  const Output output = upgrade({"--dry-run"});
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_THAT(output.out, HasSubstr("hearth 99.0.0"));
+  EXPECT_THAT(output.out, HasSubstr("nothing was changed"));
+  const json::value report = json::parse(upgrade({"--dry-run", "--json"}).out);
+  EXPECT_EQ(report.at("upgraded"), false);
+  EXPECT_EQ(report.at("to"), "99.0.0");
+  EXPECT_EQ(report.at("trial").at("slots"), 1);
+  EXPECT_EQ("0.1.0", running());
+  EXPECT_EQ(0u, status().takeovers);
+}
+
+TEST_F(Upgrade, one_that_dies_gives_way_and_everybody_is_told_why) {
+  const Actor web = start();
+  offer("hearth-test-successor", "dies");
+  const Output output = upgrade();
+  EXPECT_EQ(1, output.code) << output.all();
+  EXPECT_THAT(output.err, HasSubstr("exited with code 3 before it was up"));
+  EXPECT_EQ("0.1.0", running());
+  EXPECT_EQ(web.pid, service().pid);
+  EXPECT_THAT(status().notes_text(), HasSubstr("the upgrade was taken back: the new program exited with code 3"));
+  EXPECT_THAT(events(), HasSubstr("\"kind\":\"upgrade\""));
+  // And a good one has its chance after it.
+  offer("hearth-test-newer-supervisor");
+  EXPECT_EQ(0, upgrade().code);
+  EXPECT_EQ("99.0.0", running());
+}
+
+TEST_F(Upgrade, one_that_hangs_gives_way) {
+  const Actor web = start();
+  offer("hearth-test-successor", "hangs");
+  const Output output = upgrade();
+  EXPECT_EQ(1, output.code) << output.all();
+  EXPECT_THAT(output.err, HasSubstr("did not take over within 15 s"));
+  EXPECT_EQ("0.1.0", running());
+  EXPECT_EQ(web.pid, service().pid);
+}
+
+TEST_F(Upgrade, what_is_no_good_is_refused) {
+  const Actor web = start();
+  expect_refused(upgrade(), "No such file");
+  offer("hearth-test-successor", "hangs-in-trial");
+  expect_refused(upgrade(), "no answer within 10 s");
+  offer("hearth-test-successor", "silent-in-trial");
+  expect_refused(upgrade(), "it knows no trial");
+  ::unlink((from + "/hearth-keeper").c_str());
+  expect_refused(upgrade(), "hearth-keeper");
+  offer("hearth-test-newer-supervisor");
+  const std::string program = from + "/hearth-supervisor";
+  ::chmod(program.c_str(), 0644);
+  expect_refused(upgrade(), "it is not executable");
+  ::chmod(program.c_str(), 0777);
+  expect_refused(upgrade(), "others may write it");
+  ::unlink(program.c_str());
+  write_file(program, "Lorem ipsum", 0755);
+  expect_refused(upgrade(), "this machine cannot execute it");
+  ::unlink(program.c_str());
+  ASSERT_EQ(0, ::mkdir(program.c_str(), 0755));
+  expect_refused(upgrade(), "it is not a file");
+  EXPECT_EQ(web.pid, service().pid);
+}
+
+TEST_F(Upgrade, a_program_of_somebody_else_is_refused) {
+  if (!root()) GTEST_SKIP() << "only root can give a file away";
+  const Actor web = start();
+  offer("hearth-test-newer-supervisor");
+  ASSERT_EQ(0, ::chown((from + "/hearth-supervisor").c_str(), 65534, 65534));
+  expect_refused(upgrade(), "it belongs to user 65534");
+}
+
+// On copies of what a hearth has, each with one thing that a program of another time would find.
+TEST_F(Upgrade, a_trial_says_what_it_cannot_go_on_with) {
+  const Actor web = start();
+  const std::string other = base + "/other", table = other + "/state/slot-table", page = other + "/state/decision-page";
+  const auto try_it = [&](const std::string& file = "", std::size_t offset = 0, std::uint32_t value = 0) {
+    fs::remove_all(other);
+    fs::create_directories(other + "/state");
+    fs::copy(directory + "/state/slot-table", table);
+    fs::copy(directory + "/state/decision-page", page);
+    if (!file.empty()) std::fstream(file).seekp(std::streamoff(offset)).write(reinterpret_cast<char*>(&value), 4);
+    return execute({bin("hearth-supervisor"), "--trial", "--dir", other, "--keeper", "0"}).wait();
+  };
+  Output output = try_it();
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_THAT(output.out, HasSubstr("\"refused\":null"));
+  const auto refused = [&](const std::string& file, std::size_t offset, std::uint32_t value, const std::string& why) {
+    output = try_it(file, offset, value);
+    EXPECT_EQ(1, output.code) << output.all();
+    EXPECT_THAT(output.out, HasSubstr(why));
+  };
+  refused(table, offsetof(wire::SlotTable, version), 1, "the slot table: it is of version 1, and this program knows");
+  refused(table, offsetof(wire::SlotTable, keeper_messages), 0, "of a version of hearth that takes no upgrades");
+  refused(table, offsetof(wire::SlotTable, keeper_messages), 99, "its messages are of version 99");
+  refused(page, offsetof(wire::DecisionPage, version), 2, "the decision page: it is of version 2");
+  refused(page, offsetof(wire::DecisionPage, record_version), 99, "its records of 99");
+  refused(page, offsetof(wire::DecisionPage, commit), 0, "nothing has been committed");
+  fs::resize_file(table, 4096);
+  output = execute({bin("hearth-supervisor"), "--trial", "--dir", other, "--keeper", "0"}).wait();
+  EXPECT_THAT(output.out, HasSubstr("it has 4096 bytes"));
+  fs::remove_all(other);
+  output = execute({bin("hearth-supervisor"), "--trial", "--dir", other, "--keeper", "0"}).wait();
+  EXPECT_EQ(1, output.code);
+  EXPECT_THAT(output.out, HasSubstr("nor can they be had of its keeper"));
+  EXPECT_EQ(web.pid, service().pid);
+}
+
+// Where there is no tmpfs, the trial has them of the keeper.
+TEST_F(Upgrade, pages_in_memory_are_tried_too) {
+  ASSERT_TRUE(fs::create_directories(directory));
+  ::chmod(directory.c_str(), 0711);
+  write_file(directory + "/state", "in the way");
+  const Actor web = start();
+  ASSERT_THAT(status().notes_text(), HasSubstr("kept in memory only"));
+  offer("hearth-test-newer-supervisor");
+  const Output output = upgrade();
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_EQ("99.0.0", running());
+  EXPECT_EQ(web.pid, service().pid);
+}
+
+TEST_F(Upgrade, two_at_once_are_both_well) {
+  const Actor web = start();
+  offer("hearth-test-newer-supervisor");
+  Command one = begin({"upgrade", "--from", from});
+  Command other = begin({"upgrade", "--from", from});
+  EXPECT_EQ(0, one.wait().code);
+  EXPECT_EQ(0, other.wait().code);
+  EXPECT_TRUE(until([&] { return running() == "99.0.0"; }));  // the second one may be under way
+  EXPECT_EQ(web.pid, service().pid);
+}
+
+TEST_F(Upgrade, supervisors_killed_in_the_middle_are_no_reason_to_go_back) {
+  const Actor web = start();
+  offer("hearth-test-newer-supervisor");
+  Command upgrading = begin({"upgrade", "--from", from});
+  kill_members("hearth-supervisor", SIGKILL);
+  const Output output = upgrading.wait();
+  EXPECT_EQ(0, output.code) << output.all();
+  // Killed before the order came, it was accepted by the next one of the same version.
+  EXPECT_TRUE(until([&] { return running() != "none"; }));
+  EXPECT_EQ(0, upgrade().code);
+  EXPECT_EQ("99.0.0", running());
+  EXPECT_EQ(web.pid, service().pid);
+}
+
+TEST_F(Upgrade, a_file_that_is_replaced_waits_for_the_signal) {
+  use_copies_of_programs();
+  const Actor web = start();
+  put("hearth-test-newer-supervisor", bin("hearth-supervisor"));
+  kill_members("hearth-supervisor", SIGKILL);
+  EXPECT_EQ("0.1.0", running());
+  ASSERT_EQ(0, ::kill(status().keeper, SIGUSR2));
+  EXPECT_TRUE(until([&] { return running() == "99.0.0"; })) << events();
+  EXPECT_EQ(web.pid, service().pid);
+  EXPECT_THAT(events(), HasSubstr("SIGUSR2 to hearth: it is upgraded with the programs that are installed"));
+  expect_clean_shutdown();
+}
+
+TEST_F(Upgrade, without_hearth_there_is_nothing_to_upgrade) {
+  offer("hearth-test-newer-supervisor");
+  EXPECT_EQ(7, upgrade().code);
+}
+
+}  // namespace
+}  // namespace hearth::test
