@@ -205,16 +205,33 @@ void remove_stale_credentials(const ServiceRoots& roots, const std::function<boo
   for (const RunId run : stale) remove_credentials(roots, run);
 }
 
+namespace {
+
+// The directory that `name` stands in, entered one by one: the service's user owns what is above, and may have put a link
+// to somebody else's there. What is removed below is removed by this descriptor, too.
+std::shared_ptr<const Fd> parent_below(const std::string& root, std::string_view name) {
+  Fd at(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  for (std::size_t slash = name.find('/'); at && slash != name.npos; slash = name.find('/')) {
+    const std::string part(name.substr(0, slash));
+    name.remove_prefix(slash + 1);
+    at = Fd(::openat(at.get(), part.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  }
+  return at ? std::make_shared<const Fd>(std::move(at)) : nullptr;
+}
+
+}  // namespace
+
 // The name is free at once, also for the next run; what is below it may be much.
 void remove_runtime_directories(const ServiceRoots& roots, const std::vector<std::string>& names, RunId run) {
   for (const std::string& name : names) {
-    const std::string path = roots.runtime + "/" + name;
-    const std::size_t slash = path.rfind('/');
-    const std::string gone = path.substr(0, slash + 1) + "." + path.substr(slash + 1) + "." + std::to_string(run);
-    if (::rename(path.c_str(), gone.c_str()) < 0) continue;
-    const auto remove = [gone] {
+    const std::shared_ptr<const Fd> parent = parent_below(roots.runtime, name);
+    const std::string last = name.substr(name.rfind('/') + 1);
+    const std::string gone = "." + last + "." + std::to_string(run);
+    if (parent == nullptr || ::renameat(parent->get(), last.c_str(), parent->get(), gone.c_str()) < 0) continue;
+    // Shared with the thread, which may outlast us.
+    const auto remove = [parent, gone] {
       std::error_code ignored;
-      std::filesystem::remove_all(gone, ignored);
+      std::filesystem::remove_all("/proc/self/fd/" + std::to_string(parent->get()) + "/" + gone, ignored);
     };
     pthread_t thread{};
     if (start_thread(thread, remove) == 0)

@@ -60,6 +60,23 @@ TEST_F(PreparationTest, a_link_in_the_place_of_a_directory_is_not_followed) {
   EXPECT_NE(std::string::npos, problem().find("cannot make " + directory / "lib/web"));
 }
 
+TEST_F(PreparationTest, a_link_that_was_put_above_a_runtime_directory_leads_no_removal_to_somebody_elses) {
+  for (const char* made : {"run", "run/web", "run/web/own", "run/web/own/deep", "else", "else/deep"})
+    ASSERT_EQ(0, ::mkdir((directory / made).c_str(), 0755));
+  write("else/deep/file", "x");
+  ASSERT_EQ(0, ::rename((directory / "run/web/own").c_str(), (directory / "run/web/aside").c_str()));
+  ASSERT_EQ(0, ::symlink((directory / "else").c_str(), (directory / "run/web/own").c_str()));
+  remove_runtime_directories(order.roots, {"web/own/deep"}, 7);
+  EXPECT_EQ("x", text_of(directory / "else/deep/file"));
+  EXPECT_NE(0u, mode_of(directory / "run/web/aside/deep"));
+}
+
+TEST_F(PreparationTest, a_runtime_directory_has_gone_from_its_name_at_once) {
+  for (const char* made : {"run", "run/web", "run/web/deep"}) ASSERT_EQ(0, ::mkdir((directory / made).c_str(), 0755));
+  remove_runtime_directories(order.roots, {"web/deep", "web"}, 7);
+  EXPECT_EQ(0u, mode_of(directory / "run/web"));
+}
+
 TEST_F(PreparationTest, an_owner_is_given_what_is_made) {
   order.owner = {65533, 65533};
   order.around.cache_directories = {"web"};
