@@ -7,6 +7,7 @@
 #include "importers/draft.h"
 #include "importers/ini.h"
 #include "importers/sizes.h"
+#include "importers/systemd_sandbox.h"
 #include "importers/systemd_values.h"
 #include "importers/words.h"
 #include "model/capabilities.h"
@@ -46,12 +47,15 @@ class Importer {
   void wanting(std::size_t line, const std::string& what, const std::string& remedy) {
     draft_.find_wanting(*unit_->source, line, unit_->name + ": " + what, remedy);
   }
+  SandboxKeys::Wanting said() {
+    return
+        [this](std::size_t line, const std::string& what, const std::string& remedy) { wanting(line, what, remedy); };
+  }
   void unit_key(Service& service, const IniEntry& entry);
   void service_key(Service& service, const IniEntry& entry);
   bool timing(Service& service, const IniEntry& entry);
   bool start_limit(Service& service, const IniEntry& entry);
   bool limit(Service& service, const IniEntry& entry);
-  bool memory(const IniEntry& entry);
   void start_command(Service& service, const IniEntry& entry);
   void type(Service& service, const IniEntry& entry);
   bool hook(Service& service, const IniEntry& entry);
@@ -74,6 +78,7 @@ class Importer {
   std::optional<CapabilitySet> ambient_, bounding_;
   std::size_t ambient_line_ = 0;
   std::string user_;
+  SandboxKeys sandbox_;
   Draft draft_;
 };
 
@@ -212,16 +217,6 @@ bool Importer::limit(Service& service, const IniEntry& entry) {
   return true;
 }
 
-// The kernel enforces them, and nothing of hearth's does.
-bool Importer::memory(const IniEntry& entry) {
-  if (entry.key != "MemoryMax" && entry.key != "MemoryHigh" && entry.key != "MemoryLimit") return false;
-  if (entry.value == "infinity" || entry.value.empty()) return true;
-  wanting(entry.line,
-          entry.key + "=" + entry.value + " is not carried over: hearth sets no limit that the kernel enforces",
-          max_memory_remedy(bytes_of(entry.value)) + " restarts who uses more, limits.as bounds the address space");
-  return true;
-}
-
 void Importer::dependencies(Service& service, const IniEntry& entry) {
   for (const std::string& other : split_list(entry.value, " \t")) {
     if (other.ends_with(".target") || other.ends_with(".slice") || other.ends_with(".mount")) {
@@ -297,13 +292,14 @@ void Importer::service_key(Service& service, const IniEntry& entry) {
     }
     return service.set("success_exit_codes", "[" + list + "]");
   }
-  if (timing(service, entry) || start_limit(service, entry) || limit(service, entry) || memory(entry)) return;
+  if (timing(service, entry) || start_limit(service, entry) || limit(service, entry)) return;
   if (key == "KillMode" && value != "control-group" && value != "mixed")
     return wanting(entry.line, "KillMode=" + value + ": hearth ends all that is left of a run", "");
   if ((key == "StandardOutput" || key == "StandardError") && value != "journal" && value != "inherit")
     return wanting(entry.line, key + "=" + value + ": output goes to a file of hearth's own",
                    "hearth logs " + service.name + " shows it");
   if (hook(service, entry) || privileges(service, entry)) return;
+  if (sandbox_.take(service, entry, specifiers(entry), said())) return;
   if (key == "EnvironmentFile") {
     files_.push_back(value);  // a leading '-' means the same to both
     return service.set("env_files", quoted_list(files_));
@@ -423,6 +419,7 @@ void Importer::import(const Unit& unit) {
   ambient_.reset();
   bounding_.reset();
   user_.clear();
+  sandbox_ = {};
   Service& service = draft_.add(unit.name);
   service.set("restart", quoted("never"));  // the default of systemd
   for (const IniSection& section : unit.sections) {
@@ -432,6 +429,7 @@ void Importer::import(const Unit& unit) {
     }
   }
   finish_privileges(service);
+  sandbox_.finish(service, said());
   finish_start_limit(service);
   finish_task(service);
   finish_pid_file(service);
