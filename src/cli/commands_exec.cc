@@ -17,7 +17,9 @@
 #include "config/document_json.h"
 #include "os/clock.h"
 #include "os/plan_builder.h"
+#include "os/preparation.h"
 #include "os/privileges.h"
+#include "os/sandbox.h"
 
 namespace hearth::cli {
 namespace {
@@ -59,7 +61,7 @@ Status become_user(const ProcessSettings& settings) {
 }
 
 // In the order of keeper/child.cc: what needs privileges comes before they go.
-Status enter(const ServiceSpec& spec) {
+Status enter(const ServiceSpec& spec, const std::string& instance_directory) {
   const ProcessSettings& settings = *spec.process;
   for (const ResourceLimit& limit : settings.limits) {
     const std::optional<std::uint32_t> resource = os::resource_of(limit.name);
@@ -69,13 +71,19 @@ Status enter(const ServiceSpec& spec) {
   }
   if (settings.nice && ::setpriority(PRIO_PROCESS, 0, *settings.nice) < 0) return errno_failure("set", "nice", errno);
   ::umask(static_cast<mode_t>(settings.umask.value_or(022)));
+  const Sandbox& sandbox = *settings.sandbox;
+  const os::SandboxSupport& support = os::sandbox_support();
+  if (const Status held = os::sandbox_refusal(sandbox, support, spec.name); !held) return held;
+  const os::ServiceRoots roots = os::service_roots(instance_directory);
+  const Result<os::Fd> ruleset = os::make_ruleset(sandbox, os::own_paths_of(*spec.around, roots), support, spec.name);
+  if (!ruleset) return failure(ruleset.error());
   const Result<os::PrivilegePlan> privileges = os::plan_privileges(settings, os::own_privileges(), spec.name);
   if (!privileges) return failure(privileges.error());
   if (const Status begun = os::begin_privileges(*privileges); !begun) return begun;
   if (const Status user = become_user(settings); !user) return user;
   if (const Status finished = os::finish_privileges(*privileges); !finished) return finished;
   if (!spec.cwd.empty() && ::chdir(spec.cwd.c_str()) < 0) return errno_failure("go to", spec.cwd, errno);
-  return {};
+  return os::enter_sandbox(*ruleset, support.seccomp ? os::deny_filter(sandbox.deny_syscalls) : os::SeccompFilter());
 }
 
 Error execute(std::vector<std::string> command, std::vector<std::string> environment) {
@@ -114,7 +122,7 @@ int command_exec(const Context& context) {
   const Result<Document> document = config::document_from_json(answer->body);
   if (!document) return complain(context, document.error());
   if (document->services.empty()) return complain(context, wrong(arguments.words[0], "it has no specification", ""));
-  if (const Status entered = enter(document->services[0]); !entered)
+  if (const Status entered = enter(document->services[0], context.instance.directory); !entered)
     return complain(context, entered.error(), not_executable_code);
   ::signal(SIGPIPE, SIG_DFL);
   const Error error = execute(arguments.after, environment_of(*document));

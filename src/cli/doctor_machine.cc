@@ -59,6 +59,23 @@ void check_file_system(const std::string& what, const std::string& path, Finding
   }
 }
 
+// Which limits of `cgroup` can be had.
+void check_controllers(const os::CgroupTree& tree, Findings& findings) {
+  const std::vector<std::string> missing = tree.not_handed_on();
+  if (missing.empty()) {
+    findings.push_back({Verdict::good, "cgroups", "all limits of `cgroup` can be set", {}, {}});
+    return;
+  }
+  findings.push_back(
+      {Verdict::note,
+       "cgroups",
+       fmt::format("limits of `cgroup` that need the controllers {} are not held, unless hearth can have "
+                   "them when a service asks",
+                   fmt::join(missing, ", ")),
+       "with systemd 254 or later: Delegate=yes and DelegateSubgroup=hearth (docs/guide/systemd.md)",
+       {}});
+}
+
 }  // namespace
 
 void check_kernel(Findings& findings) {
@@ -101,6 +118,7 @@ void check_cgroups(const Context& context, const InstanceState& state, Findings&
     if (!kills)
       findings.push_back(
           {Verdict::note, "cgroups", "cgroup.kill is not there (Linux 5.14): trees are killed one by one", {}, {}});
+    if (ours) check_controllers(tree, findings);
     if (ours && tree.leaves().empty()) tree.remove();
     return;
   }

@@ -26,6 +26,7 @@
 #include <functional>
 
 #include "base/result.h"
+#include "cli/answers.h"
 #include "cli/context.h"
 #include "cli/first_process.h"
 #include "model/service_spec.h"

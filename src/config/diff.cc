@@ -27,6 +27,8 @@ void compare_process(const ProcessSettings& a, const ProcessSettings& b, const C
   compare("no_new_privs", a.no_new_privs, b.no_new_privs);
   compare("capabilities", a.capabilities, b.capabilities);
   compare("capability_bounding_set", a.capability_bounding_set, b.capability_bounding_set);
+  compare("sandbox", *a.sandbox, *b.sandbox);
+  compare("cgroup", a.cgroup, b.cgroup);
 }
 
 template <typename Compare>

@@ -133,6 +133,30 @@ void describe_surroundings(A& a, T& v) {
 }
 
 template <typename A, typename T>
+void describe_sandbox(A& a, T& v) {
+  const Sandbox d;
+  a.flag("limits_reading", v.limits_reading, d.limits_reading);
+  a.texts("read_paths", v.read_paths);
+  a.flag("limits_writing", v.limits_writing, d.limits_writing);
+  a.texts("write_paths", v.write_paths);
+  a.flag("limits_executing", v.limits_executing, d.limits_executing);
+  a.texts("exec_paths", v.exec_paths);
+  a.texts("deny_syscalls", v.deny_syscalls);
+  a.flag("required", v.required, d.required);
+}
+
+template <typename A, typename T>
+void describe_cgroup(A& a, T& v) {
+  const CgroupLimits d;
+  a.number("memory_high", v.memory_high, d.memory_high);
+  a.number("memory_max", v.memory_max, d.memory_max);
+  a.number("pids_max", v.pids_max, d.pids_max);
+  a.number("cpu_max", v.cpu_max, d.cpu_max);
+  a.number("cpu_weight", v.cpu_weight, d.cpu_weight, 0, 10000);
+  a.number("io_weight", v.io_weight, d.io_weight, 0, 10000);
+}
+
+template <typename A, typename T>
 void describe_process(A& a, T& v) {
   const ProcessSettings d;
   a.text("user", v.user);
@@ -147,6 +171,8 @@ void describe_process(A& a, T& v) {
   a.flag("no_new_privs", v.no_new_privs, d.no_new_privs);
   a.capabilities("capabilities", v.capabilities);
   a.capabilities("capability_bounding_set", v.capability_bounding_set);
+  a.boxed("sandbox", v.sandbox, [](auto& b, auto& item) { describe_sandbox(b, item); });
+  a.object("cgroup", v.cgroup, d.cgroup, [](auto& b, auto& item) { describe_cgroup(b, item); });
 }
 
 template <typename A, typename T>

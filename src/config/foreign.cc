@@ -32,8 +32,19 @@ constexpr std::string_view image = "hearth runs programs of this machine, not im
 constexpr std::string_view memory =
     "hearth calls it \"max_memory\": max_memory = \"4GiB\"; who uses more is restarted, as by a failed liveness probe";
 constexpr std::string_view hard_memory =
-    "hearth sets no limit that the kernel enforces; max_memory = \"4GiB\" restarts who uses more, limits.as bounds the "
-    "address space";
+    "hearth calls it \"cgroup\": cgroup = { memory_max = \"4GiB\" }; max_memory = \"4GiB\" restarts who uses more";
+constexpr std::string_view soft_memory = "hearth calls it \"cgroup\": cgroup = { memory_high = \"3GiB\" }";
+constexpr std::string_view tasks = "hearth calls it \"cgroup\": cgroup = { pids_max = 512 }";
+constexpr std::string_view processor_time = "hearth calls it \"cgroup\": cgroup = { cpu_max = \"150%\" }";
+constexpr std::string_view processor_share = "hearth calls it \"cgroup\": cgroup = { cpu_weight = 100 }";
+constexpr std::string_view disk_share = "hearth calls it \"cgroup\": cgroup = { io_weight = 100 }";
+constexpr std::string_view written = "hearth calls it \"sandbox\": sandbox = { write_paths = [\"/srv/data\"] }";
+constexpr std::string_view read_only =
+    "hearth says what may be changed: sandbox = { write_paths = [\"/srv/data\"] }; all else may only be read";
+constexpr std::string_view out_of_sight =
+    "hearth says what may be read: sandbox = { read_paths = [\"/usr\", \"/etc\"] }; all else may not";
+constexpr std::string_view executed = "hearth calls it \"sandbox\": sandbox = { exec_paths = [\"/usr\"] }";
+constexpr std::string_view calls = "hearth calls it \"sandbox\": sandbox = { deny_syscalls = [\"@default\"] }";
 constexpr std::string_view probes = "hearth calls it \"ready\" (and \"live\" for what must stay so)";
 constexpr std::string_view depends = "hearth calls it \"depends_on\"";
 constexpr std::string_view count = "hearth calls it \"max_restarts\" (within \"restart_window\")";
@@ -54,6 +65,7 @@ constexpr std::array service_keys = {
     Foreign{"bgprocess", daemon},
     Foreign{"bind", "hearth calls it \"listen\": listen = [\"tcp:127.0.0.1:8080\"]"},
     Foreign{"bindsto", "hearth calls it depends_on: depends_on = { NAME = { stop = true, restart = true } }"},
+    Foreign{"blockioweight", disk_share},
     Foreign{"build", image},
     Foreign{"cachedirectory", "hearth calls it \"cache_directories\""},
     Foreign{"capadd", given},
@@ -66,12 +78,17 @@ constexpr std::array service_keys = {
     Foreign{"containername", "the name stands in the header: [service.NAME]"},
     Foreign{"copyenv", "remove it: services have the environment of who calls `hearth up`"},
     Foreign{"cpuaffinity", "hearth calls it \"cpus\""},
+    Foreign{"cpumax", processor_time},
+    Foreign{"cpuquota", processor_time},
     Foreign{"cpus", "hearth calls it \"cpus\": the processors that it may use, cpus = [0, 1]"},
     Foreign{"cpuset", "hearth calls it \"cpus\""},
+    Foreign{"cpushares", processor_share},
+    Foreign{"cpuweight", processor_share},
     Foreign{"cron", timetable},
     Foreign{"cronrestart", "hearth has no timetable for restarts; cron can call `hearth restart NAME`"},
     Foreign{"daemon", daemon},
     Foreign{"daemonize", daemon},
+    Foreign{"denysyscalls", calls},
     Foreign{"depends", depends},
     Foreign{"dependsms", depends},
     Foreign{"dependson", depends},
@@ -94,6 +111,7 @@ constexpr std::array service_keys = {
     Foreign{"exec", "hearth calls it \"command\""},
     Foreign{"execinterpreter", "it is the first item of \"command\": command = [\"python3\", \"server.py\"]"},
     Foreign{"execmode", copies},
+    Foreign{"execpaths", executed},
     Foreign{"execreload", "hearth calls it \"reload_command\"; a signal alone is \"reload_signal\""},
     Foreign{"execstart", "hearth calls it \"command\": command = [\"program\", \"argument\"]"},
     Foreign{"execstartpost", "hearth calls it \"after_start\""},
@@ -117,6 +135,8 @@ constexpr std::array service_keys = {
     Foreign{"hostname", containers},
     Foreign{"ignorewatch", "hearth does not watch files; call `hearth restart NAME` when they change"},
     Foreign{"image", image},
+    Foreign{"inaccessibledirectories", out_of_sight},
+    Foreign{"inaccessiblepaths", out_of_sight},
     Foreign{"include", "it stands on top of the file, before all [headers]; a service takes over a \"template\""},
     Foreign{"instances", copies},
     Foreign{"instancevar", "write env = { NODE_APP_INSTANCE = \"{index}\" }"},
@@ -125,6 +145,7 @@ constexpr std::array service_keys = {
     Foreign{"iopriority", "hearth calls it \"io_priority\""},
     Foreign{"ioschedulingclass", "hearth calls it \"io_priority\""},
     Foreign{"ioschedulingpriority", "hearth calls it \"io_priority\""},
+    Foreign{"ioweight", disk_share},
     Foreign{"isdaemon", daemon},
     Foreign{"isdotenvdisabled", "remove it: hearth reads the files of env_files and no others"},
     Foreign{"istty", "hearth calls it \"stdin\": stdin = \"pty\""},
@@ -134,6 +155,7 @@ constexpr std::array service_keys = {
     Foreign{"killtimeout", "hearth calls it \"stop_timeout\""},
     Foreign{"killtimeoutsecs", "hearth calls it \"stop_timeout\""},
     Foreign{"labels", groups},
+    Foreign{"landlock", written},
     Foreign{"launchtimeoutseconds", "hearth calls it \"start_timeout\""},
     Foreign{"ldlibrarypath", "hearth calls it \"library_path\""},
     Foreign{"ldpreload", "hearth calls it \"preload\""},
@@ -152,9 +174,11 @@ constexpr std::array service_keys = {
     Foreign{"loglocation", streams},
     Foreign{"maxdeathtally", count},
     Foreign{"maxmemoryrestart", memory},
+    Foreign{"maxpids", tasks},
     Foreign{"maxrestart", count},
     Foreign{"maxretry", count},
     Foreign{"memlimit", hard_memory},
+    Foreign{"memoryhigh", soft_memory},
     Foreign{"memorylimit", hard_memory},
     Foreign{"memorymax", hard_memory},
     Foreign{"memoryrestart", memory},
@@ -163,10 +187,11 @@ constexpr std::array service_keys = {
     Foreign{"name", "the name stands in the header: [service.NAME]"},
     Foreign{"namespace", groups},
     Foreign{"networks", containers},
+    Foreign{"nextrun", timetable},
     Foreign{"nodeargs", arguments},
+    Foreign{"noexecpaths", executed},
     Foreign{"nonewprivileges", "hearth calls it \"no_new_privs\""},
     Foreign{"notificationfd", "hearth calls it \"ready\": ready = { type = \"fd\", ... }"},
-    Foreign{"nextrun", timetable},
     Foreign{"notify", "hearth calls it \"ready\": ready = \"notify\""},
     Foreign{"numprocesses", copies},
     Foreign{"numprocs", copies},
@@ -179,6 +204,8 @@ constexpr std::array service_keys = {
     Foreign{"partof", "hearth calls it depends_on: depends_on = { NAME = { stop = true, restart = true } }"},
     Foreign{"passenvironment", "remove it: services have the environment of who calls `hearth up`"},
     Foreign{"pidfile", "hearth calls it \"pid_file\""},
+    Foreign{"pidslimit", tasks},
+    Foreign{"pidsmax", tasks},
     Foreign{"ports", "hearth calls it \"listen\": listen = [\"tcp:127.0.0.1:8080\"]"},
     Foreign{"poststart", "hearth calls it \"after_start\""},
     Foreign{"poststop", "hearth calls it \"after_stop\""},
@@ -189,7 +216,14 @@ constexpr std::array service_keys = {
     Foreign{"processname", "the name stands in the header: [service.NAME]"},
     Foreign{"profiles", groups},
     Foreign{"program", "hearth calls it \"command\""},
+    Foreign{"protecthome", out_of_sight},
+    Foreign{"protectsystem", read_only},
     Foreign{"readinessprobe", "hearth calls it \"ready\""},
+    Foreign{"readonlydirectories", read_only},
+    Foreign{"readonlypaths", read_only},
+    Foreign{"readpaths", out_of_sight},
+    Foreign{"readwritedirectories", written},
+    Foreign{"readwritepaths", written},
     Foreign{"readylogline", "hearth calls it \"ready\": ready = { type = \"log\", ... }"},
     Foreign{"readynotification", "hearth calls it \"ready\""},
     Foreign{"redirectstderr", streams},
@@ -210,6 +244,7 @@ constexpr std::array service_keys = {
     Foreign{"scale", copies},
     Foreign{"schedule", timetable},
     Foreign{"script", "hearth calls it \"command\""},
+    Foreign{"seccomp", calls},
     Foreign{"secrets", "hearth calls it \"credentials\", or \"env_files\" for variables"},
     Foreign{"securityopt", "hearth has \"no_new_privs\": no_new_privs = true"},
     Foreign{"sendhup", "`hearth reload NAME` sends \"reload_signal\""},
@@ -249,10 +284,11 @@ constexpr std::array service_keys = {
     Foreign{"stopgraceperiod", "hearth calls it \"stop_timeout\""},
     Foreign{"stopwaitsecs", "hearth calls it \"stop_timeout\""},
     Foreign{"successexitstatus", "hearth calls it \"success_exit_codes\""},
+    Foreign{"systemcallfilter", calls},
+    Foreign{"tasksmax", tasks},
     Foreign{"template", "hearth calls it \"template\""},
     Foreign{"termsignal", "hearth calls it \"stop_signal\""},
     Foreign{"time", stamps},
-    Foreign{"timer", timetable},
     Foreign{"timeoutfinish", "it is the time of \"after_stop\""},
     Foreign{"timeoutkill", "hearth calls it \"stop_timeout\""},
     Foreign{"timeoutsec", "hearth calls it \"start_timeout\", and \"stop_timeout\" for the end"},
@@ -261,6 +297,7 @@ constexpr std::array service_keys = {
     Foreign{"timeoutstop", "hearth calls it \"stop_timeout\""},
     Foreign{"timeoutstopsec", "hearth calls it \"stop_timeout\""},
     Foreign{"timeoutup", "hearth calls it \"start_timeout\""},
+    Foreign{"timer", timetable},
     Foreign{"treekill", group},
     Foreign{"tty", "hearth calls it \"stdin\": stdin = \"pty\""},
     Foreign{"uid", "hearth calls it \"user\""},
@@ -279,6 +316,7 @@ constexpr std::array service_keys = {
     Foreign{"workdir", "hearth calls it \"cwd\""},
     Foreign{"workingdir", "hearth calls it \"cwd\""},
     Foreign{"workingdirectory", "hearth calls it \"cwd\""},
+    Foreign{"writepaths", written},
 };
 
 constexpr std::array file_keys = {
@@ -324,6 +362,29 @@ constexpr std::array probe_keys = {
     Foreign{"status", "hearth calls it \"expect_status\""},
     Foreign{"test", "write type = \"exec\" and \"command\""},
     Foreign{"timeoutseconds", "hearth calls it \"timeout\""},
+};
+
+constexpr std::array sandbox_keys = {
+    Foreign{"denysystemcalls", "hearth calls it \"deny_syscalls\""},
+    Foreign{"execpath", "hearth calls it \"exec_paths\""},
+    Foreign{"networkaccess", "Landlock's rules for ports are not offered"},
+    Foreign{"nonewprivs", "a sandbox implies it; write it beside the table, and not in it"},
+    Foreign{"readonlypaths", read_only},
+    Foreign{"readwritepaths", "hearth calls it \"write_paths\""},
+    Foreign{"seccomp", "hearth calls it \"deny_syscalls\": deny_syscalls = [\"@default\"]"},
+    Foreign{"syscalls", "hearth calls it \"deny_syscalls\": it says what is denied"},
+    Foreign{"systemcallfilter", "hearth calls it \"deny_syscalls\": deny_syscalls = [\"@default\"]"},
+};
+
+constexpr std::array cgroup_keys = {
+    Foreign{"cpu", "hearth calls it \"cpu_max\": cpu_max = \"150%\""},
+    Foreign{"cpuquota", "hearth calls it \"cpu_max\": cpu_max = \"150%\""},
+    Foreign{"cpus", "hearth calls it \"cpu_max\": cpu_max = \"150%\"; which processors says `cpus` of the service"},
+    Foreign{"cpushares", "hearth calls it \"cpu_weight\""},
+    Foreign{"memory", "hearth calls it \"memory_max\""},
+    Foreign{"memorylimit", "hearth calls it \"memory_max\""},
+    Foreign{"pids", "hearth calls it \"pids_max\""},
+    Foreign{"tasksmax", "hearth calls it \"pids_max\""},
 };
 
 constexpr std::array backoff_keys = {
@@ -380,6 +441,8 @@ std::string_view foreign_advice(Scope scope, std::string_view key) {
     case Scope::dependency:
     case Scope::action:
     case Scope::limits: break;
+    case Scope::sandbox: return look_up(sandbox_keys, plain);
+    case Scope::cgroup: return look_up(cgroup_keys, plain);
   }
   return {};
 }

@@ -7,7 +7,7 @@
 
 namespace hearth::config {
 
-enum class Scope { file, project, service, probe, backoff, log, listen, dependency, limits, action };
+enum class Scope { file, project, service, probe, backoff, log, listen, dependency, limits, action, sandbox, cgroup };
 
 // A remedy for an unknown key, or "". Compares without regard to case, dashes and underscores.
 std::string_view foreign_advice(Scope scope, std::string_view key);

@@ -12,6 +12,7 @@ constexpr std::array groups = {
     process_keys,       //
     limits_keys,        //
     privilege_keys,     //
+    sandbox_keys,       //
     restart_keys,       //
     dependency_keys,    //
     probe_keys,         //

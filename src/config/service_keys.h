@@ -52,6 +52,7 @@ KeyGroup group_keys();
 KeyGroup process_keys();
 KeyGroup limits_keys();
 KeyGroup privilege_keys();
+KeyGroup sandbox_keys();
 KeyGroup surroundings_keys();
 KeyGroup restart_keys();
 KeyGroup dependency_keys();

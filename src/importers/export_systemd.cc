@@ -9,6 +9,7 @@
 #include "importers/systemd_text.h"
 #include "model/capabilities.h"
 #include "model/replica.h"
+#include "model/system_calls.h"
 
 namespace hearth::importers {
 namespace {
@@ -303,6 +304,46 @@ class Unit {
     if (process.capabilities && *process.capabilities != 0 && !root)
       line("AmbientCapabilities", list(*process.capabilities));
     if (process.no_new_privs) line("NoNewPrivileges", "yes");
+    sandbox(*process.sandbox);
+    resources(process.cgroup);
+  }
+
+  // systemd makes another view of the file system where hearth has rules for paths: the same for who writes and executes.
+  void sandbox(const Sandbox& box) {
+    if (box.limits_writing) {
+      line("ProtectSystem", "strict");
+      if (!box.write_paths.empty()) line("ReadWritePaths", plain_text(joined(box.write_paths)));
+    }
+    if (box.limits_executing) {
+      line("NoExecPaths", "/");
+      if (!box.exec_paths.empty()) line("ExecPaths", plain_text(joined(box.exec_paths)));
+    }
+    if (box.limits_reading)
+      wanting("sandbox.read_paths has no counterpart",
+              "TemporaryFileSystem=/ with BindReadOnlyPaths= comes near to it");
+    std::set<std::string_view> denied;
+    for (const std::string& word : box.deny_syscalls)
+      for (const std::string_view call : system_calls_of(word)) denied.insert(call);
+    if (denied.empty()) return;
+    // There the whole of clone would be denied; its flags are this key's.
+    if (denied.erase("clone") + denied.erase("clone3") > 0) line("RestrictNamespaces", "yes");
+    std::string calls;
+    for (const std::string_view call : denied) calls += (calls.empty() ? "~" : " ") + std::string(call);
+    if (!calls.empty()) line("SystemCallFilter", calls);
+    line("SystemCallErrorNumber", "EPERM");
+    line("SystemCallArchitectures", "native");
+  }
+
+  void resources(const CgroupLimits& limits) {
+    const auto amount = [&](const char* key, std::uint64_t value, const char* unit = "") {
+      if (value != 0) line(key, std::to_string(value) + unit);
+    };
+    amount("MemoryHigh", limits.memory_high);
+    amount("MemoryMax", limits.memory_max);
+    amount("TasksMax", limits.pids_max);
+    amount("CPUQuota", limits.cpu_max, "%");
+    amount("CPUWeight", limits.cpu_weight);
+    amount("IOWeight", limits.io_weight);
   }
 
   void without_counterpart() {

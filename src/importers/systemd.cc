@@ -8,6 +8,7 @@
 #include "importers/draft.h"
 #include "importers/ini.h"
 #include "importers/sizes.h"
+#include "importers/systemd_sandbox.h"
 #include "importers/systemd_values.h"
 #include "importers/unit_hooks.h"
 #include "importers/unit_privileges.h"
@@ -38,11 +39,14 @@ class Importer {
   void wanting(std::size_t line, const std::string& what, const std::string& remedy) {
     draft_.find_wanting(*unit_->source, line, unit_->name.stem + ": " + what, remedy);
   }
+  SandboxKeys::Wanting said() {
+    return
+        [this](std::size_t line, const std::string& what, const std::string& remedy) { wanting(line, what, remedy); };
+  }
   void unit_key(Service& service, const IniEntry& entry);
   void service_key(Service& service, const IniEntry& entry);
   bool timing(Service& service, const IniEntry& entry);
   bool start_limit(Service& service, const IniEntry& entry);
-  bool memory(const IniEntry& entry);
   void start_command(Service& service, const IniEntry& entry);
   void type(Service& service, const IniEntry& entry);
   void hook(Service& service, const IniEntry& entry, std::string_view name);
@@ -80,6 +84,7 @@ class Importer {
   UnitSurroundings surroundings_;
   std::map<std::string_view, std::vector<std::string>> directories_;
   const std::string& host_;
+  SandboxKeys sandbox_;
   Draft draft_;
 };
 
@@ -224,16 +229,6 @@ bool Importer::start_limit(Service& service, const IniEntry& entry) {
   return true;
 }
 
-// The kernel enforces them, and nothing of hearth's does.
-bool Importer::memory(const IniEntry& entry) {
-  if (entry.key != "MemoryMax" && entry.key != "MemoryHigh" && entry.key != "MemoryLimit") return false;
-  if (entry.value == "infinity" || entry.value.empty()) return true;
-  wanting(entry.line,
-          entry.key + "=" + entry.value + " is not carried over: hearth sets no limit that the kernel enforces",
-          max_memory_remedy(bytes_of(entry.value)) + " restarts who uses more, limits.as bounds the address space");
-  return true;
-}
-
 void Importer::dependencies(Service& service, const IniEntry& entry) {
   std::string left_out;
   for (const std::string& other : split_list(specifiers(entry), " \t")) {
@@ -321,7 +316,7 @@ void Importer::service_key(Service& service, const IniEntry& entry) {
     }
     return service.set("success_exit_codes", "[" + list + "]");
   }
-  if (timing(service, entry) || start_limit(service, entry) || memory(entry)) return;
+  if (timing(service, entry) || start_limit(service, entry)) return;
   if (UnitSurroundings::has(key)) return surroundings_.key(service, key, specifiers(entry), told(entry));
   if (key == "KillMode" && value != "control-group" && value != "mixed")
     return wanting(entry.line, "KillMode=" + value + ": hearth ends all that is left of a run",
@@ -331,6 +326,7 @@ void Importer::service_key(Service& service, const IniEntry& entry) {
                    "hearth logs " + service.name + " shows it");
   if (const std::string_view name = UnitHooks::called(key); !name.empty()) return hook(service, entry, name);
   if (privileges_.key(service, entry, told(entry))) return;
+  if (sandbox_.take(service, entry, specifiers(entry), said())) return;
   if (key == "EnvironmentFile") {
     if (value.empty()) return files_.clear(), service.remove("env_files");
     files_.push_back(specifiers(entry));  // a leading '-' means the same to both
@@ -408,6 +404,7 @@ void Importer::import(const Unit& unit) {
   files_.clear();
   privileges_ = {};
   user_.clear();
+  sandbox_ = {};
   hooks_ = {};
   start_ms_.reset(), stop_ms_.reset();
   directories_.clear();
@@ -424,9 +421,8 @@ void Importer::import(const Unit& unit) {
   }
   surroundings_.finish(service);
   finish_times(service);
-  privileges_.finish(service, user_, [this](std::size_t line, const std::string& what, const std::string& remedy) {
-    wanting(line, what, remedy);
-  });
+  privileges_.finish(service, user_, said());
+  sandbox_.finish(service, said());
   finish_start_limit(service);
   finish_task(service);
   finish_pid_file(service);

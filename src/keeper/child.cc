@@ -14,6 +14,8 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/close_range.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -59,9 +61,19 @@ bool write_file(int directory, const char* path, const char* text) {
   return done;
 }
 
+// All from `first` on but `kept`, which is among them, or -1.
+bool close_from(int first, int kept) {
+  const auto close_all = [](int from, unsigned to) {
+    return syscall(SYS_close_range, static_cast<unsigned>(from), to, 0) == 0;
+  };
+  if (kept < 0) return close_all(first, ~0u);
+  return (kept == first || close_all(first, static_cast<unsigned>(kept - 1))) && close_all(kept + 1, ~0u);
+}
+
 // Every source first goes above all targets, where it is in the way; then each to its place; then the rest is
-// closed. Targets that are nobody's are closed, too: the service starts with what its plan names.
-bool place_descriptors(const ChildOrder& order) {
+// closed. Targets that are nobody's are closed, too: the service starts with what its plan names. The ruleset stays open
+// above them until it is used.
+bool place_descriptors(const ChildOrder& order, int& ruleset) {
   const wire::PlanHeader& plan = *order.plan;
   const auto* wanted = table_at<wire::PlanDescriptor>(plan, plan.descriptors);
   int source[targets_end];
@@ -74,11 +86,15 @@ bool place_descriptors(const ChildOrder& order) {
     if (fd < end && (fd = fcntl(fd, F_DUPFD_CLOEXEC, end)) < 0) return false;
     source[wanted[i].target] = fd;
   }
+  if (plan.ruleset >= 0) {
+    ruleset = order.fds[plan.ruleset];
+    if (ruleset < end && (ruleset = fcntl(ruleset, F_DUPFD_CLOEXEC, end)) < 0) return false;
+  }
   for (int target = 0; target < end; ++target) {
     if (source[target] >= 0 && dup2(source[target], target) < 0) return false;
     if (source[target] < 0) close(target);
   }
-  return syscall(SYS_close_range, static_cast<unsigned>(end), ~0u, 0) == 0;
+  return close_from(end, ruleset);
 }
 
 bool set_priority(const wire::PlanHeader& plan) {
@@ -177,6 +193,19 @@ bool open_input(const wire::PlanHeader& plan) {
   return fd == 0 ? fcntl(fd, F_SETFD, 0) == 0 : dup2(fd, 0) == 0;
 }
 
+// Last of all, so that nothing we do has to be allowed by it; what a ruleset and a filter hold is ours and not the
+// spawner's, as credentials are of a task and not of its memory. Both ask for no_new_privs, which was set above.
+bool enter_sandbox(const wire::PlanHeader& plan, int ruleset) {
+  if (ruleset >= 0) {
+    constexpr long restrict_self = 446;  // landlock_restrict_self, the same on all machines
+    if (syscall(restrict_self, ruleset, 0) < 0) return false;
+    close(ruleset);
+  }
+  if (plan.filter.count == 0) return true;
+  const sock_fprog filter = {static_cast<unsigned short>(plan.filter.count), table_at<sock_filter>(plan, plan.filter)};
+  return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) == 0;
+}
+
 void write_pid(const wire::PlanHeader& plan) {
   const uint32_t* fields = table_at<uint32_t>(plan, plan.pid_patches);
   const uint64_t pid = static_cast<uint64_t>(syscall(SYS_getpid));
@@ -210,13 +239,15 @@ void prepare_child(const wire::PlanHeader& plan) {
 }
 
 // Stages in the order of SpawnStage, but for the priority: what it needs to open might no longer be allowed
-// under the service's limits. Directory, input and program are looked for with the capabilities of the service, too.
+// under the service's limits. Directory, input and program are looked for with the capabilities of the service, too; the
+// program alone within its sandbox.
 int child_main(void* argument) {
   const ChildOrder& order = *static_cast<const ChildOrder*>(argument);
   const wire::PlanHeader& plan = *order.plan;
   if (order.enter_cgroup && !write_file(order.fds[plan.cgroup], "cgroup.procs", "0")) fail(order, SpawnStage::cgroup);
   if (syscall(SYS_setsid) < 0) fail(order, SpawnStage::session);
-  if (!place_descriptors(order)) fail(order, SpawnStage::descriptor);
+  int ruleset = -1;
+  if (!place_descriptors(order, ruleset)) fail(order, SpawnStage::descriptor);
   if (!set_priority(plan)) fail(order, SpawnStage::priority);
   if (!set_limits(order)) fail(order, SpawnStage::limits);
   if (!lower_bound(plan) || !keep_permitted(plan)) fail(order, SpawnStage::privileges);
@@ -229,6 +260,7 @@ int child_main(void* argument) {
   write_pid(plan);
   const uint64_t none = 0;
   if (syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, sizeof none) < 0) fail(order, SpawnStage::signals);
+  if (!enter_sandbox(plan, ruleset)) fail(order, SpawnStage::sandbox);
   execute(plan);
   fail(order, SpawnStage::exec);
 }

@@ -61,6 +61,12 @@ void for_each_text_around(Around& around, const Each& each) {
   each(around.pid_file);
 }
 
+template <typename Box, typename Each>
+void for_each_text_of_sandbox(Box& box, const Each& each) {
+  for (auto* texts : {&box.read_paths, &box.write_paths, &box.exec_paths})
+    for (auto& text : *texts) each(text);
+}
+
 template <typename All, typename Each>
 void for_each_text_of_actions(All& actions, const Each& each) {
   for (auto* action : {&actions.before_start, &actions.after_start, &actions.before_stop, &actions.after_stop,
@@ -127,6 +133,7 @@ ServiceSpec replica_of(const ServiceSpec& spec, const IndexText& number) {
   for_each_text(out, expand);
   if (!spec.around.is_usual()) for_each_text_around(out.around.edit(), expand);
   if (!spec.actions.is_usual()) for_each_text_of_actions(out.actions.edit(), expand);
+  if (!spec.process->sandbox.is_usual()) for_each_text_of_sandbox(out.process.edit().sandbox.edit(), expand);
   for (Boxed<Probe>* probe : {&out.ready, &out.live})
     if (!probe->is_usual()) for_each_text_of_probe(probe->edit(), expand);
   return out;
@@ -140,6 +147,7 @@ bool names_index(const ServiceSpec& spec) {
   for_each_text_of_probe(*spec.live, look);
   for_each_text_around(*spec.around, look);
   for_each_text_of_actions(*spec.actions, look);
+  for_each_text_of_sandbox(*spec.process->sandbox, look);
   return found;
 }
 

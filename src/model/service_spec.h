@@ -167,6 +167,28 @@ enum class ServiceType : std::uint8_t { service, task, forking };
 // What happens when a service is given up (crash limit): it stays failed; all of hearth shuts down.
 enum class GiveUp : std::uint8_t { hold, exit };
 
+// What the kernel lets it touch, whoever its user is; so what hearth starts for it and all that they start.
+// What the parts mean together, and what is done where the kernel cannot: os/sandbox.h
+struct Sandbox {
+  // False: that kind of access is as ever, and the list is empty. True and none: nothing of it.
+  bool limits_reading = false, limits_writing = false, limits_executing = false;
+  std::vector<std::string> read_paths, write_paths, exec_paths;  // absolute; files, or directories with what is below
+  std::vector<std::string> deny_syscalls;                        // as written: model/system_calls.h has the words
+  bool required = false;                                         // without all of it the service is not started
+  friend bool operator==(const Sandbox&, const Sandbox&) = default;
+};
+
+// What a run and its descendants may use together: cgroup v2. 0 = no word about it.
+struct CgroupLimits {
+  std::uint64_t memory_high = 0;  // bytes; beyond, it is slowed down and reclaimed from
+  std::uint64_t memory_max = 0;   // bytes; beyond, the kernel kills in it
+  std::uint32_t pids_max = 0;     // processes and threads
+  std::uint32_t cpu_max = 0;      // hundredths of one processor
+  std::uint32_t cpu_weight = 0;   // 1 .. 10000, beside others of the same hearth; the kernel's usual is 100
+  std::uint32_t io_weight = 0;    // as cpu_weight
+  friend bool operator==(const CgroupLimits&, const CgroupLimits&) = default;
+};
+
 // As whom the process runs, and what it may take.
 struct ProcessSettings {
   std::string user;  // "" = hearth's own
@@ -181,6 +203,8 @@ struct ProcessSettings {
   // Absent is not none. What they mean together: os/privileges.h
   std::optional<CapabilitySet> capabilities;             // what it has
   std::optional<CapabilitySet> capability_bounding_set;  // what it can have at most
+  Boxed<Sandbox> sandbox;
+  CgroupLimits cgroup;
   friend bool operator==(const ProcessSettings&, const ProcessSettings&) = default;
 };
 

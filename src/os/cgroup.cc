@@ -3,9 +3,11 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
+#include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 
 #include "base/split.h"
 
@@ -88,6 +90,48 @@ bool remove_below(int directory, const std::string& name, int depth) {
   return any && emptied && ::unlinkat(directory, name.c_str(), AT_REMOVEDIR) == 0;
 }
 
+// Of a subgroup that a manager has made for us in what it delegates: that. It marks it so, systemd.exec(5) and
+// https://systemd.io/CGROUP_DELEGATION have the attributes.
+std::string above_subgroup(const std::string& own) {
+  const std::size_t slash = own.rfind('/');
+  if (slash == own.npos || slash == 0) return own;
+  const std::string above = own.substr(0, slash);
+  for (const char* name : {"user.delegate", "trusted.delegate"}) {
+    char value[2];
+    if (::getxattr(above.c_str(), name, value, sizeof value) == 1 && value[0] == '1') return above;
+  }
+  return own;
+}
+
+bool has_word(std::string_view text, std::string_view wanted) {
+  while (const auto word = take_word(text))
+    if (*word == wanted) return true;
+  return false;
+}
+
+struct Limit {
+  const char* key;
+  const char* controller;
+  const char* file;
+  std::string value;
+};
+
+std::vector<Limit> limits_of(const CgroupLimits& wanted) {
+  constexpr std::uint64_t period_us = 100'000;
+  std::vector<Limit> all;
+  const auto add = [&](const char* key, const char* controller, const char* file, std::uint64_t value) {
+    if (value != 0) all.push_back({key, controller, file, std::to_string(value)});
+  };
+  add("memory_high", "memory", "memory.high", wanted.memory_high);
+  add("memory_max", "memory", "memory.max", wanted.memory_max);
+  add("pids_max", "pids", "pids.max", wanted.pids_max);
+  add("cpu_max", "cpu", "cpu.max", wanted.cpu_max * period_us / 100);
+  if (wanted.cpu_max != 0) all.back().value += " " + std::to_string(period_us);
+  add("cpu_weight", "cpu", "cpu.weight", wanted.cpu_weight);
+  add("io_weight", "io", "io.weight", wanted.io_weight);
+  return all;
+}
+
 }  // namespace
 
 std::string CgroupPlace::directory() const {
@@ -138,7 +182,7 @@ CgroupTree CgroupTree::open(const std::string& instance_directory, Missing missi
     none.why_ = "/proc cannot be read";
     return none;
   }
-  const std::string parent = parse_cgroup_place(*mounts, *groups).directory();
+  const std::string parent = above_subgroup(parse_cgroup_place(*mounts, *groups).directory());
   if (parent.empty()) {
     none.why_ = "no cgroup v2 hierarchy is mounted here";
     return none;
@@ -174,6 +218,59 @@ Result<Fd> CgroupTree::make_leaf(const std::string& label, RunId run) const {
   const int code = errno;
   ::unlinkat(tree_.get(), name.c_str(), AT_REMOVEDIR);
   return errno_failure("open the cgroup", path_ + "/" + name, code);
+}
+
+// Asks for it where it is not given yet: of our own tree, and of the cgroup above, which refuses while somebody is in it.
+bool CgroupTree::gives(const std::string& controller) {
+  constexpr const char* own = "cgroup.subtree_control";
+  if (!usable()) return false;
+  const auto given = [&] {
+    const Fd fd(::openat(tree_.get(), own, O_RDONLY | O_CLOEXEC));
+    const Result<std::string> text = fd ? read_all(fd.get(), 4096, own) : Result<std::string>(std::string());
+    return text && has_word(*text, controller);
+  };
+  const auto ask = [&](const std::string& file) { return write_at(tree_.get(), file, "+" + controller).has_value(); };
+  if (given()) return true;
+  if (!ask(own) && (!ask(std::string("../") + own) || !ask(own))) return false;
+  return given();
+}
+
+void CgroupTree::limit(const Fd& leaf, const CgroupLimits& limits) {
+  for (const Limit& limit : limits_of(limits)) {
+    refused_.erase(limit.key);
+    if (!gives(limit.controller)) continue;
+    if (const Status set = write_at(leaf.get(), limit.file, limit.value); !set)
+      refused_[limit.key] = std::string(limit.file) + ": " + std::strerror(set.error().code);
+  }
+}
+
+std::vector<std::string> CgroupTree::not_handed_on() const {
+  std::vector<std::string> controllers;
+  const Fd fd(usable() ? ::openat(tree_.get(), "cgroup.controllers", O_RDONLY | O_CLOEXEC) : -1);
+  const Result<std::string> text = fd ? read_all(fd.get(), 4096, "cgroup.controllers") : Result<std::string>("");
+  for (const char* controller : {"cpu", "io", "memory", "pids"})
+    if (!text || !has_word(*text, controller)) controllers.emplace_back(controller);
+  return controllers;
+}
+
+std::string CgroupTree::missing(const CgroupLimits& limits) {
+  std::map<std::string, std::string> keys;  // by reason
+  const auto add = [&](const std::string& reason, const std::string& key) {
+    std::string& list = keys[reason];
+    list += (list.empty() ? "" : ", ") + key;
+  };
+  for (const Limit& limit : limits_of(limits)) {
+    if (!usable())
+      add("it has no cgroup (" + why_ + ")", limit.key);
+    else if (!gives(limit.controller))
+      add(std::string("the controller \"") + limit.controller + "\" is not delegated to hearth", limit.key);
+    else if (const auto refused = refused_.find(limit.key); refused != refused_.end())
+      add("the kernel refuses it (" + refused->second + ")", limit.key);
+  }
+  std::string text;
+  for (const auto& [reason, list] : keys)
+    text += (text.empty() ? "" : "; ") + list + (list.find(',') == list.npos ? " is" : " are") + " not held: " + reason;
+  return text;
 }
 
 CgroupTree::Removed CgroupTree::remove_leaf(const std::string& label, RunId run) const {

@@ -6,14 +6,22 @@
 //
 // In most containers cgroups are read-only, and a login session owns no subtree: then there is no tree, and
 // containment is "sweep" (sweep.h).
+//
+// Limits (E4) are files of a leaf, and are there when the tree has the controller that keeps them. A cgroup gives controllers
+// to those below it only while no process is in itself; hearth is in its own, and moves nobody. So there are some where
+// our cgroup is the root of the hierarchy, or gives them already, or where we were started in a subgroup of what was
+// delegated to us: systemd's DelegateSubgroup=, which marks the cgroup above by an attribute. There the tree stands beside our
+// cgroup and not below it. Anywhere else limits are not held, and missing() says so; processes are contained as ever.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "model/service_spec.h"
 #include "os/fd.h"
 
 namespace hearth::os {
@@ -49,6 +57,13 @@ class CgroupTree {
 
   // Makes the leaf, or opens it when it is there. O_DIRECTORY descriptor for CLONE_INTO_CGROUP.
   Result<Fd> make_leaf(const std::string& label, RunId run) const;
+  // What a run may use, before something runs in its leaf. What cannot be set is left, and remembered for missing().
+  void limit(const Fd& leaf, const CgroupLimits& limits);
+  // Which of them do not hold here, and why; "" = all do.
+  std::string missing(const CgroupLimits& limits);
+  // Controllers that limits need and that are not handed on to the tree now. Asks for none.
+  std::vector<std::string> not_handed_on() const;
+
   enum class Removed { gone, busy, failed };
   // gone: it is not there any more (or never was). failed: it cannot be removed, and why is of no use here.
   Removed remove_leaf(const std::string& label, RunId run) const;
@@ -60,9 +75,12 @@ class CgroupTree {
   std::vector<std::string> leaves() const;
 
  private:
+  bool gives(const std::string& controller);
+
   std::string path_;
   std::string why_;
   Fd tree_;
+  std::map<std::string, std::string> refused_;  // key of a limit, and why it could not be set the last time
 };
 
 std::string leaf_name(const std::string& label, RunId run);

@@ -71,6 +71,7 @@ class KeeperClient final : public ports::Keeper {
   ports::SpawnAnswer spawn(const ports::SpawnOrder& order) override;
   Status can_listen(const ListenSocket& socket, const ServiceSpec& spec) override;
   Status can_start(const ServiceSpec& spec) override;
+  std::string not_held(const ServiceSpec& spec) const override;
   bool signal(EntryIndex entry, RunId run, OpId op, int signal) override;
   ports::MainAnswer follow(const ports::SpawnOrder& order, const ports::MainWish& wish) override;
   bool end_tree(EntryIndex entry, RunId run, const std::string& label) override;
@@ -154,6 +155,7 @@ class KeeperClient final : public ports::Keeper {
     Fd ready;
     Fd terminal;
     Fd leaf;
+    std::shared_ptr<const Fd> ruleset;  // as Prepared has it
   };
 
   struct ToPark {
@@ -202,7 +204,7 @@ class KeeperClient final : public ports::Keeper {
   void configure_log(const ports::SpawnOrder& order);
   std::vector<std::string> passed_names(const ports::SpawnOrder& order) const;
   std::vector<int> passed_descriptors(const ports::SpawnOrder& order) const;
-  Result<bool> send_plan(const ports::SpawnOrder& order, const std::string& plan, int leaf);
+  Result<bool> send_plan(const ports::SpawnOrder& order, const std::string& plan, const Made& made);
   void order_entry(const ports::SpawnOrder& order, std::int32_t pid);
   // adoption.cc
   struct Adoption {
@@ -253,7 +255,7 @@ class KeeperClient final : public ports::Keeper {
   int directory() const { return link_.descriptor(wire::HelloDescriptor::directory); }
 
   KeeperLink& link_;
-  CgroupTree cgroups_;
+  mutable CgroupTree cgroups_;  // remembers which limits it could not set
   ClientOptions options_;
   ServiceRoots roots_;
   Preparations preparations_;

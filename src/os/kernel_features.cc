@@ -14,6 +14,7 @@
 
 #include "os/fd.h"
 #include "os/proc_stat.h"
+#include "os/sandbox.h"
 
 namespace hearth::os {
 namespace {
@@ -90,6 +91,12 @@ std::vector<KernelFeature> kernel_features() {
       "after the keeper's death, signals to a service's group go by number");
   add(tells_exit_of_the_reaped(), "PIDFD_GET_INFO with the exit status", "6.15",
       "after the keeper's death, the exit status of a service is unknown, which counts as a failure");
+  const SandboxSupport& sandboxes = sandbox_support();
+  add(sandboxes.seccomp, "seccomp(2) filters", "4.14", "sandbox.deny_syscalls is not held, and status says so");
+  add(sandboxes.landlock > 0, "landlock(7)", "5.13", "the paths of a sandbox are not held, and status says so");
+  if (sandboxes.landlock > 0)
+    add(sandboxes.landlock >= 3, "landlock(7) of version 3", "6.2",
+        "files beyond sandbox.write_paths can be truncated");
   return all;
 }
 

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -103,6 +104,20 @@ Result<bool> is_stale(const ListenSocket& socket, const SocketAddress& address, 
   return true;
 }
 
+// Its socket for the service's user, and for everybody to connect to. By a descriptor of what was bound, and not by its
+// path: who owns the directory may have put a link, or a second name of somebody's file, where it was.
+bool hand_out(const SocketAddress& address, const Owner& owner) {
+  const Fd bound(::open(address.path.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
+  struct stat st{};
+  if (!bound || ::fstat(bound.get(), &st) < 0) return false;
+  errno = EPERM;
+  if (!S_ISSOCK(st.st_mode) || st.st_nlink != 1 || st.st_uid != ::geteuid()) return false;
+  if (owner.uid || owner.gid)
+    (void)!::fchownat(bound.get(), "", owner.uid.value_or(static_cast<uid_t>(-1)),
+                      owner.gid.value_or(static_cast<gid_t>(-1)), AT_EMPTY_PATH);
+  return ::chmod(("/proc/self/fd/" + std::to_string(bound.get())).c_str(), 0666) == 0;
+}
+
 Result<Fd> listen_unix(const ListenSocket& socket, const SocketAddress& address, const Owner& owner) {
   Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return errno_failure("listen on", socket.address, errno);
@@ -112,10 +127,7 @@ Result<Fd> listen_unix(const ListenSocket& socket, const SocketAddress& address,
     return errno_failure("remove", address.path, errno);
   if (::bind(fd.get(), address.get(), address.length) < 0) return errno_failure("listen on", socket.address, errno);
   crash_point("unix listener bound");
-  if (owner.uid || owner.gid)
-    (void)!::lchown(address.path.c_str(), owner.uid.value_or(static_cast<uid_t>(-1)),
-                    owner.gid.value_or(static_cast<gid_t>(-1)));
-  if (::chmod(address.path.c_str(), 0666) < 0 || ::listen(fd.get(), socket.backlog) < 0) {
+  if (!hand_out(address, owner) || ::listen(fd.get(), socket.backlog) < 0) {
     const int code = errno;
     ::unlink(address.path.c_str());
     return errno_failure("listen on", socket.address, code);

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "os/sandbox.h"
 #include "wire/spawn_plan.h"
 
 namespace hearth::os {
@@ -339,6 +340,10 @@ Result<std::string> build_plan(const ports::SpawnOrder& order, const PlanContext
   header.cgroup = context.leaf ? static_cast<std::int32_t>(before_leaf) : -1;
   if (order.role == SlotRole::service && spec.around->stdin_from == StdinFrom::file)
     header.input = bytes.string(spec.around->stdin_path);
+  const Sandbox& sandbox = *process.sandbox;
+  header.ruleset = context.ruleset ? static_cast<std::int32_t>(before_leaf + (context.leaf ? 1 : 0)) : -1;
+  if (!sandbox.deny_syscalls.empty() && sandbox_support().seccomp)
+    header.filter = bytes.table(deny_filter(sandbox.deny_syscalls));
   header.cpus = bytes.table(mask_of(spec.around->cpus));
   header.io_priority = io_priority_of(*spec.around);
   header.flags = privileges->flags;
@@ -349,7 +354,8 @@ Result<std::string> build_plan(const ports::SpawnOrder& order, const PlanContext
   header.nice = process.nice.value_or(wire::plan_keep);
   header.oom_score_adj = process.oom_score_adj.value_or(wire::plan_keep);
   std::string plan = bytes.finish(header);
-  const std::uint32_t descriptors = static_cast<std::uint32_t>(before_leaf + (context.leaf ? 1 : 0));
+  const std::uint32_t descriptors =
+      static_cast<std::uint32_t>(before_leaf + (context.leaf ? 1 : 0) + (context.ruleset ? 1 : 0));
   if (const char* problem = wire::plan_problem(plan.data(), plan.size(), descriptors))
     return failure(Remedy::fix_input, "start", order.label,
                    std::string("its command, environment and settings are too large or malformed: ") + problem);

@@ -1,7 +1,7 @@
 // What a service is started with, as bytes for a spawner (wire/spawn_plan.h).
 //
 // Descriptors of the message, after the plan itself: 0 /dev/null, 1 the run's FIFO (read-write), then those of
-// `passed` in order, then the readiness pipe and the leaf when there are. In the child: 0 = /dev/null, 1 and 2 = FIFO,
+// `passed` in order, then the readiness pipe, the leaf and the ruleset when there are. In the child: 0 = /dev/null, 1 and 2 = FIFO,
 // 3 .. = passed, and the pipe where the service wants it.
 //
 // Environment, later wins: the document's captured one, the service's own, then ours: HEARTH_RUN, HEARTH_SLOT,
@@ -43,6 +43,7 @@ struct PlanContext {
   std::vector<std::pair<std::string, std::string>> own;  // variables that hearth makes for the service
   int ready_descriptor = -1;                  // the number of the readiness pipe in the child; -1 = there is none
   bool leaf = false;                          // a leaf descriptor follows
+  bool ruleset = false;                       // one of Landlock follows, the last
   std::optional<NofileLimit> nofile;          // for services that say nothing themselves
   std::optional<Privileges> privileges = {};  // of who starts it; absent: ours
   std::uint64_t mark = 0;                     // for RLIMIT_LOCKS, by which a sweep knows its own; 0 = none

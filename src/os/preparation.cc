@@ -21,6 +21,7 @@
 #include "os/crash_point.h"
 #include "os/fd.h"
 #include "os/instance.h"
+#include "os/sandbox.h"
 #include "os/thread.h"
 
 namespace hearth::os {
@@ -129,6 +130,21 @@ Status look_for_libraries(const Preparation& preparation) {
   return {};
 }
 
+OwnPaths own_paths(const Preparation& preparation) {
+  OwnPaths own = own_paths_of(preparation.around, preparation.roots);
+  const RunId whose = preparation.for_other_than_service ? preparation.of_run : preparation.run;
+  if (!preparation.around.credentials.empty() && whose != no_run)
+    own.read.push_back(preparation.roots.credentials + "/" + std::to_string(whose));
+  return own;
+}
+
+Status add_ruleset(const Preparation& preparation, Prepared& prepared) {
+  Result<Fd> made = make_ruleset(preparation.sandbox, own_paths(preparation), sandbox_support(), preparation.label);
+  if (!made) return failure(made.error());
+  if (*made) prepared.ruleset = std::make_shared<const Fd>(std::move(*made));
+  return {};
+}
+
 }  // namespace
 
 ServiceRoots service_roots(const std::string& instance_directory) {
@@ -148,14 +164,27 @@ ServiceRoots service_roots(const std::string& instance_directory) {
   return roots;
 }
 
+OwnPaths own_paths_of(const Surroundings& around, const ServiceRoots& roots) {
+  OwnPaths own;
+  const auto add = [&](const std::string& root, const std::vector<std::string>& names) {
+    for (const std::string& name : names) own.written.push_back(root + "/" + name);
+  };
+  add(roots.runtime, around.runtime_directories);
+  add(roots.state, around.state_directories);
+  add(roots.cache, around.cache_directories);
+  return own;
+}
+
 bool needs_preparation(const Surroundings& around) {
   return !around.credentials.empty() || !around.runtime_directories.empty() || !around.state_directories.empty() ||
          !around.cache_directories.empty() || !around.library_path.empty() || !around.preload.empty();
 }
 
-Result<Prepared> prepare(const Preparation& preparation) {
+namespace {
+
+Result<Prepared> prepare_service(const Preparation& preparation) {
   if (const Status libraries = look_for_libraries(preparation); !libraries) return failure(libraries.error());
-  Prepared variables;
+  Prepared prepared;
   const Surroundings& around = preparation.around;
   const ServiceRoots& roots = preparation.roots;
   const std::tuple<const char*, const std::string&, const std::vector<std::string>&> kinds[] = {
@@ -167,7 +196,7 @@ Result<Prepared> prepare(const Preparation& preparation) {
     if (names.empty()) continue;
     Result<std::string> made = make_directories(preparation, root, names);
     if (!made) return failure(made.error());
-    variables.emplace_back(variable, std::move(*made));
+    prepared.variables.emplace_back(variable, std::move(*made));
   }
   if (!around.credentials.empty()) {
     Result<std::string> copied = copy_credentials(preparation);
@@ -175,9 +204,21 @@ Result<Prepared> prepare(const Preparation& preparation) {
       remove_credentials(roots, preparation.run);
       return failure(copied.error());
     }
-    variables.emplace_back("CREDENTIALS_DIRECTORY", std::move(*copied));
+    prepared.variables.emplace_back("CREDENTIALS_DIRECTORY", std::move(*copied));
   }
-  return variables;
+  return prepared;
+}
+
+}  // namespace
+
+Result<Prepared> prepare(const Preparation& preparation) {
+  Result<Prepared> prepared = preparation.for_other_than_service ? Prepared() : prepare_service(preparation);
+  if (!prepared) return prepared;
+  if (const Status rules = add_ruleset(preparation, *prepared); !rules) {
+    if (!preparation.for_other_than_service) remove_credentials(preparation.roots, preparation.run);
+    return failure(rules.error());
+  }
+  return prepared;
 }
 
 // On tmpfs, and a handful of files: nothing here waits.
@@ -205,16 +246,33 @@ void remove_stale_credentials(const ServiceRoots& roots, const std::function<boo
   for (const RunId run : stale) remove_credentials(roots, run);
 }
 
+namespace {
+
+// The directory that `name` stands in, entered one by one: the service's user owns what is above, and may have put a link
+// to somebody else's there. What is removed below is removed by this descriptor, too.
+std::shared_ptr<const Fd> parent_below(const std::string& root, std::string_view name) {
+  Fd at(::open(root.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  for (std::size_t slash = name.find('/'); at && slash != name.npos; slash = name.find('/')) {
+    const std::string part(name.substr(0, slash));
+    name.remove_prefix(slash + 1);
+    at = Fd(::openat(at.get(), part.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  }
+  return at ? std::make_shared<const Fd>(std::move(at)) : nullptr;
+}
+
+}  // namespace
+
 // The name is free at once, also for the next run; what is below it may be much.
 void remove_runtime_directories(const ServiceRoots& roots, const std::vector<std::string>& names, RunId run) {
   for (const std::string& name : names) {
-    const std::string path = roots.runtime + "/" + name;
-    const std::size_t slash = path.rfind('/');
-    const std::string gone = path.substr(0, slash + 1) + "." + path.substr(slash + 1) + "." + std::to_string(run);
-    if (::rename(path.c_str(), gone.c_str()) < 0) continue;
-    const auto remove = [gone] {
+    const std::shared_ptr<const Fd> parent = parent_below(roots.runtime, name);
+    const std::string last = name.substr(name.rfind('/') + 1);
+    const std::string gone = "." + last + "." + std::to_string(run);
+    if (parent == nullptr || ::renameat(parent->get(), last.c_str(), parent->get(), gone.c_str()) < 0) continue;
+    // Shared with the thread, which may outlast us.
+    const auto remove = [parent, gone] {
       std::error_code ignored;
-      std::filesystem::remove_all(gone, ignored);
+      std::filesystem::remove_all("/proc/self/fd/" + std::to_string(parent->get()) + "/" + gone, ignored);
     };
     pthread_t thread{};
     if (start_thread(thread, remove) == 0)

@@ -11,6 +11,8 @@
 //   directories   made below the root of their kind, with what is above them; their owner is the service's user. They are
 //                 entered one by one and no link is followed, for who owns one of them may put anything there
 //   credentials   copied to CREDENTIALS/RUN, which is 0700 and the user's, on tmpfs where there is one; removed with the run
+//   sandbox       a ruleset of what the service may touch (sandbox.h): each path of it is opened. A hook or an exec probe has
+//                 one of its own that says the same, and of all else nothing
 //   libraries     looked for, because a loader that misses one says so in the log only, or not at all (LD_PRELOAD)
 #pragma once
 
@@ -26,7 +28,9 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "model/service_spec.h"
+#include "os/fd.h"
 #include "os/run_files.h"
+#include "os/sandbox.h"
 
 namespace hearth::os {
 
@@ -44,11 +48,20 @@ struct Preparation {
   Owner owner;
   Surroundings around;
   ServiceRoots roots;
+  Sandbox sandbox = {};
+  // Of a hook or an exec probe: nothing is made but the ruleset. Whose credentials it may read; no_run: nobody's.
+  bool for_other_than_service = false;
+  RunId of_run = no_run;
 };
 
-// Variables for the service: CREDENTIALS_DIRECTORY, RUNTIME_DIRECTORY, ...
-using Prepared = std::vector<std::pair<std::string, std::string>>;
+struct Prepared {
+  std::vector<std::pair<std::string, std::string>> variables;  // CREDENTIALS_DIRECTORY, RUNTIME_DIRECTORY, ...
+  std::shared_ptr<const Fd>
+      ruleset;  // null: files are not limited. Shared with the answer that is kept for who asks again
+};
 
+// What hearth makes for services with these surroundings, without credentials, which are a run's.
+OwnPaths own_paths_of(const Surroundings& around, const ServiceRoots& roots);
 bool needs_preparation(const Surroundings& around);
 // Does it, in the calling thread.
 Result<Prepared> prepare(const Preparation& preparation);

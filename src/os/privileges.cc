@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "os/sandbox.h"
 #include "wire/spawn_plan.h"
 
 namespace hearth::os {
@@ -89,7 +90,8 @@ Privileges own_privileges() {
 Result<PrivilegePlan> plan_privileges(const ProcessSettings& process, const Privileges& own,
                                       const std::string& subject) {
   PrivilegePlan plan;
-  if (process.no_new_privs) plan.flags |= wire::plan_no_new_privs;
+  const bool no_new_privs = process.no_new_privs || is_sandboxed(*process.sandbox);
+  if (no_new_privs) plan.flags |= wire::plan_no_new_privs;
   const auto& said = process.capabilities;
   const auto& bound_said = process.capability_bounding_set;
   if (!said && !bound_said) return plan;
@@ -118,7 +120,7 @@ Result<PrivilegePlan> plan_privileges(const ProcessSettings& process, const Priv
     plan.bounding = bound;
     return plan;
   }
-  if (!process.no_new_privs && !own.no_new_privs) return bound_is_not_ours(subject);
+  if (!no_new_privs && !own.no_new_privs) return bound_is_not_ours(subject);
   if (!said) {
     plan.flags |= wire::plan_capabilities;
     const bool same = user == own.user;

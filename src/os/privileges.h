@@ -22,7 +22,7 @@
 // hearth has. Nobody can be given what hearth has not.
 //
 // no_new_privs takes setuid bits and files with capabilities their effect, for it and all that it starts, and needs no
-// privilege. With it nobody gets more than he has, whatever the bounding set says, root included (tried on 6.18).
+// privilege; a sandbox brings it (sandbox.h). With it nobody gets more than he has, whatever the bounding set says, root included (tried on 6.18).
 //
 // What the kernel, or the one who started hearth, does not allow
 // -----

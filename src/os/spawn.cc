@@ -11,6 +11,7 @@
 #include "os/keeper_client.h"
 #include "os/listeners.h"
 #include "os/privileges.h"
+#include "os/sandbox.h"
 #include "wire/spawn_plan.h"
 
 namespace hearth::os {
@@ -72,6 +73,7 @@ SpawnAnswer KeeperClient::spawn(const SpawnOrder& order) {
     return ordered ? SpawnAnswer{SpawnOutcome::later, {}} : refused(prepared->error());
   }
   Made made;
+  made.ruleset = (*prepared)->ruleset;
   Result<bool> ready = make_run(order, made);
   Result<std::string> plan;
   if (ready && *ready) {
@@ -79,9 +81,10 @@ SpawnAnswer KeeperClient::spawn(const SpawnOrder& order) {
                       PlanContext{.instance_directory = options_.directory,
                                   .notify_path = order.notify ? options_.directory + "/" + notify_name(order.run) : "",
                                   .passed = passed_names(order),
-                                  .own = std::move(**prepared),
+                                  .own = std::move((*prepared)->variables),
                                   .ready_descriptor = ready_descriptor(order),
                                   .leaf = static_cast<bool>(made.leaf),
+                                  .ruleset = made.ruleset != nullptr,
                                   .nofile = options_.nofile,
                                   .mark = made.leaf ? 0 : sweep_mark(options_.directory, order.label)});
     if (!plan) ready = failure(plan.error());
@@ -97,7 +100,7 @@ SpawnAnswer KeeperClient::spawn(const SpawnOrder& order) {
   crash_point("run made");
   if (!ordered) order_entry(order, 0);
   crash_point("entry ordered");
-  Result<bool> sent = send_plan(order, *plan, made.leaf.get());
+  Result<bool> sent = send_plan(order, *plan, made);
   if (!sent) return {SpawnOutcome::later, {}};
   // No room in the spawner's socket: there is none for others either, and what they need must not be made in vain.
   return {*sent ? SpawnOutcome::sent : SpawnOutcome::full, {}};
@@ -117,6 +120,7 @@ Result<bool> KeeperClient::make_run(const SpawnOrder& order, Made& made) {
     Result<Fd> opened = cgroups_.make_leaf(order.label, order.run);
     if (!opened) return failure(opened.error());
     made.leaf = std::move(*opened);
+    cgroups_.limit(made.leaf, order.spec->process->cgroup);
     crash_point("leaf made");
   }
   return true;
@@ -192,9 +196,17 @@ Status KeeperClient::can_listen(const ListenSocket& socket, const ServiceSpec& s
 // Keeper and spawners have the privileges that we have: one has started the other, and none gives any up.
 Status KeeperClient::can_start(const ServiceSpec& spec) {
   const ProcessSettings& process = *spec.process;
+  if (const Status held = sandbox_refusal(*process.sandbox, sandbox_support(), spec.name); !held) return held;
   if (!process.capabilities && !process.capability_bounding_set) return {};
   const Result<PrivilegePlan> plan = plan_privileges(process, own_privileges(), spec.name);
   return plan ? Status() : failure(plan.error());
+}
+
+std::string KeeperClient::not_held(const ServiceSpec& spec) const {
+  if (spec.process.is_usual()) return {};
+  std::string text = sandbox_missing(*spec.process->sandbox, sandbox_support());
+  const std::string limits = cgroups_.missing(spec.process->cgroup);
+  return text + (text.empty() || limits.empty() ? "" : "; ") + limits;
 }
 
 void KeeperClient::undo(const SpawnOrder& order, const Made& made) {
@@ -301,15 +313,15 @@ void KeeperClient::order_entry(const SpawnOrder& order, std::int32_t pid) {
   entry.run.store(order.run, std::memory_order_release);
 }
 
-Result<bool> KeeperClient::send_plan(const SpawnOrder& order, const std::string& plan, int leaf) {
+Result<bool> KeeperClient::send_plan(const SpawnOrder& order, const std::string& plan, const Made& made) {
   const Parked* output = link_.parked().find(ParkClass::output, order.run);
   if (output == nullptr) return false;
   const bool in_message = plan.size() <= wire::short_plan_max;
   Fd memory;
   if (!in_message) {
-    Result<Fd> made = make_sealed_memfd("hearth-plan", plan);
-    if (!made) return failure(made.error());
-    memory = std::move(*made);
+    Result<Fd> sealed = make_sealed_memfd("hearth-plan", plan);
+    if (!sealed) return failure(sealed.error());
+    memory = std::move(*sealed);
   }
   const bool spare = is_spare(order.run);
   Result<Fd> fifo = spare && spare_.output ? Result<Fd>(std::move(spare_.output))
@@ -330,7 +342,11 @@ Result<bool> KeeperClient::send_plan(const SpawnOrder& order, const std::string&
     ready = std::move(*end);
     numbers.push_back(ready.get());
   }
-  if (leaf >= 0) numbers.push_back(leaf);
+  if (made.leaf) numbers.push_back(made.leaf.get());
+  if (made.ruleset != nullptr) {
+    allow_open_file(made.ruleset->get(), fifo->get());
+    numbers.push_back(made.ruleset->get());
+  }
   const wire::RunRecord record{order.entry, 0, order.run};
   while (SpawnerLine* line = spawner_at_work()) {
     const Sent sent =

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "os/keeper_client.h"
+#include "os/sandbox.h"
 
 namespace hearth::os {
 namespace {
@@ -17,14 +18,22 @@ bool wants_terminal(const ports::SpawnOrder& order) {
 
 std::optional<Result<Prepared>> KeeperClient::prepare_run(const ports::SpawnOrder& order) {
   const Surroundings& around = *order.spec->around;
+  const Sandbox& sandbox = *order.spec->process->sandbox;
+  const bool of_service = order.role == SlotRole::service;
+  if (const Status held = sandbox_refusal(sandbox, sandbox_support(), order.label); !held) return failure(held.error());
+  std::optional<Result<Prepared>> prepared = Prepared();
+  if (limits_files(sandbox) || (of_service && needs_preparation(around))) {
+    has_credentials_ = has_credentials_ || (of_service && !around.credentials.empty());
+    prepared = preparations_.of(
+        {order.run, order.label, owner_of(*order.spec), around, roots_, sandbox, !of_service, order.of_run});
+  }
+  if (!prepared || !*prepared) return prepared;
   if (order.role != SlotRole::service && order.of_run != no_run && !around.credentials.empty()) {
     // On tmpfs, or where its own run has just written: it does not hang.
     const std::string path = roots_.credentials + "/" + std::to_string(order.of_run);
-    if (::access(path.c_str(), F_OK) == 0) return Prepared{{"CREDENTIALS_DIRECTORY", path}};
+    if (::access(path.c_str(), F_OK) == 0) (*prepared)->variables.emplace_back("CREDENTIALS_DIRECTORY", path);
   }
-  if (order.role != SlotRole::service || !needs_preparation(around)) return Prepared{};
-  has_credentials_ = has_credentials_ || !around.credentials.empty();
-  return preparations_.of({order.run, order.label, owner_of(*order.spec), around, roots_});
+  return prepared;
 }
 
 void KeeperClient::forget_preparation(RunId run) {

@@ -107,6 +107,12 @@ class Keeper {
     (void)spec;
     return {};
   }
+  // What of the restrictions that a specification asks for this machine does not hold, in words; "" = it holds all. A run
+  // of it is started nevertheless.
+  virtual std::string not_held(const ServiceSpec& spec) const {
+    (void)spec;
+    return {};
+  }
   // To the run's group, at most once per op (KILL may repeat). With to_leader_alone: to its leader.
   virtual bool signal(EntryIndex entry, RunId run, OpId op, int signal) = 0;
   // The leader of this run has exited with code 0 and was to leave a daemon (type = "forking"): finds its main process,

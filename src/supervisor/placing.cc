@@ -73,10 +73,33 @@ Result<Accepted> Placing::replace(Document document, const AppliedDocument* befo
   AppliedDocument& applied = *book_.registry.find(version);
   const Change change = place_services(applied, before, request, now);
   start_services(applied, change, request, accepted, now);
+  tell_what_is_open(applied, before, accepted, now);
   remove(change.removed, false, accepted, now);
   book_.drop_unused_documents();
   book_.runs_changed = true;
   return accepted;
+}
+
+// Restrictions that this machine does not hold: whoever applies is told, and the journal for those that are new. Status
+// says it for as long as it is so.
+void Placing::tell_what_is_open(const AppliedDocument& applied, const AppliedDocument* before, Accepted& accepted,
+                                Now now) {
+  for (std::uint32_t i = 0; i < applied.services(); ++i) {
+    const ServiceSpec& spec = applied.document.services[i];
+    const std::string open = keeper_.not_held(spec);
+    if (open.empty()) continue;
+    accepted.notes.push_back(spec.name + ": " + open);
+    const ServiceSpec* was = before == nullptr ? nullptr : find_service(before->document, spec.name);
+    if (was != nullptr && was->process == spec.process) continue;
+    for (const SlotIndex slot : applied.slots_of(i)) {
+      if (slot == no_slot) continue;
+      EventRecord event;
+      event.time = now.wall;
+      event.service = book_.label(slot);
+      event.text = open;
+      book_.errands.happened.push_back(std::move(event));
+    }
+  }
 }
 
 Result<Accepted> Placing::scale(const Request& request, Now now) {

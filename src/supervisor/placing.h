@@ -112,6 +112,7 @@ class Placing {
   std::vector<SlotIndex> to_go_up(const AppliedDocument& applied, const Change& change, const Request& request) const;
   void add_needed(const AppliedDocument& applied, const Request& request, std::vector<SlotIndex>& chosen,
                   Accepted& accepted) const;
+  void tell_what_is_open(const AppliedDocument& applied, const AppliedDocument* before, Accepted& accepted, Now now);
   void start_services(const AppliedDocument& applied, const Change& change, const Request& request, Accepted& accepted,
                       Now now);
 

@@ -32,6 +32,7 @@ const char* stage_words(std::uint32_t stage) {
     case wire::SpawnStage::exec: return "exec";
     case wire::SpawnStage::input: return "opening standard input";
     case wire::SpawnStage::privileges: return "setting capabilities";
+    case wire::SpawnStage::sandbox: return "entering its sandbox";
     case wire::SpawnStage::count_: break;
   }
   return "an unknown stage";
@@ -64,7 +65,11 @@ std::string failure_words(const ExitInfo& exit, const ServiceSpec& spec, const s
   else if (stage == wire::SpawnStage::exec && exit.fail_errno == ENOENT && !command.empty())
     text += command[0].find('/') == std::string::npos ? "; is it installed, and in PATH?"
                                                       : "; is it installed, and the interpreter of its #! line too?";
-  if (stage == wire::SpawnStage::exec && exit.fail_errno == EACCES) text += "; is it executable?";
+  const Sandbox& sandbox = *spec.process->sandbox;
+  const bool may_be_kept = sandbox.limits_reading || sandbox.limits_executing;
+  if (stage == wire::SpawnStage::exec && exit.fail_errno == EACCES)
+    text += may_be_kept ? "; are it, its interpreter and its loader below the paths of its sandbox?"
+                        : "; is it executable?";
   if (stage == wire::SpawnStage::exec && exit.fail_errno == ENOEXEC) text += "; a script needs a #! line";
   if (stage == wire::SpawnStage::privileges && exit.fail_errno == EPERM)
     text += "; hearth may not: whoever started it, a container or a unit, has to give it the capability";

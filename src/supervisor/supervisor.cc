@@ -125,8 +125,11 @@ InstanceStatus Supervisor::status() const {
   InstanceStatus out = instance();
   out.services.reserve(out.service_count);
   Waits waits(book_);
-  for (const SlotIndex slot : book_.services())
+  for (const SlotIndex slot : book_.services()) {
     out.services.push_back(slot_status(book_, world_.keeper, waits, options_.log_directory, slot, now_));
+    if (std::string open = world_.keeper.not_held(book_.service_spec(slot)); !open.empty())
+      out.notes.push_back({0, book_.label(slot) + ": " + std::move(open), book_.label(slot)});
+  }
   return out;
 }
 

@@ -81,7 +81,7 @@ constexpr EntryPhase with_main(EntryPhase phase) {
   return static_cast<EntryPhase>(static_cast<uint32_t>(phase) | phase_of_main);
 }
 
-// Stages of a spawn, in order but for the last two. Stored in RunEntry::fail_stage; 0 means no failure.
+// Stages of a spawn, in order but for the last three. Stored in RunEntry::fail_stage; 0 means no failure.
 enum class SpawnStage : uint32_t {
   none = 0,
   plan,        // spawner: the plan does not hold together (fail_errno EINVAL)
@@ -98,6 +98,7 @@ enum class SpawnStage : uint32_t {
   exec,        // execve
   input,       // open of the file for descriptor 0; comes before `signals`
   privileges,  // capabilities and no_new_privs; around `groups` and `user`
+  sandbox,     // Landlock and seccomp; between `signals` and `exec`
   count_,
 };
 

@@ -72,6 +72,12 @@ bool capabilities_hold(const PlanHeader& plan) {
   return (plan.ambient & ~plan.capabilities) == 0 && (!bounds || (plan.capabilities & ~plan.bounding) == 0);
 }
 
+bool sandbox_holds(const PlanHeader& plan, uint32_t descriptors) {
+  if (!table_inside(plan, plan.filter, sizeof(uint64_t), plan_filter_max, alignof(uint64_t))) return false;
+  if (plan.ruleset < -1 || (plan.ruleset >= 0 && static_cast<uint32_t>(plan.ruleset) >= descriptors)) return false;
+  return (plan.filter.count == 0 && plan.ruleset < 0) || (plan.flags & plan_no_new_privs) != 0;
+}
+
 }  // namespace
 
 const char* plan_problem(const void* bytes, uint64_t length, uint32_t descriptors) {
@@ -92,6 +98,7 @@ const char* plan_problem(const void* bytes, uint64_t length, uint32_t descriptor
   if (!table_inside(plan, plan.cpus, sizeof(uint64_t), plan_cpu_words_max, alignof(uint64_t))) return "processors";
   if (!io_priority_holds(plan.io_priority)) return "I/O priority";
   if (!capabilities_hold(plan)) return "capabilities";
+  if (!sandbox_holds(plan, descriptors)) return "sandbox";
   if (plan.cgroup < -1 || (plan.cgroup >= 0 && static_cast<uint32_t>(plan.cgroup) >= descriptors)) return "cgroup";
   return nullptr;
 }

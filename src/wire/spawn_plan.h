@@ -12,7 +12,7 @@
 namespace hearth::wire {
 
 inline constexpr uint32_t plan_magic = 0x31505448;  // "HTP1"
-inline constexpr uint32_t plan_version = 3;
+inline constexpr uint32_t plan_version = 4;
 inline constexpr uint32_t plan_size_max = 2u << 20;
 inline constexpr uint32_t plan_strings_max = 16384;  // argv + env + paths
 inline constexpr uint32_t plan_descriptors_max = 240;
@@ -27,6 +27,8 @@ inline constexpr uint32_t plan_no_new_privs = 1u << 0;
 inline constexpr uint32_t plan_bounds = 1u << 1;        // `bounding` holds; else nothing is taken from any set
 inline constexpr uint32_t plan_capabilities = 1u << 2;  // `capabilities` and `ambient` hold
 inline constexpr uint32_t plan_flags_end = 1u << 3;
+
+inline constexpr uint32_t plan_filter_max = 4096;  // BPF_MAXINSNS
 
 struct PlanTable {
   uint32_t offset;
@@ -78,6 +80,11 @@ struct PlanHeader {
   uint64_t bounding;      // what stays of the bounding set, and at most of the other sets
   uint64_t capabilities;  // permitted and effective are these and no others; within `bounding`
   uint64_t ambient;  // inheritable and ambient are these: what an exec leaves to who is not root; of `capabilities`
+
+  // Both need plan_no_new_privs, and hold from right before the exec on.
+  PlanTable filter;  // u64: struct sock_filter of seccomp(2) each; none: no filter. The kernel checks what is in it
+  int32_t ruleset;   // index in the message of a ruleset of landlock(7), -1 = none
+  uint32_t reserved;
 };
 
 // Null when every offset, count and string of `plan` (`length` bytes) holds; else a constant English phrase

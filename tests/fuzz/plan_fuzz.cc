@@ -50,6 +50,7 @@ void walk(PlanHeader& plan, std::uint32_t descriptors) {
   for (std::uint32_t i = 0; i < plan.limits.count; ++i) sum += record<wire::PlanLimit>(plan, plan.limits, i).soft;
   for (std::uint32_t i = 0; i < plan.groups.count; ++i) sum += record<std::uint32_t>(plan, plan.groups, i);
   for (std::uint32_t i = 0; i < plan.cpus.count; ++i) sum += record<std::uint64_t>(plan, plan.cpus, i);
+  for (std::uint32_t i = 0; i < plan.filter.count; ++i) sum += record<std::uint64_t>(plan, plan.filter, i);
   if (plan.cwd != 0) sum += std::strlen(base + plan.cwd);
   if (plan.input != 0) sum += std::strlen(base + plan.input);
   volatile std::uint64_t used = sum;

@@ -21,6 +21,7 @@ class KeeperDecorator : public ports::Keeper {
     return inner_.can_listen(socket, spec);
   }
   Status can_start(const ServiceSpec& spec) override { return inner_.can_start(spec); }
+  std::string not_held(const ServiceSpec& spec) const override { return inner_.not_held(spec); }
   bool signal(EntryIndex entry, RunId run, OpId op, int signal) override {
     return inner_.signal(entry, run, op, signal);
   }

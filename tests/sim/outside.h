@@ -38,6 +38,9 @@ class KeeperPort final : public ports::Keeper {
   ports::SpawnAnswer spawn(const ports::SpawnOrder& order) override;
   Status can_listen(const ListenSocket& socket, const ServiceSpec& spec) override;
   Status can_start(const ServiceSpec& spec) override;
+  std::string not_held(const ServiceSpec& spec) const override {
+    return spec.process->sandbox.is_usual() ? std::string() : open_sandboxes;
+  }
   bool signal(EntryIndex entry, RunId run, OpId op, int signal) override;
   ports::MainAnswer follow(const ports::SpawnOrder& order, const ports::MainWish& wish) override;
   bool end_tree(EntryIndex entry, RunId run, const std::string& label) override;
@@ -64,6 +67,7 @@ class KeeperPort final : public ports::Keeper {
   std::uint32_t refuse_next = 0;                  // so many spawns are refused
   std::set<std::string> foreign_addresses;        // others listen there
   CapabilitySet capabilities = all_capabilities;  // that hearth has
+  std::string open_sandboxes;                     // what does not hold of a sandbox, in words
   bool takes_no_signal = false;                   // none can be handed over
   bool processes_are_zombies = false;             // as /proc shows them, whatever their entries say
   std::string survivor;                           // what no stop can end

@@ -27,6 +27,8 @@ struct Plan {
   std::string input;
   std::uint32_t flags = 0;
   std::uint64_t bounding = 0, capabilities = 0, ambient = 0;
+  std::vector<std::uint64_t> filter;
+  std::int32_t ruleset = -1;
 
   std::string bytes() const {
     std::string out(sizeof(wire::PlanHeader), '\0');
@@ -75,6 +77,8 @@ struct Plan {
     h.bounding = bounding;
     h.capabilities = capabilities;
     h.ambient = ambient;
+    h.filter = put(filter.data(), sizeof(std::uint64_t), filter.size());
+    h.ruleset = ruleset;
     h.size = static_cast<std::uint32_t>(out.size());
     std::memcpy(out.data(), &h, sizeof h);
     return out;

@@ -126,6 +126,18 @@ inline void fill_identity(ServiceSpec& spec) {
   spec.process.edit().no_new_privs = any_flag();
   spec.process.edit().capabilities = perhaps(any_capabilities);
   spec.process.edit().capability_bounding_set = perhaps(any_capabilities);
+  Sandbox& box = spec.process.edit().sandbox.edit();
+  for (bool* limits : {&box.limits_reading, &box.limits_writing, &box.limits_executing, &box.required})
+    *limits = any_flag();
+  for (auto* texts : {&box.read_paths, &box.write_paths, &box.exec_paths, &box.deny_syscalls})
+    *texts = any_list(any_text);
+  CgroupLimits& limits = spec.process.edit().cgroup;
+  limits.memory_high = any_u32();
+  limits.memory_max = any_u32();
+  limits.pids_max = any_u32();
+  limits.cpu_max = any_u32();
+  limits.cpu_weight = any_from<std::uint32_t>(0, 10000);
+  limits.io_weight = any_from<std::uint32_t>(0, 10000);
 }
 
 inline Action any_action() {

@@ -86,6 +86,9 @@ TEST(NeedsRestart, only_what_the_program_has_to_be_told) {
   EXPECT_TRUE(needs([](ServiceSpec& s) { s.process.edit().capability_bounding_set = all_capabilities; }));
   EXPECT_TRUE(needs([](ServiceSpec& s) { s.process.edit().capabilities = 0; }))
       << "none is not the same as nothing said";
+  EXPECT_TRUE(needs([](ServiceSpec& s) { s.process.edit().sandbox.edit().limits_writing = true; }));
+  EXPECT_TRUE(needs([](ServiceSpec& s) { s.process.edit().sandbox.edit().deny_syscalls = {"@mount"}; }));
+  EXPECT_TRUE(needs([](ServiceSpec& s) { s.process.edit().cgroup.pids_max = 100; }));
 }
 
 TEST(NeedsRestart, another_max_memory_is_seen_by_the_run_that_is_there) {

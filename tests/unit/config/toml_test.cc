@@ -100,6 +100,8 @@ TEST(Toml, every_key_reaches_the_model) {
     no_new_privs = true
     capabilities = ["NET_BIND_SERVICE", "cap_chown", "chown"]
     capability_bounding_set = ["all", "-CAP_SYS_ADMIN"]
+    cgroup = { memory_high = "1GiB", memory_max = "2GiB", pids_max = 512, cpu_max = "150%", cpu_weight = 50, io_weight = 200 }
+    sandbox = { read_paths = ["/usr/", "~/models"], write_paths = ["data", "/tmp"], exec_paths = [], deny_syscalls = ["@mount", "ptrace", "@mount"], required = true }
     autostart = false
     tags = ["gpu", "speech", "gpu"]
     on_give_up = "exit"
@@ -148,6 +150,12 @@ TEST(Toml, every_key_reaches_the_model) {
   expected.process.edit().no_new_privs = true;
   expected.process.edit().capabilities = 1u << 10 | 1u << 0;
   expected.process.edit().capability_bounding_set = all_capabilities & ~capability_bit(21);
+  expected.process.edit().cgroup = {1u << 30, 2u << 30, 512, 150, 50, 200};
+  Sandbox& box = expected.process.edit().sandbox.edit();
+  box.limits_reading = box.limits_writing = box.limits_executing = box.required = true;
+  box.read_paths = {"/usr", "/home/ada/models"};
+  box.write_paths = {"/srv/my shop/run/data", "/tmp"};
+  box.deny_syscalls = {"@mount", "ptrace"};
   expected.autostart = false;
   expected.tags = {"gpu", "speech"};
   expected.give_up = GiveUp::exit;

@@ -188,6 +188,29 @@ capability_bounding_set = ["all"]
   expect_verified(units);
 }
 
+TEST(Export, a_sandbox_and_limits_are_what_systemd_calls_so) {
+  const Document document = document_of(R"([service.web]
+command = ["/bin/sleep", "1000"]
+sandbox = { write_paths = ["/srv/data", "/tmp"], exec_paths = ["/usr"], deny_syscalls = ["@namespaces", "@reboot"] }
+cgroup = { memory_high = "1GiB", memory_max = "2GiB", pids_max = 512, cpu_max = "150%", cpu_weight = 50, io_weight = 200 }
+[service.reader]
+command = ["/bin/sleep", "1000"]
+sandbox = { read_paths = ["/usr"], write_paths = [] }
+)");
+  std::vector<Finding> findings;
+  const std::vector<Exported> units = export_systemd(document, all, findings);
+  const std::string web = unit_called(units, "p-web.service").text;
+  for (const char* line :
+       {"ProtectSystem=strict", "ReadWritePaths=/srv/data /tmp", "NoExecPaths=/", "ExecPaths=/usr",
+        "RestrictNamespaces=yes", "SystemCallFilter=~kexec_file_load kexec_load reboot setns unshare",
+        "SystemCallErrorNumber=EPERM", "SystemCallArchitectures=native", "MemoryHigh=1073741824",
+        "MemoryMax=2147483648", "TasksMax=512", "CPUQuota=150%", "CPUWeight=50", "IOWeight=200"})
+    EXPECT_NE(web.find("\n" + std::string(line) + "\n"), std::string::npos) << line << "\n" << web;
+  ASSERT_EQ(findings.size(), 1u);
+  EXPECT_NE(findings[0].what.find("read_paths has no counterpart"), std::string::npos) << findings[0].what;
+  expect_verified(units);
+}
+
 TEST(Export, replicas_are_instances_of_a_template_where_one_number_says_it_all) {
   const Document document = document_of(R"([service.web]
 command = ["/bin/echo", "--port={index+8001}", "100%", "{{index}}"]

@@ -70,15 +70,34 @@ TEST(SystemdUnits, a_limit_of_starts_counts_the_first_one_and_one_of_restarts_do
   EXPECT_EQ(none.find("max_restarts"), std::string::npos) << none;
 }
 
-TEST(SystemdUnits, a_bound_of_memory_names_what_there_is_here_and_none_says_nothing) {
-  for (const char* key : {"MemoryMax", "MemoryHigh", "MemoryLimit"}) {
+TEST(SystemdUnits, limits_of_resources_are_those_of_the_cgroup_and_none_says_nothing) {
+  for (const char* key : {"MemoryMax", "MemoryHigh", "TasksMax"})
     EXPECT_EQ(report_of(imported_with(std::string(key) + "=infinity\n")), "");
-    expect_in(report_of(imported_with(std::string(key) + "=1536M\n")),
-              "a.service:3: a: " + std::string(key) +
-                  "=1536M is not carried over: hearth sets no limit that the kernel enforces; "
-                  "max_memory = \"1536MiB\" restarts who uses more, limits.as bounds the address space\n");
-  }
-  expect_in(report_of(imported_with("MemoryMax=50%\n")), "max_memory = \"4GiB\"");
+  const Imported all =
+      imported_with("MemoryMax=1536M\nMemoryHigh=1G\nTasksMax=512\nCPUQuota=150%\nCPUWeight=50\nIOWeight=200\n");
+  EXPECT_EQ(report_of(all), "");
+  for (const char* ours : {"memory_max = \"1536MiB\"", "memory_high = \"1GiB\"", "pids_max = 512", "cpu_max = \"150%\"",
+                           "cpu_weight = 50", "io_weight = 200"})
+    expect_in(all.toml, ours);
+  for (const char* line : {"MemoryMax=50%", "TasksMax=10%", "CPUQuota=12.5%", "CPUWeight=idle"})
+    expect_in(report_of(imported_with(std::string(line) + "\n")), std::string(line) + " is not carried over");
+}
+
+TEST(SystemdUnits, a_sandbox_is_carried_over_where_it_means_the_same) {
+  const Imported strict =
+      imported_with("ProtectSystem=strict\nReadWritePaths=/srv/data -/srv/maybe\nNoExecPaths=/\nExecPaths=/usr\n");
+  expect_in(strict.toml, "write_paths = [\"/srv/data\", \"/srv/maybe\", \"/dev\", \"/proc\", \"/sys\"]");
+  expect_in(strict.toml, "exec_paths = [\"/usr\"]");
+  expect_in(report_of(strict), "ReadWritePaths=-/srv/maybe: it has to be there");
+  expect_in(report_of(imported_with("ReadWritePaths=/srv\n")), "says nothing where all may be written");
+  expect_in(report_of(imported_with("ProtectSystem=full\n")), "ProtectSystem=full is not carried over");
+  const Imported denied =
+      imported_with("SystemCallFilter=~@mount ptrace @cpu-emulation\nSystemCallErrorNumber=EPERM\n");
+  expect_in(denied.toml, "deny_syscalls = [\"@mount\", \"ptrace\"]");
+  EXPECT_EQ(report_of(denied).find("not killed"), std::string::npos);
+  expect_in(report_of(denied), "@cpu-emulation is nothing that hearth denies");
+  expect_in(report_of(imported_with("SystemCallFilter=~ptrace\n")), "the program is not killed");
+  expect_in(report_of(imported_with("SystemCallFilter=@system-service\n")), "hearth says what is denied");
 }
 
 TEST(SystemdUnits, words_are_split_before_specifiers_and_escapes_are_those_of_c) {

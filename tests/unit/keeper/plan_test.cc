@@ -35,6 +35,8 @@ test::Plan full_plan() {
   plan.bounding = 0xf0;
   plan.capabilities = 0x30;
   plan.ambient = 0x10;
+  plan.filter = {1, 2, 3};
+  plan.ruleset = 1;
   return plan;
 }
 
@@ -84,6 +86,8 @@ std::size_t use(const std::string& bytes) {
   records(h.limits, sizeof(wire::PlanLimit));
   records(h.groups, 4);
   records(h.cpus, 8);
+  records(h.filter, 8);
+  EXPECT_LT(h.ruleset, static_cast<int>(descriptors));
   if (h.input != 0) sum += std::strlen(base + h.input);
   if (h.cwd != 0) sum += std::strlen(base + h.cwd);
   EXPECT_LT(h.cgroup, static_cast<int>(descriptors));

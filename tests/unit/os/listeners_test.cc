@@ -4,9 +4,11 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 
+#include "os/crash_point.h"
 #include "os/messages.h"
 #include "os/parked.h"
 #include "os/port_owner.h"
@@ -105,6 +107,34 @@ TEST(Listeners, a_stale_unix_socket_is_replaced_a_living_one_and_a_file_are_not)
   struct stat st{};
   ASSERT_EQ(0, ::stat((directory / "file").c_str(), &st));
   EXPECT_EQ(8, st.st_size);
+}
+
+std::string victim;  // what a link in the socket's place leads to
+std::string place;
+
+TEST(Listeners, a_link_that_takes_a_unix_sockets_place_hands_nobody_elses_file_out) {
+  test::TempDirectory directory;
+  victim = directory / "victim";
+  place = directory / "s";
+  std::ofstream(victim) << "precious";
+  ASSERT_EQ(0, ::chmod(victim.c_str(), 0600));
+  for (const bool hard : {false, true}) {
+    crash_hook = hard ? CrashHook([](const char*) {
+      (void)::unlink(place.c_str());
+      (void)!::link(victim.c_str(), place.c_str());
+    })
+                      : CrashHook([](const char*) {
+                          (void)::unlink(place.c_str());
+                          (void)!::symlink(victim.c_str(), place.c_str());
+                        });
+    const Result<Fd> listening = listen_on({.name = "app", .address = "unix:" + place}, Owner{65534, 65534});
+    crash_hook = nullptr;
+    EXPECT_FALSE(listening);
+    struct stat st{};
+    ASSERT_EQ(0, ::stat(victim.c_str(), &st));
+    EXPECT_EQ(0600u, st.st_mode & 07777);
+    EXPECT_EQ(::geteuid(), st.st_uid);
+  }
 }
 
 TEST(ParkedTable, equal_identity_replaces_and_a_key_has_its_names_in_order) {

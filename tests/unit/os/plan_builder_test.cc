@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "os/sandbox.h"
 #include "unit/os/fake_keeper.h"
 #include "wire/spawn_plan.h"
 
@@ -177,6 +178,23 @@ TEST_F(PlanTest, what_it_may_do_stands_in_the_plan) {
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().text().find("hearth itself has not chown and net_bind_service"), std::string::npos)
       << refused.error().text();
+}
+
+TEST_F(PlanTest, its_sandbox_stands_in_the_plan_and_brings_no_new_privs) {
+  const wire::PlanHeader& usual = build(2);
+  EXPECT_EQ(-1, usual.ruleset);
+  EXPECT_EQ(0u, usual.filter.count);
+  Sandbox& box = maker.spec().process.edit().sandbox.edit();
+  box.limits_writing = true;
+  box.deny_syscalls = {"@mount"};
+  context.ruleset = context.leaf = true;
+  const wire::PlanHeader& plan = build(4);
+  EXPECT_EQ(2, plan.cgroup);
+  EXPECT_EQ(3, plan.ruleset) << "the last descriptor";
+  EXPECT_EQ(wire::plan_no_new_privs, plan.flags);
+  const SeccompFilter filter = sandbox_support().seccomp ? deny_filter({"@mount"}) : SeccompFilter();
+  ASSERT_EQ(filter.size(), plan.filter.count);
+  EXPECT_EQ(0, std::memcmp(filter.data(), bytes.data() + plan.filter.offset, filter.size() * sizeof filter[0]));
 }
 
 TEST_F(PlanTest, what_cannot_be_is_refused_before_anything_is_made) {

@@ -14,6 +14,8 @@
 namespace hearth::os {
 namespace {
 
+using Variables = decltype(Prepared::variables);
+
 struct PreparationTest : ::testing::Test {
   test::TempDirectory directory;
   Preparation order;
@@ -46,9 +48,9 @@ TEST_F(PreparationTest, directories_are_made_with_what_is_above_them_and_named_i
   order.around.state_directories = {"web"};
   const Result<Prepared> done = prepare(order);
   ASSERT_TRUE(done) << done.error().text();
-  EXPECT_EQ((Prepared{{"RUNTIME_DIRECTORY", directory / "run/web" + ":" + directory / "run/web-extra/deep"},
-                      {"STATE_DIRECTORY", directory / "lib/web"}}),
-            *done);
+  EXPECT_EQ((Variables{{"RUNTIME_DIRECTORY", directory / "run/web" + ":" + directory / "run/web-extra/deep"},
+                       {"STATE_DIRECTORY", directory / "lib/web"}}),
+            done->variables);
   EXPECT_EQ(0755u, mode_of(directory / "run/web-extra/deep"));
   EXPECT_TRUE(prepare(order)) << "twice is once";
 }
@@ -58,6 +60,44 @@ TEST_F(PreparationTest, a_link_in_the_place_of_a_directory_is_not_followed) {
   ASSERT_EQ(0, ::mkdir((directory / "lib").c_str(), 0755));
   ASSERT_EQ(0, ::symlink("/etc", (directory / "lib/web").c_str()));
   EXPECT_NE(std::string::npos, problem().find("cannot make " + directory / "lib/web"));
+}
+
+TEST_F(PreparationTest, a_link_that_was_put_above_a_runtime_directory_leads_no_removal_to_somebody_elses) {
+  for (const char* made : {"run", "run/web", "run/web/own", "run/web/own/deep", "else", "else/deep"})
+    ASSERT_EQ(0, ::mkdir((directory / made).c_str(), 0755));
+  write("else/deep/file", "x");
+  ASSERT_EQ(0, ::rename((directory / "run/web/own").c_str(), (directory / "run/web/aside").c_str()));
+  ASSERT_EQ(0, ::symlink((directory / "else").c_str(), (directory / "run/web/own").c_str()));
+  remove_runtime_directories(order.roots, {"web/own/deep"}, 7);
+  EXPECT_EQ("x", text_of(directory / "else/deep/file"));
+  EXPECT_NE(0u, mode_of(directory / "run/web/aside/deep"));
+}
+
+TEST_F(PreparationTest, a_runtime_directory_has_gone_from_its_name_at_once) {
+  for (const char* made : {"run", "run/web", "run/web/deep"}) ASSERT_EQ(0, ::mkdir((directory / made).c_str(), 0755));
+  remove_runtime_directories(order.roots, {"web/deep", "web"}, 7);
+  EXPECT_EQ(0u, mode_of(directory / "run/web"));
+}
+
+TEST_F(PreparationTest, a_ruleset_is_made_for_hooks_too_and_nothing_else_is) {
+  order.around.runtime_directories = {"web"};
+  order.sandbox.limits_writing = true;
+  order.for_other_than_service = true;
+  const Result<Prepared> hook = prepare(order);
+  ASSERT_TRUE(hook) << hook.error().text();
+  EXPECT_EQ(sandbox_support().landlock > 0, hook->ruleset != nullptr);
+  EXPECT_EQ(0u, mode_of(directory / "run/web")) << "made for the service alone";
+  EXPECT_TRUE(hook->variables.empty());
+}
+
+TEST_F(PreparationTest, a_sandbox_with_a_path_that_is_not_there_leaves_no_credentials_behind) {
+  if (sandbox_support().landlock == 0) GTEST_SKIP() << "Landlock is not there";
+  write("secret", "s3cret");
+  order.around.credentials = {{"key", directory / "secret"}};
+  order.sandbox.limits_reading = true;
+  order.sandbox.read_paths = {directory / "nowhere"};
+  EXPECT_NE(std::string::npos, problem().find("sandbox.read_paths has " + directory / "nowhere"));
+  EXPECT_EQ(0u, mode_of(directory / "c/7"));
 }
 
 TEST_F(PreparationTest, an_owner_is_given_what_is_made) {
@@ -86,7 +126,7 @@ TEST_F(PreparationTest, credentials_are_copied_for_one_run_and_removed_with_it) 
   order.around.credentials = {{"key", directory / "key"}};
   const Result<Prepared> done = prepare(order);
   ASSERT_TRUE(done) << done.error().text();
-  EXPECT_EQ((Prepared{{"CREDENTIALS_DIRECTORY", directory / "c/7"}}), *done);
+  EXPECT_EQ((Variables{{"CREDENTIALS_DIRECTORY", directory / "c/7"}}), done->variables);
   EXPECT_EQ("secret", text_of(directory / "c/7/key"));
   EXPECT_EQ(0700u, mode_of(directory / "c/7"));
   EXPECT_EQ(0400u, mode_of(directory / "c/7/key"));
@@ -138,7 +178,7 @@ TEST_F(PreparationTest, a_thread_does_it_and_the_answer_stays_until_it_is_forgot
   while (!(done = preparations.of(order))) {
   }
   ASSERT_TRUE(*done);
-  EXPECT_EQ("RUNTIME_DIRECTORY", (**done)[0].first);
+  EXPECT_EQ("RUNTIME_DIRECTORY", (**done).variables.at(0).first);
   EXPECT_TRUE(preparations.of(order));
   preparations.forget(7);
 }

@@ -38,6 +38,8 @@ class PlanMaker {
     plan.capabilities = 0x30;
     plan.ambient = 0x10;
     plan.input = append("/dev/zero", 10);
+    plan.filter = table<std::uint64_t>({0x7fff000000000006});
+    plan.ruleset = 1;
     plan.size = static_cast<std::uint32_t>(bytes_.size());
     header() = plan;
   }

@@ -44,6 +44,7 @@ struct Walk {
     records<PlanLimit>(plan.limits);
     records<std::uint32_t>(plan.groups);
     records<std::uint64_t>(plan.cpus);
+    records<std::uint64_t>(plan.filter);
     if (plan.cwd != 0) string(plan.cwd);
     if (plan.input != 0) string(plan.input);
     good = good && plan.cgroup < static_cast<std::int64_t>(descriptors);

@@ -54,8 +54,9 @@ TEST(SpawnPlan, RefusesTablesOutsideMisalignedOrTooLong) {
     return plan.problem() != nullptr;
   };
   const std::uint32_t size = PlanMaker().header().size;
-  for (const auto table : {&PlanHeader::paths, &PlanHeader::argv, &PlanHeader::env, &PlanHeader::pid_patches,
-                           &PlanHeader::descriptors, &PlanHeader::limits, &PlanHeader::groups, &PlanHeader::cpus}) {
+  for (const auto table :
+       {&PlanHeader::paths, &PlanHeader::argv, &PlanHeader::env, &PlanHeader::pid_patches, &PlanHeader::descriptors,
+        &PlanHeader::limits, &PlanHeader::groups, &PlanHeader::cpus, &PlanHeader::filter}) {
     EXPECT_TRUE(spoilt(table, {size, 1}));
     EXPECT_TRUE(spoilt(table, {size - 2, 1}));
     EXPECT_TRUE(spoilt(table, {UINT32_MAX - 3, 1}));
@@ -130,7 +131,12 @@ TEST(SpawnPlan, RefusesCapabilitiesBeyondTheirBoundAndFlagsThatNobodyKnows) {
     change(plan.header());
     return std::string(plan.problem() == nullptr ? "" : plan.problem());
   };
-  EXPECT_EQ(spoilt([](PlanHeader& h) { h.flags = h.bounding = h.capabilities = h.ambient = 0; }), "");
+  EXPECT_EQ(spoilt([](PlanHeader& h) {
+              h.flags = h.bounding = h.capabilities = h.ambient = 0;
+              h.filter = {0, 0};
+              h.ruleset = -1;
+            }),
+            "");
   EXPECT_EQ(spoilt([](PlanHeader& h) { h.capabilities = h.ambient = 0; }), "") << "none is a set";
   EXPECT_EQ(spoilt([](PlanHeader& h) { h.bounding = UINT64_MAX; }), "");
   EXPECT_EQ(spoilt([](PlanHeader& h) {
@@ -154,6 +160,22 @@ TEST(SpawnPlan, RefusesACgroupThatDidNotCome) {
   EXPECT_STREQ(plan.problem(), "cgroup");
   plan.header().cgroup = PlanMaker::descriptors;
   EXPECT_STREQ(plan.problem(), "cgroup");
+}
+
+TEST(SpawnPlan, RefusesASandboxThatWasNotSentOrThatTheKernelWouldNotTake) {
+  const auto spoilt = [](auto change) {
+    PlanMaker plan;
+    change(plan.header());
+    return std::string(plan.problem() == nullptr ? "" : plan.problem());
+  };
+  EXPECT_EQ(spoilt([](PlanHeader& h) { h.ruleset = -1; }), "");
+  EXPECT_EQ(spoilt([](PlanHeader& h) { h.filter = {0, 0}; }), "") << "the one does not need the other";
+  EXPECT_EQ(spoilt([](PlanHeader& h) { h.ruleset = PlanMaker::descriptors; }), "sandbox");
+  EXPECT_EQ(spoilt([](PlanHeader& h) { h.ruleset = -2; }), "sandbox");
+  EXPECT_EQ(spoilt([](PlanHeader& h) { h.filter.count = plan_filter_max + 1; }), "sandbox");
+  EXPECT_EQ(spoilt([](PlanHeader& h) { h.filter.offset += 4; }), "sandbox") << "not aligned";
+  EXPECT_EQ(spoilt([](PlanHeader& h) { h.filter.offset = h.size; }), "sandbox");
+  EXPECT_EQ(spoilt([](PlanHeader& h) { h.flags &= ~plan_no_new_privs; }), "sandbox") << "it cannot be had without";
 }
 
 }  // namespace
