@@ -137,6 +137,23 @@ TEST_F(HealthScenario, ReadyWithTheLastBreathIsHeardBeforeTheExit) {
   EXPECT_EQ(stage.runs_of("task"), 1u);
 }
 
+TEST_F(HealthScenario, OneThatSaysItStopsBeforeItWasReadyAndGoesOnIsEndedInTime) {
+  ServiceSpec db = service("db"), web = service("web");
+  db.start_timeout = seconds(2);
+  db.backoff.initial = milliseconds(100);
+  web.depends_on = {on("db")};
+  Script undecided;
+  undecided.says = {{milliseconds(100), "STOPPING=1"}};
+  stage.plays("db", {undecided, good()});
+  stage.up({db, web});
+  stage.run_ms(1'900);
+  EXPECT_EQ(stage.status("db").phase, Phase::starting);
+  stage.run_ms(200);
+  EXPECT_EQ(stage.status("db").reason, Reason::start_timeout);
+  stage.run_until([&] { return stage.is_ready("db") && stage.is_ready("web"); }, 2'000);
+  EXPECT_EQ(stage.runs_of("db"), 2u);
+}
+
 TEST_F(HealthScenario, AWatchdogThatIsNotFedEndsTheRunAndStartsAnother) {
   ServiceSpec db = service("db");
   db.watchdog = milliseconds(500);

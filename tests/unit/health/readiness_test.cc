@@ -161,12 +161,30 @@ TEST(Readiness, EndsForGoodWithStopping) {
   EXPECT_EQ(next_deadline(run.health), never);
 }
 
-TEST(Readiness, OfAServiceThatStopsBeforeItWasReadyHasNoClockEither) {
+TEST(Readiness, OfAServiceThatStopsBeforeItWasReadyStillHasItsClock) {
   Watched run;
   run.begin();
+  const MonoNs begun = run.now.mono;
+  run.pass(seconds(59));
   run.say("STOPPING=1\nREADY=1");
+  run.say("STOPPING=1");
   EXPECT_TRUE(silent(run.verdict));
-  EXPECT_EQ(next_deadline(run.health), never);
+  EXPECT_EQ(next_deadline(run.health), begun + seconds(60)) << "whoever says that it ends has no more time for that";
+  run.say("EXTEND_TIMEOUT_USEC=5000000");
+  EXPECT_EQ(next_deadline(run.health), run.now.mono + seconds(5)) << "unless it asks for it";
+  run.pass(seconds(5));
+  EXPECT_TRUE(run.verdict.start_timeout);
+}
+
+TEST(Readiness, OfOneByUptimeThatStopsBeforeItHasAClockFromThenOn) {
+  Watched run = after_uptime(seconds(100));
+  run.pass(seconds(90));
+  run.say("STOPPING=1");
+  run.pass(seconds(30));
+  run.say("STOPPING=1");
+  EXPECT_TRUE(silent(run.verdict));
+  run.pass(seconds(30));
+  EXPECT_TRUE(run.verdict.start_timeout);
 }
 
 TEST(ReadyProbe, TriesAtOnceAndBecomesReadyAfterEnoughGoodTriesInARow) {
