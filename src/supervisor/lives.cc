@@ -38,6 +38,7 @@ void Lives::respecify(SlotIndex slot, const ServiceSpec& before, Now now) {
   const ServiceSpec& spec = book_.spec_of(slot);
   if (!(spec.ready == before.ready)) book_.scratch[slot].unprobed[false].reset();
   if (!(spec.live == before.live)) book_.scratch[slot].unprobed[true].reset();
+  if (lifecycle::respecify(book_.slots[slot].life, before, spec, now)) book_.touch(slot);
   judge(slot, health::respecify(book_.slots[slot].health, before, spec, now), now);
 }
 
