@@ -250,9 +250,10 @@ Verdict found_main(Health& health, const ServiceSpec& spec, Now now) {
   });
 }
 
-Verdict adopt(Health& health, const ServiceSpec& spec, Now now) {
+Verdict adopt(Health& health, const ServiceSpec& spec, bool was_ready, Now now) {
   return changing(health, [&](Verdict& verdict) {
     begin(health, spec, !is_tried(spec.ready->type) || is_said_once(spec.ready->type), verdict, now);
+    if (!health.ready && !was_ready) health.start.start(now.mono, spec.start_timeout);
   });
 }
 

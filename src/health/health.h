@@ -63,7 +63,9 @@
 // adopt() is watch() for a run that was found alive after all of hearth had died. Whether it has said READY=1
 // nobody knows any more, and it will not say it again: where readiness is said once (is_said_once: notify, fd, log) it
 // counts as ready, and there is no start clock, so that our absence does not end what has been loading for an hour. So
-// does one that is ready by uptime. Other probes are tried as ever.
+// does one that is ready by uptime. Other probes are tried as ever. One of those that had been ready before is not ended
+// because it is not at the moment, as it would not have been had nobody died: it has no start clock. One that had not been
+// gets its whole start_timeout again.
 #pragma once
 
 #include <cstddef>
@@ -123,7 +125,8 @@ struct Verdict {
 enum class Which : std::uint8_t { ready, live };
 
 Verdict watch(Health& health, const ServiceSpec& spec, Now now);  // a run has been spawned
-Verdict adopt(Health& health, const ServiceSpec& spec, Now now);  // ... or found, after hearth had died
+// ... or found, after hearth had died. `was_ready`: it had been, as far as anybody knows.
+Verdict adopt(Health& health, const ServiceSpec& spec, bool was_ready, Now now);
 // The daemon that its leader has left is there. Twice is once.
 Verdict found_main(Health& health, const ServiceSpec& spec, Now now);
 void unwatch(Health& health);  // it ended, or is being stopped

@@ -92,6 +92,7 @@ void Takeover::adopt_run(const ports::RunNote& run) {
   cell.entry = slot * wire::entries_per_slot;
   cell.document = run.document;
   cell.started = now_.wall;
+  if (run.was_ready) book_.scratch[slot].found_ready = run.run;
   state.life.want_up = run.want_up;
   state.life.run_live = true;
   state.life.phase = Phase::starting;

@@ -59,6 +59,7 @@ struct Scratch {
   RunId cleared = no_run;    // whose tree has been ended as far as it can be; what is left is named, then it is reaped
   SlotIndex hook = no_slot;  // of a service: where its hooks run
   SlotIndex side_hook = no_slot;  // ... and those that run beside it
+  RunId found_ready = no_run;     // found alive after all of hearth had died, and it had been ready before
   RunId refused = no_run;         // whose spawn was refused, until that is decided upon; the error:
   std::unique_ptr<Error> refusal;
   SpanNs lasted = 0;  // of the run of last_exit, and what it used

@@ -134,7 +134,8 @@ void Evidence::begin_watch(SlotIndex slot, bool adopted, bool is_main, Now now) 
   Health& health = book_.slots[slot].health;
   const ServiceSpec& spec = book_.spec_of(slot);
   const bool as_it_is = adopted && is_main;
-  lives_.judge(slot, as_it_is ? health::adopt(health, spec, now) : health::watch(health, spec, now), now);
+  const bool was_ready = book_.scratch[slot].found_ready == book_.slots[slot].run().run;
+  lives_.judge(slot, as_it_is ? health::adopt(health, spec, was_ready, now) : health::watch(health, spec, now), now);
   // What nobody may have heard counts for the daemon as well, once that is found.
   if (adopted && !is_main && is_said_once(spec.ready->type)) health.ready_said = true;
 }

@@ -98,6 +98,8 @@ void Lives::judge(SlotIndex slot, const health::Verdict& verdict, Now now) {
   if (verdict.became_ready) {
     event.kind = lifecycle::EventKind::became_ready;
     feed(slot, event, now);
+    // Whoever comes after all of hearth has died cannot find that out of one that is asked.
+    if (is_tried(book_.spec_of(slot).ready->type)) book_.runs_changed = true;
     book_.weigh(slot);
   }
   if (verdict.lost_ready) {

@@ -150,7 +150,7 @@ void Takeover::take_for_ready(SlotIndex slot) {
   if (keeper_.entry(state.run().entry).exited) return;
   char said[sizeof health.status];
   std::memcpy(said, health.status, sizeof said);
-  lives_.judge(slot, health::adopt(health, book_.spec_of(slot), now_), now_);
+  lives_.judge(slot, health::adopt(health, book_.spec_of(slot), false, now_), now_);
   std::memcpy(health.status, said, sizeof said);
   note(book_.label(slot) + " counts as ready: nobody knows whether it said so while all of hearth was dead",
        book_.label(slot));

@@ -106,7 +106,7 @@ TEST(Readiness, ByUptimeCountsFromTheMainProcess) {
 TEST(Readiness, ByUptimeOfOneThatWasFoundAliveIsThere) {
   Watched run(ProbeType::uptime);
   run.spec.ready.edit().uptime = seconds(2);
-  run.verdict = adopt(run.health, run.spec, run.now);
+  run.verdict = adopt(run.health, run.spec, false, run.now);
   EXPECT_TRUE(run.verdict.became_ready);
   EXPECT_EQ(next_deadline(run.health), never);
 }
@@ -328,14 +328,25 @@ TEST(ReadyProbe, WithIntervalAndLimitOfZeroStillTakesTurns) {
 
 TEST(Adoption, TakesANotifyingServiceForReadyAndHasNoStartClock) {
   Watched run;
-  run.verdict = adopt(run.health, run.spec, run.now);
+  run.verdict = adopt(run.health, run.spec, false, run.now);
   EXPECT_TRUE(run.verdict.became_ready);
   EXPECT_EQ(next_deadline(run.health), never);
 }
 
-TEST(Adoption, ProbesAsEverButEndsNobodyForBeingSlow) {
+TEST(Adoption, GivesOneThatWasNeverReadyItsWholeTimeAgain) {
   Watched run(ProbeType::http);
-  run.verdict = adopt(run.health, run.spec, run.now);
+  run.spec.ready.edit().timeout = seconds(100);
+  run.verdict = adopt(run.health, run.spec, false, run.now);
+  EXPECT_TRUE(run.verdict.try_ready);
+  run.pass(seconds(60) - 1);
+  EXPECT_TRUE(silent(run.verdict));
+  run.pass(1);
+  EXPECT_TRUE(run.verdict.start_timeout);
+}
+
+TEST(Adoption, ProbesAsEverButEndsNobodyWhoHadBeenReadyForBeingSlow) {
+  Watched run(ProbeType::http);
+  run.verdict = adopt(run.health, run.spec, true, run.now);
   EXPECT_TRUE(run.verdict.try_ready);
   EXPECT_FALSE(run.health.ready);
   for (int i = 0; i < 1000; ++i) {
@@ -434,7 +445,7 @@ TEST(LogProbe, is_tried_until_it_is_good_and_then_not_any_more) {
 
 TEST(LogProbe, of_an_adopted_run_counts_as_answered) {
   Watched w(ProbeType::log);
-  w.verdict = adopt(w.health, w.spec, w.now);
+  w.verdict = adopt(w.health, w.spec, false, w.now);
   EXPECT_TRUE(w.health.ready);
   EXPECT_FALSE(w.verdict.try_ready);
 }
@@ -483,7 +494,7 @@ TEST(Load, is_the_time_until_a_run_was_ready_for_the_first_time) {
   w.say("READY=1");
   EXPECT_EQ(w.health.load, seconds(38));
   Watched adopted;
-  adopted.verdict = adopt(adopted.health, adopted.spec, adopted.now);
+  adopted.verdict = adopt(adopted.health, adopted.spec, false, adopted.now);
   EXPECT_EQ(adopted.health.load, 0) << "nobody knows";
 }
 
