@@ -44,6 +44,7 @@
 #include "os/plan_builder.h"
 #include "os/preparation.h"
 #include "os/proc_stat.h"
+#include "os/program_look.h"
 #include "os/run_files.h"
 #include "os/run_members.h"
 #include "os/sweep.h"
@@ -71,6 +72,7 @@ class KeeperClient final : public ports::Keeper {
   ports::SpawnAnswer spawn(const ports::SpawnOrder& order) override;
   Status can_listen(const ListenSocket& socket, const ServiceSpec& spec) override;
   Status can_start(const ServiceSpec& spec) override;
+  std::optional<Status> can_find(const std::vector<ports::SpawnOrder>& orders) override;
   bool signal(EntryIndex entry, RunId run, OpId op, int signal) override;
   ports::MainAnswer follow(const ports::SpawnOrder& order, const ports::MainWish& wish) override;
   bool end_tree(EntryIndex entry, RunId run, const std::string& label) override;
@@ -258,6 +260,7 @@ class KeeperClient final : public ports::Keeper {
   ServiceRoots roots_;
   Preparations preparations_;
   PidFiles pid_files_;
+  ProgramLooks program_looks_;
   std::map<RunId, LastLook> last_looks_;
   bool has_credentials_ = false;  // of some run there may be copies
   Fd dev_null_;

@@ -1,7 +1,9 @@
 // KeeperClient: what a service asks of its surroundings, beyond what a plan says.
 #include <string>
 #include <unistd.h>
+#include <vector>
 
+#include "os/clock.h"
 #include "os/keeper_client.h"
 
 namespace hearth::os {
@@ -25,6 +27,14 @@ std::optional<Result<Prepared>> KeeperClient::prepare_run(const ports::SpawnOrde
   if (order.role != SlotRole::service || !needs_preparation(around)) return Prepared{};
   has_credentials_ = has_credentials_ || !around.credentials.empty();
   return preparations_.of({order.run, order.label, owner_of(*order.spec), around, roots_});
+}
+
+std::optional<Status> KeeperClient::can_find(const std::vector<ports::SpawnOrder>& orders) {
+  std::vector<ProgramLook> wanted;
+  for (const ports::SpawnOrder& order : orders)
+    wanted.push_back({order.label, order.spec->cwd, order.command->empty() ? "" : order.command->front(),
+                      program_paths(order)});
+  return program_looks_.of(wanted, read_mono());
 }
 
 void KeeperClient::forget_preparation(RunId run) {

@@ -63,6 +63,16 @@ Status KeeperPort::can_start(const ServiceSpec& spec) {
                  "take it out");
 }
 
+std::optional<Status> KeeperPort::can_find(const std::vector<ports::SpawnOrder>& orders) {
+  const bool slow = random_.one_in(2);
+  if (unanswered_looks > 0) return --unanswered_looks, std::nullopt;
+  if (slow && o_.faults.handover) return std::nullopt;
+  for (const ports::SpawnOrder& order : orders)
+    if (missing_programs.contains(order.command->front()))
+      return failure(Remedy::fix_input, "start", order.label, order.command->front() + " is not there", "correct it");
+  return Status();
+}
+
 bool KeeperPort::signal(EntryIndex entry, RunId run, OpId op, int signal) {
   o_.crash.point("signal");
   if (*o_.observer != nullptr) (*o_.observer)->signal_called(entry, run, op, signal);

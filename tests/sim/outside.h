@@ -38,6 +38,7 @@ class KeeperPort final : public ports::Keeper {
   ports::SpawnAnswer spawn(const ports::SpawnOrder& order) override;
   Status can_listen(const ListenSocket& socket, const ServiceSpec& spec) override;
   Status can_start(const ServiceSpec& spec) override;
+  std::optional<Status> can_find(const std::vector<ports::SpawnOrder>& orders) override;
   bool signal(EntryIndex entry, RunId run, OpId op, int signal) override;
   ports::MainAnswer follow(const ports::SpawnOrder& order, const ports::MainWish& wish) override;
   bool end_tree(EntryIndex entry, RunId run, const std::string& label) override;
@@ -63,6 +64,8 @@ class KeeperPort final : public ports::Keeper {
   std::map<RunId, std::uint32_t> stop_ranks;      // as entries have them: for a keeper without a supervisor
   std::uint32_t refuse_next = 0;                  // so many spawns are refused
   std::set<std::string> foreign_addresses;        // others listen there
+  std::set<std::string> missing_programs;         // are not there
+  std::uint32_t unanswered_looks = 0;             // so many looks for programs have no answer yet
   CapabilitySet capabilities = all_capabilities;  // that hearth has
   bool takes_no_signal = false;                   // none can be handed over
   bool processes_are_zombies = false;             // as /proc shows them, whatever their entries say
