@@ -23,6 +23,7 @@
 #include <memory>
 #include <ranges>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/result.h"
@@ -45,6 +46,7 @@ struct Scratch {
   RunId spawn_sent = no_run;
   OpId signal_sent = 0;
   RunId reap_sent[2] = {};
+  WallNs turn_since = 0;        // of the Turn under which it waits, or has waited
   MonoNs clear_at = 0;          // until then an ended run is not cleared away, because its successor comes first
   std::uint32_t heard_out = 0;  // turns for which the end of a run has waited for its last words
   bool marked = false;          // the store knows of files of this slot
@@ -93,7 +95,10 @@ class SlotBook {
   SlotIndex gave_up = no_slot;    // with on_give_up = "exit": all of hearth is to be shut down
   std::vector<Note> notes;        // for people; the newest 50
 
-  void touch(SlotIndex slot) { changed.push(slot); }
+  void touch(SlotIndex slot) {
+    changed.push(slot);
+    uncounted_.push(slot);
+  }
   void weigh(SlotIndex slot) { weighed.push(slot); }
   void want_act(SlotIndex slot) { acting.push(slot); }
 
@@ -101,6 +106,11 @@ class SlotBook {
   OpId next_op() { return head_changed = true, ++head.last_op; }
   OrderId next_order() { return head_changed = true, ++head.last_order; }
   std::uint64_t random();
+
+  // How many services of this document are starting. Counted as they change, because each start asks.
+  std::uint32_t starting(std::uint64_t document) const;
+  // For tests: how often a slot was weighed, or counted.
+  mutable std::uint64_t looks = 0;
 
   SlotIndex size() const { return static_cast<SlotIndex>(slots.size()); }
   bool in_use(SlotIndex slot) const { return slot < slots.size() && slots[slot].used; }
@@ -150,6 +160,10 @@ class SlotBook {
   ServiceSpec probe_spec_;  // how probes' runs live; their command comes from the parent's probe
   ServiceSpec hook_spec_;   // the same of hooks
   SlotIndex first_free_ = 0;
+  // Of starting(): what was touched since, in which document each slot is counted (0 = in none), and how many are in each.
+  mutable SlotQueue uncounted_;
+  mutable std::vector<std::uint64_t> counted_in_;
+  mutable std::unordered_map<std::uint64_t, std::uint32_t> starting_;
 };
 
 }  // namespace hearth::supervisor

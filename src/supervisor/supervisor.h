@@ -95,6 +95,8 @@ class Supervisor final : public ports::Control {
   bool finished() const { return acts_.finished(); }
   // All of hearth had died, and this goes on from its slot table and page.
   bool revived() const { return revived_; }
+  // For tests: what a decision costs (SlotBook::looks).
+  std::uint64_t looks() const { return book_.looks; }
   // Since the last call: did anything that clients can see change?
   bool take_changed() { return std::exchange(book_.visible_change, false); }
   // Since the last call: was SIGUSR1 sent, so that status is to be written out?
