@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <condition_variable>
-#include <cstdio>
 #include <cstring>
 #include <deque>
 #include <mutex>
@@ -13,6 +12,7 @@
 #include <sys/stat.h>
 #include <utility>
 
+#include "base/memory_words.h"
 #include "os/clock.h"
 #include "os/thread.h"
 
@@ -51,29 +51,6 @@ void look_at_socket(const Look& order, Seen& seen) {
                                        : "cannot connect to " + order.address.path + ": " + std::strerror(code);
 }
 
-// In the greatest unit in which both are not the same.
-std::string memory_words(std::uint64_t used, std::uint64_t most) {
-  struct Unit {
-    double bytes;
-    const char* name;
-  };
-  constexpr Unit units[] = {{1u << 30, "GiB"}, {1u << 20, "MiB"}, {1u << 10, "KiB"}, {1, "bytes"}};
-  std::string of_used, of_most;
-  for (const Unit& unit : units) {
-    const auto words = [&](std::uint64_t bytes) {
-      char text[32];
-      std::snprintf(text, sizeof text, "%.1f", static_cast<double>(bytes) / unit.bytes);
-      std::string number = text;
-      if (number.ends_with(".0")) number.resize(number.size() - 2);
-      return number + " " + unit.name;
-    };
-    of_used = words(used);
-    of_most = words(most);
-    if (static_cast<double>(most) >= unit.bytes && of_used != of_most) break;
-  }
-  return "it used " + of_used + " of memory, and max_memory is " + of_most;
-}
-
 void look_at_memory(const Look& order, Seen& seen) {
   const Result<std::uint64_t> kib = order.measure(order.max_memory / 1024, order.asked);
   seen.refused = !kib;
@@ -82,6 +59,7 @@ void look_at_memory(const Look& order, Seen& seen) {
     return;
   }
   seen.good = *kib * 1024 <= order.max_memory;
+  seen.used_kib = *kib;
   if (!seen.good) seen.reason = memory_words(*kib * 1024, order.max_memory);
 }
 

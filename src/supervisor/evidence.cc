@@ -159,6 +159,10 @@ void Evidence::probed(const ports::Input& input, Now now) {
   // Of exec probes their own runs tell.
   if (std::exchange(book_.scratch[input.slot].unprobed[input.live], nullptr)) book_.visible_change = true;
   if (!input.live) tell_unready(input);
+  if (input.memory) {
+    book_.slots[input.slot].used_kib = static_cast<std::uint32_t>(std::min<std::uint64_t>(input.used_kib, UINT32_MAX));
+    book_.touch(input.slot);
+  }
   if (input.live)
     book_.scratch[input.slot].sick = input.data.empty() ? nullptr : std::make_unique<std::string>(input.data);
   lives_.judge(input.slot,

@@ -40,7 +40,8 @@ struct Head {
 inline bool makes_sense(const Head& head) {
   return head.slots_used <= wire::max_slots;
 }
-// Of `size` slots. What a program that runs on it would take for an index, or for a row of a table.
+// Of `size` slots. What a program that runs on it would take for an index, or for a row of a table. A reason is neither: one of
+// a later build is merely unknown.
 bool makes_sense(const SlotState& state, SlotIndex slot, SlotIndex size);
 
 static_assert(std::is_trivially_copyable_v<Head>);

@@ -5,6 +5,7 @@
 #include <span>
 #include <utility>
 
+#include "base/memory_words.h"
 #include "model/hook.h"
 #include "supervisor/book.h"
 #include "supervisor/dependencies.h"
@@ -125,7 +126,12 @@ std::string verdict_words(const SlotBook& book, SlotIndex slot, Reason reason) {
     case Reason::memory: {
       // Of a run that is over, the tries of the next one have told something else.
       const std::unique_ptr<std::string>& sick = book.scratch[slot].sick;
-      return sick && !is_history(state) ? *sick : "it used more memory than max_memory allows";
+      if (is_history(state)) return "it used more memory than max_memory allows";
+      if (sick) return *sick;
+      // Its supervisor has died since.
+      return state.used_kib != 0 && spec.live->max_memory != 0
+                 ? memory_words(std::uint64_t{state.used_kib} * 1024, spec.live->max_memory)
+                 : "it used more memory than max_memory allows";
     }
     case Reason::hook_failed:
       return "before_start " + failure_words(state.last_exit, spec, spec.actions->before_start.command);

@@ -62,9 +62,8 @@ bool makes_sense(const SlotState& state, SlotIndex slot, SlotIndex size) {
   return own(state.cell[0]) && own(state.cell[1]) && state.current < std::size(state.cell) &&
          state.role <= SlotRole::side_hook && (state.parent == no_slot || state.parent < size) &&
          (state.role == SlotRole::service || is_hook(state.role) || state.parent != no_slot) &&
-         state.hook <= Hook::reload && state.ended <= Hook::reload && state.missed <= Missed::main &&
-         life.phase <= Phase::completed && life.reason <= Reason::memory && life.last_end <= Reason::memory &&
-         life.hook <= Hook::reload && state.health.work <= Work::busy;
+         state.hook <= Hook::reload && state.ended <= Hook::reload && life.hook <= Hook::reload &&
+         life.phase <= Phase::completed;
 }
 
 void Takeover::continue_journal() {

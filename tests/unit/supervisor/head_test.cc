@@ -95,8 +95,12 @@ TEST(MakesSense, NotWhatWouldBeTakenForAnIndexOfSomethingElse) {
   expect_disbelief("hook", [](SlotState& s) { s.hook = static_cast<Hook>(hook_count); });
   expect_disbelief("hook", [](SlotState& s) { s.life.hook = static_cast<Hook>(200); });
   expect_disbelief("phase", [](SlotState& s) { s.life.phase = static_cast<Phase>(8); });
-  expect_disbelief("reason", [](SlotState& s) { s.life.reason = static_cast<Reason>(255); });
-  expect_disbelief("work", [](SlotState& s) { s.health.work = static_cast<Work>(3); });
+}
+
+TEST(MakesSense, AReasonThatALaterBuildMayKnow) {
+  SlotState state = good_slot();
+  state.life.reason = static_cast<Reason>(255);
+  EXPECT_TRUE(makes_sense(state, 3, 4));
 }
 
 }  // namespace
