@@ -57,6 +57,7 @@ struct Scratch {
   MonoNs seek_at = 0;                    // it is not looked for before; 0: now
   SpanNs seek_wait = 0;                  // after the last look
   std::unique_ptr<std::string> missing;  // what the last look has missed, in words; null: nothing
+  RunId other_main = no_run;             // of which it was told that it has named another main process since
   RunId sweeping = no_run;               // whose descendants are being swept: frozen, so it must come to its end
   RunId cleared = no_run;    // whose tree has been ended as far as it can be; what is left is named, then it is reaped
   SlotIndex hook = no_slot;  // of a service: where its hooks run

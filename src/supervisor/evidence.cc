@@ -7,6 +7,7 @@
 #include "supervisor/book.h"
 #include "supervisor/dependencies.h"
 #include "supervisor/lives.h"
+#include "supervisor/report.h"
 
 namespace hearth::supervisor {
 namespace {
@@ -115,6 +116,17 @@ void Evidence::notified(std::size_t index, const ports::Input& input, Now now) {
   if (message.reloading) book_.scratch[input.slot].reload_at = 0;
   if (message.main_pid != 0) book_.scratch[input.slot].seek_at = 0;
   lives_.judge(input.slot, health::notify(state.health, spec, message, now), now);
+  if (message.main_pid != 0) tell_other_main(input.slot, now);
+}
+
+// Once in a run: it may say so as often as it likes.
+void Evidence::tell_other_main(SlotIndex slot, Now now) {
+  RunId& told = book_.scratch[slot].other_main;
+  if (told == book_.slots[slot].run().run) return;
+  const std::string words = other_main_words(book_, keeper_, slot);
+  if (words.empty()) return;
+  told = book_.slots[slot].run().run;
+  book_.add_note({now.wall, book_.label(slot) + ": " + words, book_.label(slot)});
 }
 
 // False: it is not for the newest run, or that is over. A message is proof that the process lives, even when the

@@ -212,6 +212,20 @@ std::string waiting_words(const SlotBook& book, SlotIndex slot) {
   return text;
 }
 
+}  // namespace
+
+std::string other_main_words(const SlotBook& book, const ports::Keeper& keeper, SlotIndex slot) {
+  const SlotState& state = book.slots[slot];
+  const std::int32_t said = state.health.main_pid;
+  if (said == 0 || state.life.phase != Phase::running || book.spec_of(slot).type != ServiceType::forking) return "";
+  const ports::EntryView view = keeper.entry(state.run().entry);
+  if (view.run != state.run().run || !view.main || view.pid == said) return "";
+  return "it says MAINPID=" + std::to_string(said) + ", and PID " + std::to_string(view.pid) +
+         " is followed all the same: that is done once, and the run ends with it";
+}
+
+namespace {
+
 std::string reason_text(const SlotBook& book, const ports::Keeper& keeper, SlotIndex slot, Now now) {
   const SlotState& state = book.slots[slot];
   const ServiceSpec& spec = book.spec_of(slot);
@@ -223,6 +237,7 @@ std::string reason_text(const SlotBook& book, const ports::Keeper& keeper, SlotI
   }
   if (std::string hook = hook_words(book, slot); !hook.empty()) return hook;
   if (std::string reload = failed_reload_words(book, slot); !reload.empty()) return reload;
+  if (std::string other = other_main_words(book, keeper, slot); !other.empty()) return other;
   if (state.life.phase == Phase::starting && state.run().entry != no_entry) {
     const SpanNs stuck = keeper.stuck_for(state.run().entry, now.mono);
     if (stuck > seconds(1))

@@ -30,6 +30,8 @@ bool order_settled(const SlotBook& book, ports::Keeper& keeper, const wire::Oper
 std::string why_words(const SlotBook& book, const ports::Keeper& keeper, SlotIndex slot, Now now);
 // How a hook ended that has failed; of its slot. "exited with code 3"
 std::string hook_end_words(const SlotState& runner);
+// Of a service in the background that has named another main process since one was followed; "" = it has not.
+std::string other_main_words(const SlotBook& book, const ports::Keeper& keeper, SlotIndex slot);
 // How a run ended.
 std::string end_words(const ExitInfo& exit, const ServiceSpec& spec);
 
