@@ -42,6 +42,7 @@
 #include "os/keeper_link.h"
 #include "os/pid_file.h"
 #include "os/plan_builder.h"
+#include "os/port_look.h"
 #include "os/preparation.h"
 #include "os/proc_stat.h"
 #include "os/program_look.h"
@@ -187,7 +188,10 @@ class KeeperClient final : public ports::Keeper {
   void forget_preparation(RunId run);
   Result<Fd> input_of(const ports::SpawnOrder& order) const;
   Result<bool> make_listeners(const ports::SpawnOrder& order);
-  Result<bool> look_at_ports(const ports::SpawnOrder& order);  // service_ports.cc
+  // service_ports.cc
+  enum class PortHolding : std::uint8_t { foreign, living, ending };
+  Result<bool> look_at_ports(const ports::SpawnOrder& order);
+  PortHolding holding_of(const ports::SpawnOrder& order, const PortHolder& holder) const;
   // spare.cc
   void make_spare();
   void drop_spare();
@@ -261,6 +265,7 @@ class KeeperClient final : public ports::Keeper {
   Preparations preparations_;
   PidFiles pid_files_;
   ProgramLooks program_looks_;
+  PortLooks port_looks_;
   std::map<RunId, LastLook> last_looks_;
   bool has_credentials_ = false;  // of some run there may be copies
   Fd dev_null_;

@@ -39,6 +39,7 @@ std::optional<Status> KeeperClient::can_find(const std::vector<ports::SpawnOrder
 
 void KeeperClient::forget_preparation(RunId run) {
   preparations_.forget(run);
+  port_looks_.forget(run);
   pid_files_.forget(run);
   last_looks_.erase(run);
   if (has_credentials_) remove_credentials(roots_, run);
