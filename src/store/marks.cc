@@ -21,8 +21,11 @@ namespace hearth::store {
 namespace {
 
 constexpr std::size_t mark_bytes_max = 8192;
-// A name less (IN_ATTRIB: the number of names is an attribute), another name, the end.
-constexpr std::uint32_t touched = IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF;
+// A name less (IN_ATTRIB: the number of names is an attribute), another name, the end; other contents, once they are
+// written: who goes on writing would wake us with each byte.
+constexpr std::uint32_t touched = IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF | IN_CLOSE_WRITE;
+// Of its directory, nothing of what is in there: that may be much.
+constexpr std::uint32_t led_astray = IN_MOVE_SELF | IN_DELETE_SELF | IN_ONLYDIR;
 
 // A directory that is held while we work in it cannot be exchanged for another.
 struct Place {
@@ -113,7 +116,8 @@ struct Marks::Shared {
   };
 
   bool pass();
-  std::string make_so(const std::string& path, const Wanted& wanted, int watcher, bool& put_back);
+  std::string make_so(const std::string& path, const Wanted& wanted, int watcher, const char*& undone);
+  int watch(int watcher, int fd, std::uint32_t what, const std::string& path);
   bool keep_watch(const Place& place, const std::string& path, int watcher);
 
   std::string begin;  // of our ready files
@@ -122,21 +126,25 @@ struct Marks::Shared {
   std::uint64_t serial = 0;
   std::vector<Note> notes;
   os::Fd inotify;                      // of the first file on; once it is there it stays
-  std::map<int, std::string> watched;  // which file, by the number of its watch
+  std::map<int, std::set<std::string>> watched;  // which files, by the number of their watch
 };
+
+// What was opened, whatever has its name now. -1: it cannot be watched.
+int Marks::Shared::watch(int watcher, int fd, std::uint32_t what, const std::string& path) {
+  const int number = ::inotify_add_watch(watcher, ("/proc/self/fd/" + std::to_string(fd)).c_str(), what);
+  if (number < 0) return number;
+  const std::lock_guard lock(mutex);
+  watched[number].insert(path);
+  return number;
+}
 
 // False: it is not there any more. `watcher`: -1 = there is none.
 bool Marks::Shared::keep_watch(const Place& place, const std::string& path, int watcher) {
   const os::Fd file(::openat(place.directory.get(), place.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   if (!file) return errno != ENOENT;
   if (watcher < 0) return true;
-  // The one that was opened, whatever has that name now.
-  const int number = ::inotify_add_watch(watcher, ("/proc/self/fd/" + std::to_string(file.get())).c_str(), touched);
-  if (number < 0) return true;
-  {
-    const std::lock_guard lock(mutex);
-    watched[number] = path;
-  }
+  (void)watch(watcher, place.directory.get(), led_astray, path);
+  if (watch(watcher, file.get(), touched, path) < 0) return true;
   // What happened before its number was known told nobody.
   struct stat ours{}, there{};
   return ::fstat(file.get(), &ours) == 0 &&
@@ -145,8 +153,8 @@ bool Marks::Shared::keep_watch(const Place& place, const std::string& path, int 
 }
 
 // Why it could not be made so; "" = it is. With what is not ours nothing more can be done: that is said, and done.
-// `put_back`: it had been made so before.
-std::string Marks::Shared::make_so(const std::string& path, const Wanted& wanted, int watcher, bool& put_back) {
+// `undone`: it had been made so before, and somebody has done this to it; else it is left alone.
+std::string Marks::Shared::make_so(const std::string& path, const Wanted& wanted, int watcher, const char*& undone) {
   const Place place = place_of(path);
   if (!place.directory) {
     if (wanted.text.empty() && (errno == ENOENT || errno == ENOTDIR)) return {};
@@ -160,8 +168,11 @@ std::string Marks::Shared::make_so(const std::string& path, const Wanted& wanted
                                  : "something that is not of this hearth has that name: remove it, or choose another";
     case Found::ours:
       if (::unlinkat(place.directory.get(), place.name.c_str(), 0) < 0 && errno != ENOENT) return std::strerror(errno);
+      if (wanted.was_there) undone = "overwritten";
       break;
-    case Found::nothing: put_back = wanted.was_there; break;
+    case Found::nothing:
+      if (wanted.was_there) undone = "removed";
+      break;
   }
   os::crash_point("mark removed");
   if (wanted.text.empty()) return {};
@@ -181,8 +192,8 @@ bool Marks::Shared::pass() {
     const Wanted mark = before->second;
     const int watcher = inotify.get();
     lock.unlock();
-    bool put_back = false;
-    const std::string trouble = make_so(path, mark, watcher, put_back);
+    const char* undone = nullptr;
+    const std::string trouble = make_so(path, mark, watcher, undone);
     os::crash_point("mark made");
     lock.lock();
     const auto after = files.find(path);
@@ -193,11 +204,16 @@ bool Marks::Shared::pass() {
       const char* what = mark.text.empty() ? " cannot be removed: " : " cannot be written: ";
       notes.push_back({0, name + what + trouble, mark.label});
     }
-    if (put_back && trouble.empty() && !std::exchange(now.removal_told, true))
-      notes.push_back(
-          {0, name + " was removed by somebody and is put back, this time and each time from now on", mark.label});
+    // What is told stays among the notes: that it is over is told, too.
+    if (trouble.empty() && !now.told.empty() && !mark.text.empty()) notes.push_back({0, name + " is there now", mark.label});
+    const bool news = undone != nullptr && trouble.empty() && now.told.empty();
+    if (news && !std::exchange(now.removal_told, true))
+      notes.push_back({0,
+                       name + " was " + undone +
+                           " by somebody and is put back, this time and each time from now on",
+                       mark.label});
     // So that the next look waits for its turn, and the one after it longer: he may go on with it.
-    all = all && !put_back;
+    all = all && undone == nullptr;
     now.told = trouble;
     // Also when it was touched after we had looked at it: whoever was told of that has asked for another look.
     if (!trouble.empty() || now.serial != mark.serial) {
@@ -291,7 +307,7 @@ void Marks::look_again() {
         for (const auto& [path, wanted] : shared_->files) touch(path);
       const auto known = shared_->watched.find(event->wd);
       if (known == shared_->watched.end()) continue;
-      touch(known->second);
+      for (const std::string& path : known->second) touch(path);
       if ((event->mask & IN_IGNORED) != 0) shared_->watched.erase(known);
     }
   }
