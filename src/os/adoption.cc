@@ -147,9 +147,10 @@ void KeeperClient::mind_unopened(MonoNs now) {
   for (Unopened& one : waiting) {
     if (link_.table().entry[one.entry].run.load(std::memory_order_acquire) != one.run) continue;
     if (link_.parked().find(one.type, one.run) != nullptr) continue;
-    Result<Fd> opened = !others.full()                ? Result<Fd>(errno_failure("open", one.label, EMFILE))
-                        : one.type == ParkClass::notify ? bind_notify(directory(), options_.directory, one.run, one.owner)
-                                                      : reader_of(open_fifo(directory(), one.run, one.owner));
+    Result<Fd> opened = !others.full() ? Result<Fd>(errno_failure("open", one.label, EMFILE))
+                        : one.type == ParkClass::notify
+                            ? bind_notify(directory(), options_.directory, one.run, one.owner)
+                            : reader_of(open_fifo(directory(), one.run, one.owner));
     if (opened) {
       const SlotIndex slot =
           one.type == ParkClass::output ? slot_of_output(one.entry) : one.entry / wire::entries_per_slot;

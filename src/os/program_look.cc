@@ -29,8 +29,7 @@ Status look_for_program(const ProgramLook& look) {
     struct stat st{};
     if (code == ENOTDIR && ::stat(look.cwd.c_str(), &st) == 0)
       return not_there(look, "its cwd " + look.cwd + " is no directory", "correct cwd");
-    if (is_missing(code))
-      return not_there(look, "its cwd " + look.cwd + " is not there", "make it, or correct cwd");
+    if (is_missing(code)) return not_there(look, "its cwd " + look.cwd + " is not there", "make it, or correct cwd");
   }
   std::string unusable;
   for (const std::string& path : look.paths) {

@@ -32,8 +32,8 @@ std::optional<Result<Prepared>> KeeperClient::prepare_run(const ports::SpawnOrde
 std::optional<Status> KeeperClient::can_find(const std::vector<ports::SpawnOrder>& orders) {
   std::vector<ProgramLook> wanted;
   for (const ports::SpawnOrder& order : orders)
-    wanted.push_back({order.label, order.spec->cwd, order.command->empty() ? "" : order.command->front(),
-                      program_paths(order)});
+    wanted.push_back(
+        {order.label, order.spec->cwd, order.command->empty() ? "" : order.command->front(), program_paths(order)});
   return program_looks_.of(wanted, read_mono());
 }
 

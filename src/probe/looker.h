@@ -48,11 +48,11 @@ struct Look {
 struct Seen {
   std::uint64_t id = 0;
   bool good = false;
-  bool refused = false;  // it could not be seen: neither good nor bad
-  std::string reason;    // of a bad one, or one that is refused
+  bool refused = false;        // it could not be seen: neither good nor bad
+  std::string reason;          // of a bad one, or one that is refused
   std::uint64_t used_kib = 0;  // memory
-  os::Fd socket;         // connected
-  LogSearch log;         // to go on with
+  os::Fd socket;               // connected
+  LogSearch log;               // to go on with
 };
 
 // Does one, in the calling thread.

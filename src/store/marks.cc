@@ -125,7 +125,7 @@ struct Marks::Shared {
   std::map<std::string, Wanted> files;
   std::uint64_t serial = 0;
   std::vector<Note> notes;
-  os::Fd inotify;                      // of the first file on; once it is there it stays
+  os::Fd inotify;                                // of the first file on; once it is there it stays
   std::map<int, std::set<std::string>> watched;  // which files, by the number of their watch
 };
 
@@ -205,12 +205,11 @@ bool Marks::Shared::pass() {
       notes.push_back({0, name + what + trouble, mark.label});
     }
     // What is told stays among the notes: that it is over is told, too.
-    if (trouble.empty() && !now.told.empty() && !mark.text.empty()) notes.push_back({0, name + " is there now", mark.label});
+    if (trouble.empty() && !now.told.empty() && !mark.text.empty())
+      notes.push_back({0, name + " is there now", mark.label});
     const bool news = undone != nullptr && trouble.empty() && now.told.empty();
     if (news && !std::exchange(now.removal_told, true))
-      notes.push_back({0,
-                       name + " was " + undone +
-                           " by somebody and is put back, this time and each time from now on",
+      notes.push_back({0, name + " was " + undone + " by somebody and is put back, this time and each time from now on",
                        mark.label});
     // So that the next look waits for its turn, and the one after it longer: he may go on with it.
     all = all && undone == nullptr;

@@ -48,7 +48,7 @@ struct AppliedDocument {
   std::vector<SlotIndex> slots;         // by place; no_slot while none follows it
   std::vector<SlotIndex> ready_probes;  // slots of exec probes, by place; no_slot = none
   std::vector<SlotIndex> live_probes;
-  std::set<Turn> turns;                 // the longest waiting first; some may have gone meanwhile (propagate.cc)
+  std::set<Turn> turns;  // the longest waiting first; some may have gone meanwhile (propagate.cc)
   std::unordered_map<std::uint32_t, ServiceSpec> replicas;  // by place: of services whose texts name the index
 
   std::uint32_t services() const { return static_cast<std::uint32_t>(document.services.size()); }

@@ -127,7 +127,8 @@ void Takeover::resume_slot(SlotIndex slot, bool revived) {
 // As give_up(), for what would lead us astray: who it was cannot even be said.
 void Takeover::disbelieve(SlotIndex slot) {
   note("what the decision page has of slot " + std::to_string(slot) +
-       " makes no sense, and nothing of it is believed; what runs of it is left alone. hearth up starts what is missing");
+       " makes no sense, and nothing of it is believed; what runs of it is left alone. hearth up starts what is "
+       "missing");
   book_.slots[slot] = SlotState{};
   book_.touch(slot);
 }

@@ -72,8 +72,8 @@ TEST_F(DaemonScenario, AnotherMainProcessThatItNamesLaterIsNotFollowedAndSaysSo)
   EXPECT_EQ(status().reason_text.substr(0, words.size()), words);
   EXPECT_EQ(std::to_string(status().pid), pid);
   const std::vector<Note> notes = stage.machine().supervisor().status().notes;
-  EXPECT_EQ(std::ranges::count_if(notes, [](const Note& one) { return one.text.find("MAINPID=") != std::string::npos; }),
-            1);
+  EXPECT_EQ(
+      std::ranges::count_if(notes, [](const Note& one) { return one.text.find("MAINPID=") != std::string::npos; }), 1);
   stage.kill_supervisor(10);
   stage.run_ms(100);
   EXPECT_EQ(status().reason_text.substr(0, words.size()), words);

@@ -51,7 +51,8 @@ TEST_F(ProgramLookTest, ThatCannotBeExecutedByAnybodyIsNone) {
 TEST_F(ProgramLookTest, NeedsADirectoryThatIsThere) {
   make("web", 0755);
   EXPECT_EQ("its cwd " + directory / "none" + " is not there", problem("web", {directory / "web"}, directory / "none"));
-  EXPECT_EQ("its cwd " + directory / "web" + " is no directory", problem("web", {directory / "web"}, directory / "web"));
+  EXPECT_EQ("its cwd " + directory / "web" + " is no directory",
+            problem("web", {directory / "web"}, directory / "web"));
   EXPECT_EQ("its cwd " + directory / "web/x" + " is not there",
             problem("web", {directory / "web"}, directory / "web/x"));
 }
@@ -59,7 +60,8 @@ TEST_F(ProgramLookTest, NeedsADirectoryThatIsThere) {
 TEST_F(ProgramLookTest, ThatIsNotCertainToBeMissingIsLeftToTheStart) {
   EXPECT_EQ("", problem("./web", {"./web"})) << "below what?";
   EXPECT_EQ("", problem("{fd:x}", {}));
-  EXPECT_EQ("", problem("web", {"/" + std::string(5'000, 'x')})) << "ENAMETOOLONG: something, but not that it is missing";
+  EXPECT_EQ("", problem("web", {"/" + std::string(5'000, 'x')}))
+      << "ENAMETOOLONG: something, but not that it is missing";
 }
 
 TEST_F(ProgramLookTest, IsLookedForInThePathOfTheService) {

@@ -4,9 +4,9 @@
 #include <netinet/in.h>
 #include <optional>
 #include <string>
-#include <vector>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <vector>
 
 #include <gtest/gtest.h>
 

@@ -20,19 +20,22 @@ struct LookerTest : ::testing::Test {
   bool let_go = false;
   int begun = 0, entered = 0, done = 0;
   int no_thread = 0;  // errno for whoever wants one
-  std::unique_ptr<Looker> looker = std::move(*Looker::create([this](Look&& order) {
-    std::unique_lock lock(mutex);
-    ++entered;
-    changed.notify_all();
-    if (order.path == "hangs") changed.wait(lock, [this] { return let_go; });
-    ++done;
-    changed.notify_all();
-    Seen seen;
-    seen.id = order.id;
-    return seen;
-  }, Looker::hangs_after, [this](std::function<void()> body) {
-    return no_thread != 0 ? no_thread : Looker::start_detached(std::move(body));
-  }));
+  std::unique_ptr<Looker> looker = std::move(*Looker::create(
+      [this](Look&& order) {
+        std::unique_lock lock(mutex);
+        ++entered;
+        changed.notify_all();
+        if (order.path == "hangs") changed.wait(lock, [this] { return let_go; });
+        ++done;
+        changed.notify_all();
+        Seen seen;
+        seen.id = order.id;
+        return seen;
+      },
+      Looker::hangs_after,
+      [this](std::function<void()> body) {
+        return no_thread != 0 ? no_thread : Looker::start_detached(std::move(body));
+      }));
 
   ~LookerTest() override {
     std::unique_lock lock(mutex);

@@ -268,9 +268,9 @@ TEST_F(TouchedMarks, a_PID_file_with_another_number_in_it_is_put_back) {
   EXPECT_FALSE(marks.pass()) << "whoever does it again waits longer each time";
   EXPECT_EQ("4242\n", text());
   EXPECT_TRUE(marks.pass());
-  EXPECT_EQ("the PID file " + path +
-                " was overwritten by somebody and is put back, this time and each time from now on",
-            note());
+  EXPECT_EQ(
+      "the PID file " + path + " was overwritten by somebody and is put back, this time and each time from now on",
+      note());
 }
 
 TEST_F(TouchedMarks, one_that_is_written_with_the_same_is_as_it_was) {
