@@ -111,7 +111,7 @@ TEST_F(AllOrNothing, TheNewProgramOfAServiceThatIsUpIsNotThere) {
 
 TEST_F(AllOrNothing, NorIsItWhenThatIsKnownOnlyLater) {
   stage.machine().keeper_port.missing_programs = {"/bin/wbe"};
-  stage.machine().keeper_port.unanswered_looks = 5;
+  stage.machine().keeper_port.unanswered_looks = 20;
   std::vector<ServiceSpec> services = changed();
   services[0].command = {"/bin/wbe"};
   const sim::ClientCall& reload = stage.reload(services);
