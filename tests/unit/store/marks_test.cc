@@ -258,6 +258,7 @@ TEST_F(TouchedMarks, one_that_somebody_overwrites_is_left_and_told_at_once) {
 }
 
 TEST_F(TouchedMarks, a_PID_file_with_another_number_in_it_is_put_back) {
+  path = directory / "web.pid";
   marks.want(0, {pid()});
   ASSERT_TRUE(marks.pass());
   marks.look_again();
