@@ -46,8 +46,8 @@ namespace asio = boost::asio;
 
 constexpr SpanNs trim_after = seconds(2);
 constexpr SpanNs accept_pause = milliseconds(100);
-// Two sockets, three that are watched, and clients.
-constexpr std::size_t api_descriptors = 9;
+// Two sockets, three that are watched, what the threads of the store open, and clients.
+constexpr std::size_t api_descriptors = 16;
 
 // Wakes the loop when a descriptor that nests others is readable. Level: it is armed again before each sleep. It lives as
 // long as the loop, which calls its handler also after the descriptor is closed.

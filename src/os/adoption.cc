@@ -162,7 +162,16 @@ void KeeperClient::mind_unopened(MonoNs now) {
       note_unopened(one.label, one.type, opened.error());
     }
   }
-  if (unopened_.empty()) return;
+  if (unopened_.empty()) {
+    unopened_told_ = false;
+    return;
+  }
+  if (!std::exchange(unopened_told_, true))
+    notes_.push_back({0,
+                      std::to_string(unopened_.size()) +
+                          " pipes and sockets of runs cannot be opened, because descriptors are short: what is written and "
+                          "notified there waits. Start hearth with a higher limit (ulimit -n), or stop something",
+                      ""});
   open_next_ = after(now, open_again_wait);
   link_.wake_in(open_again_wait);
 }

@@ -279,6 +279,7 @@ class KeeperClient final : public ports::Keeper {
   std::vector<Hung> hung_;
   std::vector<Adoption> adoptions_;  // which the keeper could not be told yet
   std::vector<Unopened> unopened_;
+  bool unopened_told_ = false;
   MonoNs open_next_ = 0;
   std::vector<Released> released_;
   std::vector<BusyLeaf> busy_;
