@@ -167,11 +167,12 @@ void KeeperClient::mind_unopened(MonoNs now) {
     return;
   }
   if (!std::exchange(unopened_told_, true))
-    notes_.push_back({0,
-                      std::to_string(unopened_.size()) +
-                          " pipes and sockets of runs cannot be opened, because descriptors are short: what is written and "
-                          "notified there waits. Start hearth with a higher limit (ulimit -n), or stop something",
-                      ""});
+    notes_.push_back(
+        {0,
+         std::to_string(unopened_.size()) +
+             " pipes and sockets of runs cannot be opened, because descriptors are short: what is written and "
+             "notified there waits. Start hearth with a higher limit (ulimit -n), or stop something",
+         ""});
   open_next_ = after(now, open_again_wait);
   link_.wake_in(open_again_wait);
 }

@@ -57,6 +57,7 @@ class Takeover {
   void find_taken(const ports::Heritage& heritage);
   void adopt_run(const ports::RunNote& note);
   void give_to_keeper(SlotIndex slot, const ports::RunNote& note);
+  void take_other_run(SlotIndex slot);
   void mourn(const ports::RunNote& note);
   void go_on_removing();
   void keep_documents();
@@ -72,7 +73,7 @@ class Takeover {
   ports::Store& store_;
   const Options& options_;
   Now now_;
-  std::unordered_map<RunId, SlotIndex> taken_;  // adopt: runs that an entry of the table holds already
+  std::unordered_map<RunId, EntryIndex> taken_;  // adopt: runs that an entry of the table holds already
 };
 
 }  // namespace hearth::supervisor
