@@ -31,6 +31,7 @@
 #include "os/keeper_successor.h"
 #include "os/plan_builder.h"
 #include "os/program_file.h"
+#include "os/reserve.h"
 #include "os/run_members.h"
 #include "os/run_memory.h"
 #include "os/service_manager.h"
@@ -48,6 +49,8 @@ namespace asio = boost::asio;
 
 constexpr SpanNs trim_after = seconds(2);
 constexpr SpanNs accept_pause = milliseconds(100);
+// Two sockets, three that are watched, what the threads of the store open, and clients.
+constexpr std::size_t api_descriptors = 16;
 
 // Wakes the loop when a descriptor that nests others is readable. Level: it is armed again before each sleep. It lives as
 // long as the loop, which calls its handler also after the descriptor is closed.
@@ -103,7 +106,11 @@ class Program {
                               [this](const ports::ProbeTry& order) { return measure_of(order); });
     if (!prober) return failure(prober.error());
     probes_ = std::move(*prober);
+    // Taking over may take all descriptors that there are: what cannot be opened waits, and is noted. The API cannot wait,
+    // for nobody else could say so.
+    os::Reserve for_api(api_descriptors);
     if (const Status begun = begin(); !begun) return begun;
+    for_api.give_back();
     Result<os::Fd> listener =
         os::bind_control_socket(link_->descriptor(wire::HelloDescriptor::directory), options_.directory);
     if (!listener) return failure(listener.error());

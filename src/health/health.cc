@@ -161,10 +161,11 @@ void take_texts(Health& health, const NotifyMessage& message) {
   take_work(health, message);
 }
 
-void take_stopping(Health& health, Verdict& verdict) {
+void take_stopping(Health& health, const ServiceSpec& spec, Verdict& verdict, Now now) {
   health.stopping = true;
   health.reloading = false;
-  if (!health.forks) health.start.clear();
+  // Of one that was never ready nothing else would bound how long it takes to end; by uptime it had no clock.
+  if (health.ready_since == 0 && !health.start.set()) health.start.start(now.mono, spec.start_timeout);
   forget_all_but_number(health.ready_probe);
   forget_all_but_number(health.live_probe);
   lose_ready(health, verdict);
@@ -302,14 +303,16 @@ Verdict found_main(Health& health, const ServiceSpec& spec, Now now) {
     if (!health.watching || !health.forks) return;
     health.forks = false;
     const bool is_ready = std::exchange(health.ready_said, false) || spec.ready->type == ProbeType::none;
-    if (health.stopping) health.start.clear();
+    // It counts as running now, and nothing of it can be late any more.
+    if (spec.ready->type == ProbeType::none) health.start.clear();
     begin_readiness(health, spec, is_ready, verdict, now);
   });
 }
 
-Verdict adopt(Health& health, const ServiceSpec& spec, Now now) {
+Verdict adopt(Health& health, const ServiceSpec& spec, bool was_ready, Now now) {
   return changing(health, Happened::adopted, [&](Verdict& verdict) {
     begin(health, spec, !is_tried(spec.ready->type) || is_said_once(spec.ready->type), verdict, now);
+    if (!health.ready && !was_ready) health.start.start(now.mono, spec.start_timeout);
   });
 }
 
@@ -349,7 +352,7 @@ Verdict notify(Health& health, const ServiceSpec& spec, const NotifyMessage& mes
   return changing(health, said(message), [&](Verdict& verdict) {
     take_texts(health, message);
     if (!health.watching) return;
-    if (message.stopping) take_stopping(health, verdict);
+    if (message.stopping) take_stopping(health, spec, verdict, now);
     if (message.reloading && !health.stopping) health.reloading = true;
     if (message.ready) {
       health.reloading = false;

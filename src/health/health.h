@@ -9,7 +9,8 @@
 //   starting   was never ready: the start clock runs, readiness is tried
 //   ready      the watchdog runs, both probes are tried
 //   lost       was ready, and its probe says that it is not: all goes on as in ready
-//   ending     has said STOPPING=1: nothing is tried, and of the clocks only a watchdog that had begun goes on
+//   ending     has said STOPPING=1: nothing is tried, and of the clocks only a watchdog that had begun goes on, or the
+//              start clock of one that was never ready
 //
 // reloading is beside starting, ready and lost: RELOADING=1 was said, and READY=1 not since.
 //
@@ -28,10 +29,11 @@
 //              uptime: when it has run so long. Nothing is tried, nothing takes it back, and there is no start clock
 //              from when its main process is there: nothing can be late.
 //              none: ready with watch().
-//              RELOADING=1 sets reloading and keeps ready; the next READY=1 ends it. STOPPING=1 ends the
-//              start clock and readiness (lost_ready), and probes stop, for the rest of the run: a READY=1
+//              RELOADING=1 sets reloading and keeps ready; the next READY=1 ends it. STOPPING=1 ends
+//              readiness (lost_ready), and probes stop, for the rest of the run: a READY=1
 //              after it, or in the same message, is not heard. The watchdog goes on, because without it
-//              nothing would bound a service that hangs while it ends by itself.
+//              nothing would bound a service that hangs while it ends by itself; so does the start clock of one
+//              that was never ready, or begins (uptime has none before).
 //   liveness   the live probe begins when ready for the first time and goes on when readiness is lost;
 //              failure_threshold bad tries in a row: verdict unhealthy, once, for the reason of the last of them
 //              (Reason::liveness, or Reason::memory where the run used more than max_memory). Watchdog:
@@ -56,12 +58,14 @@
 //
 // A run whose leader is to leave a daemon (type = "forking") forks until found_main() says that this is there. Meanwhile
 // the start clock runs, whatever its readiness is, and nothing is tried. A readiness that is said by then is remembered, for
-// it will not be said again; found_main() goes on with it as watch() would have. STOPPING=1 leaves the start clock alone.
+// it will not be said again; found_main() goes on with it as watch() would have.
 //
 // adopt() is watch() for a run that was found alive after all of hearth had died. Whether it has said READY=1
 // nobody knows any more, and it will not say it again: where readiness is said once (is_said_once: notify, fd, log) it
 // counts as ready, and there is no start clock, so that our absence does not end what has been loading for an hour. So
-// does one that is ready by uptime. Other probes are tried as ever.
+// does one that is ready by uptime. Other probes are tried as ever. One of those that had been ready before is not ended
+// because it is not at the moment, as it would not have been had nobody died: it has no start clock. One that had not been
+// gets its whole start_timeout again.
 #pragma once
 
 #include <cstddef>
@@ -121,7 +125,8 @@ struct Verdict {
 enum class Which : std::uint8_t { ready, live };
 
 Verdict watch(Health& health, const ServiceSpec& spec, Now now);  // a run has been spawned
-Verdict adopt(Health& health, const ServiceSpec& spec, Now now);  // ... or found, after hearth had died
+// ... or found, after hearth had died. `was_ready`: it had been, as far as anybody knows.
+Verdict adopt(Health& health, const ServiceSpec& spec, bool was_ready, Now now);
 // The daemon that its leader has left is there. Twice is once.
 Verdict found_main(Health& health, const ServiceSpec& spec, Now now);
 void unwatch(Health& health);  // it ended, or is being stopped

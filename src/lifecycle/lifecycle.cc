@@ -124,10 +124,14 @@ void fail_by_dependency(Step& s) {
   enter(s, Phase::failed, Reason::dependency_failed);
 }
 
+SpanNs stable_span(const ServiceSpec& spec) {
+  return std::max<SpanNs>(spec.backoff.reset_after, 1);
+}
+
 // No clock for a run that has nothing to be forgiven: an idle hearth wakes for nothing.
 void begin_stable(Step& s) {
   if (s.life.failures == 0 || s.life.stable.set()) return;
-  s.life.stable.start(s.now.mono, std::max<SpanNs>(s.spec.backoff.reset_after, 1));
+  s.life.stable.start(s.now.mono, stable_span(s.spec));
 }
 
 void begin_running(Step& s) {
@@ -297,6 +301,14 @@ Effects step(Lifecycle& life, const ServiceSpec& spec, const Event& event, Now n
 
 bool acts_on(Phase phase, EventKind event) {
   return table[static_cast<std::size_t>(event)][static_cast<std::size_t>(phase)] != ignore;
+}
+
+bool respecify(Lifecycle& life, const ServiceSpec& before, const ServiceSpec& spec, Now now) {
+  if (!life.stable.set() || stable_span(before) == stable_span(spec)) return false;
+  const MonoNs begun = life.stable.at - life.stable.span;
+  life.stable.start(begun, stable_span(spec));
+  life.stable.at = std::max(life.stable.at, now.mono);  // it has been up for so long already: now
+  return true;
 }
 
 MonoNs next_deadline(const Lifecycle& life) {

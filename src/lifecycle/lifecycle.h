@@ -166,6 +166,11 @@ struct Effects {
 // One step. `life` is updated in place. Never recurses, never reads a clock.
 Effects step(Lifecycle& life, const ServiceSpec& spec, const Event& event, Now now);
 
+// The slot follows another specification, and what runs of it goes on. What has been decided stands (the time of a retry,
+// the end of a grace period); what is counted from a beginning is counted by the new one: reset_after, from when its run came
+// up. True: `life` has changed.
+bool respecify(Lifecycle& life, const ServiceSpec& before, const ServiceSpec& spec, Now now);
+
 // The earliest deadline, or `never`.
 MonoNs next_deadline(const Lifecycle& life);
 

@@ -227,6 +227,7 @@ struct SlotState {
   Hook ended = Hook::none;          // of a hook's slot: the one whose end last_exit is
   bool no_daemon = false;           // of a service: its last run ended before the daemon that it was to leave was found
   Missed missed = Missed::nothing;  // ... by its last start_timeout
+  std::uint32_t used_kib = 0;       // of a service: when a run last used more than max_memory; at most so much as fits
   Lifecycle life;
   ExitInfo last_exit;
   Deadline limit;           // of a hook's slot: its timeout

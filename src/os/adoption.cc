@@ -13,6 +13,7 @@
 #include "os/keeper_client.h"
 #include "os/listeners.h"
 #include "os/proc_stat.h"
+#include "os/reserve.h"
 
 namespace hearth::os {
 namespace {
@@ -135,15 +136,21 @@ void KeeperClient::not_opened(const ports::SpawnOrder& order, ParkClass type, co
   link_.wake_in(open_again_wait);
 }
 
+// Not the last ones: who asks what is the matter, and writes what has been decided, needs some, too.
+constexpr std::size_t left_for_others = 4;
+
 // Until then the service's output waits in its FIFO, and who notifies is refused, as while all of hearth is dead.
 void KeeperClient::mind_unopened(MonoNs now) {
   if (unopened_.empty() || now < open_next_) return;
   std::vector<Unopened> waiting = std::exchange(unopened_, {});
+  const Reserve others(left_for_others);
   for (Unopened& one : waiting) {
     if (link_.table().entry[one.entry].run.load(std::memory_order_acquire) != one.run) continue;
     if (link_.parked().find(one.type, one.run) != nullptr) continue;
-    Result<Fd> opened = one.type == ParkClass::notify ? bind_notify(directory(), options_.directory, one.run, one.owner)
-                                                      : reader_of(open_fifo(directory(), one.run, one.owner));
+    Result<Fd> opened = !others.full() ? Result<Fd>(errno_failure("open", one.label, EMFILE))
+                        : one.type == ParkClass::notify
+                            ? bind_notify(directory(), options_.directory, one.run, one.owner)
+                            : reader_of(open_fifo(directory(), one.run, one.owner));
     if (opened) {
       const SlotIndex slot =
           one.type == ParkClass::output ? slot_of_output(one.entry) : one.entry / wire::entries_per_slot;
@@ -155,7 +162,17 @@ void KeeperClient::mind_unopened(MonoNs now) {
       note_unopened(one.label, one.type, opened.error());
     }
   }
-  if (unopened_.empty()) return;
+  if (unopened_.empty()) {
+    unopened_told_ = false;
+    return;
+  }
+  if (!std::exchange(unopened_told_, true))
+    notes_.push_back(
+        {0,
+         std::to_string(unopened_.size()) +
+             " pipes and sockets of runs cannot be opened, because descriptors are short: what is written and "
+             "notified there waits. Start hearth with a higher limit (ulimit -n), or stop something",
+         ""});
   open_next_ = after(now, open_again_wait);
   link_.wake_in(open_again_wait);
 }

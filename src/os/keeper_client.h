@@ -42,8 +42,10 @@
 #include "os/keeper_link.h"
 #include "os/pid_file.h"
 #include "os/plan_builder.h"
+#include "os/port_look.h"
 #include "os/preparation.h"
 #include "os/proc_stat.h"
+#include "os/program_look.h"
 #include "os/run_files.h"
 #include "os/run_members.h"
 #include "os/sweep.h"
@@ -72,6 +74,7 @@ class KeeperClient final : public ports::Keeper {
   Status can_listen(const ListenSocket& socket, const ServiceSpec& spec) override;
   Status can_start(const ServiceSpec& spec) override;
   std::string not_held(const ServiceSpec& spec) const override;
+  std::optional<Status> can_find(const std::vector<ports::SpawnOrder>& orders) override;
   bool signal(EntryIndex entry, RunId run, OpId op, int signal) override;
   ports::MainAnswer follow(const ports::SpawnOrder& order, const ports::MainWish& wish) override;
   bool end_tree(EntryIndex entry, RunId run, const std::string& label) override;
@@ -187,7 +190,10 @@ class KeeperClient final : public ports::Keeper {
   void forget_preparation(RunId run);
   Result<Fd> input_of(const ports::SpawnOrder& order) const;
   Result<bool> make_listeners(const ports::SpawnOrder& order);
-  Result<bool> look_at_ports(const ports::SpawnOrder& order);  // service_ports.cc
+  // service_ports.cc
+  enum class PortHolding : std::uint8_t { foreign, living, ending };
+  Result<bool> look_at_ports(const ports::SpawnOrder& order);
+  PortHolding holding_of(const ports::SpawnOrder& order, const PortHolder& holder) const;
   // spare.cc
   void make_spare();
   void drop_spare();
@@ -260,6 +266,8 @@ class KeeperClient final : public ports::Keeper {
   ServiceRoots roots_;
   Preparations preparations_;
   PidFiles pid_files_;
+  ProgramLooks program_looks_;
+  PortLooks port_looks_;
   std::map<RunId, LastLook> last_looks_;
   bool has_credentials_ = false;  // of some run there may be copies
   Fd dev_null_;
@@ -273,6 +281,7 @@ class KeeperClient final : public ports::Keeper {
   std::vector<Hung> hung_;
   std::vector<Adoption> adoptions_;  // which the keeper could not be told yet
   std::vector<Unopened> unopened_;
+  bool unopened_told_ = false;
   MonoNs open_next_ = 0;
   std::vector<Released> released_;
   std::vector<BusyLeaf> busy_;

@@ -292,6 +292,12 @@ std::optional<std::uint32_t> resource_of(std::string_view name) {
   return std::nullopt;
 }
 
+std::vector<std::string> program_paths(const ports::SpawnOrder& order) {
+  const std::vector<std::string>& command = *order.command;
+  if (command.empty() || command[0].empty() || command[0].find("{fd:") != std::string::npos) return {};
+  return candidates(command[0], environment_of(order, PlanContext{}));
+}
+
 Result<std::string> build_plan(const ports::SpawnOrder& order, const PlanContext& context) {
   const ServiceSpec& spec = *order.spec;
   const ProcessSettings& process = *spec.process;

@@ -54,6 +54,10 @@ inline constexpr const char* default_path = "/usr/local/sbin:/usr/local/bin:/usr
 // RLIMIT_* of "nofile" and the like.
 std::optional<std::uint32_t> resource_of(std::string_view name);
 
+// Where the program of this order may be, in the order in which it is tried; relative ones are below its cwd. Nothing: that
+// cannot be said before its start. Of the order only command, document and spec count.
+std::vector<std::string> program_paths(const ports::SpawnOrder& order);
+
 // Fails (fix_input) when the command names an unknown descriptor or limit, or the plan would be too large; as
 // plan_privileges() does when it cannot have the capabilities that it is to have.
 Result<std::string> build_plan(const ports::SpawnOrder& order, const PlanContext& context);

@@ -97,6 +97,7 @@ SpawnAnswer KeeperClient::spawn(const SpawnOrder& order) {
   }
   if (!*ready || !park_made(order, made)) return {SpawnOutcome::later, {}};
   preparations_.forget(order.run);
+  port_looks_.forget(order.run);
   crash_point("run made");
   if (!ordered) order_entry(order, 0);
   crash_point("entry ordered");

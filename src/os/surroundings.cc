@@ -1,7 +1,9 @@
 // KeeperClient: what a service asks of its surroundings, beyond what a plan says.
 #include <string>
 #include <unistd.h>
+#include <vector>
 
+#include "os/clock.h"
 #include "os/keeper_client.h"
 #include "os/sandbox.h"
 
@@ -36,8 +38,17 @@ std::optional<Result<Prepared>> KeeperClient::prepare_run(const ports::SpawnOrde
   return prepared;
 }
 
+std::optional<Status> KeeperClient::can_find(const std::vector<ports::SpawnOrder>& orders) {
+  std::vector<ProgramLook> wanted;
+  for (const ports::SpawnOrder& order : orders)
+    wanted.push_back(
+        {order.label, order.spec->cwd, order.command->empty() ? "" : order.command->front(), program_paths(order)});
+  return program_looks_.of(wanted, read_mono());
+}
+
 void KeeperClient::forget_preparation(RunId run) {
   preparations_.forget(run);
+  port_looks_.forget(run);
   pid_files_.forget(run);
   last_looks_.erase(run);
   if (has_credentials_) remove_credentials(roots_, run);

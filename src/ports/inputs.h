@@ -34,8 +34,9 @@ struct Input {
   bool live = false;              // probe_result: of the liveness probe
   bool good = false;              // probe_result
   bool refused = false;           // probe_result: it could not be made, which says nothing of the service
-  bool memory = false;            // probe_result: what is bad is the memory that the run uses
-  int number = 0;                 // keeper_signal: signal; its new count:
+  bool memory = false;            // probe_result: what is bad is the memory that the run uses:
+  std::uint64_t used_kib = 0;
+  int number = 0;  // keeper_signal: signal; its new count:
   std::uint32_t count = 0;
   Request request;          // request
   std::uint64_t token = 0;  // the port's own name for it

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -112,6 +113,13 @@ class Keeper {
   virtual std::string not_held(const ServiceSpec& spec) const {
     (void)spec;
     return {};
+  }
+  // Are the working directories and programs there from which these would be started? Before an order stops what runs of
+  // them; of an order only what is of the service counts, nothing of a run. They are on users' disks, so it is looked for
+  // beside: nothing = it is not known yet, ask again soon, with the same orders. A disk that does not answer is an error, too.
+  virtual std::optional<Status> can_find(const std::vector<SpawnOrder>& orders) {
+    (void)orders;
+    return Status();
   }
   // To the run's group, at most once per op (KILL may repeat). With to_leader_alone: to its leader.
   virtual bool signal(EntryIndex entry, RunId run, OpId op, int signal) = 0;

@@ -28,6 +28,7 @@ struct RunNote {
   std::int32_t pid = 0;
   std::uint64_t start_ticks = 0;
   bool want_up = true;
+  bool was_ready = false;  // this run has been, as far as that had been noted
   friend bool operator==(const RunNote&, const RunNote&) = default;
 };
 

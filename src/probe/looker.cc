@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <condition_variable>
-#include <cstdio>
 #include <cstring>
 #include <deque>
 #include <mutex>
@@ -13,6 +12,7 @@
 #include <sys/stat.h>
 #include <utility>
 
+#include "base/memory_words.h"
 #include "os/clock.h"
 #include "os/thread.h"
 
@@ -51,29 +51,6 @@ void look_at_socket(const Look& order, Seen& seen) {
                                        : "cannot connect to " + order.address.path + ": " + std::strerror(code);
 }
 
-// In the greatest unit in which both are not the same.
-std::string memory_words(std::uint64_t used, std::uint64_t most) {
-  struct Unit {
-    double bytes;
-    const char* name;
-  };
-  constexpr Unit units[] = {{1u << 30, "GiB"}, {1u << 20, "MiB"}, {1u << 10, "KiB"}, {1, "bytes"}};
-  std::string of_used, of_most;
-  for (const Unit& unit : units) {
-    const auto words = [&](std::uint64_t bytes) {
-      char text[32];
-      std::snprintf(text, sizeof text, "%.1f", static_cast<double>(bytes) / unit.bytes);
-      std::string number = text;
-      if (number.ends_with(".0")) number.resize(number.size() - 2);
-      return number + " " + unit.name;
-    };
-    of_used = words(used);
-    of_most = words(most);
-    if (static_cast<double>(most) >= unit.bytes && of_used != of_most) break;
-  }
-  return "it used " + of_used + " of memory, and max_memory is " + of_most;
-}
-
 void look_at_memory(const Look& order, Seen& seen) {
   const Result<std::uint64_t> kib = order.measure(order.max_memory / 1024, order.asked);
   seen.refused = !kib;
@@ -82,6 +59,7 @@ void look_at_memory(const Look& order, Seen& seen) {
     return;
   }
   seen.good = *kib * 1024 <= order.max_memory;
+  seen.used_kib = *kib;
   if (!seen.good) seen.reason = memory_words(*kib * 1024, order.max_memory);
 }
 
@@ -149,12 +127,13 @@ void Looker::Line::run() {
   }
 }
 
-Result<std::unique_ptr<Looker>> Looker::create(std::function<Seen(Look&&)> how, SpanNs patience) {
+Result<std::unique_ptr<Looker>> Looker::create(std::function<Seen(Look&&)> how, SpanNs patience, StartThread start) {
   Result<os::Fd> wake = os::make_eventfd();
   if (!wake) return failure(wake.error());
   std::unique_ptr<Looker> looker(new Looker);
   looker->how_ = std::move(how);
   looker->patience_ = patience;
+  looker->start_ = std::move(start);
   looker->results_ = std::make_shared<Results>(std::move(*wake));
   return looker;
 }
@@ -170,14 +149,18 @@ Looker::~Looker() {
   line_->changed.notify_all();
 }
 
-std::string Looker::start_line() {
-  auto line = std::make_shared<Line>(results_, how_);
+int Looker::start_detached(std::function<void()> body) {
   pthread_t thread{};
-  const int error = os::start_thread(thread, [line] { line->run(); }, stack_bytes);
-  if (error != 0) return std::string("no thread to look at paths: ") + std::strerror(error);
-  ::pthread_detach(thread);
-  line_ = std::move(line);
-  return {};
+  const int error = os::start_thread(thread, std::move(body), stack_bytes);
+  if (error == 0) ::pthread_detach(thread);
+  return error;
+}
+
+int Looker::start_line(std::shared_ptr<Line>& line) const {
+  auto made = std::make_shared<Line>(results_, how_);
+  const int error = start_([made] { made->run(); });
+  if (error == 0) line = std::move(made);
+  return error;
 }
 
 bool Looker::hangs(MonoNs now) const {
@@ -186,26 +169,30 @@ bool Looker::hangs(MonoNs now) const {
 }
 
 std::string Looker::begin(Look order, MonoNs now) {
-  std::deque<Look> waiting;
-  if (line_ && hangs(now)) {
+  if (!line_ || hangs(now)) {
     std::erase_if(left_behind_, [](const std::weak_ptr<Line>& line) { return line.expired(); });
-    if (left_behind_.size() >= left_behind_max)
+    if (line_ && left_behind_.size() >= left_behind_max)
       return std::to_string(left_behind_max) + " other probes look at paths that do not answer";
-    left_behind_.push_back(line_);
-    const std::shared_ptr<Line> left = std::exchange(line_, nullptr);
-    const std::lock_guard lock(left->mutex);
-    left->over = true;
-    waiting.swap(left->waiting);
+    std::shared_ptr<Line> next;
+    // Those that wait go on waiting behind the one that hangs: for its return, or for the thread of whoever comes next.
+    if (const int error = start_line(next); error != 0)
+      return std::string("no thread to look at paths: ") + std::strerror(error);
+    leave_line_for(next);
   }
-  if (!line_) {
-    // Those that waited go with it, and are late.
-    if (std::string problem = start_line(); !problem.empty()) return problem;
-  }
-  waiting.push_back(std::move(order));
   const std::lock_guard lock(line_->mutex);
-  for (Look& each : waiting) line_->waiting.push_back(std::move(each));
+  line_->waiting.push_back(std::move(order));
   line_->changed.notify_all();
   return {};
+}
+
+// Those that waited go with it, and are late.
+void Looker::leave_line_for(const std::shared_ptr<Line>& next) {
+  const std::shared_ptr<Line> left = std::exchange(line_, next);
+  if (!left) return;
+  left_behind_.push_back(left);
+  const std::scoped_lock lock(left->mutex, next->mutex);
+  left->over = true;
+  next->waiting.swap(left->waiting);
 }
 
 bool Looker::cancel(std::uint64_t id) {

@@ -7,7 +7,8 @@
 // Looks are done one after another by one thread, made with the first of them. A look that has been at work for
 // hangs_after when another one is begun keeps that thread to itself: it is left behind, ends when its call returns, and
 // the others go on with a new one; what it has seen then is a result as any other: what takes long is not given up because
-// others wait. At most left_behind_max are; more looks are refused until one has returned, as each holds a thread.
+// others wait. At most left_behind_max are; more looks are refused until one has returned, as each holds a thread. A thread
+// is left behind when the next one is there, and not before: those that wait are never without one.
 //
 // What nobody waits for any more is taken out of the queue, or is at work already: then its result comes all the same,
 // and is the caller's business.
@@ -47,10 +48,11 @@ struct Look {
 struct Seen {
   std::uint64_t id = 0;
   bool good = false;
-  bool refused = false;  // it could not be seen: neither good nor bad
-  std::string reason;    // of a bad one, or one that is refused
-  os::Fd socket;         // connected
-  LogSearch log;         // to go on with
+  bool refused = false;        // it could not be seen: neither good nor bad
+  std::string reason;          // of a bad one, or one that is refused
+  std::uint64_t used_kib = 0;  // memory
+  os::Fd socket;               // connected
+  LogSearch log;               // to go on with
 };
 
 // Does one, in the calling thread.
@@ -61,9 +63,14 @@ class Looker {
   static constexpr SpanNs hangs_after = milliseconds(500);
   static constexpr std::size_t left_behind_max = 4;
 
-  // `how` does a look; other than by default in tests. It is called by threads that may outlive the looker. One that
-  // takes longer than `patience` is left behind when another one is begun.
-  static Result<std::unique_ptr<Looker>> create(std::function<Seen(Look&&)> how = look, SpanNs patience = hangs_after);
+  // Runs its argument in a thread that nobody joins. 0, or errno.
+  using StartThread = std::function<int(std::function<void()>)>;
+  static int start_detached(std::function<void()> body);
+
+  // `how` does a look; other than by default in tests, as is `start`. It is called by threads that may outlive the looker.
+  // One that takes longer than `patience` is left behind when another one is begun.
+  static Result<std::unique_ptr<Looker>> create(std::function<Seen(Look&&)> how = look, SpanNs patience = hangs_after,
+                                                StartThread start = start_detached);
   ~Looker();
   Looker(const Looker&) = delete;
   Looker& operator=(const Looker&) = delete;
@@ -81,9 +88,12 @@ class Looker {
   struct Results;
   Looker() = default;
   bool hangs(MonoNs now) const;
-  std::string start_line();
+  // 0, or errno: there is none.
+  int start_line(std::shared_ptr<Line>& line) const;
+  void leave_line_for(const std::shared_ptr<Line>& next);
 
   std::function<Seen(Look&&)> how_;
+  StartThread start_;
   SpanNs patience_ = hangs_after;
   // Shared with the threads that work for us, and which may outlive us: their calls have not returned.
   std::shared_ptr<Results> results_;

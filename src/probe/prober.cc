@@ -157,7 +157,7 @@ void Prober::take_seen() {
 }
 
 Prober::Outcome Prober::seen(Try& t, Seen& one) {
-  if (t.measuring) return {true, one.good, one.reason, one.refused};
+  if (t.measuring) return {true, one.good, one.reason, one.refused, one.used_kib};
   if (t.type == ProbeType::log) {
     std::erase_if(cursors_, [&](const LogCursor& cursor) { return cursor.slot == t.slot; });
     if (!one.good) cursors_.push_back({t.slot, t.run, one.log.at, std::move(one.log.begun)});
@@ -338,6 +338,7 @@ void Prober::report(const Try& t, const Outcome& outcome) {
   input.good = outcome.good;
   input.refused = outcome.refused;
   input.memory = t.measuring && !outcome.good && !outcome.refused;
+  input.used_kib = outcome.used_kib;
   input.data = outcome.reason;
   push_(std::move(input));
 }

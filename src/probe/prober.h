@@ -103,6 +103,7 @@ class Prober final : public ports::Probes {
     bool good = false;
     std::string reason;
     bool refused = false;
+    std::uint64_t used_kib = 0;  // of memory
   };
   // Where the search through the output of a run goes on.
   struct LogCursor {

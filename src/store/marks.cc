@@ -22,8 +22,11 @@ namespace {
 
 constexpr std::size_t mark_bytes_max = 8192;
 constexpr int reads_most = 16;  // of events, at one look: 256 each
-// A name less (IN_ATTRIB: the number of names is an attribute), another name, the end.
-constexpr std::uint32_t touched = IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF;
+// A name less (IN_ATTRIB: the number of names is an attribute), another name, the end; other contents, once they are
+// written: who goes on writing would wake us with each byte.
+constexpr std::uint32_t touched = IN_ATTRIB | IN_MOVE_SELF | IN_DELETE_SELF | IN_CLOSE_WRITE;
+// Of its directory, nothing of what is in there: that may be much.
+constexpr std::uint32_t led_astray = IN_MOVE_SELF | IN_DELETE_SELF | IN_ONLYDIR;
 
 // A directory that is held while we work in it cannot be exchanged for another.
 struct Place {
@@ -114,37 +117,60 @@ struct Marks::Shared {
     std::string note = {};     // and its words, as they were told
   };
 
+  // Numbers of inotify(7), which are not given again; -1 = none.
+  struct Watches {
+    int file = -1, directory = -1;
+  };
+
   bool pass();
-  std::string make_so(const std::string& path, const Wanted& wanted, int watcher, bool& put_back);
+  std::string make_so(const std::string& path, const Wanted& wanted, int watcher, const char*& undone);
   bool keep_watch(const Place& place, const std::string& path, int watcher);
-  // `number`: of its watch from now on; -1 = none. Under the lock.
-  void set_watch(const std::string& path, int watcher, int number);
+  void set_watches(const std::string& path, int watcher, Watches now);
+  void forget_watch(const std::string& path, int number);
 
   std::string begin;  // of our ready files
   std::mutex mutex;
   std::map<std::string, Wanted> files;
   std::uint64_t serial = 0;
   std::vector<Note> notes;
-  std::vector<std::string> settled;    // notes that are true no more
-  os::Fd inotify;                      // of the first file on; once it is there it stays
-  std::map<int, std::string> watched;  // which file, by the number of its watch
-  std::map<std::string, int> numbers;  // and the other way round
+  std::vector<std::string> settled;              // notes that are true no more
+  os::Fd inotify;                                // of the first file on; once it is there it stays
+  std::map<int, std::set<std::string>> watched;  // which files, by the number of their watch
+  std::map<std::string, Watches> watches;        // and the other way round
 };
 
-// A file that has another name by now, or a second one, lives on and so would its watch.
-void Marks::Shared::set_watch(const std::string& path, int watcher, int number) {
-  const auto known = numbers.find(path);
-  if (known != numbers.end() && known->second != number) {
-    const auto old = watched.find(known->second);
-    if (old != watched.end() && old->second == path) {
-      ::inotify_rm_watch(watcher, old->first);
-      watched.erase(old);
-    }
-    numbers.erase(known);
+// What was opened, whatever has its name now. -1: it cannot be watched.
+int watch_number(int watcher, int fd, std::uint32_t what) {
+  return ::inotify_add_watch(watcher, ("/proc/self/fd/" + std::to_string(fd)).c_str(), what);
+}
+
+// Those from now on; none of -1. A file that has another name by now, or a second one, lives on, and so would its watch.
+// Under the lock.
+void Marks::Shared::set_watches(const std::string& path, int watcher, Watches now) {
+  const auto known = watches.find(path);
+  const Watches before = known != watches.end() ? known->second : Watches{};
+  for (const int old : {before.file, before.directory}) {
+    const auto at = watched.find(old);
+    if (old == now.file || old == now.directory || at == watched.end()) continue;
+    at->second.erase(path);
+    if (!at->second.empty()) continue;
+    ::inotify_rm_watch(watcher, old);
+    watched.erase(at);
   }
-  if (number < 0) return;
-  numbers[path] = number;
-  watched[number] = path;
+  for (const int each : {now.file, now.directory})
+    if (each >= 0) watched[each].insert(path);
+  if (now.file < 0 && now.directory < 0)
+    watches.erase(path);
+  else
+    watches[path] = now;
+}
+
+// The kernel has removed it. Under the lock.
+void Marks::Shared::forget_watch(const std::string& path, int number) {
+  const auto known = watches.find(path);
+  if (known == watches.end()) return;
+  if (known->second.file == number) known->second.file = -1;
+  if (known->second.directory == number) known->second.directory = -1;
 }
 
 // False: it is not there any more. `watcher`: -1 = there is none.
@@ -152,13 +178,13 @@ bool Marks::Shared::keep_watch(const Place& place, const std::string& path, int 
   const os::Fd file(::openat(place.directory.get(), place.name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
   if (!file) return errno != ENOENT;
   if (watcher < 0) return true;
-  // The one that was opened, whatever has that name now.
-  const int number = ::inotify_add_watch(watcher, ("/proc/self/fd/" + std::to_string(file.get())).c_str(), touched);
-  if (number < 0) return true;
+  const Watches now = {watch_number(watcher, file.get(), touched),
+                       watch_number(watcher, place.directory.get(), led_astray)};
   {
     const std::lock_guard lock(mutex);
-    set_watch(path, watcher, number);
+    set_watches(path, watcher, now);
   }
+  if (now.file < 0) return true;
   // What happened before its number was known told nobody.
   struct stat ours{}, there{};
   return ::fstat(file.get(), &ours) == 0 &&
@@ -167,12 +193,12 @@ bool Marks::Shared::keep_watch(const Place& place, const std::string& path, int 
 }
 
 // Why it could not be made so; "" = it is. With what is not ours nothing more can be done: that is said, and done.
-// `put_back`: it had been made so before.
-std::string Marks::Shared::make_so(const std::string& path, const Wanted& wanted, int watcher, bool& put_back) {
+// `undone`: it had been made so before, and somebody has done this to it; else it is left alone.
+std::string Marks::Shared::make_so(const std::string& path, const Wanted& wanted, int watcher, const char*& undone) {
   const Place place = place_of(path);
   if (wanted.text.empty() && watcher >= 0) {
     const std::lock_guard lock(mutex);
-    set_watch(path, watcher, -1);
+    set_watches(path, watcher, {});
   }
   if (!place.directory) {
     if (wanted.text.empty() && (errno == ENOENT || errno == ENOTDIR)) return {};
@@ -186,8 +212,11 @@ std::string Marks::Shared::make_so(const std::string& path, const Wanted& wanted
                                  : "something that is not of this hearth has that name: remove it, or choose another";
     case Found::ours:
       if (::unlinkat(place.directory.get(), place.name.c_str(), 0) < 0 && errno != ENOENT) return std::strerror(errno);
+      if (wanted.was_there) undone = "overwritten";
       break;
-    case Found::nothing: put_back = wanted.was_there; break;
+    case Found::nothing:
+      if (wanted.was_there) undone = "removed";
+      break;
   }
   os::crash_point("mark removed");
   if (wanted.text.empty()) return {};
@@ -207,8 +236,8 @@ bool Marks::Shared::pass() {
     const Wanted mark = before->second;
     const int watcher = inotify.get();
     lock.unlock();
-    bool put_back = false;
-    const std::string trouble = make_so(path, mark, watcher, put_back);
+    const char* undone = nullptr;
+    const std::string trouble = make_so(path, mark, watcher, undone);
     os::crash_point("mark made");
     lock.lock();
     const auto after = files.find(path);
@@ -222,11 +251,12 @@ bool Marks::Shared::pass() {
       std::erase(settled, now.note);  // it is true again before anybody has asked
       notes.push_back({0, now.note, mark.label});
     }
-    if (put_back && trouble.empty() && !std::exchange(now.removal_told, true))
-      notes.push_back(
-          {0, name + " was removed by somebody and is put back, this time and each time from now on", mark.label});
+    const bool news = undone != nullptr && trouble.empty() && now.told.empty();
+    if (news && !std::exchange(now.removal_told, true))
+      notes.push_back({0, name + " was " + undone + " by somebody and is put back, this time and each time from now on",
+                       mark.label});
     // So that the next look waits for its turn, and the one after it longer: he may go on with it.
-    all = all && !put_back;
+    all = all && undone == nullptr;
     now.told = trouble;
     // Also when it was touched after we had looked at it: whoever was told of that has asked for another look.
     if (!trouble.empty() || now.serial != mark.serial) {
@@ -320,10 +350,9 @@ void Marks::look_again() {
         for (const auto& [path, wanted] : shared_->files) touch(path);
       const auto known = shared_->watched.find(event->wd);
       if (known == shared_->watched.end()) continue;
-      touch(known->second);
+      for (const std::string& path : known->second) touch(path);
       if ((event->mask & IN_IGNORED) == 0) continue;
-      const auto number = shared_->numbers.find(known->second);
-      if (number != shared_->numbers.end() && number->second == event->wd) shared_->numbers.erase(number);
+      for (const std::string& path : known->second) shared_->forget_watch(path, event->wd);
       shared_->watched.erase(known);
     }
   }

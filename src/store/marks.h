@@ -20,7 +20,8 @@
 //
 // Somebody else removes, renames or replaces one that shall be there, as a workflow tool does with its temporary files:
 // inotify(7) tells, and it is put back, as the file is there exactly as long as the service is ready. The file itself is
-// watched and not its directory, in which others may come and go by the thousand. Somebody who removes it as soon as it
+// watched; and of its directory only that this is moved or removed, and not who comes and goes there, which may be thousands.
+// Whoever overwrites one makes it his own, unless it is a PID file and still looks like one. Somebody who removes it as soon as it
 // comes meets it again after 0.1 s, then later and later, up to 5 s. Where it cannot be watched (a network's disk on
 // which somebody else's machine removes it; no watch to be had) it is put back with the next change only.
 //

@@ -17,6 +17,8 @@ ports::RunNote note_of(const FlatObject& object) {
   note.pid = static_cast<std::int32_t>(number_of(object, "pid"));
   note.start_ticks = number_of(object, "start_ticks");
   note.want_up = string_of(object, "want_up") == "true";
+  // A hearth of before says nothing of it: then it may have been.
+  note.was_ready = string_of(object, "was_ready") != "false";
   return note;
 }
 
@@ -36,7 +38,7 @@ void append_run(std::string& out, const ports::RunNote& note, bool first) {
   run.add("label", note.label).add("document", note.document).add("service", std::uint64_t{note.service});
   run.add("replica", std::uint64_t{note.replica}).add("run", note.run);
   run.add("pid", static_cast<std::uint64_t>(note.pid < 0 ? 0 : note.pid)).add("start_ticks", note.start_ticks);
-  run.add("want_up", note.want_up);
+  run.add("want_up", note.want_up).add("was_ready", note.was_ready);
   run.close();
 }
 

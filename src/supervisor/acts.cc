@@ -330,6 +330,7 @@ ports::RunNote Acts::note_of(SlotIndex slot) const {
     note.run = state.run().run;
     note.pid = state.run().pid;
     note.start_ticks = state.run().start_ticks;
+    note.was_ready = state.health.watching && state.health.ready_since != 0;
   }
   return note;
 }

@@ -57,11 +57,11 @@ void Takeover::go_on_removing() {
 }
 
 // A predecessor that died before its first commit may have taken over some of them: they stay where they are, and what
-// has ended since is known there.
+// has ended since is known there. So do all when its page cannot be read.
 void Takeover::find_taken(const ports::Heritage& heritage) {
   if (heritage.runs.empty() && heritage.gone.empty()) return;
-  for (SlotIndex slot = 0; slot < wire::max_slots; ++slot)
-    if (const RunId run = keeper_.entry(slot * wire::entries_per_slot).run; run != no_run) taken_[run] = slot;
+  for (EntryIndex entry = 0; entry < wire::max_slots * wire::entries_per_slot; ++entry)
+    if (const RunId run = keeper_.entry(entry).run; run != no_run) taken_[run] = entry;
 }
 
 // no_slot: its document is lost, or there is no room.
@@ -72,7 +72,7 @@ SlotIndex Takeover::place(const ports::RunNote& run) {
   if (slot != no_slot) return slot;
   const auto its = taken_.find(run.run);
   slot = placing_.allocate(*applied, {run.service, run.replica}, SlotRole::service,
-                           its == taken_.end() ? no_slot : its->second);
+                           its == taken_.end() ? no_slot : its->second / wire::entries_per_slot);
   return slot;
 }
 
@@ -85,13 +85,18 @@ void Takeover::adopt_run(const ports::RunNote& run) {
             "; it is left alone",
         run.label);
   SlotState& state = book_.slots[slot];
+  const auto its = taken_.find(run.run);
+  const bool is_there = its != taken_.end() && its->second / wire::entries_per_slot == slot;
+  const EntryIndex entry = is_there ? its->second : slot * wire::entries_per_slot;
+  if (state.run().run == no_run) state.current = static_cast<std::uint8_t>(entry % wire::entries_per_slot);
   RunCell& cell = state.run();
   if (cell.run != no_run)
     return note(run.label + ": a second process (PID " + std::to_string(run.pid) + ") is left alone", run.label);
   cell.run = run.run;
-  cell.entry = slot * wire::entries_per_slot;
+  cell.entry = entry;
   cell.document = run.document;
   cell.started = now_.wall;
+  if (run.was_ready) book_.scratch[slot].found_ready = run.run;
   state.life.want_up = run.want_up;
   state.life.run_live = true;
   state.life.phase = Phase::starting;
@@ -99,7 +104,8 @@ void Takeover::adopt_run(const ports::RunNote& run) {
   give_to_keeper(slot, run);
   book_.touch(slot);
   book_.want_act(slot);
-  evidence_.look_at(slot * wire::entries_per_slot, now_);
+  evidence_.look_at(entry, now_);
+  take_other_run(slot);
   if (run.want_up || !state.life.run_live) return;
   // It was being stopped when everything died; as it is it would be kept up. Its dependents still end before it.
   lifecycle::Event stop;
@@ -107,6 +113,19 @@ void Takeover::adopt_run(const ports::RunNote& run) {
   stop.hold = true;
   lives_.feed(slot, stop, now_);
   book_.weigh(slot);
+}
+
+// The run before may wait for its reap in the other entry, which the next one will need.
+void Takeover::take_other_run(SlotIndex slot) {
+  SlotState& state = book_.slots[slot];
+  const auto other = static_cast<std::uint8_t>(state.current ^ 1);
+  const EntryIndex entry = slot * wire::entries_per_slot + other;
+  const RunId run = keeper_.entry(entry).run;
+  if (run == no_run || state.cell[other].run != no_run) return;
+  state.cell[other].run = run;
+  state.cell[other].entry = entry;
+  state.cell[other].document = state.document;
+  evidence_.look_at(entry, now_);
 }
 
 void Takeover::give_to_keeper(SlotIndex slot, const ports::RunNote& run) {

@@ -35,6 +35,23 @@ std::uint64_t SlotBook::random() {
   return x * 0x2545F4914F6CDD1DULL;
 }
 
+std::uint32_t SlotBook::starting(std::uint64_t document) const {
+  while (!uncounted_.empty()) {
+    const SlotIndex slot = uncounted_.pop_newest();
+    ++looks;
+    if (slot >= counted_in_.size()) counted_in_.resize(slots.size());
+    const SlotState& state = slots[slot];
+    const bool counts = state.used && state.role == SlotRole::service && state.life.phase == Phase::starting;
+    const std::uint64_t now_in = counts ? state.document : 0;
+    const std::uint64_t was_in = std::exchange(counted_in_[slot], now_in);
+    if (was_in == now_in) continue;
+    if (now_in != 0) ++starting_[now_in];
+    if (was_in != 0 && --starting_[was_in] == 0) starting_.erase(was_in);
+  }
+  const auto found = starting_.find(document);
+  return found == starting_.end() ? 0 : found->second;
+}
+
 const Document* SlotBook::document_of(SlotIndex slot) const {
   const AppliedDocument* found = applied(slot);
   return found != nullptr && found->has(slots[slot].service, slots[slot].replica) ? &found->document : nullptr;
@@ -172,6 +189,7 @@ void SlotBook::forget(SlotIndex slot) {
 
 void SlotBook::index_slots() {
   for (const SlotIndex slot : used()) {
+    uncounted_.push(slot);
     const SlotState& state = slots[slot];
     if (is_hook(state.role)) {
       if (in_use(state.parent)) hook_slot(state.parent, state.role) = slot;

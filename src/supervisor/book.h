@@ -23,6 +23,7 @@
 #include <memory>
 #include <ranges>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/result.h"
@@ -45,6 +46,7 @@ struct Scratch {
   RunId spawn_sent = no_run;
   OpId signal_sent = 0;
   RunId reap_sent[2] = {};
+  WallNs turn_since = 0;        // of the Turn under which it waits, or has waited
   MonoNs clear_at = 0;          // until then an ended run is not cleared away, because its successor comes first
   std::uint32_t heard_out = 0;  // turns for which the end of a run has waited for its last words
   bool marked = false;          // the store knows of files of this slot
@@ -55,10 +57,12 @@ struct Scratch {
   MonoNs seek_at = 0;                    // it is not looked for before; 0: now
   SpanNs seek_wait = 0;                  // after the last look
   std::unique_ptr<std::string> missing;  // what the last look has missed, in words; null: nothing
+  RunId other_main = no_run;             // of which it was told that it has named another main process since
   RunId sweeping = no_run;               // whose descendants are being swept: frozen, so it must come to its end
   RunId cleared = no_run;    // whose tree has been ended as far as it can be; what is left is named, then it is reaped
   SlotIndex hook = no_slot;  // of a service: where its hooks run
   SlotIndex side_hook = no_slot;  // ... and those that run beside it
+  RunId found_ready = no_run;     // found alive after all of hearth had died, and it had been ready before
   RunId refused = no_run;         // whose spawn was refused, until that is decided upon; the error:
   std::unique_ptr<Error> refusal;
   SpanNs lasted = 0;  // of the run of last_exit, and what it used
@@ -93,7 +97,10 @@ class SlotBook {
   SlotIndex gave_up = no_slot;    // with on_give_up = "exit": all of hearth is to be shut down
   std::vector<Note> notes;        // for people; the newest 50
 
-  void touch(SlotIndex slot) { changed.push(slot); }
+  void touch(SlotIndex slot) {
+    changed.push(slot);
+    uncounted_.push(slot);
+  }
   void weigh(SlotIndex slot) { weighed.push(slot); }
   void want_act(SlotIndex slot) { acting.push(slot); }
 
@@ -101,6 +108,11 @@ class SlotBook {
   OpId next_op() { return head_changed = true, ++head.last_op; }
   OrderId next_order() { return head_changed = true, ++head.last_order; }
   std::uint64_t random();
+
+  // How many services of this document are starting. Counted as they change, because each start asks.
+  std::uint32_t starting(std::uint64_t document) const;
+  // For tests: how often a slot was weighed, or counted.
+  mutable std::uint64_t looks = 0;
 
   SlotIndex size() const { return static_cast<SlotIndex>(slots.size()); }
   bool in_use(SlotIndex slot) const { return slot < slots.size() && slots[slot].used; }
@@ -150,6 +162,10 @@ class SlotBook {
   ServiceSpec probe_spec_;  // how probes' runs live; their command comes from the parent's probe
   ServiceSpec hook_spec_;   // the same of hooks
   SlotIndex first_free_ = 0;
+  // Of starting(): what was touched since, in which document each slot is counted (0 = in none), and how many are in each.
+  mutable SlotQueue uncounted_;
+  mutable std::vector<std::uint64_t> counted_in_;
+  mutable std::unordered_map<std::uint64_t, std::uint32_t> starting_;
 };
 
 }  // namespace hearth::supervisor

@@ -65,8 +65,16 @@ bool dependencies_met(const SlotBook& book, SlotIndex slot, Reason* why, std::st
   if (state.role != SlotRole::service) return true;
   const AppliedDocument* applied = book.applied(slot);
   if (applied == nullptr) return true;
-  bool met = !must_wait_its_turn(book, slot, *applied);
-  if (!met && why != nullptr) *why = Reason::dependency_missing;
+  const bool must_wait = must_wait_its_turn(book, slot, *applied);
+  if (must_wait && why != nullptr) *why = Reason::dependency_missing;
+  return needs_met(book, slot, why, what) && !must_wait;
+}
+
+bool needs_met(const SlotBook& book, SlotIndex slot, Reason* why, std::string* what) {
+  const SlotState& state = book.slots[slot];
+  const AppliedDocument* applied = book.applied(slot);
+  if (state.role != SlotRole::service || applied == nullptr) return true;
+  bool met = true;
   for (const lifecycle::Edge& edge : applied->graph.dependencies(state.service)) {
     const lifecycle::Standing standing = standing_of(book, *applied, edge);
     if (standing == lifecycle::Standing::met) continue;
@@ -85,11 +93,10 @@ bool dependencies_met(const SlotBook& book, SlotIndex slot, Reason* why, std::st
 
 bool must_wait_its_turn(const SlotBook& book, SlotIndex slot, const AppliedDocument& applied) {
   if (applied.document.start_concurrency == 0) return false;
-  const auto starting = std::ranges::count_if(applied.slots, [&](SlotIndex other) {
-    return other != no_slot && other != slot && book.slots[other].used &&
-           book.slots[other].life.phase == Phase::starting;
-  });
-  return starting >= std::int64_t{applied.document.start_concurrency};
+  const bool itself = slot != no_slot && book.slots[slot].role == SlotRole::service &&
+                      book.slots[slot].document == applied.document.version &&
+                      book.slots[slot].life.phase == Phase::starting;
+  return book.starting(applied.document.version) >= applied.document.start_concurrency + (itself ? 1 : 0);
 }
 
 bool must_hold(const SlotBook& book, SlotIndex slot) {

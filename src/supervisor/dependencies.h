@@ -35,6 +35,9 @@ lifecycle::Standing standing_of(const SlotBook& book, SlotIndex dependency, life
 // May it be started? `why` and `what` (names) say what is missing; one that failed for good counts before others.
 bool dependencies_met(const SlotBook& book, SlotIndex slot, Reason* why = nullptr, std::string* what = nullptr);
 
+// The same without regard to turns.
+bool needs_met(const SlotBook& book, SlotIndex slot, Reason* why = nullptr, std::string* what = nullptr);
+
 // Are as many of the document starting as may at a time (start_concurrency)? Not counted is the slot itself. Who is kept
 // back by that alone waits like one whose dependency is not there, and has its turn when one of them has come up or
 // failed, the longest waiting first (propagate.h).

@@ -50,6 +50,7 @@ struct Errands {
   std::vector<StoreAction> store_actions;
   std::vector<Reply> replies;
   std::vector<std::uint64_t> dropped_documents;
+  bool undecided = false;  // the request that is being handled cannot be answered yet: nothing of it is done
 };
 
 }  // namespace hearth::supervisor

@@ -8,6 +8,7 @@
 #include "supervisor/book.h"
 #include "supervisor/dependencies.h"
 #include "supervisor/lives.h"
+#include "supervisor/report_words.h"
 
 namespace hearth::supervisor {
 namespace {
@@ -130,6 +131,17 @@ void Evidence::notified(std::size_t index, const ports::Input& input, Now now) {
   if (message.reloading) book_.scratch[input.slot].reload_at = 0;
   if (message.main_pid != 0) book_.scratch[input.slot].seek_at = 0;
   lives_.judge(input.slot, health::notify(state.health, spec, message, now), now);
+  if (message.main_pid != 0) tell_other_main(input.slot, now);
+}
+
+// Once in a run: it may say so as often as it likes.
+void Evidence::tell_other_main(SlotIndex slot, Now now) {
+  RunId& told = book_.scratch[slot].other_main;
+  if (told == book_.slots[slot].run().run) return;
+  const std::string words = other_main_words(book_, keeper_, slot);
+  if (words.empty()) return;
+  told = book_.slots[slot].run().run;
+  book_.add_note({now.wall, book_.label(slot) + ": " + words, book_.label(slot)});
 }
 
 // False: it is not for the newest run, or that is over. A message is proof that the process lives, even when the
@@ -149,7 +161,8 @@ void Evidence::begin_watch(SlotIndex slot, bool adopted, bool is_main, Now now) 
   Health& health = book_.slots[slot].health;
   const ServiceSpec& spec = book_.spec_of(slot);
   const bool as_it_is = adopted && is_main;
-  lives_.judge(slot, as_it_is ? health::adopt(health, spec, now) : health::watch(health, spec, now), now);
+  const bool was_ready = book_.scratch[slot].found_ready == book_.slots[slot].run().run;
+  lives_.judge(slot, as_it_is ? health::adopt(health, spec, was_ready, now) : health::watch(health, spec, now), now);
   // What nobody may have heard counts for the daemon as well, once that is found.
   if (adopted && !is_main && is_said_once(spec.ready->type)) health.ready_said = true;
 }
@@ -173,6 +186,10 @@ void Evidence::probed(const ports::Input& input, Now now) {
   // Of exec probes their own runs tell.
   if (std::exchange(book_.scratch[input.slot].unprobed[input.live], nullptr)) book_.visible_change = true;
   if (!input.live) tell_unready(input);
+  if (input.memory) {
+    book_.slots[input.slot].used_kib = static_cast<std::uint32_t>(std::min<std::uint64_t>(input.used_kib, UINT32_MAX));
+    book_.touch(input.slot);
+  }
   if (input.live)
     book_.scratch[input.slot].sick = input.data.empty() ? nullptr : std::make_unique<std::string>(input.data);
   lives_.judge(input.slot,

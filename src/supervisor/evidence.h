@@ -50,6 +50,7 @@ class Evidence {
  private:
   bool speaks_for(SlotIndex slot, RunId run) const;
   void tell_unready(const ports::Input& input);
+  void tell_other_main(SlotIndex slot, Now now);
   void refused(const ports::Input& input, Now now);
   bool hear(SlotIndex slot, RunId run, Now now);
   // adopted: it was found alive, and may have said what nobody will hear.

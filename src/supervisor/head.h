@@ -36,6 +36,14 @@ struct Head {
   bool gave_up = false;  // shutting down because a service with on_give_up = "exit" was given up
   std::uint32_t signals_handled[6] = {};
 };
+// A page outlives whoever wrote it, in a file: what nobody can have written is not believed.
+inline bool makes_sense(const Head& head) {
+  return head.slots_used <= wire::max_slots;
+}
+// Of `size` slots. What a program that runs on it would take for an index, or for a row of a table. A reason is neither: one of
+// a later build is merely unknown.
+bool makes_sense(const SlotState& state, SlotIndex slot, SlotIndex size);
+
 static_assert(std::is_trivially_copyable_v<Head>);
 static_assert(sizeof(Head) <= wire::head_record_bytes);
 static_assert(sizeof(SlotState) == wire::slot_record_bytes);

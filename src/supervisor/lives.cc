@@ -38,6 +38,7 @@ void Lives::respecify(SlotIndex slot, const ServiceSpec& before, Now now) {
   const ServiceSpec& spec = book_.spec_of(slot);
   if (!(spec.ready == before.ready)) book_.scratch[slot].unprobed[false].reset();
   if (!(spec.live == before.live)) book_.scratch[slot].unprobed[true].reset();
+  if (lifecycle::respecify(book_.slots[slot].life, before, spec, now)) book_.touch(slot);
   judge(slot, health::respecify(book_.slots[slot].health, before, spec, now), now);
 }
 
@@ -97,6 +98,8 @@ void Lives::judge(SlotIndex slot, const health::Verdict& verdict, Now now) {
   if (verdict.became_ready) {
     event.kind = lifecycle::EventKind::became_ready;
     feed(slot, event, now);
+    // Whoever comes after all of hearth has died cannot find that out of one that is asked.
+    if (is_tried(book_.spec_of(slot).ready->type)) book_.runs_changed = true;
     book_.weigh(slot);
   }
   if (verdict.lost_ready) {

@@ -4,7 +4,8 @@
 // -----
 // `apply` first does all that may refuse: the label is another file's, `hearth run` wants a name that is taken, there
 // is no room, the document is nonsense, the disk is full, somebody else has an address on which a service that is up
-// would have to listen now. Then nothing can fail any more: slots whose replica is still
+// would have to listen now, its program or its directory is not there. That is looked for beside: until it is known the
+// order is undecided (Errands), and asked again. Then nothing can fail any more: slots whose replica is still
 // there go on under the new version, new ones are allocated, the others are stopped and removed, those of the highest
 // index first. What goes on is restarted only where its program has to be told (config/diff.h, needs_restart); else it
 // is adjusted, and its run does not notice. A dry run ends before the first change.
@@ -97,6 +98,7 @@ class Placing {
   Status find_room(const Document& document) const;
   Status refuse_impossible(const Document& document) const;
   Status refuse_taken_addresses(const Document& document, const AppliedDocument* before) const;
+  Status refuse_missing(const Document& document, const AppliedDocument* before) const;
   // order 0: the next one.
   Result<Accepted> replace(Document document, const AppliedDocument* before, const Request& request, OrderId order,
                            Now now);

@@ -1,10 +1,13 @@
 // What may refuse an apply, before anything is changed.
 #include <algorithm>
+#include <deque>
 #include <map>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <utility>
 
+#include "config/diff.h"
 #include "config/replicas.h"
 #include "model/document.h"
 #include "model/hook.h"
@@ -164,6 +167,53 @@ Status Placing::refuse_taken_addresses(const Document& document, const AppliedDo
     }
   }
   return {};
+}
+
+namespace {
+
+// Makes a run of it, or a task before it, what is not there yet?
+bool is_made_at_its_start(const Document& document, const ServiceSpec& spec) {
+  const Surroundings& around = *spec.around;
+  if (!spec.actions->before_start.command.empty() || !around.runtime_directories.empty() ||
+      !around.state_directories.empty() || !around.cache_directories.empty())
+    return true;
+  return std::ranges::any_of(spec.depends_on, [&](const Dependency& dependency) {
+    const ServiceSpec* other = find_service(document, dependency.service);
+    return other != nullptr && (other->type == ServiceType::task || dependency.condition == Condition::completed ||
+                                dependency.condition == Condition::completed_successfully);
+  });
+}
+
+}  // namespace
+
+// What is up and would be restarted must find what it is started from, or it would be stopped and not come back
+// (docs/decisions/0023). Of what is not up nothing is lost: its start says so.
+Status Placing::refuse_missing(const Document& document, const AppliedDocument* before) const {
+  if (before == nullptr) return {};
+  std::deque<ServiceSpec> specs;  // the orders point into it
+  std::vector<ports::SpawnOrder> orders;
+  for (const ServiceSpec& spec : document.services) {
+    const ServiceSpec* was = find_service(before->document, spec.name);
+    if (was == nullptr || !config::needs_restart(*was, spec) || is_made_at_its_start(document, spec)) continue;
+    const auto service = static_cast<std::uint32_t>(was - before->document.services.data());
+    const std::span<const SlotIndex> slots = before->slots_of(service);
+    for (std::uint32_t i = 0; i < std::min<std::size_t>(spec.replicas, slots.size()); ++i) {
+      if (slots[i] == no_slot || !book_.is_up(slots[i])) continue;
+      ports::SpawnOrder& order = orders.emplace_back();
+      order.label = label_of(document.project, spec.name, i);
+      order.document = &document;
+      order.spec = &specs.emplace_back(replica_of(spec, i));
+      order.command = &order.spec->command;
+    }
+  }
+  if (orders.empty()) return {};
+  const std::optional<Status> found = keeper_.can_find(orders);
+  book_.errands.undecided = !found;
+  if (!found) return failure(Remedy::try_later, "apply", document.project, "it is being looked whether all is there");
+  if (*found) return {};
+  Error error = found->error();
+  error.reason += "; nothing has changed";
+  return failure(std::move(error));
 }
 
 }  // namespace hearth::supervisor

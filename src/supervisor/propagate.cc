@@ -23,6 +23,7 @@ class Propagation {
   void weigh_dependencies(const AppliedDocument& applied, std::uint32_t service);
   void weigh_left_behind(SlotIndex slot);
   void give_turns(SlotIndex slot);
+  void queue_for_turn(SlotIndex slot);
   void forget(SlotIndex slot);
 
  private:
@@ -76,6 +77,7 @@ bool Propagation::restart_all(const std::vector<SlotIndex>& slots, std::size_t f
 
 void Propagation::weigh(SlotIndex slot) {
   const SlotState& state = book_.slots[slot];
+  ++book_.looks;
   if (!state.used) return;
   lifecycle::Event event;
   if (state.life.stop_held && !must_hold(book_, slot)) {
@@ -101,6 +103,22 @@ void Propagation::weigh(SlotIndex slot) {
     event.kind = lifecycle::EventKind::dependencies_unmet;
   }
   lives_.feed(slot, event, now_);
+  queue_for_turn(slot);
+}
+
+// Whoever waits for its turn alone stands in the list, once. Weighed whenever it has begun to wait, or what it needs has
+// come, it cannot be missing there.
+void Propagation::queue_for_turn(SlotIndex slot) {
+  const SlotState& state = book_.slots[slot];
+  AppliedDocument* applied = book_.registry.find(state.document);
+  if (applied == nullptr || applied->document.start_concurrency == 0 || state.life.phase != Phase::waiting ||
+      !needs_met(book_, slot))
+    return;
+  const std::uint32_t place = applied->place(state);
+  WallNs& since = book_.scratch[slot].turn_since;
+  applied->turns.erase({since, place, slot});
+  since = state.life.since;
+  applied->turns.insert({since, place, slot});
 }
 
 void Propagation::weigh_all(std::span<const SlotIndex> replicas) {
@@ -131,15 +149,17 @@ void Propagation::weigh_left_behind(SlotIndex slot) {
 
 // One that has come up, or has failed to, leaves its turn to those that have waited longest.
 void Propagation::give_turns(SlotIndex slot) {
-  const AppliedDocument* applied = book_.applied(slot);
-  if (applied == nullptr || applied->document.start_concurrency == 0 || must_wait_its_turn(book_, no_slot, *applied))
-    return;
-  std::vector<SlotIndex> waiting;
-  for (const SlotIndex other : applied->slots)
-    if (other != no_slot && book_.slots[other].life.phase == Phase::waiting) waiting.push_back(other);
-  std::stable_sort(waiting.begin(), waiting.end(),
-                   [this](SlotIndex a, SlotIndex b) { return book_.slots[a].life.since < book_.slots[b].life.since; });
-  for (const SlotIndex other : waiting) weigh(other);
+  AppliedDocument* applied = book_.registry.find(book_.slots[slot].document);
+  if (applied == nullptr) return;
+  while (!applied->turns.empty() && !must_wait_its_turn(book_, no_slot, *applied)) {
+    const Turn next = *applied->turns.begin();
+    applied->turns.erase(applied->turns.begin());
+    ++book_.looks;
+    const SlotState& state = book_.slots[next.slot];
+    if (state.used && state.document == applied->document.version && state.life.phase == Phase::waiting &&
+        state.life.since == next.since)
+      weigh(next.slot);
+  }
 }
 
 void Propagation::forget(SlotIndex slot) {

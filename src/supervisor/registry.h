@@ -7,10 +7,12 @@
 // how many there are is fixed with the document: another number is another version of it.
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -18,6 +20,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "base/time.h"
 #include "lifecycle/graph.h"
 #include "model/service_spec.h"
 #include "model/slot_state.h"
@@ -30,6 +33,14 @@ struct Place {
   std::uint32_t replica = 0;
 };
 
+// One whose start waits for nothing but its turn (start_concurrency), since then.
+struct Turn {
+  WallNs since = 0;
+  std::uint32_t place = 0;
+  SlotIndex slot = no_slot;
+  auto operator<=>(const Turn&) const = default;
+};
+
 struct AppliedDocument {
   Document document;
   lifecycle::Graph graph;
@@ -37,6 +48,7 @@ struct AppliedDocument {
   std::vector<SlotIndex> slots;         // by place; no_slot while none follows it
   std::vector<SlotIndex> ready_probes;  // slots of exec probes, by place; no_slot = none
   std::vector<SlotIndex> live_probes;
+  std::set<Turn> turns;  // the longest waiting first; some may have gone meanwhile (propagate.cc)
   std::unordered_map<std::uint32_t, ServiceSpec> replicas;  // by place: of services whose texts name the index
 
   std::uint32_t services() const { return static_cast<std::uint32_t>(document.services.size()); }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/memory_words.h"
 #include "base/result.h"
 #include "model/hook.h"
 #include "supervisor/book.h"
@@ -133,7 +134,12 @@ std::string verdict_words(const SlotBook& book, SlotIndex slot, Reason reason) {
     case Reason::memory: {
       // Of a run that is over, the tries of the next one have told something else.
       const std::unique_ptr<std::string>& sick = book.scratch[slot].sick;
-      return sick && !is_history(state) ? *sick : "it used more memory than max_memory allows";
+      if (is_history(state)) return "it used more memory than max_memory allows";
+      if (sick) return *sick;
+      // Its supervisor has died since.
+      return state.used_kib != 0 && spec.live->max_memory != 0
+                 ? memory_words(std::uint64_t{state.used_kib} * 1024, spec.live->max_memory)
+                 : "it used more memory than max_memory allows";
     }
     case Reason::hook_failed:
       return "before_start " + failure_words(state.last_exit, spec, spec.actions->before_start.command);
@@ -231,6 +237,16 @@ std::string state_reason_words(const SlotBook& book, Waits& waits, SlotIndex slo
 
 }  // namespace
 
+std::string other_main_words(const SlotBook& book, const ports::Keeper& keeper, SlotIndex slot) {
+  const SlotState& state = book.slots[slot];
+  const std::int32_t said = state.health.main_pid;
+  if (said == 0 || state.life.phase != Phase::running || book.spec_of(slot).type != ServiceType::forking) return "";
+  const ports::EntryView view = keeper.entry(state.run().entry);
+  if (view.run != state.run().run || !view.main || view.pid == said) return "";
+  return "it says MAINPID=" + std::to_string(said) + ", and PID " + std::to_string(view.pid) +
+         " is followed all the same: that is done once, and the run ends with it";
+}
+
 std::string ailing_words(const SlotBook& book, SlotIndex slot) {
   const Health& health = book.slots[slot].health;
   if (!health.watching || health.live_probe.failures == 0) return "";
@@ -251,6 +267,7 @@ std::string why_words(const SlotBook& book, const ports::Keeper& keeper, Waits& 
   }
   if (std::string hook = hook_words(book, slot); !hook.empty()) return hook;
   if (std::string reload = failed_reload_words(book, slot); !reload.empty()) return reload;
+  if (std::string other = other_main_words(book, keeper, slot); !other.empty()) return other;
   if (state.life.phase == Phase::starting && state.run().entry != no_entry) {
     const SpanNs stuck = keeper.stuck_for(state.run().entry, now.mono);
     if (stuck > seconds(1))

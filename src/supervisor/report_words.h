@@ -18,6 +18,8 @@ class Waits;
 std::string why_words(const SlotBook& book, const ports::Keeper& keeper, Waits& waits, SlotIndex slot, Now now);
 // Too few bad tries of its liveness for a restart yet: whoever looks now may still do something; "" = none.
 std::string ailing_words(const SlotBook& book, SlotIndex slot);
+// Of a service in the background that has named another main process since one was followed; "" = it has not.
+std::string other_main_words(const SlotBook& book, const ports::Keeper& keeper, SlotIndex slot);
 // How a hook ended that has failed; of its slot. "exited with code 3"
 std::string hook_end_words(const SlotState& runner);
 // How a run ended.

@@ -35,7 +35,12 @@ Supervisor::Supervisor(World world, wire::DecisionPage& page, Options options)
       scribe_(book_, world.keeper, world.store, page) {}
 
 bool Supervisor::readable(const wire::DecisionPage& page) {
-  return wire::decision_page_valid(page, sizeof page, record_version) && wire::held_head(page) != nullptr;
+  if (!wire::decision_page_valid(page, sizeof page, record_version)) return false;
+  const unsigned char* const bytes = wire::held_head(page);
+  if (bytes == nullptr) return false;
+  Head head;
+  std::memcpy(&head, bytes, sizeof head);
+  return makes_sense(head);
 }
 
 Result<std::unique_ptr<Supervisor>> Supervisor::create(World world, wire::DecisionPage& page, Options options,
@@ -57,6 +62,11 @@ Result<std::unique_ptr<Supervisor>> Supervisor::create(World world, wire::Decisi
       const std::uint64_t state_id = page.state_id;
       std::memset(static_cast<void*>(&page), 0, sizeof page);
       page.state_id = state_id;
+    }
+    // A head that makes no sense must not hold until our first commit, nor answer for orders whose numbers begin anew.
+    if (wire::held_head(page) != nullptr) {
+      for (wire::OperationRecord& record : page.operation) record.stamp = 0;
+      for (wire::HeadCopy& copy : page.head) copy.stamp = 0;
     }
     wire::decision_page_init(page, record_version);
     wire::discard_uncommitted(page, 0);

@@ -13,7 +13,8 @@
 //   commit    changed slots and head into the decision page, one store
 //   act       make the slot table agree with the decisions: spawn, signal, end trees, reap. Each act is a
 //             comparison of a slot's outbox cell with the entry; done twice it does nothing.
-//   consume   the inputs that were peeked; answers to requests
+//   consume   the inputs that were peeked; answers to requests. One that cannot be decided yet, because something is still
+//             being looked at for it, has changed nothing and comes again in the next turn
 //
 // Killed anywhere, a successor repeats: before the commit the whole turn, after it act and consume.
 //
@@ -96,6 +97,8 @@ class Supervisor final : public ports::Control {
   bool finished() const { return acts_.finished(); }
   // All of hearth had died, and this goes on from its slot table and page.
   bool revived() const { return revived_; }
+  // For tests: what a decision costs (SlotBook::looks).
+  std::uint64_t looks() const { return book_.looks; }
   // Since the last call: did anything that clients can see change?
   bool take_changed() { return std::exchange(book_.visible_change, false); }
   // Since the last call: was SIGUSR1 sent, so that status is to be written out?
@@ -124,6 +127,7 @@ class Supervisor final : public ports::Control {
   void shut_down_for_one_given_up(Now now);
   void handle_inputs(bool requests, Now now);
   void handle(std::size_t index, Now now);
+  void ask(std::size_t index, Now now);
   void pass_time(Now now);
   void pass_deadlines(SlotIndex slot, Now now);
   void forgive_absence(Now now);
@@ -146,7 +150,8 @@ class Supervisor final : public ports::Control {
   Acts acts_;
   JournalScribe scribe_;
 
-  std::vector<ports::Input> inputs_;  // of this turn
+  std::vector<ports::Input> inputs_;     // of this turn
+  std::vector<ports::Input> postponed_;  // requests that wait for something to be looked at: come again in each turn
   std::vector<EntryIndex> entries_;
   Now now_{};                           // of the last turn
   WallNs since_ = 0;                    // when this supervisor began

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -40,13 +41,29 @@ Result<bool> Takeover::resume(wire::DecisionPage& page) {
   head.keeper_generation = options_.keeper_generation;
 
   book_.grow_to(head.slots_used);
-  for (SlotIndex slot = 0; slot < book_.size(); ++slot)
-    (void)wire::read_slot(page, slot, &book_.slots[slot], sizeof(SlotState));
+  for (SlotIndex slot = 0; slot < book_.size(); ++slot) {
+    SlotState& state = book_.slots[slot];
+    (void)wire::read_slot(page, slot, &state, sizeof(SlotState));
+    if (!makes_sense(state, slot, book_.size())) disbelieve(slot);
+  }
   if (const Status read = read_documents(); !read) return failure(read.error());
   book_.index_slots();
   book_.runs_changed = true;  // our predecessor may have died before it wrote its last change
   for (SlotIndex slot = 0; slot < book_.size(); ++slot) resume_slot(slot, revived);
   return revived;
+}
+
+bool makes_sense(const SlotState& state, SlotIndex slot, SlotIndex size) {
+  if (!state.used) return true;
+  const auto own = [slot](const RunCell& cell) {
+    return cell.entry == no_entry || cell.entry / wire::entries_per_slot == slot;
+  };
+  const Lifecycle& life = state.life;
+  return own(state.cell[0]) && own(state.cell[1]) && state.current < std::size(state.cell) &&
+         state.role <= SlotRole::side_hook && (state.parent == no_slot || state.parent < size) &&
+         (state.role == SlotRole::service || is_hook(state.role) || state.parent != no_slot) &&
+         state.hook <= Hook::reload && state.ended <= Hook::reload && life.hook <= Hook::reload &&
+         life.phase <= Phase::completed;
 }
 
 void Takeover::continue_journal() {
@@ -107,6 +124,15 @@ void Takeover::resume_slot(SlotIndex slot, bool revived) {
   book_.weigh(slot);
 }
 
+// As give_up(), for what would lead us astray: who it was cannot even be said.
+void Takeover::disbelieve(SlotIndex slot) {
+  note("what the decision page has of slot " + std::to_string(slot) +
+       " makes no sense, and nothing of it is believed; what runs of it is left alone. hearth up starts what is "
+       "missing");
+  book_.slots[slot] = SlotState{};
+  book_.touch(slot);
+}
+
 // Without its specification a slot can be neither run nor told about; what runs of it is left alone and named.
 void Takeover::give_up(SlotIndex slot) {
   SlotState& state = book_.slots[slot];
@@ -150,7 +176,7 @@ void Takeover::take_for_ready(SlotIndex slot) {
   if (keeper_.entry(state.run().entry).exited) return;
   char said[sizeof health.status];
   std::memcpy(said, health.status, sizeof said);
-  lives_.judge(slot, health::adopt(health, book_.spec_of(slot), now_), now_);
+  lives_.judge(slot, health::adopt(health, book_.spec_of(slot), false, now_), now_);
   std::memcpy(health.status, said, sizeof said);
   note(book_.label(slot) + " counts as ready: nobody knows whether it said so while all of hearth was dead",
        book_.label(slot));

@@ -9,7 +9,8 @@
 // adopt()   the page is new. Documents and the list of runs come from disk (Heritage): what still lives is taken into a
 //           slot and given to the keeper, unless the slot table holds it already; what is gone counts as ended, nobody
 //           knows how.
-// What cannot be taken over is named in a note and left alone: never ended, never started twice.
+// What cannot be taken over is named in a note and left alone: never ended, never started twice. So is what nobody can have
+// written (makes_sense): a head that makes no sense leads to adopt().
 #pragma once
 
 #include <string>
@@ -48,6 +49,7 @@ class Takeover {
   void revive();
   void resume_slot(SlotIndex slot, bool revived);
   void give_up(SlotIndex slot);
+  void disbelieve(SlotIndex slot);
   void take_up(SlotIndex slot);
   void take_for_ready(SlotIndex slot);
   void forget_tries(SlotIndex slot);
@@ -55,6 +57,7 @@ class Takeover {
   void find_taken(const ports::Heritage& heritage);
   void adopt_run(const ports::RunNote& note);
   void give_to_keeper(SlotIndex slot, const ports::RunNote& note);
+  void take_other_run(SlotIndex slot);
   void mourn(const ports::RunNote& note);
   void go_on_removing();
   void keep_documents();
@@ -70,7 +73,7 @@ class Takeover {
   ports::Store& store_;
   const Options& options_;
   Now now_;
-  std::unordered_map<RunId, SlotIndex> taken_;  // adopt: runs that an entry of the table holds already
+  std::unordered_map<RunId, EntryIndex> taken_;  // adopt: runs that an entry of the table holds already
 };
 
 }  // namespace hearth::supervisor

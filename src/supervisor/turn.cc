@@ -1,5 +1,6 @@
 // The turn: peek, step, commit, act, consume.
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "supervisor/dependencies.h"
@@ -17,6 +18,9 @@ constexpr SpanNs tolerated_lateness = milliseconds(500);
 // turns all that was there before the deadline has been seen, whoever floods.
 constexpr std::uint32_t undrained_turns_max = 600;
 
+// Until a request that could not be answered yet is handled again.
+constexpr SpanNs postponed_span = milliseconds(5);
+
 }  // namespace
 
 MonoNs Supervisor::turn(Now now) {
@@ -26,11 +30,14 @@ MonoNs Supervisor::turn(Now now) {
 
   world_.keeper.take_changed(entries_);
   world_.inputs.peek(inputs_);
+  const bool drained = inputs_.empty();
+  std::ranges::move(postponed_, std::back_inserter(inputs_));
+  postponed_.clear();
   for (const EntryIndex entry : entries_) evidence_.look_at(entry, now);
   handle_inputs(false, now);
   evidence_.end_runs(inputs_, now);
   handle_inputs(true, now);
-  undrained_turns_ = inputs_.empty() ? 0 : undrained_turns_ + 1;
+  undrained_turns_ = drained ? 0 : undrained_turns_ + 1;
   if (undrained_turns_ == 0 || undrained_turns_ > undrained_turns_max) {
     undrained_turns_ = 0;
     pass_time(now);
@@ -88,10 +95,18 @@ void Supervisor::handle(std::size_t index, Now now) {
     case ports::InputKind::notify: evidence_.notified(index, input, now); break;
     case ports::InputKind::ready_line: evidence_.said_ready(input, now); break;
     case ports::InputKind::probe_result: evidence_.probed(input, now); break;
-    case ports::InputKind::request: book_.errands.replies.push_back({index, orders_.handle(input.request, now)}); break;
+    case ports::InputKind::request: ask(index, now); break;
     case ports::InputKind::keeper_signal: orders_.signalled(input, now); break;
     case ports::InputKind::keeper_lost: break;  // the program replaces the keeper; nothing is decided here
   }
+}
+
+void Supervisor::ask(std::size_t index, Now now) {
+  Result<Accepted> result = orders_.handle(inputs_[index].request, now);
+  if (std::exchange(book_.errands.undecided, false))
+    postponed_.push_back(inputs_[index]);
+  else
+    book_.errands.replies.push_back({index, std::move(result)});
 }
 
 // Each turn comes through here, and mostly for nothing: only the deadlines are read of those that are not due.
@@ -201,6 +216,7 @@ void Supervisor::consume() {
 MonoNs Supervisor::next_due(Now now) const {
   if (book_.another_turn) return now.mono;
   MonoNs due = acts_.next_due(now);
+  if (!postponed_.empty()) due = std::min(due, after(now.mono, postponed_span));
   for (const MonoNs at : book_.due_at) due = std::min(due, at);
   return due;
 }

@@ -102,6 +102,72 @@ TEST_F(AllOrNothing, WhatIsNotStartedNeedsNoAddress) {
   EXPECT_EQ(stage.replicas_of("tool").size(), 1u);
 }
 
+TEST_F(AllOrNothing, TheNewProgramOfAServiceThatIsUpIsNotThere) {
+  stage.machine().keeper_port.missing_programs = {"/bin/wbe"};
+  std::vector<ServiceSpec> services = changed();
+  services[0].command = {"/bin/wbe"};
+  expect_refused(stage.reload(services), "cannot start p.web.0: /bin/wbe is not there; nothing has changed");
+}
+
+TEST_F(AllOrNothing, NorIsItWhenThatIsKnownOnlyLater) {
+  stage.machine().keeper_port.missing_programs = {"/bin/wbe"};
+  stage.machine().keeper_port.unanswered_looks = 20;
+  std::vector<ServiceSpec> services = changed();
+  services[0].command = {"/bin/wbe"};
+  const sim::ClientCall& reload = stage.reload(services);
+  stage.run_ms(15);
+  EXPECT_FALSE(reload.answer) << "a disk may take its time";
+  expect_as_it_was();
+  expect_refused(reload, "/bin/wbe is not there");
+}
+
+// Whoever kills the supervisor meanwhile kills an order that has done nothing: its client sends it again.
+TEST_F(AllOrNothing, AnOrderThatWaitsForALookOutlivesTheSupervisorAndHoldsUpNobody) {
+  stage.machine().keeper_port.unanswered_looks = 100;
+  const sim::ClientCall& reload = stage.reload(changed());
+  stage.run_ms(20);
+  EXPECT_FALSE(reload.answer);
+  const sim::ClientCall& stop = stage.order(Verb::stop, {"worker"});
+  stage.run_ms(50);
+  EXPECT_TRUE(stop.answer && stop.answer->has_value()) << "others are answered";
+  EXPECT_EQ(stage.status("worker").phase, Phase::stopped);
+  stage.kill_supervisor(10);
+  stage.run_until([&] { return stage.is_ready("fresh") && stage.runs_of("web") == 2 && stage.is_ready("web"); });
+  EXPECT_TRUE(reload.answer && reload.answer->has_value());
+}
+
+TEST_F(AllOrNothing, DeadlinesPassWhileAnOrderWaitsForALook) {
+  Script ignores = good();
+  ignores.term_takes = sim::not_at_all;
+  stage.plays("worker", {ignores});
+  ServiceSpec worker = service("worker");
+  worker.env = {{"B", "1"}};
+  worker.stop_timeout = milliseconds(300);
+  stage.reload({service("web"), worker});
+  stage.run_until([&] { return stage.runs_of("worker") == 2 && stage.is_ready("worker"); });
+  stage.machine().keeper_port.unanswered_looks = 1'000;
+  stage.order(Verb::stop, {"worker"});
+  ServiceSpec web = service("web");
+  web.env = {{"A", "1"}};
+  stage.reload({web, worker});
+  stage.run_ms(500);
+  EXPECT_EQ(stage.status("worker").phase, Phase::stopped) << "its grace period is over";
+  EXPECT_EQ(stage.runs_of("web"), 1u);
+  stage.machine().keeper_port.unanswered_looks = 0;
+  stage.run_until([&] { return stage.runs_of("web") == 2 && stage.is_ready("web"); });
+}
+
+TEST_F(AllOrNothing, WhatIsNotUpOrMakesItsProgramItselfIsNotLookedFor) {
+  stage.machine().keeper_port.missing_programs = {"/bin/made"};
+  std::vector<ServiceSpec> services = {service("web"), service("worker"), service("fresh")};
+  services[0].command = {"/bin/made"};
+  services[0].actions.edit().before_start.command = {"make"};
+  services[2].command = {"/bin/made"};
+  const sim::ClientCall& reload = stage.reload(services);
+  stage.run_until([&] { return stage.runs_of("web") == 2; });
+  EXPECT_TRUE(reload.answer->has_value());
+}
+
 TEST_F(AllOrNothing, TheDocumentFindsNoRoom) {
   stage.machine().store_port.full_for = 1;
   expect_refused(stage.reload(changed()), "No space left on device");

@@ -1,4 +1,6 @@
 // Services that go into the background by themselves (type = "forking"), as their users see them.
+#include <algorithm>
+
 #include "scenario/stage.h"
 
 namespace hearth::scenario {
@@ -54,6 +56,27 @@ TEST_F(DaemonScenario, ItsEndIsTheEndOfTheRunAndItIsStartedAgain) {
   run_until(Phase::running);
   EXPECT_EQ(stage.runs_of("d"), 2u);
   EXPECT_EQ(status().restarts, 1u);
+}
+
+// It was shown nowhere: the program had replaced itself, and the end of the old one was a surprise.
+TEST_F(DaemonScenario, AnotherMainProcessThatItNamesLaterIsNotFollowedAndSaysSo) {
+  Script replaced = good();
+  replaced.says = {{milliseconds(300), "MAINPID=4242"}, {milliseconds(400), "MAINPID=4243"}};
+  stage.plays("d", {leaves(replaced)});
+  stage.up({forking("d")});
+  run_until(Phase::running, 100);
+  const std::string pid = std::to_string(status().pid);
+  EXPECT_EQ(status().reason_text, "");
+  stage.run_ms(1'000);
+  const std::string words = "it says MAINPID=4243, and PID " + pid + " is followed all the same";
+  EXPECT_EQ(status().reason_text.substr(0, words.size()), words);
+  EXPECT_EQ(std::to_string(status().pid), pid);
+  const std::vector<Note> notes = stage.machine().supervisor().status().notes;
+  EXPECT_EQ(
+      std::ranges::count_if(notes, [](const Note& one) { return one.text.find("MAINPID=") != std::string::npos; }), 1);
+  stage.kill_supervisor(10);
+  stage.run_ms(100);
+  EXPECT_EQ(status().reason_text.substr(0, words.size()), words);
 }
 
 TEST_F(DaemonScenario, ADaemonThatEndsWellIsCompletedUnderOnFailure) {

@@ -58,6 +58,38 @@ TEST_F(Deaths, AServiceThatWasDownStaysDownAndOneThatWasUpIsTheSameRun) {
   EXPECT_EQ(stage.runs_of("web"), 1u);
 }
 
+// It was adopted without a start clock, and loaded for ever.
+TEST_F(Deaths, OneThatWasNeverReadyIsNotWaitedForWithoutEndByWhoAdoptsIt) {
+  ServiceSpec db = service("db", ProbeType::http);
+  db.start_timeout = seconds(5);
+  Script never = good();
+  never.ready_after = sim::not_at_all;
+  stage.plays("db", {never, good()});
+  stage.up({db});
+  stage.run_ms(4'000);
+  stage.machine().kill_everybody(true);
+  stage.run_ms(4'000);
+  EXPECT_EQ(stage.status("db").phase, Phase::starting) << "our absence costs nobody his time";
+  EXPECT_EQ(stage.runs_of("db"), 1u);
+  stage.run_until([&] { return stage.runs_of("db") == 2 && stage.is_ready("db"); }, 10'000);
+}
+
+TEST_F(Deaths, OneThatHadBeenReadyIsNotEndedByWhoAdoptsItForNotBeingSoNow) {
+  ServiceSpec db = service("db", ProbeType::http);
+  db.start_timeout = seconds(5);
+  db.ready.edit().interval = seconds(1);
+  Script sick = good();
+  sick.sick_after = seconds(2);
+  stage.plays("db", {sick});
+  stage.up({db});
+  stage.run_ms(10'000);
+  ASSERT_FALSE(stage.is_ready("db"));
+  stage.machine().kill_everybody(true);
+  stage.run_ms(30'000);
+  EXPECT_EQ(stage.runs_of("db"), 1u);
+  EXPECT_EQ(stage.status("db").phase, Phase::starting);
+}
+
 // It had been taken for ready, because it might have said so unheard; it was said to be ready and ended at once.
 TEST_F(Deaths, AServiceThatEndedWhileNobodyLivedIsNotTakenForReady) {
   stage.plays("db", {ends(300, 1), good()});

@@ -71,6 +71,22 @@ TEST_F(HealthScenario, AServiceThatUsesTooMuchMemoryIsRestartedAndSaysHowMuchItW
   EXPECT_EQ(stage.runs_of("db"), 2u);
 }
 
+TEST_F(HealthScenario, HowMuchMemoryItUsedIsStillKnownWhenTheSupervisorWasKilledMeanwhile) {
+  ServiceSpec db = service("db", ProbeType::none);
+  db.live = memory_probe(std::uint64_t{4} << 30);
+  db.stop_timeout = seconds(5);
+  Script grows = good();
+  grows.sick_after = seconds(30);
+  grows.term_takes = seconds(1);
+  stage.plays("db", {grows, good()});
+  stage.up({db});
+  stage.run_until([&] { return stage.status("db").phase == Phase::stopping; }, 60'000);
+  stage.kill_supervisor(20);
+  stage.run_ms(100);
+  ASSERT_EQ(stage.status("db").phase, Phase::stopping);
+  EXPECT_EQ(stage.status("db").reason_text, "it used 4.2 GiB of memory, and max_memory is 4 GiB");
+}
+
 TEST_F(HealthScenario, AnExecProbeThatSucceedsDoesNotExcuseTooMuchMemory) {
   ServiceSpec db = service("db", ProbeType::none);
   db.live.edit().type = ProbeType::exec;
@@ -141,6 +157,23 @@ TEST_F(HealthScenario, ReadyWithTheLastBreathIsHeardBeforeTheExit) {
   stage.run_ms(500);
   EXPECT_EQ(stage.status("task").phase, Phase::completed) << "it was ready, and ended with 0";
   EXPECT_EQ(stage.runs_of("task"), 1u);
+}
+
+TEST_F(HealthScenario, OneThatSaysItStopsBeforeItWasReadyAndGoesOnIsEndedInTime) {
+  ServiceSpec db = service("db"), web = service("web");
+  db.start_timeout = seconds(2);
+  db.backoff.initial = milliseconds(100);
+  web.depends_on = {on("db")};
+  Script undecided;
+  undecided.says = {{milliseconds(100), "STOPPING=1"}};
+  stage.plays("db", {undecided, good()});
+  stage.up({db, web});
+  stage.run_ms(1'900);
+  EXPECT_EQ(stage.status("db").phase, Phase::starting);
+  stage.run_ms(200);
+  EXPECT_EQ(stage.status("db").reason, Reason::start_timeout);
+  stage.run_until([&] { return stage.is_ready("db") && stage.is_ready("web"); }, 2'000);
+  EXPECT_EQ(stage.runs_of("db"), 2u);
 }
 
 TEST_F(HealthScenario, AWatchdogThatIsNotFedEndsTheRunAndStartsAnother) {

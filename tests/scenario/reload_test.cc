@@ -54,6 +54,24 @@ TEST_F(Reload, TheNewPolicyHoldsForTheRunThatGoesOn) {
   stage.run_until([&] { return stage.runs_of("web") == 2 && stage.is_ready("web"); }, 4'000);
 }
 
+TEST_F(Reload, AnotherResetAfterReachesARowOfFailuresThatIsThere) {
+  ServiceSpec web = service("web");
+  web.backoff.initial = milliseconds(100);
+  web.backoff.reset_after = seconds(600);
+  stage.plays("web", {ends(50, 1), ends(50, 1), good()});
+  stage.up({web});
+  stage.run_until([&] { return stage.is_ready("web"); });
+  stage.run_ms(20'000);
+  EXPECT_EQ(stage.state("web").life.failures, 2u);
+  web.backoff.reset_after = seconds(30);
+  stage.reload({web});
+  stage.run_ms(8'000);
+  EXPECT_EQ(stage.state("web").life.failures, 2u);
+  stage.run_ms(3'000);
+  EXPECT_EQ(stage.state("web").life.failures, 0u) << "it has been up for 30 s";
+  EXPECT_EQ(stage.runs_of("web"), 3u);
+}
+
 TEST_F(Reload, AnotherProbeBeginsWhileTheServiceRuns) {
   ServiceSpec web = service("web", ProbeType::none);
   Script sick = good();

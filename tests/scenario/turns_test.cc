@@ -71,6 +71,53 @@ TEST_F(Turns, ASuccessorGoesOnGivingThem) {
   stage.run_until([&] { return stage.is_ready("d"); });
 }
 
+// Each start looked at all that waited, and each of those counted all that started.
+TEST_F(Turns, CostEachStartTheSameHoweverManyWait) {
+  const auto looks_of_each = [](std::uint32_t services) {
+    Stage many;
+    Request request;
+    request.verb = Verb::apply;
+    request.document.project = "p";
+    request.document.path = "/home/p/hearth.toml";
+    request.document.start_concurrency = 3;
+    for (std::uint32_t i = 0; i < services; ++i) request.document.services.push_back(service("s" + std::to_string(i)));
+    many.machine().send(std::move(request));
+    many.run_until([&] { return many.is_ready("s" + std::to_string(services - 1)); });
+    return many.machine().supervisor().looks() / services;
+  };
+  const std::uint64_t few = looks_of_each(20), many = looks_of_each(80);  // the simulated table has 96 slots
+  EXPECT_GT(few, 0u);
+  EXPECT_LE(many, few + few / 2 + 2) << "of 80 services, where it is " << few << " of 20";
+}
+
+TEST_F(Turns, NobodyIsForgottenWhateverComesBetween) {
+  constexpr std::uint32_t services = 8;
+  for (std::uint32_t i = 0; i < services; ++i)
+    stage.plays(std::string(1, static_cast<char>('a' + i)), {ends(30 * (i % 2) + 5, 1), good(40 + i)});
+  up(services, 2);
+  std::uint32_t random = 12'345;
+  for (int step = 0; step < 300; ++step) {
+    random = random * 1'664'525 + 1'013'904'223;
+    const std::string name(1, static_cast<char>('a' + (random >> 16) % services));
+    switch ((random >> 24) % 8) {
+      case 0: stage.order(Verb::stop, {name}); break;
+      case 1: stage.kill_supervisor(3); break;
+      case 2: up(services, 1 + (random >> 28) % 3); break;
+      case 3:
+      case 4: stage.order(Verb::restart, {name}); break;
+      default: stage.order(Verb::start, {name}); break;
+    }
+    stage.run_ms(7);
+    ASSERT_LE(starting().size(), 3u);
+  }
+  up(services, 1);
+  stage.run_until([&] {
+    for (std::uint32_t i = 0; i < services; ++i)
+      if (!stage.is_ready(std::string(1, static_cast<char>('a' + i)))) return false;
+    return true;
+  });
+}
+
 class Told : public Scenario {
  protected:
   sim::ClientCall& tell(Verb verb, const std::string& name, int signal = 0) {

@@ -11,6 +11,12 @@ bool is_up(Verb verb) {
   return verb == Verb::apply || verb == Verb::start || verb == Verb::restart;
 }
 
+// Brings replicas of the service, also ones that were on their way out, when others of it are wanted up.
+bool scales(const Request& request, const std::string& service) {
+  return request.verb == Verb::scale && std::any_of(request.replicas.begin(), request.replicas.end(),
+                                                    [&](const auto& each) { return each.first == service; });
+}
+
 bool same_store(const std::map<std::string, std::set<std::uint64_t>>& a,
                 const std::map<std::string, std::set<std::uint64_t>>& b) {
   const auto covers = [](const auto& one, const auto& other) {
@@ -82,6 +88,7 @@ bool Checker::somebody_may_want_up(const ports::SpawnOrder& of, OrderId decided)
     known = true;
     up = up || wanted;
   }
+  const bool others_up = up;
   if (const auto own = noted_goals_.find(of.label); own != noted_goals_.end()) up = own->second;
   up = up || !known;
   for (const auto& [order, request] : accepted_) {
@@ -91,12 +98,14 @@ bool Checker::somebody_may_want_up(const ports::SpawnOrder& of, OrderId decided)
     const auto ended = stopped_.find(order);
     if (ended != stopped_.end() && !ended->second.contains(service)) goal.reset();
     if (goal) last = order, up = *goal;
+    if (others_up && scales(request, service)) up = true;
   }
   // A run that was decided upon before the stop may still be on its way.
   if (up || decided < last) return true;
   // An order whose answer is on its way may have been accepted after that; so may one that was refused and sent again.
-  return std::any_of(m_.calls.begin(), m_.calls.end(), [this](const ClientCall& call) {
-    return call.sent && !call.forgotten && !orders_.contains(call.request.key) && is_up(call.request.verb);
+  return std::any_of(m_.calls.begin(), m_.calls.end(), [&](const ClientCall& call) {
+    const bool may = is_up(call.request.verb) || (others_up && scales(call.request, service));
+    return call.sent && !call.forgotten && !orders_.contains(call.request.key) && may;
   });
 }
 

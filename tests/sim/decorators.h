@@ -22,6 +22,9 @@ class KeeperDecorator : public ports::Keeper {
   }
   Status can_start(const ServiceSpec& spec) override { return inner_.can_start(spec); }
   std::string not_held(const ServiceSpec& spec) const override { return inner_.not_held(spec); }
+  std::optional<Status> can_find(const std::vector<ports::SpawnOrder>& orders) override {
+    return inner_.can_find(orders);
+  }
   bool signal(EntryIndex entry, RunId run, OpId op, int signal) override {
     return inner_.signal(entry, run, op, signal);
   }

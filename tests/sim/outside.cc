@@ -75,6 +75,16 @@ Status KeeperPort::can_start(const ServiceSpec& spec) {
                  "take it out");
 }
 
+std::optional<Status> KeeperPort::can_find(const std::vector<ports::SpawnOrder>& orders) {
+  const bool slow = random_.one_in(2);
+  if (unanswered_looks > 0) return --unanswered_looks, std::nullopt;
+  if (slow && o_.faults.handover) return std::nullopt;
+  for (const ports::SpawnOrder& order : orders)
+    if (missing_programs.contains(order.command->front()))
+      return failure(Remedy::fix_input, "start", order.label, order.command->front() + " is not there", "correct it");
+  return Status();
+}
+
 bool KeeperPort::signal(EntryIndex entry, RunId run, OpId op, int signal) {
   o_.crash.point("signal");
   if (*o_.observer != nullptr) (*o_.observer)->signal_called(entry, run, op, signal);
@@ -234,6 +244,7 @@ void ProbesPort::begin(const ports::ProbeTry& order) {
                result.memory = memory && !refused && !result.good;
                if (refused) result.data = memory ? "its memory could not be added up in time" : "there is no socket";
                if (refused && *o_.observer != nullptr && !live) (*o_.observer)->probe_refused(slot);
+               if (result.memory) result.used_kib = 4'404'019;
                if (result.memory) result.data = "it used 4.2 GiB of memory, and max_memory is 4 GiB";
                if (*o_.observer != nullptr && process != nullptr && !refused)
                  (*o_.observer)->probe_answered(slot, process->run, live, result.good);

@@ -41,6 +41,7 @@ class KeeperPort final : public ports::Keeper {
   std::string not_held(const ServiceSpec& spec) const override {
     return spec.process->sandbox.is_usual() ? std::string() : open_sandboxes;
   }
+  std::optional<Status> can_find(const std::vector<ports::SpawnOrder>& orders) override;
   bool signal(EntryIndex entry, RunId run, OpId op, int signal) override;
   ports::MainAnswer follow(const ports::SpawnOrder& order, const ports::MainWish& wish) override;
   bool end_tree(EntryIndex entry, RunId run, const std::string& label) override;
@@ -66,6 +67,8 @@ class KeeperPort final : public ports::Keeper {
   std::map<RunId, std::uint32_t> stop_ranks;      // as entries have them: for a keeper without a supervisor
   std::uint32_t refuse_next = 0;                  // so many spawns are refused
   std::set<std::string> foreign_addresses;        // others listen there
+  std::set<std::string> missing_programs;         // are not there
+  std::uint32_t unanswered_looks = 0;             // so many looks for programs have no answer yet
   CapabilitySet capabilities = all_capabilities;  // that hearth has
   std::string open_sandboxes;                     // what does not hold of a sandbox, in words
   bool takes_no_signal = false;                   // none can be handed over

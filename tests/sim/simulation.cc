@@ -292,10 +292,8 @@ class Simulation {
     machine_.stop_supervisor(0);
     for (const auto& [run, process] : machine_.kernel.processes()) {
       process->script.sick_after = not_at_all;
-      // One that was adopted has no start clock (health.h): whoever is mute there is mended by somebody.
-      if (process->unheard && process->script.ready_after == not_at_all) process->script.ready_after = 0;
     }
-    // Nor has one that got a probe only when it was running (health.h, respecify).
+    // One that got a probe only when it was running has no start clock (health.h, respecify).
     for (const SlotState& state : machine_.page().slots) {
       const auto process = machine_.kernel.processes().find(state.run().run);
       if (state.life.phase == Phase::running && process != machine_.kernel.processes().end() &&

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 #include <pwd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "integration/cli/hearth_command.h"
 #include "os/fd.h"
@@ -142,6 +143,33 @@ TEST_F(ChangeTest, a_change_that_somebody_elses_port_would_leave_half_done_is_no
   }
   EXPECT_EQ(pid_of_service("web", 0), web);
   EXPECT_EQ(pid_of_service("db", 0), db);
+}
+
+TEST_F(ChangeTest, a_typing_error_in_a_command_or_a_directory_takes_nothing_down) {
+  const std::string good = "[service.web]\ncommand = [\"sleep\", \"1000\"]\n";
+  write("hearth.toml", good);
+  ASSERT_EQ(hearth({"up"}).code, 0);
+  const std::int64_t web = pid_of_service("web", 0);
+  const auto expect_refused = [&](const std::string& text, const std::string& why) {
+    write("hearth.toml", text);
+    for (const std::vector<std::string>& verb :
+         std::vector<std::vector<std::string>>{{"reload"}, {"reload", "--dry-run"}, {"up"}}) {
+      const Finished refused = hearth(verb);
+      EXPECT_NE(refused.code, 0) << refused.all();
+      EXPECT_NE(refused.err.find(why), std::string::npos) << refused.err;
+      EXPECT_NE(refused.err.find("nothing has changed"), std::string::npos) << refused.err;
+    }
+    EXPECT_EQ(pid_of_service("web", 0), web);
+  };
+  expect_refused("[service.web]\ncommand = [\"sleeep\", \"1000\"]\n", "there is no sleeep in its PATH");
+  expect_refused("[service.web]\ncommand = [\"./serve\"]\n", "./serve is not there");
+  expect_refused(good + "cwd = \"nowhere\"\n", "its cwd " + project + "/nowhere is not there");
+  write("serve", "#!/bin/sh\nexec sleep 1000\n");
+  ASSERT_EQ(::chmod((project + "/serve").c_str(), 0755), 0);
+  write("hearth.toml", "[service.web]\ncommand = [\"./serve\"]\n");
+  const Finished changed = hearth({"reload"});
+  EXPECT_EQ(changed.code, 0) << changed.all();
+  EXPECT_NE(pid_of_service("web", 0), web);
 }
 
 TEST_F(ChangeTest, scale_refuses_what_the_file_would) {

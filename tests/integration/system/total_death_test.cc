@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <gmock/gmock.h>
@@ -388,6 +389,24 @@ TEST_F(TotalDeathOnTmpfs, when_it_is_full_up_is_refused_and_what_runs_goes_on) {
   next_hearth();
   EXPECT_EQ(web.pid, service().pid);
   EXPECT_FALSE(service("s0").there);
+  expect_clean_shutdown();
+}
+
+// The supervisor failed for want of a descriptor for the API's socket, and was started again, for ever.
+TEST_F(TotalDeath, with_too_few_descriptors_for_all_that_runs_hearth_can_still_be_asked_why) {
+  std::string text;
+  for (int i = 0; i < 30; ++i) text += "[service.s" + std::to_string(i) + "]\ncommand = [\"sleep\", \"100000\"]\n";
+  project(text);
+  ASSERT_EQ(0, up().code);
+  kill_everything();
+  Command daemon = execute({bin("hearth"), "--dir", directory, "daemon"}, [] {
+    const rlimit few{64, 64};  // each run would have two of them in the supervisor
+    ::setrlimit(RLIMIT_NOFILE, &few);
+  });
+  EXPECT_TRUE(until([&] { return status().notes_text().find("descriptors are short") != std::string::npos; }));
+  const InstanceView now = status();
+  EXPECT_EQ(30u, now.services.size());
+  for (const auto& [name, service] : now.services) EXPECT_EQ("running", service.state) << name;
   expect_clean_shutdown();
 }
 

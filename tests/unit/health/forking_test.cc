@@ -69,6 +69,14 @@ TEST(Forking, WhoSaysThatItEndsIsStillGivenUpInTime) {
   EXPECT_TRUE(run.health.start.set());
   run.find();
   EXPECT_TRUE(silent(run.verdict));
+  EXPECT_TRUE(run.health.start.set()) << "it is not ready, and will never be";
+}
+
+TEST(Forking, WhoSaysThatItEndsAndNeedsNotBeReadyHasNoClockOnceItIsFound) {
+  Forking run(ProbeType::none);
+  run.say("STOPPING=1");
+  EXPECT_TRUE(run.health.start.set());
+  run.find();
   EXPECT_FALSE(run.health.start.set());
 }
 

@@ -106,7 +106,7 @@ TEST(Readiness, ByUptimeCountsFromTheMainProcess) {
 TEST(Readiness, ByUptimeOfOneThatWasFoundAliveIsThere) {
   Watched run(ProbeType::uptime);
   run.spec.ready.edit().uptime = seconds(2);
-  run.verdict = adopt(run.health, run.spec, run.now);
+  run.verdict = adopt(run.health, run.spec, false, run.now);
   EXPECT_TRUE(run.verdict.became_ready);
   EXPECT_EQ(next_deadline(run.health), never);
 }
@@ -161,12 +161,30 @@ TEST(Readiness, EndsForGoodWithStopping) {
   EXPECT_EQ(next_deadline(run.health), never);
 }
 
-TEST(Readiness, OfAServiceThatStopsBeforeItWasReadyHasNoClockEither) {
+TEST(Readiness, OfAServiceThatStopsBeforeItWasReadyStillHasItsClock) {
   Watched run;
   run.begin();
+  const MonoNs begun = run.now.mono;
+  run.pass(seconds(59));
   run.say("STOPPING=1\nREADY=1");
+  run.say("STOPPING=1");
   EXPECT_TRUE(silent(run.verdict));
-  EXPECT_EQ(next_deadline(run.health), never);
+  EXPECT_EQ(next_deadline(run.health), begun + seconds(60)) << "whoever says that it ends has no more time for that";
+  run.say("EXTEND_TIMEOUT_USEC=5000000");
+  EXPECT_EQ(next_deadline(run.health), run.now.mono + seconds(5)) << "unless it asks for it";
+  run.pass(seconds(5));
+  EXPECT_TRUE(run.verdict.start_timeout);
+}
+
+TEST(Readiness, OfOneByUptimeThatStopsBeforeItHasAClockFromThenOn) {
+  Watched run = after_uptime(seconds(100));
+  run.pass(seconds(90));
+  run.say("STOPPING=1");
+  run.pass(seconds(30));
+  run.say("STOPPING=1");
+  EXPECT_TRUE(silent(run.verdict));
+  run.pass(seconds(30));
+  EXPECT_TRUE(run.verdict.start_timeout);
 }
 
 TEST(ReadyProbe, TriesAtOnceAndBecomesReadyAfterEnoughGoodTriesInARow) {
@@ -310,14 +328,25 @@ TEST(ReadyProbe, WithIntervalAndLimitOfZeroStillTakesTurns) {
 
 TEST(Adoption, TakesANotifyingServiceForReadyAndHasNoStartClock) {
   Watched run;
-  run.verdict = adopt(run.health, run.spec, run.now);
+  run.verdict = adopt(run.health, run.spec, false, run.now);
   EXPECT_TRUE(run.verdict.became_ready);
   EXPECT_EQ(next_deadline(run.health), never);
 }
 
-TEST(Adoption, ProbesAsEverButEndsNobodyForBeingSlow) {
+TEST(Adoption, GivesOneThatWasNeverReadyItsWholeTimeAgain) {
   Watched run(ProbeType::http);
-  run.verdict = adopt(run.health, run.spec, run.now);
+  run.spec.ready.edit().timeout = seconds(100);
+  run.verdict = adopt(run.health, run.spec, false, run.now);
+  EXPECT_TRUE(run.verdict.try_ready);
+  run.pass(seconds(60) - 1);
+  EXPECT_TRUE(silent(run.verdict));
+  run.pass(1);
+  EXPECT_TRUE(run.verdict.start_timeout);
+}
+
+TEST(Adoption, ProbesAsEverButEndsNobodyWhoHadBeenReadyForBeingSlow) {
+  Watched run(ProbeType::http);
+  run.verdict = adopt(run.health, run.spec, true, run.now);
   EXPECT_TRUE(run.verdict.try_ready);
   EXPECT_FALSE(run.health.ready);
   for (int i = 0; i < 1000; ++i) {
@@ -416,7 +445,7 @@ TEST(LogProbe, is_tried_until_it_is_good_and_then_not_any_more) {
 
 TEST(LogProbe, of_an_adopted_run_counts_as_answered) {
   Watched w(ProbeType::log);
-  w.verdict = adopt(w.health, w.spec, w.now);
+  w.verdict = adopt(w.health, w.spec, false, w.now);
   EXPECT_TRUE(w.health.ready);
   EXPECT_FALSE(w.verdict.try_ready);
 }
@@ -465,7 +494,7 @@ TEST(Load, is_the_time_until_a_run_was_ready_for_the_first_time) {
   w.say("READY=1");
   EXPECT_EQ(w.health.load, seconds(38));
   Watched adopted;
-  adopted.verdict = adopt(adopted.health, adopted.spec, adopted.now);
+  adopted.verdict = adopt(adopted.health, adopted.spec, false, adopted.now);
   EXPECT_EQ(adopted.health.load, 0) << "nobody knows";
 }
 

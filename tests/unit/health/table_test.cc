@@ -100,7 +100,7 @@ std::string shown(const Health& before, const Watched& run) {
                                                             : "liveness");
   add(verdict.try_ready, "try-ready");
   add(verdict.try_live, "try-live");
-  clock(before.start, after.start, after.watching && !after.ready && !after.stopping, "start!", "no-start");
+  clock(before.start, after.start, after.watching && !after.ready, "start!", "no-start");
   clock(before.watchdog, after.watchdog, after.watching, "watchdog!", "no-watchdog");
   add(over(before.ready_probe, after.ready_probe), "waits-ready");
   add(over(before.live_probe, after.live_probe), "waits-live");
@@ -160,7 +160,8 @@ Cells operator+(Cells a, const Cells& b) {
 const Cells watchdog_anew = {{"ready", "ready watchdog!"},     {"reloading", "ready reloading watchdog!"},
                              {"ending", "ending watchdog!"},   {"ready asked", "ready watchdog!"},
                              {"lost asked", "lost watchdog!"}, {"ending asked", "ending watchdog!"}};
-const Cells start_anew = {{"starting", "starting start!"}, {"starting asked", "starting start!"}};
+const Cells start_anew = {
+    {"starting", "starting start!"}, {"ending unready", "ending start!"}, {"starting asked", "starting start!"}};
 const Cells live_over = {{"ready", "ready waits-live"},
                          {"reloading", "ready reloading waits-live"},
                          {"ready asked", "ready waits-live"},
@@ -246,6 +247,7 @@ const std::vector<Row>& rows() {
       {"time, all due", [](Watched& run) { run.pass(late); },
        unhealthy + Cells{{"starting", "unwatched timeout"},
                          {"starting asked", "unwatched timeout"},
+                         {"ending unready", "unwatched timeout"},
                          {"ending", "unwatched watchdog"},
                          {"ending asked", "unwatched watchdog"}}},
       {"time after an absence", silently([](Watched& run) { forgive_absence(run.health, 1, run.now.mono + late); }),
@@ -268,7 +270,14 @@ const std::vector<Row>& rows() {
         {"ready asked", "starting try-ready start! no-watchdog"},
         {"lost asked", "starting try-ready start! no-watchdog"},
         {"ending asked", "starting try-ready start! no-watchdog"}}},
-      {"adopt", [](Watched& run) { run.verdict = adopt(run.health, run.spec, run.now); },
+      {"adopt", [](Watched& run) { run.verdict = adopt(run.health, run.spec, false, run.now); },
+       Cells{{"unwatched", "ready +ready try-live watchdog!"},
+             {"starting asked", "starting try-ready start!"},
+             {"ready asked", "starting try-ready start! no-watchdog"},
+             {"lost asked", "starting try-ready start! no-watchdog"},
+             {"ending asked", "starting try-ready start! no-watchdog"}} +
+           all_watched("ready +ready try-live watchdog!")},
+      {"adopt one that had been ready", [](Watched& run) { run.verdict = adopt(run.health, run.spec, true, run.now); },
        Cells{{"unwatched", "ready +ready try-live watchdog!"},
              {"starting asked", "starting try-ready no-start"},
              {"ready asked", "starting try-ready no-watchdog"},

@@ -150,6 +150,32 @@ TEST(Backoff, IsForgottenAfterRunningLongEnough) {
   EXPECT_EQ(slot.retry(), seconds(1));
 }
 
+// What `reload` does with another reset_after.
+TEST(Backoff, IsForgottenByTheNewResetAfterCountedFromWhenItCameUp) {
+  Slot slot;
+  slot.start();
+  slot.fail(2);
+  const auto adjust = [&slot](SpanNs reset_after) {
+    const ServiceSpec before = slot.spec;
+    slot.spec.backoff.reset_after = reset_after;
+    return respecify(slot.life, before, slot.spec, slot.now);
+  };
+  const MonoNs up = slot.now.mono;
+  slot.pass(seconds(30));
+  EXPECT_FALSE(adjust(seconds(60))) << "the same";
+  EXPECT_TRUE(adjust(seconds(100)));
+  EXPECT_EQ(next_deadline(slot.life), up + seconds(100));
+  EXPECT_TRUE(adjust(seconds(40)));
+  EXPECT_EQ(next_deadline(slot.life), up + seconds(40));
+  EXPECT_TRUE(adjust(seconds(10)));
+  EXPECT_EQ(next_deadline(slot.life), slot.now.mono) << "it has been up for so long";
+  EXPECT_EQ(slot.life.failures, 2u);
+  slot.pass(0);
+  EXPECT_EQ(slot.life.failures, 0u);
+  EXPECT_FALSE(adjust(seconds(60))) << "nothing is left to be forgotten, and no clock begins";
+  EXPECT_EQ(next_deadline(slot.life), never);
+}
+
 TEST(Backoff, IsNotForgottenByARunThatEndsTooSoon) {
   Slot slot;
   slot.start();

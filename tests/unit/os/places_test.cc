@@ -16,6 +16,7 @@
 #include "os/fd.h"
 #include "os/instance.h"
 #include "os/proc_stat.h"
+#include "os/reserve.h"
 #include "unit/os/few_descriptors.h"
 #include "unit/os/temp_directory.h"
 
@@ -212,6 +213,21 @@ TEST(ProcStat, a_process_is_not_gone_because_descriptors_are) {
     EXPECT_FALSE(process.gone);
   }
   EXPECT_TRUE(open_process(::getpid(), ticks).pidfd);
+}
+
+TEST(Reserve, holds_back_what_it_can_and_gives_it_back) {
+#if HEARTH_SANITIZED
+  GTEST_SKIP() << "the sanitizer's own checks need a descriptor";
+#endif
+  const test::FewDescriptors few(3);
+  Reserve all(3);
+  EXPECT_TRUE(all.full());
+  EXPECT_FALSE(make_eventfd());
+  EXPECT_FALSE(Reserve(1).full());
+  all.give_back();
+  EXPECT_TRUE(make_eventfd());
+  EXPECT_FALSE(Reserve(4).full());
+  EXPECT_TRUE(Reserve(3).full()) << "whoever goes gives them back";
 }
 
 TEST(ProcStat, boot_and_namespace_are_known) {

@@ -1,9 +1,17 @@
+#include <condition_variable>
+#include <memory>
+#include <mutex>
 #include <netinet/in.h>
+#include <optional>
+#include <string>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <vector>
 
 #include <gtest/gtest.h>
 
+#include "os/clock.h"
+#include "os/port_look.h"
 #include "os/port_owner.h"
 #include "unit/os/fake_keeper.h"
 
@@ -32,6 +40,14 @@ struct ServicePorts : ::testing::Test {
     EXPECT_EQ(0, ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size));
     return ntohs(address.sin_port);
   }
+  // On a busy machine the thread that looks may take longer than is waited for.
+  ports::SpawnAnswer spawn() {
+    ports::SpawnAnswer answer;
+    const MonoNs deadline = after(read_mono(), seconds(20));
+    do answer = client->spawn(maker.order(0, 7));
+    while (answer.outcome == SpawnOutcome::later && read_mono() < deadline);
+    return answer;
+  }
 };
 
 TEST_F(ServicePorts, a_port_that_somebody_listens_on_is_in_use_and_has_an_owner) {
@@ -46,7 +62,7 @@ TEST_F(ServicePorts, a_port_that_somebody_listens_on_is_in_use_and_has_an_owner)
 TEST_F(ServicePorts, a_start_is_refused_while_somebody_else_has_the_port_and_says_who) {
   const std::uint16_t port = take_port();
   maker.spec().around.edit().ports = {port};
-  const ports::SpawnAnswer answer = client->spawn(maker.order(0, 7));
+  const ports::SpawnAnswer answer = spawn();
   EXPECT_EQ(SpawnOutcome::refused, answer.outcome);
   EXPECT_EQ(Remedy::conflict, answer.error.remedy);
   const std::string text = answer.error.text();
@@ -55,6 +71,67 @@ TEST_F(ServicePorts, a_start_is_refused_while_somebody_else_has_the_port_and_say
   EXPECT_EQ(0u, keeper.table().entry[0].run);
   socket.reset();
   EXPECT_EQ(SpawnOutcome::sent, client->spawn(maker.order(0, 7)).outcome);
+}
+
+// A /proc that answers when the test says so.
+struct PortLooksTest : ::testing::Test {
+  struct Proc {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool answers = false;
+    int asked = 0;
+    PortLooks::Holders look(const std::vector<std::uint16_t>& ports) {
+      std::unique_lock lock(mutex);
+      ++asked;
+      changed.wait(lock, [this] { return answers; });
+      PortLooks::Holders holders;
+      for (const std::uint16_t port : ports) holders.emplace_back().owner = {"PID " + std::to_string(port), port};
+      return holders;
+    }
+    void answer() {
+      const std::lock_guard lock(mutex);
+      answers = true;
+      changed.notify_all();
+    }
+  };
+  std::shared_ptr<Proc> proc = std::make_shared<Proc>();
+  PortLooks looks{[proc = proc](const std::vector<std::uint16_t>& ports) { return proc->look(ports); }};
+  void TearDown() override { proc->answer(); }
+
+  std::string owners(RunId run, const std::vector<std::uint16_t>& ports) {
+    std::optional<Result<PortLooks::Holders>> answer;
+    const MonoNs deadline = after(read_mono(), seconds(20));
+    while (!answer && read_mono() < deadline) answer = looks.of(run, ports, 1);
+    std::string text;
+    if (answer && *answer)
+      for (const PortHolder& one : **answer) text += one.owner.text + ";";
+    return text;
+  }
+};
+
+TEST_F(PortLooksTest, are_not_waited_for_and_answer_each_run_for_itself_and_anew_each_time) {
+  EXPECT_FALSE(looks.of(7, {80, 443}, 1));
+  EXPECT_FALSE(looks.of(8, {81}, 1));
+  EXPECT_FALSE(looks.of(7, {80, 443}, 1));
+  proc->answer();
+  EXPECT_EQ("PID 81;", owners(8, {81}));
+  EXPECT_EQ("PID 80;PID 443;", owners(7, {80, 443}));
+  EXPECT_EQ("PID 80;PID 443;", owners(7, {80, 443}));
+  EXPECT_EQ("PID 443;", owners(7, {443})) << "one of them is free by now";
+  const std::lock_guard lock(proc->mutex);
+  EXPECT_EQ(4, proc->asked);
+}
+
+TEST_F(PortLooksTest, that_hang_are_given_up_and_so_many_at_most_are_left_behind) {
+  for (RunId run = 1; run <= PortLooks::at_once_max; ++run) {
+    EXPECT_FALSE(looks.of(run, {80}, 1));
+    EXPECT_FALSE(looks.of(run, {80}, PortLooks::hangs_after));
+    const std::optional<Result<PortLooks::Holders>> given_up = looks.of(run, {80}, 1 + PortLooks::hangs_after);
+    ASSERT_TRUE(given_up && !*given_up);
+    EXPECT_EQ(Remedy::try_later, given_up->error().remedy);
+  }
+  EXPECT_FALSE(looks.of(99, {80}, 1));
+  EXPECT_FALSE(looks.of(99, {80}, seconds(100))) << "there is no thread for it yet, and it has not been asked";
 }
 
 }  // namespace

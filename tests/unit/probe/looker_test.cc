@@ -1,6 +1,8 @@
 #include "probe/looker.h"
 
+#include <cerrno>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <poll.h>
 
@@ -17,17 +19,23 @@ struct LookerTest : ::testing::Test {
   std::condition_variable changed;
   bool let_go = false;
   int begun = 0, entered = 0, done = 0;
-  std::unique_ptr<Looker> looker = std::move(*Looker::create([this](Look&& order) {
-    std::unique_lock lock(mutex);
-    ++entered;
-    changed.notify_all();
-    if (order.path == "hangs") changed.wait(lock, [this] { return let_go; });
-    ++done;
-    changed.notify_all();
-    Seen seen;
-    seen.id = order.id;
-    return seen;
-  }));
+  int no_thread = 0;  // errno for whoever wants one
+  std::unique_ptr<Looker> looker = std::move(*Looker::create(
+      [this](Look&& order) {
+        std::unique_lock lock(mutex);
+        ++entered;
+        changed.notify_all();
+        if (order.path == "hangs") changed.wait(lock, [this] { return let_go; });
+        ++done;
+        changed.notify_all();
+        Seen seen;
+        seen.id = order.id;
+        return seen;
+      },
+      Looker::hangs_after,
+      [this](std::function<void()> body) {
+        return no_thread != 0 ? no_thread : Looker::start_detached(std::move(body));
+      }));
 
   ~LookerTest() override {
     std::unique_lock lock(mutex);
@@ -76,6 +84,41 @@ TEST_F(LookerTest, who_waited_behind_what_hangs_is_seen_all_the_same) {
   wait_until_entered(1);
   EXPECT_EQ("", begin(3, "quick"));
   EXPECT_EQ((std::vector<std::uint64_t>{2, 3}), seen(2));
+}
+
+TEST_F(LookerTest, who_waited_behind_what_hangs_is_not_forgotten_when_there_is_no_thread_just_then) {
+  EXPECT_EQ("", begin(1, "hangs"));
+  Look order;
+  order.id = 2;
+  EXPECT_EQ("", looker->begin(std::move(order), 0));
+  ++begun;
+  wait_until_entered(1);
+  no_thread = EAGAIN;
+  EXPECT_EQ("no thread to look at paths: Resource temporarily unavailable", begin(3, "quick"));
+  no_thread = 0;
+  EXPECT_EQ("", begin(4, "quick"));
+  EXPECT_EQ((std::vector<std::uint64_t>{2, 4}), seen(2));
+}
+
+TEST_F(LookerTest, without_a_thread_who_waits_behind_what_hangs_is_seen_when_it_comes_back) {
+  EXPECT_EQ("", begin(1, "hangs"));
+  Look order;
+  order.id = 2;
+  EXPECT_EQ("", looker->begin(std::move(order), 0));
+  ++begun;
+  wait_until_entered(1);
+  no_thread = EAGAIN;
+  EXPECT_NE("", begin(3, "quick"));
+  EXPECT_TRUE(looker->cancel(2)) << "it is still there";  // and the fifth is done in its place
+  order = Look{};
+  order.id = 5;
+  EXPECT_EQ("", looker->begin(std::move(order), 0));
+  {
+    const std::lock_guard lock(mutex);
+    let_go = true;
+    changed.notify_all();
+  }
+  EXPECT_EQ((std::vector<std::uint64_t>{1, 5}), seen(2));
 }
 
 TEST_F(LookerTest, what_was_left_behind_is_seen_when_it_comes_back) {

@@ -305,6 +305,7 @@ TEST_F(MemoryProbe, who_uses_no_more_than_max_memory_is_well) {
 TEST_F(MemoryProbe, who_uses_more_is_bad_for_that_reason_and_with_both_figures) {
   EXPECT_FALSE(result_of(uses(101)).good);
   EXPECT_TRUE(results.at(0).memory);
+  EXPECT_GT(results.at(0).used_kib, 0u);
   EXPECT_FALSE(results[0].refused);
   EXPECT_EQ("it used 101 MiB of memory, and max_memory is 100 MiB", results[0].data);
 }

@@ -100,6 +100,22 @@ TEST_F(HeritageTest, a_noted_run_whose_process_is_the_same_lives) {
   EXPECT_TRUE(heritage.losses.empty());
 }
 
+TEST_F(HeritageTest, whether_a_run_had_been_ready_is_known_and_of_an_older_list_it_may_have_been) {
+  note(8, 80, 1);
+  note(9, 90, 1, "shop.web.1");
+  list.runs[1].was_ready = true;
+  std::string text = run_list_text(list);
+  Result<RunList> read = parse_run_list(text);
+  ASSERT_TRUE(read && read->runs.size() == 2);
+  EXPECT_EQ(list.runs, read->runs);
+  const std::string member = R"(,"was_ready":false)";
+  ASSERT_NE(std::string::npos, text.find(member));
+  text.erase(text.find(member), member.size());
+  read = parse_run_list(text);
+  ASSERT_TRUE(read && read->runs.size() == 2);
+  EXPECT_TRUE(read->runs[0].was_ready);
+}
+
 TEST_F(HeritageTest, a_run_whose_document_was_replaced_after_the_last_write_follows_the_new_one) {
   const Service service(directory.path(), 19, "shop.web.0");
   note(19, service.pid(), service.ticks());

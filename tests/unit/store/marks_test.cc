@@ -285,6 +285,79 @@ TEST_F(TouchedMarks, one_in_whose_place_somebody_puts_his_own_is_left_and_told) 
   EXPECT_NE(std::string::npos, note().find("not of this hearth"));
 }
 
+TEST_F(TouchedMarks, one_that_somebody_overwrites_is_left_and_told_at_once) {
+  write("precious");
+  EXPECT_TRUE(told());
+  marks.look_again();
+  EXPECT_FALSE(marks.pass());
+  EXPECT_EQ("precious", text());
+  EXPECT_NE(std::string::npos, note().find("not of this hearth"));
+  ::unlink(path.c_str());
+  EXPECT_FALSE(marks.pass());
+  EXPECT_TRUE(marks.pass());
+  EXPECT_NE(std::string::npos, text().find("\"run\":7"));
+}
+
+TEST_F(TouchedMarks, a_PID_file_with_another_number_in_it_is_put_back) {
+  path = directory / "web.pid";
+  marks.want(0, {pid()});
+  ASSERT_TRUE(marks.pass());
+  marks.look_again();
+  ASSERT_TRUE(marks.pass());
+  write("31337\n");
+  EXPECT_TRUE(told());
+  marks.look_again();
+  EXPECT_FALSE(marks.pass()) << "whoever does it again waits longer each time";
+  EXPECT_EQ("4242\n", text());
+  EXPECT_TRUE(marks.pass());
+  EXPECT_EQ(
+      "the PID file " + path + " was overwritten by somebody and is put back, this time and each time from now on",
+      note());
+}
+
+TEST_F(TouchedMarks, one_that_is_written_with_the_same_is_as_it_was) {
+  write(text());
+  EXPECT_TRUE(told());
+  marks.look_again();
+  EXPECT_TRUE(marks.pass());
+  EXPECT_EQ("", note());
+}
+
+struct MovedMarks : MarksTest {
+  void SetUp() override {
+    std::filesystem::create_directory(directory / "d");
+    path = directory / "d/web.ready";
+    marks.want(0, {ready()});
+    ASSERT_TRUE(marks.pass());
+  }
+  bool told() const {
+    pollfd polled{marks.watch(), POLLIN, 0};
+    return ::poll(&polled, 1, 0) == 1;
+  }
+};
+
+TEST_F(MovedMarks, a_directory_that_is_moved_away_is_told_at_once_and_when_it_is_over) {
+  std::filesystem::rename(directory / "d", directory / "e");
+  EXPECT_TRUE(told());
+  marks.look_again();
+  EXPECT_FALSE(marks.pass());
+  EXPECT_EQ("the readiness file " + path + " cannot be written: No such file or directory", note());
+  std::filesystem::create_directory(directory / "d");
+  EXPECT_FALSE(marks.pass()) << "put back";
+  EXPECT_TRUE(exists());
+  EXPECT_TRUE(marks.pass());
+  const std::vector<std::string> over = {"the readiness file " + path + " cannot be written: No such file or directory"};
+  EXPECT_EQ(over, marks.take_settled());
+}
+
+TEST_F(MovedMarks, others_that_come_and_go_in_its_directory_wake_nobody) {
+  for (const char* name : {"d/a", "d/b"}) {
+    const os::Fd file(::creat((directory / name).c_str(), 0644));
+    ::unlink((directory / name).c_str());
+  }
+  EXPECT_FALSE(told());
+}
+
 TEST_F(TouchedMarks, what_we_remove_ourselves_is_not_put_back) {
   marks.want(0, {ready(false)});
   EXPECT_TRUE(marks.pass());

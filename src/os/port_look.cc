@@ -1,0 +1,48 @@
+#include "os/port_look.h"
+
+#include <cerrno>
+#include <cstdlib>
+
+#include "os/proc_stat.h"
+
+namespace hearth::os {
+
+std::vector<PortHolder> find_port_holders(const std::vector<std::uint16_t>& ports) {
+  std::vector<PortHolder> holders;
+  for (const std::uint16_t port : ports) {
+    PortHolder& holder = holders.emplace_back();
+    holder.owner = find_port_owner(port);
+    const pid_t pid = holder.owner.pid;
+    if (pid == 0) continue;
+    holder.instance = environment_of(pid, "HEARTH_INSTANCE");
+    holder.slot = environment_of(pid, "HEARTH_SLOT");
+    holder.run = std::strtoull(environment_of(pid, "HEARTH_RUN").c_str(), nullptr, 10);
+  }
+  return holders;
+}
+
+std::optional<Result<PortLooks::Holders>> PortLooks::of(RunId run, const std::vector<std::uint16_t>& ports,
+                                                        MonoNs now) {
+  const std::string what = "who has port " + std::to_string(ports.front());
+  const auto known = asked_.find(run);
+  const bool fresh = known == asked_.end() || known->second.ports != ports;
+  if (fresh) {
+    std::erase_if(under_way_, [](const auto& one) { return one.expired(); });
+    if (under_way_.size() >= at_once_max) return {};
+    Asked one{ports, {}, now};
+    if (const int error = one.aside.ask("hearth-port", [how = how_, ports] { return how(ports); }); error != 0)
+      return errno_failure("find out", what, error);
+    under_way_.push_back(one.aside.trace());
+    asked_[run] = std::move(one);
+  }
+  const Asked& asked = asked_[run];
+  std::optional<Holders> answer = asked.aside.answer(fresh ? patience : 0);
+  const bool hangs = now - asked.since >= hangs_after;
+  if (!answer && !hangs) return {};
+  asked_.erase(run);
+  if (!answer)
+    return failure(Remedy::try_later, "find out", what, "it is in use, and /proc does not answer: a process hangs");
+  return std::move(*answer);
+}
+
+}  // namespace hearth::os
