@@ -148,6 +148,26 @@ void SlotBook::take_into_use(SlotIndex slot, const SlotState& fresh) {
   touch(slot);
 }
 
+void SlotBook::keep_left_over(SlotIndex slot) {
+  constexpr std::size_t most = 64;
+  const SlotState& state = slots[slot];
+  const ServiceSpec& spec = spec_of(slot);
+  SlotStatus status;
+  status.project = document_of(slot)->project;
+  status.name = spec.name;
+  status.index = state.replica;
+  status.replicas = spec.replicas;
+  status.slot = slot;
+  status.since = state.life.since;
+  status.last_exit = state.last_exit;
+  status.reason = state.life.reason;
+  status.leftover = state.leftover;
+  status.reason_text = "the stop is incomplete, this cannot be killed: " + status.leftover;
+  status.order = state.order;
+  if (left_over.size() == most) left_over.erase(left_over.begin());
+  left_over.push_back(std::move(status));
+}
+
 void SlotBook::forget(SlotIndex slot) {
   SlotState& state = slots[slot];
   if (state.role == SlotRole::service) {
@@ -168,6 +188,7 @@ void SlotBook::forget(SlotIndex slot) {
         if (each == slot) each = no_slot;
   }
   if (state.role == SlotRole::service) {
+    if (state.leftover[0] != '\0') keep_left_over(slot);
     EventRecord event;
     event.what = Happening::removed;
     event.service = label(slot);

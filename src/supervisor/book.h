@@ -152,12 +152,17 @@ class SlotBook {
   void index_slots();
   void drop_unused_documents();
 
+  // Of slots that were forgotten although something of them could not be killed, the last few: for the reports of the
+  // orders that wanted it. A successor does not know them; the journal does.
+  std::vector<SlotStatus> left_over;
+
   void add_note(Note note, Happening what = Happening::note);
   // One that the journal has as this event, which has its time and its slot.
   void add_note(std::string text, EventRecord event);
 
  private:
   void keep_note(Note note);
+  void keep_left_over(SlotIndex slot);
 
   ServiceSpec probe_spec_;  // how probes' runs live; their command comes from the parent's probe
   ServiceSpec hook_spec_;   // the same of hooks

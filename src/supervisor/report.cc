@@ -122,6 +122,8 @@ OrderReport order_report(const SlotBook& book, ports::Keeper& keeper, const std:
     if (one.outcome == Outcome::pending) report.settled = false;
     report.slots.push_back(std::move(one));
   }
+  for (const SlotStatus& status : book.left_over)
+    if (status.order == record.order) report.slots.push_back({Outcome::incomplete, status});
   // What `down` and `shutdown` have forgotten, nobody has taken over.
   const bool forgets = report.verb == Verb::down || report.verb == Verb::shutdown || report.verb == Verb::leave;
   if (!forgets && still < record.slots) report.overtaken = record.slots - still;

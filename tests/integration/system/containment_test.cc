@@ -138,7 +138,7 @@ TEST_P(Containment, another_service_and_strangers_are_left_alone) {
 // A process of somebody else in the tree of an ordinary user's service cannot be killed by that user.
 struct Unkillable : Machine {
   Unkillable() : Machine(As::user) {}
-  void prepare() {
+  void prepare(const std::string& more = {}) {
     if (const std::string why = obstacle(); !why.empty()) GTEST_SKIP() << why;
     struct statvfs file_system{};
     ASSERT_EQ(0, ::statvfs(base.c_str(), &file_system));
@@ -147,15 +147,16 @@ struct Unkillable : Machine {
     ASSERT_EQ(0, ::chmod((base + "/as-root").c_str(), 04755));
     project(
         "[service.web]\nshell = true\ncommand = \"@BASE@/as-root @STAGE@ becomes-root & @PUPPET@ @STAGE@ web\"\n"
-        "stop_timeout = \"0.5s\"\n");
+        "stop_timeout = \"0.5s\"\n" +
+        more);
   }
-  void enter() {
-    for (int i = 0; i < 2; ++i) {
+  void enter(int count = 2) {
+    for (int i = 0; i < count; ++i) {
       Actor actor = stage->enter();
-      (actor.label == "web" ? web : rooted) = std::move(actor);
+      (actor.label == "web" ? web : actor.label == "other" ? other : rooted) = std::move(actor);
     }
   }
-  Actor rooted, web;
+  Actor rooted, web, other;
 };
 
 TEST_F(Unkillable, what_belongs_to_root_is_named_and_the_stop_of_an_ordinary_user_is_incomplete) {
@@ -176,11 +177,11 @@ TEST_F(Unkillable, what_belongs_to_root_is_named_and_the_stop_of_an_ordinary_use
 }
 
 TEST_F(Unkillable, a_command_in_the_foreground_says_so_at_its_end) {
-  prepare();
+  prepare("[service.other]\nrestart = \"never\"\n" + puppet("other"));
   if (IsSkipped() || HasFatalFailure()) return;
-  Command foreground = begin({"up", "--foreground", "--exit-code-from", "web"});
-  enter();
-  web.order("exit 0");
+  Command foreground = begin({"up", "--foreground", "--exit-code-from", "other"});
+  enter(3);
+  other.order("exit 0");
   const Output output = foreground.wait();
   EXPECT_EQ(1, output.code) << output.all();
   EXPECT_NE(std::string::npos, output.err.find("hearth: web: the stop is incomplete")) << output.all();
