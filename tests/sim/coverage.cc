@@ -90,7 +90,7 @@ const Table& health_table() {
        {"start clock",         {".",   "U",  "U",  "",   "",   "u"}},
        {"watchdog clock",      {".",   "",   "",   "U",  "u",  "u"}},
        {"readiness limit",     {".",   "",   "S",  "RL", "L",  ""}},
-       {"liveness limit",      {".",   "",   "",   "RU", "LU", ""}},
+       {"liveness limit",      {".",   "",   "",   "RU", "lU", ""}},
        {"uptime",              {".",   "",   "R",  "",   "r",  ""}},
       }};
   return table;
@@ -111,7 +111,7 @@ const Table& policy_table() {
        {"spawn_failed",         {"TWBL",  "TWBL", "F"}},
        {"start_timeout",        {"TWBL",  "TWBL", "F"}},
        {"watchdog",             {"TWBL",  "TWBL", "F"}},
-       {"liveness",             {"TWBL",  "TWBL", "F"}},
+       {"liveness",             {"TWBl",  "TWBL", "F"}},
        {"crash_loop",           {"",      "",     ""}},
        {"policy",               {"",      "",     ""}},
        {"adopted",              {"",      "",     ""}},
@@ -129,7 +129,7 @@ const Table& policy_table() {
 
 // Small letters: two things have to meet in one turn (a dependency goes as its dependent is restarted; it fails for good and
 // is back within the time to a retry), or in one run (STOPPING=1 or lost readiness, and a watchdog that bites; a limit of
-// memory and a crash limit). tests/unit/lifecycle/table_test.cc and tests/unit/health/table_test.cc walk every one of them.
+// memory or a liveness probe, and a crash limit). tests/unit/lifecycle/table_test.cc and tests/unit/health/table_test.cc walk every one of them.
 
 struct Count {
   unsigned met = 0, all = 0, rare = 0, rare_met = 0;

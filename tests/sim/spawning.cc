@@ -237,7 +237,7 @@ void Kernel::say(Process& process, std::string data, std::uint64_t file) {
   datagram.file = file;
   datagram.sent = time_.now.mono;
   if (datagram.data == "READY=1") process.ready_said = true;
-  if (datagram.data == "WATCHDOG=trigger") process.gave_itself_up = true;
+  if (datagram.data == "WATCHDOG=trigger") process.gave_itself_up = holder.gave_itself_up = true;
   trace_.note(time_.now.mono, "run %lu (%s) says %s", process.run, process.label.c_str(), datagram.data.c_str());
   holder.socket.push_back(std::move(datagram));
   wake();
