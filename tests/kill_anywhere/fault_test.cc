@@ -14,8 +14,8 @@
 #include <gtest/gtest.h>
 
 #include "invariants.h"
-#include "points.h"
 #include "places.h"
+#include "points.h"
 #include "support/lines.h"
 
 namespace hearth::kill_anywhere {

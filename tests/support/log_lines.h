@@ -13,8 +13,8 @@ struct LogLine {
   bool whole = false;        // one of ours, byte by byte; else the numbers mean nothing
   std::uint64_t number = 0;  // as in make_line()
   std::uint64_t run = 0;
-  std::string text;   // what the service wrote, without its line end
-  std::string where;  // name of the file
+  std::string text;        // what the service wrote, without its line end
+  std::string where;       // name of the file
   std::uint64_t lost = 0;  // hearth's own line that says how many bytes it has thrown away
 };
 

@@ -37,7 +37,7 @@ struct StatusView {
   std::uint64_t takeovers = 0;
   std::vector<std::string> notes;
   std::map<std::string, ServiceView> services;  // by name; of replicas "web" is the first, "web.1" the next
-  std::string text;  // as it came
+  std::string text;                             // as it came
 };
 
 // Empty when the text is not a status.

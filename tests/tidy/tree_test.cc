@@ -5,8 +5,8 @@
 
 #include <gtest/gtest.h>
 
-#include "tidy/rules.h"
 #include "places.h"
+#include "tidy/rules.h"
 
 namespace hearth::tidy {
 namespace {

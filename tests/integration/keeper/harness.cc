@@ -1,5 +1,4 @@
 #include "integration/keeper/harness.h"
-#include "places.h"
 
 #include <fcntl.h>
 #include <filesystem>
@@ -18,6 +17,8 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "places.h"
 
 namespace hearth::test {
 namespace {

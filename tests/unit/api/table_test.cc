@@ -7,8 +7,8 @@
 
 #include "api/status_table.h"
 #include "api/text.h"
-#include "unit/api/fakes.h"
 #include "places.h"
+#include "unit/api/fakes.h"
 
 namespace hearth::api {
 namespace {

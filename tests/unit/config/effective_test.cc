@@ -11,8 +11,8 @@
 
 #include "config/schema.h"
 #include "config/service_keys.h"
-#include "unit/config/memory_files.h"
 #include "places.h"
+#include "unit/config/memory_files.h"
 
 namespace hearth::config {
 namespace {

@@ -6,8 +6,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "unit/config/memory_files.h"
 #include "places.h"
+#include "unit/config/memory_files.h"
 
 namespace hearth::config {
 namespace {

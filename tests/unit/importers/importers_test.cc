@@ -17,8 +17,8 @@
 #include "importers/words.h"
 #include "model/capabilities.h"
 #include "model/replica.h"
-#include "unit/config/memory_files.h"
 #include "places.h"
+#include "unit/config/memory_files.h"
 
 namespace hearth::importers {
 namespace {
