@@ -93,14 +93,14 @@ ToldExit told(std::uint64_t run, int code, int signal = -1) {
   return {.slot = "bad", .run = run, .known = code >= 0 || signal >= 0, .code = code, .signal = signal};
 }
 
-std::vector<std::string> exits(const std::vector<ToldExit>& told, const Deaths& deaths = {}) {
+std::vector<std::string> exits(const std::vector<ToldExit>& told, const Deaths& deaths = {}, std::uint64_t lost = 0) {
   // Run 4 exited with 7, run 5 was killed, run 6 lives.
   const Truth truth = {{"bad",
                         {{.run = 4, .pid = 40, .started = seconds(10), .exit_code = 7, .ended = seconds(20)},
                          {.run = 5, .pid = 50, .started = seconds(30)},
                          {.run = 6, .pid = 60, .started = seconds(40)}}}};
   std::set<std::uint64_t> before;
-  return judge_exits(truth, told, {6}, deaths, true, before).violations;
+  return judge_exits(truth, told, {6}, deaths, lost, true, before).violations;
 }
 
 TEST(ChaosFaults, each_exit_is_in_the_journal_once_and_as_it_was) {
@@ -114,6 +114,8 @@ TEST(ChaosFaults, each_exit_is_in_the_journal_once_and_as_it_was) {
   EXPECT_THAT(exits({told(4, -1), told(5, -1, 9)}, {.of_keeper = {seconds(25)}}),
               ElementsAre(HasSubstr("nobody knows")))
       << "the keeper died after it";
+  EXPECT_THAT(exits({told(5, -1, 9)}, {}, 1), IsEmpty()) << "hearth says that it has lost an event";
+  EXPECT_EQ(exits({}, {}, 1).size(), 2u) << "that is one, and not two";
 }
 
 struct ChaosLog : testing::Test {
@@ -124,11 +126,11 @@ struct ChaosLog : testing::Test {
     return line.substr(0, line.size() - 1);
   }
   std::vector<std::string> compare(std::uint64_t finished, std::uint64_t begun = 0, const Allowance& allowance = {}) {
-    std::uint64_t used = 0;
     const TrueRun run{.run = 3, .lines_begun = std::max(begun, finished), .lines_finished = finished};
     return witness.compare({run}, allowance, true, used).violations;
   }
   LogWitness witness{"raw"};
+  std::uint64_t used = 0;  // batches
 };
 
 TEST_F(ChaosLog, is_right_when_each_line_is_there_once_and_in_order) {
@@ -174,6 +176,22 @@ TEST_F(ChaosLog, finds_what_was_never_written) {
   EXPECT_THAT(compare(1), ElementsAre(HasSubstr("was never written")));
   piece("something else");
   EXPECT_THAT(compare(2), ElementsAre(HasSubstr("never written: \"something else\"")));
+}
+
+TEST_F(ChaosLog, a_line_that_another_runs_line_has_cut_is_there_in_pieces) {
+  for (std::uint64_t i = 0; i < 7; ++i) line(i);
+  piece(text(7).substr(0, 300));
+  for (const std::uint64_t number : {1, 2}) witness.take({.whole = true, .number = number, .run = 4, .where = "1.log"});
+  piece(text(7).substr(300, 200));
+  piece(text(7).substr(500));
+  for (std::uint64_t i = 8; i < 10; ++i) line(i);
+  EXPECT_THAT(compare(10), IsEmpty());
+  EXPECT_THAT(compare(10), IsEmpty()) << "also when it is looked at again";
+}
+
+TEST_F(ChaosLog, finds_an_object_without_its_end) {
+  witness.take({.torn = true, .text = text(0), .where = "1.log"});
+  EXPECT_THAT(compare(1), Contains(HasSubstr("have no end")));
 }
 
 TEST_F(ChaosLog, what_hearth_counts_as_lost_may_be_missing_and_no_more) {

@@ -141,6 +141,7 @@ bool Faults::kill(const Process& process) {
       !deaths_.of_keeper.empty() && supervisor_killed_ != 0 &&
       std::max(supervisor_killed_, deaths_.of_keeper.back()) - std::min(supervisor_killed_, deaths_.of_keeper.back()) <
           kAtOnce;
+  if (both && at_once) ++deaths_.batches;
   if (both && at_once && !everything_died()) deaths_.of_all.emplace_back(now, INT64_MAX);
   return true;
 }

@@ -10,6 +10,9 @@ namespace {
 
 namespace json = boost::json;
 
+// From here on our services say that they could not do something, and may not have been able to write that down.
+constexpr int kOwnTrouble = 114;
+
 struct Judge {
   const Plan& plan;
   const Evidence& e;
@@ -44,7 +47,10 @@ struct Judge {
     const auto truth = e.truth.find(name);
     if (truth == e.truth.end()) return;
     for (const TrueRun& run : truth->second) {
-      if (view.exit_run == run.run && view.exit_code && run.exit_code != *view.exit_code)
+      if (run.exit_code >= kOwnTrouble)
+        violation("run {} of {} could not do its work: it ended with {}", run.run, name, run.exit_code);
+      if (view.exit_run == run.run && view.exit_code && *view.exit_code < kOwnTrouble &&
+          run.exit_code != *view.exit_code)
         violation("status says that run {} of {} exited with {}; it said itself {}", run.run, name, *view.exit_code,
                   run.exit_code < 0 ? "nothing" : std::to_string(run.exit_code));
     }
@@ -127,10 +133,11 @@ bool dead_at(const Deaths& deaths, MonoNs at) {
 }
 
 ExitVerdict judge_exits(const Truth& truth, const std::vector<ToldExit>& exits, const std::set<std::uint64_t>& living,
-                        const Deaths& deaths, bool last, std::set<std::uint64_t>& told) {
+                        const Deaths& deaths, std::uint64_t lost, bool last, std::set<std::uint64_t>& told) {
   ExitVerdict verdict;
   std::map<std::uint64_t, std::vector<const ToldExit*>> by_run;
   for (const ToldExit& exit : exits) by_run[exit.run].push_back(&exit);
+  std::vector<std::pair<std::string, const TrueRun*>> untold;
   for (const auto& [slot, runs] : truth) {
     for (const TrueRun& run : runs) {
       if (living.contains(run.run) || told.contains(run.run)) continue;
@@ -140,8 +147,7 @@ ExitVerdict judge_exits(const Truth& truth, const std::vector<ToldExit>& exits, 
       };
       const std::vector<const ToldExit*>& said = by_run[run.run];
       if (said.empty()) {
-        verdict.complete = false;
-        if (last) complain("has ended, and the journal has no exit of it");
+        untold.emplace_back(slot, &run);
         continue;
       }
       ++verdict.compared;
@@ -155,10 +161,16 @@ ExitVerdict judge_exits(const Truth& truth, const std::vector<ToldExit>& exits, 
       if (!exit.known && adopted)
         ++verdict.unknown;
       else if (!exit.known || (run.exit_code >= 0 && exit.code != run.exit_code) ||
-               (run.exit_code < 0 && exit.signal < 0))
+               (run.exit_code < 0 && exit.signal < 0 && exit.code < kOwnTrouble))
         complain(fmt::format("{}; the journal says that it ended {}", truly, text_of(exit)));
     }
   }
+  verdict.complete = untold.size() <= lost;
+  for (const auto& [slot, run] : untold)
+    if (!verdict.complete && last && told.insert(run->run).second)
+      verdict.violations.push_back(fmt::format(
+          "run {} of {} (PID {}) has ended, and the journal has no exit of it; it says of {} events that they are lost",
+          run->run, slot, run->pid, lost));
   return verdict;
 }
 

@@ -45,6 +45,7 @@ struct ToldExit {
 struct Deaths {
   std::vector<MonoNs> of_keeper;
   std::vector<std::pair<MonoNs, MonoNs>> of_all;  // from, until hearth was there again
+  std::uint64_t batches = 0;                      // how often all of it may have died, within these times, too
 };
 bool dead_at(const Deaths& deaths, MonoNs at);
 
@@ -54,9 +55,9 @@ struct ExitVerdict {
   std::uint64_t unknown = 0;  // tolerated
   bool complete = true;       // no exit that has yet to be told
 };
-// `living`: runs of which a process lives. `last`: what has not been told by now is missing. Each run is complained of
+// `living`: runs of which a process lives. `lost`: events that hearth says it has lost, which may be exits. `last`: what has not been told by now is missing. Each run is complained of
 // once: `told` remembers.
 ExitVerdict judge_exits(const Truth& truth, const std::vector<ToldExit>& exits, const std::set<std::uint64_t>& living,
-                        const Deaths& deaths, bool last, std::set<std::uint64_t>& told);
+                        const Deaths& deaths, std::uint64_t lost, bool last, std::set<std::uint64_t>& told);
 
 }  // namespace hearth::chaos

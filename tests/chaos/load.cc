@@ -36,25 +36,40 @@ std::string slot_of(const std::string& service) {  // "chaos.web.1" -> "web.1"
 }  // namespace
 
 void EventsFollower::tick() {
-  if (running_ || stopped_) return;
-  running_ = true;
+  const MonoNs now = os::read_mono();
+  if (running_ || stopped_ || now < next_life_) return;
+  next_life_ = after(now, milliseconds(300));
   // Where it was cut it begins again with everything that is kept: what it has told already is passed over.
-  const std::string path = path_ + std::to_string(++lives_);
-  offset_ = last_in_life_ = 0;
+  running_ = true;
+  read();
+  const std::string path = next_path();
   world_.run(
       {"events", "-f", "-n", "all", "--json"}, kForEver, [this](int, const std::string&) { running_ = false; }, path);
 }
 
-void EventsFollower::read(const Plan& plan) {
+std::string EventsFollower::next_path() {
+  offset_ = last_in_life_ = 0;
+  return path_ + std::to_string(++lives_);
+}
+
+void EventsFollower::finish() {
+  stopped_ = true;
+  read();
+  std::string all;
+  world_.ask({"events", "-n", "all", "--json"}, &all, seconds(30));
+  std::ofstream(next_path(), std::ios::binary) << all;
+}
+
+void EventsFollower::read() {
   std::ifstream in(path_ + std::to_string(lives_), std::ios::binary);
   in.seekg(static_cast<std::streamoff>(offset_));
   for (std::string line; std::getline(in, line) && !in.eof();) {
     offset_ += line.size() + 1;
-    take(line, plan);
+    take(line);
   }
 }
 
-void EventsFollower::take(const std::string& line, const Plan& plan) {
+void EventsFollower::take(const std::string& line) {
   json::error_code error;
   const json::value value = json::parse(line, error);
   const json::object* event = error ? nullptr : value.if_object();
@@ -68,13 +83,14 @@ void EventsFollower::take(const std::string& line, const Plan& plan) {
   if (id <= last_) return;
   if (id > last_ + 1 && kind != "loss")
     violations_.push_back(fmt::format("of the events between {} and {} the follower was told nothing", last_, id));
+  if (kind == "loss") lost_ += id - last_ - 1;
   last_ = id;
   ++count_;
   if (kind != "exit") return;
   ToldExit exit;
   const json::value* service = event->if_contains("service");
   exit.slot = slot_of(service == nullptr ? "" : std::string(service->as_string()));
-  if (plan.find(exit.slot) == nullptr) return;
+  if (plan_.find(exit.slot) == nullptr) return;
   if (const json::value* run = event->if_contains("run")) exit.run = run->to_number<std::uint64_t>();
   const json::value* how = event->if_contains("exit");
   if (how == nullptr || !how->is_object()) return;

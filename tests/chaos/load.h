@@ -19,23 +19,29 @@ namespace hearth::chaos {
 // `hearth events -f`, begun again where it ended. Its ids must have no gap and come once.
 class EventsFollower {
  public:
-  explicit EventsFollower(World& world) : world_(world), path_(world.base() + "/followers/events") {}
+  EventsFollower(World& world, const Plan& plan)
+      : world_(world), plan_(plan), path_(world.base() + "/followers/events") {}
   void tick();  // begins it again when it has ended
-  void stop() { stopped_ = true; }
   // What has come; violations are told once.
-  void read(const Plan& plan);
+  void read();
+  // Hearth has ended: the rest is what is kept.
+  void finish();
   std::vector<std::string> take_violations() { return std::exchange(violations_, {}); }
   std::vector<ToldExit>& exits() { return exits_; }
   std::uint64_t last() const { return last_; }
   std::uint64_t count() const { return count_; }
-  bool forget_next = false;  // planted: the next event is not seen
+  std::uint64_t lost() const { return lost_; }  // as the journal says itself
+  bool forget_next = false;                     // planted: the next event is not seen
 
  private:
-  void take(const std::string& line, const Plan& plan);
+  void take(const std::string& line);
+  std::string next_path();
 
   World& world_;
+  const Plan& plan_;
   std::string path_;
-  std::uint64_t offset_ = 0, last_ = 0, last_in_life_ = 0, count_ = 0;
+  MonoNs next_life_ = 0;
+  std::uint64_t offset_ = 0, last_ = 0, last_in_life_ = 0, count_ = 0, lost_ = 0;
   std::size_t lives_ = 0;
   bool running_ = false, stopped_ = false;
   std::vector<ToldExit> exits_;

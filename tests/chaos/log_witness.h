@@ -50,7 +50,8 @@ class LogWitness {
     std::string example;
   };
   void take_piece(const support::LogLine& line);
-  void miss(Missing& missing, std::uint64_t& previous, const Run& run, std::uint64_t number, std::uint64_t run_number);
+  void miss(Missing& missing, std::uint64_t& previous, Run& run, std::uint64_t number, std::uint64_t run_number);
+  void gather(Run& run, std::uint64_t number, const std::string& line);
   std::string named(std::uint64_t number, std::uint64_t run) const;
 
   std::string slot_;
@@ -58,6 +59,7 @@ class LogWitness {
   std::vector<support::LogLine> strange_;  // pieces of nobody knows what, until compare()
   std::vector<std::string> violations_;
   std::uint64_t lines_ = 0;
+  std::uint64_t torn_ = 0;
   std::uint64_t marked_ = 0;  // bytes that hearth says it has thrown away
   std::uint64_t tolerated_batches_ = 0;
   std::uint64_t told_ = 0;  // bytes that were told to be missing

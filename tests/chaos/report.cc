@@ -23,6 +23,7 @@ Rows rows_of(const Result& r) {
           {"exits_compared", r.exits_compared},
           {"exits_unknown", r.exits_unknown},
           {"events_compared", r.events_compared},
+          {"events_lost", r.events_lost},
           {"lines_compared", r.lines_compared},
           {"lines_followed", r.lines_followed},
           {"bytes_tolerated", r.bytes_tolerated},

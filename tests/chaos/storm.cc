@@ -26,17 +26,17 @@ Storm::Storm(const Options& options, World& world)
       plan_(options.seed, world.base(), options.programs + "/hearth-chaos-service"),
       faults_(world, options, random_),
       load_(world, plan_, faults_, random_),
-      events_(world) {
+      events_(world, plan_) {
   for (const std::string& kind : Faults::kinds())
     if (const std::string why = faults_.obstacle(kind); !why.empty()) result_.left_out[kind] = why;
 }
 
 Result Storm::run() {
   begun_ = os::read_mono();
-  const MonoNs until = after(begun_, options_.length);
   begin();
   calm();  // without a fault: what is wrong here is wrong with the tool, or with everything
   load_.begin_log_follower();
+  const MonoNs until = after(os::read_mono(), options_.length);
   while (!world_.interrupted() && os::read_mono() < until) {
     ++result_.rounds;
     rage(milliseconds(1500 + below(random_, 5000)));

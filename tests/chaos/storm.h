@@ -30,8 +30,8 @@ struct Result {
   std::map<std::string, std::string> left_out;  // kinds of faults, and why
   std::uint64_t rounds = 0, kills = 0, orders = 0, orders_refused = 0, looks = 0, knocks = 0;
   std::uint64_t runs = 0, exits_compared = 0, exits_unknown = 0, statuses_compared = 0, slots_compared = 0;
-  std::uint64_t lines_compared = 0, lines_followed = 0, bytes_tolerated = 0, events_compared = 0, takeovers = 0,
-                deaths_of_all = 0;
+  std::uint64_t lines_compared = 0, lines_followed = 0, bytes_tolerated = 0, events_compared = 0, events_lost = 0,
+                takeovers = 0, deaths_of_all = 0;
   double seconds = 0;
   std::string directory;  // "" = removed
 };
@@ -69,6 +69,7 @@ class Storm {
   void wait(SpanNs time);
   bool planted(const char* what);
   double seconds_since_begin() const;
+  SpanNs catches_up() const;
   void progress();
 
   const Options& options_;

@@ -57,6 +57,19 @@ std::string content(int fd) {
   }
 }
 
+// Files only: there are pipes and sockets among them.
+void keep_files(const std::string& from, const std::string& to) {
+  std::error_code error;
+  for (auto it = fs::recursive_directory_iterator(from, error); !error && it != fs::recursive_directory_iterator();
+       it.increment(error)) {
+    std::error_code its;
+    if (!it->is_regular_file(its) || it->is_symlink(its)) continue;
+    const fs::path place = to / fs::relative(it->path(), from, its);
+    fs::create_directories(place.parent_path(), its);
+    fs::copy_file(it->path(), place, its);
+  }
+}
+
 }  // namespace
 
 const char* role_name(Role role) {
@@ -73,7 +86,7 @@ World::World(const Options& options, support::World around) : options_(options),
     mkdir((base_ + part).c_str(), 0700);
   if (around_.can_mount) {
     can_fill_ = true;
-    mount_small(directory(), "size=24m,mode=0711");
+    mount_small(directory(), "size=64m,mode=0711");
     mkdir(logs().c_str(), 0700);
     mount_small(logs(), "size=1g,mode=0700");
   }
@@ -199,7 +212,9 @@ int World::ask(const std::vector<std::string>& words, std::string* output, SpanN
 std::optional<support::StatusView> World::status() {
   std::string text;
   ask({"status", "--json"}, &text, seconds(20));
-  return support::parse_status(text);
+  // What the client says of its troubles stands in there, too.
+  const std::size_t begin = text.find("{\"");
+  return begin == text.npos ? std::nullopt : support::parse_status(text.substr(begin, text.rfind('}') + 1 - begin));
 }
 
 bool World::fill(const std::string& directory) {
@@ -229,8 +244,7 @@ void World::end(bool keep) {
   if (opened) os::remove_state_directory(opened.get());
   std::error_code error;
   // What is on a tmpfs goes with our namespace: it is copied out of it where it shall be kept.
-  if (keep && can_fill_)
-    fs::copy(directory(), base_ + "/kept", fs::copy_options::recursive | fs::copy_options::skip_symlinks, error);
+  if (keep && can_fill_) keep_files(directory(), base_ + "/kept");
   if (can_fill_) {
     umount2(logs().c_str(), MNT_DETACH);
     umount2(directory().c_str(), MNT_DETACH);

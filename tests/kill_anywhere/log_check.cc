@@ -22,7 +22,7 @@ struct Reading {
   }
 
   void take(const support::LogLine& line) {
-    if (!line.whole || line.number >= written.begun)
+    if (!line.whole || line.torn || line.number >= written.begun)
       return complain(findings.damaged, "in " + line.where + ": " + support::shown(line.text));
     const std::string name = "line " + std::to_string(line.number) + " of run " + std::to_string(line.run);
     if (!seen.insert(line.number).second)

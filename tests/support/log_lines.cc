@@ -21,14 +21,16 @@ std::string slurp(const std::string& path, std::uint64_t from) {
 }
 
 // What the service wrote, taken out of what the logger made of it. False: it is not in that form.
-bool take_text(std::string& line, LogForm form) {
+bool take_text(std::string& line, LogForm form, bool& torn) {
   if (form == LogForm::stamped) {
     const std::size_t space = line.find(' ');
     if (space != 27 || line[10] != 'T' || line[26] != 'Z') return false;
     line.erase(0, space + 1);
   } else if (form == LogForm::json) {
     boost::json::error_code error;
-    const boost::json::value value = boost::json::parse(line, error);
+    boost::json::value value = boost::json::parse(line, error);
+    torn = static_cast<bool>(error);
+    if (torn) value = boost::json::parse(line + "\"}", error);
     const boost::json::object* object = error ? nullptr : value.if_object();
     const boost::json::value* text = object == nullptr ? nullptr : object->if_contains("text");
     if (text == nullptr || !text->is_string()) return false;
@@ -43,7 +45,7 @@ LogLine line_of(std::string stored, LogForm form, const std::string& where) {
   line.text = std::move(stored);
   unsigned long long number = 0;
   unsigned long long run = 0;
-  if (!take_text(line.text, form)) return line;
+  if (!take_text(line.text, form, line.torn)) return line;
   if (std::sscanf(line.text.c_str(), "[hearth: %llu bytes lost: ", &number) == 1) {
     line.lost = number;
   } else if (std::sscanf(line.text.c_str(), "%8llu r%llu ", &number, &run) == 2) {

@@ -10,6 +10,7 @@ namespace hearth::support {
 enum class LogForm : std::uint8_t { raw, stamped, json };
 
 struct LogLine {
+  bool torn = false;         // json: an object without its end
   bool whole = false;        // one of ours, byte by byte; else the numbers mean nothing
   std::uint64_t number = 0;  // as in make_line()
   std::uint64_t run = 0;
