@@ -99,6 +99,8 @@ LogVerdict LogWitness::compare(const std::vector<TrueRun>& runs, const Allowance
     const bool tail_excused = allowance.ended_unseen.contains(truth.run);
     for (std::uint64_t number = run.next; number < truth.lines_finished && !tail_excused; ++number)
       miss(missing, previous, run, number, truth.run);
+    for (std::uint64_t number = run.next; number < truth.lines_begun && tail_excused && !strange_.empty(); ++number)
+      gather(run, number, support::make_line(number, truth.run));
     // What it had begun when it was killed.
     const std::string begun = support::make_line(truth.lines_finished, truth.run);
     std::erase_if(strange_, [&](const support::LogLine& piece) {
