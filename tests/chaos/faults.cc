@@ -120,6 +120,7 @@ void Faults::tick() {
 void Faults::undo_all() {
   for (Undo& undo : undos_) undo.at = 0;
   tick();
+  unread_since_ = 0;
   slow_readers_.clear();
 }
 
@@ -142,12 +143,12 @@ bool Faults::kill(const Process& process) {
       std::max(supervisor_killed_, deaths_.of_keeper.back()) - std::min(supervisor_killed_, deaths_.of_keeper.back()) <
           kAtOnce;
   if (both && at_once) ++deaths_.batches;
-  if (both && at_once && !everything_died()) deaths_.of_all.emplace_back(now, INT64_MAX);
+  if (both && at_once && !everything_died()) deaths_.of_all.push_back({unread_since_ != 0 ? unread_since_ : now});
   return true;
 }
 
 void Faults::hearth_is_back() {
-  if (everything_died()) deaths_.of_all.back().second = os::read_mono();
+  if (everything_died()) deaths_.of_all.back().until = os::read_mono();
 }
 
 std::uint64_t Faults::kill_role(Role role) {
@@ -208,11 +209,16 @@ std::uint64_t Faults::kill_client() {
   return 0;
 }
 
+void Faults::output_waits() {
+  if (unread_since_ == 0) unread_since_ = os::read_mono();
+}
+
 std::uint64_t Faults::stop(const std::vector<Process>& processes) {
   std::uint64_t hit = 0;
   for (const Process& process : processes) {
     if (!world_.signal(process, SIGSTOP)) continue;
     ++hit;
+    if (process.role == Role::logger) output_waits();
     later(seconds(3), fmt::format("{} {} goes on", role_name(process.role), process.pid),
           [this, process] { world_.signal(process, SIGCONT); });
   }
@@ -249,6 +255,7 @@ std::uint64_t Faults::few_descriptors() {
 
 std::uint64_t Faults::full_logs() {
   if (!world_.fill(world_.logs())) return 0;
+  output_waits();
   later(seconds(3), "room for logs", [this] { world_.make_room(world_.logs()); });
   return 1;
 }

@@ -42,7 +42,7 @@ class Faults {
   std::uint64_t kills() const { return kills_; }
   const Deaths& deaths() const { return deaths_; }
   const std::vector<pid_t>& killed_services() const { return killed_services_; }
-  bool everything_died() const { return !deaths_.of_all.empty() && deaths_.of_all.back().second == INT64_MAX; }
+  bool everything_died() const { return !deaths_.of_all.empty() && deaths_.of_all.back().until == INT64_MAX; }
   void hearth_is_back();  // after the death of everything
 
  private:
@@ -73,6 +73,7 @@ class Faults {
 
   std::uint64_t kill_role(Role role);
   bool kill(const Process& process);
+  void output_waits();
   std::uint64_t stop(const std::vector<Process>& processes);
   void later(SpanNs at_most, const std::string& text, std::function<void()> act);
 
@@ -88,6 +89,7 @@ class Faults {
   Deaths deaths_;
   MonoNs begun_ = 0;
   MonoNs supervisor_killed_ = 0;
+  MonoNs unread_since_ = 0;  // output may wait in pipes; 0 = it does not
   std::uint64_t kills_ = 0;
 };
 

@@ -127,9 +127,10 @@ std::vector<std::string> judge_state(const Plan& plan, const Evidence& evidence)
   return std::move(judge.found);
 }
 
-bool dead_at(const Deaths& deaths, MonoNs at) {
-  return std::any_of(deaths.of_all.begin(), deaths.of_all.end(),
-                     [&](const auto& death) { return at >= death.first - milliseconds(100) && at <= death.second; });
+bool may_end_unread(const Deaths& deaths, MonoNs at) {
+  return std::any_of(deaths.of_all.begin(), deaths.of_all.end(), [&](const DeathOfAll& death) {
+    return at >= death.unread_since - milliseconds(100) && at <= death.until;
+  });
 }
 
 ExitVerdict judge_exits(const Truth& truth, const std::vector<ToldExit>& exits, const std::set<std::uint64_t>& living,

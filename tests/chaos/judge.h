@@ -41,13 +41,20 @@ struct ToldExit {
   bool started = true;
 };
 
+// All of hearth was dead. `unread_since`: what runs had written then may still have been in their pipes when they ended,
+// because the logger was stopped or its disk full; it goes with the last who holds the pipe.
+struct DeathOfAll {
+  MonoNs unread_since = 0;
+  MonoNs until = INT64_MAX;  // hearth was there again
+};
+
 // When the keeper died: afterwards an exit status may be unknown.
 struct Deaths {
   std::vector<MonoNs> of_keeper;
-  std::vector<std::pair<MonoNs, MonoNs>> of_all;  // from, until hearth was there again
-  std::uint64_t batches = 0;                      // how often all of it may have died, within these times, too
+  std::vector<DeathOfAll> of_all;
+  std::uint64_t batches = 0;                      // how often all of it may have died
 };
-bool dead_at(const Deaths& deaths, MonoNs at);
+bool may_end_unread(const Deaths& deaths, MonoNs at);
 
 struct ExitVerdict {
   std::vector<std::string> violations;

@@ -232,7 +232,7 @@ Allowance Storm::allowance(const Truth& truth) const {
   for (const auto& [slot, runs] : truth)
     for (const TrueRun& run : runs) {
       // Who was killed has not said when; who lives has more to say.
-      const bool unseen = run.ended != 0 ? dead_at(deaths, run.ended) : !deaths.of_all.empty();
+      const bool unseen = run.ended != 0 ? may_end_unread(deaths, run.ended) : !deaths.of_all.empty();
       if (unseen && !(run.ended == 0 && support::lives(run.pid))) allowance.ended_unseen.insert(run.run);
     }
   return allowance;
