@@ -239,14 +239,17 @@ std::uint64_t Faults::stop_all() {
 
 std::uint64_t Faults::few_descriptors() {
   const std::vector<Process> found = world_.members(Role::supervisor);
-  if (found.empty()) return 0;
+  // Twice at a time, what is put back last would be the low limit of the first.
+  if (found.empty() || found.front().pid == starving_) return 0;
   const Process& supervisor = found.front();
   rlimit before{};
   if (prlimit(supervisor.pid, RLIMIT_NOFILE, nullptr, &before) < 0) return 0;
   const rlimit low{open_descriptors(supervisor.pid) + below(random_, 6), before.rlim_max};
   if (prlimit(supervisor.pid, RLIMIT_NOFILE, &low, nullptr) < 0) return 0;
   trace_.back() += fmt::format(" ({})", low.rlim_cur);
+  starving_ = supervisor.pid;
   later(seconds(2), "descriptors are back", [this, supervisor, before] {
+    if (starving_ == supervisor.pid) starving_ = 0;
     for (const Process& now : world_.members(Role::supervisor))
       if (now.pid == supervisor.pid) prlimit(now.pid, RLIMIT_NOFILE, &before, nullptr);
   });

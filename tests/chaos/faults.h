@@ -89,6 +89,7 @@ class Faults {
   Deaths deaths_;
   MonoNs begun_ = 0;
   MonoNs supervisor_killed_ = 0;
+  pid_t starving_ = 0;       // the supervisor that has few descriptors
   MonoNs unread_since_ = 0;  // output may wait in pipes; 0 = it does not
   std::uint64_t kills_ = 0;
 };

@@ -52,7 +52,7 @@ struct DeathOfAll {
 struct Deaths {
   std::vector<MonoNs> of_keeper;
   std::vector<DeathOfAll> of_all;
-  std::uint64_t batches = 0;                      // how often all of it may have died
+  std::uint64_t batches = 0;  // how often all of it may have died
 };
 bool may_end_unread(const Deaths& deaths, MonoNs at);
 

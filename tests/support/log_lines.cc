@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <utility>
 #include <vector>
 
 #include <boost/json.hpp>
@@ -37,6 +38,11 @@ bool take_text(std::string& line, LogForm form, bool& torn) {
     line.assign(text->get_string().data(), text->get_string().size());
   }
   return true;
+}
+
+bool begins_a_line(const std::string& text, LogForm form) {
+  if (form == LogForm::stamped) return text.size() > 27 && text[10] == 'T' && text[26] == 'Z' && text[27] == ' ';
+  return form == LogForm::json && text.starts_with("{\"ts\":");
 }
 
 LogLine line_of(std::string stored, LogForm form, const std::string& where) {
@@ -74,6 +80,9 @@ void LogCursor::read(const std::function<void(const LogLine&)>& take) {
     }
     const std::string fresh = slurp(directory_ + "/" + name, offset_);
     offset_ += fresh.size();
+    // A hearth that begins after the death of everything may go on in the next file, and cannot end the line of the last.
+    if (offset_ == fresh.size() && !rest_.empty() && begins_a_line(fresh, form_))
+      take(line_of(std::exchange(rest_, ""), form_, name));
     const std::string text = rest_ + fresh;
     std::size_t begin = 0;
     for (std::size_t end = 0; (end = text.find('\n', begin)) != text.npos; begin = end + 1)
