@@ -19,6 +19,7 @@ using wire::MessageType;
 using wire::ParkClass;
 
 constexpr SpanNs retry_after = milliseconds(5);
+constexpr SpanNs unheard_for = milliseconds(50);  // a spawner that is replaced costs a fork
 
 int to_ms(SpanNs span) {
   return static_cast<int>(std::min<SpanNs>(span / ns_per_ms, INT32_MAX));
@@ -123,9 +124,18 @@ Status KeeperLink::take_hello(Message& message) {
 
 void KeeperLink::take_spawner(Message& message) {
   const wire::SpawnerRecord* record = message.record<wire::SpawnerRecord>(0);
-  if (record == nullptr || record->index >= wire::spawner_count || message.descriptors.size() != 1) return;
+  if (record == nullptr || record->index >= wire::spawner_count) return;
   SpawnerLine& line = spawners_[record->index];
   if (record->generation < line.generation) return;  // a message that was overtaken
+  if (message.descriptors.size() != 1) {
+    // We had no descriptor for it, and the keeper announces each but once: without another one, which it announces anew,
+    // nothing would ever be started again. What the dead one's line held is free for that.
+    line.socket.reset();
+    line.generation = record->generation;
+    unheard_.push_back(*record);
+    unheard_until_ = after(read_mono(), unheard_for);
+    return wake_in(unheard_for);
+  }
   line.socket = std::move(message.descriptors[0]);
   send_much(line.socket.get());  // a window of plans with their environments
   line.generation = record->generation;
@@ -242,7 +252,15 @@ bool KeeperLink::send_some(MessageType type, std::vector<Record>& records) {
   return all;
 }
 
+void KeeperLink::ask_for_spawners() {
+  if (unheard_.empty()) return;
+  if (const SpanNs left = unheard_until_ - read_mono(); left > 0) return wake_in(left);
+  for (const wire::SpawnerRecord& record : std::exchange(unheard_, {}))
+    replace_spawner(record.index, record.generation);
+}
+
 bool KeeperLink::flush() {
+  ask_for_spawners();
   if (std::exchange(logger_wanted_, false)) ring(descriptor(wire::HelloDescriptor::to_logger));
   // Before hello and the runs that are to be adopted nothing else may come.
   if (lost_ || (hand_over_ && !hand_over_->handed)) return false;

@@ -155,6 +155,7 @@ class KeeperLink {
   Result<bool> take(Message& message);  // true: it was `ready`
   void take_parked(Message& message);
   void take_spawner(Message& message);
+  void ask_for_spawners();
   void watch_parked(wire::ParkClass type, const Parked& parked);
   template <typename Record>
   bool send_some(wire::MessageType type, std::vector<Record>& records);
@@ -204,6 +205,8 @@ class KeeperLink {
   std::vector<wire::ParkRecord> unparks_;
   std::vector<wire::ParkRecord> late_parks_;
   std::unique_ptr<HandOver> hand_over_;
+  std::vector<wire::SpawnerRecord> unheard_;  // announced when we had no descriptor left; replaced at unheard_until_
+  MonoNs unheard_until_ = 0;
   std::vector<wire::SpawnerRecord> replacements_;
   std::vector<wire::FinishRecord> finishes_;
   std::vector<RunId> closed_outputs_;

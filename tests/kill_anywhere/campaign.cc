@@ -11,9 +11,12 @@
 
 #include "elf_symbol.h"
 #include "os/clock.h"
-#include "processes.h"
+#include "support/processes.h"
 
 namespace hearth::kill_anywhere {
+
+using namespace support;
+
 namespace {
 
 // Covers all stores of a commit, the copies as well as the number.

@@ -14,9 +14,9 @@
 #include <gtest/gtest.h>
 
 #include "invariants.h"
-#include "lines.h"
 #include "places.h"
 #include "points.h"
+#include "support/lines.h"
 
 namespace hearth::kill_anywhere {
 namespace {
@@ -127,7 +127,7 @@ class LogCheck : public testing::Test {
   }
   static std::string lines(std::initializer_list<std::uint64_t> numbers) {
     std::string text;
-    for (const std::uint64_t number : numbers) text += make_line(number, 3);
+    for (const std::uint64_t number : numbers) text += support::make_line(number, 3);
     return text;
   }
   std::string directory = testing::TempDir() + "/ka-log-" + std::to_string(getpid());

@@ -1,8 +1,6 @@
 #include <cstdio>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
-#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,9 +9,13 @@
 #include "campaign.h"
 #include "os/clock.h"
 #include "os/fd.h"
-#include "processes.h"
+#include "support/own_world.h"
+#include "support/processes.h"
 
 namespace hearth::kill_anywhere {
+
+using namespace support;
+
 namespace {
 
 namespace json = boost::json;
@@ -53,21 +55,6 @@ RunResult failed_run(const std::string& why) {
   RunResult result;
   result.verdict.violations.push_back(why);
   return result;
-}
-
-// Where we may, a run has a PID namespace and a /proc of its own: what hearth finds there, and so the number of
-// its system calls, does not depend on the rest of the machine; and with the run's first process all of it ends.
-void make_own_world() {
-  if (unshare(CLONE_NEWPID | CLONE_NEWNS) < 0) return;
-  const pid_t first = fork();
-  if (first < 0) return;
-  if (first != 0) {
-    waitpid(first, nullptr, 0);
-    _exit(0);
-  }
-  const bool mounted =
-      mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 && mount("proc", "/proc", "proc", 0, nullptr) == 0;
-  if (!mounted) std::fputs("hearth-kill-anywhere: no /proc of our own\n", stderr);
 }
 
 }  // namespace
@@ -123,7 +110,8 @@ RunResult isolated_run(const ScenarioOptions& options) {
   const pid_t pid = fork();
   if (pid == 0) {
     std::string line;
-    make_own_world();
+    // What hearth finds, and so the number of its system calls, does not depend on the rest of the machine then.
+    enter_own_world(false);
     try {
       line = to_json(Scenario(options).run());
     } catch (const std::exception& error) {

@@ -1,46 +1,14 @@
 #include "log_check.h"
 
-#include <algorithm>
-#include <cstdio>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
 #include <set>
 
-#include <boost/json.hpp>
-
-#include "lines.h"
+#include "os/fd.h"
+#include "support/lines.h"
+#include "support/log_lines.h"
 
 namespace hearth::kill_anywhere {
 namespace {
-
-std::string slurp(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-// What the service wrote, taken out of what the logger made of it. False: it is not in that form.
-bool take_text(std::string& line, const std::string& format) {
-  if (format == "stamped") {
-    const std::size_t space = line.find(' ');
-    if (space != 27 || line[10] != 'T' || line[26] != 'Z') return false;
-    line.erase(0, space + 1);
-  } else if (format == "json") {
-    boost::json::error_code error;
-    const boost::json::value value = boost::json::parse(line, error);
-    const boost::json::object* object = error ? nullptr : value.if_object();
-    const boost::json::value* text = object == nullptr ? nullptr : object->if_contains("text");
-    if (text == nullptr || !text->is_string()) return false;
-    line.assign(text->get_string().data(), text->get_string().size());
-  }
-  return true;
-}
-
-std::string shown(std::string text) {
-  if (text.size() > 100) text = text.substr(0, 60) + "..." + text.substr(text.size() - 30);
-  return "\"" + text + "\"";
-}
 
 struct Reading {
   const Written& written;
@@ -53,19 +21,16 @@ struct Reading {
     if (findings.example.empty()) findings.example = what;
   }
 
-  void take(std::string line, const std::string& format, const std::string& where) {
-    unsigned long long number = 0;
-    unsigned long long run = 0;
-    std::string text = line;
-    const bool ours = take_text(text, format) && std::sscanf(text.c_str(), "%8llu r%llu ", &number, &run) == 2 &&
-                      make_line(number, run) == text + "\n" && number < written.begun;
-    if (!ours) return complain(findings.damaged, "in " + where + ": " + shown(line));
-    const std::string name = "line " + std::to_string(number) + " of run " + std::to_string(run);
-    if (!seen.insert(number).second) return complain(findings.doubled, name + " stands in " + where + " again");
-    const auto last = last_of_run.find(run);
-    if (last != last_of_run.end() && last->second > number)
-      complain(findings.disordered, name + " comes after line " + std::to_string(last->second) + " in " + where);
-    last_of_run[run] = number;
+  void take(const support::LogLine& line) {
+    if (!line.whole || line.torn || line.number >= written.begun)
+      return complain(findings.damaged, "in " + line.where + ": " + support::shown(line.text));
+    const std::string name = "line " + std::to_string(line.number) + " of run " + std::to_string(line.run);
+    if (!seen.insert(line.number).second)
+      return complain(findings.doubled, name + " stands in " + line.where + " again");
+    const auto last = last_of_run.find(line.run);
+    if (last != last_of_run.end() && last->second > line.number)
+      complain(findings.disordered, name + " comes after line " + std::to_string(last->second) + " in " + line.where);
+    last_of_run[line.run] = line.number;
     ++findings.lines;
   }
 };
@@ -73,9 +38,9 @@ struct Reading {
 }  // namespace
 
 Written read_counters(const std::string& path) {
-  const std::string bytes = slurp(path);
+  const std::string bytes = os::read_file(path).value_or("");
   Written written;
-  if (bytes.size() < sizeof(Counters)) return written;
+  if (bytes.size() < sizeof(support::Counters)) return written;
   const auto* at = reinterpret_cast<const std::uint64_t*>(bytes.data());
   written.begun = at[0];
   written.finished = at[1];
@@ -83,24 +48,12 @@ Written read_counters(const std::string& path) {
 }
 
 LogFindings check_log(const std::string& directory, const std::string& format, const Written& written) {
-  std::vector<std::string> files;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(directory, error)) {
-    const std::string name = entry.path().filename().string();
-    if (name.ends_with(".log") && !entry.is_symlink()) files.push_back(name);
-  }
-  std::sort(files.begin(), files.end());
   Reading reading{written, {}, {}, {}};
-  reading.findings.files = files.size();
-  std::string rest;
-  for (const std::string& file : files) {
-    const std::string text = rest + slurp(directory + "/" + file);
-    std::size_t begin = 0;
-    for (std::size_t end = 0; (end = text.find('\n', begin)) != text.npos; begin = end + 1)
-      reading.take(text.substr(begin, end - begin), format, file);
-    rest = text.substr(begin);
-  }
-  if (!rest.empty()) reading.complain(reading.findings.damaged, "the log ends in the middle of " + shown(rest));
+  support::LogCursor cursor(directory, support::log_form(format));
+  cursor.read([&](const support::LogLine& line) { reading.take(line); });
+  reading.findings.files = cursor.files();
+  if (!cursor.rest().empty())
+    reading.complain(reading.findings.damaged, "the log ends in the middle of " + support::shown(cursor.rest()));
   bool in_gap = false;
   for (std::uint64_t number = 0; number < written.finished; ++number) {
     const bool here = reading.seen.contains(number);

@@ -15,9 +15,12 @@
 #include "os/clock.h"
 #include "os/instance.h"
 #include "os/state_directory.h"
-#include "processes.h"
+#include "support/processes.h"
 
 namespace hearth::kill_anywhere {
+
+using namespace support;
+
 namespace {
 
 // A step whose event did not come.

@@ -28,32 +28,22 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "lines.h"
+#include "support/lines.h"
+#include "support/notify.h"
 
-namespace ka = hearth::kill_anywhere;
+namespace support = hearth::support;
+using support::notify;
+using support::variable;
 
 namespace {
-
-std::string variable(const char* name) {
-  const char* value = getenv(name);
-  return value == nullptr ? "" : value;
-}
 
 struct Service {
   std::string name;
   std::string run = variable("HEARTH_RUN");
   int control = -1;
-  ka::Counters* counters = nullptr;
+  support::Counters* counters = nullptr;
   bool drops_a_line = false;  // planted, so that the test of the test has something to find
 };
-
-sockaddr_un address_of(const std::string& path, bool abstract, socklen_t& length) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  std::memcpy(address.sun_path + (abstract ? 1 : 0), path.c_str(), path.size());
-  length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + 1);
-  return address;
-}
 
 [[noreturn]] void wait_for_a_signal() {
   for (;;) pause();
@@ -64,18 +54,14 @@ void answer(const Service& service, const std::string& text) {
 }
 
 void open_counters(Service& service) {
-  const std::string path = variable("KA_COUNTERS") + "/" + service.name;
-  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd < 0 || ftruncate(fd, sizeof(ka::Counters)) < 0) _exit(90);
-  void* at = mmap(nullptr, sizeof(ka::Counters), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  if (at == MAP_FAILED) _exit(90);
-  service.counters = static_cast<ka::Counters*>(at);
+  service.counters = support::open_counters(variable("KA_COUNTERS") + "/" + service.name);
+  if (service.counters == nullptr) _exit(90);
 }
 
 void write_lines(Service& service, long count) {
   for (long i = 0; i < count; ++i) {
     const std::uint64_t number = service.counters->begun.fetch_add(1);
-    const std::string line = ka::make_line(number, std::strtoull(service.run.c_str(), nullptr, 10));
+    const std::string line = support::make_line(number, std::strtoull(service.run.c_str(), nullptr, 10));
     const bool dropped = service.drops_a_line && number == 25;
     for (std::size_t done = dropped ? line.size() : 0; done < line.size();) {
       const ssize_t n = write(STDOUT_FILENO, line.data() + done, line.size() - done);
@@ -88,39 +74,13 @@ void write_lines(Service& service, long count) {
   answer(service, "done");
 }
 
-// 0 or errno.
-int notify(const std::string& text, int fd = -1) {
-  socklen_t length = 0;
-  const sockaddr_un address = address_of(variable("NOTIFY_SOCKET"), false, length);
-  const int to = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  iovec part{const_cast<char*>(text.data()), text.size()};
-  msghdr message{};
-  message.msg_name = const_cast<sockaddr_un*>(&address);
-  message.msg_namelen = length;
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  if (fd >= 0) {
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    cmsghdr* header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
-  }
-  const int error = to < 0 || sendmsg(to, &message, MSG_NOSIGNAL) < 0 ? errno : 0;
-  if (to >= 0) close(to);
-  return error;
-}
-
 void answer_error(const Service& service, int error) {
   answer(service, error == 0 ? "done" : "failed " + std::to_string(error));
 }
 
 void store_descriptor(const Service& service, const std::string& name) {
   const int fd = memfd_create("ka-store", MFD_CLOEXEC);
-  const std::string content = ka::stored_content(name);
+  const std::string content = support::stored_content(name);
   if (fd < 0 || write(fd, content.data(), content.size()) < 0) return answer_error(service, errno);
   answer_error(service, notify("FDSTORE=1\nFDNAME=" + name, fd));
   close(fd);
@@ -191,7 +151,7 @@ int main(int argc, char** argv) {
   if (argc > 2 && argv[2][0] == '/') go_into_the_background(argv[2]);
   open_counters(service);
   socklen_t length = 0;
-  const sockaddr_un address = address_of(variable("KA_SOCKET"), true, length);
+  const sockaddr_un address = support::address_of(variable("KA_SOCKET"), true, length);
   service.control = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
   // The name of an abstract socket ends where the length says, without a NUL.
   if (connect(service.control, reinterpret_cast<const sockaddr*>(&address), length) < 0) wait_for_a_signal();

@@ -4,36 +4,15 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <string>
 #include <sys/types.h>
-#include <vector>
+
+#include "support/status_view.h"
 
 namespace hearth::kill_anywhere {
 
-struct ServiceView {
-  std::string state;
-  bool ready = false;
-  pid_t pid = 0;
-  std::uint64_t run = 0;
-  std::uint64_t restarts = 0;
-  bool has_exit = false;
-  std::optional<int> exit_code;  // empty with has_exit: by a signal, or nobody can tell
-  std::optional<int> exit_signal;
-  std::string status_text;
-  std::string reason;
-  std::string log_directory;
-};
-
-struct StatusView {
-  pid_t supervisor = 0;
-  std::uint64_t takeovers = 0;
-  std::vector<std::string> notes;
-  std::map<std::string, ServiceView> services;
-  std::string text;  // as it came
-};
-
-// Empty when the text is not a status.
-std::optional<StatusView> parse_status(const std::string& text);
+using support::parse_status;
+using support::ServiceView;
+using support::StatusView;
 
 // What the supervisor with that PID has committed.
 struct PageView {

@@ -10,9 +10,12 @@
 
 #include "campaign.h"
 #include "os/fd.h"
-#include "processes.h"
+#include "support/processes.h"
 
 namespace hearth::kill_anywhere {
+
+using namespace support;
+
 namespace {
 
 constexpr int tries_to_reach = 4;

@@ -354,6 +354,27 @@ TEST_F(KeeperClientTest, a_spawner_that_dies_with_an_unread_plan_has_it_sent_aga
   EXPECT_EQ(1u, keeper.taken().size());
 }
 
+TEST_F(KeeperClientTest, spawners_that_are_announced_while_descriptors_are_short_are_asked_for_again) {
+  keeper.replace_spawner(0);
+  keeper.replace_spawner(1);
+  const std::uint32_t unheard = keeper.spawner_generation(0);
+  {
+    const test::FewDescriptors none(0);
+    changed();
+  }
+  const MonoNs deadline = after(read_mono(), seconds(10));
+  while (keeper.spawner_generation(0) == unheard && read_mono() < deadline) {
+    client->flush();
+    keeper.handle();
+    ::poll(nullptr, 0, 1);
+  }
+  EXPECT_NE(unheard, keeper.spawner_generation(0));
+  changed();
+  ASSERT_EQ(SpawnOutcome::sent, client->spawn(maker.order(0, 7)).outcome);
+  keeper.spawn_all();
+  EXPECT_EQ(1u, keeper.taken().size());
+}
+
 TEST_F(KeeperClientTest, a_spawner_stuck_in_an_exec_is_replaced_and_the_spare_one_works) {
   ASSERT_EQ(SpawnOutcome::sent, client->spawn(maker.order(0, 7)).outcome);
   ASSERT_EQ(SpawnOutcome::sent, client->spawn(maker.order(1, 8)).outcome);

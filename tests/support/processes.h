@@ -6,7 +6,7 @@
 #include <sys/types.h>
 #include <vector>
 
-namespace hearth::kill_anywhere {
+namespace hearth::support {
 
 struct Ended {
   pid_t pid = 0;
@@ -34,4 +34,4 @@ std::string describe(pid_t pid);
 // Kills and reaps everything below us, generation after generation. False when something is left after 10 s.
 bool kill_all_below();
 
-}  // namespace hearth::kill_anywhere
+}  // namespace hearth::support

@@ -5,16 +5,28 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdio>
+#include <fcntl.h>
 #include <string>
+#include <sys/mman.h>
+#include <unistd.h>
 
-namespace hearth::kill_anywhere {
+namespace hearth::support {
 
-// In a file, shared with the test. Lines 0 .. finished - 1 have been written; line `begun` - 1, where it is
+// In a file that service and test map. Lines 0 .. finished - 1 have been written; line `begun` - 1, where it is
 // beyond these, perhaps.
 struct Counters {
   std::atomic<std::uint64_t> begun;
   std::atomic<std::uint64_t> finished;
 };
+
+// Null when the file cannot be had.
+inline Counters* open_counters(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0 || ftruncate(fd, sizeof(Counters)) < 0) return nullptr;
+  void* at = mmap(nullptr, sizeof(Counters), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  close(fd);
+  return at == MAP_FAILED ? nullptr : static_cast<Counters*>(at);
+}
 
 inline std::uint64_t scrambled(std::uint64_t value) {
   // splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
@@ -48,4 +60,4 @@ inline std::string stored_content(const std::string& name) {
   return "stored-as-" + name;
 }
 
-}  // namespace hearth::kill_anywhere
+}  // namespace hearth::support

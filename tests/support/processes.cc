@@ -18,7 +18,7 @@ extern "C" {
 #include "os/clock.h"
 #include "os/fd.h"
 
-namespace hearth::kill_anywhere {
+namespace hearth::support {
 namespace {
 
 // A process may end while it is looked at, and then streams throw.
@@ -99,4 +99,4 @@ bool kill_all_below() {
   }
 }
 
-}  // namespace hearth::kill_anywhere
+}  // namespace hearth::support
