@@ -29,7 +29,9 @@ struct Record {
 };
 
 // A record whose texts are empty, as most are.
-void change(Record& record, int commit) { std::memcpy(record.bytes + 16, &commit, sizeof commit); }
+void change(Record& record, int commit) {
+  std::memcpy(record.bytes + 16, &commit, sizeof commit);
+}
 
 double through_the_page(wire::DecisionPage& page, std::vector<Record>& records, SlotIndex slots) {
   wire::PageWriter writer(page);

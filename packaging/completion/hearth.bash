@@ -58,7 +58,7 @@ _hearth() {
   esac
   local words=
   case $command in
-    '') words='--dir --instance --json -h --help'; [[ $current == -* ]] || words='up down run status logs events explain top tree pid import export start stop restart reload scale signal wait exec shutdown config version help completion daemon enable disable doctor reset' ;;
+    '') words='--dir --instance --json -h --help'; [[ $current == -* ]] || words='up down run status logs events explain top tree pid import export start stop restart reload scale signal wait exec shutdown upgrade config version help completion daemon enable disable doctor reset' ;;
     up) words='-f --file --set --foreground --exit-code-from --abort-on-exit --no-wait --timeout --dir --instance --json -h --help' ;;
     down) words='-f --file -p --project --all --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_names; return; } ;;
     run) words='--name --cwd --env --restart --wait --no-wait --timeout --dir --instance --json -h --help' ;;
@@ -80,9 +80,10 @@ _hearth() {
     wait) words='--for --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_names; return; } ;;
     exec) words='--dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_names; return; } ;;
     shutdown) words='--no-wait --timeout --dir --instance --json -h --help' ;;
+    upgrade) words='--from --dry-run --timeout --dir --instance --json -h --help' ;;
     config) words='-f --file --set --origin --defaults --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_config; return; } ;;
     version) words='--dir --instance --json -h --help' ;;
-    help) words='--man --dir --instance --json -h --help'; [[ $current == -* ]] || words='up down run status logs events explain top tree pid import export start stop restart reload scale signal wait exec shutdown config version help completion daemon enable disable doctor reset' ;;
+    help) words='--man --dir --instance --json -h --help'; [[ $current == -* ]] || words='up down run status logs events explain top tree pid import export start stop restart reload scale signal wait exec shutdown upgrade config version help completion daemon enable disable doctor reset' ;;
     completion) words='--dir --instance --json -h --help'; [[ $current == -* ]] || words='bash zsh fish' ;;
     daemon) words='--detach --dir --instance --json -h --help' ;;
     enable) words='-f --file --unit-dir --print --dir --instance --json -h --help' ;;

@@ -213,7 +213,8 @@ constexpr CommandText table[] = {
      "does the same. With --dry-run nothing is done.\n\n"
      "With names, the services read their own configuration again: each gets its reload_signal. One with ready = "
      "\"notify\" that says RELOADING=1 within half a second has reloaded when it says READY=1; the others when "
-     "they have outlived the signal by 0.2 s. One with a reload_command has that run instead, and has reloaded when it has ended.",
+     "they have outlived the signal by 0.2 s. One with a reload_command has that run instead, and has reloaded when it "
+     "has ended.",
      reload_options, Words::services},
     {"scale", "NAME=COUNT...", "run another number of replicas",
      "Starts what is missing, or stops and forgets the replicas with the highest numbers; the others are left alone. "
@@ -232,8 +233,10 @@ constexpr CommandText table[] = {
     {"exec",
      "NAME -- COMMAND...",
      "run a command as a service would run",
-     "With the service's environment, directory, user, umask, nice value, limits, capabilities and no_new_privs, but as a "
-     "child of the caller: his terminal, no supervision, not in the service's cgroup. What hearth sets for each run (HEARTH_RUN, NOTIFY_SOCKET, "
+     "With the service's environment, directory, user, umask, nice value, limits, capabilities and no_new_privs, but "
+     "as a "
+     "child of the caller: his terminal, no supervision, not in the service's cgroup. What hearth sets for each run "
+     "(HEARTH_RUN, NOTIFY_SOCKET, "
      "LISTEN_FDS) is not there. The service need not run. The exit code is the command's; 127 when there is no such "
      "command, 126 when it cannot be executed.",
      {},
@@ -245,16 +248,20 @@ constexpr CommandText table[] = {
      wait_options},
     {"upgrade", "", "let another version of hearth go on, without touching a service",
      "Takes hearth-supervisor and hearth-logger beside this program, or in --from DIR, and tries them first: each must "
-     "say that it could go on with what the running hearth has. Then the supervisor ends, and the new one takes over as "
+     "say that it could go on with what the running hearth has. Then the supervisor ends, and the new one takes over "
+     "as "
      "after a crash, within milliseconds; the logger is next. Services are not touched, and no exit, no line and no "
      "order is lost.\n\n"
-     "Programs that are refused change nothing. When the new supervisor does not come up, or dies three times within ten "
+     "Programs that are refused change nothing. When the new supervisor does not come up, or dies three times within "
+     "ten "
      "seconds of a start, the one before comes back by itself; the command, `hearth status` and `hearth events` say "
-     "why. The keeper goes on as it is until hearth is started again. SIGUSR2 to the keeper (`hearth pid`) does the same "
+     "why. The keeper goes on as it is until hearth is started again. SIGUSR2 to the keeper (`hearth pid`) does the "
+     "same "
      "with the programs beside the supervisor.",
      upgrade_options},
     {"config", "validate|show|get|set|unset|schema [KEY [VALUE]]", "look at ./hearth.toml, and change it",
-     "validate reads the file and all that belongs to it, as `up` would, and says what is wrong. show writes what is in "
+     "validate reads the file and all that belongs to it, as `up` would, and says what is wrong. show writes what is "
+     "in "
      "effect, as TOML, with variables replaced. get writes one value, also a default. set changes one value in the "
      "file, keeps comments and everything else as it is, and leaves the file alone when the result is not valid. unset "
      "takes one out again, with its line. schema "

@@ -170,7 +170,8 @@ constexpr const char* bash_last_word =
     "  [[ $previous == = ]] && previous=${COMP_WORDS[COMP_CWORD-2]}\n"
     "  case $previous in\n"
     "    --dir|--cwd) COMPREPLY=($(compgen -d -- \"$current\")); return ;;\n"
-    "    -f|--file) if [[ $command != logs && $command != events ]]; then COMPREPLY=($(compgen -f -- \"$current\")); return; fi ;;\n"
+    "    -f|--file) if [[ $command != logs && $command != events ]]; then COMPREPLY=($(compgen -f -- \"$current\")); "
+    "return; fi ;;\n"
     "    -p|--project) _hearth_offer projects; return ;;\n";
 
 // "run|exec": what stands behind their "--" is a command with its words.

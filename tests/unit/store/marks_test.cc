@@ -346,7 +346,8 @@ TEST_F(MovedMarks, a_directory_that_is_moved_away_is_told_at_once_and_when_it_is
   EXPECT_FALSE(marks.pass()) << "put back";
   EXPECT_TRUE(exists());
   EXPECT_TRUE(marks.pass());
-  const std::vector<std::string> over = {"the readiness file " + path + " cannot be written: No such file or directory"};
+  const std::vector<std::string> over = {"the readiness file " + path +
+                                         " cannot be written: No such file or directory"};
   EXPECT_EQ(over, marks.take_settled());
 }
 
