@@ -40,40 +40,51 @@ Status write_at(int directory, const std::string& name, std::string_view text) {
   return write_all(fd.get(), text, name);
 }
 
-void add_processes(int leaf, std::vector<int>& pids) {
+// A leaf that is removed while it is looked at has nobody left.
+bool is_gone(int code) {
+  return code == ENOENT || code == ENODEV;
+}
+
+// False: it may have some that cannot be seen now, for want of a descriptor or of memory.
+bool add_processes(int leaf, std::vector<int>& pids) {
   Fd fd(::openat(leaf, "cgroup.procs", O_RDONLY | O_CLOEXEC));
-  if (!fd) return;
+  if (!fd) return is_gone(errno);
   Result<std::string> text = read_all(fd.get(), 8u << 20, "cgroup.procs");
-  if (!text) return;
+  if (!text) return is_gone(text.error().code);
   std::string_view rest = *text;
   while (const auto word = take_word(rest)) {
     int pid = 0;
     if (std::from_chars(word->data(), word->data() + word->size(), pid).ec == std::errc()) pids.push_back(pid);
   }
+  return true;
 }
 
+// False: it cannot be read now.
 template <typename Visit>
-void each_directory(int directory, Visit visit) {
+bool each_directory(int directory, Visit visit) {
   int copy = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR* dir = copy < 0 ? nullptr : ::fdopendir(copy);
   if (dir == nullptr) {
+    const bool gone = is_gone(errno);
     if (copy >= 0) ::close(copy);
-    return;
+    return gone;
   }
   while (dirent* entry = ::readdir(dir))
     if (entry->d_type == DT_DIR && entry->d_name[0] != '.') visit(std::string(entry->d_name));
   ::closedir(dir);
+  return true;
 }
 
 // A service may have made cgroups of its own below its leaf. Depth is bounded by the kernel's own limit on
-// nesting; ours is a guard against surprises.
-void walk(int directory, int depth, std::vector<int>& pids) {
-  add_processes(directory, pids);
-  if (depth == 0) return;
-  each_directory(directory, [&](const std::string& name) {
-    Fd below(::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (below) walk(below.get(), depth - 1, pids);
-  });
+// nesting; ours is a guard against surprises. False: as of add_processes().
+bool walk(int directory, int depth, std::vector<int>& pids) {
+  bool all = add_processes(directory, pids);
+  if (depth == 0) return all;
+  return each_directory(directory, [&](const std::string& name) {
+           Fd below(::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+           all = (below ? walk(below.get(), depth - 1, pids) : is_gone(errno)) && all;
+         }) &&
+         all;
 }
 
 bool remove_below(int directory, const std::string& name, int depth) {
@@ -286,11 +297,12 @@ bool CgroupTree::kill_leaf(const std::string& label, RunId run) const {
   return usable() && write_at(tree_.get(), leaf_name(label, run) + "/cgroup.kill", "1").has_value();
 }
 
-std::vector<int> CgroupTree::processes(const std::string& label, RunId run) const {
+std::vector<int> CgroupTree::processes(const std::string& label, RunId run, bool* all) const {
   std::vector<int> pids;
   if (!usable()) return pids;
   Fd leaf(::openat(tree_.get(), leaf_name(label, run).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (leaf) walk(leaf.get(), 8, pids);
+  const bool seen = leaf ? walk(leaf.get(), 8, pids) : is_gone(errno);
+  if (all != nullptr) *all = seen;
   return pids;
 }
 

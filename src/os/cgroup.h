@@ -69,8 +69,9 @@ class CgroupTree {
   Removed remove_leaf(const std::string& label, RunId run) const;
   // SIGKILL to everything in it (cgroup.kill, Linux 5.14); false where the kernel has none.
   bool kill_leaf(const std::string& label, RunId run) const;
-  // PIDs in the leaf and in what is below it.
-  std::vector<int> processes(const std::string& label, RunId run) const;
+  // PIDs in the leaf and in what is below it. `all`: false when there may be more, which cannot be seen now for want of a
+  // descriptor or of memory: that none is seen does not mean then that none is there.
+  std::vector<int> processes(const std::string& label, RunId run, bool* all = nullptr) const;
   // Leaves that are there, by name.
   std::vector<std::string> leaves() const;
 

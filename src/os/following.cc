@@ -60,11 +60,13 @@ ports::MainAnswer KeeperClient::follow(const ports::SpawnOrder& order, const por
   }
   if (named_one.found != MainFound::no) return named_one;
   const RunIdentity run{options_.directory, order.label, order.run, entry.start_ticks.load()};
-  std::vector<RunMember> roots = roots_of(members_of(cgroups_, run));
+  bool all = true;
+  std::vector<RunMember> roots = roots_of(members_of(cgroups_, run, &all));
   // What is seen once may be an instant: who was listed may have ended when it was looked at, and left another; without
   // leaves a process may have been overlooked; and a program that goes into the background by two forks has for a moment
   // only the first of them.
   const LastLook before = std::exchange(last_looks_[order.run], LastLook{});
+  if (roots.empty() && !all) return {MainFound::no, "its processes cannot be looked at now: descriptors are short"};
   if (roots.empty()) {
     const unsigned looks = last_looks_[order.run].nobody = before.nobody + 1;
     const bool sure = cgroups_.usable() ? looks >= 2 : looks >= nobody_looks && !output_is_held(order.run);

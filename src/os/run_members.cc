@@ -31,6 +31,11 @@ bool read_member(pid_t pid, RunMember& member) {
   return true;
 }
 
+// Of what could not be read: there may be a process all the same.
+bool short_of_means(int code) {
+  return code == EMFILE || code == ENFILE || code == ENOMEM;
+}
+
 // The environment of a process is away for an instant while it executes another program: without it the mark tells. That
 // of one that began before `since` tells nothing.
 bool read_claim(const std::string& instance, std::uint64_t since, pid_t pid, RunClaim& claim) {
@@ -58,17 +63,31 @@ bool is_of(const RunIdentity& run, const RunClaim& claim) {
 
 }  // namespace
 
-std::vector<RunMember> members_of(const CgroupTree& cgroups, const RunIdentity& run) {
+std::vector<RunMember> members_of(const CgroupTree& cgroups, const RunIdentity& run, bool* all) {
   std::vector<RunMember> members;
+  bool seen = true;
   if (cgroups.usable()) {
     RunMember member;
-    for (const int pid : cgroups.processes(run.label, run.run))
-      if (pid > 1 && read_member(pid, member)) members.push_back(member);
-    return members;
+    for (const int pid : cgroups.processes(run.label, run.run, &seen)) {
+      errno = 0;
+      if (pid > 1 && read_member(pid, member))
+        members.push_back(member);
+      else if (short_of_means(errno))
+        seen = false;
+    }
+  } else {
+    const std::vector<pid_t> pids = list_processes();
+    seen = !pids.empty();  // at least we are there
+    RunClaim claim;
+    for (const pid_t pid : pids) {
+      errno = 0;
+      if (read_claim(run.instance, run.leader_ticks, pid, claim) && is_of(run, claim))
+        members.push_back(claim.process);
+      else if (short_of_means(errno))
+        seen = false;
+    }
   }
-  RunClaim claim;
-  for (const pid_t pid : list_processes())
-    if (read_claim(run.instance, run.leader_ticks, pid, claim) && is_of(run, claim)) members.push_back(claim.process);
+  if (all != nullptr) *all = seen;
   return members;
 }
 

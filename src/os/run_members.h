@@ -39,8 +39,8 @@ struct RunMember {
   std::uint64_t resident_kib = 0;
 };
 
-// Zombies do not count. Without leaves all of /proc is read (some milliseconds).
-std::vector<RunMember> members_of(const CgroupTree& cgroups, const RunIdentity& run);
+// Zombies do not count. Without leaves all of /proc is read (some milliseconds). `all`: as of CgroupTree::processes().
+std::vector<RunMember> members_of(const CgroupTree& cgroups, const RunIdentity& run, bool* all = nullptr);
 // Whether this one is. `member` is filled when it is.
 bool is_member_of(const CgroupTree& cgroups, const RunIdentity& run, pid_t pid, RunMember& member);
 std::vector<RunMember> roots_of(const std::vector<RunMember>& members);

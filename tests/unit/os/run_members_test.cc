@@ -12,6 +12,7 @@
 
 #include "os/clock.h"
 #include "os/fd.h"
+#include "unit/os/few_descriptors.h"
 
 namespace hearth::os {
 namespace {
@@ -83,6 +84,26 @@ TEST_F(CensusTest, one_reading_is_for_all_who_asked_before_it_and_for_nobody_who
   const pid_t second = begin_child(8);
   EXPECT_EQ(Pids{}, counted(8, asked)) << "nobody reads all processes again for this one";
   EXPECT_EQ(Pids{second}, counted(8, read_mono()));
+}
+
+// Whoever takes "none is seen" for "none is there" starts a daemon once more beside itself.
+TEST_F(CensusTest, who_cannot_look_says_so) {
+#if HEARTH_SANITIZED
+  GTEST_SKIP() << "the sanitizer's own checks need a descriptor";
+#endif
+  const pid_t child = begin_child(7);
+  const RunIdentity run{instance, "p.web.0", 7, 0};
+  bool all = false;
+  ASSERT_EQ(1u, members_of(none, run, &all).size());
+  EXPECT_TRUE(all);
+  {
+    const test::FewDescriptors few(0);
+    EXPECT_TRUE(members_of(none, run, &all).empty());
+    EXPECT_FALSE(all);
+  }
+  ASSERT_EQ(1u, members_of(none, run, &all).size());
+  EXPECT_EQ(child, members_of(none, run, &all).front().pid);
+  EXPECT_TRUE(all);
 }
 
 }  // namespace
