@@ -326,7 +326,7 @@ void Importer::service_key(Service& service, const IniEntry& entry) {
                    "hearth logs " + service.name + " shows it");
   if (const std::string_view name = UnitHooks::called(key); !name.empty()) return hook(service, entry, name);
   if (privileges_.key(service, entry, told(entry))) return;
-  if (sandbox_.take(service, entry, specifiers(entry), said())) return;
+  if (sandbox_.take(service, entry, [this](const IniEntry& its) { return specifiers(its); }, said())) return;
   if (key == "EnvironmentFile") {
     if (value.empty()) return files_.clear(), service.remove("env_files");
     files_.push_back(specifiers(entry));  // a leading '-' means the same to both

@@ -83,7 +83,7 @@ void SandboxKeys::deny(const IniEntry& entry, const Wanting& wanting) {
   }
 }
 
-bool SandboxKeys::take(Service& service, const IniEntry& entry, const std::string& value, const Wanting& wanting) {
+bool SandboxKeys::take(Service& service, const IniEntry& entry, const Expand& expand, const Wanting& wanting) {
   if (limit(service, entry, wanting)) return true;
   if (entry.key == "SystemCallFilter") return deny(entry, wanting), true;
   if (entry.key == "SystemCallErrorNumber") return answers_eperm_ = entry.value == "EPERM", true;
@@ -91,11 +91,11 @@ bool SandboxKeys::take(Service& service, const IniEntry& entry, const std::strin
   if (entry.key == "ProtectSystem" && entry.value == "strict") return strict_line_ = entry.line, true;
   if (entry.key == "ReadWritePaths" || entry.key == "ReadWriteDirectories") {
     written_line_ = entry.line;
-    return add_paths(written_, entry, value, wanting), true;
+    return add_paths(written_, entry, expand(entry), wanting), true;
   }
   if (entry.key == "ExecPaths") {
     executed_line_ = entry.line;
-    return add_paths(executed_, entry, value, wanting), true;
+    return add_paths(executed_, entry, expand(entry), wanting), true;
   }
   if (entry.key == "NoExecPaths" && entry.value == "/") return nothing_executed_ = true, true;
   return false;

@@ -17,8 +17,11 @@ class SandboxKeys {
  public:
   using Wanting = std::function<void(std::size_t line, const std::string& what, const std::string& remedy)>;
 
-  // False: it is another key. `value`: of the entry, with what it stands for.
-  bool take(Service& service, const IniEntry& entry, const std::string& value, const Wanting& wanting);
+  // The value of an entry with what its specifiers stand for; tells those that are not known.
+  using Expand = std::function<std::string(const IniEntry&)>;
+
+  // False: it is another key.
+  bool take(Service& service, const IniEntry& entry, const Expand& expand, const Wanting& wanting);
   // When all of the unit has been read.
   void finish(Service& service, const Wanting& wanting) const;
 

@@ -21,6 +21,7 @@
 #include <sys/syscall.h>
 
 #include "keeper/state.h"
+#include "wire/spawn_plan.h"
 
 namespace hearth::keeper {
 namespace {
@@ -70,6 +71,9 @@ void go_back(Keeper& k, uint32_t role, wire::ReturnCause cause, int code, int st
     k.successor = {};
   }
 }
+
+// A trial asks for the version of the messages alone; the plans that come with them are our spawners' to read.
+static_assert(wire::message_version == 3 && wire::plan_version == 4, "another plan needs another message_version");
 
 }  // namespace
 
