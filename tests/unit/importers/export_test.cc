@@ -3,34 +3,17 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
 
 #include "config/toml.h"
 #include "importers/export_systemd.h"
-#include "places.h"
 #include "unit/config/memory_files.h"
+#include "unit/importers/golden.h"
 
 namespace hearth::importers {
 namespace {
-
-const std::string here = std::string(HEARTH_SOURCE_DIR) + "/tests/unit/importers/";
-
-std::string text_of(const std::string& path) {
-  std::ifstream file(path);
-  EXPECT_TRUE(file) << path;
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-void expect_golden(const std::string& name, const std::string& text) {
-  const std::string path = here + "golden/" + name;
-  if (std::getenv("HEARTH_UPDATE_GOLDEN") != nullptr) std::ofstream(path) << text;
-  EXPECT_EQ(text, text_of(path)) << path;
-}
 
 Document document_of(const std::string& toml) {
   const std::vector<std::string> lines = {"HOME=/home/u"};

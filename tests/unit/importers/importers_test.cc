@@ -3,9 +3,6 @@
 #include "importers/importers.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <fstream>
-#include <sstream>
 
 #include <gtest/gtest.h>
 
@@ -14,21 +11,11 @@
 #include "importers/words.h"
 #include "model/capabilities.h"
 #include "model/replica.h"
-#include "places.h"
 #include "unit/config/memory_files.h"
+#include "unit/importers/golden.h"
 
 namespace hearth::importers {
 namespace {
-
-const std::string here = std::string(HEARTH_SOURCE_DIR) + "/tests/unit/importers/";
-
-std::string text_of(const std::string& path) {
-  std::ifstream file(path);
-  EXPECT_TRUE(file) << path;
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 Source source(const std::string& name) {
   return {name, text_of(here + "cases/" + name)};
@@ -39,12 +26,6 @@ std::vector<Source> include_cases(const std::string& pattern, const Source&) {
 }
 
 const Environment environment = {{"HOME", "/home/u"}};
-
-void expect_golden(const std::string& name, const std::string& text) {
-  const std::string path = here + "golden/" + name;
-  if (std::getenv("HEARTH_UPDATE_GOLDEN") != nullptr) std::ofstream(path) << text;
-  EXPECT_EQ(text, text_of(path)) << path;
-}
 
 void expect_accepted(const std::string& toml) {
   const std::vector<std::string> lines = {"HOME=/home/u", "STATIC_PORT=8080", "PATH=/usr/bin"};

@@ -38,9 +38,8 @@ struct LookerTest : ::testing::Test {
       }));
 
   ~LookerTest() override {
+    let_it_go();
     std::unique_lock lock(mutex);
-    let_go = true;
-    changed.notify_all();
     changed.wait(lock, [&] { return done == begun; });
   }
   // An hour after all that is at work has begun.
@@ -55,6 +54,20 @@ struct LookerTest : ::testing::Test {
   void wait_until_entered(int count) {
     std::unique_lock lock(mutex);
     changed.wait(lock, [&] { return entered >= count; });
+  }
+  // 1 hangs, and is not yet known to, as its thread may not have begun; 2 is behind it.
+  void one_waits_behind_one_that_hangs() {
+    EXPECT_EQ("", begin(1, "hangs"));
+    Look order;
+    order.id = 2;
+    EXPECT_EQ("", looker->begin(std::move(order), 0));
+    ++begun;
+    wait_until_entered(1);
+  }
+  void let_it_go() {
+    const std::lock_guard lock(mutex);
+    let_go = true;
+    changed.notify_all();
   }
   std::vector<std::uint64_t> seen(std::size_t count) {
     std::vector<std::uint64_t> ids;
@@ -75,24 +88,13 @@ TEST_F(LookerTest, what_hangs_holds_up_nobody_else) {
 }
 
 TEST_F(LookerTest, who_waited_behind_what_hangs_is_seen_all_the_same) {
-  EXPECT_EQ("", begin(1, "hangs"));
-  // Not yet known to hang: its thread may not have begun.
-  Look order;
-  order.id = 2;
-  EXPECT_EQ("", looker->begin(std::move(order), 0));
-  ++begun;
-  wait_until_entered(1);
+  one_waits_behind_one_that_hangs();
   EXPECT_EQ("", begin(3, "quick"));
   EXPECT_EQ((std::vector<std::uint64_t>{2, 3}), seen(2));
 }
 
 TEST_F(LookerTest, who_waited_behind_what_hangs_is_not_forgotten_when_there_is_no_thread_just_then) {
-  EXPECT_EQ("", begin(1, "hangs"));
-  Look order;
-  order.id = 2;
-  EXPECT_EQ("", looker->begin(std::move(order), 0));
-  ++begun;
-  wait_until_entered(1);
+  one_waits_behind_one_that_hangs();
   no_thread = EAGAIN;
   EXPECT_EQ("no thread to look at paths: Resource temporarily unavailable", begin(3, "quick"));
   no_thread = 0;
@@ -101,23 +103,14 @@ TEST_F(LookerTest, who_waited_behind_what_hangs_is_not_forgotten_when_there_is_n
 }
 
 TEST_F(LookerTest, without_a_thread_who_waits_behind_what_hangs_is_seen_when_it_comes_back) {
-  EXPECT_EQ("", begin(1, "hangs"));
-  Look order;
-  order.id = 2;
-  EXPECT_EQ("", looker->begin(std::move(order), 0));
-  ++begun;
-  wait_until_entered(1);
+  one_waits_behind_one_that_hangs();
   no_thread = EAGAIN;
   EXPECT_NE("", begin(3, "quick"));
   EXPECT_TRUE(looker->cancel(2)) << "it is still there";  // and the fifth is done in its place
-  order = Look{};
+  Look order;
   order.id = 5;
   EXPECT_EQ("", looker->begin(std::move(order), 0));
-  {
-    const std::lock_guard lock(mutex);
-    let_go = true;
-    changed.notify_all();
-  }
+  let_it_go();
   EXPECT_EQ((std::vector<std::uint64_t>{1, 5}), seen(2));
 }
 
@@ -126,11 +119,7 @@ TEST_F(LookerTest, what_was_left_behind_is_seen_when_it_comes_back) {
   wait_until_entered(1);
   EXPECT_EQ("", begin(2, "quick"));
   EXPECT_EQ((std::vector<std::uint64_t>{2}), seen(1));
-  {
-    const std::lock_guard lock(mutex);
-    let_go = true;
-    changed.notify_all();
-  }
+  let_it_go();
   EXPECT_EQ((std::vector<std::uint64_t>{1}), seen(1));
 }
 
@@ -146,11 +135,7 @@ TEST_F(LookerTest, what_waits_can_be_cancelled_and_what_is_at_work_cannot) {
   EXPECT_TRUE(looker->cancel(2));
   EXPECT_FALSE(looker->cancel(2));
   ++begun;  // the third one
-  {
-    const std::lock_guard lock(mutex);
-    let_go = true;
-    changed.notify_all();
-  }
+  let_it_go();
   EXPECT_EQ((std::vector<std::uint64_t>{1, 3}), seen(2));
 }
 
