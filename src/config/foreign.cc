@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 namespace hearth::config {
 namespace {
@@ -53,7 +54,7 @@ constexpr std::string_view timetable =
 constexpr std::string_view settling = "hearth calls it \"ready\": ready = { type = \"uptime\", after = \"1s\" }";
 constexpr std::string_view first_delay = "hearth calls it \"backoff\": backoff = { initial = \"1s\" }";
 
-constexpr std::array service_keys = {
+constexpr Foreign service_keys[] = {  // clang deduces no std::array of so many
     Foreign{"after", depends},
     Foreign{"ambientcapabilities", "hearth calls it \"capabilities\": capabilities = [\"net_bind_service\"]"},
     Foreign{"args", arguments},
@@ -411,8 +412,7 @@ constexpr std::array listen_keys = {
     Foreign{"port", "it stands in \"address\": \"tcp:HOST:PORT\""},
 };
 
-template <std::size_t n>
-std::string_view look_up(const std::array<Foreign, n>& list, std::string_view key) {
+std::string_view look_up(std::span<const Foreign> list, std::string_view key) {
   const auto found = std::ranges::find(list, key, &Foreign::key);
   return found == list.end() ? std::string_view() : found->advice;
 }
