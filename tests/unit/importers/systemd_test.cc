@@ -185,6 +185,16 @@ TEST(SystemdUnits, specifiers_that_can_be_told_are_and_others_are_said) {
     expect_in(report_of(unknown), part);
 }
 
+TEST(SystemdUnits, a_user_that_only_systemd_knows_is_left_out_and_told) {
+  const Imported imported = imported_with("User=%u\nGroup=staff\n");
+  EXPECT_EQ(imported.toml.find("\nuser"), std::string::npos) << imported.toml;
+  expect_in(imported.toml, "\ngroup = \"staff\"\n");
+  expect_in(report_of(imported),
+            "a.service:3: a: User=%u is left out: no variable is replaced in user; it runs as who");
+  expect_in(imported_with("User=web\nUser=\nUser=app-%p\n").toml, "\nuser = \"app-a\"\n");
+  EXPECT_EQ(imported_with("User=web\nUser=\n").toml.find("\nuser"), std::string::npos);
+}
+
 TEST(SystemdUnits, surroundings_have_the_keys_that_mean_the_same) {
   const Imported imported = imported_with(
       "CPUAffinity=0 2-4,7\nCPUAffinity=3\nIOSchedulingClass=2\nIOSchedulingPriority=6\nOOMScoreAdjust=-900\n"
