@@ -67,6 +67,7 @@ class Importer {
   UnitCommand command_line(const IniEntry& entry, bool& ignored);
   void environment(Service& service, const IniEntry& entry);
   void directory(Service& service, const IniEntry& entry);
+  void account(Service& service, const IniEntry& entry);
   void finish_times(Service& service);
 
   std::set<std::string> names_;
@@ -292,8 +293,7 @@ void Importer::service_key(Service& service, const IniEntry& entry) {
   if (key == "ExecStart") return start_command(service, entry);
   if (key == "Type") return type(service, entry);
   if (key == "WorkingDirectory") return directory(service, entry);
-  if (key == "User") return service.set("user", quoted(user_ = specifiers(entry)));
-  if (key == "Group") return service.set("group", quoted(specifiers(entry)));
+  if (key == "User" || key == "Group") return account(service, entry);
   if (key == "KillSignal") return service.set("stop_signal", quoted(value));
   if (key == "Environment") return environment(service, entry);
   if (key == "Restart") {
@@ -368,6 +368,22 @@ void Importer::directory(Service& service, const IniEntry& entry) {
     wanting(entry.line, "WorkingDirectory=~ is here the home of who calls `hearth up`, and not that of User=",
             "cwd = \"/home/...\"");
   service.set("cwd", quoted(path));
+}
+
+// hearth replaces no ${NAME} here. %u is whoever systemd runs as: root, or the user of `systemctl --user`.
+void Importer::account(Service& service, const IniEntry& entry) {
+  const bool is_user = entry.key == "User";
+  const std::string name = specifiers(entry);
+  const std::string ours = is_user ? "user" : "group";
+  if (is_user) user_.clear();
+  if (name.empty()) return service.remove(ours);  // begins anew
+  if (name.find(variable("").front()) != name.npos) {
+    service.remove(ours);
+    return wanting(entry.line, entry.key + "=" + entry.value + " is left out: no variable is replaced in " + ours,
+                   "it runs as who runs hearth; for somebody else write the name: " + ours + " = \"www-data\"");
+  }
+  if (is_user) user_ = name;
+  service.set(ours, quoted(name));
 }
 
 // Without an interval nothing is counted.
