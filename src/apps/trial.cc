@@ -20,6 +20,7 @@
 #include "wire/keeper_messages.h"
 #include "wire/log_page.h"
 #include "wire/slot_table.h"
+#include "wire/spawn_plan.h"
 #include "wire/state.h"
 
 namespace hearth::apps {
@@ -191,7 +192,8 @@ int run_trial(const std::string& directory, pid_t keeper) {
   out["version"] = version;
   out["formats"] = {{"slot_table", wire::slot_table_version}, {"decision_page", wire::decision_page_version},
                     {"records", supervisor::record_version},  {"messages", wire::message_version},
-                    {"log_page", wire::log_page_version},     {"document", config::document_format}};
+                    {"plan", wire::plan_version},             {"log_page", wire::log_page_version},
+                    {"document", config::document_format}};
   out["slots"] = slots ? *slots : 0;
   if (slots)
     out["refused"] = nullptr;

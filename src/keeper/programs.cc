@@ -73,7 +73,7 @@ void go_back(Keeper& k, uint32_t role, wire::ReturnCause cause, int code, int st
 }
 
 // A trial asks for the version of the messages alone; the plans that come with them are our spawners' to read.
-static_assert(wire::message_version == 3 && wire::plan_version == 4, "another plan needs another message_version");
+static_assert(wire::message_version == 4 && wire::plan_version == 4, "another plan needs another message_version");
 
 }  // namespace
 
