@@ -280,7 +280,7 @@ class Program {
     for (const std::string& text : store_->take_settled_notes()) supervisor_->drop_note(text);
     if (wire::SlotTable& table = link_->table(); table.logger_returns != table.logger_returns_told) {
       table.logger_returns_told = table.logger_returns.load();
-      supervisor_->add_upgrade_note("the logger of the upgrade was taken back: " + return_words(table));
+      supervisor_->add_upgrade_note("the logger of the upgrade was taken back: " + logger_return_words(table));
     }
     if (supervisor_->take_changed()) server_->turn_done();
     if (supervisor_->take_dump_wish()) dump_status(now.wall);
