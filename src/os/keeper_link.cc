@@ -310,6 +310,14 @@ bool KeeperLink::give_programs(int supervisor, int logger) {
   const int descriptors[] = {supervisor, logger};
   const Sent sent = send_records<wire::ProgramRecord>(socket_.get(), MessageType::program, records, descriptors);
   if (sent == Sent::lost) lost_ = true;
+  if (sent == Sent::yes) crash_point("programs sent");
+  return sent == Sent::yes;
+}
+
+bool KeeperLink::take_back_programs() {
+  if (lost_ || hand_over_) return false;
+  const Sent sent = send_message(socket_.get(), MessageType::program, nullptr, 0, 0);
+  if (sent == Sent::lost) lost_ = true;
   return sent == Sent::yes;
 }
 

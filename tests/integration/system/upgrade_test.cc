@@ -58,6 +58,17 @@ struct Upgrade : Machine {
     const json::value& version = answer.at("running");
     return version.is_string() ? std::string(version.get_string()) : "none";
   }
+  static bool has_open(pid_t pid, const std::string& path) {
+    std::error_code error;
+    for (const fs::directory_entry& entry : fs::directory_iterator("/proc/" + std::to_string(pid) + "/fd", error))
+      if (fs::read_symlink(entry.path(), error).string() == path) return true;
+    return false;
+  }
+  // The zombie of a keeper that is stopped has no program.
+  static bool runs(pid_t pid) {
+    std::error_code error;
+    return !fs::read_symlink("/proc/" + std::to_string(pid) + "/exe", error).empty();
+  }
   std::string events() { return hearth({"events", "-n", "all", "--json"}).out; }
   // Nothing has changed: who runs, and what is told.
   void expect_refused(const Output& output, const std::string& why) {
@@ -130,6 +141,55 @@ TEST_F(Upgrade, the_keeper_may_die_after_it) {
   kill_members("hearth-supervisor", SIGKILL);
   EXPECT_EQ("99.0.0", running());
   expect_clean_shutdown();
+}
+
+// Only a keeper that has read it will execute the new program: until then the supervisor stays, being the one who can start
+// another keeper, and that one is told again.
+TEST_F(Upgrade, a_keeper_killed_before_it_has_the_programs_is_replaced_and_the_order_stands) {
+  const Actor web = start();
+  offer("hearth-test-newer-supervisor");
+  const pid_t keeper = status().keeper, supervisor = members("hearth-supervisor").at(0);
+  ASSERT_EQ(0, ::kill(keeper, SIGSTOP));
+  Command upgrading = begin({"upgrade", "--from", from});
+  EXPECT_TRUE(until([&] { return has_open(supervisor, from + "/hearth-supervisor") || !runs(supervisor); }));
+  EXPECT_TRUE(runs(supervisor));
+  ASSERT_EQ(0, ::kill(keeper, SIGKILL));
+  const Output output = upgrading.wait();
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_EQ("99.0.0", running());
+  EXPECT_NE(keeper, status().keeper);
+  EXPECT_EQ(web.pid, service().pid);
+  EXPECT_EQ(0u, service().restarts);
+  expect_clean_shutdown();
+}
+
+TEST_F(Upgrade, a_keeper_that_was_stopped_goes_on_with_it) {
+  const Actor web = start();
+  offer("hearth-test-newer-supervisor");
+  const pid_t keeper = status().keeper, supervisor = members("hearth-supervisor").at(0);
+  ASSERT_EQ(0, ::kill(keeper, SIGSTOP));
+  Command upgrading = begin({"upgrade", "--from", from});
+  EXPECT_TRUE(until([&] { return has_open(supervisor, from + "/hearth-supervisor") || !runs(supervisor); }));
+  EXPECT_EQ(web.pid, service().pid) << "supervision goes on meanwhile";
+  ASSERT_EQ(0, ::kill(keeper, SIGCONT));
+  EXPECT_EQ(0, upgrading.wait().code);
+  EXPECT_EQ("99.0.0", running());
+  EXPECT_EQ(web.pid, service().pid);
+}
+
+TEST_F(Upgrade, an_order_that_is_refused_installs_nothing) {
+  const Actor web = start();
+  offer("hearth-test-newer-supervisor");
+  web.order("ignore");  // SIGTERM
+  Command ending = begin({"shutdown"});
+  EXPECT_TRUE(until_state("web", "stopping"));
+  const Output output = upgrade();
+  EXPECT_NE(0, output.code) << output.all();
+  EXPECT_THAT(output.err, HasSubstr("shutting down"));
+  kill_members("hearth-supervisor", SIGKILL);
+  EXPECT_EQ("0.1.0", running());
+  ::kill(web.pid, SIGKILL);
+  (void)ending.wait();
 }
 
 TEST_F(Upgrade, a_dry_run_only_tells) {
