@@ -13,6 +13,15 @@
 namespace hearth::apps {
 namespace {
 
+// The one that was tried, where the order says which that was.
+Result<os::Fd> open_tried(const std::string& path, const std::string& file) {
+  Result<os::Fd> opened = os::open_program(path);
+  if (opened && !file.empty() && os::program_identity(opened->get()) != file)
+    return failure(Remedy::conflict, "upgrade with", path, "it is another file by now than the one that was tried",
+                   "upgrade again, which tries this one");
+  return opened;
+}
+
 constexpr SpanNs look_again = milliseconds(2);
 constexpr SpanNs open_within = seconds(10);
 
@@ -97,15 +106,16 @@ MonoNs Upgrading::step(MonoNs now) {
 MonoNs Upgrading::open_next(MonoNs now) {
   const Request& request = orders_.front().request;
   const int error = opening_.ask(
-      "hearth-programs", [supervisor = request.supervisor_program, logger = request.logger_program] {
+      "hearth-programs", [supervisor = request.supervisor_program, supervisor_file = request.supervisor_file,
+                          logger = request.logger_program, logger_file = request.logger_file] {
         auto programs = std::make_shared<Programs>();
-        for (const auto& [path, fd] : {std::pair{&supervisor, &programs->supervisor}, {&logger, &programs->logger}}) {
-          Result<os::Fd> opened = os::open_program(*path);
-          if (!opened) {
-            programs->error = opened.error();
-            break;
-          }
-          *fd = std::move(*opened);
+        Result<os::Fd> first = open_tried(supervisor, supervisor_file);
+        Result<os::Fd> second = open_tried(logger, logger_file);
+        if (!first || !second) {
+          programs->error = !first ? first.error() : second.error();
+        } else {
+          programs->supervisor = std::move(*first);
+          programs->logger = std::move(*second);
         }
         return programs;
       });

@@ -178,11 +178,11 @@ TEST_F(Upgrade, a_keeper_that_was_stopped_goes_on_with_it) {
 }
 
 TEST_F(Upgrade, an_order_that_is_refused_installs_nothing) {
-  const Actor web = start();
+  const Actor web = start("stop_timeout = \"60s\"\n");
   offer("hearth-test-newer-supervisor");
-  web.order("ignore");  // SIGTERM
+  EXPECT_EQ("ok", web.ask("catch 15"));
   Command ending = begin({"shutdown"});
-  EXPECT_TRUE(until_state("web", "stopping"));
+  EXPECT_EQ("signal 15", web.hear());
   const Output output = upgrade();
   EXPECT_NE(0, output.code) << output.all();
   EXPECT_THAT(output.err, HasSubstr("shutting down"));
@@ -190,6 +190,21 @@ TEST_F(Upgrade, an_order_that_is_refused_installs_nothing) {
   EXPECT_EQ("0.1.0", running());
   ::kill(web.pid, SIGKILL);
   (void)ending.wait();
+}
+
+TEST_F(Upgrade, a_file_that_is_replaced_after_its_trial_is_not_executed) {
+  const Actor web = start();
+  offer("hearth-test-successor", "is-replaced-in-trial");
+  put("hearth-test-newer-supervisor", from + "/next");
+  const Output output = upgrade();
+  EXPECT_EQ(1, output.code) << output.all();
+  EXPECT_THAT(output.err, HasSubstr("it is another file by now than the one that was tried"));
+  EXPECT_EQ("0.1.0", running());
+  EXPECT_EQ(0u, status().takeovers);
+  // That one may be tried in its turn.
+  EXPECT_EQ(0, upgrade().code);
+  EXPECT_EQ("99.0.0", running());
+  EXPECT_EQ(web.pid, service().pid);
 }
 
 TEST_F(Upgrade, a_dry_run_only_tells) {
@@ -237,7 +252,7 @@ TEST_F(Upgrade, what_is_no_good_is_refused) {
   const Actor web = start();
   expect_refused(upgrade(), "No such file");
   offer("hearth-test-successor", "hangs-in-trial");
-  expect_refused(upgrade(), "no answer within 10 s");
+  expect_refused(upgrade({"--timeout", "1s"}), "gave no answer within ");
   offer("hearth-test-successor", "silent-in-trial");
   expect_refused(upgrade(), "it knows no trial");
   ::unlink((from + "/hearth-keeper").c_str());

@@ -148,6 +148,7 @@ TEST_F(Routes, an_upgrade_names_two_programs) {
   EXPECT_EQ(order.verb, Verb::upgrade);
   EXPECT_EQ(order.supervisor_program, "/new/hearth-supervisor");
   EXPECT_EQ(order.logger_program, "/new/l");
+  EXPECT_EQ(order.supervisor_file, "");
   for (const char* bad :
        {R"({"verb":"upgrade"})", R"({"verb":"upgrade","programs":{"supervisor":"/s"}})",
         R"({"verb":"upgrade","programs":{"supervisor":"s","logger":"/l"}})",
