@@ -10,7 +10,9 @@
 #include <gmock/gmock.h>
 
 #include "instance.h"
+#include "model/slot_state.h"
 #include "places.h"
+#include "supervisor/head.h"
 #include "wire/decision_page.h"
 #include "wire/slot_table.h"
 
@@ -284,28 +286,38 @@ TEST_F(Upgrade, a_program_of_somebody_else_is_refused) {
 TEST_F(Upgrade, a_trial_says_what_it_cannot_go_on_with) {
   const Actor web = start();
   const std::string other = base + "/other", table = other + "/state/slot-table", page = other + "/state/decision-page";
-  const auto try_it = [&](const std::string& file = "", std::size_t offset = 0, std::uint32_t value = 0) {
+  const auto try_it = [&](const std::string& file = "", const std::vector<std::size_t>& offsets = {},
+                          std::uint32_t value = 0) {
     fs::remove_all(other);
     fs::create_directories(other + "/state");
     fs::copy(directory + "/state/slot-table", table);
     fs::copy(directory + "/state/decision-page", page);
-    if (!file.empty()) std::fstream(file).seekp(std::streamoff(offset)).write(reinterpret_cast<char*>(&value), 4);
+    for (const std::size_t offset : offsets)
+      std::fstream(file).seekp(std::streamoff(offset)).write(reinterpret_cast<char*>(&value), 4);
     return execute({bin("hearth-supervisor"), "--trial", "--dir", other, "--keeper", "0"}).wait();
   };
   Output output = try_it();
   EXPECT_EQ(0, output.code) << output.all();
   EXPECT_THAT(output.out, HasSubstr("\"refused\":null"));
-  const auto refused = [&](const std::string& file, std::size_t offset, std::uint32_t value, const std::string& why) {
-    output = try_it(file, offset, value);
+  const auto refused = [&](const std::string& file, const std::vector<std::size_t>& offsets, std::uint32_t value,
+                           const std::string& why) {
+    output = try_it(file, offsets, value);
     EXPECT_EQ(1, output.code) << output.all();
     EXPECT_THAT(output.out, HasSubstr(why));
   };
-  refused(table, offsetof(wire::SlotTable, version), 1, "the slot table: it is of version 1, and this program knows");
-  refused(table, offsetof(wire::SlotTable, keeper_messages), 0, "of a version of hearth that takes no upgrades");
-  refused(table, offsetof(wire::SlotTable, keeper_messages), 99, "its messages are of version 99");
-  refused(page, offsetof(wire::DecisionPage, version), 2, "the decision page: it is of version 2");
-  refused(page, offsetof(wire::DecisionPage, record_version), 99, "its records of 99");
-  refused(page, offsetof(wire::DecisionPage, commit), 0, "nothing has been committed");
+  refused(table, {offsetof(wire::SlotTable, version)}, 1, "the slot table: it is of version 1, and this program knows");
+  refused(table, {offsetof(wire::SlotTable, keeper_messages)}, 0, "of a version of hearth that takes no upgrades");
+  refused(table, {offsetof(wire::SlotTable, keeper_messages)}, 99, "its messages are of version 99");
+  refused(page, {offsetof(wire::DecisionPage, version)}, 2, "the decision page: it is of version 2");
+  refused(page, {offsetof(wire::DecisionPage, record_version)}, 99, "its records of 99");
+  refused(page, {offsetof(wire::DecisionPage, commit)}, 0, "nothing has been committed");
+  // What a take-over would not believe, and leave alone. Of the first slot, in both copies.
+  const std::size_t first = offsetof(wire::DecisionPage, slot) + offsetof(wire::SlotCopy, bytes);
+  refused(page, {first + offsetof(SlotState, parent), first + sizeof(wire::SlotCopy) + offsetof(SlotState, parent)}, 77,
+          "slot 0: what the decision page has of it makes no sense");
+  const std::size_t head = offsetof(wire::DecisionPage, head) + offsetof(wire::HeadCopy, bytes) +
+                           offsetof(supervisor::Head, slots_used);
+  refused(page, {head, head + sizeof(wire::HeadCopy)}, UINT32_MAX, "its head makes no sense");
   fs::resize_file(table, 4096);
   output = execute({bin("hearth-supervisor"), "--trial", "--dir", other, "--keeper", "0"}).wait();
   EXPECT_THAT(output.out, HasSubstr("it has 4096 bytes"));
