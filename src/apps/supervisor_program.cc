@@ -178,10 +178,9 @@ class Program {
     if (const std::string risk = os::state_risk(table); !risk.empty()) supervisor_->add_lasting_note(risk);
     upgrading_ = std::make_unique<Upgrading>(
         *link_, *supervisor_,
-        Upgrading::Ways{[this](ports::Input order) { inbox_->push(std::move(order)); },
-                        [this](const ports::Input& order, Error why) {
-                          server_->answer(order.token, failure(std::move(why)));
-                        }});
+        Upgrading::Ways{
+            [this](ports::Input order) { inbox_->push(std::move(order)); },
+            [this](const ports::Input& order, Error why) { server_->answer(order.token, failure(std::move(why))); }});
     upgrading_->tell_outcome();
     member_log_.begin(table, now.wall);
     trim_at_ = after(os::read_mono(), trim_after);

@@ -127,8 +127,7 @@ Status check_formats(const Pages& pages) {
                                              std::to_string(page.record_version) + ", and this program knows " +
                                              std::to_string(wire::decision_page_version) + " and " +
                                              std::to_string(supervisor::record_version));
-    case supervisor::PageProblem::empty:
-      return refuse("the decision page", "nothing has been committed in it yet");
+    case supervisor::PageProblem::empty: return refuse("the decision page", "nothing has been committed in it yet");
     case supervisor::PageProblem::head: break;
   }
   return refuse("the decision page", "its head makes no sense to this program");
@@ -197,9 +196,12 @@ int run_trial(const std::string& directory, pid_t keeper) {
   out["trial"] = 1;
   out["program"] = "hearth-supervisor";
   out["version"] = version;
-  out["formats"] = {{"slot_table", wire::slot_table_version}, {"decision_page", wire::decision_page_version},
-                    {"records", supervisor::record_version},  {"messages", wire::message_version},
-                    {"plan", wire::plan_version},             {"log_page", wire::log_page_version},
+  out["formats"] = {{"slot_table", wire::slot_table_version},
+                    {"decision_page", wire::decision_page_version},
+                    {"records", supervisor::record_version},
+                    {"messages", wire::message_version},
+                    {"plan", wire::plan_version},
+                    {"log_page", wire::log_page_version},
                     {"document", config::document_format}};
   out["slots"] = slots ? *slots : 0;
   if (slots)

@@ -105,20 +105,20 @@ MonoNs Upgrading::step(MonoNs now) {
 
 MonoNs Upgrading::open_next(MonoNs now) {
   const Request& request = orders_.front().request;
-  const int error = opening_.ask(
-      "hearth-programs", [supervisor = request.supervisor_program, supervisor_file = request.supervisor_file,
-                          logger = request.logger_program, logger_file = request.logger_file] {
-        auto programs = std::make_shared<Programs>();
-        Result<os::Fd> first = open_tried(supervisor, supervisor_file);
-        Result<os::Fd> second = open_tried(logger, logger_file);
-        if (!first || !second) {
-          programs->error = !first ? first.error() : second.error();
-        } else {
-          programs->supervisor = std::move(*first);
-          programs->logger = std::move(*second);
-        }
-        return programs;
-      });
+  const int error = opening_.ask("hearth-programs",
+                                 [supervisor = request.supervisor_program, supervisor_file = request.supervisor_file,
+                                  logger = request.logger_program, logger_file = request.logger_file] {
+                                   auto programs = std::make_shared<Programs>();
+                                   Result<os::Fd> first = open_tried(supervisor, supervisor_file);
+                                   Result<os::Fd> second = open_tried(logger, logger_file);
+                                   if (!first || !second) {
+                                     programs->error = !first ? first.error() : second.error();
+                                   } else {
+                                     programs->supervisor = std::move(*first);
+                                     programs->logger = std::move(*second);
+                                   }
+                                   return programs;
+                                 });
   if (error != 0) {
     refuse(Error{Remedy::try_later, "start a thread for", "an upgrade", std::strerror(error), "order it again", error});
     return now;
@@ -162,7 +162,8 @@ MonoNs Upgrading::tell(MonoNs now) {
       supervisor_.add_upgrade_note("the upgrade was not made: the new keeper could not take its programs");
       drop();
     } else {
-      refuse(refusal(Remedy::try_later, "its keeper could not take the programs; it has no descriptors left, or is ending",
+      refuse(refusal(Remedy::try_later,
+                     "its keeper could not take the programs; it has no descriptors left, or is ending",
                      "order it again"));
     }
     return now;

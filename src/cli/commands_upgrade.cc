@@ -104,9 +104,9 @@ int command_upgrade(const Context& context) {
   if (!answer) return complain(context, answer.error());
   const Result<InstanceNews> before = instance_news(*answer);
   if (!before) return complain(context, before.error());
-  const Result<Trial> trial = try_programs(context.arguments.value("from").value_or(""), context.instance.directory,
-                                           static_cast<pid_t>(before->keeper_pid),
-                                           std::min(trial_within, deadline - os::read_mono()));
+  const Result<Trial> trial =
+      try_programs(context.arguments.value("from").value_or(""), context.instance.directory,
+                   static_cast<pid_t>(before->keeper_pid), std::min(trial_within, deadline - os::read_mono()));
   if (!trial) {
     Error error = trial.error();
     error.hint +=

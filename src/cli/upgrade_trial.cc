@@ -94,8 +94,9 @@ Result<json::object> ask(const std::string& path, const char* name, std::vector<
   words.insert(words.begin(), {name, "--trial"});
   const Result<Ended> ended = run(*program, std::move(words), patience);
   if (!ended) return failure(ended.error());
-  if (!ended->in_time) return refused(path, fmt::format("its trial gave no answer within {:.3g} s",
-                                                      static_cast<double>(patience) / static_cast<double>(ns_per_s)));
+  if (!ended->in_time)
+    return refused(path, fmt::format("its trial gave no answer within {:.3g} s",
+                                     static_cast<double>(patience) / static_cast<double>(ns_per_s)));
   json::error_code error;
   const json::value value = json::parse(ended->out, error);
   const json::object* object = error ? nullptr : value.if_object();

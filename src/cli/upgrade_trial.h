@@ -13,8 +13,8 @@ namespace hearth::cli {
 struct Trial {
   std::string supervisor, logger;            // paths, absolute
   std::string supervisor_file, logger_file;  // which files were tried (os::program_identity)
-  std::string version;             // of the supervisor that was tried
-  std::string report;              // its own words, JSON
+  std::string version;                       // of the supervisor that was tried
+  std::string report;                        // its own words, JSON
 };
 
 // hearth-supervisor and hearth-logger in `directory`, or where this `hearth` belongs. `keeper`: of the instance in

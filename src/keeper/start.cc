@@ -65,12 +65,9 @@ bool parse(Options& options, int argc, char** argv) {
     const char** value;
   };
   const char *take_over = nullptr, *up_within = nullptr;
-  const Option known[] = {{"--dir", &options.dir},
-                          {"--logs", &options.logs},
-                          {"--supervisor", &options.supervisor},
-                          {"--logger", &options.logger},
-                          {"--take-over", &take_over},
-                          {"--up-within", &up_within}};
+  const Option known[] = {
+      {"--dir", &options.dir},       {"--logs", &options.logs},   {"--supervisor", &options.supervisor},
+      {"--logger", &options.logger}, {"--take-over", &take_over}, {"--up-within", &up_within}};
   for (int i = 1; i < argc; i += 2) {
     const Option* found = nullptr;
     for (const Option& option : known)

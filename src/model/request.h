@@ -51,7 +51,8 @@ struct Request {
   std::vector<std::pair<std::string, std::uint32_t>>
       replicas;                                    // scale: names of services, and how many each shall have
   std::string supervisor_program, logger_program;  // upgrade: absolute paths,
-  std::string supervisor_file, logger_file;        // and which files are meant (os::program_identity); "" = whichever they are
+  std::string supervisor_file,
+      logger_file;  // and which files are meant (os::program_identity); "" = whichever they are
 };
 
 // What an apply means to one service.

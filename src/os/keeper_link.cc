@@ -38,9 +38,11 @@ Error keeper_gone(const char* doing) {
 
 // Files were replaced below a keeper that goes by their names. It lives, and so do its services.
 Error of_another_version(std::uint32_t version) {
-  return {Remedy::environment, "talk to",
-          "the keeper", "its messages are of version " + std::to_string(version) + ", and ours of " +
-                            std::to_string(wire::message_version),
+  return {Remedy::environment,
+          "talk to",
+          "the keeper",
+          "its messages are of version " + std::to_string(version) + ", and ours of " +
+              std::to_string(wire::message_version),
           "put the programs before back, and its services stay; or `kill -TERM " + std::to_string(::getppid()) +
               "`, which stops them, and start hearth again",
           0};
@@ -107,7 +109,8 @@ Result<bool> KeeperLink::take(Message& message) {
 Status KeeperLink::take_hello(Message& message) {
   constexpr std::size_t expected = static_cast<std::size_t>(wire::HelloDescriptor::count_);
   const wire::HelloRecord* record = message.record<wire::HelloRecord>(0);
-  if (record != nullptr && record->version != wire::message_version) return failure(of_another_version(record->version));
+  if (record != nullptr && record->version != wire::message_version)
+    return failure(of_another_version(record->version));
   if (record == nullptr || message.descriptors.size() != expected)
     return failure(Remedy::environment, "talk to", "the keeper", "its hello is not one",
                    "install all parts of hearth from one version");

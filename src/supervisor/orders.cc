@@ -108,8 +108,12 @@ OrderId Orders::signal_order(const char* signal, const char* what, Now now) {
 
 std::optional<Error> Orders::refusal_of(const Request& request) const {
   if (book_.head.shutting_down && request.verb != Verb::shutdown && request.verb != Verb::leave)
-    return Error{Remedy::conflict, "take the order", instance_, "hearth is shutting down",
-                 "start it again when it has ended", 0};
+    return Error{Remedy::conflict,
+                 "take the order",
+                 instance_,
+                 "hearth is shutting down",
+                 "start it again when it has ended",
+                 0};
   if (book_.errands.operations.size() == wire::max_new_operations)
     return Error{Remedy::try_later, "take the order", instance_, "too many came at once", "send it again", 0};
   return {};

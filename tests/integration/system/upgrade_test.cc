@@ -315,8 +315,8 @@ TEST_F(Upgrade, a_trial_says_what_it_cannot_go_on_with) {
   const std::size_t first = offsetof(wire::DecisionPage, slot) + offsetof(wire::SlotCopy, bytes);
   refused(page, {first + offsetof(SlotState, parent), first + sizeof(wire::SlotCopy) + offsetof(SlotState, parent)}, 77,
           "slot 0: what the decision page has of it makes no sense");
-  const std::size_t head = offsetof(wire::DecisionPage, head) + offsetof(wire::HeadCopy, bytes) +
-                           offsetof(supervisor::Head, slots_used);
+  const std::size_t head =
+      offsetof(wire::DecisionPage, head) + offsetof(wire::HeadCopy, bytes) + offsetof(supervisor::Head, slots_used);
   refused(page, {head, head + sizeof(wire::HeadCopy)}, UINT32_MAX, "its head makes no sense");
   fs::resize_file(table, 4096);
   output = execute({bin("hearth-supervisor"), "--trial", "--dir", other, "--keeper", "0"}).wait();
