@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -90,6 +91,15 @@ struct ShortKeeperUpgrade : KeeperUpgrade {
     options.up_within = std::to_string(within_ms);
     return options;
   }
+  // What is to pass is the keeper's own time.
+  void pause_keeper(int span_ms, const std::function<void()>& meanwhile = [] {}) {
+    ASSERT_EQ(kill(h.keeper, SIGSTOP), 0);
+    ASSERT_TRUE(h.until([&] { return state_of(h.keeper) == 'T'; }));
+    meanwhile();
+    const auto over = std::chrono::steady_clock::now() + std::chrono::milliseconds(span_ms);
+    ASSERT_TRUE(h.until([&] { return std::chrono::steady_clock::now() > over; }));
+    ASSERT_EQ(kill(h.keeper, SIGCONT), 0);
+  }
 };
 
 TEST_F(KeeperUpgrade, ExecutesWhatItWasGivenWhateverBecomesOfItsName) {
@@ -139,17 +149,24 @@ TEST_F(ShortKeeperUpgrade, GoesBackFromOneThatSaysNothing) {
   expect_back(wire::ReturnCause::silent, CLD_KILLED, SIGKILL);
 }
 
+// Nor could it come up without the keeper: what it needs is handed over in windows.
+TEST_F(ShortKeeperUpgrade, AnAbsenceOfTheKeeperIsNobodysSilence) {
+  give(member);
+  next_supervisor();
+  const pid_t up = h.supervisor.pid;
+  pause_keeper(2 * within_ms + 500);
+  ASSERT_TRUE(say_up());
+  h.accept_logger();
+  EXPECT_EQ(h.table->supervisor_returns.load(), 0u);
+  EXPECT_EQ(h.table->supervisor.pid.load(), up);
+}
+
 // As by SIGSTOP of all of hearth, which a shell sends, or a machine that is held.
 TEST_F(ShortKeeperUpgrade, WhatIsSaidWhileTheKeeperIsAwayCounts) {
   give(member);
   next_supervisor();
   const pid_t up = h.supervisor.pid;
-  ASSERT_EQ(kill(h.keeper, SIGSTOP), 0);
-  ASSERT_TRUE(h.until([&] { return state_of(h.keeper) == 'T'; }));
-  ASSERT_TRUE(say_up());
-  const auto over = std::chrono::steady_clock::now() + std::chrono::milliseconds(within_ms + 200);
-  ASSERT_TRUE(h.until([&] { return std::chrono::steady_clock::now() > over; }));
-  ASSERT_EQ(kill(h.keeper, SIGCONT), 0);
+  pause_keeper(within_ms + 200, [&] { ASSERT_TRUE(say_up()); });
   h.accept_logger();
   EXPECT_EQ(program_of(h.logger.pid), member);
   EXPECT_EQ(h.table->supervisor_returns.load(), 0u);

@@ -149,9 +149,9 @@ TEST_F(Routes, an_upgrade_names_two_programs) {
   EXPECT_EQ(order.supervisor_program, "/new/hearth-supervisor");
   EXPECT_EQ(order.logger_program, "/new/l");
   EXPECT_EQ(order.supervisor_file, "");
-  const Request tried = std::get<Request>(
-      ask("POST", "/v1/orders",
-          R"({"verb":"upgrade","programs":{"logger_file":"2:3","logger":"/l","supervisor":"/s","supervisor_file":"1:2"}})"));
+  const Request tried = std::get<Request>(ask(
+      "POST", "/v1/orders",
+      R"({"verb":"upgrade","programs":{"logger_file":"2:3","logger":"/l","supervisor":"/s","supervisor_file":"1:2"}})"));
   EXPECT_EQ(tried.supervisor_program, "/s");
   EXPECT_EQ(tried.supervisor_file, "1:2");
   EXPECT_EQ(tried.logger_file, "2:3");
