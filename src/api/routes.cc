@@ -187,15 +187,20 @@ bool read_replicas(const json::value& value, Request& order) {
 }
 
 bool read_programs(const json::value& value, Request& order) {
-  const json::object* paths = value.if_object();
-  if (paths == nullptr || paths->size() != 2) return false;
-  for (const auto& [name, path] : *paths) {
-    const json::string* text = path.if_string();
-    if (text == nullptr || !text->starts_with('/') || text->find('\0') != json::string::npos) return false;
-    if (name != "supervisor" && name != "logger") return false;
-    (name == "logger" ? order.logger_program : order.supervisor_program).assign(text->data(), text->size());
+  const json::object* programs = value.if_object();
+  if (programs == nullptr) return false;
+  for (const auto& [name, member] : *programs) {
+    const json::string* text = member.if_string();
+    if (text == nullptr || text->find('\0') != json::string::npos) return false;
+    std::string* const place = name == "supervisor"        ? &order.supervisor_program
+                               : name == "logger"          ? &order.logger_program
+                               : name == "supervisor_file" ? &order.supervisor_file
+                               : name == "logger_file"     ? &order.logger_file
+                                                           : nullptr;
+    if (place == nullptr) return false;
+    place->assign(text->data(), text->size());
   }
-  return true;
+  return order.supervisor_program.starts_with('/') && order.logger_program.starts_with('/');
 }
 
 Result<Request> order_of(const json::object& body) {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <functional>
 #include <malloc.h>
 #include <memory>
@@ -20,6 +19,7 @@
 #include "api/timer.h"
 #include "apps/member_log.h"
 #include "apps/upgrade_words.h"
+#include "apps/upgrading.h"
 #include "base/version.h"
 #include "config/document_json.h"
 #include "os/clock.h"
@@ -30,7 +30,6 @@
 #include "os/keeper_link.h"
 #include "os/keeper_successor.h"
 #include "os/plan_builder.h"
-#include "os/program_file.h"
 #include "os/reserve.h"
 #include "os/run_members.h"
 #include "os/run_memory.h"
@@ -98,6 +97,7 @@ class Program {
         *link_, options_.directory, store::DocumentFormat{config::document_to_json, config::document_from_json});
     inbox_ = std::make_unique<os::Inbox>(*link_, [this](const ports::Input& input, const Result<Accepted>& result) {
       server_->answer(input.token, result);
+      if (input.request.verb == Verb::upgrade) upgrading_->decided(input);
       if (input.request.verb == Verb::apply) trim_at_ = after(os::read_mono(), trim_after);
     });
     Result<std::unique_ptr<probe::Prober>> prober =
@@ -132,8 +132,9 @@ class Program {
   Status run() {
     for (;;) {
       MonoNs due = turn();
-      came_up();
-      if (supervisor_->take_upgrade_wish() && !supervisor_->finished()) make_room();
+      upgrading_->came_up();
+      due = std::min(due, upgrading_->step(os::read_mono()));
+      if (upgrading_->may_leave() && !supervisor_->finished()) make_room();
       if (supervisor_->finished() && !link_->handing_over()) return end();
       if (link_->lost()) due = std::min(due, replace_keeper());
       if (link_->handing_over()) due = std::min(due, hand_over());
@@ -175,65 +176,26 @@ class Program {
     supervisor_ = std::move(*begun);
     if (fresh || supervisor_->revived()) keeper_->remove_stale_names();
     if (const std::string risk = os::state_risk(table); !risk.empty()) supervisor_->add_lasting_note(risk);
-    tell_upgrade(table);
+    upgrading_ = std::make_unique<Upgrading>(
+        *link_, *supervisor_,
+        Upgrading::Ways{
+            [this](ports::Input order) { inbox_->push(std::move(order)); },
+            [this](const ports::Input& order, Error why) { server_->answer(order.token, failure(std::move(why))); }});
+    upgrading_->tell_outcome();
     member_log_.begin(table, now.wall);
     trim_at_ = after(os::read_mono(), trim_after);
     return {};
   }
 
-  // Events of the first turn: what became of an upgrade. Told again by the next one if that turn is never committed.
-  void tell_upgrade(const wire::SlotTable& table) {
-    const std::string before = version_of(table);
-    if (table.supervisor_returns != table.supervisor_returns_told)
-      supervisor_->add_upgrade_note("the upgrade was taken back: " + return_words(table) + "; hearth " + version +
-                                    " goes on");
-    else if (!before.empty() && before != version)
-      supervisor_->add_upgrade_note("hearth " + std::string(version) + " goes on in the place of hearth " + before);
-  }
-
-  // Once, after the first turn.
-  void came_up() {
-    if (up_) return;
-    up_ = true;
-    wire::SlotTable& table = link_->table();
-    std::strncpy(table.supervisor_version, version, sizeof table.supervisor_version - 1);
-    table.supervisor_returns_told = table.supervisor_returns.load();
-    link_->say_up();
-    (void)link_->flush();
-  }
-
-  // An upgrade is told to the keeper before it is committed: killed in between, we are succeeded by the new program, and
-  // the client, who repeats its order, has no loss of that.
-  void submit(ports::Input input) {
-    const Request& request = input.request;
-    if (request.verb == Verb::upgrade && !supervisor_->settled(request.key)) {
-      if (const Status given = give_programs(request); !given)
-        return server_->answer(input.token, failure(given.error()));
-    }
-    inbox_->push(std::move(input));
-  }
-
-  Status give_programs(const Request& request) {
-    if (link_->table().keeper_messages != wire::message_version)
-      return failure(Remedy::conflict, "upgrade", "hearth", "its keeper is of a version that takes no upgrades",
-                     "start hearth again when its services may stop");
-    const Result<os::Fd> program = os::open_program(request.supervisor_program);
-    if (!program) return failure(program.error());
-    const Result<os::Fd> logger = os::open_program(request.logger_program);
-    if (!logger) return failure(logger.error());
-    if (!link_->give_programs(program->get(), logger->get()))
-      return failure(Remedy::try_later, "upgrade", "hearth", "its keeper cannot be told just now", "order it again");
-    return {};
-  }
-
   // The order is committed, and its answer is on its way: written, where its client reads. Then we end as one that is
-  // killed would (the store's thread may be at work), and the keeper starts what it was given.
-  [[noreturn]] void make_room() {
+  // killed would (the store's thread may be at work), and the keeper, if it lives, starts what it was given.
+  void make_room() {
     constexpr int rounds = 16;  // clients that ask without a pause always have something ready
     server_->turn_done();
     for (int i = 0; i < rounds && handle_some(); ++i) {
     }
-    ::_exit(0);
+    link_->receive();
+    if (!link_->lost()) ::_exit(0);
   }
 
   // `written` last, and all again when the file has changed meanwhile: rather too much of the output is searched than
@@ -265,6 +227,11 @@ class Program {
     return {};
   }
 
+  void submit(ports::Input input) {
+    if (input.request.verb == Verb::upgrade) return upgrading_->submit(std::move(input));
+    inbox_->push(std::move(input));
+  }
+
   MonoNs turn() {
     probes_->ready();
     probes_->advance_to(os::read_mono());
@@ -278,10 +245,7 @@ class Program {
     for (Note& note : store_->take_notes()) notes.push_back(std::move(note));
     for (Note& note : notes) supervisor_->add_note(std::move(note.text), std::move(note.slot));
     for (const std::string& text : store_->take_settled_notes()) supervisor_->drop_note(text);
-    if (wire::SlotTable& table = link_->table(); table.logger_returns != table.logger_returns_told) {
-      table.logger_returns_told = table.logger_returns.load();
-      supervisor_->add_upgrade_note("the logger of the upgrade was taken back: " + return_words(table));
-    }
+    upgrading_->look_at_logger();
     if (supervisor_->take_changed()) server_->turn_done();
     if (supervisor_->take_dump_wish()) dump_status(now.wall);
     due = std::min({due, store_->ensure_writer(os::read_mono()), probes_->next_deadline(), trim()});
@@ -445,6 +409,7 @@ class Program {
   std::unique_ptr<store::DiskStore> store_;
   std::unique_ptr<probe::Prober> probes_;
   std::unique_ptr<supervisor::Supervisor> supervisor_;
+  std::unique_ptr<Upgrading> upgrading_;
   std::unique_ptr<api::Server> server_;
   std::unique_ptr<Watch> keeper_watch_;
   std::unique_ptr<Watch> probe_watch_;
@@ -455,7 +420,6 @@ class Program {
   os::NewKeeper offered_;             // for the one that died
   MemberLog member_log_;
   bool ending_ = false;
-  bool up_ = false;
   std::string no_keeper_note_;  // the last that was said of this death
   MonoNs accept_from_ = 0;
   MonoNs look_at_marks_from_ = 0;

@@ -20,6 +20,7 @@
 #include "wire/keeper_messages.h"
 #include "wire/log_page.h"
 #include "wire/slot_table.h"
+#include "wire/spawn_plan.h"
 #include "wire/state.h"
 
 namespace hearth::apps {
@@ -119,13 +120,17 @@ Status check_formats(const Pages& pages) {
                       : "its messages are of version " + std::to_string(table.keeper_messages) +
                             ", and those of this program of " + std::to_string(wire::message_version),
                   "start hearth again with the new version when its services may stop");
-  if (!wire::decision_page_valid(page, sizeof page, supervisor::record_version))
-    return refuse("the decision page", "it is of version " + std::to_string(page.version) + ", its records of " +
-                                           std::to_string(page.record_version) + ", and this program knows " +
-                                           std::to_string(wire::decision_page_version) + " and " +
-                                           std::to_string(supervisor::record_version));
-  if (wire::held_head(page) == nullptr) return refuse("the decision page", "nothing has been committed in it yet");
-  return {};
+  switch (supervisor::problem_of(page)) {
+    case supervisor::PageProblem::none: return {};
+    case supervisor::PageProblem::version:
+      return refuse("the decision page", "it is of version " + std::to_string(page.version) + ", its records of " +
+                                             std::to_string(page.record_version) + ", and this program knows " +
+                                             std::to_string(wire::decision_page_version) + " and " +
+                                             std::to_string(supervisor::record_version));
+    case supervisor::PageProblem::empty: return refuse("the decision page", "nothing has been committed in it yet");
+    case supervisor::PageProblem::head: break;
+  }
+  return refuse("the decision page", "its head makes no sense to this program");
 }
 
 // On tmpfs, or on the disk. One that is in neither is still being written, or is in memory alone: no reason to refuse, and room
@@ -143,12 +148,9 @@ Result<std::size_t> count_services(const std::string& directory, std::uint64_t v
   return SIZE_MAX;
 }
 
-// How many slots are in use; `torn`: one has no record, perhaps because it was being written.
+// How many slots are in use; `torn`: one has no record or none that makes sense, perhaps because it was being written.
 Result<std::size_t> check_slots(const Pages& pages, const std::string& directory, bool& torn) {
-  supervisor::Head head;
-  std::memcpy(&head, wire::held_head(*pages.decisions), sizeof head);
-  if (head.slots_used > wire::max_slots)
-    return refuse("the decision page", "it tells of " + std::to_string(head.slots_used) + " slots");
+  const supervisor::Head head = supervisor::head_of(*pages.decisions);
   std::size_t used = 0;
   std::map<std::uint64_t, std::size_t> services;  // of each document
   for (SlotIndex slot = 0; slot < head.slots_used; ++slot) {
@@ -156,6 +158,11 @@ Result<std::size_t> check_slots(const Pages& pages, const std::string& directory
     if (!wire::read_slot(*pages.decisions, slot, &state, sizeof state)) {
       torn = true;
       continue;
+    }
+    if (!supervisor::makes_sense(state, slot, head.slots_used)) {
+      // A take-over would not believe it, and leave alone what runs of it.
+      torn = true;
+      return refuse("slot " + std::to_string(slot), "what the decision page has of it makes no sense to this program");
     }
     if (!state.used) continue;
     ++used;
@@ -177,7 +184,7 @@ Result<std::size_t> try_all(const std::string& directory, pid_t keeper) {
     if (const Status fit = check_formats(*pages); !fit) return failure(fit.error());
     bool torn = false;
     const Result<std::size_t> slots = check_slots(*pages, directory, torn);
-    if (!slots || !torn || tries == tries_most) return slots;
+    if (!torn || tries == tries_most) return slots;
   }
 }
 
@@ -189,9 +196,13 @@ int run_trial(const std::string& directory, pid_t keeper) {
   out["trial"] = 1;
   out["program"] = "hearth-supervisor";
   out["version"] = version;
-  out["formats"] = {{"slot_table", wire::slot_table_version}, {"decision_page", wire::decision_page_version},
-                    {"records", supervisor::record_version},  {"messages", wire::message_version},
-                    {"log_page", wire::log_page_version},     {"document", config::document_format}};
+  out["formats"] = {{"slot_table", wire::slot_table_version},
+                    {"decision_page", wire::decision_page_version},
+                    {"records", supervisor::record_version},
+                    {"messages", wire::message_version},
+                    {"plan", wire::plan_version},
+                    {"log_page", wire::log_page_version},
+                    {"document", config::document_format}};
   out["slots"] = slots ? *slots : 0;
   if (slots)
     out["refused"] = nullptr;

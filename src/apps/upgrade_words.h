@@ -9,7 +9,8 @@ namespace hearth::apps {
 
 // Of the supervisor that committed last; "" = it did not say.
 std::string version_of(const wire::SlotTable& table);
-// Why the last program was given up: "the new program exited with code 3 before it was up".
+// Why the last program of a supervisor, and of a logger, was given up: "the new program exited with code 3 before it was up".
 std::string return_words(const wire::SlotTable& table);
+std::string logger_return_words(const wire::SlotTable& table);
 
 }  // namespace hearth::apps

@@ -1,4 +1,5 @@
 // upgrade: other programs of hearth go on in the place of those that run.
+#include <algorithm>
 #include <poll.h>
 #include <string>
 #include <sys/stat.h>
@@ -16,6 +17,7 @@ namespace {
 
 // Longer than a supervisor on trial has to come up (keeper/programs.cc): then it is the one before that answers.
 constexpr SpanNs reconnect_within = seconds(30);
+constexpr SpanNs trial_within = seconds(10);  // each program; less when --timeout is
 
 // The keeper is not replaced. "" = its program is the one that is installed, or cannot be seen.
 std::string keeper_words(std::int64_t keeper, const std::string& supervisor_program) {
@@ -102,8 +104,9 @@ int command_upgrade(const Context& context) {
   if (!answer) return complain(context, answer.error());
   const Result<InstanceNews> before = instance_news(*answer);
   if (!before) return complain(context, before.error());
-  const Result<Trial> trial = try_programs(context.arguments.value("from").value_or(""), context.instance.directory,
-                                           static_cast<pid_t>(before->keeper_pid));
+  const Result<Trial> trial =
+      try_programs(context.arguments.value("from").value_or(""), context.instance.directory,
+                   static_cast<pid_t>(before->keeper_pid), std::min(trial_within, deadline - os::read_mono()));
   if (!trial) {
     Error error = trial.error();
     error.hint +=
@@ -111,8 +114,10 @@ int command_upgrade(const Context& context) {
     return complain(context, error, exit_code::failed);
   }
   if (context.arguments.has("dry-run")) return report(context, *before, trial->version, *trial, false);
-  const std::string body = fmt::format(R"({{"verb":"upgrade","programs":{{"supervisor":{},"logger":{}}}}})",
-                                       json_text(trial->supervisor), json_text(trial->logger));
+  const std::string body = fmt::format(
+      R"({{"verb":"upgrade","programs":{{"supervisor":{},"supervisor_file":{},"logger":{},"logger_file":{}}}}})",
+      json_text(trial->supervisor), json_text(trial->supervisor_file), json_text(trial->logger),
+      json_text(trial->logger_file));
   const auto taken = operation.post("/v1/orders", body, deadline);
   if (!taken) return complain(context, taken.error());
   if (const Result<AcceptedNews> accepted = accepted_news(*taken); !accepted)

@@ -85,14 +85,18 @@ std::string text_of(const json::object& object, std::string_view name) {
   return text != nullptr ? std::string(text->data(), text->size()) : std::string();
 }
 
-// What the program says of itself; its own refusal is the error.
-Result<json::object> ask(const std::string& path, const char* name, std::vector<std::string> words, SpanNs patience) {
+// What the program says of itself; its own refusal is the error. `file`: which one that was.
+Result<json::object> ask(const std::string& path, const char* name, std::vector<std::string> words, SpanNs patience,
+                         std::string& file) {
   const Result<os::Fd> program = os::open_program(path);
   if (!program) return failure(program.error());
+  file = os::program_identity(program->get());
   words.insert(words.begin(), {name, "--trial"});
   const Result<Ended> ended = run(*program, std::move(words), patience);
   if (!ended) return failure(ended.error());
-  if (!ended->in_time) return refused(path, fmt::format("its trial gave no answer within {} s", patience / ns_per_s));
+  if (!ended->in_time)
+    return refused(path, fmt::format("its trial gave no answer within {:.3g} s",
+                                     static_cast<double>(patience) / static_cast<double>(ns_per_s)));
   json::error_code error;
   const json::value value = json::parse(ended->out, error);
   const json::object* object = error ? nullptr : value.if_object();
@@ -144,9 +148,9 @@ Result<Trial> try_programs(const std::string& directory, const std::string& inst
   if (const Result<os::Fd> there = os::open_program(beside); !there) return failure(there.error());
   const Result<json::object> supervisor =
       ask(trial.supervisor, "hearth-supervisor", {"--dir", instance_directory, "--keeper", std::to_string(keeper)},
-          patience);
+          patience, trial.supervisor_file);
   if (!supervisor) return failure(supervisor.error());
-  const Result<json::object> logger = ask(trial.logger, "hearth-logger", {}, patience);
+  const Result<json::object> logger = ask(trial.logger, "hearth-logger", {}, patience, trial.logger_file);
   if (!logger) return failure(logger.error());
   for (const char* format : {"messages", "log_page"})
     if (format_of(*supervisor, format) != format_of(*logger, format))

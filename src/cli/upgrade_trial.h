@@ -11,14 +11,15 @@
 namespace hearth::cli {
 
 struct Trial {
-  std::string supervisor, logger;  // paths, absolute
-  std::string version;             // of the supervisor that was tried
-  std::string report;              // its own words, JSON
+  std::string supervisor, logger;            // paths, absolute
+  std::string supervisor_file, logger_file;  // which files were tried (os::program_identity)
+  std::string version;                       // of the supervisor that was tried
+  std::string report;                        // its own words, JSON
 };
 
 // hearth-supervisor and hearth-logger in `directory`, or where this `hearth` belongs. `keeper`: of the instance in
 // `instance_directory`. Each program has `patience` for its answer. The error says why they are refused.
 Result<Trial> try_programs(const std::string& directory, const std::string& instance_directory, pid_t keeper,
-                           SpanNs patience = seconds(10));
+                           SpanNs patience);
 
 }  // namespace hearth::cli

@@ -149,6 +149,23 @@ void handle_park(Keeper& k, Received& message, uint32_t generation) {
   }
 }
 
+// None: those that have not been started are taken back.
+void handle_programs(Keeper& k, Received& message) {
+  constexpr uint32_t most = static_cast<uint32_t>(wire::ProgramRole::count_);
+  const uint32_t count = message.header.count;
+  k.ring_supervisor = true;  // it waits for the answer, which stands in the table
+  if (count == 0) return take_back_programs(k);
+  wire::ProgramRecord record[most];
+  int fd[most];
+  const bool whole = count <= most && message.descriptors == count;
+  for (uint32_t i = 0; whole && i < count; ++i) {
+    record[i] = record_at<wire::ProgramRecord>(message, i);
+    fd[i] = message.take(i);
+  }
+  const bool taken = whole && take_programs(k, record, fd, count);
+  (taken ? k.table->upgrades : k.table->upgrades_refused).fetch_add(1);
+}
+
 void handle_supervisor(Keeper& k, Received& message) {
   const uint32_t count = message.header.count;
   const uint32_t generation = k.member[role_supervisor].record->generation.load();
@@ -177,11 +194,7 @@ void handle_supervisor(Keeper& k, Received& message) {
     case MessageType::replace_spawner:
       for (uint32_t i = 0; i < count; ++i) replace_spawner(k, record_at<wire::SpawnerRecord>(message, i));
       break;
-    case MessageType::program:
-      for (uint32_t i = 0; i < count && i < message.descriptors; ++i)
-        take_program(k, record_at<wire::ProgramRecord>(message, i), message.take(i));
-      k.table->upgrades.fetch_add(1);
-      break;
+    case MessageType::program: handle_programs(k, message); break;
     case MessageType::up: supervisor_is_up(k); break;
     case MessageType::finish:
       k.member[role_supervisor].finish_heard = true;

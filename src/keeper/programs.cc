@@ -6,6 +6,7 @@
 // nothing until somebody has tried it and says so. `program` brings another one, which is on trial:
 //
 //   none     -- program --------------> ordered   the one before is kept
+//   ordered  -- taken back -----------> none      its order was refused: `program` with no record
 //   ordered  -- its first start ------> begun     the supervisor that sent it has ended
 //   begun    -- `up` -----------------> up        supervisor; now the logger that came along has its turn: it is killed, and
 //                                                 what is started in its place is begun, too
@@ -26,7 +27,7 @@
 namespace hearth::keeper {
 namespace {
 
-constexpr int64_t up_within = 15'000 * ms;
+constexpr int64_t look_every = 1'000 * ms;  // while one is on trial
 constexpr int64_t sound_after = 10'000 * ms;
 constexpr uint32_t deaths_most = 3;  // by itself, when it was up; by SIGKILL, when it was not
 constexpr int cannot_execute = 127;  // become_program()
@@ -51,29 +52,41 @@ void install(Keeper& k, uint32_t role, int fd) {
   program.deaths = 0;
 }
 
-void go_back(Keeper& k, uint32_t role, wire::ReturnCause cause, int code, int status) {
+// Executed already, of a program that is given up.
+void drop_prepared_supervisor(Keeper& k) {
+  if (k.successor.pid == 0) return;
+  kill(k.successor.pid, SIGKILL);  // reaped as a stray
+  close_fd(k.successor.socket);
+  k.successor = {};
+}
+
+void restore_before(Keeper& k, uint32_t role) {
   ProgramState& program = program_of(k, role);
   close_fd(program.now.fd);
   program.now = program.before;
   program.before = {-1, false};
   program.trial = Trial::none;
-  k.table->return_cause = cause;
-  k.table->return_wait_code = code;
-  k.table->return_wait_status = status;
-  (role == role_supervisor ? k.table->supervisor_returns : k.table->logger_returns).fetch_add(1);
   if (role != role_supervisor) return;
   close_fd(k.programs.next_logger);
   k.programs.up_until = 0;
-  // Executed already, of the program that is given up.
-  if (k.successor.pid != 0) {
-    kill(k.successor.pid, SIGKILL);  // reaped as a stray
-    close_fd(k.successor.socket);
-    k.successor = {};
+  drop_prepared_supervisor(k);
+}
+
+void go_back(Keeper& k, uint32_t role, wire::ReturnCause cause, int code, int status) {
+  restore_before(k, role);
+  if (role == role_supervisor) {
+    k.table->return_cause = cause;
+    k.table->return_wait_code = code;
+    k.table->return_wait_status = status;
+    k.table->supervisor_returns.fetch_add(1);
+  } else {
+    k.table->logger_return = {static_cast<uint8_t>(cause), static_cast<uint8_t>(code), static_cast<uint8_t>(status), 0};
+    k.table->logger_returns.fetch_add(1);
   }
 }
 
 // A trial asks for the version of the messages alone; the plans that come with them are our spawners' to read.
-static_assert(wire::message_version == 3 && wire::plan_version == 4, "another plan needs another message_version");
+static_assert(wire::message_version == 4 && wire::plan_version == 4, "another plan needs another message_version");
 
 }  // namespace
 
@@ -94,23 +107,43 @@ void execute_program(const Program& program, const char* path, const char* const
   if (!program.given) execve(path, const_cast<char**>(argv), environ);
 }
 
-void take_program(Keeper& k, const wire::ProgramRecord& record, int fd) {
-  // Ours go beyond what the children's own descriptors are.
-  fd = own(fd);
-  if (fd < 0 || k.ending.phase != Ending::no || record.role >= wire::ProgramRole::count_) return close_fd(fd);
-  if (record.role == wire::ProgramRole::logger) {
-    close_fd(k.programs.next_logger);
-    k.programs.next_logger = fd;
-    return;
+bool take_programs(Keeper& k, const wire::ProgramRecord* record, const int* fd, uint32_t count) {
+  int taken[role_spawner] = {-1, -1};  // by role
+  bool good = k.ending.phase == Ending::no;
+  for (uint32_t i = 0; i < count; ++i) {
+    // Ours go beyond what the children's own descriptors are.
+    int mine = own(fd[i]);
+    const bool known = record[i].role < wire::ProgramRole::count_;
+    int* const place = known ? &taken[static_cast<uint32_t>(record[i].role)] : nullptr;
+    if (mine < 0 || place == nullptr || *place >= 0) {
+      good = false;
+      close_fd(mine);
+    } else {
+      *place = mine;
+    }
   }
-  install(k, role_supervisor, fd);
+  if (!good || taken[role_supervisor] < 0) {
+    for (int& mine : taken) close_fd(mine);
+    return false;
+  }
+  install(k, role_supervisor, taken[role_supervisor]);
+  close_fd(k.programs.next_logger);
+  k.programs.next_logger = taken[role_logger];
   k.programs.up_until = 0;
+  return true;
+}
+
+void take_back_programs(Keeper& k) {
+  if (program_of(k, role_supervisor).trial == Trial::ordered) restore_before(k, role_supervisor);
 }
 
 void program_started(Keeper& k, uint32_t role, int64_t now) {
   ProgramState& program = program_of(k, role);
   if (program.trial == Trial::ordered) program.trial = Trial::begun;
-  if (role == role_supervisor && program.trial == Trial::begun) k.programs.up_until = now + up_within;
+  if (role == role_supervisor && program.trial == Trial::begun) {
+    k.programs.up_until = now + k.options.up_within;
+    k.programs.looked_at = now;
+  }
 }
 
 void supervisor_is_up(Keeper& k) {
@@ -126,11 +159,27 @@ void supervisor_is_up(Keeper& k) {
   kill_member(k, role_logger, SIGKILL);
 }
 
+// Who was stopped has heard nothing, and has told it nothing of what it needs to come up: its time begins anew. And what
+// it has said meanwhile counts before the clock does.
 void silent_supervisor_due(Keeper& k, int64_t now) {
-  if (k.programs.up_until == 0 || k.programs.up_until > now) return;
-  k.programs.up_until = 0;
-  k.programs.silent = true;
+  Programs& programs = k.programs;
+  if (programs.up_until == 0) return;
+  const bool away = now - programs.looked_at > 2 * look_every;
+  programs.looked_at = now;
+  if (away) programs.up_until = now + k.options.up_within;
+  if (programs.up_until > now) return;
+  read_client(k, role_supervisor, false);
+  if (programs.up_until == 0) return;
+  programs.up_until = 0;
+  if (k.member[role_supervisor].socket < 0) return;  // it has ended, or is killed for having closed it
+  programs.silent = true;
   kill_member(k, role_supervisor, SIGKILL);
+}
+
+// More often than the trial's end asks for: that is how an absence is known.
+int64_t programs_due(const Keeper& k) {
+  if (k.programs.up_until == 0) return 0;
+  return earlier(k.programs.up_until, k.programs.looked_at + look_every);
 }
 
 void program_died(Keeper& k, uint32_t role, int code, int status, int64_t lived) {

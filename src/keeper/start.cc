@@ -48,8 +48,15 @@ bool fail(const char* what, const char* subject, const char* remedy = "start hea
 bool usage(const char* problem, const char* subject) {
   say(problem, subject, 0,
       "usage: hearth-keeper --dir DIR --logs LOGDIR --supervisor PATH --logger PATH [--take-over "
-      "FD]");
+      "FD] [--up-within MS]");
   return false;
+}
+
+// Decimal digits, from 0 to `most`. -1: it is none.
+long number_of(const char* text, long most) {
+  char* end = nullptr;
+  const long number = strtol(text, &end, 10);
+  return *text == 0 || *end != 0 || number < 0 || number > most ? -1 : number;
 }
 
 bool parse(Options& options, int argc, char** argv) {
@@ -57,12 +64,10 @@ bool parse(Options& options, int argc, char** argv) {
     const char* name;
     const char** value;
   };
-  const char* take_over = nullptr;
-  const Option known[] = {{"--dir", &options.dir},
-                          {"--logs", &options.logs},
-                          {"--supervisor", &options.supervisor},
-                          {"--logger", &options.logger},
-                          {"--take-over", &take_over}};
+  const char *take_over = nullptr, *up_within = nullptr;
+  const Option known[] = {
+      {"--dir", &options.dir},       {"--logs", &options.logs},   {"--supervisor", &options.supervisor},
+      {"--logger", &options.logger}, {"--take-over", &take_over}, {"--up-within", &up_within}};
   for (int i = 1; i < argc; i += 2) {
     const Option* found = nullptr;
     for (const Option& option : known)
@@ -72,13 +77,12 @@ bool parse(Options& options, int argc, char** argv) {
     *found->value = argv[i + 1];
   }
   for (const Option& option : known)
-    if (*option.value == nullptr && option.value != &take_over) return usage("missing option", option.name);
-  if (take_over != nullptr) {
-    char* end = nullptr;
-    const long fd = strtol(take_over, &end, 10);
-    if (*take_over == 0 || *end != 0 || fd < 0 || fd > 1'000'000) return usage("not a descriptor:", take_over);
-    options.take_over = static_cast<int>(fd);
-  }
+    if (*option.value == nullptr && option.value != &take_over && option.value != &up_within)
+      return usage("missing option", option.name);
+  if (take_over != nullptr && (options.take_over = static_cast<int>(number_of(take_over, 1'000'000))) < 0)
+    return usage("not a descriptor:", take_over);
+  if (up_within != nullptr && (options.up_within = number_of(up_within, 3'600'000) * ms) <= 0)
+    return usage("no milliseconds, from 1 on:", up_within);
   return true;
 }
 

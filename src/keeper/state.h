@@ -23,6 +23,7 @@ struct Options {
   const char* supervisor = nullptr;
   const char* logger = nullptr;
   int take_over = -1;
+  int64_t up_within = 15'000 * ms;  // what a supervisor on trial has to say `up`
 };
 
 // Upper half of epoll's data; the lower half is the index within the kind.
@@ -69,9 +70,10 @@ struct ProgramState {
 };
 struct Programs {
   ProgramState of[role_spawner];
-  int next_logger;   // -1 = none; waits until the supervisor that came with it is up
-  int64_t up_until;  // the supervisor on trial must have said `up`; 0 = none is
-  bool silent;       // it did not, and was killed
+  int next_logger;    // -1 = none; waits until the supervisor that came with it is up
+  int64_t up_until;   // the supervisor on trial must have said `up`; 0 = none is
+  int64_t looked_at;  // when that was last compared with the clock
+  bool silent;        // it did not, and was killed
 };
 inline constexpr int program_place_fd = wire::member_socket_fd + 1;  // in the child that executes it
 
@@ -235,11 +237,14 @@ int64_t members_due(const Keeper& k);
 // programs.cc
 void open_programs(Keeper& k);
 void execute_program(const Program& program, const char* path, const char* const* argv);
-void take_program(Keeper& k, const wire::ProgramRecord& record, int fd);  // takes the descriptor
-void program_started(Keeper& k, uint32_t role, int64_t now);              // supervisor or logger
+// Takes the descriptors. All of a message or none: who hears that it was taken has both.
+bool take_programs(Keeper& k, const wire::ProgramRecord* record, const int* fd, uint32_t count);
+void take_back_programs(Keeper& k);                           // those that were not started yet
+void program_started(Keeper& k, uint32_t role, int64_t now);  // supervisor or logger
 void program_died(Keeper& k, uint32_t role, int code, int status, int64_t lived);
 void supervisor_is_up(Keeper& k);
 void silent_supervisor_due(Keeper& k, int64_t now);
+int64_t programs_due(const Keeper& k);
 
 // clients.cc
 void client_started(Keeper& k, uint32_t role);  // a new one has been told nothing

@@ -50,7 +50,9 @@ struct Request {
   bool all_processes = false;  // and whether the whole group gets it, not the main process alone
   std::vector<std::pair<std::string, std::uint32_t>>
       replicas;                                    // scale: names of services, and how many each shall have
-  std::string supervisor_program, logger_program;  // upgrade: absolute paths
+  std::string supervisor_program, logger_program;  // upgrade: absolute paths,
+  std::string supervisor_file,
+      logger_file;  // and which files are meant (os::program_identity); "" = whichever they are
 };
 
 // What an apply means to one service.

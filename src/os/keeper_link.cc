@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <unistd.h>
 #include <utility>
 
 #include "os/clock.h"
@@ -33,6 +34,18 @@ void send_much(int socket) {
 
 Error keeper_gone(const char* doing) {
   return {Remedy::try_later, doing, "the keeper", "it went away", "start hearth again", 0};
+}
+
+// Files were replaced below a keeper that goes by their names. It lives, and so do its services.
+Error of_another_version(std::uint32_t version) {
+  return {Remedy::environment,
+          "talk to",
+          "the keeper",
+          "its messages are of version " + std::to_string(version) + ", and ours of " +
+              std::to_string(wire::message_version),
+          "put the programs before back, and its services stay; or `kill -TERM " + std::to_string(::getppid()) +
+              "`, which stops them, and start hearth again",
+          0};
 }
 
 }  // namespace
@@ -96,8 +109,10 @@ Result<bool> KeeperLink::take(Message& message) {
 Status KeeperLink::take_hello(Message& message) {
   constexpr std::size_t expected = static_cast<std::size_t>(wire::HelloDescriptor::count_);
   const wire::HelloRecord* record = message.record<wire::HelloRecord>(0);
-  if (record == nullptr || record->version != wire::message_version || message.descriptors.size() != expected)
-    return failure(Remedy::environment, "talk to", "the keeper", "it speaks another version",
+  if (record != nullptr && record->version != wire::message_version)
+    return failure(of_another_version(record->version));
+  if (record == nullptr || message.descriptors.size() != expected)
+    return failure(Remedy::environment, "talk to", "the keeper", "its hello is not one",
                    "install all parts of hearth from one version");
   hello_ = *record;
   for (std::size_t i = 0; i < expected; ++i) descriptors_[i] = std::move(message.descriptors[i]);
@@ -297,6 +312,14 @@ bool KeeperLink::give_programs(int supervisor, int logger) {
   const wire::ProgramRecord records[] = {{wire::ProgramRole::supervisor, 0}, {wire::ProgramRole::logger, 0}};
   const int descriptors[] = {supervisor, logger};
   const Sent sent = send_records<wire::ProgramRecord>(socket_.get(), MessageType::program, records, descriptors);
+  if (sent == Sent::lost) lost_ = true;
+  if (sent == Sent::yes) crash_point("programs sent");
+  return sent == Sent::yes;
+}
+
+bool KeeperLink::take_back_programs() {
+  if (lost_ || hand_over_) return false;
+  const Sent sent = send_message(socket_.get(), MessageType::program, nullptr, 0, 0);
   if (sent == Sent::lost) lost_ = true;
   return sent == Sent::yes;
 }

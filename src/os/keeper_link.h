@@ -114,6 +114,8 @@ class KeeperLink {
   // An upgrade: what the keeper is to execute for the next supervisor and, when that is up, for the next logger. False as
   // for follow().
   bool give_programs(int supervisor, int logger);
+  // Its order was refused. The keeper forgets those that it has not started.
+  bool take_back_programs();
   // We have taken over and committed: with the next flush().
   void say_up() { up_wanted_ = true; }
   // The run's process is gone, and nobody saw how: recorded for everybody as a keeper would.

@@ -1,6 +1,7 @@
 #include "os/program_file.h"
 
 #include <cerrno>
+#include <cstdint>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -29,6 +30,17 @@ Result<Fd> open_program(const std::string& path) {
   if (group || (st.st_mode & S_IWOTH) != 0) return refused(path, "others may write it", "`chmod go-w` it");
   if ((st.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)) == 0) return refused(path, "it is not executable", "`chmod a+x` it");
   return fd;
+}
+
+std::string program_identity(int fd) {
+  struct stat st{};
+  if (::fstat(fd, &st) < 0) return {};
+  const std::int64_t changed = std::int64_t{st.st_ctim.tv_sec} * 1'000'000'000 + st.st_ctim.tv_nsec;
+  std::string text;
+  for (const std::int64_t part : {static_cast<std::int64_t>(st.st_dev), static_cast<std::int64_t>(st.st_ino),
+                                  static_cast<std::int64_t>(st.st_size), changed})
+    text += (text.empty() ? "" : ":") + std::to_string(part);
+  return text;
 }
 
 }  // namespace hearth::os

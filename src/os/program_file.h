@@ -12,4 +12,8 @@ namespace hearth::os {
 // written by others, because whoever can write it would be us.
 Result<Fd> open_program(const std::string& path);
 
+// "DEVICE:INODE:SIZE:CHANGED_NS", decimal. Another file under the same name has another one, and so has the same file when it
+// was written, or its mode or owner changed. "" = it cannot be told.
+std::string program_identity(int fd);
+
 }  // namespace hearth::os

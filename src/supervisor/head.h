@@ -44,6 +44,17 @@ inline bool makes_sense(const Head& head) {
 // a later build is merely unknown.
 bool makes_sense(const SlotState& state, SlotIndex slot, SlotIndex size);
 
+// What keeps a supervisor, and so a trial, from going on from a page.
+enum class PageProblem {
+  none,
+  version,  // its magic, size or versions are others
+  empty,    // nothing has been committed
+  head      // its head makes no sense
+};
+PageProblem problem_of(const wire::DecisionPage& page);
+// Of one that has no problem.
+Head head_of(const wire::DecisionPage& page);
+
 static_assert(std::is_trivially_copyable_v<Head>);
 static_assert(sizeof(Head) <= wire::head_record_bytes);
 static_assert(sizeof(SlotState) == wire::slot_record_bytes);

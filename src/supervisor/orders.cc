@@ -106,14 +106,23 @@ OrderId Orders::signal_order(const char* signal, const char* what, Now now) {
   return event.order;
 }
 
+std::optional<Error> Orders::refusal_of(const Request& request) const {
+  if (book_.head.shutting_down && request.verb != Verb::shutdown && request.verb != Verb::leave)
+    return Error{Remedy::conflict,
+                 "take the order",
+                 instance_,
+                 "hearth is shutting down",
+                 "start it again when it has ended",
+                 0};
+  if (book_.errands.operations.size() == wire::max_new_operations)
+    return Error{Remedy::try_later, "take the order", instance_, "too many came at once", "send it again", 0};
+  return {};
+}
+
 Result<Accepted> Orders::handle(const Request& request, Now now) {
   std::vector<wire::OperationRecord>& operations = book_.errands.operations;
   if (const wire::OperationRecord* known = find_known(request.key)) return repeat(*known);
-  if (book_.head.shutting_down && request.verb != Verb::shutdown && request.verb != Verb::leave)
-    return failure(Remedy::conflict, "take the order", instance_, "hearth is shutting down",
-                   "start it again when it has ended");
-  if (operations.size() == wire::max_new_operations)
-    return failure(Remedy::try_later, "take the order", instance_, "too many came at once", "send it again");
+  if (std::optional<Error> refused = refusal_of(request)) return failure(std::move(*refused));
   Result<Accepted> accepted = carry_out(request, now);
   if (!accepted || request.dry_run) return accepted;
   wire::OperationRecord record{};

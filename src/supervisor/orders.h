@@ -41,6 +41,8 @@ class Orders {
         client_(std::move(client)) {}
 
   Result<Accepted> handle(const Request& request, Now now);
+  // What handle() would say now before it looks at what is asked for.
+  std::optional<Error> refusal_of(const Request& request) const;
   void signalled(const ports::Input& input, Now now);
 
  private:

@@ -35,12 +35,7 @@ Supervisor::Supervisor(World world, wire::DecisionPage& page, Options options)
       scribe_(book_, world.keeper, world.store, page) {}
 
 bool Supervisor::readable(const wire::DecisionPage& page) {
-  if (!wire::decision_page_valid(page, sizeof page, record_version)) return false;
-  const unsigned char* const bytes = wire::held_head(page);
-  if (bytes == nullptr) return false;
-  Head head;
-  std::memcpy(&head, bytes, sizeof head);
-  return makes_sense(head);
+  return problem_of(page) == PageProblem::none;
 }
 
 Result<std::unique_ptr<Supervisor>> Supervisor::create(World world, wire::DecisionPage& page, Options options,

@@ -105,6 +105,9 @@ class Supervisor final : public ports::Control {
   bool take_dump_wish() { return std::exchange(book_.dump_wished, false); }
   // Since the last call: was an upgrade ordered, so that we are to end and the next supervisor goes on?
   bool take_upgrade_wish() { return std::exchange(book_.upgrade_wished, false); }
+  // Of an order that has not been handled before: would it be refused now, whatever it says? For what must be done before
+  // it is taken.
+  std::optional<Error> refusal_of(const Request& request) const { return orders_.refusal_of(request); }
   void add_upgrade_note(std::string text);
   void keeper_replaced(std::int32_t pid, std::uint32_t generation);
   // For people; the newest 50 are kept. `slot`: as Note has it.

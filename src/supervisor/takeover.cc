@@ -31,7 +31,7 @@ void Takeover::note(std::string text, std::string slot) {
 
 Result<bool> Takeover::resume(wire::DecisionPage& page) {
   Head& head = book_.head;
-  std::memcpy(&head, wire::held_head(page), sizeof head);
+  head = head_of(page);
   wire::discard_uncommitted(page, head.slots_used);
   ++head.takeovers;
   book_.head_changed = true;
@@ -51,19 +51,6 @@ Result<bool> Takeover::resume(wire::DecisionPage& page) {
   book_.runs_changed = true;  // our predecessor may have died before it wrote its last change
   for (SlotIndex slot = 0; slot < book_.size(); ++slot) resume_slot(slot, revived);
   return revived;
-}
-
-bool makes_sense(const SlotState& state, SlotIndex slot, SlotIndex size) {
-  if (!state.used) return true;
-  const auto own = [slot](const RunCell& cell) {
-    return cell.entry == no_entry || cell.entry / wire::entries_per_slot == slot;
-  };
-  const Lifecycle& life = state.life;
-  return own(state.cell[0]) && own(state.cell[1]) && state.current < std::size(state.cell) &&
-         state.role <= SlotRole::side_hook && (state.parent == no_slot || state.parent < size) &&
-         (state.role == SlotRole::service || is_hook(state.role) || state.parent != no_slot) &&
-         state.hook <= Hook::reload && state.ended <= Hook::reload && life.hook <= Hook::reload &&
-         life.phase <= Phase::completed;
 }
 
 void Takeover::continue_journal() {

@@ -22,7 +22,8 @@
 
 namespace hearth::wire {
 
-inline constexpr uint32_t message_version = 3;
+// Also another plan_version is another message_version: it is what a keeper, and a trial, are asked for.
+inline constexpr uint32_t message_version = 4;
 inline constexpr int member_socket_fd = 3;
 inline constexpr uint32_t records_per_message_max = 120;
 inline constexpr uint32_t descriptors_per_message_max = 250;  // SCM_MAX_FD is 253

@@ -199,6 +199,13 @@ enum class ReturnCause : uint32_t {
   kept_dying  // it came up, and then died by itself several times
 };
 
+// The same of a logger, whose programs come and go on their own.
+struct LoggerReturn {
+  uint8_t cause;  // ReturnCause
+  uint8_t wait_code, wait_status;
+  uint8_t reserved;
+};
+
 struct alignas(128) SlotTable {
   uint32_t magic;
   uint32_t version;
@@ -245,11 +252,13 @@ struct alignas(128) SlotTable {
   // Upgrades. Written by the keeper, but for the two that tell what has been told. Messages of another version are no
   // messages; 0: its keeper takes no programs.
   std::atomic<uint32_t> keeper_messages;                     // message_version
-  std::atomic<uint32_t> upgrades;                            // `program` messages that it has taken
+  std::atomic<uint32_t> upgrades;                            // `program` messages that it has taken, whole
   std::atomic<uint32_t> supervisor_returns, logger_returns;  // programs that did not get up: the one before runs again
-  ReturnCause return_cause;                                  // of the last one
+  ReturnCause return_cause;                                  // of the supervisor's last one
   int32_t return_wait_code, return_wait_status;              // how its process ended
   std::atomic<uint32_t> supervisor_returns_told, logger_returns_told;  // supervisor: events of it are committed
+  LoggerReturn logger_return;                                          // of the logger's last one
+  std::atomic<uint32_t> upgrades_refused;                              // `program` messages of which it took nothing
 
   alignas(64) std::atomic<uint64_t> changed_for_supervisor[change_words];
   alignas(64) std::atomic<uint64_t> changed_for_keeper[change_words];

@@ -71,6 +71,7 @@ struct KeeperOptions {
   std::optional<std::uint64_t> nofile;  // hard and soft limit of the keeper
   int refuse_clone3 = 0;                // errno of a filter, as container runtimes have it
   ScarceEpoll* scarce_epoll = nullptr;  // borrowed
+  std::string up_within;                // ms; "": what the keeper takes
 };
 
 class Instance {

@@ -1,9 +1,12 @@
 // Programs that a keeper is given for supervisor and logger: executed, kept, given up.
 
+#include <chrono>
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "integration/keeper/harness.h"
@@ -18,6 +21,7 @@ using wire::ProgramRole;
 
 class KeeperUpgrade : public testing::Test {
  protected:
+  explicit KeeperUpgrade(const KeeperOptions& options = {}) : h(options) {}
   void SetUp() override {
     h.accept_logger();
     h.accept_supervisor();
@@ -67,9 +71,35 @@ class KeeperUpgrade : public testing::Test {
     EXPECT_EQ(h.table->logger.pid.load(), old_logger);
   }
 
+  void expect_refused(const std::vector<ProgramRecord>& records, const std::vector<int>& fds) {
+    const std::uint32_t before = h.table->upgrades_refused;
+    ASSERT_TRUE(h.supervisor.send<ProgramRecord>(MessageType::program, records, fds));
+    ASSERT_TRUE(h.until([&] { return h.table->upgrades_refused == before + 1; }));
+    EXPECT_EQ(h.table->upgrades.load(), 0u);
+  }
+
   Instance h;
   pid_t old_logger = 0;
   std::string member = h.dir + "/member";
+};
+
+struct ShortKeeperUpgrade : KeeperUpgrade {
+  static constexpr int within_ms = 1'000;
+  ShortKeeperUpgrade() : KeeperUpgrade(short_trial()) {}
+  static KeeperOptions short_trial() {
+    KeeperOptions options;
+    options.up_within = std::to_string(within_ms);
+    return options;
+  }
+  // What is to pass is the keeper's own time.
+  void pause_keeper(int span_ms, const std::function<void()>& meanwhile = [] {}) {
+    ASSERT_EQ(kill(h.keeper, SIGSTOP), 0);
+    ASSERT_TRUE(h.until([&] { return state_of(h.keeper) == 'T'; }));
+    meanwhile();
+    const auto over = std::chrono::steady_clock::now() + std::chrono::milliseconds(span_ms);
+    ASSERT_TRUE(h.until([&] { return std::chrono::steady_clock::now() > over; }));
+    ASSERT_EQ(kill(h.keeper, SIGCONT), 0);
+  }
 };
 
 TEST_F(KeeperUpgrade, ExecutesWhatItWasGivenWhateverBecomesOfItsName) {
@@ -109,14 +139,67 @@ TEST_F(KeeperUpgrade, GoesBackFromWhatCannotBeExecuted) {
   expect_back(wire::ReturnCause::died, CLD_EXITED, 127);
 }
 
-TEST_F(KeeperUpgrade, GoesBackFromOneThatSaysNothing) {
+TEST_F(ShortKeeperUpgrade, GoesBackFromOneThatSaysNothing) {
   give(member);
   h.kill_supervisor();
   h.accept_supervisor();
   EXPECT_EQ(of_supervisor(), member);
-  ASSERT_TRUE(h.until([&] { return h.table->supervisor_returns == 1; }, 60'000));
+  ASSERT_TRUE(h.until([&] { return h.table->supervisor_returns == 1; }));
   accept_member();
   expect_back(wire::ReturnCause::silent, CLD_KILLED, SIGKILL);
+}
+
+// Nor could it come up without the keeper: what it needs is handed over in windows.
+TEST_F(ShortKeeperUpgrade, AnAbsenceOfTheKeeperIsNobodysSilence) {
+  give(member);
+  next_supervisor();
+  const pid_t up = h.supervisor.pid;
+  pause_keeper(2 * within_ms + 500);
+  ASSERT_TRUE(say_up());
+  h.accept_logger();
+  EXPECT_EQ(h.table->supervisor_returns.load(), 0u);
+  EXPECT_EQ(h.table->supervisor.pid.load(), up);
+}
+
+// As by SIGSTOP of all of hearth, which a shell sends, or a machine that is held.
+TEST_F(ShortKeeperUpgrade, WhatIsSaidWhileTheKeeperIsAwayCounts) {
+  give(member);
+  next_supervisor();
+  const pid_t up = h.supervisor.pid;
+  pause_keeper(within_ms + 200, [&] { ASSERT_TRUE(say_up()); });
+  h.accept_logger();
+  EXPECT_EQ(program_of(h.logger.pid), member);
+  EXPECT_EQ(h.table->supervisor_returns.load(), 0u);
+  EXPECT_EQ(h.table->supervisor.pid.load(), up);
+  EXPECT_TRUE(alive(up));
+}
+
+TEST_F(KeeperUpgrade, WhatIsTakenBackBeforeItsStartNeverRuns) {
+  give("/bin/false");
+  ASSERT_TRUE(h.supervisor.send<ProgramRecord>(MessageType::program, {}));
+  next_supervisor();
+  EXPECT_EQ(of_supervisor(), program("hearth-test-member"));
+  EXPECT_EQ(h.table->supervisor_returns.load(), 0u);
+  EXPECT_EQ(h.table->upgrades_refused.load(), 0u);
+  // Nor does its logger.
+  ASSERT_TRUE(say_up());
+  next_supervisor();
+  EXPECT_EQ(h.table->logger.pid.load(), old_logger);
+}
+
+TEST_F(KeeperUpgrade, WhatItCannotHoldItRefusesAsAWhole) {
+  const Fd file(open("/bin/false", O_PATH | O_CLOEXEC));
+  rlimit all{};
+  ASSERT_EQ(prlimit(h.keeper, RLIMIT_NOFILE, nullptr, &all), 0);
+  const rlimit none{16, all.rlim_max};  // its own begin there
+  ASSERT_EQ(prlimit(h.keeper, RLIMIT_NOFILE, &none, nullptr), 0);
+  expect_refused({{ProgramRole::supervisor, 0}, {ProgramRole::logger, 0}}, {file.get(), file.get()});
+  ASSERT_EQ(prlimit(h.keeper, RLIMIT_NOFILE, &all, nullptr), 0);
+  expect_refused({{ProgramRole::supervisor, 0}, {ProgramRole::supervisor, 0}}, {file.get(), file.get()});
+  expect_refused({{ProgramRole::logger, 0}}, {file.get()});
+  next_supervisor();
+  EXPECT_EQ(of_supervisor(), program("hearth-test-member"));
+  EXPECT_EQ(h.table->supervisor_returns.load(), 0u);
 }
 
 TEST_F(KeeperUpgrade, TakesAKillForNoEvidenceButNotForEver) {
@@ -178,6 +261,10 @@ TEST_F(KeeperUpgrade, ALoggerThatCannotBeExecutedGivesWayAlone) {
   h.accept_logger();
   EXPECT_EQ(program_of(h.logger.pid), program("hearth-test-member"));
   EXPECT_EQ(h.table->logger_returns.load(), 1u);
+  EXPECT_EQ(h.table->logger_return.cause, static_cast<std::uint8_t>(wire::ReturnCause::died));
+  EXPECT_EQ(h.table->logger_return.wait_code, CLD_EXITED);
+  EXPECT_EQ(h.table->logger_return.wait_status, 127);
+  EXPECT_EQ(h.table->return_cause, wire::ReturnCause::none) << "of a supervisor";
   EXPECT_EQ(h.table->supervisor_returns.load(), 0u);
   EXPECT_EQ(of_supervisor(), member);
 }

@@ -75,6 +75,23 @@ TEST_F(SuccessorTest, a_new_keeper_takes_everything_and_the_services_notice_noth
   EXPECT_EQ(4, client->entry(2).exit_status);
 }
 
+// A message that was sent is in a socket, and goes with the keeper: only the table says who has it.
+TEST_F(SuccessorTest, programs_that_the_dead_keeper_had_not_read_are_given_to_the_next) {
+  ASSERT_NO_FATAL_FAILURE(start());
+  const os::Fd program(::open("/bin/true", O_PATH | O_CLOEXEC));
+  const std::uint32_t before = link->table().upgrades;
+  ::kill(link->table().keeper_pid, SIGSTOP);
+  ASSERT_TRUE(link->give_programs(program.get(), program.get()));
+  kill_keeper();
+  EXPECT_EQ(before, link->table().upgrades.load());
+  EXPECT_FALSE(link->give_programs(program.get(), program.get())) << "to nobody";
+  replace_keeper();
+  ASSERT_TRUE(link->give_programs(program.get(), program.get()));
+  EXPECT_TRUE(turn_until([&] { return link->table().upgrades == before + 1; }));
+  EXPECT_TRUE(link->take_back_programs());
+  EXPECT_EQ(0u, link->table().upgrades_refused.load());
+}
+
 TEST_F(SuccessorTest, a_run_that_ends_while_there_is_no_keeper_is_told_as_ended) {
   ASSERT_NO_FATAL_FAILURE(start());
   ASSERT_EQ(SpawnOutcome::sent, client->spawn(order(0, 5)).outcome);

@@ -10,7 +10,9 @@
 #include <gmock/gmock.h>
 
 #include "instance.h"
+#include "model/slot_state.h"
 #include "places.h"
+#include "supervisor/head.h"
 #include "wire/decision_page.h"
 #include "wire/slot_table.h"
 
@@ -57,6 +59,17 @@ struct Upgrade : Machine {
     const json::value answer = json::parse(hearth({"version", "--json"}).out);
     const json::value& version = answer.at("running");
     return version.is_string() ? std::string(version.get_string()) : "none";
+  }
+  static bool has_open(pid_t pid, const std::string& path) {
+    std::error_code error;
+    for (const fs::directory_entry& entry : fs::directory_iterator("/proc/" + std::to_string(pid) + "/fd", error))
+      if (fs::read_symlink(entry.path(), error).string() == path) return true;
+    return false;
+  }
+  // The zombie of a keeper that is stopped has no program.
+  static bool runs(pid_t pid) {
+    std::error_code error;
+    return !fs::read_symlink("/proc/" + std::to_string(pid) + "/exe", error).empty();
   }
   std::string events() { return hearth({"events", "-n", "all", "--json"}).out; }
   // Nothing has changed: who runs, and what is told.
@@ -132,6 +145,70 @@ TEST_F(Upgrade, the_keeper_may_die_after_it) {
   expect_clean_shutdown();
 }
 
+// Only a keeper that has read it will execute the new program: until then the supervisor stays, being the one who can start
+// another keeper, and that one is told again.
+TEST_F(Upgrade, a_keeper_killed_before_it_has_the_programs_is_replaced_and_the_order_stands) {
+  const Actor web = start();
+  offer("hearth-test-newer-supervisor");
+  const pid_t keeper = status().keeper, supervisor = members("hearth-supervisor").at(0);
+  ASSERT_EQ(0, ::kill(keeper, SIGSTOP));
+  Command upgrading = begin({"upgrade", "--from", from});
+  EXPECT_TRUE(until([&] { return has_open(supervisor, from + "/hearth-supervisor") || !runs(supervisor); }));
+  EXPECT_TRUE(runs(supervisor));
+  ASSERT_EQ(0, ::kill(keeper, SIGKILL));
+  const Output output = upgrading.wait();
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_EQ("99.0.0", running());
+  EXPECT_NE(keeper, status().keeper);
+  EXPECT_EQ(web.pid, service().pid);
+  EXPECT_EQ(0u, service().restarts);
+  expect_clean_shutdown();
+}
+
+TEST_F(Upgrade, a_keeper_that_was_stopped_goes_on_with_it) {
+  const Actor web = start();
+  offer("hearth-test-newer-supervisor");
+  const pid_t keeper = status().keeper, supervisor = members("hearth-supervisor").at(0);
+  ASSERT_EQ(0, ::kill(keeper, SIGSTOP));
+  Command upgrading = begin({"upgrade", "--from", from});
+  EXPECT_TRUE(until([&] { return has_open(supervisor, from + "/hearth-supervisor") || !runs(supervisor); }));
+  EXPECT_EQ(web.pid, service().pid) << "supervision goes on meanwhile";
+  ASSERT_EQ(0, ::kill(keeper, SIGCONT));
+  EXPECT_EQ(0, upgrading.wait().code);
+  EXPECT_EQ("99.0.0", running());
+  EXPECT_EQ(web.pid, service().pid);
+}
+
+TEST_F(Upgrade, an_order_that_is_refused_installs_nothing) {
+  const Actor web = start("stop_timeout = \"60s\"\n");
+  offer("hearth-test-newer-supervisor");
+  EXPECT_EQ("ok", web.ask("catch 15"));
+  Command ending = begin({"shutdown"});
+  EXPECT_EQ("signal 15", web.hear());
+  const Output output = upgrade();
+  EXPECT_NE(0, output.code) << output.all();
+  EXPECT_THAT(output.err, HasSubstr("shutting down"));
+  kill_members("hearth-supervisor", SIGKILL);
+  EXPECT_EQ("0.1.0", running());
+  ::kill(web.pid, SIGKILL);
+  (void)ending.wait();
+}
+
+TEST_F(Upgrade, a_file_that_is_replaced_after_its_trial_is_not_executed) {
+  const Actor web = start();
+  offer("hearth-test-successor", "is-replaced-in-trial");
+  put("hearth-test-newer-supervisor", from + "/next");
+  const Output output = upgrade();
+  EXPECT_EQ(1, output.code) << output.all();
+  EXPECT_THAT(output.err, HasSubstr("it is another file by now than the one that was tried"));
+  EXPECT_EQ("0.1.0", running());
+  EXPECT_EQ(0u, status().takeovers);
+  // That one may be tried in its turn.
+  EXPECT_EQ(0, upgrade().code);
+  EXPECT_EQ("99.0.0", running());
+  EXPECT_EQ(web.pid, service().pid);
+}
+
 TEST_F(Upgrade, a_dry_run_only_tells) {
   const Actor web = start();
   offer("hearth-test-newer-supervisor");
@@ -168,7 +245,7 @@ TEST_F(Upgrade, one_that_hangs_gives_way) {
   offer("hearth-test-successor", "hangs");
   const Output output = upgrade();
   EXPECT_EQ(1, output.code) << output.all();
-  EXPECT_THAT(output.err, HasSubstr("did not take over within 15 s"));
+  EXPECT_THAT(output.err, HasSubstr("did not take over in time"));
   EXPECT_EQ("0.1.0", running());
   EXPECT_EQ(web.pid, service().pid);
 }
@@ -177,7 +254,7 @@ TEST_F(Upgrade, what_is_no_good_is_refused) {
   const Actor web = start();
   expect_refused(upgrade(), "No such file");
   offer("hearth-test-successor", "hangs-in-trial");
-  expect_refused(upgrade(), "no answer within 10 s");
+  expect_refused(upgrade({"--timeout", "1s"}), "gave no answer within ");
   offer("hearth-test-successor", "silent-in-trial");
   expect_refused(upgrade(), "it knows no trial");
   ::unlink((from + "/hearth-keeper").c_str());
@@ -209,28 +286,38 @@ TEST_F(Upgrade, a_program_of_somebody_else_is_refused) {
 TEST_F(Upgrade, a_trial_says_what_it_cannot_go_on_with) {
   const Actor web = start();
   const std::string other = base + "/other", table = other + "/state/slot-table", page = other + "/state/decision-page";
-  const auto try_it = [&](const std::string& file = "", std::size_t offset = 0, std::uint32_t value = 0) {
+  const auto try_it = [&](const std::string& file = "", const std::vector<std::size_t>& offsets = {},
+                          std::uint32_t value = 0) {
     fs::remove_all(other);
     fs::create_directories(other + "/state");
     fs::copy(directory + "/state/slot-table", table);
     fs::copy(directory + "/state/decision-page", page);
-    if (!file.empty()) std::fstream(file).seekp(std::streamoff(offset)).write(reinterpret_cast<char*>(&value), 4);
+    for (const std::size_t offset : offsets)
+      std::fstream(file).seekp(std::streamoff(offset)).write(reinterpret_cast<char*>(&value), 4);
     return execute({bin("hearth-supervisor"), "--trial", "--dir", other, "--keeper", "0"}).wait();
   };
   Output output = try_it();
   EXPECT_EQ(0, output.code) << output.all();
   EXPECT_THAT(output.out, HasSubstr("\"refused\":null"));
-  const auto refused = [&](const std::string& file, std::size_t offset, std::uint32_t value, const std::string& why) {
-    output = try_it(file, offset, value);
+  const auto refused = [&](const std::string& file, const std::vector<std::size_t>& offsets, std::uint32_t value,
+                           const std::string& why) {
+    output = try_it(file, offsets, value);
     EXPECT_EQ(1, output.code) << output.all();
     EXPECT_THAT(output.out, HasSubstr(why));
   };
-  refused(table, offsetof(wire::SlotTable, version), 1, "the slot table: it is of version 1, and this program knows");
-  refused(table, offsetof(wire::SlotTable, keeper_messages), 0, "of a version of hearth that takes no upgrades");
-  refused(table, offsetof(wire::SlotTable, keeper_messages), 99, "its messages are of version 99");
-  refused(page, offsetof(wire::DecisionPage, version), 2, "the decision page: it is of version 2");
-  refused(page, offsetof(wire::DecisionPage, record_version), 99, "its records of 99");
-  refused(page, offsetof(wire::DecisionPage, commit), 0, "nothing has been committed");
+  refused(table, {offsetof(wire::SlotTable, version)}, 1, "the slot table: it is of version 1, and this program knows");
+  refused(table, {offsetof(wire::SlotTable, keeper_messages)}, 0, "of a version of hearth that takes no upgrades");
+  refused(table, {offsetof(wire::SlotTable, keeper_messages)}, 99, "its messages are of version 99");
+  refused(page, {offsetof(wire::DecisionPage, version)}, 2, "the decision page: it is of version 2");
+  refused(page, {offsetof(wire::DecisionPage, record_version)}, 99, "its records of 99");
+  refused(page, {offsetof(wire::DecisionPage, commit)}, 0, "nothing has been committed");
+  // What a take-over would not believe, and leave alone. Of the first slot, in both copies.
+  const std::size_t first = offsetof(wire::DecisionPage, slot) + offsetof(wire::SlotCopy, bytes);
+  refused(page, {first + offsetof(SlotState, parent), first + sizeof(wire::SlotCopy) + offsetof(SlotState, parent)}, 77,
+          "slot 0: what the decision page has of it makes no sense");
+  const std::size_t head =
+      offsetof(wire::DecisionPage, head) + offsetof(wire::HeadCopy, bytes) + offsetof(supervisor::Head, slots_used);
+  refused(page, {head, head + sizeof(wire::HeadCopy)}, UINT32_MAX, "its head makes no sense");
   fs::resize_file(table, 4096);
   output = execute({bin("hearth-supervisor"), "--trial", "--dir", other, "--keeper", "0"}).wait();
   EXPECT_THAT(output.out, HasSubstr("it has 4096 bytes"));

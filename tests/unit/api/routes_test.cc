@@ -148,11 +148,20 @@ TEST_F(Routes, an_upgrade_names_two_programs) {
   EXPECT_EQ(order.verb, Verb::upgrade);
   EXPECT_EQ(order.supervisor_program, "/new/hearth-supervisor");
   EXPECT_EQ(order.logger_program, "/new/l");
+  EXPECT_EQ(order.supervisor_file, "");
+  const Request tried = std::get<Request>(ask(
+      "POST", "/v1/orders",
+      R"({"verb":"upgrade","programs":{"logger_file":"2:3","logger":"/l","supervisor":"/s","supervisor_file":"1:2"}})"));
+  EXPECT_EQ(tried.supervisor_program, "/s");
+  EXPECT_EQ(tried.supervisor_file, "1:2");
+  EXPECT_EQ(tried.logger_file, "2:3");
   for (const char* bad :
        {R"({"verb":"upgrade"})", R"({"verb":"upgrade","programs":{"supervisor":"/s"}})",
         R"({"verb":"upgrade","programs":{"supervisor":"s","logger":"/l"}})",
         R"({"verb":"upgrade","programs":{"supervisor":"/s","logger":7}})", R"({"verb":"upgrade","programs":"/s"})",
         R"({"verb":"upgrade","programs":{"supervisor":"/s","keeper":"/k"}})",
+        R"({"verb":"upgrade","programs":{"supervisor_file":"1:2","logger":"/l"}})",
+        R"({"verb":"upgrade","programs":{"supervisor":"/s","logger":"/l","logger_file":7}})",
         R"({"verb":"stop","all":true,"programs":{"supervisor":"/s","logger":"/l"}})"})
     EXPECT_EQ(std::get<Reply>(ask("POST", "/v1/orders", bad)).status, 400) << bad;
 }

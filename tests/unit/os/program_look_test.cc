@@ -1,7 +1,9 @@
 #include "os/program_look.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <condition_variable>
+#include <cstring>
 #include <fcntl.h>
 #include <memory>
 #include <mutex>
@@ -13,10 +15,32 @@
 #include "os/clock.h"
 #include "os/fd.h"
 #include "os/plan_builder.h"
+#include "os/program_file.h"
 #include "unit/os/temp_directory.h"
 
 namespace hearth::os {
 namespace {
+
+TEST(ProgramIdentity, ChangesWithTheFileAndWithWhatIsInIt) {
+  const test::TempDirectory directory;
+  const auto write = [&](const char* name, const char* text) {
+    const Fd file(::open((directory / name).c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0755));
+    ASSERT_EQ(static_cast<ssize_t>(std::strlen(text)), ::write(file.get(), text, std::strlen(text)));
+  };
+  const auto identity = [&](const char* name) {
+    const Fd file(::open((directory / name).c_str(), O_PATH | O_CLOEXEC));
+    return program_identity(file.get());
+  };
+  write("a", "one");
+  const std::string before = identity("a");
+  EXPECT_EQ(3, std::count(before.begin(), before.end(), ':')) << before;
+  EXPECT_EQ(before, identity("a"));
+  write("b", "one");
+  EXPECT_NE(before, identity("b"));
+  write("a", "three");
+  EXPECT_NE(before, identity("a"));
+  EXPECT_EQ("", identity("none"));
+}
 
 class ProgramLookTest : public testing::Test {
  protected:

@@ -61,6 +61,24 @@ TEST(Readable, OneWithMoreSlotsThanThereCanBeIsNot) {
   EXPECT_FALSE(Supervisor::readable(*page));
 }
 
+TEST(Readable, WhatIsWrongWithAPageHasAName) {
+  const Page page = new_page();
+  EXPECT_EQ(problem_of(*page), PageProblem::version);
+  wire::decision_page_init(*page, record_version);
+  EXPECT_EQ(problem_of(*page), PageProblem::empty);
+  wire::PageWriter writer(*page);
+  Head head;
+  head.slots_used = 7;
+  writer.set_head(&head, sizeof head);
+  writer.publish();
+  EXPECT_EQ(problem_of(*page), PageProblem::none);
+  EXPECT_EQ(head_of(*page).slots_used, 7u);
+  head.slots_used = wire::max_slots + 1;
+  writer.set_head(&head, sizeof head);
+  writer.publish();
+  EXPECT_EQ(problem_of(*page), PageProblem::head);
+}
+
 SlotState good_slot() {
   SlotState state;
   state.used = true;

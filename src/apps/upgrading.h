@@ -1,0 +1,92 @@
+// An upgrade in the supervisor that is to go: from its order to our end.
+//
+// Model
+// -----
+// One order at a time; those that come meanwhile wait, and are the next supervisor's when this one goes.
+//
+//   none      -- an order -----------------> opening    its programs are opened by a thread: their disk may hang
+//   opening   -- they are open ------------> telling    the keeper is given them
+//   telling   -- the keeper has them ------> deciding   the order goes the way of all orders
+//   telling   -- it refuses ---------------> none       and so is the order: nothing has changed
+//   deciding  -- accepted, committed ------> leaving    we end, and the keeper executes what it has
+//   deciding  -- refused ------------------> none       the keeper is told to forget them
+//
+// Whether the keeper has them stands in the slot table, where it counts what it took and what it refused: that a message
+// was sent says nothing, for a keeper that dies has not read it, and if we were gone by then nobody would be left who
+// starts another. A new keeper knows nothing of what the one before was given: it is told again, also when we are leaving.
+//
+// The keeper has them *before* the order is committed. Killed in between, we are succeeded by the new program, and the
+// client, who repeats its order, has no loss of that.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "base/result.h"
+#include "base/time.h"
+#include "os/aside.h"
+#include "os/fd.h"
+#include "os/keeper_link.h"
+#include "ports/inputs.h"
+#include "supervisor/supervisor.h"
+
+namespace hearth::apps {
+
+class Upgrading {
+ public:
+  // All of it is borrowed, and lives as long as this.
+  struct Ways {
+    std::function<void(ports::Input)> decide;                // hands the order to the supervisor
+    std::function<void(const ports::Input&, Error)> refuse;  // answers it
+  };
+  Upgrading(os::KeeperLink& link, supervisor::Supervisor& supervisor, Ways ways)
+      : link_(link), supervisor_(supervisor), ways_(std::move(ways)) {}
+
+  // Events of the first turn: what became of an upgrade. Told again by the next one if that turn is never committed.
+  void tell_outcome();
+  // What has become of a logger since.
+  void look_at_logger();
+  // After each turn; only the first one has something to say to the keeper.
+  void came_up();
+
+  void submit(ports::Input order);
+  // An order that was handed to ways.decide has its answer, whichever.
+  void decided(const ports::Input& order);
+  // What can be done now, after a turn. Returns when to call it again (`never`: an event will come).
+  MonoNs step(MonoNs now);
+  // The order is committed, and the keeper has what it is to execute.
+  bool may_leave() const { return stage_ == Stage::leaving && told_ == Told::taken; }
+
+ private:
+  enum class Stage { none, opening, telling, deciding, leaving };
+  enum class Told { no, sent, taken };
+  struct Programs {
+    os::Fd supervisor, logger;
+    std::optional<Error> error;
+  };
+
+  MonoNs open_next(MonoNs now);
+  MonoNs look_at_opening(MonoNs now);
+  MonoNs tell(MonoNs now);
+  void refuse(Error error);
+  void drop();
+
+  os::KeeperLink& link_;
+  supervisor::Supervisor& supervisor_;
+  Ways ways_;
+  std::deque<ports::Input> orders_;  // the first is in hand, but for `leaving`
+  Stage stage_ = Stage::none;
+  Told told_ = Told::no;
+  os::Aside<std::shared_ptr<Programs>> opening_;
+  std::shared_ptr<Programs> programs_;
+  std::uint32_t taken_before_ = 0, refused_before_ = 0;  // of the slot table, when the keeper was told
+  MonoNs opening_since_ = 0;
+  bool decided_ = false;    // the order in hand has been
+  bool take_back_ = false;  // the keeper has programs whose order was refused
+  bool up_ = false;
+};
+
+}  // namespace hearth::apps
