@@ -17,7 +17,8 @@
 // as ever, metadata (mode, owner, times) is changed as ever, and so is what ioctl(2) does to a device that may be opened.
 //
 // A sandbox holds from right before the exec on, for the service and for hooks, exec probes and `hearth exec` alike; what
-// they start has it too, and nobody gets out of it. Both kernel interfaces demand no_new_privs, so it goes with it.
+// they start has it too, and no process can leave its own. It can have others do what it may not, whom it reaches by a socket:
+// hearth itself refuses who is in a leaf of a run with a sandbox (peer_run.h), all others have to see to that. Both kernel interfaces demand no_new_privs, so it goes with it.
 //
 // Where the kernel cannot
 // -----
