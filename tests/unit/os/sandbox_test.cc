@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
 
 #include <gmock/gmock.h>
@@ -187,6 +188,40 @@ TEST_F(FilterTest, what_is_denied_answers_eperm_and_all_else_is_as_ever) {
                         return WEXITSTATUS(status);
                       }))
       << "a process is made as ever";
+}
+
+TEST_F(FilterTest, who_may_not_clone_into_a_namespace_does_not_do_it_by_clone3_and_has_threads_as_ever) {
+  const SeccompFilter filter = deny_filter({"clone", "unshare", "setns"});
+  EXPECT_EQ(ENOSYS, inside({}, filter, [] {
+              // struct clone_args, of which the kernel takes 64 bytes and more: flags first.
+              std::uint64_t arguments[8] = {CLONE_NEWUTS | CLONE_NEWUSER};
+              const long child = ::syscall(SYS_clone3, arguments, sizeof arguments);
+              if (child == 0) ::_exit(0);
+              return child < 0 ? errno : 0;
+            }));
+  EXPECT_EQ(3, inside({}, filter, [] {
+              int found = 0;
+              std::thread([&] { found = 3; }).join();
+              return found;
+            }));
+}
+
+TEST_F(FilterTest, a_process_that_may_not_signal_has_no_other_call_for_it) {
+  const SeccompFilter filter = deny_filter({"@signal"});
+  const auto tried = [&](const std::function<long()>& call) {
+    return inside({}, filter, [&] { return call() < 0 ? errno : 0; });
+  };
+  const pid_t other = ::getpid();
+  EXPECT_EQ(EPERM, tried([&] { return ::kill(other, 0); }));
+  EXPECT_EQ(EPERM, tried([&] { return ::syscall(SYS_tkill, other, 0); }));
+  EXPECT_EQ(EPERM, tried([&] { return ::syscall(SYS_tgkill, other, other, 0); }));
+  EXPECT_EQ(EPERM, tried([&] { return ::syscall(SYS_pidfd_send_signal, -1, 0, nullptr, 0); }));
+  siginfo_t info{};
+  info.si_code = SI_QUEUE;
+  EXPECT_EQ(EPERM, tried([&] { return ::syscall(SYS_rt_sigqueueinfo, other, 0, &info); }));
+  EXPECT_EQ(EPERM, tried([&] { return ::syscall(SYS_rt_tgsigqueueinfo, other, other, 0, &info); }));
+  EXPECT_EQ(0, inside({}, {}, [&] { return ::syscall(SYS_rt_sigqueueinfo, other, 0, &info) < 0 ? errno : 0; }))
+      << "it is the filter that denies it";
 }
 
 TEST_F(FilterTest, a_name_stands_for_itself_alone) {
