@@ -6,7 +6,8 @@
 // allows it for what it names, and for what is below, and nothing else. Landlock only takes away: file modes, users and
 // capabilities decide as ever about what is left.
 //
-//   write_paths   writing, making, removing and moving files; truncating from Landlock's third version on (Linux 6.2)
+//   write_paths   writing, making, removing and moving files (into another directory from version 2 on, Linux 5.19: before,
+//                 each of the three lists denies that everywhere); truncating from Landlock's third version on (Linux 6.2)
 //   read_paths    reading files and directories, and executing them unless exec_paths is there. What write_paths names may
 //                 be read as well, and not be executed
 //   exec_paths    executing, and reading what is executed: a program's loader and a script's interpreter are executed, too

@@ -27,6 +27,7 @@ namespace hearth::os {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr SandboxSupport all_of_it{3, true};
 
@@ -261,8 +262,15 @@ TEST(SandboxMissingTest, what_a_kernel_does_not_hold_is_said_with_the_keys_that_
   EXPECT_THAT(none, HasSubstr("write_paths, exec_paths cannot be held, because Landlock is not there"));
   EXPECT_THAT(none, HasSubstr("deny_syscalls are not denied"));
   EXPECT_THAT(sandbox_missing(box, {2, true}), HasSubstr("can be truncated"));
+  EXPECT_THAT(sandbox_missing(box, {2, true}), Not(HasSubstr("cannot be moved")));
+  const std::string first = sandbox_missing(box, {1, true});
+  EXPECT_THAT(first, HasSubstr("cannot be moved from one directory to another before Linux 5.19"));
+  EXPECT_THAT(first, HasSubstr("can be truncated"));
   box.limits_writing = false;
-  EXPECT_EQ("", sandbox_missing(box, {1, true}));
+  EXPECT_EQ("", sandbox_missing(box, {2, true}));
+  EXPECT_THAT(sandbox_missing(box, {1, true}), HasSubstr("cannot be moved")) << "of every list, and not of write_paths alone";
+  box.limits_executing = false;
+  EXPECT_EQ("", sandbox_missing(box, {1, true})) << "a filter moves nothing";
 }
 
 TEST(SandboxMissingTest, who_requires_it_is_refused_and_who_does_not_is_not) {
