@@ -146,6 +146,19 @@ TEST(SystemdUnits, several_commands_of_one_kind_are_one_that_stops_at_the_first_
   EXPECT_EQ(report_of(imported), "");
 }
 
+TEST(SystemdUnits, what_a_hook_has_of_systemd_has_its_name_of_hearth_and_nothing_else_has) {
+  const auto reload = [](const std::string& line) {
+    const std::string toml = imported_with("ExecReload=" + line + "\n").toml;
+    const std::size_t at = toml.find("reload_command");
+    return at == toml.npos ? toml : toml.substr(at, toml.find('\n', at) - at);
+  };
+  expect_in(reload("/bin/a $MAINPID ${MAINPID}x $MAINPID_FILE ${MAINPID_FILE}"),
+            R"("/bin/a $HEARTH_PID \"$${HEARTH_PID}x\" $MAINPID_FILE \"$${MAINPID_FILE}\"")");
+  expect_in(reload("/bin/a $X 'not $$MAINPID'"), R"("/bin/a $X 'not $MAINPID'")");
+  expect_in(reload("/bin/a $EXIT_STATUS"), R"("/bin/a $HEARTH_EXIT_CODE")");
+  expect_in(import_systemd({{"a.service", "[Service]\nExecStart=/bin/a $MAINPID\n"}}).value().toml, "exec /bin/a $MAINPID");
+}
+
 TEST(SystemdUnits, targets_of_one_line_are_told_in_one) {
   EXPECT_EQ(
       report_of(imported_with("[Unit]\nAfter=network.target remote-fs.target nss-lookup.target\n")),
