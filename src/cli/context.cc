@@ -1,6 +1,7 @@
 #include "cli/context.h"
 
 #include <cerrno>
+#include <cstdlib>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
