@@ -150,12 +150,19 @@ std::optional<Error> Server::Impl::refusal(Connection::Socket& socket) const {
   const os::PeerRun run = os::run_of_peer(socket.native_handle(), options_.tree);
   // It may have been one of a sandbox, whose parent waits for the answer.
   if (run.gone)
-    return Error{Remedy::no_access, "use", "this hearth",
+    return Error{Remedy::no_access,
+                 "use",
+                 "this hearth",
                  "the process that has connected has ended, and it is not known whether it had a sandbox",
-                 "let the process live that connects", 0};
+                 "let the process live that connects",
+                 0};
   if (run.label.empty() || !control_.is_sandboxed(run.label)) return std::nullopt;
-  return Error{Remedy::no_access, "use", "this hearth", "a process of " + run.label + " asks, and that has a sandbox",
-               "ask from outside of it: what hearth does for a client is not held by the client's sandbox", 0};
+  return Error{Remedy::no_access,
+               "use",
+               "this hearth",
+               "a process of " + run.label + " asks, and that has a sandbox",
+               "ask from outside of it: what hearth does for a client is not held by the client's sandbox",
+               0};
 }
 
 // Closes the connection that has been idle for longest, if there is one.

@@ -177,7 +177,8 @@ UnitCommand command_of(const std::vector<std::string>& words, bool plain, bool o
     }
     if (!out.shell.empty()) out.shell += ' ';
     if (is_split(word)) {
-      out.shell += "$" + std::string(of_hook ? our_name(std::string_view(word).substr(1)) : std::string_view(word).substr(1));
+      out.shell +=
+          "$" + std::string(of_hook ? our_name(std::string_view(word).substr(1)) : std::string_view(word).substr(1));
       out.split.push_back(word);
     } else if (has_variable(word)) {
       out.shell += with_variables(word, of_hook);

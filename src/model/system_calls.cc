@@ -29,17 +29,16 @@ constexpr std::array raw_io = {Name("ioperm"), Name("iopl")};
 constexpr std::array reboot = {Name("kexec_file_load"), Name("kexec_load"), Name("reboot")};
 // All that sends one by a call of its own. fcntl(2) has the kernel send one when a descriptor is ready (F_SETOWN, F_SETSIG):
 // that can only be seen in its arguments, and programs need the rest of it.
-constexpr std::array signal = {Name("kill"),           Name("pidfd_send_signal"), Name("rt_sigqueueinfo"),
-                               Name("rt_tgsigqueueinfo"), Name("tgkill"),            Name("tkill")};
+constexpr std::array signal = {
+    Name("kill"), Name("pidfd_send_signal"), Name("rt_sigqueueinfo"), Name("rt_tgsigqueueinfo"), Name("tgkill"),
+    Name("tkill")};
 constexpr std::array swap = {Name("swapoff"), Name("swapon")};
 // In no group: many programs use them, so who denies one names it.
-constexpr std::array others = {Name("bind"),          Name("connect"),
-                               Name("listen"),        Name("memfd_create"),
-                               Name("migrate_pages"), Name("mknod"),
-                               Name("mknodat"),       Name("mlockall"),
-                               Name("move_pages"),    Name("personality"),
-                               Name("sched_setattr"), Name("sched_setscheduler"),
-                               Name("setpriority"),   Name("socket")};
+constexpr std::array others = {Name("bind"),         Name("connect"),       Name("listen"),
+                               Name("memfd_create"), Name("migrate_pages"), Name("mknod"),
+                               Name("mknodat"),      Name("mlockall"),      Name("move_pages"),
+                               Name("personality"),  Name("sched_setattr"), Name("sched_setscheduler"),
+                               Name("setpriority"),  Name("socket")};
 
 constexpr std::array groups = {
     SystemCallGroup{"@admin", admin},       SystemCallGroup{"@clock", clock},

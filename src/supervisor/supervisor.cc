@@ -162,8 +162,7 @@ std::string some_labels(const SlotBook& book, const std::vector<SlotIndex>& slot
 }  // namespace
 
 bool Supervisor::has_sandboxes() const {
-  return std::ranges::any_of(book_.services(),
-                             [&](SlotIndex slot) { return has_sandbox(book_.service_spec(slot)); });
+  return std::ranges::any_of(book_.services(), [&](SlotIndex slot) { return has_sandbox(book_.service_spec(slot)); });
 }
 
 bool Supervisor::is_sandboxed(const std::string& label) const {

@@ -98,8 +98,8 @@ TEST_F(SandboxTest, a_service_does_not_have_hearth_do_what_it_may_not) {
   tree.remove();
   if (!why.empty()) GTEST_SKIP() << why;
   const auto asks = [&](const std::string& service) {
-    return "[service." + service + "]\ncommand = [\"/bin/sh\", \"-c\", \"'" + HEARTH_BIN_DIR + "/hearth' --dir '" + directory +
-           "' run -- touch '" + project + "/secret/" + service + "' 2>&1; echo done; exec sleep 1000\"]\n";
+    return "[service." + service + "]\ncommand = [\"/bin/sh\", \"-c\", \"'" + HEARTH_BIN_DIR + "/hearth' --dir '" +
+           directory + "' run -- touch '" + project + "/secret/" + service + "' 2>&1; echo done; exec sleep 1000\"]\n";
   };
   write("hearth.toml", asks("held") + "sandbox = { write_paths = [], required = true }\n" + asks("quiet") +
                            "sandbox = { deny_syscalls = [\"@swap\"] }\n" + asks("free"));

@@ -224,7 +224,8 @@ TEST_F(LimitsTest, who_has_ended_is_refused_as_soon_as_any_service_has_a_sandbox
       return 0;
     };
     std::vector<char> stack(256u << 10);
-    const pid_t child = ::clone(connect, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, &work);
+    const pid_t child =
+        ::clone(connect, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, &work);
     ASSERT_GT(child, 0);
     int status = -1;
     ASSERT_EQ(::waitpid(child, &status, 0), child);

@@ -156,7 +156,8 @@ TEST(SystemdUnits, what_a_hook_has_of_systemd_has_its_name_of_hearth_and_nothing
             R"("/bin/a $HEARTH_PID \"$${HEARTH_PID}x\" $MAINPID_FILE \"$${MAINPID_FILE}\"")");
   expect_in(reload("/bin/a $X 'not $$MAINPID'"), R"("/bin/a $X 'not $MAINPID'")");
   expect_in(reload("/bin/a $EXIT_STATUS"), R"("/bin/a $HEARTH_EXIT_CODE")");
-  expect_in(import_systemd({{"a.service", "[Service]\nExecStart=/bin/a $MAINPID\n"}}).value().toml, "exec /bin/a $MAINPID");
+  expect_in(import_systemd({{"a.service", "[Service]\nExecStart=/bin/a $MAINPID\n"}}).value().toml,
+            "exec /bin/a $MAINPID");
 }
 
 TEST(SystemdUnits, targets_of_one_line_are_told_in_one) {

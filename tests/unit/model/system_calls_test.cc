@@ -29,7 +29,8 @@ TEST(SystemCalls, DefaultIsAllOfTheGroupsButSignalsAndNothingThatManyProgramsUse
     if (!group.in_default) continue;
     for (const std::string_view call : group.calls) EXPECT_THAT(all, Contains(call)) << group.name;
   }
-  for (const char* used : {"kill", "rt_sigqueueinfo", "socket", "bind", "mknod", "execve", "exit_group", "seccomp", "prctl"})
+  for (const char* used :
+       {"kill", "rt_sigqueueinfo", "socket", "bind", "mknod", "execve", "exit_group", "seccomp", "prctl"})
     EXPECT_THAT(all, Not(Contains(std::string_view(used))));
 }
 

@@ -141,7 +141,8 @@ TEST_F(ProgramLooksTest, ForAnOrderThatIsNotThereAnyMoreAreForgotten) {
     disk->answers = false;
   }
   EXPECT_FALSE(looks.of(wanted, 1));
-  EXPECT_FALSE(looks.of(wanted, 1 + ProgramLooks::hangs_after)) << "the next order has another look, and is not told that";
+  EXPECT_FALSE(looks.of(wanted, 1 + ProgramLooks::hangs_after))
+      << "the next order has another look, and is not told that";
   std::unique_lock lock(disk->mutex);
   EXPECT_TRUE(disk->changed.wait_for(lock, std::chrono::seconds(20), [&] { return disk->looked == 3; }));
 }

@@ -268,7 +268,8 @@ TEST(SandboxMissingTest, what_a_kernel_does_not_hold_is_said_with_the_keys_that_
   EXPECT_THAT(first, HasSubstr("can be truncated"));
   box.limits_writing = false;
   EXPECT_EQ("", sandbox_missing(box, {2, true}));
-  EXPECT_THAT(sandbox_missing(box, {1, true}), HasSubstr("cannot be moved")) << "of every list, and not of write_paths alone";
+  EXPECT_THAT(sandbox_missing(box, {1, true}), HasSubstr("cannot be moved"))
+      << "of every list, and not of write_paths alone";
   box.limits_executing = false;
   EXPECT_EQ("", sandbox_missing(box, {1, true})) << "a filter moves nothing";
 }
