@@ -118,21 +118,24 @@ void leave_out_others(InstanceStatus& status, const std::vector<std::size_t>& ch
 
 // What holds for many services in the same words is told once: a machine without a controller lacks it for all of them.
 void tell_together(InstanceStatus& status) {
-  std::map<std::string, std::vector<std::string>> labels;  // by what is said of them
   const auto words_of = [](const Note& note) {
     const bool is_of_slot = note.at == 0 && !note.slot.empty() && note.text.starts_with(note.slot + ": ");
     return is_of_slot ? note.text.substr(note.slot.size()) : std::string();
   };
+  std::map<std::string, std::vector<std::string>> labels;  // by what is said of them
   for (const Note& note : status.notes)
     if (std::string words = words_of(note); !words.empty()) labels[std::move(words)].push_back(note.slot);
-  std::erase_if(status.notes, [&](Note& note) {
+  std::vector<Note> notes;
+  for (Note& note : status.notes) {
     const auto together = labels.find(words_of(note));
-    if (together == labels.end()) return false;
-    if (together->second.empty()) return true;
-    note.text = several(together->second) + together->first;
-    together->second.clear();
-    return false;
-  });
+    if (together != labels.end()) {
+      if (together->second.empty()) continue;  // told with the first of them
+      note.text = several(together->second) + together->first;
+      together->second.clear();
+    }
+    notes.push_back(std::move(note));
+  }
+  status.notes = std::move(notes);
 }
 
 Reply get_status(const Target& target, const ports::Control& control, WallNs wall) {
