@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -13,6 +15,7 @@
 #include "api/names.h"
 #include "api/status_json.h"
 #include "api/status_table.h"
+#include "base/several.h"
 #include "config/document_json.h"
 #include "config/limits.h"
 
@@ -113,12 +116,35 @@ void leave_out_others(InstanceStatus& status, const std::vector<std::size_t>& ch
   });
 }
 
+// What holds for many services in the same words is told once: a machine without a controller lacks it for all of them.
+void tell_together(InstanceStatus& status) {
+  const auto words_of = [](const Note& note) {
+    const bool is_of_slot = note.at == 0 && !note.slot.empty() && note.text.starts_with(note.slot + ": ");
+    return is_of_slot ? note.text.substr(note.slot.size()) : std::string();
+  };
+  std::map<std::string, std::vector<std::string>> labels;  // by what is said of them
+  for (const Note& note : status.notes)
+    if (std::string words = words_of(note); !words.empty()) labels[std::move(words)].push_back(note.slot);
+  std::vector<Note> notes;
+  for (Note& note : status.notes) {
+    const auto together = labels.find(words_of(note));
+    if (together != labels.end()) {
+      if (together->second.empty()) continue;  // told with the first of them
+      note.text = several(together->second) + together->first;
+      together->second.clear();
+    }
+    notes.push_back(std::move(note));
+  }
+  status.notes = std::move(notes);
+}
+
 Reply get_status(const Target& target, const ports::Control& control, WallNs wall) {
   InstanceStatus status = without_history(control.status(), wall);
   const std::vector<std::string> names = split_names(target.value("names"));
   const Result<std::vector<std::size_t>> chosen = choose(status, names);
   if (!chosen) return error_reply(chosen.error());
   if (!names.empty()) leave_out_others(status, *chosen);
+  tell_together(status);
   Reply reply;
   reply.exit_code = status_exit_code(status, *chosen);
   const std::string_view format = target.value("format");

@@ -17,6 +17,7 @@
 #include "api/event_stream.h"
 #include "api/routes.h"
 #include "api/timer.h"
+#include "os/peer_run.h"
 #include "os/proc_stat.h"
 
 namespace hearth::api {
@@ -88,7 +89,7 @@ class Server::Impl final : public ConnectionHost, public std::enable_shared_from
 
   void accept_next();
   void accepted(Connection::Socket socket);
-  bool may_ask(Connection::Socket& socket) const;
+  std::optional<Error> refusal(Connection::Socket& socket) const;
   bool make_room();
   void arm(Clock::time_point deadline);
   void time_passed();
@@ -138,11 +139,30 @@ void Server::Impl::accept_next() {
   });
 }
 
-bool Server::Impl::may_ask(Connection::Socket& socket) const {
+// Why this client is not answered; nothing: it is.
+std::optional<Error> Server::Impl::refusal(Connection::Socket& socket) const {
   ucred peer{};
   socklen_t size = sizeof peer;
-  if (::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) return false;
-  return peer.uid == options_.owner || peer.uid == 0;
+  if (::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 ||
+      (peer.uid != options_.owner && peer.uid != 0))
+    return Error{Remedy::no_access, "use", "this hearth", "it belongs to another user", "ask its owner or root", 0};
+  if (options_.tree.empty() || !control_.has_sandboxes()) return std::nullopt;
+  const os::PeerRun run = os::run_of_peer(socket.native_handle(), options_.tree);
+  // It may have been one of a sandbox, whose parent waits for the answer.
+  if (run.gone)
+    return Error{Remedy::no_access,
+                 "use",
+                 "this hearth",
+                 "the process that has connected has ended, and it is not known whether it had a sandbox",
+                 "let the process live that connects",
+                 0};
+  if (run.label.empty() || !control_.is_sandboxed(run.label)) return std::nullopt;
+  return Error{Remedy::no_access,
+               "use",
+               "this hearth",
+               "a process of " + run.label + " asks, and that has a sandbox",
+               "ask from outside of it: what hearth does for a client is not held by the client's sandbox",
+               0};
 }
 
 // Closes the connection that has been idle for longest, if there is one.
@@ -157,15 +177,14 @@ bool Server::Impl::make_room() {
 }
 
 void Server::Impl::accepted(Connection::Socket socket) {
-  const bool allowed = may_ask(socket);
+  const std::optional<Error> refused = refusal(socket);
   const bool room = connections_.size() < options_.most_connections || make_room();
   if (!room && connections_.size() >= options_.most_connections + most_refused) return;
   const ConnectionLimits limits{options_.most_header, options_.most_body, options_.patience};
   const auto connection = std::make_shared<Connection>(*this, std::move(socket), ++last_id_, limits);
   connections_[connection->id()] = connection;
-  if (!allowed) {
-    connection->refuse(error_reply(
-        Error{Remedy::no_access, "use", "this hearth", "it belongs to another user", "ask its owner or root", 0}));
+  if (refused) {
+    connection->refuse(error_reply(*refused));
   } else if (!room) {
     connection->refuse(error_reply(Error{Remedy::try_later, "connect to", "hearth",
                                          fmt::format("{} clients are connected", connections_.size() - 1),

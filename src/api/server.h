@@ -22,7 +22,8 @@
 // closed for a new one), one answer. A connection that breaks leaves nothing behind, except that a submitted
 // mutation takes place: the client repeats it with its key and is told so.
 //
-// Only the owner of the instance and root are answered (SO_PEERCRED); others get 403.
+// Only the owner of the instance and root are answered (SO_PEERCRED); others get 403. So does a process of a run that has a
+// sandbox, of whatever user: orders of its would be carried out outside of it (os/peer_run.h).
 #pragma once
 
 #include <chrono>
@@ -30,6 +31,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <sys/types.h>
 
 #include "base/result.h"
@@ -46,6 +48,7 @@ namespace hearth::api {
 
 struct ServerOptions {
   uid_t owner = 0;
+  std::string tree;  // of cgroups, in which the runs are; "" = there is none, and nobody can be told to be of a run
   std::size_t most_connections = 256;
   std::size_t most_streams = 64;
   std::size_t most_header = 16u << 10;

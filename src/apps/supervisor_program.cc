@@ -116,6 +116,7 @@ class Program {
     if (!listener) return failure(listener.error());
     api::ServerOptions api;
     api.owner = geteuid();
+    if (keeper_->cgroups().usable()) api.tree = keeper_->cgroups().path();
     server_ = std::make_unique<api::Server>(
         io_, std::move(*listener), *supervisor_, [this](ports::Input input) { submit(std::move(input)); }, api);
     keeper_watch_ = std::make_unique<Watch>(io_, link_->epoll());

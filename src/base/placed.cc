@@ -19,9 +19,10 @@ std::string placed(std::string_view hint, std::string_view option) {
 }
 
 std::string shell_word(std::string_view word) {
+  // What is not ASCII means nothing to a shell.
   const auto plain = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           std::string_view("/._-+,:=@%").contains(c);
+    return static_cast<unsigned char>(c) >= 0x80 || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           (c >= '0' && c <= '9') || std::string_view("/._-+,:=@%").contains(c);
   };
   if (!word.empty() && std::ranges::all_of(word, plain)) return std::string(word);
   std::string out = "'";

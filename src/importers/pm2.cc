@@ -9,6 +9,7 @@
 
 #include <boost/json.hpp>
 
+#include "base/placed.h"
 #include "importers/draft.h"
 #include "importers/javascript.h"
 #include "importers/sizes.h"

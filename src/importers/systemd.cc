@@ -128,7 +128,7 @@ UnitCommand Importer::command_line(const IniEntry& entry, bool& ignored) {
             "write it into a line of its own, and import again");
     split->words.resize(split->ends[0]);
   }
-  UnitCommand command = command_of(split->words, has(':'));
+  UnitCommand command = command_of(split->words, has(':'), entry.key != "ExecStart");
   const auto split_one = std::ranges::find_if_not(command.split, [](const std::string& each) {
     return each == "$MAINPID" || each == "$EXIT_STATUS" || each == "$SERVICE_RESULT" || each == "$EXIT_CODE";
   });  // systemd's own are one word

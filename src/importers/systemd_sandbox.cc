@@ -75,8 +75,8 @@ void SandboxKeys::deny(const IniEntry& entry, const Wanting& wanting) {
                    "sandbox = { deny_syscalls = [\"@default\"] } is near to it");
   denied_line_ = entry.line;
   for (const std::string& word : split_list(std::string_view(entry.value).substr(1), " \t")) {
-    // Some names are of groups that mean more here or there; these are alike.
-    if (word != "@default" && !system_calls_of(word).empty())
+    // Some names are of groups that mean something else here or there; the others are alike.
+    if (word != "@default" && word != "@signal" && !system_calls_of(word).empty())
       denied_.push_back(word);
     else
       wanting(entry.line, entry.key + ": " + word + " is nothing that hearth denies", "the reference has its groups");

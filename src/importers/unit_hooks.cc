@@ -4,24 +4,14 @@
 #include <array>
 #include <utility>
 
+#include "base/placed.h"
+
 namespace hearth::importers {
 namespace {
 
 using Pair = std::pair<std::string_view, std::string_view>;
 
 constexpr std::int64_t usual_ms = 30'000, longest_ms = 86'400'000;
-
-// Variables that hearth calls otherwise.
-std::string renamed(std::string text) {
-  static constexpr std::array<Pair, 4> names = {Pair{"$MAINPID", "$HEARTH_PID"},
-                                                {"${MAINPID}", "${HEARTH_PID}"},
-                                                {"$EXIT_STATUS", "$HEARTH_EXIT_CODE"},
-                                                {"${EXIT_STATUS}", "${HEARTH_EXIT_CODE}"}};
-  for (const auto& [theirs, ours] : names)
-    for (std::size_t at = text.find(theirs); at != text.npos; at = text.find(theirs, at + ours.size()))
-      text.replace(at, theirs.size(), ours);
-  return text;
-}
 
 }  // namespace
 
@@ -43,7 +33,7 @@ std::string UnitHooks::value_of(const Hook& hook, const std::string& timeout) {
 
 void UnitHooks::add(Service& service, std::string_view name, const UnitCommand& command, bool ignored) {
   Hook& hook = all_[std::string(name)];
-  std::string text = renamed(command.shell);
+  std::string text = command.shell;
   for (const std::string& word : command.words) text += (text.empty() ? "" : " ") + shell_word(word);
   if (text.empty()) return;
   if (ignored) text = "(" + text + " || true)";

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <utility>
 
+#include "base/placed.h"
+#include "base/utf8.h"
 #include "importers/draft.h"
 
 namespace hearth::importers {
@@ -12,20 +14,6 @@ namespace {
 
 bool is_blank(char c) {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
-void append_utf8(std::string& out, std::uint32_t code) {
-  const auto byte = [&out](std::uint32_t value) { out += static_cast<char>(static_cast<unsigned char>(value)); };
-  if (code < 0x80) {
-    byte(code);
-  } else if (code < 0x800) {
-    byte(0xC0 | code >> 6), byte(0x80 | (code & 0x3F));
-  } else if (code < 0x10000) {
-    byte(0xE0 | code >> 12), byte(0x80 | (code >> 6 & 0x3F)), byte(0x80 | (code & 0x3F));
-  } else {
-    byte(0xF0 | code >> 18), byte(0x80 | (code >> 12 & 0x3F)), byte(0x80 | (code >> 6 & 0x3F));
-    byte(0x80 | (code & 0x3F));
-  }
 }
 
 // The number of `digits` digits at the beginning of the text; nullopt: they are not there, or are those of NUL.
@@ -104,12 +92,18 @@ bool has_variable(std::string_view word) {
   return false;
 }
 
+// What hearth calls it in the environment of a hook.
+std::string_view our_name(std::string_view theirs) {
+  if (theirs == "MAINPID") return "HEARTH_PID";
+  return theirs == "EXIT_STATUS" ? "HEARTH_EXIT_CODE" : theirs;
+}
+
 // A word with ${NAME} in it, for the shell.
-std::string with_variables(std::string_view word) {
+std::string with_variables(std::string_view word, bool of_hook) {
   std::string out = "\"";
   for (std::size_t i = 0; i < word.size(); ++i) {
     if (const std::string_view name = braced_name(word.substr(i)); !name.empty()) {
-      out += "${" + std::string(name) + "}";
+      out += "${" + std::string(of_hook ? our_name(name) : name) + "}";
       i += name.size() + 2;
       continue;
     }
@@ -173,18 +167,7 @@ std::optional<UnitWords> split_unit_words(std::string_view text) {
   return out;
 }
 
-std::string shell_word(std::string_view word) {
-  const auto harmless = [](unsigned char c) {
-    return std::isalnum(c) != 0 || c >= 0x80 ||
-           std::string_view("_-./:=,@%+").find(static_cast<char>(c)) != std::string_view::npos;
-  };
-  if (!word.empty() && std::all_of(word.begin(), word.end(), harmless)) return std::string(word);
-  std::string out = "'";
-  for (const char c : word) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
-}
-
-UnitCommand command_of(const std::vector<std::string>& words, bool plain) {
+UnitCommand command_of(const std::vector<std::string>& words, bool plain, bool of_hook) {
   UnitCommand out;
   const bool shell = !plain && std::any_of(words.begin(), words.end(), has_variable);
   for (const std::string& word : words) {
@@ -194,10 +177,11 @@ UnitCommand command_of(const std::vector<std::string>& words, bool plain) {
     }
     if (!out.shell.empty()) out.shell += ' ';
     if (is_split(word)) {
-      out.shell += word;
+      out.shell +=
+          "$" + std::string(of_hook ? our_name(std::string_view(word).substr(1)) : std::string_view(word).substr(1));
       out.split.push_back(word);
     } else if (has_variable(word)) {
-      out.shell += with_variables(word);
+      out.shell += with_variables(word, of_hook);
     } else {
       out.shell += shell_word(without_doubled(word));
     }

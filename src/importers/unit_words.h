@@ -20,18 +20,16 @@ struct UnitWords {
 // nullopt: a quote is not closed, or a backslash stands at the end.
 std::optional<UnitWords> split_unit_words(std::string_view text);
 
-// "it's" as one word of the shell: 'it'\''s'.
-std::string shell_word(std::string_view word);
-
 // What is done with the variables of the words of a command: $NAME as a word by itself is split at blanks, ${NAME}
 // anywhere is put in as it is, and $$ is $.
 struct UnitCommand {
   std::vector<std::string> words;  // where no variable is in it
   std::string shell;               // else: the same for /bin/sh
-  std::vector<std::string> split;  // the variables that were words by themselves
+  std::vector<std::string> split;  // the variables that were words by themselves, as the unit calls them
 };
 
-// `plain`: nothing is replaced (the ':' before the program).
-UnitCommand command_of(const std::vector<std::string>& words, bool plain);
+// `plain`: nothing is replaced (the ':' before the program). `of_hook`: a command around the life of a service, in which hearth
+// calls MAINPID and EXIT_STATUS otherwise.
+UnitCommand command_of(const std::vector<std::string>& words, bool plain, bool of_hook = false);
 
 }  // namespace hearth::importers

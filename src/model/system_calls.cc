@@ -27,17 +27,18 @@ constexpr std::array obsolete = {Name("_sysctl"),    Name("create_module"), Name
                                  Name("uselib"),     Name("ustat")};
 constexpr std::array raw_io = {Name("ioperm"), Name("iopl")};
 constexpr std::array reboot = {Name("kexec_file_load"), Name("kexec_load"), Name("reboot")};
+// All that sends one by a call of its own. fcntl(2) has the kernel send one when a descriptor is ready (F_SETOWN, F_SETSIG):
+// that can only be seen in its arguments, and programs need the rest of it.
+constexpr std::array signal = {
+    Name("kill"), Name("pidfd_send_signal"), Name("rt_sigqueueinfo"), Name("rt_tgsigqueueinfo"), Name("tgkill"),
+    Name("tkill")};
 constexpr std::array swap = {Name("swapoff"), Name("swapon")};
 // In no group: many programs use them, so who denies one names it.
-constexpr std::array others = {Name("bind"),          Name("connect"),
-                               Name("kill"),          Name("listen"),
-                               Name("memfd_create"),  Name("migrate_pages"),
-                               Name("mknod"),         Name("mknodat"),
-                               Name("mlockall"),      Name("move_pages"),
-                               Name("personality"),   Name("pidfd_send_signal"),
-                               Name("sched_setattr"), Name("sched_setscheduler"),
-                               Name("setpriority"),   Name("socket"),
-                               Name("tgkill"),        Name("tkill")};
+constexpr std::array others = {Name("bind"),         Name("connect"),       Name("listen"),
+                               Name("memfd_create"), Name("migrate_pages"), Name("mknod"),
+                               Name("mknodat"),      Name("mlockall"),      Name("move_pages"),
+                               Name("personality"),  Name("sched_setattr"), Name("sched_setscheduler"),
+                               Name("setpriority"),  Name("socket")};
 
 constexpr std::array groups = {
     SystemCallGroup{"@admin", admin},       SystemCallGroup{"@clock", clock},
@@ -45,12 +46,14 @@ constexpr std::array groups = {
     SystemCallGroup{"@keyring", keyring},   SystemCallGroup{"@module", module},
     SystemCallGroup{"@mount", mount},       SystemCallGroup{"@namespaces", namespaces},
     SystemCallGroup{"@obsolete", obsolete}, SystemCallGroup{"@raw-io", raw_io},
-    SystemCallGroup{"@reboot", reboot},     SystemCallGroup{"@swap", swap},
+    SystemCallGroup{"@reboot", reboot},     SystemCallGroup{"@signal", signal, false},
+    SystemCallGroup{"@swap", swap},
 };
 
 std::vector<Name> all_names(bool with_others) {
   std::vector<Name> names;
-  for (const SystemCallGroup& group : groups) names.insert(names.end(), group.calls.begin(), group.calls.end());
+  for (const SystemCallGroup& group : groups)
+    if (with_others || group.in_default) names.insert(names.end(), group.calls.begin(), group.calls.end());
   if (with_others) names.insert(names.end(), others.begin(), others.end());
   std::ranges::sort(names);
   return names;

@@ -14,6 +14,8 @@
 namespace hearth::os {
 namespace {
 
+constexpr const char* subtree_control = "cgroup.subtree_control";
+
 // mountinfo writes space, tab, newline and backslash as \OOO.
 std::string unescape(std::string_view text) {
   std::string out;
@@ -102,17 +104,13 @@ bool remove_below(int directory, const std::string& name, int depth) {
   return any && emptied && ::unlinkat(directory, name.c_str(), AT_REMOVEDIR) == 0;
 }
 
-// Of a subgroup that a manager has made for us in what it delegates: that. It marks it so, systemd.exec(5) and
-// https://systemd.io/CGROUP_DELEGATION have the attributes.
-std::string above_subgroup(const std::string& own) {
-  const std::size_t slash = own.rfind('/');
-  if (slash == own.npos || slash == 0) return own;
-  const std::string above = own.substr(0, slash);
+// A manager marks what it delegates so: systemd.exec(5) and https://systemd.io/CGROUP_DELEGATION have the attributes.
+bool is_delegated(const std::string& directory) {
   for (const char* name : {"user.delegate", "trusted.delegate"}) {
     char value[2];
-    if (::getxattr(above.c_str(), name, value, sizeof value) == 1 && value[0] == '1') return above;
+    if (::getxattr(directory.c_str(), name, value, sizeof value) == 1 && value[0] == '1') return true;
   }
-  return own;
+  return false;
 }
 
 bool has_word(std::string_view text, std::string_view wanted) {
@@ -178,6 +176,19 @@ CgroupPlace parse_cgroup_place(const std::string& mountinfo, const std::string& 
   return place;
 }
 
+std::string above_subgroup(const std::string& own, const IsDelegated& marked) {
+  const std::size_t slash = own.rfind('/');
+  if (slash == own.npos || slash == 0) return own;
+  const std::string above = own.substr(0, slash);
+  return marked(above) ? above : own;
+}
+
+bool ask_for_controller(const std::function<bool(const std::string& file)>& write) {
+  const std::string own = subtree_control;
+  // The cgroup above refuses while somebody is in it.
+  return write(own) || (write("../" + own) && write(own));
+}
+
 std::string leaf_name(const std::string& label, RunId run) {
   return label + "." + std::to_string(run);
 }
@@ -194,7 +205,7 @@ CgroupTree CgroupTree::open(const std::string& instance_directory, Missing missi
     none.why_ = "/proc cannot be read";
     return none;
   }
-  const std::string parent = above_subgroup(parse_cgroup_place(*mounts, *groups).directory());
+  const std::string parent = above_subgroup(parse_cgroup_place(*mounts, *groups).directory(), is_delegated);
   if (parent.empty()) {
     none.why_ = "no cgroup v2 hierarchy is mounted here";
     return none;
@@ -218,6 +229,7 @@ CgroupTree CgroupTree::open_below(const std::string& parent, const std::string& 
     return tree;
   }
   tree.tree_ = std::move(fd);
+  tree.read_given();
   return tree;
 }
 
@@ -232,25 +244,35 @@ Result<Fd> CgroupTree::make_leaf(const std::string& label, RunId run) const {
   return errno_failure("open the cgroup", path_ + "/" + name, code);
 }
 
-// Asks for it where it is not given yet: of our own tree, and of the cgroup above, which refuses while somebody is in it.
-bool CgroupTree::gives(const std::string& controller) {
-  constexpr const char* own = "cgroup.subtree_control";
-  if (!usable()) return false;
-  const auto given = [&] {
-    const Fd fd(::openat(tree_.get(), own, O_RDONLY | O_CLOEXEC));
-    const Result<std::string> text = fd ? read_all(fd.get(), 4096, own) : Result<std::string>(std::string());
-    return text && has_word(*text, controller);
-  };
-  const auto ask = [&](const std::string& file) { return write_at(tree_.get(), file, "+" + controller).has_value(); };
-  if (given()) return true;
-  if (!ask(own) && (!ask(std::string("../") + own) || !ask(own))) return false;
-  return given();
+void CgroupTree::read_given() {
+  given_.clear();
+  const Fd fd(usable() ? ::openat(tree_.get(), subtree_control, O_RDONLY | O_CLOEXEC) : -1);
+  const Result<std::string> text = fd ? read_all(fd.get(), 4096, subtree_control) : Result<std::string>(std::string());
+  if (!text) return;
+  std::string_view rest = *text;
+  while (const auto word = take_word(rest)) given_.emplace(*word);
 }
 
-void CgroupTree::limit(const Fd& leaf, const CgroupLimits& limits) {
+void CgroupTree::want(const CgroupLimits& limits, MonoNs now) {
+  if (!usable()) return;
+  for (const Limit& limit : limits_of(limits)) {
+    if (given_.contains(limit.controller)) continue;
+    const auto asked = asked_.find(limit.controller);
+    if (asked != asked_.end() && now - asked->second < asks_again_after) continue;
+    asked_[limit.controller] = now;
+    read_given();  // somebody else may have seen to it
+    if (given_.contains(limit.controller)) continue;
+    const std::string request = std::string("+") + limit.controller;
+    (void)ask_for_controller([&](const std::string& file) { return write_at(tree_.get(), file, request).has_value(); });
+    read_given();
+  }
+}
+
+void CgroupTree::limit(const Fd& leaf, const CgroupLimits& limits, MonoNs now) {
+  want(limits, now);
   for (const Limit& limit : limits_of(limits)) {
     refused_.erase(limit.key);
-    if (!gives(limit.controller)) continue;
+    if (!given_.contains(limit.controller)) continue;
     if (const Status set = write_at(leaf.get(), limit.file, limit.value); !set)
       refused_[limit.key] = std::string(limit.file) + ": " + std::strerror(set.error().code);
   }
@@ -265,7 +287,7 @@ std::vector<std::string> CgroupTree::not_handed_on() const {
   return controllers;
 }
 
-std::string CgroupTree::missing(const CgroupLimits& limits) {
+std::string CgroupTree::missing(const CgroupLimits& limits) const {
   std::map<std::string, std::string> keys;  // by reason
   const auto add = [&](const std::string& reason, const std::string& key) {
     std::string& list = keys[reason];
@@ -274,7 +296,7 @@ std::string CgroupTree::missing(const CgroupLimits& limits) {
   for (const Limit& limit : limits_of(limits)) {
     if (!usable())
       add("it has no cgroup (" + why_ + ")", limit.key);
-    else if (!gives(limit.controller))
+    else if (!given_.contains(limit.controller))
       add(std::string("the controller \"") + limit.controller + "\" is not delegated to hearth", limit.key);
     else if (const auto refused = refused_.find(limit.key); refused != refused_.end())
       add("the kernel refuses it (" + refused->second + ")", limit.key);

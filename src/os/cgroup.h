@@ -7,20 +7,25 @@
 // In most containers cgroups are read-only, and a login session owns no subtree: then there is no tree, and
 // containment is "sweep" (sweep.h).
 //
-// Limits (E4) are files of a leaf, and are there when the tree has the controller that keeps them. A cgroup gives controllers
+// Limits (E4) are files of a leaf, and are there when the tree has the controller that keeps them. Which it has is read when it
+// is opened; one that it has not is asked for when a service wants it, and after a refusal not again for a minute. What is told
+// of limits (missing()) is from memory: a status of hundreds of services reads and writes no file for it. A cgroup gives controllers
 // to those below it only while no process is in itself; hearth is in its own, and moves nobody. So there are some where
 // our cgroup is the root of the hierarchy, or gives them already, or where we were started in a subgroup of what was
 // delegated to us: systemd's DelegateSubgroup=, which marks the cgroup above by an attribute. There the tree stands beside our
 // cgroup and not below it. Anywhere else limits are not held, and missing() says so; processes are contained as ever.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "base/ids.h"
 #include "base/result.h"
+#include "base/time.h"
 #include "model/service_spec.h"
 #include "os/fd.h"
 
@@ -38,8 +43,19 @@ struct CgroupPlace {
 };
 CgroupPlace parse_cgroup_place(const std::string& mountinfo, const std::string& cgroup);
 
+// Of a subgroup that a manager has made for us in what it delegates: the cgroup above it; else `own` itself. `marked`: has
+// this directory the attribute of what is delegated?
+using IsDelegated = std::function<bool(const std::string& directory)>;
+std::string above_subgroup(const std::string& own, const IsDelegated& marked);
+
+// Asks for a controller, by writing into files: `write` answers false where it is refused. Of the tree itself; where that has
+// none to give, of the cgroup above and then of the tree once more. Paths are from the tree.
+bool ask_for_controller(const std::function<bool(const std::string& file)>& write);
+
 class CgroupTree {
  public:
+  static constexpr SpanNs asks_again_after = seconds(60);
+
   CgroupTree() = default;  // no tree: everything answers "nothing there"
 
   // Tries to create and use the tree of this instance (`directory` names it). Without one, why() says why not.
@@ -57,10 +73,12 @@ class CgroupTree {
 
   // Makes the leaf, or opens it when it is there. O_DIRECTORY descriptor for CLONE_INTO_CGROUP.
   Result<Fd> make_leaf(const std::string& label, RunId run) const;
+  // Asks for the controllers that these need, where they are not given.
+  void want(const CgroupLimits& limits, MonoNs now);
   // What a run may use, before something runs in its leaf. What cannot be set is left, and remembered for missing().
-  void limit(const Fd& leaf, const CgroupLimits& limits);
-  // Which of them do not hold here, and why; "" = all do.
-  std::string missing(const CgroupLimits& limits);
+  void limit(const Fd& leaf, const CgroupLimits& limits, MonoNs now);
+  // Which of them do not hold here, and why; "" = all do. By what want() and limit() found last.
+  std::string missing(const CgroupLimits& limits) const;
   // Controllers that limits need and that are not handed on to the tree now. Asks for none.
   std::vector<std::string> not_handed_on() const;
 
@@ -76,11 +94,13 @@ class CgroupTree {
   std::vector<std::string> leaves() const;
 
  private:
-  bool gives(const std::string& controller);
+  void read_given();
 
   std::string path_;
   std::string why_;
   Fd tree_;
+  std::set<std::string, std::less<>> given_;    // controllers that the leaves have
+  std::map<std::string, MonoNs> asked_;         // for a controller in vain, when
   std::map<std::string, std::string> refused_;  // key of a limit, and why it could not be set the last time
 };
 

@@ -261,7 +261,7 @@ class KeeperClient final : public ports::Keeper {
   int directory() const { return link_.descriptor(wire::HelloDescriptor::directory); }
 
   KeeperLink& link_;
-  mutable CgroupTree cgroups_;  // remembers which limits it could not set
+  CgroupTree cgroups_;
   ClientOptions options_;
   ServiceRoots roots_;
   Preparations preparations_;

@@ -22,16 +22,6 @@ namespace {
 
 constexpr std::string_view tree_prefix = "/hearth.";
 
-// Its path in the v2 hierarchy; "" when it cannot be read.
-std::string cgroup_of(pid_t pid) {
-  const Result<std::string> text = read_file("/proc/" + std::to_string(pid) + "/cgroup", 1u << 16);
-  if (!text) return "";
-  const std::size_t at = text->starts_with("0::") ? 0 : text->find("\n0::");
-  if (at == std::string::npos) return "";
-  const std::size_t begin = text->find("0::", at) + 3;
-  return text->substr(begin, text->find('\n', begin) - begin);
-}
-
 bool is_below(const std::string& path, const std::string& leaf) {
   return path.starts_with(leaf) && (path.size() == leaf.size() || path[leaf.size()] == '/');
 }
@@ -75,6 +65,15 @@ std::optional<Fd> pidfd_of_message(int socket) {
 }
 
 }  // namespace
+
+std::string cgroup_of(pid_t pid) {
+  const Result<std::string> text = read_file("/proc/" + std::to_string(pid) + "/cgroup", 1u << 16);
+  if (!text) return "";
+  const std::size_t at = text->starts_with("0::") ? 0 : text->find("\n0::");
+  if (at == std::string::npos) return "";
+  const std::size_t begin = text->find("0::", at) + 3;
+  return text->substr(begin, text->find('\n', begin) - begin);
+}
 
 std::string leaf_in(const std::string& path, RunId run) {
   const std::string end = "." + std::to_string(run);

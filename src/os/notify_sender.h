@@ -49,6 +49,8 @@ class NotifySenders {
   std::map<RunId, std::uint64_t> waiting_since_;  // of sockets that hold datagrams: the last look without
 };
 
+// A process's path in the v2 hierarchy, as /proc/PID/cgroup has it; "" when it cannot be read.
+std::string cgroup_of(pid_t pid);
 // The leaf of the run in a path of /proc/PID/cgroup: everything up to and with ".../hearth.HASH/LABEL.RUN"; "" = none.
 std::string leaf_in(const std::string& path, RunId run);
 

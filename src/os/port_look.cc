@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <utility>
 
 #include "os/proc_stat.h"
 
@@ -28,7 +29,15 @@ std::optional<Result<PortLooks::Holders>> PortLooks::of(RunId run, const std::ve
   const bool fresh = known == asked_.end() || known->second.ports != ports;
   if (fresh) {
     std::erase_if(under_way_, [](const auto& one) { return one.expired(); });
-    if (under_way_.size() >= at_once_max) return {};
+    if (under_way_.size() >= at_once_max) {
+      const MonoNs since = unasked_.try_emplace(run, now).first->second;
+      if (now - since < hangs_after) return {};
+      unasked_.erase(run);
+      Error problem = errno_error("find out", what, EAGAIN);
+      problem.hint = "try again: the looks before it hang, of which no more are begun";
+      return failure(std::move(problem));
+    }
+    unasked_.erase(run);
     Asked one{ports, {}, now};
     if (const int error = one.aside.ask("hearth-port", [how = how_, ports] { return how(ports); }); error != 0)
       return errno_failure("find out", what, error);

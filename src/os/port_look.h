@@ -43,10 +43,14 @@ class PortLooks {
   // Of all ports that the start of this run finds in use, because of each alone the answer would be old when the next one
   // comes. Waits for `patience` at most, when it is asked for the first time. Nothing: it is not known yet, ask again. Each
   // answer is given once: then it is looked anew. What has not answered for hangs_after is left behind,
-  // and is an error, as is a thread that cannot be begun.
+  // and is an error, as is a thread that cannot be begun; also one for which there is no room for so long, because at_once_max
+  // of such are left behind.
   std::optional<Result<Holders>> of(RunId run, const std::vector<std::uint16_t>& ports, MonoNs now);
   // The run has started, or nobody wants it any more.
-  void forget(RunId run) { asked_.erase(run); }
+  void forget(RunId run) {
+    asked_.erase(run);
+    unasked_.erase(run);
+  }
 
  private:
   struct Asked {
@@ -57,6 +61,7 @@ class PortLooks {
 
   How how_;
   std::map<RunId, Asked> asked_;
+  std::map<RunId, MonoNs> unasked_;  // since when there is no thread for it
   std::vector<std::weak_ptr<const void>> under_way_;
 };
 

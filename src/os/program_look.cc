@@ -50,11 +50,13 @@ Status look_for_program(const ProgramLook& look) {
 }
 
 std::optional<Status> ProgramLooks::of(const std::vector<ProgramLook>& wanted, MonoNs now) {
+  // Nobody asks for these any more, as their order was refused for something else: what was found then is not so now.
+  std::erase_if(asked_, [&](const Asked& one) { return now - one.last >= hangs_after; });
   auto asked = std::ranges::find(asked_, wanted, &Asked::wanted);
   const bool fresh = asked == asked_.end();
   if (fresh) {
     std::erase_if(under_way_, [](const auto& one) { return one.expired(); });
-    Asked one{wanted, {}, now};
+    Asked one{wanted, {}, now, now};
     const auto look_for_all = [how = how_, wanted]() -> Status {
       for (const ProgramLook& look : wanted)
         if (Status found = how(look); !found) return found;
@@ -69,6 +71,7 @@ std::optional<Status> ProgramLooks::of(const std::vector<ProgramLook>& wanted, M
     under_way_.push_back(one.aside.trace());
     asked = asked_.insert(asked_.end(), std::move(one));
   }
+  asked->last = now;
   std::optional<Status> answer = asked->aside.answer(fresh ? patience : 0);
   if (!answer && now - asked->since < hangs_after) return {};
   if (!answer)

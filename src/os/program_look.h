@@ -40,7 +40,8 @@ class ProgramLooks {
   // `how` looks for one; another one in tests.
   explicit ProgramLooks(How how = look_for_program) : how_(std::move(how)) {}
 
-  // Of all of them, the first that is not there. Nothing: it is not known yet; with the same ones it is asked again. Those
+  // Of all of them, the first that is not there. Nothing: it is not known yet; with the same ones it is asked again, within
+  // hangs_after, or it is forgotten. Those
   // that have not been answered for hangs_after are an error, and their thread is left behind; with at_once_max of such no
   // other is begun.
   std::optional<Status> of(const std::vector<ProgramLook>& wanted, MonoNs now);
@@ -50,6 +51,7 @@ class ProgramLooks {
     std::vector<ProgramLook> wanted;
     Aside<Status> aside;
     MonoNs since = 0;
+    MonoNs last = 0;  // when it was asked for
   };
 
   How how_;

@@ -1,6 +1,5 @@
 #include "os/sandbox.h"
 
-#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -44,7 +43,8 @@ std::uint64_t known_to(int version) {
 }
 
 std::uint64_t handled_by(const Sandbox& box) {
-  std::uint64_t access = refer;  // denied by every ruleset that does not allow it, whether or not it handles it
+  // Denied by every ruleset that does not allow it, whether or not it handles it. Version 1 does not know it, and denies it.
+  std::uint64_t access = refer;
   if (box.limits_reading) access |= reading | execute;
   if (box.limits_executing) access |= execute;
   if (box.limits_writing) access |= writing;
@@ -128,8 +128,12 @@ std::string sandbox_missing(const Sandbox& box, const SandboxSupport& support) {
       if (limits) keys += std::string(keys.empty() ? "" : ", ") + key;
     add("its sandbox is open: " + keys +
         " cannot be held, because Landlock is not there (Linux 5.13, and \"landlock\" among its security modules)");
-  } else if (box.limits_writing && support.landlock < 3) {
-    add("files beyond its write_paths can be truncated: Landlock sees that from Linux 6.2 on");
+  } else if (limits_files(box)) {
+    // The first version denies it in every ruleset, and none can allow it: EXDEV.
+    if (support.landlock < 2)
+      add("in its sandbox files cannot be moved from one directory to another before Linux 5.19, wherever they are");
+    if (box.limits_writing && support.landlock < 3)
+      add("files beyond its write_paths can be truncated: Landlock sees that from Linux 6.2 on");
   }
   if (!box.deny_syscalls.empty() && !support.seccomp)
     add("its deny_syscalls are not denied, because seccomp filters are not there");

@@ -6,7 +6,8 @@
 // allows it for what it names, and for what is below, and nothing else. Landlock only takes away: file modes, users and
 // capabilities decide as ever about what is left.
 //
-//   write_paths   writing, making, removing and moving files; truncating from Landlock's third version on (Linux 6.2)
+//   write_paths   writing, making, removing and moving files (into another directory from version 2 on, Linux 5.19: before,
+//                 each of the three lists denies that everywhere); truncating from Landlock's third version on (Linux 6.2)
 //   read_paths    reading files and directories, and executing them unless exec_paths is there. What write_paths names may
 //                 be read as well, and not be executed
 //   exec_paths    executing, and reading what is executed: a program's loader and a script's interpreter are executed, too
@@ -17,7 +18,8 @@
 // as ever, metadata (mode, owner, times) is changed as ever, and so is what ioctl(2) does to a device that may be opened.
 //
 // A sandbox holds from right before the exec on, for the service and for hooks, exec probes and `hearth exec` alike; what
-// they start has it too, and nobody gets out of it. Both kernel interfaces demand no_new_privs, so it goes with it.
+// they start has it too, and no process can leave its own. It can have others do what it may not, whom it reaches by a socket:
+// hearth itself refuses who is in a leaf of a run with a sandbox (peer_run.h), all others have to see to that. Both kernel interfaces demand no_new_privs, so it goes with it.
 //
 // Where the kernel cannot
 // -----

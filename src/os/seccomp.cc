@@ -1,6 +1,5 @@
 #include "os/seccomp.h"
 
-#include <algorithm>
 #include <bit>
 #include <cerrno>
 #include <cstddef>
@@ -106,6 +105,8 @@ constexpr Numbered numbers[] = {
     {"quotactl_fd", SYS_quotactl_fd},
     {"reboot", SYS_reboot},
     {"request_key", SYS_request_key},
+    {"rt_sigqueueinfo", SYS_rt_sigqueueinfo},
+    {"rt_tgsigqueueinfo", SYS_rt_tgsigqueueinfo},
     {"sched_setattr", SYS_sched_setattr},
     {"sched_setscheduler", SYS_sched_setscheduler},
     {"setdomainname", SYS_setdomainname},
@@ -179,6 +180,8 @@ SeccompFilter deny_filter(const std::vector<std::string>& words) {
     for (const std::string_view name : system_calls_of(word))
       if (const std::optional<long> number = system_call_number(name)) denied.insert(*number);
   if (denied.empty() || !can_make_filters()) return {};
+  // Who may not make a namespace by clone may not make one by the call that does the same.
+  if (denied.contains(SYS_clone)) denied.insert(SYS_clone3);
   Program program;
   program.load(offsetof(seccomp_data, arch));
   program.unless_equal(own_architecture, 1);

@@ -9,7 +9,7 @@
 //   foreign architecture   SIGSYS: the same machine takes 32-bit calls (int 0x80), whose numbers mean something else
 //   x32 (x86-64)           EPERM, all of them
 //   clone                  EPERM with a flag that makes a namespace; else as ever
-//   clone3                 ENOSYS: its flags are behind a pointer, where a filter cannot look; libraries then use clone
+//   clone3                 ENOSYS, also with clone alone: its flags are behind a pointer, where a filter cannot look; libraries then use clone
 //   denied                 EPERM
 //   else                   allowed; kernels from 5.11 on keep a bitmap of these and do not run the filter for them
 //

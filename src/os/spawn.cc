@@ -121,7 +121,7 @@ Result<bool> KeeperClient::make_run(const SpawnOrder& order, Made& made) {
     Result<Fd> opened = cgroups_.make_leaf(order.label, order.run);
     if (!opened) return failure(opened.error());
     made.leaf = std::move(*opened);
-    cgroups_.limit(made.leaf, order.spec->process->cgroup);
+    cgroups_.limit(made.leaf, order.spec->process->cgroup, read_mono());
     crash_point("leaf made");
   }
   return true;
@@ -198,6 +198,7 @@ Status KeeperClient::can_listen(const ListenSocket& socket, const ServiceSpec& s
 Status KeeperClient::can_start(const ServiceSpec& spec) {
   const ProcessSettings& process = *spec.process;
   if (const Status held = sandbox_refusal(*process.sandbox, sandbox_support(), spec.name); !held) return held;
+  cgroups_.want(process.cgroup, read_mono());  // so that not_held() knows what its runs will have
   if (!process.capabilities && !process.capability_bounding_set) return {};
   const Result<PrivilegePlan> plan = plan_privileges(process, own_privileges(), spec.name);
   return plan ? Status() : failure(plan.error());

@@ -30,6 +30,14 @@ class Control {
     const std::optional<OrderReport> report = order(key);
     return report ? std::optional(report->settled) : std::nullopt;
   }
+  // Is any service restricted by a sandbox? Then it is asked of whom clients are (os/peer_run.h).
+  virtual bool has_sandboxes() const { return false; }
+  // Are runs of the slot with this label (PROJECT.SERVICE.INDEX, also .hook and the like) in a sandbox? Also of one that is
+  // not known any more: what it was is not known then.
+  virtual bool is_sandboxed(const std::string& label) const {
+    (void)label;
+    return false;
+  }
   // As Store::read_events.
   virtual EventLines events(EventId after, std::size_t most_bytes) const {
     (void)after, (void)most_bytes;

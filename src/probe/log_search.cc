@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
 #include "os/fd.h"
 
 namespace hearth::probe {
@@ -78,19 +79,6 @@ std::uint64_t number_after(std::string_view line, std::string_view key) {
   std::uint64_t number = 0;
   if (at != line.npos) std::from_chars(line.data() + at + key.size(), line.data() + line.size(), number);
   return number;
-}
-
-void append_utf8(std::string& out, unsigned code) {
-  if (code < 0x80) {
-    out += static_cast<char>(code);
-  } else if (code < 0x800) {
-    out += static_cast<char>(0xc0 | code >> 6);
-    out += static_cast<char>(0x80 | (code & 0x3f));
-  } else {
-    out += static_cast<char>(0xe0 | code >> 12);
-    out += static_cast<char>(0x80 | (code >> 6 & 0x3f));
-    out += static_cast<char>(0x80 | (code & 0x3f));
-  }
 }
 
 // A JSON text from behind its opening quotes to the closing ones. Pairs of surrogates stand for bytes that are no

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "model/hook.h"
+#include "supervisor/report_words.h"
 
 namespace hearth::supervisor {
 
@@ -162,7 +163,7 @@ void SlotBook::keep_left_over(SlotIndex slot) {
   status.last_exit = state.last_exit;
   status.reason = state.life.reason;
   status.leftover = state.leftover;
-  status.reason_text = "the stop is incomplete, this cannot be killed: " + status.leftover;
+  status.reason_text = leftover_words(status.leftover);
   status.order = state.order;
   if (left_over.size() == most) left_over.erase(left_over.begin());
   left_over.push_back(std::move(status));

@@ -1,7 +1,6 @@
 #include "supervisor/journal.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/rounded.h"
 #include "model/status.h"

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/several.h"
 #include "config/diff.h"
 #include "config/limits.h"
 #include "model/document.h"
@@ -86,11 +87,14 @@ Result<Accepted> Placing::replace(Document document, const AppliedDocument* befo
 // says it for as long as it is so.
 void Placing::tell_what_is_open(const AppliedDocument& applied, const AppliedDocument* before, Accepted& accepted,
                                 Now now) {
+  std::vector<std::pair<std::string, std::vector<std::string>>> told;  // and of which services
   for (std::uint32_t i = 0; i < applied.services(); ++i) {
     const ServiceSpec& spec = applied.document.services[i];
     const std::string open = keeper_.not_held(spec);
     if (open.empty()) continue;
-    accepted.notes.push_back(spec.name + ": " + open);
+    auto same = std::ranges::find(told, open, &std::pair<std::string, std::vector<std::string>>::first);
+    if (same == told.end()) same = told.insert(told.end(), {open, {}});
+    same->second.push_back(spec.name);
     const ServiceSpec* was = before == nullptr ? nullptr : find_service(before->document, spec.name);
     if (was != nullptr && was->process == spec.process) continue;
     for (const SlotIndex slot : applied.slots_of(i)) {
@@ -102,6 +106,7 @@ void Placing::tell_what_is_open(const AppliedDocument& applied, const AppliedDoc
       book_.errands.happened.push_back(std::move(event));
     }
   }
+  for (const auto& [open, names] : told) accepted.notes.push_back(several(names) + ": " + open);
 }
 
 Result<Accepted> Placing::scale(const Request& request, Now now) {

@@ -197,8 +197,7 @@ std::string state_reason_words(const SlotBook& book, Waits& waits, SlotIndex slo
     case Reason::none:
     case Reason::ordered:
     case Reason::shutdown:
-      if (state.leftover[0] != '\0')
-        return std::string("the stop is incomplete, this cannot be killed: ") + state.leftover;
+      if (state.leftover[0] != '\0') return leftover_words(state.leftover);
       break;
     case Reason::dependency_missing:
       if (state.life.phase == Phase::stopping) return "stops with what it depends on, which has gone";
@@ -290,6 +289,10 @@ std::string why_words(const SlotBook& book, const ports::Keeper& keeper, Waits& 
 
 std::string end_words(const ExitInfo& exit, const ServiceSpec& spec) {
   return failure_words(exit, spec);
+}
+
+std::string leftover_words(const std::string& leftover) {
+  return "the stop is incomplete, this cannot be killed: " + leftover;
 }
 
 std::string hook_end_words(const SlotState& runner) {

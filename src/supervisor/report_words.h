@@ -20,6 +20,8 @@ std::string why_words(const SlotBook& book, const ports::Keeper& keeper, Waits& 
 std::string ailing_words(const SlotBook& book, SlotIndex slot);
 // Of a service in the background that has named another main process since one was followed; "" = it has not.
 std::string other_main_words(const SlotBook& book, const ports::Keeper& keeper, SlotIndex slot);
+// Of a stop that has left something, "sleep 1000 (PID 12)".
+std::string leftover_words(const std::string& leftover);
 // How a hook ended that has failed; of its slot. "exited with code 3"
 std::string hook_end_words(const SlotState& runner);
 // How a run ended.

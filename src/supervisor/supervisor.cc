@@ -19,6 +19,11 @@ std::vector<std::string> client_command(const Options& options) {
   return {options.client, "--dir", options.directory};
 }
 
+bool has_sandbox(const ServiceSpec& spec) {
+  const Sandbox& box = *spec.process->sandbox;
+  return box.limits_reading || box.limits_writing || box.limits_executing || !box.deny_syscalls.empty();
+}
+
 }  // namespace
 
 Supervisor::Supervisor(World world, wire::DecisionPage& page, Options options)
@@ -150,6 +155,16 @@ std::string some_labels(const SlotBook& book, const std::vector<SlotIndex>& slot
 }
 
 }  // namespace
+
+bool Supervisor::has_sandboxes() const {
+  return std::ranges::any_of(book_.services(), [&](SlotIndex slot) { return has_sandbox(book_.service_spec(slot)); });
+}
+
+bool Supervisor::is_sandboxed(const std::string& label) const {
+  for (const SlotIndex slot : book_.used())
+    if (book_.label(slot) == label) return book_.document_of(slot) == nullptr || has_sandbox(book_.service_spec(slot));
+  return true;
+}
 
 Result<Document> Supervisor::specification(const std::string& name) const {
   Request request;

@@ -118,6 +118,8 @@ class Supervisor final : public ports::Control {
   InstanceStatus status() const override;
   InstanceStatus instance() const override;
   Result<Document> specification(const std::string& name) const override;
+  bool has_sandboxes() const override;
+  bool is_sandboxed(const std::string& label) const override;
   std::optional<OrderReport> order(const OperationKey& key) const override;
   std::optional<bool> settled(const OperationKey& key) const override;
   ports::EventLines events(EventId after, std::size_t most_bytes) const override;

@@ -1,7 +1,6 @@
 #include "supervisor/waits.h"
 
 #include <span>
-#include <utility>
 
 #include "supervisor/book.h"
 #include "supervisor/dependencies.h"

@@ -42,6 +42,31 @@ TEST_F(Restrictions, ThatDoNotHoldAreSaidToWhoAppliesInAnEventAndInStatusAsLongA
   EXPECT_TRUE(said_of("p.web.0").empty());
 }
 
+TEST_F(Restrictions, ThatDoNotHoldForManyAreSaidToWhoAppliesInOneLine) {
+  stage.machine().keeper_port.open_sandboxes = "it is open";
+  const sim::ClientCall& up =
+      stage.up({held("a"), service("free"), held("b"), held("c"), held("d"), held("e"), held("f")});
+  stage.run_until([&] { return stage.is_ready("f"); });
+  EXPECT_EQ((*up.answer)->notes, std::vector<std::string>{"a, b, c, d and 2 more: it is open"});
+  EXPECT_EQ(said_of("p.f.0"), std::vector<std::string>{"p.f.0: it is open"}) << "who asks for one is told of that one";
+}
+
+// Their orders would be carried out outside of it.
+TEST_F(Restrictions, OfASandboxAreKnownByTheLabelOfItsRun) {
+  stage.up({service("free")});
+  stage.run_until([&] { return stage.is_ready("free"); });
+  EXPECT_FALSE(stage.machine().supervisor().has_sandboxes());
+  ServiceSpec filtered = service("filtered");
+  filtered.process.edit().sandbox.edit().deny_syscalls = {"@swap"};
+  stage.up({held("web"), filtered, service("free")});
+  stage.run_until([&] { return stage.is_ready("web") && stage.is_ready("filtered"); });
+  EXPECT_TRUE(stage.machine().supervisor().has_sandboxes());
+  EXPECT_TRUE(stage.machine().supervisor().is_sandboxed("p.web.0"));
+  EXPECT_TRUE(stage.machine().supervisor().is_sandboxed("p.filtered.0"));
+  EXPECT_FALSE(stage.machine().supervisor().is_sandboxed("p.free.0"));
+  EXPECT_TRUE(stage.machine().supervisor().is_sandboxed("p.gone.0")) << "what it was is not known any more";
+}
+
 TEST_F(Restrictions, ThatHoldAreNotTalkedAbout) {
   const sim::ClientCall& up = stage.up({held("web")});
   stage.run_until([&] { return stage.is_ready("web"); });

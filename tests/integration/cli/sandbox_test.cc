@@ -91,6 +91,28 @@ TEST_F(SandboxTest, denied_system_calls_fail_and_the_next_service_has_them) {
   EXPECT_THAT(free, HasSubstr("NoNewPrivs:\t0"));
 }
 
+// Landlock does not see connect(2): what it could not do itself, hearth would do for it.
+TEST_F(SandboxTest, a_service_does_not_have_hearth_do_what_it_may_not) {
+  os::CgroupTree tree = os::CgroupTree::open(directory);
+  const std::string why = tree.usable() ? "" : tree.why();
+  tree.remove();
+  if (!why.empty()) GTEST_SKIP() << why;
+  const auto asks = [&](const std::string& service) {
+    return "[service." + service + "]\ncommand = [\"/bin/sh\", \"-c\", \"'" + HEARTH_BIN_DIR + "/hearth' --dir '" +
+           directory + "' run -- touch '" + project + "/secret/" + service + "' 2>&1; echo done; exec sleep 1000\"]\n";
+  };
+  write("hearth.toml", asks("held") + "sandbox = { write_paths = [], required = true }\n" + asks("quiet") +
+                           "sandbox = { deny_syscalls = [\"@swap\"] }\n" + asks("free"));
+  EXPECT_EQ(hearth({"up"}).code, 0);
+  for (const char* service : {"held", "quiet"}) {
+    EXPECT_THAT(log_of(service), HasSubstr("asks, and that has a sandbox"));
+    EXPECT_FALSE(fs::exists(project + "/secret/" + service));
+  }
+  (void)log_of("free");
+  EXPECT_TRUE(eventually([&] { return fs::exists(project + "/secret/free"); })) << log_of("free");
+  EXPECT_EQ(hearth({"status"}).code, 0) << "who is in none is answered as ever";
+}
+
 TEST_F(SandboxTest, a_path_that_is_not_there_is_told_and_its_program_kept_out_is_explained) {
   write("hearth.toml", R"(
 [service.lost]
@@ -158,6 +180,7 @@ using CgroupLimitsTest = CommandTest;
 
 TEST_F(CgroupLimitsTest, that_are_not_held_are_said_by_up_status_and_events) {
   os::CgroupTree tree = os::CgroupTree::open(directory);
+  tree.want({0, 0, 64, 0, 0, 0}, 1);
   const bool held = tree.missing({0, 0, 64, 0, 0, 0}).empty();
   tree.remove();
   if (held) GTEST_SKIP() << "this machine holds them";
@@ -179,6 +202,7 @@ command = ["sleep", "1000"]
 
 TEST_F(CgroupLimitsTest, hold_a_service_that_forks_beyond_them) {
   os::CgroupTree tree = os::CgroupTree::open(directory);
+  tree.want({0, 0, 64, 0, 0, 0}, 1);
   const std::string missing = tree.missing({0, 0, 64, 0, 0, 0});
   tree.remove();
   if (!missing.empty()) GTEST_SKIP() << missing;

@@ -33,6 +33,9 @@ class FakeControl final : public ports::Control {
     }
     return out;
   }
+  bool sandboxes = false;
+  bool has_sandboxes() const override { return sandboxes; }
+  bool is_sandboxed(const std::string&) const override { return sandboxes; }
   InstanceStatus status() const override { return told; }
   InstanceStatus instance() const override {
     InstanceStatus alone = told;

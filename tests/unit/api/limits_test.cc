@@ -1,6 +1,12 @@
 // What hostile, slow and too many clients can do to the API: nothing to the others.
+#include <csignal>
+#include <memory>
 #include <random>
+#include <sched.h>
 #include <sys/wait.h>
+#include <vector>
+
+#include <gmock/gmock.h>
 
 #include "unit/api/server_fixture.h"
 
@@ -199,6 +205,41 @@ TEST_F(LimitsTest, other_users_are_refused) {
   int status = -1;
   EXPECT_TRUE(until([&] { return ::waitpid(child, &status, WNOHANG) == child; }));
   EXPECT_EQ(status, 0);
+}
+
+// A process of a sandbox may leave its connection to its parent, so that nobody is left to look at.
+TEST_F(LimitsTest, who_has_ended_is_refused_as_soon_as_any_service_has_a_sandbox) {
+  for (const bool sandboxes : {false, true}) {
+    control.sandboxes = sandboxes;
+    EXPECT_THAT(ask(get("/v1/health")), testing::StartsWith("HTTP/1.1 200 ")) << "who lives and is in no leaf";
+    Client* left = nullptr;
+    // Shares our descriptors and memory, and so leaves us what it has connected.
+    struct Work {
+      Client*& left;
+      const std::string& path;
+    } work{left, path};
+    const auto connect = [](void* argument) {
+      Work& mine = *static_cast<Work*>(argument);
+      mine.left = new Client(mine.path);
+      return 0;
+    };
+    std::vector<char> stack(256u << 10);
+    const pid_t child =
+        ::clone(connect, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, &work);
+    ASSERT_GT(child, 0);
+    int status = -1;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    const std::unique_ptr<Client> client(left);
+    ASSERT_TRUE(client);
+    EXPECT_TRUE(send_all(*client, get("/v1/health")));
+    EXPECT_TRUE(answered(*client));
+    if (sandboxes) {
+      EXPECT_THAT(client->received, testing::StartsWith("HTTP/1.1 403 "));
+      EXPECT_THAT(client->received, testing::HasSubstr("has ended, and it is not known whether it had a sandbox"));
+    } else {
+      EXPECT_THAT(client->received, testing::StartsWith("HTTP/1.1 200 "));
+    }
+  }
 }
 
 }  // namespace

@@ -50,6 +50,31 @@ TEST_F(Routes, notes_have_a_time_and_are_told_for_a_day) {
   EXPECT_TRUE(told.at("notes_at").at(0).is_null());
 }
 
+TEST_F(Routes, what_is_said_of_many_services_in_the_same_words_is_said_once) {
+  control.told.services.clear();
+  for (int i = 0; i < 300; ++i) {
+    const std::string name = "s" + std::to_string(i), label = "app." + name + ".0";
+    control.told.services.push_back(slot("app", name, Phase::running));
+    control.told.notes.push_back({0, label + ": pids_max is not held", label});
+    if (i == 1) control.told.notes.push_back({0, "about all", ""});
+    if (i < 2) control.told.notes.push_back({0, label + ": io_weight is not held", label});
+    if (i < 2) control.told.notes.push_back({seconds(1'699'999'999), label + ": failed", label});
+  }
+  const auto notes = [&](const char* target) {
+    std::vector<std::string> all;
+    const json::value told = json::parse(std::get<Reply>(ask("GET", target)).body);
+    for (const json::value& note : told.at("notes").as_array()) all.emplace_back(note.as_string());
+    EXPECT_EQ(all.size(), told.at("notes_at").as_array().size());
+    return all;
+  };
+  EXPECT_EQ(notes("/v1/status"),
+            (std::vector<std::string>{"app.s0.0, app.s1.0, app.s2.0, app.s3.0 and 296 more: pids_max is not held",
+                                      "app.s0.0 and app.s1.0: io_weight is not held", "app.s0.0: failed", "about all",
+                                      "app.s1.0: failed"}))
+      << "events are not how things are";
+  EXPECT_EQ(notes("/v1/status?names=s7"), std::vector<std::string>{"app.s7.0: pids_max is not held"});
+}
+
 TEST_F(Routes, who_asks_for_some_services_is_not_told_notes_of_others) {
   control.told.services = {slot("app", "web", Phase::running), slot("app", "db", Phase::stopped)};
   control.told.notes = {{0, "app.web.0: it left something", "app.web.0"},

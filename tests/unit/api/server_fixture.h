@@ -92,6 +92,7 @@ class ServerTest : public testing::Test {
     ASSERT_EQ(::bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
     ASSERT_EQ(::listen(listener.get(), 1024), 0);
     options.owner = ::geteuid();
+    options.tree = "/no/hearth.00000000";
     server = std::make_unique<Server>(
         io, std::move(listener), control, [this](ports::Input input) { submitted.push_back(std::move(input)); },
         options);

@@ -19,7 +19,8 @@ TEST(Placed, what_is_no_command_of_this_instance_stays) {
 }
 
 TEST(ShellWord, is_quoted_where_a_shell_would_read_something_else) {
-  EXPECT_EQ(shell_word("/srv/a-b_c.d"), "/srv/a-b_c.d");
+  EXPECT_EQ(shell_word("/srv/a-b_c.d:e=f,g@h%i+j"), "/srv/a-b_c.d:e=f,g@h%i+j");
+  EXPECT_EQ(shell_word("/srv/gr\xc3\xb6\xc3\x9f"), "/srv/gr\xc3\xb6\xc3\x9f");
   EXPECT_EQ(shell_word("/srv/my hearth"), "'/srv/my hearth'");
   EXPECT_EQ(shell_word("it's"), "'it'\\''s'");
   EXPECT_EQ(shell_word("~/x"), "'~/x'");

@@ -96,6 +96,7 @@ TEST(SystemdUnits, a_sandbox_is_carried_over_where_it_means_the_same) {
   expect_in(denied.toml, "deny_syscalls = [\"@mount\", \"ptrace\"]");
   EXPECT_EQ(report_of(denied).find("not killed"), std::string::npos);
   expect_in(report_of(denied), "@cpu-emulation is nothing that hearth denies");
+  expect_in(report_of(imported_with("SystemCallFilter=~@signal\n")), "@signal is nothing that hearth denies");
   expect_in(report_of(imported_with("SystemCallFilter=~ptrace\n")), "the program is not killed");
   expect_in(report_of(imported_with("SystemCallFilter=@system-service\n")), "hearth says what is denied");
 }
@@ -143,6 +144,20 @@ TEST(SystemdUnits, several_commands_of_one_kind_are_one_that_stops_at_the_first_
   expect_in(imported.toml, "before_start = { shell = true, command = \"(/bin/rm 'a b' || true)\" }");
   expect_in(imported.toml, R"(after_stop = { shell = true, command = "/bin/y \"$${HEARTH_PID}\"" })");
   EXPECT_EQ(report_of(imported), "");
+}
+
+TEST(SystemdUnits, what_a_hook_has_of_systemd_has_its_name_of_hearth_and_nothing_else_has) {
+  const auto reload = [](const std::string& line) {
+    const std::string toml = imported_with("ExecReload=" + line + "\n").toml;
+    const std::size_t at = toml.find("reload_command");
+    return at == toml.npos ? toml : toml.substr(at, toml.find('\n', at) - at);
+  };
+  expect_in(reload("/bin/a $MAINPID ${MAINPID}x $MAINPID_FILE ${MAINPID_FILE}"),
+            R"("/bin/a $HEARTH_PID \"$${HEARTH_PID}x\" $MAINPID_FILE \"$${MAINPID_FILE}\"")");
+  expect_in(reload("/bin/a $X 'not $$MAINPID'"), R"("/bin/a $X 'not $MAINPID'")");
+  expect_in(reload("/bin/a $EXIT_STATUS"), R"("/bin/a $HEARTH_EXIT_CODE")");
+  expect_in(import_systemd({{"a.service", "[Service]\nExecStart=/bin/a $MAINPID\n"}}).value().toml,
+            "exec /bin/a $MAINPID");
 }
 
 TEST(SystemdUnits, targets_of_one_line_are_told_in_one) {

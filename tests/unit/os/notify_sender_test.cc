@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "os/cgroup.h"
+#include "os/peer_run.h"
 #include "os/proc_stat.h"
 
 namespace hearth::os {
@@ -27,6 +28,16 @@ TEST(NotifySender, the_leaf_of_a_run_is_found_in_a_path) {
   EXPECT_EQ(leaf_in("/hearth.0a/app.web.0.7 (deleted)", 7), "");
   EXPECT_EQ(leaf_in("/hearth.service", 7), "");
   EXPECT_EQ(leaf_in("/", 7), "");
+}
+
+TEST(PeerRun, the_label_of_a_leaf_is_found_in_a_path_and_what_is_made_below_a_leaf_is_no_other) {
+  EXPECT_EQ(label_below("/user/hearth.0a/app.web.0.7", "hearth.0a"), "app.web.0");
+  EXPECT_EQ(label_below("/hearth.0a/app.web.0.hook.7/own/deep", "hearth.0a"), "app.web.0.hook");
+  EXPECT_EQ(label_below("/hearth.0a/app.web.0.7/hearth.0a/app.free.0.8", "hearth.0a"), "app.web.0");
+  EXPECT_EQ(label_below("/hearth.0a/app.a.0.3/hearth.0b/app.web.0.7", "hearth.0b"), "app.web.0");
+  EXPECT_EQ(label_below("/hearth.0a/app.web.0.7 (deleted)", "hearth.0a"), "app.web.0");
+  for (const char* none : {"/hearth.0b/app.web.0.7", "/hearth.0a", "/", "", "/user.slice"})
+    EXPECT_EQ(label_below(none, "hearth.0a"), "") << none;
 }
 
 // The leader and another process of a run in their leaf; the test itself is the stranger.

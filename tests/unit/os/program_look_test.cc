@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <condition_variable>
 #include <cstring>
 #include <fcntl.h>
@@ -111,8 +112,11 @@ struct Disk {
   std::mutex mutex;
   std::condition_variable changed;
   bool answers = false;
+  int looked = 0;
   Status look(const ProgramLook& look) {
     std::unique_lock lock(mutex);
+    ++looked;
+    changed.notify_all();
     changed.wait(lock, [this] { return answers; });
     return look.program == "bad" ? failure(Remedy::fix_input, "start", look.label, "bad") : Status();
   }
@@ -148,6 +152,23 @@ TEST_F(ProgramLooksTest, AreNotWaitedForAndAnsweredWhenTheyAreDone) {
   EXPECT_EQ("p.db.0", answer->error().subject);
   answer = wait_for(good);
   EXPECT_TRUE(answer && *answer);
+}
+
+TEST_F(ProgramLooksTest, ForAnOrderThatIsNotThereAnyMoreAreForgotten) {
+  const std::vector<ProgramLook> wanted = {{"p.db.0", "", "bad", {}}};
+  EXPECT_FALSE(looks.of(wanted, 1)) << "and the order is refused for something else";
+  disk->answer();
+  const std::optional<Status> found = wait_for(wanted);
+  ASSERT_TRUE(found && !*found);
+  {
+    const std::lock_guard lock(disk->mutex);
+    disk->answers = false;
+  }
+  EXPECT_FALSE(looks.of(wanted, 1));
+  EXPECT_FALSE(looks.of(wanted, 1 + ProgramLooks::hangs_after))
+      << "the next order has another look, and is not told that";
+  std::unique_lock lock(disk->mutex);
+  EXPECT_TRUE(disk->changed.wait_for(lock, std::chrono::seconds(20), [&] { return disk->looked == 3; }));
 }
 
 TEST_F(ProgramLooksTest, OfADiskThatHangsAreGivenUpAndOnlySoManyThreadsAreLeftBehind) {

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
 
 #include <gmock/gmock.h>
@@ -26,6 +27,7 @@ namespace hearth::os {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr SandboxSupport all_of_it{3, true};
 
@@ -189,6 +191,40 @@ TEST_F(FilterTest, what_is_denied_answers_eperm_and_all_else_is_as_ever) {
       << "a process is made as ever";
 }
 
+TEST_F(FilterTest, who_may_not_clone_into_a_namespace_does_not_do_it_by_clone3_and_has_threads_as_ever) {
+  const SeccompFilter filter = deny_filter({"clone", "unshare", "setns"});
+  EXPECT_EQ(ENOSYS, inside({}, filter, [] {
+              // struct clone_args, of which the kernel takes 64 bytes and more: flags first.
+              std::uint64_t arguments[8] = {CLONE_NEWUTS | CLONE_NEWUSER};
+              const long child = ::syscall(SYS_clone3, arguments, sizeof arguments);
+              if (child == 0) ::_exit(0);
+              return child < 0 ? errno : 0;
+            }));
+  EXPECT_EQ(3, inside({}, filter, [] {
+              int found = 0;
+              std::thread([&] { found = 3; }).join();
+              return found;
+            }));
+}
+
+TEST_F(FilterTest, a_process_that_may_not_signal_has_no_other_call_for_it) {
+  const SeccompFilter filter = deny_filter({"@signal"});
+  const auto tried = [&](const std::function<long()>& call) {
+    return inside({}, filter, [&] { return call() < 0 ? errno : 0; });
+  };
+  const pid_t other = ::getpid();
+  EXPECT_EQ(EPERM, tried([&] { return ::kill(other, 0); }));
+  EXPECT_EQ(EPERM, tried([&] { return ::syscall(SYS_tkill, other, 0); }));
+  EXPECT_EQ(EPERM, tried([&] { return ::syscall(SYS_tgkill, other, other, 0); }));
+  EXPECT_EQ(EPERM, tried([&] { return ::syscall(SYS_pidfd_send_signal, -1, 0, nullptr, 0); }));
+  siginfo_t info{};
+  info.si_code = SI_QUEUE;
+  EXPECT_EQ(EPERM, tried([&] { return ::syscall(SYS_rt_sigqueueinfo, other, 0, &info); }));
+  EXPECT_EQ(EPERM, tried([&] { return ::syscall(SYS_rt_tgsigqueueinfo, other, other, 0, &info); }));
+  EXPECT_EQ(0, inside({}, {}, [&] { return ::syscall(SYS_rt_sigqueueinfo, other, 0, &info) < 0 ? errno : 0; }))
+      << "it is the filter that denies it";
+}
+
 TEST_F(FilterTest, a_name_stands_for_itself_alone) {
   const SeccompFilter filter = deny_filter({"ptrace"});
   EXPECT_EQ(EPERM, inside({}, filter, [] { return ::ptrace(PTRACE_TRACEME, 0, nullptr, nullptr) < 0 ? errno : 0; }));
@@ -226,8 +262,16 @@ TEST(SandboxMissingTest, what_a_kernel_does_not_hold_is_said_with_the_keys_that_
   EXPECT_THAT(none, HasSubstr("write_paths, exec_paths cannot be held, because Landlock is not there"));
   EXPECT_THAT(none, HasSubstr("deny_syscalls are not denied"));
   EXPECT_THAT(sandbox_missing(box, {2, true}), HasSubstr("can be truncated"));
+  EXPECT_THAT(sandbox_missing(box, {2, true}), Not(HasSubstr("cannot be moved")));
+  const std::string first = sandbox_missing(box, {1, true});
+  EXPECT_THAT(first, HasSubstr("cannot be moved from one directory to another before Linux 5.19"));
+  EXPECT_THAT(first, HasSubstr("can be truncated"));
   box.limits_writing = false;
-  EXPECT_EQ("", sandbox_missing(box, {1, true}));
+  EXPECT_EQ("", sandbox_missing(box, {2, true}));
+  EXPECT_THAT(sandbox_missing(box, {1, true}), HasSubstr("cannot be moved"))
+      << "of every list, and not of write_paths alone";
+  box.limits_executing = false;
+  EXPECT_EQ("", sandbox_missing(box, {1, true})) << "a filter moves nothing";
 }
 
 TEST(SandboxMissingTest, who_requires_it_is_refused_and_who_does_not_is_not) {

@@ -1,3 +1,4 @@
+#include <cerrno>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -131,7 +132,13 @@ TEST_F(PortLooksTest, that_hang_are_given_up_and_so_many_at_most_are_left_behind
     EXPECT_EQ(Remedy::try_later, given_up->error().remedy);
   }
   EXPECT_FALSE(looks.of(99, {80}, 1));
-  EXPECT_FALSE(looks.of(99, {80}, seconds(100))) << "there is no thread for it yet, and it has not been asked";
+  EXPECT_FALSE(looks.of(99, {80}, PortLooks::hangs_after)) << "there is no thread for it yet";
+  const std::optional<Result<PortLooks::Holders>> no_room = looks.of(99, {80}, 1 + PortLooks::hangs_after);
+  ASSERT_TRUE(no_room && !*no_room) << "the start does not wait for ever without a word";
+  EXPECT_EQ(EAGAIN, no_room->error().code);
+  EXPECT_FALSE(looks.of(99, {80}, seconds(100))) << "the next start waits anew";
+  looks.forget(99);
+  EXPECT_FALSE(looks.of(99, {80}, seconds(200))) << "and a run that was forgotten has not waited";
 }
 
 }  // namespace
