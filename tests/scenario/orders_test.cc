@@ -294,6 +294,35 @@ TEST_F(Orders, AStopOfAllLeavesAloneWhatIsStoppedOrHasCompleted) {
   EXPECT_TRUE(stage.machine().supervisor().order(again.request.key)->settled);
 }
 
+// A newcomer's migration was made again by `restart --all`.
+TEST_F(Orders, ARestartOfAllRunsNoCompletedTaskAgain) {
+  ServiceSpec migrate = service("migrate", ProbeType::none), web = service("web");
+  migrate.type = ServiceType::task;
+  migrate.tags = web.tags = {"blue"};
+  web.depends_on = {on("migrate", Condition::completed_successfully)};
+  stage.plays("migrate", {ends(20, 0)});
+  stage.up({migrate, web});
+  stage.run_until([&] { return stage.is_ready("web"); });
+  const std::vector<std::string> note = {
+      "migrate has completed and is not run again: `hearth restart migrate` does that"};
+  unsigned runs = 1;
+  for (const std::vector<std::string>& names : std::vector<std::vector<std::string>>{{}, {"*"}, {"@blue"}}) {
+    const sim::ClientCall& restart = stage.order(Verb::restart, names);
+    stage.run_until([&] { return stage.runs_of("web") == runs + 1 && stage.is_ready("web"); });
+    ++runs;
+    EXPECT_EQ((*restart.answer)->notes, note);
+    EXPECT_EQ((*restart.answer)->slots.size(), 1u);
+    EXPECT_TRUE(stage.machine().supervisor().order(restart.request.key)->settled);
+    EXPECT_EQ(stage.runs_of("migrate"), 1u);
+  }
+  const sim::ClientCall& nothing = stage.order(Verb::restart, {"migr*"});
+  stage.run_ms(10);
+  EXPECT_EQ((*nothing.answer)->notes, note);
+  EXPECT_TRUE(stage.machine().supervisor().order(nothing.request.key)->settled);
+  stage.order(Verb::restart, {"*", "migrate"});
+  stage.run_until([&] { return stage.runs_of("migrate") == 2 && stage.status("migrate").phase == Phase::completed; });
+}
+
 TEST_F(Orders, WhatLeftTheDocumentIsNotOvertakenButGone) {
   stage.up({service("db"), service("web")});
   stage.run_until([&] { return stage.is_ready("web"); });
