@@ -13,8 +13,13 @@
 namespace hearth::supervisor {
 namespace {
 
-// How long a service without a readiness probe must live before an order calls it done.
-constexpr SpanNs settling = milliseconds(100);
+// How long a service without a readiness probe must live before an order calls it done. Whose last run has ended badly has
+// to show more: a program that dies of its arguments after half a second would else be done at each try.
+constexpr SpanNs settling = milliseconds(100), settling_again = seconds(1);
+
+SpanNs settling_of(const SlotState& state) {
+  return state.life.failures == 0 ? settling : settling_again;
+}
 
 // The kernel had no room for one more process just then: before there was any, so nothing of the service has been tried.
 bool found_no_room(const ports::EntryView& view) {
@@ -98,7 +103,7 @@ void Evidence::main_found(SlotIndex slot, RunCell& cell, const ports::EntryView&
   if (cell.start_ticks == 0) cell.start_ticks = view.start_ticks;
   scratch.leader_gone = no_run;
   book_.runs_changed = true;
-  if (!book_.has_readiness(slot)) scratch.settle_at = after(now.mono, settling);
+  if (!book_.has_readiness(slot)) scratch.settle_at = after(now.mono, settling_of(state));
   book_.touch(slot);
   book_.weigh(slot);
   if (&cell != &state.run()) return;
@@ -242,7 +247,7 @@ void Evidence::run_spawned(SlotIndex slot, RunCell& cell, const ports::EntryView
   if (cell.start_ticks == 0) cell.start_ticks = keeper_.start_ticks(cell.entry, view.pid);
   book_.runs_changed = true;
   // A program that dies of its arguments does so at once; who waits for it shall hear of that, not of a start.
-  if (!book_.has_readiness(slot)) book_.scratch[slot].settle_at = after(now.mono, settling);
+  if (!book_.has_readiness(slot)) book_.scratch[slot].settle_at = after(now.mono, settling_of(book_.slots[slot]));
   book_.touch(slot);
   book_.weigh(slot);  // somebody may wait for it to be started, which need not be a change of phase
   // A program that never came to be has not been spawned, whatever its PID.

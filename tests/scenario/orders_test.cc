@@ -294,6 +294,34 @@ TEST_F(Orders, AStopOfAllLeavesAloneWhatIsStoppedOrHasCompleted) {
   EXPECT_TRUE(stage.machine().supervisor().order(again.request.key)->settled);
 }
 
+// `up` said "running" of a program that had just crashed and was up again for a tenth of a second.
+TEST_F(Orders, WhatCrashesAtOnceWithoutAProbeIsNotDoneBecauseItIsTriedAgain) {
+  stage.plays("foo", {ends(60, 1), ends(300, 1)});
+  const sim::ClientCall& up = stage.up({service("foo", ProbeType::none)});
+  const auto report = [&] { return *stage.machine().supervisor().order(up.request.key); };
+  stage.run_until([&] { return stage.runs_of("foo") == 2 && stage.status("foo").phase == Phase::running; });
+  stage.run_ms(200);
+  EXPECT_EQ(stage.status("foo").phase, Phase::running);
+  EXPECT_FALSE(report().settled);
+  stage.run_until([&] { return report().settled; });
+  ASSERT_EQ(report().slots.size(), 1u);
+  EXPECT_EQ(report().slots[0].outcome, Outcome::failed);
+  EXPECT_EQ(stage.status("foo").phase, Phase::backoff) << "and it is tried on";
+  EXPECT_EQ(stage.runs_of("foo"), 3u);
+}
+
+TEST_F(Orders, WhatCrashedOnceAndThenStaysIsDoneAfterASecond) {
+  stage.plays("foo", {ends(60, 1), good()});
+  const sim::ClientCall& up = stage.up({service("foo", ProbeType::none)});
+  const auto report = [&] { return *stage.machine().supervisor().order(up.request.key); };
+  stage.run_until([&] { return stage.runs_of("foo") == 2 && stage.status("foo").phase == Phase::running; });
+  stage.run_ms(900);
+  EXPECT_FALSE(report().settled);
+  stage.run_ms(200);
+  EXPECT_TRUE(report().settled);
+  EXPECT_EQ(report().slots[0].outcome, Outcome::done);
+}
+
 // A newcomer's migration was made again by `restart --all`.
 TEST_F(Orders, ARestartOfAllRunsNoCompletedTaskAgain) {
   ServiceSpec migrate = service("migrate", ProbeType::none), web = service("web");
