@@ -29,6 +29,20 @@ bool found_no_room(const ports::EntryView& view) {
   return code == EAGAIN || code == ENOMEM || code == EMFILE || code == ENFILE || code == ENOSPC;
 }
 
+// A start that cannot be begun, and not because something is short just now: what is missing, or may not be had, is the
+// service's. What is hearth's own comes as try_later (os/spawn.cc), and an address that somebody has may be given back.
+bool is_its_own_fault(const Error& refusal) {
+  switch (refusal.remedy) {
+    case Remedy::fix_input:
+    case Remedy::no_access:
+    case Remedy::not_found:
+    case Remedy::environment: return true;
+    case Remedy::try_later:
+    case Remedy::conflict: return false;
+  }
+  return false;
+}
+
 Error no_room_error(const std::string& label, int code) {
   Error error = errno_error("make a process for", label, code);
   if (code == EAGAIN) error.hint = "no more processes are allowed: see ulimit -u, and pids.max of hearth's cgroup";
@@ -373,7 +387,8 @@ void Evidence::decide_refusal(SlotIndex slot, Now now) {
   if (refused == no_run || refused != cell.run || !cell.spawn) return;
   lifecycle::Event event;
   event.kind = lifecycle::EventKind::spawn_failed;
-  event.reason = Reason::refused;
+  const bool fails = state.role == SlotRole::service && is_its_own_fault(*scratch.refusal);
+  event.reason = fails ? Reason::none : Reason::refused;
   event.random = book_.random();
   event.dependencies_met = dependencies_met(book_, slot);
   event.exit.run = cell.run;

@@ -97,6 +97,14 @@ std::string end_words(const SlotState& state, const ServiceSpec& spec) {
                      : state.no_daemon && state.last_exit.code == 1 && state.last_exit.status == 0
                          ? ", and no process of it is left: its daemon has ended, or there was none"
                          : "";
+// Why its last start could not be begun; null: it could, or its supervisor has died since.
+const Error* refusal_of_last(const SlotBook& book, SlotIndex slot) {
+  const ExitInfo& exit = book.slots[slot].last_exit;
+  const std::unique_ptr<Error>& refusal = book.scratch[slot].refusal;
+  const bool not_begun = exit.fail_stage == static_cast<std::uint32_t>(wire::SpawnStage::plan);
+  return not_begun && refusal && refusal->code == exit.fail_errno ? refusal.get() : nullptr;
+}
+
   return failure_words(state.last_exit, spec) + more;
 }
 
@@ -181,7 +189,10 @@ std::string crash_loop_words(const SlotBook& book, SlotIndex slot) {
   const ServiceSpec& spec = book.spec_of(slot);
   // How a run ended that we ended ourselves says less than why.
   const std::string verdict = verdict_words(book, slot, state.life.last_end);
-  const std::string last = "; last: " + (verdict.empty() ? end_words(state, spec) : verdict);
+  const Error* refusal = refusal_of_last(book, slot);
+  const std::string last = "; last: " + (!verdict.empty()     ? verdict
+                                         : refusal != nullptr ? refusal->text()
+                                                              : end_words(state, spec));
   const std::uint32_t row = spec.crash_limit.max_failed_starts;
   if (row > 0 && state.life.failed_starts >= row)
     return (row == 1 ? "its start has failed" : std::to_string(row) + " starts in a row have failed") + last;
@@ -213,7 +224,10 @@ std::string state_reason_words(const SlotBook& book, Waits& waits, SlotIndex slo
       // Of a service that is up again this is history, and says so.
       if (state.life.run_live) return "the run before " + end_words(state, spec);
       return end_words(state, spec);
-    case Reason::spawn_failed: return failure_words(state.last_exit, spec);
+    case Reason::spawn_failed:
+      if (const Error* refusal = refusal_of_last(book, slot))
+        return (is_history(state) ? "the start before: " : "") + refusal->text();
+      return failure_words(state.last_exit, spec);
     case Reason::start_timeout:
     case Reason::watchdog:
     case Reason::liveness:
