@@ -68,9 +68,16 @@ std::string failure_words(const ExitInfo& exit, const ServiceSpec& spec, const s
                                                       : "; is it installed, and the interpreter of its #! line too?";
   const Sandbox& sandbox = *spec.process->sandbox;
   const bool may_be_kept = sandbox.limits_reading || sandbox.limits_executing;
-  if (stage == wire::SpawnStage::exec && exit.fail_errno == EACCES)
-    text += may_be_kept ? "; are it, its interpreter and its loader below the paths of its sandbox?"
-                        : "; is it executable?";
+  const std::string& user = spec.process->user;
+  const bool by_path = !command.empty() && command[0].find('/') != std::string::npos;
+  if (stage == wire::SpawnStage::exec && exit.fail_errno == EACCES) {
+    if (may_be_kept)
+      text += "; are it, its interpreter and its loader below the paths of its sandbox?";
+    else if (by_path && !user.empty())
+      text += "; may " + user + " execute it, and enter each directory above it?";
+    else
+      text += "; is it executable?";
+  }
   if (stage == wire::SpawnStage::exec && exit.fail_errno == ENOEXEC) text += "; a script needs a #! line";
   if (stage == wire::SpawnStage::privileges && exit.fail_errno == EPERM)
     text += "; hearth may not: whoever started it, a container or a unit, has to give it the capability";
@@ -90,13 +97,6 @@ std::string failure_words(const ExitInfo& exit, const ServiceSpec& spec) {
   return failure_words(exit, spec, spec.command);
 }
 
-std::string end_words(const SlotState& state, const ServiceSpec& spec) {
-  const char* more = state.left_behind && state.last_exit.code == 1 && state.last_exit.status == 0
-                         ? ", and what it had left running was ended: let it stay in the foreground, or set "
-                           "type = \"forking\""
-                     : state.no_daemon && state.last_exit.code == 1 && state.last_exit.status == 0
-                         ? ", and no process of it is left: its daemon has ended, or there was none"
-                         : "";
 // Why its last start could not be begun; null: it could, or its supervisor has died since.
 const Error* refusal_of_last(const SlotBook& book, SlotIndex slot) {
   const ExitInfo& exit = book.slots[slot].last_exit;
@@ -105,6 +105,13 @@ const Error* refusal_of_last(const SlotBook& book, SlotIndex slot) {
   return not_begun && refusal && refusal->code == exit.fail_errno ? refusal.get() : nullptr;
 }
 
+std::string end_words(const SlotState& state, const ServiceSpec& spec) {
+  const char* more = state.left_behind && state.last_exit.code == 1 && state.last_exit.status == 0
+                         ? ", and what it had left running was ended: let it stay in the foreground, or set "
+                           "type = \"forking\""
+                     : state.no_daemon && state.last_exit.code == 1 && state.last_exit.status == 0
+                         ? ", and no process of it is left: its daemon has ended, or there was none"
+                         : "";
   return failure_words(state.last_exit, spec) + more;
 }
 
