@@ -84,7 +84,11 @@ SlotNews slot_of(const json::object& object) {
   slot.pid = number(object, "pid");
   slot.run = static_cast<std::uint64_t>(number(object, "run"));
   slot.restarts = number(object, "restarts");
-  if (const json::object* exit = member(object, "exit")) slot.exit_code = exit_code_of(*exit);
+  if (const json::object* exit = member(object, "exit")) {
+    slot.exit_code = exit_code_of(*exit);
+    slot.ended = moment(*exit, "at");
+    slot.not_begun = number(*exit, "stage") != 0;
+  }
   slot.want_up = flag(object, "want_up");
   const bool ready = slot.state == "running" && slot.has_readiness && slot.ready;
   if (slot.outcome != "pending") slot.since = moment(object, ready ? "ready_since" : "since");

@@ -24,7 +24,9 @@ struct SlotNews {
   std::int64_t pid = 0;
   std::uint64_t run = 0;
   std::int64_t restarts = 0;
-  int exit_code = -1;  // of the last run that ended, 128 + N for signal N; -1: none, or nobody knows
+  WallNs ended = 0;        // the last run that did; 0: none
+  bool not_begun = false;  // ... it never became its program
+  int exit_code = -1;      // of the last run that ended, 128 + N for signal N; -1: none, or nobody knows
   bool want_up = false;
   WallNs since = 0;  // when it came into the state that state_word() says; 0: not told
   std::string reason;

@@ -204,7 +204,8 @@ constexpr CommandText table[] = {
      "depends_on says stop = true: they stop, too. --all leaves alone what is stopped already or has completed.",
      order_options, Words::services},
     {"restart", "NAME...", "stop services and start them again",
-     "A deliberate restart does not count as a failure. What they need and is not up is started, as by `start`.",
+     "A deliberate restart does not count as a failure. What they need and is not up is started, as by `start`. --all "
+     "and patterns (`'web*'`, @TAG) leave alone a task that has completed; one that is named is run again.",
      start_options, Words::services},
     {"reload", "[NAME...]", "apply a changed file, or have services reload",
      "Compares the file with what is up and tells what the difference means to each service: nothing; live, where the "

@@ -1,5 +1,7 @@
 // exec: a command in the surroundings of a service, as a child of the caller and with his terminal.
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <expected>
 #include <grp.h>
 #include <signal.h>
@@ -86,6 +88,21 @@ Status enter(const ServiceSpec& spec, const std::string& instance_directory) {
   return os::enter_sandbox(*ruleset, support.seccomp ? os::deny_filter(sandbox.deny_syscalls) : os::SeccompFilter());
 }
 
+// Can a file of that name be seen in one of its directories? execvp(3) says "Permission denied" for a directory that the user
+// may not enter, too: as if it were not in PATH, nothing is there then.
+bool stands_in_path(const std::string& program) {
+  const char* const value = ::getenv("PATH");
+  const std::string path = value != nullptr ? value : "/bin:/usr/bin";
+  for (std::size_t at = 0; at <= path.size();) {
+    const std::size_t end = std::min(path.find(':', at), path.size());
+    const std::string directory = at == end ? "." : path.substr(at, end - at);
+    struct stat st{};
+    if (::lstat((directory + "/" + program).c_str(), &st) == 0) return true;
+    at = end + 1;
+  }
+  return false;
+}
+
 Error execute(std::vector<std::string> command, std::vector<std::string> environment) {
   std::vector<char*> arguments, variables;
   for (std::string& word : command) arguments.push_back(word.data());
@@ -95,7 +112,9 @@ Error execute(std::vector<std::string> command, std::vector<std::string> environ
   // PATH is the service's, as it is for the service itself.
   ::environ = variables.data();
   ::execvp(arguments[0], arguments.data());
-  return errno_error("execute", command[0], errno);
+  const int code = errno;
+  const bool hidden = code == EACCES && command[0].find('/') == std::string::npos && !stands_in_path(command[0]);
+  return errno_error("execute", command[0], hidden ? ENOENT : code);
 }
 
 // With it ends the watch: the command gets the signals itself.

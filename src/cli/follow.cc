@@ -12,6 +12,7 @@
 
 #include "base/placed.h"
 #include "cli/changes.h"
+#include "cli/failures.h"
 #include "cli/left_behind.h"
 #include "cli/log_lines.h"
 #include "cli/progress.h"
@@ -24,7 +25,6 @@ constexpr SpanNs silent_wait = seconds(30);  // between answers when only the la
 constexpr SpanNs told_wait = seconds(1);     // between answers that are told; on a terminal the elapsed times move
 // Before the first that is told elsewhere: what is over by then is told at once.
 constexpr SpanNs first_wait = milliseconds(250);
-constexpr std::size_t tail_lines = 20;
 
 // True once the process is gone. A descriptor of 0 or less: never.
 bool gone(int pidfd) {
@@ -272,6 +272,7 @@ Outcome follow(const Context& context, Client& client, InterruptWatch& watch, co
                 .keeper = std::move(keeper),
                 .begin = given.mono,
                 .deadline = after(given.mono, order.timeout)};
+  course.outcome.given = given.wall;
   if (give_order(course) && wait_until_settled(course) && course.keeper) wait_for_keeper(course);
   return std::move(course.outcome);
 }
@@ -285,45 +286,6 @@ bool wait_for_end(Client& client, InterruptWatch& watch, MonoNs deadline) {
 }
 
 namespace {
-
-// Why, the last it wrote, where the rest is, and whether hearth goes on trying.
-void tell_failure(const Context& context, const SlotNews& slot, const std::string& name) {
-  const std::string why = slot.reason_text.empty() ? "it is " + slot.state : slot.reason_text;
-  write_err(fmt::format("hearth: {} failed: {}\n", name, shown(why, 0)));
-  if (slot.reason == "dependency_failed" || slot.state == "waiting") return;  // the dependency has more to say
-  // An end of the service itself is told when its output is complete; of a reload_command, which is not it, it is not.
-  if (slot.state == "running") wait_for_last_words(slot, seconds(2));
-  const std::vector<std::string> lines = last_lines(slot, tail_lines);
-  if (lines.empty()) {
-    write_err(fmt::format("  it has written nothing; its log is in {}\n", slot.log_directory));
-  } else {
-    write_err(fmt::format("  the last {} it wrote:\n",
-                          lines.size() == 1 ? std::string("line") : fmt::format("{} lines", lines.size())));
-    for (const std::string& line : lines) write_err("  | " + shown(line, 0) + "\n");
-    write_err(fmt::format("  all of it: `hearth {}logs -n all {}`, or the files in {}\n", context.place_option, name,
-                          slot.log_directory));
-  }
-  if (slot.state == "failed") {
-    write_err(
-        fmt::format("  hearth has given up on it; `hearth {}start {}` tries again\n", context.place_option, name));
-  } else if (slot.want_up && slot.state != "running") {  // who does not reload runs on
-    write_err(fmt::format("  hearth goes on trying; `hearth {}stop {}` ends that\n", context.place_option, name));
-  }
-}
-
-void tell_failures(const Context& context, const OrderNews& news) {
-  if (news.overtaken > 0) {
-    write_err(fmt::format("hearth: a later order has taken over {} service{}; `hearth {}status` shows how it goes\n",
-                          news.overtaken, news.overtaken == 1 ? "" : "s", context.place_option));
-  }
-  const Labels labels(news.slots);
-  for (const SlotNews& slot : news.slots) {
-    const std::string name = labels.of(slot);
-    if (slot.outcome == "superseded") continue;  // they are counted
-    if (slot.outcome == "incomplete") write_err(fmt::format("hearth: {}: {}\n", name, shown(slot.reason_text, 0)));
-    if (slot.outcome == "failed") tell_failure(context, slot, name);
-  }
-}
 
 std::string still_pending(const OrderNews& news) {
   constexpr std::size_t most = 6;
@@ -392,7 +354,7 @@ int conclude(const Context& context, const Outcome& outcome, const Order& order,
     if (outcome.news.slots.size() > 1 && done != nullptr) {
       write_out(fmt::format("not all {}: {}, after {}\n", done, summary(outcome.news), elapsed_text(outcome.elapsed)));
     }
-    tell_failures(context, outcome.news);
+    tell_failures(context, outcome.news, outcome.given);
     return exit_code::failed;
   }
   if (outcome.end == End::settled && done != nullptr) {

@@ -45,6 +45,7 @@ struct Outcome {
   OrderNews news;    // the last seen
   std::string body;  // the last answer's, for --json
   SpanNs elapsed = 0;
+  WallNs given = 0;
 };
 
 // Prints notes and progress (not with --json).

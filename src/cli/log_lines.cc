@@ -11,6 +11,7 @@
 
 #include "base/glob.h"
 #include "base/nearest.h"
+#include "logs/lines.h"
 #include "logs/reader.h"
 #include "logs/watcher.h"
 #include "model/replica_names.h"
@@ -55,6 +56,27 @@ std::vector<std::string> last_lines(const SlotNews& slot, std::size_t count) {
   const auto keep = [&](std::string_view line) { lines.emplace_back(line); };
   cutter.add(tail->bytes, keep);
   cutter.finish(keep);
+  return lines;
+}
+
+std::vector<std::string> last_lines_since(const SlotNews& slot, std::size_t count, WallNs since) {
+  std::vector<std::string> lines;
+  const Result<logs::Tail> tail = logs::last_lines(slot.log_directory, count);
+  if (!tail) return lines;
+  logs::LineReader reader(logs::Follower::unwatched(slot.log_directory, tail->begin));
+  reader.stop_at(tail->end);
+  const auto keep = [&](const logs::Line& line) {
+    // By the index it may be a little younger than it seems.
+    const SpanNs doubt = line.stamped ? 0 : logs::time_doubt;
+    if (line.wall_ns == 0 || line.wall_ns >= since - doubt) lines.emplace_back(line.text);
+  };
+  logs::Line line;
+  for (;;) {
+    const Result<logs::LineReader::Got> got = reader.next(line);
+    if (!got || *got == logs::LineReader::Got::nothing) break;
+    if (*got == logs::LineReader::Got::line) keep(line);
+  }
+  if (reader.finish(line)) keep(line);
   return lines;
 }
 

@@ -18,6 +18,8 @@ bool selects(std::string_view name, const SlotNews& slot);
 
 // The last lines of all runs, oldest first, without line ends. Empty when there is nothing, or it cannot be read.
 std::vector<std::string> last_lines(const SlotNews& slot, std::size_t count);
+// Of these, those that came at `since` or later, as far as their times are known.
+std::vector<std::string> last_lines_since(const SlotNews& slot, std::size_t count, WallNs since);
 
 // Until nothing has been written there for a moment, or for `most`: what has just ended may have last words that are
 // still on their way into the file.

@@ -212,18 +212,30 @@ void write_pid(const wire::PlanHeader& plan) {
   for (uint32_t i = 0; i < plan.pid_patches.count; ++i) *put_number(text_at(plan, fields[i]), pid) = 0;
 }
 
-// As execvp(3) goes through PATH. Returns when nothing could be executed, with errno.
+// Nobody can tell whether it is there: the user may not enter its directory. What a filter denies counts as there.
+bool is_hidden(const char* path) {
+  struct stat st;
+  return fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW) < 0 && errno == EACCES;
+}
+
+// As execvp(3) goes through PATH, but that it tells a directory that the user may not enter (root's PATH, another user) as
+// "Permission denied", and a typing error with it. Returns when nothing could be executed, with errno.
 void execute(const wire::PlanHeader& plan) {
   const uint32_t* paths = table_at<uint32_t>(plan, plan.paths);
+  const bool searched = strchr(argv_pointers[0], '/') == nullptr;
+  int problem = ENOENT;
   bool denied = false;
   for (uint32_t i = 0; i < plan.paths.count; ++i) {
-    syscall(SYS_execve, text_at(plan, paths[i]), argv_pointers, env_pointers);
+    const char* path = text_at(plan, paths[i]);
+    syscall(SYS_execve, path, argv_pointers, env_pointers);
     if (errno == EACCES)
-      denied = true;
-    else if (errno != ENOENT && errno != ENOTDIR)
+      denied = denied || !searched || !is_hidden(path);
+    else if (errno == ENOENT || errno == ENOTDIR)
+      problem = errno;
+    else
       return;
   }
-  if (denied) errno = EACCES;
+  errno = denied ? EACCES : problem;
 }
 
 }  // namespace

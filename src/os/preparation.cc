@@ -40,6 +40,13 @@ Error failed(const Preparation& preparation, const std::string& what, const std:
   return error;
 }
 
+// Where hearth keeps what it copies: nothing of that is the service's fault, and the start is made later.
+Error failed_of_ours(const Preparation& preparation, const std::string& what, const std::string& path, int code) {
+  Error error = failed(preparation, what, path, code);
+  error.remedy = Remedy::try_later;
+  return error;
+}
+
 // Gives to the service's user what it does not have yet.
 bool give(int fd, const Owner& owner) {
   struct stat st{};
@@ -89,8 +96,15 @@ Result<std::string> read_credential(const Preparation& preparation, const std::s
   const Fd file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   struct stat st{};
   if (!file || ::fstat(file.get(), &st) < 0) return failure(failed(preparation, what, path, errno));
-  if (!S_ISREG(st.st_mode)) return failure(failed(preparation, what, path, S_ISDIR(st.st_mode) ? EISDIR : EINVAL));
-  if (st.st_size > static_cast<off_t>(credential_max)) return failure(failed(preparation, what, path, EFBIG));
+  const int unusable = S_ISDIR(st.st_mode)                               ? EISDIR
+                       : !S_ISREG(st.st_mode)                            ? EINVAL
+                       : st.st_size > static_cast<off_t>(credential_max) ? EFBIG
+                                                                         : 0;
+  if (unusable != 0) {
+    Error error = failed(preparation, what, path, unusable);
+    error.remedy = Remedy::fix_input;
+    return failure(std::move(error));
+  }
   return read_all(file.get(), credential_max, path);
 }
 
@@ -101,12 +115,12 @@ Result<std::string> copy_credentials(const Preparation& preparation) {
   // A predecessor may have begun.
   remove_credentials(preparation.roots, preparation.run);
   const Fd directory = root ? enter(root.get(), std::to_string(preparation.run), 0700) : Fd();
-  if (!directory) return failure(failed(preparation, "cannot make", path, errno));
+  if (!directory) return failure(failed_of_ours(preparation, "cannot make", path, errno));
   for (const auto& [name, source] : preparation.around.credentials) {
     const Result<std::string> text = read_credential(preparation, name, source);
     if (!text) return failure(text.error());
     const Fd file(::openat(directory.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0400));
-    if (!file) return failure(failed(preparation, "cannot make", path + "/" + name, errno));
+    if (!file) return failure(failed_of_ours(preparation, "cannot make", path + "/" + name, errno));
     if (const Status written = write_all(file.get(), *text, path + "/" + name); !written)
       return failure(written.error());
     if (!give(file.get(), preparation.owner)) return failure(failed(preparation, "cannot give away", path, errno));

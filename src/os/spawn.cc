@@ -40,9 +40,16 @@ int ready_descriptor(const SpawnOrder& order) {
   return asked ? order.spec->ready->descriptor : -1;
 }
 
-// A bad command or setting stays bad; everything else (descriptors, memory, disk, a port) may come right.
+// The remedy tells the supervisor whose fault it is: a bad command or setting, what is not there or may not be read stays so;
+// everything else (descriptors, memory, disk, a port) may come right.
 SpawnAnswer refused(Error error) {
   return {SpawnOutcome::refused, std::move(error)};
+}
+
+// Of what hearth makes for itself nothing is the service's fault, whatever the kernel says of it.
+std::unexpected<Error> lacking(Error error) {
+  error.remedy = Remedy::try_later;
+  return failure(std::move(error));
 }
 
 }  // namespace
@@ -112,14 +119,14 @@ Result<bool> KeeperClient::make_run(const SpawnOrder& order, Made& made) {
   Result<bool> listening = make_listeners(order);
   if (!listening || !*listening) return listening;
   configure_log(order);
-  if (const Status fifo = make_fifo(order, made); !fifo) return failure(fifo.error());
+  if (const Status fifo = make_fifo(order, made); !fifo) return lacking(fifo.error());
   if (order.notify)
-    if (const Status notify = make_notify(order, made); !notify) return failure(notify.error());
-  if (const Status pipe = make_ready_pipe(order, made); !pipe) return failure(pipe.error());
-  if (const Status terminal = make_terminal(order, made); !terminal) return failure(terminal.error());
+    if (const Status notify = make_notify(order, made); !notify) return lacking(notify.error());
+  if (const Status pipe = make_ready_pipe(order, made); !pipe) return lacking(pipe.error());
+  if (const Status terminal = make_terminal(order, made); !terminal) return lacking(terminal.error());
   if (cgroups_.usable()) {
     Result<Fd> opened = cgroups_.make_leaf(order.label, order.run);
-    if (!opened) return failure(opened.error());
+    if (!opened) return lacking(opened.error());
     made.leaf = std::move(*opened);
     cgroups_.limit(made.leaf, order.spec->process->cgroup, read_mono());
     crash_point("leaf made");

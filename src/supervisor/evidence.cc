@@ -13,8 +13,13 @@
 namespace hearth::supervisor {
 namespace {
 
-// How long a service without a readiness probe must live before an order calls it done.
-constexpr SpanNs settling = milliseconds(100);
+// How long a service without a readiness probe must live before an order calls it done. Whose last run has ended badly has
+// to show more: a program that dies of its arguments after half a second would else be done at each try.
+constexpr SpanNs settling = milliseconds(100), settling_again = seconds(1);
+
+SpanNs settling_of(const SlotState& state) {
+  return state.life.failures == 0 ? settling : settling_again;
+}
 
 // The kernel had no room for one more process just then: before there was any, so nothing of the service has been tried.
 bool found_no_room(const ports::EntryView& view) {
@@ -22,6 +27,20 @@ bool found_no_room(const ports::EntryView& view) {
   if (stage != wire::SpawnStage::clone && stage != wire::SpawnStage::cgroup) return false;
   const int code = view.fail_errno;
   return code == EAGAIN || code == ENOMEM || code == EMFILE || code == ENFILE || code == ENOSPC;
+}
+
+// A start that cannot be begun, and not because something is short just now: what is missing, or may not be had, is the
+// service's. What is hearth's own comes as try_later (os/spawn.cc), and an address that somebody has may be given back.
+bool is_its_own_fault(const Error& refusal) {
+  switch (refusal.remedy) {
+    case Remedy::fix_input:
+    case Remedy::no_access:
+    case Remedy::not_found:
+    case Remedy::environment: return true;
+    case Remedy::try_later:
+    case Remedy::conflict: return false;
+  }
+  return false;
 }
 
 Error no_room_error(const std::string& label, int code) {
@@ -98,7 +117,7 @@ void Evidence::main_found(SlotIndex slot, RunCell& cell, const ports::EntryView&
   if (cell.start_ticks == 0) cell.start_ticks = view.start_ticks;
   scratch.leader_gone = no_run;
   book_.runs_changed = true;
-  if (!book_.has_readiness(slot)) scratch.settle_at = after(now.mono, settling);
+  if (!book_.has_readiness(slot)) scratch.settle_at = after(now.mono, settling_of(state));
   book_.touch(slot);
   book_.weigh(slot);
   if (&cell != &state.run()) return;
@@ -242,7 +261,7 @@ void Evidence::run_spawned(SlotIndex slot, RunCell& cell, const ports::EntryView
   if (cell.start_ticks == 0) cell.start_ticks = keeper_.start_ticks(cell.entry, view.pid);
   book_.runs_changed = true;
   // A program that dies of its arguments does so at once; who waits for it shall hear of that, not of a start.
-  if (!book_.has_readiness(slot)) book_.scratch[slot].settle_at = after(now.mono, settling);
+  if (!book_.has_readiness(slot)) book_.scratch[slot].settle_at = after(now.mono, settling_of(book_.slots[slot]));
   book_.touch(slot);
   book_.weigh(slot);  // somebody may wait for it to be started, which need not be a change of phase
   // A program that never came to be has not been spawned, whatever its PID.
@@ -368,7 +387,8 @@ void Evidence::decide_refusal(SlotIndex slot, Now now) {
   if (refused == no_run || refused != cell.run || !cell.spawn) return;
   lifecycle::Event event;
   event.kind = lifecycle::EventKind::spawn_failed;
-  event.reason = Reason::refused;
+  const bool fails = state.role == SlotRole::service && is_its_own_fault(*scratch.refusal);
+  event.reason = fails ? Reason::none : Reason::refused;
   event.random = book_.random();
   event.dependencies_met = dependencies_met(book_, slot);
   event.exit.run = cell.run;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <string_view>
 
 #include "supervisor/book.h"
 #include "supervisor/dependencies.h"
@@ -71,6 +72,11 @@ bool rests(const SlotBook& book, SlotIndex slot) {
   const SlotState& state = book.slots[slot];
   const bool down = state.life.phase == Phase::completed || (state.life.phase == Phase::stopped && !state.life.want_up);
   return down && book.over(slot) && state.leftover[0] == '\0';
+}
+
+// "worker-*", "@TAG": it means whoever is there.
+bool is_pattern(std::string_view name) {
+  return name.starts_with('@') || name.find_first_of("*?[") != name.npos;
 }
 
 std::string hex_words(const OperationKey& key) {
@@ -195,12 +201,33 @@ Result<Accepted> Orders::order_named(const Request& request, Now now) {
     return accepted;
   }
   book_.runs_changed = true;
-  if (request.dependencies) goals_.start_needed(*chosen, request.verb == Verb::restart, accepted, now);
+  if (request.verb == Verb::restart) leave_completed_tasks(request, accepted);
+  const std::vector<SlotIndex> ordered = accepted.slots;
+  if (request.dependencies) goals_.start_needed(ordered, request.verb == Verb::restart, accepted, now);
   if (request.verb == Verb::restart)
-    goals_.restart(*chosen, accepted, now);
+    goals_.restart(ordered, accepted, now);
   else
-    start(*chosen, accepted, now);
+    start(ordered, accepted, now);
   return accepted;
+}
+
+// A migration is not made again because somebody restarts whatever is there: only who names the task means it.
+void Orders::leave_completed_tasks(const Request& request, Accepted& accepted) const {
+  const auto is_left = [&](SlotIndex slot) {
+    const SlotState& state = book_.slots[slot];
+    const ServiceSpec& spec = book_.spec_of(slot);
+    if (spec.type != ServiceType::task || state.life.phase != Phase::completed) return false;
+    return std::ranges::none_of(request.names, [&](const std::string& name) {
+      return !is_pattern(name) && selects(name, book_.document_of(slot)->project, spec, state.replica);
+    });
+  };
+  if (std::ranges::none_of(accepted.slots, is_left)) return;  // names cost more than a look
+  const TypedNames names(book_);
+  for (const SlotIndex slot : accepted.slots)
+    if (is_left(slot))
+      accepted.notes.push_back(names.of(slot) + " has completed and is not run again: `hearth restart " +
+                               names.of(slot) + "` does that");
+  std::erase_if(accepted.slots, is_left);
 }
 
 // Of these there is nothing to stop: not that it was quick.

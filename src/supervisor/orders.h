@@ -51,6 +51,7 @@ class Orders {
   Result<Accepted> carry_out(const Request& request, Now now);
   Result<Accepted> order_named(const Request& request, Now now);
   void tell_resting(const Request& request, Accepted& accepted) const;
+  void leave_completed_tasks(const Request& request, Accepted& accepted) const;
   void start(const std::vector<SlotIndex>& chosen, Accepted& accepted, Now now);
   Result<Accepted> send_signal(const Request& request, Now now);
   void post(SlotIndex slot, int signal);

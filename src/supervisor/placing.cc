@@ -57,7 +57,7 @@ Result<Accepted> Placing::replace(Document document, const AppliedDocument* befo
   if (const Status can = refuse_impossible(document); !can) return failure(can.error());
   if (const Status free = refuse_taken_addresses(document, before); !free) return failure(free.error());
   if (request.start)
-    if (const Status found = refuse_missing(document, before); !found) return failure(found.error());
+    if (const Status found = refuse_missing(document, before, request); !found) return failure(found.error());
   if (const Status added = book_.registry.add(document); !added) return failure(added.error());
   Accepted accepted;
   if (before != nullptr || request.dry_run)

@@ -98,7 +98,9 @@ class Placing {
   Status find_room(const Document& document) const;
   Status refuse_impossible(const Document& document) const;
   Status refuse_taken_addresses(const Document& document, const AppliedDocument* before) const;
-  Status refuse_missing(const Document& document, const AppliedDocument* before) const;
+  bool is_made_before(const Document& document, const AppliedDocument& before, const ServiceSpec& spec,
+                      const Request& request) const;
+  Status refuse_missing(const Document& document, const AppliedDocument* before, const Request& request) const;
   // order 0: the next one.
   Result<Accepted> replace(Document document, const AppliedDocument* before, const Request& request, OrderId order,
                            Now now);

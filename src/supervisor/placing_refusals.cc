@@ -171,30 +171,47 @@ Status Placing::refuse_taken_addresses(const Document& document, const AppliedDo
 
 namespace {
 
-// Makes a run of it, or a task before it, what is not there yet?
-bool is_made_at_its_start(const Document& document, const ServiceSpec& spec) {
+// Makes a run of it by itself what is not there yet?
+bool is_made_at_its_start(const ServiceSpec& spec) {
   const Surroundings& around = *spec.around;
-  if (!spec.actions->before_start.command.empty() || !around.runtime_directories.empty() ||
-      !around.state_directories.empty() || !around.cache_directories.empty())
-    return true;
-  return std::ranges::any_of(spec.depends_on, [&](const Dependency& dependency) {
-    const ServiceSpec* other = find_service(document, dependency.service);
-    return other != nullptr && (other->type == ServiceType::task || dependency.condition == Condition::completed ||
-                                dependency.condition == Condition::completed_successfully);
-  });
+  return !spec.actions->before_start.command.empty() || !around.runtime_directories.empty() ||
+         !around.state_directories.empty() || !around.cache_directories.empty();
+}
+
+bool waits_for_an_end_of(const Dependency& dependency, const ServiceSpec& other) {
+  return other.type == ServiceType::task || dependency.condition == Condition::completed ||
+         dependency.condition == Condition::completed_successfully;
 }
 
 }  // namespace
 
+// Does something run to its end before it that may make what is not there yet? What has completed makes nothing any more,
+// unless this change has it run again.
+bool Placing::is_made_before(const Document& document, const AppliedDocument& before, const ServiceSpec& spec,
+                             const Request& request) const {
+  return std::ranges::any_of(spec.depends_on, [&](const Dependency& dependency) {
+    const ServiceSpec* other = find_service(document, dependency.service);
+    if (other == nullptr || !waits_for_an_end_of(dependency, *other)) return false;
+    const ServiceSpec* was = find_service(before.document, other->name);
+    if (was == nullptr || other->replicas > was->replicas || config::needs_restart(*was, *other)) return true;
+    if (other->type != ServiceType::task && !request.reload) return true;  // an `up` runs all but tasks again
+    const auto service = static_cast<std::uint32_t>(was - before.document.services.data());
+    return std::ranges::any_of(before.slots_of(service), [this](SlotIndex slot) {
+      return slot == no_slot || book_.slots[slot].removing || book_.slots[slot].life.phase != Phase::completed;
+    });
+  });
+}
+
 // What is up and would be restarted must find what it is started from, or it would be stopped and not come back
 // (docs/decisions/0023). Of what is not up nothing is lost: its start says so.
-Status Placing::refuse_missing(const Document& document, const AppliedDocument* before) const {
+Status Placing::refuse_missing(const Document& document, const AppliedDocument* before, const Request& request) const {
   if (before == nullptr) return {};
   std::deque<ServiceSpec> specs;  // the orders point into it
   std::vector<ports::SpawnOrder> orders;
   for (const ServiceSpec& spec : document.services) {
     const ServiceSpec* was = find_service(before->document, spec.name);
-    if (was == nullptr || !config::needs_restart(*was, spec) || is_made_at_its_start(document, spec)) continue;
+    if (was == nullptr || !config::needs_restart(*was, spec)) continue;
+    if (is_made_at_its_start(spec) || is_made_before(document, *before, spec, request)) continue;
     const auto service = static_cast<std::uint32_t>(was - before->document.services.data());
     const std::span<const SlotIndex> slots = before->slots_of(service);
     for (std::uint32_t i = 0; i < std::min<std::size_t>(spec.replicas, slots.size()); ++i) {

@@ -1,9 +1,9 @@
 // Telling: how slots stand, and how an order stands. Reads the book, changes nothing, comes between turns.
 //
 // An order is settled when no slot that it names is pending. A start is done when the run has become ready, whether it
-// is now or not, or has lived for a moment without a readiness probe; it has failed when another try would be the same,
-// though the restart policy may go on trying. A stop is done when nothing of the run is left, `incomplete` when somebody
-// could not be killed.
+// is now or not, or has lived for a moment without a readiness probe (for longer, when the run before failed); it has
+// failed when another try would be the same, though the restart policy may go on trying. A stop is done when nothing of
+// the run is left, `incomplete` when somebody could not be killed.
 #pragma once
 
 #include <string>

@@ -68,9 +68,16 @@ std::string failure_words(const ExitInfo& exit, const ServiceSpec& spec, const s
                                                       : "; is it installed, and the interpreter of its #! line too?";
   const Sandbox& sandbox = *spec.process->sandbox;
   const bool may_be_kept = sandbox.limits_reading || sandbox.limits_executing;
-  if (stage == wire::SpawnStage::exec && exit.fail_errno == EACCES)
-    text += may_be_kept ? "; are it, its interpreter and its loader below the paths of its sandbox?"
-                        : "; is it executable?";
+  const std::string& user = spec.process->user;
+  const bool by_path = !command.empty() && command[0].find('/') != std::string::npos;
+  if (stage == wire::SpawnStage::exec && exit.fail_errno == EACCES) {
+    if (may_be_kept)
+      text += "; are it, its interpreter and its loader below the paths of its sandbox?";
+    else if (by_path && !user.empty())
+      text += "; may " + user + " execute it, and enter each directory above it?";
+    else
+      text += "; is it executable?";
+  }
   if (stage == wire::SpawnStage::exec && exit.fail_errno == ENOEXEC) text += "; a script needs a #! line";
   if (stage == wire::SpawnStage::privileges && exit.fail_errno == EPERM)
     text += "; hearth may not: whoever started it, a container or a unit, has to give it the capability";
@@ -88,6 +95,14 @@ std::string span_words(SpanNs span) {
 
 std::string failure_words(const ExitInfo& exit, const ServiceSpec& spec) {
   return failure_words(exit, spec, spec.command);
+}
+
+// Why its last start could not be begun; null: it could, or its supervisor has died since.
+const Error* refusal_of_last(const SlotBook& book, SlotIndex slot) {
+  const ExitInfo& exit = book.slots[slot].last_exit;
+  const std::unique_ptr<Error>& refusal = book.scratch[slot].refusal;
+  const bool not_begun = exit.fail_stage == static_cast<std::uint32_t>(wire::SpawnStage::plan);
+  return not_begun && refusal && refusal->code == exit.fail_errno ? refusal.get() : nullptr;
 }
 
 std::string end_words(const SlotState& state, const ServiceSpec& spec) {
@@ -181,7 +196,10 @@ std::string crash_loop_words(const SlotBook& book, SlotIndex slot) {
   const ServiceSpec& spec = book.spec_of(slot);
   // How a run ended that we ended ourselves says less than why.
   const std::string verdict = verdict_words(book, slot, state.life.last_end);
-  const std::string last = "; last: " + (verdict.empty() ? end_words(state, spec) : verdict);
+  const Error* refusal = refusal_of_last(book, slot);
+  const std::string last = "; last: " + (!verdict.empty()     ? verdict
+                                         : refusal != nullptr ? refusal->text()
+                                                              : end_words(state, spec));
   const std::uint32_t row = spec.crash_limit.max_failed_starts;
   if (row > 0 && state.life.failed_starts >= row)
     return (row == 1 ? "its start has failed" : std::to_string(row) + " starts in a row have failed") + last;
@@ -212,7 +230,10 @@ std::string state_reason_words(const SlotBook& book, Waits& waits, SlotIndex slo
       // Of a service that is up again this is history, and says so.
       if (state.life.run_live) return "the run before " + end_words(state, spec);
       return end_words(state, spec);
-    case Reason::spawn_failed: return failure_words(state.last_exit, spec);
+    case Reason::spawn_failed:
+      if (const Error* refusal = refusal_of_last(book, slot))
+        return (is_history(state) ? "the start before: " : "") + refusal->text();
+      return failure_words(state.last_exit, spec);
     case Reason::start_timeout:
     case Reason::watchdog:
     case Reason::liveness:

@@ -168,6 +168,45 @@ TEST_F(AllOrNothing, WhatIsNotUpOrMakesItsProgramItselfIsNotLookedFor) {
   EXPECT_TRUE(reload.answer->has_value());
 }
 
+// A newcomer's typing error took a service down that had been up for long, because it had waited for a migration once.
+TEST_F(AllOrNothing, ATaskThatHasCompletedLongAgoMakesNothingAnyMore) {
+  ServiceSpec once = service("once", ProbeType::none), web = service("web"), worker = service("worker");
+  once.type = ServiceType::task;
+  stage.plays("once", {ends(5, 0)});
+  web.depends_on = {on("once", Condition::completed_successfully)};
+  stage.reload({once, web, worker});
+  stage.run_until([&] { return stage.status("once").phase == Phase::completed && stage.is_ready("web"); });
+  const unsigned runs = stage.runs_of("web");
+  stage.machine().keeper_port.missing_programs = {"/bin/wbe"};
+  web.command = {"/bin/wbe"};
+  for (const sim::ClientCall* change : {&stage.reload({once, web, worker}), &stage.up({once, web, worker})}) {
+    stage.run_ms(1'000);
+    ASSERT_TRUE(change->answer);
+    ASSERT_FALSE(change->answer->has_value());
+    EXPECT_NE(change->answer->error().text().find("/bin/wbe is not there; nothing has changed"), std::string::npos);
+  }
+  EXPECT_TRUE(stage.is_ready("web"));
+  EXPECT_EQ(stage.runs_of("web"), runs);
+  EXPECT_EQ(stage.stop_signals_of("web"), 0u);
+  // One that is itself changed is run again, and may be what makes it.
+  once.env = {{"MAKE", "wbe"}};
+  const sim::ClientCall& reload = stage.reload({once, web, worker});
+  stage.run_until([&] { return stage.runs_of("once") == 2 && stage.runs_of("web") == runs + 1; });
+  EXPECT_TRUE(reload.answer->has_value());
+}
+
+TEST_F(AllOrNothing, ATaskThatIsStillToRunMayMakeTheProgram) {
+  ServiceSpec once = service("once", ProbeType::none), web = service("web");
+  once.type = ServiceType::task;
+  stage.plays("once", {ends(5, 0)});
+  web.depends_on = {on("once", Condition::completed_successfully)};
+  stage.machine().keeper_port.missing_programs = {"/bin/made"};
+  web.command = {"/bin/made"};
+  const sim::ClientCall& reload = stage.reload({once, web, service("worker")});
+  stage.run_until([&] { return stage.runs_of("once") == 1 && stage.runs_of("web") == 2; });
+  EXPECT_TRUE(reload.answer->has_value());
+}
+
 TEST_F(AllOrNothing, TheDocumentFindsNoRoom) {
   stage.machine().store_port.full_for = 1;
   expect_refused(stage.reload(changed()), "No space left on device");

@@ -294,6 +294,63 @@ TEST_F(Orders, AStopOfAllLeavesAloneWhatIsStoppedOrHasCompleted) {
   EXPECT_TRUE(stage.machine().supervisor().order(again.request.key)->settled);
 }
 
+// `up` said "running" of a program that had just crashed and was up again for a tenth of a second.
+TEST_F(Orders, WhatCrashesAtOnceWithoutAProbeIsNotDoneBecauseItIsTriedAgain) {
+  stage.plays("foo", {ends(60, 1), ends(300, 1)});
+  const sim::ClientCall& up = stage.up({service("foo", ProbeType::none)});
+  const auto report = [&] { return *stage.machine().supervisor().order(up.request.key); };
+  stage.run_until([&] { return stage.runs_of("foo") == 2 && stage.status("foo").phase == Phase::running; });
+  stage.run_ms(200);
+  EXPECT_EQ(stage.status("foo").phase, Phase::running);
+  EXPECT_FALSE(report().settled);
+  stage.run_until([&] { return report().settled; });
+  ASSERT_EQ(report().slots.size(), 1u);
+  EXPECT_EQ(report().slots[0].outcome, Outcome::failed);
+  EXPECT_EQ(stage.status("foo").phase, Phase::backoff) << "and it is tried on";
+  EXPECT_EQ(stage.runs_of("foo"), 3u);
+}
+
+TEST_F(Orders, WhatCrashedOnceAndThenStaysIsDoneAfterASecond) {
+  stage.plays("foo", {ends(60, 1), good()});
+  const sim::ClientCall& up = stage.up({service("foo", ProbeType::none)});
+  const auto report = [&] { return *stage.machine().supervisor().order(up.request.key); };
+  stage.run_until([&] { return stage.runs_of("foo") == 2 && stage.status("foo").phase == Phase::running; });
+  stage.run_ms(900);
+  EXPECT_FALSE(report().settled);
+  stage.run_ms(200);
+  EXPECT_TRUE(report().settled);
+  EXPECT_EQ(report().slots[0].outcome, Outcome::done);
+}
+
+// A newcomer's migration was made again by `restart --all`.
+TEST_F(Orders, ARestartOfAllRunsNoCompletedTaskAgain) {
+  ServiceSpec migrate = service("migrate", ProbeType::none), web = service("web");
+  migrate.type = ServiceType::task;
+  migrate.tags = web.tags = {"blue"};
+  web.depends_on = {on("migrate", Condition::completed_successfully)};
+  stage.plays("migrate", {ends(20, 0)});
+  stage.up({migrate, web});
+  stage.run_until([&] { return stage.is_ready("web"); });
+  const std::vector<std::string> note = {
+      "migrate has completed and is not run again: `hearth restart migrate` does that"};
+  unsigned runs = 1;
+  for (const std::vector<std::string>& names : std::vector<std::vector<std::string>>{{}, {"*"}, {"@blue"}}) {
+    const sim::ClientCall& restart = stage.order(Verb::restart, names);
+    stage.run_until([&] { return stage.runs_of("web") == runs + 1 && stage.is_ready("web"); });
+    ++runs;
+    EXPECT_EQ((*restart.answer)->notes, note);
+    EXPECT_EQ((*restart.answer)->slots.size(), 1u);
+    EXPECT_TRUE(stage.machine().supervisor().order(restart.request.key)->settled);
+    EXPECT_EQ(stage.runs_of("migrate"), 1u);
+  }
+  const sim::ClientCall& nothing = stage.order(Verb::restart, {"migr*"});
+  stage.run_ms(10);
+  EXPECT_EQ((*nothing.answer)->notes, note);
+  EXPECT_TRUE(stage.machine().supervisor().order(nothing.request.key)->settled);
+  stage.order(Verb::restart, {"*", "migrate"});
+  stage.run_until([&] { return stage.runs_of("migrate") == 2 && stage.status("migrate").phase == Phase::completed; });
+}
+
 TEST_F(Orders, WhatLeftTheDocumentIsNotOvertakenButGone) {
   stage.up({service("db"), service("web")});
   stage.run_until([&] { return stage.is_ready("web"); });

@@ -42,6 +42,45 @@ TEST_F(Scarcity, AStartThatIsForbiddenIsAFailedOne) {
   EXPECT_EQ(stage.status("once").reason, Reason::spawn_failed);
 }
 
+// A credential that is not there was tried for ever, whatever max_failed_starts said.
+TEST_F(Scarcity, WhatTheServiceAsksForAndIsNotThereIsAFailedStart) {
+  ServiceSpec limited = service("limited"), once = service("once", ProbeType::none);
+  limited.crash_limit.max_failed_starts = 3;
+  once.restart = RestartPolicy::never;
+  stage.machine().keeper_port.refuse_next = 4;
+  stage.machine().keeper_port.refuse_with = ENOENT;
+  const sim::ClientCall& up = stage.up({limited, once});
+  stage.run_until([&] { return stage.status("once").phase == Phase::failed; });
+  EXPECT_EQ(stage.status("once").reason, Reason::spawn_failed);
+  EXPECT_EQ(stage.status("once").reason_text, "cannot start p.once.0: No such file or directory");
+  stage.run_until([&] { return stage.status("limited").phase == Phase::failed; });
+  EXPECT_EQ(stage.status("limited").reason_text,
+            "3 starts in a row have failed; last: cannot start p.limited.0: No such file or directory");
+  EXPECT_TRUE(stage.machine().supervisor().order(up.request.key)->settled);
+  stage.machine().keeper_port.refuse_with = 0;
+  stage.order(Verb::start, {"limited", "once"});
+  stage.run_until([&] { return stage.is_ready("limited") && stage.is_ready("once"); });
+}
+
+TEST_F(Scarcity, AStartThatWasMissingSomethingIsHistoryOnceItIsUp) {
+  stage.machine().keeper_port.refuse_next = 1;
+  stage.machine().keeper_port.refuse_with = ENOENT;
+  stage.up({service("web")});
+  stage.run_until([&] { return stage.is_ready("web"); });
+  EXPECT_EQ(stage.status("web").reason_text, "the start before: cannot start p.web.0: No such file or directory");
+}
+
+TEST_F(Scarcity, WhatIsShortIsNoFailedStart) {
+  ServiceSpec limited = service("limited");
+  limited.crash_limit.max_failed_starts = 1;
+  stage.machine().keeper_port.refuse_next = 3;
+  stage.machine().keeper_port.refuse_with = EMFILE;
+  stage.up({limited});
+  stage.run_until([&] { return stage.status("limited").failures == 3; });
+  EXPECT_EQ(stage.status("limited").reason, Reason::refused);
+  stage.run_until([&] { return stage.is_ready("limited"); });
+}
+
 TEST_F(Scarcity, AProbeThatFindsNoRoomForItsProcessIsNoBadAnswer) {
   ServiceSpec db = service("db", ProbeType::exec);
   db.live.edit().type = ProbeType::exec;

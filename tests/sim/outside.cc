@@ -43,7 +43,10 @@ ports::SpawnAnswer KeeperPort::spawn(const ports::SpawnOrder& order) {
     if ((short_of && o_.faults.refusals) || refuse_next > 0 || scarce) {
       if (refuse_next > 0) --refuse_next;
       if (*o_.observer != nullptr) (*o_.observer)->spawn_refused(order);
-      const int code = scarce ? errno_of_scarcity(scarce_) : random_.one_in(2) ? EMFILE : ENOSPC;
+      const int code = refuse_with != 0    ? refuse_with
+                       : scarce            ? errno_of_scarcity(scarce_)
+                       : random_.one_in(2) ? EMFILE
+                                           : ENOSPC;
       o_.trace.note(o_.time.now.mono, "spawn of run %lu (%s) is refused: errno %d", order.run, order.label.c_str(),
                     code);
       return {SpawnOutcome::refused, errno_error("start", order.label, code)};

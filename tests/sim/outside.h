@@ -66,6 +66,7 @@ class KeeperPort final : public ports::Keeper {
   std::map<SlotIndex, std::map<std::string, std::set<std::uint64_t>>> fd_store;
   std::map<RunId, std::uint32_t> stop_ranks;      // as entries have them: for a keeper without a supervisor
   std::uint32_t refuse_next = 0;                  // so many spawns are refused
+  int refuse_with = 0;                            // and this is their errno; 0: of something that is short
   std::set<std::string> foreign_addresses;        // others listen there
   std::set<std::string> missing_programs;         // are not there
   std::uint32_t unanswered_looks = 0;             // so many looks for programs have no answer yet

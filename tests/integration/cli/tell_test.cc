@@ -47,6 +47,24 @@ TEST_F(TellTest, who_ends_of_the_signal_that_should_reload_it_has_not_reloaded) 
   EXPECT_NE(reload.err.find("was killed by signal 1"), std::string::npos) << reload.err;
 }
 
+// root's PATH, and a user who may not enter all of it.
+TEST_F(TellTest, a_directory_of_path_that_the_user_may_not_enter_hides_no_typing_error) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  fs::create_directory(project + "/closed");
+  fs::permissions(project + "/closed", fs::perms::owner_all);
+  const std::string service = "[service.web]\ncwd = \"/\"\nuser = \"nobody\"\nenv = { PATH = \"" + project +
+                              "/closed:/usr/bin:/bin\" }\nrestart = \"never\"\ncommand = ";
+  write("hearth.toml", service + "[\"slep\", \"1000\"]\n");
+  const Finished up = hearth({"up"});
+  EXPECT_EQ(up.code, 1) << up.all();
+  EXPECT_NE(up.err.find("exec of slep failed: No such file or directory"), std::string::npos) << up.err;
+  EXPECT_EQ(hearth({"exec", "web", "--", "nonesuch"}).code, 127);
+  write("hearth.toml", service + "[\"" + project + "/closed/slep\"]\n");
+  const Finished absolute = hearth({"up"});
+  EXPECT_NE(absolute.err.find("; may nobody execute it, and enter each directory above it?"), std::string::npos)
+      << absolute.err;
+}
+
 // R8: what was loaded serves on.
 TEST_F(TellTest, a_reload_command_that_fails_fails_the_reload_and_says_why) {
   write("hearth.toml",

@@ -98,6 +98,31 @@ restart = "never"
   EXPECT_EQ(hearth({"status"}).code, 151);
 }
 
+// A program that crashes at once was told as "backoff", then as "running", and the exit code was 0.
+TEST_F(UpTest, who_crashes_at_once_has_not_started_because_it_is_tried_again) {
+  write("hearth.toml",
+        "[service.foo]\ncommand = [\"sh\", \"-c\", \"echo division by zero; exit 1\"]\nrestart = \"always\"\n"
+        "backoff = { initial = \"10ms\" }\n");
+  const Finished up = hearth({"up"});
+  EXPECT_EQ(up.code, 1) << up.all();
+  EXPECT_NE(up.err.find("hearth: foo failed: exited with code 1"), std::string::npos) << up.err;
+  EXPECT_NE(up.err.find("  | division by zero\n"), std::string::npos) << up.err;
+  EXPECT_NE(up.err.find("hearth goes on trying"), std::string::npos) << up.err;
+}
+
+// The last lines of a healthy run stood under a failure to execute the next one.
+TEST_F(UpTest, what_a_healthy_run_wrote_is_not_told_of_one_that_could_not_be_executed) {
+  write("hearth.toml", "[service.web]\ncommand = [\"sh\", \"-c\", \"echo all is well; exec sleep 1000\"]\n");
+  ASSERT_EQ(hearth({"up"}).code, 0);
+  ASSERT_TRUE(eventually([&] { return hearth({"logs", "web"}).out.find("all is well") != std::string::npos; }));
+  ASSERT_EQ(hearth({"stop", "web"}).code, 0);
+  write("hearth.toml", "[service.web]\ncommand = [\"pythn3\"]\nreplicas = 2\n");
+  const Finished up = hearth({"up"});
+  EXPECT_EQ(up.code, 1) << up.all();
+  EXPECT_NE(up.err.find("hearth: web.0-1 failed: exec of pythn3 failed"), std::string::npos) << up.err;
+  EXPECT_EQ(up.err.find("all is well"), std::string::npos) << up.err;
+}
+
 TEST_F(UpTest, who_ends_before_its_uptime_has_not_started_and_is_given_up_in_a_row) {
   write("hearth.toml",
         "[service.brief]\ncommand = [\"sh\", \"-c\", \"echo no port; exit 0\"]\n"

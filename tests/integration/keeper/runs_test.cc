@@ -238,6 +238,26 @@ TEST_F(Runs, WithoutAProgramFailAtExec) {
   expect_failure(1, SpawnStage::exec, EACCES);
 }
 
+// root's PATH of a service of another user: a typing error was told as "Permission denied".
+TEST_F(Runs, TakeADirectoryOfPathThatTheirUserMayNotEnterAsOneWithoutTheProgram) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root";
+  char closed[] = "/tmp/hearth-closed-XXXXXX";
+  ASSERT_NE(mkdtemp(closed), nullptr);  // 0700
+  Plan plan = service_plan(0, 1, {});
+  plan.uid = plan.gid = 65534;
+  plan.argv = {"slep"};
+  plan.paths = {"/nowhere/slep", std::string(closed) + "/slep"};
+  h.spawn(plan);
+  expect_failure(0, SpawnStage::exec, ENOENT);
+  plan.entry = 1;
+  plan.run = 2;
+  plan.argv = {std::string(closed) + "/slep"};  // not looked for: this is what stands in the way
+  plan.paths = plan.argv;
+  h.spawn(plan);
+  expect_failure(1, SpawnStage::exec, EACCES);
+  rmdir(closed);
+}
+
 TEST_F(Runs, TryTheCandidatesForTheirProgramInOrder) {
   Plan plan = service_plan(0, 1, {"exit", "4"});
   plan.paths.insert(plan.paths.begin(), "/nowhere/service");

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <signal.h>
 
+#include "cli/failures.h"
 #include "cli/log_lines.h"
 #include "unit/cli/fake_server.h"
 
@@ -115,7 +116,7 @@ TEST_F(FollowTest, a_failure_says_which_service_and_why_and_ends_with_1) {
   follow_with(server);
   EXPECT_EQ(code, 1);
   EXPECT_NE(err.find("hearth: web failed: exited with code 1\n"), err.npos);
-  EXPECT_NE(err.find("written nothing"), err.npos);
+  EXPECT_NE(err.find("it wrote nothing"), err.npos);
   EXPECT_NE(err.find("hearth has given up on it; `hearth start web` tries again\n"), err.npos);
 }
 
@@ -163,6 +164,51 @@ TEST_F(FollowTest, a_failure_that_is_tried_again_says_how_to_end_that_and_where_
                 "hearth: front failed: waits for web\n");
   EXPECT_NE(out.find("not all up: 1 backoff (failed), 1 waiting (failed), after "), out.npos) << out;
   std::filesystem::remove_all(directory);
+}
+
+// Under "exec of pythn3 failed" stood what a healthy run had written the day before.
+TEST_F(FollowTest, a_failure_is_told_with_the_lines_of_its_own_runs) {
+  const std::string directory = testing::TempDir() + "app.web.0";
+  std::filesystem::create_directories(directory);
+  std::ofstream(directory + "/00000001.log") << "2020-01-01T00:00:00.000000Z all is well\n"
+                                                "2099-01-01T00:00:00.000000Z no such table\n";
+  const auto told = [&](const std::string& exit) {
+    const std::string web =
+        R"({"project":"app","name":"web","index":0,"outcome":"failed","state":"failed","want_up":true,)"
+        R"("reason":"exited","reason_text":"it failed","log_directory":")" +
+        directory + R"(","exit":)" + exit + "}";
+    FakeServer server({{http(202, accepted), report(true, "01", web)}});
+    follow_with(server);
+    return err;
+  };
+  const std::string crash = told(R"({"code":1,"signal":null,"stage":null,"at":"2099-01-01T00:00:01.000Z","run":7})");
+  EXPECT_NE(crash.find("  the last line it wrote:\n  | 2099-01-01T00:00:00.000000Z no such table\n"), crash.npos)
+      << crash;
+  const std::string exec = told(R"({"code":null,"signal":null,"stage":12,"at":"2099-01-01T00:00:01.000Z","run":7})");
+  EXPECT_NE(exec.find("  it wrote nothing; its log is in " + directory + "\n"), exec.npos) << exec;
+  const std::string before = told(R"({"code":1,"signal":null,"stage":null,"at":"2020-01-01T00:00:01.000Z","run":7})");
+  EXPECT_NE(before.find("all is well"), before.npos) << "it had failed before the order: " << before;
+  std::filesystem::remove_all(directory);
+}
+
+TEST_F(FollowTest, replicas_that_fail_alike_are_told_once) {
+  std::string slots;
+  for (const char* index : {"0", "1", "2"})
+    slots += std::string(slots.empty() ? "" : ",") + R"({"project":"app","name":"worker","index":)" + index +
+             R"(,"replicas":3,"outcome":"failed","state":"backoff","want_up":true,"reason":"exited",)"
+             R"("reason_text":"exited with code 1","log_directory":"/nonexistent/app.worker.)" +
+             index + "\"}";
+  FakeServer server({{http(202, accepted), report(true, "01", slots)}});
+  follow_with(server);
+  EXPECT_EQ(err,
+            "hearth: worker.0-2 failed: exited with code 1\n"
+            "  each wrote nothing; their logs are in /nonexistent/app.worker.0 and those beside it\n"
+            "  hearth goes on trying; `hearth stop worker` ends that\n");
+}
+
+TEST(Failures, name_replicas_by_the_spans_of_their_indices) {
+  EXPECT_EQ(replicas_text("worker", {0, 1, 2, 5, 7, 8}), "worker.0-2, worker.5, worker.7-8");
+  EXPECT_EQ(replicas_text("shop.worker", {3}), "shop.worker.3");
 }
 
 TEST(InterruptWatch, remembers_the_first_signal_and_lets_the_second_end_the_process) {

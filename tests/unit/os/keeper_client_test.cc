@@ -425,6 +425,16 @@ TEST_F(KeeperClientTest, running_out_of_descriptors_refuses_the_start_and_says_w
   EXPECT_EQ(SpawnOutcome::sent, client->spawn(maker.order(0, 7)).outcome);
 }
 
+TEST_F(KeeperClientTest, what_hearth_lacks_itself_is_no_fault_of_the_service) {
+  ASSERT_EQ(0, ::rename(path("o").c_str(), path("away").c_str()));
+  const ports::SpawnAnswer answer = client->spawn(maker.order(0, 7));
+  EXPECT_EQ(SpawnOutcome::refused, answer.outcome);
+  EXPECT_EQ(ENOENT, answer.error.code);
+  EXPECT_EQ(Remedy::try_later, answer.error.remedy) << "and not not_found, which would count as a failed start";
+  ASSERT_EQ(0, ::rename(path("away").c_str(), path("o").c_str()));
+  EXPECT_EQ(SpawnOutcome::sent, client->spawn(maker.order(0, 7)).outcome);
+}
+
 TEST_F(KeeperClientTest, signals_go_out_before_reaps_and_once_per_operation) {
   ASSERT_EQ(SpawnOutcome::sent, client->spawn(maker.order(0, 7)).outcome);
   keeper.spawn_all();

@@ -100,6 +100,17 @@ TEST_F(PreparationTest, a_sandbox_with_a_path_that_is_not_there_leaves_no_creden
   EXPECT_EQ(0u, mode_of(directory / "c/7"));
 }
 
+TEST_F(PreparationTest, a_credential_that_cannot_be_used_is_told_as_a_fault_of_the_service) {
+  order.around.credentials = {{"key", directory / "nowhere"}};
+  EXPECT_EQ(Remedy::not_found, prepare(order).error().remedy);
+  order.around.credentials = {{"key", directory / ""}};
+  EXPECT_EQ(Remedy::fix_input, prepare(order).error().remedy);
+  write("key", "secret");
+  order.around.credentials = {{"key", directory / "key"}};
+  order.roots.credentials = directory / "key/c";
+  EXPECT_EQ(Remedy::try_later, prepare(order).error().remedy) << "hearth's own place for them is nobody else's fault";
+}
+
 TEST_F(PreparationTest, an_owner_is_given_what_is_made) {
   order.owner = {65533, 65533};
   order.around.cache_directories = {"web"};
