@@ -80,10 +80,11 @@ bool each_directory(int directory, Visit visit) {
 bool walk(int directory, int depth, std::vector<int>& pids) {
   bool all = add_processes(directory, pids);
   if (depth == 0) return all;
-  return each_directory(directory, [&](const std::string& name) {
-           Fd below(::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-           all = (below ? walk(below.get(), depth - 1, pids) : is_gone(errno)) && all;
-         }) &&
+  return each_directory(directory,
+                        [&](const std::string& name) {
+                          Fd below(::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+                          all = (below ? walk(below.get(), depth - 1, pids) : is_gone(errno)) && all;
+                        }) &&
          all;
 }
 
