@@ -38,6 +38,7 @@ namespace {
 constexpr std::size_t usual_lines = 20;
 constexpr std::size_t enough_output = 64u << 10;
 constexpr SpanNs longest_rotation = seconds(10);
+constexpr int pause_ms = 100;  // until a hearth that does not answer is asked again
 constexpr std::uint32_t newcomers = IN_CREATE | IN_MOVED_TO | IN_ONLYDIR;  // services that begin to write
 
 Error usage(std::string subject, std::string reason, std::string hint) {
@@ -83,20 +84,43 @@ struct Chosen {
   std::vector<SlotNews> slots;
 };
 
-Result<Chosen> choose(const Context& context) {
+// What a hearth that runs says. A failure: it is there and does not say anything now, as one that is stopped, replaced at
+// this moment, or short of descriptors.
+Result<std::vector<SlotNews>> running_services(const Context& context) {
   Client client(context.socket_path());
   const auto answer = client.ask({.target = "/v1/status"}, after(os::read_mono(), seconds(2)));
-  std::vector<SlotNews> running;
-  if (answer) {
-    if (Result<std::vector<SlotNews>> services = services_news(*answer)) running = std::move(*services);
+  Result<std::vector<SlotNews>> services = answer ? services_news(*answer) : failure(answer.error().error);
+  const bool may_answer = answer || answer.error().trouble == Trouble::timeout ||
+                          answer.error().trouble == Trouble::cut || answer.error().trouble == Trouble::not_running;
+  if (services || (may_answer && instance_lives(context.instance))) return services;
+  return std::vector<SlotNews>();
+}
+
+// Who follows waits for a hearth that does not say whether a service that has no log yet exists.
+Result<Chosen> choose(const Context& context) {
+  for (bool told = false;; told = true) {
+    const Result<std::vector<SlotNews>> running = running_services(context);
+    // By the directories: they are there for what hearth has forgotten, too. What runs tells where they are.
+    std::string directory = context.instance.log_directory;
+    if (running && !running->empty())
+      directory = running->front().log_directory.substr(0, running->front().log_directory.rfind('/'));
+    // A service that has not written yet has no directory; following it makes sense all the same.
+    Result<std::vector<SlotNews>> chosen =
+        services_with_logs(directory, context.arguments.words, running ? *running : std::vector<SlotNews>());
+    if (chosen) return Chosen{directory, std::move(*chosen)};
+    if (running || chosen.error().remedy != Remedy::not_found) return failure(chosen.error());
+    if (!context.arguments.has("follow")) {
+      return failure(
+          Remedy::try_later, chosen.error().operation, chosen.error().subject,
+          "there is none here, and hearth does not say whether there is such a service: " + running.error().reason,
+          running.error().hint);
+    }
+    if (!told)
+      write_err(
+          fmt::format("hearth: there is no log of {} yet; waiting for hearth to say whether there will be one: {}\n",
+                      chosen.error().subject, running.error().reason));
+    ::poll(nullptr, 0, pause_ms);
   }
-  // By the directories: they are there for what hearth has forgotten, too. What runs tells where they are.
-  std::string directory = context.instance.log_directory;
-  if (!running.empty()) directory = running[0].log_directory.substr(0, running[0].log_directory.rfind('/'));
-  // A service that has not written yet has no directory; following it makes sense all the same.
-  Result<std::vector<SlotNews>> chosen = services_with_logs(directory, context.arguments.words, running);
-  if (!chosen) return failure(chosen.error());
-  return Chosen{directory, std::move(*chosen)};
 }
 
 // False: whoever read us is gone.

@@ -43,7 +43,11 @@ void Mover::commit(SlotIndex slot, uint64_t file, BatchState state) {
 }
 
 Mover::Mover(System& system, const MoverParts& parts)
-    : system_(system), parts_(parts), page_(*parts.page), sink_buffer_(new char[sink_buffer_bytes]) {}
+    : system_(system),
+      parts_(parts),
+      page_(*parts.page),
+      sink_buffer_(new char[sink_buffer_bytes]),
+      waits_for_claims_until_(after(system.mono_ns(), claims_are_waited_for)) {}
 
 SlotIndex Mover::stuck_slot() const {
   return wire::commit_stream(page_.commit_word.load(relaxed));

@@ -50,6 +50,9 @@ struct MoverParts {
   int log_directory = -1;
 };
 
+// How old a logger may be that waits for the files of the one before.
+inline constexpr SpanNs claims_are_waited_for = seconds(1);
+
 class Sinks;
 
 class Mover {
@@ -112,6 +115,7 @@ class Mover {
   int prepare(SlotIndex slot, OpenFile& file, RunId run);
   int first_file(SlotIndex slot, OpenFile& file);
   int64_t end_of_newest(int directory, uint64_t number, const wire::LogStream& s);
+  int64_t claim_newest(int fd);
   int open_current(SlotIndex slot, OpenFile& file, RunId run);
   int check_current(SlotIndex slot, OpenFile& file, RunId run);
   int reserve(SlotIndex slot, OpenFile& file, uint64_t need);
@@ -133,6 +137,7 @@ class Mover {
   MoverParts parts_;
   wire::LogPage& page_;
   std::unique_ptr<char[]> sink_buffer_;
+  MonoNs waits_for_claims_until_;
   OpenFile recovered_;  // the file of the batch that recover() works on
   Sinks* sinks_ = nullptr;
   std::bitset<wire::max_slots> untidy_;

@@ -2,10 +2,13 @@
 #include <algorithm>
 #include <errno.h>
 #include <string.h>
+#include <string_view>
 #include <utility>
 
 #include "logger/log_files.h"
 #include "logger/mover.h"
+#include "logger/open_line.h"
+#include "logger/torn_line.h"
 
 namespace hearth::logger {
 namespace {
@@ -16,12 +19,24 @@ constexpr auto relaxed = std::memory_order_relaxed;
 constexpr uint64_t small_step = 64u << 10;
 constexpr uint64_t large_step = 1u << 20;
 constexpr uint64_t least_batch = 512;
+static_assert(sink_buffer_bytes >= open_line_most);
+constexpr SpanNs claim_nap = milliseconds(2);
 
 uint64_t round_up(uint64_t value, uint64_t step) {
   return (value + step - 1) / step * step;
 }
 bool is_shortage(int error) {
   return error == ENOSPC || error == EDQUOT;
+}
+int64_t write_whole(System& system, int fd, std::string_view bytes, uint64_t at) {
+  while (!bytes.empty()) {
+    int64_t done = system.pwrite(fd, bytes.data(), bytes.size(), at);
+    if (done == -EINTR) continue;
+    if (done <= 0) return done < 0 ? done : -ENOSPC;
+    bytes.remove_prefix(static_cast<size_t>(done));
+    at += static_cast<uint64_t>(done);
+  }
+  return 0;
 }
 
 }  // namespace
@@ -99,11 +114,13 @@ int Mover::first_file(SlotIndex slot, OpenFile& file) {
   int64_t fd = open_directory(system_, parts_.log_directory, s);
   if (fd < 0) return static_cast<int>(-fd);
   os::Fd directory(static_cast<int>(fd));
+  file.close();  // with its claim
   NumberRange range;
   int64_t done = system_.scan(directory.get(), range);
   if (done < 0) return static_cast<int>(-done);
   int64_t end = range.greatest > 0 ? end_of_newest(directory.get(), range.greatest, s) : -ENOENT;
-  file.close();
+  // Its line is ended when there is space again.
+  if (end < 0 && is_shortage(static_cast<int>(-end))) return static_cast<int>(-end);
   put(s.mid_line, 0u);
   put(s.line_tail, 0u);
   put(s.offset, end >= 0 ? static_cast<uint64_t>(end) : uint64_t{0});
@@ -114,25 +131,41 @@ int Mover::first_file(SlotIndex slot, OpenFile& file) {
 // Where to go on in a file that an earlier instance has written, or a negative errno when that is not to be done: it is
 // full, it ends as a power loss ends files, or its logger lives: that of a dead keeper drains until the last moment,
 // and two who write at offsets of their own would overwrite each other. A line that will never come to its end is
-// ended. Whatever its format was: that of a stream may change within a file at any time.
+// ended, also one that stands at the end of the file before, because the newest has nothing yet.
 int64_t Mover::end_of_newest(int directory, uint64_t number, const wire::LogStream& s) {
   int64_t fd = open_named(system_, directory, file_name(number).text, s);
   if (fd < 0) return fd;
   os::Fd opened(static_cast<int>(fd));
-  if (int64_t claimed = system_.claim(opened.get()); claimed < 0) return claimed;
+  if (int64_t claimed = claim_newest(opened.get()); claimed < 0) return claimed;
   struct stat info{};
   int64_t done = system_.stat(opened.get(), info);
   if (done < 0) return done;
   auto size = static_cast<uint64_t>(info.st_size);
   int64_t last = size > 0 ? system_.last_byte(opened.get(), size) : '\n';
   if (last < 0) return last;
-  if (last != '\n') {
-    done = system_.pwrite(opened.get(), "\n", 1, size);
-    if (done <= 0) return done < 0 ? done : -ENOSPC;
-    ++size;
+  if (last != '\n' || size == 0) {
+    OpenLine line = read_open_line(system_, directory, number, opened.get(), size, s, sink_buffer_.get());
+    if (line.error < 0) return line.error;
+    LineEnding ending;
+    if (!line.tail.empty()) ending = end_of_torn_line(s.format, line.tail, line.view);
+    done = write_whole(system_, opened.get(), ending.view(), size);
+    if (done < 0) return done;
+    size += ending.size;
   }
   if (last == 0 || (s.max_size > 0 && size >= s.max_size)) return -EFBIG;
   return static_cast<int64_t>(size);
+}
+
+// A logger that still drains moves what its FIFOs held when its keeper died, which is over in milliseconds: it is worth
+// waiting for, because a line that it leaves open in a file that is not the newest any more has no end. Only as long as
+// this logger is young: later it is one that is stopped or held by its disk, or this one itself for another slot.
+int64_t Mover::claim_newest(int fd) {
+  int64_t claimed = system_.claim(fd);
+  while (claimed == -EWOULDBLOCK && system_.mono_ns() < waits_for_claims_until_) {
+    system_.nap(claim_nap);
+    claimed = system_.claim(fd);
+  }
+  return claimed;
 }
 
 int Mover::open_current(SlotIndex slot, OpenFile& file, RunId run) {

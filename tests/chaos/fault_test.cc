@@ -194,6 +194,13 @@ TEST_F(ChaosLog, finds_an_object_without_its_end) {
   EXPECT_THAT(compare(1), Contains(HasSubstr("have no end")));
 }
 
+TEST_F(ChaosLog, an_object_that_was_torn_before_its_text_is_nobodys_line) {
+  line(0);
+  piece("");
+  line(1);
+  EXPECT_THAT(compare(2), IsEmpty());
+}
+
 TEST_F(ChaosLog, what_hearth_counts_as_lost_may_be_missing_and_no_more) {
   line(0);
   piece(text(1).substr(0, 10));

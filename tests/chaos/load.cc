@@ -6,6 +6,8 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <boost/json.hpp>
 #include <fmt/format.h>
@@ -127,10 +129,20 @@ void Load::order(const std::vector<std::string>& words, const std::set<std::stri
     busy_.insert(name);
     wanted_.erase(name);
   }
+  touch_what_they_need(names);
   world_
       .run(words, kHangs,
            [this, what, names, goal](int code, const std::string& output) { ended(what, names, goal, code, output); })
       .mutates = true;
+}
+
+void Load::touch_what_they_need(const std::set<std::string>& names) {
+  for (const std::string& name : names) {
+    const Planned* service = plan_.find(name);
+    if (service == nullptr || service->needs.empty() || names.contains(service->needs)) continue;
+    touched_.insert(service->needs);
+    wanted_.erase(service->needs);
+  }
 }
 
 void Load::ended(const std::string& what, const std::set<std::string>& names, std::optional<bool> goal, int code,
@@ -141,6 +153,7 @@ void Load::ended(const std::string& what, const std::set<std::string>& names, st
     touched_.insert(name);
     if (code == 0 && goal) wanted_[name] = *goal;
   }
+  touch_what_they_need(names);
   if (code != 0) ++orders_refused;
   if (code >= 126)
     violations_.push_back(fmt::format("`hearth {}` ended with {}: {}", what, code, output.substr(0, 500)));
@@ -169,6 +182,9 @@ void Load::one_order() {
     return order({"up", "--no-wait"}, changed, true);
   }
   const Planned& service = plan_.services()[below(random_, plan_.services().size())];
+  // Who is ready ignores the signal, and stays who he is. No order is refused because of it.
+  if (dice == 19 && service.character == "notifier" && mutating_ < 4)
+    return order({"reload", service.name, "--timeout", kPatience}, {}, std::nullopt);
   if (busy_.contains(service.name) || mutating_ >= 4) return;
   if (service.replicas > 1)
     return order(
@@ -203,13 +219,31 @@ void Load::knock() {
     const bool connected = connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), length) == 0;
     if (connected || errno == EAGAIN)
       ++knocks_served;
-    else if (!sockets_may_change_ && faults_.deaths().of_all.empty())
+    else if (!sockets_may_have_changed())
       violations_.push_back(fmt::format("the socket of {} is closed: {}", service.name, std::strerror(errno)));
   }
 }
 
-void Load::begin_log_follower() {
-  world_.run({"logs", "-f", "-n", "all", "raw"}, kForEver, nullptr, log_follower_directory() + "/1.log");
+// It reads files, and needs no hearth but for the name of a service that has no log yet: so it has no reason to end.
+void Load::follow_log() {
+  const MonoNs now = os::read_mono();
+  if (log_is_followed_ || now < next_log_life_) return;
+  next_log_life_ = after(now, milliseconds(300));
+  log_is_followed_ = true;
+  ++log_lives_;
+  ::mkdir(log_follower_directory().c_str(), 0700);
+  world_.run(
+      {"logs", "-f", "-n", "all", "raw"}, kForEver,
+      [this](int code, const std::string& output) {
+        log_is_followed_ = false;
+        // A `down` forgets it, and before it has written nothing tells that it was there.
+        const bool forgotten = sockets_may_change_ && ::access((world_.logs() + "/chaos.raw.0").c_str(), F_OK) != 0;
+        if (code == -1 || forgotten || faults_.everything_died()) return;
+        const std::size_t last = output.size() - std::min<std::size_t>(output.size(), 300);
+        violations_.push_back(
+            fmt::format("`hearth logs -f raw` ended by itself with {}: {}", code, output.substr(last)));
+      },
+      log_follower_directory() + "/1.log");
 }
 
 void Load::kill_what_hangs() {

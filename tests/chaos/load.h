@@ -55,8 +55,8 @@ class Load {
   void apply_file();  // writes hearth.toml and orders `up --no-wait`
   void one_order();
   void look();
-  void knock();  // at the server's socket
-  void begin_log_follower();
+  void knock();       // at the server's socket
+  void follow_log();  // `hearth logs -f` of raw, from its beginning; begins it again when it has ended
   // Nothing under way that changes anything.
   bool quiet() const { return mutating_ == 0; }
   void kill_what_hangs();
@@ -67,14 +67,23 @@ class Load {
   // What shall be, where it is known: of services by name. Cleared by what may or may not have happened.
   const std::map<std::string, bool>& wanted() const { return wanted_; }
   void all_wanted();
-  bool sockets_may_have_changed() const { return sockets_may_change_; }
-  void forget_sockets() { sockets_may_change_ = false; }
+  // Since they were looked at: somebody has stopped their services for good, or all of hearth may have died.
+  bool sockets_may_have_changed() const {
+    return sockets_may_change_ || faults_.deaths().batches != deaths_when_looked_at_;
+  }
+  void sockets_were_looked_at() {
+    sockets_may_change_ = false;
+    deaths_when_looked_at_ = faults_.deaths().batches;
+  }
 
   std::uint64_t orders = 0, orders_refused = 0, looks = 0, knocks = 0, knocks_served = 0;
-  std::string log_follower_directory() const { return world_.base() + "/followers/raw"; }
+  // Of the last one that was begun.
+  std::string log_follower_directory() const { return world_.base() + "/followers/raw" + std::to_string(log_lives_); }
 
  private:
   void order(const std::vector<std::string>& words, const std::set<std::string>& names, std::optional<bool> goal);
+  // What is started brings what it depends on along: of that nothing is known afterwards.
+  void touch_what_they_need(const std::set<std::string>& names);
   void ended(const std::string& what, const std::set<std::string>& names, std::optional<bool> goal, int code,
              const std::string& output);
 
@@ -89,6 +98,10 @@ class Load {
   int mutating_ = 0;
   bool looking_ = false;
   bool sockets_may_change_ = true;
+  std::uint64_t deaths_when_looked_at_ = 0;
+  std::size_t log_lives_ = 0;
+  bool log_is_followed_ = false;
+  MonoNs next_log_life_ = 0;
 };
 
 }  // namespace hearth::chaos

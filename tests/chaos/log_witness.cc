@@ -22,6 +22,8 @@ void LogWitness::take(const support::LogLine& line) {
   marked_ += line.lost;
   torn_ += line.torn ? 1 : 0;
   if (line.lost != 0) return;
+  // Nobody writes one: a line that was torn before its text, or its line end alone.
+  if (line.text.empty() && !line.whole) return;
   if (!line.whole) return take_piece(line);
   ++lines_;
   Run& run = runs_[line.run];
@@ -126,8 +128,8 @@ LogVerdict LogWitness::compare(const std::vector<TrueRun>& runs, const Allowance
     verdict.violations.push_back("log of " + slot_ + ": in " + piece.where +
                                  " is what was never written: " + support::shown(piece.text));
   strange_.clear();
-  // Whoever goes on after the death of everything ends the line, but not the object.
-  if (torn_ > allowance.batches)
+  // Whoever goes on after the death of everything ends the line and the object.
+  if (torn_ > 0)
     verdict.violations.push_back("log of " + slot_ + ": " + std::to_string(torn_) + " objects have no end");
   if (all_there) return verdict;
   if (excused) {

@@ -185,7 +185,7 @@ void Storm::compare_untouched(const Evidence& evidence) {
 
 // Each run was given the same socket as the one before.
 void Storm::compare_sockets(const Evidence& evidence) {
-  const bool may_change = load_.sockets_may_have_changed() || !faults_.deaths().of_all.empty();
+  const bool may_change = load_.sockets_may_have_changed();
   for (const Planned& service : plan_.services()) {
     const auto truth = evidence.truth.find(service.name);
     if (service.socket.empty() || truth == evidence.truth.end() || truth->second.empty()) continue;
@@ -196,7 +196,7 @@ void Storm::compare_sockets(const Evidence& evidence) {
       violation(fmt::format("the socket of {} is another one: its listeners were closed meanwhile", service.name));
     before = inode;
   }
-  load_.forget_sockets();
+  load_.sockets_were_looked_at();
 }
 
 void Storm::compare_logs_and_exits() {
@@ -291,6 +291,7 @@ void Storm::compare_journal() {
 
 // `logs -f` of raw, from the beginning to its end: what the files have, once and in order.
 void Storm::compare_log_follower() {
+  load_.follow_log();
   LogWitness witness("raw, as `hearth logs -f` told it");
   support::LogCursor cursor(load_.log_follower_directory(), support::LogForm::raw);
   const MonoNs deadline = after(os::read_mono(), catches_up());

@@ -50,6 +50,7 @@ void Plan::add_characters() {
   add({.name = "bad", .character = "task", .more = "7", .nature = Nature::task, .task_code = 7});
   add({.name = "hooked", .character = "writer", .hooked = true});
   add({.name = "web", .character = "writer", .form = "stamped", .replicas = 2});
+  add({.name = "needy", .character = "writer", .needs = "asked"});
   add({.name = "hasty", .character = "writer", .full_wait = "200ms"});
 }
 
@@ -114,6 +115,7 @@ std::string Plan::toml(int variant) const {
     if (!service.ready.empty()) text += "ready = " + service.ready + "\n";
     if (!service.ready_file.empty()) text += "ready_file = \"" + service.ready_file + "\"\n";
     if (!service.socket.empty()) text += "listen = [\"unix:" + service.socket + "\"]\n";
+    if (!service.needs.empty()) text += fmt::format("depends_on = {{ {} = \"ready\" }}\n", service.needs);
     if (service.replicas > 1) text += fmt::format("replicas = {}\n", service.replicas);
     if (service.hooked) text += fmt::format("before_start = [\"{}\", \"before\", \"{}\"]\n", program_, service.name);
     text += service.extra;

@@ -33,6 +33,7 @@ struct Planned {
   std::string ready;       // TOML, "" = no probe
   std::string ready_file;  // path, "" = none
   std::string socket;      // path of its listening socket, "" = none
+  std::string needs;       // a service that it depends on, "" = none
   int replicas = 1;
   int task_code = 0;
   bool hooked = false;  // has a before_start that writes its record

@@ -73,6 +73,7 @@ void begin() {
   struct sigaction action{};
   action.sa_handler = on_term;
   sigaction(SIGTERM, &action, nullptr);
+  signal(SIGHUP, SIG_IGN);  // of a reload
   struct stat socket{};
   const bool serves = character == "server" && fstat(3, &socket) == 0;
   record("start " + run + " " + std::to_string(getpid()) + " " + now() + " " +

@@ -35,7 +35,6 @@ Result Storm::run() {
   begun_ = os::read_mono();
   begin();
   calm();  // without a fault: what is wrong here is wrong with the tool, or with everything
-  load_.begin_log_follower();
   const MonoNs until = after(os::read_mono(), options_.length);
   while (!world_.interrupted() && os::read_mono() < until) {
     ++result_.rounds;
@@ -88,6 +87,7 @@ void Storm::rage(SpanNs time) {
       next_look = in(500);
     }
     events_.tick();
+    load_.follow_log();
     wait(milliseconds(20));
   }
 }

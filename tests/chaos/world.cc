@@ -82,8 +82,7 @@ World::World(const Options& options, support::World around) : options_(options),
   char place[] = "/tmp/hearth-chaos.XXXXXX";
   if (mkdtemp(place) == nullptr) throw std::runtime_error("cannot make a directory in /tmp");
   base_ = place;
-  for (const char* part : {"/p", "/i", "/truth", "/lines", "/followers", "/followers/raw"})
-    mkdir((base_ + part).c_str(), 0700);
+  for (const char* part : {"/p", "/i", "/truth", "/lines", "/followers"}) mkdir((base_ + part).c_str(), 0700);
   if (around_.can_mount) {
     can_fill_ = true;
     mount_small(directory(), "size=64m,mode=0711");

@@ -188,6 +188,27 @@ TEST_F(CommandTest, logs_are_followed_and_outlive_hearth) {
   EXPECT_EQ(hearth({"logs", "-n", "1", "talk"}).out, "second\n");
 }
 
+TEST_F(CommandTest, who_follows_a_service_without_a_log_waits_for_a_hearth_that_is_stopped) {
+  ASSERT_EQ(::mkfifo((project + "/go").c_str(), 0600), 0);
+  ASSERT_EQ(hearth({"run", "--name", "talk", "--", "sh", "-c", "read x < go; echo second; sleep 1000"}).code, 0);
+  const auto supervisor = static_cast<pid_t>(status().at("supervisor").at("pid").as_int64());
+  ASSERT_EQ(::kill(supervisor, SIGSTOP), 0);
+  Running follow = start({"logs", "-f", "talk"});
+  const Finished once = hearth({"logs", "talk"});
+  EXPECT_EQ(once.code, 1) << once.err;
+  EXPECT_NE(once.err.find("hearth does not say whether there is such a service"), std::string::npos) << once.err;
+  ASSERT_TRUE(eventually([&] { return follow.err().find("waiting for hearth to say") != std::string::npos; }));
+  ASSERT_EQ(::kill(supervisor, SIGCONT), 0);
+  write("go", "x\n");
+  ASSERT_TRUE(eventually([&] { return follow.out() == "second\n"; })) << follow.out() << follow.err();
+  // Who follows already needs no hearth.
+  ASSERT_EQ(::kill(supervisor, SIGKILL), 0);
+  ASSERT_EQ(hearth({"run", "--name", "other", "--", "sleep", "1000"}).code, 0);
+  ::kill(follow.pid(), SIGTERM);
+  EXPECT_EQ(follow.finish().code, 128 + SIGTERM);
+  EXPECT_EQ(hearth({"logs", "-f", "nobody"}).code, 2) << "a hearth that answers knows";
+}
+
 TEST_F(CommandTest, who_follows_a_service_sees_the_replicas_that_join) {
   write("hearth.toml", "[service.web]\ncommand = [\"sh\", \"-c\", \"echo I am {index}; sleep 1000\"]\n");
   ASSERT_EQ(hearth({"up"}).code, 0);

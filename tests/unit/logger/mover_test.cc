@@ -87,7 +87,7 @@ class MoverOfAnEarlierDirectory : public MoverTest {
  protected:
   void find(std::string_view content, std::uint64_t max_size = 0) {
     world.configure(0, "s", wire::LogFormat::raw, max_size);
-    std::filesystem::create_directory(world.path("s"));
+    std::filesystem::create_directories(world.path("s"));
     std::ofstream(world.path("s/00000041.log")) << content;
     feed_and_move("hello\n");
   }
@@ -112,6 +112,45 @@ TEST_F(MoverOfAnEarlierDirectory, BeginsTheNextFileWhenItsLoggerStillDrains) {
   find("of another instance, not yet comp");
   EXPECT_EQ(world.all("s"), "of another instance, not yet comphello\n") << "its last line is not ours to end";
   EXPECT_EQ(world.stream().file.load(), 42u);
+}
+
+TEST_F(MoverOfAnEarlierDirectory, WaitsForALoggerThatStillDrainsAndEndsItsLine) {
+  system.claimed = true;
+  system.released_after = milliseconds(20);
+  find("of another instance, cut sho");
+  EXPECT_EQ(world.all("s"), "of another instance, cut sho\nhello\n");
+  EXPECT_EQ(world.stream().file.load(), 41u);
+}
+
+TEST_F(MoverOfAnEarlierDirectory, DoesNotWaitForAClaimWhenItsLoggerIsNotYoungAnyMore) {
+  system.claimed = true;
+  system.released_after = milliseconds(20);
+  system.now += claims_are_waited_for;
+  find("of another slot\n");
+  EXPECT_EQ(world.stream().file.load(), 42u);
+}
+
+TEST_F(MoverOfAnEarlierDirectory, EndsALineThatStandsBeforeAnEmptyNewestFile) {
+  std::filesystem::create_directory(world.path("s"));
+  std::ofstream(world.path("s/00000040.log")) << "cut sho";
+  find("");
+  EXPECT_EQ(world.files("s"),
+            (std::map<std::string, std::string>{{"00000040.log", "cut sho"}, {"00000041.log", "\nhello\n"}}));
+}
+
+TEST_F(MoverOfAnEarlierDirectory, WaitsForSpaceToEndItsLine) {
+  system.write_error = ENOSPC;
+  world.configure(0, "s", wire::LogFormat::raw, 0);
+  std::filesystem::create_directory(world.path("s"));
+  std::ofstream(world.path("s/00000041.log")) << "cut sho";
+  world.feed(1, "hello\n");
+  const MoveResult full = mover.move(0, file, 1, world.fifo(1));
+  EXPECT_EQ(full.what, Moved::blocked);
+  EXPECT_EQ(full.error, ENOSPC);
+  system.write_error = 0;
+  move_all();
+  EXPECT_EQ(world.all("s"), "cut sho\nhello\n");
+  EXPECT_EQ(world.stream().file.load(), 41u);
 }
 
 TEST_F(MoverOfAnEarlierDirectory, BeginsTheNextFileWhenAPowerLossHasLeftZeroes) {

@@ -31,12 +31,13 @@ struct Died {};
 
 class FaultySystem : public System {
  public:
-  std::uint64_t points = 0;  // passed so far
-  std::uint64_t die_at = 0;  // 0 = live
-  bool full = false;         // no space can be reserved
-  bool no_reserve = false;   // a file system without fallocate
-  int write_error = 0;       // errno of every pwrite
-  bool claimed = false;      // every file, by another logger
+  std::uint64_t points = 0;           // passed so far
+  std::uint64_t die_at = 0;           // 0 = live
+  bool full = false;                  // no space can be reserved
+  bool no_reserve = false;            // a file system without fallocate
+  int write_error = 0;                // errno of every pwrite
+  bool claimed = false;               // every file, by another logger
+  SpanNs released_after = INT64_MAX;  // that long
   bool may_widen = true;
   int widened = 0;  // how many times that was tried
   std::size_t longest_write = SIZE_MAX;
@@ -110,6 +111,11 @@ class FaultySystem : public System {
   }
   std::int64_t claim(int fd) override {
     return at([&] { return claimed ? -EWOULDBLOCK : System::claim(fd); });
+  }
+  void nap(SpanNs span) override {
+    now += span;
+    released_after -= std::min(span, released_after);
+    if (released_after == 0) claimed = false;
   }
   MonoNs mono_ns() override { return now; }
   WallNs wall_ns() override { return wall; }
