@@ -81,14 +81,18 @@ Result<LogQuery> query_of(const Arguments& arguments, WallNs now) {
 struct Chosen {
   std::string directory;  // of all logs
   std::vector<SlotNews> slots;
+  std::vector<SlotNews> forgotten;  // nobody named them, and hearth knows them no more: shown when they write again
 };
 
 Result<Chosen> choose(const Context& context) {
   Client client(context.socket_path());
   const auto answer = client.ask({.target = "/v1/status"}, after(os::read_mono(), seconds(2)));
   std::vector<SlotNews> running;
+  bool knows = false;  // what is known, hearth has told
   if (answer) {
-    if (Result<std::vector<SlotNews>> services = services_news(*answer)) running = std::move(*services);
+    Result<std::vector<SlotNews>> services = services_news(*answer);
+    knows = services.has_value();
+    if (services) running = std::move(*services);
   }
   // By the directories: they are there for what hearth has forgotten, too. What runs tells where they are.
   std::string directory = context.instance.log_directory;
@@ -96,7 +100,10 @@ Result<Chosen> choose(const Context& context) {
   // A service that has not written yet has no directory; following it makes sense all the same.
   Result<std::vector<SlotNews>> chosen = services_with_logs(directory, context.arguments.words, running);
   if (!chosen) return failure(chosen.error());
-  return Chosen{directory, std::move(*chosen)};
+  Chosen all{directory, std::move(*chosen), {}};
+  if (knows && context.arguments.words.empty() && !context.arguments.has("all"))
+    all.forgotten = take_forgotten(all.slots, running);
+  return all;
 }
 
 // False: whoever read us is gone.
@@ -210,6 +217,7 @@ class Merge {
       : context_(context), query_(query), chosen_(std::move(chosen)), look_(context, prefixed) {
     look_.add(chosen_.slots);
     for (const SlotNews& slot : chosen_.slots) sources_.emplace_back(slot, query);
+    for (const SlotNews& slot : chosen_.forgotten) forgotten_.emplace_back(slot, query);
   }
 
   // What stands before is not shown.
@@ -252,6 +260,12 @@ class Merge {
       if (Status begun = sources_[i].begin_following(watcher); !begun) return begun;
       if (Status shown = show_live(i); !shown) return shown;
     }
+    for (LogSource& source : forgotten_) {
+      const Result<logs::Tail> end = logs::last_lines(source.slot().log_directory, 0);
+      if (!end) return failure(end.error());
+      source.start_at(end->end);
+      if (Status begun = source.begin_following(watcher); !begun) return begun;
+    }
     for (std::uint64_t seen = 0, first = 1;; first = 0) {
       if (above >= 0 && (first != 0 || watcher.events_of(above) != seen)) {
         seen = watcher.events_of(above);
@@ -260,6 +274,7 @@ class Merge {
       flush();
       if (const Result<bool> more = await_news(watcher); !more || !*more)
         return more ? Status() : failure(more.error());
+      take_returned();
       for (std::size_t i = 0; i < sources_.size(); ++i) {
         if (!sources_[i].has_news()) continue;
         if (Status shown = show_live(i); !shown) return shown;
@@ -291,15 +306,28 @@ class Merge {
       show(i, line);
     }
   }
+  // Of those that were forgotten, who is up again and writes.
+  void take_returned() {
+    for (auto source = forgotten_.begin(); source != forgotten_.end();) {
+      if (!source->has_news()) {
+        ++source;
+        continue;
+      }
+      chosen_.slots.push_back(source->slot());
+      look_.add(chosen_.slots);
+      sources_.push_back(std::move(*source));
+      source = forgotten_.erase(source);
+    }
+  }
   // Services that have begun to write since.
   Status take_new(logs::Watcher& watcher) {
     const Result<std::vector<SlotNews>> found =
         services_with_logs(chosen_.directory, context_.arguments.words, chosen_.slots);
     if (!found) return {};
     for (const SlotNews& slot : *found) {
-      const bool known = std::ranges::any_of(
-          chosen_.slots, [&](const SlotNews& one) { return one.log_directory == slot.log_directory; });
-      if (known) continue;
+      const auto same = [&](const SlotNews& one) { return one.log_directory == slot.log_directory; };
+      const auto of_same = [&](const LogSource& source) { return same(source.slot()); };
+      if (std::ranges::any_of(chosen_.slots, same) || std::ranges::any_of(forgotten_, of_same)) continue;
       chosen_.slots.push_back(slot);
       look_.add(chosen_.slots);
       sources_.emplace_back(slot, query_);
@@ -314,6 +342,7 @@ class Merge {
   Chosen chosen_;
   Look look_;
   std::vector<LogSource> sources_;
+  std::vector<LogSource> forgotten_;  // followed from where they end now
   std::string out_;
 };
 
@@ -361,6 +390,13 @@ bool is_glob(const std::string& name) {
   return name.find_first_of("*?") != name.npos;
 }
 
+// Nothing is shown, and there is something.
+void tell_forgotten(const Context& context, std::size_t count) {
+  if (count == 0) return;
+  write_err(fmt::format("hearth: no service is up; logs of {} that {} down: `hearth {}logs --all`\n", count,
+                        count == 1 ? "is" : "are", context.place_option));
+}
+
 }  // namespace
 
 int command_logs(const Context& asked) {
@@ -379,7 +415,12 @@ int command_logs(const Context& asked) {
   const bool follow = arguments.has("follow");
   const bool open_ended = arguments.words.empty() || std::ranges::any_of(arguments.words, is_glob);
   const bool several = chosen->slots.size() > 1 || (follow && open_ended);
-  if (!several && chosen->slots.empty()) return exit_code::done;
+  if (arguments.has("all") && !arguments.words.empty())
+    return complain(context, usage("logs --all", "services are named, too", "leave out either"), exit_code::usage);
+  if (!several && chosen->slots.empty()) {
+    tell_forgotten(context, chosen->forgotten.size());
+    return exit_code::done;
+  }
   std::optional<logs::Cursor> joined;
   if (!several && !context.json && !query->filters() && !arguments.has("timestamps")) {
     const int code = pass_through(context, *chosen, query->lines, follow, joined);
