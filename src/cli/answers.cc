@@ -10,6 +10,7 @@
 #include "base/placed.h"
 #include "base/toml_text.h"
 #include "cli/log_times.h"
+#include "config/limits.h"
 #include "config/text.h"
 #include "ports/store.h"
 
@@ -292,14 +293,19 @@ std::string error_json(const Error& error) {
 }
 
 Labels::Labels(const std::vector<SlotNews>& slots) {
+  std::string_view first;
   for (const SlotNews& slot : slots) {
-    projects_ = projects_ || slot.project != slots.front().project;
+    if (slot.project != config::own_project) {
+      projects_ = projects_ || (!first.empty() && slot.project != first);
+      first = slot.project;
+    }
     if (slot.index > 0 || slot.replicas > 1) replicated_.emplace(slot.project, slot.name);
   }
 }
 
 std::string Labels::of(const SlotNews& slot) const {
-  std::string text = projects_ ? slot.project + "." + slot.name : slot.name;
+  const bool with_project = projects_ || slot.project == config::own_project;
+  std::string text = with_project ? slot.project + "." + slot.name : slot.name;
   if (replicated_.contains({slot.project, slot.name})) text += fmt::format(".{}", slot.index);
   return text;
 }

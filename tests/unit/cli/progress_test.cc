@@ -225,6 +225,13 @@ TEST(Progress, replicas_and_projects_are_told_apart_only_where_there_are_several
   EXPECT_EQ(Labels(slots).of(slots[1]), "other.db");
 }
 
+TEST(Progress, runs_of_hearth_itself_leave_the_names_of_services_alone) {
+  std::vector<SlotNews> slots = {slot("upgrade", "done", "completed"), slot("web", "done", "running")};
+  slots[0].project = "_hearth";
+  EXPECT_EQ(Labels(slots).of(slots[0]), "_hearth.upgrade");
+  EXPECT_EQ(Labels(slots).of(slots[1]), "web");
+}
+
 TEST(Progress, the_summary_counts_by_state) {
   OrderNews news;
   news.slots = {slot("a", "done", "running"), slot("b", "done", "completed"), slot("c", "done", "running")};
