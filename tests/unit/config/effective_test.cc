@@ -1,6 +1,7 @@
 // What is in effect and where it comes from; and the schema, which is made of the same tables.
 #include "config/effective.h"
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -220,6 +221,9 @@ TEST(Schema, says_types_ranges_words_and_defaults) {
   EXPECT_TRUE(keys.at("ready").at("anyOf").at(1).at("properties").as_object().contains("url"));
   EXPECT_EQ(keys.at("stop_timeout").at("default").as_string(), "10s");
   EXPECT_TRUE(schema.at("properties").at("project").at("properties").as_object().contains("name"));
+  const json::value& denied = keys.at("sandbox").at("properties").at("deny_syscalls").at("items").at("enum");
+  for (const char* word : {"@default", "@mount", "ptrace", "socket"})
+    EXPECT_NE(std::ranges::find(denied.as_array(), json::value(word)), denied.as_array().end()) << word;
 }
 
 }  // namespace
