@@ -139,7 +139,7 @@ void read_cgroup(Reader& r, const Node& value, std::string_view key, ServiceDraf
        },
        "Processes and threads of a run."},
       {"cpu_max", read_cpu_max, "Processor time at most: \"150%\" is one and a half processors.",
-       R"("type":"string","pattern":"^[0-9]+%$")"},
+       R"("type":"string","pattern":"^[0-9]+%$")", R"("0%")"},
       {"cpu_weight",
        [](Reader& q, const Node& v, std::string_view k, CgroupLimits& t) { q.integer(v, k, 0, 10000, t.cpu_weight); },
        "Its part of the processors beside others of the same hearth; 100 is usual."},

@@ -71,6 +71,8 @@ TEST(Effective, what_nobody_has_set_has_its_default) {
       {"service.web.log.max_size", "\"10MiB\""},
       {"service.web.ready.interval", "\"1s\""},
       {"service.web.shell", "false"},
+      {"service.web.success_exit_codes", "[0]"},
+      {"service.web.cgroup.cpu_max", "\"0%\""},
       {"service.web.cwd", "\"/p\""},
       {"project.name", "\"p\""},
   };
@@ -165,6 +167,10 @@ TEST(Effective, keys_that_may_be_set_are_told_from_others) {
   EXPECT_EQ(near, "service.web.backoff.max");
   EXPECT_FALSE(is_key("service.wbe.nice", all, near));
   EXPECT_EQ(near, "service.web.nice");
+  EXPECT_FALSE(is_key("web.nice", all, near));
+  EXPECT_EQ(near, "service.web.nice");
+  EXPECT_FALSE(is_key("web.nicce", all, near));
+  EXPECT_EQ(near, "");
   EXPECT_FALSE(is_key("nonsense", all, near));
   EXPECT_EQ(near, "");
 }
