@@ -56,6 +56,7 @@ struct ChangeNews {
   std::string measure;  // none, live, scale, restart, start, know, stop
   std::vector<std::string> keys;
   std::int64_t replicas_before = 0, replicas = 0;
+  bool at_rest = false;  // no replica of it is to be up: mark_at_rest()
 };
 
 struct AcceptedNews {

@@ -212,7 +212,7 @@ std::optional<Error> no_such_table(const Context& context, const std::string& ke
   const std::string table = key.substr(0, key.find('.'));
   if (std::ranges::find(tables, table) != tables.end()) return std::nullopt;
   std::string near;
-  if (const Result<ProjectText> project = read_project(context)) {
+  if (Result<ProjectText> project = read_project(context)) {
     const config::Effective effective = config::effective_configuration(project->input(), false);
     if (effective.parsed.document) (void)config::is_key(key, effective, near);
   }

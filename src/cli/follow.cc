@@ -1,6 +1,7 @@
 #include "cli/follow.h"
 
 #include <algorithm>
+#include <cstring>
 #include <poll.h>
 #include <set>
 #include <sys/syscall.h>
@@ -188,6 +189,7 @@ bool give_order(Course& course) {
     return false;
   }
   outcome.accepted = std::move(*accepted);
+  mark_at_rest(outcome.accepted->changes, course.order.before);
   tell_acceptance(course);
   return course.order.wait;
 }
@@ -311,7 +313,15 @@ void tell_failure(const Context& context, const SlotNews& slot, const std::strin
   }
 }
 
-void tell_failures(const Context& context, const OrderNews& news) {
+// Of one that was to reload and has ended by a signal: by the one that should have told it to.
+std::string reload_hint(const SlotNews& slot) {
+  const char* signal = slot.exit_code > 128 ? ::sigabbrev_np(slot.exit_code - 128) : nullptr;
+  if (signal == nullptr || slot.outcome != "failed" || slot.state == "running") return "";
+  return fmt::format("  it does not know SIG{}, perhaps: write reload_signal or reload_command, or restart it instead\n",
+                     signal);
+}
+
+void tell_failures(const Context& context, const OrderNews& news, bool of_reload) {
   if (news.overtaken > 0) {
     write_err(fmt::format("hearth: a later order has taken over {} service{}; `hearth {}status` shows how it goes\n",
                           news.overtaken, news.overtaken == 1 ? "" : "s", context.place_option));
@@ -322,6 +332,7 @@ void tell_failures(const Context& context, const OrderNews& news) {
     if (slot.outcome == "superseded") continue;  // they are counted
     if (slot.outcome == "incomplete") write_err(fmt::format("hearth: {}: {}\n", name, shown(slot.reason_text, 0)));
     if (slot.outcome == "failed") tell_failure(context, slot, name);
+    if (of_reload) write_err(reload_hint(slot));
   }
 }
 
@@ -392,7 +403,8 @@ int conclude(const Context& context, const Outcome& outcome, const Order& order,
     if (outcome.news.slots.size() > 1 && done != nullptr) {
       write_out(fmt::format("not all {}: {}, after {}\n", done, summary(outcome.news), elapsed_text(outcome.elapsed)));
     }
-    tell_failures(context, outcome.news);
+    const bool of_reload = std::string_view(order.doing) == "reload" && !order.applies_a_file;
+    tell_failures(context, outcome.news, of_reload);
     return exit_code::failed;
   }
   if (outcome.end == End::settled && done != nullptr) {
