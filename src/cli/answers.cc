@@ -10,6 +10,7 @@
 #include "base/placed.h"
 #include "base/toml_text.h"
 #include "cli/log_times.h"
+#include "cli/other_words.h"
 #include "config/limits.h"
 #include "config/text.h"
 #include "ports/store.h"
@@ -160,6 +161,8 @@ Error refusal(const Answer& answer) {
   for (const auto& [word, remedy] : remedies) {
     if (word == name) told.remedy = remedy;
   }
+  if (told.remedy == Remedy::not_found && told.operation == "find")
+    if (std::string hint = answer_to_name(told.subject); !hint.empty()) told.hint = std::move(hint);
   return told;
 }
 
