@@ -92,6 +92,8 @@ TEST_F(CompletionTest, bash_completes_services_of_the_instance_that_is_named) {
   EXPECT_EQ(completed("hearth run -- hearth-supervi"), "hearth-supervisor\n");
   EXPECT_EQ(completed("hearth exec alpha -- hearth-supervi"), "hearth-supervisor\n");
   EXPECT_EQ(completed("hearth --dir " + directory + " status -- ''"), "alpha\n") << "it takes no command";
+  ASSERT_EQ(shell("hearth --dir " + directory + " scale alpha=2").code, 0);
+  EXPECT_EQ(completed("hearth --dir " + directory + " restart alpha."), "alpha.0 alpha.1\n");
   tagged();
   // As bash cuts it, and as it does where "@" is no word of its own.
   EXPECT_EQ(completed("hearth --dir " + directory + " status @"), "@front @night\n");
