@@ -216,7 +216,10 @@ std::optional<Error> no_such_table(const Context& context, const std::string& ke
     const config::Effective effective = config::effective_configuration(project->input(), false);
     if (effective.parsed.document) (void)config::is_key(key, effective, near);
   }
-  return Error{Remedy::fix_input, "set", key, "there is no such key",
+  return Error{Remedy::fix_input,
+               "set",
+               key,
+               "there is no such key",
                near.empty() ? "a key is service.NAME.KEY, defaults.KEY, vars.NAME or project.KEY"
                             : fmt::format("did you mean {}?", near),
                0};

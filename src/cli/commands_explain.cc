@@ -155,8 +155,8 @@ std::vector<std::string> last_words_of(const SlotNews& slot) {
 
 // What the service is kept from by its sandbox; "": nothing, or hearth does not tell.
 std::string sandbox_of(Operation& question, const SlotNews& slot) {
-  const auto answer = question.get("/v1/specification?name=" + escaped(full_name(slot)),
-                                   after(os::read_mono(), seconds(3)));
+  const auto answer =
+      question.get("/v1/specification?name=" + escaped(full_name(slot)), after(os::read_mono(), seconds(3)));
   if (!answer || answer->status != 200) return "";
   const Result<Document> document = config::document_from_json(answer->body);
   if (!document || document->services.empty()) return "";
@@ -178,8 +178,8 @@ std::string as_json(const Told& told, const std::vector<Needed>& needed) {
                                 json_text(full_name(slot)), json_text(slot.state_word()), json_text(slot.reason),
                                 json_text(slot.reason_text), chain.complete);
   for (std::size_t i = 0; i < chain.events.size(); ++i) out += (i == 0 ? "" : ",") + chain.events[i]->line;
-  out += R"(],"waits_for":)" + needed_json(needed) + R"(,"last_lines":)" + names_json(words) +
-         R"(,"sandbox":)" + (sandbox.empty() ? "null" : json_text(sandbox)) + R"(,"commands":[)";
+  out += R"(],"waits_for":)" + needed_json(needed) + R"(,"last_lines":)" + names_json(words) + R"(,"sandbox":)" +
+         (sandbox.empty() ? "null" : json_text(sandbox)) + R"(,"commands":[)";
   for (std::size_t i = 0; i < advice.size(); ++i)
     out += fmt::format(R"({}{{"command":{},"effect":{}}})", i == 0 ? "" : ",", json_text(advice[i].command),
                        json_text(advice[i].effect));
@@ -264,9 +264,9 @@ int command_explain(const Context& context) {
                     std::move(advice)};
     const std::vector<Needed> needed = needed_by(slot, others);
     if (!context.json && !out.empty()) out += "\n";
-    out += context.json ? as_json(told, needed)
-                        : as_text(told, name, needed_text(needed, other_labels, os::read_clock().wall),
-                                  context.place_option);
+    out += context.json
+               ? as_json(told, needed)
+               : as_text(told, name, needed_text(needed, other_labels, os::read_clock().wall), context.place_option);
   }
   write_out(out);
   return exit_code::done;

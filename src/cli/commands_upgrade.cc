@@ -30,8 +30,7 @@ std::string keeper_words(std::int64_t keeper, const std::string& supervisor_prog
   struct stat runs{}, installed{};
   const std::string beside = supervisor_program.substr(0, supervisor_program.rfind('/')) + "/hearth-keeper";
   const std::string its = fmt::format("/proc/{}/exe", keeper);
-  if (::stat(its.c_str(), &runs) < 0 || ::stat(beside.c_str(), &installed) < 0)
-    return {};
+  if (::stat(its.c_str(), &runs) < 0 || ::stat(beside.c_str(), &installed) < 0) return {};
   if (runs.st_dev == installed.st_dev && runs.st_ino == installed.st_ino) return {};
   if (runs.st_size == installed.st_size && same_bytes(its, beside)) return {};
   return fmt::format(
@@ -116,12 +115,11 @@ int command_upgrade(const Context& context) {
                                            static_cast<pid_t>(before->keeper_pid));
   if (!trial) {
     Error error = trial.error();
-    error.hint +=
-        fmt::format("{}hearth {} goes on, and nothing was changed",
-                    error.hint.empty()          ? ""
-                    : error.hint.ends_with('?') ? " "
-                                                : "; ",
-                    before->version);
+    error.hint += fmt::format("{}hearth {} goes on, and nothing was changed",
+                              error.hint.empty()          ? ""
+                              : error.hint.ends_with('?') ? " "
+                                                          : "; ",
+                              before->version);
     return complain(context, error, exit_code::failed);
   }
   if (context.arguments.has("dry-run")) return report(context, *before, trial->version, *trial, false);

@@ -91,9 +91,10 @@ void check_controllers(const std::vector<std::string>& missing, Findings& findin
     const auto& [example, names] = of_it;
     const std::string text =
         example.may_be_given
-            ? fmt::format("limits of `cgroup` that need {} are held only if hearth is given it when a service asks: it is "
-                          "not delegated now",
-                          names)
+            ? fmt::format(
+                  "limits of `cgroup` that need {} are held only if hearth is given it when a service asks: it is "
+                  "not delegated now",
+                  names)
             : fmt::format("limits of `cgroup` that need {} are not held: {}", names, why);
     findings.push_back({Verdict::note, "cgroups", text, example.remedy, {}});
   }
@@ -106,8 +107,7 @@ void check_sandboxes(Findings& findings) {
   if (support.landlock > 0) there.push_back(fmt::format("paths by Landlock (version {})", support.landlock));
   if (support.seccomp) there.emplace_back("system calls by seccomp");
   if (there.empty()) return;
-  findings.push_back(
-      {Verdict::good, "kernel", fmt::format("a `sandbox` is held: {}", fmt::join(there, ", ")), {}, {}});
+  findings.push_back({Verdict::good, "kernel", fmt::format("a `sandbox` is held: {}", fmt::join(there, ", ")), {}, {}});
 }
 
 }  // namespace

@@ -317,8 +317,8 @@ void tell_failure(const Context& context, const SlotNews& slot, const std::strin
 std::string reload_hint(const SlotNews& slot) {
   const char* signal = slot.exit_code > 128 ? ::sigabbrev_np(slot.exit_code - 128) : nullptr;
   if (signal == nullptr || slot.outcome != "failed" || slot.state == "running") return "";
-  return fmt::format("  it does not know SIG{}, perhaps: write reload_signal or reload_command, or restart it instead\n",
-                     signal);
+  return fmt::format(
+      "  it does not know SIG{}, perhaps: write reload_signal or reload_command, or restart it instead\n", signal);
 }
 
 void tell_failures(const Context& context, const OrderNews& news, bool of_reload) {

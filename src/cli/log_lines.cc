@@ -109,8 +109,8 @@ Result<std::vector<SlotNews>> services_with_logs(const std::string& log_director
 std::vector<SlotNews> take_forgotten(std::vector<SlotNews>& slots, const std::vector<SlotNews>& known) {
   std::set<std::string> names;
   for (const SlotNews& slot : known) names.insert(full_name(slot));
-  const auto gone = std::ranges::stable_partition(
-      slots, [&](const SlotNews& slot) { return names.contains(full_name(slot)); });
+  const auto gone =
+      std::ranges::stable_partition(slots, [&](const SlotNews& slot) { return names.contains(full_name(slot)); });
   std::vector<SlotNews> forgotten(std::make_move_iterator(gone.begin()), std::make_move_iterator(gone.end()));
   slots.erase(gone.begin(), gone.end());
   return forgotten;

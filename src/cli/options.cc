@@ -145,8 +145,7 @@ Result<Arguments> parse_arguments(const std::vector<std::string>& line) {
   std::vector<std::string> before(line.begin(), dashes);
   const bool has_dashes = dashes != line.end();
   if (has_dashes) arguments.after.assign(dashes + 1, line.end());
-  if (before.size() == 1 && (before[0] == "--version" || before[0] == "-v" || before[0] == "-V"))
-    before[0] = "version";
+  if (before.size() == 1 && (before[0] == "--version" || before[0] == "-v" || before[0] == "-V")) before[0] = "version";
 
   const std::size_t at = command_position(before);
   const CommandText* command = nullptr;
@@ -199,8 +198,9 @@ Result<Arguments> parse_arguments(const std::vector<std::string>& line) {
                          fmt::format("`hearth help {}` explains it", command->name)));
   }
   if (arguments.has("json") && (writes_files(arguments.command) || arguments.has("print")))
-    return failure(usage("--json", fmt::format("`hearth {}{}` writes files of another form", arguments.command,
-                                               arguments.has("print") ? " --print" : ""),
+    return failure(usage("--json",
+                         fmt::format("`hearth {}{}` writes files of another form", arguments.command,
+                                     arguments.has("print") ? " --print" : ""),
                          "leave it out; cli.md has what --json is for"));
   return arguments;
 }

@@ -124,8 +124,8 @@ std::string answer_to_name(std::string_view name) {
   const std::size_t colon = name.find(':');
   if (colon == 0 || colon == name.npos) return {};
   const std::string group(name.substr(0, colon)), program(name.substr(colon + 1));
-  const std::string of_group = "@" + group + " are the services with the tag " + group + ", '" + group +
-                               ".*' those of the project " + group;
+  const std::string of_group =
+      "@" + group + " are the services with the tag " + group + ", '" + group + ".*' those of the project " + group;
   return program.empty() || program == "*"
              ? of_group
              : "between project and service stands a dot: " + group + "." + program + "; " + of_group;

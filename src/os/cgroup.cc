@@ -275,7 +275,8 @@ std::string CgroupTree::missing(const CgroupLimits& limits) {
     if (!usable())
       add("it has no cgroup (" + why_ + ")", limit.key);
     else if (!gives(limit.controller))
-      add(std::string("the controller \"") + limit.controller + "\" is not delegated to hearth (`hearth doctor` says why)",
+      add(std::string("the controller \"") + limit.controller +
+              "\" is not delegated to hearth (`hearth doctor` says why)",
           limit.key);
     else if (const auto refused = refused_.find(limit.key); refused != refused_.end())
       add("the kernel refuses it (" + refused->second + ")", limit.key);

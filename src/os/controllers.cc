@@ -9,8 +9,9 @@ namespace {
 
 constexpr const char* use_v2 =
     "boot with cgroup v2 alone: systemd.unified_cgroup_hierarchy=1 or cgroup_no_v1=all on the kernel's command line";
-constexpr const char* delegate = "with systemd 254 or later: Delegate=yes and DelegateSubgroup=hearth "
-                                 "(docs/guide/systemd.md)";
+constexpr const char* delegate =
+    "with systemd 254 or later: Delegate=yes and DelegateSubgroup=hearth "
+    "(docs/guide/systemd.md)";
 
 bool has_word(std::string_view text, std::string_view wanted) {
   while (const auto word = take_word(text))

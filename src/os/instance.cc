@@ -82,8 +82,7 @@ std::unexpected<Error> cannot_be_made(Error error, const std::string& path, cons
 
 Result<Fd> make_path(const std::string& path, const HostFacts& host) {
   Place place = place_of(path, host);
-  if (Status above = make_above(place.above); !above)
-    return cannot_be_made(above.error(), path, host);
+  if (Status above = make_above(place.above); !above) return cannot_be_made(above.error(), path, host);
   Fd at(::open(place.above.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!at) return errno_failure("open", place.above, errno);
   std::string so_far = place.above == "/" ? "" : place.above;

@@ -119,8 +119,8 @@ TEST_F(ConfigTest, set_leaves_the_file_alone_when_the_result_is_not_valid) {
 
 TEST_F(ConfigTest, a_key_without_its_table_is_answered_with_the_whole_one) {
   write("hearth.toml", web);
-  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
-           {"config", "set", "web.nice", "5"}, {"config", "get", "web.nice"}}) {
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{"config", "set", "web.nice", "5"}, {"config", "get", "web.nice"}}) {
     const Finished refused = hearth(words);
     EXPECT_EQ(refused.code, 2);
     EXPECT_THAT(refused.err, HasSubstr("there is no such key"));

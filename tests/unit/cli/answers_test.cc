@@ -39,8 +39,9 @@ TEST(Answers, the_memory_of_a_run_that_has_ended_is_that_of_its_largest_process)
 
 TEST(Answers, names_as_other_managers_write_them_are_answered_with_how_hearth_does) {
   const auto hint = [](const std::string& name) {
-    return refusal({404, -1, R"({"error":{"operation":"find","subject":")" + name +
-                                 R"(","reason":"no service has that name","hint":"near","remedy":"not_found"}})"})
+    return refusal({404, -1,
+                    R"({"error":{"operation":"find","subject":")" + name +
+                        R"(","reason":"no service has that name","hint":"near","remedy":"not_found"}})"})
         .hint;
   };
   EXPECT_EQ(hint("all"), "every service is meant by --all");

@@ -77,8 +77,10 @@ TEST_F(CgroupLimitsTest, a_controller_that_is_not_given_is_asked_for_and_else_na
   ASSERT_EQ(0, ::mkdir((path + "/cgroup.subtree_control").c_str(), 0700));
   CgroupTree cgroups = tree();
   const std::string missing = cgroups.missing({0, 1u << 30, 100, 0, 0, 0});
-  EXPECT_THAT(missing, HasSubstr("memory_max is not held: the controller \"memory\" is not delegated to hearth (`hearth doctor` says "
-                                 "why)"));
+  EXPECT_THAT(
+      missing,
+      HasSubstr("memory_max is not held: the controller \"memory\" is not delegated to hearth (`hearth doctor` says "
+                "why)"));
   EXPECT_THAT(missing, HasSubstr("pids_max is not held: the controller \"pids\" is not delegated"));
   ASSERT_EQ(0, ::rmdir((path + "/cgroup.subtree_control").c_str()));
   write(path + "/cgroup.subtree_control", "");
