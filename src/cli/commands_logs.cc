@@ -266,6 +266,7 @@ class Merge {
       source.start_at(end->end);
       if (Status begun = source.begin_following(watcher); !begun) return begun;
     }
+    if (Status taken = take_returned(); !taken) return taken;
     for (std::uint64_t seen = 0, first = 1;; first = 0) {
       if (above >= 0 && (first != 0 || watcher.events_of(above) != seen)) {
         seen = watcher.events_of(above);
@@ -274,7 +275,7 @@ class Merge {
       flush();
       if (const Result<bool> more = await_news(watcher); !more || !*more)
         return more ? Status() : failure(more.error());
-      take_returned();
+      if (Status taken = take_returned(); !taken) return taken;
       for (std::size_t i = 0; i < sources_.size(); ++i) {
         if (!sources_[i].has_news()) continue;
         if (Status shown = show_live(i); !shown) return shown;
@@ -283,8 +284,9 @@ class Merge {
   }
 
  private:
-  void show(std::size_t i, const logs::Line& line) {
-    look_.append(out_, sources_[i].slot(), i, line);
+  void show(std::size_t i, const logs::Line& line) { show(i, sources_[i].slot(), line); }
+  void show(std::size_t i, const SlotNews& slot, const logs::Line& line) {
+    look_.append(out_, slot, i, line);
     if (out_.size() >= enough_output) flush();
   }
   void flush() {
@@ -306,18 +308,24 @@ class Merge {
       show(i, line);
     }
   }
-  // Of those that were forgotten, who is up again and writes.
-  void take_returned() {
+  // Of those that were forgotten, who is up again and writes. Files that are only tidied up are news, too.
+  Status take_returned() {
     for (auto source = forgotten_.begin(); source != forgotten_.end();) {
-      if (!source->has_news()) {
+      logs::Line line;
+      const Result<bool> got = source->has_news() ? source->next_live(line) : Result<bool>(false);
+      if (!got) return failure(got.error());
+      if (!*got) {
         ++source;
         continue;
       }
       chosen_.slots.push_back(source->slot());
       look_.add(chosen_.slots);
+      show(sources_.size(), source->slot(), line);
       sources_.push_back(std::move(*source));
       source = forgotten_.erase(source);
+      if (Status shown = show_live(sources_.size() - 1); !shown) return shown;
     }
+    return {};
   }
   // Services that have begun to write since.
   Status take_new(logs::Watcher& watcher) {
