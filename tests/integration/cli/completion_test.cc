@@ -102,7 +102,9 @@ TEST_F(CompletionTest, bash_completes_services_of_the_instance_that_is_named) {
   EXPECT_EQ(completed("hearth config s"), "show set schema\n");
   EXPECT_EQ(completed("hearth config get service.web.stop_t"), "service.web.stop_timeout\n");
   EXPECT_EQ(completed("hearth config set service.web.backoff.i"), "service.web.backoff.initial\n");
-  EXPECT_EQ(completed("hearth config unset ''"), "service.web.command service.web.tags\n");
+  EXPECT_EQ(completed("hearth config unset ''"), "service.\n") << "to the next dot";
+  EXPECT_EQ(completed("hearth config set service.web.backoff"), "service.web.backoff service.web.backoff.\n");
+  EXPECT_EQ(completed("hearth config unset service.web."), "service.web.command service.web.tags\n");
   EXPECT_EQ(completed("hearth config set service.web.nice ''"), "\n") << "a value";
 }
 
