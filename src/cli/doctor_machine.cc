@@ -85,7 +85,7 @@ void check_controllers(const std::vector<std::string>& missing, Findings& findin
   for (const os::MissingController& one : os::why_missing_here(missing)) {
     auto& [example, names] = by_reason[one.why];
     example = one;
-    names += (names.empty() ? "" : ", ") + one.name;
+    names += (names.empty() ? "" : ", ") + one.name + (one.detail.empty() ? "" : " (" + one.detail + ")");
   }
   for (const auto& [why, of_it] : by_reason) {
     const auto& [example, names] = of_it;

@@ -41,12 +41,12 @@ MissingController explained(const std::string& name, std::string_view proc_cgrou
     return {name, "the kernel was started without it (enabled is 0 in /proc/cgroups)",
             "take cgroup_disable=" + of_v1 + " from the kernel's command line, or add cgroup_enable=" + of_v1};
   if (!row.hierarchy.empty() && row.hierarchy != "0")
-    return {name, "cgroup v1 has it (hierarchy " + row.hierarchy + " in /proc/cgroups)", use_v2};
+    return {name, "cgroup v1 has it, as /proc/cgroups says", use_v2, "hierarchy " + row.hierarchy};
   if (mount.empty()) return {name, "no cgroup v2 hierarchy is mounted here", use_v2};
   if (!has_word(offered, name))
     return {name, mount + "/cgroup.controllers does not have it",
             "in a container, who runs it has to hand it on (`docker run --privileged`); else the kernel has none"};
-  return {name, "it is not delegated to hearth", delegate, true};
+  return {name, "it is not delegated to hearth", delegate, {}, true};
 }
 
 }  // namespace

@@ -10,8 +10,9 @@ namespace hearth::os {
 
 struct MissingController {
   std::string name;           // "memory"
-  std::string why;            // "cgroup v1 has it (hierarchy 4 in /proc/cgroups)"
+  std::string why;            // "cgroup v1 has it, as /proc/cgroups says"; alike for several, they are told together
   std::string remedy;         // what to do
+  std::string detail = {};    // what is its own: "hierarchy 4"
   bool may_be_given = false;  // hearth asks for it when a service needs it, and where it may, it has it then
 };
 

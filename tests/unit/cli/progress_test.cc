@@ -70,7 +70,7 @@ TEST(Progress, what_happened_is_told_with_its_own_time_and_not_with_that_of_the_
   news.slots[1].since = began - seconds(60);
   news.slots[2].since = began + seconds(60);
   EXPECT_EQ(progress.changes(news, milliseconds(1250)),
-            "db: ready after 310ms\nold: ready after 0ms\nset-back: ready after 1.3s\nsilent: ready after 1.3s\n");
+            "old: ready after 0ms\ndb: ready after 310ms\nset-back: ready after 1.3s\nsilent: ready after 1.3s\n");
 }
 
 TEST(Progress, spans_are_rounded_and_not_cut) {

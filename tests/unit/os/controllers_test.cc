@@ -21,8 +21,9 @@ MissingController one(const std::string& name, const char* offered, const std::s
 }
 
 TEST(Controllers, what_version_1_has_is_told_with_its_hierarchy) {
-  EXPECT_EQ(one("memory", "").why, "cgroup v1 has it (hierarchy 4 in /proc/cgroups)");
-  EXPECT_EQ(one("io", "").why, "cgroup v1 has it (hierarchy 7 in /proc/cgroups)") << "it is blkio there";
+  EXPECT_EQ(one("memory", "").why, "cgroup v1 has it, as /proc/cgroups says");
+  EXPECT_EQ(one("memory", "").detail, "hierarchy 4");
+  EXPECT_EQ(one("io", "").detail, "hierarchy 7") << "it is blkio there";
   EXPECT_THAT(one("memory", "").remedy, HasSubstr("cgroup_no_v1=all"));
 }
 
