@@ -16,11 +16,21 @@ _hearth_names() {
     ((${#COMPREPLY[@]})) || _hearth_offer names
   fi
 }
+_hearth_keys() {
+  local i rest
+  _hearth_offer "$1"
+  for i in "${!COMPREPLY[@]}"; do
+    rest=${COMPREPLY[i]#"$current"}
+    [[ $rest == *.* ]] && COMPREPLY[i]=$current${rest%%.*}.
+  done
+  COMPREPLY=($(printf '%s\n' "${COMPREPLY[@]}" | sort -u))
+  [[ ${COMPREPLY[*]} != *. ]] || compopt -o nospace 2>/dev/null
+}
 _hearth_config() {
   case $given$first in
     0*) COMPREPLY=($(compgen -W 'validate show get set unset schema' -- "$current")) ;;
-    1get|1set) _hearth_offer keys ;;
-    1unset) _hearth_offer settings ;;
+    1get|1set) _hearth_keys keys ;;
+    1unset) _hearth_keys settings ;;
     1show) _hearth_offer services ;;
   esac
 }
@@ -63,7 +73,7 @@ _hearth() {
     down) words='-f --file -p --project --all --no-wait --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_names; return; } ;;
     run) words='--name --cwd --env --restart --wait --no-wait --timeout --dir --instance --json -h --help' ;;
     status) words='--dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_names; return; } ;;
-    logs) words='-f --follow -n --lines --since --until --grep -i --ignore-case --invert-match --rotate -t --timestamps --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_names; return; } ;;
+    logs) words='-f --follow -n --lines --since --until --grep -i --ignore-case --invert-match --all --rotate -t --timestamps --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_names; return; } ;;
     events) words='-f --follow -n --lines --since --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_names; return; } ;;
     explain) words='--dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_names; return; } ;;
     top) words='--once -s --sort -i --interval --pss --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_names; return; } ;;

@@ -102,6 +102,7 @@ complete -c hearth -n '__fish_seen_subcommand_from logs' -l until -x -d 'what ca
 complete -c hearth -n '__fish_seen_subcommand_from logs' -l grep -x -d 'lines that match this regular expression, as for `grep -E`'
 complete -c hearth -n '__fish_seen_subcommand_from logs' -s i -l ignore-case -d '--grep takes upper and lower case as one'
 complete -c hearth -n '__fish_seen_subcommand_from logs' -l invert-match -d 'lines that --grep does not match'
+complete -c hearth -n '__fish_seen_subcommand_from logs' -l all -d 'services, too, that are down and that hearth has forgotten'
 complete -c hearth -n '__fish_seen_subcommand_from logs' -l rotate -d 'begin the next file of each log now, and show nothing'
 complete -c hearth -n '__fish_seen_subcommand_from logs' -s t -l timestamps -d 'before each line that has no time of its own the time at which it came'
 complete -c hearth -n '__fish_seen_subcommand_from logs' -a '(__hearth_services)'

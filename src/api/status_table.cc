@@ -11,6 +11,7 @@
 
 #include "api/text.h"
 #include "base/placed.h"
+#include "config/limits.h"
 
 namespace hearth::api {
 namespace {
@@ -141,16 +142,19 @@ Row row_of(const SlotStatus& s, bool with_project, bool with_index, std::string_
   return row;
 }
 
-// Replicas that came later stand with the others of their service.
+// What came later stands with the others of its project, a replica with those of its service; hearth's own runs stand last.
 std::vector<std::size_t> by_service(const InstanceStatus& status, std::vector<std::size_t> chosen) {
+  std::map<std::string_view, std::size_t> first_of_project;
   std::map<std::pair<std::string_view, std::string_view>, std::size_t> first;
-  for (std::size_t i = 0; i < chosen.size(); ++i)
-    first.emplace(std::pair(std::string_view(status.services[chosen[i]].project),
-                            std::string_view(status.services[chosen[i]].name)),
-                  i);
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    const SlotStatus& s = status.services[chosen[i]];
+    first_of_project.emplace(s.project, i);
+    first.emplace(std::pair(std::string_view(s.project), std::string_view(s.name)), i);
+  }
   const auto place = [&](std::size_t i) {
     const SlotStatus& s = status.services[i];
-    return std::pair(first.at({s.project, s.name}), s.index);
+    return std::tuple(s.project == config::own_project, first_of_project.at(s.project), first.at({s.project, s.name}),
+                      s.index);
   };
   std::ranges::stable_sort(chosen, {}, place);
   return chosen;
@@ -253,14 +257,15 @@ std::string status_table(const InstanceStatus& status, const std::vector<std::si
     std::set<std::string_view> projects;
     std::set<std::pair<std::string_view, std::string_view>> replicated;
     for (const SlotStatus& s : status.services) {
-      projects.insert(s.project);
+      if (s.project != config::own_project) projects.insert(s.project);
       if (s.index > 0 || s.replicas > 1) replicated.emplace(s.project, s.name);
     }
     std::vector<Row> rows;
     rows.reserve(chosen.size());
     for (const std::size_t i : by_service(status, chosen)) {
       const SlotStatus& s = status.services[i];
-      rows.push_back(row_of(s, projects.size() > 1, replicated.contains({s.project, s.name}), options.place, now));
+      const bool with_project = projects.size() > 1 || s.project == config::own_project;
+      rows.push_back(row_of(s, with_project, replicated.contains({s.project, s.name}), options.place, now));
     }
     const Layout layout = layout_of(rows, options.columns);
     Row head;

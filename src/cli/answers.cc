@@ -10,6 +10,8 @@
 #include "base/placed.h"
 #include "base/toml_text.h"
 #include "cli/log_times.h"
+#include "cli/other_words.h"
+#include "config/limits.h"
 #include "config/text.h"
 #include "ports/store.h"
 
@@ -163,6 +165,8 @@ Error refusal(const Answer& answer) {
   for (const auto& [word, remedy] : remedies) {
     if (word == name) told.remedy = remedy;
   }
+  if (told.remedy == Remedy::not_found && told.operation == "find")
+    if (std::string hint = answer_to_name(told.subject); !hint.empty()) told.hint = std::move(hint);
   return told;
 }
 
@@ -296,14 +300,19 @@ std::string error_json(const Error& error) {
 }
 
 Labels::Labels(const std::vector<SlotNews>& slots) {
+  std::string_view first;
   for (const SlotNews& slot : slots) {
-    projects_ = projects_ || slot.project != slots.front().project;
+    if (slot.project != config::own_project) {
+      projects_ = projects_ || (!first.empty() && slot.project != first);
+      first = slot.project;
+    }
     if (slot.index > 0 || slot.replicas > 1) replicated_.emplace(slot.project, slot.name);
   }
 }
 
 std::string Labels::of(const SlotNews& slot) const {
-  std::string text = projects_ ? slot.project + "." + slot.name : slot.name;
+  const bool with_project = projects_ || slot.project == config::own_project;
+  std::string text = with_project ? slot.project + "." + slot.name : slot.name;
   if (replicated_.contains({slot.project, slot.name})) text += fmt::format(".{}", slot.index);
   return text;
 }

@@ -58,6 +58,7 @@ struct ChangeNews {
   std::string measure;  // none, live, scale, restart, start, know, stop
   std::vector<std::string> keys;
   std::int64_t replicas_before = 0, replicas = 0;
+  bool at_rest = false;  // no replica of it is to be up: mark_at_rest()
 };
 
 struct AcceptedNews {
@@ -114,7 +115,8 @@ std::string error_json(const Error& error);
 std::string json_text(std::string_view text);                   // with quotes; invalid UTF-8 is replaced
 std::string names_json(const std::vector<std::string>& names);  // a list of texts
 
-// Names of slots among others: "stt", "stt.1" where there are several replicas, "blog.stt" where there are several projects.
+// Names of slots among others: "stt", "stt.1" where there are several replicas, "blog.stt" where there are several projects. Hearth's own
+// runs are none of a project's: "_hearth.upgrade" leaves the names of the others alone.
 class Labels {
  public:
   explicit Labels(const std::vector<SlotNews>& slots);  // borrowed

@@ -21,11 +21,20 @@ std::string what(const ChangeNews& change) {
 }
 
 std::string_view verb(const ChangeNews& change) {
+  if (change.measure == "restart" && change.at_rest) return "next start";
   if (change.measure != "live") return change.measure;
   return change.replicas == change.replicas_before ? "live" : "scale";
 }
 
 }  // namespace
+
+void mark_at_rest(std::vector<ChangeNews>& changes, const std::vector<SlotNews>& slots) {
+  for (ChangeNews& change : changes) {
+    const auto its = [&](const SlotNews& slot) { return slot.name == change.service; };
+    const auto rests = [&](const SlotNews& slot) { return !its(slot) || (slot.state == "stopped" && !slot.want_up); };
+    change.at_rest = std::ranges::any_of(slots, its) && std::ranges::all_of(slots, rests);
+  }
+}
 
 std::string changes_table(const std::vector<ChangeNews>& changes, bool dry) {
   std::size_t name = 7, measure = 6;

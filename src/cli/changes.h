@@ -8,6 +8,9 @@
 
 namespace hearth::cli {
 
+// Which of them somebody has stopped, all replicas: `slots` are those of the project before it was applied.
+void mark_at_rest(std::vector<ChangeNews>& changes, const std::vector<SlotNews>& slots);
+
 // "web  restart  command, env", aligned; `dry`: as something that would be. Services that stay as they are are left
 // out; "nothing has changed" when all do.
 std::string changes_table(const std::vector<ChangeNews>& changes, bool dry);

@@ -62,6 +62,7 @@ constexpr OptionText logs_options[] = {
     {0, "grep", "RE", "lines that match this regular expression, as for `grep -E`"},
     {'i', "ignore-case", nullptr, "--grep takes upper and lower case as one"},
     {0, "invert-match", nullptr, "lines that --grep does not match"},
+    {0, "all", nullptr, "services, too, that are down and that hearth has forgotten"},
     {0, "rotate", nullptr, "begin the next file of each log now, and show nothing"},
     {'t', "timestamps", nullptr, "before each line that has no time of its own the time at which it came"},
 };
@@ -138,9 +139,11 @@ constexpr CommandText table[] = {
      {},
      Words::services},
     {"logs", "[NAME...]", "what services have written",
-     "Reads the log files themselves, so it works whatever state hearth is in. Without names, those of all services. "
-     "The "
-     "lines of several are merged in the order of time and prefixed by the services' names. -f shows services of these "
+     "Reads the log files themselves, so it works whatever state hearth is in. Without names, those of the "
+     "services "
+     "that `hearth status` knows; of those that are down and forgotten the logs stay, and are shown when they are "
+     "named, with --all, or when hearth does not run. The lines of several are merged in the order of time and "
+     "prefixed by the services' names. -f shows services of these "
      "names that come later, too.\n\n"
      "A TIME is \"5m\" or \"5m ago\", \"14:30\" (the last time that the clock showed this), \"today\", \"yesterday "
      "09:00\", "

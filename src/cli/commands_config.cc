@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -199,13 +200,35 @@ int change(const Context& context, const char* done, const char* over,
   }
   const bool here = there && now->at.source == 0 && !now->standard;
   const std::string where = here ? now->origin : shown;
-  write_out(fmt::format("{}: {} is {}; `hearth {}up` applies it\n", where, key, done, context.place_option));
+  write_out(fmt::format("{}: {} is {}; `hearth {}reload` applies it\n", where, key, done, context.place_option));
   if (there && !here) write_out(fmt::format("note: {} {}: {}\n", now->origin, over, now->value));
   return exit_code::done;
 }
 
+// Of a key that begins with none of the tables of a hearth.toml; without this the file would be refused with it, at a line
+// that nobody has written.
+std::optional<Error> no_such_table(const Context& context, const std::string& key) {
+  constexpr std::array tables = {"service", "defaults", "template", "vars", "project", "include"};
+  const std::string table = key.substr(0, key.find('.'));
+  if (std::ranges::find(tables, table) != tables.end()) return std::nullopt;
+  std::string near;
+  if (Result<ProjectText> project = read_project(context)) {
+    const config::Effective effective = config::effective_configuration(project->input(), false);
+    if (effective.parsed.document) (void)config::is_key(key, effective, near);
+  }
+  return Error{Remedy::fix_input,
+               "set",
+               key,
+               "there is no such key",
+               near.empty() ? "a key is service.NAME.KEY, defaults.KEY, vars.NAME or project.KEY"
+                            : fmt::format("did you mean {}?", near),
+               0};
+}
+
 int set(const Context& context) {
   const std::vector<std::string>& words = context.arguments.words;
+  if (const std::optional<Error> none = no_such_table(context, words[1]))
+    return complain(context, *none, exit_code::usage);
   return change(context, "set", "goes over it",
                 [&](std::string_view text) { return config::set_key(text, words[1], words[2]); });
 }

@@ -14,6 +14,8 @@
 #include "cli/event_news.h"
 #include "cli/log_lines.h"
 #include "cli/progress.h"
+#include "cli/sandbox_words.h"
+#include "config/document_json.h"
 #include "os/clock.h"
 
 namespace hearth::cli {
@@ -50,16 +52,22 @@ struct Advice {
   std::string command, effect;
 };
 
-// `hearth`: how this one is called, "hearth --dir X ".
-std::vector<Advice> advice_for(const SlotNews& slot, const std::string& name, const std::string& hearth) {
+// `hearth`: how this one is called, "hearth --dir X ". `wrote`: there are words of it that may say why it is not well.
+std::vector<Advice> advice_for(const SlotNews& slot, const std::string& name, const std::string& hearth, bool wrote) {
   const std::string state = slot.state_word();
-  if (state == "failed")
-    return {{hearth + "logs " + name, "shows what it wrote before it ended"},
-            {hearth + "start " + name, "tries again, from the beginning of its backoff"}};
-  if (state == "backoff")
-    return {{hearth + "logs " + name, "shows what it wrote before it ended"},
-            {hearth + "restart " + name, "tries at once, without waiting for the next try"},
-            {hearth + "stop " + name, "gives up"}};
+  std::vector<Advice> all;
+  if (wrote && (state == "failed" || state == "backoff"))
+    all.push_back({hearth + "logs " + name, "shows what it wrote before it ended"});
+  if (wrote && state == "not ready") all.push_back({hearth + "logs " + name, "shows what it says of it"});
+  if (state == "failed") {
+    all.push_back({hearth + "start " + name, "tries again, from the beginning of its backoff"});
+    return all;
+  }
+  if (state == "backoff") {
+    all.push_back({hearth + "restart " + name, "tries at once, without waiting for the next try"});
+    all.push_back({hearth + "stop " + name, "gives up"});
+    return all;
+  }
   if (state == "waiting")
     return {{hearth + "status", "shows whether what it needs is on its way"},
             {hearth + "stop " + name, "ends the waiting"}};
@@ -68,8 +76,10 @@ std::vector<Advice> advice_for(const SlotNews& slot, const std::string& name, co
   if (state == "starting")
     return {{hearth + "logs -f " + name, "shows how far it is"}, {hearth + "stop " + name, "ends the start"}};
   if (state == "stopping") return {{hearth + "stop " + name, "given again, ends it at once with KILL"}};
-  if (state == "not ready")
-    return {{hearth + "logs " + name, "shows what it says of it"}, {hearth + "restart " + name, "starts it anew"}};
+  if (state == "not ready") {
+    all.push_back({hearth + "restart " + name, "starts it anew"});
+    return all;
+  }
   return {{hearth + "restart " + name, "starts it anew"}, {hearth + "stop " + name, "stops it"}};
 }
 
@@ -143,13 +153,33 @@ std::vector<std::string> last_words_of(const SlotNews& slot) {
   return ill ? last_lines(slot, told_lines) : std::vector<std::string>();
 }
 
-std::string as_json(const SlotNews& slot, const Chain& chain, const std::vector<Needed>& needed,
-                    const std::vector<std::string>& words, const std::vector<Advice>& advice) {
+// What the service is kept from by its sandbox; "": nothing, or hearth does not tell.
+std::string sandbox_of(Operation& question, const SlotNews& slot) {
+  const auto answer =
+      question.get("/v1/specification?name=" + escaped(full_name(slot)), after(os::read_mono(), seconds(3)));
+  if (!answer || answer->status != 200) return "";
+  const Result<Document> document = config::document_from_json(answer->body);
+  if (!document || document->services.empty()) return "";
+  return sandbox_words(*document->services.front().process->sandbox);
+}
+
+// Of one service.
+struct Told {
+  const SlotNews& slot;
+  Chain chain;
+  std::vector<std::string> words;
+  std::string sandbox;
+  std::vector<Advice> advice;
+};
+
+std::string as_json(const Told& told, const std::vector<Needed>& needed) {
+  const auto& [slot, chain, words, sandbox, advice] = told;
   std::string out = fmt::format(R"({{"service":{},"state":{},"reason":{},"reason_text":{},"complete":{},"chain":[)",
                                 json_text(full_name(slot)), json_text(slot.state_word()), json_text(slot.reason),
                                 json_text(slot.reason_text), chain.complete);
   for (std::size_t i = 0; i < chain.events.size(); ++i) out += (i == 0 ? "" : ",") + chain.events[i]->line;
-  out += R"(],"waits_for":)" + needed_json(needed) + R"(,"last_lines":)" + names_json(words) + R"(,"commands":[)";
+  out += R"(],"waits_for":)" + needed_json(needed) + R"(,"last_lines":)" + names_json(words) + R"(,"sandbox":)" +
+         (sandbox.empty() ? "null" : json_text(sandbox)) + R"(,"commands":[)";
   for (std::size_t i = 0; i < advice.size(); ++i)
     out += fmt::format(R"({}{{"command":{},"effect":{}}})", i == 0 ? "" : ",", json_text(advice[i].command),
                        json_text(advice[i].effect));
@@ -162,13 +192,13 @@ std::string step_words(const EventNews& event, const std::string& label, std::st
                      placed(event_words(event), place));
 }
 
-std::string as_text(const SlotNews& slot, const std::string& name, const Chain& chain, const std::string& needed,
-                    const std::vector<std::string>& words, const std::vector<Advice>& advice,
-                    const std::string& place) {
+std::string as_text(const Told& about, const std::string& name, const std::string& needed, const std::string& place) {
+  const auto& [slot, chain, words, sandbox, advice] = about;
   const std::string hearth = "hearth " + place;
   std::string out =
       fmt::format("{} is {}{}{}\n", name, slot.state_word(), slot.reason_text.empty() ? "" : ": ", slot.reason_text);
   if (!slot.ailing.empty()) out += fmt::format("{}\n", shown(slot.ailing, 0));
+  if (!sandbox.empty()) out += fmt::format("it has a sandbox: {}\n", shown(sandbox, 0));
   out += "\n";
   const std::string label = full_name(slot);
   const std::size_t count = chain.events.size();
@@ -228,14 +258,15 @@ int command_explain(const Context& context) {
   std::string out;
   for (const SlotNews& slot : *slots) {
     const std::string name = labels.of(slot);
-    const Chain chain = chain_of(kept->events, full_name(slot));
-    const std::vector<Advice> advice = advice_for(slot, name, "hearth " + context.place_option);
+    std::vector<std::string> words = last_words_of(slot);
+    std::vector<Advice> advice = advice_for(slot, name, "hearth " + context.place_option, !words.empty());
+    const Told told{slot, chain_of(kept->events, full_name(slot)), std::move(words), sandbox_of(question, slot),
+                    std::move(advice)};
     const std::vector<Needed> needed = needed_by(slot, others);
     if (!context.json && !out.empty()) out += "\n";
-    const std::vector<std::string> words = last_words_of(slot);
-    out += context.json ? as_json(slot, chain, needed, words, advice)
-                        : as_text(slot, name, chain, needed_text(needed, other_labels, os::read_clock().wall), words,
-                                  advice, context.place_option);
+    out += context.json
+               ? as_json(told, needed)
+               : as_text(told, name, needed_text(needed, other_labels, os::read_clock().wall), context.place_option);
   }
   write_out(out);
   return exit_code::done;

@@ -82,6 +82,7 @@ Result<LogQuery> query_of(const Arguments& arguments, WallNs now) {
 struct Chosen {
   std::string directory;  // of all logs
   std::vector<SlotNews> slots;
+  std::vector<SlotNews> forgotten;  // nobody named them, and hearth knows them no more: shown when they write again
 };
 
 // What a hearth that runs says. A failure: it is there and does not say anything now, as one that is stopped, replaced at
@@ -107,7 +108,13 @@ Result<Chosen> choose(const Context& context) {
     // A service that has not written yet has no directory; following it makes sense all the same.
     Result<std::vector<SlotNews>> chosen =
         services_with_logs(directory, context.arguments.words, running ? *running : std::vector<SlotNews>());
-    if (chosen) return Chosen{directory, std::move(*chosen)};
+    if (chosen) {
+      Chosen all{directory, std::move(*chosen), {}};
+      const bool knows = running && !running->empty();  // without a hearth that tells, all that is there is shown
+      if (knows && context.arguments.words.empty() && !context.arguments.has("all"))
+        all.forgotten = take_forgotten(all.slots, *running);
+      return all;
+    }
     if (running || chosen.error().remedy != Remedy::not_found) return failure(chosen.error());
     if (!context.arguments.has("follow")) {
       return failure(
@@ -234,6 +241,7 @@ class Merge {
       : context_(context), query_(query), chosen_(std::move(chosen)), look_(context, prefixed) {
     look_.add(chosen_.slots);
     for (const SlotNews& slot : chosen_.slots) sources_.emplace_back(slot, query);
+    for (const SlotNews& slot : chosen_.forgotten) forgotten_.emplace_back(slot, query);
   }
 
   // What stands before is not shown.
@@ -276,6 +284,13 @@ class Merge {
       if (Status begun = sources_[i].begin_following(watcher); !begun) return begun;
       if (Status shown = show_live(i); !shown) return shown;
     }
+    for (LogSource& source : forgotten_) {
+      const Result<logs::Tail> end = logs::last_lines(source.slot().log_directory, 0);
+      if (!end) return failure(end.error());
+      source.start_at(end->end);
+      if (Status begun = source.begin_following(watcher); !begun) return begun;
+    }
+    if (Status taken = take_returned(); !taken) return taken;
     for (std::uint64_t seen = 0, first = 1;; first = 0) {
       if (above >= 0 && (first != 0 || watcher.events_of(above) != seen)) {
         seen = watcher.events_of(above);
@@ -284,6 +299,7 @@ class Merge {
       flush();
       if (const Result<bool> more = await_news(watcher); !more || !*more)
         return more ? Status() : failure(more.error());
+      if (Status taken = take_returned(); !taken) return taken;
       for (std::size_t i = 0; i < sources_.size(); ++i) {
         if (!sources_[i].has_news()) continue;
         if (Status shown = show_live(i); !shown) return shown;
@@ -292,8 +308,9 @@ class Merge {
   }
 
  private:
-  void show(std::size_t i, const logs::Line& line) {
-    look_.append(out_, sources_[i].slot(), i, line);
+  void show(std::size_t i, const logs::Line& line) { show(i, sources_[i].slot(), line); }
+  void show(std::size_t i, const SlotNews& slot, const logs::Line& line) {
+    look_.append(out_, slot, i, line);
     if (out_.size() >= enough_output) flush();
   }
   void flush() {
@@ -315,15 +332,34 @@ class Merge {
       show(i, line);
     }
   }
+  // Of those that were forgotten, who is up again and writes. Files that are only tidied up are news, too.
+  Status take_returned() {
+    for (auto source = forgotten_.begin(); source != forgotten_.end();) {
+      logs::Line line;
+      const Result<bool> got = source->has_news() ? source->next_live(line) : Result<bool>(false);
+      if (!got) return failure(got.error());
+      if (!*got) {
+        ++source;
+        continue;
+      }
+      chosen_.slots.push_back(source->slot());
+      look_.add(chosen_.slots);
+      show(sources_.size(), source->slot(), line);
+      sources_.push_back(std::move(*source));
+      source = forgotten_.erase(source);
+      if (Status shown = show_live(sources_.size() - 1); !shown) return shown;
+    }
+    return {};
+  }
   // Services that have begun to write since.
   Status take_new(logs::Watcher& watcher) {
     const Result<std::vector<SlotNews>> found =
         services_with_logs(chosen_.directory, context_.arguments.words, chosen_.slots);
     if (!found) return {};
     for (const SlotNews& slot : *found) {
-      const bool known = std::ranges::any_of(
-          chosen_.slots, [&](const SlotNews& one) { return one.log_directory == slot.log_directory; });
-      if (known) continue;
+      const auto same = [&](const SlotNews& one) { return one.log_directory == slot.log_directory; };
+      const auto of_same = [&](const LogSource& source) { return same(source.slot()); };
+      if (std::ranges::any_of(chosen_.slots, same) || std::ranges::any_of(forgotten_, of_same)) continue;
       chosen_.slots.push_back(slot);
       look_.add(chosen_.slots);
       sources_.emplace_back(slot, query_);
@@ -338,6 +374,7 @@ class Merge {
   Chosen chosen_;
   Look look_;
   std::vector<LogSource> sources_;
+  std::vector<LogSource> forgotten_;  // followed from where they end now
   std::string out_;
 };
 
@@ -385,6 +422,13 @@ bool is_glob(const std::string& name) {
   return name.find_first_of("*?") != name.npos;
 }
 
+// Nothing is shown, and there is something.
+void tell_forgotten(const Context& context, std::size_t count) {
+  if (count == 0) return;
+  write_err(fmt::format("hearth: no service is up; logs of {} that {} down: `hearth {}logs --all`\n", count,
+                        count == 1 ? "is" : "are", context.place_option));
+}
+
 }  // namespace
 
 int command_logs(const Context& asked) {
@@ -403,7 +447,12 @@ int command_logs(const Context& asked) {
   const bool follow = arguments.has("follow");
   const bool open_ended = arguments.words.empty() || std::ranges::any_of(arguments.words, is_glob);
   const bool several = chosen->slots.size() > 1 || (follow && open_ended);
-  if (!several && chosen->slots.empty()) return exit_code::done;
+  if (arguments.has("all") && !arguments.words.empty())
+    return complain(context, usage("logs --all", "services are named, too", "leave out either"), exit_code::usage);
+  if (!several && chosen->slots.empty()) {
+    tell_forgotten(context, chosen->forgotten.size());
+    return exit_code::done;
+  }
   std::optional<logs::Cursor> joined;
   if (!several && !context.json && !query->filters() && !arguments.has("timestamps")) {
     const int code = pass_through(context, *chosen, query->lines, follow, joined);

@@ -151,8 +151,11 @@ int command_completion(const Context& context) {
   if (shell == "projects")
     return names_for_completion(context, [](const SlotNews& slot) { return std::vector{slot.project}; });
   if (shell == "names")
-    return names_for_completion(context,
-                                [](const SlotNews& slot) { return std::vector{slot.project + "." + slot.name}; });
+    return names_for_completion(context, [](const SlotNews& slot) {
+      std::vector names = {slot.project + "." + slot.name};
+      if (slot.index > 0 || slot.replicas > 1) names.push_back(fmt::format("{}.{}", slot.name, slot.index));
+      return names;
+    });
   if (shell == "tags")
     return names_for_completion(context, [](const SlotNews& slot) {
       std::vector<std::string> tags;

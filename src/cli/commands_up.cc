@@ -194,6 +194,14 @@ void tell_shared_name(const Context& context, const std::string& name) {
   for (const std::string& note : shared_names({name}, *services)) write_out("note: " + note + "\n");
 }
 
+// Of a project, as they are now; none when hearth does not tell.
+std::vector<SlotNews> slots_of(Client& client, const std::string& project) {
+  const auto answer =
+      client.ask({.target = "/v1/status?names=" + escaped(project + ".*")}, after(os::read_mono(), seconds(2)));
+  if (!answer) return {};
+  return services_news(*answer).value_or(std::vector<SlotNews>());
+}
+
 }  // namespace
 
 int command_up(const Context& context) {
@@ -249,8 +257,9 @@ int command_reload(const Context& context) {
     const auto answer =
         question.post("/v1/apply", apply_body(loaded.document, ",\"reload\":true,\"dry_run\":true"), never);
     if (!answer) return complain(context, answer.error());
-    const Result<AcceptedNews> accepted = accepted_news(*answer);
+    Result<AcceptedNews> accepted = accepted_news(*answer);
     if (!accepted) return complain(context, accepted.error());
+    mark_at_rest(accepted->changes, slots_of(client, loaded.document.project));
     write_out(context.json ? answer->body : changes_table(accepted->changes, true));
     return exit_code::done;
   }
@@ -258,6 +267,7 @@ int command_reload(const Context& context) {
   order.target = "/v1/apply";
   order.tells_removed = order.applies_a_file = order.tells_changes = true;
   order.body = apply_body(loaded.document, ",\"reload\":true");
+  if (!context.json) order.before = slots_of(client, loaded.document.project);
   order.doing = "reload";
   order.wait = !arguments.has("no-wait");
   order.timeout = *timeout;

@@ -11,6 +11,7 @@
 #include "cli/interrupt.h"
 #include "cli/upgrade_trial.h"
 #include "os/clock.h"
+#include "os/fd.h"
 
 namespace hearth::cli {
 namespace {
@@ -19,13 +20,21 @@ namespace {
 constexpr SpanNs reconnect_within = seconds(30);
 constexpr SpanNs trial_within = seconds(10);  // each program; less when --timeout is
 
+// Of one build, copied or installed again: the same bytes in another file.
+bool same_bytes(const std::string& a, const std::string& b) {
+  constexpr std::size_t most = 64u << 20;
+  const Result<std::string> one = os::read_file(a, most), other = os::read_file(b, most);
+  return one && other && *one == *other;
+}
+
 // The keeper is not replaced. "" = its program is the one that is installed, or cannot be seen.
 std::string keeper_words(std::int64_t keeper, const std::string& supervisor_program) {
   struct stat runs{}, installed{};
   const std::string beside = supervisor_program.substr(0, supervisor_program.rfind('/')) + "/hearth-keeper";
-  if (::stat(fmt::format("/proc/{}/exe", keeper).c_str(), &runs) < 0 || ::stat(beside.c_str(), &installed) < 0)
-    return {};
+  const std::string its = fmt::format("/proc/{}/exe", keeper);
+  if (::stat(its.c_str(), &runs) < 0 || ::stat(beside.c_str(), &installed) < 0) return {};
   if (runs.st_dev == installed.st_dev && runs.st_ino == installed.st_ino) return {};
+  if (runs.st_size == installed.st_size && same_bytes(its, beside)) return {};
   return fmt::format(
       "the keeper (PID {}) goes on with the program that it was started from, until hearth is started again", keeper);
 }
@@ -109,8 +118,11 @@ int command_upgrade(const Context& context) {
                    static_cast<pid_t>(before->keeper_pid), std::min(trial_within, deadline - os::read_mono()));
   if (!trial) {
     Error error = trial.error();
-    error.hint +=
-        fmt::format("{}hearth {} goes on, and nothing was changed", error.hint.empty() ? "" : "; ", before->version);
+    error.hint += fmt::format("{}hearth {} goes on, and nothing was changed",
+                              error.hint.empty()          ? ""
+                              : error.hint.ends_with('?') ? " "
+                                                          : "; ",
+                              before->version);
     return complain(context, error, exit_code::failed);
   }
   if (context.arguments.has("dry-run")) return report(context, *before, trial->version, *trial, false);

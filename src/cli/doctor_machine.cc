@@ -1,20 +1,27 @@
 // The checks of `hearth doctor` that are about the machine.
 #include <algorithm>
 #include <cstdlib>
+#include <map>
+#include <string_view>
 #include <sys/resource.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
+#include <utility>
+#include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/version.h"
 #include "cli/daemon_start.h"
 #include "cli/doctor.h"
 #include "os/cgroup.h"
+#include "os/controllers.h"
 #include "os/fd.h"
 #include "os/gpu.h"
 #include "os/kernel_features.h"
 #include "os/proc_stat.h"
+#include "os/sandbox.h"
 
 namespace hearth::cli {
 namespace {
@@ -59,21 +66,48 @@ void check_file_system(const std::string& what, const std::string& path, Finding
   }
 }
 
-// Which limits of `cgroup` can be had.
-void check_controllers(const os::CgroupTree& tree, Findings& findings) {
-  const std::vector<std::string> missing = tree.not_handed_on();
+// Which limits of `cgroup` can be had, and of the others why not: a finding for each reason.
+void check_controllers(const std::vector<std::string>& missing, Findings& findings) {
   if (missing.empty()) {
     findings.push_back({Verdict::good, "cgroups", "all limits of `cgroup` can be set", {}, {}});
     return;
   }
-  findings.push_back(
-      {Verdict::note,
-       "cgroups",
-       fmt::format("limits of `cgroup` that need the controllers {} are not held, unless hearth can have "
-                   "them when a service asks",
-                   fmt::join(missing, ", ")),
-       "with systemd 254 or later: Delegate=yes and DelegateSubgroup=hearth (docs/guide/systemd.md)",
-       {}});
+  std::vector<std::string_view> there;
+  for (const std::string_view name : {"cpu", "io", "memory", "pids"})
+    if (std::ranges::find(missing, name) == missing.end()) there.push_back(name);
+  if (!there.empty())
+    findings.push_back({Verdict::good,
+                        "cgroups",
+                        fmt::format("limits of `cgroup` that need {} can be set", fmt::join(there, ", ")),
+                        {},
+                        {}});
+  std::map<std::string, std::pair<os::MissingController, std::string>> by_reason;  // one of them, and the names of all
+  for (const os::MissingController& one : os::why_missing_here(missing)) {
+    auto& [example, names] = by_reason[one.why];
+    example = one;
+    names += (names.empty() ? "" : ", ") + one.name + (one.detail.empty() ? "" : " (" + one.detail + ")");
+  }
+  for (const auto& [why, of_it] : by_reason) {
+    const auto& [example, names] = of_it;
+    const std::string text =
+        example.may_be_given
+            ? fmt::format(
+                  "limits of `cgroup` that need {} are held only if hearth is given it when a service asks: it is "
+                  "not delegated now",
+                  names)
+            : fmt::format("limits of `cgroup` that need {} are not held: {}", names, why);
+    findings.push_back({Verdict::note, "cgroups", text, example.remedy, {}});
+  }
+}
+
+// What holds a `sandbox`; what is missing for one is told with the features of the kernel.
+void check_sandboxes(Findings& findings) {
+  const os::SandboxSupport& support = os::sandbox_support();
+  std::vector<std::string> there;
+  if (support.landlock > 0) there.push_back(fmt::format("paths by Landlock (version {})", support.landlock));
+  if (support.seccomp) there.emplace_back("system calls by seccomp");
+  if (there.empty()) return;
+  findings.push_back({Verdict::good, "kernel", fmt::format("a `sandbox` is held: {}", fmt::join(there, ", ")), {}, {}});
 }
 
 }  // namespace
@@ -106,6 +140,7 @@ void check_kernel(Findings& findings) {
                                   features.size()),
                       {},
                       {}});
+  check_sandboxes(findings);
 }
 
 void check_cgroups(const Context& context, const InstanceState& state, Findings& findings) {
@@ -118,7 +153,7 @@ void check_cgroups(const Context& context, const InstanceState& state, Findings&
     if (!kills)
       findings.push_back(
           {Verdict::note, "cgroups", "cgroup.kill is not there (Linux 5.14): trees are killed one by one", {}, {}});
-    if (ours) check_controllers(tree, findings);
+    check_controllers(tree.not_handed_on(), findings);
     if (ours && tree.leaves().empty()) tree.remove();
     return;
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include <fmt/format.h>
 
@@ -85,6 +86,14 @@ void tell(const Context& context, const Failure& failure, const std::string& lab
   }
 }
 
+// Of one that was to reload and has ended by a signal: by the one that should have told it to.
+std::string reload_hint(const SlotNews& slot) {
+  const char* signal = slot.exit_code > 128 ? ::sigabbrev_np(slot.exit_code - 128) : nullptr;
+  if (signal == nullptr || slot.state == "running") return "";
+  return fmt::format(
+      "  it does not know SIG{}, perhaps: write reload_signal or reload_command, or restart it instead\n", signal);
+}
+
 }  // namespace
 
 std::string replicas_text(const std::string& base, const std::vector<std::uint32_t>& indices) {
@@ -99,7 +108,7 @@ std::string replicas_text(const std::string& base, const std::vector<std::uint32
   return text;
 }
 
-void tell_failures(const Context& context, const OrderNews& news, WallNs given) {
+void tell_failures(const Context& context, const OrderNews& news, WallNs given, bool of_reload) {
   if (news.overtaken > 0) {
     write_err(fmt::format("hearth: a later order has taken over {} service{}; `hearth {}status` shows how it goes\n",
                           news.overtaken, news.overtaken == 1 ? "" : "s", context.place_option));
@@ -120,6 +129,7 @@ void tell_failures(const Context& context, const OrderNews& news, WallNs given) 
   for (Failure& failure : failures) {
     std::ranges::sort(failure.indices);
     tell(context, failure, labels.of(*failure.first));
+    if (of_reload) write_err(reload_hint(*failure.first));
   }
 }
 

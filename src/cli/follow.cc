@@ -1,6 +1,7 @@
 #include "cli/follow.h"
 
 #include <algorithm>
+#include <cstring>
 #include <poll.h>
 #include <set>
 #include <sys/syscall.h>
@@ -188,6 +189,7 @@ bool give_order(Course& course) {
     return false;
   }
   outcome.accepted = std::move(*accepted);
+  mark_at_rest(outcome.accepted->changes, course.order.before);
   tell_acceptance(course);
   return course.order.wait;
 }
@@ -307,7 +309,14 @@ std::string still_pending(const OrderNews& news) {
 int conclude(const Context& context, const Outcome& outcome, const Order& order, const char* done) {
   const std::string status = fmt::format("`hearth {}status`", context.place_option);
   switch (outcome.end) {
-    case End::refused: return complain(context, outcome.error);
+    case End::refused: {
+      // What a file asks for and is not there is a mistake of the file, and not of the command line.
+      const std::string& command = context.arguments.command;
+      const bool of_file = order.applies_a_file && (command == "up" || command == "reload");
+      return of_file && outcome.error.remedy == Remedy::fix_input
+                 ? complain(context, outcome.error, exit_code::not_configured)
+                 : complain(context, outcome.error);
+    }
     case End::broken: return complain(context, ClientError{outcome.trouble, outcome.error});
     case End::interrupted: {
       // Stopping to wait is not stopping: what was ordered goes on.
@@ -354,7 +363,8 @@ int conclude(const Context& context, const Outcome& outcome, const Order& order,
     if (outcome.news.slots.size() > 1 && done != nullptr) {
       write_out(fmt::format("not all {}: {}, after {}\n", done, summary(outcome.news), elapsed_text(outcome.elapsed)));
     }
-    tell_failures(context, outcome.news, outcome.given);
+    const bool of_reload = std::string_view(order.doing) == "reload" && !order.applies_a_file;
+    tell_failures(context, outcome.news, outcome.given, of_reload);
     return exit_code::failed;
   }
   if (outcome.end == End::settled && done != nullptr) {

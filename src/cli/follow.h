@@ -28,6 +28,7 @@ struct Order {
   int keeper_pid = 0;            // shutdown: the order is done when this process is gone
   std::string key = make_key();  // of the operation
   std::vector<std::string> names = {};  // as they were typed: one that means services of several projects is told
+  std::vector<SlotNews> before = {};    // tells_changes: the services as they were, those at rest among them
 };
 
 // Of each name that selects services of several projects, "a is a service of 2 projects, ..., name one of them: ...".

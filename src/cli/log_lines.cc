@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
+#include <iterator>
 #include <optional>
 #include <poll.h>
+#include <set>
 #include <sys/inotify.h>
 #include <tuple>
 #include <utility>
@@ -124,6 +126,16 @@ Result<std::vector<SlotNews>> services_with_logs(const std::string& log_director
       chosen.push_back(slot);
   }
   return chosen;
+}
+
+std::vector<SlotNews> take_forgotten(std::vector<SlotNews>& slots, const std::vector<SlotNews>& known) {
+  std::set<std::string> names;
+  for (const SlotNews& slot : known) names.insert(full_name(slot));
+  const auto gone =
+      std::ranges::stable_partition(slots, [&](const SlotNews& slot) { return names.contains(full_name(slot)); });
+  std::vector<SlotNews> forgotten(std::make_move_iterator(gone.begin()), std::make_move_iterator(gone.end()));
+  slots.erase(gone.begin(), gone.end());
+  return forgotten;
 }
 
 void LineCutter::add(std::string_view bytes, const Line& line) {

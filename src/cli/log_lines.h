@@ -33,6 +33,9 @@ Result<std::vector<SlotNews>> services_with_logs(const std::string& log_director
                                                  const std::vector<std::string>& names,
                                                  const std::vector<SlotNews>& also = {});
 
+// Takes out of `slots` those that are not among `known`, and returns them: what is down and forgotten leaves its log.
+std::vector<SlotNews> take_forgotten(std::vector<SlotNews>& slots, const std::vector<SlotNews>& known);
+
 // Cuts a stream of bytes into lines. A line longer than a mebibyte is delivered in pieces: somebody who writes no
 // newline shall not fill our memory.
 class LineCutter {

@@ -95,6 +95,11 @@ Error no_command_at(const std::vector<std::string>& line, std::size_t at) {
   return unknown_command(line[at]);
 }
 
+// What they write is read by others, hearth itself or systemd: there is no object of it.
+bool writes_files(std::string_view command) {
+  return command == "import" || command == "export";
+}
+
 Error missing_value(const std::string& option, const CommandText* command) {
   const char* value = "VALUE";
   const auto look = [&](std::span<const OptionText> options) {
@@ -140,7 +145,7 @@ Result<Arguments> parse_arguments(const std::vector<std::string>& line) {
   std::vector<std::string> before(line.begin(), dashes);
   const bool has_dashes = dashes != line.end();
   if (has_dashes) arguments.after.assign(dashes + 1, line.end());
-  if (before.size() == 1 && (before[0] == "--version" || before[0] == "-v")) before[0] = "version";
+  if (before.size() == 1 && (before[0] == "--version" || before[0] == "-v" || before[0] == "-V")) before[0] = "version";
 
   const std::size_t at = command_position(before);
   const CommandText* command = nullptr;
@@ -192,6 +197,11 @@ Result<Arguments> parse_arguments(const std::vector<std::string>& line) {
     return failure(usage(arguments.words[0], fmt::format("`hearth {}` takes no names", command->name),
                          fmt::format("`hearth help {}` explains it", command->name)));
   }
+  if (arguments.has("json") && (writes_files(arguments.command) || arguments.has("print")))
+    return failure(usage("--json",
+                         fmt::format("`hearth {}{}` writes files of another form", arguments.command,
+                                     arguments.has("print") ? " --print" : ""),
+                         "leave it out; cli.md has what --json is for"));
   return arguments;
 }
 

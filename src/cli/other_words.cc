@@ -119,6 +119,18 @@ std::string_view answer_to(std::string_view word) {
   return {};
 }
 
+std::string answer_to_name(std::string_view name) {
+  if (name == "all") return "every service is meant by --all";
+  const std::size_t colon = name.find(':');
+  if (colon == 0 || colon == name.npos) return {};
+  const std::string group(name.substr(0, colon)), program(name.substr(colon + 1));
+  const std::string of_group =
+      "@" + group + " are the services with the tag " + group + ", '" + group + ".*' those of the project " + group;
+  return program.empty() || program == "*"
+             ? of_group
+             : "between project and service stands a dot: " + group + "." + program + "; " + of_group;
+}
+
 std::vector<std::string_view> other_words() {
   std::vector<std::string_view> all;
   for (const Answer& answer : answers) all.insert(all.end(), answer.words.begin(), answer.words.end());

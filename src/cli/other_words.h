@@ -2,6 +2,7 @@
 // compose or the SRC types their words first; each is answered with what hearth has for it, or with why it has nothing.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -12,6 +13,8 @@ namespace hearth::cli {
 std::string_view answer_to(std::string_view word);
 // The same of an option: `status --watch`, "--watch" or "-w".
 std::string_view answer_to_option(std::string_view command, std::string_view option);
+// The same of the name of a service: "all", and "GROUP:NAME" of supervisord. Empty: nobody means something else by it.
+std::string answer_to_name(std::string_view name);
 std::vector<std::string_view> other_words();  // all that have an answer
 
 }  // namespace hearth::cli

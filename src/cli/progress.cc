@@ -106,7 +106,7 @@ bool Progress::ran_before(const SlotNews& slot) const {
 std::string Progress::changes(const OrderNews& news, SpanNs elapsed) {
   note(news, elapsed);
   const Labels labels(news.slots);
-  std::string text;
+  std::vector<std::pair<SpanNs, std::string>> lines;  // in the order in which it happened, as far as that is told
   for (const SlotNews& slot : news.slots) {
     Known& known = known_[full_name(slot)];
     const std::string word = word_of(slot) + "/" + slot.outcome;
@@ -122,16 +122,21 @@ std::string Progress::changes(const OrderNews& news, SpanNs elapsed) {
       known.tried = true;
       known.retry = more;
     }
-    text += labels.of(slot) + ": " + word_of(slot);
+    std::string text = labels.of(slot) + ": " + word_of(slot);
     if (first && slot.outcome == "done" && ran_before(slot)) {
       text += slot.pid != 0 ? fmt::format(" as before (PID {})", slot.pid) : std::string(" as before");
       text += slot.forgotten ? "; now it is forgotten\n" : "\n";
+      lines.emplace_back(0, std::move(text));
       continue;
     }
     if (!pending) text += fmt::format(" after {}", elapsed_text(known.settled_after));
     if (!more.empty()) text += ": " + shown(more, 0);
     text += '\n';
+    lines.emplace_back(pending ? elapsed : known.settled_after, std::move(text));
   }
+  std::ranges::stable_sort(lines, {}, [](const auto& line) { return line.first; });
+  std::string text;
+  for (const auto& [when, line] : lines) text += line;
   return text;
 }
 

@@ -196,7 +196,12 @@ std::vector<std::string> all_keys(const Effective& effective) {
 bool is_key(std::string_view wanted, const Effective& effective, std::string& near) {
   const std::string begin = "service.";
   near.clear();
-  if (!wanted.starts_with(begin)) return false;
+  if (!wanted.starts_with(begin)) {
+    std::string ignored;
+    const std::string whole = begin + std::string(wanted);
+    if (is_key(whole, effective, ignored)) near = whole;  // "web.nice"
+    return false;
+  }
   std::string_view rest = wanted.substr(begin.size());
   std::set<std::string_view> names;
   for (const ServiceSpec& spec : effective.parsed.document->services) names.insert(spec.name);

@@ -22,6 +22,9 @@ inline constexpr int max_signal = 64;
 // Ten years: sums of a few spans and a clock reading stay far from the end of 64 bits.
 inline constexpr SpanNs max_span = seconds(10LL * 366 * 24 * 3600);
 
+// The project of runs that hearth starts for itself (`upgrade`, `reload-PROJECT`): none of the user's.
+inline constexpr std::string_view own_project = "_hearth";
+
 // [A-Za-z0-9_-]{1,48}: stands in paths, cgroup names and on command lines as it is.
 constexpr bool valid_name(std::string_view name) {
   if (name.empty() || name.size() > max_name) return false;

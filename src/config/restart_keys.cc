@@ -76,7 +76,7 @@ constexpr std::array rules = {
                 },
                 "When it is started again after it has ended by itself."},
     ServiceRule{"success_exit_codes", read_exit_codes, "The exit codes that count as success.",
-                R"("type":"array","items":{"type":"integer","minimum":0,"maximum":255})"},
+                R"("type":"array","items":{"type":"integer","minimum":0,"maximum":255})", "[0]"},
     ServiceRule{"backoff", read_backoff, "How long to wait before it is started again."},
     ServiceRule{"max_restarts",
                 [](Reader& r, const Node& v, std::string_view k, ServiceDraft& d) {

@@ -76,8 +76,16 @@ void read_syscalls(Reader& r, const Node& value, std::string_view key, Sandbox& 
   box.deny_syscalls = std::move(words);
 }
 
+std::string syscalls_json() {
+  std::string words = R"("@default")";
+  for (const SystemCallGroup& group : system_call_groups()) words += fmt::format(R"(,"{}")", group.name);
+  for (const std::string_view name : system_call_names()) words += fmt::format(R"(,"{}")", name);
+  return fmt::format(R"("type":"array","items":{{"enum":[{}]}})", words);
+}
+
 void read_sandbox(Reader& r, const Node& value, std::string_view key, ServiceDraft& draft) {
-  static constexpr std::array<KeyRule<Sandbox>, 5> rules = {{
+  static const std::string of_syscalls = syscalls_json();
+  static const std::array<KeyRule<Sandbox>, 5> rules = {{
       {"read_paths",
        [](Reader& q, const Node& v, std::string_view k, Sandbox& t) {
          read_paths(q, v, k, t.limits_reading, t.read_paths);
@@ -96,7 +104,7 @@ void read_sandbox(Reader& r, const Node& value, std::string_view key, ServiceDra
        "It executes programs, their loaders and interpreters only from here.",
        R"("type":"array","items":{"type":"string"})"},
       {"deny_syscalls", read_syscalls, "System calls that fail with EPERM: names, groups, or [\"@default\"].",
-       R"("type":"array","items":{"type":"string"})"},
+       of_syscalls},
       {"required", [](Reader& q, const Node& v, std::string_view k, Sandbox& t) { q.flag(v, k, t.required); },
        "Where the kernel cannot hold all of it: refused, instead of started with a note in status."},
   }};
@@ -131,7 +139,7 @@ void read_cgroup(Reader& r, const Node& value, std::string_view key, ServiceDraf
        },
        "Processes and threads of a run."},
       {"cpu_max", read_cpu_max, "Processor time at most: \"150%\" is one and a half processors.",
-       R"("type":"string","pattern":"^[0-9]+%$")"},
+       R"("type":"string","pattern":"^[0-9]+%$")", R"("0%")"},
       {"cpu_weight",
        [](Reader& q, const Node& v, std::string_view k, CgroupLimits& t) { q.integer(v, k, 0, 10000, t.cpu_weight); },
        "Its part of the processors beside others of the same hearth; 100 is usual."},

@@ -171,6 +171,7 @@ std::string remedy_for(std::string_view description, std::string_view line) {
   if (says("redefine")) return "remove one of them";
   if (says("utf-8")) return "save the file as UTF-8";
   if (says("end-of-file") || says("control characters")) return "is a quote or a bracket missing?";
+  if (says("expected comma or closing")) return "is a comma missing before it, or a quote further ahead?";
   line = trimmed(line);
   const std::size_t equals = line.find('=');
   const std::size_t colon = line.find(':');
@@ -180,6 +181,8 @@ std::string remedy_for(std::string_view description, std::string_view line) {
   }
   if (equals == line.npos) return "TOML has [service.NAME] headers and key = value lines";
   const std::string_view value = trimmed(line.substr(equals + 1));
+  if (says("value type") && value.starts_with('['))
+    return "each text in an array stands in double quotes: [\"a\", \"b\"]";
   if (says("leading zeroes")) {
     // umask = 022, as chmod(1) and the shell have it.
     const std::string_view digits = value.substr(0, value.find_first_not_of("0123456789"));
@@ -197,13 +200,23 @@ std::string remedy_for(std::string_view description, std::string_view line) {
   return "see toml.io for how TOML is written";
 }
 
+// TOML knows no such mistake: the newline is a control character that may not stand in a text.
+bool ends_inside_a_text(std::string_view description, std::string_view line) {
+  const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\r'; };
+  return description.find("control characters") != description.npos && std::ranges::none_of(line, control);
+}
+
 Diagnostic syntax_error(Position at, std::string_view description, std::string_view text) {
   std::string message = "syntax error: ";
   constexpr std::string_view prefix = "Error while parsing ";
   if (description.starts_with(prefix)) description.remove_prefix(prefix.size());
-  message += description;
+  const std::string_view line = line_at(text, at.line);
+  const bool unclosed = ends_inside_a_text(description, line);
+  message += unclosed ? "the line ends, and a text in it has no closing quote" : description;
   std::string remedy = remedy_for_procfile(text, at.line);
-  if (remedy.empty()) remedy = remedy_for(description, line_at(text, at.line));
+  if (remedy.empty())
+    remedy =
+        unclosed ? "write the quote; texts of several lines stand in three of them" : remedy_for(description, line);
   return Diagnostic{{}, at, std::move(message), std::move(remedy)};
 }
 

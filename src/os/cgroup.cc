@@ -297,7 +297,9 @@ std::string CgroupTree::missing(const CgroupLimits& limits) const {
     if (!usable())
       add("it has no cgroup (" + why_ + ")", limit.key);
     else if (!given_.contains(limit.controller))
-      add(std::string("the controller \"") + limit.controller + "\" is not delegated to hearth", limit.key);
+      add(std::string("the controller \"") + limit.controller +
+              "\" is not delegated to hearth (`hearth doctor` says why)",
+          limit.key);
     else if (const auto refused = refused_.find(limit.key); refused != refused_.end())
       add("the kernel refuses it (" + refused->second + ")", limit.key);
   }

@@ -70,16 +70,26 @@ Status make_above(const std::string& path) {
   return {};
 }
 
+// Whoever is refused a place that he did not name is told why it is that one.
+std::unexpected<Error> cannot_be_made(Error error, const std::string& path, const HostFacts& host) {
+  if (!error.hint.empty()) return std::unexpected(std::move(error));
+  const bool at_home = !host.home.empty() && path.starts_with(host.home + "/");
+  error.hint = at_home ? "choose another directory with --dir DIR; the home directory is that of the user database, "
+                         "whatever HOME says"
+                       : "choose another directory with --dir DIR";
+  return std::unexpected(std::move(error));
+}
+
 Result<Fd> make_path(const std::string& path, const HostFacts& host) {
   Place place = place_of(path, host);
-  if (Status above = make_above(place.above); !above) return failure(above.error());
+  if (Status above = make_above(place.above); !above) return cannot_be_made(above.error(), path, host);
   Fd at(::open(place.above.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!at) return errno_failure("open", place.above, errno);
   std::string so_far = place.above == "/" ? "" : place.above;
   for (const std::string& name : place.ours) {
     so_far += "/" + name;
     Result<Fd> next = enter_directory(at.get(), name, so_far, 0711, host.uid);
-    if (!next) return next;
+    if (!next) return cannot_be_made(next.error(), path, host);
     at = std::move(*next);
   }
   return at;

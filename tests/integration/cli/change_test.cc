@@ -75,6 +75,31 @@ TEST_F(ChangeTest, each_replica_has_hooks_of_its_own_and_the_last_one_before_it_
   EXPECT_NE(events.out.find("scale web=1"), std::string::npos) << "who ordered it: " << events.out;
 }
 
+TEST_F(ChangeTest, a_program_that_is_not_there_is_a_mistake_of_the_file) {
+  write("hearth.toml", "[service.web]\ncommand = [\"sleep\", \"1000\"]\n");
+  ASSERT_EQ(hearth({"up"}).code, 0);
+  write("hearth.toml", "[service.web]\ncommand = [\"/nowhere/sleep\", \"1000\"]\n");
+  for (const char* command : {"reload", "up"}) {
+    const Finished refused = hearth({command});
+    EXPECT_EQ(refused.code, 6) << refused.all();
+    EXPECT_NE(refused.err.find("/nowhere/sleep is not there"), std::string::npos) << refused.err;
+  }
+}
+
+TEST_F(ChangeTest, what_is_stopped_has_a_change_with_its_next_start) {
+  write("hearth.toml", "[service.web]\ncommand = [\"sleep\", \"1000\"]\n");
+  ASSERT_EQ(hearth({"up"}).code, 0);
+  ASSERT_EQ(hearth({"stop", "web"}).code, 0);
+  write("hearth.toml", "[service.web]\ncommand = [\"sleep\", \"1001\"]\n");
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{"reload", "--dry-run"}, {"reload"}}) {
+    const Finished reload = hearth(words);
+    EXPECT_EQ(reload.code, 0) << reload.all();
+    EXPECT_NE(reload.out.find("web      next start  command"), std::string::npos) << reload.out;
+  }
+  EXPECT_EQ(hearth({"status", "web"}).code, 3) << "it stays stopped";
+}
+
 TEST_F(ChangeTest, a_reload_restarts_only_what_has_to_be) {
   const std::string db = "[service.db]\ncommand = [\"sleep\", \"1000\"]\n";
   write("hearth.toml", db + "[service.web]\ncommand = [\"sleep\", \"1000\"]\n");

@@ -102,6 +102,32 @@ TEST_F(CommandTest, one_service_is_taken_down_by_its_name_and_its_logs_stay) {
   EXPECT_EQ(status().at("services").as_array().size(), 0u);
 }
 
+TEST_F(CommandTest, logs_of_what_is_down_are_shown_to_who_names_it_or_asks_for_all) {
+  const auto talk = [&](const char* name, const std::string& words) {
+    return hearth({"run", "--name", name, "--", "sh", "-c", "echo " + words + "; exec sleep 1000"}).code;
+  };
+  ASSERT_EQ(talk("a", "from a"), 0);
+  ASSERT_EQ(talk("b", "from b"), 0);
+  ASSERT_EQ(hearth({"down", "a"}).code, 0);
+  EXPECT_EQ(hearth({"logs"}).out, "from b\n");
+  const std::string all = hearth({"logs", "--all"}).out;
+  EXPECT_NE(all.find("a | from a\n"), all.npos) << all;
+  EXPECT_NE(all.find("b | from b\n"), all.npos) << all;
+  EXPECT_EQ(hearth({"logs", "a"}).out, "from a\n");
+
+  Running follow = start({"logs", "-f"});
+  ASSERT_TRUE(eventually([&] { return follow.out() == "b | from b\n"; })) << follow.out();
+  ASSERT_EQ(talk("a", "again"), 0);
+  ASSERT_TRUE(eventually([&] { return follow.out() == "b | from b\na | again\n"; })) << follow.out();
+  ::kill(follow.pid(), SIGTERM);
+  follow.finish();
+
+  ASSERT_EQ(hearth({"down", "--all"}).code, 0);
+  const Finished none = hearth({"logs"});
+  EXPECT_EQ(none.out, "");
+  EXPECT_NE(none.err.find("logs of 2 that are down"), std::string::npos) << none.err;
+}
+
 TEST_F(CommandTest, run_has_its_own_variables_directory_and_none_of_the_callers_session) {
   ::setenv("SSH_AUTH_SOCK", "/secret", 1);
   ::setenv("HEARTH_RUN", "99", 1);

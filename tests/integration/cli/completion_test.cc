@@ -92,6 +92,8 @@ TEST_F(CompletionTest, bash_completes_services_of_the_instance_that_is_named) {
   EXPECT_EQ(completed("hearth run -- hearth-supervi"), "hearth-supervisor\n");
   EXPECT_EQ(completed("hearth exec alpha -- hearth-supervi"), "hearth-supervisor\n");
   EXPECT_EQ(completed("hearth --dir " + directory + " status -- ''"), "alpha\n") << "it takes no command";
+  ASSERT_EQ(shell("hearth --dir " + directory + " scale alpha=2").code, 0);
+  EXPECT_EQ(completed("hearth --dir " + directory + " restart alpha."), "alpha.0 alpha.1\n");
   tagged();
   // As bash cuts it, and as it does where "@" is no word of its own.
   EXPECT_EQ(completed("hearth --dir " + directory + " status @"), "@front @night\n");
@@ -100,7 +102,9 @@ TEST_F(CompletionTest, bash_completes_services_of_the_instance_that_is_named) {
   EXPECT_EQ(completed("hearth config s"), "show set schema\n");
   EXPECT_EQ(completed("hearth config get service.web.stop_t"), "service.web.stop_timeout\n");
   EXPECT_EQ(completed("hearth config set service.web.backoff.i"), "service.web.backoff.initial\n");
-  EXPECT_EQ(completed("hearth config unset ''"), "service.web.command service.web.tags\n");
+  EXPECT_EQ(completed("hearth config unset ''"), "service.\n") << "to the next dot";
+  EXPECT_EQ(completed("hearth config set service.web.backoff"), "service.web.backoff service.web.backoff.\n");
+  EXPECT_EQ(completed("hearth config unset service.web."), "service.web.command service.web.tags\n");
   EXPECT_EQ(completed("hearth config set service.web.nice ''"), "\n") << "a value";
 }
 

@@ -117,6 +117,19 @@ TEST_F(ConfigTest, set_leaves_the_file_alone_when_the_result_is_not_valid) {
   EXPECT_EQ(entries, 1u) << "nothing is left beside it";
 }
 
+TEST_F(ConfigTest, a_key_without_its_table_is_answered_with_the_whole_one) {
+  write("hearth.toml", web);
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{"config", "set", "web.nice", "5"}, {"config", "get", "web.nice"}}) {
+    const Finished refused = hearth(words);
+    EXPECT_EQ(refused.code, 2);
+    EXPECT_THAT(refused.err, HasSubstr("there is no such key"));
+    EXPECT_THAT(refused.err, HasSubstr("did you mean service.web.nice?"));
+  }
+  EXPECT_THAT(hearth({"config", "set", "nonsense.x", "5"}).err, HasSubstr("a key is service.NAME.KEY"));
+  EXPECT_EQ(file(), web);
+}
+
 TEST_F(ConfigTest, set_says_when_another_layer_goes_over_it) {
   write("hearth.toml", web);
   fs::create_directory(project + "/hearth.d");
@@ -132,7 +145,7 @@ TEST_F(ConfigTest, unset_takes_out_what_set_has_put_in_and_says_who_has_a_word_n
   const Finished done = hearth({"config", "unset", "service.web.nice"});
   EXPECT_EQ(done.code, 0) << done.all();
   EXPECT_THAT(done.out, HasSubstr("hearth.toml: service.web.nice is not set any more; `hearth --dir " + directory +
-                                  " up` applies it\n"));
+                                  " reload` applies it\n"));
   EXPECT_EQ(file(), web);
   const Finished again = hearth({"config", "unset", "service.web.nice"});
   EXPECT_EQ(again.code, 1);

@@ -130,6 +130,8 @@ sandbox = { exec_paths = ["data"] }
       up.all() + hearth({"status"}).all() + hearth({"explain", "locked"}).all() + hearth({"explain", "lost"}).all();
   EXPECT_THAT(said, HasSubstr("sandbox.write_paths has " + project + "/nowhere: No such file or directory"));
   EXPECT_THAT(said, HasSubstr("below the paths of its sandbox?"));
+  EXPECT_THAT(hearth({"explain", "locked"}).out,
+              HasSubstr("\nit has a sandbox: executes only below " + project + "/data\n"));
 }
 
 TEST_F(SandboxTest, another_sandbox_restarts_and_says_so_before) {

@@ -45,6 +45,9 @@ TEST_F(TellTest, who_ends_of_the_signal_that_should_reload_it_has_not_reloaded) 
   const Finished reload = hearth({"reload", "web"});
   EXPECT_EQ(reload.code, 1) << reload.all();
   EXPECT_NE(reload.err.find("was killed by signal 1"), std::string::npos) << reload.err;
+  EXPECT_NE(reload.err.find("it does not know SIGHUP, perhaps: write reload_signal or reload_command"),
+            std::string::npos)
+      << reload.err;
 }
 
 // root's PATH, and a user who may not enter all of it.

@@ -132,6 +132,27 @@ TEST(StatusTable, bad_tries_of_liveness_are_told_before_they_are_enough_for_a_re
   EXPECT_NE(table.find("  1 of 2 bad tries of its liveness: it used 4.2 GiB; well\n"), std::string::npos) << table;
 }
 
+// The names of the first column, in their order.
+std::string names_in(const InstanceStatus& status) {
+  std::istringstream lines(status_table(status, all_of(status), {}, now));
+  std::string line, names;
+  while (std::getline(lines, line)) names += line.substr(0, line.find(' ')) + " ";
+  return names;
+}
+
+TEST(StatusTable, services_of_a_project_stand_together_and_runs_of_hearth_itself_last) {
+  InstanceStatus status;
+  status.services = {slot("_hearth", "upgrade", Phase::completed), slot("shop", "web", Phase::running),
+                     slot("blog", "web", Phase::running), slot("shop", "db", Phase::running)};
+  EXPECT_EQ(names_in(status), "SERVICE shop.web shop.db blog.web _hearth.upgrade ");
+}
+
+TEST(StatusTable, runs_of_hearth_itself_leave_the_names_of_services_alone) {
+  InstanceStatus status;
+  status.services = {slot("shop", "web", Phase::running), slot("_hearth", "upgrade", Phase::completed)};
+  EXPECT_EQ(names_in(status), "SERVICE web _hearth.upgrade ");
+}
+
 TEST(StatusTable, piped_has_no_limit_and_nothing_is_cut) {
   const std::string text = rendered(0);
   EXPECT_EQ(text.find("\xe2\x80\xa6"), text.npos);

@@ -37,6 +37,20 @@ TEST(Answers, the_memory_of_a_run_that_has_ended_is_that_of_its_largest_process)
   EXPECT_NE(words.find(" system, the largest process had 1564 KiB of memory)"), std::string::npos) << words;
 }
 
+TEST(Answers, names_as_other_managers_write_them_are_answered_with_how_hearth_does) {
+  const auto hint = [](const std::string& name) {
+    return refusal({404, -1,
+                    R"({"error":{"operation":"find","subject":")" + name +
+                        R"(","reason":"no service has that name","hint":"near","remedy":"not_found"}})"})
+        .hint;
+  };
+  EXPECT_EQ(hint("all"), "every service is meant by --all");
+  EXPECT_EQ(hint("shop:*"), "@shop are the services with the tag shop, 'shop.*' those of the project shop");
+  EXPECT_TRUE(hint("shop:web").starts_with("between project and service stands a dot: shop.web; @shop are"));
+  EXPECT_EQ(hint("web"), "near");
+  EXPECT_EQ(hint(":web"), "near");
+}
+
 TEST(Answers, a_slot_tells_since_when_it_is_as_it_is) {
   const auto since = [](const std::string& members) {
     const auto news = order_news({200, -1, R"({"slots":[{"since":"1970-01-01T00:00:05.250Z",)" + members + "}]}"});

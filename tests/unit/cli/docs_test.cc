@@ -10,6 +10,7 @@
 
 #include "cli/command_table.h"
 #include "cli/other_words.h"
+#include "model/system_calls.h"
 #include "places.h"
 
 namespace hearth::cli {
@@ -159,6 +160,25 @@ TEST(Docs, the_reference_names_every_command_and_option) {
     for (const OptionText& option : command.options) EXPECT_TRUE(named(option)) << command.name << " --" << option.name;
   }
   for (const OptionText& option : global_options()) EXPECT_TRUE(named(option)) << option.name;
+}
+
+// A row for each group, and one for the names that are in none: all that deny_syscalls takes.
+TEST(Docs, the_reference_lists_every_system_call_that_can_be_denied) {
+  const std::string page = text_of(source + "/docs/reference/configuration.md");
+  const auto row = [](const std::string& head, const std::vector<std::string_view>& calls) {
+    std::string text = "| " + head + " | ";
+    for (const std::string_view call : calls) text += (text.ends_with('`') ? ", `" : "`") + std::string(call) + "`";
+    return text + " |\n";
+  };
+  std::vector<std::string_view> others(system_call_names().begin(), system_call_names().end());
+  std::string table = "| group | system calls |\n|---|---|\n";
+  for (const SystemCallGroup& group : system_call_groups()) {
+    const std::vector<std::string_view> calls(group.calls.begin(), group.calls.end());
+    std::erase_if(others, [&](std::string_view name) { return std::ranges::find(calls, name) != calls.end(); });
+    table += row("`" + std::string(group.name) + "`", calls);
+  }
+  table += row("in no group", others);
+  EXPECT_NE(page.find(table), page.npos) << "it should have:\n" << table;
 }
 
 }  // namespace

@@ -58,5 +58,20 @@ TEST_F(ServicesWithLogs, a_name_that_is_nobodys_is_refused_beside_others_that_ar
   }
 }
 
+TEST_F(ServicesWithLogs, what_hearth_has_forgotten_is_told_from_what_it_knows) {
+  std::vector<SlotNews> slots = *services_with_logs(directory, {});
+  std::vector<SlotNews> known = {slots[1], slots[3]};  // worker.0, worker.2
+  EXPECT_EQ(full_name(known[0]), "shop.worker.0");
+  const std::vector<SlotNews> forgotten = take_forgotten(slots, known);
+  ASSERT_EQ(slots.size(), 2u);
+  EXPECT_EQ(full_name(slots[0]), "shop.worker.0");
+  EXPECT_EQ(full_name(slots[1]), "shop.worker.2");
+  ASSERT_EQ(forgotten.size(), 2u);
+  EXPECT_EQ(full_name(forgotten[0]), "shop.db.0");
+  EXPECT_EQ(full_name(forgotten[1]), "shop.worker.1");
+  EXPECT_EQ(take_forgotten(slots, {}).size(), 2u);
+  EXPECT_TRUE(slots.empty());
+}
+
 }  // namespace
 }  // namespace hearth::cli

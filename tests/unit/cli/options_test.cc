@@ -157,6 +157,22 @@ TEST(Options, timeouts_are_spans_or_seconds) {
   EXPECT_FALSE(timeout_of(parsed({"up", "--timeout", "-5s"})).has_value());
 }
 
+TEST(Options, json_is_refused_where_files_of_another_form_are_written) {
+  for (const Words& line : std::vector<Words>{{"import", "procfile", "Procfile", "--json"},
+                                              {"--json", "export", "systemd"},
+                                              {"enable", "--print", "--json"}}) {
+    const Result<Arguments> refused = parse_arguments(line);
+    ASSERT_FALSE(refused) << line[0];
+    EXPECT_EQ(refused.error().subject, "--json");
+  }
+  EXPECT_TRUE(parse_arguments({"enable", "--json"}));
+  EXPECT_TRUE(parse_arguments({"enable", "--print"}));
+}
+
+TEST(Options, versions_are_asked_for_in_three_ways) {
+  for (const char* word : {"--version", "-v", "-V"}) EXPECT_EQ(parsed({word}).command, "version") << word;
+}
+
 TEST(Options, every_option_of_the_table_is_understood) {
   for (const CommandText& command : commands()) {
     for (const OptionText& option : command.options) {

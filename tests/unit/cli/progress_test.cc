@@ -70,7 +70,7 @@ TEST(Progress, what_happened_is_told_with_its_own_time_and_not_with_that_of_the_
   news.slots[1].since = began - seconds(60);
   news.slots[2].since = began + seconds(60);
   EXPECT_EQ(progress.changes(news, milliseconds(1250)),
-            "db: ready after 310ms\nold: ready after 0ms\nset-back: ready after 1.3s\nsilent: ready after 1.3s\n");
+            "old: ready after 0ms\ndb: ready after 310ms\nset-back: ready after 1.3s\nsilent: ready after 1.3s\n");
 }
 
 TEST(Progress, spans_are_rounded_and_not_cut) {
@@ -223,6 +223,13 @@ TEST(Progress, replicas_and_projects_are_told_apart_only_where_there_are_several
   EXPECT_EQ(Labels(slots).of(slots[1]), "db");
   slots[1].project = "other";
   EXPECT_EQ(Labels(slots).of(slots[1]), "other.db");
+}
+
+TEST(Progress, runs_of_hearth_itself_leave_the_names_of_services_alone) {
+  std::vector<SlotNews> slots = {slot("upgrade", "done", "completed"), slot("web", "done", "running")};
+  slots[0].project = "_hearth";
+  EXPECT_EQ(Labels(slots).of(slots[0]), "_hearth.upgrade");
+  EXPECT_EQ(Labels(slots).of(slots[1]), "web");
 }
 
 TEST(Progress, the_summary_counts_by_state) {

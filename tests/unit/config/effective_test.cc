@@ -1,6 +1,7 @@
 // What is in effect and where it comes from; and the schema, which is made of the same tables.
 #include "config/effective.h"
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -70,6 +71,8 @@ TEST(Effective, what_nobody_has_set_has_its_default) {
       {"service.web.log.max_size", "\"10MiB\""},
       {"service.web.ready.interval", "\"1s\""},
       {"service.web.shell", "false"},
+      {"service.web.success_exit_codes", "[0]"},
+      {"service.web.cgroup.cpu_max", "\"0%\""},
       {"service.web.cwd", "\"/p\""},
       {"project.name", "\"p\""},
   };
@@ -164,6 +167,10 @@ TEST(Effective, keys_that_may_be_set_are_told_from_others) {
   EXPECT_EQ(near, "service.web.backoff.max");
   EXPECT_FALSE(is_key("service.wbe.nice", all, near));
   EXPECT_EQ(near, "service.web.nice");
+  EXPECT_FALSE(is_key("web.nice", all, near));
+  EXPECT_EQ(near, "service.web.nice");
+  EXPECT_FALSE(is_key("web.nicce", all, near));
+  EXPECT_EQ(near, "");
   EXPECT_FALSE(is_key("nonsense", all, near));
   EXPECT_EQ(near, "");
 }
@@ -220,6 +227,9 @@ TEST(Schema, says_types_ranges_words_and_defaults) {
   EXPECT_TRUE(keys.at("ready").at("anyOf").at(1).at("properties").as_object().contains("url"));
   EXPECT_EQ(keys.at("stop_timeout").at("default").as_string(), "10s");
   EXPECT_TRUE(schema.at("properties").at("project").at("properties").as_object().contains("name"));
+  const json::value& denied = keys.at("sandbox").at("properties").at("deny_syscalls").at("items").at("enum");
+  for (const char* word : {"@default", "@mount", "ptrace", "socket"})
+    EXPECT_NE(std::ranges::find(denied.as_array(), json::value(word)), denied.as_array().end()) << word;
 }
 
 }  // namespace

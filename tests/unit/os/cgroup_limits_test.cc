@@ -84,7 +84,10 @@ TEST_F(CgroupLimitsTest, a_controller_that_is_not_given_is_named_and_asked_for_o
   cgroups.want(wanted, now);
   EXPECT_EQ("+pids", text_of(control).substr(0, 5)) << "the last one that was asked for";
   const std::string missing = cgroups.missing(wanted);
-  EXPECT_THAT(missing, HasSubstr("memory_max is not held: the controller \"memory\" is not delegated to hearth"));
+  EXPECT_THAT(
+      missing,
+      HasSubstr("memory_max is not held: the controller \"memory\" is not delegated to hearth (`hearth doctor` says "
+                "why)"));
   EXPECT_THAT(missing, HasSubstr("pids_max is not held: the controller \"pids\" is not delegated"));
   write(control, "memory pids\n");
   cgroups.want(wanted, now + CgroupTree::asks_again_after - 1);

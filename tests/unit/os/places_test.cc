@@ -156,6 +156,22 @@ TEST_F(InstanceTest, an_ordinary_user_makes_one_in_his_home) {
   }));
 }
 
+TEST_F(InstanceTest, who_cannot_have_a_directory_at_home_is_told_how_to_name_another) {
+  // A file stands where a directory has to be: so it is refused to root, too.
+  std::filesystem::create_directories(root / "home");
+  const Fd file(::open((root / "home/.local").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  host.uid = 1000;
+  const Result<Instance> instance = find_instance("main", "", host);
+  ASSERT_TRUE(instance);
+  const Result<Fd> made = make_instance(*instance, host);
+  ASSERT_FALSE(made);
+  EXPECT_NE(std::string::npos, made.error().hint.find("--dir DIR")) << made.error().text();
+  EXPECT_NE(std::string::npos, made.error().hint.find("whatever HOME says")) << made.error().text();
+  const Result<Fd> named = make_instance({"main", root / "home/.local/i", root / "home/.local/i/logs"}, host);
+  ASSERT_FALSE(named);
+  EXPECT_NE(std::string::npos, named.error().hint.find("--dir DIR")) << named.error().text();
+}
+
 TEST(ProcStat, a_command_name_may_hold_anything) {
   ProcStat stat;
   ASSERT_TRUE(parse_stat("42 (a) b) (c) S 7 42 41 0 -1 4 0 0 0 0 0 0 0 0 20 0 1 0 987654 1 2 3", stat));
