@@ -65,6 +65,7 @@ Result<Graph> Graph::create(const std::vector<ServiceSpec>& services) {
     for (const Dependency& dependency : services[node].depends_on) {
       const std::uint32_t to = ids.at(dependency.service);
       graph.down_[node].push_back({to, dependency.condition, dependency.required, dependency.restart, dependency.stop});
+      graph.any_stops_ = graph.any_stops_ || dependency.stop;
       // Two conditions on one service are two edges, but one dependent.
       std::vector<std::uint32_t>& dependents = graph.up_[to];
       if (dependents.empty() || dependents.back() != node) dependents.push_back(node);

@@ -33,6 +33,8 @@ class Graph {
   // 0 for services that depend on nothing; else 1 + the greatest rank among its dependencies. Start by
   // ascending rank, stop by descending.
   std::uint32_t rank(std::uint32_t node) const { return rank_[node]; }
+  // Is there an edge with stop = true? Where there is none, nobody has to be asked what has gone.
+  bool any_stops() const { return any_stops_; }
 
  private:
   void assign_ranks();
@@ -40,6 +42,7 @@ class Graph {
   std::vector<std::vector<Edge>> down_;
   std::vector<std::vector<std::uint32_t>> up_;
   std::vector<std::uint32_t> rank_;
+  bool any_stops_ = false;
 };
 
 // How a dependency stands for one edge.

@@ -157,16 +157,23 @@ Presence presence_of(const SlotBook& book, std::span<const SlotIndex> replicas) 
   return !found ? Presence::there : waits ? Presence::waits : Presence::gone;
 }
 
-// Along those that wait, to one that has gone: each is looked at once.
+// Where all of a service have gone, it has. Else along those that wait, each looked at once, to what keeps them from
+// starting: of that one replica which has gone is enough, though the others of it are there.
 bool has_gone(const SlotBook& book, const AppliedDocument& applied, std::uint32_t service) {
-  std::vector<std::uint32_t> looked = {service};
-  for (std::size_t i = 0; i < looked.size(); ++i) {
-    const Presence presence = presence_of(book, applied.slots_of(looked[i]));
-    if (presence == Presence::gone) return true;
-    if (presence == Presence::there) continue;
-    for (const lifecycle::Edge& edge : applied.graph.dependencies(looked[i])) {
-      const bool counts = edge.required && standing_of(book, applied, edge) != lifecycle::Standing::met;
-      if (counts && std::find(looked.begin(), looked.end(), edge.to) == looked.end()) looked.push_back(edge.to);
+  const Presence asked = presence_of(book, applied.slots_of(service));
+  if (asked != Presence::waits) return asked == Presence::gone;
+  std::vector<std::uint32_t> waiting = {service};
+  for (std::size_t i = 0; i < waiting.size(); ++i) {
+    for (const lifecycle::Edge& edge : applied.graph.dependencies(waiting[i])) {
+      if (!edge.required) continue;
+      for (const SlotIndex other : applied.slots_of(edge.to)) {
+        if (other == no_slot || !book.slots[other].used) continue;
+        if (standing_of(book, other, edge) == lifecycle::Standing::met) continue;
+        const Presence presence = presence_of(book, other);
+        if (presence == Presence::gone) return true;
+        const bool known = std::find(waiting.begin(), waiting.end(), edge.to) != waiting.end();
+        if (presence == Presence::waits && !known) waiting.push_back(edge.to);
+      }
     }
   }
   return false;
@@ -187,15 +194,24 @@ bool is_left(const SlotBook& book, SlotIndex slot) {
 std::vector<SlotIndex> left_by(const SlotBook& book, SlotIndex slot) {
   std::vector<SlotIndex> left;
   const AppliedDocument* applied = book.applied(slot);
-  if (applied == nullptr || !book.is_service(slot)) return left;
-  const std::uint32_t service = book.slots[slot].service;
-  for (const std::uint32_t dependent : applied->graph.dependents(service)) {
-    const std::vector<lifecycle::Edge>& edges = applied->graph.dependencies(dependent);
-    const bool bound = std::any_of(edges.begin(), edges.end(),
-                                   [&](const lifecycle::Edge& edge) { return edge.to == service && edge.stop; });
-    if (!bound) continue;
-    for (const SlotIndex other : applied->slots_of(dependent))
-      if (other != no_slot && book.slots[other].used && is_left(book, other)) left.push_back(other);
+  if (applied == nullptr || !book.is_service(slot) || !applied->graph.any_stops()) return left;
+  if (presence_of(book, slot) == Presence::there) return left;
+  std::vector<std::uint32_t> away = {book.slots[slot].service};
+  for (std::size_t i = 0; i < away.size(); ++i) {
+    for (const std::uint32_t dependent : applied->graph.dependents(away[i])) {
+      const std::vector<lifecycle::Edge>& edges = applied->graph.dependencies(dependent);
+      const bool bound = std::any_of(edges.begin(), edges.end(),
+                                     [&](const lifecycle::Edge& edge) { return edge.to == away[i] && edge.stop; });
+      bool waits = false;
+      for (const SlotIndex other : applied->slots_of(dependent)) {
+        if (other == no_slot || !book.slots[other].used) continue;
+        const bool told = std::find(left.begin(), left.end(), other) != left.end();
+        if (bound && !told && is_left(book, other)) left.push_back(other);
+        waits = waits || presence_of(book, other) == Presence::waits;
+      }
+      // Nothing changes of one that waits already, so nobody else asks for those that are to stop with it.
+      if (waits && std::find(away.begin(), away.end(), dependent) == away.end()) away.push_back(dependent);
+    }
   }
   return left;
 }

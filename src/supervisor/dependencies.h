@@ -10,8 +10,9 @@
 //
 // `stop = true` means: this service does not run while that one has gone. A dependency has gone when it is stopped or over
 // (failed, completed) and nothing but an order brings it back, or when it waits for one that has gone. One that crashed
-// and is tried again has not. The goal of the dependent stays up: it waits, and starts when the dependency is there
-// again. This is a state and no event, too: it holds whoever died in between.
+// and is tried again has not. Of the dependency itself all replicas have to have gone; of what that waits for, one is
+// enough, because it starts only when all are there. The goal of the dependent stays up: it waits, and starts when the
+// dependency is there again. This is a state and no event, too: it holds whoever died in between.
 #pragma once
 
 #include <string>
@@ -49,7 +50,8 @@ bool must_hold(const SlotBook& book, SlotIndex slot);
 // Is it up, and older than a dependency that it has to be restarted with?
 bool outlived_a_dependency(const SlotBook& book, SlotIndex slot);
 
-// Those that are up, depend on this one with stop = true, and find that it has gone.
+// Those that are up and find that one has gone with which they are to stop: this one, or one that waits for it, directly
+// or through others that wait. None while this one is there.
 std::vector<SlotIndex> left_by(const SlotBook& book, SlotIndex slot);
 // Is it up, and has one of those gone without which it is to stop?
 bool is_left(const SlotBook& book, SlotIndex slot);

@@ -101,6 +101,68 @@ TEST_F(StopsWith, WhatWaitsForOneThatHasGone) {
   EXPECT_EQ(stage.status("web").phase, Phase::waiting);
 }
 
+// Seed 53864. Of what page is to stop with, nothing runs, and nothing but an order brings it back.
+TEST_F(StopsWith, WhatWaitsForAReplicaThatHasGone) {
+  ServiceSpec db = service("db"), web = service("web"), page = service("page");
+  db.replicas = 2;
+  web.depends_on = {on("db")};
+  page.depends_on = {bound_to("web")};
+  stage.plays("web", {serves_for(2'000, 1), good()});
+  stage.up({page, web, db});
+  stage.run_until([&] { return stage.is_ready("page"); });
+  stage.order(Verb::stop, {"db.1"});
+  stage.run_until([&] { return stage.status("db", 1).phase == Phase::stopped; });
+  stage.run_ms(100);
+  EXPECT_TRUE(stage.is_ready("page")) << "web runs on without that replica";
+  stage.run_until([&] { return stage.status("web").phase == Phase::waiting; });
+  stage.run_until([&] { return stage.status("page").phase == Phase::waiting; });
+  EXPECT_TRUE(stage.is_ready("db"));
+  stage.order(Verb::start, {"db.1"});
+  stage.run_until([&] { return stage.is_ready("page"); });
+  EXPECT_EQ(stage.runs_of("page"), 2u);
+}
+
+TEST_F(StopsWith, WhatWaitsForAReplicaThatWasGivenUp) {
+  ServiceSpec db = service("db"), web = service("web"), page = service("page");
+  db.restart = RestartPolicy::never;
+  db.replicas = 2;
+  web.depends_on = {on("db")};
+  page.depends_on = {bound_to("web")};
+  stage.plays("db", {good(), serves_for(200, 1)});
+  stage.plays("web", {serves_for(2'000, 1), good()});
+  stage.up({page, web, db});
+  stage.run_until([&] { return stage.is_ready("page"); });
+  stage.order(Verb::restart, {"db.1"});
+  stage.run_until([&] { return stage.status("db", 1).phase == Phase::failed; });
+  EXPECT_TRUE(stage.is_ready("page")) << "web runs on without that replica";
+  stage.run_until([&] { return stage.status("web").phase == Phase::failed; });
+  stage.run_until([&] { return stage.status("page").phase == Phase::failed; });
+  EXPECT_TRUE(stage.is_ready("db"));
+  EXPECT_EQ(stage.status("page").reason, Reason::dependency_failed);
+}
+
+// Nothing changes of web, which waits before and after: what has changed is what it waits for.
+TEST_F(StopsWith, WhatWaitsAlreadyWhenThatGoes) {
+  ServiceSpec db = service("db"), web = service("web"), page = service("page");
+  db.backoff.initial = seconds(20);
+  web.depends_on = {on("db")};
+  page.depends_on = {bound_to("web")};
+  stage.plays("db", {serves_for(1'000, 1), good()});
+  stage.plays("web", {serves_for(1'200, 1), good()});
+  stage.up({page, web, db});
+  stage.run_until([&] { return stage.is_ready("page"); });
+  stage.run_until([&] { return stage.status("web").phase == Phase::waiting; });
+  stage.run_ms(1'000);
+  ASSERT_EQ(stage.status("db").phase, Phase::backoff);
+  EXPECT_TRUE(stage.is_ready("page")) << "db is tried again, and web then, too";
+  const sim::ClientCall& stop = stage.order(Verb::stop, {"db"});
+  stage.run_until([&] { return stage.status("page").phase == Phase::waiting; });
+  EXPECT_EQ((*stop.answer)->notes,
+            (std::vector<std::string>{"page stops with db, and starts when that is there again"}));
+  stage.order(Verb::start, {"db"});
+  stage.run_until([&] { return stage.is_ready("page"); });
+}
+
 TEST_F(StopsWith, NobodyOfWhomAReplicaIsLeft) {
   ServiceSpec db = service("db"), web = service("web");
   db.replicas = 2;

@@ -54,14 +54,26 @@ std::string outlived(const PageView& page, const Checker& checker, const SlotSta
   return "";
 }
 
-// What it is to stop with, and what nothing but an order brings back.
+// Nothing but an order brings it back: it has ended, or waits for somebody of whom a replica has gone.
+bool has_gone(const PageView& page, const Checker& checker, const SlotState& state) {
+  const ServiceSpec& spec = *checker.spec_of(state);
+  if (ended(state.life.phase)) return spec.type != ServiceType::task;
+  if (state.life.phase != Phase::waiting) return false;
+  for (const Dependency& dependency : spec.depends_on) {
+    if (!dependency.required) continue;
+    for (const SlotState* other : find(page, checker, state, dependency.service))
+      if (!stands(checker, *other, dependency) && has_gone(page, checker, *other)) return true;
+  }
+  return false;
+}
+
+// What it is to stop with, and of which no replica is left.
 std::string left_by(const PageView& page, const Checker& checker, const SlotState& state) {
   for (const Dependency& dependency : checker.spec_of(state)->depends_on) {
     if (!dependency.stop) continue;
     const std::vector<const SlotState*> others = find(page, checker, state, dependency.service);
-    const bool gone = std::all_of(others.begin(), others.end(), [&](const SlotState* other) {
-      return ended(other->life.phase) && checker.spec_of(*other)->type != ServiceType::task;
-    });
+    const bool gone = std::all_of(others.begin(), others.end(),
+                                  [&](const SlotState* other) { return has_gone(page, checker, *other); });
     if (!others.empty() && gone) return dependency.service;
   }
   return "";
