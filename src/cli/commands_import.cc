@@ -45,6 +45,13 @@ Result<Source> read_source(const std::string& path) {
   return Source{path, std::move(*text), directory_of(path)};
 }
 
+// "./conf.d/web.conf" is told as the file that it is.
+std::string without_dots(std::string path) {
+  for (std::size_t at = path.find("/./"); at != path.npos; at = path.find("/./")) path.erase(at, 2);
+  while (path.starts_with("./")) path.erase(0, 2);
+  return path;
+}
+
 // As supervisord does it: relative to the file that includes.
 std::vector<Source> included(const std::string& pattern, const Source& from) {
   const std::size_t slash = from.path.rfind('/');
@@ -54,7 +61,7 @@ std::vector<Source> included(const std::string& pattern, const Source& from) {
   glob_t found{};
   if (::glob(whole.c_str(), 0, nullptr, &found) == 0) {
     for (std::size_t i = 0; i < found.gl_pathc; ++i) {
-      if (Result<Source> source = read_source(found.gl_pathv[i]))
+      if (Result<Source> source = read_source(without_dots(found.gl_pathv[i])))
         sources.push_back(std::move(*source));
       else
         write_err(importers::one_line(fmt::format("{}: left out: {}", from.path, source.error().text())) + "\n");
@@ -112,7 +119,21 @@ Result<Source> run_by_node(const std::string& path) {
   return Source{path, std::move(*text), directory_of(path)};
 }
 
-Result<importers::Imported> import_files(const std::string& kind, const std::vector<std::string>& paths) {
+// Where the logs of the project's services will be, up to its name, which is that of its directory.
+std::string logs_of(const Context& context) {
+  const auto path = context.arguments.value("output");
+  std::string project = "PROJECT";
+  if (path) {
+    std::error_code error;
+    const std::string whole = std::filesystem::absolute(*path, error).lexically_normal().string();
+    const config::Parsed any = config::parse_project("[service.a]\ncommand = [\"/a\"]\n", whole, config::Environment());
+    if (any.document) project = any.document->project;
+  }
+  return context.instance.log_directory + "/" + project;
+}
+
+Result<importers::Imported> import_files(const Context& context, const std::string& kind,
+                                         const std::vector<std::string>& paths) {
   std::vector<Source> sources;
   for (const std::string& path : paths) {
     const bool script = kind == "pm2" && (path.ends_with(".js") || path.ends_with(".cjs"));
@@ -120,7 +141,8 @@ Result<importers::Imported> import_files(const std::string& kind, const std::vec
     if (!source) return failure(source.error());
     sources.push_back(std::move(*source));
   }
-  if (kind == "supervisord") return importers::import_supervisord(sources, included, environment(), host_name());
+  if (kind == "supervisord")
+    return importers::import_supervisord(sources, included, environment(), host_name(), logs_of(context));
   if (kind == "systemd") return importers::import_systemd(sources, host_name());
   if (sources.size() > 1)
     return failure(Remedy::fix_input, "import", paths[1], "one file at a time", "hearth import " + kind + " FILE");
@@ -160,15 +182,20 @@ void leave_out_what_is_refused(importers::Imported& imported, const std::string&
     const std::size_t line = first.at.line;
     if (line == 0 || line > lines.size()) return;
     auto begin = lines.begin() + static_cast<std::ptrdiff_t>(line - 1), end = begin + 1;
+    auto header = begin;
+    while (header != lines.begin() && !header->starts_with('[')) --header;
     if (begin->starts_with('[')) {
       // The service as a whole, as one without a command.
       end = std::find_if(end, lines.end(), [](const std::string& each) { return each.starts_with('['); });
       imported.services -= begin->starts_with("[service.");
     }
     const importers::Origin& of = origins[line - 1];
-    imported.findings.push_back({of.line == 0 ? from : of.path, of.line,
-                                 "left out, because hearth would refuse it: " + *begin + " (" + first.message + ")",
-                                 first.remedy});
+    importers::Finding finding{of.line == 0 ? from : of.path, of.line,
+                               "left out, because hearth would refuse it: " + *begin + " (" + first.message + ")",
+                               first.remedy};
+    finding.of_all = finding.what;
+    if (header->starts_with("[service.")) finding.service = header->substr(9, header->find(']') - 9);
+    imported.findings.push_back(std::move(finding));
     const auto first_origin = origins.begin() + (begin - lines.begin());
     origins.erase(first_origin, first_origin + (end - begin));
     lines.erase(begin, end);
@@ -198,15 +225,17 @@ int command_import(const Context& context) {
   if (kind != "supervisord" && kind != "pm2" && kind != "procfile" && kind != "systemd")
     return wrong(kind, "this kind is not known");
   if (words.size() < 2) return wrong("a file of " + kind, "none is named");
-  Result<importers::Imported> imported = import_files(kind, {words.begin() + 1, words.end()});
+  Result<importers::Imported> imported = import_files(context, kind, {words.begin() + 1, words.end()});
   if (!imported)
     return complain(context, imported.error(), imported.error().code != 0 ? exit_code::usage : exit_code::failed);
   // Units name files that are there where they will run, and perhaps not here.
   if (kind != "systemd") leave_out_what_is_refused(*imported, words[1]);
+  importers::put_in_order(*imported);
+  const std::string text = importers::commented(*imported);
   if (const auto path = context.arguments.value("output")) {
-    if (const Status written = write_new(*path, imported->toml); !written) return complain(context, written.error());
+    if (const Status written = write_new(*path, text); !written) return complain(context, written.error());
   } else {
-    write_out(imported->toml);
+    write_out(text);
   }
   write_err(importers::report_of(*imported));
   write_err(fmt::format("{} of {}: {} {}, {} {} could not be carried over as {}\n", "import", kind, imported->services,

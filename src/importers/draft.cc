@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
-#include <map>
 
 #include "base/toml_text.h"
 #include "model/replica.h"
@@ -125,7 +124,9 @@ Service& Draft::add(std::string_view wanted) {
   const std::string base = name_of(wanted);
   std::string name = base;
   for (int n = 2; find(name) != nullptr; ++n) name = base.substr(0, 44) + "-" + std::to_string(n);
-  return services_.emplace_back(name);
+  Service& made = services_.emplace_back(name);
+  about_ = &made;
+  return made;
 }
 
 Service* Draft::find(std::string_view name) {
@@ -134,8 +135,15 @@ Service* Draft::find(std::string_view name) {
 }
 
 void Draft::find_wanting(const Source& source, std::size_t line, std::string what, std::string remedy) {
+  find_wanting({source.path, line, std::move(what), std::move(remedy)});
+}
+
+void Draft::find_wanting(Finding finding) {
   if (muted_) return;
-  findings_.push_back({source.path, line, shown(std::move(what)), shown(std::move(remedy))});
+  for (std::string* text : {&finding.what, &finding.remedy, &finding.of_all, &finding.of_each})
+    *text = shown(std::move(*text));
+  if (about_ != nullptr) finding.service = about_->name;
+  findings_.push_back(std::move(finding));
 }
 
 Imported Draft::finish(const std::string& from) {
@@ -146,8 +154,6 @@ Imported Draft::finish(const std::string& from) {
     out.origins.push_back(of);
   };
   add("# Made by `hearth import` from " + one_line(from) + ".", {});  // a comment ends with its line
-  if (!findings_.empty())
-    add("# Not all of it could be carried over; the import said what. See docs/reference/configuration.md.", {});
   for (const Service& service : services_) {
     add("", {});
     add("[service." + service.name + "]", service.whole_.value_or(Origin()));
@@ -159,47 +165,11 @@ Imported Draft::finish(const std::string& from) {
       add(line + " }", service.origin_of(members));
     }
   }
-  // Files in the order in which they came, lines in theirs.
-  std::map<std::string, std::size_t> rank;
-  for (const Finding& finding : findings_) rank.emplace(finding.path, rank.size());
-  std::stable_sort(findings_.begin(), findings_.end(), [&](const Finding& a, const Finding& b) {
-    return rank[a.path] != rank[b.path] ? rank[a.path] < rank[b.path] : a.line < b.line;
-  });
+  for (const Service& service : services_)
+    for (const std::string& note : service.notes_) out.notes.push_back({service.name, shown(note)});
   out.findings = std::move(findings_);
-  return out;
-}
-
-// Also those beyond ASCII (U+0080 to U+009F), which terminals obey as well.
-std::string one_line(std::string_view text) {
-  constexpr char digits[] = "0123456789abcdef";
-  std::string out;
-  const auto hex = [&](unsigned char byte) { out += std::string("\\x") + digits[byte >> 4] + digits[byte & 15]; };
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
-    if (byte == 0xC2 && next >= 0x80 && next <= 0x9F) {
-      hex(next);
-      ++i;
-    } else if (byte == '\n' || byte == '\t' || byte == '\r') {
-      out += byte == '\n' ? "\\n" : byte == '\t' ? "\\t" : "\\r";
-    } else if (byte < 0x20 || byte == 0x7F) {
-      hex(byte);
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
-}
-
-std::string report_of(const Imported& imported) {
-  std::string out;
-  for (const Finding& finding : imported.findings) {
-    std::string line = finding.path + ":";
-    if (finding.line != 0) line += std::to_string(finding.line) + ":";
-    line += " " + finding.what;
-    if (!finding.remedy.empty()) line += "; " + finding.remedy;
-    out += one_line(line) + "\n";
-  }
+  out.files = std::move(files_);
+  put_in_order(out);
   return out;
 }
 

@@ -46,6 +46,8 @@ class Service {
   void remove(std::string_view key);  // a table, too
   // What is set from now on was made of that line. The first one is that of the service as a whole.
   void made_of(const std::string& path, std::size_t line);
+  // A comment beside it.
+  void note(std::string text) { notes_.push_back(std::move(text)); }
 
   std::string name;
 
@@ -61,26 +63,34 @@ class Service {
 
   std::vector<Value> keys_;
   std::vector<std::pair<std::string, std::vector<Value>>> tables_;
+  std::vector<std::string> notes_;
   std::optional<Origin> whole_;
   Origin now_;
 };
 
 class Draft {
  public:
-  // A name that is taken already gets a number.
+  // A file is read: the order of findings is that of these.
+  void reads(const std::string& path) { files_.push_back(path); }
+  // A name that is taken already gets a number. What is found wanting from now on is about it.
   Service& add(std::string_view wanted);
+  // ... or about that one, or about none.
+  void about(const Service* service) { about_ = service; }
   Service* find(std::string_view name);
   std::deque<Service>& services() { return services_; }
 
   // Findings of now are not taken down.
   void mute(bool muted) { muted_ = muted; }
   void find_wanting(const Source& source, std::size_t line, std::string what, std::string remedy);
+  void find_wanting(Finding finding);
   // `from`: "supervisord.conf", for the first line.
   Imported finish(const std::string& from);
 
  private:
-  std::deque<Service> services_;  // references to them stay
+  std::deque<Service> services_;    // references to them stay
+  const Service* about_ = nullptr;  // of services_
   std::vector<Finding> findings_;
+  std::vector<std::string> files_;
   bool muted_ = false;
 };
 

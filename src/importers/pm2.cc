@@ -92,9 +92,9 @@ class App {
     if (script.empty())
       return draft_.find_wanting(source_, 0, "app " + std::to_string(number) + " has no script, and is left out", "");
     whose_ = "app " + name;
+    Service& service = draft_.add(name);
     bool counted = true;
     const std::int64_t instances = instances_of(counted);
-    Service& service = draft_.add(name);
     if (service.name != name)
       wanting("it is called " + service.name + " now",
               "names have letters, digits, _ and -, 48 at most, and each is there once");
@@ -391,8 +391,10 @@ Result<Imported> import_pm2(const Source& source) {
   std::size_t number = 0;
   for (const json::value& app : apps) {
     ++number;
+    draft.about(nullptr);
     if (const json::object* one = app.if_object()) App(source, draft, *one).import(number);
   }
+  draft.about(nullptr);
   if (object != nullptr && object->contains("deploy"))
     draft.find_wanting(source, 0, "\"deploy\" is left out: hearth copies nothing to other machines", "");
   if (draft.services().empty())

@@ -36,6 +36,7 @@ Result<Imported> import_procfile(const Source& source, const Source& dotenv) {
     const std::string line = foreign(trimmed(rest.substr(0, end)));
     rest.remove_prefix(std::min(end + 1, rest.size()));
     ++number;
+    draft.about(nullptr);
     if (line.empty() || line[0] == '#') continue;
     const std::size_t sign = line.find(':');
     const std::string name = trimmed(line.substr(0, sign));

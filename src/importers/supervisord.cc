@@ -20,6 +20,7 @@ constexpr long longest_uptime = 86'400;
 
 Status SupervisordImporter::read(const Source& given, int depth) {
   const Source& source = sources_.emplace_back(given);
+  draft_.reads(source.path);
   Result<std::vector<IniSection>> sections = read_ini(source, IniDialect::supervisord);
   if (!sections) return failure(sections.error());
   for (IniSection& section : *sections) {
@@ -61,6 +62,9 @@ Result<Imported> SupervisordImporter::finish(const std::string& from) {
           "write a service with listen = [...]; it finds the socket as descriptor 3, and FastCGI servers want it as 0");
     } else if (name == "inet_http_server") {
       wanting(place, "[inet_http_server] is left out: the API is on a Unix socket only", "docs/reference/api.md");
+    } else if (name.starts_with("rpcinterface:") && name != "rpcinterface:supervisor") {
+      wanting(place, "[" + name + "] is left out: hearth has no interfaces of others",
+              "docs/reference/api.md has its own");
     } else if (name != "supervisord" && name != "supervisorctl" && name != "unix_http_server" &&
                !name.starts_with("rpcinterface:") && !name.starts_with("eventlistener:") &&
                !name.starts_with("group:")) {
@@ -72,6 +76,7 @@ Result<Imported> SupervisordImporter::finish(const std::string& from) {
       wanting({*each.source, each.section.line},
               "[" + each.section.name + "] is left out: hearth speaks no such protocol",
               "follow `hearth events -f --json`, or GET /v1/events, from a service of its own");
+  priorities();
   if (draft_.services().empty())
     return failure(Remedy::fix_input, "import", from, "there is no [program:NAME] in it",
                    "name supervisord.conf, or the files that it includes");
@@ -220,12 +225,14 @@ bool SupervisordImporter::as_replicas(const Section& each, const Processes& proc
     made_.back().processes.push_back(names_of(each, processes, i).at("process_name"));
   draft_.mute(false);
   Service& service = draft_.services().back();
+  draft_.about(&service);
   service.set("replicas", std::to_string(processes.count));
   if (each.section.find("process_name") != nullptr || processes.first != 0)
     wanting({*each.source, each.section.line},
             whose + ": its processes " + first_name + " to " + last_name + " are called " + service.name + ".0 to " +
                 service.name + "." + std::to_string(processes.count - 1) + " now",
             service.name + " means all of them");
+  draft_.about(nullptr);
   return true;
 }
 
@@ -256,6 +263,7 @@ void SupervisordImporter::process(const Section& each, const std::string& name, 
   // Neither restarted nor expected to stay: it does something once.
   if (seconds == 0 && restart != nullptr && boolean_of(restart->value) == false) service.set("type", quoted("task"));
   draft_.mute(false);
+  draft_.about(nullptr);
 }
 
 void SupervisordImporter::command(Place place, const std::string& value, Service& service, const Names& names) {
@@ -318,8 +326,8 @@ void SupervisordImporter::key(const Section& each, const IniEntry& entry, Servic
     return;
   }
   if (key == "priority") {
-    if (value == usual_priority) return;
-    return wanting(place, whose + ": priority = " + value + " is not carried over", priority_remedy);
+    if (value != usual_priority) program_priorities_[names.at("program_name")] = {each.source, entry.line, value};
+    return;
   }
   if (key == "serverurl" || key == "stdout_events_enabled" || key == "stderr_events_enabled" ||
       key == "stdout_capture_maxbytes" || key == "stderr_capture_maxbytes") {
@@ -327,7 +335,7 @@ void SupervisordImporter::key(const Section& each, const IniEntry& entry, Servic
     return wanting(place, whose + ": " + key + " is not carried over", "follow `hearth events -f --json` instead");
   }
   if (key.starts_with("stdout_") || key.starts_with("stderr_") || key == "redirect_stderr")
-    return log_key(each, place, key, value, service);
+    return log_key(each, place, key, value, service, names);
   wanting(place, whose + ": " + key + " is not known, and left out", "");
 }
 
@@ -343,7 +351,7 @@ void SupervisordImporter::patience(Place place, const std::string& value, Servic
 }
 
 void SupervisordImporter::log_key(const Section& each, Place place, const std::string& key, const std::string& value,
-                                  Service& service) {
+                                  Service& service, const Names& names) {
   const std::string whose = "program " + service.name;
   if (key == "redirect_stderr") return;  // both are one stream, always
   if (key.ends_with("_syslog")) {
@@ -388,10 +396,23 @@ void SupervisordImporter::log_key(const Section& each, Place place, const std::s
     if (key == "stderr_logfile")
       return wanting(place, whose + ": stderr has no file of its own: both streams are one",
                      "hearth logs " + service.name + " shows both");
-    return wanting(place, whose + ": output does not go to " + value + " but to a file of hearth's own",
-                   "hearth logs -f " + service.name + " shows it; `hearth status --json` has its directory");
+    return log_file(place, value, service, names);
   }
   wanting(place, whose + ": " + key + " is not known, and left out", "");
+}
+
+// Where its lines are now; replicas have one place each.
+void SupervisordImporter::log_file(Place place, const std::string& value, const Service& service, const Names& names) {
+  const auto number = names.find("process_num");
+  // Else it is a number.
+  const bool is_replicas = number != names.end() && number->second.starts_with(index_number(0).front());
+  const std::string path = logs_ + "." + service.name + (is_replicas ? ".*" : ".0") + "/current";
+  const std::string whose = "program " + service.name + ": ";
+  Finding finding{place.source.path, place.line, whose + "output does not go to " + value + " but to " + path,
+                  "`hearth logs -f NAME` shows it; what follows the file, as a log shipper, follows that one"};
+  finding.of_all = "output goes to files of hearth's own";
+  finding.of_each = whose + value + " is now " + path;
+  draft_.find_wanting(std::move(finding));
 }
 
 // supervisord: a process that ends before startsecs has failed to start; after so many retries (startretries) in a row,
@@ -406,8 +427,8 @@ void SupervisordImporter::retries(const Section& each, Service& service, long se
 }
 
 Result<Imported> import_supervisord(const std::vector<Source>& sources, const Include& include,
-                                    const Environment& environment, const std::string& host) {
-  SupervisordImporter importer(include, environment, host);
+                                    const Environment& environment, const std::string& host, const std::string& logs) {
+  SupervisordImporter importer(include, environment, host, logs);
   std::string from;
   for (const Source& source : sources) {
     if (const Status read = importer.read(source); !read) return failure(read.error());

@@ -18,13 +18,11 @@
 namespace hearth::importers {
 
 inline constexpr std::string_view usual_priority = "999";
-inline constexpr const char* priority_remedy =
-    "say whom it needs: depends_on = [\"...\"]; hearth then waits until that is ready";
-
 class SupervisordImporter {
  public:
-  SupervisordImporter(const Include& include, const Environment& environment, const std::string& host)
-      : include_(include), environment_(environment), host_(host) {}
+  SupervisordImporter(const Include& include, const Environment& environment, const std::string& host,
+                      const std::string& logs)
+      : include_(include), environment_(environment), host_(host), logs_(logs) {}
 
   Status read(const Source& source, int depth = 0);
   Result<Imported> finish(const std::string& from);
@@ -59,10 +57,18 @@ class SupervisordImporter {
   void command(Place place, const std::string& value, Service& service, const Names& names);
   void environment(Place place, const std::string& value, Service& service);
   void patience(Place place, const std::string& value, Service& service);
-  void log_key(const Section& each, Place place, const std::string& key, const std::string& value, Service& service);
+  void log_key(const Section& each, Place place, const std::string& key, const std::string& value, Service& service,
+               const Names& names);
+  void log_file(Place place, const std::string& value, const Service& service, const Names& names);
   long number_in(const Section& each, std::string_view key, long otherwise, Range range, const Names& names);
   void retries(const Section& each, Service& service, long seconds, const Names& names);
   void group(const Section& each);
+  // supervisord_priorities.cc: of all programs, when all are made.
+  struct Turn;
+  void priority(Place place, const std::string& whose, const std::string& value, bool is_noted, bool is_proposed);
+  std::vector<Turn> turns() const;
+  static std::vector<const Turn*> just_before(const Turn& turn, const std::vector<Turn>& all);
+  void priorities();
   // Is it that one of superlance? Then its options are max_memory of the programs.
   bool memmon(const Section& each);
   void memmon_option(Place place, char option, const std::string& value);
@@ -80,6 +86,7 @@ class SupervisordImporter {
   const Include& include_;
   const Environment& environment_;
   const std::string& host_;
+  const std::string& logs_;
   std::deque<Source> sources_;
   std::vector<Section> sections_;
   Variables shared_environment_;
@@ -92,6 +99,12 @@ class SupervisordImporter {
     std::uint64_t most_memory;           // 0: nobody says
   };
   std::vector<Made> made_;
+  struct Priority {
+    const Source* source;
+    std::size_t line;
+    std::string value;
+  };
+  std::map<std::string, Priority> program_priorities_, group_priorities_;  // those that are not as usual
   Draft draft_;
 };
 

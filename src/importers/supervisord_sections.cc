@@ -55,8 +55,7 @@ void SupervisordImporter::group(const Section& each) {
   }
   const IniEntry* priority = each.section.find("priority");
   if (priority != nullptr && priority->value != usual_priority)
-    wanting({*each.source, priority->line},
-            "group " + name + ": priority = " + priority->value + " is not carried over", priority_remedy);
+    group_priorities_[name] = {each.source, priority->line, priority->value};
 }
 
 // `own`: its processes are services of their own, and its name means all of them.

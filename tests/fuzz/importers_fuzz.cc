@@ -90,6 +90,7 @@ void check(const Result<Imported>& imported, std::size_t longest) {
   }
   importers::report_of(*imported);
   check_readable(imported->toml);
+  check_readable(importers::commented(*imported));
 }
 
 void check_words(std::string_view text) {

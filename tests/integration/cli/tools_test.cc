@@ -17,6 +17,11 @@ TEST_F(CommandTest, what_supervisord_ran_runs_in_hearth) {
   EXPECT_NE(imported.err.find("supervisord.conf:8: program two: priority = 5 is not carried over"), std::string::npos)
       << imported.err;
   EXPECT_NE(imported.err.find("3 services"), std::string::npos) << imported.err;
+  EXPECT_NE(imported.err.find("\nconf.d/three.conf:1: program three: "), std::string::npos) << imported.err;
+  std::ifstream file(project + "/hearth.toml");
+  const std::string made(std::istreambuf_iterator<char>(file), {});
+  EXPECT_NE(made.find("\n# conf.d/three.conf:1: program three: "), std::string::npos) << made;
+  EXPECT_NE(made.find("depends_on = [\"two\"]\n[service.one]"), std::string::npos) << made;
   EXPECT_EQ(hearth({"import", "supervisord", "supervisord.conf", "-o", "hearth.toml"}).code, 1);
   const Finished up = hearth({"up"});
   EXPECT_EQ(up.code, 0) << up.all();

@@ -38,9 +38,9 @@ void expect_accepted(const std::string& toml) {
 
 void expect_imported(const std::string& name, const Result<Imported>& imported) {
   ASSERT_TRUE(imported) << imported.error().text();
-  expect_golden(name + ".toml", imported->toml);
+  expect_golden(name + ".toml", commented(*imported));
   expect_golden(name + ".report", report_of(*imported));
-  expect_accepted(imported->toml);
+  expect_accepted(commented(*imported));
 }
 
 Result<Imported> supervisord(const std::string& text) {

@@ -65,8 +65,9 @@ TEST(Supervisord, the_name_of_the_machine_is_that_of_now) {
   expect_in(imported.toml, "\ncommand = [\"/a\", \"--name\", \"box\"]\n");
   expect_in(imported.toml, "\nuser = \"box\"\n");
   expect_in(report_of(imported),
-            "s.conf:2: program a: %(host_node_name)s was replaced by the name of this machine, box");
-  expect_in(report_of(imported_of(text)), "s.conf:2: program a: %(host_node_name)s is not known");
+            "%(host_node_name)s was replaced by the name of this machine, box; for another one, write its name:\n"
+            "  s.conf:2: program a\n  s.conf:3: program a\n");
+  expect_in(report_of(imported_of(text)), "%(host_node_name)s is not known; write what it stands for:\n  s.conf:2: ");
 }
 
 TEST(Supervisord, values_of_the_environment_have_no_escapes) {
@@ -113,6 +114,102 @@ TEST(Supervisord, what_memmon_restarts_has_a_max_memory) {
   EXPECT_EQ(report.find("speaks no such protocol"), std::string::npos);
   expect_in(report_of(imported_of("[program:a]\ncommand=/a\n[eventlistener:x]\ncommand=crashmail\n")),
             "s.conf:3: [eventlistener:x] is left out: hearth speaks no such protocol");
+}
+
+TEST(Supervisord, what_several_lines_say_is_said_once_in_the_order_of_files_and_lines) {
+  const Include include = [](const std::string& pattern, const Source&) {
+    const std::string log = "stdout_logfile=/var/log/" + pattern + ".log\n";
+    return std::vector<Source>{{pattern + ".conf", "[program:" + pattern + "]\ncommand=/x\n" + log + "odd=1\n"}};
+  };
+  const Environment environment;
+  // [group:c] is looked at first, and is in the last file.
+  const auto imported =
+      import_supervisord({{"s.conf", "[include]\nfiles=b a\n[program:c]\ncommand=/c\n[unix_http_server]\nchown=me\n"},
+                          {"t.conf", "[group:c]\nprograms=c,gone\n"}},
+                         include, environment, "", "/logs/shop");
+  ASSERT_TRUE(imported);
+  EXPECT_EQ(report_of(*imported),
+            "s.conf:6: [unix_http_server] chown is not carried over; only who runs hearth, and root, get in\n"
+            "output goes to files of hearth's own; `hearth logs -f NAME` shows it; what follows the file, as a log "
+            "shipper, follows that one:\n"
+            "  b.conf:3: program b: /var/log/b.log is now /logs/shop.b.0/current\n"
+            "  a.conf:3: program a: /var/log/a.log is now /logs/shop.a.0/current\n"
+            "odd is not known, and left out:\n"
+            "  b.conf:4: program b\n"
+            "  a.conf:4: program a\n"
+            "t.conf:2: group c: there is no [program:gone]\n");
+}
+
+TEST(Supervisord, an_output_file_becomes_one_whose_path_is_told) {
+  const std::string text = "[program:a]\ncommand=/a\nstdout_logfile=/var/log/a.log\n";
+  expect_in(report_of(imported_of(text)),
+            "s.conf:3: program a: output does not go to /var/log/a.log but to "
+            "/var/log/hearth/default/PROJECT.a.0/current; `hearth logs -f NAME` shows it");
+  expect_in(report_of(imported_of(text + "numprocs=2\nprocess_name=%(process_num)d\n")), "/PROJECT.a.*/current;");
+}
+
+TEST(Supervisord, an_interface_of_others_is_told_and_its_own_is_not) {
+  const std::string text = "[program:a]\ncommand=/a\n[rpcinterface:supervisor]\nf=x\n";
+  EXPECT_EQ(report_of(imported_of(text)), "");
+  expect_in(report_of(imported_of(text + "[rpcinterface:twiddler]\nf=x\n")),
+            "s.conf:5: [rpcinterface:twiddler] is left out");
+}
+
+std::string beside(const std::string& service, const std::string& toml) {
+  const std::size_t at = toml.find("[service." + service + "]");
+  const std::size_t begin = toml.rfind("\n\n", at);
+  return begin == toml.npos || at == toml.npos ? toml : toml.substr(begin + 2, at - begin - 2);
+}
+
+TEST(Supervisord, priorities_are_proposed_as_dependencies_and_none_is_made_of_them) {
+  const Imported imported = imported_of(
+      "[program:web]\ncommand=/w\npriority=30\n[program:redis]\ncommand=/r\npriority=10\n"
+      "[program:db]\ncommand=/d\npriority=20\n[program:db2]\ncommand=/d\npriority=20\n"
+      "[program:hand]\ncommand=/h\npriority=25\nautostart=false\n[program:last]\ncommand=/l\n");
+  EXPECT_EQ(imported.toml.find("depends_on"), std::string::npos);
+  const std::string toml = commented(imported);
+  EXPECT_EQ(beside("redis", toml),
+            "# priority = 10: what has a greater one was started after it, without waiting for it\n");
+  EXPECT_EQ(beside("db", toml),
+            "# priority = 20: started after these; where that is a need: depends_on = [\"redis\"]\n");
+  EXPECT_EQ(beside("web", toml),
+            "# priority = 30: started after these; where that is a need: depends_on = [\"db\", \"db2\"]\n");
+  EXPECT_EQ(beside("last", toml),
+            "# no priority, which is 999: started after these; where that is a need: depends_on = [\"web\"]\n");
+  expect_in(beside("hand", toml), "# s.conf:15: program hand: priority = 25 is not carried over");
+  expect_in(report_of(imported), "priority is not carried over; ");
+  expect_in(report_of(imported),
+            "\n  s.conf:3: program web: priority = 30\n  s.conf:6: program redis: priority = 10\n");
+}
+
+TEST(Supervisord, priorities_count_group_by_group) {
+  const Imported imported = imported_of(
+      "[program:a]\ncommand=/a\npriority=900\n[program:b]\ncommand=/b\npriority=1\n[program:c]\ncommand=/c\n"
+      "priority=500\n[program:d]\ncommand=/d\n[group:g]\nprograms=a,b\npriority=2\n[group:h]\nprograms=d\n");
+  const std::string toml = commented(imported);
+  expect_in(beside("b", toml), "# priority = 1: what has a greater one");
+  expect_in(beside("a", toml), "depends_on = [\"b\"]");
+  expect_in(beside("c", toml), "depends_on = [\"a\"]");
+  expect_in(beside("d", toml), "depends_on = [\"c\"]");
+  expect_in(toml.substr(0, toml.find("[service")), "group g: priority = 2 is not carried over");
+  // All alike is no order.
+  const Imported alike = imported_of("[program:a]\ncommand=/a\npriority=5\n");
+  EXPECT_TRUE(alike.notes.empty());
+  expect_in(beside("a", commented(alike)), "# s.conf:3: program a: priority = 5 is not carried over");
+}
+
+TEST(Supervisord, the_report_stands_beside_the_services_as_comments) {
+  Imported imported =
+      imported_of("[supervisord]\nminfds=9\n[program:a]\ncommand=/a\nodd=1\n[program:b]\ncommand=/b\nodder=\n");
+  const std::string toml = commented(imported);
+  EXPECT_EQ(beside("a", toml), "# s.conf:5: program a: odd is not known, and left out\n");
+  const std::string head = toml.substr(0, toml.find("\n\n"));
+  expect_in(head, "# Made by `hearth import` from s.conf.\n# Not all of it");
+  expect_in(head, "\n# s.conf:2: supervisord: minfds is not carried over; hearth needs none");
+  EXPECT_EQ(head.find("odd is not known"), std::string::npos);
+  imported.findings[0].what = std::string(300, 'x') + " a\nb";
+  expect_in(commented(imported), "\n#   a\\nb; hearth");
+  EXPECT_EQ(commented(imported_of("[program:a]\ncommand=/a\n")), imported_of("[program:a]\ncommand=/a\n").toml);
 }
 
 }  // namespace
