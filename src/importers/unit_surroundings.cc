@@ -65,6 +65,67 @@ void standard_input(Service& service, const std::string& value, const Told& told
   told("StandardInput=" + value + " is not carried over", "write it into a file: stdin = \"file:PATH\"");
 }
 
+// A key of a unit that is none of hearth, why, and what there is instead.
+struct Row {
+  std::string_view key, reason, remedy;
+};
+constexpr std::string_view no_view = "hearth makes no other view of the file system";
+constexpr std::string_view no_key = "it is not a key here, but a list of system calls";
+constexpr Row rows[] = {
+    {"SendSIGHUP", "only stop_signal is sent", "a shell as main process: stop_signal = \"HUP\""},
+    {"RestartPreventExitStatus", "no code keeps a failed run from being restarted",
+     "success_exit_codes has codes after which restart = \"on-failure\" leaves it ended"},
+    {"RestartForceExitStatus", "restart decides for all codes alike", "restart = \"always\" restarts after any"},
+    {"RestartSteps", "backoff grows by a factor", "backoff = { initial = \"1s\", max = \"30s\", factor = 2 }"},
+    {"RestartMaxDelaySec", "backoff grows by a factor", "backoff = { initial = \"1s\", max = \"30s\", factor = 2 }"},
+    {"PassEnvironment", "the environment is that of who calls `hearth up`", "env = { NAME = \"${NAME}\" } says it"},
+    {"UnsetEnvironment", "the environment is that of who calls `hearth up`, and nothing is taken out of it",
+     "command = [\"env\", \"-u\", \"NAME\", \"program\"] does"},
+    {"LogsDirectory", "no directory below /var/log is made",
+     "before_start = [\"mkdir\", \"-p\", ...], or log to stdout"},
+    {"ConfigurationDirectory", "no directory below /etc is made", "make it once, by hand"},
+    {"RuntimeDirectoryMode", "directories are made with mode 0755", "before_start = [\"chmod\", ...]"},
+    {"StateDirectoryMode", "directories are made with mode 0755", "before_start = [\"chmod\", ...]"},
+    {"CacheDirectoryMode", "directories are made with mode 0755", "before_start = [\"chmod\", ...]"},
+    {"RuntimeDirectoryPreserve", "the directory goes when no run is left", "state_directories stay"},
+    {"DynamicUser", "hearth makes no users", "make one, as with `useradd --system`, and write user"},
+    {"SupplementaryGroups", "a service has the groups of its user", "add the user to them: usermod -aG"},
+    {"PAMName", "no session of PAM is opened", ""},
+    {"Slice", "hearth has a cgroup of its own for each run",
+     "put hearth's unit into the slice; for limits of the service alone: cgroup = { memory_max = \"2GiB\" }"},
+    {"MemorySwapMax", "hearth limits memory, and no swap by itself", "cgroup = { memory_max = ... }"},
+    {"MemoryMin", "hearth protects no memory", "memory_max in the cgroup of the others leaves it some"},
+    {"MemoryLow", "hearth protects no memory", "memory_high in the cgroup of the others leaves it some"},
+    {"AllowedCPUs", "hearth delegates no cpuset", "cpus = \"0-3\" says on which processors it runs"},
+    {"CPUShares", "it is an older form", "cgroup = { cpu_weight = ... }, from 1 to 10000; 100 is usual"},
+    {"BlockIOWeight", "it is an older form", "cgroup = { io_weight = ... }, from 1 to 10000; 100 is usual"},
+    {"Sockets", "its sockets are not carried over", "listen = [\"tcp:HOST:PORT\"] in the service"},
+    {"ExecCondition", "no command decides whether it is started",
+     "before_start; when that fails, the start has failed"},
+    {"FinalKillSignal", "what is left after stop_timeout is killed by KILL", ""},
+    {"RestartKillSignal", "a restart stops it as a stop does", "stop_signal"},
+    {"WatchdogSignal", "who misses watchdog is stopped by stop_signal", "stop_signal"},
+    {"TimeoutAbortSec", "who misses watchdog is stopped as by a stop", "stop_timeout"},
+    {"CPUSchedulingPolicy", "hearth sets no scheduler", "command = [\"chrt\", ...] does"},
+    {"CPUSchedulingPriority", "hearth sets no scheduler", "command = [\"chrt\", ...] does"},
+    {"NUMAPolicy", "hearth binds no memory to nodes", "command = [\"numactl\", ...] does"},
+    {"RootDirectory", "hearth changes no root",
+     "command = [\"chroot\", ...] does; sandbox = { read_paths = [...] } hides what is outside, under its usual name"},
+    {"ReadOnlyPaths", no_view, "sandbox = { write_paths = [...] } names what may be written, and all else may not"},
+    {"InaccessiblePaths", no_view, "sandbox = { read_paths = [...] } names what may be read, and all else may not"},
+    {"ProtectHome", no_view, "sandbox = { read_paths = [...] } without /home and /root"},
+    {"PrivateTmp", no_view, "runtime_directories gives it a directory of its own; sandbox can leave out /tmp"},
+    {"RestrictNamespaces", no_key, "sandbox = { deny_syscalls = [\"@namespaces\"] }"},
+    {"ProtectClock", no_key, "sandbox = { deny_syscalls = [\"@clock\"] }"},
+    {"ProtectKernelModules", no_key, "sandbox = { deny_syscalls = [\"@module\"] }"},
+    {"ProtectHostname", no_key, "sandbox = { deny_syscalls = [\"sethostname\", \"setdomainname\"] }"},
+    {"ProtectKernelLogs", no_key, "sandbox = { deny_syscalls = [\"syslog\"] }, and read_paths without /dev/kmsg"},
+    {"LockPersonality", no_key, "sandbox = { deny_syscalls = [\"personality\"] }"},
+    {"ExecSearchPath", "programs are looked for in the PATH of who calls `hearth up`", "write whole paths"},
+    {"SyslogFacility", "what it writes has no facility", ""},
+    {"OOMPolicy", "a run whose process the kernel has killed ends when its main process does", ""},
+};
+
 bool is_false(const std::string& value) {
   static constexpr std::array<std::string_view, 6> no = {"0", "no", "n", "false", "f", "off"};
   return std::ranges::find(no, std::string_view(value)) != no.end();
@@ -192,45 +253,6 @@ std::string unit_section_remedy(std::string_view key) {
 }
 
 bool tell_without_counterpart(const std::string& key, const std::string& value, const Told& told) {
-  struct Row {
-    std::string_view key, reason, remedy;
-  };
-  static constexpr Row rows[] = {
-      {"SendSIGHUP", "only stop_signal is sent", "a shell as main process: stop_signal = \"HUP\""},
-      {"RestartPreventExitStatus", "no code keeps a failed run from being restarted",
-       "success_exit_codes has codes after which restart = \"on-failure\" leaves it ended"},
-      {"RestartForceExitStatus", "restart decides for all codes alike", "restart = \"always\" restarts after any"},
-      {"RestartSteps", "backoff grows by a factor", "backoff = { initial = \"1s\", max = \"30s\", factor = 2 }"},
-      {"RestartMaxDelaySec", "backoff grows by a factor", "backoff = { initial = \"1s\", max = \"30s\", factor = 2 }"},
-      {"PassEnvironment", "the environment is that of who calls `hearth up`", "env = { NAME = \"${NAME}\" } says it"},
-      {"UnsetEnvironment", "the environment is that of who calls `hearth up`, and nothing is taken out of it",
-       "command = [\"env\", \"-u\", \"NAME\", \"program\"] does"},
-      {"LogsDirectory", "no directory below /var/log is made",
-       "before_start = [\"mkdir\", \"-p\", ...], or log to stdout"},
-      {"ConfigurationDirectory", "no directory below /etc is made", "make it once, by hand"},
-      {"RuntimeDirectoryMode", "directories are made with mode 0755", "before_start = [\"chmod\", ...]"},
-      {"StateDirectoryMode", "directories are made with mode 0755", "before_start = [\"chmod\", ...]"},
-      {"CacheDirectoryMode", "directories are made with mode 0755", "before_start = [\"chmod\", ...]"},
-      {"RuntimeDirectoryPreserve", "the directory goes when no run is left", "state_directories stay"},
-      {"DynamicUser", "hearth makes no users", "make one, as with `useradd --system`, and write user"},
-      {"SupplementaryGroups", "a service has the groups of its user", "add the user to them: usermod -aG"},
-      {"PAMName", "no session of PAM is opened", ""},
-      {"Slice", "hearth has a cgroup of its own for each service", "put hearth's unit into the slice"},
-      {"Sockets", "its sockets are not carried over", "listen = [\"tcp:HOST:PORT\"] in the service"},
-      {"ExecCondition", "no command decides whether it is started",
-       "before_start; when that fails, the start has failed"},
-      {"FinalKillSignal", "what is left after stop_timeout is killed by KILL", ""},
-      {"RestartKillSignal", "a restart stops it as a stop does", "stop_signal"},
-      {"WatchdogSignal", "who misses watchdog is stopped by stop_signal", "stop_signal"},
-      {"TimeoutAbortSec", "who misses watchdog is stopped as by a stop", "stop_timeout"},
-      {"CPUSchedulingPolicy", "hearth sets no scheduler", "command = [\"chrt\", ...] does"},
-      {"CPUSchedulingPriority", "hearth sets no scheduler", "command = [\"chrt\", ...] does"},
-      {"NUMAPolicy", "hearth binds no memory to nodes", "command = [\"numactl\", ...] does"},
-      {"RootDirectory", "hearth changes no root", "command = [\"chroot\", ...] does"},
-      {"ExecSearchPath", "programs are looked for in the PATH of who calls `hearth up`", "write whole paths"},
-      {"SyslogFacility", "what it writes has no facility", ""},
-      {"OOMPolicy", "a run whose process the kernel has killed ends when its main process does", ""},
-  };
   if (key == "SendSIGKILL") {
     if (is_false(value)) told("SendSIGKILL=no: what is left after stop_timeout is killed, always", "");
     return true;

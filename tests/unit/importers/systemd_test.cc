@@ -195,6 +195,25 @@ TEST(SystemdUnits, a_user_that_only_systemd_knows_is_left_out_and_told) {
   EXPECT_EQ(imported_with("User=web\nUser=\n").toml.find("\nuser"), std::string::npos);
 }
 
+TEST(SystemdUnits, what_a_sandbox_says_in_another_way_is_told_with_that) {
+  for (const auto& [line, remedy] :
+       {std::pair("RestrictNamespaces=yes", "@namespaces"), std::pair("ProtectClock=true", "@clock"),
+        std::pair("ProtectKernelModules=true", "@module"), std::pair("ProtectHostname=true", "sethostname"),
+        std::pair("ProtectKernelLogs=true", "syslog"), std::pair("LockPersonality=true", "personality")}) {
+    const std::string report = report_of(imported_with(std::string(line) + "\n"));
+    expect_in(report, std::string(line) + " is not carried over");
+    expect_in(report, "sandbox = { deny_syscalls = [\"" + std::string(remedy));
+    // What is advised hearth reads.
+    const std::size_t begin = report.find("sandbox = "), end = report.find('}', begin);
+    const config::Parsed parsed =
+        config::parse_project("[service.a]\ncommand = [\"/a\"]\n" + report.substr(begin, end + 1 - begin) + "\n",
+                              "/p/hearth.toml", config::Environment());
+    EXPECT_TRUE(parsed.document) << parsed.text();
+  }
+  EXPECT_EQ(report_of(imported_with("LockPersonality=no\nPrivateTmp=false\n")), "");
+  expect_in(report_of(imported_with("Slice=big.slice\n")), "cgroup = { memory_max = ");
+}
+
 TEST(SystemdUnits, surroundings_have_the_keys_that_mean_the_same) {
   const Imported imported = imported_with(
       "CPUAffinity=0 2-4,7\nCPUAffinity=3\nIOSchedulingClass=2\nIOSchedulingPriority=6\nOOMScoreAdjust=-900\n"
