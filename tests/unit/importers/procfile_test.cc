@@ -45,9 +45,7 @@ TEST(Dotenv, a_value_in_quotes_may_have_several_lines_and_the_next_one_is_counte
 TEST(Dotenv, a_quote_that_is_not_closed_takes_nothing_else_with_it) {
   std::string report;
   EXPECT_EQ(values_of("A=\"open\nB=2\nC='x' y\n2=x\n", &report), (Values{{"B", "2"}}));
-  EXPECT_NE(report.find(".env:1: this line"), std::string::npos) << report;
-  EXPECT_NE(report.find(".env:3: this line"), std::string::npos) << report;
-  EXPECT_NE(report.find(".env:4: this line"), std::string::npos) << report;
+  EXPECT_EQ(report, "this line is not NAME=VALUE; write it into env of the services:\n  .env:1\n  .env:3\n  .env:4\n");
 }
 
 TEST(Dotenv, where_its_readers_differ_is_said) {
@@ -55,8 +53,8 @@ TEST(Dotenv, where_its_readers_differ_is_said) {
   EXPECT_EQ(values_of("A=x # y\nB=$HOME/x\nC=\"${HOME}\"\nD='$HOME'\nE=costs $5\n", &report),
             (Values{{"A", "x"}, {"B", "$HOME/x"}, {"C", "${HOME}"}, {"D", "$HOME"}, {"E", "costs $5"}}));
   EXPECT_NE(report.find(".env:1: A: what stands behind #"), std::string::npos) << report;
-  EXPECT_NE(report.find(".env:2: B: $ stands for itself"), std::string::npos) << report;
-  EXPECT_NE(report.find(".env:3: C: $ stands for itself"), std::string::npos) << report;
+  EXPECT_NE(report.find("\n$ stands for itself"), std::string::npos) << report;
+  EXPECT_NE(report.find(":\n  .env:2: B\n  .env:3: C\n"), std::string::npos) << report;
   EXPECT_EQ(report.find(".env:4"), std::string::npos) << report;
   EXPECT_EQ(report.find(".env:5"), std::string::npos) << report;
 }

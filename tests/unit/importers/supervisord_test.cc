@@ -65,8 +65,9 @@ TEST(Supervisord, the_name_of_the_machine_is_that_of_now) {
   expect_in(imported.toml, "\ncommand = [\"/a\", \"--name\", \"box\"]\n");
   expect_in(imported.toml, "\nuser = \"box\"\n");
   expect_in(report_of(imported),
-            "s.conf:2: program a: %(host_node_name)s was replaced by the name of this machine, box");
-  expect_in(report_of(imported_of(text)), "s.conf:2: program a: %(host_node_name)s is not known");
+            "%(host_node_name)s was replaced by the name of this machine, box; for another one, write its name:\n"
+            "  s.conf:2: program a\n  s.conf:3: program a\n");
+  expect_in(report_of(imported_of(text)), "%(host_node_name)s is not known; write what it stands for:\n  s.conf:2: ");
 }
 
 TEST(Supervisord, values_of_the_environment_have_no_escapes) {
