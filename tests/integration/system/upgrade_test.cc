@@ -60,6 +60,13 @@ struct Upgrade : Machine {
     const json::value& version = answer.at("running");
     return version.is_string() ? std::string(version.get_string()) : "none";
   }
+  // The keeper has an option for this, and what stands under its name gives it. Before start().
+  void shorten_trial() {
+    use_copies_of_programs();
+    const std::string keeper = bin("hearth-keeper");
+    fs::rename(keeper, keeper + ".real");
+    write_file(keeper, "#!/bin/sh\nexec " + keeper + ".real \"$@\" --up-within 1500\n", 0755);
+  }
   static bool has_open(pid_t pid, const std::string& path) {
     std::error_code error;
     for (const fs::directory_entry& entry : fs::directory_iterator("/proc/" + std::to_string(pid) + "/fd", error))
@@ -241,6 +248,7 @@ TEST_F(Upgrade, one_that_dies_gives_way_and_everybody_is_told_why) {
 }
 
 TEST_F(Upgrade, one_that_hangs_gives_way) {
+  shorten_trial();
   const Actor web = start();
   offer("hearth-test-successor", "hangs");
   const Output output = upgrade();
