@@ -186,6 +186,23 @@ TEST_F(Upgrade, a_keeper_that_was_stopped_goes_on_with_it) {
   EXPECT_EQ(web.pid, service().pid);
 }
 
+// Its order was not committed: the client repeats it, and whoever goes on takes it.
+TEST_F(Upgrade, a_supervisor_killed_between_giving_the_programs_and_its_commit_loses_no_order) {
+  const Actor web = start();
+  offer("hearth-test-newer-supervisor");
+  const pid_t keeper = status().keeper, supervisor = members("hearth-supervisor").at(0);
+  ASSERT_EQ(0, ::kill(keeper, SIGSTOP));
+  Command upgrading = begin({"upgrade", "--from", from});
+  EXPECT_TRUE(until([&] { return has_open(supervisor, from + "/hearth-supervisor") || !runs(supervisor); }));
+  ASSERT_EQ(0, ::kill(supervisor, SIGKILL));
+  ASSERT_EQ(0, ::kill(keeper, SIGCONT));
+  const Output output = upgrading.wait();
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_TRUE(until([&] { return running() == "99.0.0"; }));
+  EXPECT_EQ(keeper, status().keeper);
+  EXPECT_EQ(web.pid, service().pid);
+}
+
 TEST_F(Upgrade, an_order_that_is_refused_installs_nothing) {
   const Actor web = start("stop_timeout = \"60s\"\n");
   offer("hearth-test-newer-supervisor");
