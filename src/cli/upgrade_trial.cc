@@ -1,5 +1,6 @@
 #include "cli/upgrade_trial.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
@@ -17,6 +18,7 @@
 #include "cli/daemon_start.h"
 #include "os/clock.h"
 #include "os/fd.h"
+#include "os/proc_stat.h"
 #include "os/program_file.h"
 
 namespace hearth::cli {
@@ -39,6 +41,7 @@ std::unexpected<Error> refused(const std::string& path, std::string reason, std:
 
 // By its descriptor, as the keeper does it.
 [[noreturn]] void become(int program, char* const* arguments, int out) {
+  ::setpgid(0, 0);  // what it leaves behind goes with it
   const int null = ::open("/dev/null", O_RDWR);
   if (null < 0 || ::dup2(null, STDIN_FILENO) < 0 || ::dup2(null, STDERR_FILENO) < 0) ::_exit(71);
   if (::dup2(out, STDOUT_FILENO) < 0 || ::dup2(program, 3) < 0 || ::fcntl(3, F_SETFD, FD_CLOEXEC) < 0) ::_exit(71);
@@ -58,6 +61,7 @@ Result<Ended> run(const os::Fd& program, std::vector<std::string> words, SpanNs 
   const pid_t child = ::fork();
   if (child < 0) return errno_failure("start", words[0], errno);
   if (child == 0) become(program.get(), arguments.data(), theirs.get());
+  ::setpgid(child, child);  // whichever of us comes first
   theirs.reset();
   Ended ended;
   const MonoNs deadline = after(os::read_mono(), patience);
@@ -72,8 +76,13 @@ Result<Ended> run(const os::Fd& program, std::vector<std::string> words, SpanNs 
     if (n <= 0) break;
     ended.out.append(buffer, static_cast<std::size_t>(n));
   }
-  // It has closed its output: at most it hangs on its way out.
-  if (!ended.in_time || ended.out.size() > most_output) ::kill(child, SIGKILL);
+  // It has closed its output, and may hang on its way out.
+  const os::Fd process(os::pidfd_open(child));
+  pollfd end{process.get(), POLLIN, 0};
+  const SpanNs left = std::max(deadline - os::read_mono(), SpanNs{0});
+  if (ended.in_time && ended.out.size() <= most_output)
+    ended.in_time = process && ::poll(&end, 1, static_cast<int>(left / ns_per_ms + 1)) == 1;
+  if (!ended.in_time || ended.out.size() > most_output) ::kill(-child, SIGKILL);
   while (::waitpid(child, &ended.status, 0) < 0 && errno == EINTR) {
   }
   return ended;
@@ -97,6 +106,7 @@ Result<json::object> ask(const std::string& path, const char* name, std::vector<
   if (!ended->in_time)
     return refused(path, fmt::format("its trial gave no answer within {:.3g} s",
                                      static_cast<double>(patience) / static_cast<double>(ns_per_s)));
+  if (ended->out.size() > most_output) return refused(path, "its trial said more than any answer has");
   json::error_code error;
   const json::value value = json::parse(ended->out, error);
   const json::object* object = error ? nullptr : value.if_object();

@@ -54,7 +54,8 @@ constexpr std::string_view timetable =
 constexpr std::string_view settling = "hearth calls it \"ready\": ready = { type = \"uptime\", after = \"1s\" }";
 constexpr std::string_view first_delay = "hearth calls it \"backoff\": backoff = { initial = \"1s\" }";
 
-constexpr Foreign service_keys[] = {  // clang deduces no std::array of so many
+constexpr Foreign service_keys[] = {
+    // clang deduces no std::array of so many
     Foreign{"after", depends},
     Foreign{"ambientcapabilities", "hearth calls it \"capabilities\": capabilities = [\"net_bind_service\"]"},
     Foreign{"args", arguments},

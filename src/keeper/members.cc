@@ -223,9 +223,13 @@ void member_gone(Keeper& k, uint32_t role, int code, int status) {
     release_claims(k, member.record->generation.load());
     k.table->work[role - role_spawner].entry_plus_1 = 0;
   }
+  const bool gives_way = role == role_supervisor && gives_way_to_another(k, code, status);
   if (role < role_spawner) program_died(k, role, code, status, lived);
   k.ring_supervisor = true;
-  plan_restart(member, code, status, lived, now);
+  if (gives_way)
+    member.restart_at = now;  // it did as it was told: no death that says something
+  else
+    plan_restart(member, code, status, lived, now);
 }
 
 void reap_members(Keeper& k) {

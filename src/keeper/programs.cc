@@ -15,8 +15,11 @@
 //   begun of a logger is as `up`, as it has nothing to say: only what cannot be executed returns at once
 //   any      -- dies after 10 s ------> none      it is sound: the one before is dropped
 //
+// One that comes while another that is up has not lived for 10 s goes back to that, and from there to the last that was
+// sound: else two upgrades of one that soon dies would leave no other to go back to.
+//
 // SIGKILL is not what a program does to itself: such a death is no evidence, but for a supervisor that is killed again and
-// again before it is up. Another `program` replaces one that is not up; what is kept is the last that was.
+// again before it is up. Another `program` replaces one that is not up.
 
 #include <fcntl.h>
 #include <sys/syscall.h>
@@ -36,17 +39,36 @@ ProgramState& program_of(Keeper& k, uint32_t role) {
   return k.programs.of[role];
 }
 
+void forget_older(ProgramState& program) {
+  close_fd(program.older.fd);
+  program.older = {-1, false};
+  program.has_older = false;
+}
+
 void forget_before(ProgramState& program) {
   close_fd(program.before.fd);
   program.before = {-1, false};
   program.trial = Trial::none;
+  forget_older(program);
 }
 
 void install(Keeper& k, uint32_t role, int fd) {
   ProgramState& program = program_of(k, role);
   const bool unproven = program.trial == Trial::ordered || (role == role_supervisor && program.trial == Trial::begun);
-  close_fd(unproven ? program.now.fd : program.before.fd);
-  if (!unproven) program.before = program.now;
+  const bool sound = program.trial == Trial::none || now_ns() - k.member[role].record->since_ns >= sound_after;
+  if (unproven) {
+    close_fd(program.now.fd);
+  } else {
+    if (sound) {
+      forget_before(program);
+    } else if (program.has_older) {
+      close_fd(program.before.fd);
+    } else {
+      program.older = program.before;
+      program.has_older = true;
+    }
+    program.before = program.now;
+  }
   program.now = {fd, true};
   program.trial = Trial::ordered;
   program.deaths = 0;
@@ -64,8 +86,11 @@ void restore_before(Keeper& k, uint32_t role) {
   ProgramState& program = program_of(k, role);
   close_fd(program.now.fd);
   program.now = program.before;
-  program.before = {-1, false};
-  program.trial = Trial::none;
+  program.before = program.older;
+  program.trial = program.has_older ? Trial::up : Trial::none;
+  program.deaths = 0;
+  program.older = {-1, false};
+  program.has_older = false;
   if (role != role_supervisor) return;
   close_fd(k.programs.next_logger);
   k.programs.up_until = 0;
@@ -93,7 +118,7 @@ static_assert(wire::message_version == 4 && wire::plan_version == 4, "another pl
 void open_programs(Keeper& k) {
   const char* paths[] = {k.options.supervisor, k.options.logger};
   for (uint32_t role = 0; role < role_spawner; ++role) {
-    program_of(k, role).before.fd = -1;
+    program_of(k, role).before.fd = program_of(k, role).older.fd = -1;
     // None, or a script, which cannot be executed so: then it is the path.
     program_of(k, role).now.fd = own(open(paths[role], O_PATH | O_CLOEXEC));
   }
@@ -135,6 +160,10 @@ bool take_programs(Keeper& k, const wire::ProgramRecord* record, const int* fd, 
 
 void take_back_programs(Keeper& k) {
   if (program_of(k, role_supervisor).trial == Trial::ordered) restore_before(k, role_supervisor);
+}
+
+bool gives_way_to_another(const Keeper& k, int code, int status) {
+  return k.programs.of[role_supervisor].trial == Trial::ordered && code == CLD_EXITED && status == 0;
 }
 
 void program_started(Keeper& k, uint32_t role, int64_t now) {

@@ -65,6 +65,8 @@ enum class Trial : uint32_t { none, ordered, begun, up };
 struct ProgramState {
   Program now;
   Program before;  // what a trial goes back to
+  Program older;   // ... and from there, when what it goes back to is on trial itself
+  bool has_older;
   Trial trial;
   uint32_t deaths;  // that count, of the one on trial
 };
@@ -241,6 +243,8 @@ void execute_program(const Program& program, const char* path, const char* const
 bool take_programs(Keeper& k, const wire::ProgramRecord* record, const int* fd, uint32_t count);
 void take_back_programs(Keeper& k);                           // those that were not started yet
 void program_started(Keeper& k, uint32_t role, int64_t now);  // supervisor or logger
+// Has a supervisor ended because its successor is another program?
+bool gives_way_to_another(const Keeper& k, int code, int status);
 void program_died(Keeper& k, uint32_t role, int code, int status, int64_t lived);
 void supervisor_is_up(Keeper& k);
 void silent_supervisor_due(Keeper& k, int64_t now);

@@ -22,11 +22,13 @@ constexpr std::uint64_t execute = 1u << 0;
 constexpr std::uint64_t write_file = 1u << 1;
 constexpr std::uint64_t read_file_content = 1u << 2;
 constexpr std::uint64_t read_directory = 1u << 3;
-constexpr std::uint64_t make_and_remove = 0x1ff0;  // bits 4 to 12
-constexpr std::uint64_t refer = 1u << 13;          // version 2: link and rename from one directory to another
-constexpr std::uint64_t truncate = 1u << 14;       // version 3
+// Bits 4 to 12, but for 6 and 11: who makes a device (mknod(2), of root) has whatever is behind it.
+constexpr std::uint64_t make_and_remove = 0x17b0;
+constexpr std::uint64_t make_device = 1u << 6 | 1u << 11;  // of character and block devices: nobody may
+constexpr std::uint64_t refer = 1u << 13;                  // version 2: link and rename from one directory to another
+constexpr std::uint64_t truncate = 1u << 14;               // version 3
 constexpr std::uint64_t reading = read_file_content | read_directory;
-constexpr std::uint64_t writing = write_file | make_and_remove | refer | truncate;
+constexpr std::uint64_t writing = write_file | make_and_remove | refer | truncate;  // beneath what may be written
 // What a rule of a file that is no directory may have.
 constexpr std::uint64_t of_files = execute | write_file | read_file_content | truncate;
 
@@ -47,7 +49,7 @@ std::uint64_t handled_by(const Sandbox& box) {
   std::uint64_t access = refer;
   if (box.limits_reading) access |= reading | execute;
   if (box.limits_executing) access |= execute;
-  if (box.limits_writing) access |= writing;
+  if (box.limits_writing) access |= writing | make_device;
   return access;
 }
 

@@ -249,6 +249,28 @@ TEST_F(KeeperUpgrade, GoesBackToTheLastThatWasUp) {
   EXPECT_EQ(h.table->supervisor_returns.load(), 1u);
 }
 
+// Each of them came up, and died soon: neither is the other's way back.
+TEST_F(KeeperUpgrade, GoesBackToTheLastSoundOneWhenTwoInARowKeepDying) {
+  for (int upgrade = 0; upgrade < 2; ++upgrade) {
+    give(member);
+    next_supervisor();
+    ASSERT_TRUE(say_up());
+    h.accept_logger();
+  }
+  for (std::uint32_t returns = 0; returns < 2; ++returns) {
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_EQ(of_supervisor(), member);
+      const std::uint32_t deaths = h.table->supervisor.deaths;
+      kill(h.supervisor.pid, SIGTERM);
+      ASSERT_TRUE(h.until([&] { return h.table->supervisor.deaths > deaths; }));
+      accept_member();
+      if (i < 2) ASSERT_TRUE(say_up());
+    }
+    EXPECT_EQ(h.table->supervisor_returns.load(), returns + 1);
+  }
+  EXPECT_EQ(of_supervisor(), program("hearth-test-member"));
+}
+
 TEST_F(KeeperUpgrade, ALoggerThatCannotBeExecutedGivesWayAlone) {
   const std::string text = h.dir + "/text";
   std::ofstream(text) << "Lorem ipsum";

@@ -283,6 +283,8 @@ TEST_F(Upgrade, what_is_no_good_is_refused) {
   expect_refused(upgrade(), "No such file");
   offer("hearth-test-successor", "hangs-in-trial");
   expect_refused(upgrade({"--timeout", "1s"}), "gave no answer within ");
+  offer("hearth-test-successor", "stays-in-trial");
+  expect_refused(upgrade({"--timeout", "1s"}), "gave no answer within ");
   offer("hearth-test-successor", "silent-in-trial");
   expect_refused(upgrade(), "it knows no trial");
   ::unlink((from + "/hearth-keeper").c_str());

@@ -13,6 +13,7 @@
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
@@ -86,6 +87,18 @@ TEST_F(RulesetTest, files_are_changed_below_write_paths_and_nowhere_else) {
   EXPECT_NE(0, in_box([&] { return ::rename((out + "/file").c_str(), (in + "/stolen").c_str()) < 0 ? errno : 0; }));
   EXPECT_EQ(0, in_box([&] { return opened(out + "/file", O_RDONLY); })) << "reading is as ever";
   EXPECT_EQ(0, in_box([&] { return opened("/dev/null", O_WRONLY); }));
+}
+
+TEST_F(RulesetTest, who_may_write_makes_no_devices) {
+  box.limits_writing = true;
+  box.write_paths = {directory / "data"};
+  const std::string made = directory / "data/made";
+  const auto make = [&](mode_t type) {
+    return in_box([&made, type] { return ::mknod(made.c_str(), type | 0600, makedev(1, 3)) < 0 ? errno : 0; });
+  };
+  EXPECT_EQ(EACCES, make(S_IFCHR));
+  EXPECT_EQ(EACCES, make(S_IFBLK));
+  EXPECT_EQ(0, make(S_IFIFO));
 }
 
 TEST_F(RulesetTest, none_is_not_the_same_as_nothing_said) {

@@ -1,6 +1,6 @@
 // A supervisor that is fine in its trial and no good afterwards. Beside it: `real`, the path of the one that is asked in
-// its place, and `role`, what it does instead of taking over: "dies" or "hangs"; "hangs-in-trial", "silent-in-trial"; "is-replaced-in-trial": by
-// `next`, beside it.
+// its place, and `role`, what it does instead of taking over: "dies" or "hangs"; "hangs-in-trial", "silent-in-trial",
+// "stays-in-trial" without its output; "is-replaced-in-trial": by `next`, beside it.
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
@@ -31,6 +31,10 @@ int main(int argc, char** argv) {
   if (argc > 1 && strcmp(argv[1], "--trial") == 0) {
     if (role == "hangs-in-trial") hang();
     if (role == "silent-in-trial") return 0;
+    if (role == "stays-in-trial") {
+      close(STDOUT_FILENO);
+      hang();
+    }
     if (role == "is-replaced-in-trial" && rename((place + "/next").c_str(), (place + "/hearth-supervisor").c_str()) < 0)
       return 4;
     execv(real.c_str(), argv);
