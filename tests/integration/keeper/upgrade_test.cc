@@ -264,7 +264,9 @@ TEST_F(KeeperUpgrade, GoesBackToTheLastSoundOneWhenTwoInARowKeepDying) {
       kill(h.supervisor.pid, SIGTERM);
       ASSERT_TRUE(h.until([&] { return h.table->supervisor.deaths > deaths; }));
       accept_member();
-      if (i < 2) ASSERT_TRUE(say_up());
+      if (i < 2) {
+        ASSERT_TRUE(say_up());
+      }
     }
     EXPECT_EQ(h.table->supervisor_returns.load(), returns + 1);
   }
