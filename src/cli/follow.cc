@@ -304,19 +304,20 @@ std::string still_pending(const OrderNews& news) {
   return names;
 }
 
+// What a file asks for and is not there is a mistake of the file, and not of the command line.
+int complain_of_refusal(const Context& context, const Error& error, const Order& order) {
+  const std::string& command = context.arguments.command;
+  const bool of_file = order.applies_a_file && (command == "up" || command == "reload");
+  return of_file && error.remedy == Remedy::fix_input ? complain(context, error, exit_code::not_configured)
+                                                      : complain(context, error);
+}
+
 }  // namespace
 
 int conclude(const Context& context, const Outcome& outcome, const Order& order, const char* done) {
   const std::string status = fmt::format("`hearth {}status`", context.place_option);
   switch (outcome.end) {
-    case End::refused: {
-      // What a file asks for and is not there is a mistake of the file, and not of the command line.
-      const std::string& command = context.arguments.command;
-      const bool of_file = order.applies_a_file && (command == "up" || command == "reload");
-      return of_file && outcome.error.remedy == Remedy::fix_input
-                 ? complain(context, outcome.error, exit_code::not_configured)
-                 : complain(context, outcome.error);
-    }
+    case End::refused: return complain_of_refusal(context, outcome.error, order);
     case End::broken: return complain(context, ClientError{outcome.trouble, outcome.error});
     case End::interrupted: {
       // Stopping to wait is not stopping: what was ordered goes on.
