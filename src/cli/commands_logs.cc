@@ -87,20 +87,23 @@ struct Chosen {
 
 // What a hearth that runs says. A failure: it is there and does not say anything now, as one that is stopped, replaced at
 // this moment, or short of descriptors.
-Result<std::vector<SlotNews>> running_services(const Context& context) {
+// `told`: it has said which there are.
+Result<std::vector<SlotNews>> running_services(const Context& context, bool& told) {
   Client client(context.socket_path());
   const auto answer = client.ask({.target = "/v1/status"}, after(os::read_mono(), seconds(2)));
   Result<std::vector<SlotNews>> services = answer ? services_news(*answer) : failure(answer.error().error);
   const bool may_answer = answer || answer.error().trouble == Trouble::timeout ||
                           answer.error().trouble == Trouble::cut || answer.error().trouble == Trouble::not_running;
-  if (services || (may_answer && instance_lives(context.instance))) return services;
+  told = services.has_value();
+  if (told || (may_answer && instance_lives(context.instance))) return services;
   return std::vector<SlotNews>();
 }
 
 // Who follows waits for a hearth that does not say whether a service that has no log yet exists.
 Result<Chosen> choose(const Context& context) {
   for (bool told = false;; told = true) {
-    const Result<std::vector<SlotNews>> running = running_services(context);
+    bool knows = false;  // without a hearth that tells, all that is there is shown
+    const Result<std::vector<SlotNews>> running = running_services(context, knows);
     // By the directories: they are there for what hearth has forgotten, too. What runs tells where they are.
     std::string directory = context.instance.log_directory;
     if (running && !running->empty())
@@ -110,7 +113,6 @@ Result<Chosen> choose(const Context& context) {
         services_with_logs(directory, context.arguments.words, running ? *running : std::vector<SlotNews>());
     if (chosen) {
       Chosen all{directory, std::move(*chosen), {}};
-      const bool knows = running && !running->empty();  // without a hearth that tells, all that is there is shown
       if (knows && context.arguments.words.empty() && !context.arguments.has("all"))
         all.forgotten = take_forgotten(all.slots, *running);
       return all;
