@@ -1,5 +1,7 @@
 #include "api/server.h"
 
+#include <cerrno>
+#include <cstring>
 #include <ctime>
 #include <map>
 #include <optional>
@@ -156,6 +158,16 @@ std::optional<Error> Server::Impl::refusal(Connection::Socket& socket) const {
                  "the process that has connected has ended, and it is not known whether it had a sandbox",
                  "let the process live that connects",
                  0};
+  if (run.unseen != 0) {
+    const bool scarce = run.unseen == EMFILE || run.unseen == ENFILE || run.unseen == ENOMEM;
+    return Error{scarce ? Remedy::try_later : Remedy::no_access,
+                 "use",
+                 "this hearth",
+                 std::string("it cannot be seen whether a sandbox asks: ") + std::strerror(run.unseen),
+                 scarce ? "a higher limit of descriptors for hearth (ulimit -n) gives it room"
+                        : "hearth has to see the processes of its clients in /proc (mount option hidepid=)",
+                 0};
+  }
   if (run.label.empty() || !control_.is_sandboxed(run.label)) return std::nullopt;
   return Error{Remedy::no_access,
                "use",

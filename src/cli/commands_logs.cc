@@ -124,6 +124,7 @@ Result<Chosen> choose(const Context& context) {
           "there is none here, and hearth does not say whether there is such a service: " + running.error().reason,
           running.error().hint);
     }
+    if (running.error().remedy == Remedy::no_access) return failure(running.error());  // and it stays so
     if (!told)
       write_err(
           fmt::format("hearth: there is no log of {} yet; waiting for hearth to say whether there will be one: {}\n",

@@ -258,7 +258,7 @@ int command_reload(const Context& context) {
         question.post("/v1/apply", apply_body(loaded.document, ",\"reload\":true,\"dry_run\":true"), never);
     if (!answer) return complain(context, answer.error());
     Result<AcceptedNews> accepted = accepted_news(*answer);
-    if (!accepted) return complain(context, accepted.error());
+    if (!accepted) return complain_of_file(context, accepted.error());
     mark_at_rest(accepted->changes, slots_of(client, loaded.document.project));
     write_out(context.json ? answer->body : changes_table(accepted->changes, true));
     return exit_code::done;

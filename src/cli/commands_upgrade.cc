@@ -90,7 +90,7 @@ int see_it_through(const Context& context, Operation& operation, const InstanceN
       return complain(
           context,
           Error{Remedy::try_later, "upgrade with", trial.supervisor, "the supervisor before has not ended in time",
-                "the order stands: `hearth version` tells which one runs", 0},
+                "`hearth version` tells which one runs, `hearth status` what has become of it", 0},
           exit_code::failed);
     pollfd polled{watch.fd(), POLLIN, 0};
     ::poll(&polled, 1, 5);

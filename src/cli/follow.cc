@@ -304,15 +304,18 @@ std::string still_pending(const OrderNews& news) {
   return names;
 }
 
-// What a file asks for and is not there is a mistake of the file, and not of the command line.
 int complain_of_refusal(const Context& context, const Error& error, const Order& order) {
   const std::string& command = context.arguments.command;
   const bool of_file = order.applies_a_file && (command == "up" || command == "reload");
-  return of_file && error.remedy == Remedy::fix_input ? complain(context, error, exit_code::not_configured)
-                                                      : complain(context, error);
+  return of_file ? complain_of_file(context, error) : complain(context, error);
 }
 
 }  // namespace
+
+int complain_of_file(const Context& context, const Error& error) {
+  return error.remedy == Remedy::fix_input ? complain(context, error, exit_code::not_configured)
+                                           : complain(context, error);
+}
 
 int conclude(const Context& context, const Outcome& outcome, const Order& order, const char* done) {
   const std::string status = fmt::format("`hearth {}status`", context.place_option);

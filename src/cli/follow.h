@@ -59,6 +59,10 @@ os::Fd open_keeper(std::int64_t pid);
 // `deadline` has passed.
 bool wait_for_end(Client& client, InterruptWatch& watch, MonoNs deadline);
 
+// Of a file that was refused, and its exit code. What it asks for and is not there is a mistake of the file, and not of the
+// command line.
+int complain_of_file(const Context& context, const Error& error);
+
 // What is left to say, and the exit code. `done` is the verb's past participle: "started", "stopped".
 int conclude(const Context& context, const Outcome& outcome, const Order& order, const char* done);
 

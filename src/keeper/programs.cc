@@ -55,7 +55,9 @@ void forget_before(ProgramState& program) {
 void install(Keeper& k, uint32_t role, int fd) {
   ProgramState& program = program_of(k, role);
   const bool unproven = program.trial == Trial::ordered || (role == role_supervisor && program.trial == Trial::begun);
-  const bool sound = program.trial == Trial::none || now_ns() - k.member[role].record->since_ns >= sound_after;
+  const MemberState& member = k.member[role];
+  const bool sound =
+      program.trial == Trial::none || (member.pid != 0 && now_ns() - member.record->since_ns >= sound_after);
   if (unproven) {
     close_fd(program.now.fd);
   } else {
@@ -221,7 +223,7 @@ void program_died(Keeper& k, uint32_t role, int code, int status, int64_t lived)
   if (program.trial == Trial::none || program.trial == Trial::ordered || k.ending.phase != Ending::no) return;
   const bool early = role == role_supervisor && program.trial == Trial::begun;
   const bool killed = code == CLD_KILLED && status == SIGKILL;
-  if (silent) return go_back(k, role, wire::ReturnCause::silent, code, status);
+  if (silent && early) return go_back(k, role, wire::ReturnCause::silent, code, status);
   if (!early && lived >= sound_after) return forget_before(program);
   if (killed && !early) return;
   if (!killed && (early || (code == CLD_EXITED && status == cannot_execute)))

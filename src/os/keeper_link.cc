@@ -308,7 +308,8 @@ bool KeeperLink::follow(const wire::FollowRecord& record, int pidfd) {
 }
 
 bool KeeperLink::give_programs(int supervisor, int logger) {
-  if (lost_ || hand_over_) return false;
+  // That the one that runs is up comes first: else the keeper takes it for unproven and drops it.
+  if (lost_ || hand_over_ || !send_up()) return false;
   const wire::ProgramRecord records[] = {{wire::ProgramRole::supervisor, 0}, {wire::ProgramRole::logger, 0}};
   const int descriptors[] = {supervisor, logger};
   const Sent sent = send_records<wire::ProgramRecord>(socket_.get(), MessageType::program, records, descriptors);

@@ -97,6 +97,7 @@ Result<bool> is_stale(const ListenSocket& socket, const SocketAddress& address, 
     return failure(Remedy::conflict, "listen on", socket.address, "it is in use" + who,
                    "stop that, or choose another path");
   }
+  if (errno == ENOENT) return false;  // whoever had it has just removed it
   if (errno != ECONNREFUSED) return errno_failure("examine", address.path, errno);
   if (st.st_uid != ::geteuid() && st.st_uid != owner.uid.value_or(::geteuid()))
     return failure(Remedy::no_access, "listen on", socket.address,

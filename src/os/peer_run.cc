@@ -15,13 +15,14 @@
 namespace hearth::os {
 namespace {
 
-// Empty: it has ended, or descriptors are short.
+// Empty: errno; ESRCH when it has ended.
 Fd pidfd_of_peer(int socket, pid_t pid) {
   int fd = -1;
   socklen_t size = sizeof fd;
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERPIDFD, &fd, &size) == 0) return Fd(fd);
+  if (errno == EINVAL || errno == ENODATA) errno = ESRCH;
   if (errno != ENOPROTOOPT) return Fd();
-  return std::move(open_process(pid).pidfd);
+  return Fd(pidfd_open(pid));
 }
 
 }  // namespace
@@ -43,9 +44,17 @@ PeerRun run_of_peer(int socket, const std::string& tree) {
   PeerRun found;
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || peer.pid <= 0) return found;
   const Fd pidfd = pidfd_of_peer(socket, peer.pid);
-  const std::string path = pidfd ? cgroup_of(peer.pid) : std::string();
+  if (!pidfd) {
+    found.gone = errno == ESRCH;
+    found.unseen = found.gone ? 0 : errno;
+    return found;
+  }
+  errno = 0;
+  const std::string path = cgroup_of(peer.pid);
+  const int code = errno;
   // Only of one that still was there can what was read under its PID be its own.
-  found.gone = path.empty() || is_gone(pidfd.get());
+  found.gone = is_gone(pidfd.get());
+  if (!found.gone && path.empty()) found.unseen = code != 0 ? code : ENOENT;
   if (!found.gone) found.label = label_below(path, std::string_view(tree).substr(tree.rfind('/') + 1));
   return found;
 }

@@ -16,7 +16,8 @@
 namespace hearth::os {
 
 struct PeerRun {
-  bool gone = false;  // it has ended, or cannot be looked at now: nothing is known of it
+  bool gone = false;  // it has ended: nothing is known of it
+  int unseen = 0;     // errno: it cannot be looked at, for want of a descriptor, or because /proc hides it
   std::string label;  // "app.web.0", "app.web.0.hook"; "" = it is in no leaf of this tree, or in another PID namespace
 };
 // `tree`: the directory of the instance's leaves (CgroupTree::path()).

@@ -67,8 +67,9 @@ Fd enter(int parent, const std::string& name, mode_t mode) {
 
 Result<Fd> make_directory(const Preparation& preparation, const std::string& root, const std::string& name) {
   const std::string path = root + "/" + name;
-  (void)::mkdir(root.c_str(), 0755);
+  const int unmade = ::mkdir(root.c_str(), 0755) < 0 && errno != EEXIST ? errno : 0;
   Fd at(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!at && errno == ENOENT && unmade != 0) return failure(failed(preparation, "cannot make", root, unmade));
   std::string_view rest = name;
   while (at && !rest.empty()) {
     const std::size_t slash = std::min(rest.find('/'), rest.size());

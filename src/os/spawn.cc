@@ -187,7 +187,12 @@ Result<bool> KeeperClient::make_listeners(const SpawnOrder& order) {
     // Another address under the same name: the old one is closed first, in case both overlap.
     if (parked != nullptr) link_.unpark(ParkClass::listen, order.slot, socket.name);
     Result<Fd> made = listen_on(socket, owner_of(*order.spec));
-    if (!made) return failure(made.error());
+    if (!made) {
+      // Its directory may be somebody else's to make, and come a moment later.
+      Error error = made.error();
+      if (error.code == ENOENT || error.code == ENOTDIR) error.remedy = Remedy::try_later;
+      return failure(std::move(error));
+    }
     crash_point("listener bound");
     if (!link_.park(park_record(ParkClass::listen, order.slot, order.slot, socket.name), std::move(*made)))
       return false;

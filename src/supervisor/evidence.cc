@@ -32,6 +32,7 @@ bool found_no_room(const ports::EntryView& view) {
 // A start that cannot be begun, and not because something is short just now: what is missing, or may not be had, is the
 // service's. What is hearth's own comes as try_later (os/spawn.cc), and an address that somebody has may be given back.
 bool is_its_own_fault(const Error& refusal) {
+  if (refusal.code == EROFS) return false;  // a disk that was made so after an error comes back
   switch (refusal.remedy) {
     case Remedy::fix_input:
     case Remedy::no_access:
@@ -387,7 +388,8 @@ void Evidence::decide_refusal(SlotIndex slot, Now now) {
   if (refused == no_run || refused != cell.run || !cell.spawn) return;
   lifecycle::Event event;
   event.kind = lifecycle::EventKind::spawn_failed;
-  const bool fails = state.role == SlotRole::service && is_its_own_fault(*scratch.refusal);
+  // A probe's is told, and tried again (below).
+  const bool fails = !is_probe(state.role) && is_its_own_fault(*scratch.refusal);
   event.reason = fails ? Reason::none : Reason::refused;
   event.random = book_.random();
   event.dependencies_met = dependencies_met(book_, slot);

@@ -62,6 +62,19 @@ TEST_F(Scarcity, WhatTheServiceAsksForAndIsNotThereIsAFailedStart) {
   stage.run_until([&] { return stage.is_ready("limited") && stage.is_ready("once"); });
 }
 
+// It is not tried again until its timeout has passed, which would be told as the reason.
+TEST_F(Scarcity, WhatAHookAsksForAndIsNotThereFailsTheStart) {
+  ServiceSpec web = service("web");
+  web.restart = RestartPolicy::never;
+  hooks(web, {Hook::before_start});
+  stage.machine().keeper_port.refuse_next = 1;
+  stage.machine().keeper_port.refuse_with = ENOENT;
+  stage.up({web});
+  stage.run_ms(1'000);
+  EXPECT_EQ(stage.status("web").phase, Phase::failed);
+  EXPECT_EQ(stage.status("web").reason, Reason::hook_failed);
+}
+
 TEST_F(Scarcity, AStartThatWasMissingSomethingIsHistoryOnceItIsUp) {
   stage.machine().keeper_port.refuse_next = 1;
   stage.machine().keeper_port.refuse_with = ENOENT;

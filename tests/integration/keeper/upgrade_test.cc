@@ -249,6 +249,27 @@ TEST_F(KeeperUpgrade, GoesBackToTheLastThatWasUp) {
   EXPECT_EQ(h.table->supervisor_returns.load(), 1u);
 }
 
+TEST_F(KeeperUpgrade, WhatIsTakenBackLeavesTheOneBeforeOnTrial) {
+  give(member);
+  next_supervisor();
+  ASSERT_TRUE(say_up());
+  h.accept_logger();
+  give("/bin/false");
+  ASSERT_TRUE(h.supervisor.send<ProgramRecord>(MessageType::program, {}));
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(of_supervisor(), member);
+    const std::uint32_t deaths = h.table->supervisor.deaths;
+    kill(h.supervisor.pid, SIGTERM);
+    ASSERT_TRUE(h.until([&] { return h.table->supervisor.deaths > deaths; }));
+    accept_member();
+    if (i < 2) {
+      ASSERT_TRUE(say_up());
+    }
+  }
+  EXPECT_EQ(of_supervisor(), program("hearth-test-member"));
+  EXPECT_EQ(h.table->supervisor_returns.load(), 1u);
+}
+
 // Each of them came up, and died soon: neither is the other's way back.
 TEST_F(KeeperUpgrade, GoesBackToTheLastSoundOneWhenTwoInARowKeepDying) {
   for (int upgrade = 0; upgrade < 2; ++upgrade) {
