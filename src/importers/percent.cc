@@ -66,7 +66,8 @@ std::optional<std::string> expanded(std::string_view text, const Names& names, s
       width = std::min(width * 10 + static_cast<std::size_t>(text[0] - '0'), std::size_t{1000});
       text.remove_prefix(1);
     }
-    if (!text.empty()) text.remove_prefix(1);  // s or d
+    // s or d. Of anything longer than a byte none is taken: what is left has to stay text.
+    if (!text.empty() && static_cast<unsigned char>(text[0]) < 0x80) text.remove_prefix(1);
     const auto found = names.find(name);
     if (found == names.end()) {
       missing = name;
