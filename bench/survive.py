@@ -61,7 +61,7 @@ class Load:
                         'restart = "always"\nbackoff = { initial = "50ms", max = "50ms", jitter = 0 }\n'
                         'max_restarts = 0\n')
         h.cli("up", "-f", f"{h.dir}/p/hearth.toml", "--no-wait")
-        h.cli("wait", "s0", "w0", check=False)
+        h.cli("wait", "s0", "w0", "--timeout", "30s")
         self.events = open(f"{h.dir}/events", "w+")
         self.follower = subprocess.Popen([f"{h.bin}/hearth", "--dir", h.instance, "events", "-f", "-n", "all", "--json"],
                                          stdout=self.events, stderr=subprocess.DEVNULL)
@@ -138,8 +138,16 @@ class Load:
         return compared, wrong
 
 
+def patience():
+    """Asked again and again while nobody answers: ends the bench when that lasts."""
+    give_up_at = time.monotonic() + 30
+    while time.monotonic() < give_up_at:
+        yield
+    sys.exit("bench: hearth has not answered for 30 s")
+
+
 def answered(h):
-    while True:
+    for _ in patience():
         try:
             h.get("/v1/health")
             return mono()
@@ -180,15 +188,15 @@ def kills(report, bin_dir, count):
     h = Hearth(bin_dir)
     load = Load(h, 20)
     rng = random.Random(1)
-    done = 0
-    while done < count:
-        try:
-            victim = rng.choice(victims(h))
-            time.sleep(rng.uniform(0, 0.03))
-            os.kill(victim, 9)
-        except (OSError, http.client.HTTPException, ValueError):  # one that was killed is not back yet
-            continue
-        done += 1
+    for _ in range(count):
+        for _ in patience():
+            try:
+                victim = rng.choice(victims(h))
+                time.sleep(rng.uniform(0, 0.03))
+                os.kill(victim, 9)
+                break
+            except (OSError, http.client.HTTPException, ValueError):  # one that was killed is not back yet
+                continue
         time.sleep(rng.uniform(0, 0.03))
     tell(report, f"{count} kills", load.end())
     h.close()

@@ -4,7 +4,20 @@
 namespace hearth::scenario {
 namespace {
 
-class HealthScenario : public Scenario {};
+class HealthScenario : public Scenario {
+ protected:
+  // Its memory is too much after 30 s, and it takes a second to end.
+  void bring_up_one_that_grows() {
+    ServiceSpec db = service("db", ProbeType::none);
+    db.live = memory_probe(std::uint64_t{4} << 30);
+    db.stop_timeout = seconds(5);
+    Script grows = good();
+    grows.sick_after = seconds(30);
+    grows.term_takes = seconds(1);
+    stage.plays("db", {grows, good()});
+    stage.up({db});
+  }
+};
 
 TEST_F(HealthScenario, AnExecProbeIsTriedUntilItSucceedsOftenEnough) {
   ServiceSpec db = service("db", ProbeType::exec);
@@ -47,14 +60,7 @@ TEST_F(HealthScenario, ATakeOverIsNoBadAnswerOfALivenessProbe) {
 }
 
 TEST_F(HealthScenario, AServiceThatUsesTooMuchMemoryIsRestartedAndSaysHowMuchItWas) {
-  ServiceSpec db = service("db", ProbeType::none);
-  db.live = memory_probe(std::uint64_t{4} << 30);
-  db.stop_timeout = seconds(5);
-  Script grows = good();
-  grows.sick_after = seconds(30);
-  grows.term_takes = seconds(1);
-  stage.plays("db", {grows, good()});
-  stage.up({db});
+  bring_up_one_that_grows();
   EXPECT_EQ(stage.status("db").ailing, "");
   stage.run_until([&] { return !stage.status("db").ailing.empty(); }, 60'000);
   EXPECT_EQ(stage.status("db").ailing,
@@ -72,14 +78,7 @@ TEST_F(HealthScenario, AServiceThatUsesTooMuchMemoryIsRestartedAndSaysHowMuchItW
 }
 
 TEST_F(HealthScenario, HowMuchMemoryItUsedIsStillKnownWhenTheSupervisorWasKilledMeanwhile) {
-  ServiceSpec db = service("db", ProbeType::none);
-  db.live = memory_probe(std::uint64_t{4} << 30);
-  db.stop_timeout = seconds(5);
-  Script grows = good();
-  grows.sick_after = seconds(30);
-  grows.term_takes = seconds(1);
-  stage.plays("db", {grows, good()});
-  stage.up({db});
+  bring_up_one_that_grows();
   stage.run_until([&] { return stage.status("db").phase == Phase::stopping; }, 60'000);
   stage.kill_supervisor(20);
   stage.run_ms(100);

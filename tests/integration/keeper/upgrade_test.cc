@@ -78,6 +78,20 @@ class KeeperUpgrade : public testing::Test {
     EXPECT_EQ(h.table->upgrades.load(), 0u);
   }
 
+  // The program that was given, by itself. It is up; whoever comes after the third time has said nothing yet.
+  void let_it_die_three_times() {
+    for (int i = 0; i < 3; ++i) {
+      if (i > 0) {
+        ASSERT_TRUE(say_up());
+      }
+      EXPECT_EQ(of_supervisor(), member);
+      const std::uint32_t deaths = h.table->supervisor.deaths;
+      kill(h.supervisor.pid, SIGTERM);
+      ASSERT_TRUE(h.until([&] { return h.table->supervisor.deaths > deaths; }));
+      accept_member();
+    }
+  }
+
   Instance h;
   pid_t old_logger = 0;
   std::string member = h.dir + "/member";
@@ -215,14 +229,8 @@ TEST_F(KeeperUpgrade, TakesAKillForNoEvidenceButNotForEver) {
 TEST_F(KeeperUpgrade, GoesBackFromOneThatKeepsDyingWhenItIsUp) {
   give(member);
   next_supervisor();
-  for (int i = 0; i < 3; ++i) {
-    ASSERT_TRUE(say_up());
-    EXPECT_EQ(of_supervisor(), member);
-    const std::uint32_t deaths = h.table->supervisor.deaths;
-    kill(h.supervisor.pid, SIGTERM);
-    ASSERT_TRUE(h.until([&] { return h.table->supervisor.deaths > deaths; }));
-    accept_member();
-  }
+  ASSERT_TRUE(say_up());
+  ASSERT_NO_FATAL_FAILURE(let_it_die_three_times());
   EXPECT_EQ(of_supervisor(), program("hearth-test-member"));
   EXPECT_EQ(h.table->return_cause, wire::ReturnCause::kept_dying);
   EXPECT_EQ(h.table->supervisor_returns.load(), 1u);
@@ -256,16 +264,7 @@ TEST_F(KeeperUpgrade, WhatIsTakenBackLeavesTheOneBeforeOnTrial) {
   h.accept_logger();
   give("/bin/false");
   ASSERT_TRUE(h.supervisor.send<ProgramRecord>(MessageType::program, {}));
-  for (int i = 0; i < 3; ++i) {
-    EXPECT_EQ(of_supervisor(), member);
-    const std::uint32_t deaths = h.table->supervisor.deaths;
-    kill(h.supervisor.pid, SIGTERM);
-    ASSERT_TRUE(h.until([&] { return h.table->supervisor.deaths > deaths; }));
-    accept_member();
-    if (i < 2) {
-      ASSERT_TRUE(say_up());
-    }
-  }
+  ASSERT_NO_FATAL_FAILURE(let_it_die_three_times());
   EXPECT_EQ(of_supervisor(), program("hearth-test-member"));
   EXPECT_EQ(h.table->supervisor_returns.load(), 1u);
 }
@@ -279,16 +278,7 @@ TEST_F(KeeperUpgrade, GoesBackToTheLastSoundOneWhenTwoInARowKeepDying) {
     h.accept_logger();
   }
   for (std::uint32_t returns = 0; returns < 2; ++returns) {
-    for (int i = 0; i < 3; ++i) {
-      EXPECT_EQ(of_supervisor(), member);
-      const std::uint32_t deaths = h.table->supervisor.deaths;
-      kill(h.supervisor.pid, SIGTERM);
-      ASSERT_TRUE(h.until([&] { return h.table->supervisor.deaths > deaths; }));
-      accept_member();
-      if (i < 2) {
-        ASSERT_TRUE(say_up());
-      }
-    }
+    ASSERT_NO_FATAL_FAILURE(let_it_die_three_times());
     EXPECT_EQ(h.table->supervisor_returns.load(), returns + 1);
   }
   EXPECT_EQ(of_supervisor(), program("hearth-test-member"));

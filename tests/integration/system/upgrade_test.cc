@@ -73,6 +73,14 @@ struct Upgrade : Machine {
       if (fs::read_symlink(entry.path(), error).string() == path) return true;
     return false;
   }
+  // Until the supervisor has the new programs open, which nobody takes from it.
+  Command upgrade_under_a_stopped_keeper(pid_t keeper, pid_t supervisor) {
+    offer("hearth-test-newer-supervisor");
+    EXPECT_EQ(0, ::kill(keeper, SIGSTOP));
+    Command upgrading = begin({"upgrade", "--from", from});
+    EXPECT_TRUE(until([&] { return has_open(supervisor, from + "/hearth-supervisor") || !runs(supervisor); }));
+    return upgrading;
+  }
   // The zombie of a keeper that is stopped has no program.
   static bool runs(pid_t pid) {
     std::error_code error;
@@ -159,11 +167,8 @@ TEST_F(Upgrade, the_keeper_may_die_after_it) {
 // another keeper, and that one is told again.
 TEST_F(Upgrade, a_keeper_killed_before_it_has_the_programs_is_replaced_and_the_order_stands) {
   const Actor web = start();
-  offer("hearth-test-newer-supervisor");
   const pid_t keeper = status().keeper, supervisor = members("hearth-supervisor").at(0);
-  ASSERT_EQ(0, ::kill(keeper, SIGSTOP));
-  Command upgrading = begin({"upgrade", "--from", from});
-  EXPECT_TRUE(until([&] { return has_open(supervisor, from + "/hearth-supervisor") || !runs(supervisor); }));
+  Command upgrading = upgrade_under_a_stopped_keeper(keeper, supervisor);
   EXPECT_TRUE(runs(supervisor));
   ASSERT_EQ(0, ::kill(keeper, SIGKILL));
   const Output output = upgrading.wait();
@@ -177,11 +182,8 @@ TEST_F(Upgrade, a_keeper_killed_before_it_has_the_programs_is_replaced_and_the_o
 
 TEST_F(Upgrade, a_keeper_that_was_stopped_goes_on_with_it) {
   const Actor web = start();
-  offer("hearth-test-newer-supervisor");
   const pid_t keeper = status().keeper, supervisor = members("hearth-supervisor").at(0);
-  ASSERT_EQ(0, ::kill(keeper, SIGSTOP));
-  Command upgrading = begin({"upgrade", "--from", from});
-  EXPECT_TRUE(until([&] { return has_open(supervisor, from + "/hearth-supervisor") || !runs(supervisor); }));
+  Command upgrading = upgrade_under_a_stopped_keeper(keeper, supervisor);
   EXPECT_EQ(web.pid, service().pid) << "supervision goes on meanwhile";
   ASSERT_EQ(0, ::kill(keeper, SIGCONT));
   EXPECT_EQ(0, upgrading.wait().code);
@@ -192,11 +194,8 @@ TEST_F(Upgrade, a_keeper_that_was_stopped_goes_on_with_it) {
 // Its order was not committed: the client repeats it, and whoever goes on takes it.
 TEST_F(Upgrade, a_supervisor_killed_between_giving_the_programs_and_its_commit_loses_no_order) {
   const Actor web = start();
-  offer("hearth-test-newer-supervisor");
   const pid_t keeper = status().keeper, supervisor = members("hearth-supervisor").at(0);
-  ASSERT_EQ(0, ::kill(keeper, SIGSTOP));
-  Command upgrading = begin({"upgrade", "--from", from});
-  EXPECT_TRUE(until([&] { return has_open(supervisor, from + "/hearth-supervisor") || !runs(supervisor); }));
+  Command upgrading = upgrade_under_a_stopped_keeper(keeper, supervisor);
   ASSERT_EQ(0, ::kill(supervisor, SIGKILL));
   ASSERT_EQ(0, ::kill(keeper, SIGCONT));
   const Output output = upgrading.wait();
