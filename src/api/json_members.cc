@@ -57,7 +57,10 @@ Result<std::vector<std::pair<std::string_view, std::string_view>>> json_members(
   text.remove_prefix(1);
   skip_blank(text);
   bool more = !text.starts_with('}');
-  if (!more) text.remove_prefix(1);
+  if (!more) {
+    text.remove_prefix(1);
+    skip_blank(text);
+  }
   while (more) {
     if (!text.starts_with('"')) return bad("a key is missing");
     const std::size_t key = string_length(text);

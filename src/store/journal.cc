@@ -189,8 +189,11 @@ Result<std::uint64_t> Journal::append(const std::vector<EventRecord>& events) {
   lines_.clear();
   for (const EventRecord& event : events) append_event_line(lines_, event);
   const bool begins = segments_.empty() || segments_.back().size >= segment_size_;
-  if (begins)
+  if (begins) {
+    // From now on its size is what the file has: nothing of a turn that did not happen may be behind it.
+    if (!segments_.empty()) cut(segments_.back().file->get(), segments_.back().size);
     if (const Status made = begin_segment(events.front().id); !made) return failure(made.error());
+  }
   os::crash_point("events segment");
   Segment& newest = segments_.back();
   const std::uint64_t end = newest.size + lines_.size();

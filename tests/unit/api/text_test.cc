@@ -68,7 +68,10 @@ TEST(ApiJson, members_are_found_without_parsing_what_is_in_them) {
   EXPECT_EQ((*members)[0].second, R"({"a":"}\"",  "b":[1,{"x":2}]})");
   EXPECT_EQ((*members)[1].second, "true");
   EXPECT_EQ((*members)[2].second, "-1.5e3");
-  EXPECT_TRUE(json_members("{}")->empty());
+  for (const char* empty : {"{}", " { } ", "\n{\n}\n"}) {
+    const auto none = json_members(empty);
+    EXPECT_TRUE(none && none->empty()) << empty;
+  }
 }
 
 TEST(ApiJson, what_is_no_object_is_refused) {

@@ -108,6 +108,15 @@ TEST_F(JournalTest, what_is_not_committed_is_seen_by_nobody_and_cut_away) {
   EXPECT_EQ(mark.last, 3u);
 }
 
+TEST_F(JournalTest, what_an_uncommitted_turn_left_in_a_segment_is_cut_when_another_follows) {
+  while (journal->segments().empty() || journal->segments().back().size < 900) commit(mark.last + 1, mark.last + 1);
+  append(mark.last + 1, mark.last + 9);
+  while (journal->segments().size() < 2) commit(mark.last + 1, mark.last + 1);
+  const EventId last = mark.last;
+  reopen(mark);
+  EXPECT_EQ(all(), range(1, last));
+}
+
 TEST_F(JournalTest, segments_follow_each_other_and_the_oldest_goes) {
   for (EventId id = 1; id <= 100; ++id) commit(id, id);
   EXPECT_EQ(journal->segments().size(), segments_kept);
