@@ -11,6 +11,7 @@
 
 #include "cli/interrupt.h"
 #include "os/clock.h"
+#include "os/fd.h"
 
 namespace hearth::cli {
 namespace {
@@ -19,6 +20,7 @@ constexpr std::size_t most_head = 64u << 10;
 constexpr std::size_t most_answer = 256u << 20;
 // A full backlog of a Unix socket answers EAGAIN at once and cannot be waited for.
 constexpr int backlog_pause_ms = 5;
+constexpr SpanNs look_at_server_each_ms = 1000;
 
 std::unexpected<ClientError> trouble(Trouble what, std::string operation, const std::string& subject,
                                      std::string reason, std::string hint = {}) {
@@ -60,6 +62,17 @@ std::optional<std::size_t> number(std::optional<std::string_view> text) {
   return value;
 }
 
+// A supervisor that is killed while the kernel holds one of its threads keeps its sockets open, and answers nobody: its
+// successor does, at a socket of its own.
+bool server_is_dead(int socket) {
+  ucred server{};
+  socklen_t size = sizeof server;
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &server, &size) < 0 || server.pid <= 0) return false;
+  const Result<std::string> stat = os::read_file("/proc/" + std::to_string(server.pid) + "/stat");
+  const std::size_t name_end = stat ? stat->rfind(')') : std::string::npos;
+  return name_end != std::string::npos && stat->substr(name_end).starts_with(") Z");
+}
+
 }  // namespace
 
 std::string escaped(std::string_view text) {
@@ -85,7 +98,7 @@ std::expected<void, ClientError> Client::wait_for(short events, MonoNs deadline)
     }
     pollfd polled[3] = {
         {fd_.get(), events, 0}, {watch_ != nullptr ? watch_->fd() : -1, POLLIN, 0}, {beside_, POLLIN, 0}};
-    const SpanNs left = std::min<SpanNs>((deadline - now) / ns_per_ms + 1, 3'600'000);
+    const SpanNs left = std::min<SpanNs>((deadline - now) / ns_per_ms + 1, look_at_server_each_ms);
     const int n = ::poll(polled, 3, static_cast<int>(left));
     if (n < 0 && errno != EINTR) return cut(path_);
     if (watch_ != nullptr && watch_->came()) {
@@ -93,6 +106,7 @@ std::expected<void, ClientError> Client::wait_for(short events, MonoNs deadline)
     }
     if (n > 0 && polled[2].revents != 0) on_news_();
     if (n > 0 && polled[0].revents != 0) return {};
+    if (n == 0 && server_is_dead(fd_.get())) return cut(path_);
   }
 }
 
