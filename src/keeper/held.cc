@@ -133,6 +133,7 @@ void work_goes_on(Keeper& k) {
   if (k.at_work < 0) return;
   if (read(k.at_work, &expired, sizeof expired) < 0 && errno != EAGAIN && errno != EINTR)
     return unwatch_and_close(k, k.at_work);  // no timer
+  reap_members(k);  // whoever has ended as others do
   const pid_t pid = k.member[role_supervisor].pid;
   if (pid <= 0) return;
   const Process process = look_at(pid);

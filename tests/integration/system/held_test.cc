@@ -82,7 +82,7 @@ TEST_F(Held, a_supervisor_that_is_killed_has_a_successor_though_its_process_does
   EXPECT_TRUE(until([&] { return service().pid == next.pid; }));
   // Twice: the successor's thread is held, too.
   EXPECT_TRUE(until([&] { return is_held(status().supervisor); }));
-  kill_members("hearth-supervisor", SIGKILL);
+  ASSERT_EQ(0, ::kill(status().supervisor, SIGKILL));
   EXPECT_TRUE(until([&] { return status().takeovers == 2; }));
   disk->answer();
   EXPECT_TRUE(until([&] { return state_of(before) == '\0'; })) << "it is reaped when it ends";
