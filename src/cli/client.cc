@@ -4,10 +4,15 @@
 #include <cctype>
 #include <cerrno>
 #include <charconv>
+#include <csignal>
+#include <cstdlib>
 #include <optional>
 #include <poll.h>
+#include <sstream>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <utility>
+#include <vector>
 
 #include "cli/interrupt.h"
 #include "os/clock.h"
@@ -70,7 +75,16 @@ bool server_is_dead(int socket) {
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &server, &size) < 0 || server.pid <= 0) return false;
   const Result<std::string> stat = os::read_file("/proc/" + std::to_string(server.pid) + "/stat");
   const std::size_t name_end = stat ? stat->rfind(')') : std::string::npos;
-  return name_end != std::string::npos && stat->substr(name_end).starts_with(") Z");
+  if (name_end == std::string::npos) return false;
+  // proc_pid_stat(5): a zombie, or one that waits for its core, with SIGKILL pending (keeper/held.cc has more of this).
+  std::istringstream rest(stat->substr(name_end + 2));
+  std::vector<std::string> field{"", "", ""};
+  for (std::string one; rest >> one;) field.push_back(std::move(one));
+  constexpr std::size_t state = 3, pending = 31;
+  if (field.size() <= pending) return false;
+  constexpr unsigned long kill_pending = 1ul << (SIGKILL - 1);
+  return field[state] == "Z" ||
+         (field[state] == "D" && (std::strtoul(field[pending].c_str(), nullptr, 10) & kill_pending) != 0);
 }
 
 }  // namespace

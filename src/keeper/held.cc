@@ -67,8 +67,8 @@ Task read_task(int tasks, const char* name) {
 }
 
 struct Process {
-  bool over;           // none of its threads comes back to its program
-  bool held_dumping;   // it would be, but for a core dump that waits for one of them
+  bool over;          // none of its threads comes back to its program
+  bool held_dumping;  // it would be, but for a core dump that waits for one of them
   Task leader;
 };
 
@@ -133,7 +133,7 @@ void work_goes_on(Keeper& k) {
   if (k.at_work < 0) return;
   if (read(k.at_work, &expired, sizeof expired) < 0 && errno != EAGAIN && errno != EINTR)
     return unwatch_and_close(k, k.at_work);  // no timer
-  reap_members(k);  // whoever has ended as others do
+  reap_members(k);                           // whoever has ended as others do
   const pid_t pid = k.member[role_supervisor].pid;
   if (pid <= 0) return;
   const Process process = look_at(pid);

@@ -16,9 +16,9 @@
 #include <system_error>
 #include <unistd.h>
 
-#include "os/fd.h"
 #include "os/at_work.h"
 #include "os/clock.h"
+#include "os/fd.h"
 #include "os/thread.h"
 
 namespace hearth::os {

@@ -97,8 +97,7 @@ std::optional<Status> ProgramLooks::of(const std::vector<ProgramLook>& wanted, M
   asked->last = now;
   std::optional<Status> answer = asked->aside.answer(fresh ? patience : 0);
   if (!answer && now - asked->since < hangs_after) return {};
-  if (!answer)
-    answer = hangs(wanted);
+  if (!answer) answer = hangs(wanted);
   asked_.erase(asked);
   return answer;
 }

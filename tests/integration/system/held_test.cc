@@ -143,11 +143,17 @@ TEST_F(Held, a_request_that_nobody_has_read_is_given_up_with_its_process) {
   disk->answer();
 }
 
-TEST_F(Held, a_service_that_waits_for_its_disk_is_removed_at_once) {
+TEST_F(Held, a_service_that_waits_for_its_disk_says_so_and_is_removed_at_once) {
   hang();
   if (!usable()) GTEST_SKIP() << "no file system of our own can be mounted here";
   const Actor web = start();
   ASSERT_TRUE(disk->wait_held(1));
+  ServiceView lost;
+  EXPECT_TRUE(until([&] {
+    lost = service("lost");
+    return lost.reason_text.starts_with("waits for its library_path " + disk->path() + "/lib, for ");
+  })) << lost.reason_text;
+  EXPECT_EQ("starting", lost.state);
   project("[service.web]\nrestart = \"always\"\nbackoff = { initial = 0 }\n" + puppet());
   const Output removed = up();
   EXPECT_EQ(0, removed.code) << removed.all();

@@ -138,8 +138,7 @@ TEST_F(PortLooksTest, that_hang_are_given_up_and_hold_nobody_else_up) {
   EXPECT_EQ(0, again->error().code);
   EXPECT_FALSE(looks.of(99, label(99), {80}, now));
   EXPECT_FALSE(looks.of(99, label(99), {80}, now + PortLooks::hangs_after - 1)) << "there is no thread for it yet";
-  const std::optional<Result<PortLooks::Holders>> no_room =
-      looks.of(99, label(99), {80}, now + PortLooks::hangs_after);
+  const std::optional<Result<PortLooks::Holders>> no_room = looks.of(99, label(99), {80}, now + PortLooks::hangs_after);
   ASSERT_TRUE(no_room && !*no_room) << "the start does not wait for ever without a word";
   EXPECT_EQ(EAGAIN, no_room->error().code);
   EXPECT_FALSE(looks.of(99, label(99), {80}, now + seconds(100))) << "the next start waits anew";
