@@ -22,6 +22,7 @@
 #include "apps/upgrading.h"
 #include "base/version.h"
 #include "config/document_json.h"
+#include "os/at_work.h"
 #include "os/clock.h"
 #include "os/control_socket.h"
 #include "os/inputs.h"
@@ -88,6 +89,7 @@ class Program {
     Result<std::unique_ptr<os::KeeperLink>> link = os::KeeperLink::connect(os::Fd(wire::member_socket_fd));
     if (!link) return failure(link.error());
     link_ = std::move(*link);
+    link_->show_work(os::work_timer());
     os::ClientOptions client;
     client.directory = options_.directory;
     client.nofile = os::parse_nofile(options_.nofile.c_str());

@@ -105,6 +105,12 @@ MonoNs Upgrading::step(MonoNs now) {
 
 MonoNs Upgrading::open_next(MonoNs now) {
   const Request& request = orders_.front().request;
+  // A thread that was given up is left behind until its disk answers: one at a time.
+  if (!given_up_.expired()) {
+    refuse(refusal(Remedy::try_later, "the programs of an upgrade before it are still being opened: their disk hangs",
+                   "order it again when the file system on which they are answers"));
+    return now;
+  }
   const int error = opening_.ask("hearth-programs",
                                  [supervisor = request.supervisor_program, supervisor_file = request.supervisor_file,
                                   logger = request.logger_program, logger_file = request.logger_file] {
@@ -133,6 +139,7 @@ MonoNs Upgrading::look_at_opening(MonoNs now) {
   if (const SpanNs passed = now - opening_since_; !opened && passed < open_within)
     return after(now, std::max(look_again, passed / 8));
   if (!opened) {
+    given_up_ = opening_.trace();
     refuse(refusal(Remedy::environment, "its programs could not be opened within 10 s",
                    "does the file system answer on which they are?"));
     return now;

@@ -81,6 +81,7 @@ class Upgrading {
   Stage stage_ = Stage::none;
   Told told_ = Told::no;
   os::Aside<std::shared_ptr<Programs>> opening_;
+  std::weak_ptr<const void> given_up_;  // a thread that has not come back
   std::shared_ptr<Programs> programs_;
   std::uint32_t taken_before_ = 0, refused_before_ = 0;  // of the slot table, when the keeper was told
   MonoNs opening_since_ = 0;

@@ -4,13 +4,19 @@
 #include <cctype>
 #include <cerrno>
 #include <charconv>
+#include <csignal>
+#include <cstdlib>
 #include <optional>
 #include <poll.h>
+#include <sstream>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <utility>
+#include <vector>
 
 #include "cli/interrupt.h"
 #include "os/clock.h"
+#include "os/fd.h"
 
 namespace hearth::cli {
 namespace {
@@ -19,6 +25,7 @@ constexpr std::size_t most_head = 64u << 10;
 constexpr std::size_t most_answer = 256u << 20;
 // A full backlog of a Unix socket answers EAGAIN at once and cannot be waited for.
 constexpr int backlog_pause_ms = 5;
+constexpr SpanNs look_at_server_each_ms = 1000;
 
 std::unexpected<ClientError> trouble(Trouble what, std::string operation, const std::string& subject,
                                      std::string reason, std::string hint = {}) {
@@ -60,6 +67,26 @@ std::optional<std::size_t> number(std::optional<std::string_view> text) {
   return value;
 }
 
+// A supervisor that is killed while the kernel holds one of its threads keeps its sockets open, and answers nobody: its
+// successor does, at a socket of its own.
+bool server_is_dead(int socket) {
+  ucred server{};
+  socklen_t size = sizeof server;
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &server, &size) < 0 || server.pid <= 0) return false;
+  const Result<std::string> stat = os::read_file("/proc/" + std::to_string(server.pid) + "/stat");
+  const std::size_t name_end = stat ? stat->rfind(')') : std::string::npos;
+  if (name_end == std::string::npos) return false;
+  // proc_pid_stat(5): a zombie, or one that waits for its core, with SIGKILL pending (keeper/held.cc has more of this).
+  std::istringstream rest(stat->substr(name_end + 2));
+  std::vector<std::string> field{"", "", ""};
+  for (std::string one; rest >> one;) field.push_back(std::move(one));
+  constexpr std::size_t state = 3, pending = 31;
+  if (field.size() <= pending) return false;
+  constexpr unsigned long kill_pending = 1ul << (SIGKILL - 1);
+  return field[state] == "Z" ||
+         (field[state] == "D" && (std::strtoul(field[pending].c_str(), nullptr, 10) & kill_pending) != 0);
+}
+
 }  // namespace
 
 std::string escaped(std::string_view text) {
@@ -85,7 +112,7 @@ std::expected<void, ClientError> Client::wait_for(short events, MonoNs deadline)
     }
     pollfd polled[3] = {
         {fd_.get(), events, 0}, {watch_ != nullptr ? watch_->fd() : -1, POLLIN, 0}, {beside_, POLLIN, 0}};
-    const SpanNs left = std::min<SpanNs>((deadline - now) / ns_per_ms + 1, 3'600'000);
+    const SpanNs left = std::min<SpanNs>((deadline - now) / ns_per_ms + 1, look_at_server_each_ms);
     const int n = ::poll(polled, 3, static_cast<int>(left));
     if (n < 0 && errno != EINTR) return cut(path_);
     if (watch_ != nullptr && watch_->came()) {
@@ -93,6 +120,7 @@ std::expected<void, ClientError> Client::wait_for(short events, MonoNs deadline)
     }
     if (n > 0 && polled[2].revents != 0) on_news_();
     if (n > 0 && polled[0].revents != 0) return {};
+    if (n == 0 && server_is_dead(fd_.get())) return cut(path_);
   }
 }
 

@@ -196,6 +196,9 @@ void handle_supervisor(Keeper& k, Received& message) {
       break;
     case MessageType::program: handle_programs(k, message); break;
     case MessageType::up: supervisor_is_up(k); break;
+    case MessageType::at_work:
+      if (message.descriptors == 1) watch_work(k, message.take(0));
+      break;
     case MessageType::finish:
       k.member[role_supervisor].finish_heard = true;
       if (count == 1) {

@@ -60,6 +60,7 @@ void dispatch(Keeper& k, const epoll_event& event) {
     case Source::supervisor_pidfd:  // handed over to us, no child of ours
       if (k.supervisor_pidfd >= 0) member_gone(k, role_supervisor, wire::wait_code_unknown, 0);
       break;
+    case Source::at_work: work_goes_on(k); break;
     case Source::old_logger: unwatch_and_close(k, k.old_logger); break;
   }
 }
@@ -120,6 +121,7 @@ int keeper_main(int argc, char** argv) {
     for (int i = 0; i < count; ++i)
       if (!is_of_run(events[i])) dispatch(k, events[i]);
   }
+  give_up_lock(k);
   return k.exit_status;
 }
 

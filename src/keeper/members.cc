@@ -211,6 +211,7 @@ void member_gone(Keeper& k, uint32_t role, int code, int status) {
       k.ending.phase == Ending::finishing && ((code == CLD_EXITED && status == 0) || code == wire::wait_code_unknown);
   if (role == role_supervisor) {
     unwatch_and_close(k, k.supervisor_pidfd);
+    unwatch_and_close(k, k.at_work);
     // It takes over and says something before it has its own sockets, and may fail there.
     const bool failed = code == CLD_EXITED && status != 0;
     if ((!member.spoke || failed) && lived < silent_life)

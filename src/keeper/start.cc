@@ -327,7 +327,7 @@ void reset_scheduling() {
 
 bool start(Keeper& k, int argc, char** argv, int& status) {
   for (int& fd : k.fd) fd = -1;
-  k.supervisor_pidfd = k.old_logger = -1;
+  k.supervisor_pidfd = k.at_work = k.old_logger = -1;
   for (MemberState& member : k.member) member.socket = member.peer = -1;
   status = exit_usage;
   if (!parse(k.options, argc, argv)) return false;

@@ -27,7 +27,7 @@ struct Options {
 };
 
 // Upper half of epoll's data; the lower half is the index within the kind.
-enum class Source : uint32_t { signals, doorbell, member_socket, supervisor_pidfd, old_logger, run };
+enum class Source : uint32_t { signals, doorbell, member_socket, supervisor_pidfd, old_logger, at_work, run };
 
 enum Role : uint32_t { role_supervisor = 0, role_logger, role_spawner, role_end = role_spawner + wire::spawner_count };
 
@@ -155,6 +155,7 @@ struct Keeper {
   Forked successor;
   Programs programs;
   int supervisor_pidfd;    // of a supervisor that is not our child, else -1
+  int at_work;             // the supervisor's timer (held.cc), else -1
   int old_logger;          // pidfd of the dead keeper's logger while it lives, else -1
   uint32_t silent_deaths;  // supervisors in a row that did not come up: died soon, without a word or by themselves
   int64_t stop_wanted_at;  // TERM or INT came since a supervisor that was up last spoke; 0 = neither
@@ -235,6 +236,11 @@ bool member_wanted(const Keeper& k, uint32_t role);  // when it is not running, 
 void replace_spawner(Keeper& k, const wire::SpawnerRecord& record);
 bool supervisor_fails(const Keeper& k, int64_t now);
 int64_t members_due(const Keeper& k);
+
+// held.cc
+void watch_work(Keeper& k, int timer);  // takes it
+void work_goes_on(Keeper& k);           // the timer has expired
+void give_up_lock(Keeper& k);           // at the very end
 
 // programs.cc
 void open_programs(Keeper& k);

@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "base/time.h"
+#include "os/at_work.h"
 #include "os/thread.h"
 
 namespace hearth::os {
@@ -25,10 +26,14 @@ class Aside {
   // `name`: of the thread, for people; at most 15 characters. 0, or errno: nothing has been asked then.
   int ask(const char* name, std::function<Answer()> how) {
     const auto state = std::make_shared<State>();
+    const auto trace = std::make_shared<char>();
     pthread_t thread{};
-    const int error = start_thread(thread, [state, name, how = std::move(how)] {
+    const int error = start_thread(thread, [state, trace, name, how = std::move(how)] {
       ::prctl(PR_SET_NAME, name);
-      Answer answer = how();
+      Answer answer = [&] {
+        const AtWork at_work;
+        return how();
+      }();
       const std::lock_guard lock(state->mutex);
       state->answer = std::move(answer);
       state->changed.notify_all();
@@ -36,6 +41,7 @@ class Aside {
     if (error != 0) return error;
     ::pthread_detach(thread);
     state_ = state;
+    trace_ = trace;
     return 0;
   }
 
@@ -47,8 +53,8 @@ class Aside {
     return state_->answer;
   }
 
-  // Expired when the thread has ended and nobody has this any more.
-  std::weak_ptr<const void> trace() const { return state_; }
+  // Expired when the thread has ended.
+  std::weak_ptr<const void> trace() const { return trace_; }
 
  private:
   struct State {
@@ -57,6 +63,7 @@ class Aside {
     std::optional<Answer> answer;
   };
   std::shared_ptr<State> state_;
+  std::weak_ptr<const void> trace_;
 };
 
 }  // namespace hearth::os

@@ -62,6 +62,7 @@ Result<bool> KeeperLink::continue_hand_over() {
   }
   if (hand_over_->confirmed && hand_over_runs()) {
     hand_over_.reset();
+    show_work(work_timer_);
     return true;
   }
   if (read_mono() < hand_over_->deadline) return false;

@@ -280,7 +280,7 @@ bool KeeperLink::flush() {
   // Before hello and the runs that are to be adopted nothing else may come.
   if (lost_ || (hand_over_ && !hand_over_->handed)) return false;
   // Signals of this turn may be for runs that are reaped in this turn.
-  if (!send_up() || !send_some(MessageType::signal, signals_)) return false;
+  if (!send_up() || !send_work() || !send_some(MessageType::signal, signals_)) return false;
   crash_point("signals sent");
   if (!send_some(MessageType::reap, reaps_)) return false;
   crash_point("reaps sent");
@@ -332,6 +332,22 @@ bool KeeperLink::send_up() {
   if (sent == Sent::full) wake_in(retry_after);
   up_wanted_ = sent != Sent::yes;
   return !up_wanted_;
+}
+
+// At once: a thread may be held by what it does first.
+void KeeperLink::show_work(int timer) {
+  work_timer_ = timer;
+  work_untold_ = timer >= 0;
+  (void)send_work();
+}
+
+bool KeeperLink::send_work() {
+  if (!work_untold_ || lost_ || hand_over_) return true;
+  const Sent sent = send_message(socket_.get(), MessageType::at_work, nullptr, 0, 0, {&work_timer_, 1});
+  if (sent == Sent::lost) lost_ = true;
+  if (sent == Sent::full) wake_in(retry_after);
+  work_untold_ = sent != Sent::yes;
+  return !work_untold_;
 }
 
 void KeeperLink::receive() {

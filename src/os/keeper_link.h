@@ -118,6 +118,8 @@ class KeeperLink {
   bool take_back_programs();
   // We have taken over and committed: with the next flush().
   void say_up() { up_wanted_ = true; }
+  // The timer of at_work.h, for this keeper and each that comes after it. Borrowed; -1 = there is none.
+  void show_work(int timer);
   // The run's process is gone, and nobody saw how: recorded for everybody as a keeper would.
   void record_unseen_end(EntryIndex entry);
   // Sends what has gathered: signals before reaps, because a reap gives the group's id away. False: the rest
@@ -168,6 +170,7 @@ class KeeperLink {
   Sent send_park(std::span<const wire::ParkRecord> records, std::span<const int> numbers);
   bool send_late_parks();
   bool send_up();
+  bool send_work();
 
   // keeper_handover.cc. Functions that send say whether all has been sent.
   struct HandOver {
@@ -195,6 +198,8 @@ class KeeperLink {
   bool lost_ = false;
   bool logger_wanted_ = false;
   bool up_wanted_ = false;
+  int work_timer_ = -1;
+  bool work_untold_ = false;
   wire::HelloRecord hello_{};
   Fd descriptors_[static_cast<std::size_t>(wire::HelloDescriptor::count_)];
   Mapping<wire::SlotTable> table_;

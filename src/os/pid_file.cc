@@ -16,6 +16,8 @@
 #include <system_error>
 #include <unistd.h>
 
+#include "os/at_work.h"
+#include "os/clock.h"
 #include "os/fd.h"
 #include "os/thread.h"
 
@@ -54,6 +56,7 @@ struct PidFiles::Read {
 
 void PidFiles::Read::run() {
   ::prctl(PR_SET_NAME, "hearth-pid-file");
+  const AtWork at_work;
   PidFile read = read_pid_file(path);
   const std::lock_guard lock(mutex);
   result = std::move(read);
@@ -64,16 +67,22 @@ PidFile PidFiles::read(RunId run, const std::string& path) {
   std::shared_ptr<Read>& read = reads_[run];
   const bool fresh = read == nullptr;
   if (fresh) {
-    std::erase_if(under_way_, [](const std::weak_ptr<Read>& one) { return one.expired(); });
+    const MonoNs now = read_mono();
+    const Room room = left_behind_.room_for(path, now);
+    if (room == Room::own_hangs) {
+      reads_.erase(run);
+      return {0, path + " does not answer: does its disk hang?"};
+    }
     read = std::make_shared<Read>(path);
     pthread_t thread{};
-    const int error = under_way_.size() >= at_once_max ? EAGAIN : start_thread(thread, [read] { read->run(); });
+    const auto trace = std::make_shared<char>();
+    const int error = room != Room::yes ? EAGAIN : start_thread(thread, [read, trace] { read->run(); });
     if (error != 0) {
       reads_.erase(run);
       return {0, path + " cannot be read now: " + std::strerror(error)};
     }
     ::pthread_detach(thread);
-    under_way_.push_back(read);
+    left_behind_.add(path, trace, now);
   }
   const std::shared_ptr<Read> mine = read;
   std::unique_lock lock(mine->mutex);

@@ -12,6 +12,7 @@
 
 #include "base/ids.h"
 #include "base/time.h"
+#include "os/left_behind.h"
 
 namespace hearth::os {
 
@@ -26,7 +27,8 @@ PidFile read_pid_file(const std::string& path);
 class PidFiles {
  public:
   static constexpr SpanNs patience = milliseconds(5);
-  static constexpr std::size_t at_once_max = 8;
+  static constexpr SpanNs hangs_after = seconds(2);
+  static constexpr std::size_t at_once_max = 8;  // left_behind.h; by path
 
   // Reads it, for this run. Waits for `patience` at most: for the first time that it is asked and then not again until the
   // answer is there. Each answer is given once.
@@ -38,7 +40,7 @@ class PidFiles {
   struct Read;
   // Shared with its thread, whose call may not have returned when nobody waits for it any more.
   std::map<RunId, std::shared_ptr<Read>> reads_;
-  std::vector<std::weak_ptr<Read>> under_way_;
+  LeftBehind left_behind_{at_once_max, hangs_after};
 };
 
 }  // namespace hearth::os

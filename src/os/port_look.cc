@@ -22,14 +22,23 @@ std::vector<PortHolder> find_port_holders(const std::vector<std::uint16_t>& port
   return holders;
 }
 
-std::optional<Result<PortLooks::Holders>> PortLooks::of(RunId run, const std::vector<std::uint16_t>& ports,
-                                                        MonoNs now) {
+namespace {
+
+std::unexpected<Error> unanswered(const std::string& what) {
+  return failure(Remedy::try_later, "find out", what, "it is in use, and /proc does not answer: a process hangs");
+}
+
+}  // namespace
+
+std::optional<Result<PortLooks::Holders>> PortLooks::of(RunId run, const std::string& label,
+                                                        const std::vector<std::uint16_t>& ports, MonoNs now) {
   const std::string what = "who has port " + std::to_string(ports.front());
   const auto known = asked_.find(run);
   const bool fresh = known == asked_.end() || known->second.ports != ports;
   if (fresh) {
-    std::erase_if(under_way_, [](const auto& one) { return one.expired(); });
-    if (under_way_.size() >= at_once_max) {
+    const Room room = left_behind_.room_for(label, now);
+    if (room == Room::own_hangs) return unanswered(what);
+    if (room != Room::yes) {
       const MonoNs since = unasked_.try_emplace(run, now).first->second;
       if (now - since < hangs_after) return {};
       unasked_.erase(run);
@@ -41,7 +50,7 @@ std::optional<Result<PortLooks::Holders>> PortLooks::of(RunId run, const std::ve
     Asked one{ports, {}, now};
     if (const int error = one.aside.ask("hearth-port", [how = how_, ports] { return how(ports); }); error != 0)
       return errno_failure("find out", what, error);
-    under_way_.push_back(one.aside.trace());
+    left_behind_.add(label, one.aside.trace(), now);
     asked_[run] = std::move(one);
   }
   const Asked& asked = asked_[run];
@@ -49,8 +58,7 @@ std::optional<Result<PortLooks::Holders>> PortLooks::of(RunId run, const std::ve
   const bool hangs = now - asked.since >= hangs_after;
   if (!answer && !hangs) return {};
   asked_.erase(run);
-  if (!answer)
-    return failure(Remedy::try_later, "find out", what, "it is in use, and /proc does not answer: a process hangs");
+  if (!answer) return unanswered(what);
   return std::move(*answer);
 }
 

@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "os/aside.h"
+#include "os/left_behind.h"
 #include "os/port_owner.h"
 
 namespace hearth::os {
@@ -42,10 +43,11 @@ class PortLooks {
 
   // Of all ports that the start of this run finds in use, because of each alone the answer would be old when the next one
   // comes. Waits for `patience` at most, when it is asked for the first time. Nothing: it is not known yet, ask again. Each
-  // answer is given once: then it is looked anew. What has not answered for hangs_after is left behind,
-  // and is an error, as is a thread that cannot be begun; also one for which there is no room for so long, because at_once_max
-  // of such are left behind.
-  std::optional<Result<Holders>> of(RunId run, const std::vector<std::uint16_t>& ports, MonoNs now);
+  // answer is given once: then it is looked anew. What has not answered for hangs_after is left behind, and is an error, at
+  // once for each run of the same service until it has come back (left_behind.h); so is a thread that cannot be begun, and
+  // one for which there is no room for so long.
+  std::optional<Result<Holders>> of(RunId run, const std::string& label, const std::vector<std::uint16_t>& ports,
+                                    MonoNs now);
   // The run has started, or nobody wants it any more.
   void forget(RunId run) {
     asked_.erase(run);
@@ -62,7 +64,7 @@ class PortLooks {
   How how_;
   std::map<RunId, Asked> asked_;
   std::map<RunId, MonoNs> unasked_;  // since when there is no thread for it
-  std::vector<std::weak_ptr<const void>> under_way_;
+  LeftBehind left_behind_{at_once_max, hangs_after};
 };
 
 }  // namespace hearth::os

@@ -18,6 +18,7 @@
 #include <tuple>
 #include <unistd.h>
 
+#include "os/at_work.h"
 #include "os/crash_point.h"
 #include "os/fd.h"
 #include "os/instance.h"
@@ -32,6 +33,10 @@ constexpr long tmpfs_magic = 0x01021994;
 
 uid_t user_of(const Owner& owner) {
   return owner.uid.value_or(::geteuid());
+}
+
+void tell(const Preparation& preparation, const char* what, const std::string& path) {
+  if (preparation.step != nullptr) preparation.step->at(what + path);
 }
 
 Error failed(const Preparation& preparation, const std::string& what, const std::string& path, int code) {
@@ -67,6 +72,7 @@ Fd enter(int parent, const std::string& name, mode_t mode) {
 
 Result<Fd> make_directory(const Preparation& preparation, const std::string& root, const std::string& name) {
   const std::string path = root + "/" + name;
+  tell(preparation, "its directory ", path);
   const int unmade = ::mkdir(root.c_str(), 0755) < 0 && errno != EEXIST ? errno : 0;
   Fd at(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!at && errno == ENOENT && unmade != 0) return failure(failed(preparation, "cannot make", root, unmade));
@@ -93,6 +99,7 @@ Result<std::string> make_directories(const Preparation& preparation, const std::
 
 Result<std::string> read_credential(const Preparation& preparation, const std::string& name, const std::string& path) {
   const std::string what = "cannot read the credential " + name + " from";
+  tell(preparation, "its credential ", path);
   // Not to wait for a FIFO.
   const Fd file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
   struct stat st{};
@@ -135,10 +142,12 @@ Result<std::string> copy_credentials(const Preparation& preparation) {
 Status look_for_libraries(const Preparation& preparation) {
   struct stat st{};
   for (const std::string& path : preparation.around.library_path) {
+    tell(preparation, "its library_path ", path);
     if (::stat(path.c_str(), &st) < 0) return failure(failed(preparation, "library_path has", path, errno));
     if (!S_ISDIR(st.st_mode)) return failure(failed(preparation, "library_path has", path, ENOTDIR));
   }
   for (const std::string& path : preparation.around.preload) {
+    tell(preparation, "its preload ", path);
     if (::stat(path.c_str(), &st) < 0) return failure(failed(preparation, "preload has", path, errno));
     if (!S_ISREG(st.st_mode)) return failure(failed(preparation, "preload has", path, EISDIR));
   }
@@ -154,6 +163,11 @@ OwnPaths own_paths(const Preparation& preparation) {
 }
 
 Status add_ruleset(const Preparation& preparation, Prepared& prepared) {
+  const Sandbox& box = preparation.sandbox;
+  std::string paths;
+  for (const std::vector<std::string>* const some : {&box.read_paths, &box.write_paths, &box.exec_paths})
+    for (const std::string& path : *some) paths += (paths.empty() ? "" : ", ") + path;
+  tell(preparation, "a path of its sandbox, one of ", paths);
   Result<Fd> made = make_ruleset(preparation.sandbox, own_paths(preparation), sandbox_support(), preparation.label);
   if (!made) return failure(made.error());
   if (*made) prepared.ruleset = std::make_shared<const Fd>(std::move(*made));
@@ -286,6 +300,7 @@ void remove_runtime_directories(const ServiceRoots& roots, const std::vector<std
     if (parent == nullptr || ::renameat(parent->get(), last.c_str(), parent->get(), gone.c_str()) < 0) continue;
     // Shared with the thread, which may outlast us.
     const auto remove = [parent, gone] {
+      const AtWork at_work;
       std::error_code ignored;
       std::filesystem::remove_all("/proc/self/fd/" + std::to_string(parent->get()) + "/" + gone, ignored);
     };
@@ -298,10 +313,10 @@ void remove_runtime_directories(const ServiceRoots& roots, const std::vector<std
 }
 
 struct Preparations::Job {
-  explicit Job(Preparation order) : preparation(std::move(order)) {}
+  explicit Job(Preparation order) : preparation(std::move(order)) { preparation.step = std::make_shared<Step>(); }
   void run();
 
-  const Preparation preparation;
+  Preparation preparation;  // not changed any more
   std::mutex mutex;
   std::condition_variable changed;
   std::optional<Result<Prepared>> result;
@@ -310,6 +325,7 @@ struct Preparations::Job {
 
 void Preparations::Job::run() {
   ::prctl(PR_SET_NAME, "hearth-prepare");
+  const AtWork at_work;
   Result<Prepared> prepared = prepare(preparation);
   const std::lock_guard lock(mutex);
   if (unwanted) remove_credentials(preparation.roots, preparation.run);
@@ -327,39 +343,56 @@ void Preparations::forget(RunId run) {
   jobs_.erase(known);
 }
 
-// One at a time of a service: many starts of one whose disk hangs must not use up what the others need.
-bool Preparations::may_begin(const std::string& label) {
-  std::erase_if(under_way_, [](const std::weak_ptr<Job>& one) { return one.expired(); });
-  return under_way_.size() < at_once_max && std::none_of(
-                                                under_way_.begin(), under_way_.end(),
-                                                [&](const auto& one) {
-                                                  const std::shared_ptr<Job> job = one.lock();
-                                                  if (job == nullptr || job->preparation.label != label) return false;
-                                                  const std::lock_guard lock(job->mutex);
-                                                  return !job->result.has_value();
-                                                });
+std::shared_ptr<Preparations::Job> Preparations::at_work_for(const std::string& label) const {
+  const auto last = last_.find(label);
+  std::shared_ptr<Job> job = last == last_.end() ? nullptr : last->second.lock();
+  if (job == nullptr) return nullptr;
+  const std::lock_guard lock(job->mutex);
+  return job->result ? nullptr : job;
 }
 
-std::optional<Result<Prepared>> Preparations::of(const Preparation& preparation) {
+// One at a time of a service: many starts of one whose disk hangs must not use up what the others need.
+bool Preparations::may_begin(const std::string& label, MonoNs now) {
+  if (const std::shared_ptr<Job> before = at_work_for(label)) {
+    waits_for_ = before->preparation.step->what();
+    return false;
+  }
+  switch (left_behind_.room_for(label, now)) {
+    case Room::yes: return true;
+    case Room::own_hangs:  // it is about to end
+    case Room::soon: waits_for_ = "other starts, of which many prepare at once"; break;
+    case Room::none:
+      waits_for_ = "one of " + std::to_string(LeftBehind::left_behind_max) +
+                   " other services whose paths do not answer: no more threads are left behind";
+      break;
+  }
+  return false;
+}
+
+std::optional<Result<Prepared>> Preparations::of(const Preparation& preparation, MonoNs now) {
   std::shared_ptr<Job>& job = jobs_[preparation.run];
   const bool fresh = job == nullptr;
   if (fresh) {
-    if (!may_begin(preparation.label)) {
+    if (!may_begin(preparation.label, now)) {
       jobs_.erase(preparation.run);
       return {};
     }
     job = std::make_shared<Job>(preparation);
     pthread_t thread{};
-    const int error = start_thread(thread, [job] { job->run(); });
+    const auto trace = std::make_shared<char>();
+    const int error = start_thread(thread, [job, trace] { job->run(); });
     if (error != 0) {
       jobs_.erase(preparation.run);
       return failure(errno_error("start", preparation.label, error));
     }
     ::pthread_detach(thread);
-    under_way_.push_back(job);
+    std::erase_if(last_, [](const auto& each) { return each.second.expired(); });
+    last_[preparation.label] = job;
+    left_behind_.add(preparation.label, trace, now);
   }
   std::unique_lock lock(job->mutex);
   if (fresh) job->changed.wait_for(lock, std::chrono::nanoseconds(patience), [&] { return job->result.has_value(); });
+  if (!job->result) waits_for_ = job->preparation.step->what();
   return job->result;
 }
 

@@ -5,8 +5,8 @@
 // -----
 // A preparation belongs to a run. of() begins it with the first call, waits for it for `patience`, which is enough for a
 // disk that answers, and else says that it is not done: the start is asked for again. Each has a thread of its own, so
-// that one that hangs holds up its service and nobody else; one of a service at a time, at most at_once_max in all. Doing
-// it twice, by a successor, gives the same.
+// that one that hangs holds up its service and nobody else: one of a service at a time, and how many in all says
+// left_behind.h. What it is at is told meanwhile. Doing it twice, by a successor, gives the same.
 //
 //   directories   made below the root of their kind, with what is above them; their owner is the service's user. They are
 //                 entered one by one and no link is followed, for who owns one of them may put anything there
@@ -20,6 +20,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -29,6 +30,7 @@
 #include "base/time.h"
 #include "model/service_spec.h"
 #include "os/fd.h"
+#include "os/left_behind.h"
 #include "os/run_files.h"
 #include "os/sandbox.h"
 
@@ -42,6 +44,23 @@ struct ServiceRoots {
 // root: /run, /var/lib, /var/cache. Others: DIR/run, ~/.local/state, ~/.cache.
 ServiceRoots service_roots(const std::string& instance_directory);
 
+// What a preparation is at, for people, while it has not come back. Any thread.
+class Step {
+ public:
+  void at(std::string what) {
+    const std::lock_guard lock(mutex_);
+    what_ = std::move(what);
+  }
+  std::string what() const {
+    const std::lock_guard lock(mutex_);
+    return what_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::string what_;
+};
+
 struct Preparation {
   RunId run = no_run;
   std::string label;
@@ -52,6 +71,7 @@ struct Preparation {
   // Of a hook or an exec probe: nothing is made but the ruleset. Whose credentials it may read; no_run: nobody's.
   bool for_other_than_service = false;
   RunId of_run = no_run;
+  std::shared_ptr<Step> step = {};  // shared with the thread; null: nobody wants to know
 };
 
 struct Prepared {
@@ -77,17 +97,24 @@ class Preparations {
   static constexpr SpanNs patience = milliseconds(5);
   static constexpr std::size_t at_once_max = 16;
 
-  // Nothing: not now.
-  std::optional<Result<Prepared>> of(const Preparation& preparation);
+  static constexpr SpanNs hangs_after = seconds(2);
+
+  // Nothing: not now; waits_for() says why.
+  std::optional<Result<Prepared>> of(const Preparation& preparation, MonoNs now);
+  // What the last answer of of() that was nothing waits for.
+  const std::string& waits_for() const { return waits_for_; }
   // What was prepared is in use, or nobody wants it any more.
   void forget(RunId run);
 
  private:
   struct Job;
-  bool may_begin(const std::string& label);
+  std::shared_ptr<Job> at_work_for(const std::string& label) const;
+  bool may_begin(const std::string& label, MonoNs now);
   // Shared with its thread, whose call may not have returned when nobody wants the result any more.
   std::map<RunId, std::shared_ptr<Job>> jobs_;
-  std::vector<std::weak_ptr<Job>> under_way_;
+  std::map<std::string, std::weak_ptr<Job>> last_;  // of each service
+  LeftBehind left_behind_{at_once_max, hangs_after};
+  std::string waits_for_;
 };
 
 }  // namespace hearth::os

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <utility>
@@ -17,6 +18,26 @@ bool is_missing(int code) {
 
 std::unexpected<Error> not_there(const ProgramLook& look, std::string reason, std::string hint) {
   return failure(Remedy::fix_input, "start", look.label, std::move(reason), std::move(hint));
+}
+
+// The same for the same ones, as far as their paths go.
+std::string name_of(const std::vector<ProgramLook>& wanted) {
+  std::string name;
+  for (const ProgramLook& look : wanted) {
+    name += look.label + '\0' + look.cwd + '\0' + look.program;
+    for (const std::string& path : look.paths) (name += '\0') += path;
+    name += '\n';
+  }
+  return name;
+}
+
+Status hangs(const std::vector<ProgramLook>& wanted) {
+  return failure(Remedy::try_later, "look for", wanted.front().program,
+                 "a disk on which a program or a cwd is does not answer", "try again when it does");
+}
+
+Status no_thread(const std::vector<ProgramLook>& wanted, const char* reason, int code) {
+  return failure(Error{Remedy::try_later, "look for", wanted.front().program, reason, "try again", code});
 }
 
 }  // namespace
@@ -55,28 +76,28 @@ std::optional<Status> ProgramLooks::of(const std::vector<ProgramLook>& wanted, M
   auto asked = std::ranges::find(asked_, wanted, &Asked::wanted);
   const bool fresh = asked == asked_.end();
   if (fresh) {
-    std::erase_if(under_way_, [](const auto& one) { return one.expired(); });
+    const std::string whose = name_of(wanted);
+    switch (left_behind_.room_for(whose, now)) {
+      case Room::yes: break;
+      case Room::own_hangs: return hangs(wanted);
+      case Room::soon: return no_thread(wanted, std::strerror(EAGAIN), EAGAIN);
+      case Room::none: return no_thread(wanted, "too many other looks hang, and no more are begun", EAGAIN);
+    }
     Asked one{wanted, {}, now, now};
     const auto look_for_all = [how = how_, wanted]() -> Status {
       for (const ProgramLook& look : wanted)
         if (Status found = how(look); !found) return found;
       return {};
     };
-    const int error = under_way_.size() >= at_once_max ? EAGAIN : one.aside.ask("hearth-look", look_for_all);
-    if (error != 0) {
-      Error problem = errno_error("look for", wanted.front().program, error);
-      problem.hint = "try again";
-      return failure(std::move(problem));
-    }
-    under_way_.push_back(one.aside.trace());
+    if (const int error = one.aside.ask("hearth-look", look_for_all); error != 0)
+      return no_thread(wanted, std::strerror(error), error);
+    left_behind_.add(whose, one.aside.trace(), now);
     asked = asked_.insert(asked_.end(), std::move(one));
   }
   asked->last = now;
   std::optional<Status> answer = asked->aside.answer(fresh ? patience : 0);
   if (!answer && now - asked->since < hangs_after) return {};
-  if (!answer)
-    answer = failure(Remedy::try_later, "look for", wanted.front().program,
-                     "a disk on which a program or a cwd is does not answer", "try again when it does");
+  if (!answer) answer = hangs(wanted);
   asked_.erase(asked);
   return answer;
 }

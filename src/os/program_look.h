@@ -16,6 +16,7 @@
 #include "base/result.h"
 #include "base/time.h"
 #include "os/aside.h"
+#include "os/left_behind.h"
 
 namespace hearth::os {
 
@@ -41,9 +42,8 @@ class ProgramLooks {
   explicit ProgramLooks(How how = look_for_program) : how_(std::move(how)) {}
 
   // Of all of them, the first that is not there. Nothing: it is not known yet; with the same ones it is asked again, within
-  // hangs_after, or it is forgotten. Those
-  // that have not been answered for hangs_after are an error, and their thread is left behind; with at_once_max of such no
-  // other is begun.
+  // hangs_after, or it is forgotten. Those that have not been answered for hangs_after are an error, and their thread is left
+  // behind: until it has come back the same ones are that error at once (left_behind.h).
   std::optional<Status> of(const std::vector<ProgramLook>& wanted, MonoNs now);
 
  private:
@@ -56,7 +56,7 @@ class ProgramLooks {
 
   How how_;
   std::vector<Asked> asked_;
-  std::vector<std::weak_ptr<const void>> under_way_;
+  LeftBehind left_behind_{at_once_max, hangs_after};
 };
 
 }  // namespace hearth::os

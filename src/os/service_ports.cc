@@ -16,7 +16,7 @@ Result<bool> KeeperClient::look_at_ports(const ports::SpawnOrder& order) {
   for (const std::uint16_t port : order.spec->around->ports)
     if (tcp_port_in_use(port)) in_use.push_back(port);
   if (in_use.empty()) return true;
-  const std::optional<Result<PortLooks::Holders>> found = port_looks_.of(order.run, in_use, read_mono());
+  const std::optional<Result<PortLooks::Holders>> found = port_looks_.of(order.run, order.label, in_use, read_mono());
   if (!found) return false;
   if (!*found) return failure((*found).error());
   for (std::size_t i = 0; i < in_use.size(); ++i) {

@@ -73,7 +73,8 @@ SpawnAnswer KeeperClient::spawn(const SpawnOrder& order) {
   std::erase_if(released_, [&](const Released& released) { return released.run == order.run; });
 
   std::optional<Result<Prepared>> prepared = prepare_run(order);
-  if (!prepared) return {SpawnOutcome::later, {}};
+  if (!prepared)
+    return {SpawnOutcome::later, {Remedy::try_later, "start", order.label, preparations_.waits_for(), "", 0}};
   if (!*prepared) {
     forget_preparation(order.run);
     // An entry that holds the run already cannot be refused any more: it is asked for again.

@@ -27,7 +27,8 @@ std::optional<Result<Prepared>> KeeperClient::prepare_run(const ports::SpawnOrde
   if (limits_files(sandbox) || (of_service && needs_preparation(around))) {
     has_credentials_ = has_credentials_ || (of_service && !around.credentials.empty());
     prepared = preparations_.of(
-        {order.run, order.label, owner_of(*order.spec), around, roots_, sandbox, !of_service, order.of_run});
+        {order.run, order.label, owner_of(*order.spec), around, roots_, sandbox, !of_service, order.of_run},
+        read_mono());
   }
   if (!prepared || !*prepared) return prepared;
   if (order.role != SlotRole::service && order.of_run != no_run && !around.credentials.empty()) {

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/memory_words.h"
+#include "os/at_work.h"
 #include "os/clock.h"
 #include "os/thread.h"
 
@@ -118,7 +119,10 @@ void Looker::Line::run() {
     waiting.pop_front();
     at_work_since = os::read_mono();
     lock.unlock();
-    Seen one = how(std::move(order));
+    Seen one = [&] {
+      const os::AtWork at_work;
+      return how(std::move(order));
+    }();
     lock.lock();
     at_work_since = 0;
     const std::lock_guard results_lock(results->mutex);

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <sys/prctl.h>
 
+#include "os/at_work.h"
 #include "os/thread.h"
 
 namespace hearth::store {
@@ -46,7 +47,10 @@ void Behind::Shared::run() {
     work = at_once = false;
     at_work = true;
     lock.unlock();
-    const bool done = pass();
+    const bool done = [&] {
+      const os::AtWork busy;
+      return pass();
+    }();
     lock.lock();
     at_work = false;
     if (!done) work = true;

@@ -136,6 +136,22 @@ void Acts::act_on(SlotIndex slot, Now now) {
   if (again) book_.want_act(slot);
 }
 
+namespace {
+
+// For people: a path that does not answer, say. Nobody is told of a change: in a moment it is over, or it is looked at.
+void note_wait(Scratch& scratch, const ports::SpawnAnswer& answer, Now now) {
+  const std::string& what = answer.error.reason;
+  if (answer.outcome != ports::SpawnOutcome::later || what.empty()) {
+    scratch.waits_since = 0;
+    scratch.waits_for = nullptr;
+  } else if (scratch.waits_for == nullptr || *scratch.waits_for != what) {
+    scratch.waits_since = now.mono;
+    scratch.waits_for = std::make_unique<std::string>(what);
+  }
+}
+
+}  // namespace
+
 // True when nothing is left to do until the slot table changes. So are those that follow.
 bool Acts::spawn(SlotIndex slot, RunCell& cell, Now now) {
   Scratch& scratch = book_.scratch[slot];
@@ -147,6 +163,7 @@ bool Acts::spawn(SlotIndex slot, RunCell& cell, Now now) {
   }
   if (spawners_full_) return false;
   ports::SpawnAnswer answer = keeper_.spawn(spawn_order(book_, slot, cell));
+  note_wait(scratch, answer, now);
   switch (answer.outcome) {
     case ports::SpawnOutcome::sent: scratch.spawn_sent = cell.run; return true;
     case ports::SpawnOutcome::full: spawners_full_ = true; return false;

@@ -65,6 +65,8 @@ struct Scratch {
   RunId found_ready = no_run;     // found alive after all of hearth had died, and it had been ready before
   RunId refused = no_run;         // whose spawn was refused, until that is decided upon; the error:
   std::unique_ptr<Error> refusal;
+  MonoNs waits_since = 0;  // since when its run cannot be spawned for what is named here; 0: it does not wait
+  std::unique_ptr<std::string> waits_for;
   SpanNs lasted = 0;  // of the run of last_exit, and what it used
   RunUse use;
   std::unique_ptr<std::string> unready;  // what the last try of its readiness found that was bad; null: nothing

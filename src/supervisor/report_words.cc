@@ -295,6 +295,9 @@ std::string why_words(const SlotBook& book, const ports::Keeper& keeper, Waits& 
              std::to_string(stuck / ns_per_s) + " s";
   }
   const Scratch& scratch = book.scratch[slot];
+  if (state.life.phase == Phase::starting && scratch.waits_for && now.mono - scratch.waits_since > seconds(1))
+    return "waits for " + *scratch.waits_for + ", for " + std::to_string((now.mono - scratch.waits_since) / ns_per_s) +
+           " s by now";
   const bool seeks = state.life.run_live && !state.run_wanted && scratch.leader_gone == state.run().run;
   if (state.life.phase == Phase::starting && seeks && state.run().run != no_run)
     return "looks for its main process" + (scratch.missing ? ": " + *scratch.missing : "");

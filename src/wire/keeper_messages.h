@@ -7,7 +7,7 @@
 // `hello` carries the version.
 //
 // keeper -> supervisor   hello, spawner, parked (windows, each answered by ack), ready
-// supervisor -> keeper   ack, signal, reap, park, unpark, adopt, replace_spawner, finish, follow, program, up
+// supervisor -> keeper   ack, signal, reap, park, unpark, adopt, replace_spawner, finish, follow, program, up, at_work
 // keeper -> logger       hello, parked (class output only; answered by ack), unpark
 // logger -> keeper       ack
 // supervisor -> spawner  plan, short_plan
@@ -46,6 +46,8 @@ enum class MessageType : uint32_t {
   follow,           // FollowRecord xN + N pidfds: the main process that the run's leader has left
   program,          // ProgramRecord xN + N descriptors of programs: an upgrade (keeper/programs.cc has the model)
   up,               // no record: this supervisor has taken over and has committed
+  at_work,  // no record + 1 timerfd, which expires as long as a thread of it is at what may not return. One that
+            //   knows it not ignores it, and so it came without another message_version
 };
 
 struct MessageHeader {

@@ -19,6 +19,7 @@ using Variables = decltype(Prepared::variables);
 struct PreparationTest : ::testing::Test {
   test::TempDirectory directory;
   Preparation order;
+  MonoNs now = 1;
 
   void SetUp() override {
     order.run = 7;
@@ -186,11 +187,11 @@ TEST_F(PreparationTest, a_thread_does_it_and_the_answer_stays_until_it_is_forgot
   order.around.runtime_directories = {"web"};
   Preparations preparations;
   std::optional<Result<Prepared>> done;
-  while (!(done = preparations.of(order))) {
+  while (!(done = preparations.of(order, now))) {
   }
   ASSERT_TRUE(*done);
   EXPECT_EQ("RUNTIME_DIRECTORY", (**done).variables.at(0).first);
-  EXPECT_TRUE(preparations.of(order));
+  EXPECT_TRUE(preparations.of(order, now));
   preparations.forget(7);
 }
 
@@ -203,10 +204,10 @@ TEST_F(PreparationTest, a_service_whose_disk_hangs_takes_one_thread_whatever_bec
   disk.lock();
   crash_hook = [](const char*) { const std::lock_guard waits(disk); };
   Preparations preparations;
-  EXPECT_FALSE(preparations.of(order));
+  EXPECT_FALSE(preparations.of(order, now));
   preparations.forget(7);
   for (order.run = 8; order.run < 30; ++order.run) {
-    EXPECT_FALSE(preparations.of(order));
+    EXPECT_FALSE(preparations.of(order, now));
     preparations.forget(order.run);
   }
   Preparation other = order;
@@ -215,14 +216,72 @@ TEST_F(PreparationTest, a_service_whose_disk_hangs_takes_one_thread_whatever_bec
   other.around.credentials.clear();
   other.around.runtime_directories = {"db"};
   std::optional<Result<Prepared>> done;
-  while (!(done = preparations.of(other))) {
+  while (!(done = preparations.of(other, now))) {
   }
   EXPECT_TRUE(*done) << "the others go on";
   disk.unlock();
-  while (!(done = preparations.of(order))) {
+  while (!(done = preparations.of(order, now))) {
   }
   EXPECT_TRUE(*done);
   EXPECT_NE(0, ::access((directory / "c/7").c_str(), F_OK)) << "of a run that nobody wants any more nothing is left";
+  crash_hook = nullptr;
+}
+
+TEST_F(PreparationTest, paths_that_hang_hold_up_their_own_services_only_and_are_named) {
+  write("key", "secret");
+  disk.lock();
+  crash_hook = [](const char*) { const std::lock_guard waits(disk); };
+  Preparations preparations;
+  Preparation hung = order;
+  hung.around.credentials = {{"key", directory / "key"}};
+  for (std::size_t i = 0; i < LeftBehind::left_behind_max; ++i) {
+    hung.run = 1000 + i;
+    hung.label = "shop.hung." + std::to_string(i);
+    EXPECT_FALSE(preparations.of(hung, now)) << i;
+    if (i % Preparations::at_once_max == Preparations::at_once_max - 1) now += Preparations::hangs_after;
+  }
+  EXPECT_NE(std::string::npos, preparations.waits_for().find(directory / "key")) << preparations.waits_for();
+  EXPECT_FALSE(preparations.of(order, now));
+  EXPECT_NE(std::string::npos, preparations.waits_for().find("64 other services")) << preparations.waits_for();
+  disk.unlock();
+  std::optional<Result<Prepared>> done;
+  while (!(done = preparations.of(order, now))) {
+  }
+  EXPECT_TRUE(*done);
+  for (std::size_t i = 0; i < LeftBehind::left_behind_max; ++i) {
+    hung.run = 1000 + i;
+    hung.label = "shop.hung." + std::to_string(i);
+    while (!preparations.of(hung, now)) {
+    }
+  }
+  crash_hook = nullptr;
+}
+
+TEST_F(PreparationTest, more_than_so_many_that_hang_let_others_go_on) {
+  write("key", "secret");
+  disk.lock();
+  crash_hook = [](const char*) { const std::lock_guard waits(disk); };
+  Preparations preparations;
+  Preparation hung = order;
+  hung.around.credentials = {{"key", directory / "key"}};
+  for (std::size_t i = 0; i < Preparations::at_once_max; ++i) {
+    hung.run = 1000 + i;
+    hung.label = "shop.hung." + std::to_string(i);
+    EXPECT_FALSE(preparations.of(hung, now));
+  }
+  order.around.runtime_directories = {"web"};
+  EXPECT_FALSE(preparations.of(order, now)) << "they may answer in a moment";
+  now += Preparations::hangs_after;
+  std::optional<Result<Prepared>> done;
+  while (!(done = preparations.of(order, now))) {
+  }
+  EXPECT_TRUE(*done);
+  disk.unlock();
+  for (std::size_t i = 0; i < Preparations::at_once_max; ++i) {
+    hung.run = 1000 + i;
+    while (!preparations.of(hung, now)) {
+    }
+  }
   crash_hook = nullptr;
 }
 

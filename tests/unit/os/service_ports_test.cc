@@ -99,10 +99,11 @@ struct PortLooksTest : ::testing::Test {
   PortLooks looks{[proc = proc](const std::vector<std::uint16_t>& ports) { return proc->look(ports); }};
   void TearDown() override { proc->answer(); }
 
+  static std::string label(RunId run) { return "shop.web." + std::to_string(run); }
   std::string owners(RunId run, const std::vector<std::uint16_t>& ports) {
     std::optional<Result<PortLooks::Holders>> answer;
     const MonoNs deadline = after(read_mono(), seconds(20));
-    while (!answer && read_mono() < deadline) answer = looks.of(run, ports, 1);
+    while (!answer && read_mono() < deadline) answer = looks.of(run, label(run), ports, 1);
     std::string text;
     if (answer && *answer)
       for (const PortHolder& one : **answer) text += one.owner.text + ";";
@@ -111,9 +112,9 @@ struct PortLooksTest : ::testing::Test {
 };
 
 TEST_F(PortLooksTest, are_not_waited_for_and_answer_each_run_for_itself_and_anew_each_time) {
-  EXPECT_FALSE(looks.of(7, {80, 443}, 1));
-  EXPECT_FALSE(looks.of(8, {81}, 1));
-  EXPECT_FALSE(looks.of(7, {80, 443}, 1));
+  EXPECT_FALSE(looks.of(7, label(7), {80, 443}, 1));
+  EXPECT_FALSE(looks.of(8, label(8), {81}, 1));
+  EXPECT_FALSE(looks.of(7, label(7), {80, 443}, 1));
   proc->answer();
   EXPECT_EQ("PID 81;", owners(8, {81}));
   EXPECT_EQ("PID 80;PID 443;", owners(7, {80, 443}));
@@ -123,22 +124,32 @@ TEST_F(PortLooksTest, are_not_waited_for_and_answer_each_run_for_itself_and_anew
   EXPECT_EQ(4, proc->asked);
 }
 
-TEST_F(PortLooksTest, that_hang_are_given_up_and_so_many_at_most_are_left_behind) {
-  for (RunId run = 1; run <= PortLooks::at_once_max; ++run) {
-    EXPECT_FALSE(looks.of(run, {80}, 1));
-    EXPECT_FALSE(looks.of(run, {80}, PortLooks::hangs_after));
-    const std::optional<Result<PortLooks::Holders>> given_up = looks.of(run, {80}, 1 + PortLooks::hangs_after);
+TEST_F(PortLooksTest, that_hang_are_given_up_and_hold_nobody_else_up) {
+  MonoNs now = 1;
+  for (RunId run = 1; run <= LeftBehind::left_behind_max; ++run, now += 1 + PortLooks::hangs_after) {
+    EXPECT_FALSE(looks.of(run, label(run), {80}, now)) << run;
+    const std::optional<Result<PortLooks::Holders>> given_up =
+        looks.of(run, label(run), {80}, now + PortLooks::hangs_after);
     ASSERT_TRUE(given_up && !*given_up);
     EXPECT_EQ(Remedy::try_later, given_up->error().remedy);
   }
-  EXPECT_FALSE(looks.of(99, {80}, 1));
-  EXPECT_FALSE(looks.of(99, {80}, PortLooks::hangs_after)) << "there is no thread for it yet";
-  const std::optional<Result<PortLooks::Holders>> no_room = looks.of(99, {80}, 1 + PortLooks::hangs_after);
+  const std::optional<Result<PortLooks::Holders>> again = looks.of(300, label(1), {80}, now);
+  ASSERT_TRUE(again && !*again) << "a service whose look hangs has one thread, however often it is started";
+  EXPECT_EQ(0, again->error().code);
+  EXPECT_FALSE(looks.of(99, label(99), {80}, now));
+  EXPECT_FALSE(looks.of(99, label(99), {80}, now + PortLooks::hangs_after - 1)) << "there is no thread for it yet";
+  const std::optional<Result<PortLooks::Holders>> no_room = looks.of(99, label(99), {80}, now + PortLooks::hangs_after);
   ASSERT_TRUE(no_room && !*no_room) << "the start does not wait for ever without a word";
   EXPECT_EQ(EAGAIN, no_room->error().code);
-  EXPECT_FALSE(looks.of(99, {80}, seconds(100))) << "the next start waits anew";
+  EXPECT_FALSE(looks.of(99, label(99), {80}, now + seconds(100))) << "the next start waits anew";
   looks.forget(99);
-  EXPECT_FALSE(looks.of(99, {80}, seconds(200))) << "and a run that was forgotten has not waited";
+  EXPECT_FALSE(looks.of(99, label(99), {80}, now + seconds(200))) << "and a run that was forgotten has not waited";
+}
+
+TEST_F(PortLooksTest, at_work_at_once_are_so_many) {
+  for (RunId run = 1; run <= PortLooks::at_once_max + 1; ++run) EXPECT_FALSE(looks.of(run, label(run), {80}, 1));
+  std::unique_lock lock(proc->mutex);
+  EXPECT_LE(proc->asked, static_cast<int>(PortLooks::at_once_max));
 }
 
 }  // namespace
