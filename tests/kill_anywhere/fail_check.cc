@@ -1,0 +1,55 @@
+#include "fail_check.h"
+
+#include <cerrno>
+#include <fstream>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+namespace hearth::kill_anywhere {
+namespace {
+
+bool is_of_memory(long kind) {
+  return kind == SYS_mmap || kind == SYS_brk || kind == SYS_mremap || kind == SYS_mprotect;
+}
+
+std::string ending(int status) {
+  if (WIFSIGNALED(status)) return "was killed by signal " + std::to_string(WTERMSIG(status));
+  return "exited with " + std::to_string(WEXITSTATUS(status));
+}
+
+}  // namespace
+
+void judge_failure(const Report& report, const Evidence& evidence, const std::string& log, Verdict& verdict) {
+  std::ifstream in(log);
+  std::string refused;
+  for (std::string line; std::getline(in, line);) {
+    if (line.find("hearth: bug:") != std::string::npos) verdict.violations.push_back(line);
+    if (line.starts_with("hearth")) refused = line;
+  }
+  for (const std::string& refusal : evidence.refusals) {
+    // Whoever is refused must be able to tell what to do about it.
+    if (refusal.find("\"error\"") == std::string::npos && refusal.find("\"message\"") == std::string::npos)
+      verdict.violations.push_back("an order was refused without a reason: " + refusal);
+    verdict.tolerated.push_back("an order was refused with the reason, and taken when it was given again: " + refusal);
+  }
+  if (!report.target_ended) return;
+  const bool on_purpose = WIFEXITED(report.target_status) && WEXITSTATUS(report.target_status) == 0;
+  const std::string what = "the process " + ending(report.target_status);
+  if (on_purpose && evidence.stuck.empty()) return;  // at the end of the story, as it should
+  if (!report.had_waited) {
+    // It was not up yet. The keeper's members are started again; a keeper is refused with its reason.
+    verdict.tolerated.push_back("a process that could not start ended, and was started again: " + what);
+    if (evidence.processes.empty() && report.keeper_exited && !refused.empty()) {
+      verdict.violations.clear();
+      verdict.tolerated.push_back("hearth did not start, and said why: " + refused);
+    }
+    return;
+  }
+  if (is_of_memory(report.call_number)) {
+    verdict.tolerated.push_back("for want of memory, as out-of-memory.md says: " + what);
+    return;
+  }
+  verdict.violations.push_back(what + " for a call that failed");
+}
+
+}  // namespace hearth::kill_anywhere
