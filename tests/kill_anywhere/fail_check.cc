@@ -12,6 +12,17 @@ bool is_of_memory(long kind) {
   return kind == SYS_mmap || kind == SYS_brk || kind == SYS_mremap || kind == SYS_mprotect;
 }
 
+bool is_of_removal(long kind) {
+  return kind == SYS_unlink || kind == SYS_unlinkat || kind == SYS_rmdir;
+}
+
+bool exit_is_told(const std::string& directory, int code) {
+  std::ifstream in(directory + "/i/events.jsonl");
+  for (std::string line; std::getline(in, line);)
+    if (line.find("\"exit\":{\"code\":" + std::to_string(code) + "}") != std::string::npos) return true;
+  return false;
+}
+
 std::string ending(int status) {
   if (WIFSIGNALED(status)) return "was killed by signal " + std::to_string(WTERMSIG(status));
   return "exited with " + std::to_string(WEXITSTATUS(status));
@@ -19,8 +30,8 @@ std::string ending(int status) {
 
 }  // namespace
 
-void judge_failure(const Report& report, const Evidence& evidence, const std::string& log, Verdict& verdict) {
-  std::ifstream in(log);
+void judge_failure(const Report& report, const Evidence& evidence, const std::string& directory, Verdict& verdict) {
+  std::ifstream in(directory + "/stderr");
   std::string refused;
   for (std::string line; std::getline(in, line);) {
     if (line.find("hearth: bug:") != std::string::npos) verdict.violations.push_back(line);
@@ -32,6 +43,21 @@ void judge_failure(const Report& report, const Evidence& evidence, const std::st
       verdict.violations.push_back("an order was refused without a reason: " + refusal);
     verdict.tolerated.push_back("an order was refused with the reason, and taken when it was given again: " + refusal);
   }
+  // Of a run that could not be started afterwards status tells the newest end; the one before stands in the events.
+  for (const int code : {7, 9}) {
+    const std::string text = "exit code " + std::to_string(code);
+    if (std::erase_if(verdict.violations, [&](const std::string& v) {
+          return v.starts_with(text) && exit_is_told(directory, code);
+        }) > 0)
+      verdict.tolerated.push_back("an exit code stands in the events, and status tells of a start that was refused since");
+  }
+  // What the disk does not let go stays, and nothing else.
+  if (is_of_removal(report.call_number))
+    std::erase_if(verdict.violations, [&](const std::string& v) {
+      const bool file = v.starts_with("left over: /") || v.starts_with("left over: cgroup leaf");
+      if (file) verdict.tolerated.push_back("what could not be removed is there: " + v);
+      return file;
+    });
   if (!report.target_ended) return;
   const bool on_purpose = WIFEXITED(report.target_status) && WEXITSTATUS(report.target_status) == 0;
   const std::string what = "the process " + ending(report.target_status);

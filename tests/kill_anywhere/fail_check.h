@@ -9,8 +9,8 @@
 
 namespace hearth::kill_anywhere {
 
-// Adds to `verdict`, and takes away what a hearth that refused to start could not do. `log` is the path of what hearth's
-// processes wrote to standard error.
-void judge_failure(const Report& report, const Evidence& evidence, const std::string& log, Verdict& verdict);
+// Adds to `verdict`, and takes away what a hearth that refused to start could not do. `directory`: of the run, with
+// what hearth's processes wrote to standard error, and the events.
+void judge_failure(const Report& report, const Evidence& evidence, const std::string& directory, Verdict& verdict);
 
 }  // namespace hearth::kill_anywhere

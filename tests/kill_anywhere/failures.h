@@ -19,7 +19,8 @@ namespace hearth::kill_anywhere {
 
 // Beside errno's numbers: the call does half of what it was asked for.
 inline constexpr int short_count = -1;
-// How often a call fails in the second mode: all of its kind, until so many or until the step ends.
+// How often a call fails in the second mode: all of its kind, until so many, until the step ends, or for a second, since
+// after each start that was refused the next one waits longer.
 inline constexpr std::uint32_t many_times = 10;
 
 enum class Object : std::uint8_t { none, file, pipe, socket, other };

@@ -120,7 +120,7 @@ RunResult Scenario::run() {
   const os::Fd instance(open((options_.directory + "/i").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (instance) os::remove_state_directory(instance.get());
   result.verdict = judge(evidence_);
-  if (failing()) judge_failure(result.report, evidence_, options_.directory + "/stderr", result.verdict);
+  if (failing()) judge_failure(result.report, evidence_, options_.directory, result.verdict);
   result.seconds = static_cast<double>(os::read_mono() - begun) / 1e9;
   return result;
 }

@@ -31,6 +31,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/time.h"
 #include "points.h"
 
 namespace hearth::kill_anywhere {
@@ -129,6 +130,7 @@ class Tracer {
   std::atomic<Phase> phase_{Phase::launch};
   std::uint64_t counted_ = 0;  // calls of the target that the point counts
   std::uint32_t failed_ = 0;   // of them
+  MonoNs fail_until_ = 0;
   bool over_ = false;          // no more are to fail
   bool waited_ = false;        // the target, for something
   std::vector<pid_t> released_;

@@ -12,6 +12,7 @@
 #include <sys/user.h>
 
 #include "failures.h"
+#include "os/clock.h"
 #include "tracer.h"
 
 namespace hearth::kill_anywhere {
@@ -44,7 +45,7 @@ void Tracer::on_call_of_failures(pid_t pid, Tracee& tracee) {
     if (tracee.failing) end_failure(pid, tracee);
   }
   // All that were to fail have, or their step is over.
-  const bool over = failed_ != 0 && !tracee.failing && (failed_ >= point.times || phase_.load() != point.phase);
+  const bool over = failed_ != 0 && !tracee.failing && (failed_ >= point.times || phase_.load() != point.phase || os::read_mono() > fail_until_);
   if (over && !over_) {
     over_ = true;
     if (options_.after_kill) options_.after_kill();
@@ -59,7 +60,8 @@ void Tracer::enter_call(pid_t pid, Tracee& tracee, std::int64_t kind, const std:
   Call& call = report_.calls.back();
   if (options_.learn_failures) call.failures = failures_of(look_at_call(pid, call.kind, args));
   if (calls_.is_open()) calls_ << pid << ' ' << call_name(call.kind) << ' ' << static_cast<std::int64_t>(args[0]) << '\n';
-  if (options_.attack && counts(call) && ++counted_ > point.call && failed_ < point.times) {
+  if (options_.attack && counts(call) && ++counted_ > point.call && failed_ < point.times &&
+      (failed_ == 0 || os::read_mono() <= fail_until_)) {
     // Of that number or, where it cannot fail so this time, the next that can.
     const std::vector<int> possible = failures_of(look_at_call(pid, call.kind, args));
     if (std::ranges::find(possible, point.failure) != possible.end()) begin_failure(pid, tracee);
@@ -69,6 +71,7 @@ void Tracer::enter_call(pid_t pid, Tracee& tracee, std::int64_t kind, const std:
 
 void Tracer::begin_failure(pid_t pid, Tracee& tracee) {
   if (failed_++ == 0) {
+    fail_until_ = after(os::read_mono(), seconds(1));
     report_.had_waited = waited_;
     report_.call_number = report_.calls[tracee.call].kind;
     const std::size_t from = report_.calls.size() > 9 ? report_.calls.size() - 9 : 0;
