@@ -55,8 +55,7 @@ constexpr std::size_t api_descriptors = 16;
 // long as the loop, which calls its handler also after the descriptor is closed.
 class Watch {
  public:
-  Watch(asio::io_context& io, int fd, std::function<void()> ready = {})
-      : descriptor_(io), ready_(std::move(ready)) {
+  Watch(asio::io_context& io, int fd, std::function<void()> ready = {}) : descriptor_(io), ready_(std::move(ready)) {
     if (const int copy = ::dup(fd); copy >= 0) descriptor_.assign(copy);
   }
   bool possible() const { return descriptor_.is_open(); }

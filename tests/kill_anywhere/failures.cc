@@ -172,21 +172,28 @@ const std::vector<Row>& rows() {
 }
 
 constexpr std::pair<int, const char*> names[] = {
-    {short_count, "short"},           {EAGAIN, "EAGAIN"},
-    {EBUSY, "EBUSY"},                 {ECONNABORTED, "ECONNABORTED"},
-    {EDQUOT, "EDQUOT"},               {EINTR, "EINTR"},
-    {EIO, "EIO"},                     {EMFILE, "EMFILE"},
-    {ENFILE, "ENFILE"},               {ENOBUFS, "ENOBUFS"},
-    {ENOLCK, "ENOLCK"},               {ENOMEM, "ENOMEM"},
-    {ENOSPC, "ENOSPC"},               {EOPNOTSUPP, "EOPNOTSUPP"},
+    {short_count, "short"},
+    {EAGAIN, "EAGAIN"},
+    {EBUSY, "EBUSY"},
+    {ECONNABORTED, "ECONNABORTED"},
+    {EDQUOT, "EDQUOT"},
+    {EINTR, "EINTR"},
+    {EIO, "EIO"},
+    {EMFILE, "EMFILE"},
+    {ENFILE, "ENFILE"},
+    {ENOBUFS, "ENOBUFS"},
+    {ENOLCK, "ENOLCK"},
+    {ENOMEM, "ENOMEM"},
+    {ENOSPC, "ENOSPC"},
+    {EOPNOTSUPP, "EOPNOTSUPP"},
     {ETOOMANYREFS, "ETOOMANYREFS"},
 };
 
 // Calls whose first argument is a descriptor that is used, and not the directory of a name.
 bool has_descriptor(long kind) {
   static constexpr long of_descriptors[] = {
-      SYS_read,    SYS_write,   SYS_pread64, SYS_pwrite64,  SYS_writev,    SYS_readv,     SYS_close,
-      SYS_connect, SYS_recvmsg, SYS_sendmsg, SYS_recvfrom,  SYS_sendto,    SYS_splice,    SYS_tee,
+      SYS_read,    SYS_write,   SYS_pread64, SYS_pwrite64,  SYS_writev,    SYS_readv,      SYS_close,
+      SYS_connect, SYS_recvmsg, SYS_sendmsg, SYS_recvfrom,  SYS_sendto,    SYS_splice,     SYS_tee,
       SYS_accept4, SYS_fcntl,   SYS_flock,   SYS_ftruncate, SYS_fallocate, SYS_setsockopt,
   };
   return std::ranges::find(of_descriptors, kind) != std::end(of_descriptors);

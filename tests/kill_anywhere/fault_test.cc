@@ -151,9 +151,9 @@ TEST_F(LogCheck, finds_lines_that_are_lost_doubled_moved_and_damaged) {
 }
 
 TEST(KillAnywhereFaults, points_are_read_as_they_are_written) {
-  for (const char* text :
-       {"1:17:entry", "1:openat#4:exit", "2:stop/openat#4:exit", "0:launch/3:entry:all", "2:call999#0:entry:all",
-        "0:3:exit", "2:5:exit:all", "1:9:entry:with-keeper", "commit:3:120", "1:up/write#2:fail-EIO", "2:down/splice#0:fail-shortx10"}) {
+  for (const char* text : {"1:17:entry", "1:openat#4:exit", "2:stop/openat#4:exit", "0:launch/3:entry:all",
+                           "2:call999#0:entry:all", "0:3:exit", "2:5:exit:all", "1:9:entry:with-keeper", "commit:3:120",
+                           "1:up/write#2:fail-EIO", "2:down/splice#0:fail-shortx10"}) {
     const std::optional<Point> point = parse_point(text);
     ASSERT_TRUE(point) << text;
     EXPECT_EQ(text_of(*point), text);

@@ -47,9 +47,9 @@ struct Report {
   bool had_waited = false;             // the target had waited for something before its call failed: it was up
   bool target_ended = false;           // by itself, after its call had failed; as of wait(2):
   int target_status = 0;
-  bool keeper_exited = false;          // waited for by the tracer:
-  int keeper_status = 0;               // as of wait(2)
-  std::string problem;                 // of the tool itself
+  bool keeper_exited = false;  // waited for by the tracer:
+  int keeper_status = 0;       // as of wait(2)
+  std::string problem;         // of the tool itself
 };
 
 class Tracer {
@@ -131,8 +131,8 @@ class Tracer {
   std::uint64_t counted_ = 0;  // calls of the target that the point counts
   std::uint32_t failed_ = 0;   // of them
   MonoNs fail_until_ = 0;
-  bool over_ = false;          // no more are to fail
-  bool waited_ = false;        // the target, for something
+  bool over_ = false;    // no more are to fail
+  bool waited_ = false;  // the target, for something
   std::vector<pid_t> released_;
   pid_t target_ = 0;
   std::uint32_t next_ordinal_ = 0;

@@ -39,13 +39,15 @@ void Tracer::on_call_of_failures(pid_t pid, Tracee& tracee) {
   ptrace(static_cast<__ptrace_request>(PTRACE_GET_SYSCALL_INFO), pid, sizeof info, &info);
   const Point& point = options_.point;
   if (info.op == PTRACE_SYSCALL_INFO_ENTRY) {
-    enter_call(pid, tracee, static_cast<std::int64_t>(info.entry.nr), reinterpret_cast<const std::uint64_t*>(info.entry.args));
+    enter_call(pid, tracee, static_cast<std::int64_t>(info.entry.nr),
+               reinterpret_cast<const std::uint64_t*>(info.entry.args));
   } else if (info.op == PTRACE_SYSCALL_INFO_EXIT && tracee.call != SIZE_MAX) {
     report_.calls[tracee.call].returned = true;
     if (tracee.failing) end_failure(pid, tracee);
   }
   // All that were to fail have, or their step is over.
-  const bool over = failed_ != 0 && !tracee.failing && (failed_ >= point.times || phase_.load() != point.phase || os::read_mono() > fail_until_);
+  const bool over = failed_ != 0 && !tracee.failing &&
+                    (failed_ >= point.times || phase_.load() != point.phase || os::read_mono() > fail_until_);
   if (over && !over_) {
     over_ = true;
     if (options_.after_kill) options_.after_kill();
@@ -59,7 +61,8 @@ void Tracer::enter_call(pid_t pid, Tracee& tracee, std::int64_t kind, const std:
   report_.calls.push_back({static_cast<long>(kind), phase_.load(), false, {}});
   Call& call = report_.calls.back();
   if (options_.learn_failures) call.failures = failures_of(look_at_call(pid, call.kind, args));
-  if (calls_.is_open()) calls_ << pid << ' ' << call_name(call.kind) << ' ' << static_cast<std::int64_t>(args[0]) << '\n';
+  if (calls_.is_open())
+    calls_ << pid << ' ' << call_name(call.kind) << ' ' << static_cast<std::int64_t>(args[0]) << '\n';
   if (options_.attack && counts(call) && ++counted_ > point.call && failed_ < point.times &&
       (failed_ == 0 || os::read_mono() <= fail_until_)) {
     // Of that number or, where it cannot fail so this time, the next that can.
