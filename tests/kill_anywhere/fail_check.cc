@@ -52,12 +52,14 @@ void judge_failure(const Report& report, const Evidence& evidence, const std::st
           "an exit code stands in the events, and status tells of a start that was refused since");
   }
   // An order that waits for a start ends as failed when that is refused, and the start is tried again all the same.
-  std::erase_if(verdict.violations, [&](const std::string& v) {
+  const auto ended_early = std::erase_if(verdict.violations, [&](const std::string& v) {
     const bool waits = v.starts_with("the order \"") && v.find("\"outcome\":\"failed\"") != std::string::npos &&
                        v.find("\"state\":\"backoff\"") != std::string::npos;
     if (waits) verdict.tolerated.push_back("an order ended as failed, and the start was made later: " + v);
     return waits;
   });
+  // Whoever waits for that order tells the new b that it is ready; nobody did.
+  if (ended_early != 0) std::erase(verdict.violations, "b is starting");
   // What the disk does not let go stays, and nothing else.
   if (is_of_removal(report.call_number))
     std::erase_if(verdict.violations, [&](const std::string& v) {
@@ -68,7 +70,7 @@ void judge_failure(const Report& report, const Evidence& evidence, const std::st
   if (!report.target_ended) return;
   const bool on_purpose = WIFEXITED(report.target_status) && WEXITSTATUS(report.target_status) == 0;
   const std::string what = "the process " + ending(report.target_status);
-  if (on_purpose && evidence.stuck.empty()) return;  // at the end of the story, as it should
+  if (on_purpose && evidence.stuck.empty()) return;
   if (!report.had_waited) {
     // It was not up yet. The keeper's members are started again; a keeper is refused with its reason.
     verdict.tolerated.push_back("a process that could not start ended, and was started again: " + what);

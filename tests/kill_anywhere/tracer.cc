@@ -128,11 +128,18 @@ void Tracer::add_child(pid_t pid) {
   if (is_target(tracees_[pid])) target_ = pid;
 }
 
+// The keeper ends its members, spawners with a kill.
+bool Tracer::is_end_of_story(int status) const {
+  const bool well = WIFEXITED(status) ? WEXITSTATUS(status) == 0 : WTERMSIG(status) == SIGKILL;
+  return phase_.load() == Phase::down && well;
+}
+
 void Tracer::on_stop(pid_t pid, int status) {
   if (WIFEXITED(status) || WIFSIGNALED(status)) {
     const auto ended = tracees_.find(pid);
     // Of several threads the first one is told of last. A process that is looked at in vain has got its number anew.
-    if (ended != tracees_.end() && is_target(ended->second) && pid == target_ && failed_ != 0) {
+    if (ended != tracees_.end() && is_target(ended->second) && pid == target_ && failed_ != 0 &&
+        !is_end_of_story(status)) {
       report_.target_ended = true;
       report_.target_status = status;
     }

@@ -104,6 +104,7 @@ class Tracer {
   void on_call(pid_t pid, Tracee& tracee);
   // tracer_fail.cc: runs whose calls fail instead of killing.
   bool of_failures() const { return options_.learn_failures || options_.point.times != 0; }
+  bool is_end_of_story(int status) const;
   void on_call_of_failures(pid_t pid, Tracee& tracee);
   void enter_call(pid_t pid, Tracee& tracee, std::int64_t kind, const std::uint64_t* args);
   void begin_failure(pid_t pid, Tracee& tracee);
