@@ -56,8 +56,10 @@ constexpr std::size_t api_descriptors = 16;
 // long as the loop, which calls its handler also after the descriptor is closed.
 class Watch {
  public:
-  Watch(asio::io_context& io, int fd, std::function<void()> ready = {})
-      : descriptor_(io, ::dup(fd)), ready_(std::move(ready)) {}
+  Watch(asio::io_context& io, int fd, std::function<void()> ready = {}) : descriptor_(io), ready_(std::move(ready)) {
+    if (const int copy = ::dup(fd); copy >= 0) descriptor_.assign(copy);
+  }
+  bool possible() const { return descriptor_.is_open(); }
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
   bool armed() const { return armed_; }
@@ -123,11 +125,14 @@ class Program {
         io_, std::move(*listener), *supervisor_, [this](ports::Input input) { submit(std::move(input)); }, api);
     keeper_watch_ = std::make_unique<Watch>(io_, link_->epoll());
     probe_watch_ = std::make_unique<Watch>(io_, probes_->epoll());
+    if (!keeper_watch_->possible() || !probe_watch_->possible())
+      return errno_failure("watch", "the keeper and the probes", errno);
     Result<os::Fd> offers =
         os::bind_keeper_socket(link_->descriptor(wire::HelloDescriptor::directory), options_.directory);
     if (!offers) return failure(offers.error());
     offers_ = std::move(*offers);
     offers_watch_ = std::make_unique<Watch>(io_, offers_.get(), [this] { consider_offer(); });
+    if (!offers_watch_->possible()) return errno_failure("watch", "the socket for the next keeper", errno);
     os::tell_service_manager("READY=1");
     return {};
   }

@@ -56,7 +56,8 @@ bool receive(int socket, Received& message, int flags) {
     // which is still there to be read.
   } while (got < 0 && (errno == EINTR || errno == ECONNRESET));
   if (got < 0 || (got == 0 && m.msg_controllen == 0)) {
-    message.end = got == 0 || errno != EAGAIN;
+    // Without memory for it now the message waits. Who is taken for dead is killed.
+    message.end = got == 0 || (errno != EAGAIN && errno != ENOMEM && errno != ENOBUFS);
     return false;
   }
   for (cmsghdr* c = CMSG_FIRSTHDR(&m); c != nullptr; c = CMSG_NXTHDR(&m, c)) {

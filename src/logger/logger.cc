@@ -114,6 +114,7 @@ class Loop {
     serve_requests();
     while (!finished_) {
       pump_.run_due();
+      acknowledge();
       tell_supervisor();
       for (SlotIndex slot = mover_.take_untidy(); slot != no_slot; slot = mover_.take_untidy()) janitor_.ask(slot);
       if (pump_.is_stuck()) {
@@ -147,6 +148,7 @@ class Loop {
   // Milliseconds until run_due() has something to do, rounded up; -1 = only events can bring something.
   int wait_ms() {
     MonoNs due = pump_.next_due();
+    if (acks_owed_ > 0) due = std::min(due, after(system_.mono_ns(), first_pause));
     if (due == never) return -1;
     if (due == 0) return 0;
     SpanNs left = due - system_.mono_ns();
@@ -218,9 +220,16 @@ class Loop {
         pump_.add(record->key, record->slot, std::move(message.descriptors[i]));
       }
     }
-    // A full socket would mean that the keeper has stopped reading acknowledgements of what it sends one at a
-    // time; it cannot happen, and a lost keeper is noticed by the next receive.
-    if (brings) os::send_message(socket_, wire::MessageType::ack, nullptr, 0, 0);
+    if (!brings) return;
+    ++acks_owed_;
+    acknowledge();
+  }
+
+  // The keeper sends no more output than it is told has come: what the kernel has no memory for now is sent later. A lost
+  // keeper is noticed by the next receive.
+  void acknowledge() {
+    while (acks_owed_ > 0 && os::send_message(socket_, wire::MessageType::ack, nullptr, 0, 0) != os::Sent::full)
+      --acks_owed_;
   }
 
   void tell_supervisor() {
@@ -229,6 +238,7 @@ class Loop {
 
   System& system_;
   int socket_;
+  uint32_t acks_owed_ = 0;
   Possessions own_;
   os::Fd epoll_;
   Sinks sinks_;

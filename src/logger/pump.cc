@@ -24,6 +24,7 @@ struct Pump::Source {
   bool ended = false;     // all writers gone and nothing left
   bool eager = false;     // in eager_
   bool draining = false;  // its leader has ended: drained_run waits for a read that gives nothing
+  bool unheard = false;   // the epoll had no room for it
   bool polled = false;    // in a flood: out of the epoll, read after rests
   bool closing = false;   // unparked: closed after `left` more bytes, or when there is nothing
   uint64_t left = 0;
@@ -119,12 +120,27 @@ void Pump::watch(Source& source) {
   const uint32_t events = source.ended ? uint32_t{EPOLLIN} | EPOLLET : uint32_t{EPOLLIN};
   epoll_event event{.events = events, .data = {.u64 = source.token()}};
   source.watched = epoll_ctl(epoll_, EPOLL_CTL_ADD, source.fifo.get(), &event) == 0;
-  if (!source.watched) report("cannot watch a run's output", errno);
+  if (source.watched || source.unheard) return;
+  report("cannot watch a run's output, and try again until it can be", errno);
+  source.unheard = true;
+  watch_again_at_ = std::min(watch_again_at_, after(system_.mono_ns(), watch_pause));
+}
+
+void Pump::watch_again() {
+  watch_again_at_ = never;
+  for (auto& source : sources_) {
+    if (!source || !source->unheard) continue;
+    watch(*source);
+    if (source->watched)
+      source->unheard = false;
+    else
+      watch_again_at_ = after(system_.mono_ns(), watch_pause);
+  }
 }
 
 void Pump::unwatch(Source& source) {
   if (source.watched) epoll_ctl(epoll_, EPOLL_CTL_DEL, source.fifo.get(), nullptr);
-  source.watched = false;
+  source.watched = source.unheard = false;
 }
 
 void Pump::make_eager(Source& source) {
@@ -397,6 +413,7 @@ void Pump::run_due() {
     pump(*sources_[index], false);
   }
   eager_now_.clear();
+  if (watch_again_at_ != never && system_.mono_ns() >= watch_again_at_) watch_again();
   if (waiting_.empty()) return;
   MonoNs now = system_.mono_ns();
   for (size_t i = 0; i < waiting_.size() && !is_stuck();) {
@@ -410,7 +427,7 @@ void Pump::run_due() {
 MonoNs Pump::next_due() const {
   if (is_stuck()) return stuck_next_;
   if (!eager_.empty()) return 0;
-  MonoNs due = never;
+  MonoNs due = watch_again_at_;
   for (SlotIndex slot : waiting_) due = std::min(due, streams_[slot]->next_try);
   return due;
 }

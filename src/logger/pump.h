@@ -31,6 +31,8 @@
 // A FIFO that was well filled eight times in a row is made wider: fewer and larger batches, and its writer waits less.
 // Where that is refused (an ordinary user's pipes beyond fs.pipe-user-pages-soft) it stays as it is.
 //
+// A source for which the epoll has no room (ENOMEM, ENOSPC) is not heard: it is put in again until there is some.
+//
 // One thread. Allocates only when sources come.
 #pragma once
 
@@ -50,6 +52,7 @@ namespace hearth::logger {
 
 inline constexpr SpanNs first_pause = milliseconds(10);
 inline constexpr SpanNs longest_pause = seconds(1);
+inline constexpr SpanNs watch_pause = milliseconds(20);
 inline constexpr SpanNs longest_stuck = seconds(1);
 inline constexpr SpanNs rest_span = 100 * ns_per_us;
 inline constexpr SpanNs longest_rest = milliseconds(1);
@@ -106,6 +109,7 @@ class Pump {
   void moved(Source& source, uint64_t bytes);
   void watch(Source& source);
   void unwatch(Source& source);
+  void watch_again();
 
   void block(SlotIndex slot, int error);
   void unblock(SlotIndex slot);
@@ -128,6 +132,7 @@ class Pump {
   MonoNs stuck_next_ = 0;
   SpanNs stuck_pause_ = first_pause;
   int stuck_error_ = 0;
+  MonoNs watch_again_at_ = never;  // some are out of the epoll because it had no room
   bool notice_ = false;
   bool leaving_ = false;
   bool moved_small_ = false;

@@ -20,6 +20,7 @@ using wire::MessageType;
 using wire::ParkClass;
 
 constexpr SpanNs retry_after = milliseconds(5);
+constexpr SpanNs watch_again_after = milliseconds(10);
 constexpr SpanNs unheard_for = milliseconds(50);  // a spawner that is replaced costs a fork
 
 int to_ms(SpanNs span) {
@@ -84,9 +85,14 @@ Status KeeperLink::open_epoll() {
   epoll_ = Fd(::epoll_create1(EPOLL_CLOEXEC));
   timer_ = Fd(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
   if (!epoll_ || !timer_) return errno_failure("make", "an epoll and a timer", errno);
-  watch(timer_.get(), EPOLLIN, watch_tag(Watched::timer, 0));
-  watch(socket_.get(), EPOLLIN, watch_tag(Watched::keeper, 0));
-  return {};
+  if (Status watched = watch_surely(timer_.get(), watch_tag(Watched::timer, 0)); !watched) return watched;
+  return watch_surely(socket_.get(), watch_tag(Watched::keeper, 0));
+}
+
+Status KeeperLink::watch_surely(int fd, std::uint64_t tag) {
+  watch(fd, EPOLLIN, tag);
+  if (unwatched_.empty()) return {};
+  return errno_failure("watch", "what the keeper tells", errno);
 }
 
 Result<bool> KeeperLink::take(Message& message) {
@@ -133,8 +139,7 @@ Status KeeperLink::take_hello(Message& message) {
   table_ = std::move(*table);
   decisions_ = std::move(*decisions);
   logs_ = std::move(*logs);
-  watch(descriptor(wire::HelloDescriptor::to_supervisor), EPOLLIN, watch_tag(Watched::doorbell, 0));
-  return {};
+  return watch_surely(descriptor(wire::HelloDescriptor::to_supervisor), watch_tag(Watched::doorbell, 0));
 }
 
 void KeeperLink::take_spawner(Message& message) {
@@ -373,11 +378,19 @@ void KeeperLink::watch(int fd, std::uint32_t events, std::uint64_t tag) {
   epoll_event event{};
   event.events = events;
   event.data.u64 = tag;
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) < 0 && errno == EEXIST)
+  std::erase_if(unwatched_, [fd](const Unwatched& one) { return one.fd == fd; });
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0) return;
+  if (errno == EEXIST) {
     ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event);
+  } else if (errno == ENOMEM || errno == ENOSPC) {
+    unwatched_.push_back({fd, events, tag});
+    wake_in(watch_again_after);
+    errno = ENOMEM;
+  }
 }
 
 void KeeperLink::unwatch(int fd) {
+  std::erase_if(unwatched_, [fd](const Unwatched& one) { return one.fd == fd; });
   ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
 }
 
@@ -394,6 +407,7 @@ void KeeperLink::wake_in(SpanNs span) {
 void KeeperLink::timer_fired() {
   drain(timer_.get());
   timer_at_ = 0;
+  for (const Unwatched& one : std::exchange(unwatched_, {})) watch(one.fd, one.events, one.tag);
 }
 
 }  // namespace hearth::os

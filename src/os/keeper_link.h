@@ -139,7 +139,8 @@ class KeeperLink {
 
   int epoll() const { return epoll_.get(); }
   int socket() const { return socket_.get(); }
-  void watch(int fd, std::uint32_t events, std::uint64_t tag);  // again: the later events and tag hold
+  // Again: the later events and tag hold. What the kernel has no room for now is tried again until it is unwatched.
+  void watch(int fd, std::uint32_t events, std::uint64_t tag);
   void unwatch(int fd);
   // Makes epoll() readable in `span`, or earlier if that was asked for already.
   void wake_in(SpanNs span);
@@ -155,6 +156,8 @@ class KeeperLink {
  private:
   KeeperLink() = default;
   Status open_epoll();
+  // For those without which nothing would be heard any more, and so nothing tried again.
+  Status watch_surely(int fd, std::uint64_t tag);
   Status take_hello(Message& message);
   Result<bool> take(Message& message);  // true: it was `ready`
   void take_parked(Message& message);
@@ -195,6 +198,12 @@ class KeeperLink {
   Fd epoll_;
   Fd timer_;
   MonoNs timer_at_ = 0;
+  struct Unwatched {
+    int fd = -1;
+    std::uint32_t events = 0;
+    std::uint64_t tag = 0;
+  };
+  std::vector<Unwatched> unwatched_;  // the epoll had no room for them (ENOMEM, ENOSPC)
   bool lost_ = false;
   bool logger_wanted_ = false;
   bool up_wanted_ = false;

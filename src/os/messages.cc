@@ -96,7 +96,8 @@ Received receive_message(int socket, Message& message, int wait_ms) {
   header.msg_iov = &part;
   header.msg_iovlen = 1;
   const ssize_t n = receive_with_control(socket, header, control, 0);
-  if (n < 0) return errno == EAGAIN ? Received::nothing : Received::lost;
+  // A kernel that has no memory for it now has it later, and the message waits: only an end is an end.
+  if (n < 0) return errno == EAGAIN || errno == ENOMEM || errno == ENOBUFS ? Received::nothing : Received::lost;
   if (n == 0) return Received::lost;
   take_descriptors(header, message);
   wire::MessageHeader head{};

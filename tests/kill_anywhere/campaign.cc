@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "elf_symbol.h"
+#include "failures.h"
 #include "os/clock.h"
 #include "support/processes.h"
 
@@ -25,6 +26,8 @@ constexpr const char* commit_symbol = "_ZN6hearth10supervisor10Supervisor6commit
 constexpr std::uint64_t every_of_last_instructions = 200;
 constexpr std::uint64_t some_of_other_instructions = 20;
 constexpr std::uint64_t clean_runs = 8;
+// A call that is not there this time is followed by one that can fail as well: fewer need to be alike.
+constexpr std::uint64_t clean_runs_for_failures = 3;
 // Of a sample a few may be missed by chance.
 constexpr double percent_needed_of_all = 98.0, percent_needed_of_sample = 95.0;
 
@@ -118,7 +121,9 @@ class Campaign {
       run.service_mode = options_.service_mode;
       run.deadline = options_.deadline;
       run.point.ordinal = ordinal;
-      for (std::uint64_t i = 0; i < clean_runs; ++i) {
+      run.learn_failures = options_.fail;
+      const std::uint64_t count = options_.fail ? clean_runs_for_failures : clean_runs;
+      for (std::uint64_t i = 0; i < count; ++i) {
         run.directory = fmt::format("{}/clean{}-{}", root_, ordinal, i);
         mkdir(run.directory.c_str(), 0755);
         RunResult result = isolated_run(run);
@@ -138,12 +143,12 @@ class Campaign {
         runs.push_back(std::move(result.report.calls));
       }
       course.calls = common_calls(runs);
-      if (course.role == "supervisor" && options_.role != "supervisor" && commit_offset_ != 0)
+      if (course.role == "supervisor" && options_.role != "supervisor" && commit_offset_ != 0 && !options_.fail)
         course.commits = commits(run);
       say(fmt::format(
           "clean runs {}: {:<10} {:>5} to {} calls, {:>5} in all of them, {:>3} commits, {:.0f} ms; most: {}\n",
           ordinal, course.role, fewest(runs), most, course.calls.size(), course.commits.size(),
-          1000 * seconds / clean_runs, frequent(course)));
+          1000 * seconds / static_cast<double>(count), frequent(course)));
       courses_.push_back(std::move(course));
     }
     return true;
@@ -185,6 +190,10 @@ class Campaign {
       planned.insert(planned.end(), more.begin(), more.end());
     };
     for (const Course& course : courses_) {
+      if (options_.fail) {
+        add(fail_points(course));
+        continue;
+      }
       add(all_points(course, Scope::target));
       add(all_points(course, Scope::everything));
       add(commit_points(course, every_of_last_instructions, some_of_other_instructions));

@@ -28,6 +28,7 @@ struct CampaignOptions {
   std::uint64_t last_call = UINT64_MAX;
   int jobs = 1;
   SpanNs deadline = seconds(20);  // of a step of a run
+  bool fail = false;              // calls fail, and nobody is killed
   bool keep = false;              // directories of runs without violations, too
   bool json = false;
   std::string self;  // how we were called, for the lines that repeat a point

@@ -1,5 +1,6 @@
 #include "clients.h"
 
+#include <optional>
 #include <poll.h>
 #include <utility>
 
@@ -62,8 +63,8 @@ void Order::start(Circumstances& circumstances, std::string name, std::string ta
 
 void Order::run(Circumstances& circumstances, const std::string& target, const std::string& body) {
   cli::Client client(circumstances.socket);
-  cli::Operation operation(client, nullptr, between_looks());
-  key_ = operation.key();
+  std::optional<cli::Operation> operation(std::in_place, client, nullptr, between_looks());
+  key_ = operation->key();
   const MonoNs deadline = after(os::read_mono(), circumstances.patience);
   bool accepted = false;
   for (bool settled = false; !settled && !given_up(circumstances);) {
@@ -71,8 +72,8 @@ void Order::run(Circumstances& circumstances, const std::string& target, const s
       error_ = "no answer in time";
       break;
     }
-    auto answer = accepted ? operation.look("", seconds(10), deadline) : operation.post(target, body, deadline);
-    reconnects_ = operation.reconnects();
+    auto answer = accepted ? operation->look("", seconds(10), deadline) : operation->post(target, body, deadline);
+    reconnects_ = operation->reconnects();
     if (!answer) {
       wait_a_moment();
       continue;
@@ -84,6 +85,11 @@ void Order::run(Circumstances& circumstances, const std::string& target, const s
       // Keys end with the decision page, which no kill can end. A user's client would ask again.
       ++key_unknown_;
       accepted = false;
+    } else if (!accepted && circumstances.may_refuse && answer->status >= 500 && !answer->body.empty()) {
+      refusals_.push_back(std::to_string(answer->status) + ": " + answer->body);
+      operation.emplace(client, nullptr, between_looks());
+      key_ = operation->key();
+      wait_a_moment();
     } else if (answer->status != (accepted ? 200 : 202)) {
       error_ = "answer " + std::to_string(answer->status) + ": " + answer->body;
       break;

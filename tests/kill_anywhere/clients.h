@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "base/time.h"
 
@@ -38,6 +39,7 @@ struct Circumstances {
   int wake = -1;  // eventfd
   SpanNs patience = seconds(20);
   std::atomic<bool> cancelled{false};    // the run is given up
+  bool may_refuse = false;               // for want of something: such an order is given again, as a new one
   std::atomic<bool> hearth_gone{false};  // nobody will answer any more, and nobody should
 };
 
@@ -57,6 +59,7 @@ class Order {
   const std::string& error() const { return error_; }
   int key_unknown() const { return key_unknown_; }  // how often an accepted key was not known any more
   int reconnects() const { return reconnects_; }
+  const std::vector<std::string>& refusals() const { return refusals_; }  // with their reasons
 
  private:
   void run(Circumstances& circumstances, const std::string& target, const std::string& body);
@@ -64,6 +67,7 @@ class Order {
   Job job_;
   std::string name_, key_, report_, error_;
   std::set<std::uint64_t> orders_;
+  std::vector<std::string> refusals_;
   int key_unknown_ = 0;
   int reconnects_ = 0;
 };

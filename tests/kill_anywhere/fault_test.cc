@@ -8,11 +8,16 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "fail_check.h"
+#include "failures.h"
 #include "invariants.h"
 #include "places.h"
 #include "points.h"
@@ -146,15 +151,16 @@ TEST_F(LogCheck, finds_lines_that_are_lost_doubled_moved_and_damaged) {
 }
 
 TEST(KillAnywhereFaults, points_are_read_as_they_are_written) {
-  for (const char* text :
-       {"1:17:entry", "1:openat#4:exit", "2:stop/openat#4:exit", "0:launch/3:entry:all", "2:call999#0:entry:all",
-        "0:3:exit", "2:5:exit:all", "1:9:entry:with-keeper", "commit:3:120"}) {
+  for (const char* text : {"1:17:entry", "1:openat#4:exit", "2:stop/openat#4:exit", "0:launch/3:entry:all",
+                           "2:call999#0:entry:all", "0:3:exit", "2:5:exit:all", "1:9:entry:with-keeper", "commit:3:120",
+                           "1:up/write#2:fail-EIO", "2:down/splice#0:fail-shortx10"}) {
     const std::optional<Point> point = parse_point(text);
     ASSERT_TRUE(point) << text;
     EXPECT_EQ(text_of(*point), text);
   }
   for (const char* text :
-       {"", "1:2", "1:2:before", "commit:0:1", "1:x:entry", "1:x#3:entry", "1:nowhere/openat#3:entry", "1:2:exit:some"})
+       {"", "1:2", "1:2:before", "commit:0:1", "1:x:entry", "1:x#3:entry", "1:nowhere/openat#3:entry", "1:2:exit:some",
+        "1:up/write#2:fail-", "1:up/write#2:fail-EWHAT", "1:up/write#2:fail-EIOx1", "1:up/write#2:fail-EIOx"})
     EXPECT_FALSE(parse_point(text)) << text;
 }
 
@@ -171,6 +177,58 @@ TEST(KillAnywhereFaults, points_are_only_at_calls_that_every_clean_run_had) {
   EXPECT_EQ(common[2].kind, 9);
   EXPECT_EQ(common[2].phase, Phase::down);
   EXPECT_TRUE(common_calls({}).empty());
+}
+
+TEST(FailAnywhere, a_call_meets_what_its_man_page_says_of_what_it_is_about) {
+  CallFacts call;
+  call.kind = SYS_write;
+  call.object = Object::pipe;
+  call.args[2] = 100;
+  EXPECT_THAT(failures_of(call), ElementsAre(EINTR));
+  call.nonblocking = true;
+  EXPECT_THAT(failures_of(call), ElementsAre(EAGAIN)) << "a small write to a pipe is whole or not at all";
+  call.object = Object::file;
+  EXPECT_THAT(failures_of(call), ElementsAre(ENOSPC, EDQUOT, EIO, short_count));
+  call.object = Object::other;
+  EXPECT_THAT(failures_of(call), IsEmpty()) << "an eventfd has no disk";
+  call.kind = SYS_epoll_ctl;
+  call.args[1] = EPOLL_CTL_DEL;
+  EXPECT_THAT(failures_of(call), IsEmpty());
+  call.args[1] = EPOLL_CTL_ADD;
+  EXPECT_THAT(failures_of(call), ElementsAre(ENOMEM, ENOSPC));
+  call.kind = SYS_sendmsg;
+  call.passes_descriptors = true;
+  EXPECT_THAT(failures_of(call), testing::Contains(ETOOMANYREFS));
+}
+
+TEST(FailAnywhere, a_process_that_ends_of_it_is_a_violation_unless_it_was_not_up_or_has_no_memory) {
+  const std::string nowhere = testing::TempDir() + "/ka-nowhere";
+  const auto violations = [&](const std::function<void(Report&)>& doctor) {
+    Report report;
+    report.target_ended = report.had_waited = true;
+    report.target_status = SIGABRT;
+    report.call_number = SYS_openat;
+    doctor(report);
+    Verdict verdict;
+    judge_failure(report, good(), nowhere, verdict);
+    return verdict.violations;
+  };
+  EXPECT_THAT(violations([](Report&) {}), ElementsAre(HasSubstr("killed by signal 6")));
+  EXPECT_THAT(violations([](Report& report) { report.target_ended = false; }), IsEmpty());
+  EXPECT_THAT(violations([](Report& report) { report.had_waited = false; }), IsEmpty());
+  EXPECT_THAT(violations([](Report& report) { report.call_number = SYS_brk; }), IsEmpty());
+}
+
+TEST(FailAnywhere, a_failed_check_and_a_refusal_without_a_reason_are_violations) {
+  const std::string directory = testing::TempDir() + "/ka-fail-" + std::to_string(getpid());
+  std::filesystem::create_directories(directory);
+  std::ofstream(directory + "/stderr") << "hearth: bug: it is so (false) at x.cc:1\n";
+  Evidence evidence = good();
+  evidence.refusals = {"apply: 503: {}"};
+  Verdict verdict;
+  judge_failure(Report{}, evidence, directory, verdict);
+  EXPECT_THAT(verdict.violations, ElementsAre(HasSubstr("hearth: bug:"), HasSubstr("without a reason")));
+  std::filesystem::remove_all(directory);
 }
 
 // Exit status and output of hearth-kill-anywhere with these arguments.

@@ -57,6 +57,7 @@ struct Evidence {
   std::uint64_t doubled_keys = 0;
   std::map<std::string, LogFindings> logs;  // by service
   std::vector<std::string> left_over;       // processes, files, cgroup leaves
+  std::vector<std::string> refusals;        // orders that were not taken, with the reason, and given again
   int keeper_status = 0;                    // of the last keeper, as of wait(2)
   bool ended = false;                       // hearth came to its end
 };

@@ -69,7 +69,7 @@ std::string to_json(const RunResult& result) {
   out["children"] = report.children;
   json::array calls;
   for (const Call& call : report.calls)
-    calls.push_back(json::array{call.kind, static_cast<int>(call.phase), call.returned});
+    calls.push_back(json::array{call.kind, static_cast<int>(call.phase), call.returned, array_of(call.failures)});
   out["calls"] = std::move(calls);
   out["commits"] = array_of(report.commits);
   out["violations"] = array_of(result.verdict.violations);
@@ -92,7 +92,9 @@ RunResult result_from_json(const std::string& line) {
   for (const json::value& item : in.at("calls").as_array()) {
     const json::array& call = item.as_array();
     result.report.calls.push_back(
-        {call.at(0).to_number<long>(), static_cast<Phase>(call.at(1).to_number<int>()), call.at(2).as_bool()});
+        {call.at(0).to_number<long>(), static_cast<Phase>(call.at(1).to_number<int>()), call.at(2).as_bool(), {}});
+    for (const json::value& failure : call.at(3).as_array())
+      result.report.calls.back().failures.push_back(failure.to_number<int>());
   }
   for (const json::value& item : in.at("commits").as_array())
     result.report.commits.push_back(item.to_number<std::uint64_t>());

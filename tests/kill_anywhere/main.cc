@@ -19,8 +19,10 @@ constexpr const char* usage =
     "  --sample N        N points, so that every kind of system call of every role is hit; without it, all points\n"
     "  --seed S          of the sample; it is printed\n"
     "  --point P         this one: ORDINAL:CALL:entry|exit[:all|:with-keeper], or commit:N:INSTRUCTION. CALL is\n"
-    "                    the number of the call, or of one of its kind: 17, openat#4. Ordinals: 0 keeper, 1 "
+    "                    the number of the call, or of one of its kind: 17, openat#4; with --fail\n"
+    "                    ORDINAL:CALL:fail-EIO, or fail-EIOx10. Ordinals: 0 keeper, 1 "
     "supervisor, 2 logger, 3 and 4 spawners\n"
+    "  --fail            kill nobody: make calls fail, once and ten times, as a kernel short of everything does\n"
     "  --commit N:I      the same as --point commit:N:I\n"
     "  --jobs N          runs at a time (1)\n"
     "  --deadline S      seconds that a step may wait for its event (20)\n"
@@ -71,6 +73,8 @@ hearth::kill_anywhere::CampaignOptions parse(int argc, char** argv) {
       options.jobs = std::atoi(value().c_str());
     else if (name == "--deadline")
       options.deadline = hearth::seconds(std::atoi(value().c_str()));
+    else if (name == "--fail")
+      options.fail = true;
     else if (name == "--keep")
       options.keep = true;
     else if (name == "--json")

@@ -9,6 +9,8 @@
 #include <sys/syscall.h>
 #include <utility>
 
+#include "failures.h"
+
 namespace hearth::kill_anywhere {
 namespace {
 
@@ -159,6 +161,17 @@ const std::map<long, const char*>& call_names() {
   return names;
 }
 
+// "fail-EIO", "fail-EIOx10".
+bool read_failure(std::string_view text, Point& point) {
+  text.remove_prefix(5);
+  const std::size_t x = text.find('x');
+  point.times = 1;
+  if (x != text.npos && (!number(text.substr(x + 1), point.times) || point.times < 2)) return false;
+  const std::optional<int> failure = failure_of(text.substr(0, x));
+  point.failure = failure.value_or(0);
+  return failure.has_value();
+}
+
 constexpr std::pair<Phase, std::string_view> phase_names[] = {
     {Phase::launch, "launch"},   {Phase::up, "up"},   {Phase::say, "say"},   {Phase::exit, "exit"},
     {Phase::restart, "restart"}, {Phase::end, "end"}, {Phase::stop, "stop"}, {Phase::down, "down"},
@@ -175,7 +188,10 @@ std::string text_of(const Point& point) {
     for (const auto& [phase, name] : phase_names)
       if (phase == point.phase) text += std::string(name) + "/";
     if (point.kind != any_kind) text += call_name(point.kind) + "#";
-    text += std::to_string(point.call) + (point.after ? ":exit" : ":entry");
+    text += std::to_string(point.call);
+    if (point.times == 0) text += point.after ? ":exit" : ":entry";
+    if (point.times != 0) text += ":fail-" + failure_name(point.failure);
+    if (point.times > 1) text += "x" + std::to_string(point.times);
   }
   if (point.scope == Scope::everything) text += ":all";
   if (point.scope == Scope::with_keeper) text += ":with-keeper";
@@ -212,6 +228,8 @@ std::optional<Point> parse_point(const std::string& text) {
     point.ordinal = 1;  // the supervisor is the keeper's first child
     return point.commit > 0 && number(parts[2], point.instruction) ? std::optional(point) : std::nullopt;
   }
+  if (parts[2].starts_with("fail-"))
+    return number(parts[0], point.ordinal) && read_failure(parts[2], point) ? std::optional(point) : std::nullopt;
   if (!number(parts[0], point.ordinal) || (parts[2] != "entry" && parts[2] != "exit")) return std::nullopt;
   point.after = parts[2] == "exit";
   return point;

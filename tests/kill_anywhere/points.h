@@ -30,10 +30,13 @@ struct Point {
   std::uint64_t commit = 0;       // from 1: inside this commit of the supervisor instead; 0 = not
   std::uint64_t instruction = 0;  // after so many instructions of it, or at its end where it has fewer
   Scope scope = Scope::target;
+  // Instead of being killed: the call, and `times` - 1 of its kind after it in the same step, fail (failures.h).
+  std::uint32_t times = 0;
+  int failure = 0;
 };
 
-// "2:stop/openat#3:exit", "2:openat#17:entry:all", "3:88:entry:with-keeper"; "commit:12:345". By phase and kind is
-// how points are chosen.
+// "2:stop/openat#3:exit", "2:openat#17:entry:all", "3:88:entry:with-keeper"; "commit:12:345"; "1:up/write#2:fail-EIO",
+// "1:up/write#2:fail-EIOx10". By phase and kind is how points are chosen.
 std::string text_of(const Point& point);
 std::optional<Point> parse_point(const std::string& text);
 
@@ -41,6 +44,7 @@ struct Call {
   long kind = any_kind;
   Phase phase = Phase::any;
   bool returned = false;
+  std::vector<int> failures;  // how it may fail, where that was asked
 };
 
 // What the clean runs showed of one process.

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fail_check.h"
 #include "os/clock.h"
 #include "os/instance.h"
 #include "os/state_directory.h"
@@ -52,6 +53,7 @@ Scenario::Scenario(ScenarioOptions options) : options_(std::move(options)) {
   circumstances_.socket = options_.directory + "/i/api.sock";
   circumstances_.wake = wake_.get();
   circumstances_.patience = options_.deadline;
+  circumstances_.may_refuse = failing();
 }
 
 Scenario::~Scenario() {
@@ -86,6 +88,7 @@ void Scenario::launch() {
   tracing.supervisor_program = options_.supervisor;
   tracing.commit_offset = options_.commit_offset;
   tracing.count_commits = options_.count_commits;
+  tracing.learn_failures = options_.learn_failures;
   tracing.before_kill = [this] {
     killed_after_commit_ = committed_.load();
     hub_.end_now("d", 9);
@@ -117,6 +120,7 @@ RunResult Scenario::run() {
   const os::Fd instance(open((options_.directory + "/i").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (instance) os::remove_state_directory(instance.get());
   result.verdict = judge(evidence_);
+  if (failing()) judge_failure(result.report, evidence_, options_.directory, result.verdict);
   result.seconds = static_cast<double>(os::read_mono() - begun) / 1e9;
   return result;
 }
@@ -175,6 +179,7 @@ bool Scenario::services_live() const {
 Loss Scenario::loss() const {
   if (revivals_ > 0) return Loss::all_of_hearth;
   if (!tracer_ || !tracer_->reached()) return Loss::nothing;
+  if (failing()) return Loss::nothing;
   if (options_.point.scope == Scope::everything) return Loss::all_of_hearth;
   return options_.point.ordinal == 0 || options_.point.scope == Scope::with_keeper ? Loss::keeper : Loss::nothing;
 }
@@ -283,6 +288,7 @@ void Scenario::collect() {
   for (auto& order : orders_) {
     order->join();
     evidence_.orders.push_back({order->name(), order->orders(), order->report(), order->error(), order->key_unknown()});
+    for (const std::string& refusal : order->refusals()) evidence_.refusals.push_back(order->name() + ": " + refusal);
   }
   evidence_.ended = keeper_ended_;
   const std::vector<std::pair<std::string, std::string>> formats = {

@@ -34,6 +34,7 @@ struct ScenarioOptions {
   Point point;  // its ordinal is whose calls are counted
   std::uint64_t commit_offset = 0;
   bool count_commits = false;
+  bool learn_failures = false;
   bool write_calls = false;  // of the target, with times, into the directory
 };
 
@@ -79,6 +80,7 @@ class Scenario {
   StatusView status();
   StatusView status_when(const std::string& what, const std::function<bool(const StatusView&)>& holds);
   Loss loss() const;
+  bool failing() const { return options_.point.times != 0; }
   void collect();
   void find_leftovers();
 

@@ -152,7 +152,7 @@ void Scenario::stop_c() {
     });
   });
   const bool attacked_supervisor = options_.attack && options_.point.scope == Scope::target;
-  evidence_.takeovers_known = reached_before || !options_.attack || !attacked_supervisor;
+  evidence_.takeovers_known = !failing() && (reached_before || !options_.attack || !attacked_supervisor);
   if (reached_before && killed_after_commit_.load() && options_.point.ordinal == 1) evidence_.supervisors_killed = 1;
   if (reached_before && !killed_after_commit_.load() && options_.point.ordinal == 1) evidence_.takeovers_known = false;
   if (const std::optional<PageView> page = read_page(evidence_.last.supervisor))

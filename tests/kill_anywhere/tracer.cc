@@ -20,6 +20,7 @@ namespace {
 
 constexpr long watch_options = PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC;
 constexpr long keeper_options = watch_options | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE;
+constexpr long thread_options = watch_options | PTRACE_O_TRACECLONE;
 constexpr int event_stop = 128;  // PTRACE_EVENT_STOP; <linux/ptrace.h> and <sys/ptrace.h> exclude each other
 
 long request(int what, pid_t pid, std::uint64_t address = 0, std::uint64_t data = 0) {
@@ -31,6 +32,14 @@ std::string program_of(pid_t pid) {
   const ssize_t n = readlink(("/proc/" + std::to_string(pid) + "/exe").c_str(), buffer, sizeof buffer);
   const std::string path(buffer, n <= 0 ? 0 : static_cast<std::size_t>(n));
   return path.substr(path.rfind('/') + 1);
+}
+
+// The process whose thread this is; `tid` itself when it cannot be told.
+pid_t process_of(pid_t tid) {
+  std::ifstream in("/proc/" + std::to_string(tid) + "/status");
+  for (std::string word; in >> word;)
+    if (pid_t process = 0; word == "Tgid:" && in >> process) return process;
+  return tid;
 }
 
 std::vector<char*> pointers(std::vector<std::string>& texts) {
@@ -95,6 +104,7 @@ void Tracer::run() {
   if (!options_.calls.empty()) calls_.open(options_.calls);
   const pid_t pid = launch();
   tracees_[pid].ordinal = next_ordinal_++;
+  if (is_target(tracees_[pid])) target_ = pid;
   keeper_ = pid;
   keeper_.notify_all();
   while (!stop_.load()) {
@@ -110,12 +120,30 @@ void Tracer::run() {
 
 void Tracer::add_child(pid_t pid) {
   if (tracees_.contains(pid)) return;
+  if (const pid_t process = of_failures() ? process_of(pid) : pid; process != pid && tracees_.contains(process)) {
+    tracees_[pid].ordinal = tracees_.at(process).ordinal;  // a thread of the target
+    return;
+  }
   tracees_[pid].ordinal = next_ordinal_++;
+  if (is_target(tracees_[pid])) target_ = pid;
+}
+
+// The keeper ends its members, spawners with a kill.
+bool Tracer::is_end_of_story(int status) const {
+  const bool well = WIFEXITED(status) ? WEXITSTATUS(status) == 0 : WTERMSIG(status) == SIGKILL;
+  return phase_.load() == Phase::down && well;
 }
 
 void Tracer::on_stop(pid_t pid, int status) {
   if (WIFEXITED(status) || WIFSIGNALED(status)) {
-    tracees_.erase(pid);
+    const auto ended = tracees_.find(pid);
+    // Of several threads the first one is told of last. A process that is looked at in vain has got its number anew.
+    if (ended != tracees_.end() && is_target(ended->second) && pid == target_ && failed_ != 0 &&
+        !is_end_of_story(status)) {
+      report_.target_ended = true;
+      report_.target_status = status;
+    }
+    if (ended != tracees_.end()) tracees_.erase(ended);
     if (pid != keeper_) return;
     report_.keeper_exited = true;
     report_.keeper_status = status;
@@ -141,7 +169,7 @@ void Tracer::on_stop(pid_t pid, int status) {
 
 void Tracer::on_event(pid_t pid, Tracee& tracee, int event) {
   if (event == event_stop) {
-    if (pid != keeper_) request(PTRACE_SETOPTIONS, pid, 0, watch_options);
+    if (pid != keeper_) request(PTRACE_SETOPTIONS, pid, 0, of_failures() ? thread_options : watch_options);
   } else if (event == PTRACE_EVENT_EXEC) {
     if (is_target(tracee)) set_breakpoint(pid, tracee);
   } else {
@@ -173,6 +201,7 @@ bool Tracer::counts(const Call& call) const {
 
 void Tracer::on_call(pid_t pid, Tracee& tracee) {
   if (report_.role.empty() && !options_.attack) name_role(pid);
+  if (of_failures()) return on_call_of_failures(pid, tracee);
   __ptrace_syscall_info info{};
   request(PTRACE_GET_SYSCALL_INFO, pid, sizeof info, reinterpret_cast<std::uint64_t>(&info));
   const bool entry = info.op == PTRACE_SYSCALL_INFO_ENTRY;
@@ -268,7 +297,7 @@ void Tracer::resume(pid_t pid, const Tracee& tracee, int signal) {
   int how = PTRACE_CONT;
   if (tracee.stepping)
     how = PTRACE_SINGLESTEP;
-  else if (is_target(tracee) && options_.point.commit == 0)
+  else if (is_target(tracee) && options_.point.commit == 0 && !over_)
     how = PTRACE_SYSCALL;
   request(how, pid, 0, static_cast<std::uint64_t>(signal));
 }

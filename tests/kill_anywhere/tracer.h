@@ -31,6 +31,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/time.h"
 #include "points.h"
 
 namespace hearth::kill_anywhere {
@@ -43,9 +44,12 @@ struct Report {
   std::uint32_t children = 0;          // how many the keeper had
   std::vector<Call> calls;             // of the target, in order
   std::vector<std::uint64_t> commits;  // instructions of each commit, when they were counted
-  bool keeper_exited = false;          // waited for by the tracer:
-  int keeper_status = 0;               // as of wait(2)
-  std::string problem;                 // of the tool itself
+  bool had_waited = false;             // the target had waited for something before its call failed: it was up
+  bool target_ended = false;           // by itself, after its call had failed; as of wait(2):
+  int target_status = 0;
+  bool keeper_exited = false;  // waited for by the tracer:
+  int keeper_status = 0;       // as of wait(2)
+  std::string problem;         // of the tool itself
 };
 
 class Tracer {
@@ -59,6 +63,7 @@ class Tracer {
     Point point;                        // its ordinal is the target
     std::string supervisor_program;     // whose commits are meant
     std::uint64_t commit_offset = 0;    // of the commit function in it
+    bool learn_failures = false;        // note how each call may fail, and look at all threads of the target
     bool count_commits = false;         // single-step every commit and count its instructions
     std::function<void()> before_kill;  // on the tracer's thread
     std::function<void()> after_kill;
@@ -86,6 +91,9 @@ class Tracer {
     std::uint64_t stack = 0;       // at the entry of the commit
     std::uint64_t breakpoint = 0;  // 0 = none
     long original_word = 0;
+    std::size_t call = SIZE_MAX;  // the one at hand, among report_.calls; of failing runs
+    bool failing = false;         // its result is to be replaced
+    std::uint64_t length = 0;     // what it asked for, when that was made shorter
   };
 
   void run();
@@ -94,6 +102,13 @@ class Tracer {
   void on_event(pid_t pid, Tracee& tracee, int event);
   bool counts(const Call& call) const;
   void on_call(pid_t pid, Tracee& tracee);
+  // tracer_fail.cc: runs whose calls fail instead of killing.
+  bool of_failures() const { return options_.learn_failures || options_.point.times != 0; }
+  bool is_end_of_story(int status) const;
+  void on_call_of_failures(pid_t pid, Tracee& tracee);
+  void enter_call(pid_t pid, Tracee& tracee, std::int64_t kind, const std::uint64_t* args);
+  void begin_failure(pid_t pid, Tracee& tracee);
+  void end_failure(pid_t pid, Tracee& tracee);
   void on_trap(pid_t pid, Tracee& tracee);
   void add_child(pid_t pid);
   void name_role(pid_t pid);
@@ -115,7 +130,12 @@ class Tracer {
   std::ofstream calls_;
   std::atomic<Phase> phase_{Phase::launch};
   std::uint64_t counted_ = 0;  // calls of the target that the point counts
+  std::uint32_t failed_ = 0;   // of them
+  MonoNs fail_until_ = 0;
+  bool over_ = false;    // no more are to fail
+  bool waited_ = false;  // the target, for something
   std::vector<pid_t> released_;
+  pid_t target_ = 0;
   std::uint32_t next_ordinal_ = 0;
   Report report_;
 };

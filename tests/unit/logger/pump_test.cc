@@ -70,6 +70,27 @@ TEST_F(PumpTest, ARotationIsOfTheSlotThatWritesAndNotOfOneThatStillHasTheName) {
   EXPECT_TRUE(pump.rotate("nobody"));
 }
 
+// ENOSPC or ENOMEM of epoll_ctl, as here with another descriptor in the epoll's place: the run's output waits in its pipe,
+// and nobody would ever look for it.
+TEST_F(PumpTest, AFifoForWhichTheEpollHasNoRoomIsHeardAsSoonAsItHas) {
+  const os::Fd real(fcntl(epoll.get(), F_DUPFD_CLOEXEC, 0));
+  const os::Fd none(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  ASSERT_EQ(dup2(none.get(), epoll.get()), epoll.get());
+  add(1);
+  world.feed(1, "said\n");
+  for (int tries = 0; tries < 3; ++tries) {
+    EXPECT_NE(pump.next_due(), never);
+    system.now += watch_pause;
+    pump.run_due();
+    EXPECT_EQ(world.all("s"), "");
+  }
+  ASSERT_EQ(dup2(real.get(), epoll.get()), epoll.get());
+  advance(watch_pause);
+  EXPECT_EQ(world.all("s"), "said\n");
+  EXPECT_EQ(pump.next_due(), never);
+  pump.remove(1);
+}
+
 TEST_F(PumpTest, TellsThatAnEndedRunIsDrainedOnlyAfterALaterReadGaveNothing) {
   add(1);
   world.feed(1, "last words\n");

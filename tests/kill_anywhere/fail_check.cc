@@ -1,0 +1,90 @@
+#include "fail_check.h"
+
+#include <cerrno>
+#include <fstream>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+namespace hearth::kill_anywhere {
+namespace {
+
+bool is_of_memory(long kind) {
+  return kind == SYS_mmap || kind == SYS_brk || kind == SYS_mremap || kind == SYS_mprotect;
+}
+
+bool is_of_removal(long kind) {
+  return kind == SYS_unlink || kind == SYS_unlinkat || kind == SYS_rmdir;
+}
+
+bool exit_is_told(const std::string& directory, int code) {
+  std::ifstream in(directory + "/i/events.jsonl");
+  for (std::string line; std::getline(in, line);)
+    if (line.find("\"exit\":{\"code\":" + std::to_string(code) + "}") != std::string::npos) return true;
+  return false;
+}
+
+std::string ending(int status) {
+  if (WIFSIGNALED(status)) return "was killed by signal " + std::to_string(WTERMSIG(status));
+  return "exited with " + std::to_string(WEXITSTATUS(status));
+}
+
+}  // namespace
+
+void judge_failure(const Report& report, const Evidence& evidence, const std::string& directory, Verdict& verdict) {
+  std::ifstream in(directory + "/stderr");
+  std::string refused;
+  for (std::string line; std::getline(in, line);) {
+    if (line.find("hearth: bug:") != std::string::npos) verdict.violations.push_back(line);
+    if (!line.empty() && !line.starts_with("{")) refused = line;  // of libc, too
+  }
+  for (const std::string& refusal : evidence.refusals) {
+    // Whoever is refused must be able to tell what to do about it.
+    if (refusal.find("\"error\"") == std::string::npos && refusal.find("\"message\"") == std::string::npos)
+      verdict.violations.push_back("an order was refused without a reason: " + refusal);
+    verdict.tolerated.push_back("an order was refused with the reason, and taken when it was given again: " + refusal);
+  }
+  // Of a run that could not be started afterwards status tells the newest end; the one before stands in the events.
+  for (const int code : {7, 9}) {
+    const std::string text = "exit code " + std::to_string(code);
+    if (std::erase_if(verdict.violations,
+                      [&](const std::string& v) { return v.starts_with(text) && exit_is_told(directory, code); }) > 0)
+      verdict.tolerated.push_back(
+          "an exit code stands in the events, and status tells of a start that was refused since");
+  }
+  // An order that waits for a start ends as failed when that is refused, and the start is tried again all the same.
+  const auto ended_early = std::erase_if(verdict.violations, [&](const std::string& v) {
+    const bool waits = v.starts_with("the order \"") && v.find("\"outcome\":\"failed\"") != std::string::npos &&
+                       v.find("\"state\":\"backoff\"") != std::string::npos;
+    if (waits) verdict.tolerated.push_back("an order ended as failed, and the start was made later: " + v);
+    return waits;
+  });
+  // Whoever waits for that order tells the new b that it is ready; nobody did.
+  if (ended_early != 0) std::erase(verdict.violations, "b is starting");
+  // What the disk does not let go stays, and nothing else.
+  if (is_of_removal(report.call_number))
+    std::erase_if(verdict.violations, [&](const std::string& v) {
+      const bool file = v.starts_with("left over: /") || v.starts_with("left over: cgroup leaf");
+      if (file) verdict.tolerated.push_back("what could not be removed is there: " + v);
+      return file;
+    });
+  if (!report.target_ended) return;
+  const bool on_purpose = WIFEXITED(report.target_status) && WEXITSTATUS(report.target_status) == 0;
+  const std::string what = "the process " + ending(report.target_status);
+  if (on_purpose && evidence.stuck.empty()) return;
+  if (!report.had_waited) {
+    // It was not up yet. The keeper's members are started again; a keeper is refused with its reason.
+    verdict.tolerated.push_back("a process that could not start ended, and was started again: " + what);
+    if (evidence.processes.empty() && report.keeper_exited && !refused.empty()) {
+      verdict.violations.clear();
+      verdict.tolerated.push_back("hearth did not start, and said why: " + refused);
+    }
+    return;
+  }
+  if (is_of_memory(report.call_number)) {
+    verdict.tolerated.push_back("for want of memory, as out-of-memory.md says: " + what);
+    return;
+  }
+  verdict.violations.push_back(what + " for a call that failed");
+}
+
+}  // namespace hearth::kill_anywhere
