@@ -28,7 +28,8 @@
 namespace hearth::keeper {
 namespace {
 
-constexpr uint64_t exiting = 0x4, dumping = 0x200;  // PF_EXITING, PF_DUMPCORE of <linux/sched.h>
+// Of <linux/sched.h>: PF_EXITING, and PF_POSTCOREDUMP of one that waits for the dump that others make; PF_DUMPCORE.
+constexpr uint64_t exiting = 0x4 | 0x8, dumping = 0x200;
 constexpr uint64_t kill_pending = 1u << (SIGKILL - 1);
 
 struct Task {
@@ -59,8 +60,8 @@ Task read_task(int tasks, const char* name) {
   }
   task.there = true;
   task.on_its_way_out = (field[9] & exiting) != 0;
-  // Running, it may be in its program for some microseconds more.
-  task.killed = (field[31] & kill_pending) != 0 && state == 'D';
+  // Running, it may be in its program for some microseconds more. I is a D that does not count as load.
+  task.killed = (field[31] & kill_pending) != 0 && (state == 'D' || state == 'I');
   task.dumps = (field[9] & dumping) != 0;
   task.exit_code = static_cast<int>(field[52]);
   return task;
