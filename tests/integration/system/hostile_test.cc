@@ -100,7 +100,8 @@ TEST_F(Hostile, ten_thousand_connections_leave_room_for_an_order_and_no_descript
   const std::size_t before = descriptors_of(supervisor);
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);
-  const std::size_t held = std::min<std::size_t>(600, limit.rlim_cur / 2);
+  // Below the 256 that are served at once: of those that are in the middle of a request none is closed for another one.
+  const std::size_t held = std::min<std::size_t>(200, limit.rlim_cur / 2);
   std::vector<os::Fd> clients(held);
   for (std::size_t made = 0; made < 10'000;) {
     os::Fd fd = api();
@@ -168,7 +169,7 @@ TEST_F(Hostile, another_user_reaches_neither_the_control_socket_nor_a_runs_notif
 
 TEST_F(Hostile, links_in_a_log_directory_of_a_services_user_lead_root_nowhere) {
   if (!root()) GTEST_SKIP() << "only root works in directories of others";
-  const Actor web = start("user = \"nobody\"\nlog = { max_size = \"4 KiB\", max_files = 1000 }\n");
+  const Actor web = start("user = \"nobody\"\nlog = { max_size = \"4KiB\", max_files = 1000 }\n");
   write_file(base + "/secret", "precious", 0600);
   const std::string logs = service().log_directory;
   struct stat of_logs{};
@@ -243,7 +244,8 @@ TEST_F(Hostile, entries_of_the_slot_table_that_name_strangers_lead_no_signal_to_
   }
   ::close(gate[0]);
   std::uint64_t run = 1'000;
-  for (std::uint32_t i = 0; i < 60; ++i) {
+  // Not those of web's own slot: whoever says there that it is taken keeps it from being started, as a spawner can anyhow.
+  for (std::uint32_t i = wire::entries_per_slot; i < 60; ++i) {
     wire::RunEntry& entry = table.entry[i];
     if (entry.run.load() != 0 || entry.claim.load() != 0) continue;
     entry.stop_signal = SIGKILL;
