@@ -199,6 +199,8 @@ class Campaign {
     std::erase_if(planned, [&](const Planned& one) {
       return one.at < options_.first_call || one.at > options_.last_call ||
              (one.point.commit == 0 && !is_attacked(options_.story, one.point.phase)) ||
+             // There are many, and the exit of a call and the entry of the next are all the same to whom all of hearth is.
+             (options_.story == Story::change && one.point.scope == Scope::everything && one.point.after) ||
              // The one that dies with it is another one.
              partner(one.point.scope) == one.role.substr(0, one.role.find('+'));
     });
@@ -208,7 +210,8 @@ class Campaign {
       row.kinds.try_emplace(one.call_number, 0);
     }
     for (const Course& course : courses_) {
-      const std::string pair = course.role + (options_.also == Scope::target ? "" : "+" + std::string(partner(options_.also)));
+      const std::string pair =
+          course.role + (options_.also == Scope::target ? "" : "+" + std::string(partner(options_.also)));
       if (table_.contains(pair)) table_[pair].calls += course.calls.size();
       if (table_.contains("all")) table_["all"].calls += course.calls.size();
     }

@@ -23,7 +23,7 @@ struct CampaignOptions {
   std::string role;          // "" = all of them and "all"
   Story story = Story::life;
   Scope also = Scope::target;  // who dies together with the target, in the place of "all"
-  std::size_t sample = 0;    // 0 = every point
+  std::size_t sample = 0;      // 0 = every point
   std::uint64_t seed = 0;
   std::optional<Point> only;
   std::uint64_t first_call = 0;  // only points at calls (or commits) with these numbers

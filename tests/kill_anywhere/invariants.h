@@ -66,10 +66,10 @@ struct Evidence {
   std::string caller_heard;  // who waited in k's backlog: "pong", or what went wrong
   // upgrade:
   StatusView after_upgrade;
-  bool upgraded = false;  // the other programs run
-  std::vector<std::string> left_over;       // processes, files, cgroup leaves
-  int keeper_status = 0;                    // of the last keeper, as of wait(2)
-  bool ended = false;                       // hearth came to its end
+  bool upgraded = false;               // the other programs run
+  std::vector<std::string> left_over;  // processes, files, cgroup leaves
+  int keeper_status = 0;               // of the last keeper, as of wait(2)
+  bool ended = false;                  // hearth came to its end
 };
 
 struct Verdict {

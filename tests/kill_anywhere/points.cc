@@ -160,9 +160,9 @@ const std::map<long, const char*>& call_names() {
 }
 
 constexpr std::pair<Phase, std::string_view> phase_names[] = {
-    {Phase::launch, "launch"},   {Phase::up, "up"},   {Phase::say, "say"},   {Phase::exit, "exit"},
-    {Phase::restart, "restart"}, {Phase::end, "end"}, {Phase::stop, "stop"}, {Phase::down, "down"},
-    {Phase::probes, "probes"}, {Phase::hooks, "hooks"}, {Phase::signal, "signal"}, {Phase::apply, "apply"},
+    {Phase::launch, "launch"},   {Phase::up, "up"},           {Phase::say, "say"},       {Phase::exit, "exit"},
+    {Phase::restart, "restart"}, {Phase::end, "end"},         {Phase::stop, "stop"},     {Phase::down, "down"},
+    {Phase::probes, "probes"},   {Phase::hooks, "hooks"},     {Phase::signal, "signal"}, {Phase::apply, "apply"},
     {Phase::backlog, "backlog"}, {Phase::upgrade, "upgrade"}, {Phase::after, "after"},
 };
 

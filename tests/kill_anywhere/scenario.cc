@@ -175,7 +175,11 @@ bool Scenario::services_live() const {
 Loss Scenario::loss() const {
   if (revivals_ > 0) return Loss::all_of_hearth;
   if (!tracer_ || !tracer_->reached()) return Loss::nothing;
-  if (options_.point.scope == Scope::everything) return Loss::all_of_hearth;
+  // What is parked is held by keeper and supervisor, and by nobody else.
+  const bool keeper = options_.point.ordinal == 0, supervisor = options_.point.ordinal == 1;
+  const bool both = (keeper && options_.point.scope == Scope::with_supervisor) ||
+                    (supervisor && options_.point.scope == Scope::with_keeper);
+  if (both || options_.point.scope == Scope::everything) return Loss::all_of_hearth;
   return options_.point.ordinal == 0 || options_.point.scope == Scope::with_keeper ? Loss::keeper : Loss::nothing;
 }
 

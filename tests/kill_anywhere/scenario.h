@@ -26,10 +26,10 @@
 namespace hearth::kill_anywhere {
 
 struct ScenarioOptions {
-  std::string directory;          // of this run alone; made by the caller
-  std::string programs;           // directory of hearth's programs
-  std::string supervisor;         // path; "" = the one in `programs`
-  std::string next;               // directory of the programs of an upgrade
+  std::string directory;   // of this run alone; made by the caller
+  std::string programs;    // directory of hearth's programs
+  std::string supervisor;  // path; "" = the one in `programs`
+  std::string next;        // directory of the programs of an upgrade
   Story story = Story::life;
   std::string service_mode;       // second argument of service a: "drops-a-line" plants a violation
   SpanNs deadline = seconds(20);  // for the event that each step waits for

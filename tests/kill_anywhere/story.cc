@@ -32,7 +32,8 @@ std::vector<std::uint32_t> ordinals_of(Story story, std::string_view role) {
   const auto& of_role = story == Story::upgrade ? upgrading : usual;
   if (const auto found = of_role.find(role); found != of_role.end()) return found->second;
   if (!role.empty() && role != "all") return {};
-  return story == Story::upgrade ? std::vector<std::uint32_t>{0, 1, 2, 5, 6} : std::vector<std::uint32_t>{0, 1, 2, 3, 4};
+  return story == Story::upgrade ? std::vector<std::uint32_t>{0, 1, 2, 5, 6}
+                                 : std::vector<std::uint32_t>{0, 1, 2, 3, 4};
 }
 
 bool is_attacked(Story story, Phase phase) {

@@ -253,7 +253,8 @@ void Tracer::strike(pid_t pid, long call_number) {
   if (scope == Scope::with_keeper || scope == Scope::everything) victims.push_back(keeper_.load());
   victims.push_back(pid);
   for (const pid_t other : released_) {
-    const bool partner_of_it = scope != Scope::with_keeper && !partner(scope).empty() && role_of(other) == partner(scope);
+    const bool partner_of_it =
+        scope != Scope::with_keeper && !partner(scope).empty() && role_of(other) == partner(scope);
     if (scope == Scope::everything || partner_of_it) victims.push_back(other);
   }
   // Numbers of living children of the keeper: nobody but hearth's own processes has died so far, and a dead one's
