@@ -52,7 +52,7 @@ std::size_t fewest(const std::vector<std::vector<Call>>& runs) {
 
 class Campaign {
  public:
-  explicit Campaign(const CampaignOptions& options) : options_(options) {}
+  explicit Campaign(CampaignOptions options) : options_(std::move(options)) {}
 
   int run() {
     std::string pattern = (std::filesystem::temp_directory_path() / "hearth-ka-XXXXXX").string();
@@ -64,6 +64,7 @@ class Campaign {
     const std::string supervisor =
         options_.supervisor.empty() ? options_.programs + "/hearth-supervisor" : options_.supervisor;
     commit_offset_ = symbol_offset(supervisor, commit_symbol);
+    if (options_.story == Story::upgrade && !copy_programs()) return fail("cannot copy hearth's programs");
     const int status = options_.only ? repeat() : everything();
     if (kept_ == 0 && !options_.keep) std::filesystem::remove_all(root_);
     return status;
@@ -73,6 +74,20 @@ class Campaign {
   int fail(const std::string& why) {
     std::fprintf(stderr, "hearth-kill-anywhere: %s\n", why.c_str());
     return 2;
+  }
+
+  // The same bytes in other files: another version, for all that can be seen.
+  bool copy_programs() {
+    namespace fs = std::filesystem;
+    options_.next = root_ + "/next";
+    std::error_code error;
+    fs::create_directory(options_.next, error);
+    for (const char* name : {"hearth-keeper", "hearth-supervisor", "hearth-logger"}) {
+      const std::string path = options_.next + "/" + name;
+      if (!error) fs::copy_file(options_.programs + "/" + name, path, error);
+      if (!error) fs::permissions(path, fs::perms(0755), error);
+    }
+    return !error;
   }
 
   void say(const std::string& text) {
@@ -109,17 +124,13 @@ class Campaign {
 
   // Some clean runs for each process that is there from the start. False: one of them had violations.
   bool learn() {
-    for (const std::uint32_t ordinal : ordinals()) {
+    for (const std::uint32_t ordinal : ordinals_of(options_.story, options_.role)) {
       Course course;
       course.ordinal = ordinal;
       std::vector<std::vector<Call>> runs;
       std::size_t most = 0;
       double seconds = 0;
-      ScenarioOptions run;
-      run.programs = options_.programs;
-      run.supervisor = options_.supervisor;
-      run.service_mode = options_.service_mode;
-      run.deadline = options_.deadline;
+      ScenarioOptions run = options_of_runs(options_);
       run.point.ordinal = ordinal;
       run.learn_failures = options_.fail;
       const std::uint64_t count = options_.fail ? clean_runs_for_failures : clean_runs;
@@ -143,7 +154,9 @@ class Campaign {
         runs.push_back(std::move(result.report.calls));
       }
       course.calls = common_calls(runs);
-      if (course.role == "supervisor" && options_.role != "supervisor" && commit_offset_ != 0 && !options_.fail)
+      // Commits of one story are like those of another.
+      const bool with_commits = options_.story == Story::life && options_.also == Scope::target && !options_.fail;
+      if (course.role == "supervisor" && options_.role != "supervisor" && commit_offset_ != 0 && with_commits)
         course.commits = commits(run);
       say(fmt::format(
           "clean runs {}: {:<10} {:>5} to {} calls, {:>5} in all of them, {:>3} commits, {:.0f} ms; most: {}\n",
@@ -152,14 +165,6 @@ class Campaign {
       courses_.push_back(std::move(course));
     }
     return true;
-  }
-
-  // Processes of the role. The order of their start is the same in every run.
-  std::vector<std::uint32_t> ordinals() const {
-    static const std::map<std::string, std::vector<std::uint32_t>> of_role = {
-        {"keeper", {0}}, {"supervisor", {1}}, {"commit", {1}}, {"logger", {2}}, {"spawner", {3, 4}}};
-    const auto found = of_role.find(options_.role);
-    return found != of_role.end() ? found->second : std::vector<std::uint32_t>{0, 1, 2, 3, 4};
   }
 
   std::vector<std::uint64_t> commits(ScenarioOptions run) {
@@ -186,7 +191,9 @@ class Campaign {
   std::vector<Planned> plan() {
     std::vector<Planned> planned;
     const auto add = [&](std::vector<Planned> more) {
-      if (more.empty() || (!options_.role.empty() && options_.role != more.front().role)) return;
+      // "supervisor+logger" is a kind of "supervisor".
+      const auto role = [&] { return more.front().role.substr(0, more.front().role.find('+')); };
+      if (more.empty() || (!options_.role.empty() && options_.role != role())) return;
       planned.insert(planned.end(), more.begin(), more.end());
     };
     for (const Course& course : courses_) {
@@ -194,19 +201,27 @@ class Campaign {
         add(fail_points(course));
         continue;
       }
-      add(all_points(course, Scope::target));
-      add(all_points(course, Scope::everything));
+      add(all_points(course, options_.also));
+      if (options_.also == Scope::target) add(all_points(course, Scope::everything));
       add(commit_points(course, every_of_last_instructions, some_of_other_instructions));
     }
-    std::erase_if(planned,
-                  [&](const Planned& one) { return one.at < options_.first_call || one.at > options_.last_call; });
+    std::erase_if(planned, [&](const Planned& one) {
+      return one.at < options_.first_call || one.at > options_.last_call ||
+             (one.point.commit == 0 && !is_attacked(options_.story, one.point.phase)) ||
+             // There are many, and the exit of a call and the entry of the next are all the same to whom all of hearth is.
+             (options_.story == Story::change && one.point.scope == Scope::everything && one.point.after) ||
+             // The one that dies with it is another one.
+             partner(one.point.scope) == one.role.substr(0, one.role.find('+'));
+    });
     for (const Planned& one : planned) {
       Row& row = table_[one.role];
       ++row.points;
       row.kinds.try_emplace(one.call_number, 0);
     }
     for (const Course& course : courses_) {
-      if (table_.contains(course.role)) table_[course.role].calls += course.calls.size();
+      const std::string pair =
+          course.role + (options_.also == Scope::target ? "" : "+" + std::string(partner(options_.also)));
+      if (table_.contains(pair)) table_[pair].calls += course.calls.size();
       if (table_.contains("all")) table_["all"].calls += course.calls.size();
     }
     return options_.sample == 0 ? planned : sample(planned, options_.sample, options_.seed);
@@ -227,9 +242,9 @@ class Campaign {
     ++row.violations;
     ++kept_;
     complain(result,
-             fmt::format("\nVIOLATION at {} of {}, {}. Again: {} --point {}", call_name(result.report.call_number),
-                         outcome.planned.role, text_of(outcome.planned.point), options_.self,
-                         text_of(outcome.planned.point)),
+             fmt::format("\nVIOLATION at {} of {}, {}. Again: {} --story {} --point {}",
+                         call_name(result.report.call_number), outcome.planned.role, text_of(outcome.planned.point),
+                         options_.self, name_of(options_.story), text_of(outcome.planned.point)),
              outcome.directory);
   }
 
@@ -266,7 +281,7 @@ class Campaign {
     return violations == 0 && percent >= needed && done_ == total_ ? 0 : 1;
   }
 
-  const CampaignOptions& options_;
+  CampaignOptions options_;
   std::string root_;
   std::uint64_t commit_offset_ = 0;
   std::vector<Course> courses_;

@@ -21,7 +21,9 @@ struct CampaignOptions {
   std::string supervisor;    // "" = the one there
   std::string service_mode;  // plants a violation in service a
   std::string role;          // "" = all of them and "all"
-  std::size_t sample = 0;    // 0 = every point
+  Story story = Story::life;
+  Scope also = Scope::target;  // who dies together with the target, in the place of "all"
+  std::size_t sample = 0;      // 0 = every point
   std::uint64_t seed = 0;
   std::optional<Point> only;
   std::uint64_t first_call = 0;  // only points at calls (or commits) with these numbers
@@ -32,6 +34,7 @@ struct CampaignOptions {
   bool keep = false;              // directories of runs without violations, too
   bool json = false;
   std::string self;  // how we were called, for the lines that repeat a point
+  std::string next;  // directory of the programs of an upgrade; made by the campaign
 };
 
 // One finished run.
@@ -52,6 +55,9 @@ std::string to_json(const RunResult& result);
 RunResult result_from_json(const std::string& line);
 
 // workers.cc: runs all of `planned`, `jobs` at a time; `done` is called in the order in which they end.
+// What all runs have in common.
+ScenarioOptions options_of_runs(const CampaignOptions& options);
+
 void run_points(const CampaignOptions& options, const std::string& root, std::uint64_t commit_offset,
                 const std::vector<Planned>& planned, const std::function<void(Outcome)>& done);
 

@@ -110,6 +110,100 @@ TEST(KillAnywhereFaults, each_doctored_piece_of_evidence_is_a_violation) {
   EXPECT_THAT(found([](Evidence& e) { e.logs["b"].lost = 1; }), ElementsAre(HasSubstr("log of b")));
 }
 
+Evidence good_change() {
+  Evidence e;
+  e.story = Story::change;
+  e.ended = true;
+  std::uint64_t run = 0;
+  for (const char* name : {"x", "w", "t", "p", "r", "h", "j", "d", "l", "n", "f", "k", "f", "k"}) {
+    const pid_t pid = static_cast<pid_t>(100 + ++run);
+    e.processes.push_back({name, pid, run, 0, "-", "-"});
+    e.last.services[name] = service("running", pid, run);
+    ++e.events.begun[run];
+    ++e.events.ended[run];
+  }
+  e.events.checked = true;
+  e.last.services["d"].exit_code = 9;
+  e.last.services["h"].state = "stopped";
+  e.last.services.erase("l");
+  e.after_exit.services["j"] = service("completed", 0, 7);
+  e.after_exit.services["j"].exit_code = 0;
+  e.hooks = "before_start\nafter_start\nbefore_stop\nafter_stop\n";
+  e.hangups = "1";
+  e.caller_heard = "pong";
+  return e;
+}
+
+Evidence good_upgrade() {
+  Evidence e = good();
+  e.story = Story::upgrade;
+  std::erase_if(e.processes, [](const SeenProcess& process) { return process.name == "c" || process.name == "e"; });
+  e.upgraded = true;
+  e.last.takeovers = 1;
+  return e;
+}
+
+TEST(KillAnywhereFaults, so_is_each_of_the_story_of_change) {
+  const auto found = [](const std::function<void(Evidence&)>& doctor) {
+    Evidence evidence = good_change();
+    doctor(evidence);
+    return judge(evidence).violations;
+  };
+  EXPECT_THAT(found([](Evidence&) {}), IsEmpty());
+  for (const char* name : {"x", "w", "t", "f", "p", "r", "k", "n"}) {
+    EXPECT_THAT(found([&](Evidence& e) { e.last.services[name].ready = false; }), ElementsAre(HasSubstr("not ready")));
+    EXPECT_THAT(found([&](Evidence& e) { e.last.services[name].restarts = 1; }), ElementsAre(HasSubstr("restarts")));
+  }
+  EXPECT_THAT(found([](Evidence& e) { e.hooks += "after_stop\n"; }), ElementsAre(HasSubstr("hooks")));
+  EXPECT_THAT(found([](Evidence& e) { e.hooks = "before_start\n"; }), ElementsAre(HasSubstr("hooks")));
+  EXPECT_THAT(found([](Evidence& e) { e.hangups = "2"; }), ElementsAre(HasSubstr("SIGHUP 2 times")));
+  EXPECT_THAT(found([](Evidence& e) { e.caller_heard = "k: failed 11"; }), ElementsAre(HasSubstr("backlog")));
+  EXPECT_THAT(found([](Evidence& e) { e.last.services["l"] = {}; }), ElementsAre(HasSubstr("left the document")));
+  EXPECT_THAT(found([](Evidence& e) { e.after_exit.services["j"].exit_code = 1; }),
+              ElementsAre(HasSubstr("exit code 0 of j")));
+  EXPECT_THAT(found([](Evidence& e) { e.after_exit.services["j"].state = "failed"; }),
+              ElementsAre(HasSubstr("the task j is failed")));
+  EXPECT_THAT(found([](Evidence& e) { e.events.begun[3] = 2; }),
+              ElementsAre(HasSubstr("2 times that run 3 of t began")));
+  EXPECT_THAT(found([](Evidence& e) { e.events.ended.erase(3); }), ElementsAre(HasSubstr("0 times that it ended")));
+  EXPECT_THAT(found([](Evidence& e) { e.events.wrong = {"x"}; }), ElementsAre(HasSubstr("in the event journal: x")));
+}
+
+TEST(KillAnywhereFaults, so_is_each_of_the_story_of_an_upgrade) {
+  const auto found = [](const std::function<void(Evidence&)>& doctor) {
+    Evidence evidence = good_upgrade();
+    doctor(evidence);
+    return judge(evidence).violations;
+  };
+  EXPECT_THAT(found([](Evidence&) {}), IsEmpty());
+  EXPECT_THAT(found([](Evidence& e) { e.upgraded = false; }), ElementsAre(HasSubstr("the programs before")));
+  EXPECT_THAT(found([](Evidence& e) { e.last.returns = 1; }), ElementsAre(HasSubstr("taken back")));
+  EXPECT_THAT(found([](Evidence& e) { e.orders[1].orders.insert(9); }), ElementsAre(HasSubstr("two orders")));
+  EXPECT_THAT(found([](Evidence& e) { e.processes.back().listen_fds = 0; }),
+              ElementsAre(HasSubstr("stored descriptor")));
+}
+
+TEST(KillAnywhereFaults, a_journal_that_lost_doubled_or_cut_an_event_is_noticed) {
+  const std::string one = R"({"id":1,"time":"t","kind":"order","text":"x"})"
+                          "\n";
+  const std::string two = R"({"id":2,"time":"t","kind":"run","cause":1,"run":7,"text":"x"})"
+                          "\n";
+  const std::string three = R"({"id":3,"time":"t","kind":"exit","cause":2,"run":7,"text":"x"})"
+                            "\n";
+  const EventFindings whole = check_event_lines(one + two + three);
+  EXPECT_THAT(whole.wrong, IsEmpty());
+  EXPECT_EQ(whole.begun.at(7), 1u);
+  EXPECT_EQ(whole.ended.at(7), 1u);
+  EXPECT_THAT(check_event_lines(one + three).wrong, ElementsAre("event 3 follows 1"));
+  EXPECT_THAT(check_event_lines(one + two + two + three).wrong, ElementsAre("event 2 follows 2"));
+  EXPECT_FALSE(check_event_lines(two + one).wrong.empty());
+  EXPECT_FALSE(check_event_lines(one + two.substr(0, 30)).wrong.empty());
+  EXPECT_THAT(check_event_lines(R"({"id":1,"time":"t","kind":"loss","text":"3 are lost"})"
+                                "\n")
+                  .wrong,
+              ElementsAre("3 are lost"));
+}
+
 TEST(KillAnywhereFaults, what_only_the_death_of_everything_may_cost_is_tolerated_only_then) {
   Evidence evidence = good();
   evidence.logs["a"].lost = 3;
@@ -151,16 +245,17 @@ TEST_F(LogCheck, finds_lines_that_are_lost_doubled_moved_and_damaged) {
 }
 
 TEST(KillAnywhereFaults, points_are_read_as_they_are_written) {
-  for (const char* text : {"1:17:entry", "1:openat#4:exit", "2:stop/openat#4:exit", "0:launch/3:entry:all",
-                           "2:call999#0:entry:all", "0:3:exit", "2:5:exit:all", "1:9:entry:with-keeper", "commit:3:120",
-                           "1:up/write#2:fail-EIO", "2:down/splice#0:fail-shortx10"}) {
+  for (const char* text :
+       {"1:17:entry", "1:openat#4:exit", "2:stop/openat#4:exit", "0:launch/3:entry:all", "2:call999#0:entry:all",
+        "0:3:exit", "2:5:exit:all", "1:9:entry:with-keeper", "1:upgrade/9:exit:with-logger", "0:9:exit:with-supervisor",
+        "commit:3:120", "1:up/write#2:fail-EIO", "2:down/splice#0:fail-shortx10"}) {
     const std::optional<Point> point = parse_point(text);
     ASSERT_TRUE(point) << text;
     EXPECT_EQ(text_of(*point), text);
   }
-  for (const char* text :
-       {"", "1:2", "1:2:before", "commit:0:1", "1:x:entry", "1:x#3:entry", "1:nowhere/openat#3:entry", "1:2:exit:some",
-        "1:up/write#2:fail-", "1:up/write#2:fail-EWHAT", "1:up/write#2:fail-EIOx1", "1:up/write#2:fail-EIOx"})
+  for (const char* text : {"", "1:2", "1:2:before", "commit:0:1", "1:x:entry", "1:x#3:entry",
+                           "1:nowhere/openat#3:entry", "1:2:exit:some", "1:2:exit:with-some", "1:up/write#2:fail-",
+                           "1:up/write#2:fail-EWHAT", "1:up/write#2:fail-EIOx1", "1:up/write#2:fail-EIOx"})
     EXPECT_FALSE(parse_point(text)) << text;
 }
 

@@ -106,6 +106,13 @@ void Hub::read() {
   }
 }
 
+std::vector<ServiceProcess*> Hub::all() const {
+  std::vector<ServiceProcess*> found;
+  for (const auto& process : processes_)
+    if (!process->name.empty()) found.push_back(process.get());
+  return found;
+}
+
 std::vector<ServiceProcess*> Hub::all(const std::string& name) const {
   std::vector<ServiceProcess*> found;
   for (const auto& process : processes_)

@@ -42,7 +42,8 @@ class Hub {
   // Takes in whatever has come.
   void read();
 
-  // Processes of the service so far, the newest last.
+  // Processes so far, the newest last; of all services, or of one.
+  std::vector<ServiceProcess*> all() const;
   std::vector<ServiceProcess*> all(const std::string& name) const;
   ServiceProcess* newest(const std::string& name) const;
   bool send(const std::string& name, const std::string& command);

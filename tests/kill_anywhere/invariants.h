@@ -9,7 +9,9 @@
 #include <string>
 #include <vector>
 
+#include "event_check.h"
 #include "log_check.h"
+#include "story.h"
 #include "views.h"
 
 namespace hearth::kill_anywhere {
@@ -39,6 +41,7 @@ struct SeenOrder {
 };
 
 struct Evidence {
+  Story story = Story::life;
   Loss loss = Loss::nothing;
   bool reached = false;                  // somebody was killed
   std::uint32_t supervisors_killed = 0;  // after the first commit; for the count of takeovers
@@ -56,10 +59,18 @@ struct Evidence {
   std::int64_t watchdog_at = 0;      // and afterwards
   std::uint64_t doubled_keys = 0;
   std::map<std::string, LogFindings> logs;  // by service
-  std::vector<std::string> left_over;       // processes, files, cgroup leaves
-  std::vector<std::string> refusals;        // orders that were not taken, with the reason, and given again
-  int keeper_status = 0;                    // of the last keeper, as of wait(2)
-  bool ended = false;                       // hearth came to its end
+  EventFindings events;
+  // change:
+  std::string hooks;         // their names, a line each
+  std::string hangups;       // that r has counted
+  std::string caller_heard;  // who waited in k's backlog: "pong", or what went wrong
+  // upgrade:
+  StatusView after_upgrade;
+  bool upgraded = false;               // the other programs run
+  std::vector<std::string> left_over;  // processes, files, cgroup leaves
+  std::vector<std::string> refusals;   // orders that were not taken, with the reason, and given again
+  int keeper_status = 0;               // of the last keeper, as of wait(2)
+  bool ended = false;                  // hearth came to its end
 };
 
 struct Verdict {

@@ -15,10 +15,13 @@ constexpr const char* usage =
     "usage: hearth-kill-anywhere [options]\n"
     "  --role R          only points of this role: supervisor, spawner, logger, keeper, commit (steps inside the\n"
     "                    supervisor's commits), all (everything is killed at once)\n"
+    "  --story S         life (the default), change, or upgrade: what happens to the services; README.md tells\n"
+    "  --also R          together with the process that is killed, the one of this role: keeper, supervisor, logger,\n"
+    "                    spawner\n"
     "  --calls A:B       only points at calls (or commits) number A to B\n"
     "  --sample N        N points, so that every kind of system call of every role is hit; without it, all points\n"
     "  --seed S          of the sample; it is printed\n"
-    "  --point P         this one: ORDINAL:CALL:entry|exit[:all|:with-keeper], or commit:N:INSTRUCTION. CALL is\n"
+    "  --point P         this one: ORDINAL:CALL:entry|exit[:all|:with-ROLE], or commit:N:INSTRUCTION. CALL is\n"
     "                    the number of the call, or of one of its kind: 17, openat#4; with --fail\n"
     "                    ORDINAL:CALL:fail-EIO, or fail-EIOx10. Ordinals: 0 keeper, 1 "
     "supervisor, 2 logger, 3 and 4 spawners\n"
@@ -59,7 +62,16 @@ hearth::kill_anywhere::CampaignOptions parse(int argc, char** argv) {
     };
     if (name == "--role")
       options.role = value();
-    else if (name == "--calls") {
+    else if (name == "--story" || name == "--also") {
+      const std::string text = value();
+      const auto story = hearth::kill_anywhere::story_named(text);
+      const auto also = hearth::kill_anywhere::scope_with(text);
+      if (name == "--story" ? !story : !also) refuse("\"" + text + "\" is no " + name.substr(2));
+      if (name == "--story")
+        options.story = *story;
+      else
+        options.also = *also;
+    } else if (name == "--calls") {
       const std::string range = value();
       char* colon = nullptr;
       options.first_call = std::strtoull(range.c_str(), &colon, 10);
@@ -98,6 +110,10 @@ hearth::kill_anywhere::CampaignOptions parse(int argc, char** argv) {
   }
   static const std::set<std::string> roles = {"", "supervisor", "spawner", "logger", "keeper", "commit", "all"};
   if (!roles.contains(options.role)) refuse("\"" + options.role + "\" is no role");
+  if (hearth::kill_anywhere::ordinals_of(options.story, options.role).empty())
+    refuse("in this story nobody of role \"" + options.role + "\" is killed");
+  if (options.also != hearth::kill_anywhere::Scope::target && (options.role == "all" || options.role == "commit"))
+    refuse("--also is for the role of one process");
   if (options.jobs < 1) refuse("--jobs is at least 1");
   return options;
 }

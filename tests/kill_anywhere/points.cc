@@ -173,11 +173,32 @@ bool read_failure(std::string_view text, Point& point) {
 }
 
 constexpr std::pair<Phase, std::string_view> phase_names[] = {
-    {Phase::launch, "launch"},   {Phase::up, "up"},   {Phase::say, "say"},   {Phase::exit, "exit"},
-    {Phase::restart, "restart"}, {Phase::end, "end"}, {Phase::stop, "stop"}, {Phase::down, "down"},
+    {Phase::launch, "launch"},   {Phase::up, "up"},           {Phase::say, "say"},       {Phase::exit, "exit"},
+    {Phase::restart, "restart"}, {Phase::end, "end"},         {Phase::stop, "stop"},     {Phase::down, "down"},
+    {Phase::probes, "probes"},   {Phase::hooks, "hooks"},     {Phase::signal, "signal"}, {Phase::apply, "apply"},
+    {Phase::backlog, "backlog"}, {Phase::upgrade, "upgrade"}, {Phase::after, "after"},
+};
+
+constexpr std::pair<Scope, std::string_view> partners[] = {
+    {Scope::with_keeper, "keeper"},
+    {Scope::with_supervisor, "supervisor"},
+    {Scope::with_logger, "logger"},
+    {Scope::with_spawner, "spawner"},
 };
 
 }  // namespace
+
+std::string_view partner(Scope scope) {
+  for (const auto& [with, role] : partners)
+    if (with == scope) return role;
+  return "";
+}
+
+std::optional<Scope> scope_with(std::string_view role) {
+  for (const auto& [with, name] : partners)
+    if (name == role) return with;
+  return std::nullopt;
+}
 
 std::string text_of(const Point& point) {
   std::string text;
@@ -194,7 +215,7 @@ std::string text_of(const Point& point) {
     if (point.times > 1) text += "x" + std::to_string(point.times);
   }
   if (point.scope == Scope::everything) text += ":all";
-  if (point.scope == Scope::with_keeper) text += ":with-keeper";
+  if (!partner(point.scope).empty()) text += ":with-" + std::string(partner(point.scope));
   return text;
 }
 
@@ -202,12 +223,12 @@ std::optional<Point> parse_point(const std::string& text) {
   std::vector<std::string_view> parts = split(text);
   Point point;
   if (parts.size() == 4) {
-    if (parts[3] == "all")
-      point.scope = Scope::everything;
-    else if (parts[3] == "with-keeper")
-      point.scope = Scope::with_keeper;
-    else
-      return std::nullopt;
+    const bool with = parts[3].starts_with("with-");
+    const std::optional<Scope> scope = parts[3] == "all" ? Scope::everything
+                                       : with            ? scope_with(parts[3].substr(5))
+                                                         : std::nullopt;
+    if (!scope) return std::nullopt;
+    point.scope = *scope;
     parts.pop_back();
   }
   if (parts.size() != 3) return std::nullopt;
@@ -278,6 +299,7 @@ std::vector<Planned> all_points(const Course& course, Scope scope) {
       one.point.after = after;
       one.point.scope = scope;
       one.role = scope == Scope::everything ? "all" : course.role;
+      if (!partner(scope).empty()) one.role += "+" + std::string(partner(scope));
       one.call_number = call.kind;
       planned.push_back(one);
     }

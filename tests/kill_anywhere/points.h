@@ -9,17 +9,36 @@
 
 namespace hearth::kill_anywhere {
 
-enum class Scope : std::uint8_t {
-  target,       // the process that reached the point
-  with_keeper,  // it and the keeper
-  everything,   // all of hearth
-};
+// Who is killed: the process that reached the point, it and another one of hearth, or all of hearth.
+enum class Scope : std::uint8_t { target, with_keeper, with_supervisor, with_logger, with_spawner, everything };
+
+// The role that dies together with the target; "" when none does, or all do.
+std::string_view partner(Scope scope);
+// The other way round.
+std::optional<Scope> scope_with(std::string_view role);
 
 inline constexpr long any_kind = -1;
 
 // Steps of the scenario. How many calls a process makes in one varies (how much comes in one turn is a matter of
 // time), so that its 400th openat is now here, now there; the third openat of `restart` is there in each run.
-enum class Phase : std::uint8_t { launch, up, say, exit, restart, end, stop, down, any };
+enum class Phase : std::uint8_t {
+  launch,
+  up,
+  say,
+  exit,
+  restart,
+  end,
+  stop,
+  down,
+  probes,
+  hooks,
+  signal,
+  apply,
+  backlog,
+  upgrade,
+  after,
+  any
+};
 
 struct Point {
   std::uint32_t ordinal = 0;      // which child of the keeper, in the order of their start; 0 = the keeper itself
@@ -35,7 +54,7 @@ struct Point {
   int failure = 0;
 };
 
-// "2:stop/openat#3:exit", "2:openat#17:entry:all", "3:88:entry:with-keeper"; "commit:12:345"; "1:up/write#2:fail-EIO",
+// "2:stop/openat#3:exit", "2:openat#17:entry:all", "1:88:entry:with-keeper"; "commit:12:345"; "1:up/write#2:fail-EIO",
 // "1:up/write#2:fail-EIOx10". By phase and kind is how points are chosen.
 std::string text_of(const Point& point);
 std::optional<Point> parse_point(const std::string& text);
@@ -57,7 +76,7 @@ struct Course {
 
 struct Planned {
   Point point;
-  std::string role;  // in the table: that of the process, or "all"
+  std::string role;  // in the table: that of the process, "supervisor+logger", or "all"
   long call_number = -1;
   std::uint64_t at = 0;  // number of the call, or of the commit, in the clean run
 };

@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include "fail_check.h"
 #include "os/clock.h"
 #include "os/instance.h"
@@ -170,17 +172,19 @@ bool Scenario::hearth_lives() const {
 }
 
 bool Scenario::services_live() const {
-  for (const char* name : {"a", "b", "c", "d", "e"})
-    for (const ServiceProcess* process : hub_.all(name))
-      if (process->alive()) return true;
-  return false;
+  const std::vector<ServiceProcess*> processes = hub_.all();
+  return std::any_of(processes.begin(), processes.end(), [](const ServiceProcess* one) { return one->alive(); });
 }
 
 Loss Scenario::loss() const {
   if (revivals_ > 0) return Loss::all_of_hearth;
   if (!tracer_ || !tracer_->reached()) return Loss::nothing;
   if (failing()) return Loss::nothing;
-  if (options_.point.scope == Scope::everything) return Loss::all_of_hearth;
+  // What is parked is held by keeper and supervisor, and by nobody else.
+  const bool keeper = options_.point.ordinal == 0, supervisor = options_.point.ordinal == 1;
+  const bool both = (keeper && options_.point.scope == Scope::with_supervisor) ||
+                    (supervisor && options_.point.scope == Scope::with_keeper);
+  if (both || options_.point.scope == Scope::everything) return Loss::all_of_hearth;
   return options_.point.ordinal == 0 || options_.point.scope == Scope::with_keeper ? Loss::keeper : Loss::nothing;
 }
 
@@ -220,21 +224,45 @@ void Scenario::start_another_keeper() {
   keeper_ = pid;
 }
 
+std::string Scenario::ask(const std::string& service, const std::string& text) {
+  if (!hub_.send(service, text)) throw Stuck(service + " is not there for: " + text);
+  std::optional<std::string> answer;
+  await("the answer of " + service + " to: " + text, [&] {
+    answer = hub_.take_answer(service);
+    if (!answer && !hub_.newest(service)->control) throw Stuck(service + " died at: " + text);
+    return answer.has_value();
+  });
+  return *answer;
+}
+
 std::string Scenario::command(const std::string& service, const std::string& text) {
   for (int attempt = 0;; ++attempt) {
-    if (!hub_.send(service, text)) throw Stuck(service + " is not there for: " + text);
-    std::optional<std::string> answer;
-    await("the answer of " + service + " to: " + text, [&] {
-      answer = hub_.take_answer(service);
-      if (!answer && !hub_.newest(service)->control) throw Stuck(service + " died at: " + text);
-      return answer.has_value();
-    });
-    if (answer->starts_with("done")) return answer->size() > 5 ? answer->substr(5) : "";
+    const std::string answer = ask(service, text);
+    if (answer.starts_with("done")) return answer.size() > 5 ? answer.substr(5) : "";
     // A notify socket has nobody behind it while all of hearth is dead; sd_notify(3) fails then, too.
     const bool dead_time = loss() != Loss::nothing && attempt < 50;
-    if (!dead_time) throw Stuck(service + " could not do: " + text + ": " + *answer);
+    if (!dead_time) throw Stuck(service + " could not do: " + text + ": " + answer);
     status();
   }
+}
+
+std::string Scenario::service_json(const std::string& name, const std::string& mode, const std::string& more) const {
+  return fmt::format(R"({{"name":"{}","command":["{}/hearth-ka-service","{}"{}],"env":["KA_COUNTERS={}/counters",)"
+                     R"("KA_SOCKET={}"]{}}})",
+                     name, options_.programs, name, mode.empty() ? "" : ",\"" + mode + "\"", options_.directory,
+                     hub_.address(), more);
+}
+
+std::string Scenario::apply_json(const std::string& project, const std::string& services, bool again) const {
+  return fmt::format(
+      R"({{"document":{{"format":1,"project":"{}","path":"/ka/{}/hearth.toml","services":[{}]}},"start":true{}}})",
+      project, project, services, again ? ",\"reload\":true" : "");
+}
+
+void Scenario::await_greeting(const std::string& name, Order& order) {
+  const auto refused = [&] { return order.done() && !order.error().empty(); };
+  await(name + "'s greeting", [&] { return hub_.newest(name) != nullptr || refused(); });
+  if (refused()) settle(order);
 }
 
 Order& Scenario::order(const std::string& name, const std::string& target, const std::string& body) {
@@ -278,29 +306,29 @@ StatusView Scenario::status_when(const std::string& what, const std::function<bo
 
 void Scenario::collect() {
   hub_.read();
+  evidence_.story = options_.story;
   evidence_.loss = loss();
   evidence_.reached = tracer_ && tracer_->reached();
   evidence_.overlaps = hub_.violations();
-  for (const char* name : {"a", "b", "c", "d", "e"})
-    for (const ServiceProcess* process : hub_.all(name))
-      evidence_.processes.push_back(
-          {process->name, process->pid, process->run, process->listen_fds, process->listen_names, process->content});
+  for (const ServiceProcess* process : hub_.all())
+    evidence_.processes.push_back(
+        {process->name, process->pid, process->run, process->listen_fds, process->listen_names, process->content});
   for (auto& order : orders_) {
     order->join();
     evidence_.orders.push_back({order->name(), order->orders(), order->report(), order->error(), order->key_unknown()});
     for (const std::string& refusal : order->refusals()) evidence_.refusals.push_back(order->name() + ": " + refusal);
   }
   evidence_.ended = keeper_ended_;
-  const std::vector<std::pair<std::string, std::string>> formats = {
-      {"a", "raw"}, {"b", "stamped"}, {"c", "json"}, {"d", "raw"}, {"e", "raw"}};
-  for (const auto& [name, format] : formats) {
-    const auto service = evidence_.last.services.find(name);
-    if (service == evidence_.last.services.end()) continue;
-    evidence_.logs[name] =
-        check_log(service->second.log_directory, format, read_counters(options_.directory + "/counters/" + name));
+  const std::map<std::string, std::string> formats = {{"b", "stamped"}, {"c", "json"}};
+  for (const auto& [name, service] : evidence_.last.services) {
+    const auto format = formats.find(name);
+    evidence_.logs[name] = check_log(service.log_directory, format == formats.end() ? "raw" : format->second,
+                                     read_counters(options_.directory + "/counters/" + name));
   }
-  // After a step that stuck, everything is still there.
-  if (evidence_.stuck.empty()) find_leftovers();
+  // After a step that stuck, everything is still there, and the journal's copy may be half a second behind.
+  if (!evidence_.stuck.empty()) return;
+  evidence_.events = check_events(options_.directory + "/i");
+  find_leftovers();
 }
 
 void Scenario::find_leftovers() {

@@ -1,5 +1,5 @@
-// One run: hearth is started, leads five services through their lives, and is shut down; somewhere on the way one
-// of its processes is killed, or nobody (a clean run).
+// One run: hearth is started, leads services through a story, and is shut down; somewhere on the way one of its processes
+// is killed, or nobody (a clean run). There are three stories (story.h); this is the first, `life`:
 //
 //   a  no probe; writes log lines (raw, with rotation), never restarted
 //   b  ready by notify, watchdog, fd store; restarted by order
@@ -20,14 +20,17 @@
 #include "clients.h"
 #include "hub.h"
 #include "invariants.h"
+#include "story.h"
 #include "tracer.h"
 
 namespace hearth::kill_anywhere {
 
 struct ScenarioOptions {
-  std::string directory;          // of this run alone; made by the caller
-  std::string programs;           // directory of hearth's programs
-  std::string supervisor;         // path; "" = the one in `programs`
+  std::string directory;   // of this run alone; made by the caller
+  std::string programs;    // directory of hearth's programs
+  std::string supervisor;  // path; "" = the one in `programs`
+  std::string next;        // directory of the programs of an upgrade
+  Story story = Story::life;
   std::string service_mode;       // second argument of service a: "drops-a-line" plants a violation
   SpanNs deadline = seconds(20);  // for the event that each step waits for
   bool attack = false;
@@ -54,8 +57,9 @@ class Scenario {
   RunResult run();
 
  private:
-  // steps.cc
+  // steps.cc: the story `life`, and what all have in common
   void steps();
+  void step(Phase phase, void (Scenario::*what)());
   void bring_up();
   void say_things();
   std::int64_t watchdog_deadline();
@@ -63,7 +67,22 @@ class Scenario {
   void restart_b();
   void end_d();
   void stop_c();
+  void look_at_the_end();
+  void look_at_takeovers(bool reached_before);
   void shut_down();
+
+  // steps_change.cc
+  void begin_change();
+  void run_hooks_and_task();
+  void send_hangup();
+  void apply_again();
+  void accept_after_restart();
+  std::string change_document(bool second) const;
+
+  // steps_upgrade.cc
+  void begin_upgrade();
+  void upgrade();
+  void go_on_after_it();
 
   // scenario.cc
   void launch();
@@ -73,8 +92,14 @@ class Scenario {
   void start_another_keeper();
   bool hearth_lives() const;
   bool services_live() const;
+  // Its answer, whatever it is.
+  std::string ask(const std::string& service, const std::string& text);
   // Returns the words after "done"; repeats what failed because all of hearth was dead.
   std::string command(const std::string& service, const std::string& text);
+  // A service of a document: a command, where it finds us, and further members, beginning with a comma.
+  std::string service_json(const std::string& name, const std::string& mode, const std::string& more) const;
+  std::string apply_json(const std::string& project, const std::string& services, bool again = false) const;
+  void await_greeting(const std::string& name, Order& order);
   Order& order(const std::string& name, const std::string& target, const std::string& body);
   void settle(Order& order);
   StatusView status();
@@ -96,10 +121,11 @@ class Scenario {
   pid_t keeper_ = 0;
   bool keeper_ended_ = false;
   bool shutdown_ordered_ = false;
-  bool d_ended_ = false;
   int revivals_ = 0;
   std::atomic<bool> committed_{false};  // somebody has had an answer: the page has a commit
   std::atomic<bool> killed_after_commit_{false};
+  std::vector<os::Fd> ports_;  // bound, so that nobody else gets them; services listen there
+  std::vector<int> port_numbers_;
 };
 
 }  // namespace hearth::kill_anywhere

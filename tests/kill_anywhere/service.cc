@@ -8,8 +8,17 @@
 //     notify TEXT   one datagram to NOTIFY_SOCKET                 -> done | failed ERRNO
 //     fdstore NAME  a memfd with known content                    -> done
 //     barrier       BARRIER=1, returns when it was handled        -> done
+//     touch PATH                                                  -> done
+//     pipe FD        the line that says ready on a pipe           -> done
+//     serve PORT     answers HTTP at 127.0.0.1 from now on        -> done
+//     accept         one connection that waits at descriptor 3, which is answered "pong" -> done | failed ERRNO
+//     hups           how many SIGHUP have come                    -> done N
 //     exit CODE, abort                                            -> nothing
-// With a path as its second argument it goes into the background first, and writes its PID there.
+// SIGHUP is a reload: it is answered with RELOADING=1 and READY=1.
+// With a path as its second argument it goes into the background first, and writes its PID there. As
+//     NAME check PATH    it is a probe: 0 when the file is there
+//     NAME hook PATH     it is a hook: its name is written behind what the file has
+// it does that and ends.
 // When the test's socket is gone, it waits for a signal.
 //
 // Lines: "NNNNNNNN rRUN LENGTH TEXT CHECKSUM". Numbers go on over the runs of the service: they are counted in a
@@ -21,11 +30,15 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <string>
 #include <sys/mman.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "support/lines.h"
@@ -41,6 +54,9 @@ struct Service {
   std::string name;
   std::string run = variable("HEARTH_RUN");
   int control = -1;
+  int hangups = -1;  // signalfd
+  int door = -1;     // of `serve`
+  int hups = 0;
   support::Counters* counters = nullptr;
   bool drops_a_line = false;  // planted, so that the test of the test has something to find
 };
@@ -97,6 +113,60 @@ void pass_barrier(const Service& service) {
   answer_error(service, error != 0 ? error : passed ? 0 : ETIMEDOUT);
 }
 
+void touch(const Service& service, const std::string& path) {
+  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  answer_error(service, fd >= 0 && write(fd, "x", 1) == 1 ? 0 : errno);
+  close(fd);
+}
+
+// The test holds the same port, bound and not listening, so that nobody else gets it.
+void serve(Service& service, int port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  const int yes = 1;
+  service.door = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  setsockopt(service.door, SOL_SOCKET, SO_REUSEPORT, &yes, sizeof yes);
+  const bool ok = bind(service.door, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 &&
+                  listen(service.door, 64) == 0;
+  answer_error(service, ok ? 0 : errno);
+}
+
+// Whoever asks is not made to wait for more than one who says nothing.
+void answer_a_caller(int door) {
+  const int caller = accept4(door, nullptr, nullptr, SOCK_CLOEXEC);
+  const timeval patience{1, 0};
+  setsockopt(caller, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  char request[2048];
+  static constexpr char reply[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+  if (recv(caller, request, sizeof request, 0) > 0) send(caller, reply, sizeof reply - 1, MSG_NOSIGNAL);
+  close(caller);
+}
+
+void accept_who_waits(const Service& service) {
+  pollfd wait{3, POLLIN, 0};
+  const int caller = poll(&wait, 1, 0) == 1 ? accept4(3, nullptr, nullptr, SOCK_CLOEXEC) : -1;
+  if (caller < 0) return answer_error(service, wait.revents == POLLIN ? errno : EAGAIN);
+  answer_error(service, send(caller, "pong", 4, MSG_NOSIGNAL) == 4 ? 0 : errno);
+  close(caller);
+}
+
+// Nobody hears it while all of hearth is dead: then it is said again.
+void say_until_heard(const std::string& text) {
+  while (notify(text) != 0) poll(nullptr, 0, 5);
+}
+
+void reload(Service& service) {
+  signalfd_siginfo info;
+  if (read(service.hangups, &info, sizeof info) != sizeof info) return;
+  ++service.hups;
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  say_until_heard("RELOADING=1\nMONOTONIC_USEC=" + std::to_string(now.tv_sec * 1'000'000 + now.tv_nsec / 1'000));
+  say_until_heard("READY=1");
+}
+
 void obey(Service& service, const std::string& command) {
   const std::size_t space = command.find(' ');
   const std::string verb = command.substr(0, space);
@@ -105,6 +175,11 @@ void obey(Service& service, const std::string& command) {
   if (verb == "notify") return answer_error(service, notify(rest));
   if (verb == "fdstore") return store_descriptor(service, rest);
   if (verb == "barrier") return pass_barrier(service);
+  if (verb == "touch") return touch(service, rest);
+  if (verb == "pipe") return answer_error(service, write(std::atoi(rest.c_str()), "\n", 1) == 1 ? 0 : errno);
+  if (verb == "serve") return serve(service, std::atoi(rest.c_str()));
+  if (verb == "accept") return accept_who_waits(service);
+  if (verb == "hups") return answer(service, "done " + std::to_string(service.hups));
   if (verb == "exit") _exit(std::atoi(rest.c_str()));
   if (verb == "abort") abort();
   answer(service, "failed 0");
@@ -142,9 +217,34 @@ void go_into_the_background(const std::string& pid_file) {
   close(ends[1]);
 }
 
+int write_hook(const std::string& name, const char* path) {
+  const int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  const std::string line = name + "\n";
+  return fd >= 0 && write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size()) ? 0 : 94;
+}
+
+// What comes first: a command, a signal, or somebody at the door.
+[[noreturn]] void live(Service& service) {
+  for (;;) {
+    pollfd polled[] = {{service.control, POLLIN, 0}, {service.hangups, POLLIN, 0}, {service.door, POLLIN, 0}};
+    if (poll(polled, 3, -1) < 0) continue;
+    if (polled[1].revents != 0) reload(service);
+    if (polled[2].revents != 0) answer_a_caller(service.door);
+    if (polled[0].revents == 0) continue;
+    char packet[512];
+    const ssize_t n = recv(service.control, packet, sizeof packet, 0);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) wait_for_a_signal();
+    obey(service, std::string(packet, static_cast<std::size_t>(n)));
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  const std::string mode = argc > 3 ? argv[2] : "";
+  if (mode == "check") return access(argv[3], F_OK) == 0 ? 0 : 1;
+  if (mode == "hook") return write_hook(argv[1], argv[3]);
   Service service;
   service.name = argc > 1 ? argv[1] : "?";
   service.drops_a_line = argc > 2 && std::string(argv[2]) == "drops-a-line";
@@ -155,12 +255,11 @@ int main(int argc, char** argv) {
   service.control = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
   // The name of an abstract socket ends where the length says, without a NUL.
   if (connect(service.control, reinterpret_cast<const sockaddr*>(&address), length) < 0) wait_for_a_signal();
+  sigset_t hangup;
+  sigemptyset(&hangup);
+  sigaddset(&hangup, SIGHUP);
+  sigprocmask(SIG_BLOCK, &hangup, nullptr);
+  service.hangups = signalfd(-1, &hangup, SFD_CLOEXEC);
   answer(service, greeting(service));
-  for (;;) {
-    char packet[512];
-    const ssize_t n = recv(service.control, packet, sizeof packet, 0);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) wait_for_a_signal();
-    obey(service, std::string(packet, static_cast<std::size_t>(n)));
-  }
+  live(service);
 }

@@ -11,58 +11,50 @@ namespace {
 
 constexpr SpanNs watchdog = seconds(60);
 
-// One service of the document. `more`: further members, beginning with a comma.
-std::string service_json(const std::string& program, const std::string& name, const std::string& mode,
-                         const std::string& socket, const std::string& counters, const std::string& more) {
-  return fmt::format(R"({{"name":"{}","command":["{}","{}"{}],"env":["KA_COUNTERS={}","KA_SOCKET={}"]{}}})", name,
-                     program, name, mode.empty() ? "" : ",\"" + mode + "\"", counters, socket, more);
-}
-
-std::string document_json(const std::string& project, const std::string& services) {
-  return fmt::format(
-      R"({{"document":{{"format":1,"project":"{}","path":"/ka/{}/hearth.toml","services":[{}]}},"start":true}})",
-      project, project, services);
-}
-
 }  // namespace
 
+void Scenario::step(Phase phase, void (Scenario::*what)()) {
+  if (tracer_) tracer_->begin(phase);
+  (this->*what)();
+}
+
 void Scenario::steps() {
-  const auto step = [this](Phase phase, void (Scenario::*what)()) {
-    if (tracer_) tracer_->begin(phase);
-    (this->*what)();
-  };
   step(Phase::launch, &Scenario::launch);
-  step(Phase::up, &Scenario::bring_up);
-  step(Phase::say, &Scenario::say_things);
-  step(Phase::exit, &Scenario::exit_and_rotate);
-  step(Phase::restart, &Scenario::restart_b);
-  step(Phase::end, &Scenario::end_d);
-  step(Phase::stop, &Scenario::stop_c);
+  if (options_.story == Story::life) {
+    step(Phase::up, &Scenario::bring_up);
+    step(Phase::say, &Scenario::say_things);
+    step(Phase::exit, &Scenario::exit_and_rotate);
+    step(Phase::restart, &Scenario::restart_b);
+    step(Phase::end, &Scenario::end_d);
+    step(Phase::stop, &Scenario::stop_c);
+  } else if (options_.story == Story::change) {
+    step(Phase::probes, &Scenario::begin_change);
+    step(Phase::hooks, &Scenario::run_hooks_and_task);
+    step(Phase::signal, &Scenario::send_hangup);
+    step(Phase::apply, &Scenario::apply_again);
+    step(Phase::backlog, &Scenario::accept_after_restart);
+  } else {
+    step(Phase::up, &Scenario::begin_upgrade);
+    step(Phase::upgrade, &Scenario::upgrade);
+    step(Phase::after, &Scenario::go_on_after_it);
+  }
   step(Phase::down, &Scenario::shut_down);
 }
 
 // All but e by one request, whose client waits while the services are still loading.
 void Scenario::bring_up() {
-  const std::string program = options_.programs + "/hearth-ka-service";
-  const std::string counters = options_.directory + "/counters";
-  const auto service = [&](const char* name, const std::string& more) {
-    const std::string mode = std::string(name) == "a"   ? options_.service_mode
-                             : std::string(name) == "e" ? options_.directory + "/e.pid"
-                                                        : "";
-    return service_json(program, name, mode, hub_.address(), counters, more);
-  };
+  const std::string pid_file = options_.directory + "/e.pid";
   const std::string services =
-      service("a", R"(,"log":{"max_size":32768,"max_files":1000})") + "," +
-      service("b",
-              fmt::format(R"(,"ready":{{"type":"notify"}},"watchdog_ns":{},"log":{{"format":"stamped"}})", watchdog)) +
+      service_json("a", options_.service_mode, R"(,"log":{"max_size":32768,"max_files":1000})") + "," +
+      service_json(
+          "b", "",
+          fmt::format(R"(,"ready":{{"type":"notify"}},"watchdog_ns":{},"log":{{"format":"stamped"}})", watchdog)) +
       "," +
-      service("c", R"(,"backoff":{"initial_ns":20000000,"max_ns":1000000000,"jitter":0},"log":{"format":"json"})") +
-      "," + service("d", R"(,"restart":"never")");
-  Order& apply = order("apply", "/v1/apply", document_json(project_, services));
-  for (const char* name : {"a", "b", "c", "d"})
-    await(std::string(name) + "'s greeting",
-          [&] { return hub_.newest(name) != nullptr || (apply.done() && !apply.error().empty()); });
-  if (apply.done() && !apply.error().empty()) return settle(apply);
+      service_json("c", "",
+                   R"(,"backoff":{"initial_ns":20000000,"max_ns":1000000000,"jitter":0},"log":{"format":"json"})") +
+      "," + service_json("d", "", R"(,"restart":"never")");
+  Order& apply = order("apply", "/v1/apply", apply_json(project_, services));
+  for (const char* name : {"a", "b", "c", "d"}) await_greeting(name, apply);
   command("a", "write 60");
   command("b", "notify STATUS=loading 1");
   command("b", "write 20");
@@ -70,10 +62,10 @@ void Scenario::bring_up() {
   settle(apply);
   // Apart, because each service more makes the first commit longer, and that is gone through instruction by instruction.
   const std::string daemon =
-      service("e", fmt::format(R"(,"type":"forking","around":{{"pid_file":"{}/e.pid"}})", options_.directory));
-  Order& another = order("apply e", "/v1/apply", document_json(project_ + "e", daemon));
-  await("e's greeting", [&] { return hub_.newest("e") != nullptr || (another.done() && !another.error().empty()); });
-  if (!another.done() || another.error().empty()) command("e", "write 20");
+      service_json("e", pid_file, fmt::format(R"(,"type":"forking","around":{{"pid_file":"{}"}})", pid_file));
+  Order& another = order("apply e", "/v1/apply", apply_json(project_ + "e", daemon));
+  await_greeting("e", another);
+  command("e", "write 20");
   settle(another);
 }
 
@@ -144,6 +136,10 @@ void Scenario::stop_c() {
   Order& stop = order("stop c", "/v1/orders", R"({"verb":"stop","names":["c"]})");
   command("a", "write 20");
   settle(stop);
+  look_at_the_end();
+}
+
+void Scenario::look_at_the_end() {
   const bool reached_before = tracer_->reached();
   // READY=1 may be heard before the keeper's notice of the run.
   evidence_.last = status_when("a and b have their PIDs", [](const StatusView& view) {
@@ -151,10 +147,16 @@ void Scenario::stop_c() {
       return service.second.state != "running" || service.second.pid != 0;
     });
   });
-  const bool attacked_supervisor = options_.attack && options_.point.scope == Scope::target;
-  evidence_.takeovers_known = !failing() && (reached_before || !options_.attack || !attacked_supervisor);
-  if (reached_before && killed_after_commit_.load() && options_.point.ordinal == 1) evidence_.supervisors_killed = 1;
-  if (reached_before && !killed_after_commit_.load() && options_.point.ordinal == 1) evidence_.takeovers_known = false;
+  look_at_takeovers(reached_before);
+}
+
+// What the last status says, where it is sure that the kill was before it or is still to come.
+void Scenario::look_at_takeovers(bool reached_before) {
+  const Scope scope = options_.point.scope;
+  const bool of_supervisor = options_.point.ordinal == 1 || scope == Scope::with_supervisor;
+  evidence_.takeovers_known = !failing() && (reached_before || !options_.attack || scope == Scope::everything);
+  if (reached_before && killed_after_commit_.load() && of_supervisor) evidence_.supervisors_killed = 1;
+  if (reached_before && !killed_after_commit_.load() && of_supervisor) evidence_.takeovers_known = false;
   if (const std::optional<PageView> page = read_page(evidence_.last.supervisor))
     evidence_.doubled_keys = page->doubled_keys;
 }

@@ -181,16 +181,16 @@ void Tracer::on_event(pid_t pid, Tracee& tracee, int event) {
   resume(pid, tracee, 0);
 }
 
-// Spawners are named by themselves, the others by their program.
-void Tracer::name_role(pid_t pid) {
+// Spawners are named by themselves, the others by their program. "" for one that has none of its own yet, or any more.
+std::string Tracer::role_of(pid_t pid) const {
   const std::string program = program_of(pid);
-  if (program == "hearth-supervisor" || program == "hearth-logger") report_.role = program.substr(7);
-  if (program != "hearth-keeper") return;
+  if (program == "hearth-supervisor" || program == "hearth-logger") return program.substr(7);
+  if (program != "hearth-keeper") return "";
+  if (pid == keeper_) return "keeper";
   std::ifstream in("/proc/" + std::to_string(pid) + "/comm");
   std::string name;
   std::getline(in, name);
-  if (name.starts_with("hearth-spawn")) report_.role = "spawner";
-  if (pid == keeper_) report_.role = "keeper";
+  return name.starts_with("hearth-spawn") ? "spawner" : "";
 }
 
 bool Tracer::counts(const Call& call) const {
@@ -200,7 +200,7 @@ bool Tracer::counts(const Call& call) const {
 }
 
 void Tracer::on_call(pid_t pid, Tracee& tracee) {
-  if (report_.role.empty() && !options_.attack) name_role(pid);
+  if (report_.role.empty() && !options_.attack) report_.role = role_of(pid);
   if (of_failures()) return on_call_of_failures(pid, tracee);
   __ptrace_syscall_info info{};
   request(PTRACE_GET_SYSCALL_INFO, pid, sizeof info, reinterpret_cast<std::uint64_t>(&info));
@@ -278,9 +278,14 @@ void Tracer::strike(pid_t pid, long call_number) {
   if (options_.before_kill) options_.before_kill();
   std::vector<pid_t> victims;
   // The keeper first: it must not have the time to start anybody again.
-  if (options_.point.scope != Scope::target) victims.push_back(keeper_.load());
+  const Scope scope = options_.point.scope;
+  if (scope == Scope::with_keeper || scope == Scope::everything) victims.push_back(keeper_.load());
   victims.push_back(pid);
-  if (options_.point.scope == Scope::everything) victims.insert(victims.end(), released_.begin(), released_.end());
+  for (const pid_t other : released_) {
+    const bool partner_of_it =
+        scope != Scope::with_keeper && !partner(scope).empty() && role_of(other) == partner(scope);
+    if (scope == Scope::everything || partner_of_it) victims.push_back(other);
+  }
   // Numbers of living children of the keeper: nobody but hearth's own processes has died so far, and a dead one's
   // number is not given away while this short life lasts.
   reached_ = true;  // first: whoever hears of a death must know whose work it is

@@ -111,7 +111,7 @@ class Tracer {
   void end_failure(pid_t pid, Tracee& tracee);
   void on_trap(pid_t pid, Tracee& tracee);
   void add_child(pid_t pid);
-  void name_role(pid_t pid);
+  std::string role_of(pid_t pid) const;
   void set_breakpoint(pid_t pid, Tracee& tracee);
   void arm(pid_t pid, const Tracee& tracee);
   void disarm(pid_t pid, const Tracee& tracee);

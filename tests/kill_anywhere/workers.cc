@@ -33,12 +33,8 @@ void work(const CampaignOptions& options, const std::string& root, std::uint64_t
           const std::vector<Planned>& planned, std::size_t first, int results) {
   become_reaper();
   for (std::size_t i = first; i < planned.size(); i += static_cast<std::size_t>(options.jobs)) {
-    ScenarioOptions run;
+    ScenarioOptions run = options_of_runs(options);
     run.directory = directory_of(root, i);
-    run.programs = options.programs;
-    run.supervisor = options.supervisor;
-    run.service_mode = options.service_mode;
-    run.deadline = options.deadline;
     run.write_calls = options.keep;
     run.attack = true;
     run.point = planned[i].point;
@@ -61,6 +57,17 @@ void work(const CampaignOptions& options, const std::string& root, std::uint64_t
 }
 
 }  // namespace
+
+ScenarioOptions options_of_runs(const CampaignOptions& options) {
+  ScenarioOptions run;
+  run.programs = options.programs;
+  run.supervisor = options.supervisor;
+  run.service_mode = options.service_mode;
+  run.next = options.next;
+  run.story = options.story;
+  run.deadline = options.deadline;
+  return run;
+}
 
 void run_points(const CampaignOptions& options, const std::string& root, std::uint64_t commit_offset,
                 const std::vector<Planned>& planned, const std::function<void(Outcome)>& done) {

@@ -68,6 +68,8 @@ std::optional<StatusView> parse_status(const std::string& source) {
   if (const json::value* supervisor = at(*top, "supervisor"); supervisor != nullptr && supervisor->is_object()) {
     view.supervisor = static_cast<pid_t>(number(supervisor->get_object(), "pid").value_or(0));
     view.takeovers = static_cast<std::uint64_t>(number(supervisor->get_object(), "takeovers").value_or(0));
+    view.upgrades = static_cast<std::uint64_t>(number(supervisor->get_object(), "upgrades").value_or(0));
+    view.returns = static_cast<std::uint64_t>(number(supervisor->get_object(), "returns").value_or(0));
   }
   if (const json::value* keeper = at(*top, "keeper"); keeper != nullptr && keeper->is_object())
     view.keeper = static_cast<pid_t>(number(keeper->get_object(), "pid").value_or(0));

@@ -35,6 +35,8 @@ struct StatusView {
   pid_t supervisor = 0;
   pid_t keeper = 0;
   std::uint64_t takeovers = 0;
+  std::uint64_t upgrades = 0;
+  std::uint64_t returns = 0;  // upgrades that were taken back
   std::vector<std::string> notes;
   std::map<std::string, ServiceView> services;  // by name; of replicas "web" is the first, "web.1" the next
   std::string text;                             // as it came

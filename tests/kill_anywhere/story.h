@@ -1,0 +1,28 @@
+// The three stories of a run. Each is short, and has what the others have not; its points are at its own steps.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "points.h"
+
+namespace hearth::kill_anywhere {
+
+enum class Story : std::uint8_t {
+  life,     // start, readiness and watchdog by notify, logs, exit, restart, stop, shutdown
+  change,   // every other kind of probe, hooks, a task, a signal, another document, a backlog
+  upgrade,  // other programs of hearth go on
+};
+
+std::string_view name_of(Story story);
+std::optional<Story> story_named(std::string_view name);
+
+// Processes of that role, as children of the keeper; "" and "all": of every role. Their order is the same in every run.
+std::vector<std::uint32_t> ordinals_of(Story story, std::string_view role);
+// Is there a point at calls of this step? What other stories have, too, is not attacked again.
+bool is_attacked(Story story, Phase phase);
+
+}  // namespace hearth::kill_anywhere
