@@ -367,16 +367,8 @@ void Evidence::entry_freed(SlotIndex slot, RunCell& cell, Now now) {
                           book_.document_of(slot) != nullptr && !others_use_directories_of(book_, slot);
   if (stays_down) keeper_.release_surroundings(spawn_order(book_, slot, cell));
   if (!state.run_wanted) return;
-  if (dependencies_met(book_, slot)) return lives_.new_run(slot, now);
-  // What it depends on went away while both entries waited for their reap: the run that was asked for never
-  // comes to be, and the retry waits for the dependency.
-  state.run_wanted = false;
-  lifecycle::Event event;
-  event.kind = lifecycle::EventKind::spawn_failed;
-  event.reason = Reason::refused;
-  event.dependencies_met = false;
-  event.random = book_.random();
-  lives_.feed(slot, event, now);
+  if (needs_met(book_, slot)) return lives_.new_run(slot, now);
+  lives_.take_start_back(slot, now);  // what it depends on went away while both entries waited for their reap
 }
 
 void Evidence::decide_refusal(SlotIndex slot, Now now) {

@@ -89,6 +89,10 @@ void Propagation::weigh(SlotIndex slot) {
     return;
   }
   if (state.role != SlotRole::service || !state.life.want_up) return;
+  if (state.run_wanted || state.run().spawn) {
+    if (!needs_met(book_, slot)) lives_.take_start_back(slot, now_);
+    return;
+  }
   if (state.life.phase != Phase::waiting && state.life.phase != Phase::backoff && state.life.phase != Phase::failed)
     return;
   if (state.life.phase == Phase::failed && state.life.reason != Reason::dependency_failed) return;
