@@ -69,6 +69,7 @@ struct Scratch {
   RunUse use;
   std::unique_ptr<std::string> unready;  // what the last try of its readiness found that was bad; null: nothing
   std::unique_ptr<std::string> sick;     // the same of what has ended it: its liveness, or its start_timeout
+  bool ate_too_much = false;             // one of its bad tries of liveness in a row was bad for its memory
   // Why an exec probe, or its memory, could not be tried; null: it could. Of readiness, of liveness.
   std::unique_ptr<Error> unprobed[2];
 };

@@ -211,6 +211,8 @@ void Evidence::probed(const ports::Input& input, Now now) {
     book_.touch(input.slot);
   }
   if (input.live)
+    book_.scratch[input.slot].ate_too_much = !input.good && (input.memory || book_.scratch[input.slot].ate_too_much);
+  if (input.live)
     book_.scratch[input.slot].sick = input.data.empty() ? nullptr : std::make_unique<std::string>(input.data);
   lives_.judge(input.slot,
                health::probe_result(book_.slots[input.slot].health, book_.spec_of(input.slot), which, input.attempt,
@@ -227,7 +229,12 @@ void Evidence::refused(const ports::Input& input, Now now) {
   book_.scratch[input.slot].unprobed[input.live] = std::make_unique<Error>(
       Error{Remedy::try_later, "probe", book_.label(input.slot), input.data, "it is tried again", 0});
   book_.visible_change = true;
-  lives_.judge(input.slot, health::try_refused(health, book_.spec_of(input.slot), which, input.attempt, now), now);
+  // Of a live probe by exec, only the memory after a good try is looked at here. And who used too much is not well because
+  // nobody can see how much it is now.
+  const bool answered = input.live && (input.good || book_.spec_of(input.slot).live->type == ProbeType::exec);
+  const bool well = answered && !book_.scratch[input.slot].ate_too_much;
+  lives_.judge(input.slot, health::try_refused(health, book_.spec_of(input.slot), which, input.attempt, now, well),
+               now);
 }
 
 // Descendants may go on talking, so an end does not wait for ever.
