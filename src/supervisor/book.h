@@ -99,6 +99,7 @@ class SlotBook {
   std::vector<Note> notes;        // for people; the newest 50
 
   void touch(SlotIndex slot) {
+    ++changes;
     changed.push(slot);
     uncounted_.push(slot);
   }
@@ -112,7 +113,8 @@ class SlotBook {
 
   // How many services of this document are starting. Counted as they change, because each start asks.
   std::uint32_t starting(std::uint64_t document) const;
-  // For tests: how often a slot was weighed, or counted.
+  std::uint64_t changes = 1;  // counts touch(): what was found out about slots holds as long as it stays the same
+  // For tests: how often a slot was weighed, or counted, or walked along (dependencies.h).
   mutable std::uint64_t looks = 0;
 
   SlotIndex size() const { return static_cast<SlotIndex>(slots.size()); }
