@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <initializer_list>
+#include <string_view>
 #include <utility>
 
 #include "supervisor/acts.h"
@@ -21,11 +23,30 @@ SpanNs settling_of(const SlotState& state) {
   return state.life.failures == 0 ? settling : settling_again;
 }
 
+// Could the service have brought this about by what it asks for itself?
+bool may_be_its_own_limit(const ProcessSettings& asks, int code) {
+  const auto limits = [&](std::initializer_list<std::string_view> names) {
+    return std::ranges::any_of(asks.limits, [&](const ResourceLimit& limit) {
+      return std::ranges::find(names, std::string_view(limit.name)) != names.end();
+    });
+  };
+  switch (code) {
+    case ENFILE: return false;  // the table of the whole machine
+    case EAGAIN: return limits({"nproc"}) || asks.cgroup.pids_max != 0;
+    case ENOMEM: return limits({"as", "data", "stack", "memlock"}) || asks.cgroup.memory_max != 0;
+    default: return true;
+  }
+}
+
 // The kernel had no room for one more process just then: before there was any, so nothing of the service has been tried.
-bool found_no_room(const ports::EntryView& view) {
+// Or it had none for the program, which has not been begun either.
+// `spec`: null, when it is lost.
+bool found_no_room(const ports::EntryView& view, const ServiceSpec* spec) {
   const auto stage = static_cast<wire::SpawnStage>(view.fail_stage);
-  if (stage != wire::SpawnStage::clone && stage != wire::SpawnStage::cgroup) return false;
+  if (stage == wire::SpawnStage::none || stage == wire::SpawnStage::plan) return false;
   const int code = view.fail_errno;
+  if (stage != wire::SpawnStage::clone && stage != wire::SpawnStage::cgroup)
+    return spec != nullptr && !may_be_its_own_limit(*spec->process, code);
   return code == EAGAIN || code == ENOMEM || code == EMFILE || code == ENFILE || code == ENOSPC;
 }
 
@@ -44,8 +65,10 @@ bool is_its_own_fault(const Error& refusal) {
   return false;
 }
 
-Error no_room_error(const std::string& label, int code) {
-  Error error = errno_error("make a process for", label, code);
+Error no_room_error(const std::string& label, const ports::EntryView& view) {
+  const int code = view.fail_errno;
+  const bool has_process = view.fail_stage > static_cast<std::uint32_t>(wire::SpawnStage::cgroup);
+  Error error = errno_error(has_process ? "execute the program of" : "make a process for", label, code);
   if (code == EAGAIN) error.hint = "no more processes are allowed: see ulimit -u, and pids.max of hearth's cgroup";
   return error;
 }
@@ -326,10 +349,10 @@ void Evidence::run_ended(SlotIndex slot, RunCell& cell, const ports::EntryView& 
   lifecycle::Event event;
   event.kind = view.fail_stage != 0 ? lifecycle::EventKind::spawn_failed : lifecycle::EventKind::exited;
   event.exit = exit;
-  const bool no_room = found_no_room(view);
+  const bool no_room = found_no_room(view, book_.document_of(slot) == nullptr ? nullptr : &book_.service_spec(slot));
   if (no_room) {
     event.reason = Reason::refused;
-    book_.scratch[slot].refusal = std::make_unique<Error>(no_room_error(book_.label(slot), view.fail_errno));
+    book_.scratch[slot].refusal = std::make_unique<Error>(no_room_error(book_.label(slot), view));
   }
   event.has_readiness = book_.has_readiness(slot);
   event.main = !forks || view.main;
