@@ -386,11 +386,13 @@ Verdict probe_result(Health& health, const ServiceSpec& spec, Which which, std::
   });
 }
 
-Verdict try_refused(Health& health, const ServiceSpec& spec, Which which, std::uint64_t attempt, Now now) {
+Verdict try_refused(Health& health, const ServiceSpec& spec, Which which, std::uint64_t attempt, Now now,
+                    bool answered) {
   return changing(health, which == Which::ready ? Happened::ready_refused : Happened::live_refused, [&](Verdict&) {
     const bool readiness = which == Which::ready;
     ProbeState& state = readiness ? health.ready_probe : health.live_probe;
     if (!is_under_way(health, state, attempt)) return;
+    if (answered) state.failures = 0;
     await_next_try(state, readiness ? spec.ready : spec.live, now);
     if (readiness && health.start.set()) health.start.start(now.mono, health.start.span);
   });

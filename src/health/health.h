@@ -52,7 +52,8 @@
 //
 // try_refused(): the try was never made, because something of ours was missing (a descriptor, a spawner). That says
 // nothing of the service: it counts neither way, the next try comes after the interval, and the start clock begins
-// anew, since nobody looked.
+// anew, since nobody looked. With `answered` what the probe asks was answered well, and only how much memory the run uses
+// could not be looked at: of a row of bad tries that is the end.
 //
 // What it does (X_HEARTH_STATE, _ITEM, _DONE, _TOTAL) is told on, and decides nothing. `idle` ends the item.
 //
@@ -139,7 +140,8 @@ Verdict said_ready(Health& health, const ServiceSpec& spec, Now now);
 // `bad`: for what reason a bad one of liveness is bad; that of the last one is the verdict's.
 Verdict probe_result(Health& health, const ServiceSpec& spec, Which which, std::uint64_t attempt, bool good, Now now,
                      Reason bad = Reason::liveness);
-Verdict try_refused(Health& health, const ServiceSpec& spec, Which which, std::uint64_t attempt, Now now);
+Verdict try_refused(Health& health, const ServiceSpec& spec, Which which, std::uint64_t attempt, Now now,
+                    bool answered = false);
 Verdict time_passed(Health& health, const ServiceSpec& spec, Now now);
 // Will time_passed() find it ready by uptime? Who knows that it has ended puts that off: its exit is on the way.
 bool is_due_by_uptime(const Health& health, const ServiceSpec& spec, Now now);

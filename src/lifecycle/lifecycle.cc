@@ -20,8 +20,16 @@ void enter(Step& s, Phase phase, Reason reason) {
   s.life.reason = reason;
 }
 
+namespace {
+
+bool has_hook(const Step& s, Hook hook) {
+  return !s.spec.actions.is_usual() && !action_of(*s.spec.actions, hook).command.empty();
+}
+
+}  // namespace
+
 bool begin_hook(Step& s, Hook hook) {
-  if (s.spec.actions.is_usual() || action_of(*s.spec.actions, hook).command.empty()) return false;
+  if (!has_hook(s, hook)) return false;
   HEARTH_CHECK(s.life.hook == Hook::none, "a life waits for one hook at a time");
   s.life.hook = hook;
   s.effects.hook = hook;
@@ -161,9 +169,16 @@ void not_ready(Step& s) {
   s.life.stable.clear();
 }
 
+// Its before_start has been all the same.
+void never_begun(Step& s) {
+  if (has_hook(s, Hook::before_start)) begin_hook(s, Hook::after_stop);
+  enter(s, Phase::waiting, Reason::dependency_missing);
+}
+
 void spawn_ended(Step& s) {
   if (!s.life.run_live) return;
   forget_run(s.life);
+  if (s.event.reason == Reason::dependency_missing) return never_begun(s);
   if (s.event.reason == Reason::refused) return after_refusal(s);
   begin_hook(s, Hook::after_stop);
   after_failure(s, Reason::spawn_failed);

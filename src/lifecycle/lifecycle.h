@@ -102,7 +102,9 @@
 // failed -> failed, reason crash_loop, too: one whose run was never `running` (a task: whose
 // run has not ended well), or whose before_start has failed. spawn_failed with reason `refused` (a
 // resource of ours was missing) is retried with backoff under every policy and outside the crash limit; it has no
-// after_stop and is no failure of the service. A task (ServiceType) that has ended well is completed under every policy.
+// after_stop and is no failure of the service. With reason `dependency_missing` it is a start that is taken back before
+// anything of its run is there, because what it depends on has gone meanwhile: it waits, nothing is counted, and after_stop
+// comes where before_start has been. A task (ServiceType) that has ended well is completed under every policy.
 //
 // Who became `failed` by itself was given up: Effects::gave_up. With retry_after it is tried again after that, for ever,
 // as if somebody had ordered it. `restarts` counts an automatic start when it begins, not when it is decided.
@@ -141,10 +143,10 @@ enum class EventKind : std::uint8_t {
 struct Event {
   EventKind kind = EventKind::time_passed;
   ExitInfo exit;  // spawn_failed, exited
-  Reason reason =
-      Reason::none;        // unhealthy, hook_ended; spawn_failed: refused or none; orders: shutdown or none (ordered)
-  Hook hook = Hook::none;  // hook_ended
-  bool good = false;       // hook_ended
+  // unhealthy, hook_ended; spawn_failed: refused, dependency_missing or none; orders: shutdown or none (ordered)
+  Reason reason = Reason::none;
+  Hook hook = Hook::none;        // hook_ended
+  bool good = false;             // hook_ended
   bool dependencies_met = true;  // orders, exited, spawn_failed, hook_ended, time_passed: are they met now?
   bool hold = false;             // order_stop, order_restart, dependency_restarted, dependency_gone
   bool has_readiness = false;    // spawned, exited: there is a readiness probe, running only after became_ready

@@ -32,7 +32,7 @@ struct Input {
   std::int32_t sender_pid = 0;    // notify: SCM_CREDENTIALS
   std::uint64_t attempt = 0;      // probe_result
   bool live = false;              // probe_result: of the liveness probe
-  bool good = false;              // probe_result
+  bool good = false;              // probe_result; and refused: it was answered well, but its memory cannot be seen
   bool refused = false;           // probe_result: it could not be made, which says nothing of the service
   bool memory = false;            // probe_result: what is bad is the memory that the run uses:
   std::uint64_t used_kib = 0;

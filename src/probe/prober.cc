@@ -335,7 +335,8 @@ void Prober::report(const Try& t, const Outcome& outcome) {
   input.slot = t.slot;
   input.live = t.live;
   input.attempt = t.attempt;
-  input.good = outcome.good;
+  // Measured is who has answered well.
+  input.good = outcome.good || (outcome.refused && t.measuring && t.type != ProbeType::memory);
   input.refused = outcome.refused;
   input.memory = t.measuring && !outcome.good && !outcome.refused;
   input.used_kib = outcome.used_kib;

@@ -71,6 +71,7 @@ struct Scratch {
   RunUse use;
   std::unique_ptr<std::string> unready;  // what the last try of its readiness found that was bad; null: nothing
   std::unique_ptr<std::string> sick;     // the same of what has ended it: its liveness, or its start_timeout
+  bool ate_too_much = false;             // one of its bad tries of liveness in a row was bad for its memory
   // Why an exec probe, or its memory, could not be tried; null: it could. Of readiness, of liveness.
   std::unique_ptr<Error> unprobed[2];
 };
@@ -100,6 +101,7 @@ class SlotBook {
   std::vector<Note> notes;        // for people; the newest 50
 
   void touch(SlotIndex slot) {
+    ++changes;
     changed.push(slot);
     uncounted_.push(slot);
   }
@@ -113,7 +115,8 @@ class SlotBook {
 
   // How many services of this document are starting. Counted as they change, because each start asks.
   std::uint32_t starting(std::uint64_t document) const;
-  // For tests: how often a slot was weighed, or counted.
+  std::uint64_t changes = 1;  // counts touch(): what was found out about slots holds as long as it stays the same
+  // For tests: how often a slot was weighed, or counted, or walked along (dependencies.h).
   mutable std::uint64_t looks = 0;
 
   SlotIndex size() const { return static_cast<SlotIndex>(slots.size()); }

@@ -157,60 +157,89 @@ Presence presence_of(const SlotBook& book, std::span<const SlotIndex> replicas) 
   return !found ? Presence::there : waits ? Presence::waits : Presence::gone;
 }
 
+}  // namespace
+
+Losses::Found& Losses::found_of(const AppliedDocument& applied) {
+  if (as_of_ != book_.changes) found_.clear();
+  as_of_ = book_.changes;
+  Found& found = found_[&applied];
+  found.walked.resize(applied.services());
+  found.has_gone.resize(applied.services());
+  return found;
+}
+
 // Where all of a service have gone, it has. Else along those that wait, each looked at once, to what keeps them from
 // starting: of that one replica which has gone is enough, though the others of it are there.
-bool has_gone(const SlotBook& book, const AppliedDocument& applied, std::uint32_t service) {
-  const Presence asked = presence_of(book, applied.slots_of(service));
+bool Losses::has_gone(const AppliedDocument& applied, std::uint32_t service) {
+  const Presence asked = presence_of(book_, applied.slots_of(service));
   if (asked != Presence::waits) return asked == Presence::gone;
+  Found& found = found_of(applied);
+  if (found.has_gone[service] != 0) return found.has_gone[service] == 'y';
   std::vector<std::uint32_t> waiting = {service};
-  for (std::size_t i = 0; i < waiting.size(); ++i) {
+  std::vector<bool> known(applied.services());
+  known[service] = true;
+  bool gone = false;
+  for (std::size_t i = 0; i < waiting.size() && !gone; ++i) {
+    ++book_.looks;
     for (const lifecycle::Edge& edge : applied.graph.dependencies(waiting[i])) {
       if (!edge.required) continue;
       for (const SlotIndex other : applied.slots_of(edge.to)) {
-        if (other == no_slot || !book.slots[other].used) continue;
-        if (standing_of(book, other, edge) == lifecycle::Standing::met) continue;
-        const Presence presence = presence_of(book, other);
-        if (presence == Presence::gone) return true;
-        const bool known = std::find(waiting.begin(), waiting.end(), edge.to) != waiting.end();
-        if (presence == Presence::waits && !known) waiting.push_back(edge.to);
+        if (other == no_slot || !book_.slots[other].used) continue;
+        if (standing_of(book_, other, edge) == lifecycle::Standing::met) continue;
+        const Presence presence = presence_of(book_, other);
+        gone = gone || presence == Presence::gone || (presence == Presence::waits && found.has_gone[edge.to] == 'y');
+        if (presence != Presence::waits || known[edge.to] || found.has_gone[edge.to] == 'n') continue;
+        known[edge.to] = true;
+        waiting.push_back(edge.to);
       }
     }
   }
-  return false;
+  // Nothing has gone of all that was walked along; where something has, only the one that was asked for is known.
+  if (gone)
+    found.has_gone[service] = 'y';
+  else
+    for (const std::uint32_t each : waiting) found.has_gone[each] = 'n';
+  return gone;
 }
 
-}  // namespace
-
-bool is_left(const SlotBook& book, SlotIndex slot) {
-  const SlotState& state = book.slots[slot];
-  const AppliedDocument* applied = book.applied(slot);
-  if (applied == nullptr || !book.is_up(slot) || !state.life.run_live || state.removing) return false;
+bool Losses::is_left(SlotIndex slot) {
+  const SlotState& state = book_.slots[slot];
+  const AppliedDocument* applied = book_.applied(slot);
+  if (applied == nullptr || !book_.is_up(slot) || !state.life.run_live || state.removing) return false;
   const std::vector<lifecycle::Edge>& edges = applied->graph.dependencies(state.service);
   return std::any_of(edges.begin(), edges.end(), [&](const lifecycle::Edge& edge) {
-    return edge.stop && edge.required && has_gone(book, *applied, edge.to);
+    return edge.stop && edge.required && has_gone(*applied, edge.to);
   });
 }
 
-std::vector<SlotIndex> left_by(const SlotBook& book, SlotIndex slot) {
+std::vector<SlotIndex> Losses::left_by(SlotIndex slot) {
   std::vector<SlotIndex> left;
-  const AppliedDocument* applied = book.applied(slot);
-  if (applied == nullptr || !book.is_service(slot) || !applied->graph.any_stops()) return left;
-  if (presence_of(book, slot) == Presence::there) return left;
-  std::vector<std::uint32_t> away = {book.slots[slot].service};
+  const AppliedDocument* applied = book_.applied(slot);
+  if (applied == nullptr || !book_.is_service(slot) || !applied->graph.any_stops()) return left;
+  if (presence_of(book_, slot) == Presence::there) return left;
+  Found& found = found_of(*applied);
+  const auto walk = [&](std::vector<std::uint32_t>& away, std::uint32_t service) {
+    if (found.walked[service]) return;
+    found.walked[service] = true;
+    away.push_back(service);
+  };
+  std::vector<std::uint32_t> away;
+  walk(away, book_.slots[slot].service);
   for (std::size_t i = 0; i < away.size(); ++i) {
+    ++book_.looks;
     for (const std::uint32_t dependent : applied->graph.dependents(away[i])) {
       const std::vector<lifecycle::Edge>& edges = applied->graph.dependencies(dependent);
       const bool bound = std::any_of(edges.begin(), edges.end(),
                                      [&](const lifecycle::Edge& edge) { return edge.to == away[i] && edge.stop; });
       bool waits = false;
       for (const SlotIndex other : applied->slots_of(dependent)) {
-        if (other == no_slot || !book.slots[other].used) continue;
+        if (other == no_slot || !book_.slots[other].used) continue;
         const bool told = std::find(left.begin(), left.end(), other) != left.end();
-        if (bound && !told && is_left(book, other)) left.push_back(other);
-        waits = waits || presence_of(book, other) == Presence::waits;
+        if (bound && !told && is_left(other)) left.push_back(other);
+        waits = waits || presence_of(book_, other) == Presence::waits;
       }
       // Nothing changes of one that waits already, so nobody else asks for those that are to stop with it.
-      if (waits && std::find(away.begin(), away.end(), dependent) == away.end()) away.push_back(dependent);
+      if (waits) walk(away, dependent);
     }
   }
   return left;

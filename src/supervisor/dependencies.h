@@ -15,6 +15,8 @@
 // dependency is there again. This is a state and no event, too: it holds whoever died in between.
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -50,11 +52,30 @@ bool must_hold(const SlotBook& book, SlotIndex slot);
 // Is it up, and older than a dependency that it has to be restarted with?
 bool outlived_a_dependency(const SlotBook& book, SlotIndex slot);
 
-// Those that are up and find that one has gone with which they are to stop: this one, or one that waits for it, directly
-// or through others that wait. None while this one is there.
-std::vector<SlotIndex> left_by(const SlotBook& book, SlotIndex slot);
-// Is it up, and has one of those gone without which it is to stop?
-bool is_left(const SlotBook& book, SlotIndex slot);
+// Who has lost what it is to stop with. What was found out of the services on the way is kept until a slot changes: a turn
+// that looks at each of a chain that waits costs one look at each, and not the square.
+class Losses {
+ public:
+  explicit Losses(const SlotBook& book) : book_(book) {}
+
+  // Those that are up and find that one has gone with which they are to stop: this one, or one that waits for it, directly
+  // or through others that wait, as far as they have not been told since the last change. None while this one is there.
+  std::vector<SlotIndex> left_by(SlotIndex slot);
+  // Is it up, and has one of those gone without which it is to stop?
+  bool is_left(SlotIndex slot);
+
+ private:
+  struct Found {
+    std::vector<bool> walked;    // by service: those that wait for it have been looked at
+    std::vector<char> has_gone;  // by service: 0 unknown, 'y', 'n'
+  };
+  Found& found_of(const AppliedDocument& applied);
+  bool has_gone(const AppliedDocument& applied, std::uint32_t service);
+
+  const SlotBook& book_;
+  std::uint64_t as_of_ = 0;  // SlotBook::changes
+  std::map<const AppliedDocument*, Found> found_;
+};
 
 // And all that is up and is restarted with one of them, their dependents included; behind those that were given.
 std::vector<SlotIndex> with_restarted_dependents(const SlotBook& book, std::vector<SlotIndex> chosen);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <initializer_list>
+#include <string_view>
 #include <utility>
 
 #include "supervisor/acts.h"
@@ -21,11 +23,30 @@ SpanNs settling_of(const SlotState& state) {
   return state.life.failures == 0 ? settling : settling_again;
 }
 
+// Could the service have brought this about by what it asks for itself?
+bool may_be_its_own_limit(const ProcessSettings& asks, int code) {
+  const auto limits = [&](std::initializer_list<std::string_view> names) {
+    return std::ranges::any_of(asks.limits, [&](const ResourceLimit& limit) {
+      return std::ranges::find(names, std::string_view(limit.name)) != names.end();
+    });
+  };
+  switch (code) {
+    case ENFILE: return false;  // the table of the whole machine
+    case EAGAIN: return limits({"nproc"}) || asks.cgroup.pids_max != 0;
+    case ENOMEM: return limits({"as", "data", "stack", "memlock"}) || asks.cgroup.memory_max != 0;
+    default: return true;
+  }
+}
+
 // The kernel had no room for one more process just then: before there was any, so nothing of the service has been tried.
-bool found_no_room(const ports::EntryView& view) {
+// Or it had none for the program, which has not been begun either.
+// `spec`: null, when it is lost.
+bool found_no_room(const ports::EntryView& view, const ServiceSpec* spec) {
   const auto stage = static_cast<wire::SpawnStage>(view.fail_stage);
-  if (stage != wire::SpawnStage::clone && stage != wire::SpawnStage::cgroup) return false;
+  if (stage == wire::SpawnStage::none || stage == wire::SpawnStage::plan) return false;
   const int code = view.fail_errno;
+  if (stage != wire::SpawnStage::clone && stage != wire::SpawnStage::cgroup)
+    return spec != nullptr && !may_be_its_own_limit(*spec->process, code);
   return code == EAGAIN || code == ENOMEM || code == EMFILE || code == ENFILE || code == ENOSPC;
 }
 
@@ -44,8 +65,10 @@ bool is_its_own_fault(const Error& refusal) {
   return false;
 }
 
-Error no_room_error(const std::string& label, int code) {
-  Error error = errno_error("make a process for", label, code);
+Error no_room_error(const std::string& label, const ports::EntryView& view) {
+  const int code = view.fail_errno;
+  const bool has_process = view.fail_stage > static_cast<std::uint32_t>(wire::SpawnStage::cgroup);
+  Error error = errno_error(has_process ? "execute the program of" : "make a process for", label, code);
   if (code == EAGAIN) error.hint = "no more processes are allowed: see ulimit -u, and pids.max of hearth's cgroup";
   return error;
 }
@@ -211,6 +234,8 @@ void Evidence::probed(const ports::Input& input, Now now) {
     book_.touch(input.slot);
   }
   if (input.live)
+    book_.scratch[input.slot].ate_too_much = !input.good && (input.memory || book_.scratch[input.slot].ate_too_much);
+  if (input.live)
     book_.scratch[input.slot].sick = input.data.empty() ? nullptr : std::make_unique<std::string>(input.data);
   lives_.judge(input.slot,
                health::probe_result(book_.slots[input.slot].health, book_.spec_of(input.slot), which, input.attempt,
@@ -227,7 +252,12 @@ void Evidence::refused(const ports::Input& input, Now now) {
   book_.scratch[input.slot].unprobed[input.live] = std::make_unique<Error>(
       Error{Remedy::try_later, "probe", book_.label(input.slot), input.data, "it is tried again", 0});
   book_.visible_change = true;
-  lives_.judge(input.slot, health::try_refused(health, book_.spec_of(input.slot), which, input.attempt, now), now);
+  // Of a live probe by exec, only the memory after a good try is looked at here. And who used too much is not well because
+  // nobody can see how much it is now.
+  const bool answered = input.live && (input.good || book_.spec_of(input.slot).live->type == ProbeType::exec);
+  const bool well = answered && !book_.scratch[input.slot].ate_too_much;
+  lives_.judge(input.slot, health::try_refused(health, book_.spec_of(input.slot), which, input.attempt, now, well),
+               now);
 }
 
 // Descendants may go on talking, so an end does not wait for ever.
@@ -319,10 +349,10 @@ void Evidence::run_ended(SlotIndex slot, RunCell& cell, const ports::EntryView& 
   lifecycle::Event event;
   event.kind = view.fail_stage != 0 ? lifecycle::EventKind::spawn_failed : lifecycle::EventKind::exited;
   event.exit = exit;
-  const bool no_room = found_no_room(view);
+  const bool no_room = found_no_room(view, book_.document_of(slot) == nullptr ? nullptr : &book_.service_spec(slot));
   if (no_room) {
     event.reason = Reason::refused;
-    book_.scratch[slot].refusal = std::make_unique<Error>(no_room_error(book_.label(slot), view.fail_errno));
+    book_.scratch[slot].refusal = std::make_unique<Error>(no_room_error(book_.label(slot), view));
   }
   event.has_readiness = book_.has_readiness(slot);
   event.main = !forks || view.main;
@@ -367,16 +397,8 @@ void Evidence::entry_freed(SlotIndex slot, RunCell& cell, Now now) {
                           book_.document_of(slot) != nullptr && !others_use_directories_of(book_, slot);
   if (stays_down) keeper_.release_surroundings(spawn_order(book_, slot, cell));
   if (!state.run_wanted) return;
-  if (dependencies_met(book_, slot)) return lives_.new_run(slot, now);
-  // What it depends on went away while both entries waited for their reap: the run that was asked for never
-  // comes to be, and the retry waits for the dependency.
-  state.run_wanted = false;
-  lifecycle::Event event;
-  event.kind = lifecycle::EventKind::spawn_failed;
-  event.reason = Reason::refused;
-  event.dependencies_met = false;
-  event.random = book_.random();
-  lives_.feed(slot, event, now);
+  if (needs_met(book_, slot)) return lives_.new_run(slot, now);
+  lives_.take_start_back(slot, now);  // what it depends on went away while both entries waited for their reap
 }
 
 void Evidence::decide_refusal(SlotIndex slot, Now now) {

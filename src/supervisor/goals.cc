@@ -111,8 +111,9 @@ void Goals::stop(const std::vector<SlotIndex>& slots, OrderId order, bool force,
 void Goals::stop_left(const std::vector<SlotIndex>& stopped, Accepted& accepted, Now now) {
   const TypedNames names(book_);
   std::vector<SlotIndex> going = stopped;
+  Losses losses(book_);
   for (std::size_t i = 0; i < going.size(); ++i) {
-    for (const SlotIndex other : left_by(book_, going[i])) {
+    for (const SlotIndex other : losses.left_by(going[i])) {
       accepted.notes.push_back(names.of(other) + " stops with " + names.of(going[i]) +
                                ", and starts when that is there again");
       raise(other, lifecycle::EventKind::dependency_gone, now);

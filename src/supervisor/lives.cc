@@ -67,25 +67,39 @@ void Lives::new_run(SlotIndex slot, Now now) {
   state.run_wanted = true;
 }
 
-void Lives::cancel_unsent(SlotIndex slot, Now now) {
+// False: its run has reached its entry. We alone order entries, so one that has not can still be taken back.
+bool Lives::take_unsent(SlotIndex slot) {
   SlotState& state = book_.slots[slot];
-  // Also while the stop is held for dependents: there is nothing yet that they could need.
-  if (state.life.phase != Phase::stopping || !state.life.run_live) return;
   RunCell& cell = state.run();
   if (!state.run_wanted) {
-    // We alone order entries, so a run that has not reached its entry can still be taken back.
-    if (!cell.spawn || keeper_.entry(cell.entry).run == cell.run) return;
+    if (!cell.spawn || keeper_.entry(cell.entry).run == cell.run) return false;
     cell.spawn = false;
     cell.entry = no_entry;
     cell.signal = 0;
     keeper_.release_run(slot, cell.run);  // what was made for it before the keeper's socket was full
   }
   state.run_wanted = false;
+  book_.touch(slot);
+  return true;
+}
+
+void Lives::cancel_unsent(SlotIndex slot, Now now) {
+  SlotState& state = book_.slots[slot];
+  // Also while the stop is held for dependents: there is nothing yet that they could need.
+  if (state.life.phase != Phase::stopping || !state.life.run_live || !take_unsent(slot)) return;
   lifecycle::Event event;
   event.kind = lifecycle::EventKind::spawn_failed;
-  event.exit.run = cell.run;
+  event.exit.run = state.run().run;
   event.dependencies_met = dependencies_met(book_, slot);
-  book_.touch(slot);
+  feed(slot, event, now);
+}
+
+void Lives::take_start_back(SlotIndex slot, Now now) {
+  const Lifecycle& life = book_.slots[slot].life;
+  if (life.phase != Phase::starting || !life.run_live || !take_unsent(slot)) return;
+  lifecycle::Event event;
+  event.kind = lifecycle::EventKind::spawn_failed;
+  event.reason = Reason::dependency_missing;
   feed(slot, event, now);
 }
 

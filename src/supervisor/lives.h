@@ -44,6 +44,8 @@ class Lives {
   void new_run(SlotIndex slot, Now now);
   // A slot that is being stopped, and whose run has not reached its entry, has ended.
   void cancel_unsent(SlotIndex slot, Now now);
+  // A start of which the slot table knows nothing yet is taken back: what it depends on is not there (any more).
+  void take_start_back(SlotIndex slot, Now now);
 
   // hooks.cc
   // Runs it beside the service, as soon as no other does. False: there is none.
@@ -58,6 +60,7 @@ class Lives {
   void refuse_overdue_tries(SlotIndex slot, Now now);
 
  private:
+  bool take_unsent(SlotIndex slot);
   void begin_try(SlotIndex slot, bool live, std::uint64_t attempt, Now now);
   bool is_watched(SlotIndex parent) const;
   void follow_hooks(SlotIndex slot, const lifecycle::Effects& effects, Now now);

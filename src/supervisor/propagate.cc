@@ -13,7 +13,7 @@ namespace {
 
 class Propagation {
  public:
-  Propagation(SlotBook& book, Lives& lives, Now now) : book_(book), lives_(lives), now_(now) {}
+  Propagation(SlotBook& book, Lives& lives, Now now) : book_(book), lives_(lives), losses_(book), now_(now) {}
 
   void follow(SlotIndex slot);
   void restart_followers(SlotIndex slot);
@@ -32,6 +32,7 @@ class Propagation {
 
   SlotBook& book_;
   Lives& lives_;
+  Losses losses_;
   Now now_;
 };
 
@@ -55,8 +56,8 @@ void Propagation::restart_followers(SlotIndex slot) {
 // Itself, if what it depends on has gone, and those that find it gone. They are marked, so theirs have their turn, too.
 void Propagation::stop_left(SlotIndex slot) {
   if (!book_.is_service(slot)) return;
-  std::vector<SlotIndex> left = left_by(book_, slot);
-  if (is_left(book_, slot)) left.push_back(slot);
+  std::vector<SlotIndex> left = losses_.left_by(slot);
+  if (losses_.is_left(slot)) left.push_back(slot);
   lifecycle::Event event;
   event.kind = lifecycle::EventKind::dependency_gone;
   event.hold = true;
@@ -89,6 +90,10 @@ void Propagation::weigh(SlotIndex slot) {
     return;
   }
   if (state.role != SlotRole::service || !state.life.want_up) return;
+  if (state.run_wanted || state.run().spawn) {
+    if (!needs_met(book_, slot)) lives_.take_start_back(slot, now_);
+    return;
+  }
   if (state.life.phase != Phase::waiting && state.life.phase != Phase::backoff && state.life.phase != Phase::failed)
     return;
   if (state.life.phase == Phase::failed && state.life.reason != Reason::dependency_failed) return;

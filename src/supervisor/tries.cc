@@ -50,6 +50,7 @@ void Lives::end_tries(SlotIndex slot, Now now) {
   health::unwatch(state.health);
   for (std::unique_ptr<Error>& refusal : book_.scratch[slot].unprobed) refusal.reset();
   book_.scratch[slot].unready.reset();
+  book_.scratch[slot].ate_too_much = false;
   book_.errands.probe_cancels.push_back(slot);
   const AppliedDocument* applied = book_.applied(slot);
   if (applied == nullptr || state.role != SlotRole::service) return;

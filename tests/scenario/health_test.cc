@@ -144,6 +144,24 @@ TEST_F(HealthScenario, MemoryThatCannotBeSeenIsToldAlsoWhileTheCommandBeforeItSu
   EXPECT_EQ(stage.runs_of("db"), 1u);
 }
 
+TEST_F(HealthScenario, AGoodTryEndsARowOfBadOnesThoughItsMemoryCannotBeSeen) {
+  ServiceSpec db = service("db", ProbeType::none);
+  db.live.edit().type = ProbeType::exec;
+  db.live.edit().command = {"/bin/check"};
+  db.live.edit().max_memory = std::uint64_t{4} << 30;
+  db.live.edit().failure_threshold = 2;
+  Script hidden = good();
+  hidden.memory_unseen = true;
+  stage.plays("db", {hidden});
+  stage.probe_plays("db", {ends(5, 1), ends(5, 0), ends(5, 1), ends(5, 0), ends(5, 1), ends(5, 1), ends(5, 0)});
+  stage.up({db});
+  const SpanNs interval = db.live->interval;
+  stage.run_ms(4 * interval / milliseconds(1));
+  EXPECT_EQ(stage.runs_of("db"), 1u) << "no two bad ones came in a row";
+  stage.run_until([&] { return stage.runs_of("db") == 2; });
+  EXPECT_EQ(stage.status("db").restarts, 1u);
+}
+
 TEST_F(HealthScenario, ReadyWithTheLastBreathIsHeardBeforeTheExit) {
   ServiceSpec task = service("task");
   task.restart = RestartPolicy::on_failure;

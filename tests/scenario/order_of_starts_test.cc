@@ -69,6 +69,27 @@ TEST_F(StartOrder, WhoOnlyNeedsAFailedDependencyStartedComesUpWithItsNextStart) 
   EXPECT_EQ(stage.runs_of("web"), 1u);
 }
 
+// web is looked at first, when its dependency is still thought to be there.
+TEST_F(StartOrder, NobodyIsStartedOverWhatHasEndedInTheSameMoment) {
+  ServiceSpec web = service("web"), db = service("db");
+  web.depends_on = {on("db")};
+  web.backoff.initial = db.backoff.initial = 0;
+  stage.plays("db", {good(), good(300)});
+  stage.up({web, db});
+  stage.run_until([&] { return stage.is_ready("web"); });
+  stage.machine().stop_supervisor(milliseconds(50));
+  for (const char* name : {"web", "db"})
+    stage.machine().kernel.exit(*stage.machine().kernel.process(stage.process(name).run), 2, 9);
+  stage.run_ms(200);
+  EXPECT_EQ(stage.runs_of("db"), 2u);
+  EXPECT_EQ(stage.runs_of("web"), 1u) << "db is not ready yet";
+  EXPECT_EQ(stage.status("web").phase, Phase::waiting);
+  EXPECT_EQ(stage.status("web").reason_text, "waits for db");
+  stage.run_until([&] { return stage.is_ready("web"); });
+  EXPECT_EQ(stage.runs_of("web"), 2u);
+  EXPECT_EQ(stage.status("web").restarts, 1u);
+}
+
 TEST_F(StartOrder, WhoIsRestartedWithItsDependencyEndsBeforeItAndComesUpAfterIt) {
   ServiceSpec web = service("web"), page = service("page"), bystander = service("bystander");
   web.depends_on = {restarted_with("db")};

@@ -32,6 +32,30 @@ TEST_F(Scarcity, AStartThatFindsNoRoomForAProcessIsMadeLaterUnderEveryPolicy) {
   stage.run_until([&] { return stage.is_ready("once") && stage.is_ready("limited"); });
 }
 
+// The kernel says the same of a limit of the service's own, and that does not pass.
+TEST_F(Scarcity, AProgramForWhichThereIsNoRoomIsExecutedLaterUnlessItsOwnLimitsMayBeWhy) {
+  ServiceSpec once = service("once"), bounded = service("bounded");
+  once.restart = bounded.restart = RestartPolicy::never;
+  bounded.process.edit().limits = {{"nproc", 10, 10}};
+  const auto without_memory = [](int code) {
+    Script script = good();
+    script.fails = wire::SpawnStage::exec;
+    script.fail_errno = code;
+    return script;
+  };
+  stage.plays("once", {without_memory(EAGAIN), without_memory(ENOMEM), without_memory(ENFILE), good()});
+  stage.plays("bounded", {without_memory(EAGAIN), good()});
+  stage.up({once, bounded});
+  stage.run_until([&] { return stage.status("once").phase == Phase::backoff; });
+  EXPECT_EQ(stage.status("once").reason, Reason::refused);
+  EXPECT_NE(stage.status("once").reason_text.find("cannot execute the program of p.once.0: Resource temporarily"),
+            std::string::npos)
+      << stage.status("once").reason_text;
+  stage.run_until([&] { return stage.is_ready("once"); });
+  EXPECT_EQ(stage.status("bounded").phase, Phase::failed);
+  EXPECT_EQ(stage.status("bounded").reason, Reason::spawn_failed);
+}
+
 // EPERM does not pass.
 TEST_F(Scarcity, AStartThatIsForbiddenIsAFailedOne) {
   ServiceSpec once = service("once");

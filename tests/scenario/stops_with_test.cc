@@ -244,5 +244,29 @@ TEST(KilledAnywhereWhileItStopsWith, TheOthersItAndItsDependencyComeOutTheSame) 
   }
 }
 
+// Each look at one of a chain walked along all that wait behind it.
+TEST_F(StopsWith, CostsEachOfAChainThatWaitsTheSameHoweverLongItIs) {
+  const auto looks_of_each = [](std::uint32_t services) {
+    Stage many;
+    std::vector<ServiceSpec> chain;
+    for (std::uint32_t i = 0; i < services; ++i) {
+      chain.push_back(service("s" + std::to_string(i)));
+      if (i > 0) chain.back().depends_on = {bound_to("s" + std::to_string(i - 1))};
+    }
+    many.plays("s0", {good(2'000)});
+    many.up(chain);
+    many.run_ms(1'000);
+    many.order(Verb::stop, {"s0"});
+    many.run_ms(1'000);
+    many.order(Verb::start, {"*"});
+    many.run_ms(1'000);
+    EXPECT_EQ(many.status("s" + std::to_string(services - 1)).phase, Phase::waiting);
+    return many.machine().supervisor().looks() / services;
+  };
+  const std::uint64_t few = looks_of_each(20), many = looks_of_each(80);  // the simulated table has 96 slots
+  EXPECT_GT(few, 0u);
+  EXPECT_LE(many, few + few / 2 + 2) << "of 80 services, where it is " << few << " of 20";
+}
+
 }  // namespace
 }  // namespace hearth::scenario

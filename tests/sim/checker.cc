@@ -82,20 +82,12 @@ void Checker::committed() {
       decided_[now.run().run] = view_.head.last_order;
       // (Of several orders in one turn, an earlier one may have found them as they were then.)
       if (now.role == SlotRole::service && now.run().entry != no_entry && view_.head.last_order <= orders_before_ + 1) {
-        // Met before this turn, or in it: within a turn things happen at the same time.
-        const auto missing = [&](const SlotState& as) -> const Dependency* {
-          const ServiceSpec* spec = spec_of(as);
-          if (spec == nullptr) return nullptr;
-          for (const Dependency& dependency : spec->depends_on)
-            if (!dependency_met(as, dependency, view_) && !dependency_met(as, dependency, before)) return &dependency;
-          return nullptr;
-        };
-        // Evidence comes before orders: it may be decided upon under the specification that this turn's order replaced.
-        const bool replaced = was.used && was.document != now.document && missing(was) == nullptr;
-        if (const Dependency* dependency = missing(now);
-            dependency != nullptr && !replaced && !left_in_this_turn(*dependency, now, before))
-          fail(name_of(now) + " is started before " + dependency->service + " is there (" + words(now, *dependency) +
-               ")");
+        // As things stand when the turn is over, whatever came first in it.
+        const ServiceSpec* spec = spec_of(now);
+        for (const Dependency& dependency : spec == nullptr ? std::vector<Dependency>{} : spec->depends_on)
+          if (!dependency_met(now, dependency))
+            fail(name_of(now) + " is started over " + dependency.service + ", which is not there (" +
+                 words(now, dependency) + ")");
       }
       check_new_run(slot, was, now);
     }
@@ -195,6 +187,8 @@ bool Checker::replica_met(const SlotState& other, const Dependency& dependency, 
       return phase == Phase::running || phase == Phase::completed ||
              (phase == Phase::starting && other.run().run != no_run);
     case Condition::ready:
+      // A task is what others wait for when it has done its work.
+      if (spec.type == ServiceType::task) return phase == Phase::completed && success(other.last_exit, spec);
       return phase == Phase::running && (spec.ready->type == ProbeType::none || other.health.ready);
     case Condition::completed:
       return phase == Phase::completed || (phase == Phase::failed && other.run().run != no_run);
@@ -204,32 +198,16 @@ bool Checker::replica_met(const SlotState& other, const Dependency& dependency, 
 }
 
 // All of its replicas have to be there.
-bool Checker::dependency_met(const SlotState& of, const Dependency& dependency, const PageView& page) const {
+bool Checker::dependency_met(const SlotState& of, const Dependency& dependency) const {
   bool found = false;
-  for (const SlotState& other : page.slots) {
-    if (!other.used || other.role != SlotRole::service) continue;
-    if (other.document != of.document && &page == &view_) continue;  // before, it may have followed an older one
+  for (const SlotState& other : view_.slots) {
+    if (!other.used || other.role != SlotRole::service || other.document != of.document) continue;
     const ServiceSpec* spec = spec_of(other);
     if (spec == nullptr || spec->name != dependency.service) continue;
-    // What was being removed counts no more; but for order alone it is enough that it was over.
-    const bool over = !dependency.required && other.life.phase == Phase::stopped;
-    if (&page != &view_ && other.removing && !over) continue;
     found = true;
     if (!replica_met(other, dependency, *spec)) return false;
   }
   return found;
-}
-
-// It became ready, somebody was started for that, and then it followed what it depends on itself: all in one turn.
-bool Checker::left_in_this_turn(const Dependency& dependency, const SlotState& of, const PageView& before) const {
-  for (SlotIndex slot = 0; slot < view_.slots.size() && slot < before.slots.size(); ++slot) {
-    const SlotState& now = view_.slots[slot];
-    const bool follows =
-        now.life.reason == Reason::dependency_restarted || now.life.reason == Reason::dependency_missing;
-    if (!now.used || now.document != of.document || now.life.phase != Phase::stopping || !follows) continue;
-    if (name_of(now) == dependency.service && before.slots[slot].life.phase != Phase::stopping) return true;
-  }
-  return false;
 }
 
 bool Checker::unread(RunId run, const char* what) const {

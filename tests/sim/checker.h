@@ -112,8 +112,7 @@ class Checker final : public Watcher {
   void check_ready_file(const SlotState& state) const;
   void check_ready(SlotIndex slot, const SlotState& before, const SlotState& now);
   static bool replica_met(const SlotState& other, const Dependency& dependency, const ServiceSpec& spec);
-  bool dependency_met(const SlotState& of, const Dependency& dependency, const PageView& page) const;
-  bool left_in_this_turn(const Dependency& dependency, const SlotState& of, const PageView& before) const;
+  bool dependency_met(const SlotState& of, const Dependency& dependency) const;
   std::string words(const SlotState& of, const Dependency& dependency) const;
   void renew_what_was_missed();
   bool unread(RunId run, const char* what) const;

@@ -274,6 +274,17 @@ TEST(AfterStop, IsNotAskedOfARunThatWasRefused) {
   EXPECT_EQ(slot.effects.beside, 0);
 }
 
+TEST(AfterStop, ClearsAwayAfterBeforeStartOfAStartThatWasTakenBack) {
+  Slot slot;
+  slot.tell({.kind = EventKind::order_start});
+  slot.hook(Hook::before_start);
+  slot.tell({.kind = EventKind::spawn_failed, .reason = Reason::dependency_missing});
+  EXPECT_EQ(slot.life.phase, Phase::waiting);
+  EXPECT_EQ(slot.effects.hook, Hook::after_stop);
+  EXPECT_EQ(slot.effects.beside, 0) << "it has not failed";
+  EXPECT_EQ(slot.life.failures, 0u);
+}
+
 TEST(AfterStop, EndsBeforeAnOrderedStopIsOver) {
   Slot slot;
   slot.start();

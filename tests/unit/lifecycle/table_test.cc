@@ -170,6 +170,12 @@ Event not_spawned(bool dependencies_met = true) {
   return e;
 }
 
+Event not_begun() {
+  Event e = event(EventKind::spawn_failed, false);
+  e.reason = Reason::dependency_missing;
+  return e;
+}
+
 Event hook(Hook which, bool good, bool dependencies_met = true) {
   Event e = event(EventKind::hook_ended, dependencies_met);
   e.hook = which;
@@ -266,6 +272,7 @@ const std::vector<Row>& rows() {
       {"spawn failed", not_spawned(), soon, end_of_stop + Cells{{"starting", "backoff+"}, {"running", "backoff+"}}},
       {"spawn failed, dependencies missing", not_spawned(false), soon,
        end_of_stop_unmet + Cells{{"starting", "waiting+"}, {"running", "waiting+"}}},
+      {"taken back", not_begun(), soon, end_of_stop_unmet + Cells{{"starting", "waiting+"}, {"running", "waiting+"}}},
       {"exit 0", ended(0, false), soon, end_of_stop + Cells{{"starting", "completed+"}, {"running", "completed+"}}},
       {"exit 0, to be probed", ended(0, true), soon,
        end_of_stop + Cells{{"starting", "backoff+"}, {"running", "completed+"}}},

@@ -392,6 +392,20 @@ TEST_F(MemoryProbe, goes_on_from_another_probe_that_was_answered_well) {
   EXPECT_EQ(0u, prober->under_way());
 }
 
+TEST_F(MemoryProbe, a_good_answer_is_told_though_the_memory_cannot_be_measured) {
+  listen();
+  probe = tcp();
+  probe.max_memory = 100u << 20;
+  const auto unseen = [](std::uint64_t, MonoNs) -> Result<std::uint64_t> {
+    return failure(Remedy::try_later, "measure", "its memory", "no process of it can be seen in /proc");
+  };
+  EXPECT_TRUE(result_of(unseen).refused);
+  EXPECT_TRUE(results.at(0).good);
+  server.reset();
+  EXPECT_FALSE(result_of(unseen).refused) << "its answer was bad";
+  EXPECT_FALSE(results.at(0).good);
+}
+
 TEST_F(MemoryProbe, readiness_does_not_look_at_memory) {
   listen();
   probe = tcp();
