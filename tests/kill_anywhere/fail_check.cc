@@ -67,6 +67,12 @@ void judge_failure(const Report& report, const Evidence& evidence, const std::st
       if (file) verdict.tolerated.push_back("what could not be removed is there: " + v);
       return file;
     });
+  // docs/internals/not-yet.md: an end that could not be written down.
+  std::erase_if(verdict.violations, [&](const std::string& v) {
+    const bool unwritten = v.starts_with("left over: in runs.json: cannot open");
+    if (unwritten) verdict.tolerated.push_back("the end of hearth was not written to runs.json: " + v);
+    return unwritten;
+  });
   if (!report.target_ended) return;
   const bool on_purpose = WIFEXITED(report.target_status) && WEXITSTATUS(report.target_status) == 0;
   const std::string what = "the process " + ending(report.target_status);

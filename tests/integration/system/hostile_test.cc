@@ -171,6 +171,8 @@ TEST_F(Hostile, links_in_a_log_directory_of_a_services_user_lead_root_nowhere) {
   if (!root()) GTEST_SKIP() << "only root works in directories of others";
   const Actor web = start("user = \"nobody\"\nlog = { max_size = \"4KiB\", max_files = 1000 }\n");
   write_file(base + "/secret", "precious", 0600);
+  EXPECT_EQ("ok", web.ask("print first"));
+  EXPECT_TRUE(until([&] { return logged() == "first\n"; }));
   const std::string logs = service().log_directory;
   struct stat of_logs{};
   ASSERT_EQ(0, ::stat(logs.c_str(), &of_logs));
