@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -30,8 +29,7 @@ KeeperClient::KeeperClient(KeeperLink& link, CgroupTree cgroups, ClientOptions o
       cgroups_(std::move(cgroups)),
       options_(std::move(options)),
       roots_(options_.roots ? *options_.roots : service_roots(options_.directory)),
-      has_credentials_(::access(roots_.credentials.c_str(), F_OK) == 0),
-      dev_null_(::open("/dev/null", O_RDWR | O_CLOEXEC)) {
+      has_credentials_(::access(roots_.credentials.c_str(), F_OK) == 0) {
   find_spare();
   find_released();
   find_unadopted();

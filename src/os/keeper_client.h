@@ -188,7 +188,7 @@ class KeeperClient final : public ports::Keeper {
   // surroundings.cc. Nothing: not now.
   std::optional<Result<Prepared>> prepare_run(const ports::SpawnOrder& order);
   void forget_preparation(RunId run);
-  Result<Fd> input_of(const ports::SpawnOrder& order) const;
+  Result<std::shared_ptr<const Fd>> input_of(const ports::SpawnOrder& order);
   Result<bool> make_listeners(const ports::SpawnOrder& order);
   // service_ports.cc
   enum class PortHolding : std::uint8_t { foreign, living, ending };
@@ -270,7 +270,7 @@ class KeeperClient final : public ports::Keeper {
   PortLooks port_looks_;
   std::map<RunId, LastLook> last_looks_;
   bool has_credentials_ = false;  // of some run there may be copies
-  Fd dev_null_;
+  std::shared_ptr<const Fd> dev_null_;  // shared with the plan at hand
   std::uint32_t at_work_ = 0;
   std::uint32_t replaced_[wire::spawner_count] = {};  // generation that was given up
   RunId last_run_ = no_run;  // the greatest whose plan was sent since the last look at the spare

@@ -344,9 +344,9 @@ Result<bool> KeeperClient::send_plan(const SpawnOrder& order, const std::string&
   if (!fifo) return failure(fifo.error());
   std::vector<int> numbers;
   if (memory) numbers.push_back(memory.get());
-  Result<Fd> terminal = input_of(order);
-  if (!terminal) return failure(terminal.error());
-  numbers.insert(numbers.end(), {*terminal ? terminal->get() : dev_null_.get(), fifo->get()});
+  const Result<std::shared_ptr<const Fd>> input = input_of(order);
+  if (!input) return failure(input.error());
+  numbers.insert(numbers.end(), {(*input)->get(), fifo->get()});
   for (int number : passed_descriptors(order)) numbers.push_back(number);
   Fd ready;
   if (ready_descriptor(order) >= 0) {

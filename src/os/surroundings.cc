@@ -1,6 +1,10 @@
 // KeeperClient: what a service asks of its surroundings, beyond what a plan says.
+#include <cerrno>
+#include <fcntl.h>
+#include <memory>
 #include <string>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include "os/clock.h"
@@ -67,11 +71,22 @@ Status KeeperClient::make_terminal(const ports::SpawnOrder& order, Made& made) {
   return {};
 }
 
-// None: /dev/null, or what the plan names.
-Result<Fd> KeeperClient::input_of(const ports::SpawnOrder& order) const {
+// /dev/null where the plan names something else, too.
+Result<std::shared_ptr<const Fd>> KeeperClient::input_of(const ports::SpawnOrder& order) {
   const Parked* master =
       wants_terminal(order) ? link_.parked().find(ParkClass::probe, order.run, terminal_name) : nullptr;
-  return master == nullptr ? Result<Fd>(Fd()) : open_pty_for_service(master->fd);
+  if (master != nullptr) {
+    Result<Fd> terminal = open_pty_for_service(master->fd);
+    if (!terminal) return failure(terminal.error());
+    return std::make_shared<const Fd>(std::move(*terminal));
+  }
+  // Kept from the first time that there is a descriptor for it.
+  if (dev_null_ == nullptr) {
+    Fd opened(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    if (!opened) return errno_failure("open", "/dev/null", errno);
+    dev_null_ = std::make_shared<const Fd>(std::move(opened));
+  }
+  return dev_null_;
 }
 
 }  // namespace hearth::os

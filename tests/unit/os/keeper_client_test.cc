@@ -425,6 +425,18 @@ TEST_F(KeeperClientTest, running_out_of_descriptors_refuses_the_start_and_says_w
   EXPECT_EQ(SpawnOutcome::sent, client->spawn(maker.order(0, 7)).outcome);
 }
 
+TEST_F(KeeperClientTest, who_began_without_free_descriptors_starts_services_when_there_are_some) {
+#if HEARTH_SANITIZED
+  GTEST_SKIP() << "the sanitizer's own checks need a descriptor";
+#endif
+  client.reset();
+  {
+    const test::FewDescriptors none(0);
+    client = make_client();
+  }
+  EXPECT_EQ(SpawnOutcome::sent, client->spawn(maker.order(0, 7)).outcome);
+}
+
 TEST_F(KeeperClientTest, what_hearth_lacks_itself_is_no_fault_of_the_service) {
   ASSERT_EQ(0, ::rename(path("o").c_str(), path("away").c_str()));
   const ports::SpawnAnswer answer = client->spawn(maker.order(0, 7));
