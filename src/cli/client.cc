@@ -9,6 +9,7 @@
 #include <optional>
 #include <poll.h>
 #include <sstream>
+#include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <utility>
@@ -25,7 +26,8 @@ constexpr std::size_t most_head = 64u << 10;
 constexpr std::size_t most_answer = 256u << 20;
 // A full backlog of a Unix socket answers EAGAIN at once and cannot be waited for.
 constexpr int backlog_pause_ms = 5;
-constexpr SpanNs look_at_server_each_ms = 1000;
+constexpr SpanNs look_at_server_after_ms = 1'000;
+constexpr SpanNs longest_wait_ms = 3'600'000;
 
 std::unexpected<ClientError> trouble(Trouble what, std::string operation, const std::string& subject,
                                      std::string reason, std::string hint = {}) {
@@ -68,7 +70,7 @@ std::optional<std::size_t> number(std::optional<std::string_view> text) {
 }
 
 // A supervisor that is killed while the kernel holds one of its threads keeps its sockets open, and answers nobody: its
-// successor does, at a socket of its own.
+// successor does, at a socket of its own in the place of the one before.
 bool server_is_dead(int socket) {
   ucred server{};
   socklen_t size = sizeof server;
@@ -110,18 +112,32 @@ std::expected<void, ClientError> Client::wait_for(short events, MonoNs deadline)
       return trouble(Trouble::timeout, "talk to", path_, "the supervisor does not answer",
                      "is it stopped, or the machine overloaded? `ps -o stat= -p PID` shows a T for stopped");
     }
-    pollfd polled[3] = {
-        {fd_.get(), events, 0}, {watch_ != nullptr ? watch_->fd() : -1, POLLIN, 0}, {beside_, POLLIN, 0}};
-    const SpanNs left = std::min<SpanNs>((deadline - now) / ns_per_ms + 1, look_at_server_each_ms);
-    const int n = ::poll(polled, 3, static_cast<int>(left));
+    pollfd polled[4] = {{fd_.get(), events, 0},
+                        {watch_ != nullptr ? watch_->fd() : -1, POLLIN, 0},
+                        {beside_, POLLIN, 0},
+                        {place_.get(), POLLIN, 0}};
+    const SpanNs left = std::min((deadline - now) / ns_per_ms + 1, place_ ? longest_wait_ms : look_at_server_after_ms);
+    const int n = ::poll(polled, 4, static_cast<int>(left));
     if (n < 0 && errno != EINTR) return cut(path_);
     if (watch_ != nullptr && watch_->came()) {
       return trouble(Trouble::interrupted, "wait for", path_, "interrupted");
     }
     if (n > 0 && polled[2].revents != 0) on_news_();
     if (n > 0 && polled[0].revents != 0) return {};
-    if (n == 0 && server_is_dead(fd_.get())) return cut(path_);
+    const bool replaced = n > 0 && polled[3].revents != 0;
+    if (replaced || (n == 0 && !place_)) {
+      watch_place();
+      if (server_is_dead(fd_.get())) return cut(path_);
+    }
   }
+}
+
+// Who wants to sleep for an hour hears of a successor by its socket. Only who has waited a second watches: to close an
+// inotify(7) takes milliseconds. Where there is none (fs.inotify.max_user_instances) it looks each second.
+void Client::watch_place() {
+  place_.reset(::inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+  if (place_ && ::inotify_add_watch(place_.get(), path_.c_str(), IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF) < 0)
+    place_.reset();
 }
 
 std::expected<void, ClientError> Client::connect(MonoNs deadline) {
@@ -131,6 +147,7 @@ std::expected<void, ClientError> Client::connect(MonoNs deadline) {
     return trouble(Trouble::broken, "connect to", path_, "the path is too long for a socket", "choose a shorter --dir");
   }
   path_.copy(address.sun_path, path_.size());
+  place_.reset();
   for (;;) {
     fd_.reset(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!fd_) return std::unexpected(ClientError{Trouble::broken, errno_error("make a socket for", path_, errno)});

@@ -74,12 +74,14 @@ class Client {
   std::expected<void, ClientError> send(std::string_view bytes, MonoNs deadline);
   std::expected<Answer, ClientError> receive(MonoNs deadline);
   std::expected<void, ClientError> wait_for(short events, MonoNs deadline);
+  void watch_place();
 
   std::string path_;
   InterruptWatch* watch_;
   int beside_ = -1;
   std::function<void()> on_news_;
   os::Fd fd_;
+  os::Fd place_;  // tells when another socket is put where fd_ was connected to
 };
 
 // For addresses, RFC 3986: everything but unreserved characters is escaped; the comma separates names.

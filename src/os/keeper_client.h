@@ -269,7 +269,7 @@ class KeeperClient final : public ports::Keeper {
   ProgramLooks program_looks_;
   PortLooks port_looks_;
   std::map<RunId, LastLook> last_looks_;
-  bool has_credentials_ = false;  // of some run there may be copies
+  bool has_credentials_ = false;        // of some run there may be copies
   std::shared_ptr<const Fd> dev_null_;  // shared with the plan at hand
   std::uint32_t at_work_ = 0;
   std::uint32_t replaced_[wire::spawner_count] = {};  // generation that was given up
