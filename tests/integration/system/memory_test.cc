@@ -80,7 +80,7 @@ TEST_F(Memory, a_supervisor_without_any_refuses_new_work_with_the_reason_or_is_f
 
 // Who writes meanwhile waits, as for a disk that is full.
 TEST_F(Memory, a_logger_without_any_loses_no_line) {
-  constexpr int count = 150;
+  constexpr int count = 400;  // more than what it has in reserve
   project("[service.web]\n" + puppet());
   ASSERT_EQ(0, up().code);
   const Actor web = stage->enter();
