@@ -43,6 +43,16 @@ struct Upgrade : Machine {
     write_file(from + "/role", role);
     write_file(from + "/real", bin("hearth-supervisor"));
   }
+  void offer_bad_logger(const std::string& role) {
+    put("hearth-test-successor", from + "/hearth-logger");
+    write_file(from + "/logger-role", role);
+    write_file(from + "/logger-real", bin("hearth-logger"));
+  }
+  std::string program_of_logger() {
+    const std::vector<pid_t> all = members("hearth-logger");
+    std::error_code error;
+    return all.empty() ? "" : fs::read_symlink("/proc/" + std::to_string(all[0]) + "/exe", error).string();
+  }
   // Under its name in one step, as a package manager does it.
   void put(const std::string& program, const std::string& path) {
     fs::copy_file(std::string(HEARTH_BIN_DIR) + "/" + program, path + ".new", fs::copy_options::overwrite_existing);
@@ -85,6 +95,16 @@ struct Upgrade : Machine {
   static bool runs(pid_t pid) {
     std::error_code error;
     return !fs::read_symlink("/proc/" + std::to_string(pid) + "/exe", error).empty();
+  }
+  // Which has been executed from that file; 0 = none.
+  static pid_t process_of(const std::string& path) {
+    std::error_code error;
+    for (const fs::directory_entry& entry : fs::directory_iterator("/proc", error)) {
+      std::error_code gone;
+      if (fs::read_symlink(entry.path() / "exe", gone).string() == path)
+        return static_cast<pid_t>(std::stol(entry.path().filename().string()));
+    }
+    return 0;
   }
   std::string events() { return hearth({"events", "-n", "all", "--json"}).out; }
   // Nothing has changed: who runs, and what is told.
@@ -274,6 +294,62 @@ TEST_F(Upgrade, one_that_hangs_gives_way) {
   EXPECT_EQ(1, output.code) << output.all();
   EXPECT_THAT(output.err, HasSubstr("did not take over in time"));
   EXPECT_EQ("0.1.0", running());
+  EXPECT_EQ(web.pid, service().pid);
+}
+
+// It was up, and answers nobody.
+TEST_F(Upgrade, one_that_hangs_once_it_is_up_gives_way_with_its_logger) {
+  shorten_trial();
+  const Actor web = start();
+  const std::string logger = program_of_logger();
+  offer("hearth-test-successor", "hangs-once-up");
+  const Output output = upgrade();
+  EXPECT_EQ(1, output.code) << output.all();
+  EXPECT_THAT(output.err, HasSubstr("was up, and then gave no sign of life"));
+  EXPECT_EQ("0.1.0", running());
+  EXPECT_TRUE(until([&] { return program_of_logger() == logger; })) << program_of_logger();
+  EXPECT_EQ(web.pid, service().pid);
+  EXPECT_THAT(events(), HasSubstr("gave no sign of life"));
+  expect_clean_shutdown();
+}
+
+TEST_F(Upgrade, a_logger_that_hangs_once_it_is_up_gives_way_and_no_line_is_lost) {
+  shorten_trial();
+  Actor web = start();
+  const std::string logger = program_of_logger();
+  offer("hearth-test-newer-supervisor");
+  offer_bad_logger("hangs-once-up");
+  EXPECT_EQ(0, upgrade().code);
+  EXPECT_TRUE(until([&] { return program_of_logger() == from + "/hearth-logger"; }));
+  web.order("lines 20000");
+  EXPECT_EQ("ok", web.hear());
+  EXPECT_TRUE(until([&] { return program_of_logger() == logger; })) << program_of_logger();
+  std::string expected;
+  for (int i = 1; i <= 20000; ++i) expected += "line " + std::to_string(i) + "\n";
+  EXPECT_TRUE(until([&] { return logged().size() >= expected.size(); }));
+  EXPECT_TRUE(logged() == expected);
+  EXPECT_THAT(events(), HasSubstr("the logger of the upgrade was taken back: the new program was up, and then gave no"));
+  EXPECT_EQ("99.0.0", running()) << "its supervisor is well";
+  EXPECT_EQ(web.pid, service().pid);
+  expect_clean_shutdown();
+}
+
+TEST_F(Upgrade, an_interrupt_ends_the_trial_and_nothing_has_changed) {
+  const Actor web = start();
+  for (const int signal : {SIGINT, SIGTERM}) {
+    offer("hearth-test-successor", "hangs-in-trial");
+    Command upgrading = begin({"upgrade", "--from", from});
+    pid_t trial = 0;
+    ASSERT_TRUE(until([&] { return (trial = process_of(from + "/hearth-supervisor")) != 0; }));
+    ASSERT_EQ(0, ::kill(upgrading.pid(), signal));
+    const Output output = upgrading.wait();
+    EXPECT_EQ(130, output.code) << output.all();
+    EXPECT_THAT(output.err, HasSubstr("interrupted"));
+    EXPECT_THAT(output.err, HasSubstr("nothing was changed"));
+    EXPECT_FALSE(runs(trial));
+  }
+  EXPECT_EQ("0.1.0", running());
+  EXPECT_EQ(0u, status().takeovers);
   EXPECT_EQ(web.pid, service().pid);
 }
 
