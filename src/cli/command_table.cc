@@ -259,7 +259,8 @@ constexpr CommandText table[] = {
      "Programs that are refused change nothing. When the new supervisor does not come up, the one before comes back by "
      "itself, and the command says why, with exit code 1. It does so, too, when the new one, or its logger, comes up "
      "and then dies three times within ten seconds of a start, or hangs: the command has ended by then, and `hearth "
-     "status` and `hearth events` say why. Ctrl-C during the trial changes nothing. The keeper goes on as it is until hearth is started again. SIGUSR2 to the keeper (`hearth pid`) does the "
+     "status` and `hearth events` say why. Ctrl-C during the trial changes nothing. The keeper goes on as it is until "
+     "hearth is started again. SIGUSR2 to the keeper (`hearth pid`) does the "
      "same "
      "with the programs beside the supervisor.",
      upgrade_options},

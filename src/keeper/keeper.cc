@@ -83,8 +83,8 @@ void handle_due(Keeper& k, int64_t now) {
 
 int wait_ms(const Keeper& k) {
   int64_t due = earlier(k.scan_children_at, earlier(k.retry_at, k.unknown_at));
-  due =
-      earlier(earlier(due, probation_ends(k)), earlier(k.kill_old_logger_at, earlier(members_due(k), k.ending.deadline)));
+  due = earlier(earlier(due, probation_ends(k)),
+                earlier(k.kill_old_logger_at, earlier(members_due(k), k.ending.deadline)));
   if (due == 0) return -1;
   const int64_t left = due - now_ns();
   return left <= 0 ? 0 : static_cast<int>((left + ms - 1) / ms);

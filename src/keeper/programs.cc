@@ -62,8 +62,8 @@ void install(Keeper& k, uint32_t role, int fd, uint32_t upgrade) {
   ProgramState& program = program_of(k, role);
   const bool unproven = program.trial == Trial::ordered || program.trial == Trial::begun;
   const MemberState& member = k.member[role];
-  const bool sound = program.trial == Trial::none ||
-                     (member.pid != 0 && proves_sound(k, role, now_ns() - member.record->since_ns));
+  const bool sound =
+      program.trial == Trial::none || (member.pid != 0 && proves_sound(k, role, now_ns() - member.record->since_ns));
   if (unproven) {
     close_fd(program.now.fd);
   } else {

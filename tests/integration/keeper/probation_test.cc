@@ -147,8 +147,11 @@ TEST_F(ShortKeeperProbation, WhoIsStoppedByASignalIsNotJudgedMeanwhile) {
   ASSERT_TRUE(until_with_supervisor([&] { return std::chrono::steady_clock::now() > over; }));
   EXPECT_EQ(h.table->logger_returns.load(), 0u);
   kill(h.logger.pid, SIGCONT);
-  ASSERT_TRUE(until_with_supervisor([&] { return h.table->logger_returns == 1; }));
-  expect_logger_back(1, wire::ReturnCause::silent);
+  ASSERT_TRUE(is_asked(h.logger));
+  ASSERT_TRUE(say_up(h.logger));
+  ASSERT_TRUE(is_asked(h.logger));
+  EXPECT_EQ(h.table->logger_returns.load(), 0u);
+  EXPECT_TRUE(alive(h.logger.pid));
 }
 
 TEST_F(KeeperProbation, ALoggerThatDiesBeforeItHasDrainedAnythingGivesWayAtOnce) {

@@ -328,7 +328,8 @@ TEST_F(Upgrade, a_logger_that_hangs_once_it_is_up_gives_way_and_no_line_is_lost)
   for (int i = 1; i <= 20000; ++i) expected += "line " + std::to_string(i) + "\n";
   EXPECT_TRUE(until([&] { return logged().size() >= expected.size(); }));
   EXPECT_TRUE(logged() == expected);
-  EXPECT_THAT(events(), HasSubstr("the logger of the upgrade was taken back: the new program was up, and then gave no"));
+  EXPECT_THAT(events(),
+              HasSubstr("the logger of the upgrade was taken back: the new program was up, and then gave no"));
   EXPECT_EQ("99.0.0", running()) << "its supervisor is well";
   EXPECT_EQ(web.pid, service().pid);
   expect_clean_shutdown();
