@@ -209,6 +209,8 @@ void program_died(Keeper& k, uint32_t role, int code, int status, int64_t lived)
   ProgramState& program = program_of(k, role);
   const bool sound = proves_sound(k, role, lived), silent = k.programs.probation[role].silent;
   k.programs.probation[role] = {};
+  // Killed by us for another program: its life and its end say nothing of that.
+  if (k.member[role].replaced) return;
   if (program.trial == Trial::none || program.trial == Trial::ordered || k.ending.phase != Ending::no) return;
   const bool early = program.trial == Trial::begun;
   const bool killed = code == CLD_KILLED && status == SIGKILL;

@@ -219,6 +219,20 @@ TEST_F(KeeperProbation, ASupervisorTakesOnlyTheLoggerOfItsOwnUpgradeAlong) {
   EXPECT_EQ(of_supervisor(), member) << "of the upgrade before";
 }
 
+TEST_F(KeeperProbation, ALoggerThatWasTakenAlongIsOnTrialStill) {
+  for (int upgrade = 0; upgrade < 2; ++upgrade) {
+    begin_upgrade();
+    ASSERT_TRUE(is_asked(h.logger));
+    ASSERT_TRUE(say_up(h.logger));
+  }
+  ASSERT_NO_FATAL_FAILURE(let_it_die_three_times());
+  EXPECT_EQ(h.table->supervisor_returns.load(), 1u);
+  h.accept_logger();
+  ASSERT_NO_FATAL_FAILURE(logger_dies_three_times());
+  EXPECT_EQ(of_logger(), program("hearth-test-member"));
+  expect_logger_back(1, wire::ReturnCause::kept_dying);
+}
+
 // A program that ends with 0 by itself looks like one that makes room for its successor: only where there is one.
 TEST_F(KeeperProbation, ASupervisorThatIsUpAndEndsAsIfAllWereWellHasDied) {
   begin_upgrade();
