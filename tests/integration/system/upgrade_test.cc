@@ -75,7 +75,7 @@ struct Upgrade : Machine {
     use_copies_of_programs();
     const std::string keeper = bin("hearth-keeper");
     fs::rename(keeper, keeper + ".real");
-    write_file(keeper, "#!/bin/sh\nexec " + keeper + ".real \"$@\" --up-within 1500\n", 0755);
+    write_file(keeper, "#!/bin/sh\nexec " + keeper + ".real \"$@\" --up-within 3000\n", 0755);
   }
   static bool has_open(pid_t pid, const std::string& path) {
     std::error_code error;
@@ -331,6 +331,39 @@ TEST_F(Upgrade, a_logger_that_hangs_once_it_is_up_gives_way_and_no_line_is_lost)
   EXPECT_THAT(events(),
               HasSubstr("the logger of the upgrade was taken back: the new program was up, and then gave no"));
   EXPECT_EQ("99.0.0", running()) << "its supervisor is well";
+  EXPECT_EQ(web.pid, service().pid);
+  expect_clean_shutdown();
+}
+
+// The second one is up, the third one no good at once, and then the second one is not, either.
+TEST_F(Upgrade, loggers_go_back_one_after_the_other_and_no_line_is_lost) {
+  Actor web = start();
+  const std::string first = program_of_logger();
+  offer("hearth-test-newer-supervisor");
+  ASSERT_EQ(0, upgrade().code);
+  ASSERT_TRUE(until([&] { return program_of_logger() == from + "/hearth-logger"; }));
+  web.order("lines 20000");
+  EXPECT_EQ("ok", web.hear());
+  std::string expected;
+  for (int i = 1; i <= 20000; ++i) expected += "line " + std::to_string(i) + "\n";
+  EXPECT_TRUE(until([&] { return logged().size() >= expected.size(); }));
+  const std::string second = from + "/hearth-logger";
+  from = base + "/other";
+  fs::create_directory(from);
+  offer("hearth-test-newer-supervisor");
+  offer_bad_logger("dies");
+  ASSERT_EQ(0, upgrade().code);
+  EXPECT_TRUE(until([&] { return events().find("exited with code 3 before it was up") != std::string::npos; }));
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(until([&] { return program_of_logger() == second; })) << program_of_logger();
+    const std::vector<pid_t> dies = members("hearth-logger");
+    kill_members("hearth-logger", SIGTERM);
+    ASSERT_TRUE(until([&] { return members("hearth-logger") != dies && !members("hearth-logger").empty(); }));
+  }
+  EXPECT_TRUE(until([&] { return program_of_logger() == first; })) << program_of_logger();
+  EXPECT_TRUE(logged() == expected);
+  EXPECT_THAT(events(), HasSubstr("the logger of the upgrade was taken back: the new program died again and again"));
+  EXPECT_EQ("99.0.0", running());
   EXPECT_EQ(web.pid, service().pid);
   expect_clean_shutdown();
 }
