@@ -16,6 +16,7 @@ std::string words_of(wire::ReturnCause cause, int wait_code, int wait_status) {
       (wait_code == CLD_EXITED ? "exited with code " : "was killed by signal ") + std::to_string(wait_status);
   switch (cause) {
     case wire::ReturnCause::silent: return "the new program did not take over in time";
+    case wire::ReturnCause::hung: return "the new program was up, and then gave no sign of life";
     case wire::ReturnCause::kept_dying: return "the new program died again and again; at last it " + end;
     default:
       return wait_code == CLD_EXITED && wait_status == 127 ? std::string("the new program could not be executed")

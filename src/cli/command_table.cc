@@ -257,10 +257,10 @@ constexpr CommandText table[] = {
      "after a crash, within milliseconds; the logger is next. Services are not touched, and no exit, no line and no "
      "order is lost.\n\n"
      "Programs that are refused change nothing. When the new supervisor does not come up, the one before comes back by "
-     "itself, and the command says why, with exit code 1. It does so, too, when the new one comes up and then dies "
-     "three "
-     "times within ten seconds of a start: the command has ended by then, and `hearth status` and `hearth events` say "
-     "why. The keeper goes on as it is until hearth is started again. SIGUSR2 to the keeper (`hearth pid`) does the "
+     "itself, and the command says why, with exit code 1. It does so, too, when the new one, or its logger, comes up "
+     "and then dies three times within ten seconds of a start, or hangs: the command has ended by then, and `hearth "
+     "status` and `hearth events` say why. Ctrl-C during the trial changes nothing. The keeper goes on as it is until "
+     "hearth is started again. SIGUSR2 to the keeper (`hearth pid`) does the "
      "same "
      "with the programs beside the supervisor.",
      upgrade_options},

@@ -115,7 +115,7 @@ int command_upgrade(const Context& context) {
   if (!before) return complain(context, before.error());
   const Result<Trial> trial =
       try_programs(context.arguments.value("from").value_or(""), context.instance.directory,
-                   static_cast<pid_t>(before->keeper_pid), std::min(trial_within, deadline - os::read_mono()));
+                   static_cast<pid_t>(before->keeper_pid), std::min(trial_within, deadline - os::read_mono()), watch);
   if (!trial) {
     Error error = trial.error();
     error.hint += fmt::format("{}hearth {} goes on, and nothing was changed",
@@ -123,8 +123,9 @@ int command_upgrade(const Context& context) {
                               : error.hint.ends_with('?') ? " "
                                                           : "; ",
                               before->version);
-    return complain(context, error, exit_code::failed);
+    return complain(context, error, watch.came() ? exit_code::interrupted : exit_code::failed);
   }
+  if (watch.came()) return exit_code::interrupted;  // nothing was ordered yet
   if (context.arguments.has("dry-run")) return report(context, *before, trial->version, *trial, false);
   const std::string body = fmt::format(
       R"({{"verb":"upgrade","programs":{{"supervisor":{},"supervisor_file":{},"logger":{},"logger_file":{}}}}})",

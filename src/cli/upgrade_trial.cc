@@ -33,6 +33,7 @@ struct Ended {
   std::string out;
   int status = 0;  // of waitpid(2)
   bool in_time = true;
+  bool interrupted = false;
 };
 
 std::unexpected<Error> refused(const std::string& path, std::string reason, std::string hint = {}) {
@@ -46,11 +47,52 @@ std::unexpected<Error> refused(const std::string& path, std::string reason, std:
   if (null < 0 || ::dup2(null, STDIN_FILENO) < 0 || ::dup2(null, STDERR_FILENO) < 0) ::_exit(71);
   if (::dup2(out, STDOUT_FILENO) < 0 || ::dup2(program, 3) < 0 || ::fcntl(3, F_SETFD, FD_CLOEXEC) < 0) ::_exit(71);
   ::close_range(4, ~0u, 0);
+  sigset_t none;  // of ours, which wait for somebody to ask (InterruptWatch)
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
   ::syscall(SYS_execveat, 3, "", arguments, environ, AT_EMPTY_PATH);
   ::_exit(cannot_execute);
 }
 
-Result<Ended> run(const os::Fd& program, std::vector<std::string> words, SpanNs patience) {
+// False: time is up, it has said too much, or somebody has interrupted us.
+bool hear_it(const os::Fd& out, Ended& ended, MonoNs deadline, InterruptWatch& watch) {
+  for (;;) {
+    const SpanNs left = deadline - os::read_mono();
+    ended.in_time = left > 0;
+    ended.interrupted = watch.came();
+    if (!ended.in_time || ended.interrupted || ended.out.size() > most_output) return false;
+    pollfd polled[] = {{out.get(), POLLIN, 0}, {watch.fd(), POLLIN, 0}};
+    if (::poll(polled, 2, static_cast<int>(left / ns_per_ms + 1)) <= 0 || polled[0].revents == 0) continue;
+    char buffer[4096];
+    const ssize_t n = ::read(out.get(), buffer, sizeof buffer);
+    if (n <= 0) return true;
+    ended.out.append(buffer, static_cast<std::size_t>(n));
+  }
+}
+
+// It has closed its output, and may hang on its way out.
+bool see_its_end(const os::Fd& process, Ended& ended, MonoNs deadline, InterruptWatch& watch) {
+  for (;;) {
+    const SpanNs left = deadline - os::read_mono();
+    ended.in_time = left > 0;
+    ended.interrupted = watch.came();
+    if (!ended.in_time || ended.interrupted) return false;
+    pollfd polled[] = {{process.get(), POLLIN, 0}, {watch.fd(), POLLIN, 0}};
+    if (::poll(polled, 2, static_cast<int>(left / ns_per_ms + 1)) > 0 && polled[0].revents != 0) return true;
+  }
+}
+
+// With what it has left behind. One that the kernel holds in a call (a disk that hangs) ends when it may: not waited for.
+void end_it(pid_t child, const os::Fd& process) {
+  constexpr int patience_ms = 1'000;
+  os::pidfd_signal(process.get(), SIGKILL);
+  ::kill(-child, SIGKILL);  // a child of ours that nobody has waited for: its number is its own
+  pollfd end{process.get(), POLLIN, 0};
+  ::poll(&end, 1, patience_ms);
+  ::waitpid(child, nullptr, WNOHANG);
+}
+
+Result<Ended> run(const os::Fd& program, std::vector<std::string> words, SpanNs patience, InterruptWatch& watch) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) < 0) return errno_failure("make a pipe for", words[0], errno);
   const os::Fd out(ends[0]);
@@ -65,24 +107,13 @@ Result<Ended> run(const os::Fd& program, std::vector<std::string> words, SpanNs 
   theirs.reset();
   Ended ended;
   const MonoNs deadline = after(os::read_mono(), patience);
-  for (;;) {
-    const SpanNs left = deadline - os::read_mono();
-    pollfd polled{out.get(), POLLIN, 0};
-    ended.in_time = left > 0;
-    if (!ended.in_time || ended.out.size() > most_output) break;
-    if (::poll(&polled, 1, static_cast<int>(left / ns_per_ms + 1)) <= 0) continue;
-    char buffer[4096];
-    const ssize_t n = ::read(out.get(), buffer, sizeof buffer);
-    if (n <= 0) break;
-    ended.out.append(buffer, static_cast<std::size_t>(n));
-  }
-  // It has closed its output, and may hang on its way out.
   const os::Fd process(os::pidfd_open(child));
-  pollfd end{process.get(), POLLIN, 0};
-  const SpanNs left = std::max(deadline - os::read_mono(), SpanNs{0});
-  if (ended.in_time && ended.out.size() <= most_output)
-    ended.in_time = process && ::poll(&end, 1, static_cast<int>(left / ns_per_ms + 1)) == 1;
-  if (!ended.in_time || ended.out.size() > most_output) ::kill(-child, SIGKILL);
+  const int error = process ? 0 : errno;
+  if (!process || !hear_it(out, ended, deadline, watch) || !see_its_end(process, ended, deadline, watch)) {
+    end_it(child, process);
+    if (!process) return errno_failure("watch", words[0], error);
+    return ended;
+  }
   while (::waitpid(child, &ended.status, 0) < 0 && errno == EINTR) {
   }
   return ended;
@@ -96,13 +127,14 @@ std::string text_of(const json::object& object, std::string_view name) {
 
 // What the program says of itself; its own refusal is the error. `file`: which one that was.
 Result<json::object> ask(const std::string& path, const char* name, std::vector<std::string> words, SpanNs patience,
-                         std::string& file) {
+                         std::string& file, InterruptWatch& watch) {
   const Result<os::Fd> program = os::open_program(path);
   if (!program) return failure(program.error());
   file = os::program_identity(program->get());
   words.insert(words.begin(), {name, "--trial"});
-  const Result<Ended> ended = run(*program, std::move(words), patience);
+  const Result<Ended> ended = run(*program, std::move(words), patience, watch);
   if (!ended) return failure(ended.error());
+  if (ended->interrupted) return failure(Remedy::try_later, "upgrade with", path, "interrupted in its trial");
   if (!ended->in_time)
     return refused(path, fmt::format("its trial gave no answer within {:.3g} s",
                                      static_cast<double>(patience) / static_cast<double>(ns_per_s)));
@@ -140,7 +172,7 @@ std::string absolute(const std::string& path) {
 }  // namespace
 
 Result<Trial> try_programs(const std::string& directory, const std::string& instance_directory, pid_t keeper,
-                           SpanNs patience) {
+                           SpanNs patience, InterruptWatch& watch) {
   Trial trial;
   if (directory.empty()) {
     const Result<Programs> programs = find_programs();
@@ -158,9 +190,9 @@ Result<Trial> try_programs(const std::string& directory, const std::string& inst
   if (const Result<os::Fd> there = os::open_program(beside); !there) return failure(there.error());
   const Result<json::object> supervisor =
       ask(trial.supervisor, "hearth-supervisor", {"--dir", instance_directory, "--keeper", std::to_string(keeper)},
-          patience, trial.supervisor_file);
+          patience, trial.supervisor_file, watch);
   if (!supervisor) return failure(supervisor.error());
-  const Result<json::object> logger = ask(trial.logger, "hearth-logger", {}, patience, trial.logger_file);
+  const Result<json::object> logger = ask(trial.logger, "hearth-logger", {}, patience, trial.logger_file, watch);
   if (!logger) return failure(logger.error());
   for (const char* format : {"messages", "log_page"})
     if (format_of(*supervisor, format) != format_of(*logger, format))

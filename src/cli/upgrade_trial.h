@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "base/time.h"
+#include "cli/interrupt.h"
 
 namespace hearth::cli {
 
@@ -18,8 +19,8 @@ struct Trial {
 };
 
 // hearth-supervisor and hearth-logger in `directory`, or where this `hearth` belongs. `keeper`: of the instance in
-// `instance_directory`. Each program has `patience` for its answer. The error says why they are refused.
+// `instance_directory`. Each program has `patience` for its answer; when the watch is interrupted it is killed. The error says why they are refused.
 Result<Trial> try_programs(const std::string& directory, const std::string& instance_directory, pid_t keeper,
-                           SpanNs patience);
+                           SpanNs patience, InterruptWatch& watch);
 
 }  // namespace hearth::cli

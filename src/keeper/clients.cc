@@ -96,6 +96,10 @@ void tell_parked(Keeper& k) {
   }
 }
 
+bool has_ear(const MemberState& client) {
+  return client.socket >= 0 && !client.wants_room && !client.goodbye_said;
+}
+
 // In order: a name that is dropped and parked again must arrive so. One message is all of one kind.
 void tell_logger(Keeper& k) {
   MemberState& client = k.member[role_logger];
@@ -118,6 +122,12 @@ void tell_logger(Keeper& k) {
   }
 }
 
+// It comes after all else that there is to be told: who has heard it has that, too.
+void tell_ask(Keeper& k, uint32_t role) {
+  bool& wanted = k.programs.probation[role].ask;
+  if (wanted && has_ear(k.member[role]) && tell(k, role, MessageType::ask, nullptr, 0)) wanted = false;
+}
+
 // Only our direction is closed: unread acknowledgements in a socket that is closed would be an error at the other
 // end (ECONNRESET), before the messages that are still on their way there.
 void say_goodbye(Keeper& k, uint32_t role) {
@@ -125,10 +135,6 @@ void say_goodbye(Keeper& k, uint32_t role) {
   if (client.socket < 0 || client.goodbye_said) return;
   client.goodbye_said = true;
   shutdown(client.socket, SHUT_WR);
-}
-
-bool has_ear(const MemberState& client) {
-  return client.socket >= 0 && !client.wants_room && !client.goodbye_said;
 }
 
 template <typename Record>
@@ -195,7 +201,6 @@ void handle_supervisor(Keeper& k, Received& message) {
       for (uint32_t i = 0; i < count; ++i) replace_spawner(k, record_at<wire::SpawnerRecord>(message, i));
       break;
     case MessageType::program: handle_programs(k, message); break;
-    case MessageType::up: supervisor_is_up(k); break;
     case MessageType::at_work:
       if (message.descriptors == 1) watch_work(k, message.take(0));
       break;
@@ -225,8 +230,10 @@ void pump_clients(Keeper& k) {
   const MemberState& supervisor = k.member[role_supervisor];
   if (has_ear(supervisor) && tell_hello(k, role_supervisor) && tell_spawners(k) && !supervisor.ready_sent)
     tell_parked(k);
+  if (supervisor.ready_sent) tell_ask(k, role_supervisor);
   const MemberState& logger = k.member[role_logger];
   if (has_ear(logger) && tell_hello(k, role_logger)) tell_logger(k);
+  if (logger.hello_sent && next_for_logger(k) == nullptr) tell_ask(k, role_logger);
   if (k.ending.phase != Ending::finishing) return;
   if (supervisor.finish_heard) say_goodbye(k, role_supervisor);
   // It ends when it has moved what it knows of: first it must know all.
@@ -252,6 +259,8 @@ void read_client(Keeper& k, uint32_t role, bool to_the_end) {
       k.silent_deaths = 0, k.stop_wanted_at = 0;
     if (message.header.type == MessageType::ack) {
       if (client.unacked > 0) --client.unacked;
+    } else if (message.header.type == MessageType::up) {
+      program_is_up(k, role);
     } else if (role == role_supervisor) {
       handle_supervisor(k, message);
     }

@@ -76,7 +76,7 @@ void handle_due(Keeper& k, int64_t now) {
   if (take_due(k.retry_at, now)) doorbell(k);
   if (k.unknown_at != 0 && k.unknown_at <= now) unknown_due(k, now);
   if (take_due(k.kill_old_logger_at, now) && k.old_logger >= 0) pidfd_signal(k.old_logger, SIGKILL);
-  silent_supervisor_due(k, now);
+  probation_due(k, now);
   if (supervisor_fails(k, now)) stop_alone(k);
   start_members(k, now);
   if (k.ending.phase != Ending::no) ending_step(k, now);
@@ -84,8 +84,8 @@ void handle_due(Keeper& k, int64_t now) {
 
 int wait_ms(const Keeper& k) {
   int64_t due = earlier(k.scan_children_at, earlier(k.retry_at, k.unknown_at));
-  due =
-      earlier(earlier(due, programs_due(k)), earlier(k.kill_old_logger_at, earlier(members_due(k), k.ending.deadline)));
+  due = earlier(earlier(due, probation_ends(k)),
+                earlier(k.kill_old_logger_at, earlier(members_due(k), k.ending.deadline)));
   if (due == 0) return -1;
   const int64_t left = due - now_ns();
   return left <= 0 ? 0 : static_cast<int>((left + ms - 1) / ms);

@@ -48,7 +48,7 @@ namespace hearth::keeper {
 
 // argv as of the program hearth-keeper:
 //   --dir DIR --logs LOGDIR --supervisor PATH --logger PATH [--take-over FD] [--up-within MS]
-// --up-within is for tests: 15000 unless it says otherwise (programs.cc).
+// --up-within is for tests: 15000 unless it says otherwise (probation.cc).
 // Returns the exit status: 0 finished (or what FinishRecord says), 64 usage, 71 cannot start, 75 another keeper is there.
 int keeper_main(int argc, char** argv);
 

@@ -14,6 +14,7 @@ uint32_t record_size(MessageType type) {
     case MessageType::unpark: return sizeof(wire::ParkRecord);
     case MessageType::ready:
     case MessageType::up:
+    case MessageType::ask:
     case MessageType::at_work:
     case MessageType::ack: return 0;
     case MessageType::signal: return sizeof(wire::SignalRecord);

@@ -8,12 +8,15 @@
 //   none     -- program --------------> ordered   the one before is kept
 //   ordered  -- taken back -----------> none      its order was refused: `program` with no record
 //   ordered  -- its first start ------> begun     the supervisor that sent it has ended
-//   begun    -- `up` -----------------> up        supervisor; now the logger that came along has its turn: it is killed, and
+//   begun    -- `up` -----------------> up        supervisor: now the logger that came along has its turn: it is killed, and
 //                                                 what is started in its place is begun, too
 //   begun    -- death, or 15 s -------> none      the one before is executed again: returned
 //   up       -- three deaths ---------> none      the same
-//   begun of a logger is as `up`, as it has nothing to say: only what cannot be executed returns at once
-//   any      -- dies after 10 s ------> none      it is sound: the one before is dropped
+//   up       -- 15 s without answer --> none      the same (probation.cc)
+//   up       -- dies after 10 s ------> none      it is sound: the one before is dropped
+//
+// A supervisor that returns takes the logger of its upgrade along, if that is on trial: they were tried together, and what
+// goes on is to be what ran together before. A logger returns alone: its supervisor works.
 //
 // One that comes while another that is up has not lived for 10 s goes back to that, and from there to the last that was
 // sound: else two upgrades of one that soon dies would leave no other to go back to.
@@ -30,10 +33,8 @@
 namespace hearth::keeper {
 namespace {
 
-constexpr int64_t look_every = 1'000 * ms;  // while one is on trial
 constexpr int64_t sound_after = 10'000 * ms;
 constexpr uint32_t deaths_most = 3;  // by itself, when it was up; by SIGKILL, when it was not
-constexpr int cannot_execute = 127;  // become_program()
 
 ProgramState& program_of(Keeper& k, uint32_t role) {
   return k.programs.of[role];
@@ -41,23 +42,28 @@ ProgramState& program_of(Keeper& k, uint32_t role) {
 
 void forget_older(ProgramState& program) {
   close_fd(program.older.fd);
-  program.older = {-1, false};
+  program.older = {-1, false, 0};
   program.has_older = false;
 }
 
 void forget_before(ProgramState& program) {
   close_fd(program.before.fd);
-  program.before = {-1, false};
+  program.before = {-1, false, 0};
   program.trial = Trial::none;
   forget_older(program);
 }
 
-void install(Keeper& k, uint32_t role, int fd) {
+// Has lived long enough, and has answered what it was asked meanwhile.
+bool proves_sound(const Keeper& k, uint32_t role, int64_t lived) {
+  return lived >= sound_after && k.programs.probation[role].until == 0;
+}
+
+void install(Keeper& k, uint32_t role, int fd, uint32_t upgrade) {
   ProgramState& program = program_of(k, role);
-  const bool unproven = program.trial == Trial::ordered || (role == role_supervisor && program.trial == Trial::begun);
+  const bool unproven = program.trial == Trial::ordered || program.trial == Trial::begun;
   const MemberState& member = k.member[role];
   const bool sound =
-      program.trial == Trial::none || (member.pid != 0 && now_ns() - member.record->since_ns >= sound_after);
+      program.trial == Trial::none || (member.pid != 0 && proves_sound(k, role, now_ns() - member.record->since_ns));
   if (unproven) {
     close_fd(program.now.fd);
   } else {
@@ -71,7 +77,7 @@ void install(Keeper& k, uint32_t role, int fd) {
     }
     program.before = program.now;
   }
-  program.now = {fd, true};
+  program.now = {fd, true, upgrade};
   program.trial = Trial::ordered;
   program.deaths = 0;
 }
@@ -91,17 +97,28 @@ void restore_before(Keeper& k, uint32_t role) {
   program.before = program.older;
   program.trial = program.has_older ? Trial::up : Trial::none;
   program.deaths = 0;
-  program.older = {-1, false};
+  program.older = {-1, false, 0};
   program.has_older = false;
   if (role != role_supervisor) return;
   close_fd(k.programs.next_logger);
-  k.programs.up_until = 0;
   drop_prepared_supervisor(k);
 }
 
+// One that has returned already is of an earlier upgrade by now.
+void take_logger_along(Keeper& k, uint32_t upgrade) {
+  const ProgramState& program = program_of(k, role_logger);
+  if (program.trial == Trial::none || program.now.upgrade != upgrade) return;
+  restore_before(k, role_logger);
+  k.programs.probation[role_logger] = {};
+  k.member[role_logger].replaced = true;
+  kill_member(k, role_logger, SIGKILL);
+}
+
 void go_back(Keeper& k, uint32_t role, wire::ReturnCause cause, int code, int status) {
+  const uint32_t upgrade = program_of(k, role).now.upgrade;
   restore_before(k, role);
   if (role == role_supervisor) {
+    take_logger_along(k, upgrade);
     k.table->return_cause = cause;
     k.table->return_wait_code = code;
     k.table->return_wait_status = status;
@@ -113,7 +130,7 @@ void go_back(Keeper& k, uint32_t role, wire::ReturnCause cause, int code, int st
 }
 
 // A trial asks for the version of the messages alone; the plans that come with them are our spawners' to read.
-static_assert(wire::message_version == 4 && wire::plan_version == 4, "another plan needs another message_version");
+static_assert(wire::message_version == 5 && wire::plan_version == 4, "another plan needs another message_version");
 
 }  // namespace
 
@@ -153,10 +170,10 @@ bool take_programs(Keeper& k, const wire::ProgramRecord* record, const int* fd, 
     for (int& mine : taken) close_fd(mine);
     return false;
   }
-  install(k, role_supervisor, taken[role_supervisor]);
+  install(k, role_supervisor, taken[role_supervisor], ++k.programs.upgrades);
+  k.programs.probation[role_supervisor] = {};  // of the one that has sent it, and ends
   close_fd(k.programs.next_logger);
   k.programs.next_logger = taken[role_logger];
-  k.programs.up_until = 0;
   return true;
 }
 
@@ -171,63 +188,36 @@ bool gives_way_to_another(const Keeper& k, int code, int status) {
 void program_started(Keeper& k, uint32_t role, int64_t now) {
   ProgramState& program = program_of(k, role);
   if (program.trial == Trial::ordered) program.trial = Trial::begun;
-  if (role == role_supervisor && program.trial == Trial::begun) {
-    k.programs.up_until = now + k.options.up_within;
-    k.programs.looked_at = now;
-  }
+  if (program.trial != Trial::none) await_member(k, role, now);
 }
 
-void supervisor_is_up(Keeper& k) {
-  ProgramState& program = program_of(k, role_supervisor);
+void program_is_up(Keeper& k, uint32_t role) {
+  ProgramState& program = program_of(k, role);
+  member_heard(k, role);
   if (program.trial != Trial::begun) return;
   program.trial = Trial::up;
   program.deaths = 0;
-  k.programs.up_until = 0;
-  if (k.programs.next_logger < 0) return;
-  install(k, role_logger, k.programs.next_logger);
+  if (role != role_supervisor || k.programs.next_logger < 0) return;
+  install(k, role_logger, k.programs.next_logger, program.now.upgrade);
   k.programs.next_logger = -1;
+  k.programs.probation[role_logger] = {};
   k.member[role_logger].replaced = true;
   kill_member(k, role_logger, SIGKILL);
 }
 
-// Who was stopped has heard nothing, and has told it nothing of what it needs to come up: its time begins anew. And what
-// it has said meanwhile counts before the clock does.
-void silent_supervisor_due(Keeper& k, int64_t now) {
-  Programs& programs = k.programs;
-  if (programs.up_until == 0) return;
-  const bool away = now - programs.looked_at > 2 * look_every;
-  programs.looked_at = now;
-  if (away) programs.up_until = now + k.options.up_within;
-  if (programs.up_until > now) return;
-  read_client(k, role_supervisor, false);
-  if (programs.up_until == 0) return;
-  programs.up_until = 0;
-  if (k.member[role_supervisor].socket < 0) return;  // it has ended, or is killed for having closed it
-  programs.silent = true;
-  kill_member(k, role_supervisor, SIGKILL);
-}
-
-// More often than the trial's end asks for: that is how an absence is known.
-int64_t programs_due(const Keeper& k) {
-  if (k.programs.up_until == 0) return 0;
-  return earlier(k.programs.up_until, k.programs.looked_at + look_every);
-}
-
 void program_died(Keeper& k, uint32_t role, int code, int status, int64_t lived) {
   ProgramState& program = program_of(k, role);
-  const bool silent = role == role_supervisor && k.programs.silent;
-  if (role == role_supervisor) {
-    k.programs.silent = false;
-    k.programs.up_until = 0;
-  }
+  const bool sound = proves_sound(k, role, lived), silent = k.programs.probation[role].silent;
+  k.programs.probation[role] = {};
+  // Killed by us for another program: its life and its end say nothing of that.
+  if (k.member[role].replaced) return;
   if (program.trial == Trial::none || program.trial == Trial::ordered || k.ending.phase != Ending::no) return;
-  const bool early = role == role_supervisor && program.trial == Trial::begun;
+  const bool early = program.trial == Trial::begun;
   const bool killed = code == CLD_KILLED && status == SIGKILL;
-  if (silent && early) return go_back(k, role, wire::ReturnCause::silent, code, status);
-  if (!early && lived >= sound_after) return forget_before(program);
+  if (silent) return go_back(k, role, early ? wire::ReturnCause::silent : wire::ReturnCause::hung, code, status);
+  if (!early && sound) return forget_before(program);
   if (killed && !early) return;
-  if (!killed && (early || (code == CLD_EXITED && status == cannot_execute)))
-    return go_back(k, role, wire::ReturnCause::died, code, status);
+  if (!killed && early) return go_back(k, role, wire::ReturnCause::died, code, status);
   if (++program.deaths >= deaths_most)
     go_back(k, role, early ? wire::ReturnCause::died : wire::ReturnCause::kept_dying, code, status);
 }

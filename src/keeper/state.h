@@ -23,7 +23,7 @@ struct Options {
   const char* supervisor = nullptr;
   const char* logger = nullptr;
   int take_over = -1;
-  int64_t up_within = 15'000 * ms;  // what a supervisor on trial has to say `up`
+  int64_t up_within = 15'000 * ms;  // what one on trial has to say `up`, and to answer
 };
 
 // Upper half of epoll's data; the lower half is the index within the kind.
@@ -58,8 +58,9 @@ struct MemberState {
 
 // A program of supervisor or logger (programs.cc has the model).
 struct Program {
-  int fd;      // O_PATH; -1: its path is executed
-  bool given;  // came with a message: then it is this one or none
+  int fd;            // O_PATH; -1: its path is executed
+  bool given;        // came with a message: then it is this one or none
+  uint32_t upgrade;  // counts those messages: who came together; 0 = from the start on
 };
 enum class Trial : uint32_t { none, ordered, begun, up };
 struct ProgramState {
@@ -70,12 +71,19 @@ struct ProgramState {
   Trial trial;
   uint32_t deaths;  // that count, of the one on trial
 };
+// Of a process whose program is on trial (probation.cc has the model). Times are 0 = none.
+struct Probation {
+  int64_t until;      // it must have said `up` by then
+  int64_t looked_at;  // when that was last compared with the clock
+  int64_t ask_at;     // then it is asked again
+  bool ask;           // to be told
+  bool silent;        // it did not say it, and was killed
+};
 struct Programs {
   ProgramState of[role_spawner];
+  Probation probation[role_spawner];
   int next_logger;    // -1 = none; waits until the supervisor that came with it is up
-  int64_t up_until;   // the supervisor on trial must have said `up`; 0 = none is
-  int64_t looked_at;  // when that was last compared with the clock
-  bool silent;        // it did not, and was killed
+  uint32_t upgrades;  // taken by this keeper
 };
 inline constexpr int program_place_fd = wire::member_socket_fd + 1;  // in the child that executes it
 
@@ -227,6 +235,7 @@ bool open_pages(Keeper& k);  // sets table and both descriptors; false: errno
 
 // members.cc
 uint64_t start_ticks(pid_t pid);             // field 22 of /proc/PID/stat; 0 = not known
+bool is_stopped(pid_t pid);                  // by a signal or a tracer
 void prepare_successor(Keeper& k);           // the supervisor is on its way out
 void start_members(Keeper& k, int64_t now);  // those that are due
 void reap_members(Keeper& k);                // whichever has died
@@ -252,9 +261,13 @@ void program_started(Keeper& k, uint32_t role, int64_t now);  // supervisor or l
 // Has a supervisor ended because its successor is another program?
 bool gives_way_to_another(const Keeper& k, int code, int status);
 void program_died(Keeper& k, uint32_t role, int code, int status, int64_t lived);
-void supervisor_is_up(Keeper& k);
-void silent_supervisor_due(Keeper& k, int64_t now);
-int64_t programs_due(const Keeper& k);
+void program_is_up(Keeper& k, uint32_t role);
+
+// probation.cc
+void await_member(Keeper& k, uint32_t role, int64_t now);  // it has been started, and is on trial
+void member_heard(Keeper& k, uint32_t role);               // it has said `up`
+void probation_due(Keeper& k, int64_t now);
+int64_t probation_ends(const Keeper& k);  // when that has something to do
 
 // clients.cc
 void client_started(Keeper& k, uint32_t role);  // a new one has been told nothing

@@ -25,6 +25,9 @@ namespace {
 
 using wire::LoggerDescriptor;
 
+// Of one epoll_wait; a full one says that there may be more that is ready.
+constexpr size_t events_most = 64;
+
 constexpr uint64_t token_socket = UINT64_MAX;
 constexpr uint64_t token_eventfd = UINT64_MAX - 1;
 constexpr uint64_t token_janitor = UINT64_MAX - 2;
@@ -123,6 +126,8 @@ class Loop {
         wait_and_serve();
         if (SpanNs rest = pump_.rest(); rest > 0) system_.nap(rest);
       }
+      if (rounds_to_answer_ > 0 && --rounds_to_answer_ == 0)
+        os::send_message(socket_, wire::MessageType::up, nullptr, 0, 0);
     }
     pump_.drain();
     tell_supervisor();
@@ -147,6 +152,7 @@ class Loop {
 
   // Milliseconds until run_due() has something to do, rounded up; -1 = only events can bring something.
   int wait_ms() {
+    if (rounds_to_answer_ > 0) return 0;
     MonoNs due = pump_.next_due();
     if (acks_owed_ > 0) due = std::min(due, after(system_.mono_ns(), first_pause));
     if (due == never) return -1;
@@ -156,7 +162,7 @@ class Loop {
   }
 
   void wait_and_serve() {
-    std::array<epoll_event, 64> events;
+    std::array<epoll_event, events_most> events;
     int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), wait_ms());
     for (int i = 0; i < count; ++i) {
       const epoll_event& event = events[static_cast<size_t>(i)];
@@ -208,7 +214,12 @@ class Loop {
     }
   }
 
+  // Whether we work, and not only whether we live: the answer comes when all that was ready had its turn (epoll lets those
+  // that stay ready take turns), the outputs that came just before included. This round is not over yet, and counts.
+  void promise_answer() { rounds_to_answer_ = 2 + pump_.source_count() / events_most; }
+
   void take_message(os::Message& message) {
+    if (message.type == wire::MessageType::ask) return promise_answer();
     bool brings = message.type == wire::MessageType::parked;
     if (!brings && message.type != wire::MessageType::unpark) return;
     for (uint32_t i = 0; i < message.count; ++i) {
@@ -246,6 +257,7 @@ class Loop {
   Pump pump_;
   Janitor janitor_;
   RotateRequests requests_;
+  size_t rounds_to_answer_ = 0;  // 0 = nobody has asked
   bool finished_ = false;
 };
 

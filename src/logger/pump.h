@@ -87,6 +87,8 @@ class Pump {
 
   // After each turn: how long to rest before the next. Not 0 only in a flood of small writes.
   SpanNs rest();
+  // At least as many as there are sources.
+  size_t source_count() const { return sources_.size(); }
   // True once after something happened that the supervisor waits for.
   bool take_notice();
   // Moves what the FIFOs hold now, gives back reservations. For the end.

@@ -108,6 +108,8 @@ Result<bool> KeeperLink::take(Message& message) {
       }
       return false;
     case MessageType::ready: return true;
+    // Answered by a flush, which comes when the turn is done: a supervisor that hangs in it does not answer.
+    case MessageType::ask: say_up(); return false;
     default: return false;
   }
 }

@@ -116,7 +116,7 @@ class KeeperLink {
   bool give_programs(int supervisor, int logger);
   // Its order was refused. The keeper forgets those that it has not started.
   bool take_back_programs();
-  // We have taken over and committed: with the next flush().
+  // We have taken over and committed: with the next flush(). And whenever the keeper has asked for it.
   void say_up() { up_wanted_ = true; }
   // The timer of at_work.h, for this keeper and each that comes after it. Borrowed; -1 = there is none.
   void show_work(int timer);

@@ -7,9 +7,10 @@
 // `hello` carries the version.
 //
 // keeper -> supervisor   hello, spawner, parked (windows, each answered by ack), ready
+// keeper -> either       ask
 // supervisor -> keeper   ack, signal, reap, park, unpark, adopt, replace_spawner, finish, follow, program, up, at_work
 // keeper -> logger       hello, parked (class output only; answered by ack), unpark
-// logger -> keeper       ack
+// logger -> keeper       ack, up
 // supervisor -> spawner  plan, short_plan
 //
 // When a supervisor dies the keeper first handles *all* that it had sent (a PARK may carry the only other
@@ -23,7 +24,7 @@
 namespace hearth::wire {
 
 // Also another plan_version is another message_version: it is what a keeper, and a trial, are asked for.
-inline constexpr uint32_t message_version = 4;
+inline constexpr uint32_t message_version = 5;
 inline constexpr int member_socket_fd = 3;
 inline constexpr uint32_t records_per_message_max = 120;
 inline constexpr uint32_t descriptors_per_message_max = 250;  // SCM_MAX_FD is 253
@@ -45,9 +46,9 @@ enum class MessageType : uint32_t {
   short_plan,       // RunRecord x1, then the bytes of the plan, at most short_plan_max + the plan's descriptors
   follow,           // FollowRecord xN + N pidfds: the main process that the run's leader has left
   program,          // ProgramRecord xN + N descriptors of programs: an upgrade (keeper/programs.cc has the model)
-  up,               // no record: this supervisor has taken over and has committed
-  at_work,  // no record + 1 timerfd, which expires as long as a thread of it is at what may not return. One that
-            //   knows it not ignores it, and so it came without another message_version
+  up,               // no record: a supervisor has taken over and has committed; or the answer of either to `ask`
+  ask,              // no record: of one on probation (keeper/probation.cc): says `up` when its next turn is done
+  at_work,          // no record + 1 timerfd, which expires as long as a thread of it is at what may not return
 };
 
 struct MessageHeader {

@@ -194,9 +194,10 @@ struct alignas(64) SpawnerWork {
 // Why an upgrade was taken back. Values stand in shared memory: never renumber.
 enum class ReturnCause : uint32_t {
   none = 0,
-  died,       // before it said `up`
-  silent,     // it did not say `up` in time, and was killed
-  kept_dying  // it came up, and then died by itself several times
+  died,        // before it said `up`
+  silent,      // it did not say `up` in time, and was killed
+  kept_dying,  // it came up, and then died by itself several times
+  hung         // it came up, then did not answer in time, and was killed
 };
 
 // The same of a logger, whose programs come and go on their own.

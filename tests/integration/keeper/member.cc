@@ -1,9 +1,11 @@
 // Stands in for supervisor and logger: hands its socket to the test and lives until the keeper's end is closed.
 // With a file "broken" in the instance directory it is a supervisor that does not come up, with "fails" one that says
 // something and then does not come up; with FIFOs "left" and "go"
-// one that has closed its end, says so through the first, and goes on living until the second is closed.
+// one that has closed its end, says so through the first, and goes on living until the second is closed. SIGUSR1 ends it as if
+// all were well.
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -16,6 +18,7 @@ int main(int argc, char** argv) {
   constexpr int socket_fd = hearth::wire::member_socket_fd;
   const bool supervisor = strcmp(argv[0], "hearth-supervisor") == 0;
   if (argc != 5 || chdir(argv[2]) < 0) _exit(2);
+  signal(SIGUSR1, [](int) { _exit(0); });
   if (supervisor && access("broken", F_OK) == 0) _exit(3);
   sockaddr_un name = {AF_UNIX, "control"};
   const int control = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);

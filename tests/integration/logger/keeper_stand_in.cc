@@ -179,6 +179,13 @@ bool KeeperStandIn::wait_acknowledged() {
   return true;
 }
 
+bool KeeperStandIn::answers() {
+  os::send_message(socket_.get(), wire::MessageType::ask, nullptr, 0, 0);
+  os::Message message;
+  return os::receive_message(socket_.get(), message, 20'000) == os::Received::message &&
+         message.type == wire::MessageType::up;
+}
+
 int wait_for_exit(pid_t pid) {
   int status = 0;
   return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;

@@ -62,6 +62,8 @@ class KeeperStandIn {
   bool wait_drained(RunId run, SlotIndex slot);
   // Waits until the logger has taken the `parked` and `unpark` messages sent so far.
   bool wait_acknowledged();
+  // Asks whether it works, and waits for the answer. After wait_acknowledged().
+  bool answers();
   // Whether anything is acknowledged in that time.
   bool acknowledged_within(std::chrono::milliseconds time);
 

@@ -85,6 +85,28 @@ TEST(Logger, AnUnparkedFifoIsClosedAfterItsBytesAreWritten) {
   EXPECT_EQ(keeper.stop(), 0);
 }
 
+// More outputs than one look at them tells of, of which each has something: the answer is that all had their turn.
+TEST(Logger, AnswersItsKeeperWhenAllThatWasReadyHasBeenMoved) {
+  TemporaryDirectory logs;
+  KeeperStandIn keeper(program, logs.path());
+  std::vector<os::Fd> outs;
+  constexpr SlotIndex count = 200;
+  for (SlotIndex slot = 0; slot < count; ++slot) {
+    keeper.configure(slot, {.directory = "s" + std::to_string(slot)});
+    outs.push_back(keeper.add_run(slot + 1, slot));
+    put(outs.back(), "hello\n");
+  }
+  keeper.start();
+  ASSERT_TRUE(keeper.wait_acknowledged());
+  for (const char* expected : {"hello\n", "hello\nagain\n"}) {
+    ASSERT_TRUE(keeper.answers());
+    for (SlotIndex slot = 0; slot < count; ++slot)
+      EXPECT_EQ(read_log(logs.path() + "/s" + std::to_string(slot)), expected);
+    for (const os::Fd& out : outs) put(out, "again\n");
+  }
+  EXPECT_EQ(keeper.stop(), 0);
+}
+
 TEST(Logger, RefusesToStartWithoutAKeeper) {
   EXPECT_NE(system((std::string(program) + " 3</dev/null 2>/dev/null").c_str()), 0);
 }

@@ -43,6 +43,16 @@ struct Upgrade : Machine {
     write_file(from + "/role", role);
     write_file(from + "/real", bin("hearth-supervisor"));
   }
+  void offer_bad_logger(const std::string& role) {
+    put("hearth-test-successor", from + "/hearth-logger");
+    write_file(from + "/logger-role", role);
+    write_file(from + "/logger-real", bin("hearth-logger"));
+  }
+  std::string program_of_logger() {
+    const std::vector<pid_t> all = members("hearth-logger");
+    std::error_code error;
+    return all.empty() ? "" : fs::read_symlink("/proc/" + std::to_string(all[0]) + "/exe", error).string();
+  }
   // Under its name in one step, as a package manager does it.
   void put(const std::string& program, const std::string& path) {
     fs::copy_file(std::string(HEARTH_BIN_DIR) + "/" + program, path + ".new", fs::copy_options::overwrite_existing);
@@ -65,7 +75,7 @@ struct Upgrade : Machine {
     use_copies_of_programs();
     const std::string keeper = bin("hearth-keeper");
     fs::rename(keeper, keeper + ".real");
-    write_file(keeper, "#!/bin/sh\nexec " + keeper + ".real \"$@\" --up-within 1500\n", 0755);
+    write_file(keeper, "#!/bin/sh\nexec " + keeper + ".real \"$@\" --up-within 3000\n", 0755);
   }
   static bool has_open(pid_t pid, const std::string& path) {
     std::error_code error;
@@ -85,6 +95,16 @@ struct Upgrade : Machine {
   static bool runs(pid_t pid) {
     std::error_code error;
     return !fs::read_symlink("/proc/" + std::to_string(pid) + "/exe", error).empty();
+  }
+  // Which has been executed from that file; 0 = none.
+  static pid_t process_of(const std::string& path) {
+    std::error_code error;
+    for (const fs::directory_entry& entry : fs::directory_iterator("/proc", error)) {
+      std::error_code gone;
+      if (fs::read_symlink(entry.path() / "exe", gone).string() == path)
+        return static_cast<pid_t>(std::stol(entry.path().filename().string()));
+    }
+    return 0;
   }
   std::string events() { return hearth({"events", "-n", "all", "--json"}).out; }
   // Nothing has changed: who runs, and what is told.
@@ -274,6 +294,96 @@ TEST_F(Upgrade, one_that_hangs_gives_way) {
   EXPECT_EQ(1, output.code) << output.all();
   EXPECT_THAT(output.err, HasSubstr("did not take over in time"));
   EXPECT_EQ("0.1.0", running());
+  EXPECT_EQ(web.pid, service().pid);
+}
+
+// It was up, and answers nobody.
+TEST_F(Upgrade, one_that_hangs_once_it_is_up_gives_way_with_its_logger) {
+  shorten_trial();
+  const Actor web = start();
+  const std::string logger = program_of_logger();
+  offer("hearth-test-successor", "hangs-once-up");
+  const Output output = upgrade();
+  EXPECT_EQ(1, output.code) << output.all();
+  EXPECT_THAT(output.err, HasSubstr("was up, and then gave no sign of life"));
+  EXPECT_EQ("0.1.0", running());
+  EXPECT_TRUE(until([&] { return program_of_logger() == logger; })) << program_of_logger();
+  EXPECT_EQ(web.pid, service().pid);
+  EXPECT_THAT(events(), HasSubstr("gave no sign of life"));
+  expect_clean_shutdown();
+}
+
+TEST_F(Upgrade, a_logger_that_hangs_once_it_is_up_gives_way_and_no_line_is_lost) {
+  shorten_trial();
+  Actor web = start();
+  const std::string logger = program_of_logger();
+  offer("hearth-test-newer-supervisor");
+  offer_bad_logger("hangs-once-up");
+  EXPECT_EQ(0, upgrade().code);
+  EXPECT_TRUE(until([&] { return program_of_logger() == from + "/hearth-logger"; }));
+  web.order("lines 20000");
+  EXPECT_EQ("ok", web.hear());
+  EXPECT_TRUE(until([&] { return program_of_logger() == logger; })) << program_of_logger();
+  std::string expected;
+  for (int i = 1; i <= 20000; ++i) expected += "line " + std::to_string(i) + "\n";
+  EXPECT_TRUE(until([&] { return logged().size() >= expected.size(); }));
+  EXPECT_TRUE(logged() == expected);
+  EXPECT_THAT(events(),
+              HasSubstr("the logger of the upgrade was taken back: the new program was up, and then gave no"));
+  EXPECT_EQ("99.0.0", running()) << "its supervisor is well";
+  EXPECT_EQ(web.pid, service().pid);
+  expect_clean_shutdown();
+}
+
+// The second one is up, the third one no good at once, and then the second one is not, either.
+TEST_F(Upgrade, loggers_go_back_one_after_the_other_and_no_line_is_lost) {
+  Actor web = start();
+  const std::string first = program_of_logger();
+  offer("hearth-test-newer-supervisor");
+  ASSERT_EQ(0, upgrade().code);
+  ASSERT_TRUE(until([&] { return program_of_logger() == from + "/hearth-logger"; }));
+  web.order("lines 20000");
+  EXPECT_EQ("ok", web.hear());
+  std::string expected;
+  for (int i = 1; i <= 20000; ++i) expected += "line " + std::to_string(i) + "\n";
+  EXPECT_TRUE(until([&] { return logged().size() >= expected.size(); }));
+  const std::string second = from + "/hearth-logger";
+  from = base + "/other";
+  fs::create_directory(from);
+  offer("hearth-test-newer-supervisor");
+  offer_bad_logger("dies");
+  ASSERT_EQ(0, upgrade().code);
+  EXPECT_TRUE(until([&] { return events().find("exited with code 3 before it was up") != std::string::npos; }));
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(until([&] { return program_of_logger() == second; })) << program_of_logger();
+    const std::vector<pid_t> dies = members("hearth-logger");
+    kill_members("hearth-logger", SIGTERM);
+    ASSERT_TRUE(until([&] { return members("hearth-logger") != dies && !members("hearth-logger").empty(); }));
+  }
+  EXPECT_TRUE(until([&] { return program_of_logger() == first; })) << program_of_logger();
+  EXPECT_TRUE(logged() == expected);
+  EXPECT_THAT(events(), HasSubstr("the logger of the upgrade was taken back: the new program died again and again"));
+  EXPECT_EQ("99.0.0", running());
+  EXPECT_EQ(web.pid, service().pid);
+  expect_clean_shutdown();
+}
+
+TEST_F(Upgrade, an_interrupt_ends_the_trial_and_nothing_has_changed) {
+  const Actor web = start();
+  for (const int signal : {SIGINT, SIGTERM}) {
+    offer("hearth-test-successor", "hangs-in-trial");
+    Command upgrading = begin({"upgrade", "--from", from});
+    pid_t trial = 0;
+    ASSERT_TRUE(until([&] { return (trial = process_of(from + "/hearth-supervisor")) != 0; }));
+    ASSERT_EQ(0, ::kill(upgrading.pid(), signal));
+    const Output output = upgrading.wait();
+    EXPECT_EQ(130, output.code) << output.all();
+    EXPECT_THAT(output.err, HasSubstr("interrupted"));
+    EXPECT_THAT(output.err, HasSubstr("nothing was changed"));
+    EXPECT_FALSE(runs(trial));
+  }
+  EXPECT_EQ("0.1.0", running());
+  EXPECT_EQ(0u, status().takeovers);
   EXPECT_EQ(web.pid, service().pid);
 }
 

@@ -88,6 +88,17 @@ TEST_F(KeeperClientTest, a_spawn_makes_everything_parks_it_and_sends_one_plan) {
   EXPECT_TRUE(client->entry(0).watched);
 }
 
+// When the turn is done: one that hangs in it is not taken for one that works.
+TEST_F(KeeperClientTest, whoever_is_asked_by_its_keeper_answers_once_with_the_next_flush) {
+  keeper.ask();
+  link->receive();
+  keeper.handle();
+  EXPECT_EQ(0u, keeper.ups());
+  for (int turn = 0; turn < 2; ++turn) client->flush();
+  keeper.handle();
+  EXPECT_EQ(1u, keeper.ups());
+}
+
 TEST_F(KeeperClientTest, tells_how_far_the_output_of_a_service_is_and_nothing_of_the_one_before_it) {
   wire::LogStream& stream = keeper.logs().stream[0];
   std::string_view("shop.before.0").copy(stream.directory, sizeof stream.directory);

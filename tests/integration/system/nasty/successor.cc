@@ -1,13 +1,17 @@
 // A supervisor that is fine in its trial and no good afterwards. Beside it: `real`, the path of the one that is asked in
-// its place, and `role`, what it does instead of taking over: "dies" or "hangs"; "hangs-in-trial", "silent-in-trial",
-// "stays-in-trial" without its output; "is-replaced-in-trial": by `next`, beside it.
+// its place, and `role`, what it does instead of taking over: "dies" or "hangs", the latter also "once-up"; "hangs-in-trial",
+// "silent-in-trial", "stays-in-trial" without its output; "is-replaced-in-trial": by `next`, beside it. Under the name of a
+// logger it is one, with `logger-real` and `logger-role`.
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <string>
+#include <sys/socket.h>
 #include <unistd.h>
+
+#include "wire/keeper_messages.h"
 
 namespace {
 
@@ -22,12 +26,26 @@ std::string text_of(const std::string& path) {
   for (;;) pause();
 }
 
+// Says so, having done nothing: a supervisor at once, a logger when it is asked for the first time.
+[[noreturn]] void hang_once_up(bool logger) {
+  using hearth::wire::MessageHeader;
+  using hearth::wire::MessageType;
+  MessageHeader heard{};
+  while (logger && heard.type != MessageType::ask)
+    if (recv(hearth::wire::member_socket_fd, &heard, sizeof heard, 0) <= 0) exit(5);
+  const MessageHeader up = {MessageType::up, 0};
+  if (send(hearth::wire::member_socket_fd, &up, sizeof up, MSG_NOSIGNAL) < 0) exit(6);
+  hang();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   char* self = realpath("/proc/self/exe", nullptr);
   const std::string place = self == nullptr ? "." : dirname(self);
-  const std::string role = text_of(place + "/role"), real = text_of(place + "/real");
+  const bool logger = argc > 0 && strstr(argv[0], "logger") != nullptr;
+  const std::string own = place + (logger ? "/logger-" : "/");
+  const std::string role = text_of(own + "role"), real = text_of(own + "real");
   if (argc > 1 && strcmp(argv[1], "--trial") == 0) {
     if (role == "hangs-in-trial") hang();
     if (role == "silent-in-trial") return 0;
@@ -41,5 +59,6 @@ int main(int argc, char** argv) {
     return 1;
   }
   if (role == "hangs") hang();
+  if (role == "hangs-once-up") hang_once_up(logger);
   return 3;
 }
