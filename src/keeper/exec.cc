@@ -60,9 +60,9 @@ void prepare(Arguments& a, const Options& options, const char* way, int record, 
   text(a.record, record);
   text(a.problem, came_back < 0 ? 0 : came_back);
   int n = 0;
-  for (const char* word : {"hearth-keeper", "--dir", options.dir, "--logs", options.logs, "--supervisor",
-                           options.supervisor, "--logger", options.logger, "--up-within",
-                           static_cast<const char*>(a.up_within), way, static_cast<const char*>(a.record)})
+  for (const char* word :
+       {"hearth-keeper", "--dir", options.dir, "--logs", options.logs, "--supervisor", options.supervisor, "--logger",
+        options.logger, "--up-within", static_cast<const char*>(a.up_within), way, static_cast<const char*>(a.record)})
     a.argv[n++] = word;
   if (came_back >= 0) {
     a.argv[n++] = "--came-back";
@@ -197,8 +197,7 @@ void order_exec(Keeper& k, int program) {
   k.exec.program = mine;
   // Whoever is being tried is not the one that counts any more.
   if (k.exec.dry_run != 0) kill(k.exec.dry_run, SIGKILL);
-  if (mine < 0 || k.exec.own < 0 || k.ending.phase != Ending::no)
-    return refuse(k, KeeperRefusalCause::not_now, 0);
+  if (mine < 0 || k.exec.own < 0 || k.ending.phase != Ending::no) return refuse(k, KeeperRefusalCause::not_now, 0);
   k.exec.phase = ExecPhase::ordered;
 }
 
@@ -270,8 +269,7 @@ bool resume(Keeper& k, int& status) {
     refuse(k, KeeperRefusalCause::came_back, k.options.came_back);
   } else {
     k.table->keeper_execs.fetch_add(1);
-    for (uint32_t i = 0; i < wire::spawner_count; ++i)
-      k.exec.old_spawner[i] = k.table->spawner[i].generation.load();
+    for (uint32_t i = 0; i < wire::spawner_count; ++i) k.exec.old_spawner[i] = k.table->spawner[i].generation.load();
   }
   // Signals that came meanwhile wait in their descriptor; those that had merged before are looked for.
   k.scan_children_at = now_ns();

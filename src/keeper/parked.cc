@@ -110,8 +110,17 @@ void restore_parked(Keeper& k, const wire::HandOverHeader& header, const wire::H
   for (uint32_t i = 0; i < header.parked; ++i) {
     const wire::HandOverParked& from = item[i];
     Parked& to = p.item[from.index];
-    to = {from.record.type, from.record.slot, from.record.key, from.record.file, from.fd, from.by,
-          store_name(p, from.record.name), from.next, true, from.queued != 0, from.dropped != 0};
+    to = {from.record.type,
+          from.record.slot,
+          from.record.key,
+          from.record.file,
+          from.fd,
+          from.by,
+          store_name(p, from.record.name),
+          from.next,
+          true,
+          from.queued != 0,
+          from.dropped != 0};
     if (to.dropped) continue;
     p.bucket[find(p, from.record)] = number_of(p, to);
     ++p.count;

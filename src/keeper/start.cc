@@ -84,8 +84,8 @@ bool parse(Options& options, int argc, char** argv) {
     const char* text;
     int* value;
   };
-  for (const Number& each : {Number{resume, &options.resume}, Number{dry_run, &options.dry_run},
-                             Number{came_back, &options.came_back}})
+  for (const Number& each :
+       {Number{resume, &options.resume}, Number{dry_run, &options.dry_run}, Number{came_back, &options.came_back}})
     if (each.text != nullptr && (*each.value = static_cast<int>(number_of(each.text, 1'000'000))) < 0)
       return usage("not a number that a keeper gives:", each.text);
   if (take_over != nullptr && (options.take_over = static_cast<int>(number_of(take_over, 1'000'000))) < 0)

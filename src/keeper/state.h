@@ -134,10 +134,10 @@ struct ParkedState {
 enum class ExecPhase : uint32_t { none, ordered, trying, tried };
 struct ExecState {
   ExecPhase phase;
-  int program;                             // O_PATH, of the one that was given; -1 = none
-  int own;                                 // of the one that runs
-  pid_t dry_run;                           // 0 = none
-  int64_t deadline;                        // of the dry run
+  int program;                                // O_PATH, of the one that was given; -1 = none
+  int own;                                    // of the one that runs
+  pid_t dry_run;                              // 0 = none
+  int64_t deadline;                           // of the dry run
   uint32_t old_spawner[wire::spawner_count];  // generations that are forks of the program before; 0 = none
 };
 
@@ -298,8 +298,8 @@ void order_exec(Keeper& k, int program);  // takes the descriptor
 void exec_step(Keeper& k, int64_t now);
 void exec_if_tried(Keeper& k);  // does not return when it could be executed
 int64_t exec_due(const Keeper& k);
-int dry_run(const Options& options);            // exit status
-bool resume(Keeper& k, int& status);            // in the place of start()'s own ways
+int dry_run(const Options& options);  // exit status
+bool resume(Keeper& k, int& status);  // in the place of start()'s own ways
 void open_own_program(Keeper& k);
 
 // runs.cc

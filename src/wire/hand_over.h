@@ -80,8 +80,8 @@ struct HandOverHeader {
   int64_t stop_wanted_at, scan_children_at, retry_at, unknown_at, kill_old_logger_at;
   int64_t up_until, looked_at;
   uint32_t silent;
-  uint32_t parked_end;               // items at and beyond it were never used
-  uint32_t queue_head, queue_tail;   // index + 1 of parked items: what the logger is still to be told
+  uint32_t parked_end;              // items at and beyond it were never used
+  uint32_t queue_head, queue_tail;  // index + 1 of parked items: what the logger is still to be told
   HandOverMember member[hand_over_members];
   HandOverProgram program[2];
 };

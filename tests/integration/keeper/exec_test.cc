@@ -70,8 +70,8 @@ class KeeperExec : public Runs {
       if (h.supervisor.has_mail()) h.handle_message();
       bool all = true;
       for (std::uint32_t i = 0; i < wire::spawner_count; ++i)
-        all = all && h.spawner_generation[i] != spawners[i] &&
-              h.spawner_generation[i] == h.table->spawner[i].generation;
+        all =
+            all && h.spawner_generation[i] != spawners[i] && h.spawner_generation[i] == h.table->spawner[i].generation;
       return all;
     }));
   }
