@@ -15,6 +15,11 @@ static_assert(wire::hand_over_members == role_end);
 static_assert(static_cast<uint32_t>(RunKind::foreign) == 2 && static_cast<uint32_t>(Trial::up) == 3,
               "stand in the record: another meaning is another hand_over_version");
 
+// Whatever a keeper comes to remember beyond the slot table goes into the record, or an exec forgets it.
+static_assert(sizeof(MemberState) == 104 && sizeof(ProgramState) == 36 && sizeof(RunState) == 24 &&
+                  sizeof(Parked) == 40 && sizeof(Programs) == 104,
+              "is the new field in the record, and in its test?");
+
 bool is_kept(const Keeper& k, EntryIndex i) {
   return k.run[i].kind != RunKind::unseen || k.run[i].pidfd_plus_1 != 0;
 }
@@ -99,14 +104,15 @@ void fill_header(const Keeper& k, wire::HandOverHeader& h) {
   h.retry_at = k.retry_at;
   h.unknown_at = k.unknown_at;
   h.kill_old_logger_at = k.kill_old_logger_at;
-  h.up_until = k.programs.up_until;
-  h.looked_at = k.programs.looked_at;
-  h.silent = k.programs.silent;
   h.parked_end = k.parked.end;
   h.queue_head = k.parked.queue_head;
   h.queue_tail = k.parked.queue_tail;
   for (uint32_t role = 0; role < role_end; ++role) h.member[role] = member_out(k.member[role]);
   for (uint32_t role = 0; role < role_spawner; ++role) h.program[role] = program_out(k.programs.of[role]);
+  wire::HandOverProgram& supervisor = h.program[role_supervisor];
+  supervisor.until = k.programs.up_until;
+  supervisor.looked_at = k.programs.looked_at;
+  supervisor.silent = k.programs.silent;
 }
 
 void fill(const Keeper& k, unsigned char* at, uint64_t size) {
@@ -265,11 +271,12 @@ void load_hand_over(Keeper& k, const HandOver& record) {
   k.unknown_at = h.unknown_at;
   k.kill_old_logger_at = h.kill_old_logger_at;
   k.programs.next_logger = h.next_logger;
-  k.programs.up_until = h.up_until;
-  k.programs.looked_at = h.looked_at;
-  k.programs.silent = h.silent != 0;
   for (uint32_t role = 0; role < role_end; ++role) member_in(k.member[role], h.member[role]);
   for (uint32_t role = 0; role < role_spawner; ++role) program_in(k.programs.of[role], h.program[role]);
+  const wire::HandOverProgram& supervisor = h.program[role_supervisor];
+  k.programs.up_until = supervisor.until;
+  k.programs.looked_at = supervisor.looked_at;
+  k.programs.silent = supervisor.silent != 0;
   for (uint32_t i = 0; i < h.runs; ++i) {
     const wire::HandOverRun& from = record.run[i];
     k.run[from.entry] = {from.pidfd + 1, from.pid, from.unknown_at, static_cast<RunKind>(from.kind),

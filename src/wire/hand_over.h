@@ -58,8 +58,13 @@ struct HandOverProgram {
   uint32_t trial;
   uint32_t deaths;
   uint8_t now_given, before_given, older_given, has_older;
+  // Of the process that is executed from it: until when it must have said that it is up, and when that was looked at; when
+  // it is asked (nobody is in version 1: zero).
+  int64_t until, looked_at, ask_at;
+  uint8_t silent, ask;
+  uint8_t reserved[6];
 };
-static_assert(sizeof(HandOverProgram) == 24);
+static_assert(sizeof(HandOverProgram) == 56);
 
 struct HandOverHeader {
   // These four stay where they are in all versions: who cannot read the rest can still go back.
@@ -78,8 +83,6 @@ struct HandOverHeader {
   uint32_t nofile_now;
   uint32_t silent_deaths;
   int64_t stop_wanted_at, scan_children_at, retry_at, unknown_at, kill_old_logger_at;
-  int64_t up_until, looked_at;
-  uint32_t silent;
   uint32_t parked_end;              // items at and beyond it were never used
   uint32_t queue_head, queue_tail;  // index + 1 of parked items: what the logger is still to be told
   HandOverMember member[hand_over_members];

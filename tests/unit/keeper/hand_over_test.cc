@@ -124,7 +124,8 @@ TEST_F(HandOverRecord, BringsParkedDescriptorsToTheirPlaces) {
   k->member[role_logger].socket = 40;
   std::mt19937 random(1);
   const auto identity = [](std::uint32_t n) {
-    wire::ParkRecord r{n % 2 != 0 ? wire::ParkClass::output : wire::ParkClass::store, n % 3 == 0 ? no_slot : n, n, 0, {}};
+    wire::ParkRecord r{
+        n % 2 != 0 ? wire::ParkClass::output : wire::ParkClass::store, n % 3 == 0 ? no_slot : n, n, 0, {}};
     if (n % 5 == 0) strcpy(r.name, ("name-" + std::to_string(n)).c_str());
     return r;
   };
