@@ -168,6 +168,7 @@ void handle_programs(Keeper& k, Received& message) {
     record[i] = record_at<wire::ProgramRecord>(message, i);
     fd[i] = message.take(i);
   }
+  if (whole && count == 1 && record[0].role == wire::ProgramRole::keeper) return order_exec(k, fd[0]);
   const bool taken = whole && take_programs(k, record, fd, count);
   (taken ? k.table->upgrades : k.table->upgrades_refused).fetch_add(1);
 }

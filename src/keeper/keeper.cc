@@ -79,6 +79,7 @@ void handle_due(Keeper& k, int64_t now) {
   probation_due(k, now);
   if (supervisor_fails(k, now)) stop_alone(k);
   start_members(k, now);
+  exec_step(k, now);
   if (k.ending.phase != Ending::no) ending_step(k, now);
 }
 
@@ -86,6 +87,7 @@ int wait_ms(const Keeper& k) {
   int64_t due = earlier(k.scan_children_at, earlier(k.retry_at, k.unknown_at));
   due = earlier(earlier(due, probation_ends(k)),
                 earlier(k.kill_old_logger_at, earlier(members_due(k), k.ending.deadline)));
+  due = earlier(due, exec_due(k));
   if (due == 0) return -1;
   const int64_t left = due - now_ns();
   return left <= 0 ? 0 : static_cast<int>((left + ms - 1) / ms);
@@ -112,6 +114,7 @@ int keeper_main(int argc, char** argv) {
     pump_clients(k);
     ring_if_wanted(k);
     if (k.exit_now) break;
+    exec_if_tried(k);
     epoll_event events[64];
     const int count = epoll_wait(k.epoll, events, 64, wait_ms(k));
     // Whose run has ended wants to know at once: the rest of the turn does not stand before that.

@@ -37,6 +37,7 @@
 //                 standard error says what that costs. Exit 0
 //   stop alone    TERM or INT came, and no supervisor comes up: the keeper stops the runs itself, greatest
 //                 stop_rank first, then as above (ending.cc)
+//   exec          no end: another program goes on as the same process, with all of this (exec.cc)
 //   killed        a living supervisor starts another keeper with --take-over; the runs are then foreign
 //
 // What the system refuses: EINTR is retried. A pidfd, a fork or a socket that cannot be had now is tried again
@@ -48,7 +49,8 @@ namespace hearth::keeper {
 
 // argv as of the program hearth-keeper:
 //   --dir DIR --logs LOGDIR --supervisor PATH --logger PATH [--take-over FD] [--up-within MS]
-// --up-within is for tests: 15000 unless it says otherwise (probation.cc).
+// --up-within is for tests: 15000 unless it says otherwise (probation.cc). --dry-run FD, --resume FD and --came-back N are
+// for a keeper that executes another one (exec.cc).
 // Returns the exit status: 0 finished (or what FinishRecord says), 64 usage, 71 cannot start, 75 another keeper is there.
 int keeper_main(int argc, char** argv);
 

@@ -101,6 +101,34 @@ void fill_record(const Keeper& k, const Parked& item, wire::ParkRecord& record) 
   strcpy(record.name, name_of(k.parked, item));
 }
 
+// Of a program before this one, at the same places.
+void restore_parked(Keeper& k, const wire::HandOverHeader& header, const wire::HandOverParked* item) {
+  ParkedState& p = k.parked;
+  p.end = header.parked_end;
+  p.queue_head = static_cast<uint16_t>(header.queue_head);
+  p.queue_tail = static_cast<uint16_t>(header.queue_tail);
+  for (uint32_t i = 0; i < header.parked; ++i) {
+    const wire::HandOverParked& from = item[i];
+    Parked& to = p.item[from.index];
+    to = {from.record.type,
+          from.record.slot,
+          from.record.key,
+          from.record.file,
+          from.fd,
+          from.by,
+          store_name(p, from.record.name),
+          from.next,
+          true,
+          from.queued != 0,
+          from.dropped != 0};
+    if (to.dropped) continue;
+    p.bucket[find(p, from.record)] = number_of(p, to);
+    ++p.count;
+  }
+  for (uint32_t i = 0; i < p.end; ++i)
+    if (!p.item[i].used) free_item(p, p.item[i]);
+}
+
 void park(Keeper& k, const wire::ParkRecord& record, int fd, uint32_t by) {
   ParkedState& p = k.parked;
   if (!well_formed(record)) {

@@ -157,7 +157,7 @@ bool take_programs(Keeper& k, const wire::ProgramRecord* record, const int* fd, 
   for (uint32_t i = 0; i < count; ++i) {
     // Ours go beyond what the children's own descriptors are.
     int mine = own(fd[i]);
-    const bool known = record[i].role < wire::ProgramRole::count_;
+    const bool known = record[i].role <= wire::ProgramRole::logger;
     int* const place = known ? &taken[static_cast<uint32_t>(record[i].role)] : nullptr;
     if (mine < 0 || place == nullptr || *place >= 0) {
       good = false;

@@ -64,10 +64,12 @@ bool parse(Options& options, int argc, char** argv) {
     const char* name;
     const char** value;
   };
-  const char *take_over = nullptr, *up_within = nullptr;
+  const char *take_over = nullptr, *up_within = nullptr, *resume = nullptr, *dry_run = nullptr, *came_back = nullptr;
   const Option known[] = {
       {"--dir", &options.dir},       {"--logs", &options.logs},   {"--supervisor", &options.supervisor},
-      {"--logger", &options.logger}, {"--take-over", &take_over}, {"--up-within", &up_within}};
+      {"--logger", &options.logger}, {"--take-over", &take_over}, {"--up-within", &up_within},
+      {"--resume", &resume},         {"--dry-run", &dry_run},     {"--came-back", &came_back}};
+  constexpr int needed = 4;
   for (int i = 1; i < argc; i += 2) {
     const Option* found = nullptr;
     for (const Option& option : known)
@@ -76,9 +78,16 @@ bool parse(Options& options, int argc, char** argv) {
     if (i + 1 == argc) return usage("no value for", argv[i]);
     *found->value = argv[i + 1];
   }
-  for (const Option& option : known)
-    if (*option.value == nullptr && option.value != &take_over && option.value != &up_within)
-      return usage("missing option", option.name);
+  for (int i = 0; i < needed; ++i)
+    if (*known[i].value == nullptr) return usage("missing option", known[i].name);
+  struct Number {
+    const char* text;
+    int* value;
+  };
+  for (const Number& each :
+       {Number{resume, &options.resume}, Number{dry_run, &options.dry_run}, Number{came_back, &options.came_back}})
+    if (each.text != nullptr && (*each.value = static_cast<int>(number_of(each.text, 1'000'000))) < 0)
+      return usage("not a number that a keeper gives:", each.text);
   if (take_over != nullptr && (options.take_over = static_cast<int>(number_of(take_over, 1'000'000))) < 0)
     return usage("not a descriptor:", take_over);
   if (up_within != nullptr && (options.up_within = number_of(up_within, 3'600'000) * ms) <= 0)
@@ -88,7 +97,7 @@ bool parse(Options& options, int argc, char** argv) {
 
 // All signals blocked, none handled, none ignored: what spawners inherit is what a service shall have, but for
 // the mask.
-bool prepare_process(Keeper& k) {
+void prepare_signals() {
   sigset_t all;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, nullptr);
@@ -96,6 +105,9 @@ bool prepare_process(Keeper& k) {
   standard.sa_handler = SIG_DFL;
   standard.sa_flags = SA_NOCLDSTOP;
   for (int s = 1; s < NSIG; ++s) sigaction(s, &standard, nullptr);
+}
+
+bool prepare_process(Keeper& k) {
   const int null = open("/dev/null", O_RDWR);
   if (null < 0) return fail("cannot open", "/dev/null");
   dup2(null, STDIN_FILENO);
@@ -325,13 +337,26 @@ void reset_scheduling() {
 
 }  // namespace
 
+void bind_members(Keeper& k) {
+  k.member[role_supervisor].record = &k.table->supervisor;
+  k.member[role_logger].record = &k.table->logger;
+  for (uint32_t i = 0; i < wire::spawner_count; ++i) k.member[role_spawner + i].record = &k.table->spawner[i];
+}
+
 bool start(Keeper& k, int argc, char** argv, int& status) {
   for (int& fd : k.fd) fd = -1;
   k.supervisor_pidfd = k.at_work = k.old_logger = -1;
   for (MemberState& member : k.member) member.socket = member.peer = -1;
   status = exit_usage;
   if (!parse(k.options, argc, argv)) return false;
+  k.exec.program = -1;
+  if (k.options.dry_run >= 0) {
+    status = dry_run(k.options);
+    return false;
+  }
   status = exit_basics;
+  prepare_signals();
+  if (k.options.resume >= 0) return resume(k, status);
   if (!prepare_process(k)) return false;
   raise_nofile(k);
   reset_scheduling();
@@ -340,10 +365,9 @@ bool start(Keeper& k, int argc, char** argv, int& status) {
   if (k.log_directory < 0) return fail("cannot open the log directory", k.options.logs);
   if (!(k.options.take_over < 0 ? make_basics(k, status) : take_over_basics(k, status))) return false;
   open_programs(k);
+  open_own_program(k);
   k.table->keeper_pid = getpid();
-  k.member[role_supervisor].record = &k.table->supervisor;
-  k.member[role_logger].record = &k.table->logger;
-  for (uint32_t i = 0; i < wire::spawner_count; ++i) k.member[role_spawner + i].record = &k.table->spawner[i];
+  bind_members(k);
   // The supervisor that handed over has died since.
   if (k.options.take_over >= 0 && k.supervisor_pidfd < 0) member_gone(k, role_supervisor, wire::wait_code_unknown, 0);
   return open_watches(k);

@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 
 #include "keeper/system.h"
+#include "wire/hand_over.h"
 #include "wire/keeper_messages.h"
 #include "wire/slot_table.h"
 
@@ -23,11 +24,12 @@ struct Options {
   const char* supervisor = nullptr;
   const char* logger = nullptr;
   int take_over = -1;
+  int resume = -1, dry_run = -1;    // a hand-over record
+  int came_back = -1;               // HandOverProblem of the program that could not go on with it
   int64_t up_within = 15'000 * ms;  // what one on trial has to say `up`, and to answer
 };
 
-// Upper half of epoll's data; the lower half is the index within the kind.
-enum class Source : uint32_t { signals, doorbell, member_socket, supervisor_pidfd, old_logger, at_work, run };
+using Source = wire::Watched;
 
 enum Role : uint32_t { role_supervisor = 0, role_logger, role_spawner, role_end = role_spawner + wire::spawner_count };
 
@@ -136,6 +138,17 @@ struct ParkedState {
   uint16_t queue_head, queue_tail;  // what the logger must be told, in order
 };
 
+// Another program in the keeper's place (exec.cc has the model).
+enum class ExecPhase : uint32_t { none, ordered, trying, tried };
+struct ExecState {
+  ExecPhase phase;
+  int program;                                // O_PATH, of the one that was given; -1 = none
+  int own;                                    // of the one that runs
+  pid_t dry_run;                              // 0 = none
+  int64_t deadline;                           // of the dry run
+  uint32_t old_spawner[wire::spawner_count];  // generations that are forks of the program before; 0 = none
+};
+
 enum class Ending : uint32_t { no, stopping_runs, finishing };
 
 struct EndingState {
@@ -173,6 +186,7 @@ struct Keeper {
   uint32_t pidfds;
   ParkedState parked;
   EndingState ending;
+  ExecState exec;
 
   bool ring_supervisor;  // once per wake-up
   // When they are due, 0 = not at all.
@@ -229,6 +243,7 @@ inline int own(int fd) {
 
 // start.cc. False: a message has been written; exit with `status`.
 bool start(Keeper& k, int argc, char** argv, int& status);
+void bind_members(Keeper& k);  // to their records in the slot table
 
 // pages.cc
 bool open_pages(Keeper& k);  // sets table and both descriptors; false: errno
@@ -281,6 +296,30 @@ void queue_outputs(Keeper& k);       // a new logger must be told of all of them
 Parked* next_for_logger(Keeper& k);  // null when there is none
 void told_logger(Keeper& k);         // takes that one from the queue
 void fill_record(const Keeper& k, const Parked& item, wire::ParkRecord& record);
+
+void restore_parked(Keeper& k, const wire::HandOverHeader& header, const wire::HandOverParked* item);
+
+// hand_over.cc
+struct HandOver {  // mapped
+  const wire::HandOverHeader* header;
+  const wire::HandOverRun* run;
+  const wire::HandOverParked* parked;
+};
+int write_hand_over(const Keeper& k);  // a sealed memfd; -1: errno
+wire::HandOverProblem open_hand_over(int fd, HandOver& record);
+void close_hand_over(HandOver& record);
+// All that the record names: kept over an exec, or not. False: one is not open.
+bool keep_over_exec(const HandOver& record, bool kept);
+void load_hand_over(Keeper& k, const HandOver& record);
+
+// exec.cc
+void order_exec(Keeper& k, int program);  // takes the descriptor
+void exec_step(Keeper& k, int64_t now);
+void exec_if_tried(Keeper& k);  // does not return when it could be executed
+int64_t exec_due(const Keeper& k);
+int dry_run(const Options& options);  // exit status
+bool resume(Keeper& k, int& status);  // in the place of start()'s own ways
+void open_own_program(Keeper& k);
 
 // runs.cc
 void doorbell(Keeper& k);

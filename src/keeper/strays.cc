@@ -20,7 +20,7 @@ uint32_t find(const Keeper& k, int32_t pid) {
 bool is_member(const Keeper& k, pid_t pid) {
   for (const MemberState& member : k.member)
     if (member.pid == pid) return true;
-  return k.successor.pid == pid;
+  return k.successor.pid == pid || k.exec.dry_run == pid;
 }
 
 // `pid` is known to have died. A run that nobody has announced yet is watched from here on.

@@ -96,8 +96,9 @@ struct SpawnerRecord {
   uint32_t generation;  // as in SlotTable::spawner[index].generation
 };
 
-// Which of hearth's own processes a program is for.
-enum class ProgramRole : uint32_t { supervisor = 0, logger, count_ };
+// Which of hearth's own processes a program is for. One of the keeper comes alone: it is tried, and then executed in
+// the keeper's place; what has become of it stands in SlotTable::keeper_execs and keeper_refusal.
+enum class ProgramRole : uint32_t { supervisor = 0, logger, keeper, count_ };
 
 // The descriptor (O_PATH will do) is executed as it is, whatever becomes of its name: what was tried is what runs.
 struct ProgramRecord {

@@ -207,6 +207,24 @@ struct LoggerReturn {
   uint8_t reserved;
 };
 
+// Why another keeper was not executed, or could not go on. Values stand in shared memory: never renumber.
+enum class KeeperRefusalCause : uint8_t {
+  none = 0,
+  not_now,         // the keeper is ending, or has no descriptor for it
+  no_memory,       // for the hand-over record, or for the process that tries it
+  cannot_execute,  // detail: errno
+  refused,         // in its dry run; detail: HandOverProblem
+  died,            // in its dry run; detail: the exit code, or 128 and the signal
+  silent,          // its dry run had no end in time
+  came_back,       // it was executed, could not go on, and executed the one before; detail: HandOverProblem
+};
+struct KeeperRefusal {
+  uint8_t count;  // of them all, modulo 256: another one has come when it is another
+  KeeperRefusalCause cause;
+  uint8_t detail;
+  uint8_t reserved;
+};
+
 struct alignas(128) SlotTable {
   uint32_t magic;
   uint32_t version;
@@ -239,6 +257,10 @@ struct alignas(128) SlotTable {
   // Of the supervisor that committed last; written by itself. All zero: it does not say so.
   char supervisor_version[24];
 
+  // Written by the keeper, of programs of its own that it was given. Each exec is the same keeper, with its PID.
+  std::atomic<uint32_t> keeper_execs;
+  std::atomic<KeeperRefusal> keeper_refusal;
+
   Member supervisor;
   Member logger;
   Member spawner[spawner_count];
@@ -269,6 +291,7 @@ struct alignas(128) SlotTable {
 
 static_assert(std::atomic<uint64_t>::is_always_lock_free);
 // Fields that came later lie in what was padding, and zero, before: the version stays.
+static_assert(offsetof(SlotTable, keeper_execs) == 184 && std::atomic<KeeperRefusal>::is_always_lock_free);
 static_assert(offsetof(SlotTable, supervisor) == 192);
 static_assert(offsetof(SlotTable, changed_for_supervisor) == 640);
 
