@@ -80,7 +80,7 @@ EventNews event_news(std::string_view line) {
   }
   if (const json::object* used = member(*object, "statistics")) {
     event.measured = true;
-    event.run_ms = number(*used, "run_ms");
+    event.run_ms = number(*used, "run_ms", -1);
     event.restarts = number(*used, "restarts");
     event.cpu_user_ms = number(*used, "cpu_user_ms", -1);
     event.cpu_system_ms = number(*used, "cpu_system_ms", -1);
@@ -105,15 +105,16 @@ std::string event_words(const EventNews& event) {
   if (event.kind == "exit") {
     if (event.pid != 0) words = fmt::format("PID {} {}", event.pid, event.text);
     if (event.measured) {
-      words += fmt::format(" (ran {}", span_words(event.run_ms));
+      std::string figures;
+      if (event.run_ms >= 0) figures += fmt::format(", ran {}", span_words(event.run_ms));
       if (event.restarts > 0)
-        words += fmt::format(", {} {} so far", event.restarts, event.restarts == 1 ? "restart" : "restarts");
+        figures += fmt::format(", {} {} so far", event.restarts, event.restarts == 1 ? "restart" : "restarts");
       if (event.cpu_user_ms >= 0)
         // wait4(2) tells that of no more than one process, where `status` counts all of them.
-        words += fmt::format(", CPU {} user {} system, the largest process had {} of memory",
-                             span_words(event.cpu_user_ms), span_words(event.cpu_system_ms),
-                             size_words(static_cast<std::uint64_t>(std::max<std::int64_t>(event.max_rss_kib, 0))));
-      words += ")";
+        figures += fmt::format(", CPU {} user {} system, the largest process had {} of memory",
+                               span_words(event.cpu_user_ms), span_words(event.cpu_system_ms),
+                               size_words(static_cast<std::uint64_t>(std::max<std::int64_t>(event.max_rss_kib, 0))));
+      if (!figures.empty()) words += " (" + figures.substr(2) + ")";
     }
   }
   if (const std::string by = by_words(event); !by.empty()) words += ", by " + by;

@@ -26,8 +26,8 @@ struct EventNews {
   std::int64_t order = 0;
   std::int64_t by_pid = 0, by_uid = 0;
   std::string by_command;
-  bool measured = false;  // the run's time is known; then what it used, where that is:
-  std::int64_t run_ms = 0, restarts = 0;
+  bool measured = false;                   // the run's time is known; then what it used, where that is:
+  std::int64_t run_ms = -1, restarts = 0;  // -1: nobody knows how long
   std::int64_t cpu_user_ms = -1, cpu_system_ms = -1, max_rss_kib = -1;
   std::string text;
   std::string line;  // as it was read

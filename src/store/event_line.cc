@@ -114,7 +114,10 @@ void add_exit(Line& line, const EventRecord& event) {
 
 void add_statistics(Line& line, const EventRecord& event) {
   if (event.exit.fail_stage != 0) return;
-  line.object("statistics").number("run_ms", event.lasted / ns_per_ms).number("restarts", event.restarts);
+  line.object("statistics");
+  // Of a run that ended with the machine, say, nobody knows when that was.
+  if (event.lasted != 0 || event.exit.code > 0) line.number("run_ms", event.lasted / ns_per_ms);
+  line.number("restarts", event.restarts);
   if (event.use.known)
     line.number("cpu_user_ms", event.use.cpu_user_us / 1'000)
         .number("cpu_system_ms", event.use.cpu_system_us / 1'000)

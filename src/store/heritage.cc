@@ -147,10 +147,24 @@ RunId greatest_name(const std::string& directory) {
   return greatest;
 }
 
+// Of all that ran the number, of the first the names: a note is one line.
+std::string told_of_restart(const RunList& list) {
+  constexpr int names_most = 8;
+  int count = 0;
+  std::string names;
+  for (const RunNote& note : list.runs)
+    if (note.run != no_run && ++count <= names_most) names += ", " + note.label;
+  std::string text = "the machine or container was restarted: ";
+  if (count == 0) return text + "of before nothing ran";
+  text += "of before " + std::to_string(count) + (count == 1 ? " run has ended" : " runs have ended") + names;
+  if (count > names_most) text += " and " + std::to_string(count - names_most) + " more";
+  return text + "; nobody knows how, which counts as a failure";
+}
+
 void sort_noted(RunList&& list, const std::string& directory, Shelf& shelf, Heritage& heritage) {
   const bool same_boot = list.boot_id == os::boot_id() && list.pid_namespace == os::pid_namespace();
   if (!same_boot && !list.runs.empty())
-    heritage.losses.push_back("the machine or container was restarted: what ran before has ended");
+    heritage.losses.push_back(told_of_restart(list));
   else if (!list.instance.empty() && list.instance != directory)
     heritage.losses.push_back("the directory was " + list.instance + " before: services were told the old name");
   for (RunNote& note : list.runs) {
