@@ -257,9 +257,8 @@ bool keep_over_exec(const HandOver& record, bool kept) {
   const wire::HandOverHeader& h = *record.header;
   bool whole = h.log_directory >= 0 && h.epoll >= 0 && h.signals >= 0;
   for (int fd : h.descriptor) whole = fd >= 0 && set_kept(fd, kept) && whole;
-  for (int fd :
-       {h.giver, h.log_directory, h.epoll, h.signals, h.children, h.supervisor_pidfd, h.at_work, h.old_logger,
-        h.next_logger})
+  for (int fd : {h.giver, h.log_directory, h.epoll, h.signals, h.children, h.supervisor_pidfd, h.at_work, h.old_logger,
+                 h.next_logger})
     whole = set_kept(fd, kept) && whole;
   for (const wire::HandOverMember& member : h.member)
     for (int fd : {member.socket, member.peer}) whole = set_kept(fd, kept) && whole;

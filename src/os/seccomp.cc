@@ -63,6 +63,7 @@ constexpr Numbered numbers[] = {
     {"io_uring_enter", SYS_io_uring_enter},
     {"io_uring_register", SYS_io_uring_register},
     {"io_uring_setup", SYS_io_uring_setup},
+    {"ioprio_set", SYS_ioprio_set},
 #ifdef SYS_ioperm
     {"ioperm", SYS_ioperm},
 #endif
@@ -95,6 +96,13 @@ constexpr Numbered numbers[] = {
     {"pidfd_getfd", SYS_pidfd_getfd},
     {"pidfd_send_signal", SYS_pidfd_send_signal},
     {"pivot_root", SYS_pivot_root},
+    {"prlimit64", SYS_prlimit64},
+#ifdef SYS_process_madvise
+    {"process_madvise", SYS_process_madvise},
+#endif
+#ifdef SYS_process_mrelease
+    {"process_mrelease", SYS_process_mrelease},
+#endif
     {"process_vm_readv", SYS_process_vm_readv},
     {"process_vm_writev", SYS_process_vm_writev},
     {"ptrace", SYS_ptrace},
@@ -107,7 +115,9 @@ constexpr Numbered numbers[] = {
     {"request_key", SYS_request_key},
     {"rt_sigqueueinfo", SYS_rt_sigqueueinfo},
     {"rt_tgsigqueueinfo", SYS_rt_tgsigqueueinfo},
+    {"sched_setaffinity", SYS_sched_setaffinity},
     {"sched_setattr", SYS_sched_setattr},
+    {"sched_setparam", SYS_sched_setparam},
     {"sched_setscheduler", SYS_sched_setscheduler},
     {"setdomainname", SYS_setdomainname},
     {"sethostname", SYS_sethostname},
@@ -162,6 +172,29 @@ constexpr std::uint32_t with_errno(int code) {
   return SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(code);
 }
 
+// Both machines are little-endian.
+constexpr std::size_t low_half(std::size_t argument) {
+  return offsetof(seccomp_data, args) + argument * sizeof(std::uint64_t);
+}
+constexpr std::size_t high_half(std::size_t argument) {
+  return low_half(argument) + sizeof(std::uint32_t);
+}
+
+// prlimit(pid, resource, new, old) sets where there is a new limit, and its own where pid is 0: getrlimit(3) and setrlimit(3)
+// are made of it. A process that names itself by its number is refused as well.
+void add_limits_of_others(Program& program) {
+  program.if_equal(static_cast<std::uint32_t>(SYS_prlimit64), 10);
+  program.load(low_half(0));
+  program.if_equal(0, 1);
+  program.give(SECCOMP_RET_ALLOW);
+  for (const std::size_t half : {low_half(2), high_half(2)}) {
+    program.load(half);
+    program.unless_equal(0, 1);
+    program.give(with_errno(EPERM));
+  }
+  program.give(SECCOMP_RET_ALLOW);
+}
+
 }  // namespace
 
 bool can_make_filters() {
@@ -191,18 +224,20 @@ SeccompFilter deny_filter(const std::vector<std::string>& words) {
     program.if_any_bit(foreign_bit, 1);
     program.give(with_errno(EPERM));
   }
-  // Of clone the number alone says nothing; it is the only one whose arguments are looked at, and comes last.
+  // Of clone and prlimit64 the number alone says nothing: their arguments are looked at, and they come last.
   for (const long number : denied) {
-    if (number == SYS_clone) continue;
+    if (number == SYS_clone || number == SYS_prlimit64) continue;
     program.if_equal(static_cast<std::uint32_t>(number), 1);
     program.give(with_errno(number == SYS_clone3 ? ENOSYS : EPERM));
   }
   if (denied.contains(SYS_clone)) {
-    program.if_equal(static_cast<std::uint32_t>(SYS_clone), 3);
-    program.load(offsetof(seccomp_data, args));  // the low half: both machines are little-endian
+    program.if_equal(static_cast<std::uint32_t>(SYS_clone), 4);
+    program.load(low_half(0));
     program.if_any_bit(new_namespaces, 1);
     program.give(with_errno(EPERM));
+    program.give(SECCOMP_RET_ALLOW);
   }
+  if (denied.contains(SYS_prlimit64)) add_limits_of_others(program);
   program.give(SECCOMP_RET_ALLOW);
   return program.take();
 }

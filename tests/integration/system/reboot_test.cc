@@ -106,7 +106,8 @@ TEST_F(Reboot, what_ran_is_counted_and_named_and_what_was_up_comes_back_by_its_p
   EXPECT_EQ(-1, service("once").exit_code);
   EXPECT_EQ("stopped", service("off").state);
   const std::string notes = status().notes_text();
-  EXPECT_THAT(notes, HasSubstr("the machine or container was restarted: of before 2 runs have ended, p.web.0, p.once.0"));
+  EXPECT_THAT(notes,
+              HasSubstr("the machine or container was restarted: of before 2 runs have ended, p.web.0, p.once.0"));
   EXPECT_THAT(notes, HasSubstr("exit statuses that could not be learnt: 2"));
   EXPECT_THAT(events(), HasSubstr("\"exit\":{\"known\":false}"));
   EXPECT_THAT(events(), HasSubstr("of before 2 runs have ended"));
@@ -206,8 +207,8 @@ struct RecycledPid : Machine {
   }
 };
 
-#define GIVE_TO_STRANGER(number)                                     \
-  const pid_t stranger = give_to_stranger(number);                   \
+#define GIVE_TO_STRANGER(number)                                    \
+  const pid_t stranger = give_to_stranger(number);                  \
   const os::Fd pidfd(stranger > 0 ? os::pidfd_open(stranger) : -1); \
   const bool chosen = stranger == (number)
 

@@ -11,6 +11,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
@@ -236,6 +237,42 @@ TEST_F(FilterTest, a_process_that_may_not_signal_has_no_other_call_for_it) {
   EXPECT_EQ(EPERM, tried([&] { return ::syscall(SYS_rt_tgsigqueueinfo, other, other, 0, &info); }));
   EXPECT_EQ(0, inside({}, {}, [&] { return ::syscall(SYS_rt_sigqueueinfo, other, 0, &info) < 0 ? errno : 0; }))
       << "it is the filter that denies it";
+}
+
+// RLIMIT_CPU of another process kills it, RLIMIT_NOFILE paralyses it; the kernel asks for no more than the same user.
+TEST_F(FilterTest, limits_of_others_are_not_set_and_ones_own_are_as_ever) {
+  const pid_t other = ::getpid();
+  for (const char* word : {"@default", "@signal", "@resources", "prlimit64"}) {
+    const SeccompFilter filter = deny_filter({word});
+    const auto tried = [&](pid_t pid, bool set) {
+      return inside({}, filter, [&] {
+        rlimit limit{};
+        if (::prlimit(pid, RLIMIT_CORE, nullptr, &limit) < 0) return errno;
+        return set && ::prlimit(pid, RLIMIT_CORE, &limit, nullptr) < 0 ? errno : 0;
+      });
+    };
+    EXPECT_EQ(EPERM, tried(other, true)) << word;
+    EXPECT_EQ(0, tried(other, false)) << word;
+    EXPECT_EQ(0, tried(0, true)) << word;
+  }
+  EXPECT_EQ(0, inside({}, deny_filter({"ptrace"}),
+                      [&] {
+                        rlimit limit{};
+                        if (::prlimit(other, RLIMIT_CORE, nullptr, &limit) < 0) return errno;
+                        return ::prlimit(other, RLIMIT_CORE, &limit, nullptr) < 0 ? errno : 0;
+                      }))
+      << "it is the filter that denies it";
+}
+
+TEST_F(FilterTest, namespaces_and_limits_are_denied_together) {
+  const SeccompFilter filter = deny_filter({"@namespaces", "@resources"});
+  EXPECT_EQ(EPERM, inside({}, filter,
+                          [] { return ::syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0) < 0 ? errno : 0; }));
+  const pid_t other = ::getpid();
+  EXPECT_EQ(EPERM, inside({}, filter, [&] {
+              const rlimit limit{};
+              return ::prlimit(other, RLIMIT_CORE, &limit, nullptr) < 0 ? errno : 0;
+            }));
 }
 
 TEST_F(FilterTest, a_name_stands_for_itself_alone) {
