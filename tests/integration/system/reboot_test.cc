@@ -90,7 +90,7 @@ TEST_F(Reboot, what_ran_is_counted_and_named_and_what_was_up_comes_back_by_its_p
   project("[service.web]\n" + puppet() + "[service.once]\nrestart = \"never\"\n" + puppet("once") + "[service.off]\n" +
           puppet("off"));
   ASSERT_EQ(0, up().code);
-  (void)enter("web");
+  for (int i = 0; i < 3; ++i) others_.push_back(stage->enter());
   std::uint64_t greatest = 0;
   for (const auto& [name, view] : status().services) greatest = std::max(greatest, view.run);
   EXPECT_EQ(0, hearth({"stop", "off"}).code);
@@ -100,6 +100,7 @@ TEST_F(Reboot, what_ran_is_counted_and_named_and_what_was_up_comes_back_by_its_p
   reboot();
   next_hearth();
   const Actor again = enter("web");
+  ASSERT_TRUE(again.here()) << hearth({"status"}).out << hearth({"events"}).out;
   EXPECT_GT(std::stoull(again.run), greatest) << "no number twice";
   EXPECT_TRUE(until_state("web", "running"));
   EXPECT_EQ("failed", service("once").state) << "it may not be run again, and nobody knows whether it was done";
