@@ -183,7 +183,9 @@ class Program {
     if (!begun) return failure(begun.error());
     supervisor_ = std::move(*begun);
     if (fresh || supervisor_->revived()) keeper_->remove_stale_names();
-    if (const std::string risk = os::state_risk(table); !risk.empty()) supervisor_->add_lasting_note(risk);
+    const os::Instance instance{.name = {}, .directory = options_.directory, .log_directory = options_.log_directory};
+    if (const std::string risk = os::state_risk(table, instance, os::host_facts()); !risk.empty())
+      supervisor_->add_lasting_note(risk);
     upgrading_ = std::make_unique<Upgrading>(
         *link_, *supervisor_,
         Upgrading::Ways{

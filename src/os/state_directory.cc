@@ -185,7 +185,7 @@ Status make_state_directory(const Instance& instance, const HostFacts& host) {
   return {};
 }
 
-std::string state_risk(const wire::SlotTable& table) {
+std::string state_risk(const wire::SlotTable& table, const Instance& instance, const HostFacts& host) {
   const auto why = [&]() -> std::string {
     switch (table.problem) {
       case wire::StateProblem::none: return "";
@@ -204,9 +204,14 @@ std::string state_risk(const wire::SlotTable& table) {
     return "of a problem that is not known here";
   };
   const std::string error = table.problem_errno != 0 ? std::string(" (") + ::strerror(table.problem_errno) + ")" : "";
-  if (table.origin == wire::StateOrigin::memory)
-    return "decisions are kept in memory only, because DIR/state cannot be used: " + why() + error +
+  if (table.origin == wire::StateOrigin::memory) {
+    std::string reason = why() + error;
+    // Who made the instance directory could not make it: it is tried again, to say why, and for the next keeper.
+    if (table.problem == wire::StateProblem::no_directory)
+      if (const Status made = make_state_directory(instance, host); !made) reason = made.error().text();
+    return "decisions are kept in memory only, because DIR/state cannot be used: " + reason +
            "; the death of all of hearth at once would cost the last of them";
+  }
   if (table.problem == wire::StateProblem::none) return "";
   return "the files of an earlier hearth in DIR/state are put aside: " + why() + "; runs.json says what ran";
 }

@@ -21,8 +21,9 @@ namespace hearth::os {
 // there; where it fails, what was there is left, hearth works all the same, and status says what is at risk.
 Status make_state_directory(const Instance& instance, const HostFacts& host);
 
-// What people should know of how slot table and decision page are kept; "" = as it should be.
-std::string state_risk(const wire::SlotTable& table);
+// What people should know of how slot table and decision page are kept; "" = as it should be. Where the directory is missing,
+// it is made for the next keeper, or what is in the way is named.
+std::string state_risk(const wire::SlotTable& table, const Instance& instance, const HostFacts& host);
 
 // A hearth that ends on purpose leaves none.
 bool state_is_left(const std::string& directory);

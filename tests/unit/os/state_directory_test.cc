@@ -83,6 +83,22 @@ TEST_F(StateDirectoryTest, a_failure_leaves_what_is_there) {
   EXPECT_TRUE(state_is_left(root / "a"));
 }
 
+// Anybody may make a directory in /dev/shm.
+TEST_F(StateDirectoryTest, what_somebody_else_has_put_in_its_place_is_named) {
+  EXPECT_TRUE(make_instance(instance("a"), host));
+  wire::SlotTable table;
+  table.origin = wire::StateOrigin::memory;
+  table.problem = wire::StateProblem::no_directory;
+  table.problem_errno = ENOENT;
+  const std::string place = host.memory_root + "/hearth-" + std::to_string(host.uid);
+  ASSERT_EQ(0, ::symlink("/nowhere", place.c_str()));
+  const std::string risk = state_risk(table, instance("a"), host);
+  EXPECT_NE(risk.npos, risk.find(place + ": it is a symbolic link")) << risk;
+  ASSERT_EQ(0, ::unlink(place.c_str()));
+  EXPECT_NE("", state_risk(table, instance("a"), host)) << "this keeper has none all the same";
+  EXPECT_FALSE(target("a").empty()) << "and the next one has";
+}
+
 TEST_F(StateDirectoryTest, the_link_in_a_copied_directory_is_replaced) {
   const std::string a = make("a");
   fs::copy(root / "a", root / "b", fs::copy_options::copy_symlinks | fs::copy_options::recursive);
