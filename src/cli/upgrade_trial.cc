@@ -130,6 +130,7 @@ Result<json::object> ask(const std::string& path, const char* name, std::vector<
                          std::string& file, InterruptWatch& watch) {
   const Result<os::Fd> program = os::open_program(path);
   if (!program) return failure(program.error());
+  if (const Status whole = os::check_whole(*program, path); !whole) return failure(whole.error());
   file = os::program_identity(program->get());
   words.insert(words.begin(), {name, "--trial"});
   const Result<Ended> ended = run(*program, std::move(words), patience, watch);

@@ -1,8 +1,12 @@
 #include "os/program_file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
+#include <cstring>
+#include <elf.h>
 #include <fcntl.h>
+#include <link.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,7 +17,47 @@ std::unexpected<Error> refused(const std::string& path, std::string reason, std:
   return failure(Remedy::environment, "use the program", path, std::move(reason), std::move(hint));
 }
 
+template <typename T>
+bool read_at(int fd, std::uint64_t at, T& into) {
+  return ::pread(fd, &into, sizeof into, static_cast<off_t>(at)) == static_cast<ssize_t>(sizeof into);
+}
+
+// Never less than `begin`, whatever the header says.
+std::uint64_t end_of(std::uint64_t begin, std::uint64_t length) {
+  return length > UINT64_MAX - begin ? UINT64_MAX : begin + length;
+}
+
+// Where the file must reach at least. A header that cannot be read whole is itself what is missing.
+std::uint64_t size_by_headers(int fd, const ElfW(Ehdr) & header) {
+  std::uint64_t needed = end_of(header.e_phoff, std::uint64_t{header.e_phnum} * sizeof(ElfW(Phdr)));
+  if (header.e_shoff != 0)
+    needed = std::max(needed, end_of(header.e_shoff, std::uint64_t{header.e_shnum} * header.e_shentsize));
+  for (std::uint64_t i = 0; i < header.e_phnum; ++i) {
+    ElfW(Phdr) segment{};
+    if (!read_at(fd, end_of(header.e_phoff, i * sizeof segment), segment)) break;
+    if (segment.p_type == PT_LOAD) needed = std::max(needed, end_of(segment.p_offset, segment.p_filesz));
+  }
+  return needed;
+}
+
 }  // namespace
+
+Status check_whole(const Fd& program, const std::string& path) {
+  const Fd fd(::open(("/proc/self/fd/" + std::to_string(program.get())).c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat st{};
+  if (!fd || ::fstat(fd.get(), &st) < 0) return {};
+  const auto size = static_cast<std::uint64_t>(st.st_size);
+  if (size == 0) return refused(path, "it is empty", "copy or install it again");
+  ElfW(Ehdr) header{};
+  if (!read_at(fd.get(), 0, header)) return {};
+  constexpr unsigned char own_class = sizeof(void*) == 8 ? ELFCLASS64 : ELFCLASS32;
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != own_class) return {};
+  if (header.e_phentsize != sizeof(ElfW(Phdr))) return {};
+  const std::uint64_t needed = size_by_headers(fd.get(), header);
+  if (size >= needed) return {};
+  return refused(path, "it is cut: " + std::to_string(size) + " bytes of " + std::to_string(needed),
+                 "copy or install it again");
+}
 
 Result<Fd> open_program(const std::string& path) {
   Fd fd(::open(path.c_str(), O_PATH | O_CLOEXEC));

@@ -12,6 +12,11 @@ namespace hearth::os {
 // written by others, because whoever can write it would be us.
 Result<Fd> open_program(const std::string& path);
 
+// Refused: an ELF file that ends before its last segment, or its section headers, as one does whose copying was broken off: what is
+// missing may be wanted only after days. What it cannot look into (a file that may be executed and not read) and what is no ELF
+// file of this machine's size counts as whole. `program` is of open_program. Reads from disk.
+Status check_whole(const Fd& program, const std::string& path);
+
 // "DEVICE:INODE:SIZE:CHANGED_NS", decimal. Another file under the same name has another one, and so has the same file when it
 // was written, or its mode or owner changed. "" = it cannot be told.
 std::string program_identity(int fd);
