@@ -95,6 +95,14 @@ std::string work_text(const SlotStatus& s) {
   return text.empty() ? count : text + " (" + count + ")";
 }
 
+// Never less than it takes. Below ten seconds in tenths, as the event says it: of a backoff of 0.3 s, "1s" would be wrong.
+std::string until_retry(SpanNs span) {
+  constexpr SpanNs tenth = ns_per_s / 10;
+  const std::int64_t tenths = (span + tenth - 1) / tenth;
+  if (tenths >= 100 || tenths % 10 == 0) return short_span(span + ns_per_s - 1);
+  return fmt::format("{}.{}s", tenths / 10, tenths % 10);
+}
+
 // Why it is so, when that needs telling; then what its log suffers; then what the service says of itself.
 std::string detail_of(const SlotStatus& s, std::string_view place, WallNs now) {
   std::string detail;
@@ -108,7 +116,7 @@ std::string detail_of(const SlotStatus& s, std::string_view place, WallNs now) {
   }
   if ((s.phase == Phase::backoff || s.phase == Phase::failed) && s.next_retry > 0) {
     if (!detail.empty()) detail += "; ";
-    detail += s.next_retry > now ? "next try in " + short_span(s.next_retry - now + ns_per_s - 1) : "next try now";
+    detail += s.next_retry > now ? "next try in " + until_retry(s.next_retry - now) : "next try now";
   }
   if (!s.ailing.empty()) {
     if (!detail.empty()) detail += "; ";

@@ -123,6 +123,25 @@ TEST(StatusTable, says_that_output_waits_or_was_lost_before_what_the_service_say
       << text();
 }
 
+TEST(StatusTable, the_next_try_is_told_in_tenths_below_ten_seconds_and_never_too_early) {
+  InstanceStatus status;
+  status.services = {slot("app", "db", Phase::backoff)};
+  const auto text = [&](SpanNs left) {
+    status.services[0].next_retry = now + left;
+    return status_table(status, {0}, {}, now);
+  };
+  for (const auto& [left, said] : {std::pair(milliseconds(300), "0.3s"),
+                                   {milliseconds(201), "0.3s"},
+                                   {SpanNs{1}, "0.1s"},
+                                   {milliseconds(950), "1s"},
+                                   {milliseconds(7500), "7.5s"},
+                                   {seconds(8), "8s"},
+                                   {milliseconds(9901), "10s"},
+                                   {milliseconds(10'001), "11s"},
+                                   {seconds(90), "1m 30s"}})
+    EXPECT_NE(text(left).find(std::string("next try in ") + said + "\n"), std::string::npos) << text(left);
+}
+
 TEST(StatusTable, bad_tries_of_liveness_are_told_before_they_are_enough_for_a_restart) {
   InstanceStatus status;
   status.services = {slot("app", "db", Phase::running)};
