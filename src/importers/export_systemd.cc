@@ -327,6 +327,10 @@ class Unit {
     if (denied.empty()) return;
     // There the whole of clone would be denied; its flags are this key's.
     if (denied.erase("clone") + denied.erase("clone3") > 0) line("RestrictNamespaces", "yes");
+    // Nor of prlimit64, with which a program reads its own limits as it begins.
+    if (denied.erase("prlimit64") > 0)
+      wanting("sandbox.deny_syscalls: prlimit64 is left out",
+              "a unit would deny all of it, and not only limits that are set for others");
     std::string calls;
     for (const std::string_view call : denied) calls += (calls.empty() ? "~" : " ") + std::string(call);
     if (!calls.empty()) line("SystemCallFilter", calls);

@@ -76,7 +76,7 @@ void SandboxKeys::deny(const IniEntry& entry, const Wanting& wanting) {
   denied_line_ = entry.line;
   for (const std::string& word : split_list(std::string_view(entry.value).substr(1), " \t")) {
     // Some names are of groups that mean something else here or there; the others are alike.
-    if (word != "@default" && word != "@signal" && !system_calls_of(word).empty())
+    if (word != "@default" && word != "@resources" && word != "@signal" && !system_calls_of(word).empty())
       denied_.push_back(word);
     else
       wanting(entry.line, entry.key + ": " + word + " is nothing that hearth denies", "the reference has its groups");
