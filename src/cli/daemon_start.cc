@@ -16,6 +16,7 @@
 #include <fmt/format.h>
 
 #include "cli/environment.h"
+#include "cli/silent_hearth.h"
 #include "os/clock.h"
 #include "os/fd.h"
 #include "os/keeper_successor.h"
@@ -139,14 +140,18 @@ std::string status_words(int status) {
   return fmt::format("it exited with code {}", WEXITSTATUS(status));
 }
 
-Error start_error(const os::Instance& instance, const std::string& reason, const std::string& log, off_t from) {
+Error start_error(const os::Instance& instance, const std::string& reason, const std::string& log, off_t from,
+                  std::string hint = {}) {
   const std::string lines = end_of_log(log, from);
-  return Error{Remedy::environment,
-               "start hearth in",
-               instance.directory,
-               reason,
-               lines.empty() ? "look into " + log : "it wrote into " + log + ":\n" + lines,
-               0};
+  hint += lines.empty() ? "look into " + log : "it wrote into " + log + ":\n" + lines;
+  return Error{Remedy::environment, "start hearth in", instance.directory, reason, std::move(hint), 0};
+}
+
+Error silent_error(const Context& context, const std::string& log, off_t from) {
+  const Silence silence = silence_of(context);
+  std::string reason = "another one has its lock and does not answer after 15 s";
+  if (!silence.who.empty()) reason += ": " + silence.who;
+  return start_error(context.instance, reason, log, from, silence.hint + "; ");
 }
 
 }  // namespace
@@ -232,10 +237,8 @@ Result<bool> ensure_daemon(const Context& context, Client& client, InterruptWatc
     }
     started.reset();
   }
-  return failure(
-      start_error(context.instance,
-                  started ? "it does not answer after 10 s" : "another one has its lock and does not answer after 15 s",
-                  log, log_from));
+  if (started) return failure(start_error(context.instance, "it does not answer after 10 s", log, log_from));
+  return failure(silent_error(context, log, log_from));
 }
 
 int complain_of_start(const Context& context, const Error& error, InterruptWatch& watch) {

@@ -11,9 +11,9 @@
 #include "cli/answers.h"
 #include "cli/doctor.h"
 #include "cli/left_behind.h"
+#include "cli/silent_hearth.h"
 #include "os/clock.h"
 #include "os/found_runs.h"
-#include "os/holders.h"
 #include "os/proc_stat.h"
 #include "os/state_directory.h"
 
@@ -64,18 +64,12 @@ void check_living(const Context& context, const InstanceState& state, Findings& 
     findings.push_back({Verdict::good, "instance", "hearth runs in " + context.instance.directory, {}, {}});
     return;
   }
-  std::string who;
-  for (const os::Holder& holder : os::holders_of(context.instance.directory + "/lock")) {
-    os::ProcStat stat;
-    const bool stopped = os::read_stat(holder.pid, stat) && stat.state == 'T';
-    who +=
-        fmt::format("{}{} (PID {}{})", who.empty() ? "" : ", ", holder.command, holder.pid, stopped ? ", stopped" : "");
-  }
+  const Silence silence = silence_of(context);
   findings.push_back({Verdict::problem,
                       "instance",
                       fmt::format("hearth lives in {} and does not answer: {}", context.instance.directory,
-                                  who.empty() ? "who it is cannot be seen" : who),
-                      fmt::format("`kill -CONT` a stopped one; `hearth {}reset` ends all of it", context.place_option),
+                                  silence.who.empty() ? "who it is cannot be seen" : silence.who),
+                      silence.hint,
                       {}});
 }
 

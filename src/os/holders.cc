@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <memory>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,9 +15,15 @@ struct CloseDirectory {
   void operator()(DIR* directory) const { ::closedir(directory); }
 };
 
+using Directory = std::unique_ptr<DIR, CloseDirectory>;
+
+std::string descriptors_of(pid_t pid) {
+  return "/proc/" + std::to_string(pid) + "/fd";
+}
+
 bool holds(pid_t pid, const struct stat& file) {
-  const std::string base = "/proc/" + std::to_string(pid) + "/fd";
-  const std::unique_ptr<DIR, CloseDirectory> directory(::opendir(base.c_str()));
+  const std::string base = descriptors_of(pid);
+  const Directory directory(::opendir(base.c_str()));
   if (!directory) return false;
   while (const dirent* entry = ::readdir(directory.get())) {
     struct stat st{};
@@ -39,6 +46,15 @@ std::vector<Holder> holders_of(const std::string& path) {
     if (holder.pidfd && holds(pid, file)) all.push_back(std::move(holder));
   }
   return all;
+}
+
+std::optional<DescriptorUse> descriptor_use(pid_t pid) {
+  const Directory directory(::opendir(descriptors_of(pid).c_str()));
+  rlimit limit{};
+  if (!directory || ::prlimit(pid, RLIMIT_NOFILE, nullptr, &limit) < 0) return std::nullopt;
+  DescriptorUse use{0, limit.rlim_cur, limit.rlim_max};
+  while (const dirent* entry = ::readdir(directory.get())) use.open += entry->d_name[0] != '.' ? 1 : 0;
+  return use;
 }
 
 }  // namespace hearth::os

@@ -2,6 +2,8 @@
 // whatever it is called.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,5 +20,11 @@ struct Holder {
 // Other processes that have the file (not another one of the same name) open, as far as we may look: those of our user,
 // all for root. Empty when there is no such file.
 std::vector<Holder> holders_of(const std::string& path);
+
+// Of a process: how many descriptors it has, may have now, and may let itself have (RLIMIT_NOFILE, soft and hard).
+struct DescriptorUse {
+  std::uint64_t open = 0, limit = 0, most = 0;
+};
+std::optional<DescriptorUse> descriptor_use(pid_t pid);  // nullopt: there is none, or we may not look
 
 }  // namespace hearth::os

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -161,6 +162,28 @@ TEST_F(Reset, doctor_names_a_hearth_that_does_not_answer) {
   EXPECT_EQ(1, ill.code) << ill.all();
   EXPECT_THAT(ill.out, HasSubstr("(PID " + std::to_string(before.supervisor) + ", stopped)"));
   EXPECT_THAT(ill.out, HasSubstr("reset"));
+}
+
+TEST_F(Reset, doctor_says_that_a_keeper_has_no_descriptors_for_a_supervisor_and_how_to_give_it_some) {
+  project("[service.web]\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  const Actor web = stage->enter();
+  const InstanceView before = status();
+  rlimit limit{};
+  ASSERT_EQ(0, ::prlimit(before.keeper, RLIMIT_NOFILE, nullptr, &limit));
+  const rlimit few{3, limit.rlim_max};
+  ASSERT_EQ(0, ::prlimit(before.keeper, RLIMIT_NOFILE, &few, nullptr));
+  ::kill(before.supervisor, SIGKILL);
+  const Output ill = hearth({"doctor"});
+  EXPECT_EQ(1, ill.code) << ill.all();
+  EXPECT_THAT(ill.out, HasSubstr("may have 3 descriptors and has "));
+  const std::string remedy =
+      "prlimit --pid " + std::to_string(before.keeper) + " --nofile=" + std::to_string(limit.rlim_max) + ":";
+  EXPECT_THAT(ill.out, HasSubstr("`" + remedy + "`"));
+  EXPECT_EQ(0, execute({"/bin/sh", "-c", remedy}).wait().code);
+  EXPECT_EQ(0, hearth({"wait", "web"}).code);
+  EXPECT_NE(before.supervisor, status().supervisor);
+  EXPECT_EQ("ok", web.ask("catch 15"));
 }
 
 TEST_F(Reset, doctor_removes_what_a_dead_hearth_left_and_nothing_that_runs) {

@@ -1,0 +1,54 @@
+#include "cli/silent_hearth.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "os/holders.h"
+#include "os/proc_stat.h"
+
+namespace hearth::cli {
+namespace {
+
+// A keeper without room for them cannot start a supervisor: a pair of sockets, a pidfd, what a start opens for a moment.
+constexpr std::uint64_t needed_descriptors = 8;
+constexpr std::uint64_t plenty = 65'536;
+
+// Its limit was set by somebody (prlimit(2)): hearth raises its own as far as it may.
+std::optional<os::DescriptorUse> without_descriptors(pid_t pid) {
+  std::optional<os::DescriptorUse> use = os::descriptor_use(pid);
+  return use && use->open + needed_descriptors > use->limit ? use : std::nullopt;
+}
+
+std::string remedy(pid_t pid, const os::DescriptorUse& use) {
+  return use.limit < use.most ? fmt::format("`prlimit --pid {} --nofile={}:` gives it descriptors", pid, use.most)
+                              : fmt::format("`prlimit --pid {} --nofile={}`, as root, gives it descriptors", pid,
+                                            std::max(plenty, 2 * use.open));
+}
+
+}  // namespace
+
+Silence silence_of(const Context& context) {
+  Silence silence;
+  bool stopped = false;
+  for (const os::Holder& holder : os::holders_of(context.instance.directory + "/lock")) {
+    silence.who += fmt::format("{}{} (PID {}", silence.who.empty() ? "" : ", ", holder.command, holder.pid);
+    os::ProcStat stat;
+    if (os::read_stat(holder.pid, stat) && stat.state == 'T') {
+      silence.who += ", stopped";
+      stopped = true;
+    }
+    if (const std::optional<os::DescriptorUse> use = without_descriptors(holder.pid)) {
+      silence.who += fmt::format(", may have {} descriptors and has {}", use->limit, use->open);
+      silence.hint += remedy(holder.pid, *use) + "; ";
+    }
+    silence.who += ")";
+  }
+  if (stopped || silence.hint.empty()) silence.hint += "`kill -CONT` a stopped one; ";
+  silence.hint += fmt::format("`hearth {}reset` ends all of it", context.place_option);
+  return silence;
+}
+
+}  // namespace hearth::cli
