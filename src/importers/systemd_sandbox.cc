@@ -75,6 +75,9 @@ void SandboxKeys::deny(const IniEntry& entry, const Wanting& wanting) {
                    "sandbox = { deny_syscalls = [\"@default\"] } is near to it");
   denied_line_ = entry.line;
   for (const std::string& word : split_list(std::string_view(entry.value).substr(1), " \t")) {
+    if (word == "prlimit64")
+      wanting(entry.line, entry.key + ": prlimit64 is denied only for the limits of other processes",
+              "its own limits a program could set with setrlimit(2) as well; cap them with limits");
     // Some names are of groups that mean something else here or there; the others are alike.
     if (word != "@default" && word != "@resources" && word != "@signal" && !system_calls_of(word).empty())
       denied_.push_back(word);

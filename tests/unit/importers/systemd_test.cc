@@ -99,6 +99,7 @@ TEST(SystemdUnits, a_sandbox_is_carried_over_where_it_means_the_same) {
   expect_in(report_of(imported_with("SystemCallFilter=~@signal\n")), "@signal is nothing that hearth denies");
   expect_in(report_of(imported_with("SystemCallFilter=~@resources\n")), "@resources is nothing that hearth denies");
   expect_in(report_of(imported_with("SystemCallFilter=~ptrace\n")), "the program is not killed");
+  expect_in(report_of(imported_with("SystemCallFilter=~prlimit64\n")), "only for the limits of other processes");
   expect_in(report_of(imported_with("SystemCallFilter=@system-service\n")), "hearth says what is denied");
 }
 
