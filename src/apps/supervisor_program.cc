@@ -53,7 +53,8 @@ constexpr SpanNs accept_pause = milliseconds(100);
 constexpr std::size_t api_descriptors = 16;
 
 // Wakes the loop when a descriptor that nests others is readable. Level: it is armed again before each sleep. It lives as
-// long as the loop, which calls its handler also after the descriptor is closed.
+// long as the loop, which calls its handler also after the descriptor is closed. One that is not possible, for want of a
+// descriptor, is never armed: its wait would end at once, each time.
 class Watch {
  public:
   Watch(asio::io_context& io, int fd, std::function<void()> ready = {}) : descriptor_(io), ready_(std::move(ready)) {
@@ -64,7 +65,7 @@ class Watch {
   Watch& operator=(const Watch&) = delete;
   bool armed() const { return armed_; }
   void arm() {
-    if (armed_) return;
+    if (armed_ || !possible()) return;
     armed_ = true;
     descriptor_.async_wait(asio::posix::stream_descriptor::wait_read, [this](const boost::system::error_code& error) {
       armed_ = error == asio::error::operation_aborted;
@@ -342,11 +343,12 @@ class Program {
     // (Without a keeper, who may have died just now, there is no socket and nothing to wait for.)
     ending_ = true;
     if (link_->socket() >= 0) end_watch_ = std::make_unique<Watch>(io_, link_->socket());
+    const bool heard = end_watch_ && end_watch_->possible();
     (void)link_->flush();
     keeper_->remove_names();
     const MonoNs until = after(os::read_mono(), seconds(2));
     for (MonoNs now = os::read_mono(); !link_->lost() && now < until; now = os::read_mono()) {
-      sleep_until(link_->flush() ? until : std::min(until, after(now, milliseconds(5))));
+      sleep_until(link_->flush() && heard ? until : std::min(until, after(now, milliseconds(5))));
       link_->receive();
     }
     // Also when the services are left: the list of them. A disk that hangs is not waited for; after an end that it does
@@ -362,10 +364,11 @@ class Program {
   // There is nothing to be watched before the first service has a file.
   void watch_marks() {
     if (marks_watch_ || store_->marks_watch() < 0) return;
-    marks_watch_ = std::make_unique<Watch>(io_, store_->marks_watch(), [this] {
+    auto watch = std::make_unique<Watch>(io_, store_->marks_watch(), [this] {
       store_->look_at_marks();
       look_at_marks_from_ = after(os::read_mono(), store::Marks::look_pause);
     });
+    if (watch->possible()) marks_watch_ = std::move(watch);  // else with the next turn
   }
 
   void arm_watches(MonoNs now) {

@@ -5,19 +5,18 @@
 #include <cerrno>
 #include <charconv>
 #include <csignal>
-#include <cstdlib>
+#include <cstdint>
 #include <optional>
 #include <poll.h>
-#include <sstream>
 #include <sys/inotify.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <utility>
-#include <vector>
 
 #include "cli/interrupt.h"
 #include "os/clock.h"
 #include "os/fd.h"
+#include "os/proc_stat.h"
 
 namespace hearth::cli {
 namespace {
@@ -26,8 +25,8 @@ constexpr std::size_t most_head = 64u << 10;
 constexpr std::size_t most_answer = 256u << 20;
 // A full backlog of a Unix socket answers EAGAIN at once and cannot be waited for.
 constexpr int backlog_pause_ms = 5;
-constexpr SpanNs look_at_server_after_ms = 1'000;
-constexpr SpanNs longest_wait_ms = 3'600'000;
+constexpr SpanNs look_at_server_after = seconds(1);
+constexpr SpanNs longest_wait = seconds(3'600);
 
 std::unexpected<ClientError> trouble(Trouble what, std::string operation, const std::string& subject,
                                      std::string reason, std::string hint = {}) {
@@ -75,18 +74,11 @@ bool server_is_dead(int socket) {
   ucred server{};
   socklen_t size = sizeof server;
   if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &server, &size) < 0 || server.pid <= 0) return false;
-  const Result<std::string> stat = os::read_file("/proc/" + std::to_string(server.pid) + "/stat");
-  const std::size_t name_end = stat ? stat->rfind(')') : std::string::npos;
-  if (name_end == std::string::npos) return false;
-  // proc_pid_stat(5): a zombie, or one that waits for its core, with SIGKILL pending (keeper/held.cc has more of this).
-  std::istringstream rest(stat->substr(name_end + 2));
-  std::vector<std::string> field{"", "", ""};
-  for (std::string one; rest >> one;) field.push_back(std::move(one));
-  constexpr std::size_t state = 3, pending = 31;
-  if (field.size() <= pending) return false;
-  constexpr unsigned long kill_pending = 1ul << (SIGKILL - 1);
-  return field[state] == "Z" ||
-         (field[state] == "D" && (std::strtoul(field[pending].c_str(), nullptr, 10) & kill_pending) != 0);
+  os::ProcStat stat;
+  if (!os::read_stat(server.pid, stat)) return false;
+  // A zombie, or one that waits for its core, with SIGKILL pending (keeper/held.cc has more of this).
+  constexpr std::uint64_t kill_pending = std::uint64_t{1} << (SIGKILL - 1);
+  return stat.state == 'Z' || (stat.state == 'D' && (stat.pending_signals & kill_pending) != 0);
 }
 
 }  // namespace
@@ -106,6 +98,7 @@ std::string escaped(std::string_view text) {
 }
 
 std::expected<void, ClientError> Client::wait_for(short events, MonoNs deadline) {
+  MonoNs look_at = after(os::read_mono(), look_at_server_after);
   for (;;) {
     const MonoNs now = os::read_mono();
     if (now >= deadline) {
@@ -116,8 +109,8 @@ std::expected<void, ClientError> Client::wait_for(short events, MonoNs deadline)
                         {watch_ != nullptr ? watch_->fd() : -1, POLLIN, 0},
                         {beside_, POLLIN, 0},
                         {place_.get(), POLLIN, 0}};
-    const SpanNs left = std::min((deadline - now) / ns_per_ms + 1, place_ ? longest_wait_ms : look_at_server_after_ms);
-    const int n = ::poll(polled, 4, static_cast<int>(left));
+    const MonoNs until = std::min(deadline, place_ ? after(now, longest_wait) : look_at);
+    const int n = ::poll(polled, 4, until <= now ? 0 : static_cast<int>((until - now) / ns_per_ms + 1));
     if (n < 0 && errno != EINTR) return cut(path_);
     if (watch_ != nullptr && watch_->came()) {
       return trouble(Trouble::interrupted, "wait for", path_, "interrupted");
@@ -125,9 +118,11 @@ std::expected<void, ClientError> Client::wait_for(short events, MonoNs deadline)
     if (n > 0 && polled[2].revents != 0) on_news_();
     if (n > 0 && polled[0].revents != 0) return {};
     const bool replaced = n > 0 && polled[3].revents != 0;
-    if (replaced || (n == 0 && !place_)) {
+    // By the clock, for there may be news from beside all the time.
+    if (replaced || (!place_ && os::read_mono() >= look_at)) {
       watch_place();
       if (server_is_dead(fd_.get())) return cut(path_);
+      look_at = after(os::read_mono(), look_at_server_after);
     }
   }
 }

@@ -117,7 +117,7 @@ class Loop {
     serve_requests();
     while (!finished_) {
       pump_.run_due();
-      acknowledge();
+      send_owed();
       tell_supervisor();
       for (SlotIndex slot = mover_.take_untidy(); slot != no_slot; slot = mover_.take_untidy()) janitor_.ask(slot);
       if (pump_.is_stuck()) {
@@ -126,8 +126,10 @@ class Loop {
         wait_and_serve();
         if (SpanNs rest = pump_.rest(); rest > 0) system_.nap(rest);
       }
-      if (rounds_to_answer_ > 0 && --rounds_to_answer_ == 0)
-        os::send_message(socket_, wire::MessageType::up, nullptr, 0, 0);
+      if (rounds_to_answer_ > 0 && --rounds_to_answer_ == 0) {
+        answer_owed_ = true;
+        send_owed();
+      }
     }
     pump_.drain();
     tell_supervisor();
@@ -154,7 +156,7 @@ class Loop {
   int wait_ms() {
     if (rounds_to_answer_ > 0) return 0;
     MonoNs due = pump_.next_due();
-    if (acks_owed_ > 0) due = std::min(due, after(system_.mono_ns(), first_pause));
+    if (acks_owed_ > 0 || answer_owed_) due = std::min(due, after(system_.mono_ns(), first_pause));
     if (due == never) return -1;
     if (due == 0) return 0;
     SpanNs left = due - system_.mono_ns();
@@ -233,14 +235,17 @@ class Loop {
     }
     if (!brings) return;
     ++acks_owed_;
-    acknowledge();
+    send_owed();
   }
 
-  // The keeper sends no more output than it is told has come: what the kernel has no memory for now is sent later. A lost
-  // keeper is noticed by the next receive.
-  void acknowledge() {
-    while (acks_owed_ > 0 && os::send_message(socket_, wire::MessageType::ack, nullptr, 0, 0) != os::Sent::full)
-      --acks_owed_;
+  // The keeper sends no more output than it is told has come, and gives up a logger that does not answer: what the kernel
+  // has no memory for now is sent later. A lost keeper is noticed by the next receive.
+  void send_owed() {
+    const auto sent = [&](wire::MessageType type) {
+      return os::send_message(socket_, type, nullptr, 0, 0) != os::Sent::full;
+    };
+    while (acks_owed_ > 0 && sent(wire::MessageType::ack)) --acks_owed_;
+    if (answer_owed_ && acks_owed_ == 0) answer_owed_ = !sent(wire::MessageType::up);
   }
 
   void tell_supervisor() {
@@ -250,6 +255,7 @@ class Loop {
   System& system_;
   int socket_;
   uint32_t acks_owed_ = 0;
+  bool answer_owed_ = false;
   Possessions own_;
   os::Fd epoll_;
   Sinks sinks_;

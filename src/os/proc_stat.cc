@@ -28,14 +28,17 @@ bool parse_stat(const std::string& line, ProcStat& stat) {
   unsigned long long threads = 0;
   unsigned long long start = 0;
   unsigned long long pages = 0;
+  unsigned long long pending = 0;
   int parent = 0;
   int group = 0;
   int session = 0;
-  // Fields 3 to 6, 14 to 17, 20, 22 and 24.
-  int got = std::sscanf(
-      rest, " %c %d %d %d %*s %*s %*s %*s %*s %*s %*s %llu %llu %llu %llu %*s %*s %llu %*s %llu %*s %llu", &stat.state,
-      &parent, &group, &session, &ticks[0], &ticks[1], &ticks[2], &ticks[3], &threads, &start, &pages);
-  if (got != 11) return false;
+  // Fields 3 to 6, 14 to 17, 20, 22, 24 and 31.
+  int got = std::sscanf(rest,
+                        " %c %d %d %d %*s %*s %*s %*s %*s %*s %*s %llu %llu %llu %llu %*s %*s %llu %*s %llu %*s %llu "
+                        "%*s %*s %*s %*s %*s %*s %llu",
+                        &stat.state, &parent, &group, &session, &ticks[0], &ticks[1], &ticks[2], &ticks[3], &threads,
+                        &start, &pages, &pending);
+  if (got != 12) return false;
   static const auto page_kib = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE) / 1024);
   stat.parent = parent;
   stat.group = group;
@@ -44,6 +47,7 @@ bool parse_stat(const std::string& line, ProcStat& stat) {
   stat.threads = threads;
   stat.start_ticks = start;
   stat.resident_kib = pages * page_kib;
+  stat.pending_signals = pending;
   return true;
 }
 

@@ -19,9 +19,10 @@ struct ProcStat {
   pid_t session = 0;
   std::uint64_t ticks = 0;  // of CPU, user and system, with what it has waited for
   std::uint64_t threads = 0;
-  std::uint64_t start_ticks = 0;   // field 22, clock ticks since boot
-  std::uint64_t resident_kib = 0;  // field 24
-  std::string name;                // comm, at most 15 characters
+  std::uint64_t start_ticks = 0;      // field 22, clock ticks since boot
+  std::uint64_t resident_kib = 0;     // field 24
+  std::uint64_t pending_signals = 0;  // field 31, of its first thread
+  std::string name;                   // comm, at most 15 characters
 };
 
 // False when the process is not there (any more) or cannot be read.

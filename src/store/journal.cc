@@ -48,9 +48,10 @@ bool write_exactly(int file, std::string_view bytes, std::uint64_t at) {
   return true;
 }
 
-// Readers believe no byte behind the committed end, and the next line is written over them: a cut that fails harms nobody.
-void cut(int file, std::uint64_t size) {
-  if (::ftruncate(file, static_cast<off_t>(size)) < 0) errno = 0;
+// Of the newest segment readers believe no byte behind the committed end, and the next line is written over them: there a cut
+// that fails harms nobody.
+bool cut(int file, std::uint64_t size) {
+  return ::ftruncate(file, static_cast<off_t>(size)) == 0;
 }
 
 }  // namespace
@@ -140,7 +141,7 @@ ports::JournalMark Journal::resume(std::optional<ports::JournalMark> mark, Event
     if (!mark) now = end_of_journal(newest.file->get());
     // Shorter than what was committed: somebody has cut it. Its lines go on where it ends now.
     now.end = std::min(now.end, newest.size);
-    if (newest.size > now.end) cut(newest.file->get(), now.end);
+    if (newest.size > now.end) (void)cut(newest.file->get(), now.end);
     newest.size = now.end;
   } else {
     now.end = 0;
@@ -191,7 +192,8 @@ Result<std::uint64_t> Journal::append(const std::vector<EventRecord>& events) {
   const bool begins = segments_.empty() || segments_.back().size >= segment_size_;
   if (begins) {
     // From now on its size is what the file has: nothing of a turn that did not happen may be behind it.
-    if (!segments_.empty()) cut(segments_.back().file->get(), segments_.back().size);
+    if (!segments_.empty() && !cut(segments_.back().file->get(), segments_.back().size))
+      return errno_failure("cut", segment_name(segments_.back().first), errno);
     if (const Status made = begin_segment(events.front().id); !made) return failure(made.error());
   }
   os::crash_point("events segment");
@@ -203,7 +205,7 @@ Result<std::uint64_t> Journal::append(const std::vector<EventRecord>& events) {
   os::crash_point("events written");
   if (written) return end;
   const std::string name = segment_name(newest.first);
-  cut(newest.file->get(), newest.size);
+  (void)cut(newest.file->get(), newest.size);
   if (begins) {
     remove(newest);
     segments_.pop_back();

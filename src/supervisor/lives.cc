@@ -77,6 +77,9 @@ bool Lives::take_unsent(SlotIndex slot) {
     cell.entry = no_entry;
     cell.signal = 0;
     keeper_.release_run(slot, cell.run);  // what was made for it before the keeper's socket was full
+    // The next start may wait for the same, but not since then.
+    book_.scratch[slot].waits_since = 0;
+    book_.scratch[slot].waits_for = nullptr;
   }
   state.run_wanted = false;
   book_.touch(slot);

@@ -5,7 +5,8 @@
 // before anybody is started over it.
 // Then, slot by slot, the newest mark first: a stop that was held goes on when the last dependent has ended; who waits
 // is started, or told that its dependency failed or went away; who was to be started, and whose dependency has gone in
-// the same turn, waits after all, as long as nothing of that start is in the slot table; who was to be removed and is over is forgotten.
+// the same turn, waits after all, as long as nothing of that start is in the slot table; who was to be removed and is over
+// is forgotten.
 // What the answers rest on is in dependencies.h.
 #pragma once
 

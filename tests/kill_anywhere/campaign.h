@@ -54,10 +54,9 @@ RunResult isolated_run(const ScenarioOptions& options);
 std::string to_json(const RunResult& result);
 RunResult result_from_json(const std::string& line);
 
-// workers.cc: runs all of `planned`, `jobs` at a time; `done` is called in the order in which they end.
-// What all runs have in common.
+// workers.cc. What all runs have in common.
 ScenarioOptions options_of_runs(const CampaignOptions& options);
-
+// Runs all of `planned`, `jobs` at a time; `done` is called in the order in which they end.
 void run_points(const CampaignOptions& options, const std::string& root, std::uint64_t commit_offset,
                 const std::vector<Planned>& planned, const std::function<void(Outcome)>& done);
 

@@ -1,9 +1,11 @@
 #include "fail_check.h"
 
-#include <cerrno>
+#include <cstdint>
 #include <fstream>
+#include <string>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <vector>
 
 namespace hearth::kill_anywhere {
 namespace {
@@ -28,21 +30,22 @@ std::string ending(int status) {
   return "exited with " + std::to_string(WEXITSTATUS(status));
 }
 
-}  // namespace
+// docs/internals/out-of-memory.md: the keeper and its spawners have no heap.
+bool may_end_for_memory(const Report& report) {
+  return is_of_memory(report.call_number) && (report.role == "supervisor" || report.role == "logger");
+}
 
-void judge_failure(const Report& report, const Evidence& evidence, const std::string& directory, Verdict& verdict) {
-  std::ifstream in(directory + "/stderr");
-  std::string refused;
-  for (std::string line; std::getline(in, line);) {
-    if (line.find("hearth: bug:") != std::string::npos) verdict.violations.push_back(line);
-    if (!line.empty() && !line.starts_with("{")) refused = line;  // of libc, too
-  }
+void judge_refusals(const Evidence& evidence, Verdict& verdict) {
   for (const std::string& refusal : evidence.refusals) {
     // Whoever is refused must be able to tell what to do about it.
     if (refusal.find("\"error\"") == std::string::npos && refusal.find("\"message\"") == std::string::npos)
       verdict.violations.push_back("an order was refused without a reason: " + refusal);
     verdict.tolerated.push_back("an order was refused with the reason, and taken when it was given again: " + refusal);
   }
+}
+
+// Starts that were refused and made later are told otherwise than those of a story in peace.
+void excuse_refused_starts(const std::string& directory, Verdict& verdict) {
   // Of a run that could not be started afterwards status tells the newest end; the one before stands in the events.
   for (const int code : {7, 9}) {
     const std::string text = "exit code " + std::to_string(code);
@@ -60,23 +63,38 @@ void judge_failure(const Report& report, const Evidence& evidence, const std::st
   });
   // Whoever waits for that order tells the new b that it is ready; nobody did.
   if (ended_early != 0) std::erase(verdict.violations, "b is starting");
-  // What the disk does not let go stays, and nothing else.
-  if (is_of_removal(report.call_number))
-    std::erase_if(verdict.violations, [&](const std::string& v) {
-      const bool file = v.starts_with("left over: /") || v.starts_with("left over: cgroup leaf");
-      if (file) verdict.tolerated.push_back("what could not be removed is there: " + v);
-      return file;
-    });
-  // docs/internals/not-yet.md: an end that could not be written down.
+}
+
+void excuse_what_the_disk_refused(const Report& report, Verdict& verdict) {
+  // What the disk does not let go stays, and nothing else: one for each removal that failed.
+  std::uint32_t kept = is_of_removal(report.call_number) ? report.failed : 0;
   std::erase_if(verdict.violations, [&](const std::string& v) {
-    const bool unwritten = v.starts_with("left over: in runs.json: cannot open");
+    const bool file = v.starts_with("left over: /") || v.starts_with("left over: cgroup leaf");
+    if (!file || kept == 0) return false;
+    --kept;
+    verdict.tolerated.push_back("what could not be removed is there: " + v);
+    return true;
+  });
+  // docs/internals/not-yet.md: an end that could not be written down, by who writes it.
+  std::erase_if(verdict.violations, [&](const std::string& v) {
+    const bool unwritten = report.role == "supervisor" && v.starts_with("left over: in runs.json: cannot open");
     if (unwritten) verdict.tolerated.push_back("the end of hearth was not written to runs.json: " + v);
     return unwritten;
   });
-  if (!report.target_ended) return;
+}
+
+// `refused`: what hearth said to standard error at last.
+void judge_end(const Report& report, const Evidence& evidence, const std::string& refused, Verdict& verdict) {
+  if (!report.target_ended) {
+    // Nobody else ends of it either. (Of those that were not up yet one may, and be started again.)
+    if (report.had_waited && evidence.story != Story::upgrade && evidence.last.takeovers != 0)
+      verdict.violations.push_back("a supervisor ended for a call of another process that failed");
+    return;
+  }
   const bool on_purpose = WIFEXITED(report.target_status) && WEXITSTATUS(report.target_status) == 0;
   const std::string what = "the process " + ending(report.target_status);
-  if (on_purpose && evidence.stuck.empty()) return;
+  // Whoever gives way to the next program. In the other stories who ends so has taken a living keeper for dead.
+  if (on_purpose && evidence.story == Story::upgrade && evidence.stuck.empty()) return;
   if (!report.had_waited) {
     // It was not up yet. The keeper's members are started again; a keeper is refused with its reason.
     verdict.tolerated.push_back("a process that could not start ended, and was started again: " + what);
@@ -86,11 +104,29 @@ void judge_failure(const Report& report, const Evidence& evidence, const std::st
     }
     return;
   }
-  if (is_of_memory(report.call_number)) {
+  if (may_end_for_memory(report)) {
     verdict.tolerated.push_back("for want of memory, as out-of-memory.md says: " + what);
     return;
   }
   verdict.violations.push_back(what + " for a call that failed");
+}
+
+}  // namespace
+
+void judge_failure(const Report& report, const Evidence& evidence, const std::string& directory, Verdict& verdict) {
+  std::ifstream in(directory + "/stderr");
+  std::string refused;
+  std::vector<std::string> bugs;
+  for (std::string line; std::getline(in, line);) {
+    if (line.find("hearth: bug:") != std::string::npos) bugs.push_back(line);
+    if (!line.empty() && !line.starts_with("{")) refused = line;  // of libc, too
+  }
+  judge_refusals(evidence, verdict);
+  excuse_refused_starts(directory, verdict);
+  excuse_what_the_disk_refused(report, verdict);
+  judge_end(report, evidence, refused, verdict);
+  // Last: nothing excuses them.
+  verdict.violations.insert(verdict.violations.end(), bugs.begin(), bugs.end());
 }
 
 }  // namespace hearth::kill_anywhere

@@ -102,6 +102,14 @@ TEST(KillAnywhereFaults, each_doctored_piece_of_evidence_is_a_violation) {
   EXPECT_THAT(found([](Evidence& e) { e.last.takeovers = 1; }), ElementsAre(HasSubstr("takeovers")));
   EXPECT_THAT(found([](Evidence& e) { e.orders[1].orders.insert(9); }), ElementsAre(HasSubstr("two orders")));
   EXPECT_THAT(found([](Evidence& e) { e.orders[1].report.clear(); }), ElementsAre(HasSubstr("no answer")));
+  const auto failed = [](const char* name) {
+    return std::string(R"({"order":1,"slots":[{"outcome":"reached","name":"b"},{"outcome":"failed","name":")") + name +
+           R"("}]})";
+  };
+  EXPECT_THAT(found([&](Evidence& e) { e.orders[0].report = failed("d"); }), IsEmpty()) << "it ends on purpose";
+  EXPECT_THAT(found([&](Evidence& e) { e.orders[0].report = failed("a"); }),
+              ElementsAre(HasSubstr("\"apply\" failed")));
+  EXPECT_THAT(found([&](Evidence& e) { e.orders[1].report = failed("d"); }), ElementsAre(HasSubstr("failed")));
   EXPECT_THAT(found([](Evidence& e) { e.doubled_keys = 1; }), ElementsAre(HasSubstr("twice in the decision page")));
   EXPECT_THAT(found([](Evidence& e) { e.left_over = {"o/7"}; }), ElementsAre(HasSubstr("left over: o/7")));
   EXPECT_THAT(found([](Evidence& e) { e.overlaps = {"two"}; }), ElementsAre("two"));
@@ -303,6 +311,7 @@ TEST(FailAnywhere, a_process_that_ends_of_it_is_a_violation_unless_it_was_not_up
     report.target_ended = report.had_waited = true;
     report.target_status = SIGABRT;
     report.call_number = SYS_openat;
+    report.role = "supervisor";
     doctor(report);
     Verdict verdict;
     judge_failure(report, good(), nowhere, verdict);
@@ -312,6 +321,56 @@ TEST(FailAnywhere, a_process_that_ends_of_it_is_a_violation_unless_it_was_not_up
   EXPECT_THAT(violations([](Report& report) { report.target_ended = false; }), IsEmpty());
   EXPECT_THAT(violations([](Report& report) { report.had_waited = false; }), IsEmpty());
   EXPECT_THAT(violations([](Report& report) { report.call_number = SYS_brk; }), IsEmpty());
+  EXPECT_THAT(violations([](Report& report) {
+                report.call_number = SYS_brk;
+                report.role = "keeper";
+              }),
+              ElementsAre(HasSubstr("killed by signal 6")))
+      << "it has no heap";
+  EXPECT_THAT(violations([](Report& report) { report.target_status = 0; }), ElementsAre(HasSubstr("exited with 0")))
+      << "as one does that takes its keeper for dead";
+}
+
+TEST(FailAnywhere, nobody_else_may_end_of_it) {
+  Evidence evidence = good();
+  evidence.last.takeovers = 1;
+  Report report;
+  report.role = "keeper";
+  report.had_waited = true;
+  Verdict verdict;
+  judge_failure(report, evidence, testing::TempDir() + "/ka-nowhere", verdict);
+  EXPECT_THAT(verdict.violations, ElementsAre(HasSubstr("a supervisor ended")));
+}
+
+TEST(FailAnywhere, no_more_is_left_over_than_could_not_be_removed) {
+  Report report;
+  report.role = "supervisor";
+  report.call_number = SYS_unlinkat;
+  report.failed = 1;
+  Verdict verdict;
+  verdict.violations = {"left over: /i/o/1", "left over: /i/o/2"};
+  judge_failure(report, good(), testing::TempDir() + "/ka-nowhere", verdict);
+  EXPECT_THAT(verdict.violations, ElementsAre("left over: /i/o/2"));
+  report.role = "logger";
+  verdict.violations = {"left over: in runs.json: cannot open it"};
+  judge_failure(report, good(), testing::TempDir() + "/ka-nowhere", verdict);
+  EXPECT_THAT(verdict.violations, ElementsAre(HasSubstr("runs.json"))) << "it does not write that";
+}
+
+TEST(FailAnywhere, a_failed_check_of_a_keeper_that_does_not_start_is_no_reason_for_it) {
+  const std::string directory = testing::TempDir() + "/ka-fail-start-" + std::to_string(getpid());
+  std::filesystem::create_directories(directory);
+  std::ofstream(directory + "/stderr") << "hearth: bug: it is so (false) at x.cc:1\n";
+  Evidence evidence = good();
+  evidence.processes.clear();
+  Report report;
+  report.role = "keeper";
+  report.target_ended = report.keeper_exited = true;
+  report.target_status = SIGABRT;
+  Verdict verdict;
+  judge_failure(report, evidence, directory, verdict);
+  EXPECT_THAT(verdict.violations, ElementsAre(HasSubstr("hearth: bug:")));
+  std::filesystem::remove_all(directory);
 }
 
 TEST(FailAnywhere, a_failed_check_and_a_refusal_without_a_reason_are_violations) {
@@ -322,7 +381,7 @@ TEST(FailAnywhere, a_failed_check_and_a_refusal_without_a_reason_are_violations)
   evidence.refusals = {"apply: 503: {}"};
   Verdict verdict;
   judge_failure(Report{}, evidence, directory, verdict);
-  EXPECT_THAT(verdict.violations, ElementsAre(HasSubstr("hearth: bug:"), HasSubstr("without a reason")));
+  EXPECT_THAT(verdict.violations, ElementsAre(HasSubstr("without a reason"), HasSubstr("hearth: bug:")));
   std::filesystem::remove_all(directory);
 }
 

@@ -3,8 +3,30 @@
 #include <algorithm>
 #include <sys/wait.h>
 
+#include <boost/json.hpp>
+
 namespace hearth::kill_anywhere {
 namespace {
+
+namespace json = boost::json;
+
+// The services of which an order's report says that they failed or that another order overtook it.
+std::vector<std::string> failed_in(const std::string& report) {
+  std::vector<std::string> names;
+  json::error_code error;
+  const json::value value = json::parse(report, error);
+  const json::object* top = error ? nullptr : value.if_object();
+  const json::value* slots = top == nullptr ? nullptr : top->if_contains("slots");
+  if (slots == nullptr || !slots->is_array()) return names;
+  const auto text = [](const json::value& slot, const char* name) {
+    const json::value* found = slot.is_object() ? slot.get_object().if_contains(name) : nullptr;
+    return found != nullptr && found->is_string() ? std::string(found->get_string()) : "";
+  };
+  for (const json::value& slot : slots->get_array())
+    if (const std::string outcome = text(slot, "outcome"); outcome == "failed" || outcome == "superseded")
+      names.push_back(text(slot, "name"));
+  return names;
+}
 
 class Judge {
  public:
@@ -157,11 +179,13 @@ class Judge {
       if (!order.error.empty()) violation("the client of \"" + order.name + "\" got: " + order.error);
       if (order.key_unknown > 0) violation("the key of \"" + order.name + "\" was forgotten");
       if (order.orders.size() > 1) violation("the key of \"" + order.name + "\" became two orders");
-      const bool failed = order.report.find("\"outcome\":\"failed\"") != std::string::npos ||
-                          order.report.find("\"outcome\":\"superseded\"") != std::string::npos;
-      // d ends on purpose, perhaps before the client of the first order has seen all of it settled.
-      if (failed && order.name != "apply" && order.name != "apply again")
+      for (const std::string& name : failed_in(order.report)) {
+        // d ends on purpose, perhaps before the client of an order that applies has seen all of it settled.
+        const bool applies = order.name == "apply" || order.name == "apply again";
+        if (applies && name == "d") continue;
         violation("the order \"" + order.name + "\" failed: " + order.report);
+        break;
+      }
       if (order.report.empty() && order.error.empty() && order.name != "shutdown")
         violation("the client of \"" + order.name + "\" got no answer");
     }

@@ -65,7 +65,6 @@ struct Evidence {
   std::string hangups;       // that r has counted
   std::string caller_heard;  // who waited in k's backlog: "pong", or what went wrong
   // upgrade:
-  StatusView after_upgrade;
   bool upgraded = false;               // the other programs run
   std::vector<std::string> left_over;  // processes, files, cgroup leaves
   std::vector<std::string> refusals;   // orders that were not taken, with the reason, and given again

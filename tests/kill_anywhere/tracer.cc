@@ -114,6 +114,12 @@ void Tracer::run() {
     if (stopped < 0) break;  // nobody is left
     on_stop(stopped, status);
   }
+  // Who told us to stop may have done so because it has seen an end that we are still to hear of.
+  for (int status = 0; of_failures();) {
+    const pid_t stopped = waitpid(-1, &status, __WALL | __WNOTHREAD | WNOHANG);
+    if (stopped <= 0) break;
+    on_stop(stopped, status);
+  }
   report_.children = next_ordinal_ - 1;
   ended_ = true;
 }

@@ -44,6 +44,7 @@ struct Report {
   std::uint32_t children = 0;          // how many the keeper had
   std::vector<Call> calls;             // of the target, in order
   std::vector<std::uint64_t> commits;  // instructions of each commit, when they were counted
+  std::uint32_t failed = 0;            // how many of its calls were made to fail
   bool had_waited = false;             // the target had waited for something before its call failed: it was up
   bool target_ended = false;           // by itself, after its call had failed; as of wait(2):
   int target_status = 0;

@@ -76,6 +76,7 @@ void Tracer::begin_failure(pid_t pid, Tracee& tracee) {
   if (failed_++ == 0) {
     fail_until_ = after(os::read_mono(), seconds(1));
     report_.had_waited = waited_;
+    report_.role = role_of(pid);
     report_.call_number = report_.calls[tracee.call].kind;
     const std::size_t from = report_.calls.size() > 9 ? report_.calls.size() - 9 : 0;
     for (std::size_t i = from; i + 1 < report_.calls.size(); ++i)
@@ -84,6 +85,7 @@ void Tracer::begin_failure(pid_t pid, Tracee& tracee) {
     report_.reached = true;
     if (options_.before_kill) options_.before_kill();
   }
+  report_.failed = failed_;
   tracee.failing = true;
   user_regs_struct registers{};
   ptrace(PTRACE_GETREGS, pid, nullptr, &registers);

@@ -105,6 +105,8 @@ void KeeperStandIn::start() {
   HEARTH_CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0, "socketpair");
   socket_.reset(ends[0]);
   os::Fd theirs(ends[1]);
+  const int least = 1;  // the kernel makes it what it needs for one
+  if (narrow_) setsockopt(theirs.get(), SOL_SOCKET, SO_SNDBUF, &least, sizeof least);
   unacknowledged_ = 0;
   pid_ = fork();
   HEARTH_CHECK(pid_ >= 0, "fork");
@@ -180,7 +182,15 @@ bool KeeperStandIn::wait_acknowledged() {
 }
 
 bool KeeperStandIn::answers() {
+  ask();
+  return hears_answer();
+}
+
+void KeeperStandIn::ask() {
   os::send_message(socket_.get(), wire::MessageType::ask, nullptr, 0, 0);
+}
+
+bool KeeperStandIn::hears_answer() {
   os::Message message;
   return os::receive_message(socket_.get(), message, 20'000) == os::Received::message &&
          message.type == wire::MessageType::up;

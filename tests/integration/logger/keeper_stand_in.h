@@ -46,6 +46,8 @@ class KeeperStandIn {
 
   // Before start(); 0 = leave it.
   void widen_in_flight_pipe(int bytes);
+  // Before start(): a message or two that nobody reads, and the logger cannot send more.
+  void narrow_answers() { narrow_ = true; }
   // Starts a logger and hands over everything.
   void start();
   void kill_now();  // SIGKILL, and reaped
@@ -64,6 +66,9 @@ class KeeperStandIn {
   bool wait_acknowledged();
   // Asks whether it works, and waits for the answer. After wait_acknowledged().
   bool answers();
+  // The halves of that.
+  void ask();
+  bool hears_answer();
   // Whether anything is acknowledged in that time.
   bool acknowledged_within(std::chrono::milliseconds time);
 
@@ -82,6 +87,7 @@ class KeeperStandIn {
   os::Fd socket_, pidfd_;
   pid_t pid_ = -1;
   int unacknowledged_ = 0;
+  bool narrow_ = false;
 };
 
 // Exit code of a child; -1 = killed.

@@ -107,6 +107,27 @@ TEST(Logger, AnswersItsKeeperWhenAllThatWasReadyHasBeenMoved) {
   EXPECT_EQ(keeper.stop(), 0);
 }
 
+// As when the kernel has no memory for it. Unheard, it would be taken for one that hangs.
+TEST(Logger, SendsAnAnswerForWhichThereIsNoRoomAsSoonAsThereIs) {
+  TemporaryDirectory logs;
+  KeeperStandIn keeper(program, logs.path());
+  keeper.narrow_answers();
+  keeper.configure(0, {.directory = "s"});
+  keeper.start();
+  constexpr RunId count = 40;
+  const auto live = [&](RunId run) {
+    put(keeper.add_run(run, 0), "hello\n");
+    keeper.end_run(run, 0);
+    ASSERT_TRUE(keeper.wait_drained(run, 0));
+  };
+  for (RunId run = 1; run <= count; ++run) live(run);  // and nobody reads the acknowledgements
+  keeper.ask();
+  for (RunId run = count + 1; run <= count + 8; ++run) live(run);  // meanwhile it has tried to answer
+  ASSERT_TRUE(keeper.wait_acknowledged());
+  EXPECT_TRUE(keeper.hears_answer());
+  EXPECT_EQ(keeper.stop(), 0);
+}
+
 TEST(Logger, RefusesToStartWithoutAKeeper) {
   EXPECT_NE(system((std::string(program) + " 3</dev/null 2>/dev/null").c_str()), 0);
 }

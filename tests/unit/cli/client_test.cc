@@ -2,7 +2,11 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/interrupt.h"
@@ -66,6 +70,30 @@ TEST(Client, says_cut_when_the_answer_ends_in_the_middle) {
   FakeServer server({{"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc"}});
   Client client(server.path);
   EXPECT_EQ(client.ask({.target = "/"}, soon()).error().trouble, Trouble::cut);
+}
+
+// Its socket is held by somebody else, as that of a process is one of whose threads the kernel holds.
+TEST(Client, says_cut_when_the_server_is_dead_though_there_is_news_from_beside_all_the_time) {
+  const std::string path = testing::TempDir() + "hearth-dead-" + std::to_string(getpid());
+  const os::Fd listener(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  ASSERT_EQ(bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  const pid_t server = fork();
+  if (server == 0) _exit(listen(listener.get(), 1));
+  siginfo_t info{};
+  ASSERT_EQ(waitid(P_PID, static_cast<id_t>(server), &info, WEXITED | WNOWAIT), 0);
+  const os::Fd news(timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+  const itimerspec often{{0, 50'000'000}, {0, 50'000'000}};
+  ASSERT_EQ(timerfd_settime(news.get(), 0, &often, nullptr), 0);
+  Client client(path);
+  client.attend(news.get(), [&] { os::drain(news.get()); });
+  const auto answer = client.ask({.target = "/"}, soon());
+  ASSERT_FALSE(answer.has_value());
+  EXPECT_EQ(answer.error().trouble, Trouble::cut) << answer.error().error.text();
+  waitpid(server, nullptr, 0);
+  unlink(path.c_str());
 }
 
 TEST(Client, says_broken_for_what_is_no_hearth) {
