@@ -125,7 +125,8 @@ TEST_F(Keeper, StartsASupervisorAHundredTimesAndTouchesNoRun) {
 }
 
 // A supervisor that is dying, and whose socket is closed. A tracer holds it there: what of a large one takes the kernel
-// milliseconds takes as long as the test likes.
+// milliseconds takes as long as the test likes. It is stopped before: one that went by itself when it sees the end, while the
+// keeper kills it for that, would die without the stop, as a SIGKILL that comes within exit_group(2) stays pending.
 class KeeperSuccessor : public Keeper {
  protected:
   void SetUp() override {
@@ -135,6 +136,10 @@ class KeeperSuccessor : public Keeper {
       GTEST_SKIP() << "ptrace is not allowed";
     }
     dying = h.supervisor.pid;
+    int status = 0;
+    ASSERT_EQ(ptrace(PTRACE_INTERRUPT, dying, nullptr, nullptr), 0);
+    ASSERT_EQ(waitpid(dying, &status, __WALL), dying);
+    ASSERT_EQ(status >> 16, PTRACE_EVENT_STOP);
     ASSERT_EQ(shutdown(h.supervisor.socket.get(), SHUT_RDWR), 0);
     h.accept_supervisor();
   }
