@@ -187,6 +187,17 @@ TEST_F(KeeperSuccessor, ThatDiesFirstIsReplacedAndNotCounted) {
   EXPECT_EQ(h.table->strays_reaped.load(), 0u);
 }
 
+// It is read as a timer (held.cc), and is at its end for ever.
+TEST_F(Keeper, DoesNotListenToWhatIsNoTimer) {
+  auto [read_end, write_end] = make_pipe();
+  write_end.reset();
+  ASSERT_TRUE(h.supervisor.send<wire::RunRecord>(MessageType::at_work, {}, {read_end.get()}));
+  read_end.reset();
+  kill(h.keeper, SIGUSR1);
+  ASSERT_TRUE(h.until([&] { return h.table->signals_usr1.load() == 1; }));
+  EXPECT_TRUE(h.keeper_rests());
+}
+
 TEST_F(Keeper, DoesNothingWhenThereIsNothingToDo) {
   start_service(0, 1);
   h.spawn(service_plan(2, 2, {"exit"}));
