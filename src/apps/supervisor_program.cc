@@ -1,6 +1,7 @@
 #include "apps/supervisor_program.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <functional>
 #include <malloc.h>
@@ -58,7 +59,13 @@ constexpr std::size_t api_descriptors = 16;
 class Watch {
  public:
   Watch(asio::io_context& io, int fd, std::function<void()> ready = {}) : descriptor_(io), ready_(std::move(ready)) {
-    if (const int copy = ::dup(fd); copy >= 0) descriptor_.assign(copy);
+    const int copy = ::dup(fd);
+    if (copy < 0) return;
+    boost::system::error_code error;  // the epoll has no room
+    descriptor_.assign(copy, error);
+    if (!error) return;
+    ::close(copy);
+    errno = error.value();
   }
   bool possible() const { return descriptor_.is_open(); }
   Watch(const Watch&) = delete;

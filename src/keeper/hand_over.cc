@@ -236,7 +236,8 @@ HandOverProblem open_hand_over(int fd, HandOver& record) {
   record = {};
   constexpr int seals = F_SEAL_WRITE | F_SEAL_SHRINK;
   struct stat file;
-  if (fstat(fd, &file) != 0 || (fcntl(fd, F_GET_SEALS) & seals) != seals) return HandOverProblem::damaged;
+  const int sealed = fcntl(fd, F_GET_SEALS);  // -1, all bits set: of no memfd
+  if (fstat(fd, &file) != 0 || sealed < 0 || (sealed & seals) != seals) return HandOverProblem::damaged;
   const uint64_t size = static_cast<uint64_t>(file.st_size);
   if (size < sizeof(wire::HandOverHeader)) return HandOverProblem::damaged;
   void* at = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, fd, 0);

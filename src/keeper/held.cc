@@ -15,8 +15,8 @@
 // when a thread begins something that may not return, and clears when it has returned. It expires each 20 ms meanwhile:
 // normally never, as what is done takes less; while a disk hangs it has us look, and it goes on when its maker is dead.
 //
-// A core dump waits for all threads, for a held one, too. Then the first is no zombie, and nothing is dumped until that one
-// comes back: the dump is given up, by SIGKILL.
+// A core dump waits for all threads, for a held one, too. Then the thread that crashed does not end, whichever it is, and
+// nothing is dumped until that one comes back: the dump is given up, by SIGKILL.
 
 #include <dirent.h>
 #include <stdlib.h>
@@ -28,13 +28,14 @@
 namespace hearth::keeper {
 namespace {
 
-// Of <linux/sched.h>: PF_EXITING, and PF_POSTCOREDUMP of one that waits for the dump that others make; PF_DUMPCORE.
-constexpr uint64_t exiting = 0x4 | 0x8, dumping = 0x200;
+// Of <linux/sched.h>: PF_EXITING; PF_POSTCOREDUMP, of one that waits for the dump that others make; PF_DUMPCORE.
+constexpr uint64_t exiting = 0x4, waiting_for_dump = 0x8, dumping = 0x200;
 constexpr uint64_t kill_pending = 1u << (SIGKILL - 1);
 
 struct Task {
   bool there, on_its_way_out, killed, dumps;
-  int exit_code;  // as wait(2) has it; of one that is on its way out
+  bool exits;     // else it may be on its way out, and has no code yet
+  int exit_code;  // as wait(2) has it
 };
 
 // proc_pid_stat(5). Never waits: it is read under no lock that a held thread has.
@@ -43,8 +44,11 @@ Task read_task(int tasks, const char* name) {
   Task task = {};
   strcpy(stpcpy(path, name), "/stat");
   const int file = openat(tasks, path, O_RDONLY | O_CLOEXEC);
+  // Of one that cannot be looked at now nothing is known: it counts as one that goes on.
+  task.there = file >= 0 || (errno != ENOENT && errno != ESRCH);
   if (file < 0) return task;
   const ssize_t got = read(file, text, sizeof text - 1);
+  if (got < 0) task.there = errno != ESRCH;
   close(file);
   if (got <= 0) return task;
   text[got] = 0;
@@ -58,13 +62,17 @@ Task read_task(int tasks, const char* name) {
     at = strchr(at, ' ');
     if (at != nullptr) ++at;
   }
-  task.there = true;
-  task.on_its_way_out = (field[9] & exiting) != 0;
+  task.exits = (field[9] & exiting) != 0;
+  task.on_its_way_out = task.exits || (field[9] & waiting_for_dump) != 0;
   // Running, it may be in its program for some microseconds more. I is a D that does not count as load.
   task.killed = (field[31] & kill_pending) != 0 && (state == 'D' || state == 'I');
   task.dumps = (field[9] & dumping) != 0;
   task.exit_code = static_cast<int>(field[52]);
   return task;
+}
+
+bool is_over(const Task& task) {
+  return task.on_its_way_out || task.killed;
 }
 
 struct Process {
@@ -81,25 +89,26 @@ Process look_at(pid_t pid) {
   if (tasks < 0) return {};
   Process process = {};
   process.leader = read_task(tasks, name);
-  const Task& leader = process.leader;
-  process.over = leader.on_its_way_out || leader.killed;
-  process.held_dumping = leader.dumps && !process.over;
-  bool held = false;
+  bool dumps = process.leader.dumps && !is_over(process.leader), held = false;
+  bool goes_on = !dumps && !is_over(process.leader);
   alignas(dirent64) static char entries[4096];
-  while (process.over || process.held_dumping) {
+  while (!goes_on) {
     const long got = syscall(SYS_getdents64, tasks, entries, sizeof entries);
-    if (got < 0) process.over = process.held_dumping = false;
+    goes_on = got < 0;
     if (got <= 0) break;
     for (long i = 0; i < got;) {
       const auto* entry = reinterpret_cast<const dirent64*>(entries + i);
       i += entry->d_reclen;
       if (entry->d_name[0] == '.' || strcmp(entry->d_name, name) == 0) continue;
       const Task task = read_task(tasks, entry->d_name);
-      held = held || task.killed;
-      if (task.there && !task.on_its_way_out && !task.killed) process.over = false;
+      held = held || (task.killed && !task.on_its_way_out);
+      if (!task.there || is_over(task)) continue;
+      dumps = dumps || task.dumps;
+      goes_on = goes_on || !task.dumps;
     }
   }
-  process.held_dumping = process.held_dumping && held;
+  process.over = !goes_on && !dumps;
+  process.held_dumping = !goes_on && dumps && held;
   close(tasks);
   return process;
 }
@@ -110,7 +119,7 @@ void bury(Keeper& k, const Task& leader) {
   if (k.supervisor_pidfd >= 0) {
     code = wire::wait_code_unknown;  // no child of ours: as when its end is seen
     status = 0;
-  } else if (leader.on_its_way_out) {
+  } else if (leader.exits) {
     const int how = leader.exit_code;
     code = WIFEXITED(how) ? CLD_EXITED : WCOREDUMP(how) ? CLD_DUMPED : CLD_KILLED;
     status = WIFEXITED(how) ? WEXITSTATUS(how) : WTERMSIG(how);
@@ -132,9 +141,10 @@ void watch_work(Keeper& k, int timer) {
 void work_goes_on(Keeper& k) {
   uint64_t expired;
   if (k.at_work < 0) return;
-  if (read(k.at_work, &expired, sizeof expired) < 0 && errno != EAGAIN && errno != EINTR)
-    return unwatch_and_close(k, k.at_work);  // no timer
-  reap_members(k);                           // whoever has ended as others do
+  const ssize_t got = read(k.at_work, &expired, sizeof expired);
+  const bool again = got < 0 && (errno == EAGAIN || errno == EINTR);
+  if (got != sizeof expired && !again) return unwatch_and_close(k, k.at_work);  // no timer
+  reap_members(k);                                                              // whoever has ended as others do
   const pid_t pid = k.member[role_supervisor].pid;
   if (pid <= 0) return;
   const Process process = look_at(pid);

@@ -3,9 +3,9 @@
 //
 // Model
 // -----
-// One thread, one epoll. No allocation after start, nothing is parsed but the kernel's list of our children,
-// and after start the keeper touches no file system: a hung disk cannot hold it, nor can a full one. It
-// decides nothing about services. It has four kinds of things:
+// One thread, one epoll. No allocation after start, nothing is parsed but the kernel's list of our children and
+// /proc/PID/stat of members, and after start the keeper touches no file system but /proc: a hung disk cannot hold it, nor
+// can a full one. It decides nothing about services. It has four kinds of things:
 //
 //   members   supervisor, logger, spawners. Each: not running -> running -> not running ..., started again at
 //             once, or after a delay when it keeps dying by itself (members.cc). A member's socket is drained

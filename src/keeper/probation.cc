@@ -60,10 +60,14 @@ void await_member(Keeper& k, uint32_t role, int64_t now) {
 void member_heard(Keeper& k, uint32_t role) {
   Probation& probation = k.programs.probation[role];
   if (probation.until == 0) return;
-  const int64_t next = now_ns() + asked_every;
   probation.until = 0;
   probation.ask = false;
-  probation.ask_at = next - k.member[role].record->since_ns <= asked_for ? next : 0;
+  ask_again(k, role);
+}
+
+void ask_again(Keeper& k, uint32_t role) {
+  const int64_t next = now_ns() + asked_every;
+  k.programs.probation[role].ask_at = next - k.member[role].record->since_ns <= asked_for ? next : 0;
 }
 
 void probation_due(Keeper& k, int64_t now) {

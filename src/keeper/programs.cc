@@ -178,7 +178,10 @@ bool take_programs(Keeper& k, const wire::ProgramRecord* record, const int* fd, 
 }
 
 void take_back_programs(Keeper& k) {
-  if (program_of(k, role_supervisor).trial == Trial::ordered) restore_before(k, role_supervisor);
+  if (program_of(k, role_supervisor).trial != Trial::ordered) return;
+  restore_before(k, role_supervisor);
+  // It stays, and may be on trial itself.
+  if (program_of(k, role_supervisor).trial != Trial::none) ask_again(k, role_supervisor);
 }
 
 bool gives_way_to_another(const Keeper& k, int code, int status) {
@@ -193,6 +196,7 @@ void program_started(Keeper& k, uint32_t role, int64_t now) {
 
 void program_is_up(Keeper& k, uint32_t role) {
   ProgramState& program = program_of(k, role);
+  if (k.programs.probation[role].silent) return;  // said too late: it is killed already
   member_heard(k, role);
   if (program.trial != Trial::begun) return;
   program.trial = Trial::up;

@@ -281,6 +281,7 @@ void program_is_up(Keeper& k, uint32_t role);
 // probation.cc
 void await_member(Keeper& k, uint32_t role, int64_t now);  // it has been started, and is on trial
 void member_heard(Keeper& k, uint32_t role);               // it has said `up`
+void ask_again(Keeper& k, uint32_t role);                  // in a second, while it is young enough
 void probation_due(Keeper& k, int64_t now);
 int64_t probation_ends(const Keeper& k);  // when that has something to do
 

@@ -2,9 +2,12 @@
 // With a file "broken" in the instance directory it is a supervisor that does not come up, with "fails" one that says
 // something and then does not come up; with FIFOs "left" and "go"
 // one that has closed its end, says so through the first, and goes on living until the second is closed. SIGUSR1 ends it as if
-// all were well.
+// all were well. With a directory "hung" one of its threads looks for a name there, and another one crashes when somebody opens
+// the FIFO "crash".
 #include <fcntl.h>
+#include <initializer_list>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +16,20 @@
 #include <unistd.h>
 
 #include "wire/keeper_messages.h"
+
+namespace {
+
+void* look_for_a_name(void*) {
+  access("hung/name", F_OK);
+  return nullptr;
+}
+
+void* crash_when_told(void*) {
+  if (open("crash", O_RDONLY | O_CLOEXEC) >= 0) abort();
+  return nullptr;
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
   constexpr int socket_fd = hearth::wire::member_socket_fd;
@@ -41,6 +58,9 @@ int main(int argc, char** argv) {
     const hearth::wire::MessageHeader word = {hearth::wire::MessageType::ack, 0};
     _exit(send(socket_fd, &word, sizeof word, 0) == sizeof word ? 7 : 8);
   }
+  if (supervisor && access("hung", F_OK) == 0)
+    for (auto* body : {look_for_a_name, crash_when_told})
+      if (pthread_t thread; pthread_create(&thread, nullptr, body, nullptr) != 0) _exit(9);
   pollfd end = {socket_fd, POLLRDHUP, 0};
   while (poll(&end, 1, -1) < 0) {
   }

@@ -125,7 +125,8 @@ TEST_F(Keeper, StartsASupervisorAHundredTimesAndTouchesNoRun) {
 }
 
 // A supervisor that is dying, and whose socket is closed. A tracer holds it there: what of a large one takes the kernel
-// milliseconds takes as long as the test likes.
+// milliseconds takes as long as the test likes. It is stopped before: one that went by itself when it sees the end, while the
+// keeper kills it for that, would die without the stop, as a SIGKILL that comes within exit_group(2) stays pending.
 class KeeperSuccessor : public Keeper {
  protected:
   void SetUp() override {
@@ -135,6 +136,10 @@ class KeeperSuccessor : public Keeper {
       GTEST_SKIP() << "ptrace is not allowed";
     }
     dying = h.supervisor.pid;
+    int status = 0;
+    ASSERT_EQ(ptrace(PTRACE_INTERRUPT, dying, nullptr, nullptr), 0);
+    ASSERT_EQ(waitpid(dying, &status, __WALL), dying);
+    ASSERT_EQ(status >> 16, PTRACE_EVENT_STOP);
     ASSERT_EQ(shutdown(h.supervisor.socket.get(), SHUT_RDWR), 0);
     h.accept_supervisor();
   }
@@ -180,6 +185,17 @@ TEST_F(KeeperSuccessor, ThatDiesFirstIsReplacedAndNotCounted) {
   EXPECT_EQ(h.hello_record.generation, 2u);
   EXPECT_EQ(h.table->supervisor.deaths.load(), 1u);
   EXPECT_EQ(h.table->strays_reaped.load(), 0u);
+}
+
+// It is read as a timer (held.cc), and is at its end for ever.
+TEST_F(Keeper, DoesNotListenToWhatIsNoTimer) {
+  auto [read_end, write_end] = make_pipe();
+  write_end.reset();
+  ASSERT_TRUE(h.supervisor.send<wire::RunRecord>(MessageType::at_work, {}, {read_end.get()}));
+  read_end.reset();
+  kill(h.keeper, SIGUSR1);
+  ASSERT_TRUE(h.until([&] { return h.table->signals_usr1.load() == 1; }));
+  EXPECT_TRUE(h.keeper_rests());
 }
 
 TEST_F(Keeper, DoesNothingWhenThereIsNothingToDo) {

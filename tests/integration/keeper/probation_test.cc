@@ -1,10 +1,13 @@
 // Programs that come up and then do nothing, or the wrong thing: what a keeper goes back to, and when.
 
+#include <cerrno>
 #include <chrono>
 #include <fcntl.h>
 #include <functional>
 #include <signal.h>
 #include <string>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
 
 #include "integration/keeper/upgrading.h"
 
@@ -177,6 +180,40 @@ TEST_F(KeeperProbation, AKillIsNoEvidenceAgainstALoggerButNotForEver) {
   ASSERT_NO_FATAL_FAILURE(logger_dies(SIGKILL));
   EXPECT_EQ(of_logger(), program("hearth-test-member"));
   expect_logger_back(1, wire::ReturnCause::died);
+}
+
+// It has sent the order, and stays.
+TEST_F(KeeperProbation, ASupervisorWhoseOrderIsTakenBackIsAskedOn) {
+  begin_upgrade();
+  give(member);
+  ASSERT_TRUE(h.supervisor.send<ProgramRecord>(MessageType::program, {}));
+  // By then that has been handled.
+  ASSERT_TRUE(h.supervisor.send<ProgramRecord>(MessageType::program, {{ProgramRole::supervisor, 0}}));
+  ASSERT_TRUE(h.until([&] { return h.table->upgrades_refused == 1; }));
+  while (h.supervisor.has_mail()) ASSERT_TRUE(h.supervisor.receive());
+  EXPECT_TRUE(is_asked(h.supervisor));
+}
+
+// It has been killed for its silence, and is held by a tracer before its end.
+TEST_F(ShortKeeperProbation, WhatIsSaidWhenItsTimeIsOverComesTooLate) {
+  give(member);
+  next_supervisor();
+  const pid_t silent = h.supervisor.pid;
+  if (ptrace(PTRACE_SEIZE, silent, nullptr, PTRACE_O_TRACEEXIT) < 0) {
+    ASSERT_EQ(errno, EPERM);
+    GTEST_SKIP() << "ptrace is not allowed";
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(silent, &status, __WALL), silent);
+  ASSERT_EQ(status >> 8, SIGTRAP | PTRACE_EVENT_EXIT << 8);
+  ASSERT_TRUE(say_up());
+  for (std::uint32_t turn = 1; turn <= 2; ++turn) {
+    kill(h.keeper, SIGUSR1);
+    ASSERT_TRUE(h.until([&] { return h.table->signals_usr1.load() == turn; }));
+  }
+  ASSERT_EQ(ptrace(PTRACE_DETACH, silent, nullptr, nullptr), 0);
+  accept_member();
+  expect_back(wire::ReturnCause::silent, CLD_KILLED, SIGKILL);
 }
 
 // The first program is sound, the second one up, the third one no good at once; and then the second one is not, either.

@@ -201,6 +201,12 @@ TEST_F(HandOverRecord, ThatContradictsItselfIsNoRecord) {
       << "one entry twice";
   std::vector<unsigned char> bytes = written();
   EXPECT_EQ(read(bytes, false), HandOverProblem::damaged) << "somebody could still write in it";
+  const char* const plain = "hand-over-in-a-plain-file";
+  const int file = open(plain, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  unlink(plain);
+  ASSERT_EQ(write(file, bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
+  EXPECT_EQ(open_hand_over(file, record), HandOverProblem::damaged) << "of no memfd, it has no seals";
+  close(file);
   bytes.resize(bytes.size() - 1);
   EXPECT_EQ(read(bytes), HandOverProblem::damaged);
   bytes.resize(10);
