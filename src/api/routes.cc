@@ -220,13 +220,20 @@ bool read_programs(const json::value& value, Request& order) {
     if (text == nullptr || text->find('\0') != json::string::npos) return false;
     std::string* const place = name == "supervisor"        ? &order.supervisor_program
                                : name == "logger"          ? &order.logger_program
+                               : name == "keeper"          ? &order.keeper_program
                                : name == "supervisor_file" ? &order.supervisor_file
                                : name == "logger_file"     ? &order.logger_file
+                               : name == "keeper_file"     ? &order.keeper_file
                                                            : nullptr;
     if (place == nullptr) return false;
     place->assign(text->data(), text->size());
+    if (!name.ends_with("_file") && !place->starts_with('/')) return false;
   }
-  return order.supervisor_program.starts_with('/') && order.logger_program.starts_with('/');
+  // A file without its program is a mistake, and so is one of the two that go together.
+  if (order.supervisor_program.empty() != order.logger_program.empty()) return false;
+  if (order.supervisor_program.empty() && !(order.supervisor_file + order.logger_file).empty()) return false;
+  if (order.keeper_program.empty()) return order.keeper_file.empty() && !order.supervisor_program.empty();
+  return true;
 }
 
 Result<Request> order_of(const json::object& body) {
@@ -272,7 +279,8 @@ Result<Request> order_of(const json::object& body) {
       if (!read_replicas(value, order)) return bad(name, "it is no object of names with a number each", "{\"web\": 4}");
     } else if (name == "programs") {
       if (!read_programs(value, order))
-        return bad(name, "it is no object with two absolute paths",
+        return bad(name,
+                   "it is no object with the absolute paths of supervisor and logger, of the keeper, or of all three",
                    "{\"supervisor\": \"/usr/libexec/hearth/hearth-supervisor\", \"logger\": ...}");
     } else if (name == "project" || name == "path") {
       if (text == nullptr) return bad(name, "it is not a text", "");
@@ -288,7 +296,8 @@ Result<Request> order_of(const json::object& body) {
     return bad("dependencies", "only start and restart have it", "leave it out");
   if ((order.verb == Verb::scale) == order.replicas.empty())
     return bad("replicas", order.verb == Verb::scale ? "it is missing" : "only scale has it", "{\"web\": 4}");
-  if ((order.verb == Verb::upgrade) == order.supervisor_program.empty())
+  const bool has_programs = !order.supervisor_program.empty() || !order.keeper_program.empty();
+  if ((order.verb == Verb::upgrade) != has_programs)
     return bad("programs", order.verb == Verb::upgrade ? "it is missing" : "only upgrade has it", "their paths");
   if (order.force && order.verb != Verb::down) return bad("force", "only down has it", "leave it out");
   if ((order.verb == Verb::signal) != (order.signal != 0))

@@ -143,6 +143,9 @@ void instance_fields(JsonWriter& w, const InstanceStatus& status) {
   w.key("keeper").object();
   w.key("pid").number(status.keeper_pid);
   w.key("generation").number(status.keeper_generation);
+  w.key("execs").number(status.keeper_programs.execs);
+  w.key("refusal_reason");
+  status.keeper_programs.refusal_reason.empty() ? w.null() : w.string(status.keeper_programs.refusal_reason);
   w.end_object();
   w.key("notes").array();
   for (const Note& note : status.notes) w.string(note.text);

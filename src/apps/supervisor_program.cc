@@ -178,6 +178,8 @@ class Program {
     facts.upgrades = table.upgrades;
     facts.returns = table.supervisor_returns;
     if (facts.returns > 0) facts.return_reason = return_words(table);
+    const wire::KeeperRefusal refusal = table.keeper_refusal.load();
+    facts.keeper_programs = {table.keeper_execs, refusal.count, keeper_refusal_words(refusal)};
     facts.seed = static_cast<std::uint64_t>(now.wall) ^ (static_cast<std::uint64_t>(facts.pid) << 32);
     ports::Heritage heritage;
     const bool fresh = !supervisor::Supervisor::readable(link_->decisions());
@@ -254,6 +256,7 @@ class Program {
     probes_->ready();
     probes_->advance_to(os::read_mono());
     const Now now = os::read_clock();
+    upgrading_->look_at_keeper(now.wall);
     MonoNs due = supervisor_->turn(now);
     keeper_->flush();
     // Who ends because it was told to is no news.

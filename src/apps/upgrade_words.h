@@ -13,4 +13,7 @@ std::string version_of(const wire::SlotTable& table);
 std::string return_words(const wire::SlotTable& table);
 std::string logger_return_words(const wire::SlotTable& table);
 
+// Why another program was not executed in the keeper's place, or went back; "" = it never happened.
+std::string keeper_refusal_words(const wire::KeeperRefusal& refusal);
+
 }  // namespace hearth::apps

@@ -1,8 +1,11 @@
 #include "apps/upgrading.h"
 
 #include <algorithm>
+#include <climits>
 #include <cstring>
+#include <fcntl.h>
 #include <string>
+#include <unistd.h>
 #include <utility>
 
 #include "apps/upgrade_words.h"
@@ -24,6 +27,29 @@ Result<os::Fd> open_tried(const std::string& path, const std::string& file) {
 
 constexpr SpanNs look_again = milliseconds(2);
 constexpr SpanNs open_within = seconds(10);
+constexpr SpanNs execute_within = seconds(10);  // the keeper gives the dry run 5 s
+
+std::string executable_of(pid_t pid) {
+  return "/proc/" + std::to_string(pid) + "/exe";
+}
+
+// By its file: that its disk is asked for, which may hang.
+bool runs_file(pid_t pid, const os::Fd& program) {
+  const os::Fd running(::open(executable_of(pid).c_str(), O_PATH | O_CLOEXEC));
+  const std::string file = running ? os::program_identity(running.get()) : std::string();
+  return !file.empty() && file == os::program_identity(program.get());
+}
+
+// By its name, which the kernel has: nothing is waited for. A process that cannot be looked at may run anything.
+bool may_run(pid_t pid, const os::Fd& program) {
+  const auto target = [](const std::string& link) {
+    char path[PATH_MAX];
+    const ssize_t n = ::readlink(link.c_str(), path, sizeof path);
+    return std::string(path, n <= 0 ? 0 : static_cast<std::size_t>(n));
+  };
+  const std::string running = target(executable_of(pid));
+  return running.empty() || running == target("/proc/self/fd/" + std::to_string(program.get()));
+}
 
 Error refusal(Remedy remedy, const char* reason, const char* hint) {
   return {remedy, "upgrade", "hearth", reason, hint, 0};
@@ -46,6 +72,14 @@ void Upgrading::look_at_logger() {
   if (table.logger_returns == table.logger_returns_told) return;
   table.logger_returns_told = table.logger_returns.load();
   supervisor_.add_upgrade_note("the logger of the upgrade was taken back: " + logger_return_words(table));
+}
+
+void Upgrading::look_at_keeper(WallNs now) {
+  const wire::SlotTable& table = link_.table();
+  const std::uint32_t execs = table.keeper_execs;
+  const wire::KeeperRefusal refusal = table.keeper_refusal.load();
+  if (const auto seen = std::pair{execs, refusal.count}; std::exchange(keeper_seen_, seen) != seen)
+    supervisor_.look_at_keeper({execs, refusal.count, keeper_refusal_words(refusal)}, now);
 }
 
 void Upgrading::came_up() {
@@ -82,6 +116,7 @@ MonoNs Upgrading::step(MonoNs now) {
   }
   // Whatever that keeper was told, the next one knows nothing of it.
   if (link_.lost() || link_.handing_over()) {
+    if (keeper_given_) keeper_died();
     told_ = Told::no;
     take_back_ = false;
     if (stage_ != Stage::deciding) return never;
@@ -96,11 +131,29 @@ MonoNs Upgrading::step(MonoNs now) {
   switch (stage_) {
     case Stage::none: return orders_.empty() ? never : open_next(now);
     case Stage::opening: return look_at_opening(now);
+    case Stage::executing: return execute(now);
     case Stage::telling:
     case Stage::leaving: return tell(now);
     case Stage::deciding: return never;
   }
   return never;
+}
+
+std::shared_ptr<Upgrading::Programs> Upgrading::open_all(const Request& request, pid_t keeper) {
+  auto programs = std::make_shared<Programs>();
+  const auto open = [&](const std::string& path, const std::string& file, os::Fd& place) {
+    if (path.empty() || programs->error) return;
+    Result<os::Fd> opened = open_tried(path, file);
+    if (opened)
+      place = std::move(*opened);
+    else
+      programs->error = opened.error();
+  };
+  open(request.supervisor_program, request.supervisor_file, programs->supervisor);
+  open(request.logger_program, request.logger_file, programs->logger);
+  open(request.keeper_program, request.keeper_file, programs->keeper);
+  programs->keeper_is_it = programs->keeper && runs_file(keeper, programs->keeper);
+  return programs;
 }
 
 MonoNs Upgrading::open_next(MonoNs now) {
@@ -111,20 +164,8 @@ MonoNs Upgrading::open_next(MonoNs now) {
                    "order it again when the file system on which they are answers"));
     return now;
   }
-  const int error = opening_.ask("hearth-programs",
-                                 [supervisor = request.supervisor_program, supervisor_file = request.supervisor_file,
-                                  logger = request.logger_program, logger_file = request.logger_file] {
-                                   auto programs = std::make_shared<Programs>();
-                                   Result<os::Fd> first = open_tried(supervisor, supervisor_file);
-                                   Result<os::Fd> second = open_tried(logger, logger_file);
-                                   if (!first || !second) {
-                                     programs->error = !first ? first.error() : second.error();
-                                   } else {
-                                     programs->supervisor = std::move(*first);
-                                     programs->logger = std::move(*second);
-                                   }
-                                   return programs;
-                                 });
+  const int error = opening_.ask(
+      "hearth-programs", [request, keeper = link_.table().keeper_pid.load()] { return open_all(request, keeper); });
   if (error != 0) {
     refuse(Error{Remedy::try_later, "start a thread for", "an upgrade", std::strerror(error), "order it again", error});
     return now;
@@ -149,8 +190,73 @@ MonoNs Upgrading::look_at_opening(MonoNs now) {
     return now;
   }
   programs_ = *opened;
-  stage_ = Stage::telling;
-  return tell(now);
+  if (!programs_->keeper || programs_->keeper_is_it) return go_on_after_keeper(now);
+  stage_ = Stage::executing;
+  return execute(now);
+}
+
+// Until the table says what the keeper has made of its program; it rings then.
+MonoNs Upgrading::execute(MonoNs now) {
+  const wire::SlotTable& table = link_.table();
+  const std::string& path = orders_.front().request.keeper_program;
+  if (told_ == Told::no) {
+    // Nothing has been done yet: what would be refused by now is, before the keeper is touched.
+    if (std::optional<Error> refused = supervisor_.refusal_of(orders_.front().request)) {
+      refuse(std::move(*refused));
+      return now;
+    }
+    execs_before_ = table.keeper_execs;
+    keeper_refused_before_ = table.keeper_refusal.load().count;
+    if (!link_.give_keeper(programs_->keeper.get())) return link_.lost() ? never : after(now, look_again);
+    told_ = Told::sent;
+    keeper_given_ = true;
+    execute_until_ = after(now, execute_within);
+  }
+  if (table.keeper_execs != execs_before_) {
+    keeper_executed_ = may_run(table.keeper_pid, programs_->keeper);
+    if (keeper_executed_) return go_on_after_keeper(now);
+    execs_before_ = table.keeper_execs;  // of another order, which our predecessor had
+  }
+  const wire::KeeperRefusal refusal = table.keeper_refusal.load();
+  const bool refused = refusal.count != keeper_refused_before_;
+  if (!refused && now < execute_until_) return execute_until_;
+  const bool for_now = !refused || refusal.cause == wire::KeeperRefusalCause::not_now ||
+                       refusal.cause == wire::KeeperRefusalCause::no_memory;
+  take_back_ = true;
+  refuse({for_now ? Remedy::try_later : Remedy::environment, "upgrade with", path,
+          refused ? keeper_refusal_words(refusal) : "the keeper gave no answer within 10 s, and is told to forget it",
+          std::string(refused ? "" : "is the keeper stopped? ") +
+              "hearth goes on with the programs that it had, and nothing was changed",
+          0});
+  return now;
+}
+
+// It is what it shall be.
+MonoNs Upgrading::go_on_after_keeper(MonoNs now) {
+  told_ = Told::no;
+  if (programs_->supervisor) {
+    stage_ = Stage::telling;
+    return tell(now);
+  }
+  decide();
+  return now;
+}
+
+// While its program was tried, or after it was executed and before the other programs are given: who knows of what.
+void Upgrading::keeper_died() {
+  keeper_given_ = false;
+  if (stage_ != Stage::executing && stage_ != Stage::telling) return;
+  const bool executed = std::exchange(keeper_executed_, false);  // the next one is started from its path
+  refuse({Remedy::environment, "upgrade with", orders_.front().request.keeper_program,
+          executed ? "the keeper died soon after it had executed it" : "the keeper died before it went on as that",
+          "another keeper is started in its place, and no service is touched; `hearth status` tells what that cost",
+          0});
+}
+
+void Upgrading::decide() {
+  stage_ = Stage::deciding;
+  decided_ = false;
+  ways_.decide(orders_.front());
 }
 
 // Until the table says what the keeper has made of it; it rings then.
@@ -176,15 +282,12 @@ MonoNs Upgrading::tell(MonoNs now) {
     return now;
   }
   if (told_ != Told::taken) return never;
-  if (stage_ == Stage::telling) {
-    stage_ = Stage::deciding;
-    decided_ = false;
-    ways_.decide(orders_.front());
-  }
+  if (stage_ == Stage::telling) decide();
   return now;
 }
 
 void Upgrading::refuse(Error error) {
+  if (keeper_executed_) error.hint += "; its keeper goes on as the new program already";
   ways_.refuse(orders_.front(), std::move(error));
   drop();
 }
@@ -196,6 +299,7 @@ void Upgrading::drop() {
   told_ = Told::no;
   programs_.reset();
   decided_ = false;
+  keeper_given_ = keeper_executed_ = false;
 }
 
 }  // namespace hearth::apps

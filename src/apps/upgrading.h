@@ -5,7 +5,10 @@
 // One order at a time; those that come meanwhile wait, and are the next supervisor's when this one goes.
 //
 //   none      -- an order -----------------> opening    its programs are opened by a thread: their disk may hang
-//   opening   -- they are open ------------> telling    the keeper is given them
+//   opening   -- they are open ------------> telling    the keeper is given them; where there is one for the keeper:
+//             ------------------------------> executing  first that, alone (keeper/exec.cc has the model)
+//   executing -- the keeper is that program -> telling   or, when there is no other, deciding
+//   executing -- it refuses, dies, or 10 s -> none      and so is the order: nothing has changed
 //   telling   -- the keeper has them ------> deciding   the order goes the way of all orders
 //   telling   -- it refuses ---------------> none       and so is the order: nothing has changed
 //   deciding  -- accepted, committed ------> leaving    we end, and the keeper executes what it has
@@ -17,6 +20,15 @@
 //
 // The keeper has them *before* the order is committed. Killed in between, we are succeeded by the new program, and the
 // client, who repeats its order, has no loss of that.
+//
+// The keeper's own program comes first, as it is what can be refused still: the order is then refused, too, and nothing is
+// left half way. It is a goal, not an act: a keeper that runs that very file is left alone, so that a successor of ours, to
+// whom the client repeats its order, executes it at most once more, by the keeper's own rules. What a successor sees may be
+// the end of what its predecessor had ordered; so what counts is which file the keeper is, not that it has executed one.
+//
+// A keeper that dies of it, or soon after it, is replaced by us from its path, as any other, and its order is refused: the new
+// one is not given what the one before may have died of. One that has not answered in 10 s is stopped, or starved: it is told to
+// forget the program, and does so when it reads that.
 #pragma once
 
 #include <cstdint>
@@ -47,8 +59,9 @@ class Upgrading {
 
   // Events of the first turn: what became of an upgrade. Told again by the next one if that turn is never committed.
   void tell_outcome();
-  // What has become of a logger since.
+  // What has become of a logger, and of the keeper, since.
   void look_at_logger();
+  void look_at_keeper(WallNs now);
   // After each turn; only the first one has something to say to the keeper.
   void came_up();
 
@@ -61,15 +74,21 @@ class Upgrading {
   bool may_leave() const { return stage_ == Stage::leaving && told_ == Told::taken; }
 
  private:
-  enum class Stage { none, opening, telling, deciding, leaving };
+  enum class Stage { none, opening, executing, telling, deciding, leaving };
   enum class Told { no, sent, taken };
   struct Programs {
-    os::Fd supervisor, logger;
+    os::Fd supervisor, logger, keeper;
+    bool keeper_is_it = false;  // runs that very file already
     std::optional<Error> error;
   };
+  static std::shared_ptr<Programs> open_all(const Request& request, pid_t keeper);
 
   MonoNs open_next(MonoNs now);
   MonoNs look_at_opening(MonoNs now);
+  MonoNs execute(MonoNs now);
+  MonoNs go_on_after_keeper(MonoNs now);
+  void keeper_died();
+  void decide();
   MonoNs tell(MonoNs now);
   void refuse(Error error);
   void drop();
@@ -84,9 +103,14 @@ class Upgrading {
   std::weak_ptr<const void> given_up_;  // a thread that has not come back
   std::shared_ptr<Programs> programs_;
   std::uint32_t taken_before_ = 0, refused_before_ = 0;  // of the slot table, when the keeper was told
+  std::uint32_t execs_before_ = 0, keeper_refused_before_ = 0;
+  std::optional<std::pair<std::uint32_t, std::uint8_t>> keeper_seen_;  // execs and refusals that were looked at
   MonoNs opening_since_ = 0;
-  bool decided_ = false;    // the order in hand has been
-  bool take_back_ = false;  // the keeper has programs whose order was refused
+  MonoNs execute_until_ = 0;
+  bool keeper_given_ = false;     // it has had its program of the order in hand,
+  bool keeper_executed_ = false;  // and is that now
+  bool decided_ = false;          // the order in hand has been
+  bool take_back_ = false;        // the keeper has programs whose order was refused
   bool up_ = false;
 };
 

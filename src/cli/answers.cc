@@ -259,7 +259,11 @@ Result<InstanceNews> instance_news(const Answer& answer) {
     news.returns = number(*supervisor, "returns");
     news.return_reason = text(*supervisor, "return_reason");
   }
-  if (const json::object* keeper = member(*object, "keeper")) news.keeper_pid = number(*keeper, "pid");
+  if (const json::object* keeper = member(*object, "keeper")) {
+    news.keeper_pid = number(*keeper, "pid");
+    news.keeper_generation = number(*keeper, "generation");
+    news.keeper_execs = number(*keeper, "execs");
+  }
   return news;
 }
 

@@ -73,6 +73,8 @@ struct InstanceNews {
   std::string version;
   std::int64_t supervisor_pid = 0;
   std::int64_t keeper_pid = 0;
+  std::int64_t keeper_generation = 0;
+  std::int64_t keeper_execs = 0;  // programs that it has executed in its own place
   std::int64_t upgrades = 0;
   std::int64_t returns = 0;  // upgrades that were taken back, and why the last one was
   std::string return_reason;

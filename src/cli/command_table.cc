@@ -96,6 +96,7 @@ constexpr OptionText doctor_options[] = {
     {0, "fix", nullptr, "put right what can be put right without touching services"}};
 constexpr OptionText upgrade_options[] = {
     {0, "from", "DIR", "the programs are in this directory"},
+    {0, "keeper", nullptr, "replace the keeper's program, too"},
     {0, "dry-run", nullptr, "only try the programs, and tell"},
     {0, "timeout", "TIME", "wait no longer than this for the new ones (60s)"},
 };
@@ -259,8 +260,11 @@ constexpr CommandText table[] = {
      "Programs that are refused change nothing. When the new supervisor does not come up, the one before comes back by "
      "itself, and the command says why, with exit code 1. It does so, too, when the new one, or its logger, comes up "
      "and then dies three times within ten seconds of a start, or hangs: the command has ended by then, and `hearth "
-     "status` and `hearth events` say why. Ctrl-C during the trial changes nothing. The keeper goes on as it is until "
-     "hearth is started again. SIGUSR2 to the keeper (`hearth pid`) does the "
+     "status` and `hearth events` say why. Ctrl-C during the trial changes nothing.\n\n"
+     "The keeper goes on as it is, and the command says so when its file is another one by now. With --keeper it "
+     "executes that in its own place first: it has a child try whether the program could go on with what there is, "
+     "stays the same process, and loses no exit. When it refuses, the command says why, and nothing else has changed "
+     "either. SIGUSR2 to the keeper (`hearth pid`) does the "
      "same "
      "with the programs beside the supervisor.",
      upgrade_options},

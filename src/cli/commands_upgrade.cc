@@ -27,71 +27,124 @@ bool same_bytes(const std::string& a, const std::string& b) {
   return one && other && *one == *other;
 }
 
-// The keeper is not replaced. "" = its program is the one that is installed, or cannot be seen.
-std::string keeper_words(std::int64_t keeper, const std::string& supervisor_program) {
+bool same_program(std::int64_t keeper, const std::string& installed_path) {
   struct stat runs{}, installed{};
-  const std::string beside = supervisor_program.substr(0, supervisor_program.rfind('/')) + "/hearth-keeper";
   const std::string its = fmt::format("/proc/{}/exe", keeper);
-  if (::stat(its.c_str(), &runs) < 0 || ::stat(beside.c_str(), &installed) < 0) return {};
-  if (runs.st_dev == installed.st_dev && runs.st_ino == installed.st_ino) return {};
-  if (runs.st_size == installed.st_size && same_bytes(its, beside)) return {};
-  return fmt::format(
-      "the keeper (PID {}) goes on with the program that it was started from, until hearth is started again", keeper);
+  if (::stat(its.c_str(), &runs) < 0 || ::stat(installed_path.c_str(), &installed) < 0) return true;  // nobody can tell
+  if (runs.st_dev == installed.st_dev && runs.st_ino == installed.st_ino) return true;
+  return runs.st_size == installed.st_size && same_bytes(its, installed_path);
 }
 
-int report(const Context& context, const InstanceNews& before, const std::string& version, const Trial& trial,
-           bool done) {
-  const std::string keeper = keeper_words(before.keeper_pid, trial.supervisor);
+// One upgrade, from what was asked to what became of it.
+struct Upgrade {
+  const Context& context;
+  InstanceNews before;
+  Trial trial;
+
+  bool with_keeper() const { return context.arguments.has("keeper"); }
+  std::string order() const;
+  // What is to be said of the keeper; "" = nothing. `now`: null when nothing was ordered.
+  std::string keeper_words(const InstanceNews* now) const;
+  int report(const InstanceNews* now) const;
+  Error taken_back(const InstanceNews& now) const;
+  Error keeper_died(const InstanceNews& now) const;
+};
+
+std::string Upgrade::order() const {
+  const auto program = [](const char* name, const std::string& path, const std::string& file) {
+    return fmt::format(R"("{0}":{1},"{0}_file":{2})", name, json_text(path), json_text(file));
+  };
+  return fmt::format(R"({{"verb":"upgrade","programs":{{{},{}{}}}}})",
+                     program("supervisor", trial.supervisor, trial.supervisor_file),
+                     program("logger", trial.logger, trial.logger_file),
+                     with_keeper() ? "," + program("keeper", trial.keeper, trial.keeper_file) : "");
+}
+
+std::string Upgrade::keeper_words(const InstanceNews* now) const {
+  const std::string keeper = fmt::format("the keeper (PID {})", before.keeper_pid);
+  if (!with_keeper()) {
+    if (same_program(before.keeper_pid, trial.keeper)) return {};
+    const std::string from = context.arguments.value("from").value_or("");
+    return fmt::format(
+        "{} goes on with the program that it was started from; `hearth {}upgrade {}--keeper` replaces that, too",
+        keeper, context.place_option, from.empty() ? "" : "--from " + from + " ");
+  }
+  if (now == nullptr)
+    return fmt::format("{} would be asked to go on as {}, and try first whether that can", keeper, trial.keeper);
+  return now->keeper_execs == before.keeper_execs
+             ? fmt::format("{} runs {} already", keeper, trial.keeper)
+             : fmt::format("{} has executed {} in its own place, and goes on", keeper, trial.keeper);
+}
+
+int Upgrade::report(const InstanceNews* now) const {
+  const std::string& version = now != nullptr ? now->version : trial.version;
   if (context.json) {
-    write_out(
-        fmt::format("{{\"upgraded\":{},\"from\":{},\"to\":{},\"programs\":{{\"supervisor\":{},\"logger\":{}}},"
-                    "\"keeper\":{{\"pid\":{},\"same_program\":{}}},\"trial\":{}}}\n",
-                    done, json_text(before.version), json_text(version), json_text(trial.supervisor),
-                    json_text(trial.logger), before.keeper_pid, keeper.empty(), trial.report));
+    const bool executed = now != nullptr && with_keeper() && now->keeper_execs != before.keeper_execs;
+    write_out(fmt::format(
+        "{{\"upgraded\":{},\"from\":{},\"to\":{},\"programs\":{{\"supervisor\":{},\"logger\":{},\"keeper\":{}}},"
+        "\"keeper\":{{\"pid\":{},\"same_program\":{},\"executed\":{}}},\"trial\":{},\"keeper_trial\":{}}}\n",
+        now != nullptr, json_text(before.version), json_text(version), json_text(trial.supervisor),
+        json_text(trial.logger), json_text(trial.keeper), before.keeper_pid,
+        same_program(before.keeper_pid, trial.keeper), executed, trial.report, trial.keeper_report));
     return exit_code::done;
   }
-  if (done)
+  if (now == nullptr)
+    write_out(fmt::format("upgrade: hearth {} ({}) could go on in the place of {}; nothing was changed\n", version,
+                          trial.supervisor, before.version));
+  else
     write_out(
         version == before.version
             ? fmt::format("upgrade: hearth {} was replaced by the same version; no service was touched\n", version)
             : fmt::format("upgrade: hearth {} goes on in the place of {}; no service was touched\n", version,
                           before.version));
-  else
-    write_out(fmt::format("upgrade: hearth {} ({}) could go on in the place of {}; nothing was changed\n", version,
-                          trial.supervisor, before.version));
-  if (!keeper.empty()) write_out(keeper + "\n");
+  if (const std::string words = keeper_words(now); !words.empty()) write_out(words + "\n");
   return exit_code::done;
 }
 
-Error taken_back(const Context& context, const InstanceNews& now, const Trial& trial) {
+Error Upgrade::taken_back(const InstanceNews& now) const {
+  const char* keeper = now.keeper_execs != before.keeper_execs ? ", its keeper as the new program" : "";
+  return Error{Remedy::environment,
+               "upgrade with",
+               trial.supervisor,
+               now.return_reason,
+               fmt::format("hearth {} goes on as before{}, and no service was touched; `hearth {}doctor` and "
+                           "{}/hearth.log may tell more",
+                           now.version, keeper, context.place_option, context.instance.directory),
+               0};
+}
+
+Error Upgrade::keeper_died(const InstanceNews& now) const {
   return Error{
       Remedy::environment,
       "upgrade with",
-      trial.supervisor,
-      now.return_reason,
-      fmt::format("hearth {} goes on as before, and no service was touched; `hearth {}doctor` and {}/hearth.log may "
-                  "tell more",
-                  now.version, context.place_option, context.instance.directory),
+      trial.keeper,
+      fmt::format("hearth {} goes on, but the keeper (PID {}) has died meanwhile", now.version, before.keeper_pid),
+      fmt::format("another one (PID {}) was started and keeps what runs; `hearth {}status` tells what that cost",
+                  now.keeper_pid, context.place_option),
       0};
 }
 
 // Until a supervisor answers that was started after the keeper had the programs. Another one may have taken the order than
 // the one that was asked before.
-int see_it_through(const Context& context, Operation& operation, const InstanceNews& before, const Trial& trial,
-                   InterruptWatch& watch, MonoNs deadline) {
+int see_it_through(const Upgrade& upgrade, Operation& operation, InterruptWatch& watch, MonoNs deadline) {
+  const Context& context = upgrade.context;
   for (;;) {
     const auto answer = operation.get("/v1/instance", deadline);
     if (!answer) return complain(context, answer.error());
     const Result<InstanceNews> now = instance_news(*answer);
     if (!now) return complain(context, now.error());
-    if (now->returns != before.returns) return complain(context, taken_back(context, *now, trial), exit_code::failed);
-    if (now->upgrades != before.upgrades) return report(context, before, now->version, trial, true);
+    if (now->returns != upgrade.before.returns) return complain(context, upgrade.taken_back(*now), exit_code::failed);
+    if (now->upgrades != upgrade.before.upgrades) {
+      if (upgrade.with_keeper() && now->keeper_generation != upgrade.before.keeper_generation)
+        return complain(context, upgrade.keeper_died(*now), exit_code::failed);
+      return upgrade.report(&*now);
+    }
     if (os::read_mono() >= deadline)
-      return complain(
-          context,
-          Error{Remedy::try_later, "upgrade with", trial.supervisor, "the supervisor before has not ended in time",
-                "`hearth version` tells which one runs, `hearth status` what has become of it", 0},
-          exit_code::failed);
+      return complain(context,
+                      Error{Remedy::try_later, "upgrade with", upgrade.trial.supervisor,
+                            "the supervisor before has not ended in time",
+                            "`hearth version` tells which one runs, `hearth status` what has become of it", 0},
+                      exit_code::failed);
     pollfd polled{watch.fd(), POLLIN, 0};
     ::poll(&polled, 1, 5);
     if (watch.came()) return exit_code::interrupted;
@@ -126,16 +179,13 @@ int command_upgrade(const Context& context) {
     return complain(context, error, watch.came() ? exit_code::interrupted : exit_code::failed);
   }
   if (watch.came()) return exit_code::interrupted;  // nothing was ordered yet
-  if (context.arguments.has("dry-run")) return report(context, *before, trial->version, *trial, false);
-  const std::string body = fmt::format(
-      R"({{"verb":"upgrade","programs":{{"supervisor":{},"supervisor_file":{},"logger":{},"logger_file":{}}}}})",
-      json_text(trial->supervisor), json_text(trial->supervisor_file), json_text(trial->logger),
-      json_text(trial->logger_file));
-  const auto taken = operation.post("/v1/orders", body, deadline);
+  const Upgrade upgrade{context, *before, *trial};
+  if (context.arguments.has("dry-run")) return upgrade.report(nullptr);
+  const auto taken = operation.post("/v1/orders", upgrade.order(), deadline);
   if (!taken) return complain(context, taken.error());
   if (const Result<AcceptedNews> accepted = accepted_news(*taken); !accepted)
     return complain(context, accepted.error());
-  return see_it_through(context, operation, *before, *trial, watch, deadline);
+  return see_it_through(upgrade, operation, watch, deadline);
 }
 
 }  // namespace hearth::cli

@@ -165,6 +165,15 @@ std::int64_t format_of(const json::object& object, std::string_view name) {
   return number != nullptr && number->is_int64() ? number->get_int64() : -1;
 }
 
+// Of one build with its supervisor: what they say to each other, or read both, is of one version.
+Status check_same(const std::string& path, const json::object& program, const json::object& supervisor,
+                  std::initializer_list<const char*> formats) {
+  for (const char* format : formats)
+    if (format_of(supervisor, format) != format_of(program, format))
+      return refused(path, fmt::format("it is not of one build with hearth-supervisor: another version of {}", format));
+  return {};
+}
+
 std::string absolute(const std::string& path) {
   char whole[PATH_MAX];
   return ::realpath(path.c_str(), whole) != nullptr ? whole : path;
@@ -180,27 +189,28 @@ Result<Trial> try_programs(const std::string& directory, const std::string& inst
     if (!programs) return failure(programs.error());
     trial.supervisor = programs->supervisor;
     trial.logger = programs->logger;
+    trial.keeper = programs->keeper;
   } else {
     trial.supervisor = directory + "/hearth-supervisor";
     trial.logger = directory + "/hearth-logger";
+    trial.keeper = directory + "/hearth-keeper";
   }
-  trial.supervisor = absolute(trial.supervisor);
-  trial.logger = absolute(trial.logger);
-  // Not executed now. But the new supervisor looks for it beside itself when the keeper that runs has died.
-  const std::string beside = trial.supervisor.substr(0, trial.supervisor.rfind('/')) + "/hearth-keeper";
-  if (const Result<os::Fd> there = os::open_program(beside); !there) return failure(there.error());
+  for (std::string* path : {&trial.supervisor, &trial.logger, &trial.keeper}) *path = absolute(*path);
+  const Result<json::object> its_keeper = ask(trial.keeper, "hearth-keeper", {}, patience, trial.keeper_file, watch);
+  if (!its_keeper) return failure(its_keeper.error());
   const Result<json::object> supervisor =
       ask(trial.supervisor, "hearth-supervisor", {"--dir", instance_directory, "--keeper", std::to_string(keeper)},
           patience, trial.supervisor_file, watch);
   if (!supervisor) return failure(supervisor.error());
   const Result<json::object> logger = ask(trial.logger, "hearth-logger", {}, patience, trial.logger_file, watch);
   if (!logger) return failure(logger.error());
-  for (const char* format : {"messages", "log_page"})
-    if (format_of(*supervisor, format) != format_of(*logger, format))
-      return refused(trial.logger,
-                     fmt::format("it is not of one build with hearth-supervisor: another version of {}", format));
+  if (Status same = check_same(trial.logger, *logger, *supervisor, {"messages", "log_page"}); !same)
+    return failure(same.error());
+  if (Status same = check_same(trial.keeper, *its_keeper, *supervisor, {"messages", "slot_table", "plan"}); !same)
+    return failure(same.error());
   trial.version = text_of(*supervisor, "version");
   trial.report = json::serialize(*supervisor);
+  trial.keeper_report = json::serialize(*its_keeper);
   return trial;
 }
 

@@ -160,7 +160,10 @@ void handle_programs(Keeper& k, Received& message) {
   constexpr uint32_t most = static_cast<uint32_t>(wire::ProgramRole::count_);
   const uint32_t count = message.header.count;
   k.ring_supervisor = true;  // it waits for the answer, which stands in the table
-  if (count == 0) return take_back_programs(k);
+  if (count == 0) {
+    take_back_programs(k);
+    return take_back_exec(k);
+  }
   wire::ProgramRecord record[most];
   int fd[most];
   const bool whole = count <= most && message.descriptors == count;

@@ -8,6 +8,7 @@
 //   trying   -- it cannot, dies, or 5 s ---> none     refused: SlotTable::keeper_refusal says why
 //   tried    -- a supervisor has all ------> (exec)   the same process goes on in resume(), with a record of that moment
 //   tried    -- it cannot be executed -----> none     refused
+//   any      -- taken back ----------------> none     `program` with no record: its order was refused
 //   resume   -- it cannot go on -----------> (exec)   of the program before, which goes on with the same record
 //
 // Through an exec the process stays our children's parent: no zombie, no pending signal and no exit status is lost, which
@@ -199,6 +200,13 @@ void order_exec(Keeper& k, int program) {
   if (k.exec.dry_run != 0) kill(k.exec.dry_run, SIGKILL);
   if (mine < 0 || k.exec.own < 0 || k.ending.phase != Ending::no) return refuse(k, KeeperRefusalCause::not_now, 0);
   k.exec.phase = ExecPhase::ordered;
+}
+
+void take_back_exec(Keeper& k) {
+  if (k.exec.phase == ExecPhase::none) return;
+  if (k.exec.dry_run != 0) kill(k.exec.dry_run, SIGKILL);
+  close_fd(k.exec.program);
+  k.exec.phase = ExecPhase::none;
 }
 
 void exec_step(Keeper& k, int64_t now) {

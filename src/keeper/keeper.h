@@ -54,4 +54,8 @@ namespace hearth::keeper {
 // Returns the exit status: 0 finished (or what FinishRecord says), 64 usage, 71 cannot start, 75 another keeper is there.
 int keeper_main(int argc, char** argv);
 
+// As of hearth-keeper --trial: one JSON object on stdout, which version and formats the program is of. What is kept is tried
+// when it is executed in a keeper's place (exec.cc); this is for who would order that. Exit status: 0, 1 it cannot be written.
+int keeper_trial(const char* version);
+
 }  // namespace hearth::keeper

@@ -315,6 +315,7 @@ void load_hand_over(Keeper& k, const HandOver& record);
 
 // exec.cc
 void order_exec(Keeper& k, int program);  // takes the descriptor
+void take_back_exec(Keeper& k);           // unless it has been executed
 void exec_step(Keeper& k, int64_t now);
 void exec_if_tried(Keeper& k);  // does not return when it could be executed
 int64_t exec_due(const Keeper& k);

@@ -49,10 +49,11 @@ struct Request {
   int signal = 0;              // signal: its number,
   bool all_processes = false;  // and whether the whole group gets it, not the main process alone
   std::vector<std::pair<std::string, std::uint32_t>>
-      replicas;                                    // scale: names of services, and how many each shall have
-  std::string supervisor_program, logger_program;  // upgrade: absolute paths,
-  std::string supervisor_file,
-      logger_file;  // and which files are meant (os::program_identity); "" = whichever they are
+      replicas;  // scale: names of services, and how many each shall have
+  // upgrade: absolute paths, those of supervisor and logger together or none, that of the keeper or none; and which files
+  // are meant (os::program_identity), "" = whichever they are
+  std::string supervisor_program, logger_program, keeper_program;
+  std::string supervisor_file, logger_file, keeper_file;
 };
 
 // What an apply means to one service.

@@ -70,6 +70,13 @@ struct Note {
   std::string slot = {};
 };
 
+// What became of programs that were to be executed in the keeper's own place.
+struct KeeperPrograms {
+  std::uint32_t execs = 0;     // those that go on, or went on
+  std::uint32_t refusals = 0;  // modulo 256: another one has come when it is another
+  std::string refusal_reason;  // of the last one, in words; "" = there was none
+};
+
 struct InstanceStatus {
   std::string instance;
   std::string version;
@@ -82,6 +89,7 @@ struct InstanceStatus {
   std::string return_reason;    // of the last time
   std::int32_t keeper_pid = 0;
   std::uint32_t keeper_generation = 0;
+  KeeperPrograms keeper_programs;
   std::vector<Note> notes;  // what was lost, what is degraded; for people
   std::size_t service_count = 0;
   std::vector<SlotStatus> services;  // none, of Control::instance()

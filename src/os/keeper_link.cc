@@ -325,6 +325,14 @@ bool KeeperLink::give_programs(int supervisor, int logger) {
   return sent == Sent::yes;
 }
 
+bool KeeperLink::give_keeper(int program) {
+  if (lost_ || hand_over_) return false;
+  const wire::ProgramRecord record{wire::ProgramRole::keeper, 0};
+  const Sent sent = send_records<wire::ProgramRecord>(socket_.get(), MessageType::program, {&record, 1}, {&program, 1});
+  if (sent == Sent::lost) lost_ = true;
+  return sent == Sent::yes;
+}
+
 bool KeeperLink::take_back_programs() {
   if (lost_ || hand_over_) return false;
   const Sent sent = send_message(socket_.get(), MessageType::program, nullptr, 0, 0);

@@ -114,7 +114,9 @@ class KeeperLink {
   // An upgrade: what the keeper is to execute for the next supervisor and, when that is up, for the next logger. False as
   // for follow().
   bool give_programs(int supervisor, int logger);
-  // Its order was refused. The keeper forgets those that it has not started.
+  // What it is to execute in its own place; SlotTable::keeper_execs and keeper_refusal tell what has become of that.
+  bool give_keeper(int program);
+  // Its order was refused. The keeper forgets those that it has not started, and its own if that is not executed.
   bool take_back_programs();
   // We have taken over and committed: with the next flush(). And whenever the keeper has asked for it.
   void say_up() { up_wanted_ = true; }

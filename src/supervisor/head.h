@@ -35,6 +35,9 @@ struct Head {
   bool force = false;    // second TERM or INT: no grace
   bool gave_up = false;  // shutting down because a service with on_give_up = "exit" was given up
   std::uint32_t signals_handled[6] = {};
+  // Of KeeperPrograms: of those there are events.
+  std::uint32_t keeper_execs_told = 0;
+  std::uint32_t keeper_refusals_told = 0;
 };
 // A page outlives whoever wrote it, in a file: what nobody can have written is not believed.
 inline bool makes_sense(const Head& head) {

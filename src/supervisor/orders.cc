@@ -35,6 +35,12 @@ std::string scale_words(const Request& request, const Accepted& accepted) {
   return text;
 }
 
+std::string upgrade_words(const Request& request) {
+  if (request.keeper_program.empty()) return "upgrade of hearth with " + request.supervisor_program;
+  if (request.supervisor_program.empty()) return "upgrade of hearth's keeper with " + request.keeper_program;
+  return "upgrade of hearth and its keeper with " + request.supervisor_program + " and " + request.keeper_program;
+}
+
 std::string order_words(const Request& request, const Accepted& accepted) {
   const std::string which = request.all ? "all services" : list_words(request.names);
   switch (request.verb) {
@@ -59,7 +65,7 @@ std::string order_words(const Request& request, const Accepted& accepted) {
       return "signal " + std::to_string(request.signal) + " to " + which +
              (request.all_processes ? ", all processes" : "");
     case Verb::reload: return "reload of " + which;
-    case Verb::upgrade: return "upgrade of hearth with " + request.supervisor_program;
+    case Verb::upgrade: return upgrade_words(request);
     case Verb::shutdown: return "shutdown of all of hearth";
     case Verb::leave: return "end of hearth, whose services go on";
   }
@@ -176,8 +182,9 @@ Result<Accepted> Orders::carry_out(const Request& request, Now now) {
     case Verb::shutdown:
     case Verb::leave: return shut_down(request, now);
     case Verb::upgrade: {
-      // The keeper has the programs; what is left is to end, once this is committed and answered.
-      book_.upgrade_wished = true;
+      // The keeper has the programs, or executes its own already; what is left is to end, once this is committed and
+      // answered, where the supervisor is another one.
+      book_.upgrade_wished = !request.supervisor_program.empty();
       Accepted accepted;
       accepted.order = book_.next_order();
       return accepted;

@@ -73,6 +73,8 @@ Result<std::unique_ptr<Supervisor>> Supervisor::create(World world, wire::Decisi
     book.head.random = self->options_.seed | 1;
     book.head.last_run = heritage.greatest_run;
     book.head.keeper_generation = self->options_.keeper_generation;
+    book.head.keeper_execs_told = self->options_.keeper_programs.execs;
+    book.head.keeper_refusals_told = self->options_.keeper_programs.refusals;
     const ports::JournalMark mark = world.store.continue_journal(std::nullopt);
     book.head.last_event = mark.last;
     book.head.journal_end = mark.end;
@@ -92,6 +94,23 @@ void Supervisor::keeper_replaced(std::int32_t pid, std::uint32_t generation) {
   acts_.forget_sent();
   book_.another_turn = true;
   book_.add_note({now_.wall, "the keeper was replaced; runs were adopted"}, Happening::keeper);
+}
+
+void Supervisor::look_at_keeper(const KeeperPrograms& found, WallNs now) {
+  Head& head = book_.head;
+  options_.keeper_programs = found;
+  if (found.execs == head.keeper_execs_told && found.refusals == head.keeper_refusals_told) return;
+  if (found.execs != head.keeper_execs_told)
+    book_.add_note({now, "the keeper (PID " + std::to_string(options_.keeper_pid) +
+                             ") executed another program in its own place, and goes on with all that it had"},
+                   Happening::upgrade);
+  if (found.refusals != head.keeper_refusals_told)
+    book_.add_note({now, "the keeper goes on with the program that it had: " + found.refusal_reason},
+                   Happening::upgrade);
+  head.keeper_execs_told = found.execs;
+  head.keeper_refusals_told = found.refusals;
+  book_.head_changed = true;
+  book_.another_turn = true;
 }
 
 void Supervisor::add_note(std::string text, std::string slot) {
@@ -123,6 +142,7 @@ InstanceStatus Supervisor::instance() const {
   out.return_reason = options_.return_reason;
   out.keeper_pid = options_.keeper_pid;
   out.keeper_generation = options_.keeper_generation;
+  out.keeper_programs = options_.keeper_programs;
   out.notes = book_.notes;
   if (book_.head.statuses_lost > 0)
     out.notes.push_back({0, "exit statuses that could not be learnt: " + std::to_string(book_.head.statuses_lost)});

@@ -75,6 +75,7 @@ struct Options {
   std::vector<std::pair<int, std::uint32_t>> signals;  // the keeper's counters, for signals of a dead one
   std::uint32_t upgrades = 0, returns = 0;             // SlotTable::upgrades and supervisor_returns
   std::string return_reason;                           // of the last return, in words
+  KeeperPrograms keeper_programs;                      // SlotTable::keeper_execs and keeper_refusal
   std::uint64_t seed = 0;                              // of the jitter, when the page is new
   std::function<void()> between_stores;  // before each store of a commit and after the last; null in production
 };
@@ -110,6 +111,9 @@ class Supervisor final : public ports::Control {
   std::optional<Error> refusal_of(const Request& request) const { return orders_.refusal_of(request); }
   void add_upgrade_note(std::string text);
   void keeper_replaced(std::int32_t pid, std::uint32_t generation);
+  // The same keeper has executed another program in its own place, or refused to: an event of each, also of those that
+  // happened while nobody was here. Before a turn, which commits them.
+  void look_at_keeper(const KeeperPrograms& found, WallNs now);
   // For people; the newest 50 are kept. `slot`: as Note has it.
   void add_note(std::string text, std::string slot = {});
   void drop_note(const std::string& text);  // its cause is gone; events still have it

@@ -127,6 +127,31 @@ TEST_F(Events, WhatCouldNotBeWrittenIsCountedWithTheNextThatCan) {
             1);
 }
 
+TEST_F(Events, WhatTheKeeperExecutedOrRefusedIsToldOnceWhoeverComesLater) {
+  stage.up({service("web")});
+  stage.run_ms(100);
+  const auto look = [&](const KeeperPrograms& found) {
+    stage.machine().supervisor().look_at_keeper(found, stage.machine().time.now.wall);
+    stage.order(Verb::restart, {"web"});
+    stage.run_ms(500);
+  };
+  look({1, 0, ""});
+  stage.kill_supervisor(5);
+  stage.run_ms(100);
+  look({1, 0, ""});
+  look({1, 1, "it hangs"});
+  look({1, 1, "it hangs"});
+  std::vector<std::string> told;
+  for (const EventRecord& event : journal())
+    if (event.what == Happening::upgrade) told.push_back(event.text);
+  ASSERT_EQ(told.size(), 2u);
+  EXPECT_NE(told[0].find("executed another program in its own place"), std::string::npos) << told[0];
+  EXPECT_NE(told[1].find("goes on with the program that it had: it hangs"), std::string::npos) << told[1];
+  const KeeperPrograms shown = stage.machine().supervisor().instance().keeper_programs;
+  EXPECT_EQ(shown.execs, 1u);
+  EXPECT_EQ(shown.refusal_reason, "it hangs");
+}
+
 // The supervisor is killed at each of the points it passes, one a time, in an order to restart.
 TEST(EventsUnderDeath, NoneIsLostAndNoneDoubledAtAnyPoint) {
   std::vector<std::string> whole;

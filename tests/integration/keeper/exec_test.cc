@@ -332,6 +332,21 @@ TEST_F(KeeperExec, GivesUpADryRunForTheNextProgram) {
   EXPECT_EQ(h.table->keeper_refusal.load().count, 0);
 }
 
+// Its order was refused, because we did not want to wait any longer.
+TEST_F(KeeperExec, ForgetsWhatIsTakenBack) {
+  ASSERT_EQ(kill(h.keeper, SIGSTOP), 0);
+  ASSERT_TRUE(h.until([&] { return state_of(h.keeper) == 'T'; }));
+  ASSERT_TRUE(give(another));
+  ASSERT_TRUE(h.supervisor.send<ProgramRecord>(MessageType::program, {}));
+  ASSERT_EQ(kill(h.keeper, SIGCONT), 0);
+  expect_work(6, 60);
+  EXPECT_EQ(runs_now(), program("hearth-keeper"));
+  EXPECT_EQ(h.table->keeper_execs.load(), 0u);
+  EXPECT_EQ(h.table->keeper_refusal.load().count, 0) << "nobody was refused";
+  EXPECT_TRUE(h.keeper_rests()) << "and its dry run, if it had begun, is over";
+  ASSERT_NO_FATAL_FAILURE(become_another());
+}
+
 TEST_F(KeeperExec, ComesBackToTheProgramThatWentOn) {
   const Fd speaks = start_speaking(0, 1, {"pause"});
   expect_refused(program("hearth-test-keeper-without-luck"), KeeperRefusalCause::came_back,

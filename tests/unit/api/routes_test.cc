@@ -166,6 +166,19 @@ TEST_F(Routes, apply_carries_the_document) {
   EXPECT_EQ(apply.document.services[0].command, document.services[0].command);
 }
 
+TEST_F(Routes, an_upgrade_may_name_the_keepers_program_with_the_others_or_alone) {
+  const Request all = std::get<Request>(
+      ask("POST", "/v1/orders",
+          R"({"verb":"upgrade","programs":{"supervisor":"/s","logger":"/l","keeper":"/k","keeper_file":"1:2"}})"));
+  EXPECT_EQ(all.supervisor_program, "/s");
+  EXPECT_EQ(all.keeper_program, "/k");
+  EXPECT_EQ(all.keeper_file, "1:2");
+  const Request alone =
+      std::get<Request>(ask("POST", "/v1/orders", R"({"verb":"upgrade","programs":{"keeper":"/k"}})"));
+  EXPECT_EQ(alone.keeper_program, "/k");
+  EXPECT_EQ(alone.supervisor_program, "");
+}
+
 TEST_F(Routes, an_upgrade_names_two_programs) {
   const Request order = std::get<Request>(
       ask("POST", "/v1/orders",
@@ -185,6 +198,14 @@ TEST_F(Routes, an_upgrade_names_two_programs) {
         R"({"verb":"upgrade","programs":{"supervisor":"s","logger":"/l"}})",
         R"({"verb":"upgrade","programs":{"supervisor":"/s","logger":7}})", R"({"verb":"upgrade","programs":"/s"})",
         R"({"verb":"upgrade","programs":{"supervisor":"/s","keeper":"/k"}})",
+        R"({"verb":"upgrade","programs":{"logger":"/l","keeper":"/k"}})",
+        R"({"verb":"upgrade","programs":{"supervisor":"/s","logger":"/l","keeper":"k"}})",
+        R"({"verb":"upgrade","programs":{"supervisor":"/s","logger":"/l","keeper":""}})",
+        R"({"verb":"upgrade","programs":{"supervisor":"/s","logger":"/l","keeper_file":"1:2"}})",
+        R"({"verb":"upgrade","programs":{"keeper":"/k","logger_file":"1:2"}})",
+        R"({"verb":"upgrade","programs":{"keeper_file":"1:2"}})", R"({"verb":"upgrade","programs":{}})",
+        R"({"verb":"upgrade","programs":{"keeper":"/k","spawner":"/p"}})",
+        R"({"verb":"stop","all":true,"programs":{"keeper":"/k"}})",
         R"({"verb":"upgrade","programs":{"supervisor_file":"1:2","logger":"/l"}})",
         R"({"verb":"upgrade","programs":{"supervisor":"/s","logger":"/l","logger_file":7}})",
         R"({"verb":"stop","all":true,"programs":{"supervisor":"/s","logger":"/l"}})"})

@@ -1,7 +1,8 @@
 // A supervisor that is fine in its trial and no good afterwards. Beside it: `real`, the path of the one that is asked in
 // its place, and `role`, what it does instead of taking over: "dies" or "hangs", the latter also "once-up"; "hangs-in-trial",
 // "silent-in-trial", "stays-in-trial" without its output; "is-replaced-in-trial": by `next`, beside it. Under the name of a
-// logger it is one, with `logger-real` and `logger-role`.
+// logger or keeper it is one, with `logger-real` and `logger-role`. A keeper "speaks-otherwise" in its trial; in its dry run it
+// "hangs", "crashes", "refuses", or says "nothing" of what is asked; or it "dies" when it has been executed.
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "wire/hand_over.h"
 #include "wire/keeper_messages.h"
 
 namespace {
@@ -38,13 +40,24 @@ std::string text_of(const std::string& path) {
   hang();
 }
 
+// Between the keeper's fork and what it makes of it.
+int be_keeper(const std::string& role, bool dry_run) {
+  if (!dry_run) return 3;
+  if (role == "hangs") hang();
+  if (role == "crashes") abort();
+  using hearth::wire::HandOverProblem;
+  if (role == "refuses") return hearth::wire::hand_over_good + static_cast<int>(HandOverProblem::slot_table);
+  return role == "dies" ? hearth::wire::hand_over_good : 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   char* self = realpath("/proc/self/exe", nullptr);
   const std::string place = self == nullptr ? "." : dirname(self);
-  const bool logger = argc > 0 && strstr(argv[0], "logger") != nullptr;
-  const std::string own = place + (logger ? "/logger-" : "/");
+  const std::string name = argc > 0 ? basename(argv[0]) : "";
+  const bool logger = name == "hearth-logger", keeper = name == "hearth-keeper";
+  const std::string own = place + (logger ? "/logger-" : keeper ? "/keeper-" : "/");
   const std::string role = text_of(own + "role"), real = text_of(own + "real");
   if (argc > 1 && strcmp(argv[1], "--trial") == 0) {
     if (role == "hangs-in-trial") hang();
@@ -53,10 +66,16 @@ int main(int argc, char** argv) {
       close(STDOUT_FILENO);
       hang();
     }
-    if (role == "is-replaced-in-trial" && rename((place + "/next").c_str(), (place + "/hearth-supervisor").c_str()) < 0)
-      return 4;
+    if (role == "is-replaced-in-trial" && rename((place + "/next").c_str(), (place + "/" + name).c_str()) < 0) return 4;
+    if (role == "speaks-otherwise")
+      return puts(R"({"trial":1,"program":"hearth-keeper","version":"1","formats":{"messages":99}})") < 0;
     execv(real.c_str(), argv);
     return 1;
+  }
+  if (keeper) {
+    bool dry_run = false;
+    for (int i = 1; i < argc; ++i) dry_run = dry_run || strcmp(argv[i], "--dry-run") == 0;
+    return be_keeper(role, dry_run);
   }
   if (role == "hangs") hang();
   if (role == "hangs-once-up") hang_once_up(logger);
