@@ -44,6 +44,13 @@ std::string frequent(const Course& course) {
   return text;
 }
 
+// By its name, as one time there is a point more and another time one fewer: FNV-1a.
+std::uint64_t part_of(const Point& point, std::uint64_t parts) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : text_of(point)) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return (hash >> 32) % parts;
+}
+
 std::size_t fewest(const std::vector<std::vector<Call>>& runs) {
   std::size_t least = SIZE_MAX;
   for (const std::vector<Call>& run : runs) least = std::min(least, run.size());
@@ -210,6 +217,7 @@ class Campaign {
              (one.point.commit == 0 && !is_attacked(options_.story, one.point.phase)) ||
              // There are many, and the exit of a call and the entry of the next are all the same to whom all of hearth is.
              (options_.story == Story::change && one.point.scope == Scope::everything && one.point.after) ||
+             part_of(one.point, options_.parts) != options_.part ||
              // The one that dies with it is another one.
              partner(one.point.scope) == one.role.substr(0, one.role.find('+'));
     });
@@ -263,6 +271,7 @@ class Campaign {
     if (planned.empty()) return fail("there is no point for the role \"" + options_.role + "\"");
     total_ = planned.size();
     if (options_.sample != 0) say(fmt::format("{} of the points, seed {}\n", total_, options_.seed));
+    if (options_.parts != 1) say(fmt::format("part {} of {}: {} points\n", options_.part + 1, options_.parts, total_));
     const MonoNs begun = os::read_mono();
     run_points(options_, root_, commit_offset_, planned, [&](const Outcome& outcome) {
       take(outcome);

@@ -25,6 +25,7 @@ struct CampaignOptions {
   Scope also = Scope::target;  // who dies together with the target, in the place of "all"
   std::size_t sample = 0;      // 0 = every point
   std::uint64_t seed = 0;
+  std::uint64_t part = 0, parts = 1;  // of all points those whose names have this rest, so that parts make up a whole
   std::optional<Point> only;
   std::uint64_t first_call = 0;  // only points at calls (or commits) with these numbers
   std::uint64_t last_call = UINT64_MAX;

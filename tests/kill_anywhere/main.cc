@@ -21,6 +21,7 @@ constexpr const char* usage =
     "  --calls A:B       only points at calls (or commits) number A to B\n"
     "  --sample N        N points, so that every kind of system call of every role is hit; without it, all points\n"
     "  --seed S          of the sample; it is printed\n"
+    "  --part I/N        the I-th of N parts of all points (1/4 to 4/4 are the whole), for more than one evening\n"
     "  --point P         this one: ORDINAL:CALL:entry|exit[:all|:with-ROLE], or commit:N:INSTRUCTION. CALL is\n"
     "                    the number of the call, or of one of its kind: 17, openat#4; with --fail\n"
     "                    ORDINAL:CALL:fail-EIO, or fail-EIOx10. Ordinals: 0 keeper, 1 "
@@ -79,7 +80,14 @@ hearth::kill_anywhere::CampaignOptions parse(int argc, char** argv) {
       options.last_call = std::strtoull(colon + 1, nullptr, 10);
     } else if (name == "--sample")
       options.sample = std::strtoull(value().c_str(), nullptr, 10);
-    else if (name == "--seed")
+    else if (name == "--part") {
+      const std::string text = value();
+      char* slash = nullptr;
+      const std::uint64_t part = std::strtoull(text.c_str(), &slash, 10);
+      options.parts = *slash == '/' ? std::strtoull(slash + 1, nullptr, 10) : 0;
+      if (part < 1 || part > options.parts) refuse("--part takes I/N, with I from 1 to N");
+      options.part = part - 1;
+    } else if (name == "--seed")
       options.seed = std::strtoull(value().c_str(), nullptr, 10);
     else if (name == "--jobs")
       options.jobs = std::atoi(value().c_str());
