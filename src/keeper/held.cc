@@ -38,36 +38,19 @@ struct Task {
   int exit_code;  // as wait(2) has it
 };
 
-// proc_pid_stat(5). Never waits: it is read under no lock that a held thread has.
 Task read_task(int tasks, const char* name) {
-  char path[32], text[1024];
+  ProcStat stat;
+  const bool known = read_stat(tasks, name, stat);
   Task task = {};
-  strcpy(stpcpy(path, name), "/stat");
-  const int file = openat(tasks, path, O_RDONLY | O_CLOEXEC);
-  // Of one that cannot be looked at now nothing is known: it counts as one that goes on.
-  task.there = file >= 0 || (errno != ENOENT && errno != ESRCH);
-  if (file < 0) return task;
-  const ssize_t got = read(file, text, sizeof text - 1);
-  if (got < 0) task.there = errno != ESRCH;
-  close(file);
-  if (got <= 0) return task;
-  text[got] = 0;
-  const char* at = strrchr(text, ')');
-  if (at == nullptr) return task;
-  uint64_t field[53] = {};
-  at += 2;
-  const char state = *at;
-  for (int n = 3; n < 53 && at != nullptr; ++n) {
-    field[n] = strtoull(at, nullptr, 10);
-    at = strchr(at, ' ');
-    if (at != nullptr) ++at;
-  }
-  task.exits = (field[9] & exiting) != 0;
-  task.on_its_way_out = task.exits || (field[9] & waiting_for_dump) != 0;
+  task.there = stat.there;  // not known: it counts as one that goes on
+  if (!known) return task;
+  const uint64_t flags = stat.field[9];
+  task.exits = (flags & exiting) != 0;
+  task.on_its_way_out = task.exits || (flags & waiting_for_dump) != 0;
   // Running, it may be in its program for some microseconds more. I is a D that does not count as load.
-  task.killed = (field[31] & kill_pending) != 0 && (state == 'D' || state == 'I');
-  task.dumps = (field[9] & dumping) != 0;
-  task.exit_code = static_cast<int>(field[52]);
+  task.killed = (stat.field[31] & kill_pending) != 0 && (stat.state == 'D' || stat.state == 'I');
+  task.dumps = (flags & dumping) != 0;
+  task.exit_code = static_cast<int>(stat.field[52]);
   return task;
 }
 

@@ -137,33 +137,7 @@ void plan_restart(MemberState& member, int code, int status, int64_t lived, int6
   member.restart_at = now + member.delay_ms * ms;
 }
 
-// /proc/PID/stat from the end of field 2 on: the name may hold anything, and ends with the last parenthesis. Null: none.
-const char* read_stat(pid_t pid, char* text, size_t size) {
-  char path[64] = "/proc/";
-  strcpy(put_number(path + 6, static_cast<uint64_t>(pid)), "/stat");
-  const int file = open(path, O_RDONLY | O_CLOEXEC);
-  if (file < 0) return nullptr;
-  const ssize_t got = read(file, text, size - 1);
-  close(file);
-  if (got <= 0) return nullptr;
-  text[got] = 0;
-  return strrchr(text, ')');
-}
-
 }  // namespace
-
-uint64_t start_ticks(pid_t pid) {
-  char text[1024];
-  const char* at = read_stat(pid, text, sizeof text);
-  for (int field = 2; at != nullptr && field < 22; ++field) at = strchr(at + 1, ' ');
-  return at == nullptr ? 0 : strtoull(at + 1, nullptr, 10);
-}
-
-bool is_stopped(pid_t pid) {
-  char text[1024];
-  const char* at = read_stat(pid, text, sizeof text);
-  return at != nullptr && (strncmp(at, ") T", 3) == 0 || strncmp(at, ") t", 3) == 0);
-}
 
 // While a keeper ends it still keeps its members: a logger that is killed in its last drain has a successor that
 // finishes it, and a supervisor one that writes down what the next hearth shall know. Who exits with 0 is done.

@@ -249,8 +249,6 @@ void bind_members(Keeper& k);  // to their records in the slot table
 bool open_pages(Keeper& k);  // sets table and both descriptors; false: errno
 
 // members.cc
-uint64_t start_ticks(pid_t pid);             // field 22 of /proc/PID/stat; 0 = not known
-bool is_stopped(pid_t pid);                  // by a signal or a tracer
 void prepare_successor(Keeper& k);           // the supervisor is on its way out
 void start_members(Keeper& k, int64_t now);  // those that are due
 void reap_members(Keeper& k);                // whichever has died
@@ -277,6 +275,17 @@ void program_started(Keeper& k, uint32_t role, int64_t now);  // supervisor or l
 bool gives_way_to_another(const Keeper& k, int code, int status);
 void program_died(Keeper& k, uint32_t role, int code, int status, int64_t lived);
 void program_is_up(Keeper& k, uint32_t role);
+
+// proc_stat.cc
+inline constexpr int stat_fields = 53;
+struct ProcStat {
+  bool there;  // or nobody can say
+  char state;
+  uint64_t field[stat_fields];  // by the numbers of proc_pid_stat(5); 1 to 3 are no numbers
+};
+bool read_stat(int directory, const char* name, ProcStat& stat);  // `name`: of a process or thread; false: not known
+uint64_t start_ticks(pid_t pid);                                  // field 22; 0 = not known
+bool is_stopped(pid_t pid);                                       // by a signal or a tracer
 
 // probation.cc
 void await_member(Keeper& k, uint32_t role, int64_t now);  // it has been started, and is on trial
