@@ -90,7 +90,7 @@ _hearth() {
     wait) words='--for --timeout --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_names; return; } ;;
     exec) words='--dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_names; return; } ;;
     shutdown) words='--no-wait --timeout --dir --instance --json -h --help' ;;
-    upgrade) words='--from --dry-run --timeout --dir --instance --json -h --help' ;;
+    upgrade) words='--from --keeper --dry-run --timeout --dir --instance --json -h --help' ;;
     config) words='-f --file --set --origin --defaults --dir --instance --json -h --help'; [[ $current == -* ]] || { _hearth_config; return; } ;;
     version) words='--dir --instance --json -h --help' ;;
     help) words='--man --dir --instance --json -h --help'; [[ $current == -* ]] || words='up down run status logs events explain top tree pid import export start stop restart reload scale signal wait exec shutdown upgrade config version help completion daemon enable disable doctor reset' ;;

@@ -177,6 +177,7 @@ complete -c hearth -n '__fish_seen_subcommand_from shutdown' -l no-wait -d 'retu
 complete -c hearth -n '__fish_seen_subcommand_from shutdown' -l timeout -x -d 'wait no longer than this ("90s", "5m"); the order itself goes on'
 complete -c hearth -n __hearth_needs_command -a upgrade -d 'let another version of hearth go on, without touching a service'
 complete -c hearth -n '__fish_seen_subcommand_from upgrade' -l from -x -a '(__fish_complete_directories)' -d 'the programs are in this directory'
+complete -c hearth -n '__fish_seen_subcommand_from upgrade' -l keeper -d 'replace the keeper\'s program, too'
 complete -c hearth -n '__fish_seen_subcommand_from upgrade' -l dry-run -d 'only try the programs, and tell'
 complete -c hearth -n '__fish_seen_subcommand_from upgrade' -l timeout -x -d 'wait no longer than this for the new ones (60s)'
 complete -c hearth -n __hearth_needs_command -a config -d 'look at ./hearth.toml, and change it'

@@ -218,6 +218,8 @@ MonoNs Upgrading::execute(MonoNs now) {
     execs_before_ = table.keeper_execs;  // of another order, which our predecessor had
   }
   const wire::KeeperRefusal refusal = table.keeper_refusal.load();
+  const bool of_ours = refusal.given_by == 0 || refusal.given_by == wire::giver_of(table.supervisor.generation);
+  if (!of_ours) keeper_refused_before_ = refusal.count;
   const bool refused = refusal.count != keeper_refused_before_;
   if (!refused && now < execute_until_) return execute_until_;
   const bool for_now = !refused || refusal.cause == wire::KeeperRefusalCause::not_now ||

@@ -252,8 +252,9 @@ constexpr CommandText table[] = {
      "failure.",
      wait_options},
     {"upgrade", "", "let another version of hearth go on, without touching a service",
-     "Takes hearth-supervisor and hearth-logger beside this program, or in --from DIR, and tries them first: each must "
-     "say that it could go on with what the running hearth has. Then the supervisor ends, and the new one takes over "
+     "Takes hearth-supervisor, hearth-logger and hearth-keeper beside this program, or in --from DIR, and tries them "
+     "first: they must speak the same language, and the supervisor must say that it could go on with what the running "
+     "hearth has. Then the supervisor ends, and the new one takes over "
      "as "
      "after a crash, within milliseconds; the logger is next. Services are not touched, and no exit, no line and no "
      "order is lost.\n\n"
@@ -264,9 +265,8 @@ constexpr CommandText table[] = {
      "The keeper goes on as it is, and the command says so when its file is another one by now. With --keeper it "
      "executes that in its own place first: it has a child try whether the program could go on with what there is, "
      "stays the same process, and loses no exit. When it refuses, the command says why, and nothing else has changed "
-     "either. SIGUSR2 to the keeper (`hearth pid`) does the "
-     "same "
-     "with the programs beside the supervisor.",
+     "either.\n\n"
+     "SIGUSR2 to the keeper (`hearth pid`) does the same with supervisor and logger beside the one that runs.",
      upgrade_options},
     {"config", "validate|show|get|set|unset|schema [KEY [VALUE]]", "look at ./hearth.toml, and change it",
      "validate reads the file and all that belongs to it, as `up` would, and says what is wrong. show writes what is "

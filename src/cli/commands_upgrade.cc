@@ -118,7 +118,8 @@ Error Upgrade::keeper_died(const InstanceNews& now) const {
       Remedy::environment,
       "upgrade with",
       trial.keeper,
-      fmt::format("hearth {} goes on, but the keeper (PID {}) has died meanwhile", now.version, before.keeper_pid),
+      fmt::format("the keeper (PID {}) has died meanwhile; supervisor and logger were replaced, and hearth {} goes on",
+                  before.keeper_pid, now.version),
       fmt::format("another one (PID {}) was started and keeps what runs; `hearth {}status` tells what that cost",
                   now.keeper_pid, context.place_option),
       0};

@@ -44,7 +44,8 @@ constexpr int exit_cannot_execute = 127, exit_basics = 71;
 
 void refuse(Keeper& k, KeeperRefusalCause cause, int detail) {
   wire::KeeperRefusal last = k.table->keeper_refusal.load();
-  k.table->keeper_refusal = {static_cast<uint8_t>(last.count + 1), cause, static_cast<uint8_t>(detail), 0};
+  k.table->keeper_refusal = {static_cast<uint8_t>(last.count + 1), cause, static_cast<uint8_t>(detail),
+                             k.exec.given_by};
   close_fd(k.exec.program);
   k.exec.phase = ExecPhase::none;
   k.ring_supervisor = true;
@@ -196,6 +197,7 @@ void order_exec(Keeper& k, int program) {
   const int mine = own(program);
   close_fd(k.exec.program);
   k.exec.program = mine;
+  k.exec.given_by = wire::giver_of(k.member[role_supervisor].record->generation.load());
   // Whoever is being tried is not the one that counts any more.
   if (k.exec.dry_run != 0) kill(k.exec.dry_run, SIGKILL);
   if (mine < 0 || k.exec.own < 0 || k.ending.phase != Ending::no) return refuse(k, KeeperRefusalCause::not_now, 0);

@@ -143,6 +143,7 @@ enum class ExecPhase : uint32_t { none, ordered, trying, tried };
 struct ExecState {
   ExecPhase phase;
   int program;                                // O_PATH, of the one that was given; -1 = none
+  uint8_t given_by;                           // wire::giver_of()
   int own;                                    // of the one that runs
   pid_t dry_run;                              // 0 = none
   int64_t deadline;                           // of the dry run

@@ -222,8 +222,12 @@ struct KeeperRefusal {
   uint8_t count;  // of them all, modulo 256: another one has come when it is another
   KeeperRefusalCause cause;
   uint8_t detail;
-  uint8_t reserved;
+  uint8_t given_by;  // giver_of() the program; 0 = nobody knows
 };
+// Which supervisor that was: by its generation, as far as a byte tells. Never 0.
+inline uint8_t giver_of(uint32_t generation) {
+  return static_cast<uint8_t>(1 + generation % 255);
+}
 
 struct alignas(128) SlotTable {
   uint32_t magic;

@@ -81,6 +81,9 @@ class KeeperExec : public Runs {
     ASSERT_TRUE(h.until([&] { return h.table->keeper_refusal.load().count != before; }));
     EXPECT_EQ(static_cast<int>(h.table->keeper_refusal.load().cause), static_cast<int>(cause));
     EXPECT_EQ(h.table->keeper_refusal.load().detail, detail);
+    if (cause != KeeperRefusalCause::came_back) {
+      EXPECT_EQ(h.table->keeper_refusal.load().given_by, wire::giver_of(h.table->supervisor.generation));
+    }
     EXPECT_EQ(runs_now(), program("hearth-keeper"));
     EXPECT_EQ(h.table->keeper_execs.load(), 0u);
     expect_work(7, 70);
@@ -96,6 +99,21 @@ class KeeperExec : public Runs {
   std::string stand_in(const std::string& name) {
     fs::copy_file(program("hearth-test-service"), h.dir + "/" + name);
     return h.dir + "/" + name;
+  }
+  std::set<pid_t> children() {
+    std::ifstream list("/proc/" + std::to_string(h.keeper) + "/task/" + std::to_string(h.keeper) + "/children");
+    return std::set<pid_t>(std::istream_iterator<pid_t>(list), {});
+  }
+  pid_t try_one_that_hangs() {
+    const std::set<pid_t> before = children();
+    pid_t tried = 0;
+    EXPECT_TRUE(give(stand_in("hangs")));
+    EXPECT_TRUE(h.until([&] {
+      for (pid_t child : children())
+        if (!before.contains(child)) tried = child;
+      return tried != 0 && name_of(tried) != "hearth-keeper";
+    }));
+    return tried;
   }
   std::string another = h.dir + "/another-keeper";
 };
@@ -285,19 +303,8 @@ TEST_F(KeeperExec, ThatIsKilledAfterwardsIsSucceededAsAnyOther) {
 
 // What it tries is nothing that outlives it: it would hold the record, and be nobody's.
 TEST_F(KeeperExec, TakesItsDryRunAlongWhenItIsKilled) {
-  const auto children = [&] {
-    std::ifstream list("/proc/" + std::to_string(h.keeper) + "/task/" + std::to_string(h.keeper) + "/children");
-    return std::set<pid_t>(std::istream_iterator<pid_t>(list), {});
-  };
-  const std::set<pid_t> before = children();
-  if (before.empty()) GTEST_SKIP() << "this kernel lists no children";
-  pid_t tried = 0;
-  ASSERT_TRUE(give(stand_in("hangs")));
-  ASSERT_TRUE(h.until([&] {
-    for (pid_t child : children())
-      if (!before.contains(child)) tried = child;
-    return tried != 0 && name_of(tried) != "hearth-keeper";
-  }));
+  if (children().empty()) GTEST_SKIP() << "this kernel lists no children";
+  const pid_t tried = try_one_that_hangs();
   kill(h.keeper, SIGKILL);
   ASSERT_TRUE(wait_child(h.keeper).has_value());
   ASSERT_TRUE(wait_child(tried).has_value());
@@ -330,6 +337,20 @@ TEST_F(KeeperExec, GivesUpADryRunForTheNextProgram) {
   ASSERT_TRUE(give(stand_in("hangs")));
   ASSERT_NO_FATAL_FAILURE(become_another());
   EXPECT_EQ(h.table->keeper_refusal.load().count, 0);
+}
+
+// A successor that waits for what it has given itself must not take this for that.
+TEST_F(KeeperExec, SaysWhoHadGivenWhatItRefuses) {
+  if (children().empty()) GTEST_SKIP() << "this kernel lists no children";
+  const std::uint8_t giver = wire::giver_of(h.table->supervisor.generation);
+  const pid_t tried = try_one_that_hangs();
+  h.kill_supervisor();
+  h.accept_supervisor();
+  h.take_over_from_keeper();
+  ASSERT_EQ(kill(tried, SIGKILL), 0);
+  ASSERT_TRUE(h.until([&] { return h.table->keeper_refusal.load().cause == KeeperRefusalCause::died; }));
+  EXPECT_EQ(h.table->keeper_refusal.load().given_by, giver);
+  EXPECT_NE(h.table->keeper_refusal.load().given_by, wire::giver_of(h.table->supervisor.generation));
 }
 
 // Its order was refused, because we did not want to wait any longer.
