@@ -211,6 +211,7 @@ TEST_P(GoesOn, in_its_memory_with_who_runs_and_what_was_decided) {
   EXPECT_EQ("stopped", service("full").state);
   // It has died with hearth: its end is unknown, and it comes back.
   Actor db = enter("db");
+  ASSERT_TRUE(other.here() && db.here()) << hearth({"status"}).out;
   EXPECT_TRUE(until_state("db", "running"));
   EXPECT_EQ(2u, service("db").restarts);
   EXPECT_GE(std::stoull(db.run), noted().next_run);
@@ -249,6 +250,7 @@ TEST_P(GoesOn, from_its_disk_after_a_reboot) {
   ASSERT_NO_FATAL_FAILURE(fill(false));
   next_hearth();
   const Actor web = enter("web"), db = enter("db");
+  ASSERT_TRUE(web.here() && db.here()) << hearth({"status"}).out;
   EXPECT_GE(std::stoull(web.run), noted().next_run) << "no number twice";
   EXPECT_GE(std::stoull(db.run), noted().next_run);
   EXPECT_TRUE(until_state("web", "running"));

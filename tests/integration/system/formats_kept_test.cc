@@ -302,11 +302,14 @@ TEST_P(KeptSample, of_the_log_page_is_gone_on_with) {
     if (name == "00000002.log") before = sample("instance/logs/" + stream + "/" + name);
   }
   EXPECT_EQ(before.size(), keeper.stream(web).offset);
-  const os::Fd out = keeper.add_run(1000, web);
+  os::Fd out = keeper.add_run(1000, web);
   keeper.start();
   ASSERT_TRUE(keeper.wait_acknowledged());
   ASSERT_EQ(9, ::write(out.get(), "and then\n", 9));
-  EXPECT_TRUE(keeper.wait_until([&] { return keeper.stream(web).offset == before.size() + 9; }));
+  out.reset();
+  keeper.end_run(1000, web);
+  EXPECT_TRUE(keeper.wait_drained(1000, web));
+  EXPECT_EQ(before.size() + 9, keeper.stream(web).offset);
   EXPECT_EQ(before + "and then\n", os::read_file(logs.path() + "/" + stream + "/00000002.log").value_or(""));
 }
 
