@@ -58,7 +58,8 @@ std::string keeper_refusal_words(const wire::KeeperRefusal& refusal) {
     case wire::KeeperRefusalCause::no_memory:
       return std::string("the keeper could not make what the program needs to go on: ") + std::strerror(detail);
     case wire::KeeperRefusalCause::cannot_execute:
-      return std::string("the kernel cannot execute the program: ") + std::strerror(detail);
+      return detail == 0 ? "the kernel cannot execute the program: is it one of this machine, that may be executed?"
+                         : std::string("the kernel cannot execute the program: ") + std::strerror(detail);
     case wire::KeeperRefusalCause::refused: return "the program refused in its dry run: " + problem_words(detail);
     case wire::KeeperRefusalCause::died: return "the dry run of the program " + dry_run_end(detail);
     case wire::KeeperRefusalCause::silent: return "the dry run of the program had no end within 5 s";

@@ -40,7 +40,7 @@ using wire::HandOverProblem;
 using wire::KeeperRefusalCause;
 
 constexpr int64_t dry_run_within = 5'000 * ms;
-constexpr int exit_cannot_execute = 127, exit_basics = 71;
+constexpr int exit_cannot_execute = 127;
 
 void refuse(Keeper& k, KeeperRefusalCause cause, int detail) {
   wire::KeeperRefusal last = k.table->keeper_refusal.load();
@@ -111,7 +111,7 @@ void judge(Keeper& k, const siginfo_t& end) {
   } else if (problem > 0 && problem < static_cast<int>(HandOverProblem::count_)) {
     refuse(k, KeeperRefusalCause::refused, problem);
   } else if (exited && end.si_status == exit_cannot_execute) {
-    refuse(k, KeeperRefusalCause::cannot_execute, ENOEXEC);
+    refuse(k, KeeperRefusalCause::cannot_execute, 0);  // a child's errno nobody has heard
   } else {
     refuse(k, KeeperRefusalCause::died, exited ? end.si_status : 128 + end.si_status);
   }
@@ -128,13 +128,20 @@ void look_at_dry_run(Keeper& k, int64_t now) {
   }
 }
 
-// Idle ones, and never both at once.
-void replace_old_spawners(Keeper& k) {
+// Never both at once. One that is being replaced wakes us when it ends.
+bool has_all_spawners(const Keeper& k) {
   for (uint32_t i = 0; i < wire::spawner_count; ++i) {
     const MemberState& spawner = k.member[role_spawner + i];
-    if (spawner.record->generation.load() != k.exec.old_spawner[i]) k.exec.old_spawner[i] = 0;
-    if (spawner.pid == 0 || spawner.replaced) return;
+    if (spawner.pid == 0 || spawner.replaced) return false;
   }
+  return true;
+}
+
+// Idle ones.
+void replace_old_spawners(Keeper& k) {
+  for (uint32_t i = 0; i < wire::spawner_count; ++i)
+    if (k.table->spawner[i].generation.load() != k.exec.old_spawner[i]) k.exec.old_spawner[i] = 0;
+  if (!has_all_spawners(k)) return;
   for (uint32_t i = 0; i < wire::spawner_count; ++i) {
     if (k.exec.old_spawner[i] == 0 || k.table->work[i].entry_plus_1.load() != 0) continue;
     return replace_spawner(k, {i, k.exec.old_spawner[i]});
@@ -222,8 +229,8 @@ void exec_step(Keeper& k, int64_t now) {
 }
 
 int64_t exec_due(const Keeper& k) {
-  if (k.exec.dry_run != 0 && k.exec.phase == ExecPhase::trying) return k.exec.deadline;
-  return has_old_spawner(k) ? now_ns() + retry_after : 0;
+  const int64_t tried = k.exec.dry_run != 0 && k.exec.phase == ExecPhase::trying ? k.exec.deadline : 0;
+  return has_old_spawner(k) && has_all_spawners(k) ? earlier(tried, now_ns() + retry_after) : tried;
 }
 
 void exec_if_tried(Keeper& k) {
@@ -279,8 +286,9 @@ bool resume(Keeper& k, int& status) {
     refuse(k, KeeperRefusalCause::came_back, k.options.came_back);
   } else {
     k.table->keeper_execs.fetch_add(1);
-    for (uint32_t i = 0; i < wire::spawner_count; ++i) k.exec.old_spawner[i] = k.table->spawner[i].generation.load();
   }
+  // Forks of the program before. Of one that came back some may be its own, and are replaced for nothing.
+  for (uint32_t i = 0; i < wire::spawner_count; ++i) k.exec.old_spawner[i] = k.table->spawner[i].generation.load();
   // Signals that came meanwhile wait in their descriptor; those that had merged before are looked for.
   k.scan_children_at = now_ns();
   k.ring_supervisor = true;

@@ -25,7 +25,7 @@ namespace {
 
 using wire::HelloDescriptor;
 
-constexpr int exit_usage = 64, exit_basics = 71, exit_taken = 75;
+constexpr int exit_usage = 64, exit_taken = 75;
 constexpr int64_t take_over_wait_ms = 10'000, old_spawner_wait_ms = 1'000, old_logger_wait_ms = 5'000;
 
 // To standard error, only at start: later the keeper writes nothing, so that nothing can hold it.

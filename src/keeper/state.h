@@ -242,6 +242,8 @@ inline int own(int fd) {
   return moved;
 }
 
+inline constexpr int exit_basics = 71;  // EX_OSERR: it lacks what it cannot do without
+
 // start.cc. False: a message has been written; exit with `status`.
 bool start(Keeper& k, int argc, char** argv, int& status);
 void bind_members(Keeper& k);  // to their records in the slot table

@@ -212,7 +212,7 @@ enum class KeeperRefusalCause : uint8_t {
   none = 0,
   not_now,         // the keeper is ending, or has no descriptor for it
   no_memory,       // for the hand-over record, or for the process that tries it
-  cannot_execute,  // detail: errno
+  cannot_execute,  // detail: errno; 0 = not known, in the dry run
   refused,         // in its dry run; detail: HandOverProblem
   died,            // in its dry run; detail: the exit code, or 128 and the signal
   silent,          // its dry run had no end in time

@@ -52,6 +52,7 @@ TEST(KeeperRefusalWords, ADryRunEndedWithACodeOrASignal) {
 
 TEST(KeeperRefusalWords, AnErrnoIsTold) {
   EXPECT_THAT(words(KeeperRefusalCause::cannot_execute, ENOEXEC), HasSubstr("Exec format error"));
+  EXPECT_THAT(words(KeeperRefusalCause::cannot_execute, 0), HasSubstr("cannot execute the program: is it"));
   EXPECT_THAT(words(KeeperRefusalCause::no_memory, ENOMEM), HasSubstr("Cannot allocate memory"));
 }
 
