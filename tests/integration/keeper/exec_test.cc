@@ -1,5 +1,6 @@
 // Another program in the keeper's own place: the same process goes on with everything.
 
+#include <array>
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
@@ -59,24 +60,29 @@ class KeeperExec : public Runs {
     chmod(path.c_str(), 0755);
     return path;
   }
-  void become_another() {
-    const std::uint32_t before = h.table->keeper_execs;
-    const std::uint32_t spawners[] = {h.spawner_generation[0], h.spawner_generation[1]};
-    ASSERT_TRUE(give(another));
-    ASSERT_TRUE(h.until([&] { return h.table->keeper_execs == before + 1; }));
-    EXPECT_EQ(runs_now(), another);
-    // Both spawners are forks of this program by and by, and we know them.
+  using Spawners = std::array<std::uint32_t, wire::spawner_count>;  // generations
+  Spawners spawners_now() const { return {h.spawner_generation[0], h.spawner_generation[1]}; }
+  // Forks of the program that goes on take their places by and by, and we know them.
+  void meet_new_spawners(const Spawners& old) {
     ASSERT_TRUE(h.until([&] {
       if (h.supervisor.has_mail()) h.handle_message();
       bool all = true;
       for (std::uint32_t i = 0; i < wire::spawner_count; ++i)
-        all =
-            all && h.spawner_generation[i] != spawners[i] && h.spawner_generation[i] == h.table->spawner[i].generation;
+        all = all && h.spawner_generation[i] != old[i] && h.spawner_generation[i] == h.table->spawner[i].generation;
       return all;
     }));
   }
+  void become_another() {
+    const std::uint32_t before = h.table->keeper_execs;
+    const Spawners old = spawners_now();
+    ASSERT_TRUE(give(another));
+    ASSERT_TRUE(h.until([&] { return h.table->keeper_execs == before + 1; }));
+    EXPECT_EQ(runs_now(), another);
+    ASSERT_NO_FATAL_FAILURE(meet_new_spawners(old));
+  }
   void expect_refused(const std::string& path, KeeperRefusalCause cause, int detail) {
     const std::uint8_t before = h.table->keeper_refusal.load().count;
+    const Spawners old = spawners_now();
     ASSERT_TRUE(give(path));
     ASSERT_TRUE(h.until([&] { return h.table->keeper_refusal.load().count != before; }));
     EXPECT_EQ(static_cast<int>(h.table->keeper_refusal.load().cause), static_cast<int>(cause));
@@ -86,6 +92,10 @@ class KeeperExec : public Runs {
     }
     EXPECT_EQ(runs_now(), program("hearth-keeper"));
     EXPECT_EQ(h.table->keeper_execs.load(), 0u);
+    // What has come back cannot know whose forks they are.
+    if (cause == KeeperRefusalCause::came_back) {
+      ASSERT_NO_FATAL_FAILURE(meet_new_spawners(old));
+    }
     expect_work(7, 70);
   }
   // Spawned, ended, reaped.
