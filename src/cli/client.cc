@@ -110,7 +110,7 @@ std::expected<void, ClientError> Client::wait_for(short events, MonoNs deadline)
                         {beside_, POLLIN, 0},
                         {place_.get(), POLLIN, 0}};
     const MonoNs until = std::min(deadline, place_ ? after(now, longest_wait) : look_at);
-    const int n = ::poll(polled, 4, until <= now ? 0 : static_cast<int>((until - now) / ns_per_ms + 1));
+    const int n = ::poll(polled, 4, until <= now ? 0 : static_cast<int>((until - now - 1) / ns_per_ms + 1));
     if (n < 0 && errno != EINTR) return cut(path_);
     if (watch_ != nullptr && watch_->came()) {
       return trouble(Trouble::interrupted, "wait for", path_, "interrupted");

@@ -11,6 +11,7 @@
 
 #include "instance.h"
 #include "os/clock.h"
+#include "os/proc_stat.h"
 
 namespace hearth::test {
 namespace {
@@ -34,6 +35,13 @@ struct Top : Machine {
     ASSERT_TRUE(bee.kill(SIGKILL));
     bee = stage->enter();
     ASSERT_EQ("bee", bee.label);
+    // From here on the hog has had more of a processor in its life than the walrus, which has grown up.
+    const pid_t busy = service("hog").pid, large = service("walrus").pid;
+    ASSERT_TRUE(until([&] {
+      os::ProcStat hog, walrus;
+      return os::read_stat(busy, hog) && os::read_stat(large, walrus) && walrus.resident_kib > 19'000 &&
+             hog.ticks > 2 * walrus.ticks;
+    }));
   }
   void start_top(const std::vector<std::string>& more = {"--interval", "100ms"}) {
     master = os::Fd(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));

@@ -174,14 +174,15 @@ TEST_F(InstanceTest, who_cannot_have_a_directory_at_home_is_told_how_to_name_ano
 
 TEST(ProcStat, a_command_name_may_hold_anything) {
   ProcStat stat;
-  ASSERT_TRUE(parse_stat("42 (a) b) (c) S 7 42 41 0 -1 4 0 0 0 0 0 0 0 0 20 0 1 0 987654 1 2 3", stat));
+  ASSERT_TRUE(parse_stat("42 (a) b) (c) S 7 42 41 0 -1 4 0 0 0 0 0 0 0 0 20 0 1 0 987654 1 2 3 0 0 0 0 0 256", stat));
   EXPECT_EQ("a) b) (c", stat.name);
   EXPECT_EQ(7, stat.parent);
   EXPECT_EQ(42, stat.group);
   EXPECT_EQ(41, stat.session);
   EXPECT_EQ(987654u, stat.start_ticks);
+  EXPECT_EQ(256u, stat.pending_signals);
   ASSERT_TRUE(parse_stat(
-      "42 (sh) S 7 42 40 0 -1 0 1 2 3 4 100 50 3 2 20 0 9 0 12345 1000000 256 18446744073709551615\n", stat));
+      "42 (sh) S 7 42 40 0 -1 0 1 2 3 4 100 50 3 2 20 0 9 0 12345 1000000 256 18446744073709551615 0 0 0 0 0 0\n", stat));
   EXPECT_EQ('S', stat.state);
   EXPECT_EQ(155u, stat.ticks);
   EXPECT_EQ(9u, stat.threads);
