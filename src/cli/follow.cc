@@ -18,6 +18,7 @@
 #include "cli/log_lines.h"
 #include "cli/progress.h"
 #include "os/clock.h"
+#include "os/proc_stat.h"
 
 namespace hearth::cli {
 namespace {
@@ -154,6 +155,7 @@ struct Course {
   os::Fd keeper;
   MonoNs begin = 0, deadline = never;
   Outcome outcome = {};
+  bool told_of_keeper = false;
 };
 
 void refused(Outcome& outcome, const Error& error) {
@@ -207,12 +209,24 @@ void take_report(Course& course, const Answer& answer, OrderNews news) {
   course.shower.show(outcome.news, outcome.elapsed);
 }
 
+// It sends every signal and starts every process: while it is stopped nothing ends, and nobody else would say why.
+void look_whether_keeper_is_stopped(Course& course) {
+  constexpr SpanNs patience = seconds(2);
+  os::ProcStat stat;
+  const int keeper = course.order.keeper_pid;
+  if (course.told_of_keeper || !course.keeper || os::read_mono() - course.begin < patience) return;
+  if (!os::read_stat(keeper, stat) || (stat.state != 'T' && stat.state != 't')) return;
+  course.told_of_keeper = true;
+  write_err(fmt::format("hearth: its keeper (PID {0}) is stopped, and nothing ends until `kill -CONT {0}`\n", keeper));
+}
+
 // Until it is settled, or the keeper it is about has gone. False: something else has ended the waiting.
 bool wait_until_settled(Course& course) {
   Outcome& outcome = course.outcome;
   while (!outcome.news.settled) {
     const MonoNs now = os::read_mono();
     outcome.elapsed = now - course.begin;
+    look_whether_keeper_is_stopped(course);
     if (now >= course.deadline) {
       outcome.end = End::timeout;
       return false;
@@ -239,7 +253,12 @@ bool wait_until_settled(Course& course) {
 // shutdown: done when hearth itself has ended.
 void wait_for_keeper(Course& course) {
   Outcome& outcome = course.outcome;
-  const bool ended = wait_gone(course.keeper.get(), course.watch, course.deadline);
+  bool ended = false;
+  for (MonoNs until = 0; !ended && until < course.deadline && !course.watch.came();) {
+    until = course.told_of_keeper ? course.deadline : std::min(course.deadline, after(os::read_mono(), seconds(2)));
+    ended = wait_gone(course.keeper.get(), course.watch, until);
+    if (!ended) look_whether_keeper_is_stopped(course);
+  }
   outcome.elapsed = os::read_mono() - course.begin;
   if (!ended) {
     outcome.end = course.watch.came() ? End::interrupted : End::timeout;

@@ -207,6 +207,23 @@ TEST_F(Death, a_shutdown_during_which_all_of_hearth_dies_ends_the_services_all_t
   EXPECT_FALSE(web.alive());
 }
 
+TEST_F(Death, a_shutdown_whose_keeper_is_stopped_says_so_and_goes_on_with_it) {
+  const Actor web = start();
+  const pid_t keeper = status().keeper;
+  ::kill(keeper, SIGSTOP);
+  Command ending = begin({"shutdown"});
+  EXPECT_TRUE(until([&] {
+    return ending.err().find("`kill -CONT " + std::to_string(keeper) + "`") != std::string::npos;
+  })) << ending.err();
+  EXPECT_FALSE(ending.ended());
+  EXPECT_TRUE(web.alive());
+  ::kill(keeper, SIGCONT);
+  const Output output = ending.wait();
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_THAT(output.out, HasSubstr("Shutdown complete"));
+  EXPECT_FALSE(web.alive());
+}
+
 TEST_F(Death, a_terminal_signal_to_the_keeper_stops_everything) {
   const Actor web = start();
   const pid_t keeper = status().keeper;

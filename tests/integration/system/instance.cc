@@ -145,6 +145,10 @@ std::string Command::out() const {
   return content(out_.get());
 }
 
+std::string Command::err() const {
+  return content(err_.get());
+}
+
 Output Command::wait(int timeout_ms) {
   Output output;
   pollfd polled{pidfd_.get(), POLLIN, 0};

@@ -37,6 +37,7 @@ class Command {
   bool ended() const;
   pid_t pid() const { return pid_; }
   std::string out() const;  // so far
+  std::string err() const;
 
  private:
   friend class Machine;
