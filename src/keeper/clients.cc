@@ -164,14 +164,16 @@ void handle_programs(Keeper& k, Received& message) {
     take_back_programs(k);
     return take_back_exec(k);
   }
+  const bool whole = count <= most && message.descriptors == count;
+  // Without a descriptor, because we had no room for it, it is refused there, too.
+  if (count == 1 && record_at<wire::ProgramRecord>(message, 0).role == wire::ProgramRole::keeper)
+    return order_exec(k, whole ? message.take(0) : -1);
   wire::ProgramRecord record[most];
   int fd[most];
-  const bool whole = count <= most && message.descriptors == count;
   for (uint32_t i = 0; whole && i < count; ++i) {
     record[i] = record_at<wire::ProgramRecord>(message, i);
     fd[i] = message.take(i);
   }
-  if (whole && count == 1 && record[0].role == wire::ProgramRole::keeper) return order_exec(k, fd[0]);
   const bool taken = whole && take_programs(k, record, fd, count);
   (taken ? k.table->upgrades : k.table->upgrades_refused).fetch_add(1);
 }

@@ -378,6 +378,16 @@ TEST_F(KeeperExec, ForgetsWhatIsTakenBack) {
   ASSERT_NO_FATAL_FAILURE(become_another());
 }
 
+// As one arrives that the keeper had no room for.
+TEST_F(KeeperExec, WithoutADescriptorIsRefusedAsWhatCannotBeDoneNow) {
+  const std::uint8_t before = h.table->keeper_refusal.load().count;
+  ASSERT_TRUE(h.supervisor.send<ProgramRecord>(MessageType::program, {{ProgramRole::keeper, 0}}));
+  ASSERT_TRUE(h.until([&] { return h.table->keeper_refusal.load().count != before; }));
+  EXPECT_EQ(h.table->keeper_refusal.load().cause, KeeperRefusalCause::not_now);
+  EXPECT_EQ(h.table->upgrades_refused.load(), 0u);
+  expect_work(7, 70);
+}
+
 TEST_F(KeeperExec, ComesBackToTheProgramThatWentOn) {
   const Fd speaks = start_speaking(0, 1, {"pause"});
   expect_refused(program("hearth-test-keeper-without-luck"), KeeperRefusalCause::came_back,
