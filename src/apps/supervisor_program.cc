@@ -18,6 +18,7 @@
 #include "api/server.h"
 #include "api/status_json.h"
 #include "api/timer.h"
+#include "apps/held_programs.h"
 #include "apps/member_log.h"
 #include "apps/upgrade_words.h"
 #include "apps/upgrading.h"
@@ -257,6 +258,7 @@ class Program {
     probes_->advance_to(os::read_mono());
     const Now now = os::read_clock();
     upgrading_->look_at_keeper(now.wall);
+    programs_.refresh(link_->table(), link_->lost() ? -1 : link_->socket());
     MonoNs due = supervisor_->turn(now);
     keeper_->flush();
     // Who ends because it was told to is no news.
@@ -309,6 +311,9 @@ class Program {
     command.logger = os::program_beside("hearth-logger");
     command.directory = options_.directory;
     command.log_directory = options_.log_directory;
+    command.keeper_program = programs_.keeper();
+    command.supervisor_program = programs_.supervisor();
+    command.logger_program = programs_.logger();
     next_keeper_try_ = after(now, seconds(1));
     Result<os::NewKeeper> keeper = std::exchange(offered_, {});
     if (!keeper->socket) keeper = os::start_keeper(command);
@@ -433,6 +438,7 @@ class Program {
   std::unique_ptr<probe::Prober> probes_;
   std::unique_ptr<supervisor::Supervisor> supervisor_;
   std::unique_ptr<Upgrading> upgrading_;
+  HeldPrograms programs_;
   std::unique_ptr<api::Server> server_;
   std::unique_ptr<Watch> keeper_watch_;
   std::unique_ptr<Watch> probe_watch_;

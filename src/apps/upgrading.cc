@@ -28,6 +28,7 @@ Result<os::Fd> open_tried(const std::string& path, const std::string& file) {
 constexpr SpanNs look_again = milliseconds(2);
 constexpr SpanNs open_within = seconds(10);
 constexpr SpanNs execute_within = seconds(10);  // the keeper gives the dry run 5 s
+constexpr SpanNs take_within = seconds(10);     // it does so at once, unless it is stopped
 
 std::string executable_of(pid_t pid) {
   return "/proc/" + std::to_string(pid) + "/exe";
@@ -270,6 +271,7 @@ MonoNs Upgrading::tell(MonoNs now) {
     if (!link_.give_programs(programs_->supervisor.get(), programs_->logger.get()))
       return link_.lost() ? never : after(now, look_again);
     told_ = Told::sent;
+    take_until_ = after(now, take_within);
   }
   if (told_ == Told::sent && table.upgrades != taken_before_) told_ = Told::taken;
   if (told_ == Told::sent && table.upgrades_refused != refused_before_) {
@@ -283,8 +285,15 @@ MonoNs Upgrading::tell(MonoNs now) {
     }
     return now;
   }
-  if (told_ != Told::taken) return never;
-  if (stage_ == Stage::telling) decide();
+  if (told_ == Told::taken) {
+    if (stage_ == Stage::telling) decide();
+    return now;
+  }
+  if (stage_ == Stage::leaving) return never;
+  if (now < take_until_) return take_until_;
+  take_back_ = true;
+  refuse(refusal(Remedy::try_later, "its keeper gave no answer within 10 s, and is told to forget the programs",
+                 "is it stopped? `hearth doctor` tells; nothing was changed"));
   return now;
 }
 

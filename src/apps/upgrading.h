@@ -10,7 +10,7 @@
 //   executing -- the keeper is that program -> telling   or, when there is no other, deciding
 //   executing -- it refuses, dies, or 10 s -> none      and so is the order: nothing has changed
 //   telling   -- the keeper has them ------> deciding   the order goes the way of all orders
-//   telling   -- it refuses ---------------> none       and so is the order: nothing has changed
+//   telling   -- it refuses, or 10 s ------> none       and so is the order: nothing has changed
 //   deciding  -- accepted, committed ------> leaving    we end, and the keeper executes what it has
 //   deciding  -- refused ------------------> none       the keeper is told to forget them
 //
@@ -106,7 +106,7 @@ class Upgrading {
   std::uint32_t execs_before_ = 0, keeper_refused_before_ = 0;
   std::optional<std::pair<std::uint32_t, std::uint8_t>> keeper_seen_;  // execs and refusals that were looked at
   MonoNs opening_since_ = 0;
-  MonoNs execute_until_ = 0;
+  MonoNs execute_until_ = 0, take_until_ = 0;
   bool keeper_given_ = false;     // it has had its program of the order in hand,
   bool keeper_executed_ = false;  // and is that now
   bool decided_ = false;          // the order in hand has been

@@ -27,12 +27,19 @@ bool same_bytes(const std::string& a, const std::string& b) {
   return one && other && *one == *other;
 }
 
-bool same_program(std::int64_t keeper, const std::string& installed_path) {
+std::string program_of(std::int64_t keeper) {
+  return fmt::format("/proc/{}/exe", keeper);
+}
+
+// That very file. Also when nobody can tell.
+bool runs_file(std::int64_t keeper, const std::string& path) {
   struct stat runs{}, installed{};
-  const std::string its = fmt::format("/proc/{}/exe", keeper);
-  if (::stat(its.c_str(), &runs) < 0 || ::stat(installed_path.c_str(), &installed) < 0) return true;  // nobody can tell
-  if (runs.st_dev == installed.st_dev && runs.st_ino == installed.st_ino) return true;
-  return runs.st_size == installed.st_size && same_bytes(its, installed_path);
+  if (::stat(program_of(keeper).c_str(), &runs) < 0 || ::stat(path.c_str(), &installed) < 0) return true;
+  return runs.st_dev == installed.st_dev && runs.st_ino == installed.st_ino;
+}
+
+bool same_program(std::int64_t keeper, const std::string& path) {
+  return runs_file(keeper, path) || same_bytes(program_of(keeper), path);
 }
 
 // One upgrade, from what was asked to what became of it.
@@ -69,6 +76,8 @@ std::string Upgrade::keeper_words(const InstanceNews* now) const {
         "{} goes on with the program that it was started from; `hearth {}upgrade {}--keeper` replaces that, too",
         keeper, context.place_option, from.empty() ? "" : "--from " + from + " ");
   }
+  if (now == nullptr && runs_file(before.keeper_pid, trial.keeper))
+    return fmt::format("{} runs {} already, and would go on", keeper, trial.keeper);
   if (now == nullptr)
     return fmt::format("{} would be asked to go on as {}, and try first whether that can", keeper, trial.keeper);
   return now->keeper_execs == before.keeper_execs

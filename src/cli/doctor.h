@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 #include "base/result.h"
@@ -33,7 +34,8 @@ struct InstanceState {
   bool exists = false;   // its directory
   bool lives = false;    // somebody has its lock
   bool answers = false;  // ... and answers on its socket
-  std::string version;   // of who answers
+  std::string version;   // of who answers,
+  pid_t keeper = 0;      // and of its keeper
 };
 InstanceState look_at_instance(const Context& context);
 

@@ -59,10 +59,24 @@ void check_directory(const std::string& path, Findings& findings) {
   }
 }
 
+// Who answers is the supervisor. Without the keeper nothing is started, stopped or reaped.
+void check_keeper(pid_t keeper, Findings& findings) {
+  os::ProcStat stat;
+  const bool there = os::read_stat(keeper, stat) && stat.state != 'Z';
+  if (there && stat.state != 'T' && stat.state != 't') return;
+  findings.push_back({Verdict::problem,
+                      "instance",
+                      there ? fmt::format("its keeper (PID {}) is stopped: nothing is started or stopped", keeper)
+                            : fmt::format("its keeper (PID {}) is dead, and no other is there yet", keeper),
+                      there ? fmt::format("`kill -CONT {}`", keeper)
+                            : std::string("look again; if it stays so, the notes of `hearth status` say why"),
+                      {}});
+}
+
 void check_living(const Context& context, const InstanceState& state, Findings& findings) {
   if (state.answers) {
     findings.push_back({Verdict::good, "instance", "hearth runs in " + context.instance.directory, {}, {}});
-    return;
+    return check_keeper(state.keeper, findings);
   }
   const Silence silence = silence_of(context);
   findings.push_back({Verdict::problem,
@@ -116,7 +130,10 @@ InstanceState look_at_instance(const Context& context) {
   const auto answer = client.ask({.target = "/v1/instance"}, after(os::read_mono(), seconds(3)));
   if (!answer) return state;
   state.answers = true;
-  if (const Result<InstanceNews> instance = instance_news(*answer)) state.version = instance->version;
+  if (const Result<InstanceNews> instance = instance_news(*answer)) {
+    state.version = instance->version;
+    state.keeper = static_cast<pid_t>(instance->keeper_pid);
+  }
   return state;
 }
 

@@ -21,6 +21,7 @@
 #include "os/gpu.h"
 #include "os/kernel_features.h"
 #include "os/proc_stat.h"
+#include "os/program_file.h"
 #include "os/sandbox.h"
 
 namespace hearth::cli {
@@ -205,17 +206,39 @@ void check_limits(Findings& findings) {
   }
 }
 
-void check_programs(const Context& context, const InstanceState& state, Findings& findings) {
-  if (const Result<Programs> programs = find_programs(); !programs) {
-    findings.push_back({Verdict::problem, "programs", programs.error().text(), programs.error().hint, {}});
-  } else {
+namespace {
+
+void add_error(Verdict verdict, Error error, Findings& findings) {
+  const std::string hint = std::exchange(error.hint, {});
+  findings.push_back({verdict, "programs", error.text(), hint, {}});
+}
+
+// As `hearth upgrade` wants them. What cannot be executed would be missed when its process dies, or hearth is started.
+void check_program_files(Findings& findings) {
+  const Result<Programs> programs = find_programs();
+  if (!programs) return add_error(Verdict::problem, programs.error(), findings);
+  bool good = true;
+  for (const std::string& path : {programs->keeper, programs->supervisor, programs->logger}) {
+    const Result<os::Fd> program = os::open_program(path);
+    const Status whole = program ? os::check_whole(*program, path) : Status();
+    if (program && whole) continue;
+    good = false;
+    const bool runs = !program && ::access(path.c_str(), X_OK) == 0;
+    add_error(runs ? Verdict::warning : Verdict::problem, program ? whole.error() : program.error(), findings);
+  }
+  if (good)
     findings.push_back(
         {Verdict::good,
          "programs",
          fmt::format("hearth {}, with {}, hearth-supervisor and hearth-logger beside it", version, programs->keeper),
          {},
          {}});
-  }
+}
+
+}  // namespace
+
+void check_programs(const Context& context, const InstanceState& state, Findings& findings) {
+  check_program_files(findings);
   if (!state.version.empty() && state.version != version) {
     findings.push_back(
         {Verdict::warning,

@@ -268,7 +268,6 @@ int dry_run(const Options& options) {
 
 bool resume(Keeper& k, int& status) {
   status = exit_basics;
-  prctl(PR_SET_NAME, "hearth-keeper");  // what was executed by descriptor has a number for a name
   HandOver record;
   const HandOverProblem problem = look_before(k, record);
   if (problem != HandOverProblem::none) return go_back(k, problem);

@@ -137,9 +137,15 @@ static_assert(wire::message_version == 5 && wire::plan_version == 4, "another pl
 void open_programs(Keeper& k) {
   const char* paths[] = {k.options.supervisor, k.options.logger};
   for (uint32_t role = 0; role < role_spawner; ++role) {
-    program_of(k, role).before.fd = program_of(k, role).older.fd = -1;
-    // None, or a script, which cannot be executed so: then it is the path.
-    program_of(k, role).now.fd = own(open(paths[role], O_PATH | O_CLOEXEC));
+    ProgramState& program = program_of(k, role);
+    program.before.fd = program.older.fd = -1;
+    if (const int given = k.options.program[role]; given >= 0) {
+      fcntl(given, F_SETFD, FD_CLOEXEC);
+      program.now = {given, true, 0};
+    } else {
+      // None, or a script, which cannot be executed so: then it is the path.
+      program.now.fd = own(open(paths[role], O_PATH | O_CLOEXEC));
+    }
   }
   k.programs.next_logger = -1;
   k.table->keeper_messages = wire::message_version;

@@ -48,7 +48,7 @@ bool fail(const char* what, const char* subject, const char* remedy = "start hea
 bool usage(const char* problem, const char* subject) {
   say(problem, subject, 0,
       "usage: hearth-keeper --dir DIR --logs LOGDIR --supervisor PATH --logger PATH [--take-over "
-      "FD] [--up-within MS]");
+      "FD] [--supervisor-program FD] [--logger-program FD] [--up-within MS]");
   return false;
 }
 
@@ -65,10 +65,18 @@ bool parse(Options& options, int argc, char** argv) {
     const char** value;
   };
   const char *take_over = nullptr, *up_within = nullptr, *resume = nullptr, *dry_run = nullptr, *came_back = nullptr;
-  const Option known[] = {
-      {"--dir", &options.dir},       {"--logs", &options.logs},   {"--supervisor", &options.supervisor},
-      {"--logger", &options.logger}, {"--take-over", &take_over}, {"--up-within", &up_within},
-      {"--resume", &resume},         {"--dry-run", &dry_run},     {"--came-back", &came_back}};
+  const char *supervisor_program = nullptr, *logger_program = nullptr;
+  const Option known[] = {{"--dir", &options.dir},
+                          {"--logs", &options.logs},
+                          {"--supervisor", &options.supervisor},
+                          {"--logger", &options.logger},
+                          {"--take-over", &take_over},
+                          {"--up-within", &up_within},
+                          {"--resume", &resume},
+                          {"--dry-run", &dry_run},
+                          {"--came-back", &came_back},
+                          {"--supervisor-program", &supervisor_program},
+                          {"--logger-program", &logger_program}};
   constexpr int needed = 4;
   for (int i = 1; i < argc; i += 2) {
     const Option* found = nullptr;
@@ -85,7 +93,9 @@ bool parse(Options& options, int argc, char** argv) {
     int* value;
   };
   for (const Number& each :
-       {Number{resume, &options.resume}, Number{dry_run, &options.dry_run}, Number{came_back, &options.came_back}})
+       {Number{resume, &options.resume}, Number{dry_run, &options.dry_run}, Number{came_back, &options.came_back},
+        Number{supervisor_program, &options.program[role_supervisor]},
+        Number{logger_program, &options.program[role_logger]}})
     if (each.text != nullptr && (*each.value = static_cast<int>(number_of(each.text, 1'000'000))) < 0)
       return usage("not a number that a keeper gives:", each.text);
   if (take_over != nullptr && (options.take_over = static_cast<int>(number_of(take_over, 1'000'000))) < 0)
@@ -107,18 +117,30 @@ void prepare_signals() {
   for (int s = 1; s < NSIG; ++s) sigaction(s, &standard, nullptr);
 }
 
+// Whatever else we were started with is nobody's intention, and would be held for as long as we live.
+void close_all_but(int* const* kept, size_t count) {
+  for (unsigned from = STDERR_FILENO + 1;;) {
+    unsigned next = ~0u;
+    for (size_t i = 0; i < count; ++i) {
+      const unsigned fd = static_cast<unsigned>(*kept[i]);  // none: the greatest
+      if (fd >= from && fd < next) next = fd;
+    }
+    if (next > from) close_range(from, next == ~0u ? next : next - 1, 0);
+    if (next == ~0u) return;
+    from = next + 1;
+  }
+}
+
 bool prepare_process(Keeper& k) {
   const int null = open("/dev/null", O_RDWR);
   if (null < 0) return fail("cannot open", "/dev/null");
   dup2(null, STDIN_FILENO);
   for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; ++fd)
     if (fcntl(fd, F_GETFD) < 0) dup2(null, fd);
-  if (k.options.take_over >= 0 && (k.options.take_over = own(k.options.take_over)) < 0)
-    return fail("the descriptor of --take-over is not open", nullptr);
-  // Whatever else we were started with is nobody's intention, and would be held for as long as we live.
-  const int kept = k.options.take_over;
-  if (kept >= 0) close_range(STDERR_FILENO + 1, static_cast<unsigned>(kept) - 1, 0);
-  close_range(kept >= 0 ? static_cast<unsigned>(kept) + 1 : STDERR_FILENO + 1, ~0u, 0);
+  int* const given[] = {&k.options.take_over, &k.options.program[role_supervisor], &k.options.program[role_logger]};
+  for (int* fd : given)
+    if (*fd >= 0 && (*fd = own(*fd)) < 0) return fail("a descriptor that an option names is not open", nullptr);
+  close_all_but(given, sizeof given / sizeof *given);
   // A service of another hearth may have started us: without its mark (os/sweep.h) we are nobody's descendant.
   rlimit locks;
   if (getrlimit(RLIMIT_LOCKS, &locks) == 0 && locks.rlim_cur != locks.rlim_max) {
@@ -355,6 +377,7 @@ bool start(Keeper& k, int argc, char** argv, int& status) {
     return false;
   }
   status = exit_basics;
+  prctl(PR_SET_NAME, "hearth-keeper");  // what was executed by descriptor has a number for a name
   prepare_signals();
   if (k.options.resume >= 0) return resume(k, status);
   if (!prepare_process(k)) return false;

@@ -24,6 +24,7 @@ struct Options {
   const char* supervisor = nullptr;
   const char* logger = nullptr;
   int take_over = -1;
+  int program[2] = {-1, -1};        // of supervisor and logger, by role, from who starts a keeper; -1: by its path
   int resume = -1, dry_run = -1;    // a hand-over record
   int came_back = -1;               // HandOverProblem of the program that could not go on with it
   int64_t up_within = 15'000 * ms;  // what one on trial has to say `up`, and to answer

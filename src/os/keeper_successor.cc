@@ -6,8 +6,10 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <utility>
 
 #include "os/control_socket.h"
 #include "os/crash_point.h"
@@ -26,12 +28,17 @@ pid_t fork_in_child() {
 #endif
 }
 
-[[noreturn]] void become_keeper(char* const* arguments, int socket) {
+[[noreturn]] void become_keeper(const SuccessorCommand& command, char* const* arguments, int socket) {
   ::setsid();
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  if (::fcntl(socket, F_SETFD, 0) == 0) ::execv(arguments[0], arguments);
+  for (const int kept : {socket, command.supervisor_program, command.logger_program})
+    if (kept >= 0 && ::fcntl(kept, F_SETFD, 0) != 0) ::_exit(127);
+  if (command.keeper_program >= 0)
+    ::syscall(SYS_execveat, command.keeper_program, "", arguments, environ, AT_EMPTY_PATH);
+  else
+    ::execv(arguments[0], arguments);
   ::_exit(127);
 }
 
@@ -51,7 +58,8 @@ SpanNs successor_wait() {
 }
 
 Result<NewKeeper> start_keeper(const SuccessorCommand& command) {
-  if (::access(command.keeper.c_str(), X_OK) < 0) return errno_failure("start", command.keeper, errno);
+  if (command.keeper_program < 0 && ::access(command.keeper.c_str(), X_OK) < 0)
+    return errno_failure("start", command.keeper, errno);
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
     return errno_failure("make", "a socket for the new keeper", errno);
@@ -73,6 +81,9 @@ Result<NewKeeper> start_keeper(const SuccessorCommand& command) {
                                     command.logger,
                                     "--take-over",
                                     number};
+  for (const auto& [option, program] : {std::pair{"--supervisor-program", command.supervisor_program},
+                                        std::pair{"--logger-program", command.logger_program}})
+    if (program >= 0) texts.insert(texts.end(), {option, std::to_string(program)});
   std::vector<char*> arguments;
   for (std::string& text : texts) arguments.push_back(text.data());
   arguments.push_back(nullptr);
@@ -82,7 +93,7 @@ Result<NewKeeper> start_keeper(const SuccessorCommand& command) {
   if (middle == 0) {
     ::close(told.get());
     const pid_t keeper = fork_in_child();
-    if (keeper == 0) become_keeper(arguments.data(), theirs.get());
+    if (keeper == 0) become_keeper(command, arguments.data(), theirs.get());
     name_and_wait(tells.get(), keeper);
   }
   tells.reset();

@@ -34,6 +34,9 @@ struct SuccessorCommand {
   std::string logger;
   std::string directory;
   std::string log_directory;
+  // The same programs by O_PATH descriptors, borrowed; -1: by the path above. Of a descriptor nobody asks again who may
+  // write the file: it is of a process that runs or ran as hearth's.
+  int keeper_program = -1, supervisor_program = -1, logger_program = -1;
 };
 
 // 0 outside systemd, 5 s under it.

@@ -105,6 +105,29 @@ TEST_F(UpgradeOfKeeper, all_three_are_replaced_and_no_line_is_lost) {
   expect_clean_shutdown();
 }
 
+TEST_F(UpgradeOfKeeper, who_dies_when_its_file_is_gone_is_succeeded_by_the_same_program) {
+  const Actor web = start();
+  offer("hearth-test-newer-supervisor");
+  ASSERT_EQ(0, upgrade_all().code);
+  EXPECT_TRUE(until([&] { return program_of_logger() == from + "/hearth-logger"; }));
+  const InstanceView before = status();
+  std::filesystem::remove_all(from);
+  ASSERT_EQ(0, ::kill(before.keeper, SIGKILL));
+  EXPECT_TRUE(until([&] {
+    const InstanceView now = status();
+    return now.answered && now.keeper != before.keeper;
+  }));
+  EXPECT_EQ(offered() + " (deleted)", program_of_keeper());
+  EXPECT_TRUE(until([&] { return process_of(from + "/hearth-logger (deleted)") != 0; }));
+  const pid_t supervisor = status().supervisor;
+  ASSERT_EQ(0, ::kill(supervisor, SIGKILL));
+  EXPECT_EQ("99.0.0", running());
+  EXPECT_NE(supervisor, status().supervisor);
+  EXPECT_EQ(web.pid, service().pid);
+  expect_work();
+  expect_clean_shutdown();
+}
+
 // The keeper finds the order and the death together, in whichever order it looks.
 TEST_F(UpgradeOfKeeper, an_exit_in_the_middle_is_known_with_its_code) {
   const Actor web = start("restart = \"never\"\n");

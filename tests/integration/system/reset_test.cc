@@ -164,6 +164,29 @@ TEST_F(Reset, doctor_names_a_hearth_that_does_not_answer) {
   EXPECT_THAT(ill.out, HasSubstr("reset"));
 }
 
+TEST_F(Reset, doctor_says_that_the_keeper_is_stopped_while_the_supervisor_answers) {
+  project("[service.web]\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  (void)stage->enter();
+  const pid_t keeper = status().keeper;
+  ::kill(keeper, SIGSTOP);
+  const Output ill = hearth({"doctor"});
+  ::kill(keeper, SIGCONT);
+  EXPECT_EQ(1, ill.code) << ill.all();
+  EXPECT_THAT(ill.out, HasSubstr("its keeper (PID " + std::to_string(keeper) + ") is stopped"));
+}
+
+TEST_F(Reset, doctor_looks_at_each_program) {
+  use_copies_of_programs();
+  EXPECT_EQ(0, hearth({"doctor"}).code);
+  ASSERT_EQ(0, ::chmod(bin("hearth-logger").c_str(), 0666));
+  std::filesystem::remove(bin("hearth-supervisor"));
+  const Output ill = hearth({"doctor"});
+  EXPECT_EQ(1, ill.code) << ill.all();
+  EXPECT_THAT(ill.out, HasSubstr(bin("hearth-supervisor")));
+  EXPECT_THAT(ill.out, HasSubstr(bin("hearth-logger")));
+}
+
 TEST_F(Reset, doctor_says_that_a_keeper_has_no_descriptors_for_a_supervisor_and_how_to_give_it_some) {
   project("[service.web]\n" + puppet());
   ASSERT_EQ(0, up().code);

@@ -1,0 +1,57 @@
+#include "apps/held_programs.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <string>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <utility>
+
+#include "os/proc_stat.h"
+
+namespace hearth::apps {
+namespace {
+
+os::Fd program_of(const std::string& process) {
+  return os::Fd(::open(("/proc/" + process + "/exe").c_str(), O_PATH | O_CLOEXEC));
+}
+
+// A process that ends gives up its program before its sockets: while they are open the number is its own.
+bool is_at_the_other_end(int socket) {
+  pollfd end{socket, POLLRDHUP, 0};
+  return ::poll(&end, 1, 0) == 0;
+}
+
+bool is_same_file(const os::Fd& a, const os::Fd& b) {
+  struct stat one{}, other{};
+  return a && b && ::fstat(a.get(), &one) == 0 && ::fstat(b.get(), &other) == 0 && one.st_dev == other.st_dev &&
+         one.st_ino == other.st_ino;
+}
+
+}  // namespace
+
+void HeldPrograms::refresh(const wire::SlotTable& table, int keeper_socket) {
+  if (!supervisor_) supervisor_ = program_of("self");
+  const std::int32_t keeper = table.keeper_pid;
+  const std::uint32_t execs = table.keeper_execs;
+  if (keeper_socket >= 0 && keeper > 0 && (keeper != keeper_pid_ || execs != keeper_execs_)) {
+    os::Fd program = program_of(std::to_string(keeper));
+    if (program && is_at_the_other_end(keeper_socket)) {
+      keeper_ = std::move(program);
+      keeper_pid_ = keeper;
+      keeper_execs_ = execs;
+    }
+  }
+  const std::uint32_t generation = table.logger.generation;
+  const pid_t logger = table.logger.pid;
+  if (generation != logger_generation_ && logger > 0) {
+    os::Fd program = program_of(std::to_string(logger));
+    // Before its exec it is a copy of the keeper, and has its program.
+    if (program && !is_same_file(program, keeper_) && os::process_lives(logger, table.logger.start_ticks)) {
+      logger_ = std::move(program);
+      logger_generation_ = generation;
+    }
+  }
+}
+
+}  // namespace hearth::apps
