@@ -71,7 +71,8 @@ class Campaign {
     const std::string supervisor =
         options_.supervisor.empty() ? options_.programs + "/hearth-supervisor" : options_.supervisor;
     commit_offset_ = symbol_offset(supervisor, commit_symbol);
-    if (options_.story == Story::upgrade && !copy_programs()) return fail("cannot copy hearth's programs");
+    const bool others = options_.story == Story::upgrade || options_.story == Story::keeper;
+    if (others && !copy_programs()) return fail("cannot copy hearth's programs");
     const int status = options_.only ? repeat() : everything();
     if (kept_ == 0 && !options_.keep) std::filesystem::remove_all(root_);
     return status;
@@ -91,7 +92,8 @@ class Campaign {
     fs::create_directory(options_.next, error);
     for (const char* name : {"hearth-keeper", "hearth-supervisor", "hearth-logger"}) {
       const std::string path = options_.next + "/" + name;
-      if (!error) fs::copy_file(options_.programs + "/" + name, path, error);
+      const bool planted = name == std::string_view("hearth-keeper") && !options_.next_keeper.empty();
+      if (!error) fs::copy_file(planted ? options_.next_keeper : options_.programs + "/" + name, path, error);
       if (!error) fs::permissions(path, fs::perms(0755), error);
     }
     return !error;

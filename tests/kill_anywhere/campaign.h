@@ -34,8 +34,9 @@ struct CampaignOptions {
   bool fail = false;              // calls fail, and nobody is killed
   bool keep = false;              // directories of runs without violations, too
   bool json = false;
-  std::string self;  // how we were called, for the lines that repeat a point
-  std::string next;  // directory of the programs of an upgrade; made by the campaign
+  std::string self;         // how we were called, for the lines that repeat a point
+  std::string next;         // directory of the programs of an upgrade; made by the campaign
+  std::string next_keeper;  // "" = the same as the one that runs
 };
 
 // One finished run.

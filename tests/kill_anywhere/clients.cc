@@ -54,8 +54,10 @@ void Job::start(int wake, std::function<void()> work) {
   });
 }
 
-void Order::start(Circumstances& circumstances, std::string name, std::string target, std::string body) {
+void Order::start(Circumstances& circumstances, std::string name, std::string target, std::string body,
+                  Refused refused) {
   name_ = std::move(name);
+  on_refusal_ = refused;
   job_.start(circumstances.wake, [this, &circumstances, target = std::move(target), body = std::move(body)] {
     run(circumstances, target, body);
   });
@@ -85,6 +87,10 @@ void Order::run(Circumstances& circumstances, const std::string& target, const s
       // Keys end with the decision page, which no kill can end. A user's client would ask again.
       ++key_unknown_;
       accepted = false;
+    } else if (!accepted && on_refusal_ == Refused::is_an_answer && answer->status >= 500) {
+      refusals_.push_back(std::to_string(answer->status) + ": " + answer->body);
+      refused_ = true;
+      break;
     } else if (!accepted && circumstances.may_refuse && answer->status >= 500 && !answer->body.empty()) {
       refusals_.push_back(std::to_string(answer->status) + ": " + answer->body);
       operation.emplace(client, nullptr, between_looks());

@@ -43,10 +43,14 @@ struct Circumstances {
   std::atomic<bool> hearth_gone{false};  // nobody will answer any more, and nobody should
 };
 
+// Whether an order that is refused for now, or because somebody of hearth has died, is at its end.
+enum class Refused : std::uint8_t { is_an_error, is_an_answer };
+
 // One mutation: accepted and waited for until all that it concerns has settled.
 class Order {
  public:
-  void start(Circumstances& circumstances, std::string name, std::string target, std::string body);
+  void start(Circumstances& circumstances, std::string name, std::string target, std::string body,
+             Refused refused = Refused::is_an_error);
   bool started() const { return !name_.empty(); }
   bool done() const { return job_.done(); }
   void join() { job_.join(); }
@@ -60,6 +64,7 @@ class Order {
   int key_unknown() const { return key_unknown_; }  // how often an accepted key was not known any more
   int reconnects() const { return reconnects_; }
   const std::vector<std::string>& refusals() const { return refusals_; }  // with their reasons
+  bool refused() const { return refused_; }                               // the last of them was the end
 
  private:
   void run(Circumstances& circumstances, const std::string& target, const std::string& body);
@@ -68,6 +73,8 @@ class Order {
   std::string name_, key_, report_, error_;
   std::set<std::uint64_t> orders_;
   std::vector<std::string> refusals_;
+  Refused on_refusal_ = Refused::is_an_error;
+  bool refused_ = false;
   int key_unknown_ = 0;
   int reconnects_ = 0;
 };

@@ -151,6 +151,13 @@ Evidence good_upgrade() {
   return e;
 }
 
+Evidence good_exec() {
+  Evidence e = good_upgrade();
+  e.story = Story::keeper;
+  e.last.takeovers = 0;
+  return e;
+}
+
 TEST(KillAnywhereFaults, so_is_each_of_the_story_of_change) {
   const auto found = [](const std::function<void(Evidence&)>& doctor) {
     Evidence evidence = good_change();
@@ -189,6 +196,56 @@ TEST(KillAnywhereFaults, so_is_each_of_the_story_of_an_upgrade) {
   EXPECT_THAT(found([](Evidence& e) { e.orders[1].orders.insert(9); }), ElementsAre(HasSubstr("two orders")));
   EXPECT_THAT(found([](Evidence& e) { e.processes.back().listen_fds = 0; }),
               ElementsAre(HasSubstr("stored descriptor")));
+}
+
+TEST(KillAnywhereFaults, so_is_each_of_the_story_of_a_keeper_that_executes_another_program) {
+  const auto found = [](const std::function<void(Evidence&)>& doctor) {
+    Evidence evidence = good_exec();
+    doctor(evidence);
+    return judge(evidence).violations;
+  };
+  const std::string of_dry_run = R"(upgrade: 500: {"message":"the dry run of the program was killed by signal 9"})";
+  const std::string of_keeper = R"(upgrade: 500: {"message":"the keeper died before it went on as that"})";
+  EXPECT_THAT(found([](Evidence&) {}), IsEmpty());
+  EXPECT_THAT(found([](Evidence& e) { e.processes.push_back({"a", 20, 7, 0, "-", "-"}); }),
+              testing::Contains(HasSubstr("a was started 2 times")));
+  EXPECT_THAT(found([](Evidence& e) { e.processes.back().listen_fds = 0; }),
+              ElementsAre(HasSubstr("stored descriptor")));
+  EXPECT_THAT(found([](Evidence& e) { e.last.services["d"].exit_code.reset(); }),
+              ElementsAre(HasSubstr("exit code 9")));
+  EXPECT_THAT(found([](Evidence& e) { e.last.takeovers = 1; }), ElementsAre(HasSubstr("takeovers")));
+  EXPECT_THAT(found([](Evidence& e) { e.upgraded = false; }), ElementsAre(HasSubstr("the program before")));
+  EXPECT_THAT(found([](Evidence& e) {
+                e.upgraded = false;
+                e.loss = Loss::keeper;
+              }),
+              IsEmpty())
+      << "its successor has the program before";
+  EXPECT_THAT(found([](Evidence& e) {
+                e.upgraded = false;
+                e.loss = Loss::keeper;
+                e.done_after_death = true;
+              }),
+              ElementsAre(HasSubstr("the program before")))
+      << "that was given to the successor";
+  EXPECT_THAT(found([](Evidence& e) { e.refused_and_done = {"x"}; }), ElementsAre(HasSubstr("refused, and yet")));
+  EXPECT_THAT(found([&](Evidence& e) { e.refusals = {of_dry_run}; }), ElementsAre(HasSubstr("without a death")));
+  EXPECT_THAT(found([&](Evidence& e) { e.refusals = {of_keeper}; }), ElementsAre(HasSubstr("without a death")));
+  EXPECT_THAT(found([&](Evidence& e) {
+                e.refusals = {of_keeper};
+                e.loss = Loss::keeper;
+              }),
+              IsEmpty());
+  const auto of_killed_dry_run = [&](std::vector<std::string> refusals) {
+    return found([&](Evidence& e) {
+      e.dry_run_killed = e.killed_alone = true;
+      e.refusals = std::move(refusals);
+    });
+  };
+  EXPECT_THAT(of_killed_dry_run({of_dry_run}), IsEmpty());
+  EXPECT_THAT(of_killed_dry_run({}), ElementsAre(HasSubstr("refused 0 times")));
+  EXPECT_THAT(of_killed_dry_run({of_dry_run, of_dry_run}), ElementsAre(HasSubstr("refused 2 times")));
+  EXPECT_THAT(of_killed_dry_run({of_keeper}), ElementsAre(HasSubstr("without a death")));
 }
 
 TEST(KillAnywhereFaults, a_journal_that_lost_doubled_or_cut_an_event_is_noticed) {
@@ -406,6 +463,13 @@ TEST(KillAnywhereFaults, a_supervisor_that_takes_nothing_over_is_noticed) {
       run_tool("--point 1:700:entry --deadline 4 --supervisor " HEARTH_BIN_DIR "/hearth-ka-refusing-supervisor");
   EXPECT_NE(status, 0);
   EXPECT_THAT(output, HasSubstr("did not come to its end"));
+}
+
+TEST(KillAnywhereFaults, a_keeper_that_goes_on_with_another_stored_descriptor_is_noticed) {
+  const auto [status, output] =
+      run_tool("--story keeper --point 5:upgrade/0:entry --next-keeper " HEARTH_BIN_DIR "/hearth-ka-forgetful-keeper");
+  EXPECT_NE(status, 0);
+  EXPECT_THAT(output, HasSubstr("the stored descriptor did not come back"));
 }
 
 }  // namespace

@@ -44,6 +44,7 @@ class Judge {
       case Story::life: life(); break;
       case Story::change: change(); break;
       case Story::upgrade: upgrade(); break;
+      case Story::keeper: keeper(); break;
     }
     orders();
     events();
@@ -121,6 +122,36 @@ class Judge {
     if (e_.last.returns != 0) violation("the upgrade was taken back");
   }
 
+  void keeper() {
+    count("a", 1);
+    count("b", 2);
+    count("d", 1);
+    told({"a", "b"});
+    stored_descriptor();
+    exit_code(last("d"), "d", 9);
+    rotation();
+    const std::string old = "the keeper runs the program before";
+    if (!e_.upgraded) e_.done_after_death ? violation(old) : only_after(Loss::keeper, old);
+    for (const std::string& one : e_.refused_and_done) violation("refused, and yet the keeper runs " + one);
+    if (!e_.calls_failed) refusals();
+  }
+
+  // An order is refused because the keeper or its dry run has died, and says so.
+  void refusals() {
+    const bool keeper_died = e_.loss != Loss::nothing;
+    for (const std::string& refusal : e_.refusals) {
+      const auto says = [&](const char* words) { return refusal.find(words) != std::string::npos; };
+      const bool of_dry_run = says("the dry run of the program was killed by signal 9");
+      const bool of_keeper = says("the keeper died before it went on as that") ||
+                             says("the keeper died soon after it had executed it") ||
+                             says("its keeper cannot be told just now");
+      const bool true_words = (keeper_died && of_keeper) || (e_.dry_run_killed && of_dry_run);
+      true_words ? tolerated(refusal) : violation("an order was refused without a death that explains it: " + refusal);
+    }
+    if (e_.dry_run_killed && e_.killed_alone && e_.refusals.size() != 1)
+      violation("the dry run was killed once, and the order refused " + std::to_string(e_.refusals.size()) + " times");
+  }
+
   // Status knows the process that is there, and that it is well.
   void told(std::initializer_list<const char*> names) {
     for (const char* name : names) {
@@ -186,7 +217,7 @@ class Judge {
         violation("the order \"" + order.name + "\" failed: " + order.report);
         break;
       }
-      if (order.report.empty() && order.error.empty() && order.name != "shutdown")
+      if (order.report.empty() && order.error.empty() && !order.refused && order.name != "shutdown")
         violation("the client of \"" + order.name + "\" got no answer");
     }
     if (e_.doubled_keys != 0) violation("a key is twice in the decision page");

@@ -38,6 +38,7 @@ struct SeenOrder {
   std::string report;              // of its end
   std::string error;
   int key_unknown = 0;
+  bool refused = false;  // which was its end
 };
 
 struct Evidence {
@@ -64,12 +65,18 @@ struct Evidence {
   std::string hooks;         // their names, a line each
   std::string hangups;       // that r has counted
   std::string caller_heard;  // who waited in k's backlog: "pong", or what went wrong
-  // upgrade:
-  bool upgraded = false;               // the other programs run
-  std::vector<std::string> left_over;  // processes, files, cgroup leaves
-  std::vector<std::string> refusals;   // orders that were not taken, with the reason, and given again
-  int keeper_status = 0;               // of the last keeper, as of wait(2)
-  bool ended = false;                  // hearth came to its end
+  // upgrade, keeper:
+  bool upgraded = false;  // the other programs run
+  // keeper:
+  bool dry_run_killed = false;
+  bool killed_alone = false;                  // by a point that takes nobody else
+  bool done_after_death = false;              // the order that succeeded was given after it
+  std::vector<std::string> refused_and_done;  // what the keeper ran after an order was refused, and the reason
+  bool calls_failed = false;                  // and nobody was killed: fail_check.h judges refusals
+  std::vector<std::string> left_over;         // processes, files, cgroup leaves
+  std::vector<std::string> refusals;          // orders that were not taken, with the reason, and given again
+  int keeper_status = 0;                      // of the last keeper, as of wait(2)
+  bool ended = false;                         // hearth came to its end
 };
 
 struct Verdict {

@@ -14,8 +14,9 @@ namespace {
 constexpr const char* usage =
     "usage: hearth-kill-anywhere [options]\n"
     "  --role R          only points of this role: supervisor, spawner, logger, keeper, commit (steps inside the\n"
-    "                    supervisor's commits), all (everything is killed at once)\n"
-    "  --story S         life (the default), change, or upgrade: what happens to the services; README.md tells\n"
+    "                    supervisor's commits), dry-run (in the story keeper), all (everything is killed at once)\n"
+    "  --story S         life (the default), change, upgrade, or keeper: what happens to the services; README.md\n"
+    "                    tells\n"
     "  --also R          together with the process that is killed, the one of this role: keeper, supervisor, logger,\n"
     "                    spawner\n"
     "  --calls A:B       only points at calls (or commits) number A to B\n"
@@ -25,7 +26,8 @@ constexpr const char* usage =
     "  --point P         this one: ORDINAL:CALL:entry|exit[:all|:with-ROLE], or commit:N:INSTRUCTION. CALL is\n"
     "                    the number of the call, or of one of its kind: 17, openat#4; with --fail\n"
     "                    ORDINAL:CALL:fail-EIO, or fail-EIOx10. Ordinals: 0 keeper, 1 "
-    "supervisor, 2 logger, 3 and 4 spawners\n"
+    "supervisor, 2 logger, 3 and 4 spawners;\n"
+    "                    in the story keeper 5 dry run, 6 and 7 the next spawners\n"
     "  --fail            kill nobody: make calls fail, once and ten times, as a kernel short of everything does\n"
     "  --commit N:I      the same as --point commit:N:I\n"
     "  --jobs N          runs at a time (1)\n"
@@ -36,6 +38,7 @@ constexpr const char* usage =
     "  --bin DIR         where hearth's programs are (beside this one)\n"
     "for the test of this test:\n"
     "  --supervisor F    this program instead of hearth-supervisor\n"
+    "  --next-keeper F   what the keeper is to execute in the story keeper\n"
     "  --service-mode M  drops-a-line: service a leaves one line out\n";
 
 std::string directory_of_self() {
@@ -103,6 +106,8 @@ hearth::kill_anywhere::CampaignOptions parse(int argc, char** argv) {
       options.programs = value();
     else if (name == "--supervisor")
       options.supervisor = value();
+    else if (name == "--next-keeper")
+      options.next_keeper = value();
     else if (name == "--service-mode")
       options.service_mode = value();
     else if (name == "--point" || name == "--commit") {
@@ -116,7 +121,8 @@ hearth::kill_anywhere::CampaignOptions parse(int argc, char** argv) {
       refuse("unknown option " + name);
     }
   }
-  static const std::set<std::string> roles = {"", "supervisor", "spawner", "logger", "keeper", "commit", "all"};
+  static const std::set<std::string> roles = {"",       "supervisor", "spawner", "logger",
+                                              "keeper", "commit",     "dry-run", "all"};
   if (!roles.contains(options.role)) refuse("\"" + options.role + "\" is no role");
   if (hearth::kill_anywhere::ordinals_of(options.story, options.role).empty())
     refuse("in this story nobody of role \"" + options.role + "\" is killed");

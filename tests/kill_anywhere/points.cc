@@ -74,6 +74,7 @@ const std::map<long, const char*>& call_names() {
       {SYS_fork, "fork"},
       {SYS_vfork, "vfork"},
       {SYS_execve, "execve"},
+      {SYS_execveat, "execveat"},
       {SYS_exit, "exit"},
       {SYS_exit_group, "exit_group"},
       {SYS_kill, "kill"},

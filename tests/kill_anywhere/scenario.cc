@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <signal.h>
-#include <stdexcept>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -25,11 +24,6 @@ namespace hearth::kill_anywhere {
 using namespace support;
 
 namespace {
-
-// A step whose event did not come.
-struct Stuck : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
 
 std::vector<std::string> names_in(const std::string& directory) {
   std::vector<std::string> names;
@@ -265,9 +259,9 @@ void Scenario::await_greeting(const std::string& name, Order& order) {
   if (refused()) settle(order);
 }
 
-Order& Scenario::order(const std::string& name, const std::string& target, const std::string& body) {
+Order& Scenario::order(const std::string& name, const std::string& target, const std::string& body, Refused refused) {
   orders_.push_back(std::make_unique<Order>());
-  orders_.back()->start(circumstances_, name, target, body);
+  orders_.back()->start(circumstances_, name, target, body, refused);
   return *orders_.back();
 }
 
@@ -309,13 +303,17 @@ void Scenario::collect() {
   evidence_.story = options_.story;
   evidence_.loss = loss();
   evidence_.reached = tracer_ && tracer_->reached();
+  evidence_.calls_failed = failing();
+  evidence_.dry_run_killed = evidence_.reached && options_.story == Story::keeper && options_.point.ordinal == 5;
+  evidence_.killed_alone = options_.point.scope == Scope::target;
   evidence_.overlaps = hub_.violations();
   for (const ServiceProcess* process : hub_.all())
     evidence_.processes.push_back(
         {process->name, process->pid, process->run, process->listen_fds, process->listen_names, process->content});
   for (auto& order : orders_) {
     order->join();
-    evidence_.orders.push_back({order->name(), order->orders(), order->report(), order->error(), order->key_unknown()});
+    evidence_.orders.push_back(
+        {order->name(), order->orders(), order->report(), order->error(), order->key_unknown(), order->refused()});
     for (const std::string& refusal : order->refusals()) evidence_.refusals.push_back(order->name() + ": " + refusal);
   }
   evidence_.ended = keeper_ended_;

@@ -1,5 +1,5 @@
 // One run: hearth is started, leads services through a story, and is shut down; somewhere on the way one of its processes
-// is killed, or nobody (a clean run). There are three stories (story.h); this is the first, `life`:
+// is killed, or nobody (a clean run). There are four stories (story.h); this is the first, `life`:
 //
 //   a  no probe; writes log lines (raw, with rotation), never restarted
 //   b  ready by notify, watchdog, fd store; restarted by order
@@ -13,6 +13,7 @@
 
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,11 @@ struct ScenarioOptions {
   bool count_commits = false;
   bool learn_failures = false;
   bool write_calls = false;  // of the target, with times, into the directory
+};
+
+// A step whose event did not come.
+struct Stuck : std::runtime_error {
+  using std::runtime_error::runtime_error;
 };
 
 struct RunResult {
@@ -83,6 +89,8 @@ class Scenario {
   void begin_upgrade();
   void upgrade();
   void go_on_after_it();
+  void execute_keeper();
+  void go_on_after_exec();
 
   // scenario.cc
   void launch();
@@ -100,7 +108,8 @@ class Scenario {
   std::string service_json(const std::string& name, const std::string& mode, const std::string& more) const;
   std::string apply_json(const std::string& project, const std::string& services, bool again = false) const;
   void await_greeting(const std::string& name, Order& order);
-  Order& order(const std::string& name, const std::string& target, const std::string& body);
+  Order& order(const std::string& name, const std::string& target, const std::string& body,
+               Refused refused = Refused::is_an_error);
   void settle(Order& order);
   StatusView status();
   StatusView status_when(const std::string& what, const std::function<bool(const StatusView&)>& holds);

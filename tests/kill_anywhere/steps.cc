@@ -33,10 +33,14 @@ void Scenario::steps() {
     step(Phase::signal, &Scenario::send_hangup);
     step(Phase::apply, &Scenario::apply_again);
     step(Phase::backlog, &Scenario::accept_after_restart);
-  } else {
+  } else if (options_.story == Story::upgrade) {
     step(Phase::up, &Scenario::begin_upgrade);
     step(Phase::upgrade, &Scenario::upgrade);
     step(Phase::after, &Scenario::go_on_after_it);
+  } else {
+    step(Phase::up, &Scenario::begin_upgrade);
+    step(Phase::upgrade, &Scenario::execute_keeper);
+    step(Phase::after, &Scenario::go_on_after_exec);
   }
   step(Phase::down, &Scenario::shut_down);
 }

@@ -1,5 +1,6 @@
 #include "story.h"
 
+#include <algorithm>
 #include <map>
 #include <string>
 
@@ -7,7 +8,7 @@ namespace hearth::kill_anywhere {
 namespace {
 
 constexpr std::pair<Story, std::string_view> story_names[] = {
-    {Story::life, "life"}, {Story::change, "change"}, {Story::upgrade, "upgrade"}};
+    {Story::life, "life"}, {Story::change, "change"}, {Story::upgrade, "upgrade"}, {Story::keeper, "keeper"}};
 
 }  // namespace
 
@@ -29,18 +30,25 @@ std::vector<std::uint32_t> ordinals_of(Story story, std::string_view role) {
       {"keeper", {0}}, {"supervisor", {1}}, {"commit", {1}}, {"logger", {2}}, {"spawner", {3, 4}}};
   static const std::map<std::string, std::vector<std::uint32_t>, std::less<>> upgrading = {
       {"keeper", {0}}, {"supervisor", {1, 5}}, {"logger", {2, 6}}};
-  const auto& of_role = story == Story::upgrade ? upgrading : usual;
+  // The dry run is a child, too, and both spawners are replaced after the exec, one by one.
+  static const std::map<std::string, std::vector<std::uint32_t>, std::less<>> executing = {
+      {"keeper", {0}}, {"supervisor", {1}}, {"dry-run", {5}}, {"spawner", {6, 7}}};
+  const auto& of_role = story == Story::upgrade ? upgrading : story == Story::keeper ? executing : usual;
   if (const auto found = of_role.find(role); found != of_role.end()) return found->second;
   if (!role.empty() && role != "all") return {};
-  return story == Story::upgrade ? std::vector<std::uint32_t>{0, 1, 2, 5, 6}
-                                 : std::vector<std::uint32_t>{0, 1, 2, 3, 4};
+  std::vector<std::uint32_t> everybody;
+  for (const auto& [name, ordinals] : of_role)
+    if (name != "commit") everybody.insert(everybody.end(), ordinals.begin(), ordinals.end());
+  std::ranges::sort(everybody);
+  return everybody;
 }
 
 bool is_attacked(Story story, Phase phase) {
   switch (story) {
     case Story::life: return true;
     case Story::change: return phase != Phase::launch && phase != Phase::down;
-    case Story::upgrade: return phase == Phase::upgrade || phase == Phase::after;
+    case Story::upgrade:
+    case Story::keeper: return phase == Phase::upgrade || phase == Phase::after;
   }
   return false;
 }

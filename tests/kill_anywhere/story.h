@@ -1,4 +1,4 @@
-// The three stories of a run. Each is short, and has what the others have not; its points are at its own steps.
+// The four stories of a run. Each is short, and has what the others have not; its points are at its own steps.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,8 @@ namespace hearth::kill_anywhere {
 enum class Story : std::uint8_t {
   life,     // start, readiness and watchdog by notify, logs, exit, restart, stop, shutdown
   change,   // every other kind of probe, hooks, a task, a signal, another document, a backlog
-  upgrade,  // other programs of hearth go on
+  upgrade,  // other programs of supervisor and logger go on
+  keeper,   // the keeper executes another program in its own place
 };
 
 std::string_view name_of(Story story);

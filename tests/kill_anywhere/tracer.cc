@@ -42,6 +42,14 @@ pid_t process_of(pid_t tid) {
   return tid;
 }
 
+// The keeper's child that tries another program for it.
+bool is_dry_run(pid_t pid) {
+  std::ifstream in("/proc/" + std::to_string(pid) + "/cmdline");
+  for (std::string word; std::getline(in, word, '\0');)
+    if (word == "--dry-run") return true;
+  return false;
+}
+
 std::vector<char*> pointers(std::vector<std::string>& texts) {
   std::vector<char*> out;
   for (std::string& text : texts) out.push_back(text.data());
@@ -193,6 +201,7 @@ std::string Tracer::role_of(pid_t pid) const {
   if (program == "hearth-supervisor" || program == "hearth-logger") return program.substr(7);
   if (program != "hearth-keeper") return "";
   if (pid == keeper_) return "keeper";
+  if (is_dry_run(pid)) return "dry-run";
   std::ifstream in("/proc/" + std::to_string(pid) + "/comm");
   std::string name;
   std::getline(in, name);

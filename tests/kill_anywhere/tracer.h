@@ -8,6 +8,9 @@
 // call. All other children are let go at their first stop, and whatever they fork is never seen; only the keeper
 // stays attached, because it must tell of its children.
 //
+// A keeper that executes another program is the same process: it stays seized, with its options, and its calls are
+// counted on.
+//
 // A *point* is (ordinal, phase, number of the system call, before or after it), or (number of the commit, number of the
 // instruction inside it), the latter in the supervisor. When the target reaches it, `before_kill` is called, the
 // victims get SIGKILL while the target stands there, and the tracer's thread ends, which detaches everybody: what
@@ -38,11 +41,11 @@ namespace hearth::kill_anywhere {
 
 struct Report {
   bool reached = false;
-  long call_number = -1;               // of the call at which it was killed; -1: inside a commit
-  std::string trail;                   // names of the calls before that one
-  std::string role;                    // of the target: "keeper", "supervisor", "logger", "spawner"; "": not seen
-  std::uint32_t children = 0;          // how many the keeper had
-  std::vector<Call> calls;             // of the target, in order
+  long call_number = -1;       // of the call at which it was killed; -1: inside a commit
+  std::string trail;           // names of the calls before that one
+  std::string role;            // of the target: "keeper", "supervisor", "logger", "spawner", "dry-run"; "": not seen
+  std::uint32_t children = 0;  // how many the keeper had
+  std::vector<Call> calls;     // of the target, in order
   std::vector<std::uint64_t> commits;  // instructions of each commit, when they were counted
   std::uint32_t failed = 0;            // how many of its calls were made to fail
   bool had_waited = false;             // the target had waited for something before its call failed: it was up
