@@ -258,6 +258,7 @@ class Program {
     probes_->advance_to(os::read_mono());
     const Now now = os::read_clock();
     upgrading_->look_at_keeper(now.wall);
+    tell_of_refused_parks();
     programs_.refresh(link_->table(), link_->lost() ? -1 : link_->socket());
     MonoNs due = supervisor_->turn(now);
     keeper_->flush();
@@ -323,6 +324,16 @@ class Program {
     }
     note_no_keeper(keeper.error());
     return next_keeper_try_;
+  }
+
+  // No start goes so far (KeeperLink::keeper_has_room): these are what services stored, or somebody has lowered its limit.
+  void tell_of_refused_parks() {
+    const std::uint32_t refused = link_->table().parks_refused;
+    if (std::exchange(parks_refused_, refused) == refused || refused == 0) return;
+    supervisor_->drop_note(parks_refused_note_);  // which told of fewer
+    parks_refused_note_ = "the keeper has no room for descriptors that it was to hold (" + std::to_string(refused) +
+                          " by now): they last as long as this supervisor; raise its limit of open files";
+    supervisor_->add_note(parks_refused_note_);
   }
 
   // Each second, perhaps: said once, so that it does not push out all other notes.
@@ -439,6 +450,8 @@ class Program {
   std::unique_ptr<supervisor::Supervisor> supervisor_;
   std::unique_ptr<Upgrading> upgrading_;
   HeldPrograms programs_;
+  std::uint32_t parks_refused_ = 0;  // that were told,
+  std::string parks_refused_note_;   // and how
   std::unique_ptr<api::Server> server_;
   std::unique_ptr<Watch> keeper_watch_;
   std::unique_ptr<Watch> probe_watch_;

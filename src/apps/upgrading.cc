@@ -206,7 +206,7 @@ MonoNs Upgrading::execute(MonoNs now) {
       refuse(std::move(*refused));
       return now;
     }
-    execs_before_ = table.keeper_execs;
+    execs_before_ = execs_at_first_ = table.keeper_execs;
     keeper_refused_before_ = table.keeper_refusal.load().count;
     if (!link_.give_keeper(programs_->keeper.get())) return link_.lost() ? never : after(now, look_again);
     told_ = Told::sent;
@@ -223,14 +223,30 @@ MonoNs Upgrading::execute(MonoNs now) {
   if (!of_ours) keeper_refused_before_ = refusal.count;
   const bool refused = refusal.count != keeper_refused_before_;
   if (!refused && now < execute_until_) return execute_until_;
-  const bool for_now = !refused || refusal.cause == wire::KeeperRefusalCause::not_now ||
-                       refusal.cause == wire::KeeperRefusalCause::no_memory;
+  if (!refused) return give_up_keeper(now);
+  const bool for_now =
+      refusal.cause == wire::KeeperRefusalCause::not_now || refusal.cause == wire::KeeperRefusalCause::no_memory;
   take_back_ = true;
-  refuse({for_now ? Remedy::try_later : Remedy::environment, "upgrade with", path,
-          refused ? keeper_refusal_words(refusal) : "the keeper gave no answer within 10 s, and is told to forget it",
-          std::string(refused ? "" : "is the keeper stopped? ") +
-              "hearth goes on with the programs that it had, and nothing was changed",
-          0});
+  refuse({for_now ? Remedy::try_later : Remedy::environment, "upgrade with", path, keeper_refusal_words(refusal),
+          "hearth goes on with the programs that it had, and nothing was changed", 0});
+  return now;
+}
+
+// It is stopped, or starved, and has yet to read what it was given; or it is another program by now.
+MonoNs Upgrading::give_up_keeper(MonoNs now) {
+  const std::string& path = orders_.front().request.keeper_program;
+  const pid_t keeper = link_.table().keeper_pid;
+  take_back_ = true;
+  if (link_.table().keeper_execs != execs_at_first_ || may_run(keeper, programs_->keeper))
+    refuse({Remedy::environment, "upgrade with", path,
+            "the keeper (PID " + std::to_string(keeper) +
+                ") was executed as another program, and does not go on as that file",
+            "when it starts and stops nothing, `kill -KILL " + std::to_string(keeper) +
+                "` has hearth start one of the program before; the others were not replaced",
+            0});
+  else
+    refuse({Remedy::try_later, "upgrade with", path, "the keeper gave no answer within 10 s, and is told to forget it",
+            "is the keeper stopped? hearth goes on with the programs that it had, and nothing was changed", 0});
   return now;
 }
 

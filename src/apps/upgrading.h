@@ -86,6 +86,7 @@ class Upgrading {
   MonoNs open_next(MonoNs now);
   MonoNs look_at_opening(MonoNs now);
   MonoNs execute(MonoNs now);
+  MonoNs give_up_keeper(MonoNs now);
   MonoNs go_on_after_keeper(MonoNs now);
   void keeper_died();
   void decide();
@@ -103,7 +104,7 @@ class Upgrading {
   std::weak_ptr<const void> given_up_;  // a thread that has not come back
   std::shared_ptr<Programs> programs_;
   std::uint32_t taken_before_ = 0, refused_before_ = 0;  // of the slot table, when the keeper was told
-  std::uint32_t execs_before_ = 0, keeper_refused_before_ = 0;
+  std::uint32_t execs_at_first_ = 0, execs_before_ = 0, keeper_refused_before_ = 0;
   std::optional<std::pair<std::uint32_t, std::uint8_t>> keeper_seen_;  // execs and refusals that were looked at
   MonoNs opening_since_ = 0;
   MonoNs execute_until_ = 0, take_until_ = 0;

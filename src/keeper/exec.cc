@@ -117,13 +117,22 @@ void judge(Keeper& k, const siginfo_t& end) {
   }
 }
 
+// With what it has started, as far as that has stayed in its session. It may not have made that yet.
+void kill_dry_run(const Keeper& k) {
+  kill(k.exec.dry_run, SIGKILL);
+  kill(-k.exec.dry_run, SIGKILL);
+}
+
 void look_at_dry_run(Keeper& k, int64_t now) {
   siginfo_t info;
-  if (wait_now(P_PID, k.exec.dry_run, info) != 0) {
+  if (wait_now(P_PID, k.exec.dry_run, info, WNOWAIT) != 0) {
+    kill_dry_run(k);  // while the number is its own
+    siginfo_t end;
+    wait_now(P_PID, k.exec.dry_run, end);
     k.exec.dry_run = 0;
     if (k.exec.phase == ExecPhase::trying) judge(k, info);
   } else if (k.exec.phase == ExecPhase::trying && now >= k.exec.deadline) {
-    kill(k.exec.dry_run, SIGKILL);
+    kill_dry_run(k);
     refuse(k, KeeperRefusalCause::silent, 0);
   }
 }
@@ -206,14 +215,14 @@ void order_exec(Keeper& k, int program) {
   k.exec.program = mine;
   k.exec.given_by = wire::giver_of(k.member[role_supervisor].record->generation.load());
   // Whoever is being tried is not the one that counts any more.
-  if (k.exec.dry_run != 0) kill(k.exec.dry_run, SIGKILL);
+  if (k.exec.dry_run != 0) kill_dry_run(k);
   if (mine < 0 || k.exec.own < 0 || k.ending.phase != Ending::no) return refuse(k, KeeperRefusalCause::not_now, 0);
   k.exec.phase = ExecPhase::ordered;
 }
 
 void take_back_exec(Keeper& k) {
   if (k.exec.phase == ExecPhase::none) return;
-  if (k.exec.dry_run != 0) kill(k.exec.dry_run, SIGKILL);
+  if (k.exec.dry_run != 0) kill_dry_run(k);
   close_fd(k.exec.program);
   k.exec.phase = ExecPhase::none;
 }

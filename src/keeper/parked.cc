@@ -137,7 +137,7 @@ void park(Keeper& k, const wire::ParkRecord& record, int fd, uint32_t by) {
   }
   const uint32_t at = find(p, record);
   Parked* item = p.bucket[at] != 0 ? &p.item[p.bucket[at] - 1] : nullptr;
-  const bool room = item != nullptr || p.count + k.pidfds + reserved_descriptors < k.nofile_now;
+  const bool room = item != nullptr || p.count + k.pidfds + wire::keeper_reserved_descriptors < k.nofile_now;
   if (item == nullptr && room && fd >= 0) item = new_item(p);
   if (item == nullptr || !room || fd < 0) {
     close_fd(fd);

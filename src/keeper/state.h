@@ -16,7 +16,6 @@ namespace hearth::keeper {
 
 inline constexpr int64_t retry_after = 100 * ms;
 inline constexpr int first_own_descriptor = 16;  // the children's 3, 4 and 5 are never ours
-inline constexpr int reserved_descriptors = 64;  // for the keeper's own work; parking stops before
 
 struct Options {
   const char* dir = nullptr;

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -235,6 +236,14 @@ void KeeperLink::hold(std::span<const wire::ParkRecord> records, std::span<Fd> d
     if (const Parked* old = parked_.find(record.type, record.key, name, record.file)) unwatch(old->fd);
     watch_parked(record.type, *parked_.put(record, std::move(descriptors[i])));
   }
+}
+
+bool KeeperLink::keeper_has_room() const {
+  constexpr std::size_t most_per_run = 8;  // its pidfd, output, socket, pipes, and a listener or two
+  rlimit limit{};
+  if (::prlimit(table().keeper_pid, RLIMIT_NOFILE, nullptr, &limit) < 0) return true;
+  const std::size_t runs = parked_.all(ParkClass::output).size();
+  return parked_.size() + runs + wire::keeper_reserved_descriptors + most_per_run <= limit.rlim_cur;
 }
 
 void KeeperLink::unpark(ParkClass type, std::uint64_t key, std::string_view name, std::uint64_t file) {

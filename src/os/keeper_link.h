@@ -89,6 +89,9 @@ class KeeperLink {
   const wire::HelloRecord& hello() const { return hello_; }
   int descriptor(wire::HelloDescriptor which) const { return descriptors_[static_cast<std::size_t>(which)].get(); }
   const ParkedTable& parked() const { return parked_; }
+  // Whether the keeper can take what another run needs. It refuses by counting, when nobody can act on it any more: output
+  // that it does not park no logger reads. True also when nobody can tell.
+  bool keeper_has_room() const;
   SpawnerLine& spawner(std::uint32_t index) { return spawners_[index]; }
 
   // Hands a descriptor to the keeper and keeps it; without a keeper it is kept for the next one. False: the socket

@@ -116,6 +116,7 @@ SpawnAnswer KeeperClient::spawn(const SpawnOrder& order) {
 }
 
 Result<bool> KeeperClient::make_run(const SpawnOrder& order, Made& made) {
+  if (!link_.keeper_has_room()) return lacking(errno_error("have the keeper hold the output of", order.label, EMFILE));
   if (Result<bool> free = look_at_ports(order); !free || !*free) return free;
   Result<bool> listening = make_listeners(order);
   if (!listening || !*listening) return listening;

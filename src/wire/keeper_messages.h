@@ -27,6 +27,9 @@ namespace hearth::wire {
 inline constexpr uint32_t message_version = 5;
 inline constexpr int member_socket_fd = 3;
 inline constexpr uint32_t records_per_message_max = 120;
+// Of its limit (RLIMIT_NOFILE) the keeper parks nothing in the last so many, and counts what it refuses (parks_refused).
+// Beside those and what is parked it has one descriptor per run.
+inline constexpr uint32_t keeper_reserved_descriptors = 64;
 inline constexpr uint32_t descriptors_per_message_max = 250;  // SCM_MAX_FD is 253
 
 enum class MessageType : uint32_t {
