@@ -8,6 +8,7 @@
 #include <sys/fanotify.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <sys/un.h>
@@ -177,6 +178,32 @@ TEST_F(BadLuck, an_order_to_start_right_after_one_to_end_is_carried_out_after_it
   const Output output = waiting.wait();
   EXPECT_EQ(0, output.code) << output.all();
   EXPECT_EQ(next.pid, service().pid);
+}
+
+// What it does not hold, no logger reads.
+TEST_F(BadLuck, a_keeper_with_few_descriptors_holds_the_output_of_whatever_it_starts_and_refuses_the_rest) {
+  project("[service.echo]\nreplicas = 60\ncommand = [\"/bin/sh\", \"-c\", \"echo here; exec sleep 1000\"]\n");
+  const Output begun = execute({bin("hearth"), "--dir", directory, "daemon", "--detach"}, [] {
+                         const rlimit few{200, 200};
+                         ::setrlimit(RLIMIT_NOFILE, &few);
+                       }).wait();
+  ASSERT_EQ(0, begun.code) << begun.all();
+  EXPECT_EQ(0, up({"--no-wait"}).code);
+  const auto count = [](const std::string& text, const std::string& word) {
+    std::size_t found = 0;
+    for (std::size_t at = 0; (at = text.find(word, at)) != std::string::npos; at += word.size()) ++found;
+    return found;
+  };
+  const auto running = [&] { return count(hearth({"status", "--json"}).out, "\"state\":\"running\""); };
+  EXPECT_TRUE(until([&] { return hearth({"status", "--json"}).out.find("Too many open files") != std::string::npos; }));
+  EXPECT_TRUE(until([&] {
+    const std::size_t some = running();
+    return some > 0 && some == count(hearth({"logs", "echo", "-n", "1000"}).out, "here") && some == running();
+  })) << running()
+      << " running, lines:\n"
+      << hearth({"logs", "echo", "-n", "1000"}).all();
+  EXPECT_LT(running(), 60u);
+  EXPECT_THAT(status().notes_text(), Not(HasSubstr("has no room")));
 }
 
 TEST_F(BadLuck, an_interrupt_of_up_ends_the_waiting_and_not_the_service) {
