@@ -12,6 +12,8 @@
 namespace hearth::apps {
 namespace {
 
+constexpr SpanNs sound_after = seconds(10);  // as of supervisors and loggers (keeper/programs.cc)
+
 os::Fd program_of(const std::string& process) {
   return os::Fd(::open(("/proc/" + process + "/exe").c_str(), O_PATH | O_CLOEXEC));
 }
@@ -30,13 +32,18 @@ bool is_same_file(const os::Fd& a, const os::Fd& b) {
 
 }  // namespace
 
-void HeldPrograms::refresh(const wire::SlotTable& table, int keeper_socket) {
+void HeldPrograms::refresh(const wire::SlotTable& table, int keeper_socket, MonoNs now) {
+  if (before_ && now >= sound_at_ && keeper_socket >= 0) before_.reset();
   if (!supervisor_) supervisor_ = program_of("self");
   const std::int32_t keeper = table.keeper_pid;
   const std::uint32_t execs = table.keeper_execs;
   if (keeper_socket >= 0 && keeper > 0 && (keeper != keeper_pid_ || execs != keeper_execs_)) {
     os::Fd program = program_of(std::to_string(keeper));
     if (program && is_at_the_other_end(keeper_socket)) {
+      if (keeper_ && !is_same_file(program, keeper_)) {
+        before_ = std::move(keeper_);
+        sound_at_ = after(now, sound_after);
+      }
       keeper_ = std::move(program);
       keeper_pid_ = keeper;
       keeper_execs_ = execs;

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 
+#include "base/time.h"
 #include "os/fd.h"
 #include "wire/slot_table.h"
 
@@ -17,15 +18,17 @@ class HeldPrograms {
  public:
   // Before each sleep; does nothing when the same processes run the same programs. `keeper_socket`: -1 = it is dead. What
   // cannot be opened now is tried again with the next call, and until then the one before is kept.
-  void refresh(const wire::SlotTable& table, int keeper_socket);
+  void refresh(const wire::SlotTable& table, int keeper_socket, MonoNs now);
 
-  // O_PATH descriptors; -1: none was ever to be had.
-  int keeper() const { return keeper_.get(); }
+  // O_PATH descriptors; -1: none was ever to be had. For a keeper that died then: of one that has executed another program and
+  // died within ten seconds of that it is the program before.
+  int keeper(MonoNs died_at) const { return before_ && died_at < sound_at_ ? before_.get() : keeper_.get(); }
   int supervisor() const { return supervisor_.get(); }
   int logger() const { return logger_.get(); }
 
  private:
-  os::Fd keeper_, supervisor_, logger_;
+  os::Fd keeper_, before_, supervisor_, logger_;
+  MonoNs sound_at_ = 0;
   std::int32_t keeper_pid_ = 0;
   std::uint32_t keeper_execs_ = 0;
   std::uint32_t logger_generation_ = 0;

@@ -259,7 +259,7 @@ class Program {
     const Now now = os::read_clock();
     upgrading_->look_at_keeper(now.wall);
     tell_of_refused_parks();
-    programs_.refresh(link_->table(), link_->lost() ? -1 : link_->socket());
+    programs_.refresh(link_->table(), link_->lost() ? -1 : link_->socket(), now.mono);
     MonoNs due = supervisor_->turn(now);
     keeper_->flush();
     // Who ends because it was told to is no news.
@@ -312,7 +312,7 @@ class Program {
     command.logger = os::program_beside("hearth-logger");
     command.directory = options_.directory;
     command.log_directory = options_.log_directory;
-    command.keeper_program = programs_.keeper();
+    command.keeper_program = programs_.keeper(keeper_lost_at_);
     command.supervisor_program = programs_.supervisor();
     command.logger_program = programs_.logger();
     next_keeper_try_ = after(now, seconds(1));

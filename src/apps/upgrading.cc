@@ -265,7 +265,7 @@ MonoNs Upgrading::go_on_after_keeper(MonoNs now) {
 void Upgrading::keeper_died() {
   keeper_given_ = false;
   if (stage_ != Stage::executing && stage_ != Stage::telling) return;
-  const bool executed = std::exchange(keeper_executed_, false);  // the next one is started from its path
+  const bool executed = std::exchange(keeper_executed_, false);  // the next one is of the program before
   refuse({Remedy::environment, "upgrade with", orders_.front().request.keeper_program,
           executed ? "the keeper died soon after it had executed it" : "the keeper died before it went on as that",
           "another keeper is started in its place, and no service is touched; `hearth status` tells what that cost",

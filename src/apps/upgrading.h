@@ -26,7 +26,7 @@
 // whom the client repeats its order, executes it at most once more, by the keeper's own rules. What a successor sees may be
 // the end of what its predecessor had ordered; so what counts is which file the keeper is, not that it has executed one.
 //
-// A keeper that dies of it, or soon after it, is replaced by us from its path, as any other, and its order is refused: the new
+// A keeper that dies of it, or soon after it, is replaced by us with the program before, and its order is refused: the new
 // one is not given what the one before may have died of. One that has not answered in 10 s is stopped, or starved: it is told to
 // forget the program, and does so when it reads that.
 #pragma once
