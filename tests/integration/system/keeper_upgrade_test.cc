@@ -106,26 +106,36 @@ TEST_F(UpgradeOfKeeper, all_three_are_replaced_and_no_line_is_lost) {
 }
 
 TEST_F(UpgradeOfKeeper, who_dies_when_its_file_is_gone_is_succeeded_by_the_same_program) {
+  use_copies_of_programs();
   const Actor web = start();
-  offer("hearth-test-newer-supervisor");
-  ASSERT_EQ(0, upgrade_all().code);
-  EXPECT_TRUE(until([&] { return program_of_logger() == from + "/hearth-logger"; }));
+  const std::string gone = " (deleted)";
+  const std::string keeper = bin("hearth-keeper"), supervisor = bin("hearth-supervisor"), logger = bin("hearth-logger");
+  ASSERT_TRUE(until([&] { return program_of_logger() == logger; }));
+  for (const std::string& path : {keeper, supervisor, logger}) std::filesystem::remove(path);
   const InstanceView before = status();
-  std::filesystem::remove_all(from);
   ASSERT_EQ(0, ::kill(before.keeper, SIGKILL));
-  EXPECT_TRUE(until([&] {
-    const InstanceView now = status();
-    return now.answered && now.keeper != before.keeper;
-  }));
-  EXPECT_EQ(offered() + " (deleted)", program_of_keeper());
-  EXPECT_TRUE(until([&] { return process_of(from + "/hearth-logger (deleted)") != 0; }));
-  const pid_t supervisor = status().supervisor;
-  ASSERT_EQ(0, ::kill(supervisor, SIGKILL));
-  EXPECT_EQ("99.0.0", running());
-  EXPECT_NE(supervisor, status().supervisor);
+  EXPECT_TRUE(until([&] { return status().keeper != before.keeper; }));
+  EXPECT_EQ(keeper + gone, program_of(status().keeper));
+  EXPECT_TRUE(until([&] { return process_of(logger + gone) != 0; }));
+  ASSERT_EQ(0, ::kill(before.supervisor, SIGKILL));
+  EXPECT_TRUE(until([&] { return status().supervisor != before.supervisor && status().answered; }));
+  EXPECT_EQ(supervisor + gone, program_of(status().supervisor));
   EXPECT_EQ(web.pid, service().pid);
   expect_work();
   expect_clean_shutdown();
+}
+
+TEST_F(UpgradeOfKeeper, that_dies_soon_after_it_was_executed_is_succeeded_by_the_program_before) {
+  const Actor web = start();
+  offer("hearth-supervisor");
+  ASSERT_EQ(0, upgrade_all().code);
+  const pid_t keeper = status().keeper;
+  EXPECT_EQ(offered(), program_of(keeper));
+  ASSERT_EQ(0, ::kill(keeper, SIGKILL));
+  EXPECT_TRUE(until([&] { return status().keeper != keeper && status().answered; }));
+  EXPECT_EQ(bin("hearth-keeper"), program_of(status().keeper));
+  EXPECT_EQ(web.pid, service().pid);
+  expect_work();
 }
 
 // The keeper finds the order and the death together, in whichever order it looks.
