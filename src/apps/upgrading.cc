@@ -19,7 +19,12 @@ namespace {
 // The one that was tried, where the order says which that was.
 Result<os::Fd> open_tried(const std::string& path, const std::string& file) {
   Result<os::Fd> opened = os::open_program(path);
-  if (opened && !file.empty() && os::program_identity(opened->get()) != file)
+  if (!opened || file.empty()) return opened;
+  const std::string its = os::program_identity(opened->get());
+  if (its.empty())
+    return failure(Remedy::environment, "upgrade with", path, "its file system does not tell which file it is",
+                   "is that well? then upgrade again");
+  if (its != file)
     return failure(Remedy::conflict, "upgrade with", path, "it is another file by now than the one that was tried",
                    "upgrade again, which tries this one");
   return opened;
@@ -41,7 +46,7 @@ bool runs_file(pid_t pid, const os::Fd& program) {
   return !file.empty() && file == os::program_identity(program.get());
 }
 
-// By its name, which the kernel has: nothing is waited for. A process that cannot be looked at may run anything.
+// By its name, which the kernel has: nothing is waited for. What cannot be looked at may be anything.
 bool may_run(pid_t pid, const os::Fd& program) {
   const auto target = [](const std::string& link) {
     char path[PATH_MAX];
@@ -49,7 +54,8 @@ bool may_run(pid_t pid, const os::Fd& program) {
     return std::string(path, n <= 0 ? 0 : static_cast<std::size_t>(n));
   };
   const std::string running = target(executable_of(pid));
-  return running.empty() || running == target("/proc/self/fd/" + std::to_string(program.get()));
+  const std::string wanted = target("/proc/self/fd/" + std::to_string(program.get()));
+  return running.empty() || wanted.empty() || running == wanted;
 }
 
 Error refusal(Remedy remedy, const char* reason, const char* hint) {

@@ -62,7 +62,7 @@ void excuse_refused_starts(const std::string& directory, Verdict& verdict) {
     return waits;
   });
   // Whoever waits for that order tells the new b that it is ready; nobody did.
-  if (ended_early != 0) std::erase(verdict.violations, "b is starting");
+  if (ended_early != 0) std::erase(verdict.violations, "b is starting, not ready");
 }
 
 void excuse_what_the_disk_refused(const Report& report, Verdict& verdict) {

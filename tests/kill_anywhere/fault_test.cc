@@ -467,7 +467,7 @@ TEST(KillAnywhereFaults, a_supervisor_that_takes_nothing_over_is_noticed) {
 
 TEST(KillAnywhereFaults, a_keeper_that_goes_on_with_another_stored_descriptor_is_noticed) {
   const auto [status, output] =
-      run_tool("--story keeper --point 5:upgrade/0:entry --next-keeper " HEARTH_BIN_DIR "/hearth-ka-forgetful-keeper");
+      run_tool("--story keeper --point 1:after/0:entry --next-keeper " HEARTH_BIN_DIR "/hearth-ka-forgetful-keeper");
   EXPECT_NE(status, 0);
   EXPECT_THAT(output, HasSubstr("the stored descriptor did not come back"));
 }

@@ -1,6 +1,7 @@
 // A planted fault: a keeper that says in its dry run that it can go on, goes on, and has mixed up what is parked: in the
-// place of the service's stored descriptor it has another file. Linked with --wrap=prctl, as the name that it gives itself is
-// the first thing that it does after its exec. hearth-kill-anywhere must notice (--next-keeper).
+// place of a service's stored descriptor it has another file. The next supervisor gets that; the one that was there has its own.
+// Linked with --wrap=prctl, as to name itself is the first thing that it does after its exec. hearth-kill-anywhere must
+// notice (--next-keeper).
 #include <cstdarg>
 #include <cstring>
 #include <fcntl.h>

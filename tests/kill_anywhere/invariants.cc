@@ -146,7 +146,8 @@ class Judge {
                              says("the keeper died soon after it had executed it") ||
                              says("its keeper cannot be told just now");
       const bool true_words = (keeper_died && of_keeper) || (e_.dry_run_killed && of_dry_run);
-      true_words ? tolerated(refusal) : violation("an order was refused without a death that explains it: " + refusal);
+      true_words ? tolerated("an order was refused because of a death, and given again: " + refusal)
+                 : violation("an order was refused without a death that explains it: " + refusal);
     }
     if (e_.dry_run_killed && e_.killed_alone && e_.refusals.size() != 1)
       violation("the dry run was killed once, and the order refused " + std::to_string(e_.refusals.size()) + " times");
