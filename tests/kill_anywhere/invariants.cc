@@ -110,7 +110,8 @@ class Judge {
       only_after(Loss::all_of_hearth, "who waited in the backlog of k was not answered: " + e_.caller_heard);
   }
 
-  void upgrade() {
+  // In both stories in which programs of hearth are replaced.
+  void services_of_an_upgrade() {
     count("a", 1);
     count("b", 2);
     count("d", 1);
@@ -118,18 +119,16 @@ class Judge {
     stored_descriptor();
     exit_code(last("d"), "d", 9);
     rotation();
+  }
+
+  void upgrade() {
+    services_of_an_upgrade();
     if (!e_.upgraded) only_after(Loss::all_of_hearth, "the programs before the upgrade go on");
     if (e_.last.returns != 0) violation("the upgrade was taken back");
   }
 
   void keeper() {
-    count("a", 1);
-    count("b", 2);
-    count("d", 1);
-    told({"a", "b"});
-    stored_descriptor();
-    exit_code(last("d"), "d", 9);
-    rotation();
+    services_of_an_upgrade();
     const std::string old = "the keeper runs the program before";
     if (!e_.upgraded) e_.done_after_death ? violation(old) : only_after(Loss::keeper, old);
     for (const std::string& one : e_.refused_and_done) violation("refused, and yet the keeper runs " + one);
