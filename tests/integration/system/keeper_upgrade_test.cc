@@ -1,7 +1,6 @@
 // `hearth upgrade --keeper`: the keeper executes another program in its own place, or refuses to; and no service notices.
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -35,8 +34,7 @@ struct UpgradeOfKeeper : Upgrading {
   // Not the trial of the client, which is the same file.
   bool keeper_tries() {
     const pid_t pid = process_of(offered());
-    std::ifstream in("/proc/" + std::to_string(pid) + "/cmdline");
-    const std::string words{std::istreambuf_iterator<char>(in), {}};
+    const std::string words = os::read_file("/proc/" + std::to_string(pid) + "/cmdline").value_or("");
     return pid != 0 && words.find("--dry-run") != std::string::npos;
   }
   // A whole life of a run, of which the keeper has a part at each end.

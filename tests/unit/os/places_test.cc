@@ -182,7 +182,8 @@ TEST(ProcStat, a_command_name_may_hold_anything) {
   EXPECT_EQ(987654u, stat.start_ticks);
   EXPECT_EQ(256u, stat.pending_signals);
   ASSERT_TRUE(parse_stat(
-      "42 (sh) S 7 42 40 0 -1 0 1 2 3 4 100 50 3 2 20 0 9 0 12345 1000000 256 18446744073709551615 0 0 0 0 0 0\n", stat));
+      "42 (sh) S 7 42 40 0 -1 0 1 2 3 4 100 50 3 2 20 0 9 0 12345 1000000 256 18446744073709551615 0 0 0 0 0 0\n",
+      stat));
   EXPECT_EQ('S', stat.state);
   EXPECT_EQ(155u, stat.ticks);
   EXPECT_EQ(9u, stat.threads);
