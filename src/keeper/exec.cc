@@ -125,8 +125,8 @@ void kill_dry_run(const Keeper& k) {
 
 void look_at_dry_run(Keeper& k, int64_t now) {
   siginfo_t info;
-  if (wait_now(P_PID, k.exec.dry_run, info, WNOWAIT) != 0) {
-    kill_dry_run(k);  // while the number is its own
+  if (const int ended = wait_now(P_PID, k.exec.dry_run, info, WNOWAIT); ended != 0) {
+    if (ended > 0) kill_dry_run(k);  // while the number is its own
     siginfo_t end;
     wait_now(P_PID, k.exec.dry_run, end);
     k.exec.dry_run = 0;
