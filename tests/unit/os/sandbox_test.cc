@@ -293,10 +293,9 @@ TEST_F(FilterTest, calls_of_another_architecture_are_refused_as_a_whole) {
     asm volatile("int $0x80" : "+a"(number)::"memory", "r8", "r9", "r10", "r11");
     return number > 0 ? 0 : 1;
   };
-  // A kernel that runs nothing of 32 bits has no such call, which is a fault of the processor.
-  const int outside = inside({}, {}, in_32_bits);
-  EXPECT_EQ(outside == -SIGSEGV ? -SIGSEGV : -SIGSYS, inside({}, filter, in_32_bits))
-      << "without a filter: " << outside;
+  if (const int outside = inside({}, {}, in_32_bits); outside != 0)
+    GTEST_SKIP() << "this kernel runs nothing of 32 bits: " << outside;
+  EXPECT_EQ(-SIGSYS, inside({}, filter, in_32_bits));
 }
 
 TEST(SystemCallsTest, all_that_can_be_denied_have_a_number_here) {
