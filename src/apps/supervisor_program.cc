@@ -314,7 +314,8 @@ class Program {
     command.log_directory = options_.log_directory;
     command.keeper_program = programs_.keeper(keeper_lost_at_);
     command.supervisor_program = programs_.supervisor();
-    command.logger_program = programs_.logger();
+    // After an upgrade that the keeper's death cut short, the logger that belongs to us is the one beside us.
+    command.logger_program = ::access(command.logger.c_str(), X_OK) == 0 ? -1 : programs_.logger();
     next_keeper_try_ = after(now, seconds(1));
     Result<os::NewKeeper> keeper = std::exchange(offered_, {});
     if (!keeper->socket) keeper = os::start_keeper(command);
