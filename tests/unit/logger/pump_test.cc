@@ -389,6 +389,17 @@ TEST_F(PumpTest, AtTheEndItMovesWhatIsThereAndLeavesWhatCannotBeWritten) {
   EXPECT_EQ(world.all("s"), "last\n");
 }
 
+TEST_F(PumpTest, AtTheEndItTriesOnceMoreWhatCouldNotBeWrittenBefore) {
+  add(1);
+  system.full = true;
+  world.feed(1, "patient\n");
+  settle();
+  ASSERT_EQ(world.stream().error.load(), ENOSPC);
+  system.full = false;  // and no time passes
+  pump.drain();
+  EXPECT_EQ(world.all("s"), "patient\n");
+}
+
 TEST_F(PumpTest, AtTheEndItSaysHowMuchCouldNotBeWritten) {
   add(1);
   system.full = true;
