@@ -1,22 +1,17 @@
 #include "apps/held_programs.h"
 
-#include <fcntl.h>
 #include <poll.h>
-#include <string>
-#include <sys/stat.h>
 #include <sys/types.h>
+#include <unistd.h>
 #include <utility>
 
 #include "os/proc_stat.h"
+#include "os/program_file.h"
 
 namespace hearth::apps {
 namespace {
 
 constexpr SpanNs sound_after = seconds(10);  // as of supervisors and loggers (keeper/programs.cc)
-
-os::Fd program_of(const std::string& process) {
-  return os::Fd(::open(("/proc/" + process + "/exe").c_str(), O_PATH | O_CLOEXEC));
-}
 
 // A process that ends gives up its program before its sockets: while they are open the number is its own.
 bool is_at_the_other_end(int socket) {
@@ -25,20 +20,18 @@ bool is_at_the_other_end(int socket) {
 }
 
 bool is_same_file(const os::Fd& a, const os::Fd& b) {
-  struct stat one{}, other{};
-  return a && b && ::fstat(a.get(), &one) == 0 && ::fstat(b.get(), &other) == 0 && one.st_dev == other.st_dev &&
-         one.st_ino == other.st_ino;
+  return a && b && os::program_identity(a.get()) == os::program_identity(b.get());
 }
 
 }  // namespace
 
 void HeldPrograms::refresh(const wire::SlotTable& table, int keeper_socket, MonoNs now) {
   if (before_ && now >= sound_at_ && keeper_socket >= 0) before_.reset();
-  if (!supervisor_) supervisor_ = program_of("self");
+  if (!supervisor_) supervisor_ = os::program_of(::getpid());
   const std::int32_t keeper = table.keeper_pid;
   const std::uint32_t execs = table.keeper_execs;
   if (keeper_socket >= 0 && keeper > 0 && (keeper != keeper_pid_ || execs != keeper_execs_)) {
-    os::Fd program = program_of(std::to_string(keeper));
+    os::Fd program = os::program_of(keeper);
     if (program && is_at_the_other_end(keeper_socket)) {
       if (keeper_ && !is_same_file(program, keeper_)) {
         before_ = std::move(keeper_);
@@ -52,7 +45,7 @@ void HeldPrograms::refresh(const wire::SlotTable& table, int keeper_socket, Mono
   const std::uint32_t generation = table.logger.generation;
   const pid_t logger = table.logger.pid;
   if (generation != logger_generation_ && logger > 0) {
-    os::Fd program = program_of(std::to_string(logger));
+    os::Fd program = os::program_of(logger);
     // Before its exec it is a copy of the keeper, and has its program.
     if (program && !is_same_file(program, keeper_) && os::process_lives(logger, table.logger.start_ticks)) {
       logger_ = std::move(program);

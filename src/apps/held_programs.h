@@ -1,9 +1,10 @@
 // The programs that hearth's processes run, held by descriptor: what a new keeper is started from and with.
 //
-// Files are replaced, and directories of an upgrade go, while hearth runs. When the keeper dies, the next one has to be of the
-// program that was tried and ran, and so have the supervisor and the logger that it starts later. Once a process is dead,
-// nobody can ask the kernel for its program any more: so it is asked for while it lives. O_PATH descriptors keep the file
-// itself, whatever has become of its name, and nothing of it is read.
+// Files are replaced, and directories of an upgrade go, while hearth runs. When the keeper dies, the next one is to be of the
+// program that was tried and ran, and so is the supervisor that it starts later. The logger is of the file beside the
+// supervisor, as long as there is one that may be run: an upgrade that the keeper's death has cut short has not replaced it
+// yet. Once a process is dead, nobody can ask the kernel for its program any more: so it is asked for while it lives. O_PATH
+// descriptors keep the file itself, whatever has become of its name, and nothing of it is read.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,7 @@ namespace hearth::apps {
 
 class HeldPrograms {
  public:
-  // Before each sleep; does nothing when the same processes run the same programs. `keeper_socket`: -1 = it is dead. What
+  // In each turn; does nothing when the same processes run the same programs. `keeper_socket`: -1 = it is dead. What
   // cannot be opened now is tried again with the next call, and until then the one before is kept.
   void refresh(const wire::SlotTable& table, int keeper_socket, MonoNs now);
 

@@ -33,6 +33,7 @@
 #include "os/keeper_link.h"
 #include "os/keeper_successor.h"
 #include "os/plan_builder.h"
+#include "os/program_file.h"
 #include "os/reserve.h"
 #include "os/run_members.h"
 #include "os/run_memory.h"
@@ -108,6 +109,7 @@ class Program {
     census_ = std::make_unique<os::Census>(keeper_->cgroups(), options_.directory);
     store_ = std::make_unique<store::DiskStore>(
         *link_, options_.directory, store::DocumentFormat{config::document_to_json, config::document_from_json});
+    if (const Status held = store_->has_directories(); !held) return failure(held.error());
     inbox_ = std::make_unique<os::Inbox>(*link_, [this](const ports::Input& input, const Result<Accepted>& result) {
       server_->answer(input.token, result);
       if (input.request.verb == Verb::upgrade) upgrading_->decided(input);
@@ -315,7 +317,7 @@ class Program {
     command.keeper_program = programs_.keeper(keeper_lost_at_);
     command.supervisor_program = programs_.supervisor();
     // After an upgrade that the keeper's death cut short, the logger that belongs to us is the one beside us.
-    command.logger_program = ::access(command.logger.c_str(), X_OK) == 0 ? -1 : programs_.logger();
+    command.logger_program = os::open_program(command.logger) ? -1 : programs_.logger();
     next_keeper_try_ = after(now, seconds(1));
     Result<os::NewKeeper> keeper = std::exchange(offered_, {});
     if (!keeper->socket) keeper = os::start_keeper(command);

@@ -35,13 +35,9 @@ constexpr SpanNs open_within = seconds(10);
 constexpr SpanNs execute_within = seconds(10);  // the keeper gives the dry run 5 s
 constexpr SpanNs take_within = seconds(10);     // it does so at once, unless it is stopped
 
-std::string executable_of(pid_t pid) {
-  return "/proc/" + std::to_string(pid) + "/exe";
-}
-
 // By its file: that its disk is asked for, which may hang.
 bool runs_file(pid_t pid, const os::Fd& program) {
-  const os::Fd running(::open(executable_of(pid).c_str(), O_PATH | O_CLOEXEC));
+  const os::Fd running = os::program_of(pid);
   const std::string file = running ? os::program_identity(running.get()) : std::string();
   return !file.empty() && file == os::program_identity(program.get());
 }
@@ -53,7 +49,7 @@ bool may_run(pid_t pid, const os::Fd& program) {
     const ssize_t n = ::readlink(link.c_str(), path, sizeof path);
     return std::string(path, n <= 0 ? 0 : static_cast<std::size_t>(n));
   };
-  const std::string running = target(executable_of(pid));
+  const std::string running = target("/proc/" + std::to_string(pid) + "/exe");
   const std::string wanted = target("/proc/self/fd/" + std::to_string(program.get()));
   return running.empty() || wanted.empty() || running == wanted;
 }

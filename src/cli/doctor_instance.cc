@@ -63,7 +63,7 @@ void check_directory(const std::string& path, Findings& findings) {
 void check_keeper(pid_t keeper, Findings& findings) {
   os::ProcStat stat;
   const bool there = os::read_stat(keeper, stat) && stat.state != 'Z';
-  if (there && stat.state != 'T' && stat.state != 't') return;
+  if (there && !stat.stopped()) return;
   findings.push_back({Verdict::problem,
                       "instance",
                       there ? fmt::format("its keeper (PID {}) is stopped: nothing is started or stopped", keeper)

@@ -215,7 +215,7 @@ void look_whether_keeper_is_stopped(Course& course) {
   os::ProcStat stat;
   const int keeper = course.order.keeper_pid;
   if (course.told_of_keeper || !course.keeper || os::read_mono() - course.begin < patience) return;
-  if (!os::read_stat(keeper, stat) || (stat.state != 'T' && stat.state != 't')) return;
+  if (!os::read_stat(keeper, stat) || !stat.stopped()) return;
   course.told_of_keeper = true;
   write_err(fmt::format("hearth: its keeper (PID {0}) is stopped, and nothing ends until `kill -CONT {0}`\n", keeper));
 }

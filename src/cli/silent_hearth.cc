@@ -36,7 +36,7 @@ Silence silence_of(const Context& context) {
   for (const os::Holder& holder : os::holders_of(context.instance.directory + "/lock")) {
     silence.who += fmt::format("{}{} (PID {}", silence.who.empty() ? "" : ", ", holder.command, holder.pid);
     os::ProcStat stat;
-    if (os::read_stat(holder.pid, stat) && stat.state == 'T') {
+    if (os::read_stat(holder.pid, stat) && stat.stopped()) {
       silence.who += ", stopped";
       stopped = true;
     }

@@ -23,6 +23,8 @@ struct ProcStat {
   std::uint64_t resident_kib = 0;     // field 24
   std::uint64_t pending_signals = 0;  // field 31, of its first thread
   std::string name;                   // comm, at most 15 characters
+
+  bool stopped() const { return state == 'T' || state == 't'; }  // by a signal or a tracer
 };
 
 // False when the process is not there (any more) or cannot be read.

@@ -76,6 +76,10 @@ Result<Fd> open_program(const std::string& path) {
   return fd;
 }
 
+Fd program_of(pid_t pid) {
+  return Fd(::open(("/proc/" + std::to_string(pid) + "/exe").c_str(), O_PATH | O_CLOEXEC));
+}
+
 std::string program_identity(int fd) {
   struct stat st{};
   if (::fstat(fd, &st) < 0) return {};

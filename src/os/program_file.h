@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <sys/types.h>
 
 #include "base/result.h"
 #include "os/fd.h"
@@ -16,6 +17,9 @@ Result<Fd> open_program(const std::string& path);
 // missing may be wanted only after days. What it cannot look into (a file that may be executed and not read) and what is no ELF
 // file of this machine's size counts as whole. `program` is of open_program. Reads from disk.
 Status check_whole(const Fd& program, const std::string& path);
+
+// What that process runs, O_PATH: of a dead one nobody can tell. None: it is gone, or we may not look.
+Fd program_of(pid_t pid);
 
 // "DEVICE:INODE:SIZE:CHANGED_NS", decimal. Another file under the same name has another one, and so has the same file when it
 // was written, or its mode or owner changed. "" = it cannot be told.

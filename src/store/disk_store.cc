@@ -79,6 +79,14 @@ DiskStore::DiskStore(os::KeeperLink& link, std::string directory, DocumentFormat
           "hearth-writer", [mirror = mirror_] { return mirror->pass(); }, options),
       marks_(directory_) {}
 
+Status DiskStore::has_directories() const {
+  const Mirror::Place& written = mirror_->place();
+  const bool all =
+      !is_shortage(state_error_) && written.instance && static_cast<bool>(written.state) == static_cast<bool>(state_);
+  if (all) return {};
+  return errno_failure("hold", directory_, is_shortage(state_error_) ? state_error_ : EMFILE);
+}
+
 std::string DiskStore::state_path() const {
   return directory_ + "/" + wire::state_directory_name;
 }

@@ -49,6 +49,9 @@ class DiskStore final : public ports::Store {
   // `link` is borrowed; `directory` is the absolute path of the instance.
   DiskStore(os::KeeperLink& link, std::string directory, DocumentFormat format, BehindOptions options = {});
 
+  // For want of a descriptor its directories may not be there, for as long as it lives: the next supervisor tries again.
+  Status has_directories() const;
+
   Status put_document(const Document& document) override;
   Status keep_document(const Document& document) override;
   void drop_document(std::uint64_t version) override;

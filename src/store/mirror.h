@@ -49,6 +49,7 @@ class Mirror {
     std::uint64_t pid_namespace = 0;
   };
   explicit Mirror(Place place);
+  const Place& place() const { return place_; }
 
   // Supervision thread.
   void want(std::uint64_t version, os::Fd memory);  // in the place of another one of that version

@@ -246,8 +246,10 @@ TEST_F(DiskStoreTest, DIR_state_that_could_not_be_opened_for_lack_of_descriptors
   ASSERT_EQ(0, ::setrlimit(RLIMIT_NOFILE, &none));
   store = std::make_unique<DiskStore>(*link, keeper.instance().directory, plain_format(), by_hand());
   ASSERT_EQ(0, ::setrlimit(RLIMIT_NOFILE, &before));
+  EXPECT_FALSE(store->has_directories());
   EXPECT_FALSE(store->documents({3}));
   restart_supervisor();
+  EXPECT_TRUE(store->has_directories());
   EXPECT_EQ(Versions{3}, versions({3}));
 }
 
