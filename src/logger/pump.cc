@@ -458,6 +458,7 @@ bool Pump::take_notice() {
 
 void Pump::drain() {
   // The disk may be well since the last try, and the next one would be too late.
+  if (is_stuck()) try_stuck();
   for (SlotIndex slot : std::vector<SlotIndex>(waiting_))
     if (!is_stuck()) try_blocked(slot, stream_of(slot));
   leaving_ = true;  // what cannot be written stays in its FIFO, for whoever opens that by name

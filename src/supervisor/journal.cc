@@ -76,7 +76,7 @@ void JournalScribe::tell_loss(Now now) {
   event.what = Happening::loss;
   event.time = now.wall;
   event.text = std::to_string(lost) + (lost == 1 ? " event" : " events") + " could not be written and " +
-               (lost == 1 ? "is" : "are") + " lost: there was no room in DIR/state";
+               (lost == 1 ? "is" : "are") + " lost: DIR/state could not take them";
   tell(std::move(event));
 }
 

@@ -414,6 +414,22 @@ TEST(FailAnywhere, no_more_is_left_over_than_could_not_be_removed) {
   EXPECT_THAT(verdict.violations, ElementsAre(HasSubstr("runs.json"))) << "it does not write that";
 }
 
+TEST(FailAnywhere, events_may_be_lost_as_far_as_that_is_told) {
+  const std::string gap = "in the event journal: event 20 follows 0";
+  Report report;
+  report.role = "supervisor";
+  Verdict verdict;
+  verdict.violations = {"in the event journal: 16 events could not be written and are lost: why", gap};
+  judge_failure(report, good(), testing::TempDir() + "/ka-nowhere", verdict);
+  EXPECT_THAT(verdict.violations, ElementsAre());
+  verdict.violations = {gap};
+  judge_failure(report, good(), testing::TempDir() + "/ka-nowhere", verdict);
+  EXPECT_THAT(verdict.violations, ElementsAre(gap)) << "nobody has told it";
+  verdict.violations = {"in the event journal: 2 events could not be written and are lost: why", gap};
+  judge_failure(report, good(), testing::TempDir() + "/ka-nowhere", verdict);
+  EXPECT_EQ(verdict.violations.size(), 2u) << "more are missing than that";
+}
+
 TEST(FailAnywhere, a_failed_check_of_a_keeper_that_does_not_start_is_no_reason_for_it) {
   const std::string directory = testing::TempDir() + "/ka-fail-start-" + std::to_string(getpid());
   std::filesystem::create_directories(directory);

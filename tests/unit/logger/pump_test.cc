@@ -400,6 +400,17 @@ TEST_F(PumpTest, AtTheEndItTriesOnceMoreWhatCouldNotBeWrittenBefore) {
   EXPECT_EQ(world.all("s"), "patient\n");
 }
 
+TEST_F(PumpTest, AtTheEndItTriesAStuckBatchOnceMore) {
+  add(1);
+  system.write_error = EDQUOT;
+  world.feed(1, "stuck\n");
+  settle();
+  ASSERT_TRUE(pump.is_stuck());
+  system.write_error = 0;
+  pump.drain();
+  EXPECT_EQ(world.all("s"), "stuck\n");
+}
+
 TEST_F(PumpTest, AtTheEndItSaysHowMuchCouldNotBeWritten) {
   add(1);
   system.full = true;
