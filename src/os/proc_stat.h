@@ -59,7 +59,12 @@ std::vector<pid_t> list_processes();
 std::string command_of(pid_t pid);
 // The value of NAME in the process's initial environment, "" when absent or unreadable. `found` may be null.
 std::string environment_of(pid_t pid, const std::string& name, bool* found = nullptr);
-// The same in the text of an environment, as /proc/PID/environ has it: for who asks for several.
+// What the process began with, "" when that is nothing or unreadable, and in the middle of execve(2).
+std::string environment_text(pid_t pid);
+// It was executed with no environment at all. In the middle of execve(2) the old environment is gone and the new one not
+// there: that is not the same, and this is false then, also when it cannot be read.
+bool has_empty_environment(pid_t pid);
+// A value in the text of an environment, as /proc/PID/environ has it: for who asks for several.
 std::string value_in(const std::string& environment, const std::string& name, bool* found = nullptr);
 
 // Both execute the same file.

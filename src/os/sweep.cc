@@ -38,7 +38,7 @@ Sweep::State Sweep::step(MonoNs now) {
     // And the kernel knows whether somebody can still write to the output, whoever that is.
     const bool calm = vanished_ == 0 || ++calm_passes_ >= calm_passes_wanted;
     const bool sure = calm && (!suspects_.empty() || !output_is_held());
-    if (all_gone() && outran_.empty() && sure) {
+    if (all_gone() && outran_.empty() && sure && unclear_ == 0) {
       if (std::none_of(held_.begin(), held_.end(), [](const Held& h) { return h.refused; })) return State::done;
       name_survivors();
       return State::incomplete;
@@ -90,12 +90,13 @@ Sweep::Evidence Sweep::direct_evidence(pid_t pid, const ProcStat& stat, bool lea
   // While the leader's PID is held (by itself or its zombie) a session or group of that number is its own.
   if (leader_holds && (stat.session == target_.leader || stat.group == target_.leader)) return Evidence::belongs;
   bool has_cookie = false;
-  const std::string slot = environment_of(pid, "HEARTH_SLOT", &has_cookie);
-  if (has_cookie && environment_of(pid, "HEARTH_INSTANCE") == target_.instance) {
-    if (slot == target_.label) return Evidence::belongs;
-    return writes_to_output(pid) ? Evidence::suspicious : Evidence::none;
-  }
-  return writes_to_output(pid) ? Evidence::belongs : Evidence::none;
+  const std::string environment = environment_text(pid);
+  const std::string slot = value_in(environment, "HEARTH_SLOT", &has_cookie);
+  const bool is_of_instance = has_cookie && value_in(environment, "HEARTH_INSTANCE") == target_.instance;
+  if (is_of_instance && slot == target_.label) return Evidence::belongs;
+  if (!writes_to_output(pid)) return Evidence::none;
+  if (is_of_instance) return Evidence::suspicious;
+  return environment.empty() && !has_empty_environment(pid) ? Evidence::unclear : Evidence::belongs;
 }
 
 // The system call answers for processes of our own user (and for all, as root) in a fraction of the time that the
@@ -138,13 +139,15 @@ std::vector<pid_t> Sweep::find_all(const Stats& stats) {
       target_.leader > 0 && target_.leader_ticks != 0 && start_ticks(target_.leader) == target_.leader_ticks;
   std::unordered_map<pid_t, Evidence> evidence;
   suspects_.clear();
+  unclear_ = 0;
   const pid_t self = ::getpid();
   for (const auto& [pid, stat] : stats) {
     const bool spare = pid == self || std::find(target_.spare.begin(), target_.spare.end(), pid) != target_.spare.end();
     if (spare) continue;
     const Evidence found = holds(pid, stat.start_ticks) ? Evidence::belongs : direct_evidence(pid, stat, leader_holds);
     evidence.emplace(pid, found);
-    if (found == Evidence::suspicious) suspects_.push_back({pid, command_of(pid)});
+    if (found == Evidence::suspicious || found == Evidence::unclear) suspects_.push_back({pid, command_of(pid)});
+    unclear_ += found == Evidence::unclear;
   }
   // Children of what belongs, to any depth.
   std::vector<pid_t> found;

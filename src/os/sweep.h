@@ -10,7 +10,7 @@
 //             one has had no meaning since Linux 2.4.25 (getrlimit(2)), and nobody sets it: what has closed all
 //             descriptors, lost its environment and its parents still has it
 // and none against it: a cookie of another service speaks against `output` (the descriptor was handed to it on
-// purpose). What began before the leader may be left of an earlier run, and is known by its mark alone. Hearth's
+// purpose). Who is in the middle of execve(2) has no environment to ask: it is looked at again in the next pass. What began before the leader may be left of an earlier run, and is known by its mark alone. Hearth's
 // own processes are never candidates. What is only suspicious is listed and left alone.
 //
 //   freezing   each pass: SIGSTOP to everything that is newly found. A frozen process makes no children, so a pass
@@ -84,7 +84,7 @@ class Sweep {
     bool gone = false;
     bool refused = false;  // EPERM: another user's
   };
-  enum class Evidence { none, suspicious, belongs };
+  enum class Evidence { none, unclear, suspicious, belongs };
   struct FifoIdentity {
     dev_t device;
     ino_t inode;
@@ -115,6 +115,7 @@ class Sweep {
   MonoNs began_ = 0;
   int passes_ = 0;
   int killed_ = 0;
+  int unclear_ = 0;      // processes that executed another program just then, in the last pass
   int vanished_ = 0;     // processes that ended between the listing and the look, in the last pass
   int calm_passes_ = 0;  // in a row that found nothing while some vanished
   bool killing_ = false;

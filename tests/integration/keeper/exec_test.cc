@@ -220,7 +220,11 @@ TEST_F(KeeperExec, LosesNoRunThatIsStartedMeanwhile) {
           h.spawner_generation[0] == h.table->spawner[0].generation && h.send_plan(plan))
         sent_to = h.spawner_generation[0];
       return h.exited(entry);
-    })) << run;
+    })) << "run "
+        << run << ": claim " << h.entry(entry).claim << ", PID " << h.entry(entry).pid << ", phase "
+        << static_cast<int>(h.entry(entry).phase.load()) << "; sent to spawner " << sent_to << ", told of "
+        << h.spawner_generation[0] << ", there is " << h.table->spawner[0].generation << " (PID "
+        << h.table->spawner[0].pid << "); execs " << h.table->keeper_execs;
     EXPECT_EQ(h.entry(entry).wait_code, CLD_EXITED);
     EXPECT_EQ(h.entry(entry).wait_status, code);
     EXPECT_EQ(h.entry(entry).fail_stage.load(), 0u);

@@ -63,11 +63,12 @@ struct SweepTest : ::testing::Test {
       for (;;) ::pause();
     }
   }
-  [[noreturn]] void execute(const std::vector<std::string>& environment) {
+  [[noreturn]] void execute(const std::vector<std::string>& environment,
+                            const std::string& script = "exec sleep 1000") {
     std::vector<char*> env;
     for (const std::string& pair : environment) env.push_back(const_cast<char*>(pair.c_str()));
     env.push_back(nullptr);
-    char* const arguments[] = {const_cast<char*>("sh"), const_cast<char*>("-c"), const_cast<char*>("exec sleep 1000"),
+    char* const arguments[] = {const_cast<char*>("sh"), const_cast<char*>("-c"), const_cast<char*>(script.c_str()),
                                nullptr};
     ::execve("/bin/sh", arguments, env.data());
     ::_exit(1);
@@ -192,6 +193,29 @@ TEST_F(SweepTest, a_process_of_another_service_that_holds_the_pipe_is_named_and_
   EXPECT_TRUE(alive(friendly));
   ASSERT_EQ(1u, s.suspects().size());
   EXPECT_EQ(friendly, s.suspects()[0].pid);
+}
+
+// execve(2) takes the old environment before the new one is there: nobody is killed for having none at that moment.
+TEST_F(SweepTest, a_process_of_another_service_is_left_alone_also_while_it_executes_another_program) {
+  lead([&] { tell(); });
+  heard();
+  const pid_t friendly = ::fork();
+  if (friendly == 0) {
+    Fd held(::open((directory / "o").c_str(), O_WRONLY));
+    ::fcntl(held.get(), F_SETFD, 0);
+    execute({"HEARTH_SLOT=shop.db.0", "HEARTH_INSTANCE=" + instance(), "S=exec /bin/sh -c \"$S\""},
+            "exec /bin/sh -c \"$S\"");
+  }
+  others.push_back(friendly);
+  const MonoNs end = read_mono() + seconds(10);
+  while (environment_of(friendly, "HEARTH_SLOT") != "shop.db.0" && read_mono() < end) ::poll(nullptr, 0, 1);
+  for (int i = 0; i < 30; ++i) {
+    Sweep s(target());
+    EXPECT_EQ(Sweep::State::done, sweep(s));
+    ASSERT_TRUE(alive(friendly)) << "sweep " << i;
+    ASSERT_EQ(1u, s.suspects().size());
+    EXPECT_EQ(friendly, s.suspects()[0].pid);
+  }
 }
 
 TEST_F(SweepTest, the_cookie_finds_what_has_neither_parent_nor_pipe) {

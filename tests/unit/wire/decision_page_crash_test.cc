@@ -3,7 +3,9 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <new>
 #include <string>
+#include <sys/mman.h>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -17,16 +19,38 @@ namespace {
 constexpr SlotIndex slots = 4;
 constexpr SlotIndex other_slot = 9;  // what successors write, to make a commit of their own
 
-using Bytes = std::vector<unsigned char>;
+// A page in memory of its own, as a supervisor has it: what nobody writes costs nothing.
+struct UnmapPage {
+  void operator()(DecisionPage* page) const { ::munmap(static_cast<void*>(page), sizeof *page); }
+};
+using MappedPage = std::unique_ptr<DecisionPage, UnmapPage>;
 
-Bytes bytes_of(const DecisionPage& page) {
-  const auto* begin = reinterpret_cast<const unsigned char*>(&page);
-  return {begin, begin + sizeof page};
+MappedPage map_page() {
+  void* const memory =
+      ::mmap(nullptr, sizeof(DecisionPage), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  return MappedPage(static_cast<DecisionPage*>(memory));
 }
 
-std::unique_ptr<DecisionPage> page_of(const Bytes& bytes) {
-  auto page = std::make_unique<DecisionPage>();
-  std::memcpy(static_cast<void*>(page.get()), bytes.data(), bytes.size());
+// The page's bytes, without the slots that nobody here writes: the whole page is some hundred times as long.
+using Bytes = std::vector<unsigned char>;
+constexpr std::size_t fronts_end = offsetof(DecisionPage, slot) + ((other_slot + 1) * 2 * sizeof(SlotCopy));
+constexpr std::size_t rests_begin = offsetof(DecisionPage, rest);
+constexpr std::size_t rests_end = rests_begin + ((other_slot + 1) * 2 * sizeof(SlotRest));
+
+Bytes bytes_of(const DecisionPage& page) {
+  const auto* const begin = reinterpret_cast<const unsigned char*>(&page);
+  Bytes bytes(fronts_end + rests_end - rests_begin);
+  std::memcpy(bytes.data(), begin, fronts_end);
+  std::memcpy(bytes.data() + fronts_end, begin + rests_begin, rests_end - rests_begin);
+  return bytes;
+}
+
+MappedPage page_of(const Bytes& bytes) {
+  MappedPage page = map_page();
+  auto* const begin = reinterpret_cast<unsigned char*>(page.get());
+  std::memcpy(begin, bytes.data(), fronts_end);
+  std::memcpy(begin + rests_begin, bytes.data() + fronts_end, rests_end - rests_begin);
   return page;
 }
 
@@ -121,7 +145,7 @@ std::vector<std::size_t> changed_bytes(const Bytes& before, const Bytes& after) 
   const std::size_t head = offsetof(DecisionPage, head);
   const std::size_t operations = offsetof(DecisionPage, operation);
   const std::size_t slot = offsetof(DecisionPage, slot);
-  const std::size_t rest = offsetof(DecisionPage, rest);
+  const std::size_t rest = fronts_end;
   for (std::size_t i = rest; i < rest + (slots * 2 * sizeof(SlotRest)); ++i)
     if (before[i] != after[i]) changed.push_back(i);
   for (std::size_t i = head; i < slot + (slots * 2 * sizeof(SlotCopy)); ++i) {
@@ -143,8 +167,7 @@ void expect_before_inside_the_step(const Bytes& before, const Bytes& after, cons
 }
 
 RC_GTEST_PROP(DecisionPageCrash, ACommitHappenedWhollyOrNotAtAll, ()) {
-  DecisionPage* const page = new DecisionPage();
-  const std::unique_ptr<DecisionPage> owner(page);
+  const MappedPage page = map_page();
   decision_page_init(*page, 1);
   PageWriter writer(*page);
   Truth committed;
@@ -164,7 +187,7 @@ RC_GTEST_PROP(DecisionPageCrash, ACommitHappenedWhollyOrNotAtAll, ()) {
 }
 
 RC_GTEST_PROP(DecisionPageCrash, ASuccessorThatDiesWhileItDiscardsLeavesItToTheNext, ()) {
-  const auto page = std::make_unique<DecisionPage>();
+  const MappedPage page = map_page();
   decision_page_init(*page, 1);
   PageWriter writer(*page);
   Truth committed;
