@@ -103,7 +103,7 @@ std::expected<void, ClientError> Client::wait_for(short events, MonoNs deadline)
     const MonoNs now = os::read_mono();
     if (now >= deadline) {
       return trouble(Trouble::timeout, "talk to", path_, "the supervisor does not answer",
-                     "is it stopped, or the machine overloaded? `ps -o stat= -p PID` shows a T for stopped");
+                     "is it stopped, or the machine overloaded? `hearth doctor` tells");
     }
     pollfd polled[4] = {{fd_.get(), events, 0},
                         {watch_ != nullptr ? watch_->fd() : -1, POLLIN, 0},

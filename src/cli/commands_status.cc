@@ -1,8 +1,10 @@
 // status, version, help, completion: commands that ask and change nothing.
+#include <climits>
 #include <cstring>
 #include <set>
 #include <string>
 #include <unistd.h>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -76,22 +78,41 @@ int command_status(const Context& context) {
   return answer->exit_code >= 0 ? answer->exit_code : exit_code::no_permission;
 }
 
+namespace {
+
+// Which file a process runs, with the kernel's " (deleted)" behind one that was replaced or removed since; "" = who asks
+// may not see it.
+std::string program_file(std::int64_t pid) {
+  char file[PATH_MAX];
+  const ssize_t n = ::readlink(fmt::format("/proc/{}/exe", pid).c_str(), file, sizeof file);
+  return n > 0 ? std::string(file, static_cast<std::size_t>(n)) : std::string();
+}
+
+}  // namespace
+
 int command_version(const Context& context) {
   Client client(context.socket_path());
   const auto answer = client.ask({.target = "/v1/instance"}, after(os::read_mono(), seconds(1)));
-  std::string running;
-  if (answer) {
-    if (const Result<InstanceNews> instance = instance_news(*answer)) running = instance->version;
+  const Result<InstanceNews> running =
+      answer ? instance_news(*answer) : Result<InstanceNews>(failure(answer.error().error));
+  if (!context.json) write_out(fmt::format("hearth {}\n", context.version));
+  if (!running) {
+    if (context.json) write_out(fmt::format("{{\"version\":{},\"running\":null}}\n", json_text(context.version)));
+    return exit_code::done;
   }
-  if (context.json) {
-    write_out(fmt::format("{{\"version\":{},\"running\":{}}}\n", json_text(context.version),
-                          running.empty() ? "null" : json_text(running)));
-  } else {
-    write_out(fmt::format("hearth {}\n", context.version));
-    if (!running.empty() && running != context.version) {
-      write_out(fmt::format("the running supervisor is {}\n", running));
-    }
+  std::string programs;
+  for (const auto& [name, pid] : {std::pair{"supervisor", running->supervisor_pid}, {"keeper", running->keeper_pid}}) {
+    const std::string file = program_file(pid);
+    if (context.json)
+      programs += fmt::format(",\"{}\":{{\"pid\":{},\"file\":{}}}", name, pid, file.empty() ? "null" : json_text(file));
+    else
+      programs += fmt::format("  {} (PID {}): {}\n", name, pid, file.empty() ? "a file that cannot be seen" : file);
   }
+  if (context.json)
+    write_out(fmt::format("{{\"version\":{},\"running\":{}{}}}\n", json_text(context.version),
+                          json_text(running->version), programs));
+  else
+    write_out(fmt::format("hearth {} runs in {}\n{}", running->version, context.instance.directory, programs));
   return exit_code::done;
 }
 

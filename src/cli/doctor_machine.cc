@@ -1,5 +1,7 @@
 // The checks of `hearth doctor` that are about the machine.
 #include <algorithm>
+#include <array>
+#include <cstdio>
 #include <cstdlib>
 #include <map>
 #include <string_view>
@@ -208,6 +210,15 @@ void check_limits(Findings& findings) {
 
 namespace {
 
+// As versions are compared: number by number. False when one is none.
+bool is_older(const std::string& one, const std::string& other) {
+  std::array<unsigned, 3> a{}, b{};
+  const auto read = [](const std::string& text, std::array<unsigned, 3>& into) {
+    return std::sscanf(text.c_str(), "%u.%u.%u", &into[0], &into[1], &into[2]) == 3;
+  };
+  return read(one, a) && read(other, b) && a < b;
+}
+
 void add_error(Verdict verdict, Error error, Findings& findings) {
   const std::string hint = std::exchange(error.hint, {});
   findings.push_back({verdict, "programs", error.text(), hint, {}});
@@ -244,7 +255,8 @@ void check_programs(const Context& context, const InstanceState& state, Findings
         {Verdict::warning,
          "programs",
          fmt::format("the hearth that runs is version {}, this program is {}", state.version, version),
-         fmt::format("`hearth {}upgrade` has this one go on, without touching a service", context.place_option),
+         fmt::format("`hearth {}upgrade` has this one go on, without touching a service{}", context.place_option,
+                     is_older(version, state.version) ? "; it is the older one" : ""),
          {}});
   }
 }

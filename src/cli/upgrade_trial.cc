@@ -5,6 +5,7 @@
 #include <climits>
 #include <cstdlib>
 #include <fcntl.h>
+#include <filesystem>
 #include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
@@ -16,6 +17,7 @@
 #include <fmt/format.h>
 
 #include "cli/daemon_start.h"
+#include "config/scalars.h"
 #include "os/clock.h"
 #include "os/fd.h"
 #include "os/proc_stat.h"
@@ -137,8 +139,7 @@ Result<json::object> ask(const std::string& path, const char* name, std::vector<
   if (!ended) return failure(ended.error());
   if (ended->interrupted) return failure(Remedy::try_later, "upgrade with", path, "interrupted in its trial");
   if (!ended->in_time)
-    return refused(path, fmt::format("its trial gave no answer within {:.3g} s",
-                                     static_cast<double>(patience) / static_cast<double>(ns_per_s)));
+    return refused(path, "its trial gave no answer within " + config::duration_text(patience / ns_per_ms * ns_per_ms));
   if (ended->out.size() > most_output) return refused(path, "its trial said more than any answer has");
   json::error_code error;
   const json::value value = json::parse(ended->out, error);
@@ -176,7 +177,7 @@ Status check_same(const std::string& path, const json::object& program, const js
 
 std::string absolute(const std::string& path) {
   char whole[PATH_MAX];
-  return ::realpath(path.c_str(), whole) != nullptr ? whole : path;
+  return ::realpath(path.c_str(), whole) != nullptr ? whole : std::filesystem::absolute(path).string();
 }
 
 }  // namespace

@@ -49,6 +49,9 @@ Status check_whole(const Fd& program, const std::string& path) {
   const auto size = static_cast<std::uint64_t>(st.st_size);
   if (size == 0) return refused(path, "it is empty", "copy or install it again");
   ElfW(Ehdr) header{};
+  if (!read_at(fd.get(), 0, header.e_ident)) return {};
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 && size < sizeof header)
+    return refused(path, "it is cut: " + std::to_string(size) + " bytes", "copy or install it again");
   if (!read_at(fd.get(), 0, header)) return {};
   constexpr unsigned char own_class = sizeof(void*) == 8 ? ELFCLASS64 : ELFCLASS32;
   if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != own_class) return {};

@@ -50,6 +50,26 @@ TEST_F(Upgrade, another_version_goes_on_and_no_line_is_lost) {
   expect_clean_shutdown();
 }
 
+TEST_F(Upgrade, which_version_and_which_files_run_is_told_by_version_and_doctor) {
+  const Actor web = start();
+  offer("hearth-test-newer-supervisor");
+  const pid_t keeper = members("hearth-keeper").at(0);
+  const std::string keeper_file = program_of(keeper);
+  ASSERT_EQ(0, upgrade().code);
+  const pid_t supervisor = members("hearth-supervisor").at(0);
+  std::string told = hearth({"version"}).out;
+  EXPECT_THAT(told, HasSubstr("hearth 99.0.0 runs in " + directory));
+  EXPECT_THAT(told, HasSubstr("supervisor (PID " + std::to_string(supervisor) + "): " + from + "/hearth-supervisor\n"));
+  EXPECT_THAT(told, HasSubstr("keeper (PID " + std::to_string(keeper) + "): " + keeper_file + "\n"));
+  fs::remove(from + "/hearth-supervisor");
+  const json::value answer = json::parse(hearth({"version", "--json"}).out);
+  EXPECT_EQ(supervisor, answer.at("supervisor").at("pid").as_int64());
+  EXPECT_EQ(from + "/hearth-supervisor (deleted)", answer.at("supervisor").at("file").as_string());
+  EXPECT_EQ(keeper_file, answer.at("keeper").at("file").as_string());
+  EXPECT_THAT(hearth({"doctor"}).out,
+              HasSubstr("upgrade` has this one go on, without touching a service; it is the older one"));
+}
+
 TEST_F(Upgrade, an_exit_in_the_middle_is_known_with_its_code) {
   const Actor web = start("restart = \"never\"\n");
   offer("hearth-test-newer-supervisor");

@@ -62,6 +62,10 @@ TEST_F(ProgramFile, one_that_lacks_its_last_byte_is_cut_and_it_is_said_by_how_mu
       write(whole.substr(0, size));
       EXPECT_THAT(problem(), HasSubstr("it is cut: " + std::to_string(size) + " bytes of ")) << sections;
     }
+    for (const std::size_t size : {std::size_t{30}, sizeof(ElfW(Ehdr)) - 1}) {
+      write(whole.substr(0, size));
+      EXPECT_THAT(problem(), HasSubstr("it is cut: " + std::to_string(size) + " bytes"));
+    }
     write(whole.substr(0, whole.size() - 1));
     EXPECT_THAT(problem(), HasSubstr(" bytes of " + std::to_string(whole.size())));
     write(whole + "appended");
