@@ -11,7 +11,10 @@
 namespace hearth::apps {
 namespace {
 
-constexpr SpanNs sound_after = seconds(10);  // as of supervisors and loggers (keeper/programs.cc)
+using wire::ParkClass;
+
+constexpr SpanNs sound_after = milliseconds(wire::program_sound_after_ms);
+constexpr SpanNs ask_again = seconds(1);
 
 // A process that ends gives up its program before its sockets: while they are open the number is its own.
 bool is_at_the_other_end(int socket) {
@@ -19,39 +22,87 @@ bool is_at_the_other_end(int socket) {
   return ::poll(&end, 1, 0) == 0;
 }
 
-bool is_same_file(const os::Fd& a, const os::Fd& b) {
-  return a && b && os::program_identity(a.get()) == os::program_identity(b.get());
-}
-
 }  // namespace
 
-void HeldPrograms::refresh(const wire::SlotTable& table, int keeper_socket, MonoNs now) {
-  if (before_ && now >= sound_at_ && keeper_socket >= 0) before_.reset();
-  if (!supervisor_) supervisor_ = os::program_of(::getpid());
-  const std::int32_t keeper = table.keeper_pid;
-  const std::uint32_t execs = table.keeper_execs;
-  if (keeper_socket >= 0 && keeper > 0 && (keeper != keeper_pid_ || execs != keeper_execs_)) {
-    os::Fd program = os::program_of(keeper);
-    if (program && is_at_the_other_end(keeper_socket)) {
-      if (keeper_ && !is_same_file(program, keeper_)) {
-        before_ = std::move(keeper_);
-        sound_at_ = after(now, sound_after);
-      }
-      keeper_ = std::move(program);
-      keeper_pid_ = keeper;
-      keeper_execs_ = execs;
-    }
+void HeldPrograms::begin(const os::KeeperLink& link, const std::string& logger, MonoNs now) {
+  if (const os::Parked* before = link.parked().find(ParkClass::program, wire::program_before_keeper)) {
+    parked_before_ = before->fd;
+    sound_at_ = after(now, sound_after);
   }
+  logger_path_ = logger;
+  look_beside(now);
+}
+
+void HeldPrograms::refresh(os::KeeperLink& link, MonoNs now) {
+  if (!supervisor_) supervisor_ = os::program_of(::getpid());
+  // What the table says while another keeper comes up may be of either.
+  if (!link.lost() && !link.handing_over()) look_at_keeper(link, now);
+  look_at_logger(link.table());
+  look_beside(now);
+}
+
+void HeldPrograms::forget_before(os::KeeperLink& link) {
+  before_.reset();
+  parked_before_ = -1;
+  link.unpark(ParkClass::program, wire::program_before_keeper);
+}
+
+void HeldPrograms::look_at_keeper(os::KeeperLink& link, MonoNs now) {
+  const wire::SlotTable& table = link.table();
+  if (before() >= 0 && now >= sound_at_) forget_before(link);
+  const std::uint32_t generation = table.keeper_generation, execs = table.keeper_execs;
+  const std::uint8_t refusals = table.keeper_refusal.load().count;
+  const std::int32_t pid = table.keeper_pid;
+  const bool same_process = generation == keeper_generation_;
+  // Also a refusal: it may be the end of an exec, of which we have seen the middle.
+  if (pid <= 0 || (same_process && execs == keeper_execs_ && refusals == keeper_refusals_)) return;
+  os::Fd program = os::program_of(pid);
+  if (!program || !is_at_the_other_end(link.socket())) return;
+  if (!same_process && keeper_generation_ != 0) {
+    forget_before(link);
+  } else if (same_process && execs != keeper_execs_ && keeper_ && !os::same_file(program.get(), keeper_.get())) {
+    // One that is on trial itself is no way back.
+    if (before() < 0) before_ = std::move(keeper_);
+    sound_at_ = after(now, sound_after);
+  }
+  keeper_ = std::move(program);
+  keeper_generation_ = generation;
+  keeper_execs_ = execs;
+  keeper_refusals_ = refusals;
+}
+
+void HeldPrograms::look_at_logger(const wire::SlotTable& table) {
   const std::uint32_t generation = table.logger.generation;
   const pid_t logger = table.logger.pid;
-  if (generation != logger_generation_ && logger > 0) {
-    os::Fd program = os::program_of(logger);
-    // Before its exec it is a copy of the keeper, and has its program.
-    if (program && !is_same_file(program, keeper_) && os::process_lives(logger, table.logger.start_ticks)) {
-      logger_ = std::move(program);
-      logger_generation_ = generation;
+  if (generation == logger_generation_ || logger <= 0) return;
+  // Before its exec it is a copy of the keeper, and has the program that this had then.
+  os::ProcStat stat;
+  if (!os::read_stat(logger, stat) || stat.only_forked) return;
+  os::Fd program = os::program_of(logger);
+  if (!program || !os::process_lives(logger, table.logger.start_ticks)) return;
+  logger_ = std::move(program);
+  logger_generation_ = generation;
+}
+
+void HeldPrograms::look_beside(MonoNs now) {
+  if (now < ask_again_at_) return;
+  if (asked_) {
+    const auto answer = beside_.answer();
+    if (!answer) return;
+    // Refused for good, or opened. For want of a descriptor or of memory: again.
+    if (**answer || (*answer)->error().remedy != Remedy::try_later) {
+      ask_again_at_ = never;
+      return;
     }
   }
+  ask_again_at_ = after(now, ask_again);
+  asked_ = beside_.ask("hearth-programs",
+                       [path = logger_path_] { return std::make_shared<Result<os::Fd>>(os::open_program(path)); }) == 0;
+}
+
+int HeldPrograms::logger() const {
+  const auto beside = asked_ ? beside_.answer() : std::nullopt;
+  return beside && **beside ? (***beside).get() : logger_.get();
 }
 
 }  // namespace hearth::apps

@@ -1,38 +1,67 @@
 // The programs that hearth's processes run, held by descriptor: what a new keeper is started from and with.
 //
-// Files are replaced, and directories of an upgrade go, while hearth runs. When the keeper dies, the next one is to be of the
-// program that was tried and ran, and so is the supervisor that it starts later. The logger is of the file beside the
-// supervisor, as long as there is one that may be run: an upgrade that the keeper's death has cut short has not replaced it
-// yet. Once a process is dead, nobody can ask the kernel for its program any more: so it is asked for while it lives. O_PATH
-// descriptors keep the file itself, whatever has become of its name, and nothing of it is read.
+// Files are replaced, and directories of an upgrade go, while hearth runs. When the keeper dies, the next one is to be
+// of the program that was tried and ran, and so is the supervisor that it starts later. Once a process is dead, nobody
+// can ask the kernel for its program any more: so it is asked for while it lives. O_PATH descriptors keep the file
+// itself, whatever has become of its name, and nothing of it is read.
+//
+// A keeper that has executed another program is on trial for ten seconds: when it dies in them, the next one is of the
+// last program that was not. We see that when it happens under us. A supervisor that comes later has it from the keeper,
+// which parks the program before itself (keeper/exec.cc): to it the trial ends ten seconds after its own start. Whoever
+// sees the end has the keeper give that program up. Another process is a new keeper, of which nothing is on trial.
+//
+// The logger is of the file that lay beside us when we began, as long as that may be run: an upgrade that the keeper's
+// death has cut short has not replaced it yet. Else it is of the one that runs. That file is opened by a thread, as its
+// disk may hang.
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <string>
 
+#include "base/result.h"
 #include "base/time.h"
+#include "os/aside.h"
 #include "os/fd.h"
-#include "wire/slot_table.h"
+#include "os/keeper_link.h"
 
 namespace hearth::apps {
 
 class HeldPrograms {
  public:
-  // In each turn; does nothing when the same processes run the same programs. `keeper_socket`: -1 = it is dead. What
-  // cannot be opened now is tried again with the next call, and until then the one before is kept.
-  void refresh(const wire::SlotTable& table, int keeper_socket, MonoNs now);
+  // Once, before all else. `logger`: the path of the one beside us.
+  void begin(const os::KeeperLink& link, const std::string& logger, MonoNs now);
+  // In each turn; does nothing when the same processes run the same programs. What cannot be opened now is tried again
+  // with the next call, and until then the one before is kept.
+  void refresh(os::KeeperLink& link, MonoNs now);
 
-  // O_PATH descriptors; -1: none was ever to be had. For a keeper that died then: of one that has executed another program and
-  // died within ten seconds of that it is the program before.
-  int keeper(MonoNs died_at) const { return before_ && died_at < sound_at_ ? before_.get() : keeper_.get(); }
+  // Whether the thread is still at it.
+  bool looks_beside() const { return asked_ && !beside_.answer(); }
+
+  // O_PATH descriptors; -1: none was ever to be had. For a keeper that died then.
+  int keeper(MonoNs died_at) const { return before() >= 0 && died_at < sound_at_ ? before() : keeper_.get(); }
   int supervisor() const { return supervisor_.get(); }
-  int logger() const { return logger_.get(); }
+  int logger() const;
 
  private:
+  // Of the keeper on trial; -1: it is not.
+  int before() const { return before_ ? before_.get() : parked_before_; }
+  void forget_before(os::KeeperLink& link);
+  void look_at_keeper(os::KeeperLink& link, MonoNs now);
+  void look_at_logger(const wire::SlotTable& table);
+  void look_beside(MonoNs now);
+
   os::Fd keeper_, before_, supervisor_, logger_;
+  int parked_before_ = -1;  // the link's: only we have it unparked
   MonoNs sound_at_ = 0;
-  std::int32_t keeper_pid_ = 0;
+  std::uint32_t keeper_generation_ = 0;  // 0 = none was looked at
   std::uint32_t keeper_execs_ = 0;
+  std::uint8_t keeper_refusals_ = 0;
   std::uint32_t logger_generation_ = 0;
+  std::string logger_path_;
+  os::Aside<std::shared_ptr<Result<os::Fd>>> beside_;
+  bool asked_ = false;
+  MonoNs ask_again_at_ = 0;
 };
 
 }  // namespace hearth::apps

@@ -52,6 +52,9 @@ namespace asio = boost::asio;
 
 constexpr SpanNs trim_after = seconds(2);
 constexpr SpanNs accept_pause = milliseconds(100);
+constexpr SpanNs look_again = milliseconds(2);
+constexpr SpanNs look_beside_within = seconds(1);
+constexpr std::size_t no_keeper_notes_most = 8;
 // Two sockets, three that are watched, what the threads of the store open, and clients.
 constexpr std::size_t api_descriptors = 16;
 
@@ -205,6 +208,7 @@ class Program {
             [this](ports::Input order) { inbox_->push(std::move(order)); },
             [this](const ports::Input& order, Error why) { server_->answer(order.token, failure(std::move(why))); }});
     upgrading_->tell_outcome();
+    programs_.begin(*link_, os::program_beside("hearth-logger"), now.mono);
     member_log_.begin(table, now.wall);
     trim_at_ = after(os::read_mono(), trim_after);
     return {};
@@ -261,7 +265,7 @@ class Program {
     const Now now = os::read_clock();
     upgrading_->look_at_keeper(now.wall);
     tell_of_refused_parks();
-    programs_.refresh(link_->table(), link_->lost() ? -1 : link_->socket(), now.mono);
+    programs_.refresh(*link_, now.mono);
     MonoNs due = supervisor_->turn(now);
     keeper_->flush();
     // Who ends because it was told to is no news.
@@ -308,25 +312,43 @@ class Program {
     if (keeper_lost_at_ == 0) keeper_lost_at_ = now;
     const MonoNs begin_at = std::max(after(keeper_lost_at_, os::successor_wait()), next_keeper_try_);
     if (!offered_.socket && now < begin_at) return begin_at;
-    os::SuccessorCommand command;
-    command.keeper = os::program_beside("hearth-keeper");
-    command.supervisor = os::program_beside("hearth-supervisor");
-    command.logger = os::program_beside("hearth-logger");
-    command.directory = options_.directory;
-    command.log_directory = options_.log_directory;
-    command.keeper_program = programs_.keeper(keeper_lost_at_);
-    command.supervisor_program = programs_.supervisor();
-    // After an upgrade that the keeper's death cut short, the logger that belongs to us is the one beside us.
-    command.logger_program = os::open_program(command.logger) ? -1 : programs_.logger();
+    // Just begun: which logger belongs to us is known in a moment, unless its disk hangs.
+    if (!offered_.socket && programs_.looks_beside() && now < after(keeper_lost_at_, look_beside_within))
+      return after(now, look_again);
     next_keeper_try_ = after(now, seconds(1));
     Result<os::NewKeeper> keeper = std::exchange(offered_, {});
-    if (!keeper->socket) keeper = os::start_keeper(command);
+    keeper_tried_ = "what the service manager started";
+    if (!keeper->socket) {
+      const os::SuccessorCommand command = next_keeper();
+      keeper_tried_ = os::keeper_of(command);
+      keeper = os::start_keeper(command);
+      // Of what is held only a shortage is told so early, which says nothing of the program.
+      if (keeper || command.keeper_program < 0) ++keepers_tried_;
+    }
     if (keeper) {
       link_->hand_over_to(std::move(*keeper));
       return now;
     }
     note_no_keeper(keeper.error());
     return next_keeper_try_;
+  }
+
+  // What is held may not be good any more: its file system has gone or forbids it, or it is older than the options that
+  // it is given. What lies beside us may be none, or another version. So they take turns until one comes up; the first
+  // is the one that is known to be good.
+  os::SuccessorCommand next_keeper() const {
+    const bool by_path = keepers_tried_ % 4 >= 2, plain = keepers_tried_ % 2 == 1;
+    os::SuccessorCommand command;
+    command.keeper = os::program_beside("hearth-keeper");
+    command.supervisor = os::program_beside("hearth-supervisor");
+    command.logger = os::program_beside("hearth-logger");
+    command.directory = options_.directory;
+    command.log_directory = options_.log_directory;
+    if (!by_path) command.keeper_program = programs_.keeper(keeper_lost_at_);
+    if (plain) return command;
+    command.supervisor_program = programs_.supervisor();
+    command.logger_program = programs_.logger();
+    return command;
   }
 
   // No start goes so far (KeeperLink::keeper_has_room): these are what services stored, or somebody has lowered its limit.
@@ -339,24 +361,28 @@ class Program {
     supervisor_->add_note(parks_refused_note_);
   }
 
-  // Each second, perhaps: said once, so that it does not push out all other notes.
+  // Each second, perhaps: each is said once, so that they do not push out all other notes.
   void note_no_keeper(const Error& error) {
     std::string note = "the keeper died, and no other could be started: " + error.text();
-    if (note == no_keeper_note_) return;
-    no_keeper_note_ = note;
+    if (std::find(no_keeper_notes_.begin(), no_keeper_notes_.end(), note) != no_keeper_notes_.end()) return;
+    if (no_keeper_notes_.size() == no_keeper_notes_most) no_keeper_notes_.erase(no_keeper_notes_.begin());
+    no_keeper_notes_.push_back(note);
     supervisor_->add_note(std::move(note));
   }
 
   MonoNs hand_over() {
     const Result<bool> done = link_->continue_hand_over();
     if (!done) {
-      note_no_keeper(done.error());
+      Error error = done.error();
+      error.subject += " (of " + keeper_tried_ + ")";
+      note_no_keeper(error);
       return next_keeper_try_;
     }
     if (!*done) return link_->hand_over_due();
     keeper_lost_at_ = 0;
     next_keeper_try_ = 0;
-    no_keeper_note_.clear();
+    no_keeper_notes_.clear();
+    keepers_tried_ = 0;
     os::tell_service_manager("READY=1");  // of the start that made this keeper
     keeper_->keeper_replaced();
     supervisor_->keeper_replaced(link_->table().keeper_pid, link_->table().keeper_generation);
@@ -465,7 +491,9 @@ class Program {
   os::NewKeeper offered_;             // for the one that died
   MemberLog member_log_;
   bool ending_ = false;
-  std::string no_keeper_note_;  // the last that was said of this death
+  std::vector<std::string> no_keeper_notes_;  // the last that were said of this death
+  std::string keeper_tried_;                  // the last one, in words
+  std::uint32_t keepers_tried_ = 0;           // of this death
   MonoNs accept_from_ = 0;
   MonoNs look_at_marks_from_ = 0;
   MonoNs keeper_lost_at_ = 0;

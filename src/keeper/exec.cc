@@ -20,6 +20,9 @@
 // Killed in the middle, the keeper is one that has died: the supervisor starts another. So one has to be there, and be in
 // possession of everything, when it is executed. A keeper that is ending executes nothing.
 //
+// The program before stays parked until a supervisor finds that the next one is sound: it has that executed when the
+// keeper dies earlier (apps/held_programs.h).
+//
 // Spawners are forks of the program before. They do their work and are replaced when they have none, one by one.
 
 #include <fcntl.h>
@@ -203,6 +206,15 @@ HandOverProblem look_before(Keeper& k, HandOver& record) {
   return problem;
 }
 
+// For the supervisor, should we die of what we are: the one that has seen the exec may be gone by then. One that is
+// parked already has not been given up: what came after it is on trial itself. Who came back has given it itself.
+void hold_program_before(Keeper& k, int& giver) {
+  const wire::ParkRecord record = {wire::ParkClass::program, no_slot, wire::program_before_keeper, 0, {}};
+  if (k.options.came_back >= 0 || is_parked(k, record)) return close_fd(giver);
+  park(k, record, giver, 0);
+  giver = -1;
+}
+
 }  // namespace
 
 void open_own_program(Keeper& k) {
@@ -287,7 +299,7 @@ bool resume(Keeper& k, int& status) {
   int giver = record.header->giver;
   close_hand_over(record);
   close_fd(k.options.resume);
-  close_fd(giver);
+  hold_program_before(k, giver);
   open_own_program(k);
   k.table->keeper_messages = wire::message_version;
   if (k.options.came_back >= 0) {

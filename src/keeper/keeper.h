@@ -48,7 +48,9 @@
 namespace hearth::keeper {
 
 // argv as of the program hearth-keeper:
-//   --dir DIR --logs LOGDIR --supervisor PATH --logger PATH [--take-over FD] [--up-within MS]
+//   --dir DIR --logs LOGDIR --supervisor PATH --logger PATH [--take-over FD] [--supervisor-program FD]
+//   [--logger-program FD] [--up-within MS]
+// The programs of the two that are named by descriptor are executed so, and by their paths where that cannot be.
 // --up-within is for tests: 15000 unless it says otherwise (probation.cc). --dry-run FD, --resume FD and --came-back N are
 // for a keeper that executes another one (exec.cc).
 // Returns the exit status: 0 finished (or what FinishRecord says), 64 usage, 71 cannot start, 75 another keeper is there.

@@ -90,7 +90,7 @@ void queue_for_logger(ParkedState& p, Parked& item) {
 }
 
 bool well_formed(const wire::ParkRecord& record) {
-  return record.type >= wire::ParkClass::output && record.type <= wire::ParkClass::probe &&
+  return record.type >= wire::ParkClass::output && record.type <= wire::ParkClass::program &&
          memchr(record.name, 0, sizeof record.name) != nullptr;
 }
 
@@ -127,6 +127,10 @@ void restore_parked(Keeper& k, const wire::HandOverHeader& header, const wire::H
   }
   for (uint32_t i = 0; i < p.end; ++i)
     if (!p.item[i].used) free_item(p, p.item[i]);
+}
+
+bool is_parked(const Keeper& k, const wire::ParkRecord& record) {
+  return k.parked.bucket[find(k.parked, record)] != 0;
 }
 
 void park(Keeper& k, const wire::ParkRecord& record, int fd, uint32_t by) {

@@ -33,7 +33,7 @@
 namespace hearth::keeper {
 namespace {
 
-constexpr int64_t sound_after = 10'000 * ms;
+constexpr int64_t sound_after = wire::program_sound_after_ms * ms;
 constexpr uint32_t deaths_most = 3;  // by itself, when it was up; by SIGKILL, when it was not
 
 ProgramState& program_of(Keeper& k, uint32_t role) {
@@ -141,7 +141,7 @@ void open_programs(Keeper& k) {
     program.before.fd = program.older.fd = -1;
     if (const int given = k.options.program[role]; given >= 0) {
       fcntl(given, F_SETFD, FD_CLOEXEC);
-      program.now = {given, true, 0};
+      program.now = {given, false, 0};
     } else {
       // None, or a script, which cannot be executed so: then it is the path.
       program.now.fd = own(open(paths[role], O_PATH | O_CLOEXEC));

@@ -100,6 +100,10 @@ bool parse(Options& options, int argc, char** argv) {
       return usage("not a number that a keeper gives:", each.text);
   if (take_over != nullptr && (options.take_over = static_cast<int>(number_of(take_over, 1'000'000))) < 0)
     return usage("not a descriptor:", take_over);
+  const int given[] = {options.take_over, options.program[role_supervisor], options.program[role_logger]};
+  for (const int& each : given)
+    for (const int* other = given; other < &each; ++other)
+      if (each >= 0 && each == *other) return usage("two options name one descriptor", nullptr);
   if (up_within != nullptr && (options.up_within = number_of(up_within, 3'600'000) * ms) <= 0)
     return usage("no milliseconds, from 1 on:", up_within);
   return true;
@@ -132,14 +136,17 @@ void close_all_but(int* const* kept, size_t count) {
 }
 
 bool prepare_process(Keeper& k) {
+  int* const given[] = {&k.options.take_over, &k.options.program[role_supervisor], &k.options.program[role_logger]};
+  // Before we open anything ourselves, which could have that number.
+  for (const int* fd : given)
+    if (*fd >= 0 && fcntl(*fd, F_GETFD) < 0) return fail("a descriptor that an option names is not open", nullptr);
   const int null = open("/dev/null", O_RDWR);
   if (null < 0) return fail("cannot open", "/dev/null");
   dup2(null, STDIN_FILENO);
   for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; ++fd)
     if (fcntl(fd, F_GETFD) < 0) dup2(null, fd);
-  int* const given[] = {&k.options.take_over, &k.options.program[role_supervisor], &k.options.program[role_logger]};
   for (int* fd : given)
-    if (*fd >= 0 && (*fd = own(*fd)) < 0) return fail("a descriptor that an option names is not open", nullptr);
+    if (*fd >= 0 && (*fd = own(*fd)) < 0) return fail("cannot keep a descriptor that an option names", nullptr);
   close_all_but(given, sizeof given / sizeof *given);
   // A service of another hearth may have started us: without its mark (os/sweep.h) we are nobody's descendant.
   rlimit locks;

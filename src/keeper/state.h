@@ -17,21 +17,21 @@ namespace hearth::keeper {
 inline constexpr int64_t retry_after = 100 * ms;
 inline constexpr int first_own_descriptor = 16;  // the children's 3, 4 and 5 are never ours
 
+enum Role : uint32_t { role_supervisor = 0, role_logger, role_spawner, role_end = role_spawner + wire::spawner_count };
+
 struct Options {
   const char* dir = nullptr;
   const char* logs = nullptr;
   const char* supervisor = nullptr;
   const char* logger = nullptr;
   int take_over = -1;
-  int program[2] = {-1, -1};        // of supervisor and logger, by role, from who starts a keeper; -1: by its path
-  int resume = -1, dry_run = -1;    // a hand-over record
-  int came_back = -1;               // HandOverProblem of the program that could not go on with it
-  int64_t up_within = 15'000 * ms;  // what one on trial has to say `up`, and to answer
+  int program[role_spawner] = {-1, -1};  // by role, from who starts a keeper; -1: by its path
+  int resume = -1, dry_run = -1;         // a hand-over record
+  int came_back = -1;                    // HandOverProblem of the program that could not go on with it
+  int64_t up_within = 15'000 * ms;       // what one on trial has to say `up`, and to answer
 };
 
 using Source = wire::Watched;
-
-enum Role : uint32_t { role_supervisor = 0, role_logger, role_spawner, role_end = role_spawner + wire::spawner_count };
 
 constexpr int64_t silent_life = 2'000'000'000;  // ns; alive longer, a supervisor is taken for sound
 
@@ -61,7 +61,7 @@ struct MemberState {
 // A program of supervisor or logger (programs.cc has the model).
 struct Program {
   int fd;            // O_PATH; -1: its path is executed
-  bool given;        // came with a message: then it is this one or none
+  bool given;        // came with a message: then it is this one or none, not the path where it cannot be executed
   uint32_t upgrade;  // counts those messages: who came together; 0 = from the start on
 };
 enum class Trial : uint32_t { none, ordered, begun, up };
@@ -303,6 +303,7 @@ void pump_clients(Keeper& k);                   // tells what there is room for
 void read_client(Keeper& k, uint32_t role, bool to_the_end);
 
 // parked.cc
+bool is_parked(const Keeper& k, const wire::ParkRecord& record);
 void park(Keeper& k, const wire::ParkRecord& record, int fd, uint32_t by);
 void unpark(Keeper& k, const wire::ParkRecord& record);
 void queue_outputs(Keeper& k);       // a new logger must be told of all of them

@@ -248,9 +248,10 @@ bool KeeperLink::keeper_has_room() const {
 
 void KeeperLink::unpark(ParkClass type, std::uint64_t key, std::string_view name, std::uint64_t file) {
   const Parked* found = parked_.find(type, key, name, file);
-  if (found == nullptr) return;
-  unparks_.push_back(park_record(type, *found));
-  unwatch(found->fd);
+  // Of what the keeper parks itself we may never have been told.
+  if (found == nullptr && type != ParkClass::program) return;
+  unparks_.push_back(found != nullptr ? park_record(type, *found) : park_record(type, no_slot, key, name, file));
+  if (found != nullptr) unwatch(found->fd);
   // `name` may point into what is dropped here.
   parked_.drop(type, key, std::string(name), file);
   if (unparks_.size() >= wire::records_per_message_max) send_some(MessageType::unpark, unparks_);

@@ -57,6 +57,10 @@ SpanNs successor_wait() {
   return ::getenv("INVOCATION_ID") != nullptr && ::getenv("NOTIFY_SOCKET") != nullptr ? seconds(5) : 0;
 }
 
+std::string keeper_of(const SuccessorCommand& command) {
+  return command.keeper_program >= 0 ? "the program that the keeper ran" : command.keeper;
+}
+
 Result<NewKeeper> start_keeper(const SuccessorCommand& command) {
   if (command.keeper_program < 0 && ::access(command.keeper.c_str(), X_OK) < 0)
     return errno_failure("start", command.keeper, errno);
@@ -70,7 +74,7 @@ Result<NewKeeper> start_keeper(const SuccessorCommand& command) {
   Fd told(ends[0]);
   Fd tells(ends[1]);
   const std::string number = std::to_string(theirs.get());
-  std::vector<std::string> texts = {command.keeper,
+  std::vector<std::string> texts = {command.keeper_program >= 0 ? "hearth-keeper" : command.keeper,
                                     "--dir",
                                     command.directory,
                                     "--logs",
@@ -89,7 +93,7 @@ Result<NewKeeper> start_keeper(const SuccessorCommand& command) {
   arguments.push_back(nullptr);
   crash_point("before the keeper's fork");
   const pid_t middle = ::fork();
-  if (middle < 0) return errno_failure("start", command.keeper, errno);
+  if (middle < 0) return errno_failure("start", keeper_of(command), errno);
   if (middle == 0) {
     ::close(told.get());
     const pid_t keeper = fork_in_child();
@@ -107,7 +111,7 @@ Result<NewKeeper> start_keeper(const SuccessorCommand& command) {
   told.reset();
   while (::waitpid(middle, nullptr, 0) < 0 && errno == EINTR) {
   }
-  if (keeper < 0) return failure(Remedy::try_later, "start", command.keeper, "no process can be made");
+  if (keeper < 0) return failure(Remedy::try_later, "start", keeper_of(command), "no process can be made");
   // Without hello it ends by itself.
   if (!process) return errno_failure("hold", "the new keeper", error);
   return NewKeeper{std::move(ours), std::move(process)};

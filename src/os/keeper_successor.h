@@ -35,12 +35,16 @@ struct SuccessorCommand {
   std::string directory;
   std::string log_directory;
   // The same programs by O_PATH descriptors, borrowed; -1: by the path above. Of a descriptor nobody asks again who may
-  // write the file: it is of a process that runs or ran as hearth's.
+  // write the file: that was looked at, or it is of a process that runs or ran as hearth's. A keeper that is older than
+  // the options for the last two refuses them.
   int keeper_program = -1, supervisor_program = -1, logger_program = -1;
 };
 
 // 0 outside systemd, 5 s under it.
 SpanNs successor_wait();
+
+// What that would execute, in words.
+std::string keeper_of(const SuccessorCommand& command);
 
 // The keeper waits for hello on the other end of the socket, and ends when that is closed. Blocks for the middle
 // process, which ends at once.

@@ -27,7 +27,7 @@ bool before(const Parked& parked, const Identity& wanted) {
 
 std::size_t ParkedTable::slot_of(wire::ParkClass type) {
   std::size_t index = static_cast<std::size_t>(type);
-  return index < 7 ? index : 0;
+  return index <= static_cast<std::size_t>(wire::ParkClass::program) ? index : 0;
 }
 
 ParkedTable::~ParkedTable() {

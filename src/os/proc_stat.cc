@@ -32,13 +32,15 @@ bool parse_stat(const std::string& line, ProcStat& stat) {
   int parent = 0;
   int group = 0;
   int session = 0;
-  // Fields 3 to 6, 14 to 17, 20, 22, 24 and 31.
+  unsigned long flags = 0;
+  // Fields 3 to 6, 9, 14 to 17, 20, 22, 24 and 31.
   int got = std::sscanf(rest,
-                        " %c %d %d %d %*s %*s %*s %*s %*s %*s %*s %llu %llu %llu %llu %*s %*s %llu %*s %llu %*s %llu "
+                        " %c %d %d %d %*s %*s %lu %*s %*s %*s %*s %llu %llu %llu %llu %*s %*s %llu %*s %llu %*s %llu "
                         "%*s %*s %*s %*s %*s %*s %llu",
-                        &stat.state, &parent, &group, &session, &ticks[0], &ticks[1], &ticks[2], &ticks[3], &threads,
-                        &start, &pages, &pending);
-  if (got != 12) return false;
+                        &stat.state, &parent, &group, &session, &flags, &ticks[0], &ticks[1], &ticks[2], &ticks[3],
+                        &threads, &start, &pages, &pending);
+  if (got != 13) return false;
+  constexpr unsigned long forknoexec = 0x40;  // PF_FORKNOEXEC of the kernel's sched.h; 0 where a kernel does not say
   static const auto page_kib = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE) / 1024);
   stat.parent = parent;
   stat.group = group;
@@ -48,6 +50,7 @@ bool parse_stat(const std::string& line, ProcStat& stat) {
   stat.start_ticks = start;
   stat.resident_kib = pages * page_kib;
   stat.pending_signals = pending;
+  stat.only_forked = (flags & forknoexec) != 0;
   return true;
 }
 

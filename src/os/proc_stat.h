@@ -22,6 +22,7 @@ struct ProcStat {
   std::uint64_t start_ticks = 0;      // field 22, clock ticks since boot
   std::uint64_t resident_kib = 0;     // field 24
   std::uint64_t pending_signals = 0;  // field 31, of its first thread
+  bool only_forked = false;           // field 9: it has executed nothing since it was made
   std::string name;                   // comm, at most 15 characters
 
   bool stopped() const { return state == 'T' || state == 't'; }  // by a signal or a tracer

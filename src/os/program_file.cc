@@ -94,4 +94,12 @@ std::string program_identity(int fd) {
   return text;
 }
 
+bool same_file(int a, int b) {
+  struct statx of_a{}, of_b{};
+  constexpr int flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
+  return ::statx(a, "", flags, STATX_INO, &of_a) == 0 && ::statx(b, "", flags, STATX_INO, &of_b) == 0 &&
+         of_a.stx_ino == of_b.stx_ino && of_a.stx_dev_major == of_b.stx_dev_major &&
+         of_a.stx_dev_minor == of_b.stx_dev_minor;
+}
+
 }  // namespace hearth::os

@@ -25,4 +25,7 @@ Fd program_of(pid_t pid);
 // was written, or its mode or owner changed. "" = it cannot be told.
 std::string program_identity(int fd);
 
+// By device and inode as the kernel knows them: no server is asked, as that may hang. False also when it cannot be told.
+bool same_file(int a, int b);
+
 }  // namespace hearth::os

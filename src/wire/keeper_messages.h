@@ -103,6 +103,9 @@ struct SpawnerRecord {
 // the keeper's place; what has become of it stands in SlotTable::keeper_execs and keeper_refusal.
 enum class ProgramRole : uint32_t { supervisor = 0, logger, keeper, count_ };
 
+// One that has lived so long, and has answered what it was asked, is no reason any more to go back to the one before.
+inline constexpr int64_t program_sound_after_ms = 10'000;
+
 // The descriptor (O_PATH will do) is executed as it is, whatever becomes of its name: what was tried is what runs.
 struct ProgramRecord {
   ProgramRole role;
@@ -111,13 +114,17 @@ struct ProgramRecord {
 
 // What a parked descriptor is. Values stand in messages: never renumber.
 enum class ParkClass : uint32_t {
-  output = 1,  // read end of a run's FIFO; key = run. Forwarded to the logger.
-  notify = 2,  // notify socket; key = run
-  store = 3,   // FDSTORE; key = slot, bit 32 set when it is not watched (FDPOLL=0); name = FDNAME
-  listen = 4,  // listening socket; key = slot; name = LISTEN_FDNAMES entry
-  spec = 5,    // sealed memfd of a specification document; key = its version
-  probe = 6,   // readiness pipe and the like; key = run
+  output = 1,   // read end of a run's FIFO; key = run. Forwarded to the logger.
+  notify = 2,   // notify socket; key = run
+  store = 3,    // FDSTORE; key = slot, bit 32 set when it is not watched (FDPOLL=0); name = FDNAME
+  listen = 4,   // listening socket; key = slot; name = LISTEN_FDNAMES entry
+  spec = 5,     // sealed memfd of a specification document; key = its version
+  probe = 6,    // readiness pipe and the like; key = run
+  program = 7,  // O_PATH, parked by the keeper itself; key = program_before_keeper
 };
+// What the keeper ran before the program that it has executed (keeper/exec.cc). A supervisor unparks it when that is
+// sound, and hands it to no other keeper.
+inline constexpr uint64_t program_before_keeper = 0;
 
 // Identity of a parked descriptor: class, key, name and file. PARK of an equal identity replaces.
 struct ParkRecord {

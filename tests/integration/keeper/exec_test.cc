@@ -98,6 +98,17 @@ class KeeperExec : public Runs {
     }
     expect_work(7, 70);
   }
+  // To the next supervisor; "" = none.
+  void expect_parked_program(const std::string& path) {
+    h.kill_supervisor();
+    h.accept_supervisor();
+    h.take_over_from_keeper();
+    ino_t found = 0, wanted = 0;
+    for (const auto& [record, fd] : h.parked)
+      if (record.type == ParkClass::program) found = inode_of(fd.get());
+    if (struct stat file; stat(path.c_str(), &file) == 0) wanted = file.st_ino;
+    EXPECT_EQ(found, wanted);
+  }
   // Spawned, ended, reaped.
   void expect_work(EntryIndex entry, RunId run) {
     h.spawn(service_plan(entry, run, {"exit", "3"}));
@@ -187,12 +198,35 @@ TEST_F(KeeperExec, KeepsWhatIsParkedForTheNextSupervisor) {
   h.kill_supervisor();
   h.accept_supervisor();
   h.take_over_from_keeper();
-  ASSERT_EQ(h.parked.size(), 3u);
+  ASSERT_EQ(h.parked.size(), 4u) << "and the program before";
   std::map<std::string, ino_t> found;
   for (const auto& [record, fd] : h.parked) found[record.name] = inode_of(fd.get());
   EXPECT_EQ(found["model"], inode_of(a.get()));
   EXPECT_EQ(found["http"], inode_of(b.get()));
   EXPECT_EQ(found["later"], inode_of(d.get()));
+}
+
+// For the supervisor, which has it executed should the keeper die of the new one.
+TEST_F(KeeperExec, TheProgramBeforeIsParkedUntilASupervisorGivesItUp) {
+  ASSERT_NO_FATAL_FAILURE(become_another());
+  expect_parked_program(program("hearth-keeper"));
+  // The one on trial is no way back.
+  const std::string first = std::exchange(another, h.dir + "/third-keeper");
+  fs::copy_file(program("hearth-keeper"), another);
+  ASSERT_NO_FATAL_FAILURE(become_another());
+  expect_parked_program(program("hearth-keeper"));
+  const ParkRecord before = park_record(ParkClass::program, wire::program_before_keeper);
+  ASSERT_TRUE(h.supervisor.send<ParkRecord>(MessageType::unpark, {before}));
+  expect_parked_program("");
+  const std::string second = std::exchange(another, first);
+  ASSERT_NO_FATAL_FAILURE(become_another());
+  expect_parked_program(second);
+}
+
+TEST_F(KeeperExec, OneThatCameBackHasNoneBeforeIt) {
+  expect_refused(program("hearth-test-keeper-without-luck"), KeeperRefusalCause::came_back,
+                 static_cast<int>(HandOverProblem::memory));
+  expect_parked_program("");
 }
 
 TEST_F(KeeperExec, SpawnsOnWithSpawnersOfTheNewProgram) {

@@ -141,6 +141,7 @@ pid_t Instance::start_keeper(const std::vector<std::string>& more, const KeeperO
   std::vector<std::string> words = {program("hearth-keeper"), "--dir", dir,        "--logs", dir + "/logs",
                                     "--supervisor",           member,  "--logger", member};
   words.insert(words.end(), more.begin(), more.end());
+  words.insert(words.end(), options.more.begin(), options.more.end());
   if (!options.up_within.empty()) words.insert(words.end(), {"--up-within", options.up_within});
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());

@@ -72,6 +72,7 @@ struct KeeperOptions {
   int refuse_clone3 = 0;                // errno of a filter, as container runtimes have it
   ScarceEpoll* scarce_epoll = nullptr;  // borrowed
   std::string up_within;                // ms; "": what the keeper takes
+  std::vector<std::string> more;        // further options; descriptors that they name are the caller's
 };
 
 class Instance {

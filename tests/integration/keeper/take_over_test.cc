@@ -1,7 +1,10 @@
 // A keeper is killed, and a living supervisor (here: the test) starts its successor.
 
+#include <fcntl.h>
+#include <filesystem>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -103,6 +106,33 @@ TEST_F(TakeOver, LeavesRunsUntouchedAndTheirExitCodesKnown) {
   h.spawn(service_plan(0, 9, {"exit", "4"}));
   ASSERT_TRUE(h.until([&] { return h.exited(0); }));
   EXPECT_EQ(h.entry(0).wait_status, 4);
+}
+
+// The file system of the file that is held may have gone, or forbid it by now.
+TEST_F(TakeOver, ExecutesThePathWhereTheProgramThatItWasGivenCannotBeExecuted) {
+  const std::string program_file = h.dir + "/supervisor";
+  std::filesystem::copy_file(program("hearth-test-member"), program_file);
+  const int held = open(program_file.c_str(), O_PATH);  // inherited
+  ASSERT_GE(held, 0);
+  replace_keeper(2, {.more = {"--supervisor-program", std::to_string(held)}});
+  close(held);
+  const auto next = [&] {
+    h.kill_supervisor();
+    h.accept_supervisor();
+    return std::filesystem::read_symlink("/proc/" + std::to_string(h.supervisor.pid) + "/exe").string();
+  };
+  EXPECT_EQ(next(), program_file);
+  ASSERT_EQ(chmod(program_file.c_str(), 0600), 0);
+  h.take_over_from_keeper();
+  EXPECT_EQ(next(), program("hearth-test-member"));
+}
+
+// Of numbers beyond those of the children, too: it would run, and could never start anybody.
+TEST_F(TakeOver, ADescriptorThatAnOptionNamesIsOpenAndNamedOnce) {
+  EXPECT_EQ(wait_child(h.start_keeper({"--supervisor-program", "9999"})), std::optional(71 << 8));
+  EXPECT_NE(h.said().find("a descriptor that an option names is not open"), std::string::npos);
+  EXPECT_EQ(wait_child(h.start_keeper({"--supervisor-program", "0", "--logger-program", "0"})), std::optional(64 << 8));
+  EXPECT_NE(h.said().find("two options name one descriptor"), std::string::npos);
 }
 
 TEST_F(TakeOver, FindsAnExitUnknownWhenNobodyReaps) {

@@ -17,6 +17,7 @@
 namespace hearth::test {
 namespace {
 
+using ::testing::Contains;
 using ::testing::HasSubstr;
 
 struct Death : Machine {
@@ -78,9 +79,12 @@ TEST_F(Death, a_keeper_that_cannot_be_started_is_told_once_and_tried_until_it_ca
     faults.insert(field);
     return faults.size() >= 3;
   }));
-  int told = 0;
-  for (const std::string& note : status().notes) told += note.find("no other could be started") != std::string::npos;
-  EXPECT_EQ(1, told);
+  std::multiset<std::string> told;
+  for (const std::string& note : status().notes)
+    if (note.find("no other could be started") != std::string::npos) told.insert(note);
+  for (const std::string& note : told) EXPECT_EQ(1u, told.count(note)) << note;
+  EXPECT_THAT(told, Contains(HasSubstr("the program that the keeper ran")));
+  EXPECT_THAT(told, Contains(HasSubstr(program))) << "of which another may lie there";
   ASSERT_EQ(0, ::chmod(program.c_str(), 0755));
   EXPECT_TRUE(until([&] { return status().keeper != keeper; }));
   EXPECT_EQ(web.pid, service().pid);

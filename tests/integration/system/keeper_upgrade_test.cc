@@ -37,6 +37,12 @@ struct UpgradeOfKeeper : Upgrading {
     const std::string words = os::read_file("/proc/" + std::to_string(pid) + "/cmdline").value_or("");
     return pid != 0 && words.find("--dry-run") != std::string::npos;
   }
+  // And waits for the next one.
+  void kill_keeper() {
+    const pid_t keeper = status().keeper;
+    EXPECT_EQ(0, ::kill(keeper, SIGKILL));
+    EXPECT_TRUE(until([&] { return status().keeper != keeper && status().answered; }));
+  }
   // A whole life of a run, of which the keeper has a part at each end.
   void expect_work() {
     const Output output = hearth({"restart", "web"});
@@ -129,11 +135,69 @@ TEST_F(UpgradeOfKeeper, that_dies_soon_after_it_was_executed_is_succeeded_by_the
   EXPECT_THAT(order(R"({"verb":"upgrade","programs":{"keeper":")" + offered() + R"("}})"), HasSubstr(" 202 "));
   const pid_t keeper = status().keeper;
   EXPECT_EQ(offered(), program_of(keeper));
-  ASSERT_EQ(0, ::kill(keeper, SIGKILL));
-  EXPECT_TRUE(until([&] { return status().keeper != keeper && status().answered; }));
-  EXPECT_EQ(bin("hearth-keeper"), program_of(status().keeper));
+  kill_keeper();
+  EXPECT_EQ(bin("hearth-keeper"), program_of_keeper());
+  // Which is not on trial itself.
+  kill_keeper();
+  EXPECT_EQ(bin("hearth-keeper"), program_of_keeper());
   EXPECT_EQ(web.pid, service().pid);
   expect_work();
+}
+
+// The supervisor that has seen it executed has given way to the next one by then.
+TEST_F(UpgradeOfKeeper, that_dies_soon_after_all_three_were_replaced_is_succeeded_by_the_program_before) {
+  const Actor web = start();
+  offer("hearth-test-newer-supervisor");
+  const Output output = upgrade_all();
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_EQ(offered(), program_of_keeper());
+  kill_keeper();
+  EXPECT_EQ(bin("hearth-keeper"), program_of_keeper());
+  EXPECT_EQ("99.0.0", running());
+  EXPECT_EQ(web.pid, service().pid);
+  expect_work();
+  expect_clean_shutdown();
+}
+
+// Of an upgrade without --keeper, and the death of the keeper that stayed.
+TEST_F(UpgradeOfKeeper, an_older_keeper_is_succeeded_by_its_program_without_what_that_does_not_know) {
+  use_copies_of_programs();
+  put("hearth-test-older-keeper", bin("hearth-keeper"));
+  const Actor web = start();
+  kill_keeper();
+  EXPECT_EQ(bin("hearth-keeper"), program_of_keeper());
+  EXPECT_EQ(web.pid, service().pid);
+  expect_work();
+  expect_clean_shutdown();
+}
+
+TEST_F(UpgradeOfKeeper, where_its_program_cannot_be_executed_any_more_the_file_beside_the_supervisor_is) {
+  use_copies_of_programs();
+  const Actor web = start();
+  put("hearth-keeper", bin("hearth-keeper"));
+  ASSERT_EQ(0, ::chmod(("/proc/" + std::to_string(status().keeper) + "/exe").c_str(), 0600));
+  kill_keeper();
+  EXPECT_EQ(bin("hearth-keeper"), program_of_keeper());
+  EXPECT_EQ(web.pid, service().pid);
+  expect_work();
+  expect_clean_shutdown();
+}
+
+TEST_F(UpgradeOfKeeper, a_logger_file_that_is_replaced_is_not_executed_by_the_next_keeper) {
+  use_copies_of_programs();
+  const Actor web = start();
+  const std::string logger = bin("hearth-logger");
+  ASSERT_TRUE(until([&] { return program_of_logger() == logger; }));
+  const pid_t before = members("hearth-logger").at(0);
+  put("hearth-logger", logger);
+  kill_keeper();
+  EXPECT_TRUE(until([&] {
+    const pid_t now = process_of(logger + " (deleted)");
+    return now != 0 && now != before;
+  }));
+  EXPECT_EQ(0, process_of(logger));
+  EXPECT_EQ(web.pid, service().pid);
+  expect_clean_shutdown();
 }
 
 // The keeper finds the order and the death together, in whichever order it looks.
