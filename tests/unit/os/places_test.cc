@@ -181,6 +181,7 @@ TEST(ProcStat, a_command_name_may_hold_anything) {
   EXPECT_EQ(41, stat.session);
   EXPECT_EQ(987654u, stat.start_ticks);
   EXPECT_EQ(256u, stat.pending_signals);
+  EXPECT_FALSE(stat.only_forked);
   ASSERT_TRUE(parse_stat(
       "42 (sh) S 7 42 40 0 -1 0 1 2 3 4 100 50 3 2 20 0 9 0 12345 1000000 256 18446744073709551615 0 0 0 0 0 0\n",
       stat));
@@ -192,6 +193,20 @@ TEST(ProcStat, a_command_name_may_hold_anything) {
   EXPECT_FALSE(parse_stat("", stat));
   EXPECT_FALSE(parse_stat("42 (x", stat));
   EXPECT_FALSE(parse_stat("42 (x) S 1", stat));
+}
+
+TEST(ProcStat, who_has_executed_nothing_since_its_fork_is_told_from_who_has) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::pause();
+    ::_exit(0);
+  }
+  ProcStat of_child, of_us;
+  ASSERT_TRUE(read_stat(child, of_child) && read_stat(::getpid(), of_us));
+  EXPECT_TRUE(of_child.only_forked);
+  EXPECT_FALSE(of_us.only_forked);
+  ASSERT_EQ(0, ::kill(child, SIGKILL));
+  ASSERT_EQ(child, ::waitpid(child, nullptr, 0));
 }
 
 TEST(ProcStat, a_process_is_known_by_pid_and_start_time_until_it_ends) {

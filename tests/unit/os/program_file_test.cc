@@ -53,6 +53,19 @@ class ProgramFile : public ::testing::Test {
   std::string path = directory / "program";
 };
 
+TEST_F(ProgramFile, it_is_the_same_under_each_of_its_names_and_when_it_has_none) {
+  write("one");
+  const Fd first(::open(path.c_str(), O_PATH | O_CLOEXEC));
+  ASSERT_EQ(0, ::link(path.c_str(), (directory / "linked").c_str()));
+  ASSERT_EQ(0, ::unlink(path.c_str()));
+  const Fd linked(::open((directory / "linked").c_str(), O_PATH | O_CLOEXEC));
+  write("one");
+  const Fd second(::open(path.c_str(), O_PATH | O_CLOEXEC));
+  EXPECT_TRUE(same_file(first.get(), linked.get()));
+  EXPECT_FALSE(same_file(first.get(), second.get()));
+  EXPECT_FALSE(same_file(first.get(), -1));
+}
+
 TEST_F(ProgramFile, one_that_lacks_its_last_byte_is_cut_and_it_is_said_by_how_much) {
   for (const std::uint16_t sections : {0, 3}) {
     const std::string whole = elf(1000, sections);
