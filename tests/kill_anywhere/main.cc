@@ -1,11 +1,13 @@
 // hearth-kill-anywhere: kills hearth's processes at each of their system calls and looks whether anybody noticed.
 // README.md in this directory says how it works.
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <random>
 #include <set>
 #include <string>
+#include <thread>
 
 #include "campaign.h"
 
@@ -30,7 +32,7 @@ constexpr const char* usage =
     "                    in the story keeper 5 dry run, 6 and 7 the next spawners\n"
     "  --fail            kill nobody: make calls fail, once and ten times, as a kernel short of everything does\n"
     "  --commit N:I      the same as --point commit:N:I\n"
-    "  --jobs N          runs at a time (1)\n"
+    "  --jobs N          runs at a time (3 for each processor: a run waits more than it works)\n"
     "  --deadline S      seconds that a step may wait for its event (20)\n"
     "  --keep            keep all directories, not only those of runs with violations, and write the\n"
     "                    victim's calls with their times into them\n"
@@ -53,8 +55,14 @@ std::string directory_of_self() {
   std::exit(2);
 }
 
+// Measured with 278 points of `life` on two processors: 208 s with one at a time, 62 with 4, 50 with 6, 41 with 10.
+int usual_jobs() {
+  return 3 * static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+}
+
 hearth::kill_anywhere::CampaignOptions parse(int argc, char** argv) {
   hearth::kill_anywhere::CampaignOptions options;
+  options.jobs = usual_jobs();
   options.programs = directory_of_self();
   options.self = argv[0];
   options.seed = std::random_device{}();
