@@ -19,6 +19,7 @@ namespace hearth::kill_anywhere {
 struct CampaignOptions {
   std::string programs;      // directory of hearth's programs
   std::string supervisor;    // "" = the one there
+  std::string logger;        // the same
   std::string service_mode;  // plants a violation in service a
   std::string role;          // "" = all of them and "all"
   Story story = Story::life;

@@ -88,11 +88,11 @@ void Order::run(Circumstances& circumstances, const std::string& target, const s
       ++key_unknown_;
       accepted = false;
     } else if (!accepted && on_refusal_ == Refused::is_an_answer && answer->status >= 500) {
-      refusals_.push_back(std::to_string(answer->status) + ": " + answer->body);
+      refusals_.push_back({std::to_string(answer->status) + ": " + answer->body, circumstances.somebody_died()});
       refused_ = true;
       break;
     } else if (!accepted && circumstances.may_refuse && answer->status >= 500 && !answer->body.empty()) {
-      refusals_.push_back(std::to_string(answer->status) + ": " + answer->body);
+      refusals_.push_back({std::to_string(answer->status) + ": " + answer->body, circumstances.somebody_died()});
       operation.emplace(client, nullptr, between_looks());
       key_ = operation->key();
       wait_a_moment();

@@ -39,8 +39,14 @@ struct Circumstances {
   int wake = -1;  // eventfd
   SpanNs patience = seconds(20);
   std::atomic<bool> cancelled{false};    // the run is given up
+  std::function<bool()> somebody_died;   // asked from any thread
   bool may_refuse = false;               // for want of something: such an order is given again, as a new one
   std::atomic<bool> hearth_gone{false};  // nobody will answer any more, and nobody should
+};
+
+struct Refusal {
+  std::string reason;
+  bool after_death = false;
 };
 
 // Whether an order that is refused for now, or because somebody of hearth has died, is at its end.
@@ -63,8 +69,8 @@ class Order {
   const std::string& error() const { return error_; }
   int key_unknown() const { return key_unknown_; }  // how often an accepted key was not known any more
   int reconnects() const { return reconnects_; }
-  const std::vector<std::string>& refusals() const { return refusals_; }  // with their reasons
-  bool refused() const { return refused_; }                               // the last of them was the end
+  const std::vector<Refusal>& refusals() const { return refusals_; }  // with their reasons
+  bool refused() const { return refused_; }                           // the last of them was the end
 
  private:
   void run(Circumstances& circumstances, const std::string& target, const std::string& body);
@@ -72,7 +78,7 @@ class Order {
   Job job_;
   std::string name_, key_, report_, error_;
   std::set<std::uint64_t> orders_;
-  std::vector<std::string> refusals_;
+  std::vector<Refusal> refusals_;
   Refused on_refusal_ = Refused::is_an_error;
   bool refused_ = false;
   int key_unknown_ = 0;

@@ -1,13 +1,18 @@
 #include "fail_check.h"
 
+#include <cerrno>
 #include <cstdint>
 #include <cstdio>
-#include <fstream>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <vector>
+
+#include <boost/json.hpp>
+
+#include "os/fd.h"
 
 namespace hearth::kill_anywhere {
 namespace {
@@ -20,11 +25,58 @@ bool is_of_removal(long kind) {
   return kind == SYS_unlink || kind == SYS_unlinkat || kind == SYS_rmdir;
 }
 
-bool exit_is_told(const std::string& directory, int code) {
-  std::ifstream in(directory + "/i/events.jsonl");
-  for (std::string line; std::getline(in, line);)
-    if (line.find("\"exit\":{\"code\":" + std::to_string(code) + "}") != std::string::npos) return true;
+namespace json = boost::json;
+
+std::string text_in(const json::object& object, const char* name) {
+  const json::value* value = object.if_contains(name);
+  return value != nullptr && value->is_string() ? std::string(value->get_string()) : "";
+}
+
+// An end of the service with that code, and behind it a start of the same that was refused.
+bool exit_is_told(const std::string& events, const std::string& service, int code) {
+  std::istringstream in(events);
+  bool told = false;
+  for (std::string line; std::getline(in, line);) {
+    json::error_code error;
+    const json::value value = json::parse(line, error);
+    const json::object* event = error ? nullptr : value.if_object();
+    const json::value* exit = event == nullptr ? nullptr : event->if_contains("exit");
+    if (exit == nullptr || !exit->is_object() || text_in(*event, "kind") != "exit" ||
+        !text_in(*event, "service").ends_with("." + service + ".0"))
+      continue;
+    const json::object& how = exit->get_object();
+    const json::value* with = how.if_contains("code");
+    const json::value* started = how.if_contains("started");
+    if (told && started != nullptr && *started == json::value(false)) return true;
+    if (with != nullptr && *with == json::value(code)) told = true;
+  }
   return false;
+}
+
+// An order's report says that a service's start was refused, and will be made.
+bool failed_and_waits(const std::string& violation) {
+  const std::size_t from = violation.find('{');
+  json::error_code error;
+  const json::value value = from == violation.npos ? json::value() : json::parse(violation.substr(from), error);
+  const json::object* top = error ? nullptr : value.if_object();
+  const json::value* slots = top == nullptr ? nullptr : top->if_contains("slots");
+  if (slots == nullptr || !slots->is_array()) return false;
+  bool waits = false;
+  for (const json::value& slot : slots->get_array()) {
+    if (!slot.is_object() || text_in(slot.get_object(), "outcome") != "failed") continue;
+    if (text_in(slot.get_object(), "state") != "backoff") return false;
+    waits = true;
+  }
+  return waits;
+}
+
+// The keeper's last line for people.
+std::string why_it_did_not_start(const std::string& said) {
+  std::istringstream in(said);
+  std::string why;
+  for (std::string line; std::getline(in, line);)
+    if (line.starts_with("hearth-keeper: ") || line.starts_with("hearth: ")) why = line;
+  return why;
 }
 
 std::string ending(int status) {
@@ -37,29 +89,39 @@ bool may_end_for_memory(const Report& report) {
   return is_of_memory(report.call_number) && (report.role == "supervisor" || report.role == "logger");
 }
 
-void judge_refusals(const Evidence& evidence, Verdict& verdict) {
-  for (const std::string& refusal : evidence.refusals) {
+// docs/internals/not-yet.md: a keeper that has no memory while it executes another program.
+bool may_end_executing(const Report& report, const Evidence& evidence) {
+  return evidence.story == Story::keeper && report.role == "keeper" && report.executing &&
+         is_of_memory(report.call_number) && report.failure == ENOMEM;
+}
+
+void judge_refusals(const Report& report, const Evidence& evidence, Verdict& verdict) {
+  for (const SeenRefusal& refusal : evidence.refusals) {
     // Whoever is refused must be able to tell what to do about it.
-    if (refusal.find("\"error\"") == std::string::npos && refusal.find("\"message\"") == std::string::npos)
-      verdict.violations.push_back("an order was refused without a reason: " + refusal);
-    verdict.tolerated.push_back("an order was refused with the reason, and taken when it was given again: " + refusal);
+    if (!refusal.says("\"error\"") && !refusal.says("\"message\""))
+      verdict.violations.push_back("an order was refused without a reason: " + refusal.text);
+    if (refusal.tells_a_death() && !report.target_ended)
+      verdict.violations.push_back("an order was refused for a death, and nobody died: " + refusal.text);
+    verdict.tolerated.push_back("an order was refused with the reason, and taken when it was given again: " +
+                                refusal.text);
   }
 }
 
 // Starts that were refused and made later are told otherwise than those of a story in peace.
 void excuse_refused_starts(const std::string& directory, Verdict& verdict) {
   // Of a run that could not be started afterwards status tells the newest end; the one before stands in the events.
-  for (const int code : {7, 9}) {
-    const std::string text = "exit code " + std::to_string(code);
-    if (std::erase_if(verdict.violations,
-                      [&](const std::string& v) { return v.starts_with(text) && exit_is_told(directory, code); }) > 0)
+  const std::string events = os::read_file(directory + "/i/events.1.jsonl").value_or("") +
+                             os::read_file(directory + "/i/events.jsonl").value_or("");
+  for (const auto& [service, code] : {std::pair("c", 7), std::pair("d", 9), std::pair("j", 0)}) {
+    const std::string text = "exit code " + std::to_string(code) + " of " + service;
+    const auto told = [&](const std::string& v) { return v.starts_with(text) && exit_is_told(events, service, code); };
+    if (std::erase_if(verdict.violations, told) > 0)
       verdict.tolerated.push_back(
           "an exit code stands in the events, and status tells of a start that was refused since");
   }
   // An order that waits for a start ends as failed when that is refused, and the start is tried again all the same.
   const auto ended_early = std::erase_if(verdict.violations, [&](const std::string& v) {
-    const bool waits = v.starts_with("the order \"") && v.find("\"outcome\":\"failed\"") != std::string::npos &&
-                       v.find("\"state\":\"backoff\"") != std::string::npos;
+    const bool waits = v.starts_with("the order \"") && failed_and_waits(v);
     if (waits) verdict.tolerated.push_back("an order ended as failed, and the start was made later: " + v);
     return waits;
   });
@@ -85,39 +147,58 @@ void excuse_what_the_disk_refused(const Report& report, Verdict& verdict) {
   });
 }
 
-struct Loss {
-  unsigned long long told = 0, missing = 0;
+struct EventLoss {
+  std::uint64_t told = 0, missing = 0;
 };
 
 // What a violation says of events that are not there, or are told not to be.
-std::optional<Loss> loss_of(const std::string& violation) {
+std::optional<EventLoss> loss_of(const std::string& violation) {
   unsigned long long lost = 0, next = 0, last = 0;
+  // One that is doubled or out of order is no loss.
   if (std::sscanf(violation.c_str(), "in the event journal: event %llu follows %llu", &next, &last) == 2)
-    return Loss{0, next - last - 1};
+    return next > last ? std::optional(EventLoss{0, next - last - 1}) : std::nullopt;
   const bool told = std::sscanf(violation.c_str(), "in the event journal: %llu event", &lost) == 1 &&
                     violation.find(" could not be written and ") != violation.npos;
-  return told ? std::optional(Loss{lost, 0}) : std::nullopt;
+  return told ? std::optional(EventLoss{lost, 0}) : std::nullopt;
+}
+
+// How many events of a run a violation says to be missing; none where it complains of too many.
+std::uint64_t missing_of_a_run(const std::string& violation) {
+  unsigned long long begun = 0, ended = 0;
+  const std::size_t at = violation.find(" began, and ");
+  const bool of_run = std::sscanf(violation.c_str(), "the event journal says %llu times that run", &begun) == 1 &&
+                      at != violation.npos &&
+                      std::sscanf(violation.c_str() + at, " began, and %llu times that it ended", &ended) == 1;
+  if (!of_run || begun > 1 || ended > 1) return 0;
+  return (1 - begun) + (1 - ended);
 }
 
 // What DIR/state does not take is lost, counted, and told by the next event that it does take.
 void excuse_events_that_are_told_as_lost(const Report& report, Verdict& verdict) {
-  Loss all;
+  EventLoss all;
   for (const std::string& violation : verdict.violations) {
-    const Loss one = loss_of(violation).value_or(Loss{});
+    const EventLoss one = loss_of(violation).value_or(EventLoss{});
     all = {all.told + one.told, all.missing + one.missing};
   }
-  // An event that tells a loss, and is lost itself, is not counted.
-  if (report.role != "supervisor" || all.told == 0 || all.told > all.missing || all.missing > 2 * all.told) return;
+  // An event that tells a loss, and is lost itself, is not counted: one for each time that they could not be written.
+  const bool excused = report.role == "supervisor" && all.told != 0 && all.told <= all.missing &&
+                       all.missing - all.told <= report.failed;
+  if (!excused) return;
   verdict.tolerated.push_back("events were lost, and are told as lost: " + std::to_string(all.told));
-  std::erase_if(verdict.violations, [](const std::string& violation) {
-    return loss_of(violation) || violation.starts_with("the event journal says 0 times");
+  std::uint64_t left = all.missing;
+  std::erase_if(verdict.violations, [&](const std::string& violation) {
+    if (loss_of(violation)) return true;
+    const std::uint64_t of_run = missing_of_a_run(violation);
+    if (of_run == 0 || of_run > left) return false;
+    left -= of_run;
+    return true;
   });
 }
 
-// `refused`: what hearth said to standard error at last.
-void judge_end(const Report& report, const Evidence& evidence, const std::string& refused, Verdict& verdict) {
+// `why`: what a keeper that did not start said at last.
+void judge_end(const Report& report, const Evidence& evidence, const std::string& why, Verdict& verdict) {
   if (!report.target_ended) {
-    // Nobody else ends of it either. (Of those that were not up yet one may, and be started again.)
+    // Nobody else ends of it either (Evidence::allowed). Of those that were not up yet one may, and be started again.
     if (report.had_waited && evidence.story != Story::upgrade && evidence.last.takeovers != 0)
       verdict.violations.push_back("a supervisor ended for a call of another process that failed");
     return;
@@ -130,14 +211,23 @@ void judge_end(const Report& report, const Evidence& evidence, const std::string
   if (!report.had_waited) {
     // It was not up yet. The keeper's members are started again; a keeper is refused with its reason.
     verdict.tolerated.push_back("a process that could not start ended, and was started again: " + what);
-    if (evidence.processes.empty() && report.keeper_exited && !refused.empty()) {
+    const bool refused = WIFEXITED(report.target_status) && !on_purpose && !why.empty() && !evidence.hearth_is_left;
+    if (evidence.processes.empty() && report.role == "keeper" && report.keeper_exited && refused) {
       verdict.violations.clear();
-      verdict.tolerated.push_back("hearth did not start, and said why: " + refused);
+      verdict.tolerated.push_back("hearth did not start, and said why: " + why);
     }
     return;
   }
   if (may_end_for_memory(report)) {
     verdict.tolerated.push_back("for want of memory, as out-of-memory.md says: " + what);
+    return;
+  }
+  if (may_end_executing(report, evidence)) {
+    verdict.tolerated.push_back("without memory in its exec, as not-yet.md says: " + what);
+    std::erase_if(verdict.violations, [](const std::string& v) {
+      const bool unknown = v.starts_with("exit code ") && v.ends_with(" is not known");
+      return unknown || v.starts_with("the keeper was not killed, and is PID");
+    });
     return;
   }
   verdict.violations.push_back(what + " for a call that failed");
@@ -146,19 +236,14 @@ void judge_end(const Report& report, const Evidence& evidence, const std::string
 }  // namespace
 
 void judge_failure(const Report& report, const Evidence& evidence, const std::string& directory, Verdict& verdict) {
-  std::ifstream in(directory + "/stderr");
-  std::string refused;
-  std::vector<std::string> bugs;
-  for (std::string line; std::getline(in, line);) {
-    if (line.find("hearth: bug:") != std::string::npos) bugs.push_back(line);
-    if (!line.empty() && !line.starts_with("{")) refused = line;  // of libc, too
-  }
-  judge_refusals(evidence, verdict);
+  const std::string said = os::read_file(directory + "/stderr").value_or("");
   excuse_refused_starts(directory, verdict);
   excuse_what_the_disk_refused(report, verdict);
   excuse_events_that_are_told_as_lost(report, verdict);
-  judge_end(report, evidence, refused, verdict);
+  judge_end(report, evidence, why_it_did_not_start(said), verdict);
+  judge_refusals(report, evidence, verdict);
   // Last: nothing excuses them.
+  const std::vector<std::string> bugs = bugs_in(said);
   verdict.violations.insert(verdict.violations.end(), bugs.begin(), bugs.end());
 }
 

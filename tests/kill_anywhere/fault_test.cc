@@ -19,6 +19,8 @@
 #include "fail_check.h"
 #include "failures.h"
 #include "invariants.h"
+#include "logger/mover.h"
+#include "members.h"
 #include "places.h"
 #include "points.h"
 #include "support/lines.h"
@@ -218,28 +220,42 @@ TEST(KillAnywhereFaults, so_is_each_of_the_story_of_a_keeper_that_executes_anoth
   EXPECT_THAT(found([](Evidence& e) {
                 e.upgraded = false;
                 e.loss = Loss::keeper;
+                e.died_as_next = true;
               }),
               IsEmpty())
       << "its successor has the program before";
   EXPECT_THAT(found([](Evidence& e) {
                 e.upgraded = false;
                 e.loss = Loss::keeper;
-                e.done_after_death = true;
+              }),
+              ElementsAre(HasSubstr("the program before")))
+      << "the order was done, and nobody had executed the other program";
+  EXPECT_THAT(found([](Evidence& e) {
+                e.upgraded = false;
+                e.loss = Loss::keeper;
+                e.died_as_next = e.done_after_death = true;
               }),
               ElementsAre(HasSubstr("the program before")))
       << "that was given to the successor";
   EXPECT_THAT(found([](Evidence& e) { e.refused_and_done = {"x"}; }), ElementsAre(HasSubstr("refused, and yet")));
-  EXPECT_THAT(found([&](Evidence& e) { e.refusals = {of_dry_run}; }), ElementsAre(HasSubstr("without a death")));
-  EXPECT_THAT(found([&](Evidence& e) { e.refusals = {of_keeper}; }), ElementsAre(HasSubstr("without a death")));
+  EXPECT_THAT(found([&](Evidence& e) { e.refusals = {{of_dry_run, true}}; }),
+              ElementsAre(HasSubstr("without a death")));
+  EXPECT_THAT(found([&](Evidence& e) { e.refusals = {{of_keeper, true}}; }), ElementsAre(HasSubstr("without a death")));
   EXPECT_THAT(found([&](Evidence& e) {
-                e.refusals = {of_keeper};
+                e.refusals = {{of_keeper, true}};
                 e.loss = Loss::keeper;
               }),
               IsEmpty());
-  const auto of_killed_dry_run = [&](std::vector<std::string> refusals) {
+  EXPECT_THAT(found([&](Evidence& e) {
+                e.refusals = {{of_keeper, false}};
+                e.loss = Loss::keeper;
+              }),
+              ElementsAre(HasSubstr("without a death")))
+      << "it was still to die";
+  const auto of_killed_dry_run = [&](const std::vector<std::string>& refusals) {
     return found([&](Evidence& e) {
       e.dry_run_killed = e.killed_alone = true;
-      e.refusals = std::move(refusals);
+      for (const std::string& refusal : refusals) e.refusals.push_back({refusal, true});
     });
   };
   EXPECT_THAT(of_killed_dry_run({of_dry_run}), IsEmpty());
@@ -279,6 +295,73 @@ TEST(KillAnywhereFaults, what_only_the_death_of_everything_may_cost_is_tolerated
   EXPECT_THAT(judge(evidence).violations, IsEmpty());
   evidence.logs["a"].gaps = 2;
   EXPECT_EQ(judge(evidence).violations.size(), 1u) << "one batch has no two gaps";
+  evidence.logs["a"].gaps = 1;
+  evidence.logs["a"].prefix = 40;
+  evidence.settled["a"] = 40;
+  EXPECT_THAT(judge(evidence).violations, IsEmpty());
+  evidence.settled["a"] = 41;
+  EXPECT_EQ(judge(evidence).violations.size(), 1u) << "the 41st line had been in the file before";
+  evidence.settled.clear();
+  evidence.logs["a"].lost_bytes = logger::largest_batch + 1;
+  EXPECT_EQ(judge(evidence).violations.size(), 1u) << "no batch is as large";
+  evidence.logs["a"].lost_bytes = 0;
+  evidence.logs["e"].lost = 1;
+  evidence.logs["e"].gaps = 1;
+  EXPECT_EQ(judge(evidence).violations.size(), 1u) << "one batch is of one service";
+}
+
+TEST(KillAnywhereFaults, a_keeper_that_was_not_killed_is_the_same_process_at_the_end) {
+  Evidence evidence = good();
+  evidence.keeper = 2;
+  evidence.last.keeper = 2;
+  EXPECT_THAT(judge(evidence).violations, IsEmpty());
+  evidence.last.keeper = 3;
+  EXPECT_THAT(judge(evidence).violations, ElementsAre(HasSubstr("the keeper was not killed, and is PID 3")));
+  evidence.loss = Loss::keeper;
+  EXPECT_THAT(judge(evidence).violations, IsEmpty());
+}
+
+TEST(KillAnywhereFaults, whoever_is_started_once_more_than_somebody_was_killed_is_noticed) {
+  const auto found_of = [](const char* point, Story story, const std::function<void(Starts&)>& more) {
+    Evidence evidence = story == Story::keeper ? good_exec() : story == Story::upgrade ? good_upgrade() : good();
+    evidence.takeovers_known = false;
+    evidence.starts_known = true;
+    const Deaths deaths = *point == '\0' ? Deaths{} : deaths_of(story, *parse_point(point));
+    evidence.starts = evidence.allowed = allowed_starts(story, deaths, 0);
+    more(evidence.starts);
+    return judge(evidence).violations;
+  };
+  for (const char* point : {"", "0:9:exit", "1:9:exit", "2:9:exit", "3:9:exit", "1:9:exit:with-keeper"}) {
+    EXPECT_THAT(found_of(point, Story::life, [](Starts&) {}), IsEmpty());
+    EXPECT_THAT(found_of(point, Story::life, [](Starts& s) { ++s.keepers; }), ElementsAre(HasSubstr("keepers")));
+    EXPECT_THAT(found_of(point, Story::life, [](Starts& s) { ++s.supervisors; }),
+                ElementsAre(HasSubstr("supervisors")));
+    EXPECT_THAT(found_of(point, Story::life, [](Starts& s) { ++s.loggers; }), ElementsAre(HasSubstr("loggers")));
+    EXPECT_THAT(found_of(point, Story::life, [](Starts& s) { ++s.spawners; }), ElementsAre(HasSubstr("spawners")));
+  }
+  const auto allowed = [](const char* point, Story story) {
+    return allowed_starts(story, deaths_of(story, *parse_point(point)), 0);
+  };
+  EXPECT_EQ(allowed("2:9:exit", Story::life).loggers, 2u);
+  EXPECT_EQ(allowed("2:9:exit", Story::life).supervisors, 1u);
+  EXPECT_EQ(allowed("3:9:exit", Story::life).spawners, 3u);
+  EXPECT_EQ(allowed("0:9:exit", Story::life).loggers, 2u) << "its successor starts its own";
+  EXPECT_EQ(allowed("5:9:exit", Story::upgrade).supervisors, 3u);
+  EXPECT_EQ(allowed("5:9:exit", Story::keeper).spawners, 4u) << "that is the dry run";
+}
+
+TEST(KillAnywhereFaults, a_death_by_another_signal_is_noticed_and_so_are_words_of_a_failed_check) {
+  EXPECT_EQ(crash_of({{7, SIGABRT}, "hearth-logger"}), "hearth-logger (PID 7) died of signal 6");
+  EXPECT_EQ(crash_of({{7, SIGKILL}, "hearth-logger"}), "");
+  EXPECT_EQ(crash_of({{7, SIGTERM}, "hearth-ka-servi"}), "") << "services are stopped";
+  EXPECT_EQ(crash_of({{7, 0}, "hearth-spawner"}), "");
+  const std::string died = R"({"time":"t","event":"died","process":"logger","pid":7,"code":)";
+  const std::string killed = died + "null,\"signal\":9,\"deaths\":1}\n",
+                    aborted = died + "null,\"signal\":6,\"deaths\":2}";
+  EXPECT_THAT(crashes_in(killed + "{}\nno json\n" + died + "0,\"signal\":null,\"deaths\":1}\n"), IsEmpty());
+  EXPECT_THAT(crashes_in(killed + aborted + "\n"), ElementsAre(HasSubstr("\"signal\":6")));
+  EXPECT_THAT(crashes_in(died + "1,\"signal\":null,\"deaths\":1}\n"), ElementsAre(HasSubstr("\"code\":1")));
+  EXPECT_THAT(bugs_in("x\nhearth: bug: it is so\n"), ElementsAre("hearth: bug: it is so"));
 }
 
 class LogCheck : public testing::Test {
@@ -299,7 +382,10 @@ class LogCheck : public testing::Test {
 
 TEST_F(LogCheck, finds_lines_that_are_lost_doubled_moved_and_damaged) {
   EXPECT_TRUE(check(lines({0, 1, 2, 3, 4})).exact());
-  EXPECT_EQ(check(lines({0, 1, 3, 4})).lost, 1u);
+  const LogFindings without_two = check(lines({0, 1, 3, 4}));
+  EXPECT_EQ(without_two.lost, 1u);
+  EXPECT_EQ(without_two.prefix, 2u);
+  EXPECT_EQ(without_two.lost_bytes, support::make_line(2, 3).size());
   EXPECT_EQ(check(lines({0, 1, 1, 2, 3, 4})).doubled, 1u);
   EXPECT_EQ(check(lines({0, 2, 1, 3, 4})).disordered, 1u);
   EXPECT_EQ(check(lines({0, 1, 2, 3}) + lines({4}).substr(3)).damaged, 1u);
@@ -415,19 +501,125 @@ TEST(FailAnywhere, no_more_is_left_over_than_could_not_be_removed) {
 }
 
 TEST(FailAnywhere, events_may_be_lost_as_far_as_that_is_told) {
-  const std::string gap = "in the event journal: event 20 follows 0";
+  const auto left_of = [](std::vector<std::string> violations, std::uint32_t failed = 10) {
+    Report report;
+    report.role = "supervisor";
+    report.failed = failed;
+    Verdict verdict;
+    verdict.violations = std::move(violations);
+    judge_failure(report, good(), testing::TempDir() + "/ka-nowhere", verdict);
+    return verdict.violations;
+  };
+  const auto told = [](int count) {
+    return "in the event journal: " + std::to_string(count) + " events could not be written and are lost: why";
+  };
+  const auto times = [](int begun, int ended) {
+    return "the event journal says " + std::to_string(begun) + " times that run 7 of a began, and " +
+           std::to_string(ended) + " times that it ended";
+  };
+  const std::string gap = "in the event journal: event 20 follows 0", small = "in the event journal: event 5 follows 2";
+  EXPECT_THAT(left_of({told(16), gap}), IsEmpty());
+  EXPECT_THAT(left_of({gap}), ElementsAre(gap)) << "nobody has told it";
+  EXPECT_EQ(left_of({told(2), gap}).size(), 2u) << "more are missing than that";
+  EXPECT_EQ(left_of({told(16), gap}, 2).size(), 2u)
+      << "only those that tell a loss are not counted, one for each failure";
+  const std::string doubled = "in the event journal: event 25 follows 25";
+  EXPECT_THAT(left_of({told(16), gap, doubled}), ElementsAre(doubled));
+  EXPECT_THAT(left_of({told(16), gap, times(0, 2)}), ElementsAre(times(0, 2)));
+  EXPECT_THAT(left_of({told(2), small, times(1, 0), times(0, 1)}), IsEmpty()) << "an end may be the one that was lost";
+  EXPECT_THAT(left_of({told(2), small, times(0, 0), times(0, 0)}), ElementsAre(times(0, 0)))
+      << "four events of runs are not among two";
+}
+
+TEST(FailAnywhere, a_refusal_tells_of_a_death_only_where_somebody_died) {
+  Evidence evidence = good();
+  evidence.refusals = {{R"(upgrade: 500: {"message":"the keeper died before it went on as that"})", true}};
   Report report;
-  report.role = "supervisor";
   Verdict verdict;
-  verdict.violations = {"in the event journal: 16 events could not be written and are lost: why", gap};
-  judge_failure(report, good(), testing::TempDir() + "/ka-nowhere", verdict);
-  EXPECT_THAT(verdict.violations, ElementsAre());
-  verdict.violations = {gap};
-  judge_failure(report, good(), testing::TempDir() + "/ka-nowhere", verdict);
-  EXPECT_THAT(verdict.violations, ElementsAre(gap)) << "nobody has told it";
-  verdict.violations = {"in the event journal: 2 events could not be written and are lost: why", gap};
-  judge_failure(report, good(), testing::TempDir() + "/ka-nowhere", verdict);
-  EXPECT_EQ(verdict.violations.size(), 2u) << "more are missing than that";
+  judge_failure(report, evidence, testing::TempDir() + "/ka-nowhere", verdict);
+  EXPECT_THAT(verdict.violations, ElementsAre(HasSubstr("nobody died")));
+}
+
+TEST(FailAnywhere, without_memory_a_keeper_may_end_while_it_executes_another_program_and_at_no_other_time) {
+  Evidence evidence = good_exec();
+  Report report;
+  report.role = "keeper";
+  report.target_ended = report.had_waited = report.executing = true;
+  report.target_status = SIGSEGV;
+  report.call_number = SYS_mmap;
+  report.failure = ENOMEM;
+  const auto violations = [&] {
+    Verdict verdict;
+    verdict.violations = {"exit code 9 of d is not known"};
+    judge_failure(report, evidence, testing::TempDir() + "/ka-nowhere", verdict);
+    return verdict.violations;
+  };
+  EXPECT_THAT(violations(), IsEmpty());
+  report.executing = false;
+  EXPECT_EQ(violations().size(), 2u);
+  report.executing = true;
+  report.call_number = SYS_openat;
+  EXPECT_EQ(violations().size(), 2u);
+}
+
+TEST(FailAnywhere, an_exit_code_may_stand_in_the_events_of_the_service_whose_start_was_refused_since) {
+  const std::string directory = testing::TempDir() + "/ka-fail-events-" + std::to_string(getpid());
+  std::filesystem::create_directories(directory + "/i");
+  const auto violations = [&](const std::string& events) {
+    std::ofstream(directory + "/i/events.jsonl", std::ios::trunc) << events;
+    Verdict verdict;
+    verdict.violations = {"exit code 7 of c is not known: status says something else"};
+    judge_failure(Report{}, good(), directory, verdict);
+    return verdict.violations;
+  };
+  const auto ended = [](const char* service) {
+    return std::string(R"({"kind":"exit","service":"ka.)") + service + ".0\",\"exit\":{\"code\":7}}\n";
+  };
+  const std::string refused = R"({"kind":"exit","service":"ka.c.0","exit":{"started":false,"errno":11}})"
+                              "\n";
+  EXPECT_THAT(violations(ended("c") + refused), IsEmpty());
+  EXPECT_EQ(violations(ended("c")).size(), 1u) << "no start was refused";
+  EXPECT_EQ(violations(ended("b") + refused).size(), 1u) << "it is another one's";
+  EXPECT_EQ(violations(refused + ended("c")).size(), 1u) << "it was refused before";
+  std::filesystem::remove_all(directory);
+}
+
+TEST(FailAnywhere, an_order_may_fail_for_a_start_that_is_refused_and_made_later) {
+  const auto left = [](const std::string& slots) {
+    Verdict verdict;
+    verdict.violations = {"the order \"apply\" failed: {\"slots\":[" + slots + "]}"};
+    judge_failure(Report{}, good(), testing::TempDir() + "/ka-nowhere", verdict);
+    return verdict.violations.size();
+  };
+  EXPECT_EQ(left(R"({"name":"a","outcome":"failed","state":"backoff"})"), 0u);
+  EXPECT_EQ(
+      left(R"({"name":"a","outcome":"failed","state":"failed"},{"name":"b","outcome":"reached","state":"backoff"})"),
+      1u);
+}
+
+TEST(FailAnywhere, a_keeper_that_did_not_start_has_exited_with_its_reason_and_left_nobody) {
+  const std::string directory = testing::TempDir() + "/ka-fail-no-start-" + std::to_string(getpid());
+  std::filesystem::create_directories(directory);
+  const auto violations = [&](const std::string& said, const std::function<void(Report&, Evidence&)>& doctor) {
+    std::ofstream(directory + "/stderr", std::ios::trunc) << said;
+    Evidence evidence = good();
+    evidence.processes.clear();
+    Report report;
+    report.role = "keeper";
+    report.target_ended = report.keeper_exited = true;
+    report.target_status = 1 << 8;
+    doctor(report, evidence);
+    Verdict verdict;
+    verdict.violations = {"the run did not come to its end"};
+    judge_failure(report, evidence, directory, verdict);
+    return verdict.violations;
+  };
+  const std::string why = "hearth-keeper: cannot make it: no memory\n";
+  EXPECT_THAT(violations(why, [](Report&, Evidence&) {}), IsEmpty());
+  EXPECT_EQ(violations("something\n", [](Report&, Evidence&) {}).size(), 1u) << "that is no reason of the keeper's";
+  EXPECT_EQ(violations(why, [](Report& report, Evidence&) { report.target_status = SIGSEGV; }).size(), 1u);
+  EXPECT_EQ(violations(why, [](Report&, Evidence& evidence) { evidence.hearth_is_left = true; }).size(), 1u);
+  std::filesystem::remove_all(directory);
 }
 
 TEST(FailAnywhere, a_failed_check_of_a_keeper_that_does_not_start_is_no_reason_for_it) {
@@ -451,7 +643,7 @@ TEST(FailAnywhere, a_failed_check_and_a_refusal_without_a_reason_are_violations)
   std::filesystem::create_directories(directory);
   std::ofstream(directory + "/stderr") << "hearth: bug: it is so (false) at x.cc:1\n";
   Evidence evidence = good();
-  evidence.refusals = {"apply: 503: {}"};
+  evidence.refusals = {{"apply: 503: {}", false}};
   Verdict verdict;
   judge_failure(Report{}, evidence, directory, verdict);
   EXPECT_THAT(verdict.violations, ElementsAre(HasSubstr("without a reason"), HasSubstr("hearth: bug:")));
@@ -479,6 +671,21 @@ TEST(KillAnywhereFaults, a_supervisor_that_takes_nothing_over_is_noticed) {
       run_tool("--point 1:700:entry --deadline 4 --supervisor " HEARTH_BIN_DIR "/hearth-ka-refusing-supervisor");
   EXPECT_NE(status, 0);
   EXPECT_THAT(output, HasSubstr("did not come to its end"));
+}
+
+TEST(KillAnywhereFaults, a_supervisor_that_dies_with_its_keeper_is_noticed) {
+  const auto [status, output] =
+      run_tool("--point 0:restart/0:entry --supervisor " HEARTH_BIN_DIR "/hearth-ka-deserting-supervisor");
+  EXPECT_NE(status, 0);
+  EXPECT_THAT(output, HasSubstr("all of hearth ended by itself"));
+}
+
+TEST(KillAnywhereFaults, a_second_logger_that_aborts_is_noticed_though_the_third_one_works) {
+  const auto [status, output] =
+      run_tool("--point 2:exit/0:entry --logger " HEARTH_BIN_DIR "/hearth-ka-aborting-logger");
+  EXPECT_NE(status, 0);
+  EXPECT_THAT(output, HasSubstr("hearth started 3 loggers"));
+  EXPECT_THAT(output, HasSubstr("\"signal\":6"));
 }
 
 TEST(KillAnywhereFaults, a_keeper_that_goes_on_with_another_stored_descriptor_is_noticed) {

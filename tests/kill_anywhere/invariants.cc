@@ -5,6 +5,8 @@
 
 #include <boost/json.hpp>
 
+#include "logger/mover.h"
+
 namespace hearth::kill_anywhere {
 namespace {
 
@@ -36,6 +38,8 @@ class Judge {
     if (!e_.stuck.empty()) violation("the run did not come to its end: " + e_.stuck);
     for (const std::string& overlap : e_.overlaps) violation(overlap);
     for (const std::string& late : e_.late) tolerated(late);
+    for (const std::string& crash : e_.crashes) violation(crash);
+    for (const std::string& revival : e_.revivals) tolerated(revival);
     logs();
     for (const std::string& left : e_.left_over) violation("left over: " + left);
     // What follows is about a run that went through all its steps.
@@ -47,6 +51,7 @@ class Judge {
       case Story::keeper: keeper(); break;
     }
     orders();
+    members();
     events();
     end();
     return std::move(verdict_);
@@ -130,7 +135,8 @@ class Judge {
   void keeper() {
     services_of_an_upgrade();
     const std::string old = "the keeper runs the program before";
-    if (!e_.upgraded) e_.done_after_death ? violation(old) : only_after(Loss::keeper, old);
+    const bool may_be_old = e_.died_as_next && !e_.done_after_death;
+    if (!e_.upgraded) may_be_old ? only_after(Loss::keeper, old) : violation(old);
     for (const std::string& one : e_.refused_and_done) violation("refused, and yet the keeper runs " + one);
     if (!e_.calls_failed) refusals();
   }
@@ -138,15 +144,11 @@ class Judge {
   // An order is refused because the keeper or its dry run has died, and says so.
   void refusals() {
     const bool keeper_died = e_.loss != Loss::nothing;
-    for (const std::string& refusal : e_.refusals) {
-      const auto says = [&](const char* words) { return refusal.find(words) != std::string::npos; };
-      const bool of_dry_run = says("the dry run of the program was killed by signal 9");
-      const bool of_keeper = says("the keeper died before it went on as that") ||
-                             says("the keeper died soon after it had executed it") ||
-                             says("its keeper cannot be told just now");
-      const bool true_words = (keeper_died && of_keeper) || (e_.dry_run_killed && of_dry_run);
-      true_words ? tolerated("an order was refused because of a death, and given again: " + refusal)
-                 : violation("an order was refused without a death that explains it: " + refusal);
+    for (const SeenRefusal& refusal : e_.refusals) {
+      const bool of_dry_run = e_.dry_run_killed && refusal.of_dry_run() && refusal.says("by signal 9");
+      const bool true_words = refusal.after_death && ((keeper_died && refusal.of_keeper()) || of_dry_run);
+      true_words ? tolerated("an order was refused because of a death, and given again: " + refusal.text)
+                 : violation("an order was refused without a death that explains it: " + refusal.text);
     }
     if (e_.dry_run_killed && e_.killed_alone && e_.refusals.size() != 1)
       violation("the dry run was killed once, and the order refused " + std::to_string(e_.refusals.size()) + " times");
@@ -227,14 +229,44 @@ class Judge {
                 std::to_string(e_.supervisors_killed) + " deaths of the supervisor");
   }
 
+  // One batch, which is one stretch of bytes, with a cut line at each end of it at most, and nothing that was in the files
+  // long before.
+  bool may_be_the_batch(const std::string& name, const LogFindings& findings) const {
+    const auto settled = e_.settled.find(name);
+    const bool was_settled = findings.lost != 0 && settled != e_.settled.end() && findings.prefix < settled->second;
+    return findings.gaps <= 1 && findings.damaged <= 2 && findings.doubled + findings.disordered == 0 &&
+           findings.lost_bytes <= logger::largest_batch && !was_settled;
+  }
+
+  // A run that ends while nobody lives takes with it what nobody has read. Of all others together one batch is in flight.
   void logs() {
+    std::size_t batches = 0;
     for (const auto& [name, findings] : e_.logs) {
       if (findings.exact()) continue;
       const std::string what = "log of " + name + ": " + text_of(findings);
-      // One batch, which is one stretch of bytes, with a cut line at each end of it at most.
-      const bool one_batch = findings.gaps <= 1 && findings.damaged <= 2 && findings.doubled + findings.disordered == 0;
-      one_batch ? only_after(Loss::all_of_hearth, what) : violation(what);
+      const bool lives = last(name).state == "running" && of(name).size() == 1;
+      if (lives) ++batches;
+      may_be_the_batch(name, findings) && (!lives || batches <= 1) ? only_after(Loss::all_of_hearth, what)
+                                                                   : violation(what);
     }
+  }
+
+  // Whoever was not killed is there still, and whoever was has one successor.
+  void members() {
+    const bool another = e_.keeper != 0 && e_.last.keeper != 0 && e_.last.keeper != e_.keeper;
+    if (e_.loss == Loss::nothing && another)
+      violation("the keeper was not killed, and is PID " + std::to_string(e_.last.keeper) + " instead of " +
+                std::to_string(e_.keeper));
+    if (!e_.starts_known) return;
+    const auto most = [&](const char* role, std::uint32_t started, std::uint32_t allowed) {
+      if (started > allowed)
+        violation(std::string("hearth started ") + std::to_string(started) + " " + role + ", where " +
+                  std::to_string(allowed) + " are accounted for");
+    };
+    most("keepers", e_.starts.keepers, e_.allowed.keepers);
+    most("supervisors", e_.starts.supervisors, e_.allowed.supervisors);
+    most("loggers", e_.starts.loggers, e_.allowed.loggers);
+    most("spawners", e_.starts.spawners, e_.allowed.spawners);
   }
 
   void rotation() {

@@ -11,6 +11,7 @@
 
 #include "event_check.h"
 #include "log_check.h"
+#include "members.h"
 #include "story.h"
 #include "views.h"
 
@@ -41,6 +42,18 @@ struct SeenOrder {
   bool refused = false;  // which was its end
 };
 
+struct SeenRefusal {
+  std::string text;  // the order's name, and its reason
+  bool after_death = false;
+  bool says(const char* words) const { return text.find(words) != std::string::npos; }
+  bool of_dry_run() const { return says("the dry run of the program was killed by signal"); }
+  bool of_keeper() const {
+    return says("the keeper died before it went on as that") || says("the keeper died soon after it had executed it") ||
+           says("its keeper cannot be told just now");
+  }
+  bool tells_a_death() const { return of_dry_run() || of_keeper(); }
+};
+
 struct Evidence {
   Story story = Story::life;
   Loss loss = Loss::nothing;
@@ -60,6 +73,14 @@ struct Evidence {
   std::int64_t watchdog_at = 0;      // and afterwards
   std::uint64_t doubled_keys = 0;
   std::map<std::string, LogFindings> logs;  // by service
+  // By service: so many lines stood in its files when the step began in which hearth was killed.
+  std::map<std::string, std::uint64_t> settled;
+  pid_t keeper = 0;  // the first one
+  std::vector<std::string>
+      revivals;  // hearths that the test has started because nobody was left whom a point had spared
+  std::vector<std::string> crashes;  // of hearth's processes, that no kill explains
+  bool starts_known = false;
+  Starts starts, allowed;
   EventFindings events;
   // change:
   std::string hooks;         // their names, a line each
@@ -71,11 +92,13 @@ struct Evidence {
   bool dry_run_killed = false;
   bool killed_alone = false;                  // by a point that takes nobody else
   bool done_after_death = false;              // the order that succeeded was given after it
+  bool died_as_next = false;                  // the keeper that was killed had executed the other program
   std::vector<std::string> refused_and_done;  // what the keeper ran after an order was refused, and the reason
   bool calls_failed = false;                  // and nobody was killed: fail_check.h judges refusals
   std::vector<std::string> left_over;         // processes, files, cgroup leaves
-  std::vector<std::string> refusals;          // orders that were not taken, with the reason, and given again
+  std::vector<SeenRefusal> refusals;          // orders that were not taken, with the reason, and given again
   int keeper_status = 0;                      // of the last keeper, as of wait(2)
+  bool hearth_is_left = false;                // its processes lived when the run was given up
   bool ended = false;                         // hearth came to its end
 };
 

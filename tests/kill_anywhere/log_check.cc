@@ -1,7 +1,6 @@
 #include "log_check.h"
 
 #include <map>
-#include <set>
 
 #include "os/fd.h"
 #include "support/lines.h"
@@ -13,7 +12,7 @@ namespace {
 struct Reading {
   const Written& written;
   LogFindings findings;
-  std::set<std::uint64_t> seen;
+  std::map<std::uint64_t, std::uint64_t> seen;  // number, run
   std::map<std::uint64_t, std::uint64_t> last_of_run;
 
   void complain(std::uint64_t& count, const std::string& what) {
@@ -25,7 +24,7 @@ struct Reading {
     if (!line.whole || line.torn || line.number >= written.begun)
       return complain(findings.damaged, "in " + line.where + ": " + support::shown(line.text));
     const std::string name = "line " + std::to_string(line.number) + " of run " + std::to_string(line.run);
-    if (!seen.insert(line.number).second)
+    if (!seen.emplace(line.number, line.run).second)
       return complain(findings.doubled, name + " stands in " + line.where + " again");
     const auto last = last_of_run.find(line.run);
     if (last != last_of_run.end() && last->second > line.number)
@@ -54,11 +53,15 @@ LogFindings check_log(const std::string& directory, const std::string& format, c
   reading.findings.files = cursor.files();
   if (!cursor.rest().empty())
     reading.complain(reading.findings.damaged, "the log ends in the middle of " + support::shown(cursor.rest()));
+  while (reading.seen.contains(reading.findings.prefix)) ++reading.findings.prefix;
   bool in_gap = false;
+  std::uint64_t run = reading.seen.empty() ? 0 : reading.seen.begin()->second;
   for (std::uint64_t number = 0; number < written.finished; ++number) {
     const bool here = reading.seen.contains(number);
     if (!here) reading.complain(reading.findings.lost, "line " + std::to_string(number) + " is not there");
+    if (here) run = reading.seen.at(number);
     if (!here && !in_gap) ++reading.findings.gaps;
+    if (!here) reading.findings.lost_bytes += support::make_line(number, run).size();
     in_gap = !here;
   }
   return reading.findings;

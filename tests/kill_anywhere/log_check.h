@@ -21,7 +21,9 @@ struct LogFindings {
   std::uint64_t doubled = 0;
   std::uint64_t disordered = 0;
   std::uint64_t damaged = 0;  // lines that are none of ours
-  std::string example;        // the first thing that is wrong, in words
+  std::uint64_t prefix = 0;   // lines from the first on that are all there, and so the number of the first lost one
+  std::uint64_t lost_bytes = 0;
+  std::string example;  // the first thing that is wrong, in words
   bool exact() const { return lost + doubled + disordered + damaged == 0; }
 };
 

@@ -40,6 +40,7 @@ constexpr const char* usage =
     "  --bin DIR         where hearth's programs are (beside this one)\n"
     "for the test of this test:\n"
     "  --supervisor F    this program instead of hearth-supervisor\n"
+    "  --logger F        this program instead of hearth-logger\n"
     "  --next-keeper F   what the keeper is to execute in the story keeper\n"
     "  --service-mode M  drops-a-line: service a leaves one line out\n";
 
@@ -114,6 +115,8 @@ hearth::kill_anywhere::CampaignOptions parse(int argc, char** argv) {
       options.programs = value();
     else if (name == "--supervisor")
       options.supervisor = value();
+    else if (name == "--logger")
+      options.logger = value();
     else if (name == "--next-keeper")
       options.next_keeper = value();
     else if (name == "--service-mode")

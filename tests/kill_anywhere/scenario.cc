@@ -23,20 +23,9 @@ namespace hearth::kill_anywhere {
 
 using namespace support;
 
-namespace {
-
-std::vector<std::string> names_in(const std::string& directory) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(directory, error))
-    names.push_back(entry.path().string());
-  return names;
-}
-
-}  // namespace
-
 Scenario::Scenario(ScenarioOptions options) : options_(std::move(options)) {
   if (options_.supervisor.empty()) options_.supervisor = options_.programs + "/hearth-supervisor";
+  if (options_.logger.empty()) options_.logger = options_.programs + "/hearth-logger";
   // Process numbers are the same in each run; the name of its directory is not.
   project_ = "ka" + std::to_string(std::hash<std::string>()(options_.directory));
   become_reaper();
@@ -50,6 +39,7 @@ Scenario::Scenario(ScenarioOptions options) : options_(std::move(options)) {
   circumstances_.wake = wake_.get();
   circumstances_.patience = options_.deadline;
   circumstances_.may_refuse = failing();
+  circumstances_.somebody_died = [this] { return tracer_ && tracer_->reached(); };
 }
 
 Scenario::~Scenario() {
@@ -75,7 +65,7 @@ void Scenario::launch() {
                   "--supervisor",
                   options_.supervisor,
                   "--logger",
-                  options_.programs + "/hearth-logger"};
+                  options_.logger};
   tracing.env = {"PATH=/usr/bin:/bin"};
   tracing.output = options_.directory + "/stderr";
   if (options_.write_calls) tracing.calls = options_.directory + "/calls";
@@ -85,14 +75,20 @@ void Scenario::launch() {
   tracing.commit_offset = options_.commit_offset;
   tracing.count_commits = options_.count_commits;
   tracing.learn_failures = options_.learn_failures;
-  tracing.before_kill = [this] {
-    killed_after_commit_ = committed_.load();
-    hub_.end_now("d", 9);
-  };
+  tracing.before_kill = [this] { before_kill(); };
   tracing.after_kill = [this] { os::ring(wake_.get()); };
   tracer_ = std::make_unique<Tracer>(std::move(tracing));
   tracer_->start();
   keeper_ = tracer_->keeper();
+}
+
+// On the tracer's thread.
+void Scenario::before_kill() {
+  killed_after_commit_ = committed_.load();
+  killed_upgrading_ = upgrading_.load();
+  hub_.end_now("d", 9);
+  // Last: who is not the target goes on meanwhile.
+  died_as_next_ = options_.story == Story::keeper && path_of(tracer_->keeper()) == options_.next + "/hearth-keeper";
 }
 
 RunResult Scenario::run() {
@@ -110,7 +106,7 @@ RunResult Scenario::run() {
     keeper_ended_ = true;
   }
   if (!result.report.problem.empty() && evidence_.stuck.empty()) evidence_.stuck = result.report.problem;
-  collect();
+  collect(result.report);
   if (!kill_all_below()) evidence_.left_over.push_back("processes that cannot be killed");
   // A run that stuck has left its state, which is memory.
   const os::Fd instance(open((options_.directory + "/i").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -139,10 +135,13 @@ void Scenario::pump(int timeout_ms) {
   while (read(child_signals_.get(), &info, sizeof info) > 0) {
   }
   hub_.read();
-  for (const Ended& ended : reap()) {
-    if (ended.pid != keeper_) continue;
+  // Its supervisor had everything, and committed that, before it started somebody.
+  if (!hub_.all().empty()) committed_ = true;
+  for (const NamedEnd& end : reap_named()) {
+    if (const std::string crash = crash_of(end); !crash.empty()) evidence_.crashes.push_back(crash);
+    if (end.ended.pid != keeper_) continue;
     keeper_ended_ = true;
-    evidence_.keeper_status = ended.status;
+    evidence_.keeper_status = end.ended.status;
   }
   look_after_hearth();
 }
@@ -171,15 +170,16 @@ bool Scenario::services_live() const {
 }
 
 Loss Scenario::loss() const {
-  if (revivals_ > 0) return Loss::all_of_hearth;
+  return revivals_ > 0 ? Loss::all_of_hearth : loss_of_point();
+}
+
+Loss Scenario::loss_of_point() const {
   if (!tracer_ || !tracer_->reached()) return Loss::nothing;
   if (failing()) return Loss::nothing;
   // What is parked is held by keeper and supervisor, and by nobody else.
-  const bool keeper = options_.point.ordinal == 0, supervisor = options_.point.ordinal == 1;
-  const bool both = (keeper && options_.point.scope == Scope::with_supervisor) ||
-                    (supervisor && options_.point.scope == Scope::with_keeper);
-  if (both || options_.point.scope == Scope::everything) return Loss::all_of_hearth;
-  return options_.point.ordinal == 0 || options_.point.scope == Scope::with_keeper ? Loss::keeper : Loss::nothing;
+  const Deaths deaths = deaths_of(options_.story, options_.point);
+  if (deaths.everything || (deaths.keeper && deaths.supervisors > 0)) return Loss::all_of_hearth;
+  return deaths.keeper ? Loss::keeper : Loss::nothing;
 }
 
 void Scenario::look_after_hearth() {
@@ -191,9 +191,38 @@ void Scenario::look_after_hearth() {
     circumstances_.hearth_gone = true;
     return;
   }
-  // A keeper that is killed before its supervisor has got everything leaves nobody who could take over.
-  if (loss() == Loss::nothing || revivals_ >= 3) throw Stuck("all of hearth ended by itself");
+  if (why_nobody_is_left().empty()) throw Stuck("all of hearth ended by itself");
+  if (loss_of_point() == Loss::keeper)
+    evidence_.revivals.push_back("all of hearth was gone with its keeper, and was started again: " +
+                                 why_nobody_is_left());
   start_another_keeper();
+}
+
+std::string Scenario::why_nobody_is_left() const {
+  constexpr int instance_is_taken = 75;  // exit code of a keeper that finds another one's lock
+  if (revivals_ > 0) {
+    const bool taken = WIFEXITED(evidence_.keeper_status) && WEXITSTATUS(evidence_.keeper_status) == instance_is_taken;
+    return taken && revivals_ < 4 ? "the dead still had the lock of the instance" : "";
+  }
+  switch (loss_of_point()) {
+    case Loss::nothing: return "";
+    case Loss::all_of_hearth: return "the point says so";
+    case Loss::keeper: break;
+  }
+  if (!killed_after_commit_.load()) return "it was killed before its supervisor had everything";
+  // docs/internals/not-yet.md
+  if (killed_upgrading_.load()) return "it was killed before it had started the next supervisor of an upgrade";
+  return "";
+}
+
+// What stands in the files before a step is in no batch any more when somebody is killed in it.
+void Scenario::note_what_is_settled() {
+  const Deaths deaths = deaths_of(options_.story, options_.point);
+  const bool may_cost_output = deaths.everything || (deaths.keeper && deaths.supervisors > 0);
+  if (!options_.attack || !may_cost_output || !tracer_) return;
+  std::map<std::string, std::uint64_t> settled;
+  for (const auto& [name, directory] : log_directories_) settled[name] = log_of(name, directory).prefix;
+  if (!tracer_->reached()) evidence_.settled = std::move(settled);
 }
 
 void Scenario::start_another_keeper() {
@@ -212,7 +241,7 @@ void Scenario::start_another_keeper() {
     dup2(fd, 2);
     execle((programs + "/hearth-keeper").c_str(), "hearth-keeper", "--dir", (options_.directory + "/i").c_str(),
            "--logs", (options_.directory + "/l").c_str(), "--supervisor", options_.supervisor.c_str(), "--logger",
-           (programs + "/hearth-logger").c_str(), nullptr, environ);
+           options_.logger.c_str(), nullptr, environ);
     _exit(127);
   }
   keeper_ = pid;
@@ -278,6 +307,8 @@ StatusView Scenario::status() {
   const std::optional<StatusView> view = parse_status(question.answer());
   if (!view) throw Stuck("status is not readable: " + question.answer());
   committed_ = true;
+  if (counted_revivals_ != revivals_ && counts_.look_at(view->keeper)) counted_revivals_ = revivals_;
+  for (const auto& [name, service] : view->services) log_directories_[name] = service.log_directory;
   return *view;
 }
 
@@ -295,62 +326,6 @@ StatusView Scenario::status_when(const std::string& what, const std::function<bo
     }
     if (os::read_mono() > deadline) throw Stuck("status never said that " + what + ": " + view.text);
     pump(5);
-  }
-}
-
-void Scenario::collect() {
-  hub_.read();
-  evidence_.story = options_.story;
-  evidence_.loss = loss();
-  evidence_.reached = tracer_ && tracer_->reached();
-  evidence_.calls_failed = failing();
-  evidence_.dry_run_killed = evidence_.reached && options_.story == Story::keeper && options_.point.ordinal == 5;
-  evidence_.killed_alone = options_.point.scope == Scope::target;
-  evidence_.overlaps = hub_.violations();
-  for (const ServiceProcess* process : hub_.all())
-    evidence_.processes.push_back(
-        {process->name, process->pid, process->run, process->listen_fds, process->listen_names, process->content});
-  for (auto& order : orders_) {
-    order->join();
-    evidence_.orders.push_back(
-        {order->name(), order->orders(), order->report(), order->error(), order->key_unknown(), order->refused()});
-    for (const std::string& refusal : order->refusals()) evidence_.refusals.push_back(order->name() + ": " + refusal);
-  }
-  evidence_.ended = keeper_ended_;
-  const std::map<std::string, std::string> formats = {{"b", "stamped"}, {"c", "json"}};
-  for (const auto& [name, service] : evidence_.last.services) {
-    const auto format = formats.find(name);
-    evidence_.logs[name] = check_log(service.log_directory, format == formats.end() ? "raw" : format->second,
-                                     read_counters(options_.directory + "/counters/" + name));
-  }
-  // After a step that stuck, everything is still there, and the journal's copy may be half a second behind.
-  if (!evidence_.stuck.empty()) return;
-  evidence_.events = check_events(options_.directory + "/i");
-  find_leftovers();
-}
-
-void Scenario::find_leftovers() {
-  reap();
-  for (const pid_t pid : children()) evidence_.left_over.push_back(describe(pid));
-  for (const char* part : {"/i/o", "/i/n", "/i/spec"})
-    for (const std::string& name : names_in(options_.directory + part)) evidence_.left_over.push_back(name);
-  std::error_code error;
-  for (const char* name : {"/i/api.sock", "/i/keeper.sock"})
-    if (std::filesystem::exists(options_.directory + name, error))
-      evidence_.left_over.push_back(options_.directory + name);
-  // What was shut down is not to come back with the next hearth.
-  const Result<std::string> runs = os::read_file(options_.directory + "/i/runs.json");
-  if (!runs || runs->find("\"label\"") != std::string::npos)
-    evidence_.left_over.push_back("in runs.json: " + (runs ? *runs : runs.error().text()));
-  for (const char* mount : {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}) {
-    if (!std::filesystem::exists(std::string(mount) + "/cgroup.procs", error)) continue;
-    for (auto it = std::filesystem::recursive_directory_iterator(
-             mount, std::filesystem::directory_options::skip_permission_denied, error);
-         !error && it != std::filesystem::recursive_directory_iterator(); it.increment(error)) {
-      const std::string name = it->path().filename().string();
-      // Of both projects: the other one's name begins with the first one's.
-      if (name.starts_with(project_)) evidence_.left_over.push_back("cgroup leaf " + it->path().string());
-    }
   }
 }
 

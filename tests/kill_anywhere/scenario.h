@@ -30,6 +30,7 @@ struct ScenarioOptions {
   std::string directory;   // of this run alone; made by the caller
   std::string programs;    // directory of hearth's programs
   std::string supervisor;  // path; "" = the one in `programs`
+  std::string logger;      // the same
   std::string next;        // directory of the programs of an upgrade
   Story story = Story::life;
   std::string service_mode;       // second argument of service a: "drops-a-line" plants a violation
@@ -97,6 +98,10 @@ class Scenario {
   void await(const std::string& what, const std::function<bool()>& holds);
   void pump(int timeout_ms);
   void look_after_hearth();
+  // "" when nobody of hearth may be left now.
+  std::string why_nobody_is_left() const;
+  void note_what_is_settled();
+  void before_kill();
   void start_another_keeper();
   bool hearth_lives() const;
   bool services_live() const;
@@ -114,8 +119,12 @@ class Scenario {
   StatusView status();
   StatusView status_when(const std::string& what, const std::function<bool(const StatusView&)>& holds);
   Loss loss() const;
+  Loss loss_of_point() const;
   bool failing() const { return options_.point.times != 0; }
-  void collect();
+  // collect.cc
+  void collect(const Report& report);
+  void collect_members(const Report& report);
+  LogFindings log_of(const std::string& name, const std::string& directory) const;
   void find_leftovers();
 
   ScenarioOptions options_;
@@ -133,7 +142,13 @@ class Scenario {
   int revivals_ = 0;
   std::atomic<bool> committed_{false};  // somebody has had an answer: the page has a commit
   std::atomic<bool> killed_after_commit_{false};
-  std::vector<os::Fd> ports_;  // bound, so that nobody else gets them; services listen there
+  std::atomic<bool> upgrading_{false};  // an order to do so is under way
+  std::atomic<bool> killed_upgrading_{false};
+  std::atomic<bool> died_as_next_{false};
+  MemberCounts counts_;
+  int counted_revivals_ = -1;                           // when the counts were looked at
+  std::map<std::string, std::string> log_directories_;  // by service, as status says
+  std::vector<os::Fd> ports_;                           // bound, so that nobody else gets them; services listen there
   std::vector<int> port_numbers_;
 };
 

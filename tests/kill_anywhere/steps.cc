@@ -14,6 +14,7 @@ constexpr SpanNs watchdog = seconds(60);
 }  // namespace
 
 void Scenario::step(Phase phase, void (Scenario::*what)()) {
+  note_what_is_settled();
   if (tracer_) tracer_->begin(phase);
   (this->*what)();
 }

@@ -14,12 +14,6 @@
 namespace hearth::kill_anywhere {
 namespace {
 
-std::string path_of(pid_t pid) {
-  char buffer[4096];
-  const ssize_t n = readlink(("/proc/" + std::to_string(pid) + "/exe").c_str(), buffer, sizeof buffer);
-  return std::string(buffer, n <= 0 ? 0 : static_cast<std::size_t>(n));
-}
-
 std::size_t children_of(pid_t parent, const std::string& program) {
   const std::string number = std::to_string(parent);
   std::ifstream in("/proc/" + number + "/task/" + number + "/children");
@@ -58,6 +52,7 @@ void Scenario::begin_upgrade() {
 // What is asked of all deaths but that of everything: an order that was answered is carried out. After that one hearth
 // begins with the programs of its command line.
 void Scenario::upgrade() {
+  upgrading_ = true;
   Order& upgrading = order("upgrade", "/v1/orders", upgrade_json(options_.next, {"supervisor", "logger"}));
   command("a", "write 200");
   command("b", "write 10");
@@ -70,6 +65,7 @@ void Scenario::upgrade() {
     evidence_.upgraded = upgraded(view);
     return evidence_.upgraded || loss() == Loss::all_of_hearth;
   });
+  upgrading_ = false;
 }
 
 void Scenario::go_on_after_it() {
@@ -79,7 +75,7 @@ void Scenario::go_on_after_it() {
 }
 
 // Given until it is done, as a user does who has read why it was refused. A keeper that was killed before the order that
-// succeeded has a successor, which executes the program; one that is killed after it is succeeded by the program of before.
+// succeeded has a successor, which executes the program; one that is killed as the next program is succeeded by the one of before.
 void Scenario::execute_keeper() {
   const std::string next = options_.next + "/hearth-keeper", before = options_.programs + "/hearth-keeper";
   const std::string upgrade = upgrade_json(options_.next, {"keeper"});
@@ -96,11 +92,11 @@ void Scenario::execute_keeper() {
     const StatusView view =
         status_when("a keeper goes on", [](const StatusView& now) { return !path_of(now.keeper).empty(); });
     if (const std::string path = path_of(view.keeper); path != before)
-      evidence_.refused_and_done.push_back(path + ": " + upgrading.refusals().back());
+      evidence_.refused_and_done.push_back(path + ": " + upgrading.refusals().back().reason);
   }
   (void)status_when("the keeper and both spawners run the other program", [&](const StatusView& view) {
     const bool executed = path_of(view.keeper) == next && children_of(view.keeper, next) == wire::spawner_count;
-    const bool succeeded = !evidence_.done_after_death && loss() != Loss::nothing && path_of(view.keeper) == before;
+    const bool succeeded = !evidence_.done_after_death && died_as_next_.load() && path_of(view.keeper) == before;
     return executed || succeeded;
   });
 }

@@ -48,6 +48,8 @@ struct Report {
   std::vector<Call> calls;     // of the target, in order
   std::vector<std::uint64_t> commits;  // instructions of each commit, when they were counted
   std::uint32_t failed = 0;            // how many of its calls were made to fail
+  int failure = 0;                     // how
+  bool executing = false;              // it had executed another program, and waited for nothing since
   bool had_waited = false;             // the target had waited for something before its call failed: it was up
   bool target_ended = false;           // by itself, after its call had failed; as of wait(2):
   int target_status = 0;
@@ -111,6 +113,7 @@ class Tracer {
   bool is_end_of_story(int status) const;
   void on_call_of_failures(pid_t pid, Tracee& tracee);
   void enter_call(pid_t pid, Tracee& tracee, std::int64_t kind, const std::uint64_t* args);
+  bool is_executing() const;
   void begin_failure(pid_t pid, Tracee& tracee);
   void end_failure(pid_t pid, Tracee& tracee);
   void on_trap(pid_t pid, Tracee& tracee);

@@ -72,11 +72,22 @@ void Tracer::enter_call(pid_t pid, Tracee& tracee, std::int64_t kind, const std:
   waited_ = waited_ || is_at_work(call.kind, point.ordinal >= 3);
 }
 
+// Since the last exec it has not come to its loop.
+bool Tracer::is_executing() const {
+  for (auto call = report_.calls.rbegin(); call != report_.calls.rend(); ++call) {
+    if (is_at_work(call->kind, false)) return false;
+    if (call->kind == SYS_execve || call->kind == SYS_execveat) return true;
+  }
+  return false;
+}
+
 void Tracer::begin_failure(pid_t pid, Tracee& tracee) {
   if (failed_++ == 0) {
     fail_until_ = after(os::read_mono(), seconds(1));
     report_.had_waited = waited_;
     report_.role = role_of(pid);
+    report_.failure = options_.point.failure;
+    report_.executing = is_executing();
     report_.call_number = report_.calls[tracee.call].kind;
     const std::size_t from = report_.calls.size() > 9 ? report_.calls.size() - 9 : 0;
     for (std::size_t i = from; i + 1 < report_.calls.size(); ++i)

@@ -12,10 +12,9 @@
 #include "wire/decision_page.h"
 
 namespace hearth::kill_anywhere {
-namespace {
 
-os::Fd open_page(pid_t supervisor) {
-  const std::string directory = "/proc/" + std::to_string(supervisor) + "/fd";
+os::Fd open_file_of(pid_t pid, std::string_view wanted) {
+  const std::string directory = "/proc/" + std::to_string(pid) + "/fd";
   DIR* fds = opendir(directory.c_str());
   os::Fd found;
   while (const dirent* entry = fds == nullptr ? nullptr : readdir(fds)) {
@@ -23,17 +22,21 @@ os::Fd open_page(pid_t supervisor) {
     char target[256];
     const ssize_t n = readlink(link.c_str(), target, sizeof target);
     const std::string_view name(target, n <= 0 ? 0 : static_cast<std::size_t>(n));
-    if (name.find("decision-page") != name.npos) found.reset(open(link.c_str(), O_RDONLY | O_CLOEXEC));
+    if (name.find(wanted) != name.npos) found.reset(open(link.c_str(), O_RDONLY | O_CLOEXEC));
     if (found) break;
   }
   if (fds != nullptr) closedir(fds);
   return found;
 }
 
-}  // namespace
+std::string path_of(pid_t pid) {
+  char buffer[4096];
+  const ssize_t n = readlink(("/proc/" + std::to_string(pid) + "/exe").c_str(), buffer, sizeof buffer);
+  return std::string(buffer, n <= 0 ? 0 : static_cast<std::size_t>(n));
+}
 
 std::optional<PageView> read_page(pid_t supervisor) {
-  const os::Fd fd = open_page(supervisor);
+  const os::Fd fd = open_file_of(supervisor, "decision-page");
   if (!fd) return std::nullopt;
   const auto page = os::Mapping<wire::DecisionPage>::map(fd.get(), os::Access::read, "the decision page");
   if (!page) return std::nullopt;

@@ -62,6 +62,7 @@ ScenarioOptions options_of_runs(const CampaignOptions& options) {
   ScenarioOptions run;
   run.programs = options.programs;
   run.supervisor = options.supervisor;
+  run.logger = options.logger;
   run.service_mode = options.service_mode;
   run.next = options.next;
   run.story = options.story;
