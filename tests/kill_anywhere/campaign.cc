@@ -289,7 +289,13 @@ class Campaign {
     say(fmt::format("{} of {} points reached ({:.1f} %, {:.0f} % needed), {} with violations, {:.0f} s\n", reached,
                     tried, percent, needed, violations, static_cast<double>(os::read_mono() - begun) / 1e9));
     if (options_.sample != 0) say(fmt::format("seed {}\n", options_.seed));
-    return violations == 0 && percent >= needed && done_ == total_ ? 0 : 1;
+    bool enough = percent >= needed;
+    for (const auto& [role, row] : table_) {
+      if (is_reached(row, needed)) continue;
+      enough = false;
+      say(fmt::format("too few of {}: {} of {} points reached\n", role, row.reached, row.tried));
+    }
+    return violations == 0 && enough && done_ == total_ ? 0 : 1;
   }
 
   CampaignOptions options_;

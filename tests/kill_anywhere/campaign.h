@@ -73,6 +73,8 @@ struct Row {
   std::map<long, std::uint64_t> kinds;  // of call in the clean run, and at how many points each was hit
   double seconds = 0;
 };
+// Enough of the role's points, of which two may be missed by chance where that many percent are none.
+bool is_reached(const Row& row, double percent_needed);
 using Table = std::map<std::string, Row>;
 std::string text_of(const Table& table);
 std::string json_of(const Table& table);

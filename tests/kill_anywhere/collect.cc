@@ -30,8 +30,8 @@ void Scenario::collect(const Report& report) {
   evidence_.killed_alone = options_.point.scope == Scope::target;
   evidence_.overlaps = hub_.violations();
   for (const ServiceProcess* process : hub_.all())
-    evidence_.processes.push_back(
-        {process->name, process->pid, process->run, process->listen_fds, process->listen_names, process->content});
+    evidence_.processes.push_back({process->name, process->pid, process->run, process->listen_fds,
+                                   process->listen_names, process->content, process->start_ticks});
   for (auto& order : orders_) {
     order->join();
     evidence_.orders.push_back(
@@ -40,8 +40,8 @@ void Scenario::collect(const Report& report) {
       evidence_.refusals.push_back({order->name() + ": " + refusal.reason, refusal.after_death});
   }
   evidence_.ended = keeper_ended_;
-  for (const auto& [name, service] : evidence_.last.services)
-    evidence_.logs[name] = log_of(name, service.log_directory);
+  // Of those, too, that have left the document.
+  for (const auto& [name, directory] : log_directories_) evidence_.logs[name] = log_of(name, directory);
   collect_members(report);
   // After a step that stuck, everything is still there, and the journal's copy may be half a second behind.
   if (!evidence_.stuck.empty()) return;
@@ -63,6 +63,7 @@ void Scenario::collect_members(const Report& report) {
       evidence_.crashes.insert(evidence_.crashes.end(), words.begin(), words.end());
   evidence_.keeper = tracer_ ? tracer_->keeper() : 0;
   evidence_.died_as_next = died_as_next_.load();
+  evidence_.killed_at_ticks = killed_at_ticks_.load();
   for (const pid_t pid : children()) evidence_.hearth_is_left |= program_of(pid).starts_with("hearth-");
   evidence_.starts_known = counts_.known() && counted_revivals_ == revivals_;
   if (!evidence_.starts_known) return;

@@ -182,6 +182,7 @@ TEST(KillAnywhereFaults, so_is_each_of_the_story_of_change) {
               ElementsAre(HasSubstr("the task j is failed")));
   EXPECT_THAT(found([](Evidence& e) { e.events.begun[3] = 2; }),
               ElementsAre(HasSubstr("2 times that run 3 of t began")));
+  EXPECT_THAT(found([](Evidence& e) { e.events.begun[99] = 1; }), ElementsAre(HasSubstr("nobody has seen it")));
   EXPECT_THAT(found([](Evidence& e) { e.events.ended.erase(3); }), ElementsAre(HasSubstr("0 times that it ended")));
   EXPECT_THAT(found([](Evidence& e) { e.events.wrong = {"x"}; }), ElementsAre(HasSubstr("in the event journal: x")));
 }
@@ -308,6 +309,17 @@ TEST(KillAnywhereFaults, what_only_the_death_of_everything_may_cost_is_tolerated
   evidence.logs["e"].lost = 1;
   evidence.logs["e"].gaps = 1;
   EXPECT_EQ(judge(evidence).violations.size(), 1u) << "one batch is of one service";
+}
+
+TEST(KillAnywhereFaults, an_exit_code_may_be_unknown_of_what_began_before_the_keeper_was_killed) {
+  Evidence evidence = good();
+  evidence.loss = Loss::keeper;
+  evidence.last.services["d"].exit_code.reset();
+  evidence.killed_at_ticks = 100;
+  evidence.processes[3].start_ticks = 99;
+  EXPECT_THAT(judge(evidence).violations, IsEmpty());
+  evidence.processes[3].start_ticks = 120;
+  EXPECT_THAT(judge(evidence).violations, ElementsAre(HasSubstr("it began after the kill")));
 }
 
 TEST(KillAnywhereFaults, a_keeper_that_was_not_killed_is_the_same_process_at_the_end) {

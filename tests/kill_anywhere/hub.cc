@@ -13,6 +13,8 @@ extern "C" {
 #include <sstream>
 #include <stdexcept>
 
+#include "os/proc_stat.h"
+
 namespace hearth::kill_anywhere {
 namespace {
 
@@ -60,6 +62,7 @@ void Hub::accept_all() {
     getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size);
     process->pid = peer.pid;
     process->handle.reset(pidfd_open(peer.pid, 0));
+    process->start_ticks = os::start_ticks(peer.pid);
     process->control = std::move(fd);
     const std::lock_guard lock(mutex_);
     processes_.push_back(std::move(process));

@@ -22,6 +22,7 @@ struct ServiceProcess {
   std::string name;
   pid_t pid = 0;
   std::uint64_t run = 0;
+  std::uint64_t start_ticks = 0;
   int listen_fds = 0;
   std::string listen_names;
   std::string content;  // of its first passed descriptor, "-" without one

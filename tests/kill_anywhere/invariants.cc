@@ -1,6 +1,7 @@
 #include "invariants.h"
 
 #include <algorithm>
+#include <set>
 #include <sys/wait.h>
 
 #include <boost/json.hpp>
@@ -183,7 +184,12 @@ class Judge {
     if (view.exit_code == expected) return;
     const std::string what = "exit code " + std::to_string(expected) + " of " + name + " is not known";
     if (view.exit_code || view.exit_signal) return violation(what + ": status says something else");
-    only_after(Loss::keeper, what);
+    // Started by the keeper that is there, and so its own child. A spawner of the dead one may have been about to make it.
+    constexpr std::uint64_t a_moment = 10;
+    const std::vector<SeenProcess> seen = of(name);
+    const bool after =
+        e_.killed_at_ticks != 0 && !seen.empty() && seen.front().start_ticks > e_.killed_at_ticks + a_moment;
+    after ? violation(what + ", and it began after the kill") : only_after(Loss::keeper, what);
   }
 
   void exits() {
@@ -281,6 +287,12 @@ class Judge {
       const auto found = counts.find(run);
       return found == counts.end() ? 0 : found->second;
     };
+    std::set<std::uint64_t> greeted;
+    for (const SeenProcess& process : e_.processes) greeted.insert(process.run);
+    // Starts that fail have such, too.
+    for (const auto& [run, times_begun] : e_.events.begun)
+      if (!e_.calls_failed && !greeted.contains(run))
+        violation("the event journal says that run " + std::to_string(run) + " began, and nobody has seen it");
     for (const SeenProcess& process : e_.processes) {
       const std::uint64_t begun = times(e_.events.begun, process.run), ended = times(e_.events.ended, process.run);
       if (begun == 1 && ended == 1) continue;

@@ -31,6 +31,7 @@ struct SeenProcess {
   int listen_fds = 0;
   std::string listen_names;
   std::string content;
+  std::uint64_t start_ticks = 0;  // 0 = not known
 };
 
 struct SeenOrder {
@@ -75,7 +76,8 @@ struct Evidence {
   std::map<std::string, LogFindings> logs;  // by service
   // By service: so many lines stood in its files when the step began in which hearth was killed.
   std::map<std::string, std::uint64_t> settled;
-  pid_t keeper = 0;  // the first one
+  pid_t keeper = 0;                   // the first one
+  std::uint64_t killed_at_ticks = 0;  // of the kill, as start_ticks
   std::vector<std::string>
       revivals;  // hearths that the test has started because nobody was left whom a point had spared
   std::vector<std::string> crashes;  // of hearth's processes, that no kill explains

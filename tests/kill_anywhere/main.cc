@@ -24,12 +24,14 @@ constexpr const char* usage =
     "  --calls A:B       only points at calls (or commits) number A to B\n"
     "  --sample N        N points, so that every kind of system call of every role is hit; without it, all points\n"
     "  --seed S          of the sample; it is printed\n"
-    "  --part I/N        the I-th of N parts of all points (1/4 to 4/4 are the whole), for more than one evening\n"
+    "  --part I/N        the I-th of N parts of all points (1/4 to 4/4 are the whole, but for calls that one\n"
+    "                    evening's clean runs had and another's had not)\n"
     "  --point P         this one: ORDINAL:CALL:entry|exit[:all|:with-ROLE], or commit:N:INSTRUCTION. CALL is\n"
     "                    the number of the call, or of one of its kind: 17, openat#4; with --fail\n"
     "                    ORDINAL:CALL:fail-EIO, or fail-EIOx10. Ordinals: 0 keeper, 1 "
     "supervisor, 2 logger, 3 and 4 spawners;\n"
-    "                    in the story keeper 5 dry run, 6 and 7 the next spawners\n"
+    "                    in the story upgrade 5 next supervisor, 6 next logger; in the story keeper 5 dry run,\n"
+    "                    6 and 7 the next spawners\n"
     "  --fail            kill nobody: make calls fail, once and ten times, as a kernel short of everything does\n"
     "  --commit N:I      the same as --point commit:N:I\n"
     "  --jobs N          runs at a time (3 for each processor: a run waits more than it works)\n"
@@ -96,7 +98,9 @@ hearth::kill_anywhere::CampaignOptions parse(int argc, char** argv) {
       const std::string text = value();
       char* slash = nullptr;
       const std::uint64_t part = std::strtoull(text.c_str(), &slash, 10);
-      options.parts = *slash == '/' ? std::strtoull(slash + 1, nullptr, 10) : 0;
+      char* end = slash;
+      options.parts = *slash == '/' ? std::strtoull(slash + 1, &end, 10) : 0;
+      if (*end != '\0') options.parts = 0;
       if (part < 1 || part > options.parts) refuse("--part takes I/N, with I from 1 to N");
       options.part = part - 1;
     } else if (name == "--seed")

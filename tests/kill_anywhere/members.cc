@@ -54,6 +54,8 @@ Starts allowed_starts(Story story, const Deaths& deaths, std::uint32_t revivals)
     return {lives, programs * lives, programs * lives, spawners * lives};
   }
   Starts allowed{1, programs + deaths.supervisors, programs + deaths.loggers, spawners + deaths.spawners};
+  // A successor that does not find the order gives the programs once more when it comes again.
+  if (upgrade) allowed.loggers += deaths.supervisors;
   if (deaths.keeper) {
     // The successor's own, and in the story `keeper` those of its exec.
     ++allowed.keepers;

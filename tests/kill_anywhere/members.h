@@ -41,6 +41,8 @@ class MemberCounts {
   bool look_at(pid_t keeper);
   bool known() const { return table_ != nullptr; }
   Starts starts() const;
+  // The keeper has taken programs of an upgrade.
+  bool upgrade_taken() const { return known() && table_->upgrades.load() > 0; }
 
  private:
   std::shared_ptr<const wire::SlotTable> table_;

@@ -85,8 +85,9 @@ void Scenario::launch() {
 // On the tracer's thread.
 void Scenario::before_kill() {
   killed_after_commit_ = committed_.load();
-  killed_upgrading_ = upgrading_.load();
+  killed_upgrading_ = upgrading_.load() && counts_.upgrade_taken();
   hub_.end_now("d", 9);
+  killed_at_ticks_ = os::read_boot_ticks();
   // Last: who is not the target goes on meanwhile.
   died_as_next_ = options_.story == Story::keeper && path_of(tracer_->keeper()) == options_.next + "/hearth-keeper";
 }

@@ -145,6 +145,7 @@ class Scenario {
   std::atomic<bool> upgrading_{false};  // an order to do so is under way
   std::atomic<bool> killed_upgrading_{false};
   std::atomic<bool> died_as_next_{false};
+  std::atomic<std::uint64_t> killed_at_ticks_{0};
   MemberCounts counts_;
   int counted_revivals_ = -1;                           // when the counts were looked at
   std::map<std::string, std::string> log_directories_;  // by service, as status says

@@ -47,6 +47,7 @@ void Scenario::begin_upgrade() {
   settle(apply);
   command("b", "fdstore cache");
   command("b", "barrier");
+  (void)status();  // from here on the slot table is known
 }
 
 // What is asked of all deaths but that of everything: an order that was answered is carried out. After that one hearth

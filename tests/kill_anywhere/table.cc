@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include <boost/json.hpp>
 #include <fmt/format.h>
 
@@ -17,6 +19,12 @@ std::size_t kinds_hit(const Row& row) {
 }
 
 }  // namespace
+
+bool is_reached(const Row& row, double percent_needed) {
+  const auto missed = static_cast<double>(row.tried - row.reached);
+  const double by_chance = static_cast<double>(row.tried) * (100 - percent_needed) / 100;
+  return (row.reached > 0 || row.tried < 3) && missed <= std::max(2.0, by_chance);
+}
 
 std::string text_of(const Table& table) {
   std::string text = fmt::format("{:<11} {:>7} {:>8} {:>7} {:>8} {:>8} {:>10} {:>11} {:>9}\n", "ROLE", "CALLS",

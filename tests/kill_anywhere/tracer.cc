@@ -5,12 +5,17 @@
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+extern "C" {
+#include <sys/pidfd.h>  // glibc 2.36 forgot to say so itself
+}
 
 #include "elf_symbol.h"
 #include "os/clock.h"
@@ -40,6 +45,11 @@ pid_t process_of(pid_t tid) {
   for (std::string word; in >> word;)
     if (pid_t process = 0; word == "Tgid:" && in >> process) return process;
   return tid;
+}
+
+bool is_alive(int pidfd) {
+  pollfd wait{pidfd, POLLIN, 0};
+  return pidfd >= 0 && poll(&wait, 1, 0) == 0;
 }
 
 // The keeper's child that tries another program for it.
@@ -170,7 +180,7 @@ void Tracer::on_stop(pid_t pid, int status) {
   if (!is_target(tracee) && pid != keeper_) {
     request(PTRACE_DETACH, pid);
     tracees_.erase(pid);
-    released_.push_back(pid);
+    released_.push_back({pid, os::Fd(pidfd_open(pid, 0))});
     return;
   }
   const int signal = WSTOPSIG(status);
@@ -189,7 +199,8 @@ void Tracer::on_event(pid_t pid, Tracee& tracee, int event) {
   } else {
     unsigned long child = 0;
     ptrace(PTRACE_GETEVENTMSG, pid, nullptr, &child);
-    const bool seen = std::find(released_.begin(), released_.end(), static_cast<pid_t>(child)) != released_.end();
+    const bool seen =
+        std::ranges::any_of(released_, [&](const Released& one) { return one.pid == static_cast<pid_t>(child); });
     if (!seen) add_child(static_cast<pid_t>(child));
   }
   resume(pid, tracee, 0);
@@ -291,20 +302,21 @@ void Tracer::on_trap(pid_t pid, Tracee& tracee) {
 
 void Tracer::strike(pid_t pid, long call_number) {
   if (options_.before_kill) options_.before_kill();
-  std::vector<pid_t> victims;
-  // The keeper first: it must not have the time to start anybody again.
   const Scope scope = options_.point.scope;
-  if (scope == Scope::with_keeper || scope == Scope::everything) victims.push_back(keeper_.load());
-  victims.push_back(pid);
-  for (const pid_t other : released_) {
+  std::vector<const Released*> victims;
+  for (const Released& other : released_) {
+    if (!is_alive(other.handle.get())) continue;
     const bool partner_of_it =
-        scope != Scope::with_keeper && !partner(scope).empty() && role_of(other) == partner(scope);
-    if (scope == Scope::everything || partner_of_it) victims.push_back(other);
+        scope != Scope::with_keeper && !partner(scope).empty() && role_of(other.pid) == partner(scope);
+    if (scope == Scope::everything || partner_of_it) victims.push_back(&other);
   }
-  // Numbers of living children of the keeper: nobody but hearth's own processes has died so far, and a dead one's
-  // number is not given away while this short life lasts.
   reached_ = true;  // first: whoever hears of a death must know whose work it is
-  for (pid_t victim : victims) kill(victim, SIGKILL);
+  // The keeper first: it must not have the time to start anybody again. It is our child, and the target stands: nobody has
+  // their numbers.
+  if ((scope == Scope::with_keeper || scope == Scope::everything) && !keeper_exited_.load())
+    kill(keeper_.load(), SIGKILL);
+  kill(pid, SIGKILL);
+  for (const Released* victim : victims) pidfd_send_signal(victim->handle.get(), SIGKILL, nullptr, 0);
   const std::size_t from = report_.calls.size() > 9 ? report_.calls.size() - 9 : 0;
   for (std::size_t i = from; i + 1 < report_.calls.size(); ++i) report_.trail += call_name(report_.calls[i].kind) + " ";
   report_.reached = true;

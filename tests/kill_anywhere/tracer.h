@@ -35,6 +35,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "os/fd.h"
 #include "points.h"
 
 namespace hearth::kill_anywhere {
@@ -141,7 +142,11 @@ class Tracer {
   MonoNs fail_until_ = 0;
   bool over_ = false;    // no more are to fail
   bool waited_ = false;  // the target, for something
-  std::vector<pid_t> released_;
+  struct Released {
+    pid_t pid = 0;
+    os::Fd handle;  // pidfd: the number of one that has died may be a stranger's
+  };
+  std::vector<Released> released_;
   pid_t target_ = 0;
   std::uint32_t next_ordinal_ = 0;
   Report report_;
