@@ -70,12 +70,14 @@ bool failed_and_waits(const std::string& violation) {
   return waits;
 }
 
-// The keeper's last line for people.
+// The keeper's last line for people, or that of the start of its libc.
 std::string why_it_did_not_start(const std::string& said) {
   std::istringstream in(said);
   std::string why;
   for (std::string line; std::getline(in, line);)
-    if (line.starts_with("hearth-keeper: ") || line.starts_with("hearth: ")) why = line;
+    if (line.starts_with("hearth-keeper: ") || line.starts_with("hearth: ") ||
+        line.find(": error while loading shared libraries: ") != line.npos || line.starts_with("Fatal glibc error: "))
+      why = line;
   return why;
 }
 
@@ -226,7 +228,8 @@ void judge_end(const Report& report, const Evidence& evidence, const std::string
     verdict.tolerated.push_back("without memory in its exec, as not-yet.md says: " + what);
     std::erase_if(verdict.violations, [](const std::string& v) {
       const bool unknown = v.starts_with("exit code ") && v.ends_with(" is not known");
-      return unknown || v.starts_with("the keeper was not killed, and is PID");
+      return unknown || v.starts_with("the keeper was not killed, and is PID") ||
+             v.starts_with("the keeper ended with wait status");
     });
     return;
   }

@@ -171,6 +171,17 @@ TEST(KillAnywhereFaults, so_is_each_of_the_story_of_change) {
     EXPECT_THAT(found([&](Evidence& e) { e.last.services[name].ready = false; }), ElementsAre(HasSubstr("not ready")));
     EXPECT_THAT(found([&](Evidence& e) { e.last.services[name].restarts = 1; }), ElementsAre(HasSubstr("restarts")));
   }
+  const auto lose_j = [](Evidence& e) {
+    e.after_exit.services["j"].exit_code.reset();
+    e.after_exit.services["j"].state = "failed";
+    e.orders = {{"apply", {1}, R"({"slots":[{"outcome":"failed","name":"j"}]})", "", 0}};
+  };
+  EXPECT_THAT(found(lose_j), testing::Contains(HasSubstr("\"apply\" failed")));
+  EXPECT_THAT(found([&](Evidence& e) {
+                lose_j(e);
+                e.loss = Loss::keeper;
+              }),
+              IsEmpty());
   EXPECT_THAT(found([](Evidence& e) { e.hooks += "after_stop\n"; }), ElementsAre(HasSubstr("hooks")));
   EXPECT_THAT(found([](Evidence& e) { e.hooks = "before_start\n"; }), ElementsAre(HasSubstr("hooks")));
   EXPECT_THAT(found([](Evidence& e) { e.hangups = "2"; }), ElementsAre(HasSubstr("SIGHUP 2 times")));
