@@ -20,6 +20,7 @@
 #include "api/timer.h"
 #include "apps/held_programs.h"
 #include "apps/member_log.h"
+#include "apps/refused_parks.h"
 #include "apps/upgrade_words.h"
 #include "apps/upgrading.h"
 #include "base/version.h"
@@ -104,6 +105,7 @@ class Program {
     Result<std::unique_ptr<os::KeeperLink>> link = os::KeeperLink::connect(os::Fd(wire::member_socket_fd));
     if (!link) return failure(link.error());
     link_ = std::move(*link);
+    refused_parks_ = RefusedParks(link_->table().parks_refused);
     link_->show_work(os::work_timer());
     os::ClientOptions client;
     client.directory = options_.directory;
@@ -264,7 +266,7 @@ class Program {
     probes_->advance_to(os::read_mono());
     const Now now = os::read_clock();
     upgrading_->look_at_keeper(now.wall);
-    tell_of_refused_parks();
+    const MonoNs parks_due = tell_of_refused_parks(now.mono);
     programs_.refresh(*link_, now.mono);
     MonoNs due = supervisor_->turn(now);
     keeper_->flush();
@@ -278,7 +280,7 @@ class Program {
     upgrading_->look_at_logger();
     if (supervisor_->take_changed()) server_->turn_done();
     if (supervisor_->take_dump_wish()) dump_status(now.wall);
-    due = std::min({due, store_->ensure_writer(os::read_mono()), probes_->next_deadline(), trim()});
+    due = std::min({due, store_->ensure_writer(os::read_mono()), probes_->next_deadline(), trim(), parks_due});
     // A note is an event, too, and is committed by a turn.
     return inbox_->pending() || !notes.empty() ? 0 : due;
   }
@@ -351,14 +353,13 @@ class Program {
     return command;
   }
 
-  // No start goes so far (KeeperLink::keeper_has_room): these are what services stored, or somebody has lowered its limit.
-  void tell_of_refused_parks() {
-    const std::uint32_t refused = link_->table().parks_refused;
-    if (std::exchange(parks_refused_, refused) == refused || refused == 0) return;
-    supervisor_->drop_note(parks_refused_note_);  // which told of fewer
-    parks_refused_note_ = "the keeper has no room for descriptors that it was to hold (" + std::to_string(refused) +
-                          " by now): they last as long as this supervisor; raise its limit of open files";
-    supervisor_->add_note(parks_refused_note_);
+  MonoNs tell_of_refused_parks(MonoNs now) {
+    const auto has_room = [this] { return link_->keeper_has_room(1); };
+    const RefusedParks::News news = refused_parks_.look(link_->table().parks_refused, now, has_room);
+    if (!news.gone.empty()) supervisor_->drop_note(news.gone);
+    if (!news.told.empty()) supervisor_->add_note(news.told);
+    if (news.has_room) link_->offer_again();
+    return news.due;
   }
 
   // Each second, perhaps: each is said once, so that they do not push out all other notes.
@@ -479,8 +480,7 @@ class Program {
   std::unique_ptr<supervisor::Supervisor> supervisor_;
   std::unique_ptr<Upgrading> upgrading_;
   HeldPrograms programs_;
-  std::uint32_t parks_refused_ = 0;  // that were told,
-  std::string parks_refused_note_;   // and how
+  RefusedParks refused_parks_;
   std::unique_ptr<api::Server> server_;
   std::unique_ptr<Watch> keeper_watch_;
   std::unique_ptr<Watch> probe_watch_;

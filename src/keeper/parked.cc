@@ -94,6 +94,16 @@ bool well_formed(const wire::ParkRecord& record) {
          memchr(record.name, 0, sizeof record.name) != nullptr;
 }
 
+// Whoever raises our limit (prlimit(2)) tells nobody: it is asked for when the one that we know is reached. The supervisor
+// compares with the true one before it starts anything (KeeperLink::keeper_has_room).
+bool has_room(Keeper& k) {
+  const uint64_t needed = uint64_t{k.parked.count} + k.pidfds + wire::keeper_reserved_descriptors;
+  rlimit now;
+  if (needed >= k.nofile_now && getrlimit(RLIMIT_NOFILE, &now) == 0)
+    k.nofile_now = now.rlim_cur > UINT32_MAX ? UINT32_MAX : static_cast<uint32_t>(now.rlim_cur);
+  return needed < k.nofile_now;
+}
+
 }  // namespace
 
 void fill_record(const Keeper& k, const Parked& item, wire::ParkRecord& record) {
@@ -141,7 +151,7 @@ void park(Keeper& k, const wire::ParkRecord& record, int fd, uint32_t by) {
   }
   const uint32_t at = find(p, record);
   Parked* item = p.bucket[at] != 0 ? &p.item[p.bucket[at] - 1] : nullptr;
-  const bool room = item != nullptr || p.count + k.pidfds + wire::keeper_reserved_descriptors < k.nofile_now;
+  const bool room = item != nullptr || has_room(k);
   if (item == nullptr && room && fd >= 0) item = new_item(p);
   if (item == nullptr || !room || fd < 0) {
     close_fd(fd);

@@ -169,7 +169,7 @@ struct Keeper {
   int log_directory;
   int epoll, signals, children;
   rlimit nofile;  // as we were started; services get it
-  uint32_t nofile_now;
+  uint32_t nofile_now;  // the soft limit, as last seen
 
   MemberState member[role_end];
   // A supervisor that waits for hello. Of a dying process the kernel closes the socket first, and tells its end when it has

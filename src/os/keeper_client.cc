@@ -196,10 +196,14 @@ bool KeeperClient::sweep_tree(EntryIndex index, RunId run) {
   }
   if (overlooked) leftovers_[run] = "somebody who holds its output and cannot be found";
   if (state == Sweep::State::incomplete) {
-    name("could not be killed: the stop is incomplete", sweep.survivors());
     std::string& leftover = leftovers_[run];
-    for (const FoundProcess& process : sweep.survivors())
-      leftover += (leftover.empty() ? "" : ", ") + process.command + " (PID " + std::to_string(process.pid) + ")";
+    for (const auto* left : {&sweep.survivors(), &sweep.unclear()})
+      for (const FoundProcess& process : *left)
+        leftover += (leftover.empty() ? "" : ", ") + process.command + " (PID " + std::to_string(process.pid) + ")" +
+                    (left == &sweep.unclear() ? ", as nobody can tell whose it is" : "");
+    name("could not be killed: the stop is incomplete", sweep.survivors());
+    name("holds its output, and whose it is could not be told: it is left alone, and the stop is incomplete",
+         sweep.unclear());
   }
   name("holds its output but belongs to another run: it is left alone", sweep.suspects());
   sweeps_.erase(at);

@@ -179,13 +179,19 @@ class KeeperClient final : public ports::Keeper {
 
   // following.cc
   ports::MainAnswer follow_one(const ports::SpawnOrder& order, std::int32_t pid, const std::string& source);
+  // keeper_room.cc
+  std::size_t still_to_park(const ports::SpawnOrder& order) const;
+  Status keeper_can_hold(const ports::SpawnOrder& order) const;
+  bool keeper_can_hold_a_spare() const;
   // Each: done, or not now (the keeper's socket is full), or why not.
   Result<bool> make_run(const ports::SpawnOrder& order, Made& made);
   Status make_fifo(const ports::SpawnOrder& order, Made& made);
   Status make_notify(const ports::SpawnOrder& order, Made& made);
+  static bool needs_ready_pipe(const ports::SpawnOrder& order);
   Status make_ready_pipe(const ports::SpawnOrder& order, Made& made);
   Status make_terminal(const ports::SpawnOrder& order, Made& made);
   // surroundings.cc. Nothing: not now.
+  static bool wants_terminal(const ports::SpawnOrder& order);
   std::optional<Result<Prepared>> prepare_run(const ports::SpawnOrder& order);
   void forget_preparation(RunId run);
   Result<std::shared_ptr<const Fd>> input_of(const ports::SpawnOrder& order);

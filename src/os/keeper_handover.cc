@@ -167,6 +167,7 @@ bool KeeperLink::send_late_parks() {
       const Sent sent =
           send_records<wire::ParkRecord>(socket_.get(), MessageType::park, {&record, 1}, {&parked->fd, 1});
       if (sent == Sent::lost) lost_ = true;
+      if (sent == Sent::full) wake_in(milliseconds(5));
       if (sent != Sent::yes) return false;
     }
     late_parks_.pop_back();

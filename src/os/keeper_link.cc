@@ -229,6 +229,13 @@ void KeeperLink::keep(std::span<const wire::ParkRecord> records, std::span<Fd> d
   hold(records, descriptors);
 }
 
+void KeeperLink::offer_again() {
+  if (lost_ || hand_over_) return;  // the next keeper is given everything
+  for (const ParkClass type :
+       {ParkClass::notify, ParkClass::listen, ParkClass::store, ParkClass::spec, ParkClass::probe})
+    for (const Parked& parked : parked_.all(type)) late_parks_.push_back(park_record(type, parked));
+}
+
 void KeeperLink::hold(std::span<const wire::ParkRecord> records, std::span<Fd> descriptors) {
   for (std::size_t i = 0; i < records.size(); ++i) {
     const wire::ParkRecord& record = records[i];
@@ -238,12 +245,12 @@ void KeeperLink::hold(std::span<const wire::ParkRecord> records, std::span<Fd> d
   }
 }
 
-bool KeeperLink::keeper_has_room() const {
-  constexpr std::size_t most_per_run = 8;  // its pidfd, output, socket, pipes, and a listener or two
+bool KeeperLink::keeper_has_room(std::size_t descriptors) const {
+  if (parked_.size() + descriptors > wire::max_parked) return false;
   rlimit limit{};
   if (::prlimit(table().keeper_pid, RLIMIT_NOFILE, nullptr, &limit) < 0) return true;
   const std::size_t runs = parked_.all(ParkClass::output).size();
-  return parked_.size() + runs + wire::keeper_reserved_descriptors + most_per_run <= limit.rlim_cur;
+  return parked_.size() + runs + wire::keeper_reserved_descriptors + descriptors <= limit.rlim_cur;
 }
 
 void KeeperLink::unpark(ParkClass type, std::uint64_t key, std::string_view name, std::uint64_t file) {

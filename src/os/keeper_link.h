@@ -89,9 +89,9 @@ class KeeperLink {
   const wire::HelloRecord& hello() const { return hello_; }
   int descriptor(wire::HelloDescriptor which) const { return descriptors_[static_cast<std::size_t>(which)].get(); }
   const ParkedTable& parked() const { return parked_; }
-  // Whether the keeper can take what another run needs. It refuses by counting, when nobody can act on it any more: output
+  // Whether the keeper can take so many descriptors more. It refuses by counting, when nobody can act on it any more: output
   // that it does not park no logger reads. True also when nobody can tell.
-  bool keeper_has_room() const;
+  bool keeper_has_room(std::size_t descriptors) const;
   SpawnerLine& spawner(std::uint32_t index) { return spawners_[index]; }
 
   // Hands a descriptor to the keeper and keeps it; without a keeper it is kept for the next one. False: the socket
@@ -103,6 +103,9 @@ class KeeperLink {
   // As park(), but nothing is lost: what the keeper does not take within `patience` goes out with a later flush(). Who
   // is late makes those that come after him not wait.
   void keep(std::span<const wire::ParkRecord> records, std::span<Fd> descriptors, SpanNs patience = seconds(1));
+  // What is not output goes out once more with the next flush(): the keeper may have refused it when it had no room, and
+  // takes what it has for the same. Output would be read anew by the logger, which counts what is left of it.
+  void offer_again();
   // Closes ours at once; the keeper is told with the next flush().
   void unpark(wire::ParkClass type, std::uint64_t key, std::string_view name = {}, std::uint64_t file = 0);
   void signal(const wire::SignalRecord& record) { signals_.push_back(record); }

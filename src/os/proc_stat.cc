@@ -136,17 +136,21 @@ std::string environment_text(pid_t pid) {
   return text ? std::move(*text) : "";
 }
 
+bool says_empty_environment(const std::string& line) {
+  std::size_t at = line.rfind(')');
+  for (int field = 2; field < 50 && at != std::string::npos; ++field) at = line.find(' ', at + 1);
+  unsigned long long start = 0;
+  unsigned long long end = 0;
+  const bool found = at != std::string::npos && std::sscanf(line.c_str() + at, "%llu %llu", &start, &end) == 2;
+  return found && end != 0 && start == end;
+}
+
 bool has_empty_environment(pid_t pid) {
-  // Fields 50 and 51, env_start and env_end, of proc_pid_stat(5): execve(2) sets the end when the texts are there. While
-  // it walks over them both are the same for less than a microsecond, hence the second look.
+  // execve(2) sets the end of it when the texts are there. While it walks over them both are the same for less than a
+  // microsecond, hence the second look.
   for (int look = 0; look < 2; ++look) {
     const Result<std::string> text = read_file(proc_path(pid, "stat"), 4096);
-    std::size_t at = text ? text->rfind(')') : std::string::npos;
-    for (int field = 2; field < 50 && at != std::string::npos; ++field) at = text->find(' ', at + 1);
-    unsigned long long start = 0;
-    unsigned long long end = 0;
-    if (at == std::string::npos || std::sscanf(text->c_str() + at, "%llu %llu", &start, &end) != 2) return false;
-    if (end == 0 || start != end) return false;
+    if (!text || !says_empty_environment(*text)) return false;
   }
   return true;
 }

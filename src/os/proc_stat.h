@@ -63,8 +63,11 @@ std::string environment_of(pid_t pid, const std::string& name, bool* found = nul
 // What the process began with, "" when that is nothing or unreadable, and in the middle of execve(2).
 std::string environment_text(pid_t pid);
 // It was executed with no environment at all. In the middle of execve(2) the old environment is gone and the new one not
-// there: that is not the same, and this is false then, also when it cannot be read.
+// there, and who ends has none: that is not the same, and this is false then, also when it cannot be read.
 bool has_empty_environment(pid_t pid);
+// Whether that line of /proc/PID/stat says so: fields 50 and 51 are equal, and not 0, which stands there without memory of
+// its own (a kernel thread, one that ends), in the middle of execve(2) and for who may not ask.
+bool says_empty_environment(const std::string& line);
 // A value in the text of an environment, as /proc/PID/environ has it: for who asks for several.
 std::string value_in(const std::string& environment, const std::string& name, bool* found = nullptr);
 

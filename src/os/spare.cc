@@ -22,6 +22,7 @@ void KeeperClient::make_spare() {
   // After a take-over plans of old runs may be sent again: a number that exists is not the next one.
   for (ParkClass type : made_ahead)
     if (const std::vector<Parked>& all = link_.parked().all(type); !all.empty() && all.back().key >= run) return;
+  if (!keeper_can_hold_a_spare()) return;
   Result<Fifo> fifo = open_fifo(directory(), run, {});
   if (!fifo) return;
   Result<Fd> output = open_fifo_for_service(directory(), run, fifo->reader.get());

@@ -46,6 +46,12 @@ SpawnAnswer refused(Error error) {
   return {SpawnOutcome::refused, std::move(error)};
 }
 
+// An entry that holds the run already cannot be refused any more: it is asked for again, and status says after what.
+SpawnAnswer again(const Error& error) {
+  return {SpawnOutcome::later,
+          {Remedy::try_later, error.operation, error.subject, "another try: " + error.text(), "", error.code}};
+}
+
 // Of what hearth makes for itself nothing is the service's fault, whatever the kernel says of it.
 std::unexpected<Error> lacking(Error error) {
   error.remedy = Remedy::try_later;
@@ -77,8 +83,7 @@ SpawnAnswer KeeperClient::spawn(const SpawnOrder& order) {
     return {SpawnOutcome::later, {Remedy::try_later, "start", order.label, preparations_.waits_for(), "", 0}};
   if (!*prepared) {
     forget_preparation(order.run);
-    // An entry that holds the run already cannot be refused any more: it is asked for again.
-    return ordered ? SpawnAnswer{SpawnOutcome::later, {}} : refused(prepared->error());
+    return ordered ? again(prepared->error()) : refused(prepared->error());
   }
   Made made;
   made.ruleset = (*prepared)->ruleset;
@@ -98,8 +103,7 @@ SpawnAnswer KeeperClient::spawn(const SpawnOrder& order) {
     if (!plan) ready = failure(plan.error());
   }
   if (!ready) {
-    // An entry that holds the run already cannot be refused any more: it is asked for again.
-    if (ordered) return {SpawnOutcome::later, {}};
+    if (ordered) return again(ready.error());
     undo(order, made);
     return refused(ready.error());
   }
@@ -110,13 +114,13 @@ SpawnAnswer KeeperClient::spawn(const SpawnOrder& order) {
   if (!ordered) order_entry(order, 0);
   crash_point("entry ordered");
   Result<bool> sent = send_plan(order, *plan, made);
-  if (!sent) return {SpawnOutcome::later, {}};
+  if (!sent) return again(sent.error());
   // No room in the spawner's socket: there is none for others either, and what they need must not be made in vain.
   return {*sent ? SpawnOutcome::sent : SpawnOutcome::full, {}};
 }
 
 Result<bool> KeeperClient::make_run(const SpawnOrder& order, Made& made) {
-  if (!link_.keeper_has_room()) return lacking(errno_error("have the keeper hold the output of", order.label, EMFILE));
+  if (const Status room = keeper_can_hold(order); !room) return lacking(room.error());
   if (Result<bool> free = look_at_ports(order); !free || !*free) return free;
   Result<bool> listening = make_listeners(order);
   if (!listening || !*listening) return listening;
@@ -154,8 +158,12 @@ Status KeeperClient::make_notify(const SpawnOrder& order, Made& made) {
   return {};
 }
 
+bool KeeperClient::needs_ready_pipe(const SpawnOrder& order) {
+  return ready_descriptor(order) >= 0;
+}
+
 Status KeeperClient::make_ready_pipe(const SpawnOrder& order, Made& made) {
-  if (ready_descriptor(order) < 0 || link_.parked().find(ParkClass::probe, order.run) != nullptr) return {};
+  if (!needs_ready_pipe(order) || link_.parked().find(ParkClass::probe, order.run) != nullptr) return {};
   Result<Fd> pipe = make_parked_pipe();
   if (!pipe) return failure(pipe.error());
   made.ready = std::move(*pipe);

@@ -16,11 +16,11 @@ namespace {
 
 using wire::ParkClass;
 
-bool wants_terminal(const ports::SpawnOrder& order) {
+}  // namespace
+
+bool KeeperClient::wants_terminal(const ports::SpawnOrder& order) {
   return order.role == SlotRole::service && order.spec->around->stdin_from == StdinFrom::pty;
 }
-
-}  // namespace
 
 std::optional<Result<Prepared>> KeeperClient::prepare_run(const ports::SpawnOrder& order) {
   const Surroundings& around = *order.spec->around;

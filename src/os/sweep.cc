@@ -38,7 +38,7 @@ Sweep::State Sweep::step(MonoNs now) {
     // And the kernel knows whether somebody can still write to the output, whoever that is.
     const bool calm = vanished_ == 0 || ++calm_passes_ >= calm_passes_wanted;
     const bool sure = calm && (!suspects_.empty() || !output_is_held());
-    if (all_gone() && outran_.empty() && sure && unclear_ == 0) {
+    if (all_gone() && outran_.empty() && sure && unclear_.empty()) {
       if (std::none_of(held_.begin(), held_.end(), [](const Held& h) { return h.refused; })) return State::done;
       name_survivors();
       return State::incomplete;
@@ -48,7 +48,7 @@ Sweep::State Sweep::step(MonoNs now) {
   if (passes_ < passes_max && now - began_ < limit) return State::again;
   kill_all();  // what is frozen must not stay so
   name_survivors();
-  return survivors_.empty() ? State::done : State::incomplete;
+  return survivors_.empty() && unclear_.empty() ? State::done : State::incomplete;
 }
 
 Sweep::Stats Sweep::read_all_stats() {
@@ -138,30 +138,33 @@ std::vector<pid_t> Sweep::find_all(const Stats& stats) {
   const bool leader_holds =
       target_.leader > 0 && target_.leader_ticks != 0 && start_ticks(target_.leader) == target_.leader_ticks;
   std::unordered_map<pid_t, Evidence> evidence;
-  suspects_.clear();
-  unclear_ = 0;
   const pid_t self = ::getpid();
   for (const auto& [pid, stat] : stats) {
     const bool spare = pid == self || std::find(target_.spare.begin(), target_.spare.end(), pid) != target_.spare.end();
     if (spare) continue;
     const Evidence found = holds(pid, stat.start_ticks) ? Evidence::belongs : direct_evidence(pid, stat, leader_holds);
     evidence.emplace(pid, found);
-    if (found == Evidence::suspicious || found == Evidence::unclear) suspects_.push_back({pid, command_of(pid)});
-    unclear_ += found == Evidence::unclear;
   }
-  // Children of what belongs, to any depth.
-  std::vector<pid_t> found;
+  // Children of what belongs, to any depth: also one that has no environment now, before it makes children of its own.
   for (bool more = true; more;) {
     more = false;
     for (auto& [pid, state] : evidence) {
       auto parent = evidence.find(stats.at(pid).parent);
-      if (state != Evidence::none || parent == evidence.end() || parent->second != Evidence::belongs) continue;
+      const bool open = state == Evidence::none || state == Evidence::unclear;
+      if (!open || parent == evidence.end() || parent->second != Evidence::belongs) continue;
       state = Evidence::belongs;
       more = true;
     }
   }
-  for (const auto& [pid, state] : evidence)
+  std::vector<pid_t> found;
+  suspects_.clear();
+  unclear_.clear();
+  for (const auto& [pid, state] : evidence) {
     if (state == Evidence::belongs) found.push_back(pid);
+    if (state == Evidence::suspicious) suspects_.push_back({pid, command_of(pid)});
+    if (state == Evidence::unclear) unclear_.push_back({pid, command_of(pid)});
+  }
+  unclear_passes_ = unclear_.empty() ? 0 : unclear_passes_ + 1;
   return found;
 }
 

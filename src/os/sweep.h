@@ -10,20 +10,23 @@
 //             one has had no meaning since Linux 2.4.25 (getrlimit(2)), and nobody sets it: what has closed all
 //             descriptors, lost its environment and its parents still has it
 // and none against it: a cookie of another service speaks against `output` (the descriptor was handed to it on
-// purpose). Who is in the middle of execve(2) has no environment to ask: it is looked at again in the next pass. What began before the leader may be left of an earlier run, and is known by its mark alone. Hearth's
-// own processes are never candidates. What is only suspicious is listed and left alone.
+// purpose). Who holds the output and has no environment to ask (in the middle of execve(2) and of its exit nobody has one) is
+// unclear: it is looked at again in the next pass, and left alone when it stays so. What began before the leader may be left
+// of an earlier run, and is known by its mark alone. Hearth's own processes are never candidates. What is only suspicious is
+// listed and left alone.
 //
 //   freezing   each pass: SIGSTOP to everything that is newly found. A frozen process makes no children, so a pass
 //              that finds nothing new has found all. Who ends between being found and being held (a chain of
 //              processes that fork and end) is stopped by its process group, which the kernel does at one stroke.
 //   killing    SIGKILL to all, then passes until they are gone. Something new: freezing again.
 //   done | incomplete   after at most passes_max passes or limit; who is left is named (another user's; one that
-//              hangs in the kernel; a fork bomb that outran us).
+//              hangs in the kernel; a fork bomb that outran us; whoever is unclear still).
 //
 // One pass reads /proc once, 3 to 5 ms with 470 processes: one per turn of the supervisor, and never on the way of
 // a restart. Signals go through pidfds that were checked against the start time, so that no PID used again is hit.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <sys/types.h>
@@ -67,11 +70,15 @@ class Sweep {
   enum class State { again, done, incomplete };
   // One pass. Not called again once it is done or incomplete.
   State step(MonoNs now);
-  // Pause before the next step; 0 while freezing.
-  SpanNs pause() const { return killing_ ? milliseconds(2) : 0; }
+  // Pause before the next step; 0 while freezing. Longer and longer while somebody is unclear, who mostly is no more at the
+  // next look, and else may take the time that there is.
+  SpanNs pause() const { return killing_ ? milliseconds(2) << std::min(unclear_passes_, 7) : 0; }
 
   const std::vector<FoundProcess>& survivors() const { return survivors_; }
+  // That hold the output and are another run's: left alone.
   const std::vector<FoundProcess>& suspects() const { return suspects_; }
+  // That hold the output, and nobody could tell whose they are: left alone. With them a sweep is incomplete.
+  const std::vector<FoundProcess>& unclear() const { return unclear_; }
   int passes() const { return passes_; }
   int killed() const { return killed_; }
 
@@ -111,13 +118,14 @@ class Sweep {
   std::vector<std::pair<pid_t, ProcStat>> zombies_;  // of the last pass
   std::vector<pid_t> stopped_groups_;
   std::vector<FoundProcess> survivors_;
-  std::vector<FoundProcess> suspects_;
+  std::vector<FoundProcess> suspects_;  // of the last pass
+  std::vector<FoundProcess> unclear_;   // likewise
   MonoNs began_ = 0;
   int passes_ = 0;
   int killed_ = 0;
-  int unclear_ = 0;      // processes that executed another program just then, in the last pass
-  int vanished_ = 0;     // processes that ended between the listing and the look, in the last pass
-  int calm_passes_ = 0;  // in a row that found nothing while some vanished
+  int vanished_ = 0;        // processes that ended between the listing and the look, in the last pass
+  int unclear_passes_ = 0;  // in a row
+  int calm_passes_ = 0;     // in a row that found nothing while some vanished
   bool killing_ = false;
   std::vector<FoundProcess> outran_;  // belonged, and were gone before they could be held; of the last pass
 };

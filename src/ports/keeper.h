@@ -66,7 +66,7 @@ enum class SpawnOutcome {
 
 struct SpawnAnswer {
   SpawnOutcome outcome = SpawnOutcome::later;
-  Error error;  // refused
+  Error error;  // refused: why; later: `reason` is what it waits for, where people should know
 };
 
 // Who is taken for the main process of a run whose leader has gone.

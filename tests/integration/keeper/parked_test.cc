@@ -251,6 +251,30 @@ TEST(ParkedDescriptorsOfAPoorKeeper, ThatCannotBeHadAreCountedAndNothingElseSuff
   EXPECT_EQ(h.parked.size() + h.table->parks_refused.load(), 300u);
 }
 
+TEST(ParkedDescriptorsOfAPoorKeeper, AreTakenAgainWhenSomebodyHasRaisedItsLimit) {
+  Instance h({.nofile = 200});
+  h.accept_supervisor();
+  h.take_over_from_keeper();
+  Fd null(open("/dev/null", O_RDONLY));
+  const auto park = [&](std::uint64_t from, std::uint64_t to) {
+    for (std::uint64_t key = from; key < to; ++key)
+      ASSERT_TRUE(h.supervisor.send<ParkRecord>(MessageType::park, {park_record(ParkClass::store, key)}, {null.get()}));
+    h.kill_supervisor();
+    h.accept_supervisor();
+    h.take_over_from_keeper();  // by when all is handled that the one before has sent
+  };
+  park(0, 300);
+  const std::size_t held = h.parked.size();
+  const std::uint32_t refused = h.table->parks_refused;
+  EXPECT_EQ(held + refused, 300u);
+  EXPECT_GT(refused, 100u);
+  const rlimit more{1000, 1000};
+  if (prlimit(h.keeper, RLIMIT_NOFILE, &more, nullptr) < 0) GTEST_SKIP() << "needs CAP_SYS_RESOURCE to raise a limit";
+  park(300, 500);
+  EXPECT_EQ(h.parked.size(), held + 200);
+  EXPECT_EQ(h.table->parks_refused.load(), refused);
+}
+
 TEST_F(ParkedDescriptors, InMessagesThatAreNotOneAreDropped) {
   auto [a, b] = make_pipe();
   const auto bytes_of = [](MessageType type, std::uint32_t count, std::size_t more) {

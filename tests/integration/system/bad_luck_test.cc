@@ -206,6 +206,30 @@ TEST_F(BadLuck, a_keeper_with_few_descriptors_holds_the_output_of_whatever_it_st
   EXPECT_THAT(status().notes_text(), Not(HasSubstr("has no room")));
 }
 
+TEST_F(BadLuck, what_a_keeper_without_room_has_refused_it_is_given_when_there_is_room) {
+  project("[service.web]\nfdstore_max = 3\nrestart = \"always\"\nbackoff = { initial = 0 }\nready = \"notify\"\n" +
+          puppet());
+  Command waiting = begin({"up"});
+  Actor web = stage->enter();
+  EXPECT_EQ("ok", web.ask("notify READY=1"));
+  ASSERT_EQ(0, waiting.wait().code);
+  const pid_t keeper = status().keeper;
+  rlimit before{};
+  ASSERT_EQ(0, ::prlimit(keeper, RLIMIT_NOFILE, nullptr, &before));
+  const rlimit none{3, before.rlim_max};
+  ASSERT_EQ(0, ::prlimit(keeper, RLIMIT_NOFILE, &none, nullptr));
+  EXPECT_EQ("ok", web.ask("keep cache the model"));
+  EXPECT_TRUE(until([&] { return status().notes_text().find("has no room") != std::string::npos; }));
+  ASSERT_EQ(0, ::prlimit(keeper, RLIMIT_NOFILE, &before, nullptr));
+  EXPECT_TRUE(until([&] { return status().notes_text().find("has no room") == std::string::npos; }));
+  kill_members("hearth-supervisor", SIGKILL);
+  web.kill(SIGKILL);
+  Actor next = stage->enter();
+  EXPECT_EQ("cache", next.ask("variable LISTEN_FDNAMES"));
+  EXPECT_EQ("the model", next.ask("content 3"));
+  EXPECT_THAT(status().notes_text(), Not(HasSubstr("has no room"))) << "it is no news to the next supervisor";
+}
+
 TEST_F(BadLuck, an_interrupt_of_up_ends_the_waiting_and_not_the_service) {
   project("[service.web]\nready = \"notify\"\n" + puppet());
   Command waiting = begin({"up"});

@@ -5,6 +5,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <tuple>
 #include <unistd.h>
@@ -81,6 +82,33 @@ TEST_F(ParkTable, RefusesWhatDoesNotFitAndCountsIt) {
   park(*k, record_of({wire::ParkClass::store, 1, 0, "another"}), 1'000'002, 1);
   EXPECT_EQ(k->parked.count, wire::max_parked);
   EXPECT_EQ(k->table->parks_refused.load(), 5u);
+}
+
+// prlimit(2), by somebody who has read the note.
+TEST_F(ParkTable, ParksAgainWhenItsLimitWasRaised) {
+  rlimit before;
+  ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &before));
+  const auto set = [&](rlim_t parked) {
+    const rlimit limit = {wire::keeper_reserved_descriptors + parked, before.rlim_max};
+    EXPECT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+  };
+  const auto park_five = [&](std::uint64_t from) {
+    for (std::uint64_t key = from; key < from + 5; ++key)
+      park(*k, record_of({wire::ParkClass::store, key, 0, ""}), 1'000'000, 1);
+  };
+  k->nofile_now = wire::keeper_reserved_descriptors + 4;
+  set(4);
+  park_five(0);
+  EXPECT_EQ(k->parked.count, 4u);
+  EXPECT_EQ(k->table->parks_refused.load(), 1u);
+  set(9);
+  park_five(10);
+  EXPECT_EQ(k->parked.count, 9u);
+  EXPECT_EQ(k->table->parks_refused.load(), 1u);
+  park_five(20);
+  EXPECT_EQ(k->parked.count, 9u);
+  EXPECT_EQ(k->table->parks_refused.load(), 6u);
+  EXPECT_EQ(0, setrlimit(RLIMIT_NOFILE, &before));
 }
 
 TEST_F(ParkTable, IgnoresRecordsThatAreNone) {

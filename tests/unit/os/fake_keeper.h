@@ -88,6 +88,8 @@ class FakeKeeper {
     return std::move(*link);
   }
 
+  bool has_room = true;  // else it refuses what is parked
+
   // Handles all that the supervisor has sent.
   void handle() {
     os::Message message;
@@ -95,7 +97,7 @@ class FakeKeeper {
       ++messages_;
       if (message.type == wire::MessageType::park)
         for (std::uint32_t i = 0; i < message.count; ++i)
-          parked_.put(*message.record<wire::ParkRecord>(i), std::move(message.descriptors[i]));
+          if (has_room) parked_.put(*message.record<wire::ParkRecord>(i), std::move(message.descriptors[i]));
       if (message.type == wire::MessageType::unpark)
         for (std::uint32_t i = 0; i < message.count; ++i) {
           const auto* r = message.record<wire::ParkRecord>(i);

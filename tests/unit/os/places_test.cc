@@ -209,6 +209,25 @@ TEST(ProcStat, who_has_executed_nothing_since_its_fork_is_told_from_who_has) {
   ASSERT_EQ(child, ::waitpid(child, nullptr, 0));
 }
 
+TEST(ProcStat, an_environment_is_empty_when_it_is_there_and_has_no_text) {
+  // Fields 3 to 49, and what follows them.
+  const auto line = [](const std::string& name, const std::string& rest) {
+    std::string text = "42 (" + name + ")";
+    for (int field = 3; field < 50; ++field) text += field == 3 ? " S" : " 1";
+    return text + rest;
+  };
+  EXPECT_TRUE(says_empty_environment(line("env", " 140730264784871 140730264784871 0\n")));
+  EXPECT_TRUE(says_empty_environment(line("a) 1 (b c", " 140730264784871 140730264784871 0\n")));
+  EXPECT_FALSE(says_empty_environment(line("sh", " 140730264784871 140730264788970 0\n"))) << "it has one";
+  EXPECT_FALSE(says_empty_environment(line("sh", " 140730264784871 0 0\n"))) << "in the middle of execve(2)";
+  EXPECT_FALSE(says_empty_environment(line("kthreadd", " 0 0 0\n")))
+      << "a kernel thread, one that ends, one not to be asked";
+  EXPECT_FALSE(says_empty_environment(line("sh", "")));
+  EXPECT_FALSE(says_empty_environment(line("sh", " 140730264784871")));
+  EXPECT_FALSE(says_empty_environment("42 (sh"));
+  EXPECT_FALSE(says_empty_environment(""));
+}
+
 TEST(ProcStat, a_process_is_known_by_pid_and_start_time_until_it_ends) {
   const pid_t child = ::fork();
   if (child == 0) {

@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "os/clock.h"
+#include "unit/os/hidden_environment.h"
 #include "unit/os/temp_directory.h"
 
 namespace hearth::os {
@@ -216,6 +217,62 @@ TEST_F(SweepTest, a_process_of_another_service_is_left_alone_also_while_it_execu
     ASSERT_EQ(1u, s.suspects().size());
     EXPECT_EQ(friendly, s.suspects()[0].pid);
   }
+}
+
+// An execve(2) that hangs on a disk, or an exit in a driver: it may be anybody's, and stays so.
+TEST_F(SweepTest, whoever_holds_the_pipe_and_shows_no_environment_is_left_alone_and_makes_the_sweep_incomplete) {
+  lead([&] { tell(); });
+  heard();
+  const pid_t somebody = ::fork();
+  if (somebody == 0) {
+    Fd held(::open((directory / "o").c_str(), O_WRONLY | O_CLOEXEC));
+    test::hide_environment();
+    tell();
+    for (;;) ::pause();
+  }
+  others.push_back(somebody);
+  ASSERT_EQ(somebody, heard());
+  Sweep s(target());
+  SpanNs pauses = 0;
+  Sweep::State state = Sweep::State::again;
+  while (state == Sweep::State::again) {
+    state = s.step(read_mono());
+    pauses += s.pause();
+    while (::waitpid(-1, nullptr, WNOHANG) > 0) {
+    }
+  }
+  EXPECT_EQ(Sweep::State::incomplete, state);
+  EXPECT_GT(pauses, Sweep::limit / 2) << "an exit may take a while";
+  EXPECT_TRUE(alive(somebody));
+  EXPECT_FALSE(alive(leader));
+  ASSERT_EQ(1u, s.unclear().size());
+  EXPECT_EQ(somebody, s.unclear()[0].pid);
+  EXPECT_TRUE(s.suspects().empty()) << "nobody knows that it is another run's";
+  EXPECT_TRUE(s.survivors().empty());
+}
+
+TEST_F(SweepTest, a_child_of_the_service_that_shows_no_environment_ends_with_it) {
+  lead([&] {
+    if (::fork() == 0) {
+      ::setsid();
+      Fd held(::open((directory / "o").c_str(), O_WRONLY | O_CLOEXEC));
+      test::hide_environment();
+      tell();
+      for (;;) ::pause();
+    }
+  });
+  const pid_t child = heard();
+  Sweep s(target());
+  EXPECT_EQ(Sweep::State::again, s.step(read_mono()));
+  ProcStat stat;
+  ASSERT_TRUE(read_stat(child, stat));
+  // Of a signal that is on its way the state tells nothing yet.
+  const MonoNs end = read_mono() + seconds(10);
+  while (!stat.stopped() && read_mono() < end && read_stat(child, stat)) ::poll(nullptr, 0, 1);
+  EXPECT_TRUE(stat.stopped()) << "frozen with the first that are found, so that it makes no children";
+  EXPECT_EQ(Sweep::State::done, sweep(s));
+  EXPECT_FALSE(alive(child));
+  EXPECT_TRUE(s.unclear().empty());
 }
 
 TEST_F(SweepTest, the_cookie_finds_what_has_neither_parent_nor_pipe) {
