@@ -140,11 +140,12 @@ void check_leftovers(const Context& context, Findings& findings) {
 InstanceState look_at_instance(const Context& context) {
   InstanceState state;
   state.exists = ::access(context.instance.directory.c_str(), F_OK) == 0;
-  state.lives = state.exists && instance_lives(context.instance);
   Client client(context.socket_path());
   const auto answer = client.ask({.target = "/v1/instance"}, after(os::read_mono(), seconds(3)));
+  state.answers = answer.has_value();
+  // Of a hearth in another PID namespace /proc/locks does not show the lock, and who answers lives.
+  state.lives = state.answers || (state.exists && instance_lives(context.instance));
   if (!answer) return state;
-  state.answers = true;
   if (const Result<InstanceNews> instance = instance_news(*answer)) {
     state.version = instance->version;
     state.supervisor = static_cast<pid_t>(instance->supervisor_pid);

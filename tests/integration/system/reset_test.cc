@@ -176,8 +176,8 @@ TEST_F(Reset, doctor_says_that_the_keeper_is_stopped_while_the_supervisor_answer
   EXPECT_THAT(ill.out, HasSubstr("its keeper (PID " + std::to_string(keeper) + ") is stopped"));
 }
 
-// Their numbers are nobody's there, or strangers'.
-TEST_F(Reset, doctor_in_another_PID_namespace_says_that_it_cannot_see_the_keeper) {
+// Their numbers are nobody's there, or strangers', and /proc/locks does not show who has the lock.
+TEST_F(Reset, doctor_in_another_PID_namespace_says_that_it_cannot_see_the_keeper_and_removes_nothing) {
   const std::vector<std::string> elsewhere = {"/usr/bin/unshare", "--pid", "--fork", "--mount-proc"};
   const auto execute_elsewhere = [&](std::vector<std::string> words) {
     words.insert(words.begin(), elsewhere.begin(), elsewhere.end());
@@ -187,10 +187,12 @@ TEST_F(Reset, doctor_in_another_PID_namespace_says_that_it_cannot_see_the_keeper
   project("[service.web]\n" + puppet());
   ASSERT_EQ(0, up().code);
   (void)stage->enter();
-  const Output output = execute_elsewhere({bin("hearth"), "--dir", directory, "doctor"});
+  const Output output = execute_elsewhere({bin("hearth"), "--dir", directory, "doctor", "--fix"});
   EXPECT_THAT(output.out, HasSubstr("hearth runs in " + directory));
   EXPECT_THAT(output.out, Not(HasSubstr("is dead")));
   EXPECT_THAT(output.out, HasSubstr("its processes cannot be seen from here"));
+  EXPECT_TRUE(exists(directory + "/api.sock"));
+  EXPECT_EQ("running", service().state);
 }
 
 TEST_F(Reset, doctor_looks_at_each_program) {
