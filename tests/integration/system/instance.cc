@@ -344,6 +344,7 @@ bool Machine::until(const std::function<bool()>& holds, int timeout_ms) {
 }
 
 void Machine::stop_process(pid_t pid) {
+  ASSERT_GT(pid, 1) << "that would be this test and all of its group";
   ASSERT_EQ(0, ::kill(pid, SIGSTOP));
   ASSERT_TRUE(until([&] {
     os::ProcStat stat;

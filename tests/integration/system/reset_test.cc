@@ -186,13 +186,13 @@ TEST_F(Reset, doctor_in_another_PID_namespace_says_that_it_cannot_see_the_keeper
   if (!root() || execute_elsewhere({"/bin/true"}).code != 0) GTEST_SKIP() << "no PID namespace can be had here";
   project("[service.web]\n" + puppet());
   ASSERT_EQ(0, up().code);
-  (void)stage->enter();
+  const Actor web = stage->enter();
   const Output output = execute_elsewhere({bin("hearth"), "--dir", directory, "doctor", "--fix"});
   EXPECT_THAT(output.out, HasSubstr("hearth runs in " + directory));
   EXPECT_THAT(output.out, Not(HasSubstr("is dead")));
   EXPECT_THAT(output.out, HasSubstr("its processes cannot be seen from here"));
   EXPECT_TRUE(exists(directory + "/api.sock"));
-  EXPECT_EQ("running", service().state);
+  EXPECT_EQ(web.pid, service().pid);
 }
 
 TEST_F(Reset, doctor_looks_at_each_program) {
