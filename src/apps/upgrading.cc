@@ -122,6 +122,7 @@ MonoNs Upgrading::step(MonoNs now) {
     if (keeper_given_) keeper_died();
     told_ = Told::no;
     take_back_ = false;
+    owed_answer_.reset();
     if (stage_ != Stage::deciding) return never;
   }
   if (stage_ == Stage::deciding && decided_) {
@@ -208,7 +209,7 @@ MonoNs Upgrading::execute(MonoNs now) {
       refuse(std::move(*refused));
       return now;
     }
-    execs_before_ = execs_at_first_ = table.keeper_execs;
+    execs_before_ = table.keeper_execs;
     keeper_refused_before_ = table.keeper_refusal.load().count;
     if (!link_.give_keeper(programs_->keeper.get())) return link_.lost() ? never : after(now, look_again);
     told_ = Told::sent;
@@ -234,27 +235,34 @@ MonoNs Upgrading::execute(MonoNs now) {
   return now;
 }
 
-// It is stopped, or starved, and has yet to read what it was given; or it is another program by now.
+// It is stopped, or starved, and has yet to read what it was given; or it is that program by now, and hangs.
 MonoNs Upgrading::give_up_keeper(MonoNs now) {
-  const std::string& path = orders_.front().request.keeper_program;
-  const pid_t keeper = link_.table().keeper_pid;
   take_back_ = true;
-  if (link_.table().keeper_execs != execs_at_first_ || may_run(keeper, programs_->keeper))
-    refuse({Remedy::environment, "upgrade with", path,
-            "the keeper (PID " + std::to_string(keeper) +
-                ") was executed as another program, and does not go on as that file",
-            "when it starts and stops nothing, `kill -KILL " + std::to_string(keeper) +
-                "` has hearth start one of the program before; the others were not replaced",
-            0});
+  if (may_run(link_.table().keeper_pid, programs_->keeper))
+    refuse(of_silent_keeper());
   else
-    refuse({Remedy::try_later, "upgrade with", path, "the keeper gave no answer within 10 s, and is told to forget it",
+    refuse({Remedy::try_later, "upgrade with", orders_.front().request.keeper_program,
+            "the keeper gave no answer within 10 s, and is told to forget it",
             "is the keeper stopped? hearth goes on with the programs that it had, and nothing was changed", 0});
   return now;
+}
+
+// Whom it starts in its place is not said: it may be one of that same program (held_programs.h).
+Error Upgrading::of_silent_keeper() const {
+  const std::string keeper = std::to_string(link_.table().keeper_pid);
+  return {Remedy::environment,
+          "upgrade with",
+          orders_.front().request.keeper_program,
+          "the keeper (PID " + keeper + ") has executed it, and has given no answer within 10 s",
+          "is it stopped? `hearth doctor` tells; when it starts and stops nothing though it is not, `kill -KILL " +
+              keeper + "` has hearth start another; supervisor and logger were not replaced",
+          0};
 }
 
 // It is what it shall be.
 MonoNs Upgrading::go_on_after_keeper(MonoNs now) {
   told_ = Told::no;
+  take_until_ = after(now, take_within);
   if (programs_->supervisor) {
     stage_ = Stage::telling;
     return tell(now);
@@ -283,13 +291,16 @@ void Upgrading::decide() {
 // Until the table says what the keeper has made of it; it rings then.
 MonoNs Upgrading::tell(MonoNs now) {
   const wire::SlotTable& table = link_.table();
+  const bool in_time = stage_ == Stage::leaving || now < take_until_;
   if (told_ == Told::no) {
+    if (!in_time) return give_up_telling(now);
+    if (owed_answer_ && *owed_answer_ != answers()) return take_until_;
+    owed_answer_.reset();
     taken_before_ = table.upgrades;
     refused_before_ = table.upgrades_refused;
     if (!link_.give_programs(programs_->supervisor.get(), programs_->logger.get()))
       return link_.lost() ? never : after(now, look_again);
     told_ = Told::sent;
-    take_until_ = after(now, take_within);
   }
   if (told_ == Told::sent && table.upgrades != taken_before_) told_ = Told::taken;
   if (told_ == Told::sent && table.upgrades_refused != refused_before_) {
@@ -308,11 +319,25 @@ MonoNs Upgrading::tell(MonoNs now) {
     return now;
   }
   if (stage_ == Stage::leaving) return never;
-  if (now < take_until_) return take_until_;
-  take_back_ = true;
-  refuse(refusal(Remedy::try_later, "its keeper gave no answer within 10 s, and is told to forget the programs",
-                 "is it stopped? `hearth doctor` tells; nothing was changed"));
+  return in_time ? take_until_ : give_up_telling(now);
+}
+
+MonoNs Upgrading::give_up_telling(MonoNs now) {
+  const bool sent = told_ == Told::sent;
+  if (sent) owed_answer_ = taken_before_ + refused_before_ + 1;
+  take_back_ = sent;
+  if (std::exchange(keeper_executed_, false))
+    refuse(of_silent_keeper());
+  else
+    refuse(refusal(Remedy::try_later,
+                   sent ? "its keeper gave no answer within 10 s, and is told to forget the programs"
+                        : "its keeper gave no answer within 10 s, nor one to an upgrade before this",
+                   "is it stopped? `hearth doctor` tells; nothing was changed"));
   return now;
+}
+
+std::uint32_t Upgrading::answers() const {
+  return link_.table().upgrades + link_.table().upgrades_refused;
 }
 
 void Upgrading::refuse(Error error) {

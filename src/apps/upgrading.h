@@ -18,6 +18,9 @@
 // was sent says nothing, for a keeper that dies has not read it, and if we were gone by then nobody would be left who
 // starts another. A new keeper knows nothing of what the one before was given: it is told again, also when we are leaving.
 //
+// Those counts name no order. One that was given up is still owed its answer: who comes after it waits for that, and the
+// keeper is told of one at a time.
+//
 // The keeper has them *before* the order is committed. Killed in between, we are succeeded by the new program, and the
 // client, who repeats its order, has no loss of that.
 //
@@ -26,9 +29,10 @@
 // whom the client repeats its order, executes it at most once more, by the keeper's own rules. What a successor sees may be
 // the end of what its predecessor had ordered; so what counts is which file the keeper is, not that it has executed one.
 //
-// A keeper that dies of it, or soon after it, is replaced by us with the program before, and its order is refused: the new
-// one is not given what the one before may have died of. One that has not answered in 10 s is stopped, or starved: it is told to
-// forget the program, and does so when it reads that.
+// A keeper that dies of it, or before it was given the other programs, has its order refused: the next one is not given what
+// the one before may have died of. We start that one, of the program before where the death came within ten seconds
+// (held_programs.h). A keeper that has not answered in 10 s is stopped, or starved, or hangs in that program: it is told to
+// forget what it has, and does so when it reads that; and of who runs the program already it is said how to be rid of it.
 #pragma once
 
 #include <cstdint>
@@ -87,10 +91,13 @@ class Upgrading {
   MonoNs look_at_opening(MonoNs now);
   MonoNs execute(MonoNs now);
   MonoNs give_up_keeper(MonoNs now);
+  Error of_silent_keeper() const;  // which is the program of the order in hand
   MonoNs go_on_after_keeper(MonoNs now);
   void keeper_died();
   void decide();
   MonoNs tell(MonoNs now);
+  MonoNs give_up_telling(MonoNs now);
+  std::uint32_t answers() const;  // of the keeper, to all that it was told
   void refuse(Error error);
   void drop();
 
@@ -104,7 +111,8 @@ class Upgrading {
   std::weak_ptr<const void> given_up_;  // a thread that has not come back
   std::shared_ptr<Programs> programs_;
   std::uint32_t taken_before_ = 0, refused_before_ = 0;  // of the slot table, when the keeper was told
-  std::uint32_t execs_at_first_ = 0, execs_before_ = 0, keeper_refused_before_ = 0;
+  std::optional<std::uint32_t> owed_answer_;             // answers() when it has answered an order that was given up
+  std::uint32_t execs_before_ = 0, keeper_refused_before_ = 0;
   std::optional<std::pair<std::uint32_t, std::uint8_t>> keeper_seen_;  // execs and refusals that were looked at
   MonoNs opening_since_ = 0;
   MonoNs execute_until_ = 0, take_until_ = 0;

@@ -35,7 +35,8 @@ struct InstanceState {
   bool lives = false;    // somebody has its lock
   bool answers = false;  // ... and answers on its socket
   std::string version;   // of who answers,
-  pid_t keeper = 0;      // and of its keeper
+  pid_t supervisor = 0;  // and its number and its keeper's, in its own PID namespace; 0 = it does not say
+  pid_t keeper = 0;
 };
 InstanceState look_at_instance(const Context& context);
 

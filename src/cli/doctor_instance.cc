@@ -1,4 +1,5 @@
 // The checks of `hearth doctor` that are about the instance and what runs in it.
+#include <algorithm>
 #include <cerrno>
 #include <dirent.h>
 #include <fcntl.h>
@@ -14,6 +15,7 @@
 #include "cli/silent_hearth.h"
 #include "os/clock.h"
 #include "os/found_runs.h"
+#include "os/holders.h"
 #include "os/proc_stat.h"
 #include "os/state_directory.h"
 
@@ -59,11 +61,24 @@ void check_directory(const std::string& path, Findings& findings) {
   }
 }
 
-// Who answers is the supervisor. Without the keeper nothing is started, stopped or reaped.
-void check_keeper(pid_t keeper, Findings& findings) {
+// Who answers is the supervisor. Without the keeper nothing is started, stopped or reaped. Here their numbers may be nobody's,
+// or strangers', as hearth may be in another PID namespace: they are theirs where those who have them hold its lock.
+void check_keeper(const Context& context, const InstanceState& state, Findings& findings) {
+  const pid_t keeper = state.keeper;
+  if (keeper <= 0) return;
+  const std::vector<os::Holder> holders = os::holders_of(context.instance.directory + "/lock");
+  const auto holds = [&](pid_t pid) { return std::ranges::find(holders, pid, &os::Holder::pid) != holders.end(); };
   os::ProcStat stat;
-  const bool there = os::read_stat(keeper, stat) && stat.state != 'Z';
+  const bool there = holds(keeper) && os::read_stat(keeper, stat);
   if (there && !stat.stopped()) return;
+  if (!there && !holds(state.supervisor)) {
+    findings.push_back({Verdict::note,
+                        "instance",
+                        "its processes cannot be seen from here, nor so whether its keeper is stopped or dead",
+                        "run `hearth doctor` where hearth runs",
+                        {}});
+    return;
+  }
   findings.push_back({Verdict::problem,
                       "instance",
                       there ? fmt::format("its keeper (PID {}) is stopped: nothing is started or stopped", keeper)
@@ -76,7 +91,7 @@ void check_keeper(pid_t keeper, Findings& findings) {
 void check_living(const Context& context, const InstanceState& state, Findings& findings) {
   if (state.answers) {
     findings.push_back({Verdict::good, "instance", "hearth runs in " + context.instance.directory, {}, {}});
-    return check_keeper(state.keeper, findings);
+    return check_keeper(context, state, findings);
   }
   const Silence silence = silence_of(context);
   findings.push_back({Verdict::problem,
@@ -125,13 +140,15 @@ void check_leftovers(const Context& context, Findings& findings) {
 InstanceState look_at_instance(const Context& context) {
   InstanceState state;
   state.exists = ::access(context.instance.directory.c_str(), F_OK) == 0;
-  state.lives = state.exists && instance_lives(context.instance);
   Client client(context.socket_path());
   const auto answer = client.ask({.target = "/v1/instance"}, after(os::read_mono(), seconds(3)));
+  state.answers = answer.has_value();
+  // Of a hearth in another PID namespace /proc/locks does not show the lock, and who answers lives.
+  state.lives = state.answers || (state.exists && instance_lives(context.instance));
   if (!answer) return state;
-  state.answers = true;
   if (const Result<InstanceNews> instance = instance_news(*answer)) {
     state.version = instance->version;
+    state.supervisor = static_cast<pid_t>(instance->supervisor_pid);
     state.keeper = static_cast<pid_t>(instance->keeper_pid);
   }
   return state;

@@ -108,6 +108,11 @@ class Shower {
       progress_.ran_before(text.substr(0, done));
     if (!json_) write_out("note: " + shown(text, 0) + "\n");
   }
+  // What people and scripts are told in the midst of it.
+  void complain(const std::string& text) {
+    write_err("hearth: " + text + "\n");
+    progress_.leave_region();
+  }
   SpanNs pace() const { return json_ ? silent_wait : told_wait; }
   // The first look at a terminal takes what there is, so that people see at once what they wait for.
   SpanNs first_pace() const { return wants_each_change() ? 0 : json_ ? silent_wait : first_wait; }
@@ -209,7 +214,7 @@ void take_report(Course& course, const Answer& answer, OrderNews news) {
   course.shower.show(outcome.news, outcome.elapsed);
 }
 
-// It sends every signal and starts every process: while it is stopped nothing ends, and nobody else would say why.
+// It sends every signal: while it is stopped a shutdown has no end, and nobody else would say why.
 void look_whether_keeper_is_stopped(Course& course) {
   constexpr SpanNs patience = seconds(2);
   os::ProcStat stat;
@@ -217,7 +222,8 @@ void look_whether_keeper_is_stopped(Course& course) {
   if (course.told_of_keeper || !course.keeper || os::read_mono() - course.begin < patience) return;
   if (!os::read_stat(keeper, stat) || !stat.stopped()) return;
   course.told_of_keeper = true;
-  write_err(fmt::format("hearth: its keeper (PID {0}) is stopped, and nothing ends until `kill -CONT {0}`\n", keeper));
+  course.shower.complain(
+      fmt::format("its keeper (PID {0}) is stopped, and nothing ends until `kill -CONT {0}`", keeper));
 }
 
 // Until it is settled, or the keeper it is about has gone. False: something else has ended the waiting.

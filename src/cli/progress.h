@@ -33,6 +33,8 @@ class Progress {
 
   // Rewrites the region that the last call wrote. Never taller than the terminal, never wider.
   std::string region(const OrderNews& news, SpanNs elapsed, const Terminal& terminal);
+  // Something else was written below it: it stays as it is, and the next one begins anew.
+  void leave_region() { written_ = 0; }
 
  private:
   struct Known {

@@ -4,15 +4,16 @@
 #include <poll.h>
 #include <set>
 #include <signal.h>
-#include <sstream>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include <gmock/gmock.h>
 
 #include "instance.h"
 #include "os/proc_stat.h"
+#include "support/processes.h"
 
 namespace hearth::test {
 namespace {
@@ -63,22 +64,21 @@ TEST_F(Death, up_in_flight_survives_the_keeper) {
 TEST_F(Death, a_keeper_that_cannot_be_started_is_told_once_and_tried_until_it_can) {
   use_copies_of_programs();
   const Actor web = start();
-  const InstanceView before = status();
-  const pid_t keeper = before.keeper;
+  const pid_t keeper = status().keeper;
   const std::string program = bin("hearth-keeper");
   // Of the file itself: its name is not asked for again.
   ASSERT_EQ(0, ::chmod(program.c_str(), 0600));
   kill_members("hearth-keeper", SIGKILL);
   ASSERT_TRUE(until([&] { return status().notes_text().find("no other could be started") != std::string::npos; }));
-  // Each try is a child that has been waited for, whose page faults the kernel adds to ours: proc_pid_stat(5), field 11.
-  std::set<std::string> faults;
+  // Each try is a process that cannot execute the program and exits with 127. Its parent has ended: so it is our child.
+  int tries = 0;
   ASSERT_TRUE(until([&] {
-    std::istringstream stat(os::read_file("/proc/" + std::to_string(before.supervisor) + "/stat").value_or(""));
-    std::string field;
-    for (int i = 0; i < 11; ++i) stat >> field;
-    faults.insert(field);
-    return faults.size() >= 3;
+    for (const support::Ended& ended : support::reap())
+      tries += WIFEXITED(ended.status) && WEXITSTATUS(ended.status) == 127;
+    return tries >= 3;
   }));
+  EXPECT_THAT(hearth({"doctor"}).out,
+              HasSubstr("its keeper (PID " + std::to_string(keeper) + ") is dead, and no other is there yet"));
   std::multiset<std::string> told;
   for (const std::string& note : status().notes)
     if (note.find("no other could be started") != std::string::npos) told.insert(note);

@@ -343,6 +343,15 @@ bool Machine::until(const std::function<bool()>& holds, int timeout_ms) {
   return true;
 }
 
+void Machine::stop_process(pid_t pid) {
+  ASSERT_GT(pid, 1) << "that would be this test and all of its group";
+  ASSERT_EQ(0, ::kill(pid, SIGSTOP));
+  ASSERT_TRUE(until([&] {
+    os::ProcStat stat;
+    return os::read_stat(pid, stat) && stat.state == 'T';
+  }));
+}
+
 bool Machine::until_state(const std::string& name, const std::string& state) {
   ServiceView last;
   const bool came = until([&] {

@@ -95,6 +95,8 @@ class Machine : public ::testing::Test {
   // Looks every few milliseconds until it holds. For what no event tells.
   bool until(const std::function<bool()>& holds, int timeout_ms = patience_ms);
   bool until_state(const std::string& name, const std::string& state);
+  // SIGSTOP, which is sent before it is obeyed: until everybody can see it.
+  void stop_process(pid_t pid);
 
   // The processes of hearth itself, by name of their program: from the keeper's children.
   std::vector<pid_t> members(const std::string& program);

@@ -299,11 +299,7 @@ TEST_F(CommandAsPidOne, ends_in_order_though_the_one_that_watches_was_stopped) {
   ASSERT_EQ(0, ::kill(stopped, SIGTSTP));
   EXPECT_EQ("ok", web.ask("print shown all the same"));
   EXPECT_TRUE(until([&] { return daemon.out().find("shown all the same") != std::string::npos; }));
-  ASSERT_EQ(0, ::kill(stopped, SIGSTOP));
-  ASSERT_TRUE(until([&] {
-    os::ProcStat stat;
-    return os::read_stat(stopped, stat) && stat.state == 'T';
-  }));
+  ASSERT_NO_FATAL_FAILURE(stop_process(stopped));
   ASSERT_EQ(0, ::kill(first(), SIGTERM));
   expect_web_ends_in_order();
 }

@@ -42,8 +42,8 @@ TEST_F(Reset, of_a_hearth_that_is_stopped_kills_it_and_its_services_and_numbers_
   const Actor web = stage->enter();
   EXPECT_EQ("ok", web.ask("catch 15"));
   const InstanceView before = status();
-  ::kill(before.keeper, SIGSTOP);
-  ::kill(before.supervisor, SIGSTOP);
+  stop_process(before.keeper);
+  stop_process(before.supervisor);
   const Output output = hearth({"reset", "--yes"});
   EXPECT_EQ(0, output.code) << output.all();
   EXPECT_THAT(output.out, HasSubstr("Reset complete"));
@@ -156,7 +156,7 @@ TEST_F(Reset, doctor_names_a_hearth_that_does_not_answer) {
   EXPECT_EQ(0, well.code) << well.all();
   EXPECT_THAT(well.out, HasSubstr("hearth runs in " + directory));
   const InstanceView before = status();
-  ::kill(before.supervisor, SIGSTOP);
+  stop_process(before.supervisor);
   const Output ill = hearth({"doctor"});
   ::kill(before.supervisor, SIGCONT);
   EXPECT_EQ(1, ill.code) << ill.all();
@@ -169,11 +169,30 @@ TEST_F(Reset, doctor_says_that_the_keeper_is_stopped_while_the_supervisor_answer
   ASSERT_EQ(0, up().code);
   (void)stage->enter();
   const pid_t keeper = status().keeper;
-  ::kill(keeper, SIGSTOP);
+  stop_process(keeper);
   const Output ill = hearth({"doctor"});
   ::kill(keeper, SIGCONT);
   EXPECT_EQ(1, ill.code) << ill.all();
   EXPECT_THAT(ill.out, HasSubstr("its keeper (PID " + std::to_string(keeper) + ") is stopped"));
+}
+
+// Their numbers are nobody's there, or strangers', and /proc/locks does not show who has the lock.
+TEST_F(Reset, doctor_in_another_PID_namespace_says_that_it_cannot_see_the_keeper_and_removes_nothing) {
+  const std::vector<std::string> elsewhere = {"/usr/bin/unshare", "--pid", "--fork", "--mount-proc"};
+  const auto execute_elsewhere = [&](std::vector<std::string> words) {
+    words.insert(words.begin(), elsewhere.begin(), elsewhere.end());
+    return execute(words).wait();
+  };
+  if (!root() || execute_elsewhere({"/bin/true"}).code != 0) GTEST_SKIP() << "no PID namespace can be had here";
+  project("[service.web]\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  const Actor web = stage->enter();
+  const Output output = execute_elsewhere({bin("hearth"), "--dir", directory, "doctor", "--fix"});
+  EXPECT_THAT(output.out, HasSubstr("hearth runs in " + directory));
+  EXPECT_THAT(output.out, Not(HasSubstr("is dead")));
+  EXPECT_THAT(output.out, HasSubstr("its processes cannot be seen from here"));
+  EXPECT_TRUE(exists(directory + "/api.sock"));
+  EXPECT_EQ(web.pid, service().pid);
 }
 
 TEST_F(Reset, doctor_looks_at_each_program) {

@@ -177,6 +177,21 @@ TEST(Progress, on_a_terminal_rewrites_its_lines) {
   EXPECT_EQ(screen(writes), (std::vector<std::string>{"db   ready     900ms", "web  starting  1.9s"}));
 }
 
+TEST(Progress, on_a_terminal_leaves_what_was_written_in_its_midst) {
+  Progress progress;
+  const Terminal terminal{.interactive = true, .color = false, .columns = 60, .rows = 24};
+  OrderNews news;
+  news.slots = {slot("db", "pending", "stopping"), slot("web", "pending", "stopping")};
+  std::vector<std::string> writes = {progress.region(news, milliseconds(300), terminal), "hearth: the keeper\n"};
+  progress.leave_region();
+  news.slots[0] = slot("db", "done", "stopped");
+  writes.push_back(progress.region(news, milliseconds(900), terminal));
+  writes.push_back(progress.region(news, milliseconds(1900), terminal));
+  EXPECT_EQ(screen(writes),
+            (std::vector<std::string>{"db   stopping  300ms", "web  stopping  300ms", "hearth: the keeper",
+                                      "db   stopped   900ms", "web  stopping  1.9s"}));
+}
+
 TEST(Progress, never_grows_beyond_the_terminal_and_shows_what_is_not_done) {
   Progress progress;
   const Terminal terminal{.interactive = true, .color = false, .columns = 40, .rows = 10};

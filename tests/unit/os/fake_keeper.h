@@ -115,6 +115,7 @@ class FakeKeeper {
       if (message.type == wire::MessageType::adopt)
         for (std::uint32_t i = 0; i < message.count; ++i) adopted_.insert(message.record<wire::RunRecord>(i)->run);
       if (message.type == wire::MessageType::up) ++ups_;
+      if (message.type == wire::MessageType::program) programs_.push_back(message.count);
       if (message.type == wire::MessageType::finish) finished_ = message.record<wire::FinishRecord>(0)->mode;
     }
   }
@@ -214,6 +215,8 @@ class FakeKeeper {
   wire::FinishMode finished() const { return finished_; }
   std::uint32_t messages() const { return messages_; }
   std::uint32_t ups() const { return ups_; }
+  // Records of each `program` message, none of which is answered.
+  const std::vector<std::uint32_t>& programs() const { return programs_; }
   void ask() { EXPECT_EQ(os::Sent::yes, os::send_message(supervisor_.get(), wire::MessageType::ask, nullptr, 0, 0)); }
   std::uint32_t spawner_generation(std::uint32_t index) const { return spawners_[index].generation; }
 
@@ -279,6 +282,7 @@ class FakeKeeper {
   std::vector<TakenPlan> taken_;
   std::uint32_t dropped_plans_ = 0;
   std::uint32_t messages_ = 0, ups_ = 0;
+  std::vector<std::uint32_t> programs_;
   std::vector<wire::SignalRecord> signals_;
   std::set<RunId> reaped_;
   std::set<RunId> adopted_;
