@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -163,6 +164,7 @@ TEST_F(KeeperRoom, who_holds_the_output_and_cannot_be_asked_is_named_as_that_and
   ASSERT_EQ(0, ::pipe2(ready, O_CLOEXEC));
   const pid_t somebody = ::fork();
   if (somebody == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::setsid();
     const Fd held(::open(path("o/7").c_str(), O_WRONLY | O_CLOEXEC));
     test::hide_environment();

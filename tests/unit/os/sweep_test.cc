@@ -262,6 +262,7 @@ TEST_F(SweepTest, a_child_of_the_service_that_shows_no_environment_ends_with_it)
     }
   });
   const pid_t child = heard();
+  others.push_back(child);
   Sweep s(target());
   EXPECT_EQ(Sweep::State::again, s.step(read_mono()));
   ProcStat stat;
