@@ -186,7 +186,7 @@ complete -c hearth -n '__fish_seen_subcommand_from config' -l set -x -d 'over wh
 complete -c hearth -n '__fish_seen_subcommand_from config' -l origin -d 'show: say behind each value where it comes from'
 complete -c hearth -n '__fish_seen_subcommand_from config' -l defaults -d 'show: also what nobody has set'
 complete -c hearth -n '__fish_seen_subcommand_from config' -a '(__hearth_config)'
-complete -c hearth -n __hearth_needs_command -a version -d 'the version of this program, and of the hearth that runs, with the files that it runs'
+complete -c hearth -n __hearth_needs_command -a version -d 'this program\'s version, and which version and files run'
 complete -c hearth -n __hearth_needs_command -a help -d 'explain a command'
 complete -c hearth -n '__fish_seen_subcommand_from help' -l man -d 'write the manual page\'s source'
 complete -c hearth -n '__fish_seen_subcommand_from help' -a 'up down run status logs events explain top tree pid import export start stop restart reload scale signal wait exec shutdown upgrade config version help completion daemon enable disable doctor reset'

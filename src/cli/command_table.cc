@@ -280,7 +280,7 @@ constexpr CommandText table[] = {
      "hearth does not need to run. Exit code 6 when the file is not valid, 2 for a key that is none, 1 for one that is "
      "not set.",
      config_options, Words::config},
-    {"version", "", "the version of this program, and of the hearth that runs, with the files that it runs", "", {}},
+    {"version", "", "this program's version, and which version and files run", "", {}},
     {"help", "[COMMAND]", "explain a command", "", help_options, Words::commands},
     {"completion",
      "bash|zsh|fish",

@@ -168,7 +168,7 @@ struct Keeper {
   int fd[static_cast<uint32_t>(wire::HelloDescriptor::count_)];  // by HelloDescriptor
   int log_directory;
   int epoll, signals, children;
-  rlimit nofile;  // as we were started; services get it
+  rlimit nofile;        // as we were started; services get it
   uint32_t nofile_now;  // the soft limit, as last seen
 
   MemberState member[role_end];

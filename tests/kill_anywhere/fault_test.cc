@@ -185,6 +185,17 @@ TEST(KillAnywhereFaults, so_is_each_of_the_story_of_change) {
   EXPECT_THAT(found([](Evidence& e) { e.hooks += "after_stop\n"; }), ElementsAre(HasSubstr("hooks")));
   EXPECT_THAT(found([](Evidence& e) { e.hooks = "before_start\n"; }), ElementsAre(HasSubstr("hooks")));
   EXPECT_THAT(found([](Evidence& e) { e.hangups = "2"; }), ElementsAre(HasSubstr("SIGHUP 2 times")));
+  EXPECT_THAT(found([](Evidence& e) { e.hangups = "0"; }), ElementsAre(HasSubstr("SIGHUP of r was lost")));
+  EXPECT_THAT(found([](Evidence& e) {
+                e.hangups = "0";
+                e.loss = Loss::keeper;
+              }),
+              IsEmpty());
+  EXPECT_THAT(found([](Evidence& e) {
+                e.hangups = "2";
+                e.loss = Loss::keeper;
+              }),
+              ElementsAre(HasSubstr("SIGHUP 2 times")));
   EXPECT_THAT(found([](Evidence& e) { e.caller_heard = "k: failed 11"; }), ElementsAre(HasSubstr("backlog")));
   EXPECT_THAT(found([](Evidence& e) { e.last.services["l"] = {}; }), ElementsAre(HasSubstr("left the document")));
   EXPECT_THAT(found([](Evidence& e) { e.after_exit.services["j"].exit_code = 1; }),

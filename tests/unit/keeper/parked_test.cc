@@ -116,7 +116,7 @@ TEST_F(ParkTable, IgnoresRecordsThatAreNone) {
   memset(record.name, 'x', sizeof record.name);
   park(*k, record, 1'000'000, 1);
   park(*k, record_of({static_cast<wire::ParkClass>(0), 1, 0, ""}), 1'000'000, 1);
-  park(*k, record_of({static_cast<wire::ParkClass>(7), 1, 0, ""}), 1'000'000, 1);
+  park(*k, record_of({static_cast<wire::ParkClass>(8), 1, 0, ""}), 1'000'000, 1);
   EXPECT_EQ(k->parked.count, 0u);
 }
 
