@@ -93,8 +93,7 @@ bool may_end_for_memory(const Report& report) {
 
 // docs/internals/not-yet.md: a keeper that has no memory while it executes another program.
 bool may_end_executing(const Report& report, const Evidence& evidence) {
-  return evidence.story == Story::keeper && report.role == "keeper" && report.executing &&
-         is_of_memory(report.call_number) && report.failure == ENOMEM;
+  return evidence.story == Story::keeper && report.role == "keeper" && report.executing && report.failure == ENOMEM;
 }
 
 void judge_refusals(const Report& report, const Evidence& evidence, Verdict& verdict) {

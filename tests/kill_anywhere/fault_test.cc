@@ -184,6 +184,13 @@ TEST(KillAnywhereFaults, so_is_each_of_the_story_of_change) {
               IsEmpty());
   EXPECT_THAT(found([](Evidence& e) { e.hooks += "after_stop\n"; }), ElementsAre(HasSubstr("hooks")));
   EXPECT_THAT(found([](Evidence& e) { e.hooks = "before_start\n"; }), ElementsAre(HasSubstr("hooks")));
+  EXPECT_THAT(found([](Evidence& e) { e.hooks = "before_start\nafter_stop\n" + e.hooks; }),
+              ElementsAre(HasSubstr("tried twice")));
+  EXPECT_THAT(found([](Evidence& e) {
+                e.hooks = "before_start\nafter_stop\n" + e.hooks;
+                e.loss = Loss::keeper;
+              }),
+              IsEmpty());
   EXPECT_THAT(found([](Evidence& e) { e.hangups = "2"; }), ElementsAre(HasSubstr("SIGHUP 2 times")));
   EXPECT_THAT(found([](Evidence& e) { e.hangups = "0"; }), ElementsAre(HasSubstr("SIGHUP of r was lost")));
   EXPECT_THAT(found([](Evidence& e) {
@@ -592,7 +599,7 @@ TEST(FailAnywhere, without_memory_a_keeper_may_end_while_it_executes_another_pro
   report.executing = false;
   EXPECT_EQ(violations().size(), 2u);
   report.executing = true;
-  report.call_number = SYS_openat;
+  report.failure = EIO;
   EXPECT_EQ(violations().size(), 2u);
 }
 

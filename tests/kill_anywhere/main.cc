@@ -143,6 +143,10 @@ hearth::kill_anywhere::CampaignOptions parse(int argc, char** argv) {
     refuse("in this story nobody of role \"" + options.role + "\" is killed");
   if (options.also != hearth::kill_anywhere::Scope::target && (options.role == "all" || options.role == "commit"))
     refuse("--also is for the role of one process");
+  if (options.fail && options.story == hearth::kill_anywhere::Story::upgrade)
+    refuse(
+        "--fail is not for the story upgrade: there, a program whose call fails on trial is taken back, as it is to "
+        "be");
   if (options.jobs < 1) refuse("--jobs is at least 1");
   return options;
 }
