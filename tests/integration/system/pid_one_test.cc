@@ -273,8 +273,11 @@ TEST_F(CommandAsPidOne, does_not_read_the_file_again_when_whoever_watches_is_kil
   }
   ASSERT_EQ(0, ::unlink((work + "/hearth.toml").c_str()));
   kill_watcher();
-  EXPECT_EQ("ok", web.ask("print the last line"));
-  EXPECT_TRUE(until([&] { return daemon.out().find("the last line") != std::string::npos; }));
+  // What is written before the next one looks is not shown (docs/internals/not-yet.md).
+  EXPECT_TRUE(until([&] {
+    EXPECT_EQ("ok", web.ask("print it is shown"));
+    return daemon.out().find("it is shown") != std::string::npos;
+  }));
   ASSERT_EQ(0, ::kill(first(), SIGTERM));
   expect_web_ends_in_order();
 }
