@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -212,10 +213,12 @@ TEST_F(SweepTest, a_process_of_another_service_is_left_alone_also_while_it_execu
   while (environment_of(friendly, "HEARTH_SLOT") != "shop.db.0" && read_mono() < end) ::poll(nullptr, 0, 1);
   for (int i = 0; i < 30; ++i) {
     Sweep s(target());
-    EXPECT_EQ(Sweep::State::done, sweep(s));
+    // On a busy machine each pass of a sweep may meet it so.
+    const bool met = sweep(s) == Sweep::State::incomplete;
     ASSERT_TRUE(alive(friendly)) << "sweep " << i;
-    ASSERT_EQ(1u, s.suspects().size());
-    EXPECT_EQ(friendly, s.suspects()[0].pid);
+    const std::vector<FoundProcess>& named = met ? s.unclear() : s.suspects();
+    ASSERT_EQ(1u, named.size());
+    EXPECT_EQ(friendly, named[0].pid);
   }
 }
 
@@ -235,11 +238,12 @@ TEST_F(SweepTest, whoever_holds_the_pipe_and_shows_no_environment_is_left_alone_
   Sweep s(target());
   SpanNs pauses = 0;
   Sweep::State state = Sweep::State::again;
-  while (state == Sweep::State::again) {
-    state = s.step(read_mono());
+  const MonoNs begin = read_mono();
+  for (bool ended = false; state == Sweep::State::again;) {
+    state = s.step(begin + pauses);
     pauses += s.pause();
-    while (::waitpid(-1, nullptr, WNOHANG) > 0) {
-    }
+    if (s.killed() == 0 || std::exchange(ended, true)) continue;
+    ASSERT_EQ(leader, ::waitpid(leader, nullptr, 0));
   }
   EXPECT_EQ(Sweep::State::incomplete, state);
   EXPECT_GT(pauses, Sweep::limit / 2) << "an exit may take a while";
