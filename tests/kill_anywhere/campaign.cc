@@ -30,6 +30,8 @@ constexpr std::uint64_t clean_runs = 8;
 constexpr std::uint64_t clean_runs_for_failures = 3;
 // Of a sample a few may be missed by chance.
 constexpr double percent_needed_of_all = 98.0, percent_needed_of_sample = 95.0;
+// Of one role: what a short life does at its end, as the logger's, is not the same each time.
+constexpr double percent_needed_of_role = 80.0;
 
 // "recvmsg 120, epoll_wait 88, ...": what a process that is busier than it should be is busy with.
 std::string frequent(const Course& course) {
@@ -291,7 +293,7 @@ class Campaign {
     if (options_.sample != 0) say(fmt::format("seed {}\n", options_.seed));
     bool enough = percent >= needed;
     for (const auto& [role, row] : table_) {
-      if (is_reached(row, needed)) continue;
+      if (is_reached(row, percent_needed_of_role)) continue;
       enough = false;
       say(fmt::format("too few of {}: {} of {} points reached\n", role, row.reached, row.tried));
     }
