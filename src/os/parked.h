@@ -46,8 +46,8 @@ class ParkedTable {
 
  private:
   static std::size_t slot_of(wire::ParkClass type);
-  std::array<std::vector<Parked>, static_cast<std::size_t>(wire::ParkClass::program) + 1>
-      classes_;  // 0: of none that we know
+  // By class; 0: of none that we know.
+  std::array<std::vector<Parked>, static_cast<std::size_t>(wire::ParkClass::program) + 1> classes_;
 };
 
 // `name` is cut at park_name_max.

@@ -15,6 +15,7 @@
 #include "os/inputs.h"
 #include "os/listeners.h"
 #include "os/proc_stat.h"
+#include "unit/os/client_fixture.h"
 #include "unit/os/fake_keeper.h"
 #include "unit/os/few_descriptors.h"
 #include "wire/spawn_plan.h"
@@ -25,22 +26,7 @@ namespace {
 using ports::SpawnOutcome;
 using wire::ParkClass;
 
-struct KeeperClientTest : ::testing::Test {
-  test::FakeKeeper keeper;
-  test::OrderMaker maker;
-  std::unique_ptr<KeeperLink> link = keeper.connect();
-  std::unique_ptr<KeeperClient> client = make_client();
-
-  std::unique_ptr<KeeperClient> make_client() {
-    return std::make_unique<KeeperClient>(*link, CgroupTree(),
-                                          ClientOptions{keeper.instance().directory, NofileLimit{256, 512}});
-  }
-  void restart_supervisor() {
-    client.reset();
-    link.reset();
-    link = keeper.connect();
-    client = make_client();
-  }
+struct KeeperClientTest : test::ClientFixture {
   int kill_at_each_step(RunId stride);
   // Without what is made ahead, which is nobody's.
   std::size_t parked_for_slots() const {

@@ -12,6 +12,7 @@
 #include "os/clock.h"
 #include "os/keeper_client.h"
 #include "os/proc_stat.h"
+#include "unit/os/client_fixture.h"
 #include "unit/os/fake_keeper.h"
 #include "unit/os/hidden_environment.h"
 
@@ -47,22 +48,7 @@ class Holder {
   pid_t pid_;
 };
 
-struct KeeperRoom : ::testing::Test {
-  test::FakeKeeper keeper;
-  test::OrderMaker maker;
-  std::unique_ptr<KeeperLink> link = keeper.connect();
-  std::unique_ptr<KeeperClient> client = make_client();
-
-  std::unique_ptr<KeeperClient> make_client() {
-    return std::make_unique<KeeperClient>(*link, CgroupTree(),
-                                          ClientOptions{keeper.instance().directory, NofileLimit{256, 512}});
-  }
-  void restart_supervisor() {
-    client.reset();
-    link.reset();
-    link = keeper.connect();
-    client = make_client();
-  }
+struct KeeperRoom : test::ClientFixture {
   std::string path(const std::string& name) const { return keeper.instance().directory + "/" + name; }
   static bool exists(const std::string& path) {
     struct stat st{};
