@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <functional>
 #include <malloc.h>
 #include <memory>
 #include <numeric>
@@ -13,16 +12,17 @@
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/posix/stream_descriptor.hpp>
 
 #include "api/server.h"
 #include "api/status_json.h"
 #include "api/timer.h"
 #include "apps/held_programs.h"
 #include "apps/member_log.h"
+#include "apps/next_keeper.h"
 #include "apps/refused_parks.h"
 #include "apps/upgrade_words.h"
 #include "apps/upgrading.h"
+#include "apps/watch.h"
 #include "base/version.h"
 #include "config/document_json.h"
 #include "os/at_work.h"
@@ -53,44 +53,8 @@ namespace asio = boost::asio;
 
 constexpr SpanNs trim_after = seconds(2);
 constexpr SpanNs accept_pause = milliseconds(100);
-constexpr SpanNs look_again = milliseconds(2);
-constexpr SpanNs look_beside_within = seconds(1);
-constexpr std::size_t no_keeper_notes_most = 8;
 // Two sockets, three that are watched, what the threads of the store open, and clients.
 constexpr std::size_t api_descriptors = 16;
-
-// Wakes the loop when a descriptor that nests others is readable. Level: it is armed again before each sleep. It lives as
-// long as the loop, which calls its handler also after the descriptor is closed. One that is not possible, for want of a
-// descriptor, is never armed: its wait would end at once, each time.
-class Watch {
- public:
-  Watch(asio::io_context& io, int fd, std::function<void()> ready = {}) : descriptor_(io), ready_(std::move(ready)) {
-    const int copy = ::dup(fd);
-    if (copy < 0) return;
-    boost::system::error_code error;  // the epoll has no room
-    descriptor_.assign(copy, error);
-    if (!error) return;
-    ::close(copy);
-    errno = error.value();
-  }
-  bool possible() const { return descriptor_.is_open(); }
-  Watch(const Watch&) = delete;
-  Watch& operator=(const Watch&) = delete;
-  bool armed() const { return armed_; }
-  void arm() {
-    if (armed_ || !possible()) return;
-    armed_ = true;
-    descriptor_.async_wait(asio::posix::stream_descriptor::wait_read, [this](const boost::system::error_code& error) {
-      armed_ = error == asio::error::operation_aborted;
-      if (!error && ready_) ready_();
-    });
-  }
-
- private:
-  asio::posix::stream_descriptor descriptor_;
-  std::function<void()> ready_;
-  bool armed_ = false;
-};
 
 std::string name_of(const std::string& directory) {
   const std::size_t slash = directory.rfind('/');
@@ -160,8 +124,9 @@ class Program {
       due = std::min(due, upgrading_->step(os::read_mono()));
       if (upgrading_->may_leave() && !supervisor_->finished()) make_room();
       if (supervisor_->finished() && !link_->handing_over()) return end();
-      if (link_->lost()) due = std::min(due, replace_keeper());
-      if (link_->handing_over()) due = std::min(due, hand_over());
+      if (link_->lost()) due = std::min(due, next_keeper_->start(os::read_mono()));
+      if (link_->handing_over()) due = std::min(due, next_keeper_->hand_over(os::read_mono()));
+      if (next_keeper_->take_done()) keeper_replaced();
       sleep_until(due);
     }
   }
@@ -210,6 +175,8 @@ class Program {
             [this](ports::Input order) { inbox_->push(std::move(order)); },
             [this](const ports::Input& order, Error why) { server_->answer(order.token, failure(std::move(why))); }});
     upgrading_->tell_outcome();
+    next_keeper_ = std::make_unique<NextKeeper>(*link_, programs_, options_,
+                                                [this](std::string text) { supervisor_->add_note(std::move(text)); });
     programs_.begin(*link_, os::program_beside("hearth-logger"), now.mono);
     member_log_.begin(table, now.wall);
     trim_at_ = after(os::read_mono(), trim_after);
@@ -292,13 +259,13 @@ class Program {
     MemberLog::status(api::status_json(status, all), now);
   }
 
-  // Somebody would be our keeper. Dropped, which declines it, as long as there is one that lives or is on its way.
   void consider_offer() {
-    os::NewKeeper candidate = os::accept_keeper(offers_.get(), geteuid());
     // Without a descriptor to spare it stays in the backlog, and the socket readable: trying at once would spin.
-    if (!candidate.socket) accept_from_ = after(os::read_mono(), accept_pause);
-    link_->receive();
-    if (link_->lost() && candidate.socket) offered_ = std::move(candidate);
+    os::NewKeeper candidate = os::accept_keeper(offers_.get(), geteuid());
+    if (candidate.socket)
+      next_keeper_->offer(std::move(candidate));
+    else
+      accept_from_ = after(os::read_mono(), accept_pause);
   }
 
   // Documents are parsed and compared in more memory than they keep. Not at once: whoever applied one waits for us.
@@ -306,51 +273,6 @@ class Program {
     if (trim_at_ == never || os::read_mono() < trim_at_) return trim_at_;
     malloc_trim(0);
     return trim_at_ = never;
-  }
-
-  // The keeper is dead and everything lives. This and hand_over() return when to look again.
-  MonoNs replace_keeper() {
-    const MonoNs now = os::read_mono();
-    if (keeper_lost_at_ == 0) keeper_lost_at_ = now;
-    const MonoNs begin_at = std::max(after(keeper_lost_at_, os::successor_wait()), next_keeper_try_);
-    if (!offered_.socket && now < begin_at) return begin_at;
-    // Just begun: which logger belongs to us is known in a moment, unless its disk hangs.
-    if (!offered_.socket && programs_.looks_beside() && now < after(keeper_lost_at_, look_beside_within))
-      return after(now, look_again);
-    next_keeper_try_ = after(now, seconds(1));
-    Result<os::NewKeeper> keeper = std::exchange(offered_, {});
-    keeper_tried_ = "what the service manager started";
-    if (!keeper->socket) {
-      const os::SuccessorCommand command = next_keeper();
-      keeper_tried_ = os::keeper_of(command);
-      keeper = os::start_keeper(command);
-      // Of what is held only a shortage is told so early, which says nothing of the program.
-      if (keeper || command.keeper_program < 0) ++keepers_tried_;
-    }
-    if (keeper) {
-      link_->hand_over_to(std::move(*keeper));
-      return now;
-    }
-    note_no_keeper(keeper.error());
-    return next_keeper_try_;
-  }
-
-  // What is held may not be good any more: its file system has gone or forbids it, or it is older than the options that
-  // it is given. What lies beside us may be none, or another version. So they take turns until one comes up; the first
-  // is the one that is known to be good.
-  os::SuccessorCommand next_keeper() const {
-    const bool by_path = keepers_tried_ % 4 >= 2, plain = keepers_tried_ % 2 == 1;
-    os::SuccessorCommand command;
-    command.keeper = os::program_beside("hearth-keeper");
-    command.supervisor = os::program_beside("hearth-supervisor");
-    command.logger = os::program_beside("hearth-logger");
-    command.directory = options_.directory;
-    command.log_directory = options_.log_directory;
-    if (!by_path) command.keeper_program = programs_.keeper(keeper_lost_at_);
-    if (plain) return command;
-    command.supervisor_program = programs_.supervisor();
-    command.logger_program = programs_.logger();
-    return command;
   }
 
   MonoNs tell_of_refused_parks(MonoNs now) {
@@ -362,33 +284,11 @@ class Program {
     return news.due;
   }
 
-  // Each second, perhaps: each is said once, so that they do not push out all other notes.
-  void note_no_keeper(const Error& error) {
-    std::string note = "the keeper died, and no other could be started: " + error.text();
-    if (std::find(no_keeper_notes_.begin(), no_keeper_notes_.end(), note) != no_keeper_notes_.end()) return;
-    if (no_keeper_notes_.size() == no_keeper_notes_most) no_keeper_notes_.erase(no_keeper_notes_.begin());
-    no_keeper_notes_.push_back(note);
-    supervisor_->add_note(std::move(note));
-  }
-
-  MonoNs hand_over() {
-    const Result<bool> done = link_->continue_hand_over();
-    if (!done) {
-      Error error = done.error();
-      error.subject += " (of " + keeper_tried_ + ")";
-      note_no_keeper(error);
-      return next_keeper_try_;
-    }
-    if (!*done) return link_->hand_over_due();
-    keeper_lost_at_ = 0;
-    next_keeper_try_ = 0;
-    no_keeper_notes_.clear();
-    keepers_tried_ = 0;
+  void keeper_replaced() {
     os::tell_service_manager("READY=1");  // of the start that made this keeper
     keeper_->keeper_replaced();
     supervisor_->keeper_replaced(link_->table().keeper_pid, link_->table().keeper_generation);
     member_log_.keeper_replaced(link_->table(), os::read_clock().wall);
-    return os::read_mono();
   }
 
   // All is done: answers that are under way are given, then the keeper's end ends us.
@@ -480,6 +380,7 @@ class Program {
   std::unique_ptr<supervisor::Supervisor> supervisor_;
   std::unique_ptr<Upgrading> upgrading_;
   HeldPrograms programs_;
+  std::unique_ptr<NextKeeper> next_keeper_;
   RefusedParks refused_parks_;
   std::unique_ptr<api::Server> server_;
   std::unique_ptr<Watch> keeper_watch_;
@@ -488,16 +389,10 @@ class Program {
   std::unique_ptr<Watch> marks_watch_;
   std::unique_ptr<Watch> end_watch_;  // while ending_, in the place of all others
   os::Fd offers_;                     // DIR/keeper.sock
-  os::NewKeeper offered_;             // for the one that died
   MemberLog member_log_;
   bool ending_ = false;
-  std::vector<std::string> no_keeper_notes_;  // the last that were said of this death
-  std::string keeper_tried_;                  // the last one, in words
-  std::uint32_t keepers_tried_ = 0;           // of this death
   MonoNs accept_from_ = 0;
   MonoNs look_at_marks_from_ = 0;
-  MonoNs keeper_lost_at_ = 0;
-  MonoNs next_keeper_try_ = 0;
   MonoNs trim_at_ = never;
 };
 

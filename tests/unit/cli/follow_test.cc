@@ -7,6 +7,7 @@
 #include "cli/failures.h"
 #include "cli/log_lines.h"
 #include "unit/cli/fake_server.h"
+#include "unit/os/temp_directory.h"
 
 namespace hearth::cli {
 namespace {
@@ -140,8 +141,9 @@ TEST_F(FollowTest, commands_that_the_supervisor_names_are_called_as_this_hearth_
 }
 
 TEST_F(FollowTest, a_failure_that_is_tried_again_says_how_to_end_that_and_where_the_log_is) {
-  const std::string directory = testing::TempDir() + "app.web.0";
-  std::filesystem::create_directories(directory);
+  const test::TempDirectory logs;
+  const std::string directory = logs / "app.web.0";
+  std::filesystem::create_directory(directory);
   std::ofstream(directory + "/00000001.log") << "no such table\n";
   const std::string web =
       R"({"project":"app","name":"web","index":0,"outcome":"failed","state":"backoff","want_up":true,)"
@@ -163,13 +165,13 @@ TEST_F(FollowTest, a_failure_that_is_tried_again_says_how_to_end_that_and_where_
                 "  hearth goes on trying; `hearth stop web` ends that\n"
                 "hearth: front failed: waits for web\n");
   EXPECT_NE(out.find("not all up: 1 backoff (failed), 1 waiting (failed), after "), out.npos) << out;
-  std::filesystem::remove_all(directory);
 }
 
 // Under "exec of pythn3 failed" stood what a healthy run had written the day before.
 TEST_F(FollowTest, a_failure_is_told_with_the_lines_of_its_own_runs) {
-  const std::string directory = testing::TempDir() + "app.web.0";
-  std::filesystem::create_directories(directory);
+  const test::TempDirectory logs;
+  const std::string directory = logs / "app.web.0";
+  std::filesystem::create_directory(directory);
   std::ofstream(directory + "/00000001.log") << "2020-01-01T00:00:00.000000Z all is well\n"
                                                 "2099-01-01T00:00:00.000000Z no such table\n";
   const auto told = [&](const std::string& exit) {
@@ -188,7 +190,6 @@ TEST_F(FollowTest, a_failure_is_told_with_the_lines_of_its_own_runs) {
   EXPECT_NE(exec.find("  it wrote nothing; its log is in " + directory + "\n"), exec.npos) << exec;
   const std::string before = told(R"({"code":1,"signal":null,"stage":null,"at":"2020-01-01T00:00:01.000Z","run":7})");
   EXPECT_NE(before.find("all is well"), before.npos) << "it had failed before the order: " << before;
-  std::filesystem::remove_all(directory);
 }
 
 TEST_F(FollowTest, replicas_that_fail_alike_are_told_once) {

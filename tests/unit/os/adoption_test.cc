@@ -82,9 +82,6 @@ struct AdoptionTest : ::testing::Test {
 };
 
 TEST_F(AdoptionTest, a_run_that_cannot_be_opened_now_has_not_ended_and_is_adopted_later) {
-#if HEARTH_SANITIZED
-  GTEST_SKIP() << "the sanitizer's own checks need a descriptor";
-#endif
   Child service;
   wire::RunEntry& entry = left(7, service.pid, start_ticks(service.pid));
   {
@@ -99,9 +96,6 @@ TEST_F(AdoptionTest, a_run_that_cannot_be_opened_now_has_not_ended_and_is_adopte
 }
 
 TEST_F(AdoptionTest, a_run_of_the_list_that_cannot_be_opened_now_is_not_given_up) {
-#if HEARTH_SANITIZED
-  GTEST_SKIP() << "the sanitizer's own checks need a descriptor";
-#endif
   Child service;
   const std::uint64_t ticks = start_ticks(service.pid);
   {
@@ -114,9 +108,6 @@ TEST_F(AdoptionTest, a_run_of_the_list_that_cannot_be_opened_now_is_not_given_up
 }
 
 TEST_F(AdoptionTest, what_could_not_be_opened_while_descriptors_were_short_is_opened_later) {
-#if HEARTH_SANITIZED
-  GTEST_SKIP() << "the sanitizer's own checks need a descriptor";
-#endif
   Child service;
   left(7, service.pid, start_ticks(service.pid));
   {
@@ -135,9 +126,6 @@ TEST_F(AdoptionTest, what_could_not_be_opened_while_descriptors_were_short_is_op
 }
 
 TEST_F(AdoptionTest, one_that_ends_before_it_could_be_adopted_is_told_as_ended) {
-#if HEARTH_SANITIZED
-  GTEST_SKIP() << "the sanitizer's own checks need a descriptor";
-#endif
   Child service;
   wire::RunEntry& entry = left(7, service.pid, start_ticks(service.pid));
   {
@@ -174,9 +162,6 @@ TEST_F(AdoptionTest, what_the_dead_keeper_had_watched_is_handed_over_when_there_
 }
 
 TEST_F(AdoptionTest, what_a_killed_supervisor_could_not_hand_over_its_successor_does) {
-#if HEARTH_SANITIZED
-  GTEST_SKIP() << "the sanitizer's own checks need a descriptor";
-#endif
   Child service;
   left(7, service.pid, start_ticks(service.pid)).phase = EntryPhase::watched;
   {

@@ -5,7 +5,6 @@
 #include <sys/resource.h>
 
 #include "os/fd.h"
-#include "unit/base/sanitized.h"
 
 namespace hearth::test {
 

@@ -5,12 +5,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/un.h>
 
 #include <gtest/gtest.h>
 
 #include "unit/os/fake_keeper.h"
+#include "unit/os/few_descriptors.h"
 
 namespace hearth::os {
 namespace {
@@ -206,16 +206,12 @@ TEST_F(InboxTest, without_free_descriptors_the_datagram_waits_and_nothing_spins)
   Fd file = std::move(*make_memfd("x", 1));
   ASSERT_EQ(0, notify(7, "FDSTORE=1", {file.get()}));
   client->take_changed(*std::make_unique<std::vector<EntryIndex>>());
-  rlimit before{};
-  ::getrlimit(RLIMIT_NOFILE, &before);
-  Fd lowest(::open("/dev/null", O_RDONLY));
-  const rlimit tight{static_cast<rlim_t>(lowest.get()), before.rlim_max};
-  lowest.reset();
-  ::setrlimit(RLIMIT_NOFILE, &tight);
-  inbox->peek(inputs);
-  EXPECT_TRUE(inputs.empty());
-  EXPECT_FALSE(awake());
-  ::setrlimit(RLIMIT_NOFILE, &before);
+  {
+    const test::FewDescriptors none(0);
+    inbox->peek(inputs);
+    EXPECT_TRUE(inputs.empty());
+    EXPECT_FALSE(awake());
+  }
   pollfd polled{link->epoll(), POLLIN, 0};
   ASSERT_EQ(1, ::poll(&polled, 1, 5000)) << "its timer wakes";
   inbox->peek(inputs);

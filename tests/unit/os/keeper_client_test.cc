@@ -407,9 +407,6 @@ TEST_F(KeeperClientTest, a_refused_spawn_leaves_nothing_behind) {
 }
 
 TEST_F(KeeperClientTest, running_out_of_descriptors_refuses_the_start_and_says_what_to_do) {
-#if HEARTH_SANITIZED
-  GTEST_SKIP() << "the sanitizer's own checks need a descriptor";
-#endif
   keeper.table().keeper_pid = INT32_MAX;  // nobody, whose limit is not ours
   ports::SpawnAnswer answer;
   {
@@ -424,9 +421,6 @@ TEST_F(KeeperClientTest, running_out_of_descriptors_refuses_the_start_and_says_w
 }
 
 TEST_F(KeeperClientTest, who_began_without_free_descriptors_starts_services_when_there_are_some) {
-#if HEARTH_SANITIZED
-  GTEST_SKIP() << "the sanitizer's own checks need a descriptor";
-#endif
   client.reset();
   {
     const test::FewDescriptors none(0);

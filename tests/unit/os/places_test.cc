@@ -254,9 +254,6 @@ TEST(ProcStat, a_process_is_known_by_pid_and_start_time_until_it_ends) {
 }
 
 TEST(ProcStat, a_process_is_not_gone_because_descriptors_are) {
-#if HEARTH_SANITIZED
-  GTEST_SKIP() << "the sanitizer's own checks need a descriptor";
-#endif
   const std::uint64_t ticks = start_ticks(::getpid());
   for (int spare : {0, 1}) {  // for neither, for the pidfd alone
     const test::FewDescriptors few(spare);
@@ -268,9 +265,6 @@ TEST(ProcStat, a_process_is_not_gone_because_descriptors_are) {
 }
 
 TEST(Reserve, holds_back_what_it_can_and_gives_it_back) {
-#if HEARTH_SANITIZED
-  GTEST_SKIP() << "the sanitizer's own checks need a descriptor";
-#endif
   const test::FewDescriptors few(3);
   Reserve all(3);
   EXPECT_TRUE(all.full());

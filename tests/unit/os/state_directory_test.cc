@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <linux/magic.h>
-#include <sys/resource.h>
+#include <optional>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <vector>
@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "os/crash_point.h"
+#include "unit/os/few_descriptors.h"
 #include "unit/os/temp_directory.h"
 #include "wire/state.h"
 
@@ -68,15 +69,9 @@ TEST_F(StateDirectoryTest, each_instance_has_its_own_in_memory_and_making_it_aga
 
 TEST_F(StateDirectoryTest, a_failure_leaves_what_is_there) {
   const std::string a = make("a");
-  struct rlimit before{};
-  ASSERT_EQ(0, ::getrlimit(RLIMIT_NOFILE, &before));
-  const int next = ::dup(0);
-  ::close(next);
-  // The instance directory can be opened, and nothing after it.
-  const struct rlimit scarce{static_cast<rlim_t>(next) + 1, before.rlim_max};
-  ASSERT_EQ(0, ::setrlimit(RLIMIT_NOFILE, &scarce));
+  std::optional<test::FewDescriptors> few(1);  // the instance directory can be opened, and nothing after it
   const Status made = make_state_directory(instance("a"), host);
-  ASSERT_EQ(0, ::setrlimit(RLIMIT_NOFILE, &before));
+  few.reset();
   ASSERT_FALSE(made);
   EXPECT_EQ(EMFILE, made.error().code);
   EXPECT_EQ(a, target("a"));

@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <functional>
-#include <sys/resource.h>
+#include <optional>
 #include <sys/stat.h>
 #include <thread>
 
@@ -13,6 +13,7 @@
 #include "os/crash_point.h"
 #include "store/run_list.h"
 #include "unit/os/fake_keeper.h"
+#include "unit/os/few_descriptors.h"
 
 namespace hearth::store {
 namespace {
@@ -223,12 +224,9 @@ TEST_F(DiskStoreTest, a_document_for_which_memory_has_no_room_any_more_stays_on_
 // "Cannot be read now" was taken for "is not there", and what was there was removed.
 TEST_F(DiskStoreTest, while_descriptors_are_short_nobody_says_that_a_document_is_lost) {
   write("spec/3.json", "3 shop /srv/shop.toml");
-  rlimit before{};
-  ASSERT_EQ(0, ::getrlimit(RLIMIT_NOFILE, &before));
-  const rlimit none{0, before.rlim_max};
-  ASSERT_EQ(0, ::setrlimit(RLIMIT_NOFILE, &none));
+  std::optional<test::FewDescriptors> none(0);
   const Result<std::vector<Document>> found = store->documents({3});
-  ASSERT_EQ(0, ::setrlimit(RLIMIT_NOFILE, &before));
+  none.reset();
   ASSERT_FALSE(found);
   EXPECT_EQ(EMFILE, found.error().code);
   EXPECT_TRUE(there("spec/3.json"));
@@ -239,13 +237,11 @@ TEST_F(DiskStoreTest, while_descriptors_are_short_nobody_says_that_a_document_is
 TEST_F(DiskStoreTest, DIR_state_that_could_not_be_opened_for_lack_of_descriptors_may_have_had_the_document) {
   ASSERT_TRUE(store->put_document(document(3)));
   everybody_dies();
-  rlimit before{};
-  ASSERT_EQ(0, ::getrlimit(RLIMIT_NOFILE, &before));
-  const rlimit none{0, before.rlim_max};
   store.reset();
-  ASSERT_EQ(0, ::setrlimit(RLIMIT_NOFILE, &none));
-  store = std::make_unique<DiskStore>(*link, keeper.instance().directory, plain_format(), by_hand());
-  ASSERT_EQ(0, ::setrlimit(RLIMIT_NOFILE, &before));
+  {
+    const test::FewDescriptors none(0);
+    store = std::make_unique<DiskStore>(*link, keeper.instance().directory, plain_format(), by_hand());
+  }
   EXPECT_FALSE(store->has_directories());
   EXPECT_FALSE(store->documents({3}));
   restart_supervisor();
