@@ -82,6 +82,7 @@ struct AdoptionTest : ::testing::Test {
 };
 
 TEST_F(AdoptionTest, a_run_that_cannot_be_opened_now_has_not_ended_and_is_adopted_later) {
+  HEARTH_SKIP_IF_SANITIZED();
   Child service;
   wire::RunEntry& entry = left(7, service.pid, start_ticks(service.pid));
   {
@@ -96,6 +97,7 @@ TEST_F(AdoptionTest, a_run_that_cannot_be_opened_now_has_not_ended_and_is_adopte
 }
 
 TEST_F(AdoptionTest, a_run_of_the_list_that_cannot_be_opened_now_is_not_given_up) {
+  HEARTH_SKIP_IF_SANITIZED();
   Child service;
   const std::uint64_t ticks = start_ticks(service.pid);
   {
@@ -108,6 +110,7 @@ TEST_F(AdoptionTest, a_run_of_the_list_that_cannot_be_opened_now_is_not_given_up
 }
 
 TEST_F(AdoptionTest, what_could_not_be_opened_while_descriptors_were_short_is_opened_later) {
+  HEARTH_SKIP_IF_SANITIZED();
   Child service;
   left(7, service.pid, start_ticks(service.pid));
   {
@@ -126,6 +129,7 @@ TEST_F(AdoptionTest, what_could_not_be_opened_while_descriptors_were_short_is_op
 }
 
 TEST_F(AdoptionTest, one_that_ends_before_it_could_be_adopted_is_told_as_ended) {
+  HEARTH_SKIP_IF_SANITIZED();
   Child service;
   wire::RunEntry& entry = left(7, service.pid, start_ticks(service.pid));
   {
@@ -162,6 +166,7 @@ TEST_F(AdoptionTest, what_the_dead_keeper_had_watched_is_handed_over_when_there_
 }
 
 TEST_F(AdoptionTest, what_a_killed_supervisor_could_not_hand_over_its_successor_does) {
+  HEARTH_SKIP_IF_SANITIZED();
   Child service;
   left(7, service.pid, start_ticks(service.pid)).phase = EntryPhase::watched;
   {

@@ -223,6 +223,7 @@ TEST_F(KeeperClientTest, a_successor_uses_the_spare_and_assigns_the_one_that_is_
 }
 
 TEST_F(KeeperClientTest, an_output_is_not_dropped_before_the_logger_has_heard_of_it) {
+  HEARTH_SKIP_IF_SANITIZED();
   ASSERT_EQ(SpawnOutcome::sent, client->spawn(maker.order(0, 7)).outcome);
   keeper.spawn_all();
   client->flush();
@@ -352,6 +353,7 @@ TEST_F(KeeperClientTest, a_spawner_that_dies_with_an_unread_plan_has_it_sent_aga
 }
 
 TEST_F(KeeperClientTest, spawners_that_are_announced_while_descriptors_are_short_are_asked_for_again) {
+  HEARTH_SKIP_IF_SANITIZED();
   keeper.replace_spawner(0);
   keeper.replace_spawner(1);
   const std::uint32_t unheard = keeper.spawner_generation(0);
@@ -407,6 +409,7 @@ TEST_F(KeeperClientTest, a_refused_spawn_leaves_nothing_behind) {
 }
 
 TEST_F(KeeperClientTest, running_out_of_descriptors_refuses_the_start_and_says_what_to_do) {
+  HEARTH_SKIP_IF_SANITIZED();
   keeper.table().keeper_pid = INT32_MAX;  // nobody, whose limit is not ours
   ports::SpawnAnswer answer;
   {
@@ -421,6 +424,7 @@ TEST_F(KeeperClientTest, running_out_of_descriptors_refuses_the_start_and_says_w
 }
 
 TEST_F(KeeperClientTest, who_began_without_free_descriptors_starts_services_when_there_are_some) {
+  HEARTH_SKIP_IF_SANITIZED();
   client.reset();
   {
     const test::FewDescriptors none(0);

@@ -254,6 +254,7 @@ TEST(ProcStat, a_process_is_known_by_pid_and_start_time_until_it_ends) {
 }
 
 TEST(ProcStat, a_process_is_not_gone_because_descriptors_are) {
+  HEARTH_SKIP_IF_SANITIZED();
   const std::uint64_t ticks = start_ticks(::getpid());
   for (int spare : {0, 1}) {  // for neither, for the pidfd alone
     const test::FewDescriptors few(spare);
@@ -265,6 +266,7 @@ TEST(ProcStat, a_process_is_not_gone_because_descriptors_are) {
 }
 
 TEST(Reserve, holds_back_what_it_can_and_gives_it_back) {
+  HEARTH_SKIP_IF_SANITIZED();
   const test::FewDescriptors few(3);
   Reserve all(3);
   EXPECT_TRUE(all.full());

@@ -88,6 +88,7 @@ TEST_F(CensusTest, one_reading_is_for_all_who_asked_before_it_and_for_nobody_who
 
 // Whoever takes "none is seen" for "none is there" starts a daemon once more beside itself.
 TEST_F(CensusTest, who_cannot_look_says_so) {
+  HEARTH_SKIP_IF_SANITIZED();
   const pid_t child = begin_child(7);
   const RunIdentity run{instance, "p.web.0", 7, 0};
   bool all = false;

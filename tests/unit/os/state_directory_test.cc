@@ -68,6 +68,7 @@ TEST_F(StateDirectoryTest, each_instance_has_its_own_in_memory_and_making_it_aga
 }
 
 TEST_F(StateDirectoryTest, a_failure_leaves_what_is_there) {
+  HEARTH_SKIP_IF_SANITIZED();
   const std::string a = make("a");
   std::optional<test::FewDescriptors> few(1);  // the instance directory can be opened, and nothing after it
   const Status made = make_state_directory(instance("a"), host);

@@ -223,6 +223,7 @@ TEST_F(DiskStoreTest, a_document_for_which_memory_has_no_room_any_more_stays_on_
 
 // "Cannot be read now" was taken for "is not there", and what was there was removed.
 TEST_F(DiskStoreTest, while_descriptors_are_short_nobody_says_that_a_document_is_lost) {
+  HEARTH_SKIP_IF_SANITIZED();
   write("spec/3.json", "3 shop /srv/shop.toml");
   std::optional<test::FewDescriptors> none(0);
   const Result<std::vector<Document>> found = store->documents({3});
@@ -235,6 +236,7 @@ TEST_F(DiskStoreTest, while_descriptors_are_short_nobody_says_that_a_document_is
 }
 
 TEST_F(DiskStoreTest, DIR_state_that_could_not_be_opened_for_lack_of_descriptors_may_have_had_the_document) {
+  HEARTH_SKIP_IF_SANITIZED();
   ASSERT_TRUE(store->put_document(document(3)));
   everybody_dies();
   store.reset();
