@@ -13,8 +13,8 @@ RefusedParks::News RefusedParks::look(std::uint32_t refused, MonoNs now, const s
     look_from_ = after(now, looked_each);
     news.gone = std::exchange(
         note_, "the keeper has no room for descriptors that it was to hold (" + std::to_string(refused - before_) +
-                   " by now): until it has, they last as long as this supervisor; raise its limit of "
-                   "open files, or have services store fewer");
+                   " by now): until it has, they last as long as this supervisor, and output among them is "
+                   "not read; raise its limit of open files, or have services store fewer");
     news.told = note_;
   } else if (!note_.empty() && now >= look_from_) {
     look_from_ = after(now, looked_each);

@@ -1,5 +1,6 @@
 // The descriptors that the keeper had no room for (SlotTable::parks_refused), as people are told of them: what services
-// stored, or its limit was lowered. No start goes so far (os/keeper_room.cc).
+// stored, its limit was lowered, or it is one that has less room than the keeper before it. No start goes so far
+// (os/keeper_room.cc).
 //
 // A note stands from the first that is refused until there is room: then they are handed to the keeper once more, and if it
 // refuses again, that is news again. A note is an event, too, and a service may store a descriptor in each turn: so it

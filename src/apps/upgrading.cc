@@ -31,6 +31,7 @@ Result<os::Fd> open_tried(const std::string& path, const std::string& file) {
 }
 
 constexpr SpanNs look_again = milliseconds(2);
+constexpr SpanNs look_at_socket = milliseconds(50);  // of a keeper that is stopped
 constexpr SpanNs open_within = seconds(10);
 constexpr SpanNs execute_within = seconds(10);  // the keeper gives the dry run 5 s
 constexpr SpanNs take_within = seconds(10);     // it does so at once, unless it is stopped
@@ -54,8 +55,13 @@ bool may_run(pid_t pid, const os::Fd& program) {
   return running.empty() || wanted.empty() || running == wanted;
 }
 
-Error refusal(Remedy remedy, const char* reason, const char* hint) {
-  return {remedy, "upgrade", "hearth", reason, hint, 0};
+Error refusal(Remedy remedy, std::string reason, const char* hint) {
+  return {remedy, "upgrade", "hearth", std::move(reason), hint, 0};
+}
+
+Error refusal_of_silence(const char* besides) {
+  return refusal(Remedy::try_later, std::string("its keeper gave no answer within 10 s, ") + besides,
+                 "is it stopped? `hearth doctor` tells; nothing was changed");
 }
 
 }  // namespace
@@ -121,6 +127,7 @@ MonoNs Upgrading::step(MonoNs now) {
   if (link_.lost() || link_.handing_over()) {
     if (keeper_given_) keeper_died();
     told_ = Told::no;
+    take_until_ = after(now, take_within);  // of the next one, which is given them again
     take_back_ = false;
     owed_answer_.reset();
     if (stage_ != Stage::deciding) return never;
@@ -130,8 +137,9 @@ MonoNs Upgrading::step(MonoNs now) {
     take_back_ = told_ == Told::taken;
     drop();
   }
-  if (take_back_ && !link_.take_back_programs()) return after(now, look_again);
+  if (take_back_ && !link_.take_back_programs()) return wait_to_take_back(now);
   take_back_ = false;
+  take_back_until_ = never;
   switch (stage_) {
     case Stage::none: return orders_.empty() ? never : open_next(now);
     case Stage::opening: return look_at_opening(now);
@@ -141,6 +149,16 @@ MonoNs Upgrading::step(MonoNs now) {
     case Stage::deciding: return never;
   }
   return never;
+}
+
+// It is stopped, and its socket full: so the next order can be given to it no more than this one could be taken back.
+MonoNs Upgrading::wait_to_take_back(MonoNs now) {
+  if (orders_.empty()) take_back_until_ = never;
+  if (!orders_.empty() && take_back_until_ == never) take_back_until_ = after(now, take_within);
+  if (now < take_back_until_) return after(now, look_at_socket);
+  take_back_until_ = never;
+  refuse(refusal_of_silence("nor one to an upgrade before this"));
+  return now;
 }
 
 std::shared_ptr<Upgrading::Programs> Upgrading::open_all(const Request& request, pid_t keeper) {
@@ -329,10 +347,7 @@ MonoNs Upgrading::give_up_telling(MonoNs now) {
   if (std::exchange(keeper_executed_, false))
     refuse(of_silent_keeper());
   else
-    refuse(refusal(Remedy::try_later,
-                   sent ? "its keeper gave no answer within 10 s, and is told to forget the programs"
-                        : "its keeper gave no answer within 10 s, nor one to an upgrade before this",
-                   "is it stopped? `hearth doctor` tells; nothing was changed"));
+    refuse(refusal_of_silence(sent ? "and is told to forget the programs" : "nor one to an upgrade before this"));
   return now;
 }
 

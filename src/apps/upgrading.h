@@ -87,6 +87,7 @@ class Upgrading {
   };
   static std::shared_ptr<Programs> open_all(const Request& request, pid_t keeper);
 
+  MonoNs wait_to_take_back(MonoNs now);
   MonoNs open_next(MonoNs now);
   MonoNs look_at_opening(MonoNs now);
   MonoNs execute(MonoNs now);
@@ -115,7 +116,7 @@ class Upgrading {
   std::uint32_t execs_before_ = 0, keeper_refused_before_ = 0;
   std::optional<std::pair<std::uint32_t, std::uint8_t>> keeper_seen_;  // execs and refusals that were looked at
   MonoNs opening_since_ = 0;
-  MonoNs execute_until_ = 0, take_until_ = 0;
+  MonoNs execute_until_ = 0, take_until_ = 0, take_back_until_ = never;
   bool keeper_given_ = false;     // it has had its program of the order in hand,
   bool keeper_executed_ = false;  // and is that now
   bool decided_ = false;          // the order in hand has been

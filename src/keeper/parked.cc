@@ -159,6 +159,8 @@ void park(Keeper& k, const wire::ParkRecord& record, int fd, uint32_t by) {
     k.ring_supervisor = true;
     return;
   }
+  // One that is held already and is offered again is no news: the logger would open a stream for it anew.
+  const bool news = p.bucket[at] == 0 || item->slot != record.slot;
   if (p.bucket[at] == 0) {
     item->type = record.type;
     item->key = record.key;
@@ -172,7 +174,7 @@ void park(Keeper& k, const wire::ParkRecord& record, int fd, uint32_t by) {
   item->slot = record.slot;
   item->fd = fd;
   item->by = by;
-  if (concerns_logger(*item) && k.member[role_logger].socket >= 0) queue_for_logger(p, *item);
+  if (news && concerns_logger(*item) && k.member[role_logger].socket >= 0) queue_for_logger(p, *item);
 }
 
 void unpark(Keeper& k, const wire::ParkRecord& record) {

@@ -158,21 +158,30 @@ bool KeeperLink::sent_to_new_keeper(Sent sent) {
   return sent == Sent::yes;
 }
 
-// Parked while there was no keeper to tell: by identity, as it may have been replaced or dropped since.
+// Parked while there was no keeper to tell: by identity, as it may have been replaced or dropped since. That one cannot be
+// sent may be its own fault: a service has stored a socket, and nested others in it (ETOOMANYREFS). So the next one is
+// tried, and it again after all others.
 bool KeeperLink::send_late_parks() {
-  while (!late_parks_.empty()) {
-    const wire::ParkRecord& record = late_parks_.back();
+  int full = 0;
+  while (!late_parks_.empty() && full < 2) {
+    const wire::ParkRecord record = late_parks_.back();
     const Parked* parked = parked_.find(record.type, record.key, record.name, record.file);
-    if (parked != nullptr) {
-      const Sent sent =
-          send_records<wire::ParkRecord>(socket_.get(), MessageType::park, {&record, 1}, {&parked->fd, 1});
-      if (sent == Sent::lost) lost_ = true;
-      if (sent == Sent::full) wake_in(milliseconds(5));
-      if (sent != Sent::yes) return false;
-    }
+    const Sent sent = parked == nullptr ? Sent::yes
+                                        : send_records<wire::ParkRecord>(socket_.get(), MessageType::park, {&record, 1},
+                                                                         {&parked->fd, 1});
+    if (sent == Sent::lost) lost_ = true;
+    if (lost_) return false;
     late_parks_.pop_back();
+    full = sent == Sent::full ? full + 1 : 0;
+    if (full > 0)
+      late_parks_.insert(late_parks_.begin(), record);
+    else
+      late_wait_ = late_wait_first;
   }
-  return true;
+  if (late_parks_.empty()) return true;
+  wake_in(late_wait_);
+  late_wait_ = std::min(2 * late_wait_, late_wait_most);
+  return false;
 }
 
 std::vector<wire::RunRecord> KeeperLink::live_runs(Runs which) const {

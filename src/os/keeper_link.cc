@@ -232,7 +232,8 @@ void KeeperLink::keep(std::span<const wire::ParkRecord> records, std::span<Fd> d
 void KeeperLink::offer_again() {
   if (lost_ || hand_over_) return;  // the next keeper is given everything
   for (const ParkClass type :
-       {ParkClass::notify, ParkClass::listen, ParkClass::store, ParkClass::spec, ParkClass::probe})
+       {ParkClass::probe, ParkClass::spec, ParkClass::store, ParkClass::listen, ParkClass::notify,
+        ParkClass::output})  // the last first: without a reader services stand still
     for (const Parked& parked : parked_.all(type)) late_parks_.push_back(park_record(type, parked));
 }
 
@@ -308,8 +309,13 @@ bool KeeperLink::flush() {
   crash_point("signals sent");
   if (!send_some(MessageType::reap, reaps_)) return false;
   crash_point("reaps sent");
-  return send_some(MessageType::unpark, unparks_) && send_late_parks() &&
-         send_some(MessageType::replace_spawner, replacements_) && send_some(MessageType::finish, finishes_);
+  if (!send_some(MessageType::unpark, unparks_) || !send_some(MessageType::replace_spawner, replacements_))
+    return false;
+  const bool parked = send_late_parks();
+  // An end waits for output only, which the logger is to read before it.
+  const bool may_end = std::none_of(late_parks_.begin(), late_parks_.end(),
+                                    [](const wire::ParkRecord& late) { return late.type == ParkClass::output; });
+  return may_end && send_some(MessageType::finish, finishes_) && parked;
 }
 
 bool KeeperLink::wait_for_room(int timeout_ms) {

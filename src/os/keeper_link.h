@@ -197,6 +197,8 @@ class KeeperLink {
   enum class Runs { all, unseen };  // unseen: that no keeper watches or has adopted
   std::vector<wire::RunRecord> live_runs(Runs which) const;
   bool hand_over_some();
+  static constexpr SpanNs late_wait_first = milliseconds(5), late_wait_most = milliseconds(250);
+
   bool hand_over_runs();
   bool hand_over_window();
   bool sent_to_new_keeper(Sent sent);
@@ -227,7 +229,8 @@ class KeeperLink {
   std::vector<wire::SignalRecord> signals_;
   std::vector<wire::RunRecord> reaps_;
   std::vector<wire::ParkRecord> unparks_;
-  std::vector<wire::ParkRecord> late_parks_;
+  std::vector<wire::ParkRecord> late_parks_;  // the last is sent first
+  SpanNs late_wait_ = late_wait_first;
   std::unique_ptr<HandOver> hand_over_;
   std::vector<wire::SpawnerRecord> unheard_;  // announced when we had no descriptor left; replaced at unheard_until_
   MonoNs unheard_until_ = 0;

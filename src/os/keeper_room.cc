@@ -40,8 +40,10 @@ Status KeeperClient::keeper_can_hold(const ports::SpawnOrder& order) const {
                    std::to_string(wire::max_parked);
     error.hint = "stop services that store many (fdstore_max), or start them in another hearth";
   } else {
-    const std::string pid = std::to_string(link_.table().keeper_pid.load());
-    error.hint = "raise the limit of open files of the keeper (`prlimit --pid " + pid + " --nofile=65536`, as root)";
+    error.hint = "raise the limit of open files of the keeper (`prlimit --pid " +
+                 std::to_string(link_.table().keeper_pid.load()) +
+                 " --nofile=65536`, as root) and likewise of the supervisor (PID " + std::to_string(::getpid()) +
+                 "), whose limit the next keeper has";
   }
   return failure(std::move(error));
 }

@@ -2,6 +2,7 @@
 // (unit/os/fake_keeper.h): a test writes into the slot table what it would have, and ten seconds pass at once.
 #include "apps/upgrading.h"
 
+#include <fcntl.h>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -83,6 +84,11 @@ struct UpgradeOrder : ::testing::Test {
 
   // Until nothing more is to be done before the keeper says something, or 10 s are over.
   void submit(std::uint64_t token, const std::string& keeper_program = {}) {
+    order(token, keeper_program);
+    const MonoNs until = after(os::read_mono(), seconds(30));
+    while (upgrading->step(now) < after(now, seconds(1)) && os::read_mono() < until) std::this_thread::yield();
+  }
+  void order(std::uint64_t token, const std::string& keeper_program = {}) {
     ports::Input order;
     order.kind = ports::InputKind::request;
     order.token = token;
@@ -91,8 +97,6 @@ struct UpgradeOrder : ::testing::Test {
     order.request.supervisor_program = order.request.logger_program = other_program;
     order.request.keeper_program = keeper_program;
     upgrading->submit(std::move(order));
-    const MonoNs until = after(os::read_mono(), seconds(30));
-    while (upgrading->step(now) < after(now, seconds(1)) && os::read_mono() < until) std::this_thread::yield();
   }
   void pass_ten_seconds() {
     now = after(now, seconds(10));
@@ -100,9 +104,12 @@ struct UpgradeOrder : ::testing::Test {
   }
   // As often as it wants at once.
   void step() {
+    step_unheard();
+    keeper.handle();
+  }
+  void step_unheard() {
     while (upgrading->step(now) <= now) {
     }
-    keeper.handle();
   }
 
   const std::string other_program = std::filesystem::canonical("/bin/sh").string();
@@ -168,6 +175,43 @@ TEST_F(UpgradeOrder, that_the_keeper_was_never_told_of_is_given_up_too) {
   EXPECT_THAT(refused, ElementsAre(1, 2));
   EXPECT_THAT(refusal, HasSubstr("nor one to an upgrade before this"));
   EXPECT_THAT(keeper.programs(), ElementsAre(both, taken_back)) << "there is nothing to forget";
+}
+
+TEST_F(UpgradeOrder, is_given_to_the_next_keeper_however_long_that_took) {
+  submit(1);
+  keeper.handle();
+  keeper.lose();
+  link->receive();
+  ASSERT_TRUE(link->lost());
+  now = after(now, seconds(20));
+  EXPECT_EQ(never, upgrading->step(now));
+  link->hand_over_to(keeper.replace());
+  keeper.announce_spawners();
+  const MonoNs until = after(os::read_mono(), seconds(30));
+  while (link->handing_over() && os::read_mono() < until) ASSERT_TRUE(link->continue_hand_over());
+  step();
+  EXPECT_THAT(keeper.programs(), ElementsAre(both, both)) << "it knows nothing of what the one before was given";
+  ++keeper.table().upgrades;
+  step();
+  EXPECT_THAT(refused, ElementsAre());
+  EXPECT_THAT(decided, ElementsAre(1));
+}
+
+// Nor can it be told anything else: it is stopped.
+TEST_F(UpgradeOrder, that_waits_for_one_that_cannot_be_taken_back_is_given_up_too) {
+  submit(1);
+  const os::Fd program(::open("/proc/self/exe", O_RDONLY | O_CLOEXEC));
+  while (link->give_keeper(program.get())) {
+  }
+  now = after(now, seconds(10));
+  step_unheard();
+  EXPECT_THAT(refused, ElementsAre(1));
+  order(2);
+  step_unheard();
+  now = after(now, seconds(10));
+  step_unheard();
+  EXPECT_THAT(refused, ElementsAre(1, 2));
+  EXPECT_THAT(refusal, HasSubstr("nor one to an upgrade before this"));
 }
 
 TEST_F(UpgradeOrder, names_the_keeper_that_hangs_once_it_has_executed_its_program) {

@@ -142,5 +142,26 @@ TEST_F(ParkTable, TellsTheLoggerOfOutputInOrder) {
   EXPECT_EQ(next_for_logger(*k), nullptr);
 }
 
+TEST_F(ParkTable, TellsTheLoggerNothingOfOutputThatIsOfferedAgain) {
+  const auto tell_all = [&] {
+    std::vector<std::uint64_t> told;
+    for (Parked* item = next_for_logger(*k); item != nullptr; item = next_for_logger(*k)) {
+      told.push_back(item->key);
+      told_logger(*k);
+    }
+    return told;
+  };
+  k->member[role_logger].socket = 1'000'000;
+  wire::ParkRecord spare = record_of({wire::ParkClass::output, 1, 0, ""});
+  const wire::ParkRecord assigned = spare;
+  spare.slot = no_slot;
+  park(*k, spare, 1'000'001, 1);
+  EXPECT_EQ(tell_all(), std::vector<std::uint64_t>{});
+  park(*k, assigned, 1'000'002, 1);
+  EXPECT_EQ(tell_all(), std::vector<std::uint64_t>{1});
+  park(*k, assigned, 1'000'003, 1);
+  EXPECT_EQ(tell_all(), std::vector<std::uint64_t>{});
+}
+
 }  // namespace
 }  // namespace hearth::keeper

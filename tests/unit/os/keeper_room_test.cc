@@ -130,6 +130,7 @@ TEST_F(KeeperRoom, a_run_that_was_ordered_and_lacks_something_says_what_it_waits
 TEST_F(KeeperRoom, what_a_keeper_without_room_refused_is_offered_once_more) {
   keeper.has_room = false;
   ASSERT_TRUE(link->park(park_record(ParkClass::store, 0, store_key(0, true), "state"), *make_memfd("s", 0)));
+  ASSERT_TRUE(link->park(park_record(ParkClass::output, 0, 7), *make_memfd("o", 0)));
   keeper.handle();
   EXPECT_EQ(0u, keeper.parked().size());
   keeper.has_room = true;
@@ -140,6 +141,7 @@ TEST_F(KeeperRoom, what_a_keeper_without_room_refused_is_offered_once_more) {
   client->flush();
   keeper.handle();
   EXPECT_NE(nullptr, keeper.parked().find(ParkClass::store, store_key(0, true), "state"));
+  EXPECT_NE(nullptr, keeper.parked().find(ParkClass::output, 7)) << "without a reader its run stands still";
 }
 
 // In the middle of an execve(2) that hangs: whose it is nobody knows, and nobody says so.
