@@ -204,9 +204,11 @@ class Report:
     def __init__(self, as_json):
         self.as_json = as_json
         if not as_json:
-            print(f"{'name':<44}{'value':>10} {'unit':<6}{'min':>9}{'max':>9}{'limit':>10}{'ratio':>7}{'budget':>8}")
+            print(f"{'name':<48}{'value':>10} {'unit':<6}{'min':>9}{'max':>9}{'limit':>10}{'ratio':>7}{'budget':>8}")
 
-    def row(self, name, values, unit, limit=None, budget=None, absolute=None):
+    def row(self, name, values, unit, limit=None, budget=None, absolute=None, of=None):
+        """`limit`: values of the bare work, `budget` as a ratio to it; `absolute`: a budget of the value itself; `of`: how
+        many were looked at."""
         value = statistics.median(values)
         base = statistics.median(limit) if limit else None
         ratio = value / base if base else None
@@ -220,9 +222,10 @@ class Report:
                               "limit": None if base is None else round(base, 4),
                               "ratio": None if ratio is None else round(ratio, 3), "min": round(min(values), 4),
                               "max": round(max(values), 4), "budget": budget if budget is not None else absolute,
-                              "ok": ok, "rounds": len(values)}), flush=True)
+                              "ok": ok, "rounds": len(values), **({} if of is None else {"of": of})}), flush=True)
             return
         budget_text = "" if budget is None and absolute is None else (f"{budget}x" if budget is not None else f"{absolute}")
-        print(f"{name:<44}{value:>10.3f} {unit:<6}{min(values):>9.3f}{max(values):>9.3f}"
+        print(f"{name:<48}{value:>10.3f} {unit:<6}{min(values):>9.3f}{max(values):>9.3f}"
               f"{'' if base is None else f'{base:.3f}':>10}{'' if ratio is None else f'{ratio:.2f}':>7}"
-              f"{budget_text:>8}{'' if ok is None else '  ok' if ok else '  OVER'}", flush=True)
+              f"{budget_text:>8}{'' if ok is None else '  ok' if ok else '  OVER'}{'' if of is None else f'  of {of:,}'}",
+              flush=True)

@@ -1,8 +1,7 @@
-"""The load of `bench survive`, and the truth about it that services keep themselves: how many lines they wrote, and run and
-code before each exit. Four programs write numbered lines, four end all the time, each with another exit code, one client
-asks for the status and one follows the events."""
+"""The load of `bench survive`, and the truth about it that services keep themselves: how many lines they wrote, and run,
+code and time (/proc/uptime) before each exit. Four programs write numbered lines, four end all the time, each with another exit
+code, one client asks for the status and one follows the events."""
 import collections
-import datetime
 import http.client
 import json
 import os
@@ -25,17 +24,22 @@ while going:
     os.write(1, b"line %d\\n" % count)
     count += 1
     time.sleep(0.001)
-open(sys.argv[1], "w").write(str(count))
+uptime = open("/proc/uptime").read().split()[0]
+open(sys.argv[1], "w").write(f"{count} {os.environ['HEARTH_RUN']} {uptime}")
 """
 
 # One code per run, written down before it is used.
-EXITER = 'code=$(( ($$ * 7 + HEARTH_RUN) % 200 + 1 )); echo "$HEARTH_RUN $code" >> "$0"; exit $code'
+EXITER = ('read now idle < /proc/uptime; code=$(( ($$ * 7 + HEARTH_RUN) % 200 + 1 )); '
+          'echo "$HEARTH_RUN $code $now" >> "$0"; exit $code')
 PAIRS = 4
 
-# How long before a run was told of it may have been started, and its end be one that a keeper's death has hidden.
-START_SLACK_S = 1
+# PIDFD_GET_INFO tells how a run has ended that was adopted from a dead keeper.
+KERNEL_TELLS = tuple(map(int, re.findall(r"\d+", os.uname().release)[:2])) >= (6, 15)
 
-Outcome = collections.namedtuple("Outcome", "restarted exits exits_wrong exits_unknown lines lines_wrong")
+# From a run's last word to the moment at which its keeper knows how it ended.
+END_SLACK_S = 0.25
+
+Outcome = collections.namedtuple("Outcome", "services restarted exits exits_wrong exits_unknown lines lines_wrong")
 
 
 class Load:
@@ -93,12 +97,12 @@ class Load:
             time.sleep(0.01)  # how often it asks
 
     def end(self, keeper_deaths=()):
-        """Stops it, and compares. `keeper_deaths`: when, as time.time() tells."""
+        """Stops it, and compares. `keeper_deaths`: (killed, succeeded by one that has everything), CLOCK_BOOTTIME."""
         after = self.pids()
         restarted = sum(self.before[n] != after.get(n) for n in self.before)
         self.h.cli("stop", *(f"e{i}" for i in range(PAIRS)), *(f"w{i}" for i in range(PAIRS)))
         self.follow_to_the_end()
-        return Outcome(restarted, *self.exits(keeper_deaths), *self.lines())
+        return Outcome(len(self.before), restarted, *self.exits(keeper_deaths), *self.lines())
 
     def follow_to_the_end(self):
         newest = json.loads(self.h.cli("events", "-n", "1", "--json").stdout.splitlines()[-1])["id"]
@@ -114,40 +118,43 @@ class Load:
         return [json.loads(line) for line in self.events if line.endswith("\n")]
 
     def exits(self, keeper_deaths):
-        """(compared, lost or told twice or wrongly, said to be unknown after a keeper's death)"""
-        begun, told = {}, collections.defaultdict(list)
+        """(compared, lost or told twice or wrongly, said to be unknown of runs that ended while no keeper lived)"""
+        told = collections.defaultdict(list)
         for event in self.told():
-            if event["kind"] == "run":
-                begun[event["run"]] = seconds_of(event)
             if event["kind"] == "exit":
-                told[event["run"]].append((seconds_of(event), event["exit"]))
+                told[event["run"]].append(event["exit"])
         compared = wrong = unknown = 0
-        for run, code in self.true_exits():
+        for run, code, end in self.true_exits():
             compared += 1
-            said = [exit for _, exit in told[run]]
-            if said == [{"known": False}]:
-                at = told[run][0][0]
-                hidden = any(begun.get(run, at) - START_SLACK_S <= death <= at for death in keeper_deaths)
+            if told[run] == [{"known": False}]:
+                hidden = is_hidden(end, keeper_deaths)
                 unknown += hidden
                 wrong += not hidden
             # The stop at the end may have come between the word and the exit.
-            elif said != [{"code": code}] and [exit.get("signal") for exit in said] != [15]:
+            elif told[run] != [{"code": code}] and [exit.get("signal") for exit in told[run]] != [15]:
                 wrong += 1
         return compared, wrong, unknown
 
     def true_exits(self):
+        """(run, code, end). The writers' are of runs that were adopted by each keeper."""
         for i in range(PAIRS):
             with open(f"{self.truth}/e{i}") as f:
                 for line in f:
-                    run, code = map(int, line.split())
-                    yield run, code
+                    run, code, end = line.split()
+                    yield int(run), int(code), float(end)
+            _, run, end = self.written(i)
+            yield int(run), 0, float(end)
+
+    def written(self, i):
+        """What a writer says of itself: lines, run, end."""
+        with open(f"{self.truth}/w{i}") as f:
+            return f.read().split()
 
     def lines(self):
         """(compared, lost or doubled)"""
         compared = wrong = 0
         for i in range(PAIRS):
-            with open(f"{self.truth}/w{i}") as f:
-                count = int(f.read())
+            count = int(self.written(i)[0])
             kept = self.h.cli("logs", f"w{i}", "-n", "all").stdout.splitlines()
             numbers = collections.Counter(line.rsplit("line ", 1)[-1] for line in kept)
             wrong += sum(abs(numbers.pop(str(n), 0) - 1) for n in range(count)) + sum(numbers.values())
@@ -155,5 +162,7 @@ class Load:
         return compared, wrong
 
 
-def seconds_of(event):
-    return datetime.datetime.fromisoformat(event["time"]).timestamp()
+def is_hidden(end, keeper_deaths):
+    """Can nobody tell how a run ended, because no keeper lived then?"""
+    return any(killed - END_SLACK_S <= end and (end <= succeeded or not KERNEL_TELLS)
+               for killed, succeeded in keeper_deaths)

@@ -6,6 +6,8 @@
              end of the supervisor before (the same budget); to the start of the next logger; `hearth upgrade` as a whole,
              which tries the programs first; and with the keeper, which executes another program before all that
   commit     of one changed slot, and of 60, into the decision page, beside the bare copy of the same bytes
+  event      what it costs beside the bare work that one exit and the restart after it are committed, told to keeper and
+             spawner, and written to the journal: bench/event.cc
   kills      1,000 kills of keeper, supervisor, logger and spawners: services restarted, exit statuses lost, told twice or
              told wrongly, log lines lost or doubled. Each of them is to be 0. Beside them the exits that are told as
              unknown, because their runs ended while no keeper lived
@@ -69,11 +71,12 @@ def must_end(handle, who):
 def tell(report, what, outcome, keeper_deaths=None):
     if outcome.exits == 0 or outcome.lines == 0:
         sys.exit(f"bench: {what}: nothing was compared")
-    report.row(f"restarted by {what}", [outcome.restarted], "", absolute=0)
-    report.row(f"exits lost or wrong of {outcome.exits:,}", [outcome.exits_wrong], "", absolute=0)
+    report.row(f"{what}: services restarted", [outcome.restarted], "", absolute=0, of=outcome.services)
+    report.row(f"{what}: exits lost or wrong", [outcome.exits_wrong], "", absolute=0, of=outcome.exits)
+    report.row(f"{what}: lines lost or doubled", [outcome.lines_wrong], "", absolute=0, of=outcome.lines)
     if keeper_deaths is not None:
-        report.row(f"exits unknown after {keeper_deaths} keeper deaths", [outcome.exits_unknown], "")
-    report.row(f"lines lost or doubled of {outcome.lines:,}", [outcome.lines_wrong], "", absolute=0)
+        report.row(f"{what}: exits unknown after keeper deaths", [outcome.exits_unknown], "", of=outcome.exits)
+        report.row(f"{what}: keepers among them", [keeper_deaths], "")
 
 
 # ---- take-over ------------------------------------------------------------------------------------------------------
@@ -197,46 +200,52 @@ def upgrade(report, bin_dir, count, rounds, with_keeper):
 # ---- kills ----------------------------------------------------------------------------------------------------------
 
 
-def kill_one(h, members, rng):
-    """Kills one of hearth's own processes, at some moment. Whose it was, and when."""
+def victim_of(members, rng):
+    """One of hearth's own processes that lives: its role, and a handle of it."""
     role = rng.choice(("keeper", *Members.ROLES))
-    # Nobody is killed while a keeper or a supervisor is missing: without both, everything would be dead, which is
-    # another promise. Who answers has taken over; and the last keeper that died was waited for.
-    keeper = instance(h)["keeper"]["pid"]
     for _ in patience():
         pid = members.pid(role)
-        if pid != 0:
-            break
-    try:
-        victim = os.pidfd_open(pid)
-    except ProcessLookupError:  # it has died of another's death
-        return None, 0
+        try:
+            if pid != 0:
+                return role, os.pidfd_open(pid)
+        except ProcessLookupError:  # it has died of another's death, and nobody has buried it yet
+            continue
+
+
+def kill_one(h, members, rng):
+    """Kills one of hearth's own processes, at some moment. Of a keeper: when it was killed and when it was succeeded."""
+    # Nobody is killed while a supervisor or a keeper is missing: without both, everything would be dead, which is another
+    # promise. Who answers has taken over; the last keeper that died was waited for.
+    keeper = instance(h)["keeper"]["pid"]
+    role, victim = victim_of(members, rng)
     time.sleep(rng.uniform(0, 0.03))
-    at = time.time()
-    signal.pidfd_send_signal(victim, signal.SIGKILL)
+    killed = time.clock_gettime(time.CLOCK_BOOTTIME)
+    try:
+        signal.pidfd_send_signal(victim, signal.SIGKILL)
+    except ProcessLookupError:  # the same, meanwhile
+        os.close(victim)
+        return kill_one(h, members, rng)
     must_end(victim, f"the {role} that was killed")
-    if role == "keeper":
-        for _ in patience():
-            if instance(h)["keeper"]["pid"] != keeper:
-                break
-    return role, at
+    if role != "keeper":
+        return None
+    for _ in patience():
+        if instance(h)["keeper"]["pid"] != keeper:
+            return killed, time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def kills(report, bin_dir, count):
     rng = random.Random(1)
-    killed = []
+    keeper_deaths = []
     with Hearth(bin_dir) as h, Load(h, 20) as load:
         members = Members(h)
-        while len(killed) < count:
-            role, at = kill_one(h, members, rng)
-            if role:
-                killed.append((role, at))
+        for _ in range(count):
+            if death := kill_one(h, members, rng):
+                keeper_deaths.append(death)
             time.sleep(rng.uniform(0, 0.03))
-        keeper_deaths = [at for role, at in killed if role == "keeper"]
         tell(report, f"{count} kills", load.end(keeper_deaths), len(keeper_deaths))
 
 
-# ---- commit ---------------------------------------------------------------------------------------------------------
+# ---- commit and event -----------------------------------------------------------------------------------------------
 
 
 def rounds_of(bin_dir, program, *args):
@@ -252,6 +261,15 @@ def commit(report, bin_dir):
                    [r["bare_ns"] for r in rounds])
 
 
+def event(report, bin_dir):
+    rounds = rounds_of(bin_dir, "bench-event")
+    parts = ("commit", "outbox", "journal")
+    for name, which in (*((part, (part,)) for part in parts), ("all", parts)):
+        report.row(f"{name} of an exit and its restart", [sum(r[f"{part}_ns"] for part in which) / 1e3 for r in rounds],
+                   "us", [sum(r[f"bare_{part}_ns"] for part in which) / 1e3 for r in rounds])
+    report.row("of the outbox: the plan is made", [r["plan_ns"] / 1e3 for r in rounds], "us")
+
+
 def numbers(text):
     return [int(word) for word in text.split(",")]
 
@@ -261,7 +279,7 @@ def main():
     parser.add_argument("--bin", required=True)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--quick", action="store_true", help="fewer rounds; figures are rough")
-    parser.add_argument("--only", default="", help="comma-separated: takeover,upgrade,commit,kills")
+    parser.add_argument("--only", default="", help="comma-separated: takeover,upgrade,commit,event,kills")
     parser.add_argument("--services", type=numbers, default=[10, 100, 1000], help="up beside the load (10,100,1000)")
     parser.add_argument("--rounds", type=int, help="of take-overs and upgrades (15)")
     parser.add_argument("--kills", type=int, help="(1000)")
@@ -281,6 +299,8 @@ def main():
         upgrade(report, bin_dir, count, rounds, with_keeper=count == max(args.services))
     if wanted("commit"):
         commit(report, bin_dir)
+    if wanted("event"):
+        event(report, bin_dir)
     if wanted("kills"):
         kills(report, bin_dir, args.kills or (100 if args.quick else 1000))
 
