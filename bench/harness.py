@@ -160,9 +160,6 @@ class Members:
         at = self.KEEPER_AT if role == "keeper" else self.FIRST_AT + self.EACH * self.ROLES.index(role)
         return struct.unpack_from("=i", self.table, at)[0]
 
-    def close(self):
-        self.table.close()
-
 
 def ended(pidfd, seconds=30):
     """Waits for the end of a process; False when it lives on."""

@@ -206,10 +206,12 @@ def victim_of(members, rng):
     for _ in patience():
         pid = members.pid(role)
         try:
-            if pid != 0:
-                return role, os.pidfd_open(pid)
-        except ProcessLookupError:  # it has died of another's death, and nobody has buried it yet
+            victim = os.pidfd_open(pid) if pid != 0 else None
+        except ProcessLookupError:
             continue
+        # It may have died of another's death, and wait for being buried.
+        if victim is not None and not ended(victim, 0):
+            return role, victim
 
 
 def kill_one(h, members, rng):
@@ -220,11 +222,7 @@ def kill_one(h, members, rng):
     role, victim = victim_of(members, rng)
     time.sleep(rng.uniform(0, 0.03))
     killed = time.clock_gettime(time.CLOCK_BOOTTIME)
-    try:
-        signal.pidfd_send_signal(victim, signal.SIGKILL)
-    except ProcessLookupError:  # the same, meanwhile
-        os.close(victim)
-        return kill_one(h, members, rng)
+    signal.pidfd_send_signal(victim, signal.SIGKILL)
     must_end(victim, f"the {role} that was killed")
     if role != "keeper":
         return None
@@ -242,6 +240,7 @@ def kills(report, bin_dir, count):
             if death := kill_one(h, members, rng):
                 keeper_deaths.append(death)
             time.sleep(rng.uniform(0, 0.03))
+        answered(h)  # the last victim may have been the supervisor
         tell(report, f"{count} kills", load.end(keeper_deaths), len(keeper_deaths))
 
 
