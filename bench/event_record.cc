@@ -1,6 +1,7 @@
 #include "event_record.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "sim/page_reader.h"
