@@ -1,20 +1,44 @@
 """What the benches share: an instance of hearth, the pipe on which services tell when they began, memory and activity of
 processes, and the table. Values are medians over rounds; min and max show how noisy the machine was."""
+import ctypes
 import fcntl
 import http.client
 import json
+import mmap
 import os
 import select
 import shutil
+import signal
 import socket
 import statistics
 import struct
 import subprocess
+import sys
 import tempfile
 import time
 
 STAMP = struct.Struct("=iiq")
 mono = time.monotonic_ns
+
+
+def under_an_init():
+    """Gives whoever is orphaned by this bench a parent that reaps him, as PID 1 of a machine does and that of many a
+    container does not. Returns in a child; this process waits for it, reaps whatever comes, and ends as it does."""
+    libc = ctypes.CDLL(None)
+    libc.prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+    init = os.getpid()
+    bench = os.fork()
+    if bench == 0:
+        libc.prctl(1, signal.SIGTERM, 0, 0, 0)  # PR_SET_PDEATHSIG
+        if os.getppid() != init:
+            sys.exit(1)
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the bench
+    while True:
+        pid, status = os.wait()
+        if pid == bench:
+            code = os.waitstatus_to_exitcode(status)
+            os._exit(code if code >= 0 else 128 - code)
 
 
 class Fifo:
@@ -85,6 +109,20 @@ class Hearth:
         connection.close()
         return answer
 
+    def begin_order(self, body, key):
+        """Sends an order and leaves its answer in the socket: for end_order()."""
+        connection = UnixHTTP(f"{self.instance}/api.sock")
+        connection.request("POST", "/v1/orders", json.dumps(body), {"Idempotency-Key": key})
+        return connection
+
+    def end_order(self, connection):
+        """The answer to an order that was begun; ends the bench when it was refused."""
+        response = connection.getresponse()
+        text = response.read().decode()
+        connection.close()
+        if response.status != 202:
+            sys.exit(f"bench: an order was refused: {text}")
+
     def status(self):
         return self.get("/v1/status")
 
@@ -96,6 +134,38 @@ class Hearth:
         self.fifo.close()
         if not self.keep:
             shutil.rmtree(self.dir, ignore_errors=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, failed, *_):
+        if failed:
+            self.keep = True
+            print(f"bench: what it left is kept: {self.dir}", file=sys.stderr)
+        self.close()
+
+
+class Members:
+    """PIDs of hearth's own processes, as they stand in the slot table (docs/formats/slot-table.md): unlike a list of the
+    keeper's children, it tells them from a service that is just being started. 0: it does not run now."""
+
+    ROLES = ("supervisor", "logger", "spawner 1", "spawner 2")
+    KEEPER_AT, FIRST_AT, EACH = 20, 192, 64
+
+    def __init__(self, h):
+        with open(f"{h.instance}/state/slot-table", "rb") as f:
+            self.table = mmap.mmap(f.fileno(), 4096, prot=mmap.PROT_READ)
+
+    def pid(self, role):
+        at = self.KEEPER_AT if role == "keeper" else self.FIRST_AT + self.EACH * self.ROLES.index(role)
+        return struct.unpack_from("=i", self.table, at)[0]
+
+
+def ended(pidfd, seconds=30):
+    """Waits for the end of a process; False when it lives on."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
 
 
 def own_pids(status):
@@ -131,9 +201,11 @@ class Report:
     def __init__(self, as_json):
         self.as_json = as_json
         if not as_json:
-            print(f"{'name':<34}{'value':>10} {'unit':<6}{'min':>9}{'max':>9}{'limit':>10}{'ratio':>7}{'budget':>8}")
+            print(f"{'name':<48}{'value':>10} {'unit':<6}{'min':>9}{'max':>9}{'limit':>10}{'ratio':>7}{'budget':>8}")
 
-    def row(self, name, values, unit, limit=None, budget=None, absolute=None):
+    def row(self, name, values, unit, limit=None, budget=None, absolute=None, of=None):
+        """`limit`: values of the bare work, `budget` as a ratio to it; `absolute`: a budget of the value itself; `of`: how
+        many were looked at."""
         value = statistics.median(values)
         base = statistics.median(limit) if limit else None
         ratio = value / base if base else None
@@ -147,9 +219,10 @@ class Report:
                               "limit": None if base is None else round(base, 4),
                               "ratio": None if ratio is None else round(ratio, 3), "min": round(min(values), 4),
                               "max": round(max(values), 4), "budget": budget if budget is not None else absolute,
-                              "ok": ok, "rounds": len(values)}), flush=True)
+                              "ok": ok, "rounds": len(values), **({} if of is None else {"of": of})}), flush=True)
             return
         budget_text = "" if budget is None and absolute is None else (f"{budget}x" if budget is not None else f"{absolute}")
-        print(f"{name:<34}{value:>10.3f} {unit:<6}{min(values):>9.3f}{max(values):>9.3f}"
+        print(f"{name:<48}{value:>10.3f} {unit:<6}{min(values):>9.3f}{max(values):>9.3f}"
               f"{'' if base is None else f'{base:.3f}':>10}{'' if ratio is None else f'{ratio:.2f}':>7}"
-              f"{budget_text:>8}{'' if ok is None else '  ok' if ok else '  OVER'}", flush=True)
+              f"{budget_text:>8}{'' if ok is None else '  ok' if ok else '  OVER'}{'' if of is None else f'  of {of:,}'}",
+              flush=True)
