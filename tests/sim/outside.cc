@@ -66,12 +66,14 @@ ports::SpawnAnswer KeeperPort::spawn(const ports::SpawnOrder& order) {
 }
 
 Status KeeperPort::can_listen(const ListenSocket& socket, const ServiceSpec&) {
+  o_.crash.point("can_listen");
   if (foreign_addresses.contains(socket.address))
     return failure(Remedy::conflict, "listen on", socket.address, "it is in use by another (PID 7)", "stop that");
   return {};
 }
 
 Status KeeperPort::can_start(const ServiceSpec& spec) {
+  o_.crash.point("can_start");
   const CapabilitySet missing = spec.process->capabilities.value_or(0) & ~capabilities;
   if (missing == 0) return {};
   return failure(Remedy::no_access, "start", spec.name, "hearth itself has not " + capability_list(missing),
@@ -79,6 +81,7 @@ Status KeeperPort::can_start(const ServiceSpec& spec) {
 }
 
 std::optional<Status> KeeperPort::can_find(const std::vector<ports::SpawnOrder>& orders) {
+  o_.crash.point("can_find");
   const bool slow = random_.one_in(2);
   if (unanswered_looks > 0) return --unanswered_looks, std::nullopt;
   if (slow && o_.faults.handover) return std::nullopt;
@@ -156,6 +159,15 @@ void KeeperPort::take_up(const ports::SpawnOrder& order) {
   o_.crash.point("take_up done");
 }
 
+// As without cgroups: a few passes, and each but the last says when to come again.
+bool KeeperPort::sweep_tree(EntryIndex, RunId) {
+  o_.crash.point("sweep_tree");
+  if (!sweeps_.one_in(3)) return true;
+  o_.time.in(milliseconds(2), [this] { o_.kernel.wake(); });
+  o_.crash.point("sweep_tree done");
+  return false;
+}
+
 bool KeeperPort::reap(EntryIndex entry, RunId run) {
   o_.crash.point("reap");
   if (*o_.observer != nullptr) (*o_.observer)->reap_called(entry, run);
@@ -171,6 +183,10 @@ void KeeperPort::release_run(SlotIndex slot, RunId run) {
   if (*o_.observer != nullptr) (*o_.observer)->release_run_called(slot, run);
   o_.kernel.release_run(slot, run);
   o_.crash.point("release_run done");
+}
+
+void KeeperPort::release_surroundings(const ports::SpawnOrder&) {
+  o_.crash.point("release_surroundings");
 }
 
 void KeeperPort::release_slot(SlotIndex slot) {
@@ -202,6 +218,10 @@ void KeeperPort::output_ended(SlotIndex, RunId run) {
   o_.crash.point("output_ended");
   o_.kernel.end_output(run);
   o_.crash.point("output_ended done");
+}
+
+void KeeperPort::respecify(const ports::SpawnOrder&) {
+  o_.crash.point("respecify");
 }
 
 SpanNs KeeperPort::stuck_for(EntryIndex entry, MonoNs) const {
@@ -285,10 +305,12 @@ Status StorePort::keep_document(const Document& document) {
 }
 
 Status StorePort::reserve(std::uint32_t slots) {
+  o_.crash.point("reserve");
   if (no_more_slots) return errno_failure("make room in", "the slot table", ENOSPC);
   if (slots <= reserved_) return {};  // what is there is not given back
   if (o_.kernel.shortage.resources && scarce_.one_in(2)) return errno_failure("make room in", "the slot table", ENOMEM);
   reserved_ = slots;
+  o_.crash.point("reserve done");
   return {};
 }
 
@@ -407,6 +429,7 @@ Result<std::uint64_t> StorePort::append_events(const std::vector<EventRecord>& e
 }
 
 void StorePort::events_committed(ports::JournalMark mark) {
+  o_.crash.point("events_committed");
   tell_journal(mark.last);
 }
 

@@ -31,7 +31,8 @@ struct Outside {
 
 class KeeperPort final : public ports::Keeper {
  public:
-  KeeperPort(Outside outside, std::uint64_t seed) : o_(outside), random_(seed, "keeper port"), scarce_(seed, "spawn") {}
+  KeeperPort(Outside outside, std::uint64_t seed)
+      : o_(outside), random_(seed, "keeper port"), scarce_(seed, "spawn"), sweeps_(seed, "sweep") {}
 
   ports::EntryView entry(EntryIndex entry) const override;
   void take_changed(std::vector<EntryIndex>& entries) override;
@@ -45,8 +46,10 @@ class KeeperPort final : public ports::Keeper {
   bool signal(EntryIndex entry, RunId run, OpId op, int signal) override;
   ports::MainAnswer follow(const ports::SpawnOrder& order, const ports::MainWish& wish) override;
   bool end_tree(EntryIndex entry, RunId run, const std::string& label) override;
+  bool sweep_tree(EntryIndex entry, RunId run) override;
   bool reap(EntryIndex entry, RunId run) override;
   void release_run(SlotIndex slot, RunId run) override;
+  void release_surroundings(const ports::SpawnOrder& order) override;
   void release_slot(SlotIndex slot) override;
   bool is_alive(EntryIndex) const override { return !processes_are_zombies; }
   std::uint64_t start_ticks(EntryIndex entry, std::int32_t pid) override;
@@ -58,6 +61,7 @@ class KeeperPort final : public ports::Keeper {
   std::string take_leftover(RunId run) override;
   bool adopt(const ports::SpawnOrder& order, std::int32_t pid, std::uint64_t start_ticks) override;
   void take_up(const ports::SpawnOrder& order) override;
+  void respecify(const ports::SpawnOrder& order) override;
   void finish(bool leave_running, bool failed) override;
   void supervisor_died() { to_tell_.clear(); }
   void everybody_died() { fd_store.clear(); }
@@ -81,7 +85,7 @@ class KeeperPort final : public ports::Keeper {
   bool starved() { return o_.kernel.shortage.resources && !scarce_.one_in(4); }
 
   Outside o_;
-  Random random_, scarce_;
+  Random random_, scarce_, sweeps_;
   std::set<RunId> to_tell_;  // whose survivor was found and is not named yet
 };
 

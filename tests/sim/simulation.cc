@@ -293,10 +293,11 @@ class Simulation {
     for (const auto& [run, process] : machine_.kernel.processes()) {
       process->script.sick_after = not_at_all;
     }
-    // One that got a probe only when it was running has no start clock (health.h, respecify).
+    // One that got a probe only when it was running has no start clock (health.h, respecify). While nobody is there to
+    // see that it runs, an order that gives it one may be on its way.
     for (const SlotState& state : machine_.page().slots) {
       const auto process = machine_.kernel.processes().find(state.run().run);
-      if (state.life.phase == Phase::running && process != machine_.kernel.processes().end() &&
+      if ((state.life.phase == Phase::running || !machine_.alive()) && process != machine_.kernel.processes().end() &&
           process->second->script.ready_after == not_at_all)
         process->second->script.ready_after = 0;
     }
