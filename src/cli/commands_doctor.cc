@@ -1,6 +1,4 @@
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
+#include <algorithm>
 
 #include <fmt/format.h>
 
@@ -8,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/doctor.h"
 #include "os/fd.h"
+#include "os/instance_lock.h"
 
 namespace hearth::cli {
 namespace {
@@ -42,12 +41,16 @@ Findings examine(const Context& context) {
   return findings;
 }
 
-// Under the instance's lock, so that no hearth starts meanwhile; where somebody has it, nothing is touched.
+// While no hearth lives, in whatever PID namespace, and none can start; else nothing is touched.
 void put_right(const Context& context, Findings& findings) {
-  const os::Fd lock(::open((context.instance.directory + "/lock").c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-  if (lock && ::flock(lock.get(), LOCK_EX | LOCK_NB) < 0) return;
+  if (std::ranges::none_of(findings, [](const Finding& finding) { return finding.fix != nullptr; })) return;
+  const Result<os::Fd> held_off = os::hold_off_starts(context.instance.directory);
   for (Finding& finding : findings) {
     if (!finding.fix) continue;
+    if (!held_off) {
+      finding.remedy = "nothing was done: " + held_off.error().text();
+      continue;
+    }
     if (const Status done = finding.fix(); !done) {
       finding.remedy = done.error().text();
       continue;

@@ -128,7 +128,7 @@ int living_keeper(const Context& context) {
   const auto answer = client.ask({.target = "/v1/instance"}, after(os::read_mono(), seconds(2)));
   if (!answer) return 0;
   const Result<InstanceNews> instance = instance_news(*answer);
-  const os::Fd keeper = open_keeper(instance ? instance->keeper_pid : 0);
+  const os::Fd keeper = open_keeper(context.instance.directory, instance ? instance->keeper_pid : 0);
   pollfd ended{keeper.get(), POLLIN, 0};  // a zombie has ended
   return keeper && ::poll(&ended, 1, 0) == 0 ? static_cast<int>(instance->keeper_pid) : 0;
 }

@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/project_file.h"
+#include "cli/silent_hearth.h"
 #include "config/effective.h"
 #include "os/clock.h"
 
@@ -66,8 +67,10 @@ int command_status(const Context& context) {
   Operation question(client, &watch, patience_for(context));
   const auto answer = question.get(target, after(os::read_mono(), patience));
   if (!answer) {
-    const bool runs = answer.error().trouble != Trouble::not_running;
-    if (runs) return complain(context, answer.error().error, exit_code::no_permission);
+    const Trouble trouble = answer.error().trouble;
+    if (trouble == Trouble::timeout)
+      return complain(context, with_silence(context, answer.error().error), exit_code::no_permission);
+    if (trouble != Trouble::not_running) return complain(context, answer.error().error, exit_code::no_permission);
     return complain(context,
                     Error{Remedy::not_found, "ask", "hearth in " + context.instance.directory, "it is not running",
                           hint_without_hearth(context), 0},
@@ -80,9 +83,10 @@ int command_status(const Context& context) {
 
 namespace {
 
-// Which file a process runs, with the kernel's " (deleted)" behind one that was replaced or removed since; "" = who asks
-// may not see it.
-std::string program_file(std::int64_t pid) {
+// Which file a process of hearth runs, with the kernel's " (deleted)" behind one that was replaced or removed since; "" = who
+// asks may not see it, or its number is another's here.
+std::string program_file(const Context& context, std::int64_t pid) {
+  if (!is_of_hearth(context.instance.directory, pid)) return {};
   char file[PATH_MAX];
   const ssize_t n = ::readlink(fmt::format("/proc/{}/exe", pid).c_str(), file, sizeof file);
   return n > 0 ? std::string(file, static_cast<std::size_t>(n)) : std::string();
@@ -102,7 +106,7 @@ int command_version(const Context& context) {
   }
   std::string programs;
   for (const auto& [name, pid] : {std::pair{"supervisor", running->supervisor_pid}, {"keeper", running->keeper_pid}}) {
-    const std::string file = program_file(pid);
+    const std::string file = program_file(context, pid);
     if (context.json)
       programs += fmt::format(",\"{}\":{{\"pid\":{},\"file\":{}}}", name, pid, file.empty() ? "null" : json_text(file));
     else

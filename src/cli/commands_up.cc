@@ -74,7 +74,7 @@ int apply(const Context& context, const Document& document, const char* done) {
     // Whose connection broke need not be ending: it may have been too short of memory to take the order.
     const bool broke = outcome.end == End::broken;
     const MonoNs until = broke ? std::min(deadline, after(os::read_mono(), ending_most)) : deadline;
-    if (!wait_for_end(client, watch, until)) {
+    if (!wait_for_end(context, client, watch, until)) {
       if (broke && !watch.came()) return conclude(context, outcome, order, done);
       const char* why = watch.came() ? "interrupted" : "it has not ended in time";
       return complain(

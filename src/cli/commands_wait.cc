@@ -12,6 +12,7 @@
 #include "cli/commands.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
+#include "cli/standstill.h"
 #include "os/clock.h"
 
 namespace hearth::cli {
@@ -82,6 +83,7 @@ int command_wait(const Context& context) {
   Operation question(client, &watch, patience_for(context));
   const MonoNs deadline = after(os::read_mono(), *timeout);
   const std::string target = target_of(arguments.words);
+  Standstill standstill(context, client, watch, [](const std::string& words) { write_err("hearth: " + words + "\n"); });
   for (;;) {
     const auto answer = question.get(target, never);
     if (!answer) return complain(context, answer.error());
@@ -101,6 +103,7 @@ int command_wait(const Context& context) {
                       exit_code::failed);
     }
     const MonoNs now = os::read_mono();
+    standstill.look_when_due();
     pollfd polled{watch.fd(), POLLIN, 0};
     if (now < deadline) ::poll(&polled, 1, static_cast<int>(std::min(pace, deadline - now) / ns_per_ms + 1));
     if (watch.came()) return exit_code::interrupted;

@@ -2,8 +2,6 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -14,6 +12,8 @@
 #include "cli/foreground.h"
 #include "cli/left_behind.h"
 #include "cli/progress.h"
+#include "cli/silent_hearth.h"
+#include "os/instance_lock.h"
 #include "os/state_directory.h"
 
 namespace hearth::cli {
@@ -105,9 +105,12 @@ int complain(const Context& context, const Error& error) {
 
 std::string hint_without_hearth(const Context& context) {
   const std::string& directory = context.instance.directory;
-  if (instance_lives(context.instance))
+  if (instance_lives(context.instance)) {
+    const Silence silence = silence_of(context);
+    if (silence.stopped) return fmt::format("it lives, {}; {}", silence.who, silence.hint);
     return "its keeper lives and tries to start a supervisor; when that fails, the last lines of " + directory +
            "/hearth.log say why";
+  }
   const std::vector<LeftRun> left = left_runs(directory);
   if (left.empty() && !os::state_is_left(directory))
     return fmt::format("`hearth {}up` starts it", context.place_option);
@@ -128,30 +131,15 @@ int complain(const Context& context, const ClientError& error) {
     }
     case Trouble::no_access: return complain(context, error.error, exit_code::no_permission);
     case Trouble::interrupted: return complain(context, error.error, exit_code::interrupted);
+    case Trouble::timeout: return complain(context, with_silence(context, error.error), exit_code::failed);
     case Trouble::cut:
-    case Trouble::timeout:
     case Trouble::broken: return complain(context, error.error, exit_code::failed);
   }
   return exit_code::failed;
 }
 
-// Trying the lock would for a moment take it, and a keeper that starts just then would think it is not needed.
-// /proc/locks tells without touching: "1: FLOCK  ADVISORY  WRITE 812 00:1f:4711 0 EOF".
 bool instance_lives(const os::Instance& instance) {
-  struct stat st{};
-  if (::stat((instance.directory + "/lock").c_str(), &st) < 0) return false;
-  const Result<std::string> locks = os::read_file("/proc/locks", 16u << 20);
-  if (!locks) return false;
-  // The kernel writes st_dev of the file system, which btrfs and overlayfs do not give to stat: the inode decides.
-  const std::string inode = fmt::format(":{} ", st.st_ino);
-  std::string_view rest = *locks;
-  while (!rest.empty()) {
-    const std::size_t end = std::min(rest.find('\n'), rest.size());
-    const std::string_view line = rest.substr(0, end);
-    rest.remove_prefix(std::min(end + 1, rest.size()));
-    if (line.find("FLOCK") != line.npos && line.find(inode) != line.npos) return true;
-  }
-  return false;
+  return os::lock_is_held(instance.directory);
 }
 
 Patience patience_for(const Context& context) {

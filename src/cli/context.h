@@ -53,8 +53,8 @@ std::string hint_without_hearth(const Context& context);
 void write_out(std::string_view text);
 void write_err(std::string_view text);
 
-// Is a keeper or supervisor alive in this instance, whatever the socket says? Looks whether somebody holds its
-// lock, without touching it.
+// Is a keeper or supervisor alive in this instance, in whatever PID namespace, whatever the socket says? Looks whether
+// somebody holds its lock, without touching it (os/instance_lock.h).
 bool instance_lives(const os::Instance& instance);
 
 // How long to try again, for a client of this instance.

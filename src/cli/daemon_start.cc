@@ -16,6 +16,7 @@
 #include <fmt/format.h>
 
 #include "cli/environment.h"
+#include "cli/left_behind.h"
 #include "cli/silent_hearth.h"
 #include "os/clock.h"
 #include "os/fd.h"
@@ -147,6 +148,23 @@ Error start_error(const os::Instance& instance, const std::string& reason, const
   return Error{Remedy::environment, "start hearth in", instance.directory, reason, std::move(hint), 0};
 }
 
+// Nothing is started twice: the next hearth here would take those for ended. Whose hearth has just died in there may be
+// ending with it, a container for one.
+Status check_elsewhere(const Context& context, InterruptWatch* watch) {
+  const MonoNs end = after(os::read_mono(), seconds(2));
+  for (;;) {
+    const std::vector<RunElsewhere> runs = runs_elsewhere(context.instance.directory);
+    if (std::ranges::none_of(runs, &RunElsewhere::lives)) return {};
+    if (os::read_mono() >= end || (watch != nullptr && watch->came()))
+      return failure(
+          Remedy::conflict, "start hearth in", context.instance.directory,
+          "services of an earlier one run in another PID namespace: " + words_of(runs),
+          fmt::format("run `hearth {}up` there, which takes them over, or end them first", context.place_option));
+    pollfd polled{watch != nullptr ? watch->fd() : -1, POLLIN, 0};
+    ::poll(&polled, 1, 50);
+  }
+}
+
 Error silent_error(const Context& context, const std::string& log, off_t from) {
   const Silence silence = silence_of(context);
   std::string reason = "another one has its lock and does not answer after 15 s";
@@ -182,6 +200,7 @@ Result<bool> ensure_daemon(const Context& context, Client& client, InterruptWatc
   const auto answers = [&](MonoNs until) { return client.ask({.target = "/v1/health"}, until); };
   auto health = answers(after(begin, start_limit));
   if (health) return false;
+  if (health.error().trouble == Trouble::timeout) return failure(with_silence(context, health.error().error));
   if (health.error().trouble != Trouble::not_running && health.error().trouble != Trouble::cut) {
     return failure(health.error().error);
   }
@@ -194,6 +213,7 @@ Result<bool> ensure_daemon(const Context& context, Client& client, InterruptWatc
   // Whoever has the lock is starting, and will answer, or ending, and then it is our turn. instance_lives() sees the
   // lock go, but it may err: so a keeper is tried all the same, now and then.
   bool held = instance_lives(context.instance);
+  if (const Status alone = held ? Status() : check_elsewhere(context, watch); !alone) return failure(alone.error());
   MonoNs try_at = held ? after(begin, milliseconds(250)) : begin;
   MonoNs deadline = after(begin, lock_limit);
   std::optional<Started> started;
@@ -249,6 +269,8 @@ Error become_daemon(const Context& context) {
   const Result<Programs> programs = find_programs();
   if (!programs) return programs.error();
   if (const Result<os::Fd> made = os::make_instance(context.instance, context.host); !made) return made.error();
+  if (const Status alone = instance_lives(context.instance) ? Status() : check_elsewhere(context, nullptr); !alone)
+    return alone.error();
   (void)os::make_state_directory(context.instance, context.host);
   for (const char* name : {"HEARTH_RUN", "HEARTH_SLOT", "HEARTH_INSTANCE"}) ::unsetenv(name);
   std::vector<std::string> words = keeper_command(*programs, context.instance);

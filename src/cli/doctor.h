@@ -32,7 +32,7 @@ using Findings = std::vector<Finding>;
 // How the instance stands, found out once.
 struct InstanceState {
   bool exists = false;   // its directory
-  bool lives = false;    // somebody has its lock
+  bool lives = false;    // somebody has its lock, or takes a connection
   bool answers = false;  // ... and answers on its socket
   std::string version;   // of who answers,
   pid_t supervisor = 0;  // and its number and its keeper's, in its own PID namespace; 0 = it does not say

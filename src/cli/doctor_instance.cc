@@ -15,7 +15,6 @@
 #include "cli/silent_hearth.h"
 #include "os/clock.h"
 #include "os/found_runs.h"
-#include "os/holders.h"
 #include "os/proc_stat.h"
 #include "os/state_directory.h"
 
@@ -66,8 +65,7 @@ void check_directory(const std::string& path, Findings& findings) {
 void check_keeper(const Context& context, const InstanceState& state, Findings& findings) {
   const pid_t keeper = state.keeper;
   if (keeper <= 0) return;
-  const std::vector<os::Holder> holders = os::holders_of(context.instance.directory + "/lock");
-  const auto holds = [&](pid_t pid) { return std::ranges::find(holders, pid, &os::Holder::pid) != holders.end(); };
+  const auto holds = [&](pid_t pid) { return is_of_hearth(context.instance.directory, pid); };
   os::ProcStat stat;
   const bool there = holds(keeper) && os::read_stat(keeper, stat);
   if (there && !stat.stopped()) return;
@@ -102,9 +100,30 @@ void check_living(const Context& context, const InstanceState& state, Findings& 
                       {}});
 }
 
+// What is left of a hearth that ran elsewhere is its services' still, for all that can be seen from here.
+bool check_elsewhere(const std::string& directory, Findings& findings) {
+  const std::vector<RunElsewhere> runs = runs_elsewhere(directory);
+  if (runs.empty()) return false;
+  if (std::ranges::any_of(runs, &RunElsewhere::lives))
+    findings.push_back({Verdict::problem,
+                        "services",
+                        "services run in another PID namespace and nobody watches them: " + words_of(runs),
+                        "`hearth up` there takes them over; nothing of theirs is touched from here",
+                        {}});
+  else
+    findings.push_back(
+        {Verdict::note,
+         "services",
+         "hearth ran in another PID namespace: whether its services run cannot be seen from here: " + words_of(runs),
+         "run `hearth doctor` there; when there is no such place any more, `hearth up` begins anew",
+         {}});
+  return true;
+}
+
 // Of a hearth that is dead. What its services still need stays: they are named by check_strays.
 void check_leftovers(const Context& context, Findings& findings) {
   const std::string& directory = context.instance.directory;
+  if (check_elsewhere(directory, findings)) return;
   const bool services = !left_runs(directory).empty();
   for (const char* socket : sockets) {
     const std::string path = directory + "/" + socket;
@@ -116,6 +135,9 @@ void check_leftovers(const Context& context, Findings& findings) {
   if (os::state_is_left(directory))
     findings.push_back({Verdict::warning, "instance", "the state of a hearth that died is left, and nothing of it runs",
                         "the next `up` goes on from it; --fix forgets it", [directory]() -> Status {
+                          if (!left_runs(directory).empty())  // of a hearth that has come and died meanwhile
+                            return failure(Remedy::try_later, "forget the state in", directory, "services run",
+                                           "look again");
                           const os::Fd at(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
                           if (!at) return errno_failure("open", directory, errno);
                           os::remove_state(at.get());
@@ -143,8 +165,10 @@ InstanceState look_at_instance(const Context& context) {
   Client client(context.socket_path());
   const auto answer = client.ask({.target = "/v1/instance"}, after(os::read_mono(), seconds(3)));
   state.answers = answer.has_value();
-  // Of a hearth in another PID namespace /proc/locks does not show the lock, and who answers lives.
-  state.lives = state.answers || (state.exists && instance_lives(context.instance));
+  // Who takes a connection lives, and who has the lock.
+  const bool taken = state.answers || answer.error().trouble == Trouble::timeout ||
+                     answer.error().trouble == Trouble::cut || answer.error().trouble == Trouble::broken;
+  state.lives = state.exists && (taken || instance_lives(context.instance));
   if (!answer) return state;
   if (const Result<InstanceNews> instance = instance_news(*answer)) {
     state.version = instance->version;

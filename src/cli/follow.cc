@@ -4,7 +4,6 @@
 #include <cstring>
 #include <poll.h>
 #include <set>
-#include <sys/syscall.h>
 #include <unistd.h>
 #include <unordered_set>
 
@@ -17,6 +16,7 @@
 #include "cli/left_behind.h"
 #include "cli/log_lines.h"
 #include "cli/progress.h"
+#include "cli/silent_hearth.h"
 #include "os/clock.h"
 #include "os/proc_stat.h"
 
@@ -28,27 +28,38 @@ constexpr SpanNs told_wait = seconds(1);     // between answers that are told; o
 // Before the first that is told elsewhere: what is over by then is told at once.
 constexpr SpanNs first_wait = milliseconds(250);
 
+constexpr SpanNs unseen_pace = milliseconds(50);
+
 // True once the process is gone. A descriptor of 0 or less: never.
 bool gone(int pidfd) {
   pollfd polled{pidfd, POLLIN, 0};
   return pidfd >= 0 && ::poll(&polled, 1, 0) == 1;
 }
 
-bool wait_gone(int pidfd, InterruptWatch& watch, MonoNs deadline) {
-  while (!gone(pidfd)) {
+// For the end of a keeper; of one that cannot be seen from here (`pidfd` is -1) for that of its lock, which no event tells.
+bool wait_gone(const Context& context, int pidfd, InterruptWatch& watch, MonoNs deadline,
+               Standstill* standstill = nullptr) {
+  while (pidfd >= 0 ? !gone(pidfd) : instance_lives(context.instance)) {
     const MonoNs now = os::read_mono();
     if (now >= deadline) return false;
-    pollfd polled[2] = {{pidfd, POLLIN, 0}, {watch.fd(), POLLIN, 0}};
-    ::poll(polled, 2, static_cast<int>(std::min<SpanNs>((deadline - now) / ns_per_ms + 1, 3'600'000)));
+    const SpanNs most = pidfd >= 0 ? seconds(3'600) : unseen_pace;
+    pollfd polled[3] = {{pidfd, POLLIN, 0},
+                        {watch.fd(), POLLIN, 0},
+                        {standstill != nullptr ? standstill->descriptor() : -1, POLLIN, 0}};
+    ::poll(polled, 3, static_cast<int>(std::min(deadline - now, most) / ns_per_ms + 1));
     if (watch.came()) return false;
+    if (polled[2].revents != 0) standstill->look_when_due();
   }
   return true;
 }
 
 }  // namespace
 
-os::Fd open_keeper(std::int64_t pid) {
-  return os::Fd(pid > 0 ? static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)) : -1);
+os::Fd open_keeper(const std::string& instance_directory, std::int64_t pid) {
+  os::Fd keeper(pid > 0 ? os::pidfd_open(static_cast<pid_t>(pid)) : -1);
+  // Looked at when the number is pinned.
+  if (keeper && !is_of_hearth(instance_directory, pid)) keeper.reset();
+  return keeper;
 }
 
 namespace {
@@ -156,11 +167,11 @@ struct Course {
   const Order& order;
   InterruptWatch& watch;
   Operation operation;
-  Shower shower;
+  Shower& shower;
   os::Fd keeper;
   MonoNs begin = 0, deadline = never;
+  Standstill& standstill;
   Outcome outcome = {};
-  bool told_of_keeper = false;
 };
 
 void refused(Outcome& outcome, const Error& error) {
@@ -214,25 +225,12 @@ void take_report(Course& course, const Answer& answer, OrderNews news) {
   course.shower.show(outcome.news, outcome.elapsed);
 }
 
-// It sends every signal: while it is stopped a shutdown has no end, and nobody else would say why.
-void look_whether_keeper_is_stopped(Course& course) {
-  constexpr SpanNs patience = seconds(2);
-  os::ProcStat stat;
-  const int keeper = course.order.keeper_pid;
-  if (course.told_of_keeper || !course.keeper || os::read_mono() - course.begin < patience) return;
-  if (!os::read_stat(keeper, stat) || !stat.stopped()) return;
-  course.told_of_keeper = true;
-  course.shower.complain(
-      fmt::format("its keeper (PID {0}) is stopped, and nothing ends until `kill -CONT {0}`", keeper));
-}
-
 // Until it is settled, or the keeper it is about has gone. False: something else has ended the waiting.
 bool wait_until_settled(Course& course) {
   Outcome& outcome = course.outcome;
   while (!outcome.news.settled) {
     const MonoNs now = os::read_mono();
     outcome.elapsed = now - course.begin;
-    look_whether_keeper_is_stopped(course);
     if (now >= course.deadline) {
       outcome.end = End::timeout;
       return false;
@@ -241,7 +239,7 @@ bool wait_until_settled(Course& course) {
     const std::string seen = course.shower.wants_each_change() ? outcome.news.seen : std::string();
     const auto answer = course.operation.look(seen, std::min(pace, course.deadline - now), never);
     outcome.elapsed = os::read_mono() - course.begin;
-    if (!answer && answer.error().trouble == Trouble::not_running && course.keeper) return true;
+    if (!answer && answer.error().trouble == Trouble::not_running && course.order.keeper_pid > 0) return true;
     if (!answer) {
       outcome = broken(std::move(outcome), answer.error());
       return false;
@@ -259,12 +257,7 @@ bool wait_until_settled(Course& course) {
 // shutdown: done when hearth itself has ended.
 void wait_for_keeper(Course& course) {
   Outcome& outcome = course.outcome;
-  bool ended = false;
-  for (MonoNs until = 0; !ended && until < course.deadline && !course.watch.came();) {
-    until = course.told_of_keeper ? course.deadline : std::min(course.deadline, after(os::read_mono(), seconds(2)));
-    ended = wait_gone(course.keeper.get(), course.watch, until);
-    if (!ended) look_whether_keeper_is_stopped(course);
-  }
+  const bool ended = wait_gone(course.context, course.keeper.get(), course.watch, course.deadline, &course.standstill);
   outcome.elapsed = os::read_mono() - course.begin;
   if (!ended) {
     outcome.end = course.watch.came() ? End::interrupted : End::timeout;
@@ -285,31 +278,44 @@ void wait_for_keeper(Course& course) {
 }  // namespace
 
 Outcome follow(const Context& context, Client& client, InterruptWatch& watch, const Order& order) {
-  os::Fd keeper = open_keeper(order.keeper_pid);
+  const bool ends_hearth = order.keeper_pid > 0;
+  os::Fd keeper = open_keeper(context.instance.directory, order.keeper_pid);
   const Now given = os::read_clock();
   Patience patience = patience_for(context);
-  patience.last_of_all = keeper ? keeper.get() : -1;
+  patience.last_of_all = keeper.get();
   // Whoever shuts down and finds everybody dead starts a hearth himself, and waits for nobody else to do it.
-  if (keeper) patience.unfinished = {};
+  if (ends_hearth) patience.unfinished = {};
+  Shower shower(context, given.wall);
+  Standstill standstill(
+      context, client, watch, [&](const std::string& words) { shower.complain(words); }, order.stands_after);
   Course course{.context = context,
                 .order = order,
                 .watch = watch,
                 .operation = Operation(client, &watch, patience, order.key),
-                .shower = Shower(context, given.wall),
+                .shower = shower,
                 .keeper = std::move(keeper),
                 .begin = given.mono,
-                .deadline = after(given.mono, order.timeout)};
+                .deadline = after(given.mono, order.timeout),
+                .standstill = standstill};
   course.outcome.given = given.wall;
-  if (give_order(course) && wait_until_settled(course) && course.keeper) wait_for_keeper(course);
+  if (give_order(course) && wait_until_settled(course) && ends_hearth) wait_for_keeper(course);
   return std::move(course.outcome);
 }
 
-bool wait_for_end(Client& client, InterruptWatch& watch, MonoNs deadline) {
-  const auto answer = client.ask({.target = "/v1/instance"}, std::min(deadline, after(os::read_mono(), seconds(10))));
-  if (!answer) return !watch.came();
-  const Result<InstanceNews> instance = instance_news(*answer);
-  const os::Fd keeper = open_keeper(instance ? instance->keeper_pid : 0);
-  return keeper ? wait_gone(keeper.get(), watch, deadline) : !watch.came();
+bool wait_for_end(const Context& context, Client& client, InterruptWatch& watch, MonoNs deadline) {
+  for (std::int64_t before = 0;;) {
+    const auto answer = client.ask({.target = "/v1/instance"}, std::min(deadline, after(os::read_mono(), seconds(10))));
+    if (!answer) return !watch.came();
+    const Result<InstanceNews> instance = instance_news(*answer);
+    const std::int64_t number = instance ? instance->keeper_pid : 0;
+    const os::Fd keeper = open_keeper(context.instance.directory, number);
+    if (keeper) return wait_gone(context, keeper.get(), watch, deadline);
+    // One that cannot be seen may be succeeded by another hearth between two looks at its lock.
+    if (before != 0 && number != before) return true;
+    before = number;
+    if (wait_gone(context, -1, watch, std::min(deadline, after(os::read_mono(), seconds(5))))) return true;
+    if (watch.came() || os::read_mono() >= deadline) return false;
+  }
 }
 
 namespace {

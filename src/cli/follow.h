@@ -11,6 +11,7 @@
 #include "cli/context.h"
 #include "cli/interrupt.h"
 #include "cli/operation.h"
+#include "cli/standstill.h"
 #include "os/fd.h"
 
 namespace hearth::cli {
@@ -20,13 +21,15 @@ struct Order {
   std::string body;
   const char* doing = "start";  // "start", "stop": for what is said when it does not come to its end
   bool wait = true;
-  bool quiet = false;            // without wait: somebody else says what becomes of it
-  bool tells_removed = false;    // up, down: names what is stopped and forgotten
-  bool applies_a_file = false;   // up, reload, scale: it is that because it has left the file, or is one too many
-  bool tells_changes = false;    // reload: what it means to each service, first of all
-  SpanNs timeout = never;        // of the waiting
-  int keeper_pid = 0;            // shutdown: the order is done when this process is gone
-  std::string key = make_key();  // of the operation
+  bool quiet = false;           // without wait: somebody else says what becomes of it
+  bool tells_removed = false;   // up, down: names what is stopped and forgotten
+  bool applies_a_file = false;  // up, reload, scale: it is that because it has left the file, or is one too many
+  bool tells_changes = false;   // reload: what it means to each service, first of all
+  SpanNs timeout = never;       // of the waiting
+  int keeper_pid = 0;           // shutdown: the order is done when this process is gone, and hearth
+  SpanNs stands_after =
+      Standstill::usual_pace;           // without an end it is looked whether hearth stands still; never: not at all
+  std::string key = make_key();         // of the operation
   std::vector<std::string> names = {};  // as they were typed: one that means services of several projects is told
   std::vector<SlotNews> before = {};    // tells_changes: the services as they were, those at rest among them
 };
@@ -52,12 +55,12 @@ struct Outcome {
 // Prints notes and progress (not with --json).
 Outcome follow(const Context& context, Client& client, InterruptWatch& watch, const Order& order);
 
-// A pidfd of the keeper that an answer told; none when it is gone or was not told.
-os::Fd open_keeper(std::int64_t pid);
+// A pidfd of the keeper that an answer told; none when it is gone, was not told, or cannot be seen from here.
+os::Fd open_keeper(const std::string& instance_directory, std::int64_t pid);
 
-// Waits until the keeper of the hearth that answers has ended; true also when nobody answers. False: interrupted, or
-// `deadline` has passed.
-bool wait_for_end(Client& client, InterruptWatch& watch, MonoNs deadline);
+// Waits until the hearth that answers has ended, which is when nobody has its lock any more; true also when nobody answers.
+// False: interrupted, or `deadline` has passed.
+bool wait_for_end(const Context& context, Client& client, InterruptWatch& watch, MonoNs deadline);
 
 // Of a file that was refused, and its exit code. What it asks for and is not there is a mistake of the file, and not of the
 // command line.

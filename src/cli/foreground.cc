@@ -249,7 +249,7 @@ bool end_hearth(const Context& context) {
   const auto instance = order.get("/v1/instance", after(os::read_mono(), seconds(10)));
   if (!instance) return true;
   const auto answer = order.post("/v1/orders", R"({"verb":"shutdown"})", after(os::read_mono(), seconds(10)));
-  return !answer || wait_for_end(client, watch, after(os::read_mono(), seconds(60)));
+  return !answer || wait_for_end(context, client, watch, after(os::read_mono(), seconds(60)));
 }
 
 // Of --instance auto: nothing of it is to be found afterwards.

@@ -23,6 +23,19 @@ std::vector<LeftRun> left_runs(const std::string& instance_directory);
 // "blog.web.0 (PID 12), blog.db.0 (PID 9)"; of more than six, how many more.
 std::string words_of(const std::vector<LeftRun>& runs);
 
+// A run that an earlier hearth has noted in another PID namespace of this boot, a container or the machine outside it: nobody
+// here can see, signal or watch it.
+struct RunElsewhere {
+  std::string label;   // "run 17" when the list does not name it
+  bool lives = false;  // somebody has its output open; false: it has ended, or closed that
+};
+
+// Only while no hearth lives, whose own processes have the outputs open.
+std::vector<RunElsewhere> runs_elsewhere(const std::string& instance_directory);
+
+// "blog.web.0, blog.db.0": those that live, or of none, all.
+std::string words_of(const std::vector<RunElsewhere>& runs);
+
 // DIR/state or a living run.
 bool something_is_left(const std::string& instance_directory);
 

@@ -76,7 +76,8 @@ os::Fd end_hearth(const std::string& path, ResetReport& report) {
     }
   }
   report.trouble = seen ? "hearth is started again and again, by a service manager perhaps: stop that first"
-                        : "somebody has the instance's lock who cannot be seen: run it as root";
+                        : "somebody has the instance's lock who cannot be seen: run it as root, or where hearth runs "
+                          "if that is another PID namespace (a container)";
   return {};
 }
 
@@ -189,6 +190,8 @@ ResetReport reset_instance(const os::Instance& instance) {
     for (const auto& [label, leader] : find_services(directory)) sweep(directory, label, leader, outputs, report);
   }
   end_leaves(directory, report);
+  for (const RunElsewhere& run : runs_elsewhere(directory))
+    if (run.lives) report.survivors.push_back(run.label + " (in another PID namespace)");
   // Who survives stays findable: by the names it has open, and by the list.
   if (report.survivors.empty()) remove_files(directory, report);
   return report;

@@ -9,7 +9,7 @@
 //              way between two of them. It is kept to the end, so that no `up` begins meanwhile
 //   services   what runs.json names, by PID and start time; what has the instance in its environment; and what a sweep
 //              finds beginning from those (os/sweep.h: lineage, cookie, output, mark); and what is in the instance's
-//              cgroups
+//              cgroups. Of another PID namespace nothing can be seen but that an output is open: that one survives
 //   files      sockets, names of runs, state, documents, credentials. What stays: logs, hearth.log, the lock, and
 //              the number of the next run, so that no number is used twice
 //

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -32,13 +33,13 @@ std::string remedy(pid_t pid, const os::DescriptorUse& use) {
 
 Silence silence_of(const Context& context) {
   Silence silence;
-  bool stopped = false;
+  std::string stopped;
   for (const os::Holder& holder : os::holders_of(context.instance.directory + "/lock")) {
     silence.who += fmt::format("{}{} (PID {}", silence.who.empty() ? "" : ", ", holder.command, holder.pid);
     os::ProcStat stat;
     if (os::read_stat(holder.pid, stat) && stat.stopped()) {
       silence.who += ", stopped";
-      stopped = true;
+      stopped += fmt::format(" {}", holder.pid);
     }
     if (const std::optional<os::DescriptorUse> use = without_descriptors(holder.pid)) {
       silence.who += fmt::format(", may have {} descriptors and has {}", use->limit, use->open);
@@ -46,9 +47,23 @@ Silence silence_of(const Context& context) {
     }
     silence.who += ")";
   }
-  if (stopped || silence.hint.empty()) silence.hint += "`kill -CONT` a stopped one; ";
-  silence.hint += fmt::format("`hearth {}reset` ends all of it", context.place_option);
+  silence.stopped = !stopped.empty();
+  if (silence.stopped) silence.hint += fmt::format("`kill -CONT{}` lets it go on; ", stopped);
+  silence.hint += silence.who.empty() ? "ask where hearth runs, if that is another PID namespace, or as root"
+                                      : fmt::format("`hearth {}reset` ends all of it", context.place_option);
   return silence;
+}
+
+Error with_silence(const Context& context, Error error) {
+  Silence silence = silence_of(context);
+  if (silence.who.empty()) return error;
+  error.reason += ": " + silence.who;
+  error.hint = std::move(silence.hint);
+  return error;
+}
+
+bool is_of_hearth(const std::string& instance_directory, std::int64_t pid) {
+  return pid > 0 && os::holds_file(static_cast<pid_t>(pid), instance_directory + "/lock");
 }
 
 }  // namespace hearth::cli

@@ -177,7 +177,10 @@ Status check_same(const std::string& path, const json::object& program, const js
 
 std::string absolute(const std::string& path) {
   char whole[PATH_MAX];
-  return ::realpath(path.c_str(), whole) != nullptr ? whole : std::filesystem::absolute(path).string();
+  if (::realpath(path.c_str(), whole) != nullptr) return whole;
+  std::error_code no_directory;  // the working directory may be gone: then it is named as it was given
+  const std::filesystem::path full = std::filesystem::absolute(path, no_directory);
+  return no_directory ? path : full.string();
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "os/holders.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <memory>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -21,13 +22,19 @@ std::string descriptors_of(pid_t pid) {
   return "/proc/" + std::to_string(pid) + "/fd";
 }
 
-bool holds(pid_t pid, const struct stat& file) {
+// As the kernel knows it without asking its server, which may be gone: nfs(5), FUSE.
+bool look_at(const std::string& path, struct statx& file) {
+  return ::statx(AT_FDCWD, path.c_str(), AT_STATX_DONT_SYNC, STATX_INO, &file) == 0;
+}
+
+bool holds(pid_t pid, const struct statx& file) {
   const std::string base = descriptors_of(pid);
   const Directory directory(::opendir(base.c_str()));
   if (!directory) return false;
   while (const dirent* entry = ::readdir(directory.get())) {
-    struct stat st{};
-    if (::stat((base + "/" + entry->d_name).c_str(), &st) == 0 && st.st_dev == file.st_dev && st.st_ino == file.st_ino)
+    struct statx its{};
+    if (look_at(base + "/" + entry->d_name, its) && its.stx_ino == file.stx_ino &&
+        its.stx_dev_major == file.stx_dev_major && its.stx_dev_minor == file.stx_dev_minor)
       return true;
   }
   return false;
@@ -37,8 +44,8 @@ bool holds(pid_t pid, const struct stat& file) {
 
 std::vector<Holder> holders_of(const std::string& path) {
   std::vector<Holder> all;
-  struct stat file{};
-  if (::stat(path.c_str(), &file) < 0) return all;
+  struct statx file{};
+  if (!look_at(path, file)) return all;
   for (const pid_t pid : list_processes()) {
     if (pid == ::getpid() || !holds(pid, file)) continue;
     Holder holder{pid, Fd(pidfd_open(pid)), command_of(pid)};
@@ -46,6 +53,11 @@ std::vector<Holder> holders_of(const std::string& path) {
     if (holder.pidfd && holds(pid, file)) all.push_back(std::move(holder));
   }
   return all;
+}
+
+bool holds_file(pid_t pid, const std::string& path) {
+  struct statx file{};
+  return pid > 0 && look_at(path, file) && holds(pid, file);
 }
 
 std::optional<DescriptorUse> descriptor_use(pid_t pid) {

@@ -241,6 +241,45 @@ TEST_F(Death, a_shutdown_whose_keeper_is_stopped_says_so_and_goes_on_with_it) {
   EXPECT_FALSE(web.alive());
 }
 
+// Whoever waits is told why nothing happens, whatever it waits for, and by whom it goes on.
+TEST_F(Death, a_stopped_keeper_is_told_to_whoever_waits_for_what_it_does) {
+  const Actor web = start();
+  const pid_t keeper = status().keeper;
+  const std::string remedy = "`kill -CONT " + std::to_string(keeper) + "`";
+  for (const std::vector<std::string>& words : {std::vector<std::string>{"restart", "web"},
+                                                {"wait", "web", "--for", "stopped"},
+                                                {"run", "--name", "late", "--", "/bin/true"}}) {
+    stop_process(keeper);
+    Command waiting = begin(words);
+    EXPECT_TRUE(until([&] { return waiting.err().find(remedy) != std::string::npos; }))
+        << words[0] << ": " << waiting.err();
+    EXPECT_FALSE(waiting.ended()) << words[0];
+    ::kill(keeper, SIGCONT);
+    if (words[0] == "wait") {
+      waiting.signal(SIGINT);
+    } else if (words[0] == "restart") {
+      (void)stage->enter();
+    }
+    const Output output = waiting.wait();
+    EXPECT_EQ(output.err.find(remedy), output.err.rfind(remedy)) << "told again: " << output.err;
+  }
+}
+
+TEST_F(Death, a_stopped_supervisor_is_told_to_whoever_gives_an_order) {
+  const Actor web = start();
+  const pid_t supervisor = status().supervisor;
+  stop_process(supervisor);
+  Command stopping = begin({"stop", "web"});
+  EXPECT_TRUE(until([&] {
+    return stopping.err().find("`kill -CONT " + std::to_string(supervisor) + "`") != std::string::npos;
+  })) << stopping.err();
+  EXPECT_FALSE(stopping.ended());
+  ::kill(supervisor, SIGCONT);
+  const Output output = stopping.wait();
+  EXPECT_EQ(0, output.code) << output.all();
+  EXPECT_EQ("stopped", service().state);
+}
+
 TEST_F(Death, a_terminal_signal_to_the_keeper_stops_everything) {
   const Actor web = start();
   const pid_t keeper = status().keeper;

@@ -23,6 +23,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 struct Reset : Machine {
+  explicit Reset(As as = As::caller) : Machine(as) {}
   bool empty(const char* below) const {
     const std::string path = directory + "/" + below;
     return !exists(path) || std::filesystem::is_empty(path);
@@ -176,23 +177,125 @@ TEST_F(Reset, doctor_says_that_the_keeper_is_stopped_while_the_supervisor_answer
   EXPECT_THAT(ill.out, HasSubstr("its keeper (PID " + std::to_string(keeper) + ") is stopped"));
 }
 
-// Their numbers are nobody's there, or strangers', and /proc/locks does not show who has the lock.
-TEST_F(Reset, doctor_in_another_PID_namespace_says_that_it_cannot_see_the_keeper_and_removes_nothing) {
-  const std::vector<std::string> elsewhere = {"/usr/bin/unshare", "--pid", "--fork", "--mount-proc"};
-  const auto execute_elsewhere = [&](std::vector<std::string> words) {
+// Commands in another PID namespace than hearth's: its numbers are nobody's there, or strangers', and /proc/locks does
+// not show who has the lock. Without cgroups, by which its services could be ended from there.
+struct Elsewhere : Reset {
+  Elsewhere() : Reset(As::root_without_cgroups) {}
+  Output execute_elsewhere(std::vector<std::string> words) {
+    const std::vector<std::string> elsewhere = {"/usr/bin/unshare", "--pid", "--fork", "--mount-proc"};
     words.insert(words.begin(), elsewhere.begin(), elsewhere.end());
     return execute(words).wait();
-  };
-  if (!root() || execute_elsewhere({"/bin/true"}).code != 0) GTEST_SKIP() << "no PID namespace can be had here";
-  project("[service.web]\n" + puppet());
-  ASSERT_EQ(0, up().code);
-  const Actor web = stage->enter();
-  const Output output = execute_elsewhere({bin("hearth"), "--dir", directory, "doctor", "--fix"});
+  }
+  Output elsewhere(std::vector<std::string> words) {
+    words.insert(words.begin(), {bin("hearth"), "--dir", directory});
+    return execute_elsewhere(words);
+  }
+  // "" = it can be had, and hearth runs with `web`.
+  std::string begin_web() {
+    if (!obstacle().empty()) return obstacle();
+    if (!root() || execute_elsewhere({"/bin/true"}).code != 0) return "no PID namespace can be had here";
+    project("[service.web]\n" + puppet());
+    EXPECT_EQ(0, up().code);
+    web = stage->enter();
+    return {};
+  }
+  void expect_all_there() {
+    EXPECT_TRUE(exists(directory + "/api.sock"));
+    EXPECT_FALSE(empty("n"));
+    EXPECT_FALSE(empty("o"));
+    EXPECT_FALSE(empty("state"));
+    EXPECT_TRUE(web.alive());
+  }
+  Actor web;
+};
+
+TEST_F(Elsewhere, doctor_says_that_it_cannot_see_the_keeper_and_removes_nothing) {
+  if (const std::string why = begin_web(); !why.empty()) GTEST_SKIP() << why;
+  const Output output = elsewhere({"doctor", "--fix"});
   EXPECT_THAT(output.out, HasSubstr("hearth runs in " + directory));
   EXPECT_THAT(output.out, Not(HasSubstr("is dead")));
   EXPECT_THAT(output.out, HasSubstr("its processes cannot be seen from here"));
-  EXPECT_TRUE(exists(directory + "/api.sock"));
+  expect_all_there();
   EXPECT_EQ(web.pid, service().pid);
+}
+
+TEST_F(Elsewhere, doctor_takes_a_supervisor_that_is_stopped_for_alive) {
+  if (const std::string why = begin_web(); !why.empty()) GTEST_SKIP() << why;
+  const pid_t supervisor = status().supervisor;
+  stop_process(supervisor);
+  const Output output = elsewhere({"doctor", "--fix"});
+  ::kill(supervisor, SIGCONT);
+  EXPECT_EQ(1, output.code) << output.all();
+  EXPECT_THAT(output.out, HasSubstr("hearth lives in " + directory + " and does not answer"));
+  EXPECT_THAT(output.out, Not(HasSubstr("a hearth that died")));
+  expect_all_there();
+}
+
+TEST_F(Elsewhere, doctor_takes_a_keeper_without_a_supervisor_for_alive) {
+  if (const std::string why = begin_web(); !why.empty()) GTEST_SKIP() << why;
+  const InstanceView before = status();
+  stop_process(before.keeper);
+  ::kill(before.supervisor, SIGKILL);
+  EXPECT_TRUE(until([&] { return hearth({"status"}).code == 3; }));
+  const Output output = elsewhere({"doctor", "--fix"});
+  const Output told = hearth({"status"});
+  ::kill(before.keeper, SIGCONT);
+  EXPECT_THAT(output.out, HasSubstr("hearth lives in " + directory + " and does not answer"));
+  EXPECT_THAT(output.out, Not(HasSubstr("a hearth that died")));
+  EXPECT_THAT(told.err, HasSubstr("`kill -CONT " + std::to_string(before.keeper) + "`"));
+  expect_all_there();
+}
+
+TEST_F(Elsewhere, the_services_of_a_hearth_that_died_are_neither_forgotten_nor_started_again) {
+  if (const std::string why = begin_web(); !why.empty()) GTEST_SKIP() << why;
+  EXPECT_TRUE(
+      until([&] { return os::read_file(directory + "/runs.json").value_or("").find("web.0") != std::string::npos; }));
+  kill_everything();
+  const Output found = elsewhere({"doctor", "--fix"});
+  EXPECT_EQ(1, found.code) << found.all();
+  EXPECT_THAT(found.out, HasSubstr("services run in another PID namespace and nobody watches them"));
+  expect_all_there();
+  const Output reset = elsewhere({"reset", "--yes"});
+  EXPECT_EQ(1, reset.code) << reset.all();
+  EXPECT_THAT(reset.err, HasSubstr("web.0 (in another PID namespace)"));
+  expect_all_there();
+  const Output again = elsewhere({"up"});
+  EXPECT_EQ(1, again.code) << again.all();
+  EXPECT_THAT(again.err, HasSubstr("services of an earlier one run in another PID namespace"));
+  EXPECT_EQ(1, elsewhere({"daemon"}).code);
+  expect_all_there();
+  // Here they are seen, and taken over.
+  EXPECT_EQ(0, up().code);
+  EXPECT_EQ(web.pid, service().pid);
+}
+
+TEST_F(Elsewhere, reset_of_a_hearth_that_lives_removes_nothing) {
+  if (const std::string why = begin_web(); !why.empty()) GTEST_SKIP() << why;
+  const Output output = elsewhere({"reset", "--yes", "--force"});
+  EXPECT_EQ(1, output.code) << output.all();
+  EXPECT_THAT(output.err, HasSubstr("another PID namespace"));
+  expect_all_there();
+  EXPECT_EQ(web.pid, service().pid);
+}
+
+TEST_F(Elsewhere, logs_are_rotated_version_names_no_file_and_a_shutdown_waits_for_the_end) {
+  if (const std::string why = begin_web(); !why.empty()) GTEST_SKIP() << why;
+  EXPECT_EQ("ok", web.ask("lines 2"));
+  EXPECT_TRUE(until([&] { return logged().find("line 2") != std::string::npos; }));
+  const Output rotated = elsewhere({"logs", "--rotate", "web"});
+  EXPECT_EQ(0, rotated.code) << rotated.all();
+  EXPECT_THAT(hearth({"version", "--json"}).out, HasSubstr("/hearth-keeper\""));
+  const Output version = elsewhere({"version", "--json"});
+  EXPECT_THAT(version.out, HasSubstr("\"file\":null"));
+  EXPECT_THAT(version.out, Not(HasSubstr("hearth-keeper")));
+  const os::Fd keeper(os::pidfd_open(status().keeper));
+  const Output ended = elsewhere({"shutdown"});
+  EXPECT_EQ(0, ended.code) << ended.all();
+  EXPECT_THAT(ended.out, HasSubstr("Shutdown complete"));
+  EXPECT_FALSE(web.alive());
+  EXPECT_FALSE(exists(directory + "/api.sock"));
+  pollfd polled{keeper.get(), POLLIN, 0};
+  EXPECT_EQ(1, ::poll(&polled, 1, patience_ms));
 }
 
 TEST_F(Reset, doctor_looks_at_each_program) {

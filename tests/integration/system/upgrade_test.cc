@@ -70,6 +70,20 @@ TEST_F(Upgrade, which_version_and_which_files_run_is_told_by_version_and_doctor)
               HasSubstr("upgrade` has this one go on, without touching a service; it is the older one"));
 }
 
+TEST_F(Upgrade, programs_that_cannot_be_found_are_named_though_the_working_directory_is_gone) {
+  const Actor web = start();
+  const std::string gone = base + "/gone";
+  ASSERT_TRUE(fs::create_directory(gone));
+  const auto lose_directory = [&] {
+    if (::chdir(gone.c_str()) < 0 || ::rmdir(gone.c_str()) < 0) ::_exit(95);
+  };
+  const Output output =
+      execute({bin("hearth"), "--dir", directory, "upgrade", "--from", "nowhere"}, lose_directory).wait();
+  EXPECT_EQ(1, output.code) << output.all();
+  EXPECT_THAT(output.err, HasSubstr("nowhere/hearth-keeper"));
+  EXPECT_THAT(output.err, Not(HasSubstr("filesystem error")));
+}
+
 TEST_F(Upgrade, an_exit_in_the_middle_is_known_with_its_code) {
   const Actor web = start("restart = \"never\"\n");
   offer("hearth-test-newer-supervisor");

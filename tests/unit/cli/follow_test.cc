@@ -39,6 +39,7 @@ class FollowTest : public testing::Test {
     testing::internal::CaptureStderr();
     if (interrupt) ::raise(SIGINT);
     order.body = "{}";
+    order.stands_after = never;  // who looks asks, too, and that is in no script
     outcome = follow(context, client, watch, order);
     code = conclude(context, outcome, order, "up");
     out = testing::internal::GetCapturedStdout();
