@@ -7,6 +7,7 @@
 #include <iterator>
 #include <set>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -221,6 +222,19 @@ TEST_F(KeeperExec, TheProgramBeforeIsParkedUntilASupervisorGivesItUp) {
   const std::string second = std::exchange(another, first);
   ASSERT_NO_FATAL_FAILURE(become_another());
   expect_parked_program(second);
+}
+
+// The limit is another one than what a keeper has open: what is its own is reserved.
+TEST_F(KeeperExec, TheProgramBeforeIsParkedThoughThereIsRoomForNothingMore) {
+  auto [a, b] = make_pipe();
+  ASSERT_TRUE(h.supervisor.send<ParkRecord>(MessageType::park, {park_record(ParkClass::store, 1)}, {a.get()}));
+  rlimit limit{};
+  ASSERT_EQ(prlimit(h.keeper, RLIMIT_NOFILE, nullptr, &limit), 0);
+  limit.rlim_cur = wire::keeper_reserved_descriptors + 1;
+  ASSERT_EQ(prlimit(h.keeper, RLIMIT_NOFILE, &limit, nullptr), 0);
+  ASSERT_NO_FATAL_FAILURE(become_another());
+  EXPECT_EQ(h.table->parks_refused.load(), 0u);
+  expect_parked_program(program("hearth-keeper"));
 }
 
 TEST_F(KeeperExec, OneThatCameBackHasNoneBeforeIt) {
