@@ -146,6 +146,7 @@ struct ExecState {
   ExecPhase phase;
   int program;                                // O_PATH, of the one that was given; -1 = none
   uint8_t given_by;                           // wire::giver_of()
+  uint32_t supervisor_up;                     // generation of the last one that has said so, to this program; 0 = none
   int own;                                    // of the one that runs
   pid_t dry_run;                              // 0 = none
   int64_t deadline;                           // of the dry run

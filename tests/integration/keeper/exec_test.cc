@@ -237,6 +237,23 @@ TEST_F(KeeperExec, TheProgramBeforeIsParkedThoughThereIsRoomForNothingMore) {
   expect_parked_program(program("hearth-keeper"));
 }
 
+// That supervisor has been told everything, and may not have begun: it would take the new program for the only one.
+TEST_F(KeeperExec, WaitsUntilASupervisorThatHasNotOrderedItIsUp) {
+  ASSERT_EQ(kill(h.keeper, SIGSTOP), 0);
+  ASSERT_TRUE(h.until([&] { return state_of(h.keeper) == 'T'; }));
+  ASSERT_TRUE(give(another));
+  h.kill_supervisor();
+  ASSERT_EQ(kill(h.keeper, SIGCONT), 0);
+  h.accept_supervisor();
+  h.take_over_from_keeper();
+  ASSERT_TRUE(h.keeper_rests());
+  EXPECT_EQ(h.table->keeper_execs.load(), 0u);
+  EXPECT_EQ(runs_now(), program("hearth-keeper"));
+  ASSERT_TRUE(h.supervisor.send<ProgramRecord>(MessageType::up, {}));
+  ASSERT_TRUE(h.until([&] { return h.table->keeper_execs == 1; }));
+  EXPECT_EQ(runs_now(), another);
+}
+
 TEST_F(KeeperExec, OneThatCameBackHasNoneBeforeIt) {
   expect_refused(program("hearth-test-keeper-without-luck"), KeeperRefusalCause::came_back,
                  static_cast<int>(HandOverProblem::memory));
