@@ -52,7 +52,7 @@ os::SuccessorCommand NextKeeper::command() const {
   command.logger = os::program_beside("hearth-logger");
   command.directory = options_.directory;
   command.log_directory = options_.log_directory;
-  if (!by_path) command.keeper_program = programs_.keeper(lost_at_);
+  if (!by_path) command.keeper_program = programs_.keeper();
   if (plain) return command;
   command.supervisor_program = programs_.supervisor();
   command.logger_program = programs_.logger();

@@ -234,7 +234,7 @@ class Program {
     const Now now = os::read_clock();
     upgrading_->look_at_keeper(now.wall);
     const MonoNs parks_due = tell_of_refused_parks(now.mono);
-    programs_.refresh(*link_, now.mono);
+    const MonoNs programs_due = programs_.refresh(*link_, now.mono);
     MonoNs due = supervisor_->turn(now);
     keeper_->flush();
     // Who ends because it was told to is no news.
@@ -247,7 +247,8 @@ class Program {
     upgrading_->look_at_logger();
     if (supervisor_->take_changed()) server_->turn_done();
     if (supervisor_->take_dump_wish()) dump_status(now.wall);
-    due = std::min({due, store_->ensure_writer(os::read_mono()), probes_->next_deadline(), trim(), parks_due});
+    due = std::min(
+        {due, store_->ensure_writer(os::read_mono()), probes_->next_deadline(), trim(), parks_due, programs_due});
     // A note is an event, too, and is committed by a turn.
     return inbox_->pending() || !notes.empty() ? 0 : due;
   }
