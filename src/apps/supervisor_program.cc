@@ -175,8 +175,9 @@ class Program {
             [this](ports::Input order) { inbox_->push(std::move(order)); },
             [this](const ports::Input& order, Error why) { server_->answer(order.token, failure(std::move(why))); }});
     upgrading_->tell_outcome();
-    next_keeper_ = std::make_unique<NextKeeper>(*link_, programs_, options_,
-                                                [this](std::string text) { supervisor_->add_note(std::move(text)); });
+    next_keeper_ = std::make_unique<NextKeeper>(
+        *link_, programs_, options_,
+        NextKeeper::Ways{os::start_keeper, [this](std::string text) { supervisor_->add_note(std::move(text)); }});
     programs_.begin(*link_, os::program_beside("hearth-logger"), now.mono);
     member_log_.begin(table, now.wall);
     trim_at_ = after(os::read_mono(), trim_after);
