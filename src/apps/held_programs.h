@@ -12,11 +12,11 @@
 //   none      -- one before it is parked when we begin --> on trial   until ten seconds after our start
 //   on trial  -- seen alive when its time is over -------> none       the keeper is to give the program before up
 //   on trial  -- another process is the keeper ----------> none       of which nothing is on trial
-//   on trial  -- it executes a third ---------------------> on trial   anew; the second is no way back
+//   on trial  -- it executes a third --------------------> on trial   anew; the second is no way back
 //
-// None is missed. What happens under us we see, as the keeper executes nothing before we have said that we are up, which
-// is after our first look; and of what happened before us it has parked the program before (keeper/exec.cc). Time alone ends no trial: who was stopped himself meanwhile
-// (SIGSTOP, a long turn) finds it over, and may find a keeper that died in it.
+// None is missed: the keeper executes nothing before we have said that we are up, which is after our first look, and of
+// what came before us it has parked the program before (keeper/exec.cc). Time alone ends none: who was stopped himself
+// meanwhile (SIGSTOP, a long turn) finds it over, and perhaps a keeper that died in it.
 //
 // The logger is of the file that lay beside us when we began, as long as that may be run: an upgrade that the keeper's
 // death has cut short has not replaced it yet. Else it is of the one that runs. That file is opened by a thread, as its

@@ -13,11 +13,11 @@
 //
 // A way is left for what speaks against it, as far as that can be told, and not for a bad moment:
 //
-//   its program cannot be executed     the file system has gone, or forbids it   -> the other program, at once
-//   it ends as who was called wrongly  it is older than the options for programs -> the same without them, at once
-//   there is no memory, no descriptor  for a process, or for its exec            -> the same, as long as it takes
-//   the one held lacks what it needs (EX_OSERR), one is killed                   -> the same, sixty times
-//   all else                           it crashes, hangs, or nobody can tell     -> the same, five times
+//   it cannot be executed       its file system has gone, or forbids it          -> the other program, at once
+//   it was called wrongly       (EX_USAGE) it is older than what it is given     -> the same without that, at once
+//   there is no memory, or no descriptor, for a process or for its exec          -> the same, as long as it takes
+//   it lacks what it needs      (EX_OSERR) where it is the one held; or SIGKILL  -> the same, sixty times
+//   all else                    it crashes, it hangs, nobody can tell            -> the same, five times
 //
 // When another way than the first was the one, that is told: a version may have come up that nobody has ordered.
 #pragma once
