@@ -281,6 +281,7 @@ TEST_F(HeldProgramsTest, where_there_is_no_file_beside_us_it_is_of_the_logger_th
 }
 
 TEST_F(HeldProgramsTest, a_file_that_cannot_be_opened_for_want_of_descriptors_is_asked_for_again) {
+  HEARTH_SKIP_IF_SANITIZED();
   std::filesystem::copy_file(directory / "one", directory / "logger");
   {
     const FewDescriptors none(0);
