@@ -7,7 +7,6 @@
 #include <iterator>
 #include <set>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -41,6 +40,7 @@ std::string name_of(pid_t pid) {
 
 class KeeperExec : public Runs {
  protected:
+  explicit KeeperExec(const KeeperOptions& options = {}) : Runs(options) {}
   void SetUp() override {
     h.accept_logger();
     Runs::SetUp();
@@ -224,17 +224,26 @@ TEST_F(KeeperExec, TheProgramBeforeIsParkedUntilASupervisorGivesItUp) {
   expect_parked_program(second);
 }
 
-// The limit is another one than what a keeper has open: what is its own is reserved.
-TEST_F(KeeperExec, TheProgramBeforeIsParkedThoughThereIsRoomForNothingMore) {
+struct FullKeeperExec : KeeperExec {
+  static constexpr std::uint32_t parked = 36;
+  FullKeeperExec() : KeeperExec({.nofile = wire::keeper_reserved_descriptors + parked}) {}
+};
+
+// It is one of the descriptors that are reserved: those of services stay within the limit as before.
+TEST_F(FullKeeperExec, ParksTheProgramBeforeThoughThereIsRoomForNothingMore) {
   auto [a, b] = make_pipe();
-  ASSERT_TRUE(h.supervisor.send<ParkRecord>(MessageType::park, {park_record(ParkClass::store, 1)}, {a.get()}));
-  rlimit limit{};
-  ASSERT_EQ(prlimit(h.keeper, RLIMIT_NOFILE, nullptr, &limit), 0);
-  limit.rlim_cur = wire::keeper_reserved_descriptors + 1;
-  ASSERT_EQ(prlimit(h.keeper, RLIMIT_NOFILE, &limit, nullptr), 0);
+  const auto store = [&](std::uint64_t first, std::uint32_t count) {
+    std::vector<ParkRecord> records;
+    for (std::uint32_t i = 0; i < count; ++i) records.push_back(park_record(ParkClass::store, first + i));
+    return h.supervisor.send<ParkRecord>(MessageType::park, records, std::vector<int>(count, a.get()));
+  };
+  ASSERT_TRUE(store(1, parked));
   ASSERT_NO_FATAL_FAILURE(become_another());
   EXPECT_EQ(h.table->parks_refused.load(), 0u);
   expect_parked_program(program("hearth-keeper"));
+  EXPECT_EQ(h.parked.size(), parked + 1);
+  ASSERT_TRUE(store(100, 1));
+  EXPECT_TRUE(h.until([&] { return h.table->parks_refused == 1; }));
 }
 
 // That supervisor has been told everything, and may not have begun: it would take the new program for the only one.
