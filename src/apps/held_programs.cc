@@ -1,5 +1,6 @@
 #include "apps/held_programs.h"
 
+#include <algorithm>
 #include <poll.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -33,12 +34,14 @@ void HeldPrograms::begin(const os::KeeperLink& link, const std::string& logger, 
   look_beside(now);
 }
 
-void HeldPrograms::refresh(os::KeeperLink& link, MonoNs now) {
+MonoNs HeldPrograms::refresh(os::KeeperLink& link, MonoNs now) {
   if (!supervisor_) supervisor_ = os::program_of(::getpid());
-  // What the table says while another keeper comes up may be of either.
-  if (!link.lost() && !link.handing_over()) look_at_keeper(link, now);
   look_at_logger(link.table());
   look_beside(now);
+  // What the table says while another keeper comes up may be of either.
+  if (link.lost() || link.handing_over()) return ask_again_at_;
+  look_at_keeper(link, now);
+  return std::min(ask_again_at_, before() >= 0 ? sound_at_ : never);
 }
 
 void HeldPrograms::forget_before(os::KeeperLink& link) {
@@ -49,7 +52,7 @@ void HeldPrograms::forget_before(os::KeeperLink& link) {
 
 void HeldPrograms::look_at_keeper(os::KeeperLink& link, MonoNs now) {
   const wire::SlotTable& table = link.table();
-  if (before() >= 0 && now >= sound_at_) forget_before(link);
+  if (before() >= 0 && now >= sound_at_ && is_at_the_other_end(link.socket())) forget_before(link);
   const std::uint32_t generation = table.keeper_generation, execs = table.keeper_execs;
   const std::uint8_t refusals = table.keeper_refusal.load().count;
   const std::int32_t pid = table.keeper_pid;
@@ -85,17 +88,16 @@ void HeldPrograms::look_at_logger(const wire::SlotTable& table) {
 }
 
 void HeldPrograms::look_beside(MonoNs now) {
-  if (now < ask_again_at_) return;
-  if (asked_) {
-    const auto answer = beside_.answer();
-    if (!answer) return;
-    // Refused for good, or opened. For want of a descriptor or of memory: again.
-    if (**answer || (*answer)->error().remedy != Remedy::try_later) {
-      ask_again_at_ = never;
-      return;
-    }
+  if (ask_again_at_ == never) return;
+  const auto answer = asked_ ? beside_.answer() : std::nullopt;
+  // Refused for good, or opened. For want of a descriptor or of memory: again.
+  if (answer && (**answer || (*answer)->error().remedy != Remedy::try_later)) {
+    ask_again_at_ = never;
+    return;
   }
+  if (now < ask_again_at_) return;
   ask_again_at_ = after(now, ask_again);
+  if (looks_beside()) return;
   asked_ = beside_.ask("hearth-programs",
                        [path = logger_path_] { return std::make_shared<Result<os::Fd>>(os::open_program(path)); }) == 0;
 }

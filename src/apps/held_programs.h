@@ -6,9 +6,17 @@
 // itself, whatever has become of its name, and nothing of it is read.
 //
 // A keeper that has executed another program is on trial for ten seconds: when it dies in them, the next one is of the
-// last program that was not. We see that when it happens under us. A supervisor that comes later has it from the keeper,
-// which parks the program before itself (keeper/exec.cc): to it the trial ends ten seconds after its own start. Whoever
-// sees the end has the keeper give that program up. Another process is a new keeper, of which nothing is on trial.
+// last program that was not.
+//
+//   none      -- the same process runs another program --> on trial   until ten seconds after we have seen that
+//   none      -- one before it is parked when we begin --> on trial   until ten seconds after our start
+//   on trial  -- seen alive when its time is over -------> none       the keeper is to give the program before up
+//   on trial  -- another process is the keeper ----------> none       of which nothing is on trial
+//   on trial  -- it executes a third --------------------> on trial   anew; the second is no way back
+//
+// None is missed: the keeper executes nothing before we have said that we are up, which is after our first look, and of
+// what came before us it has parked the program before (keeper/exec.cc). Time alone ends none: who was stopped himself
+// meanwhile (SIGSTOP, a long turn) finds it over, and perhaps a keeper that died in it.
 //
 // The logger is of the file that lay beside us when we began, as long as that may be run: an upgrade that the keeper's
 // death has cut short has not replaced it yet. Else it is of the one that runs. That file is opened by a thread, as its
@@ -32,14 +40,14 @@ class HeldPrograms {
   // Once, before all else. `logger`: the path of the one beside us.
   void begin(const os::KeeperLink& link, const std::string& logger, MonoNs now);
   // In each turn; does nothing when the same processes run the same programs. What cannot be opened now is tried again
-  // with the next call, and until then the one before is kept.
-  void refresh(os::KeeperLink& link, MonoNs now);
+  // with the next call, and until then the one before is kept. Returns when to call it without another reason.
+  MonoNs refresh(os::KeeperLink& link, MonoNs now);
 
   // Whether the thread is still at it.
   bool looks_beside() const { return asked_ && !beside_.answer(); }
 
-  // O_PATH descriptors; -1: none was ever to be had. For a keeper that died then.
-  int keeper(MonoNs died_at) const { return before() >= 0 && died_at < sound_at_ ? before() : keeper_.get(); }
+  // O_PATH descriptors; -1: none was ever to be had.
+  int keeper() const { return before() >= 0 ? before() : keeper_.get(); }
   int supervisor() const { return supervisor_.get(); }
   int logger() const;
 
@@ -61,7 +69,7 @@ class HeldPrograms {
   std::string logger_path_;
   os::Aside<std::shared_ptr<Result<os::Fd>>> beside_;
   bool asked_ = false;
-  MonoNs ask_again_at_ = 0;
+  MonoNs ask_again_at_ = 0;  // never: there is nothing more to be asked
 };
 
 }  // namespace hearth::apps

@@ -175,8 +175,9 @@ class Program {
             [this](ports::Input order) { inbox_->push(std::move(order)); },
             [this](const ports::Input& order, Error why) { server_->answer(order.token, failure(std::move(why))); }});
     upgrading_->tell_outcome();
-    next_keeper_ = std::make_unique<NextKeeper>(*link_, programs_, options_,
-                                                [this](std::string text) { supervisor_->add_note(std::move(text)); });
+    next_keeper_ = std::make_unique<NextKeeper>(
+        *link_, programs_, options_,
+        NextKeeper::Ways{os::start_keeper, [this](std::string text) { supervisor_->add_note(std::move(text)); }});
     programs_.begin(*link_, os::program_beside("hearth-logger"), now.mono);
     member_log_.begin(table, now.wall);
     trim_at_ = after(os::read_mono(), trim_after);
@@ -234,7 +235,7 @@ class Program {
     const Now now = os::read_clock();
     upgrading_->look_at_keeper(now.wall);
     const MonoNs parks_due = tell_of_refused_parks(now.mono);
-    programs_.refresh(*link_, now.mono);
+    const MonoNs programs_due = programs_.refresh(*link_, now.mono);
     MonoNs due = supervisor_->turn(now);
     keeper_->flush();
     // Who ends because it was told to is no news.
@@ -247,7 +248,8 @@ class Program {
     upgrading_->look_at_logger();
     if (supervisor_->take_changed()) server_->turn_done();
     if (supervisor_->take_dump_wish()) dump_status(now.wall);
-    due = std::min({due, store_->ensure_writer(os::read_mono()), probes_->next_deadline(), trim(), parks_due});
+    due = std::min(
+        {due, store_->ensure_writer(os::read_mono()), probes_->next_deadline(), trim(), parks_due, programs_due});
     // A note is an event, too, and is committed by a turn.
     return inbox_->pending() || !notes.empty() ? 0 : due;
   }

@@ -6,7 +6,7 @@
 //   ordered  -- fork ----------------------> trying   a child executes it with --dry-run and a record of what there is
 //   trying   -- it says that it can -------> tried
 //   trying   -- it cannot, dies, or 5 s ---> none     refused: SlotTable::keeper_refusal says why
-//   tried    -- a supervisor has all ------> (exec)   the same process goes on in resume(), with a record of that moment
+//   tried    -- a supervisor is up --------> (exec)   the same process goes on in resume(), with a record of that moment
 //   tried    -- it cannot be executed -----> none     refused
 //   any      -- taken back ----------------> none     `program` with no record: its order was refused
 //   resume   -- it cannot go on -----------> (exec)   of the program before, which goes on with the same record
@@ -21,7 +21,9 @@
 // possession of everything, when it is executed. A keeper that is ending executes nothing.
 //
 // The program before stays parked until a supervisor finds that the next one is sound: it has that executed when the
-// keeper dies earlier (apps/held_programs.h).
+// keeper dies earlier (apps/held_programs.h). It goes to each that comes, and the one that is there has seen by itself
+// what ran: by the time it is up, which who has given a program is. One that has been told everything, and is only just
+// beginning, would find the new program and no other.
 //
 // Spawners are forks of the program before. They do their work and are replaced when they have none, one by one.
 
@@ -160,6 +162,13 @@ void replace_old_spawners(Keeper& k) {
   }
 }
 
+bool supervisor_is_up(const Keeper& k) {
+  const MemberState& supervisor = k.member[role_supervisor];
+  if (supervisor.pid == 0 || supervisor.socket < 0 || !supervisor.ready_sent) return false;
+  const uint32_t generation = supervisor.record->generation.load();
+  return k.exec.supervisor_up == generation || k.exec.given_by == wire::giver_of(generation);
+}
+
 bool has_old_spawner(const Keeper& k) {
   for (uint32_t generation : k.exec.old_spawner)
     if (generation != 0) return true;
@@ -255,9 +264,8 @@ int64_t exec_due(const Keeper& k) {
 }
 
 void exec_if_tried(Keeper& k) {
-  const MemberState& supervisor = k.member[role_supervisor];
   if (k.exec.phase != ExecPhase::tried || k.ending.phase != Ending::no || k.successor.pid != 0) return;
-  if (supervisor.pid == 0 || supervisor.socket < 0 || !supervisor.ready_sent) return;
+  if (!supervisor_is_up(k)) return;
   int fd = write_hand_over(k);
   if (fd < 0) return refuse(k, KeeperRefusalCause::no_memory, errno);
   HandOver record;

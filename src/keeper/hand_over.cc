@@ -171,7 +171,7 @@ bool runs_hold(const HandOver& record) {
 
 bool parked_holds(const HandOver& record) {
   const wire::HandOverHeader& h = *record.header;
-  if (h.parked_end > wire::max_parked || h.queue_head > h.parked_end || h.queue_tail > h.parked_end) return false;
+  if (h.parked_end > park_places || h.queue_head > h.parked_end || h.queue_tail > h.parked_end) return false;
   for (uint32_t i = 0; i < h.parked; ++i) {
     const wire::HandOverParked& item = record.parked[i];
     if (item.index >= h.parked_end || item.next > h.parked_end || (i > 0 && item.index <= record.parked[i - 1].index) ||
@@ -190,7 +190,7 @@ HandOverProblem examine(const wire::HandOverHeader& h, uint64_t size, HandOver& 
   // is converted in resume(), while nobody else writes in it.
   if (h.slot_table_version != wire::slot_table_version) return HandOverProblem::slot_table;
   if (h.message_version != wire::message_version) return HandOverProblem::messages;
-  if (h.runs > wire::max_entries || h.parked > wire::max_parked) return HandOverProblem::damaged;
+  if (h.runs > wire::max_entries || h.parked > park_places) return HandOverProblem::damaged;
   if (sizeof h + uint64_t{h.runs} * sizeof(wire::HandOverRun) + uint64_t{h.parked} * sizeof(wire::HandOverParked) !=
       size)
     return HandOverProblem::damaged;

@@ -54,7 +54,7 @@ uint16_t store_name(ParkedState& p, const char* name) {
 }
 
 Parked* new_item(ParkedState& p) {
-  if (p.free_item == 0 && p.end == wire::max_parked) return nullptr;
+  if (p.free_item == 0 && p.end == park_places) return nullptr;
   Parked* item = &p.item[p.free_item != 0 ? p.free_item - 1 : p.end++];
   if (p.free_item != 0) p.free_item = item->next;
   *item = Parked{};
@@ -94,14 +94,25 @@ bool well_formed(const wire::ParkRecord& record) {
          memchr(record.name, 0, sizeof record.name) != nullptr;
 }
 
+// The program before ours takes nobody's place: it was open before it was parked, as one of the descriptors that are
+// reserved. A supervisor that reckons with what it has parked itself has not heard of it.
+constexpr wire::ParkRecord program_before = {wire::ParkClass::program, no_slot, wire::program_before_keeper, 0, {}};
+
+bool is_program_before(const wire::ParkRecord& record) {
+  return record.type == program_before.type && record.key == program_before.key && record.file == program_before.file &&
+         *record.name == 0;
+}
+
 // Whoever raises our limit (prlimit(2)) tells nobody: it is asked for when the one that we know is reached. The supervisor
 // compares with the true one before it starts anything (KeeperLink::keeper_has_room).
-bool has_room(Keeper& k) {
-  const uint64_t needed = uint64_t{k.parked.count} + k.pidfds + wire::keeper_reserved_descriptors;
+bool has_room(Keeper& k, const wire::ParkRecord& record) {
+  if (is_program_before(record)) return true;
+  const uint32_t others = k.parked.count - (is_parked(k, program_before) ? 1 : 0);
+  const uint64_t needed = uint64_t{others} + k.pidfds + wire::keeper_reserved_descriptors;
   rlimit now;
   if (needed >= k.nofile_now && getrlimit(RLIMIT_NOFILE, &now) == 0)
     k.nofile_now = now.rlim_cur > UINT32_MAX ? UINT32_MAX : static_cast<uint32_t>(now.rlim_cur);
-  return needed < k.nofile_now;
+  return others < wire::max_parked && needed < k.nofile_now;
 }
 
 }  // namespace
@@ -151,7 +162,7 @@ void park(Keeper& k, const wire::ParkRecord& record, int fd, uint32_t by) {
   }
   const uint32_t at = find(p, record);
   Parked* item = p.bucket[at] != 0 ? &p.item[p.bucket[at] - 1] : nullptr;
-  const bool room = item != nullptr || has_room(k);
+  const bool room = item != nullptr || has_room(k, record);
   if (item == nullptr && room && fd >= 0) item = new_item(p);
   if (item == nullptr || !room || fd < 0) {
     close_fd(fd);

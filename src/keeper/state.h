@@ -121,12 +121,14 @@ struct Parked {
   bool queued;   // in the logger's queue
   bool dropped;  // unparked; kept until the logger has been told
 };
-static_assert(wire::max_parked < UINT16_MAX);
+// One place more than a supervisor may fill: of the program before ours (exec.cc).
+inline constexpr uint32_t park_places = wire::max_parked + 1;
+static_assert(park_places < UINT16_MAX);
 inline constexpr uint32_t park_buckets = 32768;
-static_assert(park_buckets > wire::max_parked * 3 / 2);
+static_assert(park_buckets > park_places * 3 / 2);
 
 struct ParkedState {
-  Parked item[wire::max_parked];
+  Parked item[park_places];
   char name[wire::max_parked + 1][sizeof(wire::ParkRecord::name)];
   uint16_t free_name[wire::max_parked];  // stack of names given back
   uint32_t free_names;
@@ -144,6 +146,7 @@ struct ExecState {
   ExecPhase phase;
   int program;                                // O_PATH, of the one that was given; -1 = none
   uint8_t given_by;                           // wire::giver_of()
+  uint32_t supervisor_up;                     // generation of the last one that has said so, to this program; 0 = none
   int own;                                    // of the one that runs
   pid_t dry_run;                              // 0 = none
   int64_t deadline;                           // of the dry run

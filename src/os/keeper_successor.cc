@@ -28,18 +28,24 @@ pid_t fork_in_child() {
 #endif
 }
 
-[[noreturn]] void become_keeper(const SuccessorCommand& command, char* const* arguments, int socket) {
+[[noreturn]] void refuse(int refusal) {
+  const int error = errno;
+  [[maybe_unused]] const ssize_t written = ::write(refusal, &error, sizeof error);
+  ::_exit(127);
+}
+
+[[noreturn]] void become_keeper(const SuccessorCommand& command, char* const* arguments, int socket, int refusal) {
   ::setsid();
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   for (const int kept : {socket, command.supervisor_program, command.logger_program})
-    if (kept >= 0 && ::fcntl(kept, F_SETFD, 0) != 0) ::_exit(127);
+    if (kept >= 0 && ::fcntl(kept, F_SETFD, 0) != 0) refuse(refusal);
   if (command.keeper_program >= 0)
     ::syscall(SYS_execveat, command.keeper_program, "", arguments, environ, AT_EMPTY_PATH);
   else
     ::execv(arguments[0], arguments);
-  ::_exit(127);
+  refuse(refusal);
 }
 
 // In the middle process: lives until the other end is closed.
@@ -61,9 +67,7 @@ std::string keeper_of(const SuccessorCommand& command) {
   return command.keeper_program >= 0 ? "the program that the keeper ran" : command.keeper;
 }
 
-Result<NewKeeper> start_keeper(const SuccessorCommand& command) {
-  if (command.keeper_program < 0 && ::access(command.keeper.c_str(), X_OK) < 0)
-    return errno_failure("start", command.keeper, errno);
+Result<StartedKeeper> start_keeper(const SuccessorCommand& command) {
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
     return errno_failure("make", "a socket for the new keeper", errno);
@@ -73,6 +77,9 @@ Result<NewKeeper> start_keeper(const SuccessorCommand& command) {
     return errno_failure("make", "a socket for the new keeper", errno);
   Fd told(ends[0]);
   Fd tells(ends[1]);
+  if (::pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) return errno_failure("make", "a pipe for the new keeper", errno);
+  Fd refusal(ends[0]);
+  Fd refuses(ends[1]);
   const std::string number = std::to_string(theirs.get());
   std::vector<std::string> texts = {command.keeper_program >= 0 ? "hearth-keeper" : command.keeper,
                                     "--dir",
@@ -97,7 +104,7 @@ Result<NewKeeper> start_keeper(const SuccessorCommand& command) {
   if (middle == 0) {
     ::close(told.get());
     const pid_t keeper = fork_in_child();
-    if (keeper == 0) become_keeper(command, arguments.data(), theirs.get());
+    if (keeper == 0) become_keeper(command, arguments.data(), theirs.get(), refuses.get());
     name_and_wait(tells.get(), keeper);
   }
   tells.reset();
@@ -114,7 +121,19 @@ Result<NewKeeper> start_keeper(const SuccessorCommand& command) {
   if (keeper < 0) return failure(Remedy::try_later, "start", keeper_of(command), "no process can be made");
   // Without hello it ends by itself.
   if (!process) return errno_failure("hold", "the new keeper", error);
-  return NewKeeper{std::move(ours), std::move(process)};
+  Fd same(::fcntl(process.get(), F_DUPFD_CLOEXEC, 0));
+  return StartedKeeper{{std::move(ours), std::move(process)}, std::move(same), std::move(refusal)};
+}
+
+KeeperEnd end_of(const StartedKeeper& keeper) {
+  KeeperEnd end;
+  int error = 0;
+  if (::read(keeper.refusal.get(), &error, sizeof error) == sizeof error) {
+    end.not_executed = error;
+    return end;
+  }
+  end.status = end_of_reaped(keeper.process.get());
+  return end;
 }
 
 Offer offer_as_keeper(const std::string& directory, SpanNs patience) {

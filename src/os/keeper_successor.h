@@ -17,6 +17,7 @@
 // The lock decides in the end: who cannot take it is no keeper.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <sys/types.h>
 #include <vector>
@@ -46,9 +47,22 @@ SpanNs successor_wait();
 // What that would execute, in words.
 std::string keeper_of(const SuccessorCommand& command);
 
-// The keeper waits for hello on the other end of the socket, and ends when that is closed. Blocks for the middle
-// process, which ends at once.
-Result<NewKeeper> start_keeper(const SuccessorCommand& command);
+struct StartedKeeper {
+  NewKeeper line;  // for KeeperLink::hand_over_to()
+  Fd process;      // the same pidfd, for who asks later how it ended
+  Fd refusal;      // from its child: why its program could not be executed
+};
+
+// The keeper waits for hello on the other end of the socket, and ends when that is closed. Blocks for the middle process,
+// which ends at once; not for the program, whose disk may hang: whether it is there at all shows in its end.
+Result<StartedKeeper> start_keeper(const SuccessorCommand& command);
+
+// Of one that went away, as far as it can be told by now.
+struct KeeperEnd {
+  int not_executed = 0;       // errno; 0: it was executed
+  std::optional<int> status;  // as wait(2) has it; of who was executed, has been reaped, and on Linux 6.15 or later
+};
+KeeperEnd end_of(const StartedKeeper& keeper);
 
 // What became of an offer.
 struct Offer {

@@ -4,7 +4,6 @@
 #include <csignal>
 #include <cstdint>
 #include <fcntl.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -21,15 +20,6 @@ namespace {
 
 constexpr unsigned signal_process_group = 1u << 2;  // PIDFD_SIGNAL_PROCESS_GROUP
 constexpr int so_passpidfd = 76;                    // SO_PASSPIDFD
-constexpr std::uint64_t info_exit = 1u << 3;        // PIDFD_INFO_EXIT
-
-struct PidfdInfo {  // struct pidfd_info, as of Linux 6.15
-  std::uint64_t mask;
-  std::uint64_t cgroupid;
-  std::uint32_t pid, tgid, ppid, ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
-  std::int32_t exit_code;
-};
-constexpr unsigned long get_info = _IOWR(0xFF, 11, PidfdInfo);  // PIDFD_GET_INFO
 
 bool has_clone3() {
   // Without arguments: EINVAL where there is one. Seccomp of containers answers ENOSYS or EPERM.
@@ -59,10 +49,8 @@ bool tells_exit_of_the_reaped() {
   const Fd pidfd(pidfd_open(child));
   while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
   }
-  PidfdInfo info{};
-  info.mask = info_exit;
-  return pidfd && ::ioctl(pidfd.get(), get_info, &info) == 0 && (info.mask & info_exit) != 0 &&
-         WEXITSTATUS(info.exit_code) == 7;
+  const std::optional<int> end = end_of_reaped(pidfd.get());
+  return end && WEXITSTATUS(*end) == 7;
 }
 
 bool has_sealed_memory() {

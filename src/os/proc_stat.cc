@@ -5,12 +5,22 @@
 #include <cstdlib>
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 namespace hearth::os {
 namespace {
+
+struct PidfdInfo {  // struct pidfd_info, as of Linux 6.15
+  std::uint64_t mask;
+  std::uint64_t cgroupid;
+  std::uint32_t pid, tgid, ppid, ruid, rgid, euid, egid, suid, sgid, fsuid, fsgid;
+  std::int32_t exit_code;
+};
+constexpr unsigned long get_info = _IOWR(0xFF, 11, PidfdInfo);  // PIDFD_GET_INFO
+constexpr std::uint64_t info_exit = 1u << 3;                    // PIDFD_INFO_EXIT
 
 std::string proc_path(pid_t pid, const char* file) {
   return "/proc/" + std::to_string(pid) + "/" + file;
@@ -52,6 +62,13 @@ bool parse_stat(const std::string& line, ProcStat& stat) {
   stat.pending_signals = pending;
   stat.only_forked = (flags & forknoexec) != 0;
   return true;
+}
+
+std::optional<int> end_of_reaped(int pidfd) {
+  PidfdInfo info{};
+  info.mask = info_exit;
+  if (::ioctl(pidfd, get_info, &info) < 0 || (info.mask & info_exit) == 0) return std::nullopt;
+  return info.exit_code;
 }
 
 bool read_stat(pid_t pid, ProcStat& stat) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <sys/types.h>
 #include <vector>
@@ -32,6 +33,10 @@ struct ProcStat {
 bool read_stat(pid_t pid, ProcStat& stat);
 // Parses one line of /proc/PID/stat. comm may hold spaces and parentheses: its end is the last ')'.
 bool parse_stat(const std::string& line, ProcStat& stat);
+
+// How a process has ended, as wait(2) has it, once its parent has reaped it. None: nobody has yet, or the kernel does not
+// tell (before Linux 6.15).
+std::optional<int> end_of_reaped(int pidfd);
 
 // 0 when it cannot be read.
 std::uint64_t start_ticks(pid_t pid);

@@ -40,6 +40,7 @@ std::string name_of(pid_t pid) {
 
 class KeeperExec : public Runs {
  protected:
+  explicit KeeperExec(const KeeperOptions& options = {}) : Runs(options) {}
   void SetUp() override {
     h.accept_logger();
     Runs::SetUp();
@@ -221,6 +222,45 @@ TEST_F(KeeperExec, TheProgramBeforeIsParkedUntilASupervisorGivesItUp) {
   const std::string second = std::exchange(another, first);
   ASSERT_NO_FATAL_FAILURE(become_another());
   expect_parked_program(second);
+}
+
+struct FullKeeperExec : KeeperExec {
+  static constexpr std::uint32_t parked = 36;
+  FullKeeperExec() : KeeperExec({.nofile = wire::keeper_reserved_descriptors + parked}) {}
+};
+
+// It is one of the descriptors that are reserved: those of services stay within the limit as before.
+TEST_F(FullKeeperExec, ParksTheProgramBeforeThoughThereIsRoomForNothingMore) {
+  auto [a, b] = make_pipe();
+  const auto store = [&](std::uint64_t first, std::uint32_t count) {
+    std::vector<ParkRecord> records;
+    for (std::uint32_t i = 0; i < count; ++i) records.push_back(park_record(ParkClass::store, first + i));
+    return h.supervisor.send<ParkRecord>(MessageType::park, records, std::vector<int>(count, a.get()));
+  };
+  ASSERT_TRUE(store(1, parked));
+  ASSERT_NO_FATAL_FAILURE(become_another());
+  EXPECT_EQ(h.table->parks_refused.load(), 0u);
+  expect_parked_program(program("hearth-keeper"));
+  EXPECT_EQ(h.parked.size(), parked + 1);
+  ASSERT_TRUE(store(100, 1));
+  EXPECT_TRUE(h.until([&] { return h.table->parks_refused == 1; }));
+}
+
+// That supervisor has been told everything, and may not have begun: it would take the new program for the only one.
+TEST_F(KeeperExec, WaitsUntilASupervisorThatHasNotOrderedItIsUp) {
+  ASSERT_EQ(kill(h.keeper, SIGSTOP), 0);
+  ASSERT_TRUE(h.until([&] { return state_of(h.keeper) == 'T'; }));
+  ASSERT_TRUE(give(another));
+  h.kill_supervisor();
+  ASSERT_EQ(kill(h.keeper, SIGCONT), 0);
+  h.accept_supervisor();
+  h.take_over_from_keeper();
+  ASSERT_TRUE(h.keeper_rests());
+  EXPECT_EQ(h.table->keeper_execs.load(), 0u);
+  EXPECT_EQ(runs_now(), program("hearth-keeper"));
+  ASSERT_TRUE(h.supervisor.send<ProgramRecord>(MessageType::up, {}));
+  ASSERT_TRUE(h.until([&] { return h.table->keeper_execs == 1; }));
+  EXPECT_EQ(runs_now(), another);
 }
 
 TEST_F(KeeperExec, OneThatCameBackHasNoneBeforeIt) {

@@ -16,6 +16,7 @@ namespace hearth::test {
 
 class Runs : public testing::Test {
  protected:
+  explicit Runs(const KeeperOptions& options = {}) : h(options) {}
   void SetUp() override {
     h.accept_supervisor();
     h.take_over_from_keeper();

@@ -1,6 +1,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -9,6 +10,7 @@
 #include "os/crash_point.h"
 #include "os/proc_stat.h"
 #include "real_keeper.h"
+#include "support/hung_disk.h"
 
 namespace hearth::test {
 namespace {
@@ -23,9 +25,9 @@ struct SuccessorTest : RealKeeper {
     ASSERT_TRUE(turn_until([&] { return link->lost(); }));
   }
   void replace_keeper() {
-    Result<os::NewKeeper> started = os::start_keeper(successor_command());
+    Result<os::StartedKeeper> started = os::start_keeper(successor_command());
     ASSERT_TRUE(started) << started.error().text();
-    link->hand_over_to(std::move(*started));
+    link->hand_over_to(std::move(started->line));
     ASSERT_TRUE(hand_over()) << why;
     client->keeper_replaced();
     keeper = link->table().keeper_pid;
@@ -118,8 +120,8 @@ struct BrokenHandover : SuccessorTest {
       os::crash_hook = [](const char* at) {
         if (wanted != nullptr && std::string(at) == wanted) ::_exit(0);
       };
-      Result<os::NewKeeper> started = os::start_keeper(successor_command());
-      if (started) link->hand_over_to(std::move(*started));
+      Result<os::StartedKeeper> started = os::start_keeper(successor_command());
+      if (started) link->hand_over_to(std::move(started->line));
       ::_exit(started && hand_over() ? 0 : 1);
     }
     int status = 0;
@@ -176,11 +178,11 @@ TEST_F(SuccessorTest, a_new_keeper_that_does_not_get_up_is_dead_before_another_i
   ASSERT_TRUE(turn_until_watched(0));
   const pid_t pid = client->entry(0).pid;
   kill_keeper();
-  Result<os::NewKeeper> started = os::start_keeper(successor_command());
+  Result<os::StartedKeeper> started = os::start_keeper(successor_command());
   ASSERT_TRUE(started) << started.error().text();
-  os::Fd process(::dup(started->process.get()));
+  const os::Fd& process = started->process;
   ASSERT_EQ(0, os::pidfd_signal(process.get(), SIGSTOP));
-  link->hand_over_to(std::move(*started), milliseconds(50));
+  link->hand_over_to(std::move(started->line), milliseconds(50));
   EXPECT_FALSE(hand_over());
   EXPECT_NE(std::string::npos, why.find("in time")) << why;
   EXPECT_TRUE(link->lost());
@@ -223,6 +225,63 @@ TEST_F(SuccessorTest, after_the_death_of_all_a_new_instance_adopts_by_name_and_p
   ::waitpid(pid, nullptr, 0);
   bury(order(0, 5));
   EXPECT_TRUE(turn_until([&] { return parked_for_slots() == 0; }));
+}
+
+// What is asked of a candidate that did not get up.
+struct CandidateTest : RealKeeper {
+  void SetUp() override {
+    ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+    command.supervisor = command.logger = "/nowhere";
+  }
+  // Its end of the line is closed when it ends.
+  void start_candidate() {
+    Result<os::StartedKeeper> started = os::start_keeper(command);
+    ASSERT_TRUE(started) << started.error().text();
+    candidate = std::move(*started);
+  }
+  bool ends() {
+    pollfd end{candidate.line.socket.get(), POLLRDHUP, 0};
+    return ::poll(&end, 1, 30'000) == 1;
+  }
+  os::SuccessorCommand command;
+  os::StartedKeeper candidate;
+};
+
+TEST_F(CandidateTest, says_why_its_program_could_not_be_executed) {
+  command.keeper = directory / "missing";
+  ASSERT_NO_FATAL_FAILURE(start_candidate());
+  ASSERT_TRUE(ends());
+  EXPECT_EQ(ENOENT, os::end_of(candidate).not_executed);
+  const os::Fd directory_itself(::open(directory.path().c_str(), O_PATH | O_CLOEXEC));
+  command.keeper_program = directory_itself.get();
+  ASSERT_NO_FATAL_FAILURE(start_candidate());
+  ASSERT_TRUE(ends());
+  EXPECT_EQ(EACCES, os::end_of(candidate).not_executed);
+}
+
+TEST_F(CandidateTest, has_ended_with_a_status_when_it_was_executed) {
+  command.keeper = "/bin/false";
+  ASSERT_NO_FATAL_FAILURE(start_candidate());
+  ASSERT_TRUE(ends());
+  siginfo_t end{};
+  ASSERT_EQ(0, ::waitid(P_PIDFD, static_cast<id_t>(candidate.process.get()), &end, WEXITED));
+  const os::KeeperEnd known = os::end_of(candidate);
+  EXPECT_EQ(0, known.not_executed);
+  if (!known.status) GTEST_SKIP() << "this kernel does not tell the status of who has been reaped";
+  EXPECT_EQ(1, WEXITSTATUS(*known.status));
+}
+
+// The installation is on a server that is away: supervision and the API go on.
+TEST_F(CandidateTest, whose_disk_hangs_is_not_waited_for) {
+  support::HungDisk disk(directory / "disk");
+  if (!disk.mounted()) GTEST_SKIP() << "no file system can be mounted here";
+  command.keeper = disk.path() + "/hearth-keeper";
+  ASSERT_NO_FATAL_FAILURE(start_candidate());
+  ASSERT_TRUE(disk.wait_held(1));
+  EXPECT_EQ(0, os::end_of(candidate).not_executed) << "it is not known yet";
+  disk.answer();
+  ASSERT_TRUE(ends());
+  EXPECT_EQ(ENOENT, os::end_of(candidate).not_executed);
 }
 
 // A keeper that a service manager started, and the supervisor whose keeper has died.

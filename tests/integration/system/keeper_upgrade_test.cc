@@ -1,4 +1,5 @@
 // `hearth upgrade --keeper`: the keeper executes another program in its own place, or refuses to; and no service notices.
+#include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <signal.h>
@@ -341,6 +342,33 @@ TEST_F(UpgradeOfKeeper, a_supervisor_killed_while_the_keeper_tries_is_succeeded_
   EXPECT_EQ("0.1.0", running());
   EXPECT_EQ(bin("hearth-keeper"), program_of_keeper());
   EXPECT_EQ(web.pid, service().pid);
+}
+
+// It has been told everything before it has begun, and finds another program by then; nobody orders that one again.
+TEST_F(UpgradeOfKeeper, a_supervisor_that_comes_while_the_keeper_tries_knows_the_program_before) {
+  const Actor web = start();
+  offer("hearth-supervisor");
+  offer_bad_keeper("waits");
+  const std::string real = from + "/real-keeper", go = from + "/go";
+  put("hearth-keeper", real);
+  write_file(from + "/keeper-real", real);
+  ASSERT_EQ(0, ::mkfifo(go.c_str(), 0600));
+  const pid_t keeper = status().keeper, supervisor = status().supervisor;
+  Command upgrading = begin_upgrade_of_all();
+  ASSERT_TRUE(until([&] { return keeper_tries(); }));
+  const pid_t tried = process_of(offered());
+  upgrading.signal(SIGKILL);
+  ASSERT_EQ(0, ::kill(keeper, SIGSTOP));
+  ASSERT_EQ(0, ::kill(supervisor, SIGKILL));
+  const os::Fd opened(::open(go.c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_TRUE(until([&] { return !runs(tried) && !runs(supervisor); }));
+  ASSERT_EQ(0, ::kill(keeper, SIGCONT));
+  ASSERT_TRUE(until([&] { return status().answered && program_of(keeper) == real; }));
+  kill_keeper();
+  EXPECT_EQ(bin("hearth-keeper"), program_of_keeper());
+  EXPECT_EQ(web.pid, service().pid);
+  expect_work();
+  expect_clean_shutdown();
 }
 
 // It would read the order when it goes on, long after its client was told that nothing has changed.

@@ -111,6 +111,48 @@ TEST_F(ParkTable, ParksAgainWhenItsLimitWasRaised) {
   EXPECT_EQ(0, setrlimit(RLIMIT_NOFILE, &before));
 }
 
+// It was open before, and is no service's: refused, the next supervisor would not know of it, and status would blame those
+// that store.
+TEST_F(ParkTable, TheProgramBeforeTheKeepersOwnTakesNobodysPlace) {
+  const Identity before{wire::ParkClass::program, wire::program_before_keeper, 0, ""};
+  rlimit limit;
+  ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &limit));
+  const rlimit few = {wire::keeper_reserved_descriptors + 4, limit.rlim_max};
+  ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &few));
+  k->nofile_now = wire::keeper_reserved_descriptors + 4;
+  const auto store = [&](std::uint64_t key) {
+    park(*k, record_of({wire::ParkClass::store, key, 0, ""}), 1'000'000, 1);
+  };
+  for (std::uint64_t key = 0; key < 4; ++key) store(key);
+  park(*k, record_of(before), 1'000'001, 0);
+  EXPECT_TRUE(is_parked(*k, record_of(before)));
+  EXPECT_EQ(k->table->parks_refused.load(), 0u);
+  store(4);
+  EXPECT_EQ(k->table->parks_refused.load(), 1u);
+  unpark(*k, record_of({wire::ParkClass::store, 0, 0, ""}));
+  store(5);
+  EXPECT_EQ(k->table->parks_refused.load(), 1u) << "a supervisor that has not heard of it reckons with four";
+  EXPECT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+}
+
+TEST_F(ParkTable, HasAPlaceForTheProgramBeforeWhenItIsFull) {
+  const Identity before{wire::ParkClass::program, wire::program_before_keeper, 0, ""};
+  const auto store = [&](std::uint64_t key) {
+    park(*k, record_of({wire::ParkClass::store, key, 0, ""}), 1'000'000, 1);
+  };
+  for (std::uint64_t key = 0; key <= wire::max_parked; ++key) store(key);
+  EXPECT_EQ(k->table->parks_refused.load(), 1u);
+  park(*k, record_of(before), 1'000'001, 0);
+  EXPECT_TRUE(is_parked(*k, record_of(before)));
+  EXPECT_EQ(k->parked.count, park_places);
+  unpark(*k, record_of(before));
+  store(wire::max_parked);
+  EXPECT_EQ(k->parked.count, wire::max_parked) << "nobody else has it";
+  park(*k, record_of(before), 1'000'001, 0);
+  EXPECT_TRUE(is_parked(*k, record_of(before)));
+  EXPECT_EQ(k->table->parks_refused.load(), 2u);
+}
+
 TEST_F(ParkTable, IgnoresRecordsThatAreNone) {
   wire::ParkRecord record = record_of({wire::ParkClass::store, 1, 0, ""});
   memset(record.name, 'x', sizeof record.name);

@@ -74,7 +74,7 @@ class FakeKeeper {
     const wire::HelloRecord hello{wire::message_version, 1, ++generation_, static_cast<std::uint32_t>(parked_.size())};
     send<wire::HelloRecord>(wire::MessageType::hello, {hello}, numbers);
     for (std::uint32_t i = 0; i < wire::spawner_count; ++i) announce_spawner(i);
-    for (std::uint32_t type = 1; type <= 6; ++type)
+    for (std::uint32_t type = 1; type <= 7; ++type)
       for (const os::Parked& parked : parked_.all(static_cast<wire::ParkClass>(type)))
         send<wire::ParkRecord>(wire::MessageType::parked, {os::park_record(static_cast<wire::ParkClass>(type), parked)},
                                {parked.fd});
@@ -185,7 +185,7 @@ class FakeKeeper {
 
   // Another keeper in the place of a dead one: it has nothing, and its spawners are not announced yet.
   os::NewKeeper replace(int buffer_bytes = 0) {
-    for (std::uint32_t type = 1; type <= 6; ++type)
+    for (std::uint32_t type = 1; type <= 7; ++type)
       while (!parked_.all(static_cast<wire::ParkClass>(type)).empty()) {
         const wire::ParkRecord record =
             os::park_record(static_cast<wire::ParkClass>(type), parked_.all(static_cast<wire::ParkClass>(type))[0]);

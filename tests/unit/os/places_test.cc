@@ -196,17 +196,42 @@ TEST(ProcStat, a_command_name_may_hold_anything) {
 }
 
 TEST(ProcStat, who_has_executed_nothing_since_its_fork_is_told_from_who_has) {
+  int go[2], written[2];
+  ASSERT_EQ(0, ::pipe2(go, O_CLOEXEC));
+  ASSERT_EQ(0, ::pipe2(written, O_CLOEXEC));
   const pid_t child = ::fork();
   if (child == 0) {
-    ::pause();
-    ::_exit(0);
+    char byte;
+    ::dup2(written[1], STDOUT_FILENO);
+    if (::read(go[0], &byte, 1) == 1) ::execl("/bin/sh", "sh", "-c", "echo; exec sleep 1000", nullptr);
+    ::_exit(1);
   }
   ProcStat of_child, of_us;
   ASSERT_TRUE(read_stat(child, of_child) && read_stat(::getpid(), of_us));
   EXPECT_TRUE(of_child.only_forked);
   EXPECT_FALSE(of_us.only_forked);
+  char byte = 0;
+  ASSERT_EQ(1, ::write(go[1], &byte, 1));
+  ASSERT_EQ(1, ::read(written[0], &byte, 1));
+  ASSERT_TRUE(read_stat(child, of_child));
+  EXPECT_FALSE(of_child.only_forked) << "the same process, after its exec";
   ASSERT_EQ(0, ::kill(child, SIGKILL));
   ASSERT_EQ(child, ::waitpid(child, nullptr, 0));
+  for (const int fd : {go[0], go[1], written[0], written[1]}) ::close(fd);
+}
+
+TEST(ProcStat, the_end_of_who_has_been_reaped_is_known_where_the_kernel_tells_it) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(7);
+  const Fd pidfd(pidfd_open(child));
+  siginfo_t end{};
+  ASSERT_EQ(0, ::waitid(P_PID, static_cast<id_t>(child), &end, WEXITED | WNOWAIT));
+  EXPECT_FALSE(end_of_reaped(pidfd.get())) << "not yet";
+  ASSERT_EQ(child, ::waitpid(child, nullptr, 0));
+  const std::optional<int> status = end_of_reaped(pidfd.get());
+  if (!status) GTEST_SKIP() << "this kernel does not tell it";
+  EXPECT_EQ(7, WEXITSTATUS(*status));
+  EXPECT_FALSE(end_of_reaped(-1));
 }
 
 TEST(ProcStat, an_environment_is_empty_when_it_is_there_and_has_no_text) {

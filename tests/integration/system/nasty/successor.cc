@@ -2,7 +2,8 @@
 // its place, and `role`, what it does instead of taking over: "dies" or "hangs", the latter also "once-up"; "hangs-in-trial",
 // "silent-in-trial", "stays-in-trial" without its output; "is-replaced-in-trial": by `next`, beside it. Under the name of a
 // logger or keeper it is one, with `logger-real` and `logger-role`. A keeper "speaks-otherwise" in its trial; in its dry run it
-// "hangs", "crashes", "refuses", or says "nothing" of what is asked; or it "dies" when it has been executed.
+// "hangs", "crashes", "refuses", or says "nothing" of what is asked; or it "dies" when it has been executed; or it "waits" in its
+// dry run until somebody opens `go`, beside it, and is `keeper-real` from then on.
 #include <fcntl.h>
 #include <libgen.h>
 #include <stdio.h>
@@ -41,7 +42,9 @@ std::string text_of(const std::string& path) {
 }
 
 // Between the keeper's fork and what it makes of it.
-int be_keeper(const std::string& role, bool dry_run) {
+int be_keeper(const std::string& role, bool dry_run, const std::string& place, char** argv) {
+  if (role == "waits" && (!dry_run || open((place + "/go").c_str(), O_RDONLY | O_CLOEXEC) >= 0))
+    return execv(text_of(place + "/keeper-real").c_str(), argv);
   if (!dry_run) return 3;
   if (role == "hangs") hang();
   if (role == "crashes") abort();
@@ -75,7 +78,7 @@ int main(int argc, char** argv) {
   if (keeper) {
     bool dry_run = false;
     for (int i = 1; i < argc; ++i) dry_run = dry_run || strcmp(argv[i], "--dry-run") == 0;
-    return be_keeper(role, dry_run);
+    return be_keeper(role, dry_run, place, argv);
   }
   if (role == "hangs") hang();
   if (role == "hangs-once-up") hang_once_up(logger);
