@@ -28,24 +28,29 @@ Sweep::Sweep(SweepTarget target) : target_(std::move(target)) {
 
 Sweep::State Sweep::step(MonoNs now) {
   if (began_ == 0) began_ = now;
-  ++passes_;
   const Stats stats = read_all_stats();
   const bool stopped = stop_groups_of_the_dead();
   const bool something_new = freeze_new(find_all(stats), stats) || stopped;
+  const bool hunting = something_new || !outran_.empty();
+  hunts_ += hunting ? 1 : 0;
+  waits_ = hunting ? 0 : waits_ + 1;
+  bool gone = false;
   if (!something_new) {
     kill_all();
+    gone = all_gone();
     // Where processes came and went while we looked, one of them may have been the service's, each time another.
     // And the kernel knows whether somebody can still write to the output, whoever that is.
     const bool calm = vanished_ == 0 || ++calm_passes_ >= calm_passes_wanted;
     const bool sure = calm && (!suspects_.empty() || !output_is_held());
-    if (all_gone() && outran_.empty() && sure && unclear_.empty()) {
+    if (gone && outran_.empty() && sure && unclear_.empty()) {
       if (std::none_of(held_.begin(), held_.end(), [](const Held& h) { return h.refused; })) return State::done;
       name_survivors();
       return State::incomplete;
     }
   }
-  if (something_new || !outran_.empty()) calm_passes_ = 0;
-  if (passes_ < passes_max && now - began_ < limit) return State::again;
+  if (hunting) calm_passes_ = 0;
+  patience_ = !gone ? limit : unclear_.empty() ? 0 : limit_of_unclear;
+  if (hunts_ < hunts_max && (waits_ < waits_min || now - began_ < patience_)) return State::again;
   kill_all();  // what is frozen must not stay so
   name_survivors();
   return survivors_.empty() && unclear_.empty() ? State::done : State::incomplete;
@@ -77,9 +82,14 @@ bool Sweep::stop_groups_of_the_dead() {
     if (known || stat.group <= 1 || stat.group == target_.leader || stat.group == ::getpgrp()) continue;
     if (stat.start_ticks < target_.leader_ticks || !marked(pid, true)) continue;
     stopped_groups_.push_back(stat.group);
-    stopped |= ::kill(-stat.group, SIGSTOP) == 0;
+    stopped |= ::kill(-stat.group, signal_of_group()) == 0;
   }
   return stopped;
+}
+
+// After the last hunt nobody comes back for those who were stopped.
+int Sweep::signal_of_group() const {
+  return hunts_ + 1 < hunts_max ? SIGSTOP : SIGKILL;
 }
 
 Sweep::Evidence Sweep::direct_evidence(pid_t pid, const ProcStat& stat, bool leader_holds) const {
@@ -164,7 +174,6 @@ std::vector<pid_t> Sweep::find_all(const Stats& stats) {
     if (state == Evidence::suspicious) suspects_.push_back({pid, command_of(pid)});
     if (state == Evidence::unclear) unclear_.push_back({pid, command_of(pid)});
   }
-  unclear_passes_ = unclear_.empty() ? 0 : unclear_passes_ + 1;
   return found;
 }
 
@@ -184,7 +193,7 @@ bool Sweep::freeze_new(const std::vector<pid_t>& found, const Stats& stats) {
       outran_.push_back({pid, stat.name});
       // Its session was made by the leader or by a descendant: whoever is in this group is one, too. While one of
       // them lives nobody else can get the group's number.
-      if (stat.group > 1 && stat.group != ::getpgrp()) ::kill(-stat.group, SIGSTOP);
+      if (stat.group > 1 && stat.group != ::getpgrp()) ::kill(-stat.group, signal_of_group());
       continue;
     }
     Held held{pid, ticks, std::move(pidfd)};

@@ -19,8 +19,14 @@
 //              that finds nothing new has found all. Who ends between being found and being held (a chain of
 //              processes that fork and end) is stopped by its process group, which the kernel does at one stroke.
 //   killing    SIGKILL to all, then passes until they are gone. Something new: freezing again.
-//   done | incomplete   after at most passes_max passes or limit; who is left is named (another user's; one that
-//              hangs in the kernel; a fork bomb that outran us; whoever is unclear still).
+//   done | incomplete   who is left is named (another user's; one that hangs in the kernel; a fork bomb that outran us;
+//              whoever is unclear still).
+//
+// When it gives up: what forks faster than we look is not waited for, but looked at at most hunts_max times. Who was
+// killed needs a processor for its end, and time to give its memory back: seconds where the machine is busy or the
+// memory large, so that counting passes would call a slow end a survivor. It has limit, and who is unclear
+// limit_of_unclear. Neither ends a sweep before waits_min looks in a row: a hearth that was itself held up (stopped,
+// or without a processor) has not waited. For a writer to the output whom nobody can find there are only those looks.
 //
 // One pass reads /proc once, 3 to 5 ms with 470 processes: one per turn of the supervisor, and never on the way of
 // a restart. Signals go through pidfds that were checked against the start time, so that no PID used again is hit.
@@ -61,8 +67,10 @@ struct FoundProcess {
 
 class Sweep {
  public:
-  static constexpr int passes_max = 20;
-  static constexpr SpanNs limit = seconds(2);
+  static constexpr int hunts_max = 20;
+  static constexpr int waits_min = 20;
+  static constexpr SpanNs limit = seconds(10);
+  static constexpr SpanNs limit_of_unclear = seconds(2);
   static constexpr int calm_passes_wanted = 5;
 
   explicit Sweep(SweepTarget target);
@@ -70,16 +78,16 @@ class Sweep {
   enum class State { again, done, incomplete };
   // One pass. Not called again once it is done or incomplete.
   State step(MonoNs now);
-  // Pause before the next step; 0 while freezing. Longer and longer while somebody is unclear, who mostly is no more at the
-  // next look, and else may take the time that there is.
-  SpanNs pause() const { return killing_ ? milliseconds(2) << std::min(unclear_passes_, 7) : 0; }
+  // Pause before the next step; 0 while freezing. Longer and longer while somebody is waited for: most are gone, or unclear
+  // no more, at the next look, and who is not may take the time that there is.
+  SpanNs pause() const { return killing_ ? milliseconds(2) << (patience_ > 0 ? std::min(waits_ / 4, 5) : 0) : 0; }
 
   const std::vector<FoundProcess>& survivors() const { return survivors_; }
   // That hold the output and are another run's: left alone.
   const std::vector<FoundProcess>& suspects() const { return suspects_; }
   // That hold the output, and nobody could tell whose they are: left alone. With them a sweep is incomplete.
   const std::vector<FoundProcess>& unclear() const { return unclear_; }
-  int passes() const { return passes_; }
+  int hunts() const { return hunts_; }
   int killed() const { return killed_; }
 
  private:
@@ -106,6 +114,7 @@ class Sweep {
   std::vector<pid_t> find_all(const Stats& stats);
   bool freeze_new(const std::vector<pid_t>& found, const Stats& stats);
   void kill_all();
+  int signal_of_group() const;
   bool all_gone();
   bool output_is_held() const;
   void name_survivors();
@@ -121,11 +130,12 @@ class Sweep {
   std::vector<FoundProcess> suspects_;  // of the last pass
   std::vector<FoundProcess> unclear_;   // likewise
   MonoNs began_ = 0;
-  int passes_ = 0;
+  SpanNs patience_ = limit;  // since began_, for whom it waits as of the last pass
+  int hunts_ = 0;            // passes that found somebody new, or whom they could not hold
+  int waits_ = 0;            // passes that did not, in a row
   int killed_ = 0;
-  int vanished_ = 0;        // processes that ended between the listing and the look, in the last pass
-  int unclear_passes_ = 0;  // in a row
-  int calm_passes_ = 0;     // in a row that found nothing while some vanished
+  int vanished_ = 0;     // processes that ended between the listing and the look, in the last pass
+  int calm_passes_ = 0;  // in a row that found nothing while some vanished
   bool killing_ = false;
   std::vector<FoundProcess> outran_;  // belonged, and were gone before they could be held; of the last pass
 };

@@ -81,6 +81,7 @@ TEST_F(CommandTest, a_second_run_of_the_same_name_is_refused_while_the_first_liv
 TEST_F(CommandTest, one_service_is_taken_down_by_its_name_and_its_logs_stay) {
   ASSERT_EQ(hearth({"run", "--name", "a", "--", "sh", "-c", "echo said; exec sleep 1000"}).code, 0);
   ASSERT_EQ(hearth({"run", "--name", "b", "--", "sleep", "1000"}).code, 0);
+  ASSERT_TRUE(eventually([&] { return hearth({"logs", "a"}).out == "said\n"; }));
   const Finished down = hearth({"down", "a"});
   EXPECT_EQ(down.code, 0) << down.err;
   EXPECT_NE(down.out.find("down: 1 stopped"), std::string::npos) << down.out;
@@ -108,6 +109,8 @@ TEST_F(CommandTest, logs_of_what_is_down_are_shown_to_who_names_it_or_asks_for_a
   };
   ASSERT_EQ(talk("a", "from a"), 0);
   ASSERT_EQ(talk("b", "from b"), 0);
+  for (const std::string name : {"a", "b"})
+    ASSERT_TRUE(eventually([&] { return hearth({"logs", name}).out == "from " + name + "\n"; }));
   ASSERT_EQ(hearth({"down", "a"}).code, 0);
   EXPECT_EQ(hearth({"logs"}).out, "from b\n");
   const std::string all = hearth({"logs", "--all"}).out;
@@ -368,8 +371,12 @@ TEST_F(CommandTest, each_death_of_a_process_of_hearth_is_a_line_of_its_log) {
   const auto told = [&](const std::string& what) {
     return eventually([&] { return text_of(directory + "/hearth.log").find(what) != std::string::npos; });
   };
-  const pid_t logger = child("hearth-logger"), spawner = child("hearth-spawner");
-  ASSERT_TRUE(logger > 0 && spawner > 0);
+  pid_t logger = 0, spawner = 0;  // which have another name before they are executed
+  ASSERT_TRUE(eventually([&] {
+    logger = child("hearth-logger");
+    spawner = child("hearth-spawner");
+    return logger > 0 && spawner > 0;
+  }));
   EXPECT_EQ(text_of(directory + "/hearth.log"), "");
   ::kill(logger, SIGKILL);
   EXPECT_TRUE(told(R"("event":"died","process":"logger","pid":)" + std::to_string(logger) +
@@ -381,7 +388,7 @@ TEST_F(CommandTest, each_death_of_a_process_of_hearth_is_a_line_of_its_log) {
   ::kill(keeper, SIGKILL);
   EXPECT_TRUE(told(R"("event":"replaced","process":"keeper","pid":)" + std::to_string(keeper)));
   EXPECT_TRUE(text_of(directory + "/hearth.log").starts_with(R"({"time":"2)"));
-  EXPECT_NE(hearth({"status"}).out.find("the keeper was replaced; runs were adopted (0s ago)"), std::string::npos);
+  EXPECT_NE(hearth({"status"}).out.find("the keeper was replaced; runs were adopted ("), std::string::npos);
 }
 
 TEST_F(CommandTest, a_stopped_supervisor_makes_status_say_unreachable) {

@@ -47,7 +47,7 @@ class Running {
   pid_t pid() const { return pid_; }
   std::string out() const { return text_of(stem_ + ".out"); }
   std::string err() const { return text_of(stem_ + ".err"); }
-  Finished finish(int most_seconds = 30) {
+  Finished finish(int most_seconds = 60) {
     pollfd polled{pidfd_.get(), POLLIN, 0};
     if (::poll(&polled, 1, most_seconds * 1000) != 1) {
       ADD_FAILURE() << "hearth did not end within " << most_seconds << " s:\n" << out() << err();
@@ -126,7 +126,7 @@ class CommandTest : public testing::Test {
   // Asks again and again until `done`, each time with a real command or file access in between.
   template <typename Done>
   bool eventually(Done done) {
-    const MonoNs end = after(os::read_mono(), seconds(20));
+    const MonoNs end = after(os::read_mono(), seconds(30));
     while (!done()) {
       if (os::read_mono() > end) return false;
       ::poll(nullptr, 0, 5);

@@ -22,11 +22,12 @@ class PrivateTest : public CommandTest {
     write("app.env", "PASSWORD=s3cret-of-env-files\n");
     write("hearth.toml", R"(
 [service.web]
+runtime_directories = ["hearth-test-private-)" +
+                             std::to_string(::getpid()) + R"("]
 command = ["/bin/sh", "-c", "echo up; exec sleep 1000"]
 env = { API_KEY = "s3cret-of-env" }
 env_files = ["app.env"]
 credentials = { token = "token" }
-runtime_directories = ["hearth-test-private"]
 ready = "notify"
 start_timeout = "1h"
 )");

@@ -354,7 +354,8 @@ bool Instance::keeper_rests() {
     const std::uint64_t before = processor_ns();
     pollfd nothing = {-1, 0, 0};
     poll(&nothing, 1, 200);
-    return before != 0 && processor_ns() == before;
+    // One that waits for a processor does not rest.
+    return before != 0 && state_of(keeper) == 'S' && processor_ns() == before;
   });
 }
 

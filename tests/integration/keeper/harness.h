@@ -19,7 +19,7 @@
 
 namespace hearth::test {
 
-inline constexpr int deadline_ms = 20'000;
+inline constexpr int deadline_ms = 30'000;
 
 class Fd {
  public:

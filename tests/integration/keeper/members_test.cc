@@ -208,7 +208,7 @@ TEST_F(Keeper, DoesNothingWhenThereIsNothingToDo) {
     const long last = std::exchange(before, switches());
     pollfd nothing = {-1, 0, 0};
     poll(&nothing, 1, 200);
-    return last == before;
+    return last == before && state_of(h.keeper) == 'S' && switches() == before;  // and does not wait for a processor
   }));
   pollfd nothing = {-1, 0, 0};
   poll(&nothing, 1, 1'000);

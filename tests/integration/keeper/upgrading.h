@@ -112,9 +112,9 @@ class KeeperUpgrade : public testing::Test {
   std::string member = h.dir + "/member";
 };
 
-// What it must say within 15 s, within one.
+// What it must say within 15 s, within three: on a busy machine, too.
 struct ShortKeeperUpgrade : KeeperUpgrade {
-  static constexpr int within_ms = 1'000;
+  static constexpr int within_ms = 3'000;
   ShortKeeperUpgrade() : KeeperUpgrade(short_trial()) {}
   static KeeperOptions short_trial() {
     KeeperOptions options;

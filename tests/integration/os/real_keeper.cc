@@ -19,7 +19,7 @@
 namespace hearth::test {
 namespace {
 
-constexpr SpanNs patience = seconds(10);
+constexpr SpanNs patience = seconds(30);
 
 std::vector<pid_t> children_of_ours() {
   std::vector<pid_t> children;

@@ -105,7 +105,7 @@ TEST_P(Daemons, a_pid_file_that_names_a_foreign_process_makes_nobody_followed_or
     for (;;) ::pause();
   }
   forking("setsid @PUPPET@ @STAGE@ web & echo " + std::to_string(foreign) + " > web.pid",
-          "pid_file = \"web.pid\"\nstart_timeout = \"1s\"\nrestart = \"never\"\n");
+          "pid_file = \"web.pid\"\nstart_timeout = \"5s\"\nrestart = \"never\"\n");
   Command waiting = begin({"up"});
   Actor web = stage->enter();
   const Output output = waiting.wait();
@@ -129,7 +129,7 @@ TEST_P(Daemons, a_pid_file_that_names_hearth_itself_does_hearth_no_harm) {
   write_file(work + "/web.pid", std::to_string(before.keeper) + "\n");
   project("[service.idle]\n" + puppet("idle") +
           "[service.web]\ntype = \"forking\"\nshell = true\ncommand = \"setsid @PUPPET@ @STAGE@ web & exit 0\"\n"
-          "pid_file = \"web.pid\"\nstart_timeout = \"1s\"\nrestart = \"never\"\n");
+          "pid_file = \"web.pid\"\nstart_timeout = \"3s\"\nrestart = \"never\"\n");
   EXPECT_NE(0, up().code);
   EXPECT_TRUE(until_state("web", "failed"));
   // Without cgroups the sweep after it may still be under way, and goes by the service's mark.

@@ -50,7 +50,7 @@ std::string content(const std::string& path) {
 struct Hostile : Machine {
   // Up and ready; its watchdog would end it if it were not heard.
   Actor start(const std::string& more = "") {
-    project("[service.web]\nready = \"notify\"\nwatchdog = \"10s\"\n" + more + puppet());
+    project("[service.web]\nready = \"notify\"\nwatchdog = \"60s\"\n" + more + puppet());
     Command waiting = begin({"up"});
     Actor web = stage->enter();
     EXPECT_EQ("ok", web.ask("notify READY=1"));

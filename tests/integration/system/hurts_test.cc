@@ -59,9 +59,11 @@ TEST_F(Voice, a_start_succeeds_when_the_model_is_loaded_and_fails_when_it_never_
                                                        "ready = \"notify\"\nstart_timeout = \"0.5s\"\n"
                                                        "restart = \"never\"\n"));
   Command starting = begin({"up"});
-  std::map<std::string, Actor> actors = enter_all(2);
+  Actor stt = stage->enter();
+  if (stt.label == "deaf") stt = stage->enter();  // on a busy machine it is ended before it enters
+  ASSERT_EQ("stt", stt.label);
   EXPECT_FALSE(service("stt").ready);
-  EXPECT_EQ("ok", actors["stt"].ask("notify READY=1"));
+  EXPECT_EQ("ok", stt.ask("notify READY=1"));
   const Output output = starting.wait();
   EXPECT_EQ(1, output.code) << output.all();
   EXPECT_THAT(output.all(), HasSubstr("deaf"));
@@ -89,9 +91,9 @@ TEST_F(Voice, a_process_that_has_lost_its_socket_is_restarted_with_that_reason) 
   path.copy(address.sun_path, sizeof address.sun_path - 1);
   os::Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));  // played by the test
   ASSERT_EQ(0, ::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address));
-  ASSERT_EQ(0, ::listen(socket.get(), 8));
+  ASSERT_EQ(0, ::listen(socket.get(), 4096));  // nobody accepts
   project(entry("stt", "restart = \"always\"\nbackoff = { initial = 0 }\nlive = { type = \"unix\", path = \"" + path +
-                           "\", interval = \"20ms\", failure_threshold = 2 }\n"));
+                           "\", interval = \"20ms\", timeout = \"30s\", failure_threshold = 2 }\n"));
   ASSERT_EQ(0, up().code);
   const Actor stt = stage->enter();
   EXPECT_TRUE(stage->quiet(100)) << "it has its socket";
@@ -270,7 +272,7 @@ TEST_F(Build, who_saves_its_caches_at_the_end_hears_term_first_and_is_waited_for
   discovery.order("exit 0");
   EXPECT_EQ(0, stopping.wait().code);
   EXPECT_EQ(0, service("discovery").exit_code);
-  EXPECT_THAT(logged("discovery"), HasSubstr("[CACHE] Saved to disk"));
+  EXPECT_TRUE(until([&] { return logged("discovery").find("[CACHE] Saved to disk") != std::string::npos; }));
 }
 
 // "health_check.sh restarts what was stopped on purpose, or all of them."

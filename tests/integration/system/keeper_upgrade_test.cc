@@ -265,12 +265,17 @@ TEST_F(UpgradeOfKeeper, one_that_hangs_in_its_dry_run_is_given_up_and_supervisio
   const Actor web = start();
   offer("hearth-test-newer-supervisor");
   offer_bad_keeper("hangs");
-  Command upgrading = begin_upgrade_of_all();
-  ASSERT_TRUE(until([&] { return keeper_tries(); }));
-  expect_work();
-  const pid_t next = service().pid;
-  EXPECT_FALSE(upgrading.ended());
-  expect_refused_by_keeper(upgrading.wait(), "the dry run of the program had no end within 5 s", next);
+  bool meanwhile = false;
+  // A busy machine may need longer for the work than the keeper has patience: then once more.
+  for (int i = 0; i < 5 && !meanwhile; ++i) {
+    Command upgrading = begin_upgrade_of_all();
+    ASSERT_TRUE(until([&] { return keeper_tries() || upgrading.ended(); }));
+    expect_work();
+    const pid_t next = service().pid;
+    meanwhile = !upgrading.ended();
+    expect_refused_by_keeper(upgrading.wait(), "the dry run of the program had no end within 5 s", next);
+  }
+  EXPECT_TRUE(meanwhile) << "no work was done while it was tried";
   EXPECT_TRUE(until([&] { return process_of(offered()) == 0; }));
 }
 

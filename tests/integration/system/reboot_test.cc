@@ -219,7 +219,8 @@ TEST_F(RecycledPid, is_not_the_run_for_who_goes_on_from_the_slot_table) {
   end(web);
   GIVE_TO_STRANGER(web.pid);
   if (!chosen) GTEST_SKIP() << "no number can be chosen for a process here";
-  ASSERT_EQ(0, ::unlink((directory + "/runs.json").c_str()));
+  const bool removed = ::unlink((directory + "/runs.json").c_str()) == 0;
+  ASSERT_TRUE(removed || errno == ENOENT) << "it may not have been written yet, but is there";
   EXPECT_EQ(0, up({"--no-wait"}).code);
   expect_untouched(stranger, pidfd);
 }

@@ -40,8 +40,11 @@ bool Actor::wait_silence(int timeout_ms) const {
 }
 
 void Actor::order(const std::string& text) const {
-  EXPECT_EQ(static_cast<ssize_t>(text.size()), ::send(connection_.get(), text.data(), text.size(), MSG_NOSIGNAL))
-      << label << " does not take \"" << text << "\"";
+  EXPECT_TRUE(try_order(text)) << label << " does not take \"" << text << "\"";
+}
+
+bool Actor::try_order(const std::string& text) const {
+  return ::send(connection_.get(), text.data(), text.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(text.size());
 }
 
 std::string Actor::hear(int timeout_ms) const {
@@ -62,10 +65,29 @@ Stage::Stage(const std::string& path) : path_(path) {
 }
 
 Actor Stage::enter(int timeout_ms) {
-  if (!wait_for(listener_.get(), POLLIN, timeout_ms)) {
-    ADD_FAILURE() << "nobody entered the stage within " << timeout_ms << " ms";
-    return {};
+  for (;;) {
+    if (!wait_for(listener_.get(), POLLIN, timeout_ms)) {
+      ADD_FAILURE() << "nobody entered the stage within " << timeout_ms << " ms";
+      return {};
+    }
+    bool killed = false;
+    Actor actor = meet(killed);
+    if (!killed) return actor;
   }
+}
+
+std::vector<Actor> Stage::all_who_entered() {
+  std::vector<Actor> all;
+  while (!quiet(0)) {
+    bool killed = false;
+    Actor actor = meet(killed);
+    if (!killed) all.push_back(std::move(actor));
+  }
+  return all;
+}
+
+// `killed`: before it had said who it is, so that it has not entered.
+Actor Stage::meet(bool& killed) const {
   os::Fd connection(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
   if (!connection || !wait_for(connection.get(), POLLIN, patience_ms)) return {};
   char text[256];
@@ -78,7 +100,9 @@ Actor Stage::enter(int timeout_ms) {
   header.msg_controllen = sizeof control;
   const ssize_t n = ::recvmsg(connection.get(), &header, MSG_CMSG_CLOEXEC);
   const cmsghdr* c = CMSG_FIRSTHDR(&header);
-  if (n <= 0 || c == nullptr || c->cmsg_type != SCM_RIGHTS) {
+  killed = n == 0;
+  if (killed) return {};
+  if (n < 0 || c == nullptr || c->cmsg_type != SCM_RIGHTS) {
     ADD_FAILURE() << "somebody entered without a pidfd";
     return {};
   }
@@ -90,7 +114,7 @@ Actor Stage::enter(int timeout_ms) {
   const std::string said(text, static_cast<std::size_t>(n));
   const std::size_t space = said.rfind(' ');
   Actor actor(said.substr(0, space), said.substr(space + 1), peer.pid, std::move(connection), os::Fd(pidfd));
-  actor.order("go");
+  (void)actor.try_order("go");
   return actor;
 }
 

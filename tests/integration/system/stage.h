@@ -10,7 +10,7 @@
 
 namespace hearth::test {
 
-inline constexpr int patience_ms = 20'000;  // for what takes milliseconds on a machine with nothing else to do
+inline constexpr int patience_ms = 30'000;  // for what takes milliseconds on a machine with nothing else to do
 
 class Actor {
  public:
@@ -30,6 +30,7 @@ class Actor {
   bool wait_silence(int timeout_ms = patience_ms) const;
 
   void order(const std::string& text) const;
+  bool try_order(const std::string& text) const;         // of one that may have ended
   std::string hear(int timeout_ms = patience_ms) const;  // "" when nothing came
   std::string ask(const std::string& text) const {       // order and answer
     order(text);
@@ -51,8 +52,12 @@ class Stage {
   const std::string& path() const { return path_; }
   Actor enter(int timeout_ms = patience_ms);
   bool quiet(int timeout_ms) const;  // nobody entered meanwhile
+  // Who has entered since, and may have ended.
+  std::vector<Actor> all_who_entered();
 
  private:
+  Actor meet(bool& killed) const;
+
   std::string path_;
   os::Fd listener_;
 };

@@ -37,11 +37,13 @@ struct Top : Machine {
     ASSERT_EQ("bee", bee.label);
     // From here on the hog has had more of a processor in its life than the walrus, which has grown up.
     const pid_t busy = service("hog").pid, large = service("walrus").pid;
-    ASSERT_TRUE(until([&] {
-      os::ProcStat hog, walrus;
-      return os::read_stat(busy, hog) && os::read_stat(large, walrus) && walrus.resident_kib > 19'000 &&
-             hog.ticks > 2 * walrus.ticks;
-    }));
+    ASSERT_TRUE(until(
+        [&] {
+          os::ProcStat hog, walrus;
+          return os::read_stat(busy, hog) && os::read_stat(large, walrus) && walrus.resident_kib > 19'000 &&
+                 hog.ticks > 2 * walrus.ticks;
+        },
+        120'000));
   }
   void start_top(const std::vector<std::string>& more = {"--interval", "100ms"}) {
     master = os::Fd(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));

@@ -1,5 +1,5 @@
 // A server on a real Unix socket in a directory of its own, and clients that talk bytes. One thread: the test
-// runs the server's events until what it waits for has happened, or fails after ten seconds.
+// runs the server's events until what it waits for has happened, or fails after half a minute.
 #pragma once
 
 #include <cerrno>
@@ -8,9 +8,11 @@
 #include <cstring>
 #include <fcntl.h>
 #include <functional>
+#include <linux/sockios.h>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -40,6 +42,11 @@ class Client {
   std::size_t send(std::string_view bytes) {
     const ssize_t n = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
     return n < 0 ? 0 : static_cast<std::size_t>(n);
+  }
+  // The server has read all that was sent.
+  bool is_read() const {
+    int unread = -1;
+    return ::ioctl(fd_.get(), SIOCOUTQ, &unread) == 0 && unread == 0;
   }
   void finish_sending() { ::shutdown(fd_.get(), SHUT_WR); }
   void close() { fd_.reset(); }
@@ -107,7 +114,7 @@ class ServerTest : public testing::Test {
 
   // Lets the server work until `done`, which may collect from clients.
   bool until(const std::function<bool()>& done) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(30);
     while (!done()) {
       if (std::chrono::steady_clock::now() > end) return false;
       io.restart();

@@ -142,8 +142,9 @@ TEST_F(ServerTest, many_turns_in_a_row_cost_few_looks) {
   Client client(path);
   client.send(get("/v1/orders/" + std::string(key_one) + "?wait_ms=60000"));
   ASSERT_TRUE(until([&] { return control.looks > 0; }));
+  const auto begin = std::chrono::steady_clock::now();
   for (int i = 0; i < 1000; ++i) server->turn_done();
-  EXPECT_LE(control.looks, 2);
+  EXPECT_LE(control.looks, 2 + (std::chrono::steady_clock::now() - begin) / options.look_pause);
   report.settled = true;  // seen by the look that is due, without another turn
   ASSERT_TRUE(answered(client));
 }
@@ -193,12 +194,7 @@ TEST_F(ServerTest, ends_in_the_middle_of_everything_without_harm) {
   reading.send("GET /v1");
   ASSERT_TRUE(until([&] { return submitted.size() == 1 && server->connections() == 4; }));
   server.reset();
-  io.restart();
-  io.run_for(std::chrono::milliseconds(20));
-  for (Client* client : {&polling, &waiting, &reading, &idle}) {
-    client->collect();
-    EXPECT_TRUE(client->ended);
-  }
+  for (Client* client : {&polling, &waiting, &reading, &idle}) EXPECT_TRUE(ended(*client));
 }
 
 }  // namespace

@@ -36,13 +36,17 @@ struct ProberTest : ::testing::Test {
   Measure measure;
 
   void listen() {
+    refuse();
+    ASSERT_EQ(0, ::listen(server.get(), 8));
+  }
+  // A port of our own on which nobody listens. One that was closed may be somebody else's by now.
+  void refuse() {
     server = os::Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     socklen_t size = sizeof address;
     ASSERT_EQ(0, ::bind(server.get(), reinterpret_cast<sockaddr*>(&address), sizeof address));
-    ASSERT_EQ(0, ::listen(server.get(), 8));
     ASSERT_EQ(0, ::getsockname(server.get(), reinterpret_cast<sockaddr*>(&address), &size));
     port = ntohs(address.sin_port);
   }
@@ -78,7 +82,7 @@ struct ProberTest : ::testing::Test {
   }
   // Lets the prober work until there is a result, or for as long as something may still come.
   void run() {
-    const MonoNs end = os::read_mono() + seconds(10);
+    const MonoNs end = os::read_mono() + seconds(30);
     while (results.empty() && os::read_mono() < end) {
       pollfd polled{prober->epoll(), POLLIN, 0};
       ::poll(&polled, 1, 100);
@@ -88,7 +92,7 @@ struct ProberTest : ::testing::Test {
   // The looker connects to a path when it gets there.
   os::Fd accept() {
     pollfd polled{server.get(), POLLIN, 0};
-    ::poll(&polled, 1, 10'000);
+    ::poll(&polled, 1, 30'000);
     return os::Fd(::accept(server.get(), nullptr, nullptr));
   }
   // Takes the connection, reads the request, answers with these parts.
@@ -164,7 +168,7 @@ TEST_F(ProberTest, a_refused_connection_is_bad_and_an_open_port_is_good_for_tcp)
   run();
   EXPECT_TRUE(results.at(0).good);
   results.clear();
-  server.reset();
+  refuse();
   begin(0, false, 2, tcp());
   run();
   EXPECT_FALSE(results.at(0).good);
@@ -362,6 +366,7 @@ TEST_F(MemoryProbe, looks_whose_try_is_cancelled_or_late_are_not_made_any_more) 
     }
     return 0;
   };
+  const MonoNs before = os::read_mono();
   begin(0, true, 1, probe);
   begun.get_future().wait();
   begin(1, true, 1, probe);
@@ -370,12 +375,16 @@ TEST_F(MemoryProbe, looks_whose_try_is_cancelled_or_late_are_not_made_any_more) 
   begin(3, true, 1, probe);
   prober->cancel(2);
   EXPECT_EQ(1u, prober->under_way());
+  const bool held_up = os::read_mono() - before >= Prober::measuring_max;
   results.clear();
   over.set_value();
   run();
   ASSERT_EQ(1u, results.size());
   EXPECT_EQ(3u, results[0].slot);
-  EXPECT_EQ(2, measured) << "that of the first one, and of the last";
+  // Where the machine held this thread up for so long, others were made beside the one that hangs.
+  if (!held_up) {
+    EXPECT_EQ(2, measured) << "that of the first one, and of the last";
+  }
 }
 
 TEST_F(MemoryProbe, goes_on_from_another_probe_that_was_answered_well) {
@@ -386,7 +395,8 @@ TEST_F(MemoryProbe, goes_on_from_another_probe_that_was_answered_well) {
   EXPECT_FALSE(result_of(uses(200)).good);
   EXPECT_TRUE(results.at(0).memory);
   EXPECT_EQ("it used 200 MiB of memory, and max_memory is 100 MiB", results[0].data);
-  server.reset();
+  refuse();
+  probe.address = tcp().address;
   EXPECT_FALSE(result_of(uses(200)).good);
   EXPECT_FALSE(results.at(0).memory) << "what it asks first says why";
   EXPECT_EQ(0u, prober->under_way());
@@ -401,7 +411,8 @@ TEST_F(MemoryProbe, a_good_answer_is_told_though_the_memory_cannot_be_measured) 
   };
   EXPECT_TRUE(result_of(unseen).refused);
   EXPECT_TRUE(results.at(0).good);
-  server.reset();
+  refuse();
+  probe.address = tcp().address;
   EXPECT_FALSE(result_of(unseen).refused) << "its answer was bad";
   EXPECT_FALSE(results.at(0).good);
 }
