@@ -66,7 +66,10 @@ void stop_runs(Keeper& k, int64_t now) {
   EndingState& ending = k.ending;
   for (;;) {
     if (!ending.rank_chosen) begin_rank(k, now);
-    if (!ending.rank_chosen) return finish(k, wire::FinishMode::all_stopped);
+    if (!ending.rank_chosen) {
+      rank_lives(k, true);  // nobody; but who ended before anybody was stopped may have left a group
+      return finish(k, wire::FinishMode::all_stopped);
+    }
     const bool due = now >= ending.deadline;
     if (rank_lives(k, due && !ending.killed)) {
       if (!due) return;

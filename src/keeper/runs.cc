@@ -158,6 +158,7 @@ bool watch_run(Keeper& k, EntryIndex entry) {
   const pid_t pid = e.pid.load(std::memory_order_acquire);
   if (e.run.load(std::memory_order_acquire) == no_run || pid <= 0) return false;
   if (k.run[entry].kind != RunKind::unseen) return k.run[entry].kind == RunKind::child;
+  if (is_ours_already(k, pid)) return false;  // whoever wrote it: one of us is no run, and one process is no two
   siginfo_t info;
   rusage use;
   const int dead = wait_now(P_PID, pid, info, WNOWAIT, &use);
@@ -241,10 +242,12 @@ void forget_watching(Keeper& k) {
 void adopt_run(Keeper& k, const wire::RunRecord& record, int pidfd) {
   const EntryIndex entry = record.entry;
   const bool fits = entry < wire::max_entries && record.run != no_run &&
-                    shared(k, entry).run.load(std::memory_order_acquire) == record.run &&
-                    shared(k, entry).pid.load() > 0;
+                    shared(k, entry).run.load(std::memory_order_acquire) == record.run;
   if (!fits) return close_fd(pidfd);
   wire::RunEntry& e = shared(k, entry);
+  // Who is handed over has been looked at; what the entry says may have been changed since, by whoever has it mapped.
+  const pid_t pid = e.pid.load(), its = pid_of(pidfd);
+  if (pid <= 0 || (its > 0 && its != pid)) return close_fd(pidfd);
   // A supervisor that is not sure. One that is our child, or was handed over before, needs no adoption; but it is told.
   const bool child = watch_run(k, entry);
   if (child || k.run[entry].pidfd_plus_1 != 0) {
@@ -257,7 +260,7 @@ void adopt_run(Keeper& k, const wire::RunRecord& record, int pidfd) {
   }
   wire::raise_entries_end(*k.table, entry + 1);
   k.run[entry].kind = RunKind::foreign;
-  k.run[entry].pid = e.pid.load();
+  k.run[entry].pid = pid;
   keep_pidfd(k, entry, pidfd);
   watch_adopted(k, entry);
 }

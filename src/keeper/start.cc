@@ -215,12 +215,13 @@ void* map(int fd, uint64_t bytes) {
   return at == MAP_FAILED ? nullptr : at;
 }
 
-// A pidfd of the member that `record` tells of, if it lives still. A number alone may be anybody's by now.
-int open_old_member(const wire::Member& record) {
+// A pidfd of the member that `record` tells of, if it lives still. A number alone may be anybody's by now; and spawners can
+// write in the record, so that who is told to be one of us must look like it.
+int open_old_member(const Keeper& k, const wire::Member& record) {
   const pid_t pid = record.pid.load();
-  if (pid <= 0 || record.start_ticks == 0) return -1;
+  if (pid <= 0 || pid == getpid() || record.start_ticks == 0) return -1;
   int fd = own(pidfd_open(pid));
-  if (fd >= 0 && start_ticks(pid) != record.start_ticks) close_fd(fd);
+  if (fd >= 0 && (start_ticks(pid) != record.start_ticks || !is_of_instance(pid, k.options.dir))) close_fd(fd);
   return fd;
 }
 
@@ -228,7 +229,7 @@ int open_old_member(const wire::Member& record) {
 // child; its logger writes on until it has seen the end of its socket.
 void bury_old_members(Keeper& k) {
   for (wire::Member& record : k.table->spawner) {
-    int fd = open_old_member(record);
+    int fd = open_old_member(k, record);
     if (fd >= 0) {
       pidfd_signal(fd, SIGKILL);
       pollfd wait = {fd, POLLIN, 0};
@@ -238,7 +239,7 @@ void bury_old_members(Keeper& k) {
     record.pid = 0;
   }
   for (wire::SpawnerWork& work : k.table->work) work.entry_plus_1 = 0;
-  k.old_logger = open_old_member(k.table->logger);
+  k.old_logger = open_old_member(k, k.table->logger);
   if (k.old_logger >= 0) k.kill_old_logger_at = now_ns() + old_logger_wait_ms * ms;
   k.table->logger.pid = 0;
   // Runs that are known to have a process are no children of ours.

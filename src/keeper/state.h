@@ -291,6 +291,8 @@ struct ProcStat {
 };
 bool read_stat(int directory, const char* name, ProcStat& stat);  // `name`: of a process or thread; false: not known
 uint64_t start_ticks(pid_t pid);                                  // field 22; 0 = not known
+pid_t pid_of(int pidfd);                                          // -1: it is gone; 0: not known
+bool is_of_instance(pid_t pid, const char* directory);            // one of hearth's own, or nobody can say
 bool is_stopped(pid_t pid);                                       // by a signal or a tracer
 
 // probation.cc
@@ -356,6 +358,8 @@ void release_claims(Keeper& k, uint32_t generation);  // of a dead spawner; 0 = 
 // strays.cc
 void remember_pid(Keeper& k, EntryIndex entry);
 void forget_pid(Keeper& k, EntryIndex entry);
+// Hearth's own, or of a run that is watched.
+bool is_ours_already(const Keeper& k, pid_t pid);
 // Hearth's own, or of another entry's run: also of one that has not been watched yet.
 bool is_known(const Keeper& k, pid_t pid, EntryIndex but);
 void child_died(Keeper& k, pid_t pid);

@@ -58,8 +58,14 @@ void forget_pid(Keeper& k, EntryIndex entry) {
   }
 }
 
+bool is_ours_already(const Keeper& k, pid_t pid) {
+  return is_member(k, pid) || k.pid_bucket[find(k, pid)] != 0;
+}
+
 bool is_known(const Keeper& k, pid_t pid, EntryIndex but) {
   if (is_member(k, pid) || pid == getpid()) return true;
+  const uint16_t watched = k.pid_bucket[find(k, pid)];
+  if (watched != 0 && watched != but + 1) return true;
   const uint32_t end = entries_end(k);
   for (EntryIndex i = 0; i < end; ++i) {
     const wire::RunEntry& entry = k.table->entry[i];

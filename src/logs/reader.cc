@@ -111,7 +111,9 @@ Result<std::vector<std::uint64_t>> list_files(const std::string& directory) {
   std::vector<std::uint64_t> numbers;
   while (const dirent* entry = readdir(entries)) {
     std::uint64_t number = file_number(entry->d_name);
-    if (number != 0) numbers.push_back(number);
+    // What somebody has put there under such a name is no part of the log, and keeps nobody from reading it.
+    const bool file = entry->d_type == DT_REG || entry->d_type == DT_UNKNOWN;
+    if (number != 0 && file) numbers.push_back(number);
   }
   closedir(entries);
   std::sort(numbers.begin(), numbers.end());

@@ -14,6 +14,7 @@
 #include "os/listeners.h"
 #include "os/proc_stat.h"
 #include "os/reserve.h"
+#include "os/run_identity.h"
 
 namespace hearth::os {
 namespace {
@@ -217,9 +218,14 @@ bool KeeperClient::is_process_of(pid_t pid, RunId run) const {
   return says_so() || is_copy() || says_so();
 }
 
-OpenedProcess KeeperClient::open_run(const wire::RunEntry& entry, RunId run) const {
+OpenedProcess KeeperClient::open_run(const wire::RunEntry& entry, RunId run) {
   const pid_t pid = entry.pid.load();
-  if (const std::uint64_t ticks = entry.start_ticks.load(); ticks != 0) return open_process(pid, ticks);
+  if (const std::uint64_t ticks = entry.start_ticks.load(); ticks != 0) {
+    OpenedProcess process = open_process(pid, ticks);
+    if (!process.pidfd || may_be_of_run(pid, run) || is_gone(process.pidfd.get())) return process;
+    note_stranger({run, pid});
+    return {Fd(), true};
+  }
   OpenedProcess process = open_process(pid);
   if (!process.pidfd) return process;
   const bool fits = is_process_of(pid, run);
@@ -229,6 +235,16 @@ OpenedProcess KeeperClient::open_run(const wire::RunEntry& entry, RunId run) con
   // Without the keeper to compare with, or a descriptor to look with, that says nothing.
   const pid_t keeper = link_.table().keeper_pid.load();
   return {Fd(), process_lives(keeper, os::start_ticks(keeper))};
+}
+
+void KeeperClient::note_stranger(const KeeperLink::Stranger& stranger) {
+  notes_.push_back(
+      {0,
+       "the slot table says that run " + std::to_string(stranger.run) + " is PID " + std::to_string(stranger.pid) +
+           " (" + command_of(stranger.pid) +
+           "), which is none of ours: it is left alone, and how that run ended is not known. Only spawners "
+           "write that there: look for who else runs as hearth's user",
+       ""});
 }
 
 void KeeperClient::hand_to_keeper(const Adoption& adoption, OpenedProcess process, SpanNs wait) {

@@ -7,10 +7,25 @@
 #include <sys/stat.h>
 
 #include "os/unix_address.h"
+#include "wire/state.h"
 
 namespace hearth::os {
 
 namespace {
+
+// A directory would keep the socket from its name, and so everybody from this hearth: it goes where it is found again.
+void put_directory_aside(int directory, const std::string& name) {
+  struct stat st{};
+  if (::fstatat(directory, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode)) return;
+  if (::unlinkat(directory, name.c_str(), AT_REMOVEDIR) == 0) return;
+  (void)::renameat(directory, name.c_str(), directory, (name + wire::put_aside_suffix).c_str());
+}
+
+std::unexpected<Error> cannot_bind(const std::string& path, int code) {
+  Error error = errno_error("bind", path, code);
+  if (code == EISDIR || code == EADDRINUSE) error.hint = "a directory is in its place: remove it";
+  return std::unexpected(std::move(error));
+}
 
 Result<Fd> bind_listener(int directory, const std::string& path, const std::string& name, int type) {
   const std::string new_name = name + ".new";
@@ -20,14 +35,15 @@ Result<Fd> bind_listener(int directory, const std::string& path, const std::stri
   Fd fd(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return errno_failure("make", full, errno);
   ::unlinkat(directory, new_name.c_str(), 0);
+  for (const std::string& each : {new_name, name}) put_directory_aside(directory, each);
   // The name inherits the mode of the socket's own inode, so it is closed to others from its first moment.
   if (::fchmod(fd.get(), 0600) < 0 ||
       ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) < 0 ||
       ::listen(fd.get(), 128) < 0)
-    return errno_failure("bind", full, errno);
+    return cannot_bind(full, errno);
   // Renamed when it listens: a client finds the old one, which refuses, or one that answers.
   if (::renameat(directory, new_name.c_str(), directory, name.c_str()) < 0)
-    return errno_failure("bind", path + "/" + name, errno);
+    return cannot_bind(path + "/" + name, errno);
   return fd;
 }
 

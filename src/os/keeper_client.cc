@@ -14,6 +14,7 @@
 #include "os/crash_point.h"
 #include "os/instance.h"
 #include "os/proc_stat.h"
+#include "os/run_identity.h"
 #include "os/state_directory.h"
 
 namespace hearth::os {
@@ -140,6 +141,9 @@ SweepTarget KeeperClient::sweep_target(EntryIndex index) const {
   target.mark = sweep_mark(target.instance, target.label);
   target.leader = table.entry[index].pid.load(std::memory_order_acquire);
   target.leader_ticks = table.entry[index].start_ticks.load(std::memory_order_acquire);
+  // Nobody is stopped for a number that a spawner wrote. What is left of the run is found without its leader.
+  if (!may_be_of_run(target.leader, table.entry[index].run.load(std::memory_order_acquire)))
+    target.leader = 0, target.leader_ticks = 0;
   // Those of earlier runs stay parked while somebody writes to them. A hook that runs may write here, too: it is not of
   // this run.
   const auto of_another = [&](RunId its) {
@@ -357,6 +361,7 @@ void KeeperClient::remove_state() {
 }
 
 std::vector<Note> KeeperClient::take_notes() {
+  for (const KeeperLink::Stranger& stranger : link_.take_strangers()) note_stranger(stranger);
   return std::exchange(notes_, {});
 }
 

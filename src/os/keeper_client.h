@@ -238,7 +238,8 @@ class KeeperClient final : public ports::Keeper {
   void not_opened(const ports::SpawnOrder& order, wire::ParkClass type, const Error& error);
   void note_unopened(const std::string& label, wire::ParkClass type, const Error& error);
   void mind_unopened(MonoNs now);
-  OpenedProcess open_run(const wire::RunEntry& entry, RunId run) const;
+  OpenedProcess open_run(const wire::RunEntry& entry, RunId run);
+  void note_stranger(const KeeperLink::Stranger& stranger);
   bool is_process_of(pid_t pid, RunId run) const;
   void hand_to_keeper(const Adoption& adoption, OpenedProcess process, SpanNs wait);
   void mind_adoptions();

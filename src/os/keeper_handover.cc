@@ -8,6 +8,7 @@
 #include "os/crash_point.h"
 #include "os/keeper_link.h"
 #include "os/proc_stat.h"
+#include "os/run_identity.h"
 
 namespace hearth::os {
 namespace {
@@ -119,6 +120,11 @@ bool KeeperLink::hand_over_runs() {
       continue;
     }
     const int pidfd = process.pidfd.get();
+    if (pidfd >= 0 && !may_be_of_run(pid, record.run) && !is_gone(pidfd)) {
+      strangers_.push_back({record.run, pid});
+      record_unseen_end(record.entry);
+      continue;
+    }
     if (pidfd < 0 || !sent_to_new_keeper(
                          send_records<wire::RunRecord>(socket_.get(), MessageType::adopt, {&record, 1}, {&pidfd, 1})))
       return false;

@@ -28,6 +28,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -115,6 +116,12 @@ class KeeperLink {
   void finish(wire::FinishMode mode, std::uint32_t exit_status);
   // False: without a keeper, or the socket is full, and stayed so for `patience`.
   bool adopt(const wire::RunRecord& record, int pidfd, SpanNs patience = 0);
+  // Whom the slot table named as runs and a handover has left alone (run_identity.h), since the last call.
+  struct Stranger {
+    RunId run;
+    std::int32_t pid;
+  };
+  std::vector<Stranger> take_strangers() { return std::exchange(strangers_, {}); }
   // The same.
   bool follow(const wire::FollowRecord& record, int pidfd);
   // An upgrade: what the keeper is to execute for the next supervisor and, when that is up, for the next logger. False as
@@ -237,6 +244,7 @@ class KeeperLink {
   std::vector<wire::SpawnerRecord> replacements_;
   std::vector<wire::FinishRecord> finishes_;
   std::vector<RunId> closed_outputs_;
+  std::vector<Stranger> strangers_;
 };
 
 }  // namespace hearth::os

@@ -42,8 +42,6 @@ Result<Fifo> open_fifo(int directory, RunId run, const Owner& owner) {
   fifo.made = ::mkfifoat(directory, name.c_str(), 0600) == 0;
   if (!fifo.made && errno != EEXIST) return errno_failure("create the pipe", name, errno);
   crash_point("fifo made");
-  // Also when it was there: its maker may have died before it gave it away.
-  if (Status given = give(directory, name, owner); !given) return failure(given.error());
   fifo.reader = Fd(::openat(directory, name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
   if (!fifo.reader) {
     const int code = errno;
@@ -51,8 +49,12 @@ Result<Fifo> open_fifo(int directory, RunId run, const Owner& owner) {
     return errno_failure("open the pipe", name, code);
   }
   struct stat st{};
-  if (::fstat(fifo.reader.get(), &st) < 0 || !S_ISFIFO(st.st_mode))
-    return failure(Remedy::conflict, "open the pipe", name, "it is no pipe", "remove it");
+  if (::fstat(fifo.reader.get(), &st) < 0 || !S_ISFIFO(st.st_mode) || st.st_nlink != 1)
+    return failure(Remedy::conflict, "open the pipe", name, "it is no pipe of ours alone", "remove it");
+  // Also when it was there: its maker may have died before it gave it away. And not before it is known what it is.
+  if (::fchown(fifo.reader.get(), owner.uid.value_or(static_cast<uid_t>(-1)),
+               owner.gid.value_or(static_cast<gid_t>(-1))) < 0)
+    return errno_failure("give away", name, errno);
   crash_point("fifo opened");
   return fifo;
 }
@@ -129,7 +131,7 @@ Result<Fd> bind_notify(int directory, const std::string& directory_path, RunId r
   const sockaddr* to = reinterpret_cast<const sockaddr*>(&*address);
   if (::bind(fd.get(), to, sizeof *address) < 0) {
     if (errno != EADDRINUSE) return errno_failure("bind", path, errno);
-    ::unlinkat(directory, name.c_str(), 0);
+    if (::unlinkat(directory, name.c_str(), 0) < 0 && errno != ENOENT) return errno_failure("bind", path, errno);
     if (::bind(fd.get(), to, sizeof *address) < 0) return errno_failure("bind", path, errno);
   }
   crash_point("notify bound");

@@ -180,9 +180,9 @@ Status make_state_directory(const Instance& instance, const HostFacts& host) {
   }
   if (Status made = make_in_memory(hash, instance.directory, host); !made) return made;
   // Somebody who starts hearth at the same time makes the same link.
-  if (::symlinkat(wanted.c_str(), directory.get(), name) < 0 && link_target(directory.get(), name) != wanted)
-    return errno_failure("make", path, errno);
-  return {};
+  if (::symlinkat(wanted.c_str(), directory.get(), name) == 0) return {};
+  const int error = errno;
+  return link_target(directory.get(), name) == wanted ? Status() : errno_failure("make", path, error);
 }
 
 std::string state_risk(const wire::SlotTable& table, const Instance& instance, const HostFacts& host) {

@@ -101,7 +101,8 @@ Result<os::Fd> DiskStore::keep_text(std::uint64_t version, std::string_view text
     if (code == ENOSPC) error.hint = "make room there (df " + state_path() + "/.), then repeat it";
     return failure(std::move(error));
   };
-  os::Fd fd(::openat(state_.get(), temporary.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+  ::unlinkat(state_.get(), temporary.c_str(), 0);  // of a predecessor that was killed, or nothing of ours
+  os::Fd fd(::openat(state_.get(), temporary.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
   // Somebody has removed it (logind does, with RemoveIPC): table and page live on in their mappings only, too.
   if (!fd && errno == ENOENT) return os::make_sealed_memfd("hearth-document", text);
   if (!fd) return refused(errno);

@@ -12,6 +12,7 @@
 #include "model/document.h"
 #include "os/cgroup.h"
 #include "os/found_runs.h"
+#include "os/own_file.h"
 #include "os/proc_stat.h"
 #include "store/disk_store.h"
 #include "store/mirror.h"
@@ -105,7 +106,7 @@ class Shelf {
 
  private:
   Result<Document> read(const std::string& path) {
-    Result<std::string> text = os::read_file(path, document_bytes_max);
+    Result<std::string> text = os::read_own_file(path, document_bytes_max);
     return text ? from_text_(*text) : failure(text.error());
   }
 
@@ -118,7 +119,7 @@ class Shelf {
 
 RunList read_list(const std::string& directory, Heritage& heritage) {
   RunList list;
-  Result<std::string> text = os::read_file(directory + "/runs.json", 64u << 20);
+  Result<std::string> text = os::read_own_file(directory + "/runs.json", 64u << 20);
   if (!text) {
     if (text.error().code != ENOENT) heritage.losses.push_back(text.error().text());
     return list;

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "os/crash_point.h"
+#include "os/own_file.h"
 #include "store/event_line.h"
 
 namespace hearth::store {
@@ -161,7 +162,9 @@ void Journal::find_segments() {
     const EventId first = first_of(entry->d_name);
     if (first == no_event) continue;
     os::Fd file(::openat(state_, entry->d_name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-    if (file) segments_.push_back({first, std::make_shared<const os::Fd>(std::move(file)), 0});
+    // Whoever has put something else there shall find it as it was.
+    if (file && os::is_plain_file(file.get()))
+      segments_.push_back({first, std::make_shared<const os::Fd>(std::move(file)), 0});
   }
   ::closedir(listed);
   std::sort(segments_.begin(), segments_.end(), [](const Segment& a, const Segment& b) { return a.first < b.first; });
@@ -175,7 +178,8 @@ Status Journal::begin_segment(EventId first) {
   os::Fd file;
   if (state_ >= 0) {
     const std::string name = segment_name(first);
-    file = os::Fd(::openat(state_, name.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+    ::unlinkat(state_, name.c_str(), 0);  // of a turn that was never committed, or no file of ours
+    file = os::Fd(::openat(state_, name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!file) return errno_failure("begin", name, errno);
   } else {
     Result<os::Fd> made = os::make_memfd("hearth-events", 0);

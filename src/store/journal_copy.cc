@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "os/crash_point.h"
+#include "os/own_file.h"
 #include "store/event_line.h"
 
 namespace hearth::store {
@@ -88,8 +89,16 @@ bool JournalCopy::open() {
       static_cast<std::uint64_t>(ours.st_size) == size_)
     return true;
   if (last_ == no_event) last_ = last_event_on_disk(directory_);
-  file_ = os::Fd(::openat(directory_, events_file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
+  constexpr int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+  file_ = os::Fd(::openat(directory_, events_file, flags, 0600));
   if (!file_) return false;
+  // No file, or one that has another name as well (cp -al makes those): it is left as it is, and a new one begun.
+  if (!os::is_plain_file(file_.get())) {
+    file_.reset();
+    if (::renameat(directory_, events_file, directory_, events_file_before) < 0) return false;
+    file_ = os::Fd(::openat(directory_, events_file, flags | O_EXCL, 0600));
+    if (!file_) return false;
+  }
   const ports::JournalMark end = end_of_journal(file_.get());
   last_ = std::max(last_, end.last);
   size_ = end.end;

@@ -75,7 +75,11 @@ bool copy_bytes(int from, int to) {
   }
 }
 
+// Not in what other names lead to: a link goes, and so does the one name of a file that has several.
 os::Fd make_temporary(int directory, const std::string& name) {
+  struct stat st{};
+  if (::fstatat(directory, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 && (S_ISLNK(st.st_mode) || st.st_nlink > 1))
+    ::unlinkat(directory, name.c_str(), 0);
   return os::Fd(::openat(directory, name.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
 }
 

@@ -281,6 +281,45 @@ def pages():
     put("pages", "heads-other", b"t\x00HTB1\x00\x03\0\0\0\x01\x00" + struct.pack("<QIII", 5, 1, 4, 5) + identity + identity[::-1])
 
 
+def runs():
+    roll = random.Random(11)
+    number = lambda value: b"\x03" + struct.pack("<q", value)
+    named = lambda which: bytes([0, which])  # members, strangers, PID 1, 0, -1, the keeper, and runs of others
+    other = lambda old, which: bytes([2, 0 if old else 1, which])  # of an earlier keeper, or a child that is no run yet
+    lie = lambda entry, field, value, told=True: bytes([0, entry, field]) + value + bytes([told])
+    ring, record, look = b"\x04", b"\x0b", b"\x0d"
+    spawn = lambda entry: bytes([5, entry])
+    end = lambda which, status: bytes([6, which, status])
+    signal = lambda entry, sig: bytes([7, entry, sig, 1])
+    reap, adopt = lambda entry: bytes([8, entry]), lambda entry: bytes([9, entry])
+    follow = lambda entry, stray, which: bytes([10, entry, stray, which, 7])
+    bury = b"\x0c\x01"
+    stranger = lambda entry, who: lie(entry, 0, number(900 + entry), False) + lie(entry, 2, who)
+    life = spawn(0) + signal(6, 15) + end(4, 3) + reap(6)
+    scripts = {
+        "ended": spawn(0) + end(4, 3),  # its leader is dead, the rest of its group is not
+        "life": life + spawn(1) + spawn(2) + record + end(4, 9) + life,
+        "members": b"".join(stranger(i, named(i)) for i in range(4)) + ring + life
+        + b"".join(signal(i, 9) + lie(i, 5, number(3)) + reap(i) for i in range(4)),
+        "strangers": b"".join(stranger(i, named(4 + i)) for i in range(6)) + ring + bury
+        + b"".join(signal(i, 15) for i in range(6)) + spawn(0),
+        "others": spawn(0) + stranger(1, named(12)) + ring + signal(1, 15) + end(4, 1) + reap(1) + reap(6) + life,
+        "stray": stranger(2, other(False, 0)) + ring + signal(2, 15) + record + end(0, 7) + reap(2) + look,
+        "old": stranger(3, other(True, 0)) + adopt(3) + signal(3, 15) + record + end(2, 5) + reap(3) + look,
+        "follow": stranger(1, other(False, 0)) + ring + end(0, 0) + follow(1, 1, 1) + signal(1, 10) + record + end(1, 4)
+        + reap(1),
+        "claims": lie(0, 1, number(2**32 - 1)) + lie(1, 1, number(3)) + bury + lie(2, 4, number(200)) + reap(2) + life,
+        "phases": stranger(0, other(False, 0)) + ring + lie(0, 5, number(3)) + reap(0) + lie(0, 5, number(7)) + look,
+        "end": stranger(0, other(False, 1)) + ring + lie(0, 10, number(-1)) + lie(0, 11, number(2**32 - 1)) + spawn(3)
+        + bytes([0, 0, 12, 1, 9, 0, 1, 0]),
+    }
+    for name, script in scripts.items():
+        put("runs", name, script)
+    for count in range(6):
+        put("runs", f"mixed-{count}", bytes(roll.randrange(256) if roll.random() < 0.4 else roll.randrange(14)
+                                            for _ in range(400)))
+
+
 def takeover():
     lie = lambda entry, field, value: bytes([0, entry, field, 1]) + struct.pack("<q", value)
     run = lambda ms: bytes([4, ms])
@@ -303,6 +342,6 @@ def takeover():
 
 if __name__ == "__main__":
     forget_seeds()
-    for make in (answers, api, config, importers, journal, lines, logs, messages, notify, pages, plan, probe, state_files,
-                 takeover):
+    for make in (answers, api, config, importers, journal, lines, logs, messages, notify, pages, plan, probe, runs,
+                 state_files, takeover):
         make()

@@ -320,32 +320,61 @@ Findings check_doc_index(const SourceTree& tree) {
   return findings;
 }
 
-Findings check_guarantees(const SourceTree& tree) {
+namespace {
+
+// Tests as "Suite.name", the suites themselves, and planted bugs.
+struct Proofs {
+  Names tests, suites, plants;
+};
+
+Proofs proofs_of(const SourceTree& tree) {
   static const std::regex declared(R"(\b[A-Z_]*(?:TEST|TEST_F|TEST_P|PROP|PROP_F)\(\s*(\w+),\s*(\w+))");
-  static const std::regex test(R"(`([A-Z]\w+\.\w+)`)");
-  static const std::regex plant(R"(`([a-z]+(?:-[a-z]+)+)`)");
-  Findings findings;
-  const SourceFile* page = tree.find("docs/internals/guarantees.md");
-  if (page == nullptr)
-    return {{"docs/internals/guarantees.md", 0, "missing: it is the list of promises and their proofs"}};
-  Names known;
+  static const std::regex quoted("\"([a-z]+(?:-[a-z]+)+)\"");
+  Proofs proofs;
   for (const SourceFile& file : tree.files) {
     if (!file.path.starts_with("tests/") || file.extension() != ".cc") continue;
     const std::string& text = file.without_notes;
-    for (std::sregex_iterator it(text.begin(), text.end(), declared), end; it != end; ++it)
-      known.insert((*it)[1].str() + "." + (*it)[2].str());
-    if (!file.path.starts_with("tests/sim/plants")) continue;
-    static const std::regex quoted("\"([a-z]+(?:-[a-z]+)+)\"");
-    for (std::sregex_iterator it(text.begin(), text.end(), quoted), end; it != end; ++it) known.insert((*it)[1]);
-  }
-  for (const std::regex* named : {&test, &plant}) {
-    for (std::sregex_iterator it(page->text.begin(), page->text.end(), *named), end; it != end; ++it) {
-      if (known.contains((*it)[1])) continue;
-      findings.push_back(
-          {page->path, line_of(page->text, static_cast<std::size_t>(it->position())),
-           "names " + (*it)[1].str() + ", and there is no such " + (named == &test ? "test" : "planted bug")});
+    for (std::sregex_iterator it(text.begin(), text.end(), declared), end; it != end; ++it) {
+      proofs.tests.insert((*it)[1].str() + "." + (*it)[2].str());
+      proofs.suites.insert((*it)[1]);
     }
+    if (!file.path.starts_with("tests/sim/plants")) continue;
+    for (std::sregex_iterator it(text.begin(), text.end(), quoted), end; it != end; ++it)
+      proofs.plants.insert((*it)[1]);
   }
+  return proofs;
+}
+
+void find_unknown(const SourceFile& page, const std::regex& named, const Names& known, const std::string& what,
+                  Findings& findings) {
+  for (std::sregex_iterator it(page.text.begin(), page.text.end(), named), end; it != end; ++it)
+    if (!known.contains((*it)[1]))
+      findings.push_back({page.path, line_of(page.text, static_cast<std::size_t>(it->position())),
+                          "names " + (*it)[1].str() + ", and there is no such " + what});
+}
+
+}  // namespace
+
+Findings check_proofs(const SourceTree& tree) {
+  static const std::regex test(R"(`([A-Z]\w+\.\w+)`)");
+  static const std::regex suite(R"(`([A-Z]\w*[a-z]\w*)`)");
+  static const std::regex shortened(R"(`(\.\w+)`)");
+  static const std::regex plant(R"(`([a-z]+(?:-[a-z]+)+)`)");
+  const Proofs proofs = proofs_of(tree);
+  Findings findings;
+  for (const char* const path : {"docs/internals/guarantees.md", "docs/internals/threat-model.md"}) {
+    const SourceFile* page = tree.find(path);
+    if (page == nullptr) {
+      findings.push_back({path, 0, "missing: it says what is promised, and by which tests that is proven"});
+      continue;
+    }
+    find_unknown(*page, test, proofs.tests, "test", findings);
+    find_unknown(*page, suite, proofs.suites, "suite of tests", findings);
+    find_unknown(*page, shortened, {}, "test: write its suite before it", findings);
+  }
+  // Words with a hyphen are planted bugs on that page alone.
+  if (const SourceFile* page = tree.find("docs/internals/guarantees.md"))
+    find_unknown(*page, plant, proofs.plants, "planted bug", findings);
   return findings;
 }
 

@@ -57,8 +57,9 @@ inline constexpr std::string_view kServiceMarker = "tidy: a service under test, 
 // such link has its page.
 [[nodiscard]] Findings check_doc_index(const SourceTree& tree);
 
-// Each test and planted bug that docs/internals/guarantees.md names exists: `Suite.name`, and "plant `a-name`".
-[[nodiscard]] Findings check_guarantees(const SourceTree& tree);
+// Each test that docs/internals/guarantees.md and threat-model.md name exists, `Suite.name` or a whole `Suite`, and each
+// planted bug of the former, `a-name`.
+[[nodiscard]] Findings check_proofs(const SourceTree& tree);
 
 // Source files and the directories that hold them are snake_case.
 [[nodiscard]] Findings check_names(const SourceTree& tree);

@@ -217,17 +217,39 @@ TEST_F(RoomReadmes, a_missing_readme_and_one_without_a_face_are_found) {
   EXPECT_EQ(found.find("model"), std::string::npos);
 }
 
-class Guarantees : public PlantedTree {};
+class Proofs : public PlantedTree {};
 
-TEST_F(Guarantees, a_test_and_a_planted_bug_that_are_not_there_are_found) {
+TEST_F(Proofs, a_test_and_a_planted_bug_that_are_not_there_are_found) {
   plant("docs/internals/guarantees.md",
         "`Death.of_all` and\n`Death.of_one`; plants `a-bug`, `no-bug`, and `ready.cc`\n");
+  plant("docs/internals/threat-model.md", "`Death.of_all`, no-thing `no-thing`\n");
   plant("tests/a_test.cc", "TEST_F(Death, of_all) {}\n// TEST(Death, of_one)\n");
   plant("tests/sim/plants.cc", "name = \"a-bug\";\n");
-  const std::string found = to_string(check_guarantees(tree()));
+  const std::string found = to_string(check_proofs(tree()));
   EXPECT_THAT(found, AllOf(HasSubstr("guarantees.md:2: names Death.of_one"), HasSubstr("names no-bug")));
   EXPECT_EQ(found.find("of_all"), std::string::npos);
   EXPECT_EQ(found.find("a-bug"), std::string::npos);
+  EXPECT_EQ(found.find("no-thing"), std::string::npos) << "planted bugs are the guarantees' alone";
+}
+
+TEST_F(Proofs, of_the_threat_model_are_looked_for_as_well) {
+  plant("docs/internals/guarantees.md", "");
+  plant("docs/internals/threat-model.md",
+        "`Hostile.links`,\n`Hostile.gone`, `.shortened`; `Hostile`, `NoSuite`, `F_SETOWN`\n");
+  plant("tests/a_test.cc", "TEST_F(Hostile, links) {}\n");
+  const std::string found = to_string(check_proofs(tree()));
+  EXPECT_THAT(found, AllOf(HasSubstr("threat-model.md:2: names Hostile.gone"), HasSubstr("names .shortened"),
+                           HasSubstr("names NoSuite")));
+  EXPECT_EQ(found.find("Hostile.links"), std::string::npos);
+  EXPECT_EQ(found.find("names Hostile,"), std::string::npos);
+  EXPECT_EQ(found.find("F_SETOWN"), std::string::npos);
+  plant("docs/internals/threat-model.md", "");
+  EXPECT_EQ(to_string(check_proofs(tree())), "");
+}
+
+TEST_F(Proofs, a_page_that_is_missing_is_found) {
+  plant("docs/internals/guarantees.md", "");
+  EXPECT_THAT(to_string(check_proofs(tree())), HasSubstr("threat-model.md: missing"));
 }
 
 class Coroutines : public PlantedTree {

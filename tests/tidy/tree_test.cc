@@ -52,8 +52,8 @@ TEST(Tree, every_format_and_decision_page_is_in_its_index) {
   EXPECT_EQ(to_string(check_doc_index(here())), "");
 }
 
-TEST(Tree, every_test_that_a_guarantee_rests_on_exists) {
-  EXPECT_EQ(to_string(check_guarantees(here())), "");
+TEST(Tree, every_test_that_a_guarantee_or_a_defence_rests_on_exists) {
+  EXPECT_EQ(to_string(check_proofs(here())), "");
 }
 
 TEST(Tree, source_files_are_named_in_snake_case) {

@@ -2,13 +2,18 @@
 // said where this machine holds less than the file asks for.
 #include "os/sandbox.h"
 
+#include <bit>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
-#include <iterator>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <span>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <gmock/gmock.h>
 
@@ -144,15 +149,35 @@ TEST_F(SandboxTest, another_sandbox_restarts_and_says_so_before) {
   EXPECT_THAT(hearth({"config", "show"}).all(), HasSubstr("write_paths"));
 }
 
-// As on an older kernel: Landlock answers ENOSYS to this process and to all that it starts.
+// For this process and all that it starts.
+bool enter_filter(std::span<const sock_filter> instructions) {
+  os::SeccompFilter filter(instructions.size());
+  std::memcpy(filter.data(), instructions.data(), instructions.size_bytes());
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1UL, 0UL, 0UL, 0UL) == 0 && os::enter_sandbox({}, filter).has_value();
+}
+
+// As on an older kernel: Landlock answers ENOSYS.
 bool take_landlock_away() {
   const sock_filter instructions[] = {{BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)},
                                       {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 444},
                                       {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | ENOSYS},
                                       {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}};
-  os::SeccompFilter filter(std::size(instructions));
-  std::memcpy(filter.data(), instructions, sizeof instructions);
-  return ::prctl(PR_SET_NO_NEW_PRIVS, 1UL, 0UL, 0UL, 0UL) == 0 && os::enter_sandbox({}, filter).has_value();
+  return enter_filter(instructions);
+}
+
+// As on a kernel without CONFIG_SECCOMP: seccomp(2) answers ENOSYS, and prctl(PR_SET_SECCOMP) EINVAL.
+bool take_seccomp_away() {
+  constexpr std::uint32_t first_argument =
+      offsetof(seccomp_data, args) + (std::endian::native == std::endian::big ? sizeof(std::uint32_t) : 0);
+  const sock_filter instructions[] = {{BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(seccomp_data, nr)},
+                                      {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, SYS_seccomp},
+                                      {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | ENOSYS},
+                                      {BPF_JMP | BPF_JEQ | BPF_K, 0, 3, SYS_prctl},
+                                      {BPF_LD | BPF_W | BPF_ABS, 0, 0, first_argument},
+                                      {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, PR_SET_SECCOMP},
+                                      {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ERRNO | EINVAL},
+                                      {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW}};
+  return enter_filter(instructions);
 }
 
 TEST_F(SandboxTest, where_landlock_is_missing_a_service_is_started_and_that_is_said_or_refused_as_its_file_wants) {
@@ -171,6 +196,41 @@ TEST_F(SandboxTest, where_landlock_is_missing_a_service_is_started_and_that_is_s
     for (const std::string& said : {up.all(), hearth({"status"}).all(), hearth({"events"}).all()})
       EXPECT_THAT(said, HasSubstr("its sandbox is open: write_paths cannot be held"));
     EXPECT_THAT(hearth({"doctor"}).all(), HasSubstr("landlock(7) is not there"));
+    ::_exit(HasFailure() ? 1 : 0);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "see above";
+}
+
+TEST_F(SandboxTest, where_seccomp_is_missing_a_service_is_started_and_that_is_said_or_refused_as_its_file_wants) {
+  // What is denied, it can do: that needs no right, and makes nothing.
+  const std::string service =
+      "[service.web]\ncommand = [\"/bin/sh\", \"-c\", \"kill -0 $$ && echo it signals; echo done; exec sleep 1000\"]\n";
+  const pid_t child = ::fork();
+  if (child == 0) {
+    EXPECT_TRUE(take_seccomp_away());
+    EXPECT_EQ(-1, ::syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, nullptr));
+    EXPECT_EQ(ENOSYS, errno);
+    EXPECT_EQ(-1, ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, nullptr, 0UL, 0UL));
+    EXPECT_EQ(EINVAL, errno);
+    write("hearth.toml", service + "sandbox = { deny_syscalls = [\"@signal\"], required = true }\n");
+    const Finished refused = hearth({"up"});
+    EXPECT_NE(refused.code, 0);
+    EXPECT_THAT(refused.err, HasSubstr("deny_syscalls are not denied, because seccomp filters are not there"));
+    EXPECT_THAT(refused.err, HasSubstr("nothing has changed"));
+    write("hearth.toml", service + "sandbox = { deny_syscalls = [\"@signal\"], write_paths = [\"data\"] }\n");
+    const Finished up = hearth({"up"});
+    EXPECT_EQ(up.code, 0) << up.all();
+    for (const std::string& said : {up.all(), hearth({"status"}).all(), hearth({"events"}).all()}) {
+      EXPECT_THAT(said, HasSubstr("its deny_syscalls are not denied"));
+      EXPECT_THAT(said, Not(HasSubstr("cannot be held"))) << "its paths are";
+    }
+    EXPECT_THAT(log_of("web"), HasSubstr("it signals"));
+    EXPECT_THAT(hearth({"doctor"}).all(), HasSubstr("seccomp(2) filters"));
+    // Landlock is another thing, and holds.
+    const Finished inside = hearth({"exec", "web", "--", "/bin/sh", "-c", "touch secret/file || echo kept out"});
+    EXPECT_THAT(inside.out, HasSubstr("kept out"));
     ::_exit(HasFailure() ? 1 : 0);
   }
   int status = 0;

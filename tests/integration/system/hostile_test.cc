@@ -17,6 +17,7 @@
 #include <gmock/gmock.h>
 
 #include "instance.h"
+#include "wire/keeper_messages.h"
 #include "wire/slot_table.h"
 
 namespace hearth::test {
@@ -189,40 +190,53 @@ TEST_F(Hostile, links_in_a_log_directory_of_a_services_user_lead_root_nowhere) {
   EXPECT_EQ(0600u, of_secret.st_mode & 07777);
 }
 
-// What was in the place of each of hearth's own names before it came: it goes on, or says what is in its way.
-TEST_F(Hostile, links_in_the_place_of_what_hearth_makes_are_replaced_or_refused_and_never_followed) {
-  const std::string target = base + "/target";
-  const std::string first = directory;
-  int refused = 0;
-  for (const char* name :
-       {"api.sock", "keeper.sock", "lock", "runs.json", "events.jsonl", "state", "spec", "n", "o", "c"}) {
-    SCOPED_TRACE(name);
-    directory = first + "-" + name;
-    std::filesystem::remove_all(target);
-    std::filesystem::create_directory(target);
-    write_file(target + "/file", "precious", 0640);
-    ::chmod(target.c_str(), 0750);
-    std::filesystem::create_directory(directory);
-    const bool of_directory = std::strlen(name) < 6 && std::strcmp(name, "lock") != 0;
-    std::filesystem::create_symlink(of_directory ? target : target + "/file", directory + "/" + name);
-    project("[service.web]\n" + puppet());
-    const Output output = up();
-    if (output.code == 0) {
-      EXPECT_TRUE(stage->enter().alive());
-      expect_clean_shutdown();
-    } else {
-      ++refused;
-      EXPECT_THAT(output.all(), HasSubstr(name));
+// DIR/keeper.sock is for keepers that a service manager starts. Whoever else of hearth's user connects there is declined,
+// whatever he says, or is not heard; and a keeper that dies meanwhile is followed all the same.
+TEST_F(Hostile, whoever_is_no_keeper_is_declined_and_the_next_one_comes_all_the_same) {
+  const Actor web = start();
+  const std::string path = directory + "/keeper.sock";
+  const auto closes = [&](const os::Fd& fd) {
+    pollfd polled{fd.get(), POLLIN, 0};
+    char byte;
+    return ::poll(&polled, 1, patience_ms) == 1 && ::recv(fd.get(), &byte, 1, 0) <= 0;
+  };
+  wire::MessageHeader half{};
+  half.type = wire::MessageType::hello;
+  half.count = 1;
+  std::string hello(reinterpret_cast<const char*>(&half), sizeof half);
+  hello.append(sizeof(wire::HelloRecord), '\xff');
+  std::vector<os::Fd> kept;
+  const std::size_t before = descriptors_of(supervisor);
+  for (int round = 0; round < 40; ++round)
+    for (const std::string& text :
+         {std::string(), std::string("x"), std::string(100'000, 'A'), hello.substr(0, 9), hello}) {
+      os::Fd fd = socket_to(path, SOCK_SEQPACKET);
+      if (!fd) continue;  // its queue is full, and it is not waited for
+      if (!text.empty()) (void)::send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL);
+      kept.push_back(std::move(fd));
     }
-    EXPECT_EQ("precious", content(target + "/file"));
-    struct stat of_target{}, of_file{};
-    ASSERT_EQ(0, ::stat(target.c_str(), &of_target));
-    ASSERT_EQ(0, ::stat((target + "/file").c_str(), &of_file));
-    EXPECT_EQ(0750u, of_target.st_mode & 07777);
-    EXPECT_EQ(0640u, of_file.st_mode & 07777);
-    EXPECT_EQ(1, std::distance(std::filesystem::directory_iterator(target), std::filesystem::directory_iterator()));
+  EXPECT_FALSE(kept.empty());
+  for (const os::Fd& fd : kept) EXPECT_TRUE(closes(fd)) << "neither taken nor declined";
+  EXPECT_TRUE(until([&] { return descriptors_of(supervisor) <= before + 4; })) << descriptors_of(supervisor);
+  expect_all_well(web);
+  // In the moment in which one is wanted there are only such.
+  const pid_t keeper = status().keeper;
+  stop_process(supervisor);
+  std::vector<os::Fd> offers;
+  for (const std::string& text : {std::string(), std::string("x"), hello}) {
+    offers.push_back(socket_to(path, SOCK_SEQPACKET));
+    if (!text.empty()) (void)::send(offers.back().get(), text.data(), text.size(), MSG_NOSIGNAL);
   }
-  EXPECT_LT(refused, 10);
+  ::shutdown(offers.back().get(), SHUT_WR);
+  ASSERT_EQ(0, ::kill(keeper, SIGKILL));
+  ASSERT_EQ(0, ::kill(supervisor, SIGCONT));
+  offers.clear();
+  EXPECT_TRUE(until([&] {
+    const pid_t now = status().keeper;
+    return now != keeper && now != 0;
+  }));
+  expect_all_well(web);
+  expect_clean_shutdown();
 }
 
 // What a spawner that somebody has taken over could write. (It has hearth's user; what it may not get is that the keeper,

@@ -9,8 +9,10 @@
 #include "os/clock.h"
 #include "os/listeners.h"
 #include "os/proc_stat.h"
+#include "os/run_identity.h"
 #include "unit/os/fake_keeper.h"
 #include "unit/os/few_descriptors.h"
+#include "unit/os/marked.h"
 
 namespace hearth::os {
 namespace {
@@ -26,7 +28,7 @@ struct Child {
     go = Fd(ends[1]);
     Fd wait(ends[0]);
     pid = ::fork();
-    if (pid != 0) return;
+    if (pid != 0) return test::mark_as_run(pid);
     const int out = ::fcntl(ends[0], F_DUPFD_CLOEXEC, 100);
     if (at_3 >= 0) ::dup2(at_3, 3);
     ::close_range(4, 99, 0);
@@ -206,6 +208,48 @@ TEST_F(AdoptionTest, a_young_run_that_is_still_a_copy_of_the_keeper_is_adopted_a
   EXPECT_FALSE(client->entry(0).watched);
   entry.exec_over = 7;
   EXPECT_TRUE(client->entry(0).watched);
+}
+
+TEST_F(AdoptionTest, a_stranger_with_the_number_and_the_start_time_that_the_table_says_is_not_adopted_and_told) {
+  Child stranger;
+  test::unmark(stranger.pid);
+  wire::RunEntry& entry = left(7, stranger.pid, start_ticks(stranger.pid));
+  client->take_up(maker.order(0, 7));
+  settle();
+  EXPECT_FALSE(keeper.adopted().contains(7));
+  EXPECT_EQ(EntryPhase::exited, entry.phase.load());
+  EXPECT_EQ(wire::wait_code_unknown, entry.wait_code);
+  const std::vector<Note> notes = client->take_notes();
+  ASSERT_EQ(1u, notes.size());
+  EXPECT_NE(std::string::npos, notes[0].text.find("run 7 is PID " + std::to_string(stranger.pid))) << notes[0].text;
+  // A successor finds it once more, as a run that nobody watches.
+  entry.phase = EntryPhase::none;
+  restart_supervisor();
+  settle();
+  EXPECT_FALSE(keeper.adopted().contains(7));
+  EXPECT_EQ(1u, client->take_notes().size());
+}
+
+TEST_F(AdoptionTest, who_says_in_its_environment_that_it_is_the_run_needs_no_mark) {
+  const pid_t service = ::fork();
+  if (service == 0) {
+    const char* const words[] = {"sleep", "600", nullptr};
+    const char* const environment[] = {"HEARTH_RUN=7", nullptr};
+    ::execve("/bin/sleep", const_cast<char**>(words), const_cast<char**>(environment));
+    ::_exit(1);
+  }
+  while (environment_of(service, "HEARTH_RUN") != "7") ::sched_yield();
+  left(7, service, start_ticks(service));
+  client->take_up(maker.order(0, 7));
+  settle();
+  EXPECT_TRUE(keeper.adopted().contains(7));
+  EXPECT_TRUE(may_be_of_run(service, 7));
+  EXPECT_FALSE(may_be_of_run(service, 8)) << "of another run";
+  ::kill(service, SIGKILL);
+  siginfo_t ended{};
+  ASSERT_EQ(0, ::waitid(P_PID, static_cast<id_t>(service), &ended, WEXITED | WNOWAIT));
+  EXPECT_TRUE(may_be_of_run(service, 8)) << "nothing can be seen of a zombie";
+  ::waitpid(service, nullptr, 0);
 }
 
 TEST_F(AdoptionTest, a_stranger_with_the_number_of_a_young_run_is_not_adopted) {

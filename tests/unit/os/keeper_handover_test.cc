@@ -8,6 +8,7 @@
 #include "os/proc_stat.h"
 #include "unit/os/fake_keeper.h"
 #include "unit/os/few_descriptors.h"
+#include "unit/os/marked.h"
 
 namespace hearth::os {
 namespace {
@@ -20,6 +21,7 @@ struct Bystander {
   Bystander() {
     if (pid == 0)
       for (;;) ::pause();
+    test::mark_as_run(pid);
   }
   ~Bystander() {
     ::kill(pid, SIGKILL);
@@ -127,6 +129,25 @@ TEST_F(KeeperHandoverTest, a_run_that_cannot_be_opened_now_has_not_ended_and_is_
   ASSERT_TRUE(link->continue_hand_over());
   keeper.handle();
   EXPECT_TRUE(keeper.adopted().contains(9));
+}
+
+TEST_F(KeeperHandoverTest, a_stranger_that_the_table_names_is_not_handed_over_and_told) {
+  wire::RunEntry& entry = keeper.table().entry[4];
+  entry.pid = bystander.pid;
+  entry.start_ticks = start_ticks(bystander.pid);
+  entry.run = 9;
+  test::unmark(bystander.pid);
+  lose();
+  link->hand_over_to(keeper.replace());
+  ASSERT_TRUE(link->continue_hand_over());
+  keeper.handle();
+  EXPECT_FALSE(keeper.adopted().contains(9));
+  EXPECT_EQ(wire::EntryPhase::exited, entry.phase.load());
+  const std::vector<KeeperLink::Stranger> strangers = link->take_strangers();
+  ASSERT_EQ(1u, strangers.size());
+  EXPECT_EQ(9u, strangers[0].run);
+  EXPECT_EQ(bystander.pid, strangers[0].pid);
+  EXPECT_TRUE(link->take_strangers().empty());
 }
 
 TEST_F(KeeperHandoverTest, kills_a_keeper_that_says_nothing_in_time_before_it_lets_go_of_it) {

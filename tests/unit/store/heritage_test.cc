@@ -144,6 +144,33 @@ TEST_F(HeritageTest, after_a_restart_of_the_machine_everything_is_gone_whatever_
   EXPECT_EQ(1u, heritage.losses.size());
 }
 
+// PID and start time are those of a process that is there, as the numbers of another namespace may happen to be.
+TEST_F(HeritageTest, a_list_of_another_PID_namespace_names_nobody_whatever_the_numbers_say) {
+  const Service service("/elsewhere", 9, "shop.web.0");
+  note(9, service.pid(), service.ticks());
+  ASSERT_EQ(1u, read().runs.size()) << "in this one it is that run";
+  for (const std::uint64_t other : {os::pid_namespace() + 1, std::uint64_t{0}}) {
+    list.pid_namespace = other;
+    const ports::Heritage heritage = read();
+    EXPECT_TRUE(heritage.runs.empty()) << other;
+    ASSERT_EQ(1u, heritage.gone.size());
+    EXPECT_EQ(9u, heritage.gone[0].run);
+    ASSERT_EQ(1u, heritage.losses.size());
+    EXPECT_NE(std::string::npos, heritage.losses[0].find("container was restarted")) << heritage.losses[0];
+    EXPECT_EQ(19u, heritage.greatest_run) << "its numbers are not given again";
+  }
+}
+
+// One that is not told by numbers is found in any namespace.
+TEST_F(HeritageTest, what_runs_here_is_found_beside_a_list_of_another_PID_namespace) {
+  const Service service(directory.path(), 42, "shop.web.0");
+  note(9, ::getpid(), os::start_ticks(::getpid()));
+  list.pid_namespace = os::pid_namespace() + 1;
+  const ports::Heritage heritage = read();
+  ASSERT_EQ(1u, heritage.runs.size());
+  EXPECT_EQ(service.pid(), heritage.runs[0].pid);
+}
+
 TEST_F(HeritageTest, a_run_started_after_the_last_write_is_found_by_its_environment) {
   Service service(directory.path(), 42, "shop.web.0");
   note(0, 0, 0);  // the slot was noted while nothing ran
