@@ -231,8 +231,10 @@ class Program {
 
   MonoNs turn() {
     probes_->ready();
-    probes_->advance_to(os::read_mono());
     const Now now = os::read_clock();
+    if (const auto absent_since = supervisor_->absent_since(now.mono))
+      probes_->forgive_absence(*absent_since, now.mono);
+    probes_->advance_to(now.mono);
     upgrading_->look_at_keeper(now.wall);
     const MonoNs parks_due = tell_of_refused_parks(now.mono);
     const MonoNs programs_due = programs_.refresh(*link_, now.mono);

@@ -1,6 +1,5 @@
 // enable, disable: what is up again after a boot.
 #include <cerrno>
-#include <fcntl.h>
 #include <filesystem>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -14,6 +13,7 @@
 #include "cli/project_file.h"
 #include "cli/units.h"
 #include "os/fd.h"
+#include "os/whole_file.h"
 
 namespace hearth::cli {
 namespace {
@@ -74,18 +74,8 @@ Result<bool> install(const std::string& directory, const Unit& unit) {
       case Owner::somebody_else: return false;
     }
   fs::create_directories(directory, error);
-  const std::string made = path + ".new";
-  const os::Fd file(::open(made.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644));
-  if (!file) return errno_failure("write", made, errno);
-  if (const Status written = os::write_all(file.get(), unit.text, made); !written) {
-    (void)::unlink(made.c_str());
-    return failure(written.error());
-  }
-  if (::rename(made.c_str(), path.c_str()) < 0) {
-    const int error_number = errno;
-    (void)::unlink(made.c_str());
-    return errno_failure("write", path, error_number);
-  }
+  const Status written = os::write_whole(path, unit.text, 0644, os::OldFile::is_replaced);
+  if (!written) return failure(written.error());
   return true;
 }
 

@@ -25,6 +25,7 @@
 #include "importers/export_systemd.h"
 #include "importers/importers.h"
 #include "os/fd.h"
+#include "os/whole_file.h"
 
 namespace hearth::cli {
 namespace {
@@ -202,12 +203,29 @@ void leave_out_what_is_refused(importers::Imported& imported, const std::string&
   }
 }
 
+// Somebody sends it to a file, perhaps: half of that must not look like all.
+Status show(const std::string& text) {
+  Status shown = os::write_all(STDOUT_FILENO, text, "standard output");
+  if (!shown && shown.error().code == EPIPE) return {};  // who reads has had enough
+  return shown;
+}
+
 Status write_new(const std::string& path, const std::string& text) {
-  const os::Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-  if (!file && errno == EEXIST)
-    return failure(Remedy::conflict, "write", path, "it is there already", "choose another name, or move it away");
-  if (!file) return errno_failure("write", path, errno);
-  return os::write_all(file.get(), text, path);
+  return os::write_whole(path, text, 0666, os::OldFile::stays);
+}
+
+// All of them, or none: what half of an export has left would be in the way of the next.
+Status write_units(const std::vector<importers::Exported>& units, const std::string& directory) {
+  std::vector<std::string> made;
+  for (const importers::Exported& unit : units) {
+    const std::string path = directory + "/" + unit.name;
+    if (const Status written = write_new(path, unit.text); !written) {
+      for (const std::string& each : made) ::unlink(each.c_str());
+      return written;
+    }
+    made.push_back(path);
+  }
+  return {};
 }
 
 }  // namespace
@@ -232,11 +250,9 @@ int command_import(const Context& context) {
   if (kind != "systemd") leave_out_what_is_refused(*imported, words[1]);
   importers::put_in_order(*imported);
   const std::string text = importers::commented(*imported);
-  if (const auto path = context.arguments.value("output")) {
-    if (const Status written = write_new(*path, text); !written) return complain(context, written.error());
-  } else {
-    write_out(text);
-  }
+  const auto path = context.arguments.value("output");
+  if (const Status written = path ? write_new(*path, text) : show(text); !written)
+    return complain(context, written.error());
   write_err(importers::report_of(*imported));
   write_err(fmt::format("{} of {}: {} {}, {} {} could not be carried over as {}\n", "import", kind, imported->services,
                         imported->services == 1 ? "service" : "services", imported->findings.size(),
@@ -270,14 +286,12 @@ int command_export(const Context& context) {
   };
   importers::Imported result;
   const std::vector<importers::Exported> units = importers::export_systemd(*parsed.document, wanted, result.findings);
-  for (const importers::Exported& unit : units) {
-    if (const auto directory = context.arguments.value("output")) {
-      if (const Status written = write_new(*directory + "/" + unit.name, unit.text); !written)
-        return complain(context, written.error());
-    } else {
-      write_out(units.size() > 1 ? "# " + unit.name + "\n" + unit.text + "\n" : unit.text);
-    }
-  }
+  std::string all;
+  for (const importers::Exported& unit : units)
+    all += units.size() > 1 ? "# " + unit.name + "\n" + unit.text + "\n" : unit.text;
+  const auto directory = context.arguments.value("output");
+  if (const Status written = directory ? write_units(units, *directory) : show(all); !written)
+    return complain(context, written.error());
   for (importers::Finding& finding : result.findings) finding.path = path;
   write_err(importers::report_of(result));
   return exit_code::done;

@@ -65,6 +65,7 @@ bool Janitor::start_child(SlotIndex slot) {
   const wire::LogPolicy& policy = page_.policy[slot];
   TidyOrder order{.current = s.file.load(std::memory_order_acquire),
                   .compress = policy.compress != 0,
+                  .keep = std::max<uint64_t>(1, s.max_files),
                   .max_total = policy.max_total,
                   .reserve = s.max_size,
                   .uid = s.uid,

@@ -134,8 +134,10 @@ int64_t open_file(System& system, int directory, uint64_t number, const wire::Lo
 
 int64_t remove_file(System& system, int directory, uint64_t number) {
   system.remove(directory, index_name(number).text);
-  int64_t removed = system.remove(directory, file_name(number).text);
-  return removed == -ENOENT ? system.remove(directory, compressed_name(number).text) : removed;
+  // Both may stand, when who compressed was killed between the two.
+  int64_t plain = system.remove(directory, file_name(number).text);
+  int64_t compressed = system.remove(directory, compressed_name(number).text);
+  return plain == -ENOENT ? compressed : plain;
 }
 
 void point_current(System& system, int directory, uint64_t number) {

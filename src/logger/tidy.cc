@@ -86,6 +86,28 @@ int compress_into(System& system, int from, int to) {
   }
 }
 
+// Whether a compressed file is whole, and has as much as `content`: nothing is missing between its begin and the table at
+// its end.
+bool is_whole(System& system, int fd, uint64_t size, uint64_t content) {
+  constexpr uint64_t around = sizeof(wire::LogFrameTableHeader) + sizeof(wire::LogFrameFooter);
+  wire::LogFrameFooter footer{};
+  if (size < around || system.read_at(fd, &footer, sizeof footer, size - sizeof footer) != sizeof footer) return false;
+  const uint64_t table = footer.frames * sizeof(LogFrameEntry) + around;
+  if (footer.magic != wire::log_frame_footer_magic || table > size) return false;
+  wire::LogFrameTableHeader header{};
+  if (system.read_at(fd, &header, sizeof header, size - table) != sizeof header) return false;
+  if (header.magic != wire::log_frame_table_magic || header.size != table - sizeof header) return false;
+  uint64_t compressed = 0, inside = 0;
+  for (uint64_t i = 0; i < footer.frames; ++i) {
+    LogFrameEntry entry{};
+    uint64_t at = size - table + sizeof header + i * sizeof entry;
+    if (system.read_at(fd, &entry, sizeof entry, at) != sizeof entry) return false;
+    compressed += entry.compressed;
+    inside += entry.content;
+  }
+  return compressed == size - table && inside >= content;
+}
+
 class Tidier {
  public:
   Tidier(System& system, int directory, const TidyOrder& order)
@@ -100,15 +122,13 @@ class Tidier {
     for (const NumberedFile& file : files) {
       if (file.kind == FileKind::unfinished) system_.remove(directory_, unfinished_name(file.number).text);
     }
+    const uint64_t first = order_.current > order_.keep ? order_.current - order_.keep + 1 : 1;
     for (const NumberedFile& file : files) {
-      if (file.kind != FileKind::log || file.number >= order_.current) continue;
-      bool done = std::ranges::any_of(files, [&](const NumberedFile& other) {
-        return other.kind == FileKind::compressed && other.number == file.number;
-      });
-      if (done) {
-        system_.remove(directory_, file_name(file.number).text);
-      } else if (order_.compress) {
-        note(compress(file.number));
+      if (file.kind == FileKind::unfinished || file.kind == FileKind::index || file.number >= order_.current) continue;
+      if (file.number < first) {
+        remove_file(system_, directory_, file.number);
+      } else if (file.kind == FileKind::log) {
+        look_at(file, files);
       }
     }
     if (order_.max_total > 0) bound();
@@ -118,6 +138,23 @@ class Tidier {
  private:
   void note(int error) {
     if (error_ == 0) error_ = error;
+  }
+
+  // One that is not compressed, or not known to be.
+  void look_at(const NumberedFile& file, const std::vector<NumberedFile>& files) {
+    const auto other = std::ranges::find_if(files, [&](const NumberedFile& each) {
+      return each.kind == FileKind::compressed && each.number == file.number;
+    });
+    if (other != files.end()) {
+      const FileName name = compressed_name(file.number);
+      const os::Fd fd(static_cast<int>(open_named(system_, directory_, name.text, stream_)));
+      if (fd && is_whole(system_, fd.get(), other->bytes, file.bytes)) {
+        system_.remove(directory_, file_name(file.number).text);
+        return;
+      }
+      system_.remove(directory_, name.text);
+    }
+    if (order_.compress) note(compress(file.number));
   }
 
   int compress(uint64_t number) {
@@ -134,10 +171,10 @@ class Tidier {
     // Its name must not be on the disk before its content: the original goes then.
     if (error == 0) error = static_cast<int>(-system_.sync(to.get()));
     if (error == 0) error = static_cast<int>(-system_.rename(directory_, fresh.text, compressed_name(number).text));
-    if (error == 0) {
-      system_.remove(directory_, file_name(number).text);
-    } else {
+    if (error != 0) {
       system_.remove(directory_, fresh.text);
+    } else if (system_.remove(directory_, file_name(number).text) == -ENOENT) {
+      system_.remove(directory_, compressed_name(number).text);  // nobody wants it any more
     }
     return error;
   }

@@ -53,8 +53,10 @@ void Prober::begin(const ports::ProbeTry& order) {
   t.attempt = order.attempt;
   t.run = order.run;
   t.expect = order.probe->expect_status;
-  t.deadline = after(os::read_mono(), order.probe->timeout);
-  t.until = order.until != 0 ? order.until : t.deadline;
+  t.deadline.at = after(os::read_mono(), order.probe->timeout);
+  t.deadline.span = order.probe->timeout;
+  t.until = t.deadline;
+  if (order.until != 0) t.until.at = order.until;
   t.max_memory = order.live && measure_of_ ? order.probe->max_memory : 0;
   if (t.max_memory != 0) t.measure = measure_of_(order);
   tries_.push_back(std::move(made));
@@ -110,7 +112,8 @@ Prober::Outcome Prober::measure(Try& t) {
     if (const Status made = make_looker(measurer_, measuring_max); !made)
       return {true, false, made.error().text(), true};
   const MonoNs now = os::read_mono();
-  t.deadline = now + std::max<SpanNs>(t.until - now, 0) / 2;
+  t.deadline.span = std::max<SpanNs>(t.until.at - now, 0) / 2;
+  t.deadline.at = now + t.deadline.span;
   Look memory;
   memory.at = Look::At::memory;
   memory.measure = t.measure;
@@ -289,14 +292,21 @@ void Prober::ready() {
 
 MonoNs Prober::next_deadline() const {
   MonoNs due = never;
-  for (const auto& t : tries_) due = std::min(due, t->deadline);
+  for (const auto& t : tries_) due = std::min(due, t->deadline.at);
   return due;
+}
+
+void Prober::forgive_absence(MonoNs from, MonoNs now) {
+  for (const auto& t : tries_) {
+    t->deadline.renew_if_missed(from, now);
+    t->until.renew_if_missed(from, now);
+  }
 }
 
 void Prober::advance_to(MonoNs now) {
   std::vector<std::uint64_t> late;
   for (const auto& t : tries_)
-    if (t->deadline <= now) late.push_back(t->id);
+    if (t->deadline.at <= now) late.push_back(t->id);
   for (std::uint64_t id : late) {
     const auto at = std::find_if(tries_.begin(), tries_.end(), [&](const auto& t) { return t->id == id; });
     const bool measuring = at != tries_.end() && (*at)->measuring;

@@ -30,6 +30,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "model/slot_state.h"
 #include "os/fd.h"
 #include "ports/inputs.h"
 #include "ports/probes.h"
@@ -73,6 +74,8 @@ class Prober final : public ports::Probes {
   // `never` when nothing is under way.
   MonoNs next_deadline() const;
   void advance_to(MonoNs now);
+  // Before that, when nobody watched from then to now: a try whose time ran out meanwhile gets it anew.
+  void forgive_absence(MonoNs from, MonoNs now);
   std::size_t under_way() const { return tries_.size(); }
 
  private:
@@ -85,9 +88,9 @@ class Prober final : public ports::Probes {
     std::uint64_t attempt = 0;
     RunId run = no_run;
     int expect = 0;
-    MonoNs deadline = 0;
-    MonoNs until = 0;  // then it counts as not answered
-    Measure measure;   // set: max_memory is to be held against it
+    Deadline deadline;
+    Deadline until;   // then it counts as not answered
+    Measure measure;  // set: max_memory is to be held against it
     std::uint64_t max_memory = 0;
     bool measuring = false;
     State state = State::connecting;

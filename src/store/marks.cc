@@ -15,6 +15,7 @@
 #include "base/rfc3339.h"
 #include "os/crash_point.h"
 #include "os/fd.h"
+#include "os/whole_file.h"
 #include "store/flat_json.h"
 
 namespace hearth::store {
@@ -58,15 +59,6 @@ Found look_at(const Place& place, const std::string& wanted, bool is_pid, const 
   return digits > 0 && digits <= 10 && text->substr(digits) == "\n" ? Found::ours : Found::foreign;
 }
 
-// Whatever has come under the new name meanwhile stays. Some file systems (NFS) do not know that kind of rename.
-bool rename_unless_there(int directory, const std::string& from, const std::string& to) {
-  if (::renameat2(directory, from.c_str(), directory, to.c_str(), RENAME_NOREPLACE) == 0) return true;
-  if (errno != EINVAL && errno != ENOSYS) return false;
-  if (::linkat(directory, from.c_str(), directory, to.c_str(), 0) < 0) return false;
-  ::unlinkat(directory, from.c_str(), 0);
-  return true;
-}
-
 // False: errno.
 bool write_mark(const Place& place, const std::string& text) {
   const std::string beside = "." + place.name + ".hearth";
@@ -76,7 +68,8 @@ bool write_mark(const Place& place, const std::string& text) {
   if (!file) return false;
   const Status written = os::write_all(file.get(), text, place.name);
   os::crash_point("mark written");
-  if (written && ::fchmod(file.get(), 0644) == 0 && rename_unless_there(place.directory.get(), beside, place.name))
+  if (written && ::fchmod(file.get(), 0644) == 0 &&
+      os::rename_unless_there(place.directory.get(), beside.c_str(), place.name.c_str()))
     return true;
   const int code = written ? errno : written.error().code;
   ::unlinkat(place.directory.get(), beside.c_str(), 0);

@@ -94,6 +94,10 @@ class Supervisor final : public ports::Control {
   // a value not above now.mono asks for another turn at once.
   MonoNs turn(Now now);
 
+  // Whether nobody has watched until now, and since when: what ran out meanwhile starts anew. For who has deadlines of his
+  // own, before he looks at them, and before the turn, which does the same with ours.
+  std::optional<MonoNs> absent_since(MonoNs now) const;
+
   // Everything is stopped (or shall be left) and the keeper has been told so.
   bool finished() const { return acts_.finished(); }
   // All of hearth had died, and this goes on from its slot table and page.
@@ -132,7 +136,6 @@ class Supervisor final : public ports::Control {
   Supervisor(World world, wire::DecisionPage& page, Options options);
 
   // The turn, in its order.
-  void note_absence(Now now);
   void shut_down_for_one_given_up(Now now);
   void handle_inputs(bool requests, Now now);
   void handle(std::size_t index, Now now);

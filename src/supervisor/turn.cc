@@ -24,7 +24,7 @@ constexpr SpanNs postponed_span = milliseconds(5);
 }  // namespace
 
 MonoNs Supervisor::turn(Now now) {
-  note_absence(now);
+  absent_since_ = absent_since(now.mono);
   now_ = now;
   book_.another_turn = false;
 
@@ -64,9 +64,9 @@ void Supervisor::shut_down_for_one_given_up(Now now) {
   propagate(book_, lives_, now);
 }
 
-void Supervisor::note_absence(Now now) {
-  if (due_ == never || now.mono <= after(due_, tolerated_lateness)) return;
-  if (!absent_since_ || due_ < *absent_since_) absent_since_ = due_;
+std::optional<MonoNs> Supervisor::absent_since(MonoNs now) const {
+  if (due_ == never || now <= after(due_, tolerated_lateness)) return absent_since_;
+  return std::min(due_, absent_since_.value_or(due_));
 }
 
 // Evidence or requests: what happened is known before anything new is ordered.

@@ -1,5 +1,6 @@
 // import, export, top and tree, on a real hearth.
 #include "integration/cli/hearth_command.h"
+#include "support/small_disk.h"
 
 namespace hearth::cli {
 namespace {
@@ -59,6 +60,37 @@ TEST_F(CommandTest, what_is_imported_is_valid_whatever_was_written_there) {
   EXPECT_NE(first.find("\"${NAPS}\""), std::string::npos) << first;
   EXPECT_NE(first.find("cwd = \"" + project + "/x\""), std::string::npos) << first;
   EXPECT_NE(contents("pm2.toml").find("cwd = \"" + project + "/sub\""), std::string::npos) << contents("pm2.toml");
+}
+
+TEST_F(CommandTest, what_the_disk_has_no_room_for_is_told_and_leaves_nothing) {
+  std::string many;
+  for (int i = 0; i < 300; ++i)
+    many += "[program:p" + std::to_string(i) + "]\ncommand=sleep 1000\nautorestart=true\ndirectory=/srv/somewhere\n";
+  write("many.conf", many);
+  const std::string small = project + "/small";
+  fs::create_directory(small);
+  const support::SmallDisk disk(small, "size=16k,mode=700");
+  if (!disk) GTEST_SKIP() << "no mounts here";
+  const std::vector<std::string> import = {"import", "supervisord", "many.conf", "-o", "small/hearth.toml"};
+  const Finished full = hearth(import);
+  EXPECT_EQ(full.code, 1);
+  EXPECT_NE(full.err.find("No space left on device"), std::string::npos) << full.err;
+  EXPECT_TRUE(fs::is_empty(small));
+  // A shell has sent it there.
+  stdout_of_next = ::open((small + "/half.toml").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  EXPECT_EQ(hearth({"import", "supervisord", "many.conf"}).code, 1);
+  fs::remove(small + "/half.toml");
+  EXPECT_EQ(hearth({"import", "supervisord", "many.conf", "-o", "hearth.toml"}).code, 0);
+  EXPECT_EQ(hearth({"export", "systemd", "-o", "small"}).code, 1);
+  EXPECT_TRUE(fs::is_empty(small)) << "some units";
+  ASSERT_TRUE(disk.resize("size=8m"));
+  EXPECT_EQ(hearth(import).code, 0);
+  EXPECT_EQ(hearth({"config", "validate", "-f", "small/hearth.toml"}).code, 0);
+  fs::remove(small + "/hearth.toml");
+  EXPECT_EQ(hearth({"export", "systemd", "-o", "small"}).code, 0);
+  const Finished again = hearth({"export", "systemd", "-o", "small"});
+  EXPECT_EQ(again.code, 1);
+  EXPECT_NE(again.err.find("it is there already"), std::string::npos) << again.err;
 }
 
 TEST_F(CommandTest, what_cannot_be_imported_says_why) {

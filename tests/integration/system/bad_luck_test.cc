@@ -10,7 +10,6 @@
 #include <sys/inotify.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/timerfd.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -38,15 +37,6 @@ struct BadLuck : Machine {
     std::strncpy(address.sun_path, (directory + "/api.sock").c_str(), sizeof address.sun_path - 1);
     EXPECT_EQ(0, ::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address));
     return fd;
-  }
-  static void pass_time(int ms) {
-    const os::Fd timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
-    itimerspec spec{};
-    spec.it_value.tv_sec = ms / 1000;
-    spec.it_value.tv_nsec = ms % 1000 * 1'000'000L;
-    ::timerfd_settime(timer.get(), 0, &spec, nullptr);
-    pollfd polled{timer.get(), POLLIN, 0};
-    ::poll(&polled, 1, -1);
   }
 };
 

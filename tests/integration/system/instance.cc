@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -341,6 +342,16 @@ bool Machine::until(const std::function<bool()>& holds, int timeout_ms) {
     ::poll(nullptr, 0, 3);
   }
   return true;
+}
+
+void Machine::pass_time(int ms) {
+  const os::Fd timer(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
+  itimerspec spec{};
+  spec.it_value.tv_sec = ms / 1000;
+  spec.it_value.tv_nsec = ms % 1000 * 1'000'000L;
+  ::timerfd_settime(timer.get(), 0, &spec, nullptr);
+  pollfd polled{timer.get(), POLLIN, 0};
+  ::poll(&polled, 1, -1);
 }
 
 void Machine::stop_process(pid_t pid) {

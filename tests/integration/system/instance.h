@@ -95,6 +95,8 @@ class Machine : public ::testing::Test {
   // Looks every few milliseconds until it holds. For what no event tells.
   bool until(const std::function<bool()>& holds, int timeout_ms = patience_ms);
   bool until_state(const std::string& name, const std::string& state);
+  // For what nobody can tell of, because nobody runs.
+  static void pass_time(int ms);
   // SIGSTOP, which is sent before it is obeyed: until everybody can see it.
   void stop_process(pid_t pid);
 

@@ -190,6 +190,24 @@ TEST_F(ProberTest, a_silent_server_is_given_up_when_the_callers_clock_says_so) {
   EXPECT_EQ(1u, results.size());
 }
 
+TEST_F(ProberTest, a_try_whose_time_ran_out_while_nobody_watched_has_it_anew) {
+  listen();
+  Probe probe = http();
+  probe.timeout = seconds(2);
+  begin(0, false, 1, probe);
+  const MonoNs deadline = prober->next_deadline();
+  const MonoNs back = after(deadline, seconds(3'600));
+  prober->forgive_absence(after(deadline, 1), back);  // it was over before
+  EXPECT_EQ(deadline, prober->next_deadline());
+  prober->forgive_absence(deadline, back);
+  EXPECT_EQ(after(back, probe.timeout), prober->next_deadline());
+  prober->advance_to(back);
+  EXPECT_TRUE(results.empty());
+  prober->advance_to(prober->next_deadline());
+  ASSERT_EQ(1u, results.size());
+  EXPECT_FALSE(results[0].good);
+}
+
 TEST_F(ProberTest, a_cancelled_try_gives_no_result) {
   listen();
   begin(0, false, 1, http());
