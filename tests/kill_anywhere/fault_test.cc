@@ -3,6 +3,7 @@
 //   evidence  -> judge() -> violations        each kind of evidence doctored once
 //   log files -> check_log() -> findings      a line taken out, doubled, moved, cut
 //   program   -> exit status and words        a service that drops a line, a supervisor that takes nothing over
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -12,6 +13,8 @@
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <utility>
+#include <zstd.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -39,6 +42,24 @@ ServiceView service(const char* state, pid_t pid, std::uint64_t run) {
   view.pid = pid;
   view.run = run;
   return view;
+}
+
+// What goes on beside every story.
+void add_load(Evidence& e) {
+  e.processes.push_back({"m", 50, 50, 0, "-", "-"});
+  e.processes.push_back({"o", 51, 51, 0, "-", "-"});
+  e.processes.push_back({"u", 52, 52, 0, "-", "-", 0, 72});
+  e.processes.push_back({"u", 53, 53, 0, "-", "-"});
+  for (const std::uint64_t run : {50, 51, 52, 53}) e.events.begun[run] = e.events.ended[run] = 1;
+  e.events.codes[52] = 72;
+  for (const std::uint64_t run : {50, 51, 53}) e.events.signals[run] = SIGTERM;
+  e.last.services["m"] = service("running", 50, 50);
+  e.last.services["o"] = service("running", 51, 51);
+  e.last.services["u"] = service("running", 53, 53);
+  e.last.services["u"].restarts = 1;
+  for (const char* name : {"m", "o", "u"}) e.logs[name].files = e.logs[name].lines = 3;
+  e.logs["o"].compressed = 1;
+  e.asked.answered = 5;
 }
 
 // What a run leaves in which nothing went wrong.
@@ -69,6 +90,10 @@ Evidence good() {
   e.watchdog_at = 200;
   e.takeovers_known = true;
   for (const char* name : {"a", "b", "c", "d", "e"}) e.logs[name].files = 3;
+  // The stories' own look at the first, or the last, of them.
+  const std::vector<SeenProcess> own = std::exchange(e.processes, {});
+  add_load(e);
+  e.processes.insert(e.processes.end(), own.begin(), own.end());
   return e;
 }
 
@@ -118,6 +143,9 @@ TEST(KillAnywhereFaults, each_doctored_piece_of_evidence_is_a_violation) {
   EXPECT_THAT(found([](Evidence& e) { e.stuck = "x"; }), ElementsAre(HasSubstr("did not come to its end")));
   EXPECT_THAT(found([](Evidence& e) { e.keeper_status = 256; }), ElementsAre(HasSubstr("wait status")));
   EXPECT_THAT(found([](Evidence& e) { e.logs["b"].lost = 1; }), ElementsAre(HasSubstr("log of b")));
+  for (const char* name : {"a", "b", "m", "o"})
+    EXPECT_THAT(found([&](Evidence& e) { e.logs[name].files = 1; }), ElementsAre(HasSubstr("was not rotated")));
+  EXPECT_THAT(found([](Evidence& e) { e.logs["o"].compressed = 0; }), ElementsAre(HasSubstr("was compressed")));
 }
 
 Evidence good_change() {
@@ -125,7 +153,8 @@ Evidence good_change() {
   e.story = Story::change;
   e.ended = true;
   std::uint64_t run = 0;
-  for (const char* name : {"x", "w", "t", "p", "r", "h", "j", "d", "l", "n", "f", "k", "f", "k"}) {
+  for (const char* name :
+       {"x", "w", "t", "p", "r", "h", "j", "d", "l", "n", "q", "s", "y", "v", "v", "f", "k", "f", "k"}) {
     const pid_t pid = static_cast<pid_t>(100 + ++run);
     e.processes.push_back({name, pid, run, 0, "-", "-"});
     e.last.services[name] = service("running", pid, run);
@@ -134,6 +163,7 @@ Evidence good_change() {
   }
   e.events.checked = true;
   e.last.services["d"].exit_code = 9;
+  e.last.services["v"].restarts = 1;
   e.last.services["h"].state = "stopped";
   e.last.services.erase("l");
   e.after_exit.services["j"] = service("completed", 0, 7);
@@ -141,6 +171,7 @@ Evidence good_change() {
   e.hooks = "before_start\nafter_start\nbefore_stop\nafter_stop\n";
   e.hangups = "1";
   e.caller_heard = "pong";
+  add_load(e);
   return e;
 }
 
@@ -167,10 +198,14 @@ TEST(KillAnywhereFaults, so_is_each_of_the_story_of_change) {
     return judge(evidence).violations;
   };
   EXPECT_THAT(found([](Evidence&) {}), IsEmpty());
-  for (const char* name : {"x", "w", "t", "f", "p", "r", "k", "n"}) {
+  for (const char* name : {"x", "w", "t", "f", "p", "r", "k", "n", "q", "s", "y"}) {
     EXPECT_THAT(found([&](Evidence& e) { e.last.services[name].ready = false; }), ElementsAre(HasSubstr("not ready")));
     EXPECT_THAT(found([&](Evidence& e) { e.last.services[name].restarts = 1; }), ElementsAre(HasSubstr("restarts")));
   }
+  EXPECT_THAT(found([](Evidence& e) { e.last.services["v"].restarts = 2; }),
+              ElementsAre(HasSubstr("v was restarted 2")));
+  EXPECT_THAT(found([](Evidence& e) { e.last.services["v"].state = "stopping"; }),
+              ElementsAre(HasSubstr("is stopping")));
   const auto lose_j = [](Evidence& e) {
     e.after_exit.services["j"].exit_code.reset();
     e.after_exit.services["j"].state = "failed";
@@ -294,17 +329,86 @@ TEST(KillAnywhereFaults, so_is_each_of_the_story_of_a_keeper_that_executes_anoth
   EXPECT_THAT(of_killed_dry_run({of_keeper}), ElementsAre(HasSubstr("without a death")));
 }
 
+TEST(KillAnywhereFaults, so_is_each_of_what_goes_on_beside_every_story) {
+  const auto found = [](const std::function<void(Evidence&)>& doctor, Loss loss = Loss::nothing) {
+    Evidence evidence = good_change();
+    evidence.loss = loss;
+    doctor(evidence);
+    return judge(evidence).violations;
+  };
+  const auto u = [](Evidence& e, std::size_t which) -> SeenProcess& {
+    return *std::ranges::find_if(e.processes, [&](const SeenProcess& one) { return one.name == "u" && which-- == 0; });
+  };
+  EXPECT_THAT(found([](Evidence&) {}), IsEmpty());
+  EXPECT_THAT(found([](Evidence& e) { e.asked.wrong = {"x"}; }), ElementsAre("who asks status all the time: x"));
+  EXPECT_THAT(found([](Evidence& e) { e.asked.answered = 0; }), ElementsAre(HasSubstr("had no answer")));
+  for (const char* name : {"m", "o"}) {
+    EXPECT_THAT(found([&](Evidence& e) { e.logs[name].lines = 0; }), ElementsAre(HasSubstr("has written nothing")));
+    EXPECT_THAT(found([&](Evidence& e) { e.logs[name].lost = 1; }), ElementsAre(HasSubstr("log of ")));
+    EXPECT_THAT(found([&](Evidence& e) { e.last.services[name].pid = 99; }), ElementsAre(HasSubstr("status says")));
+    EXPECT_THAT(found([&](Evidence& e) { e.last.services[name].restarts = 1; }), ElementsAre(HasSubstr("restarts")));
+  }
+  EXPECT_THAT(found([](Evidence& e) { e.logs["u"].doubled = 1; }), ElementsAre(HasSubstr("log of u")));
+  EXPECT_THAT(found([&](Evidence& e) { u(e, 0).told_exit.reset(); }), ElementsAre(HasSubstr("had not been told")));
+  EXPECT_THAT(found([](Evidence& e) { e.last.services["u"].restarts = 2; }), ElementsAre(HasSubstr("2 restarts of u")));
+  EXPECT_THAT(found([](Evidence& e) { e.events.codes[52] = 73; }), ElementsAre(HasSubstr("another end is")));
+  const auto forget = [](Evidence& e) { e.events.codes.erase(52); };
+  EXPECT_THAT(found(forget), ElementsAre(HasSubstr("exit code 72 of run 52 of u is not in the events")));
+  EXPECT_THAT(found(forget, Loss::keeper), IsEmpty());
+  EXPECT_THAT(found([&](Evidence& e) { e.events.signals[52] = SIGTERM, forget(e); }),
+              ElementsAre(HasSubstr("another end is")));
+  EXPECT_THAT(found([&](Evidence& e) { u(e, 1).told_exit = 73; }), IsEmpty()) << "the shutdown was faster";
+  const auto unseen = [](Evidence& e) {
+    e.events.begun[99] = e.events.ended[99] = 1;
+    e.events.services[99] = "ka1l.u.0";
+    e.events.signals[99] = SIGTERM;
+  };
+  EXPECT_THAT(found(unseen), IsEmpty()) << "it was stopped before it greeted";
+  EXPECT_THAT(found([&](Evidence& e) {
+                unseen(e);
+                e.events.services[99] = "ka1.k.0";
+              }),
+              ElementsAre(HasSubstr("nobody has seen it")));
+}
+
+TEST(KillAnywhereFaults, who_asks_status_all_the_time_notices_a_wrong_answer_and_a_connection_that_ends_for_nothing) {
+  const auto wrong = [](const std::function<void(StatusWitness&)>& what) {
+    StatusWitness witness;
+    witness.take(200, R"({"services":[{"name":"a","run":7}]})", false);
+    what(witness);
+    return witness.asked().wrong;
+  };
+  EXPECT_THAT(wrong([](StatusWitness&) {}), IsEmpty());
+  EXPECT_THAT(wrong([](StatusWitness& w) { w.take(200, R"({"services":[{"name":"a","run":8}]})", false); }), IsEmpty());
+  EXPECT_THAT(wrong([](StatusWitness& w) { w.take(200, R"({"services":[{"name":"a","run":6}]})", false); }),
+              ElementsAre("run 6 of a was told after run 7"));
+  EXPECT_THAT(wrong([](StatusWitness& w) { w.take(200, R"({"services":[)", false); }),
+              ElementsAre(HasSubstr("no status")));
+  const std::string refusal = R"({"message":"no memory"})";
+  EXPECT_THAT(wrong([&](StatusWitness& w) { w.take(503, refusal, false); }), ElementsAre(HasSubstr("answered 503")));
+  EXPECT_THAT(wrong([&](StatusWitness& w) { w.take(503, refusal, true); }), IsEmpty());
+  EXPECT_THAT(wrong([](StatusWitness& w) { w.take(503, "{}", true); }), ElementsAre(HasSubstr("answered 503")))
+      << "without a reason";
+  EXPECT_THAT(wrong([&](StatusWitness& w) { w.take(404, refusal, true); }), ElementsAre(HasSubstr("answered 404")));
+  EXPECT_THAT(wrong([](StatusWitness& w) { w.lose_connection("x", true); }), IsEmpty());
+  EXPECT_THAT(wrong([](StatusWitness& w) { w.lose_connection("x", false); }),
+              ElementsAre("its connection ended, and nobody had died: x"));
+}
+
 TEST(KillAnywhereFaults, a_journal_that_lost_doubled_or_cut_an_event_is_noticed) {
   const std::string one = R"({"id":1,"time":"t","kind":"order","text":"x"})"
                           "\n";
   const std::string two = R"({"id":2,"time":"t","kind":"run","cause":1,"run":7,"text":"x"})"
                           "\n";
-  const std::string three = R"({"id":3,"time":"t","kind":"exit","cause":2,"run":7,"text":"x"})"
-                            "\n";
+  const std::string three =
+      R"({"id":3,"time":"t","kind":"exit","service":"p.a.0","cause":2,"run":7,"exit":{"code":3},"text":"x"})"
+      "\n";
   const EventFindings whole = check_event_lines(one + two + three);
   EXPECT_THAT(whole.wrong, IsEmpty());
   EXPECT_EQ(whole.begun.at(7), 1u);
   EXPECT_EQ(whole.ended.at(7), 1u);
+  EXPECT_EQ(whole.codes.at(7), 3);
+  EXPECT_EQ(whole.services.at(7), "p.a.0");
   EXPECT_THAT(check_event_lines(one + three).wrong, ElementsAre("event 3 follows 1"));
   EXPECT_THAT(check_event_lines(one + two + two + three).wrong, ElementsAre("event 2 follows 2"));
   EXPECT_FALSE(check_event_lines(two + one).wrong.empty());
@@ -338,6 +442,12 @@ TEST(KillAnywhereFaults, what_only_the_death_of_everything_may_cost_is_tolerated
   evidence.logs["e"].lost = 1;
   evidence.logs["e"].gaps = 1;
   EXPECT_EQ(judge(evidence).violations.size(), 1u) << "one batch is of one service";
+  evidence.killed_in_shutdown = true;
+  EXPECT_THAT(judge(evidence).violations, IsEmpty()) << "they end while nobody lives";
+  evidence.logs["u"].lost = evidence.logs["u"].gaps = 2;
+  EXPECT_THAT(judge(evidence).violations, IsEmpty()) << "the batch, and what its last run had written";
+  evidence.logs["u"].gaps = 3;
+  EXPECT_EQ(judge(evidence).violations.size(), 1u);
 }
 
 TEST(KillAnywhereFaults, an_exit_code_may_be_unknown_of_what_began_before_the_keeper_was_killed) {
@@ -345,9 +455,10 @@ TEST(KillAnywhereFaults, an_exit_code_may_be_unknown_of_what_began_before_the_ke
   evidence.loss = Loss::keeper;
   evidence.last.services["d"].exit_code.reset();
   evidence.killed_at_ticks = 100;
-  evidence.processes[3].start_ticks = 99;
+  const auto d = std::ranges::find(evidence.processes, "d", &SeenProcess::name);
+  d->start_ticks = 99;
   EXPECT_THAT(judge(evidence).violations, IsEmpty());
-  evidence.processes[3].start_ticks = 120;
+  d->start_ticks = 120;
   EXPECT_THAT(judge(evidence).violations, ElementsAre(HasSubstr("it began after the kill")));
 }
 
@@ -434,6 +545,30 @@ TEST_F(LogCheck, finds_lines_that_are_lost_doubled_moved_and_damaged) {
   std::string flipped = lines({0, 1, 2, 3, 4});
   flipped[30] = flipped[30] == 'x' ? 'y' : 'x';
   EXPECT_EQ(check(flipped).damaged, 1u);
+}
+
+TEST_F(LogCheck, reads_compressed_files_and_finds_one_that_differs_from_what_it_was_made_of) {
+  const auto compress = [&](const std::string& text) {
+    std::string bytes(ZSTD_compressBound(text.size()), '\0');
+    bytes.resize(ZSTD_compress(bytes.data(), bytes.size(), text.data(), text.size(), 1));
+    std::ofstream(directory + "/00000001.log.zst", std::ios::binary | std::ios::trunc) << bytes;
+  };
+  const auto check_second = [&] {
+    std::ofstream(directory + "/00000002.log", std::ios::trunc) << lines({3, 4});
+    return check_log(directory, "raw", {5, 5});
+  };
+  compress(lines({0, 1, 2}));
+  const LogFindings good = check_second();
+  EXPECT_TRUE(good.exact()) << good.example;
+  EXPECT_EQ(good.files, 2u);
+  EXPECT_EQ(good.compressed, 1u);
+  compress(lines({0, 2}));
+  EXPECT_EQ(check_second().lost, 1u);
+  compress(lines({0, 1, 2}));
+  std::ofstream(directory + "/00000001.log") << lines({0, 1, 2});
+  EXPECT_TRUE(check_second().exact()) << "both stand, and say the same";
+  compress(lines({0, 1}));
+  EXPECT_THAT(check_second().example, HasSubstr("are not the same"));
 }
 
 TEST(KillAnywhereFaults, points_are_read_as_they_are_written) {
@@ -703,8 +838,15 @@ std::pair<int, std::string> run_tool(const std::string& arguments) {
 TEST(KillAnywhereFaults, a_service_that_drops_a_line_is_noticed) {
   const auto [status, output] = run_tool("--point 4:8:entry --service-mode drops-a-line");
   EXPECT_NE(status, 0);
-  EXPECT_THAT(output, HasSubstr("log of a"));
-  EXPECT_THAT(output, HasSubstr("line 25 is not there"));
+  for (const char* name : {"a", "m", "o"}) EXPECT_THAT(output, HasSubstr(std::string("log of ") + name));
+  EXPECT_THAT(output, HasSubstr("line 3 is not there"));
+}
+
+TEST(KillAnywhereFaults, a_service_that_exits_untold_is_noticed) {
+  const auto [status, output] = run_tool("--point 4:8:entry --service-mode leaves");
+  EXPECT_NE(status, 0);
+  EXPECT_THAT(output, testing::AnyOf(HasSubstr("of u is not in the events: another end is"),
+                                     HasSubstr("had not been told to exit")));
 }
 
 TEST(KillAnywhereFaults, a_supervisor_that_takes_nothing_over_is_noticed) {
