@@ -182,6 +182,26 @@ TEST(FailAnywhere, an_exit_code_may_stand_in_the_events_of_the_service_whose_sta
   std::filesystem::remove_all(directory);
 }
 
+TEST(FailAnywhere, a_hook_before_a_start_may_be_run_again_when_that_start_was_refused) {
+  const std::string directory = testing::TempDir() + "/ka-fail-hooks-" + std::to_string(getpid());
+  std::filesystem::create_directories(directory + "/i");
+  const auto violations = [&](const std::string& hooks, const std::string& events) {
+    std::ofstream(directory + "/i/events.jsonl", std::ios::trunc) << events;
+    Verdict verdict;
+    verdict.violations = {"the hooks were not run once each: " + hooks};
+    judge_failure(Report{}, good_change(), directory, verdict);
+    return verdict.violations.size();
+  };
+  const std::string refused = R"({"kind":"exit","service":"ka.h.0","exit":{"started":false,"errno":5}})"
+                              "\n";
+  const std::string rest = "after_start\nbefore_stop\nafter_stop\n", twice = "before_start\nbefore_start\n" + rest;
+  EXPECT_EQ(violations(twice, refused), 0u);
+  EXPECT_EQ(violations(twice, ""), 1u) << "no start was refused";
+  EXPECT_EQ(violations("before_start\n" + twice, refused + refused), 1u);
+  EXPECT_EQ(violations("before_start\nafter_start\n" + rest, refused), 1u) << "another hook is doubled";
+  std::filesystem::remove_all(directory);
+}
+
 TEST(FailAnywhere, an_order_may_fail_for_a_start_that_is_refused_and_made_later) {
   const auto left = [](const std::string& slots) {
     Verdict verdict;
