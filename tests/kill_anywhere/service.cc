@@ -13,7 +13,6 @@
 //     pipe FD        the line that says ready on a pipe           -> done
 //     serve PORT     answers HTTP at 127.0.0.1 from now on        -> done
 //     open PATH      answers PING in a frame at a Unix socket     -> done
-//     remove PATH                                                 -> done
 //     accept         one connection that waits at descriptor 3, which is answered "pong" -> done | failed ERRNO
 //     hups           how many SIGHUP have come                    -> done N
 //     exit CODE, abort                                            -> nothing
@@ -226,7 +225,6 @@ void obey(Service& service, const std::string& command) {
   if (verb == "pipe") return answer_error(service, write(std::atoi(rest.c_str()), "\n", 1) == 1 ? 0 : errno);
   if (verb == "serve") return serve(service, std::atoi(rest.c_str()));
   if (verb == "open") return open_door(service, rest);
-  if (verb == "remove") return answer_error(service, unlink(rest.c_str()) == 0 || errno == ENOENT ? 0 : errno);
   if (verb == "accept") return accept_who_waits(service);
   if (verb == "hups") return answer(service, "done " + std::to_string(service.hups));
   if (verb == "exit") _exit(std::atoi(rest.c_str()));
