@@ -124,4 +124,60 @@ void Question::start(Circumstances& circumstances, std::string target) {
   });
 }
 
+void StatusClient::start(Circumstances& circumstances, std::function<bool()> may_break) {
+  at_work_ = true;
+  job_.start(circumstances.wake, [this, &circumstances, may_break = std::move(may_break)] {
+    run(circumstances, may_break);
+    at_work_ = false;
+  });
+}
+
+void StatusClient::ask() {
+  const std::lock_guard lock(mutex_);
+  ++wanted_;
+  news_.notify_one();
+}
+
+void StatusClient::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopped_ = true;
+    news_.notify_one();
+  }
+  job_.join();
+}
+
+void StatusClient::run(Circumstances& circumstances, const std::function<bool()>& may_break) {
+  cli::Client client(circumstances.socket);
+  for (;;) {
+    {
+      std::unique_lock lock(mutex_);
+      news_.wait(lock, [&] { return stopped_.load() || answered_.load() < wanted_.load(); });
+    }
+    if (stopped_.load() || given_up(circumstances)) return;
+    ask_until_answered(circumstances, may_break, client);
+    ++answered_;
+    os::ring(circumstances.wake);
+  }
+}
+
+void StatusClient::ask_until_answered(Circumstances& circumstances, const std::function<bool()>& may_break,
+                                      cli::Client& client) {
+  const MonoNs deadline = after(os::read_mono(), circumstances.patience);
+  while (!stopped_.load() && !given_up(circumstances)) {
+    auto answer = client.ask(cli::Question{"GET", "/v1/status", {}, {}}, deadline);
+    if (answer) {
+      listened_ = true;
+      return witness_.take(answer->status, answer->body, circumstances.may_refuse);
+    }
+    if (stopped_.load() || given_up(circumstances)) return;
+    const cli::Trouble trouble = answer.error().trouble;
+    const bool gone = trouble == cli::Trouble::cut || trouble == cli::Trouble::not_running;
+    if (!gone || os::read_mono() > deadline) return witness_.complain(answer.error().error.text());
+    // Before the first answer hearth is being started.
+    if (listened_) witness_.lose_connection(answer.error().error.text(), may_break());
+    wait_a_moment();
+  }
+}
+
 }  // namespace hearth::kill_anywhere

@@ -3,14 +3,18 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <mutex>
 #include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/time.h"
+#include "cli/client.h"
+#include "status_witness.h"
 
 namespace hearth::kill_anywhere {
 
@@ -95,6 +99,39 @@ class Question {
  private:
   Job job_;
   std::string answer_;
+};
+
+// Asks status over one connection, one question after another, as often as it is told to; when the connection breaks, over
+// the next one.
+class StatusClient {
+ public:
+  StatusClient() = default;
+  ~StatusClient() { stop(); }
+  StatusClient(const StatusClient&) = delete;
+  StatusClient& operator=(const StatusClient&) = delete;
+
+  // `may_break`: whether its connection may just now, asked from its thread.
+  void start(Circumstances& circumstances, std::function<bool()> may_break);
+  // These, from any thread. Once more:
+  void ask();
+  // Everything is answered, or nobody will answer.
+  bool idle() const { return answered_.load() == wanted_.load() || !at_work_.load(); }
+  void stop();
+
+  // Once stopped.
+  const Asked& asked() const { return witness_.asked(); }
+
+ private:
+  void run(Circumstances& circumstances, const std::function<bool()>& may_break);
+  void ask_until_answered(Circumstances& circumstances, const std::function<bool()>& may_break, cli::Client& client);
+
+  Job job_;
+  StatusWitness witness_;
+  bool listened_ = false;  // somebody has answered
+  std::mutex mutex_;
+  std::condition_variable news_;
+  std::atomic<std::uint64_t> wanted_{0}, answered_{0};
+  std::atomic<bool> at_work_{false}, stopped_{false};
 };
 
 }  // namespace hearth::kill_anywhere

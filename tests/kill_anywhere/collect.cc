@@ -31,7 +31,7 @@ void Scenario::collect(const Report& report) {
   evidence_.overlaps = hub_.violations();
   for (const ServiceProcess* process : hub_.all())
     evidence_.processes.push_back({process->name, process->pid, process->run, process->listen_fds,
-                                   process->listen_names, process->content, process->start_ticks});
+                                   process->listen_names, process->content, process->start_ticks, process->told_exit});
   for (auto& order : orders_) {
     order->join();
     evidence_.orders.push_back(
@@ -39,6 +39,7 @@ void Scenario::collect(const Report& report) {
     for (const Refusal& refusal : order->refusals())
       evidence_.refusals.push_back({order->name() + ": " + refusal.reason, refusal.after_death});
   }
+  evidence_.asked = load_.end();
   evidence_.ended = keeper_ended_;
   // Of those, too, that have left the document.
   for (const auto& [name, directory] : log_directories_) evidence_.logs[name] = log_of(name, directory);
@@ -50,7 +51,7 @@ void Scenario::collect(const Report& report) {
 }
 
 LogFindings Scenario::log_of(const std::string& name, const std::string& directory) const {
-  const std::map<std::string, std::string> formats = {{"b", "stamped"}, {"c", "json"}};
+  const std::map<std::string, std::string> formats = {{"b", "stamped"}, {"c", "json"}, {"m", "stamped"}, {"o", "json"}};
   const auto format = formats.find(name);
   return check_log(directory, format == formats.end() ? "raw" : format->second,
                    read_counters(options_.directory + "/counters/" + name));
@@ -64,6 +65,7 @@ void Scenario::collect_members(const Report& report) {
   evidence_.keeper = tracer_ ? tracer_->keeper() : 0;
   evidence_.died_as_next = died_as_next_.load();
   evidence_.killed_at_ticks = killed_at_ticks_.load();
+  evidence_.killed_in_shutdown = killed_in_shutdown_.load();
   for (const pid_t pid : children()) evidence_.hearth_is_left |= program_of(pid).starts_with("hearth-");
   evidence_.starts_known = counts_.known() && counted_revivals_ == revivals_;
   if (!evidence_.starts_known) return;

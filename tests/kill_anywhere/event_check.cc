@@ -1,6 +1,7 @@
 #include "event_check.h"
 
 #include <sstream>
+#include <utility>
 
 #include <boost/json.hpp>
 
@@ -43,8 +44,15 @@ EventFindings check_event_lines(const std::string& journal) {
     last = id;
     const std::string kind = text(*event, "kind");
     if (kind == "loss") findings.wrong.push_back(text(*event, "text"));
-    if (kind == "run") ++findings.begun[number(*event, "run")];
-    if (kind == "exit") ++findings.ended[number(*event, "run")];
+    const std::uint64_t run = number(*event, "run");
+    if (kind == "run") ++findings.begun[run];
+    if (kind == "exit") ++findings.ended[run];
+    if (kind == "run" || kind == "exit") findings.services[run] = text(*event, "service");
+    const json::value* exit = event->if_contains("exit");
+    if (kind != "exit" || exit == nullptr || !exit->is_object()) continue;
+    for (const auto& [name, how] : {std::pair("code", &findings.codes), std::pair("signal", &findings.signals)})
+      if (const json::value* is = exit->get_object().if_contains(name); is != nullptr && is->is_int64())
+        (*how)[run] = static_cast<int>(is->get_int64());
   }
   return findings;
 }

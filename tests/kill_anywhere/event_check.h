@@ -14,6 +14,9 @@ struct EventFindings {
   std::vector<std::string> wrong;  // a line that is no event, an id that does not follow the one before, a loss
   // By number of a run: events that say that it began and that it ended.
   std::map<std::uint64_t, std::uint64_t> begun, ended;
+  // How they ended, where that is known, and of which service they were.
+  std::map<std::uint64_t, int> codes, signals;
+  std::map<std::uint64_t, std::string> services;
 };
 
 // Of the instance in `directory`.

@@ -74,17 +74,19 @@ void Hub::greet(ServiceProcess& process, const std::string& text) {
   std::string hello;
   pid_t said = 0;
   std::string name;
-  in >> hello >> name >> said >> process.run >> process.listen_fds >> process.listen_names >> process.content;
+  std::uint64_t run = 0;
+  in >> hello >> name >> said >> run >> process.listen_fds >> process.listen_names >> process.content;
   for (const auto& other : processes_) {
     if (other.get() == &process || other->name != name) continue;
     if (other->alive())
       violations_.push_back("two processes of one slot live: " + name_of(*other) + " and PID " + std::to_string(said) +
-                            ", run " + std::to_string(process.run));
-    if (other->run >= process.run)
-      violations_.push_back("run " + std::to_string(process.run) + " of " + name + " came after run " +
+                            ", run " + std::to_string(run));
+    if (other->run >= run)
+      violations_.push_back("run " + std::to_string(run) + " of " + name + " came after run " +
                             std::to_string(other->run));
   }
   const std::lock_guard lock(mutex_);
+  process.run = run;
   process.name = name;
 }
 
@@ -129,9 +131,25 @@ ServiceProcess* Hub::newest(const std::string& name) const {
 }
 
 bool Hub::send(const std::string& name, const std::string& command) {
+  const std::lock_guard lock(mutex_);
   ServiceProcess* process = newest(name);
   if (process == nullptr || !process->control) return false;
-  return ::send(process->control.get(), command.data(), command.size(), MSG_NOSIGNAL) > 0;
+  if (::send(process->control.get(), command.data(), command.size(), MSG_NOSIGNAL) <= 0) return false;
+  if (command.starts_with("write ") || command.starts_with("spill ")) lines_[name] += std::stoul(command.substr(6));
+  if (command.starts_with("exit ")) process->told_exit = std::stoi(command.substr(5));
+  return true;
+}
+
+std::uint64_t Hub::lines_of(const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = lines_.find(name);
+  return found == lines_.end() ? 0 : found->second;
+}
+
+std::uint64_t Hub::run_of(const std::string& name) const {
+  const std::lock_guard lock(mutex_);
+  const ServiceProcess* process = newest(name);
+  return process == nullptr ? 0 : process->run;
 }
 
 std::optional<std::string> Hub::take_answer(const std::string& name) {
@@ -150,6 +168,7 @@ bool Hub::end_now(const std::string& name, int code) {
     if (process == nullptr || !process->control || !process->alive()) return false;
     const std::string command = "exit " + std::to_string(code);
     if (::send(process->control.get(), command.data(), command.size(), MSG_NOSIGNAL) <= 0) return false;
+    process->told_exit = code;
     handle.reset(dup(process->handle.get()));
   }
   return has_ended(handle.get(), 5'000);

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -27,7 +28,8 @@ struct ServiceProcess {
   std::string listen_names;
   std::string content;  // of its first passed descriptor, "-" without one
   os::Fd control;
-  os::Fd handle;  // pidfd
+  os::Fd handle;                 // pidfd
+  std::optional<int> told_exit;  // the code that it was told to exit with
   std::deque<std::string> answers;
 
   bool alive() const;  // a zombie does not live
@@ -47,7 +49,12 @@ class Hub {
   std::vector<ServiceProcess*> all() const;
   std::vector<ServiceProcess*> all(const std::string& name) const;
   ServiceProcess* newest(const std::string& name) const;
+  // These, from any thread. To the newest process of the service; false when it is not there.
   bool send(const std::string& name, const std::string& command);
+  // How many lines the service was told to write.
+  std::uint64_t lines_of(const std::string& name) const;
+  // Of its newest process; 0 for none.
+  std::uint64_t run_of(const std::string& name) const;
   std::optional<std::string> take_answer(const std::string& name);
 
   // From any thread: tells the newest process of the service to exit and waits until it has. False when there is
@@ -62,8 +69,9 @@ class Hub {
 
   std::string address_;
   os::Fd listener_;
-  mutable std::mutex mutex_;  // processes_, for end_now()
+  mutable std::mutex mutex_;  // processes_ and lines_, for other threads
   std::vector<std::unique_ptr<ServiceProcess>> processes_;
+  std::map<std::string, std::uint64_t> lines_;  // by service
   std::vector<std::string> violations_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <signal.h>
 #include <sys/wait.h>
 
 #include <boost/json.hpp>
@@ -42,6 +43,7 @@ class Judge {
     for (const std::string& crash : e_.crashes) violation(crash);
     for (const std::string& revival : e_.revivals) tolerated(revival);
     logs();
+    for (const std::string& wrong : e_.asked.wrong) violation("who asks status all the time: " + wrong);
     for (const std::string& left : e_.left_over) violation("left over: " + left);
     // What follows is about a run that went through all its steps.
     if (!e_.stuck.empty()) return std::move(verdict_);
@@ -51,9 +53,11 @@ class Judge {
       case Story::upgrade: upgrade(); break;
       case Story::keeper: keeper(); break;
     }
+    load();
     orders();
     members();
     events();
+    exits_in_events();
     end();
     return std::move(verdict_);
   }
@@ -97,10 +101,14 @@ class Judge {
   }
 
   void change() {
-    for (const char* name : {"x", "w", "t", "p", "r", "h", "j", "d", "l", "n"}) count(name, 1);
+    for (const char* name : {"x", "w", "t", "p", "r", "h", "j", "d", "l", "n", "q", "s", "y"}) count(name, 1);
     count("f", 2);
+    count("v", 2);
     count("k", 2);
-    told({"x", "w", "t", "f", "p", "r", "k", "n"});
+    told({"x", "w", "t", "f", "p", "r", "k", "n", "q", "s", "y"});
+    if (last("v").restarts != 1)
+      only_after(Loss::all_of_hearth, "v was restarted " + std::to_string(last("v").restarts) + " times by status");
+    if (last("v").state != "running") violation("v was restarted, and is " + last("v").state);
     exit_code(last("d"), "d", 9);
     const auto j = e_.after_exit.services.find("j");
     if (j == e_.after_exit.services.end()) return violation("status does not know j");
@@ -191,11 +199,14 @@ class Judge {
     if (view.exit_code == expected) return;
     const std::string what = "exit code " + std::to_string(expected) + " of " + name + " is not known";
     if (view.exit_code || view.exit_signal) return violation(what + ": status says something else");
-    // Started by the keeper that is there, and so its own child. A spawner of the dead one may have been about to make it.
-    constexpr std::uint64_t a_moment = 10;
     const std::vector<SeenProcess> seen = of(name);
-    const bool after =
-        e_.killed_at_ticks != 0 && !seen.empty() && seen.front().start_ticks > e_.killed_at_ticks + a_moment;
+    unknown_exit(what, seen.empty() ? 0 : seen.front().start_ticks);
+  }
+
+  // Started by the keeper that is there, and so its own child. A spawner of the dead one may have been about to make it.
+  void unknown_exit(const std::string& what, std::uint64_t start_ticks) {
+    constexpr std::uint64_t a_moment = 10;
+    const bool after = e_.killed_at_ticks != 0 && start_ticks > e_.killed_at_ticks + a_moment;
     after ? violation(what + ", and it began after the kill") : only_after(Loss::keeper, what);
   }
 
@@ -254,7 +265,9 @@ class Judge {
   bool may_be_the_batch(const std::string& name, const LogFindings& findings) const {
     const auto settled = e_.settled.find(name);
     const bool was_settled = findings.lost != 0 && settled != e_.settled.end() && findings.prefix < settled->second;
-    return findings.gaps <= 1 && findings.damaged <= 2 && findings.doubled + findings.disordered == 0 &&
+    // The run that ended at the point may have left unread what comes behind the batch, and what stood between them.
+    const std::uint64_t gaps = name == "u" ? 2 : 1;
+    return findings.gaps <= gaps && findings.damaged <= 2 && findings.doubled + findings.disordered == 0 &&
            findings.lost_bytes <= logger::largest_batch && !was_settled;
   }
 
@@ -264,7 +277,7 @@ class Judge {
     for (const auto& [name, findings] : e_.logs) {
       if (findings.exact()) continue;
       const std::string what = "log of " + name + ": " + text_of(findings);
-      const bool lives = last(name).state == "running" && of(name).size() == 1;
+      const bool lives = !e_.killed_in_shutdown && last(name).state == "running" && of(name).size() == 1;
       if (lives) ++batches;
       may_be_the_batch(name, findings) && (!lives || batches <= 1) ? only_after(Loss::all_of_hearth, what)
                                                                    : violation(what);
@@ -289,8 +302,54 @@ class Judge {
     most("spawners", e_.starts.spawners, e_.allowed.spawners);
   }
 
+  // What went on beside the story.
+  void load() {
+    count("m", 1);
+    count("o", 1);
+    told({"m", "o"});
+    for (const char* name : {"m", "o"})
+      if (!e_.logs.contains(name) || e_.logs.at(name).lines == 0) violation(std::string(name) + " has written nothing");
+    if (e_.asked.answered == 0) violation("who asks status all the time had no answer");
+    const std::vector<SeenProcess> u = of("u");
+    if (u.size() < 2) violation("u was not started again");
+    for (std::size_t i = 0; i < u.size(); ++i) {
+      if (i + 1 < u.size() && !u[i].told_exit)
+        violation("u was started again, and run " + std::to_string(u[i].run) + " had not been told to exit");
+      // It may have exited since.
+      if (last("u").run == u[i].run && last("u").restarts != i && !e_.calls_failed)
+        only_after(Loss::all_of_hearth, "status counts " + std::to_string(last("u").restarts) +
+                                            " restarts of u in its start " + std::to_string(i + 1));
+    }
+  }
+
+  // Each exit that somebody was told to make is in the events, with its code.
+  void exits_in_events() {
+    if (!e_.events.checked) return;
+    for (const SeenProcess& process : e_.processes) {
+      const auto code = e_.events.codes.find(process.run);
+      const auto signal = e_.events.signals.find(process.run);
+      if (!process.told_exit || !e_.events.ended.contains(process.run)) continue;
+      if (code != e_.events.codes.end() && code->second == *process.told_exit) continue;
+      const std::string what = "exit code " + std::to_string(*process.told_exit) + " of run " +
+                               std::to_string(process.run) + " of " + process.name + " is not in the events";
+      const bool stopped = signal != e_.events.signals.end() && signal->second == SIGTERM;
+      if (stopped && process.run == of(process.name).back().run) continue;  // by the shutdown, before it had read that
+      if (code != e_.events.codes.end() || signal != e_.events.signals.end())
+        violation(what + ": another end is");
+      else
+        unknown_exit(what, process.start_ticks);
+    }
+  }
+
   void rotation() {
-    if (e_.logs.contains("a") && e_.logs.at("a").files < 2) violation("the log of a was not rotated");
+    for (const char* name : {"a", "m", "o", "b"}) {
+      if (e_.story != Story::life && std::string(name) != "a") continue;  // there they do not write as much
+      // What was to come into the next one may be lost.
+      if (e_.logs.contains(name) && e_.logs.at(name).files < 2)
+        only_after(Loss::all_of_hearth, std::string("the log of ") + name + " was not rotated");
+    }
+    if (e_.story == Story::life && e_.logs.contains("o") && e_.logs.at("o").compressed == 0)
+      violation("no file of o was compressed");
   }
 
   // After an end on purpose the disk has them all.
@@ -305,7 +364,7 @@ class Judge {
     for (const SeenProcess& process : e_.processes) greeted.insert(process.run);
     // Starts that fail have such, too.
     for (const auto& [run, times_begun] : e_.events.begun)
-      if (!e_.calls_failed && !greeted.contains(run))
+      if (!e_.calls_failed && !greeted.contains(run) && !ended_unseen(run))
         violation("the event journal says that run " + std::to_string(run) + " began, and nobody has seen it");
     for (const SeenProcess& process : e_.processes) {
       const std::uint64_t begun = times(e_.events.begun, process.run), ended = times(e_.events.ended, process.run);
@@ -313,6 +372,14 @@ class Judge {
       violation("the event journal says " + std::to_string(begun) + " times that run " + std::to_string(process.run) +
                 " of " + process.name + " began, and " + std::to_string(ended) + " times that it ended");
     }
+  }
+
+  // Started once more just as hearth was shut down, u may have been stopped before it could greet.
+  bool ended_unseen(std::uint64_t run) const {
+    const auto service = e_.events.services.find(run);
+    const auto signal = e_.events.signals.find(run);
+    const bool of_u = service != e_.events.services.end() && service->second.ends_with(".u.0");
+    return of_u && signal != e_.events.signals.end() && signal->second == SIGTERM;
   }
 
   void end() {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "event_check.h"
 #include "log_check.h"
 #include "members.h"
+#include "status_witness.h"
 #include "story.h"
 #include "views.h"
 
@@ -32,6 +34,7 @@ struct SeenProcess {
   std::string listen_names;
   std::string content;
   std::uint64_t start_ticks = 0;  // 0 = not known
+  std::optional<int> told_exit;   // the code that it was told to exit with
 };
 
 struct SeenOrder {
@@ -78,12 +81,14 @@ struct Evidence {
   std::map<std::string, std::uint64_t> settled;
   pid_t keeper = 0;                   // the first one
   std::uint64_t killed_at_ticks = 0;  // of the kill, as start_ticks
+  bool killed_in_shutdown = false;    // when every service was about to end
   std::vector<std::string>
       revivals;  // hearths that the test has started because nobody was left whom a point had spared
   std::vector<std::string> crashes;  // of hearth's processes, that no kill explains
   bool starts_known = false;
   Starts starts, allowed;
   EventFindings events;
+  Asked asked;  // by the client that asks status all the time
   // change:
   std::string hooks;         // their names, a line each
   std::string hangups;       // that r has counted

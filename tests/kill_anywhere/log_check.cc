@@ -1,6 +1,11 @@
 #include "log_check.h"
 
+#include <filesystem>
+#include <fstream>
 #include <map>
+#include <set>
+#include <vector>
+#include <zstd.h>
 
 #include "os/fd.h"
 #include "support/lines.h"
@@ -34,6 +39,64 @@ struct Reading {
   }
 };
 
+namespace fs = std::filesystem;
+
+// Of all frames; as far as it can be read.
+std::string decompressed(const std::string& bytes) {
+  std::string text;
+  ZSTD_DStream* stream = ZSTD_createDStream();
+  ZSTD_inBuffer in{bytes.data(), bytes.size(), 0};
+  std::vector<char> piece(ZSTD_DStreamOutSize());
+  for (bool more = true; more;) {
+    ZSTD_outBuffer out{piece.data(), piece.size(), 0};
+    const bool broken = ZSTD_isError(ZSTD_decompressStream(stream, &out, &in)) != 0;
+    text.append(piece.data(), out.pos);
+    more = !broken && (in.pos < in.size || out.pos == out.size);
+  }
+  ZSTD_freeDStream(stream);
+  return text;
+}
+
+// The log as it was before files of it were compressed, in a directory of its own that goes with this.
+class PlainCopy {
+ public:
+  explicit PlainCopy(const std::string& directory) : path_(directory) {
+    std::set<std::string> names;
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator(directory, error)) names.insert(entry.path().filename().string());
+    for (const std::string& name : names) compressed_ += name.ends_with(".log.zst") ? 1 : 0;
+    if (compressed_ == 0) return;
+    // Beside it, for what lies inside would be part of the log.
+    path_ = directory + ".plain";
+    fs::create_directory(path_, error);
+    for (const std::string& name : names) {
+      const bool zst = name.ends_with(".log.zst");
+      const std::string plain = zst ? name.substr(0, name.size() - 4) : name;
+      if ((!zst && !name.ends_with(".log")) || fs::is_symlink(directory + "/" + name, error)) continue;
+      const std::string bytes = os::read_file(directory + "/" + name).value_or("");
+      const std::string text = zst ? decompressed(bytes) : bytes;
+      // Killed in between, the logger leaves both.
+      if (zst && names.contains(plain) && text != os::read_file(directory + "/" + plain).value_or(text))
+        different_ = name + " and " + plain + " are not the same";
+      std::ofstream(path_ + "/" + plain, std::ios::binary) << text;
+    }
+  }
+  ~PlainCopy() {
+    std::error_code error;
+    if (compressed_ != 0) fs::remove_all(path_, error);
+  }
+  PlainCopy(const PlainCopy&) = delete;
+  PlainCopy& operator=(const PlainCopy&) = delete;
+
+  const std::string& path() const { return path_; }
+  std::uint64_t compressed() const { return compressed_; }
+  const std::string& different() const { return different_; }
+
+ private:
+  std::string path_, different_;
+  std::uint64_t compressed_ = 0;
+};
+
 }  // namespace
 
 Written read_counters(const std::string& path) {
@@ -48,7 +111,10 @@ Written read_counters(const std::string& path) {
 
 LogFindings check_log(const std::string& directory, const std::string& format, const Written& written) {
   Reading reading{written, {}, {}, {}};
-  support::LogCursor cursor(directory, support::log_form(format));
+  const PlainCopy copy(directory);
+  reading.findings.compressed = copy.compressed();
+  if (!copy.different().empty()) reading.complain(reading.findings.damaged, copy.different());
+  support::LogCursor cursor(copy.path(), support::log_form(format));
   cursor.read([&](const support::LogLine& line) { reading.take(line); });
   reading.findings.files = cursor.files();
   if (!cursor.rest().empty())

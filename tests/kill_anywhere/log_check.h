@@ -15,9 +15,10 @@ Written read_counters(const std::string& path);
 
 struct LogFindings {
   std::uint64_t files = 0;
-  std::uint64_t lines = 0;  // whole and right
-  std::uint64_t lost = 0;   // lines
-  std::uint64_t gaps = 0;   // stretches of lost lines without one that is there between them
+  std::uint64_t compressed = 0;  // of them
+  std::uint64_t lines = 0;       // whole and right
+  std::uint64_t lost = 0;        // lines
+  std::uint64_t gaps = 0;        // stretches of lost lines without one that is there between them
   std::uint64_t doubled = 0;
   std::uint64_t disordered = 0;
   std::uint64_t damaged = 0;  // lines that are none of ours
@@ -27,7 +28,7 @@ struct LogFindings {
   bool exact() const { return lost + doubled + disordered + damaged == 0; }
 };
 
-// `format`: "raw", "stamped", "json". Files in the order of their numbers.
+// `format`: "raw", "stamped", "json". Files in the order of their numbers, compressed ones too.
 LogFindings check_log(const std::string& directory, const std::string& format, const Written& written);
 
 // "3 lines lost, 1 damaged; files 12; first: ..."

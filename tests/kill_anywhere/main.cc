@@ -44,7 +44,7 @@ constexpr const char* usage =
     "  --supervisor F    this program instead of hearth-supervisor\n"
     "  --logger F        this program instead of hearth-logger\n"
     "  --next-keeper F   what the keeper is to execute in the story keeper\n"
-    "  --service-mode M  drops-a-line: service a leaves one line out\n";
+    "  --service-mode M  drops-a-line: the services a, m and o leave one line out each; leaves: u exits untold\n";
 
 std::string directory_of_self() {
   char* path = realpath("/proc/self/exe", nullptr);

@@ -174,10 +174,10 @@ bool read_failure(std::string_view text, Point& point) {
 }
 
 constexpr std::pair<Phase, std::string_view> phase_names[] = {
-    {Phase::launch, "launch"},   {Phase::up, "up"},           {Phase::say, "say"},       {Phase::exit, "exit"},
-    {Phase::restart, "restart"}, {Phase::end, "end"},         {Phase::stop, "stop"},     {Phase::down, "down"},
-    {Phase::probes, "probes"},   {Phase::hooks, "hooks"},     {Phase::signal, "signal"}, {Phase::apply, "apply"},
-    {Phase::backlog, "backlog"}, {Phase::upgrade, "upgrade"}, {Phase::after, "after"},
+    {Phase::launch, "launch"},   {Phase::up, "up"},           {Phase::say, "say"},         {Phase::exit, "exit"},
+    {Phase::restart, "restart"}, {Phase::end, "end"},         {Phase::stop, "stop"},       {Phase::down, "down"},
+    {Phase::probes, "probes"},   {Phase::hooks, "hooks"},     {Phase::signal, "signal"},   {Phase::live, "live"},
+    {Phase::apply, "apply"},     {Phase::backlog, "backlog"}, {Phase::upgrade, "upgrade"}, {Phase::after, "after"},
 };
 
 constexpr std::pair<Scope, std::string_view> partners[] = {

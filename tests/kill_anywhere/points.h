@@ -33,6 +33,7 @@ enum class Phase : std::uint8_t {
   probes,
   hooks,
   signal,
+  live,
   apply,
   backlog,
   upgrade,

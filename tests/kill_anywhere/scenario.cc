@@ -23,7 +23,9 @@ namespace hearth::kill_anywhere {
 
 using namespace support;
 
-Scenario::Scenario(ScenarioOptions options) : options_(std::move(options)) {
+Scenario::Scenario(ScenarioOptions options)
+    : options_(std::move(options)),
+      load_(hub_, options_.directory + "/counters", options_.story == Story::change ? "w" : "a") {
   if (options_.supervisor.empty()) options_.supervisor = options_.programs + "/hearth-supervisor";
   if (options_.logger.empty()) options_.logger = options_.programs + "/hearth-logger";
   // Process numbers are the same in each run; the name of its directory is not.
@@ -44,6 +46,7 @@ Scenario::Scenario(ScenarioOptions options) : options_(std::move(options)) {
 
 Scenario::~Scenario() {
   circumstances_.cancelled = true;
+  load_.end();
   for (auto& order : orders_) order->join();
 }
 
@@ -77,6 +80,10 @@ void Scenario::launch() {
   tracing.learn_failures = options_.learn_failures;
   tracing.before_kill = [this] { before_kill(); };
   tracing.after_kill = [this] { os::ring(wake_.get()); };
+  load_.begin(circumstances_, [this] {
+    const bool replaced = options_.story == Story::upgrade;
+    return circumstances_.somebody_died() || shutdown_ordered_.load() || replaced || failing();
+  });
   tracer_ = std::make_unique<Tracer>(std::move(tracing));
   tracer_->start();
   keeper_ = tracer_->keeper();
@@ -85,8 +92,10 @@ void Scenario::launch() {
 // On the tracer's thread.
 void Scenario::before_kill() {
   killed_after_commit_ = committed_.load();
+  killed_in_shutdown_ = shutdown_ordered_.load();
   killed_upgrading_ = upgrading_.load() && counts_.upgrade_taken();
   hub_.end_now("d", 9);
+  load_.at_the_point();
   killed_at_ticks_ = os::read_boot_ticks();
   // Last: who is not the target goes on meanwhile.
   died_as_next_ = options_.story == Story::keeper && path_of(tracer_->keeper()) == options_.next + "/hearth-keeper";
@@ -256,6 +265,7 @@ std::string Scenario::ask(const std::string& service, const std::string& text) {
     if (!answer && !hub_.newest(service)->control) throw Stuck(service + " died at: " + text);
     return answer.has_value();
   });
+  load_.beat();
   return *answer;
 }
 
@@ -287,6 +297,7 @@ void Scenario::await_greeting(const std::string& name, Order& order) {
   const auto refused = [&] { return order.done() && !order.error().empty(); };
   await(name + "'s greeting", [&] { return hub_.newest(name) != nullptr || refused(); });
   if (refused()) settle(order);
+  load_.beat();
 }
 
 Order& Scenario::order(const std::string& name, const std::string& target, const std::string& body, Refused refused) {
@@ -299,6 +310,7 @@ void Scenario::settle(Order& order) {
   await("the end of the order \"" + order.name() + "\"", [&] { return order.done(); });
   committed_ = true;
   if (!order.error().empty()) throw Stuck("the client of \"" + order.name() + "\" got: " + order.error());
+  load_.beat();
 }
 
 StatusView Scenario::status() {

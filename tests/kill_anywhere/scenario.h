@@ -21,6 +21,7 @@
 #include "clients.h"
 #include "hub.h"
 #include "invariants.h"
+#include "load.h"
 #include "story.h"
 #include "tracer.h"
 
@@ -33,7 +34,7 @@ struct ScenarioOptions {
   std::string logger;      // the same
   std::string next;        // directory of the programs of an upgrade
   Story story = Story::life;
-  std::string service_mode;       // second argument of service a: "drops-a-line" plants a violation
+  std::string service_mode;       // plants a violation in services: "drops-a-line", "leaves"
   SpanNs deadline = seconds(20);  // for the event that each step waits for
   bool attack = false;
   Point point;  // its ordinal is whose calls are counted
@@ -67,6 +68,7 @@ class Scenario {
   // steps.cc: the story `life`, and what all have in common
   void steps();
   void step(Phase phase, void (Scenario::*what)());
+  void start_load();
   void bring_up();
   void say_things();
   std::int64_t watchdog_deadline();
@@ -82,6 +84,7 @@ class Scenario {
   void begin_change();
   void run_hooks_and_task();
   void send_hangup();
+  void fail_liveness();
   void apply_again();
   void accept_after_restart();
   std::string change_document(bool second) const;
@@ -132,13 +135,14 @@ class Scenario {
   os::Fd wake_;
   os::Fd child_signals_;
   Circumstances circumstances_;
+  Load load_;
   std::unique_ptr<Tracer> tracer_;
   std::vector<std::unique_ptr<Order>> orders_;
   Evidence evidence_;
   std::string project_;
   pid_t keeper_ = 0;
   bool keeper_ended_ = false;
-  bool shutdown_ordered_ = false;
+  std::atomic<bool> shutdown_ordered_{false};
   int revivals_ = 0;
   std::atomic<bool> committed_{false};  // somebody has had an answer: the page has a commit
   std::atomic<bool> killed_after_commit_{false};
@@ -146,6 +150,7 @@ class Scenario {
   std::atomic<bool> killed_upgrading_{false};
   std::atomic<bool> died_as_next_{false};
   std::atomic<std::uint64_t> killed_at_ticks_{0};
+  std::atomic<bool> killed_in_shutdown_{false};
   MemberCounts counts_;
   int counted_revivals_ = -1;                           // when the counts were looked at
   std::map<std::string, std::string> log_directories_;  // by service, as status says

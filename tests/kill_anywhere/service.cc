@@ -5,17 +5,20 @@
 //     hello NAME PID RUN LISTEN_FDS LISTEN_FDNAMES CONTENT      CONTENT: of descriptor 3, "-" without one
 // then it obeys one command a packet and answers each:
 //     write N       N numbered lines to standard output          -> done
+//     spill N       the same                                      -> nothing
 //     notify TEXT   one datagram to NOTIFY_SOCKET                 -> done | failed ERRNO
 //     fdstore NAME  a memfd with known content                    -> done
 //     barrier       BARRIER=1, returns when it was handled        -> done
 //     touch PATH                                                  -> done
 //     pipe FD        the line that says ready on a pipe           -> done
 //     serve PORT     answers HTTP at 127.0.0.1 from now on        -> done
+//     open PATH      answers PING in a frame at a Unix socket     -> done
 //     accept         one connection that waits at descriptor 3, which is answered "pong" -> done | failed ERRNO
 //     hups           how many SIGHUP have come                    -> done N
 //     exit CODE, abort                                            -> nothing
 // SIGHUP is a reload: it is answered with RELOADING=1 and READY=1.
 // With a path as its second argument it goes into the background first, and writes its PID there. As
+//     NAME marks PATH    it makes that file first, and goes on as all do
 //     NAME check PATH    it is a probe: 0 when the file is there
 //     NAME hook PATH     it is a hook: its name is written behind what the file has
 // it does that and ends.
@@ -55,10 +58,12 @@ struct Service {
   std::string run = variable("HEARTH_RUN");
   int control = -1;
   int hangups = -1;  // signalfd
-  int door = -1;     // of `serve`
+  int door = -1;     // of `serve` and `open`
+  bool answers_frames = false;
   int hups = 0;
   support::Counters* counters = nullptr;
   bool drops_a_line = false;  // planted, so that the test of the test has something to find
+  bool leaves = false;        // the same
 };
 
 [[noreturn]] void wait_for_a_signal() {
@@ -74,20 +79,39 @@ void open_counters(Service& service) {
   if (service.counters == nullptr) _exit(90);
 }
 
-void write_lines(Service& service, long count) {
+// Who is told to stop ends behind a line, and its count.
+class NoStop {
+ public:
+  NoStop() {
+    sigset_t stop;
+    sigemptyset(&stop);
+    sigaddset(&stop, SIGTERM);
+    sigprocmask(SIG_BLOCK, &stop, &before_);
+  }
+  ~NoStop() { sigprocmask(SIG_SETMASK, &before_, nullptr); }
+  NoStop(const NoStop&) = delete;
+  NoStop& operator=(const NoStop&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
+// 0, or why not.
+int write_lines(Service& service, long count) {
   for (long i = 0; i < count; ++i) {
+    const NoStop no_stop;
     const std::uint64_t number = service.counters->begun.fetch_add(1);
     const std::string line = support::make_line(number, std::strtoull(service.run.c_str(), nullptr, 10));
-    const bool dropped = service.drops_a_line && number == 25;
+    const bool dropped = service.drops_a_line && number == 3;
     for (std::size_t done = dropped ? line.size() : 0; done < line.size();) {
       const ssize_t n = write(STDOUT_FILENO, line.data() + done, line.size() - done);
       if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return answer(service, "failed " + std::to_string(errno));
+      if (n < 0) return errno;
       done += static_cast<std::size_t>(n);
     }
     service.counters->finished.fetch_add(1);
   }
-  answer(service, "done");
+  return 0;
 }
 
 void answer_error(const Service& service, int error) {
@@ -113,10 +137,11 @@ void pass_barrier(const Service& service) {
   answer_error(service, error != 0 ? error : passed ? 0 : ETIMEDOUT);
 }
 
-void touch(const Service& service, const std::string& path) {
+int touch(const std::string& path) {
   const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  answer_error(service, fd >= 0 && write(fd, "x", 1) == 1 ? 0 : errno);
+  const int error = fd >= 0 && write(fd, "x", 1) == 1 ? 0 : errno;
   close(fd);
+  return error;
 }
 
 // The test holds the same port, bound and not listening, so that nobody else gets it.
@@ -133,14 +158,31 @@ void serve(Service& service, int port) {
   answer_error(service, ok ? 0 : errno);
 }
 
+// At a path that nobody else has; a run before may have left its own there.
+void open_door(Service& service, const std::string& path) {
+  socklen_t length = 0;
+  const sockaddr_un address = support::address_of(path, false, length);
+  unlink(path.c_str());
+  service.door = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  service.answers_frames = true;
+  const bool ok =
+      bind(service.door, reinterpret_cast<const sockaddr*>(&address), length) == 0 && listen(service.door, 64) == 0;
+  answer_error(service, ok ? 0 : errno);
+}
+
 // Whoever asks is not made to wait for more than one who says nothing.
-void answer_a_caller(int door) {
+void answer_a_caller(int door, bool in_frames) {
   const int caller = accept4(door, nullptr, nullptr, SOCK_CLOEXEC);
   const timeval patience{1, 0};
   setsockopt(caller, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   char request[2048];
   static constexpr char reply[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-  if (recv(caller, request, sizeof request, 0) > 0) send(caller, reply, sizeof reply - 1, MSG_NOSIGNAL);
+  // A length of four bytes, the greatest first, and an object (src/probe/frame.h).
+  static constexpr char frame[] = "\0\0\0\x0f{\"status\":\"ok\"}";
+  static_assert(sizeof frame - 1 == 4 + 15);
+  if (recv(caller, request, sizeof request, 0) > 0)
+    in_frames ? send(caller, frame, sizeof frame - 1, MSG_NOSIGNAL)
+              : send(caller, reply, sizeof reply - 1, MSG_NOSIGNAL);
   close(caller);
 }
 
@@ -171,13 +213,18 @@ void obey(Service& service, const std::string& command) {
   const std::size_t space = command.find(' ');
   const std::string verb = command.substr(0, space);
   const std::string rest = space == command.npos ? "" : command.substr(space + 1);
-  if (verb == "write") return write_lines(service, std::atol(rest.c_str()));
+  if (verb == "write") return answer_error(service, write_lines(service, std::atol(rest.c_str())));
+  if (verb == "spill" && write_lines(service, std::atol(rest.c_str())) == 0) {
+    if (service.leaves) _exit(77);
+    return;
+  }
   if (verb == "notify") return answer_error(service, notify(rest));
   if (verb == "fdstore") return store_descriptor(service, rest);
   if (verb == "barrier") return pass_barrier(service);
-  if (verb == "touch") return touch(service, rest);
+  if (verb == "touch") return answer_error(service, touch(rest));
   if (verb == "pipe") return answer_error(service, write(std::atoi(rest.c_str()), "\n", 1) == 1 ? 0 : errno);
   if (verb == "serve") return serve(service, std::atoi(rest.c_str()));
+  if (verb == "open") return open_door(service, rest);
   if (verb == "accept") return accept_who_waits(service);
   if (verb == "hups") return answer(service, "done " + std::to_string(service.hups));
   if (verb == "exit") _exit(std::atoi(rest.c_str()));
@@ -229,7 +276,7 @@ int write_hook(const std::string& name, const char* path) {
     pollfd polled[] = {{service.control, POLLIN, 0}, {service.hangups, POLLIN, 0}, {service.door, POLLIN, 0}};
     if (poll(polled, 3, -1) < 0) continue;
     if (polled[1].revents != 0) reload(service);
-    if (polled[2].revents != 0) answer_a_caller(service.door);
+    if (polled[2].revents != 0) answer_a_caller(service.door, service.answers_frames);
     if (polled[0].revents == 0) continue;
     char packet[512];
     const ssize_t n = recv(service.control, packet, sizeof packet, 0);
@@ -245,9 +292,11 @@ int main(int argc, char** argv) {
   const std::string mode = argc > 3 ? argv[2] : "";
   if (mode == "check") return access(argv[3], F_OK) == 0 ? 0 : 1;
   if (mode == "hook") return write_hook(argv[1], argv[3]);
+  if (mode == "marks" && touch(argv[3]) != 0) return 95;
   Service service;
   service.name = argc > 1 ? argv[1] : "?";
   service.drops_a_line = argc > 2 && std::string(argv[2]) == "drops-a-line";
+  service.leaves = service.name == "u" && argc > 2 && std::string(argv[2]) == "leaves";
   if (argc > 2 && argv[2][0] == '/') go_into_the_background(argv[2]);
   open_counters(service);
   socklen_t length = 0;

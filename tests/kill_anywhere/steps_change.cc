@@ -2,6 +2,8 @@
 //
 //   x w t f l p r   ready by exec, http, tcp, file, log, a pipe and notify; r is told to reload; f is restarted and l goes
 //                   because the document has changed
+//   q s y           ready by a Unix socket, an answer to PING, and having run for a while
+//   v               is well while a file is there; it is taken away once, and v restarted for it
 //   h               hooks around its life
 //   j               a task
 //   k               a listening socket, in whose backlog somebody waits while k is restarted
@@ -53,6 +55,7 @@ std::string Scenario::change_document(bool second) const {
   const auto hook = [&](const char* name) {
     return fmt::format(R"("{}":{{"command":["{}","{}","hook","{}/hooks"]}})", name, program, name, at);
   };
+  const std::string file_v = fmt::format(R"("type":"file","target":"{}/v")", at);
   std::vector<std::string> services = {
       service_json("x", "", ready(fmt::format(R"("type":"exec","command":["{}","x","check","{}/x"])", program, at))),
       service_json("w", "", ready(fmt::format(R"("type":"http","url":"http://127.0.0.1:{}/")", port_numbers_.at(0)))),
@@ -67,18 +70,30 @@ std::string Scenario::change_document(bool second) const {
       service_json("j", "", R"(,"type":"task","restart":"never")"),
       service_json("k", "", fmt::format(R"(,"listen":[{{"name":"door","address":"unix:{}/k.sock"}}])", at)),
       service_json("d", "", R"(,"restart":"never")"),
+      service_json("q", "", ready(fmt::format(R"("type":"unix","target":"{}/q.sock")", at))),
+      service_json("s", "", ready(fmt::format(R"("type":"frame","target":"{}/s.sock")", at))),
+      service_json("y", "", R"(,"ready":{"type":"uptime","uptime_ns":50000000})"),
+      // Ready by it, too: before that nobody asks whether it is well.
+      service_json("v", fmt::format(R"(marks","{}/v)", at),
+                   ready(file_v) + fmt::format(R"(,"backoff":{{"initial_ns":0,"max_ns":0,"jitter":0}},"live":{{{},{},)"
+                                               R"("failure_threshold":1}})",
+                                               file_v, often)),
       second ? service_json("n", "", "") : service_json("l", "", ready(R"("type":"log","target":"^00000003 r")"))};
   return apply_json(project_, fmt::format("{}", fmt::join(services, ",")), second);
 }
 
 void Scenario::begin_change() {
+  start_load();
   for (int i = 0; i < 2; ++i) ports_.push_back(reserve_port(port_numbers_.emplace_back()));
   Order& apply = order("apply", "/v1/apply", change_document(false));
-  for (const char* name : {"x", "w", "t", "f", "p", "r", "h", "j", "k", "d", "l"}) await_greeting(name, apply);
+  for (const char* name : {"x", "w", "t", "f", "p", "r", "h", "j", "k", "d", "q", "s", "y", "v", "l"})
+    await_greeting(name, apply);
   command("x", "touch " + options_.directory + "/x");
   command("f", "touch " + options_.directory + "/f");
   command("w", "serve " + std::to_string(port_numbers_.at(0)));
   command("t", "serve " + std::to_string(port_numbers_.at(1)));
+  command("q", "open " + options_.directory + "/q.sock");
+  command("s", "open " + options_.directory + "/s.sock");
   command("p", "pipe 3");
   command("l", "write 8");
   command("r", "notify READY=1");
@@ -111,6 +126,21 @@ void Scenario::send_hangup() {
   });
   settle(reload);
   evidence_.hangups = command("r", "hups");
+}
+
+// Who takes over asks anew, and so does who has seen nothing of the file's absence.
+void Scenario::fail_liveness() {
+  const std::uint64_t before = hub_.newest("v")->run;
+  // Not by v, which may be told to stop before it can answer.
+  unlink((options_.directory + "/v").c_str());
+  command("w", "write 5");
+  await("v's second run", [&] { return hub_.newest("v")->run > before; });
+  // Not late where it is asked again after a while.
+  await("v to be ready again", [&] {
+    const StatusView view = status();
+    const auto v = view.services.find("v");
+    return v != view.services.end() && v->second.run > before && v->second.ready;
+  });
 }
 
 void Scenario::apply_again() {

@@ -36,6 +36,7 @@ std::string upgrade_json(const std::string& directory, std::initializer_list<con
 }  // namespace
 
 void Scenario::begin_upgrade() {
+  start_load();
   const std::string services =
       service_json("a", options_.service_mode, R"(,"log":{"max_size":32768,"max_files":1000})") + "," +
       service_json("b", "", R"(,"ready":{"type":"notify"},"log":{"format":"stamped"})") + "," +
