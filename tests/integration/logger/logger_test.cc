@@ -1,16 +1,18 @@
 // The real program with a stand-in for the keeper: what they say to each other.
+#include <cerrno>
 #include <fcntl.h>
 #include <filesystem>
 #include <poll.h>
 #include <signal.h>
 #include <string>
-#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "gtest/gtest.h"
 #include "integration/logger/keeper_stand_in.h"
 #include "places.h"
+#include "support/hung_disk.h"
+#include "support/small_disk.h"
 
 namespace hearth::logger::test {
 namespace {
@@ -152,26 +154,43 @@ TEST(Logger, TheSecondOfTwoWaitsUntilTheFirstIsGone) {
   EXPECT_EQ(read_log(logs.path() + "/s"), "hello\n");
 }
 
-// A small file system in memory.
-class SmallDisk {
- public:
-  SmallDisk(const std::string& path, const char* options)
-      : path_(path), mounted_(mount("none", path.c_str(), "tmpfs", 0, options) == 0) {}
-  ~SmallDisk() {
-    if (mounted_) umount2(path_.c_str(), MNT_DETACH);
+// The logger is one thread: a disk that answers nothing holds it in the kernel, and with it the output of everybody.
+TEST(Logger, OnADiskThatHangsItHoldsUpAllStreamsUntilItAnswersAndLosesNothing) {
+  TemporaryDirectory logs;
+  KeeperStandIn keeper(program, logs.path());
+  support::HungDisk disk(logs.path() + "/slow");
+  if (!disk.mounted()) GTEST_SKIP() << "no file system of our own can be mounted here";
+  keeper.configure(0, {.directory = "slow", .full_wait_ns = 60'000'000'000});
+  keeper.configure(1, {.directory = "sound", .full_wait_ns = 0});
+  os::Fd slow = keeper.add_run(5, 0);
+  os::Fd sound = keeper.add_run(6, 1);
+  keeper.start();
+  ASSERT_TRUE(keeper.wait_acknowledged());
+  put(slow, "who looks for my file waits\n");
+  ASSERT_TRUE(disk.wait_held(1));
+  // Who writes goes on until its pipe is full, and then waits.
+  ASSERT_EQ(fcntl(sound.get(), F_SETFL, O_NONBLOCK), 0);
+  std::string all;
+  for (int i = 0;; ++i) {
+    const std::string line = "line " + std::to_string(i) + "\n";
+    if (write(sound.get(), line.data(), line.size()) != static_cast<ssize_t>(line.size())) break;
+    all += line;
   }
-  explicit operator bool() const { return mounted_; }
-
- private:
-  std::string path_;
-  bool mounted_;
-};
+  EXPECT_EQ(errno, EAGAIN);
+  EXPECT_EQ(keeper.stream(1).written.load(), 0u);
+  disk.answer();
+  keeper.end_run(6, 1);
+  ASSERT_TRUE(keeper.wait_drained(6, 1));
+  EXPECT_TRUE(read_log(logs.path() + "/sound") == all) << "bytes are lost or doubled";
+  EXPECT_EQ(keeper.stream(0).discarded.load() + keeper.stream(1).discarded.load(), 0u);
+  keeper.kill_now();
+}
 
 // A real file system of 1 MiB: what waits is not lost when space comes in time.
 TEST(Logger, OnAFullDiskNothingIsLostWhenSpaceComesInTime) {
   if (geteuid() != 0) GTEST_SKIP() << "needs root for a mount; the unit tests fill a pretended disk";
   TemporaryDirectory logs;
-  SmallDisk disk(logs.path(), "size=1m,mode=700");
+  support::SmallDisk disk(logs.path(), "size=1m,mode=700");
   if (!disk) GTEST_SKIP() << "no mounts here";
   std::string ballast = logs.path() + "/ballast";
   os::Fd big(open(ballast.c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
@@ -203,7 +222,7 @@ TEST(Logger, OnADiskThatStaysFullItCountsWhatIsLostAndOtherStreamsGoOn) {
   TemporaryDirectory logs;
   std::string full = logs.path() + "/full";
   std::filesystem::create_directory(full);
-  SmallDisk disk(full, "size=64k,mode=700");
+  support::SmallDisk disk(full, "size=64k,mode=700");
   if (!disk) GTEST_SKIP() << "no mounts here";
   KeeperStandIn keeper(program, logs.path());
   keeper.configure(0, {.directory = "full", .full_wait_ns = 0});
