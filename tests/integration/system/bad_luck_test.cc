@@ -1,4 +1,7 @@
 // What goes wrong by itself: hangs, floods, loops, clocks, cut connections.
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <ctime>
 #include <fcntl.h>
@@ -8,6 +11,7 @@
 #include <sys/fanotify.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -315,6 +319,79 @@ TEST_F(BadLuck, a_supervisor_that_was_stopped_past_a_watchdog_deadline_kills_nob
   EXPECT_TRUE(web.alive());
   EXPECT_EQ(0u, service().restarts);
   EXPECT_EQ(supervisor, status().supervisor);
+}
+
+// The wall clock of supervisor and logger alone: no other test, and nobody on the machine, sees another time.
+struct WallClock : BadLuck {
+#ifdef HEARTH_TEST_WALL_CLOCK
+  static constexpr const char* library = HEARTH_TEST_WALL_CLOCK;
+#else
+  static constexpr const char* library = "";
+#endif
+  void SetUp() override {
+    if (*library == '\0') GTEST_SKIP() << "a sanitizer's library must be loaded first";
+    const std::string path = base + "/clock";
+    write_file(path, std::string(sizeof(std::int64_t), '\0'));
+    const os::Fd file(::open(path.c_str(), O_RDWR | O_CLOEXEC));
+    void* at = ::mmap(nullptr, sizeof(std::int64_t), PROT_READ | PROT_WRITE, MAP_SHARED, file.get(), 0);
+    ASSERT_NE(MAP_FAILED, at);
+    wrong_by = static_cast<std::atomic<std::int64_t>*>(at);
+    ::setenv("LD_PRELOAD", library, 1);
+    ::setenv("TEST_WALL_CLOCK", path.c_str(), 1);
+  }
+  ~WallClock() override {
+    ::unsetenv("LD_PRELOAD");
+    if (wrong_by != nullptr) ::munmap(wrong_by, sizeof *wrong_by);
+  }
+  void step(std::int64_t years) const { *wrong_by += years * 31'557'600 * 1'000'000'000; }
+  // In hearth's time.
+  std::string year() const {
+    timespec now{};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    now.tv_sec += wrong_by->load() / 1'000'000'000;
+    tm parts{};
+    ::gmtime_r(&now.tv_sec, &parts);
+    return std::to_string(parts.tm_year + 1900) + "-";
+  }
+
+  std::atomic<std::int64_t>* wrong_by = nullptr;
+};
+
+TEST_F(WallClock, steps_of_years_both_ways_move_no_deadline) {
+  project(
+      "[service.web]\nwatchdog = \"30s\"\nstop_timeout = \"30s\"\nrestart = \"never\"\nlog = { format = \"stamped\" "
+      "}\n" +
+      puppet() + "[service.slow]\nready = \"notify\"\nstart_timeout = \"50s\"\n" + puppet("slow"));
+  ASSERT_EQ(0, up({"--no-wait"}).code);
+  Actor web, slow;
+  for (int i = 0; i < 2; ++i) {
+    Actor actor = stage->enter();
+    (actor.label == "web" ? web : slow) = std::move(actor);
+  }
+  for (const int years : {10, -30, 40, -20}) {
+    step(years);
+    EXPECT_EQ("ok", web.ask("notify WATCHDOG=1"));
+    EXPECT_EQ("closed", web.ask("barrier"));
+    EXPECT_EQ("ok", web.ask("print " + std::to_string(years) + " years"));
+    const std::string line = std::to_string(years) + " years\n";
+    EXPECT_TRUE(until([&] { return logged().ends_with(line); })) << logged();
+    const std::string log = logged();
+    EXPECT_EQ(year(), log.substr(log.rfind('\n', log.size() - 2) + 1, 5)) << "it is another time in there: " << log;
+    EXPECT_EQ("running", service().state);
+    EXPECT_EQ("starting", service("slow").state) << service("slow").reason_text;
+  }
+  EXPECT_EQ("ok", slow.ask("notify READY=1"));
+  EXPECT_EQ("closed", slow.ask("barrier"));
+  EXPECT_TRUE(service("slow").ready);
+  // A stop under way.
+  EXPECT_EQ("ok", web.ask("catch 15"));
+  Command waiting = begin({"stop", "web"});
+  EXPECT_TRUE(until_state("web", "stopping"));
+  step(10);
+  EXPECT_EQ("stopping", service().state);
+  web.order("exit 7");
+  EXPECT_EQ(0, waiting.wait().code);
+  EXPECT_EQ(7, service().exit_code) << "it ended by itself";
 }
 
 TEST_F(BadLuck, jumps_of_the_wall_clock_move_no_deadline) {
