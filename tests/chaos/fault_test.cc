@@ -89,18 +89,24 @@ TEST(ChaosFaults, each_doctored_piece_of_evidence_is_a_violation) {
               ElementsAre(HasSubstr("is not ready, and its ready_file is there")));
 }
 
+Deaths died(KeeperDeath keeper) {
+  if (keeper.blind_since == 0) keeper.blind_since = keeper.at;
+  return {.of_keeper = {keeper}};
+}
+
 ToldExit told(std::uint64_t run, int code, int signal = -1) {
   return {.slot = "bad", .run = run, .known = code >= 0 || signal >= 0, .code = code, .signal = signal};
 }
 
-std::vector<std::string> exits(const std::vector<ToldExit>& told, const Deaths& deaths = {}, std::uint64_t lost = 0) {
+std::vector<std::string> exits(const std::vector<ToldExit>& told, const Deaths& deaths = {}, std::uint64_t lost = 0,
+                               const Adoptions& adoptions = {}) {
   // Run 4 exited with 7, run 5 was killed, run 6 lives.
   const Truth truth = {{"bad",
                         {{.run = 4, .pid = 40, .started = seconds(10), .exit_code = 7, .ended = seconds(20)},
                          {.run = 5, .pid = 50, .started = seconds(30)},
                          {.run = 6, .pid = 60, .started = seconds(40)}}}};
   std::set<std::uint64_t> before;
-  return judge_exits(truth, told, {6}, deaths, lost, true, before).violations;
+  return judge_exits(truth, told, {6}, deaths, adoptions, lost, true, before).violations;
 }
 
 TEST(ChaosFaults, each_exit_is_in_the_journal_once_and_as_it_was) {
@@ -110,12 +116,101 @@ TEST(ChaosFaults, each_exit_is_in_the_journal_once_and_as_it_was) {
   EXPECT_THAT(exits({told(4, 7), told(4, 7), told(5, -1, 9)}), ElementsAre(HasSubstr("has 2 exits")));
   EXPECT_THAT(exits({told(5, -1, 9)}), ElementsAre(HasSubstr("has no exit of it")));
   EXPECT_THAT(exits({told(4, -1), told(5, -1, 9)}), ElementsAre(HasSubstr("nobody knows")));
-  EXPECT_THAT(exits({told(4, -1), told(5, -1, 9)}, {.of_keeper = {seconds(15)}}), IsEmpty());
-  EXPECT_THAT(exits({told(4, -1), told(5, -1, 9)}, {.of_keeper = {seconds(25)}}),
-              ElementsAre(HasSubstr("nobody knows")))
+  EXPECT_THAT(exits({told(4, -1), told(5, -1, 9)}, died({.at = seconds(15)})), IsEmpty());
+  EXPECT_THAT(exits({told(4, -1), told(5, -1, 9)}, died({.at = seconds(25)})), ElementsAre(HasSubstr("nobody knows")))
       << "the keeper died after it";
   EXPECT_THAT(exits({told(5, -1, 9)}, {}, 1), IsEmpty()) << "hearth says that it has lost an event";
   EXPECT_EQ(exits({}, {}, 1).size(), 2u) << "that is one, and not two";
+}
+
+// Run 4 (PID 40) is an orphan from 15 s on, when keeper 1 died, and ended at 20 s.
+TEST(ChaosFaults, an_exit_status_is_unknown_only_where_no_kernel_could_tell) {
+  const std::vector<ToldExit> unknown = {told(4, -1), told(5, -1, 9)};
+  const Deaths one = died({.pid = 1, .at = seconds(15)});
+  Adoptions a{.kernel_tells = true, .held = {}, .reaped = {{40, {seconds(20), seconds(20)}}}};
+  EXPECT_THAT(exits(unknown, one, 0, a), IsEmpty()) << "nobody had a pidfd of it";
+  a.held = {{40, {2, seconds(21)}}};
+  EXPECT_THAT(exits(unknown, one, 0, a), IsEmpty()) << "nobody had one in time";
+  a.held = {{40, {2, seconds(16)}}};
+  EXPECT_THAT(exits(unknown, one, 0, a), ElementsAre(HasSubstr("keeper 2 had a pidfd of it")));
+  EXPECT_THAT(exits({told(4, 7), told(5, -1, 9)}, one, 0, a), IsEmpty()) << "as it should be";
+  Deaths two = one;
+  two.of_keeper.push_back({2, seconds(20), seconds(20)});
+  EXPECT_THAT(exits(unknown, two, 0, a), IsEmpty()) << "that one died, too";
+  two.of_keeper.back() = {2, seconds(23), seconds(23)};
+  EXPECT_THAT(exits(unknown, two, 0, a), ElementsAre(HasSubstr("keeper 2"))) << "later";
+  two.of_keeper.back() = {2, seconds(23), seconds(19)};
+  EXPECT_THAT(exits(unknown, two, 0, a), IsEmpty()) << "it was stopped before";
+  a.reaped = {{40, {seconds(20), seconds(22)}}};
+  EXPECT_THAT(exits(unknown, one, 0, a), IsEmpty()) << "we were late to reap it";
+  a.reaped = {};
+  EXPECT_THAT(exits(unknown, one, 0, a), ElementsAre(HasSubstr("it was no orphan")));
+  a.kernel_tells = false;
+  EXPECT_THAT(exits(unknown, one, 0, a), IsEmpty());
+}
+
+// Run 3 of raw was the one before run 5.
+TEST(ChaosFaults, runs_that_overlap_while_nobody_looks_are_a_violation) {
+  const auto born = [](MonoNs at) {
+    return [at](Evidence& e) {
+      e.truth["raw"][0].ended = seconds(20);
+      e.truth["raw"][1].born = at;
+    };
+  };
+  EXPECT_THAT(found(born(seconds(20))), IsEmpty());
+  EXPECT_THAT(found(born(seconds(20) - milliseconds(10))), IsEmpty()) << "a tick of the clock";
+  EXPECT_THAT(found(born(seconds(20) - milliseconds(30))), ElementsAre(HasSubstr("30 ms before run 3 had ended")));
+  EXPECT_THAT(found([](Evidence& e) { e.truth["raw"][1].overlaps = 3; }),
+              ElementsAre(HasSubstr("run 5 of raw (PID 50) began while run 3 lived")));
+}
+
+// Runs 7 and 8 of the storer, each with a descriptor of its own; what run 7 left, run 8 was given and had removed.
+std::vector<std::string> stored(const std::function<void(std::vector<TrueRun>&, Evidence&)>& doctor) {
+  Evidence e = good();
+  std::vector<TrueRun>& runs = e.truth["storer"];
+  runs = {{.run = 7, .pid = 71, .started = seconds(10), .keeps = 700, .kept = seconds(11)},
+          {.run = 8, .pid = 81, .started = seconds(20), .got = {{700, 7}}, .keeps = 800, .kept = seconds(21)},
+          {.run = 9, .pid = 91, .started = seconds(30), .got = {{800, 8}}, .keeps = 900, .kept = seconds(31)}};
+  runs[1].drops[700] = seconds(22);
+  runs[1].dropped[700] = seconds(23);
+  doctor(runs, e);
+  return judge_state(plan(), e);
+}
+
+TEST(ChaosFaults, each_run_is_given_exactly_what_was_stored) {
+  using Runs = std::vector<TrueRun>;
+  EXPECT_THAT(stored([](Runs&, Evidence&) {}), IsEmpty());
+  EXPECT_THAT(stored([](Runs& r, Evidence&) { r[2].got.clear(); }),
+              ElementsAre(HasSubstr("run 9 of storer was not given what run 8 had stored")));
+  EXPECT_THAT(stored([](Runs& r, Evidence&) { r[2].got[0].inode = 801; }), Contains(HasSubstr("nobody had stored")));
+  EXPECT_THAT(stored([](Runs& r, Evidence&) { r[2].got[0].run = 7; }), Contains(HasSubstr("nobody had stored")));
+  EXPECT_THAT(stored([](Runs& r, Evidence&) { r[2].got.push_back({800, 8}); }), ElementsAre(HasSubstr("twice")));
+  EXPECT_THAT(stored([](Runs& r, Evidence&) { r[2].got.push_back({700, 7}); }),
+              ElementsAre(HasSubstr("which was removed")));
+  EXPECT_THAT(stored([](Runs& r, Evidence&) {
+                r[1].dropped.clear();
+                r[2].got.push_back({700, 7});
+              }),
+              IsEmpty())
+      << "hearth may not have been told";
+  EXPECT_THAT(stored([](Runs& r, Evidence&) {
+                r[1].kept = 0;
+                r[2].got.clear();
+              }),
+              IsEmpty());
+  EXPECT_THAT(stored([](Runs& r, Evidence& e) {
+                e.gaps = {{seconds(25), seconds(26)}};
+                r[2].got.clear();
+              }),
+              IsEmpty())
+      << "all of hearth was dead";
+  EXPECT_THAT(stored([](Runs& r, Evidence& e) {
+                e.gaps = {{seconds(5), seconds(15)}};
+                r[2].got.clear();
+              }),
+              ElementsAre(HasSubstr("run 9")))
+      << "that was before";
+  EXPECT_THAT(stored([](Runs& r, Evidence&) { r[2].keeps = 0; }), IsEmpty());
 }
 
 struct ChaosLog : testing::Test {
@@ -233,7 +328,7 @@ std::pair<int, std::string> run_tool(const std::string& arguments) {
 TEST(ChaosFaults, all_that_can_be_planted_is_found_in_a_real_run) {
   const auto [status, output] = run_tool(
       "--seconds 2 --seed 1 --only kill-supervisor --plant lost-line doubled-line wrong-exit stranger ready-file "
-      "second-process lost-event closed-socket");
+      "second-process lost-event closed-socket stored-descriptor restarted-by-upgrade overlap");
   EXPECT_EQ(status, 1);
   EXPECT_THAT(output, HasSubstr("log of raw: line 0 of run"));
   EXPECT_THAT(output, HasSubstr("stands there twice"));
@@ -242,7 +337,19 @@ TEST(ChaosFaults, all_that_can_be_planted_is_found_in_a_real_run) {
   EXPECT_THAT(output, HasSubstr("raw is ready, and its ready_file is not there"));
   EXPECT_THAT(output, HasSubstr("two runs of raw live at the same time"));
   EXPECT_THAT(output, HasSubstr("the follower was told nothing"));
-  EXPECT_THAT(output, HasSubstr("the socket of server is another one"));
+  EXPECT_THAT(output, HasSubstr("server.sock of server is another one"));
+  EXPECT_THAT(output, HasSubstr(":7001 of server is another one"));
+  EXPECT_THAT(output, HasSubstr("of storer was given a descriptor that nobody had stored"));
+  EXPECT_THAT(output, HasSubstr("an upgrade has cost run"));
+  EXPECT_THAT(output, HasSubstr("began while run"));
+}
+
+// As if no keeper knew any more how those end whom it has adopted.
+TEST(ChaosFaults, adopted_runs_whose_ends_nobody_knows_are_found_in_a_real_run) {
+  const auto [status, output] =
+      run_tool("--seconds 2 --seed 1 --only kill-keeper --least-kills 1 --plant unknown-exits");
+  EXPECT_EQ(status, 1);
+  EXPECT_THAT(output, HasSubstr("had a pidfd of it, and has outlived it"));
 }
 
 TEST(ChaosFaults, a_run_that_tried_too_little_fails) {

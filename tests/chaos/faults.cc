@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -20,6 +19,9 @@ namespace {
 
 // Both of them killed within this time: nobody may have been there who could take over.
 constexpr SpanNs kAtOnce = seconds(3);
+
+// What a keeper could not hold, it is offered again within this time once it has room.
+constexpr SpanNs kOfferedAgain = seconds(5);
 
 std::uint64_t open_descriptors(pid_t pid) {
   std::error_code error;
@@ -54,6 +56,8 @@ const std::vector<std::pair<const char*, Faults::Act>>& Faults::table() {
       {"stop-logger", &Faults::stop_logger},
       {"stop-all", &Faults::stop_all},
       {"few-descriptors", &Faults::few_descriptors},
+      {"few-descriptors-keeper", &Faults::few_descriptors_keeper},
+      {"few-descriptors-logger", &Faults::few_descriptors_logger},
       {"full-logs", &Faults::full_logs},
       {"full-state", &Faults::full_state},
       {"flood-control", &Faults::flood_control},
@@ -80,6 +84,8 @@ Faults::Faults(World& world, const Options& options, Random& random)
 
 std::string Faults::obstacle(const std::string& kind) const {
   if (options_.without.contains(kind) || (!options_.only.empty() && !options_.only.contains(kind))) return "not wanted";
+  // A service whose output nobody reads any more is what that finds: see the README.
+  if (kind == "few-descriptors-keeper" && !options_.only.contains(kind)) return "only where it is asked for (--only)";
   if (kind.starts_with("full-") && !world_.can_fill()) return "no tmpfs can be mounted here";
   return "";
 }
@@ -135,16 +141,24 @@ bool Faults::kill(const Process& process) {
   ++kills_;
   trace_.back() +=
       fmt::format(" {} {}", process.role == Role::none ? process.program : role_name(process.role), process.pid);
-  if (process.role == Role::keeper) deaths_.of_keeper.push_back(now);
+  note_death(process, now);
+  return true;
+}
+
+void Faults::note_death(const Process& process, MonoNs now) {
+  const auto stopped = stopped_.find(process.pid);
+  if (process.role == Role::keeper)
+    deaths_.of_keeper.push_back({process.pid, now, stopped == stopped_.end() ? now : stopped->second});
   if (process.role == Role::supervisor) supervisor_killed_ = now;
+  if (process.role == Role::supervisor && now <= keeper_starved_)
+    deaths_.of_parked.push_back({now - kOfferedAgain, after(now, kOfferedAgain)});
   const bool both = process.role == Role::keeper || process.role == Role::supervisor;
-  const bool at_once =
-      !deaths_.of_keeper.empty() && supervisor_killed_ != 0 &&
-      std::max(supervisor_killed_, deaths_.of_keeper.back()) - std::min(supervisor_killed_, deaths_.of_keeper.back()) <
-          kAtOnce;
+  const bool at_once = !deaths_.of_keeper.empty() && supervisor_killed_ != 0 &&
+                       std::max(supervisor_killed_, deaths_.of_keeper.back().at) -
+                               std::min(supervisor_killed_, deaths_.of_keeper.back().at) <
+                           kAtOnce;
   if (both && at_once) ++deaths_.batches;
   if (both && at_once && !everything_died()) deaths_.of_all.push_back({unread_since_ != 0 ? unread_since_ : now});
-  return true;
 }
 
 void Faults::hearth_is_back() {
@@ -219,8 +233,11 @@ std::uint64_t Faults::stop(const std::vector<Process>& processes) {
     if (!world_.signal(process, SIGSTOP)) continue;
     ++hit;
     if (process.role == Role::logger) output_waits();
-    later(seconds(3), fmt::format("{} {} goes on", role_name(process.role), process.pid),
-          [this, process] { world_.signal(process, SIGCONT); });
+    stopped_.try_emplace(process.pid, os::read_mono());
+    later(seconds(3), fmt::format("{} {} goes on", role_name(process.role), process.pid), [this, process] {
+      stopped_.erase(process.pid);
+      world_.signal(process, SIGCONT);
+    });
   }
   return hit;
 }
@@ -238,22 +255,44 @@ std::uint64_t Faults::stop_all() {
 }
 
 std::uint64_t Faults::few_descriptors() {
-  const std::vector<Process> found = world_.members(Role::supervisor);
+  return starve(Role::supervisor);
+}
+std::uint64_t Faults::few_descriptors_keeper() {
+  return starve(Role::keeper);
+}
+std::uint64_t Faults::few_descriptors_logger() {
+  return starve(Role::logger);
+}
+
+std::uint64_t Faults::starve(Role role) {
+  const std::vector<Process> found = world_.members(role);
   // Twice at a time, what is put back last would be the low limit of the first.
-  if (found.empty() || found.front().pid == starving_) return 0;
-  const Process& supervisor = found.front();
+  if (found.empty() || starving_.contains(found.front().pid)) return 0;
+  const Process& process = found.front();
   rlimit before{};
-  if (prlimit(supervisor.pid, RLIMIT_NOFILE, nullptr, &before) < 0) return 0;
-  const rlimit low{open_descriptors(supervisor.pid) + below(random_, 6), before.rlim_max};
-  if (prlimit(supervisor.pid, RLIMIT_NOFILE, &low, nullptr) < 0) return 0;
+  if (prlimit(process.pid, RLIMIT_NOFILE, nullptr, &before) < 0) return 0;
+  const rlimit low{open_descriptors(process.pid) + below(random_, 6), before.rlim_max};
+  if (prlimit(process.pid, RLIMIT_NOFILE, &low, nullptr) < 0) return 0;
   trace_.back() += fmt::format(" ({})", low.rlim_cur);
-  starving_ = supervisor.pid;
-  later(seconds(2), "descriptors are back", [this, supervisor, before] {
-    if (starving_ == supervisor.pid) starving_ = 0;
-    for (const Process& now : world_.members(Role::supervisor))
-      if (now.pid == supervisor.pid) prlimit(now.pid, RLIMIT_NOFILE, &before, nullptr);
-  });
+  starving_.insert(process.pid);
+  if (role == Role::keeper) keeper_starved_ = INT64_MAX;
+  if (role == Role::logger) output_waits();
+  later(seconds(2), fmt::format("the {}'s descriptors are back", role_name(role)),
+        [this, process, before] { feed(process, before); });
   return 1;
+}
+
+// Whom a keeper has started meanwhile has the low limit from it.
+void Faults::feed(const Process& process, const rlimit& before) {
+  starving_.erase(process.pid);
+  if (process.role == Role::keeper) keeper_starved_ = after(os::read_mono(), kOfferedAgain);
+  for (const Process& now : world_.processes()) {
+    const bool child = process.role == Role::keeper && now.role != Role::none && !starving_.contains(now.pid);
+    rlimit its{};
+    if (now.pid != process.pid && !child) continue;
+    if (prlimit(now.pid, RLIMIT_NOFILE, nullptr, &its) == 0 && its.rlim_cur < before.rlim_cur)
+      prlimit(now.pid, RLIMIT_NOFILE, &before, nullptr);
+  }
 }
 
 std::uint64_t Faults::full_logs() {

@@ -8,7 +8,9 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
+#include <sys/resource.h>
 #include <vector>
 
 #include "judge.h"
@@ -66,6 +68,8 @@ class Faults {
   std::uint64_t stop_logger();
   std::uint64_t stop_all();
   std::uint64_t few_descriptors();
+  std::uint64_t few_descriptors_keeper();
+  std::uint64_t few_descriptors_logger();
   std::uint64_t full_logs();
   std::uint64_t full_state();
   std::uint64_t flood_control();
@@ -74,6 +78,9 @@ class Faults {
   std::uint64_t kill_role(Role role);
   bool kill(const Process& process);
   void output_waits();
+  void note_death(const Process& process, MonoNs now);
+  std::uint64_t starve(Role role);
+  void feed(const Process& process, const rlimit& before);
   std::uint64_t stop(const std::vector<Process>& processes);
   void later(SpanNs at_most, const std::string& text, std::function<void()> act);
 
@@ -89,8 +96,10 @@ class Faults {
   Deaths deaths_;
   MonoNs begun_ = 0;
   MonoNs supervisor_killed_ = 0;
-  pid_t starving_ = 0;       // the supervisor that has few descriptors
-  MonoNs unread_since_ = 0;  // output may wait in pipes; 0 = it does not
+  std::set<pid_t> starving_;           // those that have few descriptors
+  std::map<pid_t, MonoNs> stopped_;    // since when
+  MonoNs keeper_starved_ = INT64_MIN;  // until then it had few, or later
+  MonoNs unread_since_ = 0;            // output may wait in pipes; 0 = it does not
   std::uint64_t kills_ = 0;
 };
 

@@ -22,11 +22,19 @@ struct Living {
   std::string text;       // command, for messages
 };
 
+// A time in which what is parked with hearth may have been lost.
+struct Gap {
+  MonoNs from = 0;
+  MonoNs until = INT64_MAX;
+};
+bool meets(const std::vector<Gap>& gaps, MonoNs from, MonoNs until);
+
 struct Evidence {
   support::StatusView status;
   std::vector<Living> living;
   Truth truth;
   std::map<std::string, std::string> ready_files;  // by slot, of those that have one: "" = not there
+  std::vector<Gap> gaps;                           // in which stored descriptors may have been lost
 };
 
 // At a quiet moment. What it finds may be of two times; what stands when it is asked again and again is a violation.
@@ -48,23 +56,55 @@ struct DeathOfAll {
   MonoNs until = INT64_MAX;  // hearth was there again
 };
 
-// When the keeper died: afterwards an exit status may be unknown.
+struct KeeperDeath {
+  pid_t pid = 0;
+  MonoNs at = 0;
+  MonoNs blind_since = 0;  // it was stopped from then on; else `at`
+};
+
 struct Deaths {
-  std::vector<MonoNs> of_keeper;
+  std::vector<KeeperDeath> of_keeper;
   std::vector<DeathOfAll> of_all;
   std::uint64_t batches = 0;  // how often all of it may have died
+  // Who was to hold more than it had room for, and then who held it as well has died.
+  std::vector<Gap> of_parked;
 };
 bool may_end_unread(const Deaths& deaths, MonoNs at);
+
+// An exit status may be unknown only of a run whose keeper died, and only where no kernel could tell its successor: a
+// process that ended before anybody had a pidfd of it, or while nobody had one. So it is looked who has one. On a kernel
+// that tells the status of the reaped (PIDFD_GET_INFO, 6.15), who ends while a keeper that lives on has its pidfd has
+// a status that is known, however often he was adopted.
+struct Held {
+  pid_t keeper = 0;
+  MonoNs since = 0;  // when it was first seen
+};
+
+// An orphan of hearth comes to the tool, which is its parent then, and so does each keeper: whose end was not there at
+// `since`, and was at `at`.
+struct Reaped {
+  MonoNs since = 0;
+  MonoNs at = 0;
+  bool killed = false;  // by a signal
+};
+
+struct Adoptions {
+  bool kernel_tells = false;
+  std::multimap<pid_t, Held> held;
+  std::multimap<pid_t, Reaped> reaped;
+};
 
 struct ExitVerdict {
   std::vector<std::string> violations;
   std::uint64_t compared = 0;
   std::uint64_t unknown = 0;  // tolerated
+  std::uint64_t adopted = 0;  // known, though the keeper of its start was dead
   bool complete = true;       // no exit that has yet to be told
 };
-// `living`: runs of which a process lives. `lost`: events that hearth says it has lost, which may be exits. `last`: what has not been told by now is missing. Each run is complained of
-// once: `told` remembers.
+// `living`: runs of which a process lives. `lost`: events that hearth says it has lost, which may be exits. `last`: what
+// has not been told by now is missing. Each run is complained of once: `told` remembers.
 ExitVerdict judge_exits(const Truth& truth, const std::vector<ToldExit>& exits, const std::set<std::uint64_t>& living,
-                        const Deaths& deaths, std::uint64_t lost, bool last, std::set<std::uint64_t>& told);
+                        const Deaths& deaths, const Adoptions& adoptions, std::uint64_t lost, bool last,
+                        std::set<std::uint64_t>& told);
 
 }  // namespace hearth::chaos

@@ -14,7 +14,7 @@
 
 #include "os/clock.h"
 #include "os/proc_stat.h"
-#include "support/notify.h"
+#include "sockets.h"
 
 namespace hearth::chaos {
 namespace {
@@ -106,8 +106,20 @@ void EventsFollower::take(const std::string& line) {
   exits_.push_back(exit);
 }
 
-Load::Load(World& world, const Plan& plan, Faults& faults, Random& random)
-    : world_(world), plan_(plan), faults_(faults), random_(random) {}
+Load::Load(World& world, const Plan& plan, Faults& faults, Random& random, std::string programs)
+    : world_(world), plan_(plan), faults_(faults), random_(random), programs_(std::move(programs)) {}
+
+void Load::sockets_were_looked_at() {
+  sockets_may_change_ = false;
+  deaths_when_looked_at_ = deaths_of_holders();
+  if (!forgotten_.empty() && forgotten_.back().until == INT64_MAX) forgotten_.back().until = os::read_mono();
+}
+
+std::vector<std::string> Load::upgrade(const std::string& directory, bool keeper) const {
+  std::vector<std::string> words = {"upgrade", "--from", directory, "--timeout", kPatience};
+  if (keeper) words.emplace_back("--keeper");
+  return words;
+}
 
 void Load::all_wanted() {
   wanted_.clear();
@@ -148,6 +160,7 @@ void Load::touch_what_they_need(const std::set<std::string>& names) {
 void Load::ended(const std::string& what, const std::set<std::string>& names, std::optional<bool> goal, int code,
                  const std::string& output) {
   --mutating_;
+  if (what.starts_with("upgrade")) upgrading_ = false;
   for (const std::string& name : names) {
     busy_.erase(name);
     touched_.insert(name);
@@ -162,10 +175,17 @@ void Load::ended(const std::string& what, const std::set<std::string>& names, st
 void Load::one_order() {
   std::set<std::string> all;
   for (const Planned& service : plan_.services()) all.insert(service.name);
-  const std::uint64_t dice = below(random_, 20);
+  const std::uint64_t dice = below(random_, 22);
+  if (dice >= 20) {
+    if (upgrading_ || mutating_ >= 4) return;
+    upgrading_ = true;
+    ++upgrades;
+    return order(upgrade(below(random_, 2) == 0 ? programs_ : world_.next(), dice == 21), {}, std::nullopt);
+  }
   if (dice < 4 && mutating_ == 0) {
     if (dice == 0) {
       sockets_may_change_ = true;
+      if (forgotten_.empty() || forgotten_.back().until != INT64_MAX) forgotten_.push_back({os::read_mono()});
       return order({"down", "--timeout", kPatience}, all, std::nullopt);
     }
     std::set<std::string> changed = all;
@@ -210,18 +230,16 @@ void Load::look() {
 
 // A parked socket takes whoever comes, also when its service does not run.
 void Load::knock() {
-  for (const Planned& service : plan_.services()) {
-    if (service.socket.empty()) continue;
-    ++knocks;
-    socklen_t length = 0;
-    const sockaddr_un address = support::address_of(service.socket, false, length);
-    const os::Fd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-    const bool connected = connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), length) == 0;
-    if (connected || errno == EAGAIN)
-      ++knocks_served;
-    else if (!sockets_may_have_changed())
-      violations_.push_back(fmt::format("the socket of {} is closed: {}", service.name, std::strerror(errno)));
-  }
+  for (const Planned& service : plan_.services())
+    for (const std::string& address : service.sockets) {
+      ++knocks;
+      const Call call(address);
+      if (call.error == 0)
+        ++knocks_served;
+      else if (!sockets_may_have_changed())
+        violations_.push_back(
+            fmt::format("the socket {} of {} is closed: {}", address, service.name, std::strerror(call.error)));
+    }
 }
 
 // It reads files, and needs no hearth but for the name of a service that has no log yet: so it has no reason to end.

@@ -50,12 +50,14 @@ class EventsFollower {
 
 class Load {
  public:
-  Load(World& world, const Plan& plan, Faults& faults, Random& random);
+  Load(World& world, const Plan& plan, Faults& faults, Random& random, std::string programs);
 
   void apply_file();  // writes hearth.toml and orders `up --no-wait`
   void one_order();
+  // The words that have hearth go on as the same programs in one of two directories, sometimes the one that it runs from.
+  std::vector<std::string> upgrade(const std::string& directory, bool keeper) const;
   void look();
-  void knock();       // at the server's socket
+  void knock();       // at each listening socket
   void follow_log();  // `hearth logs -f` of raw, from its beginning; begins it again when it has ended
   // Nothing under way that changes anything.
   bool quiet() const { return mutating_ == 0; }
@@ -68,19 +70,17 @@ class Load {
   const std::map<std::string, bool>& wanted() const { return wanted_; }
   void all_wanted();
   // Since they were looked at: somebody has stopped their services for good, or all of hearth may have died.
-  bool sockets_may_have_changed() const {
-    return sockets_may_change_ || faults_.deaths().batches != deaths_when_looked_at_;
-  }
-  void sockets_were_looked_at() {
-    sockets_may_change_ = false;
-    deaths_when_looked_at_ = faults_.deaths().batches;
-  }
+  bool sockets_may_have_changed() const { return sockets_may_change_ || deaths_of_holders() != deaths_when_looked_at_; }
+  void sockets_were_looked_at();
+  // In which somebody had the store of descriptors dropped.
+  const std::vector<Gap>& forgotten() const { return forgotten_; }
 
-  std::uint64_t orders = 0, orders_refused = 0, looks = 0, knocks = 0, knocks_served = 0;
+  std::uint64_t upgrades = 0, orders = 0, orders_refused = 0, looks = 0, knocks = 0, knocks_served = 0;
   // Of the last one that was begun.
   std::string log_follower_directory() const { return world_.base() + "/followers/raw" + std::to_string(log_lives_); }
 
  private:
+  std::uint64_t deaths_of_holders() const { return faults_.deaths().batches + faults_.deaths().of_parked.size(); }
   void order(const std::vector<std::string>& words, const std::set<std::string>& names, std::optional<bool> goal);
   // What is started brings what it depends on along: of that nothing is known afterwards.
   void touch_what_they_need(const std::set<std::string>& names);
@@ -91,12 +91,15 @@ class Load {
   const Plan& plan_;
   Faults& faults_;
   Random& random_;
+  std::string programs_;
+  std::vector<Gap> forgotten_;
   std::map<std::string, bool> wanted_;
   std::set<std::string> touched_, busy_;
   std::vector<std::string> violations_;
   int variant_ = 0;
   int mutating_ = 0;
   bool looking_ = false;
+  bool upgrading_ = false;
   bool sockets_may_change_ = true;
   std::uint64_t deaths_when_looked_at_ = 0;
   std::size_t log_lives_ = 0;

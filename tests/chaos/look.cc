@@ -10,6 +10,7 @@
 
 #include "os/clock.h"
 #include "os/proc_stat.h"
+#include "sockets.h"
 #include "storm.h"
 #include "support/processes.h"
 
@@ -37,6 +38,16 @@ pid_t plant_a_stranger() {
   close(ends[0]);
   close(ends[1]);
   return pid;
+}
+
+// As if no keeper could tell how those have ended whose parent it is not.
+void forget_adopted(std::vector<ToldExit>& exits, const Truth& truth, const Adoptions& adoptions) {
+  std::set<std::uint64_t> orphans;
+  for (const auto& [slot, runs] : truth)
+    for (const TrueRun& run : runs)
+      if (adoptions.reaped.contains(run.pid)) orphans.insert(run.run);
+  for (ToldExit& exit : exits)
+    if (orphans.contains(exit.run)) exit.known = false;
 }
 
 }  // namespace
@@ -99,6 +110,15 @@ void Storm::wait_until_settled() {
   violation(fmt::format("not settled {} s after all faults were undone:{}", kSettles / ns_per_s, last));
 }
 
+// What services have stored may be lost with all of hearth, with who alone could hold it, and by `down`.
+std::vector<Gap> Storm::gaps() const {
+  std::vector<Gap> gaps = load_.forgotten();
+  const Deaths& deaths = faults_.deaths();
+  gaps.insert(gaps.end(), deaths.of_parked.begin(), deaths.of_parked.end());
+  for (const DeathOfAll& death : deaths.of_all) gaps.push_back({death.unread_since, death.until});
+  return gaps;
+}
+
 Evidence Storm::look() {
   Evidence evidence;
   if (auto status = world_.status()) evidence.status = std::move(*status);
@@ -116,6 +136,7 @@ Evidence Storm::look() {
   for (const Planned& service : plan_.services())
     if (!service.ready_file.empty())
       evidence.ready_files[service.name] = os::read_file(service.ready_file).value_or("");
+  evidence.gaps = gaps();
   ++result_.statuses_compared;
   result_.slots_compared += evidence.status.services.size();
   return evidence;
@@ -126,6 +147,7 @@ void Storm::compare_state() {
   const pid_t stranger = planted("stranger") ? plant_a_stranger() : -1;
   const bool lying = planted("ready-file");
   const bool ghost = planted("second-process");
+  const bool forged = planted("stored-descriptor");
   const MonoNs deadline = after(os::read_mono(), catches_up());
   std::vector<std::string> found;
   Evidence evidence;
@@ -139,6 +161,7 @@ void Storm::compare_state() {
       second.pid = 1'000'000;
       evidence.truth["raw"].push_back(second);
     }
+    if (forged && !evidence.truth["storer"].empty()) evidence.truth["storer"].front().got.push_back({1, 999999});
     found = judge_state(plan_, evidence);
   } while (!found.empty() && os::read_mono() < deadline);
   violations(found);
@@ -146,6 +169,10 @@ void Storm::compare_state() {
   compare_wanted(evidence);
   compare_untouched(evidence);
   compare_sockets(evidence);
+  planted_lock_.reset();
+  result_.stored_compared = 0;
+  for (const auto& [slot, runs] : evidence.truth)
+    for (const TrueRun& run : runs) result_.stored_compared += run.got.size();
 }
 
 void Storm::compare_wanted(const Evidence& evidence) {
@@ -183,20 +210,97 @@ void Storm::compare_untouched(const Evidence& evidence) {
   }
 }
 
-// Each run was given the same socket as the one before.
+// Each socket is open, is the one that it was, is the one that its service was given, and is answered by it.
 void Storm::compare_sockets(const Evidence& evidence) {
-  const bool may_change = load_.sockets_may_have_changed();
+  const bool doctored = options_.plants.contains("closed-socket");
+  const bool may_change = load_.sockets_may_have_changed() && !doctored;
   for (const Planned& service : plan_.services()) {
     const auto truth = evidence.truth.find(service.name);
-    if (service.socket.empty() || truth == evidence.truth.end() || truth->second.empty()) continue;
-    std::uint64_t inode = truth->second.back().socket;
-    if (socket_inodes_.contains(service.name) && planted("closed-socket")) ++inode;
-    std::uint64_t& before = socket_inodes_[service.name];
-    if (before != 0 && before != inode && !may_change)
-      violation(fmt::format("the socket of {} is another one: its listeners were closed meanwhile", service.name));
-    before = inode;
+    if (service.sockets.empty() || truth == evidence.truth.end() || truth->second.empty()) continue;
+    const std::vector<std::uint64_t>& given = truth->second.back().sockets;
+    for (std::size_t i = 0; i < service.sockets.size(); ++i) {
+      const std::string& address = service.sockets[i];
+      std::uint64_t inode = listening_inode(address);
+      if (socket_inodes_.contains(address) && doctored) ++inode;
+      std::uint64_t& before = socket_inodes_[address];
+      if (inode == 0)
+        violation(fmt::format("nobody listens on {}, which is a socket of {}", address, service.name));
+      else if (before != 0 && before != inode && !may_change)
+        violation(fmt::format("the socket {} of {} is another one: it was closed meanwhile", address, service.name));
+      else if (i < given.size() && given[i] != inode && before == inode)
+        violation(fmt::format("{} was given another socket than the one that listens on {}", service.name, address));
+      before = inode;
+      ++result_.sockets_compared;
+    }
+    compare_answers(service, evidence);
   }
   load_.sockets_were_looked_at();
+}
+
+// Whoever connects is answered by the run that status knows.
+void Storm::compare_answers(const Planned& service, const Evidence& evidence) {
+  const auto view = evidence.status.services.find(service.name);
+  if (view == evidence.status.services.end()) return;
+  const std::string expected = fmt::format("run {}\n", view->second.run);
+  const MonoNs deadline = after(os::read_mono(), catches_up());
+  for (const std::string& address : service.sockets) {
+    std::string heard;
+    do {
+      Call call(address);
+      const MonoNs patience = after(os::read_mono(), seconds(2));  // the backlog may have been full
+      while (call.error == 0 && (heard = call.heard()).empty() && os::read_mono() < patience) wait(milliseconds(10));
+    } while (heard != expected && os::read_mono() < deadline);
+    if (heard != expected)
+      violation(fmt::format("who connects to {} hears \"{}\", and {} is run {}", address, heard, service.name,
+                            view->second.run));
+  }
+}
+
+// What of hearth does not run from there; "" = all does.
+std::string Storm::not_upgraded(const std::string& directory, bool keeper) const {
+  std::map<Role, int> there;
+  std::error_code error;
+  const std::string place = fs::canonical(directory, error).string();
+  for (const Process& process : world_.processes()) {
+    const bool concerned = keeper || process.role == Role::supervisor || process.role == Role::logger;
+    if (process.role == Role::none || process.state == 'Z' || !concerned) continue;
+    if (process.place != place)
+      return fmt::format("{} {} runs from {}", role_name(process.role), process.pid, process.place);
+    ++there[process.role];
+  }
+  for (const Role role : {Role::supervisor, Role::logger})
+    if (there[role] == 0) return fmt::format("there is no {}", role_name(role));
+  if (keeper && (there[Role::keeper] != 1 || there[Role::spawner] != 2)) return "keeper and spawners are not complete";
+  return "";
+}
+
+// In peace an upgrade succeeds, all that it names runs from there, and no service notices.
+void Storm::compare_upgrade() {
+  const bool doctored = options_.plants.contains("restarted-by-upgrade");
+  if (below(random_, 2) == 0 && !doctored) return;
+  const bool keeper = below(random_, 2) == 0;
+  const std::string directory = below(random_, 2) == 0 ? options_.programs : world_.next();
+  const auto before = world_.status();
+  ++load_.upgrades;
+  faults_.note("$ hearth upgrade --from " + directory + (keeper ? " --keeper" : ""));
+  std::string output;
+  const int code = world_.ask(load_.upgrade(directory, keeper), &output, seconds(60));
+  if (code != 0) return violation(fmt::format("`hearth upgrade` ended in peace with {}: {}", code, output));
+  const MonoNs deadline = after(os::read_mono(), catches_up());
+  std::string not_there;
+  while (!(not_there = not_upgraded(directory, keeper)).empty() && os::read_mono() < deadline) wait(milliseconds(50));
+  if (!not_there.empty()) violation(fmt::format("after `hearth upgrade --from {}`: {}", directory, not_there));
+  const auto now = world_.status();
+  if (!before || !now) return violation("status does not answer before or after an upgrade in peace");
+  if (now->returns != before->returns) violation("an upgrade in peace was taken back");
+  for (const auto& [slot, view] : before->services) {
+    const Planned* service = plan_.find(slot);
+    const auto after_it = now->services.find(slot);
+    if (service == nullptr || service->nature != Nature::steady) continue;
+    if (after_it == now->services.end() || after_it->second.run != view.run || after_it->second.pid != view.pid ||
+        (doctored && slot == "raw"))
+      violation(fmt::format("an upgrade has cost run {} of {} (PID {})", view.run, slot, view.pid));
+  }
 }
 
 void Storm::compare_logs_and_exits() {
@@ -259,10 +363,13 @@ bool Storm::compare_exits(const Truth& truth, bool last) {
   for (const auto& [slot, runs] : truth)
     for (const TrueRun& run : runs)
       if (run.ended == 0 && support::lives(run.pid)) living.insert(run.run);
+  std::vector<ToldExit> told = events_.exits();
+  if (options_.plants.contains("unknown-exits")) forget_adopted(told, truth, world_.adoptions());
   const ExitVerdict verdict =
-      judge_exits(seen, events_.exits(), living, faults_.deaths(), events_.lost(), last, told_exits_);
+      judge_exits(seen, told, living, faults_.deaths(), world_.adoptions(), events_.lost(), last, told_exits_);
   violations(verdict.violations);
   result_.exits_compared = verdict.compared;
+  result_.exits_adopted = verdict.adopted;
   result_.exits_unknown = verdict.unknown;
   result_.events_lost = events_.lost();
   result_.runs = 0;

@@ -20,8 +20,9 @@ namespace chaos = hearth::chaos;
 
 namespace {
 
-const std::set<std::string> kPlants = {"lost-line",  "doubled-line",   "wrong-exit", "stranger",
-                                       "ready-file", "second-process", "lost-event", "closed-socket"};
+const std::set<std::string> kPlants = {"lost-line",         "doubled-line",   "wrong-exit",           "stranger",
+                                       "ready-file",        "second-process", "lost-event",           "closed-socket",
+                                       "stored-descriptor", "unknown-exits",  "restarted-by-upgrade", "overlap"};
 
 std::string directory_of_this_program() {
   char path[4096];

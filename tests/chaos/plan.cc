@@ -3,9 +3,14 @@
 #include <fmt/format.h>
 
 namespace hearth::chaos {
+namespace {
 
-Plan::Plan(std::uint64_t seed, std::string directory, std::string program)
-    : directory_(std::move(directory)), program_(std::move(program)) {
+constexpr int kFirstPort = 7001;
+
+}  // namespace
+
+Plan::Plan(std::uint64_t seed, std::string directory, std::string program, std::string host)
+    : directory_(std::move(directory)), program_(std::move(program)), host_(std::move(host)) {
   Random random(seed ^ 0x9a17);
   add_characters();
   add_by_chance(random);
@@ -38,8 +43,16 @@ void Plan::add_characters() {
        .ready_file = p + "asked.ready"});
   add({.name = "server",
        .character = "server",
+       .more = "2",
        .ready = "{ type = \"unix\", path = \"" + p + "server.sock\" }",
-       .socket = p + "server.sock"});
+       .sockets = {"unix:" + p + "server.sock", fmt::format("tcp:{}:{}", host_, kFirstPort)}});
+  const std::string door = fmt::format("{}:{}", host_, kFirstPort + 1);
+  add({.name = "door",
+       .character = "server",
+       .more = "1",
+       .ready = "{ type = \"tcp\", address = \"" + door + "\" }",
+       .sockets = {"tcp:" + door}});
+  add({.name = "storer", .character = "storer", .ready = "\"notify\"", .stores = true});
   add({.name = "forker",
        .character = "forker",
        .more = p + "forker.pid",
@@ -52,6 +65,7 @@ void Plan::add_characters() {
   add({.name = "web", .character = "writer", .form = "stamped", .replicas = 2});
   add({.name = "needy", .character = "writer", .needs = "asked"});
   add({.name = "hasty", .character = "writer", .full_wait = "200ms"});
+  add({.name = "packed", .character = "writer", .form = "stamped", .max_size = "16KiB", .compress = true});
 }
 
 void Plan::add_by_chance(Random& random) {
@@ -102,8 +116,8 @@ std::string Plan::toml(int variant) const {
   for (const Planned& service : services_) {
     text += fmt::format("\n[service.{}]\ncommand = [\"{}\", \"{}\", \"{}{}\", \"{}\"]\n", service.name, program_,
                         service.character, service.name, service.replicas > 1 ? ".{index}" : "", service.more);
-    text += fmt::format("log = {{ format = \"{}\", max_size = \"{}\", max_files = 10000, full_wait = \"{}\" }}\n",
-                        service.form, service.max_size, service.full_wait);
+    text += fmt::format("log = {{ format = \"{}\", max_size = \"{}\", max_files = 10000, full_wait = \"{}\"{} }}\n",
+                        service.form, service.max_size, service.full_wait, service.compress ? ", compress = true" : "");
     text += fmt::format("env = {{ CHAOS_DIR = \"{}\", VARIANT = \"{}\" }}\n", directory_,
                         changes(service, variant) ? variant : 0);
     text += "stop_timeout = \"20s\"\n";
@@ -114,7 +128,7 @@ std::string Plan::toml(int variant) const {
       text += "restart = \"always\"\nbackoff = { initial = \"50ms\", max = \"600ms\" }\n";
     if (!service.ready.empty()) text += "ready = " + service.ready + "\n";
     if (!service.ready_file.empty()) text += "ready_file = \"" + service.ready_file + "\"\n";
-    if (!service.socket.empty()) text += "listen = [\"unix:" + service.socket + "\"]\n";
+    if (!service.sockets.empty()) text += fmt::format("listen = [\"{}\"]\n", fmt::join(service.sockets, "\", \""));
     if (!service.needs.empty()) text += fmt::format("depends_on = {{ {} = \"ready\" }}\n", service.needs);
     if (service.replicas > 1) text += fmt::format("replicas = {}\n", service.replicas);
     if (service.hooked) text += fmt::format("before_start = [\"{}\", \"before\", \"{}\"]\n", program_, service.name);

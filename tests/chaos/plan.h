@@ -30,19 +30,22 @@ struct Planned {
   std::string form = "raw";  // of its log
   std::string max_size = "64KiB";
   std::string full_wait = "1h";
-  std::string ready;       // TOML, "" = no probe
-  std::string ready_file;  // path, "" = none
-  std::string socket;      // path of its listening socket, "" = none
-  std::string needs;       // a service that it depends on, "" = none
+  std::string ready;                      // TOML, "" = no probe
+  std::string ready_file;                 // path, "" = none
+  std::vector<std::string> sockets = {};  // addresses on which hearth listens for it
+  std::string needs;                      // a service that it depends on, "" = none
   int replicas = 1;
   int task_code = 0;
-  bool hooked = false;  // has a before_start that writes its record
-  std::string extra;    // more lines of TOML
+  bool hooked = false;    // has a before_start that writes its record
+  bool stores = false;    // leaves a descriptor with hearth for its next run
+  bool compress = false;  // its log, once a file of it is complete
+  std::string extra;      // more lines of TOML
 };
 
 class Plan {
  public:
-  Plan(std::uint64_t seed, std::string directory, std::string program);
+  // `host`: an address of this machine that is nobody else's, for sockets of TCP.
+  Plan(std::uint64_t seed, std::string directory, std::string program, std::string host = "127.0.0.1");
 
   const std::vector<Planned>& services() const { return services_; }
   const Planned* find(const std::string& slot) const;  // "web" and "web.1" alike
@@ -60,7 +63,7 @@ class Plan {
   void add_characters();
   void add_by_chance(Random& random);
 
-  std::string directory_, program_;
+  std::string directory_, program_, host_;
   std::vector<Planned> services_;
 };
 

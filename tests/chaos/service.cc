@@ -7,7 +7,8 @@
 //   filer PATH          the same; makes the file first
 //   forker PATH         the same, in the background, with its PID in the file
 //   tree                the same, with a child in a session of its own and a grandchild in another
-//   server              the same; tells each client on the socket at descriptor 3 its run
+//   server COUNT        the same; tells each client on its sockets, from descriptor 3 on, its run
+//   storer              the same; says which descriptors hearth has kept for it, leaves one of its own instead; READY=1
 //   looper              some lines, then an exit code that is a function of its run
 //   task CODE           some lines, then that exit code
 //   before              a before_start hook: writes its record
@@ -17,13 +18,19 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <poll.h>
 #include <signal.h>
+#include <sstream>
 #include <string>
+#include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+#include <utility>
+#include <vector>
 
 #include "support/lines.h"
 #include "support/notify.h"
@@ -44,15 +51,20 @@ std::string slot;
 hearth::support::Counters* counters = nullptr;
 chaos::Control* control = nullptr;
 std::uint64_t lines_written = 0;
+int listeners = 0;
 
 void on_term(int) {
   asked_to_end = 1;
 }
 
-std::string now() {
+std::int64_t read_ns(clockid_t clock) {
   timespec at{};
-  clock_gettime(CLOCK_MONOTONIC, &at);
-  return std::to_string(at.tv_sec * 1'000'000'000LL + at.tv_nsec);
+  clock_gettime(clock, &at);
+  return at.tv_sec * 1'000'000'000LL + at.tv_nsec;
+}
+
+std::string now() {
+  return std::to_string(read_ns(CLOCK_MONOTONIC));
 }
 
 void record(const std::string& text) {
@@ -66,7 +78,47 @@ void record(const std::string& text) {
   _exit(code);
 }
 
+// Field 22 of /proc/self/stat is in ticks of CLOCK_BOOTTIME.
+std::int64_t born() {
+  char bytes[1024] = {};
+  const int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || read(fd, bytes, sizeof bytes - 1) <= 0) _exit(118);
+  close(fd);
+  std::istringstream fields(std::strrchr(bytes, ')') + 1);
+  std::string skipped;
+  for (int field = 3; field < 22; ++field) fields >> skipped;
+  std::int64_t ticks = 0;
+  fields >> ticks;
+  const std::int64_t asleep = read_ns(CLOCK_BOOTTIME) - read_ns(CLOCK_MONOTONIC);
+  return ticks * (1'000'000'000 / sysconf(_SC_CLK_TCK)) - asleep;
+}
+
+// Kept until the very end of this process. The run that has it, where that is another one; else "".
+std::string take_lock() {
+  const int fd = open(chaos::lock_path(directory, slot).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (fd < 0) _exit(118);
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+    if (ftruncate(fd, 0) < 0 || write(fd, run.data(), run.size()) < 0) _exit(118);
+    return "";
+  }
+  char other[32] = {};
+  (void)!pread(fd, other, sizeof other - 1, 0);
+  return other[0] == 0 ? "1" : other;
+}
+
+std::uint64_t inode_of(int fd) {
+  struct stat file{};
+  return fstat(fd, &file) == 0 ? file.st_ino : 0;
+}
+
+std::string inodes_of_listeners() {
+  std::string inodes;
+  for (int fd = 3; fd < 3 + listeners; ++fd) inodes += " " + std::to_string(inode_of(fd));
+  return inodes;
+}
+
 void begin() {
+  const std::string other = take_lock();
   counters = hearth::support::open_counters(chaos::lines_path(directory, slot, run));
   control = chaos::open_control(directory + "/control");
   if (counters == nullptr || control == nullptr) _exit(118);
@@ -74,10 +126,9 @@ void begin() {
   action.sa_handler = on_term;
   sigaction(SIGTERM, &action, nullptr);
   signal(SIGHUP, SIG_IGN);  // of a reload
-  struct stat socket{};
-  const bool serves = character == "server" && fstat(3, &socket) == 0;
-  record("start " + run + " " + std::to_string(getpid()) + " " + now() + " " +
-         std::to_string(serves ? socket.st_ino : 0) + "\n");
+  record("start " + run + " " + std::to_string(getpid()) + " " + now() + " " + std::to_string(born()) +
+         inodes_of_listeners() + "\n");
+  if (!other.empty()) record("overlap " + run + " " + other + "\n");
 }
 
 // A line that has been begun is finished, also when it is asked to end meanwhile.
@@ -99,17 +150,56 @@ void wait_us(long us) {
 }
 
 void serve_who_waits() {
-  for (int client = -1; (client = accept4(3, nullptr, nullptr, SOCK_CLOEXEC)) >= 0; close(client)) {
-    const std::string answer = "run " + run + "\n";
-    (void)!send(client, answer.data(), answer.size(), MSG_NOSIGNAL);
+  const std::string answer = "run " + run + "\n";
+  for (int fd = 3; fd < 3 + listeners; ++fd)
+    for (int client = -1; (client = accept4(fd, nullptr, nullptr, SOCK_CLOEXEC)) >= 0; close(client))
+      (void)!send(client, answer.data(), answer.size(), MSG_NOSIGNAL);
+}
+
+void record_stored(const char* what, std::uint64_t inode) {
+  record(std::string(what) + " " + run + " " + std::to_string(inode) + " " + now() + "\n");
+}
+
+// Nobody may be there to be told; until somebody is, or we are to end. A full socket is waited for.
+bool tell(const std::string& text, int fd = -1) {
+  while (notify(text, fd) != 0) {
+    if (asked_to_end != 0) return false;
+    wait_us(20'000);
+  }
+  return true;
+}
+
+// Each has a name of its own, so that at no time nothing is stored: first our own, then away with what we were given.
+void exchange_stored() {
+  std::istringstream names(variable("LISTEN_FDNAMES"));
+  std::vector<std::pair<std::string, std::uint64_t>> given;
+  int fd = 3;
+  for (std::string name; std::getline(names, name, ':'); ++fd) {
+    char text[32] = {};
+    (void)!pread(fd, text, sizeof text - 1, 0);
+    given.emplace_back(name, inode_of(fd));
+    record("got " + run + " " + std::to_string(given.back().second) + " " +
+           std::to_string(std::strtoull(text, nullptr, 10)) + "\n");
+    close(fd);
+  }
+  const int own = memfd_create("stored", MFD_CLOEXEC);
+  if (own < 0 || write(own, run.data(), run.size()) < 0) _exit(118);
+  record_stored("keeps", inode_of(own));
+  if (!tell("FDSTORE=1\nFDNAME=of-" + run, own)) return;
+  record_stored("kept", inode_of(own));
+  close(own);
+  for (const auto& [name, inode] : given) {
+    record_stored("drops", inode);
+    if (!tell("FDSTOREREMOVE=1\nFDNAME=" + name)) return;
+    record_stored("dropped", inode);
   }
 }
 
 [[noreturn]] void write_until_told() {
-  if (character == "server") fcntl(3, F_SETFL, fcntl(3, F_GETFL) | O_NONBLOCK);
+  for (int fd = 3; fd < 3 + listeners; ++fd) fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
   for (int turn = 0; asked_to_end == 0; ++turn) {
     if (control->paused.load() == 0) write_line();
-    if (character == "server") serve_who_waits();
+    serve_who_waits();
     if (character == "notifier" && turn % 8 == 0) notify("WATCHDOG=1", -1);
     wait_us(control->paused.load() != 0 ? 20'000 : control->gap_us.load());
   }
@@ -164,6 +254,7 @@ int main(int count, char** arguments) {
   if (slot.ends_with(".0")) slot.resize(slot.size() - 2);  // as status calls it
   const char* more = count > 3 ? arguments[3] : "";
   if (character == "probe") return 0;
+  if (character == "server") listeners = std::atoi(more);
   if (character == "before") {
     record("before\n");
     return 0;
@@ -179,6 +270,10 @@ int main(int count, char** arguments) {
     write_some_and_end(1 + static_cast<int>(number % 100), static_cast<int>(number % 5), number % 7 * 40'000);
   if (character == "task") write_some_and_end(std::atoi(more), 5, 20'000);
   if (character == "filer") make_file(more, run);
+  if (character == "storer") {
+    exchange_stored();
+    tell("READY=1");
+  }
   if (character == "notifier") notify("READY=1\nSTATUS=run " + run, -1);
   if (character == "teller") {
     (void)!write(3, "\n", 1);

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <fcntl.h>
 #include <filesystem>
 #include <stdexcept>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -17,15 +19,22 @@ namespace {
 constexpr std::uint64_t kLogBytes = 600u << 20;
 constexpr std::uint64_t kBytesPerLine = 330;
 
+// What an upgrade goes on with: the same bytes in other files.
+void copy_programs(const std::string& from, const std::string& to) {
+  std::filesystem::create_directory(to);
+  for (const char* name : {"/hearth", "/hearth-keeper", "/hearth-supervisor", "/hearth-logger"})
+    std::filesystem::copy_file(from + name, to + name);
+}
+
 }  // namespace
 
 Storm::Storm(const Options& options, World& world)
     : options_(options),
       world_(world),
       random_(options.seed),
-      plan_(options.seed, world.base(), options.programs + "/hearth-chaos-service"),
+      plan_(options.seed, world.base(), options.programs + "/hearth-chaos-service", world.host()),
       faults_(world, options, random_),
-      load_(world, plan_, faults_, random_),
+      load_(world, plan_, faults_, random_, options.programs),
       events_(world, plan_) {
   for (const std::string& kind : Faults::kinds())
     if (const std::string why = faults_.obstacle(kind); !why.empty()) result_.left_out[kind] = why;
@@ -46,6 +55,7 @@ Result Storm::run() {
   result_.kills = faults_.kills();
   result_.orders = load_.orders;
   result_.orders_refused = load_.orders_refused;
+  result_.upgrades = load_.upgrades;
   result_.looks = load_.looks;
   result_.knocks = load_.knocks_served;
   result_.deaths_of_all = faults_.deaths().of_all.size();
@@ -62,6 +72,10 @@ void Storm::begin() {
   control_->gap_us = static_cast<std::uint32_t>(1'000'000 / std::clamp<std::uint64_t>(lines_a_second, 10, 200));
   for (const std::string& slot : plan_.slots()) witnesses_.try_emplace(slot, slot);
   load_.apply_file();
+  copy_programs(options_.programs, world_.next());
+  if (!planted("overlap")) return;
+  planted_lock_.reset(open(lock_path(world_.base(), "told").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  (void)flock(planted_lock_.get(), LOCK_EX);
 }
 
 void Storm::rage(SpanNs time) {
@@ -96,6 +110,7 @@ void Storm::wait(SpanNs time) {
   faults_.tick();
   load_.kill_what_hangs();
   world_.pump(time);
+  if (!faults_.deaths().of_keeper.empty()) world_.look_at_keepers();
   for (std::string& step : faults_.take_trace()) trace_.push_back(std::move(step));
   violations(load_.take_violations());
 }
@@ -107,6 +122,7 @@ void Storm::calm() {
   if (bring_back()) {
     wait_until_settled();
     compare_state();
+    compare_upgrade();
     compare_logs_and_exits();
   }
   control_->paused = 0;

@@ -28,8 +28,10 @@ struct Result {
   std::vector<Violation> violations;
   std::map<std::string, Tally> faults;
   std::map<std::string, std::string> left_out;  // kinds of faults, and why
-  std::uint64_t rounds = 0, kills = 0, orders = 0, orders_refused = 0, looks = 0, knocks = 0;
-  std::uint64_t runs = 0, exits_compared = 0, exits_unknown = 0, statuses_compared = 0, slots_compared = 0;
+  std::uint64_t rounds = 0, kills = 0, orders = 0, orders_refused = 0, upgrades = 0, looks = 0, knocks = 0;
+  std::uint64_t runs = 0, exits_compared = 0, exits_adopted = 0, exits_unknown = 0, statuses_compared = 0,
+                slots_compared = 0;
+  std::uint64_t sockets_compared = 0, stored_compared = 0;
   std::uint64_t lines_compared = 0, lines_followed = 0, bytes_tolerated = 0, events_compared = 0, events_lost = 0,
                 takeovers = 0, deaths_of_all = 0;
   double seconds = 0;
@@ -55,6 +57,10 @@ class Storm {
   void compare_state();
   void compare_untouched(const Evidence& evidence);
   void compare_sockets(const Evidence& evidence);
+  void compare_answers(const Planned& service, const Evidence& evidence);
+  void compare_upgrade();
+  std::string not_upgraded(const std::string& directory, bool keeper) const;
+  std::vector<Gap> gaps() const;
   void compare_wanted(const Evidence& evidence);
   void compare_logs_and_exits();
   bool compare_logs(const Truth& truth, bool last);
@@ -88,8 +94,9 @@ class Storm {
   std::uint64_t batches_used_ = 0;
   std::set<std::uint64_t> told_exits_;
   std::set<std::string> planted_;
-  std::map<std::string, std::uint64_t> runs_before_;  // of steady slots, at the last quiet moment
-  std::map<std::string, std::uint64_t> socket_inodes_;
+  std::map<std::string, std::uint64_t> runs_before_;    // of steady slots, at the last quiet moment
+  std::map<std::string, std::uint64_t> socket_inodes_;  // by address
+  os::Fd planted_lock_;
   std::set<std::string> reported_;
 };
 

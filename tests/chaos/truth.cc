@@ -18,6 +18,23 @@ void read_lines(TrueRun& run, const std::string& path) {
   run.lines_finished = words[1];
 }
 
+// What a run says of itself later than "start".
+void take_word(TrueRun& run, const std::string& what, std::istringstream& words) {
+  std::uint64_t first = 0;
+  std::int64_t second = 0;
+  words >> first >> second;
+  if (what == "exit") {
+    run.exit_code = static_cast<int>(first);
+    run.ended = second;
+  }
+  if (what == "overlap") run.overlaps = first;
+  if (what == "got") run.got.push_back({first, static_cast<std::uint64_t>(second)});
+  if (what == "keeps") run.keeps = first;
+  if (what == "kept") run.kept = second;
+  if (what == "drops") run.drops[first] = second;
+  if (what == "dropped") run.dropped[first] = second;
+}
+
 std::vector<TrueRun> read_slot(const std::string& path) {
   std::vector<TrueRun> runs;
   std::ifstream in(path);
@@ -29,14 +46,14 @@ std::vector<TrueRun> read_slot(const std::string& path) {
     words >> what >> run.run;
     if (what == "before") ++befores;
     if (what == "start") {
-      words >> run.pid >> run.started >> run.socket;
+      words >> run.pid >> run.started >> run.born;
+      for (std::uint64_t inode = 0; words >> inode;) run.sockets.push_back(inode);
       run.befores = befores;
       befores = 0;
       runs.push_back(run);
     }
-    if (what != "exit") continue;
     const auto it = std::find_if(runs.begin(), runs.end(), [&](const TrueRun& r) { return r.run == run.run; });
-    if (it != runs.end()) words >> it->exit_code >> it->ended;
+    if (it != runs.end()) take_word(*it, what, words);
   }
   return runs;
 }

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <poll.h>
+#include <random>
 #include <set>
 #include <signal.h>
 #include <stdexcept>
@@ -17,6 +18,7 @@
 
 #include "os/cgroup.h"
 #include "os/clock.h"
+#include "os/kernel_features.h"
 #include "os/proc_stat.h"
 #include "os/state_directory.h"
 #include "support/processes.h"
@@ -27,6 +29,12 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kBallast = "/ballast";
+
+// One that an upgrade tries is no member of hearth, and ends by itself.
+bool is_on_trial(pid_t pid) {
+  const std::string words = os::read_file("/proc/" + std::to_string(pid) + "/cmdline").value_or("");
+  return words.find(std::string("\0--trial", 8)) != words.npos;
+}
 
 Role role_of(const std::string& program) {
   if (program == "hearth-keeper") return Role::keeper;  // or a spawner; the parent tells
@@ -42,9 +50,36 @@ bool parse_stat(pid_t pid, Process& process) {
   process.pid = pid;
   process.state = stat[paren + 2];
   process.parent = std::atoi(stat.c_str() + paren + 4);
-  process.program = support::program_of(pid);
+  std::error_code error;
+  const std::string program = fs::read_symlink("/proc/" + std::to_string(pid) + "/exe", error).string();
+  const std::size_t slash = std::min(program.rfind('/'), program.size());
+  process.place = program.substr(0, slash);
+  process.program = program.substr(std::min(slash + 1, program.size()));
   process.role = role_of(process.program);
+  if (process.role != Role::none && is_on_trial(pid)) process.role = Role::none;
   return true;
+}
+
+// The processes of which it has pidfds.
+std::vector<pid_t> pidfds_of(pid_t pid) {
+  std::vector<pid_t> found;
+  const std::string place = "/proc/" + std::to_string(pid);
+  std::error_code error;
+  for (auto it = fs::directory_iterator(place + "/fd", error); !error && it != fs::directory_iterator();
+       it.increment(error)) {
+    std::error_code its;
+    if (fs::read_symlink(it->path(), its).string().find("pidfd") == std::string::npos) continue;
+    const std::string info = os::read_file(place + "/fdinfo/" + it->path().filename().string()).value_or("");
+    const std::size_t at = info.find("\nPid:");
+    if (at != info.npos) found.push_back(std::atoi(info.c_str() + at + 5));
+  }
+  return found;
+}
+
+bool kernel_tells_exits() {
+  for (const os::KernelFeature& feature : os::kernel_features())
+    if (feature.name.starts_with("PIDFD_GET_INFO")) return feature.there;
+  return false;
 }
 
 std::string content(int fd) {
@@ -82,7 +117,11 @@ World::World(const Options& options, support::World around) : options_(options),
   char place[] = "/tmp/hearth-chaos.XXXXXX";
   if (mkdtemp(place) == nullptr) throw std::runtime_error("cannot make a directory in /tmp");
   base_ = place;
-  for (const char* part : {"/p", "/i", "/truth", "/lines", "/followers"}) mkdir((base_ + part).c_str(), 0700);
+  std::random_device random;
+  host_ = "127." + std::to_string(1 + random() % 254) + "." + std::to_string(random() % 256) + "." +
+          std::to_string(1 + random() % 254);
+  adoptions_.kernel_tells = kernel_tells_exits();
+  for (const char* part : {"/p", "/i", "/truth", "/locks", "/lines", "/followers"}) mkdir((base_ + part).c_str(), 0700);
   if (around_.can_mount) {
     can_fill_ = true;
     mount_small(directory(), "size=64m,mode=0711");
@@ -94,6 +133,7 @@ World::World(const Options& options, support::World around) : options_(options),
   for (const int signal : {SIGCHLD, SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
   sigprocmask(SIG_BLOCK, &set, nullptr);
   signals_.reset(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+  reaped_at_ = os::read_mono();
 }
 
 World::~World() = default;
@@ -179,15 +219,33 @@ void World::pump(SpanNs time) {
   signalfd_siginfo info;
   while (read(signals_.get(), &info, sizeof info) > 0)
     if (info.ssi_signo != SIGCHLD) interrupted_ = true;
-  for (const support::Ended& ended : support::reap()) {
+  const std::vector<support::Ended> all = support::reap();
+  const MonoNs now = os::read_mono();
+  const MonoNs before = std::exchange(reaped_at_, now);
+  for (const support::Ended& ended : all) {
     const auto it =
         std::find_if(clients_.begin(), clients_.end(), [&](const Client& client) { return client.pid == ended.pid; });
-    if (it == clients_.end()) continue;
+    if (it == clients_.end()) {
+      adoptions_.reaped.insert({ended.pid, {before, now, WIFSIGNALED(ended.status)}});
+      continue;
+    }
     const int code = WIFEXITED(ended.status) ? WEXITSTATUS(ended.status) : 128 + WTERMSIG(ended.status);
     const Client client = std::move(*it);
     clients_.erase(it);
     if (client.then) client.then(client.killed ? -1 : code, content(client.output.get()));
   }
+}
+
+void World::look_at_keepers() {
+  const MonoNs now = os::read_mono();
+  if (now < after(looked_at_, milliseconds(40))) return;
+  looked_at_ = now;
+  for (const Process& keeper : members(Role::keeper))
+    for (const pid_t pid : pidfds_of(keeper.pid)) {
+      const auto [first, last] = adoptions_.held.equal_range(pid);
+      if (std::none_of(first, last, [&](const auto& held) { return held.second.keeper == keeper.pid; }))
+        adoptions_.held.insert({pid, {keeper.pid, os::read_mono()}});
+    }
 }
 
 int World::ask(const std::vector<std::string>& words, std::string* output, SpanNs deadline) {

@@ -3,6 +3,7 @@
 //   BASE/p        the project; hearth.toml, sockets, ready files
 //   BASE/i        the instance; a small tmpfs where one may be mounted, so that it can be filled
 //   BASE/i/logs   its logs; another
+//   BASE/next     copies of hearth's programs, for upgrades
 //   BASE/truth ...   see truth.h
 //
 // Processes are reached only if they are below us (the tool is a subreaper, or the first of a PID namespace) and only
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "judge.h"
 #include "options.h"
 #include "os/fd.h"
 #include "support/own_world.h"
@@ -32,6 +34,7 @@ struct Process {
   pid_t parent = 0;
   char state = '?';
   std::string program;
+  std::string place;  // directory of the program
   Role role = Role::none;
 };
 
@@ -57,8 +60,12 @@ class World {
   std::string directory() const { return base_ + "/i"; }
   std::string project() const { return base_ + "/p"; }
   std::string logs() const { return base_ + "/i/logs"; }
+  std::string next() const { return base_ + "/next"; }
   bool can_fill() const { return can_fill_; }
   bool own() const { return around_.own; }
+
+  // An address of the loopback network that no other run of this tool has.
+  const std::string& host() const { return host_; }
 
   // All that is below us but ourselves, zombies too.
   std::vector<Process> processes() const;
@@ -74,6 +81,10 @@ class World {
   // Waits for signals and ends of processes, reaps, calls `then`s.
   void pump(SpanNs time);
   bool interrupted() const { return interrupted_; }
+  // Who of hearth's orphans has come to us and ended, and of whom each keeper has had a pidfd: see Adoptions. To be told
+  // of the latter, look often.
+  const Adoptions& adoptions() const { return adoptions_; }
+  void look_at_keepers();
   // Runs one to its end. Its exit code, -1 when it did not come; `output` gets what it said.
   int ask(const std::vector<std::string>& words, std::string* output, SpanNs deadline);
   std::optional<support::StatusView> status();
@@ -90,7 +101,11 @@ class World {
   const Options& options_;
   support::World around_;
   std::string base_;
+  std::string host_;
   os::Fd signals_;
+  Adoptions adoptions_;
+  MonoNs reaped_at_ = 0;
+  MonoNs looked_at_ = 0;
   std::list<Client> clients_;
   bool can_fill_ = false;
   bool interrupted_ = false;

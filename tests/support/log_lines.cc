@@ -1,12 +1,14 @@
 #include "log_lines.h"
 
-#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <memory>
+#include <set>
+#include <string_view>
 #include <utility>
-#include <vector>
+#include <zstd.h>
 
 #include <boost/json.hpp>
 
@@ -15,10 +17,34 @@
 namespace hearth::support {
 namespace {
 
+constexpr std::string_view kPacked = ".zst";
+
+// "" when it is not a whole file of zstd.
+std::string unpacked(const std::string& packed) {
+  const std::unique_ptr<ZSTD_DStream, decltype(&ZSTD_freeDStream)> stream(ZSTD_createDStream(), ZSTD_freeDStream);
+  std::string text;
+  std::string piece(ZSTD_DStreamOutSize(), 0);
+  ZSTD_inBuffer in{packed.data(), packed.size(), 0};
+  std::size_t more = 1;  // of a frame that is not over
+  while (in.pos < in.size) {
+    ZSTD_outBuffer out{piece.data(), piece.size(), 0};
+    more = ZSTD_decompressStream(stream.get(), &out, &in);
+    if (ZSTD_isError(more) != 0) return "";
+    text.append(piece, 0, out.pos);
+  }
+  return more == 0 ? text : "";
+}
+
 std::string slurp(const std::string& path, std::uint64_t from) {
   std::ifstream in(path, std::ios::binary);
-  in.seekg(static_cast<std::streamoff>(from));
-  return {std::istreambuf_iterator<char>(in), {}};
+  if (in) {
+    in.seekg(static_cast<std::streamoff>(from));
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
+  // It goes only when the other one is complete.
+  std::ifstream other(path + std::string(kPacked), std::ios::binary);
+  const std::string text = unpacked({std::istreambuf_iterator<char>(other), {}});
+  return from < text.size() ? text.substr(from) : "";
 }
 
 // What the service wrote, taken out of what the logger made of it. False: it is not in that form.
@@ -65,13 +91,17 @@ LogLine line_of(std::string stored, LogForm form, const std::string& where) {
 }  // namespace
 
 void LogCursor::read(const std::function<void(const LogLine&)>& take) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(directory_, error)) {
-    const std::string name = entry.path().filename().string();
-    if (name.ends_with(".log") && !entry.is_symlink() && name >= file_) names.push_back(name);
+  std::set<std::string> names;
+  // Twice: whoever lists a directory may miss both the new name of a file and the old one, when it gets that meanwhile.
+  for (int round = 0; round < 2; ++round) {
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(directory_, error)) {
+      std::string name = entry.path().filename().string();
+      if (name.ends_with(kPacked)) name.resize(name.size() - kPacked.size());
+      std::error_code its;
+      if (name.ends_with(".log") && !entry.is_symlink(its) && name >= file_) names.insert(name);
+    }
   }
-  std::sort(names.begin(), names.end());
   for (const std::string& name : names) {
     if (name != file_) {
       file_ = name;

@@ -19,7 +19,8 @@ struct LogLine {
   std::uint64_t lost = 0;  // hearth's own line that says how many bytes it has thrown away
 };
 
-// A place in a log. Its files are read in the order of their numbers; what has no line end yet is read again.
+// A place in a log. Its files, compressed or not, are read in the order of their numbers; what has no line end yet is read
+// again.
 class LogCursor {
  public:
   LogCursor(std::string directory, LogForm form) : directory_(std::move(directory)), form_(form) {}
