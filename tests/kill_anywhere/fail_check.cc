@@ -76,7 +76,9 @@ bool failed_and_waits(const std::string& violation) {
   bool waits = false;
   for (const json::value& slot : slots->get_array()) {
     if (!slot.is_object() || text_in(slot.get_object(), "outcome") != "failed") continue;
-    if (text_in(slot.get_object(), "state") != "backoff") return false;
+    // Without a pause between the tries it is at the next one already.
+    const bool refused = text_in(slot.get_object(), "reason") == "refused";
+    if (text_in(slot.get_object(), "state") != "backoff" && !refused) return false;
     waits = true;
   }
   return waits;

@@ -210,6 +210,8 @@ TEST(FailAnywhere, an_order_may_fail_for_a_start_that_is_refused_and_made_later)
     return verdict.violations.size();
   };
   EXPECT_EQ(left(R"({"name":"a","outcome":"failed","state":"backoff"})"), 0u);
+  EXPECT_EQ(left(R"({"name":"u","outcome":"failed","state":"starting","reason":"refused"})"), 0u);
+  EXPECT_EQ(left(R"({"name":"u","outcome":"failed","state":"starting","reason":"exited"})"), 1u);
   EXPECT_EQ(
       left(R"({"name":"a","outcome":"failed","state":"failed"},{"name":"b","outcome":"reached","state":"backoff"})"),
       1u);
