@@ -7,6 +7,7 @@
 // and end services.
 #include <cstring>
 #include <fcntl.h>
+#include <optional>
 #include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -101,6 +102,8 @@ struct HostileTable : Machine, ::testing::WithParamInterface<As> {
 
   // Two services: of `web` lies may be told, of `db` never.
   void start() {
+    victim.emplace();
+    other.emplace();
     project("[service.web]\nstop_timeout = \"2s\"\n" + puppet() + "[service.db]\n" + puppet("db"));
     ASSERT_EQ(0, up().code);
     for (int i = 0; i < 2; ++i) {
@@ -135,14 +138,14 @@ struct HostileTable : Machine, ::testing::WithParamInterface<As> {
   static Named whole(pid_t pid) { return {pid, os::start_ticks(pid)}; }
   std::vector<Named> strangers() {
     const InstanceView view = status();
-    return {{victim.pid, victim.ticks},
-            {other.pid, other.ticks + 1},
-            {other.pid, 0},
+    return {{victim->pid, victim->ticks},
+            {other->pid, other->ticks + 1},
+            {other->pid, 0},
             whole(::getpid()),
             whole(view.keeper),
             whole(view.supervisor),
             whole(db.pid),
-            {-victim.pid, victim.ticks},
+            {-victim->pid, victim->ticks},
             {-1, 1},
             {INT32_MAX, 7}};
   }
@@ -228,8 +231,8 @@ struct HostileTable : Machine, ::testing::WithParamInterface<As> {
     expect_strangers_untouched();
   }
   void expect_strangers_untouched() const {
-    victim.expect_untouched();
-    other.expect_untouched();
+    victim->expect_untouched();
+    other->expect_untouched();
     if (heard != nullptr) {
       EXPECT_EQ(0u, heard->load()) << "PID 1 has been signalled";
     }
@@ -242,7 +245,7 @@ struct HostileTable : Machine, ::testing::WithParamInterface<As> {
     expect_strangers_untouched();
   }
 
-  Victim victim, other;
+  std::optional<Victim> victim, other;  // from the start on, as a PID namespace of one's own has others
   Actor web, db;
 
  private:
@@ -267,7 +270,7 @@ TEST_P(HostileTable, strangers_in_free_entries_are_left_alone_when_the_superviso
   expect_all_well();
   EXPECT_EQ(web.pid, service("web").pid);
   EXPECT_TRUE(until([&] {
-    return status().notes_text().find("is PID " + std::to_string(victim.pid) + " ") != std::string::npos;
+    return status().notes_text().find("is PID " + std::to_string(victim->pid) + " ") != std::string::npos;
   })) << status().notes_text();
   expect_end();
 }
@@ -279,7 +282,7 @@ TEST_P(HostileTable, strangers_in_free_entries_are_left_alone_when_the_keeper_di
   expect_all_well();
   EXPECT_EQ(web.pid, service("web").pid);
   EXPECT_TRUE(until([&] {
-    return status().notes_text().find("is PID " + std::to_string(victim.pid) + " ") != std::string::npos;
+    return status().notes_text().find("is PID " + std::to_string(victim->pid) + " ") != std::string::npos;
   })) << status().notes_text();
   // And once more, from what that one has made of it.
   lie_in_free_entries();
@@ -301,7 +304,6 @@ TEST_P(HostileTable, strangers_in_free_entries_are_left_alone_when_all_of_hearth
 TEST_P(HostileTable, the_first_process_of_the_machine_is_no_run) {
   const support::World world = support::enter_own_world(false);
   if (!world.own || ::getpid() != 1) GTEST_SKIP() << "no PID namespace can be made here";
-  Victim counts;  // for the memory that is shared
   static Count count;
   heard = &count;
   hear_all_signals();
@@ -328,7 +330,7 @@ TEST_P(HostileTable, a_stranger_in_the_entry_of_a_service_costs_that_service_alo
   ASSERT_NO_FATAL_FAILURE(start());
   for (const Death death : {Death::supervisor, Death::keeper, Death::both}) {
     SCOPED_TRACE(static_cast<int>(death));
-    lie_about_web({victim.pid, victim.ticks});
+    lie_about_web({victim->pid, victim->ticks});
     ASSERT_NO_FATAL_FAILURE(die(death));
     expect_all_well();
     const Output again = hearth({"restart", "web"});
@@ -349,8 +351,8 @@ TEST_P(HostileTable, a_stop_reaches_the_service_and_not_whom_its_entry_names_by_
   ASSERT_NO_FATAL_FAILURE(start());
   EXPECT_EQ("ok", web.ask("catch 15"));
   wire::RunEntry& entry = entry_of(web);
-  entry.pid = victim.pid;
-  entry.start_ticks = victim.ticks;
+  entry.pid = victim->pid;
+  entry.start_ticks = victim->ticks;
   Command stopping = begin({"stop", "web"});
   EXPECT_EQ("signal 15", web.hear());
   web.order("exit 0");
@@ -365,11 +367,11 @@ TEST_P(HostileTable, strangers_in_the_records_of_hearths_own_processes_are_not_e
   ASSERT_NO_FATAL_FAILURE(start());
   for (const Death death : {Death::keeper, Death::both}) {
     for (wire::Member& spawner : table().spawner) {
-      spawner.pid = victim.pid;
-      spawner.start_ticks = victim.ticks;
+      spawner.pid = victim->pid;
+      spawner.start_ticks = victim->ticks;
     }
-    table().logger.pid = other.pid;
-    table().logger.start_ticks = other.ticks;
+    table().logger.pid = other->pid;
+    table().logger.start_ticks = other->ticks;
     ASSERT_NO_FATAL_FAILURE(die(death));
     expect_all_well();
     EXPECT_EQ(web.pid, service("web").pid);
