@@ -222,19 +222,31 @@ TEST_F(Hostile, whoever_is_no_keeper_is_declined_and_the_next_one_comes_all_the_
   // In the moment in which one is wanted there are only such.
   const pid_t keeper = status().keeper;
   stop_process(supervisor);
-  std::vector<os::Fd> offers;
-  for (const std::string& text : {std::string(), std::string("x"), hello}) {
-    offers.push_back(socket_to(path, SOCK_SEQPACKET));
-    if (!text.empty()) (void)::send(offers.back().get(), text.data(), text.size(), MSG_NOSIGNAL);
+  // Whoever offers himself then, and is no keeper, is ended before another one is tried: so it is not this process.
+  int told[2];
+  ASSERT_EQ(0, ::pipe2(told, O_CLOEXEC));
+  const pid_t offering = ::fork();
+  if (offering == 0) {
+    std::vector<os::Fd> offers;
+    for (const std::string& text : {std::string(), std::string("x"), hello}) {
+      offers.push_back(socket_to(path, SOCK_SEQPACKET));
+      if (!text.empty()) (void)::send(offers.back().get(), text.data(), text.size(), MSG_NOSIGNAL);
+    }
+    (void)!::write(told[1], "t", 1);
+    for (;;) ::pause();
   }
-  ::shutdown(offers.back().get(), SHUT_WR);
+  char byte = 0;
+  ASSERT_EQ(1, ::read(told[0], &byte, 1));
+  ::close(told[0]);
+  ::close(told[1]);
   ASSERT_EQ(0, ::kill(keeper, SIGKILL));
   ASSERT_EQ(0, ::kill(supervisor, SIGCONT));
-  offers.clear();
   EXPECT_TRUE(until([&] {
     const pid_t now = status().keeper;
     return now != keeper && now != 0;
   }));
+  ::kill(offering, SIGKILL);
+  ::waitpid(offering, nullptr, 0);
   expect_all_well(web);
   expect_clean_shutdown();
 }
