@@ -333,17 +333,11 @@ TEST_P(HostileNames, of_log_files_to_come_are_replaced_or_passed_over_and_the_lo
   for (int file = 2; file < 5; ++file)
     for (const char* ending : {".log", ".idx", ".tmp"})
       put(logs + "/0000000" + std::to_string(file) + ending, GetParam());
-  for (const char* name : {"/current.new", "/00000099.log", "/00000098.log.zst"}) put(logs + name, GetParam());
+  put(logs + "/current.new", GetParam());
+  // A regular file that comes later is taken for the log's: nothing tells it from one.
+  if (GetParam() != Plant::second_name)
+    for (const char* name : {"/00000099.log", "/00000098.log.zst"}) put(logs + name, GetParam());
   EXPECT_EQ("ok", web.ask("lines 2000"));
-  if (GetParam() == Plant::directory) {
-    // Nothing removes what is in it, so the output waits until somebody does: told, and then it goes on.
-    EXPECT_TRUE(until([&] {
-      return content(directory + "/hearth.log").find("cannot write the log") != std::string::npos;
-    })) << content(directory + "/hearth.log");
-    for (int file = 2; file < 5; ++file)
-      for (const char* ending : {".log", ".idx", ".tmp"})
-        fs::remove_all(logs + "/0000000" + std::to_string(file) + ending);
-  }
   EXPECT_TRUE(until([&] { return hearth({"logs", "web", "-n", "1"}).out == "line 2000\n"; }))
       << hearth({"logs", "web", "-n", "3"}).all();
   expect_untouched();
@@ -356,36 +350,39 @@ TEST_P(HostileNames, of_what_is_made_for_a_service_cost_that_service_its_start) 
   const std::string name = base.substr(base.rfind('/') + 1);
   const std::string root = ::geteuid() == 0 ? "/run/" : directory + "/run/";
   write_file(base + "/key", "secret", 0600);
-  project("[service.web]\n" + puppet() + "[service.kept]\nrestart = \"never\"\nruntime_directories = [\"" + name +
-          "/inner\"]\n" + puppet("kept") +
-          "[service.secret]\nrestart = \"never\"\ncredentials = { key = \"@BASE@/key\" }\n" + puppet("secret"));
-  ASSERT_EQ(0, up({"web"}).code);
+  project("[service.web]\n" + puppet());
+  ASSERT_EQ(0, up().code);
   const Actor web = stage->enter();
   ASSERT_TRUE(web.here());
   std::error_code none;
   fs::create_directory(root, none);
   const std::string places[] = {root + name, directory + "/c", directory + "/state/c"};
   for (const std::string& place : places) put(place, GetParam(), true);
-  const bool refused = GetParam() != Plant::directory;
-  for (const char* service : {"kept", "secret"}) {
-    const Output started = hearth({"start", service});
-    EXPECT_EQ(refused, started.code != 0) << started.all();
-    if (refused) {
-      EXPECT_THAT(started.all(), HasSubstr("cannot make"));
-    } else {
-      EXPECT_EQ(service, stage->enter().label);
-    }
+  // On another file system there is no second name.
+  std::vector<std::string> refused;
+  if (GetParam() != Plant::directory && exists(places[0])) refused.emplace_back("kept");
+  if (GetParam() != Plant::directory && exists(places[2])) refused.emplace_back("secret");
+  project("[service.web]\n" + puppet() + "[service.kept]\nrestart = \"never\"\nruntime_directories = [\"" + name +
+          "/inner\"]\n" + puppet("kept") +
+          "[service.secret]\nrestart = \"never\"\ncredentials = { key = \"@BASE@/key\" }\n" + puppet("secret"));
+  const Output all = up();
+  EXPECT_EQ(!refused.empty(), all.code != 0) << all.all();
+  std::vector<Actor> started;
+  while (started.size() + refused.size() < 2) started.push_back(stage->enter());
+  for (const std::string& service : refused) {
+    EXPECT_THAT(hearth({"status", service}).all(), HasSubstr("cannot make")) << service;
   }
   expect_untouched();
   EXPECT_TRUE(web.alive());
   EXPECT_EQ(web.pid, service("web").pid);
-  if (refused) {
+  if (!refused.empty())
     for (const std::string& place : places) fs::remove(place, none);
-    for (const char* service : {"kept", "secret"}) {
-      const Output started = hearth({"start", service});
-      EXPECT_EQ(0, started.code) << started.all();
-      EXPECT_EQ(service, stage->enter().label);
-    }
+  for (const std::string& service : refused) {
+    (void)hearth({"stop", service});
+    const Output again = hearth({"start", service});
+    EXPECT_EQ(0, again.code) << again.all();
+    started.push_back(stage->enter());
+    EXPECT_EQ(service, started.back().label);
   }
   expect_end();
   fs::remove_all(root + name, none);
