@@ -28,7 +28,10 @@ struct Child {
     go = Fd(ends[1]);
     Fd wait(ends[0]);
     pid = ::fork();
-    if (pid != 0) return test::mark_as_run(pid);
+    if (pid != 0) {
+      test::mark_as_run(pid);
+      return;
+    }
     const int out = ::fcntl(ends[0], F_DUPFD_CLOEXEC, 100);
     if (at_3 >= 0) ::dup2(at_3, 3);
     ::close_range(4, 99, 0);
