@@ -401,7 +401,7 @@ int rotate(const Context& context, const Chosen& chosen) {
   std::vector<std::string> asked;
   for (const SlotNews& slot : chosen.slots) {
     const std::string path = directory + slot.log_directory.substr(slot.log_directory.rfind('/'));
-    const os::Fd made(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    const os::Fd made(::open(path.c_str(), O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!made) return complain(context, errno_error("ask for the next file by", path, errno));
     asked.push_back(path);
   }

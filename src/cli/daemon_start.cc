@@ -105,8 +105,9 @@ struct Started {
 };
 
 Result<Started> start(const Programs& programs, const os::Instance& instance, const std::string& log_path) {
-  os::Fd log(::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
-  if (!log) return errno_failure("open", log_path, errno);
+  // A FIFO that somebody has put there would be waited for: without a reader it is an error so.
+  os::Fd log(::open(log_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!log || ::fcntl(log.get(), F_SETFL, O_APPEND) < 0) return errno_failure("open", log_path, errno);
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) < 0) return errno_failure("make a pipe for", "the daemon's start", errno);
   Started started{os::Fd(ends[0])};

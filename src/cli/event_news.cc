@@ -14,6 +14,7 @@
 #include "os/accounts.h"
 #include "os/clock.h"
 #include "os/fd.h"
+#include "os/own_file.h"
 
 namespace hearth::cli {
 namespace {
@@ -154,7 +155,7 @@ namespace {
 std::expected<std::vector<EventNews>, ClientError> events_of_file(const std::string& path, std::uint64_t below,
                                                                   const std::vector<std::string>& names) {
   std::vector<EventNews> events;
-  const Result<std::string> bytes = os::read_file(path, most_of_a_file);
+  const Result<std::string> bytes = os::read_own_file(path, most_of_a_file);
   if (!bytes && bytes.error().code == ENOENT) return events;
   if (!bytes) return std::unexpected(ClientError{Trouble::no_access, bytes.error()});
   std::string_view rest = *bytes;

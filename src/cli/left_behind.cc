@@ -13,6 +13,7 @@
 #include "cli/answers.h"
 #include "os/found_runs.h"
 #include "os/instance.h"
+#include "os/own_file.h"
 #include "os/proc_stat.h"
 #include "os/state_directory.h"
 
@@ -33,7 +34,7 @@ bool output_is_open(const std::string& instance_directory, std::uint64_t run) {
 
 std::vector<LeftRun> left_runs(const std::string& instance_directory) {
   std::vector<LeftRun> left;
-  const Result<std::string> text = os::read_file(instance_directory + "/runs.json", list_bytes_max);
+  const Result<std::string> text = os::read_own_file(instance_directory + "/runs.json", list_bytes_max);
   const Result<NotedRuns> noted = text ? noted_runs(*text) : failure(text.error());
   if (noted && noted->boot_id == os::boot_id() && noted->pid_namespace == os::pid_namespace()) {
     for (const NotedRun& run : noted->runs) {
@@ -48,7 +49,7 @@ std::vector<LeftRun> left_runs(const std::string& instance_directory) {
 }
 
 std::vector<RunElsewhere> runs_elsewhere(const std::string& instance_directory) {
-  const Result<std::string> text = os::read_file(instance_directory + "/runs.json", list_bytes_max);
+  const Result<std::string> text = os::read_own_file(instance_directory + "/runs.json", list_bytes_max);
   const Result<NotedRuns> noted = text ? noted_runs(*text) : failure(text.error());
   if (!noted || noted->boot_id != os::boot_id() || noted->pid_namespace == os::pid_namespace()) return {};
   std::vector<RunElsewhere> all;

@@ -18,6 +18,7 @@
 #include "os/cgroup.h"
 #include "os/clock.h"
 #include "os/holders.h"
+#include "os/own_file.h"
 #include "os/proc_stat.h"
 #include "os/state_directory.h"
 #include "os/sweep.h"
@@ -150,7 +151,7 @@ void remove_names(const std::string& directory, const char* below, ResetReport& 
 // The list of runs is replaced by an empty one that keeps the next number.
 Status forget_runs(const std::string& directory) {
   const std::string path = directory + "/runs.json";
-  const Result<std::string> text = os::read_file(path, list_bytes_max);
+  const Result<std::string> text = os::read_own_file(path, list_bytes_max);
   if (!text) return text.error().remedy == Remedy::not_found ? Status{} : failure(text.error());
   const Result<std::string> empty = without_runs(*text);
   if (!empty) {  // nobody can read it: its numbers are lost already

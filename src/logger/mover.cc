@@ -54,8 +54,15 @@ SlotIndex Mover::stuck_slot() const {
 }
 
 MoveResult Mover::recover() {
-  BatchState state = wire::commit_state(page_.commit_word.load(std::memory_order_acquire));
-  if (state == BatchState::idle && system_.pending(parts_.pipe_read) <= 0) return {};
+  const uint64_t word = page_.commit_word.load(std::memory_order_acquire);
+  if (wire::commit_state(word) == BatchState::idle && system_.pending(parts_.pipe_read) <= 0) {
+    // Its batch was whole; what it made too many of files it may have left.
+    recovered_.number = wire::commit_file(word);
+    if (recovered_.number != 0 && wire::commit_stream(word) < wire::max_slots)
+      remove_old(wire::commit_stream(word), recovered_);
+    recovered_.close();
+    return {};
+  }
   stuck_ = true;
   MoveResult result = try_again(recovered_);
   recovered_.close();
