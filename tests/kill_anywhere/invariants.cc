@@ -374,11 +374,13 @@ class Judge {
     }
   }
 
-  // Started once more just as hearth was shut down, u may have been stopped before it could greet.
+  // Started once more just as it was to stop, u may have ended before it could greet; how, only a keeper knows.
   bool ended_unseen(std::uint64_t run) const {
     const auto service = e_.events.services.find(run);
     const auto signal = e_.events.signals.find(run);
     const bool of_u = service != e_.events.services.end() && service->second.ends_with(".u.0");
+    const bool unknown = signal == e_.events.signals.end() && !e_.events.codes.contains(run);
+    if (unknown) return of_u && e_.loss != Loss::nothing && e_.events.ended.contains(run);
     return of_u && signal != e_.events.signals.end() && signal->second == SIGTERM;
   }
 
