@@ -18,6 +18,7 @@
 #include <gtest/gtest.h>
 
 #include "os/holders.h"
+#include "os/messages.h"
 #include "os/proc_stat.h"
 #include "support/hung_disk.h"
 #include "support/own_world.h"
@@ -62,18 +63,8 @@ TEST_F(InstanceLock, is_held_while_it_is_on_its_way_in_a_socket) {
   const Fd a(ends[0]), b(ends[1]);
   Fd file = open_lock();
   ASSERT_TRUE(lock(file));
-  char byte = 0;
-  iovec data{&byte, 1};
-  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-  msghdr message{};
-  message.msg_iov = &data;
-  message.msg_iovlen = 1;
-  message.msg_control = control;
-  message.msg_controllen = sizeof control;
-  cmsghdr* header = CMSG_FIRSTHDR(&message);
-  *header = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
-  *reinterpret_cast<int*>(CMSG_DATA(header)) = file.get();
-  ASSERT_EQ(1, ::sendmsg(a.get(), &message, 0));
+  const int descriptors[] = {file.get()};
+  ASSERT_EQ(Sent::yes, send_message(a.get(), wire::MessageType::adopt, nullptr, 0, 0, descriptors));
   file.reset();
   EXPECT_TRUE(lock_is_held(directory.path()));
 }
