@@ -1,5 +1,5 @@
 // KeeperClient: runs that an earlier hearth has left. Their names are opened again, and the keeper is given a pidfd of
-// each. What cannot be done now, for want of descriptors or of room in the keeper's socket, waits (adoptions_): until then
+// each. So are names whose descriptors an earlier supervisor held alone, as its keeper had no room for them. What cannot be done now, for want of descriptors or of room in the keeper's socket, waits (adoptions_): until then
 // the run is neither watched nor taken for ended.
 #include <algorithm>
 #include <cerrno>
@@ -31,6 +31,11 @@ Result<Fd> reader_of(Result<Fifo> fifo) {
   return std::move(fifo->reader);
 }
 
+bool has_fifo(int directory, RunId run) {
+  struct stat st{};
+  return ::fstatat(directory, fifo_name(run).c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 bool is_scarce(const Error& error) {
   return error.code == EMFILE || error.code == ENFILE || error.code == ENOMEM || error.code == ENOBUFS;
 }
@@ -58,8 +63,7 @@ bool KeeperClient::adopt(const ports::SpawnOrder& order, std::int32_t pid, std::
 
 void KeeperClient::take_up(const ports::SpawnOrder& order) {
   if (order.entry == no_entry) {
-    struct stat st{};
-    if (::fstatat(directory(), fifo_name(order.run).c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0) return;
+    if (!has_fifo(directory(), order.run)) return;
     open_output_again(order);
     release_run(order.slot, order.run);
     return;
@@ -82,6 +86,25 @@ void KeeperClient::take_up(const ports::SpawnOrder& order) {
   wire::forget_watching(entry);
   crash_point("before adoption");
   hand_to_keeper({order.entry, order.run}, std::move(process), adoptions_.empty() ? patience : 0);
+}
+
+bool KeeperClient::keep_open(const ports::SpawnOrder& order) {
+  if (order.entry == no_entry) return false;
+  const wire::RunEntry& entry = link_.table().entry[order.entry];
+  if (entry.run.load(std::memory_order_acquire) != order.run || entry.pid.load() == 0) return false;
+  const auto is_lost = [&](ParkClass type, RunId key, std::string_view name = {}) {
+    return link_.parked().find(type, key, name) == nullptr;
+  };
+  if (is_lost(ParkClass::output, order.run) && has_fifo(directory(), order.run)) open_output_again(order);
+  if (wire::phase_of(entry) == wire::EntryPhase::exited) return false;
+  const std::vector<ListenSocket>& listen = order.spec->listen;
+  if (order.role == SlotRole::service && std::any_of(listen.begin(), listen.end(), [&](const ListenSocket& socket) {
+        return is_lost(ParkClass::listen, order.slot, socket.name);
+      }))
+    recover_listeners(order, open_run(entry, order.run).pidfd.get());
+  if (!order.notify || !is_lost(ParkClass::notify, order.run)) return false;
+  open_notify_again(order);
+  return true;
 }
 
 // A predecessor may have died before the keeper could be told. What our keeper is the parent of, it finds itself.

@@ -94,6 +94,7 @@ class KeeperClient final : public ports::Keeper {
   const char* containment() const override { return cgroups_.usable() ? "cgroup" : "sweep"; }
   bool adopt(const ports::SpawnOrder& order, std::int32_t pid, std::uint64_t start_ticks) override;
   void take_up(const ports::SpawnOrder& order) override;
+  bool keep_open(const ports::SpawnOrder& order) override;
   void respecify(const ports::SpawnOrder& order) override;
   SpanNs stuck_for(EntryIndex entry, MonoNs now) const override;
   void finish(bool leave_running, bool failed) override;

@@ -102,7 +102,7 @@ void Takeover::resume_slot(SlotIndex slot, bool revived) {
   if (!book_.slots[slot].used) return keeper_.release_slot(slot);
   if (book_.document_of(slot) == nullptr) return give_up(slot);
   forget_tries(slot);
-  if (revived) take_up(slot);
+  revived ? take_up(slot) : keep_open(slot);
   // Our predecessor may have died before it told what has changed since the run began.
   if (book_.slots[slot].run().document != book_.slots[slot].document) book_.errands.respecified.push_back(slot);
   book_.touch(slot);
@@ -144,12 +144,19 @@ void Takeover::take_up(SlotIndex slot) {
     // The keeper, left without a supervisor, has ended it and given the entry back.
     if (view.run != cell.run && !cell.spawn && !cell.reap) evidence_.lost(slot, cell, now_);
   }
-  take_for_ready(slot);
+  take_for_ready(slot, "while all of hearth was dead");
+}
+
+void Takeover::keep_open(SlotIndex slot) {
+  bool unheard = false;
+  for (const RunCell& cell : book_.slots[slot].cell)
+    if (cell.run != no_run) unheard |= keeper_.keep_open(spawn_order(book_, slot, cell));
+  if (unheard) take_for_ready(slot, "while the keeper had no room for its notify socket");
 }
 
 // READY=1 may have been said while nobody listened, and is not said twice: what has been loading for an hour must not
 // be ended for that (health.h, adopt). What has ended loads no more, nor does what has said STOPPING=1.
-void Takeover::take_for_ready(SlotIndex slot) {
+void Takeover::take_for_ready(SlotIndex slot, const char* when) {
   SlotState& state = book_.slots[slot];
   Health& health = state.health;
   if (state.role != SlotRole::service || !health.watching || health.ready || health.stopping ||
@@ -165,8 +172,7 @@ void Takeover::take_for_ready(SlotIndex slot) {
   std::memcpy(said, health.status, sizeof said);
   lives_.judge(slot, health::adopt(health, book_.spec_of(slot), false, now_), now_);
   std::memcpy(health.status, said, sizeof said);
-  note(book_.label(slot) + " counts as ready: nobody knows whether it said so while all of hearth was dead",
-       book_.label(slot));
+  note(book_.label(slot) + " counts as ready: nobody knows whether it said so " + when, book_.label(slot));
 }
 
 // Tries of our own process died with our predecessor. Those of exec probes are runs, and go on without us: their answer

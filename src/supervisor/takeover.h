@@ -51,7 +51,8 @@ class Takeover {
   void give_up(SlotIndex slot);
   void disbelieve(SlotIndex slot);
   void take_up(SlotIndex slot);
-  void take_for_ready(SlotIndex slot);
+  void keep_open(SlotIndex slot);
+  void take_for_ready(SlotIndex slot, const char* when);
   void forget_tries(SlotIndex slot);
 
   void find_taken(const ports::Heritage& heritage);

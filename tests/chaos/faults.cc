@@ -84,8 +84,6 @@ Faults::Faults(World& world, const Options& options, Random& random)
 
 std::string Faults::obstacle(const std::string& kind) const {
   if (options_.without.contains(kind) || (!options_.only.empty() && !options_.only.contains(kind))) return "not wanted";
-  // A service whose output nobody reads any more is what that finds: see the README.
-  if (kind == "few-descriptors-keeper" && !options_.only.contains(kind)) return "only where it is asked for (--only)";
   if (kind.starts_with("full-") && !world_.can_fill()) return "no tmpfs can be mounted here";
   return "";
 }

@@ -117,7 +117,7 @@ class Campaign {
     if (options_.only->commit != 0 && commit_offset_ == 0) return fail("the supervisor has no symbol for its commit");
     Planned planned;
     planned.point = *options_.only;
-    bool good = true;
+    bool good = false;
     run_points(options_, root_, commit_offset_, {planned}, [&](const Outcome& outcome) {
       const RunResult& result = outcome.result;
       good = result.report.reached && result.verdict.violations.empty();

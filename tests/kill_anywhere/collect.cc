@@ -31,7 +31,8 @@ void Scenario::collect(const Report& report) {
   evidence_.overlaps = hub_.violations();
   for (const ServiceProcess* process : hub_.all())
     evidence_.processes.push_back({process->name, process->pid, process->run, process->listen_fds,
-                                   process->listen_names, process->content, process->start_ticks, process->told_exit});
+                                   process->listen_names, process->content, process->start_ticks, process->told_exit,
+                                   process->ended_ticks});
   for (auto& order : orders_) {
     order->join();
     evidence_.orders.push_back(
@@ -65,6 +66,9 @@ void Scenario::collect_members(const Report& report) {
   evidence_.keeper = tracer_ ? tracer_->keeper() : 0;
   evidence_.died_as_next = died_as_next_.load();
   evidence_.killed_at_ticks = killed_at_ticks_.load();
+  evidence_.answered_at_ticks = answered_at_ticks_;
+  evidence_.killed_from = killed_from_.load();
+  evidence_.killed_to = killed_to_.load();
   evidence_.killed_in_shutdown = killed_in_shutdown_.load();
   for (const pid_t pid : children()) evidence_.hearth_is_left |= program_of(pid).starts_with("hearth-");
   evidence_.starts_known = counts_.known() && counted_revivals_ == revivals_;
@@ -75,7 +79,12 @@ void Scenario::collect_members(const Report& report) {
   evidence_.allowed = allowed_starts(options_.story, died ? deaths_of(options_.story, options_.point) : Deaths{},
                                      static_cast<std::uint32_t>(revivals_));
   // A keeper that could not go on as the other program, and came back, has spawners of its own again.
-  if (failing() && options_.story == Story::keeper) evidence_.allowed.spawners += wire::spawner_count;
+  if (failing() && options_.story == Story::keeper && report.role == "keeper")
+    evidence_.allowed.spawners += wire::spawner_count;
+  const Deaths deaths = deaths_of(options_.story, options_.point);
+  const bool counted = evidence_.reached && !failing() && !deaths.keeper && !deaths.everything && revivals_ == 0 &&
+                       is_followed(options_.story, evidence_.killed_from, evidence_.killed_to);
+  if (counted && deaths.spawners > 0) evidence_.least_spawners = evidence_.allowed.spawners;
 }
 
 void Scenario::find_leftovers() {

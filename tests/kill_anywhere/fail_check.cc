@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <optional>
+#include <signal.h>
 #include <sstream>
 #include <string>
 #include <sys/syscall.h>
@@ -65,23 +66,24 @@ bool exit_is_told(const std::string& events, const std::string& service, int cod
   return false;
 }
 
-// An order's report says that a service's start was refused, and will be made.
-bool failed_and_waits(const std::string& violation) {
+// The services of which an order's report says that their start was refused, and will be made; none where it says that of
+// one which is not.
+std::vector<std::string> failed_and_wait(const std::string& violation) {
   const std::size_t from = violation.find('{');
   json::error_code error;
   const json::value value = from == violation.npos ? json::value() : json::parse(violation.substr(from), error);
   const json::object* top = error ? nullptr : value.if_object();
   const json::value* slots = top == nullptr ? nullptr : top->if_contains("slots");
-  if (slots == nullptr || !slots->is_array()) return false;
-  bool waits = false;
+  if (slots == nullptr || !slots->is_array()) return {};
+  std::vector<std::string> waiting;
   for (const json::value& slot : slots->get_array()) {
     if (!slot.is_object() || text_in(slot.get_object(), "outcome") != "failed") continue;
     // Without a pause between the tries it is at the next one already.
     const bool refused = text_in(slot.get_object(), "reason") == "refused";
-    if (text_in(slot.get_object(), "state") != "backoff" && !refused) return false;
-    waits = true;
+    if (text_in(slot.get_object(), "state") != "backoff" && !refused) return {};
+    waiting.push_back(text_in(slot.get_object(), "name"));
   }
-  return waits;
+  return waiting;
 }
 
 // The keeper's last line for people, or that of the start of its libc.
@@ -100,9 +102,17 @@ std::string ending(int status) {
   return "exited with " + std::to_string(WEXITSTATUS(status));
 }
 
+// As a program does that knows what has failed.
+bool gave_up(const Report& report) {
+  const int status = report.target_status;
+  if (WIFEXITED(status)) return WEXITSTATUS(status) != 0;
+  return is_of_memory(report.call_number) && WTERMSIG(status) == SIGABRT;
+}
+
 // docs/internals/out-of-memory.md: the keeper and its spawners have no heap.
 bool may_end_for_memory(const Report& report) {
-  return is_of_memory(report.call_number) && (report.role == "supervisor" || report.role == "logger");
+  return is_of_memory(report.call_number) && gave_up(report) &&
+         (report.role == "supervisor" || report.role == "logger");
 }
 
 // docs/internals/not-yet.md: a keeper that has no memory while it executes another program.
@@ -142,13 +152,17 @@ void excuse_refused_starts(const std::string& directory, Verdict& verdict) {
                               "after_start\nbefore_stop\nafter_stop\n") > 0)
     verdict.tolerated.push_back("a start was refused behind its before_start, and made later with another");
   // An order that waits for a start ends as failed when that is refused, and the start is tried again all the same.
-  const auto ended_early = std::erase_if(verdict.violations, [&](const std::string& v) {
-    const bool waits = v.starts_with("the order \"") && failed_and_waits(v);
+  bool b_waits = false;
+  std::erase_if(verdict.violations, [&](const std::string& v) {
+    if (!v.starts_with("the order \"")) return false;
+    const std::vector<std::string> waiting = failed_and_wait(v);
+    const bool waits = !waiting.empty();
+    b_waits |= std::ranges::find(waiting, "b") != waiting.end();
     if (waits) verdict.tolerated.push_back("an order ended as failed, and the start was made later: " + v);
     return waits;
   });
   // Whoever waits for that order tells the new b that it is ready; nobody did.
-  if (ended_early != 0) std::erase(verdict.violations, "b is starting, not ready");
+  if (b_waits) std::erase(verdict.violations, "b is starting, not ready");
 }
 
 void excuse_what_the_disk_refused(const Report& report, Verdict& verdict) {
@@ -230,12 +244,12 @@ void judge_end(const Report& report, const Evidence& evidence, const std::string
   const std::string what = "the process " + ending(report.target_status);
   // Whoever gives way to the next program. In the other stories who ends so has taken a living keeper for dead.
   if (on_purpose && evidence.story == Story::upgrade && evidence.stuck.empty()) return;
-  if (!report.had_waited) {
+  if (!report.had_waited && gave_up(report)) {
     // It was not up yet. The keeper's members are started again; a keeper is refused with its reason.
     verdict.tolerated.push_back("a process that could not start ended, and was started again: " + what);
     const bool refused = WIFEXITED(report.target_status) && !on_purpose && !why.empty() && !evidence.hearth_is_left;
     if (evidence.processes.empty() && report.role == "keeper" && report.keeper_exited && refused) {
-      verdict.violations.clear();
+      verdict.violations = evidence.crashes;  // whoever crashed beside it did not refuse to start
       verdict.tolerated.push_back("hearth did not start, and said why: " + why);
     }
     return;

@@ -60,8 +60,25 @@ TEST(FailAnywhere, a_process_that_ends_of_it_is_a_violation_unless_it_was_not_up
   };
   EXPECT_THAT(violations([](Report&) {}), ElementsAre(HasSubstr("killed by signal 6")));
   EXPECT_THAT(violations([](Report& report) { report.target_ended = false; }), IsEmpty());
-  EXPECT_THAT(violations([](Report& report) { report.had_waited = false; }), IsEmpty());
+  const auto not_up = [&](int status, long call) {
+    return violations([&](Report& report) {
+      report.had_waited = false;
+      report.target_status = status;
+      report.call_number = call;
+    });
+  };
+  EXPECT_THAT(not_up(1 << 8, SYS_openat), IsEmpty());
+  EXPECT_THAT(not_up(0, SYS_openat), ElementsAre(HasSubstr("exited with 0")));
+  EXPECT_THAT(not_up(SIGABRT, SYS_openat), ElementsAre(HasSubstr("killed by signal 6")));
+  EXPECT_THAT(not_up(SIGABRT, SYS_mmap), IsEmpty());
+  EXPECT_THAT(not_up(SIGSEGV, SYS_mmap), ElementsAre(HasSubstr("killed by signal 11")));
   EXPECT_THAT(violations([](Report& report) { report.call_number = SYS_brk; }), IsEmpty());
+  EXPECT_THAT(violations([](Report& report) {
+                report.call_number = SYS_brk;
+                report.target_status = SIGSEGV;
+              }),
+              ElementsAre(HasSubstr("killed by signal 11")))
+      << "it has not looked whether it got any";
   EXPECT_THAT(violations([](Report& report) {
                 report.call_number = SYS_brk;
                 report.role = "keeper";
@@ -215,6 +232,16 @@ TEST(FailAnywhere, an_order_may_fail_for_a_start_that_is_refused_and_made_later)
   EXPECT_EQ(
       left(R"({"name":"a","outcome":"failed","state":"failed"},{"name":"b","outcome":"reached","state":"backoff"})"),
       1u);
+  const auto with_b = [](const char* failed) {
+    Verdict verdict;
+    verdict.violations = {std::string("the order \"x\" failed: {\"slots\":[{\"name\":\"") + failed +
+                              "\",\"outcome\":\"failed\",\"state\":\"backoff\"}]}",
+                          "b is starting, not ready"};
+    judge_failure(Report{}, good(), testing::TempDir() + "/ka-nowhere", verdict);
+    return verdict.violations.size();
+  };
+  EXPECT_EQ(with_b("b"), 0u);
+  EXPECT_EQ(with_b("a"), 1u) << "READY=1 of b is lost all the same";
 }
 
 TEST(FailAnywhere, a_keeper_that_did_not_start_has_exited_with_its_reason_and_left_nobody) {
@@ -237,7 +264,9 @@ TEST(FailAnywhere, a_keeper_that_did_not_start_has_exited_with_its_reason_and_le
   const std::string why = "hearth-keeper: cannot make it: no memory\n";
   EXPECT_THAT(violations(why, [](Report&, Evidence&) {}), IsEmpty());
   EXPECT_EQ(violations("something\n", [](Report&, Evidence&) {}).size(), 1u) << "that is no reason of the keeper's";
-  EXPECT_EQ(violations(why, [](Report& report, Evidence&) { report.target_status = SIGSEGV; }).size(), 1u);
+  EXPECT_EQ(violations(why, [](Report& report, Evidence&) { report.target_status = SIGSEGV; }).size(), 2u);
+  EXPECT_THAT(violations(why, [](Report&, Evidence& evidence) { evidence.crashes = {"the logger died"}; }),
+              ElementsAre("the logger died"));
   EXPECT_EQ(violations(why, [](Report&, Evidence& evidence) { evidence.hearth_is_left = true; }).size(), 1u);
   std::filesystem::remove_all(directory);
 }
@@ -254,7 +283,7 @@ TEST(FailAnywhere, a_failed_check_of_a_keeper_that_does_not_start_is_no_reason_f
   report.target_status = SIGABRT;
   Verdict verdict;
   judge_failure(report, evidence, directory, verdict);
-  EXPECT_THAT(verdict.violations, ElementsAre(HasSubstr("hearth: bug:")));
+  EXPECT_THAT(verdict.violations, ElementsAre(HasSubstr("killed by signal 6"), HasSubstr("hearth: bug:")));
   std::filesystem::remove_all(directory);
 }
 

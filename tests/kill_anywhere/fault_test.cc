@@ -104,33 +104,39 @@ TEST(KillAnywhereFaults, so_is_each_of_the_story_of_change) {
     e.orders = {{"apply", {1}, R"({"slots":[{"outcome":"failed","name":"j"}]})", "", 0}};
   };
   EXPECT_THAT(found(lose_j), testing::Contains(HasSubstr("\"apply\" failed")));
-  EXPECT_THAT(found([&](Evidence& e) {
-                lose_j(e);
-                e.loss = Loss::keeper;
-              }),
-              IsEmpty());
+  const auto killed = [](Evidence& e, Loss loss, Phase in) {
+    e.loss = loss;
+    e.killed_from = e.killed_to = in;
+  };
+  const auto lost = [&](const std::function<void(Evidence&)>& what, Loss loss, Phase in) {
+    return found([&](Evidence& e) { what(e), killed(e, loss, in); });
+  };
+  EXPECT_THAT(lost(lose_j, Loss::keeper, Phase::probes), IsEmpty());
+  EXPECT_THAT(lost(lose_j, Loss::keeper, Phase::hooks), ElementsAre(HasSubstr("the task j is failed")))
+      << "its end had been told";
   EXPECT_THAT(found([](Evidence& e) { e.hooks += "after_stop\n"; }), ElementsAre(HasSubstr("hooks")));
   EXPECT_THAT(found([](Evidence& e) { e.hooks = "before_start\n"; }), ElementsAre(HasSubstr("hooks")));
-  EXPECT_THAT(found([](Evidence& e) { e.hooks = "before_start\nafter_stop\n" + e.hooks; }),
-              ElementsAre(HasSubstr("tried twice")));
-  EXPECT_THAT(found([](Evidence& e) {
-                e.hooks = "before_start\nafter_stop\n" + e.hooks;
-                e.loss = Loss::keeper;
-              }),
-              IsEmpty());
+  const auto twice = [](Evidence& e) { e.hooks = "before_start\nafter_stop\n" + e.hooks; };
+  EXPECT_THAT(found(twice), ElementsAre(HasSubstr("tried twice")));
+  EXPECT_THAT(lost(twice, Loss::keeper, Phase::probes), IsEmpty());
+  EXPECT_THAT(lost(twice, Loss::keeper, Phase::hooks), ElementsAre(HasSubstr("tried twice")));
+  const auto no_hooks = [](Evidence& e) { e.hooks = "before_start\n"; };
+  EXPECT_THAT(lost(no_hooks, Loss::all_of_hearth, Phase::hooks), IsEmpty());
+  EXPECT_THAT(lost(no_hooks, Loss::all_of_hearth, Phase::signal), ElementsAre(HasSubstr("hooks")));
   EXPECT_THAT(found([](Evidence& e) { e.hangups = "2"; }), ElementsAre(HasSubstr("SIGHUP 2 times")));
-  EXPECT_THAT(found([](Evidence& e) { e.hangups = "0"; }), ElementsAre(HasSubstr("SIGHUP of r was lost")));
-  EXPECT_THAT(found([](Evidence& e) {
-                e.hangups = "0";
-                e.loss = Loss::keeper;
-              }),
-              IsEmpty());
-  EXPECT_THAT(found([](Evidence& e) {
-                e.hangups = "2";
-                e.loss = Loss::keeper;
-              }),
-              ElementsAre(HasSubstr("SIGHUP 2 times")));
-  EXPECT_THAT(found([](Evidence& e) { e.caller_heard = "k: failed 11"; }), ElementsAre(HasSubstr("backlog")));
+  const auto hangups = [](const char* count) { return [count](Evidence& e) { e.hangups = count; }; };
+  EXPECT_THAT(found(hangups("0")), ElementsAre(HasSubstr("SIGHUP of r was lost")));
+  EXPECT_THAT(lost(hangups("0"), Loss::keeper, Phase::signal), IsEmpty());
+  EXPECT_THAT(lost(hangups("0"), Loss::keeper, Phase::probes), ElementsAre(HasSubstr("SIGHUP of r was lost")))
+      << "the keeper that sent it was not killed";
+  EXPECT_THAT(lost(hangups("2"), Loss::keeper, Phase::signal), ElementsAre(HasSubstr("SIGHUP 2 times")));
+  const auto unheard = [](Evidence& e) { e.caller_heard = "k: failed 11"; };
+  EXPECT_THAT(found(unheard), ElementsAre(HasSubstr("backlog")));
+  EXPECT_THAT(lost(unheard, Loss::all_of_hearth, Phase::backlog), IsEmpty());
+  EXPECT_THAT(lost(unheard, Loss::all_of_hearth, Phase::apply), ElementsAre(HasSubstr("backlog")));
+  const auto again = [](Evidence& e) { e.last.services["v"].restarts = 0; };
+  EXPECT_THAT(lost(again, Loss::all_of_hearth, Phase::live), IsEmpty());
+  EXPECT_THAT(lost(again, Loss::all_of_hearth, Phase::hooks), ElementsAre(HasSubstr("v was restarted 0")));
   EXPECT_THAT(found([](Evidence& e) { e.last.services["l"] = {}; }), ElementsAre(HasSubstr("left the document")));
   EXPECT_THAT(found([](Evidence& e) { e.after_exit.services["j"].exit_code = 1; }),
               ElementsAre(HasSubstr("exit code 0 of j")));
@@ -331,15 +337,47 @@ TEST(KillAnywhereFaults, what_only_the_death_of_everything_may_cost_is_tolerated
   evidence.logs["a"].lost_bytes = logger::largest_batch + 1;
   EXPECT_EQ(judge(evidence).violations.size(), 1u) << "no batch is as large";
   evidence.logs["a"].lost_bytes = 0;
-  evidence.logs["e"].lost = 1;
-  evidence.logs["e"].gaps = 1;
-  EXPECT_EQ(judge(evidence).violations.size(), 1u) << "one batch is of one service";
+  evidence.logs["b"].lost = 1;
+  evidence.logs["b"].gaps = 1;
+  EXPECT_EQ(judge(evidence).violations.size(), 1u)
+      << "one batch is of one service, and two runs of b make no difference";
+  evidence.killed_at_ticks = 1000;
+  evidence.answered_at_ticks = 1100;
+  const auto b = std::ranges::find(evidence.processes, "b", &SeenProcess::name);
+  b->ended_ticks = 800;
+  EXPECT_EQ(judge(evidence).violations.size(), 1u) << "what it wrote had been read long ago";
+  b->ended_ticks = 1050;
+  EXPECT_THAT(judge(evidence).violations, IsEmpty()) << "it ended while nobody lived";
+  b->ended_ticks = 1200;
+  EXPECT_EQ(judge(evidence).violations.size(), 1u) << "there was a logger again";
   evidence.killed_in_shutdown = true;
   EXPECT_THAT(judge(evidence).violations, IsEmpty()) << "they end while nobody lives";
   evidence.logs["u"].lost = evidence.logs["u"].gaps = 2;
   EXPECT_THAT(judge(evidence).violations, IsEmpty()) << "the batch, and what its last run had written";
   evidence.logs["u"].gaps = 3;
   EXPECT_EQ(judge(evidence).violations.size(), 1u);
+}
+
+TEST(KillAnywhereFaults, a_kill_excuses_nothing_that_was_made_later_or_had_been_looked_at) {
+  const auto found = [](const std::function<void(Evidence&)>& doctor, Phase from, Phase to) {
+    Evidence evidence = good();
+    doctor(evidence);
+    evidence.loss = Loss::all_of_hearth;
+    evidence.killed_from = from;
+    evidence.killed_to = to;
+    return judge(evidence).violations.size();
+  };
+  const auto descriptor = [](Evidence& e) { e.processes.back().listen_fds = 0; };
+  EXPECT_EQ(found(descriptor, Phase::up, Phase::up), 1u);
+  EXPECT_EQ(found(descriptor, Phase::up, Phase::say), 0u) << "it may have been either";
+  EXPECT_EQ(found(descriptor, Phase::restart, Phase::restart), 0u);
+  EXPECT_EQ(found(descriptor, Phase::end, Phase::end), 1u);
+  const auto text = [](Evidence& e) { e.after_ready.services["b"].status_text = ""; };
+  EXPECT_EQ(found(text, Phase::up, Phase::up), 0u);
+  EXPECT_EQ(found(text, Phase::exit, Phase::exit), 1u);
+  const auto beat = [](Evidence& e) { e.watchdog_at = e.watchdog_before; };
+  EXPECT_EQ(found(beat, Phase::say, Phase::say), 0u);
+  EXPECT_EQ(found(beat, Phase::up, Phase::up), 1u);
 }
 
 TEST(KillAnywhereFaults, an_exit_code_may_be_unknown_of_what_began_before_the_keeper_was_killed) {
@@ -350,7 +388,7 @@ TEST(KillAnywhereFaults, an_exit_code_may_be_unknown_of_what_began_before_the_ke
   const auto d = std::ranges::find(evidence.processes, "d", &SeenProcess::name);
   d->start_ticks = 99;
   EXPECT_THAT(judge(evidence).violations, IsEmpty());
-  d->start_ticks = 120;
+  d->start_ticks = 101;
   EXPECT_THAT(judge(evidence).violations, ElementsAre(HasSubstr("it began after the kill")));
 }
 
@@ -383,6 +421,15 @@ TEST(KillAnywhereFaults, whoever_is_started_once_more_than_somebody_was_killed_i
     EXPECT_THAT(found_of(point, Story::life, [](Starts& s) { ++s.loggers; }), ElementsAre(HasSubstr("loggers")));
     EXPECT_THAT(found_of(point, Story::life, [](Starts& s) { ++s.spawners; }), ElementsAre(HasSubstr("spawners")));
   }
+  Evidence evidence = good();
+  evidence.starts_known = true;
+  evidence.allowed.spawners = evidence.least_spawners = 3;
+  EXPECT_THAT(judge(evidence).violations, ElementsAre(HasSubstr("nobody has replaced")));
+  evidence.starts.spawners = 3;
+  EXPECT_THAT(judge(evidence).violations, IsEmpty());
+  EXPECT_TRUE(is_followed(Story::life, Phase::exit, Phase::restart));
+  EXPECT_FALSE(is_followed(Story::life, Phase::exit, Phase::stop)) << "the last status may be of before";
+  EXPECT_FALSE(is_followed(Story::upgrade, Phase::after, Phase::down));
   const auto allowed = [](const char* point, Story story) {
     return allowed_starts(story, deaths_of(story, *parse_point(point)), 0);
   };
@@ -399,6 +446,8 @@ TEST(KillAnywhereFaults, a_death_by_another_signal_is_noticed_and_so_are_words_o
   EXPECT_EQ(crash_of({{7, SIGKILL}, "hearth-logger"}), "");
   EXPECT_EQ(crash_of({{7, SIGTERM}, "hearth-ka-servi"}), "") << "services are stopped";
   EXPECT_EQ(crash_of({{7, 0}, "hearth-spawner"}), "");
+  EXPECT_EQ(crash_of({{7, SIGTERM}, "hearth-spawner"}), "") << "a service before its exec";
+  EXPECT_NE(crash_of({{7, SIGSEGV}, "hearth-spawner"}), "");
   const std::string died = R"({"time":"t","event":"died","process":"logger","pid":7,"code":)";
   const std::string killed = died + "null,\"signal\":9,\"deaths\":1}\n",
                     aborted = died + "null,\"signal\":6,\"deaths\":2}";

@@ -13,6 +13,7 @@ extern "C" {
 #include <sstream>
 #include <stdexcept>
 
+#include "os/clock.h"
 #include "os/proc_stat.h"
 
 namespace hearth::kill_anywhere {
@@ -100,6 +101,7 @@ void Hub::read() {
       if (n <= 0) {
         const std::lock_guard lock(mutex_);
         process->control.reset();
+        process->ended_ticks = os::read_boot_ticks();
         break;
       }
       const std::string text(packet, static_cast<std::size_t>(n));

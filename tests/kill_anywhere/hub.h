@@ -24,6 +24,7 @@ struct ServiceProcess {
   pid_t pid = 0;
   std::uint64_t run = 0;
   std::uint64_t start_ticks = 0;
+  std::uint64_t ended_ticks = 0;  // when its end was seen; 0 = not yet
   int listen_fds = 0;
   std::string listen_names;
   std::string content;  // of its first passed descriptor, "-" without one

@@ -66,6 +66,12 @@ class Judge {
   void violation(const std::string& text) { verdict_.violations.push_back(text); }
   void tolerated(const std::string& text) { verdict_.tolerated.push_back(text); }
   void only_after(Loss least, const std::string& text) { e_.loss >= least ? tolerated(text) : violation(text); }
+  // Who was killed before the step in which something was made, or after the one in which it was looked at, took nothing
+  // of it away.
+  void only_after(Loss least, Phase first, Phase last, const std::string& text) {
+    const bool within = e_.killed_from != Phase::any && e_.killed_from <= last && e_.killed_to >= first;
+    within ? only_after(least, text) : violation(text);
+  }
 
   std::vector<SeenProcess> of(const std::string& name) const {
     std::vector<SeenProcess> found;
@@ -107,28 +113,33 @@ class Judge {
     count("k", 2);
     told({"x", "w", "t", "f", "p", "r", "k", "n", "q", "s", "y"});
     if (last("v").restarts != 1)
-      only_after(Loss::all_of_hearth, "v was restarted " + std::to_string(last("v").restarts) + " times by status");
+      only_after(Loss::all_of_hearth, Phase::live, Phase::backlog,
+                 "v was restarted " + std::to_string(last("v").restarts) + " times by status");
     if (last("v").state != "running") violation("v was restarted, and is " + last("v").state);
     exit_code(last("d"), "d", 9);
     const auto j = e_.after_exit.services.find("j");
     if (j == e_.after_exit.services.end()) return violation("status does not know j");
     exit_code(j->second, "j", 0);
-    if (j->second.state != "completed") only_after(Loss::keeper, "the task j is " + j->second.state);
+    const bool unknown = !j->second.exit_code && !j->second.exit_signal;
+    const std::string state = "the task j is " + j->second.state;
+    if (j->second.state != "completed")
+      unknown ? only_after(Loss::keeper, Phase::probes, Phase::probes, state) : violation(state);
     if (e_.last.services.contains("l")) violation("l has left the document, and status knows it");
     if (last("h").state != "stopped") violation("h was stopped and is " + last("h").state);
     // A hook whose exit status nobody can tell has failed, and the start is tried again.
     const std::string once = "before_start\nafter_start\nbefore_stop\nafter_stop\n";
     if (e_.hooks == "before_start\nafter_stop\n" + once)
-      only_after(Loss::keeper, "the start of h was tried twice");
+      only_after(Loss::keeper, Phase::probes, Phase::probes, "the start of h was tried twice");
     else if (e_.hooks != once)  // what was adopted is not told of again
-      only_after(Loss::all_of_hearth, "the hooks were not run once each: " + e_.hooks);
+      only_after(Loss::all_of_hearth, Phase::probes, Phase::hooks, "the hooks were not run once each: " + e_.hooks);
     // Recorded, then sent: a keeper that is killed in between has it missing, never doubled (docs/formats/slot-table.md).
     if (e_.hangups == "0")
-      only_after(Loss::keeper, "the SIGHUP of r was lost");
+      only_after(Loss::keeper, Phase::signal, Phase::signal, "the SIGHUP of r was lost");
     else if (e_.hangups != "1")
       violation("r was sent SIGHUP " + e_.hangups + " times");
     if (e_.caller_heard != "pong")
-      only_after(Loss::all_of_hearth, "who waited in the backlog of k was not answered: " + e_.caller_heard);
+      only_after(Loss::all_of_hearth, Phase::backlog, Phase::backlog,
+                 "who waited in the backlog of k was not answered: " + e_.caller_heard);
   }
 
   // In both stories in which programs of hearth are replaced.
@@ -190,7 +201,8 @@ class Judge {
     const SeenProcess& again = b.back();
     const bool back = again.listen_fds == 1 && again.listen_names == "cache" && again.content == "stored-as-cache";
     if (back) return;
-    only_after(Loss::all_of_hearth,
+    const bool life = e_.story == Story::life;
+    only_after(Loss::all_of_hearth, life ? Phase::say : Phase::up, life ? Phase::restart : Phase::after,
                "the stored descriptor did not come back: LISTEN_FDS=" + std::to_string(again.listen_fds) +
                    " LISTEN_FDNAMES=" + again.listen_names + " content " + again.content);
   }
@@ -203,10 +215,9 @@ class Judge {
     unknown_exit(what, seen.empty() ? 0 : seen.front().start_ticks);
   }
 
-  // Started by the keeper that is there, and so its own child. A spawner of the dead one may have been about to make it.
+  // Started by the keeper that is there, and so its own child: killed_at is when the spawners of the dead one had ended.
   void unknown_exit(const std::string& what, std::uint64_t start_ticks) {
-    constexpr std::uint64_t a_moment = 10;
-    const bool after = e_.killed_at_ticks != 0 && start_ticks > e_.killed_at_ticks + a_moment;
+    const bool after = e_.killed_at_ticks != 0 && start_ticks > e_.killed_at_ticks;
     after ? violation(what + ", and it began after the kill") : only_after(Loss::keeper, what);
   }
 
@@ -226,9 +237,10 @@ class Judge {
     if (b == e_.after_ready.services.end()) return violation("status does not know b");
     if (!b->second.ready) violation("READY=1 of b was lost");
     if (b->second.status_text != "loading 1")
-      only_after(Loss::all_of_hearth, "STATUS= of b was lost: \"" + b->second.status_text + "\"");
+      only_after(Loss::all_of_hearth, Phase::up, Phase::say,
+                 "STATUS= of b was lost: \"" + b->second.status_text + "\"");
     if (e_.watchdog_at <= e_.watchdog_before)
-      only_after(Loss::all_of_hearth, "WATCHDOG=1 of b was lost: its deadline did not move");
+      only_after(Loss::all_of_hearth, Phase::say, Phase::say, "WATCHDOG=1 of b was lost: its deadline did not move");
   }
 
   void orders() {
@@ -271,13 +283,23 @@ class Judge {
            findings.lost_bytes <= logger::largest_batch && !was_settled;
   }
 
+  // Whether a run of it has ended while nobody lived, or so shortly before that its last lines may not have been read.
+  bool ended_unread(const std::string& name) const {
+    constexpr std::uint64_t to_read = 100, to_see = 50;
+    const std::vector<SeenProcess> runs = of(name);
+    return std::ranges::any_of(runs, [&](const SeenProcess& run) {
+      return run.ended_ticks != 0 && run.ended_ticks + to_read >= e_.killed_at_ticks &&
+             (e_.answered_at_ticks == 0 || run.ended_ticks <= e_.answered_at_ticks + to_see);
+    });
+  }
+
   // A run that ends while nobody lives takes with it what nobody has read. Of all others together one batch is in flight.
   void logs() {
     std::size_t batches = 0;
     for (const auto& [name, findings] : e_.logs) {
       if (findings.exact()) continue;
       const std::string what = "log of " + name + ": " + text_of(findings);
-      const bool lives = !e_.killed_in_shutdown && last(name).state == "running" && of(name).size() == 1;
+      const bool lives = !e_.killed_in_shutdown && !ended_unread(name);
       if (lives) ++batches;
       may_be_the_batch(name, findings) && (!lives || batches <= 1) ? only_after(Loss::all_of_hearth, what)
                                                                    : violation(what);
@@ -290,7 +312,7 @@ class Judge {
     if (e_.loss == Loss::nothing && another)
       violation("the keeper was not killed, and is PID " + std::to_string(e_.last.keeper) + " instead of " +
                 std::to_string(e_.keeper));
-    if (!e_.starts_known) return;
+    if (!e_.starts_known) return tolerated("nobody could read who was started how often");
     const auto most = [&](const char* role, std::uint32_t started, std::uint32_t allowed) {
       if (started > allowed)
         violation(std::string("hearth started ") + std::to_string(started) + " " + role + ", where " +
@@ -300,6 +322,9 @@ class Judge {
     most("supervisors", e_.starts.supervisors, e_.allowed.supervisors);
     most("loggers", e_.starts.loggers, e_.allowed.loggers);
     most("spawners", e_.starts.spawners, e_.allowed.spawners);
+    if (e_.starts.spawners < e_.least_spawners)
+      violation("hearth started " + std::to_string(e_.starts.spawners) + " spawners, and " +
+                std::to_string(e_.least_spawners) + " are needed: nobody has replaced who was killed");
   }
 
   // What went on beside the story.

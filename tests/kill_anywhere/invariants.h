@@ -13,6 +13,7 @@
 #include "event_check.h"
 #include "log_check.h"
 #include "members.h"
+#include "points.h"
 #include "status_witness.h"
 #include "story.h"
 #include "views.h"
@@ -35,6 +36,7 @@ struct SeenProcess {
   std::string content;
   std::uint64_t start_ticks = 0;  // 0 = not known
   std::optional<int> told_exit;   // the code that it was told to exit with
+  std::uint64_t ended_ticks = 0;  // when its end was seen; 0 = it was not
 };
 
 struct SeenOrder {
@@ -79,14 +81,18 @@ struct Evidence {
   std::map<std::string, LogFindings> logs;  // by service
   // By service: so many lines stood in its files when the step began in which hearth was killed.
   std::map<std::string, std::uint64_t> settled;
-  pid_t keeper = 0;                   // the first one
-  std::uint64_t killed_at_ticks = 0;  // of the kill, as start_ticks
-  bool killed_in_shutdown = false;    // when every service was about to end
+  pid_t keeper = 0;                     // the first one
+  std::uint64_t killed_at_ticks = 0;    // of the kill, as start_ticks: whoever began later has a living keeper
+  std::uint64_t answered_at_ticks = 0;  // when hearth has first answered after it
+  // The step of the kill: the one before it, and the one after it. any = nobody was killed.
+  Phase killed_from = Phase::any, killed_to = Phase::any;
+  bool killed_in_shutdown = false;  // when every service was about to end
   std::vector<std::string>
       revivals;  // hearths that the test has started because nobody was left whom a point had spared
   std::vector<std::string> crashes;  // of hearth's processes, that no kill explains
   bool starts_known = false;
   Starts starts, allowed;
+  std::uint32_t least_spawners = 0;  // whoever of them was killed has a successor; 0 = that is not sure to be counted
   EventFindings events;
   Asked asked;  // by the client that asks status all the time
   // change:

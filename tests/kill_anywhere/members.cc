@@ -103,6 +103,8 @@ std::string crash_of(const NamedEnd& end) {
   const bool of_hearth = end.name.starts_with("hearth-") && !end.name.starts_with("hearth-ka-serv");
   const int status = end.ended.status;
   if (!of_hearth || !WIFSIGNALED(status) || WTERMSIG(status) == SIGKILL) return "";
+  // A service that was told to stop before it was executed is called as the spawner that made it, which nobody terminates.
+  if (end.name.starts_with("hearth-spawn") && WTERMSIG(status) == SIGTERM) return "";
   return end.name + " (PID " + std::to_string(end.ended.pid) + ") died of signal " + std::to_string(WTERMSIG(status));
 }
 

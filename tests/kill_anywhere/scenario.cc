@@ -79,7 +79,7 @@ void Scenario::launch() {
   tracing.count_commits = options_.count_commits;
   tracing.learn_failures = options_.learn_failures;
   tracing.before_kill = [this] { before_kill(); };
-  tracing.after_kill = [this] { os::ring(wake_.get()); };
+  tracing.after_kill = [this] { after_kill(); };
   load_.begin(circumstances_, [this] {
     const bool replaced = options_.story == Story::upgrade;
     return circumstances_.somebody_died() || shutdown_ordered_.load() || replaced || failing();
@@ -93,12 +93,20 @@ void Scenario::launch() {
 void Scenario::before_kill() {
   killed_after_commit_ = committed_.load();
   killed_in_shutdown_ = shutdown_ordered_.load();
-  killed_upgrading_ = upgrading_.load() && counts_.upgrade_taken();
+  const bool started_next = options_.story == Story::upgrade && counts_.known() && counts_.starts().supervisors > 1;
+  killed_upgrading_ = upgrading_.load() && counts_.upgrade_taken() && !started_next;
+  killed_from_ = killed_to_ = tracer_->phase();
   hub_.end_now("d", 9);
   load_.at_the_point();
   killed_at_ticks_ = os::read_boot_ticks();
   // Last: who is not the target goes on meanwhile.
   died_as_next_ = options_.story == Story::keeper && path_of(tracer_->keeper()) == options_.next + "/hearth-keeper";
+}
+
+void Scenario::after_kill() {
+  killed_at_ticks_ = os::read_boot_ticks();
+  killed_to_ = tracer_->phase();
+  os::ring(wake_.get());
 }
 
 RunResult Scenario::run() {
@@ -225,14 +233,15 @@ std::string Scenario::why_nobody_is_left() const {
   return "";
 }
 
-// What stands in the files before a step is in no batch any more when somebody is killed in it.
+// What stands in the files when the step before began is in no batch any more when somebody is killed in this one: the last
+// batch of that step may be written, and not committed yet.
 void Scenario::note_what_is_settled() {
   const Deaths deaths = deaths_of(options_.story, options_.point);
   const bool may_cost_output = deaths.everything || (deaths.keeper && deaths.supervisors > 0);
   if (!options_.attack || !may_cost_output || !tracer_) return;
   std::map<std::string, std::uint64_t> settled;
   for (const auto& [name, directory] : log_directories_) settled[name] = log_of(name, directory).prefix;
-  if (!tracer_->reached()) evidence_.settled = std::move(settled);
+  if (!tracer_->reached()) evidence_.settled = std::exchange(standing_, std::move(settled));
 }
 
 void Scenario::start_another_keeper() {
@@ -274,7 +283,7 @@ std::string Scenario::command(const std::string& service, const std::string& tex
     const std::string answer = ask(service, text);
     if (answer.starts_with("done")) return answer.size() > 5 ? answer.substr(5) : "";
     // A notify socket has nobody behind it while all of hearth is dead; sd_notify(3) fails then, too.
-    const bool dead_time = loss() != Loss::nothing && attempt < 50;
+    const bool dead_time = (loss() == Loss::all_of_hearth || !why_nobody_is_left().empty()) && attempt < 50;
     if (!dead_time) throw Stuck(service + " could not do: " + text + ": " + answer);
     status();
   }
@@ -320,6 +329,7 @@ StatusView Scenario::status() {
   const std::optional<StatusView> view = parse_status(question.answer());
   if (!view) throw Stuck("status is not readable: " + question.answer());
   committed_ = true;
+  if (tracer_->reached() && answered_at_ticks_ == 0) answered_at_ticks_ = os::read_boot_ticks();
   if (counted_revivals_ != revivals_ && counts_.look_at(view->keeper)) counted_revivals_ = revivals_;
   for (const auto& [name, service] : view->services) log_directories_[name] = service.log_directory;
   return *view;

@@ -105,6 +105,7 @@ class Scenario {
   std::string why_nobody_is_left() const;
   void note_what_is_settled();
   void before_kill();
+  void after_kill();
   void start_another_keeper();
   bool hearth_lives() const;
   bool services_live() const;
@@ -150,6 +151,9 @@ class Scenario {
   std::atomic<bool> killed_upgrading_{false};
   std::atomic<bool> died_as_next_{false};
   std::atomic<std::uint64_t> killed_at_ticks_{0};
+  std::uint64_t answered_at_ticks_ = 0;
+  std::atomic<Phase> killed_from_{Phase::any}, killed_to_{Phase::any};
+  std::map<std::string, std::uint64_t> standing_;  // what the files had when the step before began
   std::atomic<bool> killed_in_shutdown_{false};
   MemberCounts counts_;
   int counted_revivals_ = -1;                           // when the counts were looked at

@@ -53,4 +53,10 @@ bool is_attacked(Story story, Phase phase) {
   return false;
 }
 
+bool is_followed(Story story, Phase from, Phase to) {
+  const bool life = story == Story::life, change = story == Story::change;
+  const Phase last = life ? Phase::stop : change ? Phase::backlog : Phase::after;
+  return from != Phase::launch && to < last && to != Phase::down;
+}
+
 }  // namespace hearth::kill_anywhere

@@ -26,4 +26,7 @@ std::vector<std::uint32_t> ordinals_of(Story story, std::string_view role);
 // Is there a point at calls of this step? What other stories have, too, is not attacked again.
 bool is_attacked(Story story, Phase phase);
 
+// Whether hearth has started all that it begins with before this time, and goes on for a step behind it.
+bool is_followed(Story story, Phase from, Phase to);
+
 }  // namespace hearth::kill_anywhere

@@ -52,6 +52,12 @@ bool is_alive(int pidfd) {
   return pidfd >= 0 && poll(&wait, 1, 0) == 0;
 }
 
+// Two seconds at most.
+void await_end(int pidfd) {
+  pollfd wait{pidfd, POLLIN, 0};
+  poll(&wait, 1, 2'000);
+}
+
 // The keeper's child that tries another program for it.
 bool is_dry_run(pid_t pid) {
   std::ifstream in("/proc/" + std::to_string(pid) + "/cmdline");
@@ -178,9 +184,12 @@ void Tracer::on_stop(pid_t pid, int status) {
   add_child(pid);
   Tracee& tracee = tracees_.at(pid);
   if (!is_target(tracee) && pid != keeper_) {
+    // Before it is let go: it stands, and nobody else has its number.
+    os::Fd handle(pidfd_open(pid, 0));
+    if (!handle) report_.problem = "the tool has no descriptor for a process of hearth";
     request(PTRACE_DETACH, pid);
     tracees_.erase(pid);
-    released_.push_back({pid, os::Fd(pidfd_open(pid, 0))});
+    released_.push_back({pid, std::move(handle)});
     return;
   }
   const int signal = WSTOPSIG(status);
@@ -303,18 +312,19 @@ void Tracer::on_trap(pid_t pid, Tracee& tracee) {
 void Tracer::strike(pid_t pid, long call_number) {
   if (options_.before_kill) options_.before_kill();
   const Scope scope = options_.point.scope;
-  std::vector<const Released*> victims;
+  const bool with_keeper = scope == Scope::with_keeper || scope == Scope::everything;
+  std::vector<const Released*> victims, spawners;
   for (const Released& other : released_) {
     if (!is_alive(other.handle.get())) continue;
     const bool partner_of_it =
         scope != Scope::with_keeper && !partner(scope).empty() && role_of(other.pid) == partner(scope);
     if (scope == Scope::everything || partner_of_it) victims.push_back(&other);
+    if ((with_keeper || pid == keeper_) && role_of(other.pid) == "spawner") spawners.push_back(&other);
   }
   reached_ = true;  // first: whoever hears of a death must know whose work it is
   // The keeper first: it must not have the time to start anybody again. It is our child, and the target stands: nobody has
   // their numbers.
-  if ((scope == Scope::with_keeper || scope == Scope::everything) && !keeper_exited_.load())
-    kill(keeper_.load(), SIGKILL);
+  if (with_keeper && !keeper_exited_.load()) kill(keeper_.load(), SIGKILL);
   kill(pid, SIGKILL);
   for (const Released* victim : victims) pidfd_send_signal(victim->handle.get(), SIGKILL, nullptr, 0);
   const std::size_t from = report_.calls.size() > 9 ? report_.calls.size() - 9 : 0;
@@ -322,6 +332,8 @@ void Tracer::strike(pid_t pid, long call_number) {
   report_.reached = true;
   report_.call_number = call_number;
   stop_ = true;
+  // They go with their keeper, and until then may start somebody who is nobody's child then.
+  for (const Released* spawner : spawners) await_end(spawner->handle.get());
   if (options_.after_kill) options_.after_kill();
 }
 

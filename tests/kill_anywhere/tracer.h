@@ -86,6 +86,7 @@ class Tracer {
   // From any thread: calls that are entered from now on are of this phase.
   void begin(Phase phase) { phase_ = phase; }
   bool reached() const { return reached_.load(); }
+  Phase phase() const { return phase_.load(); }
   // The first keeper has ended and the tracer has waited for it.
   bool keeper_exited() const { return keeper_exited_.load(); }
   pid_t keeper() const { return keeper_.load(); }

@@ -83,7 +83,6 @@ bool Tracer::is_executing() const {
 
 void Tracer::begin_failure(pid_t pid, Tracee& tracee) {
   if (failed_++ == 0) {
-    fail_until_ = after(os::read_mono(), seconds(1));
     report_.had_waited = waited_;
     report_.role = role_of(pid);
     report_.failure = options_.point.failure;
@@ -95,6 +94,7 @@ void Tracer::begin_failure(pid_t pid, Tracee& tracee) {
     reached_ = true;
     report_.reached = true;
     if (options_.before_kill) options_.before_kill();
+    fail_until_ = after(os::read_mono(), seconds(1));  // not before: that waits for an exit
   }
   report_.failed = failed_;
   tracee.failing = true;

@@ -185,6 +185,40 @@ TEST_F(AdoptionTest, what_a_killed_supervisor_could_not_hand_over_its_successor_
   EXPECT_TRUE(keeper.adopted().contains(7));
 }
 
+TEST_F(AdoptionTest, what_the_keeper_had_no_room_for_outlives_the_supervisor_that_held_it) {
+  Child service;
+  left(7, service.pid, start_ticks(service.pid)).phase = EntryPhase::watched;
+  keeper.has_room = false;
+  client->take_up(maker.order(0, 7));
+  const std::string name = keeper.instance().directory + "/" + fifo_name(7);
+  const Fd writer(::open(name.c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_TRUE(writer) << name;
+  ASSERT_EQ(4, ::write(writer.get(), "said", 4));
+  restart_supervisor();
+  ASSERT_EQ(nullptr, link->parked().find(ParkClass::output, 7));
+  keeper.has_room = true;
+  EXPECT_TRUE(client->keep_open(maker.order(0, 7))) << "what it notified meanwhile nobody has heard";
+  settle();
+  const Parked* output = keeper.parked().find(ParkClass::output, 7);
+  ASSERT_NE(nullptr, output);
+  char said[5] = {};
+  EXPECT_EQ(4, ::read(output->fd, said, sizeof said));
+  EXPECT_STREQ("said", said);
+  EXPECT_NE(nullptr, keeper.parked().find(ParkClass::notify, 7));
+  EXPECT_FALSE(client->keep_open(maker.order(0, 7))) << "nothing is lacking";
+}
+
+TEST_F(AdoptionTest, what_a_run_has_no_more_is_not_made_anew) {
+  Child service;
+  left(7, service.pid, start_ticks(service.pid)).phase = EntryPhase::exited;
+  EXPECT_FALSE(client->keep_open(maker.order(0, 7)));
+  left(7, 0, 0).phase = EntryPhase::none;
+  EXPECT_FALSE(client->keep_open(maker.order(0, 7))) << "it is still to be spawned";
+  settle();
+  EXPECT_TRUE(keeper.parked().all(ParkClass::output).empty());
+  EXPECT_TRUE(keeper.parked().all(ParkClass::notify).empty());
+}
+
 TEST_F(AdoptionTest, what_the_keeper_is_the_parent_of_it_finds_itself) {
   Child service;
   keeper.table().keeper_pid = ::getpid();
