@@ -51,11 +51,12 @@ function(hearth_small name)
   target_compile_options(hearth_${name} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-Os>)
 endfunction()
 
-# hearth_program(NAME [SOURCES file...] [DEPS room...] [LIBS lib...] [STATIC])
+# hearth_program(NAME [SOURCES file...] [DEPS room...] [LIBS lib...] [STATIC] [SMALL])
 # An executable in build/<preset>/bin. Without SOURCES it is made from NAME.cc, where a dash in
-# NAME is an underscore. The C++ library is always linked in; STATIC links in libc as well.
+# NAME is an underscore. The C++ library is always linked in; STATIC links in libc as well. SMALL: its own
+# files are compiled as in a hearth_small room.
 function(hearth_program name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "STATIC" "" "SOURCES;DEPS;LIBS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "STATIC;SMALL" "" "SOURCES;DEPS;LIBS")
   if(arg_UNPARSED_ARGUMENTS)
     message(FATAL_ERROR "hearth_program(${name}): unknown arguments ${arg_UNPARSED_ARGUMENTS}")
   endif()
@@ -67,6 +68,9 @@ function(hearth_program name)
   target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}/src")
   target_compile_definitions(${name} PRIVATE HEARTH_VERSION="${PROJECT_VERSION}")
   target_link_libraries(${name} PRIVATE hearth_warnings ${arg_LIBS})
+  if(arg_SMALL)
+    target_compile_options(${name} PRIVATE $<$<NOT:$<CONFIG:Debug>>:-Os>)
+  endif()
   hearth_link_rooms(${name} PRIVATE ${arg_DEPS})
   if(NOT HEARTH_SANITIZE)
     target_link_options(${name} PRIVATE -static-libstdc++ -static-libgcc)
