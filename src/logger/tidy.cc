@@ -64,23 +64,26 @@ int compress_into(System& system, int from, int to) {
   if (!context) return ENOMEM;
   ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, level);
   ZSTD_CCtx_setParameter(context.get(), ZSTD_c_checksumFlag, 1);
-  std::string content(wire::log_frame_bytes, '\0');
-  std::string compressed(ZSTD_compressBound(content.size()), '\0');
+  // Not cleared: of a small file little of them is touched.
+  constexpr std::size_t most = wire::log_frame_bytes;
+  const std::size_t room = ZSTD_compressBound(most);
+  const auto content = std::make_unique_for_overwrite<char[]>(most);
+  const auto compressed = std::make_unique_for_overwrite<char[]>(room);
   std::vector<LogFrameEntry> frames;
   Appender appender(system, to);
   for (uint64_t at = 0;;) {
     size_t have = 0;
-    while (have < content.size()) {
-      int64_t got = system.read_at(from, content.data() + have, content.size() - have, at + have);
+    while (have < most) {
+      int64_t got = system.read_at(from, content.get() + have, most - have, at + have);
       if (got == -EINTR) continue;
       if (got < 0) return static_cast<int>(-got);
       if (got == 0) break;
       have += static_cast<size_t>(got);
     }
     if (have == 0) return write_table(appender, frames);
-    size_t size = ZSTD_compress2(context.get(), compressed.data(), compressed.size(), content.data(), have);
+    size_t size = ZSTD_compress2(context.get(), compressed.get(), room, content.get(), have);
     if (ZSTD_isError(size)) return ENOMEM;
-    if (int error = appender.append(compressed.data(), size); error != 0) return error;
+    if (int error = appender.append(compressed.get(), size); error != 0) return error;
     frames.push_back({static_cast<uint32_t>(size), static_cast<uint32_t>(have)});
     at += have;
   }
