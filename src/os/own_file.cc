@@ -17,9 +17,10 @@ Result<std::string> read_own_file(const std::string& path, std::size_t most) {
   return read_all(fd.get(), most, path);
 }
 
-bool is_plain_file(int fd) {
+std::optional<bool> is_plain_file(int fd) {
   struct stat st{};
-  return ::fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1;
+  if (::fstat(fd, &st) < 0) return std::nullopt;
+  return S_ISREG(st.st_mode) && st.st_nlink == 1;
 }
 
 }  // namespace hearth::os

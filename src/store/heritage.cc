@@ -29,9 +29,14 @@ Result<std::vector<std::string>> names_in(const std::string& path) {
   DIR* directory = ::opendir(path.c_str());
   if (directory == nullptr) return errno_failure("read", path, errno);
   std::vector<std::string> names;
-  while (dirent* entry = ::readdir(directory))
+  errno = 0;
+  while (const dirent* entry = ::readdir(directory)) {
     if (entry->d_name[0] != '.') names.emplace_back(entry->d_name);
+    errno = 0;
+  }
+  const int error = errno;
   ::closedir(directory);
+  if (error != 0) return errno_failure("read", path, error);
   std::sort(names.begin(), names.end());
   return names;
 }

@@ -69,22 +69,23 @@ bool read_exactly(int file, char* bytes, std::size_t count, std::uint64_t at) {
   return true;
 }
 
-ports::JournalMark end_of_journal(int file) {
-  const std::uint64_t size = size_of(file);
+std::optional<ports::JournalMark> end_of_journal(int file) {
+  struct stat found{};
+  if (::fstat(file, &found) < 0) return std::nullopt;
   std::string text;
-  for (std::uint64_t from = size; from > 0;) {
+  for (auto from = static_cast<std::uint64_t>(found.st_size); from > 0;) {
     const std::uint64_t piece = std::min<std::uint64_t>(from, chunk_bytes);
     from -= piece;
     std::string chunk(piece, '\0');
-    if (!read_exactly(file, chunk.data(), piece, from)) return {};
+    if (!read_exactly(file, chunk.data(), piece, from)) return std::nullopt;
     text.insert(0, chunk);
     // Not from the middle of a line, unless it is the first.
     const std::size_t begin = from == 0 ? 0 : text.find('\n') + 1;
     if (from != 0 && begin == 0) continue;
     const EventId last = last_event_in(std::string_view(text).substr(begin));
-    if (last != no_event || from == 0) return {last, from + end_of_lines(text)};
+    if (last != no_event || from == 0) return ports::JournalMark{last, from + end_of_lines(text)};
   }
-  return {};
+  return ports::JournalMark{};
 }
 
 namespace {
@@ -139,7 +140,7 @@ ports::JournalMark Journal::resume(std::optional<ports::JournalMark> mark, Event
   if (mark) now = *mark;
   if (!segments_.empty()) {
     Segment& newest = segments_.back();
-    if (!mark) now = end_of_journal(newest.file->get());
+    if (!mark) now = end_of_journal(newest.file->get()).value_or(ports::JournalMark{});
     // Shorter than what was committed: somebody has cut it. Its lines go on where it ends now.
     now.end = std::min(now.end, newest.size);
     if (newest.size > now.end) (void)cut(newest.file->get(), now.end);
@@ -163,7 +164,7 @@ void Journal::find_segments() {
     if (first == no_event) continue;
     os::Fd file(::openat(state_, entry->d_name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
     // Whoever has put something else there shall find it as it was.
-    if (file && os::is_plain_file(file.get()))
+    if (file && os::is_plain_file(file.get()).value_or(false))
       segments_.push_back({first, std::make_shared<const os::Fd>(std::move(file)), 0});
   }
   ::closedir(listed);

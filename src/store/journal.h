@@ -77,8 +77,9 @@ class Journal {
 // Offset of the first line whose id is above `after`, within the first `size` bytes; `size` when there is none.
 std::uint64_t find_line(int file, std::uint64_t size, EventId after);
 
-// The last whole line of a file of lines, of which the last may be torn: its id, and where it ends.
-ports::JournalMark end_of_journal(int file);
+// The last whole line of a file of lines, of which the last may be torn: its id, and where it ends. None: it cannot be read
+// (errno).
+std::optional<ports::JournalMark> end_of_journal(int file);
 
 // pread of exactly so many bytes, if they are there.
 bool read_exactly(int file, char* bytes, std::size_t count, std::uint64_t at);

@@ -39,7 +39,8 @@ EventId last_event_on_disk(int directory) {
   for (const char* name : {events_file, events_file_before}) {
     const os::Fd file = open_existing(directory, name);
     if (!file) continue;
-    if (const ports::JournalMark end = end_of_journal(file.get()); end.last != no_event) return end.last;
+    if (const std::optional<ports::JournalMark> end = end_of_journal(file.get()); end && end->last != no_event)
+      return end->last;
   }
   return no_event;
 }
@@ -64,15 +65,14 @@ bool JournalCopy::pass() {
     segments = offered_;
     offer = offers_;
   }
-  if (!open()) return false;
-  for (std::size_t i = 0; i < segments.size(); ++i) {
-    if (i + 1 < segments.size() && segments[i + 1].first <= last_ + 1) continue;
-    if (!copy(segments[i])) {
-      const int error = errno;
-      file_.reset();  // whoever comes next looks at what is there
-      errno = error;
-      return false;
-    }
+  bool good = open();
+  for (std::size_t i = 0; good && i < segments.size(); ++i)
+    if (i + 1 >= segments.size() || segments[i + 1].first > last_ + 1) good = copy(segments[i]);
+  if (!good) {
+    const int error = errno;
+    file_.reset();  // whoever comes next looks at what is there
+    errno = error;
+    return false;
   }
   const std::lock_guard lock(mutex_);
   written_ = offer;
@@ -92,16 +92,19 @@ bool JournalCopy::open() {
   constexpr int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
   file_ = os::Fd(::openat(directory_, events_file, flags, 0600));
   if (!file_) return false;
+  const std::optional<bool> is_plain = os::is_plain_file(file_.get());
+  if (!is_plain) return false;
   // No file, or one that has another name as well (cp -al makes those): it is left as it is, and a new one begun.
-  if (!os::is_plain_file(file_.get())) {
+  if (!*is_plain) {
     file_.reset();
     if (::renameat(directory_, events_file, directory_, events_file_before) < 0) return false;
     file_ = os::Fd(::openat(directory_, events_file, flags | O_EXCL, 0600));
     if (!file_) return false;
   }
-  const ports::JournalMark end = end_of_journal(file_.get());
-  last_ = std::max(last_, end.last);
-  size_ = end.end;
+  const std::optional<ports::JournalMark> end = end_of_journal(file_.get());
+  if (!end) return false;  // what cannot be read now is not cut off
+  last_ = std::max(last_, end->last);
+  size_ = end->end;
   return ::ftruncate(file_.get(), static_cast<off_t>(size_)) == 0;
 }
 

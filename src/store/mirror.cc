@@ -30,6 +30,12 @@ struct CloseDirectory {
   void operator()(DIR* directory) const { ::closedir(directory); }
 };
 
+// As readdir(3), with errno 0 at the end.
+const dirent* next_entry(DIR* directory) {
+  errno = 0;
+  return ::readdir(directory);
+}
+
 ssize_t read_at(int fd, char* bytes, std::size_t count, off_t at) {
   for (;;) {
     const ssize_t n = ::pread(fd, bytes, count, at);
@@ -378,7 +384,7 @@ bool Mirror::remove_from_spec(Step& step) {
   (void)fd.release();
   bool good = true;
   int error = 0;
-  while (const dirent* entry = ::readdir(listed.get())) {
+  while (const dirent* entry = next_entry(listed.get())) {
     const std::uint64_t version = version_of(entry->d_name);
     if (version == 0) continue;
     if (wants(version)) continue;
@@ -389,6 +395,7 @@ bool Mirror::remove_from_spec(Step& step) {
     }
     os::crash_point("document removed");
   }
+  if (good && errno != 0) return false;  // the directory cannot be read to its end
   if (!good) errno = error;
   return good;
 }

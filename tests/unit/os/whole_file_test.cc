@@ -8,10 +8,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <iterator>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <string>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -21,6 +18,7 @@
 #include <gtest/gtest.h>
 
 #include "os/crash_point.h"
+#include "support/refused_calls.h"
 #include "support/small_disk.h"
 #include "unit/os/temp_directory.h"
 
@@ -29,29 +27,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// From here on this process gets `error` for a call, where the argument `index` has one of the bits `mask`.
-struct Refusal {
-  int call;
-  int error;
-  unsigned index = 0;
-  unsigned mask = 0;  // 0 = whatever its arguments are
-};
-
-void refuse(const Refusal& refusal) {
-  const unsigned argument = offsetof(seccomp_data, args) + refusal.index * sizeof(std::uint64_t);
-  sock_filter code[] = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<unsigned>(refusal.call), 0, 4),
-      BPF_JUMP(BPF_JMP | BPF_JA, refusal.mask == 0 ? 2u : 0u, 0, 0),
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, argument),
-      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, refusal.mask, 0, 1),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(refusal.error)),
-      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-  };
-  const sock_fprog program = {sizeof code / sizeof code[0], code};
-  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
-    ::_exit(126);
-}
+using support::refuse;
+using support::Refusal;
 
 // File systems: which can do all, which have no files without a name, and which have no such rename either.
 const Refusal no_unnamed_files = {SYS_openat, EOPNOTSUPP, 2, O_TMPFILE & ~O_DIRECTORY};

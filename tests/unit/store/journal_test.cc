@@ -1,16 +1,21 @@
 #include "store/journal.h"
 
+#include <cerrno>
 #include <fcntl.h>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <sstream>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <thread>
 
 #include <gtest/gtest.h>
 
 #include "os/crash_point.h"
 #include "store/event_line.h"
 #include "store/journal_copy.h"
+#include "support/refused_calls.h"
 #include "unit/os/temp_directory.h"
 
 namespace hearth::store {
@@ -248,6 +253,25 @@ TEST_F(CopyTest, a_line_that_was_torn_is_written_again) {
   commit(4, 4);
   bring_up();
   EXPECT_EQ(on_disk(), range(1, 4));
+}
+
+TEST_F(CopyTest, what_the_disk_does_not_let_it_read_is_neither_cut_off_nor_put_aside) {
+  commit(1, 3);
+  bring_up();
+  EventId last = 3;
+  for (const int call : {SYS_pread64, SYS_newfstatat}) {
+    again();
+    ++last;
+    commit(last, last);
+    copy->offer(journal->segments());
+    std::thread([&] {
+      support::refuse({call, EIO});
+      for (int i = 0; i < 2; ++i) EXPECT_FALSE(copy->pass()) << call;
+    }).join();
+    EXPECT_TRUE(copy->pass());
+    EXPECT_EQ(range(1, last), on_disk());
+    EXPECT_FALSE(std::filesystem::exists(instance / events_file_before));
+  }
 }
 
 TEST_F(CopyTest, a_file_that_is_long_enough_is_put_aside_once) {

@@ -1,15 +1,19 @@
 #include "store/mirror.h"
 
+#include <cerrno>
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <set>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <thread>
 
 #include <gtest/gtest.h>
 
 #include "os/crash_point.h"
+#include "support/refused_calls.h"
 #include "unit/os/temp_directory.h"
 
 namespace hearth::store {
@@ -213,6 +217,21 @@ TEST_F(MirrorTest, what_was_there_stays_until_what_replaces_it_is_written) {
   EXPECT_TRUE(mirror->pass());
   EXPECT_FALSE(std::filesystem::exists(directory / "spec/3.json"));
   EXPECT_EQ("four", read("spec/4.json"));
+}
+
+TEST_F(MirrorTest, a_directory_that_cannot_be_read_now_is_not_taken_for_an_empty_one) {
+  want(3, "three");
+  (void)mirror->note({note(0, 9)}, 10);
+  EXPECT_TRUE(mirror->pass());
+  mirror->drop(3);
+  std::thread([&] {
+    support::refuse({SYS_getdents64, EIO});
+    EXPECT_FALSE(mirror->pass());
+  }).join();
+  EXPECT_EQ("remove", mirror->condition().failed);
+  EXPECT_EQ(EIO, mirror->condition().error);
+  EXPECT_TRUE(mirror->pass());
+  EXPECT_TRUE(spec().empty());
 }
 
 TEST_F(MirrorTest, an_end_on_a_full_disk_leaves_no_list_by_which_the_next_hearth_would_start_what_was_stopped) {
