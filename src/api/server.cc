@@ -159,7 +159,7 @@ std::optional<Error> Server::Impl::refusal(Connection::Socket& socket) const {
                  "let the process live that connects",
                  0};
   if (run.unseen != 0) {
-    const bool scarce = run.unseen == EMFILE || run.unseen == ENFILE || run.unseen == ENOMEM;
+    const bool scarce = is_shortage(run.unseen);
     return Error{scarce ? Remedy::try_later : Remedy::no_access,
                  "use",
                  "this hearth",

@@ -50,6 +50,10 @@ std::string Error::text() const {
   return out;
 }
 
+bool is_shortage(int code) {
+  return code == EMFILE || code == ENFILE || code == ENOMEM;
+}
+
 Error errno_error(std::string_view operation, std::string_view subject, int code) {
   return Error{remedy_of(code), std::string(operation), std::string(subject), std::strerror(code), hint_of(code), code};
 }

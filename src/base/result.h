@@ -39,6 +39,9 @@ using Status = std::expected<void, Error>;
 // ENOENT: not_found; EEXIST, EBUSY, EADDRINUSE: conflict).
 Error errno_error(std::string_view operation, std::string_view subject, int code);
 
+// Of descriptors or of memory (EMFILE, ENFILE, ENOMEM): what cannot be done or seen now may be there all the same.
+bool is_shortage(int code);
+
 // failure(...) in a return statement builds the unexpected side.
 inline std::unexpected<Error> failure(Error error) {
   return std::unexpected<Error>(std::move(error));

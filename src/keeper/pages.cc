@@ -24,7 +24,13 @@ using wire::StateProblem;
 // What is reserved of a new decision page; the supervisor reserves more as slots are added.
 constexpr uint32_t slots_reserved = 32;
 
+// Whoever is short of descriptors or of memory cannot tell what is there: it must not be taken for none, and put aside.
+bool is_shortage(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOMEM;
+}
+
 struct Pages {
+  int shortage = 0;  // errno, where that kept us from looking
   int table_fd = -1;
   int page_fd = -1;
   wire::SlotTable* table = nullptr;
@@ -51,19 +57,30 @@ bool map_both(Pages& pages) {
   return pages.table != nullptr && pages.page != nullptr;
 }
 
-wire::StateIdentity identify(int directory) {
+void note_shortage(Pages& pages) {
+  if (is_shortage(errno)) pages.shortage = errno;
+}
+
+wire::StateIdentity identify(int directory, Pages& pages) {
   wire::StateIdentity identity = {};
   const int file = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-  if (file >= 0) {
+  if (file < 0) {
+    note_shortage(pages);
+  } else {
     const ssize_t got = read(file, identity.boot_id, sizeof identity.boot_id - 1);
     if (got < 36) memset(identity.boot_id, 0, sizeof identity.boot_id);
     identity.boot_id[36] = 0;
     close(file);
   }
   struct stat space;
-  if (stat("/proc/self/ns/pid", &space) == 0) identity.pid_namespace = space.st_ino;
+  if (stat("/proc/self/ns/pid", &space) == 0)
+    identity.pid_namespace = space.st_ino;
+  else
+    note_shortage(pages);
   struct statx x;
-  if (statx(directory, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &x) == 0) {
+  if (statx(directory, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &x) < 0) {
+    note_shortage(pages);
+  } else {
     identity.device = uint64_t{x.stx_dev_major} << 32 | x.stx_dev_minor;
     identity.inode = x.stx_ino;
     if ((x.stx_mask & STATX_BTIME) != 0) identity.birth_ns = x.stx_btime.tv_sec * 1'000'000'000 + x.stx_btime.tv_nsec;
@@ -98,13 +115,16 @@ StateProblem problem_of_size(int fd, uint32_t magic, uint32_t version) {
   return read && head[0] == magic && head[1] != version ? StateProblem::other_version : StateProblem::damaged;
 }
 
-StateProblem open_file(int state, const char* name, uint64_t bytes, uint32_t magic, uint32_t version, int& fd) {
+StateProblem open_file(int state, const char* name, uint64_t bytes, uint32_t magic, uint32_t version, int& fd,
+                       Pages& pages) {
   // Non-blocking, in case somebody has put a FIFO there.
   fd = openat(state, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (fd < 0) note_shortage(pages);
   if (fd < 0) return errno == ENOENT ? StateProblem::incomplete : StateProblem::not_ours;
   struct stat st;
-  if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_nlink != 1)
-    return StateProblem::not_ours;
+  const bool seen = fstat(fd, &st) == 0;
+  if (!seen) note_shortage(pages);
+  if (!seen || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_nlink != 1) return StateProblem::not_ours;
   return static_cast<uint64_t>(st.st_size) == bytes ? StateProblem::none : problem_of_size(fd, magic, version);
 }
 
@@ -125,11 +145,14 @@ StateProblem examine(const Pages& pages, const wire::StateIdentity& ours) {
 // None: they are open and mapped.
 StateProblem open_files(int state, const wire::StateIdentity& ours, Pages& pages) {
   StateProblem problem = open_file(state, wire::slot_table_file, sizeof(wire::SlotTable), wire::slot_table_magic,
-                                   wire::slot_table_version, pages.table_fd);
+                                   wire::slot_table_version, pages.table_fd, pages);
   const StateProblem other = open_file(state, wire::decision_page_file, sizeof(wire::DecisionPage),
-                                       wire::decision_page_magic, wire::decision_page_version, pages.page_fd);
+                                       wire::decision_page_magic, wire::decision_page_version, pages.page_fd, pages);
   if (problem == StateProblem::none) problem = other;
-  if (problem == StateProblem::none && !map_both(pages)) problem = StateProblem::damaged;
+  if (problem == StateProblem::none && !map_both(pages)) {
+    note_shortage(pages);
+    problem = StateProblem::damaged;
+  }
   if (problem == StateProblem::none) problem = examine(pages, ours);
   return problem;
 }
@@ -205,14 +228,21 @@ void begin_table(const Pages& pages, const wire::StateIdentity& identity) {
 
 bool open_pages(Keeper& k) {
   const int instance = descriptor(k, HelloDescriptor::directory);
-  const wire::StateIdentity identity = identify(instance);
   Pages pages;
+  const wire::StateIdentity identity = identify(instance, pages);
   StateProblem problem = StateProblem::none;
   StateOrigin origin = StateOrigin::memory;
   int state = open_state_directory(instance, problem);
   int error = state < 0 ? errno : 0;
+  if (state >= 0) problem = open_files(state, identity, pages);
+  if (pages.shortage != 0 || is_shortage(error)) {
+    const int shortage = pages.shortage != 0 ? pages.shortage : error;
+    drop(pages);
+    close_fd(state);
+    errno = shortage;
+    return false;
+  }
   if (state >= 0) {
-    problem = open_files(state, identity, pages);
     if (problem == StateProblem::none) {
       origin = StateOrigin::continued;
     } else {

@@ -258,7 +258,7 @@ bool make_basics(Keeper& k, int& status) {
   at(HelloDescriptor::directory) = own(open(k.options.dir, O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (at(HelloDescriptor::directory) < 0) return fail("cannot open the instance directory", k.options.dir);
   if (!take_lock(k, status)) return false;
-  if (!open_pages(k)) return fail("cannot make shared memory", nullptr);
+  if (!open_pages(k)) return fail("cannot open or make the slot table and the decision page", nullptr);
   for (HelloDescriptor which : {HelloDescriptor::slot_table, HelloDescriptor::decision_page})
     at(which) = own(at(which));
   at(HelloDescriptor::log_page) = memory("hearth-log-page", sizeof(wire::LogPage));

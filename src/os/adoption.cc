@@ -37,7 +37,7 @@ bool has_fifo(int directory, RunId run) {
 }
 
 bool is_scarce(const Error& error) {
-  return error.code == EMFILE || error.code == ENFILE || error.code == ENOMEM || error.code == ENOBUFS;
+  return is_shortage(error.code) || error.code == ENOBUFS;
 }
 
 }  // namespace

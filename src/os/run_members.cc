@@ -31,11 +31,6 @@ bool read_member(pid_t pid, RunMember& member) {
   return true;
 }
 
-// Of what could not be read: there may be a process all the same.
-bool short_of_means(int code) {
-  return code == EMFILE || code == ENFILE || code == ENOMEM;
-}
-
 // The environment of a process is away for an instant while it executes another program: without it the mark tells. That
 // of one that began before `since` tells nothing.
 bool read_claim(const std::string& instance, std::uint64_t since, pid_t pid, RunClaim& claim) {
@@ -72,7 +67,7 @@ std::vector<RunMember> members_of(const CgroupTree& cgroups, const RunIdentity& 
       errno = 0;
       if (pid > 1 && read_member(pid, member))
         members.push_back(member);
-      else if (short_of_means(errno))
+      else if (is_shortage(errno))
         seen = false;
     }
   } else {
@@ -83,7 +78,7 @@ std::vector<RunMember> members_of(const CgroupTree& cgroups, const RunIdentity& 
       errno = 0;
       if (read_claim(run.instance, run.leader_ticks, pid, claim) && is_of(run, claim))
         members.push_back(claim.process);
-      else if (short_of_means(errno))
+      else if (is_shortage(errno))
         seen = false;
     }
   }

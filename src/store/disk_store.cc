@@ -46,11 +46,6 @@ os::Fd open_state(const os::KeeperLink& link, int& error) {
   return state;
 }
 
-// It may pass; all other errors would be there for the next supervisor, too.
-bool is_shortage(int error) {
-  return error == EMFILE || error == ENFILE || error == ENOMEM;
-}
-
 Mirror::Place place_of(const os::KeeperLink& link, const std::string& directory, int state) {
   Mirror::Place place;
   place.directory = directory;
@@ -79,6 +74,7 @@ DiskStore::DiskStore(os::KeeperLink& link, std::string directory, DocumentFormat
           "hearth-writer", [mirror = mirror_] { return mirror->pass(); }, options),
       marks_(directory_) {}
 
+// A shortage may pass; all other errors would be there for the next supervisor, too.
 Status DiskStore::has_directories() const {
   const Mirror::Place& written = mirror_->place();
   const bool all =

@@ -14,6 +14,7 @@
 #include "os/found_runs.h"
 #include "os/own_file.h"
 #include "os/proc_stat.h"
+#include "os/reserve.h"
 #include "store/disk_store.h"
 #include "store/mirror.h"
 #include "store/run_list.h"
@@ -24,6 +25,8 @@ namespace {
 
 using ports::Heritage;
 using ports::RunNote;
+
+constexpr std::size_t descriptors_needed = 8;
 
 Result<std::vector<std::string>> names_in(const std::string& path) {
   DIR* directory = ::opendir(path.c_str());
@@ -51,7 +54,7 @@ class Shelf {
     for (const char* part : {"/spec", "/state"}) {
       Result<std::vector<std::string>> names = names_in(directory + part);
       if (!names) {
-        if (names.error().code != ENOENT) heritage.losses.push_back(names.error().text());
+        if (names.error().code != ENOENT) lose(names.error());
         continue;
       }
       for (const std::string& name : *names)
@@ -72,11 +75,19 @@ class Shelf {
     if (document && document->version == version)
       return (at->second = std::make_unique<Document>(std::move(*document))).get();
     unreadable_.insert(version);
+    if (!document && is_shortage(document.error().code)) return lose(document.error()), nullptr;
     // Out of the writer's way, for whoever wants to know what was wrong with it.
     ::rename(path.c_str(), (path + wire::put_aside_suffix).c_str());
     heritage_.losses.push_back(path + " is lost: " + (document ? "it is of another version" : document.error().text()));
     return nullptr;
   }
+
+  // What cannot be read. Of a shortage it is not lost: nobody can tell yet what there is.
+  void lose(const Error& error) {
+    if (is_shortage(error.code) && !short_) short_ = error;
+    heritage_.losses.push_back(error.text());
+  }
+  const std::optional<Error>& shortage() const { return short_; }
 
   // Where "project.service.index" stands in the newest document that has it. False when none does.
   bool place(RunNote& note) {
@@ -120,18 +131,19 @@ class Shelf {
   Heritage& heritage_;
   std::map<std::uint64_t, std::unique_ptr<Document>> documents_;  // null: not read yet
   std::set<std::uint64_t> unreadable_;
+  std::optional<Error> short_;
 };
 
-RunList read_list(const std::string& directory, Heritage& heritage) {
+RunList read_list(const std::string& directory, Shelf& shelf) {
   RunList list;
   Result<std::string> text = os::read_own_file(directory + "/runs.json", 64u << 20);
   if (!text) {
-    if (text.error().code != ENOENT) heritage.losses.push_back(text.error().text());
+    if (text.error().code != ENOENT) shelf.lose(text.error());
     return list;
   }
   Result<RunList> parsed = parse_run_list(*text);
   if (!parsed) {
-    heritage.losses.push_back(parsed.error().text());
+    shelf.lose(parsed.error());
     return list;
   }
   return std::move(*parsed);
@@ -218,11 +230,14 @@ void add_found(RunId run, const os::FoundRun& process, Shelf& shelf, Heritage& h
 Result<Heritage> read_heritage(const std::string& directory,
                                const std::function<Result<Document>(std::string_view)>& from_text) {
   if (Result<std::vector<std::string>> names = names_in(directory); !names) return failure(names.error());
+  // Processes that cannot be looked at, and the boot id, are no errors of their own below.
+  if (!os::Reserve(descriptors_needed).full()) return errno_failure("look for what runs", directory, EMFILE);
   Heritage heritage;
   Shelf shelf(directory, from_text, heritage);
-  sort_noted(read_list(directory, heritage), directory, shelf, heritage);
+  sort_noted(read_list(directory, shelf), directory, shelf, heritage);
   for (const auto& [run, process] : os::find_runs(directory)) add_found(run, process, shelf, heritage);
   shelf.give_named();
+  if (shelf.shortage()) return failure(*shelf.shortage());
   heritage.greatest_run = std::max(heritage.greatest_run, greatest_name(directory));
   return heritage;
 }

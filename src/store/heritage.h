@@ -14,8 +14,9 @@ namespace hearth::store {
 // HEARTH_INSTANCE in their environment. The number of the next run is above all that names one: the list, the
 // processes, FIFO and socket names, cgroup leaves.
 //
-// Only for a new instance, by who holds the lock. Unreadable files are losses, told in words, never failures; fails
-// only when the directory itself cannot be read.
+// Only for a new instance, by who holds the lock. Unreadable files are losses, told in words, never failures. Fails when
+// the directory itself cannot be read, and, with nothing changed, when descriptors or memory are too short to tell what
+// there is: whoever went on then would start once more what runs.
 Result<ports::Heritage> read_heritage(const std::string& directory,
                                       const std::function<Result<Document>(std::string_view)>& from_text);
 

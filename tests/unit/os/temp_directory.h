@@ -9,9 +9,8 @@ namespace hearth::test {
 
 class TempDirectory {
  public:
-  TempDirectory() {
-    char name[] = "/tmp/hearth-test-XXXXXX";
-    path_ = ::mkdtemp(name);
+  explicit TempDirectory(const std::string& below = "/tmp") : path_(below + "/hearth-test-XXXXXX") {
+    (void)::mkdtemp(path_.data());
   }
   ~TempDirectory() {
     std::error_code ignored;

@@ -27,8 +27,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-using support::refuse;
 using support::Refusal;
+using support::refuse;
 
 // File systems: which can do all, which have no files without a name, and which have no such rename either.
 const Refusal no_unnamed_files = {SYS_openat, EOPNOTSUPP, 2, O_TMPFILE & ~O_DIRECTORY};

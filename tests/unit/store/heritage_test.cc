@@ -1,5 +1,6 @@
 #include "store/heritage.h"
 
+#include <cerrno>
 #include <filesystem>
 #include <fstream>
 #include <signal.h>
@@ -11,6 +12,7 @@
 
 #include "os/proc_stat.h"
 #include "store/run_list.h"
+#include "unit/os/few_descriptors.h"
 #include "unit/os/temp_directory.h"
 
 namespace hearth::store {
@@ -98,6 +100,21 @@ TEST_F(HeritageTest, a_noted_run_whose_process_is_the_same_lives) {
   EXPECT_EQ(19u, heritage.greatest_run);
   EXPECT_EQ(1u, heritage.documents.size());
   EXPECT_TRUE(heritage.losses.empty());
+}
+
+TEST_F(HeritageTest, whoever_is_short_of_descriptors_does_not_take_what_it_cannot_see_for_gone) {
+  HEARTH_SKIP_IF_SANITIZED();
+  const Service service(directory.path(), 9, "shop.web.0");
+  note(9, service.pid(), service.ticks());
+  std::ofstream(directory / "runs.json") << run_list_text(list);
+  for (int few = 0; few < 8; ++few) {
+    const test::FewDescriptors left(few);
+    const Result<ports::Heritage> heritage = read_heritage(directory.path(), shop_document);
+    ASSERT_FALSE(heritage) << few;
+    EXPECT_EQ(EMFILE, heritage.error().code) << heritage.error().text();
+  }
+  EXPECT_FALSE(std::filesystem::exists(directory / "spec/4.json.put-aside"));
+  EXPECT_EQ(1u, read().runs.size());
 }
 
 TEST_F(HeritageTest, whether_a_run_had_been_ready_is_known_and_of_an_older_list_it_may_have_been) {
