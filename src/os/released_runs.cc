@@ -1,5 +1,6 @@
 // KeeperClient: spawners that are at work, and what runs leave behind. Both are looked after at the end of a turn.
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <dirent.h>
 #include <fcntl.h>
@@ -34,9 +35,10 @@ void each_number(int directory, const char* name, Visit visit) {
   ::closedir(dir);
 }
 
+// Also when nobody can tell, for want of descriptors.
 bool somebody_writes(int directory, RunId run) {
   Fd reader(::openat(directory, fifo_name(run).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW));
-  if (!reader) return false;
+  if (!reader) return is_shortage(errno);
   touch_as_writer(reader.get());
   return !fifo_complete(reader.get());
 }
@@ -264,7 +266,15 @@ void KeeperClient::remove_names() {
 }
 
 void KeeperClient::remove_stale_names() {
-  const auto known = [&](ParkClass type, RunId run) { return link_.parked().find(type, run) != nullptr; };
+  const auto is_held = [&](RunId run) {
+    const wire::RunEntry* const entries = link_.table().entry;
+    return std::any_of(entries, entries + wire::entries_end(link_.table()),
+                       [&](const wire::RunEntry& entry) { return entry.run.load() == run; });
+  };
+  // What an entry holds may be still to be opened (mind_unopened).
+  const auto known = [&](ParkClass type, RunId run) {
+    return link_.parked().find(type, run) != nullptr || is_held(run);
+  };
   std::vector<RunId> fifos;
   std::vector<RunId> sockets;
   each_number(directory(), "o", [&](RunId run) {
@@ -273,11 +283,7 @@ void KeeperClient::remove_stale_names() {
   each_number(directory(), "n", [&](RunId run) {
     if (!known(ParkClass::notify, run)) sockets.push_back(run);
   });
-  remove_stale_credentials(roots_, [&](RunId run) {
-    const wire::RunEntry* const entries = link_.table().entry;
-    return std::any_of(entries, entries + wire::entries_end(link_.table()),
-                       [&](const wire::RunEntry& entry) { return entry.run.load() == run; });
-  });
+  remove_stale_credentials(roots_, is_held);
   for (RunId run : fifos) remove_fifo(directory(), run);
   for (RunId run : sockets) remove_notify(directory(), run);
   // Leaves of runs that ended while nobody lived. What is still in one is not ours to judge: it is named.

@@ -66,8 +66,8 @@ class PagesTest : public testing::Test {
     ::munmap(at, sizeof(wire::DecisionPage));
   }
   bool is_put_aside() {
-    return std::filesystem::exists(directory / (std::string(wire::state_directory_name) + "/" + wire::slot_table_file +
-                                                wire::put_aside_suffix));
+    return std::filesystem::exists(
+        directory / (std::string(wire::state_directory_name) + "/" + wire::slot_table_file + wire::put_aside_suffix));
   }
 
   test::TempDirectory directory{"/dev/shm"};
