@@ -205,6 +205,9 @@ bool KeeperClient::sweep_tree(EntryIndex index, RunId run) {
       for (const FoundProcess& process : *left)
         leftover += (leftover.empty() ? "" : ", ") + process.command + " (PID " + std::to_string(process.pid) + ")" +
                     (left == &sweep.unclear() ? ", as nobody can tell whose it is" : "");
+    if (sweep.is_blind())
+      leftover +=
+          std::string(leftover.empty() ? "" : ", ") + "what nobody could look for: descriptors or memory were short";
     name("could not be killed: the stop is incomplete", sweep.survivors());
     name("holds its output, and whose it is could not be told: it is left alone, and the stop is incomplete",
          sweep.unclear());

@@ -42,33 +42,38 @@ Sweep::State Sweep::step(MonoNs now) {
     // And the kernel knows whether somebody can still write to the output, whoever that is.
     const bool calm = vanished_ == 0 || ++calm_passes_ >= calm_passes_wanted;
     const bool sure = calm && (!suspects_.empty() || !output_is_held());
-    if (gone && outran_.empty() && sure && unclear_.empty()) {
+    if (gone && outran_.empty() && sure && unclear_.empty() && !blind_) {
       if (std::none_of(held_.begin(), held_.end(), [](const Held& h) { return h.refused; })) return State::done;
       name_survivors();
       return State::incomplete;
     }
   }
   if (hunting) calm_passes_ = 0;
-  patience_ = !gone ? limit : unclear_.empty() ? 0 : limit_of_unclear;
+  patience_ = !gone ? limit : unclear_.empty() && !blind_ ? 0 : limit_of_unclear;
   if (hunts_ < hunts_max && (waits_ < waits_min || now - began_ < patience_)) return State::again;
   kill_all();  // what is frozen must not stay so
   name_survivors();
-  return survivors_.empty() && unclear_.empty() ? State::done : State::incomplete;
+  return survivors_.empty() && unclear_.empty() && !blind_ ? State::done : State::incomplete;
 }
 
 Sweep::Stats Sweep::read_all_stats() {
   Stats stats;
   zombies_.clear();
   vanished_ = 0;
-  for (pid_t pid : list_processes()) {
+  const std::vector<pid_t> listed = list_processes();
+  blind_ = listed.empty();  // at least we are there
+  for (pid_t pid : listed) {
     ProcStat stat;
     if (pid <= 1) continue;
-    if (!read_stat(pid, stat))
+    errno = 0;
+    if (!read_stat(pid, stat)) {
       ++vanished_;
-    else if (stat.state == 'Z')
+      blind_ |= is_shortage(errno);
+    } else if (stat.state == 'Z') {
       zombies_.emplace_back(pid, std::move(stat));
-    else if (stat.state != 'X')
+    } else if (stat.state != 'X') {
       stats.emplace(pid, std::move(stat));
+    }
   }
   return stats;
 }

@@ -20,12 +20,12 @@
 //              processes that fork and end) is stopped by its process group, which the kernel does at one stroke.
 //   killing    SIGKILL to all, then passes until they are gone. Something new: freezing again.
 //   done | incomplete   who is left is named (another user's; one that hangs in the kernel; a fork bomb that outran us;
-//              whoever is unclear still).
+//              whoever is unclear still), or that nobody could look (descriptors or memory were short).
 //
 // When it gives up: what forks faster than we look is not waited for, but looked at at most hunts_max times. Who was
 // killed needs a processor for its end, and time to give its memory back: seconds where the machine is busy or the
 // memory large, so that counting passes would call a slow end a survivor. It has limit, and who is unclear
-// limit_of_unclear. Neither ends a sweep before waits_min looks in a row: a hearth that was itself held up (stopped,
+// limit_of_unclear, as has a look that is not possible. Neither ends a sweep before waits_min looks in a row: a hearth that was itself held up (stopped,
 // or without a processor) has not waited. For a writer to the output whom nobody can find there are only those looks.
 //
 // One pass reads /proc once, 3 to 5 ms with 470 processes: one per turn of the supervisor, and never on the way of
@@ -87,6 +87,8 @@ class Sweep {
   const std::vector<FoundProcess>& suspects() const { return suspects_; }
   // That hold the output, and nobody could tell whose they are: left alone. With them a sweep is incomplete.
   const std::vector<FoundProcess>& unclear() const { return unclear_; }
+  // In the last pass not every process could be looked at: descriptors or memory were short. With that a sweep is incomplete.
+  bool is_blind() const { return blind_; }
   int hunts() const { return hunts_; }
   int killed() const { return killed_; }
 
@@ -137,6 +139,7 @@ class Sweep {
   int vanished_ = 0;     // processes that ended between the listing and the look, in the last pass
   int calm_passes_ = 0;  // in a row that found nothing while some vanished
   bool killing_ = false;
+  bool blind_ = false;
   std::vector<FoundProcess> outran_;  // belonged, and were gone before they could be held; of the last pass
 };
 

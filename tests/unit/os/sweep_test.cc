@@ -13,6 +13,7 @@
 #include <gtest/gtest.h>
 
 #include "os/clock.h"
+#include "unit/os/few_descriptors.h"
 #include "unit/os/hidden_environment.h"
 #include "unit/os/temp_directory.h"
 
@@ -119,6 +120,29 @@ TEST_F(SweepTest, finds_children_of_children_in_any_session_by_lineage) {
   EXPECT_FALSE(alive(leader));
   EXPECT_EQ(3, s.killed());
   EXPECT_TRUE(s.survivors().empty());
+}
+
+TEST_F(SweepTest, whoever_cannot_look_does_not_say_that_nobody_is_left) {
+  HEARTH_SKIP_IF_SANITIZED();
+  lead([&] {
+    tell();
+    for (;;) ::pause();
+  });
+  (void)heard();
+  Sweep s(target());
+  MonoNs now = read_mono();
+  {
+    const test::FewDescriptors none(0);
+    Sweep::State state = Sweep::State::again;
+    for (; state == Sweep::State::again; now += Sweep::limit) state = s.step(now);
+    EXPECT_EQ(Sweep::State::incomplete, state);
+  }
+  EXPECT_TRUE(s.is_blind());
+  EXPECT_TRUE(alive(leader));
+  Sweep again(target());
+  EXPECT_EQ(Sweep::State::done, sweep(again));
+  EXPECT_FALSE(again.is_blind());
+  EXPECT_FALSE(alive(leader));
 }
 
 TEST_F(SweepTest, finds_an_orphan_in_its_own_session_by_the_pipe_that_it_can_write_to) {
