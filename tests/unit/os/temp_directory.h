@@ -10,7 +10,7 @@ namespace hearth::test {
 class TempDirectory {
  public:
   explicit TempDirectory(const std::string& below = "/tmp") : path_(below + "/hearth-test-XXXXXX") {
-    (void)::mkdtemp(path_.data());
+    if (::mkdtemp(path_.data()) == nullptr) path_.clear();
   }
   ~TempDirectory() {
     std::error_code ignored;
