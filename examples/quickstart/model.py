@@ -15,6 +15,7 @@ then waits a few seconds instead of being refused.
 
 Environment: MODEL_DATA and REDIS_SOCKET (paths), PSQL (how psql is called), and from hearth LISTEN_FDS, NOTIFY_SOCKET.
 """
+import contextlib
 import hashlib
 import json
 import os
@@ -32,13 +33,13 @@ LOADS_KEY = "model:loads"
 
 
 def notify(message: str) -> None:
-    """sd_notify(3). Without NOTIFY_SOCKET, for a run by hand, it does nothing."""
+    """sd_notify(3). Without NOTIFY_SOCKET, for a run by hand, it does nothing, and it does not mind if nobody listens."""
     path = os.environ.get("NOTIFY_SOCKET")
     if not path:
         return
     if path.startswith("@"):
         path = "\0" + path[1:]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock, contextlib.suppress(OSError):
         sock.sendto(message.encode(), path)
 
 

@@ -50,13 +50,15 @@ Reply refusal(int status, std::string reason, std::string hint) {
   return reply;
 }
 
+std::string last_answer(const Reply& reply) {
+  return fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}",
+                     reply.status, status_words(reply.status), reply.type, reply.body.size(), reply.body);
+}
+
 // Made at the start: there may be no memory for it when it is needed.
-const std::string no_memory_answer = [] {
-  const Reply reply = refusal(503, "hearth has no memory left for it",
-                              "what runs is not touched; end what takes the memory, or raise the limit, and try again");
-  return fmt::format("HTTP/1.1 503 {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}",
-                     status_words(503), reply.type, reply.body.size(), reply.body);
-}();
+const std::string no_memory_answer =
+    last_answer(refusal(503, "hearth has no memory left for it",
+                        "what runs is not touched; end what takes the memory, or raise the limit, and try again"));
 
 }  // namespace
 
@@ -261,6 +263,11 @@ void Connection::refuse(const Reply& answer) {
   std::string().swap(input_);
   state_ = State::answering;
   reply(answer);
+}
+
+void Connection::turn_away(Socket& socket, const Reply& answer) {
+  const std::string text = last_answer(answer);
+  (void)::send(socket.native_handle(), text.data(), text.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 void Connection::reply(const Reply& answer) {

@@ -53,6 +53,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void start();
   // Answers without having read a request, then ends.
   void refuse(const Reply& reply);
+  // Answers one that is not taken up at all: what fits into its empty buffer.
+  static void turn_away(Socket& socket, const Reply& reply);
   // Only in State::answering.
   void reply(const Reply& reply);
   // Instead: an answer without an end of its own, which comes in pieces. Ends with the connection.

@@ -30,7 +30,7 @@ using Protocol = boost::asio::local::stream_protocol;
 using State = Connection::State;
 using Clock = Connection::Clock;
 
-// Connections that are only told that there are too many. Beyond these, not even that.
+// Connections that are told in peace that there are too many. Whoever comes beyond these must have sent less than a buffer.
 constexpr std::size_t most_refused = 32;
 constexpr std::chrono::milliseconds accept_pause{100};
 constexpr int look_share = 10;  // waiters are told how it goes in at most a tenth of the time that it takes
@@ -191,16 +191,20 @@ bool Server::Impl::make_room() {
 void Server::Impl::accepted(Connection::Socket socket) {
   const std::optional<Error> refused = refusal(socket);
   const bool room = connections_.size() < options_.most_connections || make_room();
-  if (!room && connections_.size() >= options_.most_connections + most_refused) return;
+  const auto too_many = [&] {
+    return error_reply(Error{Remedy::try_later, "connect to", "hearth",
+                             fmt::format("{} clients are connected", options_.most_connections),
+                             "try again in a moment", 0});
+  };
+  if (!room && connections_.size() >= options_.most_connections + most_refused)
+    return Connection::turn_away(socket, too_many());
   const ConnectionLimits limits{options_.most_header, options_.most_body, options_.patience};
   const auto connection = std::make_shared<Connection>(*this, std::move(socket), ++last_id_, limits);
   connections_[connection->id()] = connection;
   if (refused) {
     connection->refuse(error_reply(*refused));
   } else if (!room) {
-    connection->refuse(error_reply(Error{Remedy::try_later, "connect to", "hearth",
-                                         fmt::format("{} clients are connected", connections_.size() - 1),
-                                         "try again in a moment", 0}));
+    connection->refuse(too_many());
   } else {
     connection->start();
   }

@@ -41,13 +41,13 @@ void MemberLog::status(std::string_view status, WallNs now) {
   write_line(now, "\"event\":\"status\",\"status\":" + std::string(status));
 }
 
-void MemberLog::begin(const wire::SlotTable& table, WallNs now) {
+void MemberLog::begin(const wire::SlotTable& table, bool revived, WallNs now) {
   keeper_ = table.keeper_pid.load();
   for (std::size_t i = 0; i < known_.size(); ++i) {
     const wire::Member& member = member_of(table, i);
     known_[i] = {member.deaths.load(), member.pid.load()};
     // Who was started after us died while nobody looked.
-    const bool unseen = i == 0 || member.since_ns >= table.supervisor.since_ns;
+    const bool unseen = !revived && (i == 0 || member.since_ns >= table.supervisor.since_ns);
     if (known_[i].deaths > 0 && unseen) tell_death(member, i, 0, now);
   }
 }

@@ -16,8 +16,9 @@ namespace hearth::apps {
 
 class MemberLog {
  public:
-  // The first look of a supervisor: what there is, and how its predecessor ended.
-  void begin(const wire::SlotTable& table, WallNs now);
+  // The first look of a supervisor: what there is, and how its predecessor ended. `revived`: all of hearth had died, and
+  // nobody saw how; what the table counts has been told by then.
+  void begin(const wire::SlotTable& table, bool revived, WallNs now);
   void look(const wire::SlotTable& table, WallNs now);
   void keeper_replaced(const wire::SlotTable& table, WallNs now);
   // SIGUSR1: `status` is the JSON object of the API.

@@ -139,7 +139,11 @@ class Program {
     facts.version = version;
     facts.directory = options_.directory;
     facts.log_directory = options_.log_directory;
-    facts.client = client_program();
+    const std::string self = os::program_beside("");
+    if (Result<std::string> client = os::find_client(self.substr(0, self.size() - 1)))
+      facts.client = std::move(*client);
+    else
+      facts.no_client = client.error().text();
     facts.pid = getpid();
     facts.keeper_pid = link_->table().keeper_pid;
     facts.keeper_generation = link_->hello().keeper_generation;
@@ -179,7 +183,7 @@ class Program {
         *link_, programs_, options_,
         NextKeeper::Ways{os::start_keeper, [this](std::string text) { supervisor_->add_note(std::move(text)); }});
     programs_.begin(*link_, os::program_beside("hearth-logger"), now.mono);
-    member_log_.begin(table, now.wall);
+    member_log_.begin(table, supervisor_->revived(), now.wall);
     trim_at_ = after(os::read_mono(), trim_after);
     return {};
   }
@@ -215,13 +219,6 @@ class Program {
     return [run, census = census_.get()](std::uint64_t enough, MonoNs asked) {
       return os::memory_kib(*census, run, enough, asked);
     };
-  }
-
-  // Beside us, or where an installation has it: PREFIX/bin, with us in PREFIX/libexec/hearth.
-  static std::string client_program() {
-    for (const char* name : {"hearth", "../../bin/hearth"})
-      if (const std::string path = os::program_beside(name); access(path.c_str(), X_OK) == 0) return path;
-    return {};
   }
 
   void submit(ports::Input input) {

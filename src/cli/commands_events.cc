@@ -21,6 +21,7 @@
 #include "config/numbers.h"
 #include "model/replica_names.h"
 #include "os/clock.h"
+#include "os/state_directory.h"
 
 namespace hearth::cli {
 namespace {
@@ -91,8 +92,13 @@ int follow(const Context& context, std::uint64_t last) {
     const MonoNs now = os::read_mono();
     if (give_up_at == never) give_up_at = after(now, patience.reconnect);
     if (now >= give_up_at || (patience.lives && !patience.lives())) {
-      write_err("hearth has ended; there are no more events\n");
-      return exit_code::done;
+      if (!os::state_is_left(context.instance.directory)) {
+        write_err("hearth has ended; there are no more events\n");
+        return exit_code::done;
+      }
+      write_err(fmt::format("all of hearth has died, and what it ran goes on; `hearth {}up` takes that over\n",
+                            context.place_option));
+      return exit_code::not_running;
     }
     ::poll(nullptr, 0, pause_ms);
   }

@@ -236,10 +236,11 @@ int command_explain(const Context& context) {
   Operation question(client, nullptr, patience_for(context));
   const auto answer = question.get(target, after(os::read_mono(), seconds(3)));
   if (!answer && answer.error().trouble == Trouble::not_running) {
-    return complain(context,
-                    Error{Remedy::not_found, "explain", context.arguments.words[0], "hearth is not running",
-                          "what happened before is in: hearth events " + context.arguments.words[0], 0},
-                    exit_code::not_running);
+    return complain(
+        context,
+        Error{Remedy::not_found, "explain", context.arguments.words[0], "hearth is not running",
+              "what happened before is in: hearth " + context.place_option + "events " + context.arguments.words[0], 0},
+        exit_code::not_running);
   }
   if (!answer) return complain(context, answer.error());
   Result<std::vector<SlotNews>> slots = services_news(*answer);

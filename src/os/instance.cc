@@ -25,7 +25,7 @@ Status check_directory(int fd, const std::string& path, uid_t uid) {
   if (st.st_uid != uid)
     return failure(Remedy::no_access, "use", path,
                    "it belongs to user " + std::to_string(st.st_uid) + ", not to " + std::to_string(uid),
-                   "remove it, or choose another directory with --dir");
+                   "be that user, or choose another directory with --dir");
   if ((st.st_mode & 022) != 0)
     return failure(Remedy::no_access, "use", path, "others may write to it", "chmod go-w " + path);
   return {};

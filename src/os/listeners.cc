@@ -61,10 +61,10 @@ Result<Fd> refuse_port(const ListenSocket& socket, const SocketAddress& address)
 
 Result<Fd> listen_tcp(const ListenSocket& socket, const SocketAddress& wanted) {
   SocketAddress address = wanted;
-  Fd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  Fd fd(::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd && address.any && errno == EAFNOSUPPORT) {
     fill_v4(address, in_addr{htonl(INADDR_ANY)}, wanted.port());
-    fd = Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    fd = Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   }
   if (!fd) return errno_failure("listen on", socket.address, errno);
   const int on = 1;
@@ -120,7 +120,7 @@ bool hand_out(const SocketAddress& address, const Owner& owner) {
 }
 
 Result<Fd> listen_unix(const ListenSocket& socket, const SocketAddress& address, const Owner& owner) {
-  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd) return errno_failure("listen on", socket.address, errno);
   const Result<bool> stale = is_stale(socket, address, owner);
   if (!stale) return failure(stale.error());

@@ -9,6 +9,7 @@
 #include <link.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <vector>
 
 namespace hearth::os {
 namespace {
@@ -77,6 +78,19 @@ Result<Fd> open_program(const std::string& path) {
   if (group || (st.st_mode & S_IWOTH) != 0) return refused(path, "others may write it", "`chmod go-w` it");
   if ((st.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)) == 0) return refused(path, "it is not executable", "`chmod a+x` it");
   return fd;
+}
+
+Result<std::string> find_client(const std::string& directory) {
+  constexpr std::string_view installed = "/libexec/hearth";
+  std::vector<std::string> places = {directory + "/hearth"};
+  if (directory.ends_with(installed))
+    places.push_back(directory.substr(0, directory.size() - installed.size()) + "/bin/hearth");
+  for (const std::string& path : places) {
+    const Result<Fd> program = open_program(path);
+    if (program) return path;
+    if (program.error().code != ENOENT) return failure(program.error());
+  }
+  return errno_failure("use the program", places.front(), ENOENT);
 }
 
 Fd program_of(pid_t pid) {

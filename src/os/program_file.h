@@ -18,6 +18,10 @@ Result<Fd> open_program(const std::string& path);
 // file of this machine's size counts as whole. `program` is of open_program. Reads from disk.
 Status check_whole(const Fd& program, const std::string& path);
 
+// The program `hearth` of an installation whose supervisor is in `directory`: beside it or, where that is PREFIX/libexec/hearth, in
+// PREFIX/bin. Refused as by open_program, or because there is none.
+Result<std::string> find_client(const std::string& directory);
+
 // What that process runs, O_PATH: of a dead one nobody can tell. None: it is gone, or we may not look.
 Fd program_of(pid_t pid);
 

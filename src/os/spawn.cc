@@ -300,8 +300,12 @@ std::vector<std::string> KeeperClient::passed_names(const SpawnOrder& order) con
 std::vector<int> KeeperClient::passed_descriptors(const SpawnOrder& order) const {
   std::vector<int> numbers;
   if (order.role != SlotRole::service) return numbers;
-  for (const ListenSocket& socket : order.spec->listen)
-    numbers.push_back(link_.parked().find(ParkClass::listen, order.slot, socket.name)->fd);
+  for (const ListenSocket& socket : order.spec->listen) {
+    const int fd = link_.parked().find(ParkClass::listen, order.slot, socket.name)->fd;
+    // As sd_listen_fds(3) has it. The run before may have changed that: it is a matter of the socket, not of a descriptor.
+    if (const int flags = ::fcntl(fd, F_GETFL); (flags & O_NONBLOCK) != 0) ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+    numbers.push_back(fd);
+  }
   for (bool poll : {true, false}) {
     auto [first, last] = link_.parked().range(ParkClass::store, store_key(order.slot, poll));
     for (const Parked* parked = first; parked != last; ++parked) numbers.push_back(parked->fd);

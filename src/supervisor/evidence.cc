@@ -326,7 +326,8 @@ void Evidence::run_ended(SlotIndex slot, RunCell& cell, const ports::EntryView& 
   exit.fail_errno = view.fail_errno;
   exit.run = cell.run;
   exit.at = now.wall;
-  if (view.exited && view.exit_code == wire::wait_code_unknown) {
+  // Of a probe's try that tells nothing: it counts as not made.
+  if (view.exited && view.exit_code == wire::wait_code_unknown && !is_probe(state.role)) {
     ++book_.head.statuses_lost;
     book_.head_changed = true;
   }

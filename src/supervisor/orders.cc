@@ -323,12 +323,16 @@ Accepted Orders::shut_down(const Request& request, Now now) {
   return accepted;
 }
 
+// Only a client may read files.
+void Orders::reload_by_signal(Now now) {
+  if (client_.empty()) return book_.add_note({now.wall, "SIGHUP reloaded no file: " + no_client_});
+  placing_.reload_files(client_, signal_order("SIGHUP", "the files of all projects are reloaded", now), now);
+}
+
 // Only a client may try programs, as files may hang.
 void Orders::upgrade_by_signal(Now now) {
   if (client_.empty())
-    return book_.add_note(
-        {now.wall, "SIGUSR2 did not upgrade hearth: there is no program `hearth` beside its supervisor"},
-        Happening::upgrade);
+    return book_.add_note({now.wall, "SIGUSR2 did not upgrade hearth: " + no_client_}, Happening::upgrade);
   placing_.upgrade(client_, signal_order("SIGUSR2", "it is upgraded with the programs that are installed", now), now);
 }
 
@@ -349,8 +353,7 @@ void Orders::signalled(const ports::Input& input, Now now) {
       case 3: goals_.shut_down(true, signal_order("SIGQUIT", "it ends, and its services go on", now), now); break;
       case 10: book_.dump_wished = true; break;
       case 1:
-        if (client_.empty() || head.shutting_down) break;
-        placing_.reload_files(client_, signal_order("SIGHUP", "the files of all projects are reloaded", now), now);
+        if (!head.shutting_down) reload_by_signal(now);
         break;
       case 12:
         if (!head.shutting_down) upgrade_by_signal(now);

@@ -30,15 +30,16 @@ class SlotBook;
 
 class Orders {
  public:
-  // `client`: the command with which `hearth` talks to this instance; empty: there is none.
+  // `client`: the command with which `hearth` talks to this instance; empty: there is none, and `no_client` says why.
   Orders(SlotBook& book, Goals& goals, Placing& placing, const wire::DecisionPage& page, std::string instance,
-         std::vector<std::string> client)
+         std::vector<std::string> client, std::string no_client)
       : book_(book),
         goals_(goals),
         placing_(placing),
         page_(page),
         instance_(std::move(instance)),
-        client_(std::move(client)) {}
+        client_(std::move(client)),
+        no_client_(std::move(no_client)) {}
 
   Result<Accepted> handle(const Request& request, Now now);
   // What handle() would say now before it looks at what is asked for.
@@ -59,6 +60,7 @@ class Orders {
   Accepted shut_down(const Request& request, Now now);
   // For the event journal. signal_order: the next order, which came as a signal.
   void tell(OrderId order, const Request& request, const Accepted& accepted, Now now);
+  void reload_by_signal(Now now);
   void upgrade_by_signal(Now now);
   OrderId signal_order(const char* signal, const char* what, Now now);
 
@@ -67,7 +69,8 @@ class Orders {
   Placing& placing_;
   const wire::DecisionPage& page_;
   std::string instance_;
-  std::vector<std::string> client_;
+  const std::vector<std::string> client_;
+  const std::string no_client_;
 };
 
 }  // namespace hearth::supervisor

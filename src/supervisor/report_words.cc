@@ -248,7 +248,7 @@ std::string state_reason_words(const SlotBook& book, Waits& waits, SlotIndex slo
     case Reason::crash_loop: return crash_loop_words(book, slot);
     case Reason::dependency_restarted: return "restarted with what it depends on";
     case Reason::adopted: return "taken over from an earlier hearth";
-    case Reason::lost: return "ended while nobody watched";
+    case Reason::lost: return "ended, and nobody can tell how";
     case Reason::refused:  // above
       break;
   }

@@ -35,7 +35,7 @@ Supervisor::Supervisor(World world, wire::DecisionPage& page, Options options)
       evidence_(book_, lives_, world.keeper),
       goals_(book_, lives_),
       placing_(book_, goals_, world.keeper, world.store),
-      orders_(book_, goals_, placing_, page, options_.instance, client_command(options_)),
+      orders_(book_, goals_, placing_, page, options_.instance, client_command(options_), options_.no_client),
       acts_(book_, world.keeper, world.probes, world.store),
       scribe_(book_, world.keeper, world.store, page) {}
 

@@ -67,7 +67,8 @@ struct Options {
   std::string version;
   std::string directory;
   std::string log_directory;
-  std::string client;  // the program `hearth`, absolute; "" = there is none
+  std::string client;     // the program `hearth`, absolute; "" = there is none that may be run
+  std::string no_client;  // why
   std::int32_t pid = 0;
   std::int32_t keeper_pid = 0;
   std::uint32_t keeper_generation = 1;

@@ -87,8 +87,8 @@ void Takeover::revive() {
   Head& head = book_.head;
   note((head.leaving ? "an earlier hearth has left its services" : "all of hearth had died") +
        std::string("; this one goes on from ") + options_.directory +
-       "/state. Lost are descriptors that services had stored, their unread notifications, and at most one batch "
-       "of output");
+       "/state. Lost are descriptors that services had stored, their unread notifications, at most one batch of "
+       "output, and what whoever has ended since had written last");
   // Who was told to leave the services has left them.
   if (head.leaving) head.shutting_down = head.leaving = head.force = false;
   // Signals that nobody had handled were for a hearth that is dead.

@@ -151,8 +151,9 @@ void wait_us(long us) {
 
 void serve_who_waits() {
   const std::string answer = "run " + run + "\n";
-  for (int fd = 3; fd < 3 + listeners; ++fd)
-    for (int client = -1; (client = accept4(fd, nullptr, nullptr, SOCK_CLOEXEC)) >= 0; close(client))
+  for (pollfd door{3, POLLIN, 0}; door.fd < 3 + listeners; ++door.fd)
+    for (int client = -1; poll(&door, 1, 0) == 1 && (client = accept4(door.fd, nullptr, nullptr, SOCK_CLOEXEC)) >= 0;
+         close(client))
       (void)!send(client, answer.data(), answer.size(), MSG_NOSIGNAL);
 }
 

@@ -97,7 +97,8 @@ void Checker::committed() {
                                      [&](const RunCell& old) { return old.run == cell.run && old.reap; });
       if (cell.reap && !known) check_end(slot, cell, now);
       const Process* process = m_.kernel.process(cell.run);
-      lost += cell.reap && !known && process != nullptr && !process->exit_known && !process->script_failed();
+      lost += cell.reap && !known && process != nullptr && !process->exit_known && !process->script_failed() &&
+              !is_probe(view_.slots[slot].role);
       if (cell.op > greatest_op_) greatest_op_ = cell.op;
     }
     // A readiness try that is taken back before there was a process for it.

@@ -143,6 +143,24 @@ TEST_F(LimitsTest, with_256_busy_clients_the_next_is_told_so) {
   for (const auto& client : clients) ASSERT_TRUE(answered(*client));
 }
 
+TEST_F(LimitsTest, whoever_comes_beyond_all_that_are_being_told_so_is_told_so_too) {
+  std::vector<std::unique_ptr<Client>> clients;
+  for (int i = 0; i < 600; ++i) {
+    clients.push_back(std::make_unique<Client>(path));
+    clients.back()->send("GET /v1/sta");
+    io.restart();
+    io.poll();
+  }
+  for (int i = 0; i < 5; ++i) {
+    Client next(path);
+    next.send(get("/v1/health"));
+    ASSERT_TRUE(answered(next));
+    EXPECT_TRUE(next.received.starts_with("HTTP/1.1 503 ")) << next.received;
+    EXPECT_NE(next.received.find("256 clients are connected"), std::string::npos) << next.received;
+  }
+  EXPECT_LE(server->connections(), 256u + 32u);
+}
+
 TEST_F(ImpatientTest, a_client_that_stops_sending_is_dropped) {
   Client header(path), body(path), nothing(path);
   header.send("GET /v1/sta");

@@ -507,7 +507,10 @@ TEST_F(KeeperClientTest, listening_sockets_are_bound_once_and_stay_between_runs)
   ASSERT_EQ(SpawnOutcome::sent, client->spawn(maker.order(0, 7)).outcome);
   keeper.spawn_all();
   ASSERT_EQ(1u, keeper.taken().size());
-  const std::uint64_t first = file_identity(keeper.taken()[0].descriptors[2].get());
+  const int door = keeper.taken()[0].descriptors[2].get();
+  const std::uint64_t first = file_identity(door);
+  EXPECT_EQ(0, ::fcntl(door, F_GETFL) & O_NONBLOCK);
+  ASSERT_EQ(0, ::fcntl(door, F_SETFL, O_NONBLOCK)) << "as a service may have it, for all who share the socket";
   keeper.exit_run(0, CLD_EXITED, 0);
   client->reap(0, 7);
   client->flush();
@@ -517,6 +520,7 @@ TEST_F(KeeperClientTest, listening_sockets_are_bound_once_and_stay_between_runs)
   keeper.spawn_all();
   ASSERT_EQ(2u, keeper.taken().size());
   EXPECT_EQ(first, file_identity(keeper.taken()[1].descriptors[2].get()));
+  EXPECT_EQ(0, ::fcntl(keeper.taken()[1].descriptors[2].get(), F_GETFL) & O_NONBLOCK) << "each run begins as the first";
   EXPECT_NE(std::string::npos, keeper.taken()[1].bytes.find("--fd=3"));
   client->release_slot(0);
   client->flush();

@@ -96,6 +96,25 @@ TEST_F(ProgramFile, sizes_that_no_file_has_are_cut_and_wrap_around_to_nothing_wh
   EXPECT_THAT(problem(), HasSubstr("it is cut"));
 }
 
+TEST_F(ProgramFile, the_client_is_one_that_nobody_else_can_write_and_where_an_installation_has_it) {
+  const std::string prefix = directory.path(), libexec = prefix + "/libexec/hearth";
+  std::filesystem::create_directories(libexec);
+  std::filesystem::create_directories(prefix + "/bin");
+  const auto place = [](const std::string& name, mode_t mode) {
+    const Fd fd(::open(name.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0700));
+    EXPECT_EQ(0, ::fchmod(fd.get(), mode)) << name;
+  };
+  EXPECT_EQ(ENOENT, find_client(libexec).error().code);
+  place(prefix + "/bin/hearth", 0755);
+  EXPECT_EQ(prefix + "/bin/hearth", find_client(libexec).value());
+  std::filesystem::create_directories(prefix + "/else/where");
+  EXPECT_EQ(ENOENT, find_client(prefix + "/else/where").error().code) << "two directories up is a stranger's";
+  place(libexec + "/hearth", 0755);
+  EXPECT_EQ(libexec + "/hearth", find_client(libexec).value());
+  place(libexec + "/hearth", 0757);
+  EXPECT_THAT(find_client(libexec).error().text(), HasSubstr("others may write it"));
+}
+
 TEST_F(ProgramFile, what_is_no_elf_file_is_for_the_trial_to_tell) {
   write("#!/bin/sh\n");
   EXPECT_EQ("", problem());
