@@ -404,7 +404,7 @@ std::optional<Reply> look(const OrderWait& waiter, const ports::Control& control
   const std::optional<OrderReport> report = control.order(waiter.key);
   if (!report) {
     return error_reply(Error{Remedy::not_found, "find order", key_text(waiter.key), "no order has that key",
-                             "keys are known for ten minutes after they were accepted", 0});
+                             "those of the oldest orders are forgotten", 0});
   }
   ReportText text = report_json(*report);
   const bool changed = waiter.seen && *waiter.seen != text.seen;

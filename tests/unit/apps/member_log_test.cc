@@ -30,7 +30,8 @@ TEST_F(MemberLogTest, a_supervisor_tells_how_its_predecessor_ended) {
   table->supervisor.deaths = 1;
   table->supervisor.last_wait_code = CLD_KILLED;
   table->supervisor.last_wait_status = SIGKILL;
-  EXPECT_THAT(told_at_the_beginning(false), HasSubstr(R"("process":"supervisor","pid":null,"code":null,"signal":9,"deaths":1)"));
+  EXPECT_THAT(told_at_the_beginning(false),
+              HasSubstr(R"("process":"supervisor","pid":null,"code":null,"signal":9,"deaths":1)"));
 }
 
 TEST_F(MemberLogTest, after_the_death_of_everything_nobody_knows_and_what_was_told_is_not_told_again) {
