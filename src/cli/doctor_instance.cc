@@ -52,11 +52,27 @@ void check_directory(const std::string& path, Findings& findings) {
                         "use another instance (--instance, --dir), or be that user",
                         {}});
   } else if ((st.st_mode & 022) != 0) {
-    findings.push_back(
-        {Verdict::problem, "instance", "others may write in " + path, "`chmod 711` of it", [path]() -> Status {
-           if (::chmod(path.c_str(), 0711) < 0) return errno_failure("close", path, errno);
-           return {};
-         }});
+    findings.push_back({Verdict::problem, "instance", "others may write in " + path, "`chmod go-w` of it",
+                        [path, mode = st.st_mode & 07777 & ~022u]() -> Status {
+                          if (::chmod(path.c_str(), mode) < 0) return errno_failure("close", path, errno);
+                          return {};
+                        }});
+  }
+}
+
+// Its children by these names; services are its children, too.
+void check_members(pid_t keeper, Findings& findings) {
+  for (const pid_t pid : os::list_processes()) {
+    os::ProcStat stat;
+    if (!os::read_stat(pid, stat) || stat.parent != keeper || !stat.stopped()) continue;
+    const bool logger = stat.name == "hearth-logger";
+    if (!logger && stat.name != "hearth-spawner") continue;
+    findings.push_back({Verdict::problem,
+                        "instance",
+                        fmt::format("its {} (PID {}) is stopped: {}", logger ? "logger" : "spawner", pid,
+                                    logger ? "what services write waits in their pipes" : "starts may wait"),
+                        fmt::format("`kill -CONT {}`", pid),
+                        {}});
   }
 }
 
@@ -68,7 +84,7 @@ void check_keeper(const Context& context, const InstanceState& state, Findings& 
   const auto holds = [&](pid_t pid) { return is_of_hearth(context.instance.directory, pid); };
   os::ProcStat stat;
   const bool there = holds(keeper) && os::read_stat(keeper, stat);
-  if (there && !stat.stopped()) return;
+  if (there && !stat.stopped()) return check_members(keeper, findings);
   if (!there && !holds(state.supervisor)) {
     findings.push_back({Verdict::note,
                         "instance",
@@ -184,7 +200,8 @@ void check_instance(const Context& context, const InstanceState& state, Findings
         {Verdict::note, "instance", context.instance.directory + " is not there yet: no hearth has run in it", {}, {}});
     return;
   }
-  check_directory(context.instance.directory, findings);
+  for (const std::string& path : {context.instance.directory, context.instance.log_directory})
+    check_directory(path, findings);
   if (state.lives) return check_living(context, state, findings);
   findings.push_back({Verdict::note, "instance", "hearth does not run in " + context.instance.directory, {}, {}});
   check_leftovers(context, findings);

@@ -177,6 +177,32 @@ TEST_F(Reset, doctor_says_that_the_keeper_is_stopped_while_the_supervisor_answer
   EXPECT_THAT(ill.out, HasSubstr("its keeper (PID " + std::to_string(keeper) + ") is stopped"));
 }
 
+TEST_F(Reset, doctor_says_that_the_logger_is_stopped) {
+  project("[service.web]\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  (void)stage->enter();
+  const pid_t logger = members("hearth-logger").front();
+  stop_process(logger);
+  const Output ill = hearth({"doctor"});
+  ::kill(logger, SIGCONT);
+  EXPECT_EQ(1, ill.code) << ill.all();
+  EXPECT_THAT(ill.out, HasSubstr("its logger (PID " + std::to_string(logger) + ") is stopped"));
+  EXPECT_THAT(ill.out, HasSubstr("`kill -CONT " + std::to_string(logger) + "`"));
+}
+
+TEST_F(Reset, doctor_says_and_mends_that_others_may_write_where_the_logs_are) {
+  project("[service.web]\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  (void)stage->enter();
+  const std::string logs = std::filesystem::path(service().log_directory).parent_path();
+  ASSERT_EQ(0, ::chmod(logs.c_str(), 01777));
+  EXPECT_THAT(hearth({"doctor"}).out, HasSubstr("others may write in " + logs));
+  EXPECT_EQ(0, hearth({"doctor", "--fix"}).code);
+  struct stat st{};
+  ASSERT_EQ(0, ::stat(logs.c_str(), &st));
+  EXPECT_EQ(0u, st.st_mode & 022);
+}
+
 // Commands in another PID namespace than hearth's: its numbers are nobody's there, or strangers', and /proc/locks does
 // not show who has the lock. Without cgroups, by which its services could be ended from there.
 struct Elsewhere : Reset {
