@@ -9,6 +9,8 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <map>
+#include <set>
 #include <signal.h>
 #include <unistd.h>
 #include <utility>
@@ -540,6 +542,22 @@ TEST(KillAnywhereFaults, points_are_only_at_calls_that_every_clean_run_had) {
   EXPECT_EQ(common[2].kind, 9);
   EXPECT_EQ(common[2].phase, Phase::down);
   EXPECT_TRUE(common_calls({}).empty());
+}
+
+TEST(KillAnywhereFaults, each_of_the_last_instructions_of_a_commit_is_a_point_in_one_of_eight_commits) {
+  Course course;
+  course.commits.assign(9, 1'000);
+  const std::vector<Planned> planned = commit_points(course, 200, 20);
+  std::map<std::uint64_t, std::set<std::uint64_t>> by_commit;
+  std::set<std::uint64_t> behind_the_first;
+  for (const Planned& one : planned) {
+    if (one.point.instruction < 800) continue;
+    by_commit[one.point.commit].insert(one.point.instruction);
+    if (one.point.commit > 1) behind_the_first.insert(one.point.instruction);
+  }
+  EXPECT_EQ(by_commit.at(1).size(), 200u);
+  for (std::uint64_t commit = 2; commit <= 9; ++commit) EXPECT_EQ(by_commit.at(commit).size(), 25u) << commit;
+  EXPECT_EQ(behind_the_first.size(), 200u);
 }
 
 // Exit status and output of hearth-kill-anywhere with these arguments.

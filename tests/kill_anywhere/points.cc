@@ -308,6 +308,10 @@ std::vector<Planned> all_points(const Course& course, Scope scope) {
   return planned;
 }
 
+namespace {
+constexpr std::uint64_t commits_for_all = 8;
+}
+
 std::vector<Planned> commit_points(const Course& course, std::uint64_t every_of_last, std::uint64_t some_of_rest) {
   std::vector<Planned> planned;
   for (std::size_t i = 0; i < course.commits.size(); ++i) {
@@ -315,6 +319,9 @@ std::vector<Planned> commit_points(const Course& course, std::uint64_t every_of_
     const std::uint64_t dense_from = length > every_of_last ? length - every_of_last : 0;
     const std::uint64_t step = std::max<std::uint64_t>(1, dense_from / std::max<std::uint64_t>(1, some_of_rest));
     for (std::uint64_t at = 0; at < length; at += at < dense_from ? step : 1) {
+      // Counted from the end, which is the same code in each.
+      const bool taken = i == 0 || at < dense_from || (length - at) % commits_for_all == i % commits_for_all;
+      if (!taken) continue;
       Planned one;
       one.point.ordinal = course.ordinal;
       one.point.commit = i + 1;

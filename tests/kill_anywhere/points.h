@@ -86,8 +86,8 @@ struct Planned {
 // the fewest. Empty when there is no run.
 std::vector<Call> common_calls(const std::vector<std::vector<Call>>& runs);
 
-// Entry and exit of every call, and steps of commits: each instruction of the last `every_of_last` of a commit and
-// `some_of_rest` of those before.
+// Entry and exit of every call, and steps of commits: of the last `every_of_last` instructions of the first commit each, of those
+// of the others an eighth, in each commit another one, and of each commit `some_of_rest` of those before.
 std::vector<Planned> all_points(const Course& course, Scope scope);
 std::vector<Planned> commit_points(const Course& course, std::uint64_t every_of_last, std::uint64_t some_of_rest);
 
