@@ -45,7 +45,7 @@ void feed_file(std::string_view text, EventId after) {
   static const os::Fd file = *os::make_memfd("journal", 0);
   HEARTH_CHECK(::ftruncate(file.get(), 0) == 0, "it is emptied");
   HEARTH_CHECK(::pwrite(file.get(), text.data(), text.size(), 0) == static_cast<ssize_t>(text.size()), "and written");
-  const ports::JournalMark mark = end_of_journal(file.get());
+  const ports::JournalMark mark = end_of_journal(file.get()).value();
   HEARTH_CHECK(mark.last == last_event_in(text), "the last whole line that is one of ours");
   HEARTH_CHECK(mark.end == end_of_lines(text), "what is torn at the end is not believed");
   const std::uint64_t at = find_line(file.get(), text.size(), after);
