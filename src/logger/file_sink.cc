@@ -1,5 +1,6 @@
 #include "logger/file_sink.h"
 
+#include <algorithm>
 #include <errno.h>
 #include <string.h>
 
@@ -36,7 +37,25 @@ void FileSink::flush() {
   if (size > 0) write_out(buffer_, size);
 }
 
+// Behind what is written: what may still come into this file, or at least this. Returns errno.
+int FileSink::reserve(uint64_t chunk) {
+  const uint64_t least = written_ + chunk;
+  if (!file_.can_reserve || least <= file_.reserved) return 0;
+  const uint64_t rest = expected_ > appended_ ? expected_ - appended_ : 0;
+  const uint64_t from = std::max(written_, file_.reserved);
+  int64_t done = 0;
+  for (const uint64_t end : {least + std::min(rest, room()), least}) {
+    do done = system_.reserve(file_.fd.get(), from, end - from);
+    while (done == -EINTR);
+    if (done >= 0) file_.reserved = end;
+    if (done != -ENOSPC && done != -EDQUOT) break;
+  }
+  if (done == -EOPNOTSUPP || done == -ENOSYS) file_.can_reserve = false;
+  return done == -ENOSPC || done == -EDQUOT ? static_cast<int>(-done) : 0;
+}
+
 void FileSink::write_out(const char* data, size_t size) {
+  if (error_ == 0) error_ = reserve(size);
   uint64_t at = written_;
   while (size > 0 && error_ == 0) {
     int64_t done = system_.pwrite(file_.fd.get(), data, size, at);

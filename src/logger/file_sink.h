@@ -55,6 +55,9 @@ class FileSink : public LineSink {
   uint64_t until_due() const override;
   void next_file() override;
 
+  // So many bytes at most may come: there is to be room for those of a file before the first of them is in it, as what is
+  // taken back for want of room may have been read.
+  void expect(uint64_t bytes) { expected_ = bytes; }
   void flush();
   // Puts what comes now into the time index.
   void note_time() { logger::note_time(system_, log_directory_, stream_, file_, wall_ns_, offset_); }
@@ -68,6 +71,7 @@ class FileSink : public LineSink {
  private:
   bool bounded() const { return max_size_ > 0 && error_ == 0 && rotation_error_ == 0; }
   void write_out(const char* data, size_t size);
+  int reserve(uint64_t chunk);
 
   System& system_;
   int log_directory_;
@@ -81,6 +85,7 @@ class FileSink : public LineSink {
   char* buffer_;
   size_t buffered_ = 0;
   uint64_t appended_ = 0;
+  uint64_t expected_ = 0;
   char last_ = '\n';
   int error_ = 0;
   int rotation_error_ = 0;

@@ -215,6 +215,7 @@ MoveResult Mover::write(SlotIndex slot, OpenFile& file, bool again) {
   }
   if (error == 0) {
     sink.note_time();
+    sink.expect(formatted_bound(batch.format, batch.length));
     if (batch.close_first != 0) ::hearth::logger::close_line(line_tail_format(batch.line_tail), state, sink);
     if (batch.kind == BatchKind::data) {
       state = format_lines(batch.format, {batch.run, batch.wall_ns}, state, parts_.buffer, batch.length, sink);

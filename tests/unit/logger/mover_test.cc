@@ -441,6 +441,33 @@ TEST_F(MoverTest, WritesInPiecesWhenTheSystemTakesOnlyPieces) {
   EXPECT_EQ(text.size(), lines.size() + 20 * 28);
 }
 
+// Who follows the log would have read what is taken back, and something else in its place later.
+TEST_F(MoverTest, WritesNothingIntoTheNextFileUntilThereIsRoomForAllThatComesThere) {
+  class FullForTheNext : public FaultySystem {
+   public:
+    bool is_full = true;
+    std::int64_t reserve(int fd, std::uint64_t offset, std::uint64_t size) override {
+      struct stat of_file{};
+      const bool next = ::fstat(fd, &of_file) == 0 && of_file.st_ino != first;
+      if (first == 0) first = of_file.st_ino;
+      return is_full && next && first != of_file.st_ino ? -ENOSPC : FaultySystem::reserve(fd, offset, size);
+    }
+
+   private:
+    ino_t first = 0;
+  } disk;
+  Mover careful(disk, world.parts());
+  world.configure(0, "s", wire::LogFormat::raw, 40);
+  const std::string lines = std::string(50, 'a') + "\n" + std::string(30, 'b') + "\n";
+  world.feed(1, lines);
+  EXPECT_EQ(careful.move(0, file, 1, world.fifo(1)).what, Moved::stuck);
+  EXPECT_EQ(world.files("s"),
+            (std::map<std::string, std::string>{{"00000001.log", std::string(50, 'a') + "\n"}, {"00000002.log", ""}}));
+  disk.is_full = false;
+  EXPECT_EQ(careful.try_again(file).what, Moved::bytes);
+  EXPECT_EQ(world.all("s"), lines);
+}
+
 TEST_F(MoverTest, MovesSmallerBatchesWhenTheDiskIsAlmostFull) {
   // A reservation for all that json could become is refused, one for a little is not.
   class AlmostFull : public FaultySystem {
