@@ -49,12 +49,16 @@ Silence silence_of(const Context& context) {
   }
   silence.stopped = !stopped.empty();
   if (silence.stopped) silence.hint += fmt::format("`kill -CONT{}` lets it go on; ", stopped);
-  silence.hint += silence.who.empty() ? "ask where hearth runs, if that is another PID namespace, or as root"
-                  : silence.stopped   ? fmt::format("`hearth {}reset` ends all of it", context.place_option)
-                                      : fmt::format(
-                                          "is the machine overloaded? Try again; `hearth {0}doctor` looks into it, and "
-                                            "`hearth {0}reset` ends all of it, its services, too",
-                                          context.place_option);
+  if (silence.who.empty())
+    silence.hint += "ask where hearth runs, if that is another PID namespace, or as root";
+  else if (silence.stopped)
+    silence.hint += fmt::format("`hearth {}reset` ends all of it", context.place_option);
+  else
+    silence.hint += fmt::format(
+        "is the machine overloaded? Try again; `hearth {0}doctor` looks into it, and `hearth {0}reset` ends all of it, "
+        "its "
+        "services, too",
+        context.place_option);
   return silence;
 }
 

@@ -1,6 +1,7 @@
 // Slot table and decision page: gone on with, made in DIR/state, or made in memory. wire/state.h has the model.
 // Called once, at start, by who has the instance's lock.
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <span>

@@ -1,6 +1,7 @@
 // KeeperClient: runs that an earlier hearth has left. Their names are opened again, and the keeper is given a pidfd of
-// each. So are names whose descriptors an earlier supervisor held alone, as its keeper had no room for them. What cannot be done now, for want of descriptors or of room in the keeper's socket, waits (adoptions_): until then
-// the run is neither watched nor taken for ended.
+// each. So are names whose descriptors an earlier supervisor held alone, as its keeper had no room for them. What cannot be
+// done now, for want of descriptors or of room in the keeper's socket, waits (adoptions_): until then the run is neither
+// watched nor taken for ended.
 #include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
