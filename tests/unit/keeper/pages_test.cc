@@ -95,6 +95,7 @@ TEST_F(PagesTest, that_are_none_are_put_aside) {
 
 // Who takes them for none then leaves every service that runs to nobody.
 TEST_F(PagesTest, that_cannot_be_looked_at_for_want_of_descriptors_stay_as_they_are) {
+  HEARTH_SKIP_IF_SANITIZED();
   ASSERT_TRUE(open());
   commit();
   forget();
