@@ -4,7 +4,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <malloc.h>
+#include <new>
 #include <signal.h>
 #include <string>
 #include <sys/prctl.h>
@@ -39,8 +41,16 @@ int main(int argc, char** argv) {
   options.directory = value_of(argc, argv, "--dir");
   options.log_directory = value_of(argc, argv, "--logs");
   if (const char* nofile = std::getenv("HEARTH_NOFILE")) options.nofile = nofile;
-  const hearth::Status done = hearth::apps::run_supervisor(options);
-  if (done) return 0;
-  std::fprintf(stderr, "hearth-supervisor: %s\n", done.error().text().c_str());
-  return 1;
+  try {
+    const hearth::Status done = hearth::apps::run_supervisor(options);
+    if (done) return 0;
+    std::fprintf(stderr, "hearth-supervisor: %s\n", done.error().text().c_str());
+    return 1;
+  } catch (const std::bad_alloc&) {
+    throw;  // docs/internals/out-of-memory.md
+  } catch (const std::exception& error) {
+    // Asio has no epoll, for want of memory or descriptors. Other threads may be at work: nothing is taken apart.
+    std::fprintf(stderr, "hearth-supervisor: %s\n", error.what());
+    _exit(1);
+  }
 }

@@ -93,8 +93,7 @@ void Scenario::launch() {
 void Scenario::before_kill() {
   killed_after_commit_ = committed_.load();
   killed_in_shutdown_ = shutdown_ordered_.load();
-  const bool started_next = options_.story == Story::upgrade && counts_.known() && counts_.starts().supervisors > 1;
-  killed_upgrading_ = upgrading_.load() && counts_.upgrade_taken() && !started_next;
+  killed_upgrading_ = upgrading_.load() && counts_.upgrade_taken() && !next_answers_.load();
   killed_from_ = killed_to_ = tracer_->phase();
   hub_.end_now("d", 9);
   load_.at_the_point();

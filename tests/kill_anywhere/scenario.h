@@ -147,7 +147,8 @@ class Scenario {
   int revivals_ = 0;
   std::atomic<bool> committed_{false};  // somebody has had an answer: the page has a commit
   std::atomic<bool> killed_after_commit_{false};
-  std::atomic<bool> upgrading_{false};  // an order to do so is under way
+  std::atomic<bool> upgrading_{false};     // an order to do so is under way
+  std::atomic<bool> next_answers_{false};  // the supervisor of an upgrade: it has everything
   std::atomic<bool> killed_upgrading_{false};
   std::atomic<bool> died_as_next_{false};
   std::atomic<std::uint64_t> killed_at_ticks_{0};

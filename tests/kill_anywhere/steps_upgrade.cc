@@ -60,8 +60,9 @@ void Scenario::upgrade() {
   command("b", "write 10");
   settle(upgrading);
   const auto upgraded = [&](const StatusView& view) {
-    return path_of(view.supervisor) == options_.next + "/hearth-supervisor" &&
-           children_of(view.keeper, options_.next + "/hearth-logger") == 1;
+    if (path_of(view.supervisor) != options_.next + "/hearth-supervisor") return false;
+    next_answers_ = true;
+    return children_of(view.keeper, options_.next + "/hearth-logger") == 1;
   };
   (void)status_when("the other programs run", [&](const StatusView& view) {
     evidence_.upgraded = upgraded(view);
