@@ -161,8 +161,11 @@ void excuse_refused_starts(const std::string& directory, Verdict& verdict) {
     if (waits) verdict.tolerated.push_back("an order ended as failed, and the start was made later: " + v);
     return waits;
   });
-  // Whoever waits for that order tells the new b that it is ready; nobody did.
-  if (b_waits) std::erase(verdict.violations, "b is starting, not ready");
+  // Whoever waits for that order has the new b write, and say that it is ready; nobody did.
+  if (b_waits)
+    std::erase_if(verdict.violations, [](const std::string& v) {
+      return v == "b is starting, not ready" || v == "the log of b was not rotated";
+    });
 }
 
 void excuse_what_the_disk_refused(const Report& report, Verdict& verdict) {
@@ -244,7 +247,10 @@ void judge_end(const Report& report, const Evidence& evidence, const std::string
   const std::string what = "the process " + ending(report.target_status);
   // Whoever gives way to the next program. In the other stories who ends so has taken a living keeper for dead.
   if (on_purpose && evidence.story == Story::upgrade && evidence.stuck.empty()) return;
-  if (!report.had_waited && gave_up(report)) {
+  // A keeper kills a supervisor that has let go of it, and may be at its exit.
+  const bool was_let_go =
+      WIFSIGNALED(report.target_status) && WTERMSIG(report.target_status) == SIGKILL && report.role == "supervisor";
+  if (!report.had_waited && (gave_up(report) || was_let_go)) {
     // It was not up yet. The keeper's members are started again; a keeper is refused with its reason.
     verdict.tolerated.push_back("a process that could not start ended, and was started again: " + what);
     const bool refused = WIFEXITED(report.target_status) && !on_purpose && !why.empty() && !evidence.hearth_is_left;
