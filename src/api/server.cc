@@ -55,11 +55,8 @@ class Server::Impl final : public ConnectionHost, public std::enable_shared_from
         options_(options) {}
 
   void open(os::Fd listener) {
-    error_code error;
-    acceptor_.assign(Protocol(), listener.get(), error);
-    if (error) return;  // no listening socket: the supervisor lives on without its API
-    listener.release();
-    accept_next();
+    listener_ = std::move(listener);
+    listen();
   }
 
   void shut() {
@@ -89,6 +86,7 @@ class Server::Impl final : public ConnectionHost, public std::enable_shared_from
     OperationKey key{};
   };
 
+  void listen();
   void accept_next();
   void accepted(Connection::Socket socket);
   std::optional<Error> refusal(Connection::Socket& socket) const;
@@ -104,6 +102,7 @@ class Server::Impl final : public ConnectionHost, public std::enable_shared_from
   void look_at(const std::shared_ptr<Connection>& connection, bool time_is_up);
   std::shared_ptr<Connection> find(std::uint64_t id) const;
 
+  os::Fd listener_;  // until the acceptor has it
   boost::asio::basic_socket_acceptor<Protocol> acceptor_;
   Timer deadline_timer_, look_timer_, accept_timer_;
   const ports::Control& control_;
@@ -125,6 +124,19 @@ class Server::Impl final : public ConnectionHost, public std::enable_shared_from
 };
 
 // ---- connections ------------------------------------------------------------------------------------------
+
+// Clients wait in the backlog while epoll has no room for it.
+void Server::Impl::listen() {
+  error_code error;
+  acceptor_.assign(Protocol(), listener_.get(), error);
+  if (!error) {
+    listener_.release();
+    return accept_next();
+  }
+  accept_timer_.set(Clock::now() + accept_pause, [weak = weak_from_this()] {
+    if (const auto again = weak.lock()) again->listen();
+  });
+}
 
 void Server::Impl::accept_next() {
   acceptor_.async_accept([weak = weak_from_this()](const error_code& error, Connection::Socket socket) {

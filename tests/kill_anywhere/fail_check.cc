@@ -250,7 +250,10 @@ void judge_end(const Report& report, const Evidence& evidence, const std::string
   // A keeper kills a supervisor that has let go of it, and may be at its exit.
   const bool was_let_go =
       WIFSIGNALED(report.target_status) && WTERMSIG(report.target_status) == SIGKILL && report.role == "supervisor";
-  if (!report.had_waited && (gave_up(report) || was_let_go)) {
+  // So early it is the dynamic loader that has got no memory.
+  const bool is_loader = WIFSIGNALED(report.target_status) && WTERMSIG(report.target_status) == SIGSEGV &&
+                         is_of_memory(report.call_number) && report.trail.find("execve") != report.trail.npos;
+  if (!report.had_waited && (gave_up(report) || was_let_go || is_loader)) {
     // It was not up yet. The keeper's members are started again; a keeper is refused with its reason.
     verdict.tolerated.push_back("a process that could not start ended, and was started again: " + what);
     const bool refused = WIFEXITED(report.target_status) && !on_purpose && !why.empty() && !evidence.hearth_is_left;

@@ -73,6 +73,14 @@ TEST(FailAnywhere, a_process_that_ends_of_it_is_a_violation_unless_it_was_not_up
   EXPECT_THAT(not_up(SIGABRT, SYS_mmap), IsEmpty());
   EXPECT_THAT(not_up(SIGKILL, SYS_openat), IsEmpty()) << "its keeper was faster";
   EXPECT_THAT(not_up(SIGSEGV, SYS_mmap), ElementsAre(HasSubstr("killed by signal 11")));
+  EXPECT_THAT(violations([](Report& report) {
+                report.had_waited = false;
+                report.target_status = SIGSEGV;
+                report.call_number = SYS_mmap;
+                report.trail = "dup3 close_range execveat brk ";
+              }),
+              IsEmpty())
+      << "the loader's";
   EXPECT_THAT(violations([](Report& report) { report.call_number = SYS_brk; }), IsEmpty());
   EXPECT_THAT(violations([](Report& report) {
                 report.call_number = SYS_brk;
