@@ -124,6 +124,17 @@ TEST(FailAnywhere, no_more_is_left_over_than_could_not_be_removed) {
   EXPECT_THAT(verdict.violations, ElementsAre(HasSubstr("runs.json"))) << "it does not write that";
 }
 
+TEST(FailAnywhere, a_logger_that_cannot_make_the_next_file_goes_on_in_this_one_and_nobody_else_is_why) {
+  Report report;
+  for (const auto& [role, left] : {std::pair("logger", 0u), std::pair("supervisor", 1u)}) {
+    report.role = role;
+    Verdict verdict;
+    verdict.violations = {"the log of b was not rotated"};
+    judge_failure(report, good(), testing::TempDir() + "/ka-nowhere", verdict);
+    EXPECT_EQ(verdict.violations.size(), left) << role;
+  }
+}
+
 TEST(FailAnywhere, events_may_be_lost_as_far_as_that_is_told) {
   const auto left_of = [](std::vector<std::string> violations, std::uint32_t failed = 10) {
     Report report;
