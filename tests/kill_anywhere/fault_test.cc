@@ -1,20 +1,13 @@
 // The test of the test: what hearth-kill-anywhere is there to find, planted, and found.
 //
 //   evidence  -> judge() -> violations        each kind of evidence doctored once
-//   log files -> check_log() -> findings      a line taken out, doubled, moved, cut
 //   program   -> exit status and words        a service that drops a line, a supervisor that takes nothing over
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <functional>
-#include <map>
-#include <set>
 #include <signal.h>
-#include <unistd.h>
 #include <utility>
-#include <zstd.h>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -25,7 +18,6 @@
 #include "members.h"
 #include "places.h"
 #include "points.h"
-#include "support/lines.h"
 
 namespace hearth::kill_anywhere {
 namespace {
@@ -295,30 +287,6 @@ TEST(KillAnywhereFaults, who_asks_status_all_the_time_notices_a_wrong_answer_and
               ElementsAre("its connection ended, and nobody had died: x"));
 }
 
-TEST(KillAnywhereFaults, a_journal_that_lost_doubled_or_cut_an_event_is_noticed) {
-  const std::string one = R"({"id":1,"time":"t","kind":"order","text":"x"})"
-                          "\n";
-  const std::string two = R"({"id":2,"time":"t","kind":"run","cause":1,"run":7,"text":"x"})"
-                          "\n";
-  const std::string three =
-      R"({"id":3,"time":"t","kind":"exit","service":"p.a.0","cause":2,"run":7,"exit":{"code":3},"text":"x"})"
-      "\n";
-  const EventFindings whole = check_event_lines(one + two + three);
-  EXPECT_THAT(whole.wrong, IsEmpty());
-  EXPECT_EQ(whole.begun.at(7), 1u);
-  EXPECT_EQ(whole.ended.at(7), 1u);
-  EXPECT_EQ(whole.codes.at(7), 3);
-  EXPECT_EQ(whole.services.at(7), "p.a.0");
-  EXPECT_THAT(check_event_lines(one + three).wrong, ElementsAre("event 3 follows 1"));
-  EXPECT_THAT(check_event_lines(one + two + two + three).wrong, ElementsAre("event 2 follows 2"));
-  EXPECT_FALSE(check_event_lines(two + one).wrong.empty());
-  EXPECT_FALSE(check_event_lines(one + two.substr(0, 30)).wrong.empty());
-  EXPECT_THAT(check_event_lines(R"({"id":1,"time":"t","kind":"loss","text":"3 are lost"})"
-                                "\n")
-                  .wrong,
-              ElementsAre("3 are lost"));
-}
-
 TEST(KillAnywhereFaults, what_only_the_death_of_everything_may_cost_is_tolerated_only_then) {
   Evidence evidence = good();
   evidence.logs["a"].lost = 3;
@@ -457,107 +425,6 @@ TEST(KillAnywhereFaults, a_death_by_another_signal_is_noticed_and_so_are_words_o
   EXPECT_THAT(crashes_in(killed + aborted + "\n"), ElementsAre(HasSubstr("\"signal\":6")));
   EXPECT_THAT(crashes_in(died + "1,\"signal\":null,\"deaths\":1}\n"), ElementsAre(HasSubstr("\"code\":1")));
   EXPECT_THAT(bugs_in("x\nhearth: bug: it is so\n"), ElementsAre("hearth: bug: it is so"));
-}
-
-class LogCheck : public testing::Test {
- protected:
-  LogCheck() { std::filesystem::create_directories(directory); }
-  ~LogCheck() override { std::filesystem::remove_all(directory); }
-  LogFindings check(const std::string& text) {
-    std::ofstream(directory + "/00000001.log") << text;
-    return check_log(directory, "raw", {5, 5});
-  }
-  static std::string lines(std::initializer_list<std::uint64_t> numbers) {
-    std::string text;
-    for (const std::uint64_t number : numbers) text += support::make_line(number, 3);
-    return text;
-  }
-  std::string directory = testing::TempDir() + "/ka-log-" + std::to_string(getpid());
-};
-
-TEST_F(LogCheck, finds_lines_that_are_lost_doubled_moved_and_damaged) {
-  EXPECT_TRUE(check(lines({0, 1, 2, 3, 4})).exact());
-  const LogFindings without_two = check(lines({0, 1, 3, 4}));
-  EXPECT_EQ(without_two.lost, 1u);
-  EXPECT_EQ(without_two.prefix, 2u);
-  EXPECT_EQ(without_two.lost_bytes, support::make_line(2, 3).size());
-  EXPECT_EQ(check(lines({0, 1, 1, 2, 3, 4})).doubled, 1u);
-  EXPECT_EQ(check(lines({0, 2, 1, 3, 4})).disordered, 1u);
-  EXPECT_EQ(check(lines({0, 1, 2, 3}) + lines({4}).substr(3)).damaged, 1u);
-  EXPECT_EQ(check(lines({0, 1, 2, 3, 4, 5})).damaged, 1u) << "a line that was never written";
-  std::string flipped = lines({0, 1, 2, 3, 4});
-  flipped[30] = flipped[30] == 'x' ? 'y' : 'x';
-  EXPECT_EQ(check(flipped).damaged, 1u);
-}
-
-TEST_F(LogCheck, reads_compressed_files_and_finds_one_that_differs_from_what_it_was_made_of) {
-  const auto compress = [&](const std::string& text) {
-    std::string bytes(ZSTD_compressBound(text.size()), '\0');
-    bytes.resize(ZSTD_compress(bytes.data(), bytes.size(), text.data(), text.size(), 1));
-    std::ofstream(directory + "/00000001.log.zst", std::ios::binary | std::ios::trunc) << bytes;
-  };
-  const auto check_second = [&] {
-    std::ofstream(directory + "/00000002.log", std::ios::trunc) << lines({3, 4});
-    return check_log(directory, "raw", {5, 5});
-  };
-  compress(lines({0, 1, 2}));
-  const LogFindings good = check_second();
-  EXPECT_TRUE(good.exact()) << good.example;
-  EXPECT_EQ(good.files, 2u);
-  EXPECT_EQ(good.compressed, 1u);
-  compress(lines({0, 2}));
-  EXPECT_EQ(check_second().lost, 1u);
-  compress(lines({0, 1, 2}));
-  std::ofstream(directory + "/00000001.log") << lines({0, 1, 2});
-  EXPECT_TRUE(check_second().exact()) << "both stand, and say the same";
-  compress(lines({0, 1}));
-  EXPECT_THAT(check_second().example, HasSubstr("are not the same"));
-}
-
-TEST(KillAnywhereFaults, points_are_read_as_they_are_written) {
-  for (const char* text :
-       {"1:17:entry", "1:openat#4:exit", "2:stop/openat#4:exit", "0:launch/3:entry:all", "2:call999#0:entry:all",
-        "0:3:exit", "2:5:exit:all", "1:9:entry:with-keeper", "1:upgrade/9:exit:with-logger", "0:9:exit:with-supervisor",
-        "commit:3:120", "1:up/write#2:fail-EIO", "2:down/splice#0:fail-shortx10"}) {
-    const std::optional<Point> point = parse_point(text);
-    ASSERT_TRUE(point) << text;
-    EXPECT_EQ(text_of(*point), text);
-  }
-  for (const char* text : {"", "1:2", "1:2:before", "commit:0:1", "1:x:entry", "1:x#3:entry",
-                           "1:nowhere/openat#3:entry", "1:2:exit:some", "1:2:exit:with-some", "1:up/write#2:fail-",
-                           "1:up/write#2:fail-EWHAT", "1:up/write#2:fail-EIOx1", "1:up/write#2:fail-EIOx"})
-    EXPECT_FALSE(parse_point(text)) << text;
-}
-
-TEST(KillAnywhereFaults, points_are_only_at_calls_that_every_clean_run_had) {
-  const auto call = [](long kind, Phase phase, bool returned = true) { return Call{kind, phase, returned}; };
-  const std::vector<Call> common = common_calls(
-      {{call(1, Phase::up), call(2, Phase::up), call(1, Phase::up), call(1, Phase::stop), call(9, Phase::down)},
-       {call(1, Phase::up, false), call(2, Phase::up), call(3, Phase::up), call(9, Phase::down, false)}});
-  ASSERT_EQ(common.size(), 3u);
-  EXPECT_EQ(common[0].kind, 1);
-  EXPECT_FALSE(common[0].returned) << "in one of the runs it did not";
-  EXPECT_EQ(common[1].kind, 2);
-  EXPECT_TRUE(common[1].returned);
-  EXPECT_EQ(common[2].kind, 9);
-  EXPECT_EQ(common[2].phase, Phase::down);
-  EXPECT_TRUE(common_calls({}).empty());
-}
-
-TEST(KillAnywhereFaults, each_of_the_last_instructions_of_a_commit_is_a_point_in_one_of_eight_commits) {
-  Course course;
-  course.commits.assign(9, 1'000);
-  const std::vector<Planned> planned = commit_points(course, 200, 20);
-  std::map<std::uint64_t, std::set<std::uint64_t>> by_commit;
-  std::set<std::uint64_t> behind_the_first;
-  for (const Planned& one : planned) {
-    if (one.point.instruction < 800) continue;
-    by_commit[one.point.commit].insert(one.point.instruction);
-    if (one.point.commit > 1) behind_the_first.insert(one.point.instruction);
-  }
-  EXPECT_EQ(by_commit.at(1).size(), 200u);
-  for (std::uint64_t commit = 2; commit <= 9; ++commit) EXPECT_EQ(by_commit.at(commit).size(), 25u) << commit;
-  EXPECT_EQ(behind_the_first.size(), 200u);
 }
 
 // Exit status and output of hearth-kill-anywhere with these arguments.

@@ -3,18 +3,17 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
-#include <linux/magic.h>
 #include <memory>
 #include <string>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
 
 #include "keeper/state.h"
+#include "os/instance.h"
+#include "os/state_directory.h"
 #include "unit/os/few_descriptors.h"
 #include "unit/os/temp_directory.h"
 #include "wire/decision_page.h"
@@ -29,15 +28,20 @@ using wire::StateProblem;
 
 class PagesTest : public testing::Test {
  protected:
+  // Where hearth itself would have them.
   void SetUp() override {
-    struct statfs fs{};
-    const std::string state = directory / wire::state_directory_name;
-    ASSERT_EQ(0, ::mkdir(state.c_str(), 0700));
-    if (::statfs(state.c_str(), &fs) < 0 || fs.f_type != TMPFS_MAGIC) GTEST_SKIP() << "/dev/shm is no tmpfs here";
-    place = ::open(directory.path().c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+    instance.directory = root / "i";
+    instance.log_directory = root / "l";
+    ASSERT_TRUE(os::make_instance(instance, os::host_facts()));
+    if (const Status made = os::make_state_directory(instance, os::host_facts()); !made)
+      GTEST_SKIP() << "no hearth on this machine leaves any: " << made.error().text();
+    place = ::open(instance.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ASSERT_GE(place, 0);
   }
   void TearDown() override {
     forget();
+    if (place < 0) return;
+    os::remove_state_directory(place);
     ::close(place);
   }
   bool open() {
@@ -65,12 +69,13 @@ class PagesTest : public testing::Test {
     writer.publish();
     ::munmap(at, sizeof(wire::DecisionPage));
   }
-  bool is_put_aside() {
-    return std::filesystem::exists(
-        directory / (std::string(wire::state_directory_name) + "/" + wire::slot_table_file + wire::put_aside_suffix));
+  std::string table_file() const {
+    return instance.directory + "/" + wire::state_directory_name + "/" + wire::slot_table_file;
   }
+  bool is_put_aside() const { return std::filesystem::exists(table_file() + wire::put_aside_suffix); }
 
-  test::TempDirectory directory{"/dev/shm"};
+  test::TempDirectory root;
+  os::Instance instance;
   int place = -1;
   std::unique_ptr<Keeper> k;
 };
@@ -87,7 +92,7 @@ TEST_F(PagesTest, are_gone_on_with) {
 }
 
 TEST_F(PagesTest, that_are_none_are_put_aside) {
-  std::ofstream(directory / (std::string(wire::state_directory_name) + "/" + wire::slot_table_file)) << "something";
+  std::ofstream(table_file()) << "something";
   ASSERT_TRUE(open());
   EXPECT_EQ(StateOrigin::made, k->table->origin);
   EXPECT_TRUE(is_put_aside());

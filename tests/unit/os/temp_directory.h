@@ -9,8 +9,9 @@ namespace hearth::test {
 
 class TempDirectory {
  public:
-  explicit TempDirectory(const std::string& below = "/tmp") : path_(below + "/hearth-test-XXXXXX") {
-    if (::mkdtemp(path_.data()) == nullptr) path_.clear();
+  TempDirectory() {
+    char name[] = "/tmp/hearth-test-XXXXXX";
+    path_ = ::mkdtemp(name);
   }
   ~TempDirectory() {
     std::error_code ignored;
