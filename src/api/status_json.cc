@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "api/json_writer.h"
+#include "api/status_table.h"
 #include "base/rfc3339.h"
 #include "os/fd.h"
 
@@ -111,7 +112,8 @@ void work_field(JsonWriter& w, const SlotStatus& s) {
 }
 
 // Not in the report of an order: who waits for that is woken by every change of it.
-void log_field(JsonWriter& w, const LogStatus& log) {
+void log_field(JsonWriter& w, const SlotStatus& s) {
+  const LogStatus& log = s.log;
   w.key("log").object();
   w.key("written").number(log.written);
   w.key("discarded").number(log.discarded);
@@ -124,6 +126,9 @@ void log_field(JsonWriter& w, const LogStatus& log) {
   log.dropped_reason.empty() ? w.null() : w.string(log.dropped_reason);
   w.key("untidied");
   log.untidied.empty() ? w.null() : w.string(log.untidied);
+  const std::string trouble = log_trouble(s);
+  w.key("trouble");
+  trouble.empty() ? w.null() : w.string(trouble);
   w.end_object();
 }
 
@@ -169,7 +174,7 @@ std::string status_json(const InstanceStatus& status, const std::vector<std::siz
   for (const std::size_t i : chosen) {
     w.object();
     service_fields(w, status.services[i]);
-    log_field(w, status.services[i].log);
+    log_field(w, status.services[i]);
     work_field(w, status.services[i]);
     ailing_field(w, status.services[i]);
     w.end_object();

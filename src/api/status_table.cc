@@ -63,25 +63,6 @@ const char* color_of(const SlotStatus& s) {
   }
 }
 
-std::string log_trouble(const SlotStatus& s) {
-  const LogStatus& log = s.log;
-  std::string text;
-  const auto add = [&](const std::string& trouble) {
-    if (!text.empty()) text += ", and ";
-    text += trouble;
-  };
-  if (!log.waiting.empty()) add("its log waits: " + printable(log.waiting));
-  if (!log.untidied.empty()) add("old files of its log are not compressed or removed: " + printable(log.untidied));
-  if (log.dropped > 0) {
-    const std::string name = s.replicas > 1 ? fmt::format("{}.{}", s.name, s.index) : s.name;
-    add(fmt::format("{} line{} did not reach its log sink{}{}: `hearth logs {}` has {}", log.dropped,
-                    log.dropped == 1 ? "" : "s", log.dropped_reason.empty() ? "" : ", last because of: ",
-                    printable(log.dropped_reason), name, log.dropped == 1 ? "it" : "them"));
-  }
-  if (log.discarded > 0) add(fmt::format("{} bytes of its output are lost", log.discarded));
-  return text;
-}
-
 // "busy: frame 7 (7 of 9)", "idle"
 std::string work_text(const SlotStatus& s) {
   std::string text = s.work == Work::busy ? "busy" : s.work == Work::idle ? "idle" : "";
@@ -242,6 +223,25 @@ void append_line(std::string& out, const Row& row, const Layout& layout, bool co
 }
 
 }  // namespace
+
+std::string log_trouble(const SlotStatus& s) {
+  const LogStatus& log = s.log;
+  std::string text;
+  const auto add = [&](const std::string& trouble) {
+    if (!text.empty()) text += ", and ";
+    text += trouble;
+  };
+  if (!log.waiting.empty()) add("its log waits: " + printable(log.waiting));
+  if (!log.untidied.empty()) add("old files of its log are not compressed or removed: " + printable(log.untidied));
+  if (log.dropped > 0) {
+    const std::string name = s.replicas > 1 ? fmt::format("{}.{}", s.name, s.index) : s.name;
+    add(fmt::format("{} line{} did not reach its log sink{}{}: `hearth logs {}` has {}", log.dropped,
+                    log.dropped == 1 ? "" : "s", log.dropped_reason.empty() ? "" : ", last because of: ",
+                    printable(log.dropped_reason), name, log.dropped == 1 ? "it" : "them"));
+  }
+  if (log.discarded > 0) add(fmt::format("{} bytes of its output are lost", log.discarded));
+  return text;
+}
 
 const char* state_word(const SlotStatus& slot) {
   if (slot.phase != Phase::running || !slot.has_readiness) return phase_name(slot.phase);

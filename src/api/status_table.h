@@ -33,6 +33,9 @@ std::string status_table(const InstanceStatus& status, const std::vector<std::si
 // no readiness probe), "not ready".
 const char* state_word(const SlotStatus& slot);
 
+// What its log lacks, or could not be done with it, in words without a full stop; "" = nothing. Names commands as `hearth ...`.
+std::string log_trouble(const SlotStatus& slot);
+
 // The exit code of `hearth status`: the worst (greatest) over the chosen ones; 3 for none at all.
 //   0 running and ready, or completed     3 stopped, or about to be
 //   150 on its way up                     151 degraded: not ready any more, failed, waiting for its next try

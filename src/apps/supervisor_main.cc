@@ -4,13 +4,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <exception>
 #include <malloc.h>
-#include <new>
 #include <signal.h>
 #include <string>
 #include <sys/prctl.h>
 #include <unistd.h>
+
+#include <boost/system/system_error.hpp>
 
 #include "apps/supervisor_program.h"
 #include "apps/trial.h"
@@ -46,10 +46,9 @@ int main(int argc, char** argv) {
     if (done) return 0;
     std::fprintf(stderr, "hearth-supervisor: %s\n", done.error().text().c_str());
     return 1;
-  } catch (const std::bad_alloc&) {
-    throw;  // docs/internals/out-of-memory.md
-  } catch (const std::exception& error) {
-    // Asio has no epoll, for want of memory or descriptors. Other threads may be at work: nothing is taken apart.
+  } catch (const boost::system::system_error& error) {
+    // Asio has no epoll, for want of memory or descriptors. Other threads may be at work: nothing is taken apart. Whatever
+    // else is thrown is a fault, or want of memory (docs/internals/out-of-memory.md), and aborts.
     std::fprintf(stderr, "hearth-supervisor: %s\n", error.what());
     _exit(1);
   }

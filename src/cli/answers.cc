@@ -101,6 +101,7 @@ SlotNews slot_of(const json::object& object) {
   slot.ailing = text(object, "ailing");
   slot.status = text(object, "status");
   slot.log_directory = text(object, "log_directory");
+  if (const json::object* log = member(object, "log")) slot.log_trouble = text(*log, "trouble");
   return slot;
 }
 

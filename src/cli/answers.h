@@ -36,6 +36,7 @@ struct SlotNews {
   std::string ailing;
   std::string status;
   std::string log_directory;
+  std::string log_trouble;  // what is lost of its log, or waits; "" = nothing
   std::string removed;  // why it is forgotten once it is stopped: "it has left the file"; "" = it is not
 
   bool forgotten = false;  // `down`: hearth knows nothing of it any more

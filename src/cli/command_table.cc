@@ -163,8 +163,7 @@ constexpr CommandText table[] = {
      "why a service is in the state it is in",
      "Follows the events back from the service's state to what began it: an order and who gave it, an exit, a limit, "
      "another service. The newest comes first. Then says what a service that is not well wrote last, what it waits "
-     "for, "
-     "and which command would change that.",
+     "for, what is lost of its log, and which command would change that.",
      {},
      Words::services},
     {"top", "[NAME...]", "what services use: CPU, memory, threads, live",

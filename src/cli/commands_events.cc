@@ -17,6 +17,7 @@
 #include "cli/commands.h"
 #include "cli/event_news.h"
 #include "cli/log_times.h"
+#include "cli/left_behind.h"
 #include "cli/tags.h"
 #include "config/numbers.h"
 #include "model/replica_names.h"
@@ -66,6 +67,11 @@ std::string target_of(const Context& context, std::uint64_t after_id) {
   return target;
 }
 
+// As after a shutdown: neither state nor services that go on without it.
+bool nothing_is_left(const Context& context) {
+  return !os::state_is_left(context.instance.directory) && left_runs(context.instance.directory).empty();
+}
+
 // Goes on where the last event was, whoever answers: a supervisor that is killed costs nobody an event.
 int follow(const Context& context, std::uint64_t last) {
   EventReader reader;
@@ -91,16 +97,18 @@ int follow(const Context& context, std::uint64_t last) {
     if (!may_return) return complain(context, answer.error());
     const MonoNs now = os::read_mono();
     if (give_up_at == never) give_up_at = after(now, patience.reconnect);
-    if (now >= give_up_at || (patience.lives && !patience.lives())) {
-      if (!os::state_is_left(context.instance.directory)) {
-        write_err("hearth has ended; there are no more events\n");
-        return exit_code::done;
-      }
-      write_err(fmt::format("all of hearth has died, and what it ran goes on; `hearth {}up` takes that over\n",
-                            context.place_option));
-      return exit_code::not_running;
+    const bool lives = !patience.lives || patience.lives();
+    if (lives && now < give_up_at) {
+      ::poll(nullptr, 0, pause_ms);
+      continue;
     }
-    ::poll(nullptr, 0, pause_ms);
+    if (!lives && nothing_is_left(context)) {
+      write_err("hearth has ended; there are no more events\n");
+      return exit_code::done;
+    }
+    ClientError gone = answer.error();
+    gone.trouble = Trouble::not_running;
+    return complain(context, gone);
   }
 }
 

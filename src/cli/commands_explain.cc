@@ -179,7 +179,8 @@ std::string as_json(const Told& told, const std::vector<Needed>& needed) {
                                 json_text(slot.reason_text), chain.complete);
   for (std::size_t i = 0; i < chain.events.size(); ++i) out += (i == 0 ? "" : ",") + chain.events[i]->line;
   out += R"(],"waits_for":)" + needed_json(needed) + R"(,"last_lines":)" + names_json(words) + R"(,"sandbox":)" +
-         (sandbox.empty() ? "null" : json_text(sandbox)) + R"(,"commands":[)";
+         (sandbox.empty() ? "null" : json_text(sandbox)) + R"(,"log_trouble":)" +
+         (slot.log_trouble.empty() ? "null" : json_text(slot.log_trouble)) + R"(,"commands":[)";
   for (std::size_t i = 0; i < advice.size(); ++i)
     out += fmt::format(R"({}{{"command":{},"effect":{}}})", i == 0 ? "" : ",", json_text(advice[i].command),
                        json_text(advice[i].effect));
@@ -198,6 +199,7 @@ std::string as_text(const Told& about, const std::string& name, const std::strin
   std::string out =
       fmt::format("{} is {}{}{}\n", name, slot.state_word(), slot.reason_text.empty() ? "" : ": ", slot.reason_text);
   if (!slot.ailing.empty()) out += fmt::format("{}\n", shown(slot.ailing, 0));
+  if (!slot.log_trouble.empty()) out += fmt::format("{}\n", placed(shown(slot.log_trouble, 0), place));
   if (!sandbox.empty()) out += fmt::format("it has a sandbox: {}\n", shown(sandbox, 0));
   out += "\n";
   const std::string label = full_name(slot);

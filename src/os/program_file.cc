@@ -41,6 +41,19 @@ std::uint64_t size_by_headers(int fd, const ElfW(Ehdr) & header) {
   return needed;
 }
 
+Status check_file(const std::string& path, const struct stat& st) {
+  if (!S_ISREG(st.st_mode))
+    return refused(path, "it is not a file", "name the directory in which hearth's programs are");
+  if (st.st_uid != 0 && st.st_uid != ::geteuid())
+    return refused(path, "it belongs to user " + std::to_string(st.st_uid),
+                   "only root's or our own is run: `chown` it");
+  // One's own group, as umask 002 leaves files that one has built.
+  const bool group = (st.st_mode & S_IWGRP) != 0 && st.st_gid != ::getegid() && st.st_gid != 0;
+  if (group || (st.st_mode & S_IWOTH) != 0) return refused(path, "others may write it", "`chmod go-w` it");
+  if ((st.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)) == 0) return refused(path, "it is not executable", "`chmod a+x` it");
+  return {};
+}
+
 }  // namespace
 
 Status check_whole(const Fd& program, const std::string& path) {
@@ -68,15 +81,7 @@ Result<Fd> open_program(const std::string& path) {
   if (!fd) return errno_failure("use the program", path, errno);
   struct stat st{};
   if (::fstat(fd.get(), &st) < 0) return errno_failure("use the program", path, errno);
-  if (!S_ISREG(st.st_mode))
-    return refused(path, "it is not a file", "name the directory in which hearth's programs are");
-  if (st.st_uid != 0 && st.st_uid != ::geteuid())
-    return refused(path, "it belongs to user " + std::to_string(st.st_uid),
-                   "only root's or our own is run: `chown` it");
-  // One's own group, as umask 002 leaves files that one has built.
-  const bool group = (st.st_mode & S_IWGRP) != 0 && st.st_gid != ::getegid() && st.st_gid != 0;
-  if (group || (st.st_mode & S_IWOTH) != 0) return refused(path, "others may write it", "`chmod go-w` it");
-  if ((st.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)) == 0) return refused(path, "it is not executable", "`chmod a+x` it");
+  if (const Status good = check_file(path, st); !good) return failure(good.error());
   return fd;
 }
 
@@ -85,10 +90,15 @@ Result<std::string> find_client(const std::string& directory) {
   std::vector<std::string> places = {directory + "/hearth"};
   if (directory.ends_with(installed))
     places.push_back(directory.substr(0, directory.size() - installed.size()) + "/bin/hearth");
+  // Without a descriptor: it is asked once, and where descriptors are short just then the answer would stand.
   for (const std::string& path : places) {
-    const Result<Fd> program = open_program(path);
-    if (program) return path;
-    if (program.error().code != ENOENT) return failure(program.error());
+    struct stat st{};
+    if (::stat(path.c_str(), &st) < 0) {
+      if (errno == ENOENT) continue;
+      return errno_failure("use the program", path, errno);
+    }
+    if (const Status good = check_file(path, st); !good) return failure(good.error());
+    return path;
   }
   return errno_failure("use the program", places.front(), ENOENT);
 }

@@ -108,6 +108,10 @@ TEST_F(FullDisk, services_run_new_work_is_taken_and_status_says_what_is_not_on_d
   const Actor other = stage->enter();
   EXPECT_EQ("other", other.label);
   EXPECT_TRUE(until([&] { return told("cannot write"); })) << status().notes_text();
+  // What it writes waits, and whoever asks is told.
+  ASSERT_EQ(0, hearth({"run", "--name", "talker", "--", "sh", "-c", "echo hello; exec sleep 1000"}).code);
+  const auto explained = [&](const char* words) { return hearth({"explain", "talker"}).out.find(words) != std::string::npos; };
+  EXPECT_TRUE(until([&] { return explained("its log waits: No space left on device\n"); })) << hearth({"explain", "talker"}).all();
   // Supervision needs no disk: the crash is seen and the restart comes.
   web.order("exit 3");
   EXPECT_TRUE(web.wait_end());
@@ -117,6 +121,7 @@ TEST_F(FullDisk, services_run_new_work_is_taken_and_status_says_what_is_not_on_d
   EXPECT_TRUE(until([&] { return !told("cannot write"); })) << status().notes_text();
   EXPECT_TRUE(exists(directory + "/spec/2.json"));
   EXPECT_TRUE(other.alive());
+  EXPECT_TRUE(until([&] { return !explained("its log waits"); }));
 }
 
 TEST_F(FullDisk, a_first_start_goes_on_in_memory_and_says_so) {

@@ -154,6 +154,22 @@ TEST_F(TotalDeath, status_says_what_was_lost_and_a_shutdown_leaves_no_state) {
   EXPECT_FALSE(service().there) << "a deliberate end forgets";
 }
 
+TEST_F(TotalDeath, who_follows_events_is_told_that_hearth_is_gone_and_its_services_are_not) {
+  project("[service.web]\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  const Actor web = stage->enter();
+  Command follower = begin({"events", "-f"});
+  ASSERT_TRUE(until([&] { return !follower.out().empty(); }));
+  kill_everything();
+  const Output told = follower.wait();
+  EXPECT_EQ(7, told.code) << told.all();
+  EXPECT_THAT(told.err, HasSubstr("services of an earlier hearth still run"));
+  EXPECT_THAT(told.err, HasSubstr(" up` "));
+  EXPECT_TRUE(web.alive());
+  ASSERT_EQ(0, up().code);
+  expect_clean_shutdown();
+}
+
 TEST_F(TotalDeath, a_shutdown_of_what_died_ends_the_services_that_live) {
   project("[service.web]\n" + puppet());
   ASSERT_EQ(0, up().code);

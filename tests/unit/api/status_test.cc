@@ -69,6 +69,7 @@ TEST(ApiStatus, a_log_tells_what_was_written_and_lost_and_why_it_waits) {
   json::value log = json::parse(status_json(status, {0})).at("services").at(0).at("log");
   EXPECT_EQ(log.at("written").as_int64(), 0);
   EXPECT_TRUE(log.at("waiting").is_null());
+  EXPECT_TRUE(log.at("trouble").is_null());
   status.services[0].log = {.written = 81'234,
                             .discarded = 4096,
                             .gaps = 2,
@@ -86,6 +87,7 @@ TEST(ApiStatus, a_log_tells_what_was_written_and_lost_and_why_it_waits) {
   EXPECT_EQ(log.at("discarded").as_int64(), 4096);
   EXPECT_EQ(log.at("gaps").as_int64(), 2);
   EXPECT_EQ(log.at("waiting").as_string(), "No space left on device");
+  EXPECT_TRUE(log.at("trouble").as_string().starts_with("its log waits: No space left on device, and "));
 }
 
 TEST(ApiStatus, output_alone_does_not_wake_who_waits_for_an_order) {
