@@ -296,7 +296,8 @@ std::string Scenario::command(const std::string& service, const std::string& tex
     const std::string answer = ask(service, text);
     if (answer.starts_with("done")) return answer.size() > 5 ? answer.substr(5) : "";
     // A notify socket has nobody behind it while all of hearth is dead; sd_notify(3) fails then, too.
-    const bool dead_time = (loss() == Loss::all_of_hearth || revivals_ > 0 || !why_nobody_is_left().empty()) && attempt < 50;
+    const bool dead_time =
+        (loss() == Loss::all_of_hearth || revivals_ > 0 || !why_nobody_is_left().empty()) && attempt < 50;
     if (!dead_time) throw Stuck(service + " could not do: " + text + ": " + answer);
     status();
   }

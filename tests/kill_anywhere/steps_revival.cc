@@ -39,9 +39,8 @@ void Scenario::live_before() {
       service_json("c", "",
                    R"(,"backoff":{"initial_ns":20000000,"max_ns":1000000000,"jitter":0},"log":{"format":"json"})") +
       "," + service_json("d", "", R"(,"restart":"never")") + "," +
-      service_json(
-          "k", "",
-          fmt::format(R"(,"listen":[{{"name":"door","address":"unix:{}/k.sock"}}])", options_.directory));
+      service_json("k", "",
+                   fmt::format(R"(,"listen":[{{"name":"door","address":"unix:{}/k.sock"}}])", options_.directory));
   Order& apply = order("apply", "/v1/apply", apply_json(project_, services));
   for (const char* name : {"a", "b", "c", "d", "k"}) await_greeting(name, apply);
   command("a", "write 200");

@@ -7,9 +7,11 @@
 namespace hearth::kill_anywhere {
 namespace {
 
-constexpr std::pair<Story, std::string_view> story_names[] = {
-    {Story::life, "life"}, {Story::change, "change"}, {Story::upgrade, "upgrade"}, {Story::keeper, "keeper"},
-    {Story::revival, "revival"}};
+constexpr std::pair<Story, std::string_view> story_names[] = {{Story::life, "life"},
+                                                              {Story::change, "change"},
+                                                              {Story::upgrade, "upgrade"},
+                                                              {Story::keeper, "keeper"},
+                                                              {Story::revival, "revival"}};
 
 }  // namespace
 
