@@ -24,7 +24,7 @@ using wire::ParkClass;
 
 constexpr SpanNs patience = seconds(1);  // once: who comes after one that waited in vain does not wait
 constexpr SpanNs try_again = milliseconds(5);
-constexpr SpanNs open_again_wait = milliseconds(100);
+constexpr SpanNs open_again_most = milliseconds(100);
 constexpr int first_passed = 3;  // SD_LISTEN_FDS_START
 
 Result<Fd> reader_of(Result<Fifo> fifo) {
@@ -35,6 +35,10 @@ Result<Fd> reader_of(Result<Fifo> fifo) {
 bool has_fifo(int directory, RunId run) {
   struct stat st{};
   return ::fstatat(directory, fifo_name(run).c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+const char* words_of(ParkClass type) {
+  return type == ParkClass::output ? "its output is" : "its notifications are";
 }
 
 bool is_scarce(const Error& error) {
@@ -145,20 +149,51 @@ void KeeperClient::open_notify_again(const ports::SpawnOrder& order) {
   link_.keep(all.records, all.descriptors, patience);
 }
 
-void KeeperClient::note_unopened(const std::string& label, ParkClass type, const Error& error) {
-  const char* lost = type == ParkClass::output ? ": its output cannot be read any more: "
-                                               : ": its notifications cannot be received any more: ";
-  notes_.push_back({0, label + lost + error.text(), label});
+void KeeperClient::note_unopened(Unopened& one, const Error& error) {
+  if (one.told == error.text()) return;
+  one.told = error.text();
+  const char* again = one.entry == no_entry ? "" : "; it is tried again, and what is written waits";
+  notes_.push_back({0, one.label + ": " + words_of(one.type) + " not read: " + one.told + again, one.label});
 }
 
-// A run without an entry is released at once, and its names go with it.
+// Whatever was wrong may pass, and until it has, a service that writes stands still sooner or later. A run without an entry is
+// released at once, and its names go with it.
 void KeeperClient::not_opened(const ports::SpawnOrder& order, ParkClass type, const Error& error) {
-  if (!is_scarce(error) || order.entry == no_entry) return note_unopened(order.label, type, error);
-  const Unopened one{order.entry, order.run, order.label, owner_of(*order.spec), type};
-  const auto same = [&](const Unopened& other) { return other.run == one.run && other.type == type; };
-  if (std::none_of(unopened_.begin(), unopened_.end(), same)) unopened_.push_back(one);
-  open_next_ = after(read_mono(), open_again_wait);
-  link_.wake_in(open_again_wait);
+  Unopened one{order.entry, order.run, order.label, owner_of(*order.spec), type, {}, {}};
+  if (!is_scarce(error) || order.entry == no_entry) note_unopened(one, error);
+  if (order.entry != no_entry) open_later(std::move(one));
+}
+
+void KeeperClient::open_later(Unopened one) {
+  const auto same = [&](const Unopened& other) { return other.run == one.run && other.type == one.type; };
+  if (std::none_of(unopened_.begin(), unopened_.end(), same)) unopened_.push_back(std::move(one));
+  open_wait_ = try_again;
+  open_next_ = after(read_mono(), open_wait_);
+  link_.wake_in(open_wait_);
+}
+
+// False: once more later. `room`: there are descriptors for it.
+bool KeeperClient::open_now(Unopened& one, bool room) {
+  const wire::RunEntry& entry = link_.table().entry[one.entry];
+  if (entry.run.load(std::memory_order_acquire) != one.run) return true;
+  if (one.type == ParkClass::listen) {
+    if (wire::phase_of(entry) == wire::EntryPhase::exited) return true;
+    const OpenedProcess process = room ? open_run(entry, one.run) : OpenedProcess();
+    return process.gone || recover_listeners(one, process.pidfd.get());
+  }
+  if (link_.parked().find(one.type, one.run) != nullptr) return true;
+  Result<Fd> opened = !room                           ? Result<Fd>(errno_failure("open", one.label, EMFILE))
+                      : one.type == ParkClass::notify ? bind_notify(directory(), options_.directory, one.run, one.owner)
+                                                      : reader_of(open_fifo(directory(), one.run, one.owner));
+  if (!opened) {
+    if (!is_scarce(opened.error())) note_unopened(one, opened.error());
+    return false;
+  }
+  const SlotIndex slot = one.type == ParkClass::output ? slot_of_output(one.entry) : one.entry / wire::entries_per_slot;
+  const wire::ParkRecord record = park_record(one.type, slot, one.run);
+  link_.keep({&record, 1}, {&*opened, 1}, 0);
+  if (!one.told.empty()) notes_.push_back({0, one.label + ": " + words_of(one.type) + " read again", one.label});
+  return true;
 }
 
 // Not the last ones: who asks what is the matter, and writes what has been decided, needs some, too.
@@ -169,64 +204,57 @@ void KeeperClient::mind_unopened(MonoNs now) {
   if (unopened_.empty() || now < open_next_) return;
   std::vector<Unopened> waiting = std::exchange(unopened_, {});
   const Reserve others(left_for_others);
-  for (Unopened& one : waiting) {
-    if (link_.table().entry[one.entry].run.load(std::memory_order_acquire) != one.run) continue;
-    if (link_.parked().find(one.type, one.run) != nullptr) continue;
-    Result<Fd> opened = !others.full() ? Result<Fd>(errno_failure("open", one.label, EMFILE))
-                        : one.type == ParkClass::notify
-                            ? bind_notify(directory(), options_.directory, one.run, one.owner)
-                            : reader_of(open_fifo(directory(), one.run, one.owner));
-    if (opened) {
-      const SlotIndex slot =
-          one.type == ParkClass::output ? slot_of_output(one.entry) : one.entry / wire::entries_per_slot;
-      const wire::ParkRecord record = park_record(one.type, slot, one.run);
-      link_.keep({&record, 1}, {&*opened, 1}, 0);
-    } else if (is_scarce(opened.error())) {
-      unopened_.push_back(std::move(one));
-    } else {
-      note_unopened(one.label, one.type, opened.error());
-    }
-  }
-  if (unopened_.empty()) {
-    unopened_told_ = false;
-    return;
-  }
-  if (!std::exchange(unopened_told_, true))
+  for (Unopened& one : waiting)
+    if (!open_now(one, others.full())) unopened_.push_back(std::move(one));
+  const auto short_of =
+      std::count_if(unopened_.begin(), unopened_.end(), [](const Unopened& one) { return one.told.empty(); });
+  if (short_of == 0) unopened_told_ = false;
+  if (short_of != 0 && !std::exchange(unopened_told_, true))
     notes_.push_back(
         {0,
-         std::to_string(unopened_.size()) +
+         std::to_string(short_of) +
              " pipes and sockets of runs cannot be opened, because descriptors are short: what is written and "
              "notified there waits. Start hearth with a higher limit (ulimit -n), or stop something",
          ""});
-  open_next_ = after(now, open_again_wait);
-  link_.wake_in(open_again_wait);
+  if (unopened_.empty()) return;
+  open_wait_ = std::min(2 * open_wait_, open_again_most);
+  open_next_ = after(now, open_wait_);
+  link_.wake_in(open_wait_);
 }
 
-// Who else held them is dead. The service has them where they were passed, unless it has closed or moved them.
 void KeeperClient::recover_listeners(const ports::SpawnOrder& order, int process) {
+  Unopened wanted{order.entry,       order.run,          order.label, owner_of(*order.spec),
+                  ParkClass::listen, order.spec->listen, {}};
+  if (!recover_listeners(wanted, process)) open_later(std::move(wanted));
+}
+
+// Who else held them is dead. The service has them where they were passed, unless it has closed or moved them. False: not all
+// could be looked for, and of those none is bound anew: who waits in the service's own would be left alone with it.
+bool KeeperClient::recover_listeners(const Unopened& wanted, int process) {
+  const SlotIndex slot = wanted.entry / wire::entries_per_slot;
   int number = first_passed;
-  for (const ListenSocket& socket : order.spec->listen) {
-    Fd fd = listener_of(process, number++, socket.address);
-    if (link_.parked().find(ParkClass::listen, order.slot, socket.name) != nullptr) continue;
-    if (!fd) {
-      Result<Fd> made = listen_on(socket, owner_of(*order.spec));
-      if (!made) {
-        // Whoever has it is most likely the service: nobody must be told to end that.
-        notes_.push_back(
-            {0,
-             order.label + ": " +
-                 (made.error().remedy == Remedy::conflict
-                      ? "its listening socket " + socket.address +
-                            " is held by the running service only: connections that wait in it are lost when it ends"
-                      : made.error().text()),
-             order.label});
-        continue;
-      }
-      fd = std::move(*made);
+  bool all = true;
+  for (const ListenSocket& socket : wanted.listen) {
+    const int passed = number++;
+    if (link_.parked().find(ParkClass::listen, slot, socket.name) != nullptr) continue;
+    Result<Fd> found = listener_of(process, passed, socket.address);
+    if (found && !*found) found = listen_on(socket, wanted.owner);
+    if (found) {
+      const wire::ParkRecord record = park_record(ParkClass::listen, slot, slot, socket.name);
+      link_.keep({&record, 1}, {&*found, 1}, patience);
+    } else if (is_scarce(found.error())) {
+      all = false;
+    } else {
+      // Whoever has it is most likely the service: nobody must be told to end that.
+      const bool taken = found.error().remedy == Remedy::conflict;
+      const std::string why =
+          taken ? "its listening socket " + socket.address +
+                      " is held by the running service only: connections that wait in it are lost when it ends"
+                : found.error().text();
+      notes_.push_back({0, wanted.label + ": " + why, wanted.label});
     }
-    const wire::ParkRecord record = park_record(ParkClass::listen, order.slot, order.slot, socket.name);
-    link_.keep({&record, 1}, {&fd, 1}, patience);
   }
+  return all;
 }
 
 // The process of a run that began so shortly before everybody's death that its start time has not been recorded is told by

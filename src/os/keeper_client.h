@@ -224,20 +224,25 @@ class KeeperClient final : public ports::Keeper {
     EntryIndex entry;
     RunId run;
   };
-  // Of a run that lives: what could not be opened while descriptors were short.
+  // Of a run that lives: what could not be opened.
   struct Unopened {
     EntryIndex entry;
     RunId run;
     std::string label;
     Owner owner;
-    wire::ParkClass type;  // output or notify
+    wire::ParkClass type;              // output, notify or listen
+    std::vector<ListenSocket> listen;  // of that type
+    std::string told;                  // why not, where that is more than want of descriptors
   };
   void open_again(const ports::SpawnOrder& order, int process);
   void open_output_again(const ports::SpawnOrder& order);
   void open_notify_again(const ports::SpawnOrder& order);
   void recover_listeners(const ports::SpawnOrder& order, int process);
+  bool recover_listeners(const Unopened& wanted, int process);
   void not_opened(const ports::SpawnOrder& order, wire::ParkClass type, const Error& error);
-  void note_unopened(const std::string& label, wire::ParkClass type, const Error& error);
+  void open_later(Unopened one);
+  bool open_now(Unopened& one, bool room);
+  void note_unopened(Unopened& one, const Error& error);
   void mind_unopened(MonoNs now);
   OpenedProcess open_run(const wire::RunEntry& entry, RunId run);
   void note_stranger(const KeeperLink::Stranger& stranger);
@@ -290,6 +295,7 @@ class KeeperClient final : public ports::Keeper {
   std::vector<Adoption> adoptions_;  // which the keeper could not be told yet
   std::vector<Unopened> unopened_;
   bool unopened_told_ = false;
+  SpanNs open_wait_ = 0;
   MonoNs open_next_ = 0;
   std::vector<Released> released_;
   std::vector<BusyLeaf> busy_;

@@ -243,8 +243,10 @@ bool listens_on(int fd, const std::string& text) {
   return length == wanted->length && std::memcmp(bound.bytes, wanted->bytes, length) == 0;
 }
 
-Fd listener_of(int pidfd, int number, const std::string& address) {
+Result<Fd> listener_of(int pidfd, int number, const std::string& address) {
+  if (pidfd < 0) return errno_failure("look into", "a process", EMFILE);
   Fd fd(static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd, number, 0)));
+  if (!fd && is_shortage(errno)) return errno_failure("look into", "a process", errno);
   int listens = 0;
   socklen_t size = sizeof listens;
   if (!fd || ::getsockopt(fd.get(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) < 0 || listens == 0 ||

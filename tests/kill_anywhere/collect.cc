@@ -63,10 +63,15 @@ void Scenario::collect_members(const Report& report) {
   if (!failing())
     for (const auto& words : {bugs_in(said), crashes_in(said)})
       evidence_.crashes.insert(evidence_.crashes.end(), words.begin(), words.end());
-  evidence_.keeper = tracer_ ? tracer_->keeper() : 0;
+  // One that could not begin beside living services has a successor, as a user starts it.
+  evidence_.keeper = tracer_ && !(failing() && revivals_ > 0) ? tracer_->keeper() : 0;
   evidence_.died_as_next = died_as_next_.load();
   evidence_.killed_at_ticks = killed_at_ticks_.load();
   evidence_.answered_at_ticks = answered_at_ticks_;
+  if (options_.story == Story::revival) {
+    evidence_.begun_anew_at_ticks = launched_at_ticks_;
+    evidence_.takeovers_before = 1;
+  }
   evidence_.killed_from = killed_from_.load();
   evidence_.killed_to = killed_to_.load();
   evidence_.killed_in_shutdown = killed_in_shutdown_.load();

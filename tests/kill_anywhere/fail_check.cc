@@ -244,7 +244,7 @@ void excuse_events_that_are_told_as_lost(const Report& report, Verdict& verdict)
 void judge_end(const Report& report, const Evidence& evidence, const std::string& why, Verdict& verdict) {
   if (!report.target_ended) {
     // Nobody else ends of it either (Evidence::allowed). Of those that were not up yet one may, and be started again.
-    if (report.had_waited && evidence.story != Story::upgrade && evidence.last.takeovers != 0)
+    if (report.had_waited && evidence.story != Story::upgrade && evidence.last.takeovers > evidence.takeovers_before)
       verdict.violations.push_back("a supervisor ended for a call of another process that failed");
     return;
   }
@@ -262,6 +262,8 @@ void judge_end(const Report& report, const Evidence& evidence, const std::string
   if (!report.had_waited && (gave_up(report) || was_let_go || is_loader)) {
     // It was not up yet. The keeper's members are started again; a keeper is refused with its reason.
     verdict.tolerated.push_back("a process that could not start ended, and was started again: " + what);
+    if (evidence.story == Story::revival && report.role == "keeper" && why.empty())
+      verdict.violations.push_back("a keeper did not start beside living services, and did not say why");
     const bool refused = WIFEXITED(report.target_status) && !on_purpose && !why.empty() && !evidence.hearth_is_left;
     if (evidence.processes.empty() && report.role == "keeper" && report.keeper_exited && refused) {
       verdict.violations = evidence.crashes;  // whoever crashed beside it did not refuse to start

@@ -108,6 +108,23 @@ inline Evidence good_upgrade() {
   return e;
 }
 
+// Begun anew at 500: whoever started before is nobody's child.
+inline Evidence good_revival() {
+  Evidence e = good();
+  e.story = Story::revival;
+  std::erase_if(e.processes, [](const SeenProcess& process) { return process.name == "e"; });
+  for (const char* name : {"b", "c"}) e.last.services[name] = service("running", 15, 6);
+  e.processes.push_back({"k", 17, 8, 1, "door", "-"});
+  e.processes.push_back({"k", 18, 9, 1, "door", "-"});
+  e.last.services["k"] = service("running", 18, 9);
+  e.last.services["d"].exit_code.reset();
+  e.after_exit.services["c"].exit_code.reset();
+  e.caller_heard = "pong";
+  e.begun_anew_at_ticks = 500;
+  e.last.takeovers = e.takeovers_before = 1;
+  return e;
+}
+
 inline Evidence good_exec() {
   Evidence e = good_upgrade();
   e.story = Story::keeper;

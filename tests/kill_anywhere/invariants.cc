@@ -52,6 +52,7 @@ class Judge {
       case Story::change: change(); break;
       case Story::upgrade: upgrade(); break;
       case Story::keeper: keeper(); break;
+      case Story::revival: revival(); break;
     }
     load();
     orders();
@@ -137,9 +138,29 @@ class Judge {
       only_after(Loss::keeper, Phase::signal, Phase::signal, "the SIGHUP of r was lost");
     else if (e_.hangups != "1")
       violation("r was sent SIGHUP " + e_.hangups + " times");
+    caller(Phase::backlog);
+  }
+
+  void caller(Phase phase) {
     if (e_.caller_heard != "pong")
-      only_after(Loss::all_of_hearth, Phase::backlog, Phase::backlog,
+      only_after(Loss::all_of_hearth, phase, phase,
                  "who waited in the backlog of k was not answered: " + e_.caller_heard);
+  }
+
+  // Its hearth begins with what another one has left that was killed as it had nothing under way: nothing is lost with that but
+  // the statuses of who ends afterwards and was started by it.
+  void revival() {
+    for (const char* name : {"a", "d"}) count(name, 1);
+    for (const char* name : {"b", "c", "k"}) count(name, 2);
+    told({"a", "b", "k"});
+    const auto c = e_.after_exit.services.find("c");
+    if (c == e_.after_exit.services.end()) return violation("status does not know c");
+    if (c->second.restarts != 1)
+      violation("c was restarted " + std::to_string(c->second.restarts) + " times by status");
+    exit_code(c->second, "c", 7);
+    exit_code(last("d"), "d", 9);
+    caller(Phase::after);
+    rotation();
   }
 
   // In both stories in which programs of hearth are replaced.
@@ -217,6 +238,7 @@ class Judge {
 
   // Started by the keeper that is there, and so its own child: killed_at is when the spawners of the dead one had ended.
   void unknown_exit(const std::string& what, std::uint64_t start_ticks) {
+    if (start_ticks < e_.begun_anew_at_ticks) return;  // nobody's child, in every run of the story
     const bool after = e_.killed_at_ticks != 0 && start_ticks > e_.killed_at_ticks;
     after ? violation(what + ", and it began after the kill") : only_after(Loss::keeper, what);
   }
@@ -267,7 +289,7 @@ class Judge {
     }
     if (e_.doubled_keys != 0) violation("a key is twice in the decision page");
     if (e_.story != Story::upgrade && e_.takeovers_known && e_.loss != Loss::all_of_hearth &&
-        e_.last.takeovers != e_.supervisors_killed)
+        e_.last.takeovers != e_.takeovers_before + e_.supervisors_killed)
       violation("takeovers is " + std::to_string(e_.last.takeovers) + " after " +
                 std::to_string(e_.supervisors_killed) + " deaths of the supervisor");
   }
@@ -301,8 +323,13 @@ class Judge {
       const std::string what = "log of " + name + ": " + text_of(findings);
       const bool lives = !e_.killed_in_shutdown && !ended_unread(name);
       if (lives) ++batches;
-      may_be_the_batch(name, findings) && (!lives || batches <= 1) ? only_after(Loss::all_of_hearth, what)
-                                                                   : violation(what);
+      if (!may_be_the_batch(name, findings) || (lives && batches > 1)) {
+        violation(what);
+        continue;
+      }
+      // Nobody lives until the logger has what its service writes to.
+      const bool in_dead_time = e_.story == Story::revival && e_.killed_from == Phase::launch && !lives;
+      only_after(in_dead_time ? Loss::nothing : Loss::all_of_hearth, what);
     }
   }
 

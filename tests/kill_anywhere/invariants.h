@@ -65,6 +65,7 @@ struct Evidence {
   Loss loss = Loss::nothing;
   bool reached = false;                  // somebody was killed
   std::uint32_t supervisors_killed = 0;  // after the first commit; for the count of takeovers
+  std::uint32_t takeovers_before = 0;    // revival: the one at its beginning
   bool takeovers_known = false;          // the last status is of after the kill, or there was none
 
   std::string stuck;                   // the step that did not come to its end; "" = all did
@@ -84,6 +85,8 @@ struct Evidence {
   pid_t keeper = 0;                     // the first one
   std::uint64_t killed_at_ticks = 0;    // of the kill, as start_ticks: whoever began later has a living keeper
   std::uint64_t answered_at_ticks = 0;  // when hearth has first answered after it
+  // revival: when the hearth began that is attacked, after the death of one that had nothing under way. 0 = there was none before
+  std::uint64_t begun_anew_at_ticks = 0;
   // The step of the kill: the one before it, and the one after it. any = nobody was killed.
   Phase killed_from = Phase::any, killed_to = Phase::any;
   bool killed_in_shutdown = false;  // when every service was about to end

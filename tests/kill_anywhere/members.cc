@@ -48,12 +48,15 @@ Deaths deaths_of(Story story, const Point& point) {
 Starts allowed_starts(Story story, const Deaths& deaths, std::uint32_t revivals) {
   const bool upgrade = story == Story::upgrade, exec = story == Story::keeper;
   const std::uint32_t programs = upgrade ? 2 : 1, spawners = wire::spawner_count * (exec ? 2 : 1);
+  const std::uint32_t before = story == Story::revival ? 1 : 0;  // hearths that the slot table has counted
   if (revivals > 0 || deaths.everything) {
     // While the kills of everything go round, its supervisor may have started another keeper, which nobody kills.
-    const std::uint32_t lives = 1 + std::max(revivals, 1U);
+    const std::uint32_t lives = before + 1 + std::max(revivals, 1U);
     return {lives, programs * lives, programs * lives, spawners * lives};
   }
-  Starts allowed{1, programs + deaths.supervisors, programs + deaths.loggers, spawners + deaths.spawners};
+  const std::uint32_t lives = before + 1;
+  Starts allowed{lives, programs * lives + deaths.supervisors, programs * lives + deaths.loggers,
+                 spawners * lives + deaths.spawners};
   // A successor that does not find the order gives the programs once more when it comes again.
   if (upgrade) allowed.loggers += deaths.supervisors;
   if (deaths.keeper) {

@@ -50,8 +50,8 @@ Scenario::~Scenario() {
   for (auto& order : orders_) order->join();
 }
 
-// Directories first: everything of a run is below its own.
-void Scenario::launch() {
+// Directories first: everything of a run is below its own. The tracer is there before anybody asks it whether somebody died.
+void Scenario::prepare() {
   os::Instance instance;
   instance.name = "default";
   instance.directory = options_.directory + "/i";
@@ -80,13 +80,21 @@ void Scenario::launch() {
   tracing.learn_failures = options_.learn_failures;
   tracing.before_kill = [this] { before_kill(); };
   tracing.after_kill = [this] { after_kill(); };
+  tracer_ = std::make_unique<Tracer>(std::move(tracing));
+}
+
+void Scenario::begin_load() {
   load_.begin(circumstances_, [this] {
     const bool replaced = options_.story == Story::upgrade;
-    return circumstances_.somebody_died() || shutdown_ordered_.load() || replaced || failing();
+    return circumstances_.somebody_died() || shutdown_ordered_.load() || replaced || failing() || between_.load();
   });
-  tracer_ = std::make_unique<Tracer>(std::move(tracing));
+}
+
+void Scenario::launch() {
+  launched_at_ticks_ = os::read_boot_ticks();
   tracer_->start();
   keeper_ = tracer_->keeper();
+  launched_ = true;
 }
 
 // On the tracer's thread.
@@ -153,7 +161,7 @@ void Scenario::pump(int timeout_ms) {
   }
   hub_.read();
   // Its supervisor had everything, and committed that, before it started somebody.
-  if (!hub_.all().empty()) committed_ = true;
+  if (!hub_.all().empty() && options_.story != Story::revival) committed_ = true;
   for (const NamedEnd& end : reap_named()) {
     if (const std::string crash = crash_of(end); !crash.empty()) evidence_.crashes.push_back(crash);
     if (end.ended.pid != keeper_) continue;
@@ -187,7 +195,7 @@ bool Scenario::services_live() const {
 }
 
 Loss Scenario::loss() const {
-  return revivals_ > 0 ? Loss::all_of_hearth : loss_of_point();
+  return revivals_ > 0 && !failing() ? Loss::all_of_hearth : loss_of_point();
 }
 
 Loss Scenario::loss_of_point() const {
@@ -200,7 +208,7 @@ Loss Scenario::loss_of_point() const {
 }
 
 void Scenario::look_after_hearth() {
-  if (!tracer_ || circumstances_.hearth_gone.load() || hearth_lives()) return;
+  if (!launched_ || circumstances_.hearth_gone.load() || hearth_lives()) return;
   // Its state is the last thing that a hearth removes when it ends on purpose: as long as it is there, somebody has
   // still to clean up.
   const bool unfinished = loss() == Loss::all_of_hearth && os::state_is_left(options_.directory + "/i");
@@ -221,6 +229,8 @@ std::string Scenario::why_nobody_is_left() const {
     const bool taken = WIFEXITED(evidence_.keeper_status) && WEXITSTATUS(evidence_.keeper_status) == instance_is_taken;
     return taken && revivals_ < 4 ? "the dead still had the lock of the instance" : "";
   }
+  // How it ended, and whether it said why, is looked at in the end (fail_check.h).
+  if (failing() && options_.story == Story::revival && revivals_ == 0) return "a call of it failed";
   switch (loss_of_point()) {
     case Loss::nothing: return "";
     case Loss::all_of_hearth: return "the point says so";
@@ -246,6 +256,10 @@ void Scenario::note_what_is_settled() {
 void Scenario::start_another_keeper() {
   ++revivals_;
   keeper_ended_ = false;
+  keeper_ = start_keeper();
+}
+
+pid_t Scenario::start_keeper() const {
   const std::string log = options_.directory + "/stderr";
   const std::string programs = options_.programs;
   const pid_t pid = fork();
@@ -254,7 +268,7 @@ void Scenario::start_another_keeper() {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, nullptr);
-    const int fd = open(log.c_str(), O_WRONLY | O_APPEND);
+    const int fd = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     dup2(fd, 1);
     dup2(fd, 2);
     execle((programs + "/hearth-keeper").c_str(), "hearth-keeper", "--dir", (options_.directory + "/i").c_str(),
@@ -262,7 +276,7 @@ void Scenario::start_another_keeper() {
            options_.logger.c_str(), nullptr, environ);
     _exit(127);
   }
-  keeper_ = pid;
+  return pid;
 }
 
 std::string Scenario::ask(const std::string& service, const std::string& text) {
@@ -282,7 +296,8 @@ std::string Scenario::command(const std::string& service, const std::string& tex
     const std::string answer = ask(service, text);
     if (answer.starts_with("done")) return answer.size() > 5 ? answer.substr(5) : "";
     // A notify socket has nobody behind it while all of hearth is dead; sd_notify(3) fails then, too.
-    const bool dead_time = (loss() == Loss::all_of_hearth || !why_nobody_is_left().empty()) && attempt < 50;
+    const bool dead_time =
+        (loss() == Loss::all_of_hearth || revivals_ > 0 || !why_nobody_is_left().empty()) && attempt < 50;
     if (!dead_time) throw Stuck(service + " could not do: " + text + ": " + answer);
     status();
   }

@@ -1,5 +1,5 @@
 // One run: hearth is started, leads services through a story, and is shut down; somewhere on the way one of its processes
-// is killed, or nobody (a clean run). There are four stories (story.h); this is the first, `life`:
+// is killed, or nobody (a clean run). There are five stories (story.h); this is the first, `life`:
 //
 //   a  no probe; writes log lines (raw, with rotation), never restarted
 //   b  ready by notify, watchdog, fd store; restarted by order
@@ -87,6 +87,7 @@ class Scenario {
   void fail_liveness();
   void apply_again();
   void accept_after_restart();
+  void restart_k();
   std::string change_document(bool second) const;
 
   // steps_upgrade.cc
@@ -96,7 +97,15 @@ class Scenario {
   void execute_keeper();
   void go_on_after_exec();
 
+  // steps_revival.cc
+  void live_before();
+  void kill_all_of_hearth();
+  void revive();
+  void go_on_after_revival();
+
   // scenario.cc
+  void prepare();
+  void begin_load();
   void launch();
   void await(const std::string& what, const std::function<bool()>& holds);
   void pump(int timeout_ms);
@@ -106,6 +115,7 @@ class Scenario {
   void note_what_is_settled();
   void before_kill();
   void after_kill();
+  pid_t start_keeper() const;
   void start_another_keeper();
   bool hearth_lives() const;
   bool services_live() const;
@@ -145,6 +155,9 @@ class Scenario {
   bool keeper_ended_ = false;
   std::atomic<bool> shutdown_ordered_{false};
   int revivals_ = 0;
+  bool launched_ = false;             // the hearth that is attacked
+  std::atomic<bool> between_{false};  // the hearth before it is dead, and this one has not answered yet
+  std::uint64_t launched_at_ticks_ = 0;
   std::atomic<bool> committed_{false};  // somebody has had an answer: the page has a commit
   std::atomic<bool> killed_after_commit_{false};
   std::atomic<bool> upgrading_{false};     // an order to do so is under way

@@ -35,6 +35,15 @@ void Scenario::step(Phase phase, void (Scenario::*what)()) {
 }
 
 void Scenario::steps() {
+  prepare();
+  if (options_.story == Story::revival) {
+    live_before();
+    step(Phase::launch, &Scenario::revive);
+    step(Phase::after, &Scenario::go_on_after_revival);
+    step(Phase::down, &Scenario::shut_down);
+    return;
+  }
+  begin_load();
   step(Phase::launch, &Scenario::launch);
   if (options_.story == Story::life) {
     step(Phase::up, &Scenario::bring_up);

@@ -152,7 +152,8 @@ void Scenario::apply_again() {
   settle(apply);
 }
 
-void Scenario::accept_after_restart() {
+// Whoever waits in the backlog of its socket meanwhile is answered by its next run.
+void Scenario::restart_k() {
   const os::Fd caller(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   socklen_t length = 0;
   const sockaddr_un address = support::address_of(options_.directory + "/k.sock", false, length);
@@ -169,6 +170,10 @@ void Scenario::accept_after_restart() {
     const ssize_t n = answer == "done" ? recv(caller.get(), pong, sizeof pong, MSG_DONTWAIT) : 0;
     evidence_.caller_heard = n > 0 ? std::string(pong, static_cast<std::size_t>(n)) : "k: " + answer;
   }
+}
+
+void Scenario::accept_after_restart() {
+  restart_k();
   evidence_.hooks = os::read_file(options_.directory + "/hooks").value_or("");
   end_d();
   const bool reached_before = tracer_->reached();

@@ -7,8 +7,11 @@
 namespace hearth::kill_anywhere {
 namespace {
 
-constexpr std::pair<Story, std::string_view> story_names[] = {
-    {Story::life, "life"}, {Story::change, "change"}, {Story::upgrade, "upgrade"}, {Story::keeper, "keeper"}};
+constexpr std::pair<Story, std::string_view> story_names[] = {{Story::life, "life"},
+                                                              {Story::change, "change"},
+                                                              {Story::upgrade, "upgrade"},
+                                                              {Story::keeper, "keeper"},
+                                                              {Story::revival, "revival"}};
 
 }  // namespace
 
@@ -49,6 +52,7 @@ bool is_attacked(Story story, Phase phase) {
     case Story::change: return phase != Phase::launch && phase != Phase::down;
     case Story::upgrade:
     case Story::keeper: return phase == Phase::upgrade || phase == Phase::after;
+    case Story::revival: return phase == Phase::launch || phase == Phase::after;
   }
   return false;
 }

@@ -1,4 +1,4 @@
-// The four stories of a run. Each is short, and has what the others have not; its points are at its own steps.
+// The five stories of a run. Each is short, and has what the others have not; its points are at its own steps.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +16,7 @@ enum class Story : std::uint8_t {
   change,   // every other kind of probe, hooks, a task, a signal, another document, a backlog
   upgrade,  // other programs of supervisor and logger go on
   keeper,   // the keeper executes another program in its own place
+  revival,  // all of hearth has been killed: the next one begins where its services live on
 };
 
 std::string_view name_of(Story story);

@@ -152,6 +152,33 @@ TEST_F(AdoptionTest, what_could_not_be_opened_while_descriptors_were_short_is_op
   EXPECT_TRUE(client->take_notes().empty());
 }
 
+TEST_F(AdoptionTest, output_that_cannot_be_read_is_tried_again_whatever_is_wrong_and_told_of_once) {
+  Child service;
+  left(7, service.pid, start_ticks(service.pid));
+  const std::string name = keeper.instance().directory + "/o/7";
+  const Fd writer = output_with(7, "said");
+  ASSERT_EQ(0, ::rename(name.c_str(), (name + ".away").c_str()));
+  ASSERT_EQ(0, ::mkdir(name.c_str(), 0700));
+  client->take_up(maker.order(0, 7));
+  settle();
+  settle();
+  const std::vector<Note> notes = client->take_notes();
+  ASSERT_EQ(1u, notes.size());
+  EXPECT_NE(std::string::npos, notes[0].text.find("its output is not read: ")) << notes[0].text;
+  EXPECT_EQ(nullptr, keeper.parked().find(ParkClass::output, 7));
+  ASSERT_EQ(0, ::rmdir(name.c_str()));
+  ASSERT_EQ(0, ::rename((name + ".away").c_str(), name.c_str()));
+  const MonoNs until = after(read_mono(), seconds(30));
+  while (keeper.parked().find(ParkClass::output, 7) == nullptr) {
+    ASSERT_LT(read_mono(), until);
+    settle();
+  }
+  EXPECT_EQ("said", said_in(keeper.parked().find(ParkClass::output, 7)));
+  const std::vector<Note> again = client->take_notes();
+  ASSERT_EQ(1u, again.size());
+  EXPECT_NE(std::string::npos, again[0].text.find("its output is read again")) << again[0].text;
+}
+
 TEST_F(AdoptionTest, one_that_ends_before_it_could_be_adopted_is_told_as_ended) {
   HEARTH_SKIP_IF_SANITIZED();
   Child service;
@@ -328,11 +355,34 @@ TEST_F(ListenerAdoptionTest, a_listening_socket_is_taken_back_from_the_service_t
   Child service(listener.get());
   const std::uint64_t identity = file_identity(listener.get());
   // When it is there: the child closes and moves what it has.
-  while (!listener_of(open_process(service.pid).pidfd.get(), 3, address)) ::sched_yield();
+  while (!*listener_of(open_process(service.pid).pidfd.get(), 3, address)) ::sched_yield();
   adopt(service.pid);
   const Parked* parked = keeper.parked().find(ParkClass::listen, 0, "http");
   ASSERT_NE(nullptr, parked);
   EXPECT_EQ(identity, file_identity(parked->fd));
+  EXPECT_TRUE(client->take_notes().empty());
+}
+
+TEST_F(ListenerAdoptionTest, one_that_cannot_be_looked_for_now_is_taken_back_later_and_none_is_bound_beside_it) {
+  HEARTH_SKIP_IF_SANITIZED();
+  Child service(listener.get());
+  const std::uint64_t identity = file_identity(listener.get());
+  while (!*listener_of(open_process(service.pid).pidfd.get(), 3, address)) ::sched_yield();
+  maker.spec().listen = {{.name = "http", .address = address}};
+  listener.reset();
+  const std::uint64_t ticks = start_ticks(service.pid);
+  {
+    const test::FewDescriptors none(0);
+    EXPECT_TRUE(client->adopt(maker.order(0, 7), service.pid, ticks));
+  }
+  keeper.handle();
+  EXPECT_EQ(nullptr, keeper.parked().find(ParkClass::listen, 0, "http"));
+  const MonoNs until = after(read_mono(), seconds(30));
+  while (keeper.parked().find(ParkClass::listen, 0, "http") == nullptr) {
+    ASSERT_LT(read_mono(), until);
+    settle();
+  }
+  EXPECT_EQ(identity, file_identity(keeper.parked().find(ParkClass::listen, 0, "http")->fd));
   EXPECT_TRUE(client->take_notes().empty());
 }
 
