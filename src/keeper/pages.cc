@@ -26,12 +26,13 @@ using wire::StateProblem;
 constexpr uint32_t slots_reserved = 32;
 
 // Whoever is short of descriptors or of memory cannot tell what is there: it must not be taken for none, and put aside.
+// The same as in base/result.h, which this room may not link.
 bool is_shortage(int error) {
   return error == EMFILE || error == ENFILE || error == ENOMEM;
 }
 
 struct Pages {
-  int shortage = 0;  // errno, where that kept us from looking
+  int obstacle = 0;  // errno, where that kept us from telling what is there
   int table_fd = -1;
   int page_fd = -1;
   wire::SlotTable* table = nullptr;
@@ -59,7 +60,7 @@ bool map_both(Pages& pages) {
 }
 
 void note_shortage(Pages& pages) {
-  if (is_shortage(errno)) pages.shortage = errno;
+  if (is_shortage(errno)) pages.obstacle = errno;
 }
 
 wire::StateIdentity identify(int directory, Pages& pages) {
@@ -129,6 +130,35 @@ StateProblem open_file(int state, const char* name, uint64_t bytes, uint32_t mag
   return static_cast<uint64_t>(st.st_size) == bytes ? StateProblem::none : problem_of_size(fd, magic, version);
 }
 
+// The whole of DIR/lock: which pair was kept last. Of one length, as to replace it then takes no room on a full disk.
+constexpr size_t lock_bytes = 23;
+struct LockText {
+  explicit LockText(uint64_t state_id) {
+    memcpy(text, "state ", 6);
+    for (int i = 0; i < 16; ++i) text[6 + i] = "0123456789abcdef"[state_id >> (60 - 4 * i) & 15];
+    text[lock_bytes - 1] = '\n';
+  }
+  char text[lock_bytes];
+};
+
+// A FIFO can be locked, and a second name of somebody's file: neither says anything, nor is it written to.
+bool lock_has_text(int lock) {
+  struct stat st;
+  return fstat(lock, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1;
+}
+
+// none, too, where nobody has said who was the last, as earlier versions do not.
+StateProblem compare_lock(int lock, Pages& pages) {
+  if (!lock_has_text(lock)) return StateProblem::none;
+  const LockText wanted(pages.table->state_id);
+  char text[lock_bytes];
+  const ssize_t got = pread(lock, text, sizeof text, 0);
+  if (got < 0) pages.obstacle = errno;
+  if (got <= 0) return StateProblem::none;
+  const bool named = got == sizeof text && memcmp(text, wanted.text, sizeof text) == 0;
+  return named ? StateProblem::none : StateProblem::not_the_last;
+}
+
 StateProblem examine(const Pages& pages, const wire::StateIdentity& ours) {
   const wire::SlotTable& table = *pages.table;
   const wire::DecisionPage& page = *pages.page;
@@ -144,7 +174,7 @@ StateProblem examine(const Pages& pages, const wire::StateIdentity& ours) {
 }
 
 // None: they are open and mapped.
-StateProblem open_files(int state, const wire::StateIdentity& ours, Pages& pages) {
+StateProblem open_files(int state, int lock, const wire::StateIdentity& ours, Pages& pages) {
   StateProblem problem = open_file(state, wire::slot_table_file, sizeof(wire::SlotTable), wire::slot_table_magic,
                                    wire::slot_table_version, pages.table_fd, pages);
   const StateProblem other = open_file(state, wire::decision_page_file, sizeof(wire::DecisionPage),
@@ -155,6 +185,7 @@ StateProblem open_files(int state, const wire::StateIdentity& ours, Pages& pages
     problem = StateProblem::damaged;
   }
   if (problem == StateProblem::none) problem = examine(pages, ours);
+  if (problem == StateProblem::none) problem = compare_lock(lock, pages);
   return problem;
 }
 
@@ -235,12 +266,12 @@ bool open_pages(Keeper& k) {
   StateOrigin origin = StateOrigin::memory;
   int state = open_state_directory(instance, problem);
   int error = state < 0 ? errno : 0;
-  if (state >= 0) problem = open_files(state, identity, pages);
-  if (pages.shortage != 0 || is_shortage(error)) {
-    const int shortage = pages.shortage != 0 ? pages.shortage : error;
+  if (state >= 0) problem = open_files(state, descriptor(k, HelloDescriptor::lock), identity, pages);
+  if (pages.obstacle != 0 || is_shortage(error)) {
+    const int obstacle = pages.obstacle != 0 ? pages.obstacle : error;
     drop(pages);
     close_fd(state);
-    errno = shortage;
+    errno = obstacle;
     return false;
   }
   if (state >= 0) {
@@ -271,6 +302,20 @@ bool open_pages(Keeper& k) {
   k.fd[static_cast<uint32_t>(HelloDescriptor::slot_table)] = pages.table_fd;
   k.fd[static_cast<uint32_t>(HelloDescriptor::decision_page)] = pages.page_fd;
   return true;
+}
+
+bool name_pages(Keeper& k) {
+  const int lock = descriptor(k, HelloDescriptor::lock);
+  if (!lock_has_text(lock)) return true;
+  const LockText wanted(k.table->state_id);
+  char text[lock_bytes];
+  if (pread(lock, text, lock_bytes, 0) == lock_bytes && memcmp(text, wanted.text, lock_bytes) == 0) return true;
+  if (pwrite(lock, wanted.text, lock_bytes, 0) == lock_bytes) return true;
+  // What it says must not be wrong: better nothing.
+  const int error = errno;
+  if (ftruncate(lock, 0) == 0) return true;
+  errno = error;
+  return false;
 }
 
 }  // namespace hearth::keeper

@@ -401,7 +401,12 @@ bool start(Keeper& k, int argc, char** argv, int& status) {
   bind_members(k);
   // The supervisor that handed over has died since.
   if (k.options.take_over >= 0 && k.supervisor_pidfd < 0) member_gone(k, role_supervisor, wire::wait_code_unknown, 0);
-  return open_watches(k);
+  if (!open_watches(k)) return false;
+  // Last: until here nobody has done anything that the pair before does not know.
+  if (k.options.take_over < 0 && !name_pages(k))
+    return fail("cannot write to the lock file in", k.options.dir,
+                "is its disk broken? Start hearth again when it is not");
+  return true;
 }
 
 }  // namespace hearth::keeper

@@ -253,6 +253,7 @@ void bind_members(Keeper& k);  // to their records in the slot table
 
 // pages.cc
 bool open_pages(Keeper& k);  // sets table and both descriptors; false: errno
+bool name_pages(Keeper& k);  // in DIR/lock, as the pair that is kept last; false: errno
 
 // members.cc
 void prepare_successor(Keeper& k);           // the supervisor is on its way out

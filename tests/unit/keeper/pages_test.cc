@@ -37,6 +37,8 @@ class PagesTest : public testing::Test {
       GTEST_SKIP() << "no hearth on this machine leaves any: " << made.error().text();
     place = ::open(instance.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     ASSERT_GE(place, 0);
+    lock = os::Fd(::openat(place, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    ASSERT_TRUE(lock);
   }
   void TearDown() override {
     forget();
@@ -44,11 +46,15 @@ class PagesTest : public testing::Test {
     os::remove_state_directory(place);
     ::close(place);
   }
-  bool open() {
+  void prepare() {
     k = std::make_unique<Keeper>();
     for (int& fd : k->fd) fd = -1;
     k->fd[static_cast<std::uint32_t>(HelloDescriptor::directory)] = place;
-    return open_pages(*k);
+    k->fd[static_cast<std::uint32_t>(HelloDescriptor::lock)] = lock.get();
+  }
+  bool open() {
+    prepare();
+    return open_pages(*k) && name_pages(*k);
   }
   // As its end does.
   void forget() {
@@ -72,11 +78,16 @@ class PagesTest : public testing::Test {
   std::string table_file() const {
     return instance.directory + "/" + wire::state_directory_name + "/" + wire::slot_table_file;
   }
+  std::string lock_text() const {
+    std::ifstream in(instance.directory + "/lock");
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
   bool is_put_aside() const { return std::filesystem::exists(table_file() + wire::put_aside_suffix); }
 
   test::TempDirectory root;
   os::Instance instance;
   int place = -1;
+  os::Fd lock;
   std::unique_ptr<Keeper> k;
 };
 
@@ -96,6 +107,61 @@ TEST_F(PagesTest, that_are_none_are_put_aside) {
   ASSERT_TRUE(open());
   EXPECT_EQ(StateOrigin::made, k->table->origin);
   EXPECT_TRUE(is_put_aside());
+}
+
+// A hearth that could not use DIR/state has started, stopped and numbered runs of which the pair there knows nothing.
+TEST_F(PagesTest, of_a_hearth_before_the_last_are_put_aside) {
+  ASSERT_TRUE(open());
+  commit();
+  forget();
+  const std::string state = instance.directory + "/" + wire::state_directory_name;
+  std::filesystem::rename(state, state + ".hidden");
+  ASSERT_TRUE(open());
+  EXPECT_EQ(StateOrigin::memory, k->table->origin);
+  forget();
+  std::filesystem::rename(state + ".hidden", state);
+  ASSERT_TRUE(open());
+  EXPECT_EQ(StateOrigin::made, k->table->origin);
+  EXPECT_EQ(StateProblem::not_the_last, k->table->problem);
+  EXPECT_TRUE(is_put_aside());
+  commit();
+  forget();
+  ASSERT_TRUE(open());
+  EXPECT_EQ(StateOrigin::continued, k->table->origin) << "and those that it made are the last";
+}
+
+TEST_F(PagesTest, of_a_version_that_names_none_are_gone_on_with_and_named) {
+  ASSERT_TRUE(open());
+  commit();
+  forget();
+  const std::string named = lock_text();
+  EXPECT_EQ(23u, named.size());
+  ASSERT_EQ(0, ::ftruncate(lock.get(), 0));
+  ASSERT_TRUE(open());
+  EXPECT_EQ(StateOrigin::continued, k->table->origin);
+  EXPECT_EQ(named, lock_text());
+}
+
+TEST_F(PagesTest, are_named_in_no_file_that_has_another_name) {
+  std::ofstream(root / "precious") << "precious";
+  std::filesystem::remove(instance.directory + "/lock");
+  ASSERT_EQ(0, ::link((root / "precious").c_str(), (instance.directory + "/lock").c_str()));
+  lock = os::Fd(::openat(place, "lock", O_RDWR | O_CLOEXEC));
+  ASSERT_TRUE(open());
+  commit();
+  forget();
+  ASSERT_TRUE(open());
+  EXPECT_EQ(StateOrigin::continued, k->table->origin);
+  EXPECT_EQ("precious", lock_text());
+}
+
+TEST_F(PagesTest, are_not_kept_when_the_lock_goes_on_naming_others) {
+  ASSERT_TRUE(open());
+  forget();
+  lock = os::Fd(::openat(place, "lock", O_RDONLY | O_CLOEXEC));
+  ASSERT_TRUE(lock);
+  EXPECT_FALSE(open());
+  EXPECT_EQ(EBADF, errno);
 }
 
 // Who takes them for none then leaves every service that runs to nobody.
@@ -133,9 +199,7 @@ TEST_F(PagesTest, that_cannot_be_looked_at_for_want_of_memory_stay_as_they_are) 
   rlimit before{};
   ASSERT_EQ(0, ::getrlimit(RLIMIT_AS, &before));
   const rlimit none{1, before.rlim_max};
-  k = std::make_unique<Keeper>();  // it has a table of megabytes of its own
-  for (int& fd : k->fd) fd = -1;
-  k->fd[static_cast<std::uint32_t>(HelloDescriptor::directory)] = place;
+  prepare();  // a keeper has a table of megabytes of its own
   ASSERT_EQ(0, ::setrlimit(RLIMIT_AS, &none));
   const bool opened = open_pages(*k);
   const int error = errno;

@@ -105,6 +105,23 @@ TEST_F(StateDirectoryTest, the_link_in_a_copied_directory_is_replaced) {
   EXPECT_FALSE(state_is_left(root / "b"));
 }
 
+TEST_F(StateDirectoryTest, a_directory_that_has_two_names_keeps_the_one_it_has) {
+  HEARTH_SKIP_IF_SANITIZED();
+  const std::string a = make("a");
+  fs::create_directory_symlink(root.path(), root / "alias");
+  const Instance by_another_name{"a", root / "alias/a", root / "alias/a/logs"};
+  for (int few = 1; few <= 2; ++few) {
+    const test::FewDescriptors left(few);
+    EXPECT_FALSE(make_state_directory(by_another_name, host)) << few;
+  }
+  EXPECT_EQ(a, target("a"));
+  EXPECT_TRUE(make_state_directory(by_another_name, host));
+  EXPECT_EQ(a, target("a"));
+  fs::rename(root / "a", root / "b");
+  EXPECT_TRUE(make_state_directory(instance("b"), host));
+  EXPECT_NE(a, target("b")) << "whoever makes a directory of that name next has the old one cleared";
+}
+
 TEST_F(StateDirectoryTest, what_an_instance_that_was_removed_left_in_memory_goes_with_the_next_start_of_any) {
   const std::string gone = make("gone");
   const std::string replaced = make("replaced");
