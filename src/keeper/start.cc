@@ -278,6 +278,7 @@ bool make_basics(Keeper& k, int& status) {
   munmap(page, sizeof *page);
   if (k.table->origin == wire::StateOrigin::continued) {
     k.table->supervisor.pid = 0;
+    k.signals_held = true;
     bury_old_members(k);
   }
   return true;
