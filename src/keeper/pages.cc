@@ -31,8 +31,14 @@ bool is_shortage(int error) {
   return error == EMFILE || error == ENFILE || error == ENOMEM;
 }
 
+struct Obstacle {
+  int error = 0;  // 0 = there is none
+  const char* at = nullptr;
+};
+
 struct Pages {
-  int obstacle = 0;  // errno, where that kept us from telling what is there
+  Obstacle obstacle;     // to telling what is there
+  Obstacle no_identity;  // to telling which boot, PID namespace and directory this is: of matter when a pair is there
   int table_fd = -1;
   int page_fd = -1;
   wire::SlotTable* table = nullptr;
@@ -59,29 +65,39 @@ bool map_both(Pages& pages) {
   return pages.table != nullptr && pages.page != nullptr;
 }
 
-void note_shortage(Pages& pages) {
-  if (is_shortage(errno)) pages.obstacle = errno;
+void note_shortage(Pages& pages, const char* at) {
+  if (is_shortage(errno)) pages.obstacle = {errno, at};
+}
+
+void note_no_identity(Pages& pages, const char* at) {
+  note_shortage(pages, at);
+  pages.no_identity = {errno, at};
 }
 
 wire::StateIdentity identify(int directory, Pages& pages) {
   wire::StateIdentity identity = {};
-  const int file = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+  constexpr char boot_id[] = "/proc/sys/kernel/random/boot_id", pid_namespace[] = "/proc/self/ns/pid";
+  const int file = open(boot_id, O_RDONLY | O_CLOEXEC);
   if (file < 0) {
-    note_shortage(pages);
+    note_no_identity(pages, boot_id);
   } else {
     const ssize_t got = read(file, identity.boot_id, sizeof identity.boot_id - 1);
-    if (got < 36) memset(identity.boot_id, 0, sizeof identity.boot_id);
+    if (got < 36) {
+      if (got >= 0) errno = ENODATA;
+      note_no_identity(pages, boot_id);
+      memset(identity.boot_id, 0, sizeof identity.boot_id);
+    }
     identity.boot_id[36] = 0;
     close(file);
   }
   struct stat space;
-  if (stat("/proc/self/ns/pid", &space) == 0)
+  if (stat(pid_namespace, &space) == 0)
     identity.pid_namespace = space.st_ino;
   else
-    note_shortage(pages);
+    note_no_identity(pages, pid_namespace);
   struct statx x;
   if (statx(directory, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &x) < 0) {
-    note_shortage(pages);
+    note_no_identity(pages, "DIR");
   } else {
     identity.device = uint64_t{x.stx_dev_major} << 32 | x.stx_dev_minor;
     identity.inode = x.stx_ino;
@@ -121,11 +137,11 @@ StateProblem open_file(int state, const char* name, uint64_t bytes, uint32_t mag
                        Pages& pages) {
   // Non-blocking, in case somebody has put a FIFO there.
   fd = openat(state, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-  if (fd < 0) note_shortage(pages);
+  if (fd < 0) note_shortage(pages, name);
   if (fd < 0) return errno == ENOENT ? StateProblem::incomplete : StateProblem::not_ours;
   struct stat st;
   const bool seen = fstat(fd, &st) == 0;
-  if (!seen) note_shortage(pages);
+  if (!seen) note_shortage(pages, name);
   if (!seen || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_nlink != 1) return StateProblem::not_ours;
   return static_cast<uint64_t>(st.st_size) == bytes ? StateProblem::none : problem_of_size(fd, magic, version);
 }
@@ -153,13 +169,13 @@ StateProblem compare_lock(int lock, Pages& pages) {
   const LockText wanted(pages.table->state_id);
   char text[lock_bytes];
   const ssize_t got = pread(lock, text, sizeof text, 0);
-  if (got < 0) pages.obstacle = errno;
+  if (got < 0) pages.obstacle = {errno, "DIR/lock"};
   if (got <= 0) return StateProblem::none;
   const bool named = got == sizeof text && memcmp(text, wanted.text, sizeof text) == 0;
   return named ? StateProblem::none : StateProblem::not_the_last;
 }
 
-StateProblem examine(const Pages& pages, const wire::StateIdentity& ours) {
+StateProblem examine(Pages& pages, const wire::StateIdentity& ours) {
   const wire::SlotTable& table = *pages.table;
   const wire::DecisionPage& page = *pages.page;
   if (page.magic == 0) return StateProblem::incomplete;  // its supervisor had not come so far
@@ -168,6 +184,9 @@ StateProblem examine(const Pages& pages, const wire::StateIdentity& ours) {
       !wire::decision_page_valid(page, sizeof page, wire::decision_record_version))
     return StateProblem::other_version;
   if (table.state_id != page.state_id) return StateProblem::not_a_pair;
+  // Who made it may have been as blind: then nobody can ever go on with it.
+  if (pages.no_identity.error != 0 && table.identity.boot_id[0] != 0 && wire::held_head(page) != nullptr)
+    pages.obstacle = pages.no_identity;
   const StateProblem other = wire::compare_identities(table.identity, ours);
   if (other != StateProblem::none) return other;
   return wire::held_head(page) == nullptr ? StateProblem::incomplete : StateProblem::none;
@@ -181,7 +200,7 @@ StateProblem open_files(int state, int lock, const wire::StateIdentity& ours, Pa
                                        wire::decision_page_magic, wire::decision_page_version, pages.page_fd, pages);
   if (problem == StateProblem::none) problem = other;
   if (problem == StateProblem::none && !map_both(pages)) {
-    note_shortage(pages);
+    note_shortage(pages, "slot table and decision page");
     problem = StateProblem::damaged;
   }
   if (problem == StateProblem::none) problem = examine(pages, ours);
@@ -258,7 +277,7 @@ void begin_table(const Pages& pages, const wire::StateIdentity& identity) {
 
 }  // namespace
 
-bool open_pages(Keeper& k) {
+bool open_pages(Keeper& k, const char*& at) {
   const int instance = descriptor(k, HelloDescriptor::directory);
   Pages pages;
   const wire::StateIdentity identity = identify(instance, pages);
@@ -267,11 +286,13 @@ bool open_pages(Keeper& k) {
   int state = open_state_directory(instance, problem);
   int error = state < 0 ? errno : 0;
   if (state >= 0) problem = open_files(state, descriptor(k, HelloDescriptor::lock), identity, pages);
-  if (pages.obstacle != 0 || is_shortage(error)) {
-    const int obstacle = pages.obstacle != 0 ? pages.obstacle : error;
+  if (is_shortage(error)) pages.obstacle = {error, "DIR/state"};
+  if (pages.obstacle.error != 0) {
+    const Obstacle obstacle = pages.obstacle;
     drop(pages);
     close_fd(state);
-    errno = obstacle;
+    at = obstacle.at;
+    errno = obstacle.error;
     return false;
   }
   if (state >= 0) {
@@ -289,6 +310,7 @@ bool open_pages(Keeper& k) {
     }
     close(state);
   }
+  at = "memory for slot table and decision page";
   if (origin == StateOrigin::memory && !make_memory(pages)) return false;
   if (origin != StateOrigin::continued)
     begin_table(pages, identity);

@@ -256,8 +256,8 @@ bool start(Keeper& k, int argc, char** argv, int& status);
 void bind_members(Keeper& k);  // to their records in the slot table
 
 // pages.cc
-bool open_pages(Keeper& k);  // sets table and both descriptors; false: errno
-bool name_pages(Keeper& k);  // in DIR/lock, as the pair that is kept last; false: errno
+bool open_pages(Keeper& k, const char*& at);  // sets table and both descriptors; false: errno, and of what
+bool name_pages(Keeper& k);                   // in DIR/lock, as the pair that is kept last; false: errno
 
 // keeper.cc
 void release_signals(Keeper& k);  // those that are held are counted, and are held no more

@@ -3,10 +3,14 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
+#include <sched.h>
 #include <string>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -54,7 +58,7 @@ class PagesTest : public testing::Test {
   }
   bool open() {
     prepare();
-    return open_pages(*k) && name_pages(*k);
+    return open_pages(*k, looked_at) && name_pages(*k);
   }
   // As its end does.
   void forget() {
@@ -88,6 +92,7 @@ class PagesTest : public testing::Test {
   os::Instance instance;
   int place = -1;
   os::Fd lock;
+  const char* looked_at = "";
   std::unique_ptr<Keeper> k;
 };
 
@@ -191,6 +196,39 @@ TEST_F(PagesTest, that_cannot_be_looked_at_for_want_of_descriptors_stay_as_they_
   EXPECT_GE(refused, 3) << "boot id, slot table, decision page";
 }
 
+// With /proc read-only or masked, say.
+TEST_F(PagesTest, of_which_nobody_can_say_whether_this_is_their_boot_stay_as_they_are) {
+  ASSERT_TRUE(open());
+  commit();
+  forget();
+  const std::string empty = root / "empty";
+  std::ofstream{empty};
+  const auto in_a_child = [&](const std::function<bool()>& holds) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      const bool masked = ::unshare(CLONE_NEWNS) == 0 &&
+                          ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+                          ::mount(empty.c_str(), "/proc/sys/kernel/random/boot_id", nullptr, MS_BIND, nullptr) == 0;
+      ::_exit(!masked ? 2 : holds() ? 0 : 1);
+    }
+    int status = -1;
+    ::waitpid(child, &status, 0);
+    return WEXITSTATUS(status);
+  };
+  const int refused = in_a_child(
+      [&] { return !open() && errno == ENODATA && std::string(looked_at) == "/proc/sys/kernel/random/boot_id"; });
+  if (refused == 2) GTEST_SKIP() << "/proc cannot be masked here";
+  EXPECT_EQ(0, refused);
+  EXPECT_FALSE(is_put_aside());
+  ASSERT_TRUE(open());
+  EXPECT_EQ(StateOrigin::continued, k->table->origin);
+  forget();
+  // Where there is nothing to be told, nothing is asked for.
+  for (const char* file : {wire::slot_table_file, wire::decision_page_file})
+    std::filesystem::remove(instance.directory + "/" + wire::state_directory_name + "/" + file);
+  EXPECT_EQ(0, in_a_child([&] { return open() && k->table->origin == StateOrigin::made; }));
+}
+
 TEST_F(PagesTest, that_cannot_be_looked_at_for_want_of_memory_stay_as_they_are) {
   HEARTH_SKIP_IF_SANITIZED();
   ASSERT_TRUE(open());
@@ -201,7 +239,7 @@ TEST_F(PagesTest, that_cannot_be_looked_at_for_want_of_memory_stay_as_they_are) 
   const rlimit none{1, before.rlim_max};
   prepare();  // a keeper has a table of megabytes of its own
   ASSERT_EQ(0, ::setrlimit(RLIMIT_AS, &none));
-  const bool opened = open_pages(*k);
+  const bool opened = open_pages(*k, looked_at);
   const int error = errno;
   ASSERT_EQ(0, ::setrlimit(RLIMIT_AS, &before));
   EXPECT_FALSE(opened);
