@@ -1,5 +1,6 @@
 #include "os/state_directory.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdio>
@@ -85,13 +86,32 @@ std::string path_made_for(int state) {
   return made_for.starts_with(space) ? made_for.substr(space.size()) : "";
 }
 
+// As a slot table has it (StateIdentity).
+std::uint64_t device_of(const std::string& path) {
+  struct statx x{};
+  if (::statx(AT_FDCWD, path.c_str(), 0, STATX_INO, &x) < 0) return 0;
+  return std::uint64_t{x.stx_dev_major} << 32 | x.stx_dev_minor;
+}
+
+// What is left of the path of a directory that is gone lies on the file system that the directory was on. Not so when that
+// is not mounted now: it may be again, with the directory in it.
+bool is_mounted(int state, std::string path) {
+  const Fd table(::openat(state, wire::slot_table_file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (!table) return errno == ENOENT;  // ended on purpose: nobody comes back to it
+  std::uint64_t device = 0;
+  constexpr off_t at = offsetof(wire::SlotTable, identity) + offsetof(wire::StateIdentity, device);
+  if (::pread(table.get(), &device, sizeof device, at) != sizeof device) return true;  // no slot table of anybody
+  while (path.size() > 1 && device_of(path) == 0) path.erase(std::max<std::size_t>(path.rfind('/'), 1));
+  return device == 0 || device_of(path) == device;
+}
+
 // That directory cannot come back to it. What cannot be told is no.
 bool orphaned(int state, const std::string& name) {
   const std::string path = path_made_for(state);
   if (path.empty()) return false;
   const Fd directory(::open(path.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!directory) return errno == ENOENT || errno == ENOTDIR || errno == ELOOP;
-  return hash_name(path, directory.get()) != name;
+  if (!directory) return (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) && is_mounted(state, path);
+  return hash_name(path, directory.get()) != name && is_mounted(state, path);
 }
 
 // Earlier versions took its name away and left the events of it behind. One that is just being made has none yet.
