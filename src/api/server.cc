@@ -401,13 +401,16 @@ void Server::Impl::due(const std::shared_ptr<Connection>& connection) {
 Server::Server(boost::asio::io_context& io, os::Fd listener, const ports::Control& control, Submit submit,
                ServerOptions options)
     : impl_(std::make_shared<Impl>(io, control, std::move(submit), options)) {
-  impl_->open(std::move(listener));
+  if (listener) impl_->open(std::move(listener));
 }
 
 Server::~Server() {
   impl_->shut();
 }
 
+void Server::listen(os::Fd listener) {
+  impl_->open(std::move(listener));
+}
 void Server::answer(std::uint64_t token, const Result<Accepted>& result) {
   impl_->answer(token, result);
 }

@@ -66,13 +66,16 @@ class Server {
   // Takes a request over for the next turn. `answer` may come from within or any time later.
   using Submit = std::function<void(ports::Input)>;
 
-  // `listener`: a bound and listening Unix stream socket. `io`, `control` must outlive the server. Nothing is
-  // unlinked at the end: the listener may be parked elsewhere for a successor.
+  // `listener`: a bound and listening Unix stream socket; none: nobody is served before listen(). `io`, `control` must
+  // outlive the server. Nothing is unlinked at the end: the listener may be parked elsewhere for a successor.
   Server(boost::asio::io_context& io, os::Fd listener, const ports::Control& control, Submit submit,
          ServerOptions options);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
+
+  // Once, of a server that was made without one.
+  void listen(os::Fd listener);
 
   // Answers the request that was submitted under `token`; nothing happens when its client is gone.
   void answer(std::uint64_t token, const Result<Accepted>& result);

@@ -53,6 +53,7 @@ namespace asio = boost::asio;
 
 constexpr SpanNs trim_after = seconds(2);
 constexpr SpanNs accept_pause = milliseconds(100);
+constexpr SpanNs bind_pause = seconds(1);
 // Two sockets, three that are watched, what the threads of the store open, and clients.
 constexpr std::size_t api_descriptors = 16;
 
@@ -95,24 +96,19 @@ class Program {
     os::Reserve for_api(api_descriptors);
     if (const Status begun = begin(); !begun) return begun;
     for_api.give_back();
-    Result<os::Fd> listener =
-        os::bind_control_socket(link_->descriptor(wire::HelloDescriptor::directory), options_.directory);
-    if (!listener) return failure(listener.error());
     api::ServerOptions api;
     api.owner = geteuid();
     if (keeper_->cgroups().usable()) api.tree = keeper_->cgroups().path();
     server_ = std::make_unique<api::Server>(
-        io_, std::move(*listener), *supervisor_, [this](ports::Input input) { submit(std::move(input)); }, api);
+        io_, os::Fd(), *supervisor_, [this](ports::Input input) { submit(std::move(input)); }, api);
     keeper_watch_ = std::make_unique<Watch>(io_, link_->epoll());
     probe_watch_ = std::make_unique<Watch>(io_, probes_->epoll());
     if (!keeper_watch_->possible() || !probe_watch_->possible())
       return errno_failure("watch", "the keeper and the probes", errno);
-    Result<os::Fd> offers =
-        os::bind_keeper_socket(link_->descriptor(wire::HelloDescriptor::directory), options_.directory);
-    if (!offers) return failure(offers.error());
-    offers_ = std::move(*offers);
-    offers_watch_ = std::make_unique<Watch>(io_, offers_.get(), [this] { consider_offer(); });
-    if (!offers_watch_->possible()) return errno_failure("watch", "the socket for the next keeper", errno);
+    if (const Status bound = bind_sockets(); !bound) {
+      if (!os::disk_is_full(bound.error().code)) return bound;
+      cannot_bind(bound.error());
+    }
     os::tell_service_manager("READY=1");
     return {};
   }
@@ -188,6 +184,49 @@ class Program {
     return {};
   }
 
+  // Those that are not bound yet. Of both, where the first fails: a keeper may come when no client can.
+  Status bind_sockets() {
+    Status bound = bind_api();
+    if (Status offers = bind_offers(); bound && !offers) bound = std::move(offers);
+    return bound;
+  }
+  Status bind_api() {
+    if (served_) return {};
+    Result<os::Fd> listener =
+        os::bind_control_socket(link_->descriptor(wire::HelloDescriptor::directory), options_.directory);
+    if (!listener) return failure(listener.error());
+    server_->listen(std::move(*listener));
+    served_ = true;
+    return {};
+  }
+  Status bind_offers() {
+    if (offers_watch_) return {};
+    Result<os::Fd> offers =
+        os::bind_keeper_socket(link_->descriptor(wire::HelloDescriptor::directory), options_.directory);
+    if (!offers) return failure(offers.error());
+    auto watch = std::make_unique<Watch>(io_, offers->get(), [this] { consider_offer(); });
+    if (!watch->possible()) return errno_failure("watch", "the socket for the next keeper", errno);
+    offers_ = std::move(*offers);
+    offers_watch_ = std::move(watch);
+    return {};
+  }
+  // Nobody is helped by a supervisor that ends for it: what it supervises needs no socket.
+  void cannot_bind(const Error& error) {
+    bind_from_ = after(os::read_mono(), bind_pause);
+    if (!unbound_note_.empty()) return;
+    unbound_note_ = error.text() + ": until the disk has an inode for it (df -i, quota), hearth is not found by it";
+    supervisor_->add_note(unbound_note_);
+  }
+  MonoNs bind_again(MonoNs now) {
+    if (bind_from_ == never || now < bind_from_) return bind_from_;
+    bind_from_ = never;
+    if (const Status bound = bind_sockets(); !bound)
+      cannot_bind(bound.error());
+    else
+      supervisor_->drop_note(unbound_note_);
+    return bind_from_;
+  }
+
   // The order is committed, and its answer is on its way: written, where its client reads. Then we end as one that is
   // killed would (the store's thread may be at work), and the keeper, if it lives, starts what it was given.
   void make_room() {
@@ -235,6 +274,7 @@ class Program {
     upgrading_->look_at_keeper(now.wall);
     const MonoNs parks_due = tell_of_refused_parks(now.mono);
     const MonoNs programs_due = programs_.refresh(*link_, now.mono);
+    const MonoNs sockets_due = bind_again(now.mono);
     MonoNs due = supervisor_->turn(now);
     keeper_->flush();
     // Who ends because it was told to is no news.
@@ -247,8 +287,8 @@ class Program {
     upgrading_->look_at_logger();
     if (supervisor_->take_changed()) server_->turn_done();
     if (supervisor_->take_dump_wish()) dump_status(now.wall);
-    due = std::min(
-        {due, store_->ensure_writer(os::read_mono()), probes_->next_deadline(), trim(), parks_due, programs_due});
+    due = std::min({due, store_->ensure_writer(os::read_mono()), probes_->next_deadline(), trim(), parks_due,
+                    programs_due, sockets_due});
     // A note is an event, too, and is committed by a turn.
     return inbox_->pending() || !notes.empty() ? 0 : due;
   }
@@ -335,7 +375,7 @@ class Program {
     }
     keeper_watch_->arm();
     probe_watch_->arm();
-    if (now >= accept_from_) offers_watch_->arm();
+    if (offers_watch_ && now >= accept_from_) offers_watch_->arm();
     watch_marks();
     if (marks_watch_ && now >= look_at_marks_from_) marks_watch_->arm();
   }
@@ -392,6 +432,9 @@ class Program {
   os::Fd offers_;                     // DIR/keeper.sock
   MemberLog member_log_;
   bool ending_ = false;
+  bool served_ = false;  // DIR/api.sock is there
+  std::string unbound_note_;
+  MonoNs bind_from_ = never;
   MonoNs accept_from_ = 0;
   MonoNs look_at_marks_from_ = 0;
   MonoNs trim_at_ = never;

@@ -266,7 +266,10 @@ void read_client(Keeper& k, uint32_t role, bool to_the_end) {
     if (message.header.type == MessageType::ack) {
       if (client.unacked > 0) --client.unacked;
     } else if (message.header.type == MessageType::up) {
-      if (role == role_supervisor) k.exec.supervisor_up = client.record->generation.load();
+      if (role == role_supervisor) {
+        k.exec.supervisor_up = client.record->generation.load();
+        release_signals(k);
+      }
       program_is_up(k, role);
     } else if (role == role_supervisor) {
       handle_supervisor(k, message);

@@ -8,6 +8,11 @@ namespace hearth::keeper {
 namespace {
 
 void count_signal(Keeper& k, uint32_t signal) {
+  if ((signal == SIGTERM || signal == SIGINT) && k.stop_wanted_at == 0) k.stop_wanted_at = now_ns();
+  if (k.signals_held) {
+    ++k.held_signal[signal];
+    return;
+  }
   wire::SlotTable& t = *k.table;
   switch (signal) {
     case SIGTERM: t.signals_term.fetch_add(1); break;
@@ -18,7 +23,6 @@ void count_signal(Keeper& k, uint32_t signal) {
     case SIGQUIT: t.signals_quit.fetch_add(1); break;
     default: return;
   }
-  if ((signal == SIGTERM || signal == SIGINT) && k.stop_wanted_at == 0) k.stop_wanted_at = now_ns();
   k.ring_supervisor = true;
 }
 
@@ -104,6 +108,12 @@ void ring_if_wanted(Keeper& k) {
 }
 
 }  // namespace
+
+void release_signals(Keeper& k) {
+  k.signals_held = false;
+  for (uint32_t signal = 1; signal < NSIG; ++signal)
+    for (; k.held_signal[signal] > 0; --k.held_signal[signal]) count_signal(k, signal);
+}
 
 int keeper_main(int argc, char** argv) {
   static Keeper k;

@@ -26,12 +26,19 @@ using wire::StateProblem;
 constexpr uint32_t slots_reserved = 32;
 
 // Whoever is short of descriptors or of memory cannot tell what is there: it must not be taken for none, and put aside.
+// The same as in base/result.h, which this room may not link.
 bool is_shortage(int error) {
   return error == EMFILE || error == ENFILE || error == ENOMEM;
 }
 
+struct Obstacle {
+  int error = 0;  // 0 = there is none
+  const char* at = nullptr;
+};
+
 struct Pages {
-  int shortage = 0;  // errno, where that kept us from looking
+  Obstacle obstacle;     // to telling what is there
+  Obstacle no_identity;  // to telling which boot, PID namespace and directory this is: of matter when a pair is there
   int table_fd = -1;
   int page_fd = -1;
   wire::SlotTable* table = nullptr;
@@ -58,29 +65,39 @@ bool map_both(Pages& pages) {
   return pages.table != nullptr && pages.page != nullptr;
 }
 
-void note_shortage(Pages& pages) {
-  if (is_shortage(errno)) pages.shortage = errno;
+void note_shortage(Pages& pages, const char* at) {
+  if (is_shortage(errno)) pages.obstacle = {errno, at};
+}
+
+void note_no_identity(Pages& pages, const char* at) {
+  note_shortage(pages, at);
+  pages.no_identity = {errno, at};
 }
 
 wire::StateIdentity identify(int directory, Pages& pages) {
   wire::StateIdentity identity = {};
-  const int file = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+  constexpr char boot_id[] = "/proc/sys/kernel/random/boot_id", pid_namespace[] = "/proc/self/ns/pid";
+  const int file = open(boot_id, O_RDONLY | O_CLOEXEC);
   if (file < 0) {
-    note_shortage(pages);
+    note_no_identity(pages, boot_id);
   } else {
     const ssize_t got = read(file, identity.boot_id, sizeof identity.boot_id - 1);
-    if (got < 36) memset(identity.boot_id, 0, sizeof identity.boot_id);
+    if (got < 36) {
+      if (got >= 0) errno = ENODATA;
+      note_no_identity(pages, boot_id);
+      memset(identity.boot_id, 0, sizeof identity.boot_id);
+    }
     identity.boot_id[36] = 0;
     close(file);
   }
   struct stat space;
-  if (stat("/proc/self/ns/pid", &space) == 0)
+  if (stat(pid_namespace, &space) == 0)
     identity.pid_namespace = space.st_ino;
   else
-    note_shortage(pages);
+    note_no_identity(pages, pid_namespace);
   struct statx x;
   if (statx(directory, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &x) < 0) {
-    note_shortage(pages);
+    note_no_identity(pages, "DIR");
   } else {
     identity.device = uint64_t{x.stx_dev_major} << 32 | x.stx_dev_minor;
     identity.inode = x.stx_ino;
@@ -120,16 +137,45 @@ StateProblem open_file(int state, const char* name, uint64_t bytes, uint32_t mag
                        Pages& pages) {
   // Non-blocking, in case somebody has put a FIFO there.
   fd = openat(state, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-  if (fd < 0) note_shortage(pages);
+  if (fd < 0) note_shortage(pages, name);
   if (fd < 0) return errno == ENOENT ? StateProblem::incomplete : StateProblem::not_ours;
   struct stat st;
   const bool seen = fstat(fd, &st) == 0;
-  if (!seen) note_shortage(pages);
+  if (!seen) note_shortage(pages, name);
   if (!seen || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_nlink != 1) return StateProblem::not_ours;
   return static_cast<uint64_t>(st.st_size) == bytes ? StateProblem::none : problem_of_size(fd, magic, version);
 }
 
-StateProblem examine(const Pages& pages, const wire::StateIdentity& ours) {
+// The whole of DIR/lock: which pair was kept last. Of one length, as to replace it then takes no room on a full disk.
+constexpr size_t lock_bytes = 23;
+struct LockText {
+  explicit LockText(uint64_t state_id) {
+    memcpy(text, "state ", 6);
+    for (int i = 0; i < 16; ++i) text[6 + i] = "0123456789abcdef"[state_id >> (60 - 4 * i) & 15];
+    text[lock_bytes - 1] = '\n';
+  }
+  char text[lock_bytes];
+};
+
+// A FIFO can be locked, and a second name of somebody's file: neither says anything, nor is it written to.
+bool lock_has_text(int lock) {
+  struct stat st;
+  return fstat(lock, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1;
+}
+
+// none, too, where nobody has said who was the last, as earlier versions do not.
+StateProblem compare_lock(int lock, Pages& pages) {
+  if (!lock_has_text(lock)) return StateProblem::none;
+  const LockText wanted(pages.table->state_id);
+  char text[lock_bytes];
+  const ssize_t got = pread(lock, text, sizeof text, 0);
+  if (got < 0) pages.obstacle = {errno, "DIR/lock"};
+  if (got <= 0) return StateProblem::none;
+  const bool named = got == sizeof text && memcmp(text, wanted.text, sizeof text) == 0;
+  return named ? StateProblem::none : StateProblem::not_the_last;
+}
+
+StateProblem examine(Pages& pages, const wire::StateIdentity& ours) {
   const wire::SlotTable& table = *pages.table;
   const wire::DecisionPage& page = *pages.page;
   if (page.magic == 0) return StateProblem::incomplete;  // its supervisor had not come so far
@@ -138,23 +184,27 @@ StateProblem examine(const Pages& pages, const wire::StateIdentity& ours) {
       !wire::decision_page_valid(page, sizeof page, wire::decision_record_version))
     return StateProblem::other_version;
   if (table.state_id != page.state_id) return StateProblem::not_a_pair;
+  // Who made it may have been as blind: then nobody can ever go on with it.
+  if (pages.no_identity.error != 0 && table.identity.boot_id[0] != 0 && wire::held_head(page) != nullptr)
+    pages.obstacle = pages.no_identity;
   const StateProblem other = wire::compare_identities(table.identity, ours);
   if (other != StateProblem::none) return other;
   return wire::held_head(page) == nullptr ? StateProblem::incomplete : StateProblem::none;
 }
 
 // None: they are open and mapped.
-StateProblem open_files(int state, const wire::StateIdentity& ours, Pages& pages) {
+StateProblem open_files(int state, int lock, const wire::StateIdentity& ours, Pages& pages) {
   StateProblem problem = open_file(state, wire::slot_table_file, sizeof(wire::SlotTable), wire::slot_table_magic,
                                    wire::slot_table_version, pages.table_fd, pages);
   const StateProblem other = open_file(state, wire::decision_page_file, sizeof(wire::DecisionPage),
                                        wire::decision_page_magic, wire::decision_page_version, pages.page_fd, pages);
   if (problem == StateProblem::none) problem = other;
   if (problem == StateProblem::none && !map_both(pages)) {
-    note_shortage(pages);
+    note_shortage(pages, "slot table and decision page");
     problem = StateProblem::damaged;
   }
   if (problem == StateProblem::none) problem = examine(pages, ours);
+  if (problem == StateProblem::none) problem = compare_lock(lock, pages);
   return problem;
 }
 
@@ -227,7 +277,7 @@ void begin_table(const Pages& pages, const wire::StateIdentity& identity) {
 
 }  // namespace
 
-bool open_pages(Keeper& k) {
+bool open_pages(Keeper& k, const char*& at) {
   const int instance = descriptor(k, HelloDescriptor::directory);
   Pages pages;
   const wire::StateIdentity identity = identify(instance, pages);
@@ -235,12 +285,14 @@ bool open_pages(Keeper& k) {
   StateOrigin origin = StateOrigin::memory;
   int state = open_state_directory(instance, problem);
   int error = state < 0 ? errno : 0;
-  if (state >= 0) problem = open_files(state, identity, pages);
-  if (pages.shortage != 0 || is_shortage(error)) {
-    const int shortage = pages.shortage != 0 ? pages.shortage : error;
+  if (state >= 0) problem = open_files(state, descriptor(k, HelloDescriptor::lock), identity, pages);
+  if (is_shortage(error)) pages.obstacle = {error, "DIR/state"};
+  if (pages.obstacle.error != 0) {
+    const Obstacle obstacle = pages.obstacle;
     drop(pages);
     close_fd(state);
-    errno = shortage;
+    at = obstacle.at;
+    errno = obstacle.error;
     return false;
   }
   if (state >= 0) {
@@ -258,6 +310,7 @@ bool open_pages(Keeper& k) {
     }
     close(state);
   }
+  at = "memory for slot table and decision page";
   if (origin == StateOrigin::memory && !make_memory(pages)) return false;
   if (origin != StateOrigin::continued)
     begin_table(pages, identity);
@@ -271,6 +324,20 @@ bool open_pages(Keeper& k) {
   k.fd[static_cast<uint32_t>(HelloDescriptor::slot_table)] = pages.table_fd;
   k.fd[static_cast<uint32_t>(HelloDescriptor::decision_page)] = pages.page_fd;
   return true;
+}
+
+bool name_pages(Keeper& k) {
+  const int lock = descriptor(k, HelloDescriptor::lock);
+  if (!lock_has_text(lock)) return true;
+  const LockText wanted(k.table->state_id);
+  char text[lock_bytes];
+  if (pread(lock, text, lock_bytes, 0) == lock_bytes && memcmp(text, wanted.text, lock_bytes) == 0) return true;
+  if (pwrite(lock, wanted.text, lock_bytes, 0) == lock_bytes) return true;
+  // What it says must not be wrong: better nothing.
+  const int error = errno;
+  if (ftruncate(lock, 0) == 0) return true;
+  errno = error;
+  return false;
 }
 
 }  // namespace hearth::keeper

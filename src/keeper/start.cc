@@ -40,9 +40,21 @@ void say(const char* what, const char* subject, int error, const char* remedy) {
   [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, text, strlen(text));
 }
 
-bool fail(const char* what, const char* subject, const char* remedy = "start hearth again when that is mended") {
+const char* remedy_of(int error) {
+  switch (error) {
+    case EMFILE: return "raise its limit of open files (ulimit -n; LimitNOFILE= of a unit) and start hearth again";
+    case ENFILE: return "raise the machine's limit of open files (sysctl fs.file-max) and start hearth again";
+    case ENOMEM: return "free memory, or raise its limit (ulimit -v; MemoryMax= of a unit), and start hearth again";
+    default: return "start hearth again when that is mended; until then what an earlier one has left stays as it is";
+  }
+}
+
+bool fail(const char* what, const char* subject, const char* remedy) {
   say(what, subject, errno, remedy);
   return false;
+}
+bool fail(const char* what, const char* subject) {
+  return fail(what, subject, remedy_of(errno));
 }
 
 bool usage(const char* problem, const char* subject) {
@@ -258,7 +270,8 @@ bool make_basics(Keeper& k, int& status) {
   at(HelloDescriptor::directory) = own(open(k.options.dir, O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (at(HelloDescriptor::directory) < 0) return fail("cannot open the instance directory", k.options.dir);
   if (!take_lock(k, status)) return false;
-  if (!open_pages(k)) return fail("cannot open or make the slot table and the decision page", nullptr);
+  const char* looked_at = nullptr;
+  if (!open_pages(k, looked_at)) return fail("cannot open", looked_at);
   for (HelloDescriptor which : {HelloDescriptor::slot_table, HelloDescriptor::decision_page})
     at(which) = own(at(which));
   at(HelloDescriptor::log_page) = memory("hearth-log-page", sizeof(wire::LogPage));
@@ -278,6 +291,7 @@ bool make_basics(Keeper& k, int& status) {
   munmap(page, sizeof *page);
   if (k.table->origin == wire::StateOrigin::continued) {
     k.table->supervisor.pid = 0;
+    k.signals_held = true;
     bury_old_members(k);
   }
   return true;
@@ -401,7 +415,12 @@ bool start(Keeper& k, int argc, char** argv, int& status) {
   bind_members(k);
   // The supervisor that handed over has died since.
   if (k.options.take_over >= 0 && k.supervisor_pidfd < 0) member_gone(k, role_supervisor, wire::wait_code_unknown, 0);
-  return open_watches(k);
+  if (!open_watches(k)) return false;
+  // Last: until here nobody has done anything that the pair before does not know.
+  if (k.options.take_over < 0 && !name_pages(k))
+    return fail("cannot write to the lock file in", k.options.dir,
+                "is its disk broken? Start hearth again when it is not");
+  return true;
 }
 
 }  // namespace hearth::keeper

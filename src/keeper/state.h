@@ -184,6 +184,10 @@ struct Keeper {
   int old_logger;          // pidfd of the dead keeper's logger while it lives, else -1
   uint32_t silent_deaths;  // supervisors in a row that did not come up: died soon, without a word or by themselves
   int64_t stop_wanted_at;  // TERM or INT came since a supervisor that was up last spoke; 0 = neither
+  // What the slot table of a dead hearth counts was for that one, as its successor's first supervisor takes it. What comes
+  // before that has had a turn is for us, and is counted then.
+  bool signals_held;
+  uint32_t held_signal[NSIG];
 
   RunState run[wire::max_entries];
   uint16_t pid_bucket[pid_buckets];  // entry + 1, 0 = empty; linear probing
@@ -252,7 +256,11 @@ bool start(Keeper& k, int argc, char** argv, int& status);
 void bind_members(Keeper& k);  // to their records in the slot table
 
 // pages.cc
-bool open_pages(Keeper& k);  // sets table and both descriptors; false: errno
+bool open_pages(Keeper& k, const char*& at);  // sets table and both descriptors; false: errno, and of what
+bool name_pages(Keeper& k);                   // in DIR/lock, as the pair that is kept last; false: errno
+
+// keeper.cc
+void release_signals(Keeper& k);  // those that are held are counted, and are held no more
 
 // members.cc
 void prepare_successor(Keeper& k);           // the supervisor is on its way out

@@ -11,6 +11,10 @@
 
 namespace hearth::os {
 
+bool disk_is_full(int code) {
+  return code == ENOSPC || code == EDQUOT;
+}
+
 namespace {
 
 // A directory would keep the socket from its name, and so everybody from this hearth: it goes where it is found again.
@@ -27,6 +31,10 @@ std::unexpected<Error> cannot_bind(const std::string& path, int code) {
   return std::unexpected(std::move(error));
 }
 
+int bind_to(int fd, const sockaddr_un& address) {
+  return ::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0 ? errno : 0;
+}
+
 Result<Fd> bind_listener(int directory, const std::string& path, const std::string& name, int type) {
   const std::string new_name = name + ".new";
   const std::string full = path + "/" + new_name;
@@ -37,10 +45,12 @@ Result<Fd> bind_listener(int directory, const std::string& path, const std::stri
   ::unlinkat(directory, new_name.c_str(), 0);
   for (const std::string& each : {new_name, name}) put_directory_aside(directory, each);
   // The name inherits the mode of the socket's own inode, so it is closed to others from its first moment.
-  if (::fchmod(fd.get(), 0600) < 0 ||
-      ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) < 0 ||
-      ::listen(fd.get(), 128) < 0)
-    return cannot_bind(full, errno);
+  if (::fchmod(fd.get(), 0600) < 0) return cannot_bind(full, errno);
+  int error = bind_to(fd.get(), *address);
+  // A disk without room for both has it for one of them: for a moment clients find none.
+  if (disk_is_full(error) && ::unlinkat(directory, name.c_str(), 0) == 0) error = bind_to(fd.get(), *address);
+  if (error != 0) return cannot_bind(full, error);
+  if (::listen(fd.get(), 128) < 0) return cannot_bind(full, errno);
   // Renamed when it listens: a client finds the old one, which refuses, or one that answers.
   if (::renameat(directory, new_name.c_str(), directory, name.c_str()) < 0)
     return cannot_bind(path + "/" + name, errno);

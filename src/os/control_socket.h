@@ -13,14 +13,17 @@ namespace hearth::os {
 inline constexpr const char* control_socket_name = "api.sock";
 inline constexpr const char* keeper_socket_name = "keeper.sock";
 
-// A listening socket, non-blocking: a stream for the API, SEQPACKET for keepers. A name that is there is replaced in
-// one step, because whoever calls this holds the instance's lock: it is a dead predecessor's. `directory` is the
-// descriptor of `path`.
+// A listening socket, non-blocking: a stream for the API, SEQPACKET for keepers. A name that is there is replaced, because
+// whoever calls this holds the instance's lock: it is a dead predecessor's. In one step, but where the disk is full: there
+// the old one goes first. `directory` is the descriptor of `path`.
 Result<Fd> bind_control_socket(int directory, const std::string& path);
 Result<Fd> bind_keeper_socket(int directory, const std::string& path);
 
 // Connected to DIR/NAME; `type` as in socket(2). Fails when nobody listens there.
 Result<Fd> connect_socket(const std::string& path, const char* name, int type);
+
+// Of bind(2): there is no inode left for a socket. Whoever has one to do without goes on, and tries again.
+bool disk_is_full(int code);
 
 struct Peer {
   pid_t pid = 0;

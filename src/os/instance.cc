@@ -62,6 +62,18 @@ Place place_of(const std::string& path, const HostFacts& host) {
   return split(path, path.rfind('/'));
 }
 
+// One spelling for one directory, whatever links lie above it: state, runs and services are found by it. What is ours to
+// check keeps its links, which are refused; and who has made a link to have a shorter path has that.
+std::string spelled_once(const std::string& path, const HostFacts& host) {
+  const Place place = place_of(path, host);
+  if (place.ours.size() != 1) return path;
+  std::error_code error;
+  const std::filesystem::path above = std::filesystem::weakly_canonical(place.above, error);
+  if (error) return path;
+  const std::string spelled = above / place.ours.front();
+  return spelled.size() <= instance_path_max ? spelled : path;
+}
+
 // mkdir -p; existing components are left as they are.
 Status make_above(const std::string& path) {
   std::error_code error;
@@ -140,7 +152,7 @@ Result<Instance> find_instance(const std::string& name, const std::string& direc
     std::error_code error;
     std::string path = std::filesystem::absolute(directory, error).lexically_normal().string();
     while (path.size() > 1 && path.back() == '/') path.pop_back();
-    instance.directory = path;
+    instance.directory = spelled_once(path, host);
   } else if (host.uid == 0) {
     instance.directory = host.run_root + "/hearth/" + name;
     instance.log_directory = host.log_root + "/hearth/" + name;

@@ -5,7 +5,8 @@
 //   others   ~/.local/state/hearth/HOST-ID/NAME             logs in DIR/logs
 //            (home from the user database; HOST-ID because a home may be shared between machines)
 //   no home  /var/tmp/hearth-UID/NAME
-//   --dir    exactly that directory                         logs in DIR/logs
+//   --dir    exactly that directory, the links above it     logs in DIR/logs
+//            followed
 //
 // In it: n/ (a notify socket per run), o/ (a FIFO per run), spec/ (documents). The directory, n/ and o/ are
 // 0711, so that a service under another user reaches its own socket by name but lists nothing; spec/ is 0700. And

@@ -1,5 +1,6 @@
 #include "os/state_directory.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdio>
@@ -78,15 +79,39 @@ bool nobody_has(int state, const char* file) {
   return ::fcntl(fd.get(), F_SETSIG, SIGURG) == 0 && ::fcntl(fd.get(), F_SETLEASE, F_WRLCK) == 0;
 }
 
-// The instance directory that it was made for cannot come back to it. What cannot be told is no.
-bool orphaned(int state, const std::string& name) {
+// The instance directory that it was made for. "": it is of another mount namespace, or nobody says.
+std::string path_made_for(int state) {
   const std::string made_for = link_target(state, name_of_instance);
-  const std::size_t space = made_for.find(' ');
-  if (space == std::string::npos || made_for.substr(0, space) != mount_namespace()) return false;
-  const std::string path = made_for.substr(space + 1);
+  const std::string space = mount_namespace() + " ";
+  return made_for.starts_with(space) ? made_for.substr(space.size()) : "";
+}
+
+// As a slot table has it (StateIdentity).
+std::uint64_t device_of(const std::string& path) {
+  struct statx x{};
+  if (::statx(AT_FDCWD, path.c_str(), 0, STATX_INO, &x) < 0) return 0;
+  return std::uint64_t{x.stx_dev_major} << 32 | x.stx_dev_minor;
+}
+
+// What is left of the path of a directory that is gone lies on the file system that the directory was on. Not so when that
+// is not mounted now: it may be again, with the directory in it.
+bool is_mounted(int state, std::string path) {
+  const Fd table(::openat(state, wire::slot_table_file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (!table) return errno == ENOENT;  // ended on purpose: nobody comes back to it
+  std::uint64_t device = 0;
+  constexpr off_t at = offsetof(wire::SlotTable, identity) + offsetof(wire::StateIdentity, device);
+  if (::pread(table.get(), &device, sizeof device, at) != sizeof device) return true;  // no slot table of anybody
+  while (path.size() > 1 && device_of(path) == 0) path.erase(std::max<std::size_t>(path.rfind('/'), 1));
+  return device == 0 || device_of(path) == device;
+}
+
+// That directory cannot come back to it. What cannot be told is no.
+bool orphaned(int state, const std::string& name) {
+  const std::string path = path_made_for(state);
+  if (path.empty()) return false;
   const Fd directory(::open(path.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!directory) return errno == ENOENT || errno == ENOTDIR || errno == ELOOP;
-  return hash_name(path, directory.get()) != name;
+  if (!directory) return (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) && is_mounted(state, path);
+  return hash_name(path, directory.get()) != name && is_mounted(state, path);
 }
 
 // Earlier versions took its name away and left the events of it behind. One that is just being made has none yet.
@@ -138,6 +163,23 @@ std::string path_of_ours(const HostFacts& host) {
   return host.memory_root + "/hearth-" + std::to_string(host.uid);
 }
 
+// The name by which what DIR/state leads to was made for this very directory, which links and mounts may give several. "":
+// it was made for another.
+Result<std::string> other_name(const std::string& linked, int directory, const HostFacts& host) {
+  const std::string ours = path_of_ours(host) + "/";
+  if (!linked.starts_with(ours)) return "";
+  const auto open_directory = [](const std::string& path) {
+    return Fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  };
+  const Fd state = open_directory(linked);
+  if (!state && is_shortage(errno)) return errno_failure("open", linked, errno);
+  std::string path = state ? path_made_for(state.get()) : "";
+  if (path.empty() || hash_name(path, directory) != linked.substr(ours.size())) return "";
+  const Fd there = open_directory(path);
+  if (!there && is_shortage(errno)) return errno_failure("open", path, errno);
+  return there && file_identity(there.get()) == file_identity(directory) ? path : "";
+}
+
 // The directory `name` in memory, for the instance directory `path`.
 Status make_in_memory(const std::string& name, const std::string& path, const HostFacts& host) {
   const Fd root(::open(host.memory_root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -169,7 +211,10 @@ Status make_state_directory(const Instance& instance, const HostFacts& host) {
   const std::string path = instance.directory + "/" + name;
   const std::string linked = link_target(directory.get(), name);
   const bool here = on_tmpfs(directory.get());
-  const std::string hash = hash_name(instance.directory, directory.get());
+  Result<std::string> known_as = here ? "" : other_name(linked, directory.get(), host);
+  if (!known_as) return failure(known_as.error());
+  if (known_as->empty()) known_as = instance.directory;
+  const std::string hash = hash_name(*known_as, directory.get());
   const std::string wanted = here ? "" : path_of_ours(host) + "/" + hash;
   // A link in a copied instance directory leads to another one's state. The right one stays, whatever fails below.
   if (!linked.empty() && linked != wanted && ::unlinkat(directory.get(), name, 0) < 0 && errno != ENOENT)
@@ -178,7 +223,7 @@ Status make_state_directory(const Instance& instance, const HostFacts& host) {
     const Result<Fd> made = enter_directory(directory.get(), name, path, 0700, host.uid);
     return made ? Status() : failure(made.error());
   }
-  if (Status made = make_in_memory(hash, instance.directory, host); !made) return made;
+  if (Status made = make_in_memory(hash, *known_as, host); !made) return made;
   // Somebody who starts hearth at the same time makes the same link.
   if (::symlinkat(wanted.c_str(), directory.get(), name) == 0) return {};
   const int error = errno;
@@ -200,6 +245,7 @@ std::string state_risk(const wire::SlotTable& table, const Instance& instance, c
       case wire::StateProblem::other_boot: return "they are of another boot";
       case wire::StateProblem::other_pid_namespace: return "they are of another PID namespace";
       case wire::StateProblem::other_directory: return "they are of another instance directory";
+      case wire::StateProblem::not_the_last: return "another hearth has been here since, without them";
     }
     return "of a problem that is not known here";
   };

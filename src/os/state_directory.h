@@ -1,12 +1,13 @@
 // DIR/state, the directory of what must outlive a SIGKILL of everything and never wait for a disk (wire/state.h): a
 // real one where the instance directory is on tmpfs, as /run is; else a link to /dev/shm/hearth-UID/HASH, where HASH is
-// of path, device and inode of the instance directory, so that a copy of a directory has a state of its own.
+// of path, device and inode of the instance directory, so that a copy of a directory has a state of its own. By another path of the same
+// directory (a bind mount, say) it keeps the one that it has.
 //
 // It is made by who starts a keeper, and stays as long as the instance directory; a deliberate end removes the files in
 // it. What is in memory goes with its instance directory only by our doing: in HASH, the link `instance` names mount
 // namespace and path that it was made for, and whoever makes a state looks through its siblings. One is removed when
-// in this mount namespace its instance directory is gone or another one, and nobody has its files open. So that
-// nobody makes again what is being removed, both are done under flock(2) of /dev/shm/hearth-UID.
+// in this mount namespace its instance directory is gone or another one, on a file system that is mounted, and nobody has
+// its files open. So that nobody makes again what is being removed, both are done under flock(2) of /dev/shm/hearth-UID.
 #pragma once
 
 #include <string>

@@ -9,6 +9,7 @@
 //   - both are whole: ordinary files of ours, of the right size, magic and versions, with a commit in the page
 //   - they belong together (state_id)
 //   - they are of this boot, PID namespace and instance directory: only then do PIDs and deadlines mean anything
+//   - DIR/lock names them, or nobody: a hearth that found others in DIR/state, or none, and decided by those, knows better
 //
 // Else they are put aside under another name, and new ones are made. Where there is no such directory or no room
 // in it, both are memfds, which end with the last process that holds them. docs/formats/state.md
@@ -46,6 +47,7 @@ enum class StateProblem : uint32_t {
   other_boot,
   other_pid_namespace,
   other_directory,
+  not_the_last,  // DIR/lock names another pair: a later hearth kept that one
 };
 
 inline constexpr char state_directory_name[] = "state";

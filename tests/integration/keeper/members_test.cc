@@ -3,8 +3,11 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
+#include <memory>
 #include <poll.h>
 #include <signal.h>
+#include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -13,6 +16,7 @@
 #include <utility>
 
 #include "integration/keeper/harness.h"
+#include "wire/decision_page.h"
 
 namespace hearth::test {
 namespace {
@@ -91,6 +95,61 @@ TEST_F(Keeper, CountsItsSignals) {
     ASSERT_TRUE(h.until([&] { return counted() == expected; }));
   }
   EXPECT_EQ(h.table->signals_hup.load(), 2u);
+}
+
+bool is_pending(pid_t pid, int signal) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("ShdPnd:") && (std::stoull(line.substr(7), nullptr, 16) >> (signal - 1) & 1) != 0) return true;
+  return false;
+}
+
+// Its first supervisor takes what it finds counted for signals of the hearth that is dead.
+TEST_F(Keeper, ThatGoesOnAfterTheDeathOfAllCountsItsSignalsWhenASupervisorHasHadATurn) {
+  std::string state = "/dev/shm/hearth-test.XXXXXX";
+  if (mkdtemp(state.data()) == nullptr) GTEST_SKIP() << "no state is kept without /dev/shm";
+  const std::unique_ptr<std::string, void (*)(std::string*)> removed(
+      &state, [](std::string* path) { std::filesystem::remove_all(*path); });
+  std::filesystem::create_directory_symlink(state, h.dir + "/state");
+  const auto die_and_come_back = [&] {
+    kill(h.keeper, SIGKILL);
+    EXPECT_TRUE(wait_child(h.keeper));
+    kill(h.supervisor.pid, SIGKILL);
+    h.hello.clear();
+    munmap(std::exchange(h.table, nullptr), sizeof *h.table);
+    const Fd lock(open((h.dir + "/lock").c_str(), O_RDONLY | O_CLOEXEC));
+    ASSERT_TRUE(h.until([&] { return flock(lock.get(), LOCK_EX | LOCK_NB) == 0; }));
+    flock(lock.get(), LOCK_UN);
+    h.keeper = h.start_keeper();
+    h.accept_supervisor();
+    h.take_over_from_keeper();
+  };
+  ASSERT_NO_FATAL_FAILURE(die_and_come_back());
+  ASSERT_EQ(wire::StateOrigin::made, h.table->origin);
+  const int fd = h.hello[static_cast<std::size_t>(wire::HelloDescriptor::decision_page)].get();
+  void* const at = mmap(nullptr, sizeof(wire::DecisionPage), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  ASSERT_NE(MAP_FAILED, at);
+  auto& page = *static_cast<wire::DecisionPage*>(at);
+  wire::decision_page_init(page, wire::decision_record_version);
+  wire::PageWriter writer(page);
+  writer.set_head("x", 1);
+  writer.publish();
+  munmap(at, sizeof page);
+  // Not held: there was no hearth before.
+  kill(h.keeper, SIGTERM);
+  ASSERT_TRUE(h.until([&] { return h.table->signals_term.load() == 1; }));
+
+  ASSERT_NO_FATAL_FAILURE(die_and_come_back());
+  ASSERT_EQ(wire::StateOrigin::continued, h.table->origin);
+  kill(h.keeper, SIGTERM);
+  kill(h.keeper, SIGHUP);
+  ASSERT_TRUE(h.until([&] { return !is_pending(h.keeper, SIGTERM) && !is_pending(h.keeper, SIGHUP); }));
+  EXPECT_EQ(1u, h.table->signals_term.load());
+  EXPECT_EQ(0u, h.table->signals_hup.load());
+  ASSERT_TRUE(h.supervisor.send<wire::RunRecord>(MessageType::up, {}));
+  EXPECT_TRUE(h.until([&] { return h.table->signals_term.load() == 2 && h.table->signals_hup.load() == 1; }));
+  kill(h.keeper, SIGHUP);
+  EXPECT_TRUE(h.until([&] { return h.table->signals_hup.load() == 2; }));
 }
 
 TEST_F(Keeper, StartsASupervisorAHundredTimesAndTouchesNoRun) {

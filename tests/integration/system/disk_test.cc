@@ -1,6 +1,7 @@
 // A disk that is full or does not answer, under DIR/spec and DIR/runs.json.
 #include <fcntl.h>
 #include <filesystem>
+#include <fstream>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -75,11 +76,11 @@ TEST_F(Disk, what_does_not_return_holds_up_neither_orders_nor_services_nor_the_e
 
 // The instance directory on a small tmpfs that is full: DIR/state has no room there either, and is in memory.
 struct FullDisk : Machine {
-  FullDisk() {
+  explicit FullDisk(const char* size = "size=256k,mode=0711") {
     if (!root()) return;
     directory = base + "/full";
     ::mkdir(directory.c_str(), 0711);
-    mounted_ = ::mount("none", directory.c_str(), "tmpfs", 0, "size=256k,mode=0711") == 0;
+    mounted_ = ::mount("none", directory.c_str(), "tmpfs", 0, size) == 0;
   }
   ~FullDisk() override {
     if (!mounted_) return;
@@ -134,6 +135,66 @@ TEST_F(FullDisk, a_first_start_goes_on_in_memory_and_says_so) {
   make_room();
   EXPECT_TRUE(until([&] { return exists(directory + "/spec/1.json") && exists(directory + "/runs.json"); }));
   EXPECT_TRUE(web.alive());
+}
+
+// One that has room, and no inode: ext4 that was made for large files, a quota of files.
+struct DiskWithoutInodes : FullDisk {
+  DiskWithoutInodes() : FullDisk("size=16m,nr_inodes=200,mode=0711") {}
+  std::string filler(int number) const { return directory + "/filler." + std::to_string(number); }
+  void fill() {
+    while (os::Fd(::open(filler(fillers_).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600))) ++fillers_;
+    ASSERT_EQ(ENOSPC, errno);
+  }
+  void make_room() {
+    while (fillers_ > 0) EXPECT_EQ(0, ::unlink(filler(--fillers_).c_str()));
+  }
+  // Of one that does not answer.
+  static pid_t supervisor_of(pid_t keeper) {
+    const std::string proc = "/proc/" + std::to_string(keeper) + "/task/" + std::to_string(keeper) + "/children";
+    std::ifstream children(proc);
+    std::error_code error;
+    for (pid_t pid; children >> pid;)
+      if (std::filesystem::read_symlink("/proc/" + std::to_string(pid) + "/exe", error).filename() ==
+          "hearth-supervisor")
+        return pid;
+    return 0;
+  }
+  int fillers_ = 0;
+};
+
+TEST_F(DiskWithoutInodes, the_supervisor_that_comes_next_answers) {
+  if (!mounted_) GTEST_SKIP() << "a small tmpfs cannot be mounted here";
+  project("[service.web]\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  const Actor web = stage->enter();
+  fill();
+  kill_members("hearth-supervisor", SIGKILL);
+  const Output stopped = hearth({"stop", "web"});
+  EXPECT_EQ(0, stopped.code) << stopped.all();
+  EXPECT_EQ("stopped", service().state);
+  make_room();
+}
+
+TEST_F(DiskWithoutInodes, a_supervisor_for_whose_sockets_there_is_no_room_lives_and_answers_when_there_is) {
+  if (!mounted_) GTEST_SKIP() << "a small tmpfs cannot be mounted here";
+  project("[service.web]\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  const Actor web = stage->enter();
+  const pid_t keeper_pid = status().keeper;
+  // Whoever has them open keeps their inodes.
+  const os::Fd api(::open((directory + "/api.sock").c_str(), O_PATH | O_CLOEXEC));
+  const os::Fd keeper(::open((directory + "/keeper.sock").c_str(), O_PATH | O_CLOEXEC));
+  ASSERT_TRUE(api && keeper);
+  fill();
+  kill_members("hearth-supervisor", SIGKILL);
+  ASSERT_TRUE(until([&] { return !exists(directory + "/api.sock"); }));
+  const pid_t supervisor = supervisor_of(keeper_pid);
+  ASSERT_GT(supervisor, 0);
+  make_room();
+  EXPECT_TRUE(until([&] { return status().answered; }));
+  EXPECT_EQ(supervisor, status().supervisor) << "it ended, and its successor answers";
+  EXPECT_TRUE(until([&] { return exists(directory + "/keeper.sock") && !told("hearth is not found"); }));
+  EXPECT_EQ(web.pid, service().pid);
 }
 
 }  // namespace

@@ -62,7 +62,7 @@ constexpr Name first_names[] = {
     {"api.sock.new", false, {well, well, well, well, well}},
     {"keeper.sock", false, {well, well, well, well, well}},
     {"keeper.sock.new", false, {well, well, well, well, well}},
-    // It is locked, and nothing is written in it.
+    // It is locked; what is no ordinary file with one name is not written to.
     {"lock",
      false,
      {{Fate::refused, "cannot open the lock file"},

@@ -363,6 +363,28 @@ TEST_F(TotalDeath, a_second_keeper_leaves_the_state_of_the_first_alone) {
   EXPECT_EQ(web.pid, service().pid);
 }
 
+// The state was another one for each spelling, and each hearth went on with that of the last but one.
+TEST_F(TotalDeath, a_directory_below_a_link_is_the_same_by_each_of_its_names) {
+  const std::string real = directory, alias = base + "/alias/i";
+  std::filesystem::create_directory_symlink(work, base + "/alias");
+  directory = alias;
+  project("[service.web]\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  const Actor web = stage->enter();
+  die();
+  directory = real;
+  next_hearth();
+  EXPECT_EQ(web.pid, service().pid);
+  EXPECT_THAT(status().notes_text(), HasSubstr("this one goes on from"));
+  ASSERT_EQ(0, hearth({"down", "other"}).code);
+  die();
+  directory = alias;
+  next_hearth();
+  EXPECT_EQ(web.pid, service().pid);
+  EXPECT_THAT(status().notes_text(), Not(HasSubstr("put aside")));
+  expect_clean_shutdown();
+}
+
 struct TotalDeathOnTmpfs : TotalDeath {
   TotalDeathOnTmpfs() {
     ::mkdir(directory.c_str(), 0711);

@@ -3,10 +3,14 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
+#include <sched.h>
 #include <string>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -37,6 +41,8 @@ class PagesTest : public testing::Test {
       GTEST_SKIP() << "no hearth on this machine leaves any: " << made.error().text();
     place = ::open(instance.directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     ASSERT_GE(place, 0);
+    lock = os::Fd(::openat(place, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    ASSERT_TRUE(lock);
   }
   void TearDown() override {
     forget();
@@ -44,11 +50,15 @@ class PagesTest : public testing::Test {
     os::remove_state_directory(place);
     ::close(place);
   }
-  bool open() {
+  void prepare() {
     k = std::make_unique<Keeper>();
     for (int& fd : k->fd) fd = -1;
     k->fd[static_cast<std::uint32_t>(HelloDescriptor::directory)] = place;
-    return open_pages(*k);
+    k->fd[static_cast<std::uint32_t>(HelloDescriptor::lock)] = lock.get();
+  }
+  bool open() {
+    prepare();
+    return open_pages(*k, looked_at) && name_pages(*k);
   }
   // As its end does.
   void forget() {
@@ -72,11 +82,17 @@ class PagesTest : public testing::Test {
   std::string table_file() const {
     return instance.directory + "/" + wire::state_directory_name + "/" + wire::slot_table_file;
   }
+  std::string lock_text() const {
+    std::ifstream in(instance.directory + "/lock");
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
   bool is_put_aside() const { return std::filesystem::exists(table_file() + wire::put_aside_suffix); }
 
   test::TempDirectory root;
   os::Instance instance;
   int place = -1;
+  os::Fd lock;
+  const char* looked_at = "";
   std::unique_ptr<Keeper> k;
 };
 
@@ -96,6 +112,61 @@ TEST_F(PagesTest, that_are_none_are_put_aside) {
   ASSERT_TRUE(open());
   EXPECT_EQ(StateOrigin::made, k->table->origin);
   EXPECT_TRUE(is_put_aside());
+}
+
+// A hearth that could not use DIR/state has started, stopped and numbered runs of which the pair there knows nothing.
+TEST_F(PagesTest, of_a_hearth_before_the_last_are_put_aside) {
+  ASSERT_TRUE(open());
+  commit();
+  forget();
+  const std::string state = instance.directory + "/" + wire::state_directory_name;
+  std::filesystem::rename(state, state + ".hidden");
+  ASSERT_TRUE(open());
+  EXPECT_EQ(StateOrigin::memory, k->table->origin);
+  forget();
+  std::filesystem::rename(state + ".hidden", state);
+  ASSERT_TRUE(open());
+  EXPECT_EQ(StateOrigin::made, k->table->origin);
+  EXPECT_EQ(StateProblem::not_the_last, k->table->problem);
+  EXPECT_TRUE(is_put_aside());
+  commit();
+  forget();
+  ASSERT_TRUE(open());
+  EXPECT_EQ(StateOrigin::continued, k->table->origin) << "and those that it made are the last";
+}
+
+TEST_F(PagesTest, of_a_version_that_names_none_are_gone_on_with_and_named) {
+  ASSERT_TRUE(open());
+  commit();
+  forget();
+  const std::string named = lock_text();
+  EXPECT_EQ(23u, named.size());
+  ASSERT_EQ(0, ::ftruncate(lock.get(), 0));
+  ASSERT_TRUE(open());
+  EXPECT_EQ(StateOrigin::continued, k->table->origin);
+  EXPECT_EQ(named, lock_text());
+}
+
+TEST_F(PagesTest, are_named_in_no_file_that_has_another_name) {
+  std::ofstream(root / "precious") << "precious";
+  std::filesystem::remove(instance.directory + "/lock");
+  ASSERT_EQ(0, ::link((root / "precious").c_str(), (instance.directory + "/lock").c_str()));
+  lock = os::Fd(::openat(place, "lock", O_RDWR | O_CLOEXEC));
+  ASSERT_TRUE(open());
+  commit();
+  forget();
+  ASSERT_TRUE(open());
+  EXPECT_EQ(StateOrigin::continued, k->table->origin);
+  EXPECT_EQ("precious", lock_text());
+}
+
+TEST_F(PagesTest, are_not_kept_when_the_lock_goes_on_naming_others) {
+  ASSERT_TRUE(open());
+  forget();
+  lock = os::Fd(::openat(place, "lock", O_RDONLY | O_CLOEXEC));
+  ASSERT_TRUE(lock);
+  EXPECT_FALSE(open());
+  EXPECT_EQ(EBADF, errno);
 }
 
 // Who takes them for none then leaves every service that runs to nobody.
@@ -125,6 +196,39 @@ TEST_F(PagesTest, that_cannot_be_looked_at_for_want_of_descriptors_stay_as_they_
   EXPECT_GE(refused, 3) << "boot id, slot table, decision page";
 }
 
+// With /proc read-only or masked, say.
+TEST_F(PagesTest, of_which_nobody_can_say_whether_this_is_their_boot_stay_as_they_are) {
+  ASSERT_TRUE(open());
+  commit();
+  forget();
+  const std::string empty = root / "empty";
+  std::ofstream{empty};
+  const auto in_a_child = [&](const std::function<bool()>& holds) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      const bool masked = ::unshare(CLONE_NEWNS) == 0 &&
+                          ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+                          ::mount(empty.c_str(), "/proc/sys/kernel/random/boot_id", nullptr, MS_BIND, nullptr) == 0;
+      ::_exit(!masked ? 2 : holds() ? 0 : 1);
+    }
+    int status = -1;
+    ::waitpid(child, &status, 0);
+    return WEXITSTATUS(status);
+  };
+  const int refused = in_a_child(
+      [&] { return !open() && errno == ENODATA && std::string(looked_at) == "/proc/sys/kernel/random/boot_id"; });
+  if (refused == 2) GTEST_SKIP() << "/proc cannot be masked here";
+  EXPECT_EQ(0, refused);
+  EXPECT_FALSE(is_put_aside());
+  ASSERT_TRUE(open());
+  EXPECT_EQ(StateOrigin::continued, k->table->origin);
+  forget();
+  // Where there is nothing to be told, nothing is asked for.
+  for (const char* file : {wire::slot_table_file, wire::decision_page_file})
+    std::filesystem::remove(instance.directory + "/" + wire::state_directory_name + "/" + file);
+  EXPECT_EQ(0, in_a_child([&] { return open() && k->table->origin == StateOrigin::made; }));
+}
+
 TEST_F(PagesTest, that_cannot_be_looked_at_for_want_of_memory_stay_as_they_are) {
   HEARTH_SKIP_IF_SANITIZED();
   ASSERT_TRUE(open());
@@ -133,11 +237,9 @@ TEST_F(PagesTest, that_cannot_be_looked_at_for_want_of_memory_stay_as_they_are) 
   rlimit before{};
   ASSERT_EQ(0, ::getrlimit(RLIMIT_AS, &before));
   const rlimit none{1, before.rlim_max};
-  k = std::make_unique<Keeper>();  // it has a table of megabytes of its own
-  for (int& fd : k->fd) fd = -1;
-  k->fd[static_cast<std::uint32_t>(HelloDescriptor::directory)] = place;
+  prepare();  // a keeper has a table of megabytes of its own
   ASSERT_EQ(0, ::setrlimit(RLIMIT_AS, &none));
-  const bool opened = open_pages(*k);
+  const bool opened = open_pages(*k, looked_at);
   const int error = errno;
   ASSERT_EQ(0, ::setrlimit(RLIMIT_AS, &before));
   EXPECT_FALSE(opened);

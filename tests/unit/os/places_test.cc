@@ -105,6 +105,24 @@ TEST_F(InstanceTest, the_place_follows_from_user_and_host_and_never_from_the_env
   EXPECT_EQ("/srv/h/logs", find_instance("main", "/srv/h", host)->log_directory);
 }
 
+TEST_F(InstanceTest, a_directory_has_one_spelling_whatever_links_lie_above_it) {
+  std::filesystem::create_directories(root / "real/run/hearth");
+  std::filesystem::create_symlink(root / "real", root / "link");
+  EXPECT_EQ(root / "real/h", find_instance("main", root / "link/h", host)->directory);
+  EXPECT_EQ(root / "real/new/h", find_instance("main", root / "link/new/h", host)->directory) << "not there yet";
+  EXPECT_EQ(root / "link", find_instance("main", root / "link", host)->directory) << "itself a link, it is refused";
+  // Nor may links lie where hearth makes the directories itself.
+  std::filesystem::create_directories(root / "tmp");
+  std::filesystem::create_symlink(root / "real", root / "tmp/hearth-1000");
+  host.uid = 1000;
+  EXPECT_EQ(root / "tmp/hearth-1000/h", find_instance("main", root / "tmp/hearth-1000/h", host)->directory);
+  // A link may be there to make a long path a short one.
+  const std::string deep = root / ("real/" + std::string(instance_path_max, 'd'));
+  std::filesystem::create_directories(deep);
+  std::filesystem::create_symlink(deep, root / "short");
+  EXPECT_EQ(root / "short/h", find_instance("main", root / "short/h", host)->directory);
+}
+
 TEST_F(InstanceTest, names_that_are_no_words_and_paths_too_long_for_sockets_are_refused_with_the_remedy) {
   for (const char* name : {"", "..", "a/b", "-x", "a b"}) EXPECT_FALSE(find_instance(name, "", host)) << name;
   EXPECT_TRUE(find_instance("main", "/" + std::string(instance_path_max - 1, 'x'), host));

@@ -105,6 +105,23 @@ TEST_F(StateDirectoryTest, the_link_in_a_copied_directory_is_replaced) {
   EXPECT_FALSE(state_is_left(root / "b"));
 }
 
+TEST_F(StateDirectoryTest, a_directory_that_has_two_names_keeps_the_one_it_has) {
+  HEARTH_SKIP_IF_SANITIZED();
+  const std::string a = make("a");
+  fs::create_directory_symlink(root.path(), root / "alias");
+  const Instance by_another_name{"a", root / "alias/a", root / "alias/a/logs"};
+  for (int few = 1; few <= 2; ++few) {
+    const test::FewDescriptors left(few);
+    EXPECT_FALSE(make_state_directory(by_another_name, host)) << few;
+  }
+  EXPECT_EQ(a, target("a"));
+  EXPECT_TRUE(make_state_directory(by_another_name, host));
+  EXPECT_EQ(a, target("a"));
+  fs::rename(root / "a", root / "b");
+  EXPECT_TRUE(make_state_directory(instance("b"), host));
+  EXPECT_NE(a, target("b")) << "whoever makes a directory of that name next has the old one cleared";
+}
+
 TEST_F(StateDirectoryTest, what_an_instance_that_was_removed_left_in_memory_goes_with_the_next_start_of_any) {
   const std::string gone = make("gone");
   const std::string replaced = make("replaced");
@@ -116,6 +133,26 @@ TEST_F(StateDirectoryTest, what_an_instance_that_was_removed_left_in_memory_goes
   EXPECT_FALSE(fs::exists(gone));
   EXPECT_FALSE(fs::exists(replaced));
   EXPECT_TRUE(state_is_left(root / "dead")) << "its instance is there";
+}
+
+// What is to be seen below its mount point then is of another one.
+TEST_F(StateDirectoryTest, of_an_instance_whose_file_system_is_not_mounted_is_left) {
+  const std::string away = make("away");
+  struct statx x{};
+  ASSERT_EQ(0, ::statx(AT_FDCWD, (root / "away").c_str(), 0, STATX_INO, &x));
+  const auto write_device = [&](std::uint64_t device) {
+    const Fd table(::open((away + "/" + wire::slot_table_file).c_str(), O_RDWR | O_CLOEXEC));
+    constexpr off_t at = offsetof(wire::SlotTable, identity) + offsetof(wire::StateIdentity, device);
+    ASSERT_EQ(8, ::pwrite(table.get(), &device, sizeof device, at));
+  };
+  const std::uint64_t here = std::uint64_t{x.stx_dev_major} << 32 | x.stx_dev_minor;
+  fs::remove_all(root / "away");
+  write_device(here + 1);
+  make("a");
+  EXPECT_TRUE(fs::exists(away));
+  write_device(here);
+  EXPECT_TRUE(make_state_directory(instance("a"), host));
+  EXPECT_FALSE(fs::exists(away));
 }
 
 TEST_F(StateDirectoryTest, the_events_of_an_instance_that_is_gone_go_too) {
