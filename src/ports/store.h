@@ -107,8 +107,9 @@ class Store {
   virtual bool finish(RunId next_run) = 0;
   // ---- the event journal (docs/formats/events.md)
   // Once, before anything else of it. What lies behind `mark` was never committed and is cut away; without a mark it
-  // goes on behind what is found. Returns the mark in force.
-  virtual JournalMark continue_journal(std::optional<JournalMark> mark) { return mark.value_or(JournalMark{}); }
+  // goes on behind what is found. Returns the mark in force. Fails when nobody can say now what there is: then it stays as
+  // it is, and another supervisor may find it.
+  virtual Result<JournalMark> continue_journal(std::optional<JournalMark> mark) { return mark.value_or(JournalMark{}); }
   // Written, and seen by nobody until they are committed. Ids ascend. Returns the end for the mark; fails when nothing
   // was written. Waits for no disk.
   virtual Result<std::uint64_t> append_events(const std::vector<EventRecord>& events) {

@@ -18,6 +18,8 @@ namespace {
 
 using wire::ParkClass;
 
+constexpr char hint_of_shortage[] = "free what is short; the keeper starts another supervisor, which tries again";
+
 // Shared with keeper and predecessors: read with offsets, never through its file position.
 Result<std::string> read_whole(int fd) {
   Result<std::uint64_t> size = os::file_size(fd, "a document");
@@ -194,7 +196,7 @@ Result<std::vector<Document>> DiskStore::documents(const std::vector<std::uint64
   for (const std::uint64_t version : versions) {
     Result<std::string> text = find_text(version);
     if (!text && is_shortage(text.error().code)) {
-      text.error().hint = "free what is short; the keeper starts another supervisor, which tries again";
+      text.error().hint = hint_of_shortage;
       return failure(text.error());
     }
     if (!text) {
@@ -253,8 +255,13 @@ void DiskStore::remove_unwanted_state() const {
   ::closedir(listed);
 }
 
-ports::JournalMark DiskStore::continue_journal(std::optional<ports::JournalMark> mark) {
-  const ports::JournalMark now = journal_.resume(mark, mark ? no_event : last_event_on_disk(instance()));
+Result<ports::JournalMark> DiskStore::continue_journal(std::optional<ports::JournalMark> mark) {
+  const Result<EventId> floor = mark ? no_event : last_event_on_disk(instance());
+  Result<ports::JournalMark> now = floor ? journal_.resume(mark, *floor) : failure(floor.error());
+  if (!now) {
+    now.error().subject = directory_ + "/" + now.error().subject;
+    if (is_shortage(now.error().code)) now.error().hint = hint_of_shortage;
+  }
   uncopied_ = true;  // our predecessor may have died before it was copied
   return now;
 }

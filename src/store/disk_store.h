@@ -61,7 +61,7 @@ class DiskStore final : public ports::Store {
   void mark(SlotIndex slot, const std::vector<ports::Mark>& marks) override { marks_.want(slot, marks); }
   bool finish(RunId next_run) override;
   std::optional<std::string> trouble() const override;
-  ports::JournalMark continue_journal(std::optional<ports::JournalMark> mark) override;
+  Result<ports::JournalMark> continue_journal(std::optional<ports::JournalMark> mark) override;
   Result<std::uint64_t> append_events(const std::vector<EventRecord>& events) override;
   void events_committed(ports::JournalMark mark) override;
   ports::EventLines read_events(EventId after, std::size_t most_bytes) const override;

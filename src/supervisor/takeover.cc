@@ -35,7 +35,7 @@ Result<bool> Takeover::resume(wire::DecisionPage& page) {
   wire::discard_uncommitted(page, head.slots_used);
   ++head.takeovers;
   book_.head_changed = true;
-  continue_journal();
+  if (const Status found = continue_journal(); !found) return failure(found.error());
   const bool revived = head.keeper_generation < options_.continued_by;
   if (revived) revive();
   head.keeper_generation = options_.keeper_generation;
@@ -53,17 +53,20 @@ Result<bool> Takeover::resume(wire::DecisionPage& page) {
   return revived;
 }
 
-void Takeover::continue_journal() {
+Status Takeover::continue_journal() {
   Head& head = book_.head;
-  const ports::JournalMark mark = store_.continue_journal(ports::JournalMark{head.last_event, head.journal_end});
-  head.last_event = mark.last;
-  head.journal_end = mark.end;
+  const Result<ports::JournalMark> mark =
+      store_.continue_journal(ports::JournalMark{head.last_event, head.journal_end});
+  if (!mark) return failure(mark.error());
+  head.last_event = mark->last;
+  head.journal_end = mark->end;
   EventRecord event;
   event.what = Happening::takeover;
   event.time = now_.wall;
   event.pid = options_.pid;
   event.text = "supervisor PID " + std::to_string(options_.pid) + " goes on in the place of the one before";
   book_.errands.happened.push_back(std::move(event));
+  return {};
 }
 
 // Those that slots name: of an apply that was never committed nothing is taken over.

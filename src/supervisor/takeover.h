@@ -44,7 +44,7 @@ class Takeover {
   void adopt(const ports::Heritage& heritage);
 
  private:
-  void continue_journal();
+  Status continue_journal();
   Status read_documents();
   void revive();
   void resume_slot(SlotIndex slot, bool revived);
