@@ -49,7 +49,8 @@ class DiskStore final : public ports::Store {
   // `link` is borrowed; `directory` is the absolute path of the instance.
   DiskStore(os::KeeperLink& link, std::string directory, DocumentFormat format, BehindOptions options = {});
 
-  // For want of a descriptor its directories may not be there, for as long as it lives: the next supervisor tries again.
+  // What may pass has kept it from opening its directories, or from knowing which boot this is, for as long as it lives: the
+  // next supervisor tries again.
   Status has_directories() const;
 
   Status put_document(const Document& document) override;
@@ -95,8 +96,9 @@ class DiskStore final : public ports::Store {
   os::KeeperLink& link_;
   std::string directory_;
   DocumentFormat format_;
-  int state_error_ = 0;  // errno of opening what follows
-  os::Fd state_;         // DIR/state; none: it cannot be used
+  int identity_error_ = 0;  // errno of asking for boot and PID namespace
+  int state_error_ = 0;     // errno of opening what follows
+  os::Fd state_;            // DIR/state; none: it cannot be used
   Journal journal_;
   std::shared_ptr<Mirror> mirror_;  // also of the writer, whose last write may not have returned when we end
   Behind writer_;                   // makes the disk equal to what is wanted

@@ -64,11 +64,18 @@ Result<RunList> parse_run_list(const std::string& text) {
   list.pid_namespace = number_of(object, "pid_namespace");
   list.instance = string_of(object, "instance");
   list.next_run = number_of(object, "next_run");
+  list.torn = true;  // until its end is seen
+  bool hole = false;
   std::size_t at = text.find('\n');
   while (at != std::string::npos) {
     const std::size_t end = text.find('\n', at + 1);
     const std::string line = text.substr(at + 1, end == std::string::npos ? end : end - at - 1);
-    if (line.starts_with('{') && read_flat(line, object)) list.runs.push_back(note_of(object));
+    if (line.starts_with('{') && read_flat(line, object))
+      list.runs.push_back(note_of(object));
+    else if (line == "]}")
+      list.torn = hole;
+    else if (!line.empty())
+      hole = true;
     at = end;
   }
   return list;
