@@ -299,7 +299,7 @@ bool DiskStore::finish(RunId next_run) {
   if (finish_until_ == 0) {
     finish_until_ = after(now, finish_patience);
     mirror_->journal().offer(journal_.segments());
-    mirror_->finish(next_run);
+    mirror_->finish(next_run, journal_.last());
     writer_.post(true);
   }
   // Mostly there at once: a millisecond's patience spares another turn.

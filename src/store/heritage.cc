@@ -266,6 +266,7 @@ void sort_noted(RunList&& list, const Here& here, const std::string& directory, 
     if (!lives) shelf.give_up(lives.error());
     (lives.value_or(true) ? heritage.runs : heritage.gone).push_back(std::move(note));
   }
+  heritage.last_event = list.last_event;
   if (list.next_run > 0) heritage.greatest_run = std::max(heritage.greatest_run, list.next_run - 1);
 }
 

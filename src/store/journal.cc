@@ -158,8 +158,8 @@ Result<ports::JournalMark> Journal::resume(std::optional<ports::JournalMark> mar
     if (!end) return errno_failure("read", path_of(segments_.back().first), errno);
     now = *end;
   }
-  const EventId oldest_unknown = segments_.empty() ? no_event : segments_.back().first;
-  begins_another_ = *found > oldest_unknown && (!mark || *found <= mark->last);
+  const EventId newest_seen = segments_.empty() ? no_event : segments_.back().first;
+  begins_another_ = *found > newest_seen && (!mark || *found <= mark->last);
   if (begins_another_) {
     now.last = std::max(now.last, *found);
   } else if (!segments_.empty()) {
@@ -172,6 +172,7 @@ Result<ports::JournalMark> Journal::resume(std::optional<ports::JournalMark> mar
     now.end = 0;
   }
   for (const Segment& segment : unwanted) remove(segment);
+  now.of_copy = !mark && (begins_another_ || floor > now.last);
   now.last = std::max(now.last, floor);
   last_ = now.last;
   return now;

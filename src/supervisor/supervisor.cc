@@ -77,8 +77,7 @@ Result<std::unique_ptr<Supervisor>> Supervisor::create(World world, wire::Decisi
     book.head.keeper_generation = self->options_.keeper_generation;
     book.head.keeper_execs_told = self->options_.keeper_programs.execs;
     book.head.keeper_refusals_told = self->options_.keeper_programs.refusals;
-    book.head.last_event = mark->last;
-    book.head.journal_end = mark->end;
+    takeover.begin_events(*mark, heritage.last_event);
     book.head_changed = true;
     takeover.adopt(heritage);
   }

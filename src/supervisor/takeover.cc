@@ -69,6 +69,22 @@ Status Takeover::continue_journal() {
   return {};
 }
 
+// What was committed behind a copy may have been read by somebody, who would miss another event of the same number. A hearth
+// that has ended had nothing behind it.
+void Takeover::begin_events(const ports::JournalMark& mark, EventId last_of_ended) {
+  Head& head = book_.head;
+  head.last_event = mark.last;
+  head.journal_end = mark.end;
+  if (!mark.of_copy || mark.last == last_of_ended) return;
+  head.last_event += ports::ids_left_out;
+  EventRecord event;
+  event.what = Happening::loss;
+  event.time = now_.wall;
+  event.text = "events after " + std::to_string(mark.last) +
+               " may be lost: DIR/state had them and is gone, and the copy on the disk is half a second behind";
+  book_.errands.happened.push_back(std::move(event));
+}
+
 // Those that slots name: of an apply that was never committed nothing is taken over.
 Status Takeover::read_documents() {
   std::vector<std::uint64_t> versions;

@@ -408,7 +408,7 @@ Result<ports::JournalMark> StorePort::continue_journal(std::optional<ports::Jour
   tell_journal(last);
   if (!mark && *o_.observer != nullptr) (*o_.observer)->journal_begins_anew();
   o_.crash.point("continue_journal done");
-  return ports::JournalMark{last, journal_.size()};
+  return ports::JournalMark{last, journal_.size(), !mark && found != no_event && (only_the_copy || disk_.one_in(2))};
 }
 
 Result<std::uint64_t> StorePort::append_events(const std::vector<EventRecord>& events) {

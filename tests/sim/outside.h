@@ -178,6 +178,7 @@ class StorePort final : public ports::Store {
   std::uint32_t no_events_for = 0;   // so many turns find no room for their events
   std::uint32_t short_for = 0;       // so many supervisors cannot read the documents
   std::uint32_t no_journal_for = 0;  // so many supervisors cannot see the journal
+  bool only_the_copy = false;        // without a page, the disk alone says how far events had come
 
   // Readiness files: whose they are, by label, and which run they name. They stay when nobody is left to take them away.
   std::map<std::string, RunId> ready_files;

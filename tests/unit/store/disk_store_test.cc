@@ -475,11 +475,18 @@ TEST_F(DiskStoreTest, a_deliberate_end_leaves_no_run_and_no_document) {
   ASSERT_TRUE(store->put_document(document(3)));
   store->note_runs({note(0, 9)}, 10);
   store->drop_document(3);
+  ASSERT_TRUE(store->continue_journal(std::nullopt));
+  EventRecord event;
+  event.id = 7;
+  const Result<std::uint64_t> end = store->append_events({event});
+  ASSERT_TRUE(end);
+  store->events_committed({7, *end});
   wait_for([this] { return store->finish(12); });
   EXPECT_TRUE(store->settle(0));
   const Result<RunList> list = parse_run_list(*os::read_file(path("runs.json")));
   ASSERT_TRUE(list);
   EXPECT_EQ(12u, list->next_run);
+  EXPECT_EQ(7u, list->last_event);
   EXPECT_TRUE(list->runs.empty());
   EXPECT_TRUE(std::filesystem::is_empty(path("spec")));
 }

@@ -219,6 +219,12 @@ TEST_F(HeritageTest, a_run_whose_document_was_replaced_after_the_last_write_foll
   EXPECT_EQ(1u, heritage.runs[0].service);
 }
 
+TEST_F(HeritageTest, only_who_has_ended_in_order_says_which_event_was_the_last) {
+  EXPECT_EQ(no_event, read().last_event);
+  list.last_event = 7;
+  EXPECT_EQ(7u, read().last_event);
+}
+
 TEST_F(HeritageTest, a_PID_that_was_used_again_is_not_the_run) {
   note(9, ::getpid(), os::start_ticks(::getpid()) + 1);
   const ports::Heritage heritage = read();

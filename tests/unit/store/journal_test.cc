@@ -158,8 +158,9 @@ TEST_F(JournalTest, a_segment_that_an_uncommitted_turn_began_goes) {
 TEST_F(JournalTest, without_a_page_it_goes_on_behind_the_last_whole_line) {
   commit(1, 3);
   std::ofstream(directory / "events-1", std::ios::app) << "{\"id\":4,\"time\":";
-  reopen(std::nullopt);
+  reopen(std::nullopt, 2);
   EXPECT_EQ(mark.last, 3u);
+  EXPECT_FALSE(mark.of_copy);
   commit(4, 4);
   EXPECT_EQ(all(), range(1, 4));
 }
@@ -167,6 +168,7 @@ TEST_F(JournalTest, without_a_page_it_goes_on_behind_the_last_whole_line) {
 TEST_F(JournalTest, ids_go_on_behind_what_the_disk_has) {
   reopen(std::nullopt, 41);
   EXPECT_EQ(mark.last, 41u);
+  EXPECT_TRUE(mark.of_copy) << "the disk is behind";
   EXPECT_EQ(journal->read(0, 1).oldest, 42u);
   commit(42, 42);
   EXPECT_EQ(all(), range(42, 42));
