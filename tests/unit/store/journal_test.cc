@@ -72,11 +72,12 @@ struct JournalTest : ::testing::Test {
     mark = found.value_or(ports::JournalMark{});
   }
   // Whoever cannot make this call fails, and says so.
-  void fails_without(int call, int error, std::optional<ports::JournalMark> from) {
+  void fails_without(support::Refusal refusal, int error, std::optional<ports::JournalMark> from) {
     std::thread([&] {
-      support::refuse({call, error});
+      refusal.error = error;
+      support::refuse(refusal);
       const Result<ports::JournalMark> found = Journal(state.get(), 1'000).resume(from, 0);
-      ASSERT_FALSE(found) << call;
+      ASSERT_FALSE(found) << refusal.call;
       EXPECT_EQ(error, found.error().code) << found.error().text();
     }).join();
   }
@@ -187,16 +188,17 @@ TEST_F(JournalTest, what_cannot_be_seen_or_read_now_is_neither_missing_nor_cut) 
   ASSERT_GT(journal->segments().size(), 1u);
   const ports::JournalMark end = mark;
   append(21, 22);
-  for (const int call : {SYS_openat, SYS_getdents64, SYS_newfstatat}) {
-    for (const int error : {EMFILE, EIO}) fails_without(call, error, end);
+  const support::Refusal segments{SYS_openat, 0, 2, O_NOFOLLOW};
+  for (const support::Refusal& refusal : {segments, {SYS_openat, 0}, {SYS_getdents64, 0}, {SYS_newfstatat, 0}}) {
+    for (const int error : {EMFILE, EIO}) fails_without(refusal, error, end);
     reopen(end);
-    EXPECT_EQ(all(), range(1, 20)) << call;
+    ASSERT_EQ(all(), range(1, 20)) << refusal.call;
   }
 }
 
 TEST_F(JournalTest, without_a_page_a_segment_that_cannot_be_read_now_is_not_emptied) {
   commit(1, 3);
-  fails_without(SYS_pread64, EIO, std::nullopt);
+  fails_without({SYS_pread64, 0}, EIO, std::nullopt);
   reopen(std::nullopt);
   EXPECT_EQ(mark.last, 3u);
   EXPECT_EQ(all(), range(1, 3));
@@ -206,9 +208,11 @@ TEST_F(JournalTest, no_segment_is_cut_by_the_mark_of_one_that_somebody_has_given
   while (journal->segments().size() < 2 || journal->segments()[1].size == 0) commit(mark.last + 1, mark.last + 1);
   const EventId last = mark.last;
   const std::string newest = directory / ("events-" + std::to_string(last));
+  const std::uint64_t size = journal->segments()[0].size;
   std::filesystem::create_hard_link(newest, directory / "mine");
   reopen(mark);
   EXPECT_EQ(mark.last, last);
+  ASSERT_EQ(journal->segments()[0].size, size);
   EXPECT_EQ(all(), range(1, last - 1));
   reopen(mark);
   commit(last + 1, last + 1);
