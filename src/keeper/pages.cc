@@ -25,10 +25,10 @@ using wire::StateProblem;
 // What is reserved of a new decision page; the supervisor reserves more as slots are added.
 constexpr uint32_t slots_reserved = 32;
 
-// Whoever is short of descriptors or of memory cannot tell what is there: it must not be taken for none, and put aside.
-// The same as in base/result.h, which this room may not link.
-bool is_shortage(int error) {
-  return error == EMFILE || error == ENFILE || error == ENOMEM;
+// Whoever is short of descriptors or of memory, or reads from a disk that breaks, cannot tell what is there: it must not be taken
+// for none, and put aside. Not base's is_shortage(): this room may not link base.
+bool keeps_from_looking(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOMEM || error == EIO;
 }
 
 struct Obstacle {
@@ -65,12 +65,12 @@ bool map_both(Pages& pages) {
   return pages.table != nullptr && pages.page != nullptr;
 }
 
-void note_shortage(Pages& pages, const char* at) {
-  if (is_shortage(errno)) pages.obstacle = {errno, at};
+void note_obstacle(Pages& pages, const char* at) {
+  if (keeps_from_looking(errno)) pages.obstacle = {errno, at};
 }
 
 void note_no_identity(Pages& pages, const char* at) {
-  note_shortage(pages, at);
+  note_obstacle(pages, at);
   pages.no_identity = {errno, at};
 }
 
@@ -137,11 +137,11 @@ StateProblem open_file(int state, const char* name, uint64_t bytes, uint32_t mag
                        Pages& pages) {
   // Non-blocking, in case somebody has put a FIFO there.
   fd = openat(state, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-  if (fd < 0) note_shortage(pages, name);
+  if (fd < 0) note_obstacle(pages, name);
   if (fd < 0) return errno == ENOENT ? StateProblem::incomplete : StateProblem::not_ours;
   struct stat st;
   const bool seen = fstat(fd, &st) == 0;
-  if (!seen) note_shortage(pages, name);
+  if (!seen) note_obstacle(pages, name);
   if (!seen || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_nlink != 1) return StateProblem::not_ours;
   return static_cast<uint64_t>(st.st_size) == bytes ? StateProblem::none : problem_of_size(fd, magic, version);
 }
@@ -200,7 +200,7 @@ StateProblem open_files(int state, int lock, const wire::StateIdentity& ours, Pa
                                        wire::decision_page_magic, wire::decision_page_version, pages.page_fd, pages);
   if (problem == StateProblem::none) problem = other;
   if (problem == StateProblem::none && !map_both(pages)) {
-    note_shortage(pages, "slot table and decision page");
+    note_obstacle(pages, "slot table and decision page");
     problem = StateProblem::damaged;
   }
   if (problem == StateProblem::none) problem = examine(pages, ours);
@@ -286,7 +286,7 @@ bool open_pages(Keeper& k, const char*& at) {
   int state = open_state_directory(instance, problem);
   int error = state < 0 ? errno : 0;
   if (state >= 0) problem = open_files(state, descriptor(k, HelloDescriptor::lock), identity, pages);
-  if (is_shortage(error)) pages.obstacle = {error, "DIR/state"};
+  if (keeps_from_looking(error)) pages.obstacle = {error, "DIR/state"};
   if (pages.obstacle.error != 0) {
     const Obstacle obstacle = pages.obstacle;
     drop(pages);

@@ -84,11 +84,14 @@ std::uint64_t start_ticks(pid_t pid) {
   return read_stat(pid, stat) ? stat.start_ticks : 0;
 }
 
-std::string boot_id() {
+Result<std::string> read_boot_id() {
   Result<std::string> text = read_file("/proc/sys/kernel/random/boot_id", 256);
-  if (!text) return "";
-  while (!text->empty() && text->back() == '\n') text->pop_back();
-  return *text;
+  while (text && !text->empty() && text->back() == '\n') text->pop_back();
+  return text;
+}
+
+std::string boot_id() {
+  return read_boot_id().value_or("");
 }
 
 std::uint64_t pid_namespace() {
@@ -113,9 +116,19 @@ OpenedProcess open_process(pid_t pid, std::uint64_t ticks) {
   return {Fd(), its != 0 || is_gone(process.pidfd.get())};
 }
 
-bool process_lives(pid_t pid, std::uint64_t ticks) {
+Result<bool> whether_lives(pid_t pid, std::uint64_t ticks) {
+  if (pid <= 0) return false;
+  const std::string path = proc_path(pid, "stat");
+  const Result<std::string> line = read_file(path, 4096);
+  if (!line && (line.error().code == ENOENT || line.error().code == ESRCH)) return false;
+  if (!line) return failure(line.error());
   ProcStat stat;
-  return pid > 0 && read_stat(pid, stat) && stat.start_ticks == ticks && stat.state != 'Z' && stat.state != 'X';
+  if (!parse_stat(*line, stat)) return failure(Remedy::environment, "read", path, "it is not as the kernel writes it");
+  return stat.start_ticks == ticks && stat.state != 'Z' && stat.state != 'X';
+}
+
+bool process_lives(pid_t pid, std::uint64_t ticks) {
+  return whether_lives(pid, ticks).value_or(false);
 }
 
 std::vector<pid_t> list_processes() {

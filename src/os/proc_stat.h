@@ -41,9 +41,10 @@ std::optional<int> end_of_reaped(int pidfd);
 // 0 when it cannot be read.
 std::uint64_t start_ticks(pid_t pid);
 
-// /proc/sys/kernel/random/boot_id; "" when it cannot be read.
+// /proc/sys/kernel/random/boot_id; "" when it cannot be read, as only read_boot_id() tells from another one.
 std::string boot_id();
-// Inode of our PID namespace; 0 when it cannot be read.
+Result<std::string> read_boot_id();
+// Inode of our PID namespace; 0 with errno when it cannot be read.
 std::uint64_t pid_namespace();
 
 // A process that was looked for: there, or gone, or neither. Then it cannot be opened now, for want of a descriptor or of
@@ -56,7 +57,9 @@ struct OpenedProcess {
 OpenedProcess open_process(pid_t pid, std::uint64_t ticks);
 // Whoever has this PID.
 OpenedProcess open_process(pid_t pid);
-// Alive and no zombie.
+// Alive and no zombie. Fails when nobody can tell now.
+Result<bool> whether_lives(pid_t pid, std::uint64_t ticks);
+// The same; false also when nobody can tell.
 bool process_lives(pid_t pid, std::uint64_t ticks);
 
 // All PIDs in /proc, in its order.

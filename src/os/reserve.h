@@ -1,6 +1,7 @@
 // Descriptors that are held back while others take what there is, so that there are some for what comes after.
 #pragma once
 
+#include <cerrno>
 #include <cstddef>
 #include <sys/eventfd.h>
 #include <utility>
@@ -17,15 +18,19 @@ class Reserve {
     held_.reserve(wanted);
     while (held_.size() < wanted) {
       Fd one(::eventfd(0, EFD_CLOEXEC));
+      if (!one) error_ = errno;
       if (!one) return;
       held_.push_back(std::move(one));
     }
   }
   bool full() const { return held_.size() == wanted_; }
+  // errno of the first that there was not; 0: full.
+  int error() const { return error_; }
   void give_back() { held_.clear(); }
 
  private:
   std::size_t wanted_;
+  int error_ = 0;
   std::vector<Fd> held_;
 };
 

@@ -58,6 +58,7 @@ struct Heritage {
   std::vector<Document> documents;  // of those runs
   std::uint64_t greatest_document = 0;
   RunId greatest_run = 0;
+  EventId last_event = no_event;    // with which it had ended; none: it had not, or nobody knows
   std::vector<std::string> losses;  // in words, for status
 };
 
@@ -65,8 +66,13 @@ struct Heritage {
 struct JournalMark {
   EventId last = no_event;
   std::uint64_t end = 0;  // byte behind it, in the part of the journal that it stands in
+  // By the copy on the disk, which is behind: there may have been more events, and somebody may have seen them.
+  bool of_copy = false;
   friend bool operator==(const JournalMark&, const JournalMark&) = default;
 };
+
+// Ids that are left out after such a mark: more than an instance has events in what the copy may be behind.
+inline constexpr EventId ids_left_out = 1'000'000;
 
 // Lines of the journal, each with its end, ids ascending.
 struct EventLines {
@@ -107,8 +113,9 @@ class Store {
   virtual bool finish(RunId next_run) = 0;
   // ---- the event journal (docs/formats/events.md)
   // Once, before anything else of it. What lies behind `mark` was never committed and is cut away; without a mark it
-  // goes on behind what is found. Returns the mark in force.
-  virtual JournalMark continue_journal(std::optional<JournalMark> mark) { return mark.value_or(JournalMark{}); }
+  // goes on behind what is found. Returns the mark in force. Fails when nobody can say now what there is: then it stays as
+  // it is, and another supervisor may find it.
+  virtual Result<JournalMark> continue_journal(std::optional<JournalMark> mark) { return mark.value_or(JournalMark{}); }
   // Written, and seen by nobody until they are committed. Ids ascend. Returns the end for the mark; fails when nothing
   // was written. Waits for no disk.
   virtual Result<std::uint64_t> append_events(const std::vector<EventRecord>& events) {

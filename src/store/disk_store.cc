@@ -18,6 +18,8 @@ namespace {
 
 using wire::ParkClass;
 
+constexpr char hint_of_shortage[] = "free what is short; the keeper starts another supervisor, which tries again";
+
 // Shared with keeper and predecessors: read with offsets, never through its file position.
 Result<std::string> read_whole(int fd) {
   Result<std::uint64_t> size = os::file_size(fd, "a document");
@@ -46,15 +48,24 @@ os::Fd open_state(const os::KeeperLink& link, int& error) {
   return state;
 }
 
-Mirror::Place place_of(const os::KeeperLink& link, const std::string& directory, int state) {
+Mirror::Place place_of(const os::KeeperLink& link, const std::string& directory, int state, int& error) {
   Mirror::Place place;
   place.directory = directory;
   // Of its own: what a writer that hangs holds must not be closed and used again under it.
   place.instance = os::Fd(::fcntl(link.descriptor(wire::HelloDescriptor::directory), F_DUPFD_CLOEXEC, 0));
   if (state >= 0) place.state = os::Fd(::fcntl(state, F_DUPFD_CLOEXEC, 0));
-  place.boot_id = os::boot_id();
+  // By a list of no boot the next hearth would take all that runs for ended.
+  const Result<std::string> boot = os::read_boot_id();
+  if (!boot) error = boot.error().code;
+  place.boot_id = boot.value_or("");
   place.pid_namespace = os::pid_namespace();
+  if (place.pid_namespace == 0) error = errno;
   return place;
+}
+
+// None, or one that would be there for the next supervisor, too: somebody has removed it, or closed it to us.
+bool lasts(int error) {
+  return error == 0 || error == ENOENT || error == ENOTDIR || error == ELOOP || error == EACCES || error == EPERM;
 }
 
 std::string seconds_text(SpanNs span) {
@@ -69,18 +80,18 @@ DiskStore::DiskStore(os::KeeperLink& link, std::string directory, DocumentFormat
       format_(std::move(format)),
       state_(open_state(link, state_error_)),
       journal_(state_.get()),
-      mirror_(std::make_shared<Mirror>(place_of(link, directory_, state_.get()))),
+      mirror_(std::make_shared<Mirror>(place_of(link, directory_, state_.get(), identity_error_))),
       writer_(
           "hearth-writer", [mirror = mirror_] { return mirror->pass(); }, options),
       marks_(directory_) {}
 
-// A shortage may pass; all other errors would be there for the next supervisor, too.
 Status DiskStore::has_directories() const {
+  if (!lasts(identity_error_))
+    return errno_failure("tell which boot and PID namespace this is of", directory_, identity_error_);
+  if (!lasts(state_error_)) return errno_failure("open", state_path(), state_error_);
   const Mirror::Place& written = mirror_->place();
-  const bool all =
-      !is_shortage(state_error_) && written.instance && static_cast<bool>(written.state) == static_cast<bool>(state_);
-  if (all) return {};
-  return errno_failure("hold", directory_, is_shortage(state_error_) ? state_error_ : EMFILE);
+  if (written.instance && static_cast<bool>(written.state) == static_cast<bool>(state_)) return {};
+  return errno_failure("hold", directory_, EMFILE);
 }
 
 std::string DiskStore::state_path() const {
@@ -194,7 +205,7 @@ Result<std::vector<Document>> DiskStore::documents(const std::vector<std::uint64
   for (const std::uint64_t version : versions) {
     Result<std::string> text = find_text(version);
     if (!text && is_shortage(text.error().code)) {
-      text.error().hint = "free what is short; the keeper starts another supervisor, which tries again";
+      text.error().hint = hint_of_shortage;
       return failure(text.error());
     }
     if (!text) {
@@ -253,8 +264,13 @@ void DiskStore::remove_unwanted_state() const {
   ::closedir(listed);
 }
 
-ports::JournalMark DiskStore::continue_journal(std::optional<ports::JournalMark> mark) {
-  const ports::JournalMark now = journal_.resume(mark, mark ? no_event : last_event_on_disk(instance()));
+Result<ports::JournalMark> DiskStore::continue_journal(std::optional<ports::JournalMark> mark) {
+  const Result<EventId> floor = mark ? no_event : last_event_on_disk(instance());
+  Result<ports::JournalMark> now = floor ? journal_.resume(mark, *floor) : failure(floor.error());
+  if (!now) {
+    now.error().subject = directory_ + "/" + now.error().subject;
+    if (is_shortage(now.error().code)) now.error().hint = hint_of_shortage;
+  }
   uncopied_ = true;  // our predecessor may have died before it was copied
   return now;
 }
@@ -283,7 +299,7 @@ bool DiskStore::finish(RunId next_run) {
   if (finish_until_ == 0) {
     finish_until_ = after(now, finish_patience);
     mirror_->journal().offer(journal_.segments());
-    mirror_->finish(next_run);
+    mirror_->finish(next_run, journal_.last());
     writer_.post(true);
   }
   // Mostly there at once: a millisecond's patience spares another turn.

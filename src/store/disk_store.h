@@ -49,7 +49,8 @@ class DiskStore final : public ports::Store {
   // `link` is borrowed; `directory` is the absolute path of the instance.
   DiskStore(os::KeeperLink& link, std::string directory, DocumentFormat format, BehindOptions options = {});
 
-  // For want of a descriptor its directories may not be there, for as long as it lives: the next supervisor tries again.
+  // What may pass has kept it from opening its directories, or from knowing which boot this is, for as long as it lives: the
+  // next supervisor tries again.
   Status has_directories() const;
 
   Status put_document(const Document& document) override;
@@ -61,7 +62,7 @@ class DiskStore final : public ports::Store {
   void mark(SlotIndex slot, const std::vector<ports::Mark>& marks) override { marks_.want(slot, marks); }
   bool finish(RunId next_run) override;
   std::optional<std::string> trouble() const override;
-  ports::JournalMark continue_journal(std::optional<ports::JournalMark> mark) override;
+  Result<ports::JournalMark> continue_journal(std::optional<ports::JournalMark> mark) override;
   Result<std::uint64_t> append_events(const std::vector<EventRecord>& events) override;
   void events_committed(ports::JournalMark mark) override;
   ports::EventLines read_events(EventId after, std::size_t most_bytes) const override;
@@ -95,8 +96,9 @@ class DiskStore final : public ports::Store {
   os::KeeperLink& link_;
   std::string directory_;
   DocumentFormat format_;
-  int state_error_ = 0;  // errno of opening what follows
-  os::Fd state_;         // DIR/state; none: it cannot be used
+  int identity_error_ = 0;  // errno of asking for boot and PID namespace
+  int state_error_ = 0;     // errno of opening what follows
+  os::Fd state_;            // DIR/state; none: it cannot be used
   Journal journal_;
   std::shared_ptr<Mirror> mirror_;  // also of the writer, whose last write may not have returned when we end
   Behind writer_;                   // makes the disk equal to what is wanted

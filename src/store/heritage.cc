@@ -44,6 +44,20 @@ Result<std::vector<std::string>> names_in(const std::string& path) {
   return names;
 }
 
+// There is nothing, or nothing that hearth has made, or it was read and makes no sense. Of all else nobody can tell now what
+// there is.
+bool is_told(const Error& error) {
+  switch (error.code) {
+    case 0:
+    case ENOENT:
+    case ENOTDIR:
+    case EISDIR:
+    case ELOOP:
+    case ENXIO: return true;
+    default: return false;
+  }
+}
+
 // The documents there are, each read when somebody asks for it: most may be of services that are long gone, and a disk may
 // be slow. In DIR/state, where the newest are, else in DIR/spec.
 class Shelf {
@@ -51,16 +65,8 @@ class Shelf {
   using FromText = std::function<Result<Document>(std::string_view)>;
   Shelf(const std::string& directory, const FromText& from_text, Heritage& heritage)
       : directory_(directory), from_text_(from_text), heritage_(heritage) {
-    for (const char* part : {"/spec", "/state"}) {
-      Result<std::vector<std::string>> names = names_in(directory + part);
-      if (!names) {
-        if (names.error().code != ENOENT) lose(names.error());
-        continue;
-      }
-      for (const std::string& name : *names)
-        if (const std::uint64_t version = version_of(name); version != 0 && !name.ends_with(".new"))
-          documents_.emplace(version, nullptr);
-    }
+    list("/spec");
+    has_state_ = list("/state");
     if (!documents_.empty()) heritage.greatest_document = documents_.rbegin()->first;
   }
 
@@ -69,25 +75,26 @@ class Shelf {
     const auto at = documents_.find(version);
     if (at == documents_.end() || unreadable_.contains(version)) return nullptr;
     if (at->second != nullptr) return at->second.get();
-    const std::string path = directory_ + "/" + spec_name(version);
-    Result<Document> document = read(directory_ + "/state/" + state_name(version));
-    if (!document) document = read(path);
-    if (document && document->version == version)
-      return (at->second = std::make_unique<Document>(std::move(*document))).get();
+    const std::string path = in_spec(version);
+    Result<Document> document = has_state_ ? read(in_state(version), version) : errno_failure("read", path, ENOENT);
+    if (!document && is_told(document.error())) {
+      Result<Document> behind = read(path, version);
+      if (behind || behind.error().code != ENOENT) document = std::move(behind);
+    }
+    if (document) return (at->second = std::make_unique<Document>(std::move(*document))).get();
     unreadable_.insert(version);
-    if (!document && is_shortage(document.error().code)) return lose(document.error()), nullptr;
-    // Out of the writer's way, for whoever wants to know what was wrong with it.
-    ::rename(path.c_str(), (path + wire::put_aside_suffix).c_str());
-    heritage_.losses.push_back(path + " is lost: " + (document ? "it is of another version" : document.error().text()));
+    if (is_told(document.error()))
+      heritage_.losses.push_back(path + " is lost: " + document.error().text());
+    else
+      give_up(document.error());
     return nullptr;
   }
 
-  // What cannot be read. Of a shortage it is not lost: nobody can tell yet what there is.
-  void lose(const Error& error) {
-    if (is_shortage(error.code) && !short_) short_ = error;
-    heritage_.losses.push_back(error.text());
+  // Nobody can tell what there is. The first reason is as good as any.
+  void give_up(const Error& error) {
+    if (!unknown_) unknown_ = error;
   }
-  const std::optional<Error>& shortage() const { return short_; }
+  const std::optional<Error>& unknown() const { return unknown_; }
 
   // Where "project.service.index" stands in the newest document that has it. False when none does.
   bool place(RunNote& note) {
@@ -120,10 +127,53 @@ class Shelf {
       if (const Document* document = get(version)) heritage_.documents.push_back(*document);
   }
 
+  // Out of the writer's way, for whoever wants to know what was wrong with them.
+  void put_unreadable_aside() const {
+    for (const std::uint64_t version : unreadable_) put_aside(version);
+  }
+  // How many others were not given.
+  std::size_t put_rest_aside() const {
+    std::set<std::uint64_t> rest;
+    for (const auto& [version, document] : documents_)
+      if (!unreadable_.contains(version)) rest.insert(version);
+    for (const Document& given : heritage_.documents) rest.erase(given.version);
+    for (const std::uint64_t version : rest) put_aside(version);
+    return rest.size();
+  }
+
  private:
-  Result<Document> read(const std::string& path) {
+  bool list(const char* part) {
+    const bool is_state = part == std::string_view("/state");
+    const Result<std::vector<std::string>> names = names_in(directory_ + part);
+    if (!names) {
+      const Error& error = names.error();
+      // Whether DIR/state is ours is the keeper's to find out, and to tell: one that is not may be closed to us.
+      if (!is_told(error) && !(is_state && error.code == EACCES))
+        give_up(error);
+      else if (error.code != ENOENT)
+        heritage_.losses.push_back(error.text());
+      return false;
+    }
+    for (const std::string& name : *names)
+      if (const std::uint64_t version = version_of(name); version != 0 && !name.ends_with(".new"))
+        documents_.emplace(version, nullptr);
+    return true;
+  }
+
+  std::string in_spec(std::uint64_t version) const { return directory_ + "/" + spec_name(version); }
+  std::string in_state(std::uint64_t version) const { return directory_ + "/state/" + state_name(version); }
+
+  Result<Document> read(const std::string& path, std::uint64_t version) const {
     Result<std::string> text = os::read_own_file(path, document_bytes_max);
-    return text ? from_text_(*text) : failure(text.error());
+    Result<Document> document = text ? from_text_(*text) : failure(text.error());
+    if (document && document->version != version)
+      return failure(Remedy::fix_input, "read", path, "it is of another version");
+    return document;
+  }
+
+  void put_aside(std::uint64_t version) const {
+    for (const std::string& path : {in_spec(version), in_state(version)})
+      ::rename(path.c_str(), (path + wire::put_aside_suffix).c_str());
   }
 
   const std::string& directory_;
@@ -131,28 +181,35 @@ class Shelf {
   Heritage& heritage_;
   std::map<std::uint64_t, std::unique_ptr<Document>> documents_;  // null: not read yet
   std::set<std::uint64_t> unreadable_;
-  std::optional<Error> short_;
+  std::optional<Error> unknown_;
+  bool has_state_ = false;
 };
 
-RunList read_list(const std::string& directory, Shelf& shelf) {
-  RunList list;
-  Result<std::string> text = os::read_own_file(directory + "/runs.json", 64u << 20);
-  if (!text) {
-    if (text.error().code != ENOENT) shelf.lose(text.error());
-    return list;
+// `lost`: why there may have been more runs than it has; else left as it is.
+RunList read_list(const std::string& directory, Shelf& shelf, std::string& lost) {
+  const std::string path = directory + "/runs.json";
+  const Result<std::string> text = os::read_own_file(path, 64u << 20);
+  if (!text && text.error().code == ENOENT) return {};
+  if (!text && !is_told(text.error())) {
+    shelf.give_up(text.error());
+    return {};
   }
-  Result<RunList> parsed = parse_run_list(*text);
+  Result<RunList> parsed = text ? parse_run_list(*text) : failure(text.error());
   if (!parsed) {
-    shelf.lose(parsed.error());
-    return list;
+    lost = parsed.error().text();
+    return {};
   }
+  if (parsed->torn)
+    lost = path + " is torn: it has " + std::to_string(parsed->runs.size()) +
+           (parsed->runs.size() == 1 ? " run" : " runs") + ", and what else it had is not known";
   return std::move(*parsed);
 }
 
-RunId greatest_name(const std::string& directory) {
+Result<RunId> greatest_name(const std::string& directory) {
   RunId greatest = 0;
   for (const char* part : {"/o", "/n"}) {
     Result<std::vector<std::string>> names = names_in(directory + part);
+    if (!names && !is_told(names.error())) return failure(names.error());
     if (!names) continue;
     for (const std::string& name : *names)
       greatest = std::max<RunId>(greatest, std::strtoull(name.c_str(), nullptr, 10));
@@ -163,6 +220,21 @@ RunId greatest_name(const std::string& directory) {
       greatest = std::max<RunId>(greatest, std::strtoull(leaf.c_str() + dot + 1, nullptr, 10));
   }
   return greatest;
+}
+
+// Within which PIDs mean anything.
+struct Here {
+  std::string boot_id;
+  std::uint64_t pid_namespace = 0;
+};
+
+// A kernel that has none of it has none at the next try either.
+Result<Here> find_here() {
+  const Result<std::string> boot = os::read_boot_id();
+  if (!boot && boot.error().code != ENOENT) return failure(boot.error());
+  const Here here{boot.value_or(""), os::pid_namespace()};
+  if (here.pid_namespace == 0 && errno != ENOENT) return errno_failure("examine", "/proc/self/ns/pid", errno);
+  return here;
 }
 
 // Of all that ran the number, of the first the names: a note is one line.
@@ -179,8 +251,8 @@ std::string told_of_restart(const RunList& list) {
   return text + "; nobody knows how, which counts as a failure";
 }
 
-void sort_noted(RunList&& list, const std::string& directory, Shelf& shelf, Heritage& heritage) {
-  const bool same_boot = list.boot_id == os::boot_id() && list.pid_namespace == os::pid_namespace();
+void sort_noted(RunList&& list, const Here& here, const std::string& directory, Shelf& shelf, Heritage& heritage) {
+  const bool same_boot = list.boot_id == here.boot_id && list.pid_namespace == here.pid_namespace;
   if (!same_boot && !list.runs.empty())
     heritage.losses.push_back(told_of_restart(list));
   else if (!list.instance.empty() && list.instance != directory)
@@ -189,9 +261,12 @@ void sort_noted(RunList&& list, const std::string& directory, Shelf& shelf, Heri
     // The list is written behind: an apply may have replaced the document since.
     if (shelf.get(note.document) == nullptr) (void)shelf.place(note);
     heritage.greatest_run = std::max(heritage.greatest_run, note.run);
-    const bool lives = same_boot && note.run != no_run && os::process_lives(note.pid, note.start_ticks);
-    (lives ? heritage.runs : heritage.gone).push_back(std::move(note));
+    const Result<bool> lives =
+        same_boot && note.run != no_run ? os::whether_lives(note.pid, note.start_ticks) : Result<bool>(false);
+    if (!lives) shelf.give_up(lives.error());
+    (lives.value_or(true) ? heritage.runs : heritage.gone).push_back(std::move(note));
   }
+  heritage.last_event = list.last_event;
   if (list.next_run > 0) heritage.greatest_run = std::max(heritage.greatest_run, list.next_run - 1);
 }
 
@@ -230,15 +305,28 @@ void add_found(RunId run, const os::FoundRun& process, Shelf& shelf, Heritage& h
 Result<Heritage> read_heritage(const std::string& directory,
                                const std::function<Result<Document>(std::string_view)>& from_text) {
   if (Result<std::vector<std::string>> names = names_in(directory); !names) return failure(names.error());
-  // Processes that cannot be looked at, and the boot id, are no errors of their own below.
-  if (!os::Reserve(descriptors_needed).full()) return errno_failure("look for what runs", directory, EMFILE);
+  // Processes that cannot be looked at are no errors of their own below.
+  if (const int error = os::Reserve(descriptors_needed).error(); error != 0)
+    return errno_failure("look for what runs", directory, error);
+  const Result<Here> here = find_here();
+  if (!here) return failure(here.error());
   Heritage heritage;
   Shelf shelf(directory, from_text, heritage);
-  sort_noted(read_list(directory, shelf), directory, shelf, heritage);
+  std::string lost;
+  sort_noted(read_list(directory, shelf, lost), *here, directory, shelf, heritage);
   for (const auto& [run, process] : os::find_runs(directory)) add_found(run, process, shelf, heritage);
   shelf.give_named();
-  if (shelf.shortage()) return failure(*shelf.shortage());
-  heritage.greatest_run = std::max(heritage.greatest_run, greatest_name(directory));
+  const Result<RunId> named = greatest_name(directory);
+  if (!named) shelf.give_up(named.error());
+  if (shelf.unknown()) return failure(*shelf.unknown());
+  heritage.greatest_run = std::max(heritage.greatest_run, *named);
+  shelf.put_unreadable_aside();
+  if (!lost.empty()) {
+    if (const std::size_t aside = shelf.put_rest_aside(); aside > 0)
+      lost += "; " + std::to_string(aside) + (aside == 1 ? " document" : " documents") +
+              " that nothing else names: see " + directory + "/spec/*" + wire::put_aside_suffix;
+    heritage.losses.push_back(lost + "; hearth up starts what is missing");
+  }
   return heritage;
 }
 

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <dirent.h>
 #include <fcntl.h>
+#include <memory>
 #include <string_view>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,6 +25,11 @@ std::string segment_name(EventId first) {
   return segment_prefix + std::to_string(first);
 }
 
+// From the instance directory.
+std::string path_of(EventId first) {
+  return std::string(wire::state_directory_name) + "/" + segment_name(first);
+}
+
 EventId first_of(std::string_view name) {
   constexpr std::string_view prefix = segment_prefix;
   if (!name.starts_with(prefix)) return no_event;
@@ -33,9 +39,9 @@ EventId first_of(std::string_view name) {
   return error == std::errc() && end == name.data() + name.size() ? first : no_event;
 }
 
-std::uint64_t size_of(int file) {
-  struct stat found{};
-  return ::fstat(file, &found) == 0 ? static_cast<std::uint64_t>(found.st_size) : 0;
+// A next try may find it. What fails otherwise is not there, or is none of ours.
+bool may_pass(int error) {
+  return is_shortage(error) || error == EIO;
 }
 
 bool write_exactly(int file, std::string_view bytes, std::uint64_t at) {
@@ -49,6 +55,10 @@ bool write_exactly(int file, std::string_view bytes, std::uint64_t at) {
   return true;
 }
 
+struct CloseDirectory {
+  void operator()(DIR* directory) const { ::closedir(directory); }
+};
+
 // Of the newest segment readers believe no byte behind the committed end, and the next line is written over them: there a cut
 // that fails harms nobody.
 bool cut(int file, std::uint64_t size) {
@@ -61,6 +71,7 @@ bool read_exactly(int file, char* bytes, std::size_t count, std::uint64_t at) {
   while (count > 0) {
     const ssize_t n = ::pread(file, bytes, count, static_cast<off_t>(at));
     if (n < 0 && errno == EINTR) continue;
+    if (n == 0) errno = EIO;
     if (n <= 0) return false;
     bytes += n;
     count -= static_cast<std::size_t>(n);
@@ -127,20 +138,32 @@ std::uint64_t find_line(int file, std::uint64_t size, EventId after) {
   return size;
 }
 
-ports::JournalMark Journal::resume(std::optional<ports::JournalMark> mark, EventId floor) {
+Result<ports::JournalMark> Journal::resume(std::optional<ports::JournalMark> mark, EventId floor) {
   segments_.clear();
-  find_segments();
+  const Result<EventId> found = find_segments();
+  if (!found) return failure(found.error());
   // Begun by a turn that was never committed.
-  while (mark && !segments_.empty() && segments_.back().first > mark->last) {
-    remove(segments_.back());
-    segments_.pop_back();
+  const auto uncommitted = std::find_if(segments_.begin(), segments_.end(),
+                                        [&](const Segment& segment) { return mark && segment.first > mark->last; });
+  const std::vector<Segment> unwanted(uncommitted, segments_.end());
+  segments_.erase(uncommitted, segments_.end());
+  for (Segment& segment : segments_) {
+    const Result<std::uint64_t> size = os::file_size(segment.file->get(), path_of(segment.first));
+    if (!size) return failure(size.error());
+    segment.size = *size;
   }
-  for (Segment& segment : segments_) segment.size = size_of(segment.file->get());
-  ports::JournalMark now;
-  if (mark) now = *mark;
-  if (!segments_.empty()) {
+  ports::JournalMark now = mark.value_or(ports::JournalMark{});
+  if (!mark && !segments_.empty()) {
+    const std::optional<ports::JournalMark> end = end_of_journal(segments_.back().file->get());
+    if (!end) return errno_failure("read", path_of(segments_.back().first), errno);
+    now = *end;
+  }
+  const EventId newest_seen = segments_.empty() ? no_event : segments_.back().first;
+  begins_another_ = *found > newest_seen && (!mark || *found <= mark->last);
+  if (begins_another_) {
+    now.last = std::max(now.last, *found);
+  } else if (!segments_.empty()) {
     Segment& newest = segments_.back();
-    if (!mark) now = end_of_journal(newest.file->get()).value_or(ports::JournalMark{});
     // Shorter than what was committed: somebody has cut it. Its lines go on where it ends now.
     now.end = std::min(now.end, newest.size);
     if (newest.size > now.end) (void)cut(newest.file->get(), now.end);
@@ -148,27 +171,37 @@ ports::JournalMark Journal::resume(std::optional<ports::JournalMark> mark, Event
   } else {
     now.end = 0;
   }
+  for (const Segment& segment : unwanted) remove(segment);
+  now.of_copy = !mark && (begins_another_ || floor > now.last);
   now.last = std::max(now.last, floor);
   last_ = now.last;
   return now;
 }
 
-void Journal::find_segments() {
-  if (state_ < 0) return;
+// Those that are files of ours. Returns the first id of the newest one that is there and could not be opened.
+Result<EventId> Journal::find_segments() {
+  if (state_ < 0) return no_event;
   os::Fd again(::openat(state_, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  DIR* listed = again ? ::fdopendir(again.get()) : nullptr;
-  if (listed == nullptr) return;
+  const std::unique_ptr<DIR, CloseDirectory> listed(again ? ::fdopendir(again.get()) : nullptr);
+  if (listed == nullptr) return errno_failure("read", wire::state_directory_name, errno);
   (void)again.release();
-  while (const dirent* entry = ::readdir(listed)) {
+  EventId unopened = no_event;
+  for (errno = 0; const dirent* entry = ::readdir(listed.get()); errno = 0) {
     const EventId first = first_of(entry->d_name);
     if (first == no_event) continue;
     os::Fd file(::openat(state_, entry->d_name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    const std::optional<bool> is_plain = file ? os::is_plain_file(file.get()) : std::nullopt;
+    if (!is_plain && may_pass(errno)) return errno_failure("open", path_of(first), errno);
     // Whoever has put something else there shall find it as it was.
-    if (file && os::is_plain_file(file.get()).value_or(false))
+    if (is_plain.value_or(false))
       segments_.push_back({first, std::make_shared<const os::Fd>(std::move(file)), 0});
+    else if (is_plain || errno != ENOENT)
+      unopened = std::max(unopened, first);
   }
-  ::closedir(listed);
+  // ENOENT: the directory itself was removed, and has nothing.
+  if (errno != 0 && errno != ENOENT) return errno_failure("read", wire::state_directory_name, errno);
   std::sort(segments_.begin(), segments_.end(), [](const Segment& a, const Segment& b) { return a.first < b.first; });
+  return unopened;
 }
 
 void Journal::remove(const Segment& segment) {
@@ -194,7 +227,7 @@ Status Journal::begin_segment(EventId first) {
 Result<std::uint64_t> Journal::append(const std::vector<EventRecord>& events) {
   lines_.clear();
   for (const EventRecord& event : events) append_event_line(lines_, event);
-  const bool begins = segments_.empty() || segments_.back().size >= segment_size_;
+  const bool begins = segments_.empty() || begins_another_ || segments_.back().size >= segment_size_;
   if (begins) {
     // From now on its size is what the file has: nothing of a turn that did not happen may be behind it.
     if (!segments_.empty() && !cut(segments_.back().file->get(), segments_.back().size))
@@ -208,6 +241,7 @@ Result<std::uint64_t> Journal::append(const std::vector<EventRecord>& events) {
   const int error = errno;
   if (lines_.capacity() > lines_kept) std::string().swap(lines_);
   os::crash_point("events written");
+  if (written) begins_another_ = false;
   if (written) return end;
   const std::string name = segment_name(newest.first);
   (void)cut(newest.file->get(), newest.size);
@@ -220,7 +254,7 @@ Result<std::uint64_t> Journal::append(const std::vector<EventRecord>& events) {
 
 void Journal::committed(ports::JournalMark mark) {
   last_ = mark.last;
-  if (segments_.empty()) return;
+  if (segments_.empty() || begins_another_) return;
   segments_.back().size = mark.end;
   while (segments_.size() > segments_kept) {
     remove(segments_.front());

@@ -15,6 +15,9 @@
 // Killed before the commit, the turn did not happen: resume() cuts its lines away. Killed after it, they are there. So an
 // event is there exactly when what it tells of is. On the disk the journal is copied behind (journal_copy.h).
 //
+// Nothing is cut by a mark that may be of another segment: when the newest cannot be opened because something else stands
+// in its place, or may not be touched, all that can is left as it is, and the next event begins another segment.
+//
 // A write that fails appends nothing; the ids of the turn's events are gone then, and the next event that can be written
 // says how many were lost.
 //
@@ -52,8 +55,9 @@ class Journal {
   explicit Journal(int state, std::uint64_t segment_size = segment_bytes)
       : state_(state), segment_size_(segment_size) {}
 
-  // Goes on where `mark` says. Without: behind what is found, at least behind `floor` (what the disk has).
-  ports::JournalMark resume(std::optional<ports::JournalMark> mark, EventId floor);
+  // Goes on where `mark` says. Without: behind what is found, at least behind `floor` (what the disk has). Fails, with
+  // nothing changed, when what is there cannot be seen or read now.
+  Result<ports::JournalMark> resume(std::optional<ports::JournalMark> mark, EventId floor);
   // The new end. `events` is not empty; their ids are above all before.
   Result<std::uint64_t> append(const std::vector<EventRecord>& events);
   void committed(ports::JournalMark mark);
@@ -63,13 +67,14 @@ class Journal {
   const std::vector<Segment>& segments() const { return segments_; }
 
  private:
-  void find_segments();
+  Result<EventId> find_segments();
   void remove(const Segment& segment);
   Status begin_segment(EventId first);
 
   const int state_;
   const std::uint64_t segment_size_;
   std::vector<Segment> segments_;  // oldest first
+  bool begins_another_ = false;    // the newest segment is none of segments_
   EventId last_ = no_event;        // committed
   std::string lines_;              // of one turn; kept for its memory
 };
@@ -81,7 +86,7 @@ std::uint64_t find_line(int file, std::uint64_t size, EventId after);
 // (errno).
 std::optional<ports::JournalMark> end_of_journal(int file);
 
-// pread of exactly so many bytes, if they are there.
+// pread of exactly so many bytes. False with errno: they are not there, or cannot be read.
 bool read_exactly(int file, char* bytes, std::size_t count, std::uint64_t at);
 
 }  // namespace hearth::store

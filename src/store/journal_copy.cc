@@ -21,6 +21,11 @@ os::Fd open_existing(int directory, const char* name) {
   return os::Fd(::openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
 }
 
+// Nothing is there, or something that is no file: a link, a socket, a directory.
+bool is_no_file(int error) {
+  return error == ENOENT || error == ELOOP || error == ENXIO || error == EISDIR;
+}
+
 bool append(int file, const char* bytes, std::size_t count, std::uint64_t at) {
   while (count > 0) {
     const ssize_t n = ::pwrite(file, bytes, count, static_cast<off_t>(at));
@@ -35,12 +40,12 @@ bool append(int file, const char* bytes, std::size_t count, std::uint64_t at) {
 
 }  // namespace
 
-EventId last_event_on_disk(int directory) {
+Result<EventId> last_event_on_disk(int directory) {
   for (const char* name : {events_file, events_file_before}) {
     const os::Fd file = open_existing(directory, name);
-    if (!file) continue;
-    if (const std::optional<ports::JournalMark> end = end_of_journal(file.get()); end && end->last != no_event)
-      return end->last;
+    const std::optional<ports::JournalMark> end = file ? end_of_journal(file.get()) : std::nullopt;
+    if (!end && !is_no_file(errno)) return errno_failure("read", name, errno);
+    if (end && end->last != no_event) return end->last;
   }
   return no_event;
 }
@@ -88,7 +93,11 @@ bool JournalCopy::open() {
       ::fstat(file_.get(), &ours) == 0 && there.st_ino == ours.st_ino && there.st_dev == ours.st_dev &&
       static_cast<std::uint64_t>(ours.st_size) == size_)
     return true;
-  if (last_ == no_event) last_ = last_event_on_disk(directory_);
+  if (last_ == no_event) {
+    const Result<EventId> last = last_event_on_disk(directory_);
+    if (!last) return errno = last.error().code, false;
+    last_ = *last;
+  }
   constexpr int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
   file_ = os::Fd(::openat(directory_, events_file, flags, 0600));
   if (!file_) return false;

@@ -26,8 +26,9 @@ namespace hearth::store {
 inline constexpr char events_file[] = "events.jsonl";
 inline constexpr char events_file_before[] = "events.1.jsonl";
 
-// The newest event that the files in this directory have. 0: none.
-EventId last_event_on_disk(int directory);
+// The newest event that the files in this directory have. 0: none. Fails when one of them is there and cannot be read: nobody
+// can tell then.
+Result<EventId> last_event_on_disk(int directory);
 
 class JournalCopy {
  public:

@@ -190,13 +190,14 @@ bool Mirror::note(const std::vector<ports::SlotNote>& changed, RunId next_run) {
   return other;
 }
 
-void Mirror::finish(RunId next_run) {
+void Mirror::finish(RunId next_run, EventId last_event) {
   const std::lock_guard lock(mutex_);
   if (finished_) return;
   finished_ = removal_due_ = noted_once_ = true;
   documents_.clear();
   runs_.clear();
   next_run_ = next_run;
+  last_event_ = last_event;
   ++runs_serial_;
 }
 
@@ -345,7 +346,7 @@ bool Mirror::write_run_lines(int fd, std::uint64_t& serial) {
       const std::lock_guard lock(mutex_);
       if (slot == 0) {
         serial = runs_serial_;
-        append_run_list_head(line_, place_.boot_id, place_.pid_namespace, place_.directory, next_run_);
+        append_run_list_head(line_, place_.boot_id, place_.pid_namespace, place_.directory, next_run_, last_event_);
       }
       end = runs_.size();
       for (std::size_t made = 0; slot < end && made < lines_at_once; ++slot) {

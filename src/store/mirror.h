@@ -57,7 +57,7 @@ class Mirror {
   // True when that is another list than before.
   bool note(const std::vector<ports::SlotNote>& changed, RunId next_run);
   // A deliberate end: no document and no run from here on.
-  void finish(RunId next_run);
+  void finish(RunId next_run, EventId last_event);
 
   JournalCopy& journal() { return journal_; }
 
@@ -116,6 +116,7 @@ class Mirror {
   std::vector<Wanted> documents_;
   std::vector<ports::RunNote> runs_;  // by slot; no label: nothing is there
   RunId next_run_ = 0;
+  EventId last_event_ = no_event;  // since finish()
   std::uint64_t serial_ = 0;
   std::uint64_t runs_serial_ = 0;
   std::uint64_t runs_written_ = 0;

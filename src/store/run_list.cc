@@ -25,10 +25,11 @@ ports::RunNote note_of(const FlatObject& object) {
 }  // namespace
 
 void append_run_list_head(std::string& out, const std::string& boot_id, std::uint64_t pid_namespace,
-                          const std::string& instance, RunId next_run) {
+                          const std::string& instance, RunId next_run, EventId last_event) {
   FlatWriter head(out);
   head.add("format", ports::run_list_format).add("boot_id", boot_id).add("pid_namespace", pid_namespace);
   head.add("instance", instance).add("next_run", next_run);
+  if (last_event != no_event) head.add("last_event", last_event);
   out += ",\"runs\":[\n";
 }
 
@@ -48,7 +49,7 @@ void append_run_list_end(std::string& out, bool empty) {
 
 std::string run_list_text(const RunList& list) {
   std::string out;
-  append_run_list_head(out, list.boot_id, list.pid_namespace, list.instance, list.next_run);
+  append_run_list_head(out, list.boot_id, list.pid_namespace, list.instance, list.next_run, list.last_event);
   bool first = true;
   for (const ports::RunNote& note : list.runs) append_run(out, note, std::exchange(first, false));
   append_run_list_end(out, first);
@@ -64,11 +65,19 @@ Result<RunList> parse_run_list(const std::string& text) {
   list.pid_namespace = number_of(object, "pid_namespace");
   list.instance = string_of(object, "instance");
   list.next_run = number_of(object, "next_run");
+  list.last_event = number_of(object, "last_event");
+  list.torn = true;  // until its end is seen
+  bool hole = false;
   std::size_t at = text.find('\n');
   while (at != std::string::npos) {
     const std::size_t end = text.find('\n', at + 1);
     const std::string line = text.substr(at + 1, end == std::string::npos ? end : end - at - 1);
-    if (line.starts_with('{') && read_flat(line, object)) list.runs.push_back(note_of(object));
+    if (line.starts_with('{') && read_flat(line, object))
+      list.runs.push_back(note_of(object));
+    else if (line == "]}")
+      list.torn = hole;
+    else if (!line.empty())
+      hole = true;
     at = end;
   }
   return list;

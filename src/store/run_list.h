@@ -15,15 +15,17 @@ struct RunList {
   std::string instance;  // directory
   RunId next_run = 0;
   std::vector<ports::RunNote> runs;
+  bool torn = false;              // there may have been more of them
+  EventId last_event = no_event;  // of a hearth that has ended; none: of one that runs, or has died
 };
 
 // One object; the runs stand one per line. In pieces, appended: a head, runs of which the first is `first`, an end.
 void append_run_list_head(std::string& out, const std::string& boot_id, std::uint64_t pid_namespace,
-                          const std::string& instance, RunId next_run);
+                          const std::string& instance, RunId next_run, EventId last_event);
 void append_run(std::string& out, const ports::RunNote& note, bool first);
 void append_run_list_end(std::string& out, bool empty);
 std::string run_list_text(const RunList& list);
-// Takes what can be read: after a power loss the file may end early. fix_input when not even the head holds.
+// Takes what can be read: after a power loss the file may end early, or have a hole. fix_input when not even the head holds.
 Result<RunList> parse_run_list(const std::string& text);
 
 }  // namespace hearth::store

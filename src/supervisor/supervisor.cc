@@ -56,6 +56,8 @@ Result<std::unique_ptr<Supervisor>> Supervisor::create(World world, wire::Decisi
     self->revived_ = *revived;
     self->absent_since_ = 0;  // whatever ran out before this moment ran out while nobody watched
   } else {
+    const Result<ports::JournalMark> mark = world.store.continue_journal(std::nullopt);
+    if (!mark) return failure(mark.error());
     // One of another version must not be taken for ours in parts, and what a first commit that never was has left
     // must not come alive with ours.
     if (page.magic != 0 && !wire::decision_page_valid(page, sizeof page, record_version)) {
@@ -75,9 +77,7 @@ Result<std::unique_ptr<Supervisor>> Supervisor::create(World world, wire::Decisi
     book.head.keeper_generation = self->options_.keeper_generation;
     book.head.keeper_execs_told = self->options_.keeper_programs.execs;
     book.head.keeper_refusals_told = self->options_.keeper_programs.refusals;
-    const ports::JournalMark mark = world.store.continue_journal(std::nullopt);
-    book.head.last_event = mark.last;
-    book.head.journal_end = mark.end;
+    takeover.begin_events(*mark, heritage.last_event);
     book.head_changed = true;
     takeover.adopt(heritage);
   }

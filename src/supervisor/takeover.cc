@@ -35,7 +35,7 @@ Result<bool> Takeover::resume(wire::DecisionPage& page) {
   wire::discard_uncommitted(page, head.slots_used);
   ++head.takeovers;
   book_.head_changed = true;
-  continue_journal();
+  if (const Status found = continue_journal(); !found) return failure(found.error());
   const bool revived = head.keeper_generation < options_.continued_by;
   if (revived) revive();
   head.keeper_generation = options_.keeper_generation;
@@ -53,16 +53,35 @@ Result<bool> Takeover::resume(wire::DecisionPage& page) {
   return revived;
 }
 
-void Takeover::continue_journal() {
+Status Takeover::continue_journal() {
   Head& head = book_.head;
-  const ports::JournalMark mark = store_.continue_journal(ports::JournalMark{head.last_event, head.journal_end});
-  head.last_event = mark.last;
-  head.journal_end = mark.end;
+  const Result<ports::JournalMark> mark =
+      store_.continue_journal(ports::JournalMark{head.last_event, head.journal_end});
+  if (!mark) return failure(mark.error());
+  head.last_event = mark->last;
+  head.journal_end = mark->end;
   EventRecord event;
   event.what = Happening::takeover;
   event.time = now_.wall;
   event.pid = options_.pid;
   event.text = "supervisor PID " + std::to_string(options_.pid) + " goes on in the place of the one before";
+  book_.errands.happened.push_back(std::move(event));
+  return {};
+}
+
+// What was committed behind a copy may have been read by somebody, who would miss another event of the same number. A hearth
+// that has ended had nothing behind it.
+void Takeover::begin_events(const ports::JournalMark& mark, EventId last_of_ended) {
+  Head& head = book_.head;
+  head.last_event = mark.last;
+  head.journal_end = mark.end;
+  if (!mark.of_copy || mark.last == last_of_ended) return;
+  head.last_event += ports::ids_left_out;
+  EventRecord event;
+  event.what = Happening::loss;
+  event.time = now_.wall;
+  event.text = "events after " + std::to_string(mark.last) +
+               " may be lost: DIR/state had them and is gone, and the copy on the disk is half a second behind";
   book_.errands.happened.push_back(std::move(event));
 }
 

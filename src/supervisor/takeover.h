@@ -42,9 +42,11 @@ class Takeover {
   // True: all of hearth had died. Fails as Store::documents does, before anything is done.
   Result<bool> resume(wire::DecisionPage& page);
   void adopt(const ports::Heritage& heritage);
+  // Of a new page: where the events go on.
+  void begin_events(const ports::JournalMark& mark, EventId last_of_ended);
 
  private:
-  void continue_journal();
+  Status continue_journal();
   Status read_documents();
   void revive();
   void resume_slot(SlotIndex slot, bool revived);

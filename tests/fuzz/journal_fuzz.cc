@@ -146,7 +146,7 @@ class Life {
  private:
   void begin(std::optional<ports::JournalMark> mark) {
     journal_ = std::make_unique<Journal>(directory_.get(), small_segment);
-    mark_ = next_ = journal_->resume(mark, no_event);
+    mark_ = next_ = journal_->resume(mark, no_event).value();
     copy_ = std::make_unique<JournalCopy>(directory_.get(), small_file);
   }
   void check_copy() {

@@ -181,5 +181,20 @@ TEST(EventsUnderDeath, NoneIsLostAndNoneDoubledAtAnyPoint) {
   }
 }
 
+TEST_F(Events, NoIdIsGivenAgainThatSomebodyMayHaveSeenBeforeDirStateWasLost) {
+  stage.up({service("web")});
+  stage.run_ms(1'000);
+  const EventId last = journal().back().id;
+  stage.machine().store_port.only_the_copy = true;
+  stage.machine().kill_everybody(true);
+  stage.run_ms(4'000);
+  const auto next =
+      std::find_if(journal().begin(), journal().end(), [last](const EventRecord& event) { return event.id > last; });
+  ASSERT_NE(next, journal().end());
+  EXPECT_EQ(next->id, last + ports::ids_left_out + 1);
+  EXPECT_EQ(next->what, Happening::loss);
+  EXPECT_NE(next->text.find("events after " + std::to_string(last) + " may be lost"), std::string::npos) << next->text;
+}
+
 }  // namespace
 }  // namespace hearth::scenario

@@ -73,6 +73,18 @@ TEST_F(TakeOver, ASupervisorThatCannotReadTheDocumentsLeavesItToTheNextOne) {
   EXPECT_EQ(stage.runs_of("db"), 1u);
 }
 
+TEST_F(TakeOver, ASupervisorThatCannotSeeTheJournalLeavesItToTheNextOne) {
+  stage.up({service("db")});
+  stage.run_ms(100);
+  const std::size_t before = stage.machine().store_port.journal().size();
+  stage.machine().store_port.no_journal_for = 2;
+  stage.kill_supervisor(10);
+  stage.run_ms(1'000);
+  EXPECT_EQ(stage.machine().store_port.no_journal_for, 0u);
+  EXPECT_GT(stage.machine().store_port.journal().size(), before);
+  EXPECT_EQ(stage.runs_of("db"), 1u);
+}
+
 TEST_F(TakeOver, ABackoffDeadlineSurvives) {
   ServiceSpec db = service("db");
   db.backoff.initial = seconds(10);

@@ -89,7 +89,7 @@ class StoreDecorator : public ports::Store {
   }
   void mark(SlotIndex slot, const std::vector<ports::Mark>& marks) override { inner_.mark(slot, marks); }
   bool finish(RunId next_run) override { return inner_.finish(next_run); }
-  ports::JournalMark continue_journal(std::optional<ports::JournalMark> mark) override {
+  Result<ports::JournalMark> continue_journal(std::optional<ports::JournalMark> mark) override {
     return inner_.continue_journal(mark);
   }
   Result<std::uint64_t> append_events(const std::vector<EventRecord>& events) override {

@@ -102,7 +102,7 @@ void Machine::begin_supervisor() {
   const ports::Heritage heritage = fresh ? inherit() : ports::Heritage();
   Result<std::unique_ptr<supervisor::Supervisor>> begun =
       supervisor::Supervisor::create({keeper, inputs, probes_port, store}, *page_, options, heritage, time.now);
-  if (!begun) throw Crash{"documents refused"};
+  if (!begun) throw Crash{"store refused"};
   supervisor_ = std::move(*begun);
   if (fresh) kernel.leave_the_rest_alone();
   if (sabotage_ != nullptr && sabotage_->after_create) sabotage_->after_create(*this);

@@ -396,8 +396,11 @@ void StorePort::tell_journal(EventId last) {
   if (*o_.observer != nullptr && !fresh.empty()) (*o_.observer)->journal_grew(fresh);
 }
 
-ports::JournalMark StorePort::continue_journal(std::optional<ports::JournalMark> mark) {
+Result<ports::JournalMark> StorePort::continue_journal(std::optional<ports::JournalMark> mark) {
   o_.crash.point("continue_journal");
+  const bool refused = no_journal_for > 0 && no_journal_for-- > 0;
+  if (refused || (o_.kernel.shortage.resources && scarce_.one_in(4)))
+    return errno_failure("read", "state", errno_of_scarcity(scarce_));
   const EventId found = journal_.empty() ? no_event : journal_.back().id;
   if (mark) journal_.resize(std::min<std::size_t>(mark->end, journal_.size()));
   whole_ = journal_.size();
@@ -405,7 +408,7 @@ ports::JournalMark StorePort::continue_journal(std::optional<ports::JournalMark>
   tell_journal(last);
   if (!mark && *o_.observer != nullptr) (*o_.observer)->journal_begins_anew();
   o_.crash.point("continue_journal done");
-  return {last, journal_.size()};
+  return ports::JournalMark{last, journal_.size(), !mark && found != no_event && (only_the_copy || disk_.one_in(2))};
 }
 
 Result<std::uint64_t> StorePort::append_events(const std::vector<EventRecord>& events) {

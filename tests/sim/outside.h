@@ -165,7 +165,7 @@ class StorePort final : public ports::Store {
   void note_runs(const std::vector<ports::SlotNote>& changed, RunId next_run) override;
   void mark(SlotIndex slot, const std::vector<ports::Mark>& marks) override;
   bool finish(RunId next_run) override;
-  ports::JournalMark continue_journal(std::optional<ports::JournalMark> mark) override;
+  Result<ports::JournalMark> continue_journal(std::optional<ports::JournalMark> mark) override;
   Result<std::uint64_t> append_events(const std::vector<EventRecord>& events) override;
   void events_committed(ports::JournalMark mark) override;
   const std::vector<EventRecord>& journal() const { return journal_; }
@@ -173,10 +173,12 @@ class StorePort final : public ports::Store {
   // The list is written behind: a supervisor that dies takes what waits along.
   void supervisor_died();
 
-  std::uint32_t full_for = 0;       // so many documents find no room
-  bool no_more_slots = false;       // nor their services
-  std::uint32_t no_events_for = 0;  // so many turns find no room for their events
-  std::uint32_t short_for = 0;      // so many supervisors cannot read the documents
+  std::uint32_t full_for = 0;        // so many documents find no room
+  bool no_more_slots = false;        // nor their services
+  std::uint32_t no_events_for = 0;   // so many turns find no room for their events
+  std::uint32_t short_for = 0;       // so many supervisors cannot read the documents
+  std::uint32_t no_journal_for = 0;  // so many supervisors cannot see the journal
+  bool only_the_copy = false;        // without a page, the disk alone says how far events had come
 
   // Readiness files: whose they are, by label, and which run they name. They stay when nobody is left to take them away.
   std::map<std::string, RunId> ready_files;

@@ -87,7 +87,7 @@ class LosesAnEventAtRotation final : public StoreDecorator {
 class DoesNotCutTheJournal final : public StoreDecorator {
  public:
   using StoreDecorator::StoreDecorator;
-  ports::JournalMark continue_journal(std::optional<ports::JournalMark> mark) override {
+  Result<ports::JournalMark> continue_journal(std::optional<ports::JournalMark> mark) override {
     return mark ? *mark : inner_.continue_journal(mark);
   }
 };

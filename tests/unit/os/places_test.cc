@@ -280,6 +280,8 @@ TEST(ProcStat, a_process_is_known_by_pid_and_start_time_until_it_ends) {
   const std::uint64_t ticks = start_ticks(child);
   EXPECT_TRUE(process_lives(child, ticks));
   EXPECT_FALSE(process_lives(child, ticks + 1));
+  EXPECT_TRUE(whether_lives(child, ticks).value());
+  EXPECT_FALSE(whether_lives(child, ticks + 1).value());
   EXPECT_TRUE(open_process(child, ticks).pidfd);
   EXPECT_TRUE(open_process(child, ticks + 1).gone);
   Fd pidfd = open_process(child, ticks).pidfd;
@@ -304,6 +306,7 @@ TEST(ProcStat, a_process_is_not_gone_because_descriptors_are) {
     const OpenedProcess process = open_process(::getpid(), ticks);
     EXPECT_FALSE(process.pidfd);
     EXPECT_FALSE(process.gone);
+    EXPECT_EQ(spare > 0, whether_lives(::getpid(), ticks).has_value());
   }
   EXPECT_TRUE(open_process(::getpid(), ticks).pidfd);
 }
@@ -314,7 +317,7 @@ TEST(Reserve, holds_back_what_it_can_and_gives_it_back) {
   Reserve all(3);
   EXPECT_TRUE(all.full());
   EXPECT_FALSE(make_eventfd());
-  EXPECT_FALSE(Reserve(1).full());
+  EXPECT_EQ(EMFILE, Reserve(1).error());
   all.give_back();
   EXPECT_TRUE(make_eventfd());
   EXPECT_FALSE(Reserve(4).full());

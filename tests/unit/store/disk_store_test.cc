@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -12,6 +13,7 @@
 #include "os/clock.h"
 #include "os/crash_point.h"
 #include "store/run_list.h"
+#include "support/refused_calls.h"
 #include "unit/os/fake_keeper.h"
 #include "unit/os/few_descriptors.h"
 
@@ -251,6 +253,21 @@ TEST_F(DiskStoreTest, DIR_state_that_could_not_be_opened_for_lack_of_descriptors
   EXPECT_EQ(Versions{3}, versions({3}));
 }
 
+// In the list it would be of no boot, and all that runs would have ended for the next hearth.
+TEST_F(DiskStoreTest, a_supervisor_that_could_not_ask_which_boot_this_is_gives_way_to_the_next) {
+  constexpr unsigned by_path = 1u << 31;  // of AT_FDCWD, and of no descriptor
+  store.reset();
+  std::thread([&] {
+    support::refuse({SYS_openat, EMFILE, 0, by_path});
+    store = std::make_unique<DiskStore>(*link, keeper.instance().directory, plain_format(), by_hand());
+    const Status held = store->has_directories();
+    ASSERT_FALSE(held);
+    EXPECT_EQ(EMFILE, held.error().code);
+  }).join();
+  restart_supervisor();
+  EXPECT_TRUE(store->has_directories());
+}
+
 TEST_F(DiskStoreTest, a_document_that_is_there_and_cannot_be_read_stays_there) {
   std::filesystem::create_symlink("/nowhere", path("spec/3.json"));  // ELOOP: links are not followed
   EXPECT_EQ(Versions{}, versions({3}));
@@ -458,40 +475,20 @@ TEST_F(DiskStoreTest, a_deliberate_end_leaves_no_run_and_no_document) {
   ASSERT_TRUE(store->put_document(document(3)));
   store->note_runs({note(0, 9)}, 10);
   store->drop_document(3);
+  ASSERT_TRUE(store->continue_journal(std::nullopt));
+  EventRecord event;
+  event.id = 7;
+  const Result<std::uint64_t> end = store->append_events({event});
+  ASSERT_TRUE(end);
+  store->events_committed({7, *end});
   wait_for([this] { return store->finish(12); });
   EXPECT_TRUE(store->settle(0));
   const Result<RunList> list = parse_run_list(*os::read_file(path("runs.json")));
   ASSERT_TRUE(list);
   EXPECT_EQ(12u, list->next_run);
+  EXPECT_EQ(7u, list->last_event);
   EXPECT_TRUE(list->runs.empty());
   EXPECT_TRUE(std::filesystem::is_empty(path("spec")));
-}
-
-TEST(RunListTest, a_list_that_ends_early_gives_what_is_whole) {
-  RunList list{"boot", 7, "/dir", 30, {}};
-  for (RunId run : {1, 2, 3}) {
-    ports::RunNote note;
-    note.label = "a \"quoted\"\nname";
-    note.run = run;
-    list.runs.push_back(note);
-  }
-  const std::string text = run_list_text(list);
-  Result<RunList> whole = parse_run_list(text);
-  ASSERT_TRUE(whole);
-  ASSERT_EQ(3u, whole->runs.size());
-  EXPECT_EQ("a \"quoted\"\nname", whole->runs[2].label);
-  for (std::size_t cut = 0; cut < text.size(); ++cut) {
-    Result<RunList> part = parse_run_list(text.substr(0, cut));
-    if (part) {
-      EXPECT_LE(part->runs.size(), 3u);
-      EXPECT_EQ(30u, part->next_run);
-    }
-  }
-}
-
-TEST(RunListTest, text_that_is_no_list_is_refused) {
-  for (const char* text : {"", "{", "[]", "{\"format\":2}", "{\"format\":1,\"x\":{}}", "\xff\xff"})
-    EXPECT_FALSE(parse_run_list(text)) << text;
 }
 
 }  // namespace

@@ -5,8 +5,11 @@
 #include <fstream>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
+#include <utility>
 
 #include <gtest/gtest.h>
 
@@ -65,13 +68,41 @@ Result<Document> shop_document(std::string_view text) {
   return document;
 }
 
+class Closed {
+ public:
+  explicit Closed(std::string path) : path_(std::move(path)) {
+    struct stat st{};
+    ::stat(path_.c_str(), &st);
+    mode_ = st.st_mode & 07777;
+    ::chmod(path_.c_str(), 0);
+  }
+  ~Closed() { ::chmod(path_.c_str(), mode_); }
+  Closed(const Closed&) = delete;
+  Closed& operator=(const Closed&) = delete;
+
+ private:
+  std::string path_;
+  mode_t mode_ = 0;
+};
+
 struct HeritageTest : ::testing::Test {
   test::TempDirectory directory;
   RunList list{os::boot_id(), os::pid_namespace(), directory.path(), 20, {}};
 
   HeritageTest() {
-    ::mkdir((directory / "spec").c_str(), 0700);
+    ::mkdir((directory / "spec").c_str(), 0755);
     std::ofstream(directory / "spec/4.json") << "shop";
+  }
+  // By somebody who may not read what is closed, as root may.
+  Result<ports::Heritage> read_as_somebody() {
+    ::chmod(directory.path().c_str(), 0755);
+    Result<ports::Heritage> heritage;
+    std::thread([&] {
+      // Of this thread alone, as setresuid(3) is not.
+      if (::geteuid() == 0) ::syscall(SYS_setresuid, 65534, 65534, 65534);
+      heritage = read_heritage(directory.path(), shop_document);
+    }).join();
+    return heritage;
   }
   ports::Heritage read() {
     std::ofstream(directory / "runs.json") << run_list_text(list);
@@ -117,20 +148,64 @@ TEST_F(HeritageTest, whoever_is_short_of_descriptors_does_not_take_what_it_canno
   EXPECT_EQ(1u, read().runs.size());
 }
 
-TEST_F(HeritageTest, whether_a_run_had_been_ready_is_known_and_of_an_older_list_it_may_have_been) {
-  note(8, 80, 1);
-  note(9, 90, 1, "shop.web.1");
-  list.runs[1].was_ready = true;
-  std::string text = run_list_text(list);
-  Result<RunList> read = parse_run_list(text);
-  ASSERT_TRUE(read && read->runs.size() == 2);
-  EXPECT_EQ(list.runs, read->runs);
-  const std::string member = R"(,"was_ready":false)";
-  ASSERT_NE(std::string::npos, text.find(member));
-  text.erase(text.find(member), member.size());
-  read = parse_run_list(text);
-  ASSERT_TRUE(read && read->runs.size() == 2);
-  EXPECT_TRUE(read->runs[0].was_ready);
+TEST_F(HeritageTest, what_nobody_can_read_now_ends_the_start_and_changes_nothing) {
+  const Service service(directory.path(), 9, "shop.web.0");
+  note(9, service.pid(), service.ticks());
+  ::mkdir((directory / "o").c_str(), 0755);
+  EXPECT_EQ(1u, read().runs.size());
+  for (const char* name : {"runs.json", "spec", "spec/4.json", "o"}) {
+    const Closed closed(directory / name);
+    const Result<ports::Heritage> heritage = read_as_somebody();
+    ASSERT_FALSE(heritage) << name;
+    EXPECT_EQ(EACCES, heritage.error().code) << heritage.error().text();
+    EXPECT_NE(std::string::npos, heritage.error().text().find(directory / name)) << heritage.error().text();
+  }
+  EXPECT_FALSE(std::filesystem::exists(directory / "spec/4.json.put-aside"));
+  EXPECT_EQ(1u, read_as_somebody()->runs.size());
+}
+
+// Its copy in DIR/spec may not be there yet, or not any more.
+TEST_F(HeritageTest, a_document_in_DIR_state_that_nobody_can_read_now_is_not_taken_for_lost) {
+  ::mkdir((directory / "state").c_str(), 0755);
+  std::filesystem::rename(directory / "spec/4.json", directory / "state/document-4");
+  note(9, 1, 1);
+  EXPECT_EQ(1u, read().documents.size());
+  {
+    const Closed closed(directory / "state/document-4");
+    const Result<ports::Heritage> heritage = read_as_somebody();
+    ASSERT_FALSE(heritage);
+    EXPECT_EQ(EACCES, heritage.error().code) << heritage.error().text();
+  }
+  EXPECT_EQ(1u, read_as_somebody()->documents.size());
+}
+
+TEST_F(HeritageTest, a_DIR_state_that_is_closed_to_us_is_a_loss_and_no_failure) {
+  ::mkdir((directory / "state").c_str(), 0755);
+  note(9, 1, 1);
+  EXPECT_TRUE(read().losses.empty());
+  const Closed closed(directory / "state");
+  const Result<ports::Heritage> heritage = read_as_somebody();
+  ASSERT_TRUE(heritage) << heritage.error().text();
+  EXPECT_EQ(1u, heritage->losses.size());
+  EXPECT_EQ(1u, heritage->documents.size());
+}
+
+TEST_F(HeritageTest, behind_a_list_that_is_torn_documents_that_nothing_else_names_stay) {
+  std::ofstream(directory / "spec/7.json") << "of a service behind the tear";
+  note(9, 1, 1);
+  note(10, 1, 1, "other.db.0");
+  list.runs[1].document = 7;
+  const std::string text = run_list_text(list);
+  std::ofstream(directory / "runs.json") << text.substr(0, text.size() - 20);
+  const Result<ports::Heritage> heritage = read_heritage(directory.path(), shop_document);
+  ASSERT_TRUE(heritage) << heritage.error().text();
+  ASSERT_EQ(1u, heritage->gone.size());
+  EXPECT_EQ(1u, heritage->documents.size());
+  ASSERT_EQ(1u, heritage->losses.size());
+  EXPECT_NE(std::string::npos, heritage->losses[0].find("torn: it has 1 run")) << heritage->losses[0];
+  EXPECT_NE(std::string::npos, heritage->losses[0].find("1 document ")) << heritage->losses[0];
+  EXPECT_TRUE(std::filesystem::exists(directory / "spec/4.json"));
+  EXPECT_TRUE(std::filesystem::exists(directory / "spec/7.json.put-aside"));
 }
 
 TEST_F(HeritageTest, a_run_whose_document_was_replaced_after_the_last_write_follows_the_new_one) {
@@ -142,6 +217,12 @@ TEST_F(HeritageTest, a_run_whose_document_was_replaced_after_the_last_write_foll
   ASSERT_EQ(1u, heritage.runs.size());
   EXPECT_EQ(4u, heritage.runs[0].document);
   EXPECT_EQ(1u, heritage.runs[0].service);
+}
+
+TEST_F(HeritageTest, only_who_has_ended_in_order_says_which_event_was_the_last) {
+  EXPECT_EQ(no_event, read().last_event);
+  list.last_event = 7;
+  EXPECT_EQ(7u, read().last_event);
 }
 
 TEST_F(HeritageTest, a_PID_that_was_used_again_is_not_the_run) {
@@ -252,6 +333,7 @@ TEST_F(HeritageTest, torn_and_foreign_files_are_losses_in_words_and_no_failure) 
   EXPECT_EQ(3u, heritage->losses.size());
   EXPECT_EQ(5u, heritage->greatest_document);
   EXPECT_TRUE(std::ifstream(directory / "spec/5.json.put-aside").good());
+  EXPECT_TRUE(std::ifstream(directory / "spec/4.json.put-aside").good()) << "whose it is the list would have said";
   EXPECT_FALSE(read_heritage(directory / "none", shop_document));
 }
 

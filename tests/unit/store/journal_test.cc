@@ -67,7 +67,19 @@ struct JournalTest : ::testing::Test {
   void reopen(std::optional<ports::JournalMark> from, EventId floor = 0, std::uint64_t segment = 1'000) {
     state = os::Fd(::open(directory.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     journal = std::make_unique<Journal>(state.get(), segment);
-    mark = journal->resume(from, floor);
+    const Result<ports::JournalMark> found = journal->resume(from, floor);
+    EXPECT_TRUE(found) << found.error().text();
+    mark = found.value_or(ports::JournalMark{});
+  }
+  // Whoever cannot make this call fails, and says so.
+  void fails_without(support::Refusal refusal, int error, std::optional<ports::JournalMark> from) {
+    std::thread([&] {
+      refusal.error = error;
+      support::refuse(refusal);
+      const Result<ports::JournalMark> found = Journal(state.get(), 1'000).resume(from, 0);
+      ASSERT_FALSE(found) << refusal.call;
+      EXPECT_EQ(error, found.error().code) << found.error().text();
+    }).join();
   }
   ports::JournalMark append(EventId first, EventId last) {
     std::vector<EventRecord> events;
@@ -147,8 +159,9 @@ TEST_F(JournalTest, a_segment_that_an_uncommitted_turn_began_goes) {
 TEST_F(JournalTest, without_a_page_it_goes_on_behind_the_last_whole_line) {
   commit(1, 3);
   std::ofstream(directory / "events-1", std::ios::app) << "{\"id\":4,\"time\":";
-  reopen(std::nullopt);
+  reopen(std::nullopt, 2);
   EXPECT_EQ(mark.last, 3u);
+  EXPECT_FALSE(mark.of_copy);
   commit(4, 4);
   EXPECT_EQ(all(), range(1, 4));
 }
@@ -156,6 +169,7 @@ TEST_F(JournalTest, without_a_page_it_goes_on_behind_the_last_whole_line) {
 TEST_F(JournalTest, ids_go_on_behind_what_the_disk_has) {
   reopen(std::nullopt, 41);
   EXPECT_EQ(mark.last, 41u);
+  EXPECT_TRUE(mark.of_copy) << "the disk is behind";
   EXPECT_EQ(journal->read(0, 1).oldest, 42u);
   commit(42, 42);
   EXPECT_EQ(all(), range(42, 42));
@@ -163,10 +177,50 @@ TEST_F(JournalTest, ids_go_on_behind_what_the_disk_has) {
 
 TEST_F(JournalTest, without_a_directory_it_is_kept_in_memory) {
   journal = std::make_unique<Journal>(-1, 1'000);
-  mark = journal->resume(std::nullopt, 0);
+  mark = journal->resume(std::nullopt, 0).value();
   for (EventId id = 1; id <= 100; ++id) commit(id, id);
   EXPECT_EQ(all().back(), 100u);
   EXPECT_EQ(journal->segments().size(), segments_kept);
+}
+
+TEST_F(JournalTest, what_cannot_be_seen_or_read_now_is_neither_missing_nor_cut) {
+  for (EventId id = 1; id <= 20; ++id) commit(id, id);
+  ASSERT_GT(journal->segments().size(), 1u);
+  const ports::JournalMark end = mark;
+  append(21, 22);
+  const support::Refusal segments{SYS_openat, 0, 2, O_NOFOLLOW};
+  for (const support::Refusal& refusal : {segments, {SYS_openat, 0}, {SYS_getdents64, 0}, {SYS_newfstatat, 0}}) {
+    for (const int error : {EMFILE, EIO}) fails_without(refusal, error, end);
+    reopen(end);
+    ASSERT_EQ(all(), range(1, 20)) << refusal.call;
+  }
+}
+
+TEST_F(JournalTest, without_a_page_a_segment_that_cannot_be_read_now_is_not_emptied) {
+  commit(1, 3);
+  fails_without({SYS_pread64, 0}, EIO, std::nullopt);
+  reopen(std::nullopt);
+  EXPECT_EQ(mark.last, 3u);
+  EXPECT_EQ(all(), range(1, 3));
+}
+
+TEST_F(JournalTest, no_segment_is_cut_by_the_mark_of_one_that_somebody_has_given_a_second_name) {
+  while (journal->segments().size() < 2 || journal->segments()[1].size == 0) commit(mark.last + 1, mark.last + 1);
+  const EventId last = mark.last;
+  const std::string newest = directory / ("events-" + std::to_string(last));
+  const std::uint64_t size = journal->segments()[0].size;
+  std::filesystem::create_hard_link(newest, directory / "mine");
+  reopen(mark);
+  EXPECT_EQ(mark.last, last);
+  ASSERT_EQ(journal->segments()[0].size, size);
+  EXPECT_EQ(all(), range(1, last - 1));
+  reopen(mark);
+  commit(last + 1, last + 1);
+  EXPECT_EQ(all(last - 1), range(last + 1, last + 1));
+  EXPECT_EQ(journal->segments().size(), 2u);
+  std::filesystem::remove(directory / "mine");
+  reopen(mark);
+  EXPECT_EQ(all(), range(1, last + 1));
 }
 
 TEST_F(JournalTest, a_write_that_fails_leaves_all_as_it_was) {
@@ -242,7 +296,32 @@ TEST_F(CopyTest, the_disk_has_each_event_once) {
   commit(31, 31);
   bring_up();
   EXPECT_EQ(on_disk(), range(1, 31));
-  EXPECT_EQ(last_event_on_disk(place.get()), 31u);
+  EXPECT_EQ(last_event_on_disk(place.get()).value(), 31u);
+}
+
+TEST_F(CopyTest, whoever_cannot_read_the_disk_does_not_say_that_it_has_none) {
+  commit(1, 3);
+  bring_up();
+  for (const int call : {SYS_openat, SYS_newfstatat, SYS_pread64})
+    std::thread([&] {
+      support::refuse({call, EIO});
+      const Result<EventId> last = last_event_on_disk(place.get());
+      EXPECT_FALSE(last) << call;
+      again();
+      copy->offer(journal->segments());
+      EXPECT_FALSE(copy->pass()) << call;
+    }).join();
+  EXPECT_EQ(last_event_on_disk(place.get()).value(), 3u);
+}
+
+TEST_F(CopyTest, what_is_no_file_has_no_events) {
+  for (const char* name : {events_file, events_file_before}) {
+    ::mkdir((instance / name).c_str(), 0700);
+    EXPECT_EQ(last_event_on_disk(place.get()).value(), no_event);
+    ::rmdir((instance / name).c_str());
+    std::filesystem::create_symlink("nowhere", instance / name);
+    EXPECT_EQ(last_event_on_disk(place.get()).value(), no_event);
+  }
 }
 
 TEST_F(CopyTest, a_line_that_was_torn_is_written_again) {

@@ -239,7 +239,7 @@ TEST_F(MirrorTest, an_end_on_a_full_disk_leaves_no_list_by_which_the_next_hearth
   (void)mirror->note({note(0, 9)}, 10);
   EXPECT_TRUE(mirror->pass());
   std::filesystem::create_directory(directory / "runs.json.new");  // cannot be written to
-  mirror->finish(11);
+  mirror->finish(11, no_event);
   (void)mirror->note({note(0, 12)}, 13);
   EXPECT_TRUE(mirror->pass());
   EXPECT_TRUE(mirror->settled());
