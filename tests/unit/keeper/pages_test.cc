@@ -18,6 +18,7 @@
 #include "keeper/state.h"
 #include "os/instance.h"
 #include "os/state_directory.h"
+#include "support/refused_calls.h"
 #include "unit/os/few_descriptors.h"
 #include "unit/os/temp_directory.h"
 #include "wire/decision_page.h"
@@ -227,6 +228,26 @@ TEST_F(PagesTest, of_which_nobody_can_say_whether_this_is_their_boot_stay_as_the
   for (const char* file : {wire::slot_table_file, wire::decision_page_file})
     std::filesystem::remove(instance.directory + "/" + wire::state_directory_name + "/" + file);
   EXPECT_EQ(0, in_a_child([&] { return open() && k->table->origin == StateOrigin::made; }));
+}
+
+TEST_F(PagesTest, on_a_disk_that_breaks_stay_as_they_are) {
+  HEARTH_SKIP_IF_SANITIZED();
+  ASSERT_TRUE(open());
+  commit();
+  forget();
+  prepare();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    support::refuse({SYS_openat, EIO, 2, O_NOFOLLOW});
+    ::_exit(!open_pages(*k, looked_at) && errno == EIO ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(child, ::waitpid(child, &status, 0));
+  EXPECT_EQ(0, status);
+  EXPECT_FALSE(is_put_aside());
+  forget();
+  ASSERT_TRUE(open());
+  EXPECT_EQ(StateOrigin::continued, k->table->origin);
 }
 
 TEST_F(PagesTest, that_cannot_be_looked_at_for_want_of_memory_stay_as_they_are) {
