@@ -95,42 +95,6 @@ bool KeeperClient::signal(EntryIndex index, RunId run, OpId op, int signal) {
   return true;
 }
 
-bool KeeperClient::end_tree(EntryIndex index, RunId run, const std::string& label) {
-  const wire::RunEntry& entry = link_.table().entry[index];
-  if (entry.run.load(std::memory_order_acquire) != run) return true;
-  const CgroupTree::Removed removed = cgroups_.remove_leaf(label, run);
-  if (cgroups_.usable() && removed == CgroupTree::Removed::gone) {
-    std::erase_if(busy_, [&](const BusyLeaf& busy) { return busy.run == run; });
-    return true;
-  }
-  const MonoNs now = read_mono();
-  auto busy = std::find_if(busy_.begin(), busy_.end(), [&](const BusyLeaf& b) { return b.run == run; });
-  const bool first = busy == busy_.end();
-  // KILL is sent whatever the last operation was, so it needs no number of its own.
-  if (first) link_.signal({index, SIGKILL, run, entry.last_op.load(std::memory_order_relaxed)});
-  if (removed != CgroupTree::Removed::busy) return true;
-  if (first) busy = busy_.insert(busy_.end(), {run, now, milliseconds(1)});
-  if (now - busy->since > busy_leaf_max) {
-    std::string survivors;
-    for (int pid : cgroups_.processes(label, run))
-      survivors += (survivors.empty() ? "" : ", ") + command_of(pid) + " (PID " + std::to_string(pid) + ")";
-    notes_.push_back(
-        {0, label + ": what is left of run " + std::to_string(run) + " cannot be killed: " + survivors, label});
-    leftovers_[run] = survivors;
-    busy_.erase(busy);
-    return true;
-  }
-  if (!cgroups_.kill_leaf(label, run))
-    for (int pid : cgroups_.processes(label, run)) {
-      Fd pidfd(pidfd_open(pid));
-      // The leaf of this run is never used again, so what is in it now is this run's.
-      if (pidfd) (void)pidfd_signal(pidfd.get(), SIGKILL);
-    }
-  link_.wake_in(busy->wait);
-  busy->wait = std::min<SpanNs>(busy->wait * 2, milliseconds(100));
-  return false;
-}
-
 SweepTarget KeeperClient::sweep_target(EntryIndex index) const {
   const wire::SlotTable& table = link_.table();
   const SlotIndex slot = index / wire::entries_per_slot;
@@ -167,7 +131,8 @@ bool KeeperClient::output_is_held(RunId run) const {
 }
 
 bool KeeperClient::sweep_tree(EntryIndex index, RunId run) {
-  if (cgroups_.usable() || link_.table().entry[index].run.load(std::memory_order_acquire) != run) return true;
+  const bool contained = cgroups_.usable() && !uncontained_.contains(run);
+  if (contained || link_.table().entry[index].run.load(std::memory_order_acquire) != run) return true;
   const MonoNs now = read_mono();
   auto at = std::find_if(sweeps_.begin(), sweeps_.end(), [&](const Sweeping& s) { return s.run == run; });
   if (at == sweeps_.end()) at = sweeps_.insert(at, {run, std::make_unique<Sweep>(sweep_target(index)), 0, 0});
@@ -233,14 +198,8 @@ bool KeeperClient::reap(EntryIndex index, RunId run) {
   if (is_unassigned(run)) return false;
   if (entry.pid.load(std::memory_order_acquire) == 0) remove_leaf_of(run);
   link_.reap({index, 0, run});
+  uncontained_.erase(run);
   return true;
-}
-
-// A run that never had a process has no end of its tree, and its label is not known here.
-void KeeperClient::remove_leaf_of(RunId run) {
-  const std::string end = "." + std::to_string(run);
-  for (const std::string& leaf : cgroups_.leaves())
-    if (leaf.ends_with(end)) (void)cgroups_.remove_leaf(leaf.substr(0, leaf.size() - end.size()), run);
 }
 
 void KeeperClient::release_run(SlotIndex, RunId run) {
@@ -316,10 +275,6 @@ bool KeeperClient::output_closed(RunId run) const {
   return ::poll(&polled, 1, 0) > 0 && (polled.revents & POLLHUP) != 0;
 }
 
-bool KeeperClient::left_behind(RunId run, const std::string& label) const {
-  return cgroups_.usable() ? !cgroups_.processes(label, run).empty() : output_is_held(run);
-}
-
 void KeeperClient::output_ended(SlotIndex slot, RunId run) {
   std::atomic<RunId>& ended = link_.logs().stream[slot].ended_run;
   if (ended.load(std::memory_order_relaxed) >= run) return;
@@ -353,7 +308,10 @@ LogStatus KeeperClient::log_status(SlotIndex slot, const std::string& label) con
 void KeeperClient::finish(bool leave_running, bool failed) {
   drop_spare();
   last_run_ = no_run;
-  if (!leave_running) cgroups_.remove();
+  if (!leave_running) {
+    cgroups_.remove();
+    for (const CgroupTree& tree : elsewhere_) tree.remove();
+  }
   all_stopped_ = !leave_running;
   link_.finish(leave_running ? wire::FinishMode::leave_running : wire::FinishMode::all_stopped, failed ? 1 : 0);
 }

@@ -31,9 +31,11 @@
 // comes to be, so it is looked at, and take_changed() names the entry.
 #pragma once
 
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -178,6 +180,9 @@ class KeeperClient final : public ports::Keeper {
     EntryIndex entry;
   };
 
+  // leaves.cc
+  const CgroupTree* tree_of(EntryIndex entry, RunId run, const std::string& label);
+  void remove_leaf_of(RunId run);
   // following.cc
   ports::MainAnswer follow_one(const ports::SpawnOrder& order, std::int32_t pid, const std::string& source);
   // keeper_room.cc
@@ -262,7 +267,6 @@ class KeeperClient final : public ports::Keeper {
   enum class Dropped { yes, waits_for_reader, waits_for_writers };
   Dropped try_drop(RunId run);
   void find_released();
-  void remove_leaf_of(RunId run);
   SweepTarget sweep_target(EntryIndex entry) const;
   bool output_is_held(RunId run) const;
   Owner owner_of(const ServiceSpec& spec) const;
@@ -292,6 +296,8 @@ class KeeperClient final : public ports::Keeper {
   bool unopened_told_ = false;
   MonoNs open_next_ = 0;
   std::vector<Released> released_;
+  std::list<CgroupTree> elsewhere_;  // trees of earlier hearths of the instance in which leaves were found
+  std::set<RunId> uncontained_;      // that have ended, and of which no leaf was found
   std::vector<BusyLeaf> busy_;
   std::vector<Sweeping> sweeps_;
   std::map<RunId, std::string> leftovers_;
