@@ -73,7 +73,7 @@ void KeeperClient::take_up(const ports::SpawnOrder& order) {
   // One that has no process yet is spawned as if nothing had been.
   if (entry.run.load(std::memory_order_acquire) != order.run || entry.pid.load() == 0) return;
   const bool exited = wire::phase_of(entry) == wire::EntryPhase::exited;
-  OpenedProcess process = exited ? OpenedProcess{Fd(), true} : open_run(entry, order.run);
+  OpenedProcess process = exited ? OpenedProcess{Fd(), true} : open_run(entry, order.run, order.label);
   if (process.gone) {
     open_output_again(order);  // its descendants may go on writing
     // A daemon that is still to be found may say who it is.
@@ -102,7 +102,7 @@ bool KeeperClient::keep_open(const ports::SpawnOrder& order) {
   if (order.role == SlotRole::service && std::any_of(listen.begin(), listen.end(), [&](const ListenSocket& socket) {
         return is_lost(ParkClass::listen, order.slot, socket.name);
       }))
-    recover_listeners(order, open_run(entry, order.run).pidfd.get());
+    recover_listeners(order, open_run(entry, order.run, order.label).pidfd.get());
   if (!order.notify || !is_lost(ParkClass::notify, order.run)) return false;
   open_notify_again(order);
   return true;
@@ -229,12 +229,13 @@ void KeeperClient::recover_listeners(const ports::SpawnOrder& order, int process
   }
 }
 
-// The process of a run that began so shortly before everybody's death that its start time has not been recorded is told by
-// its environment or, until its exec is over, by the keeper's program, of which it is a copy; but not of ours.
-bool KeeperClient::is_process_of(pid_t pid, RunId run) const {
+// The process of a run whose start time has not been recorded (it began shortly before everybody's death, or descriptors
+// were short) is told by what it shows of itself: its environment, unless it has written over that, its leaf, in whatever
+// tree, or its mark. Until its exec is over, also by the keeper's program, of which it is a copy; but not of ours.
+bool KeeperClient::is_process_of(pid_t pid, const RunIdentity& run) const {
   const auto says_so = [&] {
-    return environment_of(pid, "HEARTH_INSTANCE") == options_.directory &&
-           environment_of(pid, "HEARTH_RUN") == std::to_string(run);
+    RunMember member;
+    return is_member_of(CgroupTree(), run, pid, member);
   };
   const pid_t keeper = link_.table().keeper_pid.load();
   const auto is_copy = [&] { return same_program(pid, keeper) && os::start_ticks(pid) <= os::start_ticks(keeper); };
@@ -242,7 +243,7 @@ bool KeeperClient::is_process_of(pid_t pid, RunId run) const {
   return says_so() || is_copy() || says_so();
 }
 
-OpenedProcess KeeperClient::open_run(const wire::RunEntry& entry, RunId run) {
+OpenedProcess KeeperClient::open_run(const wire::RunEntry& entry, RunId run, const std::string& label) {
   const pid_t pid = entry.pid.load();
   if (const std::uint64_t ticks = entry.start_ticks.load(); ticks != 0) {
     OpenedProcess process = open_process(pid, ticks);
@@ -252,7 +253,7 @@ OpenedProcess KeeperClient::open_run(const wire::RunEntry& entry, RunId run) {
   }
   OpenedProcess process = open_process(pid);
   if (!process.pidfd) return process;
-  const bool fits = is_process_of(pid, run);
+  const bool fits = is_process_of(pid, {options_.directory, label, run, 0});
   // Only as long as it lives is what was seen under its PID its own.
   if (is_gone(process.pidfd.get())) return {Fd(), true};
   if (fits) return process;
@@ -287,7 +288,7 @@ void KeeperClient::mind_adoptions() {
     const wire::RunEntry& entry = link_.table().entry[adoption.entry];
     if (entry.run.load(std::memory_order_acquire) != adoption.run || wire::phase_of(entry) != wire::EntryPhase::none)
       continue;
-    OpenedProcess process = open_run(entry, adoption.run);
+    OpenedProcess process = open_run(entry, adoption.run, label_of(adoption.entry / wire::entries_per_slot));
     if (process.gone) {
       link_.record_unseen_end(adoption.entry);
       link_.wake_in(1);

@@ -1,6 +1,7 @@
 #include "os/keeper_client.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <poll.h>
@@ -23,6 +24,7 @@ using wire::ParkClass;
 
 namespace {
 constexpr int sweep_rounds_max = 20;
+constexpr SpanNs record_again = milliseconds(100);
 }  // namespace
 
 KeeperClient::KeeperClient(KeeperLink& link, CgroupTree cgroups, ClientOptions options)
@@ -34,6 +36,7 @@ KeeperClient::KeeperClient(KeeperLink& link, CgroupTree cgroups, ClientOptions o
   find_spare();
   find_released();
   find_unadopted();
+  find_unrecorded();
 }
 
 ports::EntryView KeeperClient::entry(EntryIndex index) const {
@@ -80,6 +83,7 @@ void KeeperClient::take_changed(std::vector<EntryIndex>& entries) {
   for (EntryIndex entry : entries) note_if_hung(entry);
   link_.receive();
   prune_outstanding();
+  mind_unrecorded();
   assign_spares();  // before the inputs are looked at: what was said before an end must be known with it
   entries.insert(entries.end(), ask_again_.begin(), ask_again_.end());
   ask_again_.clear();
@@ -95,13 +99,17 @@ bool KeeperClient::signal(EntryIndex index, RunId run, OpId op, int signal) {
   return true;
 }
 
+std::string KeeperClient::label_of(SlotIndex slot) const {
+  const auto& label = link_.logs().stream[slot].directory;
+  return std::string(label, ::strnlen(label, sizeof label));
+}
+
 SweepTarget KeeperClient::sweep_target(EntryIndex index) const {
   const wire::SlotTable& table = link_.table();
   const SlotIndex slot = index / wire::entries_per_slot;
-  const char* label = link_.logs().stream[slot].directory;
   SweepTarget target;
   target.instance = options_.directory;
-  target.label.assign(label, ::strnlen(label, sizeof link_.logs().stream[slot].directory));
+  target.label = label_of(slot);
   target.mark = sweep_mark(target.instance, target.label);
   target.leader = table.entry[index].pid.load(std::memory_order_acquire);
   target.leader_ticks = table.entry[index].start_ticks.load(std::memory_order_acquire);
@@ -247,8 +255,13 @@ bool KeeperClient::is_alive(EntryIndex index) const {
 }
 
 std::uint64_t KeeperClient::start_ticks(EntryIndex index, std::int32_t pid) {
+  errno = 0;
   const std::uint64_t ticks = os::start_ticks(pid);
   wire::RunEntry& entry = link_.table().entry[index];
+  if (ticks == 0 && is_shortage(errno)) {
+    unrecorded_.push_back({index, entry.run.load(std::memory_order_acquire)});
+    link_.wake_in(record_again);
+  }
   if (ticks != 0 && entry.pid.load(std::memory_order_acquire) == pid)
     entry.start_ticks.store(ticks, std::memory_order_release);
   // The logger names a file of the run by it.
@@ -259,6 +272,26 @@ std::uint64_t KeeperClient::start_ticks(EntryIndex index, std::int32_t pid) {
     link_.ring_logger();
   }
   return ticks;
+}
+
+// A predecessor may have died before it could read them.
+void KeeperClient::find_unrecorded() {
+  for (EntryIndex index = 0; index < wire::entries_end(link_.table()); ++index) {
+    const wire::RunEntry& entry = link_.table().entry[index];
+    const RunId run = entry.run.load(std::memory_order_acquire);
+    if (run != no_run && is_watched(wire::phase_of(entry)) && entry.start_ticks.load() == 0)
+      unrecorded_.push_back({index, run});
+  }
+}
+
+// As long as they are not known, a successor of everybody has only what the process shows of itself to know it by.
+void KeeperClient::mind_unrecorded() {
+  for (const Adoption& one : std::exchange(unrecorded_, {})) {
+    const wire::RunEntry& entry = link_.table().entry[one.entry];
+    const bool lives = entry.run.load(std::memory_order_acquire) == one.run && is_watched(wire::phase_of(entry));
+    if (lives && start_ticks(one.entry, entry.pid.load(std::memory_order_acquire)) != 0)
+      ask_again_.push_back(one.entry);
+  }
 }
 
 bool KeeperClient::output_drained(SlotIndex slot, RunId run) {

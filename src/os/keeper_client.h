@@ -244,12 +244,14 @@ class KeeperClient final : public ports::Keeper {
   void not_opened(const ports::SpawnOrder& order, wire::ParkClass type, const Error& error);
   void note_unopened(const std::string& label, wire::ParkClass type, const Error& error);
   void mind_unopened(MonoNs now);
-  OpenedProcess open_run(const wire::RunEntry& entry, RunId run);
+  OpenedProcess open_run(const wire::RunEntry& entry, RunId run, const std::string& label);
   void note_stranger(const KeeperLink::Stranger& stranger);
-  bool is_process_of(pid_t pid, RunId run) const;
+  bool is_process_of(pid_t pid, const RunIdentity& run) const;
   void hand_to_keeper(const Adoption& adoption, OpenedProcess process, SpanNs wait);
   void mind_adoptions();
   void find_unadopted();
+  void find_unrecorded();
+  void mind_unrecorded();
 
   void prune_outstanding();
   SpawnerLine* spawner_at_work();
@@ -267,6 +269,7 @@ class KeeperClient final : public ports::Keeper {
   enum class Dropped { yes, waits_for_reader, waits_for_writers };
   Dropped try_drop(RunId run);
   void find_released();
+  std::string label_of(SlotIndex slot) const;
   SweepTarget sweep_target(EntryIndex entry) const;
   bool output_is_held(RunId run) const;
   Owner owner_of(const ServiceSpec& spec) const;
@@ -291,7 +294,8 @@ class KeeperClient final : public ports::Keeper {
   std::vector<Outstanding> outstanding_;
   std::vector<EntryIndex> ask_again_;
   std::vector<Hung> hung_;
-  std::vector<Adoption> adoptions_;  // which the keeper could not be told yet
+  std::vector<Adoption> adoptions_;   // which the keeper could not be told yet
+  std::vector<Adoption> unrecorded_;  // whose start time could not be read yet
   std::vector<Unopened> unopened_;
   bool unopened_told_ = false;
   MonoNs open_next_ = 0;

@@ -200,7 +200,7 @@ void KeeperPort::release_slot(SlotIndex slot) {
 std::uint64_t KeeperPort::start_ticks(EntryIndex entry, std::int32_t pid) {
   o_.crash.point("start_ticks");
   const ports::EntryView& view = o_.kernel.entry(entry);
-  return view.pid == pid ? view.start_ticks : 0;
+  return view.pid == pid && !hides_start_times ? view.start_ticks : 0;
 }
 
 bool KeeperPort::output_drained(SlotIndex, RunId run) {

@@ -79,6 +79,7 @@ class KeeperPort final : public ports::Keeper {
   bool takes_no_signal = false;                   // none can be handed over
   bool processes_are_zombies = false;             // as /proc shows them, whatever their entries say
   std::string survivor;                           // what no stop can end
+  bool hides_start_times = false;                 // nobody can read them just now
 
  private:
   // Nothing can be made, nor a message be sent, just now.
