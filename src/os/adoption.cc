@@ -89,23 +89,32 @@ void KeeperClient::take_up(const ports::SpawnOrder& order) {
   hand_to_keeper({order.entry, order.run}, std::move(process), adoptions_.empty() ? patience : 0);
 }
 
-bool KeeperClient::keep_open(const ports::SpawnOrder& order) {
-  if (order.entry == no_entry) return false;
+bool KeeperClient::is_lost(ParkClass type, std::uint64_t key, std::string_view name) const {
+  return link_.parked().find(type, key, name) == nullptr;
+}
+
+std::string KeeperClient::keep_open(const ports::SpawnOrder& order, bool its_spec) {
+  if (order.entry == no_entry) return "";
   const wire::RunEntry& entry = link_.table().entry[order.entry];
-  if (entry.run.load(std::memory_order_acquire) != order.run || entry.pid.load() == 0) return false;
-  const auto is_lost = [&](ParkClass type, RunId key, std::string_view name = {}) {
-    return link_.parked().find(type, key, name) == nullptr;
-  };
+  if (entry.run.load(std::memory_order_acquire) != order.run || entry.pid.load() == 0) return "";
   if (is_lost(ParkClass::output, order.run) && has_fifo(directory(), order.run)) open_output_again(order);
-  if (wire::phase_of(entry) == wire::EntryPhase::exited) return false;
+  if (wire::phase_of(entry) == wire::EntryPhase::exited) return "";
   const std::vector<ListenSocket>& listen = order.spec->listen;
-  if (order.role == SlotRole::service && std::any_of(listen.begin(), listen.end(), [&](const ListenSocket& socket) {
-        return is_lost(ParkClass::listen, order.slot, socket.name);
-      }))
+  if (its_spec && order.role == SlotRole::service &&
+      std::any_of(listen.begin(), listen.end(),
+                  [&](const ListenSocket& socket) { return is_lost(ParkClass::listen, order.slot, socket.name); }))
     recover_listeners(order, open_run(entry, order.run, order.label).pidfd.get());
-  if (!order.notify || !is_lost(ParkClass::notify, order.run)) return false;
+  // Without a name these two cannot be opened again.
+  if (its_spec && wants_terminal(order) && is_lost(ParkClass::probe, order.run, terminal_name))
+    notes_.push_back(
+        {0,
+         order.label + ": its terminal (stdin = \"pty\") was held by a supervisor that died, as the keeper had no room "
+                       "for it: what reads there finds an end. hearth restart gives it another one",
+         order.label});
+  const bool pipe = its_spec && needs_ready_pipe(order) && is_lost(ParkClass::probe, order.run);
+  if (!order.notify || !is_lost(ParkClass::notify, order.run)) return pipe ? "readiness pipe" : "";
   open_notify_again(order);
-  return true;
+  return pipe ? "notify socket and readiness pipe" : "notify socket";
 }
 
 // A predecessor may have died before the keeper could be told. What our keeper is the parent of, it finds itself.

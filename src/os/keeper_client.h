@@ -96,7 +96,7 @@ class KeeperClient final : public ports::Keeper {
   const char* containment() const override { return cgroups_.usable() ? "cgroup" : "sweep"; }
   bool adopt(const ports::SpawnOrder& order, std::int32_t pid, std::uint64_t start_ticks) override;
   void take_up(const ports::SpawnOrder& order) override;
-  bool keep_open(const ports::SpawnOrder& order) override;
+  std::string keep_open(const ports::SpawnOrder& order, bool its_spec) override;
   void respecify(const ports::SpawnOrder& order) override;
   SpanNs stuck_for(EntryIndex entry, MonoNs now) const override;
   void finish(bool leave_running, bool failed) override;
@@ -240,6 +240,7 @@ class KeeperClient final : public ports::Keeper {
   void open_again(const ports::SpawnOrder& order, int process);
   void open_output_again(const ports::SpawnOrder& order);
   void open_notify_again(const ports::SpawnOrder& order);
+  bool is_lost(wire::ParkClass type, std::uint64_t key, std::string_view name = {}) const;
   void recover_listeners(const ports::SpawnOrder& order, int process);
   void not_opened(const ports::SpawnOrder& order, wire::ParkClass type, const Error& error);
   void note_unopened(const std::string& label, wire::ParkClass type, const Error& error);

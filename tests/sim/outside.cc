@@ -159,6 +159,15 @@ void KeeperPort::take_up(const ports::SpawnOrder& order) {
   o_.crash.point("take_up done");
 }
 
+std::string KeeperPort::keep_open(const ports::SpawnOrder& order, bool its_spec) {
+  o_.crash.point("keep_open");
+  (its_spec ? kept_open : kept_open_partly).insert(order.run);
+  Process* process = o_.kernel.process(order.run);
+  if (lost_with_supervisor.empty() || process == nullptr || !process->running()) return "";
+  process->unheard = true;
+  return lost_with_supervisor;
+}
+
 // As without cgroups, on a kernel that takes its time: a few passes, and each but the last says when to come again.
 bool KeeperPort::sweep_tree(EntryIndex, RunId) {
   o_.crash.point("sweep_tree");

@@ -215,19 +215,38 @@ TEST_F(AdoptionTest, what_the_keeper_had_no_room_for_outlives_the_supervisor_tha
   restart_supervisor();
   ASSERT_EQ(nullptr, link->parked().find(ParkClass::output, 7));
   keeper.has_room = true;
-  EXPECT_TRUE(client->keep_open(maker.order(0, 7))) << "what it notified meanwhile nobody has heard";
+  EXPECT_EQ("notify socket", client->keep_open(maker.order(0, 7), true))
+      << "what it notified meanwhile nobody has heard";
   settle();
   EXPECT_EQ("said", said_in(keeper.parked().find(ParkClass::output, 7)));
   EXPECT_NE(nullptr, keeper.parked().find(ParkClass::notify, 7));
-  EXPECT_FALSE(client->keep_open(maker.order(0, 7))) << "nothing is lacking";
+  EXPECT_EQ("", client->keep_open(maker.order(0, 7), true)) << "nothing is lacking";
+}
+
+TEST_F(AdoptionTest, a_readiness_pipe_and_a_terminal_that_nobody_holds_any_more_are_told_as_lost) {
+  Child service;
+  left(7, service.pid, start_ticks(service.pid)).phase = EntryPhase::watched;
+  maker.spec().ready.edit().type = ProbeType::fd;
+  maker.spec().ready.edit().descriptor = 9;
+  maker.spec().around.edit().stdin_from = StdinFrom::pty;
+  client->take_up(maker.order(0, 7));  // all but these two, which have no name
+  settle();
+  ASSERT_NE(nullptr, keeper.parked().find(ParkClass::notify, 7));
+  restart_supervisor();
+  EXPECT_EQ("readiness pipe", client->keep_open(maker.order(0, 7), true));
+  const std::vector<Note> notes = client->take_notes();
+  ASSERT_EQ(1u, notes.size());
+  EXPECT_NE(std::string::npos, notes[0].text.find("terminal")) << notes[0].text;
+  EXPECT_EQ("", client->keep_open(maker.order(0, 7), false)) << "of another specification";
+  EXPECT_TRUE(client->take_notes().empty());
 }
 
 TEST_F(AdoptionTest, what_a_run_has_no_more_is_not_made_anew) {
   Child service;
   left(7, service.pid, start_ticks(service.pid)).phase = EntryPhase::exited;
-  EXPECT_FALSE(client->keep_open(maker.order(0, 7)));
+  EXPECT_EQ("", client->keep_open(maker.order(0, 7), true));
   left(7, 0, 0).phase = EntryPhase::none;
-  EXPECT_FALSE(client->keep_open(maker.order(0, 7))) << "it is still to be spawned";
+  EXPECT_EQ("", client->keep_open(maker.order(0, 7), true)) << "it is still to be spawned";
   settle();
   EXPECT_TRUE(keeper.parked().all(ParkClass::output).empty());
   EXPECT_TRUE(keeper.parked().all(ParkClass::notify).empty());
