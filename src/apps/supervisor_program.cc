@@ -75,7 +75,11 @@ class Program {
     os::ClientOptions client;
     client.directory = options_.directory;
     client.nofile = os::parse_nofile(options_.nofile.c_str());
-    keeper_ = std::make_unique<os::KeeperClient>(*link_, os::CgroupTree::open(options_.directory), client);
+    os::CgroupTree cgroups = os::CgroupTree::open(options_.directory);
+    // A shortage may pass: the next supervisor looks again. With none for as long as we live no run would have a leaf.
+    if (cgroups.scarce())
+      return failure(Remedy::try_later, "look for", "the cgroups of " + options_.directory, cgroups.why());
+    keeper_ = std::make_unique<os::KeeperClient>(*link_, std::move(cgroups), client);
     census_ = std::make_unique<os::Census>(keeper_->cgroups(), options_.directory);
     store_ = std::make_unique<store::DiskStore>(
         *link_, options_.directory, store::DocumentFormat{config::document_to_json, config::document_from_json});

@@ -77,7 +77,7 @@ void KeeperClient::take_up(const ports::SpawnOrder& order) {
   // One that has no process yet is spawned as if nothing had been.
   if (entry.run.load(std::memory_order_acquire) != order.run || entry.pid.load() == 0) return;
   const bool exited = wire::phase_of(entry) == wire::EntryPhase::exited;
-  OpenedProcess process = exited ? OpenedProcess{Fd(), true} : open_run(entry, order.run);
+  OpenedProcess process = exited ? OpenedProcess{Fd(), true} : open_run(entry, order.run, order.label);
   if (process.gone) {
     open_output_again(order);  // its descendants may go on writing
     // A daemon that is still to be found may say who it is.
@@ -93,23 +93,32 @@ void KeeperClient::take_up(const ports::SpawnOrder& order) {
   hand_to_keeper({order.entry, order.run}, std::move(process), adoptions_.empty() ? patience : 0);
 }
 
-bool KeeperClient::keep_open(const ports::SpawnOrder& order) {
-  if (order.entry == no_entry) return false;
+bool KeeperClient::is_lost(ParkClass type, std::uint64_t key, std::string_view name) const {
+  return link_.parked().find(type, key, name) == nullptr;
+}
+
+std::string KeeperClient::keep_open(const ports::SpawnOrder& order, bool its_spec) {
+  if (order.entry == no_entry) return "";
   const wire::RunEntry& entry = link_.table().entry[order.entry];
-  if (entry.run.load(std::memory_order_acquire) != order.run || entry.pid.load() == 0) return false;
-  const auto is_lost = [&](ParkClass type, RunId key, std::string_view name = {}) {
-    return link_.parked().find(type, key, name) == nullptr;
-  };
+  if (entry.run.load(std::memory_order_acquire) != order.run || entry.pid.load() == 0) return "";
   if (is_lost(ParkClass::output, order.run) && has_fifo(directory(), order.run)) open_output_again(order);
-  if (wire::phase_of(entry) == wire::EntryPhase::exited) return false;
+  if (wire::phase_of(entry) == wire::EntryPhase::exited) return "";
   const std::vector<ListenSocket>& listen = order.spec->listen;
-  if (order.role == SlotRole::service && std::any_of(listen.begin(), listen.end(), [&](const ListenSocket& socket) {
-        return is_lost(ParkClass::listen, order.slot, socket.name);
-      }))
-    recover_listeners(order, open_run(entry, order.run).pidfd.get());
-  if (!order.notify || !is_lost(ParkClass::notify, order.run)) return false;
+  if (its_spec && order.role == SlotRole::service &&
+      std::any_of(listen.begin(), listen.end(),
+                  [&](const ListenSocket& socket) { return is_lost(ParkClass::listen, order.slot, socket.name); }))
+    recover_listeners(order, open_run(entry, order.run, order.label).pidfd.get());
+  // Without a name these two cannot be opened again.
+  if (its_spec && wants_terminal(order) && is_lost(ParkClass::probe, order.run, terminal_name))
+    notes_.push_back(
+        {0,
+         order.label + ": its terminal (stdin = \"pty\") was held by a supervisor that died, as the keeper had no room "
+                       "for it: what reads there finds an end. hearth restart gives it another one",
+         order.label});
+  const bool pipe = its_spec && needs_ready_pipe(order) && is_lost(ParkClass::probe, order.run);
+  if (!order.notify || !is_lost(ParkClass::notify, order.run)) return pipe ? "readiness pipe" : "";
   open_notify_again(order);
-  return true;
+  return pipe ? "notify socket and readiness pipe" : "notify socket";
 }
 
 // A predecessor may have died before the keeper could be told. What our keeper is the parent of, it finds itself.
@@ -178,7 +187,7 @@ bool KeeperClient::open_now(Unopened& one, bool room) {
   if (entry.run.load(std::memory_order_acquire) != one.run) return true;
   if (one.type == ParkClass::listen) {
     if (wire::phase_of(entry) == wire::EntryPhase::exited) return true;
-    const OpenedProcess process = room ? open_run(entry, one.run) : OpenedProcess();
+    const OpenedProcess process = room ? open_run(entry, one.run, one.label) : OpenedProcess();
     return process.gone || recover_listeners(one, process.pidfd.get());
   }
   if (link_.parked().find(one.type, one.run) != nullptr) return true;
@@ -257,12 +266,13 @@ bool KeeperClient::recover_listeners(const Unopened& wanted, int process) {
   return all;
 }
 
-// The process of a run that began so shortly before everybody's death that its start time has not been recorded is told by
-// its environment or, until its exec is over, by the keeper's program, of which it is a copy; but not of ours.
-bool KeeperClient::is_process_of(pid_t pid, RunId run) const {
+// The process of a run whose start time has not been recorded (it began shortly before everybody's death, or descriptors
+// were short) is told by what it shows of itself: its environment, unless it has written over that, its leaf, in whatever
+// tree, or its mark. Until its exec is over, also by the keeper's program, of which it is a copy; but not of ours.
+bool KeeperClient::is_process_of(pid_t pid, const RunIdentity& run) const {
   const auto says_so = [&] {
-    return environment_of(pid, "HEARTH_INSTANCE") == options_.directory &&
-           environment_of(pid, "HEARTH_RUN") == std::to_string(run);
+    RunMember member;
+    return is_member_of(CgroupTree(), run, pid, member);
   };
   const pid_t keeper = link_.table().keeper_pid.load();
   const auto is_copy = [&] { return same_program(pid, keeper) && os::start_ticks(pid) <= os::start_ticks(keeper); };
@@ -270,7 +280,7 @@ bool KeeperClient::is_process_of(pid_t pid, RunId run) const {
   return says_so() || is_copy() || says_so();
 }
 
-OpenedProcess KeeperClient::open_run(const wire::RunEntry& entry, RunId run) {
+OpenedProcess KeeperClient::open_run(const wire::RunEntry& entry, RunId run, const std::string& label) {
   const pid_t pid = entry.pid.load();
   if (const std::uint64_t ticks = entry.start_ticks.load(); ticks != 0) {
     OpenedProcess process = open_process(pid, ticks);
@@ -280,7 +290,7 @@ OpenedProcess KeeperClient::open_run(const wire::RunEntry& entry, RunId run) {
   }
   OpenedProcess process = open_process(pid);
   if (!process.pidfd) return process;
-  const bool fits = is_process_of(pid, run);
+  const bool fits = is_process_of(pid, {options_.directory, label, run, 0});
   // Only as long as it lives is what was seen under its PID its own.
   if (is_gone(process.pidfd.get())) return {Fd(), true};
   if (fits) return process;
@@ -315,7 +325,7 @@ void KeeperClient::mind_adoptions() {
     const wire::RunEntry& entry = link_.table().entry[adoption.entry];
     if (entry.run.load(std::memory_order_acquire) != adoption.run || wire::phase_of(entry) != wire::EntryPhase::none)
       continue;
-    OpenedProcess process = open_run(entry, adoption.run);
+    OpenedProcess process = open_run(entry, adoption.run, label_of(adoption.entry / wire::entries_per_slot));
     if (process.gone) {
       link_.record_unseen_end(adoption.entry);
       link_.wake_in(1);

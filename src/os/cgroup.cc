@@ -193,6 +193,19 @@ std::string leaf_name(const std::string& label, RunId run) {
   return label + "." + std::to_string(run);
 }
 
+std::string tree_name(const std::string& instance_directory) {
+  return "hearth." + hex(hash_bytes(instance_directory));
+}
+
+std::string above_tree(const std::string& path, const std::string& tree_name, const std::string& leaf_name) {
+  const std::string leaf = "/" + tree_name + "/" + leaf_name;
+  for (std::size_t at = path.find(leaf); at != path.npos; at = path.find(leaf, at + 1)) {
+    const std::size_t end = at + leaf.size();
+    if (end == path.size() || path[end] == '/') return at == 0 ? "/" : path.substr(0, at);
+  }
+  return "";
+}
+
 void CgroupTree::remove() const {
   if (usable()) ::rmdir(path_.c_str());
 }
@@ -203,6 +216,7 @@ CgroupTree CgroupTree::open(const std::string& instance_directory, Missing missi
   CgroupTree none;
   if (!mounts || !groups) {
     none.why_ = "/proc cannot be read";
+    none.scarce_ = is_shortage((mounts ? groups : mounts).error().code);
     return none;
   }
   const std::string parent = above_subgroup(parse_cgroup_place(*mounts, *groups).directory(), is_delegated);
@@ -213,21 +227,35 @@ CgroupTree CgroupTree::open(const std::string& instance_directory, Missing missi
   return open_below(parent, instance_directory, missing);
 }
 
+CgroupTree CgroupTree::open_at(const std::string& cgroup, const std::string& instance_directory) {
+  const Result<std::string> mounts = read_file("/proc/self/mountinfo", 16u << 20);
+  CgroupTree none;
+  if (!mounts) {
+    none.why_ = "/proc cannot be read";
+    none.scarce_ = is_shortage(mounts.error().code);
+    return none;
+  }
+  const std::string parent = parse_cgroup_place(*mounts, "0::" + cgroup + "\n").directory();
+  if (!parent.empty()) return open_below(parent, instance_directory, Missing::leave);
+  none.why_ = "the cgroup " + cgroup + " cannot be seen from here";
+  return none;
+}
+
 CgroupTree CgroupTree::open_below(const std::string& parent, const std::string& instance_directory, Missing missing) {
   CgroupTree tree;
-  tree.path_ = parent + "/hearth." + hex(hash_bytes(instance_directory));
-  if (missing == Missing::create && ::mkdir(tree.path_.c_str(), 0755) < 0 && errno != EEXIST) {
-    tree.why_ = errno_error("create", tree.path_, errno).text();
-    return tree;
-  }
+  tree.path_ = parent + "/" + tree_name(instance_directory);
+  const auto unusable = [&](const char* operation) {
+    tree.scarce_ = is_shortage(errno);
+    tree.why_ = errno_error(operation, tree.path_, errno).text();
+    return std::move(tree);
+  };
+  if (missing == Missing::create && ::mkdir(tree.path_.c_str(), 0755) < 0 && errno != EEXIST) return unusable("create");
   Fd fd(::open(tree.path_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   // To move a process into a leaf we must be able to write cgroup.procs of the common ancestor too; clone3 checks
   // the same rule.
   if (!fd || ::faccessat(fd.get(), "cgroup.procs", W_OK, AT_EACCESS) < 0 ||
-      ::access((parent + "/cgroup.procs").c_str(), W_OK) < 0) {
-    tree.why_ = errno_error("use", tree.path_, errno).text();
-    return tree;
-  }
+      ::access((parent + "/cgroup.procs").c_str(), W_OK) < 0)
+    return unusable("use");
   tree.tree_ = std::move(fd);
   tree.read_given();
   return tree;
@@ -310,12 +338,19 @@ std::string CgroupTree::missing(const CgroupLimits& limits) const {
 }
 
 CgroupTree::Removed CgroupTree::remove_leaf(const std::string& label, RunId run) const {
-  if (!usable()) return Removed::gone;
+  if (!usable()) return Removed::absent;
   const std::string name = leaf_name(label, run);
-  if (::unlinkat(tree_.get(), name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return Removed::gone;
+  if (::unlinkat(tree_.get(), name.c_str(), AT_REMOVEDIR) == 0) return Removed::gone;
+  if (errno == ENOENT) return Removed::absent;
   if (errno != EBUSY) return Removed::failed;
   // Either processes are left or the service made cgroups of its own, which may be empty.
   return remove_below(tree_.get(), name, 8) ? Removed::gone : Removed::busy;
+}
+
+bool CgroupTree::has_leaf(const std::string& label, RunId run) const {
+  struct stat st{};
+  return usable() &&
+         (::fstatat(tree_.get(), leaf_name(label, run).c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT);
 }
 
 bool CgroupTree::kill_leaf(const std::string& label, RunId run) const {

@@ -4,6 +4,10 @@
 // used again, since cgroup.kill and a new process in the same leaf would race. rmdir is the proof that a leaf is
 // empty (zombies do not count); EBUSY means that something is left.
 //
+// Our own cgroup may not be that of the hearth which made the leaf: all of it has died, and the next one was started from
+// another session, or found no tree where that one had one. So a leaf that is not in our tree is not one that is empty. Where
+// a process of the run still is in it, that one's path says where it stands (above_tree(), open_at()).
+//
 // In most containers cgroups are read-only, and a login session owns no subtree: then there is no tree, and
 // containment is "sweep" (sweep.h).
 //
@@ -61,7 +65,9 @@ class CgroupTree {
   // Tries to create and use the tree of this instance (`directory` names it). Without one, why() says why not.
   enum class Missing { create, leave };
   static CgroupTree open(const std::string& instance_directory, Missing missing = Missing::create);
-  // The same below a given directory; for tests.
+  // The same below a cgroup, by its path in the hierarchy: the tree that a hearth started from there has made.
+  static CgroupTree open_at(const std::string& cgroup, const std::string& instance_directory);
+  // The same below a given directory.
   static CgroupTree open_below(const std::string& parent, const std::string& instance_directory,
                                Missing missing = Missing::create);
   // Removes the tree itself, if nothing is in it. When the instance ends.
@@ -69,6 +75,8 @@ class CgroupTree {
 
   bool usable() const { return static_cast<bool>(tree_); }
   const std::string& why() const { return why_; }
+  // Whether one could be used was not to be told, because descriptors or memory were short.
+  bool scarce() const { return scarce_; }
   const std::string& path() const { return path_; }
 
   // Makes the leaf, or opens it when it is there. O_DIRECTORY descriptor for CLONE_INTO_CGROUP.
@@ -82,9 +90,12 @@ class CgroupTree {
   // Controllers that limits need and that are not handed on to the tree now. Asks for none.
   std::vector<std::string> not_handed_on() const;
 
-  enum class Removed { gone, busy, failed };
-  // gone: it is not there any more (or never was). failed: it cannot be removed, and why is of no use here.
+  enum class Removed { gone, absent, busy, failed };
+  // gone: it was there, with nobody in it. absent: there is none here, which says nothing of the run. failed: it cannot be
+  // removed, and why is of no use here.
   Removed remove_leaf(const std::string& label, RunId run) const;
+  // False: there certainly is none here.
+  bool has_leaf(const std::string& label, RunId run) const;
   // SIGKILL to everything in it (cgroup.kill, Linux 5.14); false where the kernel has none.
   bool kill_leaf(const std::string& label, RunId run) const;
   // PIDs in the leaf and in what is below it. `all`: false when there may be more, which cannot be seen now for want of a
@@ -98,6 +109,7 @@ class CgroupTree {
 
   std::string path_;
   std::string why_;
+  bool scarce_ = false;
   Fd tree_;
   std::set<std::string, std::less<>> given_;    // controllers that the leaves have
   std::map<std::string, MonoNs> asked_;         // for a controller in vain, when
@@ -105,5 +117,10 @@ class CgroupTree {
 };
 
 std::string leaf_name(const std::string& label, RunId run);
+// "hearth.HASH", of that instance.
+std::string tree_name(const std::string& instance_directory);
+// The cgroup in which the tree stands that has this leaf, by the path of who is in the leaf or below it, as /proc/PID/cgroup
+// has it; "/" is the root. "" = it is not in that leaf.
+std::string above_tree(const std::string& path, const std::string& tree_name, const std::string& leaf_name);
 
 }  // namespace hearth::os

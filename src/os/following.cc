@@ -10,7 +10,7 @@
 namespace hearth::os {
 namespace {
 
-// Without leaves; they are 5, 10, 20 ... ms apart.
+// Without a leaf; they are 5, 10, 20 ... ms apart.
 constexpr unsigned nobody_looks = 5;
 
 std::string named(pid_t pid) {
@@ -69,7 +69,8 @@ ports::MainAnswer KeeperClient::follow(const ports::SpawnOrder& order, const por
   if (roots.empty() && !all) return {MainFound::no, "its processes cannot be looked at now: descriptors are short"};
   if (roots.empty()) {
     const unsigned looks = last_looks_[order.run].nobody = before.nobody + 1;
-    const bool sure = cgroups_.usable() ? looks >= 2 : looks >= nobody_looks && !output_is_held(order.run);
+    const bool sure =
+        cgroups_.has_leaf(order.label, order.run) ? looks >= 2 : looks >= nobody_looks && !output_is_held(order.run);
     return {sure ? MainFound::nobody : MainFound::no, named_one.missing};
   }
   if (!wish.whoever && !named_one.missing.empty()) return named_one;

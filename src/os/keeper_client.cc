@@ -1,6 +1,7 @@
 #include "os/keeper_client.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <poll.h>
@@ -23,6 +24,7 @@ using wire::ParkClass;
 
 namespace {
 constexpr int sweep_rounds_max = 20;
+constexpr SpanNs record_again = milliseconds(100);
 }  // namespace
 
 KeeperClient::KeeperClient(KeeperLink& link, CgroupTree cgroups, ClientOptions options)
@@ -34,6 +36,7 @@ KeeperClient::KeeperClient(KeeperLink& link, CgroupTree cgroups, ClientOptions o
   find_spare();
   find_released();
   find_unadopted();
+  find_unrecorded();
 }
 
 ports::EntryView KeeperClient::entry(EntryIndex index) const {
@@ -80,6 +83,7 @@ void KeeperClient::take_changed(std::vector<EntryIndex>& entries) {
   for (EntryIndex entry : entries) note_if_hung(entry);
   link_.receive();
   prune_outstanding();
+  mind_unrecorded();
   assign_spares();  // before the inputs are looked at: what was said before an end must be known with it
   entries.insert(entries.end(), ask_again_.begin(), ask_again_.end());
   ask_again_.clear();
@@ -95,49 +99,17 @@ bool KeeperClient::signal(EntryIndex index, RunId run, OpId op, int signal) {
   return true;
 }
 
-bool KeeperClient::end_tree(EntryIndex index, RunId run, const std::string& label) {
-  const wire::RunEntry& entry = link_.table().entry[index];
-  if (entry.run.load(std::memory_order_acquire) != run) return true;
-  const CgroupTree::Removed removed = cgroups_.remove_leaf(label, run);
-  if (cgroups_.usable() && removed == CgroupTree::Removed::gone) {
-    std::erase_if(busy_, [&](const BusyLeaf& busy) { return busy.run == run; });
-    return true;
-  }
-  const MonoNs now = read_mono();
-  auto busy = std::find_if(busy_.begin(), busy_.end(), [&](const BusyLeaf& b) { return b.run == run; });
-  const bool first = busy == busy_.end();
-  // KILL is sent whatever the last operation was, so it needs no number of its own.
-  if (first) link_.signal({index, SIGKILL, run, entry.last_op.load(std::memory_order_relaxed)});
-  if (removed != CgroupTree::Removed::busy) return true;
-  if (first) busy = busy_.insert(busy_.end(), {run, now, milliseconds(1)});
-  if (now - busy->since > busy_leaf_max) {
-    std::string survivors;
-    for (int pid : cgroups_.processes(label, run))
-      survivors += (survivors.empty() ? "" : ", ") + command_of(pid) + " (PID " + std::to_string(pid) + ")";
-    notes_.push_back(
-        {0, label + ": what is left of run " + std::to_string(run) + " cannot be killed: " + survivors, label});
-    leftovers_[run] = survivors;
-    busy_.erase(busy);
-    return true;
-  }
-  if (!cgroups_.kill_leaf(label, run))
-    for (int pid : cgroups_.processes(label, run)) {
-      Fd pidfd(pidfd_open(pid));
-      // The leaf of this run is never used again, so what is in it now is this run's.
-      if (pidfd) (void)pidfd_signal(pidfd.get(), SIGKILL);
-    }
-  link_.wake_in(busy->wait);
-  busy->wait = std::min<SpanNs>(busy->wait * 2, milliseconds(100));
-  return false;
+std::string KeeperClient::label_of(SlotIndex slot) const {
+  const auto& label = link_.logs().stream[slot].directory;
+  return std::string(label, ::strnlen(label, sizeof label));
 }
 
 SweepTarget KeeperClient::sweep_target(EntryIndex index) const {
   const wire::SlotTable& table = link_.table();
   const SlotIndex slot = index / wire::entries_per_slot;
-  const char* label = link_.logs().stream[slot].directory;
   SweepTarget target;
   target.instance = options_.directory;
-  target.label.assign(label, ::strnlen(label, sizeof link_.logs().stream[slot].directory));
+  target.label = label_of(slot);
   target.mark = sweep_mark(target.instance, target.label);
   target.leader = table.entry[index].pid.load(std::memory_order_acquire);
   target.leader_ticks = table.entry[index].start_ticks.load(std::memory_order_acquire);
@@ -167,7 +139,8 @@ bool KeeperClient::output_is_held(RunId run) const {
 }
 
 bool KeeperClient::sweep_tree(EntryIndex index, RunId run) {
-  if (cgroups_.usable() || link_.table().entry[index].run.load(std::memory_order_acquire) != run) return true;
+  const bool contained = cgroups_.usable() && !uncontained_.contains(run);
+  if (contained || link_.table().entry[index].run.load(std::memory_order_acquire) != run) return true;
   const MonoNs now = read_mono();
   auto at = std::find_if(sweeps_.begin(), sweeps_.end(), [&](const Sweeping& s) { return s.run == run; });
   if (at == sweeps_.end()) at = sweeps_.insert(at, {run, std::make_unique<Sweep>(sweep_target(index)), 0, 0});
@@ -233,14 +206,8 @@ bool KeeperClient::reap(EntryIndex index, RunId run) {
   if (is_unassigned(run)) return false;
   if (entry.pid.load(std::memory_order_acquire) == 0) remove_leaf_of(run);
   link_.reap({index, 0, run});
+  uncontained_.erase(run);
   return true;
-}
-
-// A run that never had a process has no end of its tree, and its label is not known here.
-void KeeperClient::remove_leaf_of(RunId run) {
-  const std::string end = "." + std::to_string(run);
-  for (const std::string& leaf : cgroups_.leaves())
-    if (leaf.ends_with(end)) (void)cgroups_.remove_leaf(leaf.substr(0, leaf.size() - end.size()), run);
 }
 
 void KeeperClient::release_run(SlotIndex, RunId run) {
@@ -288,8 +255,13 @@ bool KeeperClient::is_alive(EntryIndex index) const {
 }
 
 std::uint64_t KeeperClient::start_ticks(EntryIndex index, std::int32_t pid) {
+  errno = 0;
   const std::uint64_t ticks = os::start_ticks(pid);
   wire::RunEntry& entry = link_.table().entry[index];
+  if (ticks == 0 && is_shortage(errno)) {
+    unrecorded_.push_back({index, entry.run.load(std::memory_order_acquire)});
+    link_.wake_in(record_again);
+  }
   if (ticks != 0 && entry.pid.load(std::memory_order_acquire) == pid)
     entry.start_ticks.store(ticks, std::memory_order_release);
   // The logger names a file of the run by it.
@@ -300,6 +272,26 @@ std::uint64_t KeeperClient::start_ticks(EntryIndex index, std::int32_t pid) {
     link_.ring_logger();
   }
   return ticks;
+}
+
+// A predecessor may have died before it could read them.
+void KeeperClient::find_unrecorded() {
+  for (EntryIndex index = 0; index < wire::entries_end(link_.table()); ++index) {
+    const wire::RunEntry& entry = link_.table().entry[index];
+    const RunId run = entry.run.load(std::memory_order_acquire);
+    if (run != no_run && is_watched(wire::phase_of(entry)) && entry.start_ticks.load() == 0)
+      unrecorded_.push_back({index, run});
+  }
+}
+
+// As long as they are not known, a successor of everybody has only what the process shows of itself to know it by.
+void KeeperClient::mind_unrecorded() {
+  for (const Adoption& one : std::exchange(unrecorded_, {})) {
+    const wire::RunEntry& entry = link_.table().entry[one.entry];
+    const bool lives = entry.run.load(std::memory_order_acquire) == one.run && is_watched(wire::phase_of(entry));
+    if (lives && start_ticks(one.entry, entry.pid.load(std::memory_order_acquire)) != 0)
+      ask_again_.push_back(one.entry);
+  }
 }
 
 bool KeeperClient::output_drained(SlotIndex slot, RunId run) {
@@ -314,10 +306,6 @@ bool KeeperClient::output_closed(RunId run) const {
   if (output == nullptr) return true;
   pollfd polled{output->fd, 0, 0};
   return ::poll(&polled, 1, 0) > 0 && (polled.revents & POLLHUP) != 0;
-}
-
-bool KeeperClient::left_behind(RunId run, const std::string& label) const {
-  return cgroups_.usable() ? !cgroups_.processes(label, run).empty() : output_is_held(run);
 }
 
 void KeeperClient::output_ended(SlotIndex slot, RunId run) {
@@ -353,7 +341,10 @@ LogStatus KeeperClient::log_status(SlotIndex slot, const std::string& label) con
 void KeeperClient::finish(bool leave_running, bool failed) {
   drop_spare();
   last_run_ = no_run;
-  if (!leave_running) cgroups_.remove();
+  if (!leave_running) {
+    cgroups_.remove();
+    for (const CgroupTree& tree : elsewhere_) tree.remove();
+  }
   all_stopped_ = !leave_running;
   link_.finish(leave_running ? wire::FinishMode::leave_running : wire::FinishMode::all_stopped, failed ? 1 : 0);
 }

@@ -31,9 +31,11 @@
 // comes to be, so it is looked at, and take_changed() names the entry.
 #pragma once
 
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -94,7 +96,7 @@ class KeeperClient final : public ports::Keeper {
   const char* containment() const override { return cgroups_.usable() ? "cgroup" : "sweep"; }
   bool adopt(const ports::SpawnOrder& order, std::int32_t pid, std::uint64_t start_ticks) override;
   void take_up(const ports::SpawnOrder& order) override;
-  bool keep_open(const ports::SpawnOrder& order) override;
+  std::string keep_open(const ports::SpawnOrder& order, bool its_spec) override;
   void respecify(const ports::SpawnOrder& order) override;
   SpanNs stuck_for(EntryIndex entry, MonoNs now) const override;
   void finish(bool leave_running, bool failed) override;
@@ -178,6 +180,9 @@ class KeeperClient final : public ports::Keeper {
     EntryIndex entry;
   };
 
+  // leaves.cc
+  const CgroupTree* tree_of(EntryIndex entry, RunId run, const std::string& label);
+  void remove_leaf_of(RunId run);
   // following.cc
   ports::MainAnswer follow_one(const ports::SpawnOrder& order, std::int32_t pid, const std::string& source);
   // keeper_room.cc
@@ -237,6 +242,7 @@ class KeeperClient final : public ports::Keeper {
   void open_again(const ports::SpawnOrder& order, int process);
   void open_output_again(const ports::SpawnOrder& order);
   void open_notify_again(const ports::SpawnOrder& order);
+  bool is_lost(wire::ParkClass type, std::uint64_t key, std::string_view name = {}) const;
   void recover_listeners(const ports::SpawnOrder& order, int process);
   bool recover_listeners(const Unopened& wanted, int process);
   void not_opened(const ports::SpawnOrder& order, wire::ParkClass type, const Error& error);
@@ -244,12 +250,14 @@ class KeeperClient final : public ports::Keeper {
   bool open_now(Unopened& one, bool room);
   void note_unopened(Unopened& one, const Error& error);
   void mind_unopened(MonoNs now);
-  OpenedProcess open_run(const wire::RunEntry& entry, RunId run);
+  OpenedProcess open_run(const wire::RunEntry& entry, RunId run, const std::string& label);
   void note_stranger(const KeeperLink::Stranger& stranger);
-  bool is_process_of(pid_t pid, RunId run) const;
+  bool is_process_of(pid_t pid, const RunIdentity& run) const;
   void hand_to_keeper(const Adoption& adoption, OpenedProcess process, SpanNs wait);
   void mind_adoptions();
   void find_unadopted();
+  void find_unrecorded();
+  void mind_unrecorded();
 
   void prune_outstanding();
   SpawnerLine* spawner_at_work();
@@ -267,7 +275,7 @@ class KeeperClient final : public ports::Keeper {
   enum class Dropped { yes, waits_for_reader, waits_for_writers };
   Dropped try_drop(RunId run);
   void find_released();
-  void remove_leaf_of(RunId run);
+  std::string label_of(SlotIndex slot) const;
   SweepTarget sweep_target(EntryIndex entry) const;
   bool output_is_held(RunId run) const;
   Owner owner_of(const ServiceSpec& spec) const;
@@ -292,12 +300,15 @@ class KeeperClient final : public ports::Keeper {
   std::vector<Outstanding> outstanding_;
   std::vector<EntryIndex> ask_again_;
   std::vector<Hung> hung_;
-  std::vector<Adoption> adoptions_;  // which the keeper could not be told yet
+  std::vector<Adoption> adoptions_;   // which the keeper could not be told yet
+  std::vector<Adoption> unrecorded_;  // whose start time could not be read yet
   std::vector<Unopened> unopened_;
   bool unopened_told_ = false;
   SpanNs open_wait_ = 0;
   MonoNs open_next_ = 0;
   std::vector<Released> released_;
+  std::list<CgroupTree> elsewhere_;  // trees of earlier hearths of the instance in which leaves were found
+  std::set<RunId> uncontained_;      // that have ended, and of which no leaf was found
   std::vector<BusyLeaf> busy_;
   std::vector<Sweeping> sweeps_;
   std::map<RunId, std::string> leftovers_;

@@ -7,6 +7,7 @@
 
 #include "os/clock.h"
 #include "os/fd.h"
+#include "os/notify_sender.h"
 #include "os/proc_stat.h"
 #include "os/sweep.h"
 
@@ -31,8 +32,8 @@ bool read_member(pid_t pid, RunMember& member) {
   return true;
 }
 
-// The environment of a process is away for an instant while it executes another program: without it the mark tells. That
-// of one that began before `since` tells nothing.
+// The environment of a process is away for an instant while it executes another program: without it mark and leaf tell.
+// Those of one that began before `since` tell nothing.
 bool read_claim(const std::string& instance, std::uint64_t since, pid_t pid, RunClaim& claim) {
   claim = {};
   if (pid <= 1 || !read_member(pid, claim.process)) return false;
@@ -46,13 +47,19 @@ bool read_claim(const std::string& instance, std::uint64_t since, pid_t pid, Run
     claim.foreign = has_instance && its_instance != instance;
     claim.named = claim.has_run && has_instance;
   }
-  if (!claim.foreign && !claim.named && claim.process.ticks >= since) claim.mark = mark_of(pid);
+  if (claim.foreign || claim.named || claim.process.ticks < since) return true;
+  claim.mark = mark_of(pid);
+  errno = 0;
+  std::string cgroup = cgroup_of(pid);
+  if (is_shortage(errno)) return false;
+  if (cgroup.find("/" + tree_name(instance) + "/") != std::string::npos) claim.cgroup = std::move(cgroup);
   return true;
 }
 
 bool is_of(const RunIdentity& run, const RunClaim& claim) {
   if (claim.foreign || (claim.has_run && claim.run != run.run)) return false;
   if (claim.named) return true;
+  if (!above_tree(claim.cgroup, tree_name(run.instance), leaf_name(run.label, run.run)).empty()) return true;
   return claim.process.ticks >= run.leader_ticks && claim.mark == sweep_mark(run.instance, run.label);
 }
 
@@ -61,7 +68,7 @@ bool is_of(const RunIdentity& run, const RunClaim& claim) {
 std::vector<RunMember> members_of(const CgroupTree& cgroups, const RunIdentity& run, bool* all) {
   std::vector<RunMember> members;
   bool seen = true;
-  if (cgroups.usable()) {
+  if (cgroups.has_leaf(run.label, run.run)) {
     RunMember member;
     for (const int pid : cgroups.processes(run.label, run.run, &seen)) {
       errno = 0;
@@ -88,7 +95,7 @@ std::vector<RunMember> members_of(const CgroupTree& cgroups, const RunIdentity& 
 
 bool is_member_of(const CgroupTree& cgroups, const RunIdentity& run, pid_t pid, RunMember& member) {
   if (pid <= 1) return false;
-  if (cgroups.usable()) {
+  if (cgroups.has_leaf(run.label, run.run)) {
     const std::vector<int> all = cgroups.processes(run.label, run.run);
     return std::find(all.begin(), all.end(), pid) != all.end() && read_member(pid, member);
   }
@@ -99,7 +106,7 @@ bool is_member_of(const CgroupTree& cgroups, const RunIdentity& run, pid_t pid, 
 }
 
 std::vector<RunMember> Census::members_of(const RunIdentity& run, MonoNs asked) {
-  if (cgroups_.usable()) return os::members_of(cgroups_, run);
+  if (cgroups_.has_leaf(run.label, run.run)) return os::members_of(cgroups_, run);
   std::unique_lock lock(mutex_);
   if (begun_ < asked) {
     // Not under the lock: files of a process that hangs in the kernel may hold up who reads them.
@@ -108,7 +115,8 @@ std::vector<RunMember> Census::members_of(const RunIdentity& run, MonoNs asked) 
     std::vector<RunClaim> claims;
     RunClaim claim;
     for (const pid_t pid : list_processes())
-      if (read_claim(instance_, 0, pid, claim) && !claim.foreign && (claim.named || claim.mark != 0))
+      if (read_claim(instance_, 0, pid, claim) && !claim.foreign &&
+          (claim.named || claim.mark != 0 || !claim.cgroup.empty()))
         claims.push_back(claim);
     lock.lock();
     if (begun > begun_) {

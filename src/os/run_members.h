@@ -1,14 +1,14 @@
 // Which processes are of a run, whatever has become of their parents.
 //
 //   with a leaf     who is in it: the kernel knows, and nobody leaves it by himself
-//   without         HEARTH_INSTANCE and HEARTH_RUN in its environment. Where that says nothing of hearth (it was cleared, or
+//   without         a leaf of the run in another tree (cgroup.h), or HEARTH_INSTANCE and HEARTH_RUN in its environment. Where that says nothing of hearth (it was cleared, or
 //                   the program has written a title over it): the mark of the service in a limit (sweep.h), and not begun
 //                   before the run
 //
 // Of what is found the *roots* have a parent that is not of the run: the leader has gone, and they are the orphans that
 // some reaper has taken over. A daemon that has workers is the only root.
 //
-// Who asks for many runs asks a *census*. Without leaves it reads /proc once for all that were asked for before it began to:
+// Who asks for many runs asks a *census*. Where runs have no leaf it reads /proc once for all that were asked for before it began to:
 // a look at a thousand runs costs what one costs, however many processes the machine has.
 #pragma once
 
@@ -39,7 +39,7 @@ struct RunMember {
   std::uint64_t resident_kib = 0;
 };
 
-// Zombies do not count. Without leaves all of /proc is read (some milliseconds). `all`: as of CgroupTree::processes().
+// Zombies do not count. Without a leaf all of /proc is read (some milliseconds). `all`: as of CgroupTree::processes().
 std::vector<RunMember> members_of(const CgroupTree& cgroups, const RunIdentity& run, bool* all = nullptr);
 // Whether this one is. `member` is filled when it is.
 bool is_member_of(const CgroupTree& cgroups, const RunIdentity& run, pid_t pid, RunMember& member);
@@ -53,6 +53,7 @@ struct RunClaim {
   bool has_run = false;
   RunId run = no_run;      // the one that it names
   std::uint64_t mark = 0;  // in its limit, where its environment does not tell; 0 = none
+  std::string cgroup;      // its path, likewise, when that is below a tree of the instance
 };
 
 // Any thread.

@@ -302,7 +302,8 @@ std::vector<int> KeeperClient::passed_descriptors(const SpawnOrder& order) const
   if (order.role != SlotRole::service) return numbers;
   for (const ListenSocket& socket : order.spec->listen) {
     const int fd = link_.parked().find(ParkClass::listen, order.slot, socket.name)->fd;
-    // As sd_listen_fds(3) has it. The run before may have changed that: it is a matter of the socket, not of a descriptor.
+    // As sd_listen_fds(3) has it. The run before may have changed that: it is a matter of the socket, not of a descriptor,
+    // so this must not be done while another run of the slot lives: it would hang in the accept(2) that it took for harmless.
     if (const int flags = ::fcntl(fd, F_GETFL); (flags & O_NONBLOCK) != 0) ::fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
     numbers.push_back(fd);
   }

@@ -11,13 +11,17 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "os/cgroup.h"
+#include "os/notify_sender.h"
+#include "os/peer_run.h"
+
 namespace hearth::os {
 
 std::uint64_t sweep_mark(const std::string& instance, const std::string& label) {
   return (hash_bytes(label, hash_bytes(instance)) >> 2) | (std::uint64_t{1} << 40);
 }
 
-Sweep::Sweep(SweepTarget target) : target_(std::move(target)) {
+Sweep::Sweep(SweepTarget target) : target_(std::move(target)), tree_name_(tree_name(target_.instance)) {
   for (int output : target_.outputs) {
     struct stat st{};
     if (::fstat(output, &st) < 0) continue;
@@ -109,6 +113,10 @@ Sweep::Evidence Sweep::direct_evidence(pid_t pid, const ProcStat& stat, bool lea
   const std::string slot = value_in(environment, "HEARTH_SLOT", &has_cookie);
   const bool is_of_instance = has_cookie && value_in(environment, "HEARTH_INSTANCE") == target_.instance;
   if (is_of_instance && slot == target_.label) return Evidence::belongs;
+  // Whoever is in no leaf has no label, and a target without one (a run whose label is not known) must not be taken to own
+  // all of those: it would kill every process of the machine.
+  if (!has_cookie && !target_.label.empty() && label_below(cgroup_of(pid), tree_name_) == target_.label)
+    return Evidence::belongs;
   if (!writes_to_output(pid)) return Evidence::none;
   if (is_of_instance) return Evidence::suspicious;
   return environment.empty() && !has_empty_environment(pid) ? Evidence::unclear : Evidence::belongs;

@@ -6,6 +6,7 @@
 //   lineage   its session or process group is the leader's, or its parent belongs to the service
 //   cookie    HEARTH_SLOT and HEARTH_INSTANCE in its environment
 //   output    it holds a FIFO of the service open for writing (also after `setsid env -i`)
+//   leaf      its cgroup is a leaf of the service, in whatever tree (cgroup.h)
 //   mark      its soft RLIMIT_LOCKS is the service's own number. Children inherit limits through everything, this
 //             one has had no meaning since Linux 2.4.25 (getrlimit(2)), and nobody sets it: what has closed all
 //             descriptors, lost its environment and its parents still has it
@@ -123,6 +124,7 @@ class Sweep {
   bool holds(pid_t pid, std::uint64_t ticks) const;
 
   SweepTarget target_;
+  const std::string tree_name_;
   std::vector<FifoIdentity> outputs_;
   std::vector<Fd> output_ends_;
   std::vector<Held> held_;

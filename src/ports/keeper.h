@@ -191,11 +191,10 @@ class Keeper {
   // the run is over, and what is left of it is released. Repeating it is harmless.
   virtual void take_up(const SpawnOrder& order) { (void)order; }
   // At a take-over, of a run that has a process: what the keeper had no room for, and died with the supervisor that held
-  // it alone, is opened again as by take_up. True: notifications of the run may have been lost. Repeating it is harmless.
-  virtual bool keep_open(const SpawnOrder& order) {
-    (void)order;
-    return false;
-  }
+  // it alone, is opened again as by take_up. In words, what was lost of it by which the run may have said that it is ready;
+  // "" = nothing. `its_spec`: the run follows that of the order; else what that one asks for is not looked for. Repeating it
+  // is harmless.
+  virtual std::string keep_open(const SpawnOrder& order, bool its_spec) = 0;
   // For how long a spawner has been at work on this entry, in nanoseconds; 0 = it is not.
   virtual SpanNs stuck_for(EntryIndex entry, MonoNs now) const {
     (void)entry, (void)now;

@@ -101,6 +101,11 @@ void Evidence::look_at(EntryIndex entry, Now now) {
     book_.want_act(slot);
     const bool seen = view.pid != 0 && (view.watched || view.exited);
     if (seen && cell.pid == 0) run_spawned(slot, cell, view, now);
+    if (cell.start_ticks == 0 && cell.pid == view.pid && view.start_ticks != 0) {
+      cell.start_ticks = view.start_ticks;  // it could not be read before
+      book_.runs_changed = true;
+      book_.touch(slot);
+    }
     if (seen && view.main && is_sought(slot, cell, view)) main_found(slot, cell, view, now);
     if (leaves_daemon(slot, cell, view)) {
       book_.scratch[slot].leader_gone = cell.run;

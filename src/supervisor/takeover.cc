@@ -167,15 +167,20 @@ void Takeover::take_up(SlotIndex slot) {
 }
 
 void Takeover::keep_open(SlotIndex slot) {
-  bool unheard = false;
-  for (const RunCell& cell : book_.slots[slot].cell)
-    if (cell.run != no_run) unheard |= keeper_.keep_open(spawn_order(book_, slot, cell));
-  if (unheard) take_for_ready(slot, "while the keeper had no room for its notify socket");
+  const SlotState& state = book_.slots[slot];
+  for (const RunCell& cell : state.cell) {
+    if (cell.run == no_run) continue;
+    // One that goes on under a newer document follows that; one that is to make place for the next does not.
+    const bool goes_on = &cell == &state.run() && book_.is_up(slot) && !state.run_wanted;
+    const bool its_spec = goes_on || cell.document == state.document;
+    const std::string lost = keeper_.keep_open(spawn_order(book_, slot, cell), its_spec);
+    if (!lost.empty() && goes_on) take_for_ready(slot, "while the keeper had no room for its " + lost);
+  }
 }
 
 // READY=1 may have been said while nobody listened, and is not said twice: what has been loading for an hour must not
 // be ended for that (health.h, adopt). What has ended loads no more, nor does what has said STOPPING=1.
-void Takeover::take_for_ready(SlotIndex slot, const char* when) {
+void Takeover::take_for_ready(SlotIndex slot, const std::string& when) {
   SlotState& state = book_.slots[slot];
   Health& health = state.health;
   if (state.role != SlotRole::service || !health.watching || health.ready || health.stopping ||

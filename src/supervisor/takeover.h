@@ -54,7 +54,7 @@ class Takeover {
   void disbelieve(SlotIndex slot);
   void take_up(SlotIndex slot);
   void keep_open(SlotIndex slot);
-  void take_for_ready(SlotIndex slot, const char* when);
+  void take_for_ready(SlotIndex slot, const std::string& when);
   void forget_tries(SlotIndex slot);
 
   void find_taken(const ports::Heritage& heritage);

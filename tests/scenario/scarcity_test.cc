@@ -16,6 +16,13 @@ class Scarcity : public Scenario {
   }
 };
 
+TEST_F(Scarcity, AStartTimeThatCouldNotBeReadIsKnownOnceItsEntryHasIt) {
+  stage.machine().keeper_port.hides_start_times = true;
+  stage.up({service("db")});
+  stage.run_until([&] { return stage.is_ready("db"); });
+  EXPECT_NE(stage.state("db").run().start_ticks, 0u) << "the list of runs would name a process of no start time";
+}
+
 TEST_F(Scarcity, AStartThatFindsNoRoomForAProcessIsMadeLaterUnderEveryPolicy) {
   ServiceSpec once = service("once"), limited = service("limited");
   once.restart = RestartPolicy::never;

@@ -1,4 +1,7 @@
 // The supervisor is killed, and nobody notices.
+#include <algorithm>
+#include <set>
+
 #include "scenario/stage.h"
 
 namespace hearth::scenario {
@@ -83,6 +86,43 @@ TEST_F(TakeOver, ASupervisorThatCannotSeeTheJournalLeavesItToTheNextOne) {
   EXPECT_EQ(stage.machine().store_port.no_journal_for, 0u);
   EXPECT_GT(stage.machine().store_port.journal().size(), before);
   EXPECT_EQ(stage.runs_of("db"), 1u);
+}
+
+TEST_F(TakeOver, WhatMayHaveBeenSaidIntoWhatDiedWithTheSupervisorCountsAsSaid) {
+  stage.plays("db", {good(3'600'000)});
+  stage.up({service("db")});
+  stage.run_ms(100);
+  ASSERT_FALSE(stage.is_ready("db"));
+  stage.machine().keeper_port.lost_with_supervisor = "readiness pipe";
+  stage.kill_supervisor(10);
+  stage.run_ms(200);
+  EXPECT_TRUE(stage.is_ready("db"));
+  EXPECT_EQ(stage.runs_of("db"), 1u);
+  const std::vector<Note> notes = stage.machine().supervisor().status().notes;
+  EXPECT_TRUE(std::ranges::any_of(notes, [](const Note& note) {
+    return note.text ==
+           "p.db.0 counts as ready: nobody knows whether it said so while the keeper had no room for its "
+           "readiness pipe";
+  }));
+}
+
+// The other one's listening sockets are not its own.
+TEST_F(TakeOver, ARunThatIsToMakePlaceForAnotherSpecificationIsNotTakenForOneOfThat) {
+  ServiceSpec db = service("db"), web = service("web");
+  Script slow = good();
+  slow.term_takes = seconds(3);
+  stage.plays("db", {slow, good()});
+  stage.up({db, web});
+  stage.run_until([&] { return stage.is_ready("db") && stage.is_ready("web"); });
+  const RunId old = stage.state("db").run().run, other = stage.state("web").run().run;
+  db.command.push_back("--changed");
+  stage.up({db, web});
+  stage.run_until([&] { return stage.stop_signals_of("db") == 1; });
+  stage.kill_supervisor(10);
+  stage.run_ms(100);
+  EXPECT_EQ(stage.machine().keeper_port.kept_open_partly, std::set<RunId>{old});
+  EXPECT_TRUE(stage.machine().keeper_port.kept_open.contains(other)) << "it goes on under the new document";
+  stage.run_until([&] { return stage.runs_of("db") == 2 && stage.is_ready("db"); });
 }
 
 TEST_F(TakeOver, ABackoffDeadlineSurvives) {

@@ -40,6 +40,9 @@ class KeeperDecorator : public ports::Keeper {
     return inner_.adopt(order, pid, start_ticks);
   }
   void take_up(const ports::SpawnOrder& order) override { inner_.take_up(order); }
+  std::string keep_open(const ports::SpawnOrder& order, bool its_spec) override {
+    return inner_.keep_open(order, its_spec);
+  }
   bool reap(EntryIndex entry, RunId run) override { return inner_.reap(entry, run); }
   void release_run(SlotIndex slot, RunId run) override { inner_.release_run(slot, run); }
   void release_slot(SlotIndex slot) override { inner_.release_slot(slot); }

@@ -159,6 +159,15 @@ void KeeperPort::take_up(const ports::SpawnOrder& order) {
   o_.crash.point("take_up done");
 }
 
+std::string KeeperPort::keep_open(const ports::SpawnOrder& order, bool its_spec) {
+  o_.crash.point("keep_open");
+  (its_spec ? kept_open : kept_open_partly).insert(order.run);
+  Process* process = o_.kernel.process(order.run);
+  if (lost_with_supervisor.empty() || process == nullptr || !process->running()) return "";
+  process->unheard = true;
+  return lost_with_supervisor;
+}
+
 // As without cgroups, on a kernel that takes its time: a few passes, and each but the last says when to come again.
 bool KeeperPort::sweep_tree(EntryIndex, RunId) {
   o_.crash.point("sweep_tree");
@@ -200,7 +209,7 @@ void KeeperPort::release_slot(SlotIndex slot) {
 std::uint64_t KeeperPort::start_ticks(EntryIndex entry, std::int32_t pid) {
   o_.crash.point("start_ticks");
   const ports::EntryView& view = o_.kernel.entry(entry);
-  return view.pid == pid ? view.start_ticks : 0;
+  return view.pid == pid && !hides_start_times ? view.start_ticks : 0;
 }
 
 bool KeeperPort::output_drained(SlotIndex, RunId run) {

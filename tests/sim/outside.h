@@ -61,6 +61,7 @@ class KeeperPort final : public ports::Keeper {
   std::string take_leftover(RunId run) override;
   bool adopt(const ports::SpawnOrder& order, std::int32_t pid, std::uint64_t start_ticks) override;
   void take_up(const ports::SpawnOrder& order) override;
+  std::string keep_open(const ports::SpawnOrder& order, bool its_spec) override;
   void respecify(const ports::SpawnOrder& order) override;
   void finish(bool leave_running, bool failed) override;
   void supervisor_died() { to_tell_.clear(); }
@@ -79,6 +80,9 @@ class KeeperPort final : public ports::Keeper {
   bool takes_no_signal = false;                   // none can be handed over
   bool processes_are_zombies = false;             // as /proc shows them, whatever their entries say
   std::string survivor;                           // what no stop can end
+  bool hides_start_times = false;                 // nobody can read them just now
+  std::string lost_with_supervisor;               // what the next one finds lost, of each run that has a process
+  std::set<RunId> kept_open, kept_open_partly;  // runs of which one has looked for that; partly: their spec is another
 
  private:
   // Nothing can be made, nor a message be sent, just now.

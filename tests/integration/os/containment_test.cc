@@ -1,5 +1,6 @@
 #include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "os/clock.h"
 #include "os/proc_stat.h"
@@ -24,6 +25,28 @@ struct ContainmentTest : RealKeeper {
     EXPECT_TRUE(turn_until_exited(0));
     return pid;
   }
+  // The next hearth, when all of one has died, has this tree, and its supervisor knows nothing of the one before.
+  void go_on_with(os::CgroupTree cgroups) {
+    with_cgroups = true;
+    client.reset();
+    client = std::make_unique<os::KeeperClient>(*link, std::move(cgroups),
+                                                os::ClientOptions{instance.directory, os::parse_nofile("1024:4096")});
+  }
+  // As from another session.
+  os::CgroupTree tree_elsewhere() {
+    const os::CgroupTree here = os::CgroupTree::open(instance.directory);
+    here.remove();
+    elsewhere = here.path().substr(0, here.path().rfind('/')) + "/elsewhere." + std::to_string(::getpid());
+    EXPECT_TRUE(!here.usable() || ::mkdir(elsewhere.c_str(), 0755) == 0);
+    return os::CgroupTree::open_below(elsewhere, instance.directory);
+  }
+  void TearDown() override {
+    if (elsewhere.empty()) return;
+    client->cgroups().remove();
+    ::rmdir(elsewhere.c_str());
+    os::CgroupTree::open(instance.directory, os::CgroupTree::Missing::leave).remove();
+  }
+  std::string elsewhere;
   static bool alive(pid_t pid) {
     os::ProcStat stat;
     return os::read_stat(pid, stat) && stat.state != 'Z';
@@ -56,6 +79,63 @@ TEST_F(ContainmentTest, a_leaf_of_a_run_that_never_had_a_process_goes_with_its_r
   }
   client->reap(0, 5);
   EXPECT_TRUE(turn_until([&] { return client->cgroups().leaves().empty(); }));
+}
+
+TEST_F(ContainmentTest, a_run_whose_leaf_stands_in_a_tree_elsewhere_ends_with_it) {
+  ASSERT_NO_FATAL_FAILURE(start(true));
+  if (!client->cgroups().usable()) GTEST_SKIP() << client->cgroups().why();
+  const std::string leaf = client->cgroups().path() + "/shop.web.0.5";
+  const pid_t pid = escaped();
+  go_on_with(tree_elsewhere());
+  ASSERT_TRUE(client->cgroups().usable()) << client->cgroups().why();
+  const std::vector<os::RunMember> members =
+      os::members_of(client->cgroups(), {instance.directory, "shop.web.0", 5, client->entry(0).start_ticks});
+  ASSERT_EQ(1u, members.size()) << "a daemon whose leader has gone would be started once more";
+  EXPECT_EQ(pid, members[0].pid);
+  EXPECT_TRUE(turn_until([&] { return client->end_tree(0, 5, "shop.web.0"); }));
+  EXPECT_FALSE(alive(pid));
+  EXPECT_NE(0, ::access(leaf.c_str(), F_OK));
+  EXPECT_TRUE(client->sweep_tree(0, 5));
+  EXPECT_TRUE(client->take_notes().empty());
+}
+
+TEST_F(ContainmentTest, who_has_a_leaf_elsewhere_is_found_by_it_when_the_leader_is_nobodys_zombie_any_more) {
+  ASSERT_NO_FATAL_FAILURE(start(true));
+  if (!client->cgroups().usable()) GTEST_SKIP() << client->cgroups().why();
+  const pid_t pid = escaped();
+  go_on_with(tree_elsewhere());
+  // Another one, in no leaf: nobody who knows where that stands.
+  const pid_t other = ::fork();
+  if (other == 0)
+    for (;;) ::pause();
+  link->table().entry[0].pid.store(other);
+  EXPECT_TRUE(turn_until([&] { return client->end_tree(0, 5, "shop.web.0"); }));
+  EXPECT_FALSE(alive(pid));
+}
+
+TEST_F(ContainmentTest, a_run_from_before_there_were_cgroups_is_swept) {
+  ASSERT_NO_FATAL_FAILURE(start(false));
+  const pid_t pid = escaped();
+  go_on_with(tree_elsewhere());
+  if (!client->cgroups().usable()) GTEST_SKIP() << client->cgroups().why();
+  EXPECT_EQ(1u, os::members_of(client->cgroups(), {instance.directory, "shop.web.0", 5, 0}).size());
+  EXPECT_TRUE(turn_until([&] { return client->end_tree(0, 5, "shop.web.0"); }));
+  EXPECT_TRUE(turn_until([&] { return client->sweep_tree(0, 5); }));
+  EXPECT_FALSE(alive(pid));
+}
+
+TEST_F(ContainmentTest, the_sweep_finds_who_has_nothing_but_a_leaf) {
+  ASSERT_NO_FATAL_FAILURE(start(true));
+  if (!client->cgroups().usable()) GTEST_SKIP() << client->cgroups().why();
+  const pid_t pid = escaped();
+  os::SweepTarget target;
+  target.instance = instance.directory;
+  target.label = "shop.web.0";
+  os::Sweep sweep(target);
+  EXPECT_TRUE(turn_until([&] { return sweep.step(os::read_mono()) != os::Sweep::State::again; }));
+  EXPECT_FALSE(alive(pid));
+  EXPECT_EQ(1, sweep.killed());
+  EXPECT_TRUE(turn_until([&] { return client->end_tree(0, 5, "shop.web.0"); }));
 }
 
 TEST_F(ContainmentTest, without_cgroups_the_sweep_finds_who_left_session_and_environment_by_the_pipe_it_holds) {

@@ -6,6 +6,7 @@
 //
 // As a service:
 //   notify TEXT   sends TEXT to NOTIFY_SOCKET (with descriptor 0 when TEXT begins with FDSTORE), prints a line, waits
+//   retitle       writes over its environment, prints a line, waits
 //   escape        leaves a grandchild in its own session with an empty environment, prints its PID, waits
 #include <signal.h>
 #include <stdio.h>
@@ -71,6 +72,16 @@ int notify(const char* text) {
   for (;;) pause();
 }
 
+int retitle() {
+  char* const begin = environ[0];
+  char* end = begin;
+  for (char** variable = environ; *variable != nullptr; ++variable) end = *variable + strlen(*variable);
+  memset(begin, 0, static_cast<size_t>(end - begin));
+  puts("retitled");
+  fflush(stdout);
+  for (;;) pause();
+}
+
 int escape() {
   if (fork() == 0) {
     setsid();
@@ -89,6 +100,7 @@ int escape() {
 int main(int argc, char** argv) {
   if (argc > 1 && strcmp(argv[1], "--dir") == 0) return lend();
   if (argc > 2 && strcmp(argv[1], "notify") == 0) return notify(argv[2]);
+  if (argc > 1 && strcmp(argv[1], "retitle") == 0) return retitle();
   if (argc > 1 && strcmp(argv[1], "escape") == 0) return escape();
   return 64;
 }

@@ -55,7 +55,7 @@ RealKeeper::~RealKeeper() {
   if (link) {
     for (EntryIndex i = 0; i < 64; ++i) {
       const std::int32_t pid = link->table().entry[i].pid;
-      if (link->table().entry[i].run != no_run && pid > 0) ::kill(-pid, SIGKILL);
+      if (link->table().entry[i].run != no_run && pid > 1) ::kill(-pid, SIGKILL);  // -1 would be everybody
     }
   }
   if (keeper > 0) ::kill(keeper, SIGKILL);

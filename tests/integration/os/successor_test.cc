@@ -227,6 +227,48 @@ TEST_F(SuccessorTest, after_the_death_of_all_a_new_instance_adopts_by_name_and_p
   EXPECT_TRUE(turn_until([&] { return parked_for_slots() == 0; }));
 }
 
+// As redis, nginx and others do, which write a title there.
+struct YoungRun : SuccessorTest {
+  void is_adopted_without_start_time_and_environment(bool cgroups) {
+    ASSERT_NO_FATAL_FAILURE(start(cgroups));
+    if (cgroups && !client->cgroups().usable()) GTEST_SKIP() << client->cgroups().why();
+    spec().command = {bin("hearth-test-lender"), "retitle"};
+    ASSERT_EQ(SpawnOutcome::sent, client->spawn(order(0, 5)).outcome);
+    ASSERT_TRUE(turn_until([&] { return client->entry(0).watched && logged(0) == "retitled\n"; }));
+    const pid_t pid = client->entry(0).pid;
+    ASSERT_EQ("", os::environment_of(pid, "HEARTH_RUN"));
+    inbox.reset();
+    client.reset();
+    link.reset();
+    ::kill(keeper, SIGKILL);
+    ::kill(supervisor, SIGKILL);
+    ::waitpid(keeper, nullptr, 0);
+    ASSERT_EQ(0, ::unlink((instance.directory + "/lend").c_str()));
+    ASSERT_NO_FATAL_FAILURE(start(cgroups));
+    // What a keeper that goes on from the table finds there.
+    wire::RunEntry& entry = link->table().entry[0];
+    entry.pid = pid;
+    entry.start_ticks = 0;
+    wire::raise_entries_end(link->table(), 1);
+    entry.run = 5;
+    client->take_up(order(0, 5));
+    ASSERT_TRUE(turn_until_watched(0)) << "it was taken for gone";
+    EXPECT_EQ(pid, client->entry(0).pid);
+    EXPECT_EQ(os::start_ticks(pid), entry.start_ticks);
+    client->signal(0, 5, 1, SIGKILL);
+    ASSERT_TRUE(turn_until([&] { return ::waitpid(pid, nullptr, WNOHANG) == pid; }));
+    bury(order(0, 5));
+  }
+};
+
+TEST_F(YoungRun, that_has_overwritten_its_environment_is_adopted_by_its_leaf) {
+  is_adopted_without_start_time_and_environment(true);
+}
+
+TEST_F(YoungRun, that_has_overwritten_its_environment_is_adopted_by_its_mark) {
+  is_adopted_without_start_time_and_environment(false);
+}
+
 // What is asked of a candidate that did not get up.
 struct CandidateTest : RealKeeper {
   void SetUp() override {

@@ -224,52 +224,6 @@ TEST_F(BadLuck, what_a_keeper_without_room_has_refused_it_is_given_when_there_is
   EXPECT_THAT(status().notes_text(), Not(HasSubstr("has no room"))) << "it is no news to the next supervisor";
 }
 
-// The next one has the limit of the supervisor that starts it, which nobody has raised.
-struct KeeperWithoutRoom : BadLuck {
-  Actor start_more_than_the_next_keeper_holds() {
-    project(
-        "[service.filler]\nreplicas = 30\ncommand = [\"/bin/sleep\", \"1000\"]\n"
-        "[service.web]\ndepends_on = [\"filler\"]\n" +
-        puppet());
-    EXPECT_EQ(0, up().code);
-    Actor web = stage->enter();
-    const pid_t keeper = status().keeper;
-    // The keeper's own, all pidfds, and outputs as far as it goes: that of web, which was started last, is not among them.
-    const rlimit few{120, 120};
-    EXPECT_EQ(0, ::prlimit(members("hearth-supervisor").front(), RLIMIT_NOFILE, &few, nullptr));
-    EXPECT_EQ(0, ::kill(keeper, SIGKILL));
-    EXPECT_TRUE(until([&] { return status().notes_text().find("has no room") != std::string::npos; }));
-    EXPECT_NE(keeper, status().keeper);
-    return web;
-  }
-  bool is_read(const std::string& line) {
-    return until([&] { return hearth({"logs", "web"}).out.find(line) != std::string::npos; });
-  }
-};
-
-TEST_F(KeeperWithoutRoom, output_that_it_refused_is_read_when_it_has) {
-  Actor web = start_more_than_the_next_keeper_holds();
-  EXPECT_EQ("ok", web.ask("print waits for its reader"));
-  ASSERT_EQ(0, hearth({"stop", "filler"}).code);
-  EXPECT_TRUE(is_read("waits for its reader"));
-  EXPECT_TRUE(until([&] { return status().notes_text().find("has no room") == std::string::npos; }));
-  EXPECT_TRUE(web.alive());
-}
-
-// Nobody else has it open then but the service itself.
-TEST_F(KeeperWithoutRoom, output_that_it_refused_outlives_the_supervisor_that_held_it) {
-  Actor web = start_more_than_the_next_keeper_holds();
-  EXPECT_EQ("ok", web.ask("print waits for its reader"));
-  const pid_t supervisor = status().supervisor;
-  ASSERT_EQ(0, ::kill(supervisor, SIGKILL));
-  EXPECT_TRUE(until([&] { return status().supervisor != supervisor; }));
-  ASSERT_EQ(0, hearth({"stop", "filler"}).code);
-  EXPECT_TRUE(is_read("waits for its reader"));
-  EXPECT_EQ("ok", web.ask("print is read at once"));
-  EXPECT_TRUE(is_read("is read at once"));
-  EXPECT_TRUE(web.alive());
-}
-
 TEST_F(BadLuck, an_interrupt_of_up_ends_the_waiting_and_not_the_service) {
   project("[service.web]\nready = \"notify\"\n" + puppet());
   Command waiting = begin({"up"});

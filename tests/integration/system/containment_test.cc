@@ -1,5 +1,6 @@
 // L6: after a stop nothing of a service's tree lives, whatever it did to hide; and what cannot be ended is named.
 // Proven three times: with cgroups, as root without, and as an ordinary user who may write to none.
+#include <fcntl.h>
 #include <filesystem>
 #include <signal.h>
 #include <sys/mount.h>
@@ -7,6 +8,8 @@
 #include <sys/statvfs.h>
 
 #include "instance.h"
+#include "os/cgroup.h"
+#include "os/fd.h"
 #include "os/proc_stat.h"
 
 namespace hearth::test {
@@ -111,6 +114,40 @@ TEST_P(Containment, descendants_of_a_run_that_crashed_are_gone_before_its_succes
     if (actor.label != "hidden") actor.kill(SIGKILL);
   tree.push_back(stage->enter());
   tree.push_back(stage->enter());
+  expect_stop_ends_all();
+}
+
+// As from another session: whoever is started from now on begins in a cgroup beside ours.
+struct OtherCgroup {
+  OtherCgroup() {
+    const os::CgroupPlace place = os::parse_cgroup_place(os::read_file("/proc/self/mountinfo").value_or(""),
+                                                         os::read_file("/proc/self/cgroup").value_or(""));
+    home = place.directory();
+    other = home + "/elsewhere." + std::to_string(::getpid());
+    moved = !home.empty() && ::mkdir(other.c_str(), 0755) == 0 && enter(other);
+  }
+  ~OtherCgroup() {
+    EXPECT_TRUE(!moved || enter(home));
+    ::rmdir(other.c_str());
+  }
+  static bool enter(const std::string& cgroup) {
+    const os::Fd procs(::open((cgroup + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
+    return procs && ::write(procs.get(), "0", 1) == 1;
+  }
+  std::string home, other;
+  bool moved = false;
+};
+
+TEST_P(Containment, what_a_hearth_has_left_in_a_tree_that_the_next_one_does_not_have_ends_with_its_service) {
+  start("closes-all", 2);
+  const std::string method = service().containment;
+  kill_everything();
+  const OtherCgroup from;
+  if (!from.moved) GTEST_SKIP() << "no other cgroup can be entered here";
+  const Output again = up();
+  ASSERT_EQ(0, again.code) << again.all();
+  EXPECT_EQ(method, service().containment);
+  EXPECT_TRUE(stage->quiet(0)) << "it was started again";
   expect_stop_ends_all();
 }
 

@@ -37,6 +37,7 @@ struct NoKeeper final : ports::Keeper {
   std::uint64_t start_ticks(EntryIndex, std::int32_t) override { return 0; }
   bool output_drained(SlotIndex, RunId) override { return true; }
   void output_ended(SlotIndex, RunId) override {}
+  std::string keep_open(const ports::SpawnOrder&, bool) override { return ""; }
   const char* containment() const override { return "group"; }
   void finish(bool, bool) override {}
 };

@@ -1,4 +1,5 @@
 // Runs that an earlier hearth has left: found again, or not, and handed to the keeper at once, or later.
+#include <algorithm>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
@@ -11,6 +12,7 @@
 #include "os/listeners.h"
 #include "os/proc_stat.h"
 #include "os/run_identity.h"
+#include "os/sweep.h"
 #include "unit/os/fake_keeper.h"
 #include "unit/os/few_descriptors.h"
 #include "unit/os/marked.h"
@@ -240,19 +242,38 @@ TEST_F(AdoptionTest, what_the_keeper_had_no_room_for_outlives_the_supervisor_tha
   restart_supervisor();
   ASSERT_EQ(nullptr, link->parked().find(ParkClass::output, 7));
   keeper.has_room = true;
-  EXPECT_TRUE(client->keep_open(maker.order(0, 7))) << "what it notified meanwhile nobody has heard";
+  EXPECT_EQ("notify socket", client->keep_open(maker.order(0, 7), true))
+      << "what it notified meanwhile nobody has heard";
   settle();
   EXPECT_EQ("said", said_in(keeper.parked().find(ParkClass::output, 7)));
   EXPECT_NE(nullptr, keeper.parked().find(ParkClass::notify, 7));
-  EXPECT_FALSE(client->keep_open(maker.order(0, 7))) << "nothing is lacking";
+  EXPECT_EQ("", client->keep_open(maker.order(0, 7), true)) << "nothing is lacking";
+}
+
+TEST_F(AdoptionTest, a_readiness_pipe_and_a_terminal_that_nobody_holds_any_more_are_told_as_lost) {
+  Child service;
+  left(7, service.pid, start_ticks(service.pid)).phase = EntryPhase::watched;
+  maker.spec().ready.edit().type = ProbeType::fd;
+  maker.spec().ready.edit().descriptor = 9;
+  maker.spec().around.edit().stdin_from = StdinFrom::pty;
+  client->take_up(maker.order(0, 7));  // all but these two, which have no name
+  settle();
+  ASSERT_NE(nullptr, keeper.parked().find(ParkClass::notify, 7));
+  restart_supervisor();
+  EXPECT_EQ("readiness pipe", client->keep_open(maker.order(0, 7), true));
+  const std::vector<Note> notes = client->take_notes();
+  ASSERT_EQ(1u, notes.size());
+  EXPECT_NE(std::string::npos, notes[0].text.find("terminal")) << notes[0].text;
+  EXPECT_EQ("", client->keep_open(maker.order(0, 7), false)) << "of another specification";
+  EXPECT_TRUE(client->take_notes().empty());
 }
 
 TEST_F(AdoptionTest, what_a_run_has_no_more_is_not_made_anew) {
   Child service;
   left(7, service.pid, start_ticks(service.pid)).phase = EntryPhase::exited;
-  EXPECT_FALSE(client->keep_open(maker.order(0, 7)));
+  EXPECT_EQ("", client->keep_open(maker.order(0, 7), true));
   left(7, 0, 0).phase = EntryPhase::none;
-  EXPECT_FALSE(client->keep_open(maker.order(0, 7))) << "it is still to be spawned";
+  EXPECT_EQ("", client->keep_open(maker.order(0, 7), true)) << "it is still to be spawned";
   settle();
   EXPECT_TRUE(keeper.parked().all(ParkClass::output).empty());
   EXPECT_TRUE(keeper.parked().all(ParkClass::notify).empty());
@@ -338,6 +359,56 @@ TEST_F(AdoptionTest, a_stranger_with_the_number_of_a_young_run_is_not_adopted) {
   keeper.handle();
   EXPECT_FALSE(keeper.adopted().contains(7));
   EXPECT_EQ(EntryPhase::exited, entry.phase.load());
+}
+
+// redis, nginx and others write a title over it.
+TEST_F(AdoptionTest, a_young_run_that_has_overwritten_its_environment_is_known_by_its_mark) {
+  Child service(-1, "/bin/sleep");
+  keeper.table().keeper_pid = ::getpid();
+  const ports::SpawnOrder order = maker.order(0, 7);
+  test::set_mark(service.pid, sweep_mark(keeper.instance().directory, order.label));
+  service.go.reset();
+  while (same_program(service.pid, ::getpid())) ::sched_yield();
+  wire::RunEntry& entry = left(7, service.pid, 0);
+  client->take_up(order);
+  keeper.handle();
+  EXPECT_TRUE(keeper.adopted().contains(7));
+  EXPECT_EQ(start_ticks(service.pid), entry.start_ticks.load());
+}
+
+TEST_F(AdoptionTest, one_of_another_service_is_not_taken_for_a_young_run) {
+  Child other(-1, "/bin/sleep");
+  keeper.table().keeper_pid = ::getpid();
+  test::set_mark(other.pid, sweep_mark(keeper.instance().directory, "shop.other.0"));
+  other.go.reset();
+  while (same_program(other.pid, ::getpid())) ::sched_yield();
+  left(7, other.pid, 0);
+  client->take_up(maker.order(0, 7));
+  keeper.handle();
+  EXPECT_FALSE(keeper.adopted().contains(7));
+}
+
+TEST_F(AdoptionTest, a_start_time_that_could_not_be_read_is_read_when_it_can) {
+  HEARTH_SKIP_IF_SANITIZED();
+  Child service;
+  wire::RunEntry& entry = left(7, service.pid, 0);
+  entry.phase = EntryPhase::watched;
+  std::vector<EntryIndex> changed;
+  {
+    const test::FewDescriptors none(0);
+    EXPECT_EQ(0u, client->start_ticks(0, service.pid));
+    client->take_changed(changed);
+    EXPECT_EQ(0u, entry.start_ticks.load());
+  }
+  client->take_changed(changed);
+  EXPECT_EQ(start_ticks(service.pid), entry.start_ticks.load());
+  EXPECT_EQ(1, std::count(changed.begin(), changed.end(), 0u)) << "nobody writes it down";
+  client->take_changed(changed);
+  EXPECT_EQ(0, std::count(changed.begin(), changed.end(), 0u));
+  entry.start_ticks = 0;
+  restart_supervisor();
+  client->take_changed(changed);
+  EXPECT_EQ(start_ticks(service.pid), entry.start_ticks.load()) << "its predecessor could not";
 }
 
 struct ListenerAdoptionTest : AdoptionTest {

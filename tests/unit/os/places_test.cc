@@ -346,14 +346,38 @@ TEST(CgroupPlace, unified_hybrid_namespaced_and_absent_hierarchies) {
             parse_cgroup_place("1 1 0:1 / /mnt/with\\040space rw - cgroup2 c rw\n", "0::/\n").directory());
 }
 
-TEST(CgroupTree, without_one_it_says_why_and_everything_is_gone_already) {
+TEST(CgroupTree, without_one_it_says_why_and_that_it_has_no_leaf) {
   test::TempDirectory directory;
   CgroupTree tree = CgroupTree::open_below(directory / "none", "/i");
   EXPECT_FALSE(tree.usable());
   EXPECT_NE(std::string::npos, tree.why().find("none"));
-  EXPECT_EQ(CgroupTree::Removed::gone, tree.remove_leaf("a.b.0", 1));
+  EXPECT_FALSE(tree.scarce());
+  EXPECT_FALSE(tree.has_leaf("a.b.0", 1));
+  EXPECT_EQ(CgroupTree::Removed::absent, tree.remove_leaf("a.b.0", 1));
   EXPECT_FALSE(tree.kill_leaf("a.b.0", 1));
   EXPECT_TRUE(tree.leaves().empty());
+}
+
+TEST(CgroupTree, that_nobody_could_look_for_one_is_told_apart_from_that_there_is_none) {
+  HEARTH_SKIP_IF_SANITIZED();
+  const std::string instance = "/test/" + std::to_string(::getpid());
+  {
+    const test::FewDescriptors few(0);
+    const CgroupTree tree = CgroupTree::open(instance, CgroupTree::Missing::leave);
+    EXPECT_FALSE(tree.usable());
+    EXPECT_TRUE(tree.scarce()) << tree.why();
+    EXPECT_TRUE(CgroupTree::open_at("/", instance).scarce());
+  }
+  EXPECT_FALSE(CgroupTree::open(instance, CgroupTree::Missing::leave).scarce());
+}
+
+TEST(CgroupTree, where_a_leaf_stands_is_read_from_the_path_of_who_is_in_it) {
+  EXPECT_EQ("/user/3.scope", above_tree("/user/3.scope/hearth.0a/a.b.0.1", "hearth.0a", "a.b.0.1"));
+  EXPECT_EQ("/user/3.scope", above_tree("/user/3.scope/hearth.0a/a.b.0.1/own/deep", "hearth.0a", "a.b.0.1"));
+  EXPECT_EQ("/hearth.0b/x.y.0.1", above_tree("/hearth.0b/x.y.0.1/hearth.0a/a.b.0.1", "hearth.0a", "a.b.0.1"));
+  EXPECT_EQ("/", above_tree("/hearth.0a/a.b.0.1", "hearth.0a", "a.b.0.1"));
+  for (const char* other : {"/hearth.0a/a.b.0.12", "/hearth.0b/a.b.0.1", "/hearth.0a/a.b.0.1 (deleted)", "/", ""})
+    EXPECT_EQ("", above_tree(other, "hearth.0a", "a.b.0.1")) << other;
 }
 
 TEST(CgroupTree, a_leaf_with_a_process_is_busy_until_it_is_killed) {
@@ -373,8 +397,10 @@ TEST(CgroupTree, a_leaf_with_a_process_is_busy_until_it_is_killed) {
   ::waitpid(child, nullptr, 0);
   // What a service made below its leaf goes with it.
   ASSERT_EQ(0, ::mkdirat(leaf->get(), "own", 0755));
+  EXPECT_TRUE(tree.has_leaf("a.b.0", 1));
   EXPECT_EQ(CgroupTree::Removed::gone, tree.remove_leaf("a.b.0", 1));
-  EXPECT_EQ(CgroupTree::Removed::gone, tree.remove_leaf("a.b.0", 1));
+  EXPECT_FALSE(tree.has_leaf("a.b.0", 1));
+  EXPECT_EQ(CgroupTree::Removed::absent, tree.remove_leaf("a.b.0", 1));
   tree.remove();
   EXPECT_FALSE(std::filesystem::exists(tree.path()));
 }

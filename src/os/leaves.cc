@@ -1,0 +1,95 @@
+// KeeperClient: leaves of runs, also those that an earlier hearth has made in another tree (cgroup.h).
+#include <algorithm>
+#include <cerrno>
+#include <signal.h>
+
+#include "os/clock.h"
+#include "os/keeper_client.h"
+#include "os/notify_sender.h"
+#include "os/proc_stat.h"
+
+namespace hearth::os {
+
+// None: it cannot be told now. Ours, where no leaf is found; then it has none.
+const CgroupTree* KeeperClient::tree_of(EntryIndex index, RunId run, const std::string& label) {
+  if (cgroups_.has_leaf(label, run)) return &cgroups_;
+  for (const CgroupTree& tree : elsewhere_)
+    if (tree.has_leaf(label, run)) return &tree;
+  const std::string name = tree_name(options_.directory), leaf = leaf_name(label, run);
+  std::string cgroup;
+  const auto stands_in = [&](pid_t pid) {
+    errno = 0;
+    cgroup = above_tree(cgroup_of(pid), name, leaf);
+    return !cgroup.empty();
+  };
+  // A zombie has its cgroup still. Where another one has reaped the leader somebody else may tell; without cgroups, where
+  // that is all that there ever is to find, the sweep looks for whom it leads to.
+  bool seen = stands_in(link_.table().entry[index].pid.load(std::memory_order_acquire)) || !is_shortage(errno);
+  if (seen && cgroup.empty() && cgroups_.usable()) {
+    const std::vector<pid_t> all = list_processes();
+    seen = !all.empty();
+    for (const pid_t pid : all) {
+      if (stands_in(pid)) break;
+      seen &= !is_shortage(errno);
+    }
+  }
+  if (cgroup.empty()) return seen ? &cgroups_ : nullptr;
+  CgroupTree tree = CgroupTree::open_at(cgroup, options_.directory);
+  if (!tree.usable()) return tree.scarce() ? nullptr : &cgroups_;
+  return &elsewhere_.emplace_back(std::move(tree));
+}
+
+bool KeeperClient::end_tree(EntryIndex index, RunId run, const std::string& label) {
+  const wire::RunEntry& entry = link_.table().entry[index];
+  if (entry.run.load(std::memory_order_acquire) != run) return true;
+  const CgroupTree* const tree = tree_of(index, run, label);
+  const CgroupTree::Removed removed = tree != nullptr ? tree->remove_leaf(label, run) : CgroupTree::Removed::busy;
+  if (removed == CgroupTree::Removed::gone) {
+    std::erase_if(busy_, [&](const BusyLeaf& busy) { return busy.run == run; });
+    return true;
+  }
+  const MonoNs now = read_mono();
+  auto busy = std::find_if(busy_.begin(), busy_.end(), [&](const BusyLeaf& b) { return b.run == run; });
+  const bool first = busy == busy_.end();
+  // KILL is sent whatever the last operation was, so it needs no number of its own.
+  if (first) link_.signal({index, SIGKILL, run, entry.last_op.load(std::memory_order_relaxed)});
+  if (removed != CgroupTree::Removed::busy) {
+    uncontained_.insert(run);
+    std::erase_if(busy_, [&](const BusyLeaf& b) { return b.run == run; });
+    return true;
+  }
+  if (first) busy = busy_.insert(busy_.end(), {run, now, milliseconds(1)});
+  if (now - busy->since > busy_leaf_max) {
+    std::string survivors = tree != nullptr ? "" : "nobody could look for it: descriptors or memory were short";
+    if (tree != nullptr)
+      for (int pid : tree->processes(label, run))
+        survivors += (survivors.empty() ? "" : ", ") + command_of(pid) + " (PID " + std::to_string(pid) + ")";
+    notes_.push_back(
+        {0, label + ": what is left of run " + std::to_string(run) + " cannot be killed: " + survivors, label});
+    leftovers_[run] = survivors;
+    busy_.erase(busy);
+    return true;
+  }
+  if (tree != nullptr && !tree->kill_leaf(label, run))
+    for (int pid : tree->processes(label, run)) {
+      Fd pidfd(pidfd_open(pid));
+      // The leaf of this run is never used again, so what is in it now is this run's.
+      if (pidfd) (void)pidfd_signal(pidfd.get(), SIGKILL);
+    }
+  link_.wake_in(busy->wait);
+  busy->wait = std::min<SpanNs>(busy->wait * 2, milliseconds(100));
+  return false;
+}
+
+// A run that never had a process has no end of its tree, and its label is not known here.
+void KeeperClient::remove_leaf_of(RunId run) {
+  const std::string end = "." + std::to_string(run);
+  for (const std::string& leaf : cgroups_.leaves())
+    if (leaf.ends_with(end)) (void)cgroups_.remove_leaf(leaf.substr(0, leaf.size() - end.size()), run);
+}
+
+bool KeeperClient::left_behind(RunId run, const std::string& label) const {
+  return cgroups_.has_leaf(label, run) ? !cgroups_.processes(label, run).empty() : output_is_held(run);
+}
+
+}  // namespace hearth::os
