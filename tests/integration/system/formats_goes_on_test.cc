@@ -61,6 +61,7 @@ struct GoesOn : Machine, ::testing::WithParamInterface<std::string> {
   void fill(bool same_boot, Actor* web = nullptr) {
     const wire::StateIdentity identity = ours();
     for (const char* name : {"runs.json", "events.jsonl", "spec", "logs"}) fs::remove_all(directory + "/" + name);
+    fs::remove(directory + "/lock");  // it names the pair of the hearth that has made the directories
     for (const auto& entry : fs::directory_iterator(directory + "/state/")) fs::remove(entry);
     filling.texts = {{placeholder::bin, bin("").substr(0, bin("").size() - 1)}, {placeholder::base, base}};
     filling.narrow = {{placeholder::uid, ::geteuid()}, {placeholder::gid, ::getegid()}};
