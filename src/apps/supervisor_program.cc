@@ -110,7 +110,8 @@ class Program {
     if (!keeper_watch_->possible() || !probe_watch_->possible())
       return errno_failure("watch", "the keeper and the probes", errno);
     if (const Status bound = bind_sockets(); !bound) {
-      if (!os::disk_is_full(bound.error().code)) return bound;
+      const int code = bound.error().code;
+      if (!os::disk_is_full(code) && code != EROFS && code != EIO) return bound;
       cannot_bind(bound.error());
     }
     os::tell_service_manager("READY=1");
@@ -218,7 +219,7 @@ class Program {
   void cannot_bind(const Error& error) {
     bind_from_ = after(os::read_mono(), bind_pause);
     if (!unbound_note_.empty()) return;
-    unbound_note_ = error.text() + ": until the disk has an inode for it (df -i, quota), hearth is not found by it";
+    unbound_note_ = error.text() + ": until the disk takes it (df -i, quota, mount), hearth is not found by it";
     supervisor_->add_note(unbound_note_);
   }
   MonoNs bind_again(MonoNs now) {

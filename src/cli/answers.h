@@ -37,7 +37,7 @@ struct SlotNews {
   std::string status;
   std::string log_directory;
   std::string log_trouble;  // what is lost of its log, or waits; "" = nothing
-  std::string removed;  // why it is forgotten once it is stopped: "it has left the file"; "" = it is not
+  std::string removed;      // why it is forgotten once it is stopped: "it has left the file"; "" = it is not
 
   bool forgotten = false;  // `down`: hearth knows nothing of it any more
 
@@ -118,8 +118,8 @@ std::string error_json(const Error& error);
 std::string json_text(std::string_view text);                   // with quotes; invalid UTF-8 is replaced
 std::string names_json(const std::vector<std::string>& names);  // a list of texts
 
-// Names of slots among others: "stt", "stt.1" where there are several replicas, "blog.stt" where there are several projects. Hearth's own
-// runs are none of a project's: "_hearth.upgrade" leaves the names of the others alone.
+// Names of slots among others: "stt", "stt.1" where there are several replicas, "blog.stt" where there are several projects.
+// Hearth's own runs are none of a project's: "_hearth.upgrade" leaves the names of the others alone.
 class Labels {
  public:
   explicit Labels(const std::vector<SlotNews>& slots);  // borrowed

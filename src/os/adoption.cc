@@ -24,7 +24,7 @@ using wire::ParkClass;
 
 constexpr SpanNs patience = seconds(1);  // once: who comes after one that waited in vain does not wait
 constexpr SpanNs try_again = milliseconds(5);
-constexpr SpanNs open_again_most = milliseconds(100);
+constexpr SpanNs open_again_most = milliseconds(100), open_seldom = seconds(5);
 constexpr int first_passed = 3;  // SD_LISTEN_FDS_START
 
 Result<Fd> reader_of(Result<Fifo> fifo) {
@@ -188,7 +188,7 @@ bool KeeperClient::open_now(Unopened& one, bool room) {
   if (one.type == ParkClass::listen) {
     if (wire::phase_of(entry) == wire::EntryPhase::exited) return true;
     const OpenedProcess process = room ? open_run(entry, one.run, one.label) : OpenedProcess();
-    return process.gone || recover_listeners(one, process.pidfd.get());
+    return process.gone || recover_listeners(one, process.pidfd.get(), 0);
   }
   if (link_.parked().find(one.type, one.run) != nullptr) return true;
   Result<Fd> opened = !room                           ? Result<Fd>(errno_failure("open", one.label, EMFILE))
@@ -226,7 +226,8 @@ void KeeperClient::mind_unopened(MonoNs now) {
              "notified there waits. Start hearth with a higher limit (ulimit -n), or stop something",
          ""});
   if (unopened_.empty()) return;
-  open_wait_ = std::min(2 * open_wait_, open_again_most);
+  // What is wrong otherwise than by a shortage seldom passes by itself.
+  open_wait_ = std::min(2 * open_wait_, short_of != 0 ? open_again_most : open_seldom);
   open_next_ = after(now, open_wait_);
   link_.wake_in(open_wait_);
 }
@@ -234,12 +235,12 @@ void KeeperClient::mind_unopened(MonoNs now) {
 void KeeperClient::recover_listeners(const ports::SpawnOrder& order, int process) {
   Unopened wanted{order.entry,       order.run,          order.label, owner_of(*order.spec),
                   ParkClass::listen, order.spec->listen, {}};
-  if (!recover_listeners(wanted, process)) open_later(std::move(wanted));
+  if (!recover_listeners(wanted, process, patience)) open_later(std::move(wanted));
 }
 
 // Who else held them is dead. The service has them where they were passed, unless it has closed or moved them. False: not all
 // could be looked for, and of those none is bound anew: who waits in the service's own would be left alone with it.
-bool KeeperClient::recover_listeners(const Unopened& wanted, int process) {
+bool KeeperClient::recover_listeners(Unopened& wanted, int process, SpanNs wait) {
   const SlotIndex slot = wanted.entry / wire::entries_per_slot;
   int number = first_passed;
   bool all = true;
@@ -250,7 +251,7 @@ bool KeeperClient::recover_listeners(const Unopened& wanted, int process) {
     if (found && !*found) found = listen_on(socket, wanted.owner);
     if (found) {
       const wire::ParkRecord record = park_record(ParkClass::listen, slot, slot, socket.name);
-      link_.keep({&record, 1}, {&*found, 1}, patience);
+      link_.keep({&record, 1}, {&*found, 1}, wait);
     } else if (is_scarce(found.error())) {
       all = false;
     } else {
@@ -260,6 +261,8 @@ bool KeeperClient::recover_listeners(const Unopened& wanted, int process) {
           taken ? "its listening socket " + socket.address +
                       " is held by the running service only: connections that wait in it are lost when it ends"
                 : found.error().text();
+      if (wanted.told.find(why) != std::string::npos) continue;
+      wanted.told += why;
       notes_.push_back({0, wanted.label + ": " + why, wanted.label});
     }
   }

@@ -244,7 +244,7 @@ class KeeperClient final : public ports::Keeper {
   void open_notify_again(const ports::SpawnOrder& order);
   bool is_lost(wire::ParkClass type, std::uint64_t key, std::string_view name = {}) const;
   void recover_listeners(const ports::SpawnOrder& order, int process);
-  bool recover_listeners(const Unopened& wanted, int process);
+  bool recover_listeners(Unopened& wanted, int process, SpanNs wait);
   void not_opened(const ports::SpawnOrder& order, wire::ParkClass type, const Error& error);
   void open_later(Unopened one);
   bool open_now(Unopened& one, bool room);

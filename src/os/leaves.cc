@@ -16,21 +16,24 @@ const CgroupTree* KeeperClient::tree_of(EntryIndex index, RunId run, const std::
   for (const CgroupTree& tree : elsewhere_)
     if (tree.has_leaf(label, run)) return &tree;
   const std::string name = tree_name(options_.directory), leaf = leaf_name(label, run);
-  std::string cgroup;
-  const auto stands_in = [&](pid_t pid) {
-    errno = 0;
-    cgroup = above_tree(cgroup_of(pid), name, leaf);
-    return !cgroup.empty();
-  };
-  // A zombie has its cgroup still. Where another one has reaped the leader somebody else may tell; without cgroups, where
-  // that is all that there ever is to find, the sweep looks for whom it leads to.
-  bool seen = stands_in(link_.table().entry[index].pid.load(std::memory_order_acquire)) || !is_shortage(errno);
-  if (seen && cgroup.empty() && cgroups_.usable()) {
+  const wire::RunEntry& entry = link_.table().entry[index];
+  const pid_t leader = entry.pid.load(std::memory_order_acquire);
+  const std::uint64_t ticks = entry.start_ticks.load(std::memory_order_acquire);
+  // A zombie has its cgroup still, and who began in no leaf is asked no further.
+  errno = 0;
+  const bool is_there = ticks == 0 || os::start_ticks(leader) == ticks;
+  const std::string of_leader = is_there ? cgroup_of(leader) : "";
+  bool seen = !of_leader.empty() || !is_shortage(errno);
+  std::string cgroup = above_tree(of_leader, name, leaf);
+  // Where another one has reaped the leader somebody else may tell; without cgroups, where that is all that there ever is to
+  // find, the sweep looks for whom it leads to.
+  if (seen && of_leader.empty() && cgroups_.usable()) {
     const std::vector<pid_t> all = list_processes();
     seen = !all.empty();
-    for (const pid_t pid : all) {
-      if (stands_in(pid)) break;
-      seen &= !is_shortage(errno);
+    for (std::size_t i = 0; i < all.size() && cgroup.empty(); ++i) {
+      errno = 0;
+      cgroup = above_tree(cgroup_among_us(all[i]), name, leaf);
+      seen &= !cgroup.empty() || !is_shortage(errno);
     }
   }
   if (cgroup.empty()) return seen ? &cgroups_ : nullptr;

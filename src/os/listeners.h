@@ -47,8 +47,8 @@ bool overlaps(int fd, const std::string& address);
 
 // Whether a socket that is parked already listens on that address.
 bool listens_on(int fd, const std::string& address);
-// The socket of that address which a process has under `number`; none when that is something else, or not ours to have. An error: it
-// cannot be told now, for want of descriptors or memory, or as there is no `pidfd` for want of them.
+// The socket of that address which a process has under `number`; none when that is something else, or not ours to have. An
+// error: it cannot be told now, for want of descriptors or memory, or as there is no `pidfd` for want of them.
 Result<Fd> listener_of(int pidfd, int number, const std::string& address);
 
 }  // namespace hearth::os

@@ -120,7 +120,12 @@ Result<bool> whether_lives(pid_t pid, std::uint64_t ticks) {
   if (pid <= 0) return false;
   const std::string path = proc_path(pid, "stat");
   const Result<std::string> line = read_file(path, 4096);
-  if (!line && (line.error().code == ENOENT || line.error().code == ESRCH)) return false;
+  const int error = line ? 0 : line.error().code;
+  if (error == ENOENT || error == ESRCH) return false;
+  // /proc with hidepid lets nobody look at those of other users, one of whom has got the number since.
+  struct stat st{};
+  const bool hidden = error == EPERM || error == EACCES;
+  if (hidden && ::stat(proc_path(pid, "").c_str(), &st) == 0 && st.st_uid != ::geteuid()) return false;
   if (!line) return failure(line.error());
   ProcStat stat;
   if (!parse_stat(*line, stat)) return failure(Remedy::environment, "read", path, "it is not as the kernel writes it");

@@ -50,7 +50,7 @@ bool read_claim(const std::string& instance, std::uint64_t since, pid_t pid, Run
   if (claim.foreign || claim.named || claim.process.ticks < since) return true;
   claim.mark = mark_of(pid);
   errno = 0;
-  std::string cgroup = cgroup_of(pid);
+  std::string cgroup = cgroup_among_us(pid);
   if (is_shortage(errno)) return false;
   if (cgroup.find("/" + tree_name(instance) + "/") != std::string::npos) claim.cgroup = std::move(cgroup);
   return true;

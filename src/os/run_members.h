@@ -1,9 +1,9 @@
 // Which processes are of a run, whatever has become of their parents.
 //
 //   with a leaf     who is in it: the kernel knows, and nobody leaves it by himself
-//   without         a leaf of the run in another tree (cgroup.h), or HEARTH_INSTANCE and HEARTH_RUN in its environment. Where that says nothing of hearth (it was cleared, or
-//                   the program has written a title over it): the mark of the service in a limit (sweep.h), and not begun
-//                   before the run
+//   without         a leaf of the run in another tree (cgroup.h), or HEARTH_INSTANCE and HEARTH_RUN in its environment.
+//                   Where that says nothing of hearth (it was cleared, or the program has written a title over it): the
+//                   mark of the service in a limit (sweep.h), and not begun before the run
 //
 // Of what is found the *roots* have a parent that is not of the run: the leader has gone, and they are the orphans that
 // some reaper has taken over. A daemon that has workers is the only root.

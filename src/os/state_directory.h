@@ -1,7 +1,7 @@
 // DIR/state, the directory of what must outlive a SIGKILL of everything and never wait for a disk (wire/state.h): a
 // real one where the instance directory is on tmpfs, as /run is; else a link to /dev/shm/hearth-UID/HASH, where HASH is
-// of path, device and inode of the instance directory, so that a copy of a directory has a state of its own. By another path of the same
-// directory (a bind mount, say) it keeps the one that it has.
+// of path, device and inode of the instance directory, so that a copy of a directory has a state of its own. By another path
+// of the same directory (a bind mount, say) it keeps the one that it has.
 //
 // It is made by who starts a keeper, and stays as long as the instance directory; a deliberate end removes the files in
 // it. What is in memory goes with its instance directory only by our doing: in HASH, the link `instance` names mount

@@ -115,7 +115,7 @@ Sweep::Evidence Sweep::direct_evidence(pid_t pid, const ProcStat& stat, bool lea
   if (is_of_instance && slot == target_.label) return Evidence::belongs;
   // Whoever is in no leaf has no label, and a target without one (a run whose label is not known) must not be taken to own
   // all of those: it would kill every process of the machine.
-  if (!has_cookie && !target_.label.empty() && label_below(cgroup_of(pid), tree_name_) == target_.label)
+  if (!has_cookie && !target_.label.empty() && label_below(cgroup_among_us(pid), tree_name_) == target_.label)
     return Evidence::belongs;
   if (!writes_to_output(pid)) return Evidence::none;
   if (is_of_instance) return Evidence::suspicious;

@@ -26,8 +26,9 @@
 // When it gives up: what forks faster than we look is not waited for, but looked at at most hunts_max times. Who was
 // killed needs a processor for its end, and time to give its memory back: seconds where the machine is busy or the
 // memory large, so that counting passes would call a slow end a survivor. It has limit, and who is unclear
-// limit_of_unclear, as has a look that is not possible. Neither ends a sweep before waits_min looks in a row: a hearth that was itself held up (stopped,
-// or without a processor) has not waited. For a writer to the output whom nobody can find there are only those looks.
+// limit_of_unclear, as has a look that is not possible. Neither ends a sweep before waits_min looks in a row: a hearth that
+// was itself held up (stopped, or without a processor) has not waited. For a writer to the output whom nobody can find there
+// are only those looks.
 //
 // One pass reads /proc once, 3 to 5 ms with 470 processes: one per turn of the supervisor, and never on the way of
 // a restart. Signals go through pidfds that were checked against the start time, so that no PID used again is hit.

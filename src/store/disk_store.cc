@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <dirent.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <utility>
 
@@ -45,6 +47,15 @@ os::Fd open_state(const os::KeeperLink& link, int& error) {
   if (link.table().origin == wire::StateOrigin::memory) return {};
   os::Fd state = open_directory(link.descriptor(wire::HelloDescriptor::directory), wire::state_directory_name);
   error = state ? 0 : errno;
+  if (error != EIO) return state;
+  // The link lies on the disk of DIR, which may be broken for good; what it leads to does not.
+  const std::string table = "/proc/self/fd/" + std::to_string(link.descriptor(wire::HelloDescriptor::slot_table));
+  char path[PATH_MAX];
+  const ssize_t n = ::readlink(table.c_str(), path, sizeof path - 1);
+  if (n <= 0) return state;
+  path[n] = 0;
+  state.reset(::open(::dirname(path), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+  if (state) error = 0;
   return state;
 }
 
@@ -265,7 +276,9 @@ void DiskStore::remove_unwanted_state() const {
 }
 
 Result<ports::JournalMark> DiskStore::continue_journal(std::optional<ports::JournalMark> mark) {
-  const Result<EventId> floor = mark ? no_event : last_event_on_disk(instance());
+  Result<EventId> floor = mark ? no_event : last_event_on_disk(instance());
+  // A part of the disk that is broken for good must not keep everything from starting: as after a loss, numbers are left out.
+  if (!floor && (floor.error().code == EIO || floor.error().code == EACCES)) floor = least_event_on_disk(instance());
   Result<ports::JournalMark> now = floor ? journal_.resume(mark, *floor) : failure(floor.error());
   if (!now) {
     now.error().subject = directory_ + "/" + now.error().subject;

@@ -50,6 +50,12 @@ Result<EventId> last_event_on_disk(int directory) {
   return no_event;
 }
 
+EventId least_event_on_disk(int directory) {
+  const os::Fd file = open_existing(directory, events_file_before);
+  const std::optional<ports::JournalMark> end = file ? end_of_journal(file.get()) : std::nullopt;
+  return std::max<EventId>(end ? end->last : no_event, 1);
+}
+
 void JournalCopy::offer(const std::vector<Segment>& segments) {
   const std::lock_guard lock(mutex_);
   offered_ = segments;

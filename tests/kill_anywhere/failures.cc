@@ -105,7 +105,7 @@ const std::vector<Row>& rows() {
       {SYS_epoll_ctl, adds, {ENOMEM, ENOSPC}},
       {SYS_connect, would_block, {EAGAIN}},
       {SYS_connect, always, {ENOMEM}},
-      {SYS_bind, always, {ENOMEM, ENOSPC, EDQUOT}},
+      {SYS_bind, always, {ENOMEM, ENOSPC, EDQUOT, EIO, EROFS}},
       {SYS_setsockopt, always, {ENOMEM}},
       {SYS_recvmsg, always, {ENOMEM}},
       {SYS_recvmsg, may_block, {EINTR}},

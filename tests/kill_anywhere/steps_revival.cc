@@ -27,8 +27,8 @@ std::vector<pid_t> members_of(pid_t keeper) {
 
 }  // namespace
 
-// Killed when it has nothing under way: each line stands in its file, each event on the disk, each order is settled. What is missing in the
-// end is the fault of the hearth that is attacked.
+// Killed when it has nothing under way: each line stands in its file, each order is settled. What is missing in the end is the
+// fault of the hearth that is attacked.
 void Scenario::live_before() {
   keeper_ = start_keeper();
   begin_load();
@@ -65,7 +65,8 @@ void Scenario::live_before() {
   hub_.end_now("c", 7);
 }
 
-// The keeper stands while it is done, and so replaces nobody. Its members' numbers are theirs as long as it has not waited for them.
+// The keeper stands while it is done, and so replaces nobody. Its members' numbers are theirs as long as it has not waited for
+// them.
 void Scenario::kill_all_of_hearth() {
   kill(keeper_, SIGSTOP);
   for (const pid_t member : members_of(keeper_)) kill(member, SIGKILL);

@@ -104,13 +104,16 @@ TEST_F(ContainmentTest, who_has_a_leaf_elsewhere_is_found_by_it_when_the_leader_
   if (!client->cgroups().usable()) GTEST_SKIP() << client->cgroups().why();
   const pid_t pid = escaped();
   go_on_with(tree_elsewhere());
-  // Another one, in no leaf: nobody who knows where that stands.
+  // Another one has its number, in no leaf: nobody who knows where that stands.
   const pid_t other = ::fork();
   if (other == 0)
     for (;;) ::pause();
   link->table().entry[0].pid.store(other);
+  link->table().entry[0].start_ticks.store(os::start_ticks(other) + 1);
   EXPECT_TRUE(turn_until([&] { return client->end_tree(0, 5, "shop.web.0"); }));
   EXPECT_FALSE(alive(pid));
+  ::kill(other, SIGKILL);
+  ::waitpid(other, nullptr, 0);
 }
 
 TEST_F(ContainmentTest, a_run_from_before_there_were_cgroups_is_swept) {

@@ -111,8 +111,11 @@ TEST_F(FullDisk, services_run_new_work_is_taken_and_status_says_what_is_not_on_d
   EXPECT_TRUE(until([&] { return told("cannot write"); })) << status().notes_text();
   // What it writes waits, and whoever asks is told.
   ASSERT_EQ(0, hearth({"run", "--name", "talker", "--", "sh", "-c", "echo hello; exec sleep 1000"}).code);
-  const auto explained = [&](const char* words) { return hearth({"explain", "talker"}).out.find(words) != std::string::npos; };
-  EXPECT_TRUE(until([&] { return explained("its log waits: No space left on device\n"); })) << hearth({"explain", "talker"}).all();
+  const auto explained = [&](const char* words) {
+    return hearth({"explain", "talker"}).out.find(words) != std::string::npos;
+  };
+  EXPECT_TRUE(until([&] { return explained("its log waits: No space left on device\n"); }))
+      << hearth({"explain", "talker"}).all();
   // Supervision needs no disk: the crash is seen and the restart comes.
   web.order("exit 3");
   EXPECT_TRUE(web.wait_end());

@@ -314,6 +314,14 @@ TEST_F(CopyTest, whoever_cannot_read_the_disk_does_not_say_that_it_has_none) {
   EXPECT_EQ(last_event_on_disk(place.get()).value(), 3u);
 }
 
+TEST_F(CopyTest, where_the_newest_file_cannot_be_read_there_is_at_least_what_the_one_before_has) {
+  EXPECT_EQ(least_event_on_disk(place.get()), 1u) << "there may be some: none is no answer";
+  commit(1, 3);
+  bring_up();
+  std::filesystem::rename(instance / events_file, instance / events_file_before);
+  EXPECT_EQ(least_event_on_disk(place.get()), 3u);
+}
+
 TEST_F(CopyTest, what_is_no_file_has_no_events) {
   for (const char* name : {events_file, events_file_before}) {
     ::mkdir((instance / name).c_str(), 0700);
