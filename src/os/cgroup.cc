@@ -249,8 +249,15 @@ CgroupTree CgroupTree::open_below(const std::string& parent, const std::string& 
     tree.why_ = errno_error(operation, tree.path_, errno).text();
     return std::move(tree);
   };
-  if (missing == Missing::create && ::mkdir(tree.path_.c_str(), 0755) < 0 && errno != EEXIST) return unusable("create");
-  Fd fd(::open(tree.path_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  const auto open_tree = [&] {
+    return Fd(::open(tree.path_.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  };
+  Fd fd = open_tree();
+  // One that is there, with what an earlier hearth has left in it, needs no mkdir(2) that may fail.
+  if (!fd && errno == ENOENT && missing == Missing::create) {
+    if (::mkdir(tree.path_.c_str(), 0755) < 0 && errno != EEXIST) return unusable("create");
+    fd = open_tree();
+  }
   // To move a process into a leaf we must be able to write cgroup.procs of the common ancestor too; clone3 checks
   // the same rule.
   if (!fd || ::faccessat(fd.get(), "cgroup.procs", W_OK, AT_EACCESS) < 0 ||

@@ -347,7 +347,7 @@ TEST(ChaosFaults, all_that_can_be_planted_is_found_in_a_real_run) {
 // As if no keeper knew any more how those end whom it has adopted.
 TEST(ChaosFaults, adopted_runs_whose_ends_nobody_knows_are_found_in_a_real_run) {
   const auto [status, output] =
-      run_tool("--seconds 2 --seed 1 --only kill-keeper --least-kills 1 --plant unknown-exits");
+      run_tool("--seconds 5 --seed 1 --only kill-keeper --least-kills 1 --plant unknown-exits");
   EXPECT_EQ(status, 1);
   EXPECT_THAT(output, HasSubstr("had a pidfd of it, and has outlived it"));
 }
