@@ -266,7 +266,7 @@ int64_t exec_due(const Keeper& k) {
 void exec_if_tried(Keeper& k) {
   if (k.exec.phase != ExecPhase::tried || k.ending.phase != Ending::no || k.successor.pid != 0) return;
   if (!supervisor_is_up(k)) return;
-  release_signals(k);  // the record has no place for them
+  release_signals(k);  // whoever gave the order may not have said `up` yet, and the record has no place for them
   int fd = write_hand_over(k);
   if (fd < 0) return refuse(k, KeeperRefusalCause::no_memory, errno);
   HandOver record;

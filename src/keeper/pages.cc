@@ -76,7 +76,7 @@ void note_no_identity(Pages& pages, const char* at) {
 
 wire::StateIdentity identify(int directory, Pages& pages) {
   wire::StateIdentity identity = {};
-  constexpr char boot_id[] = "/proc/sys/kernel/random/boot_id", pid_namespace[] = "/proc/self/ns/pid";
+  static constexpr char boot_id[] = "/proc/sys/kernel/random/boot_id", pid_namespace[] = "/proc/self/ns/pid";
   const int file = open(boot_id, O_RDONLY | O_CLOEXEC);
   if (file < 0) {
     note_no_identity(pages, boot_id);

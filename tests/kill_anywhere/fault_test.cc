@@ -411,42 +411,6 @@ TEST(KillAnywhereFaults, whoever_is_started_once_more_than_somebody_was_killed_i
   EXPECT_EQ(allowed("5:9:exit", Story::keeper).spawners, 4u) << "that is the dry run";
 }
 
-TEST(KillAnywhereFaults, after_the_death_of_all_who_began_before_has_no_status_and_everybody_else_is_as_ever) {
-  EXPECT_THAT(judge(good_revival()).violations, IsEmpty());
-  EXPECT_THAT(judge(good_revival()).tolerated, ElementsAre(HasSubstr("who was started how often")));
-  const auto found_in = [](const std::function<void(Evidence&)>& spoil) {
-    Evidence evidence = good_revival();
-    spoil(evidence);
-    return judge(evidence).violations;
-  };
-  const auto process = [](Evidence& e, const char* name) -> SeenProcess& {
-    return *std::ranges::find(e.processes, std::string(name), &SeenProcess::name);
-  };
-  EXPECT_THAT(found_in([&](Evidence& e) { process(e, "d").start_ticks = 600; }),
-              ElementsAre(HasSubstr("exit code 9 of d is not known")));
-  EXPECT_THAT(found_in([](Evidence& e) { e.processes.push_back({"a", 30, 30, 0, "-", "-"}); }),
-              Contains(HasSubstr("service a was started 2 times")));
-  EXPECT_THAT(found_in([](Evidence& e) { e.last.takeovers = 2; }), ElementsAre(HasSubstr("takeovers is 2")));
-  EXPECT_THAT(found_in([](Evidence& e) { e.caller_heard = "nobody listened"; }),
-              ElementsAre(HasSubstr("backlog of k was not answered")));
-  // What u had written last is nobody's when it ended before the next logger had its output, and another's is not.
-  for (const char* name : {"u", "a"}) {
-    const auto lose = [&](Phase killed) {
-      return found_in([&](Evidence& e) {
-        e.logs[name].lines = 3;
-        e.logs[name].lost = e.logs[name].gaps = 1;
-        e.killed_at_ticks = 700;
-        e.killed_from = e.killed_to = killed;
-        process(e, "u").ended_ticks = 700;
-      });
-    };
-    EXPECT_EQ(lose(Phase::launch).empty(), *name == 'u') << name;
-    EXPECT_FALSE(lose(Phase::after).empty()) << name;
-  }
-  EXPECT_EQ(allowed_starts(Story::revival, Deaths{}, 0).supervisors, 2u);
-  EXPECT_EQ(allowed_starts(Story::revival, deaths_of(Story::revival, *parse_point("1:9:exit")), 0).supervisors, 3u);
-}
-
 TEST(KillAnywhereFaults, a_death_by_another_signal_is_noticed_and_so_are_words_of_a_failed_check) {
   EXPECT_EQ(crash_of({{7, SIGABRT}, "hearth-logger"}), "hearth-logger (PID 7) died of signal 6");
   EXPECT_EQ(crash_of({{7, SIGKILL}, "hearth-logger"}), "");
