@@ -54,7 +54,8 @@ TEST(NotifySender, who_is_of_another_PID_namespace_has_no_cgroup_among_us) {
     if (child == 0)
       for (;;) ::pause();
     const ssize_t told = ::write(to.get(), &child, sizeof child);
-    for (; told > 0;) ::pause();
+    if (told > 0)
+      for (;;) ::pause();
     ::_exit(0);
   }
   pid_t child = -1;
