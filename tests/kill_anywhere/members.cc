@@ -21,6 +21,13 @@ std::int64_t number(const json::object& object, const char* name) {
   return value != nullptr && value->is_int64() ? value->get_int64() : 0;
 }
 
+void add(Deaths& deaths, std::string_view role, std::uint32_t spawners) {
+  if (role == "keeper") deaths.keeper = true;
+  if (role == "supervisor") ++deaths.supervisors;
+  if (role == "logger") ++deaths.loggers;
+  if (role == "spawner") deaths.spawners += spawners;
+}
+
 }  // namespace
 
 std::string_view role_of(Story story, std::uint32_t ordinal) {
@@ -34,14 +41,14 @@ std::string_view role_of(Story story, std::uint32_t ordinal) {
 Deaths deaths_of(Story story, const Point& point) {
   Deaths deaths;
   deaths.everything = point.scope == Scope::everything;
-  const auto add = [&](std::string_view role, std::uint32_t spawners) {
-    if (role == "keeper") deaths.keeper = true;
-    if (role == "supervisor") ++deaths.supervisors;
-    if (role == "logger") ++deaths.loggers;
-    if (role == "spawner") deaths.spawners += spawners;
-  };
-  add(role_of(story, point.ordinal), 1);
-  add(partner(point.scope), wire::spawner_count);  // everybody of that role
+  add(deaths, role_of(story, point.ordinal), 1);
+  add(deaths, partner(point.scope), wire::spawner_count);  // everybody of that role
+  return deaths;
+}
+
+Deaths deaths_of_role(std::string_view role) {
+  Deaths deaths;
+  add(deaths, role, 1);
   return deaths;
 }
 
