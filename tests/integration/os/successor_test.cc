@@ -24,6 +24,17 @@ struct SuccessorTest : RealKeeper {
     ::waitpid(keeper, nullptr, 0);
     ASSERT_TRUE(turn_until([&] { return link->lost(); }));
   }
+  // All of hearth, and nobody else: who starts next begins a new instance in the same directory.
+  void kill_everybody() {
+    inbox.reset();
+    client.reset();
+    link.reset();
+    // The keeper first: one that lives on would start a supervisor, which would keep the instance.
+    ::kill(keeper, SIGKILL);
+    ::kill(supervisor, SIGKILL);
+    ::waitpid(keeper, nullptr, 0);
+    ASSERT_EQ(0, ::unlink((instance.directory + "/lend").c_str()));
+  }
   void replace_keeper() {
     Result<os::StartedKeeper> started = os::start_keeper(successor_command());
     ASSERT_TRUE(started) << started.error().text();
@@ -204,14 +215,7 @@ TEST_F(SuccessorTest, after_the_death_of_all_a_new_instance_adopts_by_name_and_p
   ASSERT_TRUE(turn_until_watched(0));
   const pid_t pid = client->entry(0).pid;
   const std::uint64_t ticks = client->start_ticks(0, pid);
-  inbox.reset();
-  client.reset();
-  link.reset();
-  // The keeper first: one that lives on would start a supervisor, which would keep the instance.
-  ::kill(keeper, SIGKILL);
-  ::kill(supervisor, SIGKILL);
-  ::waitpid(keeper, nullptr, 0);
-  ASSERT_EQ(0, ::unlink((instance.directory + "/lend").c_str()));
+  ASSERT_NO_FATAL_FAILURE(kill_everybody());
   ASSERT_NO_FATAL_FAILURE(start());
   ASSERT_TRUE(client->adopt(order(0, 5), pid, ticks));
   client->remove_stale_names();
@@ -237,13 +241,7 @@ struct YoungRun : SuccessorTest {
     ASSERT_TRUE(turn_until([&] { return client->entry(0).watched && logged(0) == "retitled\n"; }));
     const pid_t pid = client->entry(0).pid;
     ASSERT_EQ("", os::environment_of(pid, "HEARTH_RUN"));
-    inbox.reset();
-    client.reset();
-    link.reset();
-    ::kill(keeper, SIGKILL);
-    ::kill(supervisor, SIGKILL);
-    ::waitpid(keeper, nullptr, 0);
-    ASSERT_EQ(0, ::unlink((instance.directory + "/lend").c_str()));
+    ASSERT_NO_FATAL_FAILURE(kill_everybody());
     ASSERT_NO_FATAL_FAILURE(start(cgroups));
     // What a keeper that goes on from the table finds there.
     wire::RunEntry& entry = link->table().entry[0];
