@@ -74,18 +74,24 @@ bool Storm::bring_back() {
   return false;
 }
 
-bool Storm::settled(const support::StatusView& status) const {
-  return std::all_of(status.services.begin(), status.services.end(), [&](const auto& entry) {
-    const Planned* service = plan_.find(entry.first);
-    const support::ServiceView& view = entry.second;
-    if (service == nullptr) return true;
-    switch (service->nature) {
-      case Nature::steady: return view.state == "running" && view.ready;
-      case Nature::loops: return view.want_up;
-      case Nature::task: return view.state == "completed" || view.state == "failed";
-    }
-    return false;
-  });
+// Who is not as it is wanted, in words; "" = all are. Who runs is to be watched by a keeper, however many died before it.
+std::string Storm::unsettled(const support::StatusView& status) {
+  const std::set<pid_t> watched = world_.look_at_keepers();
+  std::string text;
+  for (const auto& [name, view] : status.services) {
+    const Planned* service = plan_.find(name);
+    if (service == nullptr) continue;
+    const bool steady = service->nature == Nature::steady;
+    const bool is = steady                             ? view.state == "running" && view.ready
+                    : service->nature == Nature::loops ? view.want_up
+                                                       : view.state == "completed" || view.state == "failed";
+    if (!is)
+      text += fmt::format(" {} is {}{} ({} {})", name, view.state, view.ready ? "" : " and not ready", view.reason,
+                          view.reason_text);
+    else if (steady && !watched.contains(view.pid))
+      text += fmt::format(" no keeper has a pidfd of {} (PID {})", name, view.pid);
+  }
+  return text;
 }
 
 void Storm::wait_until_settled() {
@@ -93,18 +99,12 @@ void Storm::wait_until_settled() {
   std::string last;
   while (os::read_mono() < deadline) {
     const auto status = world_.status();
-    if (status && settled(*status)) {
+    last = status ? unsettled(*status) : " status does not answer";
+    if (last.empty()) {
       faults_.hearth_is_back();
       result_.takeovers = status->takeovers;
       return;
     }
-    last.clear();
-    if (!status) last = " status does not answer";
-    for (const auto& [name, view] : status ? status->services : decltype(status->services)())
-      if (const Planned* service = plan_.find(name);
-          service != nullptr && service->nature == Nature::steady && (view.state != "running" || !view.ready))
-        last += fmt::format(" {} is {}{} ({} {})", name, view.state, view.ready ? "" : " and not ready", view.reason,
-                            view.reason_text);
     wait(milliseconds(100));
   }
   violation(fmt::format("not settled {} s after all faults were undone:{}", kSettles / ns_per_s, last));

@@ -51,7 +51,7 @@ class Storm {
 
   // look.cc: what a quiet moment is for
   bool bring_back();
-  bool settled(const support::StatusView& status) const;
+  std::string unsettled(const support::StatusView& status);
   void wait_until_settled();
   Evidence look();
   void compare_state();
@@ -88,6 +88,7 @@ class Storm {
   Control* control_ = nullptr;
   Result result_;
   MonoNs begun_ = 0;
+  MonoNs looked_at_ = 0;            // at keepers
   std::vector<std::string> trace_;  // of this round
   std::map<std::string, LogWitness> witnesses_;
   std::map<std::string, support::LogCursor> cursors_;

@@ -236,16 +236,16 @@ void World::pump(SpanNs time) {
   }
 }
 
-void World::look_at_keepers() {
-  const MonoNs now = os::read_mono();
-  if (now < after(looked_at_, milliseconds(40))) return;
-  looked_at_ = now;
+std::set<pid_t> World::look_at_keepers() {
+  std::set<pid_t> watched;
   for (const Process& keeper : members(Role::keeper))
     for (const pid_t pid : pidfds_of(keeper.pid)) {
+      watched.insert(pid);
       const auto [first, last] = adoptions_.held.equal_range(pid);
       if (std::none_of(first, last, [&](const auto& held) { return held.second.keeper == keeper.pid; }))
         adoptions_.held.insert({pid, {keeper.pid, os::read_mono()}});
     }
+  return watched;
 }
 
 int World::ask(const std::vector<std::string>& words, std::string* output, SpanNs deadline) {

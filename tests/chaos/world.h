@@ -13,6 +13,7 @@
 #include <functional>
 #include <list>
 #include <map>
+#include <set>
 #include <string>
 #include <sys/types.h>
 #include <vector>
@@ -82,9 +83,9 @@ class World {
   void pump(SpanNs time);
   bool interrupted() const { return interrupted_; }
   // Who of hearth's orphans has come to us and ended, and of whom each keeper has had a pidfd: see Adoptions. To be told
-  // of the latter, look often.
+  // of the latter, look often: who has one of a keeper that lives is returned.
   const Adoptions& adoptions() const { return adoptions_; }
-  void look_at_keepers();
+  std::set<pid_t> look_at_keepers();
   // Runs one to its end. Its exit code, -1 when it did not come; `output` gets what it said.
   int ask(const std::vector<std::string>& words, std::string* output, SpanNs deadline);
   std::optional<support::StatusView> status();
@@ -105,7 +106,6 @@ class World {
   os::Fd signals_;
   Adoptions adoptions_;
   MonoNs reaped_at_ = 0;
-  MonoNs looked_at_ = 0;
   std::list<Client> clients_;
   bool can_fill_ = false;
   bool interrupted_ = false;
