@@ -132,6 +132,12 @@ void log_field(JsonWriter& w, const SlotStatus& s) {
   w.end_object();
 }
 
+void companion_fields(JsonWriter& w, const Companion& companion) {
+  w.key("pid");
+  companion.pid == 0 ? w.null() : w.number(companion.pid);
+  w.key("stopped").boolean(companion.stopped);
+}
+
 void instance_fields(JsonWriter& w, const InstanceStatus& status) {
   w.key("instance").string(status.instance);
   w.key("version").string(status.version);
@@ -148,10 +154,26 @@ void instance_fields(JsonWriter& w, const InstanceStatus& status) {
   w.key("keeper").object();
   w.key("pid").number(status.keeper_pid);
   w.key("generation").number(status.keeper_generation);
+  w.key("stopped").boolean(status.companions.keeper.stopped);
   w.key("execs").number(status.keeper_programs.execs);
   w.key("refusal_reason");
   status.keeper_programs.refusal_reason.empty() ? w.null() : w.string(status.keeper_programs.refusal_reason);
   w.end_object();
+  const Companions& companions = status.companions;
+  w.key("logger").object();
+  companion_fields(w, companions.logger);
+  w.key("awaited").boolean(companions.logger_awaited);
+  w.key("returns").number(companions.logger_returns);
+  w.key("return_reason");
+  companions.logger_return_reason.empty() ? w.null() : w.string(companions.logger_return_reason);
+  w.end_object();
+  w.key("spawners").array();
+  for (const Companion& spawner : companions.spawners) {
+    w.object();
+    companion_fields(w, spawner);
+    w.end_object();
+  }
+  w.end_array();
   w.key("notes").array();
   for (const Note& note : status.notes) w.string(note.text);
   w.end_array();

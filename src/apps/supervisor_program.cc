@@ -20,7 +20,6 @@
 #include "apps/member_log.h"
 #include "apps/next_keeper.h"
 #include "apps/refused_parks.h"
-#include "apps/upgrade_words.h"
 #include "apps/upgrading.h"
 #include "apps/watch.h"
 #include "base/version.h"
@@ -40,6 +39,7 @@
 #include "os/run_memory.h"
 #include "os/service_manager.h"
 #include "os/state_directory.h"
+#include "os/upgrade_words.h"
 #include "probe/prober.h"
 #include "store/disk_store.h"
 #include "store/heritage.h"
@@ -155,9 +155,9 @@ class Program {
     const Now now = os::read_clock();
     facts.upgrades = table.upgrades;
     facts.returns = table.supervisor_returns;
-    if (facts.returns > 0) facts.return_reason = return_words(table);
+    if (facts.returns > 0) facts.return_reason = os::return_words(table);
     const wire::KeeperRefusal refusal = table.keeper_refusal.load();
-    facts.keeper_programs = {table.keeper_execs, refusal.count, keeper_refusal_words(refusal)};
+    facts.keeper_programs = {table.keeper_execs, refusal.count, os::keeper_refusal_words(refusal)};
     facts.seed = static_cast<std::uint64_t>(now.wall) ^ (static_cast<std::uint64_t>(facts.pid) << 32);
     ports::Heritage heritage;
     const bool fresh = !supervisor::Supervisor::readable(link_->decisions());

@@ -8,9 +8,9 @@
 #include <unistd.h>
 #include <utility>
 
-#include "apps/upgrade_words.h"
 #include "base/version.h"
 #include "os/program_file.h"
+#include "os/upgrade_words.h"
 #include "wire/keeper_messages.h"
 
 namespace hearth::apps {
@@ -68,9 +68,9 @@ Error refusal_of_silence(const char* besides) {
 
 void Upgrading::tell_outcome() {
   const wire::SlotTable& table = link_.table();
-  const std::string before = version_of(table);
+  const std::string before = os::version_of(table);
   if (table.supervisor_returns != table.supervisor_returns_told)
-    supervisor_.add_upgrade_note("the upgrade was taken back: " + return_words(table) + "; hearth " + version +
+    supervisor_.add_upgrade_note("the upgrade was taken back: " + os::return_words(table) + "; hearth " + version +
                                  " goes on");
   else if (!before.empty() && before != version)
     supervisor_.add_upgrade_note("hearth " + std::string(version) + " goes on in the place of hearth " + before);
@@ -80,7 +80,7 @@ void Upgrading::look_at_logger() {
   wire::SlotTable& table = link_.table();
   if (table.logger_returns == table.logger_returns_told) return;
   table.logger_returns_told = table.logger_returns.load();
-  supervisor_.add_upgrade_note("the logger of the upgrade was taken back: " + logger_return_words(table));
+  supervisor_.add_upgrade_note("the logger of the upgrade was taken back: " + os::logger_return_words(table));
 }
 
 void Upgrading::look_at_keeper(WallNs now) {
@@ -88,7 +88,7 @@ void Upgrading::look_at_keeper(WallNs now) {
   const std::uint32_t execs = table.keeper_execs;
   const wire::KeeperRefusal refusal = table.keeper_refusal.load();
   if (const auto seen = std::pair{execs, refusal.count}; std::exchange(keeper_seen_, seen) != seen)
-    supervisor_.look_at_keeper({execs, refusal.count, keeper_refusal_words(refusal)}, now);
+    supervisor_.look_at_keeper({execs, refusal.count, os::keeper_refusal_words(refusal)}, now);
 }
 
 void Upgrading::came_up() {
@@ -248,7 +248,7 @@ MonoNs Upgrading::execute(MonoNs now) {
   const bool for_now =
       refusal.cause == wire::KeeperRefusalCause::not_now || refusal.cause == wire::KeeperRefusalCause::no_memory;
   take_back_ = true;
-  refuse({for_now ? Remedy::try_later : Remedy::environment, "upgrade with", path, keeper_refusal_words(refusal),
+  refuse({for_now ? Remedy::try_later : Remedy::environment, "upgrade with", path, os::keeper_refusal_words(refusal),
           "hearth goes on with the programs that it had, and nothing was changed", 0});
   return now;
 }

@@ -53,6 +53,11 @@ const json::object* member(const json::object& object, std::string_view name) {
   return value != nullptr ? value->if_object() : nullptr;
 }
 
+const json::array* array(const json::object& object, std::string_view name) {
+  const json::value* value = object.if_contains({name.data(), name.size()});
+  return value != nullptr ? value->if_array() : nullptr;
+}
+
 int exit_code_of(const json::object& exit) {
   if (const json::value* code = exit.if_contains("code"); code != nullptr && code->is_int64())
     return static_cast<int>(code->get_int64());
@@ -118,8 +123,7 @@ SlotNews named_slot(std::string_view label) {
 
 std::vector<SlotNews> slots_of(const json::object& object, std::string_view name) {
   std::vector<SlotNews> slots;
-  const json::value* value = object.if_contains({name.data(), name.size()});
-  const json::array* list = value != nullptr ? value->if_array() : nullptr;
+  const json::array* list = array(object, name);
   if (list == nullptr) return slots;
   slots.reserve(list->size());
   for (const json::value& item : *list) {
@@ -265,6 +269,16 @@ Result<InstanceNews> instance_news(const Answer& answer) {
     news.keeper_generation = number(*keeper, "generation");
     news.keeper_execs = number(*keeper, "execs");
   }
+  if (const json::object* logger = member(*object, "logger")) {
+    news.logger_pid = number(*logger, "pid");
+    news.logger_awaited = flag(*logger, "awaited");
+    news.logger_returns = number(*logger, "returns");
+    news.logger_return_reason = text(*logger, "return_reason");
+  }
+  if (const json::array* spawners = array(*object, "spawners"))
+    for (const json::value& spawner : *spawners)
+      if (const json::object* its = spawner.if_object(); its != nullptr && number(*its, "pid") != 0)
+        news.spawner_pids.push_back(number(*its, "pid"));
   return news;
 }
 

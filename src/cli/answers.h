@@ -79,6 +79,11 @@ struct InstanceNews {
   std::int64_t upgrades = 0;
   std::int64_t returns = 0;  // upgrades that were taken back, and why the last one was
   std::string return_reason;
+  std::int64_t logger_pid = 0;  // 0 = it is not there now
+  bool logger_awaited = false;  // that of an upgrade has yet to come up, or to be given up
+  std::int64_t logger_returns = 0;
+  std::string logger_return_reason;
+  std::vector<std::int64_t> spawner_pids;
 };
 
 // Commands that the supervisor names in its reasons, as this hearth is called (base/placed.h).

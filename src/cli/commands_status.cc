@@ -17,6 +17,7 @@
 #include "cli/silent_hearth.h"
 #include "config/effective.h"
 #include "os/clock.h"
+#include "os/proc_stat.h"
 
 namespace hearth::cli {
 namespace {
@@ -83,13 +84,52 @@ int command_status(const Context& context) {
 
 namespace {
 
+// Keeper and supervisor have the lock of their instance; the others are the keeper's children. A number may be another's
+// here, seen from another PID namespace.
+bool is_there(const Context& context, const InstanceNews& news, std::int64_t pid) {
+  const std::string& directory = context.instance.directory;
+  os::ProcStat stat;
+  return is_of_hearth(directory, pid) ||
+         (os::read_stat(static_cast<pid_t>(pid), stat) && stat.parent == news.keeper_pid &&
+          is_of_hearth(directory, news.keeper_pid));
+}
+
 // Which file a process of hearth runs, with the kernel's " (deleted)" behind one that was replaced or removed since; "" = who
-// asks may not see it, or its number is another's here.
-std::string program_file(const Context& context, std::int64_t pid) {
-  if (!is_of_hearth(context.instance.directory, pid)) return {};
+// asks may not see it.
+std::string program_file(const Context& context, const InstanceNews& news, std::int64_t pid) {
+  if (!is_there(context, news, pid)) return {};
   char file[PATH_MAX];
   const ssize_t n = ::readlink(fmt::format("/proc/{}/exe", pid).c_str(), file, sizeof file);
   return n > 0 ? std::string(file, static_cast<std::size_t>(n)) : std::string();
+}
+
+std::string program_line(const Context& context, const InstanceNews& news, const char* name, std::int64_t pid) {
+  const std::string file = program_file(context, news, pid);
+  return fmt::format("  {} (PID {}): {}\n", name, pid, file.empty() ? "a file that cannot be seen" : file);
+}
+
+std::string program_json(const Context& context, const InstanceNews& news, std::int64_t pid) {
+  const std::string file = program_file(context, news, pid);
+  return fmt::format("{{\"pid\":{},\"file\":{}}}", pid, file.empty() ? "null" : json_text(file));
+}
+
+std::string running_text(const Context& context, const InstanceNews& news) {
+  std::string text = fmt::format("hearth {} runs in {}\n", news.version, context.instance.directory) +
+                     program_line(context, news, "supervisor", news.supervisor_pid) +
+                     program_line(context, news, "keeper", news.keeper_pid);
+  if (news.logger_pid != 0) text += program_line(context, news, "logger", news.logger_pid);
+  for (const std::int64_t pid : news.spawner_pids) text += program_line(context, news, "spawner", pid);
+  return text;
+}
+
+std::string running_json(const Context& context, const InstanceNews& news) {
+  std::string spawners;
+  for (const std::int64_t pid : news.spawner_pids)
+    spawners += (spawners.empty() ? "" : ",") + program_json(context, news, pid);
+  return fmt::format("\"running\":{},\"supervisor\":{},\"keeper\":{},\"logger\":{},\"spawners\":[{}]",
+                     json_text(news.version), program_json(context, news, news.supervisor_pid),
+                     program_json(context, news, news.keeper_pid),
+                     news.logger_pid == 0 ? "null" : program_json(context, news, news.logger_pid), spawners);
 }
 
 }  // namespace
@@ -99,24 +139,11 @@ int command_version(const Context& context) {
   const auto answer = client.ask({.target = "/v1/instance"}, after(os::read_mono(), seconds(1)));
   const Result<InstanceNews> running =
       answer ? instance_news(*answer) : Result<InstanceNews>(failure(answer.error().error));
-  if (!context.json) write_out(fmt::format("hearth {}\n", context.version));
-  if (!running) {
-    if (context.json) write_out(fmt::format("{{\"version\":{},\"running\":null}}\n", json_text(context.version)));
-    return exit_code::done;
-  }
-  std::string programs;
-  for (const auto& [name, pid] : {std::pair{"supervisor", running->supervisor_pid}, {"keeper", running->keeper_pid}}) {
-    const std::string file = program_file(context, pid);
-    if (context.json)
-      programs += fmt::format(",\"{}\":{{\"pid\":{},\"file\":{}}}", name, pid, file.empty() ? "null" : json_text(file));
-    else
-      programs += fmt::format("  {} (PID {}): {}\n", name, pid, file.empty() ? "a file that cannot be seen" : file);
-  }
   if (context.json)
-    write_out(fmt::format("{{\"version\":{},\"running\":{}{}}}\n", json_text(context.version),
-                          json_text(running->version), programs));
+    write_out(fmt::format("{{\"version\":{},{}}}\n", json_text(context.version),
+                          running ? running_json(context, *running) : "\"running\":null"));
   else
-    write_out(fmt::format("hearth {} runs in {}\n{}", running->version, context.instance.directory, programs));
+    write_out(fmt::format("hearth {}\n{}", context.version, running ? running_text(context, *running) : ""));
   return exit_code::done;
 }
 

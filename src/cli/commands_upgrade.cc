@@ -54,6 +54,7 @@ struct Upgrade {
   std::string keeper_words(const InstanceNews* now) const;
   int report(const InstanceNews* now) const;
   Error taken_back(const InstanceNews& now) const;
+  Error logger_taken_back(const InstanceNews& now) const;
   Error keeper_died(const InstanceNews& now) const;
 };
 
@@ -122,6 +123,16 @@ Error Upgrade::taken_back(const InstanceNews& now) const {
                0};
 }
 
+Error Upgrade::logger_taken_back(const InstanceNews& now) const {
+  return Error{Remedy::environment,
+               "upgrade with",
+               trial.logger,
+               now.logger_return_reason,
+               fmt::format("the logger before goes on, under hearth {}, and no line is lost; {}/hearth.log may tell more",
+                           now.version, context.instance.directory),
+               0};
+}
+
 Error Upgrade::keeper_died(const InstanceNews& now) const {
   return Error{
       Remedy::environment,
@@ -134,8 +145,8 @@ Error Upgrade::keeper_died(const InstanceNews& now) const {
       0};
 }
 
-// Until a supervisor answers that was started after the keeper had the programs. Another one may have taken the order than
-// the one that was asked before.
+// Until a supervisor answers that was started after the keeper had the programs, and the logger that came along is up.
+// Another supervisor may have taken the order than the one that was asked before.
 int see_it_through(const Upgrade& upgrade, Operation& operation, InterruptWatch& watch, MonoNs deadline) {
   const Context& context = upgrade.context;
   for (;;) {
@@ -144,17 +155,23 @@ int see_it_through(const Upgrade& upgrade, Operation& operation, InterruptWatch&
     const Result<InstanceNews> now = instance_news(*answer);
     if (!now) return complain(context, now.error());
     if (now->returns != upgrade.before.returns) return complain(context, upgrade.taken_back(*now), exit_code::failed);
-    if (now->upgrades != upgrade.before.upgrades) {
+    if (now->logger_returns != upgrade.before.logger_returns)
+      return complain(context, upgrade.logger_taken_back(*now), exit_code::failed);
+    if (now->upgrades != upgrade.before.upgrades && !now->logger_awaited) {
       if (upgrade.with_keeper() && now->keeper_generation != upgrade.before.keeper_generation)
         return complain(context, upgrade.keeper_died(*now), exit_code::failed);
       return upgrade.report(&*now);
     }
-    if (os::read_mono() >= deadline)
+    if (os::read_mono() >= deadline) {
+      const bool logger = now->upgrades != upgrade.before.upgrades;
       return complain(context,
-                      Error{Remedy::try_later, "upgrade with", upgrade.trial.supervisor,
-                            "the supervisor before has not ended in time",
-                            "`hearth version` tells which one runs, `hearth status` what has become of it", 0},
+                      Error{Remedy::try_later, "upgrade with", logger ? upgrade.trial.logger : upgrade.trial.supervisor,
+                            logger ? "it has not come up in time" : "the supervisor before has not ended in time",
+                            fmt::format("`hearth {0}version` tells which one runs, `hearth {0}status` what has become of it",
+                                        context.place_option),
+                            0},
                       exit_code::failed);
+    }
     pollfd polled{watch.fd(), POLLIN, 0};
     ::poll(&polled, 1, 5);
     if (watch.came()) return exit_code::interrupted;

@@ -23,6 +23,8 @@
 //
 // SIGKILL is not what a program does to itself: such a death is no evidence, but for a supervisor that is killed again and
 // again before it is up. Another `program` replaces one that is not up.
+//
+// Who has ordered an upgrade waits for its logger, too: the table says as long as that is neither up nor given up.
 
 #include <fcntl.h>
 #include <sys/syscall.h>
@@ -51,6 +53,12 @@ void forget_before(ProgramState& program) {
   program.before = {-1, false, 0};
   program.trial = Trial::none;
   forget_older(program);
+}
+
+void tell_of_logger(Keeper& k) {
+  const Trial trial = program_of(k, role_logger).trial;
+  const bool awaited = k.programs.next_logger >= 0 || trial == Trial::ordered || trial == Trial::begun;
+  k.table->logger_awaited.store(awaited ? 1 : 0);
 }
 
 // Has lived long enough, and has answered what it was asked meanwhile.
@@ -124,9 +132,10 @@ void go_back(Keeper& k, uint32_t role, wire::ReturnCause cause, int code, int st
     k.table->return_wait_status = status;
     k.table->supervisor_returns.fetch_add(1);
   } else {
-    k.table->logger_return = {static_cast<uint8_t>(cause), static_cast<uint8_t>(code), static_cast<uint8_t>(status), 0};
+    k.table->logger_return = {static_cast<uint8_t>(cause), static_cast<uint8_t>(code), static_cast<uint8_t>(status)};
     k.table->logger_returns.fetch_add(1);
   }
+  tell_of_logger(k);
 }
 
 // A trial asks for the version of the messages alone; the plans that come with them are our spawners' to read.
@@ -149,6 +158,7 @@ void open_programs(Keeper& k) {
   }
   k.programs.next_logger = -1;
   k.table->keeper_messages = wire::message_version;
+  tell_of_logger(k);
 }
 
 // In the child: socket and program have their places. Only returns where there is none, or it is not one.
@@ -180,12 +190,14 @@ bool take_programs(Keeper& k, const wire::ProgramRecord* record, const int* fd, 
   k.programs.probation[role_supervisor] = {};  // of the one that has sent it, and ends
   close_fd(k.programs.next_logger);
   k.programs.next_logger = taken[role_logger];
+  tell_of_logger(k);
   return true;
 }
 
 void take_back_programs(Keeper& k) {
   if (program_of(k, role_supervisor).trial != Trial::ordered) return;
   restore_before(k, role_supervisor);
+  tell_of_logger(k);
   // It stays, and may be on trial itself.
   if (program_of(k, role_supervisor).trial != Trial::none) ask_again(k, role_supervisor);
 }
@@ -207,6 +219,7 @@ void program_is_up(Keeper& k, uint32_t role) {
   if (program.trial != Trial::begun) return;
   program.trial = Trial::up;
   program.deaths = 0;
+  if (role == role_logger) tell_of_logger(k);
   if (role != role_supervisor || k.programs.next_logger < 0) return;
   install(k, role_logger, k.programs.next_logger, program.now.upgrade);
   k.programs.next_logger = -1;

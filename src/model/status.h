@@ -77,6 +77,20 @@ struct KeeperPrograms {
   std::string refusal_reason;  // of the last one, in words; "" = there was none
 };
 
+// A process of hearth, as it is at this moment.
+struct Companion {
+  std::int32_t pid = 0;  // 0 = it is not there now
+  bool stopped = false;  // by a signal, or a tracer
+};
+// Those that work beside the supervisor.
+struct Companions {
+  Companion keeper, logger;
+  std::vector<Companion> spawners;
+  bool logger_awaited = false;       // that of an upgrade has yet to come up, or to be given up
+  std::uint32_t logger_returns = 0;  // how often the keeper went back from one to that before
+  std::string logger_return_reason;  // of the last time, in words; "" = never
+};
+
 struct InstanceStatus {
   std::string instance;
   std::string version;
@@ -90,6 +104,7 @@ struct InstanceStatus {
   std::int32_t keeper_pid = 0;
   std::uint32_t keeper_generation = 0;
   KeeperPrograms keeper_programs;
+  Companions companions;
   std::vector<Note> notes;  // what was lost, what is degraded; for people
   std::size_t service_count = 0;
   std::vector<SlotStatus> services;  // none, of Control::instance()

@@ -98,6 +98,7 @@ class KeeperClient final : public ports::Keeper {
   void take_up(const ports::SpawnOrder& order) override;
   std::string keep_open(const ports::SpawnOrder& order, bool its_spec) override;
   void respecify(const ports::SpawnOrder& order) override;
+  Companions companions() const override;
   SpanNs stuck_for(EntryIndex entry, MonoNs now) const override;
   void finish(bool leave_running, bool failed) override;
 

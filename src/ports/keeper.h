@@ -195,6 +195,8 @@ class Keeper {
   // "" = nothing. `its_spec`: the run follows that of the order; else what that one asks for is not looked for. Repeating it
   // is harmless.
   virtual std::string keep_open(const SpawnOrder& order, bool its_spec) = 0;
+  // Who of hearth works beside us, and who of them is stopped.
+  virtual Companions companions() const { return {}; }
   // For how long a spawner has been at work on this entry, in nanoseconds; 0 = it is not.
   virtual SpanNs stuck_for(EntryIndex entry, MonoNs now) const {
     (void)entry, (void)now;

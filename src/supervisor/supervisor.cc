@@ -129,6 +129,22 @@ void Supervisor::add_lasting_note(std::string text) {
   book_.add_note({0, std::move(text)});
 }
 
+namespace {
+
+// Who is stopped does nothing, and says nothing. We answer, so we are not.
+void note_who_is_stopped(const Companions& companions, std::vector<Note>& notes) {
+  const auto note = [&](const char* who, const Companion& companion, const char* until) {
+    const std::string pid = std::to_string(companion.pid);
+    if (companion.stopped)
+      notes.push_back({0, std::string(who) + " (PID " + pid + ") is stopped: " + until + " `kill -CONT " + pid + "`"});
+  };
+  note("the keeper", companions.keeper, "nothing starts, and no end is noticed, until");
+  note("the logger", companions.logger, "output of services waits until");
+  for (const Companion& spawner : companions.spawners) note("a spawner", spawner, "starts may wait until");
+}
+
+}  // namespace
+
 InstanceStatus Supervisor::instance() const {
   InstanceStatus out;
   out.instance = options_.instance;
@@ -143,7 +159,9 @@ InstanceStatus Supervisor::instance() const {
   out.keeper_pid = options_.keeper_pid;
   out.keeper_generation = options_.keeper_generation;
   out.keeper_programs = options_.keeper_programs;
+  out.companions = world_.keeper.companions();
   out.notes = book_.notes;
+  note_who_is_stopped(out.companions, out.notes);
   if (book_.head.statuses_lost > 0)
     out.notes.push_back({0, "exit statuses that could not be learnt: " + std::to_string(book_.head.statuses_lost)});
   if (const std::optional<std::string> trouble = world_.store.trouble()) out.notes.push_back({0, *trouble});

@@ -204,7 +204,6 @@ enum class ReturnCause : uint32_t {
 struct LoggerReturn {
   uint8_t cause;  // ReturnCause
   uint8_t wait_code, wait_status;
-  uint8_t reserved;
 };
 
 // Why another keeper was not executed, or could not go on. Values stand in shared memory: never renumber.
@@ -285,6 +284,7 @@ struct alignas(128) SlotTable {
   int32_t return_wait_code, return_wait_status;              // how its process ended
   std::atomic<uint32_t> supervisor_returns_told, logger_returns_told;  // supervisor: events of it are committed
   LoggerReturn logger_return;                                          // of the logger's last one
+  std::atomic<uint8_t> logger_awaited;  // 1: the logger of an upgrade has yet to come up, or to be given up
   std::atomic<uint32_t> upgrades_refused;                              // `program` messages of which it took nothing
 
   alignas(64) std::atomic<uint64_t> changed_for_supervisor[change_words];
@@ -297,6 +297,7 @@ static_assert(std::atomic<uint64_t>::is_always_lock_free);
 // Fields that came later lie in what was padding, and zero, before: the version stays.
 static_assert(offsetof(SlotTable, keeper_execs) == 184 && std::atomic<KeeperRefusal>::is_always_lock_free);
 static_assert(offsetof(SlotTable, supervisor) == 192);
+static_assert(offsetof(SlotTable, logger_awaited) == 635 && std::atomic<uint8_t>::is_always_lock_free);
 static_assert(offsetof(SlotTable, changed_for_supervisor) == 640);
 
 // Sets the entry's bit in a change map. Release: what was stored before is visible to who takes the bit.

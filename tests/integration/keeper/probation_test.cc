@@ -23,6 +23,7 @@ struct KeeperProbation : KeeperUpgrade {
     ASSERT_TRUE(say_up());
     h.accept_logger();
     ASSERT_EQ(of_logger(), member);
+    ASSERT_EQ(h.table->logger_awaited.load(), 1);
   }
   // Its supervisor answers meanwhile: it is the logger's fault.
   bool until_with_supervisor(const std::function<bool()>& holds) {

@@ -189,9 +189,13 @@ TEST_F(KeeperUpgrade, ALoggerThatCannotBeExecutedGivesWayAlone) {
   const Fd good(open(member.c_str(), O_PATH | O_CLOEXEC)), bad(open(text.c_str(), O_PATH | O_CLOEXEC));
   ASSERT_TRUE(h.supervisor.send<ProgramRecord>(
       MessageType::program, {{ProgramRole::supervisor, 0}, {ProgramRole::logger, 0}}, {good.get(), bad.get()}));
+  ASSERT_TRUE(h.until([&] { return h.table->upgrades == 1; }));
+  EXPECT_EQ(h.table->logger_awaited.load(), 1) << "from the order on";
   next_supervisor();
+  EXPECT_EQ(h.table->logger_awaited.load(), 1);
   ASSERT_TRUE(say_up());
   h.accept_logger();
+  EXPECT_EQ(h.table->logger_awaited.load(), 0) << "it is given up";
   EXPECT_EQ(program_of(h.logger.pid), program("hearth-test-member"));
   EXPECT_EQ(h.table->logger_returns.load(), 1u);
   EXPECT_EQ(h.table->logger_return.cause, static_cast<std::uint8_t>(wire::ReturnCause::died));

@@ -120,6 +120,28 @@ TEST_F(Suspended, past_a_watchdog_deadline_nobody_is_killed_and_a_silence_is_one
   EXPECT_TRUE(until([&] { return service().restarts == 1; }));
 }
 
+TEST_F(Suspended, whoever_of_hearth_is_stopped_is_named_by_status) {
+  project("[service.web]\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  const Actor web = stage->enter();
+  const auto named = [&](const std::string& who, pid_t pid) {
+    const std::string text = who + " (PID " + std::to_string(pid) + ") is stopped: ";
+    return hearth({"status"}).out.find(text) != std::string::npos;
+  };
+  const auto check = [&](const std::string& who, pid_t pid) {
+    ASSERT_GT(pid, 1);
+    EXPECT_FALSE(named(who, pid));
+    stopped.push_back(pid);
+    stop_process(pid);
+    EXPECT_TRUE(named(who, pid));
+    resume();
+    EXPECT_TRUE(until([&] { return !named(who, pid); }));
+  };
+  check("the keeper", status().keeper);
+  check("the logger", members("hearth-logger").at(0));
+  expect_untouched(web);
+}
+
 TEST_F(Suspended, past_a_start_timeout_the_start_goes_on) {
   project("[service.web]\nready = \"notify\"\nstart_timeout = \"6s\"\n" + puppet());
   Command waiting = begin({"up"});

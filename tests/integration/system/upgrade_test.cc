@@ -39,9 +39,8 @@ TEST_F(Upgrade, another_version_goes_on_and_no_line_is_lost) {
   EXPECT_EQ("99.0.0", running());
   EXPECT_EQ(web.pid, service().pid);
   EXPECT_EQ(0u, service().restarts);
-  EXPECT_TRUE(until([&] { return members("hearth-logger") != loggers && !members("hearth-logger").empty(); }));
-  EXPECT_EQ(from + "/hearth-logger",
-            fs::read_symlink("/proc/" + std::to_string(members("hearth-logger").at(0)) + "/exe").string());
+  EXPECT_NE(members("hearth-logger"), loggers);
+  EXPECT_EQ(from + "/hearth-logger", program_of_logger()) << "the command waits for it";
   std::string expected;
   for (int i = 1; i <= 20000; ++i) expected += "line " + std::to_string(i) + "\n";
   EXPECT_TRUE(until([&] { return logged().size() >= expected.size(); }));
@@ -66,6 +65,16 @@ TEST_F(Upgrade, which_version_and_which_files_run_is_told_by_version_and_doctor)
   EXPECT_EQ(supervisor, answer.at("supervisor").at("pid").as_int64());
   EXPECT_EQ(from + "/hearth-supervisor (deleted)", answer.at("supervisor").at("file").as_string());
   EXPECT_EQ(keeper_file, answer.at("keeper").at("file").as_string());
+  const pid_t logger = members("hearth-logger").at(0);
+  EXPECT_THAT(told, HasSubstr("logger (PID " + std::to_string(logger) + "): " + from + "/hearth-logger\n"));
+  EXPECT_EQ(logger, answer.at("logger").at("pid").as_int64());
+  EXPECT_EQ(from + "/hearth-logger", answer.at("logger").at("file").as_string());
+  const json::array& spawners = answer.at("spawners").as_array();
+  ASSERT_EQ(2u, spawners.size());
+  for (const json::value& spawner : spawners) {
+    EXPECT_THAT(told, HasSubstr("spawner (PID " + std::to_string(spawner.at("pid").as_int64()) + "): " + keeper_file));
+    EXPECT_EQ(keeper_file, spawner.at("file").as_string());
+  }
   EXPECT_THAT(hearth({"doctor"}).out,
               HasSubstr("upgrade` has this one go on, without touching a service; it is the older one"));
 }
@@ -293,7 +302,11 @@ TEST_F(Upgrade, loggers_go_back_one_after_the_other_and_no_line_is_lost) {
   // From here on at once: a logger that has lived for ten seconds is sound, and there is no way back to the first one.
   web.order("lines 20000");
   from = other;
-  ASSERT_EQ(0, upgrade().code);
+  const Output output = upgrade();
+  ASSERT_EQ(1, output.code) << output.all();
+  EXPECT_THAT(output.err, HasSubstr(other + "/hearth-logger"));
+  EXPECT_THAT(output.err, HasSubstr("exited with code 3 before it was up"));
+  EXPECT_THAT(output.err, HasSubstr("the logger before goes on"));
   EXPECT_TRUE(until([&] { return events().find("exited with code 3 before it was up") != std::string::npos; }));
   for (int i = 0; i < 3; ++i) {
     ASSERT_TRUE(until([&] { return program_of_logger() == second; })) << program_of_logger();

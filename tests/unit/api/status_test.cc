@@ -40,6 +40,8 @@ TEST(ApiStatus, has_every_documented_field_and_null_for_what_is_not_there) {
   }
   EXPECT_EQ(parsed.at("supervisor").at("since").as_string(), "2023-11-14T22:13:20.000Z");
   EXPECT_EQ(parsed.at("keeper").at("pid").as_int64(), 40);
+  EXPECT_TRUE(parsed.at("logger").at("pid").is_null());
+  EXPECT_TRUE(parsed.at("spawners").as_array().empty());
   EXPECT_EQ(service.at("state").as_string(), "running");
 }
 

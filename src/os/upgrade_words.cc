@@ -1,11 +1,11 @@
-#include "apps/upgrade_words.h"
+#include "os/upgrade_words.h"
 
 #include <csignal>
 #include <cstring>
 
 #include "wire/hand_over.h"
 
-namespace hearth::apps {
+namespace hearth::os {
 
 std::string version_of(const wire::SlotTable& table) {
   return {table.supervisor_version, strnlen(table.supervisor_version, sizeof table.supervisor_version)};
@@ -78,4 +78,4 @@ std::string logger_return_words(const wire::SlotTable& table) {
   return words_of(static_cast<wire::ReturnCause>(last.cause), last.wait_code, last.wait_status);
 }
 
-}  // namespace hearth::apps
+}  // namespace hearth::os

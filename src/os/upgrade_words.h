@@ -5,7 +5,7 @@
 
 #include "wire/slot_table.h"
 
-namespace hearth::apps {
+namespace hearth::os {
 
 // Of the supervisor that committed last; "" = it did not say.
 std::string version_of(const wire::SlotTable& table);
@@ -16,4 +16,4 @@ std::string logger_return_words(const wire::SlotTable& table);
 // Why another program was not executed in the keeper's place, or went back; "" = it never happened.
 std::string keeper_refusal_words(const wire::KeeperRefusal& refusal);
 
-}  // namespace hearth::apps
+}  // namespace hearth::os

@@ -1,4 +1,4 @@
-#include "apps/upgrade_words.h"
+#include "os/upgrade_words.h"
 
 #include <cerrno>
 #include <csignal>
@@ -8,7 +8,7 @@
 
 #include "wire/hand_over.h"
 
-namespace hearth::apps {
+namespace hearth::os {
 namespace {
 
 using ::testing::HasSubstr;
@@ -62,4 +62,4 @@ TEST(KeeperRefusalWords, WhatAKeeperOfALaterTimeSaysIsToldByItsNumber) {
 }
 
 }  // namespace
-}  // namespace hearth::apps
+}  // namespace hearth::os
