@@ -19,6 +19,7 @@
 #include "apps/held_programs.h"
 #include "apps/member_log.h"
 #include "apps/next_keeper.h"
+#include "apps/own_sockets.h"
 #include "apps/refused_parks.h"
 #include "apps/upgrading.h"
 #include "apps/watch.h"
@@ -26,7 +27,6 @@
 #include "config/document_json.h"
 #include "os/at_work.h"
 #include "os/clock.h"
-#include "os/control_socket.h"
 #include "os/inputs.h"
 #include "os/instance.h"
 #include "os/keeper_client.h"
@@ -52,8 +52,6 @@ namespace {
 namespace asio = boost::asio;
 
 constexpr SpanNs trim_after = seconds(2);
-constexpr SpanNs accept_pause = milliseconds(100);
-constexpr SpanNs bind_pause = seconds(1);
 // Two sockets, three that are watched, what the threads of the store open, and clients.
 constexpr std::size_t api_descriptors = 16;
 
@@ -109,11 +107,13 @@ class Program {
     probe_watch_ = std::make_unique<Watch>(io_, probes_->epoll());
     if (!keeper_watch_->possible() || !probe_watch_->possible())
       return errno_failure("watch", "the keeper and the probes", errno);
-    if (const Status bound = bind_sockets(); !bound) {
-      const int code = bound.error().code;
-      if (!os::disk_is_full(code) && code != EROFS && code != EIO) return bound;
-      cannot_bind(bound.error());
-    }
+    sockets_ = std::make_unique<OwnSockets>(
+        io_, link_->descriptor(wire::HelloDescriptor::directory), options_.directory,
+        OwnSockets::Ways{[this](os::Fd listener) { server_->listen(std::move(listener)); },
+                         [this](os::NewKeeper candidate) { next_keeper_->offer(std::move(candidate)); },
+                         [this](std::string text) { supervisor_->add_note(std::move(text)); },
+                         [this](const std::string& text) { supervisor_->drop_note(text); }});
+    if (const Status bound = sockets_->open(os::read_mono()); !bound) return bound;
     os::tell_service_manager("READY=1");
     return {};
   }
@@ -189,49 +189,6 @@ class Program {
     return {};
   }
 
-  // Those that are not bound yet. Of both, where the first fails: a keeper may come when no client can.
-  Status bind_sockets() {
-    Status bound = bind_api();
-    if (Status offers = bind_offers(); bound && !offers) bound = std::move(offers);
-    return bound;
-  }
-  Status bind_api() {
-    if (served_) return {};
-    Result<os::Fd> listener =
-        os::bind_control_socket(link_->descriptor(wire::HelloDescriptor::directory), options_.directory);
-    if (!listener) return failure(listener.error());
-    server_->listen(std::move(*listener));
-    served_ = true;
-    return {};
-  }
-  Status bind_offers() {
-    if (offers_watch_) return {};
-    Result<os::Fd> offers =
-        os::bind_keeper_socket(link_->descriptor(wire::HelloDescriptor::directory), options_.directory);
-    if (!offers) return failure(offers.error());
-    auto watch = std::make_unique<Watch>(io_, offers->get(), [this] { consider_offer(); });
-    if (!watch->possible()) return errno_failure("watch", "the socket for the next keeper", errno);
-    offers_ = std::move(*offers);
-    offers_watch_ = std::move(watch);
-    return {};
-  }
-  // Nobody is helped by a supervisor that ends for it: what it supervises needs no socket.
-  void cannot_bind(const Error& error) {
-    bind_from_ = after(os::read_mono(), bind_pause);
-    if (!unbound_note_.empty()) return;
-    unbound_note_ = error.text() + ": until the disk takes it (df -i, quota, mount), hearth is not found by it";
-    supervisor_->add_note(unbound_note_);
-  }
-  MonoNs bind_again(MonoNs now) {
-    if (bind_from_ == never || now < bind_from_) return bind_from_;
-    bind_from_ = never;
-    if (const Status bound = bind_sockets(); !bound)
-      cannot_bind(bound.error());
-    else
-      supervisor_->drop_note(unbound_note_);
-    return bind_from_;
-  }
-
   // The order is committed, and its answer is on its way: written, where its client reads. Then we end as one that is
   // killed would (the store's thread may be at work), and the keeper, if it lives, starts what it was given.
   void make_room() {
@@ -279,7 +236,7 @@ class Program {
     upgrading_->look_at_keeper(now.wall);
     const MonoNs parks_due = tell_of_refused_parks(now.mono);
     const MonoNs programs_due = programs_.refresh(*link_, now.mono);
-    const MonoNs sockets_due = bind_again(now.mono);
+    const MonoNs sockets_due = sockets_->try_again(now.mono);
     MonoNs due = supervisor_->turn(now);
     keeper_->flush();
     // Who ends because it was told to is no news.
@@ -303,15 +260,6 @@ class Program {
     std::vector<std::size_t> all(status.services.size());
     std::iota(all.begin(), all.end(), std::size_t{0});
     MemberLog::status(api::status_json(status, all), now);
-  }
-
-  void consider_offer() {
-    // Without a descriptor to spare it stays in the backlog, and the socket readable: trying at once would spin.
-    os::NewKeeper candidate = os::accept_keeper(offers_.get(), geteuid());
-    if (candidate.socket)
-      next_keeper_->offer(std::move(candidate));
-    else
-      accept_from_ = after(os::read_mono(), accept_pause);
   }
 
   // Documents are parsed and compared in more memory than they keep. Not at once: whoever applied one waits for us.
@@ -357,8 +305,7 @@ class Program {
     // not show, DIR/state stays, so that the next hearth knows of it.
     const bool written = store_->settle(seconds(1));
     (void)store_->settle_marks(seconds(1));
-    for (const char* name : {os::control_socket_name, os::keeper_socket_name})
-      unlink((options_.directory + "/" + name).c_str());
+    sockets_->remove();
     if (written) keeper_->remove_state();
     return {};
   }
@@ -373,25 +320,26 @@ class Program {
     if (watch->possible()) marks_watch_ = std::move(watch);  // else with the next turn
   }
 
-  void arm_watches(MonoNs now) {
+  // Returns until when something is not watched that is to be.
+  MonoNs arm_watches(MonoNs now) {
     if (ending_) {
       if (end_watch_) end_watch_->arm();
-      return;
+      return never;
     }
     keeper_watch_->arm();
     probe_watch_->arm();
-    if (offers_watch_ && now >= accept_from_) offers_watch_->arm();
+    const MonoNs sockets_due = sockets_->arm(now);
     watch_marks();
-    if (marks_watch_ && now >= look_at_marks_from_) marks_watch_->arm();
+    if (now < look_at_marks_from_) return std::min(sockets_due, look_at_marks_from_);
+    if (marks_watch_) marks_watch_->arm();
+    return sockets_due;
   }
 
   void sleep_until(MonoNs due) {
     const MonoNs now = os::read_mono();
     const bool unserved = !keeper_watch_->armed();
-    arm_watches(now);
+    due = std::min(due, arm_watches(now));
     if (unserved && handle_some()) return;
-    for (const MonoNs from : {accept_from_, look_at_marks_from_})
-      if (now < from) due = std::min(due, from);
     if (due <= now) {
       (void)handle_some();
       return;
@@ -429,18 +377,13 @@ class Program {
   std::unique_ptr<NextKeeper> next_keeper_;
   RefusedParks refused_parks_;
   std::unique_ptr<api::Server> server_;
+  std::unique_ptr<OwnSockets> sockets_;
   std::unique_ptr<Watch> keeper_watch_;
   std::unique_ptr<Watch> probe_watch_;
-  std::unique_ptr<Watch> offers_watch_;
   std::unique_ptr<Watch> marks_watch_;
   std::unique_ptr<Watch> end_watch_;  // while ending_, in the place of all others
-  os::Fd offers_;                     // DIR/keeper.sock
   MemberLog member_log_;
   bool ending_ = false;
-  bool served_ = false;  // DIR/api.sock is there
-  std::string unbound_note_;
-  MonoNs bind_from_ = never;
-  MonoNs accept_from_ = 0;
   MonoNs look_at_marks_from_ = 0;
   MonoNs trim_at_ = never;
 };

@@ -80,16 +80,13 @@ void Scenario::collect_members(const Report& report) {
   if (!evidence_.starts_known) return;
   evidence_.starts = counts_.starts();
   // Of a call that failed nobody dies but perhaps who made it, which fail_check.h judges.
-  Deaths died;
-  // Before its exec nobody is told apart yet.
-  if (failing() && report.target_ended)
-    died = report.role.empty() ? deaths_of(options_.story, options_.point) : deaths_of_role(report.role);
-  if (!failing() && evidence_.reached) died = deaths_of(options_.story, options_.point);
-  evidence_.allowed = allowed_starts(options_.story, died, static_cast<std::uint32_t>(revivals_));
+  const Deaths deaths = deaths_of(options_.story, options_.point, report.role);
+  const bool died = failing() ? report.target_ended : evidence_.reached;
+  evidence_.allowed =
+      allowed_starts(options_.story, died ? deaths : Deaths{}, static_cast<std::uint32_t>(revivals_));
   // A keeper that could not go on as the other program, and came back, has spawners of its own again.
   if (failing() && options_.story == Story::keeper && report.role == "keeper")
     evidence_.allowed.spawners += wire::spawner_count;
-  const Deaths deaths = deaths_of(options_.story, options_.point);
   const bool counted = evidence_.reached && !failing() && !deaths.keeper && !deaths.everything && revivals_ == 0 &&
                        is_followed(options_.story, evidence_.killed_from, evidence_.killed_to);
   if (counted && deaths.spawners > 0) evidence_.least_spawners = evidence_.allowed.spawners;

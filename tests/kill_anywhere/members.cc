@@ -38,17 +38,11 @@ std::string_view role_of(Story story, std::uint32_t ordinal) {
   return "";
 }
 
-Deaths deaths_of(Story story, const Point& point) {
+Deaths deaths_of(Story story, const Point& point, std::string_view role) {
   Deaths deaths;
   deaths.everything = point.scope == Scope::everything;
-  add(deaths, role_of(story, point.ordinal), 1);
+  add(deaths, role.empty() ? role_of(story, point.ordinal) : role, 1);
   add(deaths, partner(point.scope), wire::spawner_count);  // everybody of that role
-  return deaths;
-}
-
-Deaths deaths_of_role(std::string_view role) {
-  Deaths deaths;
-  add(deaths, role, 1);
   return deaths;
 }
 

@@ -29,9 +29,9 @@ struct Deaths {
   bool keeper = false, everything = false;
   std::uint32_t supervisors = 0, loggers = 0, spawners = 0;
 };
-Deaths deaths_of(Story story, const Point& point);
-// Who was started as which child is not quite the same in every run: of one that was looked at its role is known.
-Deaths deaths_of_role(std::string_view role);
+// Who is started as which child is not quite the same in every run. `role`: of the one that was there, where it is known,
+// and it is not before its exec; "" = of whoever is that child as a rule.
+Deaths deaths_of(Story story, const Point& point, std::string_view role = {});
 
 // The most that there may be. `revivals`: how often the test has started another hearth.
 Starts allowed_starts(Story story, const Deaths& deaths, std::uint32_t revivals);

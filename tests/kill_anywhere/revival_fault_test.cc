@@ -50,6 +50,9 @@ TEST(KillAnywhereFaults, after_the_death_of_all_who_began_before_has_no_status_a
   }
   EXPECT_EQ(allowed_starts(Story::revival, Deaths{}, 0).supervisors, 2u);
   EXPECT_EQ(allowed_starts(Story::revival, deaths_of(Story::revival, *parse_point("1:9:exit")), 0).supervisors, 3u);
+  const Deaths third = deaths_of(Story::revival, *parse_point("2:9:exit"), "spawner");
+  EXPECT_EQ(allowed_starts(Story::revival, third, 0).spawners, 5u) << "it was started before the logger, that time";
+  EXPECT_EQ(allowed_starts(Story::revival, third, 0).loggers, 2u);
 }
 
 }  // namespace

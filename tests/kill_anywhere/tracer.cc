@@ -311,6 +311,7 @@ void Tracer::on_trap(pid_t pid, Tracee& tracee) {
 
 void Tracer::strike(pid_t pid, long call_number) {
   if (options_.before_kill) options_.before_kill();
+  report_.role = role_of(pid);
   const Scope scope = options_.point.scope;
   const bool with_keeper = scope == Scope::with_keeper || scope == Scope::everything;
   std::vector<const Released*> victims, spawners;
