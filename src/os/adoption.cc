@@ -183,22 +183,28 @@ void KeeperClient::open_later(Unopened one) {
 
 // False: once more later. `room`: there are descriptors for it.
 bool KeeperClient::open_now(Unopened& one, bool room) {
+  if (link_.table().entry[one.entry].run.load(std::memory_order_acquire) != one.run) return true;
+  return one.type == ParkClass::listen ? listen_now(one, room) : read_now(one, room);
+}
+
+bool KeeperClient::listen_now(Unopened& one, bool room) {
   const wire::RunEntry& entry = link_.table().entry[one.entry];
-  if (entry.run.load(std::memory_order_acquire) != one.run) return true;
-  if (one.type == ParkClass::listen) {
-    if (wire::phase_of(entry) == wire::EntryPhase::exited) return true;
-    const OpenedProcess process = room ? open_run(entry, one.run, one.label) : OpenedProcess();
-    return process.gone || recover_listeners(one, process.pidfd.get(), 0);
-  }
+  if (wire::phase_of(entry) == wire::EntryPhase::exited) return true;
+  const OpenedProcess process = room ? open_run(entry, one.run, one.label) : OpenedProcess();
+  return process.gone || recover_listeners(one, process.pidfd.get(), 0);
+}
+
+bool KeeperClient::read_now(Unopened& one, bool room) {
   if (link_.parked().find(one.type, one.run) != nullptr) return true;
-  Result<Fd> opened = !room                           ? Result<Fd>(errno_failure("open", one.label, EMFILE))
-                      : one.type == ParkClass::notify ? bind_notify(directory(), options_.directory, one.run, one.owner)
-                                                      : reader_of(open_fifo(directory(), one.run, one.owner));
+  if (!room) return false;
+  const bool output = one.type == ParkClass::output;
+  Result<Fd> opened = output ? reader_of(open_fifo(directory(), one.run, one.owner))
+                             : bind_notify(directory(), options_.directory, one.run, one.owner);
   if (!opened) {
     if (!is_scarce(opened.error())) note_unopened(one, opened.error());
     return false;
   }
-  const SlotIndex slot = one.type == ParkClass::output ? slot_of_output(one.entry) : one.entry / wire::entries_per_slot;
+  const SlotIndex slot = output ? slot_of_output(one.entry) : one.entry / wire::entries_per_slot;
   const wire::ParkRecord record = park_record(one.type, slot, one.run);
   link_.keep({&record, 1}, {&*opened, 1}, 0);
   if (!one.told.empty()) notes_.push_back({0, one.label + ": " + words_of(one.type) + " read again", one.label});

@@ -249,6 +249,8 @@ class KeeperClient final : public ports::Keeper {
   void not_opened(const ports::SpawnOrder& order, wire::ParkClass type, const Error& error);
   void open_later(Unopened one);
   bool open_now(Unopened& one, bool room);
+  bool listen_now(Unopened& one, bool room);
+  bool read_now(Unopened& one, bool room);
   void note_unopened(Unopened& one, const Error& error);
   void mind_unopened(MonoNs now);
   OpenedProcess open_run(const wire::RunEntry& entry, RunId run, const std::string& label);
