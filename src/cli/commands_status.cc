@@ -89,9 +89,8 @@ namespace {
 bool is_there(const Context& context, const InstanceNews& news, std::int64_t pid) {
   const std::string& directory = context.instance.directory;
   os::ProcStat stat;
-  return is_of_hearth(directory, pid) ||
-         (os::read_stat(static_cast<pid_t>(pid), stat) && stat.parent == news.keeper_pid &&
-          is_of_hearth(directory, news.keeper_pid));
+  return is_of_hearth(directory, pid) || (os::read_stat(static_cast<pid_t>(pid), stat) &&
+                                          stat.parent == news.keeper_pid && is_of_hearth(directory, news.keeper_pid));
 }
 
 // Which file a process of hearth runs, with the kernel's " (deleted)" behind one that was replaced or removed since; "" = who

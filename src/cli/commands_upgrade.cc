@@ -124,13 +124,14 @@ Error Upgrade::taken_back(const InstanceNews& now) const {
 }
 
 Error Upgrade::logger_taken_back(const InstanceNews& now) const {
-  return Error{Remedy::environment,
-               "upgrade with",
-               trial.logger,
-               now.logger_return_reason,
-               fmt::format("the logger before goes on, under hearth {}, and no line is lost; {}/hearth.log may tell more",
-                           now.version, context.instance.directory),
-               0};
+  return Error{
+      Remedy::environment,
+      "upgrade with",
+      trial.logger,
+      now.logger_return_reason,
+      fmt::format("the logger before goes on, under hearth {}, and no line is lost; {}/hearth.log may tell more",
+                  now.version, context.instance.directory),
+      0};
 }
 
 Error Upgrade::keeper_died(const InstanceNews& now) const {
@@ -164,13 +165,14 @@ int see_it_through(const Upgrade& upgrade, Operation& operation, InterruptWatch&
     }
     if (os::read_mono() >= deadline) {
       const bool logger = now->upgrades != upgrade.before.upgrades;
-      return complain(context,
-                      Error{Remedy::try_later, "upgrade with", logger ? upgrade.trial.logger : upgrade.trial.supervisor,
-                            logger ? "it has not come up in time" : "the supervisor before has not ended in time",
-                            fmt::format("`hearth {0}version` tells which one runs, `hearth {0}status` what has become of it",
-                                        context.place_option),
-                            0},
-                      exit_code::failed);
+      return complain(
+          context,
+          Error{Remedy::try_later, "upgrade with", logger ? upgrade.trial.logger : upgrade.trial.supervisor,
+                logger ? "it has not come up in time" : "the supervisor before has not ended in time",
+                fmt::format("`hearth {0}version` tells which one runs, `hearth {0}status` what has become of it",
+                            context.place_option),
+                0},
+          exit_code::failed);
     }
     pollfd polled{watch.fd(), POLLIN, 0};
     ::poll(&polled, 1, 5);

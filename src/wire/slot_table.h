@@ -284,8 +284,8 @@ struct alignas(128) SlotTable {
   int32_t return_wait_code, return_wait_status;              // how its process ended
   std::atomic<uint32_t> supervisor_returns_told, logger_returns_told;  // supervisor: events of it are committed
   LoggerReturn logger_return;                                          // of the logger's last one
-  std::atomic<uint8_t> logger_awaited;  // 1: the logger of an upgrade has yet to come up, or to be given up
-  std::atomic<uint32_t> upgrades_refused;                              // `program` messages of which it took nothing
+  std::atomic<uint8_t> logger_awaited;     // 1: the logger of an upgrade has yet to come up, or to be given up
+  std::atomic<uint32_t> upgrades_refused;  // `program` messages of which it took nothing
 
   alignas(64) std::atomic<uint64_t> changed_for_supervisor[change_words];
   alignas(64) std::atomic<uint64_t> changed_for_keeper[change_words];

@@ -82,8 +82,7 @@ void Scenario::collect_members(const Report& report) {
   // Of a call that failed nobody dies but perhaps who made it, which fail_check.h judges.
   const Deaths deaths = deaths_of(options_.story, options_.point, report.role);
   const bool died = failing() ? report.target_ended : evidence_.reached;
-  evidence_.allowed =
-      allowed_starts(options_.story, died ? deaths : Deaths{}, static_cast<std::uint32_t>(revivals_));
+  evidence_.allowed = allowed_starts(options_.story, died ? deaths : Deaths{}, static_cast<std::uint32_t>(revivals_));
   // A keeper that could not go on as the other program, and came back, has spawners of its own again.
   if (failing() && options_.story == Story::keeper && report.role == "keeper")
     evidence_.allowed.spawners += wire::spawner_count;

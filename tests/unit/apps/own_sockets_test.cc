@@ -25,7 +25,9 @@ struct OwnSocketsTest : ::testing::Test {
 
   void opens_directory() { directory.reset(::open(temp.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)); }
   OwnSockets sockets() {
-    return {io, directory.get(), temp.path(),
+    return {io,
+            directory.get(),
+            temp.path(),
             {[this](os::Fd listener) { served.push_back(std::move(listener)); }, [](os::NewKeeper) {},
              [this](const std::string& text) { notes.push_back(text); },
              [this](const std::string& text) { std::erase(notes, text); }}};
