@@ -274,7 +274,7 @@ class Program {
     const RefusedParks::News news = refused_parks_.look(link_->table().parks_refused, now, has_room);
     if (!news.gone.empty()) supervisor_->drop_note(news.gone);
     if (!news.told.empty()) supervisor_->add_note(news.told);
-    if (news.has_room) link_->offer_again();
+    if (news.has_room) keeper_->offer_again();
     return news.due;
   }
 

@@ -82,7 +82,7 @@ Result<bool> install(const std::string& directory, const Unit& unit) {
 Result<UnitFacts> facts_of(const Context& context, const Document& document) {
   UnitFacts facts;
   if (context.arguments.has("dir"))
-    return failure(Remedy::fix_input, "enable", "an instance by --dir", "a unit names an instance",
+    return failure(Remedy::fix_input, "make units for", "an instance by --dir", "a unit names an instance",
                    "use --instance NAME, or write the unit by hand (docs/guide/systemd.md)");
   facts.user = context.host.uid != 0;
   std::error_code error;

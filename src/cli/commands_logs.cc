@@ -54,6 +54,7 @@ Result<LogQuery> query_of(const Arguments& arguments, WallNs now) {
     if (!moment) return failure(moment.error());
     (option[0] == 's' ? query.since : query.until) = *moment;
   }
+  if (query.since && query.until) query.until = end_after(*query.since, *arguments.value("until"), *query.until);
   if (query.since && query.until && *query.since > *query.until)
     return failure(usage("--since and --until", "the beginning is later than the end", "exchange them"));
   if (query.until && arguments.has("follow"))

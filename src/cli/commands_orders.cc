@@ -22,8 +22,8 @@ int give_order(const Context& context, const char* verb, const char* done) {
   const bool all = arguments.has("all");
   if (arguments.words.empty() != all) {
     return complain(context,
-                    Error{Remedy::fix_input, verb, arguments.words.empty() ? "nothing" : "everything",
-                          arguments.words.empty() ? "no service is named" : "--all and names exclude each other",
+                    Error{Remedy::fix_input, verb, arguments.words.empty() ? "a service" : "everything",
+                          arguments.words.empty() ? "none is named" : "--all and names exclude each other",
                           fmt::format("hearth {} NAME..., or hearth {} --all", verb, verb), 0},
                     exit_code::usage);
   }

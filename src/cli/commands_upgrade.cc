@@ -9,6 +9,7 @@
 #include "cli/answers.h"
 #include "cli/commands.h"
 #include "cli/interrupt.h"
+#include "cli/standstill.h"
 #include "cli/upgrade_trial.h"
 #include "os/clock.h"
 #include "os/fd.h"
@@ -102,11 +103,11 @@ int Upgrade::report(const InstanceNews* now) const {
     write_out(fmt::format("upgrade: hearth {} ({}) could go on in the place of {}; nothing was changed\n", version,
                           trial.supervisor, before.version));
   else
-    write_out(
-        version == before.version
-            ? fmt::format("upgrade: hearth {} was replaced by the same version; no service was touched\n", version)
-            : fmt::format("upgrade: hearth {} goes on in the place of {}; no service was touched\n", version,
-                          before.version));
+    write_out(version == before.version
+                  ? fmt::format("upgrade: hearth {} was replaced by the same version ({}); no service was touched\n",
+                                version, trial.supervisor)
+                  : fmt::format("upgrade: hearth {} goes on in the place of {}; no service was touched\n", version,
+                                before.version));
   if (const std::string words = keeper_words(now); !words.empty()) write_out(words + "\n");
   return exit_code::done;
 }
@@ -188,6 +189,7 @@ int command_upgrade(const Context& context) {
   const MonoNs deadline = after(os::read_mono(), *timeout == never ? seconds(60) : *timeout);
   InterruptWatch watch;
   Client client(context.socket_path(), &watch);
+  Standstill standstill(context, client, watch, [](const std::string& words) { write_err("hearth: " + words + "\n"); });
   Patience patience = patience_for(context);
   patience.reconnect = reconnect_within;
   Operation operation(client, &watch, patience);

@@ -77,6 +77,11 @@ void tell(const Context& context, const Failure& failure, const std::string& lab
     write_err(fmt::format("  all of it: `hearth {}logs -n all {}`, or the files in {}\n", context.place_option, names,
                           place));
   }
+  if (slot.reason == "start_timeout")
+    write_err(
+        fmt::format("  was it still loading? `hearth config set service.{}.start_timeout 10m` and `hearth up` give it "
+                    "longer\n",
+                    slot.name));
   const char* them = several ? "them" : "it";
   if (slot.state == "failed") {
     write_err(fmt::format("  hearth has given up on {}; `hearth {}start {}` tries again\n", them, context.place_option,

@@ -154,4 +154,13 @@ Result<WallNs> parse_moment(std::string_view option, std::string_view text, Wall
                  R"(write "5m" (ago), "14:30", "yesterday", "2025-01-31 14:30" or "2025-01-31T14:30:00Z")");
 }
 
+WallNs end_after(WallNs begin, std::string_view text, WallNs end) {
+  Taker words(text);
+  std::tm time = local_time(end);
+  SpanNs fraction = 0;
+  if (end >= begin || !take_clock(words, time, fraction) || !words.empty()) return end;
+  ++time.tm_mday;
+  return from_local(time, fraction).value_or(end);
+}
+
 }  // namespace hearth::cli

@@ -17,4 +17,8 @@ namespace hearth::cli {
 // `option` is named in the error.
 Result<WallNs> parse_moment(std::string_view option, std::string_view text, WallNs now);
 
+// `end` is what `text` means. One before `begin` that says a time of the day alone means that of the next day: from
+// "yesterday 22:00" to "06:00".
+WallNs end_after(WallNs begin, std::string_view text, WallNs end);
+
 }  // namespace hearth::cli

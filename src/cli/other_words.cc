@@ -95,12 +95,15 @@ constexpr Word live[] = {"--watch", "-w", "--follow", "-f", "--live", "--interva
 constexpr Word until[] = {"--wait", "--wait-for"};
 constexpr Word start_again[] = {"--detach", "-d", "--detached", "--daemon", "-D"};
 
+constexpr Word last_lines[] = {"--tail", "-t"};
+
 constexpr OptionAnswer option_answers[] = {
     {"status", live,
      "`hearth top` shows services live, `hearth events -f` what happens to them; `hearth wait NAME` waits until one is "
      "ready"},
     {"status", until,
      "`hearth wait NAME` waits until it is ready, `hearth wait --for stopped NAME` until it is stopped"},
+    {"logs", last_lines, "-n COUNT shows the last lines, `hearth logs -n all` everything"},
     {"up", start_again, "leave it out: services run in the background, `hearth up` waits until they are ready"},
 };
 

@@ -29,13 +29,19 @@ std::string remedy(pid_t pid, const os::DescriptorUse& use) {
                                             std::max(plenty, 2 * use.open));
 }
 
+// A command line is long, and cut; and whose processes these are is known.
+std::string program_of(const std::string& command) {
+  const std::string path = command.substr(0, command.find(' '));
+  return path.substr(path.rfind('/') + 1);
+}
+
 }  // namespace
 
 Silence silence_of(const Context& context) {
   Silence silence;
   std::string stopped;
   for (const os::Holder& holder : os::holders_of(context.instance.directory + "/lock")) {
-    silence.who += fmt::format("{}{} (PID {}", silence.who.empty() ? "" : ", ", holder.command, holder.pid);
+    silence.who += fmt::format("{}{} (PID {}", silence.who.empty() ? "" : ", ", program_of(holder.command), holder.pid);
     os::ProcStat stat;
     if (os::read_stat(holder.pid, stat) && stat.stopped()) {
       silence.who += ", stopped";

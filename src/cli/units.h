@@ -27,7 +27,8 @@ struct Unit {
 
 // The first line of every unit that is made here: only such a file is ever replaced or removed. A project's unit has a
 // second one, which names file and instance: two projects may have one name, but not one unit.
-inline constexpr std::string_view unit_mark = "# Made by `hearth enable`; `hearth disable` removes it.\n";
+inline constexpr std::string_view unit_mark =
+    "# Made by `hearth enable`; `hearth disable` removes that of a project.\n";
 
 // Whether `present`, the text of a file under this unit's name, may be replaced or removed by what made `unit`.
 enum class Owner { same, another_project, somebody_else };

@@ -198,6 +198,11 @@ void handle_supervisor(Keeper& k, Received& message) {
     case MessageType::adopt:
       for (uint32_t i = 0; i < count && i < message.descriptors; ++i)
         adopt_run(k, record_at<wire::RunRecord>(message, i), message.take(i));
+      // Nobody watches those until they are handed over once more.
+      if (message.short_of_descriptors && message.descriptors < count) {
+        k.table->parks_refused.fetch_add(count - message.descriptors);
+        k.ring_supervisor = true;
+      }
       break;
     case MessageType::follow:
       for (uint32_t i = 0; i < count && i < message.descriptors; ++i)

@@ -131,9 +131,16 @@ void KeeperClient::find_unadopted() {
     if (run == no_run || pid <= 0 || wire::phase_of(entry) != wire::EntryPhase::none) continue;
     ProcStat stat;
     if (!read_stat(pid, stat) || stat.parent == keeper) continue;
+    if (std::any_of(adoptions_.begin(), adoptions_.end(), [&](const Adoption& one) { return one.entry == index; }))
+      continue;
     adoptions_.push_back({index, run});
     link_.wake_in(try_again);
   }
+}
+
+void KeeperClient::offer_again() {
+  link_.offer_again();
+  find_unadopted();
 }
 
 void KeeperClient::open_output_again(const ports::SpawnOrder& order) {

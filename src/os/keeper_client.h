@@ -106,6 +106,8 @@ class KeeperClient final : public ports::Keeper {
   void flush();
   // A new keeper holds everything (KeeperLink::hand_over_to): plans on their way are asked for again.
   void keeper_replaced();
+  // The keeper has room again: it is offered what it has refused to hold, and runs that it has refused to watch.
+  void offer_again();
   // Removes FIFOs and notify sockets of runs that are not known and that nobody writes to. Once, when a new
   // instance has adopted what it found.
   void remove_stale_names();

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -72,6 +73,23 @@ TEST_F(TakeOver, AdoptsARunThatEpollHasNoRoomForAsSoonAsItHas) {
   ASSERT_TRUE(h.signal(0, 1, 1, SIGTERM));
   ASSERT_TRUE(wait_child(pid).has_value());
   ASSERT_TRUE(h.until([&] { return h.exited(0); }));
+}
+
+TEST_F(TakeOver, SaysOfWhomItHasNoDescriptorToWatchHim) {
+  const pid_t pid = start_service(0, 1);
+  Fd fd = pidfd_of(pid);
+  replace_keeper(2);
+  rlimit all{};
+  ASSERT_EQ(prlimit(h.keeper, RLIMIT_NOFILE, nullptr, &all), 0);
+  const rlimit none{16, all.rlim_max};  // its own begin there
+  ASSERT_EQ(prlimit(h.keeper, RLIMIT_NOFILE, &none, nullptr), 0);
+  const std::uint32_t before = h.table->parks_refused;
+  ASSERT_TRUE(adopt(0, 1, fd.get()));
+  ASSERT_TRUE(h.until([&] { return h.table->parks_refused == before + 1; }));
+  EXPECT_EQ(h.entry(0).phase.load(), EntryPhase::none);
+  ASSERT_EQ(prlimit(h.keeper, RLIMIT_NOFILE, &all, nullptr), 0);
+  ASSERT_TRUE(adopt(0, 1, fd.get()));
+  ASSERT_TRUE(h.until([&] { return h.entry(0).phase.load() == EntryPhase::adopted; }));
 }
 
 TEST_F(TakeOver, LeavesRunsUntouchedAndTheirExitCodesKnown) {

@@ -120,6 +120,17 @@ TEST_F(FollowTest, a_failure_says_which_service_and_why_and_ends_with_1) {
   EXPECT_NE(err.find("hearth: web failed: exited with code 1\n"), err.npos);
   EXPECT_NE(err.find("it wrote nothing"), err.npos);
   EXPECT_NE(err.find("hearth has given up on it; `hearth start web` tries again\n"), err.npos);
+  EXPECT_EQ(err.find("start_timeout"), err.npos);
+}
+
+// What hearth is for takes longer than a minute to load, which is the default.
+TEST_F(FollowTest, a_start_that_took_too_long_says_how_it_is_given_longer) {
+  std::string late = slot("web", "failed", "backoff");
+  late.insert(1, R"("reason":"start_timeout",)");
+  FakeServer server({{http(202, accepted), report(true, "01", late)}});
+  follow_with(server);
+  EXPECT_EQ(code, 1);
+  EXPECT_NE(err.find("hearth config set service.web.start_timeout 10m"), err.npos) << err;
 }
 
 // A user with two instances copies the command that is shown: it has to talk to this one.

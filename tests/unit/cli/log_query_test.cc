@@ -69,6 +69,14 @@ TEST_F(MomentTest, AnythingElseIsRefusedWithWhatCanBeWritten) {
   EXPECT_NE(refused.error().hint.find("14:30"), std::string::npos);
 }
 
+TEST_F(MomentTest, AnEndThatIsATimeOfTheDayIsTheFirstBehindTheBeginning) {
+  const WallNs evening = parse_moment("--since", "yesterday 22:00", noon).value();
+  const WallNs day = seconds(24 * 3600);
+  EXPECT_EQ(end_after(evening, "06:00", evening - seconds(16 * 3600)), evening + seconds(8 * 3600));
+  EXPECT_EQ(end_after(evening, "06:00", evening + seconds(8 * 3600)), evening + seconds(8 * 3600)) << "it is behind it";
+  EXPECT_EQ(end_after(evening, "yesterday", evening - day), evening - day) << "that names its day";
+}
+
 bool matches(const std::string& expression, std::string_view line, bool ignore_case = false) {
   const Result<LogPattern> pattern = LogPattern::create(expression, ignore_case);
   EXPECT_TRUE(pattern) << expression;

@@ -104,6 +104,7 @@ TEST(Options, an_option_that_another_command_is_for_is_answered_with_that) {
     EXPECT_EQ(hint_of({"status", option}).substr(0, 40), "`hearth top` shows services live, `heart") << option;
   EXPECT_EQ(hint_of({"status", "--wait"}).substr(0, 46), "`hearth wait NAME` waits until it is ready, `h") << "--wait";
   EXPECT_EQ(hint_of({"up", "-d"}).substr(0, 12), "leave it out");
+  EXPECT_EQ(hint_of({"logs", "--tail", "5"}).substr(0, 8), "-n COUNT");
   EXPECT_EQ(hint_of({"up", "--watch"}), "`hearth help up` lists them");
 }
 

@@ -218,6 +218,20 @@ TEST_F(AdoptionTest, what_the_dead_keeper_had_watched_is_handed_over_when_there_
   EXPECT_TRUE(keeper.adopted().contains(7));
 }
 
+// Its limit was lowered: it was sent a descriptor, and got none.
+TEST_F(AdoptionTest, whom_the_keeper_had_no_room_to_watch_is_handed_over_again_when_it_has) {
+  Child service;
+  left(7, service.pid, start_ticks(service.pid)).phase = EntryPhase::watched;
+  client->take_up(maker.order(0, 7));
+  settle();
+  ASSERT_EQ(1u, keeper.adopted().erase(7));
+  settle();
+  EXPECT_FALSE(keeper.adopted().contains(7));
+  client->offer_again();
+  settle();
+  EXPECT_TRUE(keeper.adopted().contains(7));
+}
+
 TEST_F(AdoptionTest, what_a_killed_supervisor_could_not_hand_over_its_successor_does) {
   HEARTH_SKIP_IF_SANITIZED();
   Child service;
