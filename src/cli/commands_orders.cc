@@ -65,8 +65,7 @@ int shut_down(const Context& context, const std::string& key, MonoNs deadline, i
   Operation question(client, &watch, patience_for(context));
   const auto not_running = [](const auto& answer) { return !answer && answer.error().trouble == Trouble::not_running; };
   auto answer = question.get("/v1/instance", after(os::read_mono(), seconds(10)));
-  const bool left = not_running(answer) && something_is_left(context.instance.directory);
-  if (left) {
+  if (not_running(answer) && something_is_left(context.instance.directory)) {
     // All of hearth died, or was told to leave its services: they may run, and only a hearth can end them in order.
     if (const Result<bool> started = ensure_daemon(context, client, &watch); !started) {
       return complain_of_start(context, started.error(), watch);
@@ -99,8 +98,7 @@ int shut_down(const Context& context, const std::string& key, MonoNs deadline, i
   const int code = conclude(context, outcome, order, nullptr);
   if (code != exit_code::done || !order.wait) return code;
   // What it could not place, because no document tells of it, was left alone, and nobody watches it any more.
-  if (const std::vector<LeftRun> alone = left ? left_runs(context.instance.directory) : std::vector<LeftRun>();
-      !alone.empty()) {
+  if (const std::vector<LeftRun> alone = left_runs(context.instance.directory); !alone.empty()) {
     Context people = context;
     people.json = false;  // stdout has its object already
     return complain(people,

@@ -210,8 +210,14 @@ int command_upgrade(const Context& context) {
     return complain(context, error, watch.came() ? exit_code::interrupted : exit_code::failed);
   }
   if (watch.came()) return exit_code::interrupted;  // nothing was ordered yet
-  const Upgrade upgrade{context, *before, *trial};
+  Upgrade upgrade{context, *before, *trial};
   if (context.arguments.has("dry-run")) return upgrade.report(nullptr);
+  // The trial took its time: what another upgrade has come to meanwhile is not ours.
+  const auto fresh = operation.get("/v1/instance", deadline);
+  if (!fresh) return complain(context, fresh.error());
+  Result<InstanceNews> now = instance_news(*fresh);
+  if (!now) return complain(context, now.error());
+  upgrade.before = std::move(*now);
   const auto taken = operation.post("/v1/orders", upgrade.order(), deadline);
   if (!taken) return complain(context, taken.error());
   if (const Result<AcceptedNews> accepted = accepted_news(*taken); !accepted)

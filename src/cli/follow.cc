@@ -19,6 +19,7 @@
 #include "cli/silent_hearth.h"
 #include "os/clock.h"
 #include "os/proc_stat.h"
+#include "os/state_directory.h"
 
 namespace hearth::cli {
 namespace {
@@ -261,7 +262,8 @@ void wait_for_keeper(Course& course) {
   outcome.elapsed = os::read_mono() - course.begin;
   if (!ended) {
     outcome.end = course.watch.came() ? End::interrupted : End::timeout;
-  } else if (!outcome.news.settled && !left_runs(course.context.instance.directory).empty()) {
+  } else if (!outcome.news.settled && os::state_is_left(course.context.instance.directory) &&
+             !left_runs(course.context.instance.directory).empty()) {
     outcome.end = End::died;
   } else {
     // Its supervisor ended with it and could not tell the last of it: nothing runs any more.

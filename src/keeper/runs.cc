@@ -226,8 +226,9 @@ void unknown_due(Keeper& k, int64_t now) {
   k.unknown_at = 0;
   for (EntryIndex i = 0; i < wire::max_entries; ++i) {
     if (k.run[i].unknown_at == 0) continue;
+    // Asked once more: we may have been stopped since, and it was reaped meanwhile.
     if (k.run[i].unknown_at <= now)
-      foreign_exited(k, i, false, 0);
+      foreign_event(k, i, EPOLLHUP);
     else
       k.unknown_at = earlier(k.unknown_at, k.run[i].unknown_at);
   }

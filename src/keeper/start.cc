@@ -26,6 +26,8 @@ namespace {
 using wire::HelloDescriptor;
 
 constexpr int exit_usage = 64, exit_taken = 75;
+// With fewer no supervisor comes up, and it is not known before whom that keeps from their services.
+constexpr uint32_t least_descriptors = 64;
 constexpr int64_t take_over_wait_ms = 10'000, old_spawner_wait_ms = 1'000, old_logger_wait_ms = 5'000;
 
 // To standard error, only at start: later the keeper writes nothing, so that nothing can hold it.
@@ -44,6 +46,7 @@ const char* remedy_of(int error) {
   switch (error) {
     case EMFILE: return "raise its limit of open files (ulimit -n; LimitNOFILE= of a unit) and start hearth again";
     case ENFILE: return "raise the machine's limit of open files (sysctl fs.file-max) and start hearth again";
+    case EFBIG: return "raise its limit of file sizes (ulimit -f; LimitFSIZE= of a unit) and start hearth again";
     case ENOMEM: return "free memory, or raise its limit (ulimit -v; MemoryMax= of a unit), and start hearth again";
     default: return "start hearth again when that is mended; until then what an earlier one has left stays as it is";
   }
@@ -404,6 +407,10 @@ bool start(Keeper& k, int argc, char** argv, int& status) {
   if (k.options.resume >= 0) return resume(k, status);
   if (!prepare_process(k)) return false;
   raise_nofile(k);
+  if (k.options.take_over < 0 && k.nofile_now < least_descriptors) {
+    errno = EMFILE;
+    return fail("cannot begin with fewer than 64 descriptors in", k.options.dir);
+  }
   reset_scheduling();
   mkdir(k.options.logs, 0700);
   k.log_directory = own(open(k.options.logs, O_PATH | O_DIRECTORY | O_CLOEXEC));

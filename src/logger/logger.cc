@@ -8,6 +8,7 @@
 #include <string>
 #include <sys/epoll.h>
 #include <utility>
+#include <vector>
 
 #include "logger/janitor.h"
 #include "logger/mover.h"
@@ -27,6 +28,9 @@ using wire::LoggerDescriptor;
 
 // Of one epoll_wait; a full one says that there may be more that is ready.
 constexpr size_t events_most = 64;
+
+// Until it is looked again whether there are descriptors.
+constexpr SpanNs short_of_descriptors = seconds(1);
 
 constexpr uint64_t token_socket = UINT64_MAX;
 constexpr uint64_t token_eventfd = UINT64_MAX - 1;
@@ -116,6 +120,7 @@ class Loop {
     if (recovered.what == Moved::stuck) pump_.note_stuck(recovered.error);
     serve_requests();
     while (!finished_) {
+      if (Status on = give_way_when_others_can(); !on) return on;
       pump_.run_due();
       send_owed();
       tell_supervisor();
@@ -156,6 +161,7 @@ class Loop {
   int wait_ms() {
     if (rounds_to_answer_ > 0) return 0;
     MonoNs due = pump_.next_due();
+    if (missed_ > 0) due = std::min(due, look_at_);
     if (acks_owed_ > 0 || answer_owed_) due = std::min(due, after(system_.mono_ns(), first_pause));
     if (due == never) return -1;
     if (due == 0) return 0;
@@ -231,11 +237,30 @@ class Loop {
         pump_.remove(record->key);
       } else if (i < message.descriptors.size()) {
         pump_.add(record->key, record->slot, std::move(message.descriptors[i]));
+      } else {
+        miss();
       }
     }
     if (!brings) return;
     ++acks_owed_;
     send_owed();
+  }
+
+  // There was no descriptor for it (EMFILE: our limit was lowered, or is reached), and the keeper says each once to a logger.
+  void miss() {
+    if (missed_++ == 0) report("descriptors are short: the output of some runs waits in their pipes", EMFILE);
+    look_at_ = after(system_.mono_ns(), short_of_descriptors);
+  }
+
+  // As soon as there is room for all of them: the next logger is told of everything, and goes on as behind one that was killed.
+  Status give_way_when_others_can() {
+    if (missed_ == 0 || system_.mono_ns() < look_at_) return {};
+    std::vector<os::Fd> room(missed_ + 1);
+    for (os::Fd& fd : room) fd = os::Fd(fcntl(socket_, F_DUPFD_CLOEXEC, 0));
+    look_at_ = after(system_.mono_ns(), short_of_descriptors);
+    if (!room.back()) return {};
+    return failure(Remedy::try_later, "read", "outputs for which there was no descriptor",
+                   "they came while descriptors were short", "the next logger reads them all");
   }
 
   // The keeper sends no more output than it is told has come, and gives up a logger that does not answer: what the kernel
@@ -264,6 +289,8 @@ class Loop {
   Janitor janitor_;
   RotateRequests requests_;
   size_t rounds_to_answer_ = 0;  // 0 = nobody has asked
+  size_t missed_ = 0;            // outputs that came without their descriptors
+  MonoNs look_at_ = 0;           // missed_ > 0
   bool finished_ = false;
 };
 

@@ -1,5 +1,6 @@
 #include "os/holders.h"
 
+#include <cstdlib>
 #include <dirent.h>
 #include <fcntl.h>
 #include <memory>
@@ -27,6 +28,13 @@ bool look_at(const std::string& path, struct statx& file) {
   return ::statx(AT_FDCWD, path.c_str(), AT_STATX_DONT_SYNC, STATX_INO, &file) == 0;
 }
 
+// As proc_pid_fdinfo(5) has it. Whoever only reads a lock file, as a backup does, is none that has its lock.
+bool may_write(pid_t pid, const char* number) {
+  const Result<std::string> info = read_file("/proc/" + std::to_string(pid) + "/fdinfo/" + number);
+  const std::size_t at = info ? info->find("flags:") : std::string::npos;
+  return at == std::string::npos || (std::strtoul(info->c_str() + at + 6, nullptr, 8) & O_ACCMODE) != O_RDONLY;
+}
+
 bool holds(pid_t pid, const struct statx& file) {
   const std::string base = descriptors_of(pid);
   const Directory directory(::opendir(base.c_str()));
@@ -34,7 +42,8 @@ bool holds(pid_t pid, const struct statx& file) {
   while (const dirent* entry = ::readdir(directory.get())) {
     struct statx its{};
     if (look_at(base + "/" + entry->d_name, its) && its.stx_ino == file.stx_ino &&
-        its.stx_dev_major == file.stx_dev_major && its.stx_dev_minor == file.stx_dev_minor)
+        its.stx_dev_major == file.stx_dev_major && its.stx_dev_minor == file.stx_dev_minor &&
+        may_write(pid, entry->d_name))
       return true;
   }
   return false;

@@ -1,4 +1,4 @@
-// Who has a file open. Evidence of identity where nothing else is left: who holds an instance's lock file is its hearth,
+// Who has a file open for writing. Evidence of identity where nothing else is left: who holds an instance's lock file is its hearth,
 // whatever it is called. Descriptors of strangers are compared without asking the servers of their files, which may hang.
 #pragma once
 

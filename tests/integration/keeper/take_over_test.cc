@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <filesystem>
+#include <poll.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
@@ -81,7 +82,7 @@ TEST_F(TakeOver, SaysOfWhomItHasNoDescriptorToWatchHim) {
   replace_keeper(2);
   rlimit all{};
   ASSERT_EQ(prlimit(h.keeper, RLIMIT_NOFILE, nullptr, &all), 0);
-  const rlimit none{16, all.rlim_max};  // its own begin there
+  const rlimit none{3, all.rlim_max};
   ASSERT_EQ(prlimit(h.keeper, RLIMIT_NOFILE, &none, nullptr), 0);
   const std::uint32_t before = h.table->parks_refused;
   ASSERT_TRUE(adopt(0, 1, fd.get()));
@@ -162,6 +163,27 @@ TEST_F(TakeOver, FindsAnExitUnknownWhenNobodyReaps) {
   kill(pid, SIGKILL);  // and we do not wait for it
   ASSERT_TRUE(h.until([&] { return h.exited(0); }));
   EXPECT_EQ(h.entry(0).wait_code, wire::wait_code_unknown);
+}
+
+// The time in which it gives up a status passes while it is stopped.
+TEST_F(TakeOver, AsksOnceMoreBeforeItGivesUpAStatus) {
+  if (!kernel_tells_exits()) GTEST_SKIP() << "no kernel tells a status after the reaping before Linux 6.15";
+  const pid_t pid = start_service(0, 1);
+  Fd fd = pidfd_of(pid);
+  replace_keeper(2);
+  ASSERT_TRUE(adopt(0, 1, fd.get()));
+  ASSERT_TRUE(h.until([&] { return h.entry(0).phase.load() == EntryPhase::adopted; }));
+  kill(pid, SIGKILL);
+  start_service(2, 2);  // the keeper has had its turns: it knows of the zombie
+  kill(h.keeper, SIGSTOP);
+  int status = 0;
+  ASSERT_EQ(waitpid(h.keeper, &status, WUNTRACED), h.keeper);
+  ASSERT_TRUE(wait_child(pid).has_value());
+  constexpr int longer_than_it_waits_ms = 1'100;
+  poll(nullptr, 0, longer_than_it_waits_ms);
+  kill(h.keeper, SIGCONT);
+  ASSERT_TRUE(h.until([&] { return h.exited(0); }));
+  EXPECT_EQ(h.entry(0).wait_code, CLD_KILLED);
 }
 
 TEST_F(TakeOver, LosesNoStatusThatWasKnownBefore) {

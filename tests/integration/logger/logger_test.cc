@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "gtest/gtest.h"
@@ -84,6 +85,39 @@ TEST(Logger, AnUnparkedFifoIsClosedAfterItsBytesAreWritten) {
   EXPECT_EQ(poll(&readerless, 1, 20'000), 1);
   EXPECT_TRUE((readerless.revents & POLLERR) != 0) << "somebody still reads the FIFO";
   EXPECT_EQ(read_log(logs.path() + "/s"), "hello\n");
+  EXPECT_EQ(keeper.stop(), 0);
+}
+
+// Its limit was lowered: of a message that brings an output the descriptor is missing.
+TEST(Logger, GivesWayToOneThatReadsAllOutputsWhenThereAreDescriptorsAgain) {
+  TemporaryDirectory logs;
+  KeeperStandIn keeper(program, logs.path());
+  keeper.configure(0, {.directory = "s"});
+  keeper.configure(1, {.directory = "t"});
+  os::Fd out = keeper.add_run(5, 0);
+  put(out, "before\n");
+  keeper.start();
+  ASSERT_TRUE(keeper.wait_acknowledged());
+  const auto has = [&](const char* stream, const std::string& text) {
+    const std::string directory = logs.path() + "/" + stream;
+    return keeper.wait_until([&] { return std::filesystem::exists(directory) && read_log(directory) == text; });
+  };
+  ASSERT_TRUE(has("s", "before\n"));
+  rlimit limit{};
+  ASSERT_EQ(prlimit(keeper.pid(), RLIMIT_NOFILE, nullptr, &limit), 0);
+  const rlimit none{8, limit.rlim_max};
+  ASSERT_EQ(prlimit(keeper.pid(), RLIMIT_NOFILE, &none, nullptr), 0);
+  os::Fd unread = keeper.add_run(6, 1);
+  ASSERT_TRUE(keeper.wait_acknowledged());
+  put(unread, "waits\n");
+  put(out, "goes on\n");
+  EXPECT_TRUE(has("s", "before\ngoes on\n"));
+  ASSERT_EQ(prlimit(keeper.pid(), RLIMIT_NOFILE, &limit, nullptr), 0);
+  pollfd ended{keeper.pidfd(), POLLIN, 0};
+  ASSERT_EQ(poll(&ended, 1, 20'000), 1);
+  keeper.kill_now();
+  keeper.start();
+  EXPECT_TRUE(has("t", "waits\n"));
   EXPECT_EQ(keeper.stop(), 0);
 }
 

@@ -431,6 +431,24 @@ TEST_F(TotalDeathOnTmpfs, when_it_is_full_up_is_refused_and_what_runs_goes_on) {
   expect_clean_shutdown();
 }
 
+// It would have kept the lock, and no supervisor ever came up.
+TEST_F(TotalDeath, a_start_with_too_few_descriptors_for_a_supervisor_holds_up_nobody) {
+  project("[service.web]\n" + puppet());
+  ASSERT_EQ(0, up().code);
+  const Actor web = stage->enter();
+  kill_everything();
+  const Output few = execute({bin("hearth"), "--dir", directory, "daemon"}, [] {
+                       const rlimit limit{40, 40};
+                       ::setrlimit(RLIMIT_NOFILE, &limit);
+                     }).wait();
+  EXPECT_NE(0, few.code);
+  EXPECT_THAT(few.all(), HasSubstr("fewer than 64 descriptors"));
+  EXPECT_THAT(few.all(), HasSubstr("ulimit -n"));
+  EXPECT_EQ(0, up().code);
+  EXPECT_EQ(web.pid, service().pid);
+  expect_clean_shutdown();
+}
+
 // The supervisor failed for want of a descriptor for the API's socket, and was started again, for ever.
 TEST_F(TotalDeath, with_too_few_descriptors_for_all_that_runs_hearth_can_still_be_asked_why) {
   std::string text;

@@ -139,6 +139,14 @@ TEST_F(InstanceLock, starts_cannot_be_held_off_where_somebody_has_it) {
   EXPECT_FALSE(holds_file(0, directory / "lock"));
 }
 
+// Nobody kills a backup that reads it.
+TEST_F(InstanceLock, who_only_reads_its_file_does_not_hold_it) {
+  ASSERT_TRUE(open_lock());
+  const Fd file(::open((directory / "lock").c_str(), O_RDONLY | O_CLOEXEC));
+  ASSERT_TRUE(file);
+  EXPECT_FALSE(holds_file(::getpid(), directory / "lock"));
+}
+
 // Who looks for its holders looks at the files of everybody. It is a child, so that it can be killed.
 TEST_F(InstanceLock, its_holders_are_found_beside_a_file_whose_server_is_dead) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root may mount";
