@@ -125,11 +125,12 @@ Sweep::Evidence Sweep::direct_evidence(pid_t pid, const ProcStat& stat, bool lea
   const bool is_of_instance =
       has_cookie && !target_.instance.empty() && value_in(environment, "HEARTH_INSTANCE") == target_.instance;
   const bool has_label = is_of_instance && !slot.empty() && slot == target_.label;
-  const bool is_later = has_label && later_ != no_run && value_in(environment, "HEARTH_RUN") == std::to_string(later_);
   // Whoever is in no leaf has no label, and a target without one (a run whose label is not known) must not be taken to
   // own all of those: it would kill every process of the machine.
-  const bool has_leaf =
-      !has_cookie && !target_.label.empty() && label_below(cgroup_of(pid), tree_name_) == target_.label;
+  const std::string cgroup = has_cookie || target_.label.empty() ? "" : cgroup_of(pid);
+  const bool has_leaf = !cgroup.empty() && label_below(cgroup, tree_name_) == target_.label;
+  const bool names_later = has_label && value_in(environment, "HEARTH_RUN") == std::to_string(later_);
+  const bool is_later = later_ != no_run && (names_later || (has_leaf && !leaf_in(cgroup, later_).empty()));
   Evidence evidence = Evidence::none;
   if (has_mark || has_label || has_leaf) evidence = shown(pid, stat, is_later ? Evidence::later : Evidence::belongs);
   if (evidence == Evidence::belongs || evidence == Evidence::later || !writes_to_output(pid)) return evidence;

@@ -13,11 +13,11 @@
 // and none against it: a cookie of another service speaks against `output` (the descriptor was handed to it on
 // purpose). Cookie, leaf and mark of who is in a PID namespace below ours are not his own (run_identity.h): a
 // container's hearth may have the same. And the sweep is of a run: whoever is of a later one of the service that is
-// there already (leave()), by his cookie, as its leader or below one of these, is left to that one's end. Runs before
-// it are ended with it, as a restart sweeps nobody. Who holds the output and has no environment to ask (in the middle
-// of execve(2) and of its exit nobody has one) is unclear: it is looked at again in the next pass, and left alone when
-// it stays so. What began before the leader may be left of an earlier run, and is known by its mark alone. Hearth's own
-// processes are never candidates. What is only suspicious is listed and left alone.
+// there already (leave()), by his cookie or leaf, as its leader or below one of these, is left to that one's end. Runs
+// before it are ended with it, as a restart sweeps nobody. Who holds the output and has no environment to ask (in the
+// middle of execve(2) and of its exit nobody has one) is unclear: it is looked at again in the next pass, and left
+// alone when it stays so. What began before the leader may be left of an earlier run, and is known by its mark alone.
+// Hearth's own processes are never candidates. What is only suspicious is listed and left alone.
 //
 //   freezing   each pass: SIGSTOP to everything that is newly found. A frozen process makes no children, so a pass
 //              that finds nothing new has found all. Who ends between being found and being held (a chain of

@@ -188,6 +188,10 @@ TEST_F(ContainmentTest, the_sweep_finds_who_has_nothing_but_a_leaf) {
   os::SweepTarget target;
   target.instance = instance.directory;
   target.label = "shop.web.0";
+  os::Sweep of_an_earlier_run(target);
+  of_an_earlier_run.leave(5, 0);
+  EXPECT_TRUE(turn_until([&] { return of_an_earlier_run.step(os::read_mono()) != os::Sweep::State::again; }));
+  EXPECT_TRUE(alive(pid));
   os::Sweep sweep(target);
   EXPECT_TRUE(turn_until([&] { return sweep.step(os::read_mono()) != os::Sweep::State::again; }));
   EXPECT_FALSE(alive(pid));
