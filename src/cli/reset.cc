@@ -20,6 +20,7 @@
 #include "os/holders.h"
 #include "os/own_file.h"
 #include "os/proc_stat.h"
+#include "os/run_identity.h"
 #include "os/state_directory.h"
 #include "os/sweep.h"
 
@@ -89,7 +90,7 @@ std::map<std::string, pid_t> find_services(const std::string& directory) {
   for (const pid_t pid : os::list_processes()) {
     if (pid == ::getpid() || os::environment_of(pid, "HEARTH_INSTANCE") != directory) continue;
     const std::string label = os::environment_of(pid, "HEARTH_SLOT");
-    if (!label.empty()) found.emplace(label, pid);
+    if (!label.empty() && os::judged_by(pid) == pid) found.emplace(label, pid);
   }
   return found;
 }

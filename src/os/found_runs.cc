@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "os/proc_stat.h"
+#include "os/run_identity.h"
 
 namespace hearth::os {
 
@@ -14,6 +15,8 @@ std::map<RunId, FoundRun> find_runs(const std::string& instance_directory) {
     if (environment_of(pid, "HEARTH_INSTANCE") != instance_directory) continue;
     const RunId run = std::strtoull(environment_of(pid, "HEARTH_RUN").c_str(), nullptr, 10);
     if (run == no_run) continue;
+    const pid_t judge = judged_by(pid);
+    if (judge != 0 && judge != pid) continue;
     FoundRun candidate{pid, stat.start_ticks, environment_of(pid, "HEARTH_SLOT")};
     // Read again: between the two the PID may have become another's.
     if (start_ticks(pid) != stat.start_ticks) continue;

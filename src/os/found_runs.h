@@ -1,5 +1,6 @@
 // Runs of an instance that can be seen in /proc: session leaders with HEARTH_RUN and this HEARTH_INSTANCE in their
-// environment. For who comes after everybody's death, and knows no better or not enough.
+// environment. For who comes after everybody's death, and knows no better or not enough. Those of a hearth in a
+// container are none (run_identity.h).
 #pragma once
 
 #include <cstdint>

@@ -69,6 +69,7 @@ ports::EntryView KeeperClient::entry(EntryIndex index) const {
 
 void KeeperClient::take_changed(std::vector<EntryIndex>& entries) {
   entries.clear();
+  leaves_seen_.reset();
   // The bell first: who rings after this wakes us again, who rang before has set its bit.
   drain(link_.descriptor(wire::HelloDescriptor::to_supervisor));
   for (std::uint32_t word = 0; word < wire::change_words; ++word) {
@@ -113,14 +114,14 @@ SweepTarget KeeperClient::sweep_target(EntryIndex index) const {
   target.mark = sweep_mark(target.instance, target.label);
   target.leader = table.entry[index].pid.load(std::memory_order_acquire);
   target.leader_ticks = table.entry[index].start_ticks.load(std::memory_order_acquire);
+  const RunId run = table.entry[index].run.load(std::memory_order_acquire);
   // Nobody is stopped for a number that a spawner wrote. What is left of the run is found without its leader.
-  if (!may_be_of_run(target.leader, table.entry[index].run.load(std::memory_order_acquire)))
-    target.leader = 0, target.leader_ticks = 0;
+  if (!may_be_of_run(target.leader, run)) target.leader = 0, target.leader_ticks = 0;
   // Those of earlier runs stay parked while somebody writes to them. A hook that runs may write here, too: it is not of
-  // this run.
+  // this run, nor is a later one in the slot's other entry.
   const auto of_another = [&](RunId its) {
     for (EntryIndex i = 0; i < wire::entries_end(table); ++i)
-      if (table.entry[i].run.load() == its) return i / wire::entries_per_slot != slot;
+      if (table.entry[i].run.load() == its) return i / wire::entries_per_slot != slot || its > run;
     return false;
   };
   for (const Parked& output : link_.parked().all(ParkClass::output))
@@ -148,6 +149,14 @@ bool KeeperClient::sweep_tree(EntryIndex index, RunId run) {
   if (now < at->next) {
     link_.wake_in(at->next - now);
     return false;
+  }
+  // A start in the slot's other entry does not wait for this.
+  sweep.leave(no_run, 0);
+  const EntryIndex first = index - index % wire::entries_per_slot;
+  for (EntryIndex other = first; other < first + wire::entries_per_slot; ++other) {
+    const wire::RunEntry& its = link_.table().entry[other];
+    const RunId later = its.run.load(std::memory_order_acquire);
+    if (later > run) sweep.leave(later, its.pid.load(std::memory_order_acquire));
   }
   const Sweep::State state = sweep.step(now);
   if (state == Sweep::State::again) {

@@ -184,7 +184,17 @@ class KeeperClient final : public ports::Keeper {
   };
 
   // leaves.cc
-  const CgroupTree* tree_of(EntryIndex entry, RunId run, const std::string& label);
+  // Where leaves of the instance stand, by those who are in them.
+  struct LeavesSeen {
+    std::map<std::string, std::string> above;  // of a leaf's name: the cgroup with the tree
+    bool all = false;                          // false: somebody could not be looked at
+  };
+  struct LeafPlace {
+    const CgroupTree* tree = nullptr;  // none: it cannot be told now
+    bool is_removed = false;           // it stood somewhere, and is not there any more: nobody was left in it
+  };
+  const LeavesSeen& look_for_leaves();
+  LeafPlace place_of(EntryIndex entry, RunId run, const std::string& label);
   void remove_leaf_of(RunId run);
   // following.cc
   ports::MainAnswer follow_one(const ports::SpawnOrder& order, std::int32_t pid, const std::string& source);
@@ -312,8 +322,9 @@ class KeeperClient final : public ports::Keeper {
   SpanNs open_wait_ = 0;
   MonoNs open_next_ = 0;
   std::vector<Released> released_;
-  std::list<CgroupTree> elsewhere_;  // trees of earlier hearths of the instance in which leaves were found
-  std::set<RunId> uncontained_;      // that have ended, and of which no leaf was found
+  std::list<CgroupTree> elsewhere_;        // trees of earlier hearths of the instance in which leaves were found
+  std::optional<LeavesSeen> leaves_seen_;  // of this turn
+  std::set<RunId> uncontained_;            // that have ended, and of which no leaf was found
   std::vector<BusyLeaf> busy_;
   std::vector<Sweeping> sweeps_;
   std::map<RunId, std::string> leftovers_;

@@ -2,51 +2,87 @@
 #include <algorithm>
 #include <cerrno>
 #include <signal.h>
+#include <string_view>
 
 #include "os/clock.h"
 #include "os/keeper_client.h"
 #include "os/notify_sender.h"
 #include "os/proc_stat.h"
+#include "os/run_identity.h"
 
 namespace hearth::os {
 
-// None: it cannot be told now. Ours, where no leaf is found; then it has none.
-const CgroupTree* KeeperClient::tree_of(EntryIndex index, RunId run, const std::string& label) {
-  if (cgroups_.has_leaf(label, run)) return &cgroups_;
+// One reading of /proc for all who are asked for in a turn: after the death of everybody these may be a thousand. Whose
+// run had ended before the turn has nobody who began after the reading, and a run that began since has its leaf in our
+// tree.
+const KeeperClient::LeavesSeen& KeeperClient::look_for_leaves() {
+  if (leaves_seen_) return *leaves_seen_;
+  LeavesSeen& seen = leaves_seen_.emplace();
+  const std::string tree = "/" + tree_name(options_.directory) + "/";
+  const std::vector<pid_t> all = list_processes();
+  seen.all = !all.empty();
+  for (const pid_t pid : all) {
+    errno = 0;
+    const std::string path = cgroup_of(pid);
+    seen.all &= !path.empty() || !is_shortage(errno);
+    std::size_t at = path.find(tree);
+    if (at == std::string::npos) continue;
+    if (const pid_t judge = judged_by(pid); judge != pid) {
+      seen.all &= judge != 0 || !is_shortage(errno);
+      continue;
+    }
+    for (; at != std::string::npos; at = path.find(tree, at + 1)) {
+      const std::size_t begin = at + tree.size();
+      const std::string leaf = path.substr(begin, path.find('/', begin) - begin);
+      seen.above.emplace(leaf, above_tree(path, tree.substr(1, tree.size() - 2), leaf));
+    }
+  }
+  return seen;
+}
+
+// Our tree, where no leaf is found: then it has none.
+KeeperClient::LeafPlace KeeperClient::place_of(EntryIndex index, RunId run, const std::string& label) {
+  if (cgroups_.has_leaf(label, run)) return {&cgroups_};
   for (const CgroupTree& tree : elsewhere_)
-    if (tree.has_leaf(label, run)) return &tree;
-  const std::string name = tree_name(options_.directory), leaf = leaf_name(label, run);
+    if (tree.has_leaf(label, run)) return {&tree};
+  const std::string leaf = leaf_name(label, run);
   const wire::RunEntry& entry = link_.table().entry[index];
   const pid_t leader = entry.pid.load(std::memory_order_acquire);
   const std::uint64_t ticks = entry.start_ticks.load(std::memory_order_acquire);
   // A zombie has its cgroup still, and who began in no leaf is asked no further.
   errno = 0;
   const bool is_there = ticks == 0 || os::start_ticks(leader) == ticks;
-  const std::string of_leader = is_there ? cgroup_of(leader) : "";
+  std::string of_leader = is_there ? cgroup_of(leader) : "";
   bool seen = !of_leader.empty() || !is_shortage(errno);
-  std::string cgroup = above_tree(of_leader, name, leaf);
-  // Where another one has reaped the leader somebody else may tell; without cgroups, where that is all that there ever is to
-  // find, the sweep looks for whom it leads to.
+  // As the kernel writes it behind the path of a cgroup that was removed: by a predecessor, who could not say so any
+  // more.
+  constexpr std::string_view removed = " (deleted)";
+  const bool is_removed = of_leader.ends_with(removed);
+  if (is_removed) of_leader.erase(of_leader.size() - removed.size());
+  std::string cgroup = above_tree(of_leader, tree_name(options_.directory), leaf);
+  if (is_removed && !cgroup.empty() && of_leader.ends_with("/" + leaf)) return {&cgroups_, true};
+  // Where another one has reaped the leader somebody else may tell; without cgroups, where that is all that there ever
+  // is to find, the sweep looks for whom it leads to.
   if (seen && of_leader.empty() && cgroups_.usable()) {
-    const std::vector<pid_t> all = list_processes();
-    seen = !all.empty();
-    for (std::size_t i = 0; i < all.size() && cgroup.empty(); ++i) {
-      errno = 0;
-      cgroup = above_tree(cgroup_among_us(all[i]), name, leaf);
-      seen &= !cgroup.empty() || !is_shortage(errno);
-    }
+    const LeavesSeen& leaves = look_for_leaves();
+    const auto found = leaves.above.find(leaf);
+    if (found != leaves.above.end()) cgroup = found->second;
+    seen = leaves.all;
   }
-  if (cgroup.empty()) return seen ? &cgroups_ : nullptr;
+  if (cgroup.empty()) return {seen ? &cgroups_ : nullptr};
   CgroupTree tree = CgroupTree::open_at(cgroup, options_.directory);
-  if (!tree.usable()) return tree.scarce() ? nullptr : &cgroups_;
-  return &elsewhere_.emplace_back(std::move(tree));
+  if (!tree.usable()) return {tree.scarce() ? nullptr : &cgroups_};
+  return {&elsewhere_.emplace_back(std::move(tree)), is_removed && !elsewhere_.back().has_leaf(label, run)};
 }
 
 bool KeeperClient::end_tree(EntryIndex index, RunId run, const std::string& label) {
   const wire::RunEntry& entry = link_.table().entry[index];
   if (entry.run.load(std::memory_order_acquire) != run) return true;
-  const CgroupTree* const tree = tree_of(index, run, label);
-  const CgroupTree::Removed removed = tree != nullptr ? tree->remove_leaf(label, run) : CgroupTree::Removed::busy;
+  const LeafPlace place = place_of(index, run, label);
+  const CgroupTree* const tree = place.tree;
+  const CgroupTree::Removed removed = place.is_removed  ? CgroupTree::Removed::gone
+                                      : tree != nullptr ? tree->remove_leaf(label, run)
+                                                        : CgroupTree::Removed::busy;
   if (removed == CgroupTree::Removed::gone) {
     std::erase_if(busy_, [&](const BusyLeaf& busy) { return busy.run == run; });
     return true;

@@ -5,7 +5,6 @@
 #include <optional>
 #include <string_view>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
 #include "os/fd.h"
 #include "os/messages.h"
@@ -74,12 +73,6 @@ std::string cgroup_of(pid_t pid) {
   if (at == std::string::npos) return "";
   const std::size_t begin = text->find("0::", at) + 3;
   return text->substr(begin, text->find('\n', begin) - begin);
-}
-
-std::string cgroup_among_us(pid_t pid) {
-  struct stat st{};
-  if (::stat(("/proc/" + std::to_string(pid) + "/ns/pid").c_str(), &st) < 0 || st.st_ino != pid_namespace()) return "";
-  return cgroup_of(pid);
 }
 
 std::string leaf_in(const std::string& path, RunId run) {

@@ -51,8 +51,6 @@ class NotifySenders {
 
 // A process's path in the v2 hierarchy, as /proc/PID/cgroup has it; "" when it cannot be read.
 std::string cgroup_of(pid_t pid);
-// "" for who is of another PID namespace, too: a hearth there may have leaves of the same name, and what is in them is its own.
-std::string cgroup_among_us(pid_t pid);
 // The leaf of the run in a path of /proc/PID/cgroup: everything up to and with ".../hearth.HASH/LABEL.RUN"; "" = none.
 std::string leaf_in(const std::string& path, RunId run);
 

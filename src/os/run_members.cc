@@ -9,6 +9,7 @@
 #include "os/fd.h"
 #include "os/notify_sender.h"
 #include "os/proc_stat.h"
+#include "os/run_identity.h"
 #include "os/sweep.h"
 
 namespace hearth::os {
@@ -32,9 +33,9 @@ bool read_member(pid_t pid, RunMember& member) {
   return true;
 }
 
-// The environment of a process is away for an instant while it executes another program: without it mark and leaf tell.
-// Those of one that began before `since` tell nothing.
-bool read_claim(const std::string& instance, std::uint64_t since, pid_t pid, RunClaim& claim) {
+// What this process itself shows. The environment of a process is away for an instant while it executes another
+// program: without it mark and leaf tell. Those of one that began before `since` tell nothing.
+bool read_own_claim(const std::string& instance, std::uint64_t since, pid_t pid, RunClaim& claim) {
   claim = {};
   if (pid <= 1 || !read_member(pid, claim.process)) return false;
   const Result<std::string> environment = read_file("/proc/" + std::to_string(pid) + "/environ", 4u << 20);
@@ -50,9 +51,26 @@ bool read_claim(const std::string& instance, std::uint64_t since, pid_t pid, Run
   if (claim.foreign || claim.named || claim.process.ticks < since) return true;
   claim.mark = mark_of(pid);
   errno = 0;
-  std::string cgroup = cgroup_among_us(pid);
+  std::string cgroup = cgroup_of(pid);
   if (is_shortage(errno)) return false;
   if (cgroup.find("/" + tree_name(instance) + "/") != std::string::npos) claim.cgroup = std::move(cgroup);
+  return true;
+}
+
+// Says nothing of the instance's.
+bool is_empty(const RunClaim& claim) {
+  return claim.foreign || (!claim.named && claim.mark == 0 && claim.cgroup.empty());
+}
+
+bool read_claim(const std::string& instance, std::uint64_t since, pid_t pid, RunClaim& claim) {
+  if (!read_own_claim(instance, since, pid, claim)) return false;
+  if (is_empty(claim)) return true;
+  const pid_t judge = judged_by(pid);
+  if (judge == pid) return true;
+  RunClaim of_judge;
+  if (judge == 0 || !read_own_claim(instance, since, judge, of_judge)) return false;
+  of_judge.process = claim.process;
+  claim = std::move(of_judge);
   return true;
 }
 
@@ -115,9 +133,7 @@ std::vector<RunMember> Census::members_of(const RunIdentity& run, MonoNs asked) 
     std::vector<RunClaim> claims;
     RunClaim claim;
     for (const pid_t pid : list_processes())
-      if (read_claim(instance_, 0, pid, claim) && !claim.foreign &&
-          (claim.named || claim.mark != 0 || !claim.cgroup.empty()))
-        claims.push_back(claim);
+      if (read_claim(instance_, 0, pid, claim) && !is_empty(claim)) claims.push_back(claim);
     lock.lock();
     if (begun > begun_) {
       begun_ = begun;

@@ -3,13 +3,14 @@
 //   with a leaf     who is in it: the kernel knows, and nobody leaves it by himself
 //   without         a leaf of the run in another tree (cgroup.h), or HEARTH_INSTANCE and HEARTH_RUN in its environment.
 //                   Where that says nothing of hearth (it was cleared, or the program has written a title over it): the
-//                   mark of the service in a limit (sweep.h), and not begun before the run
+//                   mark of the service in a limit (sweep.h), and not begun before the run.
+//                   Of who is in a PID namespace below ours another one is asked (run_identity.h)
 //
 // Of what is found the *roots* have a parent that is not of the run: the leader has gone, and they are the orphans that
 // some reaper has taken over. A daemon that has workers is the only root.
 //
-// Who asks for many runs asks a *census*. Where runs have no leaf it reads /proc once for all that were asked for before it began to:
-// a look at a thousand runs costs what one costs, however many processes the machine has.
+// Who asks for many runs asks a *census*. Where runs have no leaf it reads /proc once for all that were asked for
+// before it began to: a look at a thousand runs costs what one costs, however many processes the machine has.
 #pragma once
 
 #include <cstdint>

@@ -14,6 +14,7 @@
 #include "os/cgroup.h"
 #include "os/notify_sender.h"
 #include "os/peer_run.h"
+#include "os/run_identity.h"
 
 namespace hearth::os {
 
@@ -89,7 +90,8 @@ bool Sweep::stop_groups_of_the_dead() {
   for (const auto& [pid, stat] : zombies_) {
     const bool known = std::find(stopped_groups_.begin(), stopped_groups_.end(), stat.group) != stopped_groups_.end();
     if (known || stat.group <= 1 || stat.group == target_.leader || stat.group == ::getpgrp()) continue;
-    if (stat.start_ticks < target_.leader_ticks || !marked(pid, true)) continue;
+    if (later_leader_ > 1 && (stat.group == later_leader_ || stat.session == later_leader_)) continue;
+    if (stat.start_ticks < target_.leader_ticks || !marked(pid, true) || judged_by(pid) != pid) continue;
     stopped_groups_.push_back(stat.group);
     stopped |= ::kill(-stat.group, signal_of_group()) == 0;
   }
@@ -101,24 +103,38 @@ int Sweep::signal_of_group() const {
   return hunts_ + 1 < hunts_max ? SIGSTOP : SIGKILL;
 }
 
+// What a process shows of itself. Of a chain of processes one has often ended by now: there its parent tells where it
+// was.
+Sweep::Evidence Sweep::shown(pid_t pid, const ProcStat& stat, Evidence evidence) {
+  const pid_t judge = judged_by(pid);
+  if (judge == pid || (judge == 0 && is_in_our_pid_namespace(stat.parent))) return evidence;
+  return judge == 0 ? Evidence::unclear : Evidence::none;
+}
+
 Sweep::Evidence Sweep::direct_evidence(pid_t pid, const ProcStat& stat, bool leader_holds) const {
   const bool young = stat.start_ticks >= target_.leader_ticks;
-  if (marked(pid, young)) return Evidence::belongs;
-  if (!young) return Evidence::none;
+  if (later_ != no_run && pid == later_leader_) return Evidence::later;
+  const bool has_mark = marked(pid, young);
+  if (!young) return has_mark ? shown(pid, stat, Evidence::belongs) : Evidence::none;
   if (pid == target_.leader && stat.start_ticks == target_.leader_ticks) return Evidence::belongs;
   // While the leader's PID is held (by itself or its zombie) a session or group of that number is its own.
   if (leader_holds && (stat.session == target_.leader || stat.group == target_.leader)) return Evidence::belongs;
   bool has_cookie = false;
   const std::string environment = environment_text(pid);
   const std::string slot = value_in(environment, "HEARTH_SLOT", &has_cookie);
-  const bool is_of_instance = has_cookie && value_in(environment, "HEARTH_INSTANCE") == target_.instance;
-  if (is_of_instance && slot == target_.label) return Evidence::belongs;
-  // Whoever is in no leaf has no label, and a target without one (a run whose label is not known) must not be taken to own
-  // all of those: it would kill every process of the machine.
-  if (!has_cookie && !target_.label.empty() && label_below(cgroup_among_us(pid), tree_name_) == target_.label)
-    return Evidence::belongs;
-  if (!writes_to_output(pid)) return Evidence::none;
-  if (is_of_instance) return Evidence::suspicious;
+  const bool is_of_instance =
+      has_cookie && !target_.instance.empty() && value_in(environment, "HEARTH_INSTANCE") == target_.instance;
+  const bool has_label = is_of_instance && !slot.empty() && slot == target_.label;
+  // Whoever is in no leaf has no label, and a target without one (a run whose label is not known) must not be taken to
+  // own all of those: it would kill every process of the machine.
+  const std::string cgroup = has_cookie || target_.label.empty() ? "" : cgroup_of(pid);
+  const bool has_leaf = !cgroup.empty() && label_below(cgroup, tree_name_) == target_.label;
+  const bool names_later = has_label && value_in(environment, "HEARTH_RUN") == std::to_string(later_);
+  const bool is_later = later_ != no_run && (names_later || (has_leaf && !leaf_in(cgroup, later_).empty()));
+  Evidence evidence = Evidence::none;
+  if (has_mark || has_label || has_leaf) evidence = shown(pid, stat, is_later ? Evidence::later : Evidence::belongs);
+  if (evidence == Evidence::belongs || evidence == Evidence::later || !writes_to_output(pid)) return evidence;
+  if (is_of_instance && !has_label) return Evidence::suspicious;
   return environment.empty() && !has_empty_environment(pid) ? Evidence::unclear : Evidence::belongs;
 }
 
@@ -168,17 +184,25 @@ std::vector<pid_t> Sweep::find_all(const Stats& stats) {
     const Evidence found = holds(pid, stat.start_ticks) ? Evidence::belongs : direct_evidence(pid, stat, leader_holds);
     evidence.emplace(pid, found);
   }
-  // Children of what belongs, to any depth: also one that has no environment now, before it makes children of its own.
-  for (bool more = true; more;) {
-    more = false;
-    for (auto& [pid, state] : evidence) {
-      auto parent = evidence.find(stats.at(pid).parent);
-      const bool open = state == Evidence::none || state == Evidence::unclear;
-      if (!open || parent == evidence.end() || parent->second != Evidence::belongs) continue;
-      state = Evidence::belongs;
-      more = true;
+  // Children to any depth: also one that has no environment now, before it makes children of its own. What is below a
+  // later run has its mark, too, and nothing that tells the two apart.
+  const auto pass_on = [&](Evidence from, auto&& is_open) {
+    for (bool more = true; more;) {
+      more = false;
+      for (auto& [pid, state] : evidence) {
+        const auto parent = evidence.find(stats.at(pid).parent);
+        if (parent == evidence.end() || parent->second != from || !is_open(pid, state)) continue;
+        state = from;
+        more = true;
+      }
     }
-  }
+  };
+  pass_on(Evidence::later, [&](pid_t pid, Evidence state) {
+    return state != Evidence::later && !holds(pid, stats.at(pid).start_ticks);
+  });
+  pass_on(Evidence::belongs, [](pid_t, Evidence state) {
+    return state == Evidence::none || state == Evidence::unclear || state == Evidence::later;
+  });
   std::vector<pid_t> found;
   suspects_.clear();
   unclear_.clear();

@@ -11,10 +11,13 @@
 //             one has had no meaning since Linux 2.4.25 (getrlimit(2)), and nobody sets it: what has closed all
 //             descriptors, lost its environment and its parents still has it
 // and none against it: a cookie of another service speaks against `output` (the descriptor was handed to it on
-// purpose). Who holds the output and has no environment to ask (in the middle of execve(2) and of its exit nobody has one) is
-// unclear: it is looked at again in the next pass, and left alone when it stays so. What began before the leader may be left
-// of an earlier run, and is known by its mark alone. Hearth's own processes are never candidates. What is only suspicious is
-// listed and left alone.
+// purpose). Cookie, leaf and mark of who is in a PID namespace below ours are not his own (run_identity.h): a
+// container's hearth may have the same. And the sweep is of a run: whoever is of a later one of the service that is
+// there already (leave()), by his cookie or leaf, as its leader or below one of these, is left to that one's end. Runs
+// before it are ended with it, as a restart sweeps nobody. Who holds the output and has no environment to ask (in the
+// middle of execve(2) and of its exit nobody has one) is unclear: it is looked at again in the next pass, and left
+// alone when it stays so. What began before the leader may be left of an earlier run, and is known by its mark alone.
+// Hearth's own processes are never candidates. What is only suspicious is listed and left alone.
 //
 //   freezing   each pass: SIGSTOP to everything that is newly found. A frozen process makes no children, so a pass
 //              that finds nothing new has found all. Who ends between being found and being held (a chain of
@@ -26,9 +29,9 @@
 // When it gives up: what forks faster than we look is not waited for, but looked at at most hunts_max times. Who was
 // killed needs a processor for its end, and time to give its memory back: seconds where the machine is busy or the
 // memory large, so that counting passes would call a slow end a survivor. It has limit, and who is unclear
-// limit_of_unclear, as has a look that is not possible. Neither ends a sweep before waits_min looks in a row: a hearth that
-// was itself held up (stopped, or without a processor) has not waited. For a writer to the output whom nobody can find there
-// are only those looks.
+// limit_of_unclear, as has a look that is not possible. Neither ends a sweep before waits_min looks in a row: a hearth
+// that was itself held up (stopped, or without a processor) has not waited. For a writer to the output whom nobody can
+// find there are only those looks.
 //
 // One pass reads /proc once, 3 to 5 ms with 470 processes: one per turn of the supervisor, and never on the way of
 // a restart. Signals go through pidfds that were checked against the start time, so that no PID used again is hit.
@@ -78,10 +81,12 @@ class Sweep {
   explicit Sweep(SweepTarget target);
 
   enum class State { again, done, incomplete };
+  // A later run of the service, which begins or goes on meanwhile: 0 = none, and no leader yet.
+  void leave(RunId run, pid_t leader) { later_ = run, later_leader_ = leader; }
   // One pass. Not called again once it is done or incomplete.
   State step(MonoNs now);
-  // Pause before the next step; 0 while freezing. Longer and longer while somebody is waited for: most are gone, or unclear
-  // no more, at the next look, and who is not may take the time that there is.
+  // Pause before the next step; 0 while freezing. Longer and longer while somebody is waited for: most are gone, or
+  // unclear no more, at the next look, and who is not may take the time that there is.
   SpanNs pause() const { return killing_ ? milliseconds(2) << (patience_ > 0 ? std::min(waits_ / 4, 5) : 0) : 0; }
 
   const std::vector<FoundProcess>& survivors() const { return survivors_; }
@@ -89,7 +94,8 @@ class Sweep {
   const std::vector<FoundProcess>& suspects() const { return suspects_; }
   // That hold the output, and nobody could tell whose they are: left alone. With them a sweep is incomplete.
   const std::vector<FoundProcess>& unclear() const { return unclear_; }
-  // In the last pass not every process could be looked at: descriptors or memory were short. With that a sweep is incomplete.
+  // In the last pass not every process could be looked at: descriptors or memory were short. With that a sweep is
+  // incomplete.
   bool is_blind() const { return blind_; }
   int hunts() const { return hunts_; }
   int killed() const { return killed_; }
@@ -103,7 +109,7 @@ class Sweep {
     bool gone = false;
     bool refused = false;  // EPERM: another user's
   };
-  enum class Evidence { none, unclear, suspicious, belongs };
+  enum class Evidence { none, unclear, suspicious, later, belongs };
   struct FifoIdentity {
     dev_t device;
     ino_t inode;
@@ -113,6 +119,7 @@ class Sweep {
   Stats read_all_stats();
   bool stop_groups_of_the_dead();
   Evidence direct_evidence(pid_t pid, const ProcStat& stat, bool leader_holds) const;
+  static Evidence shown(pid_t pid, const ProcStat& stat, Evidence evidence);
   bool writes_to_output(pid_t pid) const;
   bool marked(pid_t pid, bool read_file_too) const;
   std::vector<pid_t> find_all(const Stats& stats);
@@ -126,6 +133,8 @@ class Sweep {
 
   SweepTarget target_;
   const std::string tree_name_;
+  RunId later_ = no_run;
+  pid_t later_leader_ = 0;
   std::vector<FifoIdentity> outputs_;
   std::vector<Fd> output_ends_;
   std::vector<Held> held_;

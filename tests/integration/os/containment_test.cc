@@ -1,3 +1,5 @@
+#include <array>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -47,6 +49,20 @@ struct ContainmentTest : RealKeeper {
     os::CgroupTree::open(instance.directory, os::CgroupTree::Missing::leave).remove();
   }
   std::string elsewhere;
+  // Shows the same as a process of that run, and is none.
+  pid_t stranger_of(RunId run) {
+    const std::string names[] = {"HEARTH_INSTANCE=" + instance.directory, "HEARTH_SLOT=shop.web.0",
+                                 "HEARTH_RUN=" + std::to_string(run)};
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+      ::execle(
+          "/bin/sleep", "sleep", "1000", nullptr,
+          std::array{names[0].c_str(), names[1].c_str(), names[2].c_str(), static_cast<const char*>(nullptr)}.data());
+      ::_exit(127);
+    }
+    EXPECT_TRUE(turn_until([&] { return os::environment_of(pid, "HEARTH_SLOT") == "shop.web.0"; }));
+    return pid;
+  }
   static bool alive(pid_t pid) {
     os::ProcStat stat;
     return os::read_stat(pid, stat) && stat.state != 'Z';
@@ -116,6 +132,44 @@ TEST_F(ContainmentTest, who_has_a_leaf_elsewhere_is_found_by_it_when_the_leader_
   ::waitpid(other, nullptr, 0);
 }
 
+// The supervisor has removed the leaf, and died before it could have the run reaped.
+TEST_F(ContainmentTest, a_leaf_that_a_predecessor_has_removed_proves_that_nobody_is_left) {
+  ASSERT_NO_FATAL_FAILURE(start(true));
+  if (!client->cgroups().usable()) GTEST_SKIP() << client->cgroups().why();
+  escaped();
+  EXPECT_TRUE(turn_until([&] { return client->end_tree(0, 5, "shop.web.0"); }));
+  ASSERT_TRUE(client->cgroups().leaves().empty());
+  // It shows what a process of the run would: a sweep would find it.
+  const pid_t stranger = stranger_of(5);
+  go_on_with(os::CgroupTree::open(instance.directory));
+  EXPECT_TRUE(client->end_tree(0, 5, "shop.web.0"));
+  EXPECT_TRUE(client->sweep_tree(0, 5));
+  EXPECT_TRUE(alive(stranger));
+  ::kill(stranger, SIGKILL);
+  ::waitpid(stranger, nullptr, 0);
+}
+
+TEST_F(ContainmentTest, leaves_elsewhere_are_looked_for_once_in_a_turn) {
+  ASSERT_NO_FATAL_FAILURE(start(true));
+  if (!client->cgroups().usable()) GTEST_SKIP() << client->cgroups().why();
+  const pid_t pid = escaped();
+  const std::string leaf = client->cgroups().path() + "/shop.late.0.5";
+  go_on_with(tree_elsewhere());
+  link->table().entry[0].start_ticks.store(1);  // of its leader, who would be asked alone, somebody else has the number
+  EXPECT_TRUE(client->end_tree(0, 5, "shop.late.0")) << "there is no such leaf";
+  ASSERT_EQ(0, ::mkdir(leaf.c_str(), 0755));
+  {
+    const os::Fd procs(::open((leaf + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
+    const std::string number = std::to_string(pid);
+    ASSERT_EQ(static_cast<ssize_t>(number.size()), ::write(procs.get(), number.data(), number.size()));
+  }
+  EXPECT_TRUE(client->end_tree(0, 5, "shop.late.0")) << "nobody reads /proc again in this turn";
+  EXPECT_TRUE(alive(pid));
+  EXPECT_TRUE(turn_until([&] { return client->end_tree(0, 5, "shop.late.0"); }));
+  EXPECT_FALSE(alive(pid)) << "in the next one somebody does";
+  EXPECT_TRUE(turn_until([&] { return client->end_tree(0, 5, "shop.web.0"); }));
+}
+
 TEST_F(ContainmentTest, a_run_from_before_there_were_cgroups_is_swept) {
   ASSERT_NO_FATAL_FAILURE(start(false));
   const pid_t pid = escaped();
@@ -134,6 +188,10 @@ TEST_F(ContainmentTest, the_sweep_finds_who_has_nothing_but_a_leaf) {
   os::SweepTarget target;
   target.instance = instance.directory;
   target.label = "shop.web.0";
+  os::Sweep of_an_earlier_run(target);
+  of_an_earlier_run.leave(5, 0);
+  EXPECT_TRUE(turn_until([&] { return of_an_earlier_run.step(os::read_mono()) != os::Sweep::State::again; }));
+  EXPECT_TRUE(alive(pid));
   os::Sweep sweep(target);
   EXPECT_TRUE(turn_until([&] { return sweep.step(os::read_mono()) != os::Sweep::State::again; }));
   EXPECT_FALSE(alive(pid));

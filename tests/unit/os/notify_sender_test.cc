@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <fcntl.h>
 #include <limits>
-#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -39,34 +38,6 @@ TEST(PeerRun, the_label_of_a_leaf_is_found_in_a_path_and_what_is_made_below_a_le
   EXPECT_EQ(label_below("/hearth.0a/app.web.0.7 (deleted)", "hearth.0a"), "app.web.0");
   for (const char* none : {"/hearth.0b/app.web.0.7", "/hearth.0a", "/", "", "/user.slice"})
     EXPECT_EQ(label_below(none, "hearth.0a"), "") << none;
-}
-
-// A hearth in a container may have leaves of the same name as ours.
-TEST(NotifySender, who_is_of_another_PID_namespace_has_no_cgroup_among_us) {
-  EXPECT_EQ(cgroup_among_us(::getpid()), cgroup_of(::getpid()));
-  int ends[2];
-  ASSERT_EQ(0, ::pipe2(ends, O_CLOEXEC));
-  Fd from(ends[0]), to(ends[1]);
-  const pid_t parent = ::fork();
-  if (parent == 0) {
-    const bool apart = ::unshare(CLONE_NEWPID) == 0;
-    const pid_t child = apart ? ::fork() : -1;
-    if (child == 0)
-      for (;;) ::pause();
-    const ssize_t told = ::write(to.get(), &child, sizeof child);
-    if (told > 0)
-      for (;;) ::pause();
-    ::_exit(0);
-  }
-  pid_t child = -1;
-  ASSERT_EQ(static_cast<ssize_t>(sizeof child), ::read(from.get(), &child, sizeof child));
-  if (child > 0) {
-    EXPECT_EQ(cgroup_among_us(child), "");
-    ::kill(child, SIGKILL);
-  }
-  ::kill(parent, SIGKILL);
-  ::waitpid(parent, nullptr, 0);
-  if (child <= 0) GTEST_SKIP() << "a PID namespace cannot be made here";
 }
 
 // The leader and another process of a run in their leaf; the test itself is the stranger.

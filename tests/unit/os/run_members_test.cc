@@ -4,6 +4,7 @@
 #include <csignal>
 #include <fcntl.h>
 #include <string>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <vector>
@@ -12,7 +13,12 @@
 
 #include "os/clock.h"
 #include "os/fd.h"
+#include "os/found_runs.h"
+#include "os/proc_stat.h"
+#include "os/sweep.h"
+#include "unit/os/container.h"
 #include "unit/os/few_descriptors.h"
+#include "unit/os/marked.h"
 
 namespace hearth::os {
 namespace {
@@ -102,6 +108,69 @@ TEST_F(CensusTest, who_cannot_look_says_so) {
   ASSERT_EQ(1u, members_of(none, run, &all).size());
   EXPECT_EQ(child, members_of(none, run, &all).front().pid);
   EXPECT_TRUE(all);
+}
+
+// A hearth in a container may be at the same path, and have runs of the same number.
+TEST_F(CensusTest, who_shows_the_same_in_a_container_is_of_no_run_of_ours) {
+  const std::vector<std::string> environment{"HEARTH_INSTANCE=" + instance, "HEARTH_RUN=7", "HEARTH_SLOT=p.web.0"};
+  test::Container container([&] {
+    ::setsid();
+    test::Container::become(environment);
+  });
+  if (container.inside == 0) GTEST_SKIP() << "no PID namespace can be had here";
+  ASSERT_EQ("7", environment_of(container.inside, "HEARTH_RUN"));
+  EXPECT_TRUE(members_of(none, {instance, "p.web.0", 7, 0}).empty());
+  EXPECT_EQ(Pids{}, counted(7, read_mono()));
+  RunMember member;
+  EXPECT_FALSE(is_member_of(none, {instance, "p.web.0", 7, 0}, container.inside, member));
+  EXPECT_TRUE(find_runs(instance).empty());
+}
+
+TEST_F(CensusTest, who_is_in_a_namespace_that_a_process_of_the_run_has_made_is_of_the_run) {
+  const std::uint64_t mark = sweep_mark(instance, "p.web.0");
+  test::Container box([&] {}, [&] { test::set_mark(::getpid(), mark); });
+  if (box.inside == 0) GTEST_SKIP() << "no PID namespace can be had here";
+  const std::vector<RunMember> members = members_of(none, {instance, "p.web.0", 7, 0});
+  ASSERT_EQ(2u, members.size());
+  EXPECT_EQ(1u, roots_of(members).size());
+}
+
+// Of those the links in /proc/PID/ns are not to be read: programs with capabilities of their files, agents that hold
+// keys.
+TEST_F(CensusTest, who_may_not_be_traced_is_found_by_his_leaf_by_who_is_not_root) {
+  if (::geteuid() != 0) GTEST_SKIP() << "becomes an ordinary user";
+  CgroupTree tree = CgroupTree::open(instance);
+  if (!tree.usable()) GTEST_SKIP() << tree.why();
+  ASSERT_TRUE(tree.make_leaf("p.web.0", 7));
+  int ends[2];
+  ASSERT_EQ(0, ::pipe2(ends, O_CLOEXEC));
+  const Fd from(ends[0]), to(ends[1]);
+  const pid_t secret = ::fork();
+  if (secret == 0) {
+    const Fd procs(::open((tree.path() + "/p.web.0.7/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
+    const bool is_secret =
+        ::write(procs.get(), "0", 1) == 1 && ::setresuid(65534, 65534, 65534) == 0 && ::prctl(PR_SET_DUMPABLE, 0) == 0;
+    (void)!::write(to.get(), is_secret ? "y" : "n", 1);
+    for (;;) ::pause();
+  }
+  children.push_back({secret, Fd()});
+  char byte = 0;
+  ASSERT_EQ(1, ::read(from.get(), &byte, 1));
+  ASSERT_EQ('y', byte);
+  const pid_t looker = ::fork();
+  if (looker == 0) {
+    if (::setresuid(65534, 65534, 65534) != 0) ::_exit(2);
+    const std::vector<RunMember> members = members_of(none, {instance, "p.web.0", 7, 0});
+    ::_exit(members.size() == 1 && members[0].pid == secret ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(looker, ::waitpid(looker, &status, 0));
+  EXPECT_EQ(0, status);
+  ::kill(secret, SIGKILL);
+  ::waitpid(secret, nullptr, 0);
+  children.pop_back();
+  EXPECT_EQ(CgroupTree::Removed::gone, tree.remove_leaf("p.web.0", 7));
+  tree.remove();
 }
 
 }  // namespace
