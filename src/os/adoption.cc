@@ -45,6 +45,21 @@ bool is_scarce(const Error& error) {
   return is_shortage(error.code) || error.code == ENOBUFS;
 }
 
+// One that the keeper frees says nothing any more from its claim on, and then has another run or none.
+bool is_unwatched(const wire::RunEntry& entry, RunId run) {
+  return wire::phase_of(entry) == wire::EntryPhase::none &&
+         entry.claim.load(std::memory_order_acquire) != wire::claim_keeper &&
+         entry.run.load(std::memory_order_acquire) == run;
+}
+
+// Seen to be. The number may be another child's since.
+bool is_child_of_keeper(const wire::SlotTable& table, const wire::RunEntry& entry) {
+  const std::uint64_t ticks = entry.start_ticks.load(std::memory_order_acquire);
+  ProcStat stat;
+  return read_stat(entry.pid.load(std::memory_order_acquire), stat) && stat.parent == table.keeper_pid.load() &&
+         (ticks == 0 || stat.start_ticks == ticks);
+}
+
 }  // namespace
 
 bool KeeperClient::adopt(const ports::SpawnOrder& order, std::int32_t pid, std::uint64_t ticks) {
@@ -121,16 +136,14 @@ std::string KeeperClient::keep_open(const ports::SpawnOrder& order, bool its_spe
   return pipe ? "notify socket and readiness pipe" : "notify socket";
 }
 
-// A predecessor may have died before the keeper could be told. What our keeper is the parent of, it finds itself.
+// A predecessor may have died before the keeper could be told. What our keeper is the parent of, it finds itself. One that is
+// gone, or cannot be looked at now, waits with the rest: whoever left it out would never hear of its end.
 void KeeperClient::find_unadopted() {
-  const pid_t keeper = link_.table().keeper_pid.load();
   for (EntryIndex index = 0; index < wire::entries_end(link_.table()); ++index) {
     const wire::RunEntry& entry = link_.table().entry[index];
     const RunId run = entry.run.load(std::memory_order_acquire);
     const pid_t pid = entry.pid.load(std::memory_order_acquire);
-    if (run == no_run || pid <= 0 || wire::phase_of(entry) != wire::EntryPhase::none) continue;
-    ProcStat stat;
-    if (!read_stat(pid, stat) || stat.parent == keeper) continue;
+    if (run == no_run || pid <= 0 || !is_unwatched(entry, run) || is_child_of_keeper(link_.table(), entry)) continue;
     if (std::any_of(adoptions_.begin(), adoptions_.end(), [&](const Adoption& one) { return one.entry == index; }))
       continue;
     adoptions_.push_back({index, run});
@@ -339,8 +352,7 @@ void KeeperClient::mind_adoptions() {
   std::vector<Adoption> waiting = std::exchange(adoptions_, {});
   for (const Adoption& adoption : waiting) {
     const wire::RunEntry& entry = link_.table().entry[adoption.entry];
-    if (entry.run.load(std::memory_order_acquire) != adoption.run || wire::phase_of(entry) != wire::EntryPhase::none)
-      continue;
+    if (!is_unwatched(entry, adoption.run) || is_child_of_keeper(link_.table(), entry)) continue;
     OpenedProcess process = open_run(entry, adoption.run, label_of(adoption.entry / wire::entries_per_slot));
     if (process.gone) {
       link_.record_unseen_end(adoption.entry);

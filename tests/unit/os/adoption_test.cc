@@ -80,6 +80,12 @@ struct AdoptionTest : ::testing::Test {
     client =
         std::make_unique<KeeperClient>(*link, CgroupTree(), ClientOptions{keeper.instance().directory, std::nullopt});
   }
+  void make_client_without_descriptors() {
+    client.reset();
+    const test::FewDescriptors none(0);
+    client =
+        std::make_unique<KeeperClient>(*link, CgroupTree(), ClientOptions{keeper.instance().directory, std::nullopt});
+  }
   // The output of a run, as its service has it: with this in it, which nobody has read.
   Fd output_with(RunId run, const std::string& text) {
     const std::string name = keeper.instance().directory + "/" + fifo_name(run);
@@ -304,6 +310,55 @@ TEST_F(AdoptionTest, what_the_keeper_is_the_parent_of_it_finds_itself) {
   settle();
   EXPECT_FALSE(keeper.adopted().contains(7));
   EXPECT_EQ(EntryPhase::none, entry.phase.load()) << "its status is the keeper's to tell";
+}
+
+TEST_F(AdoptionTest, one_that_has_gone_before_a_successor_looks_is_told_as_ended) {
+  Child service;
+  wire::RunEntry& entry = left(7, service.pid, start_ticks(service.pid));
+  service.end();
+  restart_supervisor();
+  settle();
+  EXPECT_EQ(EntryPhase::exited, entry.phase.load());
+  EXPECT_EQ(wire::wait_code_unknown, entry.wait_code);
+}
+
+TEST_F(AdoptionTest, one_whose_number_is_of_another_child_of_the_keeper_is_told_as_ended) {
+  Child other;
+  keeper.table().keeper_pid = ::getpid();
+  wire::RunEntry& entry = left(7, other.pid, start_ticks(other.pid) - 1);
+  restart_supervisor();
+  settle();
+  EXPECT_EQ(EntryPhase::exited, entry.phase.load());
+}
+
+TEST_F(AdoptionTest, one_that_a_successor_cannot_look_at_now_is_adopted_later) {
+  HEARTH_SKIP_IF_SANITIZED();
+  Child service;
+  left(7, service.pid, start_ticks(service.pid));
+  make_client_without_descriptors();
+  settle();
+  EXPECT_TRUE(keeper.adopted().contains(7));
+}
+
+TEST_F(AdoptionTest, a_child_of_the_keeper_that_a_successor_cannot_look_at_now_stays_the_keepers_to_find) {
+  HEARTH_SKIP_IF_SANITIZED();
+  Child service;
+  keeper.table().keeper_pid = ::getpid();
+  wire::RunEntry& entry = left(7, service.pid, 0);
+  make_client_without_descriptors();
+  settle();
+  EXPECT_FALSE(keeper.adopted().contains(7));
+  EXPECT_EQ(EntryPhase::none, entry.phase.load());
+}
+
+TEST_F(AdoptionTest, nothing_is_said_of_an_entry_that_the_keeper_frees) {
+  Child service;
+  wire::RunEntry& entry = left(7, service.pid, start_ticks(service.pid));
+  service.end();
+  entry.claim = wire::claim_keeper;
+  restart_supervisor();
+  settle();
+  EXPECT_EQ(EntryPhase::none, entry.phase.load());
 }
 
 TEST_F(AdoptionTest, a_young_run_that_is_still_a_copy_of_the_keeper_is_adopted_and_has_not_started) {
