@@ -78,8 +78,10 @@ Status OwnSockets::bind_offers() {
 
 void OwnSockets::cannot_bind(const Error& error, MonoNs now) {
   bind_from_ = after(now, bind_pause);
-  if (!note_.empty()) return;
-  note_ = error.text() + ": until the disk takes it (df -i, quota, mount), hearth is not found by it";
+  std::string note = error.text() + ": until the disk takes it (df -i, quota, mount), hearth is not found by it";
+  if (note == note_) return;
+  if (!note_.empty()) ways_.drop_note(note_);
+  note_ = std::move(note);
   ways_.add_note(note_);
 }
 

@@ -88,8 +88,13 @@ TEST_F(OwnSocketsTest, a_disk_that_may_only_be_read_ends_nobody) {
   EXPECT_THAT(served, IsEmpty());
   EXPECT_THAT(notes, ElementsAre(HasSubstr("hearth is not found by it")));
   EXPECT_EQ(own.try_again(seconds(1)), seconds(2));
-  ASSERT_EQ(::mount("none", temp.path().c_str(), "tmpfs", MS_REMOUNT, ""), 0);
-  EXPECT_EQ(own.try_again(seconds(2)), never);
+  const std::string first = notes.front();
+  ASSERT_EQ(::mount("none", temp.path().c_str(), "tmpfs", MS_REMOUNT, "nr_inodes=1"), 0);
+  EXPECT_EQ(own.try_again(seconds(2)), seconds(3));
+  ASSERT_EQ(notes.size(), 1u);
+  EXPECT_NE(notes.front(), first) << "what is the matter now";
+  ASSERT_EQ(::mount("none", temp.path().c_str(), "tmpfs", MS_REMOUNT, "nr_inodes=9"), 0);
+  EXPECT_EQ(own.try_again(seconds(3)), never);
   EXPECT_TRUE(clients_find_it());
   EXPECT_TRUE(keepers_find_it());
   EXPECT_THAT(notes, IsEmpty());
