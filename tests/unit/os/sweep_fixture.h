@@ -21,10 +21,11 @@
 
 namespace hearth::os {
 
-// Other tests sweep at the same time: each program is an instance of its own, also seen from its children.
+// Other tests sweep at the same time: each program is an instance of its own, also seen from its children, of which one
+// may be the first to ask.
+inline const std::string instance_name = "/instance." + std::to_string(::getpid());
 inline const std::string& instance() {
-  static const std::string name = "/instance." + std::to_string(::getpid());
-  return name;
+  return instance_name;
 }
 
 // A leader that runs `body` in its own session and writes a byte when everything is set up.
