@@ -1,111 +1,14 @@
 // Runs that an earlier hearth has left: found again, or not, and handed to the keeper at once, or later.
 #include <algorithm>
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <gtest/gtest.h>
 
 #include "os/clock.h"
-#include "os/listeners.h"
 #include "os/proc_stat.h"
 #include "os/run_identity.h"
 #include "os/sweep.h"
-#include "unit/os/fake_keeper.h"
-#include "unit/os/few_descriptors.h"
-#include "unit/os/marked.h"
+#include "unit/os/adoption_fixture.h"
 
 namespace hearth::os {
 namespace {
-
-using wire::EntryPhase;
-using wire::ParkClass;
-
-// A copy of ours that waits, or becomes a program when it is let go.
-struct Child {
-  explicit Child(int at_3 = -1, const char* becomes = nullptr) {
-    int ends[2];
-    EXPECT_EQ(0, ::pipe2(ends, O_CLOEXEC));
-    go = Fd(ends[1]);
-    Fd wait(ends[0]);
-    pid = ::fork();
-    if (pid != 0) {
-      test::mark_as_run(pid);
-      return;
-    }
-    const int out = ::fcntl(ends[0], F_DUPFD_CLOEXEC, 100);
-    if (at_3 >= 0) ::dup2(at_3, 3);
-    ::close_range(4, 99, 0);
-    char byte = 0;
-    (void)!::read(out, &byte, 1);
-    if (becomes != nullptr) ::execl(becomes, becomes, "60", nullptr);
-    for (;;) ::pause();
-  }
-  ~Child() { end(); }
-  void end() {
-    if (pid <= 0) return;
-    ::kill(pid, SIGKILL);
-    ::waitpid(pid, nullptr, 0);
-    pid = -1;
-  }
-  pid_t pid = -1;
-  Fd go;
-};
-
-struct AdoptionTest : ::testing::Test {
-  test::FakeKeeper keeper;
-  test::OrderMaker maker;
-  std::unique_ptr<KeeperLink> link = keeper.connect();
-  std::unique_ptr<KeeperClient> client =
-      std::make_unique<KeeperClient>(*link, CgroupTree(), ClientOptions{keeper.instance().directory, std::nullopt});
-
-  wire::RunEntry& left(RunId run, pid_t pid, std::uint64_t ticks) {
-    wire::RunEntry& entry = keeper.table().entry[0];
-    entry.pid = pid;
-    entry.start_ticks = ticks;
-    entry.run = run;
-    return entry;
-  }
-  void fill_the_socket() {
-    for (std::uint64_t key = 1000;
-         link->park(park_record(ParkClass::spec, no_slot, key), std::move(*make_memfd("m", 1)));)
-      ++key;
-  }
-  void restart_supervisor() {
-    client.reset();
-    link.reset();
-    link = keeper.connect();
-    client =
-        std::make_unique<KeeperClient>(*link, CgroupTree(), ClientOptions{keeper.instance().directory, std::nullopt});
-  }
-  void make_client_without_descriptors() {
-    client.reset();
-    const test::FewDescriptors none(0);
-    client =
-        std::make_unique<KeeperClient>(*link, CgroupTree(), ClientOptions{keeper.instance().directory, std::nullopt});
-  }
-  // The output of a run, as its service has it: with this in it, which nobody has read.
-  Fd output_with(RunId run, const std::string& text) {
-    const std::string name = keeper.instance().directory + "/" + fifo_name(run);
-    ::mkfifo(name.c_str(), 0600);
-    Fd writer(::open(name.c_str(), O_RDWR | O_CLOEXEC));
-    EXPECT_EQ(static_cast<ssize_t>(text.size()), ::write(writer.get(), text.data(), text.size())) << name;
-    return writer;
-  }
-  static std::string said_in(const Parked* output) {
-    char said[64] = {};
-    return output != nullptr && ::read(output->fd, said, sizeof said - 1) > 0 ? said : "";
-  }
-  void settle() {
-    for (int i = 0; i < 100; ++i) {
-      keeper.handle();
-      client->flush();
-    }
-    keeper.handle();
-  }
-};
 
 TEST_F(AdoptionTest, a_run_that_cannot_be_opened_now_has_not_ended_and_is_adopted_later) {
   HEARTH_SKIP_IF_SANITIZED();
@@ -478,63 +381,6 @@ TEST_F(AdoptionTest, a_start_time_that_could_not_be_read_is_read_when_it_can) {
   restart_supervisor();
   client->take_changed(changed);
   EXPECT_EQ(start_ticks(service.pid), entry.start_ticks.load()) << "its predecessor could not";
-}
-
-struct ListenerAdoptionTest : AdoptionTest {
-  std::string address = "unix:" + keeper.instance().directory + "/web.sock";
-  Fd listener = std::move(*listen_on({.name = "http", .address = address}, {}));
-  void adopt(pid_t pid) {
-    maker.spec().listen = {{.name = "http", .address = address}};
-    listener.reset();  // of the dead
-    EXPECT_TRUE(client->adopt(maker.order(0, 7), pid, start_ticks(pid)));
-    keeper.handle();
-  }
-};
-
-TEST_F(ListenerAdoptionTest, a_listening_socket_is_taken_back_from_the_service_that_lives) {
-  Child service(listener.get());
-  const std::uint64_t identity = file_identity(listener.get());
-  // When it is there: the child closes and moves what it has.
-  while (!*listener_of(open_process(service.pid).pidfd.get(), 3, address)) ::sched_yield();
-  adopt(service.pid);
-  const Parked* parked = keeper.parked().find(ParkClass::listen, 0, "http");
-  ASSERT_NE(nullptr, parked);
-  EXPECT_EQ(identity, file_identity(parked->fd));
-  EXPECT_TRUE(client->take_notes().empty());
-}
-
-TEST_F(ListenerAdoptionTest, one_that_cannot_be_looked_for_now_is_taken_back_later_and_none_is_bound_beside_it) {
-  HEARTH_SKIP_IF_SANITIZED();
-  Child service(listener.get());
-  const std::uint64_t identity = file_identity(listener.get());
-  while (!*listener_of(open_process(service.pid).pidfd.get(), 3, address)) ::sched_yield();
-  maker.spec().listen = {{.name = "http", .address = address}};
-  listener.reset();
-  const std::uint64_t ticks = start_ticks(service.pid);
-  {
-    const test::FewDescriptors none(0);
-    EXPECT_TRUE(client->adopt(maker.order(0, 7), service.pid, ticks));
-  }
-  keeper.handle();
-  EXPECT_EQ(nullptr, keeper.parked().find(ParkClass::listen, 0, "http"));
-  const MonoNs until = after(read_mono(), seconds(30));
-  while (keeper.parked().find(ParkClass::listen, 0, "http") == nullptr) {
-    ASSERT_LT(read_mono(), until);
-    settle();
-  }
-  EXPECT_EQ(identity, file_identity(keeper.parked().find(ParkClass::listen, 0, "http")->fd));
-  EXPECT_TRUE(client->take_notes().empty());
-}
-
-TEST_F(ListenerAdoptionTest, a_service_that_has_moved_its_listening_socket_must_not_be_ended_for_it) {
-  Child service;
-  Fd moved(::fcntl(listener.get(), F_DUPFD_CLOEXEC, 200));  // held by somebody who cannot be asked
-  adopt(service.pid);
-  EXPECT_EQ(nullptr, keeper.parked().find(ParkClass::listen, 0, "http"));
-  const std::vector<Note> notes = client->take_notes();
-  ASSERT_EQ(1u, notes.size());
-  EXPECT_NE(std::string::npos, notes[0].text.find("held by the running service only")) << notes[0].text;
-  EXPECT_EQ(std::string::npos, notes[0].text.find("stop that")) << notes[0].text;
 }
 
 }  // namespace
