@@ -60,8 +60,8 @@ std::vector<Advice> advice_for(const SlotNews& slot, const std::string& name, co
     all.push_back({hearth + "logs " + name, "shows what it wrote before it ended"});
   if (wrote && state == "not ready") all.push_back({hearth + "logs " + name, "shows what it says of it"});
   if (slot.reason == "start_timeout")
-    all.push_back({"hearth config set service." + slot.name + ".start_timeout 10m",
-                   "and `hearth up` give it longer, if it was still loading"});
+    all.push_back({"hearth config set service." + slot.name + ".start_timeout TIME",
+                   "gives it longer with the next `" + hearth + "up`, if it was still loading"});
   if (state == "failed") {
     all.push_back({hearth + "start " + name, "tries again, from the beginning of its backoff"});
     return all;

@@ -79,9 +79,9 @@ void tell(const Context& context, const Failure& failure, const std::string& lab
   }
   if (slot.reason == "start_timeout")
     write_err(
-        fmt::format("  was it still loading? `hearth config set service.{}.start_timeout 10m` and `hearth up` give it "
-                    "longer\n",
-                    slot.name));
+        fmt::format("  was it still loading? A greater start_timeout gives it longer: `hearth config set "
+                    "service.{}.start_timeout TIME`, then `hearth {}up`\n",
+                    slot.name, context.place_option));
   const char* them = several ? "them" : "it";
   if (slot.state == "failed") {
     write_err(fmt::format("  hearth has given up on {}; `hearth {}start {}` tries again\n", them, context.place_option,

@@ -311,6 +311,7 @@ bool resume(Keeper& k, int& status) {
   hold_program_before(k, giver);
   open_own_program(k);
   k.table->keeper_messages = wire::message_version;
+  tell_of_logger(k);  // the program before may not have known of it
   if (k.options.came_back >= 0) {
     refuse(k, KeeperRefusalCause::came_back, k.options.came_back);
   } else {

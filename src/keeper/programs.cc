@@ -55,12 +55,6 @@ void forget_before(ProgramState& program) {
   forget_older(program);
 }
 
-void tell_of_logger(Keeper& k) {
-  const Trial trial = program_of(k, role_logger).trial;
-  const bool awaited = k.programs.next_logger >= 0 || trial == Trial::ordered || trial == Trial::begun;
-  k.table->logger_awaited.store(awaited ? 1 : 0);
-}
-
 // Has lived long enough, and has answered what it was asked meanwhile.
 bool proves_sound(const Keeper& k, uint32_t role, int64_t lived) {
   return lived >= sound_after && k.programs.probation[role].until == 0;
@@ -142,6 +136,12 @@ void go_back(Keeper& k, uint32_t role, wire::ReturnCause cause, int code, int st
 static_assert(wire::message_version == 5 && wire::plan_version == 4, "another plan needs another message_version");
 
 }  // namespace
+
+void tell_of_logger(Keeper& k) {
+  const Trial trial = program_of(k, role_logger).trial;
+  const bool awaited = k.programs.next_logger >= 0 || trial == Trial::ordered || trial == Trial::begun;
+  k.table->logger_awaited.store(awaited ? 1 : 0);
+}
 
 void open_programs(Keeper& k) {
   const char* paths[] = {k.options.supervisor, k.options.logger};

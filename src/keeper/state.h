@@ -280,6 +280,8 @@ void give_up_lock(Keeper& k);           // at the very end
 
 // programs.cc
 void open_programs(Keeper& k);
+// Writes into the table whether the logger of an upgrade has yet to come up, or to be given up.
+void tell_of_logger(Keeper& k);
 void execute_program(const Program& program, const char* path, const char* const* argv);
 // Takes the descriptors. All of a message or none: who hears that it was taken has both.
 bool take_programs(Keeper& k, const wire::ProgramRecord* record, const int* fd, uint32_t count);

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <memory>
 #include <poll.h>
+#include <set>
 #include <string>
 #include <sys/epoll.h>
 #include <utility>
@@ -138,6 +139,8 @@ class Loop {
     }
     pump_.drain();
     tell_supervisor();
+    if (!missed_.empty())
+      report("hearth ends, and what runs wrote for whose output there was no descriptor is lost", EMFILE);
     return {};
   }
 
@@ -161,7 +164,7 @@ class Loop {
   int wait_ms() {
     if (rounds_to_answer_ > 0) return 0;
     MonoNs due = pump_.next_due();
-    if (missed_ > 0) due = std::min(due, look_at_);
+    if (!missed_.empty()) due = std::min(due, look_at_);
     if (acks_owed_ > 0 || answer_owed_) due = std::min(due, after(system_.mono_ns(), first_pause));
     if (due == never) return -1;
     if (due == 0) return 0;
@@ -234,11 +237,12 @@ class Loop {
       const wire::ParkRecord* record = message.record<wire::ParkRecord>(i);
       if (record == nullptr || record->type != wire::ParkClass::output) continue;
       if (!brings) {
+        missed_.erase(record->key);
         pump_.remove(record->key);
       } else if (i < message.descriptors.size()) {
         pump_.add(record->key, record->slot, std::move(message.descriptors[i]));
       } else {
-        miss();
+        miss(record->key);
       }
     }
     if (!brings) return;
@@ -247,15 +251,16 @@ class Loop {
   }
 
   // There was no descriptor for it (EMFILE: our limit was lowered, or is reached), and the keeper says each once to a logger.
-  void miss() {
-    if (missed_++ == 0) report("descriptors are short: the output of some runs waits in their pipes", EMFILE);
+  void miss(RunId run) {
+    if (missed_.empty()) report("descriptors are short: the output of some runs waits in their pipes", EMFILE);
+    missed_.insert(run);
     look_at_ = after(system_.mono_ns(), short_of_descriptors);
   }
 
   // As soon as there is room for all of them: the next logger is told of everything, and goes on as behind one that was killed.
   Status give_way_when_others_can() {
-    if (missed_ == 0 || system_.mono_ns() < look_at_) return {};
-    std::vector<os::Fd> room(missed_ + 1);
+    if (missed_.empty() || system_.mono_ns() < look_at_) return {};
+    std::vector<os::Fd> room(missed_.size() + 1);
     for (os::Fd& fd : room) fd = os::Fd(fcntl(socket_, F_DUPFD_CLOEXEC, 0));
     look_at_ = after(system_.mono_ns(), short_of_descriptors);
     if (!room.back()) return {};
@@ -289,8 +294,8 @@ class Loop {
   Janitor janitor_;
   RotateRequests requests_;
   size_t rounds_to_answer_ = 0;  // 0 = nobody has asked
-  size_t missed_ = 0;            // outputs that came without their descriptors
-  MonoNs look_at_ = 0;           // missed_ > 0
+  std::set<RunId> missed_;       // whose output came without its descriptor
+  MonoNs look_at_ = 0;           // when there are any
   bool finished_ = false;
 };
 

@@ -354,6 +354,8 @@ void KeeperClient::mind_adoptions() {
     const wire::RunEntry& entry = link_.table().entry[adoption.entry];
     if (!is_unwatched(entry, adoption.run) || is_child_of_keeper(link_.table(), entry)) continue;
     OpenedProcess process = open_run(entry, adoption.run, label_of(adoption.entry / wire::entries_per_slot));
+    // The keeper may have recorded its true end meanwhile.
+    if (process.gone && !is_unwatched(entry, adoption.run)) continue;
     if (process.gone) {
       link_.record_unseen_end(adoption.entry);
       link_.wake_in(1);

@@ -187,7 +187,7 @@ class KeeperClient final : public ports::Keeper {
   // Where leaves of the instance stand, by those who are in them.
   struct LeavesSeen {
     std::map<std::string, std::string> above;  // of a leaf's name: the cgroup with the tree
-    bool all = false;                          // false: somebody could not be looked at
+    bool all;                                  // false: somebody could not be looked at
   };
   struct LeafPlace {
     const CgroupTree* tree = nullptr;  // none: it cannot be told now

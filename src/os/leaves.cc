@@ -17,7 +17,7 @@ namespace hearth::os {
 // tree.
 const KeeperClient::LeavesSeen& KeeperClient::look_for_leaves() {
   if (leaves_seen_) return *leaves_seen_;
-  LeavesSeen& seen = leaves_seen_.emplace();
+  LeavesSeen& seen = leaves_seen_.emplace(LeavesSeen{{}, false});
   const std::string tree = "/" + tree_name(options_.directory) + "/";
   const std::vector<pid_t> all = list_processes();
   seen.all = !all.empty();

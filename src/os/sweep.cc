@@ -86,11 +86,12 @@ Sweep::Stats Sweep::read_all_stats() {
 // Of a chain of processes one sees only the dead: the living one is always newer than the list. But the dead tell
 // its group. Each group is stopped once.
 bool Sweep::stop_groups_of_the_dead() {
+  // Its processes have the same mark, and may have groups of their own: nobody would ever continue them.
+  if (later_ != no_run) return false;
   bool stopped = false;
   for (const auto& [pid, stat] : zombies_) {
     const bool known = std::find(stopped_groups_.begin(), stopped_groups_.end(), stat.group) != stopped_groups_.end();
     if (known || stat.group <= 1 || stat.group == target_.leader || stat.group == ::getpgrp()) continue;
-    if (later_leader_ > 1 && (stat.group == later_leader_ || stat.session == later_leader_)) continue;
     if (stat.start_ticks < target_.leader_ticks || !marked(pid, true) || judged_by(pid) != pid) continue;
     stopped_groups_.push_back(stat.group);
     stopped |= ::kill(-stat.group, signal_of_group()) == 0;

@@ -130,7 +130,7 @@ TEST_F(FollowTest, a_start_that_took_too_long_says_how_it_is_given_longer) {
   FakeServer server({{http(202, accepted), report(true, "01", late)}});
   follow_with(server);
   EXPECT_EQ(code, 1);
-  EXPECT_NE(err.find("hearth config set service.web.start_timeout 10m"), err.npos) << err;
+  EXPECT_NE(err.find("hearth config set service.web.start_timeout TIME"), err.npos) << err;
 }
 
 // A user with two instances copies the command that is shown: it has to talk to this one.
