@@ -25,8 +25,8 @@ using wire::StateProblem;
 // What is reserved of a new decision page; the supervisor reserves more as slots are added.
 constexpr uint32_t slots_reserved = 32;
 
-// Whoever is short of descriptors or of memory, or reads from a disk that breaks, cannot tell what is there: it must not be taken
-// for none, and put aside. Not base's is_shortage(): this room may not link base.
+// Whoever is short of descriptors or of memory, or reads from a disk that breaks, cannot tell what is there: it must
+// not be taken for none, and put aside. Not base's is_shortage(): this room may not link base.
 bool keeps_from_looking(int error) {
   return error == EMFILE || error == ENFILE || error == ENOMEM || error == EIO;
 }
@@ -37,8 +37,9 @@ struct Obstacle {
 };
 
 struct Pages {
-  Obstacle obstacle;     // to telling what is there
-  Obstacle no_identity;  // to telling which boot, PID namespace and directory this is: of matter when a pair is there
+  Obstacle obstacle;  // to telling what is there
+  // To telling which this is: of matter when a pair is there.
+  Obstacle no_boot, no_pid_namespace, no_directory;
   int table_fd = -1;
   int page_fd = -1;
   wire::SlotTable* table = nullptr;
@@ -69,9 +70,9 @@ void note_obstacle(Pages& pages, const char* at) {
   if (keeps_from_looking(errno)) pages.obstacle = {errno, at};
 }
 
-void note_no_identity(Pages& pages, const char* at) {
+void note_no_identity(Pages& pages, Obstacle& which, const char* at) {
   note_obstacle(pages, at);
-  pages.no_identity = {errno, at};
+  which = {errno, at};
 }
 
 wire::StateIdentity identify(int directory, Pages& pages) {
@@ -79,12 +80,12 @@ wire::StateIdentity identify(int directory, Pages& pages) {
   static constexpr char boot_id[] = "/proc/sys/kernel/random/boot_id", pid_namespace[] = "/proc/self/ns/pid";
   const int file = open(boot_id, O_RDONLY | O_CLOEXEC);
   if (file < 0) {
-    note_no_identity(pages, boot_id);
+    note_no_identity(pages, pages.no_boot, boot_id);
   } else {
     const ssize_t got = read(file, identity.boot_id, sizeof identity.boot_id - 1);
     if (got < 36) {
       if (got >= 0) errno = ENODATA;
-      note_no_identity(pages, boot_id);
+      note_no_identity(pages, pages.no_boot, boot_id);
       memset(identity.boot_id, 0, sizeof identity.boot_id);
     }
     identity.boot_id[36] = 0;
@@ -94,10 +95,10 @@ wire::StateIdentity identify(int directory, Pages& pages) {
   if (stat(pid_namespace, &space) == 0)
     identity.pid_namespace = space.st_ino;
   else
-    note_no_identity(pages, pid_namespace);
+    note_no_identity(pages, pages.no_pid_namespace, pid_namespace);
   struct statx x;
   if (statx(directory, "", AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &x) < 0) {
-    note_no_identity(pages, "DIR");
+    note_no_identity(pages, pages.no_directory, "DIR");
   } else {
     identity.device = uint64_t{x.stx_dev_major} << 32 | x.stx_dev_minor;
     identity.inode = x.stx_ino;
@@ -175,6 +176,15 @@ StateProblem compare_lock(int lock, Pages& pages) {
   return named ? StateProblem::none : StateProblem::not_the_last;
 }
 
+// To telling whether it is of here. Who made it may have been as blind, as on a kernel without PID namespaces: then
+// nobody can ever tell, and waiting would not help.
+Obstacle obstacle_to_comparing(const Pages& pages, const wire::StateIdentity& theirs) {
+  if (theirs.boot_id[0] != 0 && pages.no_boot.error != 0) return pages.no_boot;
+  if (theirs.pid_namespace != 0 && pages.no_pid_namespace.error != 0) return pages.no_pid_namespace;
+  if (theirs.inode != 0 && pages.no_directory.error != 0) return pages.no_directory;
+  return {};
+}
+
 StateProblem examine(Pages& pages, const wire::StateIdentity& ours) {
   const wire::SlotTable& table = *pages.table;
   const wire::DecisionPage& page = *pages.page;
@@ -184,9 +194,9 @@ StateProblem examine(Pages& pages, const wire::StateIdentity& ours) {
       !wire::decision_page_valid(page, sizeof page, wire::decision_record_version))
     return StateProblem::other_version;
   if (table.state_id != page.state_id) return StateProblem::not_a_pair;
-  // Who made it may have been as blind: then nobody can ever go on with it.
-  if (pages.no_identity.error != 0 && table.identity.boot_id[0] != 0 && wire::held_head(page) != nullptr)
-    pages.obstacle = pages.no_identity;
+  if (const Obstacle blind = obstacle_to_comparing(pages, table.identity);
+      blind.error != 0 && wire::held_head(page) != nullptr)
+    pages.obstacle = blind;
   const StateProblem other = wire::compare_identities(table.identity, ours);
   if (other != StateProblem::none) return other;
   return wire::held_head(page) == nullptr ? StateProblem::incomplete : StateProblem::none;

@@ -228,12 +228,17 @@ struct Here {
   std::uint64_t pid_namespace = 0;
 };
 
-// A kernel that has none of it has none at the next try either.
-Result<Here> find_here() {
+// A kernel that has none of it has none at the next try either; and who did not know it when the list was written is
+// kept from it for good.
+Result<Here> find_here(const RunList& list) {
+  const auto lasts = [](int error, bool known_before) {
+    return error == ENOENT || (!known_before && (error == EACCES || error == EPERM));
+  };
   const Result<std::string> boot = os::read_boot_id();
-  if (!boot && boot.error().code != ENOENT) return failure(boot.error());
+  if (!boot && !lasts(boot.error().code, !list.boot_id.empty())) return failure(boot.error());
   const Here here{boot.value_or(""), os::pid_namespace()};
-  if (here.pid_namespace == 0 && errno != ENOENT) return errno_failure("examine", "/proc/self/ns/pid", errno);
+  if (here.pid_namespace == 0 && !lasts(errno, list.pid_namespace != 0))
+    return errno_failure("examine", "/proc/self/ns/pid", errno);
   return here;
 }
 
@@ -313,7 +318,7 @@ Result<Heritage> read_heritage(const std::string& directory,
   std::string lost;
   RunList list = read_list(directory, shelf, lost);
   // Where nobody is to be told apart nothing depends on it, and a sandbox may hide it for good.
-  const Result<Here> here = list.runs.empty() ? Here{} : find_here();
+  const Result<Here> here = list.runs.empty() ? Here{} : find_here(list);
   if (!here) return failure(here.error());
   sort_noted(std::move(list), *here, directory, shelf, heritage);
   for (const auto& [run, process] : os::find_runs(directory)) add_found(run, process, shelf, heritage);

@@ -230,6 +230,30 @@ TEST_F(PagesTest, of_which_nobody_can_say_whether_this_is_their_boot_stay_as_the
   EXPECT_EQ(0, in_a_child([&] { return open() && k->table->origin == StateOrigin::made; }));
 }
 
+// As where the kernel has no PID namespaces: who waits until it can be told waits for ever.
+TEST_F(PagesTest, of_somebody_who_could_not_tell_either_end_no_start) {
+  ASSERT_TRUE(open());
+  commit();
+  k->table->identity.pid_namespace = 0;
+  const std::string boot = k->table->identity.boot_id;
+  forget();
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const std::string random = "/proc/sys/kernel/random";
+    const bool masked = ::unshare(CLONE_NEWNS) == 0 &&
+                        ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+                        ::mount("none", "/proc", "tmpfs", 0, nullptr) == 0;
+    if (!masked) ::_exit(2);
+    std::filesystem::create_directories(random);
+    std::ofstream(random + "/boot_id") << boot << "\n";
+    ::_exit(open() && k->table->problem == StateProblem::other_pid_namespace ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(child, ::waitpid(child, &status, 0));
+  if (WEXITSTATUS(status) == 2) GTEST_SKIP() << "/proc cannot be masked here";
+  EXPECT_EQ(0, status);
+}
+
 TEST_F(PagesTest, on_a_disk_that_breaks_stay_as_they_are) {
   HEARTH_SKIP_IF_SANITIZED();
   ASSERT_TRUE(open());

@@ -3,7 +3,9 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -162,6 +164,35 @@ TEST_F(HeritageTest, what_nobody_can_read_now_ends_the_start_and_changes_nothing
   }
   EXPECT_FALSE(std::filesystem::exists(directory / "spec/4.json.put-aside"));
   EXPECT_EQ(1u, read_as_somebody()->runs.size());
+}
+
+// Of a list that has the boot nobody can tell then whose PIDs it has.
+TEST_F(HeritageTest, a_boot_that_is_closed_to_us_as_to_who_wrote_the_list_ends_no_start) {
+  const Service service(directory.path(), 9, "shop.web.0");
+  note(9, service.pid(), service.ticks());
+  const std::string closed = directory / "closed";
+  std::ofstream{closed};
+  ::chmod(closed.c_str(), 0);
+  const auto runs_found = [&](const std::string& boot) {
+    list.boot_id = boot;
+    std::ofstream(directory / "runs.json") << run_list_text(list);
+    const pid_t child = ::fork();
+    if (child == 0) {
+      const bool masked = ::unshare(CLONE_NEWNS) == 0 &&
+                          ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+                          ::mount(closed.c_str(), "/proc/sys/kernel/random/boot_id", nullptr, MS_BIND, nullptr) == 0;
+      if (!masked) ::_exit(100);
+      const Result<ports::Heritage> heritage = read_as_somebody();
+      ::_exit(heritage ? static_cast<int>(heritage->runs.size()) : heritage.error().code == EACCES ? 101 : 102);
+    }
+    int status = -1;
+    ::waitpid(child, &status, 0);
+    return WEXITSTATUS(status);
+  };
+  const int found = runs_found("");
+  if (found == 100) GTEST_SKIP() << "/proc cannot be masked here";
+  EXPECT_EQ(1, found);
+  EXPECT_EQ(101, runs_found(os::boot_id()));
 }
 
 // Its copy in DIR/spec may not be there yet, or not any more.
