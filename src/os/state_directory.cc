@@ -79,11 +79,11 @@ bool nobody_has(int state, const char* file) {
   return ::fcntl(fd.get(), F_SETSIG, SIGURG) == 0 && ::fcntl(fd.get(), F_SETLEASE, F_WRLCK) == 0;
 }
 
-// The instance directory that it was made for. "": it is of another mount namespace, or nobody says.
+// The instance directory that it was made for: absolute. "": it is of another mount namespace, or nobody says.
 std::string path_made_for(int state) {
   const std::string made_for = link_target(state, name_of_instance);
   const std::string space = mount_namespace() + " ";
-  return made_for.starts_with(space) ? made_for.substr(space.size()) : "";
+  return made_for.starts_with(space + "/") ? made_for.substr(space.size()) : "";
 }
 
 // As a slot table has it (StateIdentity).

@@ -191,6 +191,17 @@ TEST_F(StateDirectoryTest, what_may_be_in_use_elsewhere_or_is_just_being_made_is
   EXPECT_TRUE(fs::exists(nameless));
 }
 
+TEST_F(StateDirectoryTest, one_made_for_a_path_that_says_nothing_here_is_left_and_ends_no_start) {
+  const std::string odd = make("odd");
+  fs::resize_file(odd + "/" + wire::slot_table_file, sizeof(wire::SlotTable));
+  const std::string space = fs::read_symlink("/proc/self/ns/mnt");
+  fs::remove(odd + "/instance");
+  fs::create_symlink(space + " odd", odd + "/instance");
+  fs::remove_all(root / "odd");
+  make("a");
+  EXPECT_TRUE(fs::exists(odd));
+}
+
 TEST_F(StateDirectoryTest, it_ends_with_its_decision_page_and_not_before) {
   make("a");
   const Fd directory(::open((root / "a").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
