@@ -13,6 +13,7 @@
 #include "base/rfc3339.h"
 #include "os/clock.h"
 #include "os/crash_point.h"
+#include "os/own_file.h"
 #include "os/proc_stat.h"
 
 namespace hearth::store {
@@ -275,15 +276,24 @@ void DiskStore::remove_unwanted_state() const {
   ::closedir(listed);
 }
 
+// Of the list of the hearth before: ours is written later. That it can be read, read_heritage() sees to.
+EventId DiskStore::least_event_in_list() const {
+  const Result<std::string> text = os::read_own_file(directory_ + "/" + runs_file, run_list_bytes_max);
+  const Result<RunList> list = text ? parse_run_list(*text) : failure(text.error());
+  return list ? std::max(list->last_event, list->event_floor) : no_event;
+}
+
 Result<ports::JournalMark> DiskStore::continue_journal(std::optional<ports::JournalMark> mark) {
   Result<EventId> floor = mark ? no_event : last_event_on_disk(instance());
   // A part of the disk that is broken for good must not keep everything from starting: as after a loss, numbers are left out.
   if (!floor && (floor.error().code == EIO || floor.error().code == EACCES)) floor = least_event_on_disk(instance());
+  if (!mark && floor) floor = std::max(*floor, least_event_in_list());
   Result<ports::JournalMark> now = floor ? journal_.resume(mark, *floor) : failure(floor.error());
   if (!now) {
     now.error().subject = directory_ + "/" + now.error().subject;
     if (is_shortage(now.error().code)) now.error().hint = hint_of_shortage;
   }
+  if (now) (void)mirror_->note_event(now->last);
   uncopied_ = true;  // our predecessor may have died before it was copied
   return now;
 }
@@ -294,6 +304,7 @@ Result<std::uint64_t> DiskStore::append_events(const std::vector<EventRecord>& e
 
 void DiskStore::events_committed(ports::JournalMark mark) {
   journal_.committed(mark);
+  if (mirror_->note_event(mark.last)) writer_.post(false);
   uncopied_ = true;
 }
 

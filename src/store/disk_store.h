@@ -89,6 +89,7 @@ class DiskStore final : public ports::Store {
   void keep_found(std::uint64_t version, std::string_view text);
   bool park(std::uint64_t version, os::Fd fd, SpanNs patience);
   void remove_unwanted_state() const;
+  EventId least_event_in_list() const;
   void copy_events();
   int instance() const { return link_.descriptor(wire::HelloDescriptor::directory); }
   std::string state_path() const;

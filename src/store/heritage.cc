@@ -187,8 +187,8 @@ class Shelf {
 
 // `lost`: why there may have been more runs than it has; else left as it is.
 RunList read_list(const std::string& directory, Shelf& shelf, std::string& lost) {
-  const std::string path = directory + "/runs.json";
-  const Result<std::string> text = os::read_own_file(path, 64u << 20);
+  const std::string path = directory + "/" + runs_file;
+  const Result<std::string> text = os::read_own_file(path, run_list_bytes_max);
   if (!text && text.error().code == ENOENT) return {};
   if (!text && !is_told(text.error())) {
     shelf.give_up(text.error());

@@ -29,7 +29,7 @@ inline constexpr char events_file_before[] = "events.1.jsonl";
 // The newest event that the files in this directory have. 0: none. Fails when one of them is there and cannot be read: nobody
 // can tell then.
 Result<EventId> last_event_on_disk(int directory);
-// For who cannot read the newest file: more than none, and no more than there are.
+// For who cannot read the newest file: more than none, and no more than there are. The list of runs may know better.
 EventId least_event_on_disk(int directory);
 
 class JournalCopy {

@@ -19,7 +19,6 @@
 namespace hearth::store {
 namespace {
 
-constexpr char runs_name[] = "runs.json";
 // Text that is made before it is written; a line has 400 bytes at most.
 constexpr std::size_t text_bytes = 16 * 1024;
 // Lines made under one lock: a few microseconds.
@@ -190,6 +189,17 @@ bool Mirror::note(const std::vector<ports::SlotNote>& changed, RunId next_run) {
   return other;
 }
 
+// Before the first note() there is no list, and the one of before must stay.
+bool Mirror::note_event(EventId last) {
+  const std::lock_guard lock(mutex_);
+  const EventId floor = last / event_floor_step * event_floor_step;
+  if (floor <= event_floor_) return false;
+  event_floor_ = floor;
+  if (!noted_once_) return false;
+  ++runs_serial_;
+  return true;
+}
+
 void Mirror::finish(RunId next_run, EventId last_event) {
   const std::lock_guard lock(mutex_);
   if (finished_) return;
@@ -300,13 +310,13 @@ bool Mirror::write_runs() {
   const Step step{Act::runs, 0};
   const Doing doing(*this, step);
   const int directory = place_.instance.get();
-  const std::string temporary = std::string(runs_name) + ".new";
+  const std::string temporary = std::string(runs_file) + ".new";
   std::uint64_t serial = 0;
   bool good = false;
   if (os::Fd fd = make_temporary(directory, temporary)) {
     good = write_run_lines(fd.get(), serial);
     os::crash_point("runs written");
-    good = put_in_place(directory, std::move(fd), temporary, runs_name, good);
+    good = put_in_place(directory, std::move(fd), temporary, runs_file, good);
     os::crash_point("runs in place");
   }
   // At a deliberate end, on a full disk: better no list than one by which the next hearth would start what was stopped.
@@ -330,7 +340,7 @@ bool Mirror::without_list(std::uint64_t& serial) {
     if (!finished_) return false;
     serial = runs_serial_;
   }
-  if (::unlinkat(place_.instance.get(), runs_name, 0) == 0 || errno == ENOENT) return true;
+  if (::unlinkat(place_.instance.get(), runs_file, 0) == 0 || errno == ENOENT) return true;
   errno = error;
   return false;
 }
@@ -346,7 +356,8 @@ bool Mirror::write_run_lines(int fd, std::uint64_t& serial) {
       const std::lock_guard lock(mutex_);
       if (slot == 0) {
         serial = runs_serial_;
-        append_run_list_head(line_, place_.boot_id, place_.pid_namespace, place_.directory, next_run_, last_event_);
+        append_run_list_head(line_, place_.boot_id, place_.pid_namespace, place_.directory, next_run_, last_event_,
+                             event_floor_);
       }
       end = runs_.size();
       for (std::size_t made = 0; slot < end && made < lines_at_once; ++slot) {
@@ -405,7 +416,7 @@ std::string Mirror::subject(Step step) const {
   switch (step.act) {
     case Act::none: return "";
     case Act::events: return place_.directory + "/" + events_file;
-    case Act::runs: return place_.directory + "/" + runs_name;
+    case Act::runs: return place_.directory + "/" + runs_file;
     case Act::document: return place_.directory + "/" + spec_name(step.version);
     case Act::removal:
       return place_.directory + "/" + (step.version == 0 ? std::string("spec") : spec_name(step.version));

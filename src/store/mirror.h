@@ -56,6 +56,8 @@ class Mirror {
   void drop(std::uint64_t version);
   // True when that is another list than before.
   bool note(const std::vector<ports::SlotNote>& changed, RunId next_run);
+  // The newest event. True when the list is to be written for it.
+  bool note_event(EventId last);
   // A deliberate end: no document and no run from here on.
   void finish(RunId next_run, EventId last_event);
 
@@ -117,6 +119,7 @@ class Mirror {
   std::vector<ports::RunNote> runs_;  // by slot; no label: nothing is there
   RunId next_run_ = 0;
   EventId last_event_ = no_event;  // since finish()
+  EventId event_floor_ = no_event;
   std::uint64_t serial_ = 0;
   std::uint64_t runs_serial_ = 0;
   std::uint64_t runs_written_ = 0;

@@ -25,11 +25,12 @@ ports::RunNote note_of(const FlatObject& object) {
 }  // namespace
 
 void append_run_list_head(std::string& out, const std::string& boot_id, std::uint64_t pid_namespace,
-                          const std::string& instance, RunId next_run, EventId last_event) {
+                          const std::string& instance, RunId next_run, EventId last_event, EventId event_floor) {
   FlatWriter head(out);
   head.add("format", ports::run_list_format).add("boot_id", boot_id).add("pid_namespace", pid_namespace);
   head.add("instance", instance).add("next_run", next_run);
   if (last_event != no_event) head.add("last_event", last_event);
+  if (event_floor != no_event) head.add("event_floor", event_floor);
   out += ",\"runs\":[\n";
 }
 
@@ -49,7 +50,8 @@ void append_run_list_end(std::string& out, bool empty) {
 
 std::string run_list_text(const RunList& list) {
   std::string out;
-  append_run_list_head(out, list.boot_id, list.pid_namespace, list.instance, list.next_run, list.last_event);
+  append_run_list_head(out, list.boot_id, list.pid_namespace, list.instance, list.next_run, list.last_event,
+                       list.event_floor);
   bool first = true;
   for (const ports::RunNote& note : list.runs) append_run(out, note, std::exchange(first, false));
   append_run_list_end(out, first);
@@ -66,6 +68,7 @@ Result<RunList> parse_run_list(const std::string& text) {
   list.instance = string_of(object, "instance");
   list.next_run = number_of(object, "next_run");
   list.last_event = number_of(object, "last_event");
+  list.event_floor = number_of(object, "event_floor");
   list.torn = true;  // until its end is seen
   bool hole = false;
   std::size_t at = text.find('\n');

@@ -81,7 +81,7 @@ void Takeover::begin_events(const ports::JournalMark& mark, EventId last_of_ende
   event.what = Happening::loss;
   event.time = now_.wall;
   event.text = "events after " + std::to_string(mark.last) +
-               " may be lost: DIR/state had them and is gone, and the copy on the disk is half a second behind";
+               " may be lost: DIR/state had them and is gone, and the copy on the disk is behind, or cannot be read";
   book_.errands.happened.push_back(std::move(event));
 }
 
