@@ -97,8 +97,10 @@ int shut_down(const Context& context, const std::string& key, MonoNs deadline, i
   }
   const int code = conclude(context, outcome, order, nullptr);
   if (code != exit_code::done || !order.wait) return code;
-  // What it could not place, because no document tells of it, was left alone, and nobody watches it any more.
-  if (const std::vector<LeftRun> alone = left_runs(context.instance.directory); !alone.empty()) {
+  // What it could not place, because no document tells of it, was left alone, and nobody watches it any more. What runs
+  // under a hearth that somebody has started since is that one's.
+  if (const std::vector<LeftRun> alone = left_runs(context.instance.directory);
+      !alone.empty() && !instance_lives(context.instance)) {
     Context people = context;
     people.json = false;  // stdout has its object already
     return complain(people,

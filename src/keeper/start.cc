@@ -26,7 +26,7 @@ namespace {
 using wire::HelloDescriptor;
 
 constexpr int exit_usage = 64, exit_taken = 75;
-// With fewer no supervisor comes up, and it is not known before whom that keeps from their services.
+// With fewer no supervisor comes up, and a keeper that goes on without one has the lock.
 constexpr uint32_t least_descriptors = 64;
 constexpr int64_t take_over_wait_ms = 10'000, old_spawner_wait_ms = 1'000, old_logger_wait_ms = 5'000;
 
@@ -408,6 +408,7 @@ bool start(Keeper& k, int argc, char** argv, int& status) {
   if (!prepare_process(k)) return false;
   raise_nofile(k);
   if (k.options.take_over < 0 && k.nofile_now < least_descriptors) {
+    static_assert(least_descriptors == 64, "as the words have it");
     errno = EMFILE;
     return fail("cannot begin with fewer than 64 descriptors in", k.options.dir);
   }

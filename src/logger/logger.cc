@@ -139,8 +139,7 @@ class Loop {
     }
     pump_.drain();
     tell_supervisor();
-    if (!missed_.empty())
-      report("hearth ends, and what runs wrote for whose output there was no descriptor is lost", EMFILE);
+    if (!missed_.empty()) report("it ends without having read some outputs, for which there was no descriptor", EMFILE);
     return {};
   }
 
@@ -240,6 +239,7 @@ class Loop {
         missed_.erase(record->key);
         pump_.remove(record->key);
       } else if (i < message.descriptors.size()) {
+        missed_.erase(record->key);
         pump_.add(record->key, record->slot, std::move(message.descriptors[i]));
       } else {
         miss(record->key);
@@ -250,14 +250,16 @@ class Loop {
     send_owed();
   }
 
-  // There was no descriptor for it (EMFILE: our limit was lowered, or is reached), and the keeper says each once to a logger.
+  // There was no descriptor for it (EMFILE: our limit was lowered, or is reached), and the keeper says each once to a
+  // logger.
   void miss(RunId run) {
     if (missed_.empty()) report("descriptors are short: the output of some runs waits in their pipes", EMFILE);
     missed_.insert(run);
     look_at_ = after(system_.mono_ns(), short_of_descriptors);
   }
 
-  // As soon as there is room for all of them: the next logger is told of everything, and goes on as behind one that was killed.
+  // As soon as there is room for all of them: the next logger is told of everything, and goes on as behind one that was
+  // killed.
   Status give_way_when_others_can() {
     if (missed_.empty() || system_.mono_ns() < look_at_) return {};
     std::vector<os::Fd> room(missed_.size() + 1);

@@ -136,8 +136,8 @@ std::string KeeperClient::keep_open(const ports::SpawnOrder& order, bool its_spe
   return pipe ? "notify socket and readiness pipe" : "notify socket";
 }
 
-// A predecessor may have died before the keeper could be told. What our keeper is the parent of, it finds itself. One that is
-// gone, or cannot be looked at now, waits with the rest: whoever left it out would never hear of its end.
+// A predecessor may have died before the keeper could be told. What our keeper is the parent of, it finds itself. One
+// that is gone, or cannot be looked at now, waits with the rest: whoever left it out would never hear of its end.
 void KeeperClient::find_unadopted() {
   for (EntryIndex index = 0; index < wire::entries_end(link_.table()); ++index) {
     const wire::RunEntry& entry = link_.table().entry[index];
