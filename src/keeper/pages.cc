@@ -127,10 +127,25 @@ int open_state_directory(int instance, StateProblem& problem) {
   return -1;
 }
 
+// From the beginning of the file: how much there is, at most `size`; -1 with errno. A file system may give it in pieces.
+ssize_t read_head(int fd, void* into, size_t size) {
+  size_t have = 0;
+  while (have < size) {
+    const ssize_t got = pread(fd, static_cast<char*>(into) + have, size - have, static_cast<off_t>(have));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return -1;
+    if (got == 0) break;
+    have += static_cast<size_t>(got);
+  }
+  return static_cast<ssize_t>(have);
+}
+
 // One of another version may have another size, too.
-StateProblem problem_of_size(int fd, uint32_t magic, uint32_t version) {
+StateProblem problem_of_size(int fd, uint32_t magic, uint32_t version, Pages& pages) {
   uint32_t head[2] = {};
-  const bool read = pread(fd, head, sizeof head, 0) == sizeof head;
+  const ssize_t got = read_head(fd, head, sizeof head);
+  if (got < 0) note_obstacle(pages, "slot table and decision page");
+  const bool read = got == sizeof head;
   return read && head[0] == magic && head[1] != version ? StateProblem::other_version : StateProblem::damaged;
 }
 
@@ -144,7 +159,7 @@ StateProblem open_file(int state, const char* name, uint64_t bytes, uint32_t mag
   const bool seen = fstat(fd, &st) == 0;
   if (!seen) note_obstacle(pages, name);
   if (!seen || !S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_nlink != 1) return StateProblem::not_ours;
-  return static_cast<uint64_t>(st.st_size) == bytes ? StateProblem::none : problem_of_size(fd, magic, version);
+  return static_cast<uint64_t>(st.st_size) == bytes ? StateProblem::none : problem_of_size(fd, magic, version, pages);
 }
 
 // The whole of DIR/lock: which pair was kept last. Of one length, as to replace it then takes no room on a full disk.
@@ -169,7 +184,7 @@ StateProblem compare_lock(int lock, Pages& pages) {
   if (!lock_has_text(lock)) return StateProblem::none;
   const LockText wanted(pages.table->state_id);
   char text[lock_bytes];
-  const ssize_t got = pread(lock, text, sizeof text, 0);
+  const ssize_t got = read_head(lock, text, sizeof text);
   if (got < 0) pages.obstacle = {errno, "DIR/lock"};
   if (got <= 0) return StateProblem::none;
   const bool named = got == sizeof text && memcmp(text, wanted.text, sizeof text) == 0;
@@ -341,7 +356,7 @@ bool name_pages(Keeper& k) {
   if (!lock_has_text(lock)) return true;
   const LockText wanted(k.table->state_id);
   char text[lock_bytes];
-  if (pread(lock, text, lock_bytes, 0) == lock_bytes && memcmp(text, wanted.text, lock_bytes) == 0) return true;
+  if (read_head(lock, text, lock_bytes) == lock_bytes && memcmp(text, wanted.text, lock_bytes) == 0) return true;
   if (pwrite(lock, wanted.text, lock_bytes, 0) == lock_bytes) return true;
   // What it says must not be wrong: better nothing.
   const int error = errno;

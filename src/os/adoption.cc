@@ -245,12 +245,12 @@ void KeeperClient::mind_unopened(MonoNs now) {
       std::count_if(unopened_.begin(), unopened_.end(), [](const Unopened& one) { return one.told.empty(); });
   if (short_of == 0) unopened_told_ = false;
   if (short_of != 0 && !std::exchange(unopened_told_, true))
-    notes_.push_back(
-        {0,
-         std::to_string(short_of) +
-             " pipes and sockets of runs cannot be opened, because descriptors are short: what is written and "
-             "notified there waits. Start hearth with a higher limit (ulimit -n), or stop something",
-         ""});
+    notes_.push_back({0,
+                      std::to_string(short_of) +
+                          " pipes and sockets of runs cannot be opened, because descriptors are short: what is written "
+                          "and notified there waits, and who waits for a service to accept is lost if that ends "
+                          "meanwhile. Start hearth with a higher limit (ulimit -n), or stop something",
+                      ""});
   if (unopened_.empty()) return;
   // What is wrong otherwise than by a shortage seldom passes by itself.
   open_wait_ = std::min(2 * open_wait_, short_of != 0 ? open_again_most : open_seldom);

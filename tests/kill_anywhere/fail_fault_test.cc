@@ -135,6 +135,25 @@ TEST(FailAnywhere, a_logger_that_cannot_make_the_next_file_goes_on_in_this_one_a
   }
 }
 
+TEST(FailAnywhere, who_waits_for_a_service_to_accept_may_be_lost_with_it_where_that_was_said) {
+  const std::string directory = testing::TempDir() + "/ka-waits-" + std::to_string(getpid());
+  std::filesystem::create_directories(directory + "/i");
+  const auto left = [&](const char* role, const char* events) {
+    std::ofstream(directory + "/i/events.jsonl", std::ios::trunc) << events;
+    Report report;
+    report.role = role;
+    Verdict verdict;
+    verdict.violations = {"who waited in the backlog of k was not answered: k: failed 11"};
+    judge_failure(report, good(), directory, verdict);
+    return verdict.violations.size();
+  };
+  const char* told = R"({"text":"and who waits for a service to accept is lost if that ends meanwhile. Start"})";
+  EXPECT_EQ(0u, left("supervisor", told));
+  EXPECT_EQ(1u, left("supervisor", ""));
+  EXPECT_EQ(1u, left("keeper", told)) << "it looks for no socket";
+  std::filesystem::remove_all(directory);
+}
+
 TEST(FailAnywhere, events_may_be_lost_as_far_as_that_is_told) {
   const auto left_of = [](std::vector<std::string> violations, std::uint32_t failed = 10) {
     Report report;

@@ -409,6 +409,7 @@ TEST(KillAnywhereFaults, whoever_is_started_once_more_than_somebody_was_killed_i
   EXPECT_EQ(allowed("0:9:exit", Story::life).loggers, 2u) << "its successor starts its own";
   EXPECT_EQ(allowed("5:9:exit", Story::upgrade).supervisors, 3u);
   EXPECT_EQ(allowed("5:9:exit", Story::keeper).spawners, 4u) << "that is the dry run";
+  EXPECT_EQ(allowed("1:9:exit", Story::keeper).spawners, 6u) << "its successor may execute the keeper once more";
 }
 
 TEST(KillAnywhereFaults, a_death_by_another_signal_is_noticed_and_so_are_words_of_a_failed_check) {

@@ -60,6 +60,8 @@ Starts allowed_starts(Story story, const Deaths& deaths, std::uint32_t revivals)
                  spawners * lives + deaths.spawners};
   // A successor that does not find the order gives the programs once more when it comes again.
   if (upgrade) allowed.loggers += deaths.supervisors;
+  // Nor does one who is told of it before the keeper is seen to be that program: it executes once more (apps/upgrading.h).
+  if (exec) allowed.spawners += wire::spawner_count * deaths.supervisors;
   if (deaths.keeper) {
     // The successor's own, and in the story `keeper` those of its exec.
     ++allowed.keepers;

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +24,15 @@
 #include "unit/os/temp_directory.h"
 #include "wire/decision_page.h"
 #include "wire/state.h"
+
+namespace {
+bool halves = false;
+}
+
+// The kernel's own, or that of a file system which gives less than is asked for.
+extern "C" ssize_t pread(int fd, void* into, size_t size, off_t at) {
+  return ::syscall(SYS_pread64, fd, into, halves && size > 1 ? size / 2 : size, at);
+}
 
 namespace hearth::keeper {
 namespace {
@@ -168,6 +178,18 @@ TEST_F(PagesTest, are_not_kept_when_the_lock_goes_on_naming_others) {
   ASSERT_TRUE(lock);
   EXPECT_FALSE(open());
   EXPECT_EQ(EBADF, errno);
+}
+
+TEST_F(PagesTest, are_told_by_all_of_the_lock_however_few_bytes_come_at_a_time) {
+  ASSERT_TRUE(open());
+  commit();
+  forget();
+  halves = true;
+  const bool opened = open();
+  halves = false;
+  ASSERT_TRUE(opened);
+  EXPECT_EQ(StateOrigin::continued, k->table->origin);
+  EXPECT_EQ(StateProblem::none, k->table->problem);
 }
 
 // Who takes them for none then leaves every service that runs to nobody.
