@@ -229,7 +229,13 @@ void check_strays(const Context& context, const InstanceState& state, Findings& 
   if (!services) return;
   std::set<std::int64_t> known;
   for (const SlotNews& slot : *services) known.insert(slot.pid);
-  for (const auto& [run, found] : os::find_runs(context.instance.directory)) {
+  const auto runs = os::find_runs(context.instance.directory);
+  if (!runs) {
+    findings.push_back(
+        {Verdict::note, "services", "whether other runs are left cannot be told: " + runs.error().text(), {}, {}});
+    return;
+  }
+  for (const auto& [run, found] : *runs) {
     if (known.contains(found.pid)) continue;
     findings.push_back({Verdict::note,
                         "services",

@@ -41,7 +41,8 @@ std::vector<LeftRun> left_runs(const std::string& instance_directory) {
       if (run.run != 0 && os::process_lives(run.pid, run.start_ticks)) left.push_back({run.label, run.pid});
     }
   }
-  for (const auto& [run, found] : os::find_runs(instance_directory)) {
+  const auto all = os::find_runs(instance_directory).value_or(std::map<RunId, os::FoundRun>());
+  for (const auto& [run, found] : all) {
     if (std::ranges::find(left, found.pid, &LeftRun::pid) == left.end()) left.push_back({found.label, found.pid});
   }
   std::ranges::sort(left, {}, &LeftRun::label);

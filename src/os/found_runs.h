@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "base/ids.h"
+#include "base/result.h"
 
 namespace hearth::os {
 
@@ -18,7 +19,8 @@ struct FoundRun {
   std::string label;  // PROJECT.SERVICE.INDEX
 };
 
-// By run: of several session leaders with one run the earliest is it, the others descend from it. Zombies do not count.
-std::map<RunId, FoundRun> find_runs(const std::string& instance_directory);
+// By run: of several session leaders with one run the earliest is it, the others descend from it. Zombies do not count, nor
+// whom we may not look at. Fails where descriptors or memory are short: who was found by then may not be all.
+Result<std::map<RunId, FoundRun>> find_runs(const std::string& instance_directory);
 
 }  // namespace hearth::os

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <dirent.h>
 #include <fcntl.h>
+#include <memory>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -136,17 +137,24 @@ bool process_lives(pid_t pid, std::uint64_t ticks) {
   return whether_lives(pid, ticks).value_or(false);
 }
 
-std::vector<pid_t> list_processes() {
+Result<std::vector<pid_t>> read_process_list() {
+  const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir("/proc"), ::closedir);
+  if (!directory) return errno_failure("open", "/proc", errno);
   std::vector<pid_t> pids;
-  DIR* directory = ::opendir("/proc");
-  if (directory == nullptr) return pids;
-  while (dirent* entry = ::readdir(directory)) {
+  for (;;) {
+    errno = 0;
+    const dirent* entry = ::readdir(directory.get());
+    if (entry == nullptr) break;
     char* end = nullptr;
-    long pid = std::strtol(entry->d_name, &end, 10);
+    const long pid = std::strtol(entry->d_name, &end, 10);
     if (pid > 0 && *end == 0) pids.push_back(static_cast<pid_t>(pid));
   }
-  ::closedir(directory);
+  if (errno != 0) return errno_failure("read", "/proc", errno);
   return pids;
+}
+
+std::vector<pid_t> list_processes() {
+  return read_process_list().value_or(std::vector<pid_t>());
 }
 
 std::string command_of(pid_t pid) {
@@ -166,9 +174,12 @@ std::string environment_of(pid_t pid, const std::string& name, bool* found) {
   return value_in(environment_text(pid), name, found);
 }
 
+Result<std::string> read_environment(pid_t pid) {
+  return read_file(proc_path(pid, "environ"), 4u << 20);
+}
+
 std::string environment_text(pid_t pid) {
-  Result<std::string> text = read_file(proc_path(pid, "environ"), 4u << 20);
-  return text ? std::move(*text) : "";
+  return read_environment(pid).value_or("");
 }
 
 bool says_empty_environment(const std::string& line) {

@@ -62,14 +62,17 @@ Result<bool> whether_lives(pid_t pid, std::uint64_t ticks);
 // The same; false also when nobody can tell.
 bool process_lives(pid_t pid, std::uint64_t ticks);
 
-// All PIDs in /proc, in its order.
+// All PIDs in /proc, in its order; none when it cannot be listed, as only read_process_list() tells.
 std::vector<pid_t> list_processes();
+Result<std::vector<pid_t>> read_process_list();
 // The command line as people type it, cut at 200 bytes; "[name]" when there is none. "" when it is gone.
 std::string command_of(pid_t pid);
 // The value of NAME in the process's initial environment, "" when absent or unreadable. `found` may be null.
 std::string environment_of(pid_t pid, const std::string& name, bool* found = nullptr);
-// What the process began with, "" when that is nothing or unreadable, and in the middle of execve(2).
+// What the process began with, "" when that is nothing, and in the middle of execve(2); the same when it cannot be read, as
+// only read_environment() tells.
 std::string environment_text(pid_t pid);
+Result<std::string> read_environment(pid_t pid);
 // It was executed with no environment at all. In the middle of execve(2) the old environment is gone and the new one not
 // there, and who ends has none: that is not the same, and this is false then, also when it cannot be read.
 bool has_empty_environment(pid_t pid);

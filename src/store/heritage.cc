@@ -321,7 +321,9 @@ Result<Heritage> read_heritage(const std::string& directory,
   const Result<Here> here = list.runs.empty() ? Here{} : find_here(list);
   if (!here) return failure(here.error());
   sort_noted(std::move(list), *here, directory, shelf, heritage);
-  for (const auto& [run, process] : os::find_runs(directory)) add_found(run, process, shelf, heritage);
+  const auto found = os::find_runs(directory);
+  if (!found) return failure(found.error());
+  for (const auto& [run, process] : *found) add_found(run, process, shelf, heritage);
   shelf.give_named();
   const Result<RunId> named = greatest_name(directory);
   if (!named) shelf.give_up(named.error());

@@ -3,9 +3,11 @@
 
 #include <csignal>
 #include <fcntl.h>
+#include <map>
 #include <string>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -16,6 +18,7 @@
 #include "os/found_runs.h"
 #include "os/proc_stat.h"
 #include "os/sweep.h"
+#include "support/refused_calls.h"
 #include "unit/os/container.h"
 #include "unit/os/few_descriptors.h"
 #include "unit/os/marked.h"
@@ -110,6 +113,23 @@ TEST_F(CensusTest, who_cannot_look_says_so) {
   EXPECT_TRUE(all);
 }
 
+TEST_F(CensusTest, who_cannot_look_at_a_process_or_list_them_does_not_say_that_no_run_is_left) {
+  HEARTH_SKIP_IF_SANITIZED();
+  Result<std::map<RunId, FoundRun>> without_descriptors, without_memory;
+  {
+    const test::FewDescriptors few(0);
+    without_descriptors = find_runs(instance);
+  }
+  ASSERT_FALSE(without_descriptors);
+  EXPECT_EQ(EMFILE, without_descriptors.error().code);
+  std::thread([&] {
+    support::refuse({SYS_read, ENOMEM});
+    without_memory = find_runs(instance);
+  }).join();
+  ASSERT_FALSE(without_memory);
+  EXPECT_EQ(ENOMEM, without_memory.error().code);
+}
+
 // A hearth in a container may be at the same path, and have runs of the same number.
 TEST_F(CensusTest, who_shows_the_same_in_a_container_is_of_no_run_of_ours) {
   const std::vector<std::string> environment{"HEARTH_INSTANCE=" + instance, "HEARTH_RUN=7", "HEARTH_SLOT=p.web.0"};
@@ -123,7 +143,7 @@ TEST_F(CensusTest, who_shows_the_same_in_a_container_is_of_no_run_of_ours) {
   EXPECT_EQ(Pids{}, counted(7, read_mono()));
   RunMember member;
   EXPECT_FALSE(is_member_of(none, {instance, "p.web.0", 7, 0}, container.inside, member));
-  EXPECT_TRUE(find_runs(instance).empty());
+  EXPECT_TRUE(find_runs(instance)->empty());
 }
 
 TEST_F(CensusTest, who_is_in_a_namespace_that_a_process_of_the_run_has_made_is_of_the_run) {
