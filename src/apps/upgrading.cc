@@ -106,11 +106,6 @@ void Upgrading::submit(ports::Input order) {
   const Request& request = order.request;
   if (supervisor_.settled(request.key)) return ways_.decide(std::move(order));
   if (const std::optional<Error> refused = supervisor_.refusal_of(request)) return ways_.refuse(order, *refused);
-  if (link_.lost() || link_.handing_over())
-    return ways_.refuse(order, refusal(Remedy::try_later, "its keeper cannot be told just now", "order it again"));
-  if (link_.table().keeper_messages != wire::message_version)
-    return ways_.refuse(order, refusal(Remedy::conflict, "its keeper is of a version that takes no upgrades",
-                                       "start hearth again when its services may stop"));
   orders_.push_back(std::move(order));
 }
 
@@ -180,6 +175,11 @@ std::shared_ptr<Upgrading::Programs> Upgrading::open_all(const Request& request,
 
 MonoNs Upgrading::open_next(MonoNs now) {
   const Request& request = orders_.front().request;
+  if (link_.table().keeper_messages != wire::message_version) {
+    refuse(refusal(Remedy::conflict, "its keeper is of a version that takes no upgrades",
+                   "start hearth again when its services may stop"));
+    return now;
+  }
   // A thread that was given up is left behind until its disk answers: one at a time.
   if (!given_up_.expired()) {
     refuse(refusal(Remedy::try_later, "the programs of an upgrade before it are still being opened: their disk hangs",

@@ -2,7 +2,8 @@
 //
 // Model
 // -----
-// One order at a time; those that come meanwhile wait, and are the next supervisor's when this one goes.
+// One order at a time; those that come meanwhile wait, and are the next supervisor's when this one goes. So do those that
+// come while the keeper is dead, until the next one has taken over.
 //
 //   none      -- an order -----------------> opening    its programs are opened by a thread: their disk may hang
 //   opening   -- they are open ------------> telling    the keeper is given them; where there is one for the keeper:

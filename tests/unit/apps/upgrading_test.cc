@@ -99,6 +99,17 @@ struct UpgradeOrder : ::testing::Test {
     order.request.keeper_program = keeper_program;
     upgrading->submit(std::move(order));
   }
+  void lose_keeper() {
+    keeper.lose();
+    link->receive();
+    ASSERT_TRUE(link->lost());
+  }
+  void replace_keeper() {
+    link->hand_over_to(keeper.replace());
+    keeper.announce_spawners();
+    const MonoNs until = after(os::read_mono(), seconds(30));
+    while (link->handing_over() && os::read_mono() < until) ASSERT_TRUE(link->continue_hand_over());
+  }
   void pass_ten_seconds() {
     now = after(now, seconds(10));
     step();
@@ -181,21 +192,34 @@ TEST_F(UpgradeOrder, that_the_keeper_was_never_told_of_is_given_up_too) {
 TEST_F(UpgradeOrder, is_given_to_the_next_keeper_however_long_that_took) {
   submit(1);
   keeper.handle();
-  keeper.lose();
-  link->receive();
-  ASSERT_TRUE(link->lost());
+  ASSERT_NO_FATAL_FAILURE(lose_keeper());
   now = after(now, seconds(20));
   EXPECT_EQ(never, upgrading->step(now));
-  link->hand_over_to(keeper.replace());
-  keeper.announce_spawners();
-  const MonoNs until = after(os::read_mono(), seconds(30));
-  while (link->handing_over() && os::read_mono() < until) ASSERT_TRUE(link->continue_hand_over());
+  ASSERT_NO_FATAL_FAILURE(replace_keeper());
   step();
   EXPECT_THAT(keeper.programs(), ElementsAre(both, both)) << "it knows nothing of what the one before was given";
   ++keeper.table().upgrades;
   step();
   EXPECT_THAT(refused, ElementsAre());
   EXPECT_THAT(decided, ElementsAre(1));
+}
+
+TEST_F(UpgradeOrder, that_comes_while_the_keeper_is_dead_waits_for_the_next_one) {
+  ASSERT_NO_FATAL_FAILURE(lose_keeper());
+  order(1);
+  EXPECT_EQ(never, upgrading->step(now));
+  ASSERT_NO_FATAL_FAILURE(replace_keeper());
+  const MonoNs until = after(os::read_mono(), seconds(30));
+  while (keeper.programs().empty() && os::read_mono() < until) step();
+  EXPECT_THAT(keeper.programs(), ElementsAre(both));
+  EXPECT_THAT(refused, ElementsAre());
+}
+
+TEST_F(UpgradeOrder, is_refused_by_a_keeper_of_a_version_that_takes_none) {
+  keeper.table().keeper_messages = 0;
+  submit(1);
+  EXPECT_THAT(refused, ElementsAre(1));
+  EXPECT_THAT(refusal, HasSubstr("takes no upgrades"));
 }
 
 // Nor can it be told anything else: it is stopped.
