@@ -1,6 +1,6 @@
 // limit_restart SVC KILLS [same|relay] [loop]: SIGKILL of a service to its successor's own time stamp, one bare parent.
 // With `same` each run has a FIFO, made ahead, and a cgroup leaf; with `relay` besides three processes do the work, as
-// DESIGN wants it: one that is the parent, one that decides, one that starts. With `loop` the service exits by itself, and
+// hearth does it: one that is the parent, one that decides, one that starts. With `loop` the service exits by itself, and
 // the figure is the time from one stamp to the next. See README.md.
 #include <algorithm>
 #include <poll.h>

@@ -15,6 +15,7 @@
 #include "api/names.h"
 #include "api/status_json.h"
 #include "api/status_table.h"
+#include "api/text.h"
 #include "base/several.h"
 #include "config/document_json.h"
 #include "config/limits.h"
@@ -35,13 +36,6 @@ struct Target {
     return {};
   }
 };
-
-int hex_digit(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-  return -1;
-}
 
 // Percent decoding (RFC 3986, section 2.1). What is no escape stays as it is.
 std::string decoded(std::string_view text) {

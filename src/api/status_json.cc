@@ -4,6 +4,7 @@
 
 #include "api/json_writer.h"
 #include "api/status_table.h"
+#include "api/text.h"
 #include "base/rfc3339.h"
 #include "os/fd.h"
 
@@ -376,15 +377,9 @@ std::string key_text(const OperationKey& key) {
 
 bool parse_key(std::string_view text, OperationKey& key) {
   if (text.size() != 2 * key.size()) return false;
-  const auto digit = [](char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-  };
   for (std::size_t i = 0; i < key.size(); ++i) {
-    const int high = digit(text[2 * i]);
-    const int low = digit(text[2 * i + 1]);
+    const int high = hex_digit(text[2 * i]);
+    const int low = hex_digit(text[2 * i + 1]);
     if (high < 0 || low < 0) return false;
     key[i] = static_cast<unsigned char>(high * 16 + low);
   }

@@ -68,4 +68,11 @@ std::string fitted(std::string_view text, std::size_t width) {
   return out + "\xe2\x80\xa6";
 }
 
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+  return -1;
+}
+
 }  // namespace hearth::api

@@ -19,6 +19,9 @@ std::string printable(std::string_view text);
 // Code points of valid UTF-8: what a terminal shows for everything but wide characters.
 std::size_t display_width(std::string_view text);
 
+// The value of a hexadecimal digit, in either case; -1 when it is none.
+int hex_digit(char c);
+
 // At most `width` code points; what is cut ends in an ellipsis.
 std::string fitted(std::string_view text, std::size_t width);
 

@@ -28,4 +28,11 @@ inline std::optional<std::string_view> take_word(std::string_view& rest) {
   return word;
 }
 
+// Whether one of the words of `text` is that.
+inline bool has_word(std::string_view text, std::string_view wanted) {
+  while (const auto word = take_word(text))
+    if (*word == wanted) return true;
+  return false;
+}
+
 }  // namespace hearth

@@ -37,7 +37,7 @@
 //   stopping  -- order_stop -----------------> stopping           (KILL at once when it insists, see below)
 //   backoff   -- retry deadline -------------> waiting or starting
 //   failed    -- retry deadline -------------> waiting or starting (retry_after; all counts begin anew)
-//   backoff   -- dependencies_unmet ---------> waiting            (R5: retries are not burnt meanwhile)
+//   backoff   -- dependencies_unmet ---------> waiting            (retries are not burnt meanwhile)
 //   failed, dependency_failed -- dependencies_met ---> starting, or backoff
 //   failed, dependency_failed -- dependencies_unmet -> waiting
 //   waiting, backoff, failed, completed
@@ -46,7 +46,7 @@
 //             -- hook_ended -----------------> nothing            (after_stop of the run before is over)
 //
 // Every other pair changes nothing. An event that names another run than the live one is ignored by the caller,
-// never by chance here. Deliberate stops and shutdown never restart (R4): during `stopping` with want_up == false
+// never by chance here. Deliberate stops and shutdown never restart: during `stopping` with want_up == false
 // no exit, probe or clock brings a run back.
 //
 // A service that goes into the background by itself (ServiceType::forking). Its run has a leader, which ends with code 0,
@@ -90,14 +90,14 @@
 // which was not deliberate (restart, unhealthy) only changes the goal. Where the spawn has no pid yet, the stop
 // still waits for its exit or spawn_failed.
 //
-// Restart policy at the end of a run (R1): a success is an exit code in success_exit_codes; an unknown status
+// Restart policy at the end of a run: a success is an exit code in success_exit_codes; an unknown status
 // (adopted run) counts as a failure. So does any exit of a run that has a readiness probe and was never ready,
 // except under `never`, where a success is completed. always -> restart; on_failure -> restart after failures,
 // completed after success; never -> completed after success, failed after failure. A run that we ended
 // (start_timeout, unhealthy) is a failure however it exits. Backoff before restart n (n = failures in a row,
 // from 1): initial * factor^(n-1), at most max, times a jitter from `random` in [1 - jitter, 1 + jitter]; an exit
 // with success under `always` restarts after `initial` and ends the row of failures. initial = 0 restarts at
-// once. Crash limit (R3): more than max_restarts automatic restarts within window -> failed, reason crash_loop;
+// once. Crash limit: more than max_restarts automatic restarts within window -> failed, reason crash_loop;
 // a window begins with the first restart after the end of the one before. The max_failed_starts-th start in a row that
 // failed -> failed, reason crash_loop, too: one whose run was never `running` (a task: whose
 // run has not ended well), or whose before_start has failed. spawn_failed with reason `refused` (a
@@ -185,10 +185,10 @@ inline bool is_damped(const Lifecycle& life) {
 // a retry that is due is made.
 void forgive_absence(Lifecycle& life, MonoNs from, MonoNs now);
 
-// R1: is this end a success for the service?
+// Is this end a success for the service?
 bool is_success(const ExitInfo& exit, const ServiceSpec& spec);
 
-// R2: delay before the `failures`-th restart in a row (from 1). `random` uniform.
+// Delay before the `failures`-th restart in a row (from 1). `random` uniform.
 SpanNs backoff_delay(const Backoff& backoff, std::uint32_t failures, std::uint64_t random);
 
 inline constexpr std::size_t phase_count = 8;

@@ -30,7 +30,7 @@ struct Backoff {
   friend bool operator==(const Backoff&, const Backoff&) = default;
 };
 
-// R3: more than max_restarts within window ends in `failed`, and so do max_failed_starts in a row. 0 = no limit.
+// More than max_restarts within window ends in `failed`, and so do max_failed_starts in a row. 0 = no limit.
 struct CrashLimit {
   std::uint32_t max_restarts = 0;
   SpanNs window = seconds(60);

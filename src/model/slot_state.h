@@ -183,8 +183,7 @@ struct RunCell {
   std::int32_t pid = 0;
   bool spawn = false;  // shall be spawned; done when the entry has a pid or a failure
   bool reap = false;   // shall be reaped; done when the entry no longer holds `run`
-  std::uint8_t spawn_tries = 0;
-  bool tree_gone = false;   // leaf removed or group killed after the leader's end
+  std::uint8_t unused[2] = {};
   std::int32_t signal = 0;  // last signal decided; done when entry.last_op >= op
   OpId op = 0;
   std::uint64_t document = 0;  // version of the specification it was started from

@@ -113,12 +113,6 @@ bool is_delegated(const std::string& directory) {
   return false;
 }
 
-bool has_word(std::string_view text, std::string_view wanted) {
-  while (const auto word = take_word(text))
-    if (*word == wanted) return true;
-  return false;
-}
-
 struct Limit {
   const char* key;
   const char* controller;

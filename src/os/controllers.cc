@@ -13,12 +13,6 @@ constexpr const char* delegate =
     "with systemd 254 or later: Delegate=yes and DelegateSubgroup=hearth "
     "(docs/guide/systemd.md)";
 
-bool has_word(std::string_view text, std::string_view wanted) {
-  while (const auto word = take_word(text))
-    if (*word == wanted) return true;
-  return false;
-}
-
 // A line of /proc/cgroups: name, hierarchy, number of cgroups, enabled. Empty: there is none of that name.
 struct Row {
   std::string hierarchy, enabled;

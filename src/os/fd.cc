@@ -70,13 +70,6 @@ Status write_all(int fd, std::string_view bytes, std::string_view subject) {
   return {};
 }
 
-Status set_nonblocking(int fd) {
-  int flags = ::fcntl(fd, F_GETFL);
-  if (flags < 0 || ::fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-    return errno_failure("make non-blocking", "a descriptor", errno);
-  return {};
-}
-
 Result<Fd> make_memfd(const char* name, std::uint64_t size) {
   Fd fd(::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd) return errno_failure("make", name, errno);

@@ -58,8 +58,6 @@ Result<std::string> read_file(const std::string& path, std::size_t most = 1u << 
 Result<std::string> read_file_at(int directory, const std::string& name, std::size_t most);
 Status write_all(int fd, std::string_view bytes, std::string_view subject);
 
-Status set_nonblocking(int fd);
-
 // A memfd of `size` zero bytes.
 Result<Fd> make_memfd(const char* name, std::uint64_t size);
 // A memfd with these bytes that nobody can change or resize any more.

@@ -164,7 +164,6 @@ class KeeperLink {
   // Runs whose last writer has closed, as the epoll told: filled by Inbox, taken by KeeperClient.
   std::vector<RunId>& closed_outputs() { return closed_outputs_; }
 
-  void ring_keeper() { ring(descriptor(wire::HelloDescriptor::to_keeper)); }
   // With the next flush(): once for all whose end was decided in a turn.
   void ring_logger() { logger_wanted_ = true; }
 

@@ -44,7 +44,6 @@ inline constexpr uint32_t log_page_magic = 0x314c5448;  // "HTL1"
 inline constexpr uint32_t log_page_version = 2;
 inline constexpr uint32_t log_buffer_bytes = 1u << 20;
 inline constexpr uint64_t log_file_max_size_default = 10u << 20;
-inline constexpr uint32_t log_max_files_default = 10;
 
 enum class LogFormat : uint32_t {
   raw = 0,      // bytes as they came

@@ -19,6 +19,7 @@ extern "C" {
 
 #include "elf_symbol.h"
 #include "os/clock.h"
+#include "support/processes.h"
 
 namespace hearth::kill_anywhere {
 namespace {
@@ -30,13 +31,6 @@ constexpr int event_stop = 128;  // PTRACE_EVENT_STOP; <linux/ptrace.h> and <sys
 
 long request(int what, pid_t pid, std::uint64_t address = 0, std::uint64_t data = 0) {
   return ptrace(static_cast<__ptrace_request>(what), pid, address, data);
-}
-
-std::string program_of(pid_t pid) {
-  char buffer[4096];
-  const ssize_t n = readlink(("/proc/" + std::to_string(pid) + "/exe").c_str(), buffer, sizeof buffer);
-  const std::string path(buffer, n <= 0 ? 0 : static_cast<std::size_t>(n));
-  return path.substr(path.rfind('/') + 1);
 }
 
 // The process whose thread this is; `tid` itself when it cannot be told.
@@ -217,7 +211,7 @@ void Tracer::on_event(pid_t pid, Tracee& tracee, int event) {
 
 // Spawners are named by themselves, the others by their program. "" for one that has none of its own yet, or any more.
 std::string Tracer::role_of(pid_t pid) const {
-  const std::string program = program_of(pid);
+  const std::string program = support::program_of(pid);
   if (program == "hearth-supervisor" || program == "hearth-logger") return program.substr(7);
   if (program != "hearth-keeper") return "";
   if (pid == keeper_) return "keeper";
@@ -262,7 +256,7 @@ void Tracer::on_call(pid_t pid, Tracee& tracee) {
 
 void Tracer::set_breakpoint(pid_t pid, Tracee& tracee) {
   if (options_.commit_offset == 0 || (!options_.count_commits && options_.point.commit == 0)) return;
-  if (program_of(pid) != options_.supervisor_program.substr(options_.supervisor_program.rfind('/') + 1)) return;
+  if (support::program_of(pid) != options_.supervisor_program.substr(options_.supervisor_program.rfind('/') + 1)) return;
   tracee.breakpoint = load_base(pid, options_.supervisor_program) + options_.commit_offset;
   tracee.original_word = request(PTRACE_PEEKTEXT, pid, tracee.breakpoint);
   arm(pid, tracee);

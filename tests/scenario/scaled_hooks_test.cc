@@ -232,7 +232,7 @@ TEST_F(ScaledHooks, AReloadCommandRunsInThePlaceOfTheSignal) {
   EXPECT_EQ(stage.hooks_of("web", 1), "reload_command");
 }
 
-// R8: what was loaded serves on, and everybody is told.
+// What was loaded serves on, and everybody is told.
 TEST_F(ScaledHooks, AReloadCommandThatFailsFailsTheReloadAndNothingElse) {
   stage.hook_plays("web", "reload_command", {ends(200, 3), ends(10, 0)});
   stage.up({web(1, {Hook::reload})});

@@ -68,7 +68,7 @@ TEST_F(TellTest, a_directory_of_path_that_the_user_may_not_enter_hides_no_typing
       << absolute.err;
 }
 
-// R8: what was loaded serves on.
+// What was loaded serves on.
 TEST_F(TellTest, a_reload_command_that_fails_fails_the_reload_and_says_why) {
   write("hearth.toml",
         "[service.web]\ncommand = [\"sh\", \"-c\", \"echo serving; exec sleep 1000\"]\n"
