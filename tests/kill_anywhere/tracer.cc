@@ -256,7 +256,8 @@ void Tracer::on_call(pid_t pid, Tracee& tracee) {
 
 void Tracer::set_breakpoint(pid_t pid, Tracee& tracee) {
   if (options_.commit_offset == 0 || (!options_.count_commits && options_.point.commit == 0)) return;
-  if (support::program_of(pid) != options_.supervisor_program.substr(options_.supervisor_program.rfind('/') + 1)) return;
+  if (support::program_of(pid) != options_.supervisor_program.substr(options_.supervisor_program.rfind('/') + 1))
+    return;
   tracee.breakpoint = load_base(pid, options_.supervisor_program) + options_.commit_offset;
   tracee.original_word = request(PTRACE_PEEKTEXT, pid, tracee.breakpoint);
   arm(pid, tracee);
